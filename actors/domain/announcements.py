@@ -1,0 +1,178 @@
+"""What subscribers are told of an event: type, channels and content (DESIGN §6).
+
+The content is a *body*: a domain value that ``Render`` turns into the JSON that REST
+shows for the same thing. One announcement gets one event id, whatever the channels.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from actors.domain.appointment import Appointment, AppointmentType, TimeBlock
+from actors.domain.channels import (
+    AVAILABILITY_ALL,
+    Channel,
+    availability_channel,
+    dentist_channel,
+    patient_channel,
+    user_profile_channel,
+)
+from actors.domain.events import (
+    AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentTypeSaved,
+    Event,
+    HoldExpired,
+    HoldReleased,
+    ProfileSaved,
+    RowEvent,
+    ScheduleReplaced,
+    SlotHeld,
+)
+from actors.domain.ids import AppointmentId, DentistId, PatientId
+from actors.domain.interval import Interval
+from actors.domain.principal import Role
+from actors.domain.profile import Profile
+from actors.domain.schedule import Schedule
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AppointmentBody:
+    """An appointment as REST shows it."""
+
+    appointment: Appointment
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReservationBody:
+    """A hold, or what became of one, as REST shows it."""
+
+    appointment: Appointment
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScheduleBody:
+    dentist_id: DentistId
+    schedule: Schedule
+    affected: tuple[Appointment, ...] | None = None
+    """Booked appointments outside the new hours: only in the dentist's own answer."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlotsChangedBody:
+    """Times only, never who: intervals that became blocked or free."""
+
+    dentist_id: DentistId
+    taken: tuple[TimeBlock, ...]
+    freed: tuple[TimeBlock, ...]
+    refetch: tuple[Interval, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AvailabilityChangedBody:
+    dentist_id: DentistId
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AppointmentTypeBody:
+    appointment_type: AppointmentType
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProfileBody:
+    profile: Profile
+
+
+Body = (
+    AppointmentBody
+    | ReservationBody
+    | ScheduleBody
+    | SlotsChangedBody
+    | AvailabilityChangedBody
+    | AppointmentTypeBody
+    | ProfileBody
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Announcement:
+    type: str
+    """The event type on the wire, e.g. ``appointment.created``."""
+    channels: tuple[Channel, ...]
+    body: Body
+    dentists_of: PatientId | None = None
+    """Also to ``profiles:dentist:*`` of each dentist of this patient, known to the store."""
+
+
+_TYPES: dict[type[RowEvent], str] = {
+    SlotHeld: "reservation.created",
+    HoldReleased: "reservation.released",
+    HoldExpired: "reservation.expired",
+    AppointmentBooked: "appointment.created",
+    AppointmentCancelled: "appointment.cancelled",
+}
+
+
+def announcements(events: Sequence[Event]) -> tuple[Announcement, ...]:
+    """All that one turn announces; changed slots are told once, at the end."""
+    told = [told for event in events for told in _announce(event)]
+    return (*told, *_slots_changed([e for e in events if isinstance(e, RowEvent)]))
+
+
+def _announce(event: Event) -> Iterable[Announcement]:
+    match event:
+        case RowEvent(after=row):
+            yield Announcement(
+                type=_TYPES.get(type(event), "appointment.updated"),
+                channels=(dentist_channel(row.dentist_id), patient_channel(row.patient_id)),
+                body=ReservationBody(appointment=row)
+                if isinstance(event, SlotHeld | HoldReleased | HoldExpired)
+                else AppointmentBody(appointment=row),
+            )
+        case ScheduleReplaced(dentist_id=dentist_id, after=schedule):
+            yield Announcement(
+                type="availability.updated",
+                channels=(availability_channel(dentist_id),),
+                body=ScheduleBody(dentist_id=dentist_id, schedule=schedule),
+            )
+            yield Announcement(
+                type="availability.changed",
+                channels=(AVAILABILITY_ALL,),
+                body=AvailabilityChangedBody(dentist_id=dentist_id, version=schedule.version),
+            )
+        case ProfileSaved(before=before, after=profile) if before is not None:
+            yield Announcement(
+                type="profile.updated",
+                channels=(user_profile_channel(profile.id),),
+                body=ProfileBody(profile=profile),
+                dentists_of=PatientId(profile.id) if profile.role is Role.PATIENT else None,
+            )
+        case AppointmentTypeSaved(after=kind):
+            yield Announcement(
+                type="appointment_types.updated",
+                channels=(AVAILABILITY_ALL,),
+                body=AppointmentTypeBody(appointment_type=kind),
+            )
+
+
+def _slots_changed(events: Sequence[RowEvent]) -> Iterable[Announcement]:
+    """Compare what blocked time before the turn with what does after it.
+
+    Booking a hold blocks the same time as the hold did, so it says nothing.
+    """
+    before: dict[AppointmentId, TimeBlock | None] = {}
+    after: dict[AppointmentId, TimeBlock | None] = {}
+    for event in events:
+        row = event.after
+        before.setdefault(row.id, event.before.blocked if event.before else None)
+        after[row.id] = row.blocked
+    changed = [row_id for row_id in after if before[row_id] != after[row_id]]
+    taken = tuple(block for row_id in changed if (block := after[row_id]))
+    freed = tuple(block for row_id in changed if (block := before[row_id]))
+    if taken or freed:
+        dentist_id = events[0].after.dentist_id
+        yield Announcement(
+            type="slots.changed",
+            channels=(availability_channel(dentist_id),),
+            body=SlotsChangedBody(dentist_id=dentist_id, taken=taken, freed=freed),
+        )

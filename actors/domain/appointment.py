@@ -1,0 +1,131 @@
+"""The appointment: one row, one id, one state machine, from the first click on.
+
+A reservation (hold) is the first state of an appointment; booking it changes the
+status of the same row, so a slot is taken by exactly one row at any moment::
+
+    held ──▶ confirmed ──▶ arrived ──▶ checked_in ──▶ completed
+      │          ├──▶ cancelled / no_show
+      └──▶ released / expired          (staff may undo arrived/no_show back to confirmed)
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId
+from actors.domain.interval import Interval
+from actors.domain.refusals import InvalidTransition
+
+
+class Status(StrEnum):
+    HELD = "held"
+    CONFIRMED = "confirmed"
+    ARRIVED = "arrived"
+    CHECKED_IN = "checked_in"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    NO_SHOW = "no_show"
+    RELEASED = "released"
+    EXPIRED = "expired"
+
+
+LIVE = frozenset({Status.HELD, Status.CONFIRMED, Status.ARRIVED, Status.CHECKED_IN})
+"""Statuses that block time in the dentist's calendar."""
+
+ATTENDING = LIVE - {Status.HELD}
+"""Statuses in which the patient is expected or present, so they cannot be elsewhere."""
+
+NEVER_BOOKED = frozenset({Status.HELD, Status.RELEASED, Status.EXPIRED})
+"""Statuses of rows that are, or only ever were, a reservation."""
+
+_NEXT: dict[Status, frozenset[Status]] = {
+    Status.HELD: frozenset({Status.CONFIRMED, Status.RELEASED, Status.EXPIRED}),
+    Status.CONFIRMED: frozenset({Status.ARRIVED, Status.CANCELLED, Status.NO_SHOW}),
+    Status.ARRIVED: frozenset({Status.CHECKED_IN, Status.CONFIRMED}),
+    Status.CHECKED_IN: frozenset({Status.COMPLETED}),
+    Status.NO_SHOW: frozenset({Status.CONFIRMED}),
+}
+
+
+MAX_MINUTES = 24 * 60
+"""No appointment and no buffer is longer than a day, so neighbours are found nearby."""
+
+
+def check_transition(current: Status, wanted: Status) -> None:
+    """Raise :class:`InvalidTransition` unless the state machine has that arrow."""
+    if wanted not in _NEXT.get(current, frozenset()):
+        raise InvalidTransition(current, wanted)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AppointmentType:
+    """What can be booked (FHIR ``serviceType``); lengths in minutes."""
+
+    id: AppointmentTypeId
+    name: str
+    duration_minutes: int
+    buffer_before_minutes: int = 0
+    buffer_after_minutes: int = 0
+    version: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimeBlock:
+    """Time taken in a calendar, with the buffers it wants kept: times only, never who."""
+
+    start: datetime
+    end: datetime
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Appointment:
+    """One row of ``appointments``. ``start``/``end`` are UTC, whole minutes."""
+
+    id: AppointmentId
+    dentist_id: DentistId
+    patient_id: PatientId
+    appointment_type_id: AppointmentTypeId
+    start: datetime
+    end: datetime
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    status: Status
+    expires_at: datetime | None = None
+    """When a held slot is offered again; ``None`` once it was booked."""
+    version: int = 1
+    overbooked: bool = False
+    created_via: str
+    notes: str | None = None
+    cancel_reason: str | None = None
+    created_at: datetime
+    updated_at: datetime
+
+    def __post_init__(self) -> None:
+        assert self.start < self.end, "an appointment has a positive length"
+        assert (self.status is not Status.HELD) or self.expires_at, "a hold has an end"
+
+    @property
+    def interval(self) -> Interval:
+        return Interval(self.start, self.end)
+
+    @property
+    def blocked(self) -> TimeBlock | None:
+        """The time this row takes by its status, or ``None``."""
+        if self.status not in LIVE:
+            return None
+        return TimeBlock(
+            start=self.start,
+            end=self.end,
+            buffer_before_minutes=self.buffer_before_minutes,
+            buffer_after_minutes=self.buffer_after_minutes,
+        )
+
+    def is_overdue(self, now: datetime) -> bool:
+        """A hold whose time is over: the clock decides, not whether a timer has run."""
+        return self.status is Status.HELD and self.expires_at is not None and now >= self.expires_at
+
+    def blocks(self, now: datetime) -> bool:
+        """Whether the row takes its time in the calendar at ``now``."""
+        return self.status in LIVE and not self.is_overdue(now)

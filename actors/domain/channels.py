@@ -1,0 +1,74 @@
+"""Channels: named ordered streams of events, and who may join them (criteria 7.2, 7.3).
+
+Names come from these functions only. ``may_join`` is the one authorization of
+subscriptions, whatever the wire.
+"""
+
+from typing import NewType
+
+from actors.domain.ids import DentistId, PatientId, ProfileId
+from actors.domain.principal import Principal, Role
+
+Channel = NewType("Channel", str)
+
+AVAILABILITY_ALL = Channel("availability:all")
+HUB_STATUS = Channel("hub:status")
+
+_DENTIST_APPOINTMENTS = "appointments:dentist:"
+_PATIENT_APPOINTMENTS = "appointments:patient:"
+_DENTIST_AVAILABILITY = "availability:dentist:"
+_USER_PROFILE = "profiles:user:"
+_DENTIST_PROFILES = "profiles:dentist:"
+
+
+def dentist_channel(dentist_id: DentistId) -> Channel:
+    return Channel(_DENTIST_APPOINTMENTS + dentist_id)
+
+
+def patient_channel(patient_id: PatientId) -> Channel:
+    return Channel(_PATIENT_APPOINTMENTS + patient_id)
+
+
+def availability_channel(dentist_id: DentistId) -> Channel:
+    return Channel(_DENTIST_AVAILABILITY + dentist_id)
+
+
+def user_profile_channel(user_id: ProfileId) -> Channel:
+    return Channel(_USER_PROFILE + user_id)
+
+
+def dentist_profiles_channel(dentist_id: DentistId) -> Channel:
+    return Channel(_DENTIST_PROFILES + dentist_id)
+
+
+def own_channels(principal: Principal) -> tuple[Channel, ...]:
+    """The channels a connected client is in without asking (DESIGN §8)."""
+    if principal.role is Role.DENTIST and principal.person:
+        me = DentistId(principal.person)
+        return (
+            dentist_channel(me),
+            user_profile_channel(me),
+            dentist_profiles_channel(me),
+            availability_channel(me),
+            AVAILABILITY_ALL,
+        )
+    if principal.role is Role.PATIENT and principal.person:
+        me_too = PatientId(principal.person)
+        return patient_channel(me_too), user_profile_channel(me_too), AVAILABILITY_ALL
+    return (AVAILABILITY_ALL,)
+
+
+def is_public(channel: Channel) -> bool:
+    """Whether the channel carries times only and is open to every signed-in client."""
+    return channel == AVAILABILITY_ALL or (
+        channel.startswith(_DENTIST_AVAILABILITY) and len(channel) > len(_DENTIST_AVAILABILITY)
+    )
+
+
+def may_join(principal: Principal, channel: Channel) -> bool:
+    """Deny by default: own channels, anybody's availability, and figures for admins."""
+    if is_public(channel):
+        return True
+    if channel == HUB_STATUS:
+        return principal.role is Role.ADMIN
+    return channel in own_channels(principal)

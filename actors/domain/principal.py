@@ -1,0 +1,59 @@
+"""Who is asking: the effective person, and the party acting for them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from actors.domain.ids import ProfileId
+from actors.domain.refusals import Forbidden
+
+
+class Role(StrEnum):
+    PATIENT = "patient"
+    DENTIST = "dentist"
+    CHATBOT = "chatbot"
+    ADMIN = "admin"
+    SYSTEM = "system"  # the hub itself: alarms; never the role of a token
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Principal:
+    """The rights a request is decided with.
+
+    A chatbot acting for a patient is that patient (``role`` and ``person``) with
+    ``acting`` naming the chatbot (RFC 8693 ``act``, or a service token with
+    ``On-Behalf-Of``); it has exactly the patient's rights.
+    """
+
+    role: Role
+    subject: str
+    """The ``sub`` of the verified token: the party that authenticated."""
+    person: ProfileId | None = None
+    """``profiles.id`` of the effective person; ``None`` for admins and plain chatbots."""
+    acting: str | None = None
+    """The chatbot that acts for ``person``, or ``None``."""
+
+    @property
+    def scope(self) -> str:
+        """Where an idempotency key lives: the effective person and the acting party."""
+        return f"{self.role}:{self.person or self.subject}|{self.acting or ''}"
+
+    @property
+    def created_via(self) -> str:
+        """What ``created_via`` of a row says: ``chatbot`` whenever one acted."""
+        return Role.CHATBOT if self.acting else self.role
+
+    @property
+    def is_staff(self) -> bool:
+        return self.role is Role.DENTIST
+
+    def require(self, *roles: Role) -> ProfileId:
+        """The effective person, whose role must be one of ``roles``.
+
+        Raises :class:`Forbidden` for every other role: deny by default.
+        """
+        if self.role not in roles or self.person is None:
+            raise Forbidden
+        return self.person
+
+
+SYSTEM = Principal(role=Role.SYSTEM, subject="system")

@@ -1,0 +1,32 @@
+"""People: one profile per dentist and patient; admins and chatbots need none."""
+
+from dataclasses import dataclass
+
+from actors.domain.ids import ProfileId
+from actors.domain.principal import Role
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Profile:
+    id: ProfileId
+    role: Role
+    """Dentist or patient."""
+    name: str
+    subject: str | None = None
+    """The ``sub`` of this person's tokens; ``None`` for a patient entered by the clinic."""
+    email: str | None = None
+    phone: str | None = None
+    time_zone: str | None = None
+    """IANA name; a dentist's schedule starts with it."""
+    created_by: ProfileId | None = None
+    """The dentist who entered this patient, if one did."""
+    version: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublicCard:
+    """What everybody signed in may know of a dentist, and nothing more."""
+
+    id: ProfileId
+    name: str
+    time_zone: str | None

@@ -1,0 +1,516 @@
+"""The clinic's rules, one behaviour each; no await, no clock, no database."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from actors.domain.announcements import AppointmentBody, ReservationBody, ScheduleBody
+from actors.domain.appointment import Appointment, Status
+from actors.domain.commands import (
+    BookReservation,
+    CancelAppointment,
+    ChangeAppointment,
+    ExpireHold,
+    ReleaseHold,
+    ReplaceSchedule,
+)
+from actors.domain.decide import Decision, decide
+from actors.domain.events import ScheduleReplaced
+from actors.domain.ids import AppointmentId
+from actors.domain.outcome import Outcome
+from actors.domain.principal import SYSTEM, Principal
+from actors.domain.refusals import (
+    Forbidden,
+    InvalidTransition,
+    NotFound,
+    OutsideAvailability,
+    Refusal,
+    ReservationExpired,
+    SlotTaken,
+    TooFar,
+    TooLate,
+    TooSoon,
+    ValidationFailed,
+    VersionConflict,
+)
+from actors.domain.schedule import Override, Window
+from tests.unit.calendars import (
+    ANNA,
+    BEN,
+    CHECKUP,
+    CLEANING,
+    HOLD_TIME,
+    NOW,
+    SCHEDULE,
+    STAFF,
+    applied,
+    at,
+    book_slot,
+    calendar,
+    changes,
+    held,
+    hold_slot,
+    patient,
+    row,
+    then,
+    with_schedule,
+)
+
+ROW = AppointmentId("row")
+HOLD = AppointmentId("hold")
+
+
+def shown(decision: Decision) -> Appointment:
+    assert isinstance(decision.reply, AppointmentBody | ReservationBody)
+    return decision.reply.appointment
+
+
+# --- holding -------------------------------------------------------------------------
+
+
+def test_a_hold_lasts_the_hold_time() -> None:
+    decision = decide(hold_slot(at(9)), calendar(), NOW)
+    assert changes(decision) == [("SlotHeld", "new", Status.HELD)]
+    assert decision.outcome is Outcome.CREATED
+    assert shown(decision).expires_at == NOW + HOLD_TIME
+
+
+def test_holding_ones_own_held_slot_again_answers_the_same_hold() -> None:
+    decision = decide(hold_slot(at(9)), calendar([held(at(9))]), NOW + timedelta(minutes=1))
+    assert decision.events == ()
+    assert decision.outcome is Outcome.UNCHANGED
+    assert shown(decision) == held(at(9))
+
+
+def test_another_patients_hold_takes_the_slot() -> None:
+    with pytest.raises(SlotTaken):
+        decide(hold_slot(at(9), by=patient(BEN)), calendar([held(at(9))]), NOW)
+
+
+def test_a_hold_of_any_type_blocks_every_type() -> None:
+    with pytest.raises(SlotTaken):
+        decide(hold_slot(at(9), by=patient(BEN), kind=CLEANING), calendar([held(at(9, 30))]), NOW)
+
+
+def test_a_new_hold_that_overlaps_ones_own_replaces_it_in_the_same_turn() -> None:
+    decision = decide(hold_slot(at(9, 15)), calendar([held(at(9))]), NOW)
+    assert changes(decision) == [
+        ("HoldReleased", "hold", Status.RELEASED),
+        ("SlotHeld", "new", Status.HELD),
+    ]
+
+
+def test_another_type_at_the_same_start_replaces_ones_own_hold() -> None:
+    decision = decide(hold_slot(at(9), kind=CLEANING), calendar([held(at(9))]), NOW)
+    assert [name for name, _, _ in changes(decision)] == ["HoldReleased", "SlotHeld"]
+
+
+def test_an_overdue_hold_in_the_way_is_expired_first_whether_or_not_a_timer_ran() -> None:
+    decision = decide(hold_slot(at(9), by=patient(BEN)), calendar([held(at(9))]), NOW + HOLD_TIME)
+    assert changes(decision) == [
+        ("HoldExpired", "hold", Status.EXPIRED),
+        ("SlotHeld", "new", Status.HELD),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("start", "refusal"),
+    [
+        (at(8), OutsideAvailability),
+        (at(9, 7), OutsideAvailability),
+        (at(16, 45), OutsideAvailability),
+        (NOW.replace(hour=9), TooSoon),
+        (at(9) + timedelta(days=60), TooFar),
+    ],
+    ids=["closed", "off the grid", "would end after closing", "past", "beyond the horizon"],
+)
+def test_a_patient_gets_only_what_is_offered(start: datetime, refusal: type[Refusal]) -> None:
+    with pytest.raises(refusal):
+        decide(hold_slot(start), calendar(), NOW)
+
+
+def test_a_start_exactly_at_now_plus_notice_is_allowed() -> None:
+    notice = int((at(9) - NOW) / timedelta(minutes=1))
+    open_for = calendar(schedule=with_schedule(min_notice_minutes=notice))
+    assert decide(hold_slot(at(9)), open_for, NOW).outcome is Outcome.CREATED
+    with pytest.raises(TooSoon):
+        decide(hold_slot(at(9)), open_for, NOW + timedelta(seconds=1))
+
+
+def test_an_unknown_type_is_not_found() -> None:
+    gone = calendar()
+    gone.types.pop(CHECKUP.id)  # type: ignore[attr-defined]  # a plain dict in this test
+    with pytest.raises(NotFound):
+        decide(hold_slot(at(9)), gone, NOW)
+
+
+# --- ending holds --------------------------------------------------------------------
+
+
+def test_releasing_a_hold_frees_it() -> None:
+    decision = decide(ReleaseHold(by=patient(), appointment_id=HOLD), calendar([held(at(9))]), NOW)
+    assert changes(decision) == [("HoldReleased", "hold", Status.RELEASED)]
+    assert decision.outcome is Outcome.GONE
+
+
+def test_releasing_a_hold_that_was_booked_meanwhile_leaves_the_appointment() -> None:
+    decision = decide(ReleaseHold(by=patient(), appointment_id=ROW), calendar([row(at(9))]), NOW)
+    assert (decision.events, decision.outcome) == ((), Outcome.GONE)
+
+
+def test_releasing_another_patients_hold_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        decide(ReleaseHold(by=patient(BEN), appointment_id=HOLD), calendar([held(at(9))]), NOW)
+
+
+def test_the_alarm_expires_a_hold_only_once_its_time_is_over() -> None:
+    expire = ExpireHold(by=SYSTEM, appointment_id=HOLD)
+    assert decide(expire, calendar([held(at(9))]), NOW + HOLD_TIME / 2).events == ()
+    decision = decide(expire, calendar([held(at(9))]), NOW + HOLD_TIME)
+    assert changes(decision) == [("HoldExpired", "hold", Status.EXPIRED)]
+
+
+def test_the_alarm_that_fires_after_conversion_does_nothing() -> None:
+    booked = then(calendar([held(at(9))]), BookReservation(by=patient(), appointment_id=HOLD))
+    expire = ExpireHold(by=SYSTEM, appointment_id=HOLD)
+    assert decide(expire, booked, NOW + HOLD_TIME).events == ()
+
+
+# --- booking -------------------------------------------------------------------------
+
+
+def test_booking_a_hold_changes_the_status_of_the_same_row() -> None:
+    decision = decide(
+        BookReservation(by=patient(), appointment_id=HOLD, notes="left side"),
+        calendar([held(at(9))]),
+        NOW,
+    )
+    assert changes(decision) == [("AppointmentBooked", "hold", Status.CONFIRMED)]
+    booked = shown(decision)
+    assert (booked.version, booked.expires_at, booked.notes) == (2, None, "left side")
+
+
+def test_converting_a_live_hold_needs_no_slot_check() -> None:
+    closed = calendar([held(at(9))], schedule=with_schedule(rules=()))
+    book = BookReservation(by=patient(), appointment_id=HOLD)
+    assert decide(book, closed, NOW).outcome is Outcome.CREATED
+
+
+def test_booking_at_exactly_expires_at_is_too_late() -> None:
+    with pytest.raises(ReservationExpired):
+        decide(
+            BookReservation(by=patient(), appointment_id=HOLD),
+            calendar([held(at(9))]),
+            NOW + HOLD_TIME,
+        )
+
+
+@pytest.mark.parametrize("status", [Status.EXPIRED, Status.RELEASED])
+def test_a_hold_that_is_over_cannot_be_booked_even_if_the_slot_is_free(status: Status) -> None:
+    with pytest.raises(ReservationExpired):
+        decide(
+            BookReservation(by=patient(), appointment_id=ROW),
+            calendar([row(at(9), status=status)]),
+            NOW,
+        )
+
+
+def test_booking_a_booked_reservation_again_answers_its_appointment() -> None:
+    decision = decide(
+        BookReservation(by=patient(), appointment_id=ROW), calendar([row(at(9))]), NOW
+    )
+    assert (decision.events, decision.outcome) == ((), Outcome.UNCHANGED)
+    assert shown(decision) == row(at(9))
+
+
+def test_booking_a_reservation_that_was_since_cancelled_is_refused() -> None:
+    with pytest.raises(InvalidTransition):
+        decide(
+            BookReservation(by=patient(), appointment_id=ROW),
+            calendar([row(at(9), status=Status.CANCELLED)]),
+            NOW,
+        )
+
+
+def test_another_patients_reservation_does_not_exist() -> None:
+    with pytest.raises(NotFound):
+        decide(BookReservation(by=patient(BEN), appointment_id=HOLD), calendar([held(at(9))]), NOW)
+
+
+def test_a_direct_booking_of_ones_own_held_slot_converts_the_hold() -> None:
+    decision = decide(book_slot(at(9)), calendar([held(at(9))]), NOW)
+    assert changes(decision) == [("AppointmentBooked", "hold", Status.CONFIRMED)]
+
+
+def test_a_direct_booking_that_overlaps_ones_own_hold_releases_it() -> None:
+    decision = decide(book_slot(at(9, 15)), calendar([held(at(9))]), NOW)
+    assert [name for name, _, _ in changes(decision)] == ["HoldReleased", "AppointmentBooked"]
+
+
+def test_a_direct_booking_into_anothers_hold_is_refused() -> None:
+    with pytest.raises(SlotTaken):
+        decide(book_slot(at(9), who=BEN), calendar([held(at(9))]), NOW)
+
+
+def test_back_to_back_is_allowed() -> None:
+    decision = decide(book_slot(at(9, 30), who=BEN), calendar([row(at(9))]), NOW)
+    assert decision.outcome is Outcome.CREATED
+
+
+def test_between_two_neighbours_the_larger_facing_buffer_is_kept() -> None:
+    cleaning = row(at(9), kind=CLEANING)  # ends 10:00, wants 10 minutes after
+    with pytest.raises(SlotTaken):
+        decide(book_slot(at(10), who=BEN), calendar([cleaning]), NOW)
+    assert decide(book_slot(at(10, 15), who=BEN), calendar([cleaning]), NOW).events
+
+
+def test_a_chatbots_booking_says_so() -> None:
+    by = patient(acting="bot")
+    assert shown(decide(book_slot(at(9), by=by), calendar(), NOW)).created_via == "chatbot"
+
+
+# --- staff ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "start",
+    [at(20), at(9, 7), datetime(2027, 2, 26, 9, tzinfo=UTC), at(9) + timedelta(days=300)],
+    ids=["closed", "off the grid", "past", "beyond the horizon"],
+)
+def test_hours_grid_notice_and_horizon_do_not_bind_staff(start: datetime) -> None:
+    assert decide(book_slot(start, by=STAFF), calendar(), NOW).outcome is Outcome.CREATED
+
+
+def test_buffers_do_not_bind_staff() -> None:
+    cleaning = row(at(9), kind=CLEANING)
+    assert decide(book_slot(at(10), by=STAFF, who=BEN), calendar([cleaning]), NOW).events
+
+
+def test_overlaps_bind_staff_unless_they_overbook() -> None:
+    crowded = calendar([row(at(9))])
+    with pytest.raises(SlotTaken):
+        decide(book_slot(at(9, 15), by=STAFF, who=BEN), crowded, NOW)
+    decision = decide(book_slot(at(9, 15), by=STAFF, who=BEN, overbook=True), crowded, NOW)
+    assert shown(decision).overbooked
+
+
+def test_only_what_overlaps_is_marked_overbooked() -> None:
+    decision = decide(book_slot(at(9), by=STAFF, who=BEN, overbook=True), calendar(), NOW)
+    assert not shown(decision).overbooked
+
+
+def test_a_patient_may_not_overbook() -> None:
+    with pytest.raises(Forbidden):
+        decide(book_slot(at(9), overbook=True), calendar(), NOW)
+
+
+# --- changing ------------------------------------------------------------------------
+
+
+def change(by: Principal | None = None, **fields: object) -> ChangeAppointment:
+    return ChangeAppointment(by=by or patient(), appointment_id=ROW, **fields)  # type: ignore[arg-type]  # field names of the command
+
+
+def test_rescheduling_keeps_the_id_and_raises_the_version() -> None:
+    decision = decide(change(start=at(11)), calendar([row(at(9))]), NOW)
+    moved = shown(decision)
+    assert (moved.id, moved.version, moved.start, moved.end) == (ROW, 2, at(11), at(11, 30))
+
+
+def test_rescheduling_to_the_same_time_changes_nothing() -> None:
+    decision = decide(change(start=at(9)), calendar([row(at(9))]), NOW)
+    assert (decision.events, decision.outcome) == ((), Outcome.UNCHANGED)
+
+
+def test_rescheduling_onto_ones_own_old_time_is_allowed() -> None:
+    assert decide(change(start=at(9, 15)), calendar([row(at(9))]), NOW).events
+
+
+def test_a_taken_target_leaves_the_original_untouched() -> None:
+    busy = calendar([row(at(9)), row(at(11), id="other", patient_id=BEN)])
+    with pytest.raises(SlotTaken):
+        decide(change(start=at(11)), busy, NOW)
+
+
+def test_the_old_slot_is_free_at_once() -> None:
+    moved = then(calendar([row(at(9))]), change(start=at(11)))
+    assert decide(book_slot(at(9), who=BEN), moved, NOW).outcome is Outcome.CREATED
+
+
+def test_a_stale_version_is_refused_with_the_current_one() -> None:
+    with pytest.raises(VersionConflict) as refused:
+        decide(change(start=at(11), expected_version=7), calendar([row(at(9))]), NOW)
+    assert refused.value.current == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"status": Status.ARRIVED},
+        {"appointment_type_id": CLEANING.id},
+        {"cancel_reason": "ill"},
+        {"overbook": True},
+    ],
+)
+def test_a_patient_may_change_only_start_and_notes(fields: dict[str, object]) -> None:
+    with pytest.raises(Forbidden):
+        decide(change(**fields), calendar([row(at(9))]), NOW)
+
+
+def test_a_patient_cannot_change_what_has_begun() -> None:
+    with pytest.raises(TooLate):
+        decide(change(notes="late"), calendar([row(at(9))]), at(9))
+
+
+def test_another_patients_appointment_does_not_exist() -> None:
+    with pytest.raises(NotFound):
+        decide(change(by=patient(BEN), start=at(11)), calendar([row(at(9))]), NOW)
+
+
+def test_another_type_brings_its_length_and_buffers() -> None:
+    decision = decide(
+        change(by=STAFF, appointment_type_id=CLEANING.id), calendar([row(at(9))]), NOW
+    )
+    changed = shown(decision)
+    assert (changed.end, changed.buffer_after_minutes) == (at(10), 10)
+
+
+@pytest.mark.parametrize(
+    ("current", "wanted"),
+    [
+        (Status.CONFIRMED, Status.ARRIVED),
+        (Status.ARRIVED, Status.CHECKED_IN),
+        (Status.CHECKED_IN, Status.COMPLETED),
+        (Status.CONFIRMED, Status.NO_SHOW),
+        (Status.CONFIRMED, Status.CANCELLED),
+        (Status.ARRIVED, Status.CONFIRMED),
+        (Status.NO_SHOW, Status.CONFIRMED),
+    ],
+)
+def test_every_arrow_of_the_state_machine_can_be_gone(current: Status, wanted: Status) -> None:
+    decision = decide(change(by=STAFF, status=wanted), calendar([row(at(9), status=current)]), NOW)
+    assert shown(decision).status is wanted
+
+
+def test_every_other_arrow_is_refused() -> None:
+    allowed = {
+        ("confirmed", "arrived"),
+        ("arrived", "checked_in"),
+        ("checked_in", "completed"),
+        ("confirmed", "no_show"),
+        ("confirmed", "cancelled"),
+        ("arrived", "confirmed"),
+        ("no_show", "confirmed"),
+    }
+    for current in Status:
+        for wanted in Status:
+            if current == wanted or (current, wanted) in allowed or current is Status.HELD:
+                continue
+            with pytest.raises(InvalidTransition):
+                decide(change(by=STAFF, status=wanted), calendar([row(at(9), status=current)]), NOW)
+
+
+def test_undoing_a_no_show_after_the_slot_was_taken_is_refused() -> None:
+    missed = row(at(9), status=Status.NO_SHOW)
+    with pytest.raises(SlotTaken):
+        decide(
+            change(by=STAFF, status=Status.CONFIRMED),
+            calendar([missed, row(at(9), id="other", patient_id=BEN)]),
+            NOW,
+        )
+
+
+@pytest.mark.parametrize("status", [Status.CANCELLED, Status.COMPLETED, Status.NO_SHOW])
+def test_what_is_over_has_no_time_to_move(status: Status) -> None:
+    with pytest.raises(InvalidTransition):
+        decide(change(by=STAFF, start=at(11)), calendar([row(at(9), status=status)]), NOW)
+
+
+def test_a_cancel_reason_belongs_to_a_cancellation() -> None:
+    with pytest.raises(ValidationFailed):
+        decide(change(by=STAFF, cancel_reason="ill"), calendar([row(at(9))]), NOW)
+
+
+def test_an_overbooked_row_moved_to_a_free_time_is_overbooked_no_more() -> None:
+    rows = [row(at(9), overbooked=True), row(at(9), id="other", patient_id=BEN)]
+    assert not shown(decide(change(by=STAFF, start=at(14)), calendar(rows), NOW)).overbooked
+
+
+def test_taking_back_overbooking_while_it_overlaps_is_refused() -> None:
+    rows = [row(at(9), overbooked=True), row(at(9), id="other", patient_id=BEN)]
+    with pytest.raises(SlotTaken):
+        decide(change(by=STAFF, overbook=False), calendar(rows), NOW)
+
+
+# --- cancelling ----------------------------------------------------------------------
+
+
+def test_cancelling_keeps_the_row_and_says_why() -> None:
+    cancel = CancelAppointment(by=patient(), appointment_id=ROW, reason="ill")
+    decision = decide(cancel, calendar([row(at(9))]), NOW)
+    assert changes(decision) == [("AppointmentCancelled", "row", Status.CANCELLED)]
+    after = applied(calendar([row(at(9))]), decision).find(ROW)
+    assert after and after.cancel_reason == "ill"
+
+
+def test_cancelling_twice_is_one_event() -> None:
+    cancel = CancelAppointment(by=patient(), appointment_id=ROW)
+    cancelled = then(calendar([row(at(9))]), cancel)
+    assert decide(cancel, cancelled, NOW).events == ()
+
+
+def test_a_cancelled_slot_can_be_booked_at_once() -> None:
+    cancelled = then(calendar([row(at(9))]), CancelAppointment(by=patient(), appointment_id=ROW))
+    assert decide(book_slot(at(9), who=BEN), cancelled, NOW).outcome is Outcome.CREATED
+
+
+def test_a_patient_cannot_cancel_what_has_begun_but_staff_can() -> None:
+    with pytest.raises(TooLate):
+        decide(CancelAppointment(by=patient(), appointment_id=ROW), calendar([row(at(9))]), at(9))
+    cancel = CancelAppointment(by=STAFF, appointment_id=ROW)
+    assert decide(cancel, calendar([row(at(9))]), at(9)).events
+
+
+def test_cancelling_ones_hold_releases_it() -> None:
+    cancel = CancelAppointment(by=patient(), appointment_id=HOLD)
+    decision = decide(cancel, calendar([held(at(9))]), NOW)
+    assert changes(decision) == [("HoldReleased", "hold", Status.RELEASED)]
+
+
+# --- the schedule --------------------------------------------------------------------
+
+
+def test_replacing_the_schedule_raises_its_version() -> None:
+    decision = decide(ReplaceSchedule(by=STAFF, schedule=with_schedule(rules=())), calendar(), NOW)
+    (event,) = decision.events
+    assert isinstance(event, ScheduleReplaced)
+    assert event.after.version == SCHEDULE.version + 1
+
+
+def test_the_same_schedule_again_changes_nothing() -> None:
+    decision = decide(ReplaceSchedule(by=STAFF, schedule=SCHEDULE), calendar(), NOW)
+    assert (decision.events, decision.outcome) == ((), Outcome.UNCHANGED)
+
+
+def test_appointments_outside_the_new_hours_stay_and_are_listed() -> None:
+    closed = with_schedule(
+        overrides=(Override(date=at(9).date(), windows=(Window(9 * 60, 10 * 60),)),)
+    )
+    inside, outside = row(at(9)), row(at(14), id="late", patient_id=BEN)
+    decision = decide(ReplaceSchedule(by=STAFF, schedule=closed), calendar([inside, outside]), NOW)
+    assert isinstance(decision.reply, ScheduleBody)
+    assert decision.reply.affected == (outside,)
+    assert [type(event) for event in decision.events] == [ScheduleReplaced]
+
+
+def test_a_dry_run_only_looks() -> None:
+    dry = ReplaceSchedule(by=STAFF, schedule=with_schedule(rules=()), dry_run=True)
+    decision = decide(dry, calendar([row(at(9), patient_id=ANNA)]), NOW)
+    assert decision.events == ()
+    assert isinstance(decision.reply, ScheduleBody)
+    assert decision.reply.affected == (row(at(9)),)
+
+
+def test_a_stale_schedule_version_is_refused() -> None:
+    with pytest.raises(VersionConflict):
+        decide(ReplaceSchedule(by=STAFF, schedule=SCHEDULE, expected_version=9), calendar(), NOW)
