@@ -1,0 +1,166 @@
+"""The calendars of this node: at most one live actor each, found or activated on demand."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from actors.calendar_actor import ActorSettings, CalendarActor, Moved
+from actors.domain.commands import Command
+from actors.domain.ids import DentistId
+from actors.domain.refusals import NotFound, Unavailable
+from actors.mailbox import Ask, MailboxSealed
+from actors.ports import (
+    CalendarStore,
+    Clock,
+    DueHold,
+    IdempotencyKey,
+    Reply,
+    StoreUnavailable,
+)
+from actors.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+_ACTIVATIONS = 3
+"""How often an ask follows a calendar that stops or moves while it is being asked."""
+
+
+class Registry:
+    """Asks go to wherever the calendar's actor is; here, that is always this process.
+
+    ``run()`` sweeps deadlines and passivates idle actors; ``close()`` lets every actor
+    finish what it accepted and answers all who wait.
+    """
+
+    def __init__(
+        self,
+        store: CalendarStore,
+        clock: Clock,
+        settings: ActorSettings,
+        *,
+        on_hold: Callable[[DueHold], None],
+        sweep_every_s: float = 0.5,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._on_hold = on_hold
+        self._sweep_every_s = sweep_every_s
+        self._actors: dict[DentistId, CalendarActor] = {}
+        self._tasks: dict[asyncio.Task[None], CalendarActor] = {}
+        self._activations: dict[DentistId, asyncio.Task[CalendarActor]] = {}
+        self._closed = False
+
+    async def ask(
+        self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
+    ) -> Reply:
+        """Have the command decided and committed.
+
+        Raises the command's Refusal; CalendarBusy when the mailbox is full or the wait
+        too long; Unavailable when nothing can be said (a retry with the key is safe).
+        """
+        for _ in range(_ACTIVATIONS):
+            actor = await self._active(dentist_id)
+            ask = Ask(
+                command=command,
+                key=key,
+                request_id=request_id,
+                deadline_s=self._clock.monotonic() + self._settings.deadline_s,
+                answer=asyncio.get_running_loop().create_future(),
+            )
+            with suppress(MailboxSealed, Moved):
+                actor.mailbox.put(ask)
+                return await ask.answer
+        raise Unavailable
+
+    async def snapshot(self, dentist_id: DentistId) -> Snapshot:
+        """The calendar as of its last commit; raises NotFound or Unavailable."""
+        return (await self._active(dentist_id)).snapshot
+
+    def actors(self) -> tuple[CalendarActor, ...]:
+        """The live ones, for health and metrics."""
+        return tuple(self._actors.values())
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            await asyncio.sleep(self._sweep_every_s)
+            self.sweep()
+
+    def sweep(self) -> None:
+        """One pass over deadlines (instead of a timer each) and idle actors."""
+        now_s = self._clock.monotonic()
+        for actor in self.actors():
+            if dropped := actor.mailbox.drop_overdue(now_s):
+                log.warning(
+                    "commands_overdue",
+                    extra={"dentist_id": actor.dentist_id, "dropped": dropped},
+                )
+            if actor.idle and now_s - actor.used_s >= self._settings.passivate_after_s:
+                del self._actors[actor.dentist_id]
+                actor.mailbox.seal()
+
+    async def close(self) -> None:
+        """Finish what was accepted; nobody is left waiting."""
+        self._closed = True
+        activations = tuple(self._activations.values())
+        for activation in activations:
+            activation.cancel()
+        await asyncio.gather(*activations, return_exceptions=True)
+        for actor in self.actors():
+            actor.mailbox.seal()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # --- activation -----------------------------------------------------------------
+
+    async def _active(self, dentist_id: DentistId) -> CalendarActor:
+        actor = self._actors.get(dentist_id)
+        if actor is None:
+            actor = await self._activated(dentist_id)
+        actor.used_s = self._clock.monotonic()
+        return actor
+
+    async def _activated(self, dentist_id: DentistId) -> CalendarActor:
+        """Everybody who asks meanwhile shares one activation, whoever of them gives up."""
+        if self._closed:
+            raise Unavailable
+        activation = self._activations.get(dentist_id)
+        if activation is None:
+            activation = asyncio.create_task(self._activate(dentist_id))
+            self._activations[dentist_id] = activation
+            activation.add_done_callback(lambda _: self._activations.pop(dentist_id, None))
+        try:
+            return await asyncio.shield(activation)
+        except asyncio.CancelledError:
+            if activation.cancelled():  # the registry closes
+                raise Unavailable from None
+            raise
+
+    async def _activate(self, dentist_id: DentistId) -> CalendarActor:
+        live_after = self._clock.now() - self._settings.memory_reach
+        try:
+            loaded = await self._store.open(dentist_id, live_after=live_after)
+        except StoreUnavailable as error:
+            raise Unavailable from error
+        if loaded is None:
+            raise NotFound("dentist")
+        actor = CalendarActor(
+            loaded,
+            store=self._store,
+            clock=self._clock,
+            settings=self._settings,
+            on_hold=self._on_hold,
+        )
+        self._actors[dentist_id] = actor
+        task = asyncio.create_task(actor.run(), name=f"calendar {dentist_id}")
+        self._tasks[task] = actor
+        task.add_done_callback(self._ended)
+        return actor
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A stopped actor is forgotten: the next ask activates a fresh one."""
+        actor = self._tasks.pop(task)
+        if self._actors.get(actor.dentist_id) is actor:
+            del self._actors[actor.dentist_id]

@@ -1,0 +1,246 @@
+"""Schedules and free slots: answered from the calendars' snapshots, never queueing."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from actors.domain.appointment import AppointmentType
+from actors.domain.commands import ReplaceSchedule
+from actors.domain.ids import AppointmentTypeId, DentistId, PatientId
+from actors.domain.principal import Principal, Role
+from actors.domain.refusals import Forbidden, ValidationFailed
+from actors.domain.schedule import MINUTES_PER_DAY, Schedule
+from actors.domain.slots import Minute, to_instant
+from actors.ports import Clock, NewId, Position, Profiles, Reply
+from actors.registry import Registry
+from actors.services.asking import idempotency_key
+from actors.services.caller import Caller
+from actors.services.catalog import Catalog
+from actors.services.directory import Directory
+from actors.snapshot import Snapshot
+
+MAX_RANGE = timedelta(days=62)
+_DIRECTORY_PAGE = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScheduleView:
+    dentist_id: DentistId
+    schedule: Schedule
+    position: Position
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slot:
+    dentist_id: DentistId
+    appointment_type_id: AppointmentTypeId
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlotPage:
+    slots: tuple[Slot, ...]
+    next_after: tuple[datetime, DentistId] | None
+    """The last slot, if there are more."""
+    positions: tuple[Position, ...]
+    """Of every calendar looked at: what the list is true for."""
+
+
+class Availability:
+    def __init__(
+        self,
+        registry: Registry,
+        catalog: Catalog,
+        directory: Directory,
+        profiles: Profiles,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._registry = registry
+        self._catalog = catalog
+        self._directory = directory
+        self._profiles = profiles
+        self._clock = clock
+        self._new_id = new_id
+
+    async def schedule(self, caller: Caller, dentist_id: DentistId) -> ScheduleView:
+        """A dentist's availability schedule (criterion 4.5), for anyone signed in."""
+        snapshot = await self._snapshot(dentist_id)
+        return ScheduleView(
+            dentist_id=dentist_id,
+            schedule=snapshot.calendar.schedule,
+            position=snapshot.position,
+        )
+
+    async def slots(
+        self,
+        caller: Caller,
+        dentist_id: DentistId,
+        *,
+        appointment_type_id: AppointmentTypeId,
+        starts_from: datetime,
+        starts_before: datetime,
+    ) -> SlotPage:
+        """Every free slot of one dentist (criterion 2.4); one's own holds count as free."""
+        _check_range(starts_from, starts_before)
+        kind = await self._catalog.kind(appointment_type_id)
+        snapshot = await self._snapshot(dentist_id)
+        first, before = _minute_up(starts_from), _minute_up(starts_before)
+        starts = self._free(caller.principal, snapshot, kind, first, before)
+        return SlotPage(
+            slots=tuple(_slot(dentist_id, kind, start) for start in starts),
+            next_after=None,
+            positions=(snapshot.position,),
+        )
+
+    async def find(
+        self,
+        caller: Caller,
+        *,
+        dentist_ids: Sequence[DentistId],
+        appointment_type_id: AppointmentTypeId,
+        starts_from: datetime,
+        starts_before: datetime,
+        time_from: Minute | None = None,
+        time_to: Minute | None = None,
+        limit: int,
+        after: tuple[datetime, DentistId] | None = None,
+    ) -> SlotPage:
+        """The first free slots over some or all dentists, by start, then dentist.
+
+        ``time_from``/``time_to`` are minutes of the dentist's local day, for starts in
+        ``[time_from, time_to)``. Looks day by day and stops as soon as it has enough.
+        """
+        _check_range(starts_from, starts_before)
+        kind = await self._catalog.kind(appointment_type_id)
+        snapshots = [await self._snapshot(who) for who in await self._whom(dentist_ids)]
+        positions = tuple(snapshot.position for snapshot in snapshots)
+        found: list[Slot] = []
+        resume = max(starts_from, after[0]) if after else starts_from
+        for first, before in _days(_minute_up(resume), _minute_up(starts_before)):
+            day: list[Slot] = []
+            for snapshot in snapshots:
+                starts = self._free(caller.principal, snapshot, kind, first, before)
+                day += _at_times(snapshot, kind, starts, time_from, time_to)
+            day.sort(key=_order)
+            found += (slot for slot in day if after is None or _order(slot) > after)
+            if len(found) > limit:
+                return SlotPage(
+                    slots=tuple(found[:limit]),
+                    next_after=_order(found[limit - 1]),
+                    positions=positions,
+                )
+            await asyncio.sleep(0)  # a day at a time: let other requests in between
+        return SlotPage(slots=tuple(found), next_after=None, positions=positions)
+
+    async def replace(
+        self,
+        caller: Caller,
+        dentist_id: DentistId,
+        schedule: Schedule,
+        *,
+        expected_version: int | None = None,
+        dry_run: bool = False,
+    ) -> Reply:
+        """Replace the whole schedule (that dentist only); nothing booked is cancelled.
+
+        The reply lists the appointments that now lie outside; ``dry_run`` only looks.
+        """
+        if caller.principal.require(Role.DENTIST) != dentist_id:
+            await self._directory.dentist(dentist_id)
+            raise Forbidden("Only that dentist may change this schedule")
+        command = ReplaceSchedule(
+            by=caller.principal,
+            schedule=schedule,
+            expected_version=expected_version,
+            dry_run=dry_run,
+        )
+        request = {
+            "id": dentist_id,
+            "schedule": schedule,
+            "version": expected_version,
+            "dry_run": dry_run,
+        }
+        key = idempotency_key(caller, "availability:update", request, self._new_id)
+        return await self._registry.ask(dentist_id, command, key=key, request_id=caller.request_id)
+
+    # --- reading snapshots ----------------------------------------------------------
+
+    async def _snapshot(self, dentist_id: DentistId) -> Snapshot:
+        await self._directory.dentist(dentist_id)
+        return await self._registry.snapshot(dentist_id)
+
+    async def _whom(self, dentist_ids: Sequence[DentistId]) -> Sequence[DentistId]:
+        """Those asked for, once each; or every dentist of the clinic."""
+        if dentist_ids:
+            return tuple(dict.fromkeys(dentist_ids))
+        everyone: list[DentistId] = []
+        page = await self._profiles.dentists(limit=_DIRECTORY_PAGE, after=None)
+        everyone += (DentistId(profile.id) for profile in page.profiles)
+        while page.next_after:
+            page = await self._profiles.dentists(limit=_DIRECTORY_PAGE, after=page.next_after)
+            everyone += (DentistId(profile.id) for profile in page.profiles)
+        return everyone
+
+    def _free(
+        self,
+        by: Principal,
+        snapshot: Snapshot,
+        kind: AppointmentType,
+        first: Minute,
+        before: Minute,
+    ) -> list[Minute]:
+        patient_id = PatientId(by.person) if by.role is Role.PATIENT and by.person else None
+        return snapshot.calendar.free(
+            kind, first=first, before=before, now=self._clock.now(), patient_id=patient_id
+        )
+
+
+def _check_range(starts_from: datetime, starts_before: datetime) -> None:
+    if starts_before <= starts_from:
+        raise ValidationFailed.of("to", "must be later than from")
+    if starts_before - starts_from > MAX_RANGE:
+        raise ValidationFailed.of("to", f"at most {MAX_RANGE.days} days after from")
+
+
+def _minute_up(instant: datetime) -> Minute:
+    """The first whole minute that is not before ``instant``."""
+    return -(-int(instant.timestamp() * 1_000_000) // 60_000_000)
+
+
+def _days(first: Minute, before: Minute) -> Iterator[tuple[Minute, Minute]]:
+    for start in range(first, before, MINUTES_PER_DAY):
+        yield start, min(start + MINUTES_PER_DAY, before)
+
+
+def _slot(dentist_id: DentistId, kind: AppointmentType, start: Minute) -> Slot:
+    return Slot(
+        dentist_id=dentist_id,
+        appointment_type_id=kind.id,
+        start=to_instant(start),
+        end=to_instant(start + kind.duration_minutes),
+    )
+
+
+def _at_times(
+    snapshot: Snapshot,
+    kind: AppointmentType,
+    starts: Sequence[Minute],
+    time_from: Minute | None,
+    time_to: Minute | None,
+) -> Iterator[Slot]:
+    calendar = snapshot.calendar
+    for start in starts:
+        slot = _slot(calendar.dentist_id, kind, start)
+        if time_from is not None or time_to is not None:
+            local = slot.start.astimezone(calendar.schedule.zone)
+            minute = local.hour * 60 + local.minute
+            if not (time_from or 0) <= minute < (MINUTES_PER_DAY if time_to is None else time_to):
+                continue
+        yield slot
+
+
+def _order(slot: Slot) -> tuple[datetime, DentistId]:
+    return slot.start, slot.dentist_id

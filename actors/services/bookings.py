@@ -1,0 +1,282 @@
+"""Reservations and appointments: what patients, dentists and chatbots do with slots.
+
+Each call finds the calendar concerned and asks its actor; the rules are in
+:mod:`actors.domain.decide`, not here.
+"""
+
+from collections import OrderedDict
+from datetime import datetime
+
+from actors.domain.appointment import Appointment, Status
+from actors.domain.commands import (
+    UNSET,
+    BookReservation,
+    BookSlot,
+    CancelAppointment,
+    ChangeAppointment,
+    Command,
+    ExpireHold,
+    HoldSlot,
+    ReleaseHold,
+    Unset,
+)
+from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId, ProfileId
+from actors.domain.principal import SYSTEM, Principal, Role
+from actors.domain.refusals import Forbidden, NotFound, ReservationExpired, ValidationFailed
+from actors.ports import (
+    AppointmentPage,
+    AppointmentQuery,
+    Appointments,
+    Clock,
+    DueHold,
+    Names,
+    NewId,
+    Outcome,
+    Reply,
+)
+from actors.registry import Registry
+from actors.services.asking import Body, idempotency_key
+from actors.services.caller import Caller
+from actors.services.directory import Directory
+
+_ROUTES_LIMIT = 50_000
+
+
+class Bookings:
+    def __init__(
+        self,
+        registry: Registry,
+        appointments: Appointments,
+        directory: Directory,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._registry = registry
+        self._appointments = appointments
+        self._directory = directory
+        self._clock = clock
+        self._new_id = new_id
+        self._routes: OrderedDict[AppointmentId, DentistId] = OrderedDict()
+
+    # --- reservations ---------------------------------------------------------------
+
+    async def hold(
+        self,
+        caller: Caller,
+        *,
+        dentist_id: DentistId,
+        appointment_type_id: AppointmentTypeId,
+        start: datetime,
+    ) -> Reply:
+        """Keep a slot for the patient until ``expires_at`` (criterion 8.1)."""
+        patient_id = PatientId(caller.principal.require(Role.PATIENT))
+        await self._directory.dentist(dentist_id)
+        command = HoldSlot(
+            by=caller.principal,
+            appointment_id=AppointmentId(self._new_id()),
+            patient_id=patient_id,
+            appointment_type_id=appointment_type_id,
+            start=start,
+        )
+        request = _slot(dentist_id, appointment_type_id, start)
+        return await self._ask(caller, dentist_id, command, "reservation:create", request)
+
+    async def release(self, caller: Caller, reservation_id: AppointmentId) -> Reply:
+        """Give a hold back; what is over, or was booked meanwhile, stays as it is."""
+        caller.principal.require(Role.PATIENT)
+        dentist_id = await self._route(caller.principal, reservation_id, "reservation")
+        command = ReleaseHold(by=caller.principal, appointment_id=reservation_id)
+        request = {"id": reservation_id}
+        return await self._ask(caller, dentist_id, command, "reservation:release", request)
+
+    async def reservation(
+        self, caller: Caller, reservation_id: AppointmentId
+    ) -> tuple[Appointment, Names]:
+        """Look at a hold; raises ReservationExpired once it is over unbooked."""
+        found = await self._appointments.get(caller.principal, reservation_id)
+        if found is None:
+            raise NotFound("reservation")
+        row = found[0]
+        if row.status in (Status.EXPIRED, Status.RELEASED) or row.is_overdue(self._clock.now()):
+            raise ReservationExpired
+        return found
+
+    async def expire(self, due: DueHold) -> Reply:
+        """What the alarms call when a hold's time is over (criterion 8.3)."""
+        caller = Caller(principal=SYSTEM, request_id=self._new_id())
+        command = ExpireHold(by=SYSTEM, appointment_id=due.appointment_id)
+        request = {"id": due.appointment_id}
+        return await self._ask(caller, due.dentist_id, command, "reservation:expire", request)
+
+    # --- appointments ---------------------------------------------------------------
+
+    async def book_reservation(
+        self,
+        caller: Caller,
+        *,
+        reservation_id: AppointmentId,
+        notes: str | Unset | None = UNSET,
+    ) -> Reply:
+        """Turn one's hold into a confirmed appointment (criterion 8.4)."""
+        caller.principal.require(Role.PATIENT)
+        dentist_id = await self._route(caller.principal, reservation_id, "reservation")
+        command = BookReservation(by=caller.principal, appointment_id=reservation_id, notes=notes)
+        request = {"reservation_id": reservation_id, "notes": notes}
+        return await self._ask(caller, dentist_id, command, "appointment:book", request)
+
+    async def book_slot(
+        self,
+        caller: Caller,
+        *,
+        dentist_id: DentistId,
+        appointment_type_id: AppointmentTypeId,
+        start: datetime,
+        patient_id: ProfileId | None = None,
+        notes: str | None = None,
+        overbook: bool = False,
+    ) -> Reply:
+        """Book at once: a patient for themselves, a dentist for any known patient."""
+        by = caller.principal
+        me = by.require(Role.PATIENT, Role.DENTIST)
+        if by.is_staff and dentist_id != me:
+            raise Forbidden("A dentist books in their own calendar only")
+        await self._directory.dentist(dentist_id)
+        command = BookSlot(
+            by=by,
+            appointment_id=AppointmentId(self._new_id()),
+            patient_id=await self._patient(by, me, patient_id),
+            appointment_type_id=appointment_type_id,
+            start=start,
+            notes=notes,
+            overbook=overbook,
+        )
+        request = {
+            **_slot(dentist_id, appointment_type_id, start),
+            "patient_id": command.patient_id,
+            "notes": notes,
+            "overbook": overbook,
+        }
+        return await self._ask(caller, dentist_id, command, "appointment:book", request)
+
+    async def change(
+        self,
+        caller: Caller,
+        appointment_id: AppointmentId,
+        *,
+        expected_version: int | None = None,
+        start: datetime | None = None,
+        appointment_type_id: AppointmentTypeId | None = None,
+        status: Status | None = None,
+        notes: str | Unset | None = UNSET,
+        cancel_reason: str | Unset | None = UNSET,
+        overbook: bool | None = None,
+    ) -> Reply:
+        """Reschedule, or change status, type or notes; only what is sent changes."""
+        caller.principal.require(Role.PATIENT, Role.DENTIST)
+        dentist_id = await self._route(caller.principal, appointment_id, "appointment")
+        command = ChangeAppointment(
+            by=caller.principal,
+            appointment_id=appointment_id,
+            expected_version=expected_version,
+            start=start,
+            appointment_type_id=appointment_type_id,
+            status=status,
+            notes=notes,
+            cancel_reason=cancel_reason,
+            overbook=overbook,
+        )
+        request = {
+            "id": appointment_id,
+            "version": expected_version,
+            "start": start,
+            "appointment_type_id": appointment_type_id,
+            "status": status,
+            "notes": notes,
+            "cancel_reason": cancel_reason,
+            "overbook": overbook,
+        }
+        return await self._ask(caller, dentist_id, command, "appointment:update", request)
+
+    async def cancel(
+        self,
+        caller: Caller,
+        appointment_id: AppointmentId,
+        *,
+        expected_version: int | None = None,
+        reason: str | None = None,
+    ) -> Reply:
+        """Cancel softly; cancelling again changes nothing."""
+        caller.principal.require(Role.PATIENT, Role.DENTIST)
+        dentist_id = await self._route(caller.principal, appointment_id, "appointment")
+        command = CancelAppointment(
+            by=caller.principal,
+            appointment_id=appointment_id,
+            expected_version=expected_version,
+            reason=reason,
+        )
+        request = {"id": appointment_id, "version": expected_version, "reason": reason}
+        return await self._ask(caller, dentist_id, command, "appointment:cancel", request)
+
+    async def get(self, caller: Caller, appointment_id: AppointmentId) -> tuple[Appointment, Names]:
+        found = await self._appointments.get(caller.principal, appointment_id)
+        if found is None:
+            raise NotFound("appointment")
+        return found
+
+    async def page(self, caller: Caller, query: AppointmentQuery) -> AppointmentPage:
+        """The caller's own rows (criteria 4.2, 5.3, 5.4)."""
+        caller.principal.require(Role.PATIENT, Role.DENTIST)
+        return await self._appointments.page(caller.principal, query)
+
+    # --- finding the calendar -------------------------------------------------------
+
+    async def _ask(
+        self,
+        caller: Caller,
+        dentist_id: DentistId,
+        command: Command,
+        operation: str,
+        request: Body,
+    ) -> Reply:
+        key = idempotency_key(caller, operation, request, self._new_id)
+        reply = await self._registry.ask(dentist_id, command, key=key, request_id=caller.request_id)
+        if reply.outcome is Outcome.CREATED:
+            self._remember(AppointmentId(reply.resource_id), dentist_id)
+        return reply
+
+    async def _route(self, by: Principal, appointment_id: AppointmentId, what: str) -> DentistId:
+        """Which calendar has the row. It never changes, so it may be remembered; whether
+        the caller may see the row is decided by the calendar, each time."""
+        if by.is_staff and by.person:
+            return DentistId(by.person)
+        if known := self._routes.get(appointment_id):
+            return known
+        found = await self._appointments.get(by, appointment_id)
+        if found is None:
+            raise NotFound(what)
+        self._remember(appointment_id, found[0].dentist_id)
+        return found[0].dentist_id
+
+    def _remember(self, appointment_id: AppointmentId, dentist_id: DentistId) -> None:
+        self._routes[appointment_id] = dentist_id
+        if len(self._routes) > _ROUTES_LIMIT:
+            self._routes.popitem(last=False)
+
+    async def _patient(
+        self, by: Principal, me: ProfileId, patient_id: ProfileId | None
+    ) -> PatientId:
+        if not by.is_staff:
+            if patient_id not in (None, me):
+                raise Forbidden("A patient books for themselves only")
+            return PatientId(me)
+        if patient_id is None:
+            raise ValidationFailed.of("patient_id", "A dentist says for whom")
+        return await self._directory.patient(patient_id)
+
+
+def _slot(dentist_id: DentistId, appointment_type_id: AppointmentTypeId, start: datetime) -> Body:
+    return {
+        "dentist_id": dentist_id,
+        "appointment_type_id": appointment_type_id,
+        "start": start,
+    }

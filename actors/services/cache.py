@@ -1,0 +1,42 @@
+"""A bounded cache of read-mostly records, dropped by event, never served stale after one."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Cache(Generic[K, V]):
+    """Least recently used first out. ``None`` (not there) is not kept."""
+
+    def __init__(self, load: Callable[[K], Awaitable[V | None]], *, limit: int = 10_000) -> None:
+        self._load = load
+        self._limit = limit
+        self._kept: OrderedDict[K, V] = OrderedDict()
+        self._drops = 0
+        self.hits = 0
+        self.misses = 0
+
+    async def get(self, key: K) -> V | None:
+        if (kept := self._kept.get(key)) is not None:
+            self.hits += 1
+            self._kept.move_to_end(key)
+            return kept
+        self.misses += 1
+        drops = self._drops
+        value = await self._load(key)
+        if value is not None and drops == self._drops:  # nothing changed while it was read
+            self._kept[key] = value
+            if len(self._kept) > self._limit:
+                self._kept.popitem(last=False)
+        return value
+
+    def drop(self, key: K) -> None:
+        self._drops += 1
+        self._kept.pop(key, None)
+
+    def clear(self) -> None:
+        self._drops += 1
+        self._kept.clear()

@@ -1,0 +1,116 @@
+"""Who a verified token stands for: its person among the profiles, created on first sight."""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from actors.domain.announcements import ProfileBody
+from actors.domain.events import ProfileSaved
+from actors.domain.ids import ProfileId
+from actors.domain.principal import Principal, Role
+from actors.domain.profile import Profile
+from actors.domain.refusals import Forbidden, ValidationFailed, VersionConflict
+from actors.ports import Profiles
+from actors.services.caller import Caller
+from actors.services.directory import Directory
+from actors.services.records import Records
+
+_UNNAMED = "Unnamed patient"
+"""Until the patient says who they are: the token had no name."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claims:
+    """A verified token in the hub's words; ``api/auth.py`` makes it."""
+
+    subject: str
+    role: Role
+    actor: str | None = None
+    """RFC 8693 ``act.sub``: the chatbot using a patient's own token."""
+    name: str | None = None
+    email: str | None = None
+    email_verified: bool = False
+    phone: str | None = None
+    expires_at: datetime
+
+
+class Identity:
+    """Resolves claims to the principal a request is decided with (DESIGN §7 "People")."""
+
+    def __init__(self, profiles: Profiles, directory: Directory, records: Records) -> None:
+        self._profiles = profiles
+        self._directory = directory
+        self._records = records
+
+    async def principal(self, claims: Claims, on_behalf_of: str | None = None) -> Principal:
+        """The effective person behind a token.
+
+        Raises Forbidden for an unknown dentist and for ``On-Behalf-Of`` by anyone but a
+        chatbot; NotFound for an unknown patient there: nothing is created.
+        """
+        if on_behalf_of is not None and claims.role is not Role.CHATBOT:
+            raise Forbidden("Only a chatbot's service token may act on behalf of a patient")
+        match claims.role:
+            case Role.ADMIN:
+                return Principal(role=Role.ADMIN, subject=claims.subject)
+            case Role.CHATBOT if on_behalf_of is None:
+                return Principal(role=Role.CHATBOT, subject=claims.subject)
+            case Role.CHATBOT:
+                patient = await self._directory.patient(ProfileId(on_behalf_of or ""))
+                return _acting(claims, Role.PATIENT, patient, claims.subject)
+            case Role.DENTIST:
+                return _acting(claims, Role.DENTIST, await self._known(claims), None)
+            case Role.PATIENT:
+                return _acting(claims, Role.PATIENT, await self._patient(claims), claims.actor)
+            case _:
+                raise Forbidden
+
+    async def _known(self, claims: Claims) -> ProfileId:
+        profile = await self._directory.by_subject(claims.subject)
+        if profile is None or profile.role is not claims.role:
+            raise Forbidden(f"No {claims.role} is known for this token")
+        return profile.id
+
+    async def _patient(self, claims: Claims) -> ProfileId:
+        """Known, adopted from what the clinic entered, or created from the claims."""
+        if await self._directory.by_subject(claims.subject) is None:
+            # Refused only when the same token's other first request was faster.
+            with suppress(ValidationFailed, VersionConflict):
+                await self._first_seen(claims)
+        return await self._known(claims)
+
+    async def _first_seen(self, claims: Claims) -> None:
+        before = await self._adoptable(claims)
+        if before is None:
+            after = Profile(
+                id=ProfileId(self._records.new_id()),
+                role=Role.PATIENT,
+                name=claims.name or _UNNAMED,
+                subject=claims.subject,
+                email=claims.email,
+                phone=claims.phone,
+            )
+        else:
+            after = replace(before, subject=claims.subject, version=before.version + 1)
+        caller = Caller(
+            principal=_acting(claims, Role.PATIENT, after.id, claims.actor),
+            request_id=self._records.new_id(),
+        )
+        await self._records.save(
+            caller,
+            self._records.key(caller, "profile:first_seen", {"subject": claims.subject}),
+            ProfileSaved(before=before, after=after),
+            ProfileBody(profile=after),
+        )
+        self._directory.drop(after.id)
+
+    async def _adoptable(self, claims: Claims) -> Profile | None:
+        """The one patient the clinic entered with this e-mail, if the token proves it."""
+        if not (claims.email and claims.email_verified):
+            return None
+        found = await self._profiles.adoptable(claims.email)
+        return found[0] if len(found) == 1 else None
+
+
+def _acting(claims: Claims, role: Role, person: ProfileId, actor: str | None) -> Principal:
+    return Principal(role=role, subject=claims.subject, person=person, acting=actor)

@@ -1,0 +1,143 @@
+"""People: one's own profile, the directory of dentists, a dentist's patients."""
+
+from dataclasses import replace
+
+from actors.domain.announcements import ProfileBody
+from actors.domain.commands import UNSET, Unset
+from actors.domain.events import ProfileSaved
+from actors.domain.ids import DentistId, PatientId, ProfileId
+from actors.domain.principal import Principal, Role
+from actors.domain.profile import Profile, PublicCard
+from actors.domain.refusals import Forbidden, NotFound, ValidationFailed, VersionConflict
+from actors.ports import ProfilePage, Profiles, Reply
+from actors.services.caller import Caller
+from actors.services.directory import Directory
+from actors.services.records import Records, retried
+
+
+class People:
+    def __init__(self, profiles: Profiles, directory: Directory, records: Records) -> None:
+        self._profiles = profiles
+        self._directory = directory
+        self._records = records
+
+    async def me(self, caller: Caller) -> Profile:
+        """One's own profile (criterion 4.6); admins and chatbots have none."""
+        person = caller.principal.person
+        profile = await self._directory.person(person) if person else None
+        if profile is None:
+            raise NotFound("profile")
+        return profile
+
+    async def update_me(
+        self,
+        caller: Caller,
+        *,
+        expected_version: int | None = None,
+        name: str | Unset = UNSET,
+        email: str | Unset | None = UNSET,
+        phone: str | Unset | None = UNSET,
+        time_zone: str | Unset | None = UNSET,
+    ) -> Reply:
+        """Change what was sent of one's own profile (criterion 3.2)."""
+        sent = {"name": name, "email": email, "phone": phone, "time_zone": time_zone}
+        changes = {field: value for field, value in sent.items() if value is not UNSET}
+        key = self._records.key(caller, "profile:update", {**changes, "version": expected_version})
+        me = (await self.me(caller)).id
+
+        async def save() -> Reply:
+            before = await self._profiles.by_id(me)
+            if before is None:
+                raise NotFound("profile")
+            if expected_version not in (None, before.version):
+                raise VersionConflict(before.version)
+            after = replace(before, **changes)  # type: ignore[arg-type]  # field names are those of this signature
+            if after != before:
+                after = replace(after, version=before.version + 1)
+            event = ProfileSaved(before=before, after=after)
+            return await self._records.save(caller, key, event, ProfileBody(profile=after))
+
+        reply = await retried(expected_version, save)
+        self._directory.drop(me)
+        return reply
+
+    async def view(self, caller: Caller, profile_id: ProfileId) -> Profile | PublicCard:
+        """A dentist's public card, one's own profile, or a dentist's own patient."""
+        by = caller.principal
+        profile = await self._directory.person(profile_id)
+        if profile is None:
+            raise NotFound("profile")
+        if profile.role is Role.DENTIST:
+            return PublicCard(id=profile.id, name=profile.name, time_zone=profile.time_zone)
+        if by.person == profile.id or await self._is_own_patient(by, profile.id):
+            return profile
+        raise NotFound("profile")
+
+    async def create(
+        self,
+        caller: Caller,
+        *,
+        role: Role,
+        name: str,
+        subject: str | None = None,
+        email: str | None = None,
+        phone: str | None = None,
+        time_zone: str | None = None,
+    ) -> Reply:
+        """A new dentist or patient: by an admin; a patient also by a dentist or chatbot."""
+        by = caller.principal
+        if role not in (Role.DENTIST, Role.PATIENT):
+            raise ValidationFailed.of("role", "must be dentist or patient")
+        if by.role is not Role.ADMIN:
+            may_enter = by.is_staff or by.role is Role.CHATBOT
+            if not may_enter or role is not Role.PATIENT:
+                raise Forbidden
+            if subject is not None:
+                raise Forbidden("Only an admin may connect a profile with a token's subject")
+        profile = Profile(
+            id=ProfileId(self._records.new_id()),
+            role=role,
+            name=name,
+            subject=subject,
+            email=email,
+            phone=phone,
+            time_zone=time_zone,
+            created_by=by.person if by.is_staff else None,
+        )
+        request = {
+            "role": role,
+            "name": name,
+            "subject": subject,
+            "email": email,
+            "phone": phone,
+            "time_zone": time_zone,
+        }
+        return await self._records.save(
+            caller,
+            self._records.key(caller, "profile:create", request),
+            ProfileSaved(before=None, after=profile),
+            ProfileBody(profile=profile),
+        )
+
+    async def dentists(
+        self, caller: Caller, *, limit: int, after: tuple[str, ProfileId] | None
+    ) -> ProfilePage:
+        return await self._profiles.dentists(limit=limit, after=after)
+
+    async def patients(
+        self, caller: Caller, text: str, *, limit: int, after: tuple[str, ProfileId] | None
+    ) -> ProfilePage:
+        """A dentist's own patients; an exact phone or e-mail finds anybody. Audited."""
+        by = caller.principal
+        if not (by.is_staff or by.role is Role.CHATBOT):
+            raise Forbidden
+        dentist_id = DentistId(by.person) if by.is_staff and by.person else None
+        page = await self._profiles.search(dentist_id, text, limit=limit, after=after)
+        await self._profiles.record_search(by, caller.request_id, len(page.profiles))
+        return page
+
+    async def _is_own_patient(self, by: Principal, patient_id: ProfileId) -> bool:
+        if not by.is_staff or by.person is None:
+            return False
+        found = await self._profiles.own_patient(DentistId(by.person), PatientId(patient_id))
+        return found is not None

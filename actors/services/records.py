@@ -1,0 +1,82 @@
+"""Writing profiles and appointment types: no actor, the same committer (DESIGN §5)."""
+
+from collections.abc import Awaitable, Callable
+
+from actors.domain.announcements import Body, announcements
+from actors.domain.events import AppointmentTypeSaved, ProfileSaved
+from actors.domain.outcome import Outcome
+from actors.domain.refusals import Unavailable, VersionConflict
+from actors.ports import (
+    Clock,
+    IdempotencyKey,
+    NewId,
+    OutcomeUnknown,
+    RecordStore,
+    Reply,
+    StoreUnavailable,
+    Turn,
+    TurnRefused,
+    TurnReplayed,
+)
+from actors.services.asking import Body as Request
+from actors.services.asking import idempotency_key
+from actors.services.caller import Caller
+
+_TRIES = 5
+"""Against writers of the same record; each try reads it anew."""
+
+
+class Records:
+    def __init__(self, store: RecordStore, clock: Clock, new_id: NewId) -> None:
+        self._store = store
+        self._clock = clock
+        self.new_id = new_id
+
+    def key(self, caller: Caller, operation: str, request: Request) -> IdempotencyKey:
+        return idempotency_key(caller, operation, request, self.new_id)
+
+    async def save(
+        self,
+        caller: Caller,
+        key: IdempotencyKey,
+        event: ProfileSaved | AppointmentTypeSaved,
+        body: Body,
+    ) -> Reply:
+        """Commit the event, or only answer where nothing changed.
+
+        Raises VersionConflict when the row changed since ``event.before`` was read.
+        """
+        changed = event.before != event.after
+        events = (event,) if changed else ()
+        outcome = Outcome.CHANGED if changed else Outcome.UNCHANGED
+        turn = Turn(
+            by=caller.principal,
+            at=self._clock.now(),
+            request_id=caller.request_id,
+            key=key,
+            events=events,
+            announcements=announcements(events),
+            outcome=outcome if event.before else Outcome.CREATED,
+            resource_id=event.after.id,
+            version=event.after.version,
+            reply=body,
+        )
+        try:
+            return await self._store.commit_record(turn)
+        except TurnReplayed as replayed:
+            return replayed.reply
+        except TurnRefused as refused:
+            raise refused.refusal from None
+        except (StoreUnavailable, OutcomeUnknown) as error:
+            raise Unavailable from error
+
+
+async def retried(expected_version: int | None, save: Callable[[], Awaitable[Reply]]) -> Reply:
+    """Try again while others win; with an expected version, losing is the answer."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await save()
+        except VersionConflict:
+            if expected_version is not None:
+                raise
+    return await save()
