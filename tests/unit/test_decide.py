@@ -354,7 +354,7 @@ def test_a_stale_version_is_refused_with_the_current_one() -> None:
 )
 def test_a_patient_may_change_only_start_and_notes(fields: dict[str, object]) -> None:
     with pytest.raises(Forbidden):
-        decide(change(**fields), calendar([row(at(9))]), NOW)
+        decide(change(None, **fields), calendar([row(at(9))]), NOW)
 
 
 def test_a_patient_cannot_change_what_has_begun() -> None:
@@ -450,7 +450,8 @@ def test_cancelling_keeps_the_row_and_says_why() -> None:
     decision = decide(cancel, calendar([row(at(9))]), NOW)
     assert changes(decision) == [("AppointmentCancelled", "row", Status.CANCELLED)]
     after = applied(calendar([row(at(9))]), decision).find(ROW)
-    assert after and after.cancel_reason == "ill"
+    assert after is not None
+    assert after.cancel_reason == "ill"
 
 
 def test_cancelling_twice_is_one_event() -> None:

@@ -1,0 +1,114 @@
+"""Who is told what of an event."""
+
+from dataclasses import replace
+
+from actors.domain.announcements import (
+    Announcement,
+    SlotsChangedBody,
+    announcements,
+)
+from actors.domain.appointment import Status
+from actors.domain.channels import AVAILABILITY_ALL
+from actors.domain.commands import BookReservation, CancelAppointment, ReplaceSchedule
+from actors.domain.decide import decide
+from actors.domain.events import AppointmentChanged, AppointmentTypeSaved, ProfileSaved
+from actors.domain.ids import AppointmentId, ProfileId
+from actors.domain.principal import Role
+from actors.domain.profile import Profile
+from tests.unit.calendars import (
+    ANNA,
+    CHECKUP,
+    NOW,
+    SCHEDULE,
+    STAFF,
+    at,
+    calendar,
+    held,
+    hold_slot,
+    patient,
+    row,
+    with_schedule,
+)
+
+ROW, HOLD = AppointmentId("row"), AppointmentId("hold")
+BOTH = ("appointments:dentist:dentist", "appointments:patient:anna")
+SLOTS = ("availability:dentist:dentist",)
+
+
+def told(all_told: tuple[Announcement, ...]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(one.type, one.channels) for one in all_told]
+
+
+def slots_changed(all_told: tuple[Announcement, ...]) -> tuple[list[object], list[object]]:
+    """Starts taken and freed by the last announcement."""
+    body = all_told[-1].body
+    assert isinstance(body, SlotsChangedBody)
+    return [block.start for block in body.taken], [block.start for block in body.freed]
+
+
+def test_a_hold_is_told_to_both_people_and_its_time_to_everybody() -> None:
+    heard = announcements(decide(hold_slot(at(9)), calendar(), NOW).events)
+    assert told(heard) == [("reservation.created", BOTH), ("slots.changed", SLOTS)]
+    assert slots_changed(heard) == ([at(9)], [])
+
+
+def test_booking_a_hold_says_neither_released_nor_slots_changed() -> None:
+    book = BookReservation(by=patient(), appointment_id=HOLD)
+    heard = announcements(decide(book, calendar([held(at(9))]), NOW).events)
+    assert told(heard) == [("appointment.created", BOTH)]
+
+
+def test_a_cancellation_frees_its_time() -> None:
+    cancel = CancelAppointment(by=patient(), appointment_id=ROW)
+    heard = announcements(decide(cancel, calendar([row(at(9))]), NOW).events)
+    assert told(heard) == [("appointment.cancelled", BOTH), ("slots.changed", SLOTS)]
+    assert slots_changed(heard) == ([], [at(9)])
+
+
+def test_a_replaced_hold_is_one_change_of_slots() -> None:
+    heard = announcements(decide(hold_slot(at(9, 15)), calendar([held(at(9))]), NOW).events)
+    assert [name for name, _ in told(heard)] == [
+        "reservation.released",
+        "reservation.created",
+        "slots.changed",
+    ]
+    assert slots_changed(heard) == ([at(9, 15)], [at(9)])
+
+
+def test_changed_slots_never_say_who() -> None:
+    heard = announcements(decide(hold_slot(at(9)), calendar(), NOW).events)
+    assert ANNA not in repr(heard[-1])
+
+
+def test_a_new_schedule_is_told_to_its_watchers_and_its_version_to_everybody() -> None:
+    replace_it = ReplaceSchedule(by=STAFF, schedule=with_schedule(rules=()))
+    heard = announcements(decide(replace_it, calendar(), NOW).events)
+    assert told(heard) == [
+        ("availability.updated", SLOTS),
+        ("availability.changed", (AVAILABILITY_ALL,)),
+    ]
+    assert SCHEDULE.version == 1
+
+
+def test_a_changed_patient_is_told_to_themselves_and_their_dentists() -> None:
+    before = Profile(id=ProfileId("anna"), role=Role.PATIENT, name="Anna")
+    (heard,) = announcements([ProfileSaved(before=before, after=replace(before, phone="1"))])
+    assert (heard.type, heard.channels) == ("profile.updated", ("profiles:user:anna",))
+    assert heard.dentists_of == ANNA
+
+
+def test_a_new_profile_is_told_to_nobody() -> None:
+    new = Profile(id=ProfileId("anna"), role=Role.PATIENT, name="Anna")
+    assert announcements([ProfileSaved(before=None, after=new)]) == ()
+
+
+def test_appointment_types_are_told_to_everybody() -> None:
+    (heard,) = announcements([AppointmentTypeSaved(before=None, after=CHECKUP)])
+    assert (heard.type, heard.channels) == ("appointment_types.updated", (AVAILABILITY_ALL,))
+
+
+def test_a_row_that_stops_being_live_frees_its_time_whatever_it_becomes() -> None:
+    before = row(at(9), status=Status.CHECKED_IN)
+    after = replace(before, status=Status.COMPLETED, version=2)
+    heard = announcements([AppointmentChanged(before=before, after=after)])
+    assert slots_changed(heard) == ([], [at(9)])
