@@ -1,0 +1,129 @@
+"""Random lives of one calendar: whatever is asked in whatever order, the invariants hold."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.domain.appointment import Appointment, Status
+from actors.domain.calendar import Calendar, evolve
+from actors.domain.commands import (
+    BookReservation,
+    CancelAppointment,
+    ChangeAppointment,
+    Command,
+    ExpireHold,
+    ReleaseHold,
+)
+from actors.domain.decide import decide
+from actors.domain.events import RowEvent
+from actors.domain.ids import AppointmentId, PatientId, ProfileId
+from actors.domain.principal import SYSTEM, Principal
+from actors.domain.refusals import Refusal
+from actors.domain.slots import to_instant, to_minute
+from tests.unit.calendars import (
+    CHECKUP,
+    CLEANING,
+    NOW,
+    STAFF,
+    at,
+    book_slot,
+    calendar,
+    hold_slot,
+    patient,
+)
+
+PATIENTS = tuple(PatientId(ProfileId(name)) for name in ("anna", "ben", "cleo"))
+KINDS = (CHECKUP, CLEANING)
+STARTS = tuple(at(9) + timedelta(minutes=15 * n) for n in range(12))
+
+
+@dataclass
+class Life:
+    """A calendar, the table it would leave in a database, and a clock."""
+
+    calendar: Calendar = field(default_factory=calendar)
+    table: dict[AppointmentId, Appointment] = field(default_factory=dict)
+    now: datetime = NOW
+
+    def ask(self, command: Command) -> bool:
+        """Decide and apply; whether it was allowed."""
+        try:
+            decision = decide(command, self.calendar.with_named(self.table.values()), self.now)
+        except Refusal:
+            return False
+        for event in decision.events:
+            assert isinstance(event, RowEvent)
+            self._write(event)
+            self.calendar = evolve(self.calendar, event)
+        self.calendar = self.calendar.settled(at(0) - timedelta(days=9))
+        return True
+
+    def _write(self, event: RowEvent) -> None:
+        """What the database would check of every single row, in this order."""
+        before, after = event.before, event.after
+        assert self.table.get(after.id) == before, "decided on the row as it is"
+        assert after.version == (before.version + 1 if before else 1)
+        if after.blocked and not after.overbooked:
+            for other in self.table.values():
+                if other.id != after.id and other.blocked and not other.overbooked:
+                    assert not after.interval.overlaps(other.interval), "the database would refuse"
+        self.table[after.id] = after
+
+
+@st.composite
+def commands(draw: st.DrawFn, life: Life, number: int) -> Command:
+    who = draw(st.sampled_from(PATIENTS))
+    kind, start = draw(st.sampled_from(KINDS)), draw(st.sampled_from(STARTS))
+    by: Principal = draw(st.sampled_from((patient(who), STAFF)))
+    known = sorted(life.table) or [AppointmentId("nothing")]
+    named = draw(st.sampled_from(known))
+    new = f"row-{number}"
+    overbook = by is STAFF and draw(st.booleans())
+    return draw(
+        st.sampled_from(
+            (
+                hold_slot(start, by=patient(who), kind=kind, id=new),
+                book_slot(start, by=by, who=who, kind=kind, id=new, overbook=overbook),
+                BookReservation(by=patient(who), appointment_id=named),
+                ReleaseHold(by=patient(who), appointment_id=named),
+                ExpireHold(by=SYSTEM, appointment_id=named),
+                CancelAppointment(by=by, appointment_id=named),
+                ChangeAppointment(
+                    by=by,
+                    appointment_id=named,
+                    start=draw(st.sampled_from((None, start))),
+                    status=draw(st.sampled_from((None, *Status))) if by is STAFF else None,
+                    overbook=overbook or None,
+                ),
+            )
+        )
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_sequence_of_commands_breaks_an_invariant(data: st.DataObject) -> None:
+    life = Life()
+    for number in range(data.draw(st.integers(5, 25))):
+        life.now += timedelta(minutes=data.draw(st.integers(0, 3)))
+        life.ask(data.draw(commands(life, number)))
+        live = {row.id for row in life.table.values() if row.blocked}
+        assert {row.id for row in life.calendar.agenda} == live
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_what_is_listed_is_exactly_what_can_be_held(data: st.DataObject) -> None:
+    life = Life()
+    for number in range(data.draw(st.integers(0, 12))):
+        life.now += timedelta(minutes=data.draw(st.integers(0, 3)))
+        life.ask(data.draw(commands(life, number)))
+    who, kind = data.draw(st.sampled_from(PATIENTS)), data.draw(st.sampled_from(KINDS))
+    first, before = to_minute(at(8)), to_minute(at(18))
+    listed = life.calendar.free(kind, first=first, before=before, now=life.now, patient_id=who)
+    for start in range(first, before, 5):
+        trial = Life(life.calendar, dict(life.table), life.now)
+        held = trial.ask(hold_slot(to_instant(start), by=patient(who), kind=kind, id="trial"))
+        assert held is (start in listed), to_instant(start)
