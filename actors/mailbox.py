@@ -38,14 +38,15 @@ class Mailbox:
         self._limit = limit
         self._asks: deque[Ask] = deque()
         self._arrived = asyncio.Event()
-        self._sealed = False
+        self.sealed = False
+        """Takes no more: the actor is stopping, or has stopped."""
 
     def __len__(self) -> int:
         return len(self._asks)
 
     def put(self, ask: Ask) -> None:
         """Queue the command; raises CalendarBusy when full, MailboxSealed when stopping."""
-        if self._sealed:
+        if self.sealed:
             raise MailboxSealed
         if len(self._asks) >= self._limit:
             raise CalendarBusy
@@ -54,7 +55,7 @@ class Mailbox:
 
     async def take(self, *, most: int) -> list[Ask]:
         """Everything queued, at most ``most``, in order; empty only when sealed and drained."""
-        while not self._asks and not self._sealed:
+        while not self._asks and not self.sealed:
             self._arrived.clear()
             await self._arrived.wait()
         return [self._asks.popleft() for _ in range(min(most, len(self._asks)))]
@@ -69,7 +70,7 @@ class Mailbox:
 
     def seal(self) -> None:
         """Take no more; what is queued can still be taken."""
-        self._sealed = True
+        self.sealed = True
         self._arrived.set()
 
     def abandon(self, error: Exception | None = None) -> None:

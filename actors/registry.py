@@ -117,7 +117,7 @@ class Registry:
 
     async def _active(self, dentist_id: DentistId) -> CalendarActor:
         actor = self._actors.get(dentist_id)
-        if actor is None:
+        if actor is None or actor.mailbox.sealed:
             actor = await self._activated(dentist_id)
         actor.used_s = self._clock.monotonic()
         return actor

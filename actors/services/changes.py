@@ -1,0 +1,183 @@
+"""Catch-up: what happened in a channel since a position, or plainly that it is lost.
+
+One rule for ``GET /api/changes``, ``channel:join`` and ``hub:ready`` (DESIGN §6): either
+every missed event in order, or ``recovered: false`` with the current position; never a
+silent or partial gap.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from actors.domain.channels import HUB_STATUS, Channel, may_join
+from actors.domain.principal import Principal
+from actors.domain.refusals import Forbidden, ValidationFailed
+from actors.ports import EventLog, EventRecord, Position
+
+EVENTS_MAX = 500
+"""Events of one whole answer, all its channels together."""
+BYTES_MAX = 512 * 1024
+"""Size of one whole answer; only a single event that is larger may exceed it."""
+ENVELOPE_BYTES = 320
+"""What the envelope adds to a payload, at most: names, ids, times, punctuation."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Since:
+    """The position a client has."""
+
+    epoch: int
+    offset: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChannelChanges:
+    channel: Channel
+    recovered: bool
+    """Whether ``events`` is all that was missed; if not, the client fetches again."""
+    events: tuple[EventRecord, ...]
+    more: bool
+    """The answer was cut: ask on from ``offset``."""
+    epoch: int
+    offset: int
+    """The position of whoever has this answer and all before it."""
+
+
+class Changes:
+    def __init__(self, events: EventLog) -> None:
+        self._events = events
+
+    async def read(
+        self,
+        principal: Principal,
+        wanted: Sequence[tuple[Channel, Since | None]],
+        *,
+        limit: int = EVENTS_MAX,
+        max_bytes: int = BYTES_MAX,
+        up_to: Mapping[Channel, Position] | None = None,
+    ) -> tuple[ChannelChanges, ...]:
+        """What ``principal`` missed in each wanted channel, in the order asked for.
+
+        ``None`` instead of a position: only where the channel is now. ``up_to`` is where
+        live delivery takes over (the relay's released position); without it, the
+        committed head. ``limit`` and ``max_bytes`` are for the whole answer. Raises
+        Forbidden for a channel the principal may not join, ValidationFailed for one
+        without history.
+        """
+        for channel, _ in wanted:
+            check_readable(principal, channel)
+        ends = await self._ends(wanted, up_to or {})
+        budget = _Budget(limit, max_bytes)
+        return tuple([await self._one(*item, ends[item[0]], budget) for item in wanted])
+
+    async def _ends(
+        self, wanted: Sequence[tuple[Channel, Since | None]], up_to: Mapping[Channel, Position]
+    ) -> Mapping[Channel, "_End"]:
+        """The heads are asked for only where they decide something."""
+        ask = [
+            channel
+            for channel, since in wanted
+            if (end := up_to.get(channel)) is None
+            or (since is not None and since.epoch == end.epoch and since.offset > end.offset)
+        ]
+        heads = await self._events.heads(ask) if ask else {}
+        return {
+            channel: _End(up_to.get(channel) or heads[channel], heads.get(channel))
+            for channel, _ in wanted
+        }
+
+    async def _one(
+        self, channel: Channel, since: Since | None, end: "_End", budget: "_Budget"
+    ) -> ChannelChanges:
+        now = end.position
+        if since is None or since.epoch != now.epoch or since.offset < 0:
+            return _lost(now)
+        if since.offset >= now.offset:
+            known = end.head is not None and end.head.epoch == since.epoch
+            head = end.head.offset if known and end.head else now.offset
+            return _kept(now, since.offset, ()) if since.offset <= head else _lost(now)
+        if budget.is_spent:
+            return _kept(now, since.offset, (), more=True)
+        read = await self._events.read(
+            channel,
+            after=since.offset,
+            up_to=now.offset,
+            limit=budget.events,
+            max_bytes=budget.bytes,
+        )
+        if not _is_whole(read, after=since.offset, epoch=now.epoch):
+            return _lost(now)
+        events = budget.take(read)
+        last = events[-1].offset if events else since.offset
+        return _kept(now, last, events, more=last < now.offset)
+
+
+def check_readable(principal: Principal, channel: Channel) -> None:
+    """Raise Forbidden, or ValidationFailed for the channel that keeps no history."""
+    if not may_join(principal, channel):
+        raise Forbidden("You may not join this channel")
+    if channel == HUB_STATUS:
+        raise ValidationFailed.of("channel", f"{HUB_STATUS} keeps no history")
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    position: Position
+    """Up to here this answer reaches."""
+    head: Position | None
+    """What is committed, where that was asked for."""
+
+
+class _Budget:
+    """What the answer may still hold."""
+
+    def __init__(self, events: int, max_bytes: int) -> None:
+        self.events, self.bytes = events, max_bytes
+        self._empty = True
+
+    @property
+    def is_spent(self) -> bool:
+        return self.events <= 0 or self.bytes <= 0
+
+    def take(self, read: Sequence[EventRecord]) -> tuple[EventRecord, ...]:
+        """As many as fit; the first event of an answer always does, so asking on ends."""
+        taken: list[EventRecord] = []
+        for record in read[: self.events]:
+            size = len(record.payload) + ENVELOPE_BYTES
+            if size > self.bytes and not self._empty:
+                self.bytes = 0
+                break
+            self._empty = False
+            self.events, self.bytes = self.events - 1, self.bytes - size
+            taken.append(record)
+        return tuple(taken)
+
+
+def _is_whole(read: Sequence[EventRecord], *, after: int, epoch: int) -> bool:
+    """Whether history reaches back to ``after`` and has no hole since."""
+    return bool(read) and all(
+        record.offset == after + n and record.epoch == epoch for n, record in enumerate(read, 1)
+    )
+
+
+def _lost(now: Position) -> ChannelChanges:
+    return ChannelChanges(
+        channel=now.channel,
+        recovered=False,
+        events=(),
+        more=False,
+        epoch=now.epoch,
+        offset=now.offset,
+    )
+
+
+def _kept(
+    now: Position, offset: int, events: tuple[EventRecord, ...], *, more: bool = False
+) -> ChannelChanges:
+    return ChannelChanges(
+        channel=now.channel,
+        recovered=True,
+        events=events,
+        more=more,
+        epoch=now.epoch,
+        offset=offset,
+    )

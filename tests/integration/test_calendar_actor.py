@@ -1,0 +1,536 @@
+"""The calendar actor on the real store: batches, the output gate, and every kind of failure."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from actors.calendar_actor import ActorSettings
+from actors.domain.announcements import AppointmentTypeBody, Body, ProfileBody, announcements
+from actors.domain.appointment import AppointmentType
+from actors.domain.commands import (
+    BookReservation,
+    BookSlot,
+    CancelAppointment,
+    Command,
+    HoldSlot,
+    ReplaceSchedule,
+)
+from actors.domain.events import AppointmentTypeSaved, ProfileSaved
+from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId, ProfileId
+from actors.domain.outcome import Outcome
+from actors.domain.principal import SYSTEM, Principal, Role
+from actors.domain.profile import Profile
+from actors.domain.refusals import (
+    CalendarBusy,
+    IdempotencyMismatch,
+    NotFound,
+    PatientConflict,
+    SlotTaken,
+    TooManyReservations,
+    Unavailable,
+)
+from actors.domain.schedule import Schedule, Weekday, WeeklyRule, Window
+from actors.ports import (
+    ConstraintViolated,
+    DueHold,
+    EventRecord,
+    IdempotencyKey,
+    Names,
+    OutcomeUnknown,
+    Reply,
+    StoreUnavailable,
+    Turn,
+)
+from actors.registry import Registry
+from store.engine import Store, open_store
+from store.migrate import upgrade
+from tests.support.clock import FakeClock
+from tests.support.faulty_store import FaultyStore
+from tests.support.ids import SerialIds
+
+SCHEDULE = Schedule(
+    time_zone="UTC",
+    rules=tuple(WeeklyRule(weekday=day, window=Window(9 * 60, 17 * 60)) for day in Weekday),
+)
+NEVER = 24 * 3600.0
+
+
+def at(hour: int, minute: int = 0) -> datetime:
+    return datetime(2027, 3, 1, hour, minute, tzinfo=UTC)
+
+
+def render(body: Body, names: Names) -> bytes:
+    """What a reply says does not matter here, only that it is the same one."""
+    return repr(body).encode()
+
+
+class Nobody:
+    """An outbox that only counts: nobody listens in these tests."""
+
+    def __init__(self) -> None:
+        self.heard: list[EventRecord] = []
+
+    def announce(self, records: object) -> None:
+        assert isinstance(records, list | tuple)
+        self.heard += records
+
+
+class Clinic:
+    """Two dentists, three patients and a registry over the (faulty) store."""
+
+    def __init__(self, store: Store, clock: FakeClock, new_id: SerialIds) -> None:
+        self.store, self.clock, self.new_id = store, clock, new_id
+        self.faulty = FaultyStore(store.calendars)
+        self.due: list[DueHold] = []
+        self.settings = ActorSettings(mailbox_limit=8, batch_limit=4)
+        self.registry = self.new_registry()
+        self.kind = AppointmentType(
+            id=AppointmentTypeId(new_id()), name="Check-up", duration_minutes=30
+        )
+        self.dentist, self.other_dentist = DentistId(ProfileId("")), DentistId(ProfileId(""))
+        self.anna, self.ben, self.cleo = (PatientId(ProfileId("")) for _ in range(3))
+
+    def new_registry(self, settings: ActorSettings | None = None) -> Registry:
+        return Registry(
+            self.faulty,
+            self.clock,
+            settings or self.settings,
+            on_hold=self.due.append,
+            sweep_every_s=NEVER,
+        )
+
+    async def set_up(self) -> None:
+        self.dentist = DentistId(await self._person(Role.DENTIST))
+        self.other_dentist = DentistId(await self._person(Role.DENTIST))
+        self.anna = PatientId(await self._person(Role.PATIENT))
+        self.ben = PatientId(await self._person(Role.PATIENT))
+        self.cleo = PatientId(await self._person(Role.PATIENT))
+        await self.save(AppointmentTypeSaved(before=None, after=self.kind))
+        for dentist in (self.dentist, self.other_dentist):
+            await self.ask(ReplaceSchedule(by=self.staff(dentist), schedule=SCHEDULE), dentist)
+        self.faulty.batches.clear()
+
+    async def _person(self, role: Role) -> ProfileId:
+        profile = Profile(id=ProfileId(self.new_id()), role=role, name=f"A {role}")
+        await self.save(ProfileSaved(before=None, after=profile))
+        return profile.id
+
+    async def save(self, event: ProfileSaved | AppointmentTypeSaved) -> None:
+        body = (
+            ProfileBody(profile=event.after)
+            if isinstance(event, ProfileSaved)
+            else AppointmentTypeBody(appointment_type=event.after)
+        )
+        await self.store.records.commit_record(
+            Turn(
+                by=SYSTEM,
+                at=self.clock.now(),
+                request_id="set-up",
+                key=self.key(),
+                events=(event,),
+                announcements=announcements([event]),
+                outcome=Outcome.CREATED,
+                resource_id=event.after.id,
+                version=event.after.version,
+                reply=body,
+            )
+        )
+
+    def key(self, key: str | None = None, fingerprint: str = "f") -> IdempotencyKey:
+        return IdempotencyKey(
+            scope="s", key=key or self.new_id(), fingerprint=fingerprint, internal=key is None
+        )
+
+    def patient(self, who: PatientId) -> Principal:
+        return Principal(role=Role.PATIENT, subject=f"sub-{who}", person=who)
+
+    def staff(self, who: DentistId) -> Principal:
+        return Principal(role=Role.DENTIST, subject=f"sub-{who}", person=who)
+
+    def book(self, start: datetime, who: PatientId | None = None) -> BookSlot:
+        who = who or self.anna
+        return BookSlot(
+            by=self.patient(who),
+            appointment_id=AppointmentId(self.new_id()),
+            patient_id=who,
+            appointment_type_id=self.kind.id,
+            start=start,
+        )
+
+    def hold(self, start: datetime, who: PatientId | None = None) -> HoldSlot:
+        who = who or self.anna
+        return HoldSlot(
+            by=self.patient(who),
+            appointment_id=AppointmentId(self.new_id()),
+            patient_id=who,
+            appointment_type_id=self.kind.id,
+            start=start,
+        )
+
+    def ask(
+        self,
+        command: Command,
+        dentist: DentistId | None = None,
+        *,
+        key: IdempotencyKey | None = None,
+        registry: Registry | None = None,
+    ) -> Awaitable[Reply]:
+        return (registry or self.registry).ask(
+            dentist or self.dentist, command, key=key or self.key(), request_id="r"
+        )
+
+    def asking(
+        self,
+        command: Command,
+        dentist: DentistId | None = None,
+        *,
+        key: IdempotencyKey | None = None,
+    ) -> "asyncio.Task[Reply]":
+        async def ask() -> Reply:
+            return await self.ask(command, dentist, key=key)
+
+        return asyncio.create_task(ask())
+
+    async def starts(self, dentist: DentistId | None = None) -> list[datetime]:
+        """Starts of the live rows, as readers see them."""
+        snapshot = await self.registry.snapshot(dentist or self.dentist)
+        return [row.start for row in snapshot.calendar.agenda]
+
+
+@pytest.fixture
+async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
+    clock, new_id = FakeClock(), SerialIds()
+    url = f"sqlite:///{tmp_path / 'hub.db'}"
+    upgrade(url)
+    async with open_store(url, render=render, outbox=Nobody(), new_id=new_id, clock=clock) as store:
+        clinic = Clinic(store, clock, new_id)
+        await clinic.set_up()
+        yield clinic
+        clinic.faulty.let_commits_go()
+        await clinic.registry.close()
+
+
+async def turns_of_the_loop(count: int = 20) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+# --- batches and the output gate -----------------------------------------------------
+
+
+async def test_what_queues_while_a_commit_is_in_flight_is_the_next_commit(clinic: Clinic) -> None:
+    clinic.faulty.hold_commits()
+    first = clinic.asking(clinic.book(at(9)))
+    await clinic.faulty.commit_begun()
+    rest = [clinic.asking(clinic.book(at(10 + n), clinic.ben)) for n in range(3)]
+    await turns_of_the_loop()
+    clinic.faulty.let_commits_go()
+    await asyncio.gather(first, *rest)
+    assert clinic.faulty.batches == [1, 3]
+
+
+async def test_nothing_is_seen_before_its_commit(clinic: Clinic) -> None:
+    clinic.faulty.hold_commits()
+    booking = clinic.asking(clinic.book(at(9)))
+    await clinic.faulty.commit_begun()
+    await turns_of_the_loop()
+    assert not booking.done()
+    assert await clinic.starts() == []
+    clinic.faulty.let_commits_go()
+    await booking
+    assert await clinic.starts() == [at(9)]
+
+
+async def test_a_refusal_that_rests_on_an_uncommitted_booking_waits_for_it(clinic: Clinic) -> None:
+    clinic.faulty.hold_commits()
+    other = clinic.asking(clinic.book(at(15), clinic.cleo))
+    await clinic.faulty.commit_begun()
+    winner, loser = clinic.asking(clinic.book(at(9))), clinic.asking(clinic.book(at(9), clinic.ben))
+    await turns_of_the_loop()
+    assert not loser.done()
+    clinic.faulty.let_commits_go()
+    await asyncio.gather(other, winner)
+    with pytest.raises(SlotTaken):
+        await loser
+
+
+async def test_a_full_mailbox_refuses_and_a_retry_with_the_key_applies_once(clinic: Clinic) -> None:
+    clinic.faulty.hold_commits()
+    first = clinic.asking(clinic.book(at(9)))
+    await clinic.faulty.commit_begun()
+    commands = [clinic.book(at(10 + n % 6, 30 * (n // 6)), clinic.ben) for n in range(12)]
+    keys = [clinic.key(f"key-{n}") for n in range(12)]
+    asked = [clinic.asking(c, key=k) for c, k in zip(commands, keys, strict=True)]
+    await turns_of_the_loop()
+    clinic.faulty.let_commits_go()
+    await first
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    busy = [answer for answer in answers if isinstance(answer, CalendarBusy)]
+    assert len(busy) == 12 - clinic.settings.mailbox_limit
+    for command, key in zip(commands, keys, strict=True):
+        await clinic.ask(command, key=key)
+    assert len(await clinic.starts()) == 13
+
+
+async def test_commands_past_their_deadline_are_dropped_unrun(clinic: Clinic) -> None:
+    clinic.faulty.hold_commits()
+    first = clinic.asking(clinic.book(at(9)))
+    await clinic.faulty.commit_begun()
+    waiting = clinic.asking(clinic.book(at(10), clinic.ben))
+    await turns_of_the_loop()
+    clinic.clock.advance(timedelta(seconds=clinic.settings.deadline_s + 1))
+    clinic.registry.sweep()
+    with pytest.raises(CalendarBusy):
+        await waiting
+    clinic.faulty.let_commits_go()
+    await first
+    assert await clinic.starts() == [at(9)]
+
+
+# --- what one calendar cannot know ---------------------------------------------------
+
+
+async def test_a_patient_booked_elsewhere_is_refused_and_the_rest_of_the_batch_is_not(
+    clinic: Clinic,
+) -> None:
+    await clinic.ask(clinic.book(at(9)), clinic.other_dentist)
+    clinic.faulty.hold_commits()
+    first = clinic.asking(clinic.book(at(15), clinic.cleo))
+    await clinic.faulty.commit_begun()
+    conflict = clinic.asking(clinic.book(at(9)))
+    fine = clinic.asking(clinic.book(at(9, 30), clinic.ben))
+    await turns_of_the_loop()
+    clinic.faulty.let_commits_go()
+    await asyncio.gather(first, fine)
+    with pytest.raises(PatientConflict):
+        await conflict
+    assert await clinic.starts() == [at(9, 30), at(15)]
+
+
+async def test_a_patient_racing_with_themselves_at_two_dentists_wins_once(clinic: Clinic) -> None:
+    answers = await asyncio.gather(
+        clinic.ask(clinic.book(at(9))),
+        clinic.ask(clinic.book(at(9, 15)), clinic.other_dentist),
+        return_exceptions=True,
+    )
+    kinds = sorted(type(answer).__name__ for answer in answers)
+    assert kinds == ["PatientConflict", "Reply"]
+
+
+async def test_a_fourth_hold_is_one_too_many_whichever_the_dentist(clinic: Clinic) -> None:
+    for start in (at(9), at(10)):
+        await clinic.ask(clinic.hold(start))
+    await clinic.ask(clinic.hold(at(11)), clinic.other_dentist)
+    with pytest.raises(TooManyReservations):
+        await clinic.ask(clinic.hold(at(12)))
+    clinic.clock.advance(clinic.settings.hold_time)
+    assert (await clinic.ask(clinic.hold(at(12)))).outcome is Outcome.CREATED
+
+
+async def test_replacing_ones_own_hold_is_not_one_more(clinic: Clinic) -> None:
+    for start in (at(9), at(10), at(11)):
+        await clinic.ask(clinic.hold(start))
+    assert (await clinic.ask(clinic.hold(at(11, 15)))).outcome is Outcome.CREATED
+
+
+# --- idempotency ---------------------------------------------------------------------
+
+
+async def test_the_same_key_and_body_get_the_first_reply_and_one_row(clinic: Clinic) -> None:
+    key = clinic.key("k")
+    first = await clinic.ask(clinic.book(at(9)), key=key)
+    again = await clinic.ask(clinic.book(at(9)), key=key)
+    assert again == first
+    assert await clinic.starts() == [at(9)]
+
+
+async def test_the_twin_of_a_request_in_flight_waits_for_its_reply(clinic: Clinic) -> None:
+    clinic.faulty.hold_commits()
+    other = clinic.asking(clinic.book(at(15), clinic.cleo))
+    await clinic.faulty.commit_begun()
+    twins = [clinic.asking(clinic.book(at(9)), key=clinic.key("k")) for _ in range(2)]
+    await turns_of_the_loop()
+    clinic.faulty.let_commits_go()
+    await other
+    first, second = await asyncio.gather(*twins)
+    assert first == second
+    assert clinic.faulty.batches == [1, 1]
+
+
+async def test_another_body_under_the_same_key_is_a_mismatch(clinic: Clinic) -> None:
+    await clinic.ask(clinic.book(at(9)), key=clinic.key("k", "one"))
+    with pytest.raises(IdempotencyMismatch):
+        await clinic.ask(clinic.book(at(10)), key=clinic.key("k", "two"))
+
+
+async def test_a_key_survives_a_restart(clinic: Clinic) -> None:
+    first = await clinic.ask(clinic.book(at(9)), key=clinic.key("k"))
+    await clinic.registry.close()
+    clinic.registry = clinic.new_registry()
+    assert await clinic.ask(clinic.book(at(9)), key=clinic.key("k")) == first
+
+
+async def test_a_key_used_at_another_calendar_is_found_in_the_database(clinic: Clinic) -> None:
+    first = await clinic.ask(clinic.book(at(9)), key=clinic.key("k"))
+    elsewhere = await clinic.ask(clinic.book(at(9)), clinic.other_dentist, key=clinic.key("k"))
+    assert elsewhere == first
+    assert await clinic.starts(clinic.other_dentist) == []
+
+
+async def test_refusals_are_not_kept_under_a_key(clinic: Clinic) -> None:
+    blocker = await clinic.ask(clinic.book(at(9)))
+    with pytest.raises(SlotTaken):
+        await clinic.ask(clinic.book(at(9), clinic.ben), key=clinic.key("k"))
+    await clinic.ask(
+        CancelAppointment(
+            by=clinic.patient(clinic.anna), appointment_id=AppointmentId(blocker.resource_id)
+        )
+    )
+    reply = await clinic.ask(clinic.book(at(9), clinic.ben), key=clinic.key("k"))
+    assert reply.outcome is Outcome.CREATED
+
+
+# --- failures ------------------------------------------------------------------------
+
+
+async def test_a_lost_answer_to_a_written_commit_is_looked_up(clinic: Clinic) -> None:
+    clinic.faulty.after = [OutcomeUnknown()]
+    reply = await clinic.ask(clinic.book(at(9)))
+    assert reply.outcome is Outcome.CREATED
+    assert await clinic.starts() == [at(9)]
+
+
+async def test_a_lost_answer_to_an_unwritten_commit_is_unavailable_and_a_retry_is_safe(
+    clinic: Clinic,
+) -> None:
+    clinic.faulty.before = [OutcomeUnknown()]
+    with pytest.raises(Unavailable):
+        await clinic.ask(clinic.book(at(9)), key=clinic.key("k"))
+    assert await clinic.starts() == []
+    await clinic.ask(clinic.book(at(9)), key=clinic.key("k"))
+    assert await clinic.starts() == [at(9)]
+
+
+async def test_a_database_away_is_unavailable_and_forgets_nothing(clinic: Clinic) -> None:
+    await clinic.ask(clinic.book(at(9)))
+    clinic.faulty.before = [StoreUnavailable()]
+    with pytest.raises(Unavailable):
+        await clinic.ask(clinic.book(at(10)))
+    await clinic.ask(clinic.book(at(11)))
+    assert await clinic.starts() == [at(9), at(11)]
+
+
+async def test_a_calendar_that_cannot_be_loaded_is_unavailable_until_it_can(
+    clinic: Clinic,
+) -> None:
+    registry = clinic.new_registry()
+    clinic.faulty.open_failures = [StoreUnavailable()]
+    with pytest.raises(Unavailable):
+        await registry.snapshot(clinic.dentist)
+    assert (await registry.snapshot(clinic.dentist)).calendar.dentist_id == clinic.dentist
+    await registry.close()
+
+
+async def test_a_violated_constraint_reloads_and_decides_again_once(clinic: Clinic) -> None:
+    clinic.faulty.before = [ConstraintViolated()]
+    await clinic.ask(clinic.book(at(9)))
+    assert await clinic.starts() == [at(9)]
+
+
+async def test_a_constraint_violated_twice_is_an_error_and_the_calendar_works_on(
+    clinic: Clinic,
+) -> None:
+    clinic.faulty.before = [ConstraintViolated(), ConstraintViolated()]
+    with pytest.raises(ConstraintViolated):
+        await clinic.ask(clinic.book(at(9)))
+    await clinic.ask(clinic.book(at(9)))
+    assert await clinic.starts() == [at(9)]
+
+
+async def test_a_fenced_actor_stops_and_its_callers_are_served_by_the_next(
+    clinic: Clinic,
+) -> None:
+    await clinic.ask(clinic.book(at(9)))
+    usurper = clinic.new_registry()
+    await clinic.ask(clinic.book(at(10), clinic.ben), registry=usurper)  # raises the fence
+    with pytest.raises(SlotTaken):
+        await clinic.ask(clinic.book(at(10), clinic.cleo))
+    assert await clinic.starts() == [at(9), at(10)]
+    await usurper.close()
+
+
+async def test_a_type_changed_since_the_calendar_loaded_it_is_loaded_anew(clinic: Clinic) -> None:
+    await clinic.ask(clinic.book(at(9)))
+    longer = replace(clinic.kind, duration_minutes=60, version=2)
+    await clinic.save(AppointmentTypeSaved(before=clinic.kind, after=longer))
+    await clinic.ask(clinic.book(at(10), clinic.ben))
+    snapshot = await clinic.registry.snapshot(clinic.dentist)
+    lengths = [row.end - row.start for row in snapshot.calendar.agenda]
+    assert lengths == [timedelta(minutes=30), timedelta(minutes=60)]
+
+
+# --- life ----------------------------------------------------------------------------
+
+
+async def test_a_row_of_any_age_and_status_can_be_named(clinic: Clinic) -> None:
+    booked = await clinic.ask(clinic.book(at(9)))
+    await clinic.registry.close()
+    clinic.clock.advance(timedelta(days=60))
+    clinic.registry = clinic.new_registry()
+    assert await clinic.starts() == []
+    cancel = CancelAppointment(
+        by=clinic.staff(clinic.dentist), appointment_id=AppointmentId(booked.resource_id)
+    )
+    assert (await clinic.ask(cancel)).outcome is Outcome.GONE
+
+
+async def test_an_unknown_row_is_not_found(clinic: Clinic) -> None:
+    with pytest.raises(NotFound):
+        await clinic.ask(
+            BookReservation(
+                by=clinic.patient(clinic.anna), appointment_id=AppointmentId(clinic.new_id())
+            )
+        )
+
+
+async def test_an_unknown_dentist_is_not_found(clinic: Clinic) -> None:
+    with pytest.raises(NotFound):
+        await clinic.registry.snapshot(DentistId(ProfileId(clinic.new_id())))
+
+
+async def test_a_hold_is_told_to_the_alarms_and_survives_a_restart(clinic: Clinic) -> None:
+    reply = await clinic.ask(clinic.hold(at(9)))
+    expires_at = clinic.clock.now() + clinic.settings.hold_time
+    expected = DueHold(
+        expires_at=expires_at,
+        dentist_id=clinic.dentist,
+        appointment_id=AppointmentId(reply.resource_id),
+    )
+    assert clinic.due == [expected]
+    assert list(await clinic.store.calendars.live_holds()) == [expected]
+
+
+async def test_an_idle_calendar_leaves_memory_unless_it_has_holds(clinic: Clinic) -> None:
+    await clinic.ask(clinic.book(at(9)))
+    await clinic.ask(clinic.hold(at(9)), clinic.other_dentist)
+    clinic.clock.advance(timedelta(seconds=clinic.settings.passivate_after_s))
+    clinic.registry.sweep()
+    assert [actor.dentist_id for actor in clinic.registry.actors()] == [clinic.other_dentist]
+    assert await clinic.starts() == [at(9)]
+
+
+async def test_closing_finishes_what_was_accepted(clinic: Clinic) -> None:
+    clinic.faulty.hold_commits()
+    asked = [clinic.asking(clinic.book(at(9 + n), clinic.ben)) for n in range(3)]
+    await clinic.faulty.commit_begun()
+    closing = asyncio.create_task(clinic.registry.close())
+    await turns_of_the_loop()
+    clinic.faulty.let_commits_go()
+    await closing
+    assert [(await one).outcome for one in asked] == [Outcome.CREATED] * 3
+    with pytest.raises(Unavailable):
+        await clinic.ask(clinic.book(at(14), clinic.ben))
