@@ -98,8 +98,12 @@ class CalendarActor:
     @property
     def idle(self) -> bool:
         """Nothing queued, nothing in flight, no hold that must run out here."""
-        holds = any(self.snapshot.calendar.agenda.holds())
-        return not (self.mailbox or self._in_flight or holds)
+        return not (self.mailbox or self._in_flight or self.holds)
+
+    @property
+    def holds(self) -> int:
+        """How many slots are held here now."""
+        return self.snapshot.calendar.agenda.hold_count
 
     async def run(self) -> None:
         """Work until sealed and drained. Whatever ends it, everyone is answered."""

@@ -29,8 +29,8 @@ _ACTIVATIONS = 3
 class Registry:
     """Asks go to wherever the calendar's actor is; here, that is always this process.
 
-    ``run()`` sweeps deadlines and passivates idle actors; ``close()`` lets every actor
-    finish what it accepted and answers all who wait.
+    ``sweep()`` is to be called often: it drops what waited too long and passivates idle
+    actors. ``close()`` lets every actor finish what it accepted and answers all who wait.
     """
 
     def __init__(
@@ -40,13 +40,11 @@ class Registry:
         settings: ActorSettings,
         *,
         on_hold: Callable[[DueHold], None],
-        sweep_every_s: float = 0.5,
     ) -> None:
         self._store = store
         self._clock = clock
         self._settings = settings
         self._on_hold = on_hold
-        self._sweep_every_s = sweep_every_s
         self._actors: dict[DentistId, CalendarActor] = {}
         self._tasks: dict[asyncio.Task[None], CalendarActor] = {}
         self._activations: dict[DentistId, asyncio.Task[CalendarActor]] = {}
@@ -81,12 +79,6 @@ class Registry:
     def actors(self) -> tuple[CalendarActor, ...]:
         """The live ones, for health and metrics."""
         return tuple(self._actors.values())
-
-    async def run(self) -> None:
-        """Sweep until cancelled."""
-        while True:
-            await asyncio.sleep(self._sweep_every_s)
-            self.sweep()
 
     def sweep(self) -> None:
         """One pass over deadlines (instead of a timer each) and idle actors."""

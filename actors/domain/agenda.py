@@ -33,11 +33,13 @@ def _entry(row: Appointment) -> _Entry:
 
 
 class Agenda:
-    __slots__ = ("_by_id", "_entries")
+    __slots__ = ("_by_id", "_entries", "hold_count")
 
     def __init__(self, rows: Iterable[Appointment] = ()) -> None:
         self._entries: Sequence[_Entry] = sorted(_entry(row) for row in rows if row.blocked)
         self._by_id = {entry.id: entry.row for entry in self._entries}
+        self.hold_count = sum(1 for row in self if row.status is Status.HELD)
+        """Rows that are held, overdue ones included."""
 
     def __iter__(self) -> Iterator[Appointment]:
         return (entry.row for entry in self._entries)
@@ -58,17 +60,17 @@ class Agenda:
             entry = _entry(after)
             entries.insert(bisect_left(entries, (entry.start, entry.id)), entry)
             by_id[after.id] = after
-        return self._of(entries, by_id)
+        was_held = before is not None and before.status is Status.HELD
+        holds = self.hold_count - was_held + (after.status is Status.HELD)
+        return self._of(entries, by_id, holds)
 
     def since(self, instant: datetime) -> "Agenda":
         """Without the rows that ended before ``instant``."""
         kept = [entry for entry in self._entries if entry.row.end >= instant]
         if len(kept) == len(self._entries):
             return self
-        return self._of(kept, {entry.id: entry.row for entry in kept})
-
-    def holds(self) -> Iterator[Appointment]:
-        return (row for row in self if row.status is Status.HELD)
+        holds = sum(1 for entry in kept if entry.row.status is Status.HELD)
+        return self._of(kept, {entry.id: entry.row for entry in kept}, holds)
 
     def near(self, start: Minute, end: Minute) -> Iterator[Appointment]:
         """Every row that could touch ``[start, end)``, buffers included, and some more."""
@@ -103,7 +105,9 @@ class Agenda:
         return self._entries[first:last]
 
     @classmethod
-    def _of(cls, entries: list[_Entry], by_id: dict[AppointmentId, Appointment]) -> "Agenda":
+    def _of(
+        cls, entries: list[_Entry], by_id: dict[AppointmentId, Appointment], hold_count: int
+    ) -> "Agenda":
         agenda = cls.__new__(cls)
-        agenda._entries, agenda._by_id = entries, by_id
+        agenda._entries, agenda._by_id, agenda.hold_count = entries, by_id, hold_count
         return agenda

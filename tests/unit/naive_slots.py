@@ -1,0 +1,105 @@
+"""The slot rules again, minute by minute: slow, and too simple to be wrong in the same way.
+
+Nothing here computes with offsets: every UTC minute is asked what the local clock shows,
+and wall times are looked up among the answers.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from actors.domain.appointment import AppointmentType
+from actors.domain.schedule import Schedule, Window
+from actors.domain.slots import Taken
+
+DAY = 24 * 60
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=512)
+def local_clock(zone: ZoneInfo, utc_day: int) -> dict[datetime, list[int]]:
+    """What a wall clock shows on the n-th UTC day since the epoch, and at which minutes."""
+    minutes_of: dict[datetime, list[int]] = {}
+    for minute in range(utc_day * DAY, (utc_day + 1) * DAY):
+        minutes_of.setdefault(wall_clock(zone, minute), []).append(minute)
+    return minutes_of
+
+
+def wall_clock(zone: ZoneInfo, minute: int) -> datetime:
+    return (EPOCH + timedelta(minutes=minute)).astimezone(zone).replace(tzinfo=None)
+
+
+def minutes_at(zone: ZoneInfo, wall: datetime) -> list[int]:
+    """Every minute at which the clock shows ``wall``, or the first that shows more."""
+    utc_day = (wall.replace(tzinfo=UTC) - EPOCH).days
+    near = [local_clock(zone, day) for day in range(utc_day - 2, utc_day + 3)]
+    if found := [minute for clock in near for minute in clock.get(wall, ())]:
+        return found
+    return [min(m for clock in near for shown in clock if shown > wall for m in clock[shown])]
+
+
+def open_minutes(zone: ZoneInfo, day: date, windows: Sequence[Window]) -> set[int]:
+    midnight = datetime(day.year, day.month, day.day)
+    minutes: set[int] = set()
+    for window in windows:
+        starts = minutes_at(zone, midnight + timedelta(minutes=window.start))
+        ends = minutes_at(zone, midnight + timedelta(minutes=window.end))
+        minutes.update(range(starts[0], ends[-1]))
+    return minutes
+
+
+class NaiveSlots:
+    """All there is to know of the starts in ``[first, before)``, each rule on its own."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        kind: AppointmentType,
+        taken: Sequence[Taken],
+        *,
+        first: int,
+        before: int,
+        now: datetime,
+    ) -> None:
+        days = range(first // DAY - 2, before // DAY + 4)
+        zone = schedule.zone
+        anywhere: set[int] = set()
+        on_grid: set[int] = set()
+        for day in days:
+            local = (EPOCH + timedelta(days=day)).date()
+            own = open_minutes(zone, local, schedule.windows_on(local))
+            on_grid |= grid(own, schedule.slot_step_minutes)
+            anywhere |= own
+        earliest = now + timedelta(minutes=schedule.min_notice_minutes)
+        last_day = now.astimezone(zone).date() + timedelta(days=schedule.horizon_days)
+        duration = kind.duration_minutes
+        asked = range(first, before)
+        self.open = {m for m in asked if all(n in anywhere for n in range(m, m + duration))}
+        self.offered = self.open & on_grid
+        self.too_soon = {m for m in self.offered if EPOCH + timedelta(minutes=m) < earliest}
+        self.too_far = {m for m in self.offered if wall_clock(zone, m).date() > last_day}
+        self.blocked = {m for m in self.offered if any(in_the_way(row, m, kind) for row in taken)}
+
+    @property
+    def free(self) -> list[int]:
+        return sorted(self.offered - self.too_soon - self.too_far - self.blocked)
+
+
+def grid(minutes: set[int], step: int) -> set[int]:
+    """Every ``step``-th minute of each unbroken run."""
+    starts: set[int] = set()
+    run_start = 0
+    for minute in sorted(minutes):
+        if minute - 1 not in minutes:
+            run_start = minute
+        if (minute - run_start) % step == 0:
+            starts.add(minute)
+    return starts
+
+
+def in_the_way(row: Taken, start: int, kind: AppointmentType) -> bool:
+    end = start + kind.duration_minutes
+    clear_before = row.end + max(row.buffer_after, kind.buffer_before_minutes) <= start
+    clear_after = end + max(kind.buffer_after_minutes, row.buffer_before) <= row.start
+    return not (clear_before or clear_after)
