@@ -2,10 +2,19 @@
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+@dataclass(slots=True)
+class Lookups:
+    """Since the start: how often the database was spared, and how often asked."""
+
+    hits: int = 0
+    misses: int = 0
 
 
 class Cache(Generic[K, V]):
@@ -16,15 +25,14 @@ class Cache(Generic[K, V]):
         self._limit = limit
         self._kept: OrderedDict[K, V] = OrderedDict()
         self._drops = 0
-        self.hits = 0
-        self.misses = 0
+        self.lookups = Lookups()
 
     async def get(self, key: K) -> V | None:
         if (kept := self._kept.get(key)) is not None:
-            self.hits += 1
+            self.lookups.hits += 1
             self._kept.move_to_end(key)
             return kept
-        self.misses += 1
+        self.lookups.misses += 1
         drops = self._drops
         value = await self._load(key)
         if value is not None and drops == self._drops:  # nothing changed while it was read

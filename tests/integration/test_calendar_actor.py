@@ -56,7 +56,6 @@ SCHEDULE = Schedule(
     time_zone="UTC",
     rules=tuple(WeeklyRule(weekday=day, window=Window(9 * 60, 17 * 60)) for day in Weekday),
 )
-NEVER = 24 * 3600.0
 
 
 def at(hour: int, minute: int = 0) -> datetime:
@@ -100,7 +99,6 @@ class Clinic:
             self.clock,
             settings or self.settings,
             on_hold=self.due.append,
-            sweep_every_s=NEVER,
         )
 
     async def set_up(self) -> None:

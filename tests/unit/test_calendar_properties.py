@@ -111,6 +111,8 @@ def test_no_sequence_of_commands_breaks_an_invariant(data: st.DataObject) -> Non
         life.ask(data.draw(commands(life, number)))
         live = {row.id for row in life.table.values() if row.blocked}
         assert {row.id for row in life.calendar.agenda} == live
+        holds = sum(row.status is Status.HELD for row in life.table.values())
+        assert life.calendar.agenda.hold_count == holds
 
 
 @settings(max_examples=100, deadline=None)
