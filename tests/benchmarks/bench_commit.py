@@ -17,11 +17,11 @@ import sys
 import sysconfig
 import tempfile
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiosqlite
+from uuid_utils import uuid7
 
 from actors.domain.profile import Profile
 from actors.ports import EventRecord, LoadedCalendar
@@ -92,7 +92,7 @@ class PlainBookings:
                 assert await overlaps.fetchone() is None
             await self._connection.execute(
                 "INSERT INTO appointments VALUES (?, ?, ?, ?, ?, 'confirmed')",
-                (str(uuid.uuid4()), dentist, f"patient {worker}", start, start + 30),
+                (new_id(), dentist, f"patient {worker}", start, start + 30),
             )
             await self._connection.commit()
 
@@ -120,6 +120,10 @@ class Bench:
         return count / (time.perf_counter() - started)
 
 
+def new_id() -> str:
+    return str(uuid7())
+
+
 class WallClock(FakeClock):
     def monotonic(self) -> float:
         return time.monotonic()
@@ -140,12 +144,12 @@ async def main(seconds: float, rounds: int) -> None:
                 url,
                 render=render,
                 outbox=Forgetful(),
-                new_id=lambda: str(uuid.uuid4()),
+                new_id=new_id,
                 clock=WallClock(),
             ) as store,
             aiosqlite.connect(Path(folder) / "plain.db") as connection,
         ):
-            clinic = Clinic(store, WallClock(), lambda: str(uuid.uuid4()), Forgetful())
+            clinic = Clinic(store, WallClock(), new_id, Forgetful())
             ways = {"store": StoreBookings(clinic), "plain": PlainBookings(connection)}
             for way in ways.values():
                 await way.set_up()

@@ -1,0 +1,107 @@
+"""Lists and single rows, as the caller: :class:`~actors.ports.Appointments`."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, literal, not_, or_, select, tuple_
+
+from actors.domain.appointment import Appointment, Status
+from actors.domain.ids import AppointmentId, ProfileId
+from actors.domain.principal import Principal
+from actors.ports import AppointmentPage, AppointmentQuery, Clock, Names
+from store.codec import APPOINTMENT_COLUMNS, appointment_of
+from store.positions import positions
+from store.readers import Readers
+from store.schema import WAS_BOOKED, appointments, profiles
+from store.security.visible import own_appointments_channel, visible_appointments
+from store.types import Instant
+
+_patient, _dentist = profiles.alias("patient"), profiles.alias("dentist")
+
+
+class AppointmentReads:
+    def __init__(self, readers: Readers, clock: Clock) -> None:
+        self._readers = readers
+        self._clock = clock
+
+    async def page(self, principal: Principal, query: AppointmentQuery) -> AppointmentPage:
+        matching = (visible_appointments(principal), *self._filters(query))
+        counting = select(func.count()).select_from(appointments).where(*matching)
+        channel = own_appointments_channel(principal)
+        async with self._readers.caller(principal) as connection:
+            found = (await connection.execute(_page(query, matching))).all()
+            total = (await connection.execute(counting)).scalar_one()
+            heads = await positions(connection, [channel] if channel else [])
+        rows = tuple(appointment_of(row) for row in found[: query.limit])
+        return AppointmentPage(
+            rows=rows,
+            names=_names(found),
+            total=total,
+            next_after=(rows[-1].start, rows[-1].id) if len(found) > len(rows) else None,
+            position=heads[channel] if channel else None,
+        )
+
+    async def get(
+        self, principal: Principal, appointment_id: AppointmentId
+    ) -> tuple[Appointment, Names] | None:
+        query = _with_names().where(
+            visible_appointments(principal), appointments.c.id == appointment_id
+        )
+        async with self._readers.caller(principal) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return (appointment_of(row), _names([row])) if row else None
+
+    def _filters(self, query: AppointmentQuery) -> list[Any]:
+        a = appointments.c
+        wanted = {
+            a.dentist_id: query.dentist_id,
+            a.patient_id: query.patient_id,
+            a.appointment_type_id: query.appointment_type_id,
+        }
+        filters: list[Any] = [column == one for column, one in wanted.items() if one is not None]
+        if query.starts_from is not None:
+            filters.append(a.starts_at >= query.starts_from)
+        if query.starts_before is not None:
+            filters.append(a.starts_at < query.starts_before)
+        if not query.statuses:
+            return [*filters, WAS_BOOKED]
+        filters.append(a.status.in_(sorted(query.statuses)))
+        if Status.HELD in query.statuses:  # the clock decides, not whether a timer has run
+            overdue = a.expires_at <= self._clock.now()
+            filters.append(or_(a.status != Status.HELD.value, not_(overdue)))
+        return filters
+
+
+def _page(query: AppointmentQuery, matching: tuple[Any, ...]) -> Select[Any]:
+    """One row more than asked for tells whether there is a next page."""
+    a = appointments.c
+    page = _with_names().where(*matching).limit(query.limit + 1)
+    if query.descending:
+        page = page.order_by(a.starts_at.desc(), a.id.desc())
+    else:
+        page = page.order_by(a.starts_at, a.id)
+    return page.where(_beyond(query)) if query.after else page
+
+
+def _beyond(query: AppointmentQuery) -> ColumnElement[bool]:
+    assert query.after
+    a = appointments.c
+    start, row_id = query.after
+    place, last = tuple_(a.starts_at, a.id), tuple_(literal(start, Instant), literal(row_id))
+    return place < last if query.descending else place > last
+
+
+def _with_names() -> Select[Any]:
+    a = appointments.c
+    return (
+        select(*APPOINTMENT_COLUMNS, _patient.c.name, _dentist.c.name)
+        .join(_patient, _patient.c.id == a.patient_id)
+        .join(_dentist, _dentist.c.id == a.dentist_id)
+    )
+
+
+def _names(rows: Any) -> Names:
+    names: dict[ProfileId, str] = {}
+    for row in rows:
+        *_, patient, dentist = row
+        names[row[2]], names[row[1]] = patient, dentist
+    return names

@@ -1,0 +1,116 @@
+"""What one calendar cannot know (DESIGN §4.3): the patient's rows at other dentists.
+
+Turns are looked at in *waves*: consecutive turns of which no two concern the same
+patient, so that what a wave reads cannot depend on what the wave will write.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from actors.domain.appointment import ATTENDING, Appointment
+from actors.domain.events import RowEvent, SlotHeld
+from actors.domain.ids import AppointmentId, PatientId
+from actors.domain.refusals import PatientConflict, Refusal, TooManyReservations
+from actors.ports import Turn, TurnRefused
+from store.sql import Sql
+from store.statements import Plan, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A turn and where it stands in its commit."""
+
+    index: int
+    turn: Turn
+
+    @property
+    def row_events(self) -> tuple[RowEvent, ...]:
+        return tuple(event for event in self.turn.events if isinstance(event, RowEvent))
+
+    @property
+    def patients(self) -> frozenset[PatientId]:
+        return frozenset(event.after.patient_id for event in self.row_events)
+
+    @property
+    def final_rows(self) -> dict[AppointmentId, Appointment]:
+        return {event.after.id: event.after for event in self.row_events}
+
+
+def waves(turns: Sequence[Turn]) -> Iterator[list[Place]]:
+    wave: list[Place] = []
+    seen: set[PatientId] = set()
+    for index, turn in enumerate(turns):
+        place = Place(index, turn)
+        if not seen.isdisjoint(place.patients):
+            yield wave
+            wave, seen = [], set()
+        wave.append(place)
+        seen |= place.patients
+    if wave:
+        yield wave
+
+
+def check_patients(wave: Sequence[Place], hold_limit: int, sql: Sql) -> Plan[None]:
+    """Raises :class:`TurnRefused` for the first turn that conflicts."""
+    refused: dict[int, Refusal] = {}
+    refused |= yield from _too_many_holds(wave, hold_limit, sql)
+    refused |= yield from _conflicts(wave, sql)
+    if refused:
+        first = min(refused)
+        raise TurnRefused(first, refused[first])
+
+
+def _conflicts(wave: Sequence[Place], sql: Sql) -> Plan[dict[int, Refusal]]:
+    """A patient cannot attend at two places at once, whichever the dentists."""
+    moves = [
+        (place, event.after) for place in wave for event in place.row_events if _attends(event)
+    ]
+    if not moves:
+        return {}
+    found = yield Step(
+        sql.attending_overlaps,
+        [{"patient": row.patient_id, "start": row.start, "end": row.end} for _, row in moves],
+    )
+    return {
+        place.index: PatientConflict()
+        for place, row in moves
+        for patient_id, row_id, start, end in found
+        if patient_id == row.patient_id
+        and row_id not in place.final_rows
+        and start < row.end
+        and row.start < end
+    }
+
+
+def _attends(event: RowEvent) -> bool:
+    """Whether the row begins to claim its patient's time, or claims another."""
+    before, after = event.before, event.after
+    return after.status in ATTENDING and (
+        before is None
+        or before.status not in ATTENDING
+        or (before.start, before.end) != (after.start, after.end)
+    )
+
+
+def _too_many_holds(wave: Sequence[Place], limit: int, sql: Sql) -> Plan[dict[int, Refusal]]:
+    """Live holds at all dentists, those of the turn itself counted as it leaves them."""
+    new = [
+        (place, event.after.patient_id)
+        for place in wave
+        for event in place.row_events
+        if isinstance(event, SlotHeld)
+    ]
+    if not new:
+        return {}
+    found = yield Step(
+        sql.live_holds_of,
+        [{"patient": patient_id, "at": place.turn.at} for place, patient_id in new],
+    )
+    held = {(patient_id, row_id) for patient_id, row_id in found}
+    return {
+        place.index: TooManyReservations(limit)
+        for place, patient_id in new
+        if sum(owner == patient_id and row_id not in place.final_rows for owner, row_id in held)
+        + sum(other == (place, patient_id) for other in new)
+        > limit
+    }

@@ -1,0 +1,160 @@
+"""The schema's history (alembic), for every engine; runs synchronously.
+
+``plan`` says what ``upgrade`` would do; ``check_schema`` refuses to start on a database
+that is older or newer than this version of the hub.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from store.lockfile import exclusive
+from store.url import parse_url, sqlite_path
+
+log = structlog.get_logger(__name__)
+
+_OWNER_ONLY = 0o600
+
+
+class SchemaMismatch(Exception):
+    """The database and this version of the hub do not fit together."""
+
+    def __init__(self, current: str | None, head: str) -> None:
+        super().__init__(current, head)
+        self.current, self.head = current, head
+
+
+class SchemaTooOld(SchemaMismatch):
+    def __str__(self) -> str:
+        return (
+            f"the database schema is {self.current or 'empty'}, this version needs {self.head}: "
+            "run `chairside migrate`"
+        )
+
+
+class SchemaTooNew(SchemaMismatch):
+    def __str__(self) -> str:
+        return (
+            f"the database schema {self.current} is newer than this version of Chairside "
+            f"({self.head}): start the newer version"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Revision:
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MigrationPlan:
+    """Where the database is and what leads to the newest schema."""
+
+    current: str | None
+    """``None`` for an empty or missing database."""
+    head: str
+    pending: tuple[Revision, ...]
+
+
+Progress = Callable[[Revision, int, int], None]
+"""A revision was applied: which, the how many-th, of how many."""
+
+
+def plan(url: str) -> MigrationPlan:
+    """Reads only. Raises :class:`SchemaTooNew` for a revision this version does not know."""
+    scripts = ScriptDirectory.from_config(_config())
+    history = [
+        Revision(id=script.revision, title=(script.doc or "").splitlines()[0])
+        for script in scripts.walk_revisions()
+    ][::-1]
+    current, head = _current(parse_url(url)), history[-1].id
+    known = [revision.id for revision in history]
+    if current is not None and current not in known:
+        raise SchemaTooNew(current, head)
+    done = known.index(current) + 1 if current else 0
+    return MigrationPlan(current=current, head=head, pending=tuple(history[done:]))
+
+
+def check_schema(url: str) -> str:
+    """The schema's revision. Raises :class:`SchemaTooOld` or :class:`SchemaTooNew`."""
+    found = plan(url)
+    if found.pending:
+        raise SchemaTooOld(found.current, found.head)
+    return found.head
+
+
+def upgrade(url: str, progress: Progress | None = None) -> MigrationPlan:
+    """Bring the database to the newest schema; returns what was done.
+
+    Each revision is a transaction: whatever stops it, the database is at a revision,
+    never between two. Raises DatabaseInUse while a hub runs on it, SchemaTooNew.
+    """
+    path = sqlite_path(parse_url(url))
+    _create(path)
+    with exclusive(path):
+        todo = plan(url)
+        if todo.pending:
+            _apply(url, todo, progress)
+    return todo
+
+
+def _apply(url: str, todo: MigrationPlan, progress: Progress | None) -> None:
+    titles = {revision.id: revision for revision in todo.pending}
+    applied: list[str] = []
+
+    def tell(revision_id: str) -> None:
+        applied.append(revision_id)
+        log.info("schema_migrated", revision=revision_id)
+        if progress:
+            progress(titles[revision_id], len(applied), len(titles))
+
+    engine = _engine(parse_url(url))
+    with engine.connect() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        config.attributes["tell"] = tell
+        command.upgrade(config, "head")
+    engine.dispose()
+
+
+def _create(path: Path) -> None:
+    """An empty file that only its owner may read: it will hold people's data."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "store:migrations")
+    return config
+
+
+def _current(url: URL) -> str | None:
+    if not sqlite_path(url).exists():
+        return None
+    engine = _engine(url)
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    finally:
+        engine.dispose()
+
+
+def _engine(url: URL) -> Engine:
+    """Transactions as written, DDL included: the driver's own rules are switched off."""
+    engine = create_engine(url, poolclass=NullPool, connect_args={"isolation_level": None})
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine

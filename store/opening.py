@@ -1,0 +1,47 @@
+"""Opening a calendar: raise the fence, then load, in one transaction."""
+
+from datetime import datetime, timedelta
+
+from actors.domain.channels import availability_channel
+from actors.domain.ids import DentistId
+from actors.ports import LoadedCalendar, Position
+from store.codec import appointment_of, schedule_of, stored_reply_of, type_of
+from store.sql import Sql
+from store.statements import Done, Plan, once
+
+REPLIES_KEPT = timedelta(days=1)
+REPLIES_LOADED_MAX = 1_000
+
+
+def open_calendar(
+    dentist_id: DentistId, *, live_after: datetime, now: datetime, sql: Sql
+) -> Plan[Done[LoadedCalendar | None]]:
+    raised = yield once(sql.raise_fence, dentist=dentist_id)
+    if not raised:
+        return Done(None)
+    ((fence, schedule, version),) = raised
+    types = yield once(sql.types)
+    rows = yield once(sql.live_rows, dentist=dentist_id, live_after=live_after)
+    replies = yield once(
+        sql.recent_replies,
+        dentist=dentist_id,
+        since=now - REPLIES_KEPT,
+        at_most=REPLIES_LOADED_MAX,
+    )
+    channel = availability_channel(dentist_id)
+    ((first_epoch, epoch, offset),) = yield once(sql.head, channel=channel)
+    return Done(
+        LoadedCalendar(
+            dentist_id=dentist_id,
+            fence=fence,
+            schedule=schedule_of(schedule, version),
+            types=tuple(map(type_of, types)),
+            rows=tuple(map(appointment_of, rows)),
+            replies=tuple(stored_reply_of(row) for row in reversed(replies)),
+            position=Position(
+                channel=channel,
+                epoch=first_epoch if epoch is None else epoch,
+                offset=offset or 0,
+            ),
+        )
+    )

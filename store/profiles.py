@@ -1,0 +1,126 @@
+"""Reads of people: :class:`~actors.ports.Profiles`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, false, func, or_, select, tuple_, union
+
+from actors.domain.ids import DentistId, PatientId, ProfileId
+from actors.domain.principal import Principal, Role
+from actors.domain.profile import Profile
+from actors.ports import Clock, ProfilePage
+from store.audit import search_params
+from store.codec import PROFILE_COLUMNS, fold, profile_of
+from store.readers import Readers
+from store.schema import WAS_BOOKED, appointments, profiles
+from store.sql import Sql
+from store.statements import Done, Params, Plan, once
+from store.writer import Job, Writer
+
+_p = profiles.c
+_ADOPTABLE_MAX = 2  # one is adopted, two are ambiguous: more say nothing new
+
+
+class ProfileReads:
+    def __init__(self, writer: Writer, readers: Readers, sql: Sql, clock: Clock) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._sql = sql
+        self._clock = clock
+
+    async def by_subject(self, subject: str) -> Profile | None:
+        return await self._one(_p.subject == subject)
+
+    async def by_id(self, profile_id: ProfileId) -> Profile | None:
+        return await self._one(_p.id == profile_id)
+
+    async def adoptable(self, email: str) -> Sequence[Profile]:
+        query = (
+            select(*PROFILE_COLUMNS)
+            .where(
+                _p.email_key == fold(email),
+                _p.subject.is_(None),
+                _p.role == Role.PATIENT.value,
+            )
+            .order_by(_p.id)
+            .limit(_ADOPTABLE_MAX)
+        )
+        async with self._readers.hub() as connection:
+            return [profile_of(row) for row in await connection.execute(query)]
+
+    async def dentists(self, *, limit: int, after: tuple[str, ProfileId] | None) -> ProfilePage:
+        return await self._page(_p.role == Role.DENTIST.value, false(), limit, after)
+
+    async def own_patient(self, dentist_id: DentistId, patient_id: PatientId) -> Profile | None:
+        return await self._one((_p.id == patient_id) & _own_patients(dentist_id))
+
+    async def search(
+        self,
+        dentist_id: DentistId | None,
+        text: str,
+        *,
+        limit: int,
+        after: tuple[str, ProfileId] | None,
+    ) -> ProfilePage:
+        text = text.strip()
+        wanted: ColumnElement[bool] = _p.id.in_(_exact(text)) if text else false()
+        own: ColumnElement[bool] = false()
+        if dentist_id is not None:
+            own = _own_patients(dentist_id)
+            wanted = or_(own & _p.search_text.contains(fold(text), autoescape=True), wanted)
+        return await self._page((_p.role == Role.PATIENT.value) & wanted, own, limit, after)
+
+    async def record_search(self, by: Principal, request_id: str, found: int) -> None:
+        params = search_params(by, self._clock.now(), request_id, found)
+        await self._writer.run(Job(plan=lambda: _audit(params, self._sql)))
+
+    async def _one(self, condition: ColumnElement[bool]) -> Profile | None:
+        query = select(*PROFILE_COLUMNS).where(condition)
+        async with self._readers.hub() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return profile_of(row) if row else None
+
+    async def _page(
+        self,
+        condition: ColumnElement[bool],
+        own: ColumnElement[bool],
+        limit: int,
+        after: tuple[str, ProfileId] | None,
+    ) -> ProfilePage:
+        counting = select(func.count()).select_from(profiles).where(condition)
+        page = (
+            select(*PROFILE_COLUMNS, own.label("own"))
+            .where(condition)
+            .order_by(_p.name, _p.id)
+            .limit(limit + 1)
+        )
+        if after:
+            page = page.where(tuple_(_p.name, _p.id) > tuple_(*after))
+        async with self._readers.hub() as connection:
+            found = (await connection.execute(page)).all()
+            total = (await connection.execute(counting)).scalar_one()
+        people = tuple(profile_of(row) for row in found[:limit])
+        return ProfilePage(
+            profiles=people,
+            total=total,
+            next_after=(people[-1].name, people[-1].id) if len(found) > limit else None,
+            own=frozenset(row.id for row in found[:limit] if row.own),
+        )
+
+
+def _own_patients(dentist_id: DentistId) -> ColumnElement[bool]:
+    """Patients with any appointment confirmed or later here, or entered by this dentist."""
+    a, entered = appointments.c, profiles.alias("entered")
+    booked = select(a.patient_id).where(a.dentist_id == dentist_id, WAS_BOOKED)
+    by_hand = select(entered.c.id).where(entered.c.created_by == dentist_id)
+    return _p.id.in_(union(booked, by_hand))
+
+
+def _exact(text: str) -> Select[Any]:
+    known = profiles.alias("known")
+    return select(known.c.id).where(or_(known.c.email_key == fold(text), known.c.phone == text))
+
+
+def _audit(params: Params, sql: Sql) -> Plan[Done[None]]:
+    yield once(sql.insert_audit, **params)
+    return Done(None)

@@ -1,0 +1,101 @@
+"""Prepared statements and plans: how a write is said without doing it.
+
+SQLAlchemy Core builds and types a statement once per dialect; what remains on the hot
+path is its text and a tuple of values. A *plan* is a generator that yields
+:class:`Step` and is sent the rows; an engine drives it, synchronously on SQLite
+(``lane.py``), with ``await`` elsewhere.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Delete, Dialect, Insert, Select, Update
+from sqlalchemy.types import TypeEngine
+
+from actors.ports import EventRecord
+
+Params = Mapping[str, Any]
+Row = tuple[Any, ...]
+Rows = Sequence[Row]
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+_Processor = Callable[[Any], Any]
+
+
+class Statement:
+    """One statement in one dialect's words, with its values' conversions both ways."""
+
+    __slots__ = ("_binds", "_reads", "returns_rows", "sql")
+
+    def __init__(
+        self,
+        clause: Select[Any] | Insert | Update | Delete,
+        dialect: Dialect,
+        *,
+        sets: Sequence[str] | None = None,
+    ) -> None:
+        """``sets`` names the columns that an INSERT or UPDATE takes from its parameters."""
+        compiled = clause.compile(dialect=dialect, column_keys=sets)
+        self.sql = str(compiled)
+        assert compiled.positiontup is not None, "the dialect numbers its parameters"
+        binds = [compiled.binds[name] for name in compiled.positiontup]
+        assert all(bind.required for bind in binds), "constants are written out"
+        self._binds = tuple(
+            (name, _writes(bind.type, dialect))
+            for name, bind in zip(compiled.positiontup, binds, strict=True)
+        )
+        reads = [_read_by(column.type, dialect) for column in clause.exported_columns]
+        self.returns_rows = bool(reads)
+        self._reads = tuple((n, read) for n, read in enumerate(reads) if read)
+
+    def bind(self, params: Params) -> Row:
+        """The values in the order of the text's placeholders."""
+        return tuple(
+            process(params[name]) if process else params[name] for name, process in self._binds
+        )
+
+    def read(self, rows: Iterable[Sequence[Any]]) -> Rows:
+        """Rows as the driver gave them, turned into the columns' types."""
+        if not self._reads:
+            return [tuple(row) for row in rows]
+        return [self._read_one(row) for row in rows]
+
+    def _read_one(self, raw: Sequence[Any]) -> Row:
+        row = list(raw)
+        for n, read in self._reads:
+            row[n] = read(row[n])
+        return tuple(row)
+
+
+def _writes(kind: TypeEngine[Any], dialect: Dialect) -> _Processor | None:
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _read_by(kind: TypeEngine[Any], dialect: Dialect) -> _Processor | None:
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Run ``statement`` once for each of ``params``, in order; the rows of all are sent back."""
+
+    statement: Statement
+    params: Sequence[Params]
+
+
+Plan = Generator[Step, Rows, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T_co]):
+    """How a plan ends: its value, and what it committed to be announced."""
+
+    value: T_co
+    records: Sequence[EventRecord] = ()
+
+
+def once(statement: Statement, **params: Any) -> Step:
+    """The statement run a single time."""
+    return Step(statement, (params,))

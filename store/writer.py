@@ -1,0 +1,56 @@
+"""What the repositories need of an engine's write side."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from store.statements import Done, Plan
+
+T = TypeVar("T")
+
+MakePlan = Callable[[], Plan[Done[T]]]
+"""Begins the plan anew: an engine that must retry a transaction calls it again."""
+
+
+class OnCommit(Protocol):
+    def __call__(self, *, turns: int, calendars: int, seconds: float) -> None:
+        """After each transaction that committed calendars; called on the event loop."""
+        ...
+
+
+@dataclass(slots=True)
+class WriterStats:
+    """Counters since the start, for metrics; written by the engine alone."""
+
+    transactions: int = 0
+    calendars: int = 0
+    turns: int = 0
+    failed_jobs: int = 0
+    """Jobs that were refused or failed alone; the rest of their transaction went on."""
+    failed_transactions: int = 0
+    largest_batch: int = 0
+    busy_seconds: float = 0.0
+    waiting: int = 0
+    """Jobs in the queue now."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job(Generic[T]):
+    """A plan to run in a transaction, and what it counts as."""
+
+    plan: MakePlan[T]
+    turns: int = 0
+    calendars: int = 0
+
+
+class Writer(Protocol):
+    stats: WriterStats
+
+    async def run(self, job: Job[T]) -> T:
+        """Run the plan: durable when this returns, rolled back when it raises.
+
+        Its records reach the outbox in commit order, after the awaiting callers were
+        resumed. A cancelled caller's job is finished all the same. Raises what the plan
+        raises, ConstraintViolated, StoreUnavailable or OutcomeUnknown.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""What every store must do, whichever the engine: one suite, looped over all of them."""

@@ -1,0 +1,273 @@
+"""A small clinic in a store, and turns to commit: the words the contract is tested in."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from actors.domain.announcements import (
+    AppointmentBody,
+    AppointmentTypeBody,
+    Body,
+    ProfileBody,
+    ReservationBody,
+    ScheduleBody,
+    announcements,
+)
+from actors.domain.appointment import Appointment, AppointmentType, Status
+from actors.domain.events import (
+    AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentChanged,
+    AppointmentTypeSaved,
+    Event,
+    HoldExpired,
+    HoldReleased,
+    ProfileSaved,
+    RowEvent,
+    ScheduleReplaced,
+    SlotHeld,
+)
+from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId, ProfileId
+from actors.domain.principal import SYSTEM, Principal, Role
+from actors.domain.profile import Profile
+from actors.ports import (
+    CalendarCommit,
+    Committed,
+    EventRecord,
+    IdempotencyKey,
+    LoadedCalendar,
+    Names,
+    Outcome,
+    Turn,
+)
+from store.engine import Store
+from tests.support.clock import FakeClock
+from tests.support.ids import SerialIds
+
+ADMIN = Principal(role=Role.ADMIN, subject="admin")
+HOLD_LIMIT = 3
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+def render(body: Body, names: Names) -> bytes:
+    """Simple and deterministic: what the body is, of whom, and the names it was given."""
+    said: dict[str, object] = {"kind": type(body).__name__, "names": dict(sorted(names.items()))}
+    match body:
+        case AppointmentBody(appointment=row) | ReservationBody(appointment=row):
+            mine = {row.patient_id, row.dentist_id}
+            said["names"] = {id_: name for id_, name in sorted(names.items()) if id_ in mine}
+            said |= {"id": row.id, "status": row.status, "version": row.version}
+        case ProfileBody(profile=profile):
+            said |= {"id": profile.id, "name": profile.name}
+    return json.dumps(said).encode()
+
+
+@dataclass
+class Postbox:
+    """An outbox that keeps what it was told, and lets a test wait for it."""
+
+    batches: list[Sequence[EventRecord]] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+    def announce(self, records: Sequence[EventRecord]) -> None:
+        self.batches.append(records)
+        self.log.append("announced")
+
+    @property
+    def records(self) -> list[EventRecord]:
+        return [record for batch in self.batches for record in batch]
+
+
+async def settle() -> None:
+    """Let the callbacks that a commit scheduled run."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def patient(profile: Profile) -> Principal:
+    return Principal(role=Role.PATIENT, subject=f"sub-{profile.id}", person=profile.id)
+
+
+def dentist(profile: Profile) -> Principal:
+    return Principal(role=Role.DENTIST, subject=f"sub-{profile.id}", person=profile.id)
+
+
+@dataclass
+class Clinic:
+    store: Store
+    clock: FakeClock
+    new_id: SerialIds
+    postbox: Postbox
+    kind: AppointmentType = field(init=False)
+
+    async def found(self) -> None:
+        """The appointment type that everything here is."""
+        self.kind = AppointmentType(
+            id=AppointmentTypeId(self.new_id()), name="Check-up", duration_minutes=30
+        )
+        await self.save(AppointmentTypeSaved(before=None, after=self.kind))
+
+    # --- records ---------------------------------------------------------------------
+
+    async def save(self, event: ProfileSaved | AppointmentTypeSaved, **changes: object) -> bytes:
+        reply = await self.store.records.commit_record(self.record_turn(event, **changes))
+        await settle()
+        return reply.body
+
+    def record_turn(self, event: ProfileSaved | AppointmentTypeSaved, **changes: object) -> Turn:
+        match event:
+            case ProfileSaved(after=profile):
+                body: Body = ProfileBody(profile=profile)
+            case AppointmentTypeSaved(after=kind):
+                body = AppointmentTypeBody(appointment_type=kind)
+        return self._turn(ADMIN, (event,), body, event.after.id, event.after.version, changes)
+
+    async def add_dentist(self, name: str = "Dr Ann", **fields: object) -> Profile:
+        return await self._add(Role.DENTIST, name, fields)
+
+    async def add_patient(self, name: str = "Pat", **fields: object) -> Profile:
+        return await self._add(Role.PATIENT, name, fields)
+
+    async def _add(self, role: Role, name: str, fields: dict[str, object]) -> Profile:
+        profile = Profile(id=ProfileId(self.new_id()), role=role, name=name)
+        profile = replace(profile, **fields)  # type: ignore[arg-type]  # keywords of a test
+        await self.save(ProfileSaved(before=None, after=profile))
+        return profile
+
+    # --- calendars -------------------------------------------------------------------
+
+    async def open(self, of: Profile, live_after: datetime | None = None) -> LoadedCalendar:
+        loaded = await self.store.calendars.open(
+            DentistId(of.id), live_after=live_after or self.clock.now() - DAY
+        )
+        assert loaded
+        return loaded
+
+    def row(
+        self,
+        at: Profile,
+        of: Profile,
+        start: datetime | None = None,
+        *,
+        minutes: int = 30,
+        status: Status = Status.CONFIRMED,
+        **changes: object,
+    ) -> Appointment:
+        now = self.clock.now()
+        start = start or now + DAY
+        row = Appointment(
+            id=AppointmentId(self.new_id()),
+            dentist_id=DentistId(at.id),
+            patient_id=PatientId(of.id),
+            appointment_type_id=self.kind.id,
+            start=start,
+            end=start + minutes * MINUTE,
+            buffer_before_minutes=0,
+            buffer_after_minutes=0,
+            status=status,
+            expires_at=now + 5 * MINUTE if status is Status.HELD else None,
+            created_via="patient",
+            created_at=now,
+            updated_at=now,
+        )
+        return replace(row, **changes)  # type: ignore[arg-type]  # keywords of a test
+
+    def turn(
+        self, *events: RowEvent | ScheduleReplaced, by: Principal | None = None, **changes: object
+    ) -> Turn:
+        match events[-1]:
+            case RowEvent(after=row):
+                by = by or Principal(role=Role.PATIENT, subject="p", person=row.patient_id)
+                held = row.status is Status.HELD
+                body: Body = (ReservationBody if held else AppointmentBody)(appointment=row)
+                resource, version = str(row.id), row.version
+            case ScheduleReplaced(dentist_id=dentist_id, after=schedule):
+                by = by or Principal(role=Role.DENTIST, subject="d", person=dentist_id)
+                body = ScheduleBody(dentist_id=dentist_id, schedule=schedule)
+                resource, version = str(dentist_id), schedule.version
+        return self._turn(by, events, body, resource, version, changes)
+
+    def _turn(
+        self,
+        by: Principal,
+        events: tuple[Event, ...],
+        body: Body,
+        resource_id: str,
+        version: int,
+        changes: dict[str, object],
+    ) -> Turn:
+        key = IdempotencyKey(scope="hub", key=self.new_id(), fingerprint="", internal=True)
+        turn = Turn(
+            by=by,
+            at=self.clock.now(),
+            request_id="request-1",
+            key=key,
+            events=events,
+            announcements=announcements(events),
+            outcome=Outcome.CREATED,
+            resource_id=resource_id,
+            version=version,
+            reply=body,
+        )
+        return replace(turn, **changes)  # type: ignore[arg-type]  # keywords of a test
+
+    def commit_of(
+        self,
+        loaded: LoadedCalendar,
+        *turns: Turn,
+        types: dict[AppointmentTypeId, int] | None = None,
+    ) -> CalendarCommit:
+        return CalendarCommit(
+            dentist_id=loaded.dentist_id,
+            fence=loaded.fence,
+            types={self.kind.id: self.kind.version} if types is None else types,
+            hold_limit=HOLD_LIMIT,
+            turns=turns,
+        )
+
+    async def commit(self, loaded: LoadedCalendar, *turns: Turn) -> Committed:
+        committed = await self.store.calendars.commit(self.commit_of(loaded, *turns))
+        await settle()
+        return committed
+
+    async def stored(self, row: Appointment) -> Appointment | None:
+        found = await self.store.calendars.load_rows(row.dentist_id, [row.id])
+        return found[0] if found else None
+
+
+def booked(row: Appointment, before: Appointment | None = None) -> AppointmentBooked:
+    return AppointmentBooked(before=before, after=row)
+
+
+def held(row: Appointment) -> SlotHeld:
+    return SlotHeld(before=None, after=row)
+
+
+def changed(before: Appointment, **changes: object) -> AppointmentChanged:
+    return AppointmentChanged(before=before, after=_next(before, changes))
+
+
+def cancelled(before: Appointment) -> AppointmentCancelled:
+    return AppointmentCancelled(before=before, after=_next(before, {"status": Status.CANCELLED}))
+
+
+def released(before: Appointment) -> HoldReleased:
+    return HoldReleased(before=before, after=_next(before, {"status": Status.RELEASED}))
+
+
+def expired(before: Appointment) -> HoldExpired:
+    return HoldExpired(before=before, after=_next(before, {"status": Status.EXPIRED}))
+
+
+def _next(before: Appointment, changes: dict[str, object]) -> Appointment:
+    after = replace(before, version=before.version + 1)
+    return replace(after, **changes)  # type: ignore[arg-type]  # keywords of a test
+
+
+def client_key(key: str, fingerprint: str = "f", scope: str = "patient:p|") -> IdempotencyKey:
+    return IdempotencyKey(scope=scope, key=key, fingerprint=fingerprint)
+
+
+__all__ = ["SYSTEM", "Clinic", "Postbox"]

@@ -1,0 +1,59 @@
+"""CalendarStore.open: the fence, and all an actor starts from."""
+
+from actors.domain.appointment import Status
+from actors.domain.channels import availability_channel
+from actors.domain.ids import DentistId
+from tests.contract.clinic import DAY, HOUR, MINUTE, Clinic, booked, held
+
+
+async def test_a_new_dentists_calendar_is_closed_in_their_zone(clinic: Clinic) -> None:
+    ann = await clinic.add_dentist(time_zone="Europe/Berlin")
+    bob = await clinic.add_dentist("Dr Bob")
+    loaded = await clinic.open(ann)
+    assert loaded.schedule.time_zone == "Europe/Berlin"
+    assert (loaded.schedule.rules, loaded.schedule.overrides) == ((), ())
+    assert loaded.schedule.version == 1
+    assert (await clinic.open(bob)).schedule.time_zone == "UTC"
+
+
+async def test_live_rows_that_still_matter_are_loaded(clinic: Clinic) -> None:
+    ann, bob = await clinic.add_dentist("Dr Ann"), await clinic.add_dentist("Dr Bob")
+    pat = await clinic.add_patient()
+    now = clinic.clock.now()
+    upcoming = clinic.row(ann, pat, now + DAY)
+    running = clinic.row(ann, pat, now - DAY - 15 * MINUTE)
+    over = clinic.row(ann, pat, now - DAY - 30 * MINUTE - HOUR)
+    gone = clinic.row(ann, pat, now + 2 * DAY, status=Status.CANCELLED)
+    overdue = clinic.row(
+        ann, pat, now + 3 * DAY, status=Status.HELD, expires_at=now - HOUR, created_at=now - DAY
+    )
+    elsewhere = clinic.row(bob, pat, now + 4 * DAY)
+    rows = (upcoming, running, over, gone)
+    await clinic.commit(await clinic.open(ann), *(clinic.turn(booked(row)) for row in rows))
+    await clinic.commit(await clinic.open(ann), clinic.turn(held(overdue)))
+    await clinic.commit(await clinic.open(bob), clinic.turn(booked(elsewhere)))
+    loaded = await clinic.open(ann, live_after=now - DAY)
+    assert loaded.rows == (running, upcoming, overdue)
+    assert loaded.types == (clinic.kind,)
+
+
+async def test_rows_are_loaded_by_id_whatever_their_age_and_status(clinic: Clinic) -> None:
+    ann, bob = await clinic.add_dentist("Dr Ann"), await clinic.add_dentist("Dr Bob")
+    pat = await clinic.add_patient()
+    old = clinic.row(ann, pat, clinic.clock.now() - 400 * DAY, status=Status.CANCELLED)
+    elsewhere = clinic.row(bob, pat)
+    await clinic.commit(await clinic.open(ann), clinic.turn(booked(old)))
+    await clinic.commit(await clinic.open(bob), clinic.turn(booked(elsewhere)))
+    found = await clinic.store.calendars.load_rows(old.dentist_id, [old.id, elsewhere.id])
+    assert found == [old]
+
+
+async def test_the_position_is_that_of_the_availability_channel(clinic: Clinic) -> None:
+    ann, pat = await clinic.add_dentist(), await clinic.add_patient()
+    loaded = await clinic.open(ann)
+    assert loaded.position.channel == availability_channel(DentistId(ann.id))
+    assert loaded.position.offset == 0
+    assert loaded.position.epoch > 1_700_000_000
+    committed = await clinic.commit(loaded, clinic.turn(booked(clinic.row(ann, pat))))
+    again = await clinic.open(ann)
+    assert again.position == committed.positions[loaded.position.channel]

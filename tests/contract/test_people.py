@@ -1,0 +1,122 @@
+"""Profiles: who is this, whose patient, and who may be found."""
+
+from collections.abc import Sequence
+
+from actors.domain.appointment import Status
+from actors.domain.ids import DentistId, PatientId, ProfileId
+from actors.domain.profile import Profile
+from tests.contract.clinic import DAY, Clinic, booked, cancelled, dentist, held
+from tests.contract.engines import Database
+
+
+def names(found: Sequence[Profile]) -> list[str]:
+    return [profile.name for profile in found]
+
+
+async def search(clinic: Clinic, who: Profile | None, text: str) -> list[str]:
+    dentist_id = DentistId(who.id) if who else None
+    page = await clinic.store.profiles.search(dentist_id, text, limit=50, after=None)
+    assert page.total == len(page.profiles)
+    return names(page.profiles)
+
+
+async def test_dentists_are_listed_by_name_page_by_page(clinic: Clinic) -> None:
+    await clinic.add_patient("Aaron")
+    wanted = sorted(["Dr Cy", "Dr Ann", "Dr Bob", "Dr Ann", "Dr Dee"])
+    for name in wanted[::-1]:
+        await clinic.add_dentist(name)
+    seen: list[Profile] = []
+    after: tuple[str, ProfileId] | None = None
+    while True:
+        page = await clinic.store.profiles.dentists(limit=2, after=after)
+        assert page.total == 5
+        seen += page.profiles
+        if (after := page.next_after) is None:
+            break
+    assert names(seen) == wanted
+    assert len({profile.id for profile in seen}) == 5
+
+
+async def test_a_patient_entered_by_the_clinic_is_adoptable_by_email(clinic: Clinic) -> None:
+    ann = await clinic.add_dentist(email="pat@example.org")
+    pat = await clinic.add_patient("Pat", email="Pat@Example.org", created_by=ann.id)
+    await clinic.add_patient("Taken", email="pat@example.org", subject="auth|1")
+    assert await clinic.store.profiles.adoptable("PAT@example.ORG") == [pat]
+    for n in range(3):
+        await clinic.add_patient(f"Twin {n}", email="twin@example.org")
+    assert len(await clinic.store.profiles.adoptable("twin@example.org")) == 2
+    assert await clinic.store.profiles.adoptable("nobody@example.org") == []
+
+
+async def test_whose_patient_somebody_is(clinic: Clinic) -> None:
+    ann, bob = await clinic.add_dentist("Dr Ann"), await clinic.add_dentist("Dr Bob")
+    seen, gone, holding = [await clinic.add_patient(name) for name in ("Seen", "Gone", "Holding")]
+    entered = await clinic.add_patient("Entered", created_by=ann.id)
+    loaded, now = await clinic.open(ann), clinic.clock.now()
+    past = clinic.row(ann, gone, now + 2 * DAY)
+    hold = clinic.row(ann, holding, now + 3 * DAY, status=Status.HELD)
+    await clinic.commit(
+        loaded,
+        clinic.turn(booked(clinic.row(ann, seen))),
+        clinic.turn(booked(past)),
+        clinic.turn(cancelled(past)),
+        clinic.turn(held(hold)),
+    )
+    own = clinic.store.profiles.own_patient
+    for one in (seen, gone, entered):
+        assert await own(DentistId(ann.id), PatientId(one.id)) == one
+        assert await own(DentistId(bob.id), PatientId(one.id)) is None
+    assert await own(DentistId(ann.id), PatientId(holding.id)) is None
+    assert await search(clinic, ann, "") == ["Entered", "Gone", "Seen"]
+    assert await search(clinic, bob, "") == []
+
+
+async def test_a_dentist_finds_own_patients_by_any_part(clinic: Clinic) -> None:
+    ann = await clinic.add_dentist()
+    await clinic.add_patient(
+        "Özil Ümit", email="oe@example.org", phone="+1 555 0100", created_by=ann.id
+    )
+    await clinic.add_patient("100%_sure", created_by=ann.id)
+    await clinic.add_patient("Somebody Else")
+    for text in ("özil", "ÜMIT", " ümit ", "OE@exam", "555 01"):
+        assert await search(clinic, ann, text) == ["Özil Ümit"], text
+    assert await search(clinic, ann, "%") == ["100%_sure"]
+    assert await search(clinic, ann, "_") == ["100%_sure"]
+    assert await search(clinic, ann, "somebody") == []
+
+
+async def test_anybody_is_found_by_exact_email_or_phone(clinic: Clinic) -> None:
+    ann = await clinic.add_dentist("Dr Ann", email="ann@example.org")
+    own = await clinic.add_patient("Own", phone="1", created_by=ann.id)
+    await clinic.add_patient("Far", email="Far@Example.org", phone="+1 555 0199")
+    for who in (ann, None):
+        assert await search(clinic, who, "far@example.org") == ["Far"]
+        assert await search(clinic, who, "+1 555 0199") == ["Far"]
+        assert await search(clinic, who, "far@example") == []
+        assert await search(clinic, who, "ann@example.org") == []
+    assert await search(clinic, None, "") == []
+    assert await search(clinic, None, "Own") == []
+    page = await clinic.store.profiles.search(DentistId(ann.id), "1", limit=9, after=None)
+    assert page.own == {own.id}
+
+
+async def test_a_search_is_paged_by_name(clinic: Clinic) -> None:
+    ann = await clinic.add_dentist()
+    for n in range(5):
+        await clinic.add_patient(f"Pat {n}", created_by=ann.id)
+    first = await clinic.store.profiles.search(DentistId(ann.id), "pat", limit=3, after=None)
+    second = await clinic.store.profiles.search(
+        DentistId(ann.id), "pat", limit=3, after=first.next_after
+    )
+    assert names([*first.profiles, *second.profiles]) == [f"Pat {n}" for n in range(5)]
+    assert (first.total, second.total, second.next_after) == (5, 5, None)
+
+
+async def test_a_search_leaves_a_trace(clinic: Clinic, database: Database) -> None:
+    ann = await clinic.add_dentist()
+    await clinic.store.profiles.record_search(dentist(ann), "request-7", 3)
+    sql = (
+        "SELECT on_behalf_of, resource_kind, found, request_id FROM audit_log "
+        "WHERE action = 'people.searched'"
+    )
+    assert database.query(sql) == [(ann.id, "profile", 3, "request-7")]

@@ -1,0 +1,76 @@
+"""Prepared statements: the same on every engine, and fast where it matters."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Dialect, bindparam, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import asyncpg
+
+from store.migrate import upgrade
+from store.schema import appointments, profiles
+from store.sql import Sql
+from store.statements import Statement
+
+STATEMENTS = sorted(
+    name for name, value in vars(Sql(sqlite.dialect())).items() if isinstance(value, Statement)
+)
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("statements") / "clinic.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.mark.parametrize("dialect", [sqlite.dialect(), asyncpg.dialect()], ids=lambda d: d.name)
+def test_every_statement_can_be_said_in_every_dialect(dialect: Dialect) -> None:
+    sql = Sql(dialect)
+    assert all(getattr(sql, name).sql for name in STATEMENTS)
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_every_statement_is_understood_by_sqlite(name: str, migrated: Path) -> None:
+    connection = sqlite3.connect(migrated)
+    statement: Statement = getattr(Sql(sqlite.dialect()), name)
+    connection.execute(f"EXPLAIN {statement.sql}", [None] * statement.sql.count("?"))
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("live_rows", "ix_appointments_live"),
+        ("attending_overlaps", "ix_appointments_attending"),
+        ("live_holds_of", "ix_appointments_patient_id_starts_at_id"),
+        ("dentists_of", "ix_appointments_patient_id_starts_at_id"),
+        ("recent_replies", "ix_idempotency_keys_dentist_id_created_at"),
+        ("delete_events", "ix_realtime_events_created_at"),
+        ("delete_holds", "ix_appointments_over"),
+        ("delete_replies", "ix_idempotency_keys_created_at"),
+    ],
+)
+def test_what_could_read_a_whole_table_uses_an_index(name: str, index: str, migrated: Path) -> None:
+    connection = sqlite3.connect(migrated)
+    sql = getattr(Sql(sqlite.dialect()), name).sql
+    values = [None] * sql.count("?")
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
+    connection.close()
+    assert index in " ".join(row[3] for row in rows)
+
+
+def test_a_constant_hidden_in_a_statement_is_our_bug() -> None:
+    clause = select(profiles.c.id).where(profiles.c.name == "constant")
+    with pytest.raises(AssertionError, match="written out"):
+        Statement(clause, sqlite.dialect())
+
+
+def test_values_are_bound_in_the_order_of_the_text() -> None:
+    clause = select(appointments.c.id).where(
+        appointments.c.overbooked == bindparam("overbooked"),
+        appointments.c.status == bindparam("status"),
+    )
+    statement = Statement(clause, sqlite.dialect())
+    assert statement.bind({"status": "held", "overbooked": True}) == (1, "held")
