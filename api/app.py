@@ -1,0 +1,62 @@
+"""The web application: routes, and what happens to every request, in order."""
+
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from api.deps import DEPS, ApiSettings, AppDeps
+from api.middleware import (
+    OPENAPI_PATH,
+    add_headers,
+    authenticate,
+    errors,
+    limit,
+    observe,
+    preflight,
+)
+from api.openapi import openapi_json
+from api.rest import health
+from api.rest.answers import json_answer
+from api.rest.pages import page_routes
+from api.rest.table import ROUTES
+
+__all__ = ["ApiSettings", "AppDeps", "create_app"]
+
+MIDDLEWARES: Final = (
+    observe,  # request id; one log line at the end
+    errors,  # whatever goes wrong inside gets the one form
+    preflight,  # a browser asks whether it may ask
+    authenticate,  # nothing under /api happens before this
+    limit,  # per principal
+)
+
+
+def create_app(deps: AppDeps) -> web.Application:
+    """The application of a hub; ``deps`` is all it knows of it.
+
+    Whoever runs it turns aiohttp's own access log off: ``observe`` writes one.
+    """
+    app = web.Application(middlewares=MIDDLEWARES, client_max_size=deps.settings.max_body_bytes)
+    app[DEPS] = deps
+    app.on_response_prepare.append(add_headers)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, route.handle)
+        if route.method == "GET":  # RFC 9110 §9.1: whoever has GET has HEAD
+            app.router.add_route("HEAD", route.path, route.handle)
+    app.router.add_get(OPENAPI_PATH, _document())
+    app.router.add_get("/health", health.health)
+    app.router.add_get("/health/live", health.live)
+    app.router.add_get("/health/ready", health.ready)
+    app.router.add_get("/metrics", health.metrics)
+    app.router.add_routes(page_routes())
+    return app
+
+
+def _document() -> Handler:
+    text = openapi_json()
+
+    async def answer(request: web.Request) -> web.Response:
+        return json_answer(text)
+
+    return answer

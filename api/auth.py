@@ -1,0 +1,263 @@
+"""Tokens: who asks, before anything else happens (criteria 5.1, 5.2).
+
+Every failure is an ``InvalidToken`` whose reason goes to the log only.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import jwt
+
+from actors.domain.principal import Role
+from actors.domain.refusals import InvalidToken
+from actors.ports import Clock
+from actors.services.identity import Claims
+from api.keys import ASYMMETRIC, SYMMETRIC, JwksKeys
+from api.schemas.fields import (
+    MAX_EMAIL_CHARS,
+    MAX_NAME_CHARS,
+    MAX_SUBJECT_CHARS,
+)
+
+MIN_SECRET_BYTES: Final = 32
+"""HS256 keys are at least as long as the hash (RFC 7518 §3.2)."""
+TOKEN_MAX_CHARS: Final = 8_192
+CACHE_MAX: Final = 10_000
+ROLES: Final = frozenset({Role.PATIENT, Role.DENTIST, Role.CHATBOT, Role.ADMIN})
+"""Never ``system``: that is the hub itself."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuthSettings:
+    """How tokens are verified. Raises ValueError when it cannot be meant."""
+
+    secret: str = field(default="", repr=False)
+    """For HS256, at least 32 bytes; empty: no shared secret."""
+    jwks: str = ""
+    """File or http(s) address of a key set; empty: none."""
+    jwks_refresh_s: float = 300.0
+    jwks_min_interval_s: float = 5.0
+    """Between two readings because of unknown keys."""
+    algorithms: tuple[str, ...] = ()
+    """The allow-list; empty: what the given keys can verify."""
+    audience: str = ""
+    issuer: str = ""
+    role_claim: str = "role"
+    """Path of the role's claim, e.g. ``app_metadata.role``."""
+    leeway_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.secret and not self.jwks:
+            raise ValueError("a secret or a JWKS is needed to verify tokens")
+        if self.secret and len(self.secret.encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"the secret must have at least {MIN_SECRET_BYTES} bytes")
+        possible = (SYMMETRIC if self.secret else frozenset()) | (
+            ASYMMETRIC if self.jwks else frozenset()
+        )
+        if impossible := sorted(set(self.algorithms) - possible):
+            raise ValueError(f"no key for {', '.join(impossible)}")
+        if not self.algorithms:
+            object.__setattr__(self, "algorithms", tuple(sorted(possible)))
+
+
+class TokenVerifier:
+    """Turns tokens into claims. Verified tokens are remembered until they expire."""
+
+    def __init__(self, settings: AuthSettings, clock: Clock) -> None:
+        self._settings, self._clock = settings, clock
+        self._keys = (
+            JwksKeys(
+                settings.jwks,
+                clock,
+                refresh_s=settings.jwks_refresh_s,
+                min_interval_s=settings.jwks_min_interval_s,
+            )
+            if settings.jwks
+            else None
+        )
+        self._verified: OrderedDict[bytes, Claims] = OrderedDict()
+        self._generation = 0
+
+    async def verify(self, token: str) -> Claims:
+        """Whom the token is for; raises InvalidToken, or Unavailable without keys to check."""
+        if not token or len(token) > TOKEN_MAX_CHARS or not token.isascii():
+            raise InvalidToken("malformed")
+        if self._keys is not None:
+            self._keys.refresh_if_old()
+            self._forget_if_rotated(self._keys)
+        digest = hashlib.sha256(token.encode()).digest()
+        claims = self._verified.get(digest)
+        if claims is None:
+            claims = self._claims(await self._decode(token))
+            self._check_end(claims)
+            self._remember(digest, claims)
+        else:
+            self._verified.move_to_end(digest)
+            self._check_end(claims)
+        return claims
+
+    async def close(self) -> None:
+        if self._keys is not None:
+            await self._keys.close()
+
+    async def _decode(self, token: str) -> Mapping[str, Any]:
+        """The payload of a genuine token. Times are checked here, against the hub's clock."""
+        settings = self._settings
+        try:
+            header = jwt.get_unverified_header(token)
+            algorithm = header.get("alg")
+            if algorithm not in settings.algorithms:
+                raise InvalidToken(f"algorithm {algorithm!r:.40}")
+            payload = jwt.decode(
+                token,
+                await self._key(header, algorithm),
+                algorithms=[algorithm],
+                audience=settings.audience or None,
+                issuer=settings.issuer or None,
+                options={
+                    "require": ["exp", "sub"],
+                    "verify_aud": bool(settings.audience),
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                },
+            )
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            # PyJWT lets some errors of odd input and of the key's library through as they are
+            raise InvalidToken(type(error).__name__) from error
+        self._check_begin(payload.get("nbf"))
+        return payload
+
+    async def _key(self, header: Mapping[str, Any], algorithm: str) -> Any:
+        if algorithm in SYMMETRIC:
+            return self._settings.secret
+        assert self._keys is not None, "settings allow only what there are keys for"
+        found = await self._keys.find(header.get("kid"), algorithm)
+        self._forget_if_rotated(self._keys)
+        return found.key
+
+    def _claims(self, payload: Mapping[str, Any]) -> Claims:
+        subject, role, actor = payload["sub"], self._role(payload), _actor(payload)
+        if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARS:
+            raise InvalidToken("sub")
+        if actor is not None and role is not Role.PATIENT:
+            raise InvalidToken("act goes with a patient only")
+        email = _text(payload.get("email"), MAX_EMAIL_CHARS)
+        return Claims(
+            subject=subject,
+            role=role,
+            actor=actor,
+            name=_text(payload.get("name"), MAX_NAME_CHARS) or _metadata_name(payload),
+            email=email,
+            email_verified=email is not None and payload.get("email_verified") is True,
+            phone=_text(payload.get("phone"), 40),
+            expires_at=_instant(payload["exp"]),
+        )
+
+    def _role(self, payload: Mapping[str, Any]) -> Role:
+        value: Any = payload
+        for part in self._settings.role_claim.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if not isinstance(value, str) or value not in ROLES:
+            raise InvalidToken("role")
+        return Role(value)
+
+    def _check_begin(self, nbf: object) -> None:
+        if nbf is not None and self._clock.now() + self._leeway < _instant(nbf):
+            raise InvalidToken("not yet valid")
+
+    def _check_end(self, claims: Claims) -> None:
+        if self._clock.now() >= claims.expires_at + self._leeway:
+            raise InvalidToken("expired")
+
+    @property
+    def _leeway(self) -> timedelta:
+        return timedelta(seconds=self._settings.leeway_s)
+
+    def _remember(self, digest: bytes, claims: Claims) -> None:
+        self._verified[digest] = claims
+        if len(self._verified) > CACHE_MAX:
+            self._verified.popitem(last=False)
+
+    def _forget_if_rotated(self, keys: JwksKeys) -> None:
+        if keys.generation != self._generation:
+            self._generation = keys.generation
+            self._verified.clear()
+
+
+def bearer(header: str | None) -> str:
+    """The token of an ``Authorization`` header; raises InvalidToken."""
+    scheme, _, token = (header or "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise InvalidToken("no bearer token")
+    return token.strip()
+
+
+def issue_token(
+    secret: str,
+    *,
+    subject: str,
+    role: Role,
+    now: datetime,
+    ttl: timedelta,
+    audience: str = "",
+    issuer: str = "",
+    role_claim: str = "role",
+    actor: str | None = None,
+    **claims: object,
+) -> str:
+    """An HS256 token for development, demonstrations and tests; ``claims`` are added."""
+    payload: dict[str, Any] = {"sub": subject, "iat": now, "exp": now + ttl, **claims}
+    if audience:
+        payload["aud"] = audience
+    if issuer:
+        payload["iss"] = issuer
+    if actor is not None:
+        payload["act"] = {"sub": actor}
+    *folders, last = role_claim.split(".")
+    holder = payload
+    for folder in folders:
+        holder = holder.setdefault(folder, {})
+    holder[last] = str(role)
+    return jwt.encode(payload, secret, algorithm="HS256")
+
+
+def _actor(payload: Mapping[str, Any]) -> str | None:
+    """``act.sub`` (RFC 8693 §4.1)."""
+    if "act" not in payload:
+        return None
+    act = payload["act"]
+    actor = act.get("sub") if isinstance(act, Mapping) else None
+    if not isinstance(actor, str) or not 0 < len(actor) <= MAX_SUBJECT_CHARS:
+        raise InvalidToken("act")
+    return actor
+
+
+def _instant(value: object) -> datetime:
+    """A NumericDate (RFC 7519 §2)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidToken("not a NumericDate")
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise InvalidToken("not a NumericDate") from error
+
+
+def _text(value: object, max_chars: int) -> str | None:
+    """A claim that may fill a profile: bounded, printable, or not there at all."""
+    if not isinstance(value, str):
+        return None
+    text = "".join(char for char in value if char.isprintable()).strip()
+    return text if 0 < len(text) <= max_chars else None
+
+
+def _metadata_name(payload: Mapping[str, Any]) -> str | None:
+    """Where Supabase keeps the name; its owner may change it, as they may their profile."""
+    metadata = payload.get("user_metadata")
+    if not isinstance(metadata, Mapping):
+        return None
+    return _text(metadata.get("full_name") or metadata.get("name"), MAX_NAME_CHARS)

@@ -1,0 +1,148 @@
+"""The one map from refusals to statuses, and the one form of every error (DESIGN §7).
+
+REST and Socket.IO show the same object; what went wrong inside the hub is logged with
+its stack trace and never shown.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from aiohttp import web
+
+from actors.domain.refusals import (
+    CalendarBusy,
+    FieldError,
+    Forbidden,
+    IdempotencyMismatch,
+    InvalidToken,
+    InvalidTransition,
+    NotFound,
+    OutsideAvailability,
+    PatientConflict,
+    RateLimited,
+    Refusal,
+    ReservationExpired,
+    SlotTaken,
+    TooFar,
+    TooLate,
+    TooManyReservations,
+    TooSoon,
+    Unavailable,
+    ValidationFailed,
+    VersionConflict,
+)
+from actors.ports import OutcomeUnknown, StoreUnavailable
+from api.schemas.fields import instant_text
+
+STATUS: Final[Mapping[type[Refusal], int]] = MappingProxyType(
+    {
+        ValidationFailed: 400,
+        InvalidToken: 401,
+        Forbidden: 403,
+        NotFound: 404,
+        SlotTaken: 409,
+        PatientConflict: 409,
+        InvalidTransition: 409,
+        ReservationExpired: 410,
+        VersionConflict: 412,
+        OutsideAvailability: 422,
+        TooSoon: 422,
+        TooFar: 422,
+        TooLate: 422,
+        IdempotencyMismatch: 422,
+        RateLimited: 429,
+        TooManyReservations: 429,
+        CalendarBusy: 503,
+        Unavailable: 503,
+    }
+)
+
+HTTP: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
+    {
+        401: (InvalidToken.code, InvalidToken.sentence),
+        403: (Forbidden.code, Forbidden.sentence),
+        404: (NotFound.code, "No such resource"),
+        405: ("METHOD_NOT_ALLOWED", "This resource does not have that method"),
+        413: ("PAYLOAD_TOO_LARGE", "The request is too large"),
+        415: ("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json"),
+    }
+)
+"""What aiohttp itself refuses, in the hub's words."""
+
+_HOLD_WAIT_S: Final = 30.0
+"""After ``TOO_MANY_RESERVATIONS``: a hold lasts minutes, asking each second is useless."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """An error as its caller may see it."""
+
+    status: int
+    code: str
+    message: str
+    details: tuple[FieldError, ...] = ()
+    retry_after_s: float | None = None
+
+    @property
+    def retry_after_header(self) -> str | None:
+        """Whole seconds, at least one (RFC 9110 §10.2.3)."""
+        return None if self.retry_after_s is None else str(max(1, math.ceil(self.retry_after_s)))
+
+
+INTERNAL: Final = Problem(
+    status=500, code="INTERNAL_ERROR", message="Something went wrong inside the hub"
+)
+
+
+def problem_of(error: BaseException) -> Problem:
+    """What the caller is told of ``error``, whatever it is."""
+    match error:
+        case StoreUnavailable() | OutcomeUnknown():
+            return problem_of(Unavailable())
+        case Refusal():
+            return Problem(
+                status=STATUS[type(error)],
+                code=error.code,
+                message=str(error),
+                details=tuple(error.details),
+                retry_after_s=_retry_after_s(error),
+            )
+        case web.HTTPException() if error.status in HTTP:
+            code, message = HTTP[error.status]
+            return Problem(status=error.status, code=code, message=message)
+        case web.HTTPException() if 400 <= error.status < 500:
+            return Problem(status=400, code=ValidationFailed.code, message=error.reason)
+        case _:
+            return INTERNAL
+
+
+def error_body(
+    error: BaseException | Problem, request_id: str, now: datetime
+) -> dict[str, dict[str, Any]]:
+    """The one form of every error, on every wire (criteria 4.7, 9.2)."""
+    problem = error if isinstance(error, Problem) else problem_of(error)
+    return {
+        "error": {
+            "code": problem.code,
+            "message": problem.message,
+            "timestamp": instant_text(now),
+            "request_id": request_id,
+            "details": [
+                {"field": detail.field, "message": detail.message} for detail in problem.details
+            ],
+        }
+    }
+
+
+def _retry_after_s(refusal: Refusal) -> float | None:
+    match refusal:
+        case RateLimited() | CalendarBusy() | Unavailable():
+            return refusal.retry_after_s
+        case TooManyReservations():
+            return _HOLD_WAIT_S
+        case _:
+            return None

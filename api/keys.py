@@ -1,0 +1,152 @@
+"""The keys that verify tokens: one shared secret, or a JWKS in a file or at an address.
+
+Which algorithm a token names decides which key is looked at, so a public key can never
+be taken for a secret (RFC 8725 §3.1).
+"""
+
+import asyncio
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import aiohttp
+import jwt
+import orjson
+import structlog
+
+from actors.domain.refusals import InvalidToken, Unavailable
+
+log = structlog.get_logger(__name__)
+
+SYMMETRIC: Final = frozenset({"HS256"})
+ASYMMETRIC: Final = frozenset({"RS256", "ES256", "EdDSA"})
+
+JWKS_MAX_BYTES: Final = 256 * 1024
+JWKS_TIMEOUT_S: Final = 5.0
+
+
+class Monotonic(Protocol):
+    def monotonic(self) -> float: ...
+
+
+class JwksKeys:
+    """A key set that is read when first needed and again when it is old or a key is unknown.
+
+    Not more often than every ``min_interval_s``: a forged ``kid`` must cost nothing. Old
+    keys are read again in the background, and stay in use when that fails.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        clock: Monotonic,
+        *,
+        refresh_s: float = 300.0,
+        min_interval_s: float = 5.0,
+        timeout_s: float = JWKS_TIMEOUT_S,
+    ) -> None:
+        self._source, self._clock = source, clock
+        self._refresh_s, self._min_interval_s = refresh_s, min_interval_s
+        self._timeout_s = timeout_s
+        self._keys: Mapping[str | None, tuple[jwt.PyJWK, ...]] | None = None
+        self._text = b""
+        self._read_at = self._tried_at = -math.inf
+        self._reading = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
+        self.generation = 0
+        """Raised whenever the keys change: what was verified before is worth nothing."""
+
+    async def find(self, kid: str | None, algorithm: str) -> jwt.PyJWK:
+        """The key a token names; raises InvalidToken, or Unavailable without any keys."""
+        key = self._find(kid, algorithm)
+        if key is None:
+            await self._read()
+            key = self._find(kid, algorithm)
+        if self._keys is None:
+            raise Unavailable
+        if key is None:
+            raise InvalidToken("no such key")
+        return key
+
+    def refresh_if_old(self) -> None:
+        """Begin to read again when it is time; nobody waits for it."""
+        running = self._refreshing is not None and not self._refreshing.done()
+        old = self._clock.monotonic() - self._read_at >= self._refresh_s
+        if self._keys is not None and old and not running:
+            self._refreshing = asyncio.create_task(self._read(), name="jwks-refresh")
+
+    async def close(self) -> None:
+        """End a reading in the background."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+            await asyncio.gather(self._refreshing, return_exceptions=True)
+
+    def _find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
+        """By ``kid``; a token without one needs a set with just one fitting key."""
+        named = (self._keys or {}).get(kid, ())
+        fitting = [key for key in named if key.algorithm_name == algorithm]
+        return fitting[0] if len(fitting) == 1 else None
+
+    async def _read(self) -> None:
+        async with self._reading:
+            if self._clock.monotonic() - self._tried_at < self._min_interval_s:
+                return
+            self._tried_at = self._clock.monotonic()
+            try:
+                text = await self._fetch()
+                keys = _parse(text)
+            except (OSError, ValueError, aiohttp.ClientError, TimeoutError):
+                log.warning("jwks_unreadable", source=self._source, exc_info=True)
+                return
+            self._read_at = self._clock.monotonic()
+            if text != self._text:
+                self._text, self._keys = text, keys
+                self.generation += 1
+                log.info("jwks_read", keys=len(keys.get(None, ())))
+
+    async def _fetch(self) -> bytes:
+        if not self._source.startswith(("http://", "https://")):
+            return await asyncio.to_thread(Path(self._source).read_bytes)
+        timeout = aiohttp.ClientTimeout(total=self._timeout_s)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as session,
+            session.get(self._source, allow_redirects=False) as answer,
+        ):
+            if answer.status != 200:
+                raise ValueError(f"the key set answered {answer.status}")
+            return await _bounded(answer.content)
+
+
+async def _bounded(content: aiohttp.StreamReader) -> bytes:
+    text = bytearray()
+    async for part in content.iter_chunked(16 * 1024):
+        text += part
+        if len(text) > JWKS_MAX_BYTES:
+            raise ValueError("the key set is too large")
+    return bytes(text)
+
+
+def _parse(text: bytes) -> Mapping[str | None, tuple[jwt.PyJWK, ...]]:
+    """Signature keys by ``kid``; all of them under ``None``. Keys of other kinds are skipped."""
+    document = orjson.loads(text)
+    if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
+        raise ValueError("the key set has no keys")
+    found: dict[str | None, tuple[jwt.PyJWK, ...]] = {None: ()}
+    for data in document["keys"]:
+        if key := _key(data):
+            for kid in {None, data.get("kid")}:
+                found[kid] = (*found.get(kid, ()), key)
+    return found
+
+
+def _key(data: Any) -> jwt.PyJWK | None:
+    if not isinstance(data, dict) or data.get("use", "sig") != "sig":
+        return None
+    if not isinstance(data.get("kid"), str | None):
+        return None
+    try:
+        key = jwt.PyJWK(data)
+    except jwt.PyJWTError:
+        return None
+    return key if key.algorithm_name in ASYMMETRIC and data.get("kty") != "oct" else None

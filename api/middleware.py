@@ -1,0 +1,191 @@
+"""What happens to every request before and after its handler, in the order of app.py."""
+
+import re
+from typing import Final
+
+import orjson
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from actors.domain.principal import Principal, Role
+from actors.domain.refusals import InvalidToken, NotFound, Refusal
+from api.auth import bearer
+from api.deps import DEPS
+from api.errors import Problem, error_body, problem_of
+from api.schemas.fields import parse_id
+
+log = structlog.get_logger(__name__)
+
+REQUEST_ID = web.RequestKey("request_id", str)
+PRINCIPAL = web.RequestKey("principal", Principal)
+PROBLEM = web.RequestKey("problem", Problem)
+WHY = web.RequestKey("why", str)
+
+OPENAPI_PATH: Final = "/api/openapi.json"
+SOCKET_PREFIXES: Final = ("/socket.io/",)
+"""Their protocol has its own forms of errors, and its own log."""
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_CLIENT_GONE: Final = 499
+_UNKNOWN_ROUTE: Final = "unknown"
+
+
+def is_api(path: str) -> bool:
+    """Whether a request to ``path`` needs a token, known route or not (criterion 5.1)."""
+    return (path == "/api" or path.startswith("/api/")) and path != OPENAPI_PATH
+
+
+@web.middleware
+async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A request id for everything said about this request; one log line at its end (10.2)."""
+    deps = request.app[DEPS]
+    sent = request.headers.get("X-Request-ID", "")
+    request[REQUEST_ID] = sent if _REQUEST_ID.fullmatch(sent) else deps.new_id()
+    if request.path.startswith(SOCKET_PREFIXES):
+        return await handler(request)
+    began = deps.clock.monotonic()
+    status = _CLIENT_GONE
+    try:
+        response = await handler(request)
+        status = response.status
+        return response
+    except web.HTTPException as redirect:
+        status = redirect.status
+        raise
+    finally:
+        _log_request(request, status, deps.clock.monotonic() - began)
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong becomes the one form (4.7); our own faults are logged whole (10.4)."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return _problem_response(request, error)
+    except Refusal as error:
+        return _problem_response(request, error)
+    except Exception as error:  # the edge of every request: nothing may leak
+        response = _problem_response(request, error)
+        log.exception(
+            "api_error",
+            method=request.method,
+            path=request.path,
+            status=response.status,
+            request_id=request[REQUEST_ID],
+        )
+        return response
+
+
+@web.middleware
+async def preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Browsers ask without a token whether they may ask; the answer depends on config only."""
+    asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    if asks and is_api(request.path) and allowed_origin(request) is not None:
+        return web.Response(
+            status=204,
+            headers={
+                "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
+                "Access-Control-Allow-Headers": (
+                    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match,"
+                    " On-Behalf-Of, X-Request-ID"
+                ),
+                "Access-Control-Max-Age": "600",
+            },
+        )
+    return await handler(request)
+
+
+@web.middleware
+async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Nothing under /api is looked at before its token is verified (criterion 5.1)."""
+    if is_api(request.path):
+        await identify(request)
+    return await handler(request)
+
+
+@web.middleware
+async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if principal := request.get(PRINCIPAL):
+        request.app[DEPS].limiter.take(principal.scope)
+    return await handler(request)
+
+
+async def identify(request: web.Request) -> Principal:
+    """The principal of the request's token; raises InvalidToken and what Identity raises."""
+    deps = request.app[DEPS]
+    claims = await deps.verifier.verify(bearer(request.headers.get("Authorization")))
+    patient = request.headers.get("On-Behalf-Of")
+    if claims.role is Role.CHATBOT and patient is not None and parse_id(patient) is None:
+        raise NotFound("patient")
+    principal = await deps.identity.principal(claims, patient)
+    request[PRINCIPAL] = principal
+    return principal
+
+
+def allowed_origin(request: web.Request) -> str | None:
+    """What to answer the request's ``Origin`` with, if it may read the answer."""
+    origin, allowed = request.headers.get("Origin"), request.app[DEPS].settings.cors_origins
+    if origin is None:
+        return None
+    return "*" if "*" in allowed else origin if origin in allowed else None
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """On every answer, errors and pages included; sockets answer for themselves."""
+    if request.path.startswith(SOCKET_PREFIXES):
+        return
+    headers = response.headers
+    headers["X-Request-ID"] = request.get(REQUEST_ID, "")
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["X-Frame-Options"] = "DENY"
+    headers["Referrer-Policy"] = "no-referrer"
+    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    headers.setdefault("Cache-Control", "no-store")
+    if request.app[DEPS].settings.cors_origins and request.path.startswith("/api"):
+        headers.add("Vary", "Origin")
+        if origin := allowed_origin(request):
+            headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Expose-Headers"] = "ETag, Location, Retry-After, X-Request-ID"
+
+
+def _problem_response(request: web.Request, error: Exception) -> web.Response:
+    problem = request[PROBLEM] = problem_of(error)
+    if isinstance(error, InvalidToken):
+        request[WHY] = error.reason
+    body = error_body(problem, request[REQUEST_ID], request.app[DEPS].clock.now())
+    response = web.Response(
+        status=problem.status, body=orjson.dumps(body), content_type="application/json"
+    )
+    if problem.retry_after_header:
+        response.headers["Retry-After"] = problem.retry_after_header
+    if problem.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+    return response
+
+
+def _log_request(request: web.Request, status: int, seconds: float) -> None:
+    """Method, path, status, duration: never the query, which may hold anything."""
+    problem = request.get(PROBLEM)
+    told: dict[str, object] = {} if problem is None else {"code": problem.code}
+    if why := request.get(WHY):
+        told["why"] = why
+    log.info(
+        "api_request",
+        method=request.method,
+        path=request.path,
+        status=status,
+        duration_ms=round(seconds * 1000, 2),
+        request_id=request[REQUEST_ID],
+        **told,
+    )
+    if on_request := request.app[DEPS].on_request:
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource else _UNKNOWN_ROUTE
+        method = request.method if resource else _UNKNOWN_ROUTE
+        on_request(method, route, status, seconds)

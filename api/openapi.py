@@ -1,0 +1,177 @@
+"""``/api/openapi.json``, generated from the route table and its schemas.
+
+OpenAPI 3.0.3, not 3.1: the bundled Swagger UI shows nothing newer.
+"""
+
+import functools
+import re
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
+from typing import Any, Final
+
+import orjson
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.common import resolve_schema_cls
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from marshmallow import Schema, fields
+
+from actors.domain.refusals import (
+    CalendarBusy,
+    InvalidToken,
+    RateLimited,
+    Refusal,
+    Unavailable,
+    ValidationFailed,
+)
+from api.errors import HTTP, INTERNAL, STATUS
+from api.openapi_fields import field_form
+from api.rest.route import Route
+from api.rest.table import ROUTES
+from api.schemas.documents import FORMS, RESOURCES, Form, ref
+
+_DESCRIPTION: Final = (
+    "A realtime appointment hub for dental clinics. Every route takes a bearer token; every"
+    " error has one form. Instants are UTC, ISO 8601 with an offset. A request that changes"
+    " something may be sent again with the same `Idempotency-Key`: it happens once."
+)
+_EVERYWHERE: Final[tuple[type[Refusal], ...]] = (
+    ValidationFailed,
+    InvalidToken,
+    RateLimited,
+    Unavailable,
+)
+_DONE: Final = {
+    200: "Done, or it was so already",
+    201: "Created",
+    204: "Done; nothing to show",
+    304: "Unchanged since the entity tag that was sent",
+}
+_PATH_NAME: Final = re.compile(r"{(\w+)}")
+
+
+@functools.cache
+def openapi_json() -> bytes:
+    return orjson.dumps(openapi())
+
+
+def openapi() -> Form:
+    """The whole document."""
+    plugin = MarshmallowPlugin(schema_name_resolver=_name)
+    spec = APISpec(
+        title="Chairside",
+        version=_version(),
+        openapi_version="3.0.3",
+        plugins=[plugin],
+        info={"description": _DESCRIPTION},
+        security=[{"bearer": []}],
+    )
+    assert isinstance(plugin.converter, OpenAPIConverter), "made by APISpec"
+    plugin.converter.add_attribute_function(_describe)  # type: ignore[no-untyped-call]  # apispec has no type here
+    spec.components.security_scheme(
+        "bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    )
+    for name, schema in RESOURCES.items():
+        spec.components.schema(name, schema=schema)
+    for name, form in FORMS.items():
+        spec.components.schema(name, form)
+    for route in ROUTES:
+        spec.path(path=route.path, operations={route.method.lower(): _operation(route)})
+    return spec.to_dict()
+
+
+def _operation(route: Route) -> Form:
+    resource = route.answer.__module__.rpartition(".")[2]
+    operation: Form = {
+        "operationId": f"{resource}_{route.answer.__name__}",
+        "tags": [route.tag],
+        "summary": route.summary,
+        "parameters": list(_parameters(route)),
+        "responses": {**_successes(route), **_failures(route)},
+    }
+    if route.body is not None:
+        content: Form = {"schema": route.body}
+        if route.example is not None:
+            content["example"] = route.example
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    return operation
+
+
+def _parameters(route: Route) -> Iterable[Form]:
+    for name in _PATH_NAME.findall(route.path):
+        id_form = {"type": "string", "format": "uuid"}
+        yield {"in": "path", "name": name, "required": True, "schema": id_form}
+    if route.query.fields:
+        yield {"in": "query", "schema": route.query}
+    if route.takes_version:
+        yield _header("If-Match", "The version it must still have", '"3"')
+    if route.method != "GET":
+        yield _header("Idempotency-Key", "The same key and body: the first answer again", "k-1")
+    elif 304 in route.also:
+        yield _header("If-None-Match", "Answer 304 while it is the same", 'W/"9f8e"')
+    yield _header(
+        "On-Behalf-Of", "By a chatbot's service token: for which patient", None, format="uuid"
+    )
+
+
+def _header(name: str, description: str, example: str | None, **form: str) -> Form:
+    shown: Form = {
+        "in": "header",
+        "name": name,
+        "description": description,
+        "schema": {"type": "string", **form},
+    }
+    return shown if example is None else {**shown, "example": example}
+
+
+def _successes(route: Route) -> dict[str, Form]:
+    return {str(status): _success(route, status) for status in (route.status, *route.also)}
+
+
+def _success(route: Route, status: int) -> Form:
+    form: Form = {"description": _DONE[status]}
+    if route.shows is not None and status != 304:
+        form["content"] = {"application/json": {"schema": ref(route.shows)}}
+    return form
+
+
+def _failures(route: Route) -> dict[str, Form]:
+    refusals = [*_EVERYWHERE, *route.refusals]
+    if route.method != "GET":
+        refusals.append(CalendarBusy)
+    codes = [(STATUS[refusal], refusal.code) for refusal in refusals]
+    codes.append((INTERNAL.status, INTERNAL.code))
+    if route.body is not None:
+        codes += [(status, HTTP[status][0]) for status in (413, 415)]
+    return {
+        str(status): {
+            "description": " · ".join(sorted(code for _, code in group)),
+            "content": {"application/json": {"schema": ref("Error")}},
+        }
+        for status, group in groupby(sorted(set(codes)), key=lambda pair: pair[0])
+    }
+
+
+def _describe(converter: OpenAPIConverter, field: fields.Field[Any], ret: Form, **_: Any) -> Form:
+    """An attribute function of apispec, after all of its own; ``ret`` is what they found."""
+    if ret.get("default", ...) is None:
+        del ret["default"]  # of a parameter that may be missing, but is never null
+    stated = {key: value for key, value in field.metadata.items() if key in {"format", "enum"}}
+    return {**field_form(field), **stated}
+
+
+def _name(schema: type[Schema] | Schema | str) -> str:
+    resolved = resolve_schema_cls(schema)
+    assert isinstance(resolved, type), "one class, not several of the same name"
+    for name, known in RESOURCES.items():
+        if resolved is known:
+            return name
+    return resolved.__name__.removesuffix("Schema")
+
+
+def _version() -> str:
+    try:
+        return version("chairside")
+    except PackageNotFoundError:
+        return "0"

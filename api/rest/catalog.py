@@ -1,0 +1,88 @@
+"""``/api/appointment-types``: what can be booked."""
+
+from itertools import islice
+
+from aiohttp import web
+
+from actors.domain.appointment import AppointmentType
+from actors.domain.ids import AppointmentTypeId
+from actors.domain.refusals import Forbidden, IdempotencyMismatch, NotFound, VersionConflict
+from api.rest.answers import json_answer, reply_answer
+from api.rest.cursors import after_name, next_cursor
+from api.rest.route import Call, Route
+from api.schemas import page_json
+from api.schemas.commands import CHANGE_TYPE, CREATE_TYPE
+from api.schemas.queries import PAGE
+from api.schemas.resources import APPOINTMENT_TYPE
+
+_COLLECTION = "/api/appointment-types"
+_TAG = "Appointment types"
+
+
+async def page(call: Call) -> web.Response:
+    """The catalog is in memory, sorted by name; a page is cut out of it."""
+    types, after, limit = await call.deps.catalog.types(), after_name(call), call.query["limit"]
+    rest = (kind for kind in types if after is None or _order(kind) > after)
+    shown = list(islice(rest, limit))
+    more = next(rest, None) is not None
+    body = page_json(
+        [APPOINTMENT_TYPE.dump(kind) for kind in shown],
+        limit=limit,
+        next_cursor=next_cursor(call, _order(shown[-1]) if more else None),
+        total=len(types),
+        position=None,
+    )
+    return json_answer(body)
+
+
+async def create(call: Call) -> web.Response:
+    return reply_answer(await call.deps.catalog.create(call.caller, **call.body), _COLLECTION)
+
+
+async def change(call: Call) -> web.Response:
+    type_id = AppointmentTypeId(call.path_id("id", "appointment type"))
+    reply = await call.deps.catalog.change(
+        call.caller, type_id, expected_version=call.expected_version, **call.body
+    )
+    return reply_answer(reply)
+
+
+def _order(kind: AppointmentType) -> tuple[str, str]:
+    return kind.name, kind.id
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path=_COLLECTION,
+        answer=page,
+        tag=_TAG,
+        summary="Every appointment type, by name",
+        shows="AppointmentTypePage",
+        query=PAGE,
+    ),
+    Route(
+        method="POST",
+        path=_COLLECTION,
+        answer=create,
+        tag=_TAG,
+        summary="A new type, by an admin",
+        status=201,
+        shows="AppointmentType",
+        body=CREATE_TYPE,
+        refusals=(Forbidden, IdempotencyMismatch),
+        example={"name": "Check-up", "duration_minutes": 30, "buffer_after_minutes": 10},
+    ),
+    Route(
+        method="PUT",
+        path=f"{_COLLECTION}/{{id}}",
+        answer=change,
+        tag=_TAG,
+        summary="Change a type, by an admin; booked appointments stay as they are",
+        shows="AppointmentType",
+        body=CHANGE_TYPE,
+        takes_version=True,
+        refusals=(Forbidden, NotFound, VersionConflict, IdempotencyMismatch),
+        example={"duration_minutes": 45},
+    ),
+)

@@ -1,0 +1,46 @@
+"""Headers that carry meaning: versions, idempotency keys, entity tags."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from actors.domain.refusals import ValidationFailed
+
+_VERSION: Final = re.compile(r'"([1-9][0-9]{0,8})"', re.ASCII)
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
+_TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
+
+
+def version_tag(version: int) -> str:
+    """The ``ETag`` of a single resource: what ``If-Match`` takes."""
+    return f'"{version}"'
+
+
+def expected_version(headers: Mapping[str, str]) -> int | None:
+    """The version ``If-Match`` insists on; ``None`` if it does not, or takes any (``*``)."""
+    sent = headers.get("If-Match")
+    if sent is None or sent.strip() == "*":
+        return None
+    found = _VERSION.fullmatch(sent.strip())
+    if found is None:
+        raise ValidationFailed.of("If-Match", 'must be one version in quotes, like "3"')
+    return int(found[1])
+
+
+def idempotency_key(headers: Mapping[str, str]) -> str | None:
+    sent = headers.get("Idempotency-Key")
+    if sent is not None and not _KEY.fullmatch(sent):
+        raise ValidationFailed.of("Idempotency-Key", "must be 1 to 200 visible ASCII characters")
+    return sent
+
+
+def content_tag(body: bytes) -> str:
+    """A weak tag of what is shown: good for ``If-None-Match``, no version for ``If-Match``."""
+    return f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def has_tag(headers: Mapping[str, str], tag: str) -> bool:
+    """Whether ``If-None-Match`` names ``tag``, compared weakly (RFC 9110 §13.1.2)."""
+    sent = headers.get("If-None-Match", "")
+    return sent.strip() == "*" or tag.removeprefix("W/") in _TAG.findall(sent)

@@ -1,0 +1,47 @@
+"""``/health`` and ``/metrics``: how the hub is (criterion 10.3)."""
+
+import orjson
+from aiohttp import web
+
+from actors.domain.principal import Role
+from actors.domain.refusals import Forbidden
+from api.auth import bearer
+from api.deps import DEPS
+from api.middleware import identify
+from api.rest.answers import json_answer
+
+
+async def health(request: web.Request) -> web.Response:
+    """The short form for anybody; with an admin's token also the figures."""
+    deps, header = request.app[DEPS], request.headers.get("Authorization")
+    claims = await deps.verifier.verify(bearer(header)) if header else None
+    detailed = claims is not None and claims.role is Role.ADMIN
+    report = await deps.health.report(detailed=detailed)
+    status = 503 if report["status"] == "down" else 200
+    return json_answer(orjson.dumps(report), status=status)
+
+
+async def live(request: web.Request) -> web.Response:
+    """The process answers; nothing else is asked."""
+    return json_answer(b'{"status":"ok"}')
+
+
+async def ready(request: web.Request) -> web.Response:
+    if await request.app[DEPS].health.ready():
+        return json_answer(b'{"status":"ready"}')
+    return json_answer(b'{"status":"not_ready"}', status=503)
+
+
+async def metrics(request: web.Request) -> web.Response:
+    deps = request.app[DEPS]
+    if deps.metrics is None or deps.settings.metrics == "off":
+        raise web.HTTPNotFound
+    if deps.settings.metrics == "admin":
+        await _require_admin(request)
+    text, content_type = deps.metrics()
+    return web.Response(body=text, headers={"Content-Type": content_type})
+
+
+async def _require_admin(request: web.Request) -> None:
+    if (await identify(request)).role is not Role.ADMIN:
+        raise Forbidden

@@ -1,0 +1,15 @@
+"""Every route under /api, in one table: it is served, checked and documented from here."""
+
+from typing import Final
+
+from api.rest import appointments, availability, catalog, changes, people, reservations
+from api.rest.route import Route
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *appointments.ROUTES,
+    *reservations.ROUTES,
+    *availability.ROUTES,
+    *people.ROUTES,
+    *catalog.ROUTES,
+    *changes.ROUTES,
+)

@@ -1,0 +1,122 @@
+"""What clients send: bodies of REST, and the same fields as data of Socket.IO commands.
+
+Loaded fields carry the names of the services' parameters, so a handler passes them on
+as they are; what was not sent is not there.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from marshmallow import ValidationError, pre_load, validates_schema
+
+from actors.domain.appointment import MAX_MINUTES, Status
+from actors.domain.principal import Role
+from api.schemas.base import Strict
+from api.schemas.fields import (
+    MAX_SUBJECT_CHARS,
+    Flag,
+    Id,
+    OneOf,
+    Text,
+    TimeZone,
+    Whole,
+    WholeMinute,
+    email_text,
+    name_text,
+    notes_text,
+    phone_text,
+)
+
+_MISSING = "is needed, unless there is a reservation_id"
+_SLOT = ("dentist_id", "appointment_type_id", "start")
+
+
+class HoldSchema(Strict):
+    dentist_id = Id(required=True)
+    appointment_type_id = Id(required=True)
+    start = WholeMinute(required=True)
+
+
+class BookSchema(Strict):
+    """Either a reservation, or a slot: the fields of both together are refused."""
+
+    reservation_id = Id()
+    dentist_id = Id()
+    appointment_type_id = Id()
+    start = WholeMinute()
+    patient_id = Id(metadata={"description": "By a dentist: for whom"})
+    notes = notes_text()
+    overbook = Flag(metadata={"description": "By a dentist: although the time is taken"})
+
+    @validates_schema
+    def check_form(self, data: Mapping[str, Any], **_: Any) -> None:
+        if "reservation_id" in data:
+            also = [key for key in (*_SLOT, "patient_id", "overbook") if key in data]
+            if also:
+                raise ValidationError({key: ["does not go with reservation_id"] for key in also})
+            return
+        if missing := [key for key in _SLOT if key not in data]:
+            raise ValidationError({key: [_MISSING] for key in missing})
+
+
+class _Changes(Strict):
+    """Only what is sent changes; sending nothing is a mistake."""
+
+    @pre_load
+    def check_not_empty(self, data: Any, **_: Any) -> Any:
+        if data == {}:
+            raise ValidationError("at least one field to change is needed")
+        return data
+
+
+class ChangeAppointmentSchema(_Changes):
+    start = WholeMinute()
+    appointment_type_id = Id()
+    status = OneOf(tuple(Status))
+    notes = notes_text()
+    cancel_reason = notes_text()
+    overbook = Flag()
+
+
+class ChangeProfileSchema(_Changes):
+    name = name_text()
+    email = email_text()
+    phone = phone_text()
+    time_zone = TimeZone(allow_none=True)
+
+
+class CreateProfileSchema(Strict):
+    role = OneOf((Role.DENTIST, Role.PATIENT), required=True)
+    name = name_text(required=True)
+    subject = Text(
+        min_chars=1,
+        max_chars=MAX_SUBJECT_CHARS,
+        allow_none=True,
+        metadata={"description": "The `sub` of this person's tokens"},
+    )
+    email = email_text()
+    phone = phone_text()
+    time_zone = TimeZone(allow_none=True)
+
+
+class CreateTypeSchema(Strict):
+    name = name_text(required=True)
+    duration_minutes = Whole(low=1, high=MAX_MINUTES, required=True)
+    buffer_before_minutes = Whole(low=0, high=MAX_MINUTES)
+    buffer_after_minutes = Whole(low=0, high=MAX_MINUTES)
+
+
+class ChangeTypeSchema(_Changes):
+    name = name_text()
+    duration_minutes = Whole(low=1, high=MAX_MINUTES)
+    buffer_before_minutes = Whole(low=0, high=MAX_MINUTES)
+    buffer_after_minutes = Whole(low=0, high=MAX_MINUTES)
+
+
+HOLD: Final = HoldSchema()
+BOOK: Final = BookSchema()
+CHANGE_APPOINTMENT: Final = ChangeAppointmentSchema()
+CHANGE_PROFILE: Final = ChangeProfileSchema()
+CREATE_PROFILE: Final = CreateProfileSchema()
+CREATE_TYPE: Final = CreateTypeSchema()
+CHANGE_TYPE: Final = ChangeTypeSchema()

@@ -1,0 +1,144 @@
+"""The forms of answers, for the API document only: nothing is loaded or dumped with them."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from marshmallow import Schema, fields
+
+from actors.domain.refusals import NotFound
+from api.schemas.fields import Id
+from api.schemas.pages import PaginationSchema, PositionSchema, SlotSchema
+from api.schemas.resources import (
+    AppointmentTypeSchema,
+    FoundPatientSchema,
+    HeldAppointmentSchema,
+    IntervalSchema,
+    ProfileSchema,
+    PublicCardSchema,
+    ReservationSchema,
+)
+from api.schemas.schedule import AvailabilitySchema
+
+Form = dict[str, Any]
+
+
+class FullAvailabilitySchema(AvailabilitySchema):
+    dentist_id = Id()
+    slots = fields.List(
+        fields.Nested(IntervalSchema),
+        metadata={"description": "Only with from, to and appointment_type_id"},
+    )
+    position = fields.Nested(PositionSchema, metadata={"description": "Goes with slots"})
+    affected_appointments = fields.List(
+        fields.Nested(HeldAppointmentSchema),
+        metadata={"description": "Only answering PUT: booked, and now outside"},
+    )
+
+
+RESOURCES: Final[Mapping[str, type[Schema]]] = {
+    "Appointment": HeldAppointmentSchema,
+    "Position": PositionSchema,
+    "Pagination": PaginationSchema,
+    "Interval": IntervalSchema,
+    "Reservation": ReservationSchema,
+    "AppointmentType": AppointmentTypeSchema,
+    "Profile": ProfileSchema,
+    "PublicCard": PublicCardSchema,
+    "FoundPatient": FoundPatientSchema,
+    "Slot": SlotSchema,
+    "Availability": FullAvailabilitySchema,
+}
+
+
+def ref(name: str) -> Form:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(properties: Form, *, example: object = None) -> Form:
+    form: Form = {"type": "object", "required": list(properties), "properties": properties}
+    return form if example is None else {**form, "example": example}
+
+
+def _list(items: Form) -> Form:
+    return {"type": "array", "items": items}
+
+
+def _page(items: Form) -> Form:
+    position = {
+        "allOf": [ref("Position")],
+        "nullable": True,
+        "description": "What the page is true for; null for directories",
+    }
+    return _object({"data": _list(items), "pagination": ref("Pagination"), "position": position})
+
+
+_TEXT: Final = {"type": "string"}
+_NUMBER: Final = {"type": "integer"}
+
+_EVENT: Final = _object(
+    {
+        "id": {"type": "string", "format": "uuid"},
+        "type": {"type": "string", "example": "appointment.created"},
+        "channel": _TEXT,
+        "offset": _NUMBER,
+        "epoch": _NUMBER,
+        "time": {"type": "string", "format": "date-time"},
+        "data": {"type": "object", "description": "The resource as REST shows it"},
+    }
+)
+
+_ERROR: Final = _object(
+    {
+        "error": _object(
+            {
+                "code": _TEXT,
+                "message": _TEXT,
+                "timestamp": {"type": "string", "format": "date-time"},
+                "request_id": _TEXT,
+                "details": _list(_object({"field": _TEXT, "message": _TEXT})),
+            }
+        )
+    },
+    example={
+        "error": {
+            "code": NotFound.code,
+            "message": str(NotFound("appointment")),
+            "timestamp": "2027-03-08T09:00:00.123456Z",
+            "request_id": "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f",
+            "details": [],
+        }
+    },
+)
+
+FORMS: Final[Mapping[str, Form]] = {
+    "AppointmentPage": _page(ref("Appointment")),
+    "DentistPage": _page(ref("PublicCard")),
+    "PatientPage": _page({"anyOf": [ref("Profile"), ref("FoundPatient")]}),
+    "AppointmentTypePage": _page(ref("AppointmentType")),
+    "ProfileOrCard": {"anyOf": [ref("Profile"), ref("PublicCard")]},
+    "SlotPage": _object(
+        {
+            "data": _list(ref("Slot")),
+            "pagination": ref("Pagination"),
+            "positions": _list(ref("Position")),
+        }
+    ),
+    "Event": _EVENT,
+    "Changes": _object(
+        {
+            "channels": {
+                "type": "object",
+                "additionalProperties": _object(
+                    {
+                        "recovered": {"type": "boolean"},
+                        "events": _list(ref("Event")),
+                        "more": {"type": "boolean"},
+                        "epoch": _NUMBER,
+                        "offset": _NUMBER,
+                    }
+                ),
+            }
+        }
+    ),
+    "Error": _ERROR,
+}

@@ -1,0 +1,50 @@
+"""The envelope of events, the same on every wire, and the answer of a catch-up.
+
+Stored payloads are JSON already; they are embedded as they are, never parsed again.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from actors.ports import EventRecord
+from actors.services.changes import ChannelChanges
+from api.schemas.fields import instant_text
+
+
+def envelope(record: EventRecord) -> bytes:
+    """``{"id","type","channel","offset","epoch","time","data"}`` (DESIGN §6)."""
+    return orjson.dumps(_enveloped(record))
+
+
+def channel_json(changes: ChannelChanges) -> bytes:
+    """``{"recovered","events","more","epoch","offset"}`` of one channel."""
+    return orjson.dumps(_channel(changes))
+
+
+def channels_json(answers: Iterable[ChannelChanges]) -> bytes:
+    """``{"channels": {name: …}}``: ``GET /api/changes`` and ``hub:ready``."""
+    return orjson.dumps({"channels": {one.channel: _channel(one) for one in answers}})
+
+
+def _channel(changes: ChannelChanges) -> dict[str, Any]:
+    return {
+        "recovered": changes.recovered,
+        "events": [_enveloped(record) for record in changes.events],
+        "more": changes.more,
+        "epoch": changes.epoch,
+        "offset": changes.offset,
+    }
+
+
+def _enveloped(record: EventRecord) -> dict[str, Any]:
+    return {
+        "id": record.event_id,
+        "type": record.type,
+        "channel": record.channel,
+        "offset": record.offset,
+        "epoch": record.epoch,
+        "time": instant_text(record.time),
+        "data": orjson.Fragment(record.payload),
+    }

@@ -1,0 +1,272 @@
+"""The field types of the hub's JSON: strict on the way in, cheap on the way out.
+
+Each says in plain words what it expects; nothing is converted silently (``"1"`` is not
+``1``, ``1`` is not ``true``, a time without offset is not an instant).
+"""
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from marshmallow import ValidationError, fields
+
+from actors.domain.schedule import MINUTES_PER_DAY
+
+MAX_NAME_CHARS = 200
+MAX_NOTES_CHARS = 2_000
+MAX_SUBJECT_CHARS = 255
+MAX_EMAIL_CHARS = 254
+MAX_ID_CHARS = 36
+YEARS = range(1970, 2200)
+"""Instants outside are typing errors, and arithmetic near the calendar's ends would fail."""
+
+_INSTANT = re.compile(
+    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?", re.ASCII
+)
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_WALL = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_EMAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[^\s@<>,;:\"()\[\]\\]+\.[^\s@<>,;:\"()\[\]\\]+")
+_PHONE = re.compile(r"\+?[0-9 ()./-]{3,40}", re.ASCII)
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def instant_text(instant: datetime) -> str:
+    """``2027-03-08T09:00:00Z``, with a fraction only when it has one."""
+    assert instant.tzinfo is UTC, "instants are UTC"
+    return instant.isoformat()[:-6] + "Z"
+
+
+def parse_instant(text: object) -> datetime:
+    """An instant in UTC; raises marshmallow's ``ValidationError`` in words for people."""
+    found = _INSTANT.fullmatch(text.upper()) if isinstance(text, str) else None
+    if found is None:
+        raise ValidationError("must be an instant like 2027-03-08T09:00:00Z")
+    if found[1] is None:
+        hint = " (in an address, write + as %2B)" if " " in found[0][11:] else ""
+        raise ValidationError(f"an instant needs an offset, e.g. 2027-03-08T09:00:00Z{hint}")
+    try:
+        instant = datetime.fromisoformat(found[0]).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValidationError("there is no such instant") from None
+    if instant.year not in YEARS:
+        raise ValidationError(f"the year must be between {YEARS[0]} and {YEARS[-1]}")
+    return instant
+
+
+def parse_id(text: object) -> str | None:
+    """A record's id in its canonical form, ``None`` if it cannot be one."""
+    if isinstance(text, str) and _UUID.fullmatch(text):
+        return str(UUID(text))
+    return None
+
+
+class Instant(fields.Field[datetime]):
+    def _serialize(
+        self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any
+    ) -> str | None:
+        return None if value is None else instant_text(value)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        return parse_instant(value)
+
+
+class WholeMinute(Instant):
+    """When an appointment starts: calendars know whole minutes only."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        instant = parse_instant(value)
+        if instant.second or instant.microsecond:
+            raise ValidationError("must be a whole minute, without seconds")
+        return instant
+
+
+class Id(fields.Field[str]):
+    """The UUID of a record, in text form."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if (found := parse_id(value)) is None:
+            raise ValidationError("must be a UUID")
+        return found
+
+
+class Text(fields.Field[str]):
+    """Text of a person; blanks around it are dropped, control characters refused."""
+
+    def __init__(
+        self,
+        *,
+        min_chars: int = 0,
+        max_chars: int,
+        pattern: re.Pattern[str] | None = None,
+        expected: str = "",
+        many_lines: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.min_chars, self.max_chars = min_chars, max_chars
+        self._pattern, self._expected = pattern, expected
+        self._control = _CONTROL_BUT_LINES if many_lines else _CONTROL
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("must be text")
+        text = value.strip()
+        if len(text) < self.min_chars:
+            raise ValidationError("must not be empty")
+        if len(text) > self.max_chars:
+            raise ValidationError(f"must have at most {self.max_chars} characters")
+        if self._control.search(text):
+            raise ValidationError("must not contain control characters")
+        if self._pattern is not None and not self._pattern.fullmatch(text):
+            raise ValidationError(self._expected)
+        return text
+
+
+def name_text(**kwargs: Any) -> Text:
+    return Text(min_chars=1, max_chars=MAX_NAME_CHARS, **kwargs)
+
+
+def notes_text(**kwargs: Any) -> Text:
+    return Text(max_chars=MAX_NOTES_CHARS, many_lines=True, allow_none=True, **kwargs)
+
+
+def email_text(**kwargs: Any) -> Text:
+    return Text(
+        max_chars=MAX_EMAIL_CHARS,
+        pattern=_EMAIL,
+        expected="must be an e-mail address",
+        allow_none=True,
+        **kwargs,
+    )
+
+
+def phone_text(**kwargs: Any) -> Text:
+    expected = "must be a telephone number: digits, spaces and + ( ) . / - only"
+    return Text(max_chars=40, pattern=_PHONE, expected=expected, allow_none=True, **kwargs)
+
+
+class TimeZone(fields.Field[str]):
+    """The name of a zone in the IANA database, e.g. ``America/New_York``."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if isinstance(value, str) and len(value) <= 64 and _ZONE.fullmatch(value):
+            try:
+                return ZoneInfo(value).key
+            except (ValueError, OSError, KeyError):
+                pass  # no such file, a folder, or not a zone: all the same to the caller
+        raise ValidationError("must be an IANA time zone like Europe/Vienna")
+
+
+class WallTime(fields.Field[int]):
+    """Local wall time as ``HH:MM``, in minutes after midnight; ``24:00`` ends a day."""
+
+    def _serialize(
+        self, value: int | None, attr: str | None, obj: Any, **kwargs: Any
+    ) -> str | None:
+        return None if value is None else f"{value // 60:02}:{value % 60:02}"
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        found = _WALL.fullmatch(value) if isinstance(value, str) else None
+        if found is None:
+            raise ValidationError("must be a time of day like 09:30, at most 24:00")
+        return int(found[1]) * 60 + int(found[2]) if found[1] else MINUTES_PER_DAY
+
+
+class LocalDate(fields.Field[date]):
+    def _serialize(
+        self, value: date | None, attr: str | None, obj: Any, **kwargs: Any
+    ) -> str | None:
+        return None if value is None else value.isoformat()
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:
+        if not isinstance(value, str) or not _DATE.fullmatch(value):
+            raise ValidationError("must be a date like 2027-03-08")
+        try:
+            day = date.fromisoformat(value)
+        except ValueError:
+            raise ValidationError("there is no such date") from None
+        if day.year not in YEARS:
+            raise ValidationError(f"the year must be between {YEARS[0]} and {YEARS[-1]}")
+        return day
+
+
+class Whole(fields.Field[int]):
+    """A whole number within bounds; in a query it is text."""
+
+    def __init__(self, *, low: int, high: int, in_query: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.low, self.high, self._in_query = low, high, in_query
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if self._in_query and isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,9}", value):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValidationError("must be a whole number")
+        if not self.low <= value <= self.high:
+            raise ValidationError(f"must be between {self.low} and {self.high}")
+        return value
+
+
+class Flag(fields.Field[bool]):
+    """``true`` or ``false``; in a query they are text."""
+
+    def __init__(self, *, in_query: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._in_query = in_query
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if self._in_query and value in ("true", "false"):
+            return bool(value == "true")
+        if not isinstance(value, bool):
+            raise ValidationError("must be true or false")
+        return value
+
+
+E_ = TypeVar("E_", bound=StrEnum)
+
+
+class OneOf(fields.Field[E_], Generic[E_]):
+    """A member of an enumeration, by its value."""
+
+    def __init__(self, members: Sequence[E_], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.members = {str(member.value): member for member in members}
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else str(value.value)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> E_:
+        if isinstance(value, str) and value in self.members:
+            return self.members[value]
+        raise ValidationError(f"must be one of {', '.join(self.members)}")
+
+
+class OneOfMany(fields.List[E_]):
+    """Several members in a query: the parameter repeats, or has commas."""
+
+    def __init__(self, members: Sequence[E_], **kwargs: Any) -> None:
+        super().__init__(OneOf(members), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        parts = value if isinstance(value, list | tuple) else [value]
+        split: list[Any] = []
+        for part in parts:
+            split += part.split(",") if isinstance(part, str) else [part]
+        return super()._deserialize(split, attr, data, **kwargs)
+
+
+def at_most(limit: int, what: str) -> Callable[[Collection[object]], None]:
+    """A validator that bounds the length of a list."""
+
+    def check(items: Collection[object]) -> None:
+        if len(items) > limit:
+            raise ValidationError(f"at most {limit} {what}")
+
+    return check

@@ -1,0 +1,126 @@
+"""Lists and slot answers, with the position they are true for (DESIGN §6, §7)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from marshmallow import fields
+
+from actors.domain.appointment import Appointment
+from actors.domain.profile import Profile, PublicCard
+from actors.ports import Names, Position
+from actors.services.availability import ScheduleView, Slot, SlotPage
+from api.schemas.base import Strict
+from api.schemas.fields import Id, Instant, instant_text
+from api.schemas.resources import FOUND_PATIENT, PROFILE, PUBLIC_CARD, RESERVATION, Shown
+from api.schemas.schedule import availability_data
+
+Item = dict[str, Any]
+
+
+class SlotSchema(Strict):
+    """A bookable start; computed on demand, never stored."""
+
+    dentist_id = Id()
+    appointment_type_id = Id()
+    start = Instant()
+    end = Instant()
+
+
+class PositionSchema(Strict):
+    channel = fields.Raw(metadata={"type": "string"})
+    epoch = fields.Raw(metadata={"type": "integer"})
+    offset = fields.Raw(metadata={"type": "integer"})
+
+
+class PaginationSchema(Strict):
+    limit = fields.Raw(metadata={"type": "integer"})
+    next_cursor = fields.Raw(allow_none=True, metadata={"type": "string"})
+    total = fields.Raw(
+        allow_none=True,
+        metadata={"type": "integer", "description": "`null` where nobody has counted"},
+    )
+
+
+def position_data(position: Position) -> Item:
+    return {
+        "channel": position.channel,
+        "epoch": position.epoch,
+        "offset": position.offset,
+    }
+
+
+def page_json(
+    data: Sequence[Item],
+    *,
+    limit: int,
+    next_cursor: str | None,
+    total: int | None,
+    position: Position | None,
+) -> bytes:
+    """``{"data","pagination","position"}``; ``position`` is null for directories."""
+    return orjson.dumps(
+        {
+            "data": data,
+            "pagination": _pagination(limit, next_cursor, total),
+            "position": None if position is None else position_data(position),
+        }
+    )
+
+
+def slots_json(page: SlotPage, *, limit: int, next_cursor: str | None) -> bytes:
+    """Free slots over several dentists, with the position of each calendar looked at."""
+    return orjson.dumps(
+        {
+            "data": [slot_data(slot) for slot in page.slots],
+            "pagination": _pagination(limit, next_cursor, None),
+            "positions": [position_data(position) for position in page.positions],
+        }
+    )
+
+
+def availability_json(view: ScheduleView, page: SlotPage | None = None) -> bytes:
+    """A schedule; with ``page`` also its free slots and the position they are true for."""
+    shown = availability_data(view.dentist_id, view.schedule)
+    if page is not None:
+        shown["slots"] = [
+            {"start": instant_text(slot.start), "end": instant_text(slot.end)}
+            for slot in page.slots
+        ]
+        shown["position"] = position_data(page.positions[0])
+    return orjson.dumps(shown)
+
+
+def slot_data(slot: Slot) -> Item:
+    """As :class:`SlotSchema` dumps it, written out: answers hold thousands of slots."""
+    return {
+        "dentist_id": slot.dentist_id,
+        "appointment_type_id": slot.appointment_type_id,
+        "start": instant_text(slot.start),
+        "end": instant_text(slot.end),
+    }
+
+
+def reservation_json(row: Appointment, names: Names) -> bytes:
+    return orjson.dumps(RESERVATION.dump(Shown(row, names)))
+
+
+def profile_data(profile: Profile) -> Item:
+    shown: Item = PROFILE.dump(profile)
+    return shown
+
+
+def card_data(profile: Profile | PublicCard) -> Item:
+    """What everybody signed in may know of a dentist."""
+    shown: Item = PUBLIC_CARD.dump(profile)
+    return shown
+
+
+def found_patient_data(profile: Profile) -> Item:
+    """What a search shows of somebody who is not one's own patient."""
+    shown: Item = FOUND_PATIENT.dump(profile)
+    return shown
+
+
+def _pagination(limit: int, next_cursor: str | None, total: int | None) -> Item:
+    return {"limit": limit, "next_cursor": next_cursor, "total": total}

@@ -1,0 +1,160 @@
+"""What the hub shows: the resources of DESIGN §10 as marshmallow schemas, built once.
+
+A body is rendered here and nowhere else, so REST, Socket.IO and the event log show the
+same thing. Rows are shown as :class:`Shown`: the row with the names of its people.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from marshmallow import fields
+
+from actors.domain.appointment import Appointment, Status
+from actors.domain.principal import Role
+from actors.ports import Names
+from api.schemas.base import Strict
+from api.schemas.fields import Id, Instant, OneOf, Text, TimeZone, Whole
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A row and the names of the people it concerns."""
+
+    row: Appointment
+    names: Names
+
+
+class PersonField(fields.Field[Mapping[str, str | None]]):
+    """``{"id", "name"}`` of one of the two people of a row."""
+
+    def __init__(self, id_attribute: str, **kwargs: Any) -> None:
+        super().__init__(dump_only=True, **kwargs)
+        self._id_attribute = id_attribute
+
+    def serialize(
+        self, attr: str, obj: Any, accessor: Any = None, **kwargs: Any
+    ) -> Mapping[str, str | None]:
+        person = getattr(obj.row, self._id_attribute)
+        return {"id": person, "name": obj.names.get(person)}
+
+
+class RowSchema(Strict):
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        return getattr(obj.row, attr, default)
+
+
+class AppointmentSchema(RowSchema):
+    id = Id()
+    dentist_id = Id()
+    patient_id = Id()
+    appointment_type_id = Id()
+    start = Instant()
+    end = Instant()
+    status = OneOf(tuple(Status))
+    version = fields.Raw(metadata={"type": "integer", "example": 3})
+    overbooked = fields.Raw(metadata={"type": "boolean"})
+    created_via = fields.Raw(metadata={"type": "string", "example": "patient"})
+    notes = fields.Raw(
+        allow_none=True,
+        metadata={"type": "string", "description": "Shared by the dentist and the patient"},
+    )
+    cancel_reason = fields.Raw(allow_none=True, metadata={"type": "string"})
+    created_at = Instant()
+    updated_at = Instant()
+    patient = PersonField("patient_id")
+    dentist = PersonField("dentist_id")
+
+
+class HeldAppointmentSchema(AppointmentSchema):
+    """A row that is, or only was, a reservation also says until when."""
+
+    expires_at = Instant(allow_none=True)
+
+
+class ReservationSchema(RowSchema):
+    id = Id()
+    dentist_id = Id()
+    patient_id = Id()
+    appointment_type_id = Id()
+    start = Instant()
+    end = Instant()
+    expires_at = Instant(allow_none=True)
+    status = OneOf(tuple(Status))
+    version = fields.Raw(metadata={"type": "integer"})
+    patient = PersonField("patient_id")
+    dentist = PersonField("dentist_id")
+
+
+class AppointmentTypeSchema(Strict):
+    id = Id()
+    name = Text(max_chars=200)
+    duration_minutes = Whole(low=1, high=1440)
+    buffer_before_minutes = Whole(low=0, high=1440)
+    buffer_after_minutes = Whole(low=0, high=1440)
+    version = fields.Raw(metadata={"type": "integer"})
+
+
+class ProfileSchema(Strict):
+    id = Id()
+    role = OneOf((Role.DENTIST, Role.PATIENT))
+    name = Text(max_chars=200)
+    email = Text(max_chars=254, allow_none=True)
+    phone = Text(max_chars=40, allow_none=True)
+    time_zone = TimeZone(allow_none=True)
+    version = fields.Raw(metadata={"type": "integer"})
+
+
+class PublicCardSchema(Strict):
+    id = Id()
+    name = Text(max_chars=200)
+    time_zone = TimeZone(allow_none=True)
+
+
+class FoundPatientSchema(Strict):
+    """Another clinic's patient, found by an exact telephone number or e-mail."""
+
+    id = Id()
+    name = Text(max_chars=200)
+
+
+class TimeBlockSchema(Strict):
+    start = Instant()
+    end = Instant()
+    buffer_before_minutes = Whole(low=0, high=1440)
+    buffer_after_minutes = Whole(low=0, high=1440)
+
+
+class IntervalSchema(Strict):
+    start = Instant()
+    end = Instant()
+
+
+class SlotsChangedSchema(Strict):
+    dentist_id = Id()
+    taken = fields.List(fields.Nested(TimeBlockSchema))
+    freed = fields.List(fields.Nested(TimeBlockSchema))
+    refetch = fields.List(fields.Nested(IntervalSchema))
+
+
+class AvailabilityChangedSchema(Strict):
+    dentist_id = Id()
+    version = fields.Raw(metadata={"type": "integer"})
+
+
+APPOINTMENT: Final = AppointmentSchema()
+HELD_APPOINTMENT: Final = HeldAppointmentSchema()
+RESERVATION: Final = ReservationSchema()
+APPOINTMENT_TYPE: Final = AppointmentTypeSchema()
+PROFILE: Final = ProfileSchema()
+PUBLIC_CARD: Final = PublicCardSchema()
+FOUND_PATIENT: Final = FoundPatientSchema()
+SLOTS_CHANGED: Final = SlotsChangedSchema()
+AVAILABILITY_CHANGED: Final = AvailabilityChangedSchema()
+
+
+def appointment_data(row: Appointment, names: Names) -> dict[str, Any]:
+    """``expires_at`` is shown for rows that are, or ended as, a reservation."""
+    schema = APPOINTMENT if row.expires_at is None else HELD_APPOINTMENT
+    shown: dict[str, Any] = schema.dump(Shown(row, names))
+    return shown

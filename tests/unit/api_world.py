@@ -1,0 +1,196 @@
+"""The web application with honest stand-ins for its services: they record what they are
+asked, and answer or refuse as they are told. No rule of the clinic is imitated here."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, cast
+
+import orjson
+from aiohttp.test_utils import TestClient, TestServer
+
+from actors.domain.appointment import Appointment, Status
+from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId, ProfileId
+from actors.domain.outcome import Outcome
+from actors.domain.principal import Principal, Role
+from actors.domain.profile import Profile
+from actors.ports import Reply
+from actors.services.identity import Claims
+from api.app import create_app
+from api.auth import AuthSettings, TokenVerifier, issue_token
+from api.deps import ApiSettings, AppDeps
+from api.ratelimit import RateLimiter
+from tests.support.clock import FakeClock
+
+SECRET = "a-secret-of-the-tests-with-32-bytes-or-more"
+
+_HOUR = timedelta(hours=1)
+
+DENTIST = DentistId(ProfileId("01976f2e-0000-7000-8000-00000000000d"))
+PATIENT = PatientId(ProfileId("01976f2e-0000-7000-8000-00000000000a"))
+TYPE = AppointmentTypeId("01976f2e-0000-7000-8000-000000000007")
+ROW = AppointmentId("01976f2e-0000-7000-8000-000000000001")
+NAMES = {ProfileId(DENTIST): "Dr Dent", ProfileId(PATIENT): "Pat Ient"}
+
+
+def appointment(**changes: Any) -> Appointment:
+    row = Appointment(
+        id=ROW,
+        dentist_id=DENTIST,
+        patient_id=PATIENT,
+        appointment_type_id=TYPE,
+        start=datetime(2027, 3, 8, 9, tzinfo=UTC),
+        end=datetime(2027, 3, 8, 9, 30, tzinfo=UTC),
+        buffer_before_minutes=0,
+        buffer_after_minutes=10,
+        status=Status.CONFIRMED,
+        version=3,
+        created_via="patient",
+        created_at=datetime(2027, 2, 1, 8, 0, 0, 123456, tzinfo=UTC),
+        updated_at=datetime(2027, 2, 1, 8, tzinfo=UTC),
+    )
+    return replace(row, **changes)
+
+
+PROFILE = Profile(id=PATIENT, role=Role.PATIENT, name="Pat Ient", email="pat@example.com")
+
+
+def reply(outcome: Outcome = Outcome.CREATED, body: bytes = b'{"id":"x"}') -> Reply:
+    return Reply(outcome=outcome, resource_id=ROW, version=3, body=body)
+
+
+@dataclass
+class Told:
+    """One service: ``answers[method]`` is returned, raised if it is an exception."""
+
+    answers: dict[str, Any] = field(default_factory=dict)
+    asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        async def ask(*args: Any, **kwargs: Any) -> Any:
+            self.asked.append((method, args, kwargs))
+            answer = self.answers[method]
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+        return ask
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """The keywords of the last question."""
+        return self.asked[-1][2]
+
+
+class FakeIdentity:
+    """Everybody is known, as the person their token names."""
+
+    def __init__(self) -> None:
+        self.refusal: Exception | None = None
+
+    async def principal(self, claims: Claims, on_behalf_of: str | None = None) -> Principal:
+        if self.refusal:
+            raise self.refusal
+        if claims.role is Role.CHATBOT and on_behalf_of:
+            return Principal(
+                role=Role.PATIENT,
+                subject=claims.subject,
+                person=ProfileId(on_behalf_of),
+                acting=claims.subject,
+            )
+        person = {Role.PATIENT: PATIENT, Role.DENTIST: DENTIST}.get(claims.role)
+        return Principal(role=claims.role, subject=claims.subject, person=person)
+
+
+class FakeHealth:
+    def __init__(self) -> None:
+        self.status, self.is_ready = "ok", True
+
+    async def report(self, *, detailed: bool = False) -> dict[str, Any]:
+        answer = {"status": self.status, "database": {"status": self.status}, "realtime": {}}
+        return {**answer, "version": "1", **({"figures": 1} if detailed else {})}
+
+    async def ready(self) -> bool:
+        return self.is_ready
+
+
+class World:
+    """An application under test, and a client that talks HTTP to it."""
+
+    client: TestClient[Any, Any]
+
+    def __init__(self, settings: ApiSettings, *, rate_per_s: float, burst: int) -> None:
+        self.clock = FakeClock()
+        self.bookings, self.availability, self.people = Told(), Told(), Told()
+        self.catalog, self.changes = Told(), Told()
+        self.identity, self.health = FakeIdentity(), FakeHealth()
+        self.requests: list[tuple[str, str, int, float]] = []
+        ids = count(1)
+        self.deps = AppDeps(
+            verifier=TokenVerifier(AuthSettings(secret=SECRET), self.clock),
+            identity=cast("Any", self.identity),
+            bookings=cast("Any", self.bookings),
+            availability=cast("Any", self.availability),
+            people=cast("Any", self.people),
+            catalog=cast("Any", self.catalog),
+            changes=cast("Any", self.changes),
+            limiter=RateLimiter(rate_per_s=rate_per_s, burst=burst, monotonic=self.clock.monotonic),
+            health=self.health,
+            clock=self.clock,
+            new_id=lambda: f"id-{next(ids)}",
+            settings=settings,
+            metrics=lambda: (b"chairside_up 1\n", "text/plain; version=0.0.4"),
+            on_request=lambda *told: self.requests.append(told),
+        )
+
+    def token(self, role: Role = Role.PATIENT, subject: str = "sub-1", **claims: Any) -> str:
+        claims = {"ttl": _HOUR, "now": self.clock.now(), **claims}
+        return issue_token(SECRET, subject=subject, role=role, **claims)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        role: Role | None = Role.PATIENT,
+        headers: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> "Answer":
+        sent = dict(headers or {})
+        if role is not None:
+            sent.setdefault("Authorization", f"Bearer {self.token(role)}")
+        async with self.client.request(method, path, headers=sent, **kwargs) as response:
+            text = await response.read()
+            return Answer(response.status, response.headers.copy(), text)
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: Any
+    text: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.text)
+
+    @property
+    def code(self) -> str:
+        return str(self.json["error"]["code"])
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What was wrong, by field."""
+        return {each["field"]: each["message"] for each in self.json["error"]["details"]}
+
+
+@asynccontextmanager
+async def world(
+    settings: ApiSettings | None = None, *, rate_per_s: float = 1_000, burst: int = 1_000
+) -> AsyncIterator[World]:
+    made = World(settings or ApiSettings(), rate_per_s=rate_per_s, burst=burst)
+    async with TestClient(TestServer(create_app(made.deps))) as client:
+        made.client = client
+        yield made

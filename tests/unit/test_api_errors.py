@@ -1,0 +1,136 @@
+"""One form of every error, one status for every refusal (criteria 4.7, 9.2–9.5, 10.4)."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+import structlog
+from aiohttp import web
+
+from actors.domain.refusals import (
+    CalendarBusy,
+    Forbidden,
+    InvalidToken,
+    RateLimited,
+    Refusal,
+    SlotTaken,
+    TooManyReservations,
+    Unavailable,
+    ValidationFailed,
+    VersionConflict,
+)
+from actors.ports import ConstraintViolated, OutcomeUnknown, StoreUnavailable
+from api.errors import INTERNAL, STATUS, error_body, problem_of
+from tests.unit.api_world import ROW, world
+
+NOW = datetime(2027, 3, 8, 9, 0, 0, 5000, tzinfo=UTC)
+
+
+def leaves(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
+    below = kind.__subclasses__()
+    if not below:
+        yield kind
+    for each in below:
+        yield from leaves(each)
+
+
+def test_every_leaf_of_the_refusals_has_a_status() -> None:
+    assert set(leaves()) == set(STATUS)
+
+
+def test_an_error_is_shown_in_the_one_form() -> None:
+    refusal = ValidationFailed.of("start", "must be a whole minute")
+    assert error_body(refusal, "r-1", NOW) == {
+        "error": {
+            "code": "VALIDATION_ERROR",
+            "message": "The request is not valid",
+            "timestamp": "2027-03-08T09:00:00.005000Z",
+            "request_id": "r-1",
+            "details": [{"field": "start", "message": "must be a whole minute"}],
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("refusal", "seconds"),
+    [
+        (RateLimited(0.2), "1"),
+        (RateLimited(1.2), "2"),
+        (CalendarBusy(), "1"),
+        (Unavailable(), "2"),
+        (TooManyReservations(3), "30"),
+        (SlotTaken(), None),
+    ],
+)
+def test_whoever_is_told_to_wait_is_told_how_long(refusal: Refusal, seconds: str | None) -> None:
+    assert problem_of(refusal).retry_after_header == seconds
+
+
+@pytest.mark.parametrize("failure", [StoreUnavailable(), OutcomeUnknown()])
+def test_a_store_that_is_away_for_a_while_is_unavailable(failure: Exception) -> None:
+    problem = problem_of(failure)
+    assert (problem.status, problem.code) == (503, "UNAVAILABLE")
+    assert problem.retry_after_header is not None
+
+
+@pytest.mark.parametrize("failure", [ConstraintViolated("row x"), RuntimeError("SELECT notes")])
+def test_our_own_faults_are_internal_errors_without_a_word_about_them(failure: Exception) -> None:
+    assert problem_of(failure) is INTERNAL
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (web.HTTPNotFound(), "NOT_FOUND"),
+        (web.HTTPMethodNotAllowed("PATCH", ["GET"]), "METHOD_NOT_ALLOWED"),
+        (web.HTTPRequestEntityTooLarge(1, 2), "PAYLOAD_TOO_LARGE"),
+        (web.HTTPUnsupportedMediaType(), "UNSUPPORTED_MEDIA_TYPE"),
+        (web.HTTPBadRequest(), "VALIDATION_ERROR"),
+    ],
+)
+def test_what_the_server_itself_refuses_has_a_code_of_ours(
+    error: web.HTTPException, code: str
+) -> None:
+    assert problem_of(error).code == code
+
+
+async def test_a_refusal_of_a_service_reaches_the_client_with_its_status() -> None:
+    async with world() as w:
+        w.bookings.answers["get"] = VersionConflict(7)
+        answer = await w.send("GET", f"/api/appointments/{ROW}", headers={"X-Request-ID": "abc"})
+        assert (answer.status, answer.code) == (412, "VERSION_CONFLICT")
+        assert answer.json["error"]["request_id"] == "abc" == answer.headers["X-Request-ID"]
+        assert answer.headers["Content-Type"] == "application/json"
+
+
+async def test_an_unexpected_failure_is_logged_once_with_its_trace_and_shown_without() -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with world() as w:
+            w.bookings.answers["get"] = RuntimeError("the notes of Pat Ient")
+            answer = await w.send("GET", f"/api/appointments/{ROW}")
+    assert (answer.status, answer.code) == (500, "INTERNAL_ERROR")
+    assert b"Pat" not in answer.text
+    (error,) = [line for line in logs if line["event"] == "api_error"]
+    assert error["exc_info"]
+    assert error["request_id"] == answer.json["error"]["request_id"]
+    assert (error["method"], error["path"]) == ("GET", f"/api/appointments/{ROW}")
+    assert [line["status"] for line in logs if line["event"] == "api_request"] == [500]
+
+
+async def test_unavailable_answers_503_with_retry_after() -> None:
+    async with world() as w:
+        w.bookings.answers["get"] = StoreUnavailable()
+        answer = await w.send("GET", f"/api/appointments/{ROW}")
+        assert (answer.status, answer.code) == (503, "UNAVAILABLE")
+        assert answer.headers["Retry-After"] == "2"
+
+
+async def test_forbidden_may_come_before_the_route() -> None:
+    async with world() as w:
+        w.identity.refusal = Forbidden("No dentist is known for this token")
+        answer = await w.send("GET", "/api/nowhere")
+        assert (answer.status, answer.code) == (403, "FORBIDDEN")
+
+
+def test_the_reason_of_an_invalid_token_is_not_shown() -> None:
+    assert problem_of(InvalidToken("expired")).message == "Invalid token"

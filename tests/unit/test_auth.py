@@ -1,0 +1,249 @@
+"""Tokens: which are believed, and that every other one is an invalid token (5.1, 5.2)."""
+
+import base64
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import orjson
+import pytest
+
+from actors.domain.principal import Role
+from actors.domain.refusals import InvalidToken
+from api import auth
+from api.auth import AuthSettings, TokenVerifier, bearer, issue_token
+from tests.support.clock import FakeClock
+
+SECRET = "a-secret-of-the-tests-with-32-bytes-or-more"
+HOUR = timedelta(hours=1)
+
+
+def verifier(clock: FakeClock | None = None, **settings: Any) -> TokenVerifier:
+    return TokenVerifier(AuthSettings(secret=SECRET, **settings), clock or FakeClock())
+
+
+def signed(
+    changes: Mapping[str, Any] | None = None, /, *, secret: str = SECRET, **more: Any
+) -> str:
+    """A good token, with ``changes`` (``None`` removes a claim)."""
+    end = (FakeClock().now() + HOUR).timestamp()
+    claims = {"sub": "s-1", "role": "patient", "exp": int(end), **(changes or {}), **more}
+    claims = {key: value for key, value in claims.items() if value is not None}
+    return jwt.encode(claims, secret, algorithm="HS256")
+
+
+async def why(token: str, checker: TokenVerifier | None = None) -> str:
+    with pytest.raises(InvalidToken) as caught:
+        await (checker or verifier()).verify(token)
+    assert str(caught.value) == "Invalid token"
+    return caught.value.reason
+
+
+async def test_a_good_token_says_who_it_is_for() -> None:
+    token = signed(name=" Pat Ient ", email="pat@example.com", email_verified=True, phone="+43 1")
+    claims = await verifier().verify(token)
+    assert (claims.subject, claims.role, claims.actor) == ("s-1", Role.PATIENT, None)
+    assert (claims.name, claims.email, claims.phone) == ("Pat Ient", "pat@example.com", "+43 1")
+    assert claims.email_verified
+    assert claims.expires_at == FakeClock().now() + HOUR
+
+
+@pytest.mark.parametrize("role", ["patient", "dentist", "chatbot", "admin"])
+async def test_the_four_roles_are_believed(role: str) -> None:
+    assert (await verifier().verify(signed(role=role))).role == role
+
+
+@pytest.mark.parametrize("role", ["system", "root", "", "Patient", 1, ["patient"], None])
+async def test_a_token_without_a_role_of_ours_is_invalid(role: object) -> None:
+    assert await why(signed(role=role)) == "role"
+
+
+async def test_a_forged_signature_is_invalid() -> None:
+    assert await why(signed(secret="another-secret-that-is-also-32-bytes-long"))
+
+
+async def test_an_altered_payload_is_invalid() -> None:
+    header, _, signature = signed().split(".")
+    _, payload, _ = signed(role="admin").split(".")
+    assert await why(f"{header}.{payload}.{signature}")
+
+
+@pytest.mark.parametrize("alg", ["none", "None", "NONE", "", None])
+async def test_alg_none_is_never_believed(alg: str | None) -> None:
+    header = base64.urlsafe_b64encode(orjson.dumps({"alg": alg, "typ": "JWT"})).rstrip(b"=")
+    payload = signed().split(".")[1]
+    assert await why(f"{header.decode()}.{payload}.")
+
+
+async def test_an_algorithm_that_is_not_allowed_is_invalid_though_the_key_fits() -> None:
+    token = jwt.encode({"sub": "s-1", "role": "patient"}, SECRET * 2, algorithm="HS512")
+    assert "HS512" in await why(token)
+
+
+@pytest.mark.parametrize(
+    "token", ["", "x", "a.b.c", "..", "é.é.é", "x" * 9_000, signed() + ".x", "{}.{}.{}"]
+)
+async def test_what_is_no_token_is_invalid(token: str) -> None:
+    assert await why(token)
+
+
+@pytest.mark.parametrize("claim", ["exp", "sub"])
+async def test_end_and_subject_are_required(claim: str) -> None:
+    assert await why(signed({claim: None}))
+
+
+@pytest.mark.parametrize("sub", ["", "x" * 256, 42, True, ["s"]])
+async def test_a_subject_is_text(sub: object) -> None:
+    assert await why(signed(sub=sub))
+
+
+@pytest.mark.parametrize("exp", ["soon", True, 1e300, -1e300, [1], {"a": 1}])
+async def test_an_end_is_a_date(exp: object) -> None:
+    assert await why(signed(exp=exp))
+
+
+async def test_an_expired_token_is_invalid_to_the_second() -> None:
+    clock = FakeClock()
+    checker, token = verifier(clock), signed()
+    clock.advance(HOUR - timedelta(seconds=1))
+    await checker.verify(token)
+    clock.advance(timedelta(seconds=1))
+    assert await why(token, checker) == "expired"
+
+
+async def test_a_remembered_token_expires_like_any_other() -> None:
+    clock = FakeClock()
+    checker, token = verifier(clock), signed()
+    assert await checker.verify(token) is await checker.verify(token)
+    clock.advance(HOUR)
+    assert await why(token, checker) == "expired"
+
+
+async def test_leeway_is_allowed_when_configured() -> None:
+    clock = FakeClock()
+    checker, token = verifier(clock, leeway_s=30), signed()
+    clock.advance(HOUR + timedelta(seconds=29))
+    await checker.verify(token)
+    clock.advance(timedelta(seconds=1))
+    assert await why(token, checker) == "expired"
+
+
+async def test_a_token_is_invalid_before_its_time() -> None:
+    clock = FakeClock()
+    later = signed(nbf=int(clock.now().timestamp()) + 60)
+    assert await why(later, verifier(clock)) == "not yet valid"
+
+
+async def test_audience_and_issuer_are_checked_when_configured() -> None:
+    checker = verifier(audience="chairside", issuer="https://id.example")
+    good = {"aud": "chairside", "iss": "https://id.example"}
+    await checker.verify(signed(good))
+    await checker.verify(signed({**good, "aud": ["other", "chairside"]}))
+    for bad in ({"aud": "other"}, {"aud": None}, {"iss": "https://evil.example"}, {"iss": None}):
+        assert await why(signed({**good, **bad}), checker)
+
+
+async def test_without_configured_audience_any_audience_will_do() -> None:
+    await verifier().verify(signed(aud="authenticated"))
+
+
+async def test_the_role_is_read_at_the_configured_path() -> None:
+    checker = verifier(role_claim="app_metadata.role")
+    metadata = {"role": "dentist"}
+    claims = await checker.verify(signed(role="authenticated", app_metadata=metadata))
+    assert claims.role is Role.DENTIST
+    assert await why(signed(role="admin", user_metadata={"role": "admin"}), checker) == "role"
+    assert await why(signed(app_metadata="dentist"), checker) == "role"
+
+
+async def test_a_chatbot_may_use_the_patients_own_token() -> None:
+    claims = await verifier().verify(signed(act={"sub": "bot-1"}))
+    assert (claims.role, claims.actor) == (Role.PATIENT, "bot-1")
+
+
+@pytest.mark.parametrize("act", ["bot", {}, {"sub": ""}, {"sub": 1}, [], {"sub": "x" * 256}])
+async def test_an_odd_delegation_is_invalid(act: object) -> None:
+    assert await why(signed(act=act)) == "act"
+
+
+@pytest.mark.parametrize("role", ["dentist", "admin", "chatbot"])
+async def test_only_patients_delegate(role: str) -> None:
+    assert await why(signed(role=role, act={"sub": "bot-1"}))
+
+
+async def test_claims_that_may_fill_a_profile_are_bounded_and_printable() -> None:
+    odd = signed(name="x" * 201, email=["a@b.c"], phone="1\n2", email_verified=True)
+    claims = await verifier().verify(odd)
+    assert (claims.name, claims.email, claims.phone) == (None, None, "12")
+    assert not claims.email_verified
+
+
+async def test_a_verified_email_is_a_claim_of_the_issuer_and_not_of_its_owner() -> None:
+    owner = {"email_verified": True, "full_name": "Pat Ient"}
+    claims = await verifier().verify(signed(email="a@example.com", user_metadata=owner))
+    assert (claims.email_verified, claims.name) == (False, "Pat Ient")
+    text = await verifier().verify(signed(email="a@example.com", email_verified="true"))
+    assert not text.email_verified
+
+
+async def test_the_memory_of_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "CACHE_MAX", 2)
+    checker = verifier()
+    first = await checker.verify(signed(sub="s-1"))
+    for subject in ("s-2", "s-3"):
+        await checker.verify(signed(sub=subject))
+    assert await checker.verify(signed(sub="s-1")) is not first
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({}, "a secret or a JWKS"),
+        ({"secret": "x" * 31}, "32 bytes"),
+        ({"secret": SECRET, "algorithms": ("none",)}, "no key for none"),
+        ({"secret": SECRET, "algorithms": ("RS256",)}, "no key for RS256"),
+        ({"jwks": "keys.json", "algorithms": ("HS256",)}, "no key for HS256"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(
+    settings: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        AuthSettings(**settings)
+
+
+def test_the_secret_is_not_in_the_settings_text() -> None:
+    assert SECRET not in repr(AuthSettings(secret=SECRET))
+
+
+async def test_an_issued_token_is_believed() -> None:
+    clock = FakeClock()
+    token = issue_token(
+        SECRET,
+        subject="s-9",
+        role=Role.PATIENT,
+        now=clock.now(),
+        ttl=HOUR,
+        audience="a",
+        issuer="i",
+        role_claim="app_metadata.role",
+        actor="bot",
+        name="Pat",
+    )
+    checker = verifier(clock, audience="a", issuer="i", role_claim="app_metadata.role")
+    claims = await checker.verify(token)
+    assert (claims.subject, claims.role, claims.actor, claims.name) == (
+        "s-9",
+        Role.PATIENT,
+        "bot",
+        "Pat",
+    )
+    assert claims.expires_at == datetime(2027, 2, 26, 13, tzinfo=UTC)
+
+
+def test_the_bearer_scheme_is_read_whatever_its_case() -> None:
+    assert bearer("bearer abc") == "abc"
+    for header in (None, "", "Bearer", "Basic abc", "abc"):
+        with pytest.raises(InvalidToken):
+            bearer(header)

@@ -1,0 +1,238 @@
+"""Public keys: from a file or a real server, rotated, and never taken for secrets."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from actors.domain.refusals import InvalidToken, Unavailable
+from api.auth import AuthSettings, TokenVerifier
+from tests.support.clock import FakeClock
+
+HOUR = timedelta(hours=1)
+RSA = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+RSA_NEXT = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+EC = ec.generate_private_key(ec.SECP256R1())
+ED = ed25519.Ed25519PrivateKey.generate()
+
+
+def public(key: Any, kid: str | None, **changes: str) -> dict[str, Any]:
+    if isinstance(key, rsa.RSAPrivateKey):
+        text = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())
+    elif isinstance(key, ec.EllipticCurvePrivateKey):
+        text = jwt.algorithms.ECAlgorithm.to_jwk(key.public_key())
+    else:
+        text = jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key())
+    return {**json.loads(text), **({"kid": kid} if kid else {}), **changes}
+
+
+def signed(key: Any, algorithm: str, kid: str | None = None, **claims: Any) -> str:
+    end = int((FakeClock().now() + HOUR).timestamp())
+    payload = {"sub": "s-1", "role": "patient", "exp": end, **claims}
+    return jwt.encode(payload, key, algorithm=algorithm, headers={"kid": kid} if kid else None)
+
+
+class Issuer:
+    """An identity provider's key set, on a port of this machine."""
+
+    def __init__(self, *keys: dict[str, Any]) -> None:
+        self.keys, self.asked, self.status = list(keys), 0, 200
+        self.body: bytes | None = None
+        self.url = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked += 1
+        if self.status >= 300:
+            return web.Response(status=self.status, headers={"Location": "/elsewhere"})
+        if self.body is not None:
+            return web.Response(body=self.body)
+        return web.json_response({"keys": self.keys})
+
+
+@asynccontextmanager
+async def serving(*keys: dict[str, Any]) -> AsyncIterator[Issuer]:
+    issuer = Issuer(*keys)
+    app = web.Application()
+    app.router.add_get("/jwks.json", issuer.answer)
+    async with TestServer(app) as server:
+        issuer.url = str(server.make_url("/jwks.json"))
+        yield issuer
+
+
+@asynccontextmanager
+async def verifying(
+    source: str, clock: FakeClock | None = None, **settings: Any
+) -> AsyncIterator[TokenVerifier]:
+    checker = TokenVerifier(AuthSettings(jwks=source, **settings), clock or FakeClock())
+    try:
+        yield checker
+    finally:
+        await checker.close()
+
+
+async def is_believed(checker: TokenVerifier, token: str) -> bool:
+    try:
+        await checker.verify(token)
+    except InvalidToken:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm"), [(RSA, "RS256"), (EC, "ES256"), (ED, "EdDSA")], ids=["RSA", "EC", "Ed"]
+)
+async def test_each_kind_of_key_is_believed_with_its_algorithm(key: Any, algorithm: str) -> None:
+    async with serving(public(key, "k1")) as issuer, verifying(issuer.url) as checker:
+        assert (await checker.verify(signed(key, algorithm, "k1"))).subject == "s-1"
+
+
+async def test_keys_may_be_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": [public(RSA, None)]}))
+    async with verifying(str(path)) as checker:
+        assert (await checker.verify(signed(RSA, "RS256"))).subject == "s-1"
+
+
+async def test_the_set_is_fetched_once_for_many_tokens() -> None:
+    async with serving(public(RSA, "k1")) as issuer, verifying(issuer.url) as checker:
+        tokens = [signed(RSA, "RS256", "k1", n=n) for n in range(10)]
+        await asyncio.gather(*(checker.verify(token) for token in tokens))
+        assert issuer.asked == 1
+
+
+async def test_a_public_key_is_never_taken_for_a_secret() -> None:
+    pem = RSA.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    hmac = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
+    signing = signed("x" * 32, "HS256", "k1").rpartition(".")[0]
+    forged = signing + "." + jwt.utils.base64url_encode(hmac.sign(signing.encode(), pem)).decode()
+    async with serving(public(RSA, "k1")) as issuer:
+        for secret in ("", "another-secret-that-is-also-32-bytes-long"):
+            async with verifying(issuer.url, secret=secret) as checker:
+                with pytest.raises(InvalidToken):
+                    await checker.verify(forged)
+
+
+async def test_a_key_is_good_for_its_own_algorithm_only() -> None:
+    keys = public(RSA, "k1"), public(EC, "k2")
+    async with serving(*keys) as issuer, verifying(issuer.url) as checker:
+        with pytest.raises(InvalidToken):
+            await checker.verify(signed(EC, "ES256", "k1"))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"kty": "oct", "kid": "k1", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlYw"},
+        {"kty": "oct", "kid": "k1", "alg": "RS256", "k": "c2VjcmV0"},
+        public(RSA, "k1", use="enc"),
+        public(RSA, "k1", alg="RS512"),
+        {"kty": "RSA", "kid": "k1"},
+        {"kid": "k1"},
+    ],
+)
+async def test_keys_of_other_kinds_are_not_used(key: dict[str, Any]) -> None:
+    async with serving(key) as issuer, verifying(issuer.url) as checker:
+        with pytest.raises(InvalidToken):
+            await checker.verify(signed(RSA, "RS256", "k1"))
+
+
+async def test_without_a_kid_the_one_fitting_key_is_meant() -> None:
+    async with serving(public(RSA, "k1"), public(EC, "k2")) as issuer:
+        async with verifying(issuer.url) as checker:
+            await checker.verify(signed(RSA, "RS256"))
+        issuer.keys.append(public(RSA_NEXT, "k3"))
+        async with verifying(issuer.url) as checker:
+            with pytest.raises(InvalidToken):
+                await checker.verify(signed(RSA, "RS256"))
+
+
+async def test_an_unknown_kid_has_the_set_read_again_but_not_at_every_forgery() -> None:
+    clock = FakeClock()
+    async with serving(public(RSA, "k1")) as issuer, verifying(issuer.url, clock) as checker:
+        await checker.verify(signed(RSA, "RS256", "k1"))
+        issuer.keys = [public(RSA_NEXT, "k2")]
+        for _ in range(5):
+            with pytest.raises(InvalidToken):
+                await checker.verify(signed(RSA_NEXT, "RS256", "k2"))
+        assert issuer.asked == 1
+        clock.advance(timedelta(seconds=5))
+        assert (await checker.verify(signed(RSA_NEXT, "RS256", "k2"))).subject == "s-1"
+        assert issuer.asked == 2
+
+
+async def test_after_a_rotation_nothing_verified_before_is_believed() -> None:
+    clock = FakeClock()
+    async with serving(public(RSA, "k1")) as issuer, verifying(issuer.url, clock) as checker:
+        old = signed(RSA, "RS256", "k1")
+        await checker.verify(old)
+        issuer.keys = [public(RSA_NEXT, "k2")]
+        clock.advance(timedelta(seconds=5))
+        await checker.verify(signed(RSA_NEXT, "RS256", "k2"))
+        with pytest.raises(InvalidToken):
+            await checker.verify(old)
+
+
+async def test_a_set_grown_old_is_read_again_in_the_background() -> None:
+    clock = FakeClock()
+    async with serving(public(RSA, "k1")) as issuer, verifying(issuer.url, clock) as checker:
+        old = signed(RSA, "RS256", "k1")
+        await checker.verify(old)
+        issuer.keys = [public(RSA_NEXT, "k2")]
+        clock.advance(timedelta(seconds=300))
+        await checker.verify(old)  # the last time: the set is being read
+        async with asyncio.timeout(5):
+            while await is_believed(checker, old):  # noqa: ASYNC110  # only its effect can be seen
+                await asyncio.sleep(0)
+        assert issuer.asked == 2
+
+
+async def test_known_keys_stay_in_use_while_the_set_cannot_be_read() -> None:
+    clock = FakeClock()
+    async with serving(public(RSA, "k1")) as issuer, verifying(issuer.url, clock) as checker:
+        await checker.verify(signed(RSA, "RS256", "k1"))
+        issuer.status = 500
+        clock.advance(timedelta(seconds=400))
+        later = signed(RSA, "RS256", "k1", n=2)
+        assert (await checker.verify(later)).subject == "s-1"
+
+
+@pytest.mark.parametrize("status", [500, 404, 302])
+async def test_without_any_keys_the_hub_is_unavailable_and_the_token_not_to_blame(
+    status: int,
+) -> None:
+    clock = FakeClock()
+    async with serving(public(RSA, "k1")) as issuer, verifying(issuer.url, clock) as checker:
+        issuer.status = status
+        with pytest.raises(Unavailable):
+            await checker.verify(signed(RSA, "RS256", "k1"))
+        issuer.status = 200
+        clock.advance(timedelta(seconds=5))
+        assert (await checker.verify(signed(RSA, "RS256", "k1"))).subject == "s-1"
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"keys":1}', b" " * (256 * 1024 + 1)])
+async def test_a_set_that_is_none_or_too_large_is_not_used(body: bytes) -> None:
+    async with serving() as issuer, verifying(issuer.url) as checker:
+        issuer.body = body
+        with pytest.raises(Unavailable):
+            await checker.verify(signed(RSA, "RS256", "k1"))
+
+
+async def test_a_shared_secret_works_beside_public_keys() -> None:
+    secret = "a-secret-of-the-tests-with-32-bytes-or-more"
+    async with serving(public(RSA, "k1")) as issuer, verifying(issuer.url, secret=secret) as both:
+        assert (await both.verify(signed(secret, "HS256"))).subject == "s-1"
+        assert issuer.asked == 0
+        assert (await both.verify(signed(RSA, "RS256", "k1"))).subject == "s-1"

@@ -1,0 +1,205 @@
+"""What clients may send, and how it is refused: strictly, and in words for people."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from marshmallow import Schema
+
+from actors.domain.appointment import Status
+from actors.domain.principal import Role
+from actors.domain.refusals import ValidationFailed
+from api.schemas import load
+from api.schemas.commands import (
+    BOOK,
+    CHANGE_APPOINTMENT,
+    CHANGE_PROFILE,
+    CREATE_PROFILE,
+    CREATE_TYPE,
+    HOLD,
+)
+from api.schemas.fields import instant_text, parse_id, parse_instant
+
+ID = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
+SLOT = {"dentist_id": ID, "appointment_type_id": ID, "start": "2027-03-08T09:00:00Z"}
+
+
+def refused(schema: Schema, data: object) -> dict[str, str]:
+    """The complaints, by field."""
+    with pytest.raises(ValidationFailed) as caught:
+        load(schema, data)
+    return {one.field: one.message for one in caught.value.details}
+
+
+# --- instants ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2027-03-08T09:00:00Z",
+        "2027-03-08T09:00Z",
+        "2027-03-08t09:00:00z",
+        "2027-03-08T10:00:00+01:00",
+        "2027-03-08T03:30:00.000-05:30",
+        "2027-03-08 09:00:00Z",
+    ],
+)
+def test_an_instant_with_an_offset_is_read_as_utc(text: str) -> None:
+    read = parse_instant(text)
+    assert read == datetime(2027, 3, 8, 9, tzinfo=UTC)
+    assert read.tzinfo is UTC
+    assert instant_text(read) == "2027-03-08T09:00:00Z"
+
+
+def test_a_fraction_is_shown_only_when_there_is_one() -> None:
+    assert instant_text(parse_instant("2027-03-08T09:00:00.5Z")) == "2027-03-08T09:00:00.500000Z"
+
+
+@pytest.mark.parametrize("text", ["2027-03-08T09:00:00", "2027-03-08T09:00"])
+def test_an_instant_without_an_offset_is_told_so(text: str) -> None:
+    complaint = refused(HOLD, {**SLOT, "start": text})["start"]
+    assert complaint == "an instant needs an offset, e.g. 2027-03-08T09:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2027-02-29T09:00:00Z",
+        "2027-03-08T24:00:00Z",
+        "2027-03-08T09:00:60Z",
+        "2027-03-08T09:00:00+25:00",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:00Z",
+        "2027-03-08",
+        "2027-W10-1T09:00:00Z",
+        "20270308T090000Z",
+        "tomorrow",
+        "٢٠٢٧-03-08T09:00:00Z",
+        1_804_496_400,
+        True,
+        None,
+        ["2027-03-08T09:00:00Z"],
+    ],
+)
+def test_what_is_no_instant_is_refused(value: object) -> None:
+    assert list(refused(HOLD, {**SLOT, "start": value})) == ["start"]
+
+
+@pytest.mark.parametrize("text", ["2027-03-08T09:00:01Z", "2027-03-08T09:00:00.001Z"])
+def test_appointments_start_at_whole_minutes(text: str) -> None:
+    assert "whole minute" in refused(HOLD, {**SLOT, "start": text})["start"]
+
+
+# --- ids, text, numbers --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value", ["", "42", ID[:-1], ID + "0", "{" + ID + "}", ID.replace("-", ""), 42, None, [ID]]
+)
+def test_what_is_no_uuid_is_refused(value: object) -> None:
+    assert list(refused(HOLD, {**SLOT, "dentist_id": value})) == ["dentist_id"]
+    assert parse_id(value) is None
+
+
+def test_an_id_has_one_form() -> None:
+    assert load(HOLD, {**SLOT, "dentist_id": ID.upper()})["dentist_id"] == ID
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", ""),
+        ("name", "  "),
+        ("name", "x" * 201),
+        ("name", "two\nlines"),
+        ("name", "nul\x00"),
+        ("name", None),
+        ("name", 42),
+        ("email", "nobody"),
+        ("email", "a@b"),
+        ("email", "a b@example.com"),
+        ("email", "x" * 250 + "@example.com"),
+        ("phone", "call me"),
+        ("phone", "12"),
+        ("phone", "+43 " + "1" * 50),
+        ("time_zone", "Mars/Olympus"),
+        ("time_zone", "America"),
+        ("time_zone", "../../etc/passwd"),
+        ("time_zone", "/etc/localtime"),
+        ("time_zone", "europe"),
+        ("time_zone", ""),
+        ("time_zone", 1),
+    ],
+)
+def test_profile_fields_have_bounds(field: str, value: object) -> None:
+    assert list(refused(CHANGE_PROFILE, {field: value})) == [field]
+
+
+def test_a_profile_may_lose_what_is_optional() -> None:
+    emptied = {"email": None, "phone": None, "time_zone": None}
+    assert load(CHANGE_PROFILE, emptied) == emptied
+
+
+def test_blanks_around_text_are_dropped_and_other_scripts_welcome() -> None:
+    assert load(CHANGE_PROFILE, {"name": "  Źdź Łukasz 李 "}) == {"name": "Źdź Łukasz 李"}
+
+
+def test_notes_may_have_lines_and_two_thousand_characters() -> None:
+    for notes in ("one\ntwo\tthree", "x" * 2_000, "", None):
+        assert load(CHANGE_APPOINTMENT, {"notes": notes}) == {"notes": notes}
+    assert list(refused(CHANGE_APPOINTMENT, {"notes": "x" * 2_001})) == ["notes"]
+    assert list(refused(CHANGE_APPOINTMENT, {"notes": "\x1b[31m"})) == ["notes"]
+
+
+@pytest.mark.parametrize("value", [0, 1441, -5, "30", 30.0, True, None, 10**30])
+def test_a_duration_is_a_whole_number_of_minutes_up_to_a_day(value: object) -> None:
+    body = {"name": "Check-up", "duration_minutes": value}
+    assert list(refused(CREATE_TYPE, body)) == ["duration_minutes"]
+
+
+@pytest.mark.parametrize("value", ["true", 1, 0, None])
+def test_a_flag_is_true_or_false_and_nothing_like_it(value: object) -> None:
+    assert list(refused(CHANGE_APPOINTMENT, {"overbook": value})) == ["overbook"]
+
+
+# --- forms ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", [None, [], "text", 42])
+def test_a_body_is_an_object(data: object) -> None:
+    assert list(refused(HOLD, data)) == ["body"]
+
+
+def test_unknown_fields_are_refused() -> None:
+    assert refused(HOLD, {**SLOT, "patient_id": ID}) == {"patient_id": "Unknown field."}
+
+
+def test_a_booking_is_of_a_reservation_or_of_a_slot() -> None:
+    assert load(BOOK, {"reservation_id": ID}) == {"reservation_id": ID}
+    assert load(BOOK, {**SLOT, "patient_id": ID, "overbook": True})["overbook"] is True
+    assert list(refused(BOOK, {})) == ["dentist_id", "appointment_type_id", "start"]
+    assert list(refused(BOOK, {"dentist_id": ID, "start": SLOT["start"]})) == [
+        "appointment_type_id"
+    ]
+    assert set(refused(BOOK, {"reservation_id": ID, **SLOT})) == set(SLOT)
+    assert list(refused(BOOK, {"reservation_id": ID, "patient_id": ID})) == ["patient_id"]
+
+
+def test_a_change_of_nothing_is_a_mistake() -> None:
+    assert refused(CHANGE_APPOINTMENT, {}) == {"body": "at least one field to change is needed"}
+
+
+def test_words_of_the_domain_are_read_as_such() -> None:
+    assert load(CHANGE_APPOINTMENT, {"status": "no_show"}) == {"status": Status.NO_SHOW}
+    assert load(CREATE_PROFILE, {"role": "dentist", "name": "A"})["role"] is Role.DENTIST
+    assert list(refused(CHANGE_APPOINTMENT, {"status": "late"})) == ["status"]
+    assert list(refused(CREATE_PROFILE, {"role": "system", "name": "A"})) == ["role"]
+
+
+def test_a_flood_of_mistakes_is_answered_with_a_bounded_list() -> None:
+    data: dict[str, Any] = {"k" * 1_000 + str(n): n for n in range(1_000)}
+    with pytest.raises(ValidationFailed) as caught:
+        load(HOLD, data)
+    assert len(caught.value.details) == 50
+    assert all(len(one.field) <= 100 for one in caught.value.details)

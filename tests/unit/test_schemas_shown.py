@@ -1,0 +1,245 @@
+"""What the hub shows: exactly the JSON of DESIGN §6 and §10."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import orjson
+import pytest
+
+from actors.domain.announcements import (
+    AppointmentBody,
+    AppointmentTypeBody,
+    AvailabilityChangedBody,
+    Body,
+    ProfileBody,
+    ReservationBody,
+    ScheduleBody,
+    SlotsChangedBody,
+)
+from actors.domain.appointment import AppointmentType, Status
+from actors.domain.channels import AVAILABILITY_ALL
+from actors.domain.ids import EventId
+from actors.domain.interval import Interval
+from actors.domain.refusals import ValidationFailed
+from actors.domain.schedule import Override, Schedule, Weekday, WeeklyRule, Window
+from actors.ports import EventRecord
+from actors.services.availability import Slot
+from actors.services.changes import ChannelChanges
+from api.schemas import channel_json, channels_json, envelope, load, render
+from api.schemas.pages import SlotSchema, slot_data
+from api.schemas.schedule import AVAILABILITY, SCHEDULE
+from tests.unit.api_world import DENTIST, NAMES, PATIENT, PROFILE, ROW, TYPE, appointment
+
+AT = datetime(2027, 3, 8, 9, tzinfo=UTC)
+
+
+def shown(body: Body) -> Any:
+    return orjson.loads(render(body, NAMES))
+
+
+# --- bodies --------------------------------------------------------------------------
+
+
+def test_an_appointment() -> None:
+    assert shown(AppointmentBody(appointment=appointment(notes="n"))) == {
+        "id": ROW,
+        "dentist_id": DENTIST,
+        "patient_id": PATIENT,
+        "appointment_type_id": TYPE,
+        "start": "2027-03-08T09:00:00Z",
+        "end": "2027-03-08T09:30:00Z",
+        "status": "confirmed",
+        "version": 3,
+        "overbooked": False,
+        "created_via": "patient",
+        "notes": "n",
+        "cancel_reason": None,
+        "created_at": "2027-02-01T08:00:00.123456Z",
+        "updated_at": "2027-02-01T08:00:00Z",
+        "patient": {"id": PATIENT, "name": "Pat Ient"},
+        "dentist": {"id": DENTIST, "name": "Dr Dent"},
+    }
+
+
+def test_a_held_appointment_says_until_when() -> None:
+    held = appointment(status=Status.HELD, expires_at=AT)
+    assert shown(AppointmentBody(appointment=held))["expires_at"] == "2027-03-08T09:00:00Z"
+
+
+def test_a_reservation() -> None:
+    held = appointment(status=Status.HELD, expires_at=AT.replace(microsecond=1))
+    assert shown(ReservationBody(appointment=held)) == {
+        "id": ROW,
+        "dentist_id": DENTIST,
+        "patient_id": PATIENT,
+        "appointment_type_id": TYPE,
+        "start": "2027-03-08T09:00:00Z",
+        "end": "2027-03-08T09:30:00Z",
+        "expires_at": "2027-03-08T09:00:00.000001Z",
+        "status": "held",
+        "version": 3,
+        "patient": {"id": PATIENT, "name": "Pat Ient"},
+        "dentist": {"id": DENTIST, "name": "Dr Dent"},
+    }
+
+
+def test_changed_slots_say_times_and_never_who() -> None:
+    block = appointment().blocked
+    assert block is not None
+    body = SlotsChangedBody(
+        dentist_id=DENTIST, taken=(block,), freed=(), refetch=(Interval(block.start, block.end),)
+    )
+    interval = {"start": "2027-03-08T09:00:00Z", "end": "2027-03-08T09:30:00Z"}
+    assert shown(body) == {
+        "dentist_id": DENTIST,
+        "taken": [{**interval, "buffer_before_minutes": 0, "buffer_after_minutes": 10}],
+        "freed": [],
+        "refetch": [interval],
+    }
+
+
+def test_a_changed_availability_a_type_and_a_profile() -> None:
+    assert shown(AvailabilityChangedBody(dentist_id=DENTIST, version=2)) == {
+        "dentist_id": DENTIST,
+        "version": 2,
+    }
+    kind = AppointmentType(id=TYPE, name="Check-up", duration_minutes=30, buffer_after_minutes=5)
+    assert shown(AppointmentTypeBody(appointment_type=kind)) == {
+        "id": TYPE,
+        "name": "Check-up",
+        "duration_minutes": 30,
+        "buffer_before_minutes": 0,
+        "buffer_after_minutes": 5,
+        "version": 1,
+    }
+    assert shown(ProfileBody(profile=replace(PROFILE, subject="secret"))) == {
+        "id": PATIENT,
+        "role": "patient",
+        "name": "Pat Ient",
+        "email": "pat@example.com",
+        "phone": None,
+        "time_zone": None,
+        "version": 1,
+    }
+
+
+def test_affected_appointments_are_shown_only_where_they_are_given() -> None:
+    schedule = Schedule(time_zone="Europe/Vienna")
+    told = shown(ScheduleBody(dentist_id=DENTIST, schedule=schedule))
+    assert "affected_appointments" not in told
+    answered = shown(ScheduleBody(dentist_id=DENTIST, schedule=schedule, affected=(appointment(),)))
+    assert [row["id"] for row in answered["affected_appointments"]] == [ROW]
+
+
+def test_a_slot_is_written_out_as_its_schema_would() -> None:
+    slot = Slot(dentist_id=DENTIST, appointment_type_id=TYPE, start=AT, end=AT)
+    assert slot_data(slot) == SlotSchema().dump(slot)
+
+
+# --- schedules -----------------------------------------------------------------------
+
+SENT: dict[str, Any] = {
+    "time_zone": "America/New_York",
+    "slot_step_minutes": 20,
+    "min_notice_minutes": 60,
+    "horizon_days": 90,
+    "rules": [{"weekday": "monday", "start": "09:00", "end": "24:00"}],
+    "overrides": [
+        {"date": "2028-02-29", "windows": [{"start": "00:00", "end": "12:30"}]},
+        {"date": "2027-12-24", "windows": []},
+    ],
+}
+
+
+def test_a_schedule_comes_back_as_it_was_sent() -> None:
+    schedule = load(SCHEDULE, SENT)["schedule"]
+    assert schedule == Schedule(
+        time_zone="America/New_York",
+        slot_step_minutes=20,
+        min_notice_minutes=60,
+        horizon_days=90,
+        rules=(WeeklyRule(weekday=Weekday.MONDAY, window=Window(540, 1440)),),
+        overrides=(
+            Override(date=date(2028, 2, 29), windows=(Window(0, 750),)),
+            Override(date=date(2027, 12, 24), windows=()),
+        ),
+    )
+    assert AVAILABILITY.dump(schedule) == {**SENT, "version": 1}
+
+
+def _rule(**changes: str) -> dict[str, str]:
+    return {"weekday": "monday", "start": "09:00", "end": "17:00", **changes}
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("time_zone", {"time_zone": "Nowhere"}),
+        ("slot_step_minutes", {"slot_step_minutes": 0}),
+        ("slot_step_minutes", {"slot_step_minutes": 1441}),
+        ("min_notice_minutes", {"min_notice_minutes": -1}),
+        ("horizon_days", {"horizon_days": 1096}),
+        ("horizon_days", {"horizon_days": 0}),
+        ("rules", {"rules": [_rule()] * 201}),
+        ("rules", {"rules": None}),
+        ("rules.0.weekday", {"rules": [_rule(weekday="Monday")]}),
+        ("rules.0.start", {"rules": [_rule(start="9:00")]}),
+        ("rules.0.start", {"rules": [_rule(start="09:60")]}),
+        ("rules.0.end", {"rules": [_rule(end="24:01")]}),
+        ("rules.0.end", {"rules": [_rule(end="09:00")]}),
+        ("rules.1.end", {"rules": [_rule(), _rule(end="08:00")]}),
+        ("rules.0.end", {"rules": [_rule(start="24:00", end="24:00")]}),
+        ("rules.0.break", {"rules": [_rule(**{"break": "12:00"})]}),
+        ("overrides.0.date", {"overrides": [{"date": "2027-02-29", "windows": []}]}),
+        ("overrides.0.date", {"overrides": [{"date": "9999-12-31", "windows": []}]}),
+        ("overrides.0.windows", {"overrides": [{"date": "2027-03-08"}]}),
+        ("overrides", {"overrides": [{"date": "2027-03-08", "windows": []}] * 1001}),
+        ("version", {"version": 3}),
+        ("dentist_id", {"dentist_id": DENTIST}),
+    ],
+)
+def test_a_schedule_that_cannot_be_meant_is_refused_by_field(
+    field: str, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        load(SCHEDULE, {**SENT, **changes})
+    assert [one.field for one in caught.value.details] == [field]
+
+
+def test_a_schedule_is_replaced_whole_so_zone_and_rules_are_needed() -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        load(SCHEDULE, {})
+    assert {one.field for one in caught.value.details} == {"time_zone", "rules"}
+
+
+# --- events --------------------------------------------------------------------------
+
+RECORD = EventRecord(
+    channel=AVAILABILITY_ALL,
+    epoch=7,
+    offset=42,
+    event_id=EventId("e-42"),
+    type="availability.changed",
+    time=AT.replace(microsecond=5),
+    payload=b'{"dentist_id":"d","version":2}',
+)
+
+
+def test_an_envelope_embeds_the_stored_payload_as_it_is() -> None:
+    assert envelope(RECORD) == (
+        b'{"id":"e-42","type":"availability.changed","channel":"availability:all","offset":42,'
+        b'"epoch":7,"time":"2027-03-08T09:00:00.000005Z",'
+        b'"data":{"dentist_id":"d","version":2}}'
+    )
+
+
+def test_a_catch_up_shows_each_channel_with_its_events() -> None:
+    changes = ChannelChanges(
+        channel=AVAILABILITY_ALL, recovered=True, events=(RECORD,), more=True, epoch=7, offset=42
+    )
+    answer = orjson.loads(channels_json([changes]))
+    assert answer == {"channels": {"availability:all": orjson.loads(channel_json(changes))}}
+    one = answer["channels"]["availability:all"]
+    assert (one["recovered"], one["more"], one["epoch"], one["offset"]) == (True, True, 7, 42)
+    assert one["events"] == [orjson.loads(envelope(RECORD))]
