@@ -1,0 +1,88 @@
+"""Socket.IO packets (protocol revision 5): strict in what is read, encoded once.
+
+What the library takes for granted is checked here, as the reference server does: a
+payload of the wrong shape is a parse error, and a client cannot name its event
+``connect`` to get at the handlers of the connection itself. Binary attachments are
+counted and dropped; nothing in this product is binary.
+"""
+
+from typing import Any, ClassVar, Final
+
+import orjson
+from socketio import packet as sio  # type: ignore[import-untyped]  # ships no types
+
+BINARY: Final = object()
+"""Stands for the arguments of an event that came with binary attachments."""
+
+RESERVED: Final = frozenset(
+    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
+)
+
+
+class Json:
+    """orjson with the signatures that the library calls."""
+
+    @staticmethod
+    def dumps(data: Any, **_options: Any) -> str:
+        return orjson.dumps(data).decode()
+
+    @staticmethod
+    def loads(text: str) -> Any:
+        return orjson.loads(text)
+
+
+class HubPacket(sio.Packet):  # type: ignore[misc]  # the library ships no types
+    """Raises ValueError for whatever the protocol does not know."""
+
+    json: ClassVar[type[Json]] = Json
+    data: Any
+    attachments_seen = 0
+
+    @classmethod
+    def data_is_binary(cls, data: Any) -> bool:
+        """Nothing that is sent is binary, so nothing is searched."""
+        return False
+
+    def decode(self, encoded_packet: Any) -> int:
+        if not isinstance(encoded_packet, str) or not encoded_packet[:1].isdecimal():
+            raise ValueError("a packet is text and begins with its type")
+        count: int = super().decode(encoded_packet)
+        if not self._has_its_shape():
+            raise ValueError("the payload does not fit the packet type")
+        return count
+
+    def _has_its_shape(self) -> bool:
+        match self.packet_type:
+            case sio.CONNECT:
+                return self.data is None or isinstance(self.data, dict)
+            case sio.DISCONNECT:
+                return self.data is None
+            case sio.EVENT | sio.BINARY_EVENT:
+                data = self.data
+                return (
+                    isinstance(data, list)
+                    and bool(data)
+                    and isinstance(data[0], str)
+                    and data[0] not in RESERVED
+                )
+            case sio.ACK | sio.BINARY_ACK:
+                return isinstance(self.data, list) and self.id is not None
+            case _:
+                return False
+
+    def add_attachment(self, attachment: Any) -> bool:
+        """Count it; the event is complete when all that it announced have come."""
+        if not isinstance(attachment, bytes):
+            raise ValueError("an attachment is binary")
+        self.attachments_seen += 1
+        if self.attachments_seen < self.attachment_count:
+            return False
+        self.data = [*self.data[:1], BINARY]
+        return True
+
+
+def event_text(namespace: str, event: str, *arguments: Any) -> str:
+    """An event as it goes over the wire; arguments may be ready JSON (``orjson.Fragment``)."""
+    packet = HubPacket(sio.EVENT, data=[event, *arguments], namespace=namespace)
+    text: str = packet.encode()
+    return text

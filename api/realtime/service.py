@@ -1,0 +1,139 @@
+"""The Socket.IO edge as the composition root sees it."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import structlog
+from aiohttp import web
+
+from actors.domain.channels import HUB_STATUS
+from actors.ports import Broadcaster, Position
+from api.realtime.connections import Connections
+from api.realtime.deps import RealtimeDeps
+from api.realtime.desk import Desk
+from api.realtime.joins import Joins
+from api.realtime.rooms import Rooms
+from api.realtime.server import Ack, HubServer
+from api.realtime.session import NAMESPACES
+from api.realtime.wire import Wire
+from api.schemas.fields import instant_text
+
+log = structlog.get_logger(__name__)
+
+
+class Realtime:
+    """Attach it to the application, hand ``broadcaster`` to the relay, close it.
+
+    ``start`` begins the periodic positions; without it everything else works.
+    """
+
+    def __init__(self, deps: RealtimeDeps) -> None:
+        self._deps, settings = deps, deps.settings
+        self._server = HubServer(
+            self,
+            NAMESPACES,
+            ping_interval=settings.ping_interval_s,
+            ping_timeout=settings.ping_timeout_s,
+            max_http_buffer_size=settings.max_message_bytes,
+            cors_allowed_origins=_origins(settings.cors_origins),
+            cors_credentials=False,
+        )
+        self._rooms = Rooms()
+        self._wire = Wire(self._rooms, self._server)
+        joins = Joins(self._rooms, self._wire, deps.changes, deps.positions)
+        self._connections = Connections(deps, self._server, self._rooms, self._wire, joins)
+        self._desk = Desk(deps, self._connections, self._rooms, joins)
+
+    @property
+    def broadcaster(self) -> Broadcaster:
+        return self._wire
+
+    def attach(self, app: web.Application) -> None:
+        """Serve ``/socket.io/`` there; sockets are closed when the application shuts down."""
+        self._server.attach(app)
+
+        async def close(_: web.Application) -> None:
+            await self.close()
+
+        app.on_shutdown.append(close)
+
+    def start(self) -> None:
+        self._connections.spawn(self._tell_positions())
+
+    async def close(self) -> None:
+        """Let commands finish for a moment, close every socket, end every task."""
+        if not self._connections.closing:
+            await self._connections.close()
+
+    def connections(self) -> Mapping[str, int]:
+        """Connected sockets by namespace."""
+        return self._connections.counts()
+
+    async def position_changed(self, position: Position) -> None:
+        """For ``Relay.start(on_failure=…)``: tell the room, so that it can ask."""
+        await self._wire.tell_position(position)
+
+    async def publish_status(self, figures: Mapping[str, Any]) -> None:
+        """The hub's figures, to the admins who watch; no row, no offset."""
+        if not self._rooms.members(HUB_STATUS):
+            return
+        envelope = {
+            "id": self._deps.new_id(),
+            "type": "hub.status",
+            "channel": HUB_STATUS,
+            "offset": None,
+            "epoch": None,
+            "time": instant_text(self._deps.clock.now()),
+            "data": figures,
+        }
+        await self._wire.emit_to_room(HUB_STATUS, "hub.status", orjson.dumps(envelope))
+
+    # --- for the server: see api.realtime.server.Gate ---
+
+    async def connect(self, sid: str, eio_sid: str, namespace: str, auth: Any) -> None:
+        await self._connections.admit(sid, eio_sid, namespace, auth)
+
+    def connected(self, sid: str) -> None:
+        if session := self._connections.find(sid):
+            self._connections.begin(session)
+
+    async def command(self, sid: str, event: str, arguments: list[Any]) -> Ack:
+        return await self._desk.command(sid, event, arguments)
+
+    async def disconnected(self, sid: str, reason: str) -> None:
+        self._connections.ended(sid, reason)
+
+    # --- all the time ---
+
+    async def _tell_positions(self) -> None:
+        """So that even a lost last event is noticed (DESIGN §6)."""
+        while True:
+            await asyncio.sleep(self._deps.settings.position_interval_s)
+            try:
+                await self._tell_positions_once()
+            except Exception:  # e.g. the database is away: the next round tells them
+                log.exception("positions_untold")
+
+    async def _tell_positions_once(self) -> None:
+        channels = [name for name in self._rooms.channels if name != HUB_STATUS]
+        positions = await self._deps.positions(channels) if channels else {}
+        for position in positions.values():
+            await self._wire.tell_position(position)
+            await asyncio.sleep(0)  # others first: nobody waits for this
+
+
+def _origins(configured: tuple[str, ...]) -> Any:
+    """As the library wants it: ``None`` is the hub's own origin only."""
+    if "*" in configured:
+        return "*"
+    if not configured:
+        return None
+
+    def may_connect(origin: str, environ: Mapping[str, Any]) -> bool:
+        host = environ.get("HTTP_X_FORWARDED_HOST") or environ.get("HTTP_HOST")
+        return origin in configured or urlsplit(origin).netloc == host
+
+    return may_connect

@@ -1,0 +1,344 @@
+"""The relay: from committed events to the rooms, in channel order, whatever fails (DESIGN §6).
+
+Each channel has its own *lane*. A lane with something to send has one short-lived task;
+no lane ever waits for another. Within a lane, offset n + 1 waits until n was sent or has
+failed for good. What the relay holds in memory is only a convenience: every event is a
+committed row, so whatever is dropped, missed or left behind by a crash is read again.
+"""
+
+import asyncio
+import random
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from actors.domain.channels import Channel
+from actors.ports import Broadcaster, Clock, Delivery, EventLog, EventRecord, Position
+from hub.relay_lane import Lane
+from hub.relay_marks import Marks
+
+log = structlog.get_logger(__name__)
+
+Listener = Callable[[EventRecord], None]
+OnFailure = Callable[[Position], Awaitable[None]]
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RelaySettings:
+    """Limits of the relay; times in seconds."""
+
+    attempt_timeout_s: float = 0.2
+    backoff_s: tuple[float, ...] = (0.1, 0.2, 0.4)
+    """The wait before each retry; as many retries as there are waits (criterion 7.5)."""
+    gap_wait_s: float = 1.0
+    """How long n + 1 waits for an n that was never announced, before it is read."""
+    gap_reads_max: int = 3
+    """Failed reads of a gap before the lane goes on; subscribers see the gap and ask."""
+    flush_interval_s: float = 0.25
+    flush_max: int = 500
+    """Deliveries written in one batch."""
+    unmarked_max: int = 20_000
+    """Deliveries kept while the log cannot be written; older ones are sent again at start."""
+    idle_lanes_max: int = 20_000
+    """Channels remembered without work; a forgotten one costs a read of its head."""
+    page_size: int = 1_000
+    """Events read at once: pending ones at start, and those of a gap."""
+    drain_s: float = 2.0
+    """How long ``stop`` lets lanes finish before it cancels them."""
+
+
+@dataclass(slots=True)
+class RelayStats:
+    """Counters since start, for metrics."""
+
+    announced: int = 0
+    sent: int = 0
+    failed: int = 0
+    retries: int = 0
+    recipients: int = 0
+    gaps: int = 0
+
+
+class Relay:
+    """Takes committed events (:class:`actors.ports.Outbox`) and broadcasts them.
+
+    ``listeners`` are called with every event at once, before any broadcast, so that
+    caches forget what is no longer true (criterion 10.5); ``on_delivery`` with what became
+    of each broadcast. Both must be quick and synchronous. Events announced before
+    ``start`` wait for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        events: EventLog,
+        clock: Clock,
+        listeners: Sequence[Listener] = (),
+        on_delivery: Callable[[Delivery], None] | None = None,
+        settings: RelaySettings | None = None,
+        jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.0),  # noqa: S311  # spreads retries, hides nothing
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._events, self._clock = events, clock
+        self._listeners, self._on_delivery = tuple(listeners), on_delivery
+        self._settings = settings or RelaySettings()
+        self._jitter, self._sleep = jitter, sleep
+        self._lanes: OrderedDict[Channel, Lane] = OrderedDict()
+        self._marks = Marks(
+            events,
+            interval_s=self._settings.flush_interval_s,
+            batch_max=self._settings.flush_max,
+            kept_max=self._settings.unmarked_max,
+        )
+        self._broadcaster: Broadcaster | None = None
+        self._on_failure: OnFailure | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
+        self.stats = RelayStats()
+
+    # --- lifetime ---
+
+    async def start(self, broadcaster: Broadcaster, on_failure: OnFailure | None = None) -> None:
+        """Begin to broadcast; first of all what a crash left pending.
+
+        ``on_failure`` is called with the channel's position after a broadcast was given
+        up, so that subscribers can be told. Raises what ``EventLog.pending`` raises.
+        """
+        assert self._broadcaster is None, "a relay starts once"
+        page = await self._events.pending(limit=self._settings.page_size)
+        self._broadcaster, self._on_failure = broadcaster, on_failure
+        self._marks.start()
+        for record in page:
+            self._lane(record).offer_left_behind(record)
+        for lane in list(self._lanes.values()):
+            self._wake(lane)
+        if len(page) == self._settings.page_size:
+            self._own(self._send_left_behind())
+
+    async def stop(self) -> None:
+        """Let lanes finish for a moment, cancel the rest, write what is known.
+
+        What was not sent stays pending in the log and goes out at the next start.
+        """
+        self._stopped = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._settings.drain_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._marks.stop()
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # --- taking events ---
+
+    def announce(self, records: Sequence[EventRecord]) -> None:
+        """Take committed events; from the event loop's thread. Never blocks or raises."""
+        for record in records:
+            self.stats.announced += 1
+            self._tell_listeners(record)
+            if self._stopped:
+                continue  # the row stays pending: the next start sends it
+            lane = self._lane(record)
+            lane.offer(record)
+            self._wake(lane)
+
+    def _tell_listeners(self, record: EventRecord) -> None:
+        for listener in self._listeners:
+            try:
+                listener(record)
+            except Exception:
+                log.exception("relay_listener_failed", **_context(record))
+
+    def _lane(self, record: EventRecord) -> Lane:
+        lane = self._lanes.get(record.channel)
+        if lane is not None and record.epoch <= lane.epoch:
+            return lane
+        fresh = Lane(record.channel, record.epoch, released=record.offset - 1)
+        if lane is not None:
+            fresh.take_over(lane)
+        self._remember(fresh)
+        return fresh
+
+    def _remember(self, lane: Lane) -> None:
+        self._lanes[lane.channel] = lane
+        self._lanes.move_to_end(lane.channel)
+        surplus = len(self._lanes) - self._settings.idle_lanes_max
+        if surplus > 0:
+            idle = (name for name, old in self._lanes.items() if old.is_idle and old is not lane)
+            for name in [name for _, name in zip(range(surplus), idle, strict=False)]:
+                del self._lanes[name]
+
+    # --- positions ---
+
+    async def released(self, channel: Channel) -> Position:
+        """The position up to which everything was sent or has failed for good."""
+        return (await self.positions([channel]))[channel]
+
+    async def positions(self, channels: Sequence[Channel]) -> Mapping[Channel, Position]:
+        """``released`` of many channels at once.
+
+        A channel that nothing was announced for is at its committed head. An event up to
+        there that is announced later was committed before that read; it still goes to the
+        room, where whoever joined at this head has it already and whoever was there
+        before gets it.
+        """
+        found: dict[Channel, Position] = {}
+        unknown = [channel for channel in channels if channel not in self._lanes]
+        heads = await self._events.heads(unknown) if unknown else {}
+        for channel in channels:
+            lane = self._lanes.get(channel)
+            if lane is None:
+                head = heads.get(channel) or await self._head(channel)
+                lane = self._lanes.get(channel)
+                if lane is None:
+                    lane = Lane(channel, head.epoch, released=head.offset)
+            self._remember(lane)
+            found[channel] = lane.position
+        return found
+
+    async def _head(self, channel: Channel) -> Position:
+        """For a lane that was known when asked and forgotten while waiting for others."""
+        return (await self._events.heads([channel]))[channel]
+
+    # --- sending ---
+
+    def _wake(self, lane: Lane) -> None:
+        if self._broadcaster is None or self._stopped or not lane.has_work:
+            return
+        if lane.task is None:
+            lane.task = self._own(self._run(lane))
+
+    async def _run(self, lane: Lane) -> None:
+        """Send what the lane has, then end; the next announcement starts a new task."""
+        try:
+            while lane.has_work:
+                record = lane.take()
+                if record is not None:
+                    await self._deliver(lane, record)
+                elif lane.shed or not await lane.arrives(self._settings.gap_wait_s):
+                    await self._fill_gap(lane)
+        except Exception:
+            log.exception("relay_lane_failed", channel=lane.channel)
+        finally:
+            lane.task = None
+
+    async def _deliver(self, lane: Lane, record: EventRecord) -> None:
+        attempts, recipients, error = await self._attempt(record)
+        lane.done(record)
+        now = self._clock.now()
+        delivery = Delivery(
+            channel=record.channel,
+            epoch=record.epoch,
+            offset=record.offset,
+            sent=error is None,
+            at=now,
+            latency_ms=max(0.0, (now - record.time).total_seconds() * 1_000),
+            attempts=attempts,
+            recipients=recipients,
+            error=f"{type(error).__name__}: {error}"[:500] if error else None,
+        )
+        self._account(delivery)
+        self._marks.add(delivery)
+        if error is not None:
+            log.error("broadcast_failed", **_context(record), attempts=attempts, exc_info=error)
+            await self._tell_failure(lane.position)
+
+    async def _attempt(self, record: EventRecord) -> tuple[int, int, Exception | None]:
+        """Broadcast with retries (criterion 7.5): attempts, recipients, the last error."""
+        assert self._broadcaster is not None
+        attempt, error = 0, None
+        for wait_s in (*self._settings.backoff_s, None):
+            attempt += 1
+            try:
+                async with asyncio.timeout(self._settings.attempt_timeout_s):
+                    return attempt, await self._broadcaster.broadcast(record), None
+            except Exception as failure:  # whatever it is, it is retried, then logged and marked
+                error = failure
+            if wait_s is not None:
+                self.stats.retries += 1
+                await self._sleep(wait_s * self._jitter())
+        return attempt, 0, error
+
+    def _account(self, delivery: Delivery) -> None:
+        self.stats.recipients += delivery.recipients
+        if delivery.sent:
+            self.stats.sent += 1
+        else:
+            self.stats.failed += 1
+        if self._on_delivery is not None:
+            try:
+                self._on_delivery(delivery)
+            except Exception:
+                log.exception("relay_observer_failed", channel=delivery.channel)
+
+    async def _tell_failure(self, position: Position) -> None:
+        if self._on_failure is None:
+            return
+        try:
+            async with asyncio.timeout(self._settings.attempt_timeout_s):
+                await self._on_failure(position)
+        except Exception:  # the periodic position tells them, too
+            log.exception("position_after_failure_failed", channel=position.channel)
+
+    # --- what memory does not have ---
+
+    async def _fill_gap(self, lane: Lane) -> None:
+        """Read what was never announced, or was more than memory holds."""
+        self.stats.gaps += 1
+        try:
+            records = await self._events.read(
+                lane.channel,
+                after=lane.next - 1,
+                up_to=lane.head,
+                limit=self._settings.page_size,
+                max_bytes=1_000_000,
+            )
+        except Exception:
+            log.exception("relay_gap_unreadable", channel=lane.channel, offset=lane.next)
+            lane.gap_reads += 1
+            if lane.gap_reads < self._settings.gap_reads_max:
+                await self._sleep(self._settings.gap_wait_s)
+                return
+            records = ()
+        lane.gap_reads = 0
+        if not lane.fill(records):
+            log.error("relay_gap_skipped", channel=lane.channel, resumed_at=lane.next)
+
+    async def _send_left_behind(self) -> None:
+        """Page on through what a crash left, each page after the one before was marked."""
+        size = self._settings.page_size
+        seen: set[tuple[Channel, int]] = set()
+        while True:
+            busy = [lane.task for lane in self._lanes.values() if lane.task is not None]
+            if busy:
+                await asyncio.wait(busy)
+            await self._marks.flush()
+            page = await self._events.pending(limit=size)
+            fresh = [r for r in page if (r.channel, r.offset) not in seen]
+            for record in fresh:
+                lane = self._lane(record)
+                lane.offer_left_behind(record)
+                self._wake(lane)
+            if len(page) < size or not fresh:
+                return
+            seen = {(r.channel, r.offset) for r in page}
+
+
+def _context(record: EventRecord) -> dict[str, Any]:
+    """What a log line says of an event: everything but its content."""
+    return {
+        "event_id": record.event_id,
+        "channel": record.channel,
+        "epoch": record.epoch,
+        "offset": record.offset,
+        "type": record.type,
+    }

@@ -1,0 +1,277 @@
+"""The Socket.IO edge on a free port, over a relay and an event log in memory.
+
+The services are small but honest: they check, remember and refuse like the real ones.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, cast
+
+from aiohttp import web
+
+from actors.domain.channels import Channel, patient_channel
+from actors.domain.ids import DentistId, EventId, PatientId, ProfileId
+from actors.domain.principal import Principal, Role
+from actors.domain.profile import Profile
+from actors.domain.refusals import Forbidden, NotFound, SlotTaken, VersionConflict
+from actors.ports import Broadcaster, EventRecord, Outcome, Position, Reply
+from actors.services.availability import SlotPage
+from actors.services.caller import Caller
+from actors.services.changes import Changes
+from actors.services.identity import Claims
+from api.auth import AuthSettings, TokenVerifier
+from api.ratelimit import RateLimiter
+from api.realtime import Realtime, RealtimeDeps, RealtimeSettings
+from hub.relay import Relay, RelaySettings
+from tests.support.screens import Screen, connect
+from tests.support.tokens import SECRET, token
+from tests.unit.relay_world import MemoryLog
+
+DENTIST = DentistId(ProfileId("10000000-0000-7000-8000-000000000001"))
+PATIENT = PatientId(ProfileId("20000000-0000-7000-8000-000000000001"))
+OTHER = PatientId(ProfileId("20000000-0000-7000-8000-000000000002"))
+TYPE = "30000000-0000-7000-8000-000000000001"
+START = "2027-03-08T09:00:00Z"
+
+_SUBJECTS = {"dentist": DENTIST, "patient": PATIENT, "other": OTHER}
+CHANNEL = patient_channel(PATIENT)
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class FakeIdentity:
+    async def principal(self, claims: Claims, on_behalf_of: str | None = None) -> Principal:
+        if claims.role in (Role.ADMIN, Role.CHATBOT) and on_behalf_of is None:
+            return Principal(role=claims.role, subject=claims.subject)
+        if on_behalf_of is not None:
+            if claims.role is not Role.CHATBOT:
+                raise Forbidden
+            if on_behalf_of not in (PATIENT, OTHER):
+                raise NotFound("patient")
+            person, acting = ProfileId(on_behalf_of), claims.subject
+            return Principal(
+                role=Role.PATIENT, subject=claims.subject, person=person, acting=acting
+            )
+        known = _SUBJECTS.get(claims.subject)
+        if known is None:
+            raise Forbidden
+        return Principal(
+            role=claims.role, subject=claims.subject, person=known, acting=claims.actor
+        )
+
+
+class FakeBookings:
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Caller, dict[str, Any]]] = []
+        self.taken: set[datetime] = set()
+        self.before: Callable[[], Any] | None = None
+
+    async def hold(self, caller: Caller, **slot: Any) -> Reply:
+        return await self._take("hold", caller, slot)
+
+    async def book_slot(self, caller: Caller, **slot: Any) -> Reply:
+        return await self._take("book_slot", caller, slot)
+
+    async def book_reservation(self, caller: Caller, **sent: Any) -> Reply:
+        return self._reply("book_reservation", caller, sent)
+
+    async def change(self, caller: Caller, appointment_id: str, **sent: Any) -> Reply:
+        if sent.get("expected_version", 1) != 1:
+            raise VersionConflict(1)
+        return self._reply("change", caller, {"id": appointment_id, **sent})
+
+    async def cancel(self, caller: Caller, appointment_id: str, **sent: Any) -> Reply:
+        return self._reply("cancel", caller, {"id": appointment_id, **sent}, gone=True)
+
+    async def release(self, caller: Caller, reservation_id: str) -> Reply:
+        return self._reply("release", caller, {"id": reservation_id}, gone=True)
+
+    async def _take(self, what: str, caller: Caller, slot: dict[str, Any]) -> Reply:
+        if self.before is not None:
+            await self.before()
+        caller.principal.require(Role.PATIENT, Role.DENTIST)
+        if slot["start"] in self.taken:
+            raise SlotTaken
+        self.taken.add(slot["start"])
+        return self._reply(what, caller, slot)
+
+    def _reply(
+        self, what: str, caller: Caller, sent: dict[str, Any], *, gone: bool = False
+    ) -> Reply:
+        self.asked.append((what, caller, sent))
+        return Reply(
+            outcome=Outcome.GONE if gone else Outcome.CREATED,
+            resource_id="x",
+            version=1,
+            body=b"" if gone else json.dumps(sent, default=str).encode(),
+        )
+
+
+class FakeAvailability:
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    async def find(self, caller: Caller, **sent: Any) -> SlotPage:
+        self.asked.append(sent)
+        start = datetime(2027, 3, 8, 9, tzinfo=UTC)
+        return SlotPage(slots=(), next_after=(start, DENTIST), positions=())
+
+    async def replace(self, caller: Caller, dentist_id: str, schedule: Any, **sent: Any) -> Reply:
+        self.asked.append({"dentist_id": dentist_id, "schedule": schedule, **sent})
+        return Reply(outcome=Outcome.CHANGED, resource_id=dentist_id, version=2, body=b"{}")
+
+
+class FakePeople:
+    async def me(self, caller: Caller) -> Profile:
+        if caller.principal.person is None:
+            raise NotFound("profile")
+        return Profile(id=caller.principal.person, role=caller.principal.role, name="Ada")
+
+
+class World:
+    """The running edge; ``append`` is a commit, ``announce`` what the store does then."""
+
+    def __init__(self, log: MemoryLog, settings: RealtimeSettings, burst: int) -> None:
+        self.log, self.bookings, self.availability = log, FakeBookings(), FakeAvailability()
+        clock = SystemClock()
+        ids = count(1)
+        self.relay = Relay(
+            events=log,
+            clock=clock,
+            settings=RelaySettings(flush_interval_s=0.01, backoff_s=(0.01, 0.02, 0.04)),
+        )
+        self.commands: list[tuple[str, str, str]] = []
+        self.realtime = Realtime(
+            RealtimeDeps(
+                verifier=TokenVerifier(AuthSettings(secret=SECRET), clock),
+                identity=cast("Any", FakeIdentity()),
+                bookings=cast("Any", self.bookings),
+                availability=cast("Any", self.availability),
+                people=cast("Any", FakePeople()),
+                changes=Changes(log),
+                clock=clock,
+                new_id=lambda: f"request-{next(ids)}",
+                positions=self.relay.positions,
+                limiter=RateLimiter(rate_per_s=1, burst=burst, monotonic=clock.monotonic),
+                settings=settings,
+                on_command=lambda namespace, event, code, _: self.commands.append(
+                    (namespace, event, code)
+                ),
+            )
+        )
+        self.url = ""
+        self._screens = AsyncExitStack()
+
+    async def screen(
+        self,
+        namespace: str = "/patient",
+        bearer: str | None = None,
+        *,
+        since: Any = None,
+        transports: tuple[str, ...] = ("websocket",),
+        **auth: Any,
+    ) -> Screen:
+        sent = {"token": bearer or token("patient", "patient"), **auth}
+        if since is not None:
+            sent["since"] = since
+        screen = await connect(self.url, namespace, sent, transports=transports)
+        self._screens.push_async_callback(screen.close)
+        return screen
+
+    async def refused_screen(self, auth: Any, namespace: str = "/patient") -> None:
+        """Connect with exactly this ``auth``; raises ConnectionRefused."""
+        screen = await connect(self.url, namespace, auth)
+        self._screens.push_async_callback(screen.close)
+
+    def commit(self, *records: EventRecord) -> None:
+        self.log.append(*records)
+        self.relay.announce(records)
+
+    @asynccontextmanager
+    async def running(
+        self, broadcaster: Callable[[Broadcaster], Broadcaster]
+    ) -> AsyncIterator["World"]:
+        app = web.Application()
+        self.realtime.attach(app)
+        runner = web.AppRunner(app, shutdown_timeout=1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await self.relay.start(
+            broadcaster(self.realtime.broadcaster), self.realtime.position_changed
+        )
+        self.realtime.start()
+        try:
+            async with self._screens:
+                yield self
+        finally:
+            await self.relay.stop()
+            await runner.cleanup()
+
+
+@asynccontextmanager
+async def running_world(
+    *rows: EventRecord,
+    settings: RealtimeSettings | None = None,
+    burst: int = 10_000,
+    broadcaster: Callable[[Broadcaster], Broadcaster] = lambda inner: inner,
+) -> AsyncIterator[World]:
+    log = MemoryLog(rows)
+    log.marks = []
+    world = World(log, settings or RealtimeSettings(), burst)
+    async with world.running(broadcaster):
+        yield world
+
+
+def event(offset: int, channel: Channel = CHANNEL, **data: Any) -> EventRecord:
+    return EventRecord(
+        channel=channel,
+        epoch=1,
+        offset=offset,
+        event_id=EventId(f"event-{offset}"),
+        type="appointment.created",
+        time=datetime.now(UTC) - timedelta(milliseconds=1),
+        payload=json.dumps({"n": offset, **data}).encode(),
+    )
+
+
+def events(first: int, last: int, channel: Channel = CHANNEL) -> list[EventRecord]:
+    return [event(offset, channel) for offset in range(first, last + 1)]
+
+
+def offsets(items: Sequence[Any]) -> list[int]:
+    return [item["offset"] for item in items]
+
+
+def live(screen: Screen, channel: Channel = CHANNEL) -> list[int]:
+    return [received.data["offset"] for received in screen.events(channel)]
+
+
+def place(offset: int) -> dict[str, int]:
+    return {"epoch": 1, "offset": offset}
+
+
+async def arrived(screen: Screen, offset: int, channel: Channel = CHANNEL) -> None:
+    await screen.until(
+        lambda each: (
+            each.event == "appointment.created"
+            and each.data["channel"] == channel
+            and each.data["offset"] == offset
+        ),
+        5,
+    )
+
+
+def position(offset: int, channel: Channel = CHANNEL) -> Position:
+    return Position(channel=channel, epoch=1, offset=offset)

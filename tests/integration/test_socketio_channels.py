@@ -1,0 +1,241 @@
+"""Channels over Socket.IO: nothing is missed, nothing comes twice (DESIGN §6, 7.2, 7.3, 7.5)."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from actors.domain.channels import (
+    AVAILABILITY_ALL,
+    HUB_STATUS,
+    availability_channel,
+    dentist_channel,
+    patient_channel,
+)
+from actors.ports import Broadcaster, EventRecord
+from api.realtime import RealtimeSettings
+from tests.integration.socketio_world import (
+    CHANNEL,
+    DENTIST,
+    OTHER,
+    arrived,
+    event,
+    events,
+    live,
+    offsets,
+    place,
+    running_world,
+)
+from tests.support.tokens import token
+from tests.unit.relay_world import until
+
+SLOTS = availability_channel(DENTIST)
+
+
+async def test_a_channel_that_was_joined_delivers_and_one_that_was_left_does_not() -> None:
+    async with running_world() as world:
+        screen = await world.screen()
+        world.commit(event(1, SLOTS))
+        answer = await screen.ok("channel:join", {"channel": SLOTS})
+        assert answer == {
+            "recovered": False,
+            "events": [],
+            "more": False,
+            "epoch": 1,
+            "offset": 1,
+        }
+        world.commit(event(2, SLOTS))
+        await arrived(screen, 2, SLOTS)
+        await screen.ok("channel:leave", {"channel": SLOTS})
+        await screen.ok("channel:leave", {"channel": SLOTS})
+        world.commit(event(3, SLOTS), event(1))
+        await arrived(screen, 1)
+        assert live(screen, SLOTS) == [2]
+
+
+async def test_a_join_with_a_position_recovers_what_was_missed() -> None:
+    async with running_world(*events(1, 9, SLOTS)) as world:
+        screen = await world.screen()
+        answer = await screen.ok("channel:join", {"channel": SLOTS, "since": place(6)})
+        assert answer["recovered"]
+        assert offsets(answer["events"]) == [7, 8, 9]
+        assert answer["events"][0]["data"] == {"n": 7}
+        beyond = await screen.ok("channel:join", {"channel": SLOTS, "since": place(10)})
+        assert (beyond["recovered"], beyond["offset"]) == (False, 9)
+
+
+async def test_live_events_wait_for_the_answer_to_a_join_and_then_follow_it() -> None:
+    async with running_world(*events(1, 5, SLOTS)) as world:
+        screen = await world.screen()
+        world.log.readable.clear()
+        joining = asyncio.create_task(
+            screen.ok("channel:join", {"channel": SLOTS, "since": place(2)})
+        )
+        await until(lambda: world.log.reads == 1)
+        world.commit(event(6, SLOTS), event(7, SLOTS), event(1))
+        await arrived(screen, 1)
+        assert live(screen, SLOTS) == []
+        world.log.readable.set()
+        answer = await joining
+        await arrived(screen, 7, SLOTS)
+        assert offsets(answer["events"]) == [3, 4, 5]
+        assert live(screen, SLOTS) == [6, 7]
+
+
+async def test_asking_again_in_a_joined_channel_repeats_nothing_live() -> None:
+    async with running_world() as world:
+        screen = await world.screen()
+        world.commit(*events(1, 3))
+        await arrived(screen, 3)
+        answer = await screen.ok("channel:join", {"channel": CHANNEL, "since": place(1)})
+        assert offsets(answer["events"]) == [2, 3]
+        world.commit(event(4))
+        await arrived(screen, 4)
+        assert live(screen) == [1, 2, 3, 4]
+
+
+async def test_when_a_join_fails_the_socket_stays_where_it_was() -> None:
+    async with running_world(*events(1, 3)) as world:
+        screen = await world.screen()
+        world.log.broken.add("read")
+        asked = {"channel": CHANNEL, "since": place(1)}
+        assert (await screen.refused("channel:join", asked))["code"] == "INTERNAL_ERROR"
+        world.log.broken.add("heads")
+        fresh = await screen.refused("channel:join", {"channel": SLOTS})
+        assert fresh["code"] == "INTERNAL_ERROR"
+        world.log.broken.clear()
+        world.commit(event(4), event(1, SLOTS))
+        await arrived(screen, 4)
+        assert live(screen, SLOTS) == []
+        assert (await screen.ok("channel:join", asked))["recovered"]
+
+
+async def test_a_long_absence_comes_in_pages_and_live_events_after_the_last() -> None:
+    async with running_world(*events(1, 1_200, SLOTS)) as world:
+        screen = await world.screen(since={SLOTS: place(0)})
+        answer = screen.ready[SLOTS]
+        had = offsets(answer["events"])
+        world.commit(event(1_201, SLOTS))
+        for _ in range(2):
+            assert (answer["recovered"], answer["more"]) == (True, True)
+            asked = {"channel": SLOTS, "since": place(answer["offset"])}
+            answer = await screen.ok("channel:join", asked)
+            had += offsets(answer["events"])
+        assert not answer["more"]
+        world.commit(event(1_202, SLOTS))
+        await arrived(screen, 1_202, SLOTS)
+        assert had + live(screen, SLOTS) == list(range(1, 1_203))
+
+
+async def test_sockets_are_told_where_their_channels_are_from_time_to_time() -> None:
+    settings = RealtimeSettings(position_interval_s=0.05)
+    async with running_world(*events(1, 4), settings=settings) as world:
+        screen = await world.screen()
+        told = await screen.until(
+            lambda each: each.event == "channel:position" and each.data["channel"] == CHANNEL, 2
+        )
+        assert told.data == {"channel": CHANNEL, "epoch": 1, "offset": 4}
+
+
+class Failing:
+    """Fails the attempts at some offsets; otherwise the real broadcaster."""
+
+    def __init__(self, inner: Broadcaster, fails: Callable[[EventRecord, int], bool]) -> None:
+        self._inner, self._fails = inner, fails
+        self.attempts: list[int] = []
+
+    async def broadcast(self, record: EventRecord) -> int:
+        self.attempts.append(record.offset)
+        if self._fails(record, self.attempts.count(record.offset)):
+            raise ConnectionError("the rooms are away")
+        return await self._inner.broadcast(record)
+
+
+async def test_after_a_failed_broadcast_clients_are_told_and_can_fetch_what_they_missed() -> None:
+    def fails(record: EventRecord, attempt: int) -> bool:
+        return record.offset == 2
+
+    async with running_world(broadcaster=lambda inner: Failing(inner, fails)) as world:
+        screen = await world.screen()
+        world.commit(event(1), event(2))
+        told = await screen.until(lambda each: each.event == "channel:position", 5)
+        assert told.data == {"channel": CHANNEL, "epoch": 1, "offset": 2}
+        asked = {"channel": CHANNEL, "since": place(1)}
+        answer = await screen.ok("channel:join", asked)
+        assert offsets(answer["events"]) == [2]
+        world.commit(event(3))
+        await arrived(screen, 3)
+        assert live(screen) == [1, 3]
+        await until(lambda: 2 in world.log.marked(CHANNEL))
+        mark = world.log.marked(CHANNEL)[2]
+        assert (mark.sent, mark.attempts) == (False, 4)
+
+
+async def test_a_broadcast_that_fails_after_it_reached_some_sockets_repeats_nothing() -> None:
+    class FailsAfterwards(Failing):
+        async def broadcast(self, record: EventRecord) -> int:
+            await self._inner.broadcast(record)
+            return await super().broadcast(record)
+
+    def fails(record: EventRecord, attempt: int) -> bool:
+        return attempt == 1
+
+    async with running_world(broadcaster=lambda inner: FailsAfterwards(inner, fails)) as world:
+        screen = await world.screen()
+        world.commit(*events(1, 5))
+        await arrived(screen, 5)
+        assert live(screen) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ({"channel": patient_channel(OTHER)}, "FORBIDDEN"),
+        ({"channel": dentist_channel(DENTIST)}, "FORBIDDEN"),
+        ({"channel": HUB_STATUS}, "FORBIDDEN"),
+        ({"channel": "nonsense"}, "FORBIDDEN"),
+        ({"channel": ""}, "VALIDATION_ERROR"),
+        ({"channel": "availability:dentist:" + "x" * 500}, "VALIDATION_ERROR"),
+        ({"channel": 7}, "VALIDATION_ERROR"),
+        ({}, "VALIDATION_ERROR"),
+        ({"channel": SLOTS, "since": 5}, "VALIDATION_ERROR"),
+        ({"channel": SLOTS, "since": {"epoch": 1, "offset": "3"}}, "VALIDATION_ERROR"),
+        ({"channel": SLOTS, "since": {"epoch": 1, "offset": 10**30}}, "VALIDATION_ERROR"),
+        ({"channel": SLOTS, "more": True}, "VALIDATION_ERROR"),
+    ],
+)
+async def test_a_join_that_may_not_be_or_cannot_be_meant_is_refused(
+    data: dict[str, object], code: str
+) -> None:
+    async with running_world() as world:
+        screen = await world.screen()
+        assert (await screen.refused("channel:join", data))["code"] == code
+
+
+async def test_a_socket_can_be_in_a_limited_number_of_channels() -> None:
+    async with running_world() as world:
+        screen = await world.screen()
+        for n in range(97):
+            await screen.ok("channel:join", {"channel": f"availability:dentist:{n}"})
+        refused = await screen.refused("channel:join", {"channel": "availability:dentist:x"})
+        assert refused["code"] == "VALIDATION_ERROR"
+        await screen.ok("channel:join", {"channel": AVAILABILITY_ALL})
+
+
+async def test_the_hubs_figures_go_to_the_admins_who_asked_for_them() -> None:
+    async with running_world() as world:
+        watching = await world.screen("/admin", token("admin", "root"))
+        other = await world.screen("/admin", token("admin", "root"))
+        answer = await watching.ok("channel:join", {"channel": HUB_STATUS})
+        assert answer == {
+            "recovered": False,
+            "events": [],
+            "more": False,
+            "epoch": None,
+            "offset": None,
+        }
+        await world.realtime.publish_status({"calendars": 3})
+        received = (await watching.event("hub.status")).data
+        assert (received["offset"], received["epoch"]) == (None, None)
+        assert received["data"] == {"calendars": 3}
+        assert other.events(HUB_STATUS) == []

@@ -1,0 +1,319 @@
+"""Commands over Socket.IO and their acks, good and bad (DESIGN §8; criteria 9.4, 9.6, 10.2)."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import pytest
+import structlog
+
+from actors.domain.commands import UNSET
+from actors.domain.principal import Role
+from api.realtime import RealtimeSettings
+from tests.integration.socketio_world import DENTIST, PATIENT, START, TYPE, running_world
+from tests.support.tokens import token
+from tests.unit.relay_world import until
+
+NINE = datetime(2027, 3, 8, 9, tzinfo=UTC)
+ROW = "40000000-0000-7000-8000-000000000001"
+SLOT = {"dentist_id": DENTIST, "appointment_type_id": TYPE, "start": START}
+LOADED = {"dentist_id": DENTIST, "appointment_type_id": TYPE, "start": NINE}
+
+
+@pytest.mark.parametrize(
+    ("command", "data", "asked"),
+    [
+        ("reservation:create", SLOT, ("hold", LOADED)),
+        ("reservation:release", {"id": ROW}, ("release", {"id": ROW})),
+        ("appointment:book", SLOT, ("book_slot", LOADED)),
+        (
+            "appointment:book",
+            {"reservation_id": ROW, "notes": "left side"},
+            ("book_reservation", {"reservation_id": ROW, "notes": "left side"}),
+        ),
+        (
+            "appointment:update",
+            {"id": ROW, "version": 1, "start": START, "notes": None},
+            ("change", {"id": ROW, "expected_version": 1, "start": NINE, "notes": None}),
+        ),
+        (
+            "appointment:cancel",
+            {"id": ROW, "reason": "ill", "version": 1},
+            ("cancel", {"id": ROW, "reason": "ill", "expected_version": 1}),
+        ),
+    ],
+)
+async def test_a_command_asks_the_same_service_as_rest_with_the_same_words(
+    command: str, data: dict[str, Any], asked: tuple[str, dict[str, Any]]
+) -> None:
+    async with running_world() as world:
+        screen = await world.screen()
+        answer = await screen.ok(command, {**data, "idempotency_key": "key-1"})
+        ((what, caller, sent),) = world.bookings.asked
+        assert (what, sent) == asked
+        assert caller.idempotency_key == "key-1"
+        assert (caller.principal.role, caller.principal.person) == (Role.PATIENT, PATIENT)
+        gone = command in ("reservation:release", "appointment:cancel")
+        assert answer is None if gone else answer["start" if "start" in data else "notes"]
+        assert UNSET not in sent.values()
+
+
+async def test_slots_are_listed_page_by_page() -> None:
+    async with running_world() as world:
+        screen = await world.screen()
+        asked = {
+            "appointment_type_id": TYPE,
+            "from": START,
+            "to": "2027-03-09T09:00:00+01:00",
+            "time_from": "09:30",
+            "dentist_id": DENTIST,
+        }
+        page = await screen.ok("slots:list", asked)
+        cursor = page["pagination"]["next_cursor"]
+        await screen.ok("slots:list", {**asked, "cursor": cursor, "limit": 5})
+        first, second = world.availability.asked
+        assert first == {
+            "appointment_type_id": TYPE,
+            "dentist_ids": [DENTIST],
+            "starts_from": NINE,
+            "starts_before": datetime(2027, 3, 9, 8, tzinfo=UTC),
+            "time_from": 9 * 60 + 30,
+            "time_to": None,
+            "limit": 50,
+            "after": None,
+        }
+        assert (second["limit"], second["after"]) == (5, (NINE, DENTIST))
+        refused = await screen.refused("slots:list", {**asked, "cursor": "bm9uc2Vuc2U"})
+        assert refused["details"][0]["field"] == "cursor"
+
+
+async def test_a_schedule_is_replaced_with_the_body_of_rest() -> None:
+    async with running_world() as world:
+        screen = await world.screen("/dentist", token("dentist", "dentist"))
+        rule = {"weekday": "monday", "start": "09:00", "end": "17:00"}
+        body = {"time_zone": "Europe/Vienna", "rules": [rule]}
+        sent = {"dentist_id": DENTIST, "version": 3, "dry_run": True, **body}
+        await screen.ok("availability:update", sent)
+        (asked,) = world.availability.asked
+        assert (asked["expected_version"], asked["dry_run"]) == (3, True)
+        assert asked["schedule"].time_zone == "Europe/Vienna"
+
+
+async def test_a_refusal_is_an_ack_with_the_error_object_of_rest() -> None:
+    async with running_world() as world:
+        screen = await world.screen()
+        await screen.ok("reservation:create", SLOT)
+        error = await screen.refused("reservation:create", SLOT)
+        assert set(error) == {"code", "message", "timestamp", "request_id", "details"}
+        assert (error["code"], error["details"]) == ("SLOT_TAKEN", [])
+        stale = await screen.refused(
+            "appointment:update", {"id": ROW, "version": 9, "start": START}
+        )
+        assert stale["code"] == "VERSION_CONFLICT"
+        assert len(world.bookings.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "data", "fields"),
+    [
+        ("reservation:create", {}, {"dentist_id", "appointment_type_id", "start"}),
+        ("reservation:create", {**SLOT, "start": "2027-03-08T09:00:00"}, {"start"}),
+        ("reservation:create", {**SLOT, "dentist_id": "x", "id": ROW}, {"dentist_id", "id"}),
+        ("reservation:create", {**SLOT, "idempotency_key": ""}, {"idempotency_key"}),
+        ("reservation:create", {**SLOT, "idempotency_key": 5}, {"idempotency_key"}),
+        ("appointment:update", {"id": 5, "version": "1"}, {"id", "version", "data"}),
+        ("appointment:cancel", {"id": ROW, "reason": "x" * 5_000}, {"reason"}),
+        ("slots:list", {"from": START}, {"appointment_type_id", "to"}),
+        ("availability:get", {"dentist_id": DENTIST, "from": START}, {"to", "appointment_type_id"}),
+        ("profile:update", {}, {"data"}),
+        ("profile:get", {"id": ROW}, {"id"}),
+        ("profile:get", [], {"data"}),
+        ("profile:get", "text", {"data"}),
+        ("profile:get", 7, {"data"}),
+        ("profile:get", b"binary", {"data"}),
+        ("reservation:create", {**SLOT, "notes": b"binary"}, {"data"}),
+        ("profile:get", ({}, {}), {"data"}),
+        ("no:such:command", {}, {"event"}),
+        ("trigger_event", {}, {"event"}),
+    ],
+)
+async def test_input_that_cannot_be_meant_is_refused_with_its_fields_and_changes_nothing(
+    command: str, data: Any, fields: set[str]
+) -> None:
+    async with running_world() as world:
+        screen = await world.screen()
+        error = await screen.refused(command, data)
+        assert error["code"] == "VALIDATION_ERROR"
+        assert {detail["field"] for detail in error["details"]} == fields
+        assert all(detail["message"] for detail in error["details"])
+        assert world.bookings.asked == []
+        assert (await screen.ok("profile:get"))["id"] == PATIENT
+
+
+async def test_a_role_without_a_profile_has_none() -> None:
+    async with running_world() as world:
+        screen = await world.screen("/admin", token("admin", "root"))
+        assert (await screen.refused("profile:get"))["code"] == "NOT_FOUND"
+        assert (await screen.refused("reservation:create", SLOT))["code"] == "FORBIDDEN"
+
+
+async def test_our_own_fault_is_an_internal_error_logged_once_with_its_stack_trace() -> None:
+    async def bug() -> None:
+        raise ZeroDivisionError("secret detail")
+
+    async with running_world() as world:
+        screen = await world.screen()
+        world.bookings.before = bug
+        with structlog.testing.capture_logs() as logs:
+            error = await screen.refused("reservation:create", SLOT)
+        assert error["code"] == "INTERNAL_ERROR"
+        assert "secret" not in str(error)
+        (line,) = [line for line in logs if line["log_level"] == "error"]
+        assert line["event"] == "socket_error"
+        assert line["request_id"] == error["request_id"]
+        assert isinstance(line["exc_info"], ZeroDivisionError)
+        world.bookings.before = None
+        await screen.ok("reservation:create", SLOT)
+
+
+async def test_every_command_is_logged_like_a_request_and_never_with_its_data() -> None:
+    async with running_world() as world:
+        screen = await world.screen()
+        with structlog.testing.capture_logs() as logs:
+            await screen.ok("appointment:book", {**SLOT, "notes": "very private"})
+            await screen.refused("made-up-by-the-client", {"x": "very private"})
+        told = [line for line in logs if line["event"] == "socket_command"]
+        assert [(line["command"], line["code"]) for line in told] == [
+            ("appointment:book", "ok"),
+            ("unknown", "VALIDATION_ERROR"),
+        ]
+        assert all(line["duration_ms"] >= 0 and line["request_id"] for line in told)
+        assert "private" not in str(logs)
+        assert world.commands == [
+            ("/patient", "appointment:book", "ok"),
+            ("/patient", "unknown", "VALIDATION_ERROR"),
+        ]
+
+
+async def test_commands_without_an_ack_are_carried_out_too() -> None:
+    async with running_world() as world:
+        screen = await world.screen()
+        await screen.sio.emit("reservation:create", SLOT, namespace="/patient")
+        await until(lambda: len(world.bookings.asked) == 1)
+
+
+async def test_the_allowance_of_a_principal_is_one_for_all_its_sockets() -> None:
+    async with running_world(burst=6) as world:
+        first, second = await world.screen(), await world.screen()
+        codes = []
+        for _ in range(4):
+            for screen in (first, second):
+                ack = await screen.ask("profile:get")
+                codes.append("ok" if ack["ok"] else ack["error"]["code"])
+        assert codes == ["ok"] * 4 + ["RATE_LIMITED"] * 4
+
+
+async def test_one_socket_has_a_limited_number_of_commands_under_way() -> None:
+    gate = asyncio.Event()
+
+    async def wait() -> None:
+        await gate.wait()
+
+    settings = RealtimeSettings(commands_max=3)
+    async with running_world(settings=settings) as world:
+        screen = await world.screen()
+        world.bookings.before = wait
+        waiting = [
+            asyncio.create_task(
+                screen.ask("reservation:create", {**SLOT, "start": f"2027-03-08T09:{n:02}:00Z"})
+            )
+            for n in range(3)
+        ]
+        while len(world.commands) == 0:
+            ack = await screen.ask("profile:get")
+            if not ack["ok"]:
+                break
+        assert ack["error"]["code"] == "UNAVAILABLE"
+        gate.set()
+        assert all(ack["ok"] for ack in await asyncio.gather(*waiting))
+
+
+async def test_stopping_answers_the_commands_that_are_under_way() -> None:
+    gate, begun = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await gate.wait()
+
+    async with running_world() as world:
+        screen = await world.screen()
+        world.bookings.before = wait
+        asking = asyncio.create_task(screen.ask("reservation:create", SLOT))
+        await begun.wait()
+        closing = asyncio.create_task(world.realtime.close())
+        await asyncio.sleep(0)
+        assert (await screen.refused("profile:get"))["code"] == "UNAVAILABLE"
+        gate.set()
+        assert (await asking)["ok"]
+        await closing
+
+
+class Raw:
+    """Packets as somebody who does not use a client library would send them."""
+
+    def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
+        self.websocket = websocket
+
+    async def send(self, text: str) -> None:
+        await self.websocket.send_str(text)
+
+    async def closed(self) -> bool:
+        """Whether the hub closes the connection, whatever it says before that."""
+        async with asyncio.timeout(2):
+            async for _ in self.websocket:
+                pass
+        return self.websocket.closed
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        "4",
+        "4x",
+        "49",
+        '42["event"]',
+        '42/patient,["event"]',
+        '40/patient,["not", "an", "object"]',
+        '40/patient,{"token": ',
+        '42/patient,1["connect",{"token":"x"}]',
+        '42/patient,1{"not":"a list"}',
+        "42/patient,1[]",
+        "42/patient,1[7]",
+        '44/patient,{"message":"mine"}',
+        '451-/patient,1["profile:get",{"_placeholder":true,"num":0}]',
+        "4" + "[" * 5_000,
+        '4{"a":1}',
+    ],
+)
+async def test_what_is_not_socket_io_ends_the_connection_and_is_logged_once(packet: str) -> None:
+    async with running_world() as world, aiohttp.ClientSession() as http:
+        address = f"{world.url}/socket.io/?EIO=4&transport=websocket"
+        with structlog.testing.capture_logs() as logs:
+            async with http.ws_connect(address) as websocket:
+                raw = Raw(websocket)
+                await raw.send(packet)
+                assert await raw.closed()
+        warnings = [line for line in logs if line["log_level"] in ("warning", "error")]
+        assert len(warnings) == 1, warnings
+        assert (await world.screen()).ready
+
+
+async def test_a_message_that_is_too_large_ends_the_connection() -> None:
+    settings = RealtimeSettings(max_message_bytes=2_000)
+    async with running_world(settings=settings) as world, aiohttp.ClientSession() as http:
+        address = f"{world.url}/socket.io/?EIO=4&transport=websocket"
+        async with http.ws_connect(address) as websocket:
+            await Raw(websocket).send('42/patient,["profile:get","' + "x" * 5_000 + '"]')
+            assert await Raw(websocket).closed()
+        assert (await world.screen()).ready

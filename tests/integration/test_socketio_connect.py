@@ -1,0 +1,309 @@
+"""Coming in over Socket.IO, and going (criteria 5.1, 5.2; DESIGN §8)."""
+
+import asyncio
+import time
+from typing import Any
+
+import aiohttp
+import pytest
+import structlog
+
+from actors.domain.channels import AVAILABILITY_ALL, availability_channel, dentist_channel
+from api.realtime import RealtimeSettings
+from tests.integration.socketio_world import (
+    CHANNEL,
+    DENTIST,
+    PATIENT,
+    arrived,
+    event,
+    events,
+    live,
+    offsets,
+    place,
+    running_world,
+)
+from tests.support.screens import ConnectionRefused
+from tests.support.tokens import token
+from tests.unit.relay_world import until
+
+
+async def test_a_client_is_in_its_own_channels_at_once_and_hub_ready_says_so() -> None:
+    async with running_world() as world:
+        patient = await world.screen()
+        assert set(patient.ready) == {
+            CHANNEL,
+            f"profiles:user:{PATIENT}",
+            AVAILABILITY_ALL,
+        }
+        assert patient.ready[CHANNEL] == {
+            "recovered": False,
+            "events": [],
+            "more": False,
+            "epoch": 1,
+            "offset": 0,
+        }
+        dentist = await world.screen("/dentist", token("dentist", "dentist"))
+        assert set(dentist.ready) == {
+            dentist_channel(DENTIST),
+            f"profiles:user:{DENTIST}",
+            f"profiles:dentist:{DENTIST}",
+            availability_channel(DENTIST),
+            AVAILABILITY_ALL,
+        }
+        assert world.realtime.connections() == {
+            "/dentist": 1,
+            "/patient": 1,
+            "/chatbot": 0,
+            "/admin": 0,
+        }
+
+
+async def test_an_event_arrives_as_its_type_with_the_envelope_as_only_argument() -> None:
+    async with running_world() as world:
+        screen = await world.screen()
+        sent = event(1, notes='ä \u2028 "quoted"')
+        world.commit(sent)
+        received = (await screen.event("appointment.created")).data
+        assert received == {
+            "id": "event-1",
+            "type": "appointment.created",
+            "channel": CHANNEL,
+            "offset": 1,
+            "epoch": 1,
+            "time": received["time"],
+            "data": {"n": 1, "notes": 'ä \u2028 "quoted"'},
+        }
+        await until(lambda: bool(world.log.marks))
+        assert world.log.marks[0].recipients == 1
+
+
+@pytest.mark.parametrize("transports", [("polling",), ("polling", "websocket")])
+async def test_polling_and_the_upgrade_from_it_work_as_well(transports: tuple[str, ...]) -> None:
+    async with running_world(*events(1, 3)) as world:
+        screen = await world.screen(transports=transports, since={CHANNEL: place(1)})
+        assert offsets(screen.ready[CHANNEL]["events"]) == [2, 3]
+        world.commit(event(4))
+        await arrived(screen, 4)
+        assert (await screen.ok("profile:get"))["name"] == "Ada"
+
+
+@pytest.mark.parametrize(
+    ("auth", "code"),
+    [
+        ({}, "UNAUTHORIZED"),
+        (None, "UNAUTHORIZED"),
+        ({"token": 5}, "UNAUTHORIZED"),
+        ({"token": "nonsense"}, "UNAUTHORIZED"),
+        ({"token": token("patient", "patient", ttl_s=-1)}, "UNAUTHORIZED"),
+        ({"token": token(None, "patient")}, "UNAUTHORIZED"),
+        ({"token": token("dentist", "dentist")}, "FORBIDDEN"),
+        ({"token": token("patient", "patient", act={"sub": "bot"})}, "FORBIDDEN"),
+        ({"token": token("patient", "patient"), "on_behalf_of": PATIENT}, "FORBIDDEN"),
+        ({"token": token("patient", "patient"), "on_behalf_of": 7}, "VALIDATION_ERROR"),
+        ({"token": token("patient", "patient"), "extra": 1}, "VALIDATION_ERROR"),
+        ({"token": token("patient", "patient"), "since": []}, "VALIDATION_ERROR"),
+        (
+            {"token": token("patient", "patient"), "since": {CHANNEL: {"epoch": 1}}},
+            "VALIDATION_ERROR",
+        ),
+        (
+            {"token": token("patient", "patient"), "since": {CHANNEL: place(-1)}},
+            "VALIDATION_ERROR",
+        ),
+        (
+            {"token": token("patient", "patient"), "since": {dentist_channel(DENTIST): None}},
+            "FORBIDDEN",
+        ),
+        (
+            {
+                "token": token("patient", "patient"),
+                "since": {f"availability:dentist:{n}": None for n in range(99)},
+            },
+            "VALIDATION_ERROR",
+        ),
+    ],
+)
+async def test_a_refused_connection_gets_the_code_and_the_error_object(
+    auth: Any, code: str
+) -> None:
+    async with running_world() as world:
+        with pytest.raises(ConnectionRefused) as refused:
+            await world.refused_screen(auth)
+        assert refused.value.message == code
+        error = refused.value.data
+        assert set(error) == {"code", "message", "timestamp", "request_id", "details"}
+        assert error["code"] == code
+        if code == "UNAUTHORIZED":
+            assert error["message"] == "Invalid token"
+        assert sum(world.realtime.connections().values()) == 0
+
+
+async def test_a_namespace_nobody_knows_is_refused_in_the_protocols_words() -> None:
+    async with running_world() as world:
+        with pytest.raises(ConnectionRefused) as refused:
+            await world.refused_screen({"token": token("patient", "patient")}, "/nowhere")
+        assert refused.value.message == "Invalid namespace"
+
+
+async def test_a_chatbot_is_in_the_channels_of_the_patient_it_acts_for() -> None:
+    async with running_world() as world:
+        plain = await world.screen("/chatbot", token("chatbot", "bot"))
+        assert set(plain.ready) == {AVAILABILITY_ALL}
+        acting = await world.screen("/chatbot", token("chatbot", "bot"), on_behalf_of=PATIENT)
+        delegated = await world.screen("/chatbot", token("patient", "patient", act={"sub": "bot"}))
+        for screen in (acting, delegated):
+            assert CHANNEL in screen.ready
+        world.commit(event(1))
+        await arrived(acting, 1)
+        await arrived(delegated, 1)
+        assert live(plain) == []
+
+
+async def test_an_unknown_patient_to_act_for_is_not_found() -> None:
+    async with running_world() as world:
+        auth = {"token": token("chatbot", "bot"), "on_behalf_of": DENTIST}
+        with pytest.raises(ConnectionRefused) as refused:
+            await world.refused_screen(auth, "/chatbot")
+        assert refused.value.message == "NOT_FOUND"
+
+
+async def test_what_was_missed_comes_with_hub_ready_and_before_any_live_event() -> None:
+    async with running_world(*events(1, 9)) as world:
+        screen = await world.screen(since={CHANNEL: place(4), AVAILABILITY_ALL: None})
+        ready = screen.ready[CHANNEL]
+        assert ready["recovered"]
+        assert offsets(ready["events"]) == [5, 6, 7, 8, 9]
+        assert ready["events"][0]["data"] == {"n": 5}
+        assert (ready["offset"], ready["more"]) == (9, False)
+        assert screen.ready[AVAILABILITY_ALL]["recovered"] is False
+
+
+async def test_commits_during_the_catch_up_leave_neither_hole_nor_duplicate() -> None:
+    async with running_world(*events(1, 50)) as world:
+        next_offset = 51
+
+        async def keep_committing() -> None:
+            nonlocal next_offset
+            while True:
+                world.commit(event(next_offset))
+                next_offset += 1
+                await asyncio.sleep(0.0005)
+
+        busy = asyncio.create_task(keep_committing())
+        try:
+            screens = await asyncio.gather(
+                *(world.screen(since={CHANNEL: place(n)}) for n in range(20))
+            )
+        finally:
+            busy.cancel()
+        last = next_offset - 1
+        for n, screen in enumerate(screens):
+            await arrived(screen, last)
+            assert screen.received[0].event == "hub:ready"
+            had = offsets(screen.ready[CHANNEL]["events"]) + live(screen)
+            assert had == list(range(n + 1, last + 1))
+
+
+async def test_when_the_catch_up_cannot_be_read_the_connection_ends_to_be_tried_again() -> None:
+    async with running_world() as world:
+        world.log.broken.add("heads")
+        with structlog.testing.capture_logs() as logs, pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await world.screen()
+        assert [line["event"] for line in logs].count("socket_error") == 1
+        await until(lambda: sum(world.realtime.connections().values()) == 0)
+        world.log.broken.clear()
+        await world.screen()
+
+
+async def test_a_token_about_to_end_is_told_then_its_socket_is_closed() -> None:
+    settings = RealtimeSettings(expiring_notice_s=0.3)
+    async with running_world(settings=settings) as world:
+        bearer = token("patient", "patient", ttl_s=0.8)
+        screen = await world.screen(bearer=bearer)
+        began = time.monotonic()
+        expiring = await screen.until(lambda each: each.event == "auth:expiring", 2)
+        assert set(expiring.data) == {"expires_at"}
+        assert time.monotonic() - began > 0.2
+        await screen.until(lambda each: each.event == "auth:expired", 2)
+        async with asyncio.timeout(2):
+            await screen.disconnected.wait()
+        await until(lambda: sum(world.realtime.connections().values()) == 0)
+
+
+async def test_a_refreshed_token_keeps_the_socket_open_with_all_its_channels() -> None:
+    settings = RealtimeSettings(expiring_notice_s=5)
+    async with running_world(settings=settings) as world:
+        screen = await world.screen(bearer=token("patient", "patient", ttl_s=0.6))
+        await screen.until(lambda each: each.event == "auth:expiring", 2)
+        answer = await screen.ok("auth:refresh", {"token": token("patient", "patient")})
+        assert set(answer) == {"expires_at"}
+        await asyncio.sleep(0.7)
+        world.commit(event(1))
+        await arrived(screen, 1)
+        assert not screen.disconnected.is_set()
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ({"token": token("patient", "other")}, "FORBIDDEN"),
+        ({"token": token("dentist", "patient")}, "FORBIDDEN"),
+        ({"token": token("patient", "patient", act={"sub": "bot"})}, "FORBIDDEN"),
+        ({"token": token("patient", "patient", ttl_s=-5)}, "UNAUTHORIZED"),
+        ({"token": "x"}, "UNAUTHORIZED"),
+        ({}, "UNAUTHORIZED"),
+        ({"token": token("patient", "patient"), "more": 1}, "VALIDATION_ERROR"),
+    ],
+)
+async def test_a_token_of_anybody_else_does_not_refresh(data: Any, code: str) -> None:
+    async with running_world() as world:
+        screen = await world.screen()
+        assert (await screen.refused("auth:refresh", data))["code"] == code
+        assert (await screen.ok("profile:get"))["name"] == "Ada"
+
+
+async def test_a_client_that_goes_leaves_nothing_behind() -> None:
+    async with running_world() as world:
+        screen = await world.screen()
+        await screen.close()
+        await until(lambda: sum(world.realtime.connections().values()) == 0)
+        world.commit(event(1))
+        await until(lambda: bool(world.log.marks))
+        assert world.log.marks[0].recipients == 0
+
+
+@pytest.mark.parametrize("transports", [("websocket",), ("polling",)])
+async def test_stopping_closes_every_socket_quickly_and_leaves_no_task(
+    transports: tuple[str, ...],
+) -> None:
+    async with running_world() as world:
+        screen = await world.screen(transports=transports)
+        assert servers_tasks()
+        began = time.monotonic()
+        await world.realtime.close()
+        assert time.monotonic() - began < 2
+        async with asyncio.timeout(3):
+            await screen.disconnected.wait()
+        await until(lambda: not servers_tasks())
+
+
+def servers_tasks() -> list[str]:
+    """What the edge and its libraries have running; the clients' tasks are not ours."""
+    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+    ours = ("HubServer", "AsyncServer", "_Engine", "AsyncSocket", "Connections", "_guarded")
+    return [name for name in names if name.startswith(ours)]
+
+
+async def test_other_origins_may_connect_only_if_configured() -> None:
+    settings = RealtimeSettings(cors_origins=("https://clinic.example",))
+    async with running_world(settings=settings) as world, aiohttp.ClientSession() as http:
+        for origin, status in (
+            ("https://clinic.example", 200),
+            (world.url, 200),
+            ("https://evil.example", 400),
+        ):
+            async with http.get(
+                f"{world.url}/socket.io/?EIO=4&transport=polling", headers={"Origin": origin}
+            ) as answer:
+                assert answer.status == status, origin

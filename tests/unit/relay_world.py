@@ -1,0 +1,138 @@
+"""An event log and a broadcaster in memory, honest about order, gaps and failures."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from actors.domain.channels import Channel
+from actors.domain.ids import EventId
+from actors.ports import Delivery, EventRecord, Position
+
+NOW = datetime(2027, 3, 8, 9, tzinfo=UTC)
+A, B = Channel("availability:dentist:a"), Channel("availability:dentist:b")
+
+
+def record(
+    offset: int, channel: Channel = A, *, epoch: int = 1, payload: bytes = b"{}"
+) -> EventRecord:
+    return EventRecord(
+        channel=channel,
+        epoch=epoch,
+        offset=offset,
+        event_id=EventId(f"{channel}-{offset}"),
+        type="slots.changed",
+        time=NOW - timedelta(milliseconds=5),
+        payload=payload,
+    )
+
+
+def records(first: int, last: int, channel: Channel = A) -> list[EventRecord]:
+    return [record(offset, channel) for offset in range(first, last + 1)]
+
+
+class FixedClock:
+    def now(self) -> datetime:
+        return NOW
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+class MemoryLog:
+    """``realtime_events``: rows are pending until they are marked."""
+
+    def __init__(self, rows: Sequence[EventRecord] = ()) -> None:
+        self.rows = sorted(rows, key=lambda row: (row.channel, row.epoch, row.offset))
+        self.marks: list[Delivery] = []
+        self.broken: set[str] = set()
+        self.heads_asked: list[Channel] = []
+        self.reads = 0
+        self.during_heads: Callable[[], None] | None = None
+        self.readable = asyncio.Event()
+        """Cleared, reads wait: a slow database."""
+        self.readable.set()
+
+    def append(self, *rows: EventRecord) -> None:
+        self.rows = sorted(
+            [*self.rows, *rows], key=lambda row: (row.channel, row.epoch, row.offset)
+        )
+
+    async def heads(self, channels: Sequence[Channel]) -> Mapping[Channel, Position]:
+        self._check("heads")
+        self.heads_asked += channels
+        found = {channel: self._head(channel) for channel in channels}
+        await asyncio.sleep(0)
+        if self.during_heads is not None:
+            self.during_heads()
+        return found
+
+    def _head(self, channel: Channel) -> Position:
+        mine = [row for row in self.rows if row.channel == channel]
+        epoch = max((row.epoch for row in mine), default=1)
+        return Position(
+            channel=channel, epoch=epoch, offset=max((row.offset for row in mine), default=0)
+        )
+
+    async def read(
+        self, channel: Channel, *, after: int, up_to: int, limit: int, max_bytes: int
+    ) -> Sequence[EventRecord]:
+        self._check("read")
+        self.reads += 1
+        await asyncio.sleep(0)
+        await self.readable.wait()
+        found: list[EventRecord] = []
+        for row in self.rows:
+            if row.channel == channel and after < row.offset <= up_to and len(found) < limit:
+                if found and max_bytes < len(row.payload):
+                    break
+                max_bytes -= len(row.payload)
+                found.append(row)
+        return found
+
+    async def oldest(self, channel: Channel) -> int | None:
+        return min((row.offset for row in self.rows if row.channel == channel), default=None)
+
+    async def pending(self, *, limit: int) -> Sequence[EventRecord]:
+        self._check("pending")
+        await asyncio.sleep(0)
+        done = {(mark.channel, mark.epoch, mark.offset) for mark in self.marks}
+        waiting = [row for row in self.rows if (row.channel, row.epoch, row.offset) not in done]
+        return waiting[:limit]
+
+    async def mark(self, deliveries: Sequence[Delivery]) -> None:
+        await asyncio.sleep(0)
+        self._check("mark")
+        self.marks += deliveries
+
+    def _check(self, what: str) -> None:
+        if what in self.broken:
+            raise ConnectionError(f"{what}: the database is away")
+
+    def marked(self, channel: Channel = A) -> dict[int, Delivery]:
+        return {mark.offset: mark for mark in self.marks if mark.channel == channel}
+
+
+class ScriptedBroadcaster:
+    """Sends to nobody in particular; ``script`` says what happens to an attempt."""
+
+    def __init__(self) -> None:
+        self.sent: dict[Channel, list[int]] = defaultdict(list)
+        self.attempts: list[tuple[Channel, int]] = []
+        self.script: Callable[[EventRecord, int], Awaitable[None]] | None = None
+        self.recipients = 3
+
+    async def broadcast(self, record: EventRecord) -> int:
+        self.attempts.append((record.channel, record.offset))
+        if self.script is not None:
+            attempt = self.attempts.count((record.channel, record.offset))
+            await self.script(record, attempt)
+        self.sent[record.channel].append(record.offset)
+        return self.recipients
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what other tasks are about to do; fails after five seconds."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110  # conditions are looked at, nobody signals them
+            await asyncio.sleep(0.001)

@@ -1,0 +1,386 @@
+"""The relay: per channel in order, whatever fails (DESIGN §6, criteria 7.5, 9.1, 10.1)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from actors.domain.channels import Channel
+from actors.ports import Delivery, EventRecord, Position
+from hub.relay import Relay, RelaySettings
+from hub.relay_lane import WAITING_MAX
+from tests.unit.relay_world import (
+    NOW,
+    A,
+    B,
+    FixedClock,
+    MemoryLog,
+    ScriptedBroadcaster,
+    record,
+    records,
+    until,
+)
+
+QUICK = RelaySettings(
+    attempt_timeout_s=0.05, gap_wait_s=0.05, flush_interval_s=0.01, drain_s=0.5, page_size=4
+)
+
+
+class World:
+    def __init__(self, *rows: EventRecord, settings: RelaySettings = QUICK, **options: Any) -> None:
+        self.log = MemoryLog(rows)
+        self.broadcaster = ScriptedBroadcaster()
+        self.slept: list[float] = []
+        self.failures: list[Position] = []
+        self.deliveries: list[Delivery] = []
+        self.relay = Relay(
+            events=self.log,
+            clock=FixedClock(),
+            settings=settings,
+            jitter=lambda: 1.0,
+            sleep=self._sleep,
+            on_delivery=self.deliveries.append,
+            **options,
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.sleep(0)
+
+    async def _failed(self, position: Position) -> None:
+        self.failures.append(position)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["World"]:
+        await self.relay.start(self.broadcaster, self._failed)
+        try:
+            yield self
+        finally:
+            await self.relay.stop()
+
+    def commit(self, *rows: EventRecord) -> None:
+        self.log.append(*rows)
+        self.relay.announce(rows)
+
+    def sent(self, channel: Channel = A) -> list[int]:
+        return self.broadcaster.sent[channel]
+
+
+def failing(
+    times: int, *, only: Channel | None = None
+) -> Callable[[EventRecord, int], Awaitable[None]]:
+    async def script(record: EventRecord, attempt: int) -> None:
+        if (only is None or record.channel == only) and attempt <= times:
+            raise ConnectionError("no way through")
+
+    return script
+
+
+async def test_events_of_a_channel_go_out_in_the_order_of_their_offsets() -> None:
+    async with World().running() as world:
+        world.commit(*records(1, 50))
+        await until(lambda: len(world.sent()) == 50)
+    assert world.sent() == list(range(1, 51))
+
+
+async def test_an_event_announced_too_early_waits_for_the_one_before() -> None:
+    async with World().running() as world:
+        world.commit(record(1))
+        world.relay.announce([record(3)])
+        await asyncio.sleep(0.01)
+        assert world.sent() == [1]
+        world.relay.announce([record(2)])
+        await until(lambda: len(world.sent()) == 3)
+    assert world.sent() == [1, 2, 3]
+    assert world.log.reads == 0
+
+
+async def test_a_gap_that_nobody_announces_is_read_from_the_log() -> None:
+    async with World().running() as world:
+        world.commit(record(1))
+        world.log.append(record(2), record(3))
+        world.commit(record(4))
+        await until(lambda: len(world.sent()) == 4)
+    assert world.sent() == [1, 2, 3, 4]
+
+
+async def test_a_gap_that_even_the_log_does_not_have_is_passed_over() -> None:
+    async with World().running() as world:
+        world.commit(record(1))
+        world.relay.announce([record(3)])
+        await until(lambda: len(world.sent()) == 2)
+    assert world.sent() == [1, 3]
+
+
+async def test_a_gap_that_cannot_be_read_does_not_stop_the_channel_for_good() -> None:
+    async with World().running() as world:
+        world.commit(record(1))
+        world.log.broken.add("read")
+        world.relay.announce([record(3)])
+        await until(lambda: len(world.sent()) == 2)
+    assert world.sent() == [1, 3]
+
+
+async def test_a_failed_broadcast_is_retried_three_times_with_growing_waits() -> None:
+    async with World().running() as world:
+        world.broadcaster.script = failing(3)
+        world.commit(record(1))
+        await until(lambda: world.sent() == [1])
+    assert world.slept == [0.1, 0.2, 0.4]
+    mark = world.log.marked()[1]
+    assert (mark.sent, mark.attempts, mark.recipients, mark.error) == (True, 4, 3, None)
+    assert not world.failures
+
+
+async def test_after_the_third_retry_it_is_logged_with_context_marked_and_told() -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with World().running() as world:
+            world.broadcaster.script = failing(4)
+            world.commit(record(1), record(2))
+            world.broadcaster.script = failing(4)
+            await until(lambda: len(world.failures) == 2)
+    first = next(line for line in logs if line["event"] == "broadcast_failed")
+    assert {key: first[key] for key in ("channel", "offset", "epoch", "type", "attempts")} == {
+        "channel": A,
+        "offset": 1,
+        "epoch": 1,
+        "type": "slots.changed",
+        "attempts": 4,
+    }
+    assert first["event_id"] == record(1).event_id
+    assert "payload" not in first
+    assert isinstance(first["exc_info"], ConnectionError)
+    assert [line["event"] for line in logs].count("broadcast_failed") == 2
+    mark = world.log.marked()[1]
+    assert (mark.sent, mark.attempts, mark.recipients) == (False, 4, 0)
+    assert mark.error == "ConnectionError: no way through"
+    assert world.failures == [
+        Position(channel=A, epoch=1, offset=1),
+        Position(channel=A, epoch=1, offset=2),
+    ]
+
+
+async def test_after_a_failure_the_channel_goes_on_with_the_next_event() -> None:
+    async def only_the_first_fails(record: EventRecord, _: int) -> None:
+        if record.offset == 1:
+            raise ConnectionError
+
+    async with World().running() as world:
+        world.broadcaster.script = only_the_first_fails
+        world.commit(record(1), record(2))
+        await until(lambda: world.sent() == [2])
+        assert await world.relay.released(A) == Position(channel=A, epoch=1, offset=2)
+
+
+async def test_a_broadcast_that_hangs_is_given_up_after_the_limit() -> None:
+    async def hang_once(_: EventRecord, attempt: int) -> None:
+        if attempt == 1:
+            await asyncio.Event().wait()
+
+    async with World().running() as world:
+        world.broadcaster.script = hang_once
+        world.commit(record(1))
+        await until(lambda: world.sent() == [1])
+    assert world.log.marked()[1].attempts == 2
+
+
+async def test_a_channel_that_fails_or_hangs_delays_no_other() -> None:
+    async def hang(record: EventRecord, _: int) -> None:
+        if record.channel == A:
+            await asyncio.Event().wait()
+
+    slow = RelaySettings(attempt_timeout_s=30, drain_s=0)
+    async with World(settings=slow).running() as world:
+        world.broadcaster.script = hang
+        world.commit(record(1))
+        world.commit(*records(1, 20, B))
+        await until(lambda: len(world.sent(B)) == 20)
+        assert world.sent(A) == []
+
+
+async def test_what_was_sent_is_marked_with_latency_recipients_and_attempts() -> None:
+    async with World().running() as world:
+        world.commit(record(1))
+        await until(lambda: bool(world.log.marks))
+        assert world.log.marks == [
+            Delivery(
+                channel=A,
+                epoch=1,
+                offset=1,
+                sent=True,
+                at=NOW,
+                latency_ms=5.0,
+                attempts=1,
+                recipients=3,
+            )
+        ]
+        assert world.deliveries == world.log.marks
+        assert (world.relay.stats.sent, world.relay.stats.recipients) == (1, 3)
+
+
+async def test_a_log_that_cannot_be_written_stops_no_broadcast_and_is_written_later() -> None:
+    async with World().running() as world:
+        world.log.broken.add("mark")
+        world.commit(*records(1, 10))
+        await until(lambda: len(world.sent()) == 10)
+        await asyncio.sleep(0.03)
+        assert world.log.marks == []
+        world.log.broken.clear()
+    assert sorted(world.log.marked()) == list(range(1, 11))
+
+
+async def test_what_a_crash_left_pending_goes_out_at_start_page_by_page_in_order() -> None:
+    world = World(*records(1, 11), *records(7, 9, B))
+    async with world.running():
+        await until(lambda: len(world.log.marks) == 14)
+    assert world.sent(A) == list(range(1, 12))
+    assert world.sent(B) == [7, 8, 9]
+
+
+async def test_pending_events_with_holes_between_them_do_not_wait_for_the_holes() -> None:
+    world = World(record(3), record(6), settings=RelaySettings(gap_wait_s=60, drain_s=0.5))
+    async with world.running():
+        await until(lambda: len(world.sent()) == 2)
+        world.commit(record(7))
+        await until(lambda: len(world.sent()) == 3)
+    assert world.sent() == [3, 6, 7]
+
+
+async def test_events_announced_before_the_start_go_out_after_what_was_pending() -> None:
+    world = World(*records(1, 3))
+    world.commit(record(4))
+    assert world.sent() == []
+    async with world.running():
+        await until(lambda: len(world.log.marked()) == 4)
+    assert world.sent() == [1, 2, 3, 4]
+
+
+async def test_a_channel_nothing_was_announced_for_is_at_its_committed_head() -> None:
+    async with World().running() as world:
+        world.log.append(*records(1, 5))
+        assert await world.relay.released(A) == Position(channel=A, epoch=1, offset=5)
+        await world.relay.released(A)
+        assert world.log.heads_asked == [A]
+
+
+async def test_an_event_committed_but_not_announced_before_the_head_was_read_still_goes_out() -> (
+    None
+):
+    async with World().running() as world:
+        world.log.append(record(5))
+        assert (await world.relay.released(A)).offset == 5
+        world.relay.announce([record(5)])
+        await until(lambda: world.sent() == [5])
+        assert (await world.relay.released(A)).offset == 5
+        world.commit(record(6))
+        await until(lambda: world.sent() == [5, 6])
+
+
+async def test_an_announcement_while_the_head_is_being_read_decides_the_position() -> None:
+    async with World(settings=RelaySettings(attempt_timeout_s=30, drain_s=0)).running() as world:
+        gate = asyncio.Event()
+
+        async def wait(_: EventRecord, __: int) -> None:
+            await gate.wait()
+
+        world.broadcaster.script = wait
+        world.log.append(*records(1, 6))
+        world.log.during_heads = lambda: world.relay.announce([record(7)])
+        assert (await world.relay.released(A)).offset == 6
+        gate.set()
+        await until(lambda: world.sent() == [7])
+        assert (await world.relay.released(A)).offset == 7
+
+
+async def test_the_released_position_follows_only_what_was_sent() -> None:
+    async with World(settings=RelaySettings(attempt_timeout_s=30, drain_s=0)).running() as world:
+        gate = asyncio.Event()
+
+        async def wait(record: EventRecord, _: int) -> None:
+            if record.offset == 2:
+                await gate.wait()
+
+        world.broadcaster.script = wait
+        world.commit(record(1), record(2), record(3))
+        await until(lambda: world.sent() == [1])
+        assert (await world.relay.released(A)).offset == 1
+        gate.set()
+        await until(lambda: world.sent() == [1, 2, 3])
+        assert (await world.relay.released(A)).offset == 3
+
+
+async def test_more_than_memory_holds_is_read_from_the_log_in_order() -> None:
+    last = WAITING_MAX + 300
+    settings = RelaySettings(gap_wait_s=60, drain_s=0.5, page_size=100)
+    async with World(settings=settings).running() as world:
+        world.commit(*records(1, last))
+        await until(lambda: len(world.sent()) == last)
+    assert world.sent() == list(range(1, last + 1))
+    assert world.log.reads >= 3
+
+
+async def test_a_new_epoch_begins_anew_after_what_was_left_of_the_old() -> None:
+    async with World().running() as world:
+        world.commit(record(8), record(9))
+        world.commit(record(3, epoch=2), record(4, epoch=2))
+        await until(lambda: len(world.sent()) == 4)
+        assert await world.relay.released(A) == Position(channel=A, epoch=2, offset=4)
+    assert set(world.sent()) == {8, 9, 3, 4}
+
+
+async def test_listeners_hear_of_every_event_at_once_and_may_fail() -> None:
+    heard: list[int] = []
+
+    def broken(_: EventRecord) -> None:
+        raise RuntimeError("a bug")
+
+    world = World(listeners=[broken, lambda record: heard.append(record.offset)])
+    world.relay.announce(records(1, 2))
+    assert heard == [1, 2]
+    async with world.running():
+        await until(lambda: world.sent() == [1, 2])
+
+
+async def test_forgotten_channels_are_taken_up_again_where_they_are() -> None:
+    settings = RelaySettings(idle_lanes_max=1, drain_s=0.5)
+    async with World(settings=settings).running() as world:
+        world.commit(record(1))
+        await until(lambda: world.sent(A) == [1])
+        world.commit(record(1, B))
+        await until(lambda: world.sent(B) == [1])
+        assert (await world.relay.released(A)).offset == 1
+        assert world.log.heads_asked == [A]
+        world.commit(record(2))
+        await until(lambda: world.sent(A) == [1, 2])
+
+
+async def test_stopping_finishes_what_is_quick_and_leaves_the_rest_pending() -> None:
+    async def second_hangs(record: EventRecord, _: int) -> None:
+        if record.offset == 2:
+            await asyncio.Event().wait()
+
+    before = asyncio.all_tasks()
+    world = World(settings=RelaySettings(attempt_timeout_s=30, drain_s=0.05))
+    world.broadcaster.script = second_hangs
+    async with world.running():
+        world.commit(record(1), record(2), record(3))
+    assert sorted(world.log.marked()) == [1]
+    world.relay.announce([record(4)])
+    assert asyncio.all_tasks() == before
+
+    again = World(*world.log.rows)
+    again.log.marks = world.log.marks
+    async with again.running():
+        await until(lambda: len(again.log.marked()) == 3)
+    assert again.sent() == [2, 3]
+
+
+async def test_idle_channels_have_no_task() -> None:
+    async with World().running() as world:
+        before = len(asyncio.all_tasks())
+        world.commit(*records(1, 3), *records(1, 3, B))
+        assert len(asyncio.all_tasks()) == before + 2
+        await until(lambda: len(world.sent(A)) + len(world.sent(B)) == 6)
+        await until(lambda: len(asyncio.all_tasks()) == before)
