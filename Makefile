@@ -1,0 +1,68 @@
+# Chairside. On a fresh machine: Python 3.11 or newer, make, and nothing else.
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8080
+DATA ?= ./var
+JOBS ?= 2
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-long check format bench clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
+		|| grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed ## the demo clinic on http://127.0.0.1:8080 (PORT=…, DATA=…); Ctrl-C stops it
+	@exec $(BIN)/chairside demo --data $(DATA) --port $(PORT)
+
+test: $(VENV)/.installed-dev ## every test but the long ones
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not long' $(ARGS)
+
+test-long: $(VENV)/.installed-dev ## the long ones too: more examples, rounds and crashes
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+check: $(VENV)/.installed-dev ## style, types and the direction of the imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev ## put the code into the agreed form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-dev ## the benchmarks; the figures mean something on an idle machine only
+	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean: ## remove the virtual environment and what tools left; the demo's data stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# A stamp is written last, so that an interrupted installation is done again.
+
+$(VENV)/.installed: pyproject.toml constraints.txt hub/__init__.py
+	@$(venv)
+	@echo "Installing Chairside into $(VENV) …"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt hub/__init__.py
+	@$(venv)
+	@echo "Installing Chairside and its tools for tests into $(VENV) …"
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+define venv
+if [ -z "$(PYTHON)" ]; then \
+	echo "Chairside needs Python 3.11 or newer: install it, or say where it is with PYTHON=/path/to/python3"; exit 1; \
+fi; \
+if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	echo "Chairside needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1)"; exit 1; \
+fi; \
+if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	$(PYTHON) -m venv --clear $(VENV) || { echo "$(PYTHON) cannot make a virtual environment: install its venv and pip (on Debian: python3-venv)"; exit 1; }; \
+fi
+endef

@@ -1,0 +1,328 @@
+"""The composition root: the one place that builds everything and wires it together.
+
+Lifetimes nest: store, relay, calendars, sockets, background work. They end in the
+opposite order, and whoever ends answers everyone who waits (criterion 6.4).
+"""
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from actors.alarms import Alarms
+from actors.calendar_actor import ActorSettings
+from actors.ports import Broadcaster, Clock, EventRecord, NewId
+from actors.registry import Registry
+from actors.services.availability import Availability
+from actors.services.bookings import Bookings
+from actors.services.catalog import Catalog
+from actors.services.changes import Changes
+from actors.services.directory import Directory
+from actors.services.identity import Identity
+from actors.services.people import People
+from actors.services.records import Records
+from api.app import create_app
+from api.auth import AuthSettings, TokenVerifier
+from api.deps import ApiSettings, AppDeps
+from api.ratelimit import RateLimiter
+from api.realtime import Realtime, RealtimeDeps, RealtimeSettings
+from api.schemas import render
+from hub import clock as system
+from hub.background import every, running
+from hub.config import Config
+from hub.health import Figures, Health
+from hub.metrics import Gauges, Metrics
+from hub.relay import Relay, RelaySettings
+from store.engine import Store, open_store
+from store.retention import Keep
+
+_SWEEP_EVERY_S = 0.5
+_STATUS_EVERY_S = 1.0
+
+WrapBroadcaster = Callable[[Broadcaster], Broadcaster]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hub:
+    """A running hub; ``app`` is to be served, the services may be called directly."""
+
+    app: web.Application
+    health: Health
+    realtime: Realtime
+    figures: Figures
+    verifier: TokenVerifier
+    store: Store
+    identity: Identity
+    people: People
+    catalog: Catalog
+    availability: Availability
+    bookings: Bookings
+    clock: Clock
+    new_id: NewId
+
+    async def close(self) -> None:
+        """Say goodbye to every socket; before it, the server took its last request."""
+        await self.realtime.close()
+        await self.verifier.close()
+
+
+@asynccontextmanager
+async def open_hub(
+    config: Config,
+    *,
+    clock: Clock | None = None,
+    new_id: NewId = system.new_id,
+    wrap_broadcaster: WrapBroadcaster | None = None,
+) -> AsyncIterator[Hub]:
+    """A hub on a database that was migrated, working until the block ends.
+
+    Tests put their own clock, ids and a failing broadcaster in. Raises what
+    :func:`store.engine.open_store` raises, and ValueError for impossible token settings.
+    """
+    clock = clock or system.SystemClock()
+    metrics = Metrics()
+    outbox = _Outbox()
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(
+            open_store(
+                config.database.url,
+                render=render,
+                outbox=outbox,
+                new_id=new_id,
+                clock=clock,
+                read_pool_size=config.database.readers,
+                on_commit=lambda turns, calendars, seconds: metrics.commit(turns, seconds),
+            )
+        )
+        core = _core(config, store, clock, new_id)
+        stack.push_async_callback(core.registry.close)
+        outbox.relay = relay = Relay(
+            events=store.events,
+            clock=clock,
+            listeners=(core.directory.forget, core.catalog.forget),
+            on_delivery=metrics.delivered,
+            settings=_relay_settings(config),
+        )
+        stack.push_async_callback(relay.stop)
+        hub = _edge(config, store, core, relay, metrics)
+        stack.push_async_callback(hub.close)
+        for due in await store.calendars.live_holds():
+            core.alarms.add(due)
+        broadcaster = hub.realtime.broadcaster
+        await relay.start(
+            wrap_broadcaster(broadcaster) if wrap_broadcaster else broadcaster,
+            on_failure=hub.realtime.position_changed,
+        )
+        hub.realtime.start()
+        await stack.enter_async_context(running(*_background(config, hub, core)))
+        yield hub
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Core:
+    """The calendars of this process and the services over them."""
+
+    clock: Clock
+    new_id: NewId
+    directory: Directory
+    catalog: Catalog
+    alarms: Alarms
+    registry: Registry
+    bookings: Bookings
+    availability: Availability
+    people: People
+    identity: Identity
+    changes: Changes
+
+
+def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
+    directory = Directory(store.profiles)
+    records = Records(store.records, clock, new_id)
+    catalog = Catalog(store.calendars.load_types, records)
+    alarms = Alarms(clock, lambda due: bookings.expire(due))
+    registry = Registry(store.calendars, clock, _actor_settings(config), on_hold=alarms.add)
+    bookings = Bookings(registry, store.appointments, directory, clock, new_id)
+    return _Core(
+        clock=clock,
+        new_id=new_id,
+        directory=directory,
+        catalog=catalog,
+        alarms=alarms,
+        registry=registry,
+        bookings=bookings,
+        availability=Availability(registry, catalog, directory, store.profiles, clock, new_id),
+        people=People(store.profiles, directory, records),
+        identity=Identity(store.profiles, directory, records),
+        changes=Changes(store.events),
+    )
+
+
+def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metrics) -> Hub:
+    """REST and Socket.IO over the same services, the same verifier and the same limits."""
+    clock, registry = core.clock, core.registry
+    verifier = TokenVerifier(_auth_settings(config), clock)
+    limiter = RateLimiter(
+        rate_per_s=config.api.rate_per_s,
+        burst=config.api.rate_burst,
+        monotonic=clock.monotonic,
+    )
+    realtime = Realtime(
+        RealtimeDeps(
+            verifier=verifier,
+            identity=core.identity,
+            bookings=core.bookings,
+            availability=core.availability,
+            people=core.people,
+            changes=core.changes,
+            clock=clock,
+            new_id=core.new_id,
+            positions=relay.positions,
+            limiter=limiter,
+            settings=_realtime_settings(config),
+            on_command=metrics.command,
+        )
+    )
+    gauges = Gauges(
+        live_calendars=lambda: len(registry.actors()),
+        deepest_mailbox=lambda: max((len(a.mailbox) for a in registry.actors()), default=0),
+        holds=lambda: sum(actor.holds for actor in registry.actors()),
+        connections=realtime.connections,
+        cache_lookups=lambda: {
+            "people": core.directory.people.lookups,
+            "subjects": core.directory.subjects.lookups,
+            "appointment_types": core.catalog.cache.lookups,
+        },
+    )
+    metrics.watch(gauges)
+    health = Health(
+        clock=clock,
+        ping=store.ping,
+        ping_timeout_s=config.database.ping_timeout_s,
+        connections=gauges.connections,
+    )
+    app = create_app(
+        AppDeps(
+            verifier=verifier,
+            limiter=limiter,
+            identity=core.identity,
+            bookings=core.bookings,
+            availability=core.availability,
+            people=core.people,
+            catalog=core.catalog,
+            changes=core.changes,
+            health=health,
+            clock=clock,
+            new_id=core.new_id,
+            settings=_api_settings(config),
+            metrics=metrics.render,
+            on_request=metrics.request,
+        )
+    )
+    realtime.attach(app)
+    return Hub(
+        app=app,
+        health=health,
+        realtime=realtime,
+        figures=Figures(metrics, gauges, clock),
+        verifier=verifier,
+        store=store,
+        identity=core.identity,
+        people=core.people,
+        catalog=core.catalog,
+        availability=core.availability,
+        bookings=core.bookings,
+        clock=clock,
+        new_id=core.new_id,
+    )
+
+
+def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, Any, None], ...]:
+    keep = _keep(config)
+    return (
+        core.alarms.run(),
+        every(_SWEEP_EVERY_S, core.registry.sweep),
+        every(_STATUS_EVERY_S, lambda: hub.realtime.publish_status(hub.figures.take())),
+        every(
+            config.retention.sweep_minutes * 60,
+            lambda: hub.store.retention.forget(hub.clock.now(), keep),
+        ),
+    )
+
+
+class _Outbox:
+    """The store needs an outbox, the relay needs the store's log: the knot between them."""
+
+    relay: Relay
+
+    def announce(self, records: Sequence[EventRecord]) -> None:
+        self.relay.announce(records)
+
+
+# --- settings: from the operator's words to each component's -------------------------
+
+
+def _actor_settings(config: Config) -> ActorSettings:
+    return ActorSettings(
+        hold_time=timedelta(seconds=config.reservations.hold_seconds),
+        hold_limit=config.reservations.max_per_patient,
+        mailbox_limit=config.actors.mailbox_size,
+        batch_limit=config.actors.batch_size,
+        deadline_s=config.actors.command_deadline_ms / 1_000,
+        passivate_after_s=config.actors.passivate_after_minutes * 60,
+    )
+
+
+def _relay_settings(config: Config) -> RelaySettings:
+    relay = config.relay
+    return RelaySettings(
+        attempt_timeout_s=relay.attempt_timeout_ms / 1_000,
+        backoff_s=tuple(relay.backoff_ms / 1_000 * 2**n for n in range(relay.retries)),
+    )
+
+
+def _auth_settings(config: Config) -> AuthSettings:
+    auth = config.auth
+    return AuthSettings(
+        secret=auth.secret,
+        jwks=auth.jwks,
+        jwks_refresh_s=auth.jwks_refresh_s,
+        algorithms=auth.algorithms,
+        audience=auth.audience,
+        issuer=auth.issuer,
+        role_claim=auth.role_claim,
+        leeway_s=auth.leeway_s,
+    )
+
+
+def _api_settings(config: Config) -> ApiSettings:
+    api = config.api
+    return ApiSettings(
+        max_body_bytes=api.max_body_bytes,
+        cors_origins=api.cors_origins,
+        metrics=api.metrics,
+    )
+
+
+def _realtime_settings(config: Config) -> RealtimeSettings:
+    realtime = config.realtime
+    return RealtimeSettings(
+        cors_origins=config.api.cors_origins,
+        ping_interval_s=realtime.ping_interval_s,
+        ping_timeout_s=realtime.ping_timeout_s,
+        max_message_bytes=realtime.max_message_bytes,
+        position_interval_s=realtime.position_interval_s,
+        expiring_notice_s=realtime.expiring_notice_s,
+        leeway_s=config.auth.leeway_s,
+    )
+
+
+def _keep(config: Config) -> Keep:
+    retention = config.retention
+    return Keep(
+        events=timedelta(days=retention.events_days),
+        holds=timedelta(days=retention.holds_days),
+        replies=timedelta(days=retention.idempotency_keys_days),
+    )

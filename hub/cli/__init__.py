@@ -1,0 +1,59 @@
+"""The command line ``chairside``: one module per command."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import structlog
+
+from actors.ports import StoreUnavailable
+from hub import __version__
+from hub.cli import check, demo, migrate, serve, token, traffic
+from hub.cli.common import CliError
+from hub.config_reader import ConfigError
+from store.lockfile import DatabaseInUse
+from store.migrate import SchemaMismatch
+
+log = structlog.get_logger(__name__)
+
+_EXPECTED = (
+    CliError,
+    ConfigError,
+    DatabaseInUse,
+    SchemaMismatch,
+    StoreUnavailable,
+)
+"""What goes wrong in daily use; each says in one sentence what it is."""
+
+_COMMANDS = (serve, demo, token, migrate, check, traffic)
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0 only on success."""
+    args = _parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+    except _EXPECTED as error:
+        print(f"chairside {args.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="chairside",
+        description="A realtime appointment hub for dental clinics.",
+        epilog="example:\n  chairside demo",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"chairside {__version__}")
+    subparsers = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", title="commands"
+    )
+    for command in _COMMANDS:
+        command.add_parser(subparsers)
+    return parser

@@ -1,0 +1,92 @@
+"""``chairside check``: would a hub run with this configuration and this database?"""
+
+import argparse
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sqlalchemy.exc import DatabaseError
+
+from hub.cli.common import DEFAULT_CONFIG, add_command, add_config, configured, show
+from hub.config import Config
+from hub.config_reader import ConfigError
+from store.migrate import SchemaMismatch, check_schema
+from store.url import parse_url, sqlite_path
+from store.verify import verify
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    ok: bool
+    what: str
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers,
+        "check",
+        _run,
+        summary="check the configuration and the database",
+        example="chairside check --config config.toml",
+    )
+    add_config(parser)
+
+
+def _run(args: argparse.Namespace) -> int:
+    lines = list(_lines(args.config))
+    ok = all(line.ok for line in lines)
+    show(
+        args,
+        {"ok": ok, "checks": [asdict(line) for line in lines]},
+        [
+            *(f"{'✓' if line.ok else '✗'} {line.what}" for line in lines),
+            "A hub can run with this." if ok else "A hub cannot run with this.",
+        ],
+    )
+    return 0 if ok else 1
+
+
+def _lines(path: Path | None) -> Iterator[Line]:
+    try:
+        config = configured(path)
+    except ConfigError as error:
+        yield Line(False, f"configuration: {error}")
+        return
+    file = path or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+    overrides = sum(name.startswith("CHAIRSIDE_") for name in os.environ)
+    variables = f", {overrides} variables CHAIRSIDE_* are set" if overrides else ""
+    yield Line(True, f"configuration: {file or 'defaults, no file'}{variables}")
+    yield _keys(config)
+    yield from _database(config.database.url)
+
+
+def _keys(config: Config) -> Line:
+    try:
+        config.require_keys()
+    except ConfigError as error:
+        return Line(False, f"tokens: {error}")
+    jwks = config.auth.jwks
+    if jwks and "://" not in jwks and not Path(jwks).is_file():
+        return Line(False, f"tokens: auth.jwks names {jwks}, which is not there")
+    return Line(True, f"tokens: verified with {', '.join(config.auth.settings().algorithms)}")
+
+
+def _database(url: str) -> Iterator[Line]:
+    path = sqlite_path(parse_url(url))
+    if not path.exists():
+        yield Line(False, f"database: {path} is not there; run `chairside migrate`")
+        return
+    try:
+        yield Line(True, f"schema: {check_schema(url)}")
+        found = verify(url)
+    except SchemaMismatch as error:
+        yield Line(False, f"schema: {error}")
+        return
+    except DatabaseError as error:
+        yield Line(False, f"database: {path} cannot be read: {error.orig}")
+        return
+    yield from (Line(False, f"database: {problem}") for problem in found.problems)
+    if not found.problems:
+        people = f"{found.dentists} dentists, {found.patients} patients"
+        yield Line(True, f"database: {path} is sound; {people}, {found.appointments} appointments")

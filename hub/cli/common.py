@@ -1,0 +1,95 @@
+"""What the commands share: where settings come from, how results and errors are shown."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hub.config import Config, load_config
+from hub.observe import configure_logging
+
+DEFAULT_CONFIG = Path("config.toml")
+
+Result = TypeVar("Result")
+Run = Callable[[argparse.Namespace], int]
+"""A command: its parsed arguments to the exit code, which is 0 only on success."""
+
+
+class CliError(Exception):
+    """What went wrong and what to do about it, in one sentence for a person."""
+
+
+def add_command(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Run,
+    *,
+    summary: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    """A subcommand with ``--json`` and a ``--help`` that ends in an example."""
+    parser = subparsers.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="answer in JSON, for scripts")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"settings; default: {DEFAULT_CONFIG} if there is one here",
+    )
+
+
+def port_number(text: str) -> int:
+    """A TCP port; argparse turns the ValueError into its own sentence."""
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535; 0 picks a free one")
+    return port
+
+
+def configured(path: Path | None) -> Config:
+    """The settings of ``path``, else of ``config.toml`` here, else the defaults; then the
+    environment's. Raises ConfigError."""
+    if path is None and DEFAULT_CONFIG.exists():
+        path = DEFAULT_CONFIG
+    return load_config(path, os.environ)
+
+
+def log_only_warnings(config: Config) -> None:
+    """For work whose own output says all that people want to know."""
+    if config.logging.level in ("debug", "info"):
+        config = replace(config, logging=replace(config.logging, level="warning"))
+    configure_logging(config.logging)
+
+
+def show(args: argparse.Namespace, data: object, lines: Iterable[str]) -> None:
+    """``data`` as JSON if that was asked for, else ``lines`` for people."""
+    if args.json:
+        print(json.dumps(data, indent=2, ensure_ascii=False), flush=True)
+    else:
+        print("\n".join(lines), flush=True)
+
+
+def run_async(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run ``work`` to its end on the fast event loop."""
+    if sys.platform == "win32":
+        return asyncio.run(work)
+    import uvloop  # not there on Windows
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)

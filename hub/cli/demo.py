@@ -1,0 +1,118 @@
+"""``chairside demo``: a clinic to try, with its own database and tokens for a day."""
+
+import argparse
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from actors.domain.principal import Role
+from api.auth import issue_token
+from hub import demo
+from hub.bootstrap import Hub, open_hub
+from hub.cli.common import (
+    add_command,
+    configured,
+    log_only_warnings,
+    port_number,
+    run_async,
+    show,
+)
+from hub.clock import SystemClock
+from hub.config import Config
+from hub.demo_folder import DemoFolder, refuse_real_clinic
+from hub.demo_plan import plan
+from hub.observe import configure_logging
+from hub.server import bind, serve
+from store.migrate import upgrade
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers,
+        "demo",
+        _run,
+        summary="run a demo clinic",
+        example="chairside demo --data ./var --port 8080",
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path("var"), metavar="DIR", help="its folder; default: ./var"
+    )
+    parser.add_argument(
+        "--port", type=port_number, metavar="N", help="default: server.port, which is 8080"
+    )
+    parser.add_argument("--fresh", action="store_true", help="forget its data and begin anew")
+
+
+def _run(args: argparse.Namespace) -> int:
+    base = configured(None)
+    refuse_real_clinic(base)
+    if args.port is not None:
+        base = replace(base, server=replace(base.server, port=args.port))
+    log_only_warnings(base)
+    with ExitStack() as stack:
+        listener = stack.enter_context(bind(base.server.host, base.server.port))
+        folder = stack.enter_context(DemoFolder.open(args.data, fresh=args.fresh))
+        if not folder.is_seeded:
+            run_async(_seed(folder, base))
+        config = folder.config(base)
+        upgrade(config.database.url)
+        configure_logging(base.logging)
+        run_async(_serve(args, folder, config, listener))
+    return 0
+
+
+async def _seed(folder: DemoFolder, base: Config) -> None:
+    """Fill a database aside and give it its name when it is complete."""
+    config = folder.seeding_config(base)
+    upgrade(config.database.url)
+    async with open_hub(config) as hub:
+        await demo.seed(hub, plan(date.today()))
+    folder.seeded()
+
+
+async def _serve(
+    args: argparse.Namespace, folder: DemoFolder, config: Config, listener: socket.socket
+) -> None:
+    async def ready(url: str, hub: Hub) -> None:
+        links = await demo.links(hub, url, _issuer(config))
+        folder.write_links(links)
+        show(args, {"url": url, "links": str(folder.links)}, _table(links, folder))
+
+    await serve(config, listener, ready)
+
+
+def _issuer(config: Config) -> demo.IssueToken:
+    now = SystemClock().now()
+
+    def issue(subject: str, role: Role) -> str:
+        return issue_token(
+            config.auth.secret, subject=subject, role=role, now=now, ttl=demo.TOKEN_LIFE
+        )
+
+    return issue
+
+
+def _table(links: dict[str, Any], folder: DemoFolder) -> Iterator[str]:
+    url = links["url"]
+    yield f"Chairside’s demo clinic is open on {url}"
+    yield ""
+    yield f"  API documentation  {url}/docs"
+    yield f"  status, live       {url}/status#token={links['admin']['token']}"
+    yield f"  all tokens         {folder.links} (valid for a day, made anew at each start)"
+    yield ""
+    for dentist in links["dentists"]:
+        yield f"  {dentist['name']:<20} {dentist['time_zone']:<18} {dentist['id']}"
+    patients, types = len(links["patients"]), len(links["appointment_types"])
+    yield f"  {patients} patients, {types} appointment types"
+    yield ""
+    yield "Be a patient, or a dentist:"
+    yield f"  PATIENT={links['patients'][0]['token']}"
+    yield f"  DENTIST={links['dentists'][0]['token']}"
+    yield f'  curl -H "Authorization: Bearer $PATIENT" {url}/api/profiles/me'
+    yield f'  curl -H "Authorization: Bearer $DENTIST" {url}/api/appointments'
+    yield ""
+    yield f"Ctrl-C stops it; {folder.path} keeps the data, --fresh begins anew."

@@ -1,0 +1,37 @@
+"""``chairside migrate``: bring the database to this version's schema."""
+
+import argparse
+
+from hub.cli.common import add_command, add_config, configured, log_only_warnings, show
+from store.migrate import Revision, upgrade
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers,
+        "migrate",
+        _run,
+        summary="create the database, or bring it to this version's schema",
+        example="chairside migrate --config config.toml",
+    )
+    add_config(parser)
+
+
+def _run(args: argparse.Namespace) -> int:
+    config = configured(args.config)
+    log_only_warnings(config)
+
+    def progress(revision: Revision, number: int, total: int) -> None:
+        if not args.json:
+            print(f"  {number}/{total}  {revision.id}  {revision.title}", flush=True)
+
+    done = upgrade(config.database.url, progress)
+    show(
+        args,
+        {"from": done.current, "to": done.head, "applied": [step.id for step in done.pending]},
+        [
+            f"The database is at schema {done.head}"
+            + ("." if done.pending else ", as before; there was nothing to do.")
+        ],
+    )
+    return 0

@@ -1,0 +1,45 @@
+"""``chairside serve``: run the hub."""
+
+import argparse
+from dataclasses import replace
+
+from hub.bootstrap import Hub
+from hub.cli.common import add_command, add_config, configured, port_number, run_async, show
+from hub.observe import configure_logging
+from hub.server import bind, serve
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers,
+        "serve",
+        _run,
+        summary="run the hub",
+        example="CHAIRSIDE_AUTH_SECRET=… chairside serve --config config.toml",
+    )
+    add_config(parser)
+    parser.add_argument("--port", type=port_number, metavar="N", help="instead of server.port")
+
+
+def _run(args: argparse.Namespace) -> int:
+    config = configured(args.config)
+    config.require_keys()
+    if args.port is not None:
+        config = replace(config, server=replace(config.server, port=args.port))
+    configure_logging(config.logging)
+
+    async def ready(url: str, _hub: Hub) -> None:
+        show(
+            args,
+            {"url": url},
+            [
+                f"Chairside listens on {url}",
+                f"  API documentation  {url}/docs",
+                f"  status             {url}/status",
+                "Ctrl-C stops it.",
+            ],
+        )
+
+    with bind(config.server.host, config.server.port) as listener:
+        run_async(serve(config, listener, ready))
+    return 0

@@ -1,0 +1,64 @@
+"""``chairside token``: a token for development, and nothing else on standard output."""
+
+import argparse
+import re
+from datetime import UTC, datetime, timedelta
+
+from actors.domain.principal import Role
+from api.auth import ROLES, issue_token
+from hub.cli.common import CliError, add_command, add_config, configured, show
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers,
+        "token",
+        _run,
+        summary="print a token for development, signed with auth.secret",
+        example="chairside token --role patient --subject me --ttl 15m",
+    )
+    parser.add_argument("--role", choices=sorted(ROLES), required=True)
+    parser.add_argument("--subject", required=True, metavar="ID", help="the claim sub")
+    parser.add_argument(
+        "--ttl",
+        type=duration,
+        default=timedelta(hours=1),
+        metavar="TIME",
+        help="how long it is valid, e.g. 90s, 15m, 1h or 7d; default: 1h",
+    )
+    add_config(parser)
+
+
+def duration(text: str) -> timedelta:
+    """A positive time such as ``90s`` or ``1h``."""
+    found = re.fullmatch(r"([1-9]\d{0,6})([smhd])", text)
+    if not found:
+        raise argparse.ArgumentTypeError("a time is a number and s, m, h or d, such as 15m")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def _run(args: argparse.Namespace) -> int:
+    auth = configured(args.config).auth
+    if not auth.secret:
+        raise CliError(
+            "tokens are signed with auth.secret (CHAIRSIDE_AUTH_SECRET), which is not set;"
+            " with auth.jwks alone only the keys' owner can make tokens"
+        )
+    if "HS256" not in auth.settings().algorithms:
+        raise CliError("auth.algorithms does not allow HS256, so no hub would accept the token")
+    if not args.subject:
+        raise CliError("--subject must not be empty")
+    token = issue_token(
+        auth.secret,
+        subject=args.subject,
+        role=Role(args.role),
+        now=datetime.now(UTC),
+        ttl=args.ttl,
+        audience=auth.audience,
+        issuer=auth.issuer,
+        role_claim=auth.role_claim,
+    )
+    show(args, {"token": token}, [token])
+    return 0

@@ -1,0 +1,92 @@
+"""``chairside traffic``: simulated life for a running hub, and an audit at the end."""
+
+import argparse
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from api.client import ClientError
+from hub.cli.common import CliError, add_command, run_async
+from hub.traffic.display import show_progress
+from hub.traffic.links import LinksError, read_links
+from hub.traffic.report import as_json, as_table
+from hub.traffic.simulation import Outcome, Plan, Simulation
+
+DEFAULT_LINKS = Path("var/links.json")
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers,
+        "traffic",
+        run,
+        summary="drive a running hub with simulated patients, dentists and chatbots",
+        example="chairside traffic http://127.0.0.1:8080 --seconds 30 --patients 100",
+    )
+    parser.add_argument("url", metavar="URL", help="where the hub answers")
+    parser.add_argument(
+        "--links",
+        type=Path,
+        default=DEFAULT_LINKS,
+        metavar="FILE",
+        help=f"people and tokens, as `chairside demo` writes them; default: {DEFAULT_LINKS}",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=_between(1, 3600),
+        default=30,
+        metavar="N",
+        help="how long; default: 30. Connecting and the audit come on top",
+    )
+    parser.add_argument(
+        "--patients",
+        type=_between(1, 1000),
+        default=100,
+        metavar="N",
+        help="how many patients of the links take part; default: 100",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 only if nothing overlapped, nothing was lost and nothing failed."""
+    try:
+        plan = Plan(
+            url=args.url.rstrip("/"),
+            links=read_links(args.links),
+            seconds=args.seconds,
+            patients=args.patients,
+        )
+        outcome = run_async(_watched(Simulation(plan), quiet=args.json))
+    except LinksError as error:
+        raise CliError(str(error)) from None
+    except ClientError as error:
+        raise CliError(f"{args.url}: {error}") from None
+    if args.json:
+        print(json.dumps(as_json(outcome), indent=2))
+    else:
+        Console().print(as_table(outcome))
+    return 1 if outcome.problems else 0
+
+
+async def _watched(simulation: Simulation, *, quiet: bool) -> Outcome:
+    if quiet:
+        return await simulation.run()
+    progress = asyncio.create_task(show_progress(simulation, Console(highlight=False)))
+    try:
+        return await simulation.run()
+    finally:
+        progress.cancel()
+        await asyncio.gather(progress, return_exceptions=True)
+
+
+def _between(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"a number from {least} to {most}")
+        return value
+
+    return number

@@ -1,0 +1,19 @@
+"""The real clock, and ids that sort by the time they were made (ports Clock, NewId)."""
+
+import time
+from datetime import UTC, datetime
+
+from uuid_utils import uuid7
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562) in text form."""
+    return str(uuid7())

@@ -1,0 +1,162 @@
+"""Every setting of the hub, its default and its bounds.
+
+``config.toml`` says what each one means; a test keeps the two in step. A variable
+``CHAIRSIDE_<SECTION>_<KEY>`` overrides the file. An empty text means "not set".
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from api.auth import MIN_SECRET_BYTES, AuthSettings
+from hub.config_reader import Between, ConfigError, Secret, read_config, read_toml
+from store.url import UnusableDatabaseUrl, parse_url
+
+Count = Annotated[int, Between(1)]
+Positive = Annotated[float, Between(0.001)]
+NotNegative = Annotated[float, Between(0)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Server:
+    environment: Literal["development", "production", "demo"] = "development"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Between(0, 65_535)] = 8080
+    shutdown_grace_s: NotNegative = 10.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Database:
+    url: str = field(default="sqlite:///chairside.db", repr=False)  # may hold a password
+    readers: Annotated[int, Between(1, 64)] = 4
+    ping_timeout_s: Positive = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Auth:
+    secret: Annotated[str, Secret()] = field(default="", repr=False)
+    jwks: str = ""
+    jwks_refresh_s: Positive = 300.0
+    algorithms: tuple[str, ...] = ()
+    audience: str = ""
+    issuer: str = ""
+    role_claim: str = "role"
+    leeway_s: Annotated[float, Between(0, 300)] = 0.0
+
+    def settings(self) -> AuthSettings:
+        """What the verifier needs; raises ValueError if it cannot be meant."""
+        return AuthSettings(**asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Api:
+    max_body_bytes: Annotated[int, Between(1024)] = 262_144
+    cors_origins: tuple[str, ...] = ()
+    rate_per_s: Positive = 50.0
+    rate_burst: Count = 200
+    metrics: Literal["public", "admin", "off"] = "admin"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Realtime:
+    ping_interval_s: Positive = 25.0
+    ping_timeout_s: Positive = 20.0
+    max_message_bytes: Annotated[int, Between(1024)] = 262_144
+    max_buffer_bytes: Annotated[int, Between(65_536)] = 1_048_576
+    position_interval_s: Positive = 10.0
+    expiring_notice_s: NotNegative = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reservations:
+    hold_seconds: Positive = 300.0
+    max_per_patient: Count = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Actors:
+    mailbox_size: Count = 256
+    batch_size: Count = 64
+    command_deadline_ms: Count = 5_000
+    passivate_after_minutes: Positive = 15.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Relay:
+    retries: Annotated[int, Between(0, 10)] = 3
+    backoff_ms: Count = 100
+    attempt_timeout_ms: Count = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retention:
+    events_days: Positive = 30.0
+    holds_days: Positive = 7.0
+    idempotency_keys_days: Positive = 1.0
+    sweep_minutes: Positive = 10.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Logging:
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    server: Server = field(default_factory=Server)
+    database: Database = field(default_factory=Database)
+    auth: Auth = field(default_factory=Auth)
+    api: Api = field(default_factory=Api)
+    realtime: Realtime = field(default_factory=Realtime)
+    reservations: Reservations = field(default_factory=Reservations)
+    actors: Actors = field(default_factory=Actors)
+    relay: Relay = field(default_factory=Relay)
+    retention: Retention = field(default_factory=Retention)
+    logging: Logging = field(default_factory=Logging)
+
+    def __post_init__(self) -> None:
+        _check_auth(self.auth)
+        _check_database(self.database)
+        if self.realtime.max_message_bytes > self.realtime.max_buffer_bytes:
+            raise ConfigError(
+                "realtime.max_message_bytes must not be larger than realtime.max_buffer_bytes"
+            )
+
+    def require_keys(self) -> None:
+        """Raise :class:`ConfigError` unless the hub can verify anybody's token."""
+        if not self.auth.secret and not self.auth.jwks:
+            raise ConfigError(
+                "No key to verify tokens with: set auth.secret (CHAIRSIDE_AUTH_SECRET,"
+                f" {MIN_SECRET_BYTES} bytes or more) or auth.jwks (a file or an https address)"
+            )
+
+
+def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Defaults, then the TOML file at ``path`` (``None``: no file), then ``environ``.
+
+    Raises :class:`ConfigError`, a sentence that names the setting and what is expected.
+    """
+    tables = read_toml(path) if path else {}
+    return read_config(Config, tables, environ, file=str(path))
+
+
+def _check_auth(auth: Auth) -> None:
+    if not all(auth.role_claim.split(".")):
+        raise ConfigError(
+            'auth.role_claim must be a path such as "role" or "app_metadata.role",'
+            f' not "{auth.role_claim}"'
+        )
+    if auth.secret or auth.jwks:
+        try:
+            auth.settings()
+        except ValueError as error:
+            raise ConfigError(f"auth: {error}") from None
+
+
+def _check_database(database: Database) -> None:
+    try:
+        parse_url(database.url)
+    except UnusableDatabaseUrl as error:
+        raise ConfigError(f"database.url: {error}") from None

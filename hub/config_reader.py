@@ -1,0 +1,231 @@
+"""Strict reading of settings into frozen dataclasses, from TOML and the environment.
+
+Knows nothing of Chairside's own settings: a root dataclass whose fields are sections,
+each a dataclass whose fields are settings with defaults, says it all. Every refusal is a
+:class:`ConfigError` that names the setting, where its value stands and what is expected.
+"""
+
+import difflib
+import math
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+PREFIX = "CHAIRSIDE_"
+
+_NEAR = 0.85
+"""How alike an unknown variable must be to a known one to be taken for a slip of it."""
+
+_KUBERNETES = re.compile(rf"{PREFIX}(SERVICE_HOST|SERVICE_PORT|PORT)(_.*)?$")
+"""What Kubernetes sets by itself for a service that is named like the product."""
+
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+
+Root = TypeVar("Root")
+
+
+class ConfigError(Exception):
+    """A setting that cannot be meant; ``str()`` is one sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Bounds of a number, both included; ``most=None`` is unbounded above."""
+
+    least: float
+    most: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        most = math.inf if self.most is None else self.most
+        return math.isfinite(value) and self.least <= value <= most
+
+    def __str__(self) -> str:
+        return (
+            f"from {self.least:g} to {self.most:g}" if self.most else f"of {self.least:g} or more"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Marks a setting whose value no message may show."""
+
+
+class _Unfit(Exception):
+    """A value that is not what the setting expects; the caller knows key and place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting's type and bounds, taken apart once."""
+
+    section: str
+    key: str
+    type: Any
+    bounds: Between | None
+    secret: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.section}.{self.key}"
+
+    @property
+    def variable(self) -> str:
+        return f"{PREFIX}{self.section}_{self.key}".upper()
+
+    @property
+    def expected(self) -> str:
+        if get_origin(self.type) is Literal:
+            return "one of " + ", ".join(f'"{choice}"' for choice in get_args(self.type))
+        if self.type in (int, float):
+            kind = "a whole number" if self.type is int else "a number"
+            return f"{kind} {self.bounds}" if self.bounds else kind
+        if self.type is bool:
+            return "true or false"
+        return "text" if self.type is str else "a list of texts"
+
+    def fit(self, value: object) -> object:
+        """``value`` as this setting's type; raises :class:`_Unfit`."""
+        if self.type is float and type(value) is int:
+            value = float(value)
+        if get_origin(self.type) is Literal:
+            fits = value in get_args(self.type)
+        elif get_origin(self.type) is tuple:
+            fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
+            value = tuple(value) if isinstance(value, list) else value
+        else:
+            fits = type(value) is self.type
+        if fits and self.bounds and isinstance(value, int | float):
+            fits = value in self.bounds
+        if not fits:
+            raise _Unfit
+        return value
+
+    def parse(self, text: str) -> object:
+        """The value a variable's ``text`` stands for; raises :class:`_Unfit`."""
+        if get_origin(self.type) is tuple:
+            return self.fit([item.strip() for item in text.split(",") if item.strip()])
+        if self.type is bool:
+            if text.lower() not in _TRUE | _FALSE:
+                raise _Unfit
+            return text.lower() in _TRUE
+        if self.type in (int, float):
+            try:
+                return self.fit(self.type(text))
+            except ValueError:
+                raise _Unfit from None
+        return self.fit(text)
+
+
+def settings_of(root: type) -> Mapping[str, Mapping[str, Setting]]:
+    """Every setting that ``root`` knows, by section and key, in order."""
+    return {
+        section: {
+            field.name: _setting(section, field.name, hints[field.name])
+            for field in fields(cls)
+            for hints in [get_type_hints(cls, include_extras=True)]
+        }
+        for section, cls in get_type_hints(root).items()
+        if is_dataclass(cls)
+    }
+
+
+def _setting(section: str, key: str, hint: Any) -> Setting:
+    marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return Setting(
+        section=section,
+        key=key,
+        type=get_args(hint)[0] if marks else hint,
+        bounds=next((mark for mark in marks if isinstance(mark, Between)), None),
+        secret=any(isinstance(mark, Secret) for mark in marks),
+    )
+
+
+def read_toml(path: Path) -> Mapping[str, object]:
+    """The tables of a file; raises :class:`ConfigError` if it cannot be read as TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read {path}: {os.strerror(error.errno or 0)}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"Cannot read {path}: it is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+
+
+def read_config(
+    root: type[Root], tables: Mapping[str, object], environ: Mapping[str, str], *, file: str
+) -> Root:
+    """``root`` filled from defaults, then ``tables`` of ``file``, then ``environ``."""
+    known = settings_of(root)
+    _refuse_unknown_variables(known, environ)
+    for section in tables:
+        if section not in known:
+            raise ConfigError(_unknown(file, "section", f"[{section}]", section, known, "[{}]"))
+    return root(
+        **{
+            section: _read_section(cls, known[section], tables.get(section, {}), environ, file)
+            for section, cls in get_type_hints(root).items()
+        }
+    )
+
+
+def _read_section(
+    cls: type[Root],
+    known: Mapping[str, Setting],
+    table: object,
+    environ: Mapping[str, str],
+    file: str,
+) -> Root:
+    values: dict[str, object] = {}
+    section = next(iter(known.values())).section
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{file}: {section} must be a section: write [{section}] above its keys")
+    for key, value in table.items():
+        if key not in known:
+            raise ConfigError(
+                _unknown(file, "setting", f"{section}.{key}", key, known, f"{section}.{{}}")
+            )
+        values[key] = _checked(known[key], value, f"{file}: {section}.{key}")
+    for key, setting in known.items():
+        if (text := environ.get(setting.variable)) is not None:
+            values[key] = _checked(setting, text, setting.variable, from_text=True)
+    return cls(**values)
+
+
+def _checked(setting: Setting, value: object, place: str, *, from_text: bool = False) -> object:
+    try:
+        return setting.parse(str(value)) if from_text else setting.fit(value)
+    except _Unfit:
+        shown = "the value given" if setting.secret else _shown(value)
+        raise ConfigError(f"{place} must be {setting.expected}, not {shown}") from None
+
+
+def _shown(value: object) -> str:
+    text = f'"{value}"' if isinstance(value, str) else str(value).lower()
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _unknown(file: str, kind: str, shown: str, word: str, known: Iterable[str], form: str) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.0)
+    return f"{file}: unknown {kind} {shown}; did you mean {form.format(near[0])}?"
+
+
+def _refuse_unknown_variables(
+    known: Mapping[str, Mapping[str, Setting]], environ: Mapping[str, str]
+) -> None:
+    """Refuse a slip in a variable's name: of a known section, or nearly a known name.
+
+    Other ``CHAIRSIDE_*`` variables are not ours to judge.
+    """
+    names = [setting.variable for keys in known.values() for setting in keys.values()]
+    for variable in sorted(environ):
+        if not variable.startswith(PREFIX) or variable in names or _KUBERNETES.match(variable):
+            continue
+        ours = variable.removeprefix(PREFIX).partition("_")[0].lower() in known
+        if near := difflib.get_close_matches(variable, names, n=1, cutoff=0.0 if ours else _NEAR):
+            raise ConfigError(f"Unknown variable {variable}; did you mean {near[0]}?")

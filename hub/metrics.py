@@ -1,0 +1,158 @@
+"""Metrics for Prometheus, and the running totals that the status page is made from.
+
+One instance per hub with a registry of its own: nothing global. Components call the
+plain methods; what has a current value is asked for when somebody scrapes.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from actors.ports import Delivery
+from actors.services.cache import Lookups
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_SIZES = (1, 2, 4, 8, 16, 32, 64)
+_LATENCIES_KEPT = 4096
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gauges:
+    """What the hub is doing now, as functions that cost nothing until they are called."""
+
+    live_calendars: Callable[[], int]
+    deepest_mailbox: Callable[[], int]
+    """Commands waiting at the calendar where most wait."""
+    holds: Callable[[], int]
+    connections: Callable[[], Mapping[str, int]]
+    """Connected sockets by namespace."""
+    cache_lookups: Callable[[], Mapping[str, Lookups]] = dict
+    """Of each cache, since the start."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Totals:
+    """Since the start; whoever wants a rate takes the difference of two readings."""
+
+    commits: int = 0
+    commands: int = 0
+    broadcasts: int = 0
+    retries: int = 0
+    failures: int = 0
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.totals = Totals()
+        self.latencies_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
+        """Commit to broadcast, of the broadcasts since the figures were last taken."""
+        self._registry = registry = CollectorRegistry()
+        self._requests = Histogram(
+            "chairside_request_seconds",
+            "API requests by route and status, and how long they took",
+            ("method", "route", "status"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._commands = Histogram(
+            "chairside_socket_command_seconds",
+            "Socket.IO commands by event and outcome, and how long they took",
+            ("namespace", "event", "outcome"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._commit_seconds = Histogram(
+            "chairside_commit_seconds", "Transactions", buckets=_SECONDS, registry=registry
+        )
+        self._commit_size = Histogram(
+            "chairside_commit_commands",
+            "Commands in one transaction",
+            buckets=_SIZES,
+            registry=registry,
+        )
+        self._latency = Histogram(
+            "chairside_broadcast_latency_seconds",
+            "From the commit of an event to the end of its broadcast",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._recipients = Counter(
+            "chairside_deliveries", "Events handed to sockets", registry=registry
+        )
+        self._retries = Counter(
+            "chairside_broadcast_retries", "Repeated broadcast attempts", registry=registry
+        )
+        self._failures = Counter(
+            "chairside_broadcast_failures", "Broadcasts given up", registry=registry
+        )
+        Gauge("chairside_up", "1 while the hub runs", registry=registry).set(1)
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """``route`` is the pattern, e.g. ``/api/appointments/{id}``: never a path with ids."""
+        self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def command(self, namespace: str, event: str, outcome: str, seconds: float) -> None:
+        """``event`` must be a known one (unknown names are ``unknown``); ``outcome`` is
+        ``ok`` or the refusal's code."""
+        self._commands.labels(namespace, event, outcome).observe(seconds)
+
+    def commit(self, commands: int, seconds: float) -> None:
+        self.totals.commits += 1
+        self.totals.commands += commands
+        self._commit_seconds.observe(seconds)
+        self._commit_size.observe(commands)
+
+    def delivered(self, delivery: Delivery) -> None:
+        """What became of a broadcast: sent, after how many attempts, or given up."""
+        retries = delivery.attempts - 1
+        self.totals.retries += retries
+        self._retries.inc(retries)
+        if not delivery.sent:
+            self.totals.failures += 1
+            self._failures.inc()
+            return
+        self.totals.broadcasts += 1
+        self.latencies_ms.append(delivery.latency_ms)
+        self._latency.observe(delivery.latency_ms / 1000)
+        self._recipients.inc(delivery.recipients)
+
+    def watch(self, gauges: Gauges) -> None:
+        """From now on also show the current values; called once, by the composition root."""
+        self._registry.register(_Watched(gauges))
+
+    def render(self) -> tuple[bytes, str]:
+        """Everything in Prometheus' text format, and its content type."""
+        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+class _Watched(Collector):
+    def __init__(self, gauges: Gauges) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[Metric]:
+        gauges = self._gauges
+        for name, text, value in (
+            ("calendars", "Calendars in memory", gauges.live_calendars()),
+            ("mailbox_depth", "Commands waiting at the busiest calendar", gauges.deepest_mailbox()),
+            ("holds", "Slots held for patients", gauges.holds()),
+        ):
+            yield GaugeMetricFamily(f"chairside_{name}", text, value=value)
+        connections = GaugeMetricFamily(
+            "chairside_connections", "Connected sockets by namespace", labels=("namespace",)
+        )
+        for namespace, count in sorted(gauges.connections().items()):
+            connections.add_metric((namespace,), count)
+        yield connections
+        lookups = CounterMetricFamily(
+            "chairside_cache_lookups", "Look-ups by cache and result", labels=("cache", "result")
+        )
+        for cache, counted in sorted(gauges.cache_lookups().items()):
+            lookups.add_metric((cache, "hit"), counted.hits)
+            lookups.add_metric((cache, "miss"), counted.misses)
+        yield lookups

@@ -1,0 +1,70 @@
+"""``links.json``, as ``chairside demo`` writes it: who there is, and their tokens."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+class LinksError(Exception):
+    """The file cannot be used; ``str()`` says why in one sentence."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkedPerson:
+    id: str
+    name: str = field(repr=False)
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkedType:
+    id: str
+    duration_minutes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Links:
+    dentists: tuple[LinkedPerson, ...]
+    patients: tuple[LinkedPerson, ...]
+    chatbot_token: str = field(repr=False)
+    """A service token: it acts for the patient it names."""
+    appointment_types: tuple[LinkedType, ...]
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> "Links":
+        """Raises :class:`LinksError` when something needed is missing."""
+        try:
+            links = cls(
+                dentists=_people(raw["dentists"]),
+                patients=_people(raw["patients"]),
+                chatbot_token=raw["chatbot"]["token"],
+                appointment_types=tuple(
+                    LinkedType(id=kind["id"], duration_minutes=kind["duration_minutes"])
+                    for kind in raw["appointment_types"]
+                ),
+            )
+        except (KeyError, TypeError) as missing:
+            raise LinksError(f"links without {missing}: is it a file of chairside demo?") from None
+        if not (links.dentists and links.patients and links.appointment_types):
+            raise LinksError("traffic needs a dentist, a patient and an appointment type")
+        return links
+
+
+def read_links(path: Path) -> Links:
+    """Raises :class:`LinksError`."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise LinksError(
+            f"cannot read {path}: start a demo clinic with `chairside demo`, or name its"
+            " links.json with --links"
+        ) from None
+    except ValueError:
+        raise LinksError(f"{path} is not JSON") from None
+    return Links.from_json(raw)
+
+
+def _people(raw: list[Mapping[str, Any]]) -> tuple[LinkedPerson, ...]:
+    return tuple(LinkedPerson(id=one["id"], name=one["name"], token=one["token"]) for one in raw)

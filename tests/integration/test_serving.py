@@ -1,0 +1,154 @@
+"""``chairside serve`` and ``chairside demo`` as processes: start, stop, start again."""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.process import Process, command, started
+
+SECRET = "a-secret-of-thirty-two-bytes-or-more"
+
+
+def links_in(folder: Path) -> dict[str, Any]:
+    links: dict[str, Any] = json.loads((folder / "var" / "links.json").read_text())
+    return links
+
+
+async def get(url: str, token: str | None = None) -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
+        return answer.status, await answer.json()
+
+
+async def ran(folder: Path, *argv: str, **variables: str) -> tuple[int, str]:
+    """A command that should end by itself: its exit code and what it logged."""
+    process = await started(folder, *argv, **variables)
+    async with asyncio.timeout(30):
+        await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, (folder / "log").read_text()
+
+
+async def test_the_demo_clinic_is_what_its_links_say(tmp_path: Path) -> None:
+    async with command(tmp_path, "demo") as demo:
+        links = links_in(tmp_path)
+        assert links["url"] == demo.url
+        assert {key for person in links["dentists"] for key in person} == {
+            "id",
+            "name",
+            "time_zone",
+            "token",
+        }
+        assert len({dentist["time_zone"] for dentist in links["dentists"]}) == 2
+        assert (len(links["dentists"]), len(links["patients"])) == (3, 100)
+        for person in (*links["dentists"], links["patients"][0], links["patients"][99]):
+            status, profile = await get(f"{demo.url}/api/profiles/me", person["token"])
+            assert (status, profile["id"], profile["name"]) == (200, person["id"], person["name"])
+        status, types = await get(f"{demo.url}/api/appointment-types", links["chatbot"]["token"])
+        assert status == 200
+        assert [kind["id"] for kind in types["data"]] == [
+            kind["id"] for kind in links["appointment_types"]
+        ]
+        for dentist in links["dentists"]:
+            _, page = await get(f"{demo.url}/api/appointments?limit=1", dentist["token"])
+            assert page["pagination"]["total"] > 20
+        status, report = await get(f"{demo.url}/health", links["admin"]["token"])
+        assert (status, report["status"]) == (200, "ok")
+        assert "namespaces" in report["realtime"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminate"])
+async def test_it_stops_cleanly_and_keeps_its_data(tmp_path: Path, number: int) -> None:
+    async with command(tmp_path, "demo") as demo:
+        before = links_in(tmp_path)
+        assert await demo.stop(number) == 0
+    log = (tmp_path / "log").read_text()
+    assert '"event":"hub_stopped"' in log
+    assert '"level":"error"' not in log
+    async with command(tmp_path, "demo"):
+        after = links_in(tmp_path)
+    assert [person["id"] for person in after["patients"]] == [
+        person["id"] for person in before["patients"]
+    ]
+
+
+async def test_fresh_begins_anew(tmp_path: Path) -> None:
+    async with command(tmp_path, "demo") as demo:
+        before = links_in(tmp_path)
+        await demo.stop()
+    async with command(tmp_path, "demo", "--fresh") as demo:
+        after = links_in(tmp_path)
+        status, _ = await get(f"{demo.url}/api/profiles/me", before["patients"][0]["token"])
+    assert status == 401, "the secret is new"
+    assert after["patients"][0]["id"] != before["patients"][0]["id"]
+
+
+async def test_a_port_in_use_is_said_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    async with command(tmp_path, "demo") as demo:
+        port = demo.url.rpartition(":")[2]
+        code, said = await ran(tmp_path / "other", "demo", "--port", port)
+    assert code == 1
+    assert said.startswith(f"chairside demo: Port {port} on 127.0.0.1 is in use")
+    assert len(said.splitlines()) == 1
+    assert not (tmp_path / "other" / "var").exists()
+
+
+async def test_a_second_demo_in_the_same_folder_names_the_first(tmp_path: Path) -> None:
+    async with command(tmp_path, "demo") as demo:
+        (tmp_path / "log").rename(tmp_path / "log.first")
+        code, said = await ran(tmp_path, "demo", "--port", "0", "--fresh")
+        status, _ = await get(f"{demo.url}/health")
+    assert (code, status) == (1, 200)
+    assert f"pid {demo.process.pid}" in said
+    assert len(said.splitlines()) == 1
+
+
+async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    async with (
+        command(tmp_path, "demo", CHAIRSIDE_SERVER_SHUTDOWN_GRACE_S="600") as demo,
+        unfinished_request(demo, links_in(tmp_path)["patients"][0]["token"]),
+    ):
+        demo.process.send_signal(signal.SIGINT)
+        await seen_in_log(tmp_path, "hub_stopping")
+        assert await demo.stop(signal.SIGINT) == 130
+
+
+@asynccontextmanager
+async def unfinished_request(demo: Process, token: str) -> AsyncIterator[None]:
+    """A request whose body never comes: its handler waits."""
+    host, port = demo.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = (
+        f"POST /api/appointments HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    )
+    writer.write(head.encode())
+    assert b"100 Continue" in await reader.readuntil(b"\r\n\r\n")
+    yield
+    writer.close()
+
+
+async def seen_in_log(folder: Path, event: str) -> None:
+    async with asyncio.timeout(20):
+        while f'"event":"{event}"' not in (folder / "log").read_text():  # noqa: ASYNC110  # another process writes it
+            await asyncio.sleep(0.02)
+
+
+async def test_serve_runs_a_clinic_of_ones_own(tmp_path: Path) -> None:
+    settings = {"CHAIRSIDE_AUTH_SECRET": SECRET}
+    assert (await ran(tmp_path, "migrate", **settings))[0] == 0
+    async with command(tmp_path, "serve", **settings) as serving:
+        status, report = await get(f"{serving.url}/health")
+        assert (status, report["status"], report["realtime"]["connections"]) == (200, "ok", 0)
+        assert (await get(f"{serving.url}/health/ready"))[0] == 200
+        status, error = await get(f"{serving.url}/api/profiles/me")
+        assert (status, error["error"]["code"]) == (401, "UNAUTHORIZED")
+        assert await serving.stop() == 0

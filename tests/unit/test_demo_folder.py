@@ -1,0 +1,113 @@
+"""The demo's folder: private, kept between starts, and never somebody's real clinic."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+
+from hub.config import Auth, Config, Database, Server
+from hub.config_reader import ConfigError
+from hub.demo_folder import DemoFolder, refuse_real_clinic
+from store.lockfile import DatabaseInUse
+
+SECRET = "a-secret-of-thirty-two-bytes-or-more"
+
+
+def secret_of(folder: DemoFolder) -> str:
+    return folder.config(Config()).auth.secret
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(server=Server(environment="production")),
+        Config(database=Database(url="sqlite:///clinic.db")),
+        Config(auth=Auth(secret=SECRET)),
+        Config(auth=Auth(jwks="keys.json")),
+    ],
+    ids=["production", "own database", "own secret", "own keys"],
+)
+def test_the_demo_refuses_the_settings_of_a_real_clinic(config: Config) -> None:
+    with pytest.raises(ConfigError, match="The demo"):
+        refuse_real_clinic(config)
+
+
+def test_the_demo_takes_the_defaults() -> None:
+    refuse_real_clinic(Config())
+
+
+def test_it_refuses_a_database_that_no_demo_made(tmp_path: Path) -> None:
+    (tmp_path / "chairside.db").write_bytes(b"real")
+    with (
+        pytest.raises(ConfigError, match="was not made by the demo"),
+        DemoFolder.open(tmp_path, fresh=True),
+    ):
+        pass
+    assert (tmp_path / "chairside.db").read_bytes() == b"real"
+
+
+def test_secret_and_links_are_for_their_owner_only(tmp_path: Path) -> None:
+    with DemoFolder.open(tmp_path / "new", fresh=False) as folder:
+        folder.write_links({"url": "http://127.0.0.1"})
+        assert orjson.loads(folder.links.read_bytes()) == {"url": "http://127.0.0.1"}
+    for name in ("secret", "links.json"):
+        assert (tmp_path / "new" / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_its_settings_are_the_base_with_its_own_database_and_secret(tmp_path: Path) -> None:
+    base = Config(reservations=replace(Config().reservations, hold_seconds=2.0))
+    with DemoFolder.open(tmp_path, fresh=False) as folder:
+        config = folder.config(base)
+    assert config.reservations.hold_seconds == 2.0
+    assert config.server.environment == "demo"
+    assert config.database.url == f"sqlite:///{tmp_path / 'chairside.db'}"
+    assert len(config.auth.secret) >= 32
+
+
+def test_data_and_secret_are_kept_between_starts(tmp_path: Path) -> None:
+    with DemoFolder.open(tmp_path, fresh=False) as folder:
+        secret = secret_of(folder)
+        (tmp_path / "seeding.db").write_bytes(b"filled")
+        assert not folder.is_seeded
+        folder.seeded()
+    with DemoFolder.open(tmp_path, fresh=False) as folder:
+        assert folder.is_seeded
+        assert secret_of(folder) == secret
+    assert (tmp_path / "chairside.db").read_bytes() == b"filled"
+
+
+def test_fresh_forgets_data_and_secret(tmp_path: Path) -> None:
+    with DemoFolder.open(tmp_path, fresh=False) as folder:
+        secret = secret_of(folder)
+    for name in ("chairside.db", "chairside.db-wal", "chairside.db-shm"):
+        (tmp_path / name).write_bytes(b"old")
+    with DemoFolder.open(tmp_path, fresh=True) as folder:
+        assert not folder.is_seeded
+        assert secret_of(folder) != secret
+    assert not list(tmp_path.glob("*-wal"))
+
+
+def test_a_start_that_was_interrupted_while_seeding_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "seeding.db").write_bytes(b"half")
+    with DemoFolder.open(tmp_path, fresh=False) as folder:
+        assert not folder.is_seeded
+    assert not (tmp_path / "seeding.db").exists()
+
+
+def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
+    with (
+        DemoFolder.open(tmp_path, fresh=False),
+        pytest.raises(DatabaseInUse, match="pid"),
+        DemoFolder.open(tmp_path, fresh=True),
+    ):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(ConfigError, match="Cannot use the folder"),
+        DemoFolder.open(tmp_path / "file", fresh=False),
+    ):
+        pass

@@ -1,0 +1,86 @@
+"""The demo clinic on paper is plausible, and the same for everybody."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from actors.domain.schedule import MINUTES_PER_DAY
+from hub.demo_plan import DAYS_AFTER, DAYS_BEFORE, PATIENTS, Plan, Visit, plan
+
+TODAYS = [date(2027, 3, 8), date(2026, 3, 24), date(2028, 2, 25)]
+"""An ordinary week; clocks change in Berlin within the fortnight; a leap day."""
+
+
+@pytest.fixture(params=TODAYS, ids=str)
+def today(request: pytest.FixtureRequest) -> date:
+    day: date = request.param
+    return day
+
+
+def end_of(clinic: Plan, visit: Visit) -> datetime:
+    return visit.start + timedelta(minutes=clinic.kinds[visit.kind].duration)
+
+
+def test_the_same_day_gives_the_same_clinic(today: date) -> None:
+    assert plan(today) == plan(today)
+
+
+def test_three_dentists_in_two_zones_with_a_break_at_noon(today: date) -> None:
+    dentists = plan(today).dentists
+    assert len(dentists) == 3
+    assert len({dentist.schedule.time_zone for dentist in dentists}) == 2
+    for dentist in dentists:
+        hours = Counter(rule.weekday for rule in dentist.schedule.rules)
+        assert set(hours.values()) == {2}, "two windows a day: a break between them"
+
+
+def test_a_hundred_patients_who_can_be_told_apart(today: date) -> None:
+    patients = plan(today).patients
+    assert len(patients) == PATIENTS == 100
+    for field in ("name", "email", "phone"):
+        assert len({getattr(patient, field) for patient in patients}) == PATIENTS
+
+
+def test_every_visit_lies_within_the_opening_hours_of_its_day(today: date) -> None:
+    clinic = plan(today)
+    for visit in clinic.visits:
+        schedule = clinic.dentists[visit.dentist].schedule
+        start = visit.start.astimezone(schedule.zone)
+        end = end_of(clinic, visit).astimezone(schedule.zone)
+        span = (start.hour * 60 + start.minute, (end.hour * 60 + end.minute) or MINUTES_PER_DAY)
+        windows = schedule.windows_on(start.date())
+        assert any(window.start <= span[0] < span[1] <= window.end for window in windows)
+
+
+def test_no_two_visits_of_a_dentist_touch_each_others_buffers(today: date) -> None:
+    clinic = plan(today)
+    for dentist in range(len(clinic.dentists)):
+        visits = sorted(
+            (visit for visit in clinic.visits if visit.dentist == dentist),
+            key=lambda visit: visit.start,
+        )
+        for one, next_one in pairwise(visits):
+            buffer = max(clinic.kinds[one.kind].after, clinic.kinds[next_one.kind].before)
+            assert end_of(clinic, one) + timedelta(minutes=buffer) <= next_one.start
+
+
+def test_nobody_is_in_two_places_at_once(today: date) -> None:
+    clinic = plan(today)
+    for patient in range(PATIENTS):
+        visits = sorted(
+            (visit for visit in clinic.visits if visit.patient == patient),
+            key=lambda visit: visit.start,
+        )
+        for one, next_one in pairwise(visits):
+            assert end_of(clinic, one) <= next_one.start
+
+
+def test_the_fortnight_is_busy_and_has_room_left(today: date) -> None:
+    clinic = plan(today)
+    assert 80 <= len(clinic.visits) <= 250
+    days = {visit.start.date() - today for visit in clinic.visits}
+    assert min(days) >= timedelta(-DAYS_BEFORE)
+    assert max(days) <= timedelta(DAYS_AFTER + 1)
+    assert all(visit.start.tzinfo is UTC for visit in clinic.visits)

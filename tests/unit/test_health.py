@@ -1,0 +1,98 @@
+"""Health: one verdict from its parts, and the database is asked seldom (criterion 10.3)."""
+
+import asyncio
+from datetime import timedelta
+
+from hub import __version__
+from hub.health import Health
+from tests.support.clock import FakeClock
+
+
+class Database:
+    """Answers, fails, or never answers; counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.error: Exception | None = None
+        self.silent = False
+
+    async def ping(self) -> None:
+        self.asked += 1
+        if self.silent:
+            await asyncio.Event().wait()
+        if self.error:
+            raise self.error
+
+
+def health_of(database: Database, clock: FakeClock) -> Health:
+    return Health(
+        clock=clock,
+        ping=database.ping,
+        ping_timeout_s=0.01,
+        connections=lambda: {"/dentist": 1, "/patient": 2},
+    )
+
+
+async def test_a_hub_in_order_says_so_of_every_part() -> None:
+    clock = FakeClock()
+    health = health_of(Database(), clock)
+    clock.advance(timedelta(seconds=90))
+    assert await health.report() == {
+        "status": "ok",
+        "version": __version__,
+        "uptime_s": 90,
+        "hub": {"status": "ok"},
+        "database": {"status": "ok"},
+        "realtime": {"status": "ok", "connections": 3},
+    }
+    assert await health.ready()
+
+
+async def test_the_detailed_report_adds_figures() -> None:
+    report = await health_of(Database(), FakeClock()).report(detailed=True)
+    assert report["realtime"]["namespaces"] == {"/dentist": 1, "/patient": 2}
+    assert report["database"]["ping_ms"] >= 0
+
+
+async def test_a_database_that_fails_takes_the_hub_down() -> None:
+    database = Database()
+    database.error = OSError("disk gone")
+    health = health_of(database, FakeClock())
+    report = await health.report()
+    assert (report["status"], report["database"]["status"]) == ("down", "down")
+    assert report["hub"]["status"] == "ok"
+    assert not await health.ready()
+
+
+async def test_a_database_that_does_not_answer_in_time_is_down() -> None:
+    database = Database()
+    database.silent = True
+    report = await health_of(database, FakeClock()).report()
+    assert report["database"]["status"] == "down"
+
+
+async def test_the_hub_is_well_again_when_the_database_is_back() -> None:
+    database, clock = Database(), FakeClock()
+    database.error = OSError("disk gone")
+    health = health_of(database, clock)
+    assert (await health.report())["status"] == "down"
+    database.error = None
+    clock.advance(timedelta(seconds=1))
+    assert (await health.report())["status"] == "ok"
+
+
+async def test_the_database_is_asked_once_a_second_however_many_want_to_know() -> None:
+    database, clock = Database(), FakeClock()
+    health = health_of(database, clock)
+    await asyncio.gather(*(health.report() for _ in range(50)))
+    assert database.asked == 1
+    clock.advance(timedelta(seconds=1))
+    await health.report()
+    assert database.asked == 2
+
+
+async def test_a_hub_that_stops_is_degraded_and_not_ready() -> None:
+    health = health_of(Database(), FakeClock())
+    health.accepting(accepts=False)
+    assert (await health.report())["status"] == "degraded"
+    assert not await health.ready()

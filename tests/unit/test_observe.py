@@ -1,0 +1,124 @@
+"""Logs: one form for everything, and nothing of a person or a token in any of it."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from hub.config import Logging
+from hub.observe import REDACTED, configure_logging
+from tests.support.logs import Logs, captured_logs
+
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtZSJ9.c2lnbmF0dXJl"
+
+
+@pytest.fixture
+def out() -> Iterator[Logs]:
+    with captured_logs() as logs:
+        yield logs
+
+
+def only_line(logs: Logs) -> dict[str, Any]:
+    (line,) = logs.lines()
+    return line
+
+
+def test_a_line_has_time_level_event_logger_and_the_fields(out: Logs) -> None:
+    structlog.get_logger("api.requests").info("api_request", method="GET", status=200)
+    line = only_line(out)
+    assert line.pop("time").endswith("Z")
+    assert line == {
+        "level": "info",
+        "event": "api_request",
+        "logger": "api.requests",
+        "method": "GET",
+        "status": 200,
+    }
+
+
+def test_the_standard_librarys_loggers_take_the_same_way(out: Logs) -> None:
+    logging.getLogger("actors.registry").warning("actor_stopped %s", "d1", extra={"waiting": 3})
+    line = only_line(out)
+    assert (line["event"], line["level"], line["logger"], line["waiting"]) == (
+        "actor_stopped d1",
+        "warning",
+        "actors.registry",
+        3,
+    )
+
+
+def test_an_error_is_logged_with_its_stack_trace_and_context(out: Logs) -> None:
+    def fail() -> None:
+        raise LookupError("no such calendar")
+
+    for log in (structlog.get_logger("a"), logging.getLogger("b")):
+        try:
+            fail()
+        except LookupError:
+            log.exception("turn_failed")
+    for line in out.lines():
+        assert line["level"] == "error"
+        assert "in fail" in line["exception"]
+        assert "LookupError: no such calendar" in line["exception"]
+
+
+def test_a_requests_context_is_on_every_line_of_it(out: Logs) -> None:
+    with structlog.contextvars.bound_contextvars(request_id="r1"):
+        structlog.get_logger("a").info("one")
+        logging.getLogger("b").warning("two")
+    structlog.get_logger("a").info("three")
+    assert [line.get("request_id") for line in out.lines()] == ["r1", "r1", None]
+
+
+@pytest.mark.parametrize("key", ["token", "Authorization", "secret", "name", "notes", "email"])
+def test_values_of_sensitive_keys_are_redacted_at_any_depth(out: Logs, key: str) -> None:
+    structlog.get_logger("a").info("one", **{key: "Grace"}, body={"list": [{key: "Grace"}]})
+    logging.getLogger("b").warning("two", extra={"body": {key: "Grace"}})
+    assert "Grace" not in out.getvalue()
+    assert out.getvalue().count(REDACTED) == 3
+
+
+def test_tokens_are_redacted_wherever_they_stand(out: Logs) -> None:
+    structlog.get_logger("a").info("one", path=f"/?token={TOKEN}")
+    logging.getLogger("b").warning("bad header %s", TOKEN)
+    try:
+        raise ValueError(TOKEN)
+    except ValueError:
+        structlog.get_logger("a").exception("three")
+    assert TOKEN not in out.getvalue()
+    assert out.getvalue().count(REDACTED) == 3
+
+
+def test_values_of_an_sql_statement_are_redacted(out: Logs) -> None:
+    text = "IntegrityError: UNIQUE\n[SQL: INSERT …]\n[parameters: ('Grace', 'x')]"
+    structlog.get_logger("a").error("commit_failed", error=text)
+    assert "Grace" not in out.getvalue()
+
+
+def test_levels_below_the_configured_one_are_dropped(out: Logs) -> None:
+    configure_logging(Logging(format="json", level="warning"), out)
+    structlog.get_logger("c").info("quiet")
+    logging.getLogger("d").info("quiet")
+    structlog.get_logger("c").warning("loud")
+    assert [line["event"] for line in out.lines()] == ["loud"]
+
+
+def test_what_json_does_not_know_is_written_as_text(out: Logs) -> None:
+    structlog.get_logger("a").info("one", channel=object)
+    assert "object" in only_line(out)["channel"]
+
+
+def test_the_console_form_is_for_people(out: Logs) -> None:
+    configure_logging(Logging(format="console"), out)
+    structlog.get_logger("a").info("hub_started", url="http://127.0.0.1", token=TOKEN)
+    assert "hub_started" in out.getvalue()
+    assert "url=http://127.0.0.1" in out.getvalue()
+    assert TOKEN not in out.getvalue()
+
+
+def test_auto_is_json_where_no_terminal_reads(out: Logs) -> None:
+    configure_logging(Logging(format="auto"), out)
+    structlog.get_logger("a").info("one")
+    assert only_line(out)["event"] == "one"
