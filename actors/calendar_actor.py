@@ -14,11 +14,12 @@ from typing import get_args
 
 from actors.batch import KeyId, Plan, key_id, plan_batch
 from actors.domain.agenda import Agenda
+from actors.domain.appointment import AppointmentType
 from actors.domain.calendar import Calendar
 from actors.domain.channels import availability_channel
 from actors.domain.commands import Named
 from actors.domain.events import SlotHeld
-from actors.domain.ids import AppointmentId, DentistId
+from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId
 from actors.domain.refusals import CalendarBusy, Refusal, Unavailable
 from actors.mailbox import Ask, Mailbox
 from actors.ports import (
@@ -87,6 +88,8 @@ class CalendarActor:
         self.mailbox = Mailbox(limit=settings.mailbox_limit)
         self.used_s = clock.monotonic()
         """When somebody last asked, on the monotonic clock."""
+        self.types_stale = False
+        """An appointment type was changed or added: read them before the next decision."""
         self._store = store
         self._clock = clock
         self._settings = settings
@@ -129,6 +132,7 @@ class CalendarActor:
 
     async def _batch(self, asks: Sequence[Ask]) -> None:
         asks = self._punctual(asks)
+        await self._refresh_types()
         calendar = await self._with_named_rows(asks)
         forced: dict[Ask, Reply | Refusal] = {}
         reloaded = False
@@ -141,8 +145,7 @@ class CalendarActor:
             except TurnReplayed as replayed:
                 forced[plan.askers[replayed.index][0]] = replayed.reply
             except StaleTypes:
-                types = await self._store.load_types()
-                calendar = replace(calendar, types={kind.id: kind for kind in types})
+                calendar = replace(calendar, types=await self._load_types())
             except ConstraintViolated:
                 log.exception("constraint_violated", extra={"dentist_id": self.dentist_id})
                 if reloaded:
@@ -170,6 +173,17 @@ class CalendarActor:
             else:
                 punctual.append(ask)
         return punctual
+
+    async def _refresh_types(self) -> None:
+        """The commit would notice stale types; a refusal is never committed, so it would not."""
+        if self.types_stale:
+            self.types_stale = False
+            types = await self._load_types()
+            calendar = replace(self.snapshot.calendar, types=types)
+            self.snapshot = replace(self.snapshot, calendar=calendar)
+
+    async def _load_types(self) -> dict[AppointmentTypeId, AppointmentType]:
+        return {kind.id: kind for kind in await self._store.load_types()}
 
     async def _with_named_rows(self, asks: Sequence[Ask]) -> Calendar:
         """The calendar, with the rows that commands name and memory does not have."""

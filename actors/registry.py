@@ -14,6 +14,7 @@ from actors.ports import (
     CalendarStore,
     Clock,
     DueHold,
+    EventRecord,
     IdempotencyKey,
     Reply,
     StoreUnavailable,
@@ -48,6 +49,7 @@ class Registry:
         self._actors: dict[DentistId, CalendarActor] = {}
         self._tasks: dict[asyncio.Task[None], CalendarActor] = {}
         self._activations: dict[DentistId, asyncio.Task[CalendarActor]] = {}
+        self._types_changes = 0
         self._closed = False
 
     async def ask(
@@ -75,6 +77,13 @@ class Registry:
     async def snapshot(self, dentist_id: DentistId) -> Snapshot:
         """The calendar as of its last commit; raises NotFound or Unavailable."""
         return (await self._active(dentist_id)).snapshot
+
+    def forget(self, record: EventRecord) -> None:
+        """Listen to the outbox: calendars read changed appointment types anew."""
+        if record.type == "appointment_types.updated":
+            self._types_changes += 1
+            for actor in self.actors():
+                actor.types_stale = True
 
     def actors(self) -> tuple[CalendarActor, ...]:
         """The live ones, for health and metrics."""
@@ -132,6 +141,7 @@ class Registry:
 
     async def _activate(self, dentist_id: DentistId) -> CalendarActor:
         live_after = self._clock.now() - self._settings.memory_reach
+        types_changes = self._types_changes
         try:
             loaded = await self._store.open(dentist_id, live_after=live_after)
         except StoreUnavailable as error:
@@ -145,6 +155,7 @@ class Registry:
             settings=self._settings,
             on_hold=self._on_hold,
         )
+        actor.types_stale = types_changes != self._types_changes
         self._actors[dentist_id] = actor
         task = asyncio.create_task(actor.run(), name=f"calendar {dentist_id}")
         self._tasks[task] = actor

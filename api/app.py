@@ -21,7 +21,7 @@ from api.rest.answers import json_answer
 from api.rest.pages import page_routes
 from api.rest.table import ROUTES
 
-__all__ = ["ApiSettings", "AppDeps", "create_app"]
+__all__ = ["MAX_LINE_BYTES", "ApiSettings", "AppDeps", "create_app"]
 
 MIDDLEWARES: Final = (
     observe,  # request id; one log line at the end
@@ -31,11 +31,16 @@ MIDDLEWARES: Final = (
     limit,  # per principal
 )
 
+MAX_LINE_BYTES: Final = 32 * 1024
+"""``max_line_size`` and ``max_field_size`` of the runner: a hundred channels with their
+positions fit into one request (DESIGN §7)."""
+
 
 def create_app(deps: AppDeps) -> web.Application:
     """The application of a hub; ``deps`` is all it knows of it.
 
-    Whoever runs it turns aiohttp's own access log off: ``observe`` writes one.
+    Whoever runs it gives the runner :data:`MAX_LINE_BYTES` and turns aiohttp's own access
+    log off: ``observe`` writes one.
     """
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=deps.settings.max_body_bytes)
     app[DEPS] = deps

@@ -102,7 +102,7 @@ async def open_hub(
         outbox.relay = relay = Relay(
             events=store.events,
             clock=clock,
-            listeners=(core.directory.forget, core.catalog.forget),
+            listeners=(core.directory.forget, core.catalog.forget, core.registry.forget),
             on_delivery=metrics.delivered,
             settings=_relay_settings(config),
         )

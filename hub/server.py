@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
+from api.app import MAX_LINE_BYTES
 from hub.bootstrap import Hub, open_hub
 from hub.config import Config
 from hub.config_reader import ConfigError
@@ -67,7 +68,11 @@ async def serve(config: Config, listener: socket.socket, ready: Ready) -> None:
         asyncio.get_running_loop().add_signal_handler(number, _stop_or_force, stop)
     async with open_hub(config) as hub:
         runner = web.AppRunner(
-            hub.app, access_log=None, shutdown_timeout=config.server.shutdown_grace_s
+            hub.app,
+            access_log=None,
+            shutdown_timeout=config.server.shutdown_grace_s,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_LINE_BYTES,
         )
         await runner.setup()
         try:

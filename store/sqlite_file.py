@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from itertools import chain
 from pathlib import Path
 
 from store.statements import Rows, Step
@@ -16,6 +17,7 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit = 67108864",
 )
 _CACHED_STATEMENTS = 256
+_ROWS_AT_ONCE = (32, 16, 8, 4, 3, 2, 1)  # few sizes, so that their statements stay prepared
 
 
 def same_file(path: Path, identity: tuple[int, int]) -> bool:
@@ -79,6 +81,8 @@ class WriterConnection:
 
     def run(self, step: Step) -> Rows:
         statement = step.statement
+        if statement.takes_many and len(step.params) > 1:
+            return self._insert_many(step)
         if not statement.returns_rows:
             self._raw.executemany(statement.sql, map(statement.bind, step.params)).close()
             return ()
@@ -86,6 +90,18 @@ class WriterConnection:
         for params in step.params:
             found.extend(self._raw.execute(statement.sql, statement.bind(params)))
         return statement.read(found)
+
+    def _insert_many(self, step: Step) -> Rows:
+        """In few statements: each costs the interpreter's lock, which the loop wants, too."""
+        found: list[tuple[object, ...]] = []
+        rows = [step.statement.bind(params) for params in step.params]
+        while rows:
+            size = next(size for size in _ROWS_AT_ONCE if size <= len(rows))
+            some, rows = rows[:size], rows[size:]
+            found.extend(
+                self._raw.execute(step.statement.sql_for(size), tuple(chain.from_iterable(some)))
+            )
+        return step.statement.read(found)
 
     def close(self) -> None:
         self._raw.close()

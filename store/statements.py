@@ -27,7 +27,7 @@ _Processor = Callable[[Any], Any]
 class Statement:
     """One statement in one dialect's words, with its values' conversions both ways."""
 
-    __slots__ = ("_binds", "_reads", "returns_rows", "sql")
+    __slots__ = ("_binds", "_reads", "_values", "returns_rows", "sql")
 
     def __init__(
         self,
@@ -46,9 +46,20 @@ class Statement:
             (name, _writes(bind.type, dialect))
             for name, bind in zip(compiled.positiontup, binds, strict=True)
         )
+        self._values = _values_clause(self.sql) if isinstance(clause, Insert) else None
         reads = [_read_by(column.type, dialect) for column in clause.exported_columns]
         self.returns_rows = bool(reads)
         self._reads = tuple((n, read) for n, read in enumerate(reads) if read)
+
+    @property
+    def takes_many(self) -> bool:
+        """Whether :meth:`sql_for` can say it for many rows at once."""
+        return self._values is not None
+
+    def sql_for(self, count: int) -> str:
+        """An INSERT of ``count`` rows; it takes their values one after the other."""
+        assert self._values, "only an INSERT takes many rows"
+        return self.sql.replace(self._values, ", ".join([self._values] * count), 1)
 
     def bind(self, params: Params) -> Row:
         """The values in the order of the text's placeholders."""
@@ -67,6 +78,17 @@ class Statement:
         for n, read in self._reads:
             row[n] = read(row[n])
         return tuple(row)
+
+
+def _values_clause(sql: str) -> str:
+    """The parenthesis after VALUES, whatever is nested in it."""
+    start = sql.index("VALUES (") + len("VALUES ")
+    depth = 0
+    for end, character in enumerate(sql[start:], start):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return sql[start : end + 1]
+    raise AssertionError(f"no end of VALUES in {sql}")
 
 
 def _writes(kind: TypeEngine[Any], dialect: Dialect) -> _Processor | None:

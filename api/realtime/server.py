@@ -14,6 +14,7 @@ needs is set right here, each with its reason:
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -39,6 +40,8 @@ _FLUSH_S = 0.5
 """How long a closing socket may take to write what is queued."""
 _CLOSE_S = 1.0
 """How long a peer may take to answer a WebSocket close."""
+_FRAME = re.compile(r"4[0-9]|[1235](?:probe)?\Z")
+"""What a client may begin a frame with: a Socket.IO packet, or a bare Engine.IO one."""
 _QUEUE_MAX = 2_000
 """Frames that may wait for a slow reader; then it is closed and catches up by offset."""
 
@@ -114,6 +117,7 @@ class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ship
 
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
         await super()._handle_eio_connect(eio_sid, environ)
+        self.eio.guard(eio_sid)
         loop = asyncio.get_running_loop()
         self._strangers[eio_sid] = loop.call_later(
             _STRANGER_S, self.start_background_task, self._not_connected, eio_sid
@@ -290,6 +294,21 @@ class _Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships 
             # behind the CLOSE packet, which the library queues after it said so
             asyncio.get_running_loop().call_soon(socket.queue.put_nowait, last)
 
+    def guard(self, sid: str) -> None:
+        """What a polling client posts is checked before the library believes it."""
+        socket = self.sockets[sid]
+        post = socket.handle_post_request
+
+        async def checked(environ: dict[str, Any]) -> None:
+            try:
+                await post(environ)
+            except (ValueError, IndexError, RecursionError, engineio.exceptions.EngineIOError) as e:
+                log.warning("socket_post_malformed", engine=sid, error=type(e).__name__)
+                await self.hang_up(sid)
+                raise engineio.exceptions.EngineIOError from None  # answered with 400
+
+        socket.handle_post_request = checked  # the library has no place for a socket of our own
+
     async def close(self) -> None:
         """Hang up every connection, wait a moment for the peers, end the library's tasks."""
         self.stopping = True
@@ -332,6 +351,18 @@ class _WebSocket(driver.WebSocket):  # type: ignore[misc]  # the library ships n
             self.server.websockets.pop(sid, None)
             self.ended.set()
         return self._sock
+
+    async def wait(self) -> Any:
+        """The next frame; raises OSError, which ends the connection, for a malformed one.
+
+        The library would let a frame of no packet type escape as an error of the request,
+        and would parse JSON where the protocol has none.
+        """
+        data = await super().wait()
+        if isinstance(data, str) and not _FRAME.match(data):
+            log.warning("socket_frame_malformed", engine=self.handler.__self__.sid)
+            raise OSError("not an Engine.IO packet")
+        return data
 
     async def close(self) -> None:
         code = WSCloseCode.SERVICE_RESTART if self.server.stopping else WSCloseCode.OK

@@ -73,9 +73,19 @@ class Wire:
         if subscription.held is not None:
             subscription.keep(record)
         elif place(record) > subscription.had:
-            await self._send(session, frames)
-            subscription.had = place(record)
+            await self._send_once(subscription, record, frames)
         return True
+
+    async def _send_once(
+        self, subscription: Subscription, record: EventRecord, frames: Frames
+    ) -> None:
+        """Counted as had from the first moment: a join meanwhile must not send it again."""
+        before, subscription.had = subscription.had, place(record)
+        try:
+            await self._send(subscription.session, frames)
+        except BaseException:
+            subscription.had = before
+            raise
 
     async def release(self, subscription: Subscription, answered: Place) -> None:
         """The answer up to ``answered`` was written: let what was held follow it."""
@@ -85,8 +95,7 @@ class Wire:
         while held and not session.closed:
             record = held.popleft()
             if place(record) > subscription.had:
-                await self._send(session, Frames(record.type, envelope(record)))
-                subscription.had = place(record)
+                await self._send_once(subscription, record, Frames(record.type, envelope(record)))
         subscription.held = None
         dropped, subscription.dropped = subscription.dropped, None
         if dropped is not None and not session.closed:

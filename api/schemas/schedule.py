@@ -42,6 +42,9 @@ class WindowSchema(Strict):
 
 
 class RuleSchema(WindowSchema):
+    class Meta(Strict.Meta):
+        fields = ("weekday", "start", "end")
+
     weekday = OneOf(tuple(Weekday), required=True)
 
     @post_load

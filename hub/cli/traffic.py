@@ -15,6 +15,9 @@ from hub.traffic.links import LinksError, read_links
 from hub.traffic.report import as_json, as_table
 from hub.traffic.simulation import Outcome, Plan, Simulation
 
+PLAIN_WIDTH = 120
+"""Columns of the verdict where no terminal says how many it has."""
+
 DEFAULT_LINKS = Path("var/links.json")
 
 
@@ -67,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(as_json(outcome), indent=2))
     else:
-        Console().print(as_table(outcome))
+        console = Console()
+        console.print(as_table(outcome), width=None if console.is_terminal else PLAIN_WIDTH)
     return 1 if outcome.problems else 0
 
 

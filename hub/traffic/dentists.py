@@ -13,6 +13,9 @@ THINK_S = (0.5, 2.0)
 FAR_AHEAD_DAYS = 200
 """Overrides are put beyond where bookings are made, and before most horizons."""
 
+TIDY_TRIES = 3
+"""Somebody else may change the hours at the same time."""
+
 RECENT = 30
 """How many of the latest bookings on the dashboard a dentist works with."""
 
@@ -42,8 +45,8 @@ class Dentist:
 
     async def tidy(self) -> None:
         """Remove what was added to the opening hours."""
-        while self._added:
-            if not await self._replace_without(set(self._added)):
+        for _ in range(TIDY_TRIES):
+            if not self._added or await self._replace_without(set(self._added), late=True):
                 return
 
     async def _work_on_an_appointment(self) -> None:
@@ -74,27 +77,28 @@ class Dentist:
         if await self._replace(schedule):
             self._added.add(date)
 
-    async def _replace_without(self, dates: set[str]) -> bool:
-        schedule = await self._schedule()
+    async def _replace_without(self, dates: set[str], *, late: bool = False) -> bool:
+        schedule = await self._schedule(late=late)
         if schedule is None:
             return False
         schedule["overrides"] = [x for x in schedule["overrides"] if x["date"] not in dates]
-        if not await self._replace(schedule):
+        if not await self._replace(schedule, late=late):
             return False
         self._added -= dates
         return True
 
-    async def _schedule(self) -> dict[str, Any] | None:
+    async def _schedule(self, *, late: bool = False) -> dict[str, Any] | None:
         shown = await self._world.command(
-            "see hours", lambda: self._commands.availability(self._person.id)
+            "see hours", lambda: self._commands.availability(self._person.id), late=late
         )
         return None if shown is None else dict(shown)
 
-    async def _replace(self, schedule: dict[str, Any]) -> bool:
+    async def _replace(self, schedule: dict[str, Any], *, late: bool = False) -> bool:
         replaced = await self._world.command(
             "change hours",
             lambda: self._commands.replace_availability(
                 self._person.id, schedule, version=schedule["version"]
             ),
+            late=late,
         )
         return replaced is not None

@@ -26,7 +26,7 @@ from hub.traffic.observer import Observer
 from hub.traffic.pace import Pace
 from hub.traffic.world import World
 
-COMMANDS_PER_S = 60.0
+COMMANDS_PER_S = 100.0
 COMMANDS_AT_ONCE = 32
 STOP_S = 15.0
 """How long the last commands may take after the time is over."""

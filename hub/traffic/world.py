@@ -40,13 +40,17 @@ class World:
     def is_over(self) -> bool:
         return time.monotonic() >= self.ends_at
 
-    async def command(self, kind: str, send: Callable[[], Awaitable[T]]) -> T | None:
+    async def command(
+        self, kind: str, send: Callable[[], Awaitable[T]], *, late: bool = False
+    ) -> T | None:
         """Send one command at the common pace; ``None`` when the hub said no.
 
         Refusals are counted by code; whether they were to be expected is the verdict's
-        business.
+        business. After the end only ``late`` commands are sent: they tidy up.
         """
         async with await self.pace.turn():
+            if self.is_over and not late:
+                return None
             self.figures.commands[kind] += 1
             asked_at = time.monotonic()
             try:

@@ -39,12 +39,12 @@ from actors.ports import (
     IdempotencyKey,
     LoadedCalendar,
     Names,
+    NewId,
     Outcome,
     Turn,
 )
 from store.engine import Store
 from tests.support.clock import FakeClock
-from tests.support.ids import SerialIds
 
 ADMIN = Principal(role=Role.ADMIN, subject="admin")
 HOLD_LIMIT = 3
@@ -98,7 +98,7 @@ def dentist(profile: Profile) -> Principal:
 class Clinic:
     store: Store
     clock: FakeClock
-    new_id: SerialIds
+    new_id: NewId
     postbox: Postbox
     kind: AppointmentType = field(init=False)
 

@@ -1,10 +1,11 @@
 """Every test here runs on every engine."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from store.engine import Store, open_store
 from tests.contract.clinic import Clinic, Postbox, render
@@ -22,6 +23,13 @@ def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture
 def database(template: Path, tmp_path: Path) -> Database:
     return SqliteDatabase(template, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What the store logs: kept for the test that asks, out of the way otherwise."""
+    with capture_logs() as entries:
+        yield entries
 
 
 @pytest.fixture

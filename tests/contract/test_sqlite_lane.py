@@ -6,9 +6,10 @@ import random
 import resource
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,7 +140,9 @@ async def test_when_commit_fails_refusals_are_not_believed(
     await clinic.commit(at_bob, at_bobs)
 
 
-async def test_a_bug_in_one_plan_fails_that_plan_alone(clinic: Clinic) -> None:
+async def test_a_bug_in_one_plan_fails_that_plan_alone(
+    clinic: Clinic, logged: list[MutableMapping[str, Any]]
+) -> None:
     ann, pat, pia = [
         await clinic.add_dentist(),
         await clinic.add_patient("Pat"),
@@ -153,6 +156,7 @@ async def test_a_bug_in_one_plan_fails_that_plan_alone(clinic: Clinic) -> None:
         return_exceptions=True,
     )
     assert isinstance(results[0], LookupError)
+    assert "plan_failed" in [entry["event"] for entry in logged]
     assert isinstance(results[1], Committed)
     found = await clinic.store.profiles.by_id(pat.id)
     assert found == pat

@@ -1,6 +1,7 @@
 """Commands over Socket.IO and their acks, good and bad (DESIGN §8; criteria 9.4, 9.6, 10.2)."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -216,8 +217,10 @@ async def test_the_allowance_of_a_principal_is_one_for_all_its_sockets() -> None
 
 async def test_one_socket_has_a_limited_number_of_commands_under_way() -> None:
     gate = asyncio.Event()
+    begun: list[None] = []
 
     async def wait() -> None:
+        begun.append(None)
         await gate.wait()
 
     settings = RealtimeSettings(commands_max=3)
@@ -230,13 +233,11 @@ async def test_one_socket_has_a_limited_number_of_commands_under_way() -> None:
             )
             for n in range(3)
         ]
-        while len(world.commands) == 0:
-            ack = await screen.ask("profile:get")
-            if not ack["ok"]:
-                break
-        assert ack["error"]["code"] == "UNAVAILABLE"
+        await until(lambda: len(begun) == 3)
+        assert (await screen.refused("profile:get"))["code"] == "UNAVAILABLE"
         gate.set()
         assert all(ack["ok"] for ack in await asyncio.gather(*waiting))
+        await screen.ok("profile:get")
 
 
 async def test_stopping_answers_the_commands_that_are_under_way() -> None:
@@ -294,6 +295,10 @@ class Raw:
         '451-/patient,1["profile:get",{"_placeholder":true,"num":0}]',
         "4" + "[" * 5_000,
         '4{"a":1}',
+        "",
+        "x",
+        "7",
+        "2" + "[" * 5_000,
     ],
 )
 async def test_what_is_not_socket_io_ends_the_connection_and_is_logged_once(packet: str) -> None:
@@ -307,6 +312,27 @@ async def test_what_is_not_socket_io_ends_the_connection_and_is_logged_once(pack
         warnings = [line for line in logs if line["log_level"] in ("warning", "error")]
         assert len(warnings) == 1, warnings
         assert (await world.screen()).ready
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["4x", "x", '42/patient,["event"]', "4" + "9" * 3_000, "4" + "[" * 1_500, b"\xff\xfe"],
+)
+async def test_polling_clients_are_treated_alike(body: str | bytes) -> None:
+    settings = RealtimeSettings(max_message_bytes=2_000)
+    async with running_world(settings=settings) as world, aiohttp.ClientSession() as http:
+        address = f"{world.url}/socket.io/?EIO=4&transport=polling"
+        async with http.get(address) as opened:
+            sid = json.loads((await opened.text())[1:])["sid"]
+        with structlog.testing.capture_logs() as logs:
+            async with asyncio.timeout(2), http.post(f"{address}&sid={sid}", data=body) as answer:
+                await answer.read()
+            async with asyncio.timeout(2), http.get(f"{address}&sid={sid}") as after:
+                assert "1" in (await after.text()) or after.status == 400
+            async with http.get(f"{address}&sid={sid}") as gone:
+                assert gone.status == 400
+        warnings = [line for line in logs if line["log_level"] in ("warning", "error")]
+        assert len(warnings) == 1, warnings
 
 
 async def test_a_message_that_is_too_large_ends_the_connection() -> None:

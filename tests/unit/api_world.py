@@ -18,7 +18,7 @@ from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.ports import Reply
 from actors.services.identity import Claims
-from api.app import create_app
+from api.app import MAX_LINE_BYTES, create_app
 from api.auth import AuthSettings, TokenVerifier, issue_token
 from api.deps import ApiSettings, AppDeps
 from api.ratelimit import RateLimiter
@@ -191,6 +191,8 @@ async def world(
     settings: ApiSettings | None = None, *, rate_per_s: float = 1_000, burst: int = 1_000
 ) -> AsyncIterator[World]:
     made = World(settings or ApiSettings(), rate_per_s=rate_per_s, burst=burst)
-    async with TestClient(TestServer(create_app(made.deps))) as client:
+    server = TestServer(create_app(made.deps))
+    await server.start_server(max_line_size=MAX_LINE_BYTES, max_field_size=MAX_LINE_BYTES)
+    async with TestClient(server) as client:
         made.client = client
         yield made

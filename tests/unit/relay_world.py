@@ -49,6 +49,7 @@ class MemoryLog:
         self.heads_asked: list[Channel] = []
         self.reads = 0
         self.during_heads: Callable[[], None] | None = None
+        self.delay_s = 0.0
         self.readable = asyncio.Event()
         """Cleared, reads wait: a slow database."""
         self.readable.set()
@@ -62,7 +63,7 @@ class MemoryLog:
         self._check("heads")
         self.heads_asked += channels
         found = {channel: self._head(channel) for channel in channels}
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.delay_s)
         if self.during_heads is not None:
             self.during_heads()
         return found
@@ -79,7 +80,7 @@ class MemoryLog:
     ) -> Sequence[EventRecord]:
         self._check("read")
         self.reads += 1
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.delay_s)
         await self.readable.wait()
         found: list[EventRecord] = []
         for row in self.rows:

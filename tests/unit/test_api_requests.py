@@ -321,6 +321,20 @@ async def test_missed_events_are_shown_by_channel() -> None:
         assert shown["events"][0]["data"] == {"id": "row"}
 
 
+async def test_a_hundred_channels_fit_into_one_request() -> None:
+    async with world() as w:
+        w.changes.answers["read"] = ()
+        params = [("channel", f"{dentist_channel(DENTIST)}{n:02}") for n in range(100)]
+        params += [("since", "1795411990.123456789")] * 100
+        answer = await w.send("GET", "/api/changes", params=params)
+        assert answer.status == 200
+        assert len(w.changes.asked[0][1][1]) == 100
+        more = [*params, ("channel", "x"), ("since", "now")]
+        assert (await w.send("GET", "/api/changes", params=more)).fields == {
+            "channel": "at most 100 channels"
+        }
+
+
 async def test_a_client_that_takes_only_a_stream_is_refused_for_now() -> None:
     async with world() as w:
         headers = {"Accept": "text/event-stream"}

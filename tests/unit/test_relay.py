@@ -86,9 +86,10 @@ async def test_events_of_a_channel_go_out_in_the_order_of_their_offsets() -> Non
 
 
 async def test_an_event_announced_too_early_waits_for_the_one_before() -> None:
-    async with World().running() as world:
+    async with World(settings=RelaySettings(gap_wait_s=60, drain_s=0.5)).running() as world:
         world.commit(record(1))
         world.relay.announce([record(3)])
+        await until(lambda: world.sent() == [1])
         await asyncio.sleep(0.01)
         assert world.sent() == [1]
         world.relay.announce([record(2)])

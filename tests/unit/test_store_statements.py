@@ -25,7 +25,10 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("dialect", [sqlite.dialect(), asyncpg.dialect()], ids=lambda d: d.name)
+POSTGRESQL: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+
+
+@pytest.mark.parametrize("dialect", [sqlite.dialect(), POSTGRESQL], ids=lambda d: d.name)
 def test_every_statement_can_be_said_in_every_dialect(dialect: Dialect) -> None:
     sql = Sql(dialect)
     assert all(getattr(sql, name).sql for name in STATEMENTS)
@@ -74,3 +77,13 @@ def test_values_are_bound_in_the_order_of_the_text() -> None:
     )
     statement = Statement(clause, sqlite.dialect())
     assert statement.bind({"status": "held", "overbooked": True}) == (1, "held")
+
+
+def test_an_insert_can_be_said_for_many_rows_at_once(migrated: Path) -> None:
+    """Also one that looks something up within its values."""
+    statement = Sql(sqlite.dialect()).advance_channel
+    connection = sqlite3.connect(migrated)
+    values = [value for n in range(3) for value in statement.bind({"channel": f"c{n}", "count": n})]
+    rows = connection.execute(statement.sql_for(3), values).fetchall()
+    assert [(channel, offset) for channel, _, offset in rows] == [("c0", 0), ("c1", 1), ("c2", 2)]
+    connection.close()
