@@ -1,0 +1,135 @@
+"""One Socket.IO connection, from the attempt to its end; never used again afterwards.
+
+python-socketio starts a task per message in the order of arrival, and tasks run first
+come first served; as every handler here is a plain function, order is kept.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import socketio  # type: ignore[import-untyped]  # ships no types
+
+from api.client.errors import ConnectionLost, HubError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Address:
+    """Where and how to connect."""
+
+    url: str
+    namespace: str
+    transports: tuple[str, ...]
+    timeout_s: float
+    session: aiohttp.ClientSession | None
+
+
+class Link:
+    """``received`` gets every event; :meth:`opened` is called when ``hub:ready`` was."""
+
+    def __init__(
+        self,
+        address: Address,
+        auth: Callable[[], dict[str, Any]],
+        received: Callable[["Link", str, Any], None],
+    ) -> None:
+        self._address, self._auth, self._received = address, auth, received
+        self._refusal: HubError | None = None
+        self._waiting: set[asyncio.Future[Any]] = set()
+        self._settled = asyncio.Event()  # hub:ready came, or the connection ended
+        self.closed = asyncio.Event()
+        self._sio = socketio.AsyncClient(
+            reconnection=False, handle_sigint=False, http_session=address.session
+        )
+        self._sio.on("connect_error", self._refused, namespace=address.namespace)
+        self._sio.on("disconnect", self._disconnected, namespace=address.namespace)
+        self._sio.on("*", self._event, namespace=address.namespace)
+
+    async def open(self) -> None:
+        """Connect and wait for ``hub:ready``; raises HubError, ConnectionLost."""
+        try:
+            async with asyncio.timeout(self._address.timeout_s):
+                await self._sio.connect(
+                    self._address.url,
+                    auth=self._auth,
+                    namespaces=[self._address.namespace],
+                    transports=list(self._address.transports),
+                    wait_timeout=self._address.timeout_s,
+                )
+                await self._settled.wait()
+        except (socketio.exceptions.ConnectionError, TimeoutError, OSError) as lost:
+            if self._refusal is not None:
+                raise self._refusal from None
+            raise ConnectionLost(str(lost) or type(lost).__name__) from lost
+        # The library does not notice an end between the connect packet and its own
+        # bookkeeping, so its transport is asked once more.
+        if self.closed.is_set() or self._sio.eio.state != "connected":
+            raise ConnectionLost("closed while connecting")
+
+    def opened(self) -> None:
+        self._settled.set()
+
+    async def call(
+        self, event: str, data: Any, on_data: Callable[[Any], None] | None = None
+    ) -> Any:
+        """One command and the data of its ack; ``on_data`` gets it first, on arrival."""
+        if self.closed.is_set():
+            raise ConnectionLost(f"{event}: the connection is closed")
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.add(answer)
+
+        def acknowledged(*args: Any) -> None:
+            if not answer.done():
+                _settle(answer, args[0] if args else None, on_data)
+
+        try:
+            async with asyncio.timeout(self._address.timeout_s):
+                await self._sio.emit(
+                    event, data, namespace=self._address.namespace, callback=acknowledged
+                )
+                return await answer
+        except (TimeoutError, socketio.exceptions.SocketIOError) as lost:
+            raise ConnectionLost(f"{event}: {type(lost).__name__}") from lost
+        finally:
+            self._waiting.discard(answer)
+
+    async def close(self) -> None:
+        self._end()
+        with contextlib.suppress(socketio.exceptions.SocketIOError, aiohttp.ClientError, OSError):
+            await self._sio.disconnect()
+
+    def _event(self, event: str, data: Any = None, *_more: Any) -> None:
+        if not self.closed.is_set():
+            try:
+                self._received(self, event, data)
+            except Exception:  # edge: one unreadable message must not end the connection
+                logger.exception("message not understood", extra={"event_name": event})
+
+    def _refused(self, data: Any = None, *_more: Any) -> None:
+        if isinstance(data, Mapping):
+            self._refusal = HubError.from_json(data.get("data") or {"code": data.get("message")})
+
+    def _disconnected(self, *_reason: Any) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        self.closed.set()
+        self._settled.set()
+        for answer in self._waiting:
+            if not answer.done():
+                answer.set_exception(ConnectionLost("the connection ended"))
+
+
+def _settle(answer: asyncio.Future[Any], ack: Any, on_data: Callable[[Any], None] | None) -> None:
+    if isinstance(ack, Mapping) and ack.get("ok") is True:
+        if on_data is not None:
+            on_data(ack.get("data"))
+        answer.set_result(ack.get("data"))
+    else:
+        answer.set_exception(HubError.from_json(ack))
