@@ -16,7 +16,7 @@ from hub.traffic.report import as_json, as_table
 from hub.traffic.simulation import Outcome, Plan, Simulation
 
 PLAIN_WIDTH = 120
-"""Columns of the verdict where no terminal says how many it has."""
+"""Columns where no terminal says how many it has."""
 
 DEFAULT_LINKS = Path("var/links.json")
 
@@ -70,20 +70,24 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(as_json(outcome), indent=2))
     else:
-        console = Console()
-        console.print(as_table(outcome), width=None if console.is_terminal else PLAIN_WIDTH)
+        _console().print(as_table(outcome))
     return 1 if outcome.problems else 0
 
 
 async def _watched(simulation: Simulation, *, quiet: bool) -> Outcome:
     if quiet:
         return await simulation.run()
-    progress = asyncio.create_task(show_progress(simulation, Console(highlight=False)))
+    progress = asyncio.create_task(show_progress(simulation, _console()))
     try:
         return await simulation.run()
     finally:
         progress.cancel()
         await asyncio.gather(progress, return_exceptions=True)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
 
 def _between(least: int, most: int) -> Callable[[str], int]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from api.client import HubClient, HubError, Place
 from api.client.shapes import Appointment
-from hub.traffic.ledger import Ledger, broken_promise
+from hub.traffic.ledger import Ledger, Promise, broken_promise
 from hub.traffic.observer import Observer, Seen, Watched, fingerprint
 from hub.traffic.overlaps import ATTENDING, LIVE, Overlap, dentist_overlaps, patient_overlaps
 
@@ -85,19 +85,18 @@ async def _both_stand(readers: Readers, overlap: Overlap) -> bool:
 
 
 async def audit_promises(readers: Readers, ledger: Ledger, findings: Findings) -> None:
-    """(b): every row that was acknowledged, read by its patient."""
+    """(b): every row that was acknowledged, read by its patient (or, where the patient is
+    none of ours, by the dentist)."""
 
-    async def check(promise_id: str, patient_id: str) -> None:
-        row = await _appointment(readers.patients[patient_id], promise_id)
-        broken = broken_promise(promises[promise_id], row)
+    async def check(promise: Promise) -> None:
+        reader = readers.patients.get(promise.patient_id) or readers.dentists[promise.dentist_id]
+        broken = broken_promise(promise, await _appointment(reader, promise.appointment_id))
         if broken is not None:
-            findings.lost.append(f"appointment {promise_id}: {broken}")
+            findings.lost.append(f"appointment {promise.appointment_id}: {broken}")
 
-    promises = {promise.appointment_id: promise for promise in ledger.promises}
+    promises = list(ledger.promises)
     findings.promises += len(promises)
-    await _each(
-        promises.values(), lambda promise: check(promise.appointment_id, promise.patient_id)
-    )
+    await _each(promises, check)
 
 
 async def audit_holds(readers: Readers, ledger: Ledger, findings: Findings) -> None:

@@ -16,7 +16,7 @@ async def show_progress(simulation: Simulation, console: Console) -> None:
     """Show ``simulation`` until cancelled."""
     if not console.is_terminal:
         while True:
-            console.print(_line(simulation), soft_wrap=True)
+            console.print(_line(simulation))
             await asyncio.sleep(LINE_STEP_S)
     with Live(console=console, transient=True, auto_refresh=False) as live:
         while True:

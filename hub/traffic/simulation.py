@@ -91,6 +91,7 @@ class Simulation:
         self.events = 0
         """Events that all screens were shown so far."""
         self._started_at: float | None = None
+        self._world: World | None = None
         self._arrivals = Arrivals(DASHBOARDS_PER_DENTIST, self.figures.booking_to_dashboards)
 
     @property
@@ -102,7 +103,7 @@ class Simulation:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as session, AsyncExitStack() as open_:
             readable = readers(self.plan.url, self.plan.links, session)
-            world = self._world()
+            self._world = world = self._make_world()
             crew = Crew(world, session, readable, self._arrivals, open_)
             await crew.connect(self.plan.patients)
             self._started_at = time.monotonic()
@@ -123,7 +124,12 @@ class Simulation:
             await audit_channels(crew.observers, findings)
             return self._outcome(crew, findings, lived_s)
 
-    def _world(self) -> World:
+    def finish(self) -> None:
+        """Let everybody stop now instead of at the end of the time; the audit follows."""
+        if self._world is not None:
+            self._world.ends_at = time.monotonic()
+
+    def _make_world(self) -> World:
         return World(
             url=self.plan.url,
             links=self.plan.links,

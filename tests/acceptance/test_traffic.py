@@ -1,0 +1,255 @@
+"""``chairside traffic``: green on a healthy hub, red as soon as something is really wrong."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.client import LiveClient
+from hub.config import Api
+from hub.traffic.audit import (
+    Findings,
+    audit_channels,
+    audit_holds,
+    audit_promises,
+    audit_rows,
+)
+from hub.traffic.crew import readers
+from hub.traffic.ledger import Ledger
+from hub.traffic.links import LinkedPerson, LinkedType, Links
+from hub.traffic.observer import Observer
+from hub.traffic.report import as_json
+from hub.traffic.simulation import Plan, Simulation, settle
+from tests.acceptance.conftest import OpenClinic
+from tests.support.clinic import CHATBOT, Clinic, Person
+from tests.support.database import execute, rows
+
+ROOT = Path(__file__).parents[2]
+
+
+def links_of(clinic: Clinic) -> Links:
+    def linked(people: tuple[Person, ...]) -> tuple[LinkedPerson, ...]:
+        return tuple(LinkedPerson(id=one.id, name=one.name, token=one.token) for one in people)
+
+    return Links(
+        dentists=linked(clinic.dentists),
+        patients=linked(clinic.patients),
+        chatbot_token=CHATBOT,
+        appointment_types=(LinkedType(id=clinic.types["check-up"], duration_minutes=30),),
+    )
+
+
+async def test_a_healthy_hub_gets_the_verdict_ok(open_clinic: OpenClinic) -> None:
+    async with open_clinic(api=Api(rate_per_s=1_000, rate_burst=1_000)) as clinic:
+        plan = Plan(url=clinic.url, links=links_of(clinic), seconds=3, patients=40, seed=7)
+        report = as_json(await Simulation(plan).run())
+    assert report["verdict"] == "ok", report["problems"]
+    assert report["bookings"] > 5
+    assert report["commands"]["total"] > 100
+    assert report["latencies"]["booking_to_every_dashboard"]["count"] == report["bookings"]
+    audit = report["audit"]
+    assert audit["acknowledged"] == report["bookings"]
+    assert audit["channels"] > 50
+    assert audit["events"] > 100
+    assert (audit["overlaps"], audit["lost"], audit["duplicates"], audit["other"]) == (0, 0, 0, 0)
+
+
+async def test_traffic_leaves_the_opening_hours_as_they_were(clinic: Clinic) -> None:
+    paths = [f"/api/availability/{dentist.id}" for dentist in clinic.dentists]
+    before = [(await clinic.admin.get(path)).body["overrides"] for path in paths]
+    plan = Plan(url=clinic.url, links=links_of(clinic), seconds=4, patients=4, seed=1)
+    simulation = Simulation(plan)
+    await simulation.run()
+    assert simulation.figures.commands["change hours"] > 0
+    assert [(await clinic.admin.get(path)).body["overrides"] for path in paths] == before
+
+
+# --- what it must notice -----------------------------------------------------------------
+
+
+async def audited(clinic: Clinic, ledger: Ledger) -> Findings:
+    findings = Findings()
+    readable = readers(clinic.url, links_of(clinic), clinic.session)
+    await audit_rows(readable, findings)
+    await audit_promises(readable, ledger, findings)
+    await audit_holds(readable, ledger, findings)
+    return findings
+
+
+async def promised(clinic: Clinic) -> Ledger:
+    """Two bookings, one cancellation and a hold, all acknowledged."""
+    ledger = Ledger()
+    readable = readers(clinic.url, links_of(clinic), clinic.session)
+    one, two, three = (readable.patients[each.id] for each in clinic.patients[:3])
+    dentist, kind = clinic.dentists[0].id, clinic.types["check-up"]
+    for client, clock in ((one, "09:00"), (two, "10:00"), (three, "11:00")):
+        ledger.booked(
+            await client.book_slot(
+                dentist_id=dentist, appointment_type_id=kind, start=clinic.at(clock)
+            )
+        )
+    last = list(ledger.promises)[-1]
+    await three.cancel(last.appointment_id)
+    ledger.cancelled(await three.appointment(last.appointment_id))
+    ledger.held(
+        await one.hold(dentist_id=dentist, appointment_type_id=kind, start=clinic.at("12:00"))
+    )
+    return ledger
+
+
+async def test_the_audit_of_what_is_true_finds_nothing(clinic: Clinic) -> None:
+    findings = await audited(clinic, await promised(clinic))
+    assert findings.ok, findings
+    assert findings.promises == 3
+
+
+async def test_the_audit_finds_two_live_rows_at_one_time(clinic: Clinic) -> None:
+    ledger = await promised(clinic)
+    await clinic.book(clinic.patients[4], "15:00")
+    _without_guards(
+        clinic,
+        "UPDATE appointments SET starts_at = (SELECT MIN(starts_at) FROM appointments),"
+        " ends_at = (SELECT MIN(ends_at) FROM appointments)"
+        " WHERE starts_at = (SELECT MAX(starts_at) FROM appointments)",
+    )
+    findings = await audited(clinic, ledger)
+    assert len(findings.overlaps) == 1
+    assert clinic.dentists[0].id in findings.overlaps[0]
+
+
+async def test_the_audit_finds_an_acknowledged_booking_that_is_lost(clinic: Clinic) -> None:
+    ledger = await promised(clinic)
+    _without_guards(
+        clinic,
+        "DELETE FROM appointments WHERE starts_at = (SELECT MIN(starts_at) FROM appointments)",
+    )
+    findings = await audited(clinic, ledger)
+    (lost,) = findings.lost
+    assert "acknowledged and lost" in lost
+
+
+async def test_the_audit_finds_a_cancellation_that_was_undone(clinic: Clinic) -> None:
+    ledger = await promised(clinic)
+    _without_guards(
+        clinic,
+        "UPDATE appointments SET status = 'confirmed', version = version + 1"
+        " WHERE status = 'cancelled'",
+    )
+    findings = await audited(clinic, ledger)
+    (lost,) = findings.lost
+    assert "cancelled, now confirmed" in lost
+
+
+async def test_the_audit_finds_a_hold_with_another_expiry(clinic: Clinic) -> None:
+    ledger = await promised(clinic)
+    _without_guards(clinic, "UPDATE appointments SET expires_at = updated_at WHERE status = 'held'")
+    findings = await audited(clinic, ledger)
+    assert len(findings.lost) == 1
+
+
+async def test_the_audit_finds_an_event_that_a_screen_was_never_shown(clinic: Clinic) -> None:
+    dentist = clinic.dentists[0]
+    readable = readers(clinic.url, links_of(clinic), clinic.session)
+    observer = Observer("dashboard", readable.dentists[dentist.id])
+    async with LiveClient(
+        clinic.url,
+        namespace="/dentist",
+        token=dentist.token,
+        on_event=observer.on_event,
+        on_refetch=observer.on_refetch,
+    ):
+        await promised(clinic)
+        await settle([observer])
+    healthy, findings = Findings(), Findings()
+    await audit_channels([observer], healthy)
+    assert healthy.ok, healthy
+    shown = observer.channels[f"appointments:dentist:{dentist.id}"].seen
+    assert len(shown) == 5
+    del shown[1]
+    await audit_channels([observer], findings)
+    (lost,) = findings.lost
+    assert "1 never shown" in lost
+
+
+def _without_guards(clinic: Clinic, statement: str) -> None:
+    """What no hub would write: the database's own guards are taken down for it."""
+    triggers = rows(clinic.database, "SELECT name FROM sqlite_master WHERE type = 'trigger'")
+    execute(clinic.database, *(f"DROP TRIGGER {each['name']}" for each in triggers), statement)
+
+
+# --- the command itself --------------------------------------------------------------------
+
+
+async def command(*arguments: str) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hub.cli", "traffic", *arguments),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_the_command_prints_its_verdict_as_json_and_exits_0(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    links = tmp_path / "links.json"
+    links.write_text(json.dumps(_links_json(clinic)))
+    code, out, err = await command(
+        clinic.url, "--links", str(links), "--seconds", "2", "--patients", "10", "--json"
+    )
+    assert code == 0, err
+    report = json.loads(out)
+    assert report["verdict"] == "ok"
+    assert report["patients"] == 10
+
+
+async def test_the_command_shows_progress_and_a_verdict_to_people(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    links = tmp_path / "links.json"
+    links.write_text(json.dumps(_links_json(clinic)))
+    code, out, err = await command(
+        clinic.url, "--links", str(links), "--seconds", "2", "--patients", "10"
+    )
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0].startswith("connecting")
+    assert lines[-1] == "verdict: ok"
+    assert any(line.startswith("booking → every dashboard") for line in lines)
+
+
+@pytest.mark.parametrize("problem", ["no links", "no hub", "foreign tokens"])
+async def test_the_command_says_what_is_wrong_and_exits_1(
+    clinic: Clinic, tmp_path: Path, problem: str
+) -> None:
+    links = tmp_path / "links.json"
+    content = _links_json(clinic)
+    if problem == "foreign tokens":
+        content["dentists"][0]["token"] = "nonsense"
+    if problem != "no links":
+        links.write_text(json.dumps(content))
+    url = "http://127.0.0.1:1" if problem == "no hub" else clinic.url
+    code, out, err = await command(url, "--links", str(links), "--seconds", "1", "--json")
+    assert (code, out) == (1, "")
+    assert err.startswith("chairside traffic: ")
+    assert "Traceback" not in err
+
+
+def _links_json(clinic: Clinic) -> dict[str, Any]:
+    def people(some: tuple[Person, ...]) -> list[dict[str, object]]:
+        return [{"id": one.id, "name": one.name, "token": one.token} for one in some]
+
+    return {
+        "dentists": people(clinic.dentists),
+        "patients": people(clinic.patients),
+        "chatbot": {"token": CHATBOT},
+        "appointment_types": [
+            {"id": clinic.types["check-up"], "name": "check-up", "duration_minutes": 30}
+        ],
+    }
