@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import ROOT, command, environment
+from tests.support.commandline import ROOT, command, environment
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -1,0 +1,162 @@
+"""Criteria 2.1, 2.4, 2.5: availability in real time."""
+
+import asyncio
+
+from tests.support.clinic import Clinic, availability_of, schedule
+
+
+async def test_r2_1_all_clients_concerned_have_a_changed_schedule_within_one_second(
+    clinic: Clinic,
+) -> None:
+    dentist = clinic.dentists[0]
+    channel = availability_of(dentist)
+    screens = [
+        await clinic.screen(dentist),
+        await clinic.screen(clinic.patients[0], channel),
+        await clinic.screen(clinic.patients[1], channel),
+        await clinic.chatbot_screen(clinic.patients[2], channel),
+    ]
+    saved = await clinic.api(dentist).put(
+        f"/api/availability/{dentist.id}", schedule(slot_step_minutes=30)
+    )
+    assert saved.status == 200, saved.body
+
+    shown = await asyncio.gather(
+        *(screen.event("availability.updated", 1.0, channel=channel) for screen in screens)
+    )
+    now = await clinic.api(clinic.patients[0]).get(f"/api/availability/{dentist.id}")
+    for event in shown:
+        assert event.resource == now.body, "an event shows the schedule as REST does"
+        assert event.resource["slot_step_minutes"] == 30
+
+
+async def test_r2_1_every_signed_in_client_hears_that_a_schedule_changed(clinic: Clinic) -> None:
+    dentist = clinic.dentists[0]
+    screens = [
+        await clinic.screen(clinic.patients[0]),
+        await clinic.screen(clinic.dentists[1]),
+        await clinic.chatbot_screen(clinic.patients[2]),
+        await clinic.admin_screen(),
+    ]
+    saved = await clinic.api(dentist).put(
+        f"/api/availability/{dentist.id}", schedule(horizon_days=90)
+    )
+    for screen in screens:
+        event = await screen.event("availability.changed", 1.0, dentist_id=dentist.id)
+        assert event.data["channel"] == "availability:all"
+        assert event.resource["version"] == saved.body["version"]
+
+
+async def test_r2_1_appointments_outside_the_new_hours_stay_and_are_told_to_the_dentist_alone(
+    clinic: Clinic,
+) -> None:
+    dentist, patient = clinic.dentists[0], clinic.patients[0]
+    watcher = await clinic.screen(clinic.patients[1], availability_of(dentist))
+    booked = await clinic.book(patient, "09:00")
+    day = booked["start"][:10]
+    closed = schedule(overrides=[{"date": day, "windows": []}])
+
+    saved = await clinic.api(dentist).put(f"/api/availability/{dentist.id}", closed)
+
+    assert [row["id"] for row in saved.body["affected_appointments"]] == [booked["id"]]
+    event = await watcher.event("availability.updated", 1.0)
+    assert "affected_appointments" not in event.resource
+    stays = await clinic.api(patient).get(f"/api/appointments/{booked['id']}")
+    assert stays.body["status"] == "confirmed"
+    assert await clinic.free(clinic.patients[1]) == set(), "new slots go"
+
+
+async def test_r2_4_only_slots_that_are_unbooked_now_are_shown(clinic: Clinic) -> None:
+    dentist, looker = clinic.dentists[0], clinic.patients[1]
+    nine = clinic.at("09:00")
+    assert nine in await clinic.free(looker)
+
+    booked = await clinic.book(clinic.patients[0], "09:00")
+
+    taken = {clinic.at(clock) for clock in ("08:45", "09:00", "09:15")}
+    assert not taken & await clinic.free(looker), "30 minutes that would touch 09:00–09:30"
+    assert {clinic.at("08:30"), clinic.at("09:30")} <= await clinic.free(looker), "back to back"
+    query = clinic.day_of(dentist)
+    del query["dentist_id"], query["limit"]
+    detailed = await clinic.api(looker).get(f"/api/availability/{dentist.id}", **query)
+    assert {slot["start"] for slot in detailed.body["slots"]} == await clinic.free(looker)
+    screen = await clinic.screen(looker)
+    over_the_socket = await screen.ok("slots:list", _as_command(clinic.day_of(dentist)))
+    assert {slot["start"] for slot in over_the_socket["data"]} == await clinic.free(looker)
+
+    await clinic.api(clinic.patients[0]).delete(f"/api/appointments/{booked['id']}")
+    assert nine in await clinic.free(looker), "cancelled: free at once"
+
+
+async def test_r2_4_nothing_is_shown_that_cannot_be_booked(clinic: Clinic) -> None:
+    """The first, the last and one in the middle of what is offered are really to be had."""
+    await clinic.book(clinic.patients[0], "12:00", kind="cleaning")
+    offered = sorted(await clinic.free(clinic.patients[1], kind="surgery"))
+    for start in (offered[0], offered[len(offered) // 2], offered[-1]):
+        body = clinic.slot(kind="surgery") | {"start": start}
+        held = await clinic.api(clinic.patients[1]).post("/api/reservations", body)
+        assert held.status == 201, held.body
+
+
+async def test_r2_4_a_new_or_changed_type_holds_at_once_for_calendars_in_use(
+    clinic: Clinic,
+) -> None:
+    patient, api = clinic.patients[0], clinic.api(clinic.patients[0])
+    await clinic.book(patient, "09:00")
+    made = await clinic.admin.post(
+        "/api/appointment-types", {"name": "look", "duration_minutes": 60}
+    )
+    body = clinic.slot("17:30") | {"appointment_type_id": made.body["id"]}
+    too_long = await api.post("/api/reservations", body)
+    assert (too_long.status, too_long.code) == (422, "OUTSIDE_AVAILABILITY")
+
+    shorter = await clinic.admin.put(
+        f"/api/appointment-types/{made.body['id']}", {"duration_minutes": 30}
+    )
+
+    assert shorter.status == 200, shorter.body
+    query = clinic.day_of(clinic.dentists[0]) | {"appointment_type_id": made.body["id"]}
+    offered = (await api.get("/api/slots", **query)).body["data"]
+    assert offered[-1]["start"] == clinic.at("17:30")
+    held = await api.post("/api/reservations", body)
+    assert held.status == 201, "what is shown can be booked"
+    assert held.body["end"] == clinic.at("18:00")
+
+
+async def test_r2_5_a_reserved_slot_vanishes_from_every_other_client_within_two_seconds(
+    clinic: Clinic,
+) -> None:
+    dentist = clinic.dentists[0]
+    channel = availability_of(dentist)
+    others = [
+        await clinic.screen(clinic.patients[1], channel),
+        await clinic.screen(clinic.patients[2], channel),
+        await clinic.chatbot_screen(clinic.patients[3], channel),
+    ]
+    held = await clinic.hold(clinic.patients[0], "10:00")
+
+    for screen in others:
+        event = await screen.event("slots.changed", 2.0, channel=channel)
+        (taken,) = event.resource["taken"]
+        assert (taken["start"], taken["end"]) == (held["start"], held["end"])
+        assert event.resource["freed"] == []
+        assert clinic.patients[0].id not in str(event.data), "times only, never who"
+    assert held["start"] not in await clinic.free(clinic.patients[1])
+    assert held["start"] in await clinic.free(clinic.patients[0]), "free for the holder"
+
+
+async def test_r2_5_a_released_slot_is_announced_as_free_again(clinic: Clinic) -> None:
+    watcher = await clinic.screen(clinic.patients[1], availability_of(clinic.dentists[0]))
+    held = await clinic.hold(clinic.patients[0], "10:00")
+    released = await clinic.api(clinic.patients[0]).delete(f"/api/reservations/{held['id']}")
+
+    assert released.status == 204
+    event = await watcher.until(
+        lambda each: each.event == "slots.changed" and bool(each.resource["freed"]), 2.0
+    )
+    assert event.resource["freed"][0]["start"] == held["start"]
+    assert held["start"] in await clinic.free(clinic.patients[1])
+
+
+def _as_command(query: dict[str, object]) -> dict[str, object]:
+    return query | {"dentist_id": [query["dentist_id"]]}

@@ -1,0 +1,246 @@
+"""Criteria 5.1–5.4: who asks is known first, and everybody reaches only what is theirs."""
+
+import asyncio
+import base64
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.support.clinic import CHATBOT, Clinic, appointments_of
+from tests.support.screens import ConnectionRefused
+from tests.support.tokens import token
+
+ID = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
+
+
+def unsigned(claims: dict[str, Any]) -> str:
+    """A token of ``alg: none``, which no library would make for us any more."""
+
+    def part(value: dict[str, Any]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    return f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims)}."
+
+
+def bad_tokens() -> dict[str, str | None]:
+    genuine = token("patient", "patient-0")
+    head, _, signature = genuine.split(".")
+    other = base64.urlsafe_b64encode(b'{"sub":"dentist-0","role":"dentist","exp":9999999999}')
+    return {
+        "missing": None,
+        "empty": "",
+        "no token at all": "not.a.token",
+        "expired": token("patient", "patient-0", ttl_s=-1),
+        "signed with another key": token("patient", "patient-0", secret="x" * 40),
+        "alg none": unsigned({"sub": "patient-0", "role": "patient", "exp": time.time() + 60}),
+        "another algorithm": token("patient", "patient-0", algorithm="HS512"),
+        "forged payload": f"{head}.{other.rstrip(b'=').decode()}.{signature}",
+        "cut": genuine[:-5],
+        "without role": token(None, "patient-0"),
+        "of the role system": token("system", "patient-0"),
+        "of an unknown role": token("janitor", "patient-0"),
+        "without subject": token("patient", ""),
+        "not valid yet": token("patient", "patient-0", nbf=time.time() + 600),
+        "without expiry": token("patient", "patient-0", exp=None),
+    }
+
+
+# --- 5.1, 5.2 ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", sorted(bad_tokens()))
+async def test_r5_2_a_bad_token_is_answered_401_invalid_token(clinic: Clinic, which: str) -> None:
+    answer = await clinic.with_token(bad_tokens()[which]).get("/api/profiles/me")
+    assert answer.status == 401
+    assert (answer.code, answer.error["message"]) == ("UNAUTHORIZED", "Invalid token")
+    assert answer.error["details"] == [], "why is the log's business"
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("which", sorted(bad_tokens()))
+async def test_r5_2_a_bad_token_does_not_connect_a_socket(clinic: Clinic, which: str) -> None:
+    with pytest.raises(ConnectionRefused) as refused:
+        await clinic.connect("/patient", {"token": bad_tokens()[which]})
+    assert refused.value.message == "UNAUTHORIZED"
+    error = refused.value.data
+    assert (error["code"], error["message"]) == ("UNAUTHORIZED", "Invalid token")
+    assert error.keys() == {"code", "message", "timestamp", "request_id", "details"}
+
+
+async def test_r5_2_a_token_that_expires_meanwhile_stops_working(clinic: Clinic) -> None:
+    brief = clinic.with_token(token("patient", "patient-0", ttl_s=1.2))
+    assert (await brief.get("/api/profiles/me")).status == 200
+    await asyncio.sleep(1.3)  # the token's own end, by the real clock
+    late = await brief.get("/api/profiles/me")
+    assert (late.status, late.error["message"]) == (401, "Invalid token")
+
+
+async def test_r5_1_every_documented_route_wants_a_token(clinic: Clinic) -> None:
+    """Taken from the document itself, so a new route is tested, too."""
+    nobody = clinic.with_token(None)
+    document = (await nobody.get("/api/openapi.json")).body
+    paths = [
+        (method.upper(), path.replace("{id}", ID).replace("{dentistId}", ID))
+        for path, methods in document["paths"].items()
+        if path.startswith("/api/") and path != "/api/openapi.json"
+        for method in methods
+        if method in ("get", "post", "put", "delete")
+    ]
+    assert len(paths) >= 20
+    for method, path in paths:
+        answer = await nobody.send(method, path)
+        assert (answer.status, answer.code) == (401, "UNAUTHORIZED"), (method, path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "raw"),
+    [
+        ("POST", "/api/appointments", b"{not json"),
+        ("POST", "/api/appointments", b"x" * 1_000_000),
+        ("GET", "/api/appointments?status=nonsense", None),
+        ("GET", "/api/no-such-route", None),
+        ("PATCH", "/api/appointments", None),
+        ("GET", "/api/appointments/not-an-id", None),
+        ("GET", "/api", None),
+    ],
+)
+async def test_r5_1_the_token_is_verified_before_anything_else_happens(
+    clinic: Clinic, method: str, path: str, raw: bytes | None
+) -> None:
+    answer = await clinic.with_token(None).send(method, path, raw=raw)
+    assert (answer.status, answer.code) == (401, "UNAUTHORIZED")
+
+
+# --- 5.3, 5.4 ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whose", ["another dentist", "another patient"])
+async def test_r5_3_r5_4_what_is_not_yours_does_not_exist(clinic: Clinic, whose: str) -> None:
+    stranger = clinic.dentists[1] if whose == "another dentist" else clinic.patients[1]
+    booked = await clinic.book(clinic.patients[0])
+    held = await clinic.hold(clinic.patients[0], "15:00")
+    api = clinic.api(stranger)
+    path = f"/api/appointments/{booked['id']}"
+    for answer in (
+        await api.get(path),
+        await api.put(path, {"notes": "mine now"}),
+        await api.delete(path),
+        await api.get(f"/api/reservations/{held['id']}"),
+        await api.get(f"/api/profiles/{clinic.patients[0].id}"),
+    ):
+        assert (answer.status, answer.code) == (404, "NOT_FOUND"), answer.body
+    released = await api.delete(f"/api/reservations/{held['id']}")
+    assert released.status == (403 if stranger.role == "dentist" else 404), "only patients hold"
+    for filters in ({}, {"status": ["held", "confirmed"]}, {"patient_id": clinic.patients[0].id}):
+        assert (await api.get("/api/appointments", **filters)).body["data"] == []
+    unchanged = await clinic.api(clinic.patients[0]).get(path)
+    assert unchanged.body == booked
+
+
+async def test_r5_4_a_patient_cannot_book_another_patients_reservation(clinic: Clinic) -> None:
+    held = await clinic.hold(clinic.patients[0])
+    answer = await clinic.api(clinic.patients[1]).post(
+        "/api/appointments", {"reservation_id": held["id"]}
+    )
+    assert (answer.status, answer.code) == (404, "NOT_FOUND")
+
+
+async def test_r5_4_a_patient_cannot_book_for_another_patient(clinic: Clinic) -> None:
+    answer = await clinic.api(clinic.patients[0]).post(
+        "/api/appointments", {**clinic.slot(), "patient_id": clinic.patients[1].id}
+    )
+    assert answer.status in (400, 403), answer.body
+    assert (await clinic.api(clinic.patients[1]).get("/api/appointments")).body["data"] == []
+
+
+@pytest.mark.parametrize("role", ["dentist", "patient", "chatbot", "admin"])
+async def test_r5_3_r5_4_nobody_joins_channels_of_others(clinic: Clinic, role: str) -> None:
+    match role:
+        case "dentist":
+            page = await clinic.screen(clinic.dentists[1])
+        case "patient":
+            page = await clinic.screen(clinic.patients[1])
+        case "chatbot":
+            page = await clinic.chatbot_screen(clinic.patients[1])
+        case _:
+            page = await clinic.admin_screen()
+    victim, dentist = clinic.patients[0], clinic.dentists[0]
+    for channel in (
+        appointments_of(victim),
+        appointments_of(dentist),
+        f"profiles:user:{victim.id}",
+        f"profiles:dentist:{dentist.id}",
+        "appointments:patient:*",
+        "appointments:dentist:",
+    ):
+        error = await page.refused("channel:join", {"channel": channel})
+        assert error["code"] == "FORBIDDEN", channel
+    booked = await clinic.book(victim)
+    assert booked["id"] not in str(page.received)
+
+
+async def test_r5_3_r5_4_changes_of_others_are_not_read_either(clinic: Clinic) -> None:
+    await clinic.book(clinic.patients[0])
+    for person in (clinic.patients[1], clinic.dentists[1]):
+        answer = await clinic.api(person).get(
+            "/api/changes", channel=appointments_of(clinic.patients[0]), since="now"
+        )
+        assert (answer.status, answer.code) == (403, "FORBIDDEN")
+
+
+async def test_r5_4_a_chatbot_has_exactly_the_rights_of_the_patient_it_acts_for(
+    clinic: Clinic,
+) -> None:
+    booked = await clinic.book(clinic.patients[0])
+    path = f"/api/appointments/{booked['id']}"
+    assert (await clinic.chatbot(clinic.patients[0]).get(path)).body == booked
+    assert (await clinic.chatbot(clinic.patients[1]).get(path)).status == 404
+    alone = await clinic.with_token(CHATBOT).get(path)
+    assert (alone.status, alone.code) in ((403, "FORBIDDEN"), (404, "NOT_FOUND"))
+    unknown = await clinic.with_token(CHATBOT, on_behalf_of=ID).get("/api/profiles/me")
+    assert (unknown.status, unknown.code) == (404, "NOT_FOUND")
+
+
+async def test_r5_4_a_patients_own_token_with_act_is_a_chatbot_for_that_patient(
+    clinic: Clinic,
+) -> None:
+    delegated = token("patient", "patient-0", act={"sub": "clinic-chatbot"})
+    answer = await clinic.with_token(delegated).post("/api/appointments", clinic.slot())
+    assert answer.status == 201, answer.body
+    assert answer.body["patient_id"] == clinic.patients[0].id
+    assert answer.body["created_via"] == "chatbot"
+    screen = await clinic.connect("/chatbot", {"token": delegated})
+    assert appointments_of(clinic.patients[0]) in screen.ready
+    with pytest.raises(ConnectionRefused) as refused:
+        await clinic.connect("/patient", {"token": delegated})
+    assert refused.value.message == "FORBIDDEN"
+
+
+@pytest.mark.parametrize("role", ["patient", "dentist", "admin"])
+async def test_r5_4_nobody_but_a_chatbot_acts_on_behalf_of_others(
+    clinic: Clinic, role: str
+) -> None:
+    subject = {"patient": "patient-1", "dentist": "dentist-0", "admin": "clinic-admin"}[role]
+    api = clinic.with_token(token(role, subject), on_behalf_of=clinic.patients[0].id)
+    answer = await api.get("/api/appointments")
+    assert (answer.status, answer.code) == (403, "FORBIDDEN")
+
+
+async def test_r5_3_an_unknown_dentist_is_refused_and_not_created(clinic: Clinic) -> None:
+    answer = await clinic.with_token(token("dentist", "nobody")).get("/api/appointments")
+    assert (answer.status, answer.code) == (403, "FORBIDDEN")
+
+
+async def test_r5_3_an_admin_sees_no_patient_data_and_no_appointments(clinic: Clinic) -> None:
+    booked = await clinic.book(clinic.patients[0])
+    for path in (
+        "/api/appointments",
+        f"/api/appointments/{booked['id']}",
+        f"/api/profiles/{clinic.patients[0].id}",
+        "/api/patients",
+    ):
+        answer = await clinic.admin.get(path)
+        assert answer.status in (403, 404), (path, answer.body)
+        assert clinic.patients[0].name not in str(answer.body)

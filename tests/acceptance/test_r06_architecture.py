@@ -1,0 +1,128 @@
+"""Criteria 6.1–6.4: layers that nothing skips, and components built with substitutes."""
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+from importlinter.configuration import configure
+
+import actors
+import api
+import hub
+import store
+from actors.domain.channels import Channel
+from actors.domain.ids import EventId
+from actors.ports import Broadcaster, Delivery, EventRecord, Position
+from hub.relay import Relay, RelaySettings
+from tests.acceptance.conftest import OpenClinic
+from tests.support.clock import FakeClock
+from tests.support.eventually import eventually
+from tests.support.running import Template, config_for, running_hub
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_r6_1_r6_2_r6_3_the_import_contracts_hold(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    configure()
+    assert lint_imports(no_cache=True) == 0, capsys.readouterr().out
+
+
+def test_r6_1_r6_2_r6_3_each_layer_has_its_own_place() -> None:
+    """Controllers in ``api``, services in ``actors``, repositories in ``store``."""
+    for layer, word in ((api, "rest"), (actors, "services"), (store, "appointments")):
+        assert word in {module.name for module in pkgutil.iter_modules(layer.__path__)}
+    assert "bootstrap" in {module.name for module in pkgutil.iter_modules(hub.__path__)}
+
+
+def test_r6_4_importing_builds_nothing() -> None:
+    """Every module can be imported without configuration, database or event loop."""
+    for package in (actors, api, hub, store):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith(("__main__", ".env")) and ".versions" not in module.name:
+                importlib.import_module(module.name)
+
+
+async def test_r6_4_two_hubs_in_one_process_know_nothing_of_each_other(
+    template: Template, tmp_path: Path
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    one = config_for(template.copy_to(tmp_path / "a"))
+    two = config_for(template.copy_to(tmp_path / "b"))
+    async with running_hub(one) as first, running_hub(two) as second:
+        assert first.url != second.url
+        assert first.hub.bookings is not second.hub.bookings
+        assert first.hub.figures is not second.hub.figures
+
+
+async def test_r6_4_the_hub_runs_on_the_clock_it_is_given(open_clinic: OpenClinic) -> None:
+    """A hold of five minutes ends at once when the hub's clock says so."""
+    clock = FakeClock(datetime.now(UTC))
+    async with open_clinic(overrides={"clock": clock}) as clinic:
+        held = await clinic.hold(clinic.patients[0])
+        expires = datetime.fromisoformat(held["expires_at"])
+        assert expires - clock.now() == timedelta(minutes=5)
+        clock.advance(timedelta(minutes=5))
+        late = await clinic.api(clinic.patients[0]).post(
+            "/api/appointments", {"reservation_id": held["id"]}
+        )
+        assert (late.status, late.code) == (410, "RESERVATION_EXPIRED")
+
+
+async def test_r6_4_a_component_is_built_with_substitutes_alone() -> None:
+    """The relay, on a log and a broadcaster that exist in this test only."""
+    channel, told = Channel("appointments:dentist:d1"), list[int]()
+
+    class Log:
+        def __init__(self) -> None:
+            self.marked: list[Delivery] = []
+
+        async def heads(self, channels: Sequence[Channel]) -> dict[Channel, Position]:
+            return {each: Position(channel=each, epoch=1, offset=0) for each in channels}
+
+        async def read(
+            self, channel: Channel, *, after: int, up_to: int, limit: int, max_bytes: int
+        ) -> Sequence[EventRecord]:
+            return []
+
+        async def oldest(self, channel: Channel) -> int | None:
+            return None
+
+        async def pending(self, *, limit: int) -> Sequence[EventRecord]:
+            return []
+
+        async def mark(self, deliveries: Sequence[Delivery]) -> None:
+            self.marked += deliveries
+
+    class Rooms(Broadcaster):
+        async def broadcast(self, record: EventRecord) -> int:
+            told.append(record.offset)
+            return 1
+
+    log, clock = Log(), FakeClock()
+    relay = Relay(events=log, clock=clock, settings=RelaySettings(flush_interval_s=0.01))
+    await relay.start(Rooms())
+    relay.announce([_record(channel, offset, clock.now()) for offset in (1, 2, 3)])
+    await eventually(lambda: len(log.marked) == 3, 2.0)
+    await relay.stop()
+    assert told == [1, 2, 3]
+    assert [delivery.sent for delivery in log.marked] == [True] * 3
+
+
+def _record(channel: Channel, offset: int, time: datetime) -> EventRecord:
+    return EventRecord(
+        channel=channel,
+        epoch=1,
+        offset=offset,
+        event_id=EventId(f"e{offset}"),
+        type="appointment.created",
+        time=time,
+        payload=b"{}",
+    )

@@ -1,0 +1,113 @@
+"""Fifty clients race for one slot, REST and Socket.IO mixed: one wins, every time."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from hub.config import Api, Reservations
+from tests.acceptance.conftest import OpenClinic
+from tests.support.clinic import Clinic, Person, appointments_of, availability_of
+from tests.support.eventually import eventually
+from tests.support.screens import Screen
+
+CLIENTS = 50
+ROUNDS = 20
+
+Try = Callable[[str, dict[str, str]], Awaitable[tuple[str, dict[str, Any] | None]]]
+"""A command (``hold`` or ``book``) and its body to the outcome: a code, ``ok`` with a row."""
+
+
+def over_rest(clinic: Clinic, person: Person) -> Try:
+    api = clinic.api(person)
+
+    async def attempt(what: str, body: dict[str, str]) -> tuple[str, dict[str, Any] | None]:
+        path = "/api/reservations" if what == "hold" else "/api/appointments"
+        answer = await api.post(path, body)
+        return ("ok", answer.body) if answer.status == 201 else (str(answer.code), None)
+
+    return attempt
+
+
+def over_socket(screen: Screen) -> Try:
+    async def attempt(what: str, body: dict[str, str]) -> tuple[str, dict[str, Any] | None]:
+        event = "reservation:create" if what == "hold" else "appointment:book"
+        ack = await screen.ask(event, body)
+        return ("ok", ack["data"]) if ack["ok"] else (ack["error"]["code"], None)
+
+    return attempt
+
+
+async def racers(clinic: Clinic) -> list[Try]:
+    """Fifty patients: every other one over Socket.IO."""
+    tries: list[Try] = []
+    for number, person in enumerate(clinic.patients[:CLIENTS]):
+        if number % 2:
+            tries.append(over_socket(await clinic.screen(person)))
+        else:
+            tries.append(over_rest(clinic, person))
+    return tries
+
+
+@pytest.mark.parametrize("intervals", ["equal", "overlapping"])
+async def test_of_fifty_clients_exactly_one_wins_in_every_one_of_twenty_rounds(
+    open_clinic: OpenClinic, intervals: str
+) -> None:
+    settings = {
+        "api": Api(rate_per_s=10_000, rate_burst=10_000),
+        "reservations": Reservations(max_per_patient=1_000),
+    }
+    async with open_clinic(**settings) as clinic:
+        dentist = clinic.dentists[0]
+        dashboard = await clinic.screen(dentist)
+        start = dashboard.ready[appointments_of(dentist)]
+        tries, shuffled = await racers(clinic), random.Random(14)
+        winners: list[str] = []
+        for turn in range(ROUNDS):
+            bodies = [_body(clinic, turn, number, intervals) for number in range(CLIENTS)]
+            kinds = ["hold" if number % 3 else "book" for number in range(CLIENTS)]
+            entries = list(zip(tries, kinds, bodies, strict=True))
+            shuffled.shuffle(entries)
+            outcomes = await asyncio.gather(*(run(what, body) for run, what, body in entries))
+            counts = Counter(code for code, _ in outcomes)
+            assert counts == {"ok": 1, "SLOT_TAKEN": CLIENTS - 1}, f"round {turn}"
+            winners += [row["id"] for _, row in outcomes if row is not None]
+
+        await _audit(clinic, dashboard, start, winners)
+
+
+def _body(clinic: Clinic, turn: int, number: int, intervals: str) -> dict[str, str]:
+    """Round by round another day. Overlapping: 60 minutes from 09:00 to 09:45, so any two
+    of them share some time and most are not equal."""
+    clock = "09:00" if intervals == "equal" else f"09:{15 * (number % 4):02}"
+    return {
+        **clinic.slot(kind="cleaning"),
+        "start": clinic.at(clock, days=3 + turn),
+    }
+
+
+async def _audit(
+    clinic: Clinic, dashboard: Screen, start: dict[str, int], winners: list[str]
+) -> None:
+    """One row and one event each round, in order, on the screen as in the history."""
+    dentist = clinic.dentists[0]
+    channel = appointments_of(dentist)
+    page = await clinic.api(dentist).get(
+        "/api/appointments", status=["held", "confirmed"], limit=200
+    )
+    assert {row["id"] for row in page.body["data"]} == set(winners)
+    events = await eventually(
+        lambda: seen if len(seen := dashboard.events(channel)) >= ROUNDS else [], 3.0
+    )
+    assert [event.resource["id"] for event in events] == winners
+    first = start["offset"] + 1
+    assert [event.data["offset"] for event in events] == list(range(first, first + ROUNDS))
+    since = f"{start['epoch']}.{start['offset']}"
+    history = await clinic.api(dentist).get("/api/changes", channel=channel, since=since)
+    assert history.body["channels"][channel]["events"] == [event.data for event in events]
+    slots = dashboard.events(availability_of(dentist))
+    assert len(slots) == ROUNDS
+    assert all(len(event.resource["taken"]) == 1 for event in slots)

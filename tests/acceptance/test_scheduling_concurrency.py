@@ -1,0 +1,393 @@
+"""SCHEDULING 14–26: what many people do at once, REST and Socket.IO mixed."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from hub.config import Actors, Api, Reservations
+from tests.acceptance.conftest import OpenClinic
+from tests.acceptance.test_race import CLIENTS, racers
+from tests.support.api import Answer
+from tests.support.clinic import Clinic, appointments_of, availability_of
+
+HURRIED = Api(rate_per_s=10_000, rate_burst=10_000)
+
+
+async def run(*requests: Any) -> list[Answer]:
+    return list(await asyncio.gather(*requests))
+
+
+# --- 14: many for one ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["hold", "book"])
+async def test_s14_fifty_at_once_for_one_slot_one_wins_and_the_others_are_told_so(
+    open_clinic: OpenClinic, what: str
+) -> None:
+    async with open_clinic(api=HURRIED) as clinic:
+        tries = await racers(clinic)
+        outcomes = await asyncio.gather(*(attempt(what, clinic.slot()) for attempt in tries))
+        assert Counter(code for code, _ in outcomes) == {"ok": 1, "SLOT_TAKEN": CLIENTS - 1}
+
+
+# --- 15: at the end of a hold --------------------------------------------------------
+
+
+async def test_s15_the_timer_that_fires_after_conversion_does_nothing(
+    open_clinic: OpenClinic,
+) -> None:
+    async with open_clinic(reservations=Reservations(hold_seconds=0.6)) as clinic:
+        patient = clinic.patients[0]
+        dashboard = await clinic.screen(clinic.dentists[0])
+        held = await clinic.hold(patient)
+        booked = await clinic.api(patient).post("/api/appointments", {"reservation_id": held["id"]})
+        assert booked.status == 201, booked.body
+        await asyncio.sleep(1.2)  # the timer has fired, by the real clock
+        await clinic.book(clinic.patients[1], "15:00")
+        await dashboard.event("appointment.created", patient_id=clinic.patients[1].id)
+        kinds = [each.event for each in dashboard.events(appointments_of(clinic.dentists[0]))]
+        assert kinds == ["reservation.created", "appointment.created", "appointment.created"]
+
+
+# --- 16: one's own holds and those of others -----------------------------------------
+
+
+async def test_s16_anothers_reservation_id_is_404_and_stays_unchanged(clinic: Clinic) -> None:
+    held = await clinic.hold(clinic.patients[0])
+    other = clinic.api(clinic.patients[1])
+    assert (await other.delete(f"/api/reservations/{held['id']}")).status == 404
+    assert (await other.post("/api/appointments", {"reservation_id": held["id"]})).status == 404
+    shown = await clinic.api(clinic.patients[0]).get(f"/api/reservations/{held['id']}")
+    assert shown.body["expires_at"] == held["expires_at"]
+
+
+async def test_s16_holding_ones_own_held_slot_again_is_200_the_same_hold(clinic: Clinic) -> None:
+    held = await clinic.hold(clinic.patients[0])
+    again = await clinic.api(clinic.patients[0]).post("/api/reservations", clinic.slot())
+    assert (again.status, again.body["id"]) == (200, held["id"])
+    assert again.body["expires_at"] == held["expires_at"]
+
+
+async def test_s16_booking_a_booked_reservation_again_is_200_its_appointment(
+    clinic: Clinic,
+) -> None:
+    api = clinic.api(clinic.patients[0])
+    held = await clinic.hold(clinic.patients[0])
+    first = await api.post("/api/appointments", {"reservation_id": held["id"]})
+    again = await api.post("/api/appointments", {"reservation_id": held["id"]})
+    assert (first.status, again.status) == (201, 200)
+    assert again.body == first.body
+
+
+async def test_s16_a_direct_booking_into_anothers_hold_is_slot_taken(clinic: Clinic) -> None:
+    await clinic.hold(clinic.patients[0], "09:00")
+    answer = await clinic.api(clinic.patients[1]).post("/api/appointments", clinic.slot("09:15"))
+    assert (answer.status, answer.code) == (409, "SLOT_TAKEN")
+
+
+async def test_s16_a_direct_booking_of_ones_own_held_slot_converts_the_hold(
+    clinic: Clinic,
+) -> None:
+    held = await clinic.hold(clinic.patients[0])
+    booked = await clinic.api(clinic.patients[0]).post("/api/appointments", clinic.slot())
+    assert (booked.status, booked.body["id"]) == (201, held["id"])
+
+
+async def test_s16_a_direct_booking_that_overlaps_ones_own_hold_releases_it(
+    clinic: Clinic,
+) -> None:
+    patient, api = clinic.patients[0], clinic.api(clinic.patients[0])
+    screen = await clinic.screen(patient)
+    held = await clinic.hold(patient, "09:00")
+    booked = await api.post("/api/appointments", clinic.slot("09:15"))
+    assert booked.status == 201, booked.body
+    assert booked.body["id"] != held["id"]
+    await screen.event("reservation.released", id=held["id"])
+    gone = await api.post("/api/appointments", {"reservation_id": held["id"]})
+    assert (gone.status, gone.code) == (410, "RESERVATION_EXPIRED")
+
+
+async def test_s16_releasing_a_reservation_that_was_booked_leaves_the_appointment(
+    clinic: Clinic,
+) -> None:
+    api = clinic.api(clinic.patients[0])
+    held = await clinic.hold(clinic.patients[0])
+    booked = (await api.post("/api/appointments", {"reservation_id": held["id"]})).body
+    assert (await api.delete(f"/api/reservations/{held['id']}")).status == 204
+    assert (await api.get(f"/api/appointments/{held['id']}")).body == booked
+
+
+# --- 17: what the holder sees --------------------------------------------------------
+
+
+async def test_s17_the_holder_sees_the_slot_as_free_and_nobody_else_does(clinic: Clinic) -> None:
+    held = await clinic.hold(clinic.patients[0], "09:00")
+    assert held["start"] in await clinic.free(clinic.patients[0])
+    for other in (clinic.patients[1], clinic.dentists[0]):
+        for kind in ("check-up", "cleaning", "surgery"):
+            assert held["start"] not in await clinic.free(other, kind=kind)
+
+
+# --- 18: rescheduling ----------------------------------------------------------------
+
+
+async def test_s18_rescheduling_to_the_same_time_is_200_and_changes_nothing(
+    clinic: Clinic,
+) -> None:
+    booked = await clinic.book(clinic.patients[0])
+    same = await clinic.api(clinic.patients[0]).put(
+        f"/api/appointments/{booked['id']}", {"start": booked["start"]}
+    )
+    assert (same.status, same.body) == (200, booked)
+
+
+async def test_s18_one_may_move_onto_ones_own_old_time(clinic: Clinic) -> None:
+    booked = await clinic.book(clinic.patients[0], "09:00", kind="cleaning")
+    moved = await clinic.api(clinic.patients[0]).put(
+        f"/api/appointments/{booked['id']}", {"start": clinic.at("09:30")}
+    )
+    assert (moved.status, moved.body["start"]) == (200, clinic.at("09:30"))
+
+
+async def test_s18_a_taken_target_is_409_and_the_original_untouched(clinic: Clinic) -> None:
+    mine = await clinic.book(clinic.patients[0], "09:00")
+    await clinic.book(clinic.patients[1], "10:00")
+    api = clinic.api(clinic.patients[0])
+    refused = await api.put(f"/api/appointments/{mine['id']}", {"start": clinic.at("10:00")})
+    assert (refused.status, refused.code) == (409, "SLOT_TAKEN")
+    assert (await api.get(f"/api/appointments/{mine['id']}")).body == mine
+
+
+async def test_s18_two_who_swap_into_the_same_slot_one_wins(clinic: Clinic) -> None:
+    rows = [
+        await clinic.book(person, clock)
+        for person, clock in zip(clinic.patients[:2], ("09:00", "10:00"), strict=True)
+    ]
+    target = {"start": clinic.at("12:00")}
+    answers = await run(
+        *(
+            clinic.api(person).put(f"/api/appointments/{row['id']}", target)
+            for person, row in zip(clinic.patients[:2], rows, strict=True)
+        )
+    )
+    assert sorted(answer.status for answer in answers) == [200, 409]
+
+
+# --- 19: cancelled, and fought over --------------------------------------------------
+
+
+async def test_s19_after_a_cancellation_two_race_and_events_come_in_order(clinic: Clinic) -> None:
+    dentist = clinic.dentists[0]
+    dashboard = await clinic.screen(dentist)
+    booked = await clinic.book(clinic.patients[0])
+    cancel = clinic.api(clinic.patients[0]).delete(f"/api/appointments/{booked['id']}")
+    cancelled = await cancel
+    answers = await run(
+        *(clinic.api(p).post("/api/appointments", clinic.slot()) for p in clinic.patients[1:3])
+    )
+    assert cancelled.status == 204
+    assert sorted(answer.status for answer in answers) == [201, 409]
+    (winner,) = [answer.body["id"] for answer in answers if answer.status == 201]
+    await dashboard.event("appointment.created", id=winner)
+    told = [
+        (each.event, each.resource["id"]) for each in dashboard.events(appointments_of(dentist))
+    ]
+    assert told == [
+        ("appointment.created", booked["id"]),
+        ("appointment.cancelled", booked["id"]),
+        ("appointment.created", winner),
+    ]
+
+
+async def test_s19_cancelling_twice_is_204_twice_and_one_event(clinic: Clinic) -> None:
+    dentist = clinic.dentists[0]
+    dashboard = await clinic.screen(dentist)
+    booked = await clinic.book(clinic.patients[0])
+    path = f"/api/appointments/{booked['id']}"
+    api = clinic.api(clinic.patients[0])
+    answers = await run(api.delete(path), api.delete(path), api.delete(path))
+    assert [answer.status for answer in answers] == [204] * 3
+    later = await clinic.book(clinic.patients[1], "15:00")
+    await dashboard.event("appointment.created", id=later["id"])
+    kinds = [each.event for each in dashboard.events(appointments_of(dentist))]
+    assert kinds.count("appointment.cancelled") == 1
+
+
+# --- 20: idempotency -----------------------------------------------------------------
+
+
+async def test_s20_the_same_key_and_body_is_the_first_reply_and_one_row(clinic: Clinic) -> None:
+    api = clinic.api(clinic.patients[0])
+    first = await api.post("/api/appointments", clinic.slot(), idempotency_key="k1")
+    again = await api.post("/api/appointments", clinic.slot(), idempotency_key="k1")
+    assert first.status == again.status == 201
+    assert again.body == first.body
+    assert len((await api.get("/api/appointments")).body["data"]) == 1
+
+
+async def test_s20_the_same_key_with_another_body_is_422(clinic: Clinic) -> None:
+    api = clinic.api(clinic.patients[0])
+    await api.post("/api/appointments", clinic.slot("09:00"), idempotency_key="k1")
+    other = await api.post("/api/appointments", clinic.slot("10:00"), idempotency_key="k1")
+    assert (other.status, other.code) == (422, "IDEMPOTENCY_MISMATCH")
+
+
+async def test_s20_concurrent_twins_get_the_same_reply(clinic: Clinic) -> None:
+    api, screen = clinic.api(clinic.patients[0]), await clinic.screen(clinic.patients[0])
+    body = clinic.slot()
+    twins = [api.post("/api/appointments", body, idempotency_key="k1") for _ in range(6)]
+    acks = [screen.ask("appointment:book", {**body, "idempotency_key": "k1"}) for _ in range(6)]
+    answers, told = await asyncio.gather(asyncio.gather(*twins), asyncio.gather(*acks))
+    assert {answer.status for answer in answers} == {201}
+    shown = [answer.body for answer in answers] + [ack["data"] for ack in told]
+    assert all(each == shown[0] for each in shown), "one key, both wires"
+    assert len((await api.get("/api/appointments")).body["data"]) == 1
+
+
+async def test_s20_two_patients_may_use_the_same_key(clinic: Clinic) -> None:
+    answers = await run(
+        *(
+            clinic.api(person).post("/api/appointments", clinic.slot(clock), idempotency_key="k1")
+            for person, clock in zip(clinic.patients[:2], ("09:00", "10:00"), strict=True)
+        )
+    )
+    assert [answer.status for answer in answers] == [201, 201]
+
+
+# --- 21: one patient, two dentists ---------------------------------------------------
+
+
+async def test_s21_a_patient_cannot_be_at_two_dentists_at_once(clinic: Clinic) -> None:
+    """Many pairs sent at the same instant, halves over Socket.IO: one of each pair wins."""
+    for patient in clinic.patients[:8]:
+        screen, api = await clinic.screen(patient), clinic.api(patient)
+        clock = f"{8 + clinic.patients.index(patient)}:00".zfill(5)
+        rest, ack = await asyncio.gather(
+            api.post("/api/appointments", clinic.slot(clock)),
+            screen.ask("appointment:book", clinic.slot(clock, dentist=clinic.dentists[2])),
+        )
+        codes = [rest.code, None if ack["ok"] else ack["error"]["code"]]
+        assert sorted(codes, key=str) == [None, "PATIENT_CONFLICT"]
+        assert len((await api.get("/api/appointments")).body["data"]) == 1
+
+
+async def test_s21_a_hold_elsewhere_may_overlap_but_not_be_confirmed(clinic: Clinic) -> None:
+    patient, api = clinic.patients[0], clinic.api(clinic.patients[0])
+    await clinic.book(patient, "09:00")
+    held = await clinic.hold(patient, "09:15", dentist=clinic.dentists[2])
+    refused = await api.post("/api/appointments", {"reservation_id": held["id"]})
+    assert (refused.status, refused.code) == (409, "PATIENT_CONFLICT")
+
+
+# --- 22: stale and too late ----------------------------------------------------------
+
+
+async def test_s22_undoing_a_no_show_after_the_slot_was_taken_is_409(clinic: Clinic) -> None:
+    dentist = clinic.api(clinic.dentists[0])
+    booked = await clinic.book(clinic.patients[0])
+    path = f"/api/appointments/{booked['id']}"
+    assert (await dentist.put(path, {"status": "no_show"})).status == 200
+    await clinic.book(clinic.patients[1])
+    undone = await dentist.put(path, {"status": "confirmed"})
+    assert (undone.status, undone.code) == (409, "SLOT_TAKEN")
+    assert (await dentist.get(path)).body["status"] == "no_show"
+
+
+async def test_s22_of_many_with_the_same_if_match_one_wins(clinic: Clinic) -> None:
+    booked = await clinic.book(clinic.patients[0])
+    api, path = clinic.api(clinic.patients[0]), f"/api/appointments/{booked['id']}"
+    answers = await run(*(api.put(path, {"notes": str(n)}, if_match='"1"') for n in range(10)))
+    assert Counter(answer.status for answer in answers) == {200: 1, 412: 9}
+    assert (await api.get(path)).body["version"] == 2
+
+
+# --- 24: too many holds --------------------------------------------------------------
+
+
+async def test_s24_a_fourth_hold_is_429_also_when_all_are_sent_at_once(clinic: Clinic) -> None:
+    api = clinic.api(clinic.patients[0])
+    answers = await run(
+        *(
+            api.post("/api/reservations", clinic.slot(clock, dentist=dentist))
+            for clock, dentist in (
+                ("09:00", clinic.dentists[0]),
+                ("11:00", clinic.dentists[0]),
+                ("09:00", clinic.dentists[1]),
+                ("11:00", clinic.dentists[1]),
+                ("13:00", clinic.dentists[2]),
+                ("15:00", clinic.dentists[2]),
+            )
+        )
+    )
+    assert Counter(answer.status for answer in answers) == {201: 3, 429: 3}
+    assert {answer.code for answer in answers if answer.status == 429} == {"TOO_MANY_RESERVATIONS"}
+
+
+# --- 25: overbooking -----------------------------------------------------------------
+
+
+async def test_s25_only_the_dentist_overbooks_and_only_that_row_escapes(clinic: Clinic) -> None:
+    first = await clinic.book(clinic.patients[0], "09:00")
+    body = clinic.slot("09:00")
+    patient = await clinic.api(clinic.patients[1]).post(
+        "/api/appointments", {**body, "overbook": True}
+    )
+    assert (patient.status, patient.code) == (403, "FORBIDDEN")
+    dentist = clinic.api(clinic.dentists[0])
+    for_one = {**body, "patient_id": clinic.patients[1].id}
+    plain = await dentist.post("/api/appointments", for_one)
+    assert (plain.status, plain.code) == (409, "SLOT_TAKEN"), "not by accident"
+    over = await dentist.post("/api/appointments", {**for_one, "overbook": True})
+    assert (over.status, over.body["overbooked"]) == (201, True)
+    shown = await clinic.api(clinic.patients[0]).get(f"/api/appointments/{first['id']}")
+    assert shown.body["overbooked"] is False
+    again = await clinic.api(clinic.patients[2]).post("/api/appointments", body)
+    assert (again.status, again.code) == (409, "SLOT_TAKEN")
+
+
+# --- 26: more than a mailbox takes ---------------------------------------------------
+
+
+async def test_s26_a_full_mailbox_answers_503_and_loses_and_doubles_nothing(
+    open_clinic: OpenClinic,
+) -> None:
+    """A mailbox of one: most of many commands at once are sent away, and come back."""
+    async with open_clinic(api=HURRIED, actors=Actors(mailbox_size=1, batch_size=1)) as clinic:
+        watcher = await clinic.screen(clinic.dentists[0])
+        await clinic.free(clinic.patients[0])
+        refused: Counter[str] = Counter()
+
+        async def persist(number: int) -> str:
+            """Book one of forty slots, with one key, until there is an answer."""
+            body = clinic.slot() | {
+                "start": clinic.at(f"{8 + number // 4 % 10:02}:{15 * (number % 4):02}", days=3),
+                "appointment_type_id": short,
+            }
+            for _ in range(200):
+                answer = await clinic.api(clinic.patients[number]).post(
+                    "/api/appointments", body, idempotency_key=f"key-{number}"
+                )
+                if answer.status == 201:
+                    return str(answer.body["id"])
+                assert (answer.status, answer.code) == (503, "CALENDAR_BUSY"), answer.body
+                assert int(answer.headers["Retry-After"]) >= 1
+                refused["CALENDAR_BUSY"] += 1
+                await asyncio.sleep(0.01 * (number % 7))
+            raise AssertionError("never let in")
+
+        made = await clinic.admin.post(
+            "/api/appointment-types", {"name": "look", "duration_minutes": 15}
+        )
+        short = made.body["id"]
+        ids = await asyncio.gather(*(persist(number) for number in range(40)))
+
+        assert refused["CALENDAR_BUSY"] > 0, "the mailbox was full at times"
+        assert len(set(ids)) == 40, "none applied twice, none lost"
+        page = await clinic.api(clinic.dentists[0]).get("/api/appointments", limit=200)
+        assert {row["id"] for row in page.body["data"]} == set(ids)
+        last = await watcher.until(
+            lambda _: len(watcher.events(availability_of(clinic.dentists[0]))) >= 40, 3.0
+        )
+        assert last

@@ -1,0 +1,174 @@
+"""``kill -9`` under traffic, again and again: what was acknowledged is there, what was
+committed is told, and nobody's screen misses or doubles anything.
+"""
+
+import asyncio
+import random
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from hub.traffic.links import LinkedPerson, LinkedType, Links
+from hub.traffic.simulation import Plan, Simulation
+from tests.support.api import Api
+from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person
+from tests.support.eventually import eventually
+from tests.support.histories import pending, problems_of
+from tests.support.process import HubProcess, hub_process
+from tests.support.running import Template
+
+KILLS, KILLS_LONG = 10, 40
+TRAFFIC_PATIENTS = 30
+"""The others are witnesses: they act right before a kill and look right after it."""
+LIFE_S = (0.2, 1.0)
+"""How long the hub lives between two kills, once traffic flows again."""
+LONGEST_S = 600.0
+FLOWING = 10
+"""Bookings that traffic must have made since the last kill."""
+
+
+@dataclass
+class Witness:
+    """What one pair of patients was promised just before a kill."""
+
+    held: dict[str, Any]
+    booked: dict[str, Any]
+    holder: Api
+    booker: Api
+
+
+@dataclass
+class Story:
+    """What happened in a whole test, for its report."""
+
+    kills: int = 0
+    pending_at_kill: list[int] = field(default_factory=list)
+    down_s: list[float] = field(default_factory=list)
+
+
+@pytest.mark.timeout(240)
+async def test_ten_kills_under_traffic_lose_nothing(template: Template, tmp_path: Path) -> None:
+    await kill_again_and_again(template, tmp_path, KILLS, seed=1)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", [2, 3])
+async def test_many_kills_under_traffic_lose_nothing(
+    template: Template, tmp_path: Path, seed: int
+) -> None:
+    await kill_again_and_again(template, tmp_path, KILLS_LONG, seed)
+
+
+async def kill_again_and_again(template: Template, folder: Path, kills: int, seed: int) -> None:
+    chance, story, began = random.Random(seed), Story(), time.monotonic()
+    database = template.copy_to(folder)
+    limits = {"CHAIRSIDE_API_RATE_PER_S": "1000", "CHAIRSIDE_API_RATE_BURST": "1000"}
+    async with hub_process(database, folder, **limits) as hub, aiohttp.ClientSession() as session:
+        simulation = Simulation(
+            Plan(
+                url=hub.url,
+                links=links_of(template),
+                seconds=LONGEST_S,
+                patients=TRAFFIC_PATIENTS,
+                seed=seed,
+            )
+        )
+        async with asyncio.TaskGroup() as tasks:
+            traffic = tasks.create_task(simulation.run())
+            clinic = _clinic(template, hub, session, database)
+            for turn in range(kills):
+                await _traffic_flows(simulation)
+                await asyncio.sleep(chance.uniform(*LIFE_S))  # anywhere in its work
+                witness = await _promises(clinic, turn)
+                await _kill_and_start(hub, database, story)
+                await _kept(witness)
+            simulation.finish()
+        outcome = traffic.result()
+        left = await eventually(lambda: not pending(database), 5.0)
+        assert await hub.stop() == 0
+
+    assert outcome.problems == []
+    assert outcome.reconnections >= kills, "the screens lived through all of it"
+    assert left, "what a crash left pending was broadcast"
+    assert problems_of(database) == []
+    assert story.kills == kills
+    assert sum(story.pending_at_kill) > 0, "kills met events on their way"
+    took_s = time.monotonic() - began
+    print(
+        f"\n{kills} kills in {took_s:.0f} s: {outcome.ledger.bookings} bookings and"
+        f" {outcome.ledger.cancellations} cancellations acknowledged,"
+        f" {outcome.findings.events} events shown on {outcome.sockets} sockets,"
+        f" {outcome.reconnections} reconnections, {outcome.gaps_healed} gaps healed,"
+        f" {outcome.duplicates_dropped} duplicates dropped; pending at the kills:"
+        f" {story.pending_at_kill}; down {max(story.down_s):.1f} s at most"
+    )
+
+
+def links_of(template: Template) -> Links:
+    def linked(people: tuple[Person, ...]) -> tuple[LinkedPerson, ...]:
+        return tuple(LinkedPerson(id=one.id, name=one.name, token=one.token) for one in people)
+
+    people = template.people
+    return Links(
+        dentists=linked(people.dentists),
+        patients=linked(people.patients[:TRAFFIC_PATIENTS]),
+        chatbot_token=CHATBOT,
+        appointment_types=(
+            LinkedType(id=people.types["check-up"], duration_minutes=30),
+            LinkedType(id=people.types["cleaning"], duration_minutes=60),
+        ),
+    )
+
+
+def _clinic(
+    template: Template, hub: HubProcess, session: aiohttp.ClientSession, database: Path
+) -> Clinic:
+    return Clinic(hub.url, template.people, session, AsyncExitStack(), database)
+
+
+async def _traffic_flows(simulation: Simulation) -> None:
+    """Since the last kill, bookings are acknowledged again."""
+    before = simulation.ledger.bookings
+    assert await eventually(lambda: simulation.ledger.bookings >= before + FLOWING, 30.0)
+
+
+async def _promises(clinic: Clinic, turn: int) -> Witness:
+    """A hold and a booking, acknowledged at the last moment, where traffic does not book."""
+    pairs = len(clinic.patients[TRAFFIC_PATIENTS:]) // 2
+    first = TRAFFIC_PATIENTS + 2 * (turn % pairs)
+    holder, booker = (clinic.api(each) for each in clinic.patients[first : first + 2])
+    day = DAYS_AHEAD + 60 + turn
+    body = clinic.slot() | {"start": clinic.at("09:00", days=day)}
+    held, booked = await asyncio.gather(
+        holder.post("/api/reservations", body),
+        booker.post("/api/appointments", body | {"start": clinic.at("10:00", days=day)}),
+    )
+    assert (held.status, booked.status) == (201, 201), (held.body, booked.body)
+    return Witness(held=held.body, booked=booked.body, holder=holder, booker=booker)
+
+
+async def _kill_and_start(hub: HubProcess, database: Path, story: Story) -> None:
+    await hub.kill()
+    down = time.monotonic()
+    story.kills += 1
+    story.pending_at_kill.append(len(pending(database)))
+    assert problems_of(database) == [], "a commit is whole or not at all"
+    await hub.start()
+    story.down_s.append(time.monotonic() - down)
+
+
+async def _kept(witness: Witness) -> None:
+    """The booking word for word, the hold with its old expiry and still to be had."""
+    held, booked = witness.held, witness.booked
+    hold = await witness.holder.get(f"/api/reservations/{held['id']}")
+    assert (hold.status, hold.body["expires_at"]) == (200, held["expires_at"])
+    row = await witness.booker.get(f"/api/appointments/{booked['id']}")
+    assert (row.status, row.body) == (200, booked)
+    converted = await witness.holder.post("/api/appointments", {"reservation_id": held["id"]})
+    assert (converted.status, converted.body["id"]) == (201, held["id"])

@@ -1,0 +1,32 @@
+"""Waiting for something that becomes true by itself, with a bound and without luck."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, overload
+
+T = TypeVar("T")
+
+STEP_S = 0.02
+
+
+@overload
+async def eventually(look: Callable[[], Awaitable[T]], within_s: float) -> T: ...
+
+
+@overload
+async def eventually(look: Callable[[], T], within_s: float) -> T: ...
+
+
+async def eventually(look: Callable[[], Awaitable[T] | T], within_s: float) -> T:
+    """The first answer of ``look`` that is true; the last one when the time is over.
+
+    Asserting on the answer then says what is wrong.
+    """
+    until = time.monotonic() + within_s
+    while True:
+        found = look()
+        answer: T = await found if isinstance(found, Awaitable) else found
+        if answer or time.monotonic() >= until:
+            return answer
+        await asyncio.sleep(STEP_S)

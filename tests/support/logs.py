@@ -1,0 +1,37 @@
+"""What the hub logs, as a test may read it: JSON lines in memory."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from hub.config import Logging
+from hub.observe import configure_logging
+
+
+class Logs(io.StringIO):
+    def lines(self, event: str | None = None) -> list[dict[str, Any]]:
+        """Every line, or those of one event."""
+        lines = [json.loads(line) for line in self.getvalue().splitlines()]
+        return [line for line in lines if event in (None, line["event"])]
+
+
+@contextmanager
+def captured_logs(level: str = "info") -> Iterator[Logs]:
+    """Logs go into memory, in the form of production; afterwards everything is as it was."""
+    root = logging.getLogger()
+    handlers, before = root.handlers[:], root.level
+    logs = Logs()
+    configure_logging(Logging(format="json", level=level), logs)  # type: ignore[arg-type]  # a literal of the config
+    structlog.configure(cache_logger_on_first_use=False)  # the next test logs elsewhere
+    try:
+        yield logs
+    finally:
+        logging.captureWarnings(capture=False)
+        structlog.reset_defaults()
+        root.handlers[:] = handlers
+        root.setLevel(before)

@@ -1,0 +1,99 @@
+"""The hub as operators run it: ``chairside serve`` in a process of its own."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+
+from tests.support.tokens import SECRET
+
+ROOT = Path(__file__).parents[2]
+START_S = 30.0
+STOP_S = 15.0
+
+
+def free_port() -> int:
+    """A port nobody listens on now; a hub that is started again needs the same one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class HubProcess:
+    """Start it, kill it, start it again: always the same database and the same port."""
+
+    def __init__(self, database: Path, folder: Path, **settings: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "hub.log"
+        self._environ = {
+            **{name: value for name, value in os.environ.items() if "CHAIRSIDE_" not in name},
+            "CHAIRSIDE_DATABASE_URL": f"sqlite:///{database}",
+            "CHAIRSIDE_AUTH_SECRET": SECRET,
+            "CHAIRSIDE_LOGGING_FORMAT": "json",
+            "CHAIRSIDE_LOGGING_LEVEL": "warning",
+            **settings,
+        }
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Returns when the hub is ready to be used; raises with its log when it is not."""
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "hub.cli", "serve", "--port", str(self.port)),
+                cwd=self.log.parent,
+                env={**self._environ, "PYTHONPATH": str(ROOT)},
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=log,
+            )
+        async with aiohttp.ClientSession() as session, asyncio.timeout(START_S):
+            while not await self._is_ready(session):
+                if self._process.returncode is not None:
+                    raise RuntimeError(f"the hub did not start: {self.log.read_text()[-3000:]}")
+                await asyncio.sleep(0.02)
+
+    async def _is_ready(self, session: aiohttp.ClientSession) -> bool:
+        try:
+            async with session.get(f"{self.url}/health/ready") as answer:
+                return answer.status == 200
+        except aiohttp.ClientConnectionError:
+            return False
+
+    async def kill(self) -> None:
+        """``kill -9``: nothing is finished, nothing is said."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        await self._process.wait()
+
+    async def stop(self) -> int:
+        """Ask it to stop; the answer is its exit code."""
+        assert self._process is not None
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_S):
+                return await self._process.wait()
+        except TimeoutError:
+            await self.kill()
+            raise
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+
+@contextlib.asynccontextmanager
+async def hub_process(database: Path, folder: Path, **settings: str) -> AsyncIterator[HubProcess]:
+    hub = HubProcess(database, folder, **settings)
+    await hub.start()
+    try:
+        yield hub
+    finally:
+        if hub.runs:
+            await hub.kill()

@@ -1,0 +1,112 @@
+"""A hub in this process, served on a free loopback port, on a database of its own."""
+
+import asyncio
+import shutil
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from hub.bootstrap import Hub, open_hub
+from hub.config import Auth, Config, Database
+from store.migrate import upgrade
+from tests.support.clinic import Clinic, People, found_clinic
+from tests.support.tokens import SECRET
+
+
+def config_for(database: Path, **sections: Any) -> Config:
+    """The defaults, with the tests' secret and this database file."""
+    return Config(
+        database=sections.pop("database", None) or Database(url=f"sqlite:///{database}"),
+        auth=sections.pop("auth", None) or Auth(secret=SECRET),
+        **sections,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    url: str
+    hub: Hub
+
+
+@asynccontextmanager
+async def running_hub(config: Config, **overrides: Any) -> AsyncIterator[Running]:
+    """``overrides`` are substitutes for the composition root (:func:`open_hub`)."""
+    async with open_hub(config, **overrides) as hub:
+        runner = web.AppRunner(hub.app, access_log=None, shutdown_timeout=2.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            hub.health.accepting(accepts=True)
+            yield Running(url=f"http://127.0.0.1:{runner.addresses[0][1]}", hub=hub)
+        finally:
+            hub.health.accepting(accepts=False)
+            await runner.cleanup()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """A founded clinic on disk; every test works on its own copy."""
+
+    database: Path
+    people: People
+
+    def copy_to(self, folder: Path) -> Path:
+        target = folder / "chairside.db"
+        shutil.copyfile(self.database, target)
+        return target
+
+
+def make_template(folder: Path) -> Template:
+    """Migrate a database and found the clinic in it, once for many tests."""
+    database = folder / "template.db"
+    upgrade(config_for(database).database.url)
+
+    async def found() -> People:
+        async with (
+            running_hub(config_for(database)) as running,
+            aiohttp.ClientSession() as session,
+        ):
+            return await found_clinic(session, running.url)
+
+    people = _in_thread(found)
+    assert not database.with_name(database.name + "-wal").exists(), "closed means checkpointed"
+    return Template(database=database, people=people)
+
+
+def _in_thread(work: Callable[[], Any]) -> Any:
+    """Run a coroutine function to its end where no event loop is in the way."""
+    result: list[Any] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            result.append(asyncio.run(work()))
+        except BaseException as error:  # handed over to the thread that waits
+            failure.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return result[0]
+
+
+@asynccontextmanager
+async def clinic_on(
+    template: Template, folder: Path, *, overrides: dict[str, Any] | None = None, **sections: Any
+) -> AsyncIterator[Clinic]:
+    """A copy of the template's clinic, running; ``sections`` replace those of the config."""
+    database = template.copy_to(folder)
+    async with (
+        running_hub(config_for(database, **sections), **(overrides or {})) as running,
+        aiohttp.ClientSession() as session,
+        AsyncExitStack() as opened,
+    ):
+        yield Clinic(running.url, template.people, session, opened, database)
