@@ -20,10 +20,10 @@ run: $(VENV)/.installed ## the demo clinic on http://127.0.0.1:8080 (PORT=…, D
 	@exec $(BIN)/chairside demo --data $(DATA) --port $(PORT)
 
 test: $(VENV)/.installed-dev ## every test but the long ones
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not long' $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 test-long: $(VENV)/.installed-dev ## the long ones too: more examples, rounds and crashes
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'long or not long' $(ARGS)
 
 check: $(VENV)/.installed-dev ## style, types and the direction of the imports
 	$(BIN)/ruff check .
@@ -36,7 +36,8 @@ format: $(VENV)/.installed-dev ## put the code into the agreed form
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.installed-dev ## the benchmarks; the figures mean something on an idle machine only
-	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for name in $(notdir $(basename $(wildcard tests/benchmarks/bench_*.py))); do \
+		echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
 
 clean: ## remove the virtual environment and what tools left; the demo's data stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

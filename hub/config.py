@@ -63,7 +63,6 @@ class Realtime:
     ping_interval_s: Positive = 25.0
     ping_timeout_s: Positive = 20.0
     max_message_bytes: Annotated[int, Between(1024)] = 262_144
-    max_buffer_bytes: Annotated[int, Between(65_536)] = 1_048_576
     position_interval_s: Positive = 10.0
     expiring_notice_s: NotNegative = 60.0
 
@@ -119,10 +118,6 @@ class Config:
     def __post_init__(self) -> None:
         _check_auth(self.auth)
         _check_database(self.database)
-        if self.realtime.max_message_bytes > self.realtime.max_buffer_bytes:
-            raise ConfigError(
-                "realtime.max_message_bytes must not be larger than realtime.max_buffer_bytes"
-            )
 
     def require_keys(self) -> None:
         """Raise :class:`ConfigError` unless the hub can verify anybody's token."""

@@ -50,7 +50,15 @@ class SystemClock:
 
 
 class FakeIdentity:
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answers = asyncio.Event()
+        """Cleared, nobody gets in yet."""
+        self.answers.set()
+
     async def principal(self, claims: Claims, on_behalf_of: str | None = None) -> Principal:
+        self.asked += 1
+        await self.answers.wait()
         if claims.role in (Role.ADMIN, Role.CHATBOT) and on_behalf_of is None:
             return Principal(role=claims.role, subject=claims.subject)
         if on_behalf_of is not None:
@@ -142,7 +150,8 @@ class World:
     """The running edge; ``append`` is a commit, ``announce`` what the store does then."""
 
     def __init__(self, log: MemoryLog, settings: RealtimeSettings, burst: int) -> None:
-        self.log, self.bookings, self.availability = log, FakeBookings(), FakeAvailability()
+        self.log, self.identity = log, FakeIdentity()
+        self.bookings, self.availability = FakeBookings(), FakeAvailability()
         clock = SystemClock()
         ids = count(1)
         self.relay = Relay(
@@ -154,7 +163,7 @@ class World:
         self.realtime = Realtime(
             RealtimeDeps(
                 verifier=TokenVerifier(AuthSettings(secret=SECRET), clock),
-                identity=cast("Any", FakeIdentity()),
+                identity=cast("Any", self.identity),
                 bookings=cast("Any", self.bookings),
                 availability=cast("Any", self.availability),
                 people=cast("Any", FakePeople()),

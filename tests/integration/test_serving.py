@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.support.process import Process, command, started
+from tests.support.commandline import Process, command, started
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
 

@@ -1,6 +1,7 @@
 """Coming in over Socket.IO, and going (criteria 5.1, 5.2; DESIGN §8)."""
 
 import asyncio
+import json
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -261,6 +262,76 @@ async def test_a_token_of_anybody_else_does_not_refresh(data: Any, code: str) ->
     async with running_world() as world:
         screen = await world.screen()
         assert (await screen.refused("auth:refresh", data))["code"] == code
+        assert (await screen.ok("profile:get"))["name"] == "Ada"
+
+
+class Poller:
+    """A polling client of our own, which need not behave."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
+        self._http, self._address = http, f"{url}/socket.io/?EIO=4&transport=polling"
+
+    async def open(self) -> None:
+        async with self._http.get(self._address) as answer:
+            self._address += "&sid=" + json.loads((await answer.text())[1:])["sid"]
+
+    async def post(self, packet: str) -> int:
+        async with self._http.post(self._address, data=packet) as answer:
+            return answer.status
+
+    async def poll(self) -> int:
+        async with self._http.get(self._address) as answer:
+            await answer.read()
+            return answer.status
+
+
+CONNECT = '40/patient,{"token":"%s"}'
+
+
+async def test_a_client_that_goes_while_it_is_let_in_leaves_no_ghost() -> None:
+    async with running_world() as world, aiohttp.ClientSession() as http:
+        poller = Poller(http, world.url)
+        await poller.open()
+        world.identity.answers.clear()
+        coming = asyncio.create_task(poller.post(CONNECT % token("patient", "patient")))
+        await until(lambda: world.identity.asked == 1)
+        assert await poller.post("1") == 200
+        world.identity.answers.set()
+        await coming
+        await until(lambda: sum(world.realtime.connections().values()) == 0)
+        world.commit(event(1))
+        await until(lambda: bool(world.log.marks))
+        assert world.log.marks[0].recipients == 0
+
+
+async def test_a_client_that_never_reads_is_dropped_and_costs_no_more_memory() -> None:
+    async with running_world() as world, aiohttp.ClientSession() as http:
+        poller = Poller(http, world.url)
+        await poller.open()
+        await poller.post(CONNECT % token("patient", "patient"))
+        await until(lambda: world.realtime.connections()["/patient"] == 1)
+        reading = await world.screen()
+        with structlog.testing.capture_logs() as logs:
+            for first in range(1, 2_400, 300):
+                world.commit(*events(first, first + 299))
+                await arrived(reading, first + 299)
+        assert [line["event"] for line in logs].count("socket_too_slow") == 1
+        assert world.realtime.connections()["/patient"] == 1
+        assert live(reading) == list(range(1, 2_401))
+        assert await poller.poll() == 400
+
+
+async def test_a_connection_that_never_asks_to_be_let_in_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("api.realtime.server._STRANGER_S", 0.1)
+    async with running_world() as world, aiohttp.ClientSession() as http:
+        screen = await world.screen()
+        poller = Poller(http, world.url)
+        await poller.open()
+        async with asyncio.timeout(2):
+            assert await poller.poll() == 200  # told that it is closed
+            assert await poller.poll() == 400
         assert (await screen.ok("profile:get"))["name"] == "Ada"
 
 

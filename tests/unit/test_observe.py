@@ -39,12 +39,12 @@ def test_a_line_has_time_level_event_logger_and_the_fields(out: Logs) -> None:
 
 
 def test_the_standard_librarys_loggers_take_the_same_way(out: Logs) -> None:
-    logging.getLogger("actors.registry").warning("actor_stopped %s", "d1", extra={"waiting": 3})
+    logging.getLogger("actors.stand_in").warning("actor_stopped %s", "d1", extra={"waiting": 3})
     line = only_line(out)
     assert (line["event"], line["level"], line["logger"], line["waiting"]) == (
         "actor_stopped d1",
         "warning",
-        "actors.registry",
+        "actors.stand_in",
         3,
     )
 

@@ -1,0 +1,180 @@
+"""Joining while events are sent: no hole, no duplicate, in any interleaving (DESIGN §6)."""
+
+import asyncio
+import json
+import random
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from actors.domain.ids import ProfileId
+from actors.domain.principal import Principal, Role
+from actors.ports import EventRecord
+from actors.services.changes import Changes, Since
+from actors.services.identity import Claims
+from api.realtime.joins import Joins
+from api.realtime.rooms import HELD_MAX, Rooms
+from api.realtime.session import Session
+from api.realtime.wire import Wire
+from hub.relay import Relay, RelaySettings
+from tests.unit.relay_world import A, B, FixedClock, MemoryLog, record, records, until
+
+
+class Sockets:
+    """What each socket was sent, in order; sending may take its time."""
+
+    def __init__(self, rng: random.Random | None = None) -> None:
+        self.frames: dict[str, list[str]] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.waiting = 0
+        self._rng = rng
+
+    async def send_text(self, eio_sid: str, frame: Any) -> None:
+        self.waiting += 1
+        await self.gate.wait()
+        self.waiting -= 1
+        if self._rng is not None:
+            await asyncio.sleep(self._rng.choice((0, 0, 0.0005)))
+        self.frames.setdefault(eio_sid, []).append(frame.encode())
+
+    def offsets(self, sid: str, event: str = "slots.changed") -> list[int]:
+        told = [json.loads(frame.split(",", 1)[1]) for frame in self.frames.get(sid, [])]
+        return [data["offset"] for name, data in told if name == event]
+
+
+class Edge:
+    def __init__(self, log: MemoryLog, sockets: Sockets) -> None:
+        self.log, self.sockets, self.rooms = log, sockets, Rooms()
+        self.wire = Wire(self.rooms, sockets)
+        settings = RelaySettings(
+            backoff_s=(0.0, 0.0, 0.0), attempt_timeout_s=30, drain_s=5, idle_lanes_max=1
+        )
+        self.relay = Relay(events=log, clock=FixedClock(), settings=settings)
+        self.joins = Joins(self.rooms, self.wire, Changes(log), self.relay.positions)
+
+    def session(self, sid: str) -> Session:
+        return Session(
+            sid=sid,
+            engine_sid=sid,
+            namespace="/patient",
+            principal=Principal(role=Role.PATIENT, subject="s", person=ProfileId("p")),
+            claims=Claims(
+                subject="s", role=Role.PATIENT, expires_at=datetime(2030, 1, 1, tzinfo=UTC)
+            ),
+            on_behalf_of=None,
+            since={},
+        )
+
+    async def join(self, session: Session, since: int | None) -> list[int]:
+        """The offsets of the answer, written before what was held is released."""
+        wanted = {A: None if since is None else Since(epoch=1, offset=since)}
+        joined = await self.joins.join(session, wanted)
+        answer = json.loads(joined.answers[A])
+        assert answer["recovered"] is (since is not None)
+        await self.joins.release(joined)
+        return [event["offset"] for event in answer["events"]]
+
+    def commit(self, *rows: EventRecord) -> None:
+        self.log.append(*rows)
+        self.relay.announce(rows)
+
+
+class FailsNowAndThen:
+    """An attempt may fail before or after it reached the rooms; never four times."""
+
+    def __init__(self, inner: Wire, rng: random.Random) -> None:
+        self._inner, self._rng = inner, rng
+        self._failures: Counter[str] = Counter()
+
+    async def broadcast(self, record: EventRecord) -> int:
+        fails = self._failures[record.event_id] < 3 and self._rng.random() < 0.2
+        self._failures[record.event_id] += fails
+        if fails and self._rng.random() < 0.5:
+            raise ConnectionError
+        reached = await self._inner.broadcast(record)
+        if fails:
+            raise ConnectionError
+        return reached
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_whoever_joins_whenever_ends_with_every_event_once_and_in_order(seed: int) -> None:
+    rng = random.Random(seed)
+    sockets = Sockets(rng)
+    edge = Edge(MemoryLog(records(1, 20)), sockets)
+    await edge.relay.start(FailsNowAndThen(edge.wire, rng))
+
+    other = 0
+
+    async def commits() -> None:
+        nonlocal other
+        for offset in range(21, 81):
+            row = record(offset)
+            edge.log.append(row)
+            await asyncio.sleep(rng.choice((0, 0, 0.001)))  # committed, not announced yet
+            edge.relay.announce([row])
+            if rng.random() < 0.3:  # another channel, so that this one's lane is forgotten
+                other += 1
+                edge.commit(record(other, B))
+                await asyncio.sleep(rng.choice((0, 0.002)))
+
+    had: dict[str, tuple[int, list[int]]] = {}
+
+    async def client(number: int) -> None:
+        await asyncio.sleep(rng.random() * 0.06)
+        session, since = edge.session(f"s{number}"), rng.randint(0, 20)
+        had[session.sid] = since, await edge.join(session, since)
+        if rng.random() < 0.5:
+            await asyncio.sleep(rng.random() * 0.02)
+            again = since + len(had[session.sid][1]) + len(sockets.offsets(session.sid))
+            assert await edge.join(session, again) is not None
+
+    await asyncio.gather(commits(), *(client(number) for number in range(12)))
+    await until(lambda: edge.relay.stats.sent >= 80 + other)
+    await edge.relay.stop()
+    for sid, (since, answered) in had.items():
+        whole = answered + sockets.offsets(sid)
+        assert sorted(set(whole)) == list(range(since + 1, 81)), sid
+        live = sockets.offsets(sid)
+        assert live == sorted(set(live)), sid
+
+
+async def test_who_enters_while_an_event_is_being_sent_gets_it_after_the_answer() -> None:
+    sockets = Sockets()
+    edge = Edge(MemoryLog(records(1, 3)), sockets)
+    await edge.relay.start(edge.wire)
+    await until(lambda: edge.relay.stats.sent == 3)
+    await edge.join(edge.session("first"), 0)
+    sockets.gate.clear()
+    edge.commit(record(4))
+    await until(lambda: sockets.waiting > 0)
+    joining = asyncio.create_task(edge.join(edge.session("second"), 1))
+    await until(lambda: edge.log.reads == 2)
+    sockets.gate.set()
+    assert await joining == [2, 3]
+    await until(lambda: sockets.offsets("second") == [4])
+    await until(lambda: sockets.offsets("first")[-1:] == [4])
+    await edge.relay.stop()
+
+
+async def test_more_than_can_be_held_for_one_answer_is_told_as_a_position() -> None:
+    sockets = Sockets()
+    edge = Edge(MemoryLog(), sockets)
+    await edge.relay.start(edge.wire)
+    session = edge.session("slow")
+    edge.log.append(record(1))
+    edge.log.readable.clear()
+    joining = asyncio.create_task(edge.join(session, 0))
+    await until(lambda: edge.log.reads == 1)
+    last = HELD_MAX + 10
+    for first in range(2, last + 1, 101):
+        edge.commit(*records(first, min(first + 100, last)))
+        await until(lambda: edge.relay.stats.sent == edge.relay.stats.announced)
+    edge.log.readable.set()
+    assert await joining == [1]
+    assert sockets.offsets("slow") == list(range(2, HELD_MAX + 2))
+    assert sockets.offsets("slow", "channel:position") == [last]
+    await edge.relay.stop()
