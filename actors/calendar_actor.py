@@ -14,7 +14,7 @@ from typing import get_args
 
 from actors.batch import KeyId, Plan, key_id, plan_batch
 from actors.domain.agenda import Agenda
-from actors.domain.appointment import AppointmentType
+from actors.domain.appointment import AppointmentType, Status
 from actors.domain.calendar import Calendar
 from actors.domain.channels import availability_channel
 from actors.domain.commands import Named
@@ -273,6 +273,7 @@ class CalendarActor:
                 types={kind.id: kind for kind in loaded.types},
                 hold_time=self._settings.hold_time,
                 agenda=Agenda(loaded.rows),
+                completed=tuple(row for row in loaded.rows if row.status is Status.COMPLETED),
             ),
             position=loaded.position,
         )

@@ -23,7 +23,7 @@ from actors.domain.ids import (
     ProfileId,
 )
 from actors.domain.outcome import Outcome as Outcome
-from actors.domain.principal import Principal
+from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import Refusal
 from actors.domain.schedule import Schedule
@@ -203,7 +203,8 @@ class LoadedCalendar:
     schedule: Schedule
     types: tuple[AppointmentType, ...]
     rows: tuple[Appointment, ...]
-    """Live rows (overdue holds included) that end after the asked-for instant."""
+    """Live rows (overdue holds included) and completed ones that end after the instant
+    asked for."""
     replies: tuple[StoredReply, ...]
     """Replies to clients' keys of the last day at this calendar, oldest first, bounded."""
     position: Position
@@ -303,6 +304,26 @@ class AppointmentPage:
     """Of the caller's own channel, read in the same transaction as the rows."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HistoryEntry:
+    """What was done to an appointment, from the audit log: statuses and times, no names."""
+
+    at: datetime
+    action: str
+    """E.g. ``slot.held``, ``appointment.booked``, ``hold.expired``."""
+    by: Role
+    """Whose rights it was done with: patient, dentist, or system."""
+    via: Role
+    """``chatbot`` when one acted, else the same."""
+    old_status: Status | None
+    new_status: Status
+    old_start: datetime | None
+    new_start: datetime
+    old_end: datetime | None
+    new_end: datetime
+    version: int
+
+
 class Appointments(Protocol):
     """Reads of rows, as the caller: what is not theirs does not exist."""
 
@@ -311,6 +332,12 @@ class Appointments(Protocol):
     async def get(
         self, principal: Principal, appointment_id: AppointmentId
     ) -> tuple[Appointment, Names] | None: ...
+
+    async def history(
+        self, principal: Principal, appointment_id: AppointmentId
+    ) -> Sequence[HistoryEntry] | None:
+        """Everything done to the row, oldest first; ``None`` if it is not the caller's."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

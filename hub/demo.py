@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from actors.domain.appointment import Status
+from actors.domain.cancel_reason import CancelReason
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.ports import Reply
@@ -149,7 +150,9 @@ class _Seeding:
         """What became of it: a visit that is over is completed or missed, some are off."""
         appointment_id = AppointmentId(booked.resource_id)
         if visit.ends_as == "cancelled":
-            await self._hub.bookings.cancel(dentist, appointment_id, reason="The patient is ill")
+            await self._hub.bookings.cancel(
+                dentist, appointment_id, reason=CancelReason.PATIENT_ILL
+            )
         elif _end(booked) <= self._hub.clock.now():
             for status in _ON_THE_WAY[visit.ends_as]:
                 await self._hub.bookings.change(dentist, appointment_id, status=status)

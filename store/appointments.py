@@ -1,21 +1,58 @@
 """Lists and single rows, as the caller: :class:`~actors.ports.Appointments`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, literal, not_, or_, select, tuple_
 
 from actors.domain.appointment import Appointment, Status
 from actors.domain.ids import AppointmentId, ProfileId
-from actors.domain.principal import Principal
-from actors.ports import AppointmentPage, AppointmentQuery, Clock, Names
+from actors.domain.principal import Principal, Role
+from actors.ports import AppointmentPage, AppointmentQuery, Clock, HistoryEntry, Names
 from store.codec import APPOINTMENT_COLUMNS, appointment_of
 from store.positions import positions
 from store.readers import Readers
-from store.schema import WAS_BOOKED, appointments, profiles
+from store.schema import WAS_BOOKED, appointments, audit_log, profiles
 from store.security.visible import own_appointments_channel, visible_appointments
 from store.types import Instant
 
 _patient, _dentist = profiles.alias("patient"), profiles.alias("dentist")
+
+
+HISTORY_MAX = 1_000
+"""Entries shown of one appointment: far more than anybody changes one."""
+
+_l = audit_log.c
+_HISTORY_COLUMNS = (
+    _l.at,
+    _l.action,
+    _l.role,
+    _l.acting,
+    _l.old_status,
+    _l.new_status,
+    _l.old_starts_at,
+    _l.new_starts_at,
+    _l.old_ends_at,
+    _l.new_ends_at,
+    _l.version,
+)
+
+
+def _history_entry(row: Sequence[Any]) -> HistoryEntry:
+    """From the values of ``_HISTORY_COLUMNS``."""
+    return HistoryEntry(
+        at=row[0],
+        action=row[1],
+        by=Role(row[2]),
+        via=Role.CHATBOT if row[3] else Role(row[2]),
+        old_status=Status(row[4]) if row[4] else None,
+        new_status=Status(row[5]),
+        old_start=row[6],
+        new_start=row[7],
+        old_end=row[8],
+        new_end=row[9],
+        version=row[10],
+    )
 
 
 class AppointmentReads:
@@ -49,6 +86,27 @@ class AppointmentReads:
         async with self._readers.caller(principal) as connection:
             row = (await connection.execute(query)).one_or_none()
         return (appointment_of(row), _names([row])) if row else None
+
+    async def history(
+        self, principal: Principal, appointment_id: AppointmentId
+    ) -> Sequence[HistoryEntry] | None:
+        row = select(appointments.c.id).where(
+            visible_appointments(principal), appointments.c.id == appointment_id
+        )
+        entries = (
+            select(*_HISTORY_COLUMNS)
+            .where(
+                audit_log.c.resource_kind == "appointment",
+                audit_log.c.resource_id == appointment_id,
+            )
+            .order_by(audit_log.c.id)
+            .limit(HISTORY_MAX)
+        )
+        async with self._readers.caller(principal) as connection:
+            if (await connection.execute(row)).one_or_none() is None:
+                return None
+            found = (await connection.execute(entries)).all()
+        return tuple(_history_entry(tuple(entry)) for entry in found)
 
     def _filters(self, query: AppointmentQuery) -> list[Any]:
         a = appointments.c

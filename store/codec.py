@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Column
 
 from actors.domain.appointment import Appointment, AppointmentType, Status
+from actors.domain.cancel_reason import CancelReason
 from actors.domain.channels import Channel
 from actors.domain.ids import (
     AppointmentId,
@@ -20,7 +21,16 @@ from actors.domain.ids import (
 )
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
-from actors.domain.schedule import Override, Schedule, Weekday, WeeklyRule, Window
+from actors.domain.schedule import (
+    DailyLimit,
+    Override,
+    ReservedBlock,
+    Schedule,
+    TimeOff,
+    Weekday,
+    WeeklyRule,
+    Window,
+)
 from actors.ports import EventRecord, IdempotencyKey, Outcome, Reply, StoredReply
 from store.schema import (
     appointment_types,
@@ -79,7 +89,7 @@ def appointment_of(row: Sequence[Any]) -> Appointment:
         overbooked=row[11],
         created_via=row[12],
         notes=row[13],
-        cancel_reason=row[14],
+        cancel_reason=CancelReason(row[14]) if row[14] else None,
         created_at=row[15],
         updated_at=row[16],
     )
@@ -187,33 +197,68 @@ def schedule_json(schedule: Schedule) -> str:
             "time_zone": schedule.time_zone,
             "slot_step_minutes": schedule.slot_step_minutes,
             "min_notice_minutes": schedule.min_notice_minutes,
+            "cancel_notice_minutes": schedule.cancel_notice_minutes,
             "horizon_days": schedule.horizon_days,
             "rules": [[r.weekday, r.window.start, r.window.end] for r in schedule.rules],
             "overrides": [
                 [o.date.isoformat(), [[w.start, w.end] for w in o.windows]]
                 for o in schedule.overrides
             ],
+            "time_off": [
+                [t.start_date.isoformat(), t.start, t.end_date.isoformat(), t.end]
+                for t in schedule.time_off
+            ],
+            "reserved_blocks": [
+                [b.weekday, b.window.start, b.window.end, b.opens_minutes_before]
+                for b in schedule.reserved_blocks
+            ],
+            "daily_limits": [
+                [limit.appointment_type_id, limit.per_day] for limit in schedule.daily_limits
+            ],
+            "appointment_type_ids": schedule.appointment_type_ids,
         },
         separators=(",", ":"),
     )
 
 
 def schedule_of(stored: str, version: int) -> Schedule:
+    """Settings that were not yet there when it was stored have their defaults."""
     values: dict[str, Any] = json.loads(stored)
-    rules, overrides = values.pop("rules"), values.pop("overrides")
+    types = values.pop("appointment_type_ids", None)
     return Schedule(
-        **values,
         rules=tuple(
-            WeeklyRule(weekday=Weekday(day), window=Window(start, end)) for day, start, end in rules
+            WeeklyRule(weekday=Weekday(day), window=Window(start, end))
+            for day, start, end in values.pop("rules")
         ),
         overrides=tuple(
             Override(
                 date=date.fromisoformat(day),
                 windows=tuple(Window(start, end) for start, end in windows),
             )
-            for day, windows in overrides
+            for day, windows in values.pop("overrides")
         ),
+        time_off=tuple(
+            TimeOff(
+                start_date=date.fromisoformat(first),
+                start=start,
+                end_date=date.fromisoformat(last),
+                end=end,
+            )
+            for first, start, last, end in values.pop("time_off", ())
+        ),
+        reserved_blocks=tuple(
+            ReservedBlock(
+                weekday=Weekday(day), window=Window(start, end), opens_minutes_before=minutes
+            )
+            for day, start, end, minutes in values.pop("reserved_blocks", ())
+        ),
+        daily_limits=tuple(
+            DailyLimit(appointment_type_id=AppointmentTypeId(type_id), per_day=per_day)
+            for type_id, per_day in values.pop("daily_limits", ())
+        ),
+        appointment_type_ids=None if types is None else tuple(map(AppointmentTypeId, types)),
         version=version,
+        **values,
     )
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from actors.domain.appointment import MAX_MINUTES
 from actors.domain.channels import availability_channel
 from actors.domain.ids import DentistId
 from actors.ports import LoadedCalendar, Position
@@ -21,7 +22,13 @@ def open_calendar(
         return Done(None)
     ((fence, schedule, version),) = raised
     types = yield once(sql.types)
-    rows = yield once(sql.live_rows, dentist=dentist_id, live_after=live_after)
+    live = yield once(sql.live_rows, dentist=dentist_id, live_after=live_after)
+    completed = yield once(
+        sql.completed_rows,
+        dentist=dentist_id,
+        live_after=live_after,
+        started_after=live_after - timedelta(minutes=MAX_MINUTES),
+    )
     replies = yield once(
         sql.recent_replies,
         dentist=dentist_id,
@@ -36,7 +43,7 @@ def open_calendar(
             fence=fence,
             schedule=schedule_of(schedule, version),
             types=tuple(map(type_of, types)),
-            rows=tuple(map(appointment_of, rows)),
+            rows=tuple(map(appointment_of, [*live, *completed])),
             replies=tuple(stored_reply_of(row) for row in reversed(replies)),
             position=Position(
                 channel=channel,

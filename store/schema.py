@@ -33,6 +33,7 @@ def status_list(statuses: Iterable[Status]) -> str:
 IS_LIVE = text(f"status IN ({status_list(LIVE)})")
 IS_ATTENDING = text(f"status IN ({status_list(ATTENDING)})")
 IS_HELD = text("status = 'held'")
+IS_COMPLETED = text("status = 'completed'")
 WAS_BOOKED = text(f"status NOT IN ({status_list(NEVER_BOOKED)})")
 IS_OVER_UNBOOKED = text(f"status IN ({status_list({Status.RELEASED, Status.EXPIRED})})")
 IS_PENDING = text("status = 'pending'")

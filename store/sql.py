@@ -36,6 +36,7 @@ from store.codec import (
 )
 from store.schema import (
     IS_ATTENDING,
+    IS_COMPLETED,
     IS_HELD,
     IS_LIVE,
     IS_OVER_UNBOOKED,
@@ -210,6 +211,16 @@ class Sql:
             select(*APPOINTMENT_COLUMNS)
             .where(
                 a.dentist_id == bindparam("dentist"), IS_LIVE, a.ends_at > bindparam("live_after")
+            )
+            .order_by(a.starts_at, a.id)
+        )
+        self.completed_rows = self._build(
+            select(*APPOINTMENT_COLUMNS)
+            .where(
+                a.dentist_id == bindparam("dentist"),
+                IS_COMPLETED,
+                a.starts_at > bindparam("started_after"),
+                a.ends_at > bindparam("live_after"),
             )
             .order_by(a.starts_at, a.id)
         )

@@ -72,6 +72,13 @@ class Agenda:
         holds = sum(1 for entry in kept if entry.row.status is Status.HELD)
         return self._of(kept, {entry.id: entry.row for entry in kept}, holds)
 
+    def next_expiry(self, now: datetime) -> datetime | None:
+        """When the next of the live holds runs out."""
+        if not self.hold_count:
+            return None
+        ends = (row.expires_at for row in self if row.status is Status.HELD and row.expires_at)
+        return min((end for end in ends if end > now), default=None)
+
     def near(self, start: Minute, end: Minute) -> Iterator[Appointment]:
         """Every row that could touch ``[start, end)``, buffers included, and some more."""
         return (entry.row for entry in self._near(start, end))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from actors.domain.cancel_reason import CancelReason
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId
 from actors.domain.interval import Interval
 from actors.domain.refusals import InvalidTransition
@@ -98,7 +99,7 @@ class Appointment:
     overbooked: bool = False
     created_via: str
     notes: str | None = None
-    cancel_reason: str | None = None
+    cancel_reason: CancelReason | None = None
     created_at: datetime
     updated_at: datetime
 

@@ -1,16 +1,17 @@
 """One dentist's calendar as a value, and the next one after an event."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from actors.domain.agenda import Agenda
-from actors.domain.appointment import Appointment, AppointmentType
+from actors.domain.appointment import Appointment, AppointmentType, Status
 from actors.domain.events import CalendarEvent, RowEvent
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId
-from actors.domain.refusals import NotFound
+from actors.domain.refusals import NotFound, Refusal
 from actors.domain.schedule import Schedule
-from actors.domain.slots import Minute, free_starts
+from actors.domain.slots import Full, Minute, free_starts, local_date, to_minute, why_not
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +23,8 @@ class Calendar:
     """How long a slot is kept for a patient (criterion 8.1)."""
     agenda: Agenda
     """Live rows from yesterday on."""
+    completed: tuple[Appointment, ...] = ()
+    """Completed rows from yesterday on: they count towards daily limits."""
     named: Mapping[AppointmentId, Appointment] = field(default_factory=dict)
     """Rows loaded because a command of this batch names them, whatever their status."""
 
@@ -44,22 +47,65 @@ class Calendar:
         patient_id: PatientId | None,
     ) -> list[Minute]:
         """Bookable starts in ``[first, before)``; the patient's own holds count as free."""
-        taken = self.agenda.taken(first, before + kind.duration_minutes, now, free_for=patient_id)
-        return free_starts(self.schedule, kind, taken, first=first, before=before, now=now)
+        return free_starts(
+            self.schedule,
+            kind,
+            self.agenda.taken(first, before + kind.duration_minutes, now, free_for=patient_id),
+            first=first,
+            before=before,
+            now=now,
+            full=self._full(kind, now, patient_id, None),
+        )
+
+    def why_not(self, kind: AppointmentType, row: Appointment, now: datetime) -> Refusal | None:
+        """``None`` if the row's patient would be offered its start; the row itself, where
+        it is now, is not in its own way."""
+        start, end = to_minute(row.start), to_minute(row.end)
+        taken = self.agenda.taken(start, end, now, free_for=row.patient_id, ignoring=row.id)
+        full = self._full(kind, now, row.patient_id, row.id)
+        return why_not(self.schedule, kind, taken, start, now, full=full)
+
+    def _full(
+        self,
+        kind: AppointmentType,
+        now: datetime,
+        free_for: PatientId | None,
+        ignoring: AppointmentId | None,
+    ) -> Full | None:
+        """Whether this type has reached its daily limit on one of the dentist's dates.
+
+        Everything that took or takes its time counts: live rows and completed ones.
+        """
+        limit = self.schedule.daily_limit(kind.id)
+        if limit is None:
+            return None
+        counts = Counter(
+            local_date(to_minute(row.start), self.schedule.zone)
+            for row in (*self.agenda, *self.completed)
+            if row.appointment_type_id == kind.id
+            and row.id != ignoring
+            and not row.is_overdue(now)
+            and not (row.status is Status.HELD and row.patient_id == free_for)
+        )
+        return lambda day: counts[day] >= limit
 
     def with_named(self, rows: Iterable[Appointment]) -> "Calendar":
         return replace(self, named={row.id: row for row in rows})
 
     def settled(self, live_after: datetime) -> "Calendar":
-        """What stays in memory between batches: live rows from ``live_after`` on."""
-        return replace(self, agenda=self.agenda.since(live_after), named={})
+        """What stays in memory between batches: what ends at ``live_after`` or later."""
+        completed = tuple(row for row in self.completed if row.end >= live_after)
+        return replace(self, agenda=self.agenda.since(live_after), completed=completed, named={})
 
 
 def evolve(calendar: Calendar, event: CalendarEvent) -> Calendar:
     """The calendar after the event; it was decided, so it always applies."""
-    if isinstance(event, RowEvent):
-        agenda = calendar.agenda.changed(event.before, event.after)
-        return replace(
-            calendar, agenda=agenda, named={**calendar.named, event.after.id: event.after}
-        )
-    return replace(calendar, schedule=event.after)
+    if not isinstance(event, RowEvent):
+        return replace(calendar, schedule=event.after)
+    row, completed = event.after, calendar.completed
+    return replace(
+        calendar,
+        agenda=calendar.agenda.changed(event.before, row),
+        completed=(*completed, row) if row.status is Status.COMPLETED else completed,
+        named={**calendar.named, row.id: row},
+    )

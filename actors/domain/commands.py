@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Final
 
 from actors.domain.appointment import Status
+from actors.domain.cancel_reason import CancelReason
 from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId
 from actors.domain.principal import Principal
 from actors.domain.schedule import Schedule
@@ -81,7 +82,7 @@ class ChangeAppointment(Command):
     appointment_type_id: AppointmentTypeId | None = None
     status: Status | None = None
     notes: str | Unset | None = UNSET
-    cancel_reason: str | Unset | None = UNSET
+    cancel_reason: CancelReason | Unset | None = UNSET
     overbook: bool | None = None
 
 
@@ -89,7 +90,7 @@ class ChangeAppointment(Command):
 class CancelAppointment(Command):
     appointment_id: AppointmentId
     expected_version: int | None = None
-    reason: str | None = None
+    reason: CancelReason | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -55,7 +55,7 @@ from actors.domain.refusals import (
     ValidationFailed,
     VersionConflict,
 )
-from actors.domain.slots import in_open_time, overlaps, to_minute, why_not
+from actors.domain.slots import in_open_time, overlaps, to_minute
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,6 +164,7 @@ def _change(command: ChangeAppointment, calendar: Calendar, now: datetime) -> De
         if command.by.is_staff:
             after = _staff_place(calendar, after, now, overbook=bool(command.overbook))
         else:
+            _check_not_too_late(row, now, notice=_cancel_notice(calendar))
             _check_offered(calendar, _kind_of(after), after, now)
         cleared = _clear_holds(calendar, after, now)
     if after == row:
@@ -185,8 +186,7 @@ def _check_may_change(command: ChangeAppointment, row: Appointment, now: datetim
         raise Forbidden("A patient may change only the start and the notes")
     if row.status is not Status.CONFIRMED:
         raise InvalidTransition(row.status, "changed")
-    if row.start <= now:
-        raise TooLate
+    _check_not_too_late(row, now, notice=timedelta())
 
 
 def _with_time(command: ChangeAppointment, calendar: Calendar, row: Appointment) -> Appointment:
@@ -240,8 +240,8 @@ def _cancel(command: CancelAppointment, calendar: Calendar, now: datetime) -> De
     if row.status is Status.HELD and not command.by.is_staff:
         return _gone(row, _end_hold(row, now))
     check_transition(row.status, Status.CANCELLED)
-    if not command.by.is_staff and row.start <= now:
-        raise TooLate
+    if not command.by.is_staff:
+        _check_not_too_late(row, now, notice=_cancel_notice(calendar))
     after = _next(row, now, status=Status.CANCELLED, cancel_reason=command.reason)
     return _gone(after, AppointmentCancelled(before=row, after=after))
 
@@ -300,6 +300,16 @@ def _visible(
     return row
 
 
+def _check_not_too_late(row: Appointment, now: datetime, *, notice: timedelta) -> None:
+    """Until exactly ``notice`` before the start; what has begun is always too late."""
+    if row.start <= now or row.start - now < notice:
+        raise TooLate
+
+
+def _cancel_notice(calendar: Calendar) -> timedelta:
+    return timedelta(minutes=calendar.schedule.cancel_notice_minutes)
+
+
 def _check_version(expected: int | None, current: int) -> None:
     if expected is not None and expected != current:
         raise VersionConflict(current)
@@ -309,9 +319,7 @@ def _check_offered(
     calendar: Calendar, kind: AppointmentType, row: Appointment, now: datetime
 ) -> None:
     """A patient may have what the listing would show them, and nothing else."""
-    start, end = to_minute(row.start), to_minute(row.end)
-    taken = calendar.agenda.taken(start, end, now, free_for=row.patient_id, ignoring=row.id)
-    if refusal := why_not(calendar.schedule, kind, taken, start, now):
+    if refusal := calendar.why_not(kind, row, now):
         raise refusal
 
 

@@ -6,7 +6,7 @@ the grid is and what buffers ask for is DESIGN §3.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from operator import attrgetter
@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 
 from actors.domain.appointment import MAX_MINUTES, AppointmentType
 from actors.domain.refusals import OutsideAvailability, Refusal, SlotTaken, TooFar, TooSoon
-from actors.domain.schedule import SPANS_KEPT_DAYS_MAX, Schedule
+from actors.domain.schedule import SPANS_KEPT_DAYS_MAX, Schedule, Weekday
 
 Minute = int
 Span = tuple[Minute, Minute]
+Full = Callable[[date], bool]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH: Final = datetime(1970, 1, 1)
@@ -39,6 +40,12 @@ def to_minute(instant: datetime) -> Minute:
 
 def to_instant(minute: Minute) -> datetime:
     return _EPOCH + minute * _MINUTE
+
+
+def minute_up(now: datetime) -> Minute:
+    """The first whole minute that is not before ``now``."""
+    assert now.tzinfo is UTC, "instants are UTC"
+    return -((_EPOCH - now) // _MINUTE)
 
 
 # The ends of the calendar, with room for every zone's offset and the longest appointment.
@@ -69,31 +76,41 @@ def free_starts(
     first: Minute,
     before: Minute,
     now: datetime,
+    full: Full | None = None,
 ) -> list[Minute]:
     """Every start in ``[first, before)`` that can be booked at ``now``, ascending.
 
-    ``taken`` is sorted by start; rows of it may overlap (overbooked ones do).
+    ``taken`` is sorted by start; rows of it may overlap (overbooked ones do). ``full``
+    says of a local date whether this type has reached its daily limit there.
     """
     earliest = _earliest_start(schedule, now)
-    starts = _starts_on_grid(schedule, kind, max(first, earliest), before, now)
+    starts = _within_horizon(schedule, kind, max(first, earliest), before, now)
+    starts = _not_full(full, starts, schedule.zone)
     return _clear_of(taken, starts, kind) if starts else starts
 
 
 def why_not(
-    schedule: Schedule, kind: AppointmentType, taken: Sequence[Taken], start: Minute, now: datetime
+    schedule: Schedule,
+    kind: AppointmentType,
+    taken: Sequence[Taken],
+    start: Minute,
+    now: datetime,
+    *,
+    full: Full | None = None,
 ) -> Refusal | None:
     """``None`` if :func:`free_starts` offers ``start``, else the first reason that holds.
 
-    The order is: outside the dentist's hours or grid, too soon, too far, taken.
+    The order is: not offered at all (hours, grid, type, daily limit), too soon, too far,
+    taken.
     """
-    if free_starts(schedule, kind, taken, first=start, before=start + 1, now=now):
+    if free_starts(schedule, kind, taken, first=start, before=start + 1, now=now, full=full):
         return None
-    if not _starts_on_grid(schedule, kind, start, start + 1):
+    if not _not_full(full, _starts_on_grid(schedule, kind, start, start + 1, now), schedule.zone):
         return OutsideAvailability()
     earliest = _earliest_start(schedule, now)
     if start < earliest:
         return TooSoon(to_instant(earliest))
-    if not _starts_on_grid(schedule, kind, start, start + 1, now):
+    if not _within_horizon(schedule, kind, start, start + 1, now):
         return TooFar(schedule.horizon_days)
     return SlotTaken()
 
@@ -105,60 +122,128 @@ def overlaps(taken: Sequence[Taken], start: Minute, end: Minute) -> bool:
 
 def in_open_time(schedule: Schedule, start: Minute, end: Minute) -> bool:
     """Whether all of ``[start, end)`` is open, on the grid or not, whatever is taken."""
-    spans = _union(_spans(schedule, start, end))
-    return any(opens <= start and end <= closes for opens, closes in spans)
+    open_times = _without(_union(_spans(schedule, start, end)), _time_off(schedule))
+    return any(opens <= start and end <= closes for opens, closes in open_times)
+
+
+def local_date(minute: Minute, zone: ZoneInfo) -> date:
+    """The dentist's date of an instant: daily limits and horizons count these."""
+    return to_instant(minute).astimezone(zone).date()
 
 
 def _earliest_start(schedule: Schedule, now: datetime) -> Minute:
     """``now`` plus the notice, up to the next whole minute: that one is allowed."""
-    assert now.tzinfo is UTC, "instants are UTC"
-    return -((_EPOCH - now) // _MINUTE) + schedule.min_notice_minutes
+    return minute_up(now) + schedule.min_notice_minutes
+
+
+def _within_horizon(
+    schedule: Schedule, kind: AppointmentType, first: Minute, before: Minute, now: datetime
+) -> list[Minute]:
+    """Starts on the grid whose local date the horizon reaches, ascending."""
+    last_day = now.astimezone(schedule.zone).date() + schedule.horizon_days * _DAY
+    # A midnight may come twice: until the second one, each start's date is looked at.
+    first_midnight, last_midnight = _span(schedule.zone, last_day + _DAY, 0, 0)
+    starts = _starts_on_grid(schedule, kind, first, min(before, last_midnight), now)
+    if not starts or starts[-1] < first_midnight:
+        return starts
+    zone = schedule.zone
+    return [at for at in starts if at < first_midnight or local_date(at, zone) <= last_day]
 
 
 def _starts_on_grid(
-    schedule: Schedule,
-    kind: AppointmentType,
-    first: Minute,
-    before: Minute,
-    horizon_from: datetime | None = None,
+    schedule: Schedule, kind: AppointmentType, first: Minute, before: Minute, now: datetime
 ) -> list[Minute]:
-    """Starts in ``[first, before)`` by the hours and the grid, ascending.
-
-    Given ``horizon_from``, only those whose local date the horizon reaches from there.
-    """
-    last_day = None
-    if horizon_from is not None:
-        last_day = horizon_from.astimezone(schedule.zone).date() + schedule.horizon_days * _DAY
-        # A midnight may come twice: until the second one, each start's date is looked at.
-        first_midnight, last_midnight = _span(schedule.zone, last_day + _DAY, 0, 0)
-        before = min(before, last_midnight)
-    if first >= before:
+    """Starts in ``[first, before)`` by the hours, the grid and what is kept back, ascending."""
+    if first >= before or not schedule.offers(kind.id):
         return []
-    spans = _spans(schedule, first, before + kind.duration_minutes)
-    starts = _grid(spans, schedule.slot_step_minutes, kind.duration_minutes, first, before)
-    if last_day is None or not starts or starts[-1] < first_midnight:
-        return starts
-    zone = schedule.zone
-    return [at for at in starts if at < first_midnight or _local_date(at, zone) <= last_day]
-
-
-def _grid(
-    spans: Sequence[Span], step: int, duration: int, first: Minute, before: Minute
-) -> list[Minute]:
-    """Each span's own grid, where a whole appointment fits into the union of all spans."""
-    open_times = _union(spans)
+    last = before + kind.duration_minutes
+    spans = _spans(schedule, first, last)
+    closed = sorted([*_time_off(schedule), *_kept_back(schedule, first, last, now)])
+    open_times = _without(_union(spans), closed)
     starts: list[Minute] = []
     tangled = False
-    at = 0
-    for opens, closes in spans:
-        while open_times[at][1] < opens:
-            at += 1
-        stop = min(closes, open_times[at][1] - duration + 1, before)
-        own = range(opens + max(0, -((opens - first) // step)) * step, stop, step)
+    for own in _grid(spans, open_times, schedule.slot_step_minutes, kind, first, before):
         tangled = tangled or bool(starts and own and own[0] <= starts[-1])
         starts += own
     # Two dates share instants where the clocks go back over midnight (Havana, Azores).
     return sorted(set(starts)) if tangled else starts
+
+
+def _grid(
+    spans: Sequence[Span],
+    open_times: Sequence[Span],
+    step: int,
+    kind: AppointmentType,
+    first: Minute,
+    before: Minute,
+) -> Iterator[range]:
+    """Each span's own grid, wherever a whole appointment fits into open time."""
+    at = 0
+    for opens, closes in spans:
+        while at < len(open_times) and open_times[at][1] <= opens:
+            at += 1
+        for open_from, open_until in open_times[at:]:
+            if open_from >= closes:
+                break
+            begin = max(opens, open_from, first)
+            stop = min(closes, open_until - kind.duration_minutes + 1, before)
+            yield range(opens - (opens - begin) // step * step, stop, step)
+
+
+def _not_full(full: Full | None, starts: list[Minute], zone: ZoneInfo) -> list[Minute]:
+    return starts if full is None else [at for at in starts if not full(local_date(at, zone))]
+
+
+def _time_off(schedule: Schedule) -> Sequence[Span]:
+    """All of it as instants, merged; worked out once per schedule."""
+    if schedule.time_off and not schedule.time_off_known:
+        zone = schedule.zone
+        spans = (
+            (
+                _span(zone, off.start_date, off.start, off.start)[0],
+                _span(zone, off.end_date, off.end, off.end)[1],
+            )
+            for off in schedule.time_off
+        )
+        schedule.time_off_known.extend(_union(sorted(spans)))
+    return schedule.time_off_known
+
+
+def _kept_back(schedule: Schedule, first: Minute, last: Minute, now: datetime) -> list[Span]:
+    """The blocks for emergencies around ``[first, last]`` that are not open yet."""
+    if not schedule.reserved_blocks:
+        return []
+    zone, present = schedule.zone, minute_up(now)
+    day, last_day = local_date(first, zone) - _DAY, local_date(last, zone) + _DAY
+    kept: list[Span] = []
+    while day <= last_day:
+        weekday = Weekday.of(day)
+        for block in schedule.reserved_blocks:
+            if block.weekday is weekday:
+                span = _span(zone, day, block.window.start, block.window.end)
+                if span[0] - block.opens_minutes_before > present and span[0] < span[1]:
+                    kept.append(span)
+        day += _DAY
+    return kept
+
+
+def _without(spans: Sequence[Span], closed: Sequence[Span]) -> Sequence[Span]:
+    """What is left of ``spans`` (disjoint, sorted) outside ``closed`` (sorted by start)."""
+    if not closed:
+        return spans
+    left: list[Span] = []
+    for opens, closes in spans:
+        for closed_from, closed_until in closed:
+            if closed_until <= opens:
+                continue
+            if closed_from >= closes:
+                break
+            if opens < closed_from:
+                left.append((opens, closed_from))
+            opens = min(closed_until, closes)
+        if opens < closes:
+            left.append((opens, closes))
+    return left
 
 
 def _clear_of(
@@ -202,8 +287,8 @@ def _spans(schedule: Schedule, first: Minute, last: Minute) -> list[Span]:
     if last < _FIRST_MINUTE or first > _LAST_MINUTE:
         return []
     # A date more on both sides: where midnight comes twice, a date reaches into its neighbour.
-    day = _local_date(max(first, _FIRST_MINUTE), schedule.zone) - _DAY
-    last_day = _local_date(min(last, _LAST_MINUTE), schedule.zone) + _DAY
+    day = local_date(max(first, _FIRST_MINUTE), schedule.zone) - _DAY
+    last_day = local_date(min(last, _LAST_MINUTE), schedule.zone) + _DAY
     spans: list[Span] = []
     while day <= last_day:
         spans += _spans_on(schedule, day)
@@ -269,7 +354,3 @@ def _instant_of(wall: datetime, zone: ZoneInfo, *, fold: int) -> Minute:
 def _utc(wall: datetime, offset: timedelta | None) -> Minute:
     assert offset is not None, "an IANA zone always knows its offset"
     return (wall - _NAIVE_EPOCH - offset) // _MINUTE
-
-
-def _local_date(minute: Minute, zone: ZoneInfo) -> date:
-    return to_instant(minute).astimezone(zone).date()

@@ -11,7 +11,7 @@ from actors.domain.ids import AppointmentTypeId, DentistId, PatientId
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, ValidationFailed
 from actors.domain.schedule import MINUTES_PER_DAY, Schedule
-from actors.domain.slots import Minute, to_instant
+from actors.domain.slots import Minute, minute_up, to_instant
 from actors.ports import Clock, NewId, Position, Profiles, Reply
 from actors.registry import Registry
 from actors.services.asking import idempotency_key
@@ -87,7 +87,7 @@ class Availability:
         _check_range(starts_from, starts_before)
         kind = await self._catalog.kind(appointment_type_id)
         snapshot = await self._snapshot(dentist_id)
-        first, before = _minute_up(starts_from), _minute_up(starts_before)
+        first, before = minute_up(starts_from), minute_up(starts_before)
         starts = self._free(caller.principal, snapshot, kind, first, before)
         return SlotPage(
             slots=tuple(_slot(dentist_id, kind, start) for start in starts),
@@ -111,7 +111,8 @@ class Availability:
         """The first free slots over some or all dentists, by start, then dentist.
 
         ``time_from``/``time_to`` are minutes of the dentist's local day, for starts in
-        ``[time_from, time_to)``. Looks day by day and stops as soon as it has enough.
+        ``[time_from, time_to)``. Looks a day ahead, then two, four and so on, and stops as
+        soon as it has enough.
         """
         _check_range(starts_from, starts_before)
         kind = await self._catalog.kind(appointment_type_id)
@@ -119,20 +120,20 @@ class Availability:
         positions = tuple(snapshot.position for snapshot in snapshots)
         found: list[Slot] = []
         resume = max(starts_from, after[0]) if after else starts_from
-        for first, before in _days(_minute_up(resume), _minute_up(starts_before)):
-            day: list[Slot] = []
+        for first, before in _stretches(minute_up(resume), minute_up(starts_before)):
+            stretch: list[Slot] = []
             for snapshot in snapshots:
                 starts = self._free(caller.principal, snapshot, kind, first, before)
-                day += _at_times(snapshot, kind, starts, time_from, time_to)
-            day.sort(key=_order)
-            found += (slot for slot in day if after is None or _order(slot) > after)
+                stretch += _at_times(snapshot, kind, starts, time_from, time_to)
+            stretch.sort(key=_order)
+            found += (slot for slot in stretch if after is None or _order(slot) > after)
             if len(found) > limit:
                 return SlotPage(
                     slots=tuple(found[:limit]),
                     next_after=_order(found[limit - 1]),
                     positions=positions,
                 )
-            await asyncio.sleep(0)  # a day at a time: let other requests in between
+            await asyncio.sleep(0)  # let other requests in between
         return SlotPage(slots=tuple(found), next_after=None, positions=positions)
 
     async def replace(
@@ -151,6 +152,7 @@ class Availability:
         if caller.principal.require(Role.DENTIST) != dentist_id:
             await self._directory.dentist(dentist_id)
             raise Forbidden("Only that dentist may change this schedule")
+        await self._check_types(schedule)
         command = ReplaceSchedule(
             by=caller.principal,
             schedule=schedule,
@@ -172,6 +174,17 @@ class Availability:
         await self._directory.dentist(dentist_id)
         return await self._registry.snapshot(dentist_id)
 
+    async def _check_types(self, schedule: Schedule) -> None:
+        known = {kind.id for kind in await self._catalog.types()}
+        limited = {limit.appointment_type_id for limit in schedule.daily_limits}
+        named = {
+            "daily_limits": limited,
+            "appointment_type_ids": set(schedule.appointment_type_ids or ()),
+        }
+        for field, type_ids in named.items():
+            if type_ids - known:
+                raise ValidationFailed.of(field, "there is no such appointment type")
+
     async def _whom(self, dentist_ids: Sequence[DentistId]) -> Sequence[DentistId]:
         """Those asked for, once each; or every dentist of the clinic."""
         if dentist_ids:
@@ -191,9 +204,9 @@ class Availability:
         kind: AppointmentType,
         first: Minute,
         before: Minute,
-    ) -> list[Minute]:
+    ) -> Sequence[Minute]:
         patient_id = PatientId(by.person) if by.role is Role.PATIENT and by.person else None
-        return snapshot.calendar.free(
+        return snapshot.free(
             kind, first=first, before=before, now=self._clock.now(), patient_id=patient_id
         )
 
@@ -205,14 +218,13 @@ def _check_range(starts_from: datetime, starts_before: datetime) -> None:
         raise ValidationFailed.of("to", f"at most {MAX_RANGE.days} days after from")
 
 
-def _minute_up(instant: datetime) -> Minute:
-    """The first whole minute that is not before ``instant``."""
-    return -(-int(instant.timestamp() * 1_000_000) // 60_000_000)
-
-
-def _days(first: Minute, before: Minute) -> Iterator[tuple[Minute, Minute]]:
-    for start in range(first, before, MINUTES_PER_DAY):
-        yield start, min(start + MINUTES_PER_DAY, before)
+def _stretches(first: Minute, before: Minute) -> Iterator[tuple[Minute, Minute]]:
+    """A day, then twice as much each time: soon enough for the next, not long for none."""
+    length = MINUTES_PER_DAY
+    while first < before:
+        end = min(first + length, before)
+        yield first, end
+        first, length = end, length * 2
 
 
 def _slot(dentist_id: DentistId, kind: AppointmentType, start: Minute) -> Slot:

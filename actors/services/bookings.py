@@ -5,9 +5,11 @@ Each call finds the calendar concerned and asks its actor; the rules are in
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from datetime import datetime
 
 from actors.domain.appointment import Appointment, Status
+from actors.domain.cancel_reason import CancelReason
 from actors.domain.commands import (
     UNSET,
     BookReservation,
@@ -29,6 +31,7 @@ from actors.ports import (
     Appointments,
     Clock,
     DueHold,
+    HistoryEntry,
     Names,
     NewId,
     Outcome,
@@ -168,7 +171,7 @@ class Bookings:
         appointment_type_id: AppointmentTypeId | None = None,
         status: Status | None = None,
         notes: str | Unset | None = UNSET,
-        cancel_reason: str | Unset | None = UNSET,
+        cancel_reason: CancelReason | Unset | None = UNSET,
         overbook: bool | None = None,
     ) -> Reply:
         """Reschedule, or change status, type or notes; only what is sent changes."""
@@ -203,7 +206,7 @@ class Bookings:
         appointment_id: AppointmentId,
         *,
         expected_version: int | None = None,
-        reason: str | None = None,
+        reason: CancelReason | None = None,
     ) -> Reply:
         """Cancel softly; cancelling again changes nothing."""
         caller.principal.require(Role.PATIENT, Role.DENTIST)
@@ -219,6 +222,15 @@ class Bookings:
 
     async def get(self, caller: Caller, appointment_id: AppointmentId) -> tuple[Appointment, Names]:
         found = await self._appointments.get(caller.principal, appointment_id)
+        if found is None:
+            raise NotFound("appointment")
+        return found
+
+    async def history(
+        self, caller: Caller, appointment_id: AppointmentId
+    ) -> Sequence[HistoryEntry]:
+        """What was done to the appointment, oldest first."""
+        found = await self._appointments.history(caller.principal, appointment_id)
         if found is None:
             raise NotFound("appointment")
         return found

@@ -27,7 +27,7 @@ from api.rest.route import Call, Route
 from api.schemas import page_json
 from api.schemas.commands import BOOK, CHANGE_APPOINTMENT
 from api.schemas.queries import APPOINTMENTS, CANCEL
-from api.schemas.resources import appointment_data
+from api.schemas.resources import HISTORY, appointment_data
 
 _COLLECTION = "/api/appointments"
 _TAG = "Appointments"
@@ -91,6 +91,11 @@ def _after(call: Call) -> tuple[datetime, AppointmentId] | None:
     return None if last is None else (last[0], AppointmentId(last[1]))
 
 
+async def history(call: Call) -> web.Response:
+    entries = await call.deps.bookings.history(call.caller, _id(call))
+    return json_answer(orjson.dumps({"data": HISTORY.dump(entries)}))
+
+
 ROUTES = (
     Route(
         method="POST",
@@ -129,6 +134,15 @@ ROUTES = (
         tag=_TAG,
         summary="One appointment",
         shows="Appointment",
+        refusals=(NotFound,),
+    ),
+    Route(
+        method="GET",
+        path=f"{_COLLECTION}/{{id}}/history",
+        answer=history,
+        tag=_TAG,
+        summary="What was done to it, oldest first: statuses and times",
+        shows="AppointmentHistory",
         refusals=(NotFound,),
     ),
     Route(

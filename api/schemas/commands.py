@@ -10,6 +10,7 @@ from typing import Any, Final
 from marshmallow import ValidationError, pre_load, validates_schema
 
 from actors.domain.appointment import MAX_MINUTES, Status
+from actors.domain.cancel_reason import CancelReason
 from actors.domain.principal import Role
 from api.schemas.base import Strict
 from api.schemas.fields import (
@@ -74,7 +75,7 @@ class ChangeAppointmentSchema(_Changes):
     appointment_type_id = Id()
     status = OneOf(tuple(Status))
     notes = notes_text()
-    cancel_reason = notes_text()
+    cancel_reason = OneOf(tuple(CancelReason), allow_none=True)
     overbook = Flag()
 
 

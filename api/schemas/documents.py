@@ -12,6 +12,7 @@ from api.schemas.resources import (
     AppointmentTypeSchema,
     FoundPatientSchema,
     HeldAppointmentSchema,
+    HistoryEntrySchema,
     IntervalSchema,
     ProfileSchema,
     PublicCardSchema,
@@ -40,6 +41,7 @@ RESOURCES: Final[Mapping[str, type[Schema]]] = {
     "Position": PositionSchema,
     "Pagination": PaginationSchema,
     "Interval": IntervalSchema,
+    "HistoryEntry": HistoryEntrySchema,
     "Reservation": ReservationSchema,
     "AppointmentType": AppointmentTypeSchema,
     "Profile": ProfileSchema,
@@ -112,6 +114,7 @@ _ERROR: Final = _object(
 
 FORMS: Final[Mapping[str, Form]] = {
     "AppointmentPage": _page(ref("Appointment")),
+    "AppointmentHistory": _object({"data": _list(ref("HistoryEntry"))}),
     "DentistPage": _page(ref("PublicCard")),
     "PatientPage": _page({"anyOf": [ref("Profile"), ref("FoundPatient")]}),
     "AppointmentTypePage": _page(ref("AppointmentType")),

@@ -7,13 +7,14 @@ from typing import Any, Final
 from marshmallow import ValidationError, fields, validates_schema
 
 from actors.domain.appointment import Status
+from actors.domain.cancel_reason import CancelReason
 from actors.services.changes import Since
 from api.schemas.base import Strict
 from api.schemas.fields import (
-    MAX_NOTES_CHARS,
     Flag,
     Id,
     Instant,
+    OneOf,
     OneOfMany,
     Text,
     WallTime,
@@ -94,7 +95,7 @@ class AppointmentsQuery(_Range):
 
 
 class CancelQuery(Strict):
-    reason = Text(max_chars=MAX_NOTES_CHARS, many_lines=True)
+    reason = OneOf(tuple(CancelReason))
 
 
 class AvailabilityQuery(_Range):

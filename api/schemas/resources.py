@@ -11,6 +11,7 @@ from typing import Any, Final
 from marshmallow import fields
 
 from actors.domain.appointment import Appointment, Status
+from actors.domain.cancel_reason import CancelReason
 from actors.domain.principal import Role
 from actors.ports import Names
 from api.schemas.base import Strict
@@ -59,7 +60,7 @@ class AppointmentSchema(RowSchema):
         allow_none=True,
         metadata={"type": "string", "description": "Shared by the dentist and the patient"},
     )
-    cancel_reason = fields.Raw(allow_none=True, metadata={"type": "string"})
+    cancel_reason = OneOf(tuple(CancelReason), allow_none=True)
     created_at = Instant()
     updated_at = Instant()
     patient = PersonField("patient_id")
@@ -84,6 +85,22 @@ class ReservationSchema(RowSchema):
     version = fields.Raw(metadata={"type": "integer"})
     patient = PersonField("patient_id")
     dentist = PersonField("dentist_id")
+
+
+class HistoryEntrySchema(Strict):
+    """What was done to an appointment: never names or notes."""
+
+    at = Instant()
+    action = fields.Raw(metadata={"type": "string", "example": "appointment.booked"})
+    by = OneOf(tuple(Role))
+    via = OneOf(tuple(Role))
+    old_status = OneOf(tuple(Status), allow_none=True)
+    new_status = OneOf(tuple(Status))
+    old_start = Instant(allow_none=True)
+    new_start = Instant()
+    old_end = Instant(allow_none=True)
+    new_end = Instant()
+    version = fields.Raw(metadata={"type": "integer"})
 
 
 class AppointmentTypeSchema(Strict):
@@ -145,6 +162,7 @@ class AvailabilityChangedSchema(Strict):
 APPOINTMENT: Final = AppointmentSchema()
 HELD_APPOINTMENT: Final = HeldAppointmentSchema()
 RESERVATION: Final = ReservationSchema()
+HISTORY: Final = HistoryEntrySchema(many=True)
 APPOINTMENT_TYPE: Final = AppointmentTypeSchema()
 PROFILE: Final = ProfileSchema()
 PUBLIC_CARD: Final = PublicCardSchema()

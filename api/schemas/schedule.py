@@ -9,22 +9,28 @@ from actors.domain.appointment import Appointment
 from actors.domain.ids import DentistId
 from actors.domain.schedule import (
     MAX_HORIZON_DAYS,
+    MAX_MIN_NOTICE_MINUTES,
     MINUTES_PER_DAY,
+    DailyLimit,
     Override,
+    ReservedBlock,
     Schedule,
+    TimeOff,
     Weekday,
     WeeklyRule,
     Window,
 )
 from actors.ports import Names
 from api.schemas.base import Strict
-from api.schemas.fields import LocalDate, OneOf, TimeZone, WallTime, Whole, at_most
+from api.schemas.fields import Id, LocalDate, OneOf, TimeZone, WallTime, Whole, at_most
 from api.schemas.resources import appointment_data
 
 RULES_MAX = 200
 OVERRIDES_MAX = 1_000
 WINDOWS_MAX = 50
-MIN_NOTICE_MAX_MINUTES = MAX_HORIZON_DAYS * MINUTES_PER_DAY
+TIME_OFF_MAX = 500
+BLOCKS_MAX = 100
+LIMITS_MAX = 200
 
 
 class WindowSchema(Strict):
@@ -69,26 +75,93 @@ class OverrideSchema(Strict):
         return Override(date=data["date"], windows=tuple(data["windows"]))
 
 
+class TimeOffSchema(Strict):
+    """Both dates are included; without times, all of them."""
+
+    start_date = LocalDate(required=True, metadata={"example": "2027-12-24"})
+    end_date = LocalDate(required=True, metadata={"example": "2027-12-31"})
+    start = WallTime(load_default=0, metadata={"description": "On the first date"})
+    end = WallTime(load_default=MINUTES_PER_DAY, metadata={"description": "On the last date"})
+
+    @validates_schema(skip_on_field_errors=True)
+    def check_order(self, data: dict[str, Any], **_: Any) -> None:
+        if data["end_date"] < data["start_date"]:
+            raise ValidationError("must not be before start_date", "end_date")
+        if data["start"] == MINUTES_PER_DAY:
+            raise ValidationError("must be before 24:00", "start")
+        if data["end"] == 0:
+            raise ValidationError("must be after 00:00", "end")
+        if data["end_date"] == data["start_date"] and data["end"] <= data["start"]:
+            raise ValidationError("must be later than start", "end")
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> TimeOff:
+        return TimeOff(**data)
+
+
+class ReservedBlockSchema(WindowSchema):
+    weekday = OneOf(tuple(Weekday), required=True)
+    opens_minutes_before = Whole(
+        low=0,
+        high=MAX_MIN_NOTICE_MINUTES,
+        required=True,
+        metadata={"description": "How long before its start patients may book it", "example": 1440},
+    )
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> object:
+        window = Window(data.pop("start"), data.pop("end"))
+        return ReservedBlock(window=window, **data)
+
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        return getattr(obj.window if attr in ("start", "end") else obj, attr, default)
+
+
+class DailyLimitSchema(Strict):
+    appointment_type_id = Id(required=True)
+    per_day = Whole(low=0, high=1_000, required=True)
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> DailyLimit:
+        return DailyLimit(**data)
+
+
+def _many(schema: type[Strict], what: str, most: int) -> Any:
+    return fields.List(fields.Nested(schema), load_default=list, validate=at_most(most, what))
+
+
 class ScheduleSchema(Strict):
     """What ``PUT /api/availability/{dentistId}`` takes: the schedule whole."""
 
     time_zone = TimeZone(required=True)
     slot_step_minutes = Whole(low=1, high=MINUTES_PER_DAY, load_default=15)
-    min_notice_minutes = Whole(low=0, high=MIN_NOTICE_MAX_MINUTES, load_default=0)
+    min_notice_minutes = Whole(low=0, high=MAX_MIN_NOTICE_MINUTES, load_default=0)
+    cancel_notice_minutes = Whole(
+        low=0,
+        high=MAX_MIN_NOTICE_MINUTES,
+        load_default=0,
+        metadata={"description": "Until how long before the start patients may cancel or move"},
+    )
     horizon_days = Whole(low=1, high=MAX_HORIZON_DAYS, load_default=365)
     rules = fields.List(
         fields.Nested(RuleSchema), required=True, validate=at_most(RULES_MAX, "rules")
     )
-    overrides = fields.List(
-        fields.Nested(OverrideSchema),
-        load_default=list,
-        validate=at_most(OVERRIDES_MAX, "overrides"),
+    overrides = _many(OverrideSchema, "overrides", OVERRIDES_MAX)
+    time_off = _many(TimeOffSchema, "time_off", TIME_OFF_MAX)
+    reserved_blocks = _many(ReservedBlockSchema, "reserved_blocks", BLOCKS_MAX)
+    daily_limits = _many(DailyLimitSchema, "daily_limits", LIMITS_MAX)
+    appointment_type_ids = fields.List(
+        Id(),
+        load_default=None,
+        allow_none=True,
+        validate=at_most(LIMITS_MAX, "appointment_type_ids"),
+        metadata={"description": "What patients may book here; null: every type"},
     )
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> dict[str, Schedule]:
-        rules, overrides = tuple(data.pop("rules")), tuple(data.pop("overrides"))
-        return {"schedule": Schedule(**data, rules=rules, overrides=overrides)}
+        lists = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
+        return {"schedule": Schedule(**{**data, **lists})}
 
 
 class AvailabilitySchema(Strict):
@@ -96,10 +169,15 @@ class AvailabilitySchema(Strict):
 
     time_zone = TimeZone()
     slot_step_minutes = Whole(low=1, high=MINUTES_PER_DAY)
-    min_notice_minutes = Whole(low=0, high=MIN_NOTICE_MAX_MINUTES)
+    min_notice_minutes = Whole(low=0, high=MAX_MIN_NOTICE_MINUTES)
+    cancel_notice_minutes = Whole(low=0, high=MAX_MIN_NOTICE_MINUTES)
     horizon_days = Whole(low=1, high=MAX_HORIZON_DAYS)
     rules = fields.List(fields.Nested(RuleSchema))
     overrides = fields.List(fields.Nested(OverrideSchema))
+    time_off = fields.List(fields.Nested(TimeOffSchema))
+    reserved_blocks = fields.List(fields.Nested(ReservedBlockSchema))
+    daily_limits = fields.List(fields.Nested(DailyLimitSchema))
+    appointment_type_ids = fields.List(Id(), allow_none=True)
     version = fields.Raw(metadata={"type": "integer"})
 
 

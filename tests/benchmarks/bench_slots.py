@@ -3,17 +3,26 @@
 Run by hand: ``python -m tests.benchmarks.bench_slots``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from statistics import median
 from time import perf_counter
 
+from actors.domain.channels import AVAILABILITY_ALL
+from actors.domain.ids import AppointmentId
 from actors.domain.schedule import Schedule
-from actors.domain.slots import Taken, free_starts, why_not
+from actors.domain.slots import Taken, free_starts, to_minute, why_not
+from actors.ports import Position
+from actors.snapshot import Snapshot
+from tests.unit.calendars import CHECKUP, NOW, SCHEDULE, at, calendar
+from tests.unit.calendars import row as booked
 from tests.unit.naive_slots import NaiveSlots
 from tests.unit.slot_cases import LONG_AGO, daily, kind, minute
 
 DAYS, ROWS, DAY = 60, 500, 24 * 60
+HALF_HOUR = timedelta(minutes=30)
+NOWHERE = Position(channel=AVAILABILITY_ALL, epoch=1, offset=0)
 
 
 def milliseconds(run: Callable[[], object], rounds: int) -> float:
@@ -41,7 +50,15 @@ def measure(name: str, *windows: str) -> None:
         return free_starts(new, wanted, taken, first=first, before=before, now=LONG_AGO)
 
     def naive() -> list[int]:
-        return NaiveSlots(schedule, wanted, taken, first=first, before=before, now=LONG_AGO).free
+        return NaiveSlots(
+            schedule,
+            wanted,
+            taken,
+            first=first,
+            before=before,
+            now=LONG_AGO,
+            full=lambda _: False,
+        ).free
 
     free = listing()
     assert free == naive(), "a fast wrong answer is no answer"
@@ -59,6 +76,56 @@ def measure(name: str, *windows: str) -> None:
     )
 
 
+def measure_snapshot() -> None:
+    """What a reader waits for: the first answer of a state, and the same one again."""
+    rows = [
+        replace(booked(at(9)), id=AppointmentId(str(n)), start=start, end=start + HALF_HOUR)
+        for n in range(ROWS)
+        for start in [at(9) + timedelta(days=n % DAYS, minutes=50 * (n // DAYS))]
+    ]
+    state = calendar(rows)
+    first = to_minute(at(0))
+    before = first + DAYS * DAY
+
+    def ask(seen: Snapshot) -> Sequence[int]:
+        return seen.free(CHECKUP, first=first, before=before, now=NOW, patient_id=None)
+
+    def fresh() -> Sequence[int]:
+        return ask(Snapshot(calendar=state, position=NOWHERE))
+
+    known = Snapshot(calendar=state, position=NOWHERE)
+    assert list(ask(known)) == list(fresh())
+    first_ms, again_ms = milliseconds(fresh, 200), milliseconds(lambda: ask(known), 5_000)
+    print(
+        f"a snapshot with {ROWS} appointments: first answer {first_ms:.2f} ms, "
+        f"again {again_ms * 1000:.1f} µs, ratio {first_ms / again_ms:.0f}"
+    )
+
+
+def measure_first_available() -> None:
+    """The next start at any of 100 dentists, when there is none in 60 days: the worst case."""
+    full = replace(SCHEDULE, horizon_days=90, rules=daily("09:00-17:00"))
+    states = [calendar(schedule=full) for _ in range(100)]
+    first = to_minute(at(0))
+
+    def none_before_six() -> int:
+        found = 0
+        for state in states:
+            one = Snapshot(calendar=state, position=NOWHERE)  # nothing answered yet
+            for day in range(DAYS):
+                begin = first + day * DAY
+                starts = one.free(
+                    CHECKUP, first=begin, before=begin + 6 * 60, now=NOW, patient_id=None
+                )
+                found += len(starts)
+        return found
+
+    assert none_before_six() == 0
+    print(f"100 dentists x 60 days, nothing free: {milliseconds(none_before_six, 5):.0f} ms")
+
+
 if __name__ == "__main__":
     measure("office hours", "08:00-12:00", "13:00-18:00")
     measure("day and night", "00:00-24:00")
+    measure_snapshot()
+    measure_first_available()

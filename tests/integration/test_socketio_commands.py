@@ -40,8 +40,8 @@ LOADED = {"dentist_id": DENTIST, "appointment_type_id": TYPE, "start": NINE}
         ),
         (
             "appointment:cancel",
-            {"id": ROW, "reason": "ill", "version": 1},
-            ("cancel", {"id": ROW, "reason": "ill", "expected_version": 1}),
+            {"id": ROW, "reason": "patient_ill", "version": 1},
+            ("cancel", {"id": ROW, "reason": "patient_ill", "expected_version": 1}),
         ),
     ],
 )

@@ -96,7 +96,7 @@ async def _person(admin: Api, role: str, number: int, zone: str) -> Person:
         id=_created(made)["id"],
         role=role,
         name=name,
-        token=token(role, subject, ttl_s=86_400),
+        token=token(role, subject, ttl_s=30 * 86_400),
         time_zone=zone,
     )
 

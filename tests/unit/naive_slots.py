@@ -4,13 +4,13 @@ Nothing here computes with offsets: every UTC minute is asked what the local clo
 and wall times are looked up among the answers.
 """
 
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from actors.domain.appointment import AppointmentType
-from actors.domain.schedule import Schedule, Window
+from actors.domain.schedule import Schedule, TimeOff, Weekday, Window
 from actors.domain.slots import Taken
 
 DAY = 24 * 60
@@ -49,6 +49,25 @@ def open_minutes(zone: ZoneInfo, day: date, windows: Sequence[Window]) -> set[in
     return minutes
 
 
+def minutes_off(zone: ZoneInfo, off: TimeOff) -> range:
+    first = datetime.combine(off.start_date, time()) + timedelta(minutes=off.start)
+    last = datetime.combine(off.end_date, time()) + timedelta(minutes=off.end)
+    return range(minutes_at(zone, first)[0], minutes_at(zone, last)[-1])
+
+
+def kept_back(schedule: Schedule, days: Sequence[date], now: datetime) -> set[int]:
+    """The minutes of the emergency blocks that patients may not book yet."""
+    minutes: set[int] = set()
+    for block in schedule.reserved_blocks:
+        for day in days:
+            if Weekday.of(day) is block.weekday:
+                own = open_minutes(schedule.zone, day, [block.window])
+                opens = timedelta(minutes=min(own, default=0) - block.opens_minutes_before)
+                if now < EPOCH + opens:
+                    minutes |= own
+    return minutes
+
+
 class NaiveSlots:
     """All there is to know of the starts in ``[first, before)``, each rule on its own."""
 
@@ -61,6 +80,7 @@ class NaiveSlots:
         first: int,
         before: int,
         now: datetime,
+        full: Callable[[date], bool],
     ) -> None:
         days = range(first // DAY - 2, before // DAY + 4)
         zone = schedule.zone
@@ -71,12 +91,17 @@ class NaiveSlots:
             own = open_minutes(zone, local, schedule.windows_on(local))
             on_grid |= grid(own, schedule.slot_step_minutes)
             anywhere |= own
+        away = {minute for off in schedule.time_off for minute in minutes_off(zone, off)}
+        kept = kept_back(schedule, [(EPOCH + timedelta(days=day)).date() for day in days], now)
         earliest = now + timedelta(minutes=schedule.min_notice_minutes)
         last_day = now.astimezone(zone).date() + timedelta(days=schedule.horizon_days)
         duration = kind.duration_minutes
         asked = range(first, before)
-        self.open = {m for m in asked if all(n in anywhere for n in range(m, m + duration))}
-        self.offered = self.open & on_grid
+        whole = {m for m in asked if all(n in anywhere for n in range(m, m + duration))}
+        self.open = {m for m in whole if away.isdisjoint(range(m, m + duration))}
+        bookable = {m for m in self.open if kept.isdisjoint(range(m, m + duration))}
+        self.offered = bookable & on_grid if schedule.offers(kind.id) else set()
+        self.offered = {m for m in self.offered if not full(wall_clock(zone, m).date())}
         self.too_soon = {m for m in self.offered if EPOCH + timedelta(minutes=m) < earliest}
         self.too_far = {m for m in self.offered if wall_clock(zone, m).date() > last_day}
         self.blocked = {m for m in self.offered if any(in_the_way(row, m, kind) for row in taken)}

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from actors.domain.appointment import AppointmentType
 from actors.domain.ids import AppointmentTypeId
-from actors.domain.schedule import Override, Schedule, Weekday, WeeklyRule, Window
+from actors.domain.schedule import Override, Schedule, TimeOff, Weekday, WeeklyRule, Window
 from actors.domain.slots import Taken, free_starts, to_instant, to_minute
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -14,7 +14,7 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 def window(text: str) -> Window:
     """``"09:00-17:00"``; an end may be ``24:00``."""
-    start, end = (int(hhmm[:2]) * 60 + int(hhmm[3:]) for hhmm in text.split("-"))
+    start, end = map(wall, text.split("-"))
     return Window(start, end)
 
 
@@ -28,6 +28,20 @@ def daily(*windows: str) -> tuple[WeeklyRule, ...]:
 
 def override(day: str, *windows: str) -> Override:
     return Override(date=date.fromisoformat(day), windows=tuple(window(w) for w in windows))
+
+
+def time_off(first: str, start: str, last: str, end: str) -> TimeOff:
+    return TimeOff(
+        start_date=date.fromisoformat(first),
+        start=wall(start),
+        end_date=date.fromisoformat(last),
+        end=wall(end),
+    )
+
+
+def wall(text: str) -> int:
+    """``"09:30"`` in minutes after midnight."""
+    return int(text[:2]) * 60 + int(text[3:])
 
 
 def kind(duration: int, *, before: int = 0, after: int = 0) -> AppointmentType:

@@ -103,10 +103,10 @@ async def test_cancelling_answers_204_with_nothing() -> None:
     async with world() as w:
         w.bookings.answers["cancel"] = reply(Outcome.GONE, b"")
         answer = await w.send(
-            "DELETE", f"/api/appointments/{ROW}?reason=ill", headers={"If-Match": '"2"'}
+            "DELETE", f"/api/appointments/{ROW}?reason=patient_ill", headers={"If-Match": '"2"'}
         )
         assert (answer.status, answer.text) == (204, b"")
-        assert w.bookings.last == {"expected_version": 2, "reason": "ill"}
+        assert w.bookings.last == {"expected_version": 2, "reason": "patient_ill"}
 
 
 async def test_releasing_answers_204() -> None:

@@ -1,11 +1,13 @@
 """The clinic's rules, one behaviour each; no await, no clock, no database."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from actors.domain.announcements import AppointmentBody, ReservationBody, ScheduleBody
 from actors.domain.appointment import Appointment, Status
+from actors.domain.cancel_reason import CancelReason
 from actors.domain.commands import (
     BookReservation,
     CancelAppointment,
@@ -33,7 +35,7 @@ from actors.domain.refusals import (
     ValidationFailed,
     VersionConflict,
 )
-from actors.domain.schedule import Override, Window
+from actors.domain.schedule import DailyLimit, Override, TimeOff, Window
 from tests.unit.calendars import (
     ANNA,
     BEN,
@@ -348,7 +350,7 @@ def test_a_stale_version_is_refused_with_the_current_one() -> None:
     [
         {"status": Status.ARRIVED},
         {"appointment_type_id": CLEANING.id},
-        {"cancel_reason": "ill"},
+        {"cancel_reason": CancelReason.PATIENT_ILL},
         {"overbook": True},
     ],
 )
@@ -360,6 +362,90 @@ def test_a_patient_may_change_only_start_and_notes(fields: dict[str, object]) ->
 def test_a_patient_cannot_change_what_has_begun() -> None:
     with pytest.raises(TooLate):
         decide(change(notes="late"), calendar([row(at(9))]), at(9))
+
+
+def test_until_exactly_the_cancel_notice_a_patient_may_cancel_or_move() -> None:
+    noted = calendar([row(at(9))], schedule=with_schedule(cancel_notice_minutes=60))
+    cancel = CancelAppointment(by=patient(), appointment_id=ROW)
+    assert decide(cancel, noted, at(8)).events
+    assert decide(change(start=at(11)), noted, at(8)).events
+    for too_late in (cancel, change(start=at(11))):
+        with pytest.raises(TooLate):
+            decide(too_late, noted, at(8) + timedelta(seconds=1))
+
+
+def test_notes_may_be_changed_until_the_start_whatever_the_cancel_notice() -> None:
+    noted = calendar([row(at(9))], schedule=with_schedule(cancel_notice_minutes=60))
+    assert decide(change(notes="left side"), noted, at(8, 59)).events
+
+
+def test_the_cancel_notice_does_not_bind_staff() -> None:
+    noted = calendar([row(at(9))], schedule=with_schedule(cancel_notice_minutes=60))
+    assert decide(CancelAppointment(by=STAFF, appointment_id=ROW), noted, at(8, 59)).events
+
+
+# --- daily limits and offered types --------------------------------------------------
+
+ONE_A_DAY = with_schedule(daily_limits=(DailyLimit(appointment_type_id=CHECKUP.id, per_day=1),))
+
+
+def test_a_daily_limit_that_is_reached_offers_no_more_of_the_type() -> None:
+    busy = calendar([row(at(9))], schedule=ONE_A_DAY)
+    with pytest.raises(OutsideAvailability):
+        decide(book_slot(at(11), who=BEN), busy, NOW)
+    assert decide(book_slot(at(11), who=BEN, kind=CLEANING), busy, NOW).events
+    assert decide(book_slot(at(11) + timedelta(days=1), who=BEN), busy, NOW).events
+
+
+def test_daily_limits_count_holds_and_what_was_completed() -> None:
+    for taken in (held(at(9)), row(at(9), status=Status.COMPLETED)):
+        busy = replace(calendar([taken], schedule=ONE_A_DAY), completed=completed_of([taken]))
+        with pytest.raises(OutsideAvailability):
+            decide(book_slot(at(11), who=BEN), busy, NOW)
+
+
+def completed_of(rows: list[Appointment]) -> tuple[Appointment, ...]:
+    return tuple(row for row in rows if row.status is Status.COMPLETED)
+
+
+def test_an_appointment_completed_in_this_calendars_life_goes_on_counting() -> None:
+    seen = then(
+        calendar([row(at(9), status=Status.CHECKED_IN)], schedule=ONE_A_DAY),
+        change(by=STAFF, status=Status.COMPLETED),
+    )
+    with pytest.raises(OutsideAvailability):
+        decide(book_slot(at(11), who=BEN), seen.settled(NOW), NOW)
+
+
+@pytest.mark.parametrize("status", [Status.CANCELLED, Status.NO_SHOW, Status.RELEASED])
+def test_daily_limits_do_not_count_what_did_not_take_place(status: Status) -> None:
+    free = calendar([row(at(9), status=status)], schedule=ONE_A_DAY)
+    assert decide(book_slot(at(11), who=BEN), free, NOW).events
+
+
+def test_ones_own_hold_and_the_row_that_moves_do_not_count_against_oneself() -> None:
+    assert decide(hold_slot(at(11)), calendar([held(at(9))], schedule=ONE_A_DAY), NOW).events
+    assert decide(change(start=at(11)), calendar([row(at(9))], schedule=ONE_A_DAY), NOW).events
+
+
+def test_a_type_that_is_not_offered_cannot_be_booked_by_patients_but_by_staff() -> None:
+    picky = calendar(schedule=with_schedule(appointment_type_ids=(CLEANING.id,)))
+    with pytest.raises(OutsideAvailability):
+        decide(hold_slot(at(9)), picky, NOW)
+    assert decide(hold_slot(at(9), kind=CLEANING), picky, NOW).events
+    assert decide(book_slot(at(9), by=STAFF), picky, NOW).events
+
+
+def test_daily_limits_do_not_bind_staff() -> None:
+    busy = calendar([row(at(9))], schedule=ONE_A_DAY)
+    assert decide(book_slot(at(11), by=STAFF, who=BEN), busy, NOW).events
+
+
+def test_appointments_in_new_time_off_are_listed_as_affected() -> None:
+    away = with_schedule(time_off=(TimeOff(start_date=at(9).date(), end_date=at(9).date()),))
+    decision = decide(ReplaceSchedule(by=STAFF, schedule=away), calendar([row(at(9))]), NOW)
+    assert isinstance(decision.reply, ScheduleBody)
+    assert decision.reply.affected == (row(at(9)),)
 
 
 def test_another_patients_appointment_does_not_exist() -> None:
@@ -428,7 +514,9 @@ def test_what_is_over_has_no_time_to_move(status: Status) -> None:
 
 def test_a_cancel_reason_belongs_to_a_cancellation() -> None:
     with pytest.raises(ValidationFailed):
-        decide(change(by=STAFF, cancel_reason="ill"), calendar([row(at(9))]), NOW)
+        decide(
+            change(by=STAFF, cancel_reason=CancelReason.PATIENT_ILL), calendar([row(at(9))]), NOW
+        )
 
 
 def test_an_overbooked_row_moved_to_a_free_time_is_overbooked_no_more() -> None:
@@ -446,12 +534,12 @@ def test_taking_back_overbooking_while_it_overlaps_is_refused() -> None:
 
 
 def test_cancelling_keeps_the_row_and_says_why() -> None:
-    cancel = CancelAppointment(by=patient(), appointment_id=ROW, reason="ill")
+    cancel = CancelAppointment(by=patient(), appointment_id=ROW, reason=CancelReason.PATIENT_ILL)
     decision = decide(cancel, calendar([row(at(9))]), NOW)
     assert changes(decision) == [("AppointmentCancelled", "row", Status.CANCELLED)]
     after = applied(calendar([row(at(9))]), decision).find(ROW)
     assert after is not None
-    assert after.cancel_reason == "ill"
+    assert after.cancel_reason is CancelReason.PATIENT_ILL
 
 
 def test_cancelling_twice_is_one_event() -> None:

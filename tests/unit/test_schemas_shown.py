@@ -22,7 +22,16 @@ from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.ids import EventId
 from actors.domain.interval import Interval
 from actors.domain.refusals import ValidationFailed
-from actors.domain.schedule import Override, Schedule, Weekday, WeeklyRule, Window
+from actors.domain.schedule import (
+    DailyLimit,
+    Override,
+    ReservedBlock,
+    Schedule,
+    TimeOff,
+    Weekday,
+    WeeklyRule,
+    Window,
+)
 from actors.ports import EventRecord
 from actors.services.availability import Slot
 from actors.services.changes import ChannelChanges
@@ -149,6 +158,15 @@ SENT: dict[str, Any] = {
         {"date": "2028-02-29", "windows": [{"start": "00:00", "end": "12:30"}]},
         {"date": "2027-12-24", "windows": []},
     ],
+    "cancel_notice_minutes": 1440,
+    "time_off": [
+        {"start_date": "2027-12-24", "end_date": "2027-12-31", "start": "12:00", "end": "24:00"}
+    ],
+    "reserved_blocks": [
+        {"weekday": "monday", "start": "11:00", "end": "12:00", "opens_minutes_before": 1440}
+    ],
+    "daily_limits": [{"appointment_type_id": TYPE, "per_day": 2}],
+    "appointment_type_ids": [TYPE],
 }
 
 
@@ -164,6 +182,15 @@ def test_a_schedule_comes_back_as_it_was_sent() -> None:
             Override(date=date(2028, 2, 29), windows=(Window(0, 750),)),
             Override(date=date(2027, 12, 24), windows=()),
         ),
+        cancel_notice_minutes=1440,
+        time_off=(TimeOff(start_date=date(2027, 12, 24), end_date=date(2027, 12, 31), start=720),),
+        reserved_blocks=(
+            ReservedBlock(
+                weekday=Weekday.MONDAY, window=Window(660, 720), opens_minutes_before=1440
+            ),
+        ),
+        daily_limits=(DailyLimit(appointment_type_id=TYPE, per_day=2),),
+        appointment_type_ids=(TYPE,),
     )
     assert AVAILABILITY.dump(schedule) == {**SENT, "version": 1}
 
@@ -183,6 +210,34 @@ def _rule(**changes: str) -> dict[str, str]:
         ("horizon_days", {"horizon_days": 0}),
         ("rules", {"rules": [_rule()] * 201}),
         ("rules", {"rules": None}),
+        ("cancel_notice_minutes", {"cancel_notice_minutes": -1}),
+        (
+            "time_off.0.end_date",
+            {"time_off": [{"start_date": "2027-12-31", "end_date": "2027-12-24"}]},
+        ),
+        (
+            "time_off.0.end",
+            {
+                "time_off": [
+                    {
+                        "start_date": "2027-12-24",
+                        "end_date": "2027-12-24",
+                        "start": "12:00",
+                        "end": "12:00",
+                    }
+                ]
+            },
+        ),
+        ("reserved_blocks.0.opens_minutes_before", {"reserved_blocks": [_rule()]}),
+        (
+            "daily_limits.0.appointment_type_id",
+            {"daily_limits": [{"appointment_type_id": "x", "per_day": 1}]},
+        ),
+        (
+            "daily_limits.0.per_day",
+            {"daily_limits": [{"appointment_type_id": TYPE, "per_day": -1}]},
+        ),
+        ("appointment_type_ids.0", {"appointment_type_ids": [7]}),
         ("rules.0.weekday", {"rules": [_rule(weekday="Monday")]}),
         ("rules.0.start", {"rules": [_rule(start="9:00")]}),
         ("rules.0.start", {"rules": [_rule(start="09:60")]}),

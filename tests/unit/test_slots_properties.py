@@ -11,8 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actors.domain.appointment import AppointmentType
-from actors.domain.refusals import OutsideAvailability, SlotTaken, TooFar, TooSoon
-from actors.domain.schedule import Override, Schedule, Weekday, WeeklyRule, Window
+from actors.domain.refusals import OutsideAvailability, Refusal, SlotTaken, TooFar, TooSoon
+from actors.domain.schedule import (
+    Override,
+    ReservedBlock,
+    Schedule,
+    TimeOff,
+    Weekday,
+    WeeklyRule,
+    Window,
+)
 from actors.domain.slots import Taken, free_starts, in_open_time, to_minute, why_not
 from tests.unit.naive_slots import NaiveSlots
 from tests.unit.slot_cases import kind
@@ -33,6 +41,7 @@ ZONES = (
     "Pacific/Pago_Pago",  # -11 h
     "UTC",
 )
+CLEANING = kind(30).id
 NEVER_WAS = date(2011, 12, 30)  # in Apia
 
 
@@ -44,10 +53,25 @@ class Case:
     first: int
     before: int
     now: datetime
+    full_days: frozenset[date]
+    """Local dates on which the type has reached its daily limit."""
 
-    def free(self, **changed: int) -> list[int]:
-        bounds = {"first": self.first, "before": self.before} | changed
-        return free_starts(self.schedule, self.kind, self.taken, now=self.now, **bounds)
+    def full(self, day: date) -> bool:
+        return day in self.full_days
+
+    def free(self, first: int | None = None, before: int | None = None) -> list[int]:
+        return free_starts(
+            self.schedule,
+            self.kind,
+            self.taken,
+            first=self.first if first is None else first,
+            before=self.before if before is None else before,
+            now=self.now,
+            full=self.full,
+        )
+
+    def why_not(self, start: int) -> Refusal | None:
+        return why_not(self.schedule, self.kind, self.taken, start, self.now, full=self.full)
 
     def naive(self) -> NaiveSlots:
         return NaiveSlots(
@@ -57,6 +81,7 @@ class Case:
             first=self.first,
             before=self.before,
             now=self.now,
+            full=self.full,
         )
 
 
@@ -107,6 +132,28 @@ def schedules(draw: st.DrawFn, zone: str, anchor: date) -> Schedule:
             Override(date=day, windows=tuple(draw(st.lists(windows(), max_size=3))))
             for day in draw(st.just([]) | st.lists(near, max_size=2))
         ),
+        time_off=tuple(draw(st.just([]) | st.lists(times_off(anchor), max_size=2))),
+        reserved_blocks=tuple(
+            ReservedBlock(
+                weekday=Weekday.of(draw(near)),
+                window=draw(windows()),
+                opens_minutes_before=draw(st.sampled_from([0, 60, DAY, 3 * DAY])),
+            )
+            for _ in range(draw(st.sampled_from([0, 0, 1, 2])))
+        ),
+        appointment_type_ids=draw(st.sampled_from([None, None, None, (CLEANING,), ()])),
+    )
+
+
+@st.composite
+def times_off(draw: st.DrawFn, anchor: date) -> TimeOff:
+    first = anchor + timedelta(draw(st.integers(-1, 2)))
+    window, days = draw(windows()), draw(st.sampled_from([0, 0, 1]))
+    return TimeOff(
+        start_date=first,
+        end_date=first + timedelta(days),
+        start=window.start,
+        end=window.end,
     )
 
 
@@ -136,6 +183,7 @@ def cases(draw: st.DrawFn) -> Case:
         before=first + draw(st.sampled_from([DAY, 2 * DAY]) | st.integers(1, 2 * DAY)),
         now=datetime(1970, 1, 1, tzinfo=UTC)
         + timedelta(minutes=first - ago, seconds=draw(st.sampled_from([0, 0, 0.5, 30, 59]))),
+        full_days=frozenset(draw(st.sampled_from([[], [], [anchor]]))),
     )
 
 
@@ -154,7 +202,7 @@ def agrees_with_the_naive_model(case: Case) -> None:
     naive = case.naive()
     assert case.free() == naive.free
     for start in (*sorted(naive.offered)[:40], *range(case.first, case.before, 97)):
-        refusal = why_not(case.schedule, case.kind, case.taken, start, case.now)
+        refusal = case.why_not(start)
         assert (refusal and type(refusal)) is reason(naive, start)
         end = start + case.kind.duration_minutes
         assert in_open_time(case.schedule, start, end) is (start in naive.open)
@@ -185,7 +233,7 @@ def test_listing_and_booking_agree_with_the_naive_model_for_long(case: Case) -> 
 @examples(200)
 def test_no_slot_offered_is_refused_when_booked(case: Case) -> None:
     for start in case.free():
-        assert why_not(case.schedule, case.kind, case.taken, start, case.now) is None
+        assert case.why_not(start) is None
 
 
 @examples(200)

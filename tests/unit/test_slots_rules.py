@@ -3,7 +3,7 @@
 import pytest
 
 from actors.domain.refusals import OutsideAvailability, SlotTaken, TooFar, TooSoon
-from actors.domain.schedule import Override, Schedule, Weekday
+from actors.domain.schedule import Override, ReservedBlock, Schedule, Weekday
 from actors.domain.slots import Taken, free_starts, in_open_time, overlaps, why_not
 from tests.unit.slot_cases import (
     LONG_AGO,
@@ -15,6 +15,8 @@ from tests.unit.slot_cases import (
     on,
     override,
     row,
+    time_off,
+    window,
 )
 
 BERLIN = "Europe/Berlin"
@@ -203,3 +205,113 @@ def test_the_days_a_schedule_remembers_are_bounded() -> None:
     assert starts == free_starts(
         schedule, kind(60), (), first=first, before=first + 1000 * 1440, now=LONG_AGO
     )
+
+
+# --- time off and blocks for emergencies ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("off", "starts"),
+    [
+        (("2026-06-08", "00:00", "2026-06-08", "24:00"), []),
+        (("2026-06-01", "00:00", "2026-06-30", "24:00"), []),
+        (("2026-06-07", "00:00", "2026-06-08", "10:00"), ["10:00", "10:30", "11:00", "11:30"]),
+        (
+            ("2026-06-08", "10:10", "2026-06-08", "10:20"),
+            ["09:00", "09:30", "10:30", "11:00", "11:30"],
+        ),
+        (("2026-06-08", "11:00", "2026-06-09", "24:00"), ["09:00", "09:30", "10:00", "10:30"]),
+        (
+            ("2026-06-09", "00:00", "2026-06-09", "24:00"),
+            ["09:00", "09:30", "10:00", "10:30", "11:00", "11:30"],
+        ),
+    ],
+    ids=["the day", "the month", "its morning", "a moment", "from eleven on", "the next day"],
+)
+def test_time_off_closes_whole_or_part_days_and_moves_no_slot(
+    off: tuple[str, str, str, str], starts: list[str]
+) -> None:
+    schedule = Schedule(
+        time_zone=BERLIN,
+        slot_step_minutes=30,
+        rules=daily("09:00-12:00"),
+        time_off=(time_off(*off),),
+    )
+    assert local_starts(schedule, 30, DAY) == starts
+
+
+def test_time_off_closes_what_an_override_opened() -> None:
+    schedule = Schedule(
+        time_zone=BERLIN,
+        rules=(),
+        overrides=(override(DAY, "09:00-10:00"),),
+        time_off=(time_off(DAY, "00:00", DAY, "24:00"),),
+    )
+    assert local_starts(schedule, 30, DAY) == []
+
+
+def test_a_buffer_may_spill_into_time_off() -> None:
+    schedule = Schedule(
+        time_zone=BERLIN,
+        slot_step_minutes=30,
+        rules=daily("09:00-12:00"),
+        time_off=(time_off(DAY, "10:00", DAY, "24:00"),),
+    )
+    assert local_starts(schedule, kind(30, after=20), DAY) == ["09:00", "09:30"]
+
+
+@pytest.mark.parametrize(
+    ("now", "starts"),
+    [
+        ("2026-06-01T12:00", ["09:00", "09:30", "11:00", "11:30"]),
+        ("2026-06-07T09:59", ["09:00", "09:30", "11:00", "11:30"]),
+        ("2026-06-07T10:00", ["09:00", "09:30", "10:00", "10:30", "11:00", "11:30"]),
+    ],
+    ids=["a week before", "a minute too early", "exactly a day before"],
+)
+def test_a_block_for_emergencies_opens_so_long_before_its_start(
+    now: str, starts: list[str]
+) -> None:
+    schedule = Schedule(
+        time_zone=BERLIN,
+        slot_step_minutes=30,
+        rules=daily("09:00-12:00"),
+        reserved_blocks=(
+            ReservedBlock(
+                weekday=Weekday.MONDAY,
+                window=window("10:00-11:00"),
+                opens_minutes_before=24 * 60,
+            ),
+        ),
+    )
+    assert local_starts(schedule, 30, DAY, now=at(now, BERLIN)) == starts
+
+
+def test_an_appointment_may_not_reach_into_a_block_that_is_not_open() -> None:
+    schedule = Schedule(
+        time_zone=BERLIN,
+        slot_step_minutes=30,
+        rules=daily("09:00-12:00"),
+        reserved_blocks=(
+            ReservedBlock(
+                weekday=Weekday.MONDAY, window=window("10:00-10:30"), opens_minutes_before=60
+            ),
+        ),
+    )
+    assert local_starts(schedule, 60, DAY) == ["09:00", "10:30", "11:00"]
+    refusal = why_not(schedule, kind(60), (), minute("2026-06-08T09:30", BERLIN), LONG_AGO)
+    assert isinstance(refusal, OutsideAvailability)
+
+
+def test_emergency_blocks_do_not_make_appointments_affected() -> None:
+    schedule = Schedule(
+        time_zone=BERLIN,
+        rules=daily("09:00-12:00"),
+        reserved_blocks=(
+            ReservedBlock(
+                weekday=Weekday.MONDAY, window=window("10:00-10:30"), opens_minutes_before=60
+            ),
+        ),
+    )
+    start = minute("2026-06-08T10:00", BERLIN)
+    assert in_open_time(schedule, start, start + 30)

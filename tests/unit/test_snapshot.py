@@ -1,0 +1,76 @@
+"""What readers are answered from memory is what would be worked out anew."""
+
+from datetime import datetime, timedelta
+
+from actors.domain.channels import AVAILABILITY_ALL
+from actors.domain.ids import PatientId
+from actors.domain.slots import to_minute
+from actors.ports import Position
+from actors.snapshot import Snapshot
+from tests.unit.calendars import (
+    ANNA,
+    BEN,
+    CHECKUP,
+    CLEANING,
+    HOLD_TIME,
+    NOW,
+    at,
+    calendar,
+    held,
+)
+
+FIRST, BEFORE = to_minute(at(8)), to_minute(at(18))
+
+
+def snapshot(*, hold: bool = False) -> Snapshot:
+    rows = [held(at(9))] if hold else []
+    return Snapshot(
+        calendar=calendar(rows), position=Position(channel=AVAILABILITY_ALL, epoch=1, offset=0)
+    )
+
+
+def starts(seen: Snapshot, now: datetime, who: PatientId | None = None) -> list[int]:
+    return list(seen.free(CHECKUP, first=FIRST, before=BEFORE, now=now, patient_id=who))
+
+
+def test_the_same_question_in_the_same_minute_has_the_same_answer_object() -> None:
+    seen = snapshot()
+    seen.free(CHECKUP, first=FIRST, before=BEFORE, now=at(10, 1), patient_id=None)
+    once = seen.free(CHECKUP, first=FIRST, before=BEFORE, now=at(10, 1), patient_id=None)
+    again = seen.free(
+        CHECKUP, first=FIRST, before=BEFORE, now=at(10) + timedelta(seconds=59), patient_id=None
+    )
+    assert once is again
+
+
+def test_a_start_goes_when_its_minute_has_come() -> None:
+    seen = snapshot()
+    assert to_minute(at(10)) in starts(seen, at(10))
+    assert to_minute(at(10)) not in starts(seen, at(10) + timedelta(seconds=1))
+
+
+def test_a_held_slot_is_back_at_the_moment_the_hold_runs_out() -> None:
+    seen = snapshot(hold=True)
+    assert to_minute(at(9)) not in starts(seen, NOW)
+    assert to_minute(at(9)) not in starts(seen, NOW + HOLD_TIME - timedelta(microseconds=1))
+    assert to_minute(at(9)) in starts(seen, NOW + HOLD_TIME)
+
+
+def test_the_holder_and_others_are_answered_apart() -> None:
+    seen = snapshot(hold=True)
+    assert to_minute(at(9)) in starts(seen, NOW, ANNA)
+    assert to_minute(at(9)) not in starts(seen, NOW, BEN)
+    assert to_minute(at(9)) not in starts(seen, NOW)
+
+
+def test_types_are_answered_apart() -> None:
+    seen = snapshot()
+    cleanings = seen.free(CLEANING, first=FIRST, before=BEFORE, now=NOW, patient_id=None)
+    assert len(starts(seen, NOW)) > len(cleanings)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    seen = snapshot()
+    for minute in range(FIRST, FIRST + 1_000):
+        seen.free(CHECKUP, first=minute, before=BEFORE, now=NOW, patient_id=None)
+    assert len(seen._answers) == 256
