@@ -1,0 +1,267 @@
+"""The life of an appointment: until when what may be done, why, and what was done."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from actors.domain.cancel_reason import CancelReason
+from tests.acceptance.conftest import OpenClinic
+from tests.support.api import Api
+from tests.support.clinic import DAYS_AHEAD, Clinic, instant, schedule
+from tests.support.clock import FakeClock
+from tests.support.running import Template, config_for, running_hub
+
+HOLD = timedelta(minutes=5)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Stands still at the real day's midnight: the clinic's helpers count from today."""
+    return FakeClock(datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
+
+
+@pytest.fixture
+async def timed(open_clinic: OpenClinic, clock: FakeClock) -> AsyncIterator[Clinic]:
+    async with open_clinic(overrides={"clock": clock}) as clinic:
+        yield clinic
+
+
+async def replaced(clinic: Clinic, **changes: Any) -> dict[str, Any]:
+    dentist = clinic.dentists[0]
+    saved = await clinic.api(dentist).put(
+        f"/api/availability/{dentist.id}", schedule(dentist.time_zone, **changes)
+    )
+    assert saved.status == 200, saved.body
+    shown: dict[str, Any] = saved.body
+    return shown
+
+
+async def history(clinic: Clinic, who: Any, appointment_id: str) -> list[dict[str, Any]]:
+    answer = await clinic.api(who).get(f"/api/appointments/{appointment_id}/history")
+    assert answer.status == 200, answer.body
+    entries: list[dict[str, Any]] = answer.body["data"]
+    return entries
+
+
+# --- holds and the clock -------------------------------------------------------------
+
+
+async def test_s15_booking_at_exactly_expires_at_is_410_though_the_slot_is_free(
+    timed: Clinic, clock: FakeClock
+) -> None:
+    held = await timed.hold(timed.patients[0])
+    clock.advance(HOLD)
+    late = await timed.api(timed.patients[0]).post(
+        "/api/appointments", {"reservation_id": held["id"]}
+    )
+    assert (late.status, late.code) == (410, "RESERVATION_EXPIRED")
+    assert held["start"] in await timed.free(timed.patients[1])
+
+
+async def test_s23_after_a_restart_the_hold_is_there_with_its_old_expiry(
+    template: Template, tmp_path: Path
+) -> None:
+    database = template.copy_to(tmp_path)
+    patient, dentist = template.people.patients[0], template.people.dentists[0]
+    start = instant(datetime.now(UTC).replace(hour=9, minute=0) + timedelta(days=DAYS_AHEAD))
+    slot = {
+        "dentist_id": dentist.id,
+        "appointment_type_id": template.people.types["check-up"],
+        "start": f"{start[:17]}00Z",
+    }
+    async with aiohttp.ClientSession() as session:
+        async with running_hub(config_for(database)) as first:
+            api = Api(session, first.url, patient.token)
+            held = (await api.post("/api/reservations", slot)).body
+        async with running_hub(config_for(database)) as second:
+            api = Api(session, second.url, patient.token)
+            again = await api.get(f"/api/reservations/{held['id']}")
+            assert again.status == 200
+            assert again.body["expires_at"] == held["expires_at"]
+            other = Api(session, second.url, template.people.patients[1].token)
+            assert (await other.post("/api/appointments", slot)).code == "SLOT_TAKEN"
+
+
+# --- until when ----------------------------------------------------------------------
+
+
+async def test_patients_cancel_and_move_until_exactly_the_cancel_notice_staff_always(
+    timed: Clinic, clock: FakeClock
+) -> None:
+    await replaced(timed, cancel_notice_minutes=24 * 60)
+    patient, dentist = timed.patients[0], timed.dentists[0]
+    first, second = await timed.book(patient, "09:00"), await timed.book(patient, "12:00")
+    clock.advance(datetime.fromisoformat(first["start"]) - timedelta(days=1) - clock.now())
+    mine = timed.api(patient)
+    moved = await mine.put(f"/api/appointments/{first['id']}", {"start": timed.at("15:00")})
+    assert moved.status == 200, moved.body
+    clock.advance(timedelta(hours=3, seconds=1))
+    late = await mine.delete(f"/api/appointments/{second['id']}")
+    assert (late.status, late.code) == (422, "TOO_LATE")
+    late = await mine.put(f"/api/appointments/{second['id']}", {"start": timed.at("16:00")})
+    assert (late.status, late.code) == (422, "TOO_LATE")
+    noted = await mine.put(f"/api/appointments/{second['id']}", {"notes": "left side"})
+    assert noted.status == 200
+    staff = await timed.api(dentist).delete(f"/api/appointments/{second['id']}")
+    assert staff.status == 204
+
+
+# --- why -----------------------------------------------------------------------------
+
+
+async def test_a_reason_is_one_of_the_documented_list(clinic: Clinic) -> None:
+    booked = await clinic.book(clinic.patients[0])
+    mine, path = clinic.api(clinic.patients[0]), f"/api/appointments/{booked['id']}"
+    unknown = await mine.delete(path, reason="no idea")
+    assert (unknown.status, unknown.code) == (400, "VALIDATION_ERROR")
+    assert unknown.error["details"][0]["field"] == "reason"
+    assert (await mine.delete(path, reason="patient_ill")).status == 204
+    assert (await mine.get(path)).body["cancel_reason"] == "patient_ill"
+
+
+async def test_a_dentist_cancels_with_a_reason_by_changing_the_status(clinic: Clinic) -> None:
+    booked = await clinic.book(clinic.patients[0])
+    changed = await clinic.api(clinic.dentists[0]).put(
+        f"/api/appointments/{booked['id']}",
+        {"status": "cancelled", "cancel_reason": "equipment"},
+    )
+    assert changed.status == 200
+    assert (changed.body["status"], changed.body["cancel_reason"]) == ("cancelled", "equipment")
+
+
+FHIR_R4 = frozenset(
+    {
+        *("pat", "pat-crs", "pat-cpp", "pat-dec", "pat-fb", "pat-lt", "pat-mt", "pat-mv"),
+        *("pat-preg", "pat-swl", "pat-ucp", "prov", "prov-pers", "prov-dch", "prov-edu"),
+        *("prov-hosp", "prov-labs", "prov-mss", "prov-onc", "maint", "meds-inc", "other"),
+        *("oth-cms", "oth-err", "oth-fin", "oth-iv", "oth-int", "oth-mu", "oth-room"),
+        *("oth-oerr", "oth-swie", "oth-weath"),
+    }
+)
+
+
+def test_every_reason_maps_to_the_value_set_of_fhir() -> None:
+    assert len(FHIR_R4) == 32
+    assert {reason.fhir for reason in CancelReason} <= FHIR_R4
+
+
+# --- what was done -------------------------------------------------------------------
+
+
+async def test_an_appointment_tells_its_history_to_its_two_people_only(clinic: Clinic) -> None:
+    patient, dentist = clinic.patients[0], clinic.dentists[0]
+    held = await clinic.hold(patient)
+    await clinic.chatbot(patient).post("/api/appointments", {"reservation_id": held["id"]})
+    path = f"/api/appointments/{held['id']}"
+    await clinic.api(patient).put(path, {"start": clinic.at("11:00")})
+    await clinic.api(dentist).put(path, {"status": "no_show"})
+    await clinic.api(dentist).put(path, {"status": "confirmed"})
+    for who in (patient, dentist):
+        told = await history(clinic, who, held["id"])
+        assert [
+            (entry["action"], entry["by"], entry["via"], entry["old_status"], entry["new_status"])
+            for entry in told
+        ] == [
+            ("slot.held", "patient", "patient", None, "held"),
+            ("appointment.booked", "patient", "chatbot", "held", "confirmed"),
+            ("appointment.changed", "patient", "patient", "confirmed", "confirmed"),
+            ("appointment.changed", "dentist", "dentist", "confirmed", "no_show"),
+            ("appointment.changed", "dentist", "dentist", "no_show", "confirmed"),
+        ]
+        assert [entry["version"] for entry in told] == [1, 2, 3, 4, 5]
+        moved = told[2]
+        assert (moved["old_start"], moved["new_start"]) == (held["start"], clinic.at("11:00"))
+    for stranger in (clinic.patients[1], clinic.dentists[1]):
+        answer = await clinic.api(stranger).get(f"{path}/history")
+        assert (answer.status, answer.code) == (404, "NOT_FOUND")
+
+
+# --- rules of the schedule -----------------------------------------------------------
+
+
+async def test_time_off_closes_part_of_a_day_and_comes_back_as_it_was_sent(clinic: Clinic) -> None:
+    day = clinic.at("00:00")[:10]
+    off = {"start_date": day, "end_date": day, "start": "09:00", "end": "17:30"}
+    shown = await replaced(clinic, time_off=[off])
+    assert shown["time_off"] == [off]
+    free = await clinic.free(clinic.patients[0])
+    assert {start[11:16] for start in free} == {"08:00", "08:15", "08:30", "17:30"}
+
+
+async def test_a_block_for_emergencies_opens_so_long_before(
+    timed: Clinic, clock: FakeClock
+) -> None:
+    start = datetime.fromisoformat(timed.at("10:00"))
+    block = {
+        "weekday": start.strftime("%A").lower(),
+        "start": "10:00",
+        "end": "11:00",
+        "opens_minutes_before": 60,
+    }
+    await replaced(timed, reserved_blocks=[block])
+    patient = timed.patients[0]
+    assert timed.at("10:00") not in await timed.free(patient)
+    early = await timed.api(patient).post("/api/appointments", timed.slot("10:00"))
+    assert (early.status, early.code) == (422, "OUTSIDE_AVAILABILITY")
+    clock.advance(start - timedelta(hours=1) - clock.now())
+    assert timed.at("10:00") in await timed.free(patient)
+    assert (await timed.book(patient, "10:00"))["status"] == "confirmed"
+
+
+async def test_only_offered_types_are_free_and_unknown_ones_cannot_be_offered(
+    clinic: Clinic,
+) -> None:
+    await replaced(clinic, appointment_type_ids=[clinic.types["cleaning"]])
+    patient, dentist = clinic.patients[0], clinic.dentists[0]
+    assert await clinic.free(patient) == set()
+    assert len(await clinic.free(patient, kind="cleaning")) > 0
+    refused = await clinic.api(patient).post("/api/appointments", clinic.slot())
+    assert (refused.status, refused.code) == (422, "OUTSIDE_AVAILABILITY")
+    unknown: dict[str, Any] = {
+        "appointment_type_ids": [patient.id],
+        "daily_limits": [{"appointment_type_id": patient.id, "per_day": 1}],
+    }
+    for field, value in unknown.items():
+        answer = await clinic.api(dentist).put(
+            f"/api/availability/{dentist.id}", schedule(**{field: value})
+        )
+        assert (answer.status, answer.code) == (400, "VALIDATION_ERROR")
+        assert answer.error["details"][0]["field"] == field
+
+
+# --- first available -----------------------------------------------------------------
+
+
+async def test_the_first_available_anywhere_mornings_only_says_what_it_is_true_for(
+    clinic: Clinic,
+) -> None:
+    wanted = {
+        "appointment_type_id": clinic.types["cleaning"],
+        "from": clinic.at("00:00"),
+        "to": clinic.at("00:00", days=DAYS_AHEAD + 30),
+        "time_from": "08:00",
+        "time_to": "12:00",
+        "limit": 40,
+    }
+    api, starts = clinic.api(clinic.patients[0]), []
+    page = await api.get("/api/slots", **wanted)
+    assert {position["channel"] for position in page.body["positions"]} == {
+        f"availability:dentist:{dentist.id}" for dentist in clinic.dentists
+    }
+    while True:
+        starts += [(slot["start"], slot["dentist_id"]) for slot in page.body["data"]]
+        cursor = page.body["pagination"]["next_cursor"]
+        if cursor is None or len(starts) > 150:
+            break
+        page = await api.get("/api/slots", **wanted, cursor=cursor)
+    assert starts == sorted(set(starts)), "in order, none twice"
+    zones = {dentist.id: dentist.time_zone for dentist in clinic.dentists}
+    assert set(zones) == {dentist_id for _, dentist_id in starts}
+    first_day = clinic.at("00:00")[:10]
+    utc = [start[11:16] for start, who in starts if zones[who] == "UTC" and start[:10] == first_day]
+    assert utc[0] == "08:00"
+    assert max(utc) == "11:45"
