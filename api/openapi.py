@@ -5,7 +5,7 @@ OpenAPI 3.0.3, not 3.1: the bundled Swagger UI shows nothing newer.
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from typing import Any, Final
@@ -19,7 +19,9 @@ from marshmallow import Schema, fields
 
 from actors.domain.refusals import (
     CalendarBusy,
+    Forbidden,
     InvalidToken,
+    NotFound,
     RateLimited,
     Refusal,
     Unavailable,
@@ -27,9 +29,11 @@ from actors.domain.refusals import (
 )
 from api.errors import HTTP, INTERNAL, STATUS
 from api.openapi_fields import field_form
+from api.rest.headers import VERSION
 from api.rest.route import Route
 from api.rest.table import ROUTES
-from api.schemas.documents import FORMS, RESOURCES, Form, ref
+from api.schemas.documents import FORMS, RESOURCES, Form, error_example, ref
+from api.schemas.fields import KEY_FORM
 
 _DESCRIPTION: Final = (
     "A realtime appointment hub for dental clinics. Every route takes a bearer token; every"
@@ -39,6 +43,8 @@ _DESCRIPTION: Final = (
 _EVERYWHERE: Final[tuple[type[Refusal], ...]] = (
     ValidationFailed,
     InvalidToken,
+    Forbidden,  # like the next: of `On-Behalf-Of`, which every route takes
+    NotFound,
     RateLimited,
     Unavailable,
 )
@@ -48,6 +54,10 @@ _DONE: Final = {
     204: "Done; nothing to show",
     304: "Unchanged since the entity tag that was sent",
 }
+_TEXT: Final = {"type": "string"}
+_ID_FORM: Final = {"type": "string", "format": "uuid"}
+_KEY_FORM: Final = {"type": "string", "pattern": f"^{KEY_FORM.pattern}$"}
+_VERSION_FORM: Final = {"type": "string", "pattern": rf"^(\*|{VERSION.pattern})$"}
 _PATH_NAME: Final = re.compile(r"{(\w+)}")
 
 
@@ -70,12 +80,21 @@ def openapi() -> Form:
     assert isinstance(plugin.converter, OpenAPIConverter), "made by APISpec"
     plugin.converter.add_attribute_function(_describe)  # type: ignore[no-untyped-call]  # apispec has no type here
     spec.components.security_scheme(
-        "bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        "bearer",
+        {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "A token of the clinic's issuer. `make run` prints some that last a"
+            " day, `chairside token` makes others, for development.",
+        },
     )
     for name, schema in RESOURCES.items():
         spec.components.schema(name, schema=schema)
     for name, form in FORMS.items():
         spec.components.schema(name, form)
+    for code in sorted(set(_codes())):
+        spec.components.example(code, {"value": error_example(code)})
     for route in ROUTES:
         spec.path(path=route.path, operations={route.method.lower(): _operation(route)})
     return spec.to_dict()
@@ -100,29 +119,21 @@ def _operation(route: Route) -> Form:
 
 def _parameters(route: Route) -> Iterable[Form]:
     for name in _PATH_NAME.findall(route.path):
-        id_form = {"type": "string", "format": "uuid"}
-        yield {"in": "path", "name": name, "required": True, "schema": id_form}
+        yield {"in": "path", "name": name, "required": True, "schema": _ID_FORM}
     if route.query.fields:
         yield {"in": "query", "schema": route.query}
     if route.takes_version:
-        yield _header("If-Match", "The version it must still have", '"3"')
+        yield _header("If-Match", 'The version it must still have, in quotes: `"3"`', _VERSION_FORM)
     if route.method != "GET":
-        yield _header("Idempotency-Key", "The same key and body: the first answer again", "k-1")
+        yield _header("Idempotency-Key", "The same key and body: the first answer again", _KEY_FORM)
     elif 304 in route.also:
-        yield _header("If-None-Match", "Answer 304 while it is the same", 'W/"9f8e"')
-    yield _header(
-        "On-Behalf-Of", "By a chatbot's service token: for which patient", None, format="uuid"
-    )
+        yield _header("If-None-Match", "An `ETag`: answer 304 while it is the same", _TEXT)
+    yield _header("On-Behalf-Of", "By a chatbot's service token: for which patient", _ID_FORM)
 
 
-def _header(name: str, description: str, example: str | None, **form: str) -> Form:
-    shown: Form = {
-        "in": "header",
-        "name": name,
-        "description": description,
-        "schema": {"type": "string", **form},
-    }
-    return shown if example is None else {**shown, "example": example}
+def _header(name: str, description: str, form: Form) -> Form:
+    """Without an example: the page would send it along with every request tried there."""
+    return {"in": "header", "name": name, "description": description, "schema": form}
 
 
 def _successes(route: Route) -> dict[str, Form]:
@@ -145,12 +156,24 @@ def _failures(route: Route) -> dict[str, Form]:
     if route.body is not None:
         codes += [(status, HTTP[status][0]) for status in (413, 415)]
     return {
-        str(status): {
-            "description": " · ".join(sorted(code for _, code in group)),
-            "content": {"application/json": {"schema": ref("Error")}},
-        }
+        str(status): _failure([code for _, code in group])
         for status, group in groupby(sorted(set(codes)), key=lambda pair: pair[0])
     }
+
+
+def _failure(codes: Sequence[str]) -> Form:
+    content = {
+        "schema": ref("Error"),
+        "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
+    }
+    return {"description": " · ".join(codes), "content": {"application/json": content}}
+
+
+def _codes() -> Iterable[str]:
+    """Every code there is, some of them twice."""
+    yield from (refusal.code for refusal in STATUS)
+    yield from (code for code, _ in HTTP.values())
+    yield INTERNAL.code
 
 
 def _describe(converter: OpenAPIConverter, field: fields.Field[Any], ret: Form, **_: Any) -> Form:

@@ -5,6 +5,8 @@ SwaggerUIBundle({
   url: "/api/openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
+  defaultModelsExpandDepth: 0, // the routes come first; the schemas open on a click
+  displayRequestDuration: true,
   presets: [SwaggerUIBundle.presets.apis],
   // the hub answers for itself: nothing is asked of a validator elsewhere
   validatorUrl: null,

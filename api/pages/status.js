@@ -37,7 +37,7 @@ function showHealth(answer) {
     place.className = state ?? "";
   }
   find("[data-health=sockets]").textContent = answer?.realtime?.connections ?? "–";
-  find("[data-health=version]").textContent = answer?.version ?? "–";
+  if (answer) find("#version").textContent = answer.version;
   find("[data-health=uptime]").textContent = duration(answer?.uptime_s);
 }
 
@@ -62,6 +62,7 @@ function connect() {
   mine.onclose = () => {
     if (mine !== socket || token === null) return;
     note.textContent = "Disconnected; trying again…";
+    find("#figures").classList.add("stale");
     reconnecting = setTimeout(connect, waitMs * (0.5 + Math.random() / 2));
     waitMs = Math.min(waitMs * 2, RECONNECT_MAX_MS);
   };
@@ -87,6 +88,7 @@ function joined(answer) {
   if (!answer?.ok) return signOut(`Refused: ${answer?.error?.message ?? "no right to the figures"}`);
   waitMs = 500;
   note.textContent = "";
+  find("#figures").classList.remove("stale");
   find("#figures").hidden = false;
   return undefined;
 }
@@ -95,7 +97,7 @@ function showFigures(figures) {
   for (const place of document.querySelectorAll("[data-figure]")) {
     const value = figures[place.dataset.figure];
     const unit = place.dataset.unit ? ` ${place.dataset.unit}` : "";
-    place.textContent = value === null || value === undefined ? "–" : `${value}${unit}`;
+    place.textContent = value === null || value === undefined ? "–" : `${Math.round(value * 10) / 10}${unit}`;
   }
   const rows = Object.entries(figures.connections ?? {}).map(([namespace, count]) => {
     const row = document.createElement("div");

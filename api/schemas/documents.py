@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from marshmallow import Schema, fields
 
-from actors.domain.refusals import NotFound
 from api.schemas.fields import Id
 from api.schemas.pages import PaginationSchema, PositionSchema, SlotSchema
 from api.schemas.resources import (
@@ -56,9 +55,8 @@ def ref(name: str) -> Form:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _object(properties: Form, *, example: object = None) -> Form:
-    form: Form = {"type": "object", "required": list(properties), "properties": properties}
-    return form if example is None else {**form, "example": example}
+def _object(properties: Form) -> Form:
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _list(items: Form) -> Form:
@@ -89,6 +87,19 @@ _EVENT: Final = _object(
     }
 )
 
+
+def error_example(code: str) -> Form:
+    return {
+        "error": {
+            "code": code,
+            "message": "What is wrong, in one sentence for a person",
+            "timestamp": "2027-03-08T09:00:00.123456Z",
+            "request_id": "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f",
+            "details": [],
+        }
+    }
+
+
 _ERROR: Final = _object(
     {
         "error": _object(
@@ -100,15 +111,6 @@ _ERROR: Final = _object(
                 "details": _list(_object({"field": _TEXT, "message": _TEXT})),
             }
         )
-    },
-    example={
-        "error": {
-            "code": NotFound.code,
-            "message": str(NotFound("appointment")),
-            "timestamp": "2027-03-08T09:00:00.123456Z",
-            "request_id": "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f",
-            "details": [],
-        }
     },
 )
 
