@@ -183,6 +183,7 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
             limiter=limiter,
             settings=_realtime_settings(config),
             on_command=metrics.command,
+            on_slow=metrics.slow_reader,
         )
     )
     gauges = Gauges(
@@ -313,6 +314,7 @@ def _realtime_settings(config: Config) -> RealtimeSettings:
         ping_interval_s=realtime.ping_interval_s,
         ping_timeout_s=realtime.ping_timeout_s,
         max_message_bytes=realtime.max_message_bytes,
+        max_buffer_bytes=realtime.max_buffer_bytes,
         position_interval_s=realtime.position_interval_s,
         expiring_notice_s=realtime.expiring_notice_s,
         leeway_s=config.auth.leeway_s,

@@ -63,6 +63,7 @@ class Realtime:
     ping_interval_s: Positive = 25.0
     ping_timeout_s: Positive = 20.0
     max_message_bytes: Annotated[int, Between(1024)] = 262_144
+    max_buffer_bytes: Annotated[int, Between(1024)] = 1_048_576
     position_interval_s: Positive = 10.0
     expiring_notice_s: NotNegative = 60.0
 
@@ -118,6 +119,7 @@ class Config:
     def __post_init__(self) -> None:
         _check_auth(self.auth)
         _check_database(self.database)
+        _check_realtime(self.realtime)
 
     def require_keys(self) -> None:
         """Raise :class:`ConfigError` unless the hub can verify anybody's token."""
@@ -155,3 +157,12 @@ def _check_database(database: Database) -> None:
         parse_url(database.url)
     except UnusableDatabaseUrl as error:
         raise ConfigError(f"database.url: {error}") from None
+
+
+def _check_realtime(realtime: Realtime) -> None:
+    """What a client may say must fit into what may wait for it: answers show it again."""
+    if realtime.max_buffer_bytes < realtime.max_message_bytes:
+        raise ConfigError(
+            "realtime.max_buffer_bytes must be realtime.max_message_bytes or more"
+            f" ({realtime.max_message_bytes}), not {realtime.max_buffer_bytes}"
+        )

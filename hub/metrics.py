@@ -91,6 +91,9 @@ class Metrics:
         self._failures = Counter(
             "chairside_broadcast_failures", "Broadcasts given up", registry=registry
         )
+        self._slow_readers = Counter(
+            "chairside_slow_readers", "Sockets closed because they did not read", registry=registry
+        )
         Gauge("chairside_up", "1 while the hub runs", registry=registry).set(1)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -121,6 +124,9 @@ class Metrics:
         self.latencies_ms.append(delivery.latency_ms)
         self._latency.observe(delivery.latency_ms / 1000)
         self._recipients.inc(delivery.recipients)
+
+    def slow_reader(self) -> None:
+        self._slow_readers.inc()
 
     def watch(self, gauges: Gauges) -> None:
         """From now on also show the current values; called once, by the composition root."""

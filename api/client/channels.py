@@ -67,9 +67,7 @@ class ChannelAnswer:
             recovered=raw["recovered"],
             events=tuple(map(HubEvent.from_wire, raw["events"])),
             more=raw["more"],
-            place=None
-            if raw["epoch"] is None
-            else Place(epoch=raw["epoch"], offset=raw["offset"]),
+            place=None if raw["epoch"] is None else Place(epoch=raw["epoch"], offset=raw["offset"]),
         )
 
 

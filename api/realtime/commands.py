@@ -12,13 +12,14 @@ from typing import Any, Final
 from marshmallow import Schema
 
 from actors.domain.announcements import ProfileBody
+from actors.domain.ids import DentistId, ProfileId
 from actors.domain.principal import Principal
 from actors.ports import Reply
 from actors.services.availability import Availability
 from actors.services.bookings import Bookings
 from actors.services.caller import Caller
 from actors.services.people import People
-from api.realtime import slot_cursor
+from api.cursors import after_start, next_cursor
 from api.realtime.inputs import DENTIST_PATH, ID_PATH, KEY, SLOTS, VERSION, load_parts
 from api.schemas import render
 from api.schemas.commands import BOOK, CHANGE_APPOINTMENT, CHANGE_PROFILE, HOLD
@@ -30,6 +31,9 @@ from api.schemas.queries import (
     REPLACE_SCHEDULE,
 )
 from api.schemas.schedule import SCHEDULE
+
+_SLOTS_LIST: Final = "/api/slots"
+"""The same list on both wires: a cursor of one goes on in the other."""
 
 NOTHING_LEFT: Final = b"null"
 """The answer when the resource is gone: released, cancelled."""
@@ -66,9 +70,12 @@ class Command:
 
 
 async def _list_slots(services: Services, caller: Caller, data: dict[str, Any]) -> bytes:
-    after = slot_cursor.read(data.pop("cursor"))
-    page = await services.availability.find(caller, **data, after=after)
-    return slots_json(page, limit=data["limit"], next_cursor=slot_cursor.write(page.next_after))
+    last = after_start(_SLOTS_LIST, data)
+    after = None if last is None else (last[0], DentistId(ProfileId(last[1])))
+    query = {name: value for name, value in data.items() if name != "cursor"}
+    page = await services.availability.find(caller, **query, after=after)
+    cursor = next_cursor(_SLOTS_LIST, data, page.next_after)
+    return slots_json(page, limit=data["limit"], next_cursor=cursor)
 
 
 async def _hold(services: Services, caller: Caller, data: dict[str, Any]) -> bytes:

@@ -30,6 +30,8 @@ class RealtimeSettings:
     ping_interval_s: float = 25.0
     ping_timeout_s: float = 20.0
     max_message_bytes: int = 262_144
+    max_buffer_bytes: int = 1_048_576
+    """A socket for which more waits is closed; it has at most this and one frame."""
     position_interval_s: float = 10.0
     """How often sockets are told where their channels are."""
     expiring_notice_s: float = 60.0
@@ -56,6 +58,8 @@ class RealtimeDeps:
     settings: RealtimeSettings = RealtimeSettings()
     on_command: Callable[[str, str, str, float], None] | None = None
     """Told of each command: namespace, event, outcome (``ok`` or code), seconds."""
+    on_slow: Callable[[], None] = lambda: None
+    """Told of each socket that is closed because it does not read."""
 
 
 @dataclass(frozen=True, slots=True)

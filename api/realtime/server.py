@@ -1,33 +1,28 @@
-"""The one place that knows python-socketio and python-engineio from the inside.
+"""The one place that knows python-socketio from the inside; ``engine.py`` is its like below.
 
-The libraries speak the protocol; what they leave open or do otherwise than this product
+The library speaks the protocol; what it leaves open or does otherwise than this product
 needs is set right here, each with its reason:
 
-* tasks are owned, so that stopping leaves none behind;
 * ``connected`` is called after CONNECT was answered, so that nothing precedes it;
 * a command's ack is written before the frames that were held for it are released;
 * malformed packets, events before CONNECT and connections that never get to CONNECT end
   the connection, as the reference server does, instead of a stack trace for each;
-* a client that vanishes while it is being let in leaves no ghost behind;
-* WebSocket compression is off: it costs four times the memory for small frames.
+* a client that vanishes while it is being let in leaves no ghost behind.
 """
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import engineio  # type: ignore[import-untyped]  # ships no types
 import orjson
 import socketio  # type: ignore[import-untyped]  # ships no types
 import structlog
-from aiohttp import WSCloseCode, web
-from engineio import packet as eio_packet
-from engineio.async_drivers import aiohttp as driver  # type: ignore[import-untyped]  # ships no types
+from engineio import packet as eio_packet  # type: ignore[import-untyped]  # ships no types
 from socketio import packet as sio_packet
 
+from api.realtime.engine import Engine, Tasks
 from api.realtime.packets import HubPacket
 
 log = structlog.get_logger(__name__)
@@ -36,14 +31,6 @@ _ANSWER_S = 2.0
 """How long commands may go on when the hub stops."""
 _STRANGER_S = 45.0
 """How long a connection may stay in no namespace, as in the reference server."""
-_FLUSH_S = 0.5
-"""How long a closing socket may take to write what is queued."""
-_CLOSE_S = 1.0
-"""How long a peer may take to answer a WebSocket close."""
-_FRAME = re.compile(r"4[0-9]|[1235](?:probe)?\Z")
-"""What a client may begin a frame with: a Socket.IO packet, or a bare Engine.IO one."""
-_QUEUE_MAX = 2_000
-"""Frames that may wait for a slow reader; then it is closed and catches up by offset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +77,13 @@ class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ship
         )
         self.namespaces = ()  # the library would add "/" to any other empty list
         self._gate = gate
-        self._tasks = _Tasks()
+        self._tasks = Tasks()
         self._strangers: dict[str, asyncio.TimerHandle] = {}
         for namespace in namespaces:
             self.register_namespace(_Door(namespace, gate, self))
 
-    def _engineio_server_class(self) -> type["_Engine"]:
-        return _Engine
+    def _engineio_server_class(self) -> type[Engine]:
+        return Engine
 
     def start_background_task(
         self, target: Callable[..., Coroutine[Any, Any, None]], *args: Any, **kwargs: Any
@@ -231,147 +218,6 @@ class _Door(socketio.AsyncNamespace):  # type: ignore[misc]  # the library ships
                 raise socketio.exceptions.ConnectionRefusedError(error["code"], error) from None
         elif event == "disconnect":
             await self._gate.disconnected(sid, args[1])
-
-
-class _Tasks:
-    """Tasks with an owner."""
-
-    def __init__(self) -> None:
-        self._running: set[asyncio.Task[None]] = set()
-
-    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return task
-
-    async def finish(self, within_s: float) -> None:
-        if self._running and within_s:
-            await asyncio.wait(self._running, timeout=within_s)
-        tasks = list(self._running)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships no types
-    _async: dict[str, Any]
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._tasks = _Tasks()
-        self._async = {**self._async, "websocket": _WebSocket}
-        self.websockets: dict[str, _WebSocket] = {}
-        self.stopping = False
-
-    def start_background_task(
-        self, target: Callable[..., Coroutine[Any, Any, None]], *args: Any, **kwargs: Any
-    ) -> asyncio.Task[None]:
-        return self._tasks.start(target(*args, **kwargs))
-
-    async def send_packet(self, sid: str, pkt: eio_packet.Packet) -> None:
-        socket = self.sockets.get(sid)
-        if socket is None or socket.closed:
-            return
-        if socket.queue.qsize() < _QUEUE_MAX:
-            await socket.send(pkt)
-            return
-        log.warning("socket_too_slow", engine=sid, waiting=socket.queue.qsize())
-        await socket.close(wait=False, abort=True, reason=self.reason.TRANSPORT_ERROR)
-        if websocket := self.websockets.get(sid):
-            websocket.abort()
-
-    async def hang_up(self, sid: str) -> None:
-        """Close a connection after what is queued for it, without waiting for the peer."""
-        socket = self.sockets.get(sid)
-        if socket is not None and not socket.closed:
-            await socket.close(wait=False)
-
-    def end_writing(self, sid: str) -> None:
-        """A closing socket's last packet: without it a poll, or a writer, would wait on."""
-        if socket := self.sockets.get(sid):
-            last = None if socket.upgraded else eio_packet.Packet(eio_packet.NOOP)
-            # behind the CLOSE packet, which the library queues after it said so
-            asyncio.get_running_loop().call_soon(socket.queue.put_nowait, last)
-
-    def guard(self, sid: str) -> None:
-        """What a polling client posts is checked before the library believes it."""
-        socket = self.sockets[sid]
-        post = socket.handle_post_request
-
-        async def checked(environ: dict[str, Any]) -> None:
-            try:
-                await post(environ)
-            except (ValueError, IndexError, RecursionError, engineio.exceptions.EngineIOError) as e:
-                log.warning("socket_post_malformed", engine=sid, error=type(e).__name__)
-                await self.hang_up(sid)
-                raise engineio.exceptions.EngineIOError from None  # answered with 400
-
-        socket.handle_post_request = checked  # the library has no place for a socket of our own
-
-    async def close(self) -> None:
-        """Hang up every connection, wait a moment for the peers, end the library's tasks."""
-        self.stopping = True
-        for sid in list(self.sockets):
-            await self.hang_up(sid)
-        await self._closed_by_peers()
-        for websocket in list(self.websockets.values()):
-            websocket.abort()
-        await self._closed_by_peers()
-        self.sockets.clear()
-        await self._tasks.finish(0)
-
-    async def _closed_by_peers(self) -> None:
-        ends = [asyncio.ensure_future(each.ended.wait()) for each in self.websockets.values()]
-        if ends:
-            _, late = await asyncio.wait(ends, timeout=_FLUSH_S + _CLOSE_S)
-            for end in late:
-                end.cancel()
-
-
-class _WebSocket(driver.WebSocket):  # type: ignore[misc]  # the library ships no types
-    def __init__(self, handler: Any, server: _Engine) -> None:
-        super().__init__(handler, server)
-        self.ended = asyncio.Event()
-        self._transport: asyncio.Transport | None = None
-
-    async def __call__(self, environ: dict[str, Any]) -> web.WebSocketResponse:
-        request: web.Request = environ["aiohttp.request"]
-        self._transport = request.transport
-        self._sock = web.WebSocketResponse(
-            max_msg_size=self.server.max_http_buffer_size, compress=False, timeout=_CLOSE_S
-        )
-        await self._sock.prepare(request)
-        self.environ = environ
-        sid = self.handler.__self__.sid
-        self.server.websockets[sid] = self
-        try:
-            await self.handler(self)
-        finally:
-            self.server.websockets.pop(sid, None)
-            self.ended.set()
-        return self._sock
-
-    async def wait(self) -> Any:
-        """The next frame; raises OSError, which ends the connection, for a malformed one.
-
-        The library would let a frame of no packet type escape as an error of the request,
-        and would parse JSON where the protocol has none.
-        """
-        data = await super().wait()
-        if isinstance(data, str) and not _FRAME.match(data):
-            log.warning("socket_frame_malformed", engine=self.handler.__self__.sid)
-            raise OSError("not an Engine.IO packet")
-        return data
-
-    async def close(self) -> None:
-        code = WSCloseCode.SERVICE_RESTART if self.server.stopping else WSCloseCode.OK
-        await self._sock.close(code=code)
-
-    def abort(self) -> None:
-        """Drop the connection now: the peer does not read."""
-        if self._transport is not None:
-            self._transport.abort()
 
 
 def _library_log() -> logging.Logger:

@@ -38,6 +38,8 @@ class Realtime:
             ping_interval=settings.ping_interval_s,
             ping_timeout=settings.ping_timeout_s,
             max_http_buffer_size=settings.max_message_bytes,
+            max_buffer_bytes=settings.max_buffer_bytes,
+            on_slow=deps.on_slow,
             cors_allowed_origins=_origins(settings.cors_origins),
             cors_credentials=False,
         )

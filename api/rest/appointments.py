@@ -21,8 +21,8 @@ from actors.domain.refusals import (
     VersionConflict,
 )
 from actors.ports import AppointmentQuery
+from api.cursors import after_start, next_cursor
 from api.rest.answers import json_answer, reply_answer, resource_answer
-from api.rest.cursors import after_start, next_cursor
 from api.rest.route import Call, Route
 from api.schemas import page_json
 from api.schemas.commands import BOOK, CHANGE_APPOINTMENT
@@ -56,7 +56,7 @@ async def page(call: Call) -> web.Response:
     body = page_json(
         [appointment_data(row, found.names) for row in found.rows],
         limit=wanted.limit,
-        next_cursor=next_cursor(call, found.next_after),
+        next_cursor=next_cursor(call.request.path, call.query, found.next_after),
         total=found.total,
         position=found.position,
     )
@@ -87,7 +87,7 @@ def _id(call: Call) -> AppointmentId:
 
 
 def _after(call: Call) -> tuple[datetime, AppointmentId] | None:
-    last = after_start(call)
+    last = after_start(call.request.path, call.query)
     return None if last is None else (last[0], AppointmentId(last[1]))
 
 

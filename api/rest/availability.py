@@ -6,8 +6,8 @@ from aiohttp import web
 
 from actors.domain.ids import DentistId, ProfileId
 from actors.domain.refusals import Forbidden, IdempotencyMismatch, NotFound, VersionConflict
+from api.cursors import after_start, next_cursor
 from api.rest.answers import reply_answer, tagged_answer
-from api.rest.cursors import after_start, next_cursor
 from api.rest.headers import version_tag
 from api.rest.route import Call, Route
 from api.schemas.pages import availability_json, slots_json
@@ -45,7 +45,8 @@ async def find(call: Call) -> web.Response:
     query = dict(call.query)
     del query["cursor"]
     found = await call.deps.availability.find(call.caller, after=_after(call), **query)
-    body = slots_json(found, limit=query["limit"], next_cursor=next_cursor(call, found.next_after))
+    cursor = next_cursor(call.request.path, call.query, found.next_after)
+    body = slots_json(found, limit=query["limit"], next_cursor=cursor)
     return tagged_answer(call.request, body)
 
 
@@ -54,7 +55,7 @@ def _dentist(call: Call) -> DentistId:
 
 
 def _after(call: Call) -> tuple[datetime, DentistId] | None:
-    last = after_start(call)
+    last = after_start(call.request.path, call.query)
     return None if last is None else (last[0], DentistId(ProfileId(last[1])))
 
 

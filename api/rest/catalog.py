@@ -7,8 +7,8 @@ from aiohttp import web
 from actors.domain.appointment import AppointmentType
 from actors.domain.ids import AppointmentTypeId
 from actors.domain.refusals import Forbidden, IdempotencyMismatch, NotFound, VersionConflict
+from api.cursors import after_name, next_cursor
 from api.rest.answers import json_answer, reply_answer
-from api.rest.cursors import after_name, next_cursor
 from api.rest.route import Call, Route
 from api.schemas import page_json
 from api.schemas.commands import CHANGE_TYPE, CREATE_TYPE
@@ -21,14 +21,15 @@ _TAG = "Appointment types"
 
 async def page(call: Call) -> web.Response:
     """The catalog is in memory, sorted by name; a page is cut out of it."""
-    types, after, limit = await call.deps.catalog.types(), after_name(call), call.query["limit"]
+    types, limit = await call.deps.catalog.types(), call.query["limit"]
+    after = after_name(call.request.path, call.query)
     rest = (kind for kind in types if after is None or _order(kind) > after)
     shown = list(islice(rest, limit))
     more = next(rest, None) is not None
     body = page_json(
         [APPOINTMENT_TYPE.dump(kind) for kind in shown],
         limit=limit,
-        next_cursor=next_cursor(call, _order(shown[-1]) if more else None),
+        next_cursor=next_cursor(call.request.path, call.query, _order(shown[-1]) if more else None),
         total=len(types),
         position=None,
     )

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from actors.domain.refusals import ValidationFailed
+from api.schemas.fields import KEY_EXPECTED, KEY_FORM
 
-_VERSION: Final = re.compile(r'"([1-9][0-9]{0,8})"', re.ASCII)
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
+VERSION: Final = re.compile(r'"([1-9][0-9]{0,8})"', re.ASCII)
 _TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
 
 
@@ -22,7 +22,7 @@ def expected_version(headers: Mapping[str, str]) -> int | None:
     sent = headers.get("If-Match")
     if sent is None or sent.strip() == "*":
         return None
-    found = _VERSION.fullmatch(sent.strip())
+    found = VERSION.fullmatch(sent.strip())
     if found is None:
         raise ValidationFailed.of("If-Match", 'must be one version in quotes, like "3"')
     return int(found[1])
@@ -30,8 +30,8 @@ def expected_version(headers: Mapping[str, str]) -> int | None:
 
 def idempotency_key(headers: Mapping[str, str]) -> str | None:
     sent = headers.get("Idempotency-Key")
-    if sent is not None and not _KEY.fullmatch(sent):
-        raise ValidationFailed.of("Idempotency-Key", "must be 1 to 200 visible ASCII characters")
+    if sent is not None and not KEY_FORM.fullmatch(sent):
+        raise ValidationFailed.of("Idempotency-Key", KEY_EXPECTED)
     return sent
 
 

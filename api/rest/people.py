@@ -7,8 +7,8 @@ from actors.domain.ids import ProfileId
 from actors.domain.profile import PublicCard
 from actors.domain.refusals import Forbidden, IdempotencyMismatch, NotFound, VersionConflict
 from actors.ports import ProfilePage
+from api.cursors import after_name, next_cursor
 from api.rest.answers import json_answer, reply_answer, resource_answer
-from api.rest.cursors import after_name, next_cursor
 from api.rest.route import Call, Route
 from api.schemas import page_json
 from api.schemas.commands import CHANGE_PROFILE, CREATE_PROFILE
@@ -67,7 +67,7 @@ def _page(call: Call, page: ProfilePage, shown: list[Item]) -> web.Response:
     body = page_json(
         shown,
         limit=call.query["limit"],
-        next_cursor=next_cursor(call, page.next_after),
+        next_cursor=next_cursor(call.request.path, call.query, page.next_after),
         total=page.total,
         position=None,
     )
@@ -75,7 +75,7 @@ def _page(call: Call, page: ProfilePage, shown: list[Item]) -> web.Response:
 
 
 def _after(call: Call) -> tuple[str, ProfileId] | None:
-    last = after_name(call)
+    last = after_name(call.request.path, call.query)
     return None if last is None else (last[0], ProfileId(last[1]))
 
 

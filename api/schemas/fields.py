@@ -21,6 +21,10 @@ MAX_NOTES_CHARS = 2_000
 MAX_SUBJECT_CHARS = 255
 MAX_EMAIL_CHARS = 254
 MAX_ID_CHARS = 36
+MAX_KEY_CHARS = 200
+KEY_FORM = re.compile(rf"[!-~]{{1,{MAX_KEY_CHARS}}}")
+"""An idempotency key, in a header as in a command."""
+KEY_EXPECTED = f"must be 1 to {MAX_KEY_CHARS} visible ASCII characters"
 YEARS = range(1970, 2200)
 """Instants outside are typing errors, and arithmetic near the calendar's ends would fail."""
 

@@ -176,10 +176,15 @@ class World:
                 on_command=lambda namespace, event, code, _: self.commands.append(
                     (namespace, event, code)
                 ),
+                on_slow=self._slow,
             )
         )
+        self.slow_readers = 0
         self.url = ""
         self._screens = AsyncExitStack()
+
+    def _slow(self) -> None:
+        self.slow_readers += 1
 
     async def screen(
         self,

@@ -85,8 +85,9 @@ async def test_slots_are_listed_page_by_page() -> None:
             "after": None,
         }
         assert (second["limit"], second["after"]) == (5, (NINE, DENTIST))
-        refused = await screen.refused("slots:list", {**asked, "cursor": "bm9uc2Vuc2U"})
-        assert refused["details"][0]["field"] == "cursor"
+        for other in ({"cursor": "bm9uc2Vuc2U"}, {"cursor": cursor, "time_from": "10:00"}):
+            refused = await screen.refused("slots:list", {**asked, **other})
+            assert refused["details"][0]["field"] == "cursor"
 
 
 async def test_a_schedule_is_replaced_with_the_body_of_rest() -> None:

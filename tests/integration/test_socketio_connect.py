@@ -2,9 +2,14 @@
 
 import asyncio
 import json
+import socket
+import struct
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -16,6 +21,7 @@ from tests.integration.socketio_world import (
     CHANNEL,
     DENTIST,
     PATIENT,
+    World,
     arrived,
     event,
     events,
@@ -304,20 +310,65 @@ async def test_a_client_that_goes_while_it_is_let_in_leaves_no_ghost() -> None:
         assert world.log.marks[0].recipients == 0
 
 
-async def test_a_client_that_never_reads_is_dropped_and_costs_no_more_memory() -> None:
-    async with running_world() as world, aiohttp.ClientSession() as http:
+@asynccontextmanager
+async def never_reading(world: World) -> AsyncIterator[asyncio.StreamReader]:
+    """A WebSocket client of the patient's that says what it must, and reads nothing more."""
+    parts = urlsplit(world.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=1)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    writer.write(
+        b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: hub\r\n"
+        b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    text = (CONNECT % token("patient", "patient")).encode()
+    # a masked text frame with a two-byte length; a mask of zeros leaves the text as it is
+    writer.write(struct.pack("!BBHI", 0x81, 0x80 | 126, len(text), 0) + text)
+    await until(lambda: world.realtime.connections()["/patient"] > 0)
+    try:
+        yield reader
+    finally:
+        writer.transport.abort()
+
+
+BIG = "ä" * 4_000
+"""8 kB on the wire, so that counting characters for bytes would be noticed."""
+
+
+async def test_a_websocket_that_never_reads_is_closed_and_delays_nobody() -> None:
+    limit = 400_000
+    async with running_world(settings=RealtimeSettings(max_buffer_bytes=limit)) as world:
+        async with never_reading(world):
+            reading, sent = await world.screen(), 0
+            with structlog.testing.capture_logs() as logs:
+                while not world.slow_readers and sent < 2_000:
+                    world.commit(*[event(sent + n, text=BIG) for n in range(1, 11)])
+                    sent += 10
+                    await arrived(reading, sent)
+                world.commit(event(sent + 1))
+                await arrived(reading, sent + 1)
+        (slow,) = [line for line in logs if line["event"] == "socket_too_slow"]
+        assert limit < slow["waiting_bytes"] < limit + 2 * len(BIG.encode())
+        assert live(reading) == list(range(1, sent + 2))
+        assert world.realtime.connections()["/patient"] == 1
+
+
+async def test_a_polling_client_that_never_polls_is_closed_and_costs_no_more_memory() -> None:
+    settings = RealtimeSettings(max_buffer_bytes=400_000)
+    async with running_world(settings=settings) as world, aiohttp.ClientSession() as http:
         poller = Poller(http, world.url)
         await poller.open()
         await poller.post(CONNECT % token("patient", "patient"))
         await until(lambda: world.realtime.connections()["/patient"] == 1)
         reading = await world.screen()
         with structlog.testing.capture_logs() as logs:
-            for first in range(1, 2_400, 300):
-                world.commit(*events(first, first + 299))
-                await arrived(reading, first + 299)
+            for number in range(1, 101):
+                world.commit(event(number, text=BIG))
+                await arrived(reading, number)
         assert [line["event"] for line in logs].count("socket_too_slow") == 1
+        assert world.slow_readers == 1
         assert world.realtime.connections()["/patient"] == 1
-        assert live(reading) == list(range(1, 2_401))
+        assert live(reading) == list(range(1, 101))
         assert await poller.poll() == 400
 
 

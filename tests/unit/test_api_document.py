@@ -68,8 +68,10 @@ def test_every_reference_leads_somewhere() -> None:
             return set().union(*map(references, part))
         return set()
 
-    found = {name.rpartition("/")[2] for name in references(DOCUMENT)}
-    assert found <= set(DOCUMENT["components"]["schemas"])
+    for reference in references(DOCUMENT):
+        place = DOCUMENT
+        for name in reference.removeprefix("#/").split("/"):
+            place = place[name]
 
 
 def test_the_security_scheme_and_the_form_of_errors_are_there() -> None:

@@ -178,6 +178,14 @@ def test_a_hub_without_any_key_says_what_to_set() -> None:
         Config().require_keys()
 
 
+def test_what_a_client_may_say_must_fit_into_what_may_wait_for_it() -> None:
+    sizes = {"MESSAGE": "20000", "BUFFER": "19999"}
+    environ = {f"CHAIRSIDE_REALTIME_MAX_{name}_BYTES": size for name, size in sizes.items()}
+    assert refusal(None, environ) == (
+        "realtime.max_buffer_bytes must be realtime.max_message_bytes or more (20000), not 19999"
+    )
+
+
 @pytest.mark.parametrize("url", ["chairside.db", "mysql://h/d", "sqlite://", "sqlite:///:memory:"])
 def test_a_database_that_cannot_be_used_is_refused(url: str) -> None:
     assert refusal(None, {"CHAIRSIDE_DATABASE_URL": url}).startswith("database.url:")

@@ -1,7 +1,9 @@
 """Opaque cursors of lists: where the page before ended, and of which list that was.
 
-The check sum is no secret (a cursor opens nothing that the list itself does not show);
-it makes altered cursors, and those of another list or other filters, plain errors.
+A list is its path in REST and its query, on every wire: a cursor goes on wherever the
+same list is asked for. The check sum is no secret (a cursor opens nothing that the list
+itself does not show); it makes altered cursors, and those of another list or other
+filters, plain errors.
 """
 
 import base64
@@ -14,25 +16,27 @@ import orjson
 from marshmallow import ValidationError
 
 from actors.domain.refusals import ValidationFailed
-from api.rest.route import Call
 from api.schemas.fields import instant_text, parse_id, parse_instant
 
 _SUM_BYTES: Final = 8
 _NOT_PART_OF_THE_LIST: Final = frozenset({"cursor", "limit"})
 
+Query = Mapping[str, Any]
+"""As its schema loaded it; ``cursor`` is ``None`` on the first page."""
 
-def next_cursor(call: Call, last: Sequence[str | datetime] | None) -> str | None:
+
+def next_cursor(path: str, query: Query, last: Sequence[str | datetime] | None) -> str | None:
     """The cursor to go on with after the item ``last``; ``None`` at the end."""
     if last is None:
         return None
     parts = [instant_text(part) if isinstance(part, datetime) else part for part in last]
     text = orjson.dumps(parts)
-    return base64.urlsafe_b64encode(_sum(call, text) + text).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(_sum(path, query, text) + text).rstrip(b"=").decode()
 
 
-def after_start(call: Call) -> tuple[datetime, str] | None:
-    """Where a list ordered by start, then id, goes on."""
-    last = _last(call)
+def after_start(path: str, query: Query) -> tuple[datetime, str] | None:
+    """Where a list ordered by start, then id, goes on; raises ValidationFailed."""
+    last = _last(path, query)
     if last is None:
         return None
     try:
@@ -41,14 +45,14 @@ def after_start(call: Call) -> tuple[datetime, str] | None:
         raise _altered() from None
 
 
-def after_name(call: Call) -> tuple[str, str] | None:
-    """Where a list ordered by name, then id, goes on."""
-    return _last(call)
+def after_name(path: str, query: Query) -> tuple[str, str] | None:
+    """Where a list ordered by name, then id, goes on; raises ValidationFailed."""
+    return _last(path, query)
 
 
-def _last(call: Call) -> tuple[str, str] | None:
+def _last(path: str, query: Query) -> tuple[str, str] | None:
     """What the list is ordered by, and the id, of the last item shown."""
-    cursor = call.query["cursor"]
+    cursor = query["cursor"]
     if cursor is None:
         return None
     try:
@@ -57,24 +61,20 @@ def _last(call: Call) -> tuple[str, str] | None:
         order, id_ = orjson.loads(text)
     except (TypeError, ValueError):  # not base64, not JSON, not a pair
         raise _altered() from None
-    if raw[:_SUM_BYTES] != _sum(call, text) or not isinstance(order, str) or not parse_id(id_):
+    known = isinstance(order, str) and parse_id(id_) is not None
+    if not known or raw[:_SUM_BYTES] != _sum(path, query, text):
         raise _altered()
     return order, id_
 
 
-def _sum(call: Call, text: bytes) -> bytes:
-    which = _list(call.request.path, call.query)
-    return hashlib.blake2b(which + text, digest_size=_SUM_BYTES).digest()
-
-
-def _list(path: str, query: Mapping[str, Any]) -> bytes:
-    """Which list: its path and filters."""
+def _sum(path: str, query: Query, text: bytes) -> bytes:
     filters = {
         name: sorted(value) if isinstance(value, list) else value
         for name, value in query.items()
         if name not in _NOT_PART_OF_THE_LIST
     }
-    return orjson.dumps([path, filters], option=orjson.OPT_SORT_KEYS)
+    which = orjson.dumps([path, filters], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(which + text, digest_size=_SUM_BYTES).digest()
 
 
 def _altered() -> ValidationFailed:
