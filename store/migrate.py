@@ -151,7 +151,12 @@ def _current(url: URL) -> str | None:
 
 def _engine(url: URL) -> Engine:
     """Transactions as written, DDL included: the driver's own rules are switched off."""
-    engine = create_engine(url, poolclass=NullPool, connect_args={"isolation_level": None})
+    engine = create_engine(
+        url,
+        poolclass=NullPool,
+        connect_args={"isolation_level": None},
+        hide_parameters=True,  # what a migration moves stays out of error texts
+    )
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:

@@ -22,6 +22,7 @@ def reading_engine(path: Path, *, pool_size: int, busy_timeout_ms: int) -> Async
         URL.create("sqlite+aiosqlite", database=f"{path.absolute().as_uri()}", query=_READ_ONLY),
         pool_size=pool_size,
         max_overflow=0,
+        hide_parameters=True,  # names and notes stay out of error texts
         pool_timeout=_POOL_WAIT_SECONDS,
         connect_args={"timeout": busy_timeout_ms / 1000, "isolation_level": None},
     )
