@@ -104,7 +104,7 @@ class Crew:
         if isinstance(commands, LiveClient):
             dentist = DentistId(ProfileId(self._world.random.choice(self._world.links.dentists).id))
             await commands.follow(availability_channel(dentist))
-        self.patients.append(Patient(self._world, commands))
+        self.patients.append(Patient(self._world, person.id, commands))
 
     async def _screen(
         self, observer: Observer, namespace: str, token: str, on_behalf_of: str | None = None

@@ -1,6 +1,5 @@
 """Simulated dentists at their dashboards: statuses, notes and opening hours."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,8 +35,9 @@ class Dentist:
                 del self._shown[next(iter(self._shown))]
 
     async def live(self) -> None:
+        await self._change_hours()
         while not self._world.is_over:
-            await asyncio.sleep(self._world.random.uniform(*THINK_S))
+            await self._world.think(*THINK_S)
             if self._world.random.random() < 0.4:
                 await self._change_hours()
             elif self._shown:
@@ -74,8 +74,8 @@ class Dentist:
         if schedule is None or any(each["date"] == date for each in schedule["overrides"]):
             return
         schedule["overrides"] = [*schedule["overrides"], override]
-        if await self._replace(schedule):
-            self._added.add(date)
+        self._added.add(date)  # even if no answer comes: to be removed in any case
+        await self._replace(schedule)
 
     async def _replace_without(self, dates: set[str], *, late: bool = False) -> bool:
         schedule = await self._schedule(late=late)

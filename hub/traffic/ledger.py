@@ -5,8 +5,12 @@ In memory and independent of the hub, so a test may kill the hub and ask afterwa
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from api.client.shapes import Appointment, Reservation
+from api.client.shapes import Appointment, Reservation, Slot
+
+BUFFERS = timedelta(hours=1)
+"""More than the buffers of any appointment type that traffic meets."""
 
 NEVER_BOOKED = frozenset({"held", "released", "expired"})
 
@@ -31,6 +35,7 @@ class PromisedHold:
     patient_id: str
     dentist_id: str
     start: str
+    end: str
     expires_at: str
 
 
@@ -56,12 +61,22 @@ class Ledger:
             patient_id=reservation["patient_id"],
             dentist_id=reservation["dentist_id"],
             start=reservation["start"],
+            end=reservation["end"],
             expires_at=reservation["expires_at"],
         )
 
     def end_of_hold_asked(self, reservation_id: str) -> None:
         """Releasing or booking it was sent: from now on it may be over, answer or not."""
         self._holds.pop(reservation_id, None)
+
+    def slot_asked(self, patient_id: str, slot: Slot) -> None:
+        """This patient asks for a slot: it may end own holds in its way, answer or not."""
+        start, end = _instant(slot["start"]) - BUFFERS, _instant(slot["end"]) + BUFFERS
+        for hold in list(self._holds.values()):
+            if (hold.patient_id, hold.dentist_id) == (patient_id, slot["dentist_id"]) and (
+                _instant(hold.start) < end and start < _instant(hold.end)
+            ):
+                self.end_of_hold_asked(hold.reservation_id)
 
     def booked(self, row: Appointment) -> None:
         self.bookings += 1
@@ -88,6 +103,10 @@ class Ledger:
         self.cancellations += 1
         self.shown(row)
         self._promises[row["id"]] = replace(self._promises[row["id"]], cancelled=True)
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def broken_promise(promise: Promise, row: Appointment | None) -> str | None:

@@ -1,7 +1,5 @@
 """Simulated patients, by themselves or through a chatbot, over either wire."""
 
-import asyncio
-
 from api.client import Commands
 from api.client.shapes import Appointment, Slot
 from hub.traffic.world import World
@@ -13,8 +11,8 @@ THINK_S = (0.1, 1.2)
 class Patient:
     """Books, changes and cancels until the time is over; keeps what is acknowledged."""
 
-    def __init__(self, world: World, commands: Commands) -> None:
-        self._world, self._commands = world, commands
+    def __init__(self, world: World, patient_id: str, commands: Commands) -> None:
+        self._world, self._patient_id, self._commands = world, patient_id, commands
         self._mine: list[Appointment] = []
 
     async def live(self) -> None:
@@ -31,6 +29,7 @@ class Patient:
         slot = await self._world.free_slot(self._commands, dentist)
         if slot is None or self._world.is_over:
             return
+        self._world.ledger.slot_asked(self._patient_id, slot)
         if self._world.random.random() < 0.3:
             await self._book_directly(slot)
         else:
@@ -86,7 +85,7 @@ class Patient:
 
     async def _cancel(self, row: Appointment) -> None:
         async def cancel() -> bool:
-            await self._commands.cancel(row["id"], reason="no time")
+            await self._commands.cancel(row["id"], reason="patient_no_transport")
             return True
 
         if await self._world.command("cancel", cancel):
@@ -98,6 +97,7 @@ class Patient:
         if slot is None or slot["appointment_type_id"] != row["appointment_type_id"]:
             self._mine.append(row)
             return
+        self._world.ledger.slot_asked(self._patient_id, slot)
         await self._keep(
             row,
             await self._world.command(
@@ -119,4 +119,4 @@ class Patient:
         self._mine.append(after or before)
 
     async def _think(self) -> None:
-        await asyncio.sleep(self._world.random.uniform(*THINK_S))
+        await self._world.think(*THINK_S)

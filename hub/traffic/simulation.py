@@ -103,6 +103,7 @@ class Simulation:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as session, AsyncExitStack() as open_:
             readable = readers(self.plan.url, self.plan.links, session)
+            await readable.dentists[self.plan.links.dentists[0].id].me()  # is anybody there?
             self._world = world = self._make_world()
             crew = Crew(world, session, readable, self._arrivals, open_)
             await crew.connect(self.plan.patients)

@@ -1,5 +1,6 @@
 """What everybody in a simulation shares, and the one way to send a command."""
 
+import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -39,6 +40,11 @@ class World:
     @property
     def is_over(self) -> bool:
         return time.monotonic() >= self.ends_at
+
+    async def think(self, least_s: float, most_s: float) -> None:
+        """Do nothing for a while, at most until the end."""
+        wait_s = self.random.uniform(least_s, most_s)
+        await asyncio.sleep(min(wait_s, max(0.0, self.ends_at - time.monotonic())))
 
     async def command(
         self, kind: str, send: Callable[[], Awaitable[T]], *, late: bool = False

@@ -9,6 +9,7 @@ import pytest
 
 from actors.ports import Broadcaster, EventRecord
 from api.client import ConnectionLost, HubClient, HubError, HubEvent, LiveClient, Place, RetryPolicy
+from hub.config import Api
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import CHATBOT, Clinic, appointments_of, availability_of
 from tests.support.eventually import eventually
@@ -132,8 +133,15 @@ async def test_a_broadcast_that_failed_for_good_is_asked_for(open_clinic: OpenCl
         assert client.follower(channel).gaps == 1
 
 
-async def test_a_client_that_was_away_pages_through_what_it_missed(clinic: Clinic) -> None:
+async def test_a_client_that_was_away_pages_through_what_it_missed(
+    open_clinic: OpenClinic,
+) -> None:
     """More than one answer holds: the answer of a join is bounded."""
+    async with open_clinic(api=Api(rate_per_s=1_000, rate_burst=1_000)) as clinic:
+        await _page_through(clinic)
+
+
+async def _page_through(clinic: Clinic) -> None:
     channel = appointments_of(clinic.dentists[0])
     rows = [await clinic.book(clinic.patients[0], clock) for clock in CLOCKS[:6]]
     note = "x" * 1_900
@@ -201,7 +209,7 @@ async def test_both_wires_offer_the_same_commands(clinic: Clinic) -> None:
             booked = await client.book_reservation(held["id"], notes="hello")
             moved = await client.change(booked["id"], version=booked["version"], notes="bye")
             assert moved["notes"] == "bye"
-            await client.cancel(booked["id"], reason="no time", version=moved["version"])
+            await client.cancel(booked["id"], reason="patient_no_transport", version=moved["version"])
             assert (await client.availability(dentist.id))["dentist_id"] == dentist.id
             me = await client.me()
             assert (await client.update_me(version=me["version"], phone="+1 555 0001"))["phone"]

@@ -54,13 +54,13 @@ async def test_r1_4_the_dentist_receives_a_cancellation_within_one_second(clinic
     booked = await clinic.book(clinic.patients[0])
 
     cancelled = await clinic.api(clinic.patients[0]).delete(
-        f"/api/appointments/{booked['id']}", reason="ill"
+        f"/api/appointments/{booked['id']}", reason="patient_ill"
     )
 
     assert cancelled.status == 204
     event = await dashboard.event("appointment.cancelled", 1.0, id=booked["id"])
     assert event.resource["status"] == "cancelled"
-    assert event.resource["cancel_reason"] == "ill"
+    assert event.resource["cancel_reason"] == "patient_ill"
 
 
 async def test_r1_5_patient_and_dentist_are_told_of_every_status_within_one_second(

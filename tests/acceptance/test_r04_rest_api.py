@@ -200,12 +200,12 @@ async def test_r4_4_delete_cancels_softly_and_answers_204_each_time(clinic: Clin
     patient = clinic.patients[0]
     booked = await clinic.book(patient)
     path, api = f"/api/appointments/{booked['id']}", clinic.api(patient)
-    first = await api.delete(path, reason="moved away")
+    first = await api.delete(path, reason="patient_moved_away")
     again = await api.delete(path)
     assert (first.status, first.body) == (204, None)
     assert again.status == 204
     row = (await api.get(path)).body
-    assert (row["status"], row["cancel_reason"]) == ("cancelled", "moved away")
+    assert (row["status"], row["cancel_reason"]) == ("cancelled", "patient_moved_away")
     assert row["version"] == 2, "the second one changed nothing"
 
 

@@ -374,7 +374,7 @@ async def test_s26_a_full_mailbox_answers_503_and_loses_and_doubles_nothing(
                 assert (answer.status, answer.code) == (503, "CALENDAR_BUSY"), answer.body
                 assert int(answer.headers["Retry-After"]) >= 1
                 refused["CALENDAR_BUSY"] += 1
-                await asyncio.sleep(0.01 * (number % 7))
+                await asyncio.sleep(0.01 * (1 + number % 7))
             raise AssertionError("never let in")
 
         made = await clinic.admin.post(

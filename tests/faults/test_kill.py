@@ -1,5 +1,5 @@
-"""``kill -9`` under traffic, again and again: what was acknowledged is there, what was
-committed is told, and nobody's screen misses or doubles anything.
+"""The hub ends under traffic, again and again, by ``kill -9`` or politely: what was
+acknowledged is there, what was committed is told, no screen misses or doubles anything.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from tests.support.process import HubProcess, hub_process
 from tests.support.running import Template
 
 KILLS, KILLS_LONG = 10, 40
+STOPS = 3
 TRAFFIC_PATIENTS = 30
 """The others are witnesses: they act right before a kill and look right after it."""
 LIFE_S = (0.2, 1.0)
@@ -46,14 +47,22 @@ class Witness:
 class Story:
     """What happened in a whole test, for its report."""
 
-    kills: int = 0
-    pending_at_kill: list[int] = field(default_factory=list)
+    pending_at_end: list[int] = field(default_factory=list)
     down_s: list[float] = field(default_factory=list)
 
 
 @pytest.mark.timeout(240)
 async def test_ten_kills_under_traffic_lose_nothing(template: Template, tmp_path: Path) -> None:
-    await kill_again_and_again(template, tmp_path, KILLS, seed=1)
+    story = await end_again_and_again(template, tmp_path, KILLS, seed=1)
+    assert sum(story.pending_at_end) > 0, "kills met events on their way"
+
+
+@pytest.mark.timeout(120)
+async def test_polite_stops_under_traffic_lose_nothing_and_leave_nothing_to_do(
+    template: Template, tmp_path: Path
+) -> None:
+    story = await end_again_and_again(template, tmp_path, STOPS, seed=4, politely=True)
+    assert story.pending_at_end == [0] * STOPS, "all that was committed was told and marked"
 
 
 @pytest.mark.long
@@ -62,10 +71,12 @@ async def test_ten_kills_under_traffic_lose_nothing(template: Template, tmp_path
 async def test_many_kills_under_traffic_lose_nothing(
     template: Template, tmp_path: Path, seed: int
 ) -> None:
-    await kill_again_and_again(template, tmp_path, KILLS_LONG, seed)
+    await end_again_and_again(template, tmp_path, KILLS_LONG, seed)
 
 
-async def kill_again_and_again(template: Template, folder: Path, kills: int, seed: int) -> None:
+async def end_again_and_again(
+    template: Template, folder: Path, times: int, seed: int, *, politely: bool = False
+) -> Story:
     chance, story, began = random.Random(seed), Story(), time.monotonic()
     database = template.copy_to(folder)
     limits = {"CHAIRSIDE_API_RATE_PER_S": "1000", "CHAIRSIDE_API_RATE_BURST": "1000"}
@@ -82,11 +93,11 @@ async def kill_again_and_again(template: Template, folder: Path, kills: int, see
         async with asyncio.TaskGroup() as tasks:
             traffic = tasks.create_task(simulation.run())
             clinic = _clinic(template, hub, session, database)
-            for turn in range(kills):
+            for turn in range(times):
                 await _traffic_flows(simulation)
                 await asyncio.sleep(chance.uniform(*LIFE_S))  # anywhere in its work
                 witness = await _promises(clinic, turn)
-                await _kill_and_start(hub, database, story)
+                await _end_and_start(hub, database, story, politely=politely)
                 await _kept(witness)
             simulation.finish()
         outcome = traffic.result()
@@ -94,20 +105,20 @@ async def kill_again_and_again(template: Template, folder: Path, kills: int, see
         assert await hub.stop() == 0
 
     assert outcome.problems == []
-    assert outcome.reconnections >= kills, "the screens lived through all of it"
+    assert outcome.reconnections >= times, "the screens lived through all of it"
     assert left, "what a crash left pending was broadcast"
     assert problems_of(database) == []
-    assert story.kills == kills
-    assert sum(story.pending_at_kill) > 0, "kills met events on their way"
+    assert len(story.down_s) == times
     took_s = time.monotonic() - began
     print(
-        f"\n{kills} kills in {took_s:.0f} s: {outcome.ledger.bookings} bookings and"
+        f"\n{times} ends in {took_s:.0f} s: {outcome.ledger.bookings} bookings and"
         f" {outcome.ledger.cancellations} cancellations acknowledged,"
         f" {outcome.findings.events} events shown on {outcome.sockets} sockets,"
         f" {outcome.reconnections} reconnections, {outcome.gaps_healed} gaps healed,"
-        f" {outcome.duplicates_dropped} duplicates dropped; pending at the kills:"
-        f" {story.pending_at_kill}; down {max(story.down_s):.1f} s at most"
+        f" {outcome.duplicates_dropped} duplicates dropped; pending at the ends:"
+        f" {story.pending_at_end}; down {max(story.down_s):.1f} s at most"
     )
+    return story
 
 
 def links_of(template: Template) -> Links:
@@ -153,11 +164,13 @@ async def _promises(clinic: Clinic, turn: int) -> Witness:
     return Witness(held=held.body, booked=booked.body, holder=holder, booker=booker)
 
 
-async def _kill_and_start(hub: HubProcess, database: Path, story: Story) -> None:
-    await hub.kill()
+async def _end_and_start(hub: HubProcess, database: Path, story: Story, *, politely: bool) -> None:
+    if politely:
+        assert await hub.stop() == 0
+    else:
+        await hub.kill()
     down = time.monotonic()
-    story.kills += 1
-    story.pending_at_kill.append(len(pending(database)))
+    story.pending_at_end.append(len(pending(database)))
     assert problems_of(database) == [], "a commit is whole or not at all"
     await hub.start()
     story.down_s.append(time.monotonic() - down)

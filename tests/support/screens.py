@@ -69,15 +69,19 @@ class Screen:
 
     async def until(self, wanted: Callable[[Received], bool], within_s: float) -> Received:
         """The first event received, so far or within the limit, that is ``wanted``."""
-        async with asyncio.timeout(within_s):
-            seen = 0
-            while True:
-                for each in self.received[seen:]:
-                    if wanted(each):
-                        return each
-                seen = len(self.received)
-                self._changed.clear()
-                await self._changed.wait()
+        seen = 0
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    for each in self.received[seen:]:
+                        if wanted(each):
+                            return each
+                    seen = len(self.received)
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            kinds = [each.event for each in self.received]
+            raise AssertionError(f"not within {within_s} s; received: {kinds}") from None
 
     async def event(
         self, kind: str, within_s: float = 1.0, *, channel: str | None = None, **fields: Any

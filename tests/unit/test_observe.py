@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import structlog
+from aiohttp.http_exceptions import BadHttpMessage
 
 from hub.config import Logging
 from hub.observe import REDACTED, configure_logging
@@ -62,6 +63,16 @@ def test_an_error_is_logged_with_its_stack_trace_and_context(out: Logs) -> None:
         assert line["level"] == "error"
         assert "in fail" in line["exception"]
         assert "LookupError: no such calendar" in line["exception"]
+
+
+def test_a_request_that_is_no_http_is_one_warning_without_its_bytes(out: Logs) -> None:
+    error = BadHttpMessage("Invalid header value char: b'Authorization: Bearer opaque'")
+    server = logging.getLogger("aiohttp.server")
+    server.exception("Error handling request from %s", "127.0.0.1", exc_info=error)
+    line = only_line(out)
+    assert (line["level"], line["event"]) == ("warning", "Error handling request from 127.0.0.1")
+    assert "exception" not in line
+    assert "opaque" not in out.getvalue()
 
 
 def test_a_requests_context_is_on_every_line_of_it(out: Logs) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from api.client.channels import Place
-from api.client.shapes import Appointment, Reservation
+from api.client.shapes import Appointment, Reservation, Slot
 from hub.traffic.audit import Findings, compare
 from hub.traffic.ledger import Ledger, Promise, broken_promise
 from hub.traffic.observer import Seen, Watched
@@ -84,18 +84,43 @@ def test_the_newest_acknowledged_state_counts_whatever_the_order_of_acks() -> No
     assert (made.version, made.status) == (3, "arrived")
 
 
-def test_a_hold_is_promised_until_its_end_was_asked_for() -> None:
+def holding() -> Ledger:
     ledger = Ledger()
     hold = {
         "id": "a1",
         "dentist_id": "d1",
         "patient_id": "p1",
         "start": "2027-03-08T09:00:00Z",
+        "end": "2027-03-08T09:30:00Z",
         "expires_at": "2027-03-01T12:05:00Z",
     }
     ledger.held(cast("Reservation", hold))
+    return ledger
+
+
+def test_a_hold_is_promised_until_its_end_was_asked_for() -> None:
+    ledger = holding()
     assert [each.reservation_id for each in ledger.holds] == ["a1"]
     ledger.end_of_hold_asked("a1")
+    assert list(ledger.holds) == []
+
+
+def test_a_hold_is_promised_until_its_patient_asks_for_a_slot_in_its_way() -> None:
+    ledger = holding()
+
+    def slot(clock: str, dentist_id: str = "d1") -> Slot:
+        return Slot(
+            dentist_id=dentist_id,
+            appointment_type_id="t1",
+            start=f"2027-03-08T{clock}:00Z",
+            end=f"2027-03-08T{clock}:30Z",
+        )
+
+    ledger.slot_asked("p2", slot("09:15"))
+    ledger.slot_asked("p1", slot("09:15", "d2"))
+    ledger.slot_asked("p1", slot("12:00"))
+    assert len(list(ledger.holds)) == 1
+    ledger.slot_asked("p1", slot("09:15"))
     assert list(ledger.holds) == []
 
 

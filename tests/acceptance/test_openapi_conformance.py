@@ -1,0 +1,115 @@
+"""The API document is kept: whatever it allows or forbids is answered as it says (4.1–4.7).
+
+Schemathesis makes the requests from the document, some that fit it and some that do not.
+The ids and times it chooses from are the clinic's own, so that many of them really hold,
+book, change and cancel; which it chooses is the same in every run.
+"""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api.openapi import openapi
+from hub.config import Api
+from tests.acceptance.conftest import OpenClinic
+from tests.support.clinic import Clinic, Person
+
+EXAMPLES = {GenerationMode.POSITIVE: 5, GenerationMode.NEGATIVE: 3}
+"""Requests for each operation, role and way of making them."""
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+"""Not that what fits is accepted: no schema says that ``to`` is later than ``from``."""
+
+
+@pytest.mark.parametrize("role", ["dentist", "patient"])
+async def test_every_answer_is_one_that_the_api_document_describes(
+    open_clinic: OpenClinic, role: str
+) -> None:
+    unlimited = Api(rate_per_s=1e6, rate_burst=1_000_000)
+    async with open_clinic(api=unlimited) as clinic:
+        person = clinic.dentists[0] if role == "dentist" else clinic.patients[0]
+        booked = [await clinic.book(clinic.patients[0], at) for at in ("09:00", "10:00")]
+        _offer(clinic, [row["id"] for row in booked])
+        statuses = await asyncio.to_thread(_ask_everything, clinic, person)
+    assert {200, 201, 204, 400, 404} <= statuses, "the requests reach the hub's work, too"
+
+
+def _offer(clinic: Clinic, rows: list[str]) -> None:
+    """What ids and times are chosen from, in every operation."""
+    ids = [*rows, clinic.dentists[0].id, clinic.patients[0].id, *clinic.types.values()]
+    schemathesis.openapi.format("uuid", st.sampled_from(ids) | st.uuids().map(str))
+    times = [clinic.at(f"{hour:02}:{minute}") for hour in (9, 11, 14) for minute in ("00", "15")]
+    schemathesis.openapi.format("date-time", st.sampled_from(times))
+
+
+def _ask_everything(clinic: Clinic, person: Person) -> set[int]:
+    """Ask for every operation of the document; returns the statuses of the answers."""
+    document = schemathesis.openapi.from_dict(openapi())
+    statuses = set[int]()
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {person.token}"
+        for found in document.get_all_operations():
+            assert isinstance(found, Ok), "the document can be read"
+            for mode, most in EXAMPLES.items():
+                cases = found.ok().as_strategy(generation_mode=mode)
+                if mode is GenerationMode.POSITIVE:
+                    cases = cases.map(partial(_meant, clinic))
+                _ask(cases, most, clinic.url, session, statuses)
+    return statuses
+
+
+def _meant(clinic: Clinic, case: Case[Any]) -> Case[Any]:
+    """The same request about this clinic, and on nobody's behalf: more than 403 and 404."""
+    known = {
+        "dentistId": clinic.dentists[0].id,
+        "dentist_id": clinic.dentists[0].id,
+        "patient_id": clinic.patients[0].id,
+        "appointment_type_id": clinic.types["check-up"],
+    }
+    for part in (case.path_parameters, case.body):
+        if isinstance(part, dict):
+            part.update({name: value for name, value in known.items() if name in part})
+    case.headers.pop("On-Behalf-Of", None)
+    return case
+
+
+def _ask(
+    cases: st.SearchStrategy[Case[Any]],
+    most: int,
+    url: str,
+    session: requests.Session,
+    statuses: set[int],
+) -> None:
+    @settings(
+        max_examples=most,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),  # the machine may be slow
+    )
+    @given(case=cases)
+    def asked(case: Case[Any]) -> None:
+        answer = case.call_and_validate(base_url=url, session=session, checks=CHECKS)
+        statuses.add(answer.status_code)
+
+    asked()
