@@ -209,7 +209,8 @@ async def test_both_wires_offer_the_same_commands(clinic: Clinic) -> None:
             booked = await client.book_reservation(held["id"], notes="hello")
             moved = await client.change(booked["id"], version=booked["version"], notes="bye")
             assert moved["notes"] == "bye"
-            await client.cancel(booked["id"], reason="patient_no_transport", version=moved["version"])
+            reason, version = "patient_no_transport", moved["version"]
+            await client.cancel(booked["id"], reason=reason, version=version)
             assert (await client.availability(dentist.id))["dentist_id"] == dentist.id
             me = await client.me()
             assert (await client.update_me(version=me["version"], phone="+1 555 0001"))["phone"]

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from api.client.channels import ChannelAnswer, Follower, HubEvent, Place
 from hypothesis import given
 from hypothesis import strategies as st
+
+from api.client.channels import ChannelAnswer, Follower, HubEvent, Place
 
 CHANNEL = "appointments:dentist:d1"
 EPOCH = 3

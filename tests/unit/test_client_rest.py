@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+
 from api.client import ConnectionLost, HubClient, HubError, RetryPolicy
 from api.client.rest import _seconds
 
