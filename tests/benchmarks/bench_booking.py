@@ -153,9 +153,7 @@ async def compare(hub: HubProcess, seconds: float) -> None:
             bare = Clinic(bare_url, clinic.dentists, clinic.patients, clinic.kind)
             numbers = {"hub": count(), "bare": count()}
             asks = {"hub": clinic.asks(session), "bare": bare.asks(session)}
-            print(
-                f"{'clients':>8} {'hub/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'bare/s':>8} {'ratio':>6}"
-            )
+            print(" clients    hub/s   p50 ms   p99 ms   bare/s  ratio")
             for clients in CLIENTS:
                 found: dict[str, list[Measured]] = {"hub": [], "bare": []}
                 for _ in range(ROUNDS):
