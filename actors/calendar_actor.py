@@ -215,13 +215,12 @@ class CalendarActor:
     def _release(self, plan: Plan, committed: Committed) -> None:
         """After COMMIT, and only then: memory, the snapshot, the alarms, the replies."""
         assert len(committed.replies) == len(plan.turns), "a reply per turn"
-        position = committed.positions.get(
-            availability_channel(self.dentist_id), self.snapshot.position
-        )
-        self.snapshot = Snapshot(
-            calendar=plan.calendar.settled(self._clock.now() - self._settings.memory_reach),
-            position=position,
-        )
+        if any(turn.events for turn in plan.turns):
+            channel = availability_channel(self.dentist_id)
+            self.snapshot = Snapshot(
+                calendar=plan.calendar.settled(self._clock.now() - self._settings.memory_reach),
+                position=committed.positions.get(channel, self.snapshot.position),
+            )
         for turn, askers, reply in zip(plan.turns, plan.askers, committed.replies, strict=True):
             for event in turn.events:
                 if isinstance(event, SlotHeld) and event.after.expires_at:
