@@ -98,7 +98,6 @@ async def open_hub(
             )
         )
         core = _core(config, store, clock, new_id)
-        stack.push_async_callback(core.registry.close)
         outbox.relay = relay = Relay(
             events=store.events,
             clock=clock,
@@ -107,6 +106,7 @@ async def open_hub(
             settings=_relay_settings(config),
         )
         stack.push_async_callback(relay.stop)
+        stack.push_async_callback(core.registry.close)  # its last events still find the relay
         hub = _edge(config, store, core, relay, metrics)
         stack.push_async_callback(hub.close)
         for due in await store.calendars.live_holds():

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 import orjson
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from hub.config import Logging
@@ -65,9 +66,22 @@ def configure_logging(logging_config: Logging, stream: TextIO | None = None) -> 
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
         )
     )
+    handler.addFilter(_without_bad_requests_text)
     logging.basicConfig(handlers=[handler], level=level, force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # the store tells of migrations
     logging.captureWarnings(capture=True)
+
+
+def _without_bad_requests_text(record: logging.LogRecord) -> bool:
+    """What is no HTTP is its sender's fault: a warning, and without its bytes.
+
+    aiohttp makes it an error with a stack trace that quotes headers, tokens too.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.exc_info = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -4,12 +4,17 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.clinic import Clinic
+from tests.support.database import rows
 from tests.support.logs import Logs, captured_logs
 from tests.support.running import Template, clinic_on, make_template
+
+STATE = ("appointments", "profiles", "calendars", "appointment_types", "channels", "audit_log")
+"""Tables that only an accepted command changes."""
 
 OpenClinic = Callable[..., AbstractAsyncContextManager[Clinic]]
 
@@ -31,6 +36,23 @@ def logs() -> Iterator[Logs]:
 async def clinic(template: Template, tmp_path: Path) -> AsyncIterator[Clinic]:
     async with clinic_on(template, tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+async def nothing_changes(clinic: Clinic) -> AsyncIterator[None]:
+    """For bad input. Before: a booking. After, whatever was sent: the same rows, and a hub
+    that works."""
+    await clinic.book(clinic.patients[0], "09:00")
+    before = _state(clinic)
+    yield
+    assert _state(clinic) == before, "bad input changes nothing"
+    dashboard = await clinic.screen(clinic.dentists[0])
+    booked = await clinic.book(clinic.patients[1], "16:00")
+    await dashboard.event("appointment.created", 1.0, id=booked["id"])
+
+
+def _state(clinic: Clinic) -> dict[str, list[dict[str, Any]]]:
+    return {table: rows(clinic.database, f"SELECT * FROM {table}") for table in STATE}  # noqa: S608  # our own names
 
 
 @pytest.fixture

@@ -2,46 +2,25 @@
 nothing changed.
 """
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import OpenClinic
-from tests.support.clinic import ADMIN, CHATBOT, Clinic, appointments_of
+from tests.support.clinic import Clinic
 from tests.support.database import rows
 from tests.support.logs import Logs
-from tests.support.screens import ConnectionRefused, Screen
-from tests.support.tokens import token
-from tests.support.wire import raw_socket
 
 NOWHERE = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
-STATE = ("appointments", "profiles", "calendars", "appointment_types", "channels", "audit_log")
 
-
-@pytest.fixture
-async def clinic(open_clinic: OpenClinic) -> AsyncIterator[Clinic]:
-    """Before: a booking. After, whatever was sent: the same rows, and a hub that works."""
-    async with open_clinic() as clinic:
-        await clinic.book(clinic.patients[0], "09:00")
-        before = state(clinic)
-        yield clinic
-        assert state(clinic) == before, "bad input changes nothing"
-        dashboard = await clinic.screen(clinic.dentists[0])
-        booked = await clinic.book(clinic.patients[1], "16:00")
-        await dashboard.event("appointment.created", 1.0, id=booked["id"])
-
-
-def state(clinic: Clinic) -> dict[str, list[dict[str, Any]]]:
-    return {table: rows(clinic.database, f"SELECT * FROM {table}") for table in STATE}  # noqa: S608  # our own names
+pytestmark = pytest.mark.usefixtures("nothing_changes")
 
 
 # --- bodies and data: the same mistakes over either wire -----------------------------
 
 
-def mistakes(clinic: Clinic) -> dict[str, tuple[dict[str, Any], str]]:
-    """A body of ``POST /api/appointments``, and the field that is named as wrong."""
-    good = clinic.slot("10:00")
+def mistakes(good: dict[str, str]) -> dict[str, tuple[dict[str, Any], str]]:
+    """Bodies of ``POST /api/appointments`` made from a good one, each with the field that
+    is named as wrong."""
     return {
         "nothing": ({}, "start"),
         "a field is missing": ({"dentist_id": good["dentist_id"], "start": good["start"]}, "appo"),
@@ -64,33 +43,14 @@ def mistakes(clinic: Clinic) -> dict[str, tuple[dict[str, Any], str]]:
     }
 
 
-MISTAKES = (
-    "nothing",
-    "a field is missing",
-    "unknown field",
-    "an id that is none",
-    "an id of the wrong type",
-    "an id that is a list",
-    "null",
-    "a time without offset",
-    "a date only",
-    "a number as time",
-    "seconds",
-    "no such day",
-    "a year beyond all calendars",
-    "notes of the wrong type",
-    "notes without end",
-    "control characters",
-    "text for a flag",
-    "a slot and a reservation",
-)
+SLOT_NAMES = ("dentist_id", "appointment_type_id", "start")
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("mistake", mistakes(dict.fromkeys(SLOT_NAMES, "")))
 async def test_a_wrong_body_is_a_validation_error_over_either_wire(
     clinic: Clinic, logs: Logs, mistake: str
 ) -> None:
-    body, field = mistakes(clinic)[mistake]
+    body, field = mistakes(clinic.slot("10:00"))[mistake]
     answer = await clinic.api(clinic.patients[1]).post("/api/appointments", body)
     assert (answer.status, answer.code) == (400, "VALIDATION_ERROR")
     assert any(detail["field"].startswith(field) for detail in answer.error["details"])
@@ -135,24 +95,6 @@ async def test_a_body_that_is_no_json_object_is_a_validation_error(
         assert answer.error["details"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "why"),
-    [
-        ("text", "must be an object"),
-        ([1, 2], "must be an object"),
-        (17, "must be an object"),
-        (({}, {}), "one object"),
-    ],
-)
-async def test_a_command_without_an_object_is_a_validation_error(
-    clinic: Clinic, arguments: Any, why: str
-) -> None:
-    screen = await clinic.screen(clinic.patients[1])
-    error = await screen.refused("appointment:book", arguments)
-    assert error["code"] == "VALIDATION_ERROR"
-    assert why in error["details"][0]["message"]
-
-
 # --- size and form -------------------------------------------------------------------
 
 
@@ -175,23 +117,6 @@ async def test_another_method_is_405_and_says_which_there_are(clinic: Clinic) ->
     answer = await clinic.api(clinic.patients[1]).send("PATCH", "/api/appointments")
     assert (answer.status, answer.code) == (405, "METHOD_NOT_ALLOWED")
     assert {"GET", "POST"} <= set(answer.headers["Allow"].split(", "))
-
-
-async def test_an_oversized_socket_message_ends_that_connection_alone(clinic: Clinic) -> None:
-    good = await clinic.screen(clinic.patients[0])
-    async with raw_socket(clinic.session, clinic.url) as bad:
-        await bad.connect("/patient", {"token": clinic.patients[1].token})
-        await bad.send('42/patient,1["appointment:book",{"notes":"' + "x" * 400_000 + '"}]')
-        await bad.until_closed()
-    assert (await good.ask("profile:get"))["ok"] is True
-
-
-async def test_binary_data_is_refused(clinic: Clinic) -> None:
-    screen = await clinic.screen(clinic.patients[1])
-    for data in (b"\x00\x01", {"notes": b"\x00"}, {"start": {"deep": [b"\x00"]}}):
-        error = await screen.refused("appointment:book", data)
-        assert error["code"] == "VALIDATION_ERROR"
-        assert "binary" in error["details"][0]["message"]
 
 
 # --- queries, paths and headers ------------------------------------------------------
@@ -296,203 +221,3 @@ async def test_ids_of_others_and_of_nobody_are_not_found_over_either_wire(
         assert (await api.post("/api/reservations", body)).code == "NOT_FOUND", name
         assert (await screen.refused("reservation:create", body))["code"] == "NOT_FOUND", name
     assert not [line for line in logs.lines() if line["level"] == "error"], "nobody's fault"
-
-
-# --- events, channels, namespaces ----------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "event", ["nonsense", "appointment.created", "hub:ready", "appointment:destroy", "__class__"]
-)
-async def test_an_unknown_event_is_a_validation_error(
-    clinic: Clinic, logs: Logs, event: str
-) -> None:
-    screen = await clinic.screen(clinic.patients[1])
-    error = await screen.refused(event, {})
-    assert error["code"] == "VALIDATION_ERROR"
-    (line,) = logs.lines("socket_command")
-    assert (line["command"], line["code"]) == ("unknown", "VALIDATION_ERROR")
-
-
-@pytest.mark.parametrize(
-    ("data", "code"),
-    [
-        ({"channel": "nonsense"}, "FORBIDDEN"),
-        ({"channel": ""}, "VALIDATION_ERROR"),
-        ({"channel": 7}, "VALIDATION_ERROR"),
-        ({}, "VALIDATION_ERROR"),
-        ({"channel": "x" * 10_000}, "VALIDATION_ERROR"),
-        ({"channel": "availability:all", "since": "now"}, "VALIDATION_ERROR"),
-        ({"channel": "availability:all", "since": {"epoch": -1, "offset": 0}}, "VALIDATION_ERROR"),
-        ({"channel": "availability:all", "since": {"offset": 0}}, "VALIDATION_ERROR"),
-        ({"channel": "hub:status"}, "FORBIDDEN"),
-    ],
-)
-async def test_a_channel_that_cannot_be_joined_is_refused(
-    clinic: Clinic, data: dict[str, Any], code: str
-) -> None:
-    screen = await clinic.screen(clinic.patients[1])
-    assert (await screen.refused("channel:join", data))["code"] == code
-
-
-@pytest.mark.parametrize(
-    "auth",
-    [
-        None,
-        {},
-        {"token": None},
-        {"token": 7},
-        {"token": ["x"]},
-        {"Authorization": "Bearer x"},
-    ],
-)
-async def test_a_socket_without_a_token_is_refused(clinic: Clinic, logs: Logs, auth: Any) -> None:
-    with pytest.raises(ConnectionRefused) as refused:
-        await clinic.connect("/patient", auth)
-    assert (refused.value.message, refused.value.data["message"]) == (
-        "UNAUTHORIZED",
-        "Invalid token",
-    )
-    (line,) = logs.lines("socket_refused")
-    assert line["code"] == "UNAUTHORIZED"
-
-
-@pytest.mark.parametrize(
-    "extra",
-    [
-        {"since": "all"},
-        {"since": {"availability:all": 7}},
-        {"since": {f"availability:dentist:{n}": {"epoch": 1, "offset": 0} for n in range(200)}},
-        {"surprise": 1},
-        {"on_behalf_of": "me"},
-    ],
-)
-async def test_a_socket_with_wrong_auth_data_is_refused(
-    clinic: Clinic, extra: dict[str, Any]
-) -> None:
-    with pytest.raises(ConnectionRefused) as refused:
-        await clinic.connect("/patient", {"token": clinic.patients[1].token, **extra})
-    assert refused.value.message == "VALIDATION_ERROR"
-    assert refused.value.data["details"]
-
-
-@pytest.mark.parametrize(
-    ("role", "namespace"),
-    [
-        ("patient", "/dentist"),
-        ("patient", "/admin"),
-        ("patient", "/chatbot"),
-        ("dentist", "/patient"),
-        ("dentist", "/admin"),
-        ("chatbot", "/patient"),
-        ("admin", "/dentist"),
-    ],
-)
-async def test_a_namespace_the_role_may_not_use_is_forbidden(
-    clinic: Clinic, role: str, namespace: str
-) -> None:
-    tokens = {
-        "patient": clinic.patients[1].token,
-        "dentist": clinic.dentists[1].token,
-        "chatbot": CHATBOT,
-        "admin": ADMIN,
-    }
-    with pytest.raises(ConnectionRefused) as refused:
-        await clinic.connect(namespace, {"token": tokens[role]})
-    assert refused.value.message == "FORBIDDEN"
-    assert refused.value.data["code"] == "FORBIDDEN"
-
-
-async def test_an_unknown_namespace_is_refused(clinic: Clinic) -> None:
-    for namespace in ("/", "/nobody"):
-        with pytest.raises(ConnectionRefused):
-            await clinic.connect(namespace, {"token": clinic.patients[1].token})
-
-
-async def test_a_chatbot_alone_can_do_nothing_that_is_a_patients(clinic: Clinic) -> None:
-    alone = await clinic.connect("/chatbot", {"token": CHATBOT})
-    assert set(alone.ready) == {"availability:all"}
-    api = clinic.with_token(CHATBOT)
-    for event, path in (
-        ("reservation:create", "/api/reservations"),
-        ("appointment:book", "/api/appointments"),
-    ):
-        assert (await alone.refused(event, clinic.slot("10:00")))["code"] == "FORBIDDEN"
-        assert (await api.post(path, clinic.slot("10:00"))).code == "FORBIDDEN"
-
-
-# --- the protocol itself, by hand ----------------------------------------------------
-
-
-async def test_an_event_before_connect_ends_the_connection(clinic: Clinic, logs: Logs) -> None:
-    async with raw_socket(clinic.session, clinic.url) as socket:
-        await socket.send('42/patient,1["appointment:book",{}]')
-        frames = await socket.until_closed()
-    assert not [frame for frame in frames if frame.startswith("43")], "no answer"
-    assert len(logs.lines("socket_never_connected")) == 1
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        "4",
-        "4x",
-        "49",
-        "42/patient,",
-        "42/patient,{}",
-        "42/patient,[]",
-        "42/patient,[7]",
-        '42/patient,1["appointment:book"',
-        '42/patient,["connect",{}]',
-        "451-/patient,",
-        "4" + "2" * 5_000,
-        "z",
-        "",
-        b"\x00\x01\x02",
-    ],
-)
-async def test_a_malformed_packet_harms_nobody_but_its_sender(
-    clinic: Clinic, logs: Logs, frame: str | bytes
-) -> None:
-    good = await clinic.screen(clinic.patients[0])
-    async with raw_socket(clinic.session, clinic.url) as bad:
-        await bad.connect("/patient", {"token": clinic.patients[1].token})
-        await bad.send(frame)
-        assert (await good.ask("profile:get"))["ok"] is True
-    assert not [line for line in logs.lines() if "Traceback" in line.get("exception", "")]
-
-
-async def test_a_second_connect_of_the_same_namespace_changes_nothing(clinic: Clinic) -> None:
-    patient = clinic.patients[1]
-    async with raw_socket(clinic.session, clinic.url) as socket:
-        first = await socket.connect("/patient", {"token": patient.token})
-        assert first is not None
-        assert first.startswith("40/patient,")
-        await socket.send('40/patient,{"token":"nonsense"}')
-        await socket.send('42/patient,7["profile:get"]')
-        while (frame := await socket.read()) is not None:
-            if frame.startswith("43/patient,7"):
-                assert patient.id in frame
-                return
-    pytest.fail("the first connection was lost")
-
-
-async def test_auth_refresh_takes_only_the_same_party(clinic: Clinic) -> None:
-    screen = await clinic.screen(clinic.patients[1])
-
-    async def refresh(data: Any) -> str:
-        return str((await screen.refused("auth:refresh", data))["code"])
-
-    assert await refresh({"token": clinic.patients[0].token}) == "FORBIDDEN"
-    assert await refresh({"token": token("patient", "patient-1", ttl_s=-5)}) == "UNAUTHORIZED"
-    assert await refresh({}) == "UNAUTHORIZED"
-    assert await refresh({"token": clinic.patients[1].token, "more": 1}) == "VALIDATION_ERROR"
-    assert (await screen.ask("auth:refresh", {"token": token("patient", "patient-1")}))["ok"]
-
-
-async def test_input_of_one_client_is_never_shown_to_another(clinic: Clinic) -> None:
-    watcher: Screen = await clinic.screen(clinic.patients[0])
-    screen = await clinic.screen(clinic.patients[1])
-    await screen.refused("appointment:book", {"notes": "<script>alert(1)</script>"})
-    await screen.refused("channel:join", {"channel": appointments_of(clinic.patients[0])})
-    assert not watcher.events()

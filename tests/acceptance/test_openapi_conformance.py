@@ -29,7 +29,7 @@ from hub.config import Api
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic, Person
 
-EXAMPLES = {GenerationMode.POSITIVE: 5, GenerationMode.NEGATIVE: 3}
+EXAMPLES = {GenerationMode.POSITIVE: 3, GenerationMode.NEGATIVE: 2}
 """Requests for each operation, role and way of making them."""
 CHECKS = [
     not_a_server_error,
@@ -85,10 +85,12 @@ def _meant(clinic: Clinic, case: Case[Any]) -> Case[Any]:
         "dentist_id": clinic.dentists[0].id,
         "patient_id": clinic.patients[0].id,
         "appointment_type_id": clinic.types["check-up"],
+        "role": "patient",
     }
     for part in (case.path_parameters, case.body):
         if isinstance(part, dict):
             part.update({name: value for name, value in known.items() if name in part})
+            part.pop("subject", None)  # an admin's alone
     case.headers.pop("On-Behalf-Of", None)
     return case
 
