@@ -1,0 +1,157 @@
+"""What the decisions of :mod:`actors.domain.decide` share: who sees what, which place is
+free for whom, what ends a hold."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from actors.domain.appointment import Appointment, AppointmentType, Status
+from actors.domain.calendar import Calendar
+from actors.domain.commands import BookSlot, HoldSlot
+from actors.domain.events import HoldExpired, HoldReleased, RowEvent
+from actors.domain.ids import AppointmentId
+from actors.domain.principal import Principal, Role
+from actors.domain.refusals import NotFound, SlotTaken, TooLate, VersionConflict
+from actors.domain.slots import overlaps, to_minute
+
+
+def visible(
+    calendar: Calendar, appointment_id: AppointmentId, by: Principal, what: str
+) -> Appointment:
+    """The row, if it concerns the caller; what is not theirs does not exist."""
+    row = calendar.find(appointment_id)
+    match by.role:
+        case Role.SYSTEM:
+            theirs = row is not None
+        case Role.DENTIST:
+            theirs = row is not None and row.dentist_id == by.person
+        case Role.PATIENT:
+            theirs = row is not None and row.patient_id == by.person
+        case _:
+            theirs = False
+    if row is None or not theirs:
+        raise NotFound(what)
+    return row
+
+
+def check_not_too_late(row: Appointment, now: datetime, *, notice: timedelta) -> None:
+    """Until exactly ``notice`` before the start; what has begun is always too late."""
+    if row.start <= now or row.start - now < notice:
+        raise TooLate
+
+
+def cancel_notice(calendar: Calendar) -> timedelta:
+    return timedelta(minutes=calendar.schedule.cancel_notice_minutes)
+
+
+def check_version(expected: int | None, current: int) -> None:
+    if expected is not None and expected != current:
+        raise VersionConflict(current)
+
+
+def check_offered(
+    calendar: Calendar, kind: AppointmentType, row: Appointment, now: datetime
+) -> None:
+    """A patient may have what the listing would show them, and nothing else."""
+    if refusal := calendar.why_not(kind, row, now):
+        raise refusal
+
+
+def staff_place(
+    calendar: Calendar, row: Appointment, now: datetime, *, overbook: bool
+) -> Appointment:
+    """Hours, grid, notice and buffers do not bind staff; overlaps do, unless overbooked."""
+    start, end = to_minute(row.start), to_minute(row.end)
+    taken = calendar.agenda.taken(start, end, now, free_for=row.patient_id, ignoring=row.id)
+    crowded = overlaps(taken, start, end)
+    if crowded and not overbook:
+        raise SlotTaken
+    return replace(row, overbooked=crowded)
+
+
+def clear_holds(calendar: Calendar, row: Appointment, now: datetime) -> list[RowEvent]:
+    """End the holds in the way: anybody's overdue ones, and the patient's own live ones."""
+    start, end = to_minute(row.start), to_minute(row.end)
+    return [
+        end_hold(hold, now)
+        for hold in calendar.agenda.near(start, end)
+        if hold.status is Status.HELD
+        and hold.id != row.id
+        and (hold.is_overdue(now) or hold.patient_id == row.patient_id)
+        and touches(hold, row)
+    ]
+
+
+def touches(hold: Appointment, row: Appointment) -> bool:
+    """Whether the two could not stand side by side, buffers included."""
+    gap_after = max(hold.buffer_after_minutes, row.buffer_before_minutes)
+    gap_before = max(hold.buffer_before_minutes, row.buffer_after_minutes)
+    return row.start < hold.end + timedelta(minutes=gap_after) and row.end > hold.start - timedelta(
+        minutes=gap_before
+    )
+
+
+def own_hold_of(
+    calendar: Calendar, command: HoldSlot | BookSlot, now: datetime
+) -> Appointment | None:
+    """The patient's live hold of exactly this start and type."""
+    start = to_minute(command.start)
+    for row in calendar.agenda.near(start, start + 1):
+        if (
+            row.status is Status.HELD
+            and row.patient_id == command.patient_id
+            and row.start == command.start
+            and row.appointment_type_id == command.appointment_type_id
+            and not row.is_overdue(now)
+        ):
+            return row
+    return None
+
+
+def new_row(
+    calendar: Calendar,
+    command: HoldSlot | BookSlot,
+    kind: AppointmentType,
+    now: datetime,
+    *,
+    status: Status,
+    expires_at: datetime | None = None,
+    notes: str | None = None,
+) -> Appointment:
+    return Appointment(
+        id=command.appointment_id,
+        dentist_id=calendar.dentist_id,
+        patient_id=command.patient_id,
+        appointment_type_id=kind.id,
+        start=command.start,
+        end=command.start + timedelta(minutes=kind.duration_minutes),
+        buffer_before_minutes=kind.buffer_before_minutes,
+        buffer_after_minutes=kind.buffer_after_minutes,
+        status=status,
+        expires_at=expires_at,
+        created_via=command.by.created_via,
+        notes=notes,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def kind_of(row: Appointment) -> AppointmentType:
+    """The type as it was when this row was booked: a reschedule keeps its length."""
+    return AppointmentType(
+        id=row.appointment_type_id,
+        name="",
+        duration_minutes=int((row.end - row.start) / timedelta(minutes=1)),
+        buffer_before_minutes=row.buffer_before_minutes,
+        buffer_after_minutes=row.buffer_after_minutes,
+    )
+
+
+def end_hold(hold: Appointment, now: datetime) -> RowEvent:
+    if hold.is_overdue(now):
+        return HoldExpired(before=hold, after=next_version(hold, now, status=Status.EXPIRED))
+    return HoldReleased(before=hold, after=next_version(hold, now, status=Status.RELEASED))
+
+
+def next_version(row: Appointment, now: datetime, **changes: object) -> Appointment:
+    """The row's next version."""
+    return replace(row, version=row.version + 1, updated_at=now, **changes)  # type: ignore[arg-type]  # field names are this module's own
