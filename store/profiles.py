@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, false, func, or_, select, tuple_, union
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
@@ -11,7 +12,7 @@ from actors.domain.profile import Profile
 from actors.ports import Clock, ProfilePage
 from store.audit import search_params
 from store.codec import PROFILE_COLUMNS, fold, profile_of
-from store.readers import Readers
+from store.readers import Asked, Readers
 from store.schema import WAS_BOOKED, appointments, profiles
 from store.sql import Sql
 from store.statements import Done, Params, Plan, once
@@ -49,10 +50,16 @@ class ProfileReads:
             return [profile_of(row) for row in await connection.execute(query)]
 
     async def dentists(self, *, limit: int, after: tuple[str, ProfileId] | None) -> ProfilePage:
-        return await self._page(_p.role == Role.DENTIST.value, false(), limit, after)
+        async with self._readers.hub() as connection:
+            return await _page(
+                connection, _p.role == Role.DENTIST.value, false(), limit=limit, after=after
+            )
 
     async def own_patient(self, dentist_id: DentistId, patient_id: PatientId) -> Profile | None:
-        return await self._one((_p.id == patient_id) & _own_patients(dentist_id))
+        query = select(*PROFILE_COLUMNS).where(_p.id == patient_id, _own_patients(dentist_id))
+        async with self._readers.caller(_as(dentist_id)) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return profile_of(row) if row else None
 
     async def search(
         self,
@@ -68,7 +75,10 @@ class ProfileReads:
         if dentist_id is not None:
             own = _own_patients(dentist_id)
             wanted = or_(own & _p.search_text.contains(fold(text), autoescape=True), wanted)
-        return await self._page((_p.role == Role.PATIENT.value) & wanted, own, limit, after)
+        found = (_p.role == Role.PATIENT.value) & wanted
+        asked = Asked(exact=text or None)
+        async with self._readers.caller(_as(dentist_id), asked) as connection:
+            return await _page(connection, found, own, limit=limit, after=after)
 
     async def record_search(self, by: Principal, request_id: str, found: int) -> None:
         params = search_params(by, self._clock.now(), request_id, found)
@@ -80,32 +90,40 @@ class ProfileReads:
             row = (await connection.execute(query)).one_or_none()
         return profile_of(row) if row else None
 
-    async def _page(
-        self,
-        condition: ColumnElement[bool],
-        own: ColumnElement[bool],
-        limit: int,
-        after: tuple[str, ProfileId] | None,
-    ) -> ProfilePage:
-        counting = select(func.count()).select_from(profiles).where(condition)
-        page = (
-            select(*PROFILE_COLUMNS, own.label("own"))
-            .where(condition)
-            .order_by(_p.name, _p.id)
-            .limit(limit + 1)
-        )
-        if after:
-            page = page.where(tuple_(_p.name, _p.id) > tuple_(*after))
-        async with self._readers.hub() as connection:
-            found = (await connection.execute(page)).all()
-            total = (await connection.execute(counting)).scalar_one()
-        people = tuple(profile_of(row) for row in found[:limit])
-        return ProfilePage(
-            profiles=people,
-            total=total,
-            next_after=(people[-1].name, people[-1].id) if len(found) > limit else None,
-            own=frozenset(row.id for row in found[:limit] if row.own),
-        )
+
+def _as(dentist_id: DentistId | None) -> Principal:
+    """Who searches: the dentist, else a chatbot's service, which has no rows of its own."""
+    if dentist_id is None:
+        return Principal(role=Role.CHATBOT, subject="")
+    return Principal(role=Role.DENTIST, subject="", person=ProfileId(dentist_id))
+
+
+async def _page(
+    connection: AsyncConnection,
+    condition: ColumnElement[bool],
+    own: ColumnElement[bool],
+    *,
+    limit: int,
+    after: tuple[str, ProfileId] | None,
+) -> ProfilePage:
+    counting = select(func.count()).select_from(profiles).where(condition)
+    page = (
+        select(*PROFILE_COLUMNS, own.label("own"))
+        .where(condition)
+        .order_by(_p.name, _p.id)
+        .limit(limit + 1)
+    )
+    if after:
+        page = page.where(tuple_(_p.name, _p.id) > tuple_(*after))
+    found = (await connection.execute(page)).all()
+    total = (await connection.execute(counting)).scalar_one()
+    people = tuple(profile_of(row) for row in found[:limit])
+    return ProfilePage(
+        profiles=people,
+        total=total,
+        next_after=(people[-1].name, people[-1].id) if len(found) > limit else None,
+        own=frozenset(row.id for row in found[:limit] if row.own),
+    )
 
 
 def _own_patients(dentist_id: DentistId) -> ColumnElement[bool]:
