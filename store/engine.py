@@ -33,7 +33,7 @@ from store.retention import Retention
 from store.schema import hub
 from store.sql import Sql
 from store.sqlite_errors import is_temporary
-from store.sqlite_readers import reading_engine
+from store.sqlite_readers import become, callers_engine, reading_engine
 from store.statements import Done, Plan, once
 from store.url import parse_url, sqlite_path
 from store.writer import Job, OnCommit, Writer, WriterStats
@@ -106,11 +106,13 @@ async def open_store(
         )
         stack.push_async_callback(writer.close)
         writer.start()
-        engine = reading_engine(path, pool_size=read_pool_size, busy_timeout_ms=busy_timeout_ms)
-        stack.push_async_callback(engine.dispose)
+        own = reading_engine(path, pool_size=read_pool_size, busy_timeout_ms=busy_timeout_ms)
+        stack.push_async_callback(own.dispose)
+        callers = callers_engine(path, pool_size=read_pool_size, busy_timeout_ms=busy_timeout_ms)
+        stack.push_async_callback(callers.dispose)
         store = _assemble(
             writer,
-            Readers(engine, is_temporary),
+            Readers(callers=callers, hub=own, become=become, is_temporary=is_temporary),
             CommitContext(sql=Sql(sqlite.dialect()), render=render, new_id=new_id),
             clock,
         )

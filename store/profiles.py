@@ -16,6 +16,7 @@ from store.readers import Asked, Readers
 from store.schema import WAS_BOOKED, appointments, profiles
 from store.sql import Sql
 from store.statements import Done, Params, Plan, once
+from store.text_search import strpos
 from store.writer import Job, Writer
 
 _p = profiles.c
@@ -74,7 +75,7 @@ class ProfileReads:
         own: ColumnElement[bool] = false()
         if dentist_id is not None:
             own = _own_patients(dentist_id)
-            wanted = or_(own & _p.search_text.contains(fold(text), autoescape=True), wanted)
+            wanted = or_(own & (strpos(_p.search_text, fold(text)) > 0), wanted)
         found = (_p.role == Role.PATIENT.value) & wanted
         asked = Asked(exact=text or None)
         async with self._readers.caller(_as(dentist_id), asked) as connection:

@@ -17,6 +17,7 @@ Two ways in, which the database itself tells apart:
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -27,8 +28,23 @@ from actors.ports import StoreUnavailable
 
 IsTemporary = Callable[[BaseException | None], bool]
 
-Become = Callable[[AsyncConnection, Principal], Awaitable[None]]
-"""Give the transaction just begun the rights of the principal, until it ends."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What a transaction is about to ask for by name, where that widens what it sees."""
+
+    calendars: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    exact: str | None = None
+    """An e-mail or phone: who knows it whole may find whose it is."""
+
+
+NOTHING_ASKED = Asked()
+
+Become = Callable[[AsyncConnection, Principal | None, Asked], Awaitable[None]]
+"""Give the transaction just begun the rights of the principal, or of the hub itself
+(``None``), until it ends."""
 
 
 class Readers:
@@ -46,23 +62,27 @@ class Readers:
         self._is_temporary = is_temporary
 
     @asynccontextmanager
-    async def caller(self, principal: Principal) -> AsyncIterator[AsyncConnection]:
+    async def caller(
+        self, principal: Principal, asked: Asked = NOTHING_ASKED
+    ) -> AsyncIterator[AsyncConnection]:
         """One read transaction with the rights of ``principal``."""
-        async with self._transaction(self._callers) as connection:
-            await self._become(connection, principal)
+        async with self._transaction(self._callers, principal, asked) as connection:
             yield connection
 
     @asynccontextmanager
-    async def hub(self) -> AsyncIterator[AsyncConnection]:
+    async def hub(self, asked: Asked = NOTHING_ASKED) -> AsyncIterator[AsyncConnection]:
         """One read transaction of the hub itself; never a request's way to rows."""
-        async with self._transaction(self._hub) as connection:
+        async with self._transaction(self._hub, None, asked) as connection:
             yield connection
 
     @asynccontextmanager
-    async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async def _transaction(
+        self, engine: AsyncEngine, principal: Principal | None, asked: Asked
+    ) -> AsyncIterator[AsyncConnection]:
         """Raises StoreUnavailable when the database cannot be read now."""
         try:
             async with engine.connect() as connection, connection.begin():
+                await self._become(connection, principal, asked)
                 yield connection
         except PoolTimeout as error:
             raise StoreUnavailable("all read connections are busy") from error
