@@ -13,6 +13,7 @@ from hub.cli.common import CliError
 from hub.config_reader import ConfigError
 from store.lockfile import DatabaseInUse
 from store.migrate import SchemaMismatch
+from store.postgres_roles import RolesMissing
 
 log = structlog.get_logger(__name__)
 
@@ -20,6 +21,7 @@ _EXPECTED = (
     CliError,
     ConfigError,
     DatabaseInUse,
+    RolesMissing,
     SchemaMismatch,
     StoreUnavailable,
 )
