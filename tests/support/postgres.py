@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from tests.support.process import free_port
+from tests.support.ports import free_port
 
 T = TypeVar("T")
 
@@ -134,12 +134,12 @@ class PostgresServer:
         self.run("postgres", f"{backends} WHERE datname = $1", database)  # our own words
 
     @contextmanager
-    def transaction(self, database: str) -> Iterator[Callable[[str], None]]:
+    def transaction(self, database: str) -> Iterator[Callable[[str], list[Any]]]:
         """Say statements in a transaction that stays open; it is rolled back at the end."""
         connection = self.loop.run(asyncpg.connect(self.url(database, ADMIN), timeout=10))
         self.loop.run(connection.execute("BEGIN"))
         try:
-            yield lambda statement: self.loop.run(connection.execute(statement))
+            yield lambda statement: self.loop.run(connection.fetch(statement))
         finally:
             self.loop.run(connection.close())
 
