@@ -3,8 +3,6 @@
 A further engine is one more ``Database`` and one more name in ``ENGINES``.
 """
 
-import itertools
-import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from store.migrate import upgrade
+from tests.support.database import OnPostgres, nobody_writes, numbered
 from tests.support.postgres import ADMIN, PostgresServer, postgres_server
 
 ENGINES = ["sqlite", "postgres"]
@@ -85,16 +84,11 @@ class PostgresDatabase:
         self.url = server.url(self.name)
 
     def query(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
-        number = itertools.count(1)
-        numbered = re.sub(r"\?", lambda _: f"${next(number)}", sql)
-        return [tuple(row) for row in self.server.run(self.name, numbered, *params)]
+        return [tuple(row) for row in self.server.run(self.name, numbered(sql), *params)]
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Every table is: others may read."""
-        with self.server.transaction(self.name) as say:
-            for (table,) in self.query("SELECT tablename FROM pg_tables WHERE schemaname='public'"):
-                say(f'LOCK TABLE "{table}" IN EXCLUSIVE MODE')
+        with nobody_writes(OnPostgres(server=self.server, name=self.name)):
             yield
 
     @contextmanager

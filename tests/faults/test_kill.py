@@ -17,6 +17,7 @@ from hub.traffic.links import LinkedPerson, LinkedType, Links
 from hub.traffic.simulation import Plan, Simulation
 from tests.support.api import Api
 from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person
+from tests.support.database import Database
 from tests.support.eventually import eventually
 from tests.support.histories import pending, problems_of
 from tests.support.process import HubProcess, hub_process
@@ -81,13 +82,13 @@ async def kill_again_and_again(template: Template, folder: Path, kills: int, see
         )
         async with asyncio.TaskGroup() as tasks:
             traffic = tasks.create_task(simulation.run())
-            clinic = _clinic(template, hub, session, database)
+            clinic = clinic_of(template, hub, session, database)
             for turn in range(kills):
-                await _traffic_flows(simulation)
+                await traffic_flows(simulation)
                 await asyncio.sleep(chance.uniform(*LIFE_S))  # anywhere in its work
-                witness = await _promises(clinic, turn)
+                witness = await promises(clinic, turn)
                 await _kill_and_start(hub, database, story)
-                await _kept(witness)
+                await kept(witness)
             simulation.finish()
         outcome = traffic.result()
         left = await eventually(lambda: not pending(database), 5.0)
@@ -126,19 +127,19 @@ def links_of(template: Template) -> Links:
     )
 
 
-def _clinic(
-    template: Template, hub: HubProcess, session: aiohttp.ClientSession, database: Path
+def clinic_of(
+    template: Template, hub: HubProcess, session: aiohttp.ClientSession, database: Database
 ) -> Clinic:
     return Clinic(hub.url, template.people, session, AsyncExitStack(), database)
 
 
-async def _traffic_flows(simulation: Simulation) -> None:
+async def traffic_flows(simulation: Simulation) -> None:
     """Since the last kill, bookings are acknowledged again."""
     before = simulation.ledger.bookings
     assert await eventually(lambda: simulation.ledger.bookings >= before + FLOWING, 30.0)
 
 
-async def _promises(clinic: Clinic, turn: int) -> Witness:
+async def promises(clinic: Clinic, turn: int) -> Witness:
     """A hold and a booking, acknowledged at the last moment, where traffic does not book."""
     pairs = len(clinic.patients[TRAFFIC_PATIENTS:]) // 2
     first = TRAFFIC_PATIENTS + 2 * (turn % pairs)
@@ -153,7 +154,7 @@ async def _promises(clinic: Clinic, turn: int) -> Witness:
     return Witness(held=held.body, booked=booked.body, holder=holder, booker=booker)
 
 
-async def _kill_and_start(hub: HubProcess, database: Path, story: Story) -> None:
+async def _kill_and_start(hub: HubProcess, database: Database, story: Story) -> None:
     await hub.kill()
     down = time.monotonic()
     story.kills += 1
@@ -163,7 +164,7 @@ async def _kill_and_start(hub: HubProcess, database: Path, story: Story) -> None
     story.down_s.append(time.monotonic() - down)
 
 
-async def _kept(witness: Witness) -> None:
+async def kept(witness: Witness) -> None:
     """The booking word for word, the hold with its old expiry and still to be had."""
     held, booked = witness.held, witness.booked
     hold = await witness.holder.get(f"/api/reservations/{held['id']}")
