@@ -12,6 +12,7 @@ from hub.cli.common import DEFAULT_CONFIG, add_command, add_config, configured, 
 from hub.config import Config
 from hub.config_reader import ConfigError
 from store.migrate import SchemaMismatch, check_schema
+from store.seal import DatabaseSealed
 from store.url import parse_url, sqlite_path
 from store.verify import verify
 
@@ -80,7 +81,7 @@ def _database(url: str) -> Iterator[Line]:
     try:
         yield Line(True, f"schema: {check_schema(url)}")
         found = verify(url)
-    except SchemaMismatch as error:
+    except (SchemaMismatch, DatabaseSealed) as error:
         yield Line(False, f"schema: {error}")
         return
     except DatabaseError as error:
