@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL
+from sqlalchemy import URL, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from actors.ports import StoreUnavailable
@@ -61,7 +61,7 @@ def connector(url: URL, settings: PostgresSettings) -> Connect:
 def reading_engine(url: URL, settings: PostgresSettings) -> AsyncEngine:
     """Read-only transactions that see one instant, whatever is committed meanwhile."""
     cached = settings.prepared_statements
-    return create_async_engine(
+    engine = create_async_engine(
         SCHEME,
         async_creator=connector(url, settings),
         connect_args={
@@ -75,3 +75,13 @@ def reading_engine(url: URL, settings: PostgresSettings) -> AsyncEngine:
         pool_timeout=_POOL_WAIT_S,
         pool_use_lifo=True,
     )
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def failed(context: Any) -> None:
+        """What SQLAlchemy does not know as an error of a database, but is one."""
+        error = context.original_exception
+        if context.sqlalchemy_exception is None and isinstance(error, BROKEN):
+            context.is_disconnect = True
+            context.chained_exception = StoreUnavailable(str(error))
+
+    return engine

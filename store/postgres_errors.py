@@ -23,7 +23,11 @@ _TEMPORARY_CODES = frozenset(
 _LOST_CLASSES = ("08", "57P")
 _TO_BE_RETRIED = frozenset({"40001", "40P01"})
 
-BROKEN = (OSError, asyncio.TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError)
+_OF_THE_DRIVER = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that ended under it, met in the wrong moment
+)
+BROKEN = (OSError, asyncio.TimeoutError, asyncpg.PostgresError, *_OF_THE_DRIVER)
 """Whatever connecting, or a statement, may raise."""
 
 
@@ -37,7 +41,7 @@ def is_temporary(error: BaseException | None) -> bool:
     if code := code_of(error):
         return code.startswith(_TEMPORARY_CLASSES) or code in _TEMPORARY_CODES
     first = getattr(error, "__cause__", None) or error  # SQLAlchemy's copy has it as cause
-    return isinstance(first, OSError | asyncio.TimeoutError | asyncpg.InterfaceError)
+    return isinstance(first, (OSError, asyncio.TimeoutError, *_OF_THE_DRIVER))
 
 
 def to_be_retried(error: BaseException) -> bool:
