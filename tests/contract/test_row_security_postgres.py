@@ -23,8 +23,8 @@ from store.security.postgres import MAINTENANCE, reading_claims
 from store.writer import Job
 from tests.contract.clinic import booked, dentist, patient, render
 from tests.contract.engines import PostgresDatabase
-from tests.contract.test_row_security_sqlite import MAY_SEE, Row, World, key_of, keys
-from tests.contract.test_row_security_sqlite import world as world
+from tests.contract.security_world import MAY_SEE, Row, World, key_of, keys
+from tests.contract.security_world import world as world
 from tests.support.postgres import LOGIN
 
 pytestmark = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
