@@ -54,7 +54,8 @@ async def test_a_commit_writes_into_no_calendar_it_did_not_declare(world: World)
         (
             f"INSERT INTO appointments SELECT 'new', dentist_id, patient_id, appointment_type_id,"
             f" starts_at + 9000000000, ends_at + 9000000000, 0, 0, status, expires_at, 1, 0,"
-            f" 'x', '', '', 0, 0, 'x', 'system' FROM appointments WHERE dentist_id = '{bob.id}' LIMIT 1"
+            " 'x', '', '', 0, 0, 'x', 'system' FROM appointments"
+            f" WHERE dentist_id = '{bob.id}' LIMIT 1"
         ),
         f"DELETE FROM appointments WHERE dentist_id = '{ann.id}'",
         f"UPDATE calendars SET fence = 9 WHERE dentist_id = '{bob.id}'",
