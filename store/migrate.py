@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _OWNER_ONLY = 0o600
+_NEWEST = "head"
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(4242001)"  # any number, always the same
 
 
@@ -112,28 +113,32 @@ def check_revision(current: str | None) -> str:
 
 
 def upgrade(
-    url: str, progress: Progress | None = None, *, migrate_url: str | None = None
+    url: str,
+    progress: Progress | None = None,
+    *,
+    migrate_url: str | None = None,
+    to: str = _NEWEST,
 ) -> MigrationPlan:
     """Bring the database to the newest schema; returns what was done.
 
     Each revision is a transaction: whatever stops it, the database is at a revision,
     never between two. On PostgreSQL ``migrate_url`` is the login that may change the
-    schema, ``url`` the one that the hub will use; the roles are made first. Raises
-    DatabaseInUse while a hub runs on a SQLite file, SchemaTooNew, RolesMissing,
-    StoreUnavailable.
+    schema, ``url`` the one that the hub will use; the roles are made first. ``to`` stops
+    earlier, at what a former version had. Raises DatabaseInUse while a hub runs on a SQLite
+    file, SchemaTooNew, RolesMissing, StoreUnavailable.
     """
     if is_postgresql(parse_url(url)):
-        return _upgrade_postgresql(parse_url(migrate_url or url), parse_url(url), progress)
+        return _upgrade_postgresql(parse_url(migrate_url or url), parse_url(url), progress, to)
     path = sqlite_path(parse_url(url))
     _create(path)
     with exclusive(path):
         todo = plan(url)
         if todo.pending:
-            _apply_on_sqlite(url, todo, progress)
+            _apply_on_sqlite(url, todo, progress, to)
     return todo
 
 
-def _upgrade_postgresql(owner: URL, user: URL, progress: Progress | None) -> MigrationPlan:
+def _upgrade_postgresql(owner: URL, user: URL, progress: Progress | None, to: str) -> MigrationPlan:
     todo = plan(owner.render_as_string(hide_password=False))
 
     def prepared(connection: Connection) -> None:
@@ -144,19 +149,19 @@ def _upgrade_postgresql(owner: URL, user: URL, progress: Progress | None) -> Mig
     on_postgresql(owner, prepared)
     if todo.pending:
         on_postgresql(
-            owner, lambda connection: _apply(connection, todo, progress), begin=MAINTENANCE
+            owner, lambda connection: _apply(connection, todo, progress, to), begin=MAINTENANCE
         )
     return todo
 
 
-def _apply_on_sqlite(url: str, todo: MigrationPlan, progress: Progress | None) -> None:
+def _apply_on_sqlite(url: str, todo: MigrationPlan, progress: Progress | None, to: str) -> None:
     engine = _engine(parse_url(url))
     with engine.connect() as connection:
-        _apply(connection, todo, progress)
+        _apply(connection, todo, progress, to)
     engine.dispose()
 
 
-def _apply(connection: Connection, todo: MigrationPlan, progress: Progress | None) -> None:
+def _apply(connection: Connection, todo: MigrationPlan, progress: Progress | None, to: str) -> None:
     titles = {revision.id: revision for revision in todo.pending}
     applied: list[str] = []
 
@@ -169,7 +174,7 @@ def _apply(connection: Connection, todo: MigrationPlan, progress: Progress | Non
     config = _config()
     config.attributes["connection"] = connection
     config.attributes["tell"] = tell
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def _create(path: Path) -> None:
