@@ -93,10 +93,8 @@ _AT_MY_CALENDAR = (
     "SELECT 1 FROM main.appointments AS a"  # noqa: S608  # constants of this file
     f" WHERE a.patient_id = profiles.id AND a.dentist_id = {_DENTIST}"
 )
-_WHOLE = (
-    f"id = {_PERSON} OR (role = 'patient' AND (created_by = {_DENTIST}"
-    f" OR EXISTS ({_AT_MY_CALENDAR} AND a.{WAS_BOOKED.text})))"
-)
+_BOOKED_HERE = f"EXISTS ({_AT_MY_CALENDAR} AND a.{WAS_BOOKED.text})"  # out of a small index
+_WHOLE = f"id = {_PERSON} OR (role = 'patient' AND (created_by = {_DENTIST} OR {_BOOKED_HERE}))"
 _IS_EXACT = f"email_key = {_EXACT_FOLDED} OR phone = {_EXACT}"
 
 _PROFILES = Rule(
@@ -104,13 +102,13 @@ _PROFILES = Rule(
     # reservation included, and to whom a known e-mail or phone belongs.
     rows=(
         f"(role = 'dentist' AND {_SIGNED_IN}) OR id = {_PERSON} OR created_by = {_DENTIST}"
-        f" OR (role = 'patient' AND ({_IS_EXACT})) OR EXISTS ({_AT_MY_CALENDAR})"
+        f" OR (role = 'patient' AND ({_IS_EXACT}))"
+        f" OR {_BOOKED_HERE} OR EXISTS ({_AT_MY_CALENDAR})"
     ),
     columns={
         "subject": f"id = {_PERSON}",
         "email": _WHOLE,
         "phone": f"phone = {_EXACT} OR {_WHOLE}",
-        "created_by": _WHOLE,
         "email_key": f"email_key = {_EXACT_FOLDED}",  # nothing but a search asks for it
         "search_text": _WHOLE,
     },
