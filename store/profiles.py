@@ -1,8 +1,9 @@
 """Reads of people: :class:`~actors.ports.Profiles`."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, false, func, or_, select, tuple_, union
+from sqlalchemy import ColumnElement, Select, false, func, or_, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.domain.ids import DentistId, PatientId, ProfileId
@@ -72,13 +73,16 @@ class ProfileReads:
     ) -> ProfilePage:
         text = text.strip()
         asked = Asked(exact=text or None)
-        exact = _p.id.in_(await self._whose(text, asked)) if text else false()
+        whose = await self._whose(text, asked) if text else ()
+        exact: ColumnElement[bool] = _p.id.in_(whose)
         own: ColumnElement[bool] = false()
+        said = among = exact
         if dentist_id is not None:
             own = _own_patients(dentist_id)
-        said = own & (strpos(_p.search_text, fold(text)) > 0)
-        # The first of the two alternatives is looked at before row security is, and cheaper.
-        found = (_p.role == Role.PATIENT.value) & or_(own, exact) & or_(said, exact)
+            said = own & (strpos(_p.search_text, fold(text)) > 0)
+            among = _p.id.in_(union(*_ids_of_own(dentist_id), _ids_among(whose)))
+        # Few are among them: begin there, and not with everybody who has the role.
+        found = (_p.role != Role.DENTIST.value) & among & or_(said, exact)
         async with self._readers.caller(_as(dentist_id), asked) as connection:
             return await _page(connection, found, own, limit=limit, after=after)
 
@@ -137,10 +141,18 @@ async def _page(
 
 def _own_patients(dentist_id: DentistId) -> ColumnElement[bool]:
     """Patients with any appointment confirmed or later here, or entered by this dentist."""
+    return _p.id.in_(union(*_ids_of_own(dentist_id)))
+
+
+def _ids_among(ids: Sequence[ProfileId]) -> Select[Any]:
+    known = profiles.alias("known")
+    return select(known.c.id).where(known.c.id.in_(ids))
+
+
+def _ids_of_own(dentist_id: DentistId) -> tuple[Select[Any], Select[Any]]:
     a, entered = appointments.c, profiles.alias("entered")
     booked = select(a.patient_id).where(a.dentist_id == dentist_id, WAS_BOOKED)
-    by_hand = select(entered.c.id).where(entered.c.created_by == dentist_id)
-    return _p.id.in_(union(booked, by_hand))
+    return booked, select(entered.c.id).where(entered.c.created_by == dentist_id)
 
 
 def _audit(params: Params, sql: Sql) -> Plan[Done[None]]:
