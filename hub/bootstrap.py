@@ -37,6 +37,7 @@ from hub.health import Figures, Health
 from hub.metrics import Gauges, Metrics
 from hub.relay import Relay, RelaySettings
 from store.engine import Store, open_store
+from store.postgres_connect import PostgresSettings
 from store.retention import Keep
 
 _SWEEP_EVERY_S = 0.5
@@ -94,6 +95,8 @@ async def open_hub(
                 new_id=new_id,
                 clock=clock,
                 read_pool_size=config.database.readers,
+                busy_timeout_ms=config.database.lock_timeout_ms,
+                postgres=_postgres_settings(config),
                 on_commit=lambda turns, calendars, seconds: metrics.commit(turns, seconds),
             )
         )
@@ -273,6 +276,18 @@ def _actor_settings(config: Config) -> ActorSettings:
         batch_limit=config.actors.batch_size,
         deadline_s=config.actors.command_deadline_ms / 1_000,
         passivate_after_s=config.actors.passivate_after_minutes * 60,
+    )
+
+
+def _postgres_settings(config: Config) -> PostgresSettings:
+    database = config.database
+    return PostgresSettings(
+        writers=database.writers,
+        readers=database.readers,
+        lock_timeout_ms=database.lock_timeout_ms,
+        statement_timeout_ms=database.statement_timeout_ms,
+        idle_in_transaction_timeout_ms=database.idle_in_transaction_timeout_ms,
+        prepared_statements=database.prepared_statements,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from api.auth import MIN_SECRET_BYTES, AuthSettings
 from hub.config_reader import Between, ConfigError, Secret, read_config, read_toml
-from store.url import UnusableDatabaseUrl, parse_url
+from store.url import UnusableDatabaseUrl, is_postgresql, parse_url
 
 Count = Annotated[int, Between(1)]
 Positive = Annotated[float, Between(0.001)]
@@ -29,7 +29,13 @@ class Server:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Database:
     url: str = field(default="sqlite:///chairside.db", repr=False)  # may hold a password
+    migrate_url: str = field(default="", repr=False)
     readers: Annotated[int, Between(1, 64)] = 4
+    writers: Annotated[int, Between(1, 64)] = 8
+    lock_timeout_ms: Count = 5_000
+    statement_timeout_ms: Count = 10_000
+    idle_in_transaction_timeout_ms: Count = 10_000
+    prepared_statements: bool = True
     ping_timeout_s: Positive = 1.0
 
 
@@ -154,9 +160,20 @@ def _check_auth(auth: Auth) -> None:
 
 def _check_database(database: Database) -> None:
     try:
-        parse_url(database.url)
+        on_postgresql = is_postgresql(parse_url(database.url))
     except UnusableDatabaseUrl as error:
         raise ConfigError(f"database.url: {error}") from None
+    if not database.migrate_url:
+        return
+    try:
+        same = is_postgresql(parse_url(database.migrate_url)) and on_postgresql
+    except UnusableDatabaseUrl as error:
+        raise ConfigError(f"database.migrate_url: {error}") from None
+    if not same:
+        raise ConfigError(
+            "database.migrate_url is another login to the PostgreSQL database of database.url;"
+            " a SQLite file needs none"
+        )
 
 
 def _check_realtime(realtime: Realtime) -> None:

@@ -26,7 +26,7 @@ from store.codec import (
 )
 from store.committer import CommitContext, commit_calendar
 from store.opening import open_calendar
-from store.readers import Readers
+from store.readers import Asked, Readers
 from store.schema import IS_HELD, appointment_types, appointments, idempotency_keys
 from store.writer import Job, Writer
 
@@ -43,7 +43,10 @@ class Calendars:
     async def open(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
         now, sql = self._clock.now(), self._context.sql
         return await self._writer.run(
-            Job(plan=lambda: open_calendar(dentist_id, live_after=live_after, now=now, sql=sql))
+            Job(
+                plan=lambda: open_calendar(dentist_id, live_after=live_after, now=now, sql=sql),
+                declares=(dentist_id,),
+            )
         )
 
     async def commit(self, commit: CalendarCommit) -> Committed:
@@ -52,6 +55,7 @@ class Calendars:
                 plan=lambda: commit_calendar(commit, self._context),
                 turns=len(commit.turns),
                 calendars=1,
+                declares=(commit.dentist_id,),
             )
         )
 
@@ -64,7 +68,7 @@ class Calendars:
             .where(a.id.in_(ids), a.dentist_id == dentist_id)
             .order_by(a.starts_at, a.id)
         )
-        async with self._readers.hub() as connection:
+        async with self._readers.hub(Asked(calendars=(dentist_id,))) as connection:
             return [appointment_of(row) for row in await connection.execute(query)]
 
     async def load_types(self) -> Sequence[AppointmentType]:
@@ -78,7 +82,8 @@ class Calendars:
         query = select(*REPLY_COLUMNS).where(
             tuple_(k.scope, k.key).in_([(key.scope, key.key) for key in keys])
         )
-        async with self._readers.hub() as connection:
+        scopes = tuple(sorted({key.scope for key in keys}))
+        async with self._readers.hub(Asked(scopes=scopes)) as connection:
             return [stored_reply_of(row) for row in await connection.execute(query)]
 
     async def live_holds(self) -> Sequence[DueHold]:

@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import Any
 
 from actors.domain.channels import Channel, patient_channel
-from actors.domain.events import Event, RowEvent, ScheduleReplaced
-from actors.domain.principal import Principal
+from actors.domain.events import Event, HoldExpired, RowEvent, ScheduleReplaced
+from actors.domain.principal import SYSTEM, Principal
 from actors.ports import (
     CalendarCommit,
     Committed,
@@ -80,7 +80,7 @@ def _check_types(commit: CalendarCommit, sql: Sql) -> Plan[None]:
 def _write_rows(wave: Sequence[Place], commit: CalendarCommit, sql: Sql) -> Plan[None]:
     """In the order of the events: neighbours that share a statement go together."""
     writes = [
-        _write_of(event, place.turn.by, commit, sql)
+        _write_of(event, _author(event, place.turn.by), commit, sql)
         for place in wave
         for event in place.turn.events
     ]
@@ -89,6 +89,11 @@ def _write_rows(wave: Sequence[Place], commit: CalendarCommit, sql: Sql) -> Plan
         written = yield Step(statement, params)
         if statement.returns_rows and len(written) != len(params):
             raise ConstraintViolated(f"a row of {commit.dentist_id} was not as it was loaded")
+
+
+def _author(event: Event, by: Principal) -> Principal:
+    """The clock expires a hold, whoever's command came across it: it may be another's."""
+    return SYSTEM if isinstance(event, HoldExpired) else by
 
 
 def _write_of(

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.dialects import sqlite
@@ -26,6 +27,8 @@ from store.event_log import Events
 from store.lane import QUEUED_JOBS_MAX, Lane
 from store.lockfile import exclusive
 from store.migrate import check_schema
+from store.postgres import asyncpg_dialect, open_postgres
+from store.postgres_connect import PostgresSettings
 from store.profiles import ProfileReads
 from store.readers import Readers
 from store.records import Records
@@ -33,9 +36,9 @@ from store.retention import Retention
 from store.schema import hub
 from store.sql import Sql
 from store.sqlite_errors import is_temporary
-from store.sqlite_readers import reading_engine
+from store.sqlite_readers import become, callers_engine, reading_engine
 from store.statements import Done, Plan, once
-from store.url import parse_url, sqlite_path
+from store.url import is_postgresql, parse_url, sqlite_path
 from store.writer import Job, OnCommit, Writer, WriterStats
 
 
@@ -65,7 +68,7 @@ class Store:
 
 
 def _nothing(sql: Sql) -> Plan[Done[None]]:
-    yield once(sql.types)
+    yield once(sql.lock_hub)
     return Done(None)
 
 
@@ -81,19 +84,70 @@ async def open_store(
     busy_timeout_ms: int = 5_000,
     queued_jobs_max: int = QUEUED_JOBS_MAX,
     on_commit: OnCommit | None = None,
+    postgres: PostgresSettings | None = None,
 ) -> AsyncIterator[Store]:
     """A database that was migrated (``store.migrate``), open until the block ends.
 
-    ``render`` and ``new_id`` are called in the writer's thread, ``outbox`` and
-    ``on_commit`` on the loop. Leaving the block finishes what waits, answers everyone
-    and gives the lock back.
+    ``render`` and ``new_id`` are called where the engine writes (on SQLite in the writer's
+    thread), ``outbox`` and ``on_commit`` on the loop. ``busy_timeout_ms`` bounds every wait
+    for a lock. Leaving the block finishes what waits, answers everyone and gives the lock
+    back.
 
-    Raises UnusableDatabaseUrl, DatabaseInUse (it names the holder), SchemaTooOld,
-    SchemaTooNew, StoreUnavailable.
+    Raises UnusableDatabaseUrl, DatabaseInUse (a SQLite file; it names the holder),
+    SchemaTooOld, SchemaTooNew, StoreUnavailable.
     """
-    path = sqlite_path(parse_url(url))
+    on_postgresql = is_postgresql(parse_url(url))
     async with AsyncExitStack() as stack:
         schema_version = await asyncio.to_thread(check_schema, url)
+        if on_postgresql:
+            settings = replace(
+                postgres or PostgresSettings(),
+                readers=read_pool_size,
+                lock_timeout_ms=busy_timeout_ms,
+            )
+            opening = open_postgres(
+                url,
+                settings,
+                outbox=outbox,
+                clock=clock,
+                queued_jobs_max=queued_jobs_max,
+                on_commit=on_commit,
+            )
+            writer, readers = await stack.enter_async_context(opening)
+        else:
+            writer, readers = await stack.enter_async_context(
+                _open_sqlite(
+                    sqlite_path(parse_url(url)),
+                    schema_version=schema_version,
+                    outbox=outbox,
+                    clock=clock,
+                    read_pool_size=read_pool_size,
+                    busy_timeout_ms=busy_timeout_ms,
+                    queued_jobs_max=queued_jobs_max,
+                    on_commit=on_commit,
+                )
+            )
+        dialect = asyncpg_dialect() if on_postgresql else sqlite.dialect()
+        context = CommitContext(sql=Sql(dialect), render=render, new_id=new_id)
+        store = _assemble(writer, readers, context, clock)
+        # SQLite's writer opens first: it makes the files that readers cannot.
+        await writer.run(Job(plan=lambda: _nothing(store._sql)))
+        yield store
+
+
+@asynccontextmanager
+async def _open_sqlite(
+    path: Path,
+    *,
+    schema_version: str,
+    outbox: Outbox,
+    clock: Clock,
+    read_pool_size: int,
+    busy_timeout_ms: int,
+    queued_jobs_max: int,
+    on_commit: OnCommit | None,
+) -> AsyncIterator[tuple[Writer, Readers]]:
+    async with AsyncExitStack() as stack:
         stack.enter_context(exclusive(path))
         writer = Lane(
             path,
@@ -106,17 +160,12 @@ async def open_store(
         )
         stack.push_async_callback(writer.close)
         writer.start()
-        engine = reading_engine(path, pool_size=read_pool_size, busy_timeout_ms=busy_timeout_ms)
-        stack.push_async_callback(engine.dispose)
-        store = _assemble(
-            writer,
-            Readers(engine, is_temporary),
-            CommitContext(sql=Sql(sqlite.dialect()), render=render, new_id=new_id),
-            clock,
-        )
-        # The writer opens first (it makes the files that readers cannot), and says so now.
-        await writer.run(Job(plan=lambda: _nothing(store._sql)))
-        yield store
+        own = reading_engine(path, pool_size=read_pool_size, busy_timeout_ms=busy_timeout_ms)
+        stack.push_async_callback(own.dispose)
+        callers = callers_engine(path, pool_size=read_pool_size, busy_timeout_ms=busy_timeout_ms)
+        stack.push_async_callback(callers.dispose)
+        readers = Readers(callers=callers, hub=own, become=become, is_temporary=is_temporary)
+        yield writer, readers
 
 
 def _assemble(writer: Writer, readers: Readers, context: CommitContext, clock: Clock) -> Store:

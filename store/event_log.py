@@ -8,7 +8,7 @@ from actors.domain.channels import Channel
 from actors.ports import Delivery, EventRecord, Position
 from store.codec import EVENT_COLUMNS, event_of
 from store.positions import positions
-from store.readers import Readers
+from store.readers import Asked, Readers
 from store.schema import IS_PENDING, realtime_events
 from store.sql import Sql
 from store.statements import Done, Plan, Step
@@ -47,12 +47,12 @@ class Events:
             .where(or_(sized.c.size <= max_bytes, sized.c.size == func.length(sized.c.payload)))
             .order_by(sized.c.offset)
         )
-        async with self._readers.hub() as connection:
+        async with self._readers.hub(Asked(channels=(channel,))) as connection:
             return [event_of(row) for row in await connection.execute(query)]
 
     async def oldest(self, channel: Channel) -> int | None:
         query = select(func.min(_e.offset)).where(_e.channel == channel)
-        async with self._readers.hub() as connection:
+        async with self._readers.hub(Asked(channels=(channel,))) as connection:
             oldest: int | None = (await connection.execute(query)).scalar_one()
         return oldest
 

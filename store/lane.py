@@ -163,6 +163,7 @@ class Lane:
             if fresh.schema_version != self._schema_version:
                 fresh.close()
                 raise sqlite3.DatabaseError("the database has another schema than at the start")
+            fresh.guard()
             self._connection = fresh
         return self._connection
 
@@ -223,6 +224,7 @@ class Lane:
 
 def _run_job(connection: WriterConnection, job: Job[Any]) -> _Answer:
     """Within its savepoint. Raises ``sqlite3.Error`` if the whole transaction is lost."""
+    connection.declare(job.declares)
     connection.say("SAVEPOINT job")
     try:
         done = _drive(job.plan(), connection.run)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from alembic import command
@@ -18,11 +19,19 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from store.lockfile import exclusive
-from store.url import parse_url, sqlite_path
+from store.postgres_roles import prepare
+from store.postgres_sync import on_postgresql
+from store.seal import refuse_sealed
+from store.security.postgres import MAINTENANCE
+from store.url import is_postgresql, parse_url, sqlite_path
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 _OWNER_ONLY = 0o600
+_NEWEST = "head"
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(4242001)"  # any number, always the same
 
 
 class SchemaMismatch(Exception):
@@ -70,13 +79,19 @@ Progress = Callable[[Revision, int, int], None]
 
 
 def plan(url: str) -> MigrationPlan:
-    """Reads only. Raises :class:`SchemaTooNew` for a revision this version does not know."""
+    """Reads only. Raises :class:`SchemaTooNew` for a revision this version does not know,
+    and :class:`~store.seal.DatabaseSealed`."""
+    return _plan(_current(parse_url(url)))
+
+
+def _plan(current: str | None) -> MigrationPlan:
+    refuse_sealed(current)
     scripts = ScriptDirectory.from_config(_config())
     history = [
         Revision(id=script.revision, title=(script.doc or "").splitlines()[0])
         for script in scripts.walk_revisions()
     ][::-1]
-    current, head = _current(parse_url(url)), history[-1].id
+    head = history[-1].id
     known = [revision.id for revision in history]
     if current is not None and current not in known:
         raise SchemaTooNew(current, head)
@@ -86,28 +101,67 @@ def plan(url: str) -> MigrationPlan:
 
 def check_schema(url: str) -> str:
     """The schema's revision. Raises :class:`SchemaTooOld` or :class:`SchemaTooNew`."""
-    found = plan(url)
+    return check_revision(_current(parse_url(url)))
+
+
+def check_revision(current: str | None) -> str:
+    """The same for a revision that was read already."""
+    found = _plan(current)
     if found.pending:
         raise SchemaTooOld(found.current, found.head)
     return found.head
 
 
-def upgrade(url: str, progress: Progress | None = None) -> MigrationPlan:
+def upgrade(
+    url: str,
+    progress: Progress | None = None,
+    *,
+    migrate_url: str | None = None,
+    to: str = _NEWEST,
+) -> MigrationPlan:
     """Bring the database to the newest schema; returns what was done.
 
     Each revision is a transaction: whatever stops it, the database is at a revision,
-    never between two. Raises DatabaseInUse while a hub runs on it, SchemaTooNew.
+    never between two. On PostgreSQL ``migrate_url`` is the login that may change the
+    schema, ``url`` the one that the hub will use; the roles are made first. ``to`` stops
+    earlier, at what a former version had. Raises DatabaseInUse while a hub runs on a SQLite
+    file, SchemaTooNew, RolesMissing, StoreUnavailable.
     """
+    if is_postgresql(parse_url(url)):
+        return _upgrade_postgresql(parse_url(migrate_url or url), parse_url(url), progress, to)
     path = sqlite_path(parse_url(url))
     _create(path)
     with exclusive(path):
         todo = plan(url)
         if todo.pending:
-            _apply(url, todo, progress)
+            _apply_on_sqlite(url, todo, progress, to)
     return todo
 
 
-def _apply(url: str, todo: MigrationPlan, progress: Progress | None) -> None:
+def _upgrade_postgresql(owner: URL, user: URL, progress: Progress | None, to: str) -> MigrationPlan:
+    todo = plan(owner.render_as_string(hide_password=False))
+
+    def prepared(connection: Connection) -> None:
+        with connection.begin():
+            connection.exec_driver_sql(_ONE_AT_A_TIME)
+            prepare(connection, user.username)
+
+    on_postgresql(owner, prepared)
+    if todo.pending:
+        on_postgresql(
+            owner, lambda connection: _apply(connection, todo, progress, to), begin=MAINTENANCE
+        )
+    return todo
+
+
+def _apply_on_sqlite(url: str, todo: MigrationPlan, progress: Progress | None, to: str) -> None:
+    engine = _engine(parse_url(url))
+    with engine.connect() as connection:
+        _apply(connection, todo, progress, to)
+    engine.dispose()
+
+
+def _apply(connection: Connection, todo: MigrationPlan, progress: Progress | None, to: str) -> None:
     titles = {revision.id: revision for revision in todo.pending}
     applied: list[str] = []
 
@@ -117,13 +171,10 @@ def _apply(url: str, todo: MigrationPlan, progress: Progress | None) -> None:
         if progress:
             progress(titles[revision_id], len(applied), len(titles))
 
-    engine = _engine(parse_url(url))
-    with engine.connect() as connection:
-        config = _config()
-        config.attributes["connection"] = connection
-        config.attributes["tell"] = tell
-        command.upgrade(config, "head")
-    engine.dispose()
+    config = _config()
+    config.attributes["connection"] = connection
+    config.attributes["tell"] = tell
+    command.upgrade(config, to)
 
 
 def _create(path: Path) -> None:
@@ -139,14 +190,20 @@ def _config() -> Config:
 
 
 def _current(url: URL) -> str | None:
+    if is_postgresql(url):
+        return on_postgresql(url, _revision)
     if not sqlite_path(url).exists():
         return None
     engine = _engine(url)
     try:
         with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            return _revision(connection)
     finally:
         engine.dispose()
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def _engine(url: URL) -> Engine:

@@ -1,5 +1,6 @@
 """Writes of profiles and appointment types: :class:`~actors.ports.RecordStore`."""
 
+from actors.domain.events import ProfileSaved
 from actors.ports import Reply, Turn
 from store.committer import CommitContext
 from store.record_commit import commit_record
@@ -12,4 +13,10 @@ class Records:
         self._context = context
 
     async def commit_record(self, turn: Turn) -> Reply:
-        return await self._writer.run(Job(plan=lambda: commit_record(turn, self._context), turns=1))
+        return await self._writer.run(
+            Job(
+                plan=lambda: commit_record(turn, self._context),
+                turns=1,
+                declares=tuple(e.after.id for e in turn.events if isinstance(e, ProfileSaved)),
+            )
+        )

@@ -97,6 +97,8 @@ class Sql:
 
     def _fences(self) -> None:
         c = calendars.c
+        # Whoever can have this lock can write: on a standby or a full disk nobody can.
+        self.lock_hub = self._build(select(hub.c.id).with_for_update(read=True))
         # Locks the row as an UPDATE would, and dirties no page: where there are no row
         # locks (SQLite), the transaction has the whole database to itself.
         self.hold_fence = self._build(

@@ -2,9 +2,11 @@
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
+from store.security.sqlite_writes import declare, guard_writes
 from store.statements import Rows, Step
 
 _PRAGMAS = (
@@ -74,6 +76,13 @@ class WriterConnection:
     @property
     def in_transaction(self) -> bool:
         return self._raw.in_transaction
+
+    def guard(self) -> None:
+        """From now on only what was declared can be written; on a migrated database."""
+        guard_writes(self._raw)
+
+    def declare(self, people: Sequence[str]) -> None:
+        declare(self._raw, people)
 
     def say(self, sql: str) -> None:
         """A statement about the transaction itself."""

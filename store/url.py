@@ -6,6 +6,23 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 SQLITE = "sqlite"
+POSTGRESQL = "postgresql"
+_POSTGRESQL_DRIVERS = frozenset({"postgresql", "postgresql+asyncpg"})
+_POSTGRESQL_OPTIONS = frozenset(
+    {
+        "application_name",
+        "host",
+        "port",
+        "sslcert",
+        "sslcrl",
+        "sslkey",
+        "sslmode",
+        "sslpassword",
+        "sslrootcert",
+        "target_session_attrs",
+    }
+)
+"""Of libpq's, those that the driver understands: TLS, and where the server is."""
 
 
 class UnusableDatabaseUrl(ValueError):
@@ -20,12 +37,33 @@ def parse_url(url: str) -> URL:
         raise UnusableDatabaseUrl(
             "the database URL cannot be read; for example sqlite:///var/chairside.db"
         ) from error
-    name = parsed.get_backend_name()
-    if name == "postgresql":
-        raise UnusableDatabaseUrl("this version of Chairside does not support PostgreSQL yet")
-    if name != SQLITE or "+" in parsed.drivername:
+    if parsed.get_backend_name() == POSTGRESQL:
+        return _checked_postgresql(parsed)
+    return _checked_sqlite(parsed)
+
+
+def _checked_postgresql(parsed: URL) -> URL:
+    if parsed.drivername not in _POSTGRESQL_DRIVERS:
+        raise UnusableDatabaseUrl(
+            f"unknown driver {parsed.drivername!r}; use postgresql://USER:PASSWORD@HOST/DATABASE"
+        )
+    if not parsed.database:
+        raise UnusableDatabaseUrl(
+            "a PostgreSQL URL names a database: postgresql://USER:PASSWORD@HOST/DATABASE"
+        )
+    unknown = sorted(set(parsed.query) - _POSTGRESQL_OPTIONS)
+    if unknown:
+        raise UnusableDatabaseUrl(
+            f"unknown option {unknown[0]!r}; known are {', '.join(sorted(_POSTGRESQL_OPTIONS))}"
+        )
+    return parsed.set(drivername=POSTGRESQL)
+
+
+def _checked_sqlite(parsed: URL) -> URL:
+    if parsed.get_backend_name() != SQLITE or "+" in parsed.drivername:
         raise UnusableDatabaseUrl(
             f"unknown kind of database {parsed.drivername!r}; use sqlite:///PATH"
+            " or postgresql://USER:PASSWORD@HOST/DATABASE"
         )
     if not parsed.database or parsed.database == ":memory:" or parsed.query:
         raise UnusableDatabaseUrl(
@@ -34,6 +72,17 @@ def parse_url(url: str) -> URL:
     return parsed
 
 
+def is_postgresql(url: URL) -> bool:
+    return url.get_backend_name() == POSTGRESQL
+
+
 def sqlite_path(url: URL) -> Path:
+    assert url.get_backend_name() == SQLITE, "the caller has looked which engine it is"
     assert url.database, "parse_url has checked it"
     return Path(url.database)
+
+
+def postgresql_dsn(url: URL) -> str:
+    """As the driver wants it: with the password."""
+    assert is_postgresql(url), "the caller has looked which engine it is"
+    return url.render_as_string(hide_password=False)

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, func, make_url, or_, select, text
-from sqlalchemy import create_engine as sqlalchemy_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, text
 
+from store.maintenance import reading
 from store.schema import IS_LIVE, appointments, channels, profiles, realtime_events
-from store.url import parse_url, sqlite_path
 
 _SHOWN_MAX = 5
 
@@ -23,23 +21,24 @@ class Findings:
 
 
 def verify(url: str) -> Findings:
-    """Read everything once. Raises SQLAlchemy's DatabaseError if it cannot be read."""
-    path = sqlite_path(parse_url(url)).absolute()
-    engine = sqlalchemy_engine(
-        make_url("sqlite://").set(database=path.as_uri(), query={"mode": "ro", "uri": "true"}),
-        poolclass=NullPool,
+    """Read everything once; on PostgreSQL with a login that may be ``hub_owner``.
+
+    Raises SQLAlchemy's DatabaseError if it cannot be read, StoreUnavailable if not reached.
+    """
+    return reading(url, _findings)
+
+
+def _findings(connection: Connection) -> Findings:
+    return Findings(
+        dentists=_count(connection, profiles.c.role == "dentist"),
+        patients=_count(connection, profiles.c.role == "patient"),
+        appointments=connection.scalar(select(func.count(appointments.c.id))) or 0,
+        problems=(
+            *(_damages(connection) if connection.dialect.name == "sqlite" else ()),
+            *_overlaps(connection),
+            *_broken_channels(connection),
+        ),
     )
-    with engine.connect() as connection:
-        return Findings(
-            dentists=_count(connection, profiles.c.role == "dentist"),
-            patients=_count(connection, profiles.c.role == "patient"),
-            appointments=connection.scalar(select(func.count(appointments.c.id))) or 0,
-            problems=(
-                *_damages(connection),
-                *_overlaps(connection),
-                *_broken_channels(connection),
-            ),
-        )
 
 
 def _count(connection: Connection, condition: ColumnElement[bool]) -> int:

@@ -41,6 +41,9 @@ class Job(Generic[T]):
     plan: MakePlan[T]
     turns: int = 0
     calendars: int = 0
+    declares: tuple[str, ...] = ()
+    """The people (calendars' dentists, saved profiles) whose records the plan may write:
+    where the database knows row security, it refuses all others."""
 
 
 class Writer(Protocol):

@@ -8,11 +8,27 @@ import structlog
 
 from actors.ports import StoreUnavailable
 from hub import __version__
-from hub.cli import check, demo, migrate, serve, token, traffic
+from hub.cli import (
+    backup,
+    check,
+    demo,
+    export,
+    import_,
+    migrate,
+    restore,
+    serve,
+    token,
+    traffic,
+)
 from hub.cli.common import CliError
 from hub.config_reader import ConfigError
+from store.backup import NotOnPostgresql, UnusableBackup
+from store.dump import UnusableDump
+from store.importing import NotEmpty
 from store.lockfile import DatabaseInUse
 from store.migrate import SchemaMismatch
+from store.postgres_roles import RolesMissing
+from store.seal import DatabaseSealed
 
 log = structlog.get_logger(__name__)
 
@@ -20,12 +36,29 @@ _EXPECTED = (
     CliError,
     ConfigError,
     DatabaseInUse,
+    RolesMissing,
+    DatabaseSealed,
+    NotEmpty,
+    NotOnPostgresql,
     SchemaMismatch,
     StoreUnavailable,
+    UnusableBackup,
+    UnusableDump,
 )
 """What goes wrong in daily use; each says in one sentence what it is."""
 
-_COMMANDS = (serve, demo, token, migrate, check, traffic)
+_COMMANDS = (
+    serve,
+    demo,
+    token,
+    migrate,
+    check,
+    backup,
+    restore,
+    export,
+    import_,
+    traffic,
+)
 
 INTERRUPTED = 130
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from sqlalchemy.exc import DatabaseError
 
+from actors.ports import StoreUnavailable
 from hub.cli.common import DEFAULT_CONFIG, add_command, add_config, configured, show
-from hub.config import Config
+from hub.config import Config, Database
 from hub.config_reader import ConfigError
 from store.migrate import SchemaMismatch, check_schema
-from store.url import parse_url, sqlite_path
+from store.seal import DatabaseSealed
+from store.url import is_postgresql, parse_url, sqlite_path
 from store.verify import verify
 
 
@@ -58,7 +60,7 @@ def _lines(path: Path | None) -> Iterator[Line]:
     variables = f", {overrides} variables CHAIRSIDE_* are set" if overrides else ""
     yield Line(True, f"configuration: {file or 'defaults, no file'}{variables}")
     yield _keys(config)
-    yield from _database(config.database.url)
+    yield from _database(config.database)
 
 
 def _keys(config: Config) -> Line:
@@ -72,21 +74,26 @@ def _keys(config: Config) -> Line:
     return Line(True, f"tokens: verified with {', '.join(config.auth.settings().algorithms)}")
 
 
-def _database(url: str) -> Iterator[Line]:
-    path = sqlite_path(parse_url(url))
-    if not path.exists():
-        yield Line(False, f"database: {path} is not there; run `chairside migrate`")
+def _database(database: Database) -> Iterator[Line]:
+    url = parse_url(database.url)
+    name = url.render_as_string() if is_postgresql(url) else str(sqlite_path(url))
+    if not is_postgresql(url) and not sqlite_path(url).exists():
+        yield Line(False, f"database: {name} is not there; run `chairside migrate`")
         return
     try:
-        yield Line(True, f"schema: {check_schema(url)}")
-        found = verify(url)
-    except SchemaMismatch as error:
+        yield Line(True, f"schema: {check_schema(database.url)}")
+        found = verify(database.migrate_url or database.url)
+    except (SchemaMismatch, DatabaseSealed) as error:
         yield Line(False, f"schema: {error}")
         return
+    except StoreUnavailable as error:
+        yield Line(False, f"database: {name}: {error}")
+        return
     except DatabaseError as error:
-        yield Line(False, f"database: {path} cannot be read: {error.orig}")
+        hint = "; set database.migrate_url" if is_postgresql(url) else ""
+        yield Line(False, f"database: {name} cannot be read: {error.orig}{hint}")
         return
     yield from (Line(False, f"database: {problem}") for problem in found.problems)
     if not found.problems:
         people = f"{found.dentists} dentists, {found.patients} patients"
-        yield Line(True, f"database: {path} is sound; {people}, {found.appointments} appointments")
+        yield Line(True, f"database: {name} is sound; {people}, {found.appointments} appointments")

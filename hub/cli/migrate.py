@@ -3,7 +3,7 @@
 import argparse
 
 from hub.cli.common import add_command, add_config, configured, log_only_warnings, show
-from store.migrate import Revision, upgrade
+from store.migrate import Revision, plan, upgrade
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -21,11 +21,20 @@ def _run(args: argparse.Namespace) -> int:
     config = configured(args.config)
     log_only_warnings(config)
 
+    database = config.database
+    todo = plan(database.migrate_url or database.url)
+    if todo.pending and not args.json:
+        print(
+            f"The database is at schema {todo.current or 'nothing yet'};"
+            f" {len(todo.pending)} steps lead to {todo.head}:",
+            flush=True,
+        )
+
     def progress(revision: Revision, number: int, total: int) -> None:
         if not args.json:
             print(f"  {number}/{total}  {revision.id}  {revision.title}", flush=True)
 
-    done = upgrade(config.database.url, progress)
+    done = upgrade(database.url, progress, migrate_url=database.migrate_url or None)
     show(
         args,
         {"from": done.current, "to": done.head, "applied": [step.id for step in done.pending]},

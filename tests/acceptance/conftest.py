@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.clinic import Clinic
-from tests.support.database import rows
+from tests.support.database import ENGINES, rows
 from tests.support.logs import Logs, captured_logs
 from tests.support.running import Template, clinic_on, make_template
 
@@ -19,10 +19,11 @@ STATE = ("appointments", "profiles", "calendars", "appointment_types", "channels
 OpenClinic = Callable[..., AbstractAsyncContextManager[Clinic]]
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+@pytest.fixture(scope="session", params=ENGINES)
+def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """Whoever uses it, uses each engine in turn."""
     with captured_logs():
-        return make_template(tmp_path_factory.mktemp("template"))
+        return make_template(tmp_path_factory.mktemp("template"), request.param)
 
 
 @pytest.fixture(autouse=True)

@@ -50,14 +50,14 @@ def test_r6_4_importing_builds_nothing() -> None:
 async def test_r6_4_two_hubs_in_one_process_know_nothing_of_each_other(
     template: Template, tmp_path: Path
 ) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    one = config_for(template.copy_to(tmp_path / "a"))
-    two = config_for(template.copy_to(tmp_path / "b"))
-    async with running_hub(one) as first, running_hub(two) as second:
-        assert first.url != second.url
-        assert first.hub.bookings is not second.hub.bookings
-        assert first.hub.figures is not second.hub.figures
+    with template.copied_to(tmp_path / "a") as one, template.copied_to(tmp_path / "b") as two:
+        async with (
+            running_hub(config_for(one)) as first,
+            running_hub(config_for(two)) as second,
+        ):
+            assert first.url != second.url
+            assert first.hub.bookings is not second.hub.bookings
+            assert first.hub.figures is not second.hub.figures
 
 
 async def test_r6_4_the_hub_runs_on_the_clock_it_is_given(open_clinic: OpenClinic) -> None:

@@ -65,25 +65,25 @@ async def test_s15_booking_at_exactly_expires_at_is_410_though_the_slot_is_free(
 async def test_s23_after_a_restart_the_hold_is_there_with_its_old_expiry(
     template: Template, tmp_path: Path
 ) -> None:
-    database = template.copy_to(tmp_path)
     patient, dentist = template.people.patients[0], template.people.dentists[0]
-    start = instant(datetime.now(UTC).replace(hour=9, minute=0) + timedelta(days=DAYS_AHEAD))
+    start = datetime.now(UTC).replace(hour=9, minute=0, second=0) + timedelta(days=DAYS_AHEAD)
     slot = {
         "dentist_id": dentist.id,
         "appointment_type_id": template.people.types["check-up"],
-        "start": f"{start[:17]}00Z",
+        "start": instant(start),
     }
-    async with aiohttp.ClientSession() as session:
-        async with running_hub(config_for(database)) as first:
-            api = Api(session, first.url, patient.token)
-            held = (await api.post("/api/reservations", slot)).body
-        async with running_hub(config_for(database)) as second:
-            api = Api(session, second.url, patient.token)
-            again = await api.get(f"/api/reservations/{held['id']}")
-            assert again.status == 200
-            assert again.body["expires_at"] == held["expires_at"]
-            other = Api(session, second.url, template.people.patients[1].token)
-            assert (await other.post("/api/appointments", slot)).code == "SLOT_TAKEN"
+    with template.copied_to(tmp_path) as database:
+        async with aiohttp.ClientSession() as session:
+            async with running_hub(config_for(database)) as first:
+                api = Api(session, first.url, patient.token)
+                held = (await api.post("/api/reservations", slot)).body
+            async with running_hub(config_for(database)) as second:
+                api = Api(session, second.url, patient.token)
+                again = await api.get(f"/api/reservations/{held['id']}")
+                assert again.status == 200
+                assert again.body["expires_at"] == held["expires_at"]
+                other = Api(session, second.url, template.people.patients[1].token)
+                assert (await other.post("/api/appointments", slot)).code == "SLOT_TAKEN"
 
 
 # --- until when ----------------------------------------------------------------------

@@ -25,7 +25,7 @@ from hub.traffic.report import as_json
 from hub.traffic.simulation import Plan, Simulation, settle
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import CHATBOT, Clinic, Person
-from tests.support.database import execute, rows
+from tests.support.database import execute, without_guards
 
 
 def links_of(clinic: Clinic) -> Links:
@@ -175,8 +175,7 @@ async def test_the_audit_finds_an_event_that_a_screen_was_never_shown(clinic: Cl
 
 def _without_guards(clinic: Clinic, statement: str) -> None:
     """What no hub would write: the database's own guards are taken down for it."""
-    triggers = rows(clinic.database, "SELECT name FROM sqlite_master WHERE type = 'trigger'")
-    execute(clinic.database, *(f"DROP TRIGGER {each['name']}" for each in triggers), statement)
+    execute(clinic.database, *without_guards(clinic.database), statement)
 
 
 # --- the command itself --------------------------------------------------------------------

@@ -9,20 +9,33 @@ from structlog.testing import capture_logs
 
 from store.engine import Store, open_store
 from tests.contract.clinic import Clinic, Postbox, render
-from tests.contract.engines import ENGINES, Database, SqliteDatabase, make_template
+from tests.contract.engines import (
+    ENGINES,
+    Database,
+    fresh_database,
+    postgres_template,
+    sqlite_template,
+)
 from tests.support.clock import FakeClock
 from tests.support.ids import SerialIds
 
 
 @pytest.fixture(scope="session", params=ENGINES)
-def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    engine = cast("str", request.param)
-    return make_template(engine, tmp_path_factory.mktemp("template"))
+def engine(request: pytest.FixtureRequest) -> str:
+    return cast("str", request.param)
+
+
+@pytest.fixture(scope="session")
+def template(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Path | str:
+    if engine == "postgres":
+        return postgres_template()
+    return sqlite_template(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture
-def database(template: Path, tmp_path: Path) -> Database:
-    return SqliteDatabase(template, tmp_path)
+def database(template: Path | str, tmp_path: Path) -> Iterator[Database]:
+    with fresh_database(template, tmp_path) as database:
+        yield database
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +70,7 @@ async def store(
         outbox=postbox,
         new_id=new_id,
         clock=clock,
-        busy_timeout_ms=100,
+        busy_timeout_ms=database.busy_timeout_ms,
     ) as store:
         yield store
 

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from store.migrate import upgrade
+from tests.support.database import OnPostgres, nobody_writes, numbered
+from tests.support.postgres import ADMIN, PostgresServer, postgres_server
 
-ENGINES = ["sqlite"]
+ENGINES = ["sqlite", "postgres"]
 
 
 class Database(Protocol):
     url: str
+    busy_timeout_ms: int
+    """Short, so that tests of outages are; long enough for the tests of races."""
 
     def query(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         """As somebody outside the hub, with every right; ``?`` stands for a parameter."""
@@ -32,6 +36,8 @@ class Database(Protocol):
 
 
 class SqliteDatabase:
+    busy_timeout_ms = 100
+
     def __init__(self, template: Path, folder: Path) -> None:
         self.path = folder / "clinic.db"
         shutil.copy(template, self.path)
@@ -69,9 +75,58 @@ class SqliteDatabase:
                 (away / file.name).rename(file)
 
 
-def make_template(engine: str, folder: Path) -> Path:
+class PostgresDatabase:
+    busy_timeout_ms = 500
+
+    def __init__(self, server: PostgresServer, template: str) -> None:
+        self.server = server
+        self.name = server.create(template)
+        self.url = server.url(self.name)
+
+    def query(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self.server.run(self.name, numbered(sql), *params)]
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        with nobody_writes(OnPostgres(server=self.server, name=self.name)):
+            yield
+
+    @contextmanager
+    def lost(self) -> Iterator[None]:
+        """No connection survives, and none is made."""
+        self.server.run("postgres", f'ALTER DATABASE "{self.name}" ALLOW_CONNECTIONS false')
+        self.server.disconnect(self.name)
+        try:
+            yield
+        finally:
+            self.server.run("postgres", f'ALTER DATABASE "{self.name}" ALLOW_CONNECTIONS true')
+
+    def close(self) -> None:
+        self.server.drop(self.name)
+
+
+def postgres_template() -> str:
+    """The name of a migrated, empty database, made once a process."""
+    server = postgres_server()
+    name = server.create()
+    upgrade(server.url(name), migrate_url=server.url(name, ADMIN))
+    return name
+
+
+def sqlite_template(folder: Path) -> Path:
     """A migrated, empty database, made once a session."""
-    assert engine == "sqlite"
     path = folder / "template.db"
     upgrade(f"sqlite:///{path}")
     return path
+
+
+@contextmanager
+def fresh_database(template: Path | str, folder: Path) -> Iterator[Database]:
+    if isinstance(template, Path):
+        yield SqliteDatabase(template, folder)
+        return
+    database = PostgresDatabase(postgres_server(), template)
+    try:
+        yield database
+    finally:
+        database.close()

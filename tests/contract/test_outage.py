@@ -137,6 +137,6 @@ def _opened(
         outbox=postbox,
         new_id=new_id,
         clock=clock,
-        busy_timeout_ms=100,
+        busy_timeout_ms=database.busy_timeout_ms,
         queued_jobs_max=queued_jobs_max,
     )

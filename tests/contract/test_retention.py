@@ -84,7 +84,9 @@ async def test_a_clock_that_went_back_leaves_no_gap(
 ) -> None:
     await mark_all(clinic)
     database.query(
-        'UPDATE realtime_events SET created_at = 1 WHERE channel = ? AND "offset" = 4', channel
+        "UPDATE realtime_events SET created_at = (SELECT min(created_at) FROM realtime_events)"
+        ' WHERE channel = ? AND "offset" = 4',
+        channel,
     )
     await clinic.store.retention.forget(clinic.clock.now())
     assert await offsets(clinic, channel) == [3, 4, 5, 6]

@@ -27,7 +27,7 @@ from store.engine import open_store
 from store.lockfile import DatabaseInUse
 from store.migrate import SchemaTooOld
 from tests.contract.clinic import ADMIN, DAY, MINUTE, Clinic, Postbox, booked, client_key, render
-from tests.contract.engines import SqliteDatabase, make_template
+from tests.contract.engines import SqliteDatabase, sqlite_template
 from tests.contract.test_records import renamed
 from tests.support.clock import FakeClock
 from tests.support.ids import SerialIds
@@ -35,7 +35,7 @@ from tests.support.ids import SerialIds
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_template("sqlite", tmp_path_factory.mktemp("template"))
+    return sqlite_template(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture

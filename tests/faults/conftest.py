@@ -10,3 +10,9 @@ from tests.support.running import Template, make_template
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     with captured_logs():
         return make_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def postgres_template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    with captured_logs():
+        return make_template(tmp_path_factory.mktemp("template"), "postgres")

@@ -17,6 +17,7 @@ from hub.traffic.links import LinkedPerson, LinkedType, Links
 from hub.traffic.simulation import Plan, Simulation
 from tests.support.api import Api
 from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person
+from tests.support.database import Database
 from tests.support.eventually import eventually
 from tests.support.histories import pending, problems_of
 from tests.support.process import HubProcess, hub_process
@@ -92,13 +93,13 @@ async def end_again_and_again(
         )
         async with asyncio.TaskGroup() as tasks:
             traffic = tasks.create_task(simulation.run())
-            clinic = _clinic(template, hub, session, database)
+            clinic = clinic_of(template, hub, session, database)
             for turn in range(times):
-                await _traffic_flows(simulation)
+                await traffic_flows(simulation)
                 await asyncio.sleep(chance.uniform(*LIFE_S))  # anywhere in its work
-                witness = await _promises(clinic, turn)
+                witness = await promises(clinic, turn)
                 await _end_and_start(hub, database, story, politely=politely)
-                await _kept(witness)
+                await kept(witness)
             simulation.finish()
         outcome = traffic.result()
         left = await eventually(lambda: not pending(database), 5.0)
@@ -137,19 +138,19 @@ def links_of(template: Template) -> Links:
     )
 
 
-def _clinic(
-    template: Template, hub: HubProcess, session: aiohttp.ClientSession, database: Path
+def clinic_of(
+    template: Template, hub: HubProcess, session: aiohttp.ClientSession, database: Database
 ) -> Clinic:
     return Clinic(hub.url, template.people, session, AsyncExitStack(), database)
 
 
-async def _traffic_flows(simulation: Simulation) -> None:
+async def traffic_flows(simulation: Simulation) -> None:
     """Since the last kill, bookings are acknowledged again."""
     before = simulation.ledger.bookings
     assert await eventually(lambda: simulation.ledger.bookings >= before + FLOWING, 30.0)
 
 
-async def _promises(clinic: Clinic, turn: int) -> Witness:
+async def promises(clinic: Clinic, turn: int) -> Witness:
     """A hold and a booking, acknowledged at the last moment, where traffic does not book."""
     pairs = len(clinic.patients[TRAFFIC_PATIENTS:]) // 2
     first = TRAFFIC_PATIENTS + 2 * (turn % pairs)
@@ -164,7 +165,9 @@ async def _promises(clinic: Clinic, turn: int) -> Witness:
     return Witness(held=held.body, booked=booked.body, holder=holder, booker=booker)
 
 
-async def _end_and_start(hub: HubProcess, database: Path, story: Story, *, politely: bool) -> None:
+async def _end_and_start(
+    hub: HubProcess, database: Database, story: Story, *, politely: bool
+) -> None:
     if politely:
         assert await hub.stop() == 0
     else:
@@ -176,7 +179,7 @@ async def _end_and_start(hub: HubProcess, database: Path, story: Story, *, polit
     story.down_s.append(time.monotonic() - down)
 
 
-async def _kept(witness: Witness) -> None:
+async def kept(witness: Witness) -> None:
     """The booking word for word, the hold with its old expiry and still to be had."""
     held, booked = witness.held, witness.booked
     hold = await witness.holder.get(f"/api/reservations/{held['id']}")

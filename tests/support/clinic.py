@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import aiohttp
 
 from tests.support.api import Answer, Api
+from tests.support.database import Database
 from tests.support.screens import Screen, connect
 from tests.support.tokens import token
 
@@ -117,7 +117,7 @@ class Clinic:
         people: People,
         session: aiohttp.ClientSession,
         opened: AsyncExitStack,
-        database: Path,
+        database: Database,
     ) -> None:
         self.url, self.session, self.database = url, session, database
         self.dentists, self.patients, self.types = people.dentists, people.patients, people.types

@@ -1,22 +1,88 @@
-"""Looking into the hub's database from outside, and disturbing it."""
+"""Looking into the hub's database from outside, and disturbing it; whichever engine it is."""
 
+import itertools
+import re
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.postgres import PostgresServer
 
-def rows(database: Path, sql: str, *parameters: Any) -> list[dict[str, Any]]:
+
+@dataclass(frozen=True, kw_only=True)
+class OnPostgres:
+    """A database of a PostgreSQL server."""
+
+    server: PostgresServer
+    name: str
+
+
+Database = Path | OnPostgres
+"""SQLite's is its file."""
+
+ENGINES = ("sqlite", "postgres")
+
+
+def url_of(database: Database) -> str:
+    """What a hub has as ``[database] url``."""
+    if isinstance(database, OnPostgres):
+        return database.server.url(database.name)
+    return f"sqlite:///{database}"
+
+
+def rows(database: Database, sql: str, *parameters: Any) -> list[dict[str, Any]]:
     """What is committed, read by a connection of our own."""
+    if isinstance(database, OnPostgres):
+        found = database.server.run(database.name, numbered(sql), *parameters)
+        return [dict(row) for row in found]
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute(sql, parameters)]
 
 
-def execute(database: Path, *statements: str) -> None:
-    """Change the file behind the hub's back, in one transaction."""
+def execute(database: Database, *statements: str) -> None:
+    """Change the database behind the hub's back, in one transaction."""
+    if isinstance(database, OnPostgres):
+        database.server.script(database.name, *statements)
+        return
     with closing(sqlite3.connect(database, timeout=10, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         for statement in statements:
             connection.execute(statement)
         connection.execute("COMMIT")
+
+
+@contextmanager
+def nobody_writes(database: Database) -> Iterator[None]:
+    """Somebody else holds the lock that every commit needs."""
+    if isinstance(database, OnPostgres):
+        tables = rows(database, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        with database.server.transaction(database.name) as say:
+            for table in tables:
+                say(f'LOCK TABLE "{table["tablename"]}" IN EXCLUSIVE MODE')
+            yield
+        return
+    with closing(sqlite3.connect(database, isolation_level=None)) as intruder:
+        intruder.execute("BEGIN IMMEDIATE")
+        yield
+        intruder.execute("ROLLBACK")
+
+
+def without_guards(database: Database) -> list[str]:
+    """Statements that take down what keeps appointments from overlapping."""
+    if isinstance(database, OnPostgres):
+        sql = "SELECT conname AS name FROM pg_constraint WHERE contype = 'x'"
+        drop = "ALTER TABLE appointments DROP CONSTRAINT"
+    else:
+        sql = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        drop = "DROP TRIGGER"
+    return [f"{drop} {each['name']}" for each in rows(database, sql)]
+
+
+def numbered(sql: str) -> str:
+    """``?`` as PostgreSQL writes it: ``$1``, ``$2`` …"""
+    number = itertools.count(1)
+    return re.sub(r"\?", lambda _: f"${next(number)}", sql)

@@ -1,24 +1,23 @@
 """What a stopped hub's database must look like: histories without a gap, true to the rows."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-from tests.support.database import rows
+from tests.support.database import Database, rows
 
 
-def problems_of(database: Path) -> list[str]:
+def problems_of(database: Database) -> list[str]:
     """Everything that is wrong between channels, events and rows; nothing, one hopes."""
     return [*_gaps(database), *_untrue_ends(database)]
 
 
-def pending(database: Path) -> set[tuple[str, int]]:
+def pending(database: Database) -> set[tuple[str, int]]:
     """(channel, offset) of the events whose broadcast is not recorded yet."""
     sql = "SELECT channel, \"offset\" FROM realtime_events WHERE status = 'pending'"
     return {(row["channel"], row["offset"]) for row in rows(database, sql)}
 
 
-def _gaps(database: Path) -> list[str]:
+def _gaps(database: Database) -> list[str]:
     """Each channel's offsets are 1, 2, … up to its head, none missing, none twice."""
     sql = 'SELECT channel, "offset" FROM realtime_events ORDER BY channel, "offset"'
     offsets: dict[str, list[int]] = {}
@@ -34,7 +33,7 @@ def _gaps(database: Path) -> list[str]:
     return found + [f"{channel}: events without a head" for channel in strays]
 
 
-def _untrue_ends(database: Path) -> list[str]:
+def _untrue_ends(database: Database) -> list[str]:
     """The last event of every appointment, on both its channels, is the row as it stands."""
     table = rows(database, "SELECT id, dentist_id, patient_id, status, version FROM appointments")
     last: dict[tuple[str, str], dict[str, Any]] = {}

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 
+from tests.support.database import Database, url_of
+from tests.support.ports import free_port as free_port
 from tests.support.tokens import SECRET
 
 ROOT = Path(__file__).parents[2]
@@ -18,23 +19,16 @@ START_S = 30.0
 STOP_S = 15.0
 
 
-def free_port() -> int:
-    """A port nobody listens on now; a hub that is started again needs the same one."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 class HubProcess:
     """Start it, kill it, start it again: always the same database and the same port."""
 
-    def __init__(self, database: Path, folder: Path, **settings: str) -> None:
+    def __init__(self, database: Database, folder: Path, **settings: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "hub.log"
         self._environ = {
             **{name: value for name, value in os.environ.items() if "CHAIRSIDE_" not in name},
-            "CHAIRSIDE_DATABASE_URL": f"sqlite:///{database}",
+            "CHAIRSIDE_DATABASE_URL": url_of(database),
             "CHAIRSIDE_AUTH_SECRET": SECRET,
             "CHAIRSIDE_LOGGING_FORMAT": "json",
             "CHAIRSIDE_LOGGING_LEVEL": "warning",
@@ -89,7 +83,9 @@ class HubProcess:
 
 
 @contextlib.asynccontextmanager
-async def hub_process(database: Path, folder: Path, **settings: str) -> AsyncIterator[HubProcess]:
+async def hub_process(
+    database: Database, folder: Path, **settings: str
+) -> AsyncIterator[HubProcess]:
     hub = HubProcess(database, folder, **settings)
     await hub.start()
     try:

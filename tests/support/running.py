@@ -3,8 +3,8 @@
 import asyncio
 import shutil
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,19 @@ import aiohttp
 from aiohttp import web
 
 from hub.bootstrap import Hub, open_hub
-from hub.config import Auth, Config, Database
+from hub.config import Auth, Config
+from hub.config import Database as DatabaseSection
 from store.migrate import upgrade
 from tests.support.clinic import Clinic, People, found_clinic
+from tests.support.database import Database, OnPostgres, url_of
+from tests.support.postgres import ADMIN, postgres_server
 from tests.support.tokens import SECRET
 
 
-def config_for(database: Path, **sections: Any) -> Config:
-    """The defaults, with the tests' secret and this database file."""
+def config_for(database: Database, **sections: Any) -> Config:
+    """The defaults, with the tests' secret and this database."""
     return Config(
-        database=sections.pop("database", None) or Database(url=f"sqlite:///{database}"),
+        database=sections.pop("database", None) or DatabaseSection(url=url_of(database)),
         auth=sections.pop("auth", None) or Auth(secret=SECRET),
         **sections,
     )
@@ -51,21 +54,35 @@ async def running_hub(config: Config, **overrides: Any) -> AsyncIterator[Running
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """A founded clinic on disk; every test works on its own copy."""
+    """A founded clinic; every test works on its own copy."""
 
-    database: Path
+    database: Database
     people: People
 
+    @contextmanager
+    def copied_to(self, folder: Path) -> Iterator[Database]:
+        """A copy, in ``folder`` if it is a file; a server's is gone after the block."""
+        if isinstance(self.database, Path):
+            yield self.copy_to(folder)
+            return
+        server = self.database.server
+        copy = OnPostgres(server=server, name=server.create(self.database.name))
+        try:
+            yield copy
+        finally:
+            server.drop(copy.name)
+
     def copy_to(self, folder: Path) -> Path:
+        assert isinstance(self.database, Path), "a server's copies are to be dropped"
+        folder.mkdir(exist_ok=True)
         target = folder / "chairside.db"
         shutil.copyfile(self.database, target)
         return target
 
 
-def make_template(folder: Path) -> Template:
+def make_template(folder: Path, engine: str = "sqlite") -> Template:
     """Migrate a database and found the clinic in it, once for many tests."""
-    database = folder / "template.db"
-    upgrade(config_for(database).database.url)
+    database = _migrated(folder, engine)
 
     async def found() -> People:
         async with (
@@ -75,8 +92,21 @@ def make_template(folder: Path) -> Template:
             return await found_clinic(session, running.url)
 
     people = _in_thread(found)
-    assert not database.with_name(database.name + "-wal").exists(), "closed means checkpointed"
+    if isinstance(database, Path):
+        wal = database.with_name(database.name + "-wal")
+        assert not wal.exists(), "closed means checkpointed"
     return Template(database=database, people=people)
+
+
+def _migrated(folder: Path, engine: str) -> Database:
+    if engine == "sqlite":
+        database = folder / "template.db"
+        upgrade(url_of(database))
+        return database
+    server = postgres_server()
+    name = server.create()
+    upgrade(server.url(name), migrate_url=server.url(name, ADMIN))
+    return OnPostgres(server=server, name=name)
 
 
 def _in_thread(work: Callable[[], Any]) -> Any:
@@ -103,10 +133,10 @@ async def clinic_on(
     template: Template, folder: Path, *, overrides: dict[str, Any] | None = None, **sections: Any
 ) -> AsyncIterator[Clinic]:
     """A copy of the template's clinic, running; ``sections`` replace those of the config."""
-    database = template.copy_to(folder)
-    async with (
-        running_hub(config_for(database, **sections), **(overrides or {})) as running,
-        aiohttp.ClientSession() as session,
-        AsyncExitStack() as opened,
-    ):
-        yield Clinic(running.url, template.people, session, opened, database)
+    with template.copied_to(folder) as database:
+        async with (
+            running_hub(config_for(database, **sections), **(overrides or {})) as running,
+            aiohttp.ClientSession() as session,
+            AsyncExitStack() as opened,
+        ):
+            yield Clinic(running.url, template.people, session, opened, database)

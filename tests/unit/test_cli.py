@@ -14,7 +14,10 @@ from hub.cli import main
 from tests.support.logs import captured_logs
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
-COMMANDS = ("serve", "demo", "token", "migrate", "check", "traffic")
+COMMANDS = (
+    *("serve", "demo", "token", "migrate", "check"),
+    *("backup", "restore", "export", "import", "traffic"),
+)
 
 Captured = pytest.CaptureFixture[str]
 

@@ -191,9 +191,25 @@ def test_a_database_that_cannot_be_used_is_refused(url: str) -> None:
     assert refusal(None, {"CHAIRSIDE_DATABASE_URL": url}).startswith("database.url:")
 
 
-def test_a_password_in_the_databases_address_is_never_shown() -> None:
-    url = "postgresql://hub:hunter2@db/chairside"
-    assert "hunter2" not in refusal(None, {"CHAIRSIDE_DATABASE_URL": url})
+@pytest.mark.parametrize("variable", ["CHAIRSIDE_DATABASE_URL", "CHAIRSIDE_DATABASE_MIGRATE_URL"])
+def test_a_password_in_the_databases_address_is_never_shown(variable: str) -> None:
+    refused = refusal(None, {variable: "postgresql://hub:hunter2@db/chairside?ssl=yes"})
+    assert refused.startswith("database.")
+    assert "hunter2" not in refused
+    assert "hunter2" not in repr(
+        load_config(
+            None,
+            {
+                "CHAIRSIDE_DATABASE_URL": "postgresql://hub:hunter2@db/chairside",
+                "CHAIRSIDE_DATABASE_MIGRATE_URL": "postgresql://owner:hunter2@db/chairside",
+            },
+        )
+    )
+
+
+def test_a_file_has_no_second_login() -> None:
+    url = "postgresql://owner@db/chairside"
+    assert "needs none" in refusal(None, {"CHAIRSIDE_DATABASE_MIGRATE_URL": url})
 
 
 def test_settings_cannot_be_changed_once_read() -> None:

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from store.url import UnusableDatabaseUrl, parse_url, sqlite_path
+from store.url import (
+    UnusableDatabaseUrl,
+    is_postgresql,
+    parse_url,
+    postgresql_dsn,
+    sqlite_path,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +42,22 @@ def test_anything_else_is_refused_with_an_example(url: str) -> None:
         parse_url(url)
 
 
-def test_postgresql_is_refused_by_name_and_its_password_kept_quiet() -> None:
-    with pytest.raises(UnusableDatabaseUrl, match="PostgreSQL") as caught:
-        parse_url("postgresql://hub:hunter2@host/clinic")
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg"])
+def test_postgresql_is_named_by_either_scheme(scheme: str) -> None:
+    url = parse_url(f"{scheme}://hub:hunter2@host:5433/clinic?sslmode=verify-full")
+    assert is_postgresql(url)
+    assert postgresql_dsn(url) == ("postgresql://hub:hunter2@host:5433/clinic?sslmode=verify-full")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://hub:hunter2@host",
+        "postgresql+psycopg2://hub:hunter2@host/clinic",
+        "postgresql://hub:hunter2@host/clinic?ssl=yes",
+    ],
+)
+def test_a_postgresql_url_that_cannot_work_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(UnusableDatabaseUrl) as caught:
+        parse_url(url)
     assert "hunter2" not in str(caught.value)

@@ -1,0 +1,45 @@
+"""``chairside backup``: a copy of the embedded database, while the hub runs."""
+
+import argparse
+from pathlib import Path
+
+from hub.cli.common import CliError, add_command, add_config, configured, log_only_warnings, show
+from hub.cli.progress import bar
+from store.backup import Copied, backup
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers,
+        "backup",
+        _run,
+        summary="copy the SQLite database into a file, while the hub runs",
+        example="chairside backup /backups/clinic-2027-03-08.db",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the copy; must not exist")
+    add_config(parser)
+
+
+def _run(args: argparse.Namespace) -> int:
+    config = configured(args.config)
+    log_only_warnings(config)
+    try:
+        with bar(quiet=args.json) as tell:
+            done = backup(config.database.url, args.file, lambda n, of: tell("pages", n, of))
+    except OSError as error:
+        raise CliError(str(error)) from None
+    show(args, as_json(done), [f"{done.path}: {size(done)}, schema {done.schema}, sound."])
+    return 0
+
+
+def as_json(done: Copied) -> dict[str, object]:
+    return {
+        "file": str(done.path),
+        "bytes": done.size_bytes,
+        "schema": done.schema,
+        "replaced": str(done.replaced) if done.replaced else None,
+    }
+
+
+def size(done: Copied) -> str:
+    return f"{done.size_bytes / 1_000_000:.1f} MB"

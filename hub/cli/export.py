@@ -1,0 +1,110 @@
+"""``chairside export``: the whole clinic as JSON lines, for another engine or another tool."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from hub.cli.common import CliError, add_command, add_config, configured, log_only_warnings, show
+from hub.cli.progress import bar
+from hub.clock import SystemClock
+from hub.config import Config
+from store.exporting import Dumped, export, reopen
+
+_OWNER_ONLY = 0o600
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers,
+        "export",
+        _run,
+        summary="write the whole clinic as JSON lines, from either engine",
+        example="chairside export clinic.jsonl\n  chairside export | gzip > clinic.jsonl.gz",
+    )
+    parser.add_argument(
+        "file",
+        type=Path,
+        nargs="?",
+        metavar="FILE",
+        help="a new one; default: standard output",
+    )
+    ending = parser.add_mutually_exclusive_group()
+    ending.add_argument(
+        "--seal",
+        action="store_true",
+        help="for good: no hub starts on this database again, so `import --move` keeps"
+        " the positions of every client",
+    )
+    ending.add_argument(
+        "--unseal", action="store_true", help="write nothing, open a sealed database again"
+    )
+    add_config(parser)
+
+
+def _run(args: argparse.Namespace) -> int:
+    config = configured(args.config)
+    log_only_warnings(config)
+    url, now = admin_url(config), SystemClock().now()
+    if args.unseal:
+        reopen(url, now=now)
+        show(args, {"sealed": False}, ["The database is open again; clients will fetch anew."])
+        return 0
+    if args.file is None and args.json:
+        raise CliError("standard output cannot be both the dump and JSON: name a FILE")
+    with _output(args.file) as out, bar(quiet=args.json) as tell:
+        done = export(url, out, now=now, sealing=args.seal, progress=tell)
+    lines = [*summary(done, "exported"), *(["The database is sealed."] if done.sealed else [])]
+    if args.file is None:
+        print("\n".join(lines), file=sys.stderr)
+    else:
+        show(args, as_json(done), lines)
+    return 0
+
+
+def admin_url(config: Config) -> str:
+    """The login that sees everything: on PostgreSQL the one for migrations."""
+    return config.database.migrate_url or config.database.url
+
+
+def as_json(done: Dumped) -> dict[str, object]:
+    return {
+        "schema": done.schema,
+        "sealed": done.sealed,
+        "rows": done.rows,
+        "total": sum(done.rows.values()),
+        "sha256": done.sha256,
+    }
+
+
+def summary(done: Dumped, what: str) -> Iterator[str]:
+    width = max(map(len, done.rows))
+    for table, count in done.rows.items():
+        yield f"  {table:<{width}}  {count:>10,}"
+    yield f"{sum(done.rows.values()):,} rows {what}, schema {done.schema}."
+    yield f"sha256 of the rows: {done.sha256}"
+
+
+@contextmanager
+def _output(path: Path | None) -> Iterator[BinaryIO]:
+    """A new file that only its owner may read, whole or not at all; or standard output."""
+    if path is None:
+        yield sys.stdout.buffer
+        return
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        if path.exists():
+            raise FileExistsError(f"{path} is there already")
+        draft.unlink(missing_ok=True)
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(path)
+    except OSError as error:
+        raise CliError(str(error)) from None
+    finally:
+        draft.unlink(missing_ok=True)

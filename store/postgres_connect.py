@@ -1,0 +1,87 @@
+"""Connections to PostgreSQL, for the writers, the readers and the migrations alike.
+
+Nothing is kept in a session that a transaction relies on: roles, claims and timeouts are
+set ``LOCAL``, so that a transaction pooler (PgBouncer) may stand between.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from sqlalchemy import URL, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from actors.ports import StoreUnavailable
+from store.postgres_errors import BROKEN
+from store.url import postgresql_dsn
+
+CONNECT_TIMEOUT_S = 5.0
+_POOL_WAIT_S = 5.0
+_BEYOND_THE_SERVERS_S = 2.0
+"""How much later than the server's own timeout the driver gives a silent connection up."""
+SCHEME = "postgresql+asyncpg://"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PostgresSettings:
+    writers: int = 8
+    """Connections that commit, each one calendar at a time."""
+    readers: int = 4
+    lock_timeout_ms: int = 5_000
+    """How long a statement waits for a lock: the commit before it, or a half-dead owner."""
+    statement_timeout_ms: int = 10_000
+    idle_in_transaction_timeout_ms: int = 10_000
+    """After which the server itself ends what a vanished hub has left open."""
+    prepared_statements: bool = True
+    """Keep statements prepared; off for a transaction pooler that does not know them."""
+
+
+Connect = Callable[[], Any]
+"""Opens one connection of the driver. Raises StoreUnavailable."""
+
+
+def connector(url: URL, settings: PostgresSettings) -> Connect:
+    dsn, cached = postgresql_dsn(url), settings.prepared_statements
+
+    async def connect() -> Any:
+        try:
+            return await asyncpg.connect(
+                dsn,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=settings.statement_timeout_ms / 1_000 + _BEYOND_THE_SERVERS_S,
+                statement_cache_size=100 if cached else 0,
+            )
+        except BROKEN as error:
+            raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}") from error
+
+    return connect
+
+
+def reading_engine(url: URL, settings: PostgresSettings) -> AsyncEngine:
+    """Read-only transactions that see one instant, whatever is committed meanwhile."""
+    cached = settings.prepared_statements
+    engine = create_async_engine(
+        SCHEME,
+        async_creator=connector(url, settings),
+        connect_args={
+            "prepared_statement_cache_size": 100 if cached else 0,
+            **({} if cached else {"prepared_statement_name_func": str}),  # unnamed
+        },
+        isolation_level="REPEATABLE READ",
+        execution_options={"postgresql_readonly": True},
+        pool_size=settings.readers,
+        max_overflow=0,
+        pool_timeout=_POOL_WAIT_S,
+        pool_use_lifo=True,
+    )
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def failed(context: Any) -> None:
+        """What SQLAlchemy does not know as an error of a database, but is one."""
+        error = context.original_exception
+        if context.sqlalchemy_exception is None and isinstance(error, BROKEN):
+            context.is_disconnect = True
+            context.chained_exception = StoreUnavailable(str(error))
+
+    return engine

@@ -1,0 +1,78 @@
+"""What a PostgreSQL database needs before its tables: the roles, and one extension.
+
+Made by ``chairside migrate`` where its login has the right; else the statements are told,
+for somebody who has it.
+"""
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from store.postgres_errors import code_of
+from store.security.postgres import OWNER, READER, WRITER
+
+_INSUFFICIENT_PRIVILEGE = "42501"
+
+
+class RolesMissing(Exception):
+    """The login may not make what is missing; ``script`` says what an administrator runs."""
+
+    def __init__(self, script: str) -> None:
+        super().__init__(script)
+        self.script = script
+
+    def __str__(self) -> str:
+        return (
+            "this login may not prepare the database; let an administrator run in it:\n\n"
+            f"{self.script}\n\nthen run `chairside migrate` again"
+        )
+
+
+def prepare(connection: Connection, login: str | None) -> None:
+    """Idempotent. ``login`` is whom the hub itself connects as, ``None`` for this same one.
+    Raises RolesMissing."""
+    missing = _missing(connection, login)
+    if not missing:
+        return
+    try:
+        with connection.begin_nested():
+            for statement in missing:
+                connection.exec_driver_sql(statement)
+    except DBAPIError as error:
+        if code_of(error.orig) == _INSUFFICIENT_PRIVILEGE:
+            raise RolesMissing("\n".join(f"{line};" for line in missing)) from error
+        raise
+
+
+def _missing(connection: Connection, login: str | None) -> list[str]:
+    here = str(connection.scalar(text("SELECT current_user")))
+    login = login or here
+    roles = set(connection.scalars(text("SELECT rolname FROM pg_roles WHERE rolname ~ '^hub_'")))
+    missing = [
+        f"CREATE ROLE {role} NOLOGIN" for role in (OWNER, WRITER, READER) if role not in roles
+    ]
+    wanted = [(here, OWNER), (login, WRITER), (login, READER)]
+    missing += [
+        f"GRANT {role} TO {_quoted(connection, member)}"
+        for member, role in wanted
+        if role not in roles or not _is_member(connection, member, role)
+    ]
+    if not connection.scalar(text("SELECT 1 FROM pg_extension WHERE extname = 'btree_gist'")):
+        missing.append("CREATE EXTENSION btree_gist")
+    for role, right in ((OWNER, "CREATE"), (OWNER, "USAGE"), (WRITER, "USAGE"), (READER, "USAGE")):
+        if role not in roles or not _may(connection, role, right):
+            missing.append(f"GRANT {right} ON SCHEMA public TO {role}")
+    return missing
+
+
+def _is_member(connection: Connection, member: str, role: str) -> bool:
+    query = text("SELECT pg_has_role(CAST(:member AS name), CAST(:role AS name), 'MEMBER')")
+    return bool(connection.scalar(query, {"member": member, "role": role}))
+
+
+def _may(connection: Connection, role: str, right: str) -> bool:
+    query = text("SELECT has_schema_privilege(CAST(:role AS name), 'public', :right)")
+    return bool(connection.scalar(query, {"role": role, "right": right}))
+
+
+def _quoted(connection: Connection, name: str) -> str:
+    return str(connection.scalar(text("SELECT quote_ident(:name)"), {"name": name}))

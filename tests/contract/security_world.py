@@ -1,0 +1,141 @@
+"""Two dentists and their patients, and who may see what of them: stated once more, in Python."""
+
+# ruff: noqa: S608  # names of tables, out of the schema, and attacks, which are the matter
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from actors.domain.appointment import Status
+from actors.domain.channels import Channel, may_join
+from actors.domain.events import RowEvent
+from actors.domain.principal import Principal, Role
+from actors.domain.profile import Profile
+from store.schema import metadata
+from tests.contract.clinic import ADMIN, DAY, Clinic, booked, client_key, dentist, held, patient
+from tests.contract.engines import Database
+
+BOT = Principal(role=Role.CHATBOT, subject="bot")
+Row = dict[str, Any]
+
+
+@dataclass
+class World:
+    """Two dentists and their patients; all that may be known, as the writer sees it."""
+
+    clinic: Clinic
+    database: Database
+    ann: Profile
+    bob: Profile
+    pat: Profile  # at Ann and at Bob
+    pia: Profile  # at Bob only
+    hal: Profile  # holds a slot at Ann, was never booked
+    eve: Profile  # entered by Ann, has no appointment
+
+    @property
+    def everybody(self) -> dict[str, Principal | None]:
+        return {
+            "ann": dentist(self.ann),
+            "bob": dentist(self.bob),
+            "pat": patient(self.pat),
+            "pia": patient(self.pia),
+            "hal": patient(self.hal),
+            "eve": patient(self.eve),
+            "admin": ADMIN,
+            "bot": BOT,
+            "dentist without profile": Principal(role=Role.DENTIST, subject="?"),
+            "nobody": None,
+        }
+
+    def all_rows(self, table: str) -> list[Row]:
+        columns = [name for _, name, *_ in self.database.query(f'PRAGMA table_info("{table}")')]
+        return [
+            dict(zip(columns, row, strict=True))
+            for row in self.database.query(f'SELECT * FROM "{table}"')
+        ]
+
+    async def ask(self, who: Principal | None, sql: str, *params: Any) -> list[Row]:
+        """Raw SQL on a caller's connection."""
+        store = self.clinic.store
+        async with store._readers.caller(who or BOT) as connection:
+            if who is None:
+                connection.info["guard"].bind(None)
+            return [dict(r._mapping) for r in await connection.exec_driver_sql(sql, params)]
+
+
+@pytest.fixture
+async def world(clinic: Clinic, database: Database) -> World:
+    ann = await clinic.add_dentist("Dr Ann", email="ann@example.org", phone="1")
+    bob = await clinic.add_dentist("Dr Bob", subject="sub-bob")
+    pat = await clinic.add_patient("Pat", subject="sub-pat", email="pat@example.org", phone="2")
+    pia = await clinic.add_patient("Pia", subject="sub-pia", email="pia@example.org", phone="3")
+    hal = await clinic.add_patient("Hal", email="hal@example.org", phone="4")
+    eve = await clinic.add_patient("Eve", email="eve@example.org", created_by=ann.id)
+    now = clinic.clock.now()
+    rows: dict[Profile, list[RowEvent]] = {
+        ann: [
+            booked(clinic.row(ann, pat, now + DAY, notes="of Pat and Ann")),
+            held(clinic.row(ann, hal, now + 2 * DAY, status=Status.HELD)),
+        ],
+        bob: [
+            booked(clinic.row(bob, pat, now + 3 * DAY, notes="of Pat and Bob")),
+            booked(clinic.row(bob, pia, now + 4 * DAY, notes="of Pia and Bob")),
+        ],
+    }
+    for one, events in rows.items():
+        turns = [
+            clinic.turn(event, key=client_key(event.after.id, scope=by.scope), by=by)
+            for event in events
+            for by in [Principal(role=Role.PATIENT, subject="p", person=event.after.patient_id)]
+        ]
+        await clinic.commit(await clinic.open(one), *turns)
+    return World(clinic, database, ann, bob, pat, pia, hal, eve)
+
+
+# --- what they may see ---------------------------------------------------------------
+
+
+def _own_appointment(world: World, who: Principal, row: Row) -> bool:
+    column = {Role.DENTIST: "dentist_id", Role.PATIENT: "patient_id"}.get(who.role)
+    return bool(column and who.person and row[column] == who.person)
+
+
+def _profile(world: World, who: Principal, row: Row) -> bool:
+    of_ann = {world.pat.id, world.hal.id, world.eve.id}
+    of_bob = {world.pat.id, world.pia.id}
+    known = {world.ann.id: of_ann, world.bob.id: of_bob}.get(who.person or world.pat.id, set())
+    return row["role"] == "dentist" or row["id"] == who.person or row["id"] in known
+
+
+MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
+    "alembic_version": lambda *_: False,
+    "appointment_types": lambda *_: True,
+    "appointments": _own_appointment,
+    "audit_log": lambda world, who, row: (
+        row["resource_kind"] == "appointment" and _own_appointment(world, who, row)
+    ),
+    "calendars": lambda *_: False,
+    "channels": lambda _, who, row: may_join(who, Channel(row["channel"])),
+    "hub": lambda *_: True,
+    "idempotency_keys": lambda _, who, row: row["scope"] == who.scope,
+    "profiles": _profile,
+    "realtime_events": lambda _, who, row: may_join(who, Channel(row["channel"])),
+}
+
+
+def key_of(table: str) -> list[str]:
+    if table == "alembic_version":
+        return ["version_num"]
+    return [column.name for column in metadata.tables[table].columns if column.primary_key]
+
+
+def keys(table: str, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+    return sorted(tuple(row[name] for name in key_of(table)) for row in rows)
+
+
+def expected(world: World, table: str, who: Principal | None) -> list[tuple[Any, ...]]:
+    rows = world.all_rows(table)
+    assert rows, f"nothing to hide in {table}: the test would be vacuous"
+    return keys(table, [row for row in rows if who and MAY_SEE[table](world, who, row)])

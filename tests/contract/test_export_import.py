@@ -1,0 +1,288 @@
+"""Export and import: a clinic moves between databases and engines, and nothing is lost."""
+
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.domain.appointment import Status
+from actors.ports import StoreUnavailable
+from store.dump import UnusableDump
+from store.engine import open_store
+from store.exporting import Dumped, export, reopen
+from store.importing import NotEmpty, import_
+from store.lockfile import DatabaseInUse
+from store.migrate import check_schema
+from store.seal import DatabaseSealed
+from tests.contract.clinic import ADMIN as ADMIN_USER
+from tests.contract.clinic import DAY, Clinic, Postbox, booked, client_key, held, render
+from tests.contract.engines import (
+    ENGINES,
+    Database,
+    fresh_database,
+    postgres_template,
+    sqlite_template,
+)
+from tests.contract.test_event_log import delivered
+from tests.support.clock import FakeClock
+from tests.support.ids import SerialIds
+from tests.support.postgres import ADMIN
+
+NewDatabase = Callable[[str], Database]
+
+
+def admin(database: Database) -> str:
+    """The login that dumps and imports."""
+    server = getattr(database, "server", None)
+    url: str = server.url(database.name, ADMIN) if server else database.url  # type: ignore[attr-defined]  # PostgreSQL's
+    return url
+
+
+@pytest.fixture
+def new_database(tmp_path: Path) -> Iterator[NewDatabase]:
+    """A migrated, empty database of either engine."""
+    with ExitStack() as stack:
+        made = 0
+
+        def new(engine: str) -> Database:
+            nonlocal made
+            made += 1
+            folder = tmp_path / f"database-{made}"
+            folder.mkdir()
+            template = postgres_template() if engine == "postgres" else sqlite_template(folder)
+            return stack.enter_context(fresh_database(template, folder))
+
+        yield new
+
+
+def quiet(*_: object) -> None:
+    return
+
+
+def dumped(database: Database, clock: FakeClock, *, sealing: bool = False) -> tuple[bytes, Dumped]:
+    out = io.BytesIO()
+    done = export(admin(database), out, now=clock.now(), sealing=sealing, progress=quiet)
+    return out.getvalue(), done
+
+
+def read(database: Database, dump: bytes, clock: FakeClock, *, move: bool = False) -> Dumped:
+    return import_(admin(database), io.BytesIO(dump), now=clock.now(), move=move, progress=quiet)
+
+
+def content(dump: bytes) -> list[bytes]:
+    """All but the header, which says when the dump was made."""
+    return dump.splitlines()[1:]
+
+
+async def fill(database: Database, clock: FakeClock, *, people: int = 3) -> None:
+    """A clinic with something in every table; the hub on it is gone afterwards."""
+    postbox, new_id = Postbox(), SerialIds()
+    async with open_store(
+        database.url, render=render, outbox=postbox, new_id=new_id, clock=clock
+    ) as store:
+        clinic = Clinic(store, clock, new_id, postbox)
+        await clinic.found()
+        ann = await clinic.add_dentist("Dr Ann Çelik", subject="sub-ann", email="Ann@Example.org")
+        pats = [
+            await clinic.add_patient(f"Pat “{n}” 🦷", email=f"p{n}@example.org", created_by=ann.id)
+            for n in range(people)
+        ]
+        loaded, now = await clinic.open(ann), clock.now()
+        turns = [
+            clinic.turn(
+                booked(clinic.row(ann, pat, now + n * DAY, notes='a "note"\n\\ end')),
+                key=client_key(f"k{n}"),
+            )
+            for n, pat in enumerate(pats, start=1)
+        ]
+        await clinic.commit(loaded, *turns)
+        hold = clinic.row(ann, pats[0], now + 99 * DAY, status=Status.HELD)
+        await clinic.commit(loaded, clinic.turn(held(hold)))
+        told = postbox.records[:-1]
+        await store.events.mark([delivered(record, clinic) for record in told])
+        await store.profiles.record_search(ADMIN_USER, "r", 1)
+
+
+@pytest.fixture
+async def source(database: Database, clock: FakeClock) -> Database:
+    await fill(database, clock)
+    return database
+
+
+@pytest.mark.parametrize("target", ENGINES)
+async def test_a_clinic_moves_there_and_back_and_is_the_same(
+    source: Database, target: str, engine: str, new_database: NewDatabase, clock: FakeClock
+) -> None:
+    first, told = dumped(source, clock, sealing=True)
+    assert told.sealed
+    assert all(told.rows.values()), "every table has something to lose"
+    there, back = new_database(target), new_database(engine)
+    assert read(there, first, clock, move=True) == told
+    second, _ = dumped(there, clock, sealing=True)
+    assert read(back, second, clock, move=True).sha256 == told.sha256
+    third, _ = dumped(back, clock)
+    assert content(first) == content(second) == content(third)
+
+
+async def test_a_moved_clinic_goes_on(
+    source: Database, new_database: NewDatabase, engine: str, clock: FakeClock
+) -> None:
+    """Audit rows are counted on, offsets follow, positions are kept."""
+    dump, _ = dumped(source, clock, sealing=True)
+    there = new_database(engine)
+    read(there, dump, clock, move=True)
+    before = there.query("SELECT max(id) FROM audit_log")[0][0]
+    heads = there.query('SELECT channel, epoch, "offset" FROM channels ORDER BY channel')
+    assert heads == source.query('SELECT channel, epoch, "offset" FROM channels ORDER BY channel')
+    new_id = SerialIds(start=1_000_000)
+    async with open_store(
+        there.url, render=render, outbox=Postbox(), new_id=new_id, clock=clock
+    ) as store:
+        clinic = Clinic(store, clock, new_id, Postbox())
+        await clinic.found()
+        await clinic.add_patient("Later")
+    assert there.query("SELECT max(id) FROM audit_log")[0][0] > before
+
+
+async def test_without_move_every_position_is_lost_and_nothing_else(
+    source: Database, new_database: NewDatabase, engine: str, clock: FakeClock
+) -> None:
+    dump, told = dumped(source, clock)
+    there = new_database(engine)
+    assert read(there, dump, clock).rows == told.rows
+    old = dict(source.query("SELECT channel, epoch FROM channels"))
+    new = dict(there.query("SELECT channel, epoch FROM channels"))
+    now = int(clock.now().timestamp())
+    assert new == {channel: max(epoch + 1, now) for channel, epoch in old.items()}
+    assert there.query("SELECT count(*) FROM realtime_events WHERE status = 'pending'") == [(0,)]
+    again, _ = dumped(there, clock)
+    changed = ('["hub"', '["channels"', '["realtime_events"', '{"end"')
+    kept = [line for line in content(dump) if not line.startswith(tuple(map(str.encode, changed)))]
+    assert kept == [
+        line for line in content(again) if not line.startswith(tuple(map(str.encode, changed)))
+    ]
+
+
+async def test_only_a_sealed_source_can_be_moved(
+    source: Database, new_database: NewDatabase, engine: str, clock: FakeClock
+) -> None:
+    dump, _ = dumped(source, clock)
+    with pytest.raises(UnusableDump, match="export --seal"):
+        read(new_database(engine), dump, clock, move=True)
+
+
+async def test_no_hub_starts_on_a_sealed_database_until_it_is_opened_again(
+    source: Database, clock: FakeClock
+) -> None:
+    first, _ = dumped(source, clock, sealing=True)
+    with pytest.raises(DatabaseSealed, match="moved"):
+        check_schema(source.url)
+    with pytest.raises(DatabaseSealed):
+        async with open_store(
+            source.url, render=render, outbox=Postbox(), new_id=SerialIds(), clock=clock
+        ):
+            pass
+    again, _ = dumped(source, clock, sealing=True)
+    assert content(first) == content(again), "a sealed database may be dumped once more"
+    epochs = source.query("SELECT sum(epoch) FROM channels")
+    reopen(admin(source), now=clock.now())
+    check_schema(source.url)
+    assert source.query("SELECT sum(epoch) FROM channels")[0][0] > epochs[0][0]
+
+
+async def test_a_dump_that_fails_leaves_no_seal(source: Database, clock: FakeClock) -> None:
+    class Full(io.BytesIO):
+        def write(self, _: Any) -> int:
+            raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        export(admin(source), Full(), now=clock.now(), sealing=True, progress=quiet)
+    check_schema(source.url)
+
+
+async def test_a_dump_can_be_made_while_the_hub_runs(
+    clinic: Clinic, database: Database, clock: FakeClock
+) -> None:
+    ann, pat = await clinic.add_dentist(), await clinic.add_patient()
+    loaded = await clinic.open(ann)
+    await clinic.commit(loaded, clinic.turn(booked(clinic.row(ann, pat))))
+    _, told = dumped(database, clock)
+    assert told.rows["appointments"] == 1
+    with pytest.raises((StoreUnavailable, DatabaseInUse), match="use"):
+        dumped(database, clock, sealing=True)
+    check_schema(database.url)
+
+
+def _without(word: str) -> Callable[[bytes], bytes]:
+    return lambda dump: b"".join(
+        line for line in dump.splitlines(keepends=True) if word.encode() not in line
+    )
+
+
+DAMAGES: Sequence[tuple[Callable[[bytes], bytes], str]] = (
+    (lambda dump: b"", "cut off"),
+    (lambda dump: b"hello\n", "not a dump"),
+    (lambda dump: b"[1]\n", "not a dump"),
+    (lambda dump: dump[:-20], "cut off"),
+    (lambda dump: dump + b"\n", "follows the end"),
+    (lambda dump: dump.replace(b"Dr Ann", b"Dr Eve", 1), "checksum"),
+    (lambda dump: dump.replace(b'["audit_log"', b'["elsewhere"', 1), "no known table"),
+    (_without('"end"'), "cut off"),
+    (_without('["idempotency_keys"'), "checksum"),
+    (lambda dump: dump.replace(b'"schema":"', b'"schema":"x', 1), "has schema x"),
+    (lambda dump: dump.replace(b'"subject"', b'"sub"', 1), "other tables or columns"),
+    (lambda dump: dump.replace(b'"chairside_dump":1', b'"chairside_dump":2'), "version"),
+    (lambda dump: dump.replace(b'["profiles",', b'["profiles",1,', 1), "cannot be read"),
+)
+
+
+async def test_of_a_damaged_dump_nothing_is_imported(
+    source: Database, new_database: NewDatabase, engine: str, clock: FakeClock
+) -> None:
+    dump, _ = dumped(source, clock)
+    there = new_database(engine)
+    empty = content(dumped(there, clock)[0])
+    for damage, said in DAMAGES:
+        with pytest.raises(UnusableDump, match=said):
+            read(there, damage(dump), clock)
+    assert content(dumped(there, clock)[0]) == empty
+    read(there, dump, clock)
+
+
+async def test_nothing_is_imported_where_a_clinic_lives(source: Database, clock: FakeClock) -> None:
+    dump, _ = dumped(source, clock)
+    with pytest.raises(NotEmpty, match="is not empty"):
+        read(source, dump, clock)
+    assert content(dumped(source, clock)[0]) == content(dump)
+
+
+async def test_progress_tells_of_every_table_and_ends_at_the_total(
+    source: Database, new_database: NewDatabase, engine: str, clock: FakeClock
+) -> None:
+    out, told = io.BytesIO(), list[tuple[str, int, int]]()
+    done = export(
+        admin(source),
+        out,
+        now=clock.now(),
+        sealing=False,
+        progress=lambda *step: told.append(step),
+    )
+    total = sum(done.rows.values())
+    assert {table for table, _, _ in told} == set(done.rows)
+    assert told[-1][1:] == (total, total)
+    header = json.loads(out.getvalue().splitlines()[0])
+    assert {name: table["rows"] for name, table in header["tables"].items()} == done.rows
+    told.clear()
+    out.seek(0)
+    import_(
+        admin(new_database(engine)),
+        out,
+        now=clock.now(),
+        move=False,
+        progress=lambda *step: told.append(step),
+    )
+    assert told[-1][1:] == (total, total)

@@ -1,0 +1,309 @@
+"""Row-level security on PostgreSQL: raw SQL as each role, against every table of the schema.
+
+As the reader, with the claims of each person: whatever the statement, only what is theirs.
+As the writer: nothing but what the transaction declared. As the owner: nothing by accident.
+"""
+
+# ruff: noqa: S608  # names of tables, out of the schema, and attacks, which are the matter
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import asyncpg
+import pytest
+
+from actors.domain.principal import Principal
+from actors.ports import ConstraintViolated, Fenced
+from store.committer import CommitContext, commit_calendar
+from store.readers import Asked
+from store.schema import metadata
+from store.security.postgres import MAINTENANCE, reading_claims
+from store.writer import Job
+from tests.contract.clinic import booked, dentist, patient, render
+from tests.contract.engines import PostgresDatabase
+from tests.contract.security_world import MAY_SEE, Row, World, key_of, keys
+from tests.contract.security_world import world as world
+from tests.support.postgres import LOGIN
+
+pytestmark = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+
+TABLES = sorted({*metadata.tables, "alembic_version"})
+NO_SECRETS = {"alembic_version", "hub"}
+"""A revision and an epoch: whoever may connect may know them."""
+
+
+class Outside:
+    """Connections of our own, with every right until they give it up."""
+
+    def __init__(self, database: PostgresDatabase, world: World) -> None:
+        self.database, self.world = database, world
+        self._known: dict[str, list[Row]] = {}
+
+    def as_reader(self, who: Principal | None, sql: str) -> list[Row]:
+        return self.all_as_reader(who, [sql])[0]
+
+    def all_as_reader(self, who: Principal | None, statements: Sequence[str]) -> list[list[Row]]:
+        claims = json.dumps(reading_claims(who, Asked())) if who else ""
+        return self.run_all(["SET LOCAL ROLE hub_reader", *_claims(claims)], statements)
+
+    def as_writer(self, sql: str, *declared: str) -> list[Row]:
+        claims = json.dumps({"role": "writer", "declared": declared})
+        return self.run(["SET LOCAL ROLE hub_writer", *_claims(claims)], sql)
+
+    def run(self, before: list[str], sql: str) -> list[Row]:
+        return self.run_all(before, [sql])[0]
+
+    def run_all(self, before: list[str], statements: Sequence[str]) -> list[list[Row]]:
+        """In a transaction that is rolled back."""
+        with self.database.server.transaction(self.database.name) as say:
+            for statement in before:
+                say(statement)
+            return [[dict(row) for row in say(statement)] for statement in statements]
+
+    def all_rows(self, table: str) -> list[Row]:
+        if table not in self._known:
+            self._known[table] = self.run([], f"SELECT * FROM {table}")
+        return self._known[table]
+
+    def expected(self, table: str, who: Principal | None) -> list[tuple[Any, ...]]:
+        rows = self.all_rows(table)
+        assert rows, f"nothing to hide in {table}: the test would be vacuous"
+        if table in NO_SECRETS:
+            return keys(table, rows)
+        return keys(table, [row for row in rows if who and MAY_SEE[table](self.world, who, row)])
+
+
+def _claims(claims: str) -> list[str]:
+    return [f"SELECT set_config('request.jwt.claims', $claims${claims}$claims$, true)"]
+
+
+@pytest.fixture
+def outside(database: PostgresDatabase, world: World) -> Outside:
+    return Outside(database, world)
+
+
+def closed(outside: Outside) -> set[str]:
+    """Tables that the reader has no right to at all."""
+    return {
+        table
+        for table in TABLES
+        if not outside.run([], f"SELECT has_table_privilege('hub_reader', '{table}', 'SELECT') x")[
+            0
+        ]["x"]
+    }
+
+
+def everybody(world: World) -> Iterator[tuple[str, Principal | None]]:
+    yield from world.everybody.items()
+
+
+# --- reading ---------------------------------------------------------------------------
+
+
+def test_every_table_of_the_schema_is_guarded(outside: Outside) -> None:
+    """A new table without a policy fails here, and one that nobody thought about, too."""
+    found = outside.run(
+        [],
+        "SELECT relname, relrowsecurity, relforcerowsecurity, relkind::text FROM pg_class"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')",
+    )
+    assert sorted(row["relname"] for row in found) == TABLES == sorted(MAY_SEE)
+    assert all(row["relrowsecurity"] for row in found)
+    forced = {row["relname"] for row in found if row["relforcerowsecurity"]}
+    assert forced == {*TABLES} - {"alembic_version"}
+    assert closed(outside) == {"calendars"}
+
+
+async def test_everybody_sees_what_is_theirs_whatever_the_statement(outside: Outside) -> None:
+    shut = closed(outside)
+    for table in (each for each in TABLES if each not in shut):
+        columns = ", ".join(f'"{name}"' for name in key_of(table))
+        shapes = (
+            f"SELECT * FROM {table}",
+            f"SELECT * FROM public.{table} WHERE true OR true",
+            f"SELECT * FROM (SELECT * FROM {table}) AS x",
+            f"WITH x AS MATERIALIZED (SELECT * FROM {table}) SELECT * FROM x",
+            f"WITH {table} AS (SELECT * FROM public.{table}) SELECT * FROM {table}",
+            f"SELECT a.* FROM {table} a LEFT JOIN {table} b ON false",
+            f"SELECT * FROM {table} WHERE EXISTS (SELECT 1 FROM hub)",
+            f"SELECT * FROM {table} UNION SELECT * FROM {table}",
+            f"SELECT {columns} FROM {table} GROUP BY {columns}",
+            f"SELECT * FROM {table} ORDER BY {columns} DESC",
+            f"SELECT x.* FROM hub CROSS JOIN LATERAL (SELECT * FROM {table}) AS x",
+            f"TABLE {table}",
+        )
+        for name, who in everybody(outside.world):
+            wanted = outside.expected(table, who)
+            for sql, found in zip(shapes, outside.all_as_reader(who, shapes), strict=True):
+                assert keys(table, found) == wanted, f"{name}: {sql}"
+
+
+async def test_counting_counts_what_is_theirs(outside: Outside) -> None:
+    shut = closed(outside)
+    for table in (each for each in TABLES if each not in shut):
+        key = f'"{key_of(table)[0]}"'
+        for name, who in everybody(outside.world):
+            count = len(outside.expected(table, who))
+            (found,) = outside.as_reader(
+                who,
+                f"SELECT count(*) AS a, count({key}) AS b, coalesce(sum(1), 0) AS c,"
+                f" (SELECT count(*) FROM {table}) AS d FROM {table}",
+            )
+            assert set(found.values()) == {count}, f"{name}: {table}"
+
+
+async def test_what_the_reader_has_no_right_to_is_refused(outside: Outside) -> None:
+    for table in closed(outside):
+        for _, who in everybody(outside.world):
+            for sql in (f"SELECT * FROM {table}", f"SELECT EXISTS (SELECT 1 FROM {table})"):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    outside.as_reader(who, sql)
+
+
+PROBES = (
+    "SELECT 1 FROM appointments WHERE 1 / (CASE WHEN notes ~ 'Pia' THEN 0 ELSE 1 END) = 1",
+    "SELECT id FROM appointments ORDER BY 1 / (CASE WHEN notes ~ 'Pia' THEN 0 ELSE 1 END)",
+    "SELECT count(*) FROM appointments WHERE CASE WHEN notes ~ 'Pia' THEN notes::int = 1 END",
+    "SELECT max(1 / (CASE WHEN phone = '3' THEN 0 ELSE 1 END)) FROM profiles",
+    """SELECT 1 FROM realtime_events WHERE channel ~ '^appointments'
+       AND 1 / (CASE WHEN encode(payload, 'escape') ~ 'Pia' THEN 0 ELSE 1 END) = 1""",
+)
+
+
+async def test_conditions_and_errors_tell_nothing_of_foreign_rows(outside: Outside) -> None:
+    """A condition that fails on a foreign row would have been asked about it."""
+    for sql in PROBES:
+        outside.as_reader(patient(outside.world.pat), sql)
+        outside.as_reader(dentist(outside.world.ann), sql)
+        with pytest.raises(asyncpg.DataError):
+            outside.as_reader(patient(outside.world.pia), sql)
+
+
+async def test_the_reader_writes_nothing(outside: Outside) -> None:
+    for table in TABLES:
+        for sql in (
+            f"DELETE FROM {table}",
+            f"INSERT INTO {table} SELECT * FROM {table}",
+            f"TRUNCATE {table}",
+            f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE",
+            f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
+            f"DROP TABLE {table}",
+            f"CREATE TABLE x AS SELECT * FROM {table}",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                outside.as_reader(dentist(outside.world.ann), sql)
+
+
+async def test_the_hub_sees_of_people_only_what_it_asks_for(outside: Outside) -> None:
+    ann, pat = outside.world.ann, outside.world.pat
+    (held,) = _as_hub(outside, Asked(), "appointments")
+    assert held["status"] == "held"
+    rows = _as_hub(outside, Asked(calendars=(ann.id,)), "appointments")
+    assert {row["dentist_id"] for row in rows} == {ann.id}
+    assert _as_hub(outside, Asked(), "idempotency_keys") == []
+    scope = patient(pat).scope
+    assert {r["scope"] for r in _as_hub(outside, Asked(scopes=(scope,)), "idempotency_keys")} == {
+        scope
+    }
+
+
+def _as_hub(outside: Outside, asked: Asked, table: str) -> list[Row]:
+    claims = json.dumps(reading_claims(None, asked))
+    return outside.run(["SET LOCAL ROLE hub_reader", *_claims(claims)], f"SELECT * FROM {table}")
+
+
+# --- whom the hub is ------------------------------------------------------------------
+
+
+async def test_the_login_itself_has_no_rights_at_all(outside: Outside) -> None:
+    server, name = outside.database.server, outside.database.name
+    for table in TABLES:
+        if table != "alembic_version":
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                server.run(name, f"SELECT * FROM {table}", user=LOGIN)
+    for role in ("hub_owner", "postgres"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            server.run(name, f"SET ROLE {role}", user=LOGIN)
+
+
+async def test_the_roles_cannot_pass_by_the_policies(outside: Outside) -> None:
+    found = outside.run(
+        [],
+        "SELECT rolname, rolsuper, rolbypassrls, rolcanlogin FROM pg_roles"
+        " WHERE rolname IN ('hub_owner', 'hub_writer', 'hub_reader')",
+    )
+    assert len(found) == 3
+    assert not any(r["rolsuper"] or r["rolbypassrls"] or r["rolcanlogin"] for r in found)
+    owned = outside.run([], "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+    assert [row["tableowner"] for row in owned] == ["hub_owner"]
+
+
+async def test_the_owner_sees_rows_only_when_it_says_what_for(outside: Outside) -> None:
+    for table in (each for each in TABLES if each != "alembic_version"):
+        assert outside.run(["SET LOCAL ROLE hub_owner"], f"SELECT * FROM {table}") == []
+        assert outside.run([*MAINTENANCE], f"SELECT * FROM {table}") == outside.all_rows(table)
+
+
+# --- writing --------------------------------------------------------------------------
+
+
+async def test_a_bug_that_writes_for_somebody_else_is_refused(outside: Outside) -> None:
+    ann, pia = outside.world.ann, outside.world.pia
+    stolen = f"UPDATE appointments SET on_behalf_of = '{pia.id}' WHERE dentist_id = '{ann.id}'"
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        outside.as_writer(stolen, ann.id)
+    outside.as_writer(stolen.replace(pia.id, ann.id), ann.id)
+    outside.as_writer(stolen.replace(pia.id, "system"), ann.id)
+
+
+async def test_a_commit_writes_into_no_calendar_it_did_not_declare(outside: Outside) -> None:
+    ann, bob = outside.world.ann, outside.world.bob
+    moved = f"UPDATE appointments SET dentist_id = '{bob.id}' WHERE dentist_id = '{ann.id}'"
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        outside.as_writer(moved, ann.id)
+    for sql in (
+        f"UPDATE appointments SET notes = 'x' WHERE dentist_id = '{bob.id}' RETURNING id",
+        f"UPDATE calendars SET fence = 9 WHERE dentist_id = '{bob.id}' RETURNING fence",
+        f"UPDATE profiles SET name = 'x' WHERE id = '{bob.id}' RETURNING id",
+        f"DELETE FROM appointments WHERE dentist_id = '{ann.id}' RETURNING id",
+    ):
+        assert outside.as_writer(sql, ann.id) == [], sql
+    for sql in (
+        f"""INSERT INTO realtime_events
+            SELECT channel, "offset" + 99, epoch, event_id, type, payload, created_at, status,
+            NULL, NULL, 0 FROM realtime_events WHERE channel ~ '{bob.id}'""",
+        f"""INSERT INTO audit_log (at, action, role, subject, resource_kind, dentist_id, request_id)
+            VALUES (now(), 'a', 'r', 's', 'k', '{bob.id}', 'r')""",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+            outside.as_writer(sql, ann.id)
+    for sql in (
+        "UPDATE audit_log SET action = 'x'",
+        "DELETE FROM audit_log",
+        "DELETE FROM profiles",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            outside.as_writer(sql, ann.id)
+
+
+async def test_a_commit_for_somebody_else_is_a_constraint_violated(world: World) -> None:
+    """The same bug through the store: an error of ours, and nothing is written."""
+    clinic = world.clinic
+    row = clinic.row(world.ann, world.eve)
+    turn = clinic.turn(booked(row), by=patient(world.pia))
+    with pytest.raises(ConstraintViolated, match="row-level security"):
+        await clinic.commit(await clinic.open(world.ann), turn)
+    assert await clinic.stored(row) is None
+
+
+async def test_a_plan_that_declares_another_calendar_owns_none(world: World) -> None:
+    clinic, store = world.clinic, world.clinic.store
+    row = clinic.row(world.ann, world.eve)
+    commit = clinic.commit_of(await clinic.open(world.ann), clinic.turn(booked(row)))
+    context = CommitContext(sql=store._sql, render=render, new_id=clinic.new_id)
+    plan = partial(commit_calendar, commit, context)
+    with pytest.raises(Fenced):
+        await store._writer.run(Job(plan=plan, declares=(world.bob.id,)))
+    assert await clinic.stored(row) is None

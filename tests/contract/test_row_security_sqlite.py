@@ -1,0 +1,361 @@
+"""Row-level security on SQLite: raw SQL as each role, against every table of the schema.
+
+What a caller's connection may show is stated here once more, in Python, and compared with
+what any statement brings. A table without a statement here fails.
+"""
+
+# ruff: noqa: S608  # names of tables, out of the schema, and attacks, which are the matter
+
+import sqlite3
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import DatabaseError
+
+from actors.domain.principal import Principal
+from actors.ports import AppointmentQuery
+from store.readers import Asked
+from store.security.sqlite_rules import RULES
+from tests.contract.clinic import ADMIN, DAY, dentist, patient
+from tests.contract.engines import Database
+from tests.contract.security_world import (
+    BOT,
+    MAY_SEE,
+    World,
+    expected,
+    key_of,
+    keys,
+)
+from tests.contract.security_world import world as world
+
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
+
+def test_every_table_of_the_schema_has_a_rule(database: Database) -> None:
+    found = database.query("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+    tables = {name for (name,) in found if not name.startswith("sqlite_")}
+    assert tables == set(RULES), "a new table needs a rule in store/security/sqlite_rules.py"
+    assert tables == set(MAY_SEE), "and a sentence here that says who may see it"
+
+
+@pytest.mark.parametrize("table", sorted(MAY_SEE))
+async def test_everybody_sees_what_is_theirs_whatever_the_statement(
+    world: World, table: str
+) -> None:
+    listed = ", ".join(f'"{name}"' for name in key_of(table))
+    shapes = [
+        f'SELECT * FROM "{table}"',
+        f"SELECT * FROM {table} WHERE 1 OR 1",
+        f"SELECT * FROM temp.{table}",
+        f"SELECT * FROM (SELECT * FROM {table})",
+        f"WITH x AS (SELECT * FROM {table}) SELECT * FROM x",
+        f"WITH {table} AS (SELECT * FROM temp.{table}) SELECT * FROM {table}",
+        f"WITH main AS (SELECT * FROM {table}) SELECT * FROM main",
+        f"SELECT a.* FROM {table} a LEFT JOIN {table} b ON 1 = 0",
+        f"SELECT * FROM {table} WHERE EXISTS (SELECT 1 FROM hub)",
+        f"SELECT * FROM {table} UNION SELECT * FROM {table}",
+        f"SELECT {listed} FROM {table} GROUP BY {listed}",
+        f"SELECT * FROM {table} ORDER BY {listed} DESC LIMIT 1000",
+        f"SELECT * FROM {table.upper()}",
+        f"SELECT * FROM [{table}]",
+        f"SELECT * FROM `{table}`",
+    ]
+    for name, who in world.everybody.items():
+        wanted = expected(world, table, who)
+        for sql in shapes:
+            if "hub" in sql and who is None:
+                continue
+            assert keys(table, await world.ask(who, sql)) == wanted, f"{name}: {sql}"
+
+
+@pytest.mark.parametrize("table", sorted(MAY_SEE))
+async def test_counting_and_summing_count_what_is_theirs(world: World, table: str) -> None:
+    column = key_of(table)[0]
+    for name, who in world.everybody.items():
+        count = len(expected(world, table, who))
+        for sql in (
+            f"SELECT count({column}) AS n FROM {table}",
+            f"SELECT count(*) AS n FROM {table}",
+            f"SELECT sum(1) AS n FROM {table} WHERE {column} IS NOT NULL",
+            f"SELECT (SELECT count({column}) FROM {table}) AS n",
+            f"SELECT count(x) AS n FROM (SELECT {column} AS x FROM {table})",
+        ):
+            (found,) = await world.ask(who, sql)
+            assert (found["n"] or 0) == count, f"{name}: {sql}"
+
+
+async def test_a_dentist_shows_public_fields_only_and_a_mere_hold_a_name_only(
+    world: World,
+) -> None:
+    public = {"id", "role", "name", "time_zone", "version"}
+    for who in (patient(world.pat), dentist(world.bob), ADMIN, BOT):
+        (ann,) = await world.ask(who, "SELECT * FROM profiles WHERE id = ?", world.ann.id)
+        assert {name for name, value in ann.items() if value is not None} <= public
+    (hal,) = await world.ask(
+        dentist(world.ann), "SELECT * FROM profiles WHERE id = ?", world.hal.id
+    )
+    assert hal["name"] == "Hal"
+    assert {name for name, value in hal.items() if value is not None} <= public
+    (pat,) = await world.ask(
+        dentist(world.ann), "SELECT * FROM profiles WHERE id = ?", world.pat.id
+    )
+    assert (pat["email"], pat["phone"], pat["subject"]) == ("pat@example.org", "2", None)
+    (me,) = await world.ask(patient(world.pat), "SELECT * FROM profiles WHERE role = 'patient'")
+    assert (me["id"], me["email"], me["subject"]) == (world.pat.id, "pat@example.org", "sub-pat")
+
+
+async def test_a_known_email_or_phone_finds_a_name_and_nothing_else(world: World) -> None:
+    sql = "SELECT * FROM profiles WHERE role = 'patient' ORDER BY name"
+    for who, others in ((BOT, set()), (dentist(world.ann), {"Eve", "Hal", "Pat"})):
+        for exact in ("PIA@example.org", "3"):
+            asked = Asked(exact=exact)
+            async with world.clinic.store._readers.caller(who, asked) as connection:
+                found = [dict(r._mapping) for r in await connection.exec_driver_sql(sql)]
+            assert {row["name"] for row in found} == {"Pia", *others}
+            (pia,) = [row for row in found if row["name"] == "Pia"]
+            assert (pia["email"], pia["subject"], pia["search_text"]) == (None, None, None)
+    asked = Asked(exact="3")
+    async with world.clinic.store._readers.caller(patient(world.pat), asked) as connection:
+        found = [dict(r._mapping) for r in await connection.exec_driver_sql(sql)]
+    assert [row["name"] for row in found] == ["Pat"]
+
+
+# --- ways around ---------------------------------------------------------------------
+
+WAYS_AROUND = [
+    "SELECT * FROM main.appointments",
+    'SELECT id FROM "main"."appointments"',
+    "SELECT id FROM MAIN.Appointments",
+    "SELECT id FROM [main].[appointments]",
+    "SELECT rowid FROM main.appointments",
+    "SELECT count(*) FROM main.appointments",
+    "SELECT 1 FROM main.appointments",
+    "SELECT EXISTS (SELECT 1 FROM main.appointments)",
+    "SELECT EXISTS (SELECT * FROM main.appointments WHERE patient_id <> 'x')",
+    "SELECT (SELECT id FROM main.appointments LIMIT 1)",
+    "SELECT * FROM (SELECT * FROM main.appointments)",
+    "SELECT * FROM hub JOIN main.appointments",
+    "SELECT * FROM hub WHERE first_epoch IN (SELECT version FROM main.appointments)",
+    "SELECT id FROM appointments UNION ALL SELECT id FROM main.appointments",
+    "SELECT id FROM appointments ORDER BY (SELECT max(id) FROM main.appointments)",
+    "SELECT id FROM hub GROUP BY 1 HAVING (SELECT count(id) FROM main.appointments) > 0",
+    "SELECT id FROM hub LIMIT (SELECT count(id) FROM main.appointments)",
+    "SELECT main.appointments.id FROM main.appointments",
+    "SELECT a.id FROM main.appointments AS a",
+    "SELECT a.id FROM main.appointments AS a INDEXED BY ix_appointments_held",
+    # Common table expressions that take the name of a view, of a table, of a trigger.
+    "WITH appointments AS (SELECT * FROM main.appointments) SELECT * FROM appointments",
+    "WITH appointments AS (SELECT * FROM main.appointments) SELECT count(*) FROM appointments",
+    "WITH profiles AS (SELECT * FROM main.appointments) SELECT * FROM profiles",
+    (
+        "WITH appointments_patient_overlap_insert AS (SELECT * FROM main.appointments)"
+        " SELECT * FROM appointments_patient_overlap_insert"
+    ),
+    "WITH temp AS (SELECT * FROM main.appointments) SELECT * FROM temp",
+    'WITH "" AS (SELECT * FROM main.appointments) SELECT * FROM ""',
+    "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) SELECT n FROM x LIMIT 2",
+    # What the statement would do, and what the schema is.
+    "EXPLAIN SELECT * FROM appointments",
+    "EXPLAIN QUERY PLAN SELECT * FROM appointments",
+    "explain query plan SELECT 1",
+    "/* a comment */ EXPLAIN SELECT 1",
+    "-- a comment\nEXPLAIN SELECT 1",
+    *(
+        f"SELECT * FROM {name}"
+        for name in (
+            "sqlite_master",
+            "sqlite_schema",
+            "sqlite_temp_master",
+            "sqlite_temp_schema",
+            "main.sqlite_master",
+            "temp.sqlite_master",
+            "temp.sqlite_temp_master",
+            "sqlite_sequence",
+            "sqlite_stat1",
+            "sqlite_stmt",
+            "dbstat",
+            "sqlite_dbpage",
+            "bytecode('SELECT 1')",
+            "tables_used('SELECT 1')",
+            "pragma_table_info('appointments')",
+            "pragma_database_list",
+            "pragma_function_list",
+            "pragma_table_list",
+            "json_each('[1]')",
+            "json_tree('[1]')",
+            "generate_series(1, 2)",
+        )
+    ),
+    "SELECT count(*) FROM sqlite_master",
+    "SELECT count(*) FROM sqlite_temp_master",
+    "SELECT EXISTS (SELECT 1 FROM sqlite_temp_master WHERE name > 'appointments_8')",
+    "PRAGMA table_info(appointments)",
+    "PRAGMA database_list",
+    "PRAGMA query_only = OFF",
+    "PRAGMA writable_schema = ON",
+    "PRAGMA temp_store = FILE",
+    # Functions that read files, know the schema, or fail depending on what a row holds.
+    "SELECT load_extension('x')",
+    "SELECT fts3_tokenizer('simple')",
+    "SELECT readfile('/etc/passwd')",
+    "SELECT sqlite_version()",
+    "SELECT current_principal('person')",
+    "SELECT abs(-9223372036854775808)",
+    "SELECT json_extract('x', '$')",
+    "SELECT 'a' -> '$'",
+    "SELECT id FROM appointments WHERE 'a' LIKE 'a' ESCAPE notes",
+    "SELECT id FROM appointments WHERE notes GLOB '*'",
+    "SELECT id FROM appointments WHERE notes MATCH 'x'",
+    "SELECT zeroblob(1000000000)",
+    "SELECT printf('%999999999d', 1)",
+    "SELECT randomblob(9)",
+    # Other databases, and writing.
+    "ATTACH ':memory:' AS other",
+    "ATTACH DATABASE 'clinic.db' AS other",
+    "DETACH temp",
+    "VACUUM INTO 'copy.db'",
+    "CREATE TEMP VIEW mine AS SELECT * FROM main.appointments",
+    "CREATE TEMP TABLE mine AS SELECT * FROM main.appointments",
+    "CREATE TEMP TRIGGER mine AFTER INSERT ON hub BEGIN SELECT 1; END",
+    "CREATE VIRTUAL TABLE mine USING fts5(x)",
+    "DROP VIEW appointments",
+    "DROP VIEW temp.appointments",
+    "DROP TABLE main.appointments",
+    "ALTER TABLE appointments RENAME TO mine",
+    "INSERT INTO main.hub VALUES (2, 2)",
+    "UPDATE appointments SET notes = ''",
+    "DELETE FROM main.appointments",
+    "WITH x AS (SELECT 1) DELETE FROM main.appointments",
+    "WITH x AS (SELECT 1) UPDATE main.hub SET first_epoch = 1 RETURNING *",
+    "REINDEX",
+    "ANALYZE",
+    "SAVEPOINT mine",
+    "COMMIT",
+    "ROLLBACK",
+    "VALUES (1)",
+    "SELECT 1; SELECT * FROM appointments",
+]
+
+
+async def test_every_known_way_around_is_closed(world: World) -> None:
+    open_ways = []
+    for who in (patient(world.pia), dentist(world.ann), ADMIN, None):
+        for sql in WAYS_AROUND:
+            try:
+                found = await world.ask(who, sql)
+            except (DatabaseError, sqlite3.Error):
+                continue
+            open_ways.append((who, sql, found))
+    assert open_ways == []
+
+
+async def test_what_was_tried_did_nothing(world: World) -> None:
+    before = {table: world.all_rows(table) for table in MAY_SEE}
+    for sql in WAYS_AROUND:
+        with pytest.raises((DatabaseError, sqlite3.Error)):
+            await world.ask(dentist(world.ann), sql)
+    assert {table: world.all_rows(table) for table in MAY_SEE} == before
+    for name, who in world.everybody.items():
+        found = await world.ask(who, "SELECT * FROM appointments")
+        assert keys("appointments", found) == expected(world, "appointments", who), name
+
+
+async def test_the_guarding_view_cannot_be_guessed_and_never_shows(world: World) -> None:
+    async with world.clinic.store._readers.caller(BOT) as connection:
+        guard = connection.info["guard"]
+        secret = guard._views["appointments"]
+        other = type(guard)()._views["appointments"]
+        assert secret != other
+        for sql in (*WAYS_AROUND, "SELECT nothing FROM appointments", "SELECT appointments.x"):
+            with pytest.raises((DatabaseError, sqlite3.Error)) as refused:
+                await connection.exec_driver_sql(sql)
+            assert guard._token not in str(refused.value)
+
+
+async def test_errors_and_order_tell_nothing_of_foreign_rows(world: World) -> None:
+    """The same question, whether or not the row it probes for exists."""
+    who = patient(world.hal)
+    for value in ("of Pia and Bob", "of nobody"):
+        for sql in (
+            "SELECT id FROM appointments WHERE notes = ?",
+            "SELECT CAST(notes AS INTEGER) + 1 FROM appointments WHERE notes = ?",
+            "SELECT 1 / (length(notes) - 14) FROM appointments WHERE notes = ?",
+            "SELECT sum(9223372036854775807) FROM appointments WHERE notes = ? GROUP BY id",
+            "SELECT id FROM appointments ORDER BY notes = ?, (SELECT min(notes) FROM appointments)",
+            "SELECT 1 FROM hub WHERE ? IN (SELECT notes FROM appointments)",
+        ):
+            found = await world.ask(who, sql, value)
+            mine = keys("appointments", found) if "ORDER" in sql else found
+            assert mine == (expected(world, "appointments", who) if "ORDER" in sql else [])
+
+
+async def test_a_connection_back_in_the_pool_reads_for_nobody(world: World) -> None:
+    store = world.clinic.store
+    async with store._readers.caller(patient(world.pat)) as connection:
+        guard = connection.info["guard"]
+        assert guard._facts["person"] == world.pat.id
+    assert guard._facts == {}
+    async with store._readers._callers.connect() as unbound:
+        assert unbound.info["guard"]._facts == {}
+        assert (await unbound.exec_driver_sql("SELECT * FROM appointments")).all() == []
+
+
+async def test_a_statement_prepared_for_one_caller_serves_the_next_one_as_theirs(
+    world: World,
+) -> None:
+    sql = "SELECT id, notes FROM appointments"
+    for _ in range(3):
+        for who in (patient(world.pat), patient(world.pia), None, dentist(world.ann)):
+            found = await world.ask(who, sql)
+            assert keys("appointments", found) == expected(world, "appointments", who)
+
+
+# --- speed ---------------------------------------------------------------------------
+
+
+async def plan_of(world: World, who: Principal, sql: str) -> str:
+    """EXPLAIN QUERY PLAN under the guard, past the gate that refuses callers EXPLAIN."""
+    async with world.clinic.store._readers.caller(who) as connection:
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert raw is not None
+        async with raw.execute(f"EXPLAIN QUERY PLAN {sql}") as found:
+            return "\n".join(line for *_, line in await found.fetchall())
+
+
+@pytest.mark.parametrize(
+    ("role", "index"),
+    [
+        ("ann", "ix_appointments_dentist_id_starts_at_id"),
+        ("pat", "ix_appointments_patient_id_starts_at_id"),
+    ],
+)
+async def test_lists_use_the_same_indexes_as_without_row_security(
+    world: World, role: str, index: str
+) -> None:
+    who = world.everybody[role]
+    assert who
+    said: list[str] = []
+    engine = world.clinic.store._readers._callers.sync_engine
+
+    def listen(_c: Any, _cursor: Any, statement: str, params: Any, *_: Any) -> None:
+        for value in params if statement != "BEGIN" else ():
+            literal = f"'{value}'" if isinstance(value, str) else str(value)
+            statement = statement.replace("?", literal, 1)
+        said.append(statement)
+
+    event.listen(engine, "before_cursor_execute", listen)
+    now = world.clinic.clock.now()
+    query = AppointmentQuery(
+        statuses=frozenset(), starts_from=now, starts_before=now + 7 * DAY, limit=50
+    )
+    await world.clinic.store.appointments.page(who, query)
+    event.remove(engine, "before_cursor_execute", listen)
+    lists = [sql for sql in said if "appointments" in sql and sql.startswith("SELECT")]
+    assert len(lists) >= 2
+    for sql in lists[:2]:
+        plan = await plan_of(world, who, sql)
+        assert f"USING INDEX {index}" in plan or f"USING COVERING INDEX {index}" in plan, plan
+        assert "starts_at>" in plan, plan
+        assert "SCAN" not in plan.replace("SCAN CONSTANT ROW", ""), plan
+        assert "TEMP B-TREE" not in plan, plan

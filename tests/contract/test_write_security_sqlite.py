@@ -1,0 +1,100 @@
+"""What a commit may write, on SQLite: its own calendar, and for whom it concerns."""
+
+# ruff: noqa: S608  # names of tables, out of the schema, and attacks, which are the matter
+
+import asyncio
+
+import pytest
+
+from actors.ports import ConstraintViolated
+from store.lane import Lane
+from store.statements import Done, Plan
+from store.writer import Job
+from tests.contract.clinic import DAY, booked, patient
+from tests.contract.security_world import MAY_SEE, World
+from tests.contract.security_world import world as world
+
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
+
+async def written(world: World, sql: str, *declared: str) -> None:
+    """One statement in the writer's lane, past every plan."""
+    lane = world.clinic.store._writer
+    assert isinstance(lane, Lane)
+
+    def plan() -> Plan[Done[None]]:
+        assert lane._connection
+        lane._connection.say(sql)
+        yield from ()
+        return Done(None)
+
+    await lane.run(Job(plan=plan, declares=declared))
+
+
+async def test_a_bug_that_writes_for_somebody_else_is_refused(world: World) -> None:
+    clinic, ann = world.clinic, world.ann
+    row = clinic.row(ann, world.eve, clinic.clock.now() + 30 * DAY)
+    loaded = await clinic.open(ann)
+    with pytest.raises(ConstraintViolated, match="row security"):
+        await clinic.commit(loaded, clinic.turn(booked(row), by=patient(world.pia)))
+    assert await clinic.stored(row) is None
+    await clinic.commit(loaded, clinic.turn(booked(row), by=patient(world.eve)))
+    stolen = f"UPDATE appointments SET on_behalf_of = '{world.pia.id}' WHERE id = '{row.id}'"
+    with pytest.raises(ConstraintViolated, match="row security"):
+        await written(world, stolen, ann.id)
+    await written(world, stolen.replace(world.pia.id, "system"), ann.id)
+
+
+async def test_a_commit_writes_into_no_calendar_it_did_not_declare(world: World) -> None:
+    ann, bob = world.ann, world.bob
+    before = {table: world.all_rows(table) for table in MAY_SEE}
+    for sql in (
+        f"UPDATE appointments SET dentist_id = '{bob.id}' WHERE dentist_id = '{ann.id}'",
+        f"UPDATE appointments SET notes = 'x' WHERE dentist_id = '{bob.id}'",
+        (
+            f"INSERT INTO appointments SELECT 'new', dentist_id, patient_id, appointment_type_id,"
+            f" starts_at + 9000000000, ends_at + 9000000000, 0, 0, status, expires_at, 1, 0,"
+            " 'x', '', '', 0, 0, 'x', 'system' FROM appointments"
+            f" WHERE dentist_id = '{bob.id}' LIMIT 1"
+        ),
+        f"DELETE FROM appointments WHERE dentist_id = '{ann.id}'",
+        f"UPDATE calendars SET fence = 9 WHERE dentist_id = '{bob.id}'",
+        f"DELETE FROM calendars WHERE dentist_id = '{ann.id}'",
+        f"UPDATE profiles SET name = 'x' WHERE id = '{bob.id}'",
+        f"DELETE FROM profiles WHERE id = '{world.eve.id}'",
+        (
+            f'INSERT INTO realtime_events (channel, "offset", epoch, event_id, type, payload,'
+            f" created_at, status, attempts)"
+            f" VALUES ('appointments:dentist:{bob.id}', 99, 1, 'e', 't', x'', 0, 'pending', 0)"
+        ),
+        "UPDATE realtime_events SET payload = x''",
+        "DELETE FROM realtime_events",
+        (
+            f"INSERT INTO idempotency_keys SELECT 'x', key, fingerprint, internal, '{bob.id}',"
+            " outcome, resource_id, version, body, created_at FROM idempotency_keys LIMIT 1"
+        ),
+        "UPDATE idempotency_keys SET body = x''",
+        (
+            "INSERT INTO audit_log"
+            " (at, action, role, subject, resource_kind, dentist_id, request_id)"
+            f" VALUES (0, 'a', 'r', 's', 'k', '{bob.id}', 'r')"
+        ),
+        "UPDATE audit_log SET action = 'x'",
+        "DELETE FROM audit_log",
+    ):
+        with pytest.raises(ConstraintViolated, match="row security"):
+            await written(world, sql, ann.id)
+    assert {table: world.all_rows(table) for table in MAY_SEE} == before
+    await written(world, f"UPDATE profiles SET name = 'x' WHERE id = '{bob.id}'", ann.id, bob.id)
+
+
+async def test_what_one_job_declared_counts_for_no_other(world: World) -> None:
+    sql = f"UPDATE profiles SET name = 'x' WHERE id = '{world.ann.id}'"
+    results = await asyncio.gather(
+        written(world, sql, world.ann.id),
+        written(world, sql),
+        written(world, sql, world.bob.id),
+        return_exceptions=True,
+    )
+    assert results[0] is None
+    assert all(isinstance(result, ConstraintViolated) for result in results[1:])

@@ -1,0 +1,132 @@
+"""PostgreSQL is killed under traffic and started again: the hub says 503 meanwhile and
+recovers by itself; what was acknowledged is there, and nothing is there twice.
+"""
+
+import asyncio
+import random
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from hub.traffic.simulation import Plan, Simulation
+from tests.faults.test_kill import (
+    LIFE_S,
+    LONGEST_S,
+    TRAFFIC_PATIENTS,
+    Witness,
+    clinic_of,
+    links_of,
+    promises,
+    traffic_flows,
+)
+from tests.support.clinic import Clinic
+from tests.support.database import OnPostgres
+from tests.support.eventually import eventually
+from tests.support.histories import pending, problems_of
+from tests.support.process import HubProcess, hub_process
+from tests.support.running import Template
+
+KILLS, KILLS_LONG = 3, 15
+BACK_S = 15.0
+
+
+@pytest.mark.timeout(240)
+async def test_killing_postgresql_under_traffic_loses_and_doubles_nothing(
+    postgres_template: Template, tmp_path: Path
+) -> None:
+    await kill_again_and_again(postgres_template, tmp_path, KILLS, seed=1)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_killing_postgresql_many_times_loses_and_doubles_nothing(
+    postgres_template: Template, tmp_path: Path
+) -> None:
+    await kill_again_and_again(postgres_template, tmp_path, KILLS_LONG, seed=2)
+
+
+async def kill_again_and_again(template: Template, folder: Path, kills: int, seed: int) -> None:
+    chance = random.Random(seed)
+    limits = {"CHAIRSIDE_API_RATE_PER_S": "1000", "CHAIRSIDE_API_RATE_BURST": "1000"}
+    with template.copied_to(folder) as database:
+        assert isinstance(database, OnPostgres)
+        async with (
+            hub_process(database, folder, **limits) as hub,
+            aiohttp.ClientSession() as session,
+        ):
+            simulation = Simulation(
+                Plan(
+                    url=hub.url,
+                    links=links_of(template),
+                    seconds=LONGEST_S,
+                    patients=TRAFFIC_PATIENTS,
+                    seed=seed,
+                )
+            )
+            async with asyncio.TaskGroup() as tasks:
+                traffic = tasks.create_task(simulation.run())
+                clinic = clinic_of(template, hub, session, database)
+                for turn in range(kills):
+                    await traffic_flows(simulation)
+                    await asyncio.sleep(chance.uniform(*LIFE_S))  # anywhere in its work
+                    witness = await promises(clinic, turn)
+                    await asyncio.to_thread(database.server.kill)
+                    await _says_503(clinic)
+                    await asyncio.to_thread(database.server.start)
+                    await _is_back(hub, session)
+                    assert problems_of(database) == [], "a commit is whole or not at all"
+                    await _kept(witness)
+                simulation.finish()
+            outcome = traffic.result()
+            left = await eventually(lambda: not pending(database), 15.0)
+            assert await hub.stop() == 0
+        assert outcome.problems == []
+        assert left, "what the outage left pending was broadcast"
+        assert problems_of(database) == []
+    print(
+        f"\n{kills} kills of PostgreSQL: {outcome.ledger.bookings} bookings and"
+        f" {outcome.ledger.cancellations} cancellations acknowledged,"
+        f" {outcome.findings.events} events shown on {outcome.sockets} sockets"
+    )
+
+
+async def _says_503(clinic: Clinic) -> None:
+    """Of what needs the database; the process itself lives on."""
+    api = clinic.api(clinic.patients[-1])
+    read = await api.get("/api/appointments")
+    assert (read.status, read.code) == (503, "UNAVAILABLE"), read.body
+    assert int(read.headers["Retry-After"]) >= 1
+    written = await api.post("/api/appointments", clinic.slot("07:00"))
+    assert written.status in (422, 503), written.body
+    async with clinic.session.get(f"{clinic.url}/health/live") as live:
+        assert live.status == 200
+
+    async def not_ready() -> bool:
+        async with clinic.session.get(f"{clinic.url}/health/ready") as ready:
+            return ready.status == 503
+
+    assert await eventually(not_ready, 10.0)
+
+
+async def _kept(witness: Witness) -> None:
+    """The hold can still be had, the booking is there; its dentist, whom traffic plays and
+    whom the outage did not send home, may have written a note since."""
+    held, booked = witness.held, witness.booked
+    hold = await witness.holder.get(f"/api/reservations/{held['id']}")
+    assert (hold.status, hold.body["expires_at"]) == (200, held["expires_at"])
+    row = await witness.booker.get(f"/api/appointments/{booked['id']}")
+    assert row.status == 200, row.body
+    for name in ("id", "dentist_id", "patient_id", "created_at"):
+        assert row.body[name] == booked[name]
+    converted = await witness.holder.post("/api/appointments", {"reservation_id": held["id"]})
+    assert (converted.status, converted.body["id"]) == (201, held["id"])
+
+
+async def _is_back(hub: HubProcess, session: aiohttp.ClientSession) -> None:
+    async def ready() -> bool:
+        async with session.get(f"{hub.url}/health/ready") as answer:
+            return answer.status == 200
+
+    assert hub.runs
+    assert await eventually(ready, BACK_S)

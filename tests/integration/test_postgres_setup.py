@@ -1,0 +1,141 @@
+"""From an empty PostgreSQL database to a hub that runs on it, as its operators do it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+
+from hub.cli import main
+from store.migrate import SchemaTooNew, check_schema, plan, upgrade
+from store.postgres_roles import RolesMissing
+from store.postgres_sync import on_postgresql
+from store.schema import metadata
+from store.url import parse_url
+from tests.support.postgres import ADMIN, PostgresServer, postgres_server
+
+OPERATOR = "operator"
+"""Owns the database and nothing else: no superuser, may create no role."""
+
+
+@pytest.fixture
+def server() -> PostgresServer:
+    server = postgres_server()
+    if not server.run("postgres", "SELECT 1 FROM pg_roles WHERE rolname = $1", OPERATOR):
+        server.run("postgres", f"CREATE ROLE {OPERATOR} LOGIN")
+    return server
+
+
+@pytest.fixture
+def name(server: PostgresServer) -> Iterator[str]:
+    name = server.create()
+    yield name
+    server.drop(name)
+
+
+@pytest.fixture
+def environ(server: PostgresServer, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAIRSIDE_DATABASE_URL", server.url(name))
+    monkeypatch.setenv("CHAIRSIDE_DATABASE_MIGRATE_URL", server.url(name, ADMIN))
+    monkeypatch.setenv("CHAIRSIDE_AUTH_SECRET", "a-secret-of-thirty-two-bytes-or-more")
+
+
+@pytest.mark.usefixtures("environ")
+def test_migrate_says_what_it_will_do_and_check_finds_a_sound_database(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["check"]) == 1
+    assert "run `chairside migrate`" in capsys.readouterr().out
+    assert main(["migrate"]) == 0
+    said = capsys.readouterr().out
+    assert "nothing yet; 6 steps lead to 0006" in said
+    assert "6/6  0006  Row-level security on PostgreSQL" in said
+    assert main(["check"]) == 0
+    assert "is sound; 0 dentists" in capsys.readouterr().out
+    assert main(["migrate"]) == 0
+    assert "there was nothing to do" in capsys.readouterr().out
+
+
+def test_the_migrations_make_what_the_statements_expect(server: PostgresServer, name: str) -> None:
+    upgrade(server.url(name), migrate_url=server.url(name, ADMIN))
+
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return [each for each in compare_metadata(context, metadata) if "_overlap" not in str(each)]
+
+    assert on_postgresql(parse_url(server.url(name, ADMIN)), differences) == []
+
+
+def test_a_login_without_the_right_is_told_what_an_administrator_must_run(
+    server: PostgresServer, name: str
+) -> None:
+    """And when that was run, it migrates by itself."""
+    mine = server.url(name, OPERATOR)
+    with pytest.raises(RolesMissing) as refused:
+        upgrade(server.url(name), migrate_url=mine)
+    assert f"GRANT hub_owner TO {OPERATOR};" in refused.value.script
+    assert "CREATE EXTENSION btree_gist;" in refused.value.script
+    server.script(name, *refused.value.script.split(";\n"))
+    assert upgrade(server.url(name), migrate_url=mine).pending
+    assert check_schema(server.url(name)) == plan(mine).head
+
+
+def test_preparing_again_asks_for_nothing(server: PostgresServer, name: str) -> None:
+    upgrade(server.url(name), migrate_url=server.url(name, ADMIN))
+    server.script(name, f"GRANT hub_owner TO {OPERATOR}")
+    assert upgrade(server.url(name), migrate_url=server.url(name, OPERATOR)).pending == ()
+
+
+def test_a_newer_schema_is_refused(server: PostgresServer, name: str) -> None:
+    upgrade(server.url(name), migrate_url=server.url(name, ADMIN))
+    server.run(name, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SchemaTooNew, match="9999"):
+        check_schema(server.url(name))
+
+
+def test_an_old_populated_database_is_brought_forward_without_loss(
+    server: PostgresServer, name: str
+) -> None:
+    """From 0004, where tables stood open and nothing kept rows apart."""
+    upgrade(server.url(name), migrate_url=server.url(name, ADMIN), to="0004")
+    server.script(name, *_OLD_CLINIC)
+    before = _contents(server, name)
+    done = upgrade(server.url(name), migrate_url=server.url(name, ADMIN))
+    assert [step.id for step in done.pending] == ["0005", "0006"]
+    assert _contents(server, name) == before
+    with pytest.raises(asyncpg.ExclusionViolationError):
+        server.run(
+            name, "UPDATE appointments SET starts_at = (SELECT min(starts_at) FROM appointments)"
+        )
+
+
+def _contents(server: PostgresServer, name: str) -> dict[str, list[Any]]:
+    return {
+        table: server.run(name, f"SELECT * FROM {table} ORDER BY 1, 2")  # noqa: S608  # the schema's names
+        for table in metadata.tables
+    }
+
+
+_OLD_CLINIC = (
+    """INSERT INTO profiles (id, subject, role, name, time_zone, version, search_text)
+       VALUES ('d', 'sub-d', 'dentist', 'Dr D', 'UTC', 1, 'dr d')""",
+    """INSERT INTO profiles (id, role, name, email, email_key, created_by, version, search_text)
+       VALUES ('p', 'patient', 'P', 'P@x', 'p@x', 'd', 1, 'p')""",
+    "INSERT INTO calendars VALUES ('d', 3, NULL, '{}', 1)",
+    "INSERT INTO appointment_types VALUES ('t', 'Check-up', 30, 0, 0, 1)",
+    """INSERT INTO appointments
+       SELECT 'a' || n, 'd', 'p', 't', '2027-01-01T09:00Z'::timestamptz + n * interval '1 day',
+              '2027-01-01T09:30Z'::timestamptz + n * interval '1 day', 0, 0, 'confirmed', NULL, 1,
+              false, 'patient', 'note ' || n, NULL, now(), now(), 'p', 'p'
+       FROM generate_series(1, 500) AS n""",
+    "INSERT INTO channels VALUES ('appointments:dentist:d', 1, 500)",
+    """INSERT INTO realtime_events
+       SELECT 'appointments:dentist:d', n, 1, 'e' || n, 'appointment.created', '{}', now(), 'sent',
+              NULL, NULL, 1, 0, NULL
+       FROM generate_series(1, 500) AS n""",
+)
