@@ -27,7 +27,6 @@ def captured_logs(level: str = "info") -> Iterator[Logs]:
     handlers, before = root.handlers[:], root.level
     logs = Logs()
     configure_logging(Logging(format="json", level=level), logs)  # type: ignore[arg-type]  # a literal of the config
-    structlog.configure(cache_logger_on_first_use=False)  # the next test logs elsewhere
     try:
         yield logs
     finally:
