@@ -10,7 +10,7 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import structlog
 
@@ -23,6 +23,7 @@ from actors.ports import (
     OutcomeUnknown,
     StoreUnavailable,
 )
+from store.outbox_order import Committing, InOrder
 from store.postgres_errors import (
     BROKEN,
     is_an_answer,
@@ -63,7 +64,7 @@ class PostgresLane:
     ) -> None:
         self.stats = WriterStats()
         self._connect = connect
-        self._outbox = outbox
+        self._announcing = InOrder(outbox)
         self._clock = clock
         self._queued_jobs_max = queued_jobs_max
         self._on_commit = on_commit
@@ -115,22 +116,22 @@ class PostgresLane:
         connection = self._connect()
         while waiting := await self._take():
             started = self._clock.monotonic()
-            done: Done[Any] | None = None
+            committed: _Committed[Any] | None = None
             failure: Exception | None = None
             try:
-                done = await _transact(connection, waiting.job)
+                committed = await _transact(connection, waiting.job, self._announcing)
             except (CommitFailure, Refusal) as error:
                 failure = error
             except Exception as error:  # the plan's own bug must not end the worker
                 log.error("plan_failed", exc_info=error)
                 failure = error
-            self._finish(waiting, done, failure, self._clock.monotonic() - started)
+            self._finish(waiting, committed, failure, self._clock.monotonic() - started)
         await connection.close()
 
     def _finish(
         self,
         waiting: _Waiting,
-        done: Done[Any] | None,
+        committed: "_Committed[Any] | None",
         failure: Exception | None,
         seconds: float,
     ) -> None:
@@ -138,12 +139,12 @@ class PostgresLane:
             if failure:
                 waiting.future.set_exception(failure)
             else:
-                assert done, "a job has succeeded or failed"
-                waiting.future.set_result(done.value)
-        if done and done.records:
+                assert committed, "a job has succeeded or failed"
+                waiting.future.set_result(committed.value)
+        if committed:
             # After the caller, whose wake-up was scheduled just now.
-            asyncio.get_running_loop().call_soon(self._outbox.announce, done.records)
-        self._count(waiting.job, done is not None, seconds)
+            self._announcing.end(committed.announcement, committed=True)
+        self._count(waiting.job, committed is not None, seconds)
 
     def _count(self, job: Job[Any], succeeded: bool, seconds: float) -> None:
         stats = self.stats
@@ -160,7 +161,15 @@ class PostgresLane:
             self._on_commit(turns=job.turns, calendars=job.calendars, seconds=seconds)
 
 
-async def _transact(connection: WritingConnection, job: Job[T]) -> Done[T]:
+@dataclass(frozen=True, slots=True)
+class _Committed(Generic[T]):
+    value: T
+    announcement: Committing
+
+
+async def _transact(
+    connection: WritingConnection, job: Job[T], announcing: InOrder
+) -> _Committed[T]:
     """The job's plan in a transaction of its own, tried again when it only lost a race.
 
     Raises what the plan raises, ConstraintViolated, StoreUnavailable, OutcomeUnknown.
@@ -169,7 +178,7 @@ async def _transact(connection: WritingConnection, job: Job[T]) -> Done[T]:
     while True:
         tries += 1
         try:
-            return await _once(connection, job)
+            return await _once(connection, job, announcing)
         except BROKEN as error:
             if not to_be_retried(error):
                 raise _meaning(error) from error
@@ -179,22 +188,26 @@ async def _transact(connection: WritingConnection, job: Job[T]) -> Done[T]:
             await asyncio.sleep(_BACKOFF_S * 2**tries * random.uniform(0.5, 1.5))  # noqa: S311  # jitter
 
 
-async def _once(connection: WritingConnection, job: Job[T]) -> Done[T]:
+async def _once(connection: WritingConnection, job: Job[T], announcing: InOrder) -> _Committed[T]:
     await connection.begin(job.declares)
     try:
         done = await _drive(job.plan(), connection.run)
     except BaseException:
         await connection.rollback()
         raise
+    announcement = announcing.begin(done.records)
     try:
         await connection.commit()
-    except BROKEN as error:
+    except BaseException as error:
+        announcing.end(announcement, committed=False)
         await connection.rollback()
+        if not isinstance(error, BROKEN):
+            raise
         if is_an_answer(error):
             raise
         log.error("commit_outcome_unknown", exc_info=error)
         raise OutcomeUnknown(str(error)) from error
-    return done
+    return _Committed(done.value, announcement)
 
 
 def _meaning(error: Exception) -> Exception:

@@ -75,7 +75,6 @@ async def kill_again_and_again(template: Template, folder: Path, kills: int, see
                     await _says_503(clinic)
                     await asyncio.to_thread(database.server.start)
                     await _is_back(hub, session)
-                    assert problems_of(database) == [], "a commit is whole or not at all"
                     await _kept(witness)
                 simulation.finish()
             outcome = traffic.result()

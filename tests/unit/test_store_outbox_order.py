@@ -1,0 +1,56 @@
+"""Side by side commits: a channel's events are told in the order of their offsets."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from actors.domain.channels import Channel
+from actors.domain.ids import EventId
+from actors.ports import EventRecord
+from store.outbox_order import InOrder
+
+
+class Told:
+    def __init__(self) -> None:
+        self.offsets: list[tuple[str, int]] = []
+
+    def announce(self, records: Sequence[EventRecord]) -> None:
+        self.offsets += [(record.channel, record.offset) for record in records]
+
+
+def event(channel: str, offset: int) -> EventRecord:
+    return EventRecord(
+        channel=Channel(channel),
+        epoch=1,
+        offset=offset,
+        event_id=EventId("e"),
+        type="t",
+        time=datetime.now(UTC),
+        payload=b"",
+    )
+
+
+async def test_a_later_offset_waits_for_the_earlier_one() -> None:
+    told = Told()
+    order = InOrder(told)
+    first, second = order.begin([event("a", 1)]), order.begin([event("a", 2), event("b", 1)])
+    other = order.begin([event("c", 7)])
+    order.end(second, committed=True)
+    order.end(other, committed=True)
+    await asyncio.sleep(0)
+    assert told.offsets == [("c", 7)], "of other channels nobody waits"
+    order.end(first, committed=True)
+    await asyncio.sleep(0)
+    assert told.offsets == [("c", 7), ("a", 1), ("a", 2), ("b", 1)]
+
+
+async def test_nobody_waits_for_what_was_not_committed() -> None:
+    told = Told()
+    order = InOrder(told)
+    first, second = order.begin([event("a", 1)]), order.begin([event("a", 1)])
+    third = order.begin([event("a", 2)])
+    order.end(third, committed=True)
+    order.end(first, committed=False)
+    order.end(second, committed=True)
+    await asyncio.sleep(0)
+    assert told.offsets == [("a", 1), ("a", 2)]
