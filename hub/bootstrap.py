@@ -25,7 +25,7 @@ from actors.services.identity import Identity
 from actors.services.people import People
 from actors.services.records import Records
 from api.app import create_app
-from api.auth import AuthSettings, TokenVerifier
+from api.auth import TokenVerifier
 from api.deps import ApiSettings, AppDeps
 from api.ratelimit import RateLimiter
 from api.realtime import Realtime, RealtimeDeps, RealtimeSettings
@@ -165,41 +165,15 @@ def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
 
 def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metrics) -> Hub:
     """REST and Socket.IO over the same services, the same verifier and the same limits."""
-    clock, registry = core.clock, core.registry
-    verifier = TokenVerifier(_auth_settings(config), clock)
+    clock = core.clock
+    verifier = TokenVerifier(config.auth.settings(), clock)
     limiter = RateLimiter(
         rate_per_s=config.api.rate_per_s,
         burst=config.api.rate_burst,
         monotonic=clock.monotonic,
     )
-    realtime = Realtime(
-        RealtimeDeps(
-            verifier=verifier,
-            identity=core.identity,
-            bookings=core.bookings,
-            availability=core.availability,
-            people=core.people,
-            changes=core.changes,
-            clock=clock,
-            new_id=core.new_id,
-            positions=relay.positions,
-            limiter=limiter,
-            settings=_realtime_settings(config),
-            on_command=metrics.command,
-            on_slow=metrics.slow_reader,
-        )
-    )
-    gauges = Gauges(
-        live_calendars=lambda: len(registry.actors()),
-        deepest_mailbox=lambda: max((len(a.mailbox) for a in registry.actors()), default=0),
-        holds=lambda: sum(actor.holds for actor in registry.actors()),
-        connections=realtime.connections,
-        cache_lookups=lambda: {
-            "people": core.directory.people.lookups,
-            "subjects": core.directory.subjects.lookups,
-            "appointment_types": core.catalog.cache.lookups,
-        },
-    )
+    realtime = _realtime(config, core, relay, metrics, verifier, limiter)
+    gauges = _gauges(core, realtime)
     metrics.watch(gauges)
     health = Health(
         clock=clock,
@@ -240,6 +214,48 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
         bookings=core.bookings,
         clock=clock,
         new_id=core.new_id,
+    )
+
+
+def _realtime(
+    config: Config,
+    core: _Core,
+    relay: Relay,
+    metrics: Metrics,
+    verifier: TokenVerifier,
+    limiter: RateLimiter,
+) -> Realtime:
+    return Realtime(
+        RealtimeDeps(
+            verifier=verifier,
+            identity=core.identity,
+            bookings=core.bookings,
+            availability=core.availability,
+            people=core.people,
+            changes=core.changes,
+            clock=core.clock,
+            new_id=core.new_id,
+            positions=relay.positions,
+            limiter=limiter,
+            settings=_realtime_settings(config),
+            on_command=metrics.command,
+            on_slow=metrics.slow_reader,
+        )
+    )
+
+
+def _gauges(core: _Core, realtime: Realtime) -> Gauges:
+    registry = core.registry
+    return Gauges(
+        live_calendars=lambda: len(registry.actors()),
+        deepest_mailbox=lambda: max((len(a.mailbox) for a in registry.actors()), default=0),
+        holds=lambda: sum(actor.holds for actor in registry.actors()),
+        connections=realtime.connections,
+        cache_lookups=lambda: {
+            "people": core.directory.people.lookups,
+            "subjects": core.directory.subjects.lookups,
+            "appointment_types": core.catalog.cache.lookups,
+        },
     )
 
 
@@ -296,20 +312,6 @@ def _relay_settings(config: Config) -> RelaySettings:
     return RelaySettings(
         attempt_timeout_s=relay.attempt_timeout_ms / 1_000,
         backoff_s=tuple(relay.backoff_ms / 1_000 * 2**n for n in range(relay.retries)),
-    )
-
-
-def _auth_settings(config: Config) -> AuthSettings:
-    auth = config.auth
-    return AuthSettings(
-        secret=auth.secret,
-        jwks=auth.jwks,
-        jwks_refresh_s=auth.jwks_refresh_s,
-        algorithms=auth.algorithms,
-        audience=auth.audience,
-        issuer=auth.issuer,
-        role_claim=auth.role_claim,
-        leeway_s=auth.leeway_s,
     )
 
 
