@@ -61,6 +61,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships n
         self._tasks = Tasks()
         self._async = {**self._async, "websocket": _WebSocket}
         self.websockets: dict[str, _WebSocket] = {}
+        self._dropped: set[str] = set()
         self.stopping = False
 
     def start_background_task(
@@ -72,21 +73,33 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships n
         return _Unsent()
 
     async def send_packet(self, sid: str, pkt: eio_packet.Packet) -> None:
-        """Queue a packet; who has too much unread is closed, and catches up by offset."""
+        self.write(sid, pkt)
+
+    def write(self, sid: str, pkt: eio_packet.Packet) -> None:
+        """Queue a packet; who has too much unread is closed, and catches up by offset.
+
+        A peer that no longer answers pings is found by the library's own look at all.
+        """
         socket = self.sockets.get(sid)
-        if socket is None or socket.closed:
+        if socket is None or socket.closed or socket.closing or sid in self._dropped:
             return
         websocket = self.websockets.get(sid)
         waiting = socket.queue.size_bytes + (websocket.unsent_bytes if websocket else 0)
         if waiting <= self._max_buffer_bytes:
-            await socket.send(pkt)
+            socket.queue.put_nowait(pkt)
             return
         log.warning("socket_too_slow", engine=sid, waiting_bytes=waiting)
         self._on_slow()
+        self._dropped.add(sid)
+        self._tasks.start(self._drop(socket, websocket))
+
+    async def _drop(self, socket: Any, websocket: "_WebSocket | None") -> None:
+        """Let go of a peer that does not read."""
         await socket.close(wait=False, abort=True, reason=self.reason.TRANSPORT_ERROR)
         socket.queue.clear()
         if websocket:
             websocket.abort()
+        self._dropped.discard(socket.sid)
 
     async def hang_up(self, sid: str) -> None:
         """Close a connection after what is queued for it, without waiting for the peer."""

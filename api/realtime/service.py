@@ -44,10 +44,20 @@ class Realtime:
             cors_credentials=False,
         )
         self._rooms = Rooms()
-        self._wire = Wire(self._rooms, self._server)
-        joins = Joins(self._rooms, self._wire, deps.changes, deps.positions)
-        self._connections = Connections(deps, self._server, self._rooms, self._wire, joins)
-        self._desk = Desk(deps, self._connections, self._rooms, joins)
+        self._wire = Wire(self._rooms)
+        self._joins = Joins(self._rooms, deps.changes, deps.positions)
+        self._connections = Connections(deps, self._server, self._rooms, self._joins)
+        self._desk = Desk(deps, self._connections, self._rooms, self._joins)
+
+    @property
+    def rooms(self) -> Rooms:
+        """For subscribers of other kinds; they leave when they close."""
+        return self._rooms
+
+    @property
+    def joins(self) -> Joins:
+        """How any kind of subscriber gets into rooms without a hole."""
+        return self._joins
 
     @property
     def broadcaster(self) -> Broadcaster:
@@ -91,7 +101,7 @@ class Realtime:
             "time": instant_text(self._deps.clock.now()),
             "data": figures,
         }
-        await self._wire.emit_to_room(HUB_STATUS, "hub.status", orjson.dumps(envelope))
+        await self._wire.tell_room(HUB_STATUS, "hub.status", orjson.dumps(envelope))
 
     # --- for the server: see api.realtime.server.Gate ---
 
