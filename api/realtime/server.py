@@ -105,7 +105,6 @@ class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ship
 
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
         await super()._handle_eio_connect(eio_sid, environ)
-        self.eio.guard(eio_sid)
         loop = asyncio.get_running_loop()
         self._strangers[eio_sid] = loop.call_later(
             _STRANGER_S, self.start_background_task, self._not_connected, eio_sid
@@ -115,7 +114,6 @@ class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ship
         if timer := self._strangers.pop(eio_sid, None):
             timer.cancel()
         await super()._handle_eio_disconnect(eio_sid, reason)
-        self.eio.end_writing(eio_sid)
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
         if namespace not in self.namespace_handlers:

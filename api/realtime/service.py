@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 import structlog
@@ -40,8 +39,7 @@ class Realtime:
             max_http_buffer_size=settings.max_message_bytes,
             max_buffer_bytes=settings.max_buffer_bytes,
             on_slow=deps.on_slow,
-            cors_allowed_origins=_origins(settings.cors_origins),
-            cors_credentials=False,
+            origins=settings.cors_origins,
         )
         self._rooms = Rooms()
         self._wire = Wire(self._rooms)
@@ -135,17 +133,3 @@ class Realtime:
         for position in positions.values():
             await self._wire.tell_position(position)
             await asyncio.sleep(0)  # others first: nobody waits for this
-
-
-def _origins(configured: tuple[str, ...]) -> Any:
-    """As the library wants it: ``None`` is the hub's own origin only."""
-    if "*" in configured:
-        return "*"
-    if not configured:
-        return None
-
-    def may_connect(origin: str, environ: Mapping[str, Any]) -> bool:
-        host = environ.get("HTTP_X_FORWARDED_HOST") or environ.get("HTTP_HOST")
-        return origin in configured or urlsplit(origin).netloc == host
-
-    return may_connect
