@@ -14,9 +14,11 @@ from api.realtime.connections import Connections
 from api.realtime.deps import RealtimeDeps
 from api.realtime.desk import Desk
 from api.realtime.joins import Joins
+from api.realtime.outbox import Bound
 from api.realtime.rooms import Rooms
 from api.realtime.server import Ack, HubServer
 from api.realtime.session import NAMESPACES
+from api.realtime.turns import Turns
 from api.realtime.wire import Wire
 from api.schemas.fields import instant_text
 
@@ -31,18 +33,23 @@ class Realtime:
 
     def __init__(self, deps: RealtimeDeps) -> None:
         self._deps, settings = deps, deps.settings
+        turns = Turns()
         self._server = HubServer(
             self,
             NAMESPACES,
             ping_interval=settings.ping_interval_s,
             ping_timeout=settings.ping_timeout_s,
             max_http_buffer_size=settings.max_message_bytes,
-            max_buffer_bytes=settings.max_buffer_bytes,
+            turns=turns,
+            bound=Bound(
+                max_bytes=settings.max_buffer_bytes,
+                deflate_min_bytes=settings.compress_min_bytes,
+            ),
             on_slow=deps.on_slow,
             origins=settings.cors_origins,
         )
         self._rooms = Rooms()
-        self._wire = Wire(self._rooms)
+        self._wire = Wire(self._rooms, turns)
         self._joins = Joins(self._rooms, deps.changes, deps.positions)
         self._connections = Connections(deps, self._server, self._rooms, self._joins)
         self._desk = Desk(deps, self._connections, self._rooms, self._joins)
