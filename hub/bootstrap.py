@@ -53,6 +53,7 @@ class Hub:
     app: web.Application
     health: Health
     realtime: Realtime
+    relay: Relay
     figures: Figures
     verifier: TokenVerifier
     store: Store
@@ -204,6 +205,7 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
         app=app,
         health=health,
         realtime=realtime,
+        relay=relay,
         figures=Figures(metrics, gauges, clock),
         verifier=verifier,
         store=store,
