@@ -334,6 +334,7 @@ def _realtime_settings(config: Config) -> RealtimeSettings:
         ping_timeout_s=realtime.ping_timeout_s,
         max_message_bytes=realtime.max_message_bytes,
         max_buffer_bytes=realtime.max_buffer_bytes,
+        compress_from_bytes=realtime.compress_from_bytes,
         position_interval_s=realtime.position_interval_s,
         expiring_notice_s=realtime.expiring_notice_s,
         leeway_s=config.auth.leeway_s,

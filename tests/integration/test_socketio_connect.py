@@ -372,6 +372,21 @@ async def test_a_polling_client_that_never_polls_is_closed_and_costs_no_more_mem
         assert await poller.poll() == 400
 
 
+@pytest.mark.parametrize("compress_from_bytes", [0, 1_000])
+async def test_large_messages_are_compressed_only_if_that_is_set(compress_from_bytes: int) -> None:
+    settings = RealtimeSettings(compress_from_bytes=compress_from_bytes)
+    async with running_world(settings=settings) as world, aiohttp.ClientSession() as http:
+        address = f"{world.url}/socket.io/?EIO=4&transport=websocket"
+        async with http.ws_connect(address, compress=15) as browser:
+            assert bool(browser.compress) is bool(compress_from_bytes)
+            await browser.receive_str()
+            await browser.send_str(CONNECT % token("patient", "patient"))
+            await until(lambda: world.realtime.connections()["/patient"] == 1)
+            world.commit(event(1), event(2, text=BIG), event(3))
+            received = [await browser.receive_str(timeout=5) for _ in range(5)]
+        assert [text.count(BIG) for text in received] == [0, 0, 0, 1, 0]
+
+
 async def test_a_connection_that_never_asks_to_be_let_in_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

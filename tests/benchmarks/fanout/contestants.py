@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypedDict
 
 from tests.benchmarks.fanout.crowd import Crowd
 from tests.support.process import ROOT
@@ -39,12 +40,22 @@ FLOOR = Contestant("bare writes", _python("floor_server"))
 ALL = (HUB, NODE, STOCK, FLOOR)
 
 
+class Ports(TypedDict):
+    port: int
+    control: int
+
+
 class Server:
     """A contestant that runs; ``crowd`` are its clients."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], crowd: Crowd) -> None:
-        self.name, self.crowd = name, crowd
-        self._process = process
+    def __init__(self, name: str, process: subprocess.Popen[bytes], ports: Ports) -> None:
+        self.name, self._process, self.ports = name, process, ports
+        self.crowd = self.new_crowd()
+
+    def new_crowd(self, **options: Any) -> Crowd:
+        """Clients of their own; whoever asks for them closes them."""
+        auth = {"token": token("patient", "a patient of the benchmark")}
+        return Crowd(**self.ports, auth=auth, **options)
 
     def cpu_s(self) -> float:
         """Processor time so far, of all its threads."""
@@ -64,12 +75,11 @@ def running(contestant: Contestant) -> Iterator[Server]:
     try:
         if not told:
             raise RuntimeError(f"{contestant.name} did not start")
-        auth = {"token": token("patient", "a patient of the benchmark")}
-        crowd = Crowd(**json.loads(told), auth=auth)
+        server = Server(contestant.name, process, json.loads(told))
         try:
-            yield Server(contestant.name, process, crowd)
+            yield server
         finally:
-            crowd.close()
+            server.crowd.close()
     finally:
         process.kill()
         process.wait()

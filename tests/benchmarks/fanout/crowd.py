@@ -42,8 +42,11 @@ def stamp() -> str:
 class Crowd:
     """The clients of one server; ``join`` puts the first so many of them into a room."""
 
-    def __init__(self, port: int, control: int, auth: object) -> None:
+    def __init__(
+        self, port: int, control: int, auth: object, *, receive_buffer_bytes: int | None = None
+    ) -> None:
         self._port, self._auth = port, json.dumps(auth)
+        self._receive_buffer_bytes = receive_buffer_bytes
         self._control = socket.create_connection(("127.0.0.1", control))
         self._control.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sockets: list[socket.socket] = []
@@ -65,8 +68,11 @@ class Crowd:
                 self._epoll.register(each.fileno(), select.EPOLLIN)
 
     def _opened(self) -> socket.socket:
-        opened = socket.create_connection(("127.0.0.1", self._port))
+        opened = socket.socket()
+        if self._receive_buffer_bytes is not None:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer_bytes)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        opened.connect(("127.0.0.1", self._port))
         opened.settimeout(_WAIT_S)
         opened.sendall(_UPGRADE.format(port=self._port).encode())
         read_until(opened, b'0{"')
@@ -142,6 +148,24 @@ class Crowd:
             if not self.receive(time.monotonic() + _WAIT_S, add):
                 raise ConnectionError("events were lost")
         return counted, published * count
+
+    def follow(self, channel: str, count: int, events: int, *, window: int) -> None:
+        """Get this many events, with ``window`` of them under way; raises if one is lost."""
+        size = self.frame_bytes(channel, count)
+        received, published = 0, 0
+
+        def add(data: memoryview) -> None:
+            nonlocal received
+            received += len(data)
+
+        while received < events * size * count:
+            under_way = published - received // (size * count)
+            if under_way <= window // 2 and published < events:
+                more = min(window - under_way, events - published)
+                self.publish(channel, more)
+                published += more
+            if not self.receive(time.monotonic() + _WAIT_S, add):
+                raise ConnectionError("events were lost")
 
     def latencies_ms(self, channel: str, rate: float, seconds: float) -> list[float]:
         """How long each delivery took, at ``rate`` events a second."""
