@@ -190,7 +190,7 @@ class EngineSession:
 
     async def serve(self, websocket: WebSocket) -> None:
         """Live on this WebSocket, from the start or after an upgrade, until it ends."""
-        if self.transport == "polling" and not await self._upgraded(websocket):
+        if self._websocket is not None or not await self._may_serve(websocket):
             await websocket.close()
             return
         self._websocket = websocket
@@ -203,8 +203,10 @@ class EngineSession:
             await self.close(Reason.TRANSPORT_CLOSE)
             self._stop_timer()
 
-    async def _upgraded(self, websocket: WebSocket) -> bool:
-        """Whether the client went through with it; if not, polling just goes on."""
+    async def _may_serve(self, websocket: WebSocket) -> bool:
+        """Whether the client went through with an upgrade; if not, polling just goes on."""
+        if self.transport == "websocket":
+            return True
         if self.upgrading or self.closed:
             return False
         self.upgrading = True

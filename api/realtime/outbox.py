@@ -1,8 +1,9 @@
 """The packets that wait for one Engine.IO session, and how many bytes they are."""
 
 import asyncio
+from collections import deque
 
-from engineio.packet import Packet  # type: ignore[import-untyped]  # ships no types
+from engineio.packet import CLOSE, Packet  # type: ignore[import-untyped]  # ships no types
 
 End = None
 """Behind the last packet: nothing follows."""
@@ -12,9 +13,10 @@ class Outbox(asyncio.Queue[Packet | None]):
     """``_init``, ``_put`` and ``_get`` are what ``asyncio.Queue`` leaves to subclasses."""
 
     size_bytes: int
+    _queue: deque[Packet | None]
 
     def _init(self, maxsize: int) -> None:
-        super()._init(maxsize)
+        self._queue = deque()
         self.size_bytes = 0
 
     def _put(self, item: Packet | None) -> None:
@@ -32,16 +34,24 @@ class Outbox(asyncio.Queue[Packet | None]):
             self.get_nowait()
 
     async def take(self, at_most: int) -> list[Packet]:
-        """What waits, as soon as something does; nothing: the end has come, and stays."""
+        """What waits, as soon as something does; nothing: the end has come, and stays.
+
+        CLOSE comes alone: the official client acts on it at once, and on messages a little
+        later, so what it is told in the same payload would come too late.
+        """
         first = await self.get()
         packets = []
         while first is not None:
             packets.append(first)
-            if self.empty() or len(packets) == at_most:
+            if self.empty() or len(packets) == at_most or self._is_close_next():
                 return packets
             first = self.get_nowait()
         self.put_nowait(End)
         return packets
+
+    def _is_close_next(self) -> bool:
+        following: Packet | None = self._queue[0]
+        return following is not None and following.packet_type == CLOSE
 
 
 def packet_bytes(packet: Packet | None) -> int:

@@ -372,11 +372,9 @@ async def test_a_polling_client_that_never_polls_is_closed_and_costs_no_more_mem
         assert await poller.poll() == 400
 
 
-async def test_a_connection_that_never_asks_to_be_let_in_is_closed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("api.realtime.server._STRANGER_S", 0.1)
-    async with running_world() as world, aiohttp.ClientSession() as http:
+async def test_a_connection_that_never_asks_to_be_let_in_is_closed() -> None:
+    settings = RealtimeSettings(connect_timeout_s=0.1)
+    async with running_world(settings=settings) as world, aiohttp.ClientSession() as http:
         screen = await world.screen()
         poller = Poller(http, world.url)
         await poller.open()
