@@ -1,64 +1,157 @@
-"""The packets that wait for one Engine.IO session, and how many bytes they are."""
+"""What one Engine.IO session is sent: straight to its WebSocket, or kept for a poll.
+
+There is neither a queue nor a task behind a WebSocket: a frame is written when it comes.
+If a second one comes before the loop has turned, events come faster than they are
+written, and what comes until the turn is over is joined into one write. So nothing is
+delayed while the hub is idle, and a busy hub makes one system call for many frames. All
+writing to a connection goes through here, in order, so nothing can be overtaken.
+"""
 
 import asyncio
-from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
-from engineio.packet import CLOSE, Packet  # type: ignore[import-untyped]  # ships no types
-
-End = None
-"""Behind the last packet: nothing follows."""
+from api.realtime.frames import Frame
+from api.realtime.turns import Turns
 
 
-class Outbox(asyncio.Queue[Packet | None]):
-    """``_init``, ``_put`` and ``_get`` are what ``asyncio.Queue`` leaves to subclasses."""
+class Transport(Protocol):
+    """What of ``asyncio.WriteTransport`` is used."""
 
-    size_bytes: int
-    _queue: deque[Packet | None]
+    def write(self, data: bytes) -> None: ...
 
-    def _init(self, maxsize: int) -> None:
-        self._queue = deque()
-        self.size_bytes = 0
+    def get_write_buffer_size(self) -> int: ...
 
-    def _put(self, item: Packet | None) -> None:
-        super()._put(item)
-        self.size_bytes += packet_bytes(item)
+    def is_closing(self) -> bool: ...
 
-    def _get(self) -> Packet | None:
-        item = super()._get()
-        self.size_bytes -= packet_bytes(item)
-        return item
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bound:
+    """How much may wait for one session; ``deflate_min_bytes`` 0 is never."""
+
+    max_bytes: int
+    """For whom more waits is too slow; it has at most this, and one frame."""
+    deflate_min_bytes: int = 0
+    """Larger frames are compressed for connections that agreed to it."""
+
+
+class Outbox:
+    """``on_full`` is called once, when the session does not take what is put here; from
+    then on it gets nothing more."""
+
+    __slots__ = (
+        "_arrived",
+        "_bound",
+        "_deflates",
+        "_ended",
+        "_on_full",
+        "_transport",
+        "_turn",
+        "_turns",
+        "_waiting",
+        "_waiting_bytes",
+    )
+
+    def __init__(self, turns: Turns, bound: Bound, on_full: Callable[[int], None]) -> None:
+        self._turns, self._bound, self._on_full = turns, bound, on_full
+        self._waiting: list[Frame] = []
+        self._waiting_bytes = 0
+        self._transport: Transport | None = None
+        self._deflates = self._ended = False
+        self._turn = -1
+        self._arrived: asyncio.Future[None] | None = None
+
+    def put(self, frame: Frame, *, more: bool = False) -> None:
+        """Send a frame; ``more`` follows at once, so writing may wait for it."""
+        if self._ended:
+            return
+        waits = self.unsent_bytes
+        if waits > self._bound.max_bytes:
+            self.clear()
+            self._ended = True
+            self._on_full(waits)
+        elif self._transport is None:
+            self._keep(frame)
+            self._tell_arrived()
+        else:
+            self._write(self._transport, frame, more)
+
+    def _write(self, transport: Transport, frame: Frame, more: bool) -> None:
+        turn = self._turns.begin()
+        if more or turn == self._turn:
+            if not self._waiting:
+                self._turns.at_end(self._flush)
+            self._keep(frame)
+            return
+        self._turn = turn
+        if self._waiting:
+            self._keep(frame)
+            self._flush()
+        elif not transport.is_closing():
+            transport.write(self._data(frame))
+
+    def _keep(self, frame: Frame) -> None:
+        self._waiting.append(frame)
+        self._waiting_bytes += len(frame.framed)
+
+    def _flush(self) -> None:
+        """What waits goes out in one write."""
+        if self._waiting and self._transport is not None:
+            data = b"".join([self._data(each) for each in self._waiting])
+            self.clear()
+            if not self._transport.is_closing():
+                self._transport.write(data)
+
+    def _data(self, frame: Frame) -> bytes:
+        if self._deflates and len(frame.framed) >= self._bound.deflate_min_bytes:
+            return frame.deflated
+        return frame.framed
+
+    def write_to(self, transport: Transport, *, deflates: bool = False) -> None:
+        """From now on frames go to this WebSocket, those first that wait."""
+        self._transport = transport
+        self._deflates = deflates and self._bound.deflate_min_bytes > 0
+        self._flush()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What the session was sent and the operating system has not taken."""
+        if self._transport is None:
+            return self._waiting_bytes
+        return self._waiting_bytes + self._transport.get_write_buffer_size()
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing waits for a poll."""
+        return not self._waiting
 
     def clear(self) -> None:
         """Forget what will never be read."""
-        while not self.empty():
-            self.get_nowait()
+        self._waiting = []
+        self._waiting_bytes = 0
 
-    async def take(self, at_most: int) -> list[Packet]:
-        """What waits, as soon as something does; nothing: the end has come, and stays.
+    def end(self) -> None:
+        """Nothing follows; what waits is still sent."""
+        self._ended = True
+        self._flush()
+        self._tell_arrived()
 
-        CLOSE comes alone: the official client acts on it at once, and on messages a little
-        later, so what it is told in the same payload would come too late.
+    async def take(self, at_most: int, *, alone: Frame) -> list[Frame]:
+        """For a poll: what waits, as soon as something does; nothing: the end has come.
+
+        ``alone`` comes with nothing before it.
         """
-        first = await self.get()
-        packets = []
-        while first is not None:
-            packets.append(first)
-            if self.empty() or len(packets) == at_most or self._is_close_next():
-                return packets
-            first = self.get_nowait()
-        self.put_nowait(End)
-        return packets
+        while not self._waiting and not self._ended:
+            self._arrived = asyncio.get_running_loop().create_future()
+            await self._arrived
+        taken = self._waiting[:at_most]
+        if len(taken) > 1 and taken[-1] is alone:
+            taken.pop()
+        del self._waiting[: len(taken)]
+        self._waiting_bytes -= sum(len(each.framed) for each in taken)
+        return taken
 
-    def _is_close_next(self) -> bool:
-        following: Packet | None = self._queue[0]
-        return following is not None and following.packet_type == CLOSE
-
-
-def packet_bytes(packet: Packet | None) -> int:
-    """Of its text; what has none (the greeting, a ping, the end) is a few bytes."""
-    text = packet.data if packet is not None else None
-    return text_bytes(text) if isinstance(text, str) else 0
-
-
-def text_bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
+    def _tell_arrived(self) -> None:
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)

@@ -12,18 +12,18 @@ needs is set right here, each with its reason:
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import orjson
 import socketio  # type: ignore[import-untyped]  # ships no types
 import structlog
-from engineio import packet as eio_packet  # type: ignore[import-untyped]  # ships no types
 from socketio import packet as sio_packet
 
 from api.realtime.engine import Engine, Tasks
-from api.realtime.packets import HubPacket
+from api.realtime.frames import Frame
+from api.realtime.packets import HubPacket, ack_frame
+from api.realtime.session import Send
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ class Ack:
     """The answer to a command: ready JSON, and what is to happen once it was written."""
 
     body: bytes
-    written: Callable[[], Awaitable[None]] | None = None
+    written: Callable[[], None] | None = None
 
 
 class Refused(Exception):
@@ -168,19 +168,17 @@ class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ship
         ack = await self._gate.command(sid, data[0], data[1:])
         try:
             if id is not None:
-                arguments = [orjson.Fragment(ack.body)]
-                await self._send_packet(
-                    eio_sid, HubPacket(sio_packet.ACK, namespace=namespace, id=id, data=arguments)
-                )
+                self.sender(eio_sid)(ack_frame(namespace, id, ack.body))
         finally:
             if ack.written is not None:
-                await ack.written()
+                ack.written()
 
     # --- outgoing ---
 
-    async def send_text(self, eio_sid: str, frame: eio_packet.Packet) -> None:
-        """Queue a ready frame; a socket that is gone is no error."""
-        await self.eio.send_packet(eio_sid, frame)
+    def sender(self, eio_sid: str) -> Send:
+        """Sends ready frames to one client; if it has gone, that is no error."""
+        session = self.eio.sockets.get(eio_sid)
+        return _nowhere if session is None else session.send
 
     async def close_transport(self, eio_sid: str) -> None:
         """End the connection below Socket.IO, so that the client connects again."""
@@ -216,6 +214,10 @@ class _Door(socketio.AsyncNamespace):  # type: ignore[misc]  # the library ships
                 raise socketio.exceptions.ConnectionRefusedError(error["code"], error) from None
         elif event == "disconnect":
             await self._gate.disconnected(sid, args[1])
+
+
+def _nowhere(frame: Frame, *, more: bool = False) -> None:
+    """It left while it was being let in."""
 
 
 def _library_log() -> logging.Logger:

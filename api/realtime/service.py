@@ -14,9 +14,11 @@ from api.realtime.connections import Connections
 from api.realtime.deps import RealtimeDeps
 from api.realtime.desk import Desk
 from api.realtime.joins import Joins
+from api.realtime.outbox import Bound
 from api.realtime.rooms import Rooms
 from api.realtime.server import Ack, HubServer
 from api.realtime.session import NAMESPACES
+from api.realtime.turns import Turns
 from api.realtime.wire import Wire
 from api.schemas.fields import instant_text
 
@@ -31,6 +33,7 @@ class Realtime:
 
     def __init__(self, deps: RealtimeDeps) -> None:
         self._deps, settings = deps, deps.settings
+        turns = Turns()
         self._server = HubServer(
             self,
             NAMESPACES,
@@ -38,15 +41,29 @@ class Realtime:
             ping_interval=settings.ping_interval_s,
             ping_timeout=settings.ping_timeout_s,
             max_http_buffer_size=settings.max_message_bytes,
-            max_buffer_bytes=settings.max_buffer_bytes,
+            turns=turns,
+            bound=Bound(
+                max_bytes=settings.max_buffer_bytes,
+                deflate_min_bytes=settings.compress_min_bytes,
+            ),
             on_slow=deps.on_slow,
             origins=settings.cors_origins,
         )
         self._rooms = Rooms()
-        self._wire = Wire(self._rooms, self._server)
-        joins = Joins(self._rooms, self._wire, deps.changes, deps.positions)
-        self._connections = Connections(deps, self._server, self._rooms, self._wire, joins)
-        self._desk = Desk(deps, self._connections, self._rooms, joins)
+        self._wire = Wire(self._rooms, turns)
+        self._joins = Joins(self._rooms, deps.changes, deps.positions)
+        self._connections = Connections(deps, self._server, self._rooms, self._joins)
+        self._desk = Desk(deps, self._connections, self._rooms, self._joins)
+
+    @property
+    def rooms(self) -> Rooms:
+        """For subscribers of other kinds; they leave when they close."""
+        return self._rooms
+
+    @property
+    def joins(self) -> Joins:
+        """How any kind of subscriber gets into rooms without a hole."""
+        return self._joins
 
     @property
     def broadcaster(self) -> Broadcaster:
@@ -90,7 +107,7 @@ class Realtime:
             "time": instant_text(self._deps.clock.now()),
             "data": figures,
         }
-        await self._wire.emit_to_room(HUB_STATUS, "hub.status", orjson.dumps(envelope))
+        await self._wire.tell_room(HUB_STATUS, "hub.status", orjson.dumps(envelope))
 
     # --- for the server: see api.realtime.server.Gate ---
 
