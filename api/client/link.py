@@ -113,20 +113,28 @@ class Link:
             self._waiting.discard(answer)
 
     async def close(self) -> None:
+        """Leaves nothing behind, even when it is cancelled."""
         self._end()
-        with contextlib.suppress(
-            socketio.exceptions.SocketIOError, aiohttp.ClientError, OSError, TimeoutError
-        ):
-            async with asyncio.timeout(CLOSE_S):
-                await self._sio.disconnect()
-        # Past the bound, or when it broke by itself, the library's loops may still wait.
+        try:
+            with contextlib.suppress(
+                socketio.exceptions.SocketIOError, aiohttp.ClientError, OSError, TimeoutError
+            ):
+                async with asyncio.timeout(CLOSE_S):
+                    await self._sio.disconnect()
+        finally:
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Past the bound, or when it broke by itself, the library's loops may still wait."""
         engine = self._sio.eio
         loops = [task for task in (engine.read_loop_task, engine.write_loop_task) if task]
         for task in loops:
             task.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
-        if self._own_session is not None:
-            await self._own_session.close()
+        try:
+            await asyncio.gather(*loops, return_exceptions=True)
+        finally:
+            if self._own_session is not None:
+                await self._own_session.close()
 
     def _event(self, event: str, data: Any = None, *_more: Any) -> None:
         if not self.closed.is_set():
