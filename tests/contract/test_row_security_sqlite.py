@@ -357,5 +357,6 @@ async def test_lists_use_the_same_indexes_as_without_row_security(
         plan = await plan_of(world, who, sql)
         assert f"USING INDEX {index}" in plan or f"USING COVERING INDEX {index}" in plan, plan
         assert "starts_at>" in plan, plan
-        assert "SCAN" not in plan.replace("SCAN CONSTANT ROW", ""), plan
-        assert "TEMP B-TREE" not in plan, plan
+        cut, _, named = plan.partition("SCAN page")  # of the rows of one page, once found
+        assert "SCAN" not in (cut + named).replace("SCAN CONSTANT ROW", ""), plan
+        assert "TEMP B-TREE" not in cut, plan
