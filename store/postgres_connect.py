@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from actors.ports import StoreUnavailable
 from store.postgres_errors import BROKEN
+from store.postgres_tls import encryption, meaning_of
 from store.url import postgresql_dsn
 
 CONNECT_TIMEOUT_S = 5.0
@@ -42,18 +43,20 @@ Connect = Callable[[], Any]
 
 
 def connector(url: URL, settings: PostgresSettings) -> Connect:
-    dsn, cached = postgresql_dsn(url), settings.prepared_statements
+    cached = settings.prepared_statements
 
     async def connect() -> Any:
         try:
+            plain, tls = encryption(url)
             return await asyncpg.connect(
-                dsn,
+                postgresql_dsn(plain),
+                **tls,
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=settings.statement_timeout_ms / 1_000 + _BEYOND_THE_SERVERS_S,
                 statement_cache_size=100 if cached else 0,
             )
         except BROKEN as error:
-            raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}") from error
+            raise StoreUnavailable(f"PostgreSQL cannot be reached: {meaning_of(error)}") from error
 
     return connect
 
