@@ -61,16 +61,19 @@ def connector(url: URL, settings: PostgresSettings) -> Connect:
     return connect
 
 
+def preparing(settings: PostgresSettings) -> dict[str, Any]:
+    """How SQLAlchemy prepares statements: kept by name, or nameless and forgotten."""
+    if settings.prepared_statements:
+        return {"prepared_statement_cache_size": 100}
+    return {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
+
+
 def reading_engine(url: URL, settings: PostgresSettings) -> AsyncEngine:
     """Read-only transactions that see one instant, whatever is committed meanwhile."""
-    cached = settings.prepared_statements
     engine = create_async_engine(
         SCHEME,
         async_creator=connector(url, settings),
-        connect_args={
-            "prepared_statement_cache_size": 100 if cached else 0,
-            **({} if cached else {"prepared_statement_name_func": str}),  # unnamed
-        },
+        connect_args=preparing(settings),
         isolation_level="REPEATABLE READ",
         execution_options={"postgresql_readonly": True},
         pool_size=settings.readers,
