@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from actors.ports import StoreUnavailable
 from store.postgres_errors import BROKEN
 from store.postgres_tls import encryption, meaning_of
+from store.security.reading import only_reads
 from store.url import postgresql_dsn
 
 CONNECT_TIMEOUT_S = 5.0
@@ -81,6 +82,11 @@ def reading_engine(url: URL, settings: PostgresSettings) -> AsyncEngine:
         pool_timeout=_POOL_WAIT_S,
         pool_use_lifo=True,
     )
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def asked(_connection: Any, _cursor: Any, statement: str, *_further: Any) -> None:
+        if not only_reads(statement):
+            raise asyncpg.InsufficientPrivilegeError("readers may only SELECT")
 
     @event.listens_for(engine.sync_engine, "handle_error")
     def failed(context: Any) -> None:

@@ -76,7 +76,7 @@ async def test_what_a_request_answers_is_read_as_its_caller(
         one = f"/api/appointments/{booked.body['id']}"
         channel = appointments_of(ann)
         spy = Spy(running.hub.store._readers)
-        asked_of_all = (
+        asked_of_all: tuple[tuple[Api, str, dict[str, Any]], ...] = (
             (as_ann, "/api/appointments", {}),
             (as_ann, one, {}),
             (as_ann, f"{one}/history", {}),

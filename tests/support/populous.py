@@ -215,21 +215,18 @@ _NOT_A_LIST = re.compile("^BEGIN|set_config|FROM hub$")
 async def plans(store: Store, reading: Reading, explain: str) -> list[tuple[str, list[str]]]:
     """Each statement of a reading, and what the database does for it, as the same caller.
 
-    ``explain`` is PostgreSQL's word for how much it shall tell; SQLite knows one only.
+    Past the gate that refuses readers EXPLAIN. ``explain`` is PostgreSQL's word for how much
+    it shall tell; SQLite knows one only.
     """
     answers: list[tuple[str, list[str]]] = []
     engines = {store._readers._callers.sync_engine, store._readers._hub.sync_engine}
 
     def listen(connection: Any, _cursor: Any, sql: str, params: Any, *_further: Any) -> None:
-        if sql.startswith("EXPLAIN") or _NOT_A_LIST.search(sql):
+        if _NOT_A_LIST.search(sql):
             return
         raw = connection.connection.dbapi_connection
-        if connection.dialect.name == "sqlite":
-            lines = raw.run_async(lambda driver: _told(driver, sql, params))
-        else:
-            found = connection.exec_driver_sql(f"EXPLAIN ({explain}) {sql}", params)
-            lines = [row[0] for row in found]
-        answers.append((sql, lines))
+        told = _told if connection.dialect.name == "sqlite" else _explained
+        answers.append((sql, raw.run_async(lambda driver: told(driver, sql, params, explain))))
 
     for engine in engines:
         event.listen(engine, "before_cursor_execute", listen)
@@ -241,7 +238,10 @@ async def plans(store: Store, reading: Reading, explain: str) -> list[tuple[str,
     return answers
 
 
-async def _told(driver: Any, sql: str, params: Any) -> list[str]:
-    """Past the gate that refuses callers EXPLAIN."""
+async def _explained(driver: Any, sql: str, params: Any, explain: str) -> list[str]:
+    return [row[0] for row in await driver.fetch(f"EXPLAIN ({explain}) {sql}", *params)]
+
+
+async def _told(driver: Any, sql: str, params: Any, _explain: str) -> list[str]:
     async with driver.execute(f"EXPLAIN QUERY PLAN {sql}", params) as found:
         return [line for *_, line in await found.fetchall()]
