@@ -9,7 +9,6 @@ from api.realtime.frames import Frame
 from api.realtime.outbox import Outbox, Sending
 from api.realtime.turns import Turns
 
-
 END = Frame("1")
 
 
