@@ -23,9 +23,8 @@ from api.realtime.endpoint import Endpoint
 from api.realtime.engine_session import Beat, EngineSession, Owner, Reason
 from api.realtime.frames import Frame
 from api.realtime.handshake import Transport
-from api.realtime.outbox import Bound
+from api.realtime.outbox import Sending
 from api.realtime.outbox import Transport as Writable
-from api.realtime.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -64,14 +63,13 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships n
     def __init__(
         self,
         *,
-        turns: Turns,
-        bound: Bound,
+        sending: Sending,
         on_slow: Callable[[], None],
         origins: tuple[str, ...],
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self._turns, self._bound, self._on_slow = turns, bound, on_slow
+        self._sending, self._on_slow = sending, on_slow
         self._tasks = Tasks()
         self._endpoint = Endpoint(self, origins, self.max_http_buffer_size)
         self._beat = Beat(
@@ -120,8 +118,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships n
             self.generate_id(),
             transport,
             beat=self._beat,
-            turns=self._turns,
-            bound=self._bound,
+            sending=self._sending,
             owner=self._owner,
         )
         self.sockets[session.sid] = session
@@ -131,7 +128,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships n
 
     async def _prepared(self, request: web.Request) -> "WebSocket":
         websocket = WebSocket(
-            request, self.max_http_buffer_size, compress=self._bound.deflate_min_bytes > 0
+            request,
+            self.max_http_buffer_size,
+            compress=self._sending.deflate_from_bytes is not None,
         )
         await websocket.prepare()
         return websocket

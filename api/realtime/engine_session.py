@@ -31,9 +31,8 @@ from api.realtime.handshake import (
     Transport,
     packet_of,
 )
-from api.realtime.outbox import Bound, Outbox
+from api.realtime.outbox import Outbox, Sending
 from api.realtime.outbox import Transport as Writable
-from api.realtime.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -113,13 +112,12 @@ class EngineSession:
         transport: Transport,
         *,
         beat: Beat,
-        turns: Turns,
-        bound: Bound,
+        sending: Sending,
         owner: Owner,
     ) -> None:
         self.sid, self.transport = sid, transport
         self._beat, self._owner = beat, owner
-        self._outbox = Outbox(turns, bound, self._too_slow)
+        self._outbox = Outbox(sending, self._too_slow)
         self.send = self._outbox.put
         self.posting = self.upgrading = self.closed = False
         self._no_poll = asyncio.Event()

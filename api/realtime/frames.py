@@ -36,6 +36,12 @@ class Frame:
     def text(self) -> str:
         return self.framed[self._header_bytes :].decode()
 
+    def data(self, deflate_from_bytes: int | None) -> bytes:
+        """What is written: compressed if it has so many bytes, and if that is a number."""
+        if deflate_from_bytes is None or len(self.framed) < deflate_from_bytes:
+            return self.framed
+        return self.deflated
+
     @property
     def deflated(self) -> bytes:
         """The frame for a connection that agreed to permessage-deflate.
@@ -49,6 +55,27 @@ class Frame:
             data = data.removesuffix(_TAIL)
             self._deflated = _header(len(data), _TEXT | _COMPRESSED) + data
         return self._deflated
+
+
+class Joiner:
+    """Frames that go out in one write; for all who are sent the same ones, one object.
+
+    So what a room has not read yet is in memory once, not once for each of its sockets.
+    """
+
+    __slots__ = ("_deflated", "_frames", "_joined")
+
+    def __init__(self) -> None:
+        self._frames: list[Frame] = []
+        self._deflated: int | None = None
+        self._joined = b""
+
+    def join(self, frames: list[Frame], deflate_from_bytes: int | None) -> bytes:
+        """Takes the list over; frames of so many bytes are compressed, if that is a number."""
+        if frames != self._frames or deflate_from_bytes != self._deflated:
+            self._frames, self._deflated = frames, deflate_from_bytes
+            self._joined = b"".join([frame.data(deflate_from_bytes) for frame in frames])
+        return self._joined
 
 
 def _header(size_bytes: int, first: int) -> bytes:

@@ -9,10 +9,10 @@ writing to a connection goes through here, in order, so nothing can be overtaken
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from api.realtime.frames import Frame
+from api.realtime.frames import Frame, Joiner
 from api.realtime.turns import Turns
 
 
@@ -27,13 +27,15 @@ class Transport(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bound:
-    """How much may wait for one session; ``deflate_min_bytes`` 0 is never."""
+class Sending:
+    """What the outboxes of one hub share, and their bound."""
 
+    turns: Turns
     max_bytes: int
     """For whom more waits is too slow; it has at most this, and one frame."""
-    deflate_min_bytes: int = 0
-    """Larger frames are compressed for connections that agreed to it."""
+    deflate_from_bytes: int | None = None
+    """Frames of so many bytes are compressed for who agreed to it; none: no frames."""
+    joiner: Joiner = field(default_factory=Joiner)
 
 
 class Outbox:
@@ -42,23 +44,23 @@ class Outbox:
 
     __slots__ = (
         "_arrived",
-        "_bound",
-        "_deflates",
+        "_deflate_from_bytes",
         "_ended",
         "_on_full",
+        "_sending",
         "_transport",
         "_turn",
-        "_turns",
         "_waiting",
         "_waiting_bytes",
     )
 
-    def __init__(self, turns: Turns, bound: Bound, on_full: Callable[[int], None]) -> None:
-        self._turns, self._bound, self._on_full = turns, bound, on_full
+    def __init__(self, sending: Sending, on_full: Callable[[int], None]) -> None:
+        self._sending, self._on_full = sending, on_full
         self._waiting: list[Frame] = []
         self._waiting_bytes = 0
         self._transport: Transport | None = None
-        self._deflates = self._ended = False
+        self._deflate_from_bytes: int | None = None
+        self._ended = False
         self._turn = -1
         self._arrived: asyncio.Future[None] | None = None
 
@@ -67,7 +69,7 @@ class Outbox:
         if self._ended:
             return
         waits = self.unsent_bytes
-        if waits > self._bound.max_bytes:
+        if waits > self._sending.max_bytes:
             self.clear()
             self._ended = True
             self._on_full(waits)
@@ -78,10 +80,10 @@ class Outbox:
             self._write(self._transport, frame, more)
 
     def _write(self, transport: Transport, frame: Frame, more: bool) -> None:
-        turn = self._turns.begin()
+        turn = self._sending.turns.begin()
         if more or turn == self._turn:
             if not self._waiting:
-                self._turns.at_end(self._flush)
+                self._sending.turns.at_end(self._flush)
             self._keep(frame)
             return
         self._turn = turn
@@ -89,7 +91,7 @@ class Outbox:
             self._keep(frame)
             self._flush()
         elif not transport.is_closing():
-            transport.write(self._data(frame))
+            transport.write(frame.data(self._deflate_from_bytes))
 
     def _keep(self, frame: Frame) -> None:
         self._waiting.append(frame)
@@ -98,20 +100,15 @@ class Outbox:
     def _flush(self) -> None:
         """What waits goes out in one write."""
         if self._waiting and self._transport is not None:
-            data = b"".join([self._data(each) for each in self._waiting])
+            data = self._sending.joiner.join(self._waiting, self._deflate_from_bytes)
             self.clear()
             if not self._transport.is_closing():
                 self._transport.write(data)
 
-    def _data(self, frame: Frame) -> bytes:
-        if self._deflates and len(frame.framed) >= self._bound.deflate_min_bytes:
-            return frame.deflated
-        return frame.framed
-
     def write_to(self, transport: Transport, *, deflates: bool = False) -> None:
         """From now on frames go to this WebSocket, those first that wait."""
         self._transport = transport
-        self._deflates = deflates and self._bound.deflate_min_bytes > 0
+        self._deflate_from_bytes = self._sending.deflate_from_bytes if deflates else None
         self._flush()
 
     @property

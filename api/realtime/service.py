@@ -14,7 +14,8 @@ from api.realtime.connections import Connections
 from api.realtime.deps import RealtimeDeps
 from api.realtime.desk import Desk
 from api.realtime.joins import Joins
-from api.realtime.outbox import Bound
+from api.realtime.outbox import Sending
+from api.realtime.rights import Rights
 from api.realtime.rooms import Rooms
 from api.realtime.server import Ack, HubServer
 from api.realtime.session import NAMESPACES
@@ -41,10 +42,10 @@ class Realtime:
             ping_interval=settings.ping_interval_s,
             ping_timeout=settings.ping_timeout_s,
             max_http_buffer_size=settings.max_message_bytes,
-            turns=turns,
-            bound=Bound(
+            sending=Sending(
+                turns=turns,
                 max_bytes=settings.max_buffer_bytes,
-                deflate_min_bytes=settings.compress_min_bytes,
+                deflate_from_bytes=settings.compress_from_bytes or None,
             ),
             on_slow=deps.on_slow,
             origins=settings.cors_origins,
@@ -64,6 +65,11 @@ class Realtime:
     def joins(self) -> Joins:
         """How any kind of subscriber gets into rooms without a hole."""
         return self._joins
+
+    @property
+    def rights(self) -> Rights:
+        """Ends connections, of any kind, that have lost what they were let in with."""
+        return self._connections.rights
 
     @property
     def broadcaster(self) -> Broadcaster:
