@@ -1,0 +1,1 @@
+"""Supabase Realtime clients connect unmodified (criterion 7.1)."""
