@@ -73,9 +73,7 @@ class Driver:
         for answer in (RealtimeAcknowledgementStatus.Ok, RealtimeAcknowledgementStatus.Error):
             push.receive(
                 answer,
-                lambda _response, answer=answer: tell(
-                    told="sent", name=name, message=answer.value
-                ),
+                lambda _response, answer=answer: tell(told="sent", name=name, message=answer.value),
             )
 
     async def track(self, *, name: str, said: Any) -> None:
