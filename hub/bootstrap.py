@@ -56,6 +56,7 @@ class Hub:
     health: Health
     realtime: Realtime
     supabase: Supabase
+    relay: Relay
     figures: Figures
     verifier: TokenVerifier
     store: Store
@@ -212,6 +213,7 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
         health=health,
         realtime=realtime,
         supabase=supabase,
+        relay=relay,
         figures=Figures(metrics, gauges, clock),
         verifier=verifier,
         store=store,
@@ -255,6 +257,7 @@ def _supabase(config: Config, store: Store, wired: RealtimeDeps, realtime: Realt
     return Supabase(
         SupabaseDeps(
             realtime=wired,
+            sending=realtime.sending,
             rooms=realtime.rooms,
             joins=realtime.joins,
             replays=Replays(store.events, wired.clock, kept=kept),
@@ -356,6 +359,7 @@ def _realtime_settings(config: Config) -> RealtimeSettings:
         ping_timeout_s=realtime.ping_timeout_s,
         max_message_bytes=realtime.max_message_bytes,
         max_buffer_bytes=realtime.max_buffer_bytes,
+        compress_from_bytes=realtime.compress_from_bytes,
         position_interval_s=realtime.position_interval_s,
         expiring_notice_s=realtime.expiring_notice_s,
         leeway_s=config.auth.leeway_s,

@@ -86,7 +86,7 @@ class Connections:
         return Session(
             sid=sid,
             engine_sid=eio_sid,
-            write=self._server.writer(eio_sid),
+            send=self._server.sender(eio_sid),
             namespace=namespace,
             principal=principal,
             claims=claims,

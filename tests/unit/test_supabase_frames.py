@@ -121,7 +121,7 @@ def _reads(vsn: Vsn, data: str | bytes) -> None:
 
 def test_version_1_has_exactly_four_fields_and_always_a_ref() -> None:
     frame = text(Vsn.ONE, TOPIC, "presence_state", {}, join_ref="1")
-    assert json.loads(frame.data) == {
+    assert json.loads(frame.payload) == {
         "topic": TOPIC,
         "event": "presence_state",
         "payload": {},
@@ -131,13 +131,13 @@ def test_version_1_has_exactly_four_fields_and_always_a_ref() -> None:
 
 def test_version_2_names_the_join() -> None:
     frame = text(Vsn.TWO, TOPIC, "phx_reply", {"status": "ok"}, ref="2", join_ref="1")
-    assert json.loads(frame.data) == ["1", "2", TOPIC, "phx_reply", {"status": "ok"}]
+    assert json.loads(frame.payload) == ["1", "2", TOPIC, "phx_reply", {"status": "ok"}]
     assert not frame.binary
 
 
 def test_a_broadcast_in_version_1_is_text() -> None:
     frame = broadcast(Vsn.ONE, TOPIC, "appointment.created", b'{"offset":3}', {"id": "e"})
-    assert json.loads(frame.data)["payload"] == {
+    assert json.loads(frame.payload)["payload"] == {
         "type": "broadcast",
         "event": "appointment.created",
         "payload": {"offset": 3},
@@ -149,11 +149,11 @@ def test_a_broadcast_in_version_2_is_binary_and_every_length_is_one_byte() -> No
     frame = broadcast(Vsn.TWO, TOPIC, "appointment.created", b'{"offset":3}', {"id": "e"})
     assert frame.binary
     head = bytes((4, len(TOPIC), len("appointment.created"), len('{"id":"e"}'), 1))
-    assert frame.data == head + TOPIC.encode() + b'appointment.created{"id":"e"}{"offset":3}'
+    assert frame.payload == head + TOPIC.encode() + b'appointment.created{"id":"e"}{"offset":3}'
 
 
 def test_a_name_too_long_for_a_byte_makes_it_text() -> None:
     topic = "realtime:" + "x" * 250
     frame = broadcast(Vsn.TWO, topic, "e", b"{}", {})
     assert not frame.binary
-    assert json.loads(frame.data)[2] == topic
+    assert json.loads(frame.payload)[2] == topic

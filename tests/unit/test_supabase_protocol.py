@@ -47,7 +47,7 @@ def message(event: str, payload: Any = None, *, topic: str = TOPIC, **refs: Ref)
 def reply(action: object) -> Any:
     assert isinstance(action, Answer)
     assert action.frame is not None
-    return json.loads(action.frame.data)[4]
+    return json.loads(action.frame.payload)[4]
 
 
 # --- outside of topics -------------------------------------------------------------------
@@ -59,7 +59,7 @@ def test_a_heartbeat_is_answered_with_its_ref() -> None:
         action = decide(Vsn.TWO, beat, {})
         assert isinstance(action, Answer)
         assert action.frame is not None
-        assert json.loads(action.frame.data) == [
+        assert json.loads(action.frame.payload) == [
             None,
             ref,
             "phoenix",
@@ -194,7 +194,7 @@ def test_a_broadcast_is_never_passed_on_and_answered_where_acks_were_asked_for()
     action = decide(Vsn.TWO, forged, JOINED)
     assert isinstance(action, Forged)
     assert action.answer is not None
-    assert json.loads(action.answer.data)[4]["status"] == "error"
+    assert json.loads(action.answer.payload)[4]["status"] == "error"
     quiet = {TOPIC: Membership(topic=TOPIC, ref="1", join_ref="1", ack=False)}
     assert decide(Vsn.TWO, forged, quiet) == Forged(forged, None)
 

@@ -113,10 +113,10 @@ def test_one_event_is_encoded_once_for_each_version_and_topic() -> None:
 
 
 def test_a_broadcast_carries_the_envelope_with_the_place_inside() -> None:
-    outer = json.loads(event_frame(Vsn.ONE, TOPIC, record("appointment.created"), Once()).data)
+    outer = json.loads(event_frame(Vsn.ONE, TOPIC, record("appointment.created"), Once()).payload)
     payload = outer["payload"]
     assert payload["meta"] == {"id": "event-7"}
     inner = payload["payload"]
     assert (inner["offset"], inner["epoch"], inner["data"]) == (7, 5, ROW)
-    replayed = json.loads(replayed_frame(Vsn.ONE, TOPIC, record("appointment.created")).data)
+    replayed = json.loads(replayed_frame(Vsn.ONE, TOPIC, record("appointment.created")).payload)
     assert replayed["payload"]["meta"] == {"id": "event-7", "replayed": True}

@@ -1,6 +1,5 @@
 """One Supabase client: what it sends is done one after the other, and answered."""
 
-import asyncio
 from typing import Final
 
 import structlog
@@ -13,7 +12,7 @@ from api.realtime.supabase import messages
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import MalformedFrame, Message, Vsn, decode
 from api.realtime.supabase.halls import Halls
-from api.realtime.supabase.outbox import Outbox
+from api.realtime.supabase.link import Link
 from api.realtime.supabase.presence import TooMuch
 from api.realtime.supabase.protocol import (
     Answer,
@@ -51,59 +50,51 @@ class Connection:
         vsn: Vsn,
         key: str,
         socket: web.WebSocketResponse,
-        outbox: Outbox,
+        link: Link,
         spawn: Spawn,
     ) -> None:
-        self.id, self.outbox = id, outbox
+        self.id, self._link = id, link
         self._deps, self._halls, self._limiter = deps, halls, limiter
         self._vsn, self._socket = vsn, socket
         self._subscriptions = Subscriptions(
-            deps, halls, vsn=vsn, key=key, write=outbox.put, spawn=spawn
+            deps, halls, vsn=vsn, key=key, write=link.put, spawn=spawn
         )
 
     async def run(self) -> None:
         """Until the client, or the hub, ends it; then it has left everything."""
-        writer = asyncio.create_task(self.outbox.run())
         try:
             await self._listen()
-            await writer
         finally:
             self._subscriptions.leave_all()
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+
+    async def end(self, code: int, reason: str) -> None:
+        """Hang up, with a reason that the client is told."""
+        log.info("supabase_ended", connection=self.id, close_code=code, why=reason)
+        await self._link.close(code, reason)
 
     async def _listen(self) -> None:
         idle_s = self._deps.settings.idle_timeout_s
-        while not self.outbox.closed:
+        while not self._link.closed:
             try:
                 frame = await self._socket.receive(timeout=idle_s)
             except TimeoutError:
-                self._end(_TRY_AGAIN, "nothing was said for too long")
+                await self.end(_TRY_AGAIN, "nothing was said for too long")
                 return
             if frame.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                self.outbox.end(self._socket.close_code or 1000, "")
                 return
-            if not await self._hear(frame):
-                return
-            await self.outbox.flushed()
+            await self._hear(frame)
+            await self._link.read_up()
 
-    async def _hear(self, frame: WSMessage) -> bool:
-        """Whether the client may go on."""
+    async def _hear(self, frame: WSMessage) -> None:
         try:
             self._limiter.take(self.id)
             message = decode(self._vsn, frame.data)
         except RateLimited:
-            self._end(_TOO_MUCH, "too many messages")
-            return False
+            await self.end(_TOO_MUCH, "too many messages")
         except MalformedFrame as malformed:
-            self._end(_PROTOCOL_ERROR, f"malformed frame: {malformed}")
-            return False
-        await self._do(message)
-        return True
-
-    def _end(self, code: int, reason: str) -> None:
-        log.warning("supabase_ended", connection=self.id, close_code=code, why=reason)
-        self.outbox.end(code, reason)
+            await self.end(_PROTOCOL_ERROR, f"malformed frame: {malformed}")
+        else:
+            await self._do(message)
 
     async def _do(self, message: Message) -> None:
         joined = {name: topic.membership for name, topic in self._subscriptions.topics.items()}
@@ -111,7 +102,7 @@ class Connection:
         match action:
             case Answer(frame):
                 if frame is not None:
-                    self.outbox.put(frame)
+                    self._link.put(frame)
             case _:
                 await self._command(action)
 
@@ -126,13 +117,13 @@ class Connection:
                 await self._perform(action)
         except (JoinRefused, TooMuch) as no:
             code = no.code if isinstance(no, JoinRefused) else ValidationFailed.code
-            self.outbox.put(messages.refused(self._vsn, action.message, str(no)))
+            self._link.put(messages.refused(self._vsn, action.message, str(no)))
         except Exception as error:  # the edge of every command: nothing may leak
             refused = shown(error, attempt, deps.clock)
             code = refused["code"]
             if not isinstance(action, Renew):  # which is never answered
                 reason = f"{code}: {refused['message']}"
-                self.outbox.put(messages.refused(self._vsn, action.message, reason))
+                self._link.put(messages.refused(self._vsn, action.message, reason))
         seconds = deps.clock.monotonic() - began
         log.info(
             "socket_command",
@@ -158,10 +149,10 @@ class Connection:
                 self._track(action)
             case Untrack(message):
                 self._halls.untrack(self._subscriptions.topics[message.topic])
-                self.outbox.put(messages.ok(self._vsn, message))
+                self._link.put(messages.ok(self._vsn, message))
             case Forged(_, answer):
                 if answer is not None:
-                    self.outbox.put(answer)
+                    self._link.put(answer)
 
     def _track(self, action: Track) -> None:
         topic = self._subscriptions.topics[action.message.topic]
@@ -171,4 +162,4 @@ class Connection:
             topic.presence = True
             self._halls.watch(topic)
         self._halls.track(topic, action.said)
-        self.outbox.put(messages.ok(self._vsn, action.message))
+        self._link.put(messages.ok(self._vsn, action.message))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from actors.services.replays import Replays
 from api.realtime.deps import RealtimeDeps
 from api.realtime.joins import Joins
+from api.realtime.outbox import Sending
 from api.realtime.rooms import Rooms
 
 
@@ -24,6 +25,7 @@ class SupabaseSettings:
 class SupabaseDeps:
     realtime: RealtimeDeps
     """The very same as Socket.IO's: verifier, limits, settings, counters."""
+    sending: Sending
     rooms: Rooms
     joins: Joins
     replays: Replays

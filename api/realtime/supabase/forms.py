@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 
 from actors.ports import EventRecord
+from api.realtime.frames import Frame
 from api.realtime.subscribers import Once
 from api.realtime.supabase.bindings import Binding
-from api.realtime.supabase.frames import Frame, Vsn, broadcast, text
+from api.realtime.supabase.frames import Vsn, broadcast, text
 from api.realtime.supabase.rows import Change, change_of
 from api.schemas import envelope
 

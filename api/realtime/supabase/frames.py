@@ -12,9 +12,11 @@ of ``@supabase/realtime-js`` and Phoenix' ``V1/V2.JSONSerializer``.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
+
+from api.realtime.frames import Frame
 
 BYTE_MAX: Final = 255
 """The longest name that a binary frame can hold, in bytes."""
@@ -39,13 +41,6 @@ class Vsn(StrEnum):
 
 class MalformedFrame(Exception):
     """Not a frame of this protocol; the only error that reading one raises."""
-
-
-class Frame(NamedTuple):
-    """One WebSocket message, ready to be written to any number of sockets."""
-
-    data: bytes
-    binary: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,8 +78,8 @@ def text(
     """A message for a client; ``payload`` may be or hold ready JSON (``orjson.Fragment``)."""
     if vsn is Vsn.ONE:
         fields = {"topic": topic, "event": event, "payload": payload, "ref": ref}
-        return Frame(orjson.dumps(fields))
-    return Frame(orjson.dumps([join_ref, ref, topic, event, payload]))
+        return Frame.message(orjson.dumps(fields))
+    return Frame.message(orjson.dumps([join_ref, ref, topic, event, payload]))
 
 
 def broadcast(vsn: Vsn, topic: str, event: str, payload: bytes, meta: dict[str, Any]) -> Frame:
@@ -93,7 +88,7 @@ def broadcast(vsn: Vsn, topic: str, event: str, payload: bytes, meta: dict[str, 
         names = (topic.encode(), event.encode(), orjson.dumps(meta))
         if all(len(name) <= BYTE_MAX for name in names):
             head = bytes((_SENT, *map(len, names), _JSON))
-            return Frame(b"".join((head, *names, payload)), binary=True)
+            return Frame.message(b"".join((head, *names, payload)), binary=True)
     content = orjson.Fragment(payload)
     told = {"type": _BROADCAST, "event": event, "payload": content, "meta": meta}
     return text(vsn, topic, _BROADCAST, told)

@@ -4,7 +4,6 @@ A handshake is let in with a user's token or one of the configured public keys; 
 client may hear is decided topic by topic (:mod:`api.realtime.supabase.subscriptions`).
 """
 
-import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -23,7 +22,7 @@ from api.realtime.supabase.connection import NAMESPACE, RESTARTING, Connection
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import Vsn
 from api.realtime.supabase.halls import Halls
-from api.realtime.supabase.outbox import Outbox
+from api.realtime.supabase.link import Link
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +44,7 @@ class Supabase:
             burst=deps.settings.messages_burst,
             monotonic=deps.realtime.clock.monotonic,
         )
-        self._running: dict[Connection, asyncio.Event] = {}
+        self._running: set[Connection] = set()
         self._tasks = Tasks()
         self._closing = False
 
@@ -65,16 +64,9 @@ class Supabase:
     async def close(self) -> None:
         """Ask every client to come back soon; nobody comes in any more."""
         self._closing = True
-        for connection in self._running:
-            connection.outbox.end(RESTARTING, "the hub restarts")
-        ended = [asyncio.ensure_future(end.wait()) for end in self._running.values()]
-        if ended:
-            _, late = await asyncio.wait(ended, timeout=_GOODBYE_S)
-            for each in late:
-                each.cancel()
-        for connection in self._running:
-            connection.outbox.abort()
-        await self._tasks.finish(0)
+        for connection in list(self._running):
+            self._tasks.start(connection.end(RESTARTING, "the hub restarts"))
+        await self._tasks.finish(_GOODBYE_S)
 
     # --- coming in ---
 
@@ -150,10 +142,12 @@ class Supabase:
             heartbeat=settings.ping_interval_s,
         )
         await socket.prepare(request)
-        outbox = Outbox(
+        if request.transport is None:  # gone already
+            return socket
+        link = Link(
             socket,
             request.transport,
-            max_bytes=settings.max_buffer_bytes,
+            self._deps.sending,
             on_slow=lambda waiting: self._slow(id, waiting),
         )
         connection = Connection(
@@ -164,17 +158,16 @@ class Supabase:
             vsn=vsn,
             key=key,
             socket=socket,
-            outbox=outbox,
+            link=link,
             spawn=self._spawn,
         )
-        ended = self._running[connection] = asyncio.Event()
+        self._running.add(connection)
         log.info("socket_connected", namespace=NAMESPACE, sid=id, vsn=vsn)
         try:
             if not self._closing:
                 await connection.run()
         finally:
-            del self._running[connection]
-            ended.set()
+            self._running.discard(connection)
             log.info(
                 "socket_disconnected", namespace=NAMESPACE, sid=id, close_code=socket.close_code
             )

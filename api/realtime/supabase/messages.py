@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from api.realtime.supabase.frames import Frame, Message, Ref, Vsn, text
+from api.realtime.frames import Frame
+from api.realtime.supabase.frames import Message, Ref, Vsn, text
 
 PREFIX: Final = "realtime:"
 """Every topic on the wire begins with it; the rest is the name of a channel."""

@@ -17,10 +17,11 @@ from actors.services.changes import Since
 from actors.services.identity import Claims
 from api.realtime.expiry import Expiry
 from api.realtime.joins import CHANNELS_MAX, Joined
+from api.realtime.session import Send
 from api.realtime.subscribers import Once
 from api.realtime.supabase import messages
 from api.realtime.supabase.deps import SupabaseDeps
-from api.realtime.supabase.frames import Frame, Vsn
+from api.realtime.supabase.frames import Vsn
 from api.realtime.supabase.halls import Halls
 from api.realtime.supabase.joining import JoinRequest, Replay
 from api.realtime.supabase.protocol import Join, Leave, Renew
@@ -49,7 +50,7 @@ class Subscriptions:
         *,
         vsn: Vsn,
         key: str,
-        write: Callable[[Frame], None],
+        write: Send,
         spawn: Spawn,
     ) -> None:
         self._deps, self._halls = deps, halls

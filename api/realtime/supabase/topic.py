@@ -9,10 +9,12 @@ from actors.domain.channels import HUB_STATUS, Channel, is_public, is_reserved
 from actors.domain.principal import Principal
 from actors.ports import EventRecord, Position
 from actors.services.identity import Claims
+from api.realtime.frames import Frame
+from api.realtime.session import Send
 from api.realtime.subscribers import Once
 from api.realtime.supabase import forms, messages
 from api.realtime.supabase.bindings import Binding
-from api.realtime.supabase.frames import Frame, Vsn, text
+from api.realtime.supabase.frames import Vsn, text
 from api.realtime.supabase.protocol import Membership
 from api.realtime.supabase.rows import rows_channel
 
@@ -29,7 +31,7 @@ class Topic:
     presence_key: str
     presence: bool
     """Whether it wants to know who is there."""
-    write: Callable[[Frame], None]
+    write: Send
     behind: Callable[["Topic", Position], None]
     """Told of a position that may be ahead of what was written."""
     closed: bool = False
@@ -71,7 +73,7 @@ class Topic:
         )
         for frame in frames:
             if frame is not None:
-                self.write(frame)
+                self.write(frame, more=once.more)
 
     def tell(self, event: str, data: bytes, once: Once) -> None:
         self.write(forms.told_frame(self.vsn, self.name, event, data, once))
