@@ -44,6 +44,8 @@ from store.retention import Keep
 
 _SWEEP_EVERY_S = 0.5
 _STATUS_EVERY_S = 1.0
+_KEYS_EVERY_S = 0.5
+"""How often is looked whether the key set is old; ``auth.jwks_refresh_s`` says when it is."""
 
 WrapBroadcaster = Callable[[Broadcaster], Broadcaster]
 
@@ -119,6 +121,7 @@ async def open_hub(
         stack.push_async_callback(hub.close)
         for due in await store.calendars.live_holds():
             core.alarms.add(due)
+        relay.listen(hub.realtime.rights.heard)
         broadcaster = hub.realtime.broadcaster
         await relay.start(
             wrap_broadcaster(broadcaster) if wrap_broadcaster else broadcaster,
@@ -291,6 +294,7 @@ def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, A
     return (
         core.alarms.run(),
         every(_SWEEP_EVERY_S, core.registry.sweep),
+        every(_KEYS_EVERY_S, hub.verifier.keep_fresh),
         every(_STATUS_EVERY_S, lambda: hub.realtime.publish_status(hub.figures.take())),
         every(
             config.retention.sweep_minutes * 60,

@@ -56,7 +56,7 @@ class Relay:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._events, self._clock = events, clock
-        self._listeners, self._on_delivery = tuple(listeners), on_delivery
+        self._listeners, self._on_delivery = list(listeners), on_delivery
         self._settings = settings or RelaySettings()
         self._jitter, self._sleep = jitter, sleep
         self._lanes: OrderedDict[Channel, Lane] = OrderedDict()
@@ -114,6 +114,10 @@ class Relay:
         return task
 
     # --- taking events ---
+
+    def listen(self, listener: Listener) -> None:
+        """One more listener, behind those it was made with."""
+        self._listeners.append(listener)
 
     def announce(self, records: Sequence[EventRecord]) -> None:
         """Take committed events; from the event loop's thread. Never blocks or raises."""

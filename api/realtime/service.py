@@ -15,6 +15,7 @@ from api.realtime.deps import RealtimeDeps
 from api.realtime.desk import Desk
 from api.realtime.joins import Joins
 from api.realtime.outbox import Sending
+from api.realtime.rights import Rights
 from api.realtime.rooms import Rooms
 from api.realtime.server import Ack, HubServer
 from api.realtime.session import NAMESPACES
@@ -65,6 +66,11 @@ class Realtime:
     def joins(self) -> Joins:
         """How any kind of subscriber gets into rooms without a hole."""
         return self._joins
+
+    @property
+    def rights(self) -> Rights:
+        """Ends connections, of any kind, that have lost what they were let in with."""
+        return self._connections.rights
 
     @property
     def broadcaster(self) -> Broadcaster:

@@ -228,3 +228,35 @@ async def test_one_subscriber_that_fails_costs_the_others_nothing() -> None:
     assert edge.sockets.offsets("broken") == [1, 2, 3]
     await edge.relay.stop()
     assert [mark.attempts for mark in edge.log.marks] == [3, 2, 2], "the first together"
+
+
+async def test_a_large_room_is_written_to_in_turns_with_others_in_between() -> None:
+    edge = Edge(MemoryLog())
+    wire = Wire(edge.rooms, Turns(turn_s=0))  # every turn is over at once
+    for number in range(80):
+        session = edge.session(f"s{number}")
+        session.send = ending_a_turn(session.send, wire)
+        edge.rooms.enter(session, A, held=False)
+    others = 0
+
+    async def other() -> None:
+        nonlocal others
+        while True:
+            others += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    assert await wire.broadcast(record(1)) == 80
+    task.cancel()
+    assert others >= 80 / 8 - 1
+    assert all(edge.sockets.offsets(f"s{number}") == [1] for number in range(80))
+
+
+def ending_a_turn(send: Send, wire: Wire) -> Send:
+    """A write begins a turn, as a socket's outbox does."""
+
+    def sending(frame: Frame, *, more: bool = False) -> None:
+        wire._turns.begin()
+        send(frame, more=more)
+
+    return sending
