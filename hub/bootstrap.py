@@ -263,6 +263,7 @@ def _supabase(config: Config, store: Store, wired: RealtimeDeps, realtime: Realt
             sending=realtime.sending,
             rooms=realtime.rooms,
             joins=realtime.joins,
+            rights=realtime.rights,
             replays=Replays(store.events, wired.clock, kept=kept),
             settings=SupabaseSettings(
                 keys=config.realtime.supabase_keys,

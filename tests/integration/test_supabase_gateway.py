@@ -17,7 +17,8 @@ import pytest
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
 from actors.ports import Broadcaster, EventRecord
-from hub.config import Api, Realtime, Retention
+from hub.config import Api, Auth, Realtime, Retention
+from tests.acceptance.test_live_rights import NEW, OLD, signed, write_keys
 from tests.integration.supabase_world import OpenClinic
 from tests.integration.supabase_world import clinic as clinic  # a fixture
 from tests.integration.supabase_world import logs as logs
@@ -30,7 +31,7 @@ from tests.support.eventually import eventually
 from tests.support.logs import Logs
 from tests.support.running import Template, config_for, running_hub
 from tests.support.supabase_wire import BINDING, RawSupabase, forged, raw_supabase
-from tests.support.tokens import token
+from tests.support.tokens import SECRET, token
 
 BASES = ("/realtime/v1", "/socket")
 
@@ -405,6 +406,26 @@ async def test_with_its_token_a_subscription_ends(clinic: Clinic) -> None:
         assert not [h for h in raw.kept if h.event == "broadcast"]
         no = await raw.join(appointments_of(dentist), short)
         assert no.reason == "Unauthorized: Invalid token"
+
+
+async def test_a_key_taken_out_of_the_set_ends_what_it_signed_for(
+    open_clinic: OpenClinic, tmp_path: Path
+) -> None:
+    keys = tmp_path / "jwks.json"
+    write_keys(keys, old=OLD, new=NEW)
+    auth = Auth(secret=SECRET, jwks=str(keys), jwks_refresh_s=0.2)
+    async with open_clinic(auth=auth) as clinic:
+        dentist, patient = clinic.dentists[0], clinic.patients[0]
+        old = signed(OLD, "old", "dentist", "dentist-0")
+        async with connect(clinic, patient.token) as raw:
+            await raw.joined(appointments_of(dentist), old)
+            kept = await raw.joined(appointments_of(patient))
+            write_keys(keys, new=NEW)
+            ended = await raw.until("phx_error")
+            assert ended.topic == f"realtime:{appointments_of(dentist)}"
+            assert (await raw.join(appointments_of(dentist), old)).status == "error"
+            await clinic.book(patient)
+            assert (await raw.until("broadcast")).topic == kept.topic
 
 
 async def test_a_patients_own_token_may_be_used_by_a_chatbot(clinic: Clinic) -> None:

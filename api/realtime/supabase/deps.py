@@ -6,6 +6,7 @@ from actors.services.replays import Replays
 from api.realtime.deps import RealtimeDeps
 from api.realtime.joins import Joins
 from api.realtime.outbox import Sending
+from api.realtime.rights import Rights
 from api.realtime.rooms import Rooms
 
 
@@ -28,5 +29,6 @@ class SupabaseDeps:
     sending: Sending
     rooms: Rooms
     joins: Joins
+    rights: Rights
     replays: Replays
     settings: SupabaseSettings = SupabaseSettings()

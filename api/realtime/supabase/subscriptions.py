@@ -5,6 +5,7 @@ carry ``postgres_changes`` only, and of these only rows that the database would 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import orjson
 import structlog
@@ -91,7 +92,7 @@ class Subscriptions:
         for record in replayed:
             topic.replay(record)
         self._deps.joins.release(joined)
-        self._expiry.watch(topic)
+        self._watch(topic)
 
     async def _authorized(self, name: str, request: JoinRequest) -> tuple[Claims, Principal]:
         try:
@@ -176,20 +177,23 @@ class Subscriptions:
             raise
         if topic.closed:
             return
-        topic.claims = claims
-        self._expiry.watch(topic)
-        if principal != topic.principal:
-            await self._become(topic, principal)
+        self._deps.rights.forget(topic)
+        before, topic.claims, topic.principal = topic.rows, claims, principal
+        self._watch(topic)
+        if topic.rows != before:
+            await self._move(topic, before)
 
-    async def _become(self, topic: Topic, principal: Principal) -> None:
+    def _watch(self, topic: Topic) -> None:
+        """Until it is dropped: its token ends, its key is taken out, its person goes."""
+        self._expiry.watch(topic)
+        self._deps.rights.watch(topic, partial(self._expired, topic))
+
+    async def _move(self, topic: Topic, before: Channel | None) -> None:
         """Somebody else is there now: from here on only what they may see."""
-        before, topic.principal = topic.rows, principal
-        if topic.rows == before:
-            return
         if before is not None and before != topic.channel:
             self._deps.rooms.leave(topic, before)
         if topic.rows is not None and topic.rows != topic.channel:
-            joined = await self._deps.joins.join(topic, principal, {topic.rows: None})
+            joined = await self._deps.joins.join(topic, topic.principal, {topic.rows: None})
             self._deps.joins.release(joined)
 
     def _look_behind(self, topic: Topic, position: Position) -> None:
@@ -223,8 +227,8 @@ class Subscriptions:
 
     async def _expired(self, topic: Topic) -> None:
         if not topic.closed:
-            topic.system("system", "error", "Unauthorized: the token has expired")
-            self._fail(topic, "token expired")
+            topic.system("system", "error", "Unauthorized: the token has ended")
+            self._fail(topic, "token ended")
 
     # --- going ---
 
@@ -247,6 +251,7 @@ class Subscriptions:
         self.topics.pop(topic.name, None)
         topic.closed = True
         self._expiry.forget(topic)
+        self._deps.rights.forget(topic)
         self._deps.rooms.leave_all(topic)
         self._halls.leave(topic)
 

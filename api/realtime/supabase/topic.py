@@ -44,6 +44,11 @@ class Topic:
         return self.membership.topic
 
     @property
+    def on_behalf_of(self) -> None:
+        """This protocol cannot say for whom a chatbot's service token acts."""
+        return None
+
+    @property
     def channel(self) -> Channel | None:
         """The hub's channel it stands for; ``None`` for a name of the client's own."""
         name = self.name.removeprefix(messages.PREFIX)
