@@ -605,6 +605,12 @@ async def test_more_topics_than_a_socket_may_have_are_refused(clinic: Clinic) ->
         no = await raw.join("one-too-many", changes=[BINDING])
         assert no.reason.startswith("ChannelRateLimitReached")
         await raw.joined("page-7", changes=[BINDING])  # in place of itself
+    async with connect(clinic, clinic.patients[0].token) as raw:
+        for number in range(6):
+            await raw.joined(f"page-{number}", changes=[BINDING] * 32)
+        no = await raw.join("page-6", changes=[BINDING] * 9)
+        assert no.reason.startswith("ChannelRateLimitReached")
+        await raw.joined("page-6", changes=[BINDING] * 8)
 
 
 async def test_too_many_joins_are_refused_and_too_many_messages_end_the_socket(

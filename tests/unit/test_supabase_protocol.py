@@ -165,6 +165,12 @@ def test_topics_begin_with_realtime_and_fit_into_a_byte(topic: str) -> None:
     assert answer["status"] == "error"
 
 
+def test_a_join_that_names_no_join_is_known_by_its_own_ref() -> None:
+    action = decide(Vsn.TWO, message("phx_join", join_ref=None), {})
+    assert isinstance(action, Join)
+    assert (action.membership.ref, action.membership.join_ref) == ("2", "2")
+
+
 # --- in a topic --------------------------------------------------------------------------
 
 

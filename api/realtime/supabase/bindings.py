@@ -36,7 +36,7 @@ COLUMNS: Final[Mapping[str, str]] = {
 """PostgreSQL's types of what a ``record`` holds; ids are text, as in the database."""
 
 BINDINGS_MAX: Final = 32
-FILTER_CHARS_MAX: Final = 8_192
+FILTER_CHARS_MAX: Final = 4_096
 VALUES_MAX: Final = 100
 """Values of one ``in.(…)``, as in the original."""
 

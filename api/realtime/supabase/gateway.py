@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 PATHS: Final = ("/realtime/v1/websocket", "/socket/websocket")
 _CLOSE_S: Final = 1.0
 """How long a peer may take to answer a WebSocket close."""
+_RESTARTS: Final = "the hub restarts"
 _GOODBYE_S: Final = 2.0
 """How long all sockets may take to close when the hub stops."""
 
@@ -65,7 +66,7 @@ class Supabase:
         """Ask every client to come back soon; nobody comes in any more."""
         self._closing = True
         for connection in list(self._running):
-            self._tasks.start(connection.end(RESTARTING, "the hub restarts"))
+            self._tasks.start(connection.end(RESTARTING, _RESTARTS))
         await self._tasks.finish(_GOODBYE_S)
 
     # --- coming in ---
@@ -164,7 +165,9 @@ class Supabase:
         self._running.add(connection)
         log.info("socket_connected", namespace=NAMESPACE, sid=id, vsn=vsn)
         try:
-            if not self._closing:
+            if self._closing:
+                await connection.end(RESTARTING, _RESTARTS)
+            else:
                 await connection.run()
         finally:
             self._running.discard(connection)

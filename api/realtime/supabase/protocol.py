@@ -28,6 +28,7 @@ class Membership:
     topic: str
     ref: Ref
     join_ref: Ref
+    """The join's own ref if it named none, as in version 1.0.0."""
     ack: bool
     """Whether its broadcasts are answered."""
 
@@ -50,7 +51,7 @@ class Join:
         return Membership(
             topic=message.topic,
             ref=message.ref,
-            join_ref=message.join_ref,
+            join_ref=message.ref if message.join_ref is None else message.join_ref,
             ack=self.request.ack,
         )
 

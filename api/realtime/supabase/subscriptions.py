@@ -6,6 +6,7 @@ carry ``postgres_changes`` only, and of these only rows that the database would 
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import Final
 
 import orjson
 import structlog
@@ -29,6 +30,9 @@ from api.realtime.supabase.protocol import Join, Leave, Renew
 from api.realtime.supabase.topic import Topic
 
 log = structlog.get_logger(__name__)
+
+BINDINGS_OF_SOCKET_MAX: Final = 200
+"""``postgres_changes`` of all topics of one socket: what it costs the hub in memory."""
 
 Spawn = Callable[[Awaitable[None]], object]
 
@@ -105,14 +109,21 @@ class Subscriptions:
         except RateLimited as no:
             reason = "ClientJoinRateLimitReached: Too many joins"
             raise JoinRefused(no.code, reason) from None
-        if len(self.topics) >= CHANNELS_MAX:
-            reason = f"ChannelRateLimitReached: At most {CHANNELS_MAX} channels on one socket"
-            raise JoinRefused("TOO_MANY_CHANNELS", reason)
+        self._check_limits(request)
         channel = name.removeprefix(messages.PREFIX)
         if not _may_carry(principal, channel, request):
             reason = "You do not have permissions to read from this Channel topic"
             raise JoinRefused(Forbidden.code, f"Unauthorized: {reason}: {channel}")
         return claims, principal
+
+    def _check_limits(self, request: JoinRequest) -> None:
+        if len(self.topics) >= CHANNELS_MAX:
+            reason = f"ChannelRateLimitReached: At most {CHANNELS_MAX} channels on one socket"
+            raise JoinRefused("TOO_MANY_CHANNELS", reason)
+        bound = sum(len(topic.bindings) for topic in self.topics.values())
+        if bound + len(request.bindings) > BINDINGS_OF_SOCKET_MAX:
+            reason = f"ChannelRateLimitReached: At most {BINDINGS_OF_SOCKET_MAX} postgres_changes"
+            raise JoinRefused("TOO_MANY_CHANNELS", f"{reason} on one socket")
 
     async def _party(self, token: str) -> tuple[Claims, Principal]:
         claims = await self._deps.realtime.verifier.verify(token)
@@ -181,7 +192,11 @@ class Subscriptions:
         before, topic.claims, topic.principal = topic.rows, claims, principal
         self._watch(topic)
         if topic.rows != before:
-            await self._move(topic, before)
+            try:
+                await self._move(topic, before)
+            except BaseException:  # it would hear nothing of its rows, and not know it
+                self._fail(topic, "the rows of the new person cannot be told")
+                raise
 
     def _watch(self, topic: Topic) -> None:
         """Until it is dropped: its token ends, its key is taken out, its person goes."""
