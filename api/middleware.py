@@ -23,7 +23,7 @@ PROBLEM = web.RequestKey("problem", Problem)
 WHY = web.RequestKey("why", str)
 
 OPENAPI_PATH: Final = "/api/openapi.json"
-SOCKET_PREFIXES: Final = ("/socket.io/",)
+SOCKET_PREFIXES: Final = ("/socket.io/", "/realtime/v1/websocket", "/socket/websocket")
 """Their protocol has its own forms of errors, and its own log."""
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)

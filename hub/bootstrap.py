@@ -24,11 +24,13 @@ from actors.services.directory import Directory
 from actors.services.identity import Identity
 from actors.services.people import People
 from actors.services.records import Records
+from actors.services.replays import Replays
 from api.app import create_app
 from api.auth import TokenVerifier
 from api.deps import ApiSettings, AppDeps
 from api.ratelimit import RateLimiter
 from api.realtime import Realtime, RealtimeDeps, RealtimeSettings
+from api.realtime.supabase import Supabase, SupabaseDeps, SupabaseSettings
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
@@ -55,6 +57,7 @@ class Hub:
     app: web.Application
     health: Health
     realtime: Realtime
+    supabase: Supabase
     relay: Relay
     figures: Figures
     verifier: TokenVerifier
@@ -69,6 +72,7 @@ class Hub:
 
     async def close(self) -> None:
         """Say goodbye to every socket; before it, the server took its last request."""
+        await self.supabase.close()
         await self.realtime.close()
         await self.verifier.close()
 
@@ -176,8 +180,10 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
         burst=config.api.rate_burst,
         monotonic=clock.monotonic,
     )
-    realtime = _realtime(config, core, relay, metrics, verifier, limiter)
-    gauges = _gauges(core, realtime)
+    wired = _realtime_deps(config, core, relay, metrics, verifier, limiter)
+    realtime = Realtime(wired)
+    supabase = _supabase(config, store, wired, realtime)
+    gauges = _gauges(core, realtime, supabase)
     metrics.watch(gauges)
     health = Health(
         clock=clock,
@@ -204,10 +210,12 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
         )
     )
     realtime.attach(app)
+    supabase.attach(app)
     return Hub(
         app=app,
         health=health,
         realtime=realtime,
+        supabase=supabase,
         relay=relay,
         figures=Figures(metrics, gauges, clock),
         verifier=verifier,
@@ -222,40 +230,58 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
     )
 
 
-def _realtime(
+def _realtime_deps(
     config: Config,
     core: _Core,
     relay: Relay,
     metrics: Metrics,
     verifier: TokenVerifier,
     limiter: RateLimiter,
-) -> Realtime:
-    return Realtime(
-        RealtimeDeps(
-            verifier=verifier,
-            identity=core.identity,
-            bookings=core.bookings,
-            availability=core.availability,
-            people=core.people,
-            changes=core.changes,
-            clock=core.clock,
-            new_id=core.new_id,
-            positions=relay.positions,
-            limiter=limiter,
-            settings=_realtime_settings(config),
-            on_command=metrics.command,
-            on_slow=metrics.slow_reader,
+) -> RealtimeDeps:
+    return RealtimeDeps(
+        verifier=verifier,
+        identity=core.identity,
+        bookings=core.bookings,
+        availability=core.availability,
+        people=core.people,
+        changes=core.changes,
+        clock=core.clock,
+        new_id=core.new_id,
+        positions=relay.positions,
+        limiter=limiter,
+        settings=_realtime_settings(config),
+        on_command=metrics.command,
+        on_slow=metrics.slow_reader,
+    )
+
+
+def _supabase(config: Config, store: Store, wired: RealtimeDeps, realtime: Realtime) -> Supabase:
+    kept = timedelta(days=config.retention.events_days)
+    return Supabase(
+        SupabaseDeps(
+            realtime=wired,
+            sending=realtime.sending,
+            rooms=realtime.rooms,
+            joins=realtime.joins,
+            rights=realtime.rights,
+            replays=Replays(store.events, wired.clock, kept=kept),
+            settings=SupabaseSettings(
+                keys=config.realtime.supabase_keys,
+                idle_timeout_s=config.realtime.idle_timeout_s,
+                messages_per_s=config.api.rate_per_s,
+                messages_burst=config.api.rate_burst,
+            ),
         )
     )
 
 
-def _gauges(core: _Core, realtime: Realtime) -> Gauges:
+def _gauges(core: _Core, realtime: Realtime, supabase: Supabase) -> Gauges:
     registry = core.registry
     return Gauges(
         live_calendars=lambda: len(registry.actors()),
         deepest_mailbox=lambda: max((len(a.mailbox) for a in registry.actors()), default=0),
         holds=lambda: sum(actor.holds for actor in registry.actors()),
-        connections=realtime.connections,
+        connections=lambda: {**realtime.connections(), **supabase.connections()},
         cache_lookups=lambda: {
             "people": core.directory.people.lookups,
             "subjects": core.directory.subjects.lookups,

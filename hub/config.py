@@ -74,6 +74,8 @@ class Realtime:
     compress_from_bytes: Annotated[int, Between(0)] = 0
     position_interval_s: Positive = 10.0
     expiring_notice_s: NotNegative = 60.0
+    idle_timeout_s: Positive = 90.0
+    supabase_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -38,13 +38,13 @@ class Running:
 
 
 @asynccontextmanager
-async def running_hub(config: Config, **overrides: Any) -> AsyncIterator[Running]:
+async def running_hub(config: Config, *, port: int = 0, **overrides: Any) -> AsyncIterator[Running]:
     """``overrides`` are substitutes for the composition root (:func:`open_hub`)."""
     async with open_hub(config, **overrides) as hub:
         runner = web.AppRunner(hub.app, access_log=None, shutdown_timeout=2.0)
         await runner.setup()
         try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
             hub.health.accepting(accepts=True)
             yield Running(url=f"http://127.0.0.1:{runner.addresses[0][1]}", hub=hub)
         finally:
