@@ -15,6 +15,7 @@ from actors.services.identity import Identity
 from actors.services.people import People
 from api.auth import TokenVerifier
 from api.ratelimit import RateLimiter
+from api.realtime.streams import Streams
 
 
 class Health(Protocol):
@@ -46,6 +47,7 @@ class AppDeps:
     people: People
     catalog: Catalog
     changes: Changes
+    streams: Streams
     limiter: RateLimiter
     """The one of Socket.IO too, so that a principal has one allowance."""
     health: Health

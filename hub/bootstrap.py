@@ -29,6 +29,7 @@ from api.auth import TokenVerifier
 from api.deps import ApiSettings, AppDeps
 from api.ratelimit import RateLimiter
 from api.realtime import Realtime, RealtimeDeps, RealtimeSettings
+from api.realtime.streams import Streams, StreamSettings
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
@@ -173,7 +174,8 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
         monotonic=clock.monotonic,
     )
     realtime = _realtime(config, core, relay, metrics, verifier, limiter)
-    gauges = _gauges(core, realtime)
+    streams = _streams(config, core, realtime, metrics, verifier)
+    gauges = _gauges(core, realtime, streams)
     metrics.watch(gauges)
     health = Health(
         clock=clock,
@@ -191,6 +193,7 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
             people=core.people,
             catalog=core.catalog,
             changes=core.changes,
+            streams=streams,
             health=health,
             clock=clock,
             new_id=core.new_id,
@@ -244,13 +247,28 @@ def _realtime(
     )
 
 
-def _gauges(core: _Core, realtime: Realtime) -> Gauges:
+def _streams(
+    config: Config, core: _Core, realtime: Realtime, metrics: Metrics, verifier: TokenVerifier
+) -> Streams:
+    return Streams(
+        rooms=realtime.rooms,
+        joins=realtime.joins,
+        verifier=verifier,
+        identity=core.identity,
+        clock=core.clock,
+        settings=_stream_settings(config),
+        on_end=metrics.stream_ended,
+        on_slow=metrics.slow_reader,
+    )
+
+
+def _gauges(core: _Core, realtime: Realtime, streams: Streams) -> Gauges:
     registry = core.registry
     return Gauges(
         live_calendars=lambda: len(registry.actors()),
         deepest_mailbox=lambda: max((len(a.mailbox) for a in registry.actors()), default=0),
         holds=lambda: sum(actor.holds for actor in registry.actors()),
-        connections=realtime.connections,
+        connections=lambda: {**realtime.connections(), "stream": len(streams)},
         cache_lookups=lambda: {
             "people": core.directory.people.lookups,
             "subjects": core.directory.subjects.lookups,
@@ -333,6 +351,18 @@ def _realtime_settings(config: Config) -> RealtimeSettings:
         max_message_bytes=realtime.max_message_bytes,
         max_buffer_bytes=realtime.max_buffer_bytes,
         position_interval_s=realtime.position_interval_s,
+        expiring_notice_s=realtime.expiring_notice_s,
+        leeway_s=config.auth.leeway_s,
+    )
+
+
+def _stream_settings(config: Config) -> StreamSettings:
+    realtime = config.realtime
+    return StreamSettings(
+        heartbeat_s=realtime.stream_heartbeat_s,
+        write_timeout_s=realtime.stream_write_timeout_s,
+        max_buffer_bytes=realtime.max_buffer_bytes,
+        per_principal_max=realtime.streams_per_user,
         expiring_notice_s=realtime.expiring_notice_s,
         leeway_s=config.auth.leeway_s,
     )

@@ -72,6 +72,9 @@ class Realtime:
     max_buffer_bytes: Annotated[int, Between(1024)] = 1_048_576
     position_interval_s: Positive = 10.0
     expiring_notice_s: NotNegative = 60.0
+    stream_heartbeat_s: Positive = 10.0
+    stream_write_timeout_s: Positive = 30.0
+    streams_per_user: Count = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

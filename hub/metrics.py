@@ -94,6 +94,12 @@ class Metrics:
         self._slow_readers = Counter(
             "chairside_slow_readers", "Sockets closed because they did not read", registry=registry
         )
+        self._streams_ended = Counter(
+            "chairside_streams_ended",
+            "Event streams over HTTP that ended, by why",
+            ("reason",),
+            registry=registry,
+        )
         Gauge("chairside_up", "1 while the hub runs", registry=registry).set(1)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -127,6 +133,9 @@ class Metrics:
 
     def slow_reader(self) -> None:
         self._slow_readers.inc()
+
+    def stream_ended(self, reason: str) -> None:
+        self._streams_ended.labels(reason).inc()
 
     def watch(self, gauges: Gauges) -> None:
         """From now on also show the current values; called once, by the composition root."""
