@@ -24,6 +24,7 @@ from actors.services.directory import Directory
 from actors.services.identity import Identity
 from actors.services.people import People
 from actors.services.records import Records
+from actors.services.webhooks import Rights, Webhooks
 from api.app import create_app
 from api.auth import TokenVerifier
 from api.deps import ApiSettings, AppDeps
@@ -37,6 +38,9 @@ from hub.config import Config
 from hub.health import Figures, Health
 from hub.metrics import Gauges, Metrics
 from hub.relay import Relay, RelaySettings
+from hub.webhooks.delivery import Observers
+from hub.webhooks.dispatcher import Dispatcher
+from hub.webhooks.opening import open_delivering
 from store.engine import Store, open_store
 from store.postgres_connect import PostgresSettings
 from store.retention import Keep
@@ -102,16 +106,34 @@ async def open_hub(
             )
         )
         core = _core(config, store, clock, new_id)
+        dispatcher = await stack.enter_async_context(
+            open_delivering(
+                config.webhooks,
+                queue=store.webhooks,
+                events=store.events,
+                may_tell=Rights(core.directory, clock),
+                clock=clock,
+                new_id=new_id,
+                observers=Observers(
+                    on_attempt=metrics.webhook_attempt, on_disabled=metrics.webhook_disabled
+                ),
+            )
+        )
         outbox.relay = relay = Relay(
             events=store.events,
             clock=clock,
-            listeners=(core.directory.forget, core.catalog.forget, core.registry.forget),
+            listeners=(
+                core.directory.forget,
+                core.catalog.forget,
+                core.registry.forget,
+                dispatcher.announced,
+            ),
             on_delivery=metrics.delivered,
             settings=_relay_settings(config),
         )
         stack.push_async_callback(relay.stop)
         stack.push_async_callback(core.registry.close)  # its last events still find the relay
-        hub = _edge(config, store, core, relay, metrics)
+        hub = _edge(config, store, core, relay, metrics, dispatcher)
         stack.push_async_callback(hub.close)
         for due in await store.calendars.live_holds():
             core.alarms.add(due)
@@ -121,7 +143,7 @@ async def open_hub(
             on_failure=hub.realtime.position_changed,
         )
         hub.realtime.start()
-        await stack.enter_async_context(running(*_background(config, hub, core)))
+        await stack.enter_async_context(running(*_background(config, hub, core), dispatcher.run()))
         yield hub
 
 
@@ -140,6 +162,7 @@ class _Core:
     people: People
     identity: Identity
     changes: Changes
+    records: Records
 
 
 def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
@@ -161,10 +184,18 @@ def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
         people=People(store.profiles, directory, records),
         identity=Identity(store.profiles, directory, records),
         changes=Changes(store.events),
+        records=records,
     )
 
 
-def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metrics) -> Hub:
+def _edge(
+    config: Config,
+    store: Store,
+    core: _Core,
+    relay: Relay,
+    metrics: Metrics,
+    dispatcher: Dispatcher,
+) -> Hub:
     """REST and Socket.IO over the same services, the same verifier and the same limits."""
     clock = core.clock
     verifier = TokenVerifier(config.auth.settings(), clock)
@@ -175,7 +206,7 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
     )
     realtime = _realtime(config, core, relay, metrics, verifier, limiter)
     streams = _streams(config, core, realtime, metrics, verifier)
-    gauges = _gauges(core, realtime, streams)
+    gauges = _gauges(core, realtime, streams, dispatcher)
     metrics.watch(gauges)
     health = Health(
         clock=clock,
@@ -194,6 +225,7 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
             catalog=core.catalog,
             changes=core.changes,
             streams=streams,
+            webhooks=_webhooks(config, store, core, dispatcher),
             health=health,
             clock=clock,
             new_id=core.new_id,
@@ -262,13 +294,27 @@ def _streams(
     )
 
 
-def _gauges(core: _Core, realtime: Realtime, streams: Streams) -> Gauges:
+def _webhooks(config: Config, store: Store, core: _Core, courier: Dispatcher) -> Webhooks:
+    return Webhooks(
+        reads=store.webhooks,
+        queue=store.webhooks,
+        records=core.records,
+        events=store.events,
+        courier=courier,
+        clock=core.clock,
+        old_secret_kept=timedelta(hours=config.webhooks.old_secret_hours),
+    )
+
+
+def _gauges(core: _Core, realtime: Realtime, streams: Streams, dispatcher: Dispatcher) -> Gauges:
     registry = core.registry
     return Gauges(
         live_calendars=lambda: len(registry.actors()),
         deepest_mailbox=lambda: max((len(a.mailbox) for a in registry.actors()), default=0),
         holds=lambda: sum(actor.holds for actor in registry.actors()),
         connections=lambda: {**realtime.connections(), "stream": len(streams)},
+        webhooks=lambda: len(dispatcher),
+        webhooks_failing=lambda: dispatcher.failing,
         cache_lookups=lambda: {
             "people": core.directory.people.lookups,
             "subjects": core.directory.subjects.lookups,
