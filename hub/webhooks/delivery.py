@@ -5,26 +5,31 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from actors.domain.channels import Channel
 from actors.domain.webhook import ChannelProgress, DisabledReason, RetryRules, Webhook
 from actors.ports import Clock, EventLog, EventRecord, NewId, Position
-from actors.webhook_ports import Attempt, WebhookDelivery, WebhookQueue
+from actors.webhook_ports import Attempt, Target, WebhookDelivery, WebhookQueue
 from hub.webhooks.known import Known
 from hub.webhooks.messages import Message, event_message, notice_message, reset_message
-from hub.webhooks.sender import Sender, target_of
+from hub.webhooks.sender import target_of
 
 log = structlog.get_logger(__name__)
 
 _EVENTS_MAX: Final = 20
 _BYTES_MAX: Final = 256 * 1024
-_ANY_OFFSET: Final = 2**62
 
 MayTell = Callable[[Webhook, Channel], Awaitable[bool]]
 """Whether the webhook's owner may hear of the channel, now."""
+
+
+class Sends(Protocol):
+    async def send(self, target: Target, message: Message, now: datetime) -> Attempt:
+        """One attempt; never raises for what the receiver or the network does."""
+        ...
 
 
 class Next(Enum):
@@ -50,7 +55,7 @@ class Deliverer:
         *,
         queue: WebhookQueue,
         events: EventLog,
-        sender: Sender,
+        sender: Sends,
         may_tell: MayTell,
         clock: Clock,
         new_id: NewId,
@@ -71,13 +76,14 @@ class Deliverer:
         Raises StoreUnavailable; what was delivered then may be delivered again.
         """
         at = known.progress[channel]
+        # The head first: what is read after it was committed before, or is no longer kept.
+        head = (await self._events.heads([channel]))[channel]
+        if (head.epoch, head.offset) == (at.epoch, at.offset):
+            return Next.DONE
         records = await self._events.read(
-            channel, after=at.offset, up_to=_ANY_OFFSET, limit=_EVENTS_MAX, max_bytes=_BYTES_MAX
+            channel, after=at.offset, up_to=head.offset, limit=_EVENTS_MAX, max_bytes=_BYTES_MAX
         )
         if not (records and _follows(records[0], at)):
-            head = (await self._events.heads([channel]))[channel]
-            if not records and (head.epoch, head.offset) == (at.epoch, at.offset):
-                return Next.DONE
             return await self._reset(known, at, head)
         for record in records:
             if not is_current(known) or not _follows(record, known.progress[channel]):
