@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from api.schemas.documents import RESOURCES
 from hub.config import Webhooks
 from tests.acceptance.conftest import OpenClinic
 from tests.support.api import Api
@@ -25,6 +26,7 @@ LOCAL = Webhooks(
     allowed_networks=("127.0.0.0/8",), allow_http=True, retry_first_s=0.02, retry_longest_s=0.2
 )
 ALL_DAY_S = 30 * 86_400
+SHOWN = set(RESOURCES["Webhook"]().fields) - {"secret"}
 CLOCKS = [f"{hour:02}:{minute:02}" for hour in range(8, 18) for minute in (0, 30)]
 
 
@@ -67,7 +69,7 @@ async def subscribe(api: Api, receiver: Receiver, **body: Any) -> dict[str, Any]
 async def look(api: Api, webhook: dict[str, Any]) -> dict[str, Any]:
     answer = await api.get(f"/api/webhooks/{webhook['id']}")
     assert answer.status == 200, answer.body
-    assert "secret" not in answer.body
+    assert set(answer.body) == SHOWN, "neither more nor less than documented"
     found = answer.body
     assert isinstance(found, dict)
     return found
@@ -100,6 +102,7 @@ async def test_a_chatbot_is_told_of_its_patient_signed_and_as_a_cloud_event(
         assert receiver.unsigned == 0
         told = await api.get(f"/api/webhooks/{webhook['id']}/deliveries")
         (delivery,) = told.body["data"]
+        assert set(delivery) == set(RESOURCES["WebhookDelivery"]().fields)
         assert (delivery["event_id"], delivery["delivered"]) == (received.id, True)
         assert clinic.patients[1].id not in str(receiver.requests)
 
