@@ -47,6 +47,8 @@ from store.retention import Keep
 
 _SWEEP_EVERY_S = 0.5
 _STATUS_EVERY_S = 1.0
+_KEYS_EVERY_S = 0.5
+"""How often is looked whether the key set is old; ``auth.jwks_refresh_s`` says when it is."""
 
 WrapBroadcaster = Callable[[Broadcaster], Broadcaster]
 
@@ -58,6 +60,7 @@ class Hub:
     app: web.Application
     health: Health
     realtime: Realtime
+    relay: Relay
     figures: Figures
     verifier: TokenVerifier
     store: Store
@@ -137,6 +140,7 @@ async def open_hub(
         stack.push_async_callback(hub.close)
         for due in await store.calendars.live_holds():
             core.alarms.add(due)
+        relay.listen(hub.realtime.rights.heard)
         broadcaster = hub.realtime.broadcaster
         await relay.start(
             wrap_broadcaster(broadcaster) if wrap_broadcaster else broadcaster,
@@ -239,6 +243,7 @@ def _edge(
         app=app,
         health=health,
         realtime=realtime,
+        relay=relay,
         figures=Figures(metrics, gauges, clock),
         verifier=verifier,
         store=store,
@@ -328,6 +333,7 @@ def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, A
     return (
         core.alarms.run(),
         every(_SWEEP_EVERY_S, core.registry.sweep),
+        every(_KEYS_EVERY_S, hub.verifier.keep_fresh),
         every(_STATUS_EVERY_S, lambda: hub.realtime.publish_status(hub.figures.take())),
         every(
             config.retention.sweep_minutes * 60,
@@ -396,6 +402,7 @@ def _realtime_settings(config: Config) -> RealtimeSettings:
         ping_timeout_s=realtime.ping_timeout_s,
         max_message_bytes=realtime.max_message_bytes,
         max_buffer_bytes=realtime.max_buffer_bytes,
+        compress_from_bytes=realtime.compress_from_bytes,
         position_interval_s=realtime.position_interval_s,
         expiring_notice_s=realtime.expiring_notice_s,
         leeway_s=config.auth.leeway_s,
