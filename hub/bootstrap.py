@@ -209,7 +209,7 @@ def _edge(
         monotonic=clock.monotonic,
     )
     realtime = _realtime(config, core, relay, metrics, verifier, limiter)
-    streams = _streams(config, core, realtime, metrics, verifier)
+    streams = _streams(config, core, realtime, metrics)
     gauges = _gauges(core, realtime, streams, dispatcher)
     metrics.watch(gauges)
     health = Health(
@@ -284,14 +284,11 @@ def _realtime(
     )
 
 
-def _streams(
-    config: Config, core: _Core, realtime: Realtime, metrics: Metrics, verifier: TokenVerifier
-) -> Streams:
+def _streams(config: Config, core: _Core, realtime: Realtime, metrics: Metrics) -> Streams:
     return Streams(
         rooms=realtime.rooms,
         joins=realtime.joins,
-        verifier=verifier,
-        identity=core.identity,
+        rights=realtime.rights,
         clock=core.clock,
         settings=_stream_settings(config),
         on_end=metrics.stream_ended,

@@ -15,6 +15,7 @@ from actors.domain.channels import Channel
 from actors.domain.principal import Principal
 from actors.ports import EventRecord, Position
 from actors.services.changes import ChannelChanges, Since
+from actors.services.identity import Claims
 from api.realtime.joins import Joins
 from api.realtime.rooms import Rooms
 from api.realtime.stream_cursor import Cursor
@@ -35,8 +36,8 @@ class Ended(StrEnum):
     CLIENT_LEFT = "client_left"
     TOO_SLOW = "too_slow"
     TOKEN_EXPIRED = "token_expired"  # noqa: S105  # a reason, no token
-    TOKEN_REFUSED = "token_refused"  # noqa: S105  # the same: e.g. its key was withdrawn
     RIGHTS_LOST = "rights_lost"
+    """The token's key was withdrawn, or it no longer stands for the same person."""
     HUB_STOPPING = "hub_stopping"
     FAILED = "failed"
 
@@ -56,13 +57,22 @@ class _Waiting:
     body: bytes
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bearer:
+    """Whose stream it is."""
+
+    claims: Claims
+    on_behalf_of: str | None
+    principal: Principal
+
+
 class Stream:
     """A :class:`~api.realtime.subscribers.Subscriber` of its channels."""
 
     def __init__(
         self,
         *,
-        principal: Principal,
+        bearer: Bearer,
         wanted: Mapping[Channel, Since | None],
         rooms: Rooms,
         joins: Joins,
@@ -72,7 +82,8 @@ class Stream:
         write_timeout_s: float,
     ) -> None:
         """``abort`` drops the connection at once, and so ends a write that waits."""
-        self.principal = principal
+        self.claims, self.principal = bearer.claims, bearer.principal
+        self.on_behalf_of = bearer.on_behalf_of
         self.ended: Ended | None = None
         self.wakes = asyncio.Event()
         """Set when there is something to do."""

@@ -16,14 +16,13 @@ import structlog
 
 from actors.domain.channels import Channel
 from actors.domain.principal import Principal
-from actors.domain.refusals import InvalidToken, RateLimited, Refusal, Unavailable
+from actors.domain.refusals import RateLimited, Refusal, Unavailable
 from actors.ports import Clock, StoreUnavailable
 from actors.services.changes import Since
-from actors.services.identity import Claims, Identity
-from api.auth import TokenVerifier
 from api.realtime.joins import Joins
+from api.realtime.rights import Rights
 from api.realtime.rooms import Rooms
-from api.realtime.stream import ClientGone, ClientTooSlow, Ended, Stream, Write
+from api.realtime.stream import Bearer, ClientGone, ClientTooSlow, Ended, Stream, Write
 from api.realtime.stream_frames import notice
 from api.schemas.fields import instant_text
 
@@ -42,22 +41,12 @@ class StreamSettings:
     """Times in seconds, sizes in bytes."""
 
     heartbeat_s: float = 10.0
-    """After this much silence a comment is sent; and so often rights are looked at again."""
+    """After this much silence a comment is sent."""
     write_timeout_s: float = 30.0
     max_buffer_bytes: int = 1_048_576
     per_principal_max: int = 100
     expiring_notice_s: float = 60.0
     leeway_s: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bearer:
-    """Whose stream it is, and what proves it for as long as it lasts."""
-
-    token: str
-    claims: Claims
-    on_behalf_of: str | None
-    principal: Principal
 
 
 class Streams:
@@ -66,8 +55,7 @@ class Streams:
         *,
         rooms: Rooms,
         joins: Joins,
-        verifier: TokenVerifier,
-        identity: Identity,
+        rights: Rights,
         clock: Clock,
         settings: StreamSettings,
         on_end: Callable[[str], None] = lambda _reason: None,
@@ -75,7 +63,7 @@ class Streams:
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._rooms, self._joins = rooms, joins
-        self._verifier, self._identity, self._clock = verifier, identity, clock
+        self._rights, self._clock = rights, clock
         self._settings, self._jitter = settings, jitter
         self._on_end, self._on_slow = on_end, on_slow
         self._open: set[Stream] = set()
@@ -105,7 +93,7 @@ class Streams:
         """Serve one stream until it ends; channels were authorised. Never raises but for
         cancellation."""
         stream = Stream(
-            principal=bearer.principal,
+            bearer=bearer,
             wanted=wanted,
             rooms=self._rooms,
             joins=self._joins,
@@ -114,7 +102,7 @@ class Streams:
             max_buffer_bytes=self._settings.max_buffer_bytes,
             write_timeout_s=self._settings.write_timeout_s,
         )
-        life = _Life(stream, bearer, self)
+        life = _Life(stream, self)
         self._enter(stream)
         try:
             await life.live()
@@ -157,26 +145,19 @@ class Streams:
     def retry_ms(self, between: tuple[int, int] = RETRY_MS) -> int:
         return round(self._jitter(*between))
 
-    async def refusal(self, bearer: Bearer) -> Ended | None:
-        """Why the stream must end now, although its token has not expired."""
-        try:
-            claims = await self._verifier.verify(bearer.token)
-            principal = await self._identity.principal(claims, bearer.on_behalf_of)
-        except InvalidToken:
-            return Ended.TOKEN_REFUSED
-        except (Unavailable, StoreUnavailable):
-            return None  # nobody can say now; the token's end is known in any case
-        except Refusal:
-            return Ended.RIGHTS_LOST
-        return None if principal == bearer.principal else Ended.RIGHTS_LOST
-
     def _enter(self, stream: Stream) -> None:
         self._open.add(stream)
         self._of[stream.principal.scope] += 1
         self._empty.clear()
 
+        async def lost() -> None:
+            stream.end(Ended.RIGHTS_LOST)
+
+        self._rights.watch(stream, lost)
+
     def _leave(self, stream: Stream) -> None:
         stream.leave()
+        self._rights.forget(stream)
         self._open.discard(stream)
         scope = stream.principal.scope
         self._of[scope] -= 1
@@ -194,11 +175,11 @@ class Streams:
 class _Life:
     """One stream from ``hub:ready`` to its goodbye."""
 
-    def __init__(self, stream: Stream, bearer: Bearer, streams: Streams) -> None:
-        self._stream, self._bearer, self._streams = stream, bearer, streams
+    def __init__(self, stream: Stream, streams: Streams) -> None:
+        self._stream, self._streams = stream, streams
         self._told_expiring = False
-        self._expires = bearer.claims.expires_at + timedelta(seconds=streams.settings.leeway_s)
-        self._looked = streams.now()
+        leeway = timedelta(seconds=streams.settings.leeway_s)
+        self._expires = stream.claims.expires_at + leeway
 
     async def live(self) -> None:
         stream = self._stream
@@ -228,7 +209,7 @@ class _Life:
         return self._expires if self._told_expiring else notice_at
 
     async def _look(self) -> None:
-        """At the token's end, and from time to time at its rights."""
+        """At the token's end."""
         now = self._streams.now()
         if now >= self._expires:
             self._stream.end(Ended.TOKEN_EXPIRED)
@@ -236,20 +217,16 @@ class _Life:
         if not self._told_expiring and now >= self._next_look():
             self._told_expiring = True
             await self._stream.write(notice("auth:expiring", self._expiry()))
-        if now - self._looked >= timedelta(seconds=self._streams.settings.heartbeat_s):
-            self._looked = now
-            if why := await self._streams.refusal(self._bearer):
-                self._stream.end(why)
 
     async def _say_goodbye(self) -> None:
         why = self._stream.ended
         if why in (Ended.TOO_SLOW, Ended.CLIENT_LEFT):
             return
-        if why in (Ended.TOKEN_EXPIRED, Ended.TOKEN_REFUSED):
+        if why in (Ended.TOKEN_EXPIRED, Ended.RIGHTS_LOST):
             await self._stream.write(notice("auth:expired", self._expiry()))
             return
         retry_ms = self._streams.retry_ms(RESTART_MS)
         await self._stream.write(notice("hub:closing", {"reason": why}, retry_ms=retry_ms))
 
     def _expiry(self) -> dict[str, str]:
-        return {"expires_at": instant_text(self._bearer.claims.expires_at)}
+        return {"expires_at": instant_text(self._stream.claims.expires_at)}

@@ -7,10 +7,9 @@ from aiohttp import web
 from actors.domain.channels import Channel
 from actors.domain.refusals import Forbidden, ValidationFailed
 from actors.services.changes import Since, check_readable
-from api.auth import bearer
 from api.middleware import CLAIMS
+from api.realtime.stream import Bearer
 from api.realtime.stream_cursor import HEADER, read_cursor
-from api.realtime.streams import Bearer
 from api.rest.accept import prefers
 from api.rest.answers import json_answer
 from api.rest.route import Call, Route
@@ -46,7 +45,6 @@ async def _stream(call: Call) -> web.StreamResponse:
     if request.method == "HEAD":
         return response
     owner = Bearer(
-        token=bearer(request.headers.get("Authorization")),
         claims=request[CLAIMS],
         on_behalf_of=request.headers.get("On-Behalf-Of"),
         principal=principal,

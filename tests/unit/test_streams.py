@@ -3,28 +3,33 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 
-from actors.domain.channels import AVAILABILITY_ALL, Channel
+from actors.domain.channels import AVAILABILITY_ALL, Channel, user_profile_channel
+from actors.domain.ids import ProfileId
 from actors.domain.principal import Principal, Role
-from actors.domain.refusals import Forbidden, InvalidToken, RateLimited, Unavailable
+from actors.domain.refusals import Forbidden, RateLimited, Unavailable
 from actors.ports import Delivery, EventRecord
 from actors.services.changes import EVENTS_MAX, Changes, Since
 from actors.services.identity import Claims
 from api.realtime.joins import Joins
+from api.realtime.rights import Rights
 from api.realtime.rooms import Rooms
+from api.realtime.stream import Bearer
 from api.realtime.stream_cursor import read_cursor
-from api.realtime.streams import Bearer, Streams, StreamSettings
+from api.realtime.streams import Streams, StreamSettings
+from api.realtime.turns import Turns
 from api.realtime.wire import Wire
 from hub.relay import Relay, RelaySettings
 from tests.unit.relay_world import NOW, A, B, FixedClock, MemoryLog, record, records, until
 
 WHO = Principal(role=Role.CHATBOT, subject="bot")
+PATIENT = Principal(role=Role.PATIENT, subject="bot", person=ProfileId("p"), acting="bot")
 
 
 def told(*rows: EventRecord) -> MemoryLog:
@@ -59,13 +64,19 @@ class Gatekeeper:
     def __init__(self) -> None:
         self.refusal: Exception | None = None
         self.principal_now = WHO
+        self.is_trusted = True
+        self.rotated: Callable[[], None] = lambda: None
 
-    async def verify(self, token: str) -> Claims:
-        if isinstance(self.refusal, InvalidToken | Unavailable):
-            raise self.refusal
-        return _claims()
+    def on_rotation(self, act: Callable[[], None]) -> None:
+        self.rotated = act
 
-    async def principal(self, claims: Claims, on_behalf_of: str | None) -> Principal:
+    def trusts(self, claims: Claims) -> bool:
+        return self.is_trusted
+
+    async def principal(
+        self, claims: Claims, on_behalf_of: str | None, *, create: bool
+    ) -> Principal:
+        assert not create, "looking again makes nobody"
         if self.refusal is not None:
             raise self.refusal
         return self.principal_now
@@ -114,19 +125,19 @@ class Client:
 class World:
     def __init__(self, log: MemoryLog, **settings: Any) -> None:
         self.log, self.rooms = log, Rooms()
-        self.wire = Wire(self.rooms)
+        self.wire = Wire(self.rooms, Turns())
         self.relay = Relay(
             events=log, clock=FixedClock(), settings=RelaySettings(backoff_s=(), drain_s=0.1)
         )
         self.clock, self.gate = MovedClock(), Gatekeeper()
+        self.rights = Rights(cast("Any", self.gate), cast("Any", self.gate), self._spawn)
         self.ended: list[str] = []
         self.slow = 0
         self.failing: set[int] = set()
         self.streams = Streams(
             rooms=self.rooms,
             joins=Joins(self.rooms, Changes(log), self.relay.positions),
-            verifier=cast("Any", self.gate),
-            identity=cast("Any", self.gate),
+            rights=self.rights,
             clock=self.clock,
             settings=StreamSettings(**{"heartbeat_s": 0.02, "write_timeout_s": 5.0, **settings}),
             on_end=self.ended.append,
@@ -141,14 +152,21 @@ class World:
             raise ConnectionError("the rooms cannot be reached")
         return await self.wire.broadcast(record)
 
+    def _spawn(self, work: Awaitable[None]) -> None:
+        self.tasks.append(asyncio.ensure_future(work))
+
     def _slow(self) -> None:
         self.slow += 1
 
     def open(
-        self, wanted: Mapping[Channel, Since | None] | None = None, *, ttl_s: float = 3_600
+        self,
+        wanted: Mapping[Channel, Since | None] | None = None,
+        *,
+        ttl_s: float = 3_600,
+        who: Principal = WHO,
     ) -> Client:
         client = Client()
-        bearer = Bearer(token="t", claims=_claims(ttl_s), on_behalf_of=None, principal=WHO)
+        bearer = Bearer(claims=_claims(ttl_s), on_behalf_of=None, principal=who)
         running = self.streams.run(
             bearer, wanted or {A: None}, write=client.write, abort=client.abort
         )
@@ -347,39 +365,39 @@ async def test_the_end_of_a_token_is_told_before_and_then_is_the_end() -> None:
         assert json.loads(client.frames[1]["data"]) == {"expires_at": "2027-03-08T09:01:40Z"}
 
 
+async def test_a_key_that_was_taken_out_ends_the_stream() -> None:
+    async with world() as w:
+        client = w.open()
+        await until(lambda: bool(client.frames))
+        w.gate.rotated()
+        assert not w.ended
+        w.gate.is_trusted = False
+        w.gate.rotated()
+        await until(lambda: w.ended == ["rights_lost"])
+        assert client.frames[-1]["event"] == "auth:expired"
+
+
 @pytest.mark.parametrize(
-    ("refusal", "reason", "said"),
+    ("refusal", "now"),
     [
-        (InvalidToken("unknown key"), "token_refused", "auth:expired"),
-        (Forbidden("no longer"), "rights_lost", "hub:closing"),
+        (Forbidden("no longer"), PATIENT),
+        (None, Principal(role=Role.ADMIN, subject="bot")),
     ],
 )
-async def test_a_withdrawn_key_or_right_ends_the_stream(
-    refusal: Exception, reason: str, said: str
+async def test_who_is_somebody_else_now_loses_the_stream(
+    refusal: Exception | None, now: Principal
 ) -> None:
     async with world() as w:
-        client = w.open()
+        w.gate.principal_now = PATIENT
+        client = w.open(who=PATIENT)
         await until(lambda: bool(client.frames))
-        w.gate.refusal, w.clock.later = refusal, timedelta(seconds=1)
-        await until(lambda: w.ended == [reason])
-        assert client.frames[-1]["event"] == said
-
-
-async def test_another_principal_behind_the_same_token_ends_the_stream() -> None:
-    async with world() as w:
-        client = w.open()
-        await until(lambda: bool(client.frames))
-        w.gate.principal_now = Principal(role=Role.ADMIN, subject="bot")
-        w.clock.later = timedelta(seconds=1)
+        told = record(1, user_profile_channel(ProfileId("p")))
+        w.rights.heard(told)
+        await asyncio.sleep(0.02)
+        assert not w.ended
+        w.gate.refusal, w.gate.principal_now = refusal, now
+        w.rights.heard(told)
         await until(lambda: w.ended == ["rights_lost"])
-
-
-async def test_keys_that_cannot_be_fetched_end_nothing() -> None:
-    async with world() as w:
-        client = w.open()
-        w.gate.refusal, w.clock.later = Unavailable(), timedelta(seconds=1)
-        await until(lambda: client.text.count(b"\n:\n") > 2)
-        assert w.ended == []
 
 
 async def test_a_hub_that_stops_says_goodbye_and_when_to_come_back() -> None:
