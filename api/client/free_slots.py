@@ -74,6 +74,13 @@ class Window:
     first: datetime
     before: datetime
 
+    def covers(self, other: "Window") -> bool:
+        return self.first <= other.first and self.before >= other.before
+
+    def within(self, bounds: "Window") -> "Window":
+        """The part that is; it may be empty (``first >= before``)."""
+        return Window(max(self.first, bounds.first), min(self.before, bounds.before))
+
     def joined(self, other: "Window") -> "Window | None":
         """The two as one, if they touch."""
         if self.first > other.before or other.first > self.before:

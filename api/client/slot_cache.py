@@ -359,8 +359,8 @@ class SlotCache:
 
     async def _fetch(self, name: str, dentist: _Dentist, window: Window) -> Place | None:
         first: Place | None = None
-        whole = _covers(window, self._window)
-        window = _within(window, Window(self._now(), self._window.before))
+        whole = window.covers(self._window)
+        window = window.within(Window(self._now(), self._window.before))
         if window.first >= window.before:
             return None
         for kind in tuple(self._kinds.values()):
@@ -378,7 +378,7 @@ class SlotCache:
                     position["offset"],
                 )
                 first = first or Place(epoch=position["epoch"], offset=position["offset"])
-        if whole and not any(_covers(other, self._window) for other in dentist.pending):
+        if whole and not any(other.covers(self._window) for other in dentist.pending):
             dentist.loaded_to = window.before
         return first
 
@@ -407,14 +407,6 @@ class SlotCache:
                 logger.warning("cache not loaded", extra={"error": type(error).__name__})
                 failures = min(failures + 1, 5)
         self._reloading = None
-
-
-def _covers(one: Window, other: Window) -> bool:
-    return one.first <= other.first and one.before >= other.before
-
-
-def _within(window: Window, bounds: Window) -> Window:
-    return Window(max(window.first, bounds.first), min(window.before, bounds.before))
 
 
 def _sorted(slots: Iterable[FreeSlot]) -> tuple[FreeSlot, ...]:

@@ -175,6 +175,10 @@ class Stream:
         except ConnectionError:
             raise ClientGone from None
 
+    def abort(self) -> None:
+        """Drop the connection, whatever was not written."""
+        self._abort()
+
     def leave(self) -> None:
         self._rooms.leave_all(self)
 

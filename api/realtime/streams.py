@@ -7,7 +7,8 @@ everybody's at once.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -75,12 +76,24 @@ class Streams:
     def __len__(self) -> int:
         return len(self._open)
 
-    def check_room(self, principal: Principal) -> None:
-        """Raises RateLimited for who has too many, Unavailable when the hub stops."""
+    @contextmanager
+    def room_for(self, principal: Principal) -> Iterator[None]:
+        """A stream's place among those of its user, from before it is answered.
+
+        Raises RateLimited for who has too many, Unavailable when the hub stops.
+        """
         if self._closing:
             raise Unavailable
-        if self._of[principal.scope] >= self._settings.per_principal_max:
+        scope = principal.scope
+        if self._of[scope] >= self._settings.per_principal_max:
             raise RateLimited(_FULL_RETRY_S)
+        self._of[scope] += 1
+        try:
+            yield
+        finally:
+            self._of[scope] -= 1
+            if not self._of[scope]:
+                del self._of[scope]
 
     async def run(
         self,
@@ -90,8 +103,8 @@ class Streams:
         write: Write,
         abort: Callable[[], None],
     ) -> None:
-        """Serve one stream until it ends; channels were authorised. Never raises but for
-        cancellation."""
+        """Serve one stream until it ends; it has its room, and its channels were
+        authorised. Never raises but for cancellation."""
         stream = Stream(
             bearer=bearer,
             wanted=wanted,
@@ -132,6 +145,8 @@ class Streams:
                 await self._empty.wait()
         except TimeoutError:
             log.warning("streams_left", count=len(self._open))
+            for stream in list(self._open):
+                stream.abort()
 
     # --- for the life of a stream ---
 
@@ -147,7 +162,6 @@ class Streams:
 
     def _enter(self, stream: Stream) -> None:
         self._open.add(stream)
-        self._of[stream.principal.scope] += 1
         self._empty.clear()
 
         async def lost() -> None:
@@ -159,10 +173,6 @@ class Streams:
         stream.leave()
         self._rights.forget(stream)
         self._open.discard(stream)
-        scope = stream.principal.scope
-        self._of[scope] -= 1
-        if not self._of[scope]:
-            del self._of[scope]
         if not self._open:
             self._empty.set()
         assert stream.ended is not None, "whoever leaves has ended"

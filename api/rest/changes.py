@@ -39,17 +39,17 @@ async def _stream(call: Call) -> web.StreamResponse:
     wanted = _wanted(call)
     for channel in wanted:
         check_readable(principal, channel)
-    call.deps.streams.check_room(principal)
     response = web.StreamResponse(headers=_HEADERS)
-    await response.prepare(request)
-    if request.method == "HEAD":
-        return response
-    owner = Bearer(
-        claims=request[CLAIMS],
-        on_behalf_of=request.headers.get("On-Behalf-Of"),
-        principal=principal,
-    )
-    await call.deps.streams.run(owner, wanted, write=response.write, abort=_abort(request))
+    streams = call.deps.streams
+    with streams.room_for(principal):
+        await response.prepare(request)
+        if request.method != "HEAD":
+            bearer = Bearer(
+                claims=request[CLAIMS],
+                on_behalf_of=request.headers.get("On-Behalf-Of"),
+                principal=principal,
+            )
+            await streams.run(bearer, wanted, write=response.write, abort=_abort(request))
     return response
 
 

@@ -27,6 +27,8 @@ from hub.webhooks.slots import Slots
 log = structlog.get_logger(__name__)
 
 _PAGE: Final = 200
+_PING_S: Final = 15.0
+"""For a test event, its wait for a place behind others included."""
 _AFTER_FAILURE_S: Final = 2.0
 """When the database is asked again after it did not answer."""
 
@@ -93,8 +95,11 @@ class Dispatcher:
     async def ping(self, target: Target) -> Attempt:
         now, webhook = self._clock.now(), target.view.webhook
         message = notice_message(webhook, self._new_id(), "webhook.ping", now)
-        async with self._slots.one(target_of(webhook.url)):
-            return await self._sender.send(target, message, now)
+        try:
+            async with asyncio.timeout(_PING_S), self._slots.one(target_of(webhook.url)):
+                return await self._sender.send(target, message, now)
+        except TimeoutError:
+            return Attempt(status=None, duration_ms=_PING_S * 1_000, error="the receiver is busy")
 
     # --- all the time ------------------------------------------------------------------
 
@@ -157,6 +162,8 @@ class Dispatcher:
 
     async def _reload(self, webhook_id: WebhookId) -> None:
         target = await self._queue.target(webhook_id, self._clock.now())
+        for place in [place for place in self._waiting if place[0] == webhook_id]:
+            del self._waiting[place]  # what is waited for is a row, too, and may be due now
         if target is None or target.view.webhook.status is not WebhookStatus.ACTIVE:
             self._known.drop(webhook_id)
             return

@@ -13,6 +13,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from hub.webhooks.addresses import AddressRules, RefusedAddress
 
+NOT_PUBLIC = "the name does not lead to an address on the public internet"
+
 _THREADS = 8
 """Look-ups at once; a name server that hangs costs nobody else's threads."""
 
@@ -48,12 +50,16 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Raises RefusedAddress, and OSError for a name that is not known."""
-        addresses = await self._lookup(host, port)
+        """Raises RefusedAddress, in the same words for a name that nobody knows: who may
+        only ask does not learn which names the operator's network has."""
+        try:
+            addresses = await self._lookup(host, port)
+            for address in addresses:
+                self._rules.check(address)
+        except (OSError, UnicodeError, RefusedAddress):
+            raise RefusedAddress(NOT_PUBLIC) from None
         if not addresses:
-            raise OSError("the name has no address")
-        for address in addresses:
-            self._rules.check(address)
+            raise RefusedAddress(NOT_PUBLIC)
         return [
             ResolveResult(
                 hostname=host,
@@ -68,6 +74,3 @@ class GuardedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Whoever made the look-up ends it."""
-
-
-__all__ = ["GuardedResolver", "Lookup", "RefusedAddress", "SystemLookup"]

@@ -14,7 +14,7 @@ from actors.webhook_ports import Attempt, Target
 from hub import __version__
 from hub.webhooks.addresses import AddressRules, Network, RefusedAddress
 from hub.webhooks.messages import Message
-from hub.webhooks.resolver import GuardedResolver, Lookup, SystemLookup
+from hub.webhooks.resolver import NOT_PUBLIC, GuardedResolver, Lookup, SystemLookup
 
 _CHECK_S: Final = 5.0
 _RETRY_AFTER_DIGITS: Final = 6
@@ -63,8 +63,8 @@ class Sender:
                 await self._resolver.resolve(url.raw_host or "", url.port or 0)
         except RefusedAddress as refused:
             raise ValidationFailed.of("url", str(refused)) from None
-        except (OSError, UnicodeError, TimeoutError):
-            raise ValidationFailed.of("url", "the name cannot be resolved") from None
+        except TimeoutError:
+            raise ValidationFailed.of("url", NOT_PUBLIC) from None
 
     async def send(self, target: Target, message: Message, now: datetime) -> Attempt:
         """Never raises for what the receiver or the network does."""
@@ -122,8 +122,6 @@ def _why(error: Exception) -> str:
             return str(error)
         case TimeoutError():
             return "no answer in time"
-        case aiohttp.ClientConnectorDNSError():
-            return "the name cannot be resolved"
         case aiohttp.ClientSSLError():
             return "the certificate is not accepted"
         case aiohttp.ClientConnectionError() | OSError():

@@ -30,14 +30,14 @@ def block(page: str, label: str) -> str:
 
 @asynccontextmanager
 async def program(
-    folder: Path, *argv: str, **variables: str
+    folder: Path, *argv: str, stderr: int = asyncio.subprocess.DEVNULL, **variables: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         *argv,
         cwd=folder,
         env=environment(**variables),
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stderr=stderr,
     )
     try:
         yield process
@@ -48,7 +48,8 @@ async def program(
 
 
 async def run(folder: Path, *argv: str, **variables: str) -> str:
-    async with program(folder, *argv, **variables) as process, asyncio.timeout(60):
+    pipe = asyncio.subprocess.PIPE
+    async with program(folder, *argv, stderr=pipe, **variables) as process, asyncio.timeout(60):
         out, err = await process.communicate()
     assert (process.returncode, err.decode()) == (0, ""), err.decode()
     return out.decode()
@@ -79,7 +80,7 @@ async def _answers(port: str) -> bool:
             aiohttp.ClientSession() as session,
             session.post(f"http://127.0.0.1:{port}/hook/x", data=b"{}") as answer,
         ):
-            return answer.status == 401
+            return answer.status == 404
     except aiohttp.ClientConnectionError:
         return False
 

@@ -17,6 +17,7 @@ from tests.support.api import Api
 from tests.support.clinic import Clinic, Person, appointments_of, availability_of
 from tests.support.database import rows
 from tests.support.eventually import eventually
+from tests.support.logs import Logs
 from tests.support.process import hub_process
 from tests.support.receiver import Receiver, receiving
 from tests.support.running import Template
@@ -126,7 +127,7 @@ async def test_an_admin_is_told_of_availability_and_of_nothing_else(
 
 
 async def test_each_channel_is_in_order_although_its_receiver_fails_now_and_then(
-    open_clinic: OpenClinic,
+    open_clinic: OpenClinic, logs: Logs
 ) -> None:
     async with local(open_clinic) as (clinic, receiver):
         patient, dentist = clinic.patients[0], clinic.dentists[0]
@@ -145,6 +146,10 @@ async def test_each_channel_is_in_order_although_its_receiver_fails_now_and_then
         assert receiver.unsigned == 0
         seen = await look(bot(clinic, patient), webhook)
         assert [place["attempts"] for place in seen["progress"]] == [0, 0]
+        refused = logs.lines("webhook_refused")
+        assert refused
+        for content in (patient.name, patient.id, "/hook", receiver.secrets[0]):
+            assert content not in str(refused), "logs name hosts, ids and types only"
 
 
 async def test_what_happens_while_a_receiver_answers_500_for_an_hour_is_all_delivered_after_it(
@@ -176,6 +181,39 @@ async def test_what_happens_while_a_receiver_answers_500_for_an_hour_is_all_deli
         told = [offset for _, offset in receiver.places]
         assert told == list(range(told[0], told[0] + 5))
         assert (await look(bot(clinic, patient), webhook))["status"] == "active"
+
+
+async def test_who_has_mended_their_receiver_need_not_wait_for_the_next_attempt(
+    open_clinic: OpenClinic,
+) -> None:
+    patient_hub = Webhooks(
+        allowed_networks=("127.0.0.0/8",), allow_http=True, retry_first_s=600, retry_longest_s=600
+    )
+    async with open_clinic(webhooks=patient_hub) as clinic, receiving() as receiver:
+        patient = clinic.patients[0]
+        api, channel = bot(clinic, patient), appointments_of(patient)
+        webhook = await subscribe(api, receiver, channels=[channel])
+        receiver.status = 500
+        await clinic.book(patient, "09:00")
+        place = await _failing(clinic, patient, webhook, 1)
+        await clinic.book(patient, "10:00")
+        receiver.status = 204
+        assert (await api.put(f"/api/webhooks/{webhook['id']}", {"status": "active"})).status == 200
+        first = await receiver.until(2, 3.0)
+
+        receiver.status = 500
+        await clinic.book(patient, "11:00")
+        await _failing(clinic, patient, webhook, 1)
+        receiver.status = 204
+        since = f"{place['epoch']}.{place['offset'] + 3}"
+        skipped = await api.post(
+            f"/api/webhooks/{webhook['id']}/replay", {"channel": channel, "since": since}
+        )
+        assert skipped.status == 200, skipped.body
+        await clinic.book(patient, "12:00")
+        await receiver.until(3, 3.0)
+        told = [each.event["data"]["start"] for each in (*first, receiver.accepted[-1])]
+        assert told == [clinic.at(clock) for clock in ("09:00", "10:00", "12:00")]
 
 
 async def _failing(

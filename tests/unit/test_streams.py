@@ -167,10 +167,14 @@ class World:
     ) -> Client:
         client = Client()
         bearer = Bearer(claims=_claims(ttl_s), on_behalf_of=None, principal=who)
-        running = self.streams.run(
-            bearer, wanted or {A: None}, write=client.write, abort=client.abort
-        )
-        self.tasks.append(asyncio.create_task(running))
+
+        async def run() -> None:
+            with self.streams.room_for(who):
+                await self.streams.run(
+                    bearer, wanted or {A: None}, write=client.write, abort=client.abort
+                )
+
+        self.tasks.append(asyncio.create_task(run()))
         return client
 
     def commit(self, *rows: Any) -> None:
@@ -337,16 +341,30 @@ async def test_who_has_gone_is_noticed_at_the_next_heartbeat() -> None:
 
 
 async def test_one_principal_has_a_bounded_number_of_streams() -> None:
+    other = Principal(role=Role.ADMIN, subject="other")
     async with world(per_principal_max=2) as w:
-        w.streams.check_room(WHO)
         clients = [w.open(), w.open()]
         await until(lambda: all(client.frames for client in clients))
-        with pytest.raises(RateLimited):
-            w.streams.check_room(WHO)
-        w.streams.check_room(Principal(role=Role.ADMIN, subject="other"))
+        with pytest.raises(RateLimited), w.streams.room_for(WHO):
+            pass
+        with w.streams.room_for(other):
+            pass
         clients[0].aborted = True
         await until(lambda: len(w.streams) == 1)
-        w.streams.check_room(WHO)
+        await asyncio.sleep(0)
+        with w.streams.room_for(WHO):
+            pass
+
+
+async def test_a_hub_that_stops_does_not_wait_for_who_does_not_read() -> None:
+    async with world(write_timeout_s=60) as w:
+        client = w.open()
+        await until(lambda: bool(client.frames))
+        client.reads.clear()
+        w.commit(record(1))
+        await w.streams.close()
+        await until(lambda: len(w.ended) == 1)
+        assert client.aborted
 
 
 # --- ends --------------------------------------------------------------------------------
@@ -411,8 +429,8 @@ async def test_a_hub_that_stops_says_goodbye_and_when_to_come_back() -> None:
                 "event": "hub:closing",
                 "data": '{"reason":"hub_stopping"}',
             }
-        with pytest.raises(Unavailable):
-            w.streams.check_room(WHO)
+        with pytest.raises(Unavailable), w.streams.room_for(WHO):
+            pass
 
 
 async def test_a_database_that_is_away_ends_the_stream_so_that_the_client_comes_back() -> None:

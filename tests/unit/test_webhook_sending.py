@@ -14,6 +14,7 @@ from actors.domain.webhook import Webhook, WebhookId
 from actors.webhook_ports import Attempt, Target, WebhookView
 from hub.webhooks.addresses import networks
 from hub.webhooks.messages import Message, notice_message
+from hub.webhooks.resolver import NOT_PUBLIC
 from hub.webhooks.sender import Sender, SenderSettings
 from tests.unit.test_webhook_addresses import Names
 
@@ -189,7 +190,7 @@ async def test_a_name_is_looked_up_and_checked_again_for_every_connection() -> N
         finally:
             await sender.close()
     assert names.asked == ["rebinding.example"] * 2
-    assert attempt.error == "the address is not on the public internet"
+    assert attempt.error == NOT_PUBLIC
     assert requests == []
 
 
