@@ -4,6 +4,8 @@ Lifetimes nest: store, relay, calendars, sockets, background work. They end in t
 opposite order, and whoever ends answers everyone who waits (criterion 6.4).
 """
 
+import os
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from actors.alarms import Alarms
-from actors.calendar_actor import ActorSettings
+from actors.calendar_actor import ActorSettings, CalendarActor
 from actors.ports import Broadcaster, Clock, EventRecord, NewId
 from actors.registry import Registry
 from actors.services.availability import Availability
@@ -33,8 +35,10 @@ from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
 from hub.config import Config
-from hub.health import Figures, Health
-from hub.metrics import Gauges, Metrics
+from hub.figures import About, Figures, busiest
+from hub.health import Health
+from hub.metrics import CalendarFigures, Gauges, Metrics
+from hub.recent_errors import RecentErrors
 from hub.relay import Relay, RelaySettings
 from store.engine import Store, open_store
 from store.postgres_connect import PostgresSettings
@@ -77,10 +81,12 @@ async def open_hub(
     clock: Clock | None = None,
     new_id: NewId = system.new_id,
     wrap_broadcaster: WrapBroadcaster | None = None,
+    errors: RecentErrors | None = None,
 ) -> AsyncIterator[Hub]:
     """A hub on a database that was migrated, working until the block ends.
 
-    Tests put their own clock, ids and a failing broadcaster in. Raises what
+    Tests put their own clock, ids and a failing broadcaster in; ``errors`` is what this
+    process's log noted, for the status page. Raises what
     :func:`store.engine.open_store` raises, and ValueError for impossible token settings.
     """
     clock = clock or system.SystemClock()
@@ -110,7 +116,7 @@ async def open_hub(
         )
         stack.push_async_callback(relay.stop)
         stack.push_async_callback(core.registry.close)  # its last events still find the relay
-        hub = _edge(config, store, core, relay, metrics)
+        hub = _edge(config, store, core, relay, metrics, errors or RecentErrors())
         stack.push_async_callback(hub.close)
         for due in await store.calendars.live_holds():
             core.alarms.add(due)
@@ -163,7 +169,14 @@ def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
     )
 
 
-def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metrics) -> Hub:
+def _edge(
+    config: Config,
+    store: Store,
+    core: _Core,
+    relay: Relay,
+    metrics: Metrics,
+    errors: RecentErrors,
+) -> Hub:
     """REST and Socket.IO over the same services, the same verifier and the same limits."""
     clock = core.clock
     verifier = TokenVerifier(config.auth.settings(), clock)
@@ -204,7 +217,14 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
         app=app,
         health=health,
         realtime=realtime,
-        figures=Figures(metrics, gauges, clock),
+        figures=Figures(
+            metrics,
+            gauges,
+            clock,
+            health=health,
+            about=About(node=_node(), engine=config.database.engine),
+            errors=errors,
+        ),
         verifier=verifier,
         store=store,
         identity=core.identity,
@@ -251,11 +271,21 @@ def _gauges(core: _Core, realtime: Realtime) -> Gauges:
         deepest_mailbox=lambda: max((len(a.mailbox) for a in registry.actors()), default=0),
         holds=lambda: sum(actor.holds for actor in registry.actors()),
         connections=realtime.connections,
+        busiest=lambda: busiest([_calendar_figures(actor) for actor in registry.actors()]),
         cache_lookups=lambda: {
             "people": core.directory.people.lookups,
             "subjects": core.directory.subjects.lookups,
             "appointment_types": core.catalog.cache.lookups,
         },
+    )
+
+
+def _calendar_figures(actor: CalendarActor) -> CalendarFigures:
+    return CalendarFigures(
+        dentist_id=actor.dentist_id,
+        waiting=len(actor.mailbox),
+        turn_ms=round(actor.turn_s * 1_000, 2),
+        holds=actor.holds,
     )
 
 
@@ -270,6 +300,11 @@ def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, A
             lambda: hub.store.retention.forget(hub.clock.now(), keep),
         ),
     )
+
+
+def _node() -> str:
+    """A name for this process among those of the clinic."""
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 class _Outbox:

@@ -38,6 +38,10 @@ class Database:
     prepared_statements: bool = True
     ping_timeout_s: Positive = 1.0
 
+    @property
+    def engine(self) -> Literal["sqlite", "postgresql"]:
+        return "postgresql" if is_postgresql(parse_url(self.url)) else "sqlite"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Auth:

@@ -4,9 +4,10 @@ One instance per hub with a registry of its own: nothing global. Components call
 plain methods; what has a current value is asked for when somebody scrapes.
 """
 
+from collections import Counter as Counter_
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -23,6 +24,16 @@ _LATENCIES_KEPT = 4096
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CalendarFigures:
+    dentist_id: str
+    waiting: int
+    """Commands in the mailbox."""
+    turn_ms: float
+    """How long the last batch took, from the mailbox to the replies."""
+    holds: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Gauges:
     """What the hub is doing now, as functions that cost nothing until they are called."""
 
@@ -34,6 +45,8 @@ class Gauges:
     """Connected sockets by namespace."""
     cache_lookups: Callable[[], Mapping[str, Lookups]] = dict
     """Of each cache, since the start."""
+    busiest: Callable[[], Sequence[CalendarFigures]] = tuple
+    """The calendars that have most to do, as many as a page shows."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -45,6 +58,9 @@ class Totals:
     broadcasts: int = 0
     retries: int = 0
     failures: int = 0
+    slow_readers: int = 0
+    problems: Counter_[str] = field(default_factory=Counter_)
+    """Kinds of exception for which broadcasts were repeated or given up."""
 
 
 class Metrics:
@@ -52,6 +68,8 @@ class Metrics:
         self.totals = Totals()
         self.latencies_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
         """Commit to broadcast, of the broadcasts since the figures were last taken."""
+        self.commit_times_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
+        """The same of commits."""
         self._registry = registry = CollectorRegistry()
         self._requests = Histogram(
             "chairside_request_seconds",
@@ -108,6 +126,7 @@ class Metrics:
     def commit(self, commands: int, seconds: float) -> None:
         self.totals.commits += 1
         self.totals.commands += commands
+        self.commit_times_ms.append(seconds * 1000)
         self._commit_seconds.observe(seconds)
         self._commit_size.observe(commands)
 
@@ -116,6 +135,8 @@ class Metrics:
         retries = delivery.attempts - 1
         self.totals.retries += retries
         self._retries.inc(retries)
+        if delivery.problem is not None:
+            self.totals.problems[delivery.problem] += 1
         if not delivery.sent:
             self.totals.failures += 1
             self._failures.inc()
@@ -126,6 +147,7 @@ class Metrics:
         self._recipients.inc(delivery.recipients)
 
     def slow_reader(self) -> None:
+        self.totals.slow_readers += 1
         self._slow_readers.inc()
 
     def watch(self, gauges: Gauges) -> None:

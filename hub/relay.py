@@ -232,7 +232,7 @@ class Relay:
             lane.task = None
 
     async def _deliver(self, lane: Lane, record: EventRecord) -> None:
-        attempts, recipients, error = await self._attempt(record)
+        attempts, recipients, error, problem = await self._attempt(record)
         lane.done(record)
         now = self._clock.now()
         delivery = Delivery(
@@ -245,6 +245,7 @@ class Relay:
             attempts=attempts,
             recipients=recipients,
             error=f"{type(error).__name__}: {error}"[:500] if error else None,
+            problem=problem,
         )
         self._account(delivery)
         self._marks.add(delivery)
@@ -252,21 +253,24 @@ class Relay:
             log.error("broadcast_failed", **_context(record), attempts=attempts, exc_info=error)
             await self._tell_failure(lane.position)
 
-    async def _attempt(self, record: EventRecord) -> tuple[int, int, Exception | None]:
-        """Broadcast with retries (criterion 7.5): attempts, recipients, the last error."""
+    async def _attempt(self, record: EventRecord) -> tuple[int, int, Exception | None, str | None]:
+        """Broadcast with retries (criterion 7.5): attempts, recipients, the error of the last
+        attempt, and the kind of the last error that there was."""
         assert self._broadcaster is not None
-        attempt, error = 0, None
+        attempt: int = 0
+        error: Exception | None = None
+        problem: str | None = None
         for wait_s in (*self._settings.backoff_s, None):
             attempt += 1
             try:
                 async with asyncio.timeout(self._settings.attempt_timeout_s):
-                    return attempt, await self._broadcaster.broadcast(record), None
+                    return attempt, await self._broadcaster.broadcast(record), None, problem
             except Exception as failure:  # whatever it is, it is retried, then logged and marked
-                error = failure
+                error, problem = failure, type(failure).__name__
             if wait_s is not None:
                 self.stats.retries += 1
                 await self._sleep(wait_s * self._jitter())
-        return attempt, 0, error
+        return attempt, 0, error, problem
 
     def _account(self, delivery: Delivery) -> None:
         self.stats.recipients += delivery.recipients
