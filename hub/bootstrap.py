@@ -355,6 +355,7 @@ def _api_settings(config: Config) -> ApiSettings:
     return ApiSettings(
         max_body_bytes=api.max_body_bytes,
         cors_origins=api.cors_origins,
+        frame_origins=api.frame_origins,
         metrics=api.metrics,
     )
 
