@@ -93,7 +93,7 @@ async def _hours(page: Page) -> None:
 async def _status(page: Page) -> None:
     await page.wait_for_selector("[data-figure]")
     await expect(page.locator("[data-moments]").first).to_have_attribute(
-        "data-moments", str(TRAFFIC_S - 2), timeout=TRAFFIC_S * 2_000
+        "data-moments", str(TRAFFIC_S - 5), timeout=TRAFFIC_S * 2_000
     )
 
 

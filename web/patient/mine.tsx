@@ -67,7 +67,7 @@ function Card({ row, world, onMove, onCancel }: { row: Appointment; world: World
       {onMove && (
         <div class="card-actions">
           {row.status === "confirmed" && <button type="button" class="secondary" onClick={onMove}>{t("move")}</button>}
-          {row.status === "confirmed" && <button type="button" class="secondary danger" onClick={onCancel}>{t("cancel")}</button>}
+          {row.status === "confirmed" && <button type="button" class="secondary danger" onClick={onCancel}>{t("mine.cancel")}</button>}
           <button type="button" class="quiet" onClick={() => download(entryOf(row, world))}><Icon name="download" /> {t("ics")}</button>
         </div>
       )}

@@ -91,6 +91,7 @@ export const de: Strings = {
   "mine.none": "Sie haben keinen bevorstehenden Termin.",
   "mine.find": "Termin finden",
   "mine.past": "Frühere und abgesagte",
+  "mine.cancel": "Absagen",
   "move": "Verlegen",
   "move.to": "Verlegen auf",
   "move.confirm": "Hierher verlegen",

@@ -89,6 +89,7 @@ export const en = {
   "mine.none": "You have no appointments ahead.",
   "mine.find": "Find a time",
   "mine.past": "Earlier and cancelled",
+  "mine.cancel": "Cancel",
   "move": "Move",
   "move.to": "Move to",
   "move.confirm": "Move it here",
