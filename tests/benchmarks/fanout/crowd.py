@@ -109,21 +109,24 @@ class Crowd:
         return bool(ready)
 
     def frame_bytes(self, channel: str, count: int) -> int:
-        """How large an event is; raises if somebody does not get it."""
+        """How large an event is, by its first frame; raises if somebody does not get it."""
         if channel in self._frame_bytes:
             return self._frame_bytes[channel]
-        total = 0
+        total = size = 0
 
         def add(data: memoryview) -> None:
-            nonlocal total
+            nonlocal total, size
+            if not size:
+                short = data[1] < 126
+                size = 2 + data[1] if short else 4 + int.from_bytes(data[2:4], "big")
             total += len(data)
 
         self.publish(channel, 1)
-        while self.receive(time.monotonic() + (_QUIET_S if total else _WAIT_S), add):
-            pass
-        size, rest = divmod(total, count)
-        if rest or not size:
-            raise ConnectionError(f"{count} sockets got {total} bytes")
+        while not size or total < size * count:
+            if not self.receive(time.monotonic() + _WAIT_S, add):
+                break
+        if total != size * count:
+            raise ConnectionError(f"{count} sockets got {total} bytes, events have {size}")
         self._frame_bytes[channel] = size
         return size
 
