@@ -59,6 +59,8 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt hub/__init__.py
 	@$(venv)
 	@echo "Installing Chairside and its tools for tests into $(VENV) …"
 	@$(PIP) --editable '.[dev]'
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --upgrade --no-deps \
+		--target $(VENV)/realtime-2.30 realtime==2.30.0
 	@touch $@ $(VENV)/.installed
 
 define venv
