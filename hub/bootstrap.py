@@ -4,6 +4,8 @@ Lifetimes nest: store, relay, calendars, sockets, background work. They end in t
 opposite order, and whoever ends answers everyone who waits (criterion 6.4).
 """
 
+import os
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from actors.alarms import Alarms
-from actors.calendar_actor import ActorSettings
+from actors.calendar_actor import ActorSettings, CalendarActor
 from actors.ports import Broadcaster, Clock, EventRecord, NewId
 from actors.registry import Registry
 from actors.services.availability import Availability
@@ -37,8 +39,10 @@ from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
 from hub.config import Config
-from hub.health import Figures, Health
-from hub.metrics import Gauges, Metrics
+from hub.figures import About, Figures, busiest
+from hub.health import Health
+from hub.metrics import CalendarFigures, Gauges, Metrics
+from hub.recent_errors import RecentErrors
 from hub.relay import Relay, RelaySettings
 from hub.webhooks.delivery import Observers
 from hub.webhooks.dispatcher import Dispatcher
@@ -89,10 +93,12 @@ async def open_hub(
     clock: Clock | None = None,
     new_id: NewId = system.new_id,
     wrap_broadcaster: WrapBroadcaster | None = None,
+    errors: RecentErrors | None = None,
 ) -> AsyncIterator[Hub]:
     """A hub on a database that was migrated, working until the block ends.
 
-    Tests put their own clock, ids and a failing broadcaster in. Raises what
+    Tests put their own clock, ids and a failing broadcaster in; ``errors`` is what this
+    process's log noted, for the status page. Raises what
     :func:`store.engine.open_store` raises, and ValueError for impossible token settings.
     """
     clock = clock or system.SystemClock()
@@ -140,7 +146,7 @@ async def open_hub(
         )
         stack.push_async_callback(relay.stop)
         stack.push_async_callback(core.registry.close)  # its last events still find the relay
-        hub = _edge(config, store, core, relay, metrics, dispatcher)
+        hub = _edge(config, store, core, relay, metrics, dispatcher, errors or RecentErrors())
         stack.push_async_callback(hub.close)
         for due in await store.calendars.live_holds():
             core.alarms.add(due)
@@ -203,6 +209,7 @@ def _edge(
     relay: Relay,
     metrics: Metrics,
     dispatcher: Dispatcher,
+    errors: RecentErrors,
 ) -> Hub:
     """REST and Socket.IO over the same services, the same verifier and the same limits."""
     clock = core.clock
@@ -252,7 +259,14 @@ def _edge(
         realtime=realtime,
         supabase=supabase,
         relay=relay,
-        figures=Figures(metrics, gauges, clock),
+        figures=Figures(
+            metrics,
+            gauges,
+            clock,
+            health=health,
+            about=About(node=_node(), engine=config.database.engine),
+            errors=errors,
+        ),
         verifier=verifier,
         store=store,
         identity=core.identity,
@@ -353,11 +367,21 @@ def _gauges(
         },
         webhooks=lambda: len(dispatcher),
         webhooks_failing=lambda: dispatcher.failing,
+        busiest=lambda: busiest([_calendar_figures(actor) for actor in registry.actors()]),
         cache_lookups=lambda: {
             "people": core.directory.people.lookups,
             "subjects": core.directory.subjects.lookups,
             "appointment_types": core.catalog.cache.lookups,
         },
+    )
+
+
+def _calendar_figures(actor: CalendarActor) -> CalendarFigures:
+    return CalendarFigures(
+        dentist_id=actor.dentist_id,
+        waiting=len(actor.mailbox),
+        turn_ms=round(actor.turn_s * 1_000, 2),
+        holds=actor.holds,
     )
 
 
@@ -373,6 +397,11 @@ def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, A
             lambda: hub.store.retention.forget(hub.clock.now(), keep),
         ),
     )
+
+
+def _node() -> str:
+    """A name for this process among those of the clinic."""
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 class _Outbox:
@@ -423,6 +452,7 @@ def _api_settings(config: Config) -> ApiSettings:
     return ApiSettings(
         max_body_bytes=api.max_body_bytes,
         cors_origins=api.cors_origins,
+        frame_origins=api.frame_origins,
         metrics=api.metrics,
     )
 
