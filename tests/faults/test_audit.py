@@ -33,7 +33,7 @@ from tests.support.running import Template
 LIFE_S = 15.0
 FASTER = 300 / LIFE_S
 KILLS = 2
-SETTLE_S = 20.0
+SETTLE_S = 30.0
 SEEDS_LONG = range(2, 22)
 SETTINGS = {
     "CHAIRSIDE_API_RATE_PER_S": "1000",
