@@ -8,7 +8,7 @@ network behaves. Nothing here knows the hub's code: it rests on the documented c
 
 from api.client.channels import ChannelAnswer, HubEvent, Place
 from api.client.commands import Commands
-from api.client.errors import ClientError, ConnectionLost, HubError
+from api.client.errors import ClientClosed, ClientError, ConnectionLost, HubError
 from api.client.free_slots import FreeSlot
 from api.client.live import LiveClient
 from api.client.rest import HubClient
@@ -20,6 +20,7 @@ __all__ = [
     "CacheSettings",
     "ChangeStream",
     "ChannelAnswer",
+    "ClientClosed",
     "ClientError",
     "Commands",
     "ConnectionLost",

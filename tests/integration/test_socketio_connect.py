@@ -434,11 +434,9 @@ async def test_large_messages_are_compressed_only_if_that_is_set(compress_from_b
         assert [len(text) > 1_000 for text in received] == [False, True, False]
 
 
-async def test_a_connection_that_never_asks_to_be_let_in_is_closed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("api.realtime.server._STRANGER_S", 0.1)
-    async with running_world() as world, aiohttp.ClientSession() as http:
+async def test_a_connection_that_never_asks_to_be_let_in_is_closed() -> None:
+    settings = RealtimeSettings(connect_timeout_s=0.1)
+    async with running_world(settings=settings) as world, aiohttp.ClientSession() as http:
         screen = await world.screen()
         poller = Poller(http, world.url)
         await poller.open()
@@ -476,7 +474,7 @@ async def test_stopping_closes_every_socket_quickly_and_leaves_no_task(
 def servers_tasks() -> list[str]:
     """What the edge and its libraries have running; the clients' tasks are not ours."""
     names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
-    ours = ("HubServer", "AsyncServer", "_Engine", "AsyncSocket", "Connections", "_guarded")
+    ours = ("HubServer", "AsyncServer", "Engine", "WebSocket", "Connections", "_guarded")
     return [name for name in names if name.startswith(ours)]
 
 

@@ -6,7 +6,7 @@ from alembic import op
 from store.types import Instant
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 _HUB = "(SELECT hub_claim('role')) = 'hub'"
 _OWN = "scope = ANY ((SELECT hub_claims('scopes'))::text[])"
