@@ -36,6 +36,8 @@ class ApiSettings:
     max_body_bytes: int = 256 * 1024
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call the API, e.g. ``https://clinic.example``; ``*`` is any."""
+    frame_origins: tuple[str, ...] = ()
+    """Origins whose pages may show the screens in a frame and sign them in."""
     metrics: Literal["public", "admin", "off"] = "admin"
 
 

@@ -26,7 +26,8 @@ PROBLEM = web.RequestKey("problem", Problem)
 WHY = web.RequestKey("why", str)
 
 OPENAPI_PATH: Final = "/api/openapi.json"
-SOCKET_PREFIXES: Final = ("/socket.io/",)
+NO_FRAMES: Final = "frame-ancestors 'none'"
+SOCKET_PREFIXES: Final = ("/socket.io/", "/realtime/v1/websocket", "/socket/websocket")
 """Their protocol has its own forms of errors, and its own log."""
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -144,9 +145,10 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     headers = response.headers
     headers["X-Request-ID"] = request.get(REQUEST_ID, "")
     headers["X-Content-Type-Options"] = "nosniff"
-    headers["X-Frame-Options"] = "DENY"
     headers["Referrer-Policy"] = "no-referrer"
-    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    policy = headers.setdefault("Content-Security-Policy", f"default-src 'none'; {NO_FRAMES}")
+    if NO_FRAMES in policy:
+        headers["X-Frame-Options"] = "DENY"
     headers.setdefault("Cache-Control", "no-store")
     if request.app[DEPS].settings.cors_origins and request.path.startswith("/api"):
         headers.add("Vary", "Origin")

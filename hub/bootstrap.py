@@ -4,6 +4,8 @@ Lifetimes nest: store, relay, calendars, sockets, background work. They end in t
 opposite order, and whoever ends answers everyone who waits (criterion 6.4).
 """
 
+import os
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from actors.alarms import Alarms
-from actors.calendar_actor import ActorSettings
+from actors.calendar_actor import ActorSettings, CalendarActor
 from actors.ports import Broadcaster, Clock, EventRecord, NewId
 from actors.registry import Registry
 from actors.services.availability import Availability
@@ -24,6 +26,7 @@ from actors.services.directory import Directory
 from actors.services.identity import Identity
 from actors.services.people import People
 from actors.services.records import Records
+from actors.services.replays import Replays
 from actors.services.webhooks import Rights, Webhooks
 from api.app import create_app
 from api.auth import TokenVerifier
@@ -31,12 +34,15 @@ from api.deps import ApiSettings, AppDeps
 from api.ratelimit import RateLimiter
 from api.realtime import Realtime, RealtimeDeps, RealtimeSettings
 from api.realtime.streams import Streams, StreamSettings
+from api.realtime.supabase import Supabase, SupabaseDeps, SupabaseSettings
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
 from hub.config import Config
-from hub.health import Figures, Health
-from hub.metrics import Gauges, Metrics
+from hub.figures import About, Figures, busiest
+from hub.health import Health
+from hub.metrics import CalendarFigures, Gauges, Metrics
+from hub.recent_errors import RecentErrors
 from hub.relay import Relay, RelaySettings
 from hub.webhooks.delivery import Observers
 from hub.webhooks.dispatcher import Dispatcher
@@ -60,6 +66,7 @@ class Hub:
     app: web.Application
     health: Health
     realtime: Realtime
+    supabase: Supabase
     relay: Relay
     figures: Figures
     verifier: TokenVerifier
@@ -74,6 +81,7 @@ class Hub:
 
     async def close(self) -> None:
         """Say goodbye to every socket; before it, the server took its last request."""
+        await self.supabase.close()
         await self.realtime.close()
         await self.verifier.close()
 
@@ -85,10 +93,12 @@ async def open_hub(
     clock: Clock | None = None,
     new_id: NewId = system.new_id,
     wrap_broadcaster: WrapBroadcaster | None = None,
+    errors: RecentErrors | None = None,
 ) -> AsyncIterator[Hub]:
     """A hub on a database that was migrated, working until the block ends.
 
-    Tests put their own clock, ids and a failing broadcaster in. Raises what
+    Tests put their own clock, ids and a failing broadcaster in; ``errors`` is what this
+    process's log noted, for the status page. Raises what
     :func:`store.engine.open_store` raises, and ValueError for impossible token settings.
     """
     clock = clock or system.SystemClock()
@@ -136,7 +146,7 @@ async def open_hub(
         )
         stack.push_async_callback(relay.stop)
         stack.push_async_callback(core.registry.close)  # its last events still find the relay
-        hub = _edge(config, store, core, relay, metrics, dispatcher)
+        hub = _edge(config, store, core, relay, metrics, dispatcher, errors or RecentErrors())
         stack.push_async_callback(hub.close)
         for due in await store.calendars.live_holds():
             core.alarms.add(due)
@@ -199,6 +209,7 @@ def _edge(
     relay: Relay,
     metrics: Metrics,
     dispatcher: Dispatcher,
+    errors: RecentErrors,
 ) -> Hub:
     """REST and Socket.IO over the same services, the same verifier and the same limits."""
     clock = core.clock
@@ -208,9 +219,11 @@ def _edge(
         burst=config.api.rate_burst,
         monotonic=clock.monotonic,
     )
-    realtime = _realtime(config, core, relay, metrics, verifier, limiter)
+    wired = _realtime_deps(config, core, relay, metrics, verifier, limiter)
+    realtime = Realtime(wired)
+    supabase = _supabase(config, store, wired, realtime)
     streams = _streams(config, core, realtime, metrics)
-    gauges = _gauges(core, realtime, streams, dispatcher)
+    gauges = _gauges(core, realtime, supabase, streams, dispatcher)
     metrics.watch(gauges)
     health = Health(
         clock=clock,
@@ -239,12 +252,21 @@ def _edge(
         )
     )
     realtime.attach(app)
+    supabase.attach(app)
     return Hub(
         app=app,
         health=health,
         realtime=realtime,
+        supabase=supabase,
         relay=relay,
-        figures=Figures(metrics, gauges, clock),
+        figures=Figures(
+            metrics,
+            gauges,
+            clock,
+            health=health,
+            about=About(node=_node(), engine=config.database.engine),
+            errors=errors,
+        ),
         verifier=verifier,
         store=store,
         identity=core.identity,
@@ -257,29 +279,47 @@ def _edge(
     )
 
 
-def _realtime(
+def _realtime_deps(
     config: Config,
     core: _Core,
     relay: Relay,
     metrics: Metrics,
     verifier: TokenVerifier,
     limiter: RateLimiter,
-) -> Realtime:
-    return Realtime(
-        RealtimeDeps(
-            verifier=verifier,
-            identity=core.identity,
-            bookings=core.bookings,
-            availability=core.availability,
-            people=core.people,
-            changes=core.changes,
-            clock=core.clock,
-            new_id=core.new_id,
-            positions=relay.positions,
-            limiter=limiter,
-            settings=_realtime_settings(config),
-            on_command=metrics.command,
-            on_slow=metrics.slow_reader,
+) -> RealtimeDeps:
+    return RealtimeDeps(
+        verifier=verifier,
+        identity=core.identity,
+        bookings=core.bookings,
+        availability=core.availability,
+        people=core.people,
+        changes=core.changes,
+        clock=core.clock,
+        new_id=core.new_id,
+        positions=relay.positions,
+        limiter=limiter,
+        settings=_realtime_settings(config),
+        on_command=metrics.command,
+        on_slow=metrics.slow_reader,
+    )
+
+
+def _supabase(config: Config, store: Store, wired: RealtimeDeps, realtime: Realtime) -> Supabase:
+    kept = timedelta(days=config.retention.events_days)
+    return Supabase(
+        SupabaseDeps(
+            realtime=wired,
+            sending=realtime.sending,
+            rooms=realtime.rooms,
+            joins=realtime.joins,
+            rights=realtime.rights,
+            replays=Replays(store.events, wired.clock, kept=kept),
+            settings=SupabaseSettings(
+                keys=config.realtime.supabase_keys,
+                idle_timeout_s=config.realtime.idle_timeout_s,
+                messages_per_s=config.api.rate_per_s,
+                messages_burst=config.api.rate_burst,
+            ),
         )
     )
 
@@ -308,20 +348,40 @@ def _webhooks(config: Config, store: Store, core: _Core, courier: Dispatcher) ->
     )
 
 
-def _gauges(core: _Core, realtime: Realtime, streams: Streams, dispatcher: Dispatcher) -> Gauges:
+def _gauges(
+    core: _Core,
+    realtime: Realtime,
+    supabase: Supabase,
+    streams: Streams,
+    dispatcher: Dispatcher,
+) -> Gauges:
     registry = core.registry
     return Gauges(
         live_calendars=lambda: len(registry.actors()),
         deepest_mailbox=lambda: max((len(a.mailbox) for a in registry.actors()), default=0),
         holds=lambda: sum(actor.holds for actor in registry.actors()),
-        connections=lambda: {**realtime.connections(), "stream": len(streams)},
+        connections=lambda: {
+            **realtime.connections(),
+            **supabase.connections(),
+            "stream": len(streams),
+        },
         webhooks=lambda: len(dispatcher),
         webhooks_failing=lambda: dispatcher.failing,
+        busiest=lambda: busiest([_calendar_figures(actor) for actor in registry.actors()]),
         cache_lookups=lambda: {
             "people": core.directory.people.lookups,
             "subjects": core.directory.subjects.lookups,
             "appointment_types": core.catalog.cache.lookups,
         },
+    )
+
+
+def _calendar_figures(actor: CalendarActor) -> CalendarFigures:
+    return CalendarFigures(
+        dentist_id=actor.dentist_id,
+        waiting=len(actor.mailbox),
+        turn_ms=round(actor.turn_s * 1_000, 2),
+        holds=actor.holds,
     )
 
 
@@ -337,6 +397,11 @@ def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, A
             lambda: hub.store.retention.forget(hub.clock.now(), keep),
         ),
     )
+
+
+def _node() -> str:
+    """A name for this process among those of the clinic."""
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 class _Outbox:
@@ -387,6 +452,7 @@ def _api_settings(config: Config) -> ApiSettings:
     return ApiSettings(
         max_body_bytes=api.max_body_bytes,
         cors_origins=api.cors_origins,
+        frame_origins=api.frame_origins,
         metrics=api.metrics,
     )
 

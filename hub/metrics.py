@@ -4,9 +4,10 @@ One instance per hub with a registry of its own: nothing global. Components call
 plain methods; what has a current value is asked for when somebody scrapes.
 """
 
+from collections import Counter as Counter_
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -20,6 +21,16 @@ from actors.services.cache import Lookups
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64)
 _LATENCIES_KEPT = 4096
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CalendarFigures:
+    dentist_id: str
+    waiting: int
+    """Commands in the mailbox."""
+    turn_ms: float
+    """How long the last batch took, from the mailbox to the replies."""
+    holds: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +49,8 @@ class Gauges:
     """Channels of theirs that wait for another attempt."""
     cache_lookups: Callable[[], Mapping[str, Lookups]] = dict
     """Of each cache, since the start."""
+    busiest: Callable[[], Sequence[CalendarFigures]] = tuple
+    """The calendars that have most to do, as many as a page shows."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -49,6 +62,9 @@ class Totals:
     broadcasts: int = 0
     retries: int = 0
     failures: int = 0
+    slow_readers: int = 0
+    problems: Counter_[str] = field(default_factory=Counter_)
+    """Kinds of exception for which broadcasts were repeated or given up."""
 
 
 class Metrics:
@@ -56,6 +72,8 @@ class Metrics:
         self.totals = Totals()
         self.latencies_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
         """Commit to broadcast, of the broadcasts since the figures were last taken."""
+        self.commit_times_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
+        """The same of commits."""
         self._registry = registry = CollectorRegistry()
         self._requests = Histogram(
             "chairside_request_seconds",
@@ -131,6 +149,7 @@ class Metrics:
     def commit(self, commands: int, seconds: float) -> None:
         self.totals.commits += 1
         self.totals.commands += commands
+        self.commit_times_ms.append(seconds * 1000)
         self._commit_seconds.observe(seconds)
         self._commit_size.observe(commands)
 
@@ -139,6 +158,8 @@ class Metrics:
         retries = delivery.attempts - 1
         self.totals.retries += retries
         self._retries.inc(retries)
+        if delivery.problem is not None:
+            self.totals.problems[delivery.problem] += 1
         if not delivery.sent:
             self.totals.failures += 1
             self._failures.inc()
@@ -149,6 +170,7 @@ class Metrics:
         self._recipients.inc(delivery.recipients)
 
     def slow_reader(self) -> None:
+        self.totals.slow_readers += 1
         self._slow_readers.inc()
 
     def stream_ended(self, reason: str) -> None:

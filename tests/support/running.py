@@ -39,7 +39,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running_hub(config: Config, **overrides: Any) -> AsyncIterator[Running]:
+async def running_hub(config: Config, *, port: int = 0, **overrides: Any) -> AsyncIterator[Running]:
     """``overrides`` are substitutes for the composition root (:func:`open_hub`)."""
     async with open_hub(config, **overrides) as hub:
         runner = web.AppRunner(
@@ -51,7 +51,7 @@ async def running_hub(config: Config, **overrides: Any) -> AsyncIterator[Running
         )
         await runner.setup()
         try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
             hub.health.accepting(accepts=True)
             yield Running(url=f"http://127.0.0.1:{runner.addresses[0][1]}", hub=hub)
         finally:
