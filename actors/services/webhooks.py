@@ -116,7 +116,7 @@ class Webhooks:
         )
         request = {"url": url, "channels": chosen, "description": description, "secret": secret}
         key = self._records.key(caller, "webhook:create", request)
-        progress = await self._from_now(chosen)
+        progress = await self._from_now(principal, chosen)
         made = secret or new_secret()
         event = WebhookSaved(before=None, after=webhook, secret=made, moved_to=progress)
         body = WebhookBody(webhook=webhook, progress=progress, secret=None if secret else made)
@@ -150,7 +150,9 @@ class Webhooks:
             if not isinstance(channels, Unset):
                 after = replace(after, channels=_channels(caller.principal, channels))
                 known = {place.channel for place in before.progress}
-                fresh = await self._from_now([name for name in after.channels if name not in known])
+                fresh = await self._from_now(
+                    caller.principal, [name for name in after.channels if name not in known]
+                )
             if not isinstance(description, Unset):
                 after = replace(after, description=description)
             if not isinstance(status, Unset):
@@ -189,7 +191,7 @@ class Webhooks:
         async def edit(before: WebhookView) -> _Edit:
             if channel not in before.webhook.channels:
                 raise ValidationFailed.of("channel", "is no channel of this webhook")
-            place = await self._place(Channel(channel), since)
+            place = await self._place(caller.principal, Channel(channel), since)
             return _Edit(before.webhook, moved_to=(place,))
 
         request = {"channel": channel, "epoch": since.epoch, "offset": since.offset}
@@ -263,15 +265,17 @@ class Webhooks:
             raise VersionConflict(view.webhook.version)
         return view
 
-    async def _from_now(self, channels: Sequence[Channel]) -> tuple[ChannelProgress, ...]:
-        heads = await self._events.heads(channels) if channels else {}
+    async def _from_now(
+        self, by: Principal, channels: Sequence[Channel]
+    ) -> tuple[ChannelProgress, ...]:
+        heads = await self._events.heads(channels, by) if channels else {}
         return tuple(
             ChannelProgress(channel=name, epoch=heads[name].epoch, offset=heads[name].offset)
             for name in sorted(channels)
         )
 
-    async def _place(self, channel: Channel, since: Since) -> ChannelProgress:
-        head = (await self._events.heads([channel]))[channel]
+    async def _place(self, by: Principal, channel: Channel, since: Since) -> ChannelProgress:
+        head = (await self._events.heads([channel], by))[channel]
         if since.epoch != head.epoch or since.offset > head.offset:
             raise ValidationFailed.of("since", f"the channel is at {head.epoch}.{head.offset}")
         oldest = await self._events.oldest(channel)

@@ -17,7 +17,7 @@ from api.client.channels import ChannelAnswer, Follower, HubEvent, Place, Step
 from api.client.errors import FINAL, ConnectionLost, HubError
 from api.client.live import OnEvent, OnRefetch
 from api.client.retry import RetryPolicy
-from api.client.sse import Message, SseReader, UnreadableStream
+from api.client.sse import Message, SseReader
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class ChangeStream:
         timeout_s: float = 10.0,
     ) -> None:
         self._url = url.rstrip("/") + "/api/changes"
+        self._can_renew = callable(token)
         self._token = token if callable(token) else lambda: token
         self._on_behalf_of = on_behalf_of
         self._on_event, self._on_refetch = on_event, on_refetch
@@ -80,20 +81,22 @@ class ChangeStream:
         return self._followers[channel]
 
     async def _run(self) -> None:
-        failures = 0
+        failures, refused = 0, False
         while True:
             try:
                 await self._connection()
-                failures = 0
+                failures, refused = 0, False
             except HubError as refusal:
-                if refusal.code in FINAL and not self._may_begin_anew(refusal):
+                again = self._may_begin_anew(refusal) or self._may_renew(refusal, refused)
+                if refusal.code in FINAL and not again:
                     self.refusal = refusal
                     return
-                failures += 1
+                failures, refused = failures + 1, True
             except (ConnectionLost, aiohttp.ClientError, OSError, TimeoutError) as lost:
                 failures = 0 if self.connected else failures + 1
                 logger.debug("stream lost: %s", type(lost).__name__)
-            except UnreadableStream:
+            except Exception:  # no stream, or no token: the next attempt may have one
+                logger.exception("stream failed")
                 failures += 1
             finally:
                 self.connected = False
@@ -106,6 +109,10 @@ class ChangeStream:
             self._last_id = None
             return True
         return False
+
+    def _may_renew(self, refusal: HubError, before: bool) -> bool:
+        """The token ended just now: whoever can make one is asked once more."""
+        return refusal.code == "UNAUTHORIZED" and self._can_renew and not before
 
     def _delay_s(self, failures: int) -> float:
         asked_ms, self._retry_ms = self._retry_ms, None

@@ -77,11 +77,17 @@ class Deliverer:
         """
         at = known.progress[channel]
         # The head first: what is read after it was committed before, or is no longer kept.
-        head = (await self._events.heads([channel]))[channel]
+        owner = known.webhook.owner
+        head = (await self._events.heads([channel], owner))[channel]
         if (head.epoch, head.offset) == (at.epoch, at.offset):
             return Next.DONE
         records = await self._events.read(
-            channel, after=at.offset, up_to=head.offset, limit=_EVENTS_MAX, max_bytes=_BYTES_MAX
+            channel,
+            after=at.offset,
+            up_to=head.offset,
+            limit=_EVENTS_MAX,
+            max_bytes=_BYTES_MAX,
+            by=owner,
         )
         if not (records and _follows(records[0], at)):
             return await self._reset(known, at, head)
