@@ -12,7 +12,7 @@ BUILT := api/pages/built/.built
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long web screenshots check format bench clean
+.PHONY: help run test test-long web screenshots check format bench bench-fanout clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -25,11 +25,11 @@ test: $(VENV)/.installed-dev $(BUILT) ## every test but the long ones
 	@$(BIN)/python tools/node.py install tests/node
 	@$(BIN)/python tools/node.py run web test
 	@$(BIN)/python -m tools.chromium
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 test-long: $(VENV)/.installed-dev $(BUILT) ## the long ones too: more examples, rounds and crashes
 	@$(BIN)/python tools/node.py install tests/node
-	$(BIN)/python -m pytest -n $(JOBS) -m 'long or not long' $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'long or not long' $(ARGS)
 
 web: $(BUILT) ## the screens, from web/ into the package; run and test do it by themselves
 
@@ -49,6 +49,9 @@ format: $(VENV)/.installed-dev ## put the code into the agreed form
 bench: $(VENV)/.installed-dev ## the benchmarks; the figures mean something on an idle machine only
 	@for name in $(notdir $(basename $(wildcard tests/benchmarks/bench_*.py))); do \
 		echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
+
+bench-fanout: $(VENV)/.installed-dev ## fan-out beside other servers, as a table and as docs/fanout.svg
+	$(BIN)/python -m tests.benchmarks.bench_fanout --plot docs/fanout.svg --json docs/fanout.json $(ARGS)
 
 clean: ## remove the virtual environment and what tools left; the demo's data stay
 	rm -rf $(VENV) build dist api/pages/built web/node_modules web/openapi.json web/sdk/openapi.d.ts *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -73,6 +76,8 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt hub/__init__.py
 	@$(venv)
 	@echo "Installing Chairside and its tools for tests into $(VENV) …"
 	@$(PIP) --editable '.[dev]'
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --upgrade --no-deps \
+		--target $(VENV)/realtime-2.30 realtime==2.30.0
 	@touch $@ $(VENV)/.installed
 
 define venv
