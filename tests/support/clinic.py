@@ -192,6 +192,11 @@ class Clinic:
             await self.api(patient).post("/api/reservations", self.slot(clock, **which))
         )
 
+    async def shows(self, viewer: Person, appointment_id: str, **fields: Any) -> bool:
+        """Whether the viewer's appointment has these values now."""
+        answer = await self.api(viewer).get(f"/api/appointments/{appointment_id}")
+        return all(answer.body[name] == value for name, value in fields.items())
+
     async def free(
         self, viewer: Person, *, dentist: Person | None = None, kind: str = "check-up"
     ) -> set[str]:

@@ -1,20 +1,21 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { HistoryEntry } from "../sdk";
 import { t } from "../shared/i18n";
 import { clock, day } from "../shared/zones";
 import type { Clinic } from "./dentist";
 
-/** What was done to an appointment, asked for when somebody opens it. */
-export function History({ clinic, id }: { clinic: Clinic; id: string }) {
-  const [entries, setEntries] = useState<HistoryEntry[] | null>(null);
-  const open = (): void => {
-    if (entries === null) clinic.hub.rest.history(id).then(({ data }) => setEntries(data), () => {});
-  };
+/** What was done to an appointment, asked for when somebody opens it and at each change. */
+export function History({ clinic, id, version }: { clinic: Clinic; id: string; version: number }) {
+  const [open, setOpen] = useState(false);
+  const [entries, setEntries] = useState<readonly HistoryEntry[]>([]);
+  useEffect(() => {
+    if (open) clinic.hub.rest.history(id).then(({ data }) => setEntries(data), () => {});
+  }, [clinic, id, version, open]);
   return (
-    <details class="history" onToggle={(event) => event.currentTarget.open && open()}>
+    <details class="history" onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>{t("history")}</summary>
       <ol>
-        {entries?.map((entry) => (
+        {entries.map((entry) => (
           <li key={entry.version}>
             <span class="muted">{day(entry.at, clinic.zone)} {clock(entry.at, clinic.zone)}</span> {what(entry, clinic.zone)} <span class="muted">({t(`role.${entry.via}`)})</span>
           </li>

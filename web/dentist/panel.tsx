@@ -59,7 +59,7 @@ export function Panel({ clinic, row, onMove, onClose }: Props) {
       {row.status === "confirmed" && !cancelling && <button type="button" class="secondary danger" onClick={() => setCancelling(true)}>{t("cancel")}</button>}
       {row.status === "confirmed" && cancelling && <Cancel clinic={clinic} row={row} onClose={() => setCancelling(false)} />}
       {row.status === "cancelled" && row.cancel_reason && <p class="muted">{t(`reason.${row.cancel_reason}`)}</p>}
-      <History key={row.version} clinic={clinic} id={row.id} />
+      <History clinic={clinic} id={row.id} version={row.version} />
     </div>
   );
 }
