@@ -26,12 +26,13 @@ from actors.services.people import People
 from actors.services.records import Records
 from api.app import create_app
 from api.auth import TokenVerifier
-from api.deps import ApiSettings, AppDeps
+from api.deps import ApiSettings, AppDeps, ChatDeps
 from api.ratelimit import RateLimiter
 from api.realtime import Realtime, RealtimeDeps, RealtimeSettings
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
+from hub.chat import chat_deps
 from hub.config import Config
 from hub.health import Figures, Health
 from hub.metrics import Gauges, Metrics
@@ -110,7 +111,8 @@ async def open_hub(
         )
         stack.push_async_callback(relay.stop)
         stack.push_async_callback(core.registry.close)  # its last events still find the relay
-        hub = _edge(config, store, core, relay, metrics)
+        chat = await stack.enter_async_context(chat_deps(config))
+        hub = _edge(config, store, core, relay, metrics, chat)
         stack.push_async_callback(hub.close)
         for due in await store.calendars.live_holds():
             core.alarms.add(due)
@@ -163,7 +165,9 @@ def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
     )
 
 
-def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metrics) -> Hub:
+def _edge(
+    config: Config, store: Store, core: _Core, relay: Relay, metrics: Metrics, chat: ChatDeps
+) -> Hub:
     """REST and Socket.IO over the same services, the same verifier and the same limits."""
     clock = core.clock
     verifier = TokenVerifier(config.auth.settings(), clock)
@@ -195,6 +199,7 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
             clock=clock,
             new_id=core.new_id,
             settings=_api_settings(config),
+            chat=chat,
             metrics=metrics.render,
             on_request=metrics.request,
         )

@@ -159,12 +159,12 @@ class HubClient(Commands):
         return cast("Reservation", answer.body)
 
     async def dentists(self) -> list[Profile]:
-        """The first page of the directory."""
-        answer = await self.request("GET", "/api/dentists")
+        """The first page of the directory, as long as one may be."""
+        answer = await self.request("GET", "/api/dentists", query={"limit": 200})
         return cast("list[Profile]", answer.body["data"])
 
     async def appointment_types(self) -> list[AppointmentType]:
-        answer = await self.request("GET", "/api/appointment-types")
+        answer = await self.request("GET", "/api/appointment-types", query={"limit": 200})
         return cast("list[AppointmentType]", answer.body["data"])
 
     async def create_appointment_type(self, **fields: Any) -> AppointmentType:
