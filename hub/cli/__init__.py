@@ -8,8 +8,10 @@ import structlog
 
 from actors.ports import StoreUnavailable
 from hub import __version__
+from hub.access import AccessError
 from hub.cli import (
     backup,
+    chat,
     check,
     demo,
     export,
@@ -33,6 +35,7 @@ from store.seal import DatabaseSealed
 log = structlog.get_logger(__name__)
 
 _EXPECTED = (
+    AccessError,
     CliError,
     ConfigError,
     DatabaseInUse,
@@ -58,6 +61,7 @@ _COMMANDS = (
     export,
     import_,
     traffic,
+    chat,
 )
 
 INTERRUPTED = 130
