@@ -16,6 +16,7 @@ from hub.cli import (
     demo,
     export,
     import_,
+    mcp,
     migrate,
     restore,
     serve,
@@ -62,6 +63,7 @@ _COMMANDS = (
     import_,
     traffic,
     chat,
+    mcp,
 )
 
 INTERRUPTED = 130
