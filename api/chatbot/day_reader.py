@@ -19,6 +19,8 @@ from api.chatbot.when import Days
 
 YEARS_AHEAD_MAX: Final = 3
 """A date farther away is not a time to come, whatever was meant."""
+PARSES_MAX: Final = 8
+"""Dates that are read in one text; the library takes milliseconds for each."""
 _BOUND: Final = timedelta(days=28)
 """How far "from Tuesday on" reaches."""
 
@@ -62,6 +64,7 @@ class DayReader:
         self._today, self._month_first = today, month_first
         self._found: list[_Found] = []
         self._dates = Dates()
+        self._parses = 0
 
     def read(self, text: str, rules: "Rules", combinations: "Rules") -> tuple[Dates, str]:
         """The days in ``text`` and the text without them: first each one, then together."""
@@ -99,6 +102,9 @@ class DayReader:
         return self._put(day, concrete=True)
 
     def _parsed(self, written: str, order: str = "MDY") -> date | None:
+        self._parses += 1
+        if self._parses > PARSES_MAX:
+            return None
         try:
             found = dateparser.parse(
                 written,

@@ -91,18 +91,36 @@ RULES: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
 )
 
 _POLITE: Final = (
-    r"(?:please|pls|thanks?|thank you|that|it|is|'s|the|one|then|for me|now|just|really|so|much|i|with"
-    r"|you|and|a|lot|very|indeed|sounds?|looks?|works?)"
+    r"please|pls|thanks?|thank you|that|it|is|'s|the|one|then|for me|now|just|really|so|much|i|with"
+    r"|you|and|a|lot|very|indeed|sounds?|looks?|works?"
 )
 
 
-def _only(words: str) -> re.Pattern[str]:
-    """These words and politeness, and nothing else."""
-    return re.compile(rf"^[\W_]*(?:(?:{_POLITE})\W+)*(?:{words})(?:\W+(?:{words}|{_POLITE}))*\W*$")
+class _Only:
+    """A message of these words and politeness, and nothing else.
+
+    Word by word, the longest first, and never back: no message takes long.
+    """
+
+    def __init__(self, words: str) -> None:
+        said = sorted(words.split("|"), key=len, reverse=True)
+        self._words = re.compile(rf"\W*(?:{'|'.join(map(re.escape, said))})(?!\w)")
+        self._polite = re.compile(rf"\W*(?:{_POLITE})(?!\w)")
+        self._nothing = re.compile(r"\W*$")
+
+    def match(self, text: str) -> bool:
+        at, meant = 0, False
+        while not self._nothing.match(text, at):
+            if word := self._words.match(text, at):
+                meant = True
+            elif not (word := self._polite.match(text, at)):
+                return False
+            at = word.end()
+        return meant
 
 
-YES: Final = _only(
-    r"yes|yeah|yep|yup|yea|ya|sure|ok|okay|okey|k|go ahead|do it|do that|please do|go for it|confirm(?:ed)?"
+YES: Final = _Only(
+    r"yes|yeah|yep|yup|yea|ya|sure|ok|okay|okey|k|go ahead|do it|do that|please do|go for it|confirm|confirmed"
     r"|perfect|great|fine|good|correct|right|absolutely|definitely|of course|certainly|lovely|excellent"
     r"|agreed|i do|take it|i'll take|i will take|i take|that works|works for me|y|by all means|alright"
     r"|all right|let's do|wonderful|awesome|cool|deal|indeed|affirmative|proceed|sounds good|looks good"
@@ -121,9 +139,9 @@ VERBS: Final = {
     "reschedule": Intent.MOVE,
     "change": Intent.MOVE,
 }
-NO: Final = _only(
+NO: Final = _Only(
     r"no|nope|nah|no way|not|negative|don't|do not|don't do|better not|rather not|i'd rather not|n|not really"
-    r"|not now|keep|not this|not today|wrong|not ok(?:ay)?|no good|bad"
+    r"|not now|keep|not this|not today|wrong|not ok|not okay|no good|bad"
 )
 STOP: Final = re.compile(
     r"\b(?:never ?mind|forget (?:it|about it|that)|stop|abort|start (?:over|again|from scratch)|reset"

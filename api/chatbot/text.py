@@ -4,11 +4,25 @@ import re
 import unicodedata
 from typing import Final
 
-MESSAGE_MAX_CHARS: Final = 2_000
+MESSAGE_MAX_CHARS: Final = 1_000
 """Longer messages are cut before they are understood; nobody asks for a dentist in more."""
 
+# The first three are marks of our own, which nobody may type.
 _MARKS: Final = str.maketrans(
-    {"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"}
+    {
+        "⟦": " ",
+        "⟧": " ",
+        "¤": " ",
+        "’": "'",
+        "‘": "'",
+        "`": "'",
+        "´": "'",
+        "“": '"',
+        "”": '"',
+        "–": "-",
+        "—": "-",
+        "−": "-",
+    }
 )
 
 _NUMBERS: Final = {

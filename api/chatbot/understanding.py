@@ -15,6 +15,11 @@ from api.chatbot.wishes import Facts, Intent, Shift, Wish
 WISHES_MAX: Final = 3
 """More wishes in one message are not kept: nobody remembers what they asked for first."""
 
+SHORT_MAX_CHARS: Final = 80
+"""A yes is not longer."""
+CLAUSES_MAX: Final = 6
+"""Each costs time; nobody means more."""
+
 _CLAUSES: Final = re.compile(
     r"(?<=\w)(?<!\.\d)(?<!\.\d\d)[.!?;]+ (?=\w)|,? (?:and then|and also|then also|after that|also)[, ]+|,? and (?=(?:please |i (?:want|need|would)"
     r" |i'd |can you |could you )?(?:to )?(?:like to )?(?:cancel|book|move|reschedule|show|list|make|schedule|postpone|tell|when (?:is|are|do)|what|which|who)\b)"
@@ -39,11 +44,11 @@ def understand(message: str, facts: Facts, now: datetime) -> tuple[Wish, ...]:
     ``now`` is a wall time in the zone that "tomorrow" is meant in.
     """
     text = _ABBREVIATION.sub(r"\1 ", plain(message) + " ").strip()
-    whole = _short_answer(text)
+    whole = _short_answer(text) if len(text) <= SHORT_MAX_CHARS else None
     if whole is not None:
         return (whole,)
     wishes: list[Wish] = []
-    for clause in _CLAUSES.split(text):
+    for clause in _CLAUSES.split(text, CLAUSES_MAX - 1):
         if clause and clause.strip(" .,!?;"):
             _add(wishes, _wish(clause.strip(), facts, now))
     known = [wish for wish in wishes if wish.intent is not Intent.UNKNOWN]

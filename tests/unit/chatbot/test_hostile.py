@@ -4,16 +4,18 @@ Harm is: something booked, moved or cancelled without a plain yes to a question 
 it; somebody else's data; an exception; an answer without bounds or with control characters.
 """
 
+import time
 import unicodedata
 from dataclasses import replace
 
 import pytest
 
 from api.chatbot.sentences import NOT_OTHERS
+from api.chatbot.understanding import understand
 from api.chatbot.wishes import Dentist, Facts, Kind
 from tests.support.memory_clinic import Calendars, Clock
 from tests.unit.chatbot.talking import Talk
-from tests.unit.chatbot.world import FACTS
+from tests.unit.chatbot.world import FACTS, local
 
 ANSWER_MAX_CHARS = 2_500
 
@@ -154,6 +156,32 @@ def replace_names(evil: str) -> Facts:
         dentists=(Dentist(id="evil", name=evil, time_zone="UTC"),),
         kinds=(Kind(id="bad", name=evil, minutes=30),),
     )
+
+
+SEEDS = (
+    *("that works ", "sounds good ", "ok thanks ", "yes please ", "i do ", "no way not "),
+    *("in 3 days ", "12 march ", "1.1.", "next week ", "monday and ", "not monday, "),
+    *("between 3 and ", "can't make ", "the first monday of ", "early next ", "an hour later "),
+    *(
+        "cancel and ",
+        "book, then ",
+        "sorry, i mean ",
+        "dr. ",
+        "\u27e60\u27e7 ",
+        "\u00a4 ",
+        "- ",
+        "((",
+    ),
+)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_message_takes_long_to_understand(seed: str) -> None:
+    """Patterns that could be matched in many ways would take hours for these."""
+    began = time.process_time()
+    for count in (25, 2_000):
+        understand(seed * count + "zx", FACTS, local())
+    assert time.process_time() - began < 1.0
 
 
 async def test_a_yes_counts_only_as_the_whole_answer_to_the_question_asked() -> None:

@@ -201,5 +201,5 @@ def test_a_state_says_nothing_of_appointments_to_a_model() -> None:
     from api.chatbot.language_model import question_for
 
     asked = question_for("hello " * 1_000, State(id="c"), FACTS)
-    assert len(asked.message) <= 2_000
+    assert len(asked.message) <= 1_000
     assert asked.options == 0
