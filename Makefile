@@ -10,7 +10,7 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long check format bench clean
+.PHONY: help run test test-long check format bench bench-fanout clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -20,10 +20,12 @@ run: $(VENV)/.installed ## the demo clinic on http://127.0.0.1:8080 (PORT=…, D
 	@exec $(BIN)/chairside demo --data $(DATA) --port $(PORT)
 
 test: $(VENV)/.installed-dev ## every test but the long ones
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	@$(BIN)/python tools/node.py install tests/node
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 test-long: $(VENV)/.installed-dev ## the long ones too: more examples, rounds and crashes
-	$(BIN)/python -m pytest -n $(JOBS) -m 'long or not long' $(ARGS)
+	@$(BIN)/python tools/node.py install tests/node
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'long or not long' $(ARGS)
 
 check: $(VENV)/.installed-dev ## style, types and the direction of the imports
 	$(BIN)/ruff check .
@@ -38,6 +40,9 @@ format: $(VENV)/.installed-dev ## put the code into the agreed form
 bench: $(VENV)/.installed-dev ## the benchmarks; the figures mean something on an idle machine only
 	@for name in $(notdir $(basename $(wildcard tests/benchmarks/bench_*.py))); do \
 		echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
+
+bench-fanout: $(VENV)/.installed-dev ## fan-out beside other servers, as a table and as docs/fanout.svg
+	$(BIN)/python -m tests.benchmarks.bench_fanout --plot docs/fanout.svg --json docs/fanout.json $(ARGS)
 
 clean: ## remove the virtual environment and what tools left; the demo's data stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -54,6 +59,8 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt hub/__init__.py
 	@$(venv)
 	@echo "Installing Chairside and its tools for tests into $(VENV) …"
 	@$(PIP) --editable '.[dev]'
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --upgrade --no-deps \
+		--target $(VENV)/realtime-2.30 realtime==2.30.0
 	@touch $@ $(VENV)/.installed
 
 define venv

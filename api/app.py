@@ -55,6 +55,11 @@ def create_app(deps: AppDeps) -> web.Application:
     app.router.add_get("/health/ready", health.ready)
     app.router.add_get("/metrics", health.metrics)
     app.router.add_routes(page_routes())
+
+    async def end_streams(_: web.Application) -> None:
+        await deps.streams.close()
+
+    app.on_shutdown.append(end_streams)
     return app
 
 

@@ -14,9 +14,11 @@ from actors.services.catalog import Catalog
 from actors.services.changes import Changes
 from actors.services.identity import Identity
 from actors.services.people import People
+from actors.services.webhooks import Webhooks
 from api.auth import TokenVerifier
 from api.chatbot.language_model import LanguageModel
 from api.ratelimit import RateLimiter
+from api.realtime.streams import Streams
 
 
 class Health(Protocol):
@@ -57,6 +59,8 @@ class AppDeps:
     people: People
     catalog: Catalog
     changes: Changes
+    streams: Streams
+    webhooks: Webhooks
     limiter: RateLimiter
     """The one of Socket.IO too, so that a principal has one allowance."""
     health: Health

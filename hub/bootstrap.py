@@ -24,11 +24,15 @@ from actors.services.directory import Directory
 from actors.services.identity import Identity
 from actors.services.people import People
 from actors.services.records import Records
+from actors.services.replays import Replays
+from actors.services.webhooks import Rights, Webhooks
 from api.app import create_app
 from api.auth import TokenVerifier
 from api.deps import ApiSettings, AppDeps, ChatDeps
 from api.ratelimit import RateLimiter
 from api.realtime import Realtime, RealtimeDeps, RealtimeSettings
+from api.realtime.streams import Streams, StreamSettings
+from api.realtime.supabase import Supabase, SupabaseDeps, SupabaseSettings
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
@@ -37,12 +41,17 @@ from hub.config import Config
 from hub.health import Figures, Health
 from hub.metrics import Gauges, Metrics
 from hub.relay import Relay, RelaySettings
+from hub.webhooks.delivery import Observers
+from hub.webhooks.dispatcher import Dispatcher
+from hub.webhooks.opening import open_delivering
 from store.engine import Store, open_store
 from store.postgres_connect import PostgresSettings
 from store.retention import Keep
 
 _SWEEP_EVERY_S = 0.5
 _STATUS_EVERY_S = 1.0
+_KEYS_EVERY_S = 0.5
+"""How often is looked whether the key set is old; ``auth.jwks_refresh_s`` says when it is."""
 
 WrapBroadcaster = Callable[[Broadcaster], Broadcaster]
 
@@ -54,6 +63,8 @@ class Hub:
     app: web.Application
     health: Health
     realtime: Realtime
+    supabase: Supabase
+    relay: Relay
     figures: Figures
     verifier: TokenVerifier
     store: Store
@@ -67,6 +78,7 @@ class Hub:
 
     async def close(self) -> None:
         """Say goodbye to every socket; before it, the server took its last request."""
+        await self.supabase.close()
         await self.realtime.close()
         await self.verifier.close()
 
@@ -102,27 +114,46 @@ async def open_hub(
             )
         )
         core = _core(config, store, clock, new_id)
+        dispatcher = await stack.enter_async_context(
+            open_delivering(
+                config.webhooks,
+                queue=store.webhooks,
+                events=store.events,
+                may_tell=Rights(core.directory, clock),
+                clock=clock,
+                new_id=new_id,
+                observers=Observers(
+                    on_attempt=metrics.webhook_attempt, on_disabled=metrics.webhook_disabled
+                ),
+            )
+        )
         outbox.relay = relay = Relay(
             events=store.events,
             clock=clock,
-            listeners=(core.directory.forget, core.catalog.forget, core.registry.forget),
+            listeners=(
+                core.directory.forget,
+                core.catalog.forget,
+                core.registry.forget,
+                dispatcher.announced,
+            ),
             on_delivery=metrics.delivered,
             settings=_relay_settings(config),
         )
         stack.push_async_callback(relay.stop)
         stack.push_async_callback(core.registry.close)  # its last events still find the relay
         chat = await stack.enter_async_context(chat_deps(config))
-        hub = _edge(config, store, core, relay, metrics, chat)
+        hub = _edge(config, store, core, relay, metrics, dispatcher, chat)
         stack.push_async_callback(hub.close)
         for due in await store.calendars.live_holds():
             core.alarms.add(due)
+        relay.listen(hub.realtime.rights.heard)
         broadcaster = hub.realtime.broadcaster
         await relay.start(
             wrap_broadcaster(broadcaster) if wrap_broadcaster else broadcaster,
             on_failure=hub.realtime.position_changed,
         )
         hub.realtime.start()
-        await stack.enter_async_context(running(*_background(config, hub, core)))
+        await stack.enter_async_context(running(*_background(config, hub, core), dispatcher.run()))
         yield hub
 
 
@@ -141,6 +172,7 @@ class _Core:
     people: People
     identity: Identity
     changes: Changes
+    records: Records
 
 
 def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
@@ -162,11 +194,18 @@ def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
         people=People(store.profiles, directory, records),
         identity=Identity(store.profiles, directory, records),
         changes=Changes(store.events),
+        records=records,
     )
 
 
 def _edge(
-    config: Config, store: Store, core: _Core, relay: Relay, metrics: Metrics, chat: ChatDeps
+    config: Config,
+    store: Store,
+    core: _Core,
+    relay: Relay,
+    metrics: Metrics,
+    dispatcher: Dispatcher,
+    chat: ChatDeps,
 ) -> Hub:
     """REST and Socket.IO over the same services, the same verifier and the same limits."""
     clock = core.clock
@@ -176,8 +215,11 @@ def _edge(
         burst=config.api.rate_burst,
         monotonic=clock.monotonic,
     )
-    realtime = _realtime(config, core, relay, metrics, verifier, limiter)
-    gauges = _gauges(core, realtime)
+    wired = _realtime_deps(config, core, relay, metrics, verifier, limiter)
+    realtime = Realtime(wired)
+    supabase = _supabase(config, store, wired, realtime)
+    streams = _streams(config, core, realtime, metrics)
+    gauges = _gauges(core, realtime, supabase, streams, dispatcher)
     metrics.watch(gauges)
     health = Health(
         clock=clock,
@@ -195,6 +237,8 @@ def _edge(
             people=core.people,
             catalog=core.catalog,
             changes=core.changes,
+            streams=streams,
+            webhooks=_webhooks(config, store, core, dispatcher),
             health=health,
             clock=clock,
             new_id=core.new_id,
@@ -205,10 +249,13 @@ def _edge(
         )
     )
     realtime.attach(app)
+    supabase.attach(app)
     return Hub(
         app=app,
         health=health,
         realtime=realtime,
+        supabase=supabase,
+        relay=relay,
         figures=Figures(metrics, gauges, clock),
         verifier=verifier,
         store=store,
@@ -222,40 +269,94 @@ def _edge(
     )
 
 
-def _realtime(
+def _realtime_deps(
     config: Config,
     core: _Core,
     relay: Relay,
     metrics: Metrics,
     verifier: TokenVerifier,
     limiter: RateLimiter,
-) -> Realtime:
-    return Realtime(
-        RealtimeDeps(
-            verifier=verifier,
-            identity=core.identity,
-            bookings=core.bookings,
-            availability=core.availability,
-            people=core.people,
-            changes=core.changes,
-            clock=core.clock,
-            new_id=core.new_id,
-            positions=relay.positions,
-            limiter=limiter,
-            settings=_realtime_settings(config),
-            on_command=metrics.command,
-            on_slow=metrics.slow_reader,
+) -> RealtimeDeps:
+    return RealtimeDeps(
+        verifier=verifier,
+        identity=core.identity,
+        bookings=core.bookings,
+        availability=core.availability,
+        people=core.people,
+        changes=core.changes,
+        clock=core.clock,
+        new_id=core.new_id,
+        positions=relay.positions,
+        limiter=limiter,
+        settings=_realtime_settings(config),
+        on_command=metrics.command,
+        on_slow=metrics.slow_reader,
+    )
+
+
+def _supabase(config: Config, store: Store, wired: RealtimeDeps, realtime: Realtime) -> Supabase:
+    kept = timedelta(days=config.retention.events_days)
+    return Supabase(
+        SupabaseDeps(
+            realtime=wired,
+            sending=realtime.sending,
+            rooms=realtime.rooms,
+            joins=realtime.joins,
+            rights=realtime.rights,
+            replays=Replays(store.events, wired.clock, kept=kept),
+            settings=SupabaseSettings(
+                keys=config.realtime.supabase_keys,
+                idle_timeout_s=config.realtime.idle_timeout_s,
+                messages_per_s=config.api.rate_per_s,
+                messages_burst=config.api.rate_burst,
+            ),
         )
     )
 
 
-def _gauges(core: _Core, realtime: Realtime) -> Gauges:
+def _streams(config: Config, core: _Core, realtime: Realtime, metrics: Metrics) -> Streams:
+    return Streams(
+        rooms=realtime.rooms,
+        joins=realtime.joins,
+        rights=realtime.rights,
+        clock=core.clock,
+        settings=_stream_settings(config),
+        on_end=metrics.stream_ended,
+        on_slow=metrics.slow_reader,
+    )
+
+
+def _webhooks(config: Config, store: Store, core: _Core, courier: Dispatcher) -> Webhooks:
+    return Webhooks(
+        reads=store.webhooks,
+        queue=store.webhooks,
+        records=core.records,
+        events=store.events,
+        courier=courier,
+        clock=core.clock,
+        old_secret_kept=timedelta(hours=config.webhooks.old_secret_hours),
+    )
+
+
+def _gauges(
+    core: _Core,
+    realtime: Realtime,
+    supabase: Supabase,
+    streams: Streams,
+    dispatcher: Dispatcher,
+) -> Gauges:
     registry = core.registry
     return Gauges(
         live_calendars=lambda: len(registry.actors()),
         deepest_mailbox=lambda: max((len(a.mailbox) for a in registry.actors()), default=0),
         holds=lambda: sum(actor.holds for actor in registry.actors()),
-        connections=realtime.connections,
+        connections=lambda: {
+            **realtime.connections(),
+            **supabase.connections(),
+            "stream": len(streams),
+        },
+        webhooks=lambda: len(dispatcher),
+        webhooks_failing=lambda: dispatcher.failing,
         cache_lookups=lambda: {
             "people": core.directory.people.lookups,
             "subjects": core.directory.subjects.lookups,
@@ -269,6 +370,7 @@ def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, A
     return (
         core.alarms.run(),
         every(_SWEEP_EVERY_S, core.registry.sweep),
+        every(_KEYS_EVERY_S, hub.verifier.keep_fresh),
         every(_STATUS_EVERY_S, lambda: hub.realtime.publish_status(hub.figures.take())),
         every(
             config.retention.sweep_minutes * 60,
@@ -335,9 +437,23 @@ def _realtime_settings(config: Config) -> RealtimeSettings:
         cors_origins=config.api.cors_origins,
         ping_interval_s=realtime.ping_interval_s,
         ping_timeout_s=realtime.ping_timeout_s,
+        connect_timeout_s=realtime.connect_timeout_s,
         max_message_bytes=realtime.max_message_bytes,
         max_buffer_bytes=realtime.max_buffer_bytes,
+        compress_from_bytes=realtime.compress_from_bytes,
         position_interval_s=realtime.position_interval_s,
+        expiring_notice_s=realtime.expiring_notice_s,
+        leeway_s=config.auth.leeway_s,
+    )
+
+
+def _stream_settings(config: Config) -> StreamSettings:
+    realtime = config.realtime
+    return StreamSettings(
+        heartbeat_s=realtime.stream_heartbeat_s,
+        write_timeout_s=realtime.stream_write_timeout_s,
+        max_buffer_bytes=realtime.max_buffer_bytes,
+        per_principal_max=realtime.streams_per_user,
         expiring_notice_s=realtime.expiring_notice_s,
         leeway_s=config.auth.leeway_s,
     )

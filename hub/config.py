@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from api.auth import MIN_SECRET_BYTES, AuthSettings
 from hub.config_reader import Between, ConfigError, Secret, read_config, read_toml
+from hub.webhooks.addresses import networks
 from store.url import UnusableDatabaseUrl, is_postgresql, parse_url
 
 Count = Annotated[int, Between(1)]
@@ -68,10 +69,30 @@ class Api:
 class Realtime:
     ping_interval_s: Positive = 25.0
     ping_timeout_s: Positive = 20.0
+    connect_timeout_s: Positive = 45.0
     max_message_bytes: Annotated[int, Between(1024)] = 262_144
     max_buffer_bytes: Annotated[int, Between(1024)] = 1_048_576
+    compress_from_bytes: Annotated[int, Between(0)] = 0
     position_interval_s: Positive = 10.0
     expiring_notice_s: NotNegative = 60.0
+    idle_timeout_s: Positive = 90.0
+    supabase_keys: tuple[str, ...] = ()
+    stream_heartbeat_s: Positive = 10.0
+    stream_write_timeout_s: Positive = 30.0
+    streams_per_user: Count = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Webhooks:
+    allowed_networks: tuple[str, ...] = ()
+    allow_http: bool = False
+    timeout_s: Positive = 10.0
+    concurrency: Count = 50
+    concurrency_per_target: Count = 4
+    retry_first_s: Positive = 5.0
+    retry_longest_s: Positive = 14_400.0
+    give_up_after_hours: Positive = 24.0
+    old_secret_hours: NotNegative = 24.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,6 +146,7 @@ class Config:
     auth: Auth = field(default_factory=Auth)
     api: Api = field(default_factory=Api)
     realtime: Realtime = field(default_factory=Realtime)
+    webhooks: Webhooks = field(default_factory=Webhooks)
     chat: Chat = field(default_factory=Chat)
     reservations: Reservations = field(default_factory=Reservations)
     actors: Actors = field(default_factory=Actors)
@@ -137,6 +159,7 @@ class Config:
         _check_database(self.database)
         _check_realtime(self.realtime)
         _check_chat(self.chat)
+        _check_webhooks(self.webhooks)
 
     def require_keys(self) -> None:
         """Raise :class:`ConfigError` unless the hub can verify anybody's token."""
@@ -206,3 +229,13 @@ def _check_chat(chat: Chat) -> None:
         raise ConfigError("chat.model_url needs chat.model, the name of the model to ask")
     if chat.state_secret and len(chat.state_secret.encode()) < MIN_SECRET_BYTES:
         raise ConfigError(f"chat.state_secret must have {MIN_SECRET_BYTES} bytes or more")
+
+
+def _check_webhooks(webhooks: Webhooks) -> None:
+    for text in webhooks.allowed_networks:
+        try:
+            networks([text])
+        except ValueError:
+            raise ConfigError(
+                f'webhooks.allowed_networks must hold networks such as "10.1.0.0/16", not "{text}"'
+            ) from None

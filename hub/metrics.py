@@ -32,6 +32,10 @@ class Gauges:
     holds: Callable[[], int]
     connections: Callable[[], Mapping[str, int]]
     """Connected sockets by namespace."""
+    webhooks: Callable[[], int] = int
+    """Active ones."""
+    webhooks_failing: Callable[[], int] = int
+    """Channels of theirs that wait for another attempt."""
     cache_lookups: Callable[[], Mapping[str, Lookups]] = dict
     """Of each cache, since the start."""
 
@@ -94,6 +98,25 @@ class Metrics:
         self._slow_readers = Counter(
             "chairside_slow_readers", "Sockets closed because they did not read", registry=registry
         )
+        self._streams_ended = Counter(
+            "chairside_streams_ended",
+            "Event streams over HTTP that ended, by why",
+            ("reason",),
+            registry=registry,
+        )
+        self._webhook_attempts = Histogram(
+            "chairside_webhook_attempt_seconds",
+            "Requests to receivers of webhooks by what became of them, and how long they took",
+            ("outcome",),
+            buckets=(*_SECONDS, 10.0),
+            registry=registry,
+        )
+        self._webhooks_disabled = Counter(
+            "chairside_webhooks_disabled",
+            "Webhooks that the hub gave up, by why",
+            ("reason",),
+            registry=registry,
+        )
         Gauge("chairside_up", "1 while the hub runs", registry=registry).set(1)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -128,6 +151,16 @@ class Metrics:
     def slow_reader(self) -> None:
         self._slow_readers.inc()
 
+    def stream_ended(self, reason: str) -> None:
+        self._streams_ended.labels(reason).inc()
+
+    def webhook_attempt(self, outcome: str, seconds: float) -> None:
+        """``delivered``, ``refused`` (an answer, but no) or ``failed`` (no answer)."""
+        self._webhook_attempts.labels(outcome).observe(seconds)
+
+    def webhook_disabled(self, reason: str) -> None:
+        self._webhooks_disabled.labels(reason).inc()
+
     def watch(self, gauges: Gauges) -> None:
         """From now on also show the current values; called once, by the composition root."""
         self._registry.register(_Watched(gauges))
@@ -147,6 +180,8 @@ class _Watched(Collector):
             ("calendars", "Calendars in memory", gauges.live_calendars()),
             ("mailbox_depth", "Commands waiting at the busiest calendar", gauges.deepest_mailbox()),
             ("holds", "Slots held for patients", gauges.holds()),
+            ("webhooks", "Active webhooks", gauges.webhooks()),
+            ("webhooks_failing", "Channels waiting for a receiver", gauges.webhooks_failing()),
         ):
             yield GaugeMetricFamily(f"chairside_{name}", text, value=value)
         connections = GaugeMetricFamily(

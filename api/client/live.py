@@ -6,8 +6,9 @@ queue).
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,9 @@ import aiohttp
 
 from api.client.channels import ASK, ChannelAnswer, Follower, HubEvent, Place, Step
 from api.client.commands import Commands, new_key
-from api.client.errors import ConnectionLost, HubError
-from api.client.link import Address, Link
+from api.client.connection import Connection, OnEnd, Token
+from api.client.errors import ClientError, ConnectionLost, HubError
+from api.client.link import Address
 from api.client.operations import Operation
 from api.client.retry import RetryPolicy
 
@@ -24,10 +26,11 @@ logger = logging.getLogger(__name__)
 
 OnEvent = Callable[[HubEvent], None]
 OnRefetch = Callable[[str, Place], None]
-"""Called with the channel and its position: fetch again, history does not reach back."""
+"""Called with the channel and its position: fetch again, history does not reach back.
+Also at first, for each channel that was joined without a position."""
 
-FINAL = frozenset({"UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND", "VALIDATION_ERROR"})
-"""Refusals of a connection that the next attempt would get as well."""
+COMMANDS_AT_ONCE = 32
+"""As many as a hub takes from one socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,10 @@ class LiveClient(Commands):
     """One principal's live view of a hub; ``async with`` connects and closes it.
 
     Own channels are followed from the start with ``on_event``/``on_refetch``; others
-    with :meth:`follow`. ``token`` may be a function: it is asked before each connection.
+    with :meth:`follow`. ``token`` may be a function, plain or async: it is asked before
+    each connection, and when the hub says that the token is about to end.
+    ``transports`` is what is tried first; where that does not get through, polling is
+    tried in turn with it, unless ``fallback`` is off.
     """
 
     def __init__(
@@ -60,38 +66,38 @@ class LiveClient(Commands):
         url: str,
         *,
         namespace: str,
-        token: str | Callable[[], str],
+        token: Token,
         on_event: OnEvent,
         on_refetch: OnRefetch | None = None,
+        on_end: OnEnd | None = None,
         on_behalf_of: str | None = None,
         since: Mapping[str, Place] | None = None,
         session: aiohttp.ClientSession | None = None,
-        transports: tuple[str, ...] = ("websocket",),
+        transports: Sequence[str] = ("websocket",),
+        fallback: bool = True,
         retry: RetryPolicy | None = None,
         timeout_s: float = 10.0,
     ) -> None:
-        self._address = Address(
-            url=url.rstrip("/"),
-            namespace=namespace,
+        self._retry = retry or RetryPolicy()
+        self._connection = Connection(
+            Address(url=url.rstrip("/"), namespace=namespace, timeout_s=timeout_s, session=session),
             transports=transports,
-            timeout_s=timeout_s,
-            session=session,
+            fallback=fallback,
+            token=token,
+            retry=self._retry,
+            auth=self._auth,
+            received=self._received,
+            lost=self._lost,
+            on_end=on_end or (lambda _refusal: None),
         )
-        self._token = token if callable(token) else lambda: token
         self._on_behalf_of = on_behalf_of
         self._on_event = on_event
         self._on_refetch: OnRefetch = on_refetch or (lambda _channel, _place: None)
-        self._retry = retry or RetryPolicy()
         self._channels: dict[str, _Followed] = {}
+        self._left: set[str] = set()
         for channel, place in (since or {}).items():
             self._add(Follower(channel, place))
-        self._link: Link | None = None
-        self._ready = asyncio.Event()  # connected, or refused for good
-        self._refusal: HubError | None = None
-        self._runner: asyncio.Task[None] | None = None
-        self._asks: set[asyncio.Task[None]] = set()
-        self.connections = 0
-        """How many connections became ready so far."""
+        self._commands = asyncio.Semaphore(COMMANDS_AT_ONCE)
 
     # --- lifetime ----------------------------------------------------------------------
 
@@ -107,68 +113,35 @@ class LiveClient(Commands):
 
         Raises HubError when the hub refuses, ConnectionLost when it is not there in time.
         """
-        assert self._runner is None, "a client is connected once"
-        self._runner = asyncio.create_task(self._run())
-        try:
-            await self.ready()
-        except BaseException:
-            await self.close()
-            raise
+        await self._connection.open()
 
     async def ready(self) -> None:
         """Wait until the client is connected and had its ``hub:ready``.
 
-        Raises HubError when the hub refuses it for good, ConnectionLost after the timeout.
+        Raises HubError when the hub refuses it for good, ConnectionLost after the timeout,
+        ClientClosed after :meth:`close`.
         """
-        try:
-            async with asyncio.timeout(self._address.timeout_s):
-                await self._ready.wait()
-        except TimeoutError:
-            where = self._address.url + self._address.namespace
-            raise ConnectionLost(f"No connection to {where}") from None
-        if self._refusal is not None:
-            raise self._refusal
+        await self._connection.ready()
 
     @property
     def connected(self) -> bool:
-        return self._link is not None
+        return self._connection.is_ready
+
+    @property
+    def connections(self) -> int:
+        """How many connections became ready so far."""
+        return self._connection.count
 
     async def close(self) -> None:
-        runner, self._runner = self._runner, None
-        tasks = [*self._asks, *([runner] if runner else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Whoever still waits for an answer gets ConnectionLost or ClientClosed."""
+        await self._connection.close()
 
-    async def _run(self) -> None:
-        failures = 0
-        while True:
-            link = Link(self._address, self._auth, self._received)
-            try:
-                await link.open()
-                failures = 0
-                await link.closed.wait()
-            except HubError as refusal:
-                if refusal.code in FINAL:
-                    self._refusal = refusal
-                    self._ready.set()
-                    return
-            except ConnectionLost:
-                failures += 1
-            finally:
-                self._unlink()
-                await link.close()
-            await asyncio.sleep(self._retry.delay_s(failures))
-
-    def _unlink(self) -> None:
-        self._link = None
-        if self._refusal is None:
-            self._ready.clear()
+    def _lost(self) -> None:
         for followed in self._channels.values():
             followed.follower.unanswered()
 
     def _auth(self) -> dict[str, Any]:
-        auth: dict[str, Any] = {"token": self._token()}
+        auth: dict[str, Any] = {}
         if self._on_behalf_of is not None:
             auth["on_behalf_of"] = self._on_behalf_of
         since = {
@@ -188,7 +161,11 @@ class LiveClient(Commands):
         on_refetch: OnRefetch | None = None,
         since: Place | None = None,
     ) -> None:
-        """Join ``channel`` and stay in it; raises HubError when it may not be joined."""
+        """Join ``channel`` and stay in it; raises HubError when it may not be joined.
+
+        A channel that is followed already is followed anew, from ``since``.
+        """
+        self._left.discard(channel)
         followed = self._add(Follower(channel, since), on_event, on_refetch)
         try:
             await self._retry.run(lambda: self._join(followed))
@@ -197,7 +174,9 @@ class LiveClient(Commands):
             raise
 
     async def leave(self, channel: str) -> None:
+        """Hear of it no more, own channel or not, over later connections, too."""
         self._channels.pop(channel, None)
+        self._left.add(channel)
         await self.call("channel:leave", {"channel": channel})
 
     def place(self, channel: str) -> Place | None:
@@ -252,24 +231,26 @@ class LiveClient(Commands):
         step = decide(followed.follower)
         followed.hand_over(step)
         if step.ask:
-            task = asyncio.create_task(self._ask(followed))
-            self._asks.add(task)
-            task.add_done_callback(self._asks.discard)
+            self._connection.spawn(self._ask(followed))
 
     async def _ask(self, followed: _Followed) -> None:
         channel = followed.follower.channel
         try:
             await self._retry.run(lambda: self._join(followed))
-        except ConnectionLost:
-            pass  # the next connection, or the next channel:position, asks again
         except HubError as refusal:
             logger.warning("channel lost", extra={"channel": channel, "code": refusal.code})
             if not refusal.may_be_retried:
                 self._channels.pop(channel, None)
+        except ClientError:
+            pass  # the next connection, or the next channel:position, asks again
 
-    def _received(self, link: Link, event: str, data: Any) -> None:
+    async def _leave_again(self, channel: str) -> None:
+        with contextlib.suppress(ClientError):  # the next connection does it
+            await self.call("channel:leave", {"channel": channel})
+
+    def _received(self, event: str, data: Any) -> None:
         if event == "hub:ready":
-            self._became_ready(link, data["channels"])
+            self._became_ready(data["channels"])
         elif event == "channel:position":
             place = Place(epoch=data["epoch"], offset=data["offset"])
             if data["channel"] in self._channels:
@@ -279,14 +260,13 @@ class LiveClient(Commands):
             if envelope.channel in self._channels:
                 self._take(envelope.channel, lambda follower: follower.live(envelope))
 
-    def _became_ready(self, link: Link, channels: Mapping[str, Any]) -> None:
-        self._link = link
-        self.connections += 1
-        self._ready.set()
-        link.opened()
+    def _became_ready(self, channels: Mapping[str, Any]) -> None:
         for channel in [name for name in self._channels if name not in channels]:
             self._take(channel, lambda _follower: ASK)  # not asked for: no position yet
         for channel, raw in channels.items():
+            if channel in self._left:
+                self._connection.spawn(self._leave_again(channel))
+                continue
             answer = ChannelAnswer.from_wire(raw)
             self._take(channel, lambda follower, told=answer: follower.answered(told))  # type: ignore[misc]  # mypy infers no lambda with a default
 
@@ -298,14 +278,12 @@ class LiveClient(Commands):
         sent = dict(data)
         if operation.writes:
             sent["idempotency_key"] = key or new_key()
-        return await self._retry.run(lambda: self.call(operation.event, sent))
+        async with self._commands:
+            return await self._retry.run(lambda: self.call(operation.event, sent))
 
     async def call(
         self, event: str, data: Any, *, on_data: Callable[[Any], None] | None = None
     ) -> Any:
         """One command and its ack, no retry. ``on_data`` gets the data as the ack arrives,
         before any later event is handed over. Raises HubError, ConnectionLost."""
-        await self.ready()
-        if self._link is None:
-            raise ConnectionLost(f"{event}: not connected")
-        return await self._link.call(event, data, on_data)
+        return await self._connection.call(event, data, on_data)

@@ -3,22 +3,23 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
 import structlog
 
 from actors.domain.channels import Channel, own_channels
-from actors.domain.refusals import Forbidden, Unavailable, ValidationFailed
+from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
 from actors.services.changes import Since
 from api.realtime.deps import Attempt, RealtimeDeps, reason_of, shown
 from api.realtime.expiry import Expiry
 from api.realtime.inputs import AUTH, token_of
 from api.realtime.joins import Joins, check_count, check_may_join
+from api.realtime.rights import Rights
 from api.realtime.rooms import Rooms
 from api.realtime.server import HubServer, Refused
 from api.realtime.session import NAMESPACES, Session, namespace_of
-from api.realtime.wire import Wire
 from api.schemas import load
 from api.schemas.fields import instant_text
 
@@ -28,11 +29,9 @@ log = structlog.get_logger(__name__)
 class Connections:
     """The sessions of all namespaces, from the token to the last frame."""
 
-    def __init__(
-        self, deps: RealtimeDeps, server: HubServer, rooms: Rooms, wire: Wire, joins: Joins
-    ) -> None:
+    def __init__(self, deps: RealtimeDeps, server: HubServer, rooms: Rooms, joins: Joins) -> None:
         self._deps, self._server = deps, server
-        self._rooms, self._wire, self._joins = rooms, wire, joins
+        self._rooms, self._joins = rooms, joins
         self._sessions: dict[str, Session] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.closing = False
@@ -44,6 +43,7 @@ class Connections:
             expired=self._end_expired,
             spawn=self.spawn,
         )
+        self.rights = Rights(deps.verifier, deps.identity, self.spawn)
 
     def find(self, sid: str) -> Session | None:
         return self._sessions.get(sid)
@@ -70,6 +70,7 @@ class Connections:
             )
             raise Refused(refused) from None
         self._sessions[sid] = session
+        self.rights.watch(session, partial(self._end_expired, session))
         log.info("socket_connected", namespace=namespace, sid=sid, request_id=attempt.request_id)
 
     async def _checked(self, sid: str, eio_sid: str, namespace: str, auth: Any) -> Session:
@@ -89,6 +90,7 @@ class Connections:
         return Session(
             sid=sid,
             engine_sid=eio_sid,
+            send=self._server.sender(eio_sid),
             namespace=namespace,
             principal=principal,
             claims=claims,
@@ -105,15 +107,15 @@ class Connections:
         """``hub:ready``, and behind it whatever happened meanwhile."""
         async with session.joining:
             try:
-                joined = await self._joins.join(session, session.since)
+                joined = await self._joins.join(session, session.principal, session.since)
             except Exception as error:  # e.g. the database is away: the client tries again
                 attempt = Attempt(self._deps.new_id(), session.namespace, "hub:ready")
                 shown(error, attempt, self._deps.clock)
                 await self._server.close_transport(session.engine_sid)
                 return
             channels = {name: orjson.Fragment(answer) for name, answer in joined.answers.items()}
-            await self._wire.emit(session, "hub:ready", orjson.dumps({"channels": channels}))
-            await self._joins.release(joined)
+            session.emit("hub:ready", orjson.dumps({"channels": channels}))
+            self._joins.release(joined)
             session.since = {}
 
     # --- tokens ---
@@ -131,15 +133,17 @@ class Connections:
             raise Forbidden("The new token has other rights")
         if session.closed:
             raise Unavailable
+        if not self._deps.verifier.trusts(claims):
+            raise InvalidToken("the key was taken out meanwhile")
         session.claims = claims
         self._expiry.watch(session)
         return _expires_at(session)
 
     async def _tell_expiring(self, session: Session) -> None:
-        await self._wire.emit(session, "auth:expiring", _expires_at(session))
+        session.emit("auth:expiring", _expires_at(session))
 
     async def _end_expired(self, session: Session) -> None:
-        await self._wire.emit(session, "auth:expired", _expires_at(session))
+        session.emit("auth:expired", _expires_at(session))
         await self._server.dismiss(session.sid, session.namespace, session.engine_sid)
 
     # --- going ---
@@ -150,6 +154,7 @@ class Connections:
             return
         session.closed = True
         self._expiry.forget(session)
+        self.rights.forget(session)
         self._rooms.leave_all(session)
         log.info("socket_disconnected", namespace=session.namespace, sid=sid, reason=reason)
 
@@ -166,7 +171,7 @@ class Connections:
 
     def spawn(self, work: Awaitable[None]) -> None:
         """A task that ends with the hub at the latest; its failure is logged."""
-        task = asyncio.create_task(_guarded(work))
+        task = asyncio.create_task(guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -175,7 +180,8 @@ def _expires_at(session: Session) -> bytes:
     return orjson.dumps({"expires_at": instant_text(session.claims.expires_at)})
 
 
-async def _guarded(work: Awaitable[None]) -> None:
+async def guarded(work: Awaitable[None]) -> None:
+    """For a task of its own: a failure is logged."""
     try:
         await work
     except Exception:  # nobody awaits a task of its own, so nobody would hear of it

@@ -1,22 +1,39 @@
-"""One connected client in one namespace."""
+"""One connected Socket.IO client in one namespace."""
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Protocol
+
+import orjson
 
 from actors.domain.channels import Channel
 from actors.domain.principal import Principal, Role
+from actors.ports import EventRecord, Position
 from actors.services.changes import Since
 from actors.services.identity import Claims
+from api.realtime.frames import Frame
+from api.realtime.packets import event_frame
+from api.realtime.subscribers import Once
+from api.schemas import envelope
+
+
+class Send(Protocol):
+    """Writes a ready frame, in order; ``more`` follows at once, so it may wait for that."""
+
+    def __call__(self, frame: Frame, *, more: bool = False) -> None: ...
+
 
 NAMESPACES = ("/dentist", "/patient", "/chatbot", "/admin")
 
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class Session:
-    """What is known of it; compared by identity."""
+    """What is known of it; compared by identity. A :class:`Subscriber` of its channels."""
 
     sid: str
     engine_sid: str
+    send: Send
+    """If the client has gone, that is no error."""
     namespace: str
     principal: Principal
     claims: Claims
@@ -30,6 +47,23 @@ class Session:
     closed: bool = False
     told_expiring: bool = False
     timer: asyncio.TimerHandle | None = None
+
+    def deliver(self, record: EventRecord, once: Once) -> None:
+        frame = once(
+            self.namespace, lambda: event_frame(self.namespace, record.type, envelope(record))
+        )
+        self.send(frame, more=once.more)
+
+    def tell_position(self, position: Position, once: Once) -> None:
+        where = {"channel": position.channel, "epoch": position.epoch, "offset": position.offset}
+        self.tell("channel:position", orjson.dumps(where), once)
+
+    def tell(self, event: str, data: bytes, once: Once) -> None:
+        self.send(once(self.namespace, lambda: event_frame(self.namespace, event, data)))
+
+    def emit(self, event: str, data: bytes) -> None:
+        """An event for this client alone; ``data`` is ready JSON."""
+        self.send(event_frame(self.namespace, event, data))
 
 
 def namespace_of(claims: Claims) -> str:

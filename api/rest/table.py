@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from api.rest import appointments, availability, catalog, changes, chat, people, reservations
+from api.rest import (
+    appointments,
+    availability,
+    catalog,
+    changes,
+    chat,
+    people,
+    reservations,
+    webhooks,
+)
 from api.rest.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -12,5 +21,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *people.ROUTES,
     *catalog.ROUTES,
     *changes.ROUTES,
+    *webhooks.ROUTES,
     *chat.ROUTES,
 )

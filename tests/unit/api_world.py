@@ -125,6 +125,7 @@ class World:
         self.clock = FakeClock()
         self.bookings, self.availability, self.people = Told(), Told(), Told()
         self.catalog, self.changes = Told(), Told()
+        self.streams, self.webhooks = Told({"close": None}), Told()
         self.identity, self.health = FakeIdentity(), FakeHealth()
         self.requests: list[tuple[str, str, int, float]] = []
         ids = count(1)
@@ -136,6 +137,8 @@ class World:
             people=cast("Any", self.people),
             catalog=cast("Any", self.catalog),
             changes=cast("Any", self.changes),
+            streams=cast("Any", self.streams),
+            webhooks=cast("Any", self.webhooks),
             limiter=RateLimiter(rate_per_s=rate_per_s, burst=burst, monotonic=self.clock.monotonic),
             health=self.health,
             clock=self.clock,
