@@ -30,7 +30,7 @@ from actors.services.replays import Replays
 from actors.services.webhooks import Rights, Webhooks
 from api.app import create_app
 from api.auth import TokenVerifier
-from api.deps import ApiSettings, AppDeps
+from api.deps import ApiSettings, AppDeps, ChatDeps
 from api.ratelimit import RateLimiter
 from api.realtime import Realtime, RealtimeDeps, RealtimeSettings
 from api.realtime.streams import Streams, StreamSettings
@@ -38,6 +38,7 @@ from api.realtime.supabase import Supabase, SupabaseDeps, SupabaseSettings
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
+from hub.chat import chat_deps
 from hub.config import Config
 from hub.figures import About, Figures, busiest
 from hub.health import Health
@@ -146,7 +147,9 @@ async def open_hub(
         )
         stack.push_async_callback(relay.stop)
         stack.push_async_callback(core.registry.close)  # its last events still find the relay
-        hub = _edge(config, store, core, relay, metrics, dispatcher, errors or RecentErrors())
+        chat = await stack.enter_async_context(chat_deps(config))
+        errors = errors or RecentErrors()
+        hub = _edge(config, store, core, relay, metrics, dispatcher, errors, chat)
         stack.push_async_callback(hub.close)
         for due in await store.calendars.live_holds():
             core.alarms.add(due)
@@ -210,6 +213,7 @@ def _edge(
     metrics: Metrics,
     dispatcher: Dispatcher,
     errors: RecentErrors,
+    chat: ChatDeps,
 ) -> Hub:
     """REST and Socket.IO over the same services, the same verifier and the same limits."""
     clock = core.clock
@@ -247,6 +251,7 @@ def _edge(
             clock=clock,
             new_id=core.new_id,
             settings=_api_settings(config),
+            chat=chat,
             metrics=metrics.render,
             on_request=metrics.request,
         )

@@ -104,6 +104,15 @@ class Webhooks:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Chat:
+    state_secret: Annotated[str, Secret()] = field(default="", repr=False)
+    model_url: str = ""
+    model: str = ""
+    model_key: Annotated[str, Secret()] = field(default="", repr=False)
+    model_timeout_s: Positive = 5.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reservations:
     hold_seconds: Positive = 300.0
     max_per_patient: Count = 3
@@ -146,6 +155,7 @@ class Config:
     api: Api = field(default_factory=Api)
     realtime: Realtime = field(default_factory=Realtime)
     webhooks: Webhooks = field(default_factory=Webhooks)
+    chat: Chat = field(default_factory=Chat)
     reservations: Reservations = field(default_factory=Reservations)
     actors: Actors = field(default_factory=Actors)
     relay: Relay = field(default_factory=Relay)
@@ -157,6 +167,7 @@ class Config:
         _check_auth(self.auth)
         _check_database(self.database)
         _check_realtime(self.realtime)
+        _check_chat(self.chat)
         _check_webhooks(self.webhooks)
 
     def require_keys(self) -> None:
@@ -224,6 +235,18 @@ def _check_realtime(realtime: Realtime) -> None:
             "realtime.max_buffer_bytes must be realtime.max_message_bytes or more"
             f" ({realtime.max_message_bytes}), not {realtime.max_buffer_bytes}"
         )
+
+
+def _check_chat(chat: Chat) -> None:
+    if chat.model_url and not chat.model_url.startswith(("http://", "https://")):
+        raise ConfigError(
+            'chat.model_url must be an address such as "https://models.example/v1",'
+            f' not "{chat.model_url}"'
+        )
+    if chat.model_url and not chat.model:
+        raise ConfigError("chat.model_url needs chat.model, the name of the model to ask")
+    if chat.state_secret and len(chat.state_secret.encode()) < MIN_SECRET_BYTES:
+        raise ConfigError(f"chat.state_secret must have {MIN_SECRET_BYTES} bytes or more")
 
 
 def _check_webhooks(webhooks: Webhooks) -> None:

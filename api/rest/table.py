@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from api.rest import appointments, availability, catalog, changes, people, reservations, webhooks
+from api.rest import (
+    appointments,
+    availability,
+    catalog,
+    changes,
+    chat,
+    people,
+    reservations,
+    webhooks,
+)
 from api.rest.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -13,4 +22,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *catalog.ROUTES,
     *changes.ROUTES,
     *webhooks.ROUTES,
+    *chat.ROUTES,
 )

@@ -157,5 +157,24 @@ FORMS: Final[Mapping[str, Form]] = {
             }
         }
     ),
+    "ChatAnswer": _object(
+        {
+            "replies": _list(
+                _object(
+                    {
+                        "text": _TEXT,
+                        "options": _list(_object({"label": _TEXT, "say": _TEXT})),
+                        "notice": {"type": "boolean", "description": "Said unasked"},
+                    }
+                )
+            ),
+            "state": {"type": "string", "description": "To be sent with the next message"},
+            "watch": {
+                "type": "array",
+                "items": _TEXT,
+                "description": "Channels whose events are to be told, beside one's own",
+            },
+        }
+    ),
     "Error": _ERROR,
 }

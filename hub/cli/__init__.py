@@ -8,12 +8,15 @@ import structlog
 
 from actors.ports import StoreUnavailable
 from hub import __version__
+from hub.access import AccessError
 from hub.cli import (
     backup,
+    chat,
     check,
     demo,
     export,
     import_,
+    mcp,
     migrate,
     restore,
     serve,
@@ -33,6 +36,7 @@ from store.seal import DatabaseSealed
 log = structlog.get_logger(__name__)
 
 _EXPECTED = (
+    AccessError,
     CliError,
     ConfigError,
     DatabaseInUse,
@@ -58,6 +62,8 @@ _COMMANDS = (
     export,
     import_,
     traffic,
+    chat,
+    mcp,
 )
 
 INTERRUPTED = 130

@@ -22,6 +22,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--role", choices=sorted(ROLES), required=True)
     parser.add_argument("--subject", required=True, metavar="ID", help="the claim sub")
     parser.add_argument(
+        "--actor",
+        metavar="NAME",
+        help="the claim act: the chatbot that uses a patient's token",
+    )
+    parser.add_argument(
         "--ttl",
         type=duration,
         default=timedelta(hours=1),
@@ -50,6 +55,8 @@ def _run(args: argparse.Namespace) -> int:
         raise CliError("auth.algorithms does not allow HS256, so no hub would accept the token")
     if not args.subject:
         raise CliError("--subject must not be empty")
+    if args.actor is not None and (args.role != Role.PATIENT or not args.actor):
+        raise CliError("--actor names the chatbot that acts for a patient: with --role patient")
     token = issue_token(
         auth.secret,
         subject=args.subject,
@@ -59,6 +66,7 @@ def _run(args: argparse.Namespace) -> int:
         audience=auth.audience,
         issuer=auth.issuer,
         role_claim=auth.role_claim,
+        actor=args.actor,
     )
     show(args, {"token": token}, [token])
     return 0

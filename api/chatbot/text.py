@@ -1,0 +1,143 @@
+"""What people typed, brought into one form: small letters, plain marks, digits for numbers."""
+
+import re
+import unicodedata
+from typing import Final
+
+MESSAGE_MAX_CHARS: Final = 1_000
+"""Longer messages are cut before they are understood; nobody asks for a dentist in more."""
+
+# The first three are marks of our own, which nobody may type.
+_MARKS: Final = str.maketrans(
+    {
+        "⟦": " ",
+        "⟧": " ",
+        "¤": " ",
+        "’": "'",
+        "‘": "'",
+        "`": "'",
+        "´": "'",
+        "“": '"',
+        "”": '"',
+        "–": "-",
+        "—": "-",
+        "−": "-",
+    }
+)
+
+_NUMBERS: Final = {
+    word: str(number)
+    for number, word in enumerate(
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
+    )
+} | {"thirty": "30", "forty": "40", "forty-five": "45", "fifty": "50"}
+del _NUMBERS["zero"], _NUMBERS["one"]  # "the later one" is not a number
+
+_ORDINALS: Final = (
+    {
+        word: number
+        for number, word in enumerate(
+            [
+                "first",
+                "second",
+                "third",
+                "fourth",
+                "fifth",
+                "sixth",
+                "seventh",
+                "eighth",
+                "ninth",
+                "tenth",
+                "eleventh",
+                "twelfth",
+                "thirteenth",
+                "fourteenth",
+                "fifteenth",
+                "sixteenth",
+                "seventeenth",
+                "eighteenth",
+                "nineteenth",
+                "twentieth",
+            ],
+            start=1,
+        )
+    }
+    | {
+        f"twenty-{word}": 20 + number
+        for number, word in enumerate(
+            ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"],
+            start=1,
+        )
+    }
+    | {"thirtieth": 30, "thirty-first": 31}
+)
+
+MONTHS: Final = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
+)
+
+_NUMBER_WORD: Final = re.compile(
+    r"\b(" + "|".join(sorted(_NUMBERS, key=len, reverse=True)) + r")\b"
+)
+_ORDINAL: Final = "|".join(sorted(_ORDINALS, key=len, reverse=True))
+_ORDINAL_DATE: Final = re.compile(
+    rf"\b(?P<word>{_ORDINAL})(?= (?:of )?(?:{MONTHS}|next month|this month|the month))"
+    rf"|(?<=\bon the )(?P<on>{_ORDINAL})\b(?! (?:one|monday|tuesday|wednesday|thursday|friday))"
+)
+_MONTH_ORDINAL: Final = re.compile(rf"\b(?P<month>{MONTHS}) (?:the )?(?P<word>{_ORDINAL})\b")
+_ONE: Final = re.compile(
+    r"(?<=\bat )one\b|(?<=\bafter )one\b|(?<=\bbefore )one\b|(?<=\bpast )one\b|(?<=\bby )one\b"
+    r"|(?<=\bin )one\b|(?<=\bbetween )one\b"
+    r"|\bone(?= (?:o'clock|pm|am|weeks?\b|days?\b|months?\b))"
+)
+
+
+def readable(text: str, limit: int = MESSAGE_MAX_CHARS) -> str:
+    """``text`` without control characters and escapes, on one line, of bounded length."""
+    kept = "".join(
+        " " if char.isspace() else char
+        for char in text[: 4 * limit]
+        if char.isspace() or unicodedata.category(char)[0] != "C"
+    )
+    return " ".join(kept.split())[:limit].strip()
+
+
+def plain(text: str) -> str:
+    """``text`` as the patterns know it; idempotent."""
+    folded = unicodedata.normalize("NFKC", readable(text)).translate(_MARKS).lower()
+    folded = re.sub(r"\ba\.m\b\.?", "am", re.sub(r"\bp\.m\b\.?", "pm", folded))
+    folded = re.sub(r"\bo'? ?clock\b", "o'clock", folded)
+    folded = _ORDINAL_DATE.sub(lambda found: _nth(found["word"] or found["on"]), folded)
+    folded = _MONTH_ORDINAL.sub(lambda found: f"{found['month']} {_nth(found['word'])}", folded)
+    folded = _NUMBER_WORD.sub(lambda found: _NUMBERS[found[1]], folded)
+    folded = _ONE.sub("1", folded)
+    return " ".join(folded.split())
+
+
+def _nth(word: str) -> str:
+    number = _ORDINALS[word]
+    suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10 if number not in (11, 12, 13) else 0, "th")
+    return f"{number}{suffix}"

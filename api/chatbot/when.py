@@ -1,0 +1,145 @@
+"""When somebody would like to come: wall dates and times, in no zone yet.
+
+A :class:`When` says what was meant ("next Tuesday after three"); :meth:`When.allows` says
+whether a local time fits, and :func:`span` which instants to look at in a zone.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+LONGEST_SPAN = timedelta(days=62)
+"""What the hub answers slots for at once."""
+OPEN_SPAN_DAYS: Final = 28
+"""How far to look when no date was said."""
+DAYS_MAX: Final = 6
+
+
+class Problem(StrEnum):
+    """Why a time cannot be meant."""
+
+    PAST = "past"
+    FAR = "far"
+    CONTRADICTION = "contradiction"
+    UNREAL = "unreal"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Days:
+    """Wall dates from ``first`` to ``last``, both included."""
+
+    first: date
+    last: date
+
+    def __post_init__(self) -> None:
+        assert self.first <= self.last, "days go forward"
+
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day <= self.last
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class When:
+    """Everything said about the time; empty parts were not said."""
+
+    days: tuple[Days, ...] = ()
+    """Alternatives, ascending: "Monday or Tuesday"."""
+    weekdays: tuple[int, ...] = ()
+    """Only these (Monday is 0): "on a Friday"."""
+    not_weekdays: tuple[int, ...] = ()
+    time_from: time | None = None
+    """Starts at or after it."""
+    time_to: time | None = None
+    """Starts before it."""
+    at: time | None = None
+    """Starts exactly then."""
+    soonest: bool = False
+    any_time: bool = False
+    """"Any time" takes back what was said about the time of day."""
+    problem: Problem | None = None
+    about: str = ""
+    """The words that are the problem."""
+
+    @property
+    def is_empty(self) -> bool:
+        return self == When()
+
+    @property
+    def has_day(self) -> bool:
+        return bool(self.days or self.weekdays or self.not_weekdays or self.soonest)
+
+    @property
+    def has_time(self) -> bool:
+        return (self.time_from, self.time_to, self.at) != (None, None, None)
+
+    def refined_by(self, newer: "When") -> "When":
+        """What is wanted after ``newer`` was said: it replaces what it speaks of."""
+        result = replace(self, problem=newer.problem, about=newer.about, any_time=False)
+        if newer.has_day:
+            result = replace(
+                result,
+                days=newer.days,
+                weekdays=newer.weekdays,
+                not_weekdays=newer.not_weekdays,
+                soonest=newer.soonest,
+            )
+        if newer.has_time or newer.any_time:
+            result = replace(result, time_from=newer.time_from, time_to=newer.time_to, at=newer.at)
+        return result
+
+    def allows(self, local: datetime) -> bool:
+        """Whether an appointment may start at this wall time."""
+        day, clock = local.date(), local.time().replace(tzinfo=None, fold=0)
+        return (
+            (not self.days or any(day in days for days in self.days))
+            and (not self.weekdays or day.weekday() in self.weekdays)
+            and day.weekday() not in self.not_weekdays
+            and (self.at is None or clock == self.at)
+            and (self.time_from is None or clock >= self.time_from)
+            and (self.time_to is None or clock < self.time_to)
+        )
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether all of it lies before ``now``, a wall time."""
+        if not self.days:
+            return False
+        last = self.days[-1].last
+        if last != now.date():
+            return last < now.date()
+        ends = self.at if self.at is not None else self.time_to
+        return ends is not None and ends <= now.time()
+
+
+def on(day: date) -> When:
+    return When(days=(Days(first=day, last=day),))
+
+
+def between(first: date, last: date) -> When:
+    return When(days=(Days(first=first, last=last),))
+
+
+def joined(days: Iterable[Days]) -> tuple[Days, ...]:
+    """Ascending, without repeats, bounded."""
+    return tuple(sorted(set(days)))[:DAYS_MAX]
+
+
+def span(when: When, now: datetime, zones: Iterable[ZoneInfo]) -> tuple[datetime, datetime]:
+    """The instants ``[from, to)`` that hold every slot that ``when`` allows in these zones."""
+    zones = tuple(zones) or (ZoneInfo("UTC"),)
+    if when.days:
+        first, last = when.days[0].first, max(days.last for days in when.days)
+        starts = min(_midnight(first, zone) for zone in zones)
+        ends = max(_midnight(last + timedelta(days=1), zone) for zone in zones)
+    else:
+        starts = now
+        ends = now + timedelta(days=OPEN_SPAN_DAYS)
+    starts = max(starts, now)
+    ends = max(ends, starts + timedelta(minutes=1))
+    return starts, min(ends, starts + LONGEST_SPAN)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -1,0 +1,43 @@
+"""``chairside chat``: talk to the chatbot in the terminal, or from a script."""
+
+import argparse
+import os
+import sys
+
+from rich.console import Console
+
+from api.client import ClientError
+from hub.access import access_of, add_access
+from hub.cli.common import CliError, add_command, add_config, configured, run_async
+from hub.talk import Talk
+from hub.talk_screen import JsonLines, Lines, Screen, Terminal
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers,
+        "chat",
+        _run,
+        summary="talk to the chatbot: it books, moves and cancels appointments in plain English",
+        example='echo "when is my next appointment?" | chairside chat --patient 3',
+    )
+    add_access(parser)
+    add_config(parser)
+
+
+def _run(args: argparse.Namespace) -> int:
+    access = access_of(args, os.environ)
+    settings = configured(args.config).chat
+    try:
+        run_async(Talk(access, settings, _screen(args)).run())
+    except ClientError as error:
+        raise CliError(f"{access.url}: {error}") from None
+    return 0
+
+
+def _screen(args: argparse.Namespace) -> Screen:
+    if args.json:
+        return JsonLines(sys.stdin, sys.stdout)
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        return Terminal(Console(highlight=False))
+    return Lines(sys.stdin, sys.stdout)

@@ -1,0 +1,54 @@
+"""``chairside mcp``: tools with which an AI books for one patient."""
+
+import argparse
+import os
+
+from api.client import ClientError
+from hub import mcp_server
+from hub.access import DEFAULT_URL, URL, access_of, add_access
+from hub.cli.common import CliError, add_command, port_number, run_async, show
+from hub.config import Logging
+from hub.observe import configure_logging
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers,
+        "mcp",
+        _run,
+        summary="offer an AI the tools to book for a patient (Model Context Protocol)",
+        example="chairside mcp --patient 1        # on standard input and output",
+    )
+    add_access(parser)
+    parser.add_argument(
+        "--http",
+        type=port_number,
+        metavar="PORT",
+        help="serve streamable HTTP on /mcp instead; each request brings its patient's token",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="with --http; default: 127.0.0.1"
+    )
+    parser.add_argument(
+        "--origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="with --http: a web origin whose pages may ask; repeatable",
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    configure_logging(Logging(level="warning", format="json"))  # to standard error
+    try:
+        if args.http is None:
+            run_async(mcp_server.serve_stdio(access_of(args, os.environ)))
+        else:
+            url = args.url or os.environ.get(URL, DEFAULT_URL)
+            place = mcp_server.HttpPlace(host=args.host, port=args.http, origins=tuple(args.origin))
+            address = f"http://{args.host}:{args.http}/mcp"
+            show(args, {"url": address, "hub": url}, [f"MCP on {address}, for the hub {url}"])
+            run_async(mcp_server.serve_http(url, place))
+    except ClientError as error:
+        raise CliError(str(error)) from None
+    return 0

@@ -1,0 +1,80 @@
+"""The clinic of the chatbot's tests, and short forms of what it understands."""
+
+from dataclasses import fields
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from api.chatbot.when import Days, When
+from api.chatbot.wishes import Dentist, Facts, Kind, Wish
+
+BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
+
+MARA = Dentist(id="mara", name="Dr. Mara Lindqvist", time_zone=BERLIN)
+JAMES = Dentist(id="james", name="Dr. James Okonkwo", time_zone=BERLIN)
+WEI = Dentist(id="wei", name="Dr. Wei Chen", time_zone=NEW_YORK)
+KINDS = tuple(
+    Kind(id=name.split()[0].lower(), name=name, minutes=minutes)
+    for name, minutes in (
+        ("Check-up", 30),
+        ("Cleaning", 45),
+        ("Filling", 60),
+        ("Root canal", 90),
+        ("Emergency visit", 15),
+    )
+)
+FACTS = Facts(dentists=(MARA, JAMES, WEI), kinds=KINDS, time_zone=BERLIN)
+WEDNESDAY = datetime(2027, 3, 10, 9, 0, tzinfo=UTC)
+"""10:00 in Berlin, 04:00 in New York."""
+
+
+def local(zone: str = BERLIN, now: datetime = WEDNESDAY) -> datetime:
+    return now.astimezone(ZoneInfo(zone))
+
+
+def told(wishes: tuple[Wish, ...]) -> str:
+    """Wishes on one line: ``book kind=cleaning 16.3. from=15:00 ++ cancel of:12.3.``"""
+    return " ++ ".join(map(_wish, wishes))
+
+
+def time_of(when: When) -> str:
+    """``16.3.-18.3. from=15:00``; empty for nothing."""
+    parts = [_days(days) for days in when.days]
+    parts += [f"{name}={'/'.join(_WEEKDAYS[day] for day in days)}" for name, days in (
+        ("only", when.weekdays), ("not", when.not_weekdays)) if days]  # fmt: skip
+    parts += [
+        f"{name}={clock:%H:%M}"
+        for name, clock in (("from", when.time_from), ("to", when.time_to), ("at", when.at))
+        if clock is not None
+    ]
+    parts += [
+        word for word, said in (("soonest", when.soonest), ("any-time", when.any_time)) if said
+    ]
+    if when.problem:
+        parts.append(f"!{when.problem}")
+    return " ".join(parts)
+
+
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _days(days: Days) -> str:
+    first, last = days.first, days.last
+    shown = f"{first.day}.{first.month}."
+    if first.year != WEDNESDAY.year:
+        shown += str(first.year)
+    return shown if first == last else f"{shown}-{last.day}.{last.month}."
+
+
+def _wish(wish: Wish) -> str:
+    parts = [wish.intent.value]
+    for field in fields(wish):
+        value = getattr(wish, field.name)
+        if field.name in ("intent", "when", "which") or not value:
+            continue
+        shown = "+".join(value) if isinstance(value, tuple) else str(value)
+        parts.append(field.name if value is True else f"{field.name}={shown}")
+    if not wish.when.is_empty:
+        parts.append(time_of(wish.when))
+    if not wish.which.is_empty:
+        parts.append(f"of:{time_of(wish.which)}")
+    return " ".join(parts)

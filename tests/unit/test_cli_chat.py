@@ -1,0 +1,98 @@
+"""``chairside chat`` and ``chairside mcp``: for whom they act, and when they refuse to start."""
+
+import argparse
+import json
+from pathlib import Path
+
+import jwt
+import pytest
+
+from hub.access import Access, AccessError, access_of
+from hub.cli import main
+from tests.support.logs import captured_logs
+from tests.support.tokens import SECRET, token
+
+PATIENT = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
+SERVICE = token("chatbot", "bot")
+OWN = token("patient", "ada")
+DELEGATED = token("patient", "ada", act={"sub": "bot"})
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def links(tmp_path: Path) -> Path:
+    path = tmp_path / "links.json"
+    people = [{"id": PATIENT, "name": "Ada Novak"}, {"id": PATIENT[::-1], "name": "Bo Weber"}]
+    path.write_text(
+        json.dumps({"url": "http://hub", "patients": people, "chatbot": {"token": SERVICE}})
+    )
+    return path
+
+
+def access(
+    links: Path, *, who: str | None = None, url: str | None = None, **environ: str
+) -> Access:
+    return access_of(argparse.Namespace(url=url, patient=who, links=links), environ)
+
+
+def test_the_links_of_a_demo_give_a_chatbot_and_its_patient(links: Path) -> None:
+    assert access(links) == Access(url="http://hub", token=SERVICE, patient=PATIENT)
+    for who in ("2", "weber", PATIENT[::-1]):
+        assert access(links, who=who).patient == PATIENT[::-1]
+    assert access(links, url="http://other").url == "http://other"
+    for nobody in ("3", "0", "zoe"):
+        with pytest.raises(AccessError, match="no patient"):
+            access(links, who=nobody)
+
+
+def test_a_token_of_the_environment_is_a_patients_with_act_or_a_service_token(links: Path) -> None:
+    found = access(links, CHAIRSIDE_TOKEN=DELEGATED, CHAIRSIDE_URL="http://x")
+    assert found == Access(url="http://x", token=DELEGATED, patient=None)
+    found = access(links, CHAIRSIDE_TOKEN=SERVICE, CHAIRSIDE_PATIENT=PATIENT)
+    assert (found.token, found.patient) == (SERVICE, PATIENT)
+    for plain in (OWN, SERVICE, "nonsense", "a.b.c", ""):
+        with pytest.raises(AccessError, match="act"):
+            access(links, CHAIRSIDE_TOKEN=plain)
+    with pytest.raises(AccessError, match="id of a patient"):
+        access(links, who="Ada", CHAIRSIDE_TOKEN=SERVICE)
+
+
+def test_a_secret_never_shows_in_a_message_or_a_repr(links: Path) -> None:
+    assert SERVICE not in repr(access(links))
+    with pytest.raises(AccessError) as refused:
+        access(links, CHAIRSIDE_TOKEN=OWN)
+    assert OWN not in str(refused.value)
+
+
+@pytest.mark.parametrize("command", ["chat", "mcp"])
+def test_without_a_token_or_a_hub_it_ends_in_one_sentence(
+    command: str,
+    capsys: Captured,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with captured_logs():
+        assert main([command]) == 1
+        assert "CHAIRSIDE_TOKEN" in capsys.readouterr().err
+        (tmp_path / "links.json").write_text("{}")
+        assert main([command, "--links", "links.json"]) == 1
+        assert "chairside demo" in capsys.readouterr().err
+        monkeypatch.setenv("CHAIRSIDE_TOKEN", OWN)
+        assert main([command]) == 1
+        assert "act" in capsys.readouterr().err
+
+
+def test_a_token_can_name_the_chatbot_that_uses_it(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CHAIRSIDE_AUTH_SECRET", SECRET)
+    with captured_logs():
+        argv = ["token", "--role", "patient", "--subject", "ada", "--actor", "bot"]
+        assert main(argv) == 0
+        claims = jwt.decode(capsys.readouterr().out.strip(), SECRET, algorithms=["HS256"])
+        assert claims["act"] == {"sub": "bot"}
+        assert main(["token", "--role", "dentist", "--subject", "x", "--actor", "bot"]) == 1
+        assert "--actor" in capsys.readouterr().err
