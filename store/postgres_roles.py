@@ -4,10 +4,11 @@ Made by ``chairside migrate`` where its login has the right; else the statements
 for somebody who has it.
 """
 
-from sqlalchemy import Connection, text
+from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from store.postgres_errors import code_of
+from store.postgres_sync import on_postgresql
 from store.security.postgres import OWNER, READER, SHOWN, WRITER
 
 _INSUFFICIENT_PRIVILEGE = "42501"
@@ -50,6 +51,20 @@ def prepare(connection: Connection, login: str | None) -> None:
         if code_of(error.orig) == _INSUFFICIENT_PRIVILEGE:
             raise RolesMissing("\n".join(f"{line};" for line in missing)) from error
         raise
+
+
+def lacking(url: URL) -> list[str]:
+    """What the hub's login would need to work, on a database that was migrated; else empty."""
+
+    def look(connection: Connection) -> list[str]:
+        login = str(connection.scalar(text("SELECT session_user")))
+        return [
+            f"the login {login} is no member of {role}: GRANT {role} TO {login}"
+            for role in (WRITER, READER)
+            if not _is_member(connection, login, role)
+        ]
+
+    return on_postgresql(url, look)
 
 
 def _missing(connection: Connection, login: str | None) -> list[str]:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+import asyncpg
 import structlog
 
+from actors.ports import StoreUnavailable
 from store.postgres_connect import Connect, PostgresSettings
 from store.postgres_errors import BROKEN, is_an_answer
 from store.security.postgres import WRITER, declared_writes
@@ -33,7 +35,12 @@ class WritingConnection:
 
     async def begin(self, declared: Sequence[str]) -> None:
         """One round trip. Raises StoreUnavailable, or an error of the driver."""
-        script = f"{self._begin}; {declared_writes(declared)}"
+        try:
+            await self._begun(f"{self._begin}; {declared_writes(declared)}")
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise StoreUnavailable(f"the login cannot write: {error}") from error
+
+    async def _begun(self, script: str) -> None:
         reused = self._raw is not None and not self._raw.is_closed()
         if not reused:
             self._raw = await self._connect()

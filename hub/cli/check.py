@@ -13,6 +13,7 @@ from hub.cli.common import DEFAULT_CONFIG, add_command, add_config, configured, 
 from hub.config import Config, Database
 from hub.config_reader import ConfigError
 from store.migrate import SchemaMismatch, check_schema
+from store.postgres_roles import lacking
 from store.seal import DatabaseSealed
 from store.url import is_postgresql, parse_url, sqlite_path
 from store.verify import verify
@@ -82,6 +83,8 @@ def _database(database: Database) -> Iterator[Line]:
         return
     try:
         yield Line(True, f"schema: {check_schema(database.url)}")
+        if is_postgresql(url):
+            yield from (Line(False, f"database: {problem}") for problem in lacking(url))
         found = verify(database.migrate_url or database.url)
     except (SchemaMismatch, DatabaseSealed) as error:
         yield Line(False, f"schema: {error}")

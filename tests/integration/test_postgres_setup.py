@@ -9,12 +9,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
+from actors.ports import StoreUnavailable
 from hub.cli import main
+from store.engine import open_store
 from store.migrate import SchemaTooNew, check_schema, plan, upgrade
 from store.postgres_roles import RolesMissing
 from store.postgres_sync import on_postgresql
 from store.schema import metadata
 from store.url import parse_url
+from tests.contract.clinic import Postbox, render
+from tests.support.clock import FakeClock
+from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, PostgresServer, postgres_server
 
 OPERATOR = "operator"
@@ -82,6 +87,47 @@ def test_a_login_without_the_right_is_told_what_an_administrator_must_run(
     server.script(name, *refused.value.script.split(";\n"))
     assert upgrade(server.url(name), migrate_url=mine).pending
     assert check_schema(server.url(name)) == plan(mine).head
+
+
+STRANGER = "stranger"
+"""May log in, and was granted nothing."""
+
+
+@pytest.mark.usefixtures("environ")
+def test_check_says_which_grant_the_hubs_login_lacks(
+    server: PostgresServer,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["migrate"]) == 0
+    if not server.run("postgres", "SELECT 1 FROM pg_roles WHERE rolname = $1", STRANGER):
+        server.run("postgres", f"CREATE ROLE {STRANGER} LOGIN")
+    monkeypatch.setenv("CHAIRSIDE_DATABASE_URL", server.url(name, STRANGER))
+    assert main(["check"]) == 1
+    said = capsys.readouterr().out
+    assert f"the login {STRANGER} is no member of hub_writer: GRANT hub_writer TO" in said
+    assert f"the login {STRANGER} is no member of hub_reader" in said
+
+
+async def test_a_hub_whose_login_lacks_a_grant_does_not_start(
+    server: PostgresServer, name: str
+) -> None:
+    upgrade(server.url(name), migrate_url=server.url(name, ADMIN))
+    if not server.run("postgres", "SELECT 1 FROM pg_roles WHERE rolname = $1", STRANGER):
+        server.run("postgres", f"CREATE ROLE {STRANGER} LOGIN")
+    opening = open_store(
+        server.url(name, STRANGER),
+        render=render,
+        outbox=Postbox(),
+        new_id=SerialIds(),
+        clock=FakeClock(),
+    )
+    with pytest.raises(StoreUnavailable, match=r"cannot write: permission denied to set role"):
+        async with opening:
+            pytest.fail("it opened")
 
 
 def test_preparing_again_asks_for_nothing(server: PostgresServer, name: str) -> None:
