@@ -4,6 +4,8 @@ Lifetimes nest: store, relay, calendars, sockets, background work. They end in t
 opposite order, and whoever ends answers everyone who waits (criterion 6.4).
 """
 
+import os
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from actors.alarms import Alarms
-from actors.calendar_actor import ActorSettings
+from actors.calendar_actor import ActorSettings, CalendarActor
 from actors.ports import Broadcaster, Clock, EventRecord, NewId
 from actors.registry import Registry
 from actors.services.availability import Availability
@@ -24,18 +26,27 @@ from actors.services.directory import Directory
 from actors.services.identity import Identity
 from actors.services.people import People
 from actors.services.records import Records
+from actors.services.replays import Replays
+from actors.services.webhooks import Rights, Webhooks
 from api.app import create_app
 from api.auth import TokenVerifier
 from api.deps import ApiSettings, AppDeps
 from api.ratelimit import RateLimiter
 from api.realtime import Realtime, RealtimeDeps, RealtimeSettings
+from api.realtime.streams import Streams, StreamSettings
+from api.realtime.supabase import Supabase, SupabaseDeps, SupabaseSettings
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
 from hub.config import Config
-from hub.health import Figures, Health
-from hub.metrics import Gauges, Metrics
+from hub.figures import About, Figures, busiest
+from hub.health import Health
+from hub.metrics import CalendarFigures, Gauges, Metrics
+from hub.recent_errors import RecentErrors
 from hub.relay import Relay, RelaySettings
+from hub.webhooks.delivery import Observers
+from hub.webhooks.dispatcher import Dispatcher
+from hub.webhooks.opening import open_delivering
 from store.engine import Store, open_store
 from store.postgres_connect import PostgresSettings
 from store.retention import Keep
@@ -55,6 +66,7 @@ class Hub:
     app: web.Application
     health: Health
     realtime: Realtime
+    supabase: Supabase
     relay: Relay
     figures: Figures
     verifier: TokenVerifier
@@ -69,6 +81,7 @@ class Hub:
 
     async def close(self) -> None:
         """Say goodbye to every socket; before it, the server took its last request."""
+        await self.supabase.close()
         await self.realtime.close()
         await self.verifier.close()
 
@@ -80,10 +93,12 @@ async def open_hub(
     clock: Clock | None = None,
     new_id: NewId = system.new_id,
     wrap_broadcaster: WrapBroadcaster | None = None,
+    errors: RecentErrors | None = None,
 ) -> AsyncIterator[Hub]:
     """A hub on a database that was migrated, working until the block ends.
 
-    Tests put their own clock, ids and a failing broadcaster in. Raises what
+    Tests put their own clock, ids and a failing broadcaster in; ``errors`` is what this
+    process's log noted, for the status page. Raises what
     :func:`store.engine.open_store` raises, and ValueError for impossible token settings.
     """
     clock = clock or system.SystemClock()
@@ -104,16 +119,34 @@ async def open_hub(
             )
         )
         core = _core(config, store, clock, new_id)
+        dispatcher = await stack.enter_async_context(
+            open_delivering(
+                config.webhooks,
+                queue=store.webhooks,
+                events=store.events,
+                may_tell=Rights(core.directory, clock),
+                clock=clock,
+                new_id=new_id,
+                observers=Observers(
+                    on_attempt=metrics.webhook_attempt, on_disabled=metrics.webhook_disabled
+                ),
+            )
+        )
         outbox.relay = relay = Relay(
             events=store.events,
             clock=clock,
-            listeners=(core.directory.forget, core.catalog.forget, core.registry.forget),
+            listeners=(
+                core.directory.forget,
+                core.catalog.forget,
+                core.registry.forget,
+                dispatcher.announced,
+            ),
             on_delivery=metrics.delivered,
             settings=_relay_settings(config),
         )
         stack.push_async_callback(relay.stop)
         stack.push_async_callback(core.registry.close)  # its last events still find the relay
-        hub = _edge(config, store, core, relay, metrics)
+        hub = _edge(config, store, core, relay, metrics, dispatcher, errors or RecentErrors())
         stack.push_async_callback(hub.close)
         for due in await store.calendars.live_holds():
             core.alarms.add(due)
@@ -124,7 +157,7 @@ async def open_hub(
             on_failure=hub.realtime.position_changed,
         )
         hub.realtime.start()
-        await stack.enter_async_context(running(*_background(config, hub, core)))
+        await stack.enter_async_context(running(*_background(config, hub, core), dispatcher.run()))
         yield hub
 
 
@@ -143,6 +176,7 @@ class _Core:
     people: People
     identity: Identity
     changes: Changes
+    records: Records
 
 
 def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
@@ -164,10 +198,19 @@ def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
         people=People(store.profiles, directory, records),
         identity=Identity(store.profiles, directory, records),
         changes=Changes(store.events),
+        records=records,
     )
 
 
-def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metrics) -> Hub:
+def _edge(
+    config: Config,
+    store: Store,
+    core: _Core,
+    relay: Relay,
+    metrics: Metrics,
+    dispatcher: Dispatcher,
+    errors: RecentErrors,
+) -> Hub:
     """REST and Socket.IO over the same services, the same verifier and the same limits."""
     clock = core.clock
     verifier = TokenVerifier(config.auth.settings(), clock)
@@ -176,8 +219,11 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
         burst=config.api.rate_burst,
         monotonic=clock.monotonic,
     )
-    realtime = _realtime(config, core, relay, metrics, verifier, limiter)
-    gauges = _gauges(core, realtime)
+    wired = _realtime_deps(config, core, relay, metrics, verifier, limiter)
+    realtime = Realtime(wired)
+    supabase = _supabase(config, store, wired, realtime)
+    streams = _streams(config, core, realtime, metrics)
+    gauges = _gauges(core, realtime, supabase, streams, dispatcher)
     metrics.watch(gauges)
     health = Health(
         clock=clock,
@@ -195,6 +241,8 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
             people=core.people,
             catalog=core.catalog,
             changes=core.changes,
+            streams=streams,
+            webhooks=_webhooks(config, store, core, dispatcher),
             health=health,
             clock=clock,
             new_id=core.new_id,
@@ -204,12 +252,21 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
         )
     )
     realtime.attach(app)
+    supabase.attach(app)
     return Hub(
         app=app,
         health=health,
         realtime=realtime,
+        supabase=supabase,
         relay=relay,
-        figures=Figures(metrics, gauges, clock),
+        figures=Figures(
+            metrics,
+            gauges,
+            clock,
+            health=health,
+            about=About(node=_node(), engine=config.database.engine),
+            errors=errors,
+        ),
         verifier=verifier,
         store=store,
         identity=core.identity,
@@ -222,45 +279,109 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
     )
 
 
-def _realtime(
+def _realtime_deps(
     config: Config,
     core: _Core,
     relay: Relay,
     metrics: Metrics,
     verifier: TokenVerifier,
     limiter: RateLimiter,
-) -> Realtime:
-    return Realtime(
-        RealtimeDeps(
-            verifier=verifier,
-            identity=core.identity,
-            bookings=core.bookings,
-            availability=core.availability,
-            people=core.people,
-            changes=core.changes,
-            clock=core.clock,
-            new_id=core.new_id,
-            positions=relay.positions,
-            limiter=limiter,
-            settings=_realtime_settings(config),
-            on_command=metrics.command,
-            on_slow=metrics.slow_reader,
+) -> RealtimeDeps:
+    return RealtimeDeps(
+        verifier=verifier,
+        identity=core.identity,
+        bookings=core.bookings,
+        availability=core.availability,
+        people=core.people,
+        changes=core.changes,
+        clock=core.clock,
+        new_id=core.new_id,
+        positions=relay.positions,
+        limiter=limiter,
+        settings=_realtime_settings(config),
+        on_command=metrics.command,
+        on_slow=metrics.slow_reader,
+    )
+
+
+def _supabase(config: Config, store: Store, wired: RealtimeDeps, realtime: Realtime) -> Supabase:
+    kept = timedelta(days=config.retention.events_days)
+    return Supabase(
+        SupabaseDeps(
+            realtime=wired,
+            sending=realtime.sending,
+            rooms=realtime.rooms,
+            joins=realtime.joins,
+            rights=realtime.rights,
+            replays=Replays(store.events, wired.clock, kept=kept),
+            settings=SupabaseSettings(
+                keys=config.realtime.supabase_keys,
+                idle_timeout_s=config.realtime.idle_timeout_s,
+                messages_per_s=config.api.rate_per_s,
+                messages_burst=config.api.rate_burst,
+            ),
         )
     )
 
 
-def _gauges(core: _Core, realtime: Realtime) -> Gauges:
+def _streams(config: Config, core: _Core, realtime: Realtime, metrics: Metrics) -> Streams:
+    return Streams(
+        rooms=realtime.rooms,
+        joins=realtime.joins,
+        rights=realtime.rights,
+        clock=core.clock,
+        settings=_stream_settings(config),
+        on_end=metrics.stream_ended,
+        on_slow=metrics.slow_reader,
+    )
+
+
+def _webhooks(config: Config, store: Store, core: _Core, courier: Dispatcher) -> Webhooks:
+    return Webhooks(
+        reads=store.webhooks,
+        queue=store.webhooks,
+        records=core.records,
+        events=store.events,
+        courier=courier,
+        clock=core.clock,
+        old_secret_kept=timedelta(hours=config.webhooks.old_secret_hours),
+    )
+
+
+def _gauges(
+    core: _Core,
+    realtime: Realtime,
+    supabase: Supabase,
+    streams: Streams,
+    dispatcher: Dispatcher,
+) -> Gauges:
     registry = core.registry
     return Gauges(
         live_calendars=lambda: len(registry.actors()),
         deepest_mailbox=lambda: max((len(a.mailbox) for a in registry.actors()), default=0),
         holds=lambda: sum(actor.holds for actor in registry.actors()),
-        connections=realtime.connections,
+        connections=lambda: {
+            **realtime.connections(),
+            **supabase.connections(),
+            "stream": len(streams),
+        },
+        webhooks=lambda: len(dispatcher),
+        webhooks_failing=lambda: dispatcher.failing,
+        busiest=lambda: busiest([_calendar_figures(actor) for actor in registry.actors()]),
         cache_lookups=lambda: {
             "people": core.directory.people.lookups,
             "subjects": core.directory.subjects.lookups,
             "appointment_types": core.catalog.cache.lookups,
         },
+    )
+
+
+def _calendar_figures(actor: CalendarActor) -> CalendarFigures:
+    return CalendarFigures(
+        dentist_id=actor.dentist_id,
+        waiting=len(actor.mailbox),
+        turn_ms=round(actor.turn_s * 1_000, 2),
+        holds=actor.holds,
     )
 
 
@@ -276,6 +397,11 @@ def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, A
             lambda: hub.store.retention.forget(hub.clock.now(), keep),
         ),
     )
+
+
+def _node() -> str:
+    """A name for this process among those of the clinic."""
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 class _Outbox:
@@ -326,6 +452,7 @@ def _api_settings(config: Config) -> ApiSettings:
     return ApiSettings(
         max_body_bytes=api.max_body_bytes,
         cors_origins=api.cors_origins,
+        frame_origins=api.frame_origins,
         metrics=api.metrics,
     )
 
@@ -341,6 +468,18 @@ def _realtime_settings(config: Config) -> RealtimeSettings:
         max_buffer_bytes=realtime.max_buffer_bytes,
         compress_from_bytes=realtime.compress_from_bytes,
         position_interval_s=realtime.position_interval_s,
+        expiring_notice_s=realtime.expiring_notice_s,
+        leeway_s=config.auth.leeway_s,
+    )
+
+
+def _stream_settings(config: Config) -> StreamSettings:
+    realtime = config.realtime
+    return StreamSettings(
+        heartbeat_s=realtime.stream_heartbeat_s,
+        write_timeout_s=realtime.stream_write_timeout_s,
+        max_buffer_bytes=realtime.max_buffer_bytes,
+        per_principal_max=realtime.streams_per_user,
         expiring_notice_s=realtime.expiring_notice_s,
         leeway_s=config.auth.leeway_s,
     )

@@ -233,6 +233,7 @@ class Relay:
             attempts=tried.attempts,
             recipients=tried.recipients,
             error=f"{type(error).__name__}: {error}"[:500] if error else None,
+            problem=tried.problem,
         )
         self._account(delivery)
         self._marks.add(delivery)

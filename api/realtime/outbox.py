@@ -134,7 +134,7 @@ class Outbox:
         self._flush()
         self._tell_arrived()
 
-    async def take(self, at_most: int, *, alone: Frame) -> list[Frame]:
+    async def take(self, at_most: int, *, alone: Frame | None = None) -> list[Frame]:
         """For a poll: what waits, as soon as something does; nothing: the end has come.
 
         ``alone`` comes with nothing before it.
