@@ -18,12 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.rest.table import ROUTES
 from store.readers import NOTHING_ASKED, Asked, Readers
 from tests.support.api import Api
-from tests.support.clinic import appointments_of
+from tests.support.clinic import ADMIN, appointments_of
 from tests.support.database import Database
 from tests.support.running import Template, config_for, running_hub
 
 _WHO_IS_THIS = re.compile(r"WHERE profiles\.(id|subject) = ")
 _WHOSE_IS_THIS = re.compile(r"^SELECT profiles\.id \s*FROM profiles")
+_NOBODYS = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
+"""An id that nothing has: what is asked for it is asked all the same."""
 _TYPES = re.compile(r"FROM appointment_types")
 
 
@@ -66,7 +68,7 @@ async def test_what_a_request_answers_is_read_as_its_caller(
         aiohttp.ClientSession() as session,
     ):
         as_ann, as_pat = (Api(session, running.url, who.token) for who in (ann, pat))
-        as_pia = Api(session, running.url, pia.token)
+        as_pia, as_admin = (Api(session, running.url, who) for who in (pia.token, ADMIN))
         start = (await as_ann.get("/api/slots", **_soon(ann.id, kind))).body["data"][0]["start"]
         booked = await as_pat.post("/api/appointments", {**slot, "start": start})
         assert booked.status == 201, booked.body
@@ -89,10 +91,13 @@ async def test_what_a_request_answers_is_read_as_its_caller(
             (as_ann, "/api/patients", {"q": "patient"}),
             (as_pat, "/api/appointment-types", {}),
             (as_ann, "/api/changes", {"channel": channel, "since": "0.0"}),
+            (as_admin, "/api/webhooks", {}),
+            (as_admin, f"/api/webhooks/{_NOBODYS}", {}),
+            (as_admin, f"/api/webhooks/{_NOBODYS}/deliveries", {}),
         )
         for api, path, query in asked_of_all:
             answer = await api.get(path, **query)
-            assert answer.status == 200, (path, answer.body)
+            assert answer.status == (404 if _NOBODYS in path else 200), (path, answer.body)
         epoch, head = await _position(as_ann, channel)
         missed = await as_ann.get("/api/changes", channel=channel, since=f"{epoch}.{head - 1}")
         assert len(missed.body["channels"][channel]["events"]) == 1
