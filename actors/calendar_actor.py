@@ -33,6 +33,7 @@ from actors.ports import (
     IdempotencyKey,
     LoadedCalendar,
     OutcomeUnknown,
+    OwnedElsewhere,
     Reply,
     StaleTypes,
     StoreUnavailable,
@@ -72,9 +73,6 @@ class Moved(Exception):
 class CalendarActor:
     """At most one per dentist and process; the fence makes a second one harmless."""
 
-    snapshot: Snapshot
-    """What readers see: the state of the last commit."""
-
     def __init__(
         self,
         loaded: LoadedCalendar,
@@ -96,7 +94,24 @@ class CalendarActor:
         self._on_hold = on_hold
         self._in_flight: Sequence[Ask] = ()
         self._replies: OrderedDict[KeyId, tuple[str, Reply]] = OrderedDict()
+        self.snapshot_number = 0
+        """Raised with each new snapshot: with the fence, it names one state of all time."""
         self._adopt(loaded)
+
+    @property
+    def fence(self) -> int:
+        """As it was when the calendar was last loaded here."""
+        return self._fence
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What readers see: the state of the last commit."""
+        return self._snapshot
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self.snapshot_number += 1
 
     @property
     def idle(self) -> bool:
@@ -116,7 +131,7 @@ class CalendarActor:
                 self._in_flight = asks
                 await self._batch(asks)
                 self._in_flight = ()
-        except Moved as moved:
+        except (Moved, OwnedElsewhere) as moved:
             error = moved
         except StoreUnavailable:
             error = Unavailable()

@@ -40,11 +40,15 @@ class Calendars:
         self._context = context
         self._clock = clock
 
-    async def open(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
+    async def open(
+        self, dentist_id: DentistId, *, live_after: datetime, owner: str | None = None
+    ) -> LoadedCalendar | None:
         now, sql = self._clock.now(), self._context.sql
         return await self._writer.run(
             Job(
-                plan=lambda: open_calendar(dentist_id, live_after=live_after, now=now, sql=sql),
+                plan=lambda: open_calendar(
+                    dentist_id, live_after=live_after, now=now, sql=sql, owner=owner
+                ),
                 declares=(dentist_id,),
             )
         )

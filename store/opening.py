@@ -5,19 +5,25 @@ from datetime import datetime, timedelta
 from actors.domain.appointment import MAX_MINUTES
 from actors.domain.channels import availability_channel
 from actors.domain.ids import DentistId
-from actors.ports import LoadedCalendar, Position
+from actors.ports import LoadedCalendar, OwnedElsewhere, Position
 from store.codec import appointment_of, schedule_of, stored_reply_of, type_of
 from store.sql import Sql
-from store.statements import Done, Plan, once
+from store.statements import Done, Plan, Rows, once
 
 REPLIES_KEPT = timedelta(days=1)
 REPLIES_LOADED_MAX = 1_000
 
 
 def open_calendar(
-    dentist_id: DentistId, *, live_after: datetime, now: datetime, sql: Sql
+    dentist_id: DentistId,
+    *,
+    live_after: datetime,
+    now: datetime,
+    sql: Sql,
+    owner: str | None = None,
 ) -> Plan[Done[LoadedCalendar | None]]:
-    raised = yield once(sql.raise_fence, dentist=dentist_id)
+    """Raises OwnedElsewhere where ``owner`` may not have it."""
+    raised = yield from _raise_fence(dentist_id, owner, sql)
     if not raised:
         return Done(None)
     ((fence, schedule, version),) = raised
@@ -52,3 +58,16 @@ def open_calendar(
             ),
         )
     )
+
+
+def _raise_fence(dentist_id: DentistId, owner: str | None, sql: Sql) -> Plan[Rows]:
+    """Locked first: who is alive is then asked by a statement that began after the wait."""
+    if owner is None:
+        return (yield once(sql.raise_fence, dentist=dentist_id))
+    found = yield once(sql.owner, dentist=dentist_id)
+    if not found:
+        return ()
+    claimed = yield once(sql.claim, dentist=dentist_id, owner=owner)
+    if not claimed:
+        raise OwnedElsewhere(dentist_id, found[0][0])
+    return claimed
