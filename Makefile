@@ -20,9 +20,11 @@ run: $(VENV)/.installed ## the demo clinic on http://127.0.0.1:8080 (PORT=…, D
 	@exec $(BIN)/chairside demo --data $(DATA) --port $(PORT)
 
 test: $(VENV)/.installed-dev ## every test but the long ones
+	@$(BIN)/python tools/node.py install tests/node
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 test-long: $(VENV)/.installed-dev ## the long ones too: more examples, rounds and crashes
+	@$(BIN)/python tools/node.py install tests/node
 	$(BIN)/python -m pytest -n $(JOBS) -m 'long or not long' $(ARGS)
 
 check: $(VENV)/.installed-dev ## style, types and the direction of the imports

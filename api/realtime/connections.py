@@ -18,7 +18,6 @@ from api.realtime.joins import Joins, check_count, check_may_join
 from api.realtime.rooms import Rooms
 from api.realtime.server import HubServer, Refused
 from api.realtime.session import NAMESPACES, Session, namespace_of
-from api.realtime.wire import Wire
 from api.schemas import load
 from api.schemas.fields import instant_text
 
@@ -28,11 +27,9 @@ log = structlog.get_logger(__name__)
 class Connections:
     """The sessions of all namespaces, from the token to the last frame."""
 
-    def __init__(
-        self, deps: RealtimeDeps, server: HubServer, rooms: Rooms, wire: Wire, joins: Joins
-    ) -> None:
+    def __init__(self, deps: RealtimeDeps, server: HubServer, rooms: Rooms, joins: Joins) -> None:
         self._deps, self._server = deps, server
-        self._rooms, self._wire, self._joins = rooms, wire, joins
+        self._rooms, self._joins = rooms, joins
         self._sessions: dict[str, Session] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.closing = False
@@ -89,6 +86,7 @@ class Connections:
         return Session(
             sid=sid,
             engine_sid=eio_sid,
+            write=self._server.writer(eio_sid),
             namespace=namespace,
             principal=principal,
             claims=claims,
@@ -105,15 +103,15 @@ class Connections:
         """``hub:ready``, and behind it whatever happened meanwhile."""
         async with session.joining:
             try:
-                joined = await self._joins.join(session, session.since)
+                joined = await self._joins.join(session, session.principal, session.since)
             except Exception as error:  # e.g. the database is away: the client tries again
                 attempt = Attempt(self._deps.new_id(), session.namespace, "hub:ready")
                 shown(error, attempt, self._deps.clock)
                 await self._server.close_transport(session.engine_sid)
                 return
             channels = {name: orjson.Fragment(answer) for name, answer in joined.answers.items()}
-            await self._wire.emit(session, "hub:ready", orjson.dumps({"channels": channels}))
-            await self._joins.release(joined)
+            session.emit("hub:ready", orjson.dumps({"channels": channels}))
+            self._joins.release(joined)
             session.since = {}
 
     # --- tokens ---
@@ -136,10 +134,10 @@ class Connections:
         return _expires_at(session)
 
     async def _tell_expiring(self, session: Session) -> None:
-        await self._wire.emit(session, "auth:expiring", _expires_at(session))
+        session.emit("auth:expiring", _expires_at(session))
 
     async def _end_expired(self, session: Session) -> None:
-        await self._wire.emit(session, "auth:expired", _expires_at(session))
+        session.emit("auth:expired", _expires_at(session))
         await self._server.dismiss(session.sid, session.namespace, session.engine_sid)
 
     # --- going ---

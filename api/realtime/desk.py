@@ -84,7 +84,7 @@ class Desk:
         await session.joining.acquire()
         try:
             check_count("channel", len({*self._rooms.channels_of(session), channel}))
-            joined = await self._joins.join(session, {channel: since})
+            joined = await self._joins.join(session, session.principal, {channel: since})
             answer = joined.answers.get(channel)
             if answer is None:
                 raise Unavailable  # it left while it was joining
@@ -92,9 +92,9 @@ class Desk:
             session.joining.release()
             raise
 
-        async def written() -> None:
+        def written() -> None:
             try:
-                await self._joins.release(joined)
+                self._joins.release(joined)
             finally:
                 session.joining.release()
 
@@ -123,5 +123,5 @@ class Desk:
             self._deps.on_command(attempt.namespace, attempt.event, code, seconds)
 
 
-def _ok(data: bytes, written: Callable[[], Awaitable[None]] | None = None) -> Ack:
+def _ok(data: bytes, written: Callable[[], None] | None = None) -> Ack:
     return Ack(b'{"ok":true,"data":' + data + b"}", written)

@@ -1,23 +1,27 @@
-"""The one place that knows python-engineio from the inside: connections below Socket.IO.
+"""The connections below Socket.IO, all of them; and the one place that knows python-engineio.
 
-What the library leaves open or does otherwise than this product needs:
+Requests are judged in ``endpoint.py``, one connection is ``engine_session.py``; both say
+where the library deviates from the protocol. What it leaves open or does otherwise than
+this product needs:
 
 * tasks are owned, so that stopping leaves none behind;
 * what waits for a socket is bounded in bytes, so a slow reader costs no memory;
-* WebSocket compression is off: it costs four times the memory for small frames;
-* malformed frames end the connection, instead of a stack trace for each.
+* WebSocket compression is off: it costs four times the memory for small frames.
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import engineio  # type: ignore[import-untyped]  # ships no types
 import structlog
-from aiohttp import WSCloseCode, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from engineio import packet as eio_packet
-from engineio.async_drivers import aiohttp as driver  # type: ignore[import-untyped]  # ships no types
+
+from api.realtime.endpoint import Endpoint
+from api.realtime.engine_session import Beat, EngineSession, Owner, Reason
+from api.realtime.handshake import Transport
+from api.realtime.outbox import packet_bytes, text_bytes
 
 log = structlog.get_logger(__name__)
 
@@ -25,8 +29,6 @@ _FLUSH_S = 0.5
 """How long a closing socket may take to write what is queued."""
 _CLOSE_S = 1.0
 """How long a peer may take to answer a WebSocket close."""
-_FRAME = re.compile(r"4[0-9]|[1235](?:probe)?\Z")
-"""What a client may begin a frame with: a Socket.IO packet, or a bare Engine.IO one."""
 
 
 class Tasks:
@@ -51,194 +53,174 @@ class Tasks:
 
 
 class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships no types
-    _async: dict[str, Any]
+    """Implements :class:`api.realtime.endpoint.Sessions`."""
+
+    sockets: dict[str, EngineSession]
 
     def __init__(
-        self, *, max_buffer_bytes: int, on_slow: Callable[[], None], **options: Any
+        self,
+        *,
+        max_buffer_bytes: int,
+        on_slow: Callable[[], None],
+        origins: tuple[str, ...],
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self._max_buffer_bytes, self._on_slow = max_buffer_bytes, on_slow
         self._tasks = Tasks()
-        self._async = {**self._async, "websocket": _WebSocket}
-        self.websockets: dict[str, _WebSocket] = {}
-        self.stopping = False
+        self._endpoint = Endpoint(self, origins, self.max_http_buffer_size)
+        self._beat = Beat(
+            interval_s=self.ping_interval,
+            timeout_s=self.ping_timeout,
+            max_payload_bytes=self.max_http_buffer_size,
+        )
+        self._owner = Owner(
+            message=self._message, closed=self._closed, forget=self._forget, spawn=self._tasks.start
+        )
+        self.websockets: set[WebSocket] = set()
+
+    def attach(self, app: web.Application, _path: str = "") -> None:
+        self._endpoint.attach(app)
 
     def start_background_task(
         self, target: Callable[..., Coroutine[Any, Any, None]], *args: Any, **kwargs: Any
     ) -> asyncio.Task[None]:
         return self._tasks.start(target(*args, **kwargs))
 
-    def create_queue(self, *args: Any, **kwargs: Any) -> "_Unsent":
-        return _Unsent()
+    # --- for the endpoint ---
+
+    def transport_of(self, sid: str) -> Transport | None:
+        session = self.sockets.get(sid)
+        return session.transport if session else None
+
+    def session(self, sid: str) -> EngineSession:
+        return self.sockets[sid]
+
+    async def open_polling(self) -> EngineSession:
+        return await self._open("polling")
+
+    async def open_websocket(self, request: web.Request) -> web.StreamResponse:
+        websocket = await self._prepared(request)
+        return await self._serve(await self._open("websocket"), websocket)
+
+    async def upgrade(self, session: EngineSession, request: web.Request) -> web.StreamResponse:
+        return await self._serve(session, await self._prepared(request))
+
+    async def _open(self, transport: Transport) -> EngineSession:
+        session = EngineSession(self.generate_id(), transport, self._beat, self._owner)
+        self.sockets[session.sid] = session
+        session.open()
+        await self._trigger_event("connect", session.sid, {}, run_async=False)
+        return session
+
+    async def _prepared(self, request: web.Request) -> "WebSocket":
+        websocket = WebSocket(request, self.max_http_buffer_size)
+        await websocket.prepare()
+        return websocket
+
+    async def _serve(self, session: EngineSession, websocket: "WebSocket") -> web.StreamResponse:
+        self.websockets.add(websocket)
+        try:
+            await session.serve(websocket)
+        finally:
+            self.websockets.discard(websocket)
+            websocket.ended.set()
+        return websocket.response
+
+    # --- for the sessions ---
+
+    async def _message(self, sid: str, data: str | bytes) -> None:
+        await self._trigger_event("message", sid, data, run_async=False)
+
+    async def _closed(self, sid: str, reason: str) -> None:
+        await self._trigger_event("disconnect", sid, reason, run_async=False)
+
+    def _forget(self, sid: str) -> None:
+        self.sockets.pop(sid, None)
+
+    # --- for Socket.IO ---
 
     async def send_packet(self, sid: str, pkt: eio_packet.Packet) -> None:
+        self.write(sid, pkt)
+
+    def write(self, sid: str, pkt: eio_packet.Packet) -> None:
         """Queue a packet; who has too much unread is closed, and catches up by offset."""
-        socket = self.sockets.get(sid)
-        if socket is None or socket.closed:
+        session = self.sockets.get(sid)
+        if session is None or session.closed:
             return
-        websocket = self.websockets.get(sid)
-        waiting = socket.queue.size_bytes + (websocket.unsent_bytes if websocket else 0)
+        waiting = session.waiting_bytes
         if waiting <= self._max_buffer_bytes:
-            await socket.send(pkt)
+            session.outbox.put_nowait(pkt)
             return
         log.warning("socket_too_slow", engine=sid, waiting_bytes=waiting)
         self._on_slow()
-        await socket.close(wait=False, abort=True, reason=self.reason.TRANSPORT_ERROR)
-        socket.queue.clear()
-        if websocket:
-            websocket.abort()
+        self._tasks.start(session.abort())
 
     async def hang_up(self, sid: str) -> None:
         """Close a connection after what is queued for it, without waiting for the peer."""
-        socket = self.sockets.get(sid)
-        if socket is not None and not socket.closed:
-            await socket.close(wait=False)
-
-    def end_writing(self, sid: str) -> None:
-        """A closing socket's last packet: without it a poll, or a writer, would wait on."""
-        if socket := self.sockets.get(sid):
-            last = None if socket.upgraded else eio_packet.Packet(eio_packet.NOOP)
-            # behind the CLOSE packet, which the library queues after it said so
-            asyncio.get_running_loop().call_soon(socket.queue.put_nowait, last)
-
-    def guard(self, sid: str) -> None:
-        """What a polling client posts is checked before the library believes it; what a
-        WebSocket's writer has taken from the queue stays counted."""
-        socket = self.sockets[sid]
-        post = socket.handle_post_request
-
-        async def checked(environ: dict[str, Any]) -> None:
-            try:
-                await post(environ)
-            except (ValueError, IndexError, RecursionError, engineio.exceptions.EngineIOError) as e:
-                log.warning("socket_post_malformed", engine=sid, error=type(e).__name__)
-                await self.hang_up(sid)
-                raise engineio.exceptions.EngineIOError from None  # answered with 400
-
-        poll = socket.poll
-
-        async def counted() -> list[eio_packet.Packet | None]:
-            packets: list[eio_packet.Packet | None] = await poll()
-            if websocket := self.websockets.get(sid):
-                websocket.take(packets)
-            return packets
-
-        # the library has no place for a socket of our own
-        socket.handle_post_request, socket.poll = checked, counted
+        if session := self.sockets.get(sid):
+            await session.close(Reason.SERVER, goodbye=True)
 
     async def close(self) -> None:
         """Hang up every connection, wait a moment for the peers, end the library's tasks."""
-        self.stopping = True
+        for websocket in self.websockets:
+            websocket.close_code = WSCloseCode.SERVICE_RESTART
         for sid in list(self.sockets):
             await self.hang_up(sid)
         await self._closed_by_peers()
-        for websocket in list(self.websockets.values()):
+        for websocket in list(self.websockets):
             websocket.abort()
         await self._closed_by_peers()
         self.sockets.clear()
         await self._tasks.finish(0)
 
     async def _closed_by_peers(self) -> None:
-        ends = [asyncio.ensure_future(each.ended.wait()) for each in self.websockets.values()]
+        ends = [asyncio.ensure_future(each.ended.wait()) for each in self.websockets]
         if ends:
             _, late = await asyncio.wait(ends, timeout=_FLUSH_S + _CLOSE_S)
             for end in late:
                 end.cancel()
 
 
-class _Unsent(asyncio.Queue[eio_packet.Packet | None]):
-    """The packets that wait for one socket, and how many bytes they are.
+class WebSocket:
+    """The transport of a session: whole messages, and how much is still unsent."""
 
-    ``_init``, ``_put`` and ``_get`` are what ``asyncio.Queue`` leaves to subclasses.
-    """
-
-    size_bytes: int
-
-    def _init(self, maxsize: int) -> None:
-        super()._init(maxsize)
-        self.size_bytes = 0
-
-    def _put(self, item: eio_packet.Packet | None) -> None:
-        super()._put(item)
-        self.size_bytes += _packet_bytes(item)
-
-    def _get(self) -> eio_packet.Packet | None:
-        item = super()._get()
-        self.size_bytes -= _packet_bytes(item)
-        return item
-
-    def clear(self) -> None:
-        """Forget what will never be read."""
-        while not self.empty():
-            self.get_nowait()
-            self.task_done()
-
-
-def _packet_bytes(packet: eio_packet.Packet | None) -> int:
-    """Of its text; what has none (the greeting, a ping, the end) is a few bytes."""
-    text = packet.data if packet is not None else None
-    return _text_bytes(text) if isinstance(text, str) else 0
-
-
-def _text_bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
-
-
-class _WebSocket(driver.WebSocket):  # type: ignore[misc]  # the library ships no types
-    def __init__(self, handler: Any, server: Engine) -> None:
-        super().__init__(handler, server)
-        self.ended = asyncio.Event()
-        self._in_hand_bytes = 0
-        self._transport: asyncio.Transport | None = None
-
-    async def __call__(self, environ: dict[str, Any]) -> web.WebSocketResponse:
-        request: web.Request = environ["aiohttp.request"]
-        self._transport = request.transport
-        self._sock = web.WebSocketResponse(
-            max_msg_size=self.server.max_http_buffer_size, compress=False, timeout=_CLOSE_S
+    def __init__(self, request: web.Request, max_bytes: int) -> None:
+        self._request = request
+        self.response = web.WebSocketResponse(
+            max_msg_size=max_bytes, compress=False, timeout=_CLOSE_S
         )
-        await self._sock.prepare(request)
-        self.environ = environ
-        sid = self.handler.__self__.sid
-        self.server.websockets[sid] = self
-        try:
-            await self.handler(self)
-        finally:
-            self.server.websockets.pop(sid, None)
-            self.ended.set()
-        return self._sock
+        self.ended = asyncio.Event()
+        self.close_code = WSCloseCode.OK
+        self._in_hand_bytes = 0
+        self._transport = request.transport
 
-    async def wait(self) -> Any:
-        """The next frame; raises OSError, which ends the connection, for a malformed one.
+    async def prepare(self) -> None:
+        await self.response.prepare(self._request)
 
-        The library would let a frame of no packet type escape as an error of the request,
-        and would parse JSON where the protocol has none.
-        """
-        data = await super().wait()
-        if isinstance(data, str) and not _FRAME.match(data):
-            log.warning("socket_frame_malformed", engine=self.handler.__self__.sid)
-            raise OSError("not an Engine.IO packet")
+    async def wait(self) -> str | bytes:
+        message = await self.response.receive()
+        if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+            raise ConnectionResetError("the WebSocket has ended")
+        data: str | bytes = message.data
         return data
 
     async def close(self) -> None:
-        code = WSCloseCode.SERVICE_RESTART if self.server.stopping else WSCloseCode.OK
-        await self._sock.close(code=code)
+        await self.response.close(code=self.close_code)
 
     @property
     def unsent_bytes(self) -> int:
-        """Taken from the queue, but not yet by the operating system."""
+        """Taken from the outbox, but not yet by the operating system."""
         written = 0 if self._transport is None else self._transport.get_write_buffer_size()
         return self._in_hand_bytes + written
 
-    def take(self, packets: Iterable[eio_packet.Packet | None]) -> None:
-        """The writer has these in hand, all that waited at once, and sends one by one."""
-        self._in_hand_bytes = sum(map(_packet_bytes, packets))
+    def take(self, packets: Iterable[eio_packet.Packet]) -> None:
+        self._in_hand_bytes = sum(map(packet_bytes, packets))
 
     async def send(self, message: str) -> None:
-        await super().send(message)
-        self._in_hand_bytes = max(0, self._in_hand_bytes - _text_bytes(message))
+        await self.response.send_str(message)
+        self._in_hand_bytes = max(0, self._in_hand_bytes - text_bytes(message))
 
     def abort(self) -> None:
-        """Drop the connection now: the peer does not read."""
         if self._transport is not None:
             self._transport.abort()

@@ -1,6 +1,6 @@
 """Joining channels without a hole and without a duplicate (DESIGN §6).
 
-The socket enters the room first, with its live events held; then the relay's released
+The subscriber enters the room first, with its live events held; then the relay's released
 offset R is taken and ``(since, R]`` is read; when the answer was written, what was held
 follows. Every event is at or before R, and so in the answer, or after it, and so held.
 """
@@ -16,8 +16,7 @@ from actors.domain.refusals import FieldError, Forbidden, ValidationFailed
 from actors.ports import Position
 from actors.services.changes import Changes, ChannelChanges, Since
 from api.realtime.rooms import Rooms
-from api.realtime.session import Session
-from api.realtime.wire import Wire
+from api.realtime.subscribers import Subscriber
 from api.schemas import channel_json
 
 Positions = Callable[[Sequence[Channel]], Awaitable[Mapping[Channel, Position]]]
@@ -44,62 +43,65 @@ def check_count(field: str, count: int) -> None:
 class Joined:
     """An answer to be written; then :meth:`Joins.release` must be called."""
 
-    session: Session
+    subscriber: Subscriber
     answers: Mapping[Channel, bytes]
     """``{"recovered","events","more","epoch","offset"}`` of each channel, as JSON."""
     changes: Sequence[ChannelChanges] = ()
 
 
 class Joins:
-    def __init__(self, rooms: Rooms, wire: Wire, changes: Changes, positions: Positions) -> None:
-        self._rooms, self._wire = rooms, wire
-        self._changes, self._positions = changes, positions
+    """For every kind of subscriber; see :class:`api.realtime.subscribers.Subscriber`."""
 
-    async def join(self, session: Session, wanted: Mapping[Channel, Since | None]) -> Joined:
+    def __init__(self, rooms: Rooms, changes: Changes, positions: Positions) -> None:
+        self._rooms, self._changes, self._positions = rooms, changes, positions
+
+    async def join(
+        self, subscriber: Subscriber, principal: Principal, wanted: Mapping[Channel, Since | None]
+    ) -> Joined:
         """Enter the channels, with live events held until :meth:`release`.
 
-        The caller has authorised the channels and holds ``session.joining``. On failure
-        the session is where it was.
+        The caller has authorised the channels (:func:`check_may_join`), and lets no two
+        joins or leaves of one subscriber overlap. On failure the subscriber is where it was.
         """
-        if session.closed:
-            return Joined(session, {})
+        if subscriber.closed:
+            return Joined(subscriber, {})
         lasting = {channel: since for channel, since in wanted.items() if channel != HUB_STATUS}
-        before = {channel: self._rooms.subscription(session, channel) for channel in lasting}
+        before = {channel: self._rooms.subscription(subscriber, channel) for channel in lasting}
         for channel in lasting:
-            self._rooms.enter(session, channel)
+            self._rooms.enter(subscriber, channel)
         try:
-            changes = await self._read(session, lasting)
+            changes = await self._read(principal, lasting)
         except BaseException:
             for channel, was_in in before.items():
                 if was_in is None:
-                    self._rooms.leave(session, channel)
+                    self._rooms.leave(subscriber, channel)
                 else:
-                    await self._wire.release(was_in, was_in.had)
+                    was_in.release(was_in.had)
             raise
         answers = {each.channel: channel_json(each) for each in changes}
-        if HUB_STATUS in wanted and not session.closed:
-            self._rooms.enter(session, HUB_STATUS, held=False)
+        if HUB_STATUS in wanted and not subscriber.closed:
+            self._rooms.enter(subscriber, HUB_STATUS, held=False)
             answers[HUB_STATUS] = _EPHEMERAL
-        return Joined(session, answers, changes)
+        return Joined(subscriber, answers, changes)
 
-    async def release(self, joined: Joined) -> None:
+    def release(self, joined: Joined) -> None:
         """The answer was written: live events follow, or begin after the last page."""
         for each in joined.changes:
-            subscription = self._rooms.subscription(joined.session, each.channel)
+            subscription = self._rooms.subscription(joined.subscriber, each.channel)
             if subscription is None:
                 continue
             if each.more:
-                self._rooms.leave(joined.session, each.channel)
+                self._rooms.leave(joined.subscriber, each.channel)
             else:
-                await self._wire.release(subscription, (each.epoch, each.offset))
+                subscription.release((each.epoch, each.offset))
 
     async def _read(
-        self, session: Session, wanted: Mapping[Channel, Since | None]
+        self, principal: Principal, wanted: Mapping[Channel, Since | None]
     ) -> Sequence[ChannelChanges]:
         if not wanted:
             return ()
         released = await self._positions(tuple(wanted))
-        return await self._changes.read(session.principal, tuple(wanted.items()), up_to=released)
+        return await self._changes.read(principal, tuple(wanted.items()), up_to=released)
 
 
 _EPHEMERAL = orjson.dumps(

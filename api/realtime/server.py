@@ -12,8 +12,9 @@ needs is set right here, each with its reason:
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
@@ -38,7 +39,7 @@ class Ack:
     """The answer to a command: ready JSON, and what is to happen once it was written."""
 
     body: bytes
-    written: Callable[[], Awaitable[None]] | None = None
+    written: Callable[[], None] | None = None
 
 
 class Refused(Exception):
@@ -104,7 +105,6 @@ class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ship
 
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
         await super()._handle_eio_connect(eio_sid, environ)
-        self.eio.guard(eio_sid)
         loop = asyncio.get_running_loop()
         self._strangers[eio_sid] = loop.call_later(
             _STRANGER_S, self.start_background_task, self._not_connected, eio_sid
@@ -114,7 +114,6 @@ class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ship
         if timer := self._strangers.pop(eio_sid, None):
             timer.cancel()
         await super()._handle_eio_disconnect(eio_sid, reason)
-        self.eio.end_writing(eio_sid)
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
         if namespace not in self.namespace_handlers:
@@ -176,13 +175,13 @@ class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ship
                 )
         finally:
             if ack.written is not None:
-                await ack.written()
+                ack.written()
 
     # --- outgoing ---
 
-    async def send_text(self, eio_sid: str, frame: eio_packet.Packet) -> None:
-        """Queue a ready frame; a socket that is gone is no error."""
-        await self.eio.send_packet(eio_sid, frame)
+    def writer(self, eio_sid: str) -> Callable[[eio_packet.Packet], None]:
+        """Sends ready frames to one client; if it is gone, that is no error."""
+        return partial(self.eio.write, eio_sid)
 
     async def close_transport(self, eio_sid: str) -> None:
         """End the connection below Socket.IO, so that the client connects again."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 import structlog
@@ -40,14 +39,23 @@ class Realtime:
             max_http_buffer_size=settings.max_message_bytes,
             max_buffer_bytes=settings.max_buffer_bytes,
             on_slow=deps.on_slow,
-            cors_allowed_origins=_origins(settings.cors_origins),
-            cors_credentials=False,
+            origins=settings.cors_origins,
         )
         self._rooms = Rooms()
-        self._wire = Wire(self._rooms, self._server)
-        joins = Joins(self._rooms, self._wire, deps.changes, deps.positions)
-        self._connections = Connections(deps, self._server, self._rooms, self._wire, joins)
-        self._desk = Desk(deps, self._connections, self._rooms, joins)
+        self._wire = Wire(self._rooms)
+        self._joins = Joins(self._rooms, deps.changes, deps.positions)
+        self._connections = Connections(deps, self._server, self._rooms, self._joins)
+        self._desk = Desk(deps, self._connections, self._rooms, self._joins)
+
+    @property
+    def rooms(self) -> Rooms:
+        """For subscribers of other kinds; they leave when they close."""
+        return self._rooms
+
+    @property
+    def joins(self) -> Joins:
+        """How any kind of subscriber gets into rooms without a hole."""
+        return self._joins
 
     @property
     def broadcaster(self) -> Broadcaster:
@@ -91,7 +99,7 @@ class Realtime:
             "time": instant_text(self._deps.clock.now()),
             "data": figures,
         }
-        await self._wire.emit_to_room(HUB_STATUS, "hub.status", orjson.dumps(envelope))
+        await self._wire.tell_room(HUB_STATUS, "hub.status", orjson.dumps(envelope))
 
     # --- for the server: see api.realtime.server.Gate ---
 
@@ -125,17 +133,3 @@ class Realtime:
         for position in positions.values():
             await self._wire.tell_position(position)
             await asyncio.sleep(0)  # others first: nobody waits for this
-
-
-def _origins(configured: tuple[str, ...]) -> Any:
-    """As the library wants it: ``None`` is the hub's own origin only."""
-    if "*" in configured:
-        return "*"
-    if not configured:
-        return None
-
-    def may_connect(origin: str, environ: Mapping[str, Any]) -> bool:
-        host = environ.get("HTTP_X_FORWARDED_HOST") or environ.get("HTTP_HOST")
-        return origin in configured or urlsplit(origin).netloc == host
-
-    return may_connect

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,50 +16,60 @@ from actors.ports import EventRecord
 from actors.services.changes import Changes, Since
 from actors.services.identity import Claims
 from api.realtime.joins import Joins
-from api.realtime.rooms import HELD_MAX, Rooms
+from api.realtime.rooms import Rooms
 from api.realtime.session import Session
+from api.realtime.subscribers import HELD_MAX
 from api.realtime.wire import Wire
 from hub.relay import Relay, RelaySettings
 from tests.unit.relay_world import A, B, FixedClock, MemoryLog, record, records, until
 
 
 class Sockets:
-    """What each socket was sent, in order; sending may take its time."""
+    """What each socket was sent, in order."""
 
-    def __init__(self, rng: random.Random | None = None) -> None:
+    def __init__(self) -> None:
         self.frames: dict[str, list[str]] = {}
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.waiting = 0
-        self._rng = rng
 
-    async def send_text(self, eio_sid: str, frame: Any) -> None:
-        self.waiting += 1
-        await self.gate.wait()
-        self.waiting -= 1
-        if self._rng is not None:
-            await asyncio.sleep(self._rng.choice((0, 0, 0.0005)))
-        self.frames.setdefault(eio_sid, []).append(frame.encode())
+    def writer(self, sid: str) -> Callable[[Any], None]:
+        return lambda frame: self.frames.setdefault(sid, []).append(frame.encode())
 
     def offsets(self, sid: str, event: str = "slots.changed") -> list[int]:
         told = [json.loads(frame.split(",", 1)[1]) for frame in self.frames.get(sid, [])]
         return [data["offset"] for name, data in told if name == event]
 
 
+class Others:
+    """What happens between two slices of a room: time passes, or the test says when."""
+
+    def __init__(self, rng: random.Random | None = None) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.waiting = 0
+        self._rng = rng
+
+    async def turn(self) -> None:
+        self.waiting += 1
+        await self.gate.wait()
+        self.waiting -= 1
+        if self._rng is not None:
+            await asyncio.sleep(self._rng.choice((0, 0, 0.0005)))
+
+
 class Edge:
-    def __init__(self, log: MemoryLog, sockets: Sockets) -> None:
-        self.log, self.sockets, self.rooms = log, sockets, Rooms()
-        self.wire = Wire(self.rooms, sockets)
+    def __init__(self, log: MemoryLog, others: Others | None = None) -> None:
+        self.log, self.sockets, self.rooms = log, Sockets(), Rooms()
+        self.wire = Wire(self.rooms, pause=(others or Others()).turn)
         settings = RelaySettings(
             backoff_s=(0.0, 0.0, 0.0), attempt_timeout_s=30, drain_s=5, idle_lanes_max=1
         )
         self.relay = Relay(events=log, clock=FixedClock(), settings=settings)
-        self.joins = Joins(self.rooms, self.wire, Changes(log), self.relay.positions)
+        self.joins = Joins(self.rooms, Changes(log), self.relay.positions)
 
     def session(self, sid: str) -> Session:
         return Session(
             sid=sid,
             engine_sid=sid,
+            write=self.sockets.writer(sid),
             namespace="/patient",
             principal=Principal(role=Role.PATIENT, subject="s", person=ProfileId("p")),
             claims=Claims(
@@ -71,10 +82,10 @@ class Edge:
     async def join(self, session: Session, since: int | None) -> list[int]:
         """The offsets of the answer, written before what was held is released."""
         wanted = {A: None if since is None else Since(epoch=1, offset=since)}
-        joined = await self.joins.join(session, wanted)
+        joined = await self.joins.join(session, session.principal, wanted)
         answer = json.loads(joined.answers[A])
         assert answer["recovered"] is (since is not None)
-        await self.joins.release(joined)
+        self.joins.release(joined)
         return [event["offset"] for event in answer["events"]]
 
     def commit(self, *rows: EventRecord) -> None:
@@ -101,10 +112,13 @@ class FailsNowAndThen:
 
 
 @pytest.mark.parametrize("seed", range(25))
-async def test_whoever_joins_whenever_ends_with_every_event_once_and_in_order(seed: int) -> None:
+async def test_whoever_joins_whenever_ends_with_every_event_once_and_in_order(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = random.Random(seed)
-    sockets = Sockets(rng)
-    edge = Edge(MemoryLog(records(1, 20)), sockets)
+    monkeypatch.setattr("api.realtime.wire.SLICE", rng.choice((1, 2, 5)))
+    edge = Edge(MemoryLog(records(1, 20)), Others(rng))
+    sockets = edge.sockets
     await edge.relay.start(FailsNowAndThen(edge.wire, rng))
 
     other = 0
@@ -142,27 +156,33 @@ async def test_whoever_joins_whenever_ends_with_every_event_once_and_in_order(se
         assert live == sorted(set(live)), sid
 
 
-async def test_who_enters_while_an_event_is_being_sent_gets_it_after_the_answer() -> None:
-    sockets = Sockets()
-    edge = Edge(MemoryLog(records(1, 3)), sockets)
+async def test_who_enters_while_an_event_is_being_sent_gets_it_after_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("api.realtime.wire.SLICE", 1)
+    others = Others()
+    edge = Edge(MemoryLog(records(1, 3)), others)
+    sockets = edge.sockets
     await edge.relay.start(edge.wire)
     await until(lambda: edge.relay.stats.sent == 3)
     await edge.join(edge.session("first"), 0)
-    sockets.gate.clear()
+    await edge.join(edge.session("last"), 0)
+    others.gate.clear()
     edge.commit(record(4))
-    await until(lambda: sockets.waiting > 0)
+    await until(lambda: others.waiting > 0)
+    assert sockets.offsets("first")[-1:] == [4], "the first slice was written"
     joining = asyncio.create_task(edge.join(edge.session("second"), 1))
-    await until(lambda: edge.log.reads == 2)
-    sockets.gate.set()
+    await until(lambda: edge.log.reads == 3)
+    others.gate.set()
     assert await joining == [2, 3]
     await until(lambda: sockets.offsets("second") == [4])
-    await until(lambda: sockets.offsets("first")[-1:] == [4])
+    await until(lambda: sockets.offsets("last")[-1:] == [4])
     await edge.relay.stop()
 
 
 async def test_more_than_can_be_held_for_one_answer_is_told_as_a_position() -> None:
-    sockets = Sockets()
-    edge = Edge(MemoryLog(), sockets)
+    edge = Edge(MemoryLog())
+    sockets = edge.sockets
     await edge.relay.start(edge.wire)
     session = edge.session("slow")
     edge.log.append(record(1))
@@ -177,4 +197,27 @@ async def test_more_than_can_be_held_for_one_answer_is_told_as_a_position() -> N
     assert await joining == [1]
     assert sockets.offsets("slow") == list(range(2, HELD_MAX + 2))
     assert sockets.offsets("slow", "channel:position") == [last]
+    await edge.relay.stop()
+
+
+async def test_one_subscriber_that_fails_costs_the_others_nothing() -> None:
+    edge = Edge(MemoryLog())
+    await edge.relay.start(edge.wire)
+    broken = edge.session("broken")
+    failures = iter([ConnectionError(), ConnectionError()])
+    write = broken.write
+
+    def failing(frame: Any) -> None:
+        if error := next(failures, None):
+            raise error
+        write(frame)
+
+    await edge.join(broken, None)
+    await edge.join(edge.session("whole"), None)
+    broken.write = failing
+    edge.commit(*records(1, 3))
+    await until(lambda: edge.relay.stats.sent == 3)
+    assert edge.sockets.offsets("whole") == [1, 2, 3]
+    assert edge.sockets.offsets("broken") == [1, 2, 3]
+    assert edge.relay.stats.retries == 2
     await edge.relay.stop()

@@ -1,0 +1,1 @@
+"""What developing needs beside the product: nothing here is installed with it."""
