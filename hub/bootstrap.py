@@ -4,8 +4,9 @@ Lifetimes nest: store, relay, calendars, sockets, background work. They end in t
 opposite order, and whoever ends answers everyone who waits (criterion 6.4).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,8 +15,19 @@ from aiohttp import web
 
 from actors.alarms import Alarms
 from actors.calendar_actor import ActorSettings
-from actors.ports import Broadcaster, Clock, EventRecord, NewId
-from actors.registry import Registry
+from actors.domain.channels import Channel
+from actors.domain.commands import Command
+from actors.domain.ids import DentistId
+from actors.ports import (
+    Broadcaster,
+    CalendarStore,
+    Clock,
+    EventRecord,
+    IdempotencyKey,
+    NewId,
+    Reply,
+)
+from actors.registry import Calendars, Registry
 from actors.services.availability import Availability
 from actors.services.bookings import Bookings
 from actors.services.catalog import Catalog
@@ -24,6 +36,7 @@ from actors.services.directory import Directory
 from actors.services.identity import Identity
 from actors.services.people import People
 from actors.services.records import Records
+from actors.snapshot import Snapshot
 from api.app import create_app
 from api.auth import TokenVerifier
 from api.deps import ApiSettings, AppDeps
@@ -32,11 +45,16 @@ from api.realtime import Realtime, RealtimeDeps, RealtimeSettings
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
+from hub.cluster.cluster import Cluster, ClusterSettings, Parts, open_cluster
+from hub.cluster.fanout import Fanout
+from hub.cluster.ownership import ClaimingStore
+from hub.cluster.router import Router
 from hub.config import Config
 from hub.health import Figures, Health
 from hub.metrics import Gauges, Metrics
 from hub.relay import Relay, RelaySettings
 from store.engine import Store, open_store
+from store.nodes import Nodes, open_nodes, quick
 from store.postgres_connect import PostgresSettings
 from store.retention import Keep
 
@@ -63,6 +81,24 @@ class Hub:
     bookings: Bookings
     clock: Clock
     new_id: NewId
+    cluster: Cluster | None = None
+    """This node's part in it, if it is one of several."""
+
+    async def drain(self) -> None:
+        """Readiness is off: let calendars and sockets go to the other nodes, if there are any.
+
+        Requests are answered meanwhile and afterwards, one hop on.
+        """
+        if self.cluster is not None:
+            wait_s = self.cluster.settings.drain_s
+            await asyncio.gather(
+                self.cluster.drain(), self.realtime.retire(wait_s), asyncio.sleep(wait_s)
+            )
+
+    def status(self) -> dict[str, Any]:
+        """The figures of ``hub:status``, of the whole hub; call it once per interval."""
+        own = self.figures.take()
+        return own if self.cluster is None else self.cluster.publish(own)
 
     async def close(self) -> None:
         """Say goodbye to every socket; before it, the server took its last request."""
@@ -101,23 +137,33 @@ async def open_hub(
             )
         )
         core = _core(config, store, clock, new_id)
-        outbox.relay = relay = Relay(
+        outbox.first = relay = Relay(
             events=store.events,
             clock=clock,
             listeners=(core.directory.forget, core.catalog.forget, core.registry.forget),
             on_delivery=metrics.delivered,
+            is_ours=outbox.is_ours if config.is_clustered else None,
             settings=_relay_settings(config),
         )
         stack.push_async_callback(relay.stop)
         stack.push_async_callback(core.registry.close)  # its last events still find the relay
-        hub = _edge(config, store, core, relay, metrics)
+        cluster = None
+        if config.is_clustered:
+            nodes = await stack.enter_async_context(_nodes(config, clock))
+            cluster = await stack.enter_async_context(_join(config, nodes, store, core, relay))
+            outbox.first = cluster.fanout
+            metrics.watch_cluster(cluster.counters, cluster.gauges)
+        hub = _edge(config, store, core, relay, metrics, cluster)
+        core.meeting.realtime = hub.realtime
         stack.push_async_callback(hub.close)
-        for due in await store.calendars.live_holds():
-            core.alarms.add(due)
+        if cluster is None:
+            for due in await store.calendars.live_holds():
+                core.alarms.add(due)
         broadcaster = hub.realtime.broadcaster
         await relay.start(
             wrap_broadcaster(broadcaster) if wrap_broadcaster else broadcaster,
             on_failure=hub.realtime.position_changed,
+            alone=cluster is None,
         )
         hub.realtime.start()
         await stack.enter_async_context(running(*_background(config, hub, core)))
@@ -139,16 +185,31 @@ class _Core:
     people: People
     identity: Identity
     changes: Changes
+    meeting: "_Meeting"
+
+    def forget_caches(self) -> None:
+        """Nothing that was read before now is believed."""
+        self.directory.people.clear()
+        self.directory.subjects.clear()
+        self.catalog.cache.clear()
+        for actor in self.registry.actors():
+            actor.types_stale = True
 
 
 def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
     directory = Directory(store.profiles)
     records = Records(store.records, clock, new_id)
     catalog = Catalog(store.calendars.load_types, records)
+    meeting = _Meeting()
     alarms = Alarms(clock, lambda due: bookings.expire(due))
-    registry = Registry(store.calendars, clock, _actor_settings(config), on_hold=alarms.add)
-    bookings = Bookings(registry, store.appointments, directory, clock, new_id)
+    own: CalendarStore = store.calendars
+    if config.is_clustered:
+        own = meeting.claims = ClaimingStore(store.calendars, alarms.add)
+    registry = Registry(own, clock, _actor_settings(config), on_hold=alarms.add)
+    asked: Calendars = meeting if config.is_clustered else registry
+    bookings = Bookings(asked, store.appointments, directory, clock, new_id)
     return _Core(
+        meeting=meeting,
         clock=clock,
         new_id=new_id,
         directory=directory,
@@ -156,14 +217,75 @@ def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
         alarms=alarms,
         registry=registry,
         bookings=bookings,
-        availability=Availability(registry, catalog, directory, store.profiles, clock, new_id),
+        availability=Availability(asked, catalog, directory, store.profiles, clock, new_id),
         people=People(store.profiles, directory, records),
         identity=Identity(store.profiles, directory, records),
         changes=Changes(store.events),
     )
 
 
-def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metrics) -> Hub:
+class _Meeting:
+    """Services need the router, the router the members, and these the registry: that knot."""
+
+    claims: ClaimingStore
+    router: Router
+    realtime: Realtime
+
+    async def ask(
+        self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
+    ) -> Reply:
+        return await self.router.ask(dentist_id, command, key=key, request_id=request_id)
+
+    async def snapshot(self, dentist_id: DentistId) -> Snapshot:
+        return await self.router.snapshot(dentist_id)
+
+    async def snapshots(self, dentist_ids: Sequence[DentistId]) -> Sequence[Snapshot]:
+        return await self.router.snapshots(dentist_ids)
+
+    def channels(self) -> Sequence[Channel]:
+        """What somebody joined here; nobody yet, while the hub is being put together."""
+        return self.realtime.rooms.channels if hasattr(self, "realtime") else ()
+
+    async def dismiss(self, subject: str) -> None:
+        await self.realtime.dismiss_subject(subject)
+
+
+def _nodes(config: Config, clock: Clock) -> AbstractAsyncContextManager[Nodes]:
+    settings = quick(_postgres_settings(config), config.cluster.renew_s)
+    return open_nodes(config.database.url, settings, clock)
+
+
+@asynccontextmanager
+async def _join(
+    config: Config, nodes: Nodes, store: Store, core: _Core, relay: Relay
+) -> AsyncIterator[Cluster]:
+    """Become one of the nodes."""
+    parts = Parts(
+        registry=core.registry,
+        store=store.calendars,
+        claims=core.meeting.claims,
+        events=store.events,
+        relay=relay,
+        alarms=core.alarms,
+        channels=core.meeting.channels,
+        forget_caches=core.forget_caches,
+        dismiss=core.meeting.dismiss,
+        clock=core.clock,
+        new_id=core.new_id,
+    )
+    async with open_cluster(_cluster_settings(config), nodes, parts) as cluster:
+        core.meeting.router = cluster.router
+        yield cluster
+
+
+def _edge(
+    config: Config,
+    store: Store,
+    core: _Core,
+    relay: Relay,
+    metrics: Metrics,
+    cluster: Cluster | None,
+) -> Hub:
     """REST and Socket.IO over the same services, the same verifier and the same limits."""
     clock = core.clock
     verifier = TokenVerifier(config.auth.settings(), clock)
@@ -214,6 +336,7 @@ def _edge(config: Config, store: Store, core: _Core, relay: Relay, metrics: Metr
         bookings=core.bookings,
         clock=clock,
         new_id=core.new_id,
+        cluster=cluster,
     )
 
 
@@ -261,24 +384,31 @@ def _gauges(core: _Core, realtime: Realtime) -> Gauges:
 
 def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, Any, None], ...]:
     keep = _keep(config)
+
+    async def forget() -> None:
+        if hub.cluster is None or hub.cluster.router.is_placed_here("retention"):
+            await hub.store.retention.forget(hub.clock.now(), keep)
+
     return (
         core.alarms.run(),
         every(_SWEEP_EVERY_S, core.registry.sweep),
-        every(_STATUS_EVERY_S, lambda: hub.realtime.publish_status(hub.figures.take())),
-        every(
-            config.retention.sweep_minutes * 60,
-            lambda: hub.store.retention.forget(hub.clock.now(), keep),
-        ),
+        every(_STATUS_EVERY_S, lambda: hub.realtime.publish_status(hub.status())),
+        every(config.retention.sweep_minutes * 60, forget),
+        *(hub.cluster.background() if hub.cluster else ()),
     )
 
 
 class _Outbox:
     """The store needs an outbox, the relay needs the store's log: the knot between them."""
 
-    relay: Relay
+    first: Relay | Fanout
+    """Who takes what was committed: the relay, or what also tells the other nodes."""
 
     def announce(self, records: Sequence[EventRecord]) -> None:
-        self.relay.announce(records)
+        self.first.announce(records)
+
+    def is_ours(self, record: EventRecord) -> bool:
+        return isinstance(self.first, Fanout) and self.first.is_own(record)
 
 
 # --- settings: from the operator's words to each component's -------------------------
@@ -304,6 +434,26 @@ def _postgres_settings(config: Config) -> PostgresSettings:
         statement_timeout_ms=database.statement_timeout_ms,
         idle_in_transaction_timeout_ms=database.idle_in_transaction_timeout_ms,
         prepared_statements=database.prepared_statements,
+    )
+
+
+def _cluster_settings(config: Config) -> ClusterSettings:
+    cluster = config.cluster
+    return ClusterSettings(
+        redis_url=config.redis.url,
+        stream=config.redis.stream,
+        stream_keep=config.redis.keep_entries,
+        database_url=config.database.url,
+        name=cluster.name,
+        host=cluster.host,
+        port=cluster.port,
+        advertise=cluster.advertise,
+        key=cluster.key,
+        lease_s=cluster.lease_s,
+        renew_s=cluster.renew_s,
+        repair_s=cluster.repair_s,
+        drain_s=cluster.drain_s,
+        deadline_s=config.actors.command_deadline_ms / 1_000,
     )
 
 

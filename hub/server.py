@@ -59,7 +59,8 @@ def url_of(listener: socket.socket) -> str:
 
 
 async def serve(config: Config, listener: socket.socket, ready: Ready) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what is in flight.
+    """Serve until SIGINT or SIGTERM, then finish what is in flight. One of several nodes
+    goes on answering until its calendars and its sockets went to the others.
 
     A second signal ends the process at once: what was acknowledged is on disk.
     """
@@ -81,6 +82,8 @@ async def serve(config: Config, listener: socket.socket, ready: Ready) -> None:
             await ready(url_of(listener), hub)
             await stop.wait()
             log.info("hub_stopping", grace_s=config.server.shutdown_grace_s)
+            hub.health.accepting(accepts=False)
+            await hub.drain()
         finally:
             hub.health.accepting(accepts=False)
             await runner.cleanup()

@@ -11,7 +11,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Float, bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import (
+    BindParameter,
+    Float,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 
 from actors.domain.ids import DentistId
@@ -26,7 +36,7 @@ from store.url import parse_url
 from store.writer import Job, Writer
 
 _NOW: Any = literal_column("clock_timestamp()")
-_LEFT: Any = literal_column("extract(epoch FROM lease_until - clock_timestamp())::float8", Float)
+_LEFT: Any = literal_column("extract(epoch FROM lease_until - clock_timestamp())::float8")
 _QUEUED_MAX = 64
 
 
@@ -192,8 +202,8 @@ class _Sql:
     def __init__(self) -> None:
         n, k, c = nodes.c, cluster.c, calendars.c
         dialect = asyncpg_dialect()
-        me = bindparam("me")
-        zeros = [literal_column("0")] * 6
+        me: BindParameter[str] = bindparam("me")
+        zeros: list[Any] = [literal_column("0")] * 6
         lease = _NOW + func.make_interval(*zeros, bindparam("lease_s", type_=Float))
         founding = postgresql.insert(cluster).values(
             id=literal_column("1"), epoch=literal_column("0"), key=bindparam("key")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     ColumnElement,
     Delete,
@@ -113,7 +114,8 @@ class Sql:
             .values(fence=c.fence + literal_column("1"))
             .returning(c.fence, c.schedule, c.schedule_version)
         )
-        n, owner = nodes.c, bindparam("owner")
+        n = nodes.c
+        owner: BindParameter[str] = bindparam("owner")
         buried = not_(exists(select(n.id).where(n.id == c.owner)))
         self.owner = self._build(
             select(c.owner).where(c.dentist_id == bindparam("dentist")).with_for_update()
