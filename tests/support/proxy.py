@@ -9,7 +9,8 @@ CHUNK_BYTES = 65_536
 
 
 class Network:
-    """A TCP proxy: :meth:`cut` resets every connection, ``down`` refuses new ones."""
+    """A TCP proxy: :meth:`cut` resets every connection, ``down`` refuses new ones, and
+    :meth:`stall` lets nothing through, one way or both, and nobody notice."""
 
     def __init__(self, upstream: str) -> None:
         parts = urlsplit(upstream)
@@ -19,6 +20,8 @@ class Network:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.down = False
+        self._up, self._back = asyncio.Event(), asyncio.Event()
+        self.flow()
         self.url = ""
         self.connections = 0
 
@@ -26,6 +29,22 @@ class Network:
         """Reset all connections at once, as a failing router would: no goodbye."""
         for writer in self._writers:
             writer.transport.abort()
+
+    def stall(self, *, up: bool = True, back: bool = True) -> None:
+        """From now on bytes wait: those of the client (``up``), those to it (``back``)."""
+        if up:
+            self._up.clear()
+        if back:
+            self._back.clear()
+
+    def flow(self) -> None:
+        """What waited arrives, late."""
+        self._up.set()
+        self._back.set()
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 0
 
     async def serve(self) -> asyncio.Server:
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -44,7 +63,9 @@ class Network:
             upstream_reader, upstream = await asyncio.open_connection(self._host, self._port)
             self._writers |= {writer, upstream}
             with contextlib.suppress(OSError):
-                await asyncio.gather(_pump(reader, upstream), _pump(upstream_reader, writer))
+                await asyncio.gather(
+                    _pump(reader, upstream, self._up), _pump(upstream_reader, writer, self._back)
+                )
             for each in (writer, upstream):
                 each.transport.abort()
                 self._writers.discard(each)
@@ -58,8 +79,11 @@ class Network:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event
+) -> None:
     while chunk := await reader.read(CHUNK_BYTES):
+        await flows.wait()
         writer.write(chunk)
         await writer.drain()
     writer.transport.abort()
