@@ -1,6 +1,6 @@
 """Several hubs on one PostgreSQL and one Valkey: in this process, quick to start."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +10,23 @@ import aiohttp
 
 from actors.domain.ids import DentistId
 from hub.cluster.cluster import Cluster
+from hub.config import Actors, Auth, Config, Redis
 from hub.config import Cluster as ClusterSection
-from hub.config import Redis
+from hub.config import Database as DatabaseSection
 from tests.support.clinic import Clinic, Person
-from tests.support.database import OnPostgres
+from tests.support.database import OnPostgres, url_of
 from tests.support.eventually import eventually
-from tests.support.running import Running, Template, config_for, running_hub
+from tests.support.running import Running, Template, running_hub
+from tests.support.tokens import SECRET
 from tests.support.valkey import ValkeyServer
 
-QUICK = {"lease_s": 1.5, "renew_s": 0.5, "repair_s": 0.5, "drain_s": 0.2, "host": "127.0.0.1"}
+QUICK: dict[str, Any] = {
+    "lease_s": 1.5,
+    "renew_s": 0.5,
+    "repair_s": 0.5,
+    "drain_s": 0.2,
+    "host": "127.0.0.1",
+}
 """A cluster whose failures are over soon."""
 
 
@@ -46,10 +54,20 @@ class NodeOf:
 
 @asynccontextmanager
 async def one_node(
-    template: Template, database: OnPostgres, redis_url: str, **cluster: Any
+    template: Template,
+    database: OnPostgres,
+    redis_url: str,
+    *,
+    url: str = "",
+    limits: Mapping[str, Any] | None = None,
+    deadline_ms: int = 5_000,
+    **cluster: Any,
 ) -> AsyncIterator[NodeOf]:
-    config = config_for(
-        database,
+    """``url``: another way to the same database; ``limits``: settings of that section."""
+    config = Config(
+        auth=Auth(secret=SECRET),
+        database=DatabaseSection(url=url or url_of(database), **(limits or {})),
+        actors=Actors(command_deadline_ms=deadline_ms),
         redis=Redis(url=redis_url, stream=database.name),
         cluster=ClusterSection(**{**QUICK, **cluster}),
     )
