@@ -10,7 +10,7 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long check format bench clean
+.PHONY: help run cluster test test-long check format bench bench-cluster clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -18,6 +18,9 @@ help: ## this list
 
 run: $(VENV)/.installed ## the demo clinic on http://127.0.0.1:8080 (PORT=…, DATA=…); Ctrl-C stops it
 	@exec $(BIN)/chairside demo --data $(DATA) --port $(PORT)
+
+cluster: $(VENV)/.installed-dev ## the demo clinic on three nodes, PostgreSQL and Valkey (PORT=…); Ctrl-C stops it
+	@exec $(BIN)/python -m tools.cluster --data $(DATA)/cluster --port $(PORT)
 
 test: $(VENV)/.installed-dev ## every test but the long ones
 	@$(BIN)/python tools/node.py install tests/node
@@ -40,6 +43,9 @@ format: $(VENV)/.installed-dev ## put the code into the agreed form
 bench: $(VENV)/.installed-dev ## the benchmarks; the figures mean something on an idle machine only
 	@for name in $(notdir $(basename $(wildcard tests/benchmarks/bench_*.py))); do \
 		echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
+
+bench-cluster: $(VENV)/.installed-dev ## bookings a second and p99 with 1, 2, 3 nodes, and the cost of one hop
+	$(BIN)/python -m tests.benchmarks.bench_cluster
 
 clean: ## remove the virtual environment and what tools left; the demo's data stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

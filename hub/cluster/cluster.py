@@ -1,6 +1,7 @@
 """All of a node's part in the cluster, put together; built only where ``[redis] url`` is set."""
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -141,7 +142,7 @@ class Cluster:
             self.ownership.run(),
             self.fanout.repair(),
             every(_SWEEP_S, self.fanout.sweep),
-            every(_HOLDS_S, self.holds.look),
+            self.holds.run(),
         )
 
     async def drain(self) -> None:
@@ -167,6 +168,24 @@ class _Holds:
     ) -> None:
         self._store, self._alarms, self._is_here = store, alarms, is_here
         self._known: set[DueHold] = set()
+        self._changed = asyncio.Event()
+
+    def members_changed(self) -> None:
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Look now and then, and soon after somebody came or went."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_HOLDS_S):
+                    await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self.look()
+            except Exception as error:  # e.g. the database is away: the next look finds them
+                log.warning("holds_unread", error=str(error))
+                await asyncio.sleep(1.0)
+                self._changed.set()
 
     async def look(self) -> None:
         due = {hold for hold in await self._store.live_holds() if self._is_here(hold.dentist_id)}
@@ -236,6 +255,7 @@ def _build(
     def changed() -> None:
         link.me, link.key = membership.me, membership.key
         ownership.members_changed()
+        holds.members_changed()
 
     membership = Membership(
         nodes,
@@ -260,6 +280,7 @@ def _build(
         parts.clock,
         deadline_s=settings.deadline_s,
     )
+    holds = _Holds(parts.store, parts.alarms, router.is_placed_here)
     fanout = Fanout(
         stream_url=settings.redis_url,
         relay=parts.relay,
@@ -283,7 +304,7 @@ def _build(
         link=link,
         claims=parts.claims,
         clock=parts.clock,
-        holds=_Holds(parts.store, parts.alarms, router.is_placed_here),
+        holds=holds,
     )
 
 

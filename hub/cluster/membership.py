@@ -145,7 +145,8 @@ class Membership:
     # ---
 
     def _lose(self) -> None:
-        log.warning("lease_lost" if not self._leaving else "lease_given_up", node=self.me)
+        if not self._leaving:
+            log.warning("lease_lost", node=self.me)
         self.lease = self.lease.lost()
         self.view = View(me=self.me, epoch=self.view.epoch, nodes=())
         self._on_lost()

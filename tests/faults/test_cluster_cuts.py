@@ -16,6 +16,7 @@ from tests.support.cluster import QUICK, NodeOf, all_know, nodes, one_node, owne
 from tests.support.database import OnPostgres
 from tests.support.eventually import eventually
 from tests.support.histories import pending, problems_of
+from tests.support.logs import captured_logs
 from tests.support.ports import free_port
 from tests.support.proxy import Network, network_to
 from tests.support.running import Template
@@ -23,6 +24,13 @@ from tests.support.valkey import ValkeyServer
 
 LATE_S = float(QUICK["repair_s"]) + 2.0
 """An event that Redis lost: one interval, and the time that a gap in a lane is waited for."""
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Stack traces of an outage, drawn for a terminal, take seconds each."""
+    with captured_logs():
+        yield
 
 
 @pytest.fixture
@@ -157,7 +165,10 @@ async def _one_behind_a_network(
             yield cut, others, wire
 
 
-@pytest.mark.parametrize("way", ["both", "up", "back"])
+@pytest.mark.parametrize(
+    "way",
+    ["both", *(pytest.param(one, marks=pytest.mark.long) for one in ("up", "back"))],
+)
 @pytest.mark.timeout(120)
 async def test_a_node_cut_off_from_postgresql_serves_nothing_stale_and_comes_back(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path, way: str

@@ -1,7 +1,7 @@
 """Three hubs on one PostgreSQL and one Valkey are one hub (DESIGN §9)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,15 @@ from tests.support.eventually import eventually
 from tests.support.histories import pending, problems_of
 from tests.support.logs import captured_logs
 from tests.support.running import Template, make_template
+from tests.support.screens import Received
 from tests.support.valkey import ValkeyServer, valkey_server
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Stack traces of an outage, drawn for a terminal, take seconds each."""
+    with captured_logs():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +125,66 @@ async def test_a_changed_profile_is_read_anew_everywhere(three: Sequence[NodeOf]
         return all(each.body["name"] == "New Name" for each in shown)
 
     assert await eventually(everywhere, 2.0)
+
+
+async def test_a_hold_runs_out_once_wherever_its_calendar_went(
+    template: Template, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    """Criterion 8.3; nobody asks for the calendar after its node has left."""
+    async with nodes(template, tmp_path, valkey, 2, hold_seconds=2.0) as made:
+        clinic = made[0].clinic
+        database = clinic.database
+        assert isinstance(database, OnPostgres)
+        async with one_node(template, database, valkey.url, hold_seconds=2.0) as third:
+            await all_know([*made, third], 3)
+            for number, dentist in enumerate(clinic.dentists):
+                held = await third.clinic.hold(clinic.patients[number], dentist=dentist)
+                assert held["expires_at"]
+            await third.running.hub.drain()
+        sql = "SELECT count(*) AS n FROM appointments WHERE status = 'expired'"
+        assert await eventually(lambda: rows(database, sql)[0]["n"] == 3, 5.0)
+        await asyncio.sleep(0.5)
+        told = "SELECT channel, count(*) AS n FROM realtime_events WHERE type = ? GROUP BY channel"
+        counts = [r["n"] for r in rows(database, told, "reservation.expired")]
+        assert counts
+        assert set(counts) == {1}, "alarms may ring at several nodes; a hold runs out once"
+        assert problems_of(database) == []
+
+
+async def test_a_subject_can_be_disconnected_on_whichever_node(three: Sequence[NodeOf]) -> None:
+    clinic = three[1].clinic
+    screen = await clinic.screen(clinic.patients[0])
+    other = await clinic.screen(clinic.patients[1])
+    three[0].cluster.fanout.dismiss("patient-0")
+    assert await eventually(lambda: screen.disconnected.is_set(), 2.0)
+    assert not other.disconnected.is_set()
+
+
+async def test_the_figures_of_all_nodes_are_those_of_one_hub(three: Sequence[NodeOf]) -> None:
+    clinic = three[0].clinic
+    for number, node in enumerate(three):
+        await node.clinic.screen(clinic.patients[number])
+    admin = await three[0].clinic.admin_screen("hub:status")
+
+    def of_all(each: Received) -> bool:
+        return (
+            each.event == "hub.status"
+            and each.data["data"]["connections"].get("/patient") == 3
+            and len(each.data["data"]["cluster"]["nodes"]) == 3
+        )
+
+    await admin.until(of_all, 5.0)
+
+
+async def test_strangers_find_nothing_on_the_internal_address(three: Sequence[NodeOf]) -> None:
+    node = three[0].cluster.membership.node(three[0].id)
+    assert node is not None
+    session = three[0].clinic.session
+    for path in ("/internal/ask", "/internal/look", "/", "/health", "/metrics"):
+        async with session.post(node.address + path, data=b"{}") as answer:
+            assert answer.status == 404
+    (stored,) = rows(three[0].clinic.database, "SELECT key FROM cluster")
+    assert len(stored["key"]) == 64
 
 
 async def test_a_node_that_leaves_gives_its_calendars_away_in_good_order(

@@ -10,7 +10,7 @@ import aiohttp
 
 from actors.domain.ids import DentistId
 from hub.cluster.cluster import Cluster
-from hub.config import Actors, Auth, Config, Redis
+from hub.config import Actors, Auth, Config, Redis, Reservations
 from hub.config import Cluster as ClusterSection
 from hub.config import Database as DatabaseSection
 from tests.support.clinic import Clinic, Person
@@ -61,6 +61,7 @@ async def one_node(
     url: str = "",
     limits: Mapping[str, Any] | None = None,
     deadline_ms: int = 5_000,
+    hold_seconds: float = 300.0,
     **cluster: Any,
 ) -> AsyncIterator[NodeOf]:
     """``url``: another way to the same database; ``limits``: settings of that section."""
@@ -68,6 +69,7 @@ async def one_node(
         auth=Auth(secret=SECRET),
         database=DatabaseSection(url=url or url_of(database), **(limits or {})),
         actors=Actors(command_deadline_ms=deadline_ms),
+        reservations=Reservations(hold_seconds=hold_seconds),
         redis=Redis(url=redis_url, stream=database.name),
         cluster=ClusterSection(**{**QUICK, **cluster}),
     )
