@@ -18,7 +18,6 @@ FROM, TO, TIME, NONCE, SIGNATURE = (
     "X-Hub-Nonce",
     "X-Hub-Signature",
 )
-ANSWER_BYTES_MAX = 64 * 1024 * 1024
 _CONNECT_S = 1.0
 _CONNECTIONS = 200
 _BEYOND_S = 0.5
