@@ -5,9 +5,9 @@ acknowledged is there once, histories have no gap, every screen shows what the d
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -25,9 +25,12 @@ from tests.support.clinic import Clinic
 from tests.support.database import OnPostgres, rows
 from tests.support.eventually import eventually
 from tests.support.histories import pending, problems_of
+from tests.support.ports import free_port
+from tests.support.postgres import LOGIN, postgres_server
 from tests.support.process import HubProcess
+from tests.support.proxy import Network, network_to
 from tests.support.running import Template
-from tests.support.valkey import valkey_server
+from tests.support.valkey import ValkeyServer, valkey_server
 
 LEFT_BEHIND_S = 60.0
 """What a killed node left unmarked is written down by another after half a minute."""
@@ -57,7 +60,14 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(template: Template, folder: Path, **settings: str) -> AsyncIterator[Fleet]:
+async def fleet(
+    template: Template,
+    folder: Path,
+    *,
+    each: Sequence[Mapping[str, str]] = ({}, {}, {}),
+    wires: Sequence["Wires"] = (),
+) -> AsyncIterator[Fleet]:
+    """``each``: settings of the first, the second, the third."""
     with template.copied_to(folder) as database:
         assert isinstance(database, OnPostgres)
         common = {
@@ -67,13 +77,18 @@ async def fleet(template: Template, folder: Path, **settings: str) -> AsyncItera
             "CHAIRSIDE_DATABASE_WRITERS": "4",
             "CHAIRSIDE_API_RATE_PER_S": "1000",
             "CHAIRSIDE_API_RATE_BURST": "1000",
-            **settings,
         }
         async with AsyncExitStack() as stack:
             hubs = []
             for number in range(3):
                 (own := folder / str(number)).mkdir()
-                hub = HubProcess(database, own, **common)
+                settings = {**common, **each[number]}
+                if wires:
+                    settings["CHAIRSIDE_DATABASE_URL"] = (
+                        f"postgresql://{LOGIN}@127.0.0.1:{wires[number].postgres.port}"
+                        f"/{database.name}"
+                    )
+                hub = HubProcess(database, own, **settings)
                 hub.set("CHAIRSIDE_CLUSTER_NAME", str(hub.port))
                 await hub.start()
                 stack.push_async_callback(_end, hub)
@@ -209,3 +224,128 @@ def _said(outcome: Outcome) -> str:
         f" {outcome.sockets} sockets, {outcome.reconnections} reconnections,"
         f" refused: {dict(outcome.figures.refusals)}"
     )
+
+
+# --- anything, anywhere ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wires:
+    """The networks of one node: to PostgreSQL, to Redis, and from the others to it."""
+
+    postgres: Network
+    redis: Network
+    nodes: Network
+
+
+@asynccontextmanager
+async def wired_fleet(
+    template: Template, folder: Path, valkey: ValkeyServer
+) -> AsyncIterator[tuple[Fleet, list[Wires]]]:
+    """Three processes, each behind networks of its own that can fail."""
+    async with AsyncExitStack() as stack:
+        wires, settings = [], []
+        server = postgres_server()
+        for _ in range(3):
+            port = free_port()
+            one = Wires(
+                postgres=await stack.enter_async_context(_network(server.port)),
+                redis=await stack.enter_async_context(_network(valkey.port)),
+                nodes=await stack.enter_async_context(_network(port)),
+            )
+            wires.append(one)
+            settings.append(
+                {
+                    "CHAIRSIDE_REDIS_URL": f"redis://127.0.0.1:{one.redis.port}/0",
+                    "CHAIRSIDE_CLUSTER_PORT": str(port),
+                    "CHAIRSIDE_CLUSTER_ADVERTISE": one.nodes.url,
+                }
+            )
+        hubs = await stack.enter_async_context(fleet(template, folder, each=settings, wires=wires))
+        yield hubs, wires
+
+
+def _network(port: int) -> AbstractAsyncContextManager[Network]:
+    return network_to(f"http://127.0.0.1:{port}")
+
+
+@dataclass
+class Chaos:
+    """One failure at a time, chosen by the seed; each heals before the next."""
+
+    fleet: Fleet
+    wires: list[Wires]
+    valkey: ValkeyServer
+    chance: random.Random
+    told: list[str] = field(default_factory=list)
+
+    async def once(self) -> None:
+        number = self.chance.randrange(3)
+        kind = self.chance.choice(
+            [
+                *("stall postgres", "cut postgres", "stall redis", "stall nodes", "kill node"),
+                *("kill redis", "hang redis", "flush redis", "kill postgres", "one way"),
+            ]
+        )
+        self.told.append(f"{kind} {number}")
+        wires, lasts_s = self.wires[number], self.chance.uniform(0.5, 9.0)
+        match kind:
+            case "stall postgres" | "stall redis" | "stall nodes":
+                await self._stalled(getattr(wires, kind.split()[1]), lasts_s, up=True, back=True)
+            case "one way":
+                wire = self.chance.choice([wires.postgres, wires.redis, wires.nodes])
+                up = self.chance.random() < 0.5
+                await self._stalled(wire, lasts_s, up=up, back=not up)
+            case "cut postgres":
+                wires.postgres.cut()
+            case "kill node":
+                await self.fleet.hubs[number].kill()
+                await asyncio.sleep(lasts_s)
+                await self.fleet.hubs[number].start()
+            case "kill redis":
+                await asyncio.to_thread(self.valkey.kill)
+                await asyncio.sleep(lasts_s)
+                await asyncio.to_thread(self.valkey.start)
+            case "hang redis":
+                self.valkey.hang()
+                await asyncio.sleep(lasts_s)
+                self.valkey.wake()
+            case "flush redis":
+                await asyncio.to_thread(self.valkey.say, "FLUSHALL")
+            case "kill postgres":
+                await asyncio.to_thread(self.fleet.database.server.kill)
+                await asyncio.sleep(lasts_s)
+                await asyncio.to_thread(self.fleet.database.server.start)
+
+    async def _stalled(self, wire: Network, lasts_s: float, *, up: bool, back: bool) -> None:
+        wire.stall(up=up, back=back)
+        await asyncio.sleep(lasts_s)
+        if self.chance.random() < 0.5:
+            wire.cut()
+        wire.flow()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", [11, 12, 13])
+async def test_whatever_fails_the_invariants_hold_after_healing(
+    postgres_template: Template, tmp_path: Path, seed: int
+) -> None:
+    valkey = ValkeyServer()
+    valkey.start()
+    async with wired_fleet(postgres_template, tmp_path, valkey) as (hubs, wires):
+        chaos = Chaos(hubs, wires, valkey, random.Random(seed))
+
+        async def happens(simulation: Simulation) -> None:
+            for _ in range(8):
+                await chaos.once()
+                await traffic_flows(simulation)
+
+        try:
+            outcome = await under_traffic(hubs, seed, happens)
+        finally:
+            print(f"\n{chaos.told}")
+        left = await eventually(lambda: not pending(hubs.database), LEFT_BEHIND_S)
+        assert left, "what was left unmarked, another node marked"
+    valkey.remove()
+    print(_said(outcome))
