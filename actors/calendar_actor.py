@@ -280,17 +280,7 @@ class CalendarActor:
 
     def _adopt(self, loaded: LoadedCalendar) -> None:
         self._fence = loaded.fence
-        self.snapshot = Snapshot(
-            calendar=Calendar(
-                dentist_id=loaded.dentist_id,
-                schedule=loaded.schedule,
-                types={kind.id: kind for kind in loaded.types},
-                hold_time=self._settings.hold_time,
-                agenda=Agenda(loaded.rows),
-                completed=tuple(row for row in loaded.rows if row.status is Status.COMPLETED),
-            ),
-            position=loaded.position,
-        )
+        self.snapshot = snapshot_as_loaded(loaded, self._settings)
         self._replies.clear()
         for stored in loaded.replies:
             self._remember(stored.key, stored.reply)
@@ -306,6 +296,20 @@ class CalendarActor:
         self._replies[key_id(key)] = (key.fingerprint, reply)
         while len(self._replies) > self._settings.keys_limit:
             self._replies.popitem(last=False)
+
+
+def snapshot_as_loaded(loaded: LoadedCalendar, settings: ActorSettings) -> Snapshot:
+    return Snapshot(
+        calendar=Calendar(
+            dentist_id=loaded.dentist_id,
+            schedule=loaded.schedule,
+            types={kind.id: kind for kind in loaded.types},
+            hold_time=settings.hold_time,
+            agenda=Agenda(loaded.rows),
+            completed=tuple(row for row in loaded.rows if row.status is Status.COMPLETED),
+        ),
+        position=loaded.position,
+    )
 
 
 def _answer(answers: Iterable[tuple[Ask, Reply | Refusal]]) -> None:

@@ -245,6 +245,10 @@ class CalendarStore(Protocol):
         """
         ...
 
+    async def view(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
+        """What ``open`` would load, as it is committed now; nobody is fenced."""
+        ...
+
     async def load_rows(
         self, dentist_id: DentistId, ids: Sequence[AppointmentId]
     ) -> Sequence[Appointment]:

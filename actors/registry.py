@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from actors.calendar_actor import ActorSettings, CalendarActor, Moved
+from actors.calendar_actor import ActorSettings, CalendarActor, Moved, snapshot_as_loaded
 from actors.domain.commands import Command
 from actors.domain.ids import DentistId
 from actors.domain.refusals import NotFound, Unavailable
@@ -102,6 +102,17 @@ class Registry:
         """The snapshot, and what tells it from every other one: fence and number."""
         actor = await self._active(dentist_id)
         return actor.fence, actor.snapshot_number, actor.snapshot
+
+    async def view(self, dentist_id: DentistId) -> Snapshot:
+        """As the database has it now, whoever owns it; raises NotFound or Unavailable."""
+        live_after = self._clock.now() - self._settings.memory_reach
+        try:
+            loaded = await self._store.view(dentist_id, live_after=live_after)
+        except StoreUnavailable as error:
+            raise Unavailable from error
+        if loaded is None:
+            raise NotFound("dentist")
+        return snapshot_as_loaded(loaded, self._settings)
 
     def has(self, dentist_id: DentistId) -> bool:
         """Whether the calendar is in memory and takes commands."""

@@ -24,9 +24,23 @@ def open_calendar(
 ) -> Plan[Done[LoadedCalendar | None]]:
     """Raises OwnedElsewhere where ``owner`` may not have it."""
     raised = yield from _raise_fence(dentist_id, owner, sql)
-    if not raised:
-        return Done(None)
-    ((fence, schedule, version),) = raised
+    return Done((yield from _load(dentist_id, raised, live_after=live_after, now=now, sql=sql)))
+
+
+def view_calendar(
+    dentist_id: DentistId, *, live_after: datetime, now: datetime, sql: Sql
+) -> Plan[Done[LoadedCalendar | None]]:
+    """The same without taking it from anybody; a commit that is under way is waited for."""
+    seen = yield once(sql.see_calendar, dentist=dentist_id)
+    return Done((yield from _load(dentist_id, seen, live_after=live_after, now=now, sql=sql)))
+
+
+def _load(
+    dentist_id: DentistId, found: Rows, *, live_after: datetime, now: datetime, sql: Sql
+) -> Plan[LoadedCalendar | None]:
+    if not found:
+        return None
+    ((fence, schedule, version),) = found
     types = yield once(sql.types)
     live = yield once(sql.live_rows, dentist=dentist_id, live_after=live_after)
     completed = yield once(
@@ -43,20 +57,18 @@ def open_calendar(
     )
     channel = availability_channel(dentist_id)
     ((first_epoch, epoch, offset),) = yield once(sql.head, channel=channel)
-    return Done(
-        LoadedCalendar(
-            dentist_id=dentist_id,
-            fence=fence,
-            schedule=schedule_of(schedule, version),
-            types=tuple(map(type_of, types)),
-            rows=tuple(map(appointment_of, [*live, *completed])),
-            replies=tuple(stored_reply_of(row) for row in reversed(replies)),
-            position=Position(
-                channel=channel,
-                epoch=first_epoch if epoch is None else epoch,
-                offset=offset or 0,
-            ),
-        )
+    return LoadedCalendar(
+        dentist_id=dentist_id,
+        fence=fence,
+        schedule=schedule_of(schedule, version),
+        types=tuple(map(type_of, types)),
+        rows=tuple(map(appointment_of, [*live, *completed])),
+        replies=tuple(stored_reply_of(row) for row in reversed(replies)),
+        position=Position(
+            channel=channel,
+            epoch=first_epoch if epoch is None else epoch,
+            offset=offset or 0,
+        ),
     )
 
 

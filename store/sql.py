@@ -114,6 +114,11 @@ class Sql:
             .values(fence=c.fence + literal_column("1"))
             .returning(c.fence, c.schedule, c.schedule_version)
         )
+        self.see_calendar = self._build(
+            select(c.fence, c.schedule, c.schedule_version)
+            .where(c.dentist_id == bindparam("dentist"))
+            .with_for_update(read=True)
+        )
         n = nodes.c
         owner: BindParameter[str] = bindparam("owner")
         buried = not_(exists(select(n.id).where(n.id == c.owner)))

@@ -1,4 +1,7 @@
-"""What nodes tell each other over the stream: one entry, as bytes, and back."""
+"""What nodes tell each other over the stream: one entry, as signed bytes, and back.
+
+Signed, so that whoever can write to Redis cannot put events onto the screens of a clinic.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +14,9 @@ import orjson
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
 from actors.ports import EventRecord
+from hub.cluster.signing import Forged, check, sign
 
-FIELD = b"e"
-"""The one field of a stream entry."""
+_SIGNATURE_LENGTH = 64
 
 
 class Kind(StrEnum):
@@ -35,23 +38,27 @@ class Entry:
 
 
 class Garbled(Exception):
-    """Not an entry of this version."""
+    """Not an entry of this version, or not of a node of this cluster."""
 
 
-def encode(entry: Entry) -> bytes:
+def encode(entry: Entry, key: bytes) -> bytes:
+    """``key`` is the one that the nodes sign with."""
     told = [
         [r.channel, r.epoch, r.offset, r.event_id, r.type, r.time.isoformat(), r.payload.decode()]
         for r in entry.records
     ]
-    return orjson.dumps(
+    body = orjson.dumps(
         {"n": entry.node, "i": entry.number, "k": entry.kind, "r": told, "s": entry.said}
     )
+    return sign(key, body).encode() + body
 
 
-def decode(raw: bytes) -> Entry:
+def decode(raw: bytes, key: bytes) -> Entry:
     """Raises :class:`Garbled`."""
+    signature, body = raw[:_SIGNATURE_LENGTH], raw[_SIGNATURE_LENGTH:]
     try:
-        said = orjson.loads(raw)
+        check(key, signature.decode("ascii", "replace"), body)
+        said = orjson.loads(body)
         return Entry(
             node=said["n"],
             number=int(said["i"]),
@@ -59,7 +66,7 @@ def decode(raw: bytes) -> Entry:
             records=[_record(*each) for each in said["r"]],
             said=said["s"],
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (Forged, ValueError, KeyError, TypeError) as error:
         raise Garbled(type(error).__name__) from error
 
 

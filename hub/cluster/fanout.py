@@ -16,7 +16,7 @@ import structlog
 from actors.domain.channels import AVAILABILITY_ALL, HUB_STATUS, Channel
 from actors.ports import Clock, Delivery, EventLog, EventRecord
 from hub.cluster.continuity import Continuity
-from hub.cluster.entries import Entry, Kind
+from hub.cluster.entries import Entry, Garbled, Kind, decode, encode
 from hub.cluster.membership import Membership
 from hub.cluster.stream import Stream
 from hub.relay import Relay
@@ -119,19 +119,23 @@ class Fanout:
         if self._numbered_as != self._members.me:  # a new life counts from the beginning
             self._numbered_as, self._number = self._members.me, 0
         self._number += 1
-        self.stream.send(
-            Entry(
-                node=self._numbered_as,
-                number=self._number,
-                kind=kind,
-                records=records,
-                said=said or {},
-            )
+        entry = Entry(
+            node=self._numbered_as,
+            number=self._number,
+            kind=kind,
+            records=records,
+            said=said or {},
         )
+        self.stream.send(encode(entry, self._members.key))
 
     # --- from the stream ---
 
-    def _take(self, entry: Entry) -> None:
+    def _take(self, raw: bytes) -> None:
+        try:
+            entry = decode(raw, self._members.key)
+        except Garbled as error:
+            log.warning("entry_unreadable", error=str(error))
+            return
         now_s = self._clock.monotonic()
         if not self._continuity.heard(entry.node, entry.number, now_s):
             self._broken("an entry is missing")

@@ -54,6 +54,9 @@ class ClaimingStore:
                     self._on_hold(_due(row, row.expires_at))
         return loaded
 
+    async def view(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
+        return await self._store.view(dentist_id, live_after=live_after)
+
     async def load_rows(
         self, dentist_id: DentistId, ids: Sequence[AppointmentId]
     ) -> Sequence[Appointment]:

@@ -79,6 +79,8 @@ class _Search:
     named: bool = False
     """The database said so."""
     hops: int = 0
+    unanswered: bool = False
+    """A node did not answer at all."""
     doubtful: bool = False
     """Somebody may have committed it already, and the answer was lost."""
 
@@ -136,7 +138,8 @@ class Router:
             await self._pause(search)
 
     async def snapshot(self, dentist_id: DentistId) -> Snapshot:
-        """The calendar as of its last commit, from whoever surely owns it now."""
+        """The calendar as of its last commit, from whoever surely owns it now; from the
+        database, while that one does not answer."""
         search = self._begin(dentist_id)
         while True:
             match await self._next(search, dentist_id):
@@ -151,6 +154,8 @@ class Router:
                     answer = await self._post(search, node, LOOK, dentist_id, said)
                     if (found := self._understood(dentist_id, answer, known)) is not None:
                         return found
+                    if search.unanswered:  # its owner is gone: what is committed, is so
+                        return await self._registry.view(dentist_id)
             await self._pause(search)
 
     async def snapshots(self, dentist_ids: Sequence[DentistId]) -> Sequence[Snapshot]:
@@ -345,6 +350,7 @@ class Router:
         log.warning("node_unanswered", dentist_id=dentist_id, error=str(error))
         self._members.look_again()
         self._lost(search, dentist_id)
+        search.unanswered = True
         search.hops = HOPS_MAX  # pause: its lease must end before another can have it
 
     async def _pause(self, search: _Search) -> None:

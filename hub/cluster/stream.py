@@ -16,14 +16,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from hub.cluster.entries import FIELD, Entry, Garbled, decode, encode
-
 log = structlog.get_logger(__name__)
 
 Cursor = bytes | str
 """An entry's id: what comes after it is still to be read."""
 
 STREAM = "chairside:events"
+_FIELD = b"e"
+"""The one field of an entry."""
 _AT_ONCE = 100
 """Entries in one round trip, each way."""
 _WAIT_MS = 500
@@ -34,14 +34,14 @@ _BROKEN = (RedisError, OSError, asyncio.TimeoutError)
 
 
 class Stream:
-    """``on_entry`` is called for every entry, one's own included; ``on_break`` whenever some
-    may have been missed. Both are quick and synchronous."""
+    """Of bytes. ``on_entry`` is called for every entry, one's own included; ``on_break``
+    whenever some may have been missed. Both are quick, synchronous, and do not raise."""
 
     def __init__(
         self,
         url: str,
         *,
-        on_entry: Callable[[Entry], None],
+        on_entry: Callable[[bytes], None],
         on_break: Callable[[str], None],
         name: str = STREAM,
         keep: int = 20_000,
@@ -61,12 +61,12 @@ class Stream:
         """Entries that could not be sent."""
         self.received = 0
 
-    def send(self, entry: Entry) -> None:
+    def send(self, entry: bytes) -> None:
         """Queue an entry; never waits, never raises."""
         if len(self._waiting) >= self._waiting_max:
             self._waiting.popleft()
             self.dropped += 1
-        self._waiting.append(encode(entry))
+        self._waiting.append(entry)
         self._some.set()
         self._none.clear()
 
@@ -115,7 +115,7 @@ class Stream:
             async with asyncio.timeout(_TIMEOUT_S):
                 pipe = redis.pipeline(transaction=False)
                 for raw in some:
-                    pipe.xadd(self._name, {FIELD: raw}, maxlen=self._keep, approximate=True)
+                    pipe.xadd(self._name, {_FIELD: raw}, maxlen=self._keep, approximate=True)
                 await pipe.execute()
         except BaseException:
             self.dropped += len(some)
@@ -162,10 +162,7 @@ class Stream:
             for entry_id, fields in entries:
                 cursor = entry_id
                 self.received += 1
-                try:
-                    self._on_entry(decode(fields[FIELD]))
-                except (Garbled, KeyError, TypeError) as error:
-                    log.warning("entry_unreadable", error=repr(error))
+                self._on_entry(fields.get(_FIELD, b""))
         return cursor
 
     def _connect(self) -> Any:

@@ -334,6 +334,8 @@ async def test_a_node_that_others_cannot_reach_says_so_until_the_network_is_back
                 "/api/appointments", slot, idempotency_key="one"
             )
             assert (refused.status, refused.code) == (503, "UNAVAILABLE"), refused.body
+            seen = await near.clinic.free(near.clinic.patients[0], dentist=dentist)
+            assert slot["start"] in seen, "free times are read from the database meanwhile"
             there = await far.clinic.book(far.clinic.patients[1], "11:00", dentist=dentist)
             wire.flow()
 

@@ -61,6 +61,9 @@ class FaultyStore:
             raise self.open_failures.pop(0)
         return await self._store.open(dentist_id, live_after=live_after, owner=owner)
 
+    async def view(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
+        return await self._store.view(dentist_id, live_after=live_after)
+
     async def load_rows(
         self, dentist_id: DentistId, ids: Sequence[AppointmentId]
     ) -> Sequence[Appointment]:

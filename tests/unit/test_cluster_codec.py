@@ -39,6 +39,7 @@ from hub.cluster.codec import (
     reply_of,
 )
 from hub.cluster.entries import Entry, Garbled, Kind, decode, encode
+from hub.cluster.signing import sign
 from hub.cluster.snapshots import snapshot_json, snapshot_of
 from tests.unit.calendars import (
     ANNA,
@@ -55,6 +56,7 @@ from tests.unit.calendars import (
 
 BY = Principal(role=Role.PATIENT, subject="sub", person=ProfileId("p"), acting="bot")
 ID, KIND = AppointmentId("a"), AppointmentTypeId("t")
+KEY = b"k" * 32
 AT = datetime(2027, 3, 8, 9, 30, tzinfo=UTC)
 SCHEDULE = Schedule(
     time_zone="America/New_York",
@@ -198,10 +200,19 @@ def test_an_entry_arrives_as_it_was_and_rubbish_is_refused() -> None:
         payload=b'{"a":1}',
     )
     entry = Entry(node="n", number=3, kind=Kind.EVENTS, records=[record], said={"x": 1})
-    assert decode(encode(entry)) == entry
-    for rubbish in (b"", b"[]", b"{}", b"\xff", b'{"n":1,"i":"x","k":"events","r":[],"s":{}}'):
+    assert decode(encode(entry, KEY), KEY) == entry
+    for body in (b"", b"[]", b"{}", b"\xff", b'{"n":1,"i":"x","k":"events","r":[],"s":{}}'):
+        for rubbish in (body, sign(KEY, body).encode() + body):
+            with pytest.raises(Garbled):
+                decode(rubbish, KEY)
+
+
+def test_an_entry_of_somebody_without_the_key_is_refused() -> None:
+    forged = encode(Entry(node="n", number=1, kind=Kind.DISMISS, said={"subject": "x"}), b"other")
+    changed = encode(Entry(node="n", number=1, kind=Kind.BEAT), KEY).replace(b"beat", b"dismiss")
+    for each in (forged, changed):
         with pytest.raises(Garbled):
-            decode(rubbish)
+            decode(each, KEY)
 
 
 def test_a_snapshot_offers_the_same_slots_there_and_tells_of_nobody() -> None:
