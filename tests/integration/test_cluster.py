@@ -1,12 +1,18 @@
 """Three hubs on one PostgreSQL and one Valkey are one hub (DESIGN §9)."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
+from hub.cluster.codec import dumps
+from hub.cluster.link import FROM, NONCE, SIGNATURE, TIME, TO
+from hub.cluster.router import LOOK
+from hub.cluster.signing import sign
 from tests.support.clinic import Person
 from tests.support.cluster import NodeOf, all_know, nodes, one_node, owner_of
 from tests.support.database import OnPostgres, rows
@@ -185,6 +191,74 @@ async def test_strangers_find_nothing_on_the_internal_address(three: Sequence[No
             assert answer.status == 404
     (stored,) = rows(three[0].clinic.database, "SELECT key FROM cluster")
     assert len(stored["key"]) == 64
+
+
+async def test_what_was_overheard_changed_or_meant_for_another_node_is_not_served(
+    three: Sequence[NodeOf],
+) -> None:
+    asked, other = three[0], three[1]
+    node = asked.cluster.membership.node(asked.id)
+    assert node is not None
+    key = asked.cluster.membership.key
+    dentist = asked.clinic.dentists[0]
+    body = dumps({"dentist_id": dentist.id, "tag": "", "epoch": 0, "named": True})
+
+    async def say(to: str, nonce: str, said: bytes, *, at: float = 0.0, signed: bytes = b"") -> int:
+        sent = f"{(at or time.time()):.3f}"
+        signature = sign(key, LOOK, other.id, to, sent, nonce, signed or said)
+        headers = {FROM: other.id, TO: to, TIME: sent, NONCE: nonce, SIGNATURE: signature}
+        async with asked.clinic.session.post(node.address + LOOK, data=said, headers=headers) as r:
+            return r.status
+
+    assert await say(asked.id, "one", body) in (200, 421)
+    assert await say(asked.id, "one", body) == 404, "overheard and said again"
+    assert await say(other.id, "two", body) == 404, "for another node"
+    assert await say(asked.id, "three", body + b" ", signed=body) == 404, "changed on the way"
+    assert await say(asked.id, "four", body, at=time.time() - 60) == 404, "old"
+
+
+async def test_sockets_of_a_node_that_leaves_are_told_to_come_back_elsewhere(
+    three: Sequence[NodeOf],
+) -> None:
+    """WebSocket close 1012, service restart; the client's library connects again by itself."""
+    leaving = three[0]
+    address = f"{leaving.url}/socket.io/?EIO=4&transport=websocket"
+    async with leaving.clinic.session.ws_connect(address) as socket:
+        assert (await socket.receive_str()).startswith("0")
+        await leaving.running.hub.drain()
+        while (message := await socket.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
+            pass
+    assert message.type is aiohttp.WSMsgType.CLOSE
+    assert message.data == 1012
+
+
+async def test_a_node_that_joins_takes_its_share_and_only_that(
+    template: Template, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    async with nodes(template, tmp_path, valkey, 2) as made:
+        clinic = made[0].clinic
+        database = clinic.database
+        assert isinstance(database, OnPostgres)
+        for number, dentist in enumerate(clinic.dentists):
+            await _book(made[0], clinic.patients[number], clinic.slot("09:00", dentist=dentist))
+        before = {r["dentist_id"]: r["owner"] for r in _calendars(database)}
+        async with one_node(template, database, valkey.url) as third:
+            everybody = [*made, third]
+            await all_know(everybody, 3)
+            wanted = {each.id: owner_of(everybody, each).id for each in clinic.dentists}
+
+            def settled() -> bool:
+                owners = {r["dentist_id"]: r["owner"] for r in _calendars(database)}
+                return all(owners[each] in (None, wanted[each]) for each in wanted)
+
+            assert await eventually(settled, 5.0)
+            stayed = [each for each in wanted if wanted[each] == before[each]]
+            after = {r["dentist_id"]: r["owner"] for r in _calendars(database)}
+            assert all(after[each] == before[each] for each in stayed)
+            for number, dentist in enumerate(clinic.dentists):
+                slot = clinic.slot("10:00", dentist=dentist)
+                await _book(everybody[number], clinic.patients[number], slot)
+            assert {r["dentist_id"]: r["owner"] for r in _calendars(database)} == wanted
 
 
 async def test_a_node_that_leaves_gives_its_calendars_away_in_good_order(
