@@ -10,7 +10,7 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test test-long check format bench bench-cluster clean
+.PHONY: help run cluster test test-long check format bench bench-cluster bench-fanout clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -46,6 +46,9 @@ bench: $(VENV)/.installed-dev ## the benchmarks; the figures mean something on a
 
 bench-cluster: $(VENV)/.installed-dev ## bookings a second and p99 with 1, 2, 3 nodes, and the cost of one hop
 	$(BIN)/python -m tests.benchmarks.bench_cluster
+
+bench-fanout: $(VENV)/.installed-dev ## fan-out beside other servers, as a table and as docs/fanout.svg
+	$(BIN)/python -m tests.benchmarks.bench_fanout --plot docs/fanout.svg --json docs/fanout.json $(ARGS)
 
 clean: ## remove the virtual environment and what tools left; the demo's data stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

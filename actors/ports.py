@@ -8,7 +8,7 @@ commit once begun is finished or rolled back whether or not anybody still waits.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from actors.domain.announcements import Announcement, Body
 from actors.domain.appointment import Appointment, AppointmentType, Status
@@ -466,5 +466,15 @@ class Broadcaster(Protocol):
         """Hand the event to every subscriber of its channel; returns how many there were.
 
         Raises if that failed; it will be called again (criterion 7.5).
+        """
+        ...
+
+
+@runtime_checkable
+class BatchBroadcaster(Broadcaster, Protocol):
+    async def broadcast_all(self, records: Sequence[EventRecord]) -> int:
+        """``broadcast`` of consecutive events of one channel at once; how many got them.
+
+        If it raises, some may have got some of them: each is then broadcast alone.
         """
         ...

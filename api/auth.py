@@ -5,7 +5,7 @@ Every failure is an ``InvalidToken`` whose reason goes to the log only.
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -74,47 +74,62 @@ class TokenVerifier:
                 settings.jwks,
                 clock,
                 refresh_s=settings.jwks_refresh_s,
-                min_interval_s=settings.jwks_min_interval_s,
+                min_interval_s=min(settings.jwks_min_interval_s, settings.jwks_refresh_s),
+                on_change=self._rotated,
             )
             if settings.jwks
             else None
         )
         self._verified: OrderedDict[bytes, Claims] = OrderedDict()
-        self._generation = 0
+        self._on_rotation: list[Callable[[], None]] = []
 
     async def verify(self, token: str) -> Claims:
         """Whom the token is for; raises InvalidToken, or Unavailable without keys to check."""
         if not token or len(token) > TOKEN_MAX_CHARS or not token.isascii():
             raise InvalidToken("malformed")
-        if self._keys is not None:
-            self._keys.refresh_if_old()
-            self._forget_if_rotated(self._keys)
+        self.keep_fresh()
         digest = hashlib.sha256(token.encode()).digest()
         claims = self._verified.get(digest)
         if claims is None:
-            claims = self._claims(await self._decode(token))
+            claims = await self._decode(token)
             self._check_end(claims)
-            self._remember(digest, claims)
+            if self.trusts(claims):
+                self._remember(digest, claims)
         else:
             self._verified.move_to_end(digest)
             self._check_end(claims)
         return claims
 
+    def keep_fresh(self) -> None:
+        """Have the key set read again when it is old; also called when nobody asks, so that
+        a key that was taken out ends the connections of its tokens."""
+        if self._keys is not None:
+            self._keys.refresh_if_old()
+
+    def on_rotation(self, act: Callable[[], None]) -> None:
+        """Call ``act`` whenever keys came or went: see :meth:`trusts`."""
+        self._on_rotation.append(act)
+
+    def trusts(self, claims: Claims) -> bool:
+        """Whether the key that verified the token is still to be believed."""
+        return not claims.key or (self._keys is not None and self._keys.has(claims.key))
+
     async def close(self) -> None:
         if self._keys is not None:
             await self._keys.close()
 
-    async def _decode(self, token: str) -> Mapping[str, Any]:
-        """The payload of a genuine token. Times are checked here, against the hub's clock."""
+    async def _decode(self, token: str) -> Claims:
+        """The claims of a genuine token. Times are checked here, against the hub's clock."""
         settings = self._settings
         try:
             header = jwt.get_unverified_header(token)
             algorithm = header.get("alg")
             if algorithm not in settings.algorithms:
                 raise InvalidToken(f"algorithm {algorithm!r:.40}")
+            key, name = await self._key(header, algorithm)
             payload = jwt.decode(
                 token,
-                await self._key(header, algorithm),
+                key,
                 algorithms=[algorithm],
                 audience=settings.audience or None,
                 issuer=settings.issuer or None,
@@ -130,17 +145,17 @@ class TokenVerifier:
             # PyJWT lets some errors of odd input and of the key's library through as they are
             raise InvalidToken(type(error).__name__) from error
         self._check_begin(payload.get("nbf"))
-        return payload
+        return self._claims(payload, name)
 
-    async def _key(self, header: Mapping[str, Any], algorithm: str) -> Any:
+    async def _key(self, header: Mapping[str, Any], algorithm: str) -> tuple[Any, str]:
+        """The key, and what :attr:`Claims.key` calls it."""
         if algorithm in SYMMETRIC:
-            return self._settings.secret
+            return self._settings.secret, ""
         assert self._keys is not None, "settings allow only what there are keys for"
         found = await self._keys.find(header.get("kid"), algorithm)
-        self._forget_if_rotated(self._keys)
-        return found.key
+        return found.key, found.name
 
-    def _claims(self, payload: Mapping[str, Any]) -> Claims:
+    def _claims(self, payload: Mapping[str, Any], key: str) -> Claims:
         subject, role, actor = payload["sub"], self._role(payload), _actor(payload)
         if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARS:
             raise InvalidToken("sub")
@@ -156,6 +171,7 @@ class TokenVerifier:
             email_verified=email is not None and payload.get("email_verified") is True,
             phone=_text(payload.get("phone"), 40),
             expires_at=_instant(payload["exp"]),
+            key=key,
         )
 
     def _role(self, payload: Mapping[str, Any]) -> Role:
@@ -183,10 +199,11 @@ class TokenVerifier:
         if len(self._verified) > CACHE_MAX:
             self._verified.popitem(last=False)
 
-    def _forget_if_rotated(self, keys: JwksKeys) -> None:
-        if keys.generation != self._generation:
-            self._generation = keys.generation
-            self._verified.clear()
+    def _rotated(self) -> None:
+        """What was verified before is worth nothing."""
+        self._verified.clear()
+        for act in self._on_rotation:
+            act()
 
 
 def bearer(header: str | None) -> str:

@@ -5,8 +5,10 @@ be taken for a secret (RFC 8725 §3.1).
 """
 
 import asyncio
+import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -24,6 +26,15 @@ ASYMMETRIC: Final = frozenset({"RS256", "ES256", "EdDSA"})
 
 JWKS_MAX_BYTES: Final = 256 * 1024
 JWKS_TIMEOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerifyingKey:
+    name: str
+    """A hash of all that the set says of the key: ``kid`` may be given away again."""
+    algorithm: str
+    key: Any
+    """As PyJWT takes it."""
 
 
 class Monotonic(Protocol):
@@ -45,11 +56,12 @@ class JwksKeys:
         refresh_s: float = 300.0,
         min_interval_s: float = 5.0,
         timeout_s: float = JWKS_TIMEOUT_S,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._source, self._clock = source, clock
         self._refresh_s, self._min_interval_s = refresh_s, min_interval_s
-        self._timeout_s = timeout_s
-        self._keys: Mapping[str | None, tuple[jwt.PyJWK, ...]] | None = None
+        self._timeout_s, self._on_change = timeout_s, on_change
+        self._keys: Mapping[str | None, tuple[VerifyingKey, ...]] | None = None
         self._text = b""
         self._read_at = self._tried_at = -math.inf
         self._reading = asyncio.Lock()
@@ -57,7 +69,11 @@ class JwksKeys:
         self.generation = 0
         """Raised whenever the keys change: what was verified before is worth nothing."""
 
-    async def find(self, kid: str | None, algorithm: str) -> jwt.PyJWK:
+    def has(self, name: str) -> bool:
+        """Whether the key of this name is in the set that was read last."""
+        return any(key.name == name for key in (self._keys or {}).get(None, ()))
+
+    async def find(self, kid: str | None, algorithm: str) -> VerifyingKey:
         """The key a token names; raises InvalidToken, or Unavailable without any keys."""
         key = self._find(kid, algorithm)
         if key is None:
@@ -82,10 +98,10 @@ class JwksKeys:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
 
-    def _find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
+    def _find(self, kid: str | None, algorithm: str) -> VerifyingKey | None:
         """By ``kid``; a token without one needs a set with just one fitting key."""
         named = (self._keys or {}).get(kid, ())
-        fitting = [key for key in named if key.algorithm_name == algorithm]
+        fitting = [key for key in named if key.algorithm == algorithm]
         return fitting[0] if len(fitting) == 1 else None
 
     async def _read(self) -> None:
@@ -104,6 +120,7 @@ class JwksKeys:
                 self._text, self._keys = text, keys
                 self.generation += 1
                 log.info("jwks_read", keys=len(keys.get(None, ())))
+                self._on_change()
 
     async def _fetch(self) -> bytes:
         if not self._source.startswith(("http://", "https://")):
@@ -127,12 +144,12 @@ async def _bounded(content: aiohttp.StreamReader) -> bytes:
     return bytes(text)
 
 
-def _parse(text: bytes) -> Mapping[str | None, tuple[jwt.PyJWK, ...]]:
+def _parse(text: bytes) -> Mapping[str | None, tuple[VerifyingKey, ...]]:
     """Signature keys by ``kid``; all of them under ``None``. Keys of other kinds are skipped."""
     document = orjson.loads(text)
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
         raise ValueError("the key set has no keys")
-    found: dict[str | None, tuple[jwt.PyJWK, ...]] = {None: ()}
+    found: dict[str | None, tuple[VerifyingKey, ...]] = {None: ()}
     for data in document["keys"]:
         if key := _key(data):
             for kid in {None, data.get("kid")}:
@@ -140,7 +157,7 @@ def _parse(text: bytes) -> Mapping[str | None, tuple[jwt.PyJWK, ...]]:
     return found
 
 
-def _key(data: Any) -> jwt.PyJWK | None:
+def _key(data: Any) -> VerifyingKey | None:
     if not isinstance(data, dict) or data.get("use", "sig") != "sig":
         return None
     if not isinstance(data.get("kid"), str | None):
@@ -149,4 +166,7 @@ def _key(data: Any) -> jwt.PyJWK | None:
         key = jwt.PyJWK(data)
     except jwt.PyJWTError:
         return None
-    return key if key.algorithm_name in ASYMMETRIC and data.get("kty") != "oct" else None
+    if key.algorithm_name not in ASYMMETRIC or data.get("kty") == "oct":
+        return None
+    name = hashlib.sha256(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return VerifyingKey(name=name, algorithm=key.algorithm_name, key=key.key)

@@ -60,6 +60,8 @@ from store.retention import Keep
 
 _SWEEP_EVERY_S = 0.5
 _STATUS_EVERY_S = 1.0
+_KEYS_EVERY_S = 0.5
+"""How often is looked whether the key set is old; ``auth.jwks_refresh_s`` says when it is."""
 
 WrapBroadcaster = Callable[[Broadcaster], Broadcaster]
 
@@ -71,6 +73,7 @@ class Hub:
     app: web.Application
     health: Health
     realtime: Realtime
+    relay: Relay
     figures: Figures
     verifier: TokenVerifier
     store: Store
@@ -159,6 +162,7 @@ async def open_hub(
         if cluster is None:
             for due in await store.calendars.live_holds():
                 core.alarms.add(due)
+        relay.listen(hub.realtime.rights.heard)
         broadcaster = hub.realtime.broadcaster
         await relay.start(
             wrap_broadcaster(broadcaster) if wrap_broadcaster else broadcaster,
@@ -326,6 +330,7 @@ def _edge(
         app=app,
         health=health,
         realtime=realtime,
+        relay=relay,
         figures=Figures(metrics, gauges, clock),
         verifier=verifier,
         store=store,
@@ -392,6 +397,7 @@ def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, A
     return (
         core.alarms.run(),
         every(_SWEEP_EVERY_S, core.registry.sweep),
+        every(_KEYS_EVERY_S, hub.verifier.keep_fresh),
         every(_STATUS_EVERY_S, lambda: hub.realtime.publish_status(hub.status())),
         every(config.retention.sweep_minutes * 60, forget),
         *(hub.cluster.background() if hub.cluster else ()),
@@ -482,6 +488,7 @@ def _realtime_settings(config: Config) -> RealtimeSettings:
         ping_timeout_s=realtime.ping_timeout_s,
         max_message_bytes=realtime.max_message_bytes,
         max_buffer_bytes=realtime.max_buffer_bytes,
+        compress_from_bytes=realtime.compress_from_bytes,
         position_interval_s=realtime.position_interval_s,
         expiring_notice_s=realtime.expiring_notice_s,
         leeway_s=config.auth.leeway_s,

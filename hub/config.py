@@ -70,6 +70,7 @@ class Realtime:
     ping_timeout_s: Positive = 20.0
     max_message_bytes: Annotated[int, Between(1024)] = 262_144
     max_buffer_bytes: Annotated[int, Between(1024)] = 1_048_576
+    compress_from_bytes: Annotated[int, Between(0)] = 0
     position_interval_s: Positive = 10.0
     expiring_notice_s: NotNegative = 60.0
 

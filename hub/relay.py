@@ -10,57 +10,29 @@ import asyncio
 import random
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from actors.domain.channels import Channel
-from actors.ports import Broadcaster, Clock, Delivery, EventLog, EventRecord, Position
+from actors.ports import (
+    Broadcaster,
+    Clock,
+    Delivery,
+    EventLog,
+    EventRecord,
+    Position,
+)
+from hub.relay_attempts import Attempts, RelaySettings, RelayStats, Sleep, Tried
 from hub.relay_lane import Lane
 from hub.relay_marks import Marks
+
+__all__ = ["Relay", "RelaySettings"]
 
 log = structlog.get_logger(__name__)
 
 Listener = Callable[[EventRecord], None]
 OnFailure = Callable[[Position], Awaitable[None]]
-Sleep = Callable[[float], Awaitable[None]]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RelaySettings:
-    """Limits of the relay; times in seconds."""
-
-    attempt_timeout_s: float = 0.2
-    backoff_s: tuple[float, ...] = (0.1, 0.2, 0.4)
-    """The wait before each retry; as many retries as there are waits (criterion 7.5)."""
-    gap_wait_s: float = 1.0
-    """How long n + 1 waits for an n that was never announced, before it is read."""
-    gap_reads_max: int = 3
-    """Failed reads of a gap before the lane goes on; subscribers see the gap and ask."""
-    flush_interval_s: float = 0.25
-    flush_max: int = 500
-    """Deliveries written in one batch."""
-    unmarked_max: int = 20_000
-    """Deliveries kept while the log cannot be written; older ones are sent again at start."""
-    idle_lanes_max: int = 20_000
-    """Channels remembered without work; a forgotten one costs a read of its head."""
-    page_size: int = 1_000
-    """Events read at once: pending ones at start, and those of a gap."""
-    drain_s: float = 2.0
-    """How long ``stop`` lets lanes finish before it cancels them."""
-
-
-@dataclass(slots=True)
-class RelayStats:
-    """Counters since start, for metrics."""
-
-    announced: int = 0
-    sent: int = 0
-    failed: int = 0
-    retries: int = 0
-    recipients: int = 0
-    gaps: int = 0
 
 
 class Relay:
@@ -86,7 +58,7 @@ class Relay:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._events, self._clock = events, clock
-        self._listeners, self._on_delivery = tuple(listeners), on_delivery
+        self._listeners, self._on_delivery = list(listeners), on_delivery
         self._is_ours = is_ours
         self._settings = settings or RelaySettings()
         self._jitter, self._sleep = jitter, sleep
@@ -97,7 +69,7 @@ class Relay:
             batch_max=self._settings.flush_max,
             kept_max=self._settings.unmarked_max,
         )
-        self._broadcaster: Broadcaster | None = None
+        self._attempts: Attempts | None = None
         self._on_failure: OnFailure | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
@@ -119,9 +91,12 @@ class Relay:
         ``on_failure`` is called with the channel's position after a broadcast was given
         up, so that subscribers can be told. Raises what ``EventLog.pending`` raises.
         """
-        assert self._broadcaster is None, "a relay starts once"
+        assert self._attempts is None, "a relay starts once"
         page = await self._events.pending(limit=self._settings.page_size) if alone else ()
-        self._broadcaster, self._on_failure = broadcaster, on_failure
+        self._on_failure = on_failure
+        self._attempts = Attempts(
+            broadcaster, self._settings, self.stats, jitter=self._jitter, sleep=self._sleep
+        )
         self._marks.start()
         for record in page:
             self._lane(record).offer_left_behind(record)
@@ -150,6 +125,10 @@ class Relay:
         return task
 
     # --- taking events ---
+
+    def listen(self, listener: Listener) -> None:
+        """One more listener, behind those it was made with."""
+        self._listeners.append(listener)
 
     def announce(self, records: Sequence[EventRecord]) -> None:
         """Take committed events; from the event loop's thread. Never blocks or raises."""
@@ -256,18 +235,19 @@ class Relay:
     # --- sending ---
 
     def _wake(self, lane: Lane) -> None:
-        if self._broadcaster is None or self._stopped or not lane.has_work:
+        if self._attempts is None or self._stopped or not lane.has_work:
             return
         if lane.task is None:
             lane.task = self._own(self._run(lane))
 
     async def _run(self, lane: Lane) -> None:
         """Send what the lane has, then end; the next announcement starts a new task."""
+        assert self._attempts is not None
         try:
+            at_most = self._attempts.batch_max
             while lane.has_work:
-                record = lane.take()
-                if record is not None:
-                    await self._deliver(lane, record)
+                if records := lane.take(at_most, self._settings.batch_bytes_max):
+                    await self._deliver(lane, records)
                 elif lane.shed or not await lane.arrives(self._settings.gap_wait_s):
                     await self._fill_gap(lane)
         except Exception:
@@ -275,10 +255,18 @@ class Relay:
         finally:
             lane.task = None
 
-    async def _deliver(self, lane: Lane, record: EventRecord) -> None:
-        attempts, recipients, error = await self._attempt(record)
-        lane.done(record)
-        now = self._clock.now()
+    async def _deliver(self, lane: Lane, records: Sequence[EventRecord]) -> None:
+        """Events that had to wait go out together; if that fails, one after the other."""
+        assert self._attempts is not None
+        async for record, tried in self._attempts.of(records):
+            lane.done(record)
+            self._settle(record, tried)
+            if tried.error is not None:
+                await self._tell_failure(lane.position)
+
+    def _settle(self, record: EventRecord, tried: Tried) -> None:
+        """Write down what became of an event."""
+        now, error = self._clock.now(), tried.error
         delivery = Delivery(
             channel=record.channel,
             epoch=record.epoch,
@@ -286,32 +274,17 @@ class Relay:
             sent=error is None,
             at=now,
             latency_ms=max(0.0, (now - record.time).total_seconds() * 1_000),
-            attempts=attempts,
-            recipients=recipients,
+            attempts=tried.attempts,
+            recipients=tried.recipients,
             error=f"{type(error).__name__}: {error}"[:500] if error else None,
         )
         self._account(delivery)
         if self._is_ours is None or self._is_ours(record):
             self._marks.add(delivery)
         if error is not None:
-            log.error("broadcast_failed", **_context(record), attempts=attempts, exc_info=error)
-            await self._tell_failure(lane.position)
-
-    async def _attempt(self, record: EventRecord) -> tuple[int, int, Exception | None]:
-        """Broadcast with retries (criterion 7.5): attempts, recipients, the last error."""
-        assert self._broadcaster is not None
-        attempt, error = 0, None
-        for wait_s in (*self._settings.backoff_s, None):
-            attempt += 1
-            try:
-                async with asyncio.timeout(self._settings.attempt_timeout_s):
-                    return attempt, await self._broadcaster.broadcast(record), None
-            except Exception as failure:  # whatever it is, it is retried, then logged and marked
-                error = failure
-            if wait_s is not None:
-                self.stats.retries += 1
-                await self._sleep(wait_s * self._jitter())
-        return attempt, 0, error
+            log.error(
+                "broadcast_failed", **_context(record), attempts=tried.attempts, exc_info=error
+            )
 
     def _account(self, delivery: Delivery) -> None:
         self.stats.recipients += delivery.recipients

@@ -20,7 +20,7 @@ class Lane:
 
     __slots__ = (
         "_arrived",
-        "_current",
+        "_in_flight",
         "_late",
         "_shed_up_to",
         "_waiting",
@@ -40,7 +40,7 @@ class Lane:
         self.task: asyncio.Task[None] | None = None
         self._waiting: dict[int, EventRecord] = {}
         self._late: dict[tuple[int, int], EventRecord] = {}
-        self._current: EventRecord | None = None
+        self._in_flight = range(0)
         self._shed_up_to = released
         self._arrived = asyncio.Event()
 
@@ -100,21 +100,29 @@ class Lane:
         self.offer(record)
 
     def _has(self, offset: int) -> bool:
-        in_flight = self._current is not None and self._current.offset == offset
-        return in_flight or offset in self._waiting
+        return offset in self._in_flight or offset in self._waiting
 
-    def take(self) -> EventRecord | None:
-        """The event to send now, or ``None`` when it is not in memory."""
+    def take(self, at_most: int, max_bytes: int) -> Sequence[EventRecord]:
+        """The events to send now, one after the other; none: the next is not in memory.
+
+        At least one if there is one, however large. Late ones go alone.
+        """
         if self._late:
-            record: EventRecord | None = self._late.pop(next(iter(self._late)))
-        else:
-            record = self._waiting.pop(self.next, None)
-        self._current = record
-        return record
+            return [self._late.pop(next(iter(self._late)))]
+        taken: list[EventRecord] = []
+        while len(taken) < at_most:
+            record = self._waiting.get(self.next + len(taken))
+            if record is None:
+                break
+            max_bytes -= len(record.payload)
+            if taken and max_bytes < 0:
+                break
+            taken.append(self._waiting.pop(record.offset))
+        self._in_flight = range(self.next, self.next + len(taken))
+        return taken
 
     def done(self, record: EventRecord) -> None:
         """The event was sent, or has failed for good: the one after it may go."""
-        self._current = None
         if record.epoch == self.epoch and record.offset == self.next:
             self.next += 1
             self.head = max(self.head, record.offset)

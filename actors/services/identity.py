@@ -32,6 +32,8 @@ class Claims:
     email_verified: bool = False
     phone: str | None = None
     expires_at: datetime
+    key: str = ""
+    """Which public key verified it; empty: the shared secret."""
 
 
 class Identity:
@@ -42,8 +44,10 @@ class Identity:
         self._directory = directory
         self._records = records
 
-    async def principal(self, claims: Claims, on_behalf_of: str | None = None) -> Principal:
-        """The effective person behind a token.
+    async def principal(
+        self, claims: Claims, on_behalf_of: str | None = None, *, create: bool = True
+    ) -> Principal:
+        """The effective person behind a token; ``create`` makes one for a patient's first.
 
         Raises Forbidden for an unknown dentist and for ``On-Behalf-Of`` by anyone but a
         chatbot; NotFound for an unknown patient there: nothing is created.
@@ -61,7 +65,9 @@ class Identity:
             case Role.DENTIST:
                 return _acting(claims, Role.DENTIST, await self._known(claims), None)
             case Role.PATIENT:
-                return _acting(claims, Role.PATIENT, await self._patient(claims), claims.actor)
+                return _acting(
+                    claims, Role.PATIENT, await self._patient(claims, create), claims.actor
+                )
             case _:
                 raise Forbidden
 
@@ -71,9 +77,9 @@ class Identity:
             raise Forbidden(f"No {claims.role} is known for this token")
         return profile.id
 
-    async def _patient(self, claims: Claims) -> ProfileId:
+    async def _patient(self, claims: Claims, create: bool) -> ProfileId:
         """Known, adopted from what the clinic entered, or created from the claims."""
-        if await self._directory.by_subject(claims.subject) is None:
+        if create and await self._directory.by_subject(claims.subject) is None:
             # Refused only when the same token's other first request was faster.
             with suppress(ValidationFailed, VersionConflict):
                 await self._first_seen(claims)

@@ -3,18 +3,20 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
 import structlog
 
 from actors.domain.channels import Channel, own_channels
-from actors.domain.refusals import Forbidden, Unavailable, ValidationFailed
+from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
 from actors.services.changes import Since
 from api.realtime.deps import Attempt, RealtimeDeps, reason_of, shown
 from api.realtime.expiry import Expiry
 from api.realtime.inputs import AUTH, token_of
 from api.realtime.joins import Joins, check_count, check_may_join
+from api.realtime.rights import Rights
 from api.realtime.rooms import Rooms
 from api.realtime.server import HubServer, Refused
 from api.realtime.session import NAMESPACES, Session, namespace_of
@@ -41,6 +43,7 @@ class Connections:
             expired=self._end_expired,
             spawn=self.spawn,
         )
+        self.rights = Rights(deps.verifier, deps.identity, self.spawn)
 
     def find(self, sid: str) -> Session | None:
         return self._sessions.get(sid)
@@ -67,6 +70,7 @@ class Connections:
             )
             raise Refused(refused) from None
         self._sessions[sid] = session
+        self.rights.watch(session, partial(self._end_expired, session))
         log.info("socket_connected", namespace=namespace, sid=sid, request_id=attempt.request_id)
 
     async def _checked(self, sid: str, eio_sid: str, namespace: str, auth: Any) -> Session:
@@ -86,7 +90,7 @@ class Connections:
         return Session(
             sid=sid,
             engine_sid=eio_sid,
-            write=self._server.writer(eio_sid),
+            send=self._server.sender(eio_sid),
             namespace=namespace,
             principal=principal,
             claims=claims,
@@ -129,6 +133,8 @@ class Connections:
             raise Forbidden("The new token has other rights")
         if session.closed:
             raise Unavailable
+        if not self._deps.verifier.trusts(claims):
+            raise InvalidToken("the key was taken out meanwhile")
         session.claims = claims
         self._expiry.watch(session)
         return _expires_at(session)
@@ -153,6 +159,7 @@ class Connections:
             return
         session.closed = True
         self._expiry.forget(session)
+        self.rights.forget(session)
         self._rooms.leave_all(session)
         log.info("socket_disconnected", namespace=session.namespace, sid=sid, reason=reason)
 

@@ -32,6 +32,9 @@ class RealtimeSettings:
     max_message_bytes: int = 262_144
     max_buffer_bytes: int = 1_048_576
     """A socket for which more waits is closed; it has at most this and one frame."""
+    compress_from_bytes: int = 0
+    """Frames of so many bytes are compressed (permessage-deflate) if the client offers it;
+    0: none."""
     position_interval_s: float = 10.0
     """How often sockets are told where their channels are."""
     expiring_notice_s: float = 60.0

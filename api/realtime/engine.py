@@ -6,12 +6,13 @@ this product needs:
 
 * tasks are owned, so that stopping leaves none behind;
 * what waits for a socket is bounded in bytes, so a slow reader costs no memory;
-* WebSocket compression is off: it costs four times the memory for small frames.
+* WebSocket compression is off by default: it costs four times the memory.
 """
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterable
+import zlib
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import engineio  # type: ignore[import-untyped]  # ships no types
@@ -21,8 +22,10 @@ from engineio import packet as eio_packet
 
 from api.realtime.endpoint import Endpoint
 from api.realtime.engine_session import Beat, EngineSession, Owner, Reason
+from api.realtime.frames import Frame
 from api.realtime.handshake import Transport
-from api.realtime.outbox import packet_bytes, text_bytes
+from api.realtime.outbox import Sending
+from api.realtime.outbox import Transport as Writable
 
 log = structlog.get_logger(__name__)
 
@@ -61,13 +64,13 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships n
     def __init__(
         self,
         *,
-        max_buffer_bytes: int,
+        sending: Sending,
         on_slow: Callable[[], None],
         origins: tuple[str, ...],
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self._max_buffer_bytes, self._on_slow = max_buffer_bytes, on_slow
+        self._sending, self._on_slow = sending, on_slow
         self._tasks = Tasks()
         self._endpoint = Endpoint(self, origins, self.max_http_buffer_size)
         self._beat = Beat(
@@ -76,7 +79,11 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships n
             max_payload_bytes=self.max_http_buffer_size,
         )
         self._owner = Owner(
-            message=self._message, closed=self._closed, forget=self._forget, spawn=self._tasks.start
+            message=self._message,
+            closed=self._closed,
+            slow=self._slow,
+            forget=self._forget,
+            spawn=self._tasks.start,
         )
         self.websockets: set[WebSocket] = set()
 
@@ -108,14 +115,24 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships n
         return await self._serve(session, await self._prepared(request))
 
     async def _open(self, transport: Transport) -> EngineSession:
-        session = EngineSession(self.generate_id(), transport, self._beat, self._owner)
+        session = EngineSession(
+            self.generate_id(),
+            transport,
+            beat=self._beat,
+            sending=self._sending,
+            owner=self._owner,
+        )
         self.sockets[session.sid] = session
         session.open()
         await self._trigger_event("connect", session.sid, {}, run_async=False)
         return session
 
     async def _prepared(self, request: web.Request) -> "WebSocket":
-        websocket = WebSocket(request, self.max_http_buffer_size)
+        websocket = WebSocket(
+            request,
+            self.max_http_buffer_size,
+            compress=self._sending.deflate_from_bytes is not None,
+        )
         await websocket.prepare()
         return websocket
 
@@ -139,23 +156,16 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships n
     def _forget(self, sid: str) -> None:
         self.sockets.pop(sid, None)
 
+    def _slow(self, sid: str, waiting_bytes: int) -> None:
+        log.warning("socket_too_slow", engine=sid, waiting_bytes=waiting_bytes)
+        self._on_slow()
+
     # --- for Socket.IO ---
 
     async def send_packet(self, sid: str, pkt: eio_packet.Packet) -> None:
-        self.write(sid, pkt)
-
-    def write(self, sid: str, pkt: eio_packet.Packet) -> None:
-        """Queue a packet; who has too much unread is closed, and catches up by offset."""
-        session = self.sockets.get(sid)
-        if session is None or session.closed:
-            return
-        waiting = session.waiting_bytes
-        if waiting <= self._max_buffer_bytes:
-            session.outbox.put_nowait(pkt)
-            return
-        log.warning("socket_too_slow", engine=sid, waiting_bytes=waiting)
-        self._on_slow()
-        self._tasks.start(session.abort())
+        """What the library has to say."""
+        if session := self.sockets.get(sid):
+            session.send(Frame.of(pkt))
 
     async def hang_up(self, sid: str) -> None:
         """Close a connection after what is queued for it, without waiting for the peer."""
@@ -197,20 +207,25 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships n
 
 
 class WebSocket:
-    """The transport of a session: whole messages, and how much is still unsent."""
+    """The transport of a session: it reads messages here, and writes to ``writable``."""
 
-    def __init__(self, request: web.Request, max_bytes: int) -> None:
+    def __init__(self, request: web.Request, max_bytes: int, *, compress: bool) -> None:
         self._request = request
         self.response = web.WebSocketResponse(
-            max_msg_size=max_bytes, compress=False, timeout=_CLOSE_S
+            max_msg_size=max_bytes, compress=compress, timeout=_CLOSE_S
         )
         self.ended = asyncio.Event()
         self.close_code = WSCloseCode.OK
-        self._in_hand_bytes = 0
-        self._transport = request.transport
+        self.writable: Writable | None = request.transport
+        self._closed: asyncio.Event | None = None
 
     async def prepare(self) -> None:
         await self.response.prepare(self._request)
+
+    @property
+    def deflates(self) -> bool:
+        """Whether frames may be compressed with the usual window; 0 is not agreed."""
+        return self.response.compress == zlib.MAX_WBITS
 
     async def wait(self) -> str | bytes:
         message = await self.response.receive()
@@ -219,22 +234,19 @@ class WebSocket:
         data: str | bytes = message.data
         return data
 
-    async def close(self) -> None:
-        await self.response.close(code=self.close_code)
-
-    @property
-    def unsent_bytes(self) -> int:
-        """Taken from the outbox, but not yet by the operating system."""
-        written = 0 if self._transport is None else self._transport.get_write_buffer_size()
-        return self._in_hand_bytes + written
-
-    def take(self, packets: Iterable[eio_packet.Packet]) -> None:
-        self._in_hand_bytes = sum(map(packet_bytes, packets))
-
     async def send(self, message: str) -> None:
         await self.response.send_str(message)
-        self._in_hand_bytes = max(0, self._in_hand_bytes - text_bytes(message))
+
+    async def close(self) -> None:
+        if self._closed is not None:
+            await self._closed.wait()
+            return
+        self._closed = asyncio.Event()
+        try:
+            await self.response.close(code=self.close_code)
+        finally:
+            self._closed.set()
 
     def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        if self._request.transport is not None:
+            self._request.transport.abort()

@@ -21,8 +21,8 @@ from typing import Any, Final, Protocol
 
 import orjson
 import structlog
-from engineio.packet import Packet  # type: ignore[import-untyped]  # ships no types
 
+from api.realtime.frames import Frame
 from api.realtime.handshake import (
     SEPARATOR,
     Incoming,
@@ -31,14 +31,14 @@ from api.realtime.handshake import (
     Transport,
     packet_of,
 )
-from api.realtime.outbox import End, Outbox
+from api.realtime.outbox import Outbox, Sending
+from api.realtime.outbox import Transport as Writable
 
 log = structlog.get_logger(__name__)
 
 UPGRADE_S: Final = 10.0
 """How long an upgrade may take, as in the reference server."""
 POLL_PACKETS_MAX: Final = 16
-_WRITE_PACKETS_MAX: Final = 256
 _PROBE: Final = "probe"
 _ABORT_S: Final = 2.0
 """How long a WebSocket may take to end when there is nothing to say."""
@@ -52,6 +52,7 @@ class Reason:
     TIMEOUT: Final = "ping timeout"
     TRANSPORT_CLOSE: Final = "transport close"
     TRANSPORT_ERROR: Final = "transport error"
+    TOO_SLOW: Final = "too slow"
 
 
 class WebSocket(Protocol):
@@ -59,17 +60,22 @@ class WebSocket(Protocol):
         """The next message; raises OSError when there will be none."""
         ...
 
-    async def send(self, message: str) -> None: ...
-
-    async def close(self) -> None: ...
-
-    @property
-    def unsent_bytes(self) -> int:
-        """Taken, but not sent."""
+    async def send(self, message: str) -> None:
+        """Beside the session, while it may still be polling."""
         ...
 
-    def take(self, packets: list[Packet]) -> None:
-        """These are about to be sent: they wait no longer in the outbox."""
+    async def close(self) -> None:
+        """Say goodbye and wait for the peer's, whoever asks first; then it has ended."""
+        ...
+
+    @property
+    def writable(self) -> Writable | None:
+        """Where frames are written; ``None``: it has gone already."""
+        ...
+
+    @property
+    def deflates(self) -> bool:
+        """The peer agreed to permessage-deflate."""
         ...
 
     def abort(self) -> None:
@@ -92,16 +98,27 @@ class Owner:
 
     message: Callable[[str, str | bytes], Awaitable[None]]
     closed: Callable[[str, str], Awaitable[None]]
+    slow: Callable[[str, int], None]
+    """It is dropped because so many bytes wait unread."""
     forget: Callable[[str], None]
     """It has nothing more to say to anybody."""
     spawn: Callable[[Coroutine[Any, Any, None]], object]
 
 
 class EngineSession:
-    def __init__(self, sid: str, transport: Transport, beat: Beat, owner: Owner) -> None:
+    def __init__(
+        self,
+        sid: str,
+        transport: Transport,
+        *,
+        beat: Beat,
+        sending: Sending,
+        owner: Owner,
+    ) -> None:
         self.sid, self.transport = sid, transport
         self._beat, self._owner = beat, owner
-        self.outbox = Outbox()
+        self._outbox = Outbox(sending, self._too_slow)
+        self.send = self._outbox.put
         self.posting = self.upgrading = self.closed = False
         self._no_poll = asyncio.Event()
         self._no_poll.set()
@@ -122,14 +139,14 @@ class EngineSession:
             "pingTimeout": round(self._beat.timeout_s * 1_000),
             "maxPayload": self._beat.max_payload_bytes,
         }
-        self.outbox.put_nowait(Packet(Kind.OPEN, data=orjson.dumps(greeting).decode()))
+        self.send(Frame(f"{int(Kind.OPEN)}{orjson.dumps(greeting).decode()}"))
         self._ping_later()
 
     def _ping_later(self) -> None:
         self._set_timer(self._beat.interval_s, self._ping)
 
     def _ping(self) -> None:
-        self.outbox.put_nowait(Packet(Kind.PING))
+        self.send(_PING)
         self._set_timer(self._beat.timeout_s, self._silent)
 
     def _silent(self) -> None:
@@ -170,21 +187,21 @@ class EngineSession:
     async def payload(self) -> str:
         """The answer to one poll: what waits, as soon as something does."""
         if self.upgrading:
-            return _NOOP
+            return _NOOP.text
         self._no_poll.clear()
         try:
-            packets = await self.outbox.take(POLL_PACKETS_MAX)
+            frames = await self._outbox.take(POLL_PACKETS_MAX)
         finally:
             self._no_poll.set()
-        if self.closed and self.outbox.qsize() <= 1:  # the end alone is left
+        if self.closed and self._outbox.is_empty:
             self._stop_timer()
             self._forget()
-        return SEPARATOR.join(packet.encode(b64=True) for packet in packets) or _NOOP
+        return SEPARATOR.join(frame.text for frame in frames) or _NOOP.text
 
     def _release_poll(self) -> None:
         """A poll that waits is answered, so that the client may go on elsewhere."""
-        if self.polling and self.outbox.empty():
-            self.outbox.put_nowait(Packet(Kind.NOOP))
+        if self.polling and self._outbox.is_empty:
+            self.send(_NOOP)
 
     # --- WebSocket ---
 
@@ -194,13 +211,13 @@ class EngineSession:
             await websocket.close()
             return
         self._websocket = websocket
-        writing = asyncio.create_task(self._write(websocket))
+        if (writable := websocket.writable) is not None:
+            self._outbox.write_to(writable, deflates=websocket.deflates)
         try:
             await self._read(websocket)
         finally:
-            self.outbox.put_nowait(End)
-            await writing
             await self.close(Reason.TRANSPORT_CLOSE)
+            await websocket.close()
             self._stop_timer()
 
     async def _upgraded(self, websocket: WebSocket) -> bool:
@@ -239,28 +256,12 @@ class EngineSession:
         except OSError:
             pass  # it has ended, one way or the other
 
-    async def _write(self, websocket: WebSocket) -> None:
-        try:
-            while packets := await self.outbox.take(_WRITE_PACKETS_MAX):
-                websocket.take(packets)
-                for packet in packets:
-                    await websocket.send(packet.encode())
-        except OSError:
-            pass  # the reader notices, too
-        finally:
-            await websocket.close()
-
     # --- the end ---
 
-    @property
-    def waiting_bytes(self) -> int:
-        """What the client has not taken yet."""
-        in_hand = self._websocket.unsent_bytes if self._websocket else 0
-        return self.outbox.size_bytes + in_hand
-
-    async def abort(self) -> None:
-        """It does not read: nothing is kept for it any longer."""
-        await self.close(Reason.TRANSPORT_ERROR)
+    def _too_slow(self, waiting_bytes: int) -> None:
+        """It does not read: nothing is kept for it, and nobody waits for it."""
+        self._owner.slow(self.sid, waiting_bytes)
+        self._owner.spawn(self.close(Reason.TOO_SLOW))
         if self._websocket is not None:
             self._websocket.abort()
 
@@ -275,16 +276,17 @@ class EngineSession:
         self._stop_timer()
         await self._owner.closed(self.sid, reason)
         if goodbye:
-            self.outbox.put_nowait(Packet(Kind.CLOSE))
+            self.send(_CLOSE)
         else:
-            self.outbox.clear()
-        self.outbox.put_nowait(End)
+            self._outbox.clear()
+        self._outbox.end()
         if self.transport == "polling" and goodbye:
             self._set_timer(self._beat.timeout_s, self._forget)
             return
         self._forget()
         if self._websocket is not None:
             self._set_timer(self._beat.timeout_s if goodbye else _ABORT_S, self._websocket.abort)
+            self._owner.spawn(self._websocket.close())
 
     async def cut(self, *, goodbye: bool = False) -> None:
         await self.close(Reason.TRANSPORT_ERROR, goodbye=goodbye)
@@ -299,4 +301,6 @@ class EngineSession:
             self._timer = None
 
 
-_NOOP: Final = str(int(Kind.NOOP))
+_NOOP: Final = Frame(str(int(Kind.NOOP)))
+_PING: Final = Frame(str(int(Kind.PING)))
+_CLOSE: Final = Frame(str(int(Kind.CLOSE)))

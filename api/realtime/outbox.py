@@ -1,54 +1,149 @@
-"""The packets that wait for one Engine.IO session, and how many bytes they are."""
+"""What one Engine.IO session is sent: straight to its WebSocket, or kept for a poll.
+
+There is neither a queue nor a task behind a WebSocket: a frame is written when it comes.
+If a second one comes before the loop has turned, events come faster than they are
+written, and what comes until the turn is over is joined into one write. So nothing is
+delayed while the hub is idle, and a busy hub makes one system call for many frames. All
+writing to a connection goes through here, in order, so nothing can be overtaken.
+"""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from engineio.packet import Packet  # type: ignore[import-untyped]  # ships no types
-
-End = None
-"""Behind the last packet: nothing follows."""
+from api.realtime.frames import Frame, Joiner
+from api.realtime.turns import Turns
 
 
-class Outbox(asyncio.Queue[Packet | None]):
-    """``_init``, ``_put`` and ``_get`` are what ``asyncio.Queue`` leaves to subclasses."""
+class Transport(Protocol):
+    """What of ``asyncio.WriteTransport`` is used."""
 
-    size_bytes: int
+    def write(self, data: bytes) -> None: ...
 
-    def _init(self, maxsize: int) -> None:
-        super()._init(maxsize)
-        self.size_bytes = 0
+    def get_write_buffer_size(self) -> int: ...
 
-    def _put(self, item: Packet | None) -> None:
-        super()._put(item)
-        self.size_bytes += packet_bytes(item)
+    def is_closing(self) -> bool: ...
 
-    def _get(self) -> Packet | None:
-        item = super()._get()
-        self.size_bytes -= packet_bytes(item)
-        return item
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sending:
+    """What the outboxes of one hub share, and their bound."""
+
+    turns: Turns
+    max_bytes: int
+    """For whom more waits is too slow; it has at most this, and one frame."""
+    deflate_from_bytes: int | None = None
+    """Frames of so many bytes are compressed for who agreed to it; none: no frames."""
+    joiner: Joiner = field(default_factory=Joiner)
+
+
+class Outbox:
+    """``on_full`` is called once, when the session does not take what is put here; from
+    then on it gets nothing more."""
+
+    __slots__ = (
+        "_arrived",
+        "_deflate_from_bytes",
+        "_ended",
+        "_on_full",
+        "_sending",
+        "_transport",
+        "_turn",
+        "_waiting",
+        "_waiting_bytes",
+    )
+
+    def __init__(self, sending: Sending, on_full: Callable[[int], None]) -> None:
+        self._sending, self._on_full = sending, on_full
+        self._waiting: list[Frame] = []
+        self._waiting_bytes = 0
+        self._transport: Transport | None = None
+        self._deflate_from_bytes: int | None = None
+        self._ended = False
+        self._turn = -1
+        self._arrived: asyncio.Future[None] | None = None
+
+    def put(self, frame: Frame, *, more: bool = False) -> None:
+        """Send a frame; ``more`` follows at once, so writing may wait for it."""
+        if self._ended:
+            return
+        waits = self.unsent_bytes
+        if waits > self._sending.max_bytes:
+            self.clear()
+            self._ended = True
+            self._on_full(waits)
+        elif self._transport is None:
+            self._keep(frame)
+            self._tell_arrived()
+        else:
+            self._write(self._transport, frame, more)
+
+    def _write(self, transport: Transport, frame: Frame, more: bool) -> None:
+        turn = self._sending.turns.begin()
+        if more or turn == self._turn:
+            if not self._waiting:
+                self._sending.turns.at_end(self._flush)
+            self._keep(frame)
+            return
+        self._turn = turn
+        if self._waiting:
+            self._keep(frame)
+            self._flush()
+        elif not transport.is_closing():
+            transport.write(frame.data(self._deflate_from_bytes))
+
+    def _keep(self, frame: Frame) -> None:
+        self._waiting.append(frame)
+        self._waiting_bytes += len(frame.framed)
+
+    def _flush(self) -> None:
+        """What waits goes out in one write."""
+        if self._waiting and self._transport is not None:
+            data = self._sending.joiner.join(self._waiting, self._deflate_from_bytes)
+            self.clear()
+            if not self._transport.is_closing():
+                self._transport.write(data)
+
+    def write_to(self, transport: Transport, *, deflates: bool = False) -> None:
+        """From now on frames go to this WebSocket, those first that wait."""
+        self._transport = transport
+        self._deflate_from_bytes = self._sending.deflate_from_bytes if deflates else None
+        self._flush()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What the session was sent and the operating system has not taken."""
+        if self._transport is None:
+            return self._waiting_bytes
+        return self._waiting_bytes + self._transport.get_write_buffer_size()
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing waits for a poll."""
+        return not self._waiting
 
     def clear(self) -> None:
         """Forget what will never be read."""
-        while not self.empty():
-            self.get_nowait()
+        self._waiting = []
+        self._waiting_bytes = 0
 
-    async def take(self, at_most: int) -> list[Packet]:
-        """What waits, as soon as something does; nothing: the end has come, and stays."""
-        first = await self.get()
-        packets = []
-        while first is not None:
-            packets.append(first)
-            if self.empty() or len(packets) == at_most:
-                return packets
-            first = self.get_nowait()
-        self.put_nowait(End)
-        return packets
+    def end(self) -> None:
+        """Nothing follows; what waits is still sent."""
+        self._ended = True
+        self._flush()
+        self._tell_arrived()
 
+    async def take(self, at_most: int) -> list[Frame]:
+        """For a poll: what waits, as soon as something does; nothing: the end has come."""
+        while not self._waiting and not self._ended:
+            self._arrived = asyncio.get_running_loop().create_future()
+            await self._arrived
+        taken = self._waiting[:at_most]
+        del self._waiting[:at_most]
+        self._waiting_bytes -= sum(len(each.framed) for each in taken)
+        return taken
 
-def packet_bytes(packet: Packet | None) -> int:
-    """Of its text; what has none (the greeting, a ping, the end) is a few bytes."""
-    text = packet.data if packet is not None else None
-    return text_bytes(text) if isinstance(text, str) else 0
-
-
-def text_bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
+    def _tell_arrived(self) -> None:
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)

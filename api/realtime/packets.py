@@ -9,7 +9,10 @@ counted and dropped; nothing in this product is binary.
 from typing import Any, ClassVar, Final
 
 import orjson
+from engineio.packet import MESSAGE  # type: ignore[import-untyped]  # ships no types
 from socketio import packet as sio  # type: ignore[import-untyped]  # ships no types
+
+from api.realtime.frames import Frame
 
 BINARY: Final = object()
 """Stands for the arguments of an event that came with binary attachments."""
@@ -81,8 +84,17 @@ class HubPacket(sio.Packet):  # type: ignore[misc]  # the library ships no types
         return True
 
 
-def event_text(namespace: str, event: str, *arguments: Any) -> str:
-    """An event as it goes over the wire; arguments may be ready JSON (``orjson.Fragment``)."""
-    packet = HubPacket(sio.EVENT, data=[event, *arguments], namespace=namespace)
-    text: str = packet.encode()
-    return text
+def event_frame(namespace: str, event: str, argument: bytes) -> Frame:
+    """An event with one argument, which is ready JSON."""
+    name = orjson.dumps(event).decode()
+    return _frame(sio.EVENT, namespace, "", f"[{name},{argument.decode()}]")
+
+
+def ack_frame(namespace: str, id: int, argument: bytes) -> Frame:
+    """The answer to an event that was sent with this id."""
+    return _frame(sio.ACK, namespace, str(id), f"[{argument.decode()}]")
+
+
+def _frame(kind: int, namespace: str, id: str, data: str) -> Frame:
+    """``/`` is the namespace that is not named; this hub does not serve it."""
+    return Frame(f"{MESSAGE}{kind}{namespace},{id}{data}")

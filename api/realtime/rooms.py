@@ -13,7 +13,7 @@ class Rooms:
     def __init__(self) -> None:
         self._rooms: dict[Channel, dict[Subscriber, Subscription]] = {}
         self._of: dict[Subscriber, dict[Channel, Subscription]] = {}
-        self._sending: dict[Channel, EventRecord] = {}
+        self._sending: dict[Channel, Sequence[EventRecord]] = {}
 
     def enter(self, subscriber: Subscriber, channel: Channel, *, held: bool = True) -> Subscription:
         """Be in the channel from now on; a broadcast that is under way counts as later."""
@@ -25,8 +25,7 @@ class Rooms:
             self._of.setdefault(subscriber, {})[channel] = subscription
         if held:
             subscription.hold()
-            under_way = self._sending.get(channel)
-            if under_way is not None:
+            for under_way in self._sending.get(channel, ()):
                 subscription.keep(under_way)
         return subscription
 
@@ -60,10 +59,12 @@ class Rooms:
     def channels(self) -> Sequence[Channel]:
         return tuple(self._rooms)
 
-    def begin_sending(self, record: EventRecord) -> Sequence[Subscription]:
-        """The members that get this event now; who enters until the end gets it held."""
-        self._sending[record.channel] = record
-        return self.members(record.channel)
+    def begin_sending(
+        self, channel: Channel, records: Sequence[EventRecord]
+    ) -> Sequence[Subscription]:
+        """The members that get these events now; who enters until the end gets them held."""
+        self._sending[channel] = records
+        return self.members(channel)
 
     def end_sending(self, channel: Channel) -> None:
         self._sending.pop(channel, None)

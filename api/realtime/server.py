@@ -14,17 +14,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
-import orjson
 import socketio  # type: ignore[import-untyped]  # ships no types
 import structlog
-from engineio import packet as eio_packet  # type: ignore[import-untyped]  # ships no types
 from socketio import packet as sio_packet
 
 from api.realtime.engine import Engine, Tasks
-from api.realtime.packets import HubPacket
+from api.realtime.frames import Frame
+from api.realtime.packets import HubPacket, ack_frame
+from api.realtime.session import Send
 
 log = structlog.get_logger(__name__)
 
@@ -169,19 +168,17 @@ class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ship
         ack = await self._gate.command(sid, data[0], data[1:])
         try:
             if id is not None:
-                arguments = [orjson.Fragment(ack.body)]
-                await self._send_packet(
-                    eio_sid, HubPacket(sio_packet.ACK, namespace=namespace, id=id, data=arguments)
-                )
+                self.sender(eio_sid)(ack_frame(namespace, id, ack.body))
         finally:
             if ack.written is not None:
                 ack.written()
 
     # --- outgoing ---
 
-    def writer(self, eio_sid: str) -> Callable[[eio_packet.Packet], None]:
-        """Sends ready frames to one client; if it is gone, that is no error."""
-        return partial(self.eio.write, eio_sid)
+    def sender(self, eio_sid: str) -> Send:
+        """Sends ready frames to one client; if it has gone, that is no error."""
+        session = self.eio.sockets.get(eio_sid)
+        return _nowhere if session is None else session.send
 
     async def close_transport(self, eio_sid: str) -> None:
         """End the connection below Socket.IO, so that the client connects again."""
@@ -217,6 +214,10 @@ class _Door(socketio.AsyncNamespace):  # type: ignore[misc]  # the library ships
                 raise socketio.exceptions.ConnectionRefusedError(error["code"], error) from None
         elif event == "disconnect":
             await self._gate.disconnected(sid, args[1])
+
+
+def _nowhere(frame: Frame, *, more: bool = False) -> None:
+    """It left while it was being let in."""
 
 
 def _library_log() -> logging.Logger:

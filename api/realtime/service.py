@@ -14,9 +14,12 @@ from api.realtime.connections import Connections
 from api.realtime.deps import RealtimeDeps
 from api.realtime.desk import Desk
 from api.realtime.joins import Joins
+from api.realtime.outbox import Sending
+from api.realtime.rights import Rights
 from api.realtime.rooms import Rooms
 from api.realtime.server import Ack, HubServer
 from api.realtime.session import NAMESPACES
+from api.realtime.turns import Turns
 from api.realtime.wire import Wire
 from api.schemas.fields import instant_text
 
@@ -31,18 +34,23 @@ class Realtime:
 
     def __init__(self, deps: RealtimeDeps) -> None:
         self._deps, settings = deps, deps.settings
+        turns = Turns()
         self._server = HubServer(
             self,
             NAMESPACES,
             ping_interval=settings.ping_interval_s,
             ping_timeout=settings.ping_timeout_s,
             max_http_buffer_size=settings.max_message_bytes,
-            max_buffer_bytes=settings.max_buffer_bytes,
+            sending=Sending(
+                turns=turns,
+                max_bytes=settings.max_buffer_bytes,
+                deflate_from_bytes=settings.compress_from_bytes or None,
+            ),
             on_slow=deps.on_slow,
             origins=settings.cors_origins,
         )
         self._rooms = Rooms()
-        self._wire = Wire(self._rooms)
+        self._wire = Wire(self._rooms, turns)
         self._joins = Joins(self._rooms, deps.changes, deps.positions)
         self._connections = Connections(deps, self._server, self._rooms, self._joins)
         self._desk = Desk(deps, self._connections, self._rooms, self._joins)
@@ -56,6 +64,11 @@ class Realtime:
     def joins(self) -> Joins:
         """How any kind of subscriber gets into rooms without a hole."""
         return self._joins
+
+    @property
+    def rights(self) -> Rights:
+        """Ends connections, of any kind, that have lost what they were let in with."""
+        return self._connections.rights
 
     @property
     def broadcaster(self) -> Broadcaster:

@@ -1,20 +1,27 @@
 """One connected Socket.IO client in one namespace."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import orjson
-from engineio.packet import MESSAGE, Packet  # type: ignore[import-untyped]  # ships no types
 
 from actors.domain.channels import Channel
 from actors.domain.principal import Principal, Role
 from actors.ports import EventRecord, Position
 from actors.services.changes import Since
 from actors.services.identity import Claims
-from api.realtime.packets import event_text
+from api.realtime.frames import Frame
+from api.realtime.packets import event_frame
 from api.realtime.subscribers import Once
 from api.schemas import envelope
+
+
+class Send(Protocol):
+    """Writes a ready frame, in order; ``more`` follows at once, so it may wait for that."""
+
+    def __call__(self, frame: Frame, *, more: bool = False) -> None: ...
+
 
 NAMESPACES = ("/dentist", "/patient", "/chatbot", "/admin")
 
@@ -25,8 +32,8 @@ class Session:
 
     sid: str
     engine_sid: str
-    write: Callable[[Packet], None]
-    """Sends a ready frame, at once or behind what is queued; gone is no error."""
+    send: Send
+    """If the client has gone, that is no error."""
     namespace: str
     principal: Principal
     claims: Claims
@@ -42,23 +49,21 @@ class Session:
     timer: asyncio.TimerHandle | None = None
 
     def deliver(self, record: EventRecord, once: Once) -> None:
-        self.write(once(self.namespace, lambda: self._frame(record.type, envelope(record))))
+        frame = once(
+            self.namespace, lambda: event_frame(self.namespace, record.type, envelope(record))
+        )
+        self.send(frame, more=once.more)
 
     def tell_position(self, position: Position, once: Once) -> None:
         where = {"channel": position.channel, "epoch": position.epoch, "offset": position.offset}
-        frame = once(self.namespace, lambda: self._frame("channel:position", orjson.dumps(where)))
-        self.write(frame)
+        self.tell("channel:position", orjson.dumps(where), once)
 
     def tell(self, event: str, data: bytes, once: Once) -> None:
-        self.write(once(self.namespace, lambda: self._frame(event, data)))
+        self.send(once(self.namespace, lambda: event_frame(self.namespace, event, data)))
 
     def emit(self, event: str, data: bytes) -> None:
         """An event for this client alone; ``data`` is ready JSON."""
-        self.write(self._frame(event, data))
-
-    def _frame(self, event: str, argument: bytes) -> Packet:
-        text = event_text(self.namespace, event, orjson.Fragment(argument))
-        return Packet(MESSAGE, data=text)
+        self.send(event_frame(self.namespace, event, data))
 
 
 def namespace_of(claims: Claims) -> str:

@@ -32,12 +32,15 @@ class Once:
     """The wire forms of one thing that many are sent: each is made by whoever asks first.
 
     ``once(key, make)`` is what ``make()`` returned when that key was asked for first.
+    ``more``: further events follow for the same subscriber, in the same moment, so a
+    transport may keep this one and write them together.
     """
 
-    __slots__ = ("_made",)
+    __slots__ = ("_made", "more")
 
-    def __init__(self) -> None:
+    def __init__(self, *, more: bool = False) -> None:
         self._made: dict[Hashable, Any] = {}
+        self.more = more
 
     def __call__(self, key: Hashable, make: Callable[[], T]) -> T:
         made = self._made
@@ -112,10 +115,12 @@ class Subscription:
         self.had = max(self.had, answered)
         held, self.held = self.held, None
         dropped, self.dropped = self.dropped, None
+        following = len(held or ())
         for record in held or ():
             if self.subscriber.closed:
                 return
-            self.deliver(record, Once())
+            following -= 1
+            self.deliver(record, Once(more=following > 0))
         if dropped is not None:
             self.subscriber.tell_position(_place_of(dropped), Once())
 

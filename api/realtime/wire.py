@@ -1,32 +1,27 @@
 """Handing events out: from the relay to everybody in a channel, whatever they speak."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from actors.domain.channels import Channel
 from actors.ports import EventRecord, Position
 from api.realtime.rooms import Rooms
 from api.realtime.subscribers import Once, Subscription
+from api.realtime.turns import Turns
 
-SLICE = 128
-"""Subscribers that are written to before others get their turn."""
-
-Pause = Callable[[], Awaitable[None]]
-
-
-async def _let_others() -> None:
-    await asyncio.sleep(0)
+_LOOK_EVERY: Final = 8
+"""Subscribers between two looks at the clock."""
 
 
 class Wire:
-    """Implements :class:`actors.ports.Broadcaster` for the rooms.
+    """Implements :class:`actors.ports.BatchBroadcaster` for the rooms.
 
-    A large room is written to in slices, with ``pause`` in between, so that nobody else
-    waits long; the broadcast ends when the last of the room was written to.
+    A large room is written to in slices, a turn of the event loop each, so that nobody
+    else waits long; the broadcast ends when the last of the room was written to.
     """
 
-    def __init__(self, rooms: Rooms, *, pause: Pause = _let_others) -> None:
-        self._rooms, self._pause = rooms, pause
+    def __init__(self, rooms: Rooms, turns: Turns) -> None:
+        self._rooms, self._turns = rooms, turns
 
     async def broadcast(self, record: EventRecord) -> int:
         """Hand the event to everybody in its channel; returns how many got it.
@@ -34,23 +29,29 @@ class Wire:
         Who had it from an earlier attempt, or from its catch-up answer, is not sent it
         again. Raises the first failure of a subscriber, after all others were served.
         """
-        members = self._rooms.begin_sending(record)
-        once, reached = Once(), 0
-        failure: Exception | None = None
+        return await self.broadcast_all([record])
+
+    async def broadcast_all(self, records: Sequence[EventRecord]) -> int:
+        """``broadcast`` of consecutive events of one channel, written together."""
+        channel, last = records[0].channel, len(records) - 1
+        events = [(record, Once(more=number < last)) for number, record in enumerate(records)]
+        reached, failure = 0, None
+        members = self._rooms.begin_sending(channel, records)
         try:
-            for part in _slices(members):
-                if reached or failure:
-                    await self._pause()
+            for part in _parts(members):
+                if self._turns.is_over:
+                    await self._turns.others_first()
                 for subscription in part:
                     if subscription.subscriber.closed:
                         continue
                     try:
-                        subscription.deliver(record, once)
+                        for record, once in events:
+                            subscription.deliver(record, once)
                         reached += 1
                     except Exception as error:  # one who fails must not cost the others theirs
                         failure = failure or error
         finally:
-            self._rooms.end_sending(record.channel)
+            self._rooms.end_sending(channel)
         if failure is not None:
             raise failure
         return reached
@@ -69,13 +70,13 @@ class Wire:
 
     async def _tell(self, channel: Channel, tell: Callable[[Subscription], None]) -> None:
         """To all who are not waiting for an answer."""
-        for number, part in enumerate(_slices(self._rooms.members(channel))):
-            if number:
-                await self._pause()
+        for part in _parts(self._rooms.members(channel)):
+            if self._turns.is_over:
+                await self._turns.others_first()
             for subscription in part:
                 if subscription.held is None and not subscription.subscriber.closed:
                     tell(subscription)
 
 
-def _slices(members: Sequence[Subscription]) -> Iterable[Sequence[Subscription]]:
-    return (members[first : first + SLICE] for first in range(0, len(members), SLICE))
+def _parts(members: Sequence[Subscription]) -> Iterable[Sequence[Subscription]]:
+    return (members[n : n + _LOOK_EVERY] for n in range(0, len(members), _LOOK_EVERY))

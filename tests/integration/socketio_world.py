@@ -55,8 +55,18 @@ class FakeIdentity:
         self.answers = asyncio.Event()
         """Cleared, nobody gets in yet."""
         self.answers.set()
+        self.gone: set[ProfileId] = set()
+        """People who are no longer known."""
 
-    async def principal(self, claims: Claims, on_behalf_of: str | None = None) -> Principal:
+    async def principal(
+        self, claims: Claims, on_behalf_of: str | None = None, *, create: bool = True
+    ) -> Principal:
+        found = await self._principal(claims, on_behalf_of)
+        if found.person in self.gone:
+            raise Forbidden
+        return found
+
+    async def _principal(self, claims: Claims, on_behalf_of: str | None) -> Principal:
         self.asked += 1
         await self.answers.wait()
         if claims.role in (Role.ADMIN, Role.CHATBOT) and on_behalf_of is None:
@@ -179,6 +189,7 @@ class World:
                 on_slow=self._slow,
             )
         )
+        self.relay.listen(self.realtime.rights.heard)
         self.slow_readers = 0
         self.url = ""
         self._screens = AsyncExitStack()

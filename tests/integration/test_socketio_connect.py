@@ -15,7 +15,13 @@ import aiohttp
 import pytest
 import structlog
 
-from actors.domain.channels import AVAILABILITY_ALL, availability_channel, dentist_channel
+from actors.domain.channels import (
+    AVAILABILITY_ALL,
+    availability_channel,
+    dentist_channel,
+    user_profile_channel,
+)
+from actors.domain.principal import Principal
 from api.realtime import RealtimeSettings
 from tests.integration.socketio_world import (
     CHANNEL,
@@ -271,6 +277,46 @@ async def test_a_token_of_anybody_else_does_not_refresh(data: Any, code: str) ->
         assert (await screen.ok("profile:get"))["name"] == "Ada"
 
 
+async def test_who_is_no_longer_known_is_shut_out_within_a_second_and_whoever_acts_for_them() -> (
+    None
+):
+    async with running_world() as world:
+        own = await world.screen()
+        acting = await world.screen(
+            "/chatbot", token("chatbot", "the bot"), on_behalf_of=str(PATIENT)
+        )
+        other = await world.screen(bearer=token("patient", "other"))
+        told = event(1, user_profile_channel(PATIENT))
+        world.commit(told)
+        await arrived(own, 1, told.channel)
+        assert not own.disconnected.is_set(), "a change that takes nothing away"
+        world.identity.gone.add(PATIENT)
+        world.commit(event(2, told.channel))
+        for screen in (own, acting):
+            await screen.until(lambda each: each.event == "auth:expired", 1)
+            async with asyncio.timeout(1):
+                await screen.disconnected.wait()
+        await until(lambda: sum(world.realtime.connections().values()) == 1)
+        assert (await other.ok("profile:get"))["name"] == "Ada"
+
+
+async def test_a_database_that_cannot_be_asked_takes_nobodys_rights_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running_world() as world:
+        screen = await world.screen()
+        asked: list[None] = []
+
+        async def away(*_: Any, **__: Any) -> Principal:
+            asked.append(None)
+            raise ConnectionError
+
+        monkeypatch.setattr(world.identity, "principal", away)
+        world.commit(event(1, user_profile_channel(PATIENT)))
+        await until(lambda: bool(asked))
+        assert (await screen.ok("profile:get"))["name"] == "Ada"
+
+
 class Poller:
     """A polling client of our own, which need not behave."""
 
@@ -370,6 +416,22 @@ async def test_a_polling_client_that_never_polls_is_closed_and_costs_no_more_mem
         assert world.realtime.connections()["/patient"] == 1
         assert live(reading) == list(range(1, 101))
         assert await poller.poll() == 400
+
+
+@pytest.mark.parametrize("compress_from_bytes", [0, 1_000])
+async def test_large_messages_are_compressed_only_if_that_is_set(compress_from_bytes: int) -> None:
+    settings = RealtimeSettings(compress_from_bytes=compress_from_bytes)
+    async with running_world(settings=settings) as world, aiohttp.ClientSession() as http:
+        address = f"{world.url}/socket.io/?EIO=4&transport=websocket"
+        async with http.ws_connect(address, compress=15) as browser:
+            assert bool(browser.compress) is bool(compress_from_bytes)
+            await browser.receive_str()
+            await browser.send_str(CONNECT % token("patient", "patient"))
+            while "hub:ready" not in await browser.receive_str(timeout=5):
+                pass
+            world.commit(event(1), event(2, text=BIG), event(3))
+            received = [await browser.receive_str(timeout=5) for _ in range(3)]
+        assert [len(text) > 1_000 for text in received] == [False, True, False]
 
 
 async def test_a_connection_that_never_asks_to_be_let_in_is_closed(

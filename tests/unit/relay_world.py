@@ -132,6 +132,23 @@ class ScriptedBroadcaster:
         return self.recipients
 
 
+class ScriptedBatches(ScriptedBroadcaster):
+    """Takes several events at once; ``batch_script`` says what happens to such an attempt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[list[int]] = []
+        self.batch_script: Callable[[Sequence[EventRecord]], Awaitable[None]] | None = None
+
+    async def broadcast_all(self, records: Sequence[EventRecord]) -> int:
+        self.batches.append([record.offset for record in records])
+        if self.batch_script is not None:
+            await self.batch_script(records)
+        for record in records:
+            self.sent[record.channel].append(record.offset)
+        return self.recipients
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what other tasks are about to do; fails after five seconds."""
     async with asyncio.timeout(5):

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from actors.domain.refusals import InvalidToken, Unavailable
 from api.auth import AuthSettings, TokenVerifier
 from tests.support.clock import FakeClock
+from tests.unit.relay_world import until
 
 HOUR = timedelta(hours=1)
 RSA = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
@@ -236,3 +237,42 @@ async def test_a_shared_secret_works_beside_public_keys() -> None:
         assert (await both.verify(signed(secret, "HS256"))).subject == "s-1"
         assert issuer.asked == 0
         assert (await both.verify(signed(RSA, "RS256", "k1"))).subject == "s-1"
+
+
+async def test_a_key_that_is_taken_out_is_told_of_though_nobody_asks(tmp_path: Path) -> None:
+    clock, path = FakeClock(), tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": [public(RSA, "k1"), public(EC, "k2")]}))
+    async with verifying(str(path), clock, jwks_refresh_s=60) as checker:
+        rotations: list[None] = []
+        old = await checker.verify(signed(RSA, "RS256", "k1"))
+        kept = await checker.verify(signed(EC, "ES256", "k2"))
+        checker.on_rotation(lambda: rotations.append(None))
+        path.write_text(json.dumps({"keys": [public(EC, "k2"), public(RSA_NEXT, "k1")]}))
+        checker.keep_fresh()
+        await asyncio.sleep(0.05)
+        assert checker.trusts(old), "it is not time to look again"
+        clock.advance(timedelta(seconds=61))
+        checker.keep_fresh()
+        await until(lambda: bool(rotations))
+        assert not checker.trusts(old), "another key of the same name is another key"
+        assert checker.trusts(kept)
+        assert not await is_believed(checker, signed(RSA, "RS256", "k1"))
+
+
+async def test_a_set_that_cannot_be_read_takes_nobodys_key_away(tmp_path: Path) -> None:
+    clock, path = FakeClock(), tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": [public(RSA, "k1")]}))
+    async with verifying(str(path), clock, jwks_refresh_s=60) as checker:
+        claims = await checker.verify(signed(RSA, "RS256", "k1"))
+        path.unlink()
+        clock.advance(timedelta(seconds=61))
+        checker.keep_fresh()
+        await asyncio.sleep(0.05)
+        assert checker.trusts(claims)
+
+
+async def test_tokens_of_the_shared_secret_do_not_depend_on_the_key_set(tmp_path: Path) -> None:
+    secret, path = "a-secret-that-is-32-bytes-or-longer-", tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": []}))
+    async with verifying(str(path), secret=secret) as checker:
+        assert checker.trusts(await checker.verify(signed(secret, "HS256")))

@@ -4,9 +4,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -15,10 +13,12 @@ from actors.domain.principal import Principal, Role
 from actors.ports import EventRecord
 from actors.services.changes import Changes, Since
 from actors.services.identity import Claims
+from api.realtime.frames import Frame
 from api.realtime.joins import Joins
 from api.realtime.rooms import Rooms
-from api.realtime.session import Session
+from api.realtime.session import Send, Session
 from api.realtime.subscribers import HELD_MAX
+from api.realtime.turns import Turns
 from api.realtime.wire import Wire
 from hub.relay import Relay, RelaySettings
 from tests.unit.relay_world import A, B, FixedClock, MemoryLog, record, records, until
@@ -30,24 +30,32 @@ class Sockets:
     def __init__(self) -> None:
         self.frames: dict[str, list[str]] = {}
 
-    def writer(self, sid: str) -> Callable[[Any], None]:
-        return lambda frame: self.frames.setdefault(sid, []).append(frame.encode())
+    def sender(self, sid: str) -> Send:
+        def send(frame: Frame, *, more: bool = False) -> None:
+            self.frames.setdefault(sid, []).append(frame.text)
+
+        return send
 
     def offsets(self, sid: str, event: str = "slots.changed") -> list[int]:
         told = [json.loads(frame.split(",", 1)[1]) for frame in self.frames.get(sid, [])]
         return [data["offset"] for name, data in told if name == event]
 
 
-class Others:
-    """What happens between two slices of a room: time passes, or the test says when."""
+class Others(Turns):
+    """A turn for every subscriber; what happens between two is up to the test."""
 
     def __init__(self, rng: random.Random | None = None) -> None:
+        super().__init__()
         self.gate = asyncio.Event()
         self.gate.set()
         self.waiting = 0
         self._rng = rng
 
-    async def turn(self) -> None:
+    @property
+    def is_over(self) -> bool:
+        return True
+
+    async def others_first(self) -> None:
         self.waiting += 1
         await self.gate.wait()
         self.waiting -= 1
@@ -58,7 +66,7 @@ class Others:
 class Edge:
     def __init__(self, log: MemoryLog, others: Others | None = None) -> None:
         self.log, self.sockets, self.rooms = log, Sockets(), Rooms()
-        self.wire = Wire(self.rooms, pause=(others or Others()).turn)
+        self.wire = Wire(self.rooms, others or Others())
         settings = RelaySettings(
             backoff_s=(0.0, 0.0, 0.0), attempt_timeout_s=30, drain_s=5, idle_lanes_max=1
         )
@@ -69,7 +77,7 @@ class Edge:
         return Session(
             sid=sid,
             engine_sid=sid,
-            write=self.sockets.writer(sid),
+            send=self.sockets.sender(sid),
             namespace="/patient",
             principal=Principal(role=Role.PATIENT, subject="s", person=ProfileId("p")),
             claims=Claims(
@@ -116,7 +124,7 @@ async def test_whoever_joins_whenever_ends_with_every_event_once_and_in_order(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = random.Random(seed)
-    monkeypatch.setattr("api.realtime.wire.SLICE", rng.choice((1, 2, 5)))
+    monkeypatch.setattr("api.realtime.wire._LOOK_EVERY", rng.choice((1, 2, 5)))
     edge = Edge(MemoryLog(records(1, 20)), Others(rng))
     sockets = edge.sockets
     await edge.relay.start(FailsNowAndThen(edge.wire, rng))
@@ -159,7 +167,7 @@ async def test_whoever_joins_whenever_ends_with_every_event_once_and_in_order(
 async def test_who_enters_while_an_event_is_being_sent_gets_it_after_the_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("api.realtime.wire.SLICE", 1)
+    monkeypatch.setattr("api.realtime.wire._LOOK_EVERY", 1)
     others = Others()
     edge = Edge(MemoryLog(records(1, 3)), others)
     sockets = edge.sockets
@@ -170,7 +178,6 @@ async def test_who_enters_while_an_event_is_being_sent_gets_it_after_the_answer(
     others.gate.clear()
     edge.commit(record(4))
     await until(lambda: others.waiting > 0)
-    assert sockets.offsets("first")[-1:] == [4], "the first slice was written"
     joining = asyncio.create_task(edge.join(edge.session("second"), 1))
     await until(lambda: edge.log.reads == 3)
     others.gate.set()
@@ -205,19 +212,51 @@ async def test_one_subscriber_that_fails_costs_the_others_nothing() -> None:
     await edge.relay.start(edge.wire)
     broken = edge.session("broken")
     failures = iter([ConnectionError(), ConnectionError()])
-    write = broken.write
+    send = broken.send
 
-    def failing(frame: Any) -> None:
+    def failing(frame: Frame, *, more: bool = False) -> None:
         if error := next(failures, None):
             raise error
-        write(frame)
+        send(frame)
 
     await edge.join(broken, None)
     await edge.join(edge.session("whole"), None)
-    broken.write = failing
+    broken.send = failing
     edge.commit(*records(1, 3))
     await until(lambda: edge.relay.stats.sent == 3)
     assert edge.sockets.offsets("whole") == [1, 2, 3]
     assert edge.sockets.offsets("broken") == [1, 2, 3]
-    assert edge.relay.stats.retries == 2
     await edge.relay.stop()
+    assert [mark.attempts for mark in edge.log.marks] == [3, 2, 2], "the first together"
+
+
+async def test_a_large_room_is_written_to_in_turns_with_others_in_between() -> None:
+    edge = Edge(MemoryLog())
+    wire = Wire(edge.rooms, Turns(turn_s=0))  # every turn is over at once
+    for number in range(80):
+        session = edge.session(f"s{number}")
+        session.send = ending_a_turn(session.send, wire)
+        edge.rooms.enter(session, A, held=False)
+    others = 0
+
+    async def other() -> None:
+        nonlocal others
+        while True:
+            others += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    assert await wire.broadcast(record(1)) == 80
+    task.cancel()
+    assert others >= 80 / 8 - 1
+    assert all(edge.sockets.offsets(f"s{number}") == [1] for number in range(80))
+
+
+def ending_a_turn(send: Send, wire: Wire) -> Send:
+    """A write begins a turn, as a socket's outbox does."""
+
+    def sending(frame: Frame, *, more: bool = False) -> None:
+        wire._turns.begin()
+        send(frame, more=more)
+
+    return sending

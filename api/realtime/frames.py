@@ -1,0 +1,86 @@
+"""An Engine.IO packet as it goes over either transport, made once for whoever gets it."""
+
+import struct
+import zlib
+from typing import Final
+
+from engineio.packet import Packet  # type: ignore[import-untyped]  # ships no types
+
+_TEXT: Final = 0x81
+"""The last frame of a text message (RFC 6455, 5.2); a server masks nothing."""
+_COMPRESSED: Final = 0x40
+"""RSV1: the message is compressed (RFC 7692, 6)."""
+_TAIL: Final = b"\x00\x00\xff\xff"
+"""What ends each compressed message, and is not sent (RFC 7692, 7.2.1)."""
+
+
+class Frame:
+    """``framed`` is the whole WebSocket frame; a poll gets ``text``."""
+
+    __slots__ = ("_deflated", "_header_bytes", "framed")
+
+    def __init__(self, packet: str) -> None:
+        """``packet``: its type's digit, then its data; nothing in this product is binary."""
+        payload = packet.encode()
+        header = _header(len(payload), _TEXT)
+        self._header_bytes = len(header)
+        self.framed = header + payload
+        self._deflated: bytes | None = None
+
+    @classmethod
+    def of(cls, packet: Packet) -> "Frame":
+        """From what the library wants to send."""
+        return cls(packet.encode(b64=True))
+
+    @property
+    def text(self) -> str:
+        return self.framed[self._header_bytes :].decode()
+
+    def data(self, deflate_from_bytes: int | None) -> bytes:
+        """What is written: compressed if it has so many bytes, and if that is a number."""
+        if deflate_from_bytes is None or len(self.framed) < deflate_from_bytes:
+            return self.framed
+        return self.deflated
+
+    @property
+    def deflated(self) -> bytes:
+        """The frame for a connection that agreed to permessage-deflate.
+
+        It refers to nothing before it, so all such connections can share it.
+        """
+        if self._deflated is None:
+            deflate = zlib.compressobj(level=zlib.Z_BEST_SPEED, wbits=-zlib.MAX_WBITS)
+            payload = self.framed[self._header_bytes :]
+            data = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
+            data = data.removesuffix(_TAIL)
+            self._deflated = _header(len(data), _TEXT | _COMPRESSED) + data
+        return self._deflated
+
+
+class Joiner:
+    """Frames that go out in one write; for all who are sent the same ones, one object.
+
+    So what a room has not read yet is in memory once, not once for each of its sockets.
+    """
+
+    __slots__ = ("_deflated", "_frames", "_joined")
+
+    def __init__(self) -> None:
+        self._frames: list[Frame] = []
+        self._deflated: int | None = None
+        self._joined = b""
+
+    def join(self, frames: list[Frame], deflate_from_bytes: int | None) -> bytes:
+        """Takes the list over; frames of so many bytes are compressed, if that is a number."""
+        if frames != self._frames or deflate_from_bytes != self._deflated:
+            self._frames, self._deflated = frames, deflate_from_bytes
+            self._joined = b"".join([frame.data(deflate_from_bytes) for frame in frames])
+        return self._joined
+
+
+def _header(size_bytes: int, first: int) -> bytes:
+    if size_bytes < 126:
+        return struct.pack("!BB", first, size_bytes)
+    if size_bytes < 1 << 16:
+        return struct.pack("!BBH", first, 126, size_bytes)
+    return struct.pack("!BBQ", first, 127, size_bytes)

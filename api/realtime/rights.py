@@ -1,0 +1,114 @@
+"""What live connections may lose: their token's key, and who they are (DESIGN §6).
+
+A token is verified and its person resolved when a connection begins. This is where the
+connection ends when that would no longer succeed: the key that signed its token has been
+taken out of the key set, or its person (or the patient a chatbot acts for) has gone, has
+another role, or belongs to another token. What a connection may join follows from its
+principal alone, so whose principal still holds keeps all of its channels.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import structlog
+
+from actors.domain.channels import user_profile_channel
+from actors.domain.ids import ProfileId
+from actors.domain.principal import Principal
+from actors.domain.refusals import Forbidden, NotFound
+from actors.ports import EventRecord
+from actors.services.identity import Claims, Identity
+from api.auth import TokenVerifier
+
+log = structlog.get_logger(__name__)
+
+_PREFIX = user_profile_channel(ProfileId(""))
+
+
+class Holder(Protocol):
+    """A live connection, of whatever protocol, compared by identity."""
+
+    @property
+    def claims(self) -> Claims:
+        """Of its present token."""
+        ...
+
+    @property
+    def principal(self) -> Principal: ...
+
+    @property
+    def on_behalf_of(self) -> str | None: ...
+
+
+Lost = Callable[[], Awaitable[None]]
+"""Ends the connection."""
+
+
+class Rights:
+    """``watch`` a connection from its beginning to its end.
+
+    ``heard`` is a listener of the relay: whatever is told about a person makes that
+    person's connections be looked at again.
+    """
+
+    def __init__(
+        self,
+        verifier: TokenVerifier,
+        identity: Identity,
+        spawn: Callable[[Awaitable[None]], object],
+    ) -> None:
+        self._verifier, self._identity, self._spawn = verifier, identity, spawn
+        self._lost: dict[Holder, Lost] = {}
+        self._of: dict[ProfileId, set[Holder]] = {}
+        verifier.on_rotation(self.keys_changed)
+
+    def watch(self, holder: Holder, lost: Lost) -> None:
+        """``lost`` is called, at most once, in a task of its own."""
+        self._lost[holder] = lost
+        if person := holder.principal.person:
+            self._of.setdefault(person, set()).add(holder)
+        if not self._verifier.trusts(holder.claims):  # the keys changed while it came in
+            self._end(holder, "key")
+
+    def forget(self, holder: Holder) -> None:
+        self._lost.pop(holder, None)
+        person = holder.principal.person
+        if person is not None and (holders := self._of.get(person)) is not None:
+            holders.discard(holder)
+            if not holders:
+                del self._of[person]
+
+    def keys_changed(self) -> None:
+        """Whose key is no longer there must come again with another token."""
+        for holder in list(self._lost):
+            if not self._verifier.trusts(holder.claims):
+                self._end(holder, "key")
+
+    def heard(self, record: EventRecord) -> None:
+        if record.channel.startswith(_PREFIX):
+            person = ProfileId(record.channel.removeprefix(_PREFIX))
+            if person in self._of:
+                self._spawn(self._look_again(person))
+
+    async def _look_again(self, person: ProfileId) -> None:
+        for holder in list(self._of.get(person, ())):
+            if not await self._still_holds(holder):
+                self._end(holder, "person")
+
+    async def _still_holds(self, holder: Holder) -> bool:
+        """A database that cannot be asked takes nobody's rights away."""
+        try:
+            now = await self._identity.principal(holder.claims, holder.on_behalf_of, create=False)
+        except (Forbidden, NotFound):
+            return False
+        except Exception:
+            log.exception("rights_unknown")
+            return True
+        return now == holder.principal
+
+    def _end(self, holder: Holder, why: str) -> None:
+        lost = self._lost.get(holder)
+        self.forget(holder)
+        if lost is not None:
+            log.info("rights_lost", why=why, role=holder.principal.role)
+            self._spawn(lost())

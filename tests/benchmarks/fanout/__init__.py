@@ -1,0 +1,1 @@
+"""Four servers that hand the same events to the same crowd of sockets."""

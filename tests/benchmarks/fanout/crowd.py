@@ -1,0 +1,221 @@
+"""The client of the benchmark: thousands of sockets that count what they are sent.
+
+It reads and counts bytes, for frames of one run are all of one size; so a single process
+on a core of its own keeps up with any of the servers.
+"""
+
+import json
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable, Sequence
+
+from tests.benchmarks.fanout.script import NAMESPACE, STAMP_DIGITS
+
+_UPGRADE = (
+    "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+_GROUP = 50
+"""Sockets that connect at the same time."""
+_ID = b'"id":"'
+_RECEIVE_BYTES = 1 << 18
+_WAIT_S = 20.0
+_QUIET_S = 0.3
+"""Nothing for so long: nothing more comes."""
+
+
+def masked(text: str) -> bytes:
+    """A client's frame; a mask of zeros leaves the text as it is."""
+    payload = text.encode()
+    size = len(payload)
+    header = struct.pack("!BB", 0x81, 0x80 | size) if size < 126 else None
+    return (header or struct.pack("!BBH", 0x81, 0x80 | 126, size)) + bytes(4) + payload
+
+
+def stamp() -> str:
+    return f"{time.monotonic_ns():0{STAMP_DIGITS}}"
+
+
+class Crowd:
+    """The clients of one server; ``join`` puts the first so many of them into a room."""
+
+    def __init__(
+        self, port: int, control: int, auth: object, *, receive_buffer_bytes: int | None = None
+    ) -> None:
+        self._port, self._auth = port, json.dumps(auth)
+        self._receive_buffer_bytes = receive_buffer_bytes
+        self._control = socket.create_connection(("127.0.0.1", control))
+        self._control.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sockets: list[socket.socket] = []
+        self._buffer = memoryview(bytearray(_RECEIVE_BYTES))
+        self._epoll = select.epoll()
+        self._by_fd: dict[int, socket.socket] = {}
+        self._frame_bytes: dict[str, int] = {}
+
+    def connect(self, count: int) -> None:
+        """More sockets, each let in and told that it is ready."""
+        while count > 0:
+            group = [self._opened() for _ in range(min(_GROUP, count))]
+            self._exchange(group, masked(f"40{NAMESPACE},{self._auth}"), b"hub:ready")
+            self.sockets += group
+            count -= len(group)
+        for each in self.sockets:
+            if each.fileno() not in self._by_fd:
+                self._by_fd[each.fileno()] = each
+                self._epoll.register(each.fileno(), select.EPOLLIN)
+
+    def _opened(self) -> socket.socket:
+        opened = socket.socket()
+        if self._receive_buffer_bytes is not None:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer_bytes)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        opened.connect(("127.0.0.1", self._port))
+        opened.settimeout(_WAIT_S)
+        opened.sendall(_UPGRADE.format(port=self._port).encode())
+        read_until(opened, b'0{"')
+        return opened
+
+    def _exchange(self, group: Sequence[socket.socket], sent: bytes, answer: bytes) -> None:
+        for each in group:
+            each.settimeout(_WAIT_S)
+            each.sendall(sent)
+        for each in group:
+            read_until(each, answer)
+            each.setblocking(False)
+
+    def join(self, channel: str, count: int) -> None:
+        """The first ``count`` sockets enter a room."""
+        sent = masked(f'42{NAMESPACE},1["channel:join",{{"channel":"{channel}"}}]')
+        for first in range(0, count, _GROUP):
+            self._exchange(self.sockets[first : min(first + _GROUP, count)], sent, b",1[")
+
+    def publish(self, channel: str, count: int) -> None:
+        self._control.sendall(f"{channel} {count} {stamp()}\n".encode())
+
+    def receive(self, until: float, take: Callable[[memoryview], None]) -> bool:
+        """Read whatever there is, once; false when nothing came until then."""
+        ready = self._epoll.poll(max(0.0, until - time.monotonic()))
+        for fd, _ in ready:
+            try:
+                size = self._by_fd[fd].recv_into(self._buffer)
+            except BlockingIOError:
+                continue
+            if not size:
+                raise ConnectionError("the server closed a socket")
+            take(self._buffer[:size])
+        return bool(ready)
+
+    def frame_bytes(self, channel: str, count: int) -> int:
+        """How large an event is; raises if somebody does not get it."""
+        if channel in self._frame_bytes:
+            return self._frame_bytes[channel]
+        total = 0
+
+        def add(data: memoryview) -> None:
+            nonlocal total
+            total += len(data)
+
+        self.publish(channel, 1)
+        while self.receive(time.monotonic() + (_QUIET_S if total else _WAIT_S), add):
+            pass
+        size, rest = divmod(total, count)
+        if rest or not size:
+            raise ConnectionError(f"{count} sockets got {total} bytes")
+        self._frame_bytes[channel] = size
+        return size
+
+    def saturate(self, channel: str, count: int, seconds: float, *, window: int) -> tuple[int, int]:
+        """Have never less than half of ``window`` events under way: how many deliveries
+        arrive in that time, and how many in all, for what is under way still arrives."""
+        size = self.frame_bytes(channel, count)
+        received, published, began = 0, 0, time.monotonic()
+
+        def add(data: memoryview) -> None:
+            nonlocal received
+            received += len(data)
+
+        while time.monotonic() < began + seconds:
+            under_way = published - received // (size * count)
+            if under_way <= window // 2:
+                self.publish(channel, window - under_way)
+                published += window - under_way
+            self.receive(began + seconds, add)
+        counted = received // size
+        while received < published * size * count:
+            if not self.receive(time.monotonic() + _WAIT_S, add):
+                raise ConnectionError("events were lost")
+        return counted, published * count
+
+    def follow(self, channel: str, count: int, events: int, *, window: int) -> None:
+        """Get this many events, with ``window`` of them under way; raises if one is lost."""
+        size = self.frame_bytes(channel, count)
+        received, published = 0, 0
+
+        def add(data: memoryview) -> None:
+            nonlocal received
+            received += len(data)
+
+        while received < events * size * count:
+            under_way = published - received // (size * count)
+            if under_way <= window // 2 and published < events:
+                more = min(window - under_way, events - published)
+                self.publish(channel, more)
+                published += more
+            if not self.receive(time.monotonic() + _WAIT_S, add):
+                raise ConnectionError("events were lost")
+
+    def latencies_ms(self, channel: str, rate: float, seconds: float) -> list[float]:
+        """How long each delivery took, at ``rate`` events a second."""
+        took: list[float] = []
+
+        def note(data: memoryview) -> None:
+            now, text = time.monotonic_ns(), bytes(data)
+            at = text.find(_ID)
+            while at >= 0:
+                digits = text[at + len(_ID) : at + len(_ID) + STAMP_DIGITS]
+                if len(digits) == STAMP_DIGITS:  # else the rest is in the next part: not counted
+                    took.append((now - int(digits)) / 1e6)
+                at = text.find(_ID, at + STAMP_DIGITS)
+
+        began, sent = time.monotonic(), 0
+        while sent < rate * seconds:
+            if time.monotonic() >= began + sent / rate:
+                self.publish(channel, 1)
+                sent += 1
+            self.receive(began + sent / rate, note)
+        while self.receive(time.monotonic() + _QUIET_S, note):
+            pass
+        return took
+
+    def acks(self, askers: int, seconds: float) -> int:
+        """How many commands are answered, when each of some sockets always has one asked."""
+        sent = masked(f'42{NAMESPACE},7["channel:leave",{{"channel":"availability:none"}}]')
+        asking = self.sockets[:askers]
+        answered, end = 0, time.monotonic() + seconds
+        for each in asking:
+            each.send(sent)
+        while time.monotonic() < end:
+            for fd, _ in self._epoll.poll(max(0.0, end - time.monotonic())):
+                self._by_fd[fd].recv_into(self._buffer)
+                answered += 1
+                self._by_fd[fd].send(sent)
+        while self.receive(time.monotonic() + _QUIET_S, lambda _: None):
+            pass
+        return answered
+
+    def close(self) -> None:
+        for each in (*self.sockets, self._control):
+            each.close()
+        self._epoll.close()
+
+
+def read_until(sock: socket.socket, expected: bytes) -> None:
+    received = b""
+    while expected not in received:
+        data = sock.recv(65_536)
+        if not data:
+            raise ConnectionError(f"closed after {received[:500]!r}")
+        received += data

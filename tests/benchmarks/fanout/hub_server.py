@@ -1,0 +1,80 @@
+"""This hub, as ``chairside serve`` runs it; events come to it as the committer's do."""
+
+import asyncio
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+import uvloop
+
+from actors.domain.channels import Channel
+from actors.domain.ids import EventId
+from actors.ports import EventRecord
+from hub.bootstrap import Hub
+from hub.config import Api, Auth, Config, Database, Logging, Realtime
+from hub.observe import configure_logging
+from hub.server import bind, serve
+from store.migrate import upgrade
+from tests.benchmarks.fanout.script import EVENT, FIRST_OFFSET, PING_S, controlled, data
+from tests.support.tokens import SECRET
+
+
+def config(url: str) -> Config:
+    return Config(
+        database=Database(url=url),
+        auth=Auth(secret=SECRET),
+        api=Api(rate_per_s=1e9, rate_burst=10**9),  # one principal stands for thousands
+        realtime=Realtime(ping_interval_s=PING_S, position_interval_s=PING_S),
+        logging=Logging(level="info", format="json"),
+    )
+
+
+class Publisher:
+    """Announces events to the relay; they are no rows, so a commit's time is not in it."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._relay = hub.relay
+        self._offsets: dict[str, int] = {}
+        self._epochs: dict[str, int] = {}
+        self._payload = orjson.dumps(data())
+
+    async def __call__(self, channel: str, count: int, stamp: str) -> None:
+        name = Channel(channel)
+        if channel not in self._epochs:  # the offsets begin anew, far from the log's
+            self._epochs[channel] = (await self._relay.released(name)).epoch + 1
+        first = self._offsets.get(channel, FIRST_OFFSET) + 1
+        self._offsets[channel] = first + count - 1
+        self._relay.announce(
+            [
+                EventRecord(
+                    channel=name,
+                    epoch=self._epochs[channel],
+                    offset=offset,
+                    event_id=EventId(stamp),
+                    type=EVENT,
+                    time=datetime.now(UTC),
+                    payload=self._payload,
+                )
+                for offset in range(first, first + count)
+            ]
+        )
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{Path(folder) / 'bench.db'}"
+        upgrade(url)
+        settings = config(url)
+        configure_logging(settings.logging)
+        with bind("127.0.0.1", 0) as listener:
+
+            async def ready(_: str, hub: Hub) -> None:
+                await controlled(listener.getsockname()[1], Publisher(hub))
+
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(serve(settings, listener, ready))
+
+
+if __name__ == "__main__":
+    main()

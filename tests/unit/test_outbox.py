@@ -1,0 +1,213 @@
+"""What one session is sent: in order, at once when idle, joined when busy, bounded."""
+
+import asyncio
+import zlib
+
+import pytest
+
+from api.realtime.frames import Frame
+from api.realtime.outbox import Outbox, Sending
+from api.realtime.turns import Turns
+
+
+class Transport:
+    """Takes writes; ``unread`` bytes of them wait for the peer."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.unread = 0
+        self.closing = False
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+
+class World:
+    def __init__(self, *, max_bytes: int = 1_000, deflate_from_bytes: int | None = None) -> None:
+        self.slow: list[int] = []
+        self.transport = Transport()
+        sending = Sending(turns=Turns(), max_bytes=max_bytes, deflate_from_bytes=deflate_from_bytes)
+        self.outbox = Outbox(sending, self.slow.append)
+
+    def open(self, *, deflates: bool = False) -> "World":
+        self.outbox.write_to(self.transport, deflates=deflates)
+        return self
+
+    @property
+    def texts(self) -> list[list[str]]:
+        return [messages(data) for data in self.transport.writes]
+
+
+def messages(data: bytes) -> list[str]:
+    """The texts of unmasked WebSocket frames, each shorter than 126 bytes or 64 KiB."""
+    found = []
+    while data:
+        assert data[0] == 0x81
+        size, at = (data[1], 2) if data[1] < 126 else (int.from_bytes(data[2:4], "big"), 4)
+        found.append(data[at : at + size].decode())
+        data = data[at + size :]
+    return found
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 70_000])
+def test_a_frame_has_the_header_of_its_length(size: int) -> None:
+    framed = Frame("ä" * (size // 2) + "x" * (size % 2)).framed
+    length, at = framed[1], 2
+    if length == 126:
+        length, at = int.from_bytes(framed[2:4], "big"), 4
+        assert length >= 126
+    elif length == 127:
+        length, at = int.from_bytes(framed[2:10], "big"), 10
+        assert length >= 65_536
+    assert (framed[0], length, len(framed) - at) == (0x81, size, size)
+
+
+def test_what_goes_into_a_frame_comes_out_for_a_poll() -> None:
+    assert Frame('42/patient,["x","ä"]').text == '42/patient,["x","ä"]'
+
+
+def test_a_compressed_frame_needs_nothing_that_came_before_it() -> None:
+    frame = Frame("4" + "again and " * 50)
+    data = frame.deflated
+    assert data[0] == 0xC1, "the last frame of a compressed text"
+    assert len(data) < len(frame.framed) / 3
+    size, at = (data[1], 2) if data[1] < 126 else (int.from_bytes(data[2:4], "big"), 4)
+    assert len(data) == at + size
+    text = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[at:] + b"\x00\x00\xff\xff")
+    assert text.decode() == frame.text
+
+
+async def test_when_idle_a_frame_is_written_at_once() -> None:
+    world = World().open()
+    world.outbox.put(Frame("4a"))
+    assert world.texts == [["4a"]]
+    await asyncio.sleep(0)
+    world.outbox.put(Frame("4b"))
+    assert world.texts == [["4a"], ["4b"]]
+
+
+async def test_what_comes_before_the_loop_has_turned_is_joined_into_one_write() -> None:
+    world = World().open()
+    for text in ("4a", "4b", "4c", "4d"):
+        world.outbox.put(Frame(text))
+    assert world.texts == [["4a"]]
+    await asyncio.sleep(0)
+    assert world.texts == [["4a"], ["4b", "4c", "4d"]]
+
+
+async def test_what_is_followed_by_more_goes_out_with_it() -> None:
+    world = World().open()
+    world.outbox.put(Frame("4a"), more=True)
+    world.outbox.put(Frame("4b"), more=True)
+    assert world.texts == []
+    world.outbox.put(Frame("4c"))
+    assert world.texts == [["4a", "4b", "4c"]]
+    await asyncio.sleep(0)
+    assert len(world.texts) == 1
+
+
+async def test_more_that_never_comes_holds_nothing_back() -> None:
+    world = World().open()
+    world.outbox.put(Frame("4a"), more=True)
+    await asyncio.sleep(0)
+    assert world.texts == [["4a"]]
+
+
+async def test_all_who_are_sent_the_same_frames_share_what_is_written() -> None:
+    sending = Sending(turns=Turns(), max_bytes=1_000)
+    frames = [Frame("4a"), Frame("4b")]
+    written = []
+    for _ in range(2):
+        outbox, transport = Outbox(sending, lambda _: None), Transport()
+        outbox.write_to(transport)
+        outbox.put(frames[0], more=True)
+        outbox.put(frames[1])
+        written.append(transport.writes[0])
+    assert written[0] is written[1]
+
+
+async def test_frames_wait_for_polls_and_what_is_left_goes_to_the_websocket_first() -> None:
+    world = World()
+    for text in ("4a", "4b", "4c"):
+        world.outbox.put(Frame(text))
+    assert [frame.text for frame in await world.outbox.take(1)] == ["4a"]
+    world.open()
+    world.outbox.put(Frame("4d"))
+    await asyncio.sleep(0)
+    assert [text for texts in world.texts for text in texts] == ["4b", "4c", "4d"]
+
+
+async def test_a_poll_gets_what_comes_and_nothing_after_the_end() -> None:
+    world = World()
+    poll = asyncio.create_task(world.outbox.take(16))
+    await asyncio.sleep(0)
+    world.outbox.put(Frame("4a"))
+    assert [frame.text for frame in await poll] == ["4a"]
+    poll = asyncio.create_task(world.outbox.take(16))
+    await asyncio.sleep(0)
+    world.outbox.end()
+    assert await poll == []
+    world.outbox.put(Frame("4b"))
+    assert await world.outbox.take(16) == []
+
+
+@pytest.mark.parametrize("polls", [True, False])
+async def test_who_has_more_than_the_bound_unread_is_told_of_once_and_gets_nothing_more(
+    polls: bool,
+) -> None:
+    world = World(max_bytes=100)
+    if not polls:
+        world.open().transport.unread = 80
+    await asyncio.sleep(0)
+    for _ in range(10):
+        world.outbox.put(Frame("4" + "x" * 49))
+    (waited,) = world.slow
+    assert 100 < waited <= 100 + 51
+    await asyncio.sleep(0)
+    assert world.outbox.unsent_bytes == world.transport.unread
+
+
+async def test_the_end_sends_what_waits_and_a_transport_that_has_gone_gets_nothing() -> None:
+    world = World().open()
+    world.outbox.put(Frame("4a"), more=True)
+    world.outbox.end()
+    assert world.texts == [["4a"]]
+    gone = World().open()
+    gone.transport.closing = True
+    gone.outbox.put(Frame("4a"))
+    gone.outbox.put(Frame("4b"))
+    await asyncio.sleep(0)
+    assert gone.texts == []
+
+
+async def test_large_frames_are_compressed_for_who_agreed_and_for_nobody_else() -> None:
+    small, large = Frame("4small"), Frame("4" + "large" * 30)
+    agreed = World(deflate_from_bytes=100).open(deflates=True)
+    agreed.outbox.put(small, more=True)
+    agreed.outbox.put(large)
+    assert agreed.transport.writes == [small.framed + large.deflated]
+    plain = World(deflate_from_bytes=100).open(deflates=False)
+    plain.outbox.put(large)
+    assert plain.transport.writes == [large.framed]
+
+
+async def test_a_turn_is_over_when_its_time_is_and_others_come_first() -> None:
+    turns, order = Turns(turn_s=0), list[str]()
+    assert not turns.is_over
+    turns.begin()
+    assert turns.is_over
+
+    async def other() -> None:
+        order.append("other")
+
+    task = asyncio.create_task(other())
+    await turns.others_first()
+    order.append("writing")
+    await task
+    assert order == ["other", "writing"]

@@ -1,0 +1,169 @@
+"""Events that had to wait go out together, and lose nothing by it (criteria 7.5, 9.1)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+
+from actors.ports import EventRecord, Position
+from hub.relay import Relay, RelaySettings
+from tests.unit.relay_world import (
+    A,
+    B,
+    FixedClock,
+    MemoryLog,
+    ScriptedBatches,
+    record,
+    records,
+    until,
+)
+
+
+class World:
+    def __init__(self, settings: RelaySettings | None = None) -> None:
+        self.log, self.broadcaster = MemoryLog(), ScriptedBatches()
+        self.slept: list[float] = []
+        self.failures: list[Position] = []
+        self.relay = Relay(
+            events=self.log,
+            clock=FixedClock(),
+            settings=settings or RelaySettings(attempt_timeout_s=0.05, drain_s=0.5),
+            jitter=lambda: 1.0,
+            sleep=self._sleep,
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.sleep(0)
+
+    async def _failed(self, position: Position) -> None:
+        self.failures.append(position)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["World"]:
+        await self.relay.start(self.broadcaster, self._failed)
+        try:
+            yield self
+        finally:
+            await self.relay.stop()
+
+    def commit(self, *rows: EventRecord) -> None:
+        self.log.append(*rows)
+        self.relay.announce(rows)
+
+    @property
+    def attempts(self) -> dict[int, int]:
+        return {offset: mark.attempts for offset, mark in self.log.marked().items()}
+
+
+async def fails(_: Sequence[EventRecord]) -> None:
+    raise ConnectionError("no way through")
+
+
+async def hangs(_: Sequence[EventRecord]) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_an_event_that_need_not_wait_goes_alone() -> None:
+    async with World().running() as world:
+        for offset in (1, 2, 3):
+            world.commit(record(offset))
+            await until(lambda: world.relay.stats.sent == offset)  # noqa: B023  # awaited at once
+    assert world.broadcaster.batches == []
+    assert world.broadcaster.sent[A] == [1, 2, 3]
+
+
+async def test_what_has_waited_goes_together_in_order_and_in_bounded_batches() -> None:
+    async with World().running() as world:
+        world.commit(*records(1, 40))
+        await until(lambda: world.relay.stats.sent == 40)
+    assert world.broadcaster.batches == [
+        list(range(1, 17)),
+        list(range(17, 33)),
+        list(range(33, 41)),
+    ]
+    assert set(world.attempts.values()) == {1}
+    assert sorted(world.attempts) == list(range(1, 41))
+
+
+async def test_a_batch_holds_no_more_bytes_than_its_bound_but_at_least_one_event() -> None:
+    settings = RelaySettings(batch_bytes_max=100, drain_s=0.5)
+    async with World(settings).running() as world:
+        sizes = (40, 40, 40, 500, 10, 10)
+        world.commit(*[record(n, payload=b"x" * size) for n, size in enumerate(sizes, 1)])
+        await until(lambda: world.relay.stats.sent == 6)
+    assert world.broadcaster.batches == [[1, 2], [5, 6]]
+    assert world.broadcaster.sent[A] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_batch_that_fails_was_the_first_attempt_of_each_and_they_go_on_alone() -> None:
+    async with World().running() as world:
+        world.broadcaster.batch_script = fails
+        world.commit(*records(1, 3))
+        await until(lambda: world.relay.stats.sent == 3)
+    assert world.broadcaster.sent[A] == [1, 2, 3]
+    assert world.attempts == {1: 2, 2: 2, 3: 2}
+    assert world.slept == [0.1], "they wait for the first retry together"
+
+
+async def test_an_event_of_a_failed_batch_has_three_retries_as_any_other() -> None:
+    async def second_fails(record: EventRecord, _: int) -> None:
+        if record.offset == 2:
+            raise ConnectionError
+
+    with structlog.testing.capture_logs() as logs:
+        async with World().running() as world:
+            world.broadcaster.batch_script, world.broadcaster.script = fails, second_fails
+            world.commit(*records(1, 3))
+            await until(lambda: world.relay.stats.sent == 2)
+            await until(lambda: bool(world.failures))
+    assert world.broadcaster.sent[A] == [1, 3]
+    assert world.attempts == {1: 2, 2: 4, 3: 2}
+    assert world.slept == [0.1, 0.2, 0.4]
+    assert not world.log.marked()[2].sent
+    assert world.failures == [Position(channel=A, epoch=1, offset=2)]
+    assert [line["offset"] for line in logs if line["event"] == "broadcast_failed"] == [2]
+
+
+async def test_without_retries_a_failed_batch_has_failed() -> None:
+    async with World(RelaySettings(backoff_s=(), drain_s=0.5)).running() as world:
+        world.broadcaster.batch_script = fails
+        world.commit(*records(1, 2))
+        await until(lambda: world.relay.stats.failed == 2)
+    assert world.attempts == {1: 1, 2: 1}
+    assert world.broadcaster.attempts == []
+
+
+async def test_a_batch_that_hangs_is_given_up_and_delays_no_other_channel() -> None:
+    async with World(RelaySettings(attempt_timeout_s=0.2, drain_s=0.5)).running() as world:
+
+        async def hangs_in_a(rows: Sequence[EventRecord]) -> None:
+            if rows[0].channel == A:
+                await hangs(rows)
+
+        world.broadcaster.batch_script = hangs_in_a
+        world.commit(*records(1, 3))
+        world.commit(*records(1, 20, B))
+        await until(lambda: len(world.broadcaster.sent[B]) == 20)
+        assert world.broadcaster.sent[A] == []
+        await until(lambda: world.relay.stats.sent == 23)
+    assert world.broadcaster.sent[A] == [1, 2, 3]
+
+
+async def test_the_position_follows_a_batch_only_when_all_of_it_was_sent() -> None:
+    async with World(RelaySettings(attempt_timeout_s=30, drain_s=0)).running() as world:
+        gate = asyncio.Event()
+
+        async def wait(_: Sequence[EventRecord]) -> None:
+            await gate.wait()
+
+        world.broadcaster.batch_script = wait
+        world.commit(*records(1, 5))
+        await until(lambda: bool(world.broadcaster.batches))
+        assert (await world.relay.released(A)).offset == 0
+        world.relay.announce(records(1, 5))  # told twice: what is under way is not taken again
+        gate.set()
+        await until(lambda: world.relay.stats.sent >= 5)
+        assert (await world.relay.released(A)).offset == 5
+    assert world.broadcaster.sent[A] == [1, 2, 3, 4, 5]
