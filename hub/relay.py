@@ -328,6 +328,9 @@ class Relay:
                 return
             records = ()
         lane.gap_reads = 0
+        if self._is_ours is not None:  # others committed some of them, and nobody told us
+            for record in records:
+                self._tell_listeners(record)
         if not lane.fill(records):
             log.error("relay_gap_skipped", channel=lane.channel, resumed_at=lane.next)
 

@@ -41,14 +41,16 @@ async def test_an_event_that_comes_while_its_channel_is_asked_about_is_not_misse
         assert position.offset <= 1
 
 
-async def test_what_nobody_told_is_read_up_to_the_head() -> None:
-    world = World(is_ours=lambda _: False)
+async def test_what_nobody_told_is_read_up_to_the_head_and_told_to_the_caches() -> None:
+    heard: list[int] = []
+    world = World(is_ours=lambda _: False, listeners=[lambda each: heard.append(each.offset)])
     async with world.running():
         await world.relay.released(A)
         world.log.append(*records(1, 3))
         assert world.relay.catch_up(await world.log.heads([A])) == 1
         await until(lambda: world.broadcaster.sent[A] == [1, 2, 3])
         assert world.relay.catch_up(await world.log.heads([A])) == 0, "nothing is behind now"
+    assert heard == [1, 2, 3]
     assert world.log.marks == []
 
 
