@@ -15,17 +15,12 @@ from aiohttp import web
 
 from actors.alarms import Alarms
 from actors.calendar_actor import ActorSettings
-from actors.domain.channels import Channel
-from actors.domain.commands import Command
-from actors.domain.ids import DentistId
 from actors.ports import (
     Broadcaster,
     CalendarStore,
     Clock,
     EventRecord,
-    IdempotencyKey,
     NewId,
-    Reply,
 )
 from actors.registry import Calendars, Registry
 from actors.services.availability import Availability
@@ -36,7 +31,6 @@ from actors.services.directory import Directory
 from actors.services.identity import Identity
 from actors.services.people import People
 from actors.services.records import Records
-from actors.snapshot import Snapshot
 from api.app import create_app
 from api.auth import TokenVerifier
 from api.deps import ApiSettings, AppDeps
@@ -45,16 +39,15 @@ from api.realtime import Realtime, RealtimeDeps, RealtimeSettings
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
-from hub.cluster.cluster import Cluster, ClusterSettings, Parts, open_cluster
+from hub.cluster.cluster import Cluster, Parts
 from hub.cluster.fanout import Fanout
 from hub.cluster.ownership import ClaimingStore
-from hub.cluster.router import Router
+from hub.cluster.wiring import Meeting, join
 from hub.config import Config
 from hub.health import Figures, Health
 from hub.metrics import Gauges, Metrics
 from hub.relay import Relay, RelaySettings
 from store.engine import Store, open_store
-from store.nodes import Nodes, open_nodes, quick
 from store.postgres_connect import PostgresSettings
 from store.retention import Keep
 
@@ -152,12 +145,10 @@ async def open_hub(
         stack.push_async_callback(core.registry.close)  # its last events still find the relay
         cluster = None
         if config.is_clustered:
-            nodes = await stack.enter_async_context(_nodes(config, clock))
-            cluster = await stack.enter_async_context(_join(config, nodes, store, core, relay))
+            cluster = await stack.enter_async_context(_join(config, store, core, relay))
             outbox.first = cluster.fanout
             metrics.watch_cluster(cluster.counters, cluster.gauges)
         hub = _edge(config, store, core, relay, metrics, cluster)
-        core.meeting.realtime = hub.realtime
         stack.push_async_callback(hub.close)
         if cluster is None:
             for due in await store.calendars.live_holds():
@@ -189,7 +180,7 @@ class _Core:
     people: People
     identity: Identity
     changes: Changes
-    meeting: "_Meeting"
+    meeting: Meeting
 
     def forget_caches(self) -> None:
         """Nothing that was read before now is believed."""
@@ -204,7 +195,7 @@ def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
     directory = Directory(store.profiles)
     records = Records(store.records, clock, new_id)
     catalog = Catalog(store.calendars.load_types, records)
-    meeting = _Meeting()
+    meeting = Meeting()
     alarms = Alarms(clock, lambda due: bookings.expire(due))
     own: CalendarStore = store.calendars
     if config.is_clustered:
@@ -228,58 +219,28 @@ def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
     )
 
 
-class _Meeting:
-    """Services need the router, the router the members, and these the registry: that knot."""
-
-    claims: ClaimingStore
-    router: Router
-    realtime: Realtime
-
-    async def ask(
-        self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
-    ) -> Reply:
-        return await self.router.ask(dentist_id, command, key=key, request_id=request_id)
-
-    async def snapshot(self, dentist_id: DentistId) -> Snapshot:
-        return await self.router.snapshot(dentist_id)
-
-    async def snapshots(self, dentist_ids: Sequence[DentistId]) -> Sequence[Snapshot]:
-        return await self.router.snapshots(dentist_ids)
-
-    def channels(self) -> Sequence[Channel]:
-        """What somebody joined here; nobody yet, while the hub is being put together."""
-        return self.realtime.rooms.channels if hasattr(self, "realtime") else ()
-
-    async def dismiss(self, subject: str) -> None:
-        await self.realtime.dismiss_subject(subject)
-
-
-def _nodes(config: Config, clock: Clock) -> AbstractAsyncContextManager[Nodes]:
-    settings = quick(_postgres_settings(config), config.cluster.renew_s)
-    return open_nodes(config.database.url, settings, clock)
-
-
-@asynccontextmanager
-async def _join(
-    config: Config, nodes: Nodes, store: Store, core: _Core, relay: Relay
-) -> AsyncIterator[Cluster]:
-    """Become one of the nodes."""
-    parts = Parts(
-        registry=core.registry,
-        store=store.calendars,
-        claims=core.meeting.claims,
-        events=store.events,
-        relay=relay,
-        alarms=core.alarms,
-        channels=core.meeting.channels,
-        forget_caches=core.forget_caches,
-        dismiss=core.meeting.dismiss,
-        clock=core.clock,
-        new_id=core.new_id,
+def _join(
+    config: Config, store: Store, core: _Core, relay: Relay
+) -> AbstractAsyncContextManager[Cluster]:
+    return join(
+        config,
+        _postgres_settings(config),
+        core.meeting,
+        lambda nodes: Parts(
+            nodes=nodes,
+            registry=core.registry,
+            store=store.calendars,
+            claims=core.meeting.claims,
+            events=store.events,
+            relay=relay,
+            alarms=core.alarms,
+            channels=core.meeting.channels,
+            forget_caches=core.forget_caches,
+            dismiss=core.meeting.dismiss,
+            clock=core.clock,
+            new_id=core.new_id,
+        ),
     )
-    async with open_cluster(_cluster_settings(config), nodes, parts) as cluster:
-        core.meeting.router = cluster.router
-        yield cluster
 
 
 def _edge(
@@ -298,7 +259,7 @@ def _edge(
         burst=config.api.rate_burst,
         monotonic=clock.monotonic,
     )
-    realtime = _realtime(config, core, relay, metrics, verifier, limiter)
+    realtime = core.meeting.realtime = _realtime(config, core, relay, metrics, verifier, limiter)
     gauges = _gauges(core, realtime)
     metrics.watch(gauges)
     health = Health(
@@ -440,26 +401,6 @@ def _postgres_settings(config: Config) -> PostgresSettings:
         statement_timeout_ms=database.statement_timeout_ms,
         idle_in_transaction_timeout_ms=database.idle_in_transaction_timeout_ms,
         prepared_statements=database.prepared_statements,
-    )
-
-
-def _cluster_settings(config: Config) -> ClusterSettings:
-    cluster = config.cluster
-    return ClusterSettings(
-        redis_url=config.redis.url,
-        stream=config.redis.stream,
-        stream_keep=config.redis.keep_entries,
-        database_url=config.database.url,
-        name=cluster.name,
-        host=cluster.host,
-        port=cluster.port,
-        advertise=cluster.advertise,
-        key=cluster.key,
-        lease_s=cluster.lease_s,
-        renew_s=cluster.renew_s,
-        repair_s=cluster.repair_s,
-        drain_s=cluster.drain_s,
-        deadline_s=config.actors.command_deadline_ms / 1_000,
     )
 
 

@@ -198,6 +198,7 @@ class _Holds:
 class Parts:
     """What a cluster is built around."""
 
+    nodes: Nodes
     registry: Registry
     store: CalendarStore
     claims: ClaimingStore
@@ -212,9 +213,7 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_cluster(
-    settings: ClusterSettings, nodes: Nodes, parts: Parts
-) -> AsyncIterator[Cluster]:
+async def open_cluster(settings: ClusterSettings, parts: Parts) -> AsyncIterator[Cluster]:
     """Join; leave at the end. Raises what the database raises."""
     link = Link()
     async with AsyncExitStack() as stack:
@@ -223,7 +222,7 @@ async def open_cluster(
         shown = f"[{host}]" if ":" in host else host
         address = settings.advertise or f"http://{shown}:{port}"
         _warn_if_public(host)
-        cluster = _build(settings, nodes, parts, link, address)
+        cluster = _build(settings, parts, link, address)
         stack.push_async_callback(link.close)
         runner = web.AppRunner(
             internal_app(link, {ASK: cluster.router.serve_ask, LOOK: cluster.router.serve_look}),
@@ -249,16 +248,14 @@ async def open_cluster(
         yield cluster
 
 
-def _build(
-    settings: ClusterSettings, nodes: Nodes, parts: Parts, link: Link, address: str
-) -> Cluster:
+def _build(settings: ClusterSettings, parts: Parts, link: Link, address: str) -> Cluster:
     def changed() -> None:
         link.me, link.key = membership.me, membership.key
         ownership.members_changed()
         holds.members_changed()
 
     membership = Membership(
-        nodes,
+        parts.nodes,
         parts.clock,
         parts.new_id,
         name=settings.name or address.partition("//")[2],
@@ -270,7 +267,7 @@ def _build(
         key=settings.key,
     )
     parts.claims.membership = membership
-    ownership = Ownership(parts.registry, nodes, membership)
+    ownership = Ownership(parts.registry, parts.nodes, membership)
     router = Router(
         parts.registry,
         parts.store,
@@ -281,7 +278,23 @@ def _build(
         deadline_s=settings.deadline_s,
     )
     holds = _Holds(parts.store, parts.alarms, router.is_placed_here)
-    fanout = Fanout(
+    return Cluster(
+        settings=settings,
+        membership=membership,
+        ownership=ownership,
+        router=router,
+        fanout=_fanout(settings, parts, membership, router),
+        link=link,
+        claims=parts.claims,
+        clock=parts.clock,
+        holds=holds,
+    )
+
+
+def _fanout(
+    settings: ClusterSettings, parts: Parts, membership: Membership, router: Router
+) -> Fanout:
+    return Fanout(
         stream_url=settings.redis_url,
         relay=parts.relay,
         events=parts.events,
@@ -294,17 +307,6 @@ def _build(
         repair_s=settings.repair_s,
         stream_name=settings.stream,
         stream_keep=settings.stream_keep,
-    )
-    return Cluster(
-        settings=settings,
-        membership=membership,
-        ownership=ownership,
-        router=router,
-        fanout=fanout,
-        link=link,
-        claims=parts.claims,
-        clock=parts.clock,
-        holds=holds,
     )
 
 

@@ -170,6 +170,7 @@ class Membership:
     def _pause_s(self) -> float:
         """Till the next renewal; sooner where a peer's lease ends before that."""
         lapses = [n.lease_left_s for n in self.roster.nodes if n.id != self.me]
-        soonest = min((max(left, 0) + _AFTER_LAPSE_S for left in lapses), default=self._renew_s)
+        looks = (left + _AFTER_LAPSE_S if left > 0 else self._renew_s / 4 for left in lapses)
+        soonest = min(looks, default=self._renew_s)
         jittered = self._renew_s * random.uniform(0.9, 1.0)  # noqa: S311  # spreads load only
         return max(_SOONEST_S, min(jittered, soonest))

@@ -137,6 +137,8 @@ class Ownership:
     async def hand_over(self, dentist_ids: Iterable[DentistId]) -> int:
         """Seal, finish what was accepted, raise the fence; then whoever asks goes elsewhere."""
         some = [each for each in dentist_ids if each not in self._giving]
+        if not some:
+            return 0
         over = asyncio.Event()
         self._giving.update(dict.fromkeys(some, over))
         try:
