@@ -24,11 +24,11 @@ cluster: $(VENV)/.installed-dev ## the demo clinic on three nodes, PostgreSQL an
 
 test: $(VENV)/.installed-dev ## every test but the long ones
 	@$(BIN)/python tools/node.py install tests/node
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 test-long: $(VENV)/.installed-dev ## the long ones too: more examples, rounds and crashes
 	@$(BIN)/python tools/node.py install tests/node
-	$(BIN)/python -m pytest -n $(JOBS) -m 'long or not long' $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'long or not long' $(ARGS)
 
 check: $(VENV)/.installed-dev ## style, types and the direction of the imports
 	$(BIN)/ruff check .

@@ -368,8 +368,8 @@ class ProfilePage:
 
 class Profiles(Protocol):
     """Reads of people. ``by_subject``, ``adoptable`` and ``by_id`` serve the hub itself
-    (who is this token, does this person exist); ``own_patient`` and ``search`` decide
-    what a caller may see.
+    (who is this token, does this person exist); ``dentists``, ``own_patient`` and
+    ``search`` read as the caller, and show of a person what the caller may see.
     """
 
     async def by_subject(self, subject: str) -> Profile | None: ...
@@ -380,8 +380,10 @@ class Profiles(Protocol):
         """Patients without a subject that have this e-mail (case-insensitive), at most 2."""
         ...
 
-    async def dentists(self, *, limit: int, after: tuple[str, ProfileId] | None) -> ProfilePage:
-        """Every dentist, by name then id."""
+    async def dentists(
+        self, by: Principal, *, limit: int, after: tuple[str, ProfileId] | None
+    ) -> ProfilePage:
+        """Every dentist, by name then id; of each what is public."""
         ...
 
     async def own_patient(self, dentist_id: DentistId, patient_id: PatientId) -> Profile | None:
@@ -410,16 +412,26 @@ class Profiles(Protocol):
 class EventLog(Protocol):
     """``realtime_events``: the outbox, the history for catch-up, the log of 10.1."""
 
-    async def heads(self, channels: Sequence[Channel]) -> Mapping[Channel, Position]:
+    async def heads(
+        self, channels: Sequence[Channel], by: Principal | None = None
+    ) -> Mapping[Channel, Position]:
         """The committed head of each channel; a channel nothing was sent to is at the
-        hub's first epoch with offset 0."""
+        hub's first epoch with offset 0. Read as ``by``; ``None`` is the relay."""
         ...
 
     async def read(
-        self, channel: Channel, *, after: int, up_to: int, limit: int, max_bytes: int
+        self,
+        channel: Channel,
+        *,
+        after: int,
+        up_to: int,
+        limit: int,
+        max_bytes: int,
+        by: Principal | None = None,
     ) -> Sequence[EventRecord]:
         """Events with ``after < offset <= up_to`` in order, without a gap, at most
         ``limit`` and about ``max_bytes`` of payload (at least one if there is one).
+        Read as ``by``, to whom no other channel exists; ``None`` is the relay.
         """
         ...
 

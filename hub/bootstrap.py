@@ -427,6 +427,7 @@ def _realtime_settings(config: Config) -> RealtimeSettings:
         cors_origins=config.api.cors_origins,
         ping_interval_s=realtime.ping_interval_s,
         ping_timeout_s=realtime.ping_timeout_s,
+        connect_timeout_s=realtime.connect_timeout_s,
         max_message_bytes=realtime.max_message_bytes,
         max_buffer_bytes=realtime.max_buffer_bytes,
         compress_from_bytes=realtime.compress_from_bytes,

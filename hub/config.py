@@ -68,6 +68,7 @@ class Api:
 class Realtime:
     ping_interval_s: Positive = 25.0
     ping_timeout_s: Positive = 20.0
+    connect_timeout_s: Positive = 45.0
     max_message_bytes: Annotated[int, Between(1024)] = 262_144
     max_buffer_bytes: Annotated[int, Between(1024)] = 1_048_576
     compress_from_bytes: Annotated[int, Between(0)] = 0

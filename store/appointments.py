@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, literal, not_, or_, select, tuple_
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from actors.domain.appointment import Appointment, Status
 from actors.domain.ids import AppointmentId, ProfileId
@@ -16,8 +17,9 @@ from store.schema import WAS_BOOKED, appointments, audit_log, profiles
 from store.security.visible import own_appointments_channel, visible_appointments
 from store.types import Instant
 
-_patient, _dentist = profiles.alias("patient"), profiles.alias("dentist")
+Columns = ReadOnlyColumnCollection[str, Any]
 
+_patient, _dentist = profiles.alias("patient"), profiles.alias("dentist")
 
 HISTORY_MAX = 1_000
 """Entries shown of one appointment: far more than anybody changes one."""
@@ -80,7 +82,7 @@ class AppointmentReads:
     async def get(
         self, principal: Principal, appointment_id: AppointmentId
     ) -> tuple[Appointment, Names] | None:
-        query = _with_names().where(
+        query = _with_names(appointments.c).where(
             visible_appointments(principal), appointments.c.id == appointment_id
         )
         async with self._readers.caller(principal) as connection:
@@ -130,14 +132,21 @@ class AppointmentReads:
 
 
 def _page(query: AppointmentQuery, matching: tuple[Any, ...]) -> Select[Any]:
-    """One row more than asked for tells whether there is a next page."""
+    """One row more than asked for tells whether there is a next page.
+
+    The page is cut before names are looked up: whose they are is asked of the database's
+    rules person by person, so for the rows of the page and not of the whole calendar.
+    """
     a = appointments.c
-    page = _with_names().where(*matching).limit(query.limit + 1)
-    if query.descending:
-        page = page.order_by(a.starts_at.desc(), a.id.desc())
-    else:
-        page = page.order_by(a.starts_at, a.id)
-    return page.where(_beyond(query)) if query.after else page
+    cut = select(*APPOINTMENT_COLUMNS).where(*matching).limit(query.limit + 1)
+    cut = cut.where(_beyond(query)) if query.after else cut
+    page = cut.order_by(*_order(a, query)).subquery("page").c
+    return _with_names(page).order_by(*_order(page, query))
+
+
+def _order(columns: Columns, query: AppointmentQuery) -> tuple[ColumnElement[Any], ...]:
+    place = (columns.starts_at, columns.id)
+    return tuple(column.desc() for column in place) if query.descending else place
 
 
 def _beyond(query: AppointmentQuery) -> ColumnElement[bool]:
@@ -148,12 +157,13 @@ def _beyond(query: AppointmentQuery) -> ColumnElement[bool]:
     return place < last if query.descending else place > last
 
 
-def _with_names() -> Select[Any]:
-    a = appointments.c
+def _with_names(rows: Columns) -> Select[Any]:
+    """``rows`` has at least :data:`APPOINTMENT_COLUMNS`."""
+    shown = [rows[column.name] for column in APPOINTMENT_COLUMNS]
     return (
-        select(*APPOINTMENT_COLUMNS, _patient.c.name, _dentist.c.name)
-        .join(_patient, _patient.c.id == a.patient_id)
-        .join(_dentist, _dentist.c.id == a.dentist_id)
+        select(*shown, _patient.c.name, _dentist.c.name)
+        .join(_patient, _patient.c.id == rows.patient_id)
+        .join(_dentist, _dentist.c.id == rows.dentist_id)
     )
 
 

@@ -1,10 +1,13 @@
 """``realtime_events``: :class:`~actors.ports.EventLog`."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.domain.channels import Channel
+from actors.domain.principal import Principal
 from actors.ports import Delivery, EventRecord, Position
 from store.codec import EVENT_COLUMNS, event_of
 from store.positions import positions
@@ -25,12 +28,21 @@ class Events:
         self._readers = readers
         self._sql = sql
 
-    async def heads(self, channels: Sequence[Channel]) -> Mapping[Channel, Position]:
-        async with self._readers.hub() as connection:
+    async def heads(
+        self, channels: Sequence[Channel], by: Principal | None = None
+    ) -> Mapping[Channel, Position]:
+        async with self._reading(by) as connection:
             return await positions(connection, channels)
 
     async def read(
-        self, channel: Channel, *, after: int, up_to: int, limit: int, max_bytes: int
+        self,
+        channel: Channel,
+        *,
+        after: int,
+        up_to: int,
+        limit: int,
+        max_bytes: int,
+        by: Principal | None = None,
     ) -> Sequence[EventRecord]:
         some = (
             select(*EVENT_COLUMNS)
@@ -47,7 +59,7 @@ class Events:
             .where(or_(sized.c.size <= max_bytes, sized.c.size == func.length(sized.c.payload)))
             .order_by(sized.c.offset)
         )
-        async with self._readers.hub(Asked(channels=(channel,))) as connection:
+        async with self._reading(by, channel) as connection:
             return [event_of(row) for row in await connection.execute(query)]
 
     async def oldest(self, channel: Channel) -> int | None:
@@ -66,6 +78,13 @@ class Events:
     async def mark(self, deliveries: Sequence[Delivery]) -> None:
         for n in range(0, len(deliveries), MARKED_AT_ONCE_MAX):
             await self._mark(deliveries[n : n + MARKED_AT_ONCE_MAX])
+
+    def _reading(
+        self, by: Principal | None, *channels: Channel
+    ) -> AbstractAsyncContextManager[AsyncConnection]:
+        if by is not None:
+            return self._readers.caller(by)
+        return self._readers.hub(Asked(channels=channels))
 
     async def _mark(self, some: Sequence[Delivery]) -> None:
         await self._writer.run(Job(plan=lambda: _mark(some, self._sql)))

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from actors.ports import StoreUnavailable
 from store.postgres_errors import BROKEN
+from store.postgres_tls import encryption, meaning_of
+from store.security.reading import only_reads
 from store.url import postgresql_dsn
 
 CONNECT_TIMEOUT_S = 5.0
@@ -42,32 +44,37 @@ Connect = Callable[[], Any]
 
 
 def connector(url: URL, settings: PostgresSettings) -> Connect:
-    dsn, cached = postgresql_dsn(url), settings.prepared_statements
+    cached = settings.prepared_statements
 
     async def connect() -> Any:
         try:
+            plain, tls = encryption(url)
             return await asyncpg.connect(
-                dsn,
+                postgresql_dsn(plain),
+                **tls,
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=settings.statement_timeout_ms / 1_000 + _BEYOND_THE_SERVERS_S,
                 statement_cache_size=100 if cached else 0,
             )
         except BROKEN as error:
-            raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}") from error
+            raise StoreUnavailable(f"PostgreSQL cannot be reached: {meaning_of(error)}") from error
 
     return connect
 
 
+def preparing(settings: PostgresSettings) -> dict[str, Any]:
+    """How SQLAlchemy prepares statements: kept by name, or nameless and forgotten."""
+    if settings.prepared_statements:
+        return {"prepared_statement_cache_size": 100}
+    return {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
+
+
 def reading_engine(url: URL, settings: PostgresSettings) -> AsyncEngine:
     """Read-only transactions that see one instant, whatever is committed meanwhile."""
-    cached = settings.prepared_statements
     engine = create_async_engine(
         SCHEME,
         async_creator=connector(url, settings),
-        connect_args={
-            "prepared_statement_cache_size": 100 if cached else 0,
-            **({} if cached else {"prepared_statement_name_func": str}),  # unnamed
-        },
+        connect_args=preparing(settings),
         isolation_level="REPEATABLE READ",
         execution_options={"postgresql_readonly": True},
         pool_size=settings.readers,
@@ -75,6 +82,11 @@ def reading_engine(url: URL, settings: PostgresSettings) -> AsyncEngine:
         pool_timeout=_POOL_WAIT_S,
         pool_use_lifo=True,
     )
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def asked(_connection: Any, _cursor: Any, statement: str, *_further: Any) -> None:
+        if not only_reads(statement):
+            raise asyncpg.InsufficientPrivilegeError("readers may only SELECT")
 
     @event.listens_for(engine.sync_engine, "handle_error")
     def failed(context: Any) -> None:

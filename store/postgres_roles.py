@@ -1,4 +1,4 @@
-"""What a PostgreSQL database needs before its tables: the roles, and one extension.
+"""What a PostgreSQL database needs before its tables: roles, one extension, one schema.
 
 Made by ``chairside migrate`` where its login has the right; else the statements are told,
 for somebody who has it.
@@ -8,9 +8,18 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from store.postgres_errors import code_of
-from store.security.postgres import OWNER, READER, WRITER
+from store.security.postgres import OWNER, READER, SHOWN, WRITER
 
 _INSUFFICIENT_PRIVILEGE = "42501"
+_RIGHTS = (
+    ("public", OWNER, "CREATE"),
+    ("public", OWNER, "USAGE"),
+    ("public", WRITER, "USAGE"),
+    ("public", READER, "USAGE"),
+    (SHOWN, OWNER, "CREATE"),
+    (SHOWN, READER, "USAGE"),
+)
+"""On which schema which role has which right."""
 
 
 class RolesMissing(Exception):
@@ -58,9 +67,11 @@ def _missing(connection: Connection, login: str | None) -> list[str]:
     ]
     if not connection.scalar(text("SELECT 1 FROM pg_extension WHERE extname = 'btree_gist'")):
         missing.append("CREATE EXTENSION btree_gist")
-    for role, right in ((OWNER, "CREATE"), (OWNER, "USAGE"), (WRITER, "USAGE"), (READER, "USAGE")):
-        if role not in roles or not _may(connection, role, right):
-            missing.append(f"GRANT {right} ON SCHEMA public TO {role}")
+    if not connection.scalar(text("SELECT to_regnamespace(:name)"), {"name": SHOWN}):
+        missing.append(f"CREATE SCHEMA {SHOWN} AUTHORIZATION {OWNER}")
+    for schema, role, right in _RIGHTS:
+        if role not in roles or not _may(connection, role, schema, right):
+            missing.append(f"GRANT {right} ON SCHEMA {schema} TO {role}")
     return missing
 
 
@@ -69,9 +80,13 @@ def _is_member(connection: Connection, member: str, role: str) -> bool:
     return bool(connection.scalar(query, {"member": member, "role": role}))
 
 
-def _may(connection: Connection, role: str, right: str) -> bool:
-    query = text("SELECT has_schema_privilege(CAST(:role AS name), 'public', :right)")
-    return bool(connection.scalar(query, {"role": role, "right": right}))
+def _may(connection: Connection, role: str, schema: str, right: str) -> bool:
+    """``False`` also where the schema is yet to be made."""
+    query = text(
+        "SELECT has_schema_privilege(CAST(:role AS name), oid, :right)"
+        " FROM pg_namespace WHERE nspname = :schema"
+    )
+    return bool(connection.scalar(query, {"role": role, "schema": schema, "right": right}))
 
 
 def _quoted(connection: Connection, name: str) -> str:

@@ -9,12 +9,13 @@ from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from store.postgres_connect import SCHEME, PostgresSettings, connector
+from store.postgres_connect import SCHEME, PostgresSettings, connector, preparing
 
 T = TypeVar("T")
 
-_UNHURRIED = PostgresSettings(statement_timeout_ms=24 * 3_600_000)
-"""The driver's patience; the server's timeouts are the operator's own."""
+_UNHURRIED = PostgresSettings(statement_timeout_ms=24 * 3_600_000, prepared_statements=False)
+"""The driver's patience (the server's timeouts are the operator's own), and no statement left
+prepared behind a pooler, where the next one of that name would fail."""
 
 
 def on_postgresql(url: URL, work: Callable[[Connection], T], *, begin: Sequence[str] = ()) -> T:
@@ -42,7 +43,10 @@ def on_postgresql(url: URL, work: Callable[[Connection], T], *, begin: Sequence[
 
 async def _on(url: URL, work: Callable[[Connection], T], begin: Sequence[str]) -> T:
     engine = create_async_engine(
-        SCHEME, async_creator=connector(url, _UNHURRIED), poolclass=NullPool
+        SCHEME,
+        async_creator=connector(url, _UNHURRIED),
+        connect_args=preparing(_UNHURRIED),
+        poolclass=NullPool,
     )
 
     @event.listens_for(engine.sync_engine, "begin")

@@ -32,10 +32,10 @@ class ProfileReads:
         self._clock = clock
 
     async def by_subject(self, subject: str) -> Profile | None:
-        return await self._one(_p.subject == subject)
+        return await self._one(_p.subject == subject, Asked(subjects=(subject,)))
 
     async def by_id(self, profile_id: ProfileId) -> Profile | None:
-        return await self._one(_p.id == profile_id)
+        return await self._one(_p.id == profile_id, Asked(people=(profile_id,)))
 
     async def adoptable(self, email: str) -> Sequence[Profile]:
         query = (
@@ -48,11 +48,13 @@ class ProfileReads:
             .order_by(_p.id)
             .limit(_ADOPTABLE_MAX)
         )
-        async with self._readers.hub() as connection:
+        async with self._readers.hub(Asked(exact=email)) as connection:
             return [profile_of(row) for row in await connection.execute(query)]
 
-    async def dentists(self, *, limit: int, after: tuple[str, ProfileId] | None) -> ProfilePage:
-        async with self._readers.hub() as connection:
+    async def dentists(
+        self, by: Principal, *, limit: int, after: tuple[str, ProfileId] | None
+    ) -> ProfilePage:
+        async with self._readers.caller(by) as connection:
             return await _page(
                 connection, _p.role == Role.DENTIST.value, false(), limit=limit, after=after
             )
@@ -79,9 +81,10 @@ class ProfileReads:
         said = among = exact
         if dentist_id is not None:
             own = _own_patients(dentist_id)
-            said = own & (strpos(_p.search_text, fold(text)) > 0)
+            said = strpos(_p.search_text, fold(text)) > 0
             among = _p.id.in_(union(*_ids_of_own(dentist_id), _ids_among(whose)))
-        # Few are among them: begin there, and not with everybody who has the role.
+        # Few are among them: begin there, and not with everybody who has the role. Who is,
+        # without being one's own, is because the text is their e-mail or phone.
         found = (_p.role != Role.DENTIST.value) & among & or_(said, exact)
         async with self._readers.caller(_as(dentist_id), asked) as connection:
             return await _page(connection, found, own, limit=limit, after=after)
@@ -97,9 +100,9 @@ class ProfileReads:
         params = search_params(by, self._clock.now(), request_id, found)
         await self._writer.run(Job(plan=lambda: _audit(params, self._sql)))
 
-    async def _one(self, condition: ColumnElement[bool]) -> Profile | None:
+    async def _one(self, condition: ColumnElement[bool], asked: Asked) -> Profile | None:
         query = select(*PROFILE_COLUMNS).where(condition)
-        async with self._readers.hub() as connection:
+        async with self._readers.hub(asked) as connection:
             row = (await connection.execute(query)).one_or_none()
         return profile_of(row) if row else None
 

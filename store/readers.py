@@ -7,12 +7,12 @@ Two ways in, which the database itself tells apart:
     to the principal for this one transaction; whatever the statement says, rows that are
     not theirs do not exist.
 ``hub``
-    The hub's own questions, unrestricted, and only these: *who is this* (a token's
-    subject, an adoptable e-mail, a person by id: asked before there is a principal, or
-    cached for all of them), *does this e-mail or phone belong to anybody* (a search that
-    answers id and name), *what does a calendar need* (rows, types, holds and stored replies
-    of an actor, which decides for everybody), *what happened in a channel* (the relay, and
-    catch-up after ``may_join`` was asked), and the ping.
+    The hub's own questions, and only these: *who is this* (a token's subject, an adoptable
+    e-mail, a person by id: asked before there is a principal, or cached for all of them),
+    *does this e-mail or phone belong to anybody* (a search that answers id and name), *what
+    does a calendar need* (rows, types, holds and stored replies of an actor, which decides
+    for everybody), *what is to be broadcast* (the relay), and the ping. Each names what it
+    is about (:class:`Asked`); on PostgreSQL nothing else exists for it.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -36,6 +36,8 @@ class Asked:
     calendars: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
     exact: str | None = None
     """An e-mail or phone: who knows it whole may find whose it is."""
 

@@ -141,13 +141,7 @@ appointments = Table(
         postgresql_where=IS_ATTENDING,
     ),
     Index("ix_appointments_held", "expires_at", sqlite_where=IS_HELD, postgresql_where=IS_HELD),
-    Index(
-        "ix_appointments_own_patients",
-        "dentist_id",
-        "patient_id",
-        sqlite_where=WAS_BOOKED,
-        postgresql_where=WAS_BOOKED,
-    ),
+    Index("ix_appointments_own_patients", "dentist_id", "patient_id", "status"),
     Index(
         "ix_appointments_over",
         "updated_at",

@@ -23,6 +23,9 @@ _POSTGRESQL_OPTIONS = frozenset(
     }
 )
 """Of libpq's, those that the driver understands: TLS, and where the server is."""
+_SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+SYSTEM_CERTIFICATES = "system"
+"""As ``sslrootcert``: the authorities that this machine trusts (libpq's word, since 16)."""
 
 
 class UnusableDatabaseUrl(ValueError):
@@ -56,7 +59,16 @@ def _checked_postgresql(parsed: URL) -> URL:
         raise UnusableDatabaseUrl(
             f"unknown option {unknown[0]!r}; known are {', '.join(sorted(_POSTGRESQL_OPTIONS))}"
         )
+    _check_tls(parsed)
     return parsed.set(drivername=POSTGRESQL)
+
+
+def _check_tls(parsed: URL) -> None:
+    mode = parsed.query.get("sslmode")
+    if mode is not None and mode not in _SSLMODES:
+        raise UnusableDatabaseUrl(f"sslmode is one of {', '.join(_SSLMODES)}")
+    if parsed.query.get("sslrootcert") == SYSTEM_CERTIFICATES and mode != "verify-full":
+        raise UnusableDatabaseUrl("sslrootcert=system goes with sslmode=verify-full only")
 
 
 def _checked_sqlite(parsed: URL) -> URL:

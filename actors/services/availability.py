@@ -116,7 +116,8 @@ class Availability:
         """
         _check_range(starts_from, starts_before)
         kind = await self._catalog.kind(appointment_type_id)
-        snapshots = await self._snapshots(await self._whom(dentist_ids))
+        asked = await self._whom(caller.principal, dentist_ids)
+        snapshots = await self._snapshots(asked)
         positions = tuple(snapshot.position for snapshot in snapshots)
         found: list[Slot] = []
         resume = max(starts_from, after[0]) if after else starts_from
@@ -190,15 +191,15 @@ class Availability:
             if type_ids - known:
                 raise ValidationFailed.of(field, "there is no such appointment type")
 
-    async def _whom(self, dentist_ids: Sequence[DentistId]) -> Sequence[DentistId]:
+    async def _whom(self, by: Principal, dentist_ids: Sequence[DentistId]) -> Sequence[DentistId]:
         """Those asked for, once each; or every dentist of the clinic."""
         if dentist_ids:
             return tuple(dict.fromkeys(dentist_ids))
         everyone: list[DentistId] = []
-        page = await self._profiles.dentists(limit=_DIRECTORY_PAGE, after=None)
+        page = await self._profiles.dentists(by, limit=_DIRECTORY_PAGE, after=None)
         everyone += (DentistId(profile.id) for profile in page.profiles)
         while page.next_after:
-            page = await self._profiles.dentists(limit=_DIRECTORY_PAGE, after=page.next_after)
+            page = await self._profiles.dentists(by, limit=_DIRECTORY_PAGE, after=page.next_after)
             everyone += (DentistId(profile.id) for profile in page.profiles)
         return everyone
 

@@ -65,12 +65,15 @@ class Changes:
         """
         for channel, _ in wanted:
             check_readable(principal, channel)
-        ends = await self._ends(wanted, up_to or {})
+        ends = await self._ends(principal, wanted, up_to or {})
         budget = _Budget(limit, max_bytes)
-        return tuple([await self._one(*item, ends[item[0]], budget) for item in wanted])
+        return tuple([await self._one(principal, *item, ends[item[0]], budget) for item in wanted])
 
     async def _ends(
-        self, wanted: Sequence[tuple[Channel, Since | None]], up_to: Mapping[Channel, Position]
+        self,
+        by: Principal,
+        wanted: Sequence[tuple[Channel, Since | None]],
+        up_to: Mapping[Channel, Position],
     ) -> Mapping[Channel, "_End"]:
         """The heads are asked for only where they decide something."""
         ask = [
@@ -79,14 +82,19 @@ class Changes:
             if (end := up_to.get(channel)) is None
             or (since is not None and since.epoch == end.epoch and since.offset > end.offset)
         ]
-        heads = await self._events.heads(ask) if ask else {}
+        heads = await self._events.heads(ask, by) if ask else {}
         return {
             channel: _End(up_to.get(channel) or heads[channel], heads.get(channel))
             for channel, _ in wanted
         }
 
     async def _one(
-        self, channel: Channel, since: Since | None, end: "_End", budget: "_Budget"
+        self,
+        by: Principal,
+        channel: Channel,
+        since: Since | None,
+        end: "_End",
+        budget: "_Budget",
     ) -> ChannelChanges:
         now = end.position
         if since is None or since.epoch != now.epoch or since.offset < 0:
@@ -103,6 +111,7 @@ class Changes:
             up_to=now.offset,
             limit=budget.events,
             max_bytes=budget.bytes,
+            by=by,
         )
         if not _is_whole(read, after=since.offset, epoch=now.epoch):
             return _lost(now)

@@ -69,8 +69,10 @@ class People:
             raise NotFound("profile")
         if profile.role is Role.DENTIST:
             return PublicCard(id=profile.id, name=profile.name, time_zone=profile.time_zone)
-        if by.person == profile.id or await self._is_own_patient(by, profile.id):
+        if by.person == profile.id:
             return profile
+        if own := await self._own_patient(by, profile.id):
+            return own
         raise NotFound("profile")
 
     async def create(
@@ -122,7 +124,7 @@ class People:
     async def dentists(
         self, caller: Caller, *, limit: int, after: tuple[str, ProfileId] | None
     ) -> ProfilePage:
-        return await self._profiles.dentists(limit=limit, after=after)
+        return await self._profiles.dentists(caller.principal, limit=limit, after=after)
 
     async def patients(
         self, caller: Caller, text: str, *, limit: int, after: tuple[str, ProfileId] | None
@@ -136,8 +138,7 @@ class People:
         await self._profiles.record_search(by, caller.request_id, len(page.profiles))
         return page
 
-    async def _is_own_patient(self, by: Principal, patient_id: ProfileId) -> bool:
+    async def _own_patient(self, by: Principal, patient_id: ProfileId) -> Profile | None:
         if not by.is_staff or by.person is None:
-            return False
-        found = await self._profiles.own_patient(DentistId(by.person), PatientId(patient_id))
-        return found is not None
+            return None
+        return await self._profiles.own_patient(DentistId(by.person), PatientId(patient_id))

@@ -7,13 +7,14 @@ Nothing here knows the hub's code: it rests on the documented contract alone.
 
 from api.client.channels import ChannelAnswer, HubEvent, Place
 from api.client.commands import Commands
-from api.client.errors import ClientError, ConnectionLost, HubError
+from api.client.errors import ClientClosed, ClientError, ConnectionLost, HubError
 from api.client.live import LiveClient
 from api.client.rest import HubClient
 from api.client.retry import RetryPolicy
 
 __all__ = [
     "ChannelAnswer",
+    "ClientClosed",
     "ClientError",
     "Commands",
     "ConnectionLost",

@@ -4,15 +4,20 @@
 
     ClientError
     ├── HubError          the hub said no: code, status, details, request id
-    └── ConnectionLost    nobody said anything: the outcome of a command is unknown
+    ├── ConnectionLost    nobody said anything: the outcome of a command is unknown
+    └── ClientClosed      the client was closed: by its owner, or for good by the hub
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-RETRIED = frozenset({"CALENDAR_BUSY", "UNAVAILABLE"})
+RETRIED = frozenset({"CALENDAR_BUSY", "UNAVAILABLE", "RATE_LIMITED"})
 """Codes that say "neither yes nor no": the same command may be sent again."""
+FINAL = frozenset(
+    {"UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND", "VALIDATION_ERROR", "Invalid namespace"}
+)
+"""Refusals of a connection that the next attempt would get as well."""
 
 
 class ClientError(Exception):
@@ -86,3 +91,11 @@ class HubError(ClientError):
 
 class ConnectionLost(ClientError):
     """No answer came. A command may have been carried out: repeat it with the same key."""
+
+
+class ClientClosed(ClientError):
+    """Nothing can be asked any more; ``refusal`` is why, when the hub ended it."""
+
+    def __init__(self, refusal: HubError | None = None) -> None:
+        super().__init__(str(refusal) if refusal else "the client is closed")
+        self.refusal = refusal

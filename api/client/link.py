@@ -7,7 +7,7 @@ come first served; as every handler here is a plain function, order is kept.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,9 @@ from api.client.errors import ConnectionLost, HubError
 
 logger = logging.getLogger(__name__)
 
+CLOSE_S = 1.0
+"""How long a goodbye may take: on a dead network nobody answers it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Address:
@@ -25,9 +28,9 @@ class Address:
 
     url: str
     namespace: str
-    transports: tuple[str, ...]
     timeout_s: float
     session: aiohttp.ClientSession | None
+    """``None``: each connection makes its own."""
 
 
 class Link:
@@ -36,16 +39,21 @@ class Link:
     def __init__(
         self,
         address: Address,
-        auth: Callable[[], dict[str, Any]],
+        transports: Sequence[str],
+        auth: Mapping[str, Any],
         received: Callable[["Link", str, Any], None],
     ) -> None:
-        self._address, self._auth, self._received = address, auth, received
+        self._address, self._transports = address, transports
+        self._auth, self._received = auth, received
         self._refusal: HubError | None = None
         self._waiting: set[asyncio.Future[Any]] = set()
         self._settled = asyncio.Event()  # hub:ready came, or the connection ended
         self.closed = asyncio.Event()
+        self._own_session = None if address.session else aiohttp.ClientSession()
         self._sio = socketio.AsyncClient(
-            reconnection=False, handle_sigint=False, http_session=address.session
+            reconnection=False,
+            handle_sigint=False,
+            http_session=address.session or self._own_session,
         )
         self._sio.on("connect_error", self._refused, namespace=address.namespace)
         self._sio.on("disconnect", self._disconnected, namespace=address.namespace)
@@ -57,9 +65,9 @@ class Link:
             async with asyncio.timeout(self._address.timeout_s):
                 await self._sio.connect(
                     self._address.url,
-                    auth=self._auth,
+                    auth=dict(self._auth),
                     namespaces=[self._address.namespace],
-                    transports=list(self._address.transports),
+                    transports=list(self._transports),
                     wait_timeout=self._address.timeout_s,
                 )
                 await self._settled.wait()
@@ -78,7 +86,11 @@ class Link:
     async def call(
         self, event: str, data: Any, on_data: Callable[[Any], None] | None = None
     ) -> Any:
-        """One command and the data of its ack; ``on_data`` gets it first, on arrival."""
+        """One command and the data of its ack; ``on_data`` gets it first, on arrival.
+
+        An ack that does not come in time ends the connection: it may well be half-open,
+        and the next one, with the same idempotency key, tells what became of the command.
+        """
         if self.closed.is_set():
             raise ConnectionLost(f"{event}: the connection is closed")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -95,14 +107,34 @@ class Link:
                 )
                 return await answer
         except (TimeoutError, socketio.exceptions.SocketIOError) as lost:
+            self._end()
             raise ConnectionLost(f"{event}: {type(lost).__name__}") from lost
         finally:
             self._waiting.discard(answer)
 
     async def close(self) -> None:
+        """Leaves nothing behind, even when it is cancelled."""
         self._end()
-        with contextlib.suppress(socketio.exceptions.SocketIOError, aiohttp.ClientError, OSError):
-            await self._sio.disconnect()
+        try:
+            with contextlib.suppress(
+                socketio.exceptions.SocketIOError, aiohttp.ClientError, OSError, TimeoutError
+            ):
+                async with asyncio.timeout(CLOSE_S):
+                    await self._sio.disconnect()
+        finally:
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Past the bound, or when it broke by itself, the library's loops may still wait."""
+        engine = self._sio.eio
+        loops = [task for task in (engine.read_loop_task, engine.write_loop_task) if task]
+        for task in loops:
+            task.cancel()
+        try:
+            await asyncio.gather(*loops, return_exceptions=True)
+        finally:
+            if self._own_session is not None:
+                await self._own_session.close()
 
     def _event(self, event: str, data: Any = None, *_more: Any) -> None:
         if not self.closed.is_set():

@@ -6,8 +6,11 @@ queue).
 """
 
 import asyncio
+import contextlib
+import inspect
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,19 +18,28 @@ import aiohttp
 
 from api.client.channels import ASK, ChannelAnswer, Follower, HubEvent, Place, Step
 from api.client.commands import Commands, new_key
-from api.client.errors import ConnectionLost, HubError
+from api.client.errors import FINAL, ClientClosed, ClientError, ConnectionLost, HubError
 from api.client.link import Address, Link
 from api.client.operations import Operation
-from api.client.retry import RetryPolicy
+from api.client.retry import LONGEST_RETRY_AFTER_S, RetryPolicy
 
 logger = logging.getLogger(__name__)
 
 OnEvent = Callable[[HubEvent], None]
 OnRefetch = Callable[[str, Place], None]
-"""Called with the channel and its position: fetch again, history does not reach back."""
+"""Called with the channel and its position: fetch again, history does not reach back.
+Also at first, for each channel that was joined without a position."""
+OnEnd = Callable[[HubError], None]
+"""Called once when the hub refuses the client for good: no connection will follow."""
+Token = str | Callable[[], str | Awaitable[str]]
 
-FINAL = frozenset({"UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND", "VALIDATION_ERROR"})
-"""Refusals of a connection that the next attempt would get as well."""
+TRANSPORTS = ("websocket",)
+FALLBACK = ("polling", "websocket")
+"""Polling, and an upgrade where the network lets it pass."""
+STABLE_S = 1.0
+"""A connection that lived shorter counts as failed: the next attempt waits longer."""
+COMMANDS_AT_ONCE = 32
+"""As many as a hub takes from one socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +64,10 @@ class LiveClient(Commands):
     """One principal's live view of a hub; ``async with`` connects and closes it.
 
     Own channels are followed from the start with ``on_event``/``on_refetch``; others
-    with :meth:`follow`. ``token`` may be a function: it is asked before each connection.
+    with :meth:`follow`. ``token`` may be a function, plain or async: it is asked before
+    each connection, and when the hub says that the token is about to end.
+    ``transports`` is what is tried first; where that does not get through, polling is
+    tried in turn with it, unless ``fallback`` is off.
     """
 
     def __init__(
@@ -60,36 +75,41 @@ class LiveClient(Commands):
         url: str,
         *,
         namespace: str,
-        token: str | Callable[[], str],
+        token: Token,
         on_event: OnEvent,
         on_refetch: OnRefetch | None = None,
+        on_end: OnEnd | None = None,
         on_behalf_of: str | None = None,
         since: Mapping[str, Place] | None = None,
         session: aiohttp.ClientSession | None = None,
-        transports: tuple[str, ...] = ("websocket",),
+        transports: Sequence[str] = TRANSPORTS,
+        fallback: bool = True,
         retry: RetryPolicy | None = None,
         timeout_s: float = 10.0,
     ) -> None:
         self._address = Address(
-            url=url.rstrip("/"),
-            namespace=namespace,
-            transports=transports,
-            timeout_s=timeout_s,
-            session=session,
+            url=url.rstrip("/"), namespace=namespace, timeout_s=timeout_s, session=session
         )
-        self._token = token if callable(token) else lambda: token
+        self._ways: list[Sequence[str]] = [tuple(transports)]
+        if fallback and "polling" not in transports:
+            self._ways.append(FALLBACK)
+        self._token = token
         self._on_behalf_of = on_behalf_of
         self._on_event = on_event
         self._on_refetch: OnRefetch = on_refetch or (lambda _channel, _place: None)
+        self._on_end: OnEnd = on_end or (lambda _refusal: None)
         self._retry = retry or RetryPolicy()
         self._channels: dict[str, _Followed] = {}
+        self._left: set[str] = set()
         for channel, place in (since or {}).items():
             self._add(Follower(channel, place))
         self._link: Link | None = None
         self._ready = asyncio.Event()  # connected, or refused for good
         self._refusal: HubError | None = None
         self._runner: asyncio.Task[None] | None = None
-        self._asks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._commands = asyncio.Semaphore(COMMANDS_AT_ONCE)
         self.connections = 0
         """How many connections became ready so far."""
 
@@ -118,8 +138,11 @@ class LiveClient(Commands):
     async def ready(self) -> None:
         """Wait until the client is connected and had its ``hub:ready``.
 
-        Raises HubError when the hub refuses it for good, ConnectionLost after the timeout.
+        Raises HubError when the hub refuses it for good, ConnectionLost after the timeout,
+        ClientClosed after :meth:`close`.
         """
+        if self._closed:
+            raise ClientClosed(self._refusal)
         try:
             async with asyncio.timeout(self._address.timeout_s):
                 await self._ready.wait()
@@ -128,47 +151,77 @@ class LiveClient(Commands):
             raise ConnectionLost(f"No connection to {where}") from None
         if self._refusal is not None:
             raise self._refusal
+        if self._closed:
+            raise ClientClosed
 
     @property
     def connected(self) -> bool:
         return self._link is not None
 
     async def close(self) -> None:
+        """Whoever still waits for an answer gets ConnectionLost or ClientClosed."""
+        self._closed = True
+        self._ready.set()
         runner, self._runner = self._runner, None
-        tasks = [*self._asks, *([runner] if runner else [])]
+        tasks = [*self._tasks, *([runner] if runner else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self) -> None:
-        failures = 0
+        """One connection after the other, each with its own way of trying."""
+        failures = renewed = 0
         while True:
-            link = Link(self._address, self._auth, self._received)
+            asked_s = 0.0
+            began = time.monotonic()
             try:
-                await link.open()
-                failures = 0
-                await link.closed.wait()
+                await self._connection(self._ways[0])
+                failures = 0 if time.monotonic() - began >= STABLE_S else failures + 1
+                renewed = 0
             except HubError as refusal:
+                failures += 1
+                asked_s = min(refusal.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
                 if refusal.code in FINAL:
-                    self._refusal = refusal
-                    self._ready.set()
-                    return
+                    # A token may have ended on its way here; a new one is asked for once.
+                    if refusal.code != "UNAUTHORIZED" or isinstance(self._token, str) or renewed:
+                        self._end(refusal)
+                        return
+                    renewed = 1
             except ConnectionLost:
                 failures += 1
-            finally:
-                self._unlink()
-                await link.close()
-            await asyncio.sleep(self._retry.delay_s(failures))
+                self._ways.append(self._ways.pop(0))
+            except Exception:  # e.g. the token could not be had: the next attempt may
+                logger.exception("connection failed")
+                failures += 1
+            await asyncio.sleep(max(asked_s, self._retry.delay_s(max(failures - 1, 0))))
+
+    async def _connection(self, transports: Sequence[str]) -> None:
+        """From the attempt to the end. Raises HubError, ConnectionLost."""
+        link = Link(self._address, transports, await self._auth(), self._received)
+        try:
+            await link.open()
+            await link.closed.wait()
+        finally:
+            self._unlink()
+            await link.close()
+
+    def _end(self, refusal: HubError) -> None:
+        self._refusal = refusal
+        self._ready.set()
+        try:
+            self._on_end(refusal)
+        except Exception:
+            logger.exception("callback failed", extra={"code": refusal.code})
 
     def _unlink(self) -> None:
         self._link = None
-        if self._refusal is None:
+        if not self._closed:
             self._ready.clear()
         for followed in self._channels.values():
             followed.follower.unanswered()
 
-    def _auth(self) -> dict[str, Any]:
-        auth: dict[str, Any] = {"token": self._token()}
+    async def _auth(self) -> dict[str, Any]:
+        auth: dict[str, Any] = {"token": await self._current_token()}
         if self._on_behalf_of is not None:
             auth["on_behalf_of"] = self._on_behalf_of
         since = {
@@ -177,6 +230,28 @@ class LiveClient(Commands):
             if followed.follower.place is not None
         }
         return {**auth, "since": since} if since else auth
+
+    async def _current_token(self) -> str:
+        if isinstance(self._token, str):
+            return self._token
+        token = self._token()
+        return await token if inspect.isawaitable(token) else token
+
+    async def _renew(self) -> None:
+        """The token is about to end: a new one goes over the same connection.
+
+        When that fails the hub ends the connection with the token, and the next one asks
+        for a token again.
+        """
+        try:
+            await self.call("auth:refresh", {"token": await self._current_token()})
+        except Exception as error:
+            logger.warning("token not renewed", extra={"error": type(error).__name__})
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # --- channels ----------------------------------------------------------------------
 
@@ -188,7 +263,11 @@ class LiveClient(Commands):
         on_refetch: OnRefetch | None = None,
         since: Place | None = None,
     ) -> None:
-        """Join ``channel`` and stay in it; raises HubError when it may not be joined."""
+        """Join ``channel`` and stay in it; raises HubError when it may not be joined.
+
+        A channel that is followed already is followed anew, from ``since``.
+        """
+        self._left.discard(channel)
         followed = self._add(Follower(channel, since), on_event, on_refetch)
         try:
             await self._retry.run(lambda: self._join(followed))
@@ -197,7 +276,9 @@ class LiveClient(Commands):
             raise
 
     async def leave(self, channel: str) -> None:
+        """Hear of it no more, own channel or not, over later connections, too."""
         self._channels.pop(channel, None)
+        self._left.add(channel)
         await self.call("channel:leave", {"channel": channel})
 
     def place(self, channel: str) -> Place | None:
@@ -252,24 +333,29 @@ class LiveClient(Commands):
         step = decide(followed.follower)
         followed.hand_over(step)
         if step.ask:
-            task = asyncio.create_task(self._ask(followed))
-            self._asks.add(task)
-            task.add_done_callback(self._asks.discard)
+            self._start(self._ask(followed))
 
     async def _ask(self, followed: _Followed) -> None:
         channel = followed.follower.channel
         try:
             await self._retry.run(lambda: self._join(followed))
-        except ConnectionLost:
-            pass  # the next connection, or the next channel:position, asks again
         except HubError as refusal:
             logger.warning("channel lost", extra={"channel": channel, "code": refusal.code})
             if not refusal.may_be_retried:
                 self._channels.pop(channel, None)
+        except ClientError:
+            pass  # the next connection, or the next channel:position, asks again
+
+    async def _leave_again(self, channel: str) -> None:
+        with contextlib.suppress(ClientError):  # the next connection does it
+            await self.call("channel:leave", {"channel": channel})
 
     def _received(self, link: Link, event: str, data: Any) -> None:
         if event == "hub:ready":
             self._became_ready(link, data["channels"])
+        elif event == "auth:expiring":
+            if not isinstance(self._token, str):
+                self._start(self._renew())
         elif event == "channel:position":
             place = Place(epoch=data["epoch"], offset=data["offset"])
             if data["channel"] in self._channels:
@@ -287,6 +373,9 @@ class LiveClient(Commands):
         for channel in [name for name in self._channels if name not in channels]:
             self._take(channel, lambda _follower: ASK)  # not asked for: no position yet
         for channel, raw in channels.items():
+            if channel in self._left:
+                self._start(self._leave_again(channel))
+                continue
             answer = ChannelAnswer.from_wire(raw)
             self._take(channel, lambda follower, told=answer: follower.answered(told))  # type: ignore[misc]  # mypy infers no lambda with a default
 
@@ -298,7 +387,8 @@ class LiveClient(Commands):
         sent = dict(data)
         if operation.writes:
             sent["idempotency_key"] = key or new_key()
-        return await self._retry.run(lambda: self.call(operation.event, sent))
+        async with self._commands:
+            return await self._retry.run(lambda: self.call(operation.event, sent))
 
     async def call(
         self, event: str, data: Any, *, on_data: Callable[[Any], None] | None = None

@@ -145,27 +145,29 @@ class HubClient(Commands):
 
     async def all_appointments(self, **filters: Any) -> list[Appointment]:
         """Every page, joined; rows that change meanwhile may be missed or shown old."""
-        rows: list[Appointment] = []
-        cursor: str | None = None
-        while True:
-            page = await self.appointments(**filters, cursor=cursor)
-            rows += page["data"]
-            cursor = page["pagination"]["next_cursor"]
-            if cursor is None:
-                return rows
+        return cast("list[Appointment]", await self._every("/api/appointments", filters))
 
     async def reservation(self, reservation_id: str) -> Reservation:
         answer = await self.request("GET", f"/api/reservations/{reservation_id}")
         return cast("Reservation", answer.body)
 
     async def dentists(self) -> list[Profile]:
-        """The first page of the directory."""
-        answer = await self.request("GET", "/api/dentists")
-        return cast("list[Profile]", answer.body["data"])
+        """The whole directory."""
+        return cast("list[Profile]", await self._every("/api/dentists", {}))
 
     async def appointment_types(self) -> list[AppointmentType]:
-        answer = await self.request("GET", "/api/appointment-types")
-        return cast("list[AppointmentType]", answer.body["data"])
+        return cast("list[AppointmentType]", await self._every("/api/appointment-types", {}))
+
+    async def _every(self, path: str, filters: Mapping[str, Any]) -> list[Any]:
+        """All rows of all pages; rows that change meanwhile may be missed or shown old."""
+        rows: list[Any] = []
+        cursor: str | None = None
+        while True:
+            answer = await self.request("GET", path, query=_filters({**filters, "cursor": cursor}))
+            rows += answer.body["data"]
+            cursor = answer.body["pagination"]["next_cursor"]
+            if cursor is None:
+                return rows
 
     async def create_appointment_type(self, **fields: Any) -> AppointmentType:
         answer = await self.request("POST", "/api/appointment-types", body=fields)

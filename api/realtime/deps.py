@@ -29,6 +29,8 @@ class RealtimeSettings:
     """Other origins whose pages may connect; ``*`` is any. The hub's own always may."""
     ping_interval_s: float = 25.0
     ping_timeout_s: float = 20.0
+    connect_timeout_s: float = 45.0
+    """How long a connection may stay in no namespace, as in the reference server."""
     max_message_bytes: int = 262_144
     max_buffer_bytes: int = 1_048_576
     """A socket for which more waits is closed; it has at most this and one frame."""

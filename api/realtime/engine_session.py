@@ -190,7 +190,9 @@ class EngineSession:
             return _NOOP.text
         self._no_poll.clear()
         try:
-            frames = await self._outbox.take(POLL_PACKETS_MAX)
+            # CLOSE alone: the official client acts on it at once, and on messages a little
+            # later, so what it is told in the same payload would come too late.
+            frames = await self._outbox.take(POLL_PACKETS_MAX, alone=_CLOSE)
         finally:
             self._no_poll.set()
         if self.closed and self._outbox.is_empty:
@@ -207,7 +209,7 @@ class EngineSession:
 
     async def serve(self, websocket: WebSocket) -> None:
         """Live on this WebSocket, from the start or after an upgrade, until it ends."""
-        if self.transport == "polling" and not await self._upgraded(websocket):
+        if self._websocket is not None or not await self._may_serve(websocket):
             await websocket.close()
             return
         self._websocket = websocket
@@ -220,8 +222,10 @@ class EngineSession:
             await websocket.close()
             self._stop_timer()
 
-    async def _upgraded(self, websocket: WebSocket) -> bool:
-        """Whether the client went through with it; if not, polling just goes on."""
+    async def _may_serve(self, websocket: WebSocket) -> bool:
+        """Whether the client went through with an upgrade; if not, polling just goes on."""
+        if self.transport == "websocket":
+            return True
         if self.upgrading or self.closed:
             return False
         self.upgrading = True

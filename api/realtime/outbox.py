@@ -134,13 +134,18 @@ class Outbox:
         self._flush()
         self._tell_arrived()
 
-    async def take(self, at_most: int) -> list[Frame]:
-        """For a poll: what waits, as soon as something does; nothing: the end has come."""
+    async def take(self, at_most: int, *, alone: Frame | None = None) -> list[Frame]:
+        """For a poll: what waits, as soon as something does; nothing: the end has come.
+
+        ``alone`` comes with nothing before it.
+        """
         while not self._waiting and not self._ended:
             self._arrived = asyncio.get_running_loop().create_future()
             await self._arrived
         taken = self._waiting[:at_most]
-        del self._waiting[:at_most]
+        if len(taken) > 1 and taken[-1] is alone:
+            taken.pop()
+        del self._waiting[: len(taken)]
         self._waiting_bytes -= sum(len(each.framed) for each in taken)
         return taken
 

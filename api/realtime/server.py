@@ -29,8 +29,6 @@ log = structlog.get_logger(__name__)
 
 _ANSWER_S = 2.0
 """How long commands may go on when the hub stops."""
-_STRANGER_S = 45.0
-"""How long a connection may stay in no namespace, as in the reference server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,9 @@ class Gate(Protocol):
 
 
 class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ships no types
-    def __init__(self, gate: Gate, namespaces: tuple[str, ...], **engine: Any) -> None:
+    def __init__(
+        self, gate: Gate, namespaces: tuple[str, ...], *, connect_timeout_s: float, **engine: Any
+    ) -> None:
         super().__init__(
             serializer=HubPacket,
             async_mode="aiohttp",
@@ -76,7 +76,7 @@ class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ship
             **engine,
         )
         self.namespaces = ()  # the library would add "/" to any other empty list
-        self._gate = gate
+        self._gate, self._connect_timeout_s = gate, connect_timeout_s
         self._tasks = Tasks()
         self._strangers: dict[str, asyncio.TimerHandle] = {}
         for namespace in namespaces:
@@ -106,7 +106,7 @@ class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ship
         await super()._handle_eio_connect(eio_sid, environ)
         loop = asyncio.get_running_loop()
         self._strangers[eio_sid] = loop.call_later(
-            _STRANGER_S, self.start_background_task, self._not_connected, eio_sid
+            self._connect_timeout_s, self.start_background_task, self._not_connected, eio_sid
         )
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:

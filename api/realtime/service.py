@@ -38,6 +38,7 @@ class Realtime:
         self._server = HubServer(
             self,
             NAMESPACES,
+            connect_timeout_s=settings.connect_timeout_s,
             ping_interval=settings.ping_interval_s,
             ping_timeout=settings.ping_timeout_s,
             max_http_buffer_size=settings.max_message_bytes,

@@ -2,7 +2,7 @@
 
 Three roles that nobody logs in as. The login of ``[database] url`` is a member of the two
 that work; ``SET LOCAL ROLE`` gives up every further right it may have, its ownership and
-BYPASSRLS included, and the policies of migration 0006 judge by ``request.jwt.claims``.
+BYPASSRLS included, and the policies of migrations 0006 and 0007 judge by ``request.jwt.claims``.
 """
 
 import json
@@ -17,6 +17,8 @@ from store.codec import fold
 from store.readers import Asked
 
 OWNER, WRITER, READER = "hub_owner", "hub_writer", "hub_reader"
+SHOWN = "hub_shown"
+"""The schema whose views stand in the tables' places for callers."""
 CLAIMS = "request.jwt.claims"
 
 MAINTENANCE = ("SET LOCAL ROLE hub_owner", "SET LOCAL hub.purpose = 'maintenance'")
@@ -32,6 +34,8 @@ def reading_claims(principal: Principal | None, asked: Asked) -> Mapping[str, An
         "calendars": asked.calendars,
         "channels": asked.channels,
         "scopes": asked.scopes,
+        "people": asked.people,
+        "subjects": asked.subjects,
         "exact": asked.exact,
         "exact_key": fold(asked.exact) if asked.exact else None,
     }
@@ -40,11 +44,18 @@ def reading_claims(principal: Principal | None, asked: Asked) -> Mapping[str, An
     if principal.role is Role.SYSTEM:
         return {}
     claims |= {"role": str(principal.role), "sub": principal.subject, "person": principal.person}
-    return claims | {"calendars": (), "scopes": (principal.scope,)}
+    nothing: dict[str, Any] = dict.fromkeys(("calendars", "channels", "people", "subjects"), ())
+    return claims | nothing | {"scopes": (principal.scope,)}
+
+
+def reading_path(principal: Principal | None) -> str:
+    """Where names of tables are looked up: a caller's in the views first."""
+    return f"{SHOWN}, public" if principal else "public"
 
 
 _BECOME = text(
     f"SELECT set_config('role', '{READER}', true), set_config('{CLAIMS}', :claims, true),"
+    " set_config('search_path', :path, true),"
     " set_config('statement_timeout', :statement_timeout, true)"
 )
 
@@ -59,7 +70,8 @@ class Become:
         self, connection: AsyncConnection, principal: Principal | None, asked: Asked
     ) -> None:
         claims = json.dumps(reading_claims(principal, asked))
-        await connection.execute(_BECOME, {"claims": claims, "statement_timeout": self._timeout})
+        said = {"claims": claims, "path": reading_path(principal)}
+        await connection.execute(_BECOME, said | {"statement_timeout": self._timeout})
 
 
 def declared_writes(people: Sequence[str]) -> str:

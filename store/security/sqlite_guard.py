@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 from actors.domain.principal import Principal
 from store.schema import metadata
+from store.security.reading import only_reads
 from store.security.sqlite_rules import CURRENT_PRINCIPAL, RULES, Rule, facts
 
 _FUNCTIONS = frozenset(
@@ -23,8 +24,6 @@ _FUNCTIONS = frozenset(
     | {"nullif", "substr", "sum", "total", "trim", "typeof", "upper"}
 )
 """None of them fails, reads a file or knows the schema, whatever its arguments hold."""
-
-_READING = ("SELECT", "WITH")
 
 
 class Guard:
@@ -95,7 +94,7 @@ def refuse_other_than_reading(sql: str) -> None:
 
     Raises ``sqlite3.DatabaseError``, as the authorizer's refusals do.
     """
-    if not sql.lstrip().upper().startswith(_READING):
+    if not only_reads(sql):
         raise sqlite3.DatabaseError("not authorized: callers may only SELECT")
 
 

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from actors.ports import Broadcaster, EventRecord
-from api.client import ConnectionLost, HubClient, HubError, HubEvent, LiveClient, Place, RetryPolicy
+from api.client import (
+    ConnectionLost,
+    HubClient,
+    HubError,
+    HubEvent,
+    LiveClient,
+    Place,
+    RetryPolicy,
+)
 from hub.config import Api
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import CHATBOT, Clinic, appointments_of, availability_of
@@ -286,7 +294,7 @@ async def test_a_token_is_asked_for_before_every_connection(clinic: Clinic) -> N
     asked: list[str] = []
 
     def fresh() -> str:
-        asked.append(token("dentist", "dentist-0", ttl_s=60 + len(asked)))
+        asked.append(token("dentist", "dentist-0", ttl_s=600 + len(asked)))
         return asked[-1]
 
     async with (

@@ -13,6 +13,7 @@ import hub
 import store
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
+from actors.domain.principal import Principal
 from actors.ports import Broadcaster, Delivery, EventRecord, Position
 from hub.relay import Relay, RelaySettings
 from tests.acceptance.conftest import OpenClinic
@@ -101,11 +102,20 @@ async def test_r6_4_a_component_is_built_with_substitutes_alone() -> None:
         def __init__(self) -> None:
             self.marked: list[Delivery] = []
 
-        async def heads(self, channels: Sequence[Channel]) -> dict[Channel, Position]:
+        async def heads(
+            self, channels: Sequence[Channel], by: Principal | None = None
+        ) -> dict[Channel, Position]:
             return {each: Position(channel=each, epoch=1, offset=0) for each in channels}
 
         async def read(
-            self, channel: Channel, *, after: int, up_to: int, limit: int, max_bytes: int
+            self,
+            channel: Channel,
+            *,
+            after: int,
+            up_to: int,
+            limit: int,
+            max_bytes: int,
+            by: Principal | None = None,
         ) -> Sequence[EventRecord]:
             return []
 

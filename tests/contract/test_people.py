@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from actors.domain.appointment import Status
 from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.profile import Profile
-from tests.contract.clinic import DAY, Clinic, booked, cancelled, dentist, held
+from tests.contract.clinic import ADMIN, DAY, Clinic, booked, cancelled, dentist, held
 from tests.contract.engines import Database
 
 
@@ -28,7 +28,7 @@ async def test_dentists_are_listed_by_name_page_by_page(clinic: Clinic) -> None:
     seen: list[Profile] = []
     after: tuple[str, ProfileId] | None = None
     while True:
-        page = await clinic.store.profiles.dentists(limit=2, after=after)
+        page = await clinic.store.profiles.dentists(ADMIN, limit=2, after=after)
         assert page.total == 5
         seen += page.profiles
         if (after := page.next_after) is None:

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from actors.domain.ids import ProfileId
-from actors.domain.principal import Principal, Role
 from actors.ports import (
     Committed,
     ConstraintViolated,
@@ -22,9 +20,8 @@ from store.migrate import SchemaTooOld
 from store.postgres_connect import PostgresSettings
 from store.statements import Done, Plan, once
 from store.writer import Job
-from tests.contract.clinic import DAY, Clinic, Postbox, booked, patient, render
+from tests.contract.clinic import DAY, Clinic, Postbox, booked, render
 from tests.contract.engines import PostgresDatabase
-from tests.contract.test_reads import DEFAULT
 from tests.contract.test_records import renamed
 from tests.support.pooler import Pooler, pooler_to
 from tests.support.ports import free_port
@@ -207,38 +204,6 @@ async def test_a_half_dead_owner_is_waited_for_and_then_ended(
 async def pooler(database: PostgresDatabase) -> AsyncIterator[Pooler]:
     async with pooler_to(database.url) as pooler:
         yield pooler
-
-
-async def test_through_a_transaction_pooler_nothing_relies_on_a_session(
-    clinic: Clinic, pooler: Pooler
-) -> None:
-    """Three connections of the server serve twelve of the hub, in turns."""
-    dentists = [await clinic.add_dentist(f"Dr {n}") for n in range(6)]
-    people = [await clinic.add_patient(f"Pat {n}") for n in range(6)]
-    async with opened(pooler.url, clinic, prepared_statements=False) as store:
-        other = beside(clinic, store)
-        loaded = [await other.open(one) for one in dentists]
-        for day in range(1, 6):
-            rows = [
-                clinic.row(one, pat, clinic.clock.now() + day * DAY)
-                for one, pat in zip(dentists, people, strict=True)
-            ]
-            await asyncio.gather(
-                *(
-                    other.commit(a, other.turn(booked(r)))
-                    for a, r in zip(loaded, rows, strict=True)
-                ),
-                *(store.appointments.page(patient(pat), DEFAULT) for pat in people),
-            )
-        pages = await asyncio.gather(
-            *(store.appointments.page(patient(pat), DEFAULT) for pat in people)
-        )
-        assert [page.total for page in pages] == [5] * 6
-        nobody = await store.appointments.page(
-            Principal(role=Role.PATIENT, subject="?", person=ProfileId("?")), DEFAULT
-        )
-        assert nobody.total == 0
-    assert pooler.transactions > 40
 
 
 @pytest.mark.parametrize("lost", ["lose the request", "lose the answer"])

@@ -6,98 +6,24 @@ As the writer: nothing but what the transaction declared. As the owner: nothing 
 
 # ruff: noqa: S608  # names of tables, out of the schema, and attacks, which are the matter
 
-import json
-from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import asyncpg
 import pytest
 
-from actors.domain.principal import Principal
 from actors.ports import ConstraintViolated, Fenced
 from store.committer import CommitContext, commit_calendar
 from store.readers import Asked
-from store.schema import metadata
-from store.security.postgres import MAINTENANCE, reading_claims
+from store.security.postgres import MAINTENANCE, SHOWN
 from store.writer import Job
 from tests.contract.clinic import booked, dentist, patient, render
-from tests.contract.engines import PostgresDatabase
-from tests.contract.security_world import MAY_SEE, Row, World, key_of, keys
+from tests.contract.outside import TABLES, VIEWS, Outside, closed, schema_of
+from tests.contract.outside import outside as outside
+from tests.contract.security_world import MAY_SEE, World, key_of, keys
 from tests.contract.security_world import world as world
 from tests.support.postgres import LOGIN
 
 pytestmark = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
-
-TABLES = sorted({*metadata.tables, "alembic_version"})
-NO_SECRETS = {"alembic_version", "hub"}
-"""A revision and an epoch: whoever may connect may know them."""
-
-
-class Outside:
-    """Connections of our own, with every right until they give it up."""
-
-    def __init__(self, database: PostgresDatabase, world: World) -> None:
-        self.database, self.world = database, world
-        self._known: dict[str, list[Row]] = {}
-
-    def as_reader(self, who: Principal | None, sql: str) -> list[Row]:
-        return self.all_as_reader(who, [sql])[0]
-
-    def all_as_reader(self, who: Principal | None, statements: Sequence[str]) -> list[list[Row]]:
-        claims = json.dumps(reading_claims(who, Asked())) if who else ""
-        return self.run_all(["SET LOCAL ROLE hub_reader", *_claims(claims)], statements)
-
-    def as_writer(self, sql: str, *declared: str) -> list[Row]:
-        claims = json.dumps({"role": "writer", "declared": declared})
-        return self.run(["SET LOCAL ROLE hub_writer", *_claims(claims)], sql)
-
-    def run(self, before: list[str], sql: str) -> list[Row]:
-        return self.run_all(before, [sql])[0]
-
-    def run_all(self, before: list[str], statements: Sequence[str]) -> list[list[Row]]:
-        """In a transaction that is rolled back."""
-        with self.database.server.transaction(self.database.name) as say:
-            for statement in before:
-                say(statement)
-            return [[dict(row) for row in say(statement)] for statement in statements]
-
-    def all_rows(self, table: str) -> list[Row]:
-        if table not in self._known:
-            self._known[table] = self.run([], f"SELECT * FROM {table}")
-        return self._known[table]
-
-    def expected(self, table: str, who: Principal | None) -> list[tuple[Any, ...]]:
-        rows = self.all_rows(table)
-        assert rows, f"nothing to hide in {table}: the test would be vacuous"
-        if table in NO_SECRETS:
-            return keys(table, rows)
-        return keys(table, [row for row in rows if who and MAY_SEE[table](self.world, who, row)])
-
-
-def _claims(claims: str) -> list[str]:
-    return [f"SELECT set_config('request.jwt.claims', $claims${claims}$claims$, true)"]
-
-
-@pytest.fixture
-def outside(database: PostgresDatabase, world: World) -> Outside:
-    return Outside(database, world)
-
-
-def closed(outside: Outside) -> set[str]:
-    """Tables that the reader has no right to at all."""
-    return {
-        table
-        for table in TABLES
-        if not outside.run([], f"SELECT has_table_privilege('hub_reader', '{table}', 'SELECT') x")[
-            0
-        ]["x"]
-    }
-
-
-def everybody(world: World) -> Iterator[tuple[str, Principal | None]]:
-    yield from world.everybody.items()
-
 
 # --- reading ---------------------------------------------------------------------------
 
@@ -111,6 +37,12 @@ def test_every_table_of_the_schema_is_guarded(outside: Outside) -> None:
     )
     assert sorted(row["relname"] for row in found) == TABLES == sorted(MAY_SEE)
     assert all(row["relrowsecurity"] for row in found)
+    shown = outside.run(
+        [],
+        "SELECT relname, relkind::text, pg_get_userbyid(relowner) AS owner FROM pg_class"
+        f" WHERE relnamespace = '{SHOWN}'::regnamespace",
+    )
+    assert [tuple(row.values()) for row in shown] == [(view, "v", "hub_owner") for view in VIEWS]
     forced = {row["relname"] for row in found if row["relforcerowsecurity"]}
     assert forced == {*TABLES} - {"alembic_version"}
     assert closed(outside) == {"calendars", "cluster", "nodes"}
@@ -122,10 +54,10 @@ async def test_everybody_sees_what_is_theirs_whatever_the_statement(outside: Out
         columns = ", ".join(f'"{name}"' for name in key_of(table))
         shapes = (
             f"SELECT * FROM {table}",
-            f"SELECT * FROM public.{table} WHERE true OR true",
+            f"SELECT * FROM {schema_of(table)}.{table} WHERE true OR true",
             f"SELECT * FROM (SELECT * FROM {table}) AS x",
             f"WITH x AS MATERIALIZED (SELECT * FROM {table}) SELECT * FROM x",
-            f"WITH {table} AS (SELECT * FROM public.{table}) SELECT * FROM {table}",
+            f"WITH {table} AS (SELECT * FROM {schema_of(table)}.{table}) SELECT * FROM {table}",
             f"SELECT a.* FROM {table} a LEFT JOIN {table} b ON false",
             f"SELECT * FROM {table} WHERE EXISTS (SELECT 1 FROM hub)",
             f"SELECT * FROM {table} UNION SELECT * FROM {table}",
@@ -134,7 +66,7 @@ async def test_everybody_sees_what_is_theirs_whatever_the_statement(outside: Out
             f"SELECT x.* FROM hub CROSS JOIN LATERAL (SELECT * FROM {table}) AS x",
             f"TABLE {table}",
         )
-        for name, who in everybody(outside.world):
+        for name, who in outside.world.everybody.items():
             wanted = outside.expected(table, who)
             for sql, found in zip(shapes, outside.all_as_reader(who, shapes), strict=True):
                 assert keys(table, found) == wanted, f"{name}: {sql}"
@@ -144,7 +76,7 @@ async def test_counting_counts_what_is_theirs(outside: Outside) -> None:
     shut = closed(outside)
     for table in (each for each in TABLES if each not in shut):
         key = f'"{key_of(table)[0]}"'
-        for name, who in everybody(outside.world):
+        for name, who in outside.world.everybody.items():
             count = len(outside.expected(table, who))
             (found,) = outside.as_reader(
                 who,
@@ -156,7 +88,7 @@ async def test_counting_counts_what_is_theirs(outside: Outside) -> None:
 
 async def test_what_the_reader_has_no_right_to_is_refused(outside: Outside) -> None:
     for table in closed(outside):
-        for _, who in everybody(outside.world):
+        for who in outside.world.everybody.values():
             for sql in (f"SELECT * FROM {table}", f"SELECT EXISTS (SELECT 1 FROM {table})"):
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     outside.as_reader(who, sql)
@@ -182,7 +114,7 @@ async def test_conditions_and_errors_tell_nothing_of_foreign_rows(outside: Outsi
 
 
 async def test_the_reader_writes_nothing(outside: Outside) -> None:
-    for table in TABLES:
+    for table in (f"public.{each}" for each in TABLES):
         for sql in (
             f"DELETE FROM {table}",
             f"INSERT INTO {table} SELECT * FROM {table}",
@@ -190,7 +122,18 @@ async def test_the_reader_writes_nothing(outside: Outside) -> None:
             f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE",
             f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
             f"DROP TABLE {table}",
-            f"CREATE TABLE x AS SELECT * FROM {table}",
+            f"CREATE TABLE public.x AS SELECT * FROM {table}",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                outside.as_reader(dentist(outside.world.ann), sql)
+    for view in (f"{SHOWN}.{each}" for each in VIEWS):
+        for sql in (
+            f"UPDATE {view} SET version = 9",
+            f"DELETE FROM {view}",
+            f"CREATE OR REPLACE VIEW {view} AS SELECT 1 AS id",
+            f"ALTER VIEW {view} SET (security_invoker = true)",
+            f"DROP VIEW {view}",
+            f"CREATE FUNCTION {SHOWN}.hub_claim(name text) RETURNS text RETURN 'hub'",
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 outside.as_reader(dentist(outside.world.ann), sql)
@@ -198,20 +141,15 @@ async def test_the_reader_writes_nothing(outside: Outside) -> None:
 
 async def test_the_hub_sees_of_people_only_what_it_asks_for(outside: Outside) -> None:
     ann, pat = outside.world.ann, outside.world.pat
-    (held,) = _as_hub(outside, Asked(), "appointments")
+    (held,) = outside.as_hub(Asked(), "appointments")
     assert held["status"] == "held"
-    rows = _as_hub(outside, Asked(calendars=(ann.id,)), "appointments")
+    rows = outside.as_hub(Asked(calendars=(ann.id,)), "appointments")
     assert {row["dentist_id"] for row in rows} == {ann.id}
-    assert _as_hub(outside, Asked(), "idempotency_keys") == []
+    assert outside.as_hub(Asked(), "idempotency_keys") == []
     scope = patient(pat).scope
-    assert {r["scope"] for r in _as_hub(outside, Asked(scopes=(scope,)), "idempotency_keys")} == {
+    assert {r["scope"] for r in outside.as_hub(Asked(scopes=(scope,)), "idempotency_keys")} == {
         scope
     }
-
-
-def _as_hub(outside: Outside, asked: Asked, table: str) -> list[Row]:
-    claims = json.dumps(reading_claims(None, asked))
-    return outside.run(["SET LOCAL ROLE hub_reader", *_claims(claims)], f"SELECT * FROM {table}")
 
 
 # --- whom the hub is ------------------------------------------------------------------

@@ -4,14 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from hub.cli import main
-from store.dump import TABLES
 from store.migrate import SchemaTooNew, check_schema, plan, upgrade
 from store.postgres_roles import RolesMissing
 from store.postgres_sync import on_postgresql
@@ -54,8 +52,8 @@ def test_migrate_says_what_it_will_do_and_check_finds_a_sound_database(
     assert "run `chairside migrate`" in capsys.readouterr().out
     assert main(["migrate"]) == 0
     said = capsys.readouterr().out
-    assert "nothing yet; 7 steps lead to 0009" in said
-    assert "7/7  0009  Nodes that share the database" in said
+    assert "nothing yet; 8 steps lead to 0009" in said
+    assert "6/8  0006  Row-level security on PostgreSQL" in said
     assert main(["check"]) == 0
     assert "is sound; 0 dentists" in capsys.readouterr().out
     assert main(["migrate"]) == 0
@@ -97,46 +95,3 @@ def test_a_newer_schema_is_refused(server: PostgresServer, name: str) -> None:
     server.run(name, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(SchemaTooNew, match="9999"):
         check_schema(server.url(name))
-
-
-def test_an_old_populated_database_is_brought_forward_without_loss(
-    server: PostgresServer, name: str
-) -> None:
-    """From 0004, where tables stood open and nothing kept rows apart."""
-    upgrade(server.url(name), migrate_url=server.url(name, ADMIN), to="0004")
-    server.script(name, *_OLD_CLINIC)
-    before = _contents(server, name)
-    done = upgrade(server.url(name), migrate_url=server.url(name, ADMIN))
-    assert [step.id for step in done.pending] == ["0005", "0006", "0009"]
-    assert _contents(server, name) == before
-    with pytest.raises(asyncpg.ExclusionViolationError):
-        server.run(
-            name, "UPDATE appointments SET starts_at = (SELECT min(starts_at) FROM appointments)"
-        )
-
-
-def _contents(server: PostgresServer, name: str) -> dict[str, list[Any]]:
-    return {
-        table: server.run(name, f"SELECT * FROM {table} ORDER BY 1, 2")  # noqa: S608  # the schema's names
-        for table in (each.name for each in TABLES)
-    }
-
-
-_OLD_CLINIC = (
-    """INSERT INTO profiles (id, subject, role, name, time_zone, version, search_text)
-       VALUES ('d', 'sub-d', 'dentist', 'Dr D', 'UTC', 1, 'dr d')""",
-    """INSERT INTO profiles (id, role, name, email, email_key, created_by, version, search_text)
-       VALUES ('p', 'patient', 'P', 'P@x', 'p@x', 'd', 1, 'p')""",
-    "INSERT INTO calendars VALUES ('d', 3, NULL, '{}', 1)",
-    "INSERT INTO appointment_types VALUES ('t', 'Check-up', 30, 0, 0, 1)",
-    """INSERT INTO appointments
-       SELECT 'a' || n, 'd', 'p', 't', '2027-01-01T09:00Z'::timestamptz + n * interval '1 day',
-              '2027-01-01T09:30Z'::timestamptz + n * interval '1 day', 0, 0, 'confirmed', NULL, 1,
-              false, 'patient', 'note ' || n, NULL, now(), now(), 'p', 'p'
-       FROM generate_series(1, 500) AS n""",
-    "INSERT INTO channels VALUES ('appointments:dentist:d', 1, 500)",
-    """INSERT INTO realtime_events
-       SELECT 'appointments:dentist:d', n, 1, 'e' || n, 'appointment.created', '{}', now(), 'sent',
-              NULL, NULL, 1, 0, NULL
-       FROM generate_series(1, 500) AS n""",
-)

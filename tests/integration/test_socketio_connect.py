@@ -434,11 +434,9 @@ async def test_large_messages_are_compressed_only_if_that_is_set(compress_from_b
         assert [len(text) > 1_000 for text in received] == [False, True, False]
 
 
-async def test_a_connection_that_never_asks_to_be_let_in_is_closed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("api.realtime.server._STRANGER_S", 0.1)
-    async with running_world() as world, aiohttp.ClientSession() as http:
+async def test_a_connection_that_never_asks_to_be_let_in_is_closed() -> None:
+    settings = RealtimeSettings(connect_timeout_s=0.1)
+    async with running_world(settings=settings) as world, aiohttp.ClientSession() as http:
         screen = await world.screen()
         poller = Poller(http, world.url)
         await poller.open()

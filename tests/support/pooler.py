@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 READY, QUERY, SYNC, TERMINATE = b"Z", b"Q", b"S", b"X"
 _COMMIT = b"COMMIT\0"
 _NO_TLS = b"N"
-_ASKS_FOR_TLS = 80_877_103  # the protocol's own number
+ASKS_FOR_TLS = 80_877_103  # the protocol's own number
 
 
 @dataclass
@@ -59,10 +59,10 @@ class Pooler:
             server.writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        startup = await _untyped(reader)
-        if int.from_bytes(startup[4:8], "big") == _ASKS_FOR_TLS:
+        startup = await untyped(reader)
+        if int.from_bytes(startup[4:8], "big") == ASKS_FOR_TLS:
             writer.write(_NO_TLS)
-            startup = await _untyped(reader)
+            startup = await untyped(reader)
         server = await self._take(startup)
         writer.write(server.greeting)
         await self._give_back(server)
@@ -153,7 +153,7 @@ class Pooler:
         self._made -= 1
 
 
-async def _untyped(reader: asyncio.StreamReader) -> bytes:
+async def untyped(reader: asyncio.StreamReader) -> bytes:
     size = await reader.readexactly(4)
     return size + await reader.readexactly(int.from_bytes(size, "big") - 4)
 

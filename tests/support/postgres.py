@@ -66,6 +66,7 @@ class PostgresServer:
             check=True,
             stdout=subprocess.DEVNULL,
         )
+        self._guardian = _guardian_of(self._folder)
         atexit.register(self.remove)
 
     @property
@@ -109,7 +110,7 @@ class PostgresServer:
             self._process.send_signal(signal.SIGQUIT)  # at once, and its children with it
             self._process.wait()
         self.loop.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._guardian.communicate()  # it cleans up, and ends
 
     # --- databases ---------------------------------------------------------------------
 
@@ -147,6 +148,29 @@ class PostgresServer:
     def script(self, database: str, *statements: str) -> None:
         """Several statements in one transaction."""
         self.loop.run(_execute(self.url(database, ADMIN), statements))
+
+
+_WHEN_NOBODY_HOLDS_THE_PIPE = """
+cat > /dev/null
+pid=$(head -n 1 "$0/data/postmaster.pid" 2> /dev/null)
+if [ -n "$pid" ] && ps -ww -o args= -p "$pid" | grep -qF "$0"; then
+    kill -QUIT "$pid"
+    for _ in 1 2 3 4 5 6 7 8 9 10; do [ -e "$0/data/postmaster.pid" ] && sleep 0.1; done
+fi
+rm -rf "$0"
+"""
+
+
+def _guardian_of(folder: Path) -> "subprocess.Popen[bytes]":
+    """Ends the server and removes its folder when this process is gone, however it went:
+    ``atexit`` knows nothing of SIGKILL, nor of a SIGTERM that nobody handles."""
+    return subprocess.Popen(
+        ["sh", "-c", _WHEN_NOBODY_HOLDS_THE_PIPE, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the tests, not for who cleans up after them
+    )
 
 
 class _Loop:

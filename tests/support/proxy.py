@@ -2,33 +2,80 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
 from urllib.parse import urlsplit
 
 CHUNK_BYTES = 65_536
 
 
+class Passage:
+    """One TCP connection through the network."""
+
+    def __init__(self, client: asyncio.StreamWriter, hub: asyncio.StreamWriter) -> None:
+        self._ends = (client, hub)
+        self._open = asyncio.Event()
+        self._open.set()
+        self.delay_s = 0.0
+
+    def reset(self) -> None:
+        """End it at once, as a failing router would: no goodbye."""
+        for end in self._ends:
+            end.transport.abort()
+
+    def freeze(self) -> None:
+        """Half-open: both sides believe in it, nothing passes any more."""
+        self._open.clear()
+
+    async def pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event
+    ) -> None:
+        """``flows``: set while the network lets this direction through."""
+        while chunk := await reader.read(CHUNK_BYTES):
+            await flows.wait()
+            if self.delay_s:
+                await asyncio.sleep(self.delay_s)
+            await self._open.wait()
+            writer.write(chunk)
+            await writer.drain()
+        await self._open.wait()  # not even an end passes
+        writer.transport.abort()
+
+
 class Network:
-    """A TCP proxy: :meth:`cut` resets every connection, ``down`` refuses new ones, and
-    :meth:`stall` lets nothing through, one way or both, and nobody notice."""
+    """A TCP proxy; ``down`` refuses new connections, and :meth:`stall` lets nothing through,
+    one way or both, and nobody notice.
+
+    ``lets_through`` looks at what a client says first, and decides about the connection.
+    """
 
     def __init__(self, upstream: str) -> None:
         parts = urlsplit(upstream)
         assert parts.hostname is not None
         assert parts.port is not None
         self._host, self._port = parts.hostname, parts.port
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._passages: dict[Passage, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.down = False
         self._up, self._back = asyncio.Event(), asyncio.Event()
         self.flow()
+        self.lets_through: Callable[[bytes], bool] = lambda _first: True
         self.url = ""
         self.connections = 0
 
     def cut(self) -> None:
-        """Reset all connections at once, as a failing router would: no goodbye."""
-        for writer in self._writers:
-            writer.transport.abort()
+        """Reset all connections at once."""
+        for passage in self._passages:
+            passage.reset()
+
+    def freeze(self) -> None:
+        """All connections become half-open; new ones are whole."""
+        for passage in self._passages:
+            passage.freeze()
+
+    def some(self, chance: random.Random, share: float) -> Sequence[Passage]:
+        """Some of the connections, as chance has it, in the order they were made."""
+        return [passage for passage in list(self._passages) if chance.random() < share]
 
     def stall(self, *, up: bool = True, back: bool = True) -> None:
         """From now on bytes wait: those of the client (``up``), those to it (``back``)."""
@@ -60,17 +107,28 @@ class Network:
         assert task is not None
         self._tasks.add(task)
         try:
-            upstream_reader, upstream = await asyncio.open_connection(self._host, self._port)
-            self._writers |= {writer, upstream}
             with contextlib.suppress(OSError):
-                await asyncio.gather(
-                    _pump(reader, upstream, self._up), _pump(upstream_reader, writer, self._back)
-                )
-            for each in (writer, upstream):
-                each.transport.abort()
-                self._writers.discard(each)
+                await self._pass(reader, writer)
         finally:
             self._tasks.discard(task)
+            writer.transport.abort()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = await reader.read(CHUNK_BYTES)
+        await self._up.wait()
+        if not self.lets_through(first):
+            return
+        hub_reader, hub = await asyncio.open_connection(self._host, self._port)
+        passage = Passage(writer, hub)
+        self._passages[passage] = None
+        try:
+            hub.write(first)
+            await asyncio.gather(
+                passage.pump(reader, hub, self._up), passage.pump(hub_reader, writer, self._back)
+            )
+        finally:
+            del self._passages[passage]
+            hub.transport.abort()
 
     async def close(self) -> None:
         self.cut()
@@ -79,14 +137,9 @@ class Network:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def _pump(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event
-) -> None:
-    while chunk := await reader.read(CHUNK_BYTES):
-        await flows.wait()
-        writer.write(chunk)
-        await writer.drain()
-    writer.transport.abort()
+def no_websockets(first: bytes) -> bool:
+    """Of a network whose proxy knows no WebSockets."""
+    return b"upgrade: websocket" not in first.lower()
 
 
 @contextlib.asynccontextmanager

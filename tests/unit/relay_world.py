@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
+from actors.domain.principal import Principal
 from actors.ports import Delivery, EventRecord, Position
 
 NOW = datetime(2027, 3, 8, 9, tzinfo=UTC)
@@ -59,7 +60,9 @@ class MemoryLog:
             [*self.rows, *rows], key=lambda row: (row.channel, row.epoch, row.offset)
         )
 
-    async def heads(self, channels: Sequence[Channel]) -> Mapping[Channel, Position]:
+    async def heads(
+        self, channels: Sequence[Channel], by: Principal | None = None
+    ) -> Mapping[Channel, Position]:
         self._check("heads")
         self.heads_asked += channels
         found = {channel: self._head(channel) for channel in channels}
@@ -76,7 +79,14 @@ class MemoryLog:
         )
 
     async def read(
-        self, channel: Channel, *, after: int, up_to: int, limit: int, max_bytes: int
+        self,
+        channel: Channel,
+        *,
+        after: int,
+        up_to: int,
+        limit: int,
+        max_bytes: int,
+        by: Principal | None = None,
     ) -> Sequence[EventRecord]:
         self._check("read")
         self.reads += 1

@@ -143,6 +143,14 @@ async def test_frames_wait_for_polls_and_what_is_left_goes_to_the_websocket_firs
     assert [text for texts in world.texts for text in texts] == ["4b", "4c", "4d"]
 
 
+async def test_what_must_be_alone_is_left_for_a_poll_of_its_own() -> None:
+    world, last = World(), Frame("1")
+    for frame in (Frame("4a"), last):
+        world.outbox.put(frame)
+    polls = [await world.outbox.take(16, alone=last) for _ in range(2)]
+    assert [[frame.text for frame in poll] for poll in polls] == [["4a"], ["1"]]
+
+
 async def test_a_poll_gets_what_comes_and_nothing_after_the_end() -> None:
     world = World()
     poll = asyncio.create_task(world.outbox.take(16))

@@ -55,6 +55,9 @@ def test_postgresql_is_named_by_either_scheme(scheme: str) -> None:
         "postgresql://hub:hunter2@host",
         "postgresql+psycopg2://hub:hunter2@host/clinic",
         "postgresql://hub:hunter2@host/clinic?ssl=yes",
+        "postgresql://hub:hunter2@host/clinic?sslmode=on",
+        "postgresql://hub:hunter2@host/clinic?sslrootcert=system",
+        "postgresql://hub:hunter2@host/clinic?sslrootcert=system&sslmode=require",
     ],
 )
 def test_a_postgresql_url_that_cannot_work_is_refused_without_its_password(url: str) -> None:

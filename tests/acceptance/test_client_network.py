@@ -1,0 +1,165 @@
+"""The Python client where networks, tokens and transports fail: it finds its way, or says so."""
+
+import asyncio
+
+import pytest
+
+from api.client import ClientClosed, ConnectionLost, HubError, HubEvent
+from hub.config import Api, Realtime
+from tests.acceptance.conftest import OpenClinic
+from tests.acceptance.test_client import live, offsets
+from tests.support.clinic import Clinic, appointments_of
+from tests.support.eventually import eventually
+from tests.support.logs import captured_logs
+from tests.support.proxy import network_to, no_websockets
+from tests.support.running import Template, make_template
+from tests.support.tokens import token
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """One engine is enough: nothing here depends on how rows are stored."""
+    with captured_logs():
+        return make_template(tmp_path_factory.mktemp("template"))
+
+
+async def test_a_token_that_is_about_to_end_is_renewed_on_the_same_connection(
+    clinic: Clinic,
+) -> None:
+    given = iter([token("dentist", "dentist-0", ttl_s=2.0)])
+
+    async def fresh() -> str:
+        await asyncio.sleep(0)
+        return next(given, clinic.dentists[0].token)
+
+    got: list[HubEvent] = []
+    async with live(clinic, got, token=fresh) as client:
+        await asyncio.sleep(2.2)  # past the end of the first token
+        await clinic.book(clinic.patients[0])
+        assert await eventually(lambda: got, 2.0)
+        assert client.connections == 1
+
+
+async def test_a_token_that_ended_on_its_way_is_asked_for_once_more(clinic: Clinic) -> None:
+    given = [clinic.dentists[0].token, token("dentist", "dentist-0", ttl_s=-1)]
+    async with live(clinic, [], token=given.pop) as client:
+        assert client.connected
+    bad = token("dentist", "dentist-0", ttl_s=-1)
+    with pytest.raises(HubError) as refused:
+        async with live(clinic, [], token=lambda: bad):
+            pass
+    assert refused.value.code == "UNAUTHORIZED"
+
+
+async def test_a_token_that_cannot_be_had_is_asked_for_again(clinic: Clinic) -> None:
+    failures = [ConnectionError("the issuer is away")] * 2
+
+    def moody() -> str:
+        if failures:
+            raise failures.pop()
+        return clinic.dentists[0].token
+
+    async with live(clinic, [], token=moody) as client:
+        assert client.connected
+
+
+async def test_a_client_that_is_refused_for_good_later_says_so(clinic: Clinic) -> None:
+    """Its token ends, and it has no other."""
+    ends: list[HubError] = []
+    short = token("dentist", "dentist-0", ttl_s=1.0)
+    async with live(clinic, [], token=short, on_end=ends.append) as client:
+        assert await eventually(lambda: ends, 4.0)
+        assert ends[0].code == "UNAUTHORIZED"
+        with pytest.raises(HubError):
+            await client.me()
+
+
+async def test_where_websockets_do_not_pass_it_polls(clinic: Clinic) -> None:
+    got: list[HubEvent] = []
+    async with network_to(clinic.url) as network:
+        network.lets_through = no_websockets
+        async with live(clinic, got, url=network.url) as client:
+            await clinic.book(clinic.patients[0])
+            assert await eventually(lambda: got, 2.0)
+            assert (await client.me())["role"] == "dentist"
+        with pytest.raises(ConnectionLost):
+            async with live(clinic, [], url=network.url, fallback=False, timeout_s=0.5):
+                pass
+
+
+async def test_a_half_open_connection_is_noticed_by_its_silence(open_clinic: OpenClinic) -> None:
+    quick = Realtime(ping_interval_s=0.3, ping_timeout_s=0.4)
+    got: list[HubEvent] = []
+    async with (
+        open_clinic(realtime=quick) as clinic,
+        network_to(clinic.url) as network,
+        live(clinic, got, url=network.url) as client,
+    ):
+        network.freeze()
+        await clinic.book(clinic.patients[0])
+        assert await eventually(lambda: client.connections == 2, 4.0)
+        assert await eventually(lambda: offsets(got, appointments_of(clinic.dentists[0])), 2.0)
+
+
+async def test_a_half_open_connection_is_noticed_by_a_command_without_an_answer(
+    clinic: Clinic,
+) -> None:
+    """Long before a heartbeat is missed; and the command is carried out once."""
+    async with (
+        network_to(clinic.url) as network,
+        live(
+            clinic,
+            [],
+            url=network.url,
+            namespace="/patient",
+            token=clinic.patients[0].token,
+            timeout_s=0.5,
+        ) as client,
+    ):
+        network.freeze()
+        slot = clinic.slot()
+        booked = await client.book_slot(
+            dentist_id=slot["dentist_id"],
+            appointment_type_id=slot["appointment_type_id"],
+            start=slot["start"],
+        )
+        assert booked["status"] == "confirmed"
+        assert client.connections == 2
+
+
+async def test_a_left_channel_stays_left_over_reconnections(clinic: Clinic) -> None:
+    got: list[HubEvent] = []
+    own = appointments_of(clinic.dentists[0])
+    async with network_to(clinic.url) as network, live(clinic, got, url=network.url) as client:
+        await client.leave(own)
+        network.cut()
+        assert await eventually(lambda: client.connections == 2, 3.0)
+        assert own not in client.channels
+        await clinic.book(clinic.patients[0])
+        assert await eventually(lambda: got, 2.0), "other channels go on"
+        assert offsets(got, own) == []
+
+
+async def test_a_closed_client_says_that_it_is(clinic: Clinic) -> None:
+    async with live(clinic, []) as client:
+        pass
+    with pytest.raises(ClientClosed):
+        await client.me()
+
+
+async def test_more_commands_than_a_socket_may_have_at_once_just_wait(
+    open_clinic: OpenClinic,
+) -> None:
+    async with (
+        open_clinic(api=Api(rate_per_s=1_000, rate_burst=1_000)) as clinic,
+        live(clinic, []) as client,
+    ):
+        profiles = await asyncio.gather(*(client.me() for _ in range(100)))
+        assert len(profiles) == 100
+
+
+async def test_a_namespace_that_is_not_there_is_refused_for_good(clinic: Clinic) -> None:
+    with pytest.raises(HubError) as refused:
+        async with live(clinic, [], namespace="/nowhere"):
+            pass
+    assert refused.value.code == "Invalid namespace"

@@ -1,0 +1,97 @@
+"""The Socket.IO edge against the published protocols, driven by the official client and by
+hand from Node, over a hub in a process of its own (criterion 7.1).
+
+The cases stand in ``tests/node/conformance``: all packet types of Engine.IO 4 and Socket.IO 5,
+polling, WebSocket and the upgrade between them, namespaces, acknowledgements, binary data,
+refusals. One Node process runs them all; here each is a test of its own.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.clinic import ADMIN, CHATBOT
+from tests.support.node import FOLDER, program
+from tests.support.process import hub_process
+from tests.support.running import Template, make_template
+from tests.support.tokens import SECRET
+
+PING_INTERVAL_S, PING_TIMEOUT_S, CONNECT_TIMEOUT_S = 0.7, 1.5, 4.0
+MAX_MESSAGE_BYTES = 50_000
+CASES = (FOLDER / "conformance" / "cases.txt").read_text().splitlines()
+"""Written by ``node tests/node/conformance/run.mjs --list``: tests are collected without Node."""
+LEAST = 50
+
+Results = Mapping[str, Mapping[str, Any]]
+
+pytestmark = pytest.mark.xdist_group("socketio-conformance")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """What became of each case, by name."""
+    template = make_template(tmp_path_factory.mktemp("template"))
+    return asyncio.run(run_all(template, tmp_path_factory.mktemp("hub")))
+
+
+async def run_all(template: Template, folder: Path) -> Results:
+    settings = {
+        "CHAIRSIDE_REALTIME_PING_INTERVAL_S": str(PING_INTERVAL_S),
+        "CHAIRSIDE_REALTIME_PING_TIMEOUT_S": str(PING_TIMEOUT_S),
+        "CHAIRSIDE_REALTIME_CONNECT_TIMEOUT_S": str(CONNECT_TIMEOUT_S),
+        "CHAIRSIDE_REALTIME_MAX_MESSAGE_BYTES": str(MAX_MESSAGE_BYTES),
+        "CHAIRSIDE_API_CORS_ORIGINS": "https://clinic.example",
+        "CHAIRSIDE_API_RATE_PER_S": "1000",
+        "CHAIRSIDE_API_RATE_BURST": "1000",
+    }
+    async with (
+        hub_process(template.copy_to(folder), folder, **settings) as hub,
+        program("conformance/run.mjs") as node,
+    ):
+        await node.tell(world_of(template, hub.url))
+        node.no_more()
+        found = {line["name"]: line async for line in node.lines()}
+        assert await hub.stop() == 0
+        return found
+
+
+def world_of(template: Template, url: str) -> dict[str, Any]:
+    """All that the cases know of the hub and its clinic."""
+    people = template.people
+    dentist, other, *_ = people.dentists
+    morning = datetime.now(UTC).replace(hour=8, minute=0, second=0, microsecond=0)
+    return {
+        "url": url,
+        "secret": SECRET,
+        "ping_interval_ms": PING_INTERVAL_S * 1_000,
+        "ping_timeout_ms": PING_TIMEOUT_S * 1_000,
+        "connect_timeout_ms": CONNECT_TIMEOUT_S * 1_000,
+        "max_payload": MAX_MESSAGE_BYTES,
+        "dentist": dentist.id,
+        "other_dentist": other.id,
+        "patient": people.patients[0].id,
+        "type": people.types["check-up"],
+        "first_day": (morning + timedelta(days=10)).isoformat(),
+        "tokens": {
+            "dentist": dentist.token,
+            "patient": people.patients[0].token,
+            "chatbot": CHATBOT,
+            "admin": ADMIN,
+        },
+    }
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_r7_1_conformance(results: Results, name: str) -> None:
+    result = results.get(name)
+    assert result is not None, "the case did not run"
+    assert result["ok"], result["error"]
+
+
+def test_r7_1_every_case_is_shown_as_a_test(results: Results) -> None:
+    assert sorted(results) == sorted(CASES), "write cases.txt anew"
+    assert len(CASES) >= LEAST

@@ -1,0 +1,291 @@
+"""An old, populated database becomes a new one without loss: from every revision, everywhere."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, delete, insert, inspect, select
+from sqlalchemy.exc import DBAPIError
+
+from actors.domain.channels import dentist_channel
+from actors.domain.ids import AppointmentId, DentistId, ProfileId
+from actors.domain.principal import Principal, Role
+from actors.ports import AppointmentQuery
+from store.dump import TABLES
+from store.engine import open_store
+from store.maintenance import reading, writing
+from store.migrate import plan, upgrade
+from store.schema import metadata
+from tests.contract.clinic import Postbox, render
+from tests.support.clock import FakeClock
+from tests.support.database import ENGINES
+from tests.support.ids import SerialIds
+from tests.support.postgres import ADMIN, postgres_server
+
+Rows = Mapping[str, Sequence[Mapping[str, Any]]]
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+"""What was once the newest. A new migration adds the one before it here."""
+DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
+MINE = DentistId(ProfileId("d"))
+SEEN = datetime(2027, 3, 1, 9, 0, 0, 123456, tzinfo=UTC)
+COUNT = 300
+
+
+@pytest.fixture(params=ENGINES)
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Of an empty database: the hub's own, and whose login may change the schema."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'clinic.db'}"
+        yield url, url
+        return
+    server = postgres_server()
+    name = server.create()
+    yield server.url(name), server.url(name, ADMIN)
+    server.drop(name)
+
+
+def test_every_revision_but_the_newest_is_tried(tmp_path: Path) -> None:
+    every = [step.id for step in plan(f"sqlite:///{tmp_path / 'none.db'}").pending]
+    assert [*REVISIONS] == every[:-1]
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_an_old_populated_database_is_brought_forward_without_loss(
+    urls: tuple[str, str], revision: str
+) -> None:
+    url, owner = urls
+    upgrade(url, migrate_url=owner, to=revision)
+    writing(owner, _populate)
+    before = reading(owner, _contents)
+    done = upgrade(url, migrate_url=owner)
+    assert [step.id for step in done.pending] == _after(revision)
+    after = reading(owner, _contents)
+    for table, rows in before.items():
+        columns = rows[0].keys()
+        assert [{name: row[name] for name in columns} for row in after[table]] == rows, table
+    if revision > "0002":
+        await _it_works(url, populated="realtime_events" in before)
+
+
+def test_step_by_step_is_the_same_as_at_once(urls: tuple[str, str]) -> None:
+    """Each version's own rows, written when it was the newest, are there at the end."""
+    url, owner = urls
+    for revision in REVISIONS:
+        upgrade(url, migrate_url=owner, to=revision)
+        writing(owner, _populate)
+    before = reading(owner, _contents)
+    upgrade(url, migrate_url=owner)
+    assert reading(owner, _contents) == before
+    assert {*before} == {table.name for table in TABLES}
+
+
+@pytest.mark.parametrize("urls", ["postgres"], indirect=True)
+def test_what_breaks_a_new_rule_stops_the_migration_and_is_not_dropped(
+    urls: tuple[str, str],
+) -> None:
+    """PostgreSQL's rule against overlaps is younger than its appointments (0005)."""
+    url, owner = urls
+    upgrade(url, migrate_url=owner, to="0004")
+    writing(owner, _populate)
+    writing(owner, _overlap)
+    before = reading(owner, _contents)
+    with pytest.raises(DBAPIError, match="appointments_dentist_overlap"):
+        upgrade(url, migrate_url=owner)
+    assert plan(owner).current == "0004"
+    assert reading(owner, _contents) == before
+    rows = metadata.tables["appointments"]
+    writing(owner, lambda connection: connection.execute(delete(rows).where(rows.c.id == "extra")))
+    assert upgrade(url, migrate_url=owner).pending
+
+
+def _after(revision: str) -> list[str]:
+    return [step for step in (*REVISIONS, _newest()) if step > revision]
+
+
+def _newest() -> str:
+    return plan("sqlite:///nowhere.db").head
+
+
+async def _it_works(url: str, *, populated: bool) -> None:
+    """The new version reads what the old one wrote."""
+    opened = open_store(url, render=render, outbox=Postbox(), new_id=SerialIds(), clock=FakeClock())
+    async with opened as store:
+        page = await store.appointments.page(DENTIST, AppointmentQuery(statuses=frozenset()))
+        assert page.total == COUNT
+        assert (page.rows[0].notes, page.rows[0].start) == ("nöte 0 ✓", SEEN)
+        found = await store.appointments.get(DENTIST, AppointmentId("a7"))
+        assert found
+        assert found[1] == {"d": "Dr Ünal", "p": "Pát"}
+        loaded = await store.calendars.open(MINE, live_after=SEEN - timedelta(days=1))
+        assert loaded
+        assert len(loaded.rows) == COUNT
+        if populated:
+            events = await store.events.read(
+                dentist_channel(MINE), after=0, up_to=COUNT, limit=500, max_bytes=10**7, by=DENTIST
+            )
+            assert [event.payload for event in events] == [_payload(n) for n in range(COUNT)]
+
+
+# --- what was in it ----------------------------------------------------------------------
+
+
+def _payload(n: int) -> bytes:
+    return b'{"n":%d,"name":"\xc3\x9c"}' % n
+
+
+def _contents(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """Of each table that there is and has rows, each column that there is."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, columns in _present(connection).items():
+        table = metadata.tables[name]
+        query = select(*(table.c[each] for each in columns)).order_by(*table.primary_key)
+        if rows := [dict(row) for row in connection.execute(query).mappings()]:
+            found[name] = rows
+    return found
+
+
+def _populate(connection: Connection) -> None:
+    """Whatever was not there yet, in every table that there is."""
+    for name, columns in _present(connection).items():
+        table = metadata.tables[name]
+        if name == "hub" or connection.execute(select(table).limit(1)).first():
+            continue
+        rows = [{key: value for key, value in row.items() if key in columns} for row in _ROWS[name]]
+        connection.execute(insert(table), rows)
+
+
+def _present(connection: Connection) -> dict[str, list[str]]:
+    inspector = inspect(connection)
+    known = {*inspector.get_table_names()}
+    return {
+        table.name: [column["name"] for column in inspector.get_columns(table.name)]
+        for table in TABLES
+        if table.name in known
+    }
+
+
+def _overlap(connection: Connection) -> None:
+    row = {**_appointment(1), "id": "extra", "patient_id": "q"}
+    connection.execute(insert(metadata.tables["appointments"]), [row])
+
+
+def _person(id_: str, role: str, name: str, **rest: Any) -> dict[str, Any]:
+    empty = dict.fromkeys(("subject", "email", "phone", "time_zone", "created_by", "email_key"))
+    return {**empty, "id": id_, "role": role, "name": name, "version": 1, "search_text": ""} | rest
+
+
+def _appointment(n: int) -> dict[str, Any]:
+    return {
+        "id": f"a{n}",
+        "dentist_id": "d",
+        "patient_id": "p",
+        "appointment_type_id": "t",
+        "starts_at": SEEN + timedelta(hours=n),
+        "ends_at": SEEN + timedelta(hours=n, minutes=30),
+        "buffer_before_minutes": 5,
+        "buffer_after_minutes": 0,
+        "status": "confirmed",
+        "expires_at": None,
+        "version": n + 1,
+        "overbooked": n % 7 == 0,
+        "created_via": "chatbot",
+        "notes": f"nöte {n} ✓",
+        "cancel_reason": None,
+        "created_at": SEEN,
+        "updated_at": SEEN + timedelta(microseconds=n),
+        "changed_by": "sub-d",
+        "on_behalf_of": "d",
+    }
+
+
+def _event(n: int) -> dict[str, Any]:
+    return {
+        "channel": "appointments:dentist:d",
+        "offset": n + 1,
+        "epoch": 7,
+        "event_id": f"e{n}",
+        "type": "appointment.created",
+        "payload": _payload(n),
+        "created_at": SEEN,
+        "status": ("sent", "failed", "pending")[n % 3],
+        "broadcast_at": SEEN if n % 3 == 0 else None,
+        "latency_ms": 0.25 if n % 3 == 0 else None,
+        "attempts": n % 5,
+        "recipients": None,
+        "error": "x" if n % 3 == 1 else None,
+    }
+
+
+def _reply(n: int) -> dict[str, Any]:
+    return {
+        "scope": "patient:p|",
+        "key": f"k{n}",
+        "fingerprint": "f",
+        "internal": n % 2 == 0,
+        "dentist_id": "d" if n % 3 else None,
+        "outcome": "created",
+        "resource_id": f"a{n}",
+        "version": 1,
+        "body": bytes(range(256)),
+        "created_at": SEEN,
+    }
+
+
+def _audited(n: int) -> dict[str, Any]:
+    times = ("old_starts_at", "old_ends_at", "new_starts_at", "new_ends_at")
+    return {
+        "id": n + 1,
+        "at": SEEN,
+        "action": "appointment.booked",
+        "role": "patient",
+        "subject": "sub",
+        "acting": None,
+        "on_behalf_of": "p",
+        "resource_kind": "appointment",
+        "resource_id": f"a{n}",
+        "dentist_id": "d",
+        "patient_id": "p",
+        "old_status": "held",
+        "new_status": "confirmed",
+        **dict.fromkeys(times, SEEN),
+        "version": 2,
+        "found": None,
+        "request_id": "r",
+    }
+
+
+_ROWS: Rows = {
+    "profiles": [
+        _person("d", "dentist", "Dr Ünal", subject="sub-d", time_zone="Europe/Berlin"),
+        _person("p", "patient", "Pát", email="P@x", email_key="p@x", created_by="d"),
+        _person("q", "patient", "Quin", phone="+1"),
+    ],
+    "calendars": [
+        {
+            "dentist_id": "d",
+            "fence": 3,
+            "owner": None,
+            "schedule": '{"time_zone":"Europe/Berlin","slot_step_minutes":15,'
+            '"min_notice_minutes":0,"horizon_days":90,"rules":[["monday",540,1020]],'
+            '"overrides":[]}',
+            "schedule_version": 4,
+        }
+    ],
+    "appointment_types": [
+        {
+            "id": "t",
+            "name": "Check-up",
+            "duration_minutes": 30,
+            "buffer_before_minutes": 5,
+            "buffer_after_minutes": 0,
+            "version": 2,
+        }
+    ],
+    "appointments": [_appointment(n) for n in range(COUNT)],
+    "channels": [{"channel": "appointments:dentist:d", "epoch": 7, "offset": COUNT}],
+    "realtime_events": [_event(n) for n in range(COUNT)],
+    "idempotency_keys": [_reply(n) for n in range(COUNT)],
+    "audit_log": [_audited(n) for n in range(COUNT)],
+}

@@ -1,0 +1,106 @@
+"""A dentist's screen with either client, ours for Python or the official one for JavaScript:
+what it was told, how often it connected, when it was told to fetch anew."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from api.client import HubEvent, LiveClient, RetryPolicy
+from tests.support.clinic import Person
+from tests.support.node import Program, program
+
+KINDS = ("javascript", "python")
+RETRY = RetryPolicy(attempts=8, first_delay_s=0.02, longest_delay_s=0.2)
+
+
+class Screen(Protocol):
+    async def told(self, channel: str) -> list[tuple[int, str]]:
+        """(offset, id of the resource) of every event, in the order of their coming."""
+        ...
+
+    async def connections(self) -> int: ...
+
+    async def refetches(self, channel: str) -> int:
+        """How often it was told to fetch the channel anew; once for the first time."""
+        ...
+
+
+@asynccontextmanager
+async def screen(
+    kind: str, url: str, person: Person, transports: Sequence[str] = ("websocket",)
+) -> AsyncIterator[Screen]:
+    opened = _javascript if kind == "javascript" else _python
+    async with opened(url, person, transports) as found:
+        yield found
+
+
+class _Python:
+    def __init__(self) -> None:
+        self.events: list[HubEvent] = []
+        self.refetched: list[str] = []
+        self.client: LiveClient | None = None
+
+    async def told(self, channel: str) -> list[tuple[int, str]]:
+        return [
+            (event.offset or 0, event.data["id"])
+            for event in self.events
+            if event.channel == channel
+        ]
+
+    async def connections(self) -> int:
+        assert self.client is not None
+        return self.client.connections
+
+    async def refetches(self, channel: str) -> int:
+        return self.refetched.count(channel)
+
+
+@asynccontextmanager
+async def _python(url: str, person: Person, transports: Sequence[str]) -> AsyncIterator[Screen]:
+    found = _Python()
+    async with LiveClient(
+        url,
+        namespace=f"/{person.role}",
+        token=person.token,
+        on_event=found.events.append,
+        on_refetch=lambda channel, _place: found.refetched.append(channel),
+        transports=transports,
+        retry=RETRY,
+    ) as found.client:
+        yield found
+
+
+class _JavaScript:
+    def __init__(self, node: Program) -> None:
+        self._node = node
+
+    async def _story(self) -> dict[str, Any]:
+        await self._node.tell({"told": True})
+        story = (await self._node.answer())["it"]
+        assert isinstance(story, dict)
+        return story
+
+    async def told(self, channel: str) -> list[tuple[int, str]]:
+        events = (await self._story())["told"].get(channel, ())
+        return [(event["offset"], event["data"]["id"]) for event in events]
+
+    async def connections(self) -> int:
+        return int((await self._story())["connections"])
+
+    async def refetches(self, channel: str) -> int:
+        refetched: list[str] = (await self._story())["refetches"]
+        return refetched.count(channel)
+
+
+@asynccontextmanager
+async def _javascript(url: str, person: Person, transports: Sequence[str]) -> AsyncIterator[Screen]:
+    async with program("screens.mjs") as node:
+        seat = {
+            "url": url,
+            "namespace": f"/{person.role}",
+            "auth": {"token": person.token},
+            "transports": transports,
+        }
+        await node.tell({"open": {"it": seat}})
+        assert await node.answer() == {"opened": 1}
+        yield _JavaScript(node)

@@ -1,0 +1,247 @@
+"""A clinic of many people and appointments, and every list a hub reads of it, with its plan."""
+
+# ruff: noqa: S608  # statements out of this file's own words
+
+import re
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import event
+
+from actors.domain.appointment import Status
+from actors.domain.channels import dentist_channel
+from actors.domain.ids import AppointmentId, DentistId, PatientId, ProfileId
+from actors.domain.principal import Principal, Role
+from actors.ports import AppointmentQuery
+from store.engine import Store
+from tests.support.database import Database, OnPostgres, without_guards
+
+FIRST = datetime(2027, 1, 4, tzinfo=UTC)
+EVENTS_OF_A_CALENDAR = 100
+_AT_ONCE = 100_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNCHECKED = "SET LOCAL session_replication_role = replica"  # no look at what refers to what
+_POSTGRES_WORDS = {
+    "start": f"'{FIRST.isoformat()}'::timestamptz",
+    "step": "interval '30 minutes'",
+    "empty": "'{}'::bytea",
+}
+_SQLITE_WORDS = {
+    "start": str((FIRST - _EPOCH) // timedelta(microseconds=1)),
+    "step": "1800000000",
+    "empty": "x'7b7d'",
+}
+_NUMBERS = (
+    "WITH RECURSIVE numbers(n) AS"
+    " (SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {last})"
+)
+_PEOPLE = "INSERT INTO profiles (id, role, name, phone, email, email_key, version, search_text)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Populous:
+    """``rows`` appointments: each dentist's calendar is full for half an hour after half an
+    hour; one in 997 is a hold."""
+
+    rows: int
+    per_dentist: int
+    per_patient: int = 20
+
+    @property
+    def dentists(self) -> int:
+        return self.rows // self.per_dentist
+
+    @property
+    def patients(self) -> int:
+        return self.rows // self.per_patient
+
+    def fill(self, database: Database) -> None:
+        """Without the guards against double booking, which no list looks at."""
+        if isinstance(database, OnPostgres):
+            database.server.script(database.name, *without_guards(database))
+            for statement in self._statements(_POSTGRES_WORDS):
+                database.server.script(database.name, _UNCHECKED, statement)
+            database.server.run(database.name, "VACUUM (ANALYZE)")
+            return
+        guards = without_guards(database)
+        with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = OFF")
+            for statement in (*guards, *self._statements(_SQLITE_WORDS)):
+                connection.execute(statement)
+
+    def _statements(self, words: dict[str, str]) -> Sequence[str]:
+        say = {**words, "dentists": self.dentists, "patients": self.patients}
+        return (
+            "INSERT INTO appointment_types VALUES ('t', 'Check-up', 30, 0, 0, 1)",
+            _numbered(_DENTISTS, self.dentists, say),
+            _numbered(_CALENDARS, self.dentists, say),
+            _numbered(_PATIENTS, self.patients, say),
+            *(
+                _numbered(_APPOINTMENTS, min(first + _AT_ONCE, self.rows), say, first)
+                for first in range(0, self.rows, _AT_ONCE)
+            ),
+            _numbered(_CHANNELS, self.dentists, say),
+            _numbered(_EVENTS, self.dentists * EVENTS_OF_A_CALENDAR, say),
+            _numbered(_AUDIT, self.rows // 10, say),
+        )
+
+
+def _numbered(rest: str, last: int, words: dict[str, Any], first: int = 0) -> str:
+    insert, select = rest.split("SELECT", 1)
+    numbers = _NUMBERS.format(first=first, last=last)
+    return f"{insert} {numbers} SELECT {select.format(**words)} FROM numbers"
+
+
+_DENTISTS = (
+    f"{_PEOPLE} SELECT 'd' || n, 'dentist', 'Dr ' || n, '0' || n, 'd' || n || '@x',"
+    " 'd' || n || '@x', 1, 'dr ' || n"
+)
+_PATIENTS = (
+    f"{_PEOPLE} SELECT 'p' || n, 'patient', 'P ' || n, '+' || n, 'p' || n || '@x',"
+    " 'p' || n || '@x', 1, 'p ' || n"
+)
+_CALENDARS = "INSERT INTO calendars SELECT 'd' || n, 1, NULL, '{{}}', 1"
+_APPOINTMENTS = (
+    "INSERT INTO appointments SELECT 'a' || n, 'd' || (n % {dentists}),"
+    " 'p' || ((n / {dentists} * 7919 + n) % {patients}), 't',"
+    " {start} + n / {dentists} * {step}, {start} + (n / {dentists} + 1) * {step}, 0, 0,"
+    " CASE WHEN n % 997 = 0 THEN 'held' ELSE 'confirmed' END, {start} + 1000000 * {step},"
+    " 1, false, 'patient', NULL, NULL, {start}, {start}, 'p', 'system'"
+)
+_CHANNELS = f"INSERT INTO channels SELECT 'appointments:dentist:d' || n, 1, {EVENTS_OF_A_CALENDAR}"
+_EVENTS = (
+    "INSERT INTO realtime_events SELECT 'appointments:dentist:d' || (n % {dentists}),"
+    " n / {dentists} + 1, 1, 'e' || n, 'appointment.created', {empty}, {start}, 'sent',"
+    " NULL, NULL, 1, 0, NULL"
+)
+_AUDIT = (
+    "INSERT INTO audit_log (at, action, role, subject, resource_kind, resource_id, dentist_id,"
+    " patient_id, old_status, new_status, new_starts_at, new_ends_at, request_id)"
+    " SELECT {start}, 'appointment.booked', 'patient', 's', 'appointment', 'a' || n,"
+    " 'd' || (n % {dentists}), 'p' || ((n / {dentists} * 7919 + n) % {patients}), NULL,"
+    " 'confirmed', {start}, {start}, 'r'"
+)
+
+
+# --- what is read ------------------------------------------------------------------------
+
+DENTIST = Principal(role=Role.DENTIST, subject="", person=ProfileId("d1"))
+PATIENT = Principal(role=Role.PATIENT, subject="", person=ProfileId("p1"))
+BOT = Principal(role=Role.CHATBOT, subject="bot")
+_MINE = DentistId(ProfileId("d1"))
+_CHANNEL = dentist_channel(_MINE)
+_WEEK = AppointmentQuery(
+    statuses=frozenset(),
+    dentist_id=_MINE,
+    starts_from=FIRST + timedelta(days=7),
+    starts_before=FIRST + timedelta(days=14),
+    limit=500,
+)
+_ALL = AppointmentQuery(statuses=frozenset())
+_HOLDS = AppointmentQuery(statuses=frozenset({Status.HELD}), starts_from=FIRST)
+_LATEST = AppointmentQuery(statuses=frozenset(), descending=True)
+
+Read = Callable[[Store], Awaitable[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    name: str
+    read: Read
+    found: Callable[[Any], int] = lambda answer: len(answer.rows)
+    """How many rows its answer has."""
+
+
+def _people(answer: Any) -> int:
+    return len(answer.profiles)
+
+
+def _search(text: str, who: DentistId | None = _MINE) -> Read:
+    return lambda store: store.profiles.search(who, text, limit=50, after=None)
+
+
+READINGS = (
+    Reading(name="a dentist's week", read=lambda s: s.appointments.page(DENTIST, _WEEK)),
+    Reading(name="a dentist's first page", read=lambda s: s.appointments.page(DENTIST, _ALL)),
+    Reading(name="a dentist's latest page", read=lambda s: s.appointments.page(DENTIST, _LATEST)),
+    Reading(name="a dentist's holds", read=lambda s: s.appointments.page(DENTIST, _HOLDS)),
+    Reading(name="a patient's list", read=lambda s: s.appointments.page(PATIENT, _LATEST)),
+    Reading(
+        name="one appointment",
+        read=lambda s: s.appointments.get(DENTIST, AppointmentId("a1")),
+        found=lambda answer: int(answer is not None),
+    ),
+    Reading(
+        name="its history",
+        read=lambda s: s.appointments.history(DENTIST, AppointmentId("a1")),
+        found=len,
+    ),
+    Reading(name="a dentist's patients", read=_search(""), found=_people),
+    Reading(name="those with a text", read=_search("p 1"), found=_people),
+    Reading(name="whose phone is this", read=_search("+7"), found=_people),
+    Reading(name="a chatbot asks so", read=_search("+7", None), found=_people),
+    Reading(
+        name="one's own patient",
+        read=lambda s: s.profiles.own_patient(_MINE, PatientId(ProfileId("p1"))),
+        found=lambda answer: int(answer is not None),
+    ),
+    Reading(
+        name="the dentists",
+        read=lambda s: s.profiles.dentists(PATIENT, limit=50, after=None),
+        found=_people,
+    ),
+    Reading(
+        name="what happened since",
+        read=lambda s: s.events.read(
+            _CHANNEL, after=50, up_to=100, limit=500, max_bytes=10**6, by=DENTIST
+        ),
+        found=len,
+    ),
+    Reading(
+        name="where channels are", read=lambda s: s.events.heads([_CHANNEL], DENTIST), found=len
+    ),
+)
+
+
+# --- how it is read ----------------------------------------------------------------------
+
+_NOT_A_LIST = re.compile("^BEGIN|set_config|FROM hub$")
+
+
+async def plans(store: Store, reading: Reading, explain: str) -> list[tuple[str, list[str]]]:
+    """Each statement of a reading, and what the database does for it, as the same caller.
+
+    Past the gate that refuses readers EXPLAIN. ``explain`` is PostgreSQL's word for how much
+    it shall tell; SQLite knows one only.
+    """
+    answers: list[tuple[str, list[str]]] = []
+    engines = {store._readers._callers.sync_engine, store._readers._hub.sync_engine}
+
+    def listen(connection: Any, _cursor: Any, sql: str, params: Any, *_further: Any) -> None:
+        if _NOT_A_LIST.search(sql):
+            return
+        raw = connection.connection.dbapi_connection
+        told = _told if connection.dialect.name == "sqlite" else _explained
+        answers.append((sql, raw.run_async(lambda driver: told(driver, sql, params, explain))))
+
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", listen)
+    try:
+        await reading.read(store)
+    finally:
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", listen)
+    return answers
+
+
+async def _explained(driver: Any, sql: str, params: Any, explain: str) -> list[str]:
+    return [row[0] for row in await driver.fetch(f"EXPLAIN ({explain}) {sql}", *params)]
+
+
+async def _told(driver: Any, sql: str, params: Any, _explain: str) -> list[str]:
+    async with driver.execute(f"EXPLAIN QUERY PLAN {sql}", params) as found:
+        return [line for *_, line in await found.fetchall()]

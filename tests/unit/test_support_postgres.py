@@ -1,0 +1,41 @@
+"""The tests' own PostgreSQL leaves nothing behind, however the tests end."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.eventually import eventually
+
+_STARTED = """
+import sys, time
+from tests.support.postgres import PostgresServer
+server = PostgresServer()
+server.start()
+print(server._process.pid, server._folder, flush=True)
+time.sleep(60) if sys.argv[1] == "wait" else None
+"""
+
+
+def gone(pid: str, folder: str) -> bool:
+    """A zombie is gone: whether somebody adopts and buries it is the machine's matter."""
+    listed = subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, check=False)
+    return listed.stdout.strip()[:1] in (b"", b"Z") and not Path(folder).exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, None])
+async def test_a_server_ends_with_the_tests_that_started_it(how: signal.Signals | None) -> None:
+    with subprocess.Popen(  # noqa: ASYNC220  # it answers in a moment, and this test is alone
+        [sys.executable, "-c", _STARTED, "wait" if how else "end"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    ) as tests:
+        assert tests.stdout
+        pid, folder = tests.stdout.readline().split()
+        if how:
+            assert not gone(pid, folder)
+            tests.send_signal(how)
+    assert await eventually(lambda: gone(pid, folder), 10.0)
