@@ -7,28 +7,37 @@ BIN := $(VENV)/bin
 PORT ?= 8080
 DATA ?= ./var
 JOBS ?= 2
+IMAGES ?= build/screenshots
+BUILT := api/pages/built/.built
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test test-long check format bench bench-cluster bench-fanout clean
+.PHONY: help run cluster test test-long web screenshots check format bench bench-cluster bench-fanout clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
 		|| grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST)
 
-run: $(VENV)/.installed ## the demo clinic on http://127.0.0.1:8080 (PORT=…, DATA=…); Ctrl-C stops it
+run: $(VENV)/.installed $(BUILT) ## the demo clinic on http://127.0.0.1:8080 (PORT=…, DATA=…); Ctrl-C stops it
 	@exec $(BIN)/chairside demo --data $(DATA) --port $(PORT)
 
 cluster: $(VENV)/.installed-dev ## the demo clinic on three nodes, PostgreSQL and Valkey (PORT=…); Ctrl-C stops it
 	@exec $(BIN)/python -m tools.cluster --data $(DATA)/cluster --port $(PORT)
 
-test: $(VENV)/.installed-dev ## every test but the long ones
+test: $(VENV)/.installed-dev $(BUILT) ## every test but the long ones
 	@$(BIN)/python tools/node.py install tests/node
+	@$(BIN)/python tools/node.py run web test
+	@$(BIN)/python -m tools.chromium
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
-test-long: $(VENV)/.installed-dev ## the long ones too: more examples, rounds and crashes
+test-long: $(VENV)/.installed-dev $(BUILT) ## the long ones too: more examples, rounds and crashes
 	@$(BIN)/python tools/node.py install tests/node
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'long or not long' $(ARGS)
+
+web: $(BUILT) ## the screens, from web/ into the package; run and test do it by themselves
+
+screenshots: $(VENV)/.installed-dev $(BUILT) ## pictures of every screen, with Chromium (IMAGES=build/screenshots)
+	$(BIN)/python -m tools.screenshots $(IMAGES)
 
 check: $(VENV)/.installed-dev ## style, types and the direction of the imports
 	$(BIN)/ruff check .
@@ -51,7 +60,15 @@ bench-fanout: $(VENV)/.installed-dev ## fan-out beside other servers, as a table
 	$(BIN)/python -m tests.benchmarks.bench_fanout --plot docs/fanout.svg --json docs/fanout.json $(ARGS)
 
 clean: ## remove the virtual environment and what tools left; the demo's data stay
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist api/pages/built web/node_modules web/openapi.json web/sdk/openapi.d.ts *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# The screens are typed from the API's own document, so a changed schema builds them anew.
+$(BUILT): $(VENV)/.installed $(shell find web -type f -not -path '*/node_modules/*' -not -name 'openapi.*') \
+		$(wildcard api/openapi*.py api/rest/*.py api/schemas/*.py)
+	@echo "Building the screens …"
+	@$(BIN)/python -c 'from api.openapi import openapi_json; print(openapi_json().decode())' > web/openapi.json
+	@$(BIN)/python tools/node.py run web build
+	@touch $@
 
 # A stamp is written last, so that an interrupted installation is done again.
 
@@ -65,6 +82,8 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt hub/__init__.py
 	@$(venv)
 	@echo "Installing Chairside and its tools for tests into $(VENV) …"
 	@$(PIP) --editable '.[dev]'
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --upgrade --no-deps \
+		--target $(VENV)/realtime-2.30 realtime==2.30.0
 	@touch $@ $(VENV)/.installed
 
 define venv

@@ -86,6 +86,8 @@ class CalendarActor:
         self.mailbox = Mailbox(limit=settings.mailbox_limit)
         self.used_s = clock.monotonic()
         """When somebody last asked, on the monotonic clock."""
+        self.turn_s = 0.0
+        """How long the last batch took, from the mailbox to the replies."""
         self.types_stale = False
         """An appointment type was changed or added: read them before the next decision."""
         self._store = store
@@ -129,7 +131,9 @@ class CalendarActor:
         try:
             while asks := await self.mailbox.take(most=self._settings.batch_limit):
                 self._in_flight = asks
+                began_s = self._clock.monotonic()
                 await self._batch(asks)
+                self.turn_s = self._clock.monotonic() - began_s
                 self._in_flight = ()
         except (Moved, OwnedElsewhere) as moved:
             error = moved

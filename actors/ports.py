@@ -462,6 +462,8 @@ class Delivery:
     attempts: int
     recipients: int
     error: str | None = None
+    problem: str | None = None
+    """The kind of exception of the last attempt that failed, also if a later one did not."""
 
 
 # --- telling others ------------------------------------------------------------------

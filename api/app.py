@@ -1,5 +1,6 @@
 """The web application: routes, and what happens to every request, in order."""
 
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -18,7 +19,7 @@ from api.middleware import (
 from api.openapi import openapi_json
 from api.rest import health
 from api.rest.answers import json_answer
-from api.rest.pages import page_routes
+from api.rest.pages import BUILT, page_routes
 from api.rest.table import ROUTES
 
 __all__ = ["MAX_LINE_BYTES", "ApiSettings", "AppDeps", "create_app"]
@@ -36,8 +37,8 @@ MAX_LINE_BYTES: Final = 32 * 1024
 positions fit into one request (DESIGN §7)."""
 
 
-def create_app(deps: AppDeps) -> web.Application:
-    """The application of a hub; ``deps`` is all it knows of it.
+def create_app(deps: AppDeps, *, screens: Path = BUILT) -> web.Application:
+    """The application of a hub; ``deps`` is all it knows of it, ``screens`` its built pages.
 
     Whoever runs it gives the runner :data:`MAX_LINE_BYTES` and turns aiohttp's own access
     log off: ``observe`` writes one.
@@ -54,7 +55,12 @@ def create_app(deps: AppDeps) -> web.Application:
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
     app.router.add_get("/metrics", health.metrics)
-    app.router.add_routes(page_routes())
+    app.router.add_routes(page_routes(screens))
+
+    async def end_streams(_: web.Application) -> None:
+        await deps.streams.close()
+
+    app.on_shutdown.append(end_streams)
     return app
 
 

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import jwt
 
@@ -157,7 +157,7 @@ class TokenVerifier:
 
     def _claims(self, payload: Mapping[str, Any], key: str) -> Claims:
         subject, role, actor = payload["sub"], self._role(payload), _actor(payload)
-        if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARS:
+        if not _names_somebody(subject):
             raise InvalidToken("sub")
         if actor is not None and role is not Role.PATIENT:
             raise InvalidToken("act goes with a patient only")
@@ -243,13 +243,20 @@ def issue_token(
     return jwt.encode(payload, secret, algorithm="HS256")
 
 
+def _names_somebody(subject: object) -> TypeGuard[str]:
+    """Bounded and printable: neither engine can keep every text that JSON can spell."""
+    return (
+        isinstance(subject, str) and 0 < len(subject) <= MAX_SUBJECT_CHARS and subject.isprintable()
+    )
+
+
 def _actor(payload: Mapping[str, Any]) -> str | None:
     """``act.sub`` (RFC 8693 §4.1)."""
     if "act" not in payload:
         return None
     act = payload["act"]
     actor = act.get("sub") if isinstance(act, Mapping) else None
-    if not isinstance(actor, str) or not 0 < len(actor) <= MAX_SUBJECT_CHARS:
+    if not _names_somebody(actor):
         raise InvalidToken("act")
     return actor
 

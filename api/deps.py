@@ -13,8 +13,10 @@ from actors.services.catalog import Catalog
 from actors.services.changes import Changes
 from actors.services.identity import Identity
 from actors.services.people import People
+from actors.services.webhooks import Webhooks
 from api.auth import TokenVerifier
 from api.ratelimit import RateLimiter
+from api.realtime.streams import Streams
 
 
 class Health(Protocol):
@@ -34,6 +36,8 @@ class ApiSettings:
     max_body_bytes: int = 256 * 1024
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call the API, e.g. ``https://clinic.example``; ``*`` is any."""
+    frame_origins: tuple[str, ...] = ()
+    """Origins whose pages may show the screens in a frame and sign them in."""
     metrics: Literal["public", "admin", "off"] = "admin"
 
 
@@ -46,6 +50,8 @@ class AppDeps:
     people: People
     catalog: Catalog
     changes: Changes
+    streams: Streams
+    webhooks: Webhooks
     limiter: RateLimiter
     """The one of Socket.IO too, so that a principal has one allowance."""
     health: Health

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import InvalidToken, NotFound, Refusal
+from actors.services.identity import Claims
 from api.auth import bearer
 from api.deps import DEPS
 from api.errors import Problem, error_body, problem_of
@@ -19,11 +20,14 @@ log = structlog.get_logger(__name__)
 
 REQUEST_ID = web.RequestKey("request_id", str)
 PRINCIPAL = web.RequestKey("principal", Principal)
+CLAIMS = web.RequestKey("claims", Claims)
+"""Of the verified token; what lasts longer than a request must know when it ends."""
 PROBLEM = web.RequestKey("problem", Problem)
 WHY = web.RequestKey("why", str)
 
 OPENAPI_PATH: Final = "/api/openapi.json"
-SOCKET_PREFIXES: Final = ("/socket.io/",)
+NO_FRAMES: Final = "frame-ancestors 'none'"
+SOCKET_PREFIXES: Final = ("/socket.io/", "/realtime/v1/websocket", "/socket/websocket")
 """Their protocol has its own forms of errors, and its own log."""
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -45,16 +49,16 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.path.startswith(SOCKET_PREFIXES):
         return await handler(request)
     began = deps.clock.monotonic()
-    status = _CLIENT_GONE
+    status, streamed = _CLIENT_GONE, False
     try:
         response = await handler(request)
-        status = response.status
+        status, streamed = response.status, response.content_type == "text/event-stream"
         return response
     except web.HTTPException as redirect:
         status = redirect.status
         raise
     finally:
-        _log_request(request, status, deps.clock.monotonic() - began)
+        _log_request(request, status, deps.clock.monotonic() - began, streamed=streamed)
 
 
 @web.middleware
@@ -91,7 +95,7 @@ async def preflight(request: web.Request, handler: Handler) -> web.StreamRespons
                 "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
                 "Access-Control-Allow-Headers": (
                     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match,"
-                    " On-Behalf-Of, X-Request-ID"
+                    " Last-Event-ID, On-Behalf-Of, X-Request-ID"
                 ),
                 "Access-Control-Max-Age": "600",
             },
@@ -122,7 +126,7 @@ async def identify(request: web.Request) -> Principal:
     if claims.role is Role.CHATBOT and patient is not None and parse_id(patient) is None:
         raise NotFound("patient")
     principal = await deps.identity.principal(claims, patient)
-    request[PRINCIPAL] = principal
+    request[PRINCIPAL], request[CLAIMS] = principal, claims
     return principal
 
 
@@ -141,9 +145,10 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     headers = response.headers
     headers["X-Request-ID"] = request.get(REQUEST_ID, "")
     headers["X-Content-Type-Options"] = "nosniff"
-    headers["X-Frame-Options"] = "DENY"
     headers["Referrer-Policy"] = "no-referrer"
-    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    policy = headers.setdefault("Content-Security-Policy", f"default-src 'none'; {NO_FRAMES}")
+    if NO_FRAMES in policy:
+        headers["X-Frame-Options"] = "DENY"
     headers.setdefault("Cache-Control", "no-store")
     if request.app[DEPS].settings.cors_origins and request.path.startswith("/api"):
         headers.add("Vary", "Origin")
@@ -169,7 +174,9 @@ def _problem_response(request: web.Request, error: Exception) -> web.Response:
     return response
 
 
-def _log_request(request: web.Request, status: int, seconds: float) -> None:
+def _log_request(
+    request: web.Request, status: int, seconds: float, *, streamed: bool = False
+) -> None:
     """Method, path, status, duration: never the query, which may hold anything."""
     problem = request.get(PROBLEM)
     told: dict[str, object] = {} if problem is None else {"code": problem.code}
@@ -184,6 +191,8 @@ def _log_request(request: web.Request, status: int, seconds: float) -> None:
         request_id=request[REQUEST_ID],
         **told,
     )
+    if streamed:
+        return  # how long somebody listened says nothing of how long an answer takes
     if on_request := request.app[DEPS].on_request:
         resource = request.match_info.route.resource
         route = resource.canonical if resource else _UNKNOWN_ROUTE

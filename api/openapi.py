@@ -109,6 +109,8 @@ def _operation(route: Route) -> Form:
         "parameters": list(_parameters(route)),
         "responses": {**_successes(route), **_failures(route)},
     }
+    if route.description:
+        operation["description"] = route.description
     if route.body is not None:
         content: Form = {"schema": route.body}
         if route.example is not None:
@@ -128,6 +130,8 @@ def _parameters(route: Route) -> Iterable[Form]:
         yield _header("Idempotency-Key", "The same key and body: the first answer again", _KEY_FORM)
     elif 304 in route.also:
         yield _header("If-None-Match", "An `ETag`: answer 304 while it is the same", _TEXT)
+    if route.streams:
+        yield _header("Last-Event-ID", "Of a stream: the id of the last event that came", _TEXT)
     yield _header("On-Behalf-Of", "By a chatbot's service token: for which patient", _ID_FORM)
 
 
@@ -144,6 +148,8 @@ def _success(route: Route, status: int) -> Form:
     form: Form = {"description": _DONE[status]}
     if route.shows is not None and status != 304:
         form["content"] = {"application/json": {"schema": ref(route.shows)}}
+        if route.streams:
+            form["content"]["text/event-stream"] = {"schema": _TEXT}
     return form
 
 

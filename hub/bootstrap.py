@@ -5,6 +5,8 @@ opposite order, and whoever ends answers everyone who waits (criterion 6.4).
 """
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from actors.alarms import Alarms
-from actors.calendar_actor import ActorSettings
+from actors.calendar_actor import ActorSettings, CalendarActor
 from actors.ports import (
     Broadcaster,
     CalendarStore,
@@ -31,11 +33,15 @@ from actors.services.directory import Directory
 from actors.services.identity import Identity
 from actors.services.people import People
 from actors.services.records import Records
+from actors.services.replays import Replays
+from actors.services.webhooks import Rights, Webhooks
 from api.app import create_app
 from api.auth import TokenVerifier
 from api.deps import ApiSettings, AppDeps
 from api.ratelimit import RateLimiter
 from api.realtime import Realtime, RealtimeDeps, RealtimeSettings
+from api.realtime.streams import Streams, StreamSettings
+from api.realtime.supabase import Supabase, SupabaseDeps, SupabaseSettings
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
@@ -44,9 +50,14 @@ from hub.cluster.fanout import Fanout
 from hub.cluster.ownership import ClaimingStore
 from hub.cluster.wiring import Meeting, join
 from hub.config import Config
-from hub.health import Figures, Health
-from hub.metrics import Gauges, Metrics
+from hub.figures import About, Figures, busiest
+from hub.health import Health
+from hub.metrics import CalendarFigures, Gauges, Metrics
+from hub.recent_errors import RecentErrors
 from hub.relay import Relay, RelaySettings
+from hub.webhooks.delivery import Observers
+from hub.webhooks.dispatcher import Dispatcher
+from hub.webhooks.opening import open_delivering
 from store.engine import Store, open_store
 from store.postgres_connect import PostgresSettings
 from store.retention import Keep
@@ -66,6 +77,7 @@ class Hub:
     app: web.Application
     health: Health
     realtime: Realtime
+    supabase: Supabase
     relay: Relay
     figures: Figures
     verifier: TokenVerifier
@@ -98,6 +110,7 @@ class Hub:
 
     async def close(self) -> None:
         """Say goodbye to every socket; before it, the server took its last request."""
+        await self.supabase.close()
         await self.realtime.close()
         await self.verifier.close()
 
@@ -109,10 +122,12 @@ async def open_hub(
     clock: Clock | None = None,
     new_id: NewId = system.new_id,
     wrap_broadcaster: WrapBroadcaster | None = None,
+    errors: RecentErrors | None = None,
 ) -> AsyncIterator[Hub]:
     """A hub on a database that was migrated, working until the block ends.
 
-    Tests put their own clock, ids and a failing broadcaster in. Raises what
+    Tests put their own clock, ids and a failing broadcaster in; ``errors`` is what this
+    process's log noted, for the status page. Raises what
     :func:`store.engine.open_store` raises, and ValueError for impossible token settings.
     """
     clock = clock or system.SystemClock()
@@ -133,10 +148,28 @@ async def open_hub(
             )
         )
         core = _core(config, store, clock, new_id)
+        dispatcher = await stack.enter_async_context(
+            open_delivering(
+                config.webhooks,
+                queue=store.webhooks,
+                events=store.events,
+                may_tell=Rights(core.directory, clock),
+                clock=clock,
+                new_id=new_id,
+                observers=Observers(
+                    on_attempt=metrics.webhook_attempt, on_disabled=metrics.webhook_disabled
+                ),
+            )
+        )
         outbox.first = relay = Relay(
             events=store.events,
             clock=clock,
-            listeners=(core.directory.forget, core.catalog.forget, core.registry.forget),
+            listeners=(
+                core.directory.forget,
+                core.catalog.forget,
+                core.registry.forget,
+                dispatcher.announced,
+            ),
             on_delivery=metrics.delivered,
             is_ours=outbox.is_ours if config.is_clustered else None,
             settings=_relay_settings(config),
@@ -148,7 +181,9 @@ async def open_hub(
             cluster = await stack.enter_async_context(_join(config, store, core, relay))
             outbox.first = cluster.fanout
             metrics.watch_cluster(cluster.counters, cluster.gauges)
-        hub = _edge(config, store, core, relay, metrics, cluster)
+        hub = _edge(
+            config, store, core, relay, metrics, dispatcher, errors or RecentErrors(), cluster
+        )
         stack.push_async_callback(hub.close)
         if cluster is None:
             for due in await store.calendars.live_holds():
@@ -161,7 +196,7 @@ async def open_hub(
             alone=cluster is None,
         )
         hub.realtime.start()
-        await stack.enter_async_context(running(*_background(config, hub, core)))
+        await stack.enter_async_context(running(*_background(config, hub, core), dispatcher.run()))
         yield hub
 
 
@@ -180,6 +215,7 @@ class _Core:
     people: People
     identity: Identity
     changes: Changes
+    records: Records
     meeting: Meeting
 
     def forget_caches(self) -> None:
@@ -216,6 +252,7 @@ def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
         people=People(store.profiles, directory, records),
         identity=Identity(store.profiles, directory, records),
         changes=Changes(store.events),
+        records=records,
     )
 
 
@@ -249,6 +286,8 @@ def _edge(
     core: _Core,
     relay: Relay,
     metrics: Metrics,
+    dispatcher: Dispatcher,
+    errors: RecentErrors,
     cluster: Cluster | None,
 ) -> Hub:
     """REST and Socket.IO over the same services, the same verifier and the same limits."""
@@ -259,8 +298,11 @@ def _edge(
         burst=config.api.rate_burst,
         monotonic=clock.monotonic,
     )
-    realtime = core.meeting.realtime = _realtime(config, core, relay, metrics, verifier, limiter)
-    gauges = _gauges(core, realtime)
+    wired = _realtime_deps(config, core, relay, metrics, verifier, limiter)
+    realtime = core.meeting.realtime = Realtime(wired)
+    supabase = _supabase(config, store, wired, realtime)
+    streams = _streams(config, core, realtime, metrics)
+    gauges = _gauges(core, realtime, supabase, streams, dispatcher)
     metrics.watch(gauges)
     health = Health(
         clock=clock,
@@ -278,6 +320,8 @@ def _edge(
             people=core.people,
             catalog=core.catalog,
             changes=core.changes,
+            streams=streams,
+            webhooks=_webhooks(config, store, core, dispatcher),
             health=health,
             clock=clock,
             new_id=core.new_id,
@@ -287,12 +331,21 @@ def _edge(
         )
     )
     realtime.attach(app)
+    supabase.attach(app)
     return Hub(
         app=app,
         health=health,
         realtime=realtime,
+        supabase=supabase,
         relay=relay,
-        figures=Figures(metrics, gauges, clock),
+        figures=Figures(
+            metrics,
+            gauges,
+            clock,
+            health=health,
+            about=About(node=_node(), engine=config.database.engine),
+            errors=errors,
+        ),
         verifier=verifier,
         store=store,
         identity=core.identity,
@@ -306,45 +359,109 @@ def _edge(
     )
 
 
-def _realtime(
+def _realtime_deps(
     config: Config,
     core: _Core,
     relay: Relay,
     metrics: Metrics,
     verifier: TokenVerifier,
     limiter: RateLimiter,
-) -> Realtime:
-    return Realtime(
-        RealtimeDeps(
-            verifier=verifier,
-            identity=core.identity,
-            bookings=core.bookings,
-            availability=core.availability,
-            people=core.people,
-            changes=core.changes,
-            clock=core.clock,
-            new_id=core.new_id,
-            positions=relay.positions,
-            limiter=limiter,
-            settings=_realtime_settings(config),
-            on_command=metrics.command,
-            on_slow=metrics.slow_reader,
+) -> RealtimeDeps:
+    return RealtimeDeps(
+        verifier=verifier,
+        identity=core.identity,
+        bookings=core.bookings,
+        availability=core.availability,
+        people=core.people,
+        changes=core.changes,
+        clock=core.clock,
+        new_id=core.new_id,
+        positions=relay.positions,
+        limiter=limiter,
+        settings=_realtime_settings(config),
+        on_command=metrics.command,
+        on_slow=metrics.slow_reader,
+    )
+
+
+def _supabase(config: Config, store: Store, wired: RealtimeDeps, realtime: Realtime) -> Supabase:
+    kept = timedelta(days=config.retention.events_days)
+    return Supabase(
+        SupabaseDeps(
+            realtime=wired,
+            sending=realtime.sending,
+            rooms=realtime.rooms,
+            joins=realtime.joins,
+            rights=realtime.rights,
+            replays=Replays(store.events, wired.clock, kept=kept),
+            settings=SupabaseSettings(
+                keys=config.realtime.supabase_keys,
+                idle_timeout_s=config.realtime.idle_timeout_s,
+                messages_per_s=config.api.rate_per_s,
+                messages_burst=config.api.rate_burst,
+            ),
         )
     )
 
 
-def _gauges(core: _Core, realtime: Realtime) -> Gauges:
+def _streams(config: Config, core: _Core, realtime: Realtime, metrics: Metrics) -> Streams:
+    return Streams(
+        rooms=realtime.rooms,
+        joins=realtime.joins,
+        rights=realtime.rights,
+        clock=core.clock,
+        settings=_stream_settings(config),
+        on_end=metrics.stream_ended,
+        on_slow=metrics.slow_reader,
+    )
+
+
+def _webhooks(config: Config, store: Store, core: _Core, courier: Dispatcher) -> Webhooks:
+    return Webhooks(
+        reads=store.webhooks,
+        queue=store.webhooks,
+        records=core.records,
+        events=store.events,
+        courier=courier,
+        clock=core.clock,
+        old_secret_kept=timedelta(hours=config.webhooks.old_secret_hours),
+    )
+
+
+def _gauges(
+    core: _Core,
+    realtime: Realtime,
+    supabase: Supabase,
+    streams: Streams,
+    dispatcher: Dispatcher,
+) -> Gauges:
     registry = core.registry
     return Gauges(
         live_calendars=lambda: len(registry.actors()),
         deepest_mailbox=lambda: max((len(a.mailbox) for a in registry.actors()), default=0),
         holds=lambda: sum(actor.holds for actor in registry.actors()),
-        connections=realtime.connections,
+        connections=lambda: {
+            **realtime.connections(),
+            **supabase.connections(),
+            "stream": len(streams),
+        },
+        webhooks=lambda: len(dispatcher),
+        webhooks_failing=lambda: dispatcher.failing,
+        busiest=lambda: busiest([_calendar_figures(actor) for actor in registry.actors()]),
         cache_lookups=lambda: {
             "people": core.directory.people.lookups,
             "subjects": core.directory.subjects.lookups,
             "appointment_types": core.catalog.cache.lookups,
         },
+    )
+
+
+def _calendar_figures(actor: CalendarActor) -> CalendarFigures:
+    return CalendarFigures(
+        dentist_id=actor.dentist_id,
+        waiting=len(actor.mailbox),
+        turn_ms=round(actor.turn_s * 1_000, 2),
+        holds=actor.holds,
     )
 
 
@@ -363,6 +480,11 @@ def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, A
         every(config.retention.sweep_minutes * 60, forget),
         *(hub.cluster.background() if hub.cluster else ()),
     )
+
+
+def _node() -> str:
+    """A name for this process among those of the clinic."""
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 class _Outbox:
@@ -417,6 +539,7 @@ def _api_settings(config: Config) -> ApiSettings:
     return ApiSettings(
         max_body_bytes=api.max_body_bytes,
         cors_origins=api.cors_origins,
+        frame_origins=api.frame_origins,
         metrics=api.metrics,
     )
 
@@ -432,6 +555,18 @@ def _realtime_settings(config: Config) -> RealtimeSettings:
         max_buffer_bytes=realtime.max_buffer_bytes,
         compress_from_bytes=realtime.compress_from_bytes,
         position_interval_s=realtime.position_interval_s,
+        expiring_notice_s=realtime.expiring_notice_s,
+        leeway_s=config.auth.leeway_s,
+    )
+
+
+def _stream_settings(config: Config) -> StreamSettings:
+    realtime = config.realtime
+    return StreamSettings(
+        heartbeat_s=realtime.stream_heartbeat_s,
+        write_timeout_s=realtime.stream_write_timeout_s,
+        max_buffer_bytes=realtime.max_buffer_bytes,
+        per_principal_max=realtime.streams_per_user,
         expiring_notice_s=realtime.expiring_notice_s,
         leeway_s=config.auth.leeway_s,
     )

@@ -4,6 +4,7 @@
 ``CHAIRSIDE_<SECTION>_<KEY>`` overrides the file. An empty text means "not set".
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import Annotated, Literal
 
 from api.auth import MIN_SECRET_BYTES, AuthSettings
 from hub.config_reader import Between, ConfigError, Secret, read_config, read_toml
+from hub.webhooks.addresses import networks
 from store.url import UnusableDatabaseUrl, is_postgresql, parse_url
 
 Count = Annotated[int, Between(1)]
 Positive = Annotated[float, Between(0.001)]
 NotNegative = Annotated[float, Between(0)]
+
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +42,10 @@ class Database:
     prepared_statements: bool = True
     ping_timeout_s: Positive = 1.0
 
+    @property
+    def engine(self) -> Literal["sqlite", "postgresql"]:
+        return "postgresql" if is_postgresql(parse_url(self.url)) else "sqlite"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Auth:
@@ -59,6 +67,7 @@ class Auth:
 class Api:
     max_body_bytes: Annotated[int, Between(1024)] = 262_144
     cors_origins: tuple[str, ...] = ()
+    frame_origins: tuple[str, ...] = ()
     rate_per_s: Positive = 50.0
     rate_burst: Count = 200
     metrics: Literal["public", "admin", "off"] = "admin"
@@ -74,6 +83,24 @@ class Realtime:
     compress_from_bytes: Annotated[int, Between(0)] = 0
     position_interval_s: Positive = 10.0
     expiring_notice_s: NotNegative = 60.0
+    idle_timeout_s: Positive = 90.0
+    supabase_keys: tuple[str, ...] = ()
+    stream_heartbeat_s: Positive = 10.0
+    stream_write_timeout_s: Positive = 30.0
+    streams_per_user: Count = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Webhooks:
+    allowed_networks: tuple[str, ...] = ()
+    allow_http: bool = False
+    timeout_s: Positive = 10.0
+    concurrency: Count = 50
+    concurrency_per_target: Count = 4
+    retry_first_s: Positive = 5.0
+    retry_longest_s: Positive = 14_400.0
+    give_up_after_hours: Positive = 24.0
+    old_secret_hours: NotNegative = 24.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,6 +165,7 @@ class Config:
     auth: Auth = field(default_factory=Auth)
     api: Api = field(default_factory=Api)
     realtime: Realtime = field(default_factory=Realtime)
+    webhooks: Webhooks = field(default_factory=Webhooks)
     reservations: Reservations = field(default_factory=Reservations)
     actors: Actors = field(default_factory=Actors)
     relay: Relay = field(default_factory=Relay)
@@ -147,10 +175,12 @@ class Config:
     logging: Logging = field(default_factory=Logging)
 
     def __post_init__(self) -> None:
+        _check_api(self.api)
         _check_auth(self.auth)
         _check_database(self.database)
         _check_realtime(self.realtime)
         _check_cluster(self)
+        _check_webhooks(self.webhooks)
 
     @property
     def is_clustered(self) -> bool:
@@ -173,6 +203,15 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     """
     tables = read_toml(path) if path else {}
     return read_config(Config, tables, environ, file=str(path))
+
+
+def _check_api(api: Api) -> None:
+    """They become part of a header, so nothing but an origin is let in."""
+    for origin in api.frame_origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ConfigError(
+                f'api.frame_origins: "{origin}" is no origin; write it like "https://clinic.example"'
+            )
 
 
 def _check_auth(auth: Auth) -> None:
@@ -213,6 +252,16 @@ def _check_realtime(realtime: Realtime) -> None:
             "realtime.max_buffer_bytes must be realtime.max_message_bytes or more"
             f" ({realtime.max_message_bytes}), not {realtime.max_buffer_bytes}"
         )
+
+
+def _check_webhooks(webhooks: Webhooks) -> None:
+    for text in webhooks.allowed_networks:
+        try:
+            networks([text])
+        except ValueError:
+            raise ConfigError(
+                f'webhooks.allowed_networks must hold networks such as "10.1.0.0/16", not "{text}"'
+            ) from None
 
 
 def _check_cluster(config: Config) -> None:

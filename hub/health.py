@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -11,7 +10,6 @@ import structlog
 
 from actors.ports import Clock
 from hub import __version__
-from hub.metrics import Gauges, Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +43,15 @@ class Health:
         self._database = Verdict.OK
         self._ping_ms = 0.0
 
+    @property
+    def database(self) -> tuple[Verdict, float]:
+        """What it was found to be the last time, and how many milliseconds it took."""
+        return self._database, round(self._ping_ms, 2)
+
+    @property
+    def uptime_s(self) -> int:
+        return int(self._clock.monotonic() - self._started)
+
     def accepting(self, *, accepts: bool) -> None:
         """Whether new requests are welcome; from the moment of stopping they are not."""
         self._accepting = accepts
@@ -64,7 +71,7 @@ class Health:
         answer: dict[str, Any] = {
             "status": Verdict.DOWN if database is Verdict.DOWN else hub,
             "version": __version__,
-            "uptime_s": int(self._clock.monotonic() - self._started),
+            "uptime_s": self.uptime_s,
             "hub": {"status": hub},
             "database": {"status": database},
             "realtime": {"status": hub, "connections": sum(connections.values())},
@@ -100,53 +107,3 @@ class Health:
                 log.error("database_down", exc_info=error)
             else:
                 log.info("database_back")
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    at: float
-    commits: int
-    commands: int
-    broadcasts: int
-
-
-class Figures:
-    """The figures of ``hub:status``; rates are since the reading before."""
-
-    def __init__(self, metrics: Metrics, gauges: Gauges, clock: Clock) -> None:
-        self._metrics, self._gauges, self._clock = metrics, gauges, clock
-        self._before = self._read()
-
-    def take(self) -> dict[str, Any]:
-        """Everything the status page shows; call it once per interval."""
-        totals, before, now = self._metrics.totals, self._before, self._read()
-        self._before = now
-        seconds = max(now.at - before.at, 0.001)
-        commits = now.commits - before.commits
-        latencies = sorted(self._metrics.latencies_ms)
-        self._metrics.latencies_ms.clear()
-        return {
-            "calendars": self._gauges.live_calendars(),
-            "mailbox_depth": self._gauges.deepest_mailbox(),
-            "holds": self._gauges.holds(),
-            "connections": dict(self._gauges.connections()),
-            "commits_per_s": round(commits / seconds, 1),
-            "commands_per_commit": round((now.commands - before.commands) / max(commits, 1), 1),
-            "broadcasts_per_s": round((now.broadcasts - before.broadcasts) / seconds, 1),
-            "latency_p50_ms": percentile(latencies, 50),
-            "latency_p99_ms": percentile(latencies, 99),
-            "retries": totals.retries,
-            "failures": totals.failures,
-        }
-
-    def _read(self) -> _Reading:
-        totals = self._metrics.totals
-        return _Reading(self._clock.monotonic(), totals.commits, totals.commands, totals.broadcasts)
-
-
-def percentile(ordered: list[float], percent: int) -> float | None:
-    """Nearest rank; ``None`` when nothing was measured."""
-    if not ordered:
-        return None
-    rank = max(-(-percent * len(ordered) // 100), 1)
-    return round(ordered[rank - 1], 2)

@@ -4,9 +4,10 @@ One instance per hub with a registry of its own: nothing global. Components call
 plain methods; what has a current value is asked for when somebody scrapes.
 """
 
+from collections import Counter as Counter_
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -23,6 +24,16 @@ _LATENCIES_KEPT = 4096
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CalendarFigures:
+    dentist_id: str
+    waiting: int
+    """Commands in the mailbox."""
+    turn_ms: float
+    """How long the last batch took, from the mailbox to the replies."""
+    holds: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Gauges:
     """What the hub is doing now, as functions that cost nothing until they are called."""
 
@@ -32,8 +43,14 @@ class Gauges:
     holds: Callable[[], int]
     connections: Callable[[], Mapping[str, int]]
     """Connected sockets by namespace."""
+    webhooks: Callable[[], int] = int
+    """Active ones."""
+    webhooks_failing: Callable[[], int] = int
+    """Channels of theirs that wait for another attempt."""
     cache_lookups: Callable[[], Mapping[str, Lookups]] = dict
     """Of each cache, since the start."""
+    busiest: Callable[[], Sequence[CalendarFigures]] = tuple
+    """The calendars that have most to do, as many as a page shows."""
 
 
 Figures = Callable[[], Mapping[str, float]]
@@ -49,6 +66,9 @@ class Totals:
     broadcasts: int = 0
     retries: int = 0
     failures: int = 0
+    slow_readers: int = 0
+    problems: Counter_[str] = field(default_factory=Counter_)
+    """Kinds of exception for which broadcasts were repeated or given up."""
 
 
 class Metrics:
@@ -56,6 +76,8 @@ class Metrics:
         self.totals = Totals()
         self.latencies_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
         """Commit to broadcast, of the broadcasts since the figures were last taken."""
+        self.commit_times_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
+        """The same of commits."""
         self._registry = registry = CollectorRegistry()
         self._requests = Histogram(
             "chairside_request_seconds",
@@ -98,6 +120,25 @@ class Metrics:
         self._slow_readers = Counter(
             "chairside_slow_readers", "Sockets closed because they did not read", registry=registry
         )
+        self._streams_ended = Counter(
+            "chairside_streams_ended",
+            "Event streams over HTTP that ended, by why",
+            ("reason",),
+            registry=registry,
+        )
+        self._webhook_attempts = Histogram(
+            "chairside_webhook_attempt_seconds",
+            "Requests to receivers of webhooks by what became of them, and how long they took",
+            ("outcome",),
+            buckets=(*_SECONDS, 10.0),
+            registry=registry,
+        )
+        self._webhooks_disabled = Counter(
+            "chairside_webhooks_disabled",
+            "Webhooks that the hub gave up, by why",
+            ("reason",),
+            registry=registry,
+        )
         Gauge("chairside_up", "1 while the hub runs", registry=registry).set(1)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -112,6 +153,7 @@ class Metrics:
     def commit(self, commands: int, seconds: float) -> None:
         self.totals.commits += 1
         self.totals.commands += commands
+        self.commit_times_ms.append(seconds * 1000)
         self._commit_seconds.observe(seconds)
         self._commit_size.observe(commands)
 
@@ -120,6 +162,8 @@ class Metrics:
         retries = delivery.attempts - 1
         self.totals.retries += retries
         self._retries.inc(retries)
+        if delivery.problem is not None:
+            self.totals.problems[delivery.problem] += 1
         if not delivery.sent:
             self.totals.failures += 1
             self._failures.inc()
@@ -130,7 +174,18 @@ class Metrics:
         self._recipients.inc(delivery.recipients)
 
     def slow_reader(self) -> None:
+        self.totals.slow_readers += 1
         self._slow_readers.inc()
+
+    def stream_ended(self, reason: str) -> None:
+        self._streams_ended.labels(reason).inc()
+
+    def webhook_attempt(self, outcome: str, seconds: float) -> None:
+        """``delivered``, ``refused`` (an answer, but no) or ``failed`` (no answer)."""
+        self._webhook_attempts.labels(outcome).observe(seconds)
+
+    def webhook_disabled(self, reason: str) -> None:
+        self._webhooks_disabled.labels(reason).inc()
 
     def watch(self, gauges: Gauges) -> None:
         """From now on also show the current values; called once, by the composition root."""
@@ -155,6 +210,8 @@ class _Watched(Collector):
             ("calendars", "Calendars in memory", gauges.live_calendars()),
             ("mailbox_depth", "Commands waiting at the busiest calendar", gauges.deepest_mailbox()),
             ("holds", "Slots held for patients", gauges.holds()),
+            ("webhooks", "Active webhooks", gauges.webhooks()),
+            ("webhooks_failing", "Channels waiting for a receiver", gauges.webhooks_failing()),
         ):
             yield GaugeMetricFamily(f"chairside_{name}", text, value=value)
         connections = GaugeMetricFamily(

@@ -40,14 +40,19 @@ _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _SQL_PARAMETERS = re.compile(r"\[parameters: .*", re.DOTALL)
 
 
-def configure_logging(logging_config: Logging, stream: TextIO | None = None) -> None:
-    """Send every log of this process to ``stream`` (standard error), in one form."""
+def configure_logging(
+    logging_config: Logging, stream: TextIO | None = None, *, also: Processor | None = None
+) -> None:
+    """Send every log of this process to ``stream`` (standard error), in one form.
+
+    ``also`` sees each line before it is rendered, and after it was redacted.
+    """
     out = stream or sys.stderr
     level = logging.getLevelNamesMapping()[logging_config.level.upper()]
     form = logging_config.format
     if form == "auto":
         form = "console" if out.isatty() else "json"
-    finish: list[Processor] = [redact, _renderer(form, out)]
+    finish: list[Processor] = [redact, *([also] if also else []), _renderer(form, out)]
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, *_common(), *finish],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -277,6 +277,7 @@ class Relay:
             attempts=tried.attempts,
             recipients=tried.recipients,
             error=f"{type(error).__name__}: {error}"[:500] if error else None,
+            problem=tried.problem,
         )
         self._account(delivery)
         if self._is_ours is None or self._is_ours(record):

@@ -55,6 +55,8 @@ class Tried:
     attempts: int
     recipients: int = 0
     error: Exception | None = None
+    problem: str | None = None
+    """The kind of the last error that there was, even if a later attempt succeeded."""
 
 
 class Attempts:
@@ -100,11 +102,11 @@ class Attempts:
             self._stats.retries += attempts > 1
             tried = await self._try(self._broadcaster.broadcast(record))
             if isinstance(tried, int):
-                return Tried(attempts, tried)
+                return Tried(attempts, tried, problem=_kind(error))
             error = tried
             if attempts < most:
                 await self._back_off(attempts)
-        return Tried(attempts, error=error)
+        return Tried(attempts, error=error, problem=_kind(error))
 
     async def _try(self, sending: Awaitable[int]) -> int | Exception:
         try:
@@ -115,3 +117,7 @@ class Attempts:
 
     async def _back_off(self, attempts: int) -> None:
         await self._sleep(self._settings.backoff_s[attempts - 1] * self._jitter())
+
+
+def _kind(error: Exception | None) -> str | None:
+    return type(error).__name__ if error else None

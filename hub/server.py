@@ -15,6 +15,7 @@ from api.app import MAX_LINE_BYTES
 from hub.bootstrap import Hub, open_hub
 from hub.config import Config
 from hub.config_reader import ConfigError
+from hub.recent_errors import RecentErrors
 
 log = structlog.get_logger(__name__)
 
@@ -58,16 +59,19 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def serve(config: Config, listener: socket.socket, ready: Ready) -> None:
+async def serve(
+    config: Config, listener: socket.socket, ready: Ready, *, errors: RecentErrors | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is in flight. One of several nodes
     goes on answering until its calendars and its sockets went to the others.
 
-    A second signal ends the process at once: what was acknowledged is on disk.
+    A second signal ends the process at once: what was acknowledged is on disk. ``errors``
+    is what the log of this process notes, for the status page.
     """
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, _stop_or_force, stop)
-    async with open_hub(config) as hub:
+    async with open_hub(config, errors=errors) as hub:
         runner = web.AppRunner(
             hub.app,
             access_log=None,

@@ -16,8 +16,11 @@ from actors.domain.events import (
     RowEvent,
     ScheduleReplaced,
     SlotHeld,
+    WebhookDeleted,
+    WebhookSaved,
 )
 from actors.domain.principal import Principal, Role
+from actors.domain.webhook import Webhook
 from actors.ports import Turn
 
 _ACTIONS: dict[type[Event], str] = {
@@ -30,6 +33,8 @@ _ACTIONS: dict[type[Event], str] = {
     ScheduleReplaced: "schedule.replaced",
     ProfileSaved: "profile.saved",
     AppointmentTypeSaved: "appointment_type.saved",
+    WebhookSaved: "webhook.saved",
+    WebhookDeleted: "webhook.deleted",
 }
 
 
@@ -46,6 +51,8 @@ def audit_params(turn: Turn, event: Event) -> dict[str, Any]:
             row["patient_id" if profile.role is Role.PATIENT else "dentist_id"] = profile.id
         case AppointmentTypeSaved(after=type_):
             kind, key, version = "appointment_type", str(type_.id), type_.version
+        case WebhookSaved(after=webhook) | WebhookDeleted(before=webhook):
+            return row | _webhook(webhook)
     return row | {"resource_kind": kind, "resource_id": key, "version": version}
 
 
@@ -55,6 +62,23 @@ def search_params(by: Principal, at: datetime, request_id: str, found: int) -> d
         "action": "people.searched",
         "resource_kind": "profile",
         "found": found,
+    }
+
+
+def webhook_params(
+    by: Principal, at: datetime, request_id: str, webhook: Webhook
+) -> dict[str, Any]:
+    """The hub itself disabled a webhook."""
+    return _entry(by, at, request_id) | {"action": "webhook.disabled"} | _webhook(webhook)
+
+
+def _webhook(webhook: Webhook) -> dict[str, Any]:
+    return {
+        "resource_kind": "webhook",
+        "resource_id": webhook.id,
+        "patient_id": webhook.patient,
+        "new_status": str(webhook.status),
+        "version": webhook.version,
     }
 
 

@@ -39,6 +39,7 @@ from store.sqlite_errors import is_temporary
 from store.sqlite_readers import become, callers_engine, reading_engine
 from store.statements import Done, Plan, once
 from store.url import is_postgresql, parse_url, sqlite_path
+from store.webhooks import Webhooks
 from store.writer import Job, OnCommit, Writer, WriterStats
 
 
@@ -51,6 +52,7 @@ class Store:
     appointments: Appointments
     profiles: Profiles
     events: EventLog
+    webhooks: Webhooks
     retention: Retention
     _writer: Writer
     _readers: Readers
@@ -176,6 +178,7 @@ def _assemble(writer: Writer, readers: Readers, context: CommitContext, clock: C
         appointments=AppointmentReads(readers, clock),
         profiles=ProfileReads(writer, readers, sql, clock),
         events=Events(writer, readers, sql),
+        webhooks=Webhooks(writer, readers, sql, context.new_id),
         retention=Retention(writer, sql),
         _writer=writer,
         _readers=readers,

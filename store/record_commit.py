@@ -1,8 +1,14 @@
-"""The commit of a profile or an appointment type: the same pieces, no calendar, no fence."""
+"""The commit of a profile, an appointment type or a webhook: no calendar, so no fence."""
 
 from actors.domain.announcements import Announcement
 from actors.domain.channels import Channel, dentist_profiles_channel, patient_channel
-from actors.domain.events import AppointmentTypeSaved, Event, ProfileSaved
+from actors.domain.events import (
+    AppointmentTypeSaved,
+    Event,
+    ProfileSaved,
+    WebhookDeleted,
+    WebhookSaved,
+)
 from actors.domain.ids import DentistId
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
@@ -15,6 +21,7 @@ from store.keys import refuse_known_keys, store_replies
 from store.sql import Sql
 from store.statements import Done, Plan, Statement, once
 from store.telling import Telling, take_offsets, tell
+from store.webhook_commit import delete_webhook, save_webhook
 
 
 def commit_record(turn: Turn, ctx: CommitContext) -> Plan[Done[Reply]]:
@@ -65,6 +72,10 @@ def _save(event: Event, sql: Sql) -> Plan[None]:
             guard = {"row_id": old.id, "before_version": old.version}
             if not (yield once(sql.update_type, **type_params(kind), **guard)):
                 raise (yield from _why(sql.current_type_version, "appointment type", old.id))
+        case WebhookSaved():
+            yield from save_webhook(event, sql.webhooks)
+        case WebhookDeleted():
+            yield from delete_webhook(event, sql.webhooks)
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a record")
 

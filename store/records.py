@@ -1,6 +1,8 @@
-"""Writes of profiles and appointment types: :class:`~actors.ports.RecordStore`."""
+"""Writes of profiles, appointment types and webhooks: :class:`~actors.ports.RecordStore`."""
 
-from actors.domain.events import ProfileSaved
+from collections.abc import Iterator
+
+from actors.domain.events import Event, ProfileSaved, WebhookDeleted, WebhookSaved
 from actors.ports import Reply, Turn
 from store.committer import CommitContext
 from store.record_commit import commit_record
@@ -17,6 +19,15 @@ class Records:
             Job(
                 plan=lambda: commit_record(turn, self._context),
                 turns=1,
-                declares=tuple(e.after.id for e in turn.events if isinstance(e, ProfileSaved)),
+                declares=tuple(person for event in turn.events for person in _people(event)),
             )
         )
+
+
+def _people(event: Event) -> Iterator[str]:
+    """Whose records the event writes."""
+    match event:
+        case ProfileSaved(after=profile):
+            yield profile.id
+        case WebhookSaved(after=webhook) | WebhookDeleted(before=webhook) if webhook.patient:
+            yield webhook.patient

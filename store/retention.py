@@ -29,6 +29,8 @@ class Forgotten:
     events: int
     holds: int
     replies: int
+    deliveries: int
+    """To webhooks; kept as long as the events they were of."""
 
 
 class Retention:
@@ -44,6 +46,7 @@ class Retention:
             events=await self._empty(sql.delete_events, now - keep.events),
             holds=await self._empty(sql.delete_holds, now - keep.holds),
             replies=await self._empty(sql.delete_replies, now - keep.replies),
+            deliveries=await self._empty(sql.webhooks.forget_deliveries, now - keep.events),
         )
 
     async def _empty(self, statement: Statement, before: datetime) -> int:

@@ -231,6 +231,78 @@ audit_log = Table(
     Index("ix_audit_log_resource_id", "resource_id"),
 )
 
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    # Who made it, whole: deliveries are decided with exactly these rights.
+    Column("owner", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("acting", Text),
+    Column("patient_id", Text, ForeignKey("profiles.id")),
+    Column("rights_until", Instant),
+    Column("url", Text, nullable=False),
+    Column("description", Text),
+    Column("channels", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("disabled_reason", Text),
+    Column("disabled_at", Instant),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    CheckConstraint("status IN ('active', 'disabled')", name="status"),
+    CheckConstraint("(status = 'disabled') = (disabled_at IS NOT NULL)", name="disabled"),
+    Index("ix_webhooks_scope_id", "scope", "id"),
+    Index("ix_webhooks_owner", "owner"),
+)
+
+webhook_secrets = Table(
+    "webhook_secrets",
+    metadata,
+    Column("webhook_id", Text, ForeignKey("webhooks.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("expires_at", Instant),
+    PrimaryKeyConstraint("webhook_id", "number"),
+)
+
+webhook_cursors = Table(
+    "webhook_cursors",
+    metadata,
+    Column("webhook_id", Text, ForeignKey("webhooks.id"), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    # Counts every change, so that a delivery under way notices that it was moved.
+    Column("moves", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failing_since", Instant),
+    Column("next_attempt_at", Instant),
+    PrimaryKeyConstraint("webhook_id", "channel"),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("webhook_id", Text, ForeignKey("webhooks.id"), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("delivered", Boolean, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("first_at", Instant, nullable=False),
+    Column("last_at", Instant, nullable=False),
+    Column("response_status", Integer),
+    Column("duration_ms", Float),
+    Column("error", Text),
+    PrimaryKeyConstraint("webhook_id", "channel", "epoch", "offset"),
+    Index("ix_webhook_deliveries_last_at", "last_at"),
+)
+
 # Who shares this database now. Of no use elsewhere, so no dump has them.
 OF_THIS_DATABASE = {"dumped": False}
 

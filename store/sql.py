@@ -54,6 +54,7 @@ from store.schema import (
     realtime_events,
 )
 from store.statements import Statement
+from store.webhook_sql import WebhookSql
 
 _SETTLED_APPOINTMENT = ("id", "dentist_id", "patient_id", "created_via", "created_at")
 
@@ -77,6 +78,7 @@ class Sql:
         self._people()
         self._opening()
         self._housekeeping()
+        self.webhooks = WebhookSql(dialect)
 
     def _build(
         self,

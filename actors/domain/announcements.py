@@ -5,7 +5,7 @@ shows for the same thing. One announcement gets one event id, whatever the chann
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from actors.domain.appointment import Appointment, AppointmentType, TimeBlock
 from actors.domain.channels import (
@@ -33,6 +33,7 @@ from actors.domain.interval import Interval
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
 from actors.domain.schedule import Schedule
+from actors.domain.webhook import ChannelProgress, Webhook
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +84,15 @@ class ProfileBody:
     profile: Profile
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookBody:
+    """A webhook as REST shows it; only the answer that makes a secret shows it."""
+
+    webhook: Webhook
+    progress: tuple[ChannelProgress, ...] = ()
+    secret: str | None = field(default=None, repr=False)
+
+
 Body = (
     AppointmentBody
     | ReservationBody
@@ -91,6 +101,7 @@ Body = (
     | AvailabilityChangedBody
     | AppointmentTypeBody
     | ProfileBody
+    | WebhookBody
 )
 
 

@@ -19,6 +19,7 @@ _PATIENT_APPOINTMENTS = "appointments:patient:"
 _DENTIST_AVAILABILITY = "availability:dentist:"
 _USER_PROFILE = "profiles:user:"
 _DENTIST_PROFILES = "profiles:dentist:"
+_NAMESPACES = ("appointments:", "availability:", "profiles:", "hub:")
 
 
 def dentist_channel(dentist_id: DentistId) -> Channel:
@@ -63,6 +64,11 @@ def is_public(channel: Channel) -> bool:
     return channel == AVAILABILITY_ALL or (
         channel.startswith(_DENTIST_AVAILABILITY) and len(channel) > len(_DENTIST_AVAILABILITY)
     )
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a name is, or looks like, one of the hub's channels, whoever may join it."""
+    return name.startswith(_NAMESPACES)
 
 
 def may_join(principal: Principal, channel: Channel) -> bool:

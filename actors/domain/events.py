@@ -4,12 +4,14 @@ Everything else follows from them: the rows to write, the audit, what subscriber
 told (:mod:`actors.domain.announcements`) and the next state of the calendar.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.ids import DentistId
 from actors.domain.profile import Profile
 from actors.domain.schedule import Schedule
+from actors.domain.webhook import ChannelProgress, Webhook
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,5 +67,27 @@ class AppointmentTypeSaved:
     after: AppointmentType
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookSaved:
+    """A webhook was made (``before`` is ``None``), changed, or given a new secret."""
+
+    before: Webhook | None
+    after: Webhook
+    secret: str | None = field(default=None, repr=False)
+    """A new one, ``whsec_…``."""
+    old_secrets_until: datetime | None = None
+    """With a new secret: until when deliveries are signed with the old ones, too."""
+    moved_to: tuple[ChannelProgress, ...] = ()
+    """Where deliveries of these channels begin, or begin again."""
+    tried_anew: bool = False
+    """What failed is due at once, as if it never had."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookDeleted:
+    before: Webhook
+
+
 CalendarEvent = RowEvent | ScheduleReplaced
-Event = CalendarEvent | ProfileSaved | AppointmentTypeSaved
+RecordEvent = ProfileSaved | AppointmentTypeSaved | WebhookSaved | WebhookDeleted
+Event = CalendarEvent | RecordEvent

@@ -3,7 +3,13 @@
 from collections.abc import Awaitable, Callable
 
 from actors.domain.announcements import Body, announcements
-from actors.domain.events import AppointmentTypeSaved, ProfileSaved
+from actors.domain.events import (
+    AppointmentTypeSaved,
+    ProfileSaved,
+    RecordEvent,
+    WebhookDeleted,
+    WebhookSaved,
+)
 from actors.domain.outcome import Outcome
 from actors.domain.refusals import Unavailable, VersionConflict
 from actors.ports import (
@@ -39,7 +45,7 @@ class Records:
         self,
         caller: Caller,
         key: IdempotencyKey,
-        event: ProfileSaved | AppointmentTypeSaved,
+        event: ProfileSaved | AppointmentTypeSaved | WebhookSaved,
         body: Body,
     ) -> Reply:
         """Commit the event, or only answer where nothing changed.
@@ -47,8 +53,39 @@ class Records:
         Raises VersionConflict when the row changed since ``event.before`` was read.
         """
         changed = event.before != event.after
-        events = (event,) if changed else ()
         outcome = Outcome.CHANGED if changed else Outcome.UNCHANGED
+        return await self._commit(
+            caller,
+            key,
+            (event,) if changed else (),
+            outcome=outcome if event.before else Outcome.CREATED,
+            resource_id=event.after.id,
+            version=event.after.version,
+            reply=body,
+        )
+
+    async def delete(self, caller: Caller, key: IdempotencyKey, event: WebhookDeleted) -> Reply:
+        return await self._commit(
+            caller,
+            key,
+            (event,),
+            outcome=Outcome.GONE,
+            resource_id=event.before.id,
+            version=event.before.version,
+            reply=None,
+        )
+
+    async def _commit(
+        self,
+        caller: Caller,
+        key: IdempotencyKey,
+        events: tuple[RecordEvent, ...],
+        *,
+        outcome: Outcome,
+        resource_id: str,
+        version: int,
+        reply: Body | None,
+    ) -> Reply:
         turn = Turn(
             by=caller.principal,
             at=self._clock.now(),
@@ -56,10 +93,10 @@ class Records:
             key=key,
             events=events,
             announcements=announcements(events),
-            outcome=outcome if event.before else Outcome.CREATED,
-            resource_id=event.after.id,
-            version=event.after.version,
-            reply=body,
+            outcome=outcome,
+            resource_id=resource_id,
+            version=version,
+            reply=reply,
         )
         try:
             return await self._store.commit_record(turn)

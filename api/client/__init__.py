@@ -1,27 +1,36 @@
 """A small client of the hub, for programs: commands over REST or Socket.IO, live events.
 
 :class:`HubClient` speaks REST, :class:`LiveClient` Socket.IO; both offer the same
-:class:`Commands`. Events arrive exactly once and in order, however the network behaves.
-Nothing here knows the hub's code: it rests on the documented contract alone.
+:class:`Commands`. :class:`ChangeStream` follows channels over plain HTTP, :class:`SlotCache`
+answers "what is free" from memory. Events arrive exactly once and in order, however the
+network behaves. Nothing here knows the hub's code: it rests on the documented contract alone.
 """
 
 from api.client.channels import ChannelAnswer, HubEvent, Place
 from api.client.commands import Commands
 from api.client.errors import ClientClosed, ClientError, ConnectionLost, HubError
+from api.client.free_slots import FreeSlot
 from api.client.live import LiveClient
 from api.client.rest import HubClient
 from api.client.retry import RetryPolicy
+from api.client.slot_cache import CacheSettings, Free, SlotCache
+from api.client.stream import ChangeStream
 
 __all__ = [
+    "CacheSettings",
+    "ChangeStream",
     "ChannelAnswer",
     "ClientClosed",
     "ClientError",
     "Commands",
     "ConnectionLost",
+    "Free",
+    "FreeSlot",
     "HubClient",
     "HubError",
     "HubEvent",
     "LiveClient",
     "Place",
     "RetryPolicy",
+    "SlotCache",
 ]

@@ -59,16 +59,16 @@ class Link:
         self._sio.on("disconnect", self._disconnected, namespace=address.namespace)
         self._sio.on("*", self._event, namespace=address.namespace)
 
-    async def open(self) -> None:
+    async def open(self, within_s: float) -> None:
         """Connect and wait for ``hub:ready``; raises HubError, ConnectionLost."""
         try:
-            async with asyncio.timeout(self._address.timeout_s):
+            async with asyncio.timeout(within_s):
                 await self._sio.connect(
                     self._address.url,
                     auth=dict(self._auth),
                     namespaces=[self._address.namespace],
                     transports=list(self._transports),
-                    wait_timeout=self._address.timeout_s,
+                    wait_timeout=within_s,
                 )
                 await self._settled.wait()
         except (socketio.exceptions.ConnectionError, TimeoutError, OSError) as lost:

@@ -7,10 +7,8 @@ queue).
 
 import asyncio
 import contextlib
-import inspect
 import logging
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +16,11 @@ import aiohttp
 
 from api.client.channels import ASK, ChannelAnswer, Follower, HubEvent, Place, Step
 from api.client.commands import Commands, new_key
-from api.client.errors import FINAL, ClientClosed, ClientError, ConnectionLost, HubError
-from api.client.link import Address, Link
+from api.client.connection import Connection, OnEnd, Token
+from api.client.errors import ClientError, ConnectionLost, HubError
+from api.client.link import Address
 from api.client.operations import Operation
-from api.client.retry import LONGEST_RETRY_AFTER_S, RetryPolicy
+from api.client.retry import RetryPolicy
 
 logger = logging.getLogger(__name__)
 
@@ -29,15 +28,7 @@ OnEvent = Callable[[HubEvent], None]
 OnRefetch = Callable[[str, Place], None]
 """Called with the channel and its position: fetch again, history does not reach back.
 Also at first, for each channel that was joined without a position."""
-OnEnd = Callable[[HubError], None]
-"""Called once when the hub refuses the client for good: no connection will follow."""
-Token = str | Callable[[], str | Awaitable[str]]
 
-TRANSPORTS = ("websocket",)
-FALLBACK = ("polling", "websocket")
-"""Polling, and an upgrade where the network lets it pass."""
-STABLE_S = 1.0
-"""A connection that lived shorter counts as failed: the next attempt waits longer."""
 COMMANDS_AT_ONCE = 32
 """As many as a hub takes from one socket."""
 
@@ -82,36 +73,31 @@ class LiveClient(Commands):
         on_behalf_of: str | None = None,
         since: Mapping[str, Place] | None = None,
         session: aiohttp.ClientSession | None = None,
-        transports: Sequence[str] = TRANSPORTS,
+        transports: Sequence[str] = ("websocket",),
         fallback: bool = True,
         retry: RetryPolicy | None = None,
         timeout_s: float = 10.0,
     ) -> None:
-        self._address = Address(
-            url=url.rstrip("/"), namespace=namespace, timeout_s=timeout_s, session=session
+        self._retry = retry or RetryPolicy()
+        self._connection = Connection(
+            Address(url=url.rstrip("/"), namespace=namespace, timeout_s=timeout_s, session=session),
+            transports=transports,
+            fallback=fallback,
+            token=token,
+            retry=self._retry,
+            auth=self._auth,
+            received=self._received,
+            lost=self._lost,
+            on_end=on_end or (lambda _refusal: None),
         )
-        self._ways: list[Sequence[str]] = [tuple(transports)]
-        if fallback and "polling" not in transports:
-            self._ways.append(FALLBACK)
-        self._token = token
         self._on_behalf_of = on_behalf_of
         self._on_event = on_event
         self._on_refetch: OnRefetch = on_refetch or (lambda _channel, _place: None)
-        self._on_end: OnEnd = on_end or (lambda _refusal: None)
-        self._retry = retry or RetryPolicy()
         self._channels: dict[str, _Followed] = {}
         self._left: set[str] = set()
         for channel, place in (since or {}).items():
             self._add(Follower(channel, place))
-        self._link: Link | None = None
-        self._ready = asyncio.Event()  # connected, or refused for good
-        self._refusal: HubError | None = None
-        self._runner: asyncio.Task[None] | None = None
-        self._closed = False
-        self._tasks: set[asyncio.Task[None]] = set()
         self._commands = asyncio.Semaphore(COMMANDS_AT_ONCE)
-        self.connections = 0
-        """How many connections became ready so far."""
 
     # --- lifetime ----------------------------------------------------------------------
 
@@ -127,13 +113,7 @@ class LiveClient(Commands):
 
         Raises HubError when the hub refuses, ConnectionLost when it is not there in time.
         """
-        assert self._runner is None, "a client is connected once"
-        self._runner = asyncio.create_task(self._run())
-        try:
-            await self.ready()
-        except BaseException:
-            await self.close()
-            raise
+        await self._connection.open()
 
     async def ready(self) -> None:
         """Wait until the client is connected and had its ``hub:ready``.
@@ -141,87 +121,27 @@ class LiveClient(Commands):
         Raises HubError when the hub refuses it for good, ConnectionLost after the timeout,
         ClientClosed after :meth:`close`.
         """
-        if self._closed:
-            raise ClientClosed(self._refusal)
-        try:
-            async with asyncio.timeout(self._address.timeout_s):
-                await self._ready.wait()
-        except TimeoutError:
-            where = self._address.url + self._address.namespace
-            raise ConnectionLost(f"No connection to {where}") from None
-        if self._refusal is not None:
-            raise self._refusal
-        if self._closed:
-            raise ClientClosed
+        await self._connection.ready()
 
     @property
     def connected(self) -> bool:
-        return self._link is not None
+        return self._connection.is_ready
+
+    @property
+    def connections(self) -> int:
+        """How many connections became ready so far."""
+        return self._connection.count
 
     async def close(self) -> None:
         """Whoever still waits for an answer gets ConnectionLost or ClientClosed."""
-        self._closed = True
-        self._ready.set()
-        runner, self._runner = self._runner, None
-        tasks = [*self._tasks, *([runner] if runner else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._connection.close()
 
-    async def _run(self) -> None:
-        """One connection after the other, each with its own way of trying."""
-        failures = renewed = 0
-        while True:
-            asked_s = 0.0
-            began = time.monotonic()
-            try:
-                await self._connection(self._ways[0])
-                failures = 0 if time.monotonic() - began >= STABLE_S else failures + 1
-                renewed = 0
-            except HubError as refusal:
-                failures += 1
-                asked_s = min(refusal.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
-                if refusal.code in FINAL:
-                    # A token may have ended on its way here; a new one is asked for once.
-                    if refusal.code != "UNAUTHORIZED" or isinstance(self._token, str) or renewed:
-                        self._end(refusal)
-                        return
-                    renewed = 1
-            except ConnectionLost:
-                failures += 1
-                self._ways.append(self._ways.pop(0))
-            except Exception:  # e.g. the token could not be had: the next attempt may
-                logger.exception("connection failed")
-                failures += 1
-            await asyncio.sleep(max(asked_s, self._retry.delay_s(max(failures - 1, 0))))
-
-    async def _connection(self, transports: Sequence[str]) -> None:
-        """From the attempt to the end. Raises HubError, ConnectionLost."""
-        link = Link(self._address, transports, await self._auth(), self._received)
-        try:
-            await link.open()
-            await link.closed.wait()
-        finally:
-            self._unlink()
-            await link.close()
-
-    def _end(self, refusal: HubError) -> None:
-        self._refusal = refusal
-        self._ready.set()
-        try:
-            self._on_end(refusal)
-        except Exception:
-            logger.exception("callback failed", extra={"code": refusal.code})
-
-    def _unlink(self) -> None:
-        self._link = None
-        if not self._closed:
-            self._ready.clear()
+    def _lost(self) -> None:
         for followed in self._channels.values():
             followed.follower.unanswered()
 
-    async def _auth(self) -> dict[str, Any]:
-        auth: dict[str, Any] = {"token": await self._current_token()}
+    def _auth(self) -> dict[str, Any]:
+        auth: dict[str, Any] = {}
         if self._on_behalf_of is not None:
             auth["on_behalf_of"] = self._on_behalf_of
         since = {
@@ -230,28 +150,6 @@ class LiveClient(Commands):
             if followed.follower.place is not None
         }
         return {**auth, "since": since} if since else auth
-
-    async def _current_token(self) -> str:
-        if isinstance(self._token, str):
-            return self._token
-        token = self._token()
-        return await token if inspect.isawaitable(token) else token
-
-    async def _renew(self) -> None:
-        """The token is about to end: a new one goes over the same connection.
-
-        When that fails the hub ends the connection with the token, and the next one asks
-        for a token again.
-        """
-        try:
-            await self.call("auth:refresh", {"token": await self._current_token()})
-        except Exception as error:
-            logger.warning("token not renewed", extra={"error": type(error).__name__})
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # --- channels ----------------------------------------------------------------------
 
@@ -333,7 +231,7 @@ class LiveClient(Commands):
         step = decide(followed.follower)
         followed.hand_over(step)
         if step.ask:
-            self._start(self._ask(followed))
+            self._connection.spawn(self._ask(followed))
 
     async def _ask(self, followed: _Followed) -> None:
         channel = followed.follower.channel
@@ -350,12 +248,9 @@ class LiveClient(Commands):
         with contextlib.suppress(ClientError):  # the next connection does it
             await self.call("channel:leave", {"channel": channel})
 
-    def _received(self, link: Link, event: str, data: Any) -> None:
+    def _received(self, event: str, data: Any) -> None:
         if event == "hub:ready":
-            self._became_ready(link, data["channels"])
-        elif event == "auth:expiring":
-            if not isinstance(self._token, str):
-                self._start(self._renew())
+            self._became_ready(data["channels"])
         elif event == "channel:position":
             place = Place(epoch=data["epoch"], offset=data["offset"])
             if data["channel"] in self._channels:
@@ -365,16 +260,12 @@ class LiveClient(Commands):
             if envelope.channel in self._channels:
                 self._take(envelope.channel, lambda follower: follower.live(envelope))
 
-    def _became_ready(self, link: Link, channels: Mapping[str, Any]) -> None:
-        self._link = link
-        self.connections += 1
-        self._ready.set()
-        link.opened()
+    def _became_ready(self, channels: Mapping[str, Any]) -> None:
         for channel in [name for name in self._channels if name not in channels]:
             self._take(channel, lambda _follower: ASK)  # not asked for: no position yet
         for channel, raw in channels.items():
             if channel in self._left:
-                self._start(self._leave_again(channel))
+                self._connection.spawn(self._leave_again(channel))
                 continue
             answer = ChannelAnswer.from_wire(raw)
             self._take(channel, lambda follower, told=answer: follower.answered(told))  # type: ignore[misc]  # mypy infers no lambda with a default
@@ -395,7 +286,4 @@ class LiveClient(Commands):
     ) -> Any:
         """One command and its ack, no retry. ``on_data`` gets the data as the ack arrives,
         before any later event is handed over. Raises HubError, ConnectionLost."""
-        await self.ready()
-        if self._link is None:
-            raise ConnectionLost(f"{event}: not connected")
-        return await self._link.call(event, data, on_data)
+        return await self._connection.call(event, data, on_data)

@@ -176,7 +176,7 @@ class Connections:
 
     def spawn(self, work: Awaitable[None]) -> None:
         """A task that ends with the hub at the latest; its failure is logged."""
-        task = asyncio.create_task(_guarded(work))
+        task = asyncio.create_task(guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -185,7 +185,8 @@ def _expires_at(session: Session) -> bytes:
     return orjson.dumps({"expires_at": instant_text(session.claims.expires_at)})
 
 
-async def _guarded(work: Awaitable[None]) -> None:
+async def guarded(work: Awaitable[None]) -> None:
+    """For a task of its own: a failure is logged."""
     try:
         await work
     except Exception:  # nobody awaits a task of its own, so nobody would hear of it

@@ -49,8 +49,9 @@ class Desk:
         )
         code = "ok"
         try:
-            with structlog.contextvars.bound_contextvars(request_id=attempt.request_id):
-                ack = await self._answer(session, event, arguments, attempt.request_id)
+            # a command has a task, and so a context, of its own
+            structlog.contextvars.bind_contextvars(request_id=attempt.request_id)
+            ack = await self._answer(session, event, arguments, attempt.request_id)
         except Exception as error:  # the edge of every command: nothing may leak
             refused = shown(error, attempt, self._deps.clock)
             code = refused["code"]

@@ -8,13 +8,14 @@ used. What it does otherwise, and this does as published:
 * ``transport`` and ``EIO`` must be sent; unknown methods are refused in the same form;
 * two polls, or two posts, of one session at a time end it;
 * a second WebSocket of a session is closed, and harms the first one in nothing;
-* a payload may hold as many packets as fit; what is posted without a length counts, too;
+* a payload may hold more than 16 packets; what is posted without a length counts, too;
 * ``ok`` answers a post; polls are not stored by anybody (``Cache-Control``);
 * a page of an origin that may not connect gets 403, and preflights are answered in full.
   The reference leaves this to browsers, which do not check WebSockets;
 * there is no JSONP: the protocol has dropped it, and it would let any page read.
 """
 
+import asyncio
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -39,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 PATH = "/socket.io/"
 _PREFLIGHT_S = 600
+_PACKETS_A_TURN = 64
 
 
 class Session(Protocol):
@@ -167,8 +169,10 @@ class Endpoint(Generic[AnySession]):
         try:
             if request.content_type == "application/octet-stream":
                 raise Malformed("packets are text")
-            for packet in packets_of(await self._body(request)):
+            for number, packet in enumerate(packets_of(await self._body(request)), 1):
                 await session.receive(packet)
+                if number % _PACKETS_A_TURN == 0:
+                    await asyncio.sleep(0)  # whoever posts many makes nobody wait
         except Malformed as malformed:
             log.warning("socket_post_malformed", why=str(malformed))
             await session.cut()

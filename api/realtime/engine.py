@@ -148,7 +148,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships n
     # --- for the sessions ---
 
     async def _message(self, sid: str, data: str | bytes) -> None:
-        await self._trigger_event("message", sid, data, run_async=False)
+        await self.handlers["message"](sid, data)  # the library would look at what it is first
 
     async def _closed(self, sid: str, reason: str) -> None:
         await self._trigger_event("disconnect", sid, reason, run_async=False)

@@ -1,4 +1,4 @@
-"""An Engine.IO packet as it goes over either transport, made once for whoever gets it."""
+"""A message as it goes over a WebSocket, made once for whoever gets it."""
 
 import struct
 import zlib
@@ -8,6 +8,7 @@ from engineio.packet import Packet  # type: ignore[import-untyped]  # ships no t
 
 _TEXT: Final = 0x81
 """The last frame of a text message (RFC 6455, 5.2); a server masks nothing."""
+_BINARY: Final = 0x82
 _COMPRESSED: Final = 0x40
 """RSV1: the message is compressed (RFC 7692, 6)."""
 _TAIL: Final = b"\x00\x00\xff\xff"
@@ -20,9 +21,18 @@ class Frame:
     __slots__ = ("_deflated", "_header_bytes", "framed")
 
     def __init__(self, packet: str) -> None:
-        """``packet``: its type's digit, then its data; nothing in this product is binary."""
-        payload = packet.encode()
-        header = _header(len(payload), _TEXT)
+        """``packet``: Engine.IO's, its type's digit, then its data; never binary."""
+        self._make(packet.encode(), _TEXT)
+
+    @classmethod
+    def message(cls, payload: bytes, *, binary: bool = False) -> "Frame":
+        """Of another protocol: ready text, or bytes."""
+        frame = cls.__new__(cls)
+        frame._make(payload, _BINARY if binary else _TEXT)
+        return frame
+
+    def _make(self, payload: bytes, first: int) -> None:
+        header = _header(len(payload), first)
         self._header_bytes = len(header)
         self.framed = header + payload
         self._deflated: bytes | None = None
@@ -33,8 +43,16 @@ class Frame:
         return cls(packet.encode(b64=True))
 
     @property
+    def payload(self) -> bytes:
+        return self.framed[self._header_bytes :]
+
+    @property
+    def binary(self) -> bool:
+        return self.framed[0] == _BINARY
+
+    @property
     def text(self) -> str:
-        return self.framed[self._header_bytes :].decode()
+        return self.payload.decode()
 
     def data(self, deflate_from_bytes: int | None) -> bytes:
         """What is written: compressed if it has so many bytes, and if that is a number."""
@@ -50,10 +68,9 @@ class Frame:
         """
         if self._deflated is None:
             deflate = zlib.compressobj(level=zlib.Z_BEST_SPEED, wbits=-zlib.MAX_WBITS)
-            payload = self.framed[self._header_bytes :]
-            data = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
+            data = deflate.compress(self.payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
             data = data.removesuffix(_TAIL)
-            self._deflated = _header(len(data), _TEXT | _COMPRESSED) + data
+            self._deflated = _header(len(data), self.framed[0] | _COMPRESSED) + data
         return self._deflated
 
 

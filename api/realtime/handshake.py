@@ -15,6 +15,8 @@ VERSION: Final = "4"
 Transport = Literal["polling", "websocket"]
 TRANSPORTS: Final = frozenset({"polling", "websocket"})
 SEPARATOR: Final = "\x1e"
+PACKETS_MAX: Final = 4_096
+"""Of one payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,12 @@ def packet_of(frame: str | bytes) -> Incoming:
 def packets_of(body: bytes) -> Sequence[Incoming]:
     """What a polling client posts; raises Malformed, and then nothing of it counts.
 
-    As many as fit: the library takes no more than 16, which the official client, that
-    packs up to ``maxPayload``, does not know.
+    The library takes no more than 16, which the official client, that packs as many as fit
+    into ``maxPayload``, does not know. The bound here is beyond what a client says at once,
+    and keeps a payload of tiny packets from costing more than one of large ones.
     """
+    if body.count(_SEPARATOR_BYTE) >= PACKETS_MAX:
+        raise Malformed("too many packets")
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -137,4 +142,5 @@ def _posted(frame: str) -> Incoming:
         raise Malformed("binary data is base64") from None
 
 
+_SEPARATOR_BYTE: Final = SEPARATOR.encode()
 _KINDS: Final = {str(int(kind)): kind for kind in Kind}

@@ -35,6 +35,12 @@ class Realtime:
     def __init__(self, deps: RealtimeDeps) -> None:
         self._deps, settings = deps, deps.settings
         turns = Turns()
+        self.sending = Sending(
+            turns=turns,
+            max_bytes=settings.max_buffer_bytes,
+            deflate_from_bytes=settings.compress_from_bytes or None,
+        )
+        """For connections of other kinds, too: what all of them share."""
         self._server = HubServer(
             self,
             NAMESPACES,
@@ -42,11 +48,7 @@ class Realtime:
             ping_interval=settings.ping_interval_s,
             ping_timeout=settings.ping_timeout_s,
             max_http_buffer_size=settings.max_message_bytes,
-            sending=Sending(
-                turns=turns,
-                max_bytes=settings.max_buffer_bytes,
-                deflate_from_bytes=settings.compress_from_bytes or None,
-            ),
+            sending=self.sending,
             on_slow=deps.on_slow,
             origins=settings.cors_origins,
         )

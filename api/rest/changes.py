@@ -1,25 +1,73 @@
-"""``/api/changes``: what was missed in some channels, as JSON (DESIGN §6)."""
+"""``/api/changes``: what was missed in some channels, as JSON, or live as a stream (DESIGN §6)."""
+
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
 from actors.domain.channels import Channel
 from actors.domain.refusals import Forbidden, ValidationFailed
+from actors.services.changes import Since, check_readable
+from api.middleware import CLAIMS
+from api.realtime.stream import Bearer
+from api.realtime.stream_cursor import HEADER, read_cursor
+from api.rest.accept import prefers
 from api.rest.answers import json_answer
 from api.rest.route import Call, Route
 from api.schemas import channels_json
 from api.schemas.queries import CHANGES
 
 _STREAM = "text/event-stream"
+_HEADERS = {
+    "Content-Type": f"{_STREAM}; charset=utf-8",
+    "X-Accel-Buffering": "no",  # nginx would keep events back
+}
 
 
-async def missed(call: Call) -> web.Response:
-    accept = call.request.headers.get("Accept", "*/*")
-    if _STREAM in accept and "json" not in accept and "*/*" not in accept:
-        raise ValidationFailed.of("Accept", "must allow application/json")
-    channels = (Channel(name) for name in call.query["channels"])
-    wanted = list(zip(channels, call.query["since"], strict=True))
+async def missed(call: Call) -> web.StreamResponse:
+    if prefers(call.request.headers.get("Accept"), _STREAM, "application/json"):
+        return await _stream(call)
+    channels, since = call.query["channels"], call.query["since"]
+    if since is None:
+        raise ValidationFailed.of("since", "one since is needed for each channel")
+    wanted = [(Channel(name), at) for name, at in zip(channels, since, strict=True)]
     answers = await call.deps.changes.read(call.caller.principal, wanted)
     return json_answer(channels_json(answers))
+
+
+async def _stream(call: Call) -> web.StreamResponse:
+    request, principal = call.request, call.caller.principal
+    wanted = _wanted(call)
+    for channel in wanted:
+        check_readable(principal, channel)
+    response = web.StreamResponse(headers=_HEADERS)
+    streams = call.deps.streams
+    with streams.room_for(principal):
+        await response.prepare(request)
+        if request.method != "HEAD":
+            bearer = Bearer(
+                claims=request[CLAIMS],
+                on_behalf_of=request.headers.get("On-Behalf-Of"),
+                principal=principal,
+            )
+            await streams.run(bearer, wanted, write=response.write, abort=_abort(request))
+    return response
+
+
+def _wanted(call: Call) -> Mapping[Channel, Since | None]:
+    """Where to begin: what the client came back with counts more than its address."""
+    channels = [Channel(name) for name in call.query["channels"]]
+    if cursor := call.request.headers.get(HEADER):
+        return read_cursor(cursor, channels)
+    since = call.query["since"]
+    return dict.fromkeys(channels) if since is None else dict(zip(channels, since, strict=True))
+
+
+def _abort(request: web.Request) -> Callable[[], None]:
+    def abort() -> None:
+        if request.transport is not None:
+            request.transport.abort()
+
+    return abort
 
 
 ROUTES = (
@@ -29,7 +77,13 @@ ROUTES = (
         answer=missed,
         tag="Changes",
         summary="Missed events since a position; recovered: false asks to fetch again",
+        description=(
+            "With `Accept: text/event-stream` a live stream: first `hub:ready`, then every event"
+            " as it happens. The id of each is a cursor of all channels; sent back as"
+            " `Last-Event-ID` it resumes without loss or repeat."
+        ),
         shows="Changes",
+        streams=True,
         query=CHANGES,
         refusals=(Forbidden,),
     ),

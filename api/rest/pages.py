@@ -1,4 +1,8 @@
-"""The pages for people, and the API document; every file comes from the package."""
+"""The pages for people, and the API document; every file comes from the package.
+
+The screens are built from ``web/`` into ``api/pages/built`` (``make web``): a page for each
+``.html``, and what they load, whose names change with their content.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +14,17 @@ from swagger_ui_bundle import (  # type: ignore[import-untyped]  # it has no typ
     swagger_ui_path,
 )
 
+from api.deps import DEPS
+from api.middleware import NO_FRAMES
+
 _PAGES: Final = Path(__file__).parent.parent / "pages"
+BUILT: Final = _PAGES / "built"
+SCREENS: Final = frozenset({"dentist", "patient", "status"})
+"""Pages there must be; one that was not built says how to."""
+
+_UNBUILT: Final = (
+    "This page is not in this installation: `make web` builds it, `make run` does so by itself.\n"
+)
 _TYPES: Final[Mapping[str, str]] = {
     ".css": "text/css",
     ".html": "text/html",
@@ -26,43 +40,65 @@ _TYPES: Final[Mapping[str, str]] = {
 }
 _TEXT: Final = ("text/", "application/")
 
+_ASK: Final = "no-cache"
+_FOREVER: Final = "public, max-age=31536000, immutable"
+
 CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none';"
-    " form-action 'none'; frame-ancestors 'none'"
+    f" form-action 'none'; {NO_FRAMES}"
 )
 _DOCS_CSP: Final = CSP.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 """Swagger UI sets styles on its elements; scripts stay files of this hub."""
 
 
-def page_routes() -> Iterator[web.RouteDef]:
-    yield web.get("/status", _page(_PAGES / "status.html", CSP))
-    yield web.get("/docs", _page(_PAGES / "docs.html", _DOCS_CSP))
+def page_routes(built: Path = BUILT) -> Iterator[web.RouteDef]:
+    pages = {path.stem: path for path in built.glob("*.html")}
+    for name in sorted(SCREENS | pages.keys()):
+        yield web.get(f"/{name}", _screen(pages[name]) if name in pages else _unbuilt)
+    yield web.get("/assets/{file}", _folder(built / "assets", _FOREVER))
+    yield web.get("/docs", _page(_PAGES / "docs.html"))
     yield web.get("/docs/{file}", _folder(Path(swagger_ui_path)))
     yield web.get("/pages/{file}", _folder(_PAGES))
 
 
-def _page(path: Path, policy: str) -> Handler:
+def _screen(path: Path) -> Handler:
+    """A page that the clinic's own applications may show in a frame, if the settings say so."""
+
     async def answer(request: web.Request) -> web.StreamResponse:
+        origins = request.app[DEPS].settings.frame_origins
+        policy = CSP.replace(NO_FRAMES, f"frame-ancestors {' '.join(origins)}") if origins else CSP
         return _file(path, policy)
 
     return answer
 
 
-def _folder(folder: Path) -> Handler:
+async def _unbuilt(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=503, text=_UNBUILT)
+
+
+def _page(path: Path) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return _file(path, _DOCS_CSP)
+
+    return answer
+
+
+def _folder(folder: Path, caching: str = _ASK) -> Handler:
     """The files that were in ``folder`` at the start, by name: no path leads out of it."""
-    files = {path.name: path for path in folder.iterdir() if path.suffix in _TYPES}
+    files = {path.name: path for path in folder.glob("*") if path.suffix in _TYPES}
 
     async def answer(request: web.Request) -> web.StreamResponse:
         path = files.get(request.match_info["file"])
         if path is None:
             raise web.HTTPNotFound
-        return _file(path, CSP)
+        return _file(path, CSP, caching)
 
     return answer
 
 
-def _file(path: Path, policy: str) -> web.StreamResponse:
+def _file(path: Path, policy: str, caching: str = _ASK) -> web.StreamResponse:
+    """The file, or its compressed form beside it if the client takes that."""
     content_type = _TYPES[path.suffix]
     if content_type.startswith(_TEXT):
         content_type += "; charset=utf-8"
@@ -71,6 +107,6 @@ def _file(path: Path, policy: str) -> web.StreamResponse:
         headers={
             "Content-Type": content_type,
             "Content-Security-Policy": policy,
-            "Cache-Control": "no-cache",
+            "Cache-Control": caching,
         },
     )

@@ -36,7 +36,7 @@ class Call:
         return found
 
 
-Answers = Callable[[Call], Awaitable[web.Response]]
+Answers = Callable[[Call], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,9 +46,12 @@ class Route:
     answer: Answers
     tag: str
     summary: str
+    description: str = ""
     status: int = 200
     shows: str | None = None
     """Name of the answer's schema in the API document; ``None``: no body."""
+    streams: bool = False
+    """Also answers with events as they happen, for who accepts ``text/event-stream``."""
     query: Schema = field(default=NOTHING)
     body: Schema | None = None
     takes_version: bool = False
@@ -60,7 +63,7 @@ class Route:
     example: Mapping[str, Any] | None = None
     """A request body for the API document; tested against ``body``."""
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Check everything that was sent, then answer (criterion 9.6)."""
         caller = Caller(
             principal=request[PRINCIPAL],

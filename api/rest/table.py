@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.rest import appointments, availability, catalog, changes, people, reservations
+from api.rest import appointments, availability, catalog, changes, people, reservations, webhooks
 from api.rest.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -12,4 +12,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *people.ROUTES,
     *catalog.ROUTES,
     *changes.ROUTES,
+    *webhooks.ROUTES,
 )

@@ -60,7 +60,7 @@ class BookSchema(Strict):
             raise ValidationError({key: [_MISSING] for key in missing})
 
 
-class _Changes(Strict):
+class NotEmpty(Strict):
     """Only what is sent changes; sending nothing is a mistake."""
 
     @pre_load
@@ -70,7 +70,7 @@ class _Changes(Strict):
         return data
 
 
-class ChangeAppointmentSchema(_Changes):
+class ChangeAppointmentSchema(NotEmpty):
     start = WholeMinute()
     appointment_type_id = Id()
     status = OneOf(tuple(Status))
@@ -79,7 +79,7 @@ class ChangeAppointmentSchema(_Changes):
     overbook = Flag()
 
 
-class ChangeProfileSchema(_Changes):
+class ChangeProfileSchema(NotEmpty):
     name = name_text()
     email = email_text()
     phone = phone_text()
@@ -107,7 +107,7 @@ class CreateTypeSchema(Strict):
     buffer_after_minutes = Whole(low=0, high=MAX_MINUTES)
 
 
-class ChangeTypeSchema(_Changes):
+class ChangeTypeSchema(NotEmpty):
     name = name_text()
     duration_minutes = Whole(low=1, high=MAX_MINUTES)
     buffer_before_minutes = Whole(low=0, high=MAX_MINUTES)

@@ -18,6 +18,12 @@ from api.schemas.resources import (
     ReservationSchema,
 )
 from api.schemas.schedule import AvailabilitySchema
+from api.schemas.webhooks import (
+    AttemptSchema,
+    DeliverySchema,
+    ProgressSchema,
+    ShownWebhookSchema,
+)
 
 Form = dict[str, Any]
 
@@ -48,6 +54,10 @@ RESOURCES: Final[Mapping[str, type[Schema]]] = {
     "FoundPatient": FoundPatientSchema,
     "Slot": SlotSchema,
     "Availability": FullAvailabilitySchema,
+    "WebhookProgress": ProgressSchema,
+    "Webhook": ShownWebhookSchema,
+    "WebhookDelivery": DeliverySchema,
+    "WebhookAttempt": AttemptSchema,
 }
 
 
@@ -116,6 +126,8 @@ _ERROR: Final = _object(
 
 FORMS: Final[Mapping[str, Form]] = {
     "AppointmentPage": _page(ref("Appointment")),
+    "WebhookPage": _page(ref("Webhook")),
+    "WebhookDeliveries": _object({"data": _list(ref("WebhookDelivery"))}),
     "AppointmentHistory": _object({"data": _list(ref("HistoryEntry"))}),
     "DentistPage": _page(ref("PublicCard")),
     "PatientPage": _page({"anyOf": [ref("Profile"), ref("FoundPatient")]}),

@@ -178,14 +178,16 @@ class ChangesQuery(Strict):
     )
     since = fields.List(
         SinceField(),
-        required=True,
-        metadata={"description": "One for each channel, in their order"},
+        load_default=None,
+        metadata={
+            "description": "One for each channel, in their order; of a stream also none: from now"
+        },
     )
 
     @validates_schema
     def check_pairs(self, data: Mapping[str, Any], **_: Any) -> None:
         channels, since = data["channels"], data["since"]
-        if len(channels) != len(since):
+        if since is not None and len(channels) != len(since):
             raise ValidationError("one since is needed for each channel", "since")
         if len(set(channels)) != len(channels):
             raise ValidationError("each channel once only", "channel")

@@ -13,6 +13,7 @@ from actors.domain.announcements import (
     ReservationBody,
     ScheduleBody,
     SlotsChangedBody,
+    WebhookBody,
 )
 from actors.ports import Names
 from api.schemas.resources import (
@@ -25,6 +26,7 @@ from api.schemas.resources import (
     appointment_data,
 )
 from api.schemas.schedule import availability_data
+from api.schemas.webhooks import webhook_data
 
 
 def render(body: Body, names: Names) -> bytes:
@@ -48,3 +50,5 @@ def _data(body: Body, names: Names) -> Any:
             return PROFILE.dump(profile)
         case AppointmentTypeBody(appointment_type=kind):
             return APPOINTMENT_TYPE.dump(kind)
+        case WebhookBody(webhook=webhook, progress=progress, secret=secret):
+            return webhook_data(webhook, progress, secret)

@@ -26,6 +26,7 @@ from hub.config import Config
 from hub.demo_folder import DemoFolder, refuse_real_clinic
 from hub.demo_plan import plan
 from hub.observe import configure_logging
+from hub.recent_errors import RecentErrors
 from hub.server import bind, serve
 from store.migrate import upgrade
 
@@ -60,8 +61,9 @@ def _run(args: argparse.Namespace) -> int:
             run_async(_seed(folder, base))
         config = folder.config(base)
         upgrade(config.database.url)
-        configure_logging(base.logging)
-        run_async(_serve(args, folder, config, listener))
+        errors = RecentErrors()
+        configure_logging(base.logging, also=errors)
+        run_async(_serve(args, folder, config, listener, errors))
     return 0
 
 
@@ -75,14 +77,18 @@ async def _seed(folder: DemoFolder, base: Config) -> None:
 
 
 async def _serve(
-    args: argparse.Namespace, folder: DemoFolder, config: Config, listener: socket.socket
+    args: argparse.Namespace,
+    folder: DemoFolder,
+    config: Config,
+    listener: socket.socket,
+    errors: RecentErrors,
 ) -> None:
     async def ready(url: str, hub: Hub) -> None:
         links = await demo.links(hub, url, _issuer(config))
         folder.write_links(links)
         show(args, {"url": url, "links": str(folder.links)}, _table(links, folder))
 
-    await serve(config, listener, ready)
+    await serve(config, listener, ready, errors=errors)
 
 
 def _issuer(config: Config) -> demo.IssueToken:
@@ -100,8 +106,12 @@ def _table(links: dict[str, Any], folder: DemoFolder) -> Iterator[str]:
     url = links["url"]
     yield f"Chairside’s demo clinic is open on {url}"
     yield ""
+    yield "Open these, signed in; put two beside each other and book:"
+    yield f"  a patient          {url}/patient#token={links['patients'][0]['token']}"
+    yield f"  a dentist          {url}/dentist#token={links['dentists'][0]['token']}"
+    yield f"  the hub’s status   {url}/status#token={links['admin']['token']}"
+    yield ""
     yield f"  API documentation  {url}/docs"
-    yield f"  status, live       {url}/status#token={links['admin']['token']}"
     yield f"  all tokens         {folder.links} (valid for a day, made anew at each start)"
     yield ""
     for dentist in links["dentists"]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from hub.bootstrap import Hub
 from hub.cli.common import add_command, add_config, configured, port_number, run_async, show
 from hub.observe import configure_logging
+from hub.recent_errors import RecentErrors
 from hub.server import bind, serve
 
 
@@ -26,7 +27,8 @@ def _run(args: argparse.Namespace) -> int:
     config.require_keys()
     if args.port is not None:
         config = replace(config, server=replace(config.server, port=args.port))
-    configure_logging(config.logging)
+    errors = RecentErrors()
+    configure_logging(config.logging, also=errors)
 
     async def ready(url: str, _hub: Hub) -> None:
         show(
@@ -41,5 +43,5 @@ def _run(args: argparse.Namespace) -> int:
         )
 
     with bind(config.server.host, config.server.port) as listener:
-        run_async(serve(config, listener, ready))
+        run_async(serve(config, listener, ready, errors=errors))
     return 0

@@ -114,6 +114,8 @@ _PROFILES = Rule(
     },
 )
 
+_OF_OWN_WEBHOOK = f"webhook_id IN (SELECT w.id FROM main.webhooks AS w WHERE w.scope = {_SCOPE})"  # noqa: S608  # constants of this file
+
 RULES: Mapping[str, Rule] = {
     "hub": _everybody("first_epoch"),
     "appointment_types": _everybody("version"),
@@ -134,5 +136,10 @@ RULES: Mapping[str, Rule] = {
             f" AND (dentist_id = {_DENTIST} OR patient_id = {_PATIENT})"
         )
     ),
+    # A webhook belongs to the party that made it, for the person it acts for.
+    "webhooks": Rule(rows=f"scope = {_SCOPE}"),
+    "webhook_secrets": _nobody("number"),
+    "webhook_cursors": Rule(rows=_OF_OWN_WEBHOOK),
+    "webhook_deliveries": Rule(rows=_OF_OWN_WEBHOOK),
     "alembic_version": _nobody("version_num"),
 }

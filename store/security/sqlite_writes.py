@@ -18,7 +18,7 @@ def guard_writes(raw: sqlite3.Connection) -> None:
     """Until :func:`declare` says otherwise, nothing of anybody may be written."""
     raw.execute("CREATE TEMP TABLE declared (people TEXT NOT NULL)").close()
     raw.execute("INSERT INTO temp.declared VALUES ('|')").close()
-    for trigger in chain(_appointments(), _people(), _events(), _records()):
+    for trigger in chain(_appointments(), _people(), _events(), _records(), _webhooks()):
         raw.execute(trigger).close()
 
 
@@ -68,12 +68,27 @@ def _records() -> Iterator[str]:
     yield _refuse("DELETE", "audit_log", "1")
 
 
+def _webhooks() -> Iterator[str]:
+    """A patient's webhooks, while their owner is declared; whose one is never changes."""
+    for moment, row in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("DELETE", "OLD")):
+        foreign = f"{row}.patient_id IS NOT NULL AND {_foreign(f'{row}.patient_id')}"
+        yield _refuse(moment, "webhooks", foreign)
+    kept = {
+        "webhooks": "id, owner, scope, role, subject, acting, patient_id, created_at",
+        "webhook_secrets": "webhook_id, number, secret",
+        "webhook_cursors": "webhook_id, channel",
+        "webhook_deliveries": 'webhook_id, channel, epoch, "offset", event_id, type, first_at',
+    }
+    for table, columns in kept.items():
+        yield _refuse(f"UPDATE OF {columns}", table, "1", "settled")
+
+
 def _foreign(person: str) -> str:
     return f"instr({_DECLARED}, '|' || {person} || '|') = 0"
 
 
-def _refuse(moment: str, table: str, condition: str) -> str:
-    name = f"{table}_{moment.split()[0].lower()}_guard"
+def _refuse(moment: str, table: str, condition: str, why: str = "guard") -> str:
+    name = f"{table}_{moment.split()[0].lower()}_{why}"
     return (
         f"CREATE TEMP TRIGGER {name} BEFORE {moment} ON main.{table} WHEN {condition}"
         f" BEGIN SELECT RAISE(ABORT, '{name}: row security'); END"

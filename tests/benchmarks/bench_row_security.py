@@ -26,7 +26,7 @@ from tests.support.postgres import ADMIN, postgres_server
 
 SIZES = (10_000, 100_000, 1_000_000)
 PER_DENTIST = 5_000
-ROUNDS = 30
+ROUNDS = 15
 _EXPLAINED = "ANALYZE, BUFFERS, COSTS off, TIMING off"
 _TELLING = re.compile("Scan|SEARCH|SCAN|Cond|Join|Nested|Sort|Limit|Aggregate|Buffers|Time:")
 _EVERYWHERE = re.compile("SCAN CONSTANT ROW|InitPlan [0-9]+$|never executed")

@@ -13,6 +13,7 @@ from actors.domain.announcements import (
     ProfileBody,
     ReservationBody,
     ScheduleBody,
+    WebhookBody,
     announcements,
 )
 from actors.domain.appointment import Appointment, AppointmentType, Status
@@ -25,13 +26,17 @@ from actors.domain.events import (
     HoldExpired,
     HoldReleased,
     ProfileSaved,
+    RecordEvent,
     RowEvent,
     ScheduleReplaced,
     SlotHeld,
+    WebhookDeleted,
+    WebhookSaved,
 )
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId, ProfileId
 from actors.domain.principal import SYSTEM, Principal, Role
 from actors.domain.profile import Profile
+from actors.domain.webhook import Webhook
 from actors.ports import (
     CalendarCommit,
     Committed,
@@ -111,18 +116,21 @@ class Clinic:
 
     # --- records ---------------------------------------------------------------------
 
-    async def save(self, event: ProfileSaved | AppointmentTypeSaved, **changes: object) -> bytes:
+    async def save(self, event: RecordEvent, **changes: object) -> bytes:
         reply = await self.store.records.commit_record(self.record_turn(event, **changes))
         await settle()
         return reply.body
 
-    def record_turn(self, event: ProfileSaved | AppointmentTypeSaved, **changes: object) -> Turn:
+    def record_turn(self, event: RecordEvent, **changes: object) -> Turn:
+        saved: Profile | AppointmentType | Webhook
         match event:
-            case ProfileSaved(after=profile):
-                body: Body = ProfileBody(profile=profile)
-            case AppointmentTypeSaved(after=kind):
-                body = AppointmentTypeBody(appointment_type=kind)
-        return self._turn(ADMIN, (event,), body, event.after.id, event.after.version, changes)
+            case ProfileSaved(after=saved):
+                body: Body = ProfileBody(profile=saved)
+            case AppointmentTypeSaved(after=saved):
+                body = AppointmentTypeBody(appointment_type=saved)
+            case WebhookSaved(after=saved) | WebhookDeleted(before=saved):
+                body = WebhookBody(webhook=saved)
+        return self._turn(ADMIN, (event,), body, saved.id, saved.version, changes)
 
     async def add_dentist(self, name: str = "Dr Ann", **fields: object) -> Profile:
         return await self._add(Role.DENTIST, name, fields)

@@ -16,8 +16,10 @@ from actors.domain.profile import Profile
 from store.schema import metadata
 from tests.contract.clinic import ADMIN, DAY, Clinic, booked, client_key, dentist, held, patient
 from tests.contract.engines import Database
+from tests.contract.hooks import add_webhook
 
 BOT = Principal(role=Role.CHATBOT, subject="bot")
+OTHER_BOT = Principal(role=Role.CHATBOT, subject="other bot")
 Row = dict[str, Any]
 
 
@@ -45,6 +47,7 @@ class World:
             "eve": patient(self.eve),
             "admin": ADMIN,
             "bot": BOT,
+            "bot for pat": acting(BOT, self.pat),
             "dentist without profile": Principal(role=Role.DENTIST, subject="?"),
             "nobody": None,
         }
@@ -63,6 +66,11 @@ class World:
             if who is None:
                 connection.info["guard"].bind(None)
             return [dict(r._mapping) for r in await connection.exec_driver_sql(sql, params)]
+
+
+def acting(bot: Principal, for_whom: Profile) -> Principal:
+    """A chatbot's service token on behalf of a patient."""
+    return Principal(role=Role.PATIENT, subject=bot.subject, person=for_whom.id, acting=bot.subject)
 
 
 @pytest.fixture
@@ -91,6 +99,8 @@ async def world(clinic: Clinic, database: Database) -> World:
             for by in [Principal(role=Role.PATIENT, subject="p", person=event.after.patient_id)]
         ]
         await clinic.commit(await clinic.open(one), *turns)
+    for owner in (BOT, acting(BOT, pat), acting(OTHER_BOT, pat), ADMIN):
+        await add_webhook(clinic, owner)
     _share(database)
     return World(clinic, database, ann, bob, pat, pia, hal, eve)
 
@@ -103,6 +113,12 @@ def _share(database: Database) -> None:
         "INSERT INTO nodes (id, name, address, state, version, joined_at, lease_until)"
         f" VALUES ('n', 'n', 'http://n', 'live', '1', {at}, {at})"
     )
+
+
+def _own_webhook(world: World, who: Principal, row: Row) -> bool:
+    """Whoever made it, for the same person."""
+    scopes = dict(world.database.query("SELECT id, scope FROM webhooks"))
+    return bool(scopes[row.get("webhook_id") or row["id"]] == who.scope)
 
 
 # --- what they may see ---------------------------------------------------------------
@@ -135,6 +151,10 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
     "nodes": lambda *_: False,
     "profiles": _profile,
     "realtime_events": lambda _, who, row: may_join(who, Channel(row["channel"])),
+    "webhook_cursors": _own_webhook,
+    "webhook_deliveries": _own_webhook,
+    "webhook_secrets": lambda *_: False,
+    "webhooks": _own_webhook,
 }
 
 

@@ -131,4 +131,4 @@ async def test_much_is_forgotten_in_small_batches(clinic: Clinic) -> None:
     assert forgotten.events >= 3 * count
     assert forgotten.replies >= count
     again = await clinic.store.retention.forget(clinic.clock.now() + 31 * DAY)
-    assert again == Forgotten(events=0, holds=0, replies=0)
+    assert again == Forgotten(events=0, holds=0, replies=0, deliveries=0)

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from api.app import MAX_LINE_BYTES
 from hub.bootstrap import Hub, open_hub
 from hub.config import Auth, Config
 from hub.config import Database as DatabaseSection
@@ -38,13 +39,19 @@ class Running:
 
 
 @asynccontextmanager
-async def running_hub(config: Config, **overrides: Any) -> AsyncIterator[Running]:
+async def running_hub(config: Config, *, port: int = 0, **overrides: Any) -> AsyncIterator[Running]:
     """``overrides`` are substitutes for the composition root (:func:`open_hub`)."""
     async with open_hub(config, **overrides) as hub:
-        runner = web.AppRunner(hub.app, access_log=None, shutdown_timeout=2.0)
+        runner = web.AppRunner(
+            hub.app,
+            access_log=None,
+            shutdown_timeout=2.0,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_LINE_BYTES,
+        )
         await runner.setup()
         try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
             hub.health.accepting(accepts=True)
             yield Running(url=f"http://127.0.0.1:{runner.addresses[0][1]}", hub=hub)
         finally:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any, cast
 
 import orjson
@@ -22,6 +23,7 @@ from api.app import MAX_LINE_BYTES, create_app
 from api.auth import AuthSettings, TokenVerifier, issue_token
 from api.deps import ApiSettings, AppDeps
 from api.ratelimit import RateLimiter
+from api.rest.pages import BUILT
 from tests.support.clock import FakeClock
 
 SECRET = "a-secret-of-the-tests-with-32-bytes-or-more"
@@ -125,6 +127,7 @@ class World:
         self.clock = FakeClock()
         self.bookings, self.availability, self.people = Told(), Told(), Told()
         self.catalog, self.changes = Told(), Told()
+        self.streams, self.webhooks = Told({"close": None}), Told()
         self.identity, self.health = FakeIdentity(), FakeHealth()
         self.requests: list[tuple[str, str, int, float]] = []
         ids = count(1)
@@ -136,6 +139,8 @@ class World:
             people=cast("Any", self.people),
             catalog=cast("Any", self.catalog),
             changes=cast("Any", self.changes),
+            streams=cast("Any", self.streams),
+            webhooks=cast("Any", self.webhooks),
             limiter=RateLimiter(rate_per_s=rate_per_s, burst=burst, monotonic=self.clock.monotonic),
             health=self.health,
             clock=self.clock,
@@ -188,10 +193,14 @@ class Answer:
 
 @asynccontextmanager
 async def world(
-    settings: ApiSettings | None = None, *, rate_per_s: float = 1_000, burst: int = 1_000
+    settings: ApiSettings | None = None,
+    *,
+    rate_per_s: float = 1_000,
+    burst: int = 1_000,
+    screens: Path = BUILT,
 ) -> AsyncIterator[World]:
     made = World(settings or ApiSettings(), rate_per_s=rate_per_s, burst=burst)
-    server = TestServer(create_app(made.deps))
+    server = TestServer(create_app(made.deps, screens=screens))
     await server.start_server(max_line_size=MAX_LINE_BYTES, max_field_size=MAX_LINE_BYTES)
     async with TestClient(server) as client:
         made.client = client

@@ -134,7 +134,7 @@ async def test_a_body_beyond_the_limit_is_refused() -> None:
 async def test_every_answer_carries_the_security_headers() -> None:
     async with world() as w:
         w.people.answers["me"] = PROFILE
-        for path in ("/api/profiles/me", "/api/nowhere", "/status", "/health"):
+        for path in ("/api/profiles/me", "/api/nowhere", "/docs", "/health"):
             headers = (await w.send("GET", path)).headers
             assert headers["X-Content-Type-Options"] == "nosniff"
             assert headers["X-Frame-Options"] == "DENY"
@@ -227,7 +227,6 @@ async def test_metrics_are_shown_as_configured(
 @pytest.mark.parametrize(
     ("path", "content_type"),
     [
-        ("/status", "text/html"),
         ("/docs", "text/html"),
         ("/pages/docs.js", "text/javascript"),
         ("/docs/swagger-ui.css", "text/css"),

@@ -333,11 +333,3 @@ async def test_a_hundred_channels_fit_into_one_request() -> None:
         assert (await w.send("GET", "/api/changes", params=more)).fields == {
             "channel": "at most 100 channels"
         }
-
-
-async def test_a_client_that_takes_only_a_stream_is_refused_for_now() -> None:
-    async with world() as w:
-        headers = {"Accept": "text/event-stream"}
-        path = "/api/changes?channel=availability:all&since=now"
-        answer = await w.send("GET", path, headers=headers)
-        assert (answer.status, list(answer.fields)) == (400, ["Accept"])

@@ -217,3 +217,11 @@ def test_settings_cannot_be_changed_once_read() -> None:
     for section in fields(config):
         with pytest.raises(AttributeError):
             setattr(config, section.name, None)
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://a.example/", "https://a.example; script-src *", "a.example", "*"]
+)
+def test_only_origins_become_part_of_the_frame_policy(tmp_path: Path, origin: str) -> None:
+    path = file_with(tmp_path, f"[api]\nframe_origins = ['{origin}']\n")
+    assert f'api.frame_origins: "{origin}" is no origin' in refusal(path)

@@ -1,23 +1,13 @@
 """Metrics and figures say what happened, each hub for itself."""
 
-from datetime import UTC, datetime, timedelta
-
-import pytest
+from datetime import UTC, datetime
 
 from actors.domain.channels import AVAILABILITY_ALL
 from actors.ports import Delivery
 from actors.services.cache import Lookups
-from hub.health import Figures, percentile
 from hub.metrics import Gauges, Metrics
-from tests.support.clock import FakeClock
 
 NOW = datetime(2027, 3, 8, 9, tzinfo=UTC)
-GAUGES = Gauges(
-    live_calendars=lambda: 3,
-    deepest_mailbox=lambda: 7,
-    holds=lambda: 2,
-    connections=lambda: {"/dentist": 1, "/patient": 4},
-)
 
 
 def delivery(
@@ -103,43 +93,3 @@ def test_two_hubs_in_one_process_do_not_share_metrics() -> None:
     one, other = Metrics(), Metrics()
     one.commit(1, 0.001)
     assert "chairside_commit_seconds_count 0.0" in rendered(other)
-
-
-def test_figures_are_rates_since_the_reading_before() -> None:
-    metrics, clock = Metrics(), FakeClock()
-    figures = Figures(metrics, GAUGES, clock)
-    for latency_ms in range(1, 101):
-        metrics.delivered(delivery(latency_ms=latency_ms))
-    metrics.commit(6, 0.001)
-    metrics.commit(2, 0.001)
-    clock.advance(timedelta(seconds=2))
-    assert figures.take() == {
-        "calendars": 3,
-        "mailbox_depth": 7,
-        "holds": 2,
-        "connections": {"/dentist": 1, "/patient": 4},
-        "commits_per_s": 1.0,
-        "commands_per_commit": 4.0,
-        "broadcasts_per_s": 50.0,
-        "latency_p50_ms": 50,
-        "latency_p99_ms": 99,
-        "retries": 0,
-        "failures": 0,
-    }
-    clock.advance(timedelta(seconds=1))
-    after = figures.take()
-    assert (after["commits_per_s"], after["broadcasts_per_s"], after["latency_p50_ms"]) == (
-        0.0,
-        0.0,
-        None,
-    )
-
-
-@pytest.mark.parametrize(
-    ("values", "percent", "expected"),
-    [([], 50, None), ([4.0], 99, 4.0), ([1.0, 2.0], 50, 1.0), ([1.0, 2.0, 3.0], 99, 3.0)],
-)
-def test_a_percentile_is_a_value_that_was_measured(
-    values: list[float], percent: int, expected: float | None
-) -> None:
-    assert percentile(values, percent) == expected

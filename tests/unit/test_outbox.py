@@ -9,6 +9,8 @@ from api.realtime.frames import Frame
 from api.realtime.outbox import Outbox, Sending
 from api.realtime.turns import Turns
 
+END = Frame("1")
+
 
 class Transport:
     """Takes writes; ``unread`` bytes of them wait for the peer."""
@@ -136,7 +138,7 @@ async def test_frames_wait_for_polls_and_what_is_left_goes_to_the_websocket_firs
     world = World()
     for text in ("4a", "4b", "4c"):
         world.outbox.put(Frame(text))
-    assert [frame.text for frame in await world.outbox.take(1)] == ["4a"]
+    assert [frame.text for frame in await world.outbox.take(1, alone=END)] == ["4a"]
     world.open()
     world.outbox.put(Frame("4d"))
     await asyncio.sleep(0)
@@ -153,16 +155,25 @@ async def test_what_must_be_alone_is_left_for_a_poll_of_its_own() -> None:
 
 async def test_a_poll_gets_what_comes_and_nothing_after_the_end() -> None:
     world = World()
-    poll = asyncio.create_task(world.outbox.take(16))
+    poll = asyncio.create_task(world.outbox.take(16, alone=END))
     await asyncio.sleep(0)
     world.outbox.put(Frame("4a"))
     assert [frame.text for frame in await poll] == ["4a"]
-    poll = asyncio.create_task(world.outbox.take(16))
+    poll = asyncio.create_task(world.outbox.take(16, alone=END))
     await asyncio.sleep(0)
     world.outbox.end()
     assert await poll == []
     world.outbox.put(Frame("4b"))
-    assert await world.outbox.take(16) == []
+    assert await world.outbox.take(16, alone=END) == []
+
+
+async def test_the_goodbye_is_a_poll_of_its_own() -> None:
+    world = World()
+    world.outbox.put(Frame("4a"))
+    world.outbox.put(END)
+    world.outbox.end()
+    assert [frame.text for frame in await world.outbox.take(16, alone=END)] == ["4a"]
+    assert [frame.text for frame in await world.outbox.take(16, alone=END)] == ["1"]
 
 
 @pytest.mark.parametrize("polls", [True, False])

@@ -132,6 +132,7 @@ async def test_a_failed_broadcast_is_retried_three_times_with_growing_waits() ->
     assert world.slept == [0.1, 0.2, 0.4]
     mark = world.log.marked()[1]
     assert (mark.sent, mark.attempts, mark.recipients, mark.error) == (True, 4, 3, None)
+    assert mark.problem == "ConnectionError", "why it was repeated, though it was sent in the end"
     assert not world.failures
 
 

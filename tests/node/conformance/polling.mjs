@@ -87,6 +87,7 @@ for (const [what, body] of [
   ["a packet without end", "4\x1e"],
   ["something that is not base64", "b***"],
   ["a ping, which comes from the server only", "2"],
+  ["thousands of tiny packets", Array(5_000).fill("3").join("\x1e")],
 ]) {
   test(`a post of ${what} ends the session`, async (t) => {
     const poller = await t.poller();

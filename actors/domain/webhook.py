@@ -1,0 +1,124 @@
+"""Webhooks: who is told where, with whose rights, and how long a receiver may fail.
+
+Standard library only, like all of the domain: what is sent over the network, and how, is
+``hub/webhooks``.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NewType
+
+from actors.domain.channels import HUB_STATUS, Channel, may_join, own_channels
+from actors.domain.ids import PatientId
+from actors.domain.principal import Principal, Role
+from actors.domain.refusals import Forbidden, ValidationFailed
+
+WebhookId = NewType("WebhookId", str)
+
+CHANNELS_MAX = 100
+"""Channels of one webhook."""
+
+
+class WebhookStatus(StrEnum):
+    ACTIVE = "active"
+    DISABLED = "disabled"
+
+
+class DisabledReason(StrEnum):
+    BY_OWNER = "by_owner"
+    FAILING = "failing"
+    """An event could not be delivered for as long as it is tried."""
+    GONE = "gone"
+    """The receiver answered 410."""
+    RIGHTS_ENDED = "rights_ended"
+    """Its owner may not hear of these channels any more."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Webhook:
+    id: WebhookId
+    owner: Principal
+    """Deliveries are decided with exactly these rights."""
+    url: str
+    channels: tuple[Channel, ...]
+    description: str | None = None
+    status: WebhookStatus = WebhookStatus.ACTIVE
+    disabled_reason: DisabledReason | None = None
+    disabled_at: datetime | None = None
+    rights_until: datetime | None = None
+    """When the delegation ends that its owner acts by; ``None``: with the owner's role."""
+    created_at: datetime
+    updated_at: datetime
+    version: int = 1
+
+    @property
+    def patient(self) -> PatientId | None:
+        """Of whom it tells, beside everybody's free times."""
+        return PatientId(self.owner.person) if self.owner.person else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChannelProgress:
+    """How far the deliveries of one channel are."""
+
+    channel: Channel
+    epoch: int
+    offset: int
+    """Everything up to here was delivered."""
+    attempts: int = 0
+    """Of the event after it, so far."""
+    failing_since: datetime | None = None
+    next_attempt_at: datetime | None = None
+    moves: int = 0
+    """Counts every change, so that a delivery under way notices that it was moved."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetryRules:
+    """Exponential backoff up to a day (Standard Webhooks)."""
+
+    first: timedelta = timedelta(seconds=5)
+    longest: timedelta = timedelta(hours=4)
+    give_up_after: timedelta = timedelta(hours=24)
+
+    def wait(self, attempts: int, jitter: float) -> timedelta:
+        """After this many failed attempts; ``jitter`` in [0, 1) shortens it by up to half."""
+        assert attempts >= 1, "there was one"
+        assert 0 <= jitter < 1
+        step = min(self.longest, self.first * 2.0 ** min(attempts - 1, 30))
+        return step * (1 - jitter / 2)
+
+    def is_over(self, failing_since: datetime, now: datetime) -> bool:
+        return now - failing_since >= self.give_up_after
+
+
+def party_of(principal: Principal) -> str:
+    """Whom webhooks are counted for: the chatbot, however many patients it acts for."""
+    acting = principal.acting
+    return f"{Role.CHATBOT}:{acting}" if acting else f"{principal.role}:{principal.subject}"
+
+
+def check_owner(principal: Principal) -> None:
+    """A chatbot, for itself or a patient, or an admin; raises Forbidden."""
+    if principal.acting is None and principal.role not in (Role.CHATBOT, Role.ADMIN):
+        raise Forbidden("Webhooks are for chatbots and admins")
+
+
+def check_channels(principal: Principal, channels: tuple[Channel, ...]) -> None:
+    """Raises Forbidden, ValidationFailed."""
+    for channel in channels:
+        if not may_tell(principal, channel):
+            if channel == HUB_STATUS:
+                raise ValidationFailed.of("channels", f"{HUB_STATUS} keeps no history")
+            raise Forbidden("You may not join this channel")
+
+
+def may_tell(principal: Principal, channel: Channel) -> bool:
+    """Whether a webhook of this principal may tell of the channel, now."""
+    return channel != HUB_STATUS and may_join(principal, channel)
+
+
+def default_channels(principal: Principal) -> tuple[Channel, ...]:
+    """Where a webhook that names none listens: as a socket would (DESIGN §8)."""
+    return own_channels(principal)

@@ -1,0 +1,75 @@
+"""Replay by time: where a channel's history since an instant begins, complete or not at all.
+
+Protocols without positions name a time. It is turned into the position just before it, and
+from there catch-up is the same for everybody (:mod:`actors.services.changes`).
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from actors.domain.channels import Channel
+from actors.domain.principal import Principal
+from actors.ports import Clock, EventLog, EventRecord, Position
+from actors.services.changes import BYTES_MAX, EVENTS_MAX, Since, check_readable
+
+_FIRST_LOOK: Final = 32
+"""Most replays are of the last minutes; only if that is not enough the whole answer is read."""
+
+
+class Replays:
+    def __init__(self, events: EventLog, clock: Clock, *, kept: timedelta) -> None:
+        """``kept`` is how long events are kept: what is younger was never forgotten."""
+        self._events, self._clock, self._kept = events, clock, kept
+
+    async def place_before(
+        self, principal: Principal, channel: Channel, at: datetime
+    ) -> Since | None:
+        """The position with everything that happened at or after ``at`` behind it.
+
+        ``None``: history does not reach back to ``at``, or holds more since then than one
+        answer may (:data:`~actors.services.changes.EVENTS_MAX`). Raises Forbidden for a
+        channel the principal may not join, ValidationFailed for one without history.
+        """
+        check_readable(principal, channel)
+        head = (await self._events.heads([channel]))[channel]
+        for look in (_FIRST_LOOK, EVENTS_MAX + 1):
+            tail = await self._tail(head, look)
+            first = next((each for each in tail if each.time >= at), None)
+            reaches_back = bool(tail) and tail[0].time < at
+            if reaches_back or len(tail) < look:
+                break
+        else:
+            return None
+        if not reaches_back and not self._is_all(tail, head, at):
+            return None
+        since = tail if first is None else tail[tail.index(first) :]
+        if first is not None and since[-1].offset != head.offset:
+            return None  # cut: more than may be read at once
+        if _was_replaced(tail, head) and at < datetime.fromtimestamp(head.epoch, UTC):
+            return None
+        return Since(epoch=head.epoch, offset=head.offset if first is None else first.offset - 1)
+
+    async def _tail(self, head: Position, look: int) -> Sequence[EventRecord]:
+        return await self._events.read(
+            head.channel,
+            after=max(0, head.offset - look),
+            up_to=head.offset,
+            limit=look,
+            max_bytes=4 * BYTES_MAX,
+        )
+
+    def _is_all(self, tail: Sequence[EventRecord], head: Position, at: datetime) -> bool:
+        """Whether nothing before ``tail`` that is not older than ``at`` was forgotten."""
+        oldest = tail[0].offset if tail else head.offset + 1
+        return oldest == 1 or at >= self._clock.now() - self._kept
+
+
+def _was_replaced(tail: Sequence[EventRecord], head: Position) -> bool:
+    """Whether the channel's history is known to have been restored from a copy.
+
+    Its epoch is then about the time when that was done, in Unix seconds; what happened
+    between the copy and that time is lost.
+    """
+    whole = bool(tail) and tail[0].offset == 1 and tail[0].epoch == head.epoch
+    return head.offset > 0 and not whole

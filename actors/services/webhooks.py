@@ -1,0 +1,350 @@
+"""Webhooks: what their owners may do with them.
+
+An owner is a party with rights: a chatbot for itself or for one patient, or an admin.
+Everything here is decided with the rights of the request; every delivery is decided with
+the same ones again.
+"""
+
+import secrets
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from datetime import datetime, timedelta
+
+from actors.domain.announcements import WebhookBody
+from actors.domain.channels import Channel
+from actors.domain.commands import UNSET, Unset
+from actors.domain.events import WebhookDeleted, WebhookSaved
+from actors.domain.principal import Principal
+from actors.domain.refusals import NotFound, ValidationFailed, VersionConflict
+from actors.domain.webhook import (
+    ChannelProgress,
+    DisabledReason,
+    Webhook,
+    WebhookId,
+    WebhookStatus,
+    check_channels,
+    check_owner,
+    default_channels,
+    may_tell,
+)
+from actors.ports import Clock, EventLog, Reply
+from actors.services.caller import Caller
+from actors.services.changes import Since
+from actors.services.directory import Directory
+from actors.services.records import Records, retried
+from actors.webhook_ports import (
+    Attempt,
+    Courier,
+    WebhookDelivery,
+    WebhookPage,
+    WebhookQueue,
+    WebhookReads,
+    WebhookView,
+)
+
+SECRET_BYTES = 32
+SECRET_PREFIX = "whsec_"  # noqa: S105  # what secrets begin with (Standard Webhooks)
+
+
+class Webhooks:
+    def __init__(
+        self,
+        *,
+        reads: WebhookReads,
+        queue: WebhookQueue,
+        records: Records,
+        events: EventLog,
+        courier: Courier,
+        clock: Clock,
+        old_secret_kept: timedelta,
+    ) -> None:
+        self._reads, self._queue, self._records = reads, queue, records
+        self._events, self._courier, self._clock = events, courier, clock
+        self._old_secret_kept = old_secret_kept
+
+    # --- looking -----------------------------------------------------------------------
+
+    async def page(
+        self, principal: Principal, *, limit: int, after: WebhookId | None
+    ) -> WebhookPage:
+        check_owner(principal)
+        return await self._reads.page(principal, limit=limit, after=after)
+
+    async def get(self, principal: Principal, webhook_id: WebhookId) -> WebhookView:
+        """Raises NotFound for another party's, too."""
+        check_owner(principal)
+        view = await self._reads.get(principal, webhook_id)
+        if view is None:
+            raise NotFound("webhook")
+        return view
+
+    async def deliveries(
+        self, principal: Principal, webhook_id: WebhookId, *, limit: int
+    ) -> Sequence[WebhookDelivery]:
+        await self.get(principal, webhook_id)
+        return await self._reads.deliveries(principal, webhook_id, limit=limit)
+
+    # --- changing ----------------------------------------------------------------------
+
+    async def create(
+        self,
+        caller: Caller,
+        *,
+        rights_until: datetime | None,
+        url: str,
+        channels: Sequence[str] | None = None,
+        description: str | None = None,
+        secret: str | None = None,
+    ) -> Reply:
+        """A webhook that tells of everything from now on; the answer alone shows a secret
+        that was made here. Raises Forbidden, ValidationFailed."""
+        principal = caller.principal
+        check_owner(principal)
+        chosen = _channels(principal, channels)
+        await self._courier.check(url)
+        now = self._clock.now()
+        webhook = Webhook(
+            id=WebhookId(self._records.new_id()),
+            owner=principal,
+            url=url,
+            channels=chosen,
+            description=description,
+            rights_until=rights_until,
+            created_at=now,
+            updated_at=now,
+        )
+        request = {"url": url, "channels": chosen, "description": description, "secret": secret}
+        key = self._records.key(caller, "webhook:create", request)
+        progress = await self._from_now(chosen)
+        made = secret or new_secret()
+        event = WebhookSaved(before=None, after=webhook, secret=made, moved_to=progress)
+        body = WebhookBody(webhook=webhook, progress=progress, secret=None if secret else made)
+        reply = await self._records.save(caller, key, event, body)
+        self._courier.changed(webhook.id)
+        return reply
+
+    async def change(
+        self,
+        caller: Caller,
+        webhook_id: WebhookId,
+        *,
+        rights_until: datetime | None,
+        expected_version: int | None = None,
+        url: str | Unset = UNSET,
+        channels: Sequence[str] | Unset = UNSET,
+        description: str | Unset | None = UNSET,
+        status: WebhookStatus | Unset = UNSET,
+    ) -> Reply:
+        """Change what was sent. A delegation that lasts longer now renews the old one; being
+        made active tries at once what failed."""
+        sent = {"url": url, "channels": channels, "description": description, "status": status}
+        said = {name: value for name, value in sent.items() if value is not UNSET}
+
+        async def edit(before: WebhookView) -> _Edit:
+            after = before.webhook
+            fresh: tuple[ChannelProgress, ...] = ()
+            if not isinstance(url, Unset) and url != after.url:
+                await self._courier.check(url)
+                after = replace(after, url=url)
+            if not isinstance(channels, Unset):
+                after = replace(after, channels=_channels(caller.principal, channels))
+                known = {place.channel for place in before.progress}
+                fresh = await self._from_now([name for name in after.channels if name not in known])
+            if not isinstance(description, Unset):
+                after = replace(after, description=description)
+            if not isinstance(status, Unset):
+                after = self._with_status(after, status)
+            after = replace(after, rights_until=_later(after.rights_until, rights_until))
+            return _Edit(after, moved_to=fresh, tried_anew=status is WebhookStatus.ACTIVE)
+
+        return await self._edit(caller, webhook_id, "update", said, expected_version, edit)
+
+    async def rotate(
+        self,
+        caller: Caller,
+        webhook_id: WebhookId,
+        *,
+        secret: str | None = None,
+        expected_version: int | None = None,
+    ) -> Reply:
+        """A new secret; for a while deliveries are signed with the old one, too."""
+        made = secret or new_secret()
+        until = self._clock.now() + self._old_secret_kept
+
+        async def edit(before: WebhookView) -> _Edit:
+            return _Edit(
+                before.webhook, secret=made, old_secrets_until=until, shows_secret=not secret
+            )
+
+        request = {"secret": secret}
+        return await self._edit(caller, webhook_id, "rotate", request, expected_version, edit)
+
+    async def replay(
+        self, caller: Caller, webhook_id: WebhookId, *, channel: str, since: Since
+    ) -> Reply:
+        """Deliver again what came after ``since``, or go on there: everything up to it is
+        skipped. Raises ValidationFailed for what history does not hold."""
+
+        async def edit(before: WebhookView) -> _Edit:
+            if channel not in before.webhook.channels:
+                raise ValidationFailed.of("channel", "is no channel of this webhook")
+            place = await self._place(Channel(channel), since)
+            return _Edit(before.webhook, moved_to=(place,))
+
+        request = {"channel": channel, "epoch": since.epoch, "offset": since.offset}
+        return await self._edit(caller, webhook_id, "replay", request, None, edit)
+
+    async def delete(
+        self, caller: Caller, webhook_id: WebhookId, *, expected_version: int | None = None
+    ) -> Reply:
+        request = {"id": webhook_id, "version": expected_version}
+        key = self._records.key(caller, "webhook:delete", request)
+        before = await self._current(caller, webhook_id, expected_version)
+        reply = await self._records.delete(caller, key, WebhookDeleted(before=before.webhook))
+        self._courier.changed(webhook_id)
+        return reply
+
+    async def ping(self, caller: Caller, webhook_id: WebhookId) -> Attempt:
+        """Send a test event now, and say how that went. It passes every queue, and is tried
+        once only."""
+        await self.get(caller.principal, webhook_id)
+        target = await self._queue.target(webhook_id, self._clock.now())
+        if target is None:
+            raise NotFound("webhook")  # deleted just now
+        return await self._courier.ping(target)
+
+    # --- within ------------------------------------------------------------------------
+
+    async def _edit(
+        self,
+        caller: Caller,
+        webhook_id: WebhookId,
+        operation: str,
+        request: Mapping[str, object],
+        expected_version: int | None,
+        edit: Callable[[WebhookView], Awaitable["_Edit"]],
+    ) -> Reply:
+        sent = {**request, "id": webhook_id, "version": expected_version}
+        key = self._records.key(caller, f"webhook:{operation}", sent)
+
+        async def save() -> Reply:
+            before = await self._current(caller, webhook_id, expected_version)
+            edited = await edit(before)
+            after = replace(
+                edited.after,
+                updated_at=self._clock.now(),
+                version=before.webhook.version + 1,
+            )
+            event = WebhookSaved(
+                before=before.webhook,
+                after=after,
+                secret=edited.secret,
+                old_secrets_until=edited.old_secrets_until,
+                moved_to=edited.moved_to,
+                tried_anew=edited.tried_anew,
+            )
+            body = WebhookBody(
+                webhook=after,
+                progress=edited.progress(before),
+                secret=edited.secret if edited.shows_secret else None,
+            )
+            return await self._records.save(caller, key, event, body)
+
+        reply = await retried(expected_version, save)
+        self._courier.changed(webhook_id)
+        return reply
+
+    async def _current(
+        self, caller: Caller, webhook_id: WebhookId, expected_version: int | None
+    ) -> WebhookView:
+        view = await self.get(caller.principal, webhook_id)
+        if expected_version not in (None, view.webhook.version):
+            raise VersionConflict(view.webhook.version)
+        return view
+
+    async def _from_now(self, channels: Sequence[Channel]) -> tuple[ChannelProgress, ...]:
+        heads = await self._events.heads(channels) if channels else {}
+        return tuple(
+            ChannelProgress(channel=name, epoch=heads[name].epoch, offset=heads[name].offset)
+            for name in sorted(channels)
+        )
+
+    async def _place(self, channel: Channel, since: Since) -> ChannelProgress:
+        head = (await self._events.heads([channel]))[channel]
+        if since.epoch != head.epoch or since.offset > head.offset:
+            raise ValidationFailed.of("since", f"the channel is at {head.epoch}.{head.offset}")
+        oldest = await self._events.oldest(channel)
+        first = head.offset if oldest is None else oldest - 1
+        if since.offset < first:
+            raise ValidationFailed.of("since", f"history reaches back to {head.epoch}.{first}")
+        return ChannelProgress(channel=channel, epoch=since.epoch, offset=since.offset)
+
+    def _with_status(self, webhook: Webhook, status: WebhookStatus) -> Webhook:
+        if status is webhook.status:
+            return webhook
+        if status is WebhookStatus.ACTIVE:
+            return replace(webhook, status=status, disabled_reason=None, disabled_at=None)
+        return replace(
+            webhook,
+            status=status,
+            disabled_reason=DisabledReason.BY_OWNER,
+            disabled_at=self._clock.now(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    after: Webhook
+    _: KW_ONLY
+    secret: str | None = None
+    shows_secret: bool = False
+    old_secrets_until: datetime | None = None
+    moved_to: tuple[ChannelProgress, ...] = ()
+    tried_anew: bool = False
+
+    def progress(self, before: WebhookView) -> tuple[ChannelProgress, ...]:
+        """Where the channels are afterwards."""
+        places = {place.channel: place for place in before.progress}
+        if self.tried_anew:
+            places = {
+                name: replace(place, attempts=0, failing_since=None, next_attempt_at=None)
+                for name, place in places.items()
+            }
+        places |= {place.channel: place for place in self.moved_to}
+        return tuple(places[name] for name in sorted(self.after.channels))
+
+
+class Rights:
+    """Whether a webhook may still tell: asked before each delivery."""
+
+    def __init__(self, directory: Directory, clock: Clock) -> None:
+        self._directory, self._clock = directory, clock
+
+    async def __call__(self, webhook: Webhook, channel: Channel) -> bool:
+        if webhook.rights_until is not None and self._clock.now() >= webhook.rights_until:
+            return False
+        if webhook.patient is not None:
+            try:
+                await self._directory.patient(webhook.patient)
+            except NotFound:
+                return False
+        return may_tell(webhook.owner, channel)
+
+
+def new_secret() -> str:
+    """As Standard Webhooks writes them."""
+    return SECRET_PREFIX + b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
+def _channels(principal: Principal, wanted: Sequence[str] | None) -> tuple[Channel, ...]:
+    """Raises Forbidden for what the principal may not join, ValidationFailed."""
+    channels = default_channels(principal) if wanted is None else tuple(map(Channel, wanted))
+    check_channels(principal, channels)
+    return channels
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Of two ends of rights; ``None`` is no end. A webhook belongs to one kind of party, so
+    both are the one or the other."""
+    return max(one, other) if one and other else other

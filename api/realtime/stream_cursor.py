@@ -1,0 +1,118 @@
+"""The id of each event of a stream: where the client is in all its channels, in one text.
+
+Opaque to clients, who send it back as ``Last-Event-ID``. It belongs to a set of channels;
+the check sum is no secret (positions open nothing that the channels do not show), it makes
+altered cursors, and those of other channels, plain errors. Positions are written relative
+to the first epoch, so that a hundred channels fit into one header line.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from actors.domain.channels import Channel
+from actors.domain.refusals import ValidationFailed
+from actors.services.changes import Since
+
+HEADER: Final = "Last-Event-ID"
+_VERSION: Final = b"\x01"
+_SUM_BYTES: Final = 6
+_MAX_CHARS: Final = 4_096
+_BITS_MAX: Final = 64
+
+
+class Cursor:
+    """Positions in a fixed set of channels; encoded anew for every event, so cheaply."""
+
+    def __init__(self, positions: Mapping[Channel, Since]) -> None:
+        self._channels = sorted(positions)
+        self._number = {channel: n for n, channel in enumerate(self._channels)}
+        self._names = _names(self._channels)
+        self._at = [positions[channel] for channel in self._channels]
+        self._parts = self._encoded()
+
+    def __getitem__(self, channel: Channel) -> Since:
+        return self._at[self._number[channel]]
+
+    def move(self, channel: Channel, to: Since) -> None:
+        number = self._number[channel]
+        before, self._at[number] = self._at[number], to
+        if before.epoch == to.epoch:
+            self._parts[number] = self._part(to)
+        else:
+            self._parts = self._encoded()
+
+    def __str__(self) -> str:
+        body = _VERSION + _varint(self._at[0].epoch) + b"".join(self._parts)
+        return base64.urlsafe_b64encode(_sum(self._names, body) + body).rstrip(b"=").decode()
+
+    def _encoded(self) -> list[bytes]:
+        return [self._part(at) for at in self._at]
+
+    def _part(self, at: Since) -> bytes:
+        apart = at.epoch - self._at[0].epoch
+        return _varint(2 * apart if apart >= 0 else -2 * apart - 1) + _varint(at.offset)
+
+
+def read_cursor(text: str, channels: Sequence[Channel]) -> Mapping[Channel, Since]:
+    """Where a client was that sends this cursor back; raises ValidationFailed."""
+    ordered = sorted(channels)
+    try:
+        if len(text) > _MAX_CHARS:
+            raise ValueError("longer than any cursor")
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        body = raw[_SUM_BYTES:]
+        if raw[:_SUM_BYTES] != _sum(_names(ordered), body) or body[:1] != _VERSION:
+            raise ValueError("altered, or of other channels")
+        numbers = _numbers(body[1:])
+        first = next(numbers)
+        found = {channel: _read(numbers, first) for channel in ordered}
+        if next(numbers, None) is not None:
+            raise ValueError("more than positions")
+    except (ValueError, StopIteration):  # binascii.Error is a ValueError
+        raise ValidationFailed.of(HEADER, "is no cursor of a stream of these channels") from None
+    return found
+
+
+def _read(numbers: Iterator[int], first: int) -> Since:
+    apart = next(numbers)
+    epoch = first + (apart // 2 if apart % 2 == 0 else -(apart + 1) // 2)
+    return Since(epoch=epoch, offset=next(numbers))
+
+
+def _names(channels: Sequence[Channel]) -> bytes:
+    return "\n".join(channels).encode()
+
+
+def _sum(names: bytes, body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=_SUM_BYTES, key=_key(names)).digest()
+
+
+def _key(names: bytes) -> bytes:
+    return hashlib.blake2b(names, digest_size=16).digest()
+
+
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, the low ones first; the high bit says that more follow."""
+    assert number >= 0, "positions count from zero"
+    written = bytearray()
+    while number > 0x7F:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
+
+
+def _numbers(raw: bytes) -> Iterator[int]:
+    number = shift = 0
+    for byte in raw:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if shift > _BITS_MAX + 6:
+            raise ValueError("no number is that large")
+        if not byte & 0x80:
+            yield number
+            number = shift = 0
+    if shift:
+        raise ValueError("cut short")

@@ -1,0 +1,81 @@
+"""Presence of every channel, and who is told of it.
+
+A hall is there as long as somebody watches it or has an entry on its board.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import orjson
+
+from actors.domain.channels import Channel
+from actors.ports import NewId
+from api.realtime.subscribers import Once
+from api.realtime.supabase.presence import Board, Diff
+from api.realtime.supabase.topic import Topic
+
+
+class _Hall:
+    def __init__(self) -> None:
+        self.board = Board()
+        self.watchers: dict[Topic, None] = {}
+
+
+class Halls:
+    def __init__(self, new_id: NewId) -> None:
+        self._halls: dict[Channel, _Hall] = {}
+        self._new_id = new_id
+
+    def __len__(self) -> int:
+        return len(self._halls)
+
+    def watch(self, topic: Topic) -> None:
+        """Write who is there, and from now on who comes and goes."""
+        channel = topic.channel
+        if channel is None or not topic.carries_presence:
+            topic.push("presence_state", {})
+            return
+        hall = self._halls.setdefault(channel, _Hall())
+        topic.push("presence_state", orjson.Fragment(hall.board.state()))
+        hall.watchers[topic] = None
+
+    def track(self, topic: Topic, said: Mapping[str, Any]) -> None:
+        """Raises :class:`~api.realtime.supabase.presence.TooMuch`."""
+        channel = topic.channel
+        assert channel is not None, "names of the client's own carry no presence"
+        hall = self._halls.setdefault(channel, _Hall())
+        try:
+            diff = hall.board.track(topic, topic.presence_key, said, self._new_id())
+        finally:
+            self._drop_if_empty(channel)
+        self._tell(hall, diff)
+
+    def untrack(self, topic: Topic) -> None:
+        if (hall := self._hall(topic)) is None:
+            return
+        if diff := hall.board.untrack(topic):
+            self._tell(hall, diff)
+
+    def leave(self, topic: Topic) -> None:
+        """The topic was left: it is no longer there, and is told nothing more."""
+        if (hall := self._hall(topic)) is None:
+            return
+        hall.watchers.pop(topic, None)
+        self.untrack(topic)
+        assert topic.channel is not None
+        self._drop_if_empty(topic.channel)
+
+    def _hall(self, topic: Topic) -> _Hall | None:
+        return None if topic.channel is None else self._halls.get(topic.channel)
+
+    def _drop_if_empty(self, channel: Channel) -> None:
+        hall = self._halls[channel]
+        if not hall.watchers and not len(hall.board):
+            del self._halls[channel]
+
+    @staticmethod
+    def _tell(hall: _Hall, diff: Diff) -> None:
+        once, payload = Once(), orjson.Fragment(diff.payload)
+        for each in hall.watchers:
+            each.write(once(each.vsn, partial(each.frame, "presence_diff", payload)))

@@ -1,0 +1,189 @@
+"""Webhooks: what clients send, and how a webhook and its deliveries are shown."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+from marshmallow import Schema, ValidationError, fields
+
+from actors.domain.webhook import (
+    CHANNELS_MAX,
+    ChannelProgress,
+    DisabledReason,
+    Webhook,
+    WebhookStatus,
+)
+from actors.webhook_ports import Attempt, WebhookDelivery
+from api.schemas.base import Strict
+from api.schemas.commands import NotEmpty
+from api.schemas.fields import Id, Instant, OneOf, Text, Whole, at_most
+from api.schemas.queries import LIMIT_DEFAULT, LIMIT_MAX, SinceField
+
+URL_MAX_CHARS = 2_000
+SECRET_BYTES = range(24, 65)
+_PREFIX = "whsec_"
+
+
+class SecretField(fields.Field[str]):
+    """``whsec_`` and 24 to 64 bytes in base64 (Standard Webhooks)."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if isinstance(value, str) and value.startswith(_PREFIX) and len(value) <= 100:
+            try:
+                raw = base64.b64decode(value.removeprefix(_PREFIX), validate=True)
+            except (binascii.Error, ValueError):
+                raw = b""
+            if len(raw) in SECRET_BYTES:
+                return value
+        raise ValidationError("must be whsec_ followed by 24 to 64 bytes in base64")
+
+
+def _channels(**kwargs: Any) -> fields.List[str]:
+    return fields.List(
+        Text(min_chars=1, max_chars=200),
+        validate=[at_most(CHANNELS_MAX, "channels"), _each_once],
+        **kwargs,
+    )
+
+
+def _each_once(channels: Sequence[str]) -> None:
+    if not channels:
+        raise ValidationError("at least one channel is needed")
+    if len(set(channels)) != len(channels):
+        raise ValidationError("each channel once only")
+
+
+def _url(**kwargs: Any) -> Text:
+    return Text(min_chars=1, max_chars=URL_MAX_CHARS, metadata={"format": "uri"}, **kwargs)
+
+
+def _description() -> Text:
+    return Text(max_chars=200, allow_none=True)
+
+
+class CreateWebhookSchema(Strict):
+    url = _url(required=True)
+    channels = _channels(metadata={"description": "Own channels, if not given"})
+    description = _description()
+    secret = SecretField(metadata={"description": "One is made, and shown once, if not given"})
+
+
+class ChangeWebhookSchema(NotEmpty):
+    url = _url()
+    channels = _channels()
+    description = _description()
+    status = OneOf(tuple(WebhookStatus))
+
+
+class RotateSecretSchema(Strict):
+    secret = SecretField(metadata={"description": "One is made, and shown once, if not given"})
+
+
+class ReplaySchema(Strict):
+    channel = Text(min_chars=1, max_chars=200, required=True)
+    since = SinceField(
+        required=True,
+        metadata={"type": "string", "description": "A position, epoch.offset: what follows it"},
+    )
+
+
+class DeliveriesQuery(Strict):
+    limit = Whole(low=1, high=LIMIT_MAX, in_query=True, load_default=LIMIT_DEFAULT)
+
+
+CREATE_WEBHOOK: Final = CreateWebhookSchema()
+CHANGE_WEBHOOK: Final = ChangeWebhookSchema()
+ROTATE_SECRET: Final = RotateSecretSchema()
+REPLAY: Final = ReplaySchema()
+DELIVERIES: Final = DeliveriesQuery()
+
+
+# --- what is shown -------------------------------------------------------------------
+
+
+def _number(**metadata: Any) -> fields.Raw:
+    return fields.Raw(metadata={"type": "integer", **metadata})
+
+
+class ProgressSchema(Schema):
+    channel = fields.Raw(metadata={"type": "string"})
+    epoch = _number()
+    offset = _number(description="Everything up to here was delivered")
+    attempts = _number(description="Failed ones, of the event after it")
+    failing_since = Instant(allow_none=True)
+    next_attempt_at = Instant(allow_none=True)
+
+
+class WebhookSchema(Schema):
+    id = Id()
+    url = fields.Raw(metadata={"type": "string", "format": "uri"})
+    channels = fields.List(fields.Raw(metadata={"type": "string"}))
+    description = fields.Raw(allow_none=True, metadata={"type": "string"})
+    status = OneOf(tuple(WebhookStatus))
+    disabled_reason = OneOf(tuple(DisabledReason), allow_none=True)
+    disabled_at = Instant(allow_none=True)
+    rights_until = Instant(
+        allow_none=True,
+        metadata={"description": "When the delegation ends that it was made with"},
+    )
+    created_at = Instant()
+    updated_at = Instant()
+    version = _number()
+
+
+class ShownWebhookSchema(WebhookSchema):
+    """For the API document: with what belongs to other tables."""
+
+    progress = fields.List(fields.Nested(ProgressSchema))
+    secret = fields.Raw(
+        metadata={"type": "string", "description": "Only in the answer that made it"}
+    )
+
+
+class DeliverySchema(Schema):
+    channel = fields.Raw(metadata={"type": "string"})
+    epoch = _number()
+    offset = _number()
+    event_id = Id()
+    type = fields.Raw(metadata={"type": "string", "example": "appointment.created"})
+    delivered = fields.Raw(metadata={"type": "boolean"})
+    attempts = _number()
+    first_at = Instant()
+    last_at = Instant()
+    response_status = fields.Raw(allow_none=True, metadata={"type": "integer"})
+    duration_ms = fields.Raw(allow_none=True, metadata={"type": "number"})
+    error = fields.Raw(allow_none=True, metadata={"type": "string"})
+
+
+class AttemptSchema(Schema):
+    delivered = fields.Raw(metadata={"type": "boolean"})
+    response_status = fields.Raw(attribute="status", allow_none=True, metadata={"type": "integer"})
+    duration_ms = fields.Raw(metadata={"type": "number"})
+    error = fields.Raw(allow_none=True, metadata={"type": "string"})
+
+
+_WEBHOOK: Final = WebhookSchema()
+_PROGRESS: Final = ProgressSchema(many=True)
+_DELIVERIES: Final = DeliverySchema(many=True)
+_ATTEMPT: Final = AttemptSchema()
+
+
+def webhook_data(
+    webhook: Webhook, progress: Sequence[ChannelProgress], secret: str | None = None
+) -> dict[str, Any]:
+    shown = {**_WEBHOOK.dump(webhook), "progress": _PROGRESS.dump(progress)}
+    return shown if secret is None else {**shown, "secret": secret}
+
+
+def webhook_json(webhook: Webhook, progress: Sequence[ChannelProgress]) -> bytes:
+    return orjson.dumps(webhook_data(webhook, progress))
+
+
+def deliveries_json(deliveries: Sequence[WebhookDelivery]) -> bytes:
+    return orjson.dumps({"data": _DELIVERIES.dump(deliveries)})
+
+
+def attempt_json(attempt: Attempt) -> bytes:
+    return orjson.dumps(_ATTEMPT.dump(attempt))

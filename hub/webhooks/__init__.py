@@ -1,0 +1,1 @@
+"""Delivering events to servers: what is sent, where to, when, and when no more."""

@@ -1,0 +1,96 @@
+"""Which addresses may be delivered to: the public internet, and what the operator allows.
+
+A webhook makes the hub send requests wherever its owner says. What only the hub can reach
+(this machine, its network, the metadata service of its cloud) is therefore refused, however
+it is written: as a name, a number, or inside an IPv6 address.
+"""
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Final
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_NEVER: Final[tuple[Network, ...]] = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "168.63.129.16/32",  # Azure's host, a public number
+            "192.0.0.0/24",  # protocol assignments; Oracle's metadata
+            "192.88.99.0/24",  # 6to4 relays, withdrawn
+            "64:ff9b:1::/48",  # translation into somebody's own IPv4 network
+            "2001::/23",  # Teredo and other protocol assignments
+            "5f00::/16",  # segment routing
+        ),
+    )
+)
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
+
+
+class RefusedAddress(Exception):
+    """Nothing is sent there; the text says why, and no more than whoever asked knows."""
+
+
+def networks(texts: Sequence[str]) -> tuple[Network, ...]:
+    """Raises ValueError for what is no network."""
+    return tuple(ipaddress.ip_network(text) for text in texts)
+
+
+class AddressRules:
+    def __init__(self, allowed: Sequence[Network] = ()) -> None:
+        self._allowed = tuple(allowed)
+
+    def check(self, address: str) -> None:
+        """Raises RefusedAddress."""
+        parsed = ipaddress.ip_address(address)
+        if not (self._is_allowed(parsed) or is_public(parsed)):
+            raise RefusedAddress("the address is not on the public internet")
+
+    def check_literal(self, host: str) -> None:
+        """A host that is an address itself; names are checked when they are resolved.
+
+        ``127.1`` and ``2130706433`` are addresses to some and names to others (aiohttp would
+        not resolve them): addresses are written in full, or refused.
+        """
+        if ":" in host or host.replace(".", "").isdigit():
+            try:
+                ipaddress.ip_address(host)
+            except ValueError:
+                raise RefusedAddress("an address of numbers must be written in full") from None
+            self.check(host)
+
+    def _is_allowed(self, address: Address) -> bool:
+        plain = embedded(address) or address
+        return any(plain.version == net.version and plain in net for net in self._allowed)
+
+
+def is_public(address: Address) -> bool:
+    """Whether anybody on the internet could reach it, and only the one it says."""
+    inner = embedded(address)
+    if inner is not None:
+        return is_public(inner)
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+        return False
+    return (
+        address.is_global
+        and not address.is_multicast
+        and not address.is_reserved
+        and not (isinstance(address, ipaddress.IPv6Address) and address.is_site_local)
+        and not any(address.version == net.version and address in net for net in _NEVER)
+    )
+
+
+def embedded(address: Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address stands for."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address.sixtofour is not None:
+        return address.sixtofour
+    plain = ipaddress.IPv6Address(int(address))  # without a scope
+    if plain in _NAT64 or (plain in _COMPATIBLE and int(plain) > 1):
+        return ipaddress.IPv4Address(int(plain) & 0xFFFF_FFFF)
+    return None

@@ -1,0 +1,175 @@
+"""The slot cache on a bad day: cuts, a hub that is away, changes of everything (2.3)."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from api.client import CacheSettings, ConnectionLost, HubClient, RetryPolicy, SlotCache
+from tests.acceptance.conftest import OpenClinic
+from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person, instant, schedule
+from tests.support.proxy import Network, network_to
+
+QUICK = RetryPolicy(attempts=2, first_delay_s=0.01, longest_delay_s=0.05)
+
+
+@asynccontextmanager
+async def caching(
+    clinic: Clinic, url: str | None = None, **settings: Any
+) -> AsyncIterator[SlotCache]:
+    client = HubClient(
+        url or clinic.url, token=CHATBOT, session=clinic.session, retry=QUICK, timeout_s=2.0
+    )
+    async with SlotCache(
+        client,
+        session=clinic.session,
+        token=CHATBOT,
+        settings=CacheSettings(**{"days": DAYS_AHEAD + 3, **settings}),
+    ) as cache:
+        yield cache
+
+
+async def offered(
+    clinic: Clinic, cache: SlotCache, dentist: Person, kind: str = "check-up"
+) -> tuple[set[str], bool]:
+    day = clinic.day_of(dentist, kind)
+    free = await cache.free(
+        clinic.types[kind],
+        starts_from=datetime.fromisoformat(day["from"]),
+        starts_before=datetime.fromisoformat(day["to"]),
+        dentist_ids=[dentist.id],
+    )
+    assert free.from_memory or free.age_s == 0
+    return {instant(slot.start) for slot in free.slots}, free.from_memory
+
+
+async def settled(clinic: Clinic, cache: SlotCache, dentist: Person, within_s: float) -> None:
+    """In time the cache says from memory what the hub says, of every type."""
+    until = time.monotonic() + within_s
+    for kind in clinic.types:
+        while True:
+            shown = await clinic.free(clinic.patients[9], dentist=dentist, kind=kind)
+            known, from_memory = await offered(clinic, cache, dentist, kind)
+            if known == shown and from_memory:
+                break
+            assert time.monotonic() < until, (kind, known ^ shown, from_memory)
+            await asyncio.sleep(0.02)
+
+
+async def test_a_cache_answers_from_memory_without_asking_and_says_its_age(
+    clinic: Clinic,
+) -> None:
+    async with caching(clinic) as cache:
+        for dentist in clinic.dentists:
+            await settled(clinic, cache, dentist, 2.0)
+        asked = cache.asked
+        for _ in range(50):
+            await offered(clinic, cache, clinic.dentists[0])
+        assert cache.asked == asked
+        free = await cache.free(clinic.types["cleaning"])
+        assert free.from_memory
+        assert 0 <= free.age_s < 11
+        starts = [(slot.start, slot.dentist_id) for slot in free.slots]
+        assert starts == sorted(starts)
+        assert {slot.dentist_id for slot in free.slots} == {d.id for d in clinic.dentists}
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_whatever_happens_to_bookings_and_the_network_the_cache_is_right_again(
+    clinic: Clinic, seed: int
+) -> None:
+    rng = random.Random(seed)
+    dentist = clinic.dentists[0]
+    async with network_to(clinic.url) as network, caching(clinic, network.url) as cache:
+        booked: list[dict[str, Any]] = []
+        for _ in range(25):
+            patient = rng.choice(clinic.patients[:8])
+            slot = clinic.slot(
+                f"{rng.randint(8, 16):02}:{rng.choice(('00', '15', '30', '45'))}",
+                kind=rng.choice(list(clinic.types)),
+            )
+            if booked and rng.random() < 0.4:
+                row = booked.pop(rng.randrange(len(booked)))
+                await clinic.admin.get("/api/dentists")
+                owner = next(p for p in clinic.patients if p.id == row["patient_id"])
+                await clinic.api(owner).delete(f"/api/appointments/{row['id']}")
+            else:
+                made = await clinic.api(patient).post("/api/appointments", slot)
+                if made.status == 201:
+                    booked.append(made.body)
+            if rng.random() < 0.15:
+                network.cut()
+        await settled(clinic, cache, dentist, 8.0)
+
+
+async def test_while_the_stream_is_down_the_cache_asks_and_without_a_hub_it_says_so(
+    clinic: Clinic,
+) -> None:
+    dentist = clinic.dentists[0]
+    async with network_to(clinic.url) as network:
+        client_url = network.url
+        async with caching(clinic, client_url) as cache:
+            await settled(clinic, cache, dentist, 2.0)
+            assert cache.age_s < 11
+            await _streams_down(network, cache)
+            assert cache.age_s == float("inf")
+            with pytest.raises(ConnectionLost):
+                await offered(clinic, cache, dentist)
+            await clinic.book(clinic.patients[0], "09:00")
+            network.down = False
+            starts, _ = await offered(clinic, cache, dentist)
+            assert clinic.at("09:00") not in starts, "asked, or caught up: never out of date"
+            await settled(clinic, cache, dentist, 8.0)
+
+
+async def _streams_down(network: Network, cache: SlotCache) -> None:
+    network.down = True
+    network.cut()
+    async with asyncio.timeout(3):
+        while cache.age_s != float("inf"):  # noqa: ASYNC110  # the cache has no event for that
+            await asyncio.sleep(0.01)
+
+
+async def test_a_hub_that_is_silent_is_not_trusted(open_clinic: OpenClinic) -> None:
+    async with open_clinic() as clinic, caching(clinic, max_age_s=0.05) as cache:
+        await asyncio.sleep(0.1)
+        _, from_memory = await offered(clinic, cache, clinic.dentists[0])
+        assert not from_memory
+
+
+async def test_new_types_new_dentists_and_new_limits_are_taken_in(clinic: Clinic) -> None:
+    async with caching(clinic) as cache:
+        made = await clinic.admin.post(
+            "/api/appointment-types", {"name": "whitening", "duration_minutes": 90}
+        )
+        assert made.status == 201
+        dentist = clinic.dentists[0]
+        limited = schedule(
+            daily_limits=[{"appointment_type_id": clinic.types["check-up"], "per_day": 1}]
+        )
+        saved = await clinic.api(dentist).put(f"/api/availability/{dentist.id}", limited)
+        assert saved.status == 200, saved.body
+        until = time.monotonic() + 3.0
+        while True:
+            free = await cache.free(made.body["id"])
+            if free.from_memory and free.slots:
+                break
+            assert time.monotonic() < until
+            await asyncio.sleep(0.02)
+        await settled(clinic, cache, dentist, 2.0)
+        assert (await offered(clinic, cache, dentist))[0]
+        await clinic.book(clinic.patients[0], "09:00")
+        await settled(clinic, cache, dentist, 1.5)
+        assert (await offered(clinic, cache, dentist))[0] == set(), "one a day, and no more"
+
+
+async def test_what_is_beyond_memory_is_asked_for(clinic: Clinic) -> None:
+    async with caching(clinic, days=1) as cache:
+        starts, from_memory = await offered(clinic, cache, clinic.dentists[0])
+        assert not from_memory
+        assert starts == await clinic.free(clinic.patients[9], dentist=clinic.dentists[0])

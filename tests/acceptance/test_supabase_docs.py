@@ -1,0 +1,86 @@
+"""The snippets of docs/supabase.md are run as they stand, against a running hub."""
+
+import asyncio
+import json
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from hub.config import Realtime
+from tests.acceptance.conftest import OpenClinic
+from tests.support.clinic import Clinic
+from tests.support.process import ROOT
+from tests.support.supabase_clients import NODE_FOLDER
+from tools.node import install
+
+GUIDE = (ROOT / "docs" / "supabase.md").read_text(encoding="utf-8")
+KEY = "front-ends-of-the-clinic"
+
+
+def block(label: str) -> str:
+    """The code under ``<!-- run: LABEL -->``."""
+    found = re.search(rf"<!-- run: {re.escape(label)} -->\n```\w+\n(.*?)```", GUIDE, re.DOTALL)
+    assert found, f"the guide has no block {label}"
+    return found[1]
+
+
+FRONT_ENDS = ("front-end.mjs", "table.mjs")
+
+
+def test_a_front_end_is_moved_over_in_five_lines() -> None:
+    """After the import, which was there before."""
+    for name in FRONT_ENDS:
+        _, *lines = [line for line in block(name).splitlines() if line.strip()]
+        assert len(lines) == 5
+
+
+@pytest.mark.parametrize("name", FRONT_ENDS)
+async def test_a_front_end_of_the_guide_shows_a_booking(open_clinic: OpenClinic, name: str) -> None:
+    node, script = install(NODE_FOLDER), NODE_FOLDER / f"snippet-{os.getpid()}-{name}"
+    script.write_text(block(name), encoding="utf-8")  # here, for it imports a package
+    command = [str(node.node), "--import", "./browser.mjs", str(script)]
+    try:
+        async with (
+            open_clinic(realtime=Realtime(supabase_keys=(KEY,))) as clinic,
+            _running(command, clinic, NODE_FOLDER) as said,
+        ):
+            assert (await said.readline()).split() == [b"SUBSCRIBED"]
+            booked = await clinic.book(clinic.patients[0])
+            assert json.loads(await said.readline()) == booked
+    finally:
+        script.unlink()
+
+
+async def test_the_python_of_the_guide_prints_a_booking(clinic: Clinic, tmp_path: Path) -> None:
+    (tmp_path / "listen.py").write_text(block("listen.py"), encoding="utf-8")
+    async with _running([sys.executable, "listen.py"], clinic, tmp_path) as said:
+        assert (await said.readline()).split() == [b"SUBSCRIBED"]
+        booked = await clinic.book(clinic.patients[0])
+        assert (await said.readline()).decode().strip() == booked["id"]
+
+
+@asynccontextmanager
+async def _running(
+    command: list[str], clinic: Clinic, folder: Path
+) -> AsyncIterator[asyncio.StreamReader]:
+    dentist = clinic.dentists[0]
+    told = {"HUB": clinic.url, "KEY": KEY, "TOKEN": dentist.token, "DENTIST": dentist.id}
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=folder,
+        env={**os.environ, **told},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(15):
+            yield process.stdout
+    finally:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,172 @@
+"""Accessible to everybody, light, quick, and strict about what may run."""
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.windows import DESK, PHONE, Windows, monday, signed_in
+from tests.support.clinic import ADMIN, DAYS_AHEAD, Clinic
+from tools.chromium import BUILT, ROOT
+
+JS_MOST_BYTES = 200 * 1024
+FIRST_SLOTS_MS = 1_000
+PAGES = ("dentist", "patient", "status")
+
+Act = Callable[[Page], Awaitable[Any]]
+
+
+async def _tab(page: Page, name: str) -> None:
+    await page.locator(".tab", has_text=name).click()
+
+
+async def _hold(page: Page) -> None:
+    await page.locator(".slot").first.click()
+    await expect(page.get_by_role("timer")).to_be_visible()
+
+
+async def _panel(page: Page) -> None:
+    await page.locator(".ec-event.is-confirmed").first.click()
+    await expect(page.get_by_role("link", name=re.compile(r"\+1 555"))).to_be_visible()
+
+
+async def _new(page: Page) -> None:
+    await page.get_by_role("button", name="New appointment").click()
+    await expect(page.locator(".found li").first).to_be_visible()
+
+
+VIEWS: dict[str, tuple[str, Act]] = {
+    "patient: find": ("patient", lambda page: expect(page.locator(".slot").first).to_be_visible()),
+    "patient: hold": ("patient", _hold),
+    "patient: mine": ("patient", lambda page: _tab(page, "My appointments")),
+    "patient: profile": ("patient", lambda page: _tab(page, "Profile")),
+    "dentist: calendar": ("dentist", _panel),
+    "dentist: new": ("dentist", _new),
+    "dentist: list": ("dentist", lambda page: _tab(page, "Day list")),
+    "dentist: hours": ("dentist", lambda page: _tab(page, "Hours")),
+    "status": (
+        "status",
+        lambda page: expect(page.get_by_role("region", name="Calendars").last).to_be_visible(),
+    ),
+}
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", PHONE), ("dark", DESK)])
+async def test_axe_finds_nothing_serious_on_any_page(
+    scheme: str, size: dict[str, int], clinic: Clinic, windows: Windows
+) -> None:
+    axe = (ROOT / "web/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+    await clinic.book(clinic.patients[0], "09:00")
+    tokens = {
+        "patient": clinic.patients[0].token,
+        "dentist": clinic.dentists[0].token,
+        "status": ADMIN,
+    }
+    found: dict[str, Any] = {}
+    for page_name in PAGES:
+        page = await windows.open(f"{clinic.url}/{page_name}", color_scheme=scheme, viewport=size)
+        await page.evaluate(axe)
+        found[f"{page_name}: sign-in"] = await _violations(page)
+        for view, (where, act) in VIEWS.items():
+            if where != page_name:
+                continue
+            await page.goto("about:blank")
+            await page.goto(signed_in(clinic.url, where, tokens[where]))
+            await expect(page.locator("[data-connection=online]")).to_be_attached()
+            if where == "dentist":
+                await page.locator(".ec-time-grid").wait_for()
+                await _to_the_tests_day(page)
+            await act(page)
+            await page.evaluate(axe)
+            found[view] = await _violations(page)
+    told = [f"{view}: {problem}" for view, problems in found.items() for problem in problems]
+    assert not told, "\n".join(told)
+
+
+async def _to_the_tests_day(page: Page) -> None:
+    """Where the appointment is: in this week, or some days on."""
+    await expect(page.get_by_role("button", name=re.compile("^Later"))).to_be_visible()
+    week = await page.get_by_role("button", name="Later week").count()
+    today = datetime.now(UTC).date()
+    weeks = (monday(today + timedelta(DAYS_AHEAD)) - monday(today)).days // 7
+    for _ in range(weeks if week else DAYS_AHEAD):
+        await page.get_by_role("button", name=re.compile("^Later")).click()
+
+
+async def _violations(page: Page) -> list[str]:
+    # what fades in is as visible as it will be
+    await page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished))")
+    results = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [
+        f"{each['id']}: {each['nodes'][0]['html'][:150]} {each['nodes'][0]['failureSummary']}"
+        for each in results["violations"]
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+async def test_the_first_slots_are_painted_within_a_second(
+    clinic: Clinic, windows: Windows
+) -> None:
+    """The best of three: what the page needs, not what else this machine is doing."""
+    times = []
+    for _ in range(3):
+        page = await windows.open("about:blank")
+        await page.context.add_init_script(_FIRST_SLOT)
+        await page.goto(signed_in(clinic.url, "patient", clinic.patients[0].token))
+        await page.locator(".slot").first.wait_for()
+        times.append(await page.evaluate("window.firstSlotMs"))
+        await page.close()
+    assert min(times) < FIRST_SLOTS_MS, times
+
+
+_FIRST_SLOT = """
+new MutationObserver((_, observer) => {
+  if (document.querySelector(".slot") === null) return;
+  observer.disconnect();
+  requestAnimationFrame(() => (window.firstSlotMs = performance.now()));
+}).observe(document, { childList: true, subtree: true });
+"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_loads_little_javascript_and_none_inline(chromium: None, name: str) -> None:
+    page = (BUILT / f"{name}.html").read_text(encoding="utf-8")
+    scripts = set(re.findall(r'(?:src|href)="(/assets/[^"]+\.js)"', page))
+    assert scripts, "a page without a script does nothing"
+    for script in list(scripts):  # what is imported later counts as well
+        text = (BUILT / script[1:]).read_text(encoding="utf-8")
+        scripts |= {f"/assets/{each}" for each in re.findall(r'["\'`]\./([\w.-]+\.js)["\'`]', text)}
+    sizes = {script: (BUILT / f"{script[1:]}.gz").stat().st_size for script in scripts}
+    assert sum(sizes.values()) <= JS_MOST_BYTES, sizes
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", page)
+
+
+def _asked_by(page: Page) -> list[str]:
+    """The addresses that the page asks for from now on."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda socket: asked.append(socket.url))
+    return asked
+
+
+async def test_pages_ask_no_other_server_and_send_no_token_in_an_address(
+    clinic: Clinic, windows: Windows
+) -> None:
+    for name, token in (
+        ("patient", clinic.patients[0].token),
+        ("dentist", clinic.dentists[0].token),
+        ("status", ADMIN),
+    ):
+        page = await windows.open("about:blank")
+        asked = _asked_by(page)
+        await page.goto(signed_in(clinic.url, name, token))
+        await expect(page.locator("[data-connection=online]")).to_be_attached()
+        host = clinic.url.removeprefix("http://")
+        assert all(re.match(rf"(http|ws)://{host}/", address) for address in asked), asked
+        assert any(address.startswith("ws://") for address in asked)
+        # a browser keeps the fragment to itself; playwright shows it on the page's own request
+        assert not [address for address in asked[1:] if token[:20] in address]
+        assert token[:20] not in await page.evaluate("location.href")

@@ -1,0 +1,57 @@
+"""Webhooks in a store: the words their contract is tested in."""
+
+from actors.domain.channels import AVAILABILITY_ALL, Channel
+from actors.domain.events import WebhookSaved
+from actors.domain.ids import EventId
+from actors.domain.principal import Principal
+from actors.domain.webhook import ChannelProgress, Webhook, WebhookId
+from actors.webhook_ports import WebhookDelivery
+from tests.contract.clinic import Clinic
+
+
+def webhook(clinic: Clinic, owner: Principal, *channels: Channel) -> Webhook:
+    now = clinic.clock.now()
+    return Webhook(
+        id=WebhookId(clinic.new_id()),
+        owner=owner,
+        url="https://bot.example/hook",
+        channels=channels or (AVAILABILITY_ALL,),
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def at(channel: Channel, offset: int, **changes: int) -> ChannelProgress:
+    return ChannelProgress(channel=channel, epoch=1, offset=offset, **changes)  # type: ignore[arg-type]  # keywords of a test
+
+
+def delivery(
+    clinic: Clinic, channel: Channel, offset: int, *, delivered: bool = True, attempts: int = 1
+) -> WebhookDelivery:
+    now = clinic.clock.now()
+    return WebhookDelivery(
+        channel=channel,
+        epoch=1,
+        offset=offset,
+        event_id=EventId(f"event-{offset}"),
+        type="availability.changed",
+        delivered=delivered,
+        attempts=attempts,
+        first_at=now,
+        last_at=now,
+        response_status=204 if delivered else 500,
+        duration_ms=1.5,
+        error=None if delivered else "answered 500",
+    )
+
+
+async def add_webhook(clinic: Clinic, owner: Principal) -> Webhook:
+    """One with a secret, a place in a channel, and a delivery."""
+    hook, begin = webhook(clinic, owner), at(AVAILABILITY_ALL, 0)
+    await clinic.save(
+        WebhookSaved(before=None, after=hook, secret="whsec_x", moved_to=(begin,)), by=owner
+    )
+    assert await clinic.store.webhooks.record(
+        hook.id, begin, at(AVAILABILITY_ALL, 1, moves=1), delivery(clinic, AVAILABILITY_ALL, 1)
+    )
+    return hook

@@ -1,0 +1,272 @@
+"""Unmodified Supabase clients, every line of them: what their users rely on (criterion 7.1)."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from actors.ports import Broadcaster, EventRecord
+from tests.integration.supabase_world import OpenClinic
+from tests.integration.supabase_world import clinic as clinic  # a fixture
+from tests.integration.supabase_world import logs as logs
+from tests.integration.supabase_world import open_clinic as open_clinic
+from tests.integration.supabase_world import template as template
+from tests.support.clinic import Clinic, appointments_of, availability_of
+from tests.support.database import execute
+from tests.support.ports import free_port
+from tests.support.running import Template, config_for, running_hub
+from tests.support.supabase_clients import KINDS, RealClient, real_client
+from tests.support.supabase_wire import raw_supabase
+from tests.support.tokens import token
+
+APPOINTMENTS = {"schema": "public", "table": "appointments"}
+REJOIN_S = 12.0
+"""Clients wait 1 s or 2 s before they try again, realtime-py 2.30 waits 4 s."""
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@every_kind
+async def test_a_broadcast_carries_the_event_and_its_place(clinic: Clinic, kind: str) -> None:
+    dentist = clinic.dentists[0]
+    screen = await clinic.screen(dentist)
+    async with real_client(kind, clinic.url, dentist.token) as client:
+        await client.join(appointments_of(dentist), broadcasts=["appointment.created"])
+        booked = await clinic.book(clinic.patients[0])
+        told = await client.event("appointment.created", id=booked["id"])
+        same = await screen.event("appointment.created", id=booked["id"])
+    assert told.message["payload"] == same.data, "the same envelope as over Socket.IO"
+    assert told.message["meta"] == {"id": same.data["id"]}
+
+
+@every_kind
+async def test_changes_of_the_table_come_as_rows_through_their_filter(
+    clinic: Clinic, kind: str
+) -> None:
+    """A topic of the client's own name; the rows are those the database would show."""
+    dentist, other, patient = clinic.dentists[0], clinic.dentists[2], clinic.patients[0]
+    mine = {"event": "*", **APPOINTMENTS, "filter": f"dentist_id=eq.{dentist.id}"}
+    never = {"event": "*", **APPOINTMENTS, "filter": f"dentist_id=eq.{other.id}"}
+    async with real_client(kind, clinic.url, patient.token) as client:
+        await client.join("my-page", changes=[mine], name="mine")
+        await client.join("my-other-page", changes=[never], name="never")
+        held = await clinic.hold(patient, "09:00")
+        inserted = await client.change("INSERT")
+        assert inserted["new"]["id"] == held["id"]
+        assert inserted["new"]["status"] == "held"
+        api = clinic.api(patient)
+        await api.post("/api/appointments", {"reservation_id": held["id"]})
+        updated = await client.change("UPDATE")
+        assert (updated["new"]["status"], updated["new"]["version"]) == ("confirmed", 2)
+        assert updated["old"] == {"id": held["id"]}
+        since = client.mark()
+        await api.delete(f"/api/appointments/{held['id']}")
+        cancelled = await client.change("UPDATE", since=since)
+        assert cancelled["new"]["status"] == "cancelled"
+        again = await clinic.hold(patient, "10:00")
+        await api.delete(f"/api/reservations/{again['id']}")
+        deleted = await client.change("DELETE")
+        assert (deleted["new"], deleted["old"]) == ({}, {"id": again["id"]})
+        await clinic.book(clinic.patients[1], "11:00")  # somebody else's, same dentist
+        await clinic.hold(patient, "12:00")
+        await client.until(lambda each: client.changes().count("INSERT") == 3)
+    assert client.changes() == ["INSERT", "UPDATE", "UPDATE", "INSERT", "DELETE", "INSERT"]
+    assert {each.name for each in client.told if each.what == "change"} == {"mine"}
+
+
+@every_kind
+async def test_presence_is_seen_in_both_directions(clinic: Clinic, kind: str) -> None:
+    dentist = clinic.dentists[0]
+    channel = appointments_of(dentist)
+    topic = f"realtime:{channel}"
+    async with (
+        real_client(kind, clinic.url, dentist.token) as client,
+        raw_supabase(clinic.session, clinic.url, dentist.token) as desk,
+    ):
+        await desk.joined(channel, presence={"key": "desk", "enabled": True})
+        tracked = {"event": "track", "payload": {"room": 1}}
+        assert (await desk.ask(topic, "presence", tracked)).status == "ok"
+        config = {"presence": {"key": "chair", "enabled": True}}
+        await client.join(channel, presence=True, config=config)
+        await client.until(lambda each: _rooms(each) == {"desk": [1]})
+        await client.do("track", name=channel, said={"room": 2})
+        await client.until(lambda each: _rooms(each) == {"desk": [1], "chair": [2]})
+        diff = await desk.until("presence_diff")
+        while not diff.payload["joins"].get("chair"):
+            diff = await desk.until("presence_diff")
+        await desk.ask(topic, "presence", {"event": "untrack"})
+        await client.until(lambda each: _rooms(each) == {"chair": [2]})
+        await client.do("leave", name=channel)
+        gone = await desk.until("presence_diff", 3.0)
+        while not gone.payload["leaves"].get("chair"):
+            gone = await desk.until("presence_diff", 3.0)
+
+
+def _rooms(told: Any) -> dict[str, list[int]] | None:
+    if told.what != "presence":
+        return None
+    return {key: [each["room"] for each in metas] for key, metas in told.message.items() if metas}
+
+
+@every_kind
+async def test_what_happened_since_a_time_is_replayed_before_anything_new(
+    clinic: Clinic, kind: str
+) -> None:
+    dentist = clinic.dentists[0]
+    await clinic.book(clinic.patients[0], "08:00")
+    await asyncio.sleep(0.005)  # another millisecond: the client's clock has no finer ones
+    since_ms = time.time_ns() // 1_000_000
+    await clinic.book(clinic.patients[1], "09:00")
+    await clinic.book(clinic.patients[2], "10:00")
+    async with real_client(kind, clinic.url, dentist.token) as client:
+        replay = {"broadcast": {"replay": {"since": since_ms}}}
+        await client.join(
+            appointments_of(dentist), broadcasts=["appointment.created"], config=replay
+        )
+        await clinic.book(clinic.patients[3], "11:00")
+        await client.until(lambda _: len(client.broadcasts()) == 3)
+    told = client.broadcasts()
+    assert [each["payload"]["offset"] for each in told] == [2, 3, 4]
+    assert [each["meta"].get("replayed") for each in told] == [True, True, None]
+
+
+@every_kind
+async def test_a_new_token_keeps_the_subscription_when_the_old_one_ends(
+    clinic: Clinic, kind: str
+) -> None:
+    dentist = clinic.dentists[0]
+    short = token("dentist", "dentist-0", ttl_s=1.5)
+    async with real_client(kind, clinic.url, dentist.token, token=short) as client:
+        await client.join(appointments_of(dentist), broadcasts=["appointment.created"])
+        ends = time.monotonic() + 1.5
+        await client.do("auth", token=token("dentist", "dentist-0"))
+        await asyncio.sleep(ends - time.monotonic() + 0.2)
+        booked = await clinic.book(clinic.patients[0])
+        await client.event("appointment.created", id=booked["id"])
+        assert [each.message for each in client.told if each.what == "status"] == ["SUBSCRIBED"]
+
+
+@every_kind
+async def test_somebody_elses_channel_is_refused_with_a_reason(clinic: Clinic, kind: str) -> None:
+    patient, dentist = clinic.patients[0], clinic.dentists[0]
+    async with real_client(kind, clinic.url, patient.token) as client:
+        for channel in (appointments_of(dentist), appointments_of(clinic.patients[1])):
+            await client.do("join", name=channel, topic=channel, config={})
+            refused = await client.status("CHANNEL_ERROR", name=channel)
+            assert "Unauthorized" in (refused.error or "")
+        await client.join(availability_of(dentist))  # open to everybody: the socket lives on
+
+
+@every_kind
+async def test_a_forged_broadcast_is_refused_and_reaches_nobody(clinic: Clinic, kind: str) -> None:
+    dentist = clinic.dentists[0]
+    channel = appointments_of(dentist)
+    screen = await clinic.screen(dentist)
+    async with (
+        real_client(kind, clinic.url, dentist.token) as forger,
+        raw_supabase(clinic.session, clinic.url, dentist.token) as victim,
+    ):
+        await victim.joined(channel)
+        config = {"broadcast": {"ack": True, "self": True}}
+        await forger.join(channel, broadcasts=["appointment.created"], config=config)
+        forged = {"id": "x", "type": "appointment.created", "data": {}}
+        await forger.do("send", name=channel, event="appointment.created", payload=forged)
+        answer = await forger.until(lambda each: each.what == "sent")
+        assert answer.message == "error"
+        booked = await clinic.book(clinic.patients[0])
+        first = await victim.until("broadcast")
+        assert first.payload["payload"]["data"]["id"] == booked["id"]
+        await screen.event("appointment.created", id=booked["id"])
+    assert len(screen.events(channel)) == 1
+
+
+async def test_all_clients_come_back_after_a_restart_of_the_hub(
+    template: Template, tmp_path: Path
+) -> None:
+    port = free_port()
+    config = config_for(template.copy_to(tmp_path))
+    async with AsyncExitStack() as clients, aiohttp.ClientSession() as session:
+        async with running_hub(config, port=port) as hub:
+            clinic = Clinic(hub.url, template.people, session, clients, tmp_path)
+            dentist = clinic.dentists[0]
+            running = [
+                await clients.enter_async_context(real_client(kind, hub.url, dentist.token))
+                for kind in KINDS
+            ]
+            for client in running:
+                await client.join(appointments_of(dentist), broadcasts=["appointment.created"])
+        marks = [client.mark() for client in running]
+        async with running_hub(config, port=port):
+            await asyncio.gather(
+                *(_again(each, at) for each, at in zip(running, marks, strict=True))
+            )
+            booked = await clinic.book(clinic.patients[0])
+            for client in running:
+                await client.event("appointment.created", id=booked["id"])
+
+
+class Deaf:
+    """Broadcasts nothing of one type, however often it is asked to."""
+
+    def __init__(self, real: Broadcaster, type: str) -> None:
+        self._real, self._type = real, type
+        self.refused = asyncio.Event()
+
+    async def broadcast(self, record: EventRecord) -> int:
+        if record.type == self._type:
+            self.refused.set()
+            raise ConnectionError("nobody hears this")
+        return await self._real.broadcast(record)
+
+
+async def test_all_clients_join_again_after_phx_error(open_clinic: OpenClinic) -> None:
+    """What was missed and is no longer in the log cannot be made good: the hub says so."""
+    deaf: list[Deaf] = []
+
+    def wrap(real: Broadcaster) -> Broadcaster:
+        deaf.append(Deaf(real, "reservation.created"))
+        return deaf[0]
+
+    async with (
+        open_clinic(overrides={"wrap_broadcaster": wrap}) as clinic,
+        AsyncExitStack() as clients,
+    ):
+        dentist = clinic.dentists[0]
+        running = [
+            await clients.enter_async_context(real_client(kind, clinic.url, dentist.token))
+            for kind in KINDS
+        ]
+        for client in running:
+            await client.join(appointments_of(dentist), broadcasts=["appointment.created"])
+        marks = [client.mark() for client in running]
+        await clinic.hold(clinic.patients[1], "15:00")
+        await deaf[0].refused.wait()
+        execute(clinic.database, "DELETE FROM realtime_events")
+        await asyncio.gather(*(_again(each, at) for each, at in zip(running, marks, strict=True)))
+        booked = await clinic.book(clinic.patients[0])
+        for client in running:
+            await client.event("appointment.created", id=booked["id"])
+
+
+@pytest.mark.parametrize("kind", KINDS[:3])  # 2.30 comes back with the token it joined with
+async def test_after_its_token_has_ended_a_client_comes_back_with_a_new_one(
+    clinic: Clinic, kind: str
+) -> None:
+    dentist = clinic.dentists[0]
+    short = token("dentist", "dentist-0", ttl_s=1)
+    async with real_client(kind, clinic.url, dentist.token, token=short) as client:
+        await client.join(appointments_of(dentist), broadcasts=["appointment.created"])
+        mark = client.mark()
+        await client.status("CHANNEL_ERROR")
+        await client.do("auth", token=token("dentist", "dentist-0"))
+        await _again(client, mark)
+        booked = await clinic.book(clinic.patients[0])
+        await client.event("appointment.created", id=booked["id"])
+
+
+async def _again(client: RealClient, since: int) -> None:
+    await client.status("SUBSCRIBED", REJOIN_S, since=since)

@@ -1,0 +1,108 @@
+"""Requests of Engine.IO, judged without a server (protocol revision 4)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.realtime.handshake import (
+    BAD_METHOD,
+    BAD_REQUEST,
+    PACKETS_MAX,
+    UNKNOWN_SESSION,
+    UNKNOWN_TRANSPORT,
+    UNSUPPORTED_VERSION,
+    Asked,
+    Fault,
+    Incoming,
+    Kind,
+    Malformed,
+    Transport,
+    fault_of,
+    packet_of,
+    packets_of,
+)
+
+
+def asked(
+    method: str = "GET",
+    version: str | None = "4",
+    transport: str | None = "polling",
+    session: str | None = None,
+    *,
+    upgrades: bool = False,
+) -> Asked:
+    return Asked(
+        method=method, version=version, transport=transport, session=session, upgrades=upgrades
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "current", "fault"),
+    [
+        (asked(), None, None),
+        (asked(transport="websocket", upgrades=True), None, None),
+        (asked(transport=None), None, UNKNOWN_TRANSPORT),
+        (asked(transport="abc", version="3", method="PUT"), None, UNKNOWN_TRANSPORT),
+        (asked(method="POST", version="3"), None, BAD_METHOD),
+        (asked(version="3"), None, UNSUPPORTED_VERSION),
+        (asked(version=None), None, UNSUPPORTED_VERSION),
+        (asked(transport="websocket"), None, BAD_REQUEST),
+        (asked(upgrades=True), None, BAD_REQUEST),
+        (asked(session="s"), None, UNKNOWN_SESSION),
+        (asked(session="s"), "polling", None),
+        (asked("POST", session="s"), "polling", None),
+        (asked("PUT", session="s"), "polling", BAD_REQUEST),
+        (asked(session="s", version=None), "polling", UNSUPPORTED_VERSION),
+        (asked(session="s"), "websocket", BAD_REQUEST),
+        (asked("POST", session="s"), "websocket", BAD_REQUEST),
+        (asked(session="s", transport="websocket"), "websocket", BAD_REQUEST),
+        (asked(session="s", transport="websocket", upgrades=True), "polling", None),
+        (asked("POST", session="s", transport="websocket", upgrades=True), "polling", BAD_REQUEST),
+        (asked(session="s", upgrades=True), "polling", BAD_REQUEST),
+    ],
+)
+def test_a_request_is_refused_for_its_first_fault(
+    request_: Asked, current: Transport | None, fault: Fault | None
+) -> None:
+    assert fault_of(request_, current) is fault
+
+
+@pytest.mark.parametrize("body", [b"", b"4", b"7", b"abc", b"3\x1e", b"\x1e3", b"b*", b"4\xff"])
+def test_a_malformed_payload_counts_for_nothing(body: bytes) -> None:
+    with pytest.raises(Malformed):
+        packets_of(body)
+
+
+def test_a_payload_is_its_packets_in_order() -> None:
+    assert packets_of(b'42["a"]\x1e3\x1ebAQI=') == [
+        Incoming(Kind.MESSAGE, '2["a"]'),
+        Incoming(Kind.PONG),
+        Incoming(Kind.MESSAGE, b"\x01\x02"),
+    ]
+
+
+def test_a_payload_has_a_most() -> None:
+    assert len(packets_of(b"\x1e".join([b"3"] * PACKETS_MAX))) == PACKETS_MAX
+    with pytest.raises(Malformed):
+        packets_of(b"\x1e".join([b"3"] * (PACKETS_MAX + 1)))
+
+
+@given(st.text() | st.binary())
+def test_any_frame_is_a_packet_or_malformed(frame: str | bytes) -> None:
+    try:
+        packet = packet_of(frame)
+    except Malformed:
+        return
+    if isinstance(frame, bytes):
+        assert packet == Incoming(Kind.MESSAGE, frame)
+    else:
+        assert f"{int(packet.kind)}{packet.data!s}" == frame
+
+
+@given(st.binary(max_size=200))
+def test_any_payload_is_packets_or_malformed(body: bytes) -> None:
+    try:
+        packets = packets_of(body)
+    except Malformed:
+        return
+    assert len(packets) == body.count(b"\x1e") + 1

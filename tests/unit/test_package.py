@@ -1,0 +1,23 @@
+"""What a wheel carries: the pages and everything they load, though they are built files."""
+
+import fnmatch
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    "name", ["dentist.html", "dentist.html.br", "dentist-x.js", "dentist-x.js.gz", "dentist-x.css"]
+)
+def test_every_kind_of_file_of_the_built_pages_is_package_data(name: str) -> None:
+    """Folders without Python in them are packages to setuptools, too (namespaces)."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    tool = pyproject["tool"]["setuptools"]
+    assert any(fnmatch.fnmatch(name, pattern) for pattern in tool["package-data"]["*"])
+    assert any(
+        fnmatch.fnmatch("api.pages.built.assets", pattern)
+        for pattern in tool["packages"]["find"]["include"]
+    )

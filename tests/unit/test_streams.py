@@ -1,0 +1,459 @@
+"""Streams over the same rooms as sockets: no hole, no repeat, no more memory than allowed."""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from actors.domain.channels import AVAILABILITY_ALL, Channel, user_profile_channel
+from actors.domain.ids import ProfileId
+from actors.domain.principal import Principal, Role
+from actors.domain.refusals import Forbidden, RateLimited, Unavailable
+from actors.ports import Delivery, EventRecord
+from actors.services.changes import EVENTS_MAX, Changes, Since
+from actors.services.identity import Claims
+from api.realtime.joins import Joins
+from api.realtime.rights import Rights
+from api.realtime.rooms import Rooms
+from api.realtime.stream import Bearer
+from api.realtime.stream_cursor import read_cursor
+from api.realtime.streams import Streams, StreamSettings
+from api.realtime.turns import Turns
+from api.realtime.wire import Wire
+from hub.relay import Relay, RelaySettings
+from tests.unit.relay_world import NOW, A, B, FixedClock, MemoryLog, record, records, until
+
+WHO = Principal(role=Role.CHATBOT, subject="bot")
+PATIENT = Principal(role=Role.PATIENT, subject="bot", person=ProfileId("p"), acting="bot")
+
+
+def told(*rows: EventRecord) -> MemoryLog:
+    """A log whose events were sent long ago."""
+    log = MemoryLog(rows)
+    log.marks = [
+        Delivery(
+            channel=row.channel,
+            epoch=row.epoch,
+            offset=row.offset,
+            sent=True,
+            at=NOW,
+            latency_ms=1.0,
+            attempts=1,
+            recipients=0,
+        )
+        for row in rows
+    ]
+    return log
+
+
+class MovedClock(FixedClock):
+    later = timedelta(0)
+
+    def now(self) -> Any:
+        return NOW + self.later
+
+
+class Gatekeeper:
+    """Verifier and identity: everybody is who they were, until the test says otherwise."""
+
+    def __init__(self) -> None:
+        self.refusal: Exception | None = None
+        self.principal_now = WHO
+        self.is_trusted = True
+        self.rotated: Callable[[], None] = lambda: None
+
+    def on_rotation(self, act: Callable[[], None]) -> None:
+        self.rotated = act
+
+    def trusts(self, claims: Claims) -> bool:
+        return self.is_trusted
+
+    async def principal(
+        self, claims: Claims, on_behalf_of: str | None, *, create: bool
+    ) -> Principal:
+        assert not create, "looking again makes nobody"
+        if self.refusal is not None:
+            raise self.refusal
+        return self.principal_now
+
+
+def _claims(ttl_s: float = 3_600) -> Claims:
+    return Claims(subject="bot", role=Role.CHATBOT, expires_at=NOW + timedelta(seconds=ttl_s))
+
+
+class Client:
+    """Reads what is written, unless it is told to stop; parses it like a browser."""
+
+    def __init__(self) -> None:
+        self.text = b""
+        self.reads = asyncio.Event()
+        self.reads.set()
+        self.aborted = False
+
+    async def write(self, data: bytes) -> None:
+        await self.reads.wait()
+        if self.aborted:
+            raise ConnectionResetError
+        self.text += data
+
+    def abort(self) -> None:
+        self.aborted = True
+        self.reads.set()
+
+    @property
+    def frames(self) -> list[dict[str, str]]:
+        return [
+            dict(line.partition(": ")[::2] for line in frame.split("\n"))
+            for frame in self.text.decode().split("\n\n")
+            if frame and not frame.startswith(":")
+        ]
+
+    def offsets(self, channel: Channel = A) -> list[int]:
+        told = [json.loads(frame["data"]) for frame in self.frames if ":" not in frame["event"]]
+        return [data["offset"] for data in told if data["channel"] == channel]
+
+    @property
+    def ids(self) -> list[str]:
+        return [frame["id"] for frame in self.frames if "id" in frame]
+
+
+class World:
+    def __init__(self, log: MemoryLog, **settings: Any) -> None:
+        self.log, self.rooms = log, Rooms()
+        self.wire = Wire(self.rooms, Turns())
+        self.relay = Relay(
+            events=log, clock=FixedClock(), settings=RelaySettings(backoff_s=(), drain_s=0.1)
+        )
+        self.clock, self.gate = MovedClock(), Gatekeeper()
+        self.rights = Rights(cast("Any", self.gate), cast("Any", self.gate), self._spawn)
+        self.ended: list[str] = []
+        self.slow = 0
+        self.failing: set[int] = set()
+        self.streams = Streams(
+            rooms=self.rooms,
+            joins=Joins(self.rooms, Changes(log), self.relay.positions),
+            rights=self.rights,
+            clock=self.clock,
+            settings=StreamSettings(**{"heartbeat_s": 0.02, "write_timeout_s": 5.0, **settings}),
+            on_end=self.ended.append,
+            on_slow=self._slow,
+            jitter=lambda low, high: low,
+        )
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def broadcast(self, record: EventRecord) -> int:
+        """To the rooms, unless the test wants it to fail."""
+        if record.offset in self.failing:
+            raise ConnectionError("the rooms cannot be reached")
+        return await self.wire.broadcast(record)
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        self.tasks.append(asyncio.ensure_future(work))
+
+    def _slow(self) -> None:
+        self.slow += 1
+
+    def open(
+        self,
+        wanted: Mapping[Channel, Since | None] | None = None,
+        *,
+        ttl_s: float = 3_600,
+        who: Principal = WHO,
+    ) -> Client:
+        client = Client()
+        bearer = Bearer(claims=_claims(ttl_s), on_behalf_of=None, principal=who)
+
+        async def run() -> None:
+            with self.streams.room_for(who):
+                await self.streams.run(
+                    bearer, wanted or {A: None}, write=client.write, abort=client.abort
+                )
+
+        self.tasks.append(asyncio.create_task(run()))
+        return client
+
+    def commit(self, *rows: Any) -> None:
+        self.log.append(*rows)
+        self.relay.announce(rows)
+
+
+@asynccontextmanager
+async def world(log: MemoryLog | None = None, **settings: Any) -> AsyncIterator[World]:
+    made = World(log or MemoryLog(), **settings)
+    await made.relay.start(made, made.wire.tell_position)
+    try:
+        yield made
+    finally:
+        await made.streams.close()
+        await asyncio.gather(*made.tasks)
+        await made.relay.stop()
+
+
+async def test_the_first_frame_says_where_the_stream_begins_and_when_to_come_back() -> None:
+    async with world(told(*records(1, 3))) as w:
+        client = w.open()
+        await until(lambda: bool(client.frames))
+        (first,) = client.frames
+        assert (first["event"], first["retry"]) == ("hub:ready", "500")
+        assert json.loads(first["data"]) == {
+            "channels": {
+                A: {"recovered": False, "events": [], "more": False, "epoch": 1, "offset": 3}
+            }
+        }
+        assert read_cursor(first["id"], [A]) == {A: Since(epoch=1, offset=3)}
+
+
+async def test_what_was_missed_follows_page_by_page_and_then_what_happens() -> None:
+    missed = EVENTS_MAX * 2 + 20
+    log = told(*records(1, missed), *records(1, missed, B))
+    async with world(log) as w:
+        begin = Since(epoch=1, offset=0)
+        client = w.open({A: begin, B: begin})
+        w.commit(record(missed + 1))
+        await until(lambda: missed in client.offsets(B))
+        w.commit(record(missed + 1, B))
+        await until(lambda: missed + 1 in client.offsets(B))
+        assert client.offsets() == list(range(1, missed + 2))
+        assert client.offsets(B) == list(range(1, missed + 2))
+        assert [frame["event"] for frame in client.frames].count("hub:ready") == 1
+
+
+async def test_from_every_id_a_client_goes_on_without_loss_or_repeat() -> None:
+    log = told(*records(1, 4), *records(1, 3, B))
+    async with world(log) as w:
+        client = w.open({A: Since(epoch=1, offset=1), B: Since(epoch=1, offset=0)})
+        await until(lambda: len(client.offsets()) + len(client.offsets(B)) == 6)
+        w.commit(record(5), record(4, B))
+        await until(lambda: len(client.ids) == 9)
+        everything = [(frame["event"], frame["data"]) for frame in client.frames[1:]]
+        for n, cursor in enumerate(client.ids):
+            again = w.open(read_cursor(cursor, [A, B]))
+            await until(lambda n=n, again=again: len(again.frames) == 9 - n)  # type: ignore[misc]  # mypy infers no lambda with a default
+            rest = [(frame["event"], frame["data"]) for frame in again.frames[1:]]
+            assert sorted(rest) == sorted(everything[n:])
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_streams_that_come_and_go_while_events_are_sent_get_each_event_once(
+    seed: int,
+) -> None:
+    rng = random.Random(seed)
+    log = MemoryLog()
+    log.delay_s = 0.0005
+    async with world(log) as w:
+        clients: list[tuple[Client, int]] = []
+        for offset in range(1, 61):
+            w.commit(record(offset))
+            if rng.random() < 0.3:
+                since = rng.randint(0, offset - 1)
+                clients.append((w.open({A: Since(epoch=1, offset=since)}), since))
+            await asyncio.sleep(rng.choice((0, 0, 0.001)))
+        for client, since in clients:
+            await until(lambda c=client: bool(c.offsets()) and c.offsets()[-1] == 60)  # type: ignore[misc]  # mypy infers no lambda with a default
+            assert client.offsets() == list(range(since + 1, 61))
+
+
+async def test_what_the_relay_gave_up_is_read_before_anything_later_is_sent() -> None:
+    async with world(told(*records(1, 2))) as w:
+        client = w.open()
+        await until(lambda: bool(client.frames))
+        w.failing = {3, 5, 6}
+        for offset in range(3, 9):
+            w.commit(record(offset))
+        await until(lambda: 8 in client.offsets())
+        assert client.offsets() == [3, 4, 5, 6, 7, 8]
+        w.failing = {9}
+        w.commit(record(9))  # nothing comes after it
+        await until(lambda: 9 in client.offsets())
+
+
+async def test_a_position_ahead_of_the_stream_makes_it_read_what_is_missing() -> None:
+    async with world(told(*records(1, 2))) as w:
+        client = w.open()
+        await until(lambda: bool(client.frames))
+        w.log.append(record(3))
+        w.relay._lanes.clear()
+        (position,) = (await w.relay.positions([A])).values()
+        await w.wire.tell_position(position)
+        await until(lambda: client.offsets() == [3])
+        w.commit(record(4))
+        await until(lambda: client.offsets() == [3, 4])
+
+
+async def test_a_history_that_does_not_reach_back_any_more_is_said_in_the_stream() -> None:
+    async with world(told(*records(1, 2))) as w:
+        client = w.open()
+        await until(lambda: bool(client.frames))
+        w.commit(record(1, epoch=2))
+        await until(lambda: len(client.frames) == 2)
+        again = json.loads(client.frames[1]["data"])["channels"][A]
+        assert (again["recovered"], again["epoch"], again["offset"]) == (False, 2, 1)
+        w.commit(record(2, epoch=2))
+        await until(lambda: client.offsets() == [2])
+
+
+# --- bounds ------------------------------------------------------------------------------
+
+
+async def test_who_reads_nothing_costs_a_bounded_memory_and_is_closed() -> None:
+    async with world(max_buffer_bytes=20_000) as w:
+        client, other = w.open(), w.open()
+        await until(lambda: bool(client.frames) and bool(other.frames))
+        client.reads.clear()
+        (stream,) = [
+            subscription.subscriber
+            for subscription in w.rooms.members(A)
+            if cast("Any", subscription.subscriber)._abort == client.abort
+        ]
+        largest = 0
+        for offset in range(1, 61):
+            w.commit(record(offset, payload=b'"' + b"x" * 1_000 + b'"'))
+            await asyncio.sleep(0.001)
+            largest = max(largest, cast("Any", stream)._queued_bytes)
+        await until(lambda: client.aborted)
+        assert 10_000 < largest <= 20_000
+        await until(lambda: w.ended == ["too_slow"])
+        assert w.slow == 1
+        await until(lambda: other.offsets() == list(range(1, 61)))
+        assert len(w.streams) == 1
+
+
+async def test_who_does_not_take_a_single_write_in_time_is_closed() -> None:
+    async with world(write_timeout_s=0.05) as w:
+        client = w.open()
+        await until(lambda: bool(client.frames))
+        client.reads.clear()
+        await until(lambda: w.ended == ["too_slow"])
+
+
+async def test_who_has_gone_is_noticed_at_the_next_heartbeat() -> None:
+    async with world() as w:
+        client = w.open()
+        await until(lambda: client.text.count(b"\n:\n") > 1)
+        client.aborted = True
+        await until(lambda: w.ended == ["client_left"])
+        assert not w.rooms.channels
+
+
+async def test_one_principal_has_a_bounded_number_of_streams() -> None:
+    other = Principal(role=Role.ADMIN, subject="other")
+    async with world(per_principal_max=2) as w:
+        clients = [w.open(), w.open()]
+        await until(lambda: all(client.frames for client in clients))
+        with pytest.raises(RateLimited), w.streams.room_for(WHO):
+            pass
+        with w.streams.room_for(other):
+            pass
+        clients[0].aborted = True
+        await until(lambda: len(w.streams) == 1)
+        await asyncio.sleep(0)
+        with w.streams.room_for(WHO):
+            pass
+
+
+async def test_a_hub_that_stops_does_not_wait_for_who_does_not_read() -> None:
+    async with world(write_timeout_s=60) as w:
+        client = w.open()
+        await until(lambda: bool(client.frames))
+        client.reads.clear()
+        w.commit(record(1))
+        await w.streams.close()
+        await until(lambda: len(w.ended) == 1)
+        assert client.aborted
+
+
+# --- ends --------------------------------------------------------------------------------
+
+
+async def test_the_end_of_a_token_is_told_before_and_then_is_the_end() -> None:
+    async with world(expiring_notice_s=60) as w:
+        client = w.open(ttl_s=100)
+        await until(lambda: bool(client.frames))
+        w.clock.later = timedelta(seconds=41)
+        await until(lambda: len(client.frames) == 2)
+        w.clock.later = timedelta(seconds=101)
+        await until(lambda: w.ended == ["token_expired"])
+        events = [frame["event"] for frame in client.frames]
+        assert events == ["hub:ready", "auth:expiring", "auth:expired"]
+        assert json.loads(client.frames[1]["data"]) == {"expires_at": "2027-03-08T09:01:40Z"}
+
+
+async def test_a_key_that_was_taken_out_ends_the_stream() -> None:
+    async with world() as w:
+        client = w.open()
+        await until(lambda: bool(client.frames))
+        w.gate.rotated()
+        assert not w.ended
+        w.gate.is_trusted = False
+        w.gate.rotated()
+        await until(lambda: w.ended == ["rights_lost"])
+        assert client.frames[-1]["event"] == "auth:expired"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "now"),
+    [
+        (Forbidden("no longer"), PATIENT),
+        (None, Principal(role=Role.ADMIN, subject="bot")),
+    ],
+)
+async def test_who_is_somebody_else_now_loses_the_stream(
+    refusal: Exception | None, now: Principal
+) -> None:
+    async with world() as w:
+        w.gate.principal_now = PATIENT
+        client = w.open(who=PATIENT)
+        await until(lambda: bool(client.frames))
+        told = record(1, user_profile_channel(ProfileId("p")))
+        w.rights.heard(told)
+        await asyncio.sleep(0.02)
+        assert not w.ended
+        w.gate.refusal, w.gate.principal_now = refusal, now
+        w.rights.heard(told)
+        await until(lambda: w.ended == ["rights_lost"])
+
+
+async def test_a_hub_that_stops_says_goodbye_and_when_to_come_back() -> None:
+    async with world() as w:
+        clients = [w.open(), w.open({AVAILABILITY_ALL: None})]
+        await until(lambda: all(client.frames for client in clients))
+        await w.streams.close()
+        for client in clients:
+            assert client.frames[-1] == {
+                "retry": "1000",
+                "event": "hub:closing",
+                "data": '{"reason":"hub_stopping"}',
+            }
+        with pytest.raises(Unavailable), w.streams.room_for(WHO):
+            pass
+
+
+async def test_a_database_that_is_away_ends_the_stream_so_that_the_client_comes_back() -> None:
+    log = told(*records(1, 2))
+    log.broken = {"heads"}
+    async with world(log) as w:
+        client = w.open()
+        await until(lambda: w.ended == ["failed"])
+        assert client.aborted
+        assert not w.rooms.channels
+
+
+async def test_an_event_is_encoded_once_for_all_streams() -> None:
+    async with world() as w:
+        clients = [w.open() for _ in range(20)]
+        await until(lambda: all(client.frames for client in clients))
+        bodies: set[int] = set()
+        for subscription in w.rooms.members(A):
+            stream = cast("Any", subscription.subscriber)
+            stream.wakes = asyncio.Event()  # nobody writes, so that we can look
+        await w.wire.broadcast(record(1))
+        for subscription in w.rooms.members(A):
+            (waiting,) = cast("Any", subscription.subscriber)._queue
+            bodies.add(id(waiting.body))
+            cast("Any", subscription.subscriber)._queue.clear()
+        assert len(bodies) == 1

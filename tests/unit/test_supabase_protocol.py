@@ -1,0 +1,244 @@
+"""What a message comes to, by what was joined: the state machine, message by message."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.realtime.supabase.frames import Message, Ref, Vsn
+from api.realtime.supabase.joining import BadJoin, parse_join
+from api.realtime.supabase.protocol import (
+    Answer,
+    Forged,
+    Join,
+    Leave,
+    Membership,
+    Renew,
+    Track,
+    Untrack,
+    decide,
+)
+from tests.unit.test_supabase_frames import JSON
+
+TOPIC = "realtime:appointments:dentist:42"
+BINDING = {
+    "event": "*",
+    "schema": "public",
+    "table": "appointments",
+    "filter": "dentist_id=eq.42",
+}
+CONFIG = {
+    "broadcast": {"ack": True, "self": False, "replay": {"since": 1763407103911, "limit": 10}},
+    "presence": {"key": "", "enabled": True},
+    "postgres_changes": [BINDING],
+    "private": True,
+}
+JOINED = {TOPIC: Membership(topic=TOPIC, ref="1", join_ref="1", ack=True)}
+
+
+def message(event: str, payload: Any = None, *, topic: str = TOPIC, **refs: Ref) -> Message:
+    refs = {"ref": "2", "join_ref": "1", **refs}
+    return Message(topic=topic, event=event, payload=payload or {}, **refs)
+
+
+def reply(action: object) -> Any:
+    assert isinstance(action, Answer)
+    assert action.frame is not None
+    return json.loads(action.frame.payload)[4]
+
+
+# --- outside of topics -------------------------------------------------------------------
+
+
+def test_a_heartbeat_is_answered_with_its_ref() -> None:
+    for ref in ("26", None):
+        beat = message("heartbeat", topic="phoenix", ref=ref, join_ref=None)
+        action = decide(Vsn.TWO, beat, {})
+        assert isinstance(action, Answer)
+        assert action.frame is not None
+        assert json.loads(action.frame.payload) == [
+            None,
+            ref,
+            "phoenix",
+            "phx_reply",
+            {"status": "ok", "response": {}},
+        ]
+
+
+@pytest.mark.parametrize("event", ["broadcast", "presence", "access_token", "anything"])
+def test_a_topic_that_is_not_joined_is_unmatched(event: str) -> None:
+    assert reply(decide(Vsn.TWO, message(event), {})) == {
+        "status": "error",
+        "response": {"reason": "unmatched topic"},
+    }
+
+
+def test_leaving_what_was_left_is_no_error() -> None:
+    assert reply(decide(Vsn.TWO, message("phx_leave"), {}))["status"] == "ok"
+
+
+# --- joining -----------------------------------------------------------------------------
+
+
+def test_a_join_is_read_whole() -> None:
+    action = decide(Vsn.TWO, message("phx_join", {"config": CONFIG, "access_token": "JWT"}), {})
+    assert isinstance(action, Join)
+    assert action.membership == Membership(topic=TOPIC, ref="2", join_ref="1", ack=True)
+    request = action.request
+    assert (request.token, request.presence, request.presence_key) == ("JWT", True, "")
+    assert request.replay is not None
+    assert request.replay.since == datetime(2025, 11, 17, 19, 18, 23, 911_000, tzinfo=UTC)
+    assert request.replay.limit == 10
+    (answered,) = json.loads(request.bindings_reply)
+    assert answered == {**BINDING, "id": request.bindings[0].id}
+
+
+def test_what_is_missing_has_the_defaults_of_the_original() -> None:
+    request = parse_join({})
+    assert request.token is None
+    assert (request.ack, request.replay, request.presence) == (False, None, True)
+    assert (request.bindings, request.bindings_reply) == ((), b"[]")
+
+
+def test_booleans_may_be_texts_and_unknown_keys_are_ignored() -> None:
+    config = {"broadcast": {"ack": "true"}, "presence": {"enabled": "false"}, "new": 1}
+    request = parse_join({"config": config, "version": "realtime-js/2"})
+    assert (request.ack, request.presence) == (True, False)
+
+
+def test_the_token_is_the_first_there_is() -> None:
+    assert parse_join({"access_token": "a", "user_token": "b"}).token == "a"
+    assert parse_join({"access_token": None, "user_token": "b"}).token == "b"
+
+
+def test_bindings_come_back_unchanged_and_in_order() -> None:
+    sent = [{**BINDING, "event": kind, "select": ["id"]} for kind in ("DELETE", "*", "INSERT")]
+    answered = json.loads(parse_join({"config": {"postgres_changes": sent}}).bindings_reply)
+    assert [{k: v for k, v in each.items() if k != "id"} for each in answered] == sent
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        [],
+        {"broadcast": 1},
+        {"broadcast": {"ack": 1}},
+        {"broadcast": {"replay": "yes"}},
+        {"broadcast": {"replay": {"since": "yesterday"}}},
+        {"broadcast": {"replay": {"since": -1}}},
+        {"broadcast": {"replay": {"since": 10**18}}},
+        {"broadcast": {"replay": {"since": 0, "limit": 0}}},
+        {"broadcast": {"replay": {"limit": 5}}},
+        {"presence": {"key": 5}},
+        {"presence": {"key": "x" * 129}},
+        {"presence": {"key": "ids"}},
+        {"presence": {"key": "__proto__"}},
+        {"presence": {"enabled": "maybe"}},
+        {"postgres_changes": {}},
+        {"postgres_changes": [BINDING] * 33},
+        {"postgres_changes": [{**BINDING, "table": "profiles"}]},
+    ],
+)
+def test_a_join_that_cannot_be_meant_is_refused_with_a_reason(config: Any) -> None:
+    answer = reply(decide(Vsn.TWO, message("phx_join", {"config": config}), {}))
+    assert answer["status"] == "error"
+    assert answer["response"]["reason"].startswith("Invalid join: ")
+
+
+def test_what_cannot_be_written_back_is_refused() -> None:
+    deep: Any = []
+    for _ in range(500):
+        deep = [deep]
+    with pytest.raises(BadJoin):
+        parse_join({"config": {"postgres_changes": [{**BINDING, "more": deep}]}})
+
+
+@pytest.mark.parametrize(
+    "topic",
+    ["appointments:dentist:42", "realtime:", "Realtime:x", "phoenix", "", "realtime:" + "é" * 124],
+)
+def test_topics_begin_with_realtime_and_fit_into_a_byte(topic: str) -> None:
+    answer = reply(decide(Vsn.TWO, message("phx_join", topic=topic), {}))
+    assert answer["status"] == "error"
+
+
+def test_a_join_that_names_no_join_is_known_by_its_own_ref() -> None:
+    action = decide(Vsn.TWO, message("phx_join", join_ref=None), {})
+    assert isinstance(action, Join)
+    assert (action.membership.ref, action.membership.join_ref) == ("2", "2")
+
+
+# --- in a topic --------------------------------------------------------------------------
+
+
+def test_a_joined_topic_takes_its_messages() -> None:
+    token = message("access_token", {"access_token": "JWT"})
+    assert decide(Vsn.TWO, token, JOINED) == Renew(token, "JWT")
+    leave = message("phx_leave")
+    assert decide(Vsn.TWO, leave, JOINED) == Leave(leave)
+    track = message("presence", {"event": "track", "payload": {"at": "desk"}})
+    assert decide(Vsn.TWO, track, JOINED) == Track(track, {"at": "desk"})
+    untrack = message("presence", {"event": "untrack"})
+    assert decide(Vsn.TWO, untrack, JOINED) == Untrack(untrack)
+    assert isinstance(decide(Vsn.TWO, message("phx_join"), JOINED), Join)
+
+
+def test_no_token_is_no_news() -> None:
+    assert decide(Vsn.TWO, message("access_token", {"access_token": None}), JOINED) == Answer()
+
+
+@pytest.mark.parametrize("payload", [{}, {"event": "steal"}, {"event": "track", "payload": []}])
+def test_other_presence_is_refused(payload: Any) -> None:
+    assert reply(decide(Vsn.TWO, message("presence", payload), JOINED))["status"] == "error"
+
+
+def test_a_broadcast_is_never_passed_on_and_answered_where_acks_were_asked_for() -> None:
+    forged = message("broadcast", {"type": "broadcast", "event": "appointment.created"})
+    action = decide(Vsn.TWO, forged, JOINED)
+    assert isinstance(action, Forged)
+    assert action.answer is not None
+    assert json.loads(action.answer.payload)[4]["status"] == "error"
+    quiet = {TOPIC: Membership(topic=TOPIC, ref="1", join_ref="1", ack=False)}
+    assert decide(Vsn.TWO, forged, quiet) == Forged(forged, None)
+
+
+def test_what_belongs_to_a_join_that_has_ended_is_ignored() -> None:
+    for event in ("phx_leave", "broadcast", "access_token", "presence"):
+        stale = message(event, {"access_token": "JWT"}, join_ref="0")
+        assert decide(Vsn.TWO, stale, JOINED) == Answer()
+    assert isinstance(decide(Vsn.TWO, message("phx_leave", join_ref=None), JOINED), Leave)
+    assert isinstance(decide(Vsn.ONE, message("phx_leave", join_ref="0"), JOINED), Leave)
+
+
+# --- whatever it is ----------------------------------------------------------------------
+
+EVENTS = ["phx_join", "phx_leave", "access_token", "presence", "broadcast", "heartbeat", "x"]
+PAYLOADS = st.dictionaries(
+    st.sampled_from(["config", "access_token", "event", "payload"]) | st.text(max_size=3), JSON
+) | st.fixed_dictionaries(
+    {
+        "config": st.dictionaries(
+            st.sampled_from(["broadcast", "presence", "postgres_changes", "private"]),
+            JSON
+            | st.dictionaries(st.sampled_from(["replay", "ack", "key", "enabled"]), JSON)
+            | st.lists(st.dictionaries(st.sampled_from(sorted(BINDING)), JSON), max_size=3),
+        )
+    }
+)
+
+
+@given(
+    vsn=st.sampled_from(Vsn),
+    topic=st.sampled_from([TOPIC, "phoenix", "realtime:x"]) | st.text(max_size=20),
+    event=st.sampled_from(EVENTS),
+    payload=PAYLOADS,
+    join_ref=st.none() | st.text(max_size=3) | st.integers(0, 9),
+)
+def test_no_message_raises_anything(
+    vsn: Vsn, topic: str, event: str, payload: Any, join_ref: Ref
+) -> None:
+    sent = message(event, payload, topic=topic, join_ref=join_ref)
+    assert decide(vsn, sent, JOINED) is not None

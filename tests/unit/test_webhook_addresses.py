@@ -1,0 +1,210 @@
+"""Where webhooks may go: the SSRF list, in every way an address can be written."""
+
+import socket
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from actors.domain.refusals import ValidationFailed
+from hub.webhooks.addresses import AddressRules, RefusedAddress, networks
+from hub.webhooks.resolver import NOT_PUBLIC
+from hub.webhooks.sender import Sender, SenderSettings
+
+PRIVATE = [
+    "127.0.0.1",
+    "127.255.255.254",
+    "0.0.0.0",  # noqa: S104  # refused, not bound
+    "10.0.0.1",
+    "10.255.255.255",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.168.1.1",
+    "169.254.169.254",  # metadata of most clouds
+    "169.254.170.2",  # of containers
+    "100.100.100.200",  # Alibaba's
+    "100.64.0.1",
+    "192.0.0.192",  # Oracle's
+    "168.63.129.16",  # Azure's host
+    "192.0.2.1",
+    "198.18.0.1",
+    "198.51.100.1",
+    "203.0.113.1",
+    "192.88.99.1",
+    "224.0.0.1",
+    "239.255.255.255",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "fe80::1",
+    "fe80::1%1",
+    "fec0::1",
+    "fc00::1",
+    "fd00:ec2::254",  # Amazon's
+    "ff02::1",
+    "2001:db8::1",
+    "2001:0:4136:e378:8000:63bf:3fff:fdd2",  # Teredo
+    "100::1",
+    "5f00::1",
+    "::ffff:127.0.0.1",
+    "::ffff:7f00:1",
+    "::ffff:10.0.0.1",
+    "::ffff:169.254.169.254",
+    "::127.0.0.1",
+    "::7f00:1",
+    "2002:7f00:1::",
+    "2002:a9fe:a9fe::1",
+    "64:ff9b::7f00:1",
+    "64:ff9b::10.0.0.1",
+    "64:ff9b:1::808:808",
+]
+PUBLIC = [
+    "8.8.8.8",
+    "1.1.1.1",
+    "172.32.0.1",
+    "100.128.0.1",
+    "2606:4700:4700::1111",
+    "2001:4860:4860::8888",
+    "::ffff:8.8.8.8",
+    "64:ff9b::808:808",
+]
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_what_is_not_on_the_public_internet_is_refused(address: str) -> None:
+    with pytest.raises(RefusedAddress):
+        AddressRules().check(address)
+    with pytest.raises(RefusedAddress):
+        AddressRules().check_literal(address)
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_the_public_internet_is_allowed(address: str) -> None:
+    AddressRules().check(address)
+
+
+def test_what_the_operator_allows_is_allowed_and_nothing_beside_it() -> None:
+    rules = AddressRules(networks(["10.1.0.0/16", "::1/128"]))
+    for address in ("10.1.2.3", "::ffff:10.1.2.3", "::1"):
+        rules.check(address)
+    for address in ("10.2.0.1", "::ffff:10.2.0.1", "127.0.0.1", "::2"):
+        with pytest.raises(RefusedAddress):
+            rules.check(address)
+
+
+class Names:
+    """A name server that answers as the test says, each time anew."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[Sequence[str]]] = {}
+        self.asked: list[str] = []
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        self.asked.append(host)
+        answers = self.answers.get(host)
+        if not answers:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+
+@pytest.fixture
+def names() -> Names:
+    return Names()
+
+
+@pytest.fixture
+async def sender(names: Names) -> AsyncIterator[Sender]:
+    made = Sender(SenderSettings(allow_http=True), names)
+    yield made
+    await made.close()
+
+
+async def why_not(sender: Sender, url: str) -> str:
+    with pytest.raises(ValidationFailed) as refused:
+        await sender.check(url)
+    (detail,) = refused.value.details
+    assert detail.field == "url"
+    return detail.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "http://127.0.0.1:8080/x",
+        "http://127.1/",
+        "http://127.0.1/",
+        "http://0177.0.0.1/",
+        "http://127.0.0.1./",
+        "http://2130706433/",
+        "http://017700000001/",
+        "http://[::1]/",
+        "http://[::ffff:127.0.0.1]:99/",
+        "http://[::ffff:7f00:1]/",
+        "http://[fe80::1%25eth0]/",
+        "http://\u2460\u2461\u2466.0.0.1/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://0/",
+        "ftp://example.org/",
+        "file:///etc/passwd",
+        "gopher://example.org/",
+        "javascript:alert(1)",
+        "//example.org/",
+        "example.org",
+        "http://",
+        "http:///x",
+        "https://user:password@example.org/",
+        "https://user@example.org/",
+        "https://example.org/#fragment",
+        "https://example.org:0/",
+        "https://example.org:99999/",
+        "https://exa mple.org/",
+    ],
+)
+async def test_an_address_that_is_private_odd_or_no_address_is_refused(
+    sender: Sender, names: Names, url: str
+) -> None:
+    names.answers["example.org"] = [["93.184.215.14"]]
+    await why_not(sender, url)
+
+
+@pytest.mark.parametrize("url", ["http://0x7f000001/", "http://0x7f.1/", "http://localhost/"])
+async def test_names_that_only_mean_this_machine_are_refused_when_they_are_looked_up(
+    url: str,
+) -> None:
+    sender = Sender(SenderSettings(allow_http=True))
+    try:
+        await why_not(sender, url)
+    finally:
+        await sender.close()
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [["10.0.0.1"], ["::1"], ["::ffff:192.168.0.1"], ["8.8.8.8", "10.0.0.1"], ["fd00::1"]],
+)
+async def test_a_name_that_resolves_to_anything_private_is_refused(
+    sender: Sender, names: Names, addresses: list[str]
+) -> None:
+    names.answers["inside.example"] = [addresses]
+    assert await why_not(sender, "https://inside.example/hook") == NOT_PUBLIC
+
+
+async def test_a_name_that_nobody_knows_is_refused_in_the_same_words(sender: Sender) -> None:
+    """Or one could ask which names the operator's own network has."""
+    assert await why_not(sender, "https://nowhere.example/") == NOT_PUBLIC
+
+
+async def test_public_names_are_accepted(sender: Sender, names: Names) -> None:
+    names.answers["bot.example"] = [["93.184.215.14", "2606:4700:4700::1111"]]
+    await sender.check("https://bot.example:8443/hook?key=1")
+
+
+async def test_without_leave_only_tls_is_accepted(names: Names) -> None:
+    names.answers["bot.example"] = [["93.184.215.14"]]
+    sender = Sender(SenderSettings(), names)
+    try:
+        assert await why_not(sender, "http://bot.example/") == "must begin with https://"
+        await sender.check("https://bot.example/")
+    finally:
+        await sender.close()

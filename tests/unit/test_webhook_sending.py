@@ -1,0 +1,212 @@
+"""One request to a receiver that behaves badly: bounded, and never somewhere else."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+from standardwebhooks import Webhook as Verifier
+
+from actors.domain.channels import AVAILABILITY_ALL
+from actors.domain.principal import Principal, Role
+from actors.domain.webhook import Webhook, WebhookId
+from actors.webhook_ports import Attempt, Target, WebhookView
+from hub.webhooks.addresses import networks
+from hub.webhooks.messages import Message, notice_message
+from hub.webhooks.resolver import NOT_PUBLIC
+from hub.webhooks.sender import Sender, SenderSettings
+from tests.unit.test_webhook_addresses import Names
+
+SECRETS = (
+    "whsec_" + "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0",
+    "whsec_" + "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4",
+)
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def target(url: str) -> Target:
+    now = datetime.now(UTC)
+    webhook = Webhook(
+        id=WebhookId("w"),
+        owner=Principal(role=Role.CHATBOT, subject="bot"),
+        url=url,
+        channels=(AVAILABILITY_ALL,),
+        created_at=now,
+        updated_at=now,
+    )
+    return Target(view=WebhookView(webhook=webhook, progress=()), secrets=SECRETS)
+
+
+def message() -> Message:
+    now = datetime.now(UTC)
+    return notice_message(target("https://x.example").view.webhook, "id-1", "webhook.ping", now)
+
+
+@asynccontextmanager
+async def serving(handle: Handle) -> AsyncIterator[int]:
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+def answering(*parts: bytes) -> tuple[Handle, list[bytes]]:
+    requests: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        requests.append(head + await reader.readexactly(length))
+        for part in parts:
+            writer.write(part)
+        await writer.drain()
+        writer.close()
+
+    return handle, requests
+
+
+async def send(
+    url: str, *, allowed: str = "127.0.0.0/8", names: Names | None = None, timeout_s: float = 5.0
+) -> Attempt:
+    settings = SenderSettings(allowed=networks([allowed]), allow_http=True, timeout_s=timeout_s)
+    sender = Sender(settings, names)
+    try:
+        return await sender.send(target(url), message(), datetime.now(UTC))
+    finally:
+        await sender.close()
+
+
+async def test_a_request_is_signed_with_every_secret_as_the_librarys_verifier_has_it() -> None:
+    handle, requests = answering(b"HTTP/1.1 204 No Content\r\n\r\n")
+    async with serving(handle) as port:
+        attempt = await send(f"http://127.0.0.1:{port}/hook")
+    assert (attempt.status, attempt.delivered, attempt.error) == (204, True, None)
+    head, _, body = requests[0].partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "POST /hook HTTP/1.1"
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    assert headers["content-type"].startswith("application/cloudevents+json")
+    for secret in SECRETS:
+        assert Verifier(secret).verify(body, headers)["specversion"] == "1.0"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_a_failure_and_nobody_follows_it(status: int) -> None:
+    inside, asked = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    async with serving(inside) as hidden:
+        where = f"HTTP/1.1 {status} Moved\r\nLocation: http://127.0.0.1:{hidden}/\r\n".encode()
+        handle, _ = answering(where + b"Content-Length: 0\r\n\r\n")
+        async with serving(handle) as port:
+            attempt = await send(f"http://127.0.0.1:{port}/")
+    assert (attempt.status, attempt.delivered) == (status, False)
+    assert asked == []
+
+
+async def test_a_receiver_that_hangs_is_given_up_in_time() -> None:
+    never = asyncio.Event()
+
+    async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await never.wait()
+        finally:
+            writer.close()
+
+    async with serving(hang) as port:
+        attempt = await send(f"http://127.0.0.1:{port}/", timeout_s=0.1)
+        never.set()
+    assert (attempt.status, attempt.error) == (None, "no answer in time")
+    assert attempt.duration_ms < 2_000
+
+
+async def test_an_answer_without_end_is_not_read() -> None:
+    sent = 0
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        try:
+            while sent < 200_000_000:
+                writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+                sent += 0x10000
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async with serving(endless) as port:
+        attempt = await send(f"http://127.0.0.1:{port}/")
+    assert attempt.delivered
+    assert sent < 50_000_000
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"not HTTP at all\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 999999 What\r\n\r\n",
+        b"",
+    ],
+)
+async def test_an_answer_that_is_none_is_a_failure(answer: bytes) -> None:
+    handle, _ = answering(answer)
+    async with serving(handle) as port:
+        attempt = await send(f"http://127.0.0.1:{port}/")
+    assert not attempt.delivered
+    assert attempt.status is None
+    assert attempt.error
+
+
+async def test_a_refused_connection_is_a_failure() -> None:
+    handle, _ = answering(b"")
+    async with serving(handle) as port:
+        pass
+    attempt = await send(f"http://127.0.0.1:{port}/")
+    assert (attempt.status, attempt.error) == (None, "the connection failed")
+
+
+async def test_a_receiver_may_ask_for_patience() -> None:
+    handle, _ = answering(b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n")
+    async with serving(handle) as port:
+        attempt = await send(f"http://127.0.0.1:{port}/")
+    assert (attempt.status, attempt.retry_after_s) == (503, 120.0)
+
+
+async def test_a_name_is_looked_up_and_checked_again_for_every_connection() -> None:
+    """DNS rebinding: public when it was checked, this machine when it is connected to."""
+    handle, requests = answering(b"HTTP/1.1 204 No Content\r\n\r\n")
+    names = Names()
+    async with serving(handle) as port:
+        names.answers["rebinding.example"] = [["8.8.8.8"], ["127.0.0.1"]]
+        url = f"http://rebinding.example:{port}/"
+        sender = Sender(SenderSettings(allow_http=True, timeout_s=5.0), names)
+        try:
+            await sender.check(url)
+            attempt = await sender.send(target(url), message(), datetime.now(UTC))
+        finally:
+            await sender.close()
+    assert names.asked == ["rebinding.example"] * 2
+    assert attempt.error == NOT_PUBLIC
+    assert requests == []
+
+
+async def test_the_connection_goes_to_the_address_that_was_checked() -> None:
+    handle, requests = answering(b"HTTP/1.1 204 No Content\r\n\r\n")
+    names = Names()
+    async with serving(handle) as port:
+        names.answers["bot.example"] = [["127.0.0.1"], ["10.0.0.1"]]
+        attempt = await send(f"http://bot.example:{port}/hook", names=names)
+    assert attempt.delivered
+    assert names.asked == ["bot.example"], "one look-up, checked, connected to"
+    assert b"Host: bot.example" in requests[0]
+
+
+async def test_addresses_in_numbers_are_checked_when_sending_too() -> None:
+    for url in ("http://127.0.0.1:9/", "http://2130706433:9/", "http://[::ffff:7f00:1]:9/"):
+        attempt = await send(url, allowed="10.0.0.0/8")
+        assert attempt.status is None
+        assert "address" in (attempt.error or "")

@@ -1,0 +1,229 @@
+"""Pictures of every screen, light, dark and on a telephone, of a demo clinic with people in it.
+
+``python -m tools.screenshots FOLDER`` starts a demo of its own, opens its pages as their
+users do, and writes a PNG for each. Look at them: no test can say whether they are good.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from playwright.async_api import Browser, Page, expect
+
+from api.client import HubClient
+from hub.traffic.links import Links
+from hub.traffic.simulation import Plan, Simulation
+from tools.chromium import ROOT, launched, missing
+
+DESK = {"width": 1360, "height": 860}
+PHONE = {"width": 390, "height": 844}
+STARTS_WITHIN_S = 60
+TRAFFIC_S = 14
+
+Act = Callable[[Page], Awaitable[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shot:
+    name: str
+    page: str
+    act: Act
+    size: dict[str, int] = field(default_factory=lambda: DESK)
+    dark: bool = False
+    locale: str = "en-GB"
+    person: int = 0
+
+
+async def _find(page: Page) -> None:
+    await expect(page.locator(".slot").first).to_be_visible()
+    await page.locator(".day").nth(2).click()
+
+
+async def _hold(page: Page) -> None:
+    await _find(page)
+    await page.locator(".slot").nth(2).click()
+    await expect(page.get_by_role("timer")).to_be_visible()
+
+
+async def _mine(page: Page) -> None:
+    await page.locator(".tab").nth(1).click()
+    await expect(page.locator(".appointment").first).to_be_visible()
+
+
+async def _profile(page: Page) -> None:
+    await page.locator(".tab").nth(2).click()
+
+
+async def _calendar(page: Page) -> None:
+    if page.viewport_size == PHONE:  # a day at a time: one that is yet to come
+        await page.locator(".turn .icon").last.click()
+    await expect(page.locator(".ec-event.is-confirmed").first).to_be_visible()
+
+
+async def _panel(page: Page) -> None:
+    await _calendar(page)
+    await page.locator(".ec-event.is-confirmed").nth(1).click()
+    await expect(page.locator(".contact a").first).to_be_visible()
+
+
+async def _new(page: Page) -> None:
+    await _calendar(page)
+    await page.locator(".toolbar .primary").click()
+    await expect(page.locator(".found .chip").first).to_be_visible()
+
+
+async def _list(page: Page) -> None:
+    await page.locator(".tab").nth(1).click()
+    await expect(page.locator("tbody td").first).to_be_visible()
+
+
+async def _hours(page: Page) -> None:
+    await page.locator(".tab").nth(2).click()
+    await expect(page.locator(".weekday-row").first).to_be_visible()
+
+
+async def _status(page: Page) -> None:
+    await page.wait_for_selector("[data-figure]")
+    await expect(page.locator("[data-moments]").first).to_have_attribute(
+        "data-moments", str(TRAFFIC_S - 5), timeout=TRAFFIC_S * 2_000
+    )
+
+
+async def _sign_in(page: Page) -> None:
+    await page.evaluate("sessionStorage.clear()")
+    await page.reload()
+    await expect(page.locator(".signin form")).to_be_visible()
+
+
+def _each(name: str, page: str, act: Act, **more: Any) -> tuple[Shot, ...]:
+    """Light, dark, on a telephone, and there in German and dark."""
+    return (
+        Shot(name=name, page=page, act=act, **more),
+        Shot(name=f"{name}-dark", page=page, act=act, dark=True, **more),
+        Shot(name=f"{name}-phone", page=page, act=act, size=PHONE, **more),
+        Shot(
+            name=f"{name}-phone-dark",
+            page=page,
+            act=act,
+            size=PHONE,
+            dark=True,
+            locale="de-DE",
+            **more,
+        ),
+    )
+
+
+SHOTS = (
+    *_each("patient-find", "patient", _find),
+    *_each("patient-hold", "patient", _hold, person=1),
+    *_each("patient-mine", "patient", _mine, person=2),
+    *_each("patient-profile", "patient", _profile),
+    *_each("dentist-calendar", "dentist", _calendar),
+    *_each("dentist-appointment", "dentist", _panel),
+    *_each("dentist-new", "dentist", _new),
+    *_each("dentist-list", "dentist", _list),
+    *_each("dentist-hours", "dentist", _hours),
+    *_each("sign-in", "dentist", _sign_in),
+)
+UNDER_LOAD = _each("status", "status", _status)
+
+
+async def main(folder: Path) -> None:
+    async with demo() as links, launched() as browser:
+        await _liven(links)
+        for shot in SHOTS:
+            await _take(browser, links, shot, folder)
+        plan = Plan(url=links["url"], links=Links.from_json(links), seconds=TRAFFIC_S, patients=30)
+        traffic = asyncio.create_task(Simulation(plan).run())
+        await asyncio.gather(*(_take(browser, links, shot, folder) for shot in UNDER_LOAD))
+        await traffic
+
+
+async def _take(browser: Browser, links: dict[str, Any], shot: Shot, folder: Path) -> None:
+    tokens = {
+        "patient": links["patients"][shot.person]["token"],
+        "dentist": links["dentists"][0]["token"],
+        "status": links["admin"]["token"],
+    }
+    context = await browser.new_context(
+        viewport={"width": shot.size["width"], "height": shot.size["height"]},
+        color_scheme="dark" if shot.dark else "light",
+        locale=shot.locale,
+        timezone_id="Europe/Berlin",
+        reduced_motion="reduce",
+    )
+    page = await context.new_page()
+    await page.goto(f"{links['url']}/{shot.page}#token={tokens[shot.page]}")
+    await shot.act(page)
+    await page.evaluate("document.activeElement?.blur()")
+    await page.screenshot(path=folder / f"{shot.name}.png")
+    await context.close()
+    print(folder / f"{shot.name}.png", flush=True)
+
+
+async def _liven(links: dict[str, Any]) -> None:
+    """Some who are booking now, and some who have appointments ahead."""
+    dentist, kinds = links["dentists"][0], links["appointment_types"]
+    async with aiohttp.ClientSession() as session:
+        for number, person in enumerate(links["patients"][2:6]):
+            client = HubClient(links["url"], token=person["token"], session=session)
+            page = await client.find_slots(
+                dentist_ids=[dentist["id"]],
+                appointment_type_id=kinds[number % len(kinds)]["id"],
+                starts_from=_in(days=number + 1),
+                starts_before=_in(days=number + 8),
+                limit=20,
+            )
+            slot = page["data"][number * 3]
+            act = client.hold if number % 2 else client.book_slot
+            await act(
+                dentist_id=slot["dentist_id"],
+                appointment_type_id=slot["appointment_type_id"],
+                start=slot["start"],
+            )
+
+
+def _in(*, days: int) -> str:
+    return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@asynccontextmanager
+async def demo() -> AsyncIterator[dict[str, Any]]:
+    """A demo clinic on a free port, in a folder of its own; its links."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "hub.cli", "demo"),
+            *("--json", "--data", folder, "--port", "0"),
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(STARTS_WITHIN_S):
+                ready = json.loads(await process.stdout.readuntil(b"}\n"))
+            yield _read(Path(ready["links"]))
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    links: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return links
+
+
+if __name__ == "__main__":
+    if why_not := missing():
+        sys.exit(why_not)
+    images = Path(sys.argv[1])
+    images.mkdir(parents=True, exist_ok=True)
+    asyncio.run(main(images))

@@ -1,0 +1,112 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type AppointmentList, type AppointmentNews, type AppointmentType, type Availability, type Hub, type Profile } from "../sdk";
+import { useResource, useValue } from "../shared/hooks";
+import { t } from "../shared/i18n";
+import { Icon } from "../shared/icons";
+import { useLoaded } from "../shared/loaded";
+import { Head, type Signed } from "../shared/shell";
+import { say } from "../shared/toasts";
+import { clock, day, mondayOf, plusDays, startOfDay, today } from "../shared/zones";
+import { CalendarTab } from "./calendar-tab";
+import { DayList } from "./day-list";
+import { Hours } from "./hours";
+import { People } from "./people";
+
+export interface Clinic {
+  hub: Hub;
+  me: Profile;
+  zone: string;
+  types: readonly AppointmentType[];
+  list: AppointmentList;
+  people: People;
+  schedule: Availability;
+}
+
+const TABS = ["calendar", "list", "hours"] as const;
+type Tab = (typeof TABS)[number];
+const ICONS = { calendar: "calendar", list: "print", hours: "clock" } as const;
+const FLASH_MS = 6_000;
+
+/** What is loaded around a date: the weeks before and after, for quick turning of pages. */
+export const around = (date: string, zone: string): { start: string; end: string } => ({
+  start: startOfDay(plusDays(mondayOf(date), -7), zone),
+  end: startOfDay(plusDays(mondayOf(date), 14), zone),
+});
+
+export function Dentist({ hub, session }: Signed) {
+  const me = useLoaded(() => hub.rest.me(), [hub]);
+  const types = useLoaded(() => hub.rest.appointmentTypes(), [hub]);
+  const schedule = useSchedule(hub, me);
+  const [flashing, setFlashing] = useState<ReadonlySet<string>>(new Set());
+  const zone = schedule?.time_zone ?? null;
+  const place = useRef("UTC");
+  place.current = zone ?? "UTC";
+  const flash = (id: string): void => {
+    setFlashing((before) => new Set(before).add(id));
+    setTimeout(() => setFlashing((before) => new Set([...before].filter((each) => each !== id))), FLASH_MS);
+  };
+  const list = useResource(
+    () => (me && zone ? hub.dentistAppointments(me.id, around(today(zone), zone), (news) => tell(news, place.current, flash)) : null),
+    [me?.id, zone],
+  );
+  const people = useResource(() => (me ? new People(hub, me.id, (who) => say(t("news.contact", { name: who.name }))) : null), [me?.id]);
+  if (!me || !types || !schedule || !list || !people) {
+    return (
+      <>
+        <Head session={session} />
+        <main class="wide-column" aria-busy="true"><p class="muted">{t("loading")}</p></main>
+      </>
+    );
+  }
+  const clinic: Clinic = { hub, me, zone: schedule.time_zone, types, list, people, schedule };
+  return <Screens clinic={clinic} session={session} flashing={flashing} />;
+}
+
+function Screens({ clinic, session, flashing }: { clinic: Clinic; session: Signed["session"]; flashing: ReadonlySet<string> }) {
+  const [tab, setTab] = useState<Tab>("calendar");
+  const [date, setDate] = useState(today(clinic.zone));
+  useValue(clinic.people.known);
+  useEffect(() => clinic.list.look(around(date, clinic.zone)), [date, clinic.zone, clinic.list]);
+  return (
+    <>
+      <Head session={session} name={clinic.me.name}>
+        <nav class="tabs" aria-label={t("pages")}>
+          {TABS.map((each) => (
+            <button key={each} type="button" class="tab" aria-current={tab === each ? "page" : undefined} onClick={() => setTab(each)}>
+              <Icon name={ICONS[each]} />
+              <span>{t(`tab.${each}`)}</span>
+            </button>
+          ))}
+        </nav>
+      </Head>
+      <main class="wide-column">
+        {tab === "calendar" && <CalendarTab clinic={clinic} date={date} onDate={setDate} flashing={flashing} />}
+        {tab === "list" && <DayList clinic={clinic} date={date} onDate={setDate} />}
+        {tab === "hours" && <Hours clinic={clinic} />}
+      </main>
+    </>
+  );
+}
+
+/** The schedule, also when it is changed on another screen. */
+function useSchedule(hub: Hub, me: Profile | null): Availability | null {
+  const first = useLoaded(async () => (me ? hub.rest.availability(me.id) : null), [hub, me?.id]);
+  const [newer, setNewer] = useState<Availability | null>(null);
+  useEffect(() => {
+    if (!me) return undefined;
+    const refetch = (): void => void hub.rest.availability(me.id).then(setNewer, () => {});
+    return hub.live.follow(`availability:dentist:${me.id}`, {
+      onEvent: (event) => event.type === "availability.updated" && setNewer(event.data as Availability),
+      onRefetch: refetch,
+    });
+  }, [hub, me?.id]);
+  return newer !== null && newer.version >= (first?.version ?? 0) ? newer : first;
+}
+
+function tell({ row, type }: AppointmentNews, zone: string, flash: (id: string) => void): void {
+  const what = { name: row.patient.name ?? "", day: day(row.start, zone), time: clock(row.start, zone) };
+  if (type === "appointment.created") say(t("desk.booked", what));
+  else if (type === "appointment.cancelled") say(t("desk.cancelled", what));
+  else if (type !== "appointment.updated") return;
+  flash(row.id);
+}

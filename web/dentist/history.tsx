@@ -1,0 +1,31 @@
+import { useState } from "preact/hooks";
+import type { HistoryEntry } from "../sdk";
+import { t } from "../shared/i18n";
+import { clock, day } from "../shared/zones";
+import type { Clinic } from "./dentist";
+
+/** What was done to an appointment, asked for when somebody opens it. */
+export function History({ clinic, id }: { clinic: Clinic; id: string }) {
+  const [entries, setEntries] = useState<HistoryEntry[] | null>(null);
+  const open = (): void => {
+    if (entries === null) clinic.hub.rest.history(id).then(({ data }) => setEntries(data), () => {});
+  };
+  return (
+    <details class="history" onToggle={(event) => event.currentTarget.open && open()}>
+      <summary>{t("history")}</summary>
+      <ol>
+        {entries?.map((entry) => (
+          <li key={entry.version}>
+            <span class="muted">{day(entry.at, clinic.zone)} {clock(entry.at, clinic.zone)}</span> {what(entry, clinic.zone)} <span class="muted">({t(`role.${entry.via}`)})</span>
+          </li>
+        ))}
+      </ol>
+    </details>
+  );
+}
+
+function what(entry: HistoryEntry, zone: string): string {
+  const moved = entry.old_start !== null && entry.old_start !== entry.new_start;
+  if (moved) return t("history.moved", { day: day(entry.new_start, zone), time: clock(entry.new_start, zone) });
+  return t(`status.${entry.new_status}`);
+}

@@ -1,0 +1,126 @@
+/** Booking for a patient: found by name, telephone or e-mail, or new to the clinic. */
+
+import { useEffect, useState } from "preact/hooks";
+import type { FoundPatient } from "../sdk";
+import { Dialog } from "../shared/dialog";
+import { Field } from "../shared/field";
+import { useCommand } from "../shared/hooks";
+import { t } from "../shared/i18n";
+import { instantOf, zoneName } from "../shared/zones";
+import type { Clinic } from "./dentist";
+
+const TYPED_MS = 200;
+const TYPES = { name: "text", phone: "tel", email: "email" } as const;
+const NOBODY = { name: "", phone: "", email: "" };
+
+export function NewBooking({ clinic, start, onClose }: { clinic: Clinic; start: string; onClose: () => void }) {
+  const [when, setWhen] = useState(start);
+  const [type, setType] = useState(clinic.types[0]?.id ?? "");
+  const [patient, setPatient] = useState<FoundPatient | null>(null);
+  const [fresh, setFresh] = useState<typeof NOBODY | null>(null);
+  const [notes, setNotes] = useState("");
+  const [taken, setTaken] = useState(false);
+  const { busy, problem, run } = useCommand();
+  const book = (overbook: boolean): void => {
+    const work = async (): Promise<void> => {
+      const patient_id = patient?.id ?? (await create(clinic, fresh ?? NOBODY)).id;
+      const row = await clinic.hub.rest.book({
+        dentist_id: clinic.me.id,
+        appointment_type_id: type,
+        start: instantOf(when, clinic.zone),
+        patient_id,
+        ...(notes.trim() && { notes: notes.trim() }),
+        ...(overbook && { overbook }),
+      });
+      clinic.list.take(row);
+      onClose();
+    };
+    void run(work, (code) => {
+      setTaken(code === "SLOT_TAKEN");
+      return code === "SLOT_TAKEN";
+    });
+  };
+  return (
+    <Dialog title={t("new")} onClose={onClose}>
+      <form class="stack" onSubmit={(event) => { event.preventDefault(); book(false); }}>
+        <div class="pair">
+          <div>
+            <label for="new-start">{t("new.start", { zone: zoneName(clinic.zone) })}</label>
+            <input id="new-start" type="datetime-local" required step={300} value={when} onInput={(event) => { setWhen(event.currentTarget.value); setTaken(false); }} />
+          </div>
+          <div>
+            <label for="new-type">{t("find.type")}</label>
+            <select id="new-type" value={type} onChange={(event) => { setType(event.currentTarget.value); setTaken(false); }}>
+              {clinic.types.map((each) => <option key={each.id} value={each.id}>{each.name} ({t("minutes", { n: each.duration_minutes })})</option>)}
+            </select>
+          </div>
+        </div>
+        {fresh === null ? (
+          <Search clinic={clinic} chosen={patient} onChoose={setPatient} onNew={(name) => setFresh({ ...NOBODY, name })} />
+        ) : (
+          <Fresh fresh={fresh} onChange={setFresh} onBack={() => setFresh(null)} />
+        )}
+        <div>
+          <label for="new-notes">{t("hold.notes")}</label>
+          <textarea id="new-notes" rows={2} maxLength={1000} value={notes} onInput={(event) => setNotes(event.currentTarget.value)} />
+        </div>
+        {problem && <p class="problem" role="alert">{problem}</p>}
+        {taken && <p class="problem" role="alert">{t("overbook.taken")}</p>}
+        <div class="actions">
+          <button type="button" class="secondary" onClick={onClose}>{t("back")}</button>
+          {taken && <button type="button" class="secondary danger" disabled={busy} onClick={() => book(true)}>{t("overbook.yes")}</button>}
+          <button class="primary" disabled={busy || (patient === null && fresh === null)}>{t("new.book")}</button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+const create = (clinic: Clinic, { name, phone, email }: typeof NOBODY) =>
+  clinic.hub.rest.createPatient({ name: name.trim(), ...(phone.trim() && { phone: phone.trim() }), ...(email.trim() && { email: email.trim() }) });
+
+function Search({ clinic, chosen, onChoose, onNew }: { clinic: Clinic; chosen: FoundPatient | null; onChoose: (patient: FoundPatient | null) => void; onNew: (name: string) => void }) {
+  const [q, setQ] = useState("");
+  const [found, setFound] = useState<FoundPatient[] | null>(null);
+  useEffect(() => {
+    const aborted = new AbortController();
+    const timer = setTimeout(() => {
+      clinic.hub.rest.patients(q.trim(), aborted.signal).then(({ data }) => setFound(data), () => {});
+    }, TYPED_MS);
+    return () => {
+      clearTimeout(timer);
+      aborted.abort();
+    };
+  }, [q, clinic]);
+  return (
+    <fieldset class="plain stack">
+      <legend>{t("new.patient")}</legend>
+      <label class="visually-hidden" for="patient-q">{t("new.search")}</label>
+      <input id="patient-q" type="search" autocomplete="off" placeholder={t("new.search")} value={q} onInput={(event) => { setQ(event.currentTarget.value); onChoose(null); }} />
+      <ul class="found">
+        {found?.slice(0, 6).map((each) => (
+          <li key={each.id}>
+            <label class="chip">
+              <input type="radio" name="patient" checked={chosen?.id === each.id} onChange={() => onChoose(each)} />
+              <span>{each.name} <small class="muted">{each.phone ?? each.email ?? ""}</small></span>
+            </label>
+          </li>
+        ))}
+        {found?.length === 0 && <li class="muted">{t("new.nobody")}</li>}
+      </ul>
+      <button type="button" class="link" onClick={() => onNew(q.trim())}>{t("new.create")}</button>
+    </fieldset>
+  );
+}
+
+function Fresh({ fresh, onChange, onBack }: { fresh: typeof NOBODY; onChange: (fresh: typeof NOBODY) => void; onBack: () => void }) {
+  return (
+    <fieldset class="plain stack">
+      <legend>{t("new.create")}</legend>
+      {(["name", "phone", "email"] as const).map((field) => (
+        <Field key={field} id={`fresh-${field}`} label={t(`profile.${field}`)} type={TYPES[field]} required={field === "name"} autocomplete="off" value={fresh[field]} onInput={(value) => onChange({ ...fresh, [field]: value })} />
+      ))}
+      <button type="button" class="link" onClick={onBack}>{t("new.back")}</button>
+    </fieldset>
+  );
+}

@@ -1,0 +1,168 @@
+/** Appointments that stay right by themselves: a list, its events, and what the user just did. */
+
+import type { LiveClient } from "./live";
+import { Observable } from "./observable";
+import type { AppointmentChange, RestClient } from "./rest";
+import { pause } from "./retry";
+import { Rows } from "./rows";
+import type { Appointment, CancelReason, HubEvent, Interval, Place, Status } from "./types";
+
+export const LISTED: readonly Status[] = [
+  "held",
+  "confirmed",
+  "arrived",
+  "checked_in",
+  "completed",
+  "no_show",
+  "cancelled",
+];
+export const LIVE: ReadonlySet<Status> = new Set(["held", "confirmed", "arrived", "checked_in"]);
+const GONE: ReadonlySet<Status> = new Set(["released", "expired"]);
+const AGAIN_MS = 1_500;
+
+export interface AppointmentNews {
+  row: Appointment;
+  /** `appointment.created`, `reservation.expired` … */
+  type: string;
+}
+
+/**
+ * The appointments of one channel (`appointments:dentist:…`, `appointments:patient:…`) in a
+ * range of time. `onNews` hears of every change that somebody made while we looked.
+ */
+export class AppointmentList {
+  readonly rows = new Observable<readonly Appointment[]>([]);
+  readonly loaded = new Observable(false);
+  readonly #rows = new Rows<Appointment>();
+  readonly #seen = new Set<string>();
+  readonly #expected = new Set<string>();
+  #loading: AbortController | null = null;
+  #stop: () => void = () => {};
+
+  constructor(
+    private readonly rest: RestClient,
+    private readonly live: LiveClient,
+    readonly channel: string,
+    private range: Interval,
+    private readonly onNews: (news: AppointmentNews) => void = () => {},
+  ) {
+    void this.load();
+  }
+
+  /** Look at another range; what is known of the old one stays. */
+  look(range: Interval): void {
+    if (range.start === this.range.start && range.end === this.range.end) return;
+    this.range = range;
+    void this.load();
+  }
+
+  /** Read the range anew and go on from there; repeated until it succeeds or is overtaken. */
+  async load(): Promise<void> {
+    this.#loading?.abort();
+    const { signal } = (this.#loading = new AbortController());
+    this.#seen.clear();
+    while (!signal.aborted) {
+      try {
+        await this.#read(signal);
+        return;
+      } catch {
+        if (!signal.aborted) await pause(AGAIN_MS);
+      }
+    }
+  }
+
+  pending(id: string): boolean {
+    return this.#rows.pending(id);
+  }
+
+  /** Show the change at once; rolled back when the hub refuses, whose error is raised. */
+  change(id: string, change: AppointmentChange, shown: Partial<Appointment> = {}): Promise<Appointment> {
+    const { overbook: _, cancel_reason: reason, ...fields } = change;
+    const patch: Partial<Appointment> = { ...fields, ...(reason !== undefined && { cancel_reason: reason }), ...shown };
+    return this.#optimistic(id, patch, () => this.rest.change(id, change, this.#rows.known(id)?.version));
+  }
+
+  async cancel(id: string, reason?: CancelReason): Promise<void> {
+    await this.#optimistic(id, { status: "cancelled", cancel_reason: reason ?? null }, async () => {
+      await this.rest.cancel(id, reason);
+      return undefined;
+    });
+  }
+
+  /** A command of ours about this row is on its way: its event is no news. */
+  async expect<T>(id: string, command: () => Promise<T>): Promise<T> {
+    this.#expected.add(id);
+    try {
+      return await command();
+    } finally {
+      this.#expected.delete(id);
+    }
+  }
+
+  /** A row that a command of ours answered with; its event will come as well. */
+  take(row: Appointment): void {
+    if (this.#rows.apply(row)) this.#show();
+  }
+
+  close(): void {
+    this.#loading?.abort();
+    this.#stop();
+  }
+
+  async #read(signal: AbortSignal): Promise<void> {
+    const found: Appointment[] = [];
+    const { start: from, end: to } = this.range;
+    let place: Place | null = null; // of page one: what comes later is told by events
+    await this.rest.appointments({ status: LISTED, from, to }, (page) => {
+      found.push(...page.data);
+      if (place === null && page.position !== null) place = page.position;
+    }, signal);
+    if (signal.aborted) return;
+    const inRange = (row: Appointment): boolean => row.start >= from && row.start < to;
+    this.#rows.replace(found, inRange, this.#seen);
+    this.loaded.set(true);
+    this.#show();
+    const since = place as Place | null;
+    if (since !== null) {
+      const { epoch, offset } = since;
+      const handlers = { onEvent: (event: HubEvent) => this.#heard(event), onRefetch: () => void this.load() };
+      this.#stop = this.live.follow(this.channel, handlers, { epoch, offset });
+    }
+  }
+
+  async #optimistic<T extends Appointment | undefined>(id: string, patch: Partial<Appointment>, send: () => Promise<T>): Promise<T> {
+    const ticket = this.#rows.propose(id, patch);
+    this.#show();
+    try {
+      const row = await send();
+      if (row === undefined) await this.#until(() => this.#rows.known(id)?.status === patch.status);
+      this.#rows.settle(ticket, row);
+      return row;
+    } catch (error) {
+      this.#rows.settle(ticket);
+      throw error;
+    } finally {
+      this.#show();
+    }
+  }
+
+  /** A command without an answer to show: its event brings the row, within a moment. */
+  async #until(isSo: () => boolean): Promise<void> {
+    for (let tries = 0; tries < 40 && !isSo(); tries += 1) await pause(50);
+  }
+
+  #heard(event: HubEvent): void {
+    const row = event.data as Appointment;
+    if (row.id === undefined) return;
+    this.#seen.add(row.id);
+    const ours = this.#rows.pending(row.id) || this.#expected.has(row.id);
+    if (!this.#rows.apply(row)) return;
+    this.#show();
+    if (!ours) this.onNews({ row, type: event.type });
+  }
+
+  #show(): void {
+    const shown = [...this.#rows.view.values()].filter((row) => !GONE.has(row.status));
+    this.rows.set(shown.sort((a, b) => a.start.localeCompare(b.start) || a.id.localeCompare(b.id)));
+  }
+}

@@ -1,0 +1,47 @@
+import { AppointmentList, type AppointmentNews } from "./appointments";
+import { LiveClient, type Namespace } from "./live";
+import { RestClient } from "./rest";
+import { SlotView, type SlotSearch } from "./slot-view";
+import { Tokens, type TokenSource } from "./token";
+import type { AppointmentType, Interval } from "./types";
+
+export interface HubOptions {
+  /** Where the hub is, e.g. `https://hub.clinic.example`; empty: where the page is from. */
+  url?: string;
+  namespace: Namespace;
+  token: TokenSource;
+}
+
+/** One person's view of a hub: commands over REST, events over Socket.IO. */
+export class Hub {
+  readonly rest: RestClient;
+  readonly live: LiveClient;
+
+  constructor({ url = "", namespace, token }: HubOptions) {
+    const base = url.replace(/\/$/, "");
+    const tokens = new Tokens(token);
+    this.rest = new RestClient(base, tokens);
+    this.live = new LiveClient(base, namespace, tokens);
+  }
+
+  connect(): void {
+    this.live.connect();
+  }
+
+  close(): void {
+    this.live.close();
+  }
+
+  dentistAppointments(dentistId: string, range: Interval, onNews?: (news: AppointmentNews) => void): AppointmentList {
+    return new AppointmentList(this.rest, this.live, `appointments:dentist:${dentistId}`, range, onNews);
+  }
+
+  patientAppointments(patientId: string, range: Interval, onNews?: (news: AppointmentNews) => void): AppointmentList {
+    return new AppointmentList(this.rest, this.live, `appointments:patient:${patientId}`, range, onNews);
+  }
+
+  /** `types` are all of the clinic's: their buffers say how far around a freed time to look. */
+  freeSlots(search: SlotSearch, types: readonly AppointmentType[]): SlotView {
+    return new SlotView(this.rest, this.live, search, types);
+  }
+}

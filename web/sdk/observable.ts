@@ -1,0 +1,25 @@
+/** A value that can be watched; `set` tells everybody unless it is the same value. */
+export class Observable<T> {
+  readonly #watchers = new Set<(value: T) => void>();
+  #value: T;
+
+  constructor(value: T) {
+    this.#value = value;
+  }
+
+  get value(): T {
+    return this.#value;
+  }
+
+  set(value: T): void {
+    if (Object.is(value, this.#value)) return;
+    this.#value = value;
+    for (const watcher of [...this.#watchers]) watcher(value);
+  }
+
+  /** Returns how to stop watching. */
+  watch(watcher: (value: T) => void): () => void {
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
+}

@@ -1,0 +1,262 @@
+/** The REST side: one request per command, repeated within bounds, carried out once. */
+
+import { ConnectionLost, HubError } from "./errors";
+import { retrying } from "./retry";
+import type { Tokens } from "./token";
+import type {
+  Appointment,
+  AppointmentType,
+  Availability,
+  CancelReason,
+  ErrorBody,
+  FoundPatient,
+  HistoryEntry,
+  Page,
+  Profile,
+  PublicCard,
+  Reservation,
+  SlotPage,
+  Status,
+} from "./types";
+
+type Value = string | number | boolean | null | undefined;
+export type Query = Record<string, Value | readonly string[]>;
+
+export interface RequestOptions {
+  query?: Query;
+  body?: unknown;
+  /** For `If-Match`: the version that the resource must still have. */
+  version?: number | undefined;
+  signal?: AbortSignal;
+}
+
+export interface AppointmentFilters {
+  status?: readonly Status[];
+  from?: string;
+  to?: string;
+  limit?: number;
+  sort?: "start" | "-start";
+}
+
+export interface SlotQuery {
+  dentist_id?: readonly string[];
+  appointment_type_id: string;
+  from: string;
+  to: string;
+  time_from?: string | undefined;
+  time_to?: string | undefined;
+  limit?: number;
+}
+
+export interface AppointmentChange {
+  start?: string;
+  appointment_type_id?: string;
+  status?: Status;
+  notes?: string | null;
+  cancel_reason?: CancelReason;
+  overbook?: boolean;
+}
+
+export interface NewBooking {
+  dentist_id: string;
+  appointment_type_id: string;
+  start: string;
+  patient_id?: string;
+  notes?: string;
+  overbook?: boolean;
+}
+
+const TIMEOUT_MS = 10_000;
+
+/** Below this, the difference is the network's and the header's whole seconds. */
+const SKEW_MS = 2_000;
+
+export class RestClient {
+  #skewMs = 0;
+
+  constructor(
+    private readonly url: string,
+    private readonly tokens: Tokens,
+  ) {}
+
+  /** What the hub's clock shows: countdowns are right on devices whose own is not. */
+  now(): number {
+    return Date.now() + this.#skewMs;
+  }
+
+  /** Any request; raises HubError, ConnectionLost. All attempts of a command carry one key. */
+  async request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
+    const key = method === "GET" ? null : crypto.randomUUID();
+    return retrying(async () => {
+      const token = await this.tokens.get();
+      try {
+        return await this.#attempt<T>(method, path, options, key, token);
+      } catch (error) {
+        if (!(error instanceof HubError && error.code === "UNAUTHORIZED")) throw error;
+        return this.#attempt<T>(method, path, options, key, await this.tokens.renew(token));
+      }
+    });
+  }
+
+  async #attempt<T>(method: string, path: string, options: RequestOptions, key: string | null, token: string): Promise<T> {
+    const headers: Record<string, string> = { Authorization: `Bearer ${token}` };
+    if (key !== null) headers["Idempotency-Key"] = key;
+    if (options.version !== undefined) headers["If-Match"] = `"${options.version}"`;
+    if (options.body !== undefined) headers["Content-Type"] = "application/json";
+    const timeout = AbortSignal.timeout(TIMEOUT_MS);
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(this.url + path + queryText(options.query), {
+        method,
+        headers,
+        body: options.body === undefined ? null : JSON.stringify(options.body),
+        cache: "no-store",
+        signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,
+      });
+      text = await response.text();
+    } catch (error) {
+      if (options.signal?.aborted) throw error; // the caller's own wish
+      throw new ConnectionLost(`${method} ${path}`);
+    }
+    this.#compareClocks(response.headers.get("Date"));
+    if (response.ok) return (text === "" ? null : JSON.parse(text)) as T;
+    throw new HubError(errorBody(text), response.status, retryAfterMs(response));
+  }
+
+  #compareClocks(told: string | null): void {
+    const skew = told === null ? Number.NaN : Date.parse(told) + 500 - Date.now();
+    if (!Number.isNaN(skew)) this.#skewMs = Math.abs(skew) > SKEW_MS ? skew : 0;
+  }
+
+  /** Every page of a list, joined; `each` gets the pages as they come. */
+  async pages<P extends Page<unknown> | SlotPage>(path: string, query: Query, each: (page: P) => void, signal?: AbortSignal): Promise<void> {
+    let cursor: string | null = null;
+    do {
+      const page: P = await this.request<P>("GET", path, { query: { ...query, cursor }, ...(signal && { signal }) });
+      each(page);
+      cursor = page.pagination.next_cursor;
+    } while (cursor !== null);
+  }
+
+  // --- appointments ---
+
+  appointments(filters: AppointmentFilters, each: (page: Page<Appointment>) => void, signal?: AbortSignal): Promise<void> {
+    return this.pages("/api/appointments", { limit: 200, ...filters }, each, signal);
+  }
+
+  history(id: string): Promise<{ data: HistoryEntry[] }> {
+    return this.request("GET", `/api/appointments/${id}/history`);
+  }
+
+  book(booking: NewBooking): Promise<Appointment> {
+    return this.request("POST", "/api/appointments", { body: booking });
+  }
+
+  bookReservation(reservationId: string, notes?: string): Promise<Appointment> {
+    return this.request("POST", "/api/appointments", {
+      body: { reservation_id: reservationId, ...(notes ? { notes } : {}) },
+    });
+  }
+
+  change(id: string, change: AppointmentChange, version?: number): Promise<Appointment> {
+    return this.request("PUT", `/api/appointments/${id}`, { body: change, version });
+  }
+
+  cancel(id: string, reason?: CancelReason): Promise<null> {
+    return this.request("DELETE", `/api/appointments/${id}`, { query: { reason } });
+  }
+
+  // --- reservations and slots ---
+
+  hold(slot: { dentist_id: string; appointment_type_id: string; start: string }): Promise<Reservation> {
+    const { dentist_id, appointment_type_id, start } = slot;
+    return this.request("POST", "/api/reservations", { body: { dentist_id, appointment_type_id, start } });
+  }
+
+  release(id: string): Promise<null> {
+    return this.request("DELETE", `/api/reservations/${id}`);
+  }
+
+  slots(query: SlotQuery, each: (page: SlotPage) => void, signal?: AbortSignal): Promise<void> {
+    return this.pages("/api/slots", { limit: 200, ...query }, each, signal);
+  }
+
+  // --- schedules ---
+
+  availability(dentistId: string): Promise<Availability> {
+    return this.request("GET", `/api/availability/${dentistId}`);
+  }
+
+  /** With `dryRun` nothing is saved; either way the answer names the affected appointments. */
+  replaceAvailability(schedule: Availability, options: { dryRun?: boolean } = {}): Promise<Availability> {
+    const { dentist_id, version, slots: _slots, position: _position, affected_appointments: _affected, ...body } = schedule;
+    return this.request("PUT", `/api/availability/${dentist_id}`, {
+      body,
+      version,
+      query: options.dryRun ? { dry_run: true } : {},
+    });
+  }
+
+  // --- people and types ---
+
+  me(): Promise<Profile> {
+    return this.request("GET", "/api/profiles/me");
+  }
+
+  updateMe(fields: Partial<Pick<Profile, "name" | "email" | "phone" | "time_zone">>, version?: number): Promise<Profile> {
+    return this.request("PUT", "/api/profiles/me", { body: fields, version });
+  }
+
+  profile(id: string): Promise<Profile> {
+    return this.request("GET", `/api/profiles/${id}`);
+  }
+
+  createPatient(fields: { name: string; email?: string; phone?: string }): Promise<Profile> {
+    return this.request("POST", "/api/profiles", { body: { role: "patient", ...fields } });
+  }
+
+  patients(q: string, signal?: AbortSignal): Promise<Page<FoundPatient>> {
+    return this.request("GET", "/api/patients", { query: { q, limit: 20 }, ...(signal && { signal }) });
+  }
+
+  async dentists(): Promise<PublicCard[]> {
+    const found: PublicCard[] = [];
+    await this.pages<Page<PublicCard>>("/api/dentists", { limit: 200 }, (page) => void found.push(...page.data));
+    return found;
+  }
+
+  async appointmentTypes(): Promise<AppointmentType[]> {
+    const found: AppointmentType[] = [];
+    await this.pages<Page<AppointmentType>>("/api/appointment-types", { limit: 200 }, (page) => void found.push(...page.data));
+    return found;
+  }
+}
+
+/** A list repeats its name; what is not set is left out. */
+export function queryText(query: Query = {}): string {
+  const pairs = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    for (const each of Array.isArray(value) ? value : [value]) {
+      if (each !== null && each !== undefined) pairs.append(name, String(each));
+    }
+  }
+  const text = pairs.toString();
+  return text === "" ? "" : `?${text}`;
+}
+
+function errorBody(text: string): Pick<ErrorBody, "code" | "message"> {
+  try {
+    return (JSON.parse(text) as { error: ErrorBody }).error;
+  } catch {
+    return { code: "INTERNAL_ERROR", message: "The answer was not the hub's" }; // a proxy's, perhaps
+  }
+}
+
+/** `Retry-After` in seconds or as a date (RFC 9110 §10.2.3). */
+function retryAfterMs(response: Response): number | null {
+  const told = response.headers.get("Retry-After");
+  if (told === null) return null;
+  const ms = /^\d+$/.test(told) ? Number(told) * 1_000 : Date.parse(told) - Date.now();
+  return Number.isNaN(ms) ? null : Math.max(ms, 0);
+}

@@ -1,0 +1,106 @@
+/** The hub's resources and events, named; the forms come from its OpenAPI document. */
+
+import type { components } from "./openapi";
+
+type Schemas = components["schemas"];
+
+/** Every field of an answer is there, whatever the document says of bodies that are sent. */
+type Full<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
+
+export type Status = NonNullable<Schemas["Appointment"]["status"]>;
+export type CancelReason = NonNullable<Schemas["Appointment"]["cancel_reason"]>;
+
+export interface Person {
+  id: string;
+  name: string | null;
+}
+
+/** `expires_at` only while it is, or if it ended as, a reservation. */
+export type Appointment = Full<Omit<Schemas["Appointment"], "expires_at" | "cancel_reason" | "notes">> & {
+  expires_at?: string | null;
+  cancel_reason?: CancelReason | null;
+  notes?: string | null;
+};
+export type Reservation = Full<Schemas["Reservation"]>;
+export type AppointmentType = Full<Schemas["AppointmentType"]>;
+export type Profile = Full<Schemas["Profile"]>;
+export type PublicCard = Full<Schemas["PublicCard"]>;
+export type FoundPatient = Full<Schemas["FoundPatient"]> & Partial<Profile>;
+export type Slot = Full<Schemas["Slot"]>;
+export type Interval = Full<Schemas["Interval"]>;
+export type HistoryEntry = Full<Schemas["HistoryEntry"]>;
+export type Window = { start: string; end: string };
+export type Weekday = "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday";
+export type Availability = Omit<
+  Full<Schemas["Availability"]>,
+  "slots" | "position" | "affected_appointments" | "rules" | "overrides"
+> & {
+  rules: ({ weekday: Weekday } & Window)[];
+  overrides: { date: string; windows: Window[] }[];
+  slots?: Interval[];
+  position?: Position;
+  affected_appointments?: Appointment[];
+};
+
+/** Up to where a channel is known. */
+export interface Place {
+  epoch: number;
+  offset: number;
+}
+
+export interface Position extends Place {
+  channel: string;
+}
+
+export interface Page<T> {
+  data: T[];
+  pagination: { limit: number; next_cursor: string | null; total: number | null };
+  position: Position | null;
+}
+
+export interface SlotPage {
+  data: Slot[];
+  pagination: Page<Slot>["pagination"];
+  positions: Position[];
+}
+
+export interface TimeBlock extends Interval {
+  buffer_before_minutes: number;
+  buffer_after_minutes: number;
+}
+
+/** Data of `slots.changed`: times only, never who. */
+export interface SlotsChanged {
+  dentist_id: string;
+  taken: TimeBlock[];
+  freed: TimeBlock[];
+  refetch: Interval[];
+}
+
+/** The envelope, the same on every wire; ephemeral events have no offset and no epoch. */
+export interface HubEvent<T = unknown> {
+  id: string;
+  type: string;
+  channel: string;
+  offset: number | null;
+  epoch: number | null;
+  time: string;
+  data: T;
+}
+
+/** What a join, or `hub:ready`, says about one channel. */
+export interface ChannelAnswer {
+  recovered: boolean;
+  events: HubEvent[];
+  more: boolean;
+  epoch: number | null;
+  offset: number | null;
+}
+
+export interface ErrorBody {
+  code: string;
+  message: string;
+  timestamp: string;
+  request_id: string;
+  details: { field: string; message: string }[];
+}

@@ -1,0 +1,40 @@
+/** Words: one file a language, chosen by the page's address, the user, then the browser. */
+
+import { Observable } from "../sdk";
+import { de } from "./strings/de";
+import { en, type Key, type Strings } from "./strings/en";
+
+export type Language = "en" | "de";
+export const LANGUAGES: Record<Language, string> = { en: "English", de: "Deutsch" };
+const STRINGS: Record<Language, Strings> = { en, de };
+const REMEMBERED = "chairside-language";
+
+export const language = new Observable<Language>(first());
+
+export function choose(chosen: Language): void {
+  localStorage.setItem(REMEMBERED, chosen);
+  language.set(chosen);
+}
+
+/** A sentence in the user's language; `{name}` is replaced. Two forms are parted by `|`: one, many. */
+export function t(key: Key, values: Record<string, string | number> = {}): string {
+  const forms = STRINGS[language.value][key].split("|");
+  const one = forms.length === 2 && new Intl.PluralRules(language.value).select(Number(values["n"])) === "one";
+  const form = (forms.length === 2 && !one ? forms[1] : forms[0]) as string;
+  return form.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
+}
+
+/** The sentence for a code of the hub, or the general one. */
+export function tCode(code: string): string {
+  const key = `error.${code}`;
+  return t(key in en ? (key as Key) : "error.INTERNAL_ERROR");
+}
+
+function first(): Language {
+  const asked = new URLSearchParams(location.search).get("lang");
+  for (const each of [asked, localStorage.getItem(REMEMBERED), ...navigator.languages]) {
+    const short = each?.slice(0, 2);
+    if (short === "en" || short === "de") return short;
+  }
+  return "en";
+}

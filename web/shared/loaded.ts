@@ -1,0 +1,31 @@
+import { useEffect, useState } from "preact/hooks";
+import { codeOf, HubError } from "../sdk";
+import { tCode } from "./i18n";
+import { say } from "./toasts";
+
+const AGAIN_MS = 2_000;
+
+/** What a request answers; asked again until the hub answers, or refuses for good. */
+export function useLoaded<T>(load: () => Promise<T>, inputs: readonly unknown[]): T | null {
+  const [loaded, setLoaded] = useState<T | null>(null);
+  useEffect(() => {
+    let current = true;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const attempt = (): void => {
+      load().then(
+        (answer) => void (current && setLoaded(answer)),
+        (error: unknown) => {
+          if (!current) return;
+          if (error instanceof HubError && !error.mayBeRetried) say(tCode(codeOf(error)), "problem");
+          else timer = setTimeout(attempt, AGAIN_MS);
+        },
+      );
+    };
+    attempt();
+    return () => {
+      current = false;
+      clearTimeout(timer);
+    };
+  }, inputs);
+  return loaded;
+}

@@ -1,0 +1,145 @@
+/** What every page has around it: sign-in, the head, the connection's state, messages. */
+
+import { render, type ComponentChildren } from "preact";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { Hub, type Namespace } from "../sdk";
+import { useValue } from "./hooks";
+import { choose, language, LANGUAGES, t, type Language } from "./i18n";
+import { Icon } from "./icons";
+import { Session } from "./session";
+import type { Key } from "./strings/en";
+import { Toasts } from "./toasts";
+import { toggle } from "./theme";
+import "./base.css";
+
+export interface Signed {
+  hub: Hub;
+  session: Session;
+}
+
+interface PageOptions {
+  page: "dentist" | "patient" | "status";
+  namespace: Namespace;
+  title: Key;
+  /** Drawn when somebody is signed in. */
+  view: (signed: Signed) => ComponentChildren;
+  /** Drawn in any case, e.g. what everybody may know. */
+  open?: () => ComponentChildren;
+}
+
+export function start(options: PageOptions): void {
+  const session = new Session(options.page);
+  const root = document.getElementById("app");
+  if (root !== null) render(<Page {...options} session={session} />, root);
+  void session.start();
+}
+
+function Page(props: PageOptions & { session: Session }) {
+  const { session, namespace } = props;
+  const chosen = useValue(language);
+  const token = useValue(session.token);
+  useEffect(() => {
+    document.documentElement.lang = chosen;
+    document.title = `${t(props.title)} · Chairside`;
+  }, [chosen]);
+  return (
+    <div key={chosen} class={`page ${props.page}-page`}>
+      {token === null && <Head />}
+      {props.open?.()}
+      {token === null ? (
+        <SignIn session={session} role={props.page} />
+      ) : (
+        <SignedIn key={token} session={session} namespace={namespace} view={props.view} />
+      )}
+      <Toasts />
+    </div>
+  );
+}
+
+function SignedIn({ session, namespace, view }: { session: Session; namespace: Namespace; view: PageOptions["view"] }) {
+  const signed = useMemo(() => ({ session, hub: new Hub({ namespace, token: session.source }) }), []);
+  const { hub } = signed;
+  const connection = useValue(hub.live.connection);
+  const [wasOnline, setWasOnline] = useState(false);
+  useEffect(() => {
+    hub.connect();
+    return () => hub.close();
+  }, [hub]);
+  useEffect(() => setWasOnline((before) => before || connection === "online"), [connection]);
+  if (connection === "refused") {
+    const code = hub.live.refusal?.code;
+    const why = code === "UNAUTHORIZED" ? t("signin.expired") : t("signin.refused");
+    return (
+      <>
+        <Head />
+        <SignIn session={session} problem={why} />
+      </>
+    );
+  }
+  return (
+    <>
+      <div class="banner-place" role="status" data-connection={connection}>
+        {connection !== "online" && wasOnline && (
+          <p class="banner">
+            <Icon name="offline" /> {t("offline")}
+          </p>
+        )}
+      </div>
+      {view(signed)}
+    </>
+  );
+}
+
+/** The head of the page; `children` are its own controls. */
+export function Head({ children, session, name }: { children?: ComponentChildren; session?: Session; name?: string | null }) {
+  return (
+    <header class="head">
+      <span class="brand">
+        <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
+          <rect width="32" height="32" rx="9" />
+          <path d="M22 11.500a7.500 7.500 0 1 0 0 9" />
+        </svg>
+        Chairside
+      </span>
+      <div class="head-middle">{children}</div>
+      <div class="head-end">
+        {name && <span class="who">{name}</span>}
+        <label class="visually-hidden" for="language">{t("language")}</label>
+        <select id="language" class="quiet" value={language.value} onChange={(event) => choose(event.currentTarget.value as Language)}>
+          {Object.entries(LANGUAGES).map(([code, name]) => (
+            <option key={code} value={code} lang={code}>{name}</option>
+          ))}
+        </select>
+        <button type="button" class="icon" aria-label={t("theme")} title={t("theme")} onClick={toggle}>
+          <Icon name="theme" />
+        </button>
+        {session && (
+          <button type="button" class="quiet" onClick={() => session.signOut()}>{t("signout")}</button>
+        )}
+      </div>
+    </header>
+  );
+}
+
+function SignIn({ session, problem, role }: { session: Session; problem?: string; role?: string }) {
+  const [given, setGiven] = useState("");
+  return (
+    <main class="signin">
+      <form
+        class="card"
+        onSubmit={(event) => {
+          event.preventDefault();
+          session.signOut(); // the same token may be tried again
+          session.signIn(given.trim());
+        }}
+      >
+        <h1>{t("signin.title")}</h1>
+        {problem && <p class="problem" role="alert">{problem}</p>}
+        <p class="muted">{role === "status" ? t("signin.admin") : t("signin.how")}</p>
+        <label for="token">{t("signin.token")}</label>
+        <input id="token" type="password" autocomplete="off" spellcheck={false} required value={given} onInput={(event) => setGiven(event.currentTarget.value)} />
+        <button class="primary">{t("signin.go")}</button>
+      </form>
+    </main>
+  );
+}

@@ -1,0 +1,37 @@
+/** Times in words: everything the screens say about time says in which zone. */
+
+import { language } from "./i18n";
+
+export * from "./instants";
+
+export const VIEWER_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function format(instant: string | number, zone: string, options: Intl.DateTimeFormatOptions): string {
+  const key = `${language.value}/${zone}/${JSON.stringify(options)}`;
+  let known = formats.get(key);
+  if (known === undefined) {
+    const locale = language.value === "en" ? "en-GB" : language.value; // a clinic's clock has 24 hours
+    known = new Intl.DateTimeFormat(locale, { timeZone: zone, ...options });
+    formats.set(key, known);
+  }
+  return known.format(typeof instant === "string" ? Date.parse(instant) : instant);
+}
+
+export const clock = (instant: string, zone: string): string =>
+  format(instant, zone, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+export const day = (instant: string, zone: string): string =>
+  format(instant, zone, { weekday: "short", day: "numeric", month: "short" });
+export const longDay = (instant: string, zone: string): string =>
+  format(instant, zone, { weekday: "long", day: "numeric", month: "long" });
+export const fullDay = (instant: string, zone: string): string =>
+  format(instant, zone, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+export const span = (start: string, end: string, zone: string): string => `${clock(start, zone)} – ${clock(end, zone)}`;
+
+/** A plain date (`2027-03-08`) in words. */
+export const dateWords = (date: string, options: Intl.DateTimeFormatOptions): string =>
+  format(`${date}T12:00:00Z`, "UTC", options);
+
+/** `Europe/Berlin` as people say it: `Berlin`. */
+export const zoneName = (zone: string): string => (zone.split("/").at(-1) ?? zone).replaceAll("_", " ");
