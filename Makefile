@@ -12,7 +12,7 @@ BUILT := api/pages/built/.built
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long web screenshots check format bench bench-fanout clean
+.PHONY: help run cluster test test-long web screenshots check format bench bench-cluster bench-fanout clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -20,6 +20,9 @@ help: ## this list
 
 run: $(VENV)/.installed $(BUILT) ## the demo clinic on http://127.0.0.1:8080 (PORT=…, DATA=…); Ctrl-C stops it
 	@exec $(BIN)/chairside demo --data $(DATA) --port $(PORT)
+
+cluster: $(VENV)/.installed-dev ## the demo clinic on three nodes, PostgreSQL and Valkey (PORT=…); Ctrl-C stops it
+	@exec $(BIN)/python -m tools.cluster --data $(DATA)/cluster --port $(PORT)
 
 test: $(VENV)/.installed-dev $(BUILT) ## every test but the long ones
 	@$(BIN)/python tools/node.py install tests/node
@@ -49,6 +52,9 @@ format: $(VENV)/.installed-dev ## put the code into the agreed form
 bench: $(VENV)/.installed-dev ## the benchmarks; the figures mean something on an idle machine only
 	@for name in $(notdir $(basename $(wildcard tests/benchmarks/bench_*.py))); do \
 		echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
+
+bench-cluster: $(VENV)/.installed-dev ## bookings a second and p99 with 1, 2, 3 nodes, and the cost of one hop
+	$(BIN)/python -m tests.benchmarks.bench_cluster
 
 bench-fanout: $(VENV)/.installed-dev ## fan-out beside other servers, as a table and as docs/fanout.svg
 	$(BIN)/python -m tests.benchmarks.bench_fanout --plot docs/fanout.svg --json docs/fanout.json $(ARGS)

@@ -33,6 +33,7 @@ from actors.ports import (
     IdempotencyKey,
     LoadedCalendar,
     OutcomeUnknown,
+    OwnedElsewhere,
     Reply,
     StaleTypes,
     StoreUnavailable,
@@ -72,9 +73,6 @@ class Moved(Exception):
 class CalendarActor:
     """At most one per dentist and process; the fence makes a second one harmless."""
 
-    snapshot: Snapshot
-    """What readers see: the state of the last commit."""
-
     def __init__(
         self,
         loaded: LoadedCalendar,
@@ -98,7 +96,24 @@ class CalendarActor:
         self._on_hold = on_hold
         self._in_flight: Sequence[Ask] = ()
         self._replies: OrderedDict[KeyId, tuple[str, Reply]] = OrderedDict()
+        self.snapshot_number = 0
+        """Raised with each new snapshot: with the fence, it names one state of all time."""
         self._adopt(loaded)
+
+    @property
+    def fence(self) -> int:
+        """As it was when the calendar was last loaded here."""
+        return self._fence
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What readers see: the state of the last commit."""
+        return self._snapshot
+
+    @snapshot.setter
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self.snapshot_number += 1
 
     @property
     def idle(self) -> bool:
@@ -120,7 +135,7 @@ class CalendarActor:
                 await self._batch(asks)
                 self.turn_s = self._clock.monotonic() - began_s
                 self._in_flight = ()
-        except Moved as moved:
+        except (Moved, OwnedElsewhere) as moved:
             error = moved
         except StoreUnavailable:
             error = Unavailable()
@@ -269,17 +284,7 @@ class CalendarActor:
 
     def _adopt(self, loaded: LoadedCalendar) -> None:
         self._fence = loaded.fence
-        self.snapshot = Snapshot(
-            calendar=Calendar(
-                dentist_id=loaded.dentist_id,
-                schedule=loaded.schedule,
-                types={kind.id: kind for kind in loaded.types},
-                hold_time=self._settings.hold_time,
-                agenda=Agenda(loaded.rows),
-                completed=tuple(row for row in loaded.rows if row.status is Status.COMPLETED),
-            ),
-            position=loaded.position,
-        )
+        self.snapshot = snapshot_as_loaded(loaded, self._settings)
         self._replies.clear()
         for stored in loaded.replies:
             self._remember(stored.key, stored.reply)
@@ -295,6 +300,20 @@ class CalendarActor:
         self._replies[key_id(key)] = (key.fingerprint, reply)
         while len(self._replies) > self._settings.keys_limit:
             self._replies.popitem(last=False)
+
+
+def snapshot_as_loaded(loaded: LoadedCalendar, settings: ActorSettings) -> Snapshot:
+    return Snapshot(
+        calendar=Calendar(
+            dentist_id=loaded.dentist_id,
+            schedule=loaded.schedule,
+            types={kind.id: kind for kind in loaded.types},
+            hold_time=settings.hold_time,
+            agenda=Agenda(loaded.rows),
+            completed=tuple(row for row in loaded.rows if row.status is Status.COMPLETED),
+        ),
+        position=loaded.position,
+    )
 
 
 def _answer(answers: Iterable[tuple[Ask, Reply | Refusal]]) -> None:

@@ -149,6 +149,14 @@ class Fenced(CommitFailure):
     """Another owner raised the fence: this actor must stop."""
 
 
+class OwnedElsewhere(CommitFailure):
+    """A node that is alive has this calendar: ask there."""
+
+    def __init__(self, dentist_id: DentistId, owner: str | None) -> None:
+        super().__init__(dentist_id, owner)
+        self.dentist_id, self.owner = dentist_id, owner
+
+
 class StaleTypes(CommitFailure):
     """An appointment type changed since the calendar loaded it."""
 
@@ -226,11 +234,19 @@ class CalendarStore(Protocol):
     anybody hears of it). Commits of different calendars are independent.
     """
 
-    async def open(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
+    async def open(
+        self, dentist_id: DentistId, *, live_after: datetime, owner: str | None = None
+    ) -> LoadedCalendar | None:
         """Raise the fence, then load; ``None`` if there is no such calendar.
 
-        Waits for a half-dead transaction of the previous owner. Raises StoreUnavailable.
+        Waits for a half-dead transaction of the previous owner. With ``owner``, a node's id
+        (PostgreSQL), the calendar becomes that node's, unless a node that is alive has it:
+        raises OwnedElsewhere. Raises StoreUnavailable.
         """
+        ...
+
+    async def view(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
+        """What ``open`` would load, as it is committed now; nobody is fenced."""
         ...
 
     async def load_rows(

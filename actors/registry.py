@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
-from actors.calendar_actor import ActorSettings, CalendarActor, Moved
+from actors.calendar_actor import ActorSettings, CalendarActor, Moved, snapshot_as_loaded
 from actors.domain.commands import Command
 from actors.domain.ids import DentistId
 from actors.domain.refusals import NotFound, Unavailable
@@ -27,8 +28,30 @@ _ACTIVATIONS = 3
 """How often an ask follows a calendar that stops or moves while it is being asked."""
 
 
+class Calendars(Protocol):
+    """Asks go to wherever the calendar's actor is."""
+
+    async def ask(
+        self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
+    ) -> Reply:
+        """Have the command decided and committed.
+
+        Raises the command's Refusal; CalendarBusy when the mailbox is full or the wait
+        too long; Unavailable when nothing can be said (a retry with the key is safe).
+        """
+        ...
+
+    async def snapshot(self, dentist_id: DentistId) -> Snapshot:
+        """The calendar as of its last commit; raises NotFound or Unavailable."""
+        ...
+
+    async def snapshots(self, dentist_ids: Sequence[DentistId]) -> Sequence[Snapshot]:
+        """The same of several, in their order."""
+        ...
+
+
 class Registry:
-    """Asks go to wherever the calendar's actor is; here, that is always this process.
+    """:class:`Calendars` whose actors are all in this process.
 
     ``sweep()`` is to be called often: it drops what waited too long and passivates idle
     actors. ``close()`` lets every actor finish what it accepted and answers all who wait.
@@ -55,11 +78,6 @@ class Registry:
     async def ask(
         self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
     ) -> Reply:
-        """Have the command decided and committed.
-
-        Raises the command's Refusal; CalendarBusy when the mailbox is full or the wait
-        too long; Unavailable when nothing can be said (a retry with the key is safe).
-        """
         for _ in range(_ACTIVATIONS):
             actor = await self._active(dentist_id)
             ask = Ask(
@@ -75,8 +93,47 @@ class Registry:
         raise Unavailable
 
     async def snapshot(self, dentist_id: DentistId) -> Snapshot:
-        """The calendar as of its last commit; raises NotFound or Unavailable."""
         return (await self._active(dentist_id)).snapshot
+
+    async def snapshots(self, dentist_ids: Sequence[DentistId]) -> Sequence[Snapshot]:
+        return [await self.snapshot(each) for each in dentist_ids]
+
+    async def look(self, dentist_id: DentistId) -> tuple[int, int, Snapshot]:
+        """The snapshot, and what tells it from every other one: fence and number."""
+        actor = await self._active(dentist_id)
+        return actor.fence, actor.snapshot_number, actor.snapshot
+
+    async def view(self, dentist_id: DentistId) -> Snapshot:
+        """As the database has it now, whoever owns it; raises NotFound or Unavailable."""
+        live_after = self._clock.now() - self._settings.memory_reach
+        try:
+            loaded = await self._store.view(dentist_id, live_after=live_after)
+        except StoreUnavailable as error:
+            raise Unavailable from error
+        if loaded is None:
+            raise NotFound("dentist")
+        return snapshot_as_loaded(loaded, self._settings)
+
+    def has(self, dentist_id: DentistId) -> bool:
+        """Whether the calendar is in memory and takes commands."""
+        actor = self._actors.get(dentist_id)
+        return actor is not None and not actor.mailbox.sealed
+
+    async def leave(self, dentist_id: DentistId) -> None:
+        """Let the calendar finish what it accepted, and forget it."""
+        if activation := self._activations.get(dentist_id):
+            await asyncio.gather(activation, return_exceptions=True)
+        if actor := self._actors.get(dentist_id):
+            actor.mailbox.seal()
+            running = [task for task, its in self._tasks.items() if its is actor]
+            if running:
+                await asyncio.wait(running)
+
+    def abandon(self) -> None:
+        """Forget every calendar at once: others may own them. Who waits is told to ask anew."""
+        for actor in self.actors():
+            actor.mailbox.abandon(Moved())
+        self._actors.clear()
 
     def forget(self, record: EventRecord) -> None:
         """Listen to the outbox: calendars read changed appointment types anew."""

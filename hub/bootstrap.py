@@ -4,10 +4,11 @@ Lifetimes nest: store, relay, calendars, sockets, background work. They end in t
 opposite order, and whoever ends answers everyone who waits (criterion 6.4).
 """
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,8 +17,14 @@ from aiohttp import web
 
 from actors.alarms import Alarms
 from actors.calendar_actor import ActorSettings, CalendarActor
-from actors.ports import Broadcaster, Clock, EventRecord, NewId
-from actors.registry import Registry
+from actors.ports import (
+    Broadcaster,
+    CalendarStore,
+    Clock,
+    EventRecord,
+    NewId,
+)
+from actors.registry import Calendars, Registry
 from actors.services.availability import Availability
 from actors.services.bookings import Bookings
 from actors.services.catalog import Catalog
@@ -39,6 +46,10 @@ from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
 from hub.chat import chat_deps
+from hub.cluster.cluster import Cluster, Parts
+from hub.cluster.fanout import Fanout
+from hub.cluster.ownership import ClaimingStore
+from hub.cluster.wiring import Meeting, join
 from hub.config import Config
 from hub.figures import About, Figures, busiest
 from hub.health import Health
@@ -79,6 +90,24 @@ class Hub:
     bookings: Bookings
     clock: Clock
     new_id: NewId
+    cluster: Cluster | None = None
+    """This node's part in it, if it is one of several."""
+
+    async def drain(self) -> None:
+        """Readiness is off: let calendars and sockets go to the other nodes, if there are any.
+
+        Requests are answered meanwhile and afterwards, one hop on.
+        """
+        if self.cluster is not None:
+            wait_s = self.cluster.settings.drain_s
+            await asyncio.gather(
+                self.cluster.drain(), self.realtime.retire(wait_s), asyncio.sleep(wait_s)
+            )
+
+    def status(self) -> dict[str, Any]:
+        """The figures of ``hub:status``, of the whole hub; call it once per interval."""
+        own = self.figures.take()
+        return own if self.cluster is None else self.cluster.publish(own)
 
     async def close(self) -> None:
         """Say goodbye to every socket; before it, the server took its last request."""
@@ -133,7 +162,7 @@ async def open_hub(
                 ),
             )
         )
-        outbox.relay = relay = Relay(
+        outbox.first = relay = Relay(
             events=store.events,
             clock=clock,
             listeners=(
@@ -143,21 +172,29 @@ async def open_hub(
                 dispatcher.announced,
             ),
             on_delivery=metrics.delivered,
+            is_ours=outbox.is_ours if config.is_clustered else None,
             settings=_relay_settings(config),
         )
         stack.push_async_callback(relay.stop)
         stack.push_async_callback(core.registry.close)  # its last events still find the relay
         chat = await stack.enter_async_context(chat_deps(config))
+        cluster = None
+        if config.is_clustered:
+            cluster = await stack.enter_async_context(_join(config, store, core, relay))
+            outbox.first = cluster.fanout
+            metrics.watch_cluster(cluster.counters, cluster.gauges)
         errors = errors or RecentErrors()
-        hub = _edge(config, store, core, relay, metrics, dispatcher, errors, chat)
+        hub = _edge(config, store, core, relay, metrics, dispatcher, errors, chat, cluster)
         stack.push_async_callback(hub.close)
-        for due in await store.calendars.live_holds():
-            core.alarms.add(due)
+        if cluster is None:
+            for due in await store.calendars.live_holds():
+                core.alarms.add(due)
         relay.listen(hub.realtime.rights.heard)
         broadcaster = hub.realtime.broadcaster
         await relay.start(
             wrap_broadcaster(broadcaster) if wrap_broadcaster else broadcaster,
             on_failure=hub.realtime.position_changed,
+            alone=cluster is None,
         )
         hub.realtime.start()
         await stack.enter_async_context(running(*_background(config, hub, core), dispatcher.run()))
@@ -180,16 +217,31 @@ class _Core:
     identity: Identity
     changes: Changes
     records: Records
+    meeting: Meeting
+
+    def forget_caches(self) -> None:
+        """Nothing that was read before now is believed."""
+        self.directory.people.clear()
+        self.directory.subjects.clear()
+        self.catalog.cache.clear()
+        for actor in self.registry.actors():
+            actor.types_stale = True
 
 
 def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
     directory = Directory(store.profiles)
     records = Records(store.records, clock, new_id)
     catalog = Catalog(store.calendars.load_types, records)
+    meeting = Meeting()
     alarms = Alarms(clock, lambda due: bookings.expire(due))
-    registry = Registry(store.calendars, clock, _actor_settings(config), on_hold=alarms.add)
-    bookings = Bookings(registry, store.appointments, directory, clock, new_id)
+    own: CalendarStore = store.calendars
+    if config.is_clustered:
+        own = meeting.claims = ClaimingStore(store.calendars, alarms.add)
+    registry = Registry(own, clock, _actor_settings(config), on_hold=alarms.add)
+    asked: Calendars = meeting if config.is_clustered else registry
+    bookings = Bookings(asked, store.appointments, directory, clock, new_id)
     return _Core(
+        meeting=meeting,
         clock=clock,
         new_id=new_id,
         directory=directory,
@@ -197,11 +249,35 @@ def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
         alarms=alarms,
         registry=registry,
         bookings=bookings,
-        availability=Availability(registry, catalog, directory, store.profiles, clock, new_id),
+        availability=Availability(asked, catalog, directory, store.profiles, clock, new_id),
         people=People(store.profiles, directory, records),
         identity=Identity(store.profiles, directory, records),
         changes=Changes(store.events),
         records=records,
+    )
+
+
+def _join(
+    config: Config, store: Store, core: _Core, relay: Relay
+) -> AbstractAsyncContextManager[Cluster]:
+    return join(
+        config,
+        _postgres_settings(config),
+        core.meeting,
+        lambda nodes: Parts(
+            nodes=nodes,
+            registry=core.registry,
+            store=store.calendars,
+            claims=core.meeting.claims,
+            events=store.events,
+            relay=relay,
+            alarms=core.alarms,
+            channels=core.meeting.channels,
+            forget_caches=core.forget_caches,
+            dismiss=core.meeting.dismiss,
+            clock=core.clock,
+            new_id=core.new_id,
+        ),
     )
 
 
@@ -214,6 +290,7 @@ def _edge(
     dispatcher: Dispatcher,
     errors: RecentErrors,
     chat: ChatDeps,
+    cluster: Cluster | None,
 ) -> Hub:
     """REST and Socket.IO over the same services, the same verifier and the same limits."""
     clock = core.clock
@@ -224,7 +301,7 @@ def _edge(
         monotonic=clock.monotonic,
     )
     wired = _realtime_deps(config, core, relay, metrics, verifier, limiter)
-    realtime = Realtime(wired)
+    realtime = core.meeting.realtime = Realtime(wired)
     supabase = _supabase(config, store, wired, realtime)
     streams = _streams(config, core, realtime, metrics)
     gauges = _gauges(core, realtime, supabase, streams, dispatcher)
@@ -281,6 +358,7 @@ def _edge(
         bookings=core.bookings,
         clock=clock,
         new_id=core.new_id,
+        cluster=cluster,
     )
 
 
@@ -392,15 +470,18 @@ def _calendar_figures(actor: CalendarActor) -> CalendarFigures:
 
 def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, Any, None], ...]:
     keep = _keep(config)
+
+    async def forget() -> None:
+        if hub.cluster is None or hub.cluster.router.is_placed_here("retention"):
+            await hub.store.retention.forget(hub.clock.now(), keep)
+
     return (
         core.alarms.run(),
         every(_SWEEP_EVERY_S, core.registry.sweep),
         every(_KEYS_EVERY_S, hub.verifier.keep_fresh),
-        every(_STATUS_EVERY_S, lambda: hub.realtime.publish_status(hub.figures.take())),
-        every(
-            config.retention.sweep_minutes * 60,
-            lambda: hub.store.retention.forget(hub.clock.now(), keep),
-        ),
+        every(_STATUS_EVERY_S, lambda: hub.realtime.publish_status(hub.status())),
+        every(config.retention.sweep_minutes * 60, forget),
+        *(hub.cluster.background() if hub.cluster else ()),
     )
 
 
@@ -412,10 +493,14 @@ def _node() -> str:
 class _Outbox:
     """The store needs an outbox, the relay needs the store's log: the knot between them."""
 
-    relay: Relay
+    first: Relay | Fanout
+    """Who takes what was committed: the relay, or what also tells the other nodes."""
 
     def announce(self, records: Sequence[EventRecord]) -> None:
-        self.relay.announce(records)
+        self.first.announce(records)
+
+    def is_ours(self, record: EventRecord) -> bool:
+        return isinstance(self.first, Fanout) and self.first.is_own(record)
 
 
 # --- settings: from the operator's words to each component's -------------------------

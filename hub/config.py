@@ -134,6 +134,26 @@ class Relay:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Redis:
+    url: Annotated[str, Secret()] = field(default="", repr=False)  # may hold a password
+    stream: str = "chairside:events"
+    keep_entries: Annotated[int, Between(100)] = 20_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cluster:
+    name: str = ""
+    host: str = ""
+    port: Annotated[int, Between(0, 65_535)] = 0
+    advertise: str = ""
+    key: Annotated[str, Secret()] = field(default="", repr=False)
+    lease_s: Annotated[float, Between(1, 60)] = 6.0
+    renew_s: Annotated[float, Between(0.1, 20)] = 2.0
+    repair_s: Annotated[float, Between(0.1, 60)] = 2.0
+    drain_s: NotNegative = 3.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Retention:
     events_days: Positive = 30.0
     holds_days: Positive = 7.0
@@ -159,6 +179,8 @@ class Config:
     reservations: Reservations = field(default_factory=Reservations)
     actors: Actors = field(default_factory=Actors)
     relay: Relay = field(default_factory=Relay)
+    redis: Redis = field(default_factory=Redis)
+    cluster: Cluster = field(default_factory=Cluster)
     retention: Retention = field(default_factory=Retention)
     logging: Logging = field(default_factory=Logging)
 
@@ -168,7 +190,13 @@ class Config:
         _check_database(self.database)
         _check_realtime(self.realtime)
         _check_chat(self.chat)
+        _check_cluster(self)
         _check_webhooks(self.webhooks)
+
+    @property
+    def is_clustered(self) -> bool:
+        """Whether this process is one of several that are one hub."""
+        return bool(self.redis.url)
 
     def require_keys(self) -> None:
         """Raise :class:`ConfigError` unless the hub can verify anybody's token."""
@@ -257,3 +285,24 @@ def _check_webhooks(webhooks: Webhooks) -> None:
             raise ConfigError(
                 f'webhooks.allowed_networks must hold networks such as "10.1.0.0/16", not "{text}"'
             ) from None
+
+
+def _check_cluster(config: Config) -> None:
+    """Two lines make a cluster: PostgreSQL, which arbitrates, and Redis."""
+    cluster, url = config.cluster, config.redis.url
+    if url and not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ConfigError("redis.url begins with redis:// (or rediss://, unix://)")
+    if url and not is_postgresql(parse_url(config.database.url)):
+        raise ConfigError(
+            "redis.url makes several processes one hub, on one PostgreSQL: set database.url"
+            " to postgresql://…, or leave redis.url empty"
+        )
+    if cluster.lease_s < 2 * cluster.renew_s:
+        raise ConfigError(
+            "cluster.lease_s must be twice cluster.renew_s or more"
+            f" ({2 * cluster.renew_s:g}), not {cluster.lease_s:g}: one renewal may fail"
+        )
+    if cluster.key and len(cluster.key.encode()) < MIN_SECRET_BYTES:
+        raise ConfigError(f"cluster.key must be {MIN_SECRET_BYTES} bytes or more")
+    if cluster.advertise and not cluster.advertise.startswith(("http://", "https://")):
+        raise ConfigError("cluster.advertise is an address such as http://10.0.0.7:8090")

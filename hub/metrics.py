@@ -53,6 +53,10 @@ class Gauges:
     """The calendars that have most to do, as many as a page shows."""
 
 
+Figures = Callable[[], Mapping[str, float]]
+"""Figures by name, asked for when somebody scrapes."""
+
+
 @dataclass(kw_only=True, slots=True)
 class Totals:
     """Since the start; whoever wants a rate takes the difference of two readings."""
@@ -187,6 +191,10 @@ class Metrics:
         """From now on also show the current values; called once, by the composition root."""
         self._registry.register(_Watched(gauges))
 
+    def watch_cluster(self, counters: Figures, gauges: Figures) -> None:
+        """Of one of several nodes: also show its part; called once."""
+        self._registry.register(_WatchedCluster(counters, gauges))
+
     def render(self) -> tuple[bytes, str]:
         """Everything in Prometheus' text format, and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
@@ -219,3 +227,17 @@ class _Watched(Collector):
             lookups.add_metric((cache, "hit"), counted.hits)
             lookups.add_metric((cache, "miss"), counted.misses)
         yield lookups
+
+
+class _WatchedCluster(Collector):
+    def __init__(self, counters: Figures, gauges: Figures) -> None:
+        self._counters, self._gauges = counters, gauges
+
+    def collect(self) -> Iterator[Metric]:
+        """What each is: docs/operations.md."""
+        for name, value in self._counters().items():
+            text = f"Of this node in the cluster: {name}"
+            yield CounterMetricFamily(f"chairside_cluster_{name}", text, value=value)
+        for name, value in self._gauges().items():
+            text = f"Of this node in the cluster: {name}"
+            yield GaugeMetricFamily(f"chairside_cluster_{name}", text, value=value)

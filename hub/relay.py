@@ -8,7 +8,7 @@ committed row, so whatever is dropped, missed or left behind by a crash is read 
 
 import asyncio
 import random
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -40,8 +40,9 @@ class Relay:
 
     ``listeners`` are called with every event at once, before any broadcast, so that
     caches forget what is no longer true (criterion 10.5); ``on_delivery`` with what became
-    of each broadcast. Both must be quick and synchronous. Events announced before
-    ``start`` wait for it.
+    of each broadcast. Both must be quick and synchronous. ``is_ours`` says of which events
+    that is written down here; without it, of all. Events announced before ``start`` wait
+    for it.
     """
 
     def __init__(
@@ -51,12 +52,14 @@ class Relay:
         clock: Clock,
         listeners: Sequence[Listener] = (),
         on_delivery: Callable[[Delivery], None] | None = None,
+        is_ours: Callable[[EventRecord], bool] | None = None,
         settings: RelaySettings | None = None,
         jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.0),  # noqa: S311  # spreads retries, hides nothing
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._events, self._clock = events, clock
         self._listeners, self._on_delivery = list(listeners), on_delivery
+        self._is_ours = is_ours
         self._settings = settings or RelaySettings()
         self._jitter, self._sleep = jitter, sleep
         self._lanes: OrderedDict[Channel, Lane] = OrderedDict()
@@ -70,18 +73,26 @@ class Relay:
         self._on_failure: OnFailure | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
+        self._asking: Counter[Channel] = Counter()
         self.stats = RelayStats()
 
     # --- lifetime ---
 
-    async def start(self, broadcaster: Broadcaster, on_failure: OnFailure | None = None) -> None:
-        """Begin to broadcast; first of all what a crash left pending.
+    async def start(
+        self,
+        broadcaster: Broadcaster,
+        on_failure: OnFailure | None = None,
+        *,
+        alone: bool = True,
+    ) -> None:
+        """Begin to broadcast; first of all, if ``alone``, what a crash left pending. Where
+        others share the log, it may be on its way with them.
 
         ``on_failure`` is called with the channel's position after a broadcast was given
         up, so that subscribers can be told. Raises what ``EventLog.pending`` raises.
         """
         assert self._attempts is None, "a relay starts once"
-        page = await self._events.pending(limit=self._settings.page_size)
+        page = await self._events.pending(limit=self._settings.page_size) if alone else ()
         self._on_failure = on_failure
         self._attempts = Attempts(
             broadcaster, self._settings, self.stats, jitter=self._jitter, sleep=self._sleep
@@ -130,6 +141,34 @@ class Relay:
             lane.offer(record)
             self._wake(lane)
 
+    def hear(self, records: Sequence[EventRecord]) -> None:
+        """Take events that another node committed, in any order; who marks them is there.
+
+        Of a channel that nobody here asked about, no more is kept than the caches need.
+        """
+        for record in records:
+            self._tell_listeners(record)
+            known = self._lanes.get(record.channel)
+            if self._stopped or (known is None and not self._asking[record.channel]):
+                continue
+            lane = self._lane(record)
+            lane.offer(record)
+            self._wake(lane)
+
+    def catch_up(self, heads: Mapping[Channel, Position]) -> int:
+        """Read up to the committed heads where less was announced; returns how many lanes."""
+        behind = 0
+        for channel, head in heads.items():
+            lane = self._lanes.get(channel)
+            if lane is None or self._stopped:
+                continue
+            if head.epoch > lane.epoch:
+                self._remember(Lane(channel, head.epoch, released=head.offset))
+            elif head.epoch == lane.epoch and lane.learn(head.offset):
+                behind += 1
+                self._wake(lane)
+        return behind
+
     def _tell_listeners(self, record: EventRecord) -> None:
         for listener in self._listeners:
             try:
@@ -172,7 +211,12 @@ class Relay:
         """
         found: dict[Channel, Position] = {}
         unknown = [channel for channel in channels if channel not in self._lanes]
-        heads = await self._events.heads(unknown) if unknown else {}
+        self._asking.update(unknown)
+        try:
+            heads = await self._events.heads(unknown) if unknown else {}
+        finally:
+            self._asking.subtract(unknown)
+            self._asking = +self._asking
         for channel in channels:
             lane = self._lanes.get(channel)
             if lane is None:
@@ -236,7 +280,8 @@ class Relay:
             problem=tried.problem,
         )
         self._account(delivery)
-        self._marks.add(delivery)
+        if self._is_ours is None or self._is_ours(record):
+            self._marks.add(delivery)
         if error is not None:
             log.error(
                 "broadcast_failed", **_context(record), attempts=tried.attempts, exc_info=error
@@ -284,6 +329,9 @@ class Relay:
                 return
             records = ()
         lane.gap_reads = 0
+        if self._is_ours is not None:  # others committed some of them, and nobody told us
+            for record in records:
+                self._tell_listeners(record)
         if not lane.fill(records):
             log.error("relay_gap_skipped", channel=lane.channel, resumed_at=lane.next)
 

@@ -83,6 +83,13 @@ class Lane:
             if record.offset == self.next:
                 self._arrived.set()
 
+    def learn(self, head: int) -> bool:
+        """The log reaches up to ``head``; whether that was news. It is read in its turn."""
+        if head <= self.head:
+            return False
+        self.head = self._shed_up_to = head
+        return True
+
     def offer_left_behind(self, record: EventRecord) -> None:
         """Take an event of before a crash; holes between such were dealt with back then."""
         if record.epoch == self.epoch and record.offset >= self.next:

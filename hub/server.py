@@ -62,7 +62,8 @@ def url_of(listener: socket.socket) -> str:
 async def serve(
     config: Config, listener: socket.socket, ready: Ready, *, errors: RecentErrors | None = None
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what is in flight.
+    """Serve until SIGINT or SIGTERM, then finish what is in flight. One of several nodes
+    goes on answering until its calendars and its sockets went to the others.
 
     A second signal ends the process at once: what was acknowledged is on disk. ``errors``
     is what the log of this process notes, for the status page.
@@ -85,6 +86,8 @@ async def serve(
             await ready(url_of(listener), hub)
             await stop.wait()
             log.info("hub_stopping", grace_s=config.server.shutdown_grace_s)
+            hub.health.accepting(accepts=False)
+            await hub.drain()
         finally:
             hub.health.accepting(accepts=False)
             await runner.cleanup()

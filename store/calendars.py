@@ -25,7 +25,7 @@ from store.codec import (
     type_of,
 )
 from store.committer import CommitContext, commit_calendar
-from store.opening import open_calendar
+from store.opening import open_calendar, view_calendar
 from store.readers import Asked, Readers
 from store.schema import IS_HELD, appointment_types, appointments, idempotency_keys
 from store.writer import Job, Writer
@@ -40,11 +40,24 @@ class Calendars:
         self._context = context
         self._clock = clock
 
-    async def open(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
+    async def open(
+        self, dentist_id: DentistId, *, live_after: datetime, owner: str | None = None
+    ) -> LoadedCalendar | None:
         now, sql = self._clock.now(), self._context.sql
         return await self._writer.run(
             Job(
-                plan=lambda: open_calendar(dentist_id, live_after=live_after, now=now, sql=sql),
+                plan=lambda: open_calendar(
+                    dentist_id, live_after=live_after, now=now, sql=sql, owner=owner
+                ),
+                declares=(dentist_id,),
+            )
+        )
+
+    async def view(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
+        now, sql = self._clock.now(), self._context.sql
+        return await self._writer.run(
+            Job(
+                plan=lambda: view_calendar(dentist_id, live_after=live_after, now=now, sql=sql),
                 declares=(dentist_id,),
             )
         )

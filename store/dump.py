@@ -101,7 +101,9 @@ class Tally:
         return _line({"end": True, "rows": self.rows, "sha256": self.sha256})
 
 
-TABLES: Sequence[Table] = metadata.sorted_tables
+TABLES: Sequence[Table] = [
+    table for table in metadata.sorted_tables if table.info.get("dumped", True)
+]
 
 
 def columns_of(table: Table) -> list[str]:

@@ -83,6 +83,7 @@ calendars = Table(
     Column("owner", Text),
     Column("schedule", Text, nullable=False),
     Column("schedule_version", Integer, nullable=False),
+    Index("ix_calendars_owner", "owner"),
 )
 
 appointment_types = Table(
@@ -300,4 +301,34 @@ webhook_deliveries = Table(
     Column("error", Text),
     PrimaryKeyConstraint("webhook_id", "channel", "epoch", "offset"),
     Index("ix_webhook_deliveries_last_at", "last_at"),
+)
+
+# Who shares this database now. Of no use elsewhere, so no dump has them.
+OF_THIS_DATABASE = {"dumped": False}
+
+nodes = Table(
+    "nodes",
+    metadata,
+    # Of one life of a process: whoever was taken for dead comes back as somebody else.
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("joined_at", Instant, nullable=False),
+    Column("lease_until", Instant, nullable=False),
+    CheckConstraint("state IN ('live', 'leaving')", name="state"),
+    info=OF_THIS_DATABASE,
+)
+
+cluster = Table(
+    "cluster",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    # Raised whenever a node comes, goes, or begins to leave.
+    Column("epoch", BigInteger, nullable=False),
+    # What nodes sign with, unless the configuration says so; made by the first of them.
+    Column("key", Text, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+    info=OF_THIS_DATABASE,
 )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     ColumnElement,
     Delete,
@@ -48,6 +49,7 @@ from store.schema import (
     channels,
     hub,
     idempotency_keys,
+    nodes,
     profiles,
     realtime_events,
 )
@@ -112,6 +114,27 @@ class Sql:
             update(calendars)
             .where(c.dentist_id == bindparam("dentist"))
             .values(fence=c.fence + literal_column("1"))
+            .returning(c.fence, c.schedule, c.schedule_version)
+        )
+        self.see_calendar = self._build(
+            select(c.fence, c.schedule, c.schedule_version)
+            .where(c.dentist_id == bindparam("dentist"))
+            .with_for_update(read=True)
+        )
+        n = nodes.c
+        owner: BindParameter[str] = bindparam("owner")
+        buried = not_(exists(select(n.id).where(n.id == c.owner)))
+        self.owner = self._build(
+            select(c.owner).where(c.dentist_id == bindparam("dentist")).with_for_update()
+        )
+        self.claim = self._build(
+            update(calendars)
+            .where(
+                c.dentist_id == bindparam("dentist"),
+                or_(c.owner == owner, c.owner.is_(None), buried),
+                exists(select(n.id).where(n.id == owner)),
+            )
+            .values(fence=c.fence + literal_column("1"), owner=owner)
             .returning(c.fence, c.schedule, c.schedule_version)
         )
 

@@ -13,7 +13,7 @@ from actors.domain.refusals import Forbidden, ValidationFailed
 from actors.domain.schedule import MINUTES_PER_DAY, Schedule
 from actors.domain.slots import Minute, minute_up, to_instant
 from actors.ports import Clock, NewId, Position, Profiles, Reply
-from actors.registry import Registry
+from actors.registry import Calendars
 from actors.services.asking import idempotency_key
 from actors.services.caller import Caller
 from actors.services.catalog import Catalog
@@ -51,7 +51,7 @@ class SlotPage:
 class Availability:
     def __init__(
         self,
-        registry: Registry,
+        registry: Calendars,
         catalog: Catalog,
         directory: Directory,
         profiles: Profiles,
@@ -117,7 +117,7 @@ class Availability:
         _check_range(starts_from, starts_before)
         kind = await self._catalog.kind(appointment_type_id)
         asked = await self._whom(caller.principal, dentist_ids)
-        snapshots = [await self._snapshot(who) for who in asked]
+        snapshots = await self._snapshots(asked)
         positions = tuple(snapshot.position for snapshot in snapshots)
         found: list[Slot] = []
         resume = max(starts_from, after[0]) if after else starts_from
@@ -174,6 +174,11 @@ class Availability:
     async def _snapshot(self, dentist_id: DentistId) -> Snapshot:
         await self._directory.dentist(dentist_id)
         return await self._registry.snapshot(dentist_id)
+
+    async def _snapshots(self, dentist_ids: Sequence[DentistId]) -> Sequence[Snapshot]:
+        for dentist_id in dentist_ids:
+            await self._directory.dentist(dentist_id)
+        return await self._registry.snapshots(dentist_ids)
 
     async def _check_types(self, schedule: Schedule) -> None:
         known = {kind.id for kind in await self._catalog.types()}

@@ -37,7 +37,7 @@ from actors.ports import (
     Outcome,
     Reply,
 )
-from actors.registry import Registry
+from actors.registry import Calendars
 from actors.services.asking import Body, idempotency_key
 from actors.services.caller import Caller
 from actors.services.directory import Directory
@@ -48,7 +48,7 @@ _ROUTES_LIMIT = 50_000
 class Bookings:
     def __init__(
         self,
-        registry: Registry,
+        registry: Calendars,
         appointments: Appointments,
         directory: Directory,
         clock: Clock,

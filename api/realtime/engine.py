@@ -10,6 +10,7 @@ this product needs:
 """
 
 import asyncio
+import random
 import zlib
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -171,10 +172,23 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships n
         if session := self.sockets.get(sid):
             await session.close(Reason.SERVER, goodbye=True)
 
-    async def close(self) -> None:
-        """Hang up every connection, wait a moment for the peers, end the library's tasks."""
+    async def retire(self, over_s: float) -> None:
+        """Hang up on whoever is connected now, at random over a while (WebSocket close 1012):
+        they come back elsewhere, and not all at once."""
+        sids = list(self.sockets)
+        random.shuffle(sids)
+        for sid in sids:
+            self._say_restart()
+            await self.hang_up(sid)
+            await asyncio.sleep(over_s / len(sids))
+
+    def _say_restart(self) -> None:
         for websocket in self.websockets:
             websocket.close_code = WSCloseCode.SERVICE_RESTART
+
+    async def close(self) -> None:
+        """Hang up every connection, wait a moment for the peers, end the library's tasks."""
+        self._say_restart()
         for sid in list(self.sockets):
             await self.hang_up(sid)
         await self._closed_by_peers()

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from redis import Redis
+from redis.exceptions import RedisError
 from sqlalchemy.exc import DatabaseError
 
 from actors.ports import StoreUnavailable
@@ -62,6 +64,8 @@ def _lines(path: Path | None) -> Iterator[Line]:
     yield Line(True, f"configuration: {file or 'defaults, no file'}{variables}")
     yield _keys(config)
     yield from _database(config.database)
+    if config.is_clustered:
+        yield _redis(config.redis.url)
 
 
 def _keys(config: Config) -> Line:
@@ -100,3 +104,13 @@ def _database(database: Database) -> Iterator[Line]:
     if not found.problems:
         people = f"{found.dentists} dentists, {found.patients} patients"
         yield Line(True, f"database: {name} is sound; {people}, {found.appointments} appointments")
+
+
+def _redis(url: str) -> Line:
+    """A hub runs without it, and its nodes see each other's events a little later."""
+    try:
+        with Redis.from_url(url, socket_connect_timeout=2.0, socket_timeout=2.0) as redis:
+            redis.ping()
+    except (RedisError, OSError) as error:
+        return Line(True, f"redis: not reachable now ({error}); remote events will be late")
+    return Line(True, "redis: answers")

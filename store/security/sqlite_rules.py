@@ -126,6 +126,9 @@ RULES: Mapping[str, Rule] = {
     "idempotency_keys": Rule(rows=f"scope = {_SCOPE}"),
     # Fences and owners are the actors' own; schedules are answered from their snapshots.
     "calendars": _nobody("fence"),
+    # Of the hubs that share a database: on SQLite there is one, and both are empty.
+    "nodes": _nobody("id"),
+    "cluster": _nobody("epoch"),
     # What was done to an appointment is its history, for its two people; the rest is nobody's.
     "audit_log": Rule(
         rows=(

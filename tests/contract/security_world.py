@@ -101,7 +101,18 @@ async def world(clinic: Clinic, database: Database) -> World:
         await clinic.commit(await clinic.open(one), *turns)
     for owner in (BOT, acting(BOT, pat), acting(OTHER_BOT, pat), ADMIN):
         await add_webhook(clinic, owner)
+    _share(database)
     return World(clinic, database, ann, bob, pat, pia, hal, eve)
+
+
+def _share(database: Database) -> None:
+    """As if nodes shared it, on either engine: something to hide."""
+    at = "to_timestamp(0)" if database.url.startswith("postgresql") else "0"
+    database.query("INSERT INTO cluster (id, epoch, key) VALUES (1, 1, 'a secret')")
+    database.query(
+        "INSERT INTO nodes (id, name, address, state, version, joined_at, lease_until)"
+        f" VALUES ('n', 'n', 'http://n', 'live', '1', {at}, {at})"
+    )
 
 
 def _own_webhook(world: World, who: Principal, row: Row) -> bool:
@@ -134,8 +145,10 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
     ),
     "calendars": lambda *_: False,
     "channels": lambda _, who, row: may_join(who, Channel(row["channel"])),
+    "cluster": lambda *_: False,
     "hub": lambda *_: True,
     "idempotency_keys": lambda _, who, row: row["scope"] == who.scope,
+    "nodes": lambda *_: False,
     "profiles": _profile,
     "realtime_events": lambda _, who, row: may_join(who, Channel(row["channel"])),
     "webhook_cursors": _own_webhook,

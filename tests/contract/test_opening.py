@@ -2,7 +2,7 @@
 
 from actors.domain.appointment import Status
 from actors.domain.channels import availability_channel
-from actors.domain.ids import DentistId
+from actors.domain.ids import DentistId, ProfileId
 from tests.contract.clinic import DAY, HOUR, MINUTE, Clinic, booked, held
 
 
@@ -57,3 +57,22 @@ async def test_the_position_is_that_of_the_availability_channel(clinic: Clinic) 
     committed = await clinic.commit(loaded, clinic.turn(booked(clinic.row(ann, pat))))
     again = await clinic.open(ann)
     assert again.position == committed.positions[loaded.position.channel]
+
+
+async def test_looking_shows_what_opening_would_and_fences_nobody(clinic: Clinic) -> None:
+    ann, pat = await clinic.add_dentist(), await clinic.add_patient()
+    now = clinic.clock.now()
+    mine = await clinic.open(ann)
+    await clinic.commit(mine, clinic.turn(booked(clinic.row(ann, pat))))
+    dentist_id = DentistId(ann.id)
+    seen = await clinic.store.calendars.view(dentist_id, live_after=now - DAY)
+    assert seen is not None
+    assert seen.fence == mine.fence
+    await clinic.commit(mine, clinic.turn(booked(clinic.row(ann, pat, now + 9 * DAY))))
+    later = await clinic.store.calendars.view(dentist_id, live_after=now - DAY)
+    opened = await clinic.open(ann, live_after=now - DAY)
+    assert later is not None
+    assert (later.rows, later.schedule, later.types) == (opened.rows, opened.schedule, opened.types)
+    assert later.position == opened.position
+    nobody = DentistId(ProfileId("nobody"))
+    assert await clinic.store.calendars.view(nobody, live_after=now) is None

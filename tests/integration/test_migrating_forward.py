@@ -13,6 +13,7 @@ from actors.domain.channels import dentist_channel
 from actors.domain.ids import AppointmentId, DentistId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.ports import AppointmentQuery
+from store.dump import TABLES
 from store.engine import open_store
 from store.maintenance import reading, writing
 from store.migrate import plan, upgrade
@@ -24,7 +25,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -160,7 +161,7 @@ def _present(connection: Connection) -> dict[str, list[str]]:
     known = {*inspector.get_table_names()}
     return {
         table.name: [column["name"] for column in inspector.get_columns(table.name)]
-        for table in metadata.sorted_tables
+        for table in TABLES
         if table.name in known
     }
 
@@ -287,4 +288,55 @@ _ROWS: Rows = {
     "realtime_events": [_event(n) for n in range(COUNT)],
     "idempotency_keys": [_reply(n) for n in range(COUNT)],
     "audit_log": [_audited(n) for n in range(COUNT)],
+    "webhooks": [
+        {
+            "id": "w",
+            "owner": "bot",
+            "scope": "patient:p|bot",
+            "role": "patient",
+            "subject": "bot",
+            "acting": "bot",
+            "patient_id": "p",
+            "rights_until": SEEN,
+            "url": "https://example.org/hook",
+            "description": None,
+            "channels": '["appointments:patient:p"]',
+            "status": "active",
+            "disabled_reason": None,
+            "disabled_at": None,
+            "version": 1,
+            "created_at": SEEN,
+            "updated_at": SEEN,
+        }
+    ],
+    "webhook_secrets": [{"webhook_id": "w", "number": 1, "secret": "s", "expires_at": None}],
+    "webhook_cursors": [
+        {
+            "webhook_id": "w",
+            "channel": "appointments:patient:p",
+            "epoch": 1,
+            "offset": 3,
+            "moves": 2,
+            "attempts": 1,
+            "failing_since": SEEN,
+            "next_attempt_at": SEEN,
+        }
+    ],
+    "webhook_deliveries": [
+        {
+            "webhook_id": "w",
+            "channel": "appointments:patient:p",
+            "epoch": 1,
+            "offset": 3,
+            "event_id": "e3",
+            "type": "appointment.created",
+            "delivered": False,
+            "attempts": 1,
+            "first_at": SEEN,
+            "last_at": SEEN,
+            "response_status": 500,
+            "duration_ms": 1.5,
+            "error": "500",
+        }
+    ],
 }

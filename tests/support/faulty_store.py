@@ -54,10 +54,15 @@ class FaultyStore:
             raise self.after.pop(0)
         return committed
 
-    async def open(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
+    async def open(
+        self, dentist_id: DentistId, *, live_after: datetime, owner: str | None = None
+    ) -> LoadedCalendar | None:
         if self.open_failures:
             raise self.open_failures.pop(0)
-        return await self._store.open(dentist_id, live_after=live_after)
+        return await self._store.open(dentist_id, live_after=live_after, owner=owner)
+
+    async def view(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
+        return await self._store.view(dentist_id, live_after=live_after)
 
     async def load_rows(
         self, dentist_id: DentistId, ids: Sequence[AppointmentId]

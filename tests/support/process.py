@@ -36,6 +36,10 @@ class HubProcess:
         }
         self._process: asyncio.subprocess.Process | None = None
 
+    def set(self, name: str, value: str) -> None:
+        """A setting of the next start."""
+        self._environ[name] = value
+
     async def start(self) -> None:
         """Returns when the hub is ready to be used; raises with its log when it is not."""
         with self.log.open("ab") as log:

@@ -27,8 +27,12 @@ class Passage:
         """Half-open: both sides believe in it, nothing passes any more."""
         self._open.clear()
 
-    async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event
+    ) -> None:
+        """``flows``: set while the network lets this direction through."""
         while chunk := await reader.read(CHUNK_BYTES):
+            await flows.wait()
             if self.delay_s:
                 await asyncio.sleep(self.delay_s)
             await self._open.wait()
@@ -39,7 +43,8 @@ class Passage:
 
 
 class Network:
-    """A TCP proxy; ``down`` refuses new connections.
+    """A TCP proxy; ``down`` refuses new connections, and :meth:`stall` lets nothing through,
+    one way or both, and nobody notice.
 
     ``lets_through`` looks at what a client says first, and decides about the connection.
     """
@@ -52,6 +57,8 @@ class Network:
         self._passages: dict[Passage, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.down = False
+        self._up, self._back = asyncio.Event(), asyncio.Event()
+        self.flow()
         self.lets_through: Callable[[bytes], bool] = lambda _first: True
         self.url = ""
         self.connections = 0
@@ -69,6 +76,22 @@ class Network:
     def some(self, chance: random.Random, share: float) -> Sequence[Passage]:
         """Some of the connections, as chance has it, in the order they were made."""
         return [passage for passage in list(self._passages) if chance.random() < share]
+
+    def stall(self, *, up: bool = True, back: bool = True) -> None:
+        """From now on bytes wait: those of the client (``up``), those to it (``back``)."""
+        if up:
+            self._up.clear()
+        if back:
+            self._back.clear()
+
+    def flow(self) -> None:
+        """What waited arrives, late."""
+        self._up.set()
+        self._back.set()
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 0
 
     async def serve(self) -> asyncio.Server:
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -92,6 +115,7 @@ class Network:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first = await reader.read(CHUNK_BYTES)
+        await self._up.wait()
         if not self.lets_through(first):
             return
         hub_reader, hub = await asyncio.open_connection(self._host, self._port)
@@ -99,7 +123,9 @@ class Network:
         self._passages[passage] = None
         try:
             hub.write(first)
-            await asyncio.gather(passage.pump(reader, hub), passage.pump(hub_reader, writer))
+            await asyncio.gather(
+                passage.pump(reader, hub, self._up), passage.pump(hub_reader, writer, self._back)
+            )
         finally:
             del self._passages[passage]
             hub.transport.abort()

@@ -1,0 +1,351 @@
+"""All of a node's part in the cluster, put together; built only where ``[redis] url`` is set."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from actors.alarms import Alarms
+from actors.domain.channels import Channel
+from actors.ports import CalendarStore, Clock, DueHold, EventLog, NewId
+from actors.registry import Registry
+from hub.background import every
+from hub.cluster.fanout import Fanout
+from hub.cluster.figures import merged
+from hub.cluster.link import Link
+from hub.cluster.listener import internal_app
+from hub.cluster.membership import Membership
+from hub.cluster.ownership import ClaimingStore, Ownership
+from hub.cluster.router import ASK, LOOK, Router
+from hub.relay import Relay
+from store.nodes import Nodes
+from store.url import parse_url
+
+log = structlog.get_logger(__name__)
+
+_SWEEP_S = 15.0
+_HOLDS_S = 10.0
+_DEFAULT_PORT = 5432
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClusterSettings:
+    redis_url: str
+    database_url: str
+    name: str = ""
+    """For people; not set: host and port."""
+    host: str = ""
+    """Where the other nodes reach this one; not set: as the database sees this machine."""
+    port: int = 0
+    advertise: str = ""
+    """The address the others are told, if it is not host and port."""
+    key: str = ""
+    lease_s: float = 6.0
+    renew_s: float = 2.0
+    repair_s: float = 2.0
+    drain_s: float = 3.0
+    stream: str = "chairside:events"
+    stream_keep: int = 20_000
+    deadline_s: float = 5.0
+
+
+@dataclass(slots=True)
+class Cluster:
+    """A node among others; ``router`` takes the registry's place for the services."""
+
+    settings: ClusterSettings
+    membership: Membership
+    ownership: Ownership
+    router: Router
+    fanout: Fanout
+    link: Link
+    claims: ClaimingStore
+    clock: Clock
+    holds: "_Holds"
+
+    # --- figures ---
+
+    def counters(self) -> Mapping[str, float]:
+        """Since the start, for metrics."""
+        router, fanout = self.router.stats, self.fanout
+        return {
+            "moves": self.ownership.moves,
+            "claims": self.claims.claims,
+            "hops": router.hops,
+            "redirects": router.redirects,
+            "unanswered": router.unanswered,
+            "served": router.served,
+            "buried": self.membership.buried,
+            "lives": self.membership.lives,
+            "repairs": fanout.repairs,
+            "stream_breaks": fanout.breaks,
+            "stream_sent": fanout.stream.sent,
+            "stream_received": fanout.stream.received,
+            "stream_dropped": fanout.stream.dropped,
+        }
+
+    def gauges(self) -> Mapping[str, float]:
+        return {
+            "nodes": len(self.membership.view.nodes),
+            "lease_left_seconds": self.membership.lease.left_s(self.clock.monotonic()),
+            "stream_up": float(self.fanout.stream.up),
+            "stream_lag_seconds": self.fanout.lag_ms / 1_000,
+            "stream_waiting": self.fanout.stream.waiting,
+        }
+
+    def publish(self, own: Mapping[str, Any]) -> dict[str, Any]:
+        """Tell the others how this node is; answers how the whole hub is."""
+        members = self.membership
+        said = {**own, "cluster": {**self.counters(), **self.gauges()}}
+        self.fanout.beat(said)
+        others = {n: told for n, (_, told) in self.fanout.figures.items() if n != members.me}
+        whole = merged(own, others.values())
+        whole["cluster"] = {
+            "node": members.me,
+            "epoch": members.view.epoch,
+            "nodes": [
+                self._shown(node.id, node.name, said if node.id == members.me else None)
+                for node in members.roster.nodes
+            ],
+        }
+        return whole
+
+    def _shown(self, node_id: str, name: str, own: Mapping[str, Any] | None) -> dict[str, Any]:
+        at_s, told = self.fanout.figures.get(node_id, (0.0, {}))
+        told = own or told
+        return {
+            "id": node_id,
+            "name": name,
+            "leaving": node_id in self.membership.view.leaving,
+            "heard_s_ago": 0.0
+            if own
+            else round(self.clock.monotonic() - at_s, 1)
+            if at_s
+            else None,
+            "calendars": told.get("calendars"),
+            "connections": sum((told.get("connections") or {}).values()),
+            **{k: v for k, v in (told.get("cluster") or {}).items() if k in _SHOWN},
+        }
+
+    # --- lifetime ---
+
+    def background(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """Work for as long as the hub serves."""
+        return (
+            self.ownership.run(),
+            self.fanout.repair(),
+            every(_SWEEP_S, self.fanout.sweep),
+            self.holds.run(),
+        )
+
+    async def drain(self) -> None:
+        """Give every calendar away, while requests are still answered: they go one hop on.
+
+        Whatever fails here, the lease ends by itself.
+        """
+        try:
+            await self.membership.begin_to_leave()
+            await self.ownership.give_all()
+        except Exception as error:  # e.g. the database is away
+            log.warning("drain_incomplete", error=str(error))
+
+
+_SHOWN = ("moves", "hops", "repairs", "stream_up", "stream_lag_seconds", "lease_left_seconds")
+
+
+class _Holds:
+    """Holds whose calendar nobody asks for: they run out where it belongs (criterion 8.3)."""
+
+    def __init__(
+        self, store: CalendarStore, alarms: Alarms, is_here: Callable[[str], bool]
+    ) -> None:
+        self._store, self._alarms, self._is_here = store, alarms, is_here
+        self._known: set[DueHold] = set()
+        self._changed = asyncio.Event()
+
+    def members_changed(self) -> None:
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Look now and then, and soon after somebody came or went."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_HOLDS_S):
+                    await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self.look()
+            except Exception as error:  # e.g. the database is away: the next look finds them
+                log.warning("holds_unread", error=str(error))
+                await asyncio.sleep(1.0)
+                self._changed.set()
+
+    async def look(self) -> None:
+        due = {hold for hold in await self._store.live_holds() if self._is_here(hold.dentist_id)}
+        for hold in due - self._known:
+            self._alarms.add(hold)
+        self._known = due
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What a cluster is built around."""
+
+    nodes: Nodes
+    registry: Registry
+    store: CalendarStore
+    claims: ClaimingStore
+    events: EventLog
+    relay: Relay
+    alarms: Alarms
+    channels: Callable[[], Sequence[Channel]]
+    forget_caches: Callable[[], None]
+    dismiss: Callable[[str], Awaitable[None]]
+    clock: Clock
+    new_id: NewId
+
+
+@asynccontextmanager
+async def open_cluster(settings: ClusterSettings, parts: Parts) -> AsyncIterator[Cluster]:
+    """Join; leave at the end. Raises what the database raises."""
+    link = Link()
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(_listen(settings))
+        host, port = listener.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        address = settings.advertise or f"http://{shown}:{port}"
+        _warn_if_public(host)
+        cluster = _build(settings, parts, link, address)
+        stack.push_async_callback(link.close)
+        runner = web.AppRunner(
+            internal_app(link, {ASK: cluster.router.serve_ask, LOOK: cluster.router.serve_look}),
+            access_log=None,
+            shutdown_timeout=2.0,
+        )
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        stack.push_async_callback(cluster.router.close)
+        await web.SockSite(runner, listener).start()
+        await cluster.membership.join()
+        stack.push_async_callback(_leave, cluster)
+        stack.push_async_callback(cluster.fanout.close)
+        lasting = (
+            cluster.membership.run(),
+            cluster.fanout.stream.write(),
+            cluster.fanout.stream.read(),
+        )
+        tasks = [asyncio.create_task(each) for each in lasting]
+        stack.push_async_callback(_end, tasks)
+        stack.push_async_callback(cluster.fanout.stream.flush)
+        stack.push_async_callback(parts.registry.close)  # what it accepted, it commits and tells
+        yield cluster
+
+
+def _build(settings: ClusterSettings, parts: Parts, link: Link, address: str) -> Cluster:
+    def changed() -> None:
+        link.me, link.key = membership.me, membership.key
+        ownership.members_changed()
+        holds.members_changed()
+
+    membership = Membership(
+        parts.nodes,
+        parts.clock,
+        parts.new_id,
+        name=settings.name or address.partition("//")[2],
+        address=address,
+        lease_s=settings.lease_s,
+        renew_s=settings.renew_s,
+        on_lost=parts.registry.abandon,
+        on_change=changed,
+        key=settings.key,
+    )
+    parts.claims.membership = membership
+    ownership = Ownership(parts.registry, parts.nodes, membership)
+    router = Router(
+        parts.registry,
+        parts.store,
+        membership,
+        ownership,
+        link,
+        parts.clock,
+        deadline_s=settings.deadline_s,
+    )
+    holds = _Holds(parts.store, parts.alarms, router.is_placed_here)
+    return Cluster(
+        settings=settings,
+        membership=membership,
+        ownership=ownership,
+        router=router,
+        fanout=_fanout(settings, parts, membership, router),
+        link=link,
+        claims=parts.claims,
+        clock=parts.clock,
+        holds=holds,
+    )
+
+
+def _fanout(
+    settings: ClusterSettings, parts: Parts, membership: Membership, router: Router
+) -> Fanout:
+    return Fanout(
+        stream_url=settings.redis_url,
+        relay=parts.relay,
+        events=parts.events,
+        clock=parts.clock,
+        membership=membership,
+        channels=parts.channels,
+        forget_caches=parts.forget_caches,
+        dismiss=parts.dismiss,
+        is_placed_here=router.is_placed_here,
+        repair_s=settings.repair_s,
+        stream_name=settings.stream,
+        stream_keep=settings.stream_keep,
+    )
+
+
+async def _leave(cluster: Cluster) -> None:
+    try:
+        await cluster.membership.leave()
+    except Exception as error:  # the lease ends by itself
+        log.warning("node_left_without_a_word", error=str(error))
+
+
+async def _end(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _listen(settings: ClusterSettings) -> socket.socket:
+    host = settings.host or _seen_by_the_database(settings.database_url)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, settings.port), family=family, backlog=256)
+
+
+def _seen_by_the_database(url: str) -> str:
+    """This machine's address on the way to PostgreSQL; nothing is sent to find it out."""
+    database = parse_url(url)
+    host, port = database.host or "127.0.0.1", database.port or _DEFAULT_PORT
+    try:
+        family, kind, *_, peer = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(peer)
+            return str(probe.getsockname()[0])
+    except OSError:
+        return "127.0.0.1"
+
+
+def _warn_if_public(host: str) -> None:
+    try:
+        known = ipaddress.ip_address(host)
+    except ValueError:
+        return
+    if not known.is_private or known.is_unspecified:
+        log.warning("internal_listener_not_private", host=host)

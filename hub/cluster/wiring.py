@@ -1,0 +1,81 @@
+"""The knots between a hub and its cluster, tied here so that the composition root stays flat."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from actors.domain.channels import Channel
+from actors.domain.commands import Command
+from actors.domain.ids import DentistId
+from actors.ports import IdempotencyKey, Reply
+from actors.snapshot import Snapshot
+from api.realtime import Realtime
+from hub.clock import SystemClock
+from hub.cluster.cluster import Cluster, ClusterSettings, Parts, open_cluster
+from hub.cluster.ownership import ClaimingStore
+from hub.cluster.router import Router
+from hub.config import Config
+from store.nodes import Nodes, open_nodes, quick
+from store.postgres_connect import PostgresSettings
+
+
+class Meeting:
+    """Services need the router, the router the members, and these the registry: that knot."""
+
+    claims: ClaimingStore
+    router: Router
+    realtime: Realtime
+
+    async def ask(
+        self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
+    ) -> Reply:
+        return await self.router.ask(dentist_id, command, key=key, request_id=request_id)
+
+    async def snapshot(self, dentist_id: DentistId) -> Snapshot:
+        return await self.router.snapshot(dentist_id)
+
+    async def snapshots(self, dentist_ids: Sequence[DentistId]) -> Sequence[Snapshot]:
+        return await self.router.snapshots(dentist_ids)
+
+    def channels(self) -> Sequence[Channel]:
+        """What somebody joined here; nobody yet, while the hub is being put together."""
+        return self.realtime.rooms.channels if hasattr(self, "realtime") else ()
+
+    async def dismiss(self, subject: str) -> None:
+        await self.realtime.dismiss_subject(subject)
+
+
+@asynccontextmanager
+async def join(
+    config: Config,
+    postgres: PostgresSettings,
+    meeting: Meeting,
+    parts: Callable[[Nodes], Parts],
+) -> AsyncIterator[Cluster]:
+    """Become one of the nodes until the block ends; from now on the meeting has a router."""
+    settings = quick(postgres, config.cluster.renew_s)
+    async with (
+        open_nodes(config.database.url, settings, SystemClock()) as nodes,
+        open_cluster(_settings(config), parts(nodes)) as cluster,
+    ):
+        meeting.router = cluster.router
+        yield cluster
+
+
+def _settings(config: Config) -> ClusterSettings:
+    cluster = config.cluster
+    return ClusterSettings(
+        redis_url=config.redis.url,
+        stream=config.redis.stream,
+        stream_keep=config.redis.keep_entries,
+        database_url=config.database.url,
+        name=cluster.name,
+        host=cluster.host,
+        port=cluster.port,
+        advertise=cluster.advertise,
+        key=cluster.key,
+        lease_s=cluster.lease_s,
+        renew_s=cluster.renew_s,
+        repair_s=cluster.repair_s,
+        drain_s=cluster.drain_s,
+        deadline_s=config.actors.command_deadline_ms / 1_000,
+    )

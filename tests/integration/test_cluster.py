@@ -1,0 +1,300 @@
+"""Three hubs on one PostgreSQL and one Valkey are one hub (DESIGN §9)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from hub.cluster.codec import dumps
+from hub.cluster.link import FROM, NONCE, SIGNATURE, TIME, TO
+from hub.cluster.router import LOOK
+from hub.cluster.signing import sign
+from tests.support.clinic import Person
+from tests.support.cluster import NodeOf, all_know, nodes, one_node, owner_of
+from tests.support.database import OnPostgres, rows
+from tests.support.eventually import eventually
+from tests.support.histories import pending, problems_of
+from tests.support.logs import captured_logs
+from tests.support.running import Template, make_template
+from tests.support.screens import Received
+from tests.support.valkey import ValkeyServer, valkey_server
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Stack traces of an outage, drawn for a terminal, take seconds each."""
+    with captured_logs():
+        yield
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    with captured_logs():
+        return make_template(tmp_path_factory.mktemp("template"), "postgres")
+
+
+@pytest.fixture(scope="module")
+def valkey() -> ValkeyServer:
+    return valkey_server()
+
+
+@pytest.fixture
+async def three(
+    template: Template, valkey: ValkeyServer, tmp_path: Path
+) -> AsyncIterator[Sequence[NodeOf]]:
+    async with nodes(template, tmp_path, valkey) as made:
+        yield made
+
+
+def _others(made: Sequence[NodeOf], one: NodeOf) -> list[NodeOf]:
+    return [each for each in made if each is not one]
+
+
+async def test_a_screen_at_b_sees_a_booking_made_at_c_in_a_calendar_of_a(
+    three: Sequence[NodeOf],
+) -> None:
+    dentist = three[0].clinic.dentists[0]
+    a = owner_of(three, dentist)
+    b, c = _others(three, a)
+    screen = await b.clinic.screen(dentist)
+    booker = c.clinic.api(c.clinic.patients[0])
+    began = asyncio.get_running_loop().time()
+    made = await booker.post("/api/appointments", c.clinic.slot("09:00"))
+    assert made.status == 201, made.body
+    await screen.event("appointment.created", id=made.body["id"])
+    assert asyncio.get_running_loop().time() - began < 1.0
+    (row,) = rows(a.clinic.database, "SELECT owner FROM calendars WHERE dentist_id = ?", dentist.id)
+    assert row["owner"] == a.id, "the calendar is where it belongs"
+    assert c.cluster.router.stats.hops >= 1
+    assert a.cluster.router.stats.served >= 1
+
+
+async def test_every_node_shows_the_same_slots_at_once(three: Sequence[NodeOf]) -> None:
+    clinic = three[0].clinic
+    for number, node in enumerate(three):
+        slot = clinic.slot(f"1{number}:00")
+        made = await node.clinic.api(clinic.patients[number]).post("/api/appointments", slot)
+        assert made.status == 201, made.body
+        for other in three:
+            again = await other.clinic.api(clinic.patients[9]).post("/api/appointments", slot)
+            assert (again.status, again.code) == (409, "SLOT_TAKEN")
+            shown = await other.clinic.free(clinic.patients[9])
+            assert slot["start"] not in shown
+
+
+async def test_a_hold_is_its_patients_on_every_node(three: Sequence[NodeOf]) -> None:
+    clinic = three[0].clinic
+    holder, other = clinic.patients[0], clinic.patients[1]
+    slot = clinic.slot("09:00")
+    held = await three[0].clinic.api(holder).post("/api/reservations", slot)
+    assert held.status == 201, held.body
+    for node in three:
+        assert slot["start"] in await node.clinic.free(holder)
+        assert slot["start"] not in await node.clinic.free(other)
+    booked = (
+        await three[1]
+        .clinic.api(holder)
+        .post("/api/appointments", {"reservation_id": held.body["id"]})
+    )
+    assert (booked.status, booked.body["id"]) == (201, held.body["id"])
+
+
+async def test_a_key_means_one_booking_whichever_node_is_asked(three: Sequence[NodeOf]) -> None:
+    clinic = three[0].clinic
+    slot = clinic.slot("09:00")
+    answers = await asyncio.gather(
+        *(
+            node.clinic.api(clinic.patients[0]).post(
+                "/api/appointments", slot, idempotency_key="once"
+            )
+            for node in (*three, *three)
+        )
+    )
+    assert {answer.status for answer in answers} == {201}
+    assert len({answer.body["id"] for answer in answers}) == 1
+
+
+async def test_a_changed_profile_is_read_anew_everywhere(three: Sequence[NodeOf]) -> None:
+    clinic = three[0].clinic
+    patient = clinic.patients[0]
+    for node in three:
+        assert (await node.clinic.api(patient).get("/api/profiles/me")).status == 200
+    changed = await three[0].clinic.api(patient).put("/api/profiles/me", {"name": "New Name"})
+    assert changed.status == 200, changed.body
+
+    async def everywhere() -> bool:
+        shown = [await node.clinic.api(patient).get("/api/profiles/me") for node in three]
+        return all(each.body["name"] == "New Name" for each in shown)
+
+    assert await eventually(everywhere, 2.0)
+
+
+async def test_a_hold_runs_out_once_wherever_its_calendar_went(
+    template: Template, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    """Criterion 8.3; nobody asks for the calendar after its node has left."""
+    async with nodes(template, tmp_path, valkey, 2, hold_seconds=2.0) as made:
+        clinic = made[0].clinic
+        database = clinic.database
+        assert isinstance(database, OnPostgres)
+        async with one_node(template, database, valkey.url, hold_seconds=2.0) as third:
+            await all_know([*made, third], 3)
+            for number, dentist in enumerate(clinic.dentists):
+                held = await third.clinic.hold(clinic.patients[number], dentist=dentist)
+                assert held["expires_at"]
+            await third.running.hub.drain()
+        sql = "SELECT count(*) AS n FROM appointments WHERE status = 'expired'"
+        assert await eventually(lambda: rows(database, sql)[0]["n"] == 3, 5.0)
+        await asyncio.sleep(0.5)
+        told = "SELECT channel, count(*) AS n FROM realtime_events WHERE type = ? GROUP BY channel"
+        counts = [r["n"] for r in rows(database, told, "reservation.expired")]
+        assert counts
+        assert set(counts) == {1}, "alarms may ring at several nodes; a hold runs out once"
+        assert problems_of(database) == []
+
+
+async def test_a_subject_can_be_disconnected_on_whichever_node(three: Sequence[NodeOf]) -> None:
+    clinic = three[1].clinic
+    screen = await clinic.screen(clinic.patients[0])
+    other = await clinic.screen(clinic.patients[1])
+    three[0].cluster.fanout.dismiss("patient-0")
+    assert await eventually(lambda: screen.disconnected.is_set(), 2.0)
+    assert not other.disconnected.is_set()
+
+
+async def test_the_figures_of_all_nodes_are_those_of_one_hub(three: Sequence[NodeOf]) -> None:
+    clinic = three[0].clinic
+    for number, node in enumerate(three):
+        await node.clinic.screen(clinic.patients[number])
+    admin = await three[0].clinic.admin_screen("hub:status")
+
+    def of_all(each: Received) -> bool:
+        return (
+            each.event == "hub.status"
+            and each.data["data"]["connections"].get("/patient") == 3
+            and len(each.data["data"]["cluster"]["nodes"]) == 3
+        )
+
+    await admin.until(of_all, 5.0)
+
+
+async def test_strangers_find_nothing_on_the_internal_address(three: Sequence[NodeOf]) -> None:
+    node = three[0].cluster.membership.node(three[0].id)
+    assert node is not None
+    session = three[0].clinic.session
+    for path in ("/internal/ask", "/internal/look", "/", "/health", "/metrics"):
+        async with session.post(node.address + path, data=b"{}") as answer:
+            assert answer.status == 404
+    (stored,) = rows(three[0].clinic.database, "SELECT key FROM cluster")
+    assert len(stored["key"]) == 64
+
+
+async def test_what_was_overheard_changed_or_meant_for_another_node_is_not_served(
+    three: Sequence[NodeOf],
+) -> None:
+    asked, other = three[0], three[1]
+    node = asked.cluster.membership.node(asked.id)
+    assert node is not None
+    key = asked.cluster.membership.key
+    dentist = asked.clinic.dentists[0]
+    body = dumps({"dentist_id": dentist.id, "tag": "", "epoch": 0, "named": True})
+
+    async def say(to: str, nonce: str, said: bytes, *, at: float = 0.0, signed: bytes = b"") -> int:
+        sent = f"{(at or time.time()):.3f}"
+        signature = sign(key, LOOK, other.id, to, sent, nonce, signed or said)
+        headers = {FROM: other.id, TO: to, TIME: sent, NONCE: nonce, SIGNATURE: signature}
+        async with asked.clinic.session.post(node.address + LOOK, data=said, headers=headers) as r:
+            return r.status
+
+    assert await say(asked.id, "one", body) in (200, 421)
+    assert await say(asked.id, "one", body) == 404, "overheard and said again"
+    assert await say(other.id, "two", body) == 404, "for another node"
+    assert await say(asked.id, "three", body + b" ", signed=body) == 404, "changed on the way"
+    assert await say(asked.id, "four", body, at=time.time() - 60) == 404, "old"
+
+
+async def test_sockets_of_a_node_that_leaves_are_told_to_come_back_elsewhere(
+    three: Sequence[NodeOf],
+) -> None:
+    """WebSocket close 1012, service restart; the client's library connects again by itself."""
+    leaving = three[0]
+    address = f"{leaving.url}/socket.io/?EIO=4&transport=websocket"
+    async with leaving.clinic.session.ws_connect(address) as socket:
+        assert (await socket.receive_str()).startswith("0")
+        await leaving.running.hub.drain()
+        while (message := await socket.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
+            pass
+    assert message.type is aiohttp.WSMsgType.CLOSE
+    assert message.data == 1012
+
+
+async def test_a_node_that_joins_takes_its_share_and_only_that(
+    template: Template, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    async with nodes(template, tmp_path, valkey, 2) as made:
+        clinic = made[0].clinic
+        database = clinic.database
+        assert isinstance(database, OnPostgres)
+        for number, dentist in enumerate(clinic.dentists):
+            await _book(made[0], clinic.patients[number], clinic.slot("09:00", dentist=dentist))
+        before = {r["dentist_id"]: r["owner"] for r in _calendars(database)}
+        async with one_node(template, database, valkey.url) as third:
+            everybody = [*made, third]
+            await all_know(everybody, 3)
+            wanted = {each.id: owner_of(everybody, each).id for each in clinic.dentists}
+
+            def settled() -> bool:
+                owners = {r["dentist_id"]: r["owner"] for r in _calendars(database)}
+                return all(owners[each] in (None, wanted[each]) for each in wanted)
+
+            assert await eventually(settled, 5.0)
+            stayed = [each for each in wanted if wanted[each] == before[each]]
+            after = {r["dentist_id"]: r["owner"] for r in _calendars(database)}
+            assert all(after[each] == before[each] for each in stayed)
+            for number, dentist in enumerate(clinic.dentists):
+                slot = clinic.slot("10:00", dentist=dentist)
+                await _book(everybody[number], clinic.patients[number], slot)
+            assert {r["dentist_id"]: r["owner"] for r in _calendars(database)} == wanted
+
+
+async def test_a_node_that_leaves_gives_its_calendars_away_in_good_order(
+    template: Template, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    async with nodes(template, tmp_path, valkey, 2) as made:
+        clinic = made[0].clinic
+        database = clinic.database
+        assert isinstance(database, OnPostgres)
+        before = {r["dentist_id"]: r["fence"] for r in _calendars(database)}
+        async with one_node(template, database, valkey.url) as third:
+            await all_know([*made, third], 3)
+            for number, dentist in enumerate(clinic.dentists):
+                slot = clinic.slot("09:00", dentist=dentist)
+                await _book(third, clinic.patients[number], slot)
+            await third.running.hub.drain()
+            assert not [r for r in _calendars(database) if r["owner"] == third.id]
+            slot = clinic.slot("10:00")
+            late = await third.clinic.api(clinic.patients[5]).post("/api/appointments", slot)
+            assert late.status == 201, "it answers still, one hop on"
+        await all_know(made, 2)
+        for number, dentist in enumerate(clinic.dentists):
+            slot = clinic.slot("11:00", dentist=dentist)
+            await _book(made[1], clinic.patients[number], slot)
+        after = {r["dentist_id"]: r["fence"] for r in _calendars(database)}
+        assert all(after[each] >= before[each] for each in before), "fences never decrease"
+        assert await eventually(lambda: not pending(database), 5.0)
+        assert problems_of(database) == []
+
+
+async def _book(node: NodeOf, patient: Person, slot: dict[str, Any]) -> dict[str, Any]:
+    made = await node.clinic.api(patient).post("/api/appointments", slot)
+    assert made.status == 201, made.body
+    body: dict[str, Any] = made.body
+    return body
+
+
+def _calendars(database: OnPostgres) -> list[dict[str, Any]]:
+    return rows(database, "SELECT dentist_id, owner, fence FROM calendars")

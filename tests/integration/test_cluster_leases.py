@@ -1,0 +1,186 @@
+"""Leases and ownership in PostgreSQL: who is alive there, and whose a calendar is."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from actors.domain.ids import DentistId, ProfileId
+from actors.ports import LoadedCalendar, OwnedElsewhere
+from api.schemas import render
+from hub.clock import SystemClock, new_id
+from store.engine import Store, open_store
+from store.nodes import Node, Nodes, open_nodes
+from store.postgres_connect import PostgresSettings
+from tests.support.database import OnPostgres, rows, url_of
+from tests.support.eventually import eventually
+from tests.support.logs import captured_logs
+from tests.support.running import Template, make_template
+
+SETTINGS = PostgresSettings()
+LONG_S, SHORT_S = 30.0, 0.2
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    with captured_logs():
+        return make_template(tmp_path_factory.mktemp("template"), "postgres")
+
+
+@pytest.fixture
+def database(template: Template, tmp_path: Path) -> Iterator[OnPostgres]:
+    with template.copied_to(tmp_path) as database:
+        assert isinstance(database, OnPostgres)
+        yield database
+
+
+@pytest.fixture
+async def nodes(database: OnPostgres) -> AsyncIterator[Nodes]:
+    async with open_nodes(url_of(database), SETTINGS, SystemClock()) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+async def others(database: OnPostgres) -> AsyncIterator[Nodes]:
+    """The same table on another connection: another process."""
+    async with open_nodes(url_of(database), SETTINGS, SystemClock()) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+async def store(database: OnPostgres) -> AsyncIterator[Store]:
+    async with open_store(
+        url_of(database), render=render, outbox=_Nobody(), new_id=new_id, clock=SystemClock()
+    ) as store:
+        yield store
+
+
+class _Nobody:
+    def announce(self, records: object) -> None: ...
+
+
+@pytest.fixture
+def dentist(template: Template) -> DentistId:
+    return DentistId(ProfileId(template.people.dentists[0].id))
+
+
+def node(name: str) -> Node:
+    return Node(id=name, name=name, address=f"http://{name}", version="1")
+
+
+async def join(nodes: Nodes, name: str, lease_s: float = LONG_S, key: str = "k") -> str:
+    _, common = await nodes.join(node(name), lease_s=lease_s, fresh_key=key)
+    return common
+
+
+async def claim(store: Store, dentist: DentistId, owner: str) -> LoadedCalendar:
+    loaded = await store.calendars.open(dentist, live_after=datetime.now(UTC), owner=owner)
+    assert loaded is not None
+    return loaded
+
+
+async def test_all_learn_of_each_other_and_sign_with_the_first_ones_key(nodes: Nodes) -> None:
+    assert await join(nodes, "a", key="first") == "first"
+    assert await join(nodes, "b", key="second") == "first"
+    roster = await nodes.renew("a", lease_s=LONG_S, bury=False)
+    assert roster is not None
+    assert [each.id for each in roster.nodes] == ["a", "b"]
+    assert all(LONG_S - 5 < each.lease_left_s <= LONG_S for each in roster.nodes)
+    await nodes.begin_to_leave("b")
+    later = await nodes.renew("a", lease_s=LONG_S, bury=False)
+    assert later is not None
+    assert [each.leaving for each in later.nodes] == [False, True]
+    assert later.epoch > roster.epoch
+
+
+async def test_a_lapsed_lease_counts_once_somebody_buried_it_and_not_before(nodes: Nodes) -> None:
+    await join(nodes, "a")
+    await join(nodes, "b", SHORT_S)
+    await asyncio.sleep(2 * SHORT_S)
+    assert await nodes.renew("b", lease_s=SHORT_S, bury=False) is not None, "late, and in time"
+    await asyncio.sleep(2 * SHORT_S)
+    roster = await nodes.renew("a", lease_s=LONG_S, bury=True)
+    assert roster is not None
+    assert roster.buried == ("b",)
+    assert await nodes.renew("b", lease_s=LONG_S, bury=False) is None, "it lives anew, or not"
+
+
+async def test_a_renewal_under_way_is_not_buried(
+    database: OnPostgres, nodes: Nodes, others: Nodes
+) -> None:
+    """The renewal holds the row: who would bury passes over it and does not wait."""
+    await join(nodes, "a")
+    await join(nodes, "b", SHORT_S)
+    await asyncio.sleep(2 * SHORT_S)
+    with database.server.transaction(database.name) as say:
+        say("UPDATE nodes SET lease_until = clock_timestamp() + interval '1 minute' WHERE id = 'b'")
+        roster = await others.renew("a", lease_s=LONG_S, bury=True)
+        assert roster is not None
+        assert roster.buried == ()
+
+
+async def test_a_calendar_is_the_owners_until_it_is_given_away_or_the_owner_is_buried(
+    nodes: Nodes, store: Store, dentist: DentistId
+) -> None:
+    await join(nodes, "a")
+    await join(nodes, "b", SHORT_S)
+    first = await claim(store, dentist, "b")
+    await asyncio.sleep(2 * SHORT_S)
+    with pytest.raises(OwnedElsewhere) as elsewhere:
+        await claim(store, dentist, "a")
+    assert elsewhere.value.owner == "b", "its lease has lapsed, but nobody buried it"
+    await nodes.renew("a", lease_s=LONG_S, bury=True)
+    taken = await claim(store, dentist, "a")
+    assert taken.fence > first.fence
+    with pytest.raises(OwnedElsewhere):
+        await claim(store, dentist, "b")  # a ghost takes nothing
+
+
+async def test_giving_away_raises_the_fence_and_only_what_is_ones_own_is_given(
+    database: OnPostgres, nodes: Nodes, store: Store, dentist: DentistId
+) -> None:
+    await join(nodes, "a")
+    await join(nodes, "b")
+    mine = await claim(store, dentist, "a")
+    assert await nodes.owned_by("a") == (dentist,)
+    assert await nodes.release("b", [dentist]) == ()
+    assert await nodes.release("a", [dentist]) == (dentist,)
+    (row,) = rows(database, "SELECT owner, fence FROM calendars WHERE dentist_id = ?", dentist)
+    assert row["owner"] is None
+    assert row["fence"] > mine.fence
+    await claim(store, dentist, "b")
+
+
+async def test_a_single_process_owns_nothing_and_fences_all_the_same(
+    database: OnPostgres, nodes: Nodes, store: Store, dentist: DentistId
+) -> None:
+    await join(nodes, "a")
+    mine = await claim(store, dentist, "a")
+    alone = await store.calendars.open(dentist, live_after=datetime.now(UTC))
+    assert alone is not None
+    assert alone.fence > mine.fence
+
+
+async def test_two_that_want_the_same_calendar_at_once_do_not_both_get_it(
+    nodes: Nodes, store: Store, dentist: DentistId
+) -> None:
+    names = [f"n{number}" for number in range(6)]
+    for name in names:
+        await join(nodes, name)
+    got = await asyncio.gather(
+        *(claim(store, dentist, name) for name in names), return_exceptions=True
+    )
+    assert sum(isinstance(each, LoadedCalendar) for each in got) == 1
+    assert sum(isinstance(each, OwnedElsewhere) for each in got) == len(names) - 1
+
+
+async def test_the_one_who_left_owns_nothing_any_more(
+    nodes: Nodes, store: Store, dentist: DentistId
+) -> None:
+    await join(nodes, "a")
+    await join(nodes, "b")
+    await claim(store, dentist, "a")
+    await nodes.leave("a")
+    assert await eventually(lambda: claim(store, dentist, "b"), 1.0)

@@ -1,0 +1,91 @@
+"""What stands before several hubs in the tests: connections to those that are ready, in turn."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+
+import aiohttp
+
+CHUNK_BYTES = 65_536
+LOOK_S = 0.2
+
+
+class Balancer:
+    """As HAProxy with ``option httpchk``: ready is who says so; who fails to connect is
+    passed over. Whole connections, not requests: a WebSocket stays where it is."""
+
+    def __init__(self, ports: Sequence[int]) -> None:
+        self._ports = list(ports)
+        self._ready: list[int] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = 0
+        self.url = ""
+
+    async def watch(self) -> None:
+        timeout = aiohttp.ClientTimeout(total=1.0)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            while True:
+                found = await asyncio.gather(*(_is_ready(session, p) for p in self._ports))
+                self._ready = [p for p, ready in zip(self._ports, found, strict=True) if ready]
+                await asyncio.sleep(LOOK_S)
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._serve(reader, writer)
+        finally:
+            self._tasks.discard(task)
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2 * len(self._ports)):
+            ready = self._ready or self._ports
+            self._turn += 1
+            port = ready[self._turn % len(ready)]
+            with contextlib.suppress(OSError):
+                back, up = await asyncio.open_connection("127.0.0.1", port)
+                try:
+                    await asyncio.gather(_pump(reader, up), _pump(back, writer))
+                finally:
+                    up.transport.abort()
+                return
+
+    async def close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _is_ready(session: aiohttp.ClientSession, port: int) -> bool:
+    try:
+        async with session.get(f"http://127.0.0.1:{port}/health/ready") as answer:
+            return answer.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while chunk := await reader.read(CHUNK_BYTES):
+        writer.write(chunk)
+        await writer.drain()
+    if writer.can_write_eof():
+        with contextlib.suppress(OSError):
+            writer.write_eof()
+
+
+@contextlib.asynccontextmanager
+async def balancer_for(ports: Sequence[int]) -> AsyncIterator[Balancer]:
+    balancer = Balancer(ports)
+    server = await asyncio.start_server(balancer.accept, "127.0.0.1", 0)
+    balancer.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    watching = asyncio.create_task(balancer.watch())
+    try:
+        yield balancer
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        server.close()
+        await balancer.close()
+        await server.wait_closed()

@@ -1,0 +1,238 @@
+"""What travels between nodes arrives as it was, and nothing else is taken for it."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import orjson
+import pytest
+
+from actors.domain import commands as c
+from actors.domain import refusals as r
+from actors.domain.appointment import Status
+from actors.domain.channels import AVAILABILITY_ALL
+from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId, ProfileId
+from actors.domain.outcome import Outcome
+from actors.domain.principal import Principal, Role
+from actors.domain.schedule import (
+    DailyLimit,
+    Override,
+    ReservedBlock,
+    Schedule,
+    TimeOff,
+    Weekday,
+    WeeklyRule,
+    Window,
+)
+from actors.domain.slots import to_minute
+from actors.ports import EventRecord, IdempotencyKey, Position, Reply
+from actors.snapshot import Snapshot
+from hub.cluster.codec import (
+    Unreadable,
+    command_json,
+    command_of,
+    key_of,
+    plain,
+    refusal_json,
+    refusal_of,
+    reply_json,
+    reply_of,
+)
+from hub.cluster.entries import Entry, Garbled, Kind, decode, encode
+from hub.cluster.signing import sign
+from hub.cluster.snapshots import snapshot_json, snapshot_of
+from tests.unit.calendars import (
+    ANNA,
+    BEN,
+    CHECKUP,
+    CLEANING,
+    NOW,
+    at,
+    calendar,
+    held,
+    row,
+    with_schedule,
+)
+
+BY = Principal(role=Role.PATIENT, subject="sub", person=ProfileId("p"), acting="bot")
+ID, KIND = AppointmentId("a"), AppointmentTypeId("t")
+KEY = b"k" * 32
+AT = datetime(2027, 3, 8, 9, 30, tzinfo=UTC)
+SCHEDULE = Schedule(
+    time_zone="America/New_York",
+    min_notice_minutes=30,
+    rules=(WeeklyRule(weekday=Weekday.MONDAY, window=Window(540, 1020)),),
+    overrides=(Override(date=date(2027, 3, 8), windows=(Window(600, 720),)),),
+    time_off=(TimeOff(start_date=date(2027, 4, 1), end_date=date(2027, 4, 2), start=600),),
+    reserved_blocks=(
+        ReservedBlock(weekday=Weekday.FRIDAY, window=Window(540, 600), opens_minutes_before=60),
+    ),
+    daily_limits=(DailyLimit(appointment_type_id=KIND, per_day=3),),
+    appointment_type_ids=(KIND,),
+    version=7,
+)
+COMMANDS = [
+    c.HoldSlot(
+        by=BY,
+        appointment_id=ID,
+        patient_id=PatientId(ProfileId("p")),
+        appointment_type_id=KIND,
+        start=AT,
+    ),
+    c.BookSlot(
+        by=BY,
+        appointment_id=ID,
+        patient_id=PatientId(ProfileId("p")),
+        appointment_type_id=KIND,
+        start=AT,
+        notes="ü",
+        overbook=True,
+    ),
+    c.BookReservation(by=BY, appointment_id=ID),
+    c.BookReservation(by=BY, appointment_id=ID, notes=None),
+    c.ReleaseHold(by=BY, appointment_id=ID),
+    c.ExpireHold(by=BY, appointment_id=ID),
+    c.ChangeAppointment(
+        by=BY, appointment_id=ID, expected_version=3, start=AT, status=Status.ARRIVED, notes="x"
+    ),
+    c.ChangeAppointment(by=BY, appointment_id=ID, overbook=False, cancel_reason=None),
+    c.CancelAppointment(by=BY, appointment_id=ID),
+    c.ReplaceSchedule(by=BY, schedule=SCHEDULE, expected_version=6, dry_run=True),
+]
+REFUSALS = [
+    r.ValidationFailed.of("field", "why"),
+    r.Forbidden("so it is"),
+    r.Forbidden(),
+    r.NotFound("appointment"),
+    r.SlotTaken(),
+    r.PatientConflict(),
+    r.InvalidTransition("held", "arrived"),
+    r.ReservationExpired(),
+    r.VersionConflict(4),
+    r.OutsideAvailability(),
+    r.TooSoon(AT),
+    r.TooFar(90),
+    r.TooLate(),
+    r.IdempotencyMismatch(),
+    r.TooManyReservations(3),
+    r.CalendarBusy(),
+    r.Unavailable(),
+    r.InvalidToken("reason"),
+    r.RateLimited(1.5),
+]
+
+
+def _travelled(said: Any) -> Any:
+    return orjson.loads(orjson.dumps(said))
+
+
+def test_every_command_is_among_the_examples() -> None:
+    kinds = {each for each in vars(c).values() if isinstance(each, type)}
+    known = {each for each in kinds if issubclass(each, c.Command) and each is not c.Command}
+    assert {type(each) for each in COMMANDS} == known
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda each: type(each).__name__)
+def test_a_command_arrives_as_it_was(command: c.Command) -> None:
+    assert command_of(_travelled(command_json(command))) == command
+
+
+def test_every_refusal_is_among_the_examples() -> None:
+    leaves = {each for each in vars(r).values() if isinstance(each, type)}
+    known = {each for each in leaves if issubclass(each, r.Refusal) and each is not r.Refusal}
+    assert {type(each) for each in REFUSALS} == known
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda each: each.code)
+def test_a_refusal_says_the_same_there(refusal: r.Refusal) -> None:
+    arrived = refusal_of(_travelled(refusal_json(refusal)))
+    assert type(arrived) is type(refusal)
+    assert str(arrived) == str(refusal)
+    assert tuple(arrived.details) == tuple(refusal.details)
+
+
+def test_a_refusal_of_a_newer_version_is_no_answer() -> None:
+    assert isinstance(refusal_of({"code": "NEW", "given": []}), r.Unavailable)
+
+
+def test_replies_and_keys_arrive_as_they_were() -> None:
+    reply = Reply(outcome=Outcome.CREATED, resource_id="a", version=1, body=b'{"id":"\xc3\xbc"}')
+    assert reply_of(_travelled(reply_json(reply))) == reply
+    key = IdempotencyKey(scope="s", key="k", fingerprint="f", internal=True)
+    assert key_of(_travelled(plain(key))) == key
+
+
+def test_what_a_newer_node_added_is_left_out_and_what_an_older_lacks_has_its_default() -> None:
+    said = _travelled(command_json(COMMANDS[-1]))
+    said["added_later"] = 1
+    del said["dry_run"]
+    arrived = command_of(said)
+    assert isinstance(arrived, c.ReplaceSchedule)
+    assert arrived.dry_run is False
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"kind": "Principal"}, "no such command"),
+        ({"kind": "__class__"}, "no such command"),
+        ({"appointment_id": 7}, "no"),
+        ({"appointment_id": None}, "no"),
+        ({"by": {"role": "root", "subject": "x"}}, "no"),
+        ({"start": "soon"}, "no"),
+        ({"overbook": 1}, "no"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(change: dict[str, Any], why: str) -> None:
+    said = _travelled(command_json(COMMANDS[1])) | change
+    with pytest.raises(Unreadable, match=why):
+        command_of(said)
+
+
+def test_an_entry_arrives_as_it_was_and_rubbish_is_refused() -> None:
+    record = EventRecord(
+        channel="availability:all",  # type: ignore[arg-type]  # a name, as names come
+        epoch=1,
+        offset=2,
+        event_id="e",  # type: ignore[arg-type]  # an id
+        type="availability.changed",
+        time=AT,
+        payload=b'{"a":1}',
+    )
+    entry = Entry(node="n", number=3, kind=Kind.EVENTS, records=[record], said={"x": 1})
+    assert decode(encode(entry, KEY), KEY) == entry
+    for body in (b"", b"[]", b"{}", b"\xff", b'{"n":1,"i":"x","k":"events","r":[],"s":{}}'):
+        for rubbish in (body, sign(KEY, body).encode() + body):
+            with pytest.raises(Garbled):
+                decode(rubbish, KEY)
+
+
+def test_an_entry_of_somebody_without_the_key_is_refused() -> None:
+    forged = encode(Entry(node="n", number=1, kind=Kind.DISMISS, said={"subject": "x"}), b"other")
+    changed = encode(Entry(node="n", number=1, kind=Kind.BEAT), KEY).replace(b"beat", b"dismiss")
+    for each in (forged, changed):
+        with pytest.raises(Garbled):
+            decode(each, KEY)
+
+
+def test_a_snapshot_offers_the_same_slots_there_and_tells_of_nobody() -> None:
+    rows = [
+        held(at(9), patient_id=ANNA),
+        replace(row(at(11), id="b", patient_id=BEN, kind=CLEANING), notes="a secret"),
+        row(at(13), id="c", patient_id=BEN, status=Status.COMPLETED),
+    ]
+    limits = (DailyLimit(appointment_type_id=CHECKUP.id, per_day=30),)
+    whole = calendar(rows, with_schedule(daily_limits=limits))
+    here = Snapshot(
+        calendar=replace(whole, completed=tuple(rows[2:])),
+        position=Position(channel=AVAILABILITY_ALL, epoch=1, offset=5),
+    )
+    said = _travelled(snapshot_json(here))
+    there = snapshot_of(said)
+    assert there.position == here.position
+    for who in (None, ANNA, BEN):
+        for kind in (CHECKUP, CLEANING):
+            asked: Any = {"first": to_minute(at(8)), "before": to_minute(at(18)), "patient_id": who}
+            assert there.free(kind, now=NOW, **asked) == here.free(kind, now=NOW, **asked)
+    assert "secret" not in str(said)
+    assert BEN not in str(said), "a booked row tells of nobody"

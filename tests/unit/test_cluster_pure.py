@@ -1,0 +1,253 @@
+"""Placement, leases, routing and continuity: what a node decides by itself, without asking."""
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.cluster.continuity import Continuity
+from hub.cluster.lease import Lease
+from hub.cluster.placement import place
+from hub.cluster.routing import Here, Nowhere, Redirect, Serve, There, View, receive, route
+from hub.cluster.signing import Forged, Seen, check, sign
+
+names = st.text("abcdef", min_size=1, max_size=4)
+node_sets = st.lists(names, min_size=1, max_size=6, unique=True)
+KEYS = [f"dentist-{n}" for n in range(300)]
+
+
+# --- placement -------------------------------------------------------------------------
+
+
+@given(nodes=node_sets, key=names, seed=st.integers())
+def test_every_node_places_alike_in_whatever_order_it_knows_the_others(
+    nodes: list[str], key: str, seed: int
+) -> None:
+    shuffled = random.Random(seed).sample(nodes, len(nodes))
+    assert place(key, nodes) == place(key, shuffled)
+    assert place(key, nodes) in nodes
+
+
+@given(nodes=node_sets, gone=st.integers(0, 5))
+def test_only_what_a_node_had_moves_when_it_goes(nodes: list[str], gone: int) -> None:
+    left = [node for n, node in enumerate(nodes) if n != gone % len(nodes)]
+    lost = nodes[gone % len(nodes)]
+    for key in KEYS[:50]:
+        before = place(key, nodes)
+        assert before == lost or place(key, left) == before
+
+
+def test_calendars_are_spread_evenly() -> None:
+    counts = dict.fromkeys(("a", "b", "c"), 0)
+    for key in KEYS:
+        counts[str(place(key, counts))] += 1
+    assert all(70 <= count <= 130 for count in counts.values()), counts
+
+
+def test_nobody_has_anything_where_there_is_nobody() -> None:
+    assert place("key", []) is None
+
+
+# --- leases ----------------------------------------------------------------------------
+
+
+def test_a_lease_is_good_from_the_sending_of_its_renewal() -> None:
+    lease = Lease(ttl_s=6, margin_s=1).renewed(100.0)
+    assert lease.held(104.9)
+    assert not lease.held(105.0), "the margin is given up"
+    assert not lease.lost().held(100.1)
+
+
+def test_who_was_without_a_lease_itself_leaves_the_others_time_to_renew_theirs() -> None:
+    lease = Lease(ttl_s=6, margin_s=1).renewed(0.0)
+    assert not lease.may_bury(2.0), "it knows nothing of before"
+    lease = lease.renewed(2.0).renewed(4.0).renewed(6.0)
+    assert lease.may_bury(6.0)
+    after_outage = lease.renewed(30.0)
+    assert not after_outage.may_bury(31.0)
+    assert after_outage.renewed(33.0).renewed(36.0).may_bury(36.0)
+
+
+@dataclass
+class _Database:
+    """The lease table, by a clock of its own; exactly what ``store.nodes`` promises."""
+
+    now_s: float = 1_000.0
+    until: dict[str, float] = field(default_factory=dict)
+    owner: str | None = None
+
+    def renew(self, node: str, ttl_s: float) -> bool:
+        if node not in self.until:
+            return False
+        self.until[node] = self.now_s + ttl_s
+        return True
+
+    def bury(self) -> None:
+        self.until = {node: at for node, at in self.until.items() if at > self.now_s}
+
+    def claim(self, node: str) -> bool:
+        if node in self.until and self.owner not in (set(self.until) - {node}):
+            self.owner = node
+        return self.owner == node
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_two_nodes_ever_surely_own_the_same_calendar(seed: int) -> None:
+    """Nodes with clocks of their own, that start anywhere and run up to 1 % wrong; requests
+    and answers that take up to seconds or are lost; an owner that is cut off and comes back.
+    """
+    chance = random.Random(seed)
+    database, ttl_s, margin_s = _Database(), 6.0, 1.0
+    names = ["a", "b", "c"]
+    offset = {n: chance.uniform(-1e6, 1e6) for n in names}
+    speed = {n: chance.uniform(0.99, 1.01) for n in names}
+    leases = {n: Lease(ttl_s=ttl_s, margin_s=margin_s) for n in names}
+    lives = dict.fromkeys(names, 0)
+    owns: dict[str, bool] = dict.fromkeys(names, False)
+    cut = dict.fromkeys(names, 0.0)
+    pending: list[tuple[float, str, str, float]] = []
+    changes = 0
+    last_owner = ""
+    for step in range(4_000):
+        database.now_s = 1_000.0 + step * 0.05
+        local = {n: offset[n] + database.now_s * speed[n] for n in names}
+        for name in names:
+            if chance.random() < 0.002:
+                cut[name] = database.now_s + chance.uniform(1, 15)
+            if database.now_s < cut[name] or chance.random() > 0.05:
+                continue
+            life = f"{name}{lives[name]}"
+            if life not in database.until:  # buried, or never there: a new life, owning nothing
+                owns[name] = False
+                lives[name] += 1
+                life = f"{name}{lives[name]}"
+                database.until[life] = database.now_s + ttl_s
+                leases[name] = leases[name].lost().renewed(local[name])
+                continue
+            sent = local[name]
+            assert database.renew(life, ttl_s)
+            pending.append((database.now_s + chance.uniform(0, 3), name, life, sent))
+            if leases[name].may_bury(sent):
+                database.bury()
+            if leases[name].held(local[name]) and chance.random() < 0.5:
+                owns[name] = database.claim(life)
+        for due in [each for each in pending if each[0] <= database.now_s]:
+            pending.remove(due)
+            _, name, life, sent = due
+            known = leases[name].sent_s
+            if life == f"{name}{lives[name]}" and known is not None and sent >= known:
+                leases[name] = leases[name].renewed(sent)
+        surely = [n for n in names if owns[n] and leases[n].held(local[n])]
+        assert len(surely) <= 1, (seed, step, surely)
+        if surely and surely[0] != last_owner:
+            last_owner, changes = surely[0], changes + 1
+    assert changes >= 2, "ownership moved, or this shows nothing"
+
+
+# --- routing ---------------------------------------------------------------------------
+
+
+def _view(me: str, *nodes: str, leaving: tuple[str, ...] = ()) -> View:
+    return View(me=me, epoch=1, nodes=nodes, leaving=frozenset(leaving))
+
+
+@given(nodes=node_sets, key=names)
+def test_with_one_view_every_ask_arrives_after_one_hop(nodes: list[str], key: str) -> None:
+    for me in nodes:
+        there = route(_view(me, *nodes), key, have=False, owner=None)
+        if isinstance(there, There):
+            assert receive(_view(there.node, *nodes), key, have=False, named=False) == Serve()
+        else:
+            assert there == Here()
+            assert place(key, nodes) == me
+
+
+@given(old=node_sets, new=node_sets, key=names)
+def test_with_two_views_a_redirect_names_where_the_newer_one_places_it(
+    old: list[str], new: list[str], key: str
+) -> None:
+    where = place(key, old)
+    if where not in new:
+        return
+    answer = receive(_view(str(where), *new), key, have=False, named=False)
+    right = place(key, new)
+    assert answer == (Serve() if right == where else Redirect(right))
+
+
+def test_what_one_has_one_answers_and_what_the_database_names_is_tried() -> None:
+    view = _view("a", "a", "b")
+    for key in KEYS[:20]:
+        assert route(view, key, have=True, owner="b") == Here()
+        assert route(view, key, have=False, owner="b") == There("b")
+        assert receive(view, key, have=False, named=True) == Serve()
+
+
+def test_nothing_is_placed_on_a_node_that_leaves_unless_all_do() -> None:
+    leaving = _view("a", "a", "b", leaving=("a",))
+    alone = _view("a", "a", leaving=("a",))
+    for key in KEYS[:20]:
+        assert route(leaving, key, have=False, owner=None) == There("b")
+        assert receive(leaving, key, have=False, named=True) == Redirect("b")
+        assert receive(alone, key, have=False, named=False) == Serve()
+
+
+def test_who_is_no_member_has_nothing_and_knows_nowhere() -> None:
+    assert route(_view("a"), "key", have=True, owner=None) == Nowhere()
+    assert route(_view("a", "b"), "key", have=True, owner=None) == There("b")
+
+
+# --- continuity ------------------------------------------------------------------------
+
+
+@given(kept=st.lists(st.booleans(), min_size=1, max_size=40))
+def test_every_skipped_number_is_noticed_at_the_next_one(kept: list[bool]) -> None:
+    heard = Continuity(silence_s=3)
+    last = 0
+    for number, arrives in enumerate(kept, 1):
+        if arrives:
+            assert heard.heard("n", number, 0.0) is (number == last + 1)
+            last = number
+
+
+def test_a_member_that_nobody_hears_is_noticed_and_one_that_left_is_forgotten() -> None:
+    heard = Continuity(silence_s=3)
+    assert heard.silent(["a", "b"], 0.0) == ()
+    heard.heard("a", 1, 2.0)
+    assert heard.silent(["a", "b"], 4.0) == ("b",)
+    heard.forget(["b"])
+    assert not heard.heard("a", 5, 5.0), "of its former numbers nothing is known any more"
+
+
+def test_what_is_read_twice_is_no_gap() -> None:
+    heard = Continuity(silence_s=3)
+    assert heard.heard("a", 1, 0.0)
+    assert heard.heard("a", 2, 0.0)
+    assert heard.heard("a", 1, 0.0)
+    assert heard.heard("a", 3, 0.0)
+
+
+# --- signatures ------------------------------------------------------------------------
+
+
+@given(st.lists(st.binary(max_size=4), min_size=2, max_size=4))
+def test_a_signature_is_of_these_parts_alone(parts: list[bytes]) -> None:
+    key = b"k" * 32
+    signature = sign(key, *parts)
+    check(key, signature, *parts)
+    with pytest.raises(Forged):
+        check(b"x" * 32, signature, *parts)
+    with pytest.raises(Forged):
+        check(key, signature, b"".join(parts[:2]), *parts[2:])
+
+
+def test_a_number_is_good_once_and_for_a_while() -> None:
+    seen = Seen()
+    seen.take("n1", 100.0, 100.0)
+    with pytest.raises(Forged, match="before"):
+        seen.take("n1", 100.0, 101.0)
+    with pytest.raises(Forged, match="clocks"):
+        seen.take("n2", 100.0, 131.0)
+    with pytest.raises(Forged, match="clocks"):
+        seen.take("n3", 140.0, 100.0)

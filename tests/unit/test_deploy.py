@@ -1,0 +1,171 @@
+"""The files of ``deploy/`` say what the hub understands; what can be checked here, is."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # ships no types
+
+from hub.config import load_config
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+SECRET = "a secret of thirty-two bytes or so"  # of nobody
+NODES = {f"HUB_NODE{n}": f"127.0.0.1:{8080 + n}" for n in (1, 2, 3)}
+
+
+def _documents(name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((DEPLOY / name).read_text(encoding="utf-8")))
+
+
+def _program(name: str) -> str | None:
+    places = os.pathsep.join((os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"))
+    return shutil.which(name, path=places)
+
+
+def _understood(environ: dict[str, str]) -> None:
+    """A hub with these variables starts: unknown ones and impossible values are refused."""
+    load_config(None, environ).require_keys()
+
+
+# --- containers ------------------------------------------------------------------------
+
+
+def test_compose_sets_what_the_hub_understands() -> None:
+    (compose,) = _documents("compose.yaml")
+    services = compose["services"]
+    for name in ("node1", "node2", "node3", "migrate"):
+        environ = {
+            key: re.sub(r"\$\{[^}]*\}", SECRET.replace(" ", "-"), str(value))
+            for key, value in services[name]["environment"].items()
+        }
+        _understood(environ)
+        assert environ["CHAIRSIDE_CLUSTER_PORT"] != "0", "the containers' own port is known"
+    assert services["migrate"]["command"] == ["migrate"]
+    assert set(services["balancer"]["depends_on"]) == {"node1", "node2", "node3"}
+    asked = set(re.findall(r"\$\{(HUB_\w+)\}", (DEPLOY / "haproxy.cfg").read_text()))
+    assert asked == {key for key in services["balancer"]["environment"] if key.startswith("HUB_")}
+
+
+def test_the_dockerfile_takes_what_there_is_and_starts_what_exists() -> None:
+    lines = [
+        line.strip()
+        for line in (DEPLOY / "Dockerfile").read_text(encoding="utf-8").splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
+    for line in lines:
+        if line.startswith("COPY ") and "--from" not in line:
+            for source in line.split()[1:-1]:
+                assert (DEPLOY.parent / source).exists(), line
+    assert lines[-2:] == ['ENTRYPOINT ["chairside"]', 'CMD ["serve"]']
+    assert any(line.startswith("USER ") and "root" not in line for line in lines)
+    environ = dict(re.findall(r"(CHAIRSIDE_\w+)=(\S+)", "\n".join(lines)))
+    _understood({**environ, "CHAIRSIDE_AUTH_SECRET": SECRET})
+
+
+# --- Kubernetes ------------------------------------------------------------------------
+
+
+def _of_kind(kind: str) -> dict[str, Any]:
+    found = _documents("kubernetes/hub.yaml") + _documents("kubernetes/job.yaml")
+    (one,) = [each for each in found if each["kind"] == kind]
+    return one
+
+
+def test_pods_are_probed_spread_kept_and_ended_gracefully() -> None:
+    deployment = _of_kind("Deployment")["spec"]
+    pod = deployment["template"]["spec"]
+    (hub,) = pod["containers"]
+    assert hub["readinessProbe"]["httpGet"]["path"] == "/health/ready"
+    assert hub["livenessProbe"]["httpGet"]["path"] == "/health/live", "never the database's"
+    environ = {each["name"]: each.get("value", "") for each in hub["env"]}
+    environ |= {
+        "CHAIRSIDE_DATABASE_URL": "postgresql://user@db/clinic",
+        "CHAIRSIDE_REDIS_URL": "redis://redis:6379/0",
+        "CHAIRSIDE_AUTH_SECRET": SECRET,
+        "CHAIRSIDE_CLUSTER_HOST": "10.0.0.7",
+    }
+    _understood(environ)
+    drains_s = float(environ["CHAIRSIDE_CLUSTER_DRAIN_S"])
+    drains_s += float(environ["CHAIRSIDE_SERVER_SHUTDOWN_GRACE_S"])
+    assert pod["terminationGracePeriodSeconds"] > drains_s + 10
+    assert float(environ["CHAIRSIDE_CLUSTER_DRAIN_S"]) > 2 * hub["readinessProbe"]["periodSeconds"]
+    assert deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_everything_selects_the_same_pods() -> None:
+    labels = _of_kind("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert _of_kind("Deployment")["spec"]["selector"]["matchLabels"] == labels
+    assert _of_kind("Service")["spec"]["selector"] == labels
+    assert _of_kind("PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == labels
+    policy = _of_kind("NetworkPolicy")["spec"]
+    assert policy["podSelector"]["matchLabels"] == labels
+    named = {"http", "nodes"}
+    (hub,) = _of_kind("Deployment")["spec"]["template"]["spec"]["containers"]
+    assert {port["name"] for port in hub["ports"]} == named
+    assert {port["port"] for rule in policy["ingress"] for port in rule["ports"]} == named
+
+
+def test_the_service_keeps_polling_where_it_began() -> None:
+    assert _of_kind("Service")["spec"]["sessionAffinity"] == "ClientIP"
+
+
+def test_the_job_migrates() -> None:
+    (job,) = _of_kind("Job")["spec"]["template"]["spec"]["containers"]
+    assert job["args"] == ["migrate"]
+
+
+# --- what programs check themselves ----------------------------------------------------
+
+
+def test_haproxy_accepts_its_configuration() -> None:
+    if (program := _program("haproxy")) is None:
+        pytest.skip("haproxy is not installed here")
+    done = subprocess.run(
+        [program, "-c", "-f", DEPLOY / "haproxy.cfg"],
+        env={**os.environ, **NODES, "HUB_BIND": "127.0.0.1:8080"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_haproxy_sends_polling_to_one_node_and_asks_for_readiness() -> None:
+    text = (DEPLOY / "haproxy.cfg").read_text(encoding="utf-8")
+    assert text.count("option httpchk GET /health/ready") == text.count("\nbackend ") == 2
+    assert "use_backend sticky if is_socketio is_polling" in text
+    assert "use_backend sticky if is_socketio has_session" in text
+
+
+def test_nginx_accepts_its_configuration(tmp_path: Path) -> None:
+    if (program := _program("nginx")) is None:
+        pytest.skip("nginx is not installed here")
+    done = subprocess.run(
+        [program, "-t", "-c", DEPLOY / "nginx.conf", "-g", f"pid {tmp_path}/pid;"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "syntax is ok" in done.stderr, done.stderr  # its folders may be another user's
+
+
+def test_systemd_accepts_its_unit(tmp_path: Path) -> None:
+    text = (DEPLOY / "chairside.service").read_text(encoding="utf-8")
+    commands = re.findall(r"^Exec\w+=(\S+) (\w+)", text, re.MULTILINE)
+    assert [command for _, command in commands] == ["serve"]
+    if (program := _program("systemd-analyze")) is None:
+        pytest.skip("systemd-analyze is not installed here")
+    here = tmp_path / "chairside.service"  # the command that it names exists nowhere yet
+    here.write_text(text.replace("/opt/chairside/bin/chairside", "/bin/true"), encoding="utf-8")
+    done = subprocess.run(
+        [program, "verify", "--man=no", here],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    mine = [line for line in done.stderr.splitlines() if "chairside.service" in line]
+    assert not mine, mine

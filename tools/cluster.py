@@ -1,0 +1,230 @@
+"""``make cluster``: PostgreSQL, Valkey, three hubs and a balancer on this machine, with the
+demo clinic in it and one link to open. All of it is gone when it ends.
+
+The servers come out of the wheels that the tests use. HAProxy (or nginx) is the machine's:
+without it, the three links are shown, each of which is the whole hub.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import date
+from pathlib import Path
+
+import aiohttp
+import orjson
+
+from actors.domain.principal import Role
+from api.auth import issue_token
+from hub import demo
+from hub.bootstrap import open_hub
+from hub.clock import SystemClock
+from hub.config import Auth, Config, Database, Logging, Server
+from hub.demo_plan import plan
+from hub.observe import configure_logging
+from store.migrate import upgrade
+from tests.support.ports import free_port
+from tests.support.postgres import ADMIN, PostgresServer
+from tests.support.valkey import ValkeyServer
+
+ROOT = Path(__file__).parent.parent
+NODES = 3
+START_S = 60.0
+STOP_S = 30.0
+_OWNER_ONLY = 0o600
+
+
+async def run(folder: Path, port: int, stop: asyncio.Event, say: Callable[[str], None]) -> None:
+    """Until ``stop`` is set; then everything ends in good order."""
+    postgres, valkey = PostgresServer(), ValkeyServer()
+    async with AsyncExitStack() as stack:
+        for name, server in (("PostgreSQL", postgres), ("Valkey", valkey)):
+            stack.push_async_callback(asyncio.to_thread, server.remove)
+            await asyncio.to_thread(server.start)
+            say(f"{name} listens on port {server.port}")
+        database = await asyncio.to_thread(_clinic, postgres)
+        secret = secrets.token_urlsafe(48)
+        config = Config(
+            server=Server(environment="demo"),
+            database=Database(url=database),
+            auth=Auth(secret=secret),
+        )
+        environ = {
+            "CHAIRSIDE_SERVER_ENVIRONMENT": "demo",
+            "CHAIRSIDE_DATABASE_URL": database,
+            "CHAIRSIDE_REDIS_URL": valkey.url,
+            "CHAIRSIDE_AUTH_SECRET": secret,
+            "CHAIRSIDE_LOGGING_LEVEL": "warning",
+        }
+        say("Filling the demo clinic …")
+        async with open_hub(config) as hub:
+            await demo.seed(hub, plan(date.today()))
+            now = SystemClock().now()
+
+            def issue(subject: str, role: Role) -> str:
+                return issue_token(secret, subject=subject, role=role, now=now, ttl=demo.TOKEN_LIFE)
+
+            links = await demo.links(hub, f"http://127.0.0.1:{port}", issue)
+        ports = [free_port() for _ in range(NODES)]
+        hubs = await asyncio.gather(
+            *(stack.enter_async_context(_hub(folder, each, environ)) for each in ports)
+        )
+        balancer = await stack.enter_async_context(_balancer(folder, port, ports))
+        url = f"http://127.0.0.1:{port if balancer else ports[0]}"
+        links["url"] = url
+        _write(folder / "links.json", orjson.dumps(links, option=orjson.OPT_INDENT_2))
+        for line in _told(url, balancer, ports, folder, links["admin"]["token"]):
+            say(line)
+        await stop.wait()
+        say("Stopping …")
+        await asyncio.gather(*map(_end, hubs))  # all at once, not one after the other
+
+
+def _clinic(postgres: PostgresServer) -> str:
+    postgres.run("postgres", "CREATE ROLE chairside LOGIN NOINHERIT")
+    name = postgres.create()
+    upgrade(postgres.url(name), migrate_url=postgres.url(name, ADMIN))
+    return postgres.url(name)
+
+
+@asynccontextmanager
+async def _hub(
+    folder: Path, port: int, environ: Mapping[str, str]
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    clean = {name: value for name, value in os.environ.items() if "CHAIRSIDE_" not in name}
+    with (folder / f"node-{port}.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "hub.cli", "serve", "--port", str(port)),
+            cwd=folder,
+            env={
+                **clean,
+                **environ,
+                "CHAIRSIDE_CLUSTER_NAME": f"127.0.0.1:{port}",
+                "PYTHONPATH": str(ROOT),
+            },
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for us: who stops first is in good order
+        )
+    try:
+        await _ready(f"http://127.0.0.1:{port}/health/ready", process)
+        yield process
+    finally:
+        await _end(process)
+
+
+@asynccontextmanager
+async def _balancer(folder: Path, port: int, nodes: Sequence[int]) -> AsyncIterator[str]:
+    """The name of the one that runs; empty if this machine has none."""
+    addresses = [f"127.0.0.1:{each}" for each in nodes]
+    if program := shutil.which("haproxy", path=_path()):
+        environ = {f"HUB_NODE{n}": address for n, address in enumerate(addresses, 1)}
+        command = [program, "-f", str(ROOT / "deploy" / "haproxy.cfg"), "-db"]
+        environ["HUB_BIND"] = f"127.0.0.1:{port}"
+    elif program := shutil.which("nginx", path=_path()):
+        text = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+        for n, address in enumerate(addresses, 1):
+            text = text.replace(f"127.0.0.1:808{n}", address)
+        text = text.replace("listen 8080;", f"listen 127.0.0.1:{port};")
+        written = folder / "nginx.conf"
+        written.write_text(f"pid {folder}/nginx.pid;\n{text}", encoding="utf-8")
+        command = [program, "-c", str(written), "-g", "daemon off;"]
+        environ = {}
+    else:
+        yield ""
+        return
+    with (folder / "balancer.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *command, env={**os.environ, **environ}, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        await _ready(f"http://127.0.0.1:{port}/health/ready", process)
+        yield Path(program).name
+    finally:
+        await _end(process)
+
+
+def _path() -> str:
+    return os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+
+
+async def _ready(url: str, process: asyncio.subprocess.Process) -> None:
+    async with aiohttp.ClientSession() as session, asyncio.timeout(START_S):
+        while True:
+            if process.returncode is not None:
+                raise RuntimeError(f"{url} did not come up: see the logs beside links.json")
+            with contextlib.suppress(aiohttp.ClientError):
+                async with session.get(url) as answer:
+                    if answer.status == 200:
+                        return
+            await asyncio.sleep(0.05)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Readable by its owner only: it holds tokens."""
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "wb") as file:
+        file.write(content)
+
+
+def _told(url: str, balancer: str, ports: Sequence[int], folder: Path, admin: str) -> Sequence[str]:
+    nodes = ", ".join(f"http://127.0.0.1:{each}" for each in ports)
+    before = (
+        f"{balancer} on {url}"
+        if balancer
+        else "no balancer: install haproxy (or nginx) for one address before all of them"
+    )
+    return (
+        f"Chairside’s demo clinic is open on {url}",
+        "",
+        f"  three nodes        {nodes}",
+        f"  before them        {before}",
+        f"  API documentation  {url}/docs",
+        f"  status, live       {url}/status#token={admin}",
+        f"  all tokens         {folder / 'links.json'}",
+        f"  try it             chairside traffic {url} --links {folder / 'links.json'}",
+        "",
+        "Kill a node (its port is in its command line) and watch; Ctrl-C stops everything.",
+    )
+
+
+async def _main(folder: Path, port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run(folder, port, stop, lambda line: print(line, flush=True))  # a command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="the demo clinic on three nodes")
+    parser.add_argument("--data", type=Path, default=Path("var/cluster"), metavar="DIR")
+    parser.add_argument("--port", type=int, default=8080, metavar="N")
+    args = parser.parse_args()
+    configure_logging(Logging(level="warning"))
+    folder = args.data.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    asyncio.run(_main(folder, args.port))
+
+
+if __name__ == "__main__":
+    main()
