@@ -19,7 +19,7 @@ from api.middleware import NO_FRAMES
 
 _PAGES: Final = Path(__file__).parent.parent / "pages"
 BUILT: Final = _PAGES / "built"
-SCREENS: Final = frozenset({"dentist", "patient", "status"})
+SCREENS: Final = frozenset({"chat", "dentist", "patient", "status"})
 """Pages there must be; one that was not built says how to."""
 
 _UNBUILT: Final = (

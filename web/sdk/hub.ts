@@ -1,4 +1,5 @@
 import { AppointmentList, type AppointmentNews } from "./appointments";
+import { Chat } from "./chat";
 import { LiveClient, type Namespace } from "./live";
 import { RestClient } from "./rest";
 import { SlotView, type SlotSearch } from "./slot-view";
@@ -38,6 +39,11 @@ export class Hub {
 
   patientAppointments(patientId: string, range: Interval, onNews?: (news: AppointmentNews) => void): AppointmentList {
     return new AppointmentList(this.rest, this.live, `appointments:patient:${patientId}`, range, onNews);
+  }
+
+  /** A conversation with the hub's chatbot, for this patient. */
+  chat(patientId: string): Chat {
+    return new Chat(this.rest, this.live, patientId);
   }
 
   /** `types` are all of the clinic's: their buffers say how far around a freed time to look. */

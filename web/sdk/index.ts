@@ -1,6 +1,7 @@
 /** The browser SDK of Chairside; the hub's own pages are made of it. */
 
 export { AppointmentList, LISTED, LIVE, type AppointmentNews } from "./appointments";
+export { Chat, type ChatAnswer, type ChatLine, type ChatOption, type ChatReply } from "./chat";
 export { Follower, type Step } from "./channels";
 export { codeOf, ConnectionLost, HubError } from "./errors";
 export { Hub, type HubOptions } from "./hub";

@@ -1,5 +1,6 @@
 /** The REST side: one request per command, repeated within bounds, carried out once. */
 
+import type { ChatAnswer } from "./chat";
 import { ConnectionLost, HubError } from "./errors";
 import { retrying } from "./retry";
 import type { Tokens } from "./token";
@@ -199,6 +200,11 @@ export class RestClient {
   }
 
   // --- people and types ---
+
+  /** One message, or one event, and what the chatbot says to it; see `Chat`. */
+  chat(body: { message?: string; event?: { type: string; data: unknown }; state?: string }): Promise<ChatAnswer> {
+    return this.request("POST", "/api/chat", { body });
+  }
 
   me(): Promise<Profile> {
     return this.request("GET", "/api/profiles/me");

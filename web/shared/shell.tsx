@@ -18,7 +18,7 @@ export interface Signed {
 }
 
 interface PageOptions {
-  page: "dentist" | "patient" | "status";
+  page: "chat" | "dentist" | "patient" | "status";
   namespace: Namespace;
   title: Key;
   /** Drawn when somebody is signed in. */

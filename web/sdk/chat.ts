@@ -1,0 +1,107 @@
+/** A conversation with the hub's chatbot: what was said, one message after the other. */
+
+import type { LiveClient } from "./live";
+import { Observable } from "./observable";
+import type { RestClient } from "./rest";
+import type { HubEvent } from "./types";
+
+export interface ChatOption {
+  label: string;
+  /** What choosing it is the same as saying. */
+  say: string;
+}
+
+export interface ChatReply {
+  text: string;
+  options: readonly ChatOption[];
+  /** Said unasked, because something happened. */
+  notice: boolean;
+}
+
+export interface ChatAnswer {
+  replies: readonly ChatReply[];
+  state: string;
+  /** Channels whose events are to be told, beside one's own. */
+  watch: readonly string[];
+}
+
+export interface ChatLine extends ChatReply {
+  id: number;
+  from: "bot" | "me";
+}
+
+const LINES_MAX = 200;
+const TELLING = /^(slots\.changed|availability\.updated|appointment\.\w+|reservation\.(expired|released))$/;
+
+export class Chat {
+  readonly lines = new Observable<readonly ChatLine[]>([]);
+  /** Messages and events that wait for their answer. */
+  readonly waiting = new Observable(0);
+  /** Why the last message was not answered, as an error of the SDK; `null` when it was. */
+  readonly problem = new Observable<unknown>(null);
+  readonly #own: () => void;
+  readonly #watched = new Map<string, () => void>();
+  #state: string | undefined;
+  #order: Promise<void> = Promise.resolve();
+  #ids = 0;
+  #closed = false;
+
+  constructor(
+    private readonly rest: RestClient,
+    private readonly live: LiveClient,
+    patientId: string,
+  ) {
+    this.#own = live.follow(`appointments:patient:${patientId}`, { onEvent: (event) => this.#tell(event), onRefetch: () => {} });
+    void this.#send({});
+  }
+
+  /** Say something; resolves when it was answered, or could not be. */
+  say(message: string): Promise<void> {
+    this.#add({ from: "me", text: message, options: [], notice: false });
+    return this.#send({ message });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#own();
+    for (const leave of this.#watched.values()) leave();
+  }
+
+  #tell({ type, data }: HubEvent): void {
+    if (TELLING.test(type)) void this.#send({ event: { type, data } });
+  }
+
+  /** In order: each goes with the state that the answer before it left. */
+  #send(body: { message?: string; event?: { type: string; data: unknown } }): Promise<void> {
+    this.waiting.set(this.waiting.value + 1);
+    this.#order = this.#order.then(async () => {
+      try {
+        if (!this.#closed) this.#take(await this.rest.chat({ ...body, ...(this.#state !== undefined && { state: this.#state }) }));
+        if (body.event === undefined) this.problem.set(null);
+      } catch (error) {
+        if (body.event === undefined) this.problem.set(error);
+      } finally {
+        this.waiting.set(this.waiting.value - 1);
+      }
+    });
+    return this.#order;
+  }
+
+  #take({ replies, state, watch }: ChatAnswer): void {
+    this.#state = state;
+    for (const reply of replies) this.#add({ from: "bot", ...reply });
+    for (const [channel, leave] of this.#watched) {
+      if (watch.includes(channel)) continue;
+      leave();
+      this.#watched.delete(channel);
+    }
+    for (const channel of watch) {
+      if (this.#closed || this.#watched.has(channel)) continue;
+      this.#watched.set(channel, this.live.follow(channel, { onEvent: (event) => this.#tell(event), onRefetch: () => {} }));
+    }
+  }
+
+  #add(line: Omit<ChatLine, "id">): void {
+    this.lines.set([...this.lines.value, { id: (this.#ids += 1), ...line }].slice(-LINES_MAX));
+  }
+}
