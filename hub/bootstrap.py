@@ -183,6 +183,7 @@ async def open_hub(
             cluster = await stack.enter_async_context(_join(config, store, core, relay))
             outbox.first = cluster.fanout
             metrics.watch_cluster(cluster.counters, cluster.gauges)
+            dispatcher.share(cluster.router.is_placed_here, sync_s=config.cluster.repair_s)
         errors = errors or RecentErrors()
         hub = _edge(config, store, core, relay, metrics, dispatcher, errors, chat, cluster)
         stack.push_async_callback(hub.close)

@@ -7,7 +7,8 @@ that is killed delivers again, at most, what was under way.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -69,6 +70,9 @@ class Dispatcher:
         self._changed: set[WebhookId] = set()
         self._look = asyncio.Event()
         self._stopping = False
+        self._is_mine: Callable[[WebhookId], bool] = lambda _: True
+        self._sync_s = math.inf
+        self._synced_at = -math.inf
 
     def __len__(self) -> int:
         return len(self._known)
@@ -77,6 +81,15 @@ class Dispatcher:
     def failing(self) -> int:
         """Places that wait for their next attempt."""
         return sum(place.attempts > 0 for _, place in self._known.places)
+
+    def share(self, is_mine: Callable[[WebhookId], bool], *, sync_s: float) -> None:
+        """Before ``run``, where several processes deliver: each what is its own, and looks
+        every ``sync_s`` seconds what that is.
+
+        They change hands without a word. For a moment two may believe the same one theirs:
+        then an event is sent twice, but the place of each webhook moves only once.
+        """
+        self._is_mine, self._sync_s = is_mine, sync_s
 
     # --- what others tell it -----------------------------------------------------------
 
@@ -106,8 +119,9 @@ class Dispatcher:
     async def run(self) -> None:
         """Until cancelled; then no task is left."""
         try:
-            await self._persistently(self._load)
             while True:
+                if self._clock.monotonic() - self._synced_at >= self._sync_s:
+                    await self._persistently(self._sync)
                 changed, self._changed = self._changed, set()
                 for webhook_id in changed:
                     await self._persistently(partial(self._reload, webhook_id))
@@ -144,24 +158,45 @@ class Dispatcher:
                 log.exception("webhooks_unread")
                 await asyncio.sleep(_AFTER_FAILURE_S)
 
-    async def _load(self) -> None:
-        """Everything that is active; what is behind begins at once."""
+    async def _sync(self) -> None:
+        """Know what is active and one's own; what was behind, or is new here, begins."""
+        news: set[WebhookId] = set()
+        mine: set[WebhookId] = set()
+        async for target in self._active():
+            webhook_id = target.view.webhook.id
+            if self._is_mine(webhook_id):
+                mine.add(webhook_id)
+                if self._known.is_news(target):
+                    self._known.put(target)
+                    news.add(webhook_id)
+        for webhook_id in self._known.ids - mine - self._changed:
+            self._known.drop(webhook_id)
+        self._synced_at = self._clock.monotonic()
+        if news:
+            await self._wake_behind(news)
+
+    async def _active(self) -> AsyncIterator[Target]:
         after: WebhookId | None = None
         while True:
             page = await self._queue.active(after=after, limit=_PAGE, now=self._clock.now())
             for target in page:
-                self._known.put(target)
+                yield target
             if len(page) < _PAGE:
-                break
+                return
             after = page[-1].view.webhook.id
+
+    async def _wake_behind(self, news: Collection[WebhookId]) -> None:
         heads = await self._events.heads(self._known.channels)
         for place, progress in list(self._known.places):
-            head = heads[progress.channel]
-            if (head.epoch, head.offset) != (progress.epoch, progress.offset):
+            head = heads.get(progress.channel)
+            is_behind = head and (head.epoch, head.offset) != (progress.epoch, progress.offset)
+            if is_behind and place[0] in news:
                 self._wake(place)
 
     async def _reload(self, webhook_id: WebhookId) -> None:
-        target = await self._queue.target(webhook_id, self._clock.now())
+        target = None
+        if self._is_mine(webhook_id):
+            target = await self._queue.target(webhook_id, self._clock.now())
         for place in [place for place in self._waiting if place[0] == webhook_id]:
             del self._waiting[place]  # what is waited for is a row, too, and may be due now
         if target is None or target.view.webhook.status is not WebhookStatus.ACTIVE:

@@ -1,7 +1,7 @@
 """The active webhooks in memory: whom an event concerns, and how far each of them is."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from actors.domain.channels import Channel
@@ -52,6 +52,20 @@ class KnownWebhooks:
             listening.discard(webhook_id)
             if not listening:
                 del self._by_channel[channel]
+
+    @property
+    def ids(self) -> Set[WebhookId]:
+        return self._by_id.keys()
+
+    def is_news(self, target: Target) -> bool:
+        """Whether it is not known so far, or was changed or moved elsewhere since."""
+        known = self._by_id.get(target.view.webhook.id)
+        if known is None or known.webhook.version < target.view.webhook.version:
+            return True
+        return any(
+            place.channel not in known.progress or place.moves > known.progress[place.channel].moves
+            for place in target.view.progress
+        )
 
     def listening(self, channel: Channel) -> Collection[WebhookId]:
         return tuple(self._by_channel.get(channel, ()))

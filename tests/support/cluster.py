@@ -10,7 +10,7 @@ import aiohttp
 
 from actors.domain.ids import DentistId
 from hub.cluster.cluster import Cluster
-from hub.config import Actors, Auth, Config, Redis, Reservations
+from hub.config import Actors, Auth, Config, Redis, Reservations, Webhooks
 from hub.config import Cluster as ClusterSection
 from hub.config import Database as DatabaseSection
 from tests.support.clinic import Clinic, Person
@@ -62,6 +62,7 @@ async def one_node(
     limits: Mapping[str, Any] | None = None,
     deadline_ms: int = 5_000,
     hold_seconds: float = 300.0,
+    webhooks: Webhooks | None = None,
     **cluster: Any,
 ) -> AsyncIterator[NodeOf]:
     """``url``: another way to the same database; ``limits``: settings of that section."""
@@ -71,6 +72,7 @@ async def one_node(
         actors=Actors(command_deadline_ms=deadline_ms),
         reservations=Reservations(hold_seconds=hold_seconds),
         redis=Redis(url=redis_url, stream=database.name),
+        webhooks=webhooks or Webhooks(),
         cluster=ClusterSection(**{**QUICK, **cluster}),
     )
     async with (

@@ -1,0 +1,76 @@
+"""Webhooks of several nodes: each event is sent by one of them, whoever is there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from hub.config import Webhooks
+from tests.support.cluster import NodeOf, all_know, nodes, one_node
+from tests.support.database import OnPostgres
+from tests.support.receiver import Receiver, receiving
+from tests.support.running import Template, make_template
+from tests.support.valkey import ValkeyServer, valkey_server
+
+LOCAL = Webhooks(allowed_networks=("127.0.0.0/8",), allow_http=True, retry_first_s=0.05)
+WEBHOOKS = 6
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return make_template(tmp_path_factory.mktemp("template"), "postgres")
+
+
+@pytest.fixture(scope="module")
+def valkey() -> ValkeyServer:
+    return valkey_server()
+
+
+async def test_an_event_is_sent_once_however_many_nodes_there_are(
+    template: Template, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    made = nodes(template, tmp_path, valkey, webhooks=LOCAL)
+    async with made as three, receiving() as receiver:
+        for number in range(WEBHOOKS):
+            await _subscribe(three[number % 3], number, receiver)
+        for round_, first_hour in enumerate((9, 13), start=1):
+            await _book_each(three, first_hour)
+            await receiver.until(WEBHOOKS * round_)
+        assert len({each.id for each in receiver.requests}) == len(receiver.requests)
+        assert len(receiver.requests) == WEBHOOKS * 2
+        assert receiver.unsigned == 0
+
+
+async def test_who_stays_sends_for_who_has_gone(
+    template: Template, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    with template.copied_to(tmp_path) as database:
+        assert isinstance(database, OnPostgres)
+        async with (
+            one_node(template, database, valkey.url, webhooks=LOCAL) as stays,
+            receiving() as receiver,
+        ):
+            async with one_node(template, database, valkey.url, webhooks=LOCAL) as goes:
+                await all_know([stays, goes], 2)
+                for number in range(WEBHOOKS):
+                    await _subscribe(goes, number, receiver)
+            await _book_each([stays], 9)
+            await receiver.until(WEBHOOKS)
+        assert len({each.event["channel"] for each in receiver.requests}) == WEBHOOKS
+
+
+async def _subscribe(node: NodeOf, number: int, receiver: Receiver) -> None:
+    api = node.clinic.chatbot(node.clinic.patients[number])
+    made = await api.post("/api/webhooks", {"url": receiver.url})
+    assert made.status == 201, made.body
+    receiver.secrets.append(made.body["secret"])
+
+
+async def _book_each(made: Sequence[NodeOf], first_hour: int) -> None:
+    """One booking of each patient, through one node after the other."""
+    for number in range(WEBHOOKS):
+        clinic = made[number % len(made)].clinic
+        dentist = clinic.dentists[number // 3]
+        slot = clinic.slot(f"{first_hour + number % 3:02}:00", dentist=dentist)
+        booked = await clinic.api(clinic.patients[number]).post("/api/appointments", slot)
+        assert booked.status == 201, booked.body
