@@ -5,7 +5,7 @@ here; a calendar is named by its dentist, as in the public directory.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -94,10 +94,7 @@ class Figures:
             "holds": gauges.holds(),
             "busiest": [{**asdict(each), "owner": self._about.node} for each in gauges.busiest()],
             "connections": connections,
-            "sockets": [
-                {"wire": _SOCKET_IO, "namespace": name, "count": count}
-                for name, count in connections.items()
-            ],
+            "sockets": sockets(connections),
             "slow_readers": totals.slow_readers,
             "retries": totals.retries,
             "failures": totals.failures,
@@ -142,3 +139,13 @@ def _drained(measured: deque[float]) -> list[float]:
     ordered = sorted(measured)
     measured.clear()
     return ordered
+
+
+def sockets(connections: Mapping[str, int]) -> list[dict[str, Any]]:
+    """What is connected, by wire; Socket.IO's namespaces begin with a slash."""
+    return [
+        {"wire": _SOCKET_IO, "namespace": name, "count": count}
+        if name.startswith("/")
+        else {"wire": name, "namespace": "", "count": count}
+        for name, count in connections.items()
+    ]

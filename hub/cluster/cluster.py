@@ -107,6 +107,7 @@ class Cluster:
         self.fanout.beat(said)
         others = {n: told for n, (_, told) in self.fanout.figures.items() if n != members.me}
         whole = merged(own, others.values())
+        whole["redis"] = {"status": "ok" if self.fanout.stream.up else "away"}
         whole["cluster"] = {
             "node": members.me,
             "epoch": members.view.epoch,

@@ -177,9 +177,13 @@ async def test_the_figures_of_all_nodes_are_those_of_one_hub(three: Sequence[Nod
             each.event == "hub.status"
             and each.data["data"]["connections"].get("/patient") == 3
             and len(each.data["data"]["cluster"]["nodes"]) == 3
+            and len(each.data["data"]["nodes"]) == 3
         )
 
-    await admin.until(of_all, 5.0)
+    shown = (await admin.until(of_all, 5.0)).data["data"]
+    sockets = {"wire": "socket.io", "namespace": "/patient", "count": 3}
+    assert sockets in shown["sockets"]
+    assert shown["redis"] == {"status": "ok"}
 
 
 async def test_strangers_find_nothing_on_the_internal_address(three: Sequence[NodeOf]) -> None:

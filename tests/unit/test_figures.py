@@ -1,14 +1,16 @@
 """The figures of ``hub:status``: rates, the busiest calendars, errors; nothing of anybody."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import structlog
 
 from actors.domain.channels import AVAILABILITY_ALL
 from actors.ports import Delivery
+from hub.cluster.figures import merged
 from hub.config import Logging
-from hub.figures import CALENDARS_SHOWN, About, Figures, busiest, percentile
+from hub.figures import CALENDARS_SHOWN, About, Figures, busiest, percentile, sockets
 from hub.health import Health
 from hub.metrics import CalendarFigures, Gauges, Metrics
 from hub.observe import configure_logging
@@ -79,6 +81,38 @@ def test_rates_are_since_the_reading_before() -> None:
     after = figures.take()
     assert (after["commits_per_s"], after["broadcasts_per_s"]) == (0.0, 0.0)
     assert (after["latency_p50_ms"], after["commit_p99_ms"]) == (None, None)
+
+
+def test_other_wires_than_socket_io_have_no_namespaces() -> None:
+    assert sockets({"/admin": 1, "supabase": 2, "stream": 3}) == [
+        {"wire": "socket.io", "namespace": "/admin", "count": 1},
+        {"wire": "supabase", "namespace": "", "count": 2},
+        {"wire": "stream", "namespace": "", "count": 3},
+    ]
+
+
+def test_the_figures_of_nodes_are_added_up_or_the_worst_of_them_told() -> None:
+    def told(node: str, **figures: Any) -> dict[str, Any]:
+        return {
+            "holds": 1,
+            "latency_p99_ms": None,
+            "connections": {"/patient": 2},
+            "nodes": [{"id": node}],
+            "busiest": [{"dentist_id": f"d-{node}", "waiting": 0, "holds": 0, "turn_ms": 1.0}],
+            "problems": [{"reason": "TimeoutError", "count": 1}],
+            "commits_per_s": 2.0,
+            "commands_per_commit": 3.0,
+            **figures,
+        }
+
+    busy = {"dentist_id": "d", "waiting": 4, "holds": 0, "turn_ms": 1.0}
+    whole = merged(told("a"), [told("b", latency_p99_ms=7, busiest=[busy])])
+    assert (whole["holds"], whole["latency_p99_ms"], whole["commands_per_commit"]) == (2, 7, 3.0)
+    assert whole["connections"] == {"/patient": 4}
+    assert whole["sockets"] == sockets({"/patient": 4})
+    assert [node["id"] for node in whole["nodes"]] == ["a", "b"]
+    assert [each["dentist_id"] for each in whole["busiest"]] == ["d", "d-a"]
+    assert whole["problems"] == [{"reason": "TimeoutError", "count": 2}]
 
 
 def test_what_is_now_is_told_with_node_engine_and_wire() -> None:
