@@ -90,6 +90,13 @@ async def _hours(page: Page) -> None:
     await expect(page.locator(".weekday-row").first).to_be_visible()
 
 
+async def _chat(page: Page) -> None:
+    await expect(page.locator(".chat-line")).to_have_count(1)
+    await page.locator("#message").fill("I need a cleaning in 3 days after 2pm")
+    await page.locator(".chat-form .primary").click()
+    await expect(page.locator(".chat-options button").first).to_be_enabled()
+
+
 async def _status(page: Page) -> None:
     await page.wait_for_selector("[data-figure]")
     await expect(page.locator("[data-moments]").first).to_have_attribute(
@@ -126,6 +133,7 @@ SHOTS = (
     *_each("patient-hold", "patient", _hold, person=1),
     *_each("patient-mine", "patient", _mine, person=2),
     *_each("patient-profile", "patient", _profile),
+    *_each("chat", "chat", _chat, person=3),
     *_each("dentist-calendar", "dentist", _calendar),
     *_each("dentist-appointment", "dentist", _panel),
     *_each("dentist-new", "dentist", _new),
@@ -150,6 +158,7 @@ async def main(folder: Path) -> None:
 async def _take(browser: Browser, links: dict[str, Any], shot: Shot, folder: Path) -> None:
     tokens = {
         "patient": links["patients"][shot.person]["token"],
+        "chat": links["patients"][shot.person]["token"],
         "dentist": links["dentists"][0]["token"],
         "status": links["admin"]["token"],
     }

@@ -14,7 +14,7 @@ from tools.chromium import BUILT, ROOT
 
 JS_MOST_BYTES = 200 * 1024
 FIRST_SLOTS_MS = 1_000
-PAGES = ("dentist", "patient", "status")
+PAGES = ("dentist", "patient", "chat", "status")
 
 Act = Callable[[Page], Awaitable[Any]]
 
@@ -38,11 +38,19 @@ async def _new(page: Page) -> None:
     await expect(page.locator(".found li").first).to_be_visible()
 
 
+async def _offer(page: Page) -> None:
+    """The bot's answer with times to choose from, and the person's own words."""
+    await page.get_by_label("Your message").fill("a check-up with Dentist 0 in 3 days after 2pm")
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.get_by_role("button", name="at 14:00")).to_be_enabled()
+
+
 VIEWS: dict[str, tuple[str, Act]] = {
     "patient: find": ("patient", lambda page: expect(page.locator(".slot").first).to_be_visible()),
     "patient: hold": ("patient", _hold),
     "patient: mine": ("patient", lambda page: _tab(page, "My appointments")),
     "patient: profile": ("patient", lambda page: _tab(page, "Profile")),
+    "chat: offer": ("chat", _offer),
     "dentist: calendar": ("dentist", _panel),
     "dentist: new": ("dentist", _new),
     "dentist: list": ("dentist", lambda page: _tab(page, "Day list")),
@@ -62,6 +70,7 @@ async def test_axe_finds_nothing_serious_on_any_page(
     await clinic.book(clinic.patients[0], "09:00")
     tokens = {
         "patient": clinic.patients[0].token,
+        "chat": clinic.patients[0].token,
         "dentist": clinic.dentists[0].token,
         "status": ADMIN,
     }
@@ -157,6 +166,7 @@ async def test_pages_ask_no_other_server_and_send_no_token_in_an_address(
 ) -> None:
     for name, token in (
         ("patient", clinic.patients[0].token),
+        ("chat", clinic.patients[0].token),
         ("dentist", clinic.dentists[0].token),
         ("status", ADMIN),
     ):
