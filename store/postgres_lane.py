@@ -96,8 +96,11 @@ class PostgresLane:
         await asyncio.gather(*self._workers)
 
     def _wake(self) -> None:
-        if self._idle:
-            self._idle.pop().set_result(None)
+        while self._idle:
+            idle = self._idle.pop()
+            if not idle.done():  # else its worker was cancelled
+                idle.set_result(None)
+                return
 
     async def _take(self) -> _Waiting | None:
         """The job that waited longest; ``None`` when closing and nothing is left."""

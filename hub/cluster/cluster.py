@@ -4,7 +4,15 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +39,7 @@ from store.url import parse_url
 log = structlog.get_logger(__name__)
 
 _SWEEP_S = 15.0
+_CANCEL_AGAIN_S = 1.0
 _HOLDS_S = 10.0
 _DEFAULT_PORT = 5432
 
@@ -243,7 +252,7 @@ async def open_cluster(settings: ClusterSettings, parts: Parts) -> AsyncIterator
             cluster.fanout.stream.read(),
         )
         tasks = [asyncio.create_task(each) for each in lasting]
-        stack.push_async_callback(_end, tasks)
+        stack.push_async_callback(end, tasks)
         stack.push_async_callback(cluster.fanout.stream.flush)
         stack.push_async_callback(parts.registry.close)  # what it accepted, it commits and tells
         yield cluster
@@ -318,9 +327,14 @@ async def _leave(cluster: Cluster) -> None:
         log.warning("node_left_without_a_word", error=str(error))
 
 
-async def _end(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    for task in tasks:
-        task.cancel()
+async def end(tasks: Collection["asyncio.Task[None]"]) -> None:
+    """Cancel until they are over: a connection that is being given up in that moment can
+    swallow a cancellation, and its task would go on."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
