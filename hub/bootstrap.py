@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from actors.alarms import Alarms
-from actors.calendar_actor import ActorSettings, CalendarActor
+from actors.calendar_actor import CalendarActor
 from actors.ports import (
     Broadcaster,
     CalendarStore,
@@ -37,10 +37,10 @@ from actors.services.replays import Replays
 from actors.services.webhooks import Rights, Webhooks
 from api.app import create_app
 from api.auth import TokenVerifier
-from api.deps import ApiSettings, AppDeps, ChatDeps
+from api.deps import AppDeps, ChatDeps
 from api.ratelimit import RateLimiter
-from api.realtime import Realtime, RealtimeDeps, RealtimeSettings
-from api.realtime.streams import Streams, StreamSettings
+from api.realtime import Realtime, RealtimeDeps
+from api.realtime.streams import Streams
 from api.realtime.supabase import Supabase, SupabaseDeps, SupabaseSettings
 from api.schemas import render
 from hub import clock as system
@@ -54,14 +54,21 @@ from hub.config import Config
 from hub.figures import About, Figures, busiest
 from hub.health import Health
 from hub.metrics import CalendarFigures, Gauges, Metrics
+from hub.part_settings import (
+    actor_settings,
+    api_settings,
+    kept,
+    postgres_settings,
+    realtime_settings,
+    relay_settings,
+    stream_settings,
+)
 from hub.recent_errors import RecentErrors
-from hub.relay import Relay, RelaySettings
+from hub.relay import Relay
 from hub.webhooks.delivery import Observers
 from hub.webhooks.dispatcher import Dispatcher
 from hub.webhooks.opening import open_delivering
 from store.engine import Store, open_store
-from store.postgres_connect import PostgresSettings
-from store.retention import Keep
 
 _SWEEP_EVERY_S = 0.5
 _STATUS_EVERY_S = 1.0
@@ -144,7 +151,7 @@ async def open_hub(
                 clock=clock,
                 read_pool_size=config.database.readers,
                 busy_timeout_ms=config.database.lock_timeout_ms,
-                postgres=_postgres_settings(config),
+                postgres=postgres_settings(config),
                 on_commit=lambda turns, calendars, seconds: metrics.commit(turns, seconds),
             )
         )
@@ -173,7 +180,7 @@ async def open_hub(
             ),
             on_delivery=metrics.delivered,
             is_ours=outbox.is_ours if config.is_clustered else None,
-            settings=_relay_settings(config),
+            settings=relay_settings(config),
         )
         stack.push_async_callback(relay.stop)
         stack.push_async_callback(core.registry.close)  # its last events still find the relay
@@ -238,7 +245,7 @@ def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
     own: CalendarStore = store.calendars
     if config.is_clustered:
         own = meeting.claims = ClaimingStore(store.calendars, alarms.add)
-    registry = Registry(own, clock, _actor_settings(config), on_hold=alarms.add)
+    registry = Registry(own, clock, actor_settings(config), on_hold=alarms.add)
     asked: Calendars = meeting if config.is_clustered else registry
     bookings = Bookings(asked, store.appointments, directory, clock, new_id)
     return _Core(
@@ -263,7 +270,7 @@ def _join(
 ) -> AbstractAsyncContextManager[Cluster]:
     return join(
         config,
-        _postgres_settings(config),
+        postgres_settings(config),
         core.meeting,
         lambda nodes: Parts(
             nodes=nodes,
@@ -328,7 +335,7 @@ def _edge(
             health=health,
             clock=clock,
             new_id=core.new_id,
-            settings=_api_settings(config),
+            settings=api_settings(config),
             chat=chat,
             metrics=metrics.render,
             on_request=metrics.request,
@@ -382,7 +389,7 @@ def _realtime_deps(
         new_id=core.new_id,
         positions=relay.positions,
         limiter=limiter,
-        settings=_realtime_settings(config),
+        settings=realtime_settings(config),
         on_command=metrics.command,
         on_slow=metrics.slow_reader,
     )
@@ -414,7 +421,7 @@ def _streams(config: Config, core: _Core, realtime: Realtime, metrics: Metrics) 
         joins=realtime.joins,
         rights=realtime.rights,
         clock=core.clock,
-        settings=_stream_settings(config),
+        settings=stream_settings(config),
         on_end=metrics.stream_ended,
         on_slow=metrics.slow_reader,
     )
@@ -470,7 +477,7 @@ def _calendar_figures(actor: CalendarActor) -> CalendarFigures:
 
 
 def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, Any, None], ...]:
-    keep = _keep(config)
+    keep = kept(config)
 
     async def forget() -> None:
         if hub.cluster is None or hub.cluster.router.is_placed_here("retention"):
@@ -502,84 +509,3 @@ class _Outbox:
 
     def is_ours(self, record: EventRecord) -> bool:
         return isinstance(self.first, Fanout) and self.first.is_own(record)
-
-
-# --- settings: from the operator's words to each component's -------------------------
-
-
-def _actor_settings(config: Config) -> ActorSettings:
-    return ActorSettings(
-        hold_time=timedelta(seconds=config.reservations.hold_seconds),
-        hold_limit=config.reservations.max_per_patient,
-        mailbox_limit=config.actors.mailbox_size,
-        batch_limit=config.actors.batch_size,
-        deadline_s=config.actors.command_deadline_ms / 1_000,
-        passivate_after_s=config.actors.passivate_after_minutes * 60,
-    )
-
-
-def _postgres_settings(config: Config) -> PostgresSettings:
-    database = config.database
-    return PostgresSettings(
-        writers=database.writers,
-        readers=database.readers,
-        lock_timeout_ms=database.lock_timeout_ms,
-        statement_timeout_ms=database.statement_timeout_ms,
-        idle_in_transaction_timeout_ms=database.idle_in_transaction_timeout_ms,
-        prepared_statements=database.prepared_statements,
-    )
-
-
-def _relay_settings(config: Config) -> RelaySettings:
-    relay = config.relay
-    return RelaySettings(
-        attempt_timeout_s=relay.attempt_timeout_ms / 1_000,
-        backoff_s=tuple(relay.backoff_ms / 1_000 * 2**n for n in range(relay.retries)),
-    )
-
-
-def _api_settings(config: Config) -> ApiSettings:
-    api = config.api
-    return ApiSettings(
-        max_body_bytes=api.max_body_bytes,
-        cors_origins=api.cors_origins,
-        frame_origins=api.frame_origins,
-        metrics=api.metrics,
-    )
-
-
-def _realtime_settings(config: Config) -> RealtimeSettings:
-    realtime = config.realtime
-    return RealtimeSettings(
-        cors_origins=config.api.cors_origins,
-        ping_interval_s=realtime.ping_interval_s,
-        ping_timeout_s=realtime.ping_timeout_s,
-        connect_timeout_s=realtime.connect_timeout_s,
-        max_message_bytes=realtime.max_message_bytes,
-        max_buffer_bytes=realtime.max_buffer_bytes,
-        compress_from_bytes=realtime.compress_from_bytes,
-        position_interval_s=realtime.position_interval_s,
-        expiring_notice_s=realtime.expiring_notice_s,
-        leeway_s=config.auth.leeway_s,
-    )
-
-
-def _stream_settings(config: Config) -> StreamSettings:
-    realtime = config.realtime
-    return StreamSettings(
-        heartbeat_s=realtime.stream_heartbeat_s,
-        write_timeout_s=realtime.stream_write_timeout_s,
-        max_buffer_bytes=realtime.max_buffer_bytes,
-        per_principal_max=realtime.streams_per_user,
-        expiring_notice_s=realtime.expiring_notice_s,
-        leeway_s=config.auth.leeway_s,
-    )
-
-
-def _keep(config: Config) -> Keep:
-    retention = config.retention
-    return Keep(
-        events=timedelta(days=retention.events_days),
-        holds=timedelta(days=retention.holds_days),
-        replies=timedelta(days=retention.idempotency_keys_days),
-    )
