@@ -38,11 +38,13 @@ function Conversation({ chat }: { chat: Chat }) {
   };
   return (
     <>
-      <ol class="chat-lines" role="log" aria-live="polite" aria-label={t("chat.title")}>
-        {lines.map((line) => (
-          <Line key={line.id} line={line} />
-        ))}
-      </ol>
+      <div role="log" aria-live="polite" aria-label={t("chat.title")}>
+        <ol class="chat-lines">
+          {lines.map((line) => (
+            <Line key={line.id} line={line} />
+          ))}
+        </ol>
+      </div>
       {waiting > 0 && <p class="chat-waiting muted">{t("chat.waiting")}</p>}
       {problem !== null && <p class="problem" role="alert">{tCode(codeOf(problem))}</p>}
       <Options lines={lines} busy={waiting > 0} onChoose={say} />
