@@ -77,7 +77,7 @@ async def test_of_two_hubs_that_believe_they_own_a_calendar_the_fenced_one_write
             turn = clinic.turn(booked(clinic.row(ann, pat, clinic.clock.now() + n * DAY)))
             with pytest.raises(Fenced):
                 await clinic.commit(former, turn)
-        assert [database.query(f"SELECT * FROM {table}") for table in tables] == before  # noqa: S608
+        assert [database.query(f"SELECT * FROM {table}") for table in tables] == before  # noqa: S608  # ours
         await other.commit(present, other.turn(booked(other.row(ann, pia))))
 
 
@@ -188,7 +188,7 @@ async def test_a_half_dead_owner_is_waited_for_and_then_ended(
 ) -> None:
     """It holds the fence's row, and its hub is gone: the server gives up on it in time."""
     ann = await clinic.add_dentist()
-    lock = f"SELECT 1 FROM calendars WHERE dentist_id = '{ann.id}' FOR UPDATE"  # noqa: S608
+    lock = f"SELECT 1 FROM calendars WHERE dentist_id = '{ann.id}' FOR UPDATE"  # noqa: S608  # an id of the test
     with database.server.transaction(database.name) as say:
         say("SET LOCAL idle_in_transaction_session_timeout = 800")
         say(lock)

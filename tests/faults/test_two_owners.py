@@ -62,7 +62,7 @@ async def owner(database: Database, dentist: Person) -> AsyncIterator[Owner]:
 
 
 def written(database: Database) -> dict[str, list[dict[str, object]]]:
-    return {table: rows(database, f"SELECT * FROM {table}") for table in WRITTEN}  # noqa: S608
+    return {table: rows(database, f"SELECT * FROM {table}") for table in WRITTEN}  # noqa: S608  # names of ours
 
 
 async def test_a_process_that_was_away_and_is_fenced_writes_nothing(
