@@ -8,11 +8,13 @@ from aiohttp.typedefs import Handler
 
 from api.deps import DEPS, ApiSettings, AppDeps
 from api.middleware import (
+    LOG,
     OPENAPI_PATH,
     add_headers,
     authenticate,
     errors,
     limit,
+    log,
     observe,
     preflight,
 )
@@ -44,7 +46,7 @@ def create_app(deps: AppDeps, *, screens: Path = BUILT) -> web.Application:
     log off: ``observe`` writes one.
     """
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=deps.settings.max_body_bytes)
-    app[DEPS] = deps
+    app[DEPS], app[LOG] = deps, log.bind()
     app.on_response_prepare.append(add_headers)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.handle)

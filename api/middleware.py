@@ -7,6 +7,7 @@ import orjson
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from structlog.typing import FilteringBoundLogger
 
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import InvalidToken, NotFound, Refusal
@@ -24,6 +25,8 @@ CLAIMS = web.RequestKey("claims", Claims)
 """Of the verified token; what lasts longer than a request must know when it ends."""
 PROBLEM = web.RequestKey("problem", Problem)
 WHY = web.RequestKey("why", str)
+LOG: Final[web.AppKey[FilteringBoundLogger]] = web.AppKey("log")
+"""A bound logger of structlog's: binding one costs as much as a line, and each request has one."""
 
 OPENAPI_PATH: Final = "/api/openapi.json"
 NO_FRAMES: Final = "frame-ancestors 'none'"
@@ -182,7 +185,7 @@ def _log_request(
     told: dict[str, object] = {} if problem is None else {"code": problem.code}
     if why := request.get(WHY):
         told["why"] = why
-    log.info(
+    request.app[LOG].info(
         "api_request",
         method=request.method,
         path=request.path,

@@ -8,6 +8,7 @@ from collections import Counter as Counter_
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache as cached
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -79,14 +80,14 @@ class Metrics:
         self.commit_times_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
         """The same of commits."""
         self._registry = registry = CollectorRegistry()
-        self._requests = Histogram(
+        self._request_seconds = Histogram(
             "chairside_request_seconds",
             "API requests by route and status, and how long they took",
             ("method", "route", "status"),
             buckets=_SECONDS,
             registry=registry,
         )
-        self._commands = Histogram(
+        self._command_seconds = Histogram(
             "chairside_socket_command_seconds",
             "Socket.IO commands by event and outcome, and how long they took",
             ("namespace", "event", "outcome"),
@@ -139,16 +140,19 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
+        # looking a label's child up costs more than counting does
+        self._requests = cached(self._request_seconds.labels)
+        self._commands = cached(self._command_seconds.labels)
         Gauge("chairside_up", "1 while the hub runs", registry=registry).set(1)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """``route`` is the pattern, e.g. ``/api/appointments/{id}``: never a path with ids."""
-        self._requests.labels(method, route, str(status)).observe(seconds)
+        self._requests(method, route, status).observe(seconds)
 
     def command(self, namespace: str, event: str, outcome: str, seconds: float) -> None:
         """``event`` must be a known one (unknown names are ``unknown``); ``outcome`` is
         ``ok`` or the refusal's code."""
-        self._commands.labels(namespace, event, outcome).observe(seconds)
+        self._commands(namespace, event, outcome).observe(seconds)
 
     def commit(self, commands: int, seconds: float) -> None:
         self.totals.commits += 1

@@ -1,14 +1,17 @@
 """Logs: JSON lines for machines or a console for people, one pipeline for everything.
 
 structlog's loggers and the standard library's (aiohttp, asyncio, actors) end in the same
-processors, so each line has the same fields and passes the same redaction.
+processors, so each line has the same fields and passes the same redaction. Each request
+and each command writes a line, so these are few and made to be quick.
 """
 
 import logging
 import re
 import sys
+import time
 from collections.abc import Mapping
-from typing import Any, TextIO
+from functools import lru_cache
+from typing import Any, Final, TextIO
 
 import orjson
 import structlog
@@ -54,19 +57,18 @@ def configure_logging(
         form = "console" if out.isatty() else "json"
     finish: list[Processor] = [redact, *([also] if also else []), _renderer(form, out)]
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, *_common(), *finish],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=_LineLoggers(out),
+        processors=[facts, *finish],
+        wrapper_class=_Logger,
+        logger_factory=_Lines(level, out),
         cache_logger_on_first_use=False,  # so that configuring again reaches every module
     )
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[
-                structlog.contextvars.merge_contextvars,
                 structlog.stdlib.PositionalArgumentsFormatter(),
                 structlog.stdlib.ExtraAdder(),
-                *_common(),
+                facts,
             ],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
         )
@@ -89,20 +91,63 @@ def _without_bad_requests_text(record: logging.LogRecord) -> bool:
     return True
 
 
+def facts(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """What every line begins with; what its exception has to say; and its context, which is
+    the request's id, so a line that has it does without."""
+    record = event.get("_record")  # of the standard library's
+    line: EventDict = {
+        "time": _time_text(),
+        "level": method,
+        "event": event["event"],
+        "logger": logger.name if record is None else record.name,
+        **({} if "request_id" in event else structlog.contextvars.get_contextvars()),
+        **event,
+    }
+    if line.get("stack_info"):
+        line = _STACK(logger, method, line)
+    return (
+        structlog.processors.format_exc_info(logger, method, line) if "exc_info" in line else line
+    )
+
+
+_STACK: Final = structlog.processors.StackInfoRenderer()
+
+
+def _time_text() -> str:
+    seconds, ns = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_second_text(seconds)}.{ns // 1_000:06}Z"
+
+
+@lru_cache(maxsize=2)
+def _second_text(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Remove what a log must never hold: known keys, tokens, values of SQL statements."""
-    return {key: _redacted(key, value) for key, value in event.items()}
+    for key, value in event.items():
+        if _is_sensitive(key) or (type(value) not in _HARMLESS and not _is_harmless(value)):
+            event[key] = _redacted(key, value)  # the key is there: nothing moves
+    return event
+
+
+_HARMLESS: Final = frozenset({int, float, bool, type(None)})
+
+
+def _is_harmless(value: object) -> bool:
+    return type(value) is str and "eyJ" not in value and "[parameters: " not in value
+
+
+@lru_cache(maxsize=1_024)
+def _is_sensitive(key: object) -> bool:
+    return isinstance(key, str) and key.lower() in SENSITIVE
 
 
 def _redacted(key: object, value: Any) -> Any:
-    if isinstance(key, str) and key.lower() in SENSITIVE:
+    if _is_sensitive(key):
         return REDACTED
     if isinstance(value, str):
-        if "eyJ" in value:
-            value = _JWT.sub(REDACTED, value)
-        if "[parameters: " in value:
-            value = _SQL_PARAMETERS.sub(f"[parameters: {REDACTED}", value)
-        return value
+        return _SQL_PARAMETERS.sub(f"[parameters: {REDACTED}", _JWT.sub(REDACTED, value))
     if isinstance(value, Mapping):
         return {inner: _redacted(inner, item) for inner, item in value.items()}
     if isinstance(value, list | tuple):
@@ -110,19 +155,9 @@ def _redacted(key: object, value: Any) -> Any:
     return value
 
 
-def _common() -> list[Processor]:
-    return [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
-    ]
-
-
 def _renderer(form: str, out: TextIO) -> Processor:
     if form == "json":
-        return structlog.processors.JSONRenderer(serializer=_json)
+        return _json
     return structlog.dev.ConsoleRenderer(
         colors=out.isatty(),
         timestamp_key="time",
@@ -131,27 +166,50 @@ def _renderer(form: str, out: TextIO) -> Processor:
     )
 
 
-def _json(event: EventDict, **_options: Any) -> str:
-    lead = {key: event.pop(key) for key in ("time", "level", "event")}
-    return orjson.dumps({**lead, **event}, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-class _LineLogger:
-    """Writes rendered lines; has the ``name`` that ``add_logger_name`` asks for."""
+class _Line:
+    """Where a logger of one name writes."""
 
-    def __init__(self, name: str, out: TextIO) -> None:
-        self.name, self._out = name, out
+    __slots__ = ("level", "name", "out")
 
-    def msg(self, line: str) -> None:
-        self._out.write(line + "\n")
-        self._out.flush()
-
-    debug = info = warning = warn = error = exception = critical = fatal = log = msg
+    def __init__(self, name: str, level: int, out: TextIO) -> None:
+        self.name, self.level, self.out = name, level, out
 
 
-class _LineLoggers:
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
+class _Lines:
+    def __init__(self, level: int, out: TextIO) -> None:
+        self._level, self._out = level, out
 
-    def __call__(self, *args: Any) -> _LineLogger:
-        return _LineLogger(str(args[0]) if args else "chairside", self._out)
+    def __call__(self, *args: Any) -> _Line:
+        return _Line(str(args[0]) if args else "chairside", self._level, self._out)
+
+
+class _Logger(structlog.BoundLoggerBase):
+    """What :func:`structlog.get_logger` gives: a method for each level, fields by name."""
+
+    def _write(self, level: int, method: str, event: str, fields: EventDict) -> None:
+        if level < self._logger.level:
+            return
+        line: Any = {**self._context, **fields, "event": event}
+        for process in self._processors:
+            line = process(self._logger, method, line)
+        self._logger.out.write(line + "\n")
+        self._logger.out.flush()
+
+    def debug(self, event: str, **fields: Any) -> None:
+        self._write(logging.DEBUG, "debug", event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._write(logging.INFO, "info", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self._write(logging.WARNING, "warning", event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        self._write(logging.ERROR, "error", event, fields)
+
+    def exception(self, event: str, **fields: Any) -> None:
+        self._write(logging.ERROR, "error", event, {"exc_info": True, **fields})

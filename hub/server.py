@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import os
 import signal
 import socket
@@ -80,6 +81,8 @@ async def serve(
             max_field_size=MAX_LINE_BYTES,
         )
         await runner.setup()
+        gc.collect()
+        gc.freeze()  # it stays until the end: full collections, which stop everybody, leave it out
         try:
             await web.SockSite(runner, listener, backlog=BACKLOG).start()
             log.info("hub_started", url=url_of(listener))

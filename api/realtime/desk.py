@@ -29,6 +29,7 @@ class Desk:
     ) -> None:
         self._deps, self._connections = deps, connections
         self._rooms, self._joins = rooms, joins
+        self._log = log.bind()  # once, not for each command
         self._services = Services(
             bookings=deps.bookings, availability=deps.availability, people=deps.people
         )
@@ -112,7 +113,7 @@ class Desk:
         return _ok(await self._connections.renew(session, data))
 
     def _note(self, attempt: Attempt, code: str, seconds: float) -> None:
-        log.info(
+        self._log.info(
             "socket_command",
             namespace=attempt.namespace,
             command=attempt.event,

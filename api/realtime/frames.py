@@ -20,19 +20,12 @@ class Frame:
 
     __slots__ = ("_deflated", "_header_bytes", "framed")
 
-    def __init__(self, packet: str) -> None:
-        """``packet``: Engine.IO's, its type's digit, then its data; never binary."""
-        self._make(packet.encode(), _TEXT)
-
-    @classmethod
-    def message(cls, payload: bytes, *, binary: bool = False) -> "Frame":
-        """Of another protocol: ready text, or bytes."""
-        frame = cls.__new__(cls)
-        frame._make(payload, _BINARY if binary else _TEXT)
-        return frame
-
-    def _make(self, payload: bytes, first: int) -> None:
-        header = _header(len(payload), first)
+    def __init__(self, payload: str | bytes, *, binary: bool = False) -> None:
+        """Text, ready or not, unless it is said to be ``binary``; for Engine.IO, a packet:
+        its type's digit, then its data."""
+        if isinstance(payload, str):
+            payload = payload.encode()
+        header = _header(len(payload), _BINARY if binary else _TEXT)
         self._header_bytes = len(header)
         self.framed = header + payload
         self._deflated: bytes | None = None
@@ -97,7 +90,7 @@ class Joiner:
 
 def _header(size_bytes: int, first: int) -> bytes:
     if size_bytes < 126:
-        return struct.pack("!BB", first, size_bytes)
+        return bytes((first, size_bytes))
     if size_bytes < 1 << 16:
         return struct.pack("!BBH", first, 126, size_bytes)
     return struct.pack("!BBQ", first, 127, size_bytes)

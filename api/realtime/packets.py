@@ -6,6 +6,8 @@ payload of the wrong shape is a parse error, and a client cannot name its event
 counted and dropped; nothing in this product is binary.
 """
 
+import re
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 import orjson
@@ -61,13 +63,7 @@ class HubPacket(sio.Packet):  # type: ignore[misc]  # the library ships no types
             case sio.DISCONNECT:
                 return self.data is None
             case sio.EVENT | sio.BINARY_EVENT:
-                data = self.data
-                return (
-                    isinstance(data, list)
-                    and bool(data)
-                    and isinstance(data[0], str)
-                    and data[0] not in RESERVED
-                )
+                return _is_event(self.data)
             case sio.ACK | sio.BINARY_ACK:
                 return isinstance(self.data, list) and self.id is not None
             case _:
@@ -84,17 +80,51 @@ class HubPacket(sio.Packet):  # type: ignore[misc]  # the library ships no types
         return True
 
 
+def plain_event(packet: str) -> tuple[str, int | None, list[Any]] | None:
+    """Namespace, id and data of an event without attachments, the one packet that comes often.
+
+    ``None``: it is something else, or written in an unusual way; :class:`HubPacket` judges it.
+    """
+    comma, data_at = packet.find(","), packet.find("[")
+    if not packet.startswith(_PLAIN_EVENT) or not 0 < comma < data_at:
+        return None
+    namespace, id_text = packet[1:comma], packet[comma + 1 : data_at]
+    if "?" in namespace or (id_text and not _ID.fullmatch(id_text)):
+        return None
+    data = orjson.loads(packet[data_at:])
+    if not _is_event(data):
+        raise ValueError("the payload does not fit the packet type")
+    return namespace, int(id_text) if id_text else None, data
+
+
+_PLAIN_EVENT: Final = f"{sio.EVENT}/"
+_ID: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
+
+
+def _is_event(data: Any) -> bool:
+    return (
+        isinstance(data, list)
+        and bool(data)
+        and isinstance(data[0], str)
+        and data[0] not in RESERVED
+    )
+
+
 def event_frame(namespace: str, event: str, argument: bytes) -> Frame:
     """An event with one argument, which is ready JSON."""
-    name = orjson.dumps(event).decode()
-    return _frame(sio.EVENT, namespace, "", f"[{name},{argument.decode()}]")
+    return _frame(_head(sio.EVENT, namespace), b"[", orjson.dumps(event), b",", argument, b"]")
 
 
 def ack_frame(namespace: str, id: int, argument: bytes) -> Frame:
     """The answer to an event that was sent with this id."""
-    return _frame(sio.ACK, namespace, str(id), f"[{argument.decode()}]")
+    return _frame(_head(sio.ACK, namespace), b"%d[" % id, argument, b"]")
 
 
-def _frame(kind: int, namespace: str, id: str, data: str) -> Frame:
+def _frame(*parts: bytes) -> Frame:
+    return Frame(b"".join(parts))
+
+
+@lru_cache(maxsize=64)
+def _head(kind: int, namespace: str) -> bytes:
     """``/`` is the namespace that is not named; this hub does not serve it."""
-    return Frame(f"{MESSAGE}{kind}{namespace},{id}{data}")
+    return f"{MESSAGE}{kind}{namespace},".encode()

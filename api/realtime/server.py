@@ -22,7 +22,7 @@ from socketio import packet as sio_packet
 
 from api.realtime.engine import Engine, Tasks
 from api.realtime.frames import Frame
-from api.realtime.packets import HubPacket, ack_frame
+from api.realtime.packets import HubPacket, ack_frame, plain_event
 from api.realtime.session import Send
 
 log = structlog.get_logger(__name__)
@@ -97,7 +97,11 @@ class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ship
         if eio_sid not in self.environ:  # closed already: what still comes is too late
             return
         try:
-            await super()._handle_eio_message(eio_sid, data)
+            event = plain_event(data) if isinstance(data, str) else None
+            if event is None or eio_sid in self._binary_packet:
+                await super()._handle_eio_message(eio_sid, data)
+            else:
+                await self._handle_event(eio_sid, *event)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             # Never the data: it may hold a token. JSONDecodeError quotes what it read.
             log.warning("socket_packet_malformed", engine=eio_sid, error=type(error).__name__)

@@ -1,9 +1,10 @@
 """Strict schemas, and how their complaints become a refusal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError
+from marshmallow import RAISE, Schema, ValidationError, missing
+from marshmallow.fields import Field
 
 from actors.domain.refusals import FieldError, ValidationFailed
 
@@ -17,6 +18,36 @@ class Strict(Schema):
     class Meta:
         unknown = RAISE
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._plain: Sequence[tuple[str, str, Field[Any]]] | None = None
+        if not any(self._hooks.values()):
+            self._plain = [
+                (field.data_key or name, field.attribute or name, field)
+                for name, field in self.load_fields.items()
+            ]
+
+    def load_plain(self, data: object) -> dict[str, Any] | None:
+        """What ``load`` comes to for valid data, if the schema is nothing but its fields.
+
+        In a third of the time, and that is most of what a short command costs. ``None``:
+        ``load`` must look, and says what is wrong.
+        """
+        if self._plain is None or type(data) is not dict:
+            return None
+        loaded: dict[str, Any] = {}
+        unknown = len(data)
+        for key, name, field in self._plain:
+            value = data.get(key, missing)
+            unknown -= value is not missing
+            try:
+                value = field.deserialize(value, key, data)
+            except ValidationError:
+                return None
+            if value is not missing:
+                loaded[name] = value
+        return None if unknown else loaded
+
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Plain attributes only: no dotted paths, no look-ups in mappings."""
         return getattr(obj, attr, default)
@@ -24,6 +55,8 @@ class Strict(Schema):
 
 def load(schema: Schema, data: object, *, where: str = "body") -> dict[str, Any]:
     """The data in the domain's words, or :class:`ValidationFailed` naming every field."""
+    if isinstance(schema, Strict) and (plain := schema.load_plain(data)) is not None:
+        return plain
     try:
         loaded = schema.load(data)  # type: ignore[arg-type]  # anything is checked, not just mappings
     except ValidationError as error:

@@ -78,8 +78,8 @@ def text(
     """A message for a client; ``payload`` may be or hold ready JSON (``orjson.Fragment``)."""
     if vsn is Vsn.ONE:
         fields = {"topic": topic, "event": event, "payload": payload, "ref": ref}
-        return Frame.message(orjson.dumps(fields))
-    return Frame.message(orjson.dumps([join_ref, ref, topic, event, payload]))
+        return Frame(orjson.dumps(fields))
+    return Frame(orjson.dumps([join_ref, ref, topic, event, payload]))
 
 
 def broadcast(vsn: Vsn, topic: str, event: str, payload: bytes, meta: dict[str, Any]) -> Frame:
@@ -88,7 +88,7 @@ def broadcast(vsn: Vsn, topic: str, event: str, payload: bytes, meta: dict[str, 
         names = (topic.encode(), event.encode(), orjson.dumps(meta))
         if all(len(name) <= BYTE_MAX for name in names):
             head = bytes((_SENT, *map(len, names), _JSON))
-            return Frame.message(b"".join((head, *names, payload)), binary=True)
+            return Frame(b"".join((head, *names, payload)), binary=True)
     content = orjson.Fragment(payload)
     told = {"type": _BROADCAST, "event": event, "payload": content, "meta": meta}
     return text(vsn, topic, _BROADCAST, told)

@@ -1,0 +1,54 @@
+"""Valid data of a schema without hooks are loaded in a shortcut: with marshmallow's result."""
+
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from marshmallow import ValidationError
+
+from api.realtime import inputs
+from api.schemas import chat, commands, queries, schedule, webhooks
+from api.schemas.base import Strict
+
+ID: Final = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
+SCHEMAS: Final = {
+    f"{module.__name__}.{name}": value
+    for module in (inputs, chat, commands, queries, schedule, webhooks)
+    for name, value in vars(module).items()
+    if isinstance(value, Strict)
+}
+VALUES = st.sampled_from(
+    [
+        *(ID, "", "text", "2027-03-08T09:00:00Z", "monday", "held", "a@b.example", "Europe/Berlin"),
+        *(1, 0, -1, 10**20, True, None, 1.5, "é" * 300, "\x00"),
+        *([], [ID], {}, {"epoch": 1, "offset": 2}),
+    ]
+)
+
+
+def data_for(schema: Strict) -> st.SearchStrategy[dict[str, Any]]:
+    """Its own fields, most of them, and now and then one that it does not have."""
+    names = [field.data_key or name for name, field in schema.load_fields.items()]
+    return st.dictionaries(st.sampled_from([*names, "another"]), VALUES, max_size=len(names) + 1)
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
+@given(data=st.data())
+def test_the_shortcut_loads_what_marshmallow_loads_or_leaves_it_to_it(
+    schema: Strict, data: st.DataObject
+) -> None:
+    given_data = data.draw(data_for(schema))
+    loaded = schema.load_plain(given_data)
+    try:
+        expected = schema.load(given_data)
+    except ValidationError:
+        assert loaded is None
+    else:
+        assert loaded in (None, expected)
+
+
+def test_valid_data_of_a_plain_schema_take_it() -> None:
+    assert inputs.LEAVE.load_plain({"channel": "hub:status"}) == {"channel": "hub:status"}
+    assert inputs.ID_PATH.load_plain({"id": ID}) == {"id": ID}
+    assert inputs.KEY.load_plain({}) == {}
