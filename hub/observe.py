@@ -125,20 +125,26 @@ def _second_text(seconds: int) -> str:
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Remove what a log must never hold: known keys, tokens, values of SQL statements."""
+    for key in _sensitive_of(tuple(event)):
+        event[key] = REDACTED
     for key, value in event.items():
-        if _is_sensitive(key) or (type(value) not in _HARMLESS and not _is_harmless(value)):
-            event[key] = _redacted(key, value)  # the key is there: nothing moves
+        kind = type(value)
+        if kind in _HARMLESS or (kind is str and "eyJ" not in value and _PARAMETERS not in value):
+            continue
+        event[key] = _redacted(key, value)  # the key is there: nothing moves
     return event
 
 
 _HARMLESS: Final = frozenset({int, float, bool, type(None)})
-
-
-def _is_harmless(value: object) -> bool:
-    return type(value) is str and "eyJ" not in value and "[parameters: " not in value
+_PARAMETERS: Final = "[parameters: "
 
 
 @lru_cache(maxsize=1_024)
+def _sensitive_of(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """One kind of line always has the same keys."""
+    return tuple(filter(_is_sensitive, keys))
+
+
 def _is_sensitive(key: object) -> bool:
     return isinstance(key, str) and key.lower() in SENSITIVE
 
@@ -147,7 +153,7 @@ def _redacted(key: object, value: Any) -> Any:
     if _is_sensitive(key):
         return REDACTED
     if isinstance(value, str):
-        return _SQL_PARAMETERS.sub(f"[parameters: {REDACTED}", _JWT.sub(REDACTED, value))
+        return _SQL_PARAMETERS.sub(f"{_PARAMETERS}{REDACTED}", _JWT.sub(REDACTED, value))
     if isinstance(value, Mapping):
         return {inner: _redacted(inner, item) for inner, item in value.items()}
     if isinstance(value, list | tuple):
@@ -193,7 +199,8 @@ class _Logger(structlog.BoundLoggerBase):
     def _write(self, level: int, method: str, event: str, fields: EventDict) -> None:
         if level < self._logger.level:
             return
-        line: Any = {**self._context, **fields, "event": event}
+        line: Any = {**self._context, **fields} if self._context else fields
+        line["event"] = event
         for process in self._processors:
             line = process(self._logger, method, line)
         self._logger.out.write(line + "\n")

@@ -9,7 +9,7 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 VERSION: Final = "4"
 Transport = Literal["polling", "websocket"]
@@ -94,8 +94,7 @@ class Malformed(ValueError):
     """What came is no packet of the protocol, or comes from the wrong side."""
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     kind: Kind
     data: str | bytes = ""
 

@@ -13,8 +13,7 @@ needs is set right here, each with its reason:
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import socketio  # type: ignore[import-untyped]  # ships no types
 import structlog
@@ -31,8 +30,7 @@ _ANSWER_S = 2.0
 """How long commands may go on when the hub stops."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(NamedTuple):
     """The answer to a command: ready JSON, and what is to happen once it was written."""
 
     body: bytes
