@@ -12,7 +12,7 @@ BUILT := api/pages/built/.built
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test test-long web screenshots check format bench bench-cluster bench-fanout clean
+.PHONY: help run cluster test test-long web screenshots check format bench bench-booking bench-cluster bench-fanout clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -52,6 +52,9 @@ format: $(VENV)/.installed-dev ## put the code into the agreed form
 bench: $(VENV)/.installed-dev ## the benchmarks; the figures mean something on an idle machine only
 	@for name in $(notdir $(basename $(wildcard tests/benchmarks/bench_*.py))); do \
 		echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
+
+bench-booking: $(VENV)/.installed-dev ## bookings a second beside what people write, and beside doing nothing
+	$(BIN)/python -m tests.benchmarks.bench_booking $(ARGS)
 
 bench-cluster: $(VENV)/.installed-dev ## bookings a second and p99 with 1, 2, 3 nodes, and the cost of one hop
 	$(BIN)/python -m tests.benchmarks.bench_cluster

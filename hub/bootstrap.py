@@ -198,10 +198,11 @@ async def open_hub(
             for due in await store.calendars.live_holds():
                 core.alarms.add(due)
         relay.listen(hub.realtime.rights.heard)
-        broadcaster = hub.realtime.broadcaster
+        broadcaster, rooms = hub.realtime.broadcaster, hub.realtime.rooms
         await relay.start(
             wrap_broadcaster(broadcaster) if wrap_broadcaster else broadcaster,
             on_failure=hub.realtime.position_changed,
+            is_heard=None if wrap_broadcaster else lambda channel: bool(rooms.members(channel)),
             alone=cluster is None,
         )
         hub.realtime.start()

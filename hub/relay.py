@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 Listener = Callable[[EventRecord], None]
 OnFailure = Callable[[Position], Awaitable[None]]
+IsHeard = Callable[[Channel], bool]
 
 
 class Relay:
@@ -71,6 +72,7 @@ class Relay:
         )
         self._attempts: Attempts | None = None
         self._on_failure: OnFailure | None = None
+        self._is_heard: IsHeard | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
         self._asking: Counter[Channel] = Counter()
@@ -83,17 +85,20 @@ class Relay:
         broadcaster: Broadcaster,
         on_failure: OnFailure | None = None,
         *,
+        is_heard: IsHeard | None = None,
         alone: bool = True,
     ) -> None:
         """Begin to broadcast; first of all, if ``alone``, what a crash left pending. Where
         others share the log, it may be on its way with them.
 
         ``on_failure`` is called with the channel's position after a broadcast was given
-        up, so that subscribers can be told. Raises what ``EventLog.pending`` raises.
+        up, so that subscribers can be told; ``is_heard`` says whether anybody is in a
+        channel now, so that no broadcast is begun where nobody is. Raises what
+        ``EventLog.pending`` raises.
         """
         assert self._attempts is None, "a relay starts once"
         page = await self._events.pending(limit=self._settings.page_size) if alone else ()
-        self._on_failure = on_failure
+        self._on_failure, self._is_heard = on_failure, is_heard
         self._attempts = Attempts(
             broadcaster, self._settings, self.stats, jitter=self._jitter, sleep=self._sleep
         )
@@ -238,7 +243,19 @@ class Relay:
         if self._attempts is None or self._stopped or not lane.has_work:
             return
         if lane.task is None:
-            lane.task = self._own(self._run(lane))
+            self._send_to_nobody(lane)
+            if lane.has_work:
+                lane.task = self._own(self._run(lane))
+
+    def _send_to_nobody(self, lane: Lane) -> None:
+        """Most channels have nobody in them most of the time: no task is made for them."""
+        if self._is_heard is None or self._is_heard(lane.channel):
+            return
+        settings = self._settings
+        while records := lane.take(settings.batch_max, settings.batch_bytes_max):
+            for record in records:
+                lane.done(record)
+                self._settle(record, Tried(attempts=1))
 
     async def _run(self, lane: Lane) -> None:
         """Send what the lane has, then end; the next announcement starts a new task."""

@@ -23,6 +23,10 @@ log = structlog.get_logger(__name__)
 BACKLOG = 1024
 """Connections that may wait to be accepted: a fleet of screens reconnects at once."""
 
+YOUNG_OBJECTS_MAX = 20_000
+"""Made and not freed since the last look for garbage in cycles. At Python's 700 every
+booking is followed by one, and calendars and caches are looked through again and again."""
+
 Ready = Callable[[str, Hub], Awaitable[None]]
 """Called with the hub's address once requests are answered."""
 
@@ -81,8 +85,7 @@ async def serve(
             max_field_size=MAX_LINE_BYTES,
         )
         await runner.setup()
-        gc.collect()
-        gc.freeze()  # it stays until the end: full collections, which stop everybody, leave it out
+        _spare_what_lasts()
         try:
             await web.SockSite(runner, listener, backlog=BACKLOG).start()
             log.info("hub_started", url=url_of(listener))
@@ -95,6 +98,13 @@ async def serve(
             hub.health.accepting(accepts=False)
             await runner.cleanup()
     log.info("hub_stopped")
+
+
+def _spare_what_lasts() -> None:
+    """What is there when the hub starts stays until it ends: no garbage is looked for in it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS_MAX, 20, 20)
 
 
 def _stop_or_force(stop: asyncio.Event) -> None:

@@ -92,6 +92,9 @@ class WriterConnection:
         statement = step.statement
         if statement.takes_many and len(step.params) > 1:
             return self._insert_many(step)
+        if not statement.returns_rows and len(step.params) == 1:
+            self._raw.execute(statement.sql, statement.bind(step.params[0])).close()
+            return ()
         if not statement.returns_rows:
             self._raw.executemany(statement.sql, map(statement.bind, step.params)).close()
             return ()

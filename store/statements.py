@@ -8,6 +8,8 @@ path is its text and a tuple of values. A *plan* is a generator that yields
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Delete, Dialect, Insert, Select, Update
@@ -27,7 +29,7 @@ _Processor = Callable[[Any], Any]
 class Statement:
     """One statement in one dialect's words, with its values' conversions both ways."""
 
-    __slots__ = ("_binds", "_reads", "_values", "returns_rows", "sql")
+    __slots__ = ("_pick", "_reads", "_values", "_writes", "returns_rows", "sql", "sql_for")
 
     def __init__(
         self,
@@ -42,35 +44,38 @@ class Statement:
         assert compiled.positiontup is not None, "the dialect numbers its parameters"
         binds = [compiled.binds[name] for name in compiled.positiontup]
         assert all(bind.required for bind in binds), "constants are written out"
-        self._binds = tuple(
-            (name, _writes(bind.type, dialect))
-            for name, bind in zip(compiled.positiontup, binds, strict=True)
-        )
+        self._pick = _picker(compiled.positiontup)
+        writes = [_written_by(bind.type, dialect) for bind in binds]
+        self._writes = tuple((n, write) for n, write in enumerate(writes) if write)
         self._values = _values_clause(self.sql) if isinstance(clause, Insert) else None
         reads = [_read_by(column.type, dialect) for column in clause.exported_columns]
         self.returns_rows = bool(reads)
         self._reads = tuple((n, read) for n, read in enumerate(reads) if read)
+        self.sql_for = cache(self._sql_for)
 
     @property
     def takes_many(self) -> bool:
         """Whether :meth:`sql_for` can say it for many rows at once."""
         return self._values is not None
 
-    def sql_for(self, count: int) -> str:
+    def _sql_for(self, count: int) -> str:
         """An INSERT of ``count`` rows; it takes their values one after the other."""
         assert self._values, "only an INSERT takes many rows"
         return self.sql.replace(self._values, ", ".join([self._values] * count), 1)
 
     def bind(self, params: Params) -> Row:
         """The values in the order of the text's placeholders."""
-        return tuple(
-            process(params[name]) if process else params[name] for name, process in self._binds
-        )
+        if not self._writes:
+            return self._pick(params)
+        values = list(self._pick(params))
+        for n, write in self._writes:
+            values[n] = write(values[n])
+        return tuple(values)
 
     def read(self, rows: Iterable[Sequence[Any]]) -> Rows:
         """Rows as the driver gave them, turned into the columns' types."""
         if not self._reads:
-            return [tuple(row) for row in rows]
+            return list(map(tuple, rows))
         return [self._read_one(row) for row in rows]
 
     def _read_one(self, raw: Sequence[Any]) -> Row:
@@ -91,7 +96,13 @@ def _values_clause(sql: str) -> str:
     raise AssertionError(f"no end of VALUES in {sql}")
 
 
-def _writes(kind: TypeEngine[Any], dialect: Dialect) -> _Processor | None:
+def _picker(names: Sequence[str]) -> Callable[[Params], Row]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda params: tuple(params[name] for name in names)
+
+
+def _written_by(kind: TypeEngine[Any], dialect: Dialect) -> _Processor | None:
     return kind.dialect_impl(dialect).bind_processor(dialect)
 
 

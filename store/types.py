@@ -1,5 +1,6 @@
 """Column types whose storage differs between engines and whose meaning does not."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,14 +25,20 @@ class Instant(TypeDecorator[datetime]):
         return dialect.type_descriptor(BigInteger())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name == "postgresql":
-            return value
-        return (value - _EPOCH) // _MICROSECOND
+        return value if dialect.name == "postgresql" else _microseconds(value)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        """The same without a call in between: a booking writes sixteen of them."""
+        return None if dialect.name == "postgresql" else _microseconds
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None or dialect.name == "postgresql":
             return value  # type: ignore[no-any-return]  # the driver's own datetime, in UTC
         return _EPOCH + timedelta(microseconds=value)
+
+
+def _microseconds(value: datetime | None) -> int | None:
+    return None if value is None else (value - _EPOCH) // _MICROSECOND
 
 
 SerialKey = BigInteger().with_variant(Integer, "sqlite")

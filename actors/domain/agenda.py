@@ -9,12 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from actors.domain.appointment import MAX_MINUTES, Appointment, Status
+from actors.domain.appointment import Appointment, Status
 from actors.domain.ids import AppointmentId, PatientId
-from actors.domain.slots import Minute, Taken, to_minute
-
-_REACH: Minute = 2 * MAX_MINUTES
-"""No row that starts earlier than this before a time can still touch it, buffer included."""
+from actors.domain.slots import Minute, Taken, minute_up, to_minute
 
 
 class _Entry(NamedTuple):
@@ -33,13 +30,17 @@ def _entry(row: Appointment) -> _Entry:
 
 
 class Agenda:
-    __slots__ = ("_by_id", "_entries", "hold_count")
+    __slots__ = ("_by_id", "_entries", "_reach_after", "_reach_before", "hold_count")
 
     def __init__(self, rows: Iterable[Appointment] = ()) -> None:
         self._entries: Sequence[_Entry] = sorted(_entry(row) for row in rows if row.blocked)
         self._by_id = {entry.id: entry.row for entry in self._entries}
         self.hold_count = sum(1 for row in self if row.status is Status.HELD)
         """Rows that are held, overdue ones included."""
+        self._reach_before = max((e.taken.buffer_before for e in self._entries), default=0)
+        """No row is felt longer before its start than this, …"""
+        self._reach_after = max((_felt_after(e.taken) for e in self._entries), default=0)
+        """… nor longer after it. Both may be too large for the rows that are left."""
 
     def __iter__(self) -> Iterator[Appointment]:
         return (entry.row for entry in self._entries)
@@ -53,6 +54,7 @@ class Agenda:
     def changed(self, before: Appointment | None, after: Appointment) -> "Agenda":
         """The agenda with ``after`` in place of ``before``, or without it if not live."""
         entries, by_id = list(self._entries), dict(self._by_id)
+        reach_before, reach_after = self._reach_before, self._reach_after
         if before is not None and before.id in by_id:
             del by_id[before.id]
             del entries[bisect_left(entries, (to_minute(before.start), before.id))]
@@ -60,17 +62,21 @@ class Agenda:
             entry = _entry(after)
             entries.insert(bisect_left(entries, (entry.start, entry.id)), entry)
             by_id[after.id] = after
+            reach_before = max(reach_before, entry.taken.buffer_before)
+            reach_after = max(reach_after, _felt_after(entry.taken))
         was_held = before is not None and before.status is Status.HELD
         holds = self.hold_count - was_held + (after.status is Status.HELD)
-        return self._of(entries, by_id, holds)
+        agenda = Agenda.__new__(Agenda)
+        agenda._entries, agenda._by_id, agenda.hold_count = entries, by_id, holds
+        agenda._reach_before, agenda._reach_after = reach_before, reach_after
+        return agenda
 
     def since(self, instant: datetime) -> "Agenda":
         """Without the rows that ended before ``instant``."""
-        kept = [entry for entry in self._entries if entry.row.end >= instant]
-        if len(kept) == len(self._entries):
+        begun = self._entries[: bisect_left(self._entries, (minute_up(instant),))]
+        if all(entry.row.end >= instant for entry in begun):
             return self
-        holds = sum(1 for entry in kept if entry.row.status is Status.HELD)
-        return self._of(kept, {entry.id: entry.row for entry in kept}, holds)
+        return Agenda(row for row in self if row.end >= instant)
 
     def next_expiry(self, now: datetime) -> datetime | None:
         """When the next of the live holds runs out."""
@@ -79,9 +85,14 @@ class Agenda:
         ends = (row.expires_at for row in self if row.status is Status.HELD and row.expires_at)
         return min((end for end in ends if end > now), default=None)
 
-    def near(self, start: Minute, end: Minute) -> Iterator[Appointment]:
-        """Every row that could touch ``[start, end)``, buffers included, and some more."""
-        return (entry.row for entry in self._near(start, end))
+    def near(
+        self, start: Minute, end: Minute, *, before: int = 0, after: int = 0
+    ) -> Iterator[Appointment]:
+        """Every row that could touch ``[start, end)``, and some more.
+
+        Their own buffers are included; ``before`` and ``after`` are those of the time itself.
+        """
+        return (entry.row for entry in self._near(start - before, end + after))
 
     def taken(
         self,
@@ -89,16 +100,18 @@ class Agenda:
         end: Minute,
         now: datetime,
         *,
+        before: int = 0,
+        after: int = 0,
         free_for: PatientId | None = None,
         ignoring: AppointmentId | None = None,
     ) -> list[Taken]:
-        """What blocks time around ``[start, end)`` at ``now``, sorted by start.
+        """What blocks time around ``[start, end)`` at ``now``, sorted by start; see ``near``.
 
         Overdue holds do not block, nor do live holds of ``free_for``: their own.
         """
         return [
             entry.taken
-            for entry in self._near(start, end)
+            for entry in self._near(start - before, end + after)
             if entry.id != ignoring
             and (
                 entry.row.status is not Status.HELD
@@ -107,14 +120,10 @@ class Agenda:
         ]
 
     def _near(self, start: Minute, end: Minute) -> Sequence[_Entry]:
-        first = bisect_left(self._entries, (start - _REACH,))
-        last = bisect_left(self._entries, (end + MAX_MINUTES,))
+        first = bisect_left(self._entries, (start - self._reach_after + 1,))
+        last = bisect_left(self._entries, (end + self._reach_before,), first)
         return self._entries[first:last]
 
-    @classmethod
-    def _of(
-        cls, entries: list[_Entry], by_id: dict[AppointmentId, Appointment], hold_count: int
-    ) -> "Agenda":
-        agenda = cls.__new__(cls)
-        agenda._entries, agenda._by_id, agenda.hold_count = entries, by_id, hold_count
-        return agenda
+
+def _felt_after(taken: Taken) -> int:
+    return taken.end - taken.start + taken.buffer_after

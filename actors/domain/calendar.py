@@ -50,7 +50,14 @@ class Calendar:
         return free_starts(
             self.schedule,
             kind,
-            self.agenda.taken(first, before + kind.duration_minutes, now, free_for=patient_id),
+            self.agenda.taken(
+                first,
+                before + kind.duration_minutes,
+                now,
+                before=kind.buffer_before_minutes,
+                after=kind.buffer_after_minutes,
+                free_for=patient_id,
+            ),
             first=first,
             before=before,
             now=now,
@@ -61,7 +68,15 @@ class Calendar:
         """``None`` if the row's patient would be offered its start; the row itself, where
         it is now, is not in its own way."""
         start, end = to_minute(row.start), to_minute(row.end)
-        taken = self.agenda.taken(start, end, now, free_for=row.patient_id, ignoring=row.id)
+        taken = self.agenda.taken(
+            start,
+            end,
+            now,
+            before=kind.buffer_before_minutes,
+            after=kind.buffer_after_minutes,
+            free_for=row.patient_id,
+            ignoring=row.id,
+        )
         full = self._full(kind, now, row.patient_id, row.id)
         return why_not(self.schedule, kind, taken, start, now, full=full)
 

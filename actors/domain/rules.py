@@ -73,7 +73,9 @@ def clear_holds(calendar: Calendar, row: Appointment, now: datetime) -> list[Row
     start, end = to_minute(row.start), to_minute(row.end)
     return [
         end_hold(hold, now)
-        for hold in calendar.agenda.near(start, end)
+        for hold in calendar.agenda.near(
+            start, end, before=row.buffer_before_minutes, after=row.buffer_after_minutes
+        )
         if hold.status is Status.HELD
         and hold.id != row.id
         and (hold.is_overdue(now) or hold.patient_id == row.patient_id)

@@ -15,7 +15,12 @@ from zoneinfo import ZoneInfo
 
 from actors.domain.appointment import MAX_MINUTES, AppointmentType
 from actors.domain.refusals import OutsideAvailability, Refusal, SlotTaken, TooFar, TooSoon
-from actors.domain.schedule import SPANS_KEPT_DAYS_MAX, Schedule, Weekday
+from actors.domain.schedule import (
+    MINUTES_PER_DAY,
+    SPANS_KEPT_DAYS_MAX,
+    Schedule,
+    Weekday,
+)
 
 Minute = int
 Span = tuple[Minute, Minute]
@@ -27,6 +32,10 @@ _MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
 _REACH_MINUTES: Final = 2 * MAX_MINUTES
 """How far after its start a row can still be in the way, its buffer included."""
+
+_OFFSETS_DAYS: Final = 2
+"""No zone's clock was ever put on or back by as much: what is nearer than the horizon by
+this is within it, whatever the dates are called."""
 
 _start_of = attrgetter("start")
 
@@ -140,6 +149,8 @@ def _within_horizon(
     schedule: Schedule, kind: AppointmentType, first: Minute, before: Minute, now: datetime
 ) -> list[Minute]:
     """Starts on the grid whose local date the horizon reaches, ascending."""
+    if before <= minute_up(now) + (schedule.horizon_days - _OFFSETS_DAYS) * MINUTES_PER_DAY:
+        return _starts_on_grid(schedule, kind, first, before, now)
     last_day = now.astimezone(schedule.zone).date() + schedule.horizon_days * _DAY
     # A midnight may come twice: until the second one, each start's date is looked at.
     first_midnight, last_midnight = _span(schedule.zone, last_day + _DAY, 0, 0)

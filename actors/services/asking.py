@@ -18,7 +18,7 @@ def idempotency_key(caller: Caller, operation: str, body: Body, new_id: NewId) -
     The body is canonical (sorted, instants in UTC), so the same request over REST and
     Socket.IO has the same fingerprint.
     """
-    canonical = json.dumps([operation, body], sort_keys=True, default=_plain)
+    canonical = _CANONICAL.encode([operation, body])
     return IdempotencyKey(
         scope=caller.principal.scope,
         key=caller.idempotency_key or new_id(),
@@ -33,3 +33,6 @@ def _plain(value: object) -> str:
     if isinstance(value, Enum):
         return str(value.value)
     return repr(value)
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, default=_plain)

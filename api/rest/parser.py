@@ -13,18 +13,21 @@ from actors.domain.refusals import ValidationFailed
 from api.schemas.base import refusal
 
 
+async def json_body(request: web.Request) -> Any:
+    """The body, whole; what is not UTF-8 JSON is a validation error (criterion 9.4)."""
+    text = await request.read()
+    if not text:
+        raise ValidationFailed.of("body", "a JSON object is needed")
+    if not is_json_request(request):
+        raise web.HTTPUnsupportedMediaType
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ValidationFailed.of("body", f"is not JSON: {error.msg}") from None
+
+
 class StrictParser(AIOHTTPParser):
-    async def load_json(self, req: web.Request, schema: Schema) -> Any:
-        """The body, whole; what is not UTF-8 JSON is a validation error (criterion 9.4)."""
-        text = await req.read()
-        if not text:
-            raise ValidationFailed.of("body", "a JSON object is needed")
-        if not is_json_request(req):
-            raise web.HTTPUnsupportedMediaType
-        try:
-            return orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            raise ValidationFailed.of("body", f"is not JSON: {error.msg}") from None
+    """Of queries; a body is a value of its own, see :func:`json_body`."""
 
     def load_querystring(self, req: web.Request, schema: Schema) -> MultiDictProxy:
         for name in req.query:
@@ -33,14 +36,11 @@ class StrictParser(AIOHTTPParser):
         return super().load_querystring(req, schema)
 
     def handle_error(self, error: ValidationError, req: Any, schema: Schema, **_: Any) -> NoReturn:
-        """webargs puts the place (``json``, ``query``) above the fields."""
+        """webargs puts the place above the fields; a parameter that repeats has one name."""
         assert isinstance(error.messages, dict), "webargs makes it so"
-        ((place, messages),) = error.messages.items()
-        refused = refusal(messages)
-        if place == "query":  # a parameter that repeats has one name
-            named = [replace(one, field=one.field.partition(".")[0]) for one in refused.details]
-            refused = ValidationFailed(*named)
-        raise refused from None
+        refused = refusal(error.messages["query"])
+        named = [replace(one, field=one.field.partition(".")[0]) for one in refused.details]
+        raise ValidationFailed(*named) from None
 
 
 def _repeats(schema: Schema, name: str) -> bool:

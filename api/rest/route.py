@@ -12,7 +12,8 @@ from actors.services.caller import Caller
 from api.deps import DEPS, AppDeps
 from api.middleware import PRINCIPAL, REQUEST_ID
 from api.rest.headers import expected_version, idempotency_key
-from api.rest.parser import parser
+from api.rest.parser import json_body, parser
+from api.schemas import load
 from api.schemas.fields import parse_id
 from api.schemas.queries import NOTHING
 
@@ -71,10 +72,12 @@ class Route:
             idempotency_key=idempotency_key(request.headers) if self.method != "GET" else None,
         )
         version = expected_version(request.headers) if self.takes_version else None
-        query = await parser.parse(self.query, request, location="query", unknown=None)
-        body = {}
+        query: Mapping[str, Any] = {}
+        if self.query is not NOTHING or request.query_string:
+            query = await parser.parse(self.query, request, location="query", unknown=None)
+        body: Mapping[str, Any] = {}
         if self.body is not None:
-            body = await parser.parse(self.body, request, location="json", unknown=None)
+            body = load(self.body, await json_body(request))
         call = Call(
             request=request,
             deps=request.app[DEPS],

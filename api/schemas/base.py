@@ -1,10 +1,10 @@
 """Strict schemas, and how their complaints become a refusal."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
 
-from marshmallow import RAISE, Schema, ValidationError, missing
-from marshmallow.fields import Field
+from marshmallow import RAISE, Schema, ValidationError, fields, missing
 
 from actors.domain.refusals import FieldError, ValidationFailed
 
@@ -12,45 +12,94 @@ _DETAILS_MAX = 50
 _FIELD_MAX_CHARS = 100
 
 
+class _Shows(NamedTuple):
+    key: str
+    attribute: str
+    write: Callable[..., Any] | None
+    """``None``: shown as it is."""
+
+
+class _Takes(NamedTuple):
+    key: str
+    attribute: str
+    field: fields.Field[Any]
+
+
 class Strict(Schema):
-    """Unknown fields are refused; values come straight from attributes."""
+    """Unknown fields are refused; values come straight from attributes.
+
+    What marshmallow finds out anew for each object is found out once: it is on the way of
+    every booking. The fields say what is taken and shown, as they do everywhere.
+    """
 
     class Meta:
         unknown = RAISE
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._plain: Sequence[tuple[str, str, Field[Any]]] | None = None
-        if not any(self._hooks.values()):
-            self._plain = [
-                (field.data_key or name, field.attribute or name, field)
-                for name, field in self.load_fields.items()
-            ]
-
-    def load_plain(self, data: object) -> dict[str, Any] | None:
-        """What ``load`` comes to for valid data, if the schema is nothing but its fields.
-
-        In a third of the time, and that is most of what a short command costs. ``None``:
-        ``load`` must look, and says what is wrong.
-        """
-        if self._plain is None or type(data) is not dict:
-            return None
-        loaded: dict[str, Any] = {}
-        unknown = len(data)
-        for key, name, field in self._plain:
-            value = data.get(key, missing)
-            unknown -= value is not missing
-            try:
-                value = field.deserialize(value, key, data)
-            except ValidationError:
-                return None
-            if value is not missing:
-                loaded[name] = value
-        return None if unknown else loaded
-
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Plain attributes only: no dotted paths, no look-ups in mappings."""
         return getattr(obj, attr, default)
+
+    @cached_property
+    def _shown(self) -> Sequence[_Shows]:
+        return [
+            _Shows(
+                field.data_key or name,
+                field.attribute or name,
+                None if type(field)._serialize is fields.Field._serialize else field._serialize,
+            )
+            for name, field in self.dump_fields.items()
+        ]
+
+    @cached_property
+    def _taken(self) -> Sequence[_Takes]:
+        return [
+            _Takes(field.data_key or name, field.attribute or name, field)
+            for name, field in self.load_fields.items()
+        ]
+
+    def _serialize(self, obj: Any, *, many: bool = False) -> Any:
+        if many:
+            return [self._serialize(each) for each in obj]
+        get, shown = self.get_attribute, {}
+        for key, attribute, write in self._shown:
+            value = get(obj, attribute, missing)
+            if value is not missing:
+                shown[key] = value if write is None else write(value, attribute, obj)
+        return shown
+
+    def _deserialize(
+        self, data: Any, *, many: bool = False, partial: Any = None, **how: Any
+    ) -> Any:
+        """What is right is taken at once; of anything else marshmallow says what is wrong."""
+        if type(data) is dict and not (many or partial):
+            taken = self._taken_from(data)
+            if taken is not None:
+                return taken
+        return super()._deserialize(data, many=many, partial=partial, **how)
+
+    def load_plain(self, data: object) -> dict[str, Any] | None:
+        """What ``load`` comes to for what is right, if the schema is nothing but its fields.
+
+        ``None``: ``load`` must look, and says what is wrong.
+        """
+        return self._taken_from(data) if self._is_plain and type(data) is dict else None
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        return not any(self._hooks.values())
+
+    def _taken_from(self, data: dict[str, Any]) -> dict[str, Any] | None:
+        taken, known = {}, 0
+        try:
+            for key, attribute, field in self._taken:
+                sent = data.get(key, missing)
+                known += sent is not missing
+                value = field.deserialize(sent, key, data)
+                if value is not missing:
+                    taken[attribute] = value
+        except ValidationError:
+            return None
+        return taken if known == len(data) else None
 
 
 def load(schema: Schema, data: object, *, where: str = "body") -> dict[str, Any]:

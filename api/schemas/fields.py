@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from marshmallow import ValidationError, fields
@@ -67,7 +66,7 @@ def parse_instant(text: object) -> datetime:
 def parse_id(text: object) -> str | None:
     """A record's id in its canonical form, ``None`` if it cannot be one."""
     if isinstance(text, str) and _UUID.fullmatch(text):
-        return str(UUID(text))
+        return text.lower()
     return None
 
 

@@ -29,15 +29,13 @@ class Shown:
 class PersonField(fields.Field[Mapping[str, str | None]]):
     """``{"id", "name"}`` of one of the two people of a row."""
 
-    def __init__(self, id_attribute: str, **kwargs: Any) -> None:
-        super().__init__(dump_only=True, **kwargs)
-        self._id_attribute = id_attribute
+    def __init__(self, id_attribute: str) -> None:
+        super().__init__(dump_only=True, attribute=id_attribute)
 
-    def serialize(
-        self, attr: str, obj: Any, accessor: Any = None, **kwargs: Any
+    def _serialize(
+        self, value: Any, attr: str | None, obj: Any, **kwargs: Any
     ) -> Mapping[str, str | None]:
-        person = getattr(obj.row, self._id_attribute)
-        return {"id": person, "name": obj.names.get(person)}
+        return {"id": value, "name": obj.names.get(value)}
 
 
 class RowSchema(Strict):

@@ -33,21 +33,26 @@ _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "200",
+    "log_min_messages": "fatal",
+}
+_FAST = {
     # A killed server loses nothing by these: only a machine that loses power would.
     "fsync": "off",
     "full_page_writes": "off",
     "shared_buffers": "32MB",
     "max_wal_size": "256MB",
     "autovacuum": "off",
-    "log_min_messages": "fatal",
 }
 
 
 class PostgresServer:
     """Start it, kill it, start it again: always the same data and the same port."""
 
-    def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="chairside-postgres-", dir=_room()))
+    def __init__(self, *, durable: bool = False) -> None:
+        """``durable``: on the disk and with its own defaults, as where data matter."""
+        self._settings = _SETTINGS if durable else _SETTINGS | _FAST
+        room = None if durable else _room()
+        self._folder = Path(tempfile.mkdtemp(prefix="chairside-postgres-", dir=room))
         self._data = self._folder / "data"
         self._user = _UNPRIVILEGED if os.geteuid() == 0 else None  # it refuses to run as root
         if self._user:
@@ -74,7 +79,7 @@ class PostgresServer:
         return {"user": self._user, "cwd": self._folder} if self._user else {"cwd": self._folder}
 
     def start(self) -> None:
-        settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+        settings = [f"--{name}={value}" for name, value in self._settings.items()]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [_program("postgres"), "-D", self._data, "-p", str(self.port), *settings],
@@ -244,14 +249,13 @@ def _wait_for_the_end(pids: Sequence[int]) -> None:
         time.sleep(0.01)
 
 
-_server: PostgresServer | None = None
+_servers: dict[bool, PostgresServer] = {}
 
 
-def postgres_server() -> PostgresServer:
+def postgres_server(*, durable: bool = False) -> PostgresServer:
     """The one server of this process; it ends with it."""
-    global _server  # one a process, whichever fixture asks first
-    if _server is None:
-        _server = PostgresServer()
-        _server.start()
-        _server.run("postgres", f"CREATE ROLE {LOGIN} LOGIN NOINHERIT")
-    return _server
+    if durable not in _servers:  # one a process, whichever fixture asks first
+        server = _servers[durable] = PostgresServer(durable=durable)
+        server.start()
+        server.run("postgres", f"CREATE ROLE {LOGIN} LOGIN NOINHERIT")
+    return _servers[durable]

@@ -82,6 +82,11 @@ class HubProcess:
             raise
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def runs(self) -> bool:
         return self._process is not None and self._process.returncode is None
 

@@ -30,6 +30,8 @@ QUICK = RelaySettings(
 
 class World:
     def __init__(self, *rows: EventRecord, settings: RelaySettings = QUICK, **options: Any) -> None:
+        self.empty: set[Channel] = set()
+        """Channels that nobody is in."""
         self.log = MemoryLog(rows)
         self.broadcaster = ScriptedBroadcaster()
         self.slept: list[float] = []
@@ -54,7 +56,9 @@ class World:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["World"]:
-        await self.relay.start(self.broadcaster, self._failed)
+        await self.relay.start(
+            self.broadcaster, self._failed, is_heard=lambda channel: channel not in self.empty
+        )
         try:
             yield self
         finally:
@@ -386,3 +390,29 @@ async def test_idle_channels_have_no_task() -> None:
         assert len(asyncio.all_tasks()) == before + 2
         await until(lambda: len(world.sent(A)) + len(world.sent(B)) == 6)
         await until(lambda: len(asyncio.all_tasks()) == before)
+
+
+async def test_where_nobody_is_no_broadcast_is_begun_and_the_event_counts_as_sent_at_once() -> None:
+    async with World().running() as world:
+        world.empty.add(A)
+        world.relay.announce([record(1), record(1, B), record(2)])
+        assert [(each.channel, each.offset, each.recipients) for each in world.deliveries] == [
+            (A, 1, 0),
+            (A, 2, 0),
+        ]
+        assert all(each.sent and each.attempts == 1 for each in world.deliveries)
+        assert (await world.relay.released(A)).offset == 2
+        await until(lambda: world.broadcaster.sent[B] == [1])
+        assert not world.broadcaster.sent[A]
+
+
+async def test_who_comes_in_gets_what_follows_and_a_gap_is_filled_even_for_nobody() -> None:
+    async with World(*records(1, 4)).running() as world:
+        await until(lambda: world.broadcaster.sent[A] == [1, 2, 3, 4])
+        world.empty.add(A)
+        world.log.append(record(5), record(6))
+        world.relay.announce([record(6)])
+        await until(lambda: [each.offset for each in world.deliveries][4:] == [5, 6])
+        world.empty.clear()
+        world.relay.announce([record(7)])
+        await until(lambda: world.broadcaster.sent[A][-1] == 7)

@@ -10,6 +10,7 @@ from actors.domain.appointment import Status
 from actors.domain.principal import Role
 from actors.domain.refusals import ValidationFailed
 from api.schemas import load
+from api.schemas.base import Strict
 from api.schemas.commands import (
     BOOK,
     CHANGE_APPOINTMENT,
@@ -17,6 +18,7 @@ from api.schemas.commands import (
     CREATE_PROFILE,
     CREATE_TYPE,
     HOLD,
+    BookSchema,
 )
 from api.schemas.fields import instant_text, parse_id, parse_instant
 
@@ -203,3 +205,27 @@ def test_a_flood_of_mistakes_is_answered_with_a_bounded_list() -> None:
         load(HOLD, data)
     assert len(caught.value.details) == 50
     assert all(len(one.field) <= 100 for one in caught.value.details)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"reservation_id": ID, "notes": None},
+        {"dentist_id": ID, "appointment_type_id": ID.upper(), "start": "2027-03-08T09:00+01:00"},
+        {"dentist_id": ID, "start": 3, "overbook": "yes", "when": 1},
+        {},
+    ],
+)
+def test_what_is_taken_at_once_is_what_marshmallow_would_take(data: dict[str, object]) -> None:
+    class Plain(BookSchema):
+        def _taken_from(self, data: dict[str, object]) -> None:
+            return None
+
+    assert taken(BookSchema(), data) == taken(Plain(), data)
+
+
+def taken(schema: Strict, data: dict[str, object]) -> object:
+    try:
+        return list(load(schema, data).items())
+    except ValidationFailed as refused:
+        return refused.details
