@@ -86,6 +86,7 @@ class Hub:
     health: Health
     realtime: Realtime
     supabase: Supabase
+    streams: Streams
     relay: Relay
     figures: Figures
     verifier: TokenVerifier
@@ -108,7 +109,11 @@ class Hub:
         if self.cluster is not None:
             wait_s = self.cluster.settings.drain_s
             await asyncio.gather(
-                self.cluster.drain(), self.realtime.retire(wait_s), asyncio.sleep(wait_s)
+                self.cluster.drain(),
+                self.realtime.retire(wait_s),
+                self.supabase.retire(wait_s),
+                self.streams.retire(wait_s),
+                asyncio.sleep(wait_s),
             )
 
     def status(self) -> dict[str, Any]:
@@ -348,6 +353,7 @@ def _edge(
         health=health,
         realtime=realtime,
         supabase=supabase,
+        streams=streams,
         relay=relay,
         figures=Figures(
             metrics,

@@ -18,6 +18,7 @@ from api.ratelimit import RateLimiter
 from api.realtime.connections import guarded
 from api.realtime.deps import Attempt, reason_of, shown
 from api.realtime.engine import Tasks
+from api.realtime.retiring import one_by_one
 from api.realtime.supabase.connection import NAMESPACE, RESTARTING, Connection
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import Vsn
@@ -61,6 +62,11 @@ class Supabase:
     def connections(self) -> Mapping[str, int]:
         """Connected sockets, in the form of :meth:`api.realtime.Realtime.connections`."""
         return {NAMESPACE: len(self._running)}
+
+    async def retire(self, over_s: float) -> None:
+        """Send everybody elsewhere, over a while; whoever still comes is served."""
+        async for connection in one_by_one(self._running, over_s):
+            self._tasks.start(connection.end(RESTARTING, _RESTARTS))
 
     async def close(self) -> None:
         """Ask every client to come back soon; nobody comes in any more."""
