@@ -42,6 +42,7 @@ from api.ratelimit import RateLimiter
 from api.realtime import Realtime, RealtimeDeps
 from api.realtime.streams import Streams
 from api.realtime.supabase import Supabase, SupabaseDeps, SupabaseSettings
+from api.realtime.supabase.exchange import SAY_EVERY_S
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
@@ -49,7 +50,7 @@ from hub.chat import chat_deps
 from hub.cluster.cluster import Cluster, Parts
 from hub.cluster.fanout import Fanout
 from hub.cluster.ownership import ClaimingStore
-from hub.cluster.wiring import Meeting, join
+from hub.cluster.wiring import Meeting, OtherNodes, join
 from hub.config import Config
 from hub.figures import About, Figures, busiest
 from hub.health import Health
@@ -288,6 +289,7 @@ def _join(
             channels=core.meeting.channels,
             forget_caches=core.forget_caches,
             dismiss=core.meeting.dismiss,
+            hear_presence=core.meeting.hear_presence,
             clock=core.clock,
             new_id=core.new_id,
         ),
@@ -315,7 +317,9 @@ def _edge(
     )
     wired = _realtime_deps(config, core, relay, metrics, verifier, limiter)
     realtime = core.meeting.realtime = Realtime(wired)
-    supabase = _supabase(config, store, wired, realtime)
+    supabase = core.meeting.supabase = _supabase(config, store, wired, realtime)
+    if cluster is not None:
+        supabase.share_presence(OtherNodes(cluster))
     streams = _streams(config, core, realtime, metrics)
     gauges = _gauges(core, realtime, supabase, streams, dispatcher)
     metrics.watch(gauges)
@@ -495,8 +499,12 @@ def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, A
         every(_KEYS_EVERY_S, hub.verifier.keep_fresh),
         every(_STATUS_EVERY_S, lambda: hub.realtime.publish_status(hub.status())),
         every(config.retention.sweep_minutes * 60, forget),
-        *(hub.cluster.background() if hub.cluster else ()),
+        *(_among_others(hub, hub.cluster) if hub.cluster else ()),
     )
+
+
+def _among_others(hub: Hub, cluster: Cluster) -> tuple[Coroutine[Any, Any, None], ...]:
+    return *cluster.background(), every(SAY_EVERY_S, hub.supabase.say_presence)
 
 
 def _node() -> str:

@@ -25,7 +25,7 @@ from actors.domain.channels import Channel
 from actors.ports import CalendarStore, Clock, DueHold, EventLog, NewId
 from actors.registry import Registry
 from hub.background import every
-from hub.cluster.fanout import Fanout
+from hub.cluster.fanout import Fanout, HearPresence
 from hub.cluster.figures import merged
 from hub.cluster.link import Link
 from hub.cluster.listener import internal_app
@@ -218,6 +218,7 @@ class Parts:
     channels: Callable[[], Sequence[Channel]]
     forget_caches: Callable[[], None]
     dismiss: Callable[[str], Awaitable[None]]
+    hear_presence: HearPresence
     clock: Clock
     new_id: NewId
 
@@ -313,6 +314,7 @@ def _fanout(
         channels=parts.channels,
         forget_caches=parts.forget_caches,
         dismiss=parts.dismiss,
+        hear_presence=parts.hear_presence,
         is_placed_here=router.is_placed_here,
         repair_s=settings.repair_s,
         stream_name=settings.stream,

@@ -26,6 +26,8 @@ class Kind(StrEnum):
     """I am here, and this is how I am (``hub:status``)."""
     DISMISS = "dismiss"
     """Everybody who connected as this subject is to be disconnected."""
+    PRESENCE = "presence"
+    """What Supabase clients say of themselves (:mod:`api.realtime.supabase.exchange`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

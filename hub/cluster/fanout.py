@@ -34,6 +34,8 @@ _ON_ITS_WAY_S = 0.05
 """What was committed a moment ago is about to be announced, here or over the stream."""
 
 Channels = Callable[[], Sequence[Channel]]
+HearPresence = Callable[[str, Mapping[str, Any]], None]
+"""Which node said what; raises KeyError, TypeError or ValueError for what it cannot read."""
 
 
 class Fanout:
@@ -50,6 +52,7 @@ class Fanout:
         channels: Channels,
         forget_caches: Callable[[], None],
         dismiss: Callable[[str], Awaitable[None]],
+        hear_presence: HearPresence,
         is_placed_here: Callable[[str], bool],
         repair_s: float,
         stream_name: str,
@@ -65,6 +68,7 @@ class Fanout:
         self._relay, self._events, self._clock = relay, events, clock
         self._members, self._channels = membership, channels
         self._forget_caches, self._dismiss = forget_caches, dismiss
+        self._hear_presence = hear_presence
         self._is_placed_here, self._repair_s = is_placed_here, repair_s
         self._continuity = Continuity(silence_s=_SILENCE_S)
         self._number = 0
@@ -109,6 +113,9 @@ class Fanout:
         """Disconnect everybody who is connected as ``subject``, on whichever node."""
         self._send(Kind.DISMISS, said={"subject": subject})
 
+    def tell_presence(self, said: Mapping[str, Any]) -> None:
+        self._send(Kind.PRESENCE, said=said)
+
     def _send(
         self,
         kind: Kind,
@@ -144,10 +151,18 @@ class Fanout:
                 self.figures[entry.node] = (now_s, entry.said)
             case Kind.DISMISS:
                 self._spawn(self._dismiss(str(entry.said["subject"])))
+            case Kind.PRESENCE if entry.node != self._members.me:
+                self._take_presence(entry)
             case Kind.EVENTS if entry.node != self._members.me and entry.records:
                 self._relay.hear(entry.records)
                 late = self._clock.now() - entry.records[-1].time
                 self.lag_ms = max(0.0, late.total_seconds() * 1_000)
+
+    def _take_presence(self, entry: Entry) -> None:
+        try:
+            self._hear_presence(entry.node, entry.said)
+        except (KeyError, TypeError, ValueError) as error:  # of another version
+            log.warning("entry_unreadable", error=type(error).__name__)
 
     def _broken(self, why: str) -> None:
         """Something may have been missed: look, and believe no cache until then."""

@@ -1,7 +1,8 @@
 """The knots between a hub and its cluster, tied here so that the composition root stays flat."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from actors.domain.channels import Channel
 from actors.domain.commands import Command
@@ -9,6 +10,7 @@ from actors.domain.ids import DentistId
 from actors.ports import IdempotencyKey, Reply
 from actors.snapshot import Snapshot
 from api.realtime import Realtime
+from api.realtime.supabase import Supabase
 from hub.clock import SystemClock
 from hub.cluster.cluster import Cluster, ClusterSettings, Parts, open_cluster
 from hub.cluster.ownership import ClaimingStore
@@ -24,6 +26,7 @@ class Meeting:
     claims: ClaimingStore
     router: Router
     realtime: Realtime
+    supabase: Supabase
 
     async def ask(
         self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
@@ -42,6 +45,29 @@ class Meeting:
 
     async def dismiss(self, subject: str) -> None:
         await self.realtime.dismiss_subject(subject)
+
+    def hear_presence(self, node: str, said: Mapping[str, Any]) -> None:
+        if hasattr(self, "supabase"):
+            self.supabase.hear_presence(node, said)
+
+
+class OtherNodes:
+    """For the presence of Supabase clients (:class:`api.realtime.supabase.exchange.OtherNodes`)."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._members, self._fanout = cluster.membership, cluster.fanout
+
+    @property
+    def me(self) -> str:
+        return self._members.me
+
+    @property
+    def members(self) -> Collection[str]:
+        """As the database said last: a node that lost its own lease still knows the others."""
+        return tuple(node.id for node in self._members.roster.nodes)
+
+    def tell(self, said: Mapping[str, Any]) -> None:
+        self._fanout.tell_presence(said)
 
 
 @asynccontextmanager
