@@ -264,7 +264,7 @@ def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
         registry=registry,
         bookings=bookings,
         availability=Availability(asked, catalog, directory, store.profiles, clock, new_id),
-        people=People(store.profiles, directory, records),
+        people=People(store.profiles, directory, records, meeting),
         identity=Identity(store.profiles, directory, records),
         changes=Changes(store.events),
         records=records,

@@ -24,8 +24,6 @@ class Kind(StrEnum):
     """Committed events, to be told to whoever joined their channels at other nodes."""
     BEAT = "beat"
     """I am here, and this is how I am (``hub:status``)."""
-    DISMISS = "dismiss"
-    """Everybody who connected as this subject is to be disconnected."""
     PRESENCE = "presence"
     """What Supabase clients say of themselves (:mod:`api.realtime.supabase.exchange`)."""
 

@@ -208,8 +208,8 @@ def test_an_entry_arrives_as_it_was_and_rubbish_is_refused() -> None:
 
 
 def test_an_entry_of_somebody_without_the_key_is_refused() -> None:
-    forged = encode(Entry(node="n", number=1, kind=Kind.DISMISS, said={"subject": "x"}), b"other")
-    changed = encode(Entry(node="n", number=1, kind=Kind.BEAT), KEY).replace(b"beat", b"dismiss")
+    forged = encode(Entry(node="n", number=1, kind=Kind.PRESENCE, said={"x": 1}), b"other")
+    changed = encode(Entry(node="n", number=1, kind=Kind.BEAT), KEY).replace(b"beat", b"presence")
     for each in (forged, changed):
         with pytest.raises(Garbled):
             decode(each, KEY)
