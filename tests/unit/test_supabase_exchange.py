@@ -190,6 +190,23 @@ def test_a_node_that_comes_later_learns_who_is_there() -> None:
     assert c.state(CHAIR) == {"eve": ["F4"]}
 
 
+def test_much_is_said_again_over_a_while_and_once_for_all_who_ask() -> None:
+    world = World("a")
+    a = world.nodes["a"]
+    channels = [Channel(f"appointments:patient:p{number}") for number in range(200)]
+    for channel in channels:
+        a.track(channel, "somebody", text="x" * 4_000)
+    world.pass_(15)
+    late = [world.join("b"), world.join("c")]
+    said_at = len(world.said)
+    world.pass_(12)
+    again = [said for speaker, said in world.said[said_at:] if speaker == "a" and said["boards"]]
+    assert len(again) > 5, "in parts"
+    assert sum(said["begins"] for said in again) == 1
+    for node in late:
+        assert all(node.state(channel) for channel in channels)
+
+
 def test_nothing_is_repeated_while_nothing_is_missed() -> None:
     world = World("a", "b")
     world.nodes["a"].track(DESK, "ada")
