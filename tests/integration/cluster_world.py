@@ -30,6 +30,17 @@ def valkey() -> ValkeyServer:
 
 
 @pytest.fixture
+def own_valkey() -> Iterator[ValkeyServer]:
+    """One to be killed."""
+    server = ValkeyServer()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
 async def three(
     template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> AsyncIterator[Sequence[NodeOf]]:

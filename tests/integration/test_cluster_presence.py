@@ -1,15 +1,14 @@
 """Presence of Supabase clients is one over all nodes: whoever is there, is there everywhere."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-
-import pytest
 
 from hub.clock import SystemClock
 from store.nodes import open_nodes
 from store.postgres_connect import PostgresSettings
 from tests.integration.cluster_world import logs as logs
+from tests.integration.cluster_world import own_valkey as own_valkey
 from tests.integration.cluster_world import template as template
 from tests.integration.cluster_world import three as three
 from tests.integration.cluster_world import valkey as valkey
@@ -23,17 +22,6 @@ from tests.support.supabase_clients import real_client
 from tests.support.valkey import ValkeyServer
 
 CONVERGED_S = 8.0
-
-
-@pytest.fixture
-def own_valkey() -> Iterator[ValkeyServer]:
-    """One to be killed."""
-    server = ValkeyServer()
-    server.start()
-    try:
-        yield server
-    finally:
-        server.remove()
 
 
 async def test_who_comes_and_goes_at_one_node_is_seen_at_all(three: Sequence[NodeOf]) -> None:

@@ -3,22 +3,27 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.integration.cluster_world import logs as logs
+from tests.integration.cluster_world import own_valkey as own_valkey
 from tests.integration.cluster_world import template as template
 from tests.integration.cluster_world import three as three
 from tests.integration.cluster_world import valkey as valkey
 from tests.support.balancer import balancer_for
 from tests.support.clinic import DAYS_AHEAD, Person, appointments_of
-from tests.support.cluster import NodeOf, owner_of
+from tests.support.cluster import QUICK, NodeOf, nodes, owner_of
 from tests.support.eventually import eventually
+from tests.support.running import Template
 from tests.support.screens import Received
 from tests.support.sse import Frame, listening
 from tests.support.supabase_clients import KINDS, RealClient, real_client
 from tests.support.supabase_wire import BINDING, raw_supabase
+from tests.support.valkey import ValkeyServer
 
 EVENT = "appointment.created"
+LATE_S = float(QUICK["repair_s"]) + 2.0
 REJOIN_S = 20.0
 """The clients of other people wait as long as they like before they connect again."""
 
@@ -52,6 +57,30 @@ async def test_every_wire_at_b_tells_of_a_booking_made_at_c_in_a_calendar_of_a(
             told = await real.event(EVENT, id=booked["id"])
         assert (row["type"], row["record"]) == ("INSERT", shown["data"])
         assert told.message["payload"] == shown
+
+
+async def test_while_redis_is_away_every_wire_is_late_by_an_interval_and_misses_nothing(
+    template: Template, own_valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    async with nodes(template, tmp_path, own_valkey, 2) as (here, there):
+        dentist = here.clinic.dentists[0]
+        channel = appointments_of(dentist)
+        async with (
+            listening(here.clinic.session, here.url, dentist.token, [channel]) as stream,
+            raw_supabase(here.clinic.session, here.url, dentist.token) as raw,
+        ):
+            await stream.event("hub:ready")
+            await raw.joined(channel)
+            own_valkey.kill()
+            booked = [
+                (await there.clinic.book(there.clinic.patients[number], f"{9 + number:02}:00"))[
+                    "id"
+                ]
+                for number in range(3)
+            ]
+            assert await eventually(lambda: _ids(stream.events) == booked, LATE_S)
+            heard = [(await raw.until("broadcast", LATE_S)).payload["payload"] for _ in booked]
+            assert heard == [frame.data for frame in stream.events]
 
 
 async def test_the_status_of_any_node_counts_the_sockets_of_all_by_their_wire(
