@@ -408,6 +408,22 @@ class Profiles(Protocol):
         """Audit a search of people: who searched and how many were found, never the text."""
         ...
 
+    async def record_disconnect(self, by: Principal, request_id: str, person: Profile) -> None:
+        """Audit that somebody's connections are being ended: who did it, and whose."""
+        ...
+
+
+class Connections(Protocol):
+    """The live connections of everybody, whatever they speak, at every node of the hub."""
+
+    async def end(self, person: ProfileId) -> None:
+        """End all there are now of a person, those of chatbots that act for them included.
+
+        Raises :class:`~actors.domain.refusals.Unavailable` when a node did not answer: then
+        those of all other nodes have been ended, and asking again does no harm.
+        """
+        ...
+
 
 class EventLog(Protocol):
     """``realtime_events``: the outbox, the history for catch-up, the log of 10.1."""

@@ -42,6 +42,7 @@ from api.ratelimit import RateLimiter
 from api.realtime import Realtime, RealtimeDeps
 from api.realtime.streams import Streams
 from api.realtime.supabase import Supabase, SupabaseDeps, SupabaseSettings
+from api.realtime.supabase.exchange import SAY_EVERY_S
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
@@ -49,7 +50,7 @@ from hub.chat import chat_deps
 from hub.cluster.cluster import Cluster, Parts
 from hub.cluster.fanout import Fanout
 from hub.cluster.ownership import ClaimingStore
-from hub.cluster.wiring import Meeting, join
+from hub.cluster.wiring import Meeting, OtherNodes, join
 from hub.config import Config
 from hub.figures import About, Figures, busiest
 from hub.health import Health
@@ -86,6 +87,7 @@ class Hub:
     health: Health
     realtime: Realtime
     supabase: Supabase
+    streams: Streams
     relay: Relay
     figures: Figures
     verifier: TokenVerifier
@@ -108,7 +110,11 @@ class Hub:
         if self.cluster is not None:
             wait_s = self.cluster.settings.drain_s
             await asyncio.gather(
-                self.cluster.drain(), self.realtime.retire(wait_s), asyncio.sleep(wait_s)
+                self.cluster.drain(),
+                self.realtime.retire(wait_s),
+                self.supabase.retire(wait_s),
+                self.streams.retire(wait_s),
+                asyncio.sleep(wait_s),
             )
 
     def status(self) -> dict[str, Any]:
@@ -259,7 +265,7 @@ def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
         registry=registry,
         bookings=bookings,
         availability=Availability(asked, catalog, directory, store.profiles, clock, new_id),
-        people=People(store.profiles, directory, records),
+        people=People(store.profiles, directory, records, meeting),
         identity=Identity(store.profiles, directory, records),
         changes=Changes(store.events),
         records=records,
@@ -284,6 +290,7 @@ def _join(
             channels=core.meeting.channels,
             forget_caches=core.forget_caches,
             dismiss=core.meeting.dismiss,
+            hear_presence=core.meeting.hear_presence,
             clock=core.clock,
             new_id=core.new_id,
         ),
@@ -311,7 +318,9 @@ def _edge(
     )
     wired = _realtime_deps(config, core, relay, metrics, verifier, limiter)
     realtime = core.meeting.realtime = Realtime(wired)
-    supabase = _supabase(config, store, wired, realtime)
+    supabase = core.meeting.supabase = _supabase(config, store, wired, realtime)
+    if cluster is not None:
+        supabase.share_presence(OtherNodes(cluster))
     streams = _streams(config, core, realtime, metrics)
     gauges = _gauges(core, realtime, supabase, streams, dispatcher)
     metrics.watch(gauges)
@@ -349,6 +358,7 @@ def _edge(
         health=health,
         realtime=realtime,
         supabase=supabase,
+        streams=streams,
         relay=relay,
         figures=Figures(
             metrics,
@@ -490,8 +500,12 @@ def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, A
         every(_KEYS_EVERY_S, hub.verifier.keep_fresh),
         every(_STATUS_EVERY_S, lambda: hub.realtime.publish_status(hub.status())),
         every(config.retention.sweep_minutes * 60, forget),
-        *(hub.cluster.background() if hub.cluster else ()),
+        *(_among_others(hub, hub.cluster) if hub.cluster else ()),
     )
+
+
+def _among_others(hub: Hub, cluster: Cluster) -> tuple[Coroutine[Any, Any, None], ...]:
+    return *cluster.background(), every(SAY_EVERY_S, hub.supabase.say_presence)
 
 
 def _node() -> str:

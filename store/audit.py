@@ -20,6 +20,7 @@ from actors.domain.events import (
     WebhookSaved,
 )
 from actors.domain.principal import Principal, Role
+from actors.domain.profile import Profile
 from actors.domain.webhook import Webhook
 from actors.ports import Turn
 
@@ -48,12 +49,24 @@ def audit_params(turn: Turn, event: Event) -> dict[str, Any]:
             row["dentist_id"] = dentist_id
         case ProfileSaved(after=profile):
             kind, key, version = "profile", str(profile.id), profile.version
-            row["patient_id" if profile.role is Role.PATIENT else "dentist_id"] = profile.id
+            row[_whose(profile)] = profile.id
         case AppointmentTypeSaved(after=type_):
             kind, key, version = "appointment_type", str(type_.id), type_.version
         case WebhookSaved(after=webhook) | WebhookDeleted(before=webhook):
             return row | _webhook(webhook)
     return row | {"resource_kind": kind, "resource_id": key, "version": version}
+
+
+def disconnect_params(
+    by: Principal, at: datetime, request_id: str, person: Profile
+) -> dict[str, Any]:
+    """An admin ended somebody's connections."""
+    return _entry(by, at, request_id) | {
+        "action": "connections.ended",
+        "resource_kind": "profile",
+        "resource_id": person.id,
+        _whose(person): person.id,
+    }
 
 
 def search_params(by: Principal, at: datetime, request_id: str, found: int) -> dict[str, Any]:
@@ -70,6 +83,10 @@ def webhook_params(
 ) -> dict[str, Any]:
     """The hub itself disabled a webhook."""
     return _entry(by, at, request_id) | {"action": "webhook.disabled"} | _webhook(webhook)
+
+
+def _whose(profile: Profile) -> str:
+    return "patient_id" if profile.role is Role.PATIENT else "dentist_id"
 
 
 def _webhook(webhook: Webhook) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.ports import Clock, ProfilePage
-from store.audit import search_params
+from store.audit import disconnect_params, search_params
 from store.codec import PROFILE_COLUMNS, fold, profile_of
 from store.readers import Asked, Readers
 from store.schema import WAS_BOOKED, appointments, profiles
@@ -99,6 +99,11 @@ class ProfileReads:
     async def record_search(self, by: Principal, request_id: str, found: int) -> None:
         params = search_params(by, self._clock.now(), request_id, found)
         await self._writer.run(Job(plan=lambda: _audit(params, self._sql)))
+
+    async def record_disconnect(self, by: Principal, request_id: str, person: Profile) -> None:
+        params = disconnect_params(by, self._clock.now(), request_id, person)
+        job = Job(plan=lambda: _audit(params, self._sql), declares=(person.id,))
+        await self._writer.run(job)
 
     async def _one(self, condition: ColumnElement[bool], asked: Asked) -> Profile | None:
         query = select(*PROFILE_COLUMNS).where(condition)

@@ -9,14 +9,21 @@ from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile, PublicCard
 from actors.domain.refusals import Forbidden, NotFound, ValidationFailed, VersionConflict
-from actors.ports import ProfilePage, Profiles, Reply
+from actors.ports import Connections, ProfilePage, Profiles, Reply
 from actors.services.caller import Caller
 from actors.services.directory import Directory
 from actors.services.records import Records, retried
 
 
 class People:
-    def __init__(self, profiles: Profiles, directory: Directory, records: Records) -> None:
+    def __init__(
+        self,
+        profiles: Profiles,
+        directory: Directory,
+        records: Records,
+        connections: Connections,
+    ) -> None:
+        self._connections = connections
         self._profiles = profiles
         self._directory = directory
         self._records = records
@@ -120,6 +127,20 @@ class People:
             ProfileSaved(before=None, after=profile),
             ProfileBody(profile=profile),
         )
+
+    async def disconnect(self, caller: Caller, profile_id: ProfileId) -> None:
+        """End every live connection of a person, by an admin; audited before it happens.
+
+        Who still has a valid token may connect again.
+        """
+        by = caller.principal
+        if by.role is not Role.ADMIN:
+            raise Forbidden
+        profile = await self._directory.person(profile_id)
+        if profile is None:
+            raise NotFound("profile")
+        await self._profiles.record_disconnect(by, caller.request_id, profile)
+        await self._connections.end(profile.id)
 
     async def dentists(
         self, caller: Caller, *, limit: int, after: tuple[str, ProfileId] | None

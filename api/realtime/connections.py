@@ -148,11 +148,6 @@ class Connections:
 
     # --- going ---
 
-    async def dismiss_subject(self, subject: str) -> None:
-        for session in list(self._sessions.values()):
-            if session.claims.subject == subject and not session.closed:
-                await self._server.dismiss(session.sid, session.namespace, session.engine_sid)
-
     def ended(self, sid: str, reason: str) -> None:
         session = self._sessions.pop(sid, None)
         if session is None:

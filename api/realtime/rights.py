@@ -3,8 +3,9 @@
 A token is verified and its person resolved when a connection begins. This is where the
 connection ends when that would no longer succeed: the key that signed its token has been
 taken out of the key set, or its person (or the patient a chatbot acts for) has gone, has
-another role, or belongs to another token. What a connection may join follows from its
-principal alone, so whose principal still holds keeps all of its channels.
+another role, or belongs to another token. It also ends when an admin wants it to. What a
+connection may join follows from its principal alone, so whose principal still holds keeps
+all of its channels.
 """
 
 from collections.abc import Awaitable, Callable
@@ -89,6 +90,11 @@ class Rights:
             person = ProfileId(record.channel.removeprefix(_PREFIX))
             if person in self._of:
                 self._spawn(self._look_again(person))
+
+    def dismiss(self, person: ProfileId) -> None:
+        """End everything that goes on in this person's name, whoever acts for them."""
+        for holder in list(self._of.get(person, ())):
+            self._end(holder, "dismissed")
 
     async def _look_again(self, person: ProfileId) -> None:
         for holder in list(self._of.get(person, ())):

@@ -98,10 +98,6 @@ class Realtime:
         """Connected sockets by namespace."""
         return self._connections.counts()
 
-    async def dismiss_subject(self, subject: str) -> None:
-        """Disconnect everybody who is connected here as this subject of a token."""
-        await self._connections.dismiss_subject(subject)
-
     async def retire(self, over_s: float) -> None:
         """Close the sockets one by one over a while, at random: they come back elsewhere."""
         await self._server.eio.retire(over_s)

@@ -21,6 +21,7 @@ from actors.domain.refusals import RateLimited, Refusal, Unavailable
 from actors.ports import Clock, StoreUnavailable
 from actors.services.changes import Since
 from api.realtime.joins import Joins
+from api.realtime.retiring import one_by_one
 from api.realtime.rights import Rights
 from api.realtime.rooms import Rooms
 from api.realtime.stream import Bearer, ClientGone, ClientTooSlow, Ended, Stream, Write
@@ -134,6 +135,11 @@ class Streams:
             self._leave(stream)
         if stream.ended is Ended.FAILED:
             abort()  # an end without a goodbye, as when a connection is lost
+
+    async def retire(self, over_s: float) -> None:
+        """Send everybody elsewhere, over a while; whoever still comes is served."""
+        async for stream in one_by_one(self._open, over_s):
+            stream.end(Ended.HUB_STOPPING)
 
     async def close(self) -> None:
         """Say goodbye to everybody; who does not listen is not waited for."""

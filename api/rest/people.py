@@ -44,6 +44,11 @@ async def create(call: Call) -> web.Response:
     return reply_answer(await call.deps.people.create(call.caller, **call.body), _COLLECTION)
 
 
+async def disconnect(call: Call) -> web.Response:
+    await call.deps.people.disconnect(call.caller, ProfileId(call.path_id("id", "profile")))
+    return web.Response(status=204)
+
+
 async def dentists(call: Call) -> web.Response:
     page = await call.deps.people.dentists(
         call.caller, limit=call.query["limit"], after=_after(call)
@@ -121,6 +126,20 @@ ROUTES = (
         body=CREATE_PROFILE,
         refusals=(Forbidden, IdempotencyMismatch),
         example={"role": "patient", "name": "Ada Example", "phone": "+43 1 234 5678"},
+    ),
+    Route(
+        method="DELETE",
+        path=f"{_COLLECTION}/{{id}}/connections",
+        answer=disconnect,
+        tag=_TAG,
+        summary="End every live connection of a person, by an admin",
+        description=(
+            "Sockets of every kind and streams, at whichever node, also those of chatbots that"
+            " act for the person. A token that is still valid may connect again: withdraw it"
+            " first. 503: a node did not answer, so ask again; the others have done it."
+        ),
+        status=204,
+        refusals=(Forbidden, NotFound),
     ),
     Route(
         method="GET",

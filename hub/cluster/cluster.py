@@ -6,7 +6,6 @@ import ipaddress
 import socket
 from collections.abc import (
     AsyncIterator,
-    Awaitable,
     Callable,
     Collection,
     Coroutine,
@@ -22,10 +21,12 @@ from aiohttp import web
 
 from actors.alarms import Alarms
 from actors.domain.channels import Channel
+from actors.domain.ids import ProfileId
 from actors.ports import CalendarStore, Clock, DueHold, EventLog, NewId
 from actors.registry import Registry
 from hub.background import every
-from hub.cluster.fanout import Fanout
+from hub.cluster.dismissals import DISMISS, Dismissals
+from hub.cluster.fanout import Fanout, HearPresence
 from hub.cluster.figures import merged
 from hub.cluster.link import Link
 from hub.cluster.listener import internal_app
@@ -74,6 +75,7 @@ class Cluster:
     ownership: Ownership
     router: Router
     fanout: Fanout
+    dismissals: Dismissals
     link: Link
     claims: ClaimingStore
     clock: Clock
@@ -217,7 +219,9 @@ class Parts:
     alarms: Alarms
     channels: Callable[[], Sequence[Channel]]
     forget_caches: Callable[[], None]
-    dismiss: Callable[[str], Awaitable[None]]
+    dismiss: Callable[[ProfileId], None]
+    """Ends this node's connections of a person."""
+    hear_presence: HearPresence
     clock: Clock
     new_id: NewId
 
@@ -235,7 +239,14 @@ async def open_cluster(settings: ClusterSettings, parts: Parts) -> AsyncIterator
         cluster = _build(settings, parts, link, address)
         stack.push_async_callback(link.close)
         runner = web.AppRunner(
-            internal_app(link, {ASK: cluster.router.serve_ask, LOOK: cluster.router.serve_look}),
+            internal_app(
+                link,
+                {
+                    ASK: cluster.router.serve_ask,
+                    LOOK: cluster.router.serve_look,
+                    DISMISS: cluster.dismissals.serve,
+                },
+            ),
             access_log=None,
             shutdown_timeout=2.0,
         )
@@ -245,7 +256,6 @@ async def open_cluster(settings: ClusterSettings, parts: Parts) -> AsyncIterator
         await web.SockSite(runner, listener).start()
         await cluster.membership.join()
         stack.push_async_callback(_leave, cluster)
-        stack.push_async_callback(cluster.fanout.close)
         lasting = (
             cluster.membership.run(),
             cluster.fanout.stream.write(),
@@ -294,6 +304,7 @@ def _build(settings: ClusterSettings, parts: Parts, link: Link, address: str) ->
         ownership=ownership,
         router=router,
         fanout=_fanout(settings, parts, membership, router),
+        dismissals=Dismissals(membership, link, parts.dismiss),
         link=link,
         claims=parts.claims,
         clock=parts.clock,
@@ -312,7 +323,7 @@ def _fanout(
         membership=membership,
         channels=parts.channels,
         forget_caches=parts.forget_caches,
-        dismiss=parts.dismiss,
+        hear_presence=parts.hear_presence,
         is_placed_here=router.is_placed_here,
         repair_s=settings.repair_s,
         stream_name=settings.stream,

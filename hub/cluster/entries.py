@@ -24,8 +24,14 @@ class Kind(StrEnum):
     """Committed events, to be told to whoever joined their channels at other nodes."""
     BEAT = "beat"
     """I am here, and this is how I am (``hub:status``)."""
-    DISMISS = "dismiss"
-    """Everybody who connected as this subject is to be disconnected."""
+    PRESENCE = "presence"
+    """What Supabase clients say of themselves (:mod:`api.realtime.supabase.exchange`)."""
+    OTHER = "other"
+    """Something that a newer version says: it counts as heard, and that is all."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Kind":
+        return cls.OTHER
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +44,7 @@ class Entry:
 
 
 class Garbled(Exception):
-    """Not an entry of this version, or not of a node of this cluster."""
+    """Not an entry as this version knows them, or not of a node of this cluster."""
 
 
 def encode(entry: Entry, key: bytes) -> bytes:

@@ -7,7 +7,7 @@ Redis loses is late by one interval at most, and nothing of it is missing.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -34,6 +34,8 @@ _ON_ITS_WAY_S = 0.05
 """What was committed a moment ago is about to be announced, here or over the stream."""
 
 Channels = Callable[[], Sequence[Channel]]
+HearPresence = Callable[[str, Mapping[str, Any]], None]
+"""Which node said what; raises KeyError, TypeError or ValueError for what it cannot read."""
 
 
 class Fanout:
@@ -49,7 +51,7 @@ class Fanout:
         membership: Membership,
         channels: Channels,
         forget_caches: Callable[[], None],
-        dismiss: Callable[[str], Awaitable[None]],
+        hear_presence: HearPresence,
         is_placed_here: Callable[[str], bool],
         repair_s: float,
         stream_name: str,
@@ -64,7 +66,8 @@ class Fanout:
         )
         self._relay, self._events, self._clock = relay, events, clock
         self._members, self._channels = membership, channels
-        self._forget_caches, self._dismiss = forget_caches, dismiss
+        self._forget_caches = forget_caches
+        self._hear_presence = hear_presence
         self._is_placed_here, self._repair_s = is_placed_here, repair_s
         self._continuity = Continuity(silence_s=_SILENCE_S)
         self._number = 0
@@ -72,7 +75,6 @@ class Fanout:
         self._own: OrderedDict[tuple[Channel, int, int], None] = OrderedDict()
         self._doubt = asyncio.Event()
         self._begin = 0
-        self._tasks: set[asyncio.Task[None]] = set()
         self.figures: dict[str, tuple[float, Mapping[str, Any]]] = {}
         """What each node said of itself in its last beat, and when that was heard."""
         self.repairs = 0
@@ -105,9 +107,8 @@ class Fanout:
         """Once a second: so that the others notice a lost last event, and know how we are."""
         self._send(Kind.BEAT, said=figures)
 
-    def dismiss(self, subject: str) -> None:
-        """Disconnect everybody who is connected as ``subject``, on whichever node."""
-        self._send(Kind.DISMISS, said={"subject": subject})
+    def tell_presence(self, said: Mapping[str, Any]) -> None:
+        self._send(Kind.PRESENCE, said=said)
 
     def _send(
         self,
@@ -142,12 +143,18 @@ class Fanout:
         match entry.kind:
             case Kind.BEAT:
                 self.figures[entry.node] = (now_s, entry.said)
-            case Kind.DISMISS:
-                self._spawn(self._dismiss(str(entry.said["subject"])))
+            case Kind.PRESENCE if entry.node != self._members.me:
+                self._take_presence(entry)
             case Kind.EVENTS if entry.node != self._members.me and entry.records:
                 self._relay.hear(entry.records)
                 late = self._clock.now() - entry.records[-1].time
                 self.lag_ms = max(0.0, late.total_seconds() * 1_000)
+
+    def _take_presence(self, entry: Entry) -> None:
+        try:
+            self._hear_presence(entry.node, entry.said)
+        except (KeyError, TypeError, ValueError) as error:  # of another version
+            log.warning("entry_unreadable", error=type(error).__name__)
 
     def _broken(self, why: str) -> None:
         """Something may have been missed: look, and believe no cache until then."""
@@ -155,11 +162,6 @@ class Fanout:
         self._forget_caches()
         self._doubt.set()
         log.debug("stream_broken", why=why)
-
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # --- from the database ---
 
@@ -225,11 +227,6 @@ class Fanout:
         if left:
             log.info("events_left_behind", count=len(left))
             await self._events.mark([_repaired(record, self._clock) for record in left])
-
-    async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 def _repaired(record: EventRecord, clock: Clock) -> Delivery:

@@ -1,16 +1,19 @@
 """The knots between a hub and its cluster, tied here so that the composition root stays flat."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from actors.domain.channels import Channel
 from actors.domain.commands import Command
-from actors.domain.ids import DentistId
+from actors.domain.ids import DentistId, ProfileId
 from actors.ports import IdempotencyKey, Reply
 from actors.snapshot import Snapshot
 from api.realtime import Realtime
+from api.realtime.supabase import Supabase
 from hub.clock import SystemClock
 from hub.cluster.cluster import Cluster, ClusterSettings, Parts, open_cluster
+from hub.cluster.dismissals import Dismissals
 from hub.cluster.ownership import ClaimingStore
 from hub.cluster.router import Router
 from hub.config import Config
@@ -19,11 +22,14 @@ from store.postgres_connect import PostgresSettings
 
 
 class Meeting:
-    """Services need the router, the router the members, and these the registry: that knot."""
+    """Services need the router and the sockets, the router the members, and these the registry;
+    the sockets need the services: that knot."""
 
     claims: ClaimingStore
     router: Router
     realtime: Realtime
+    supabase: Supabase
+    dismissals: Dismissals | None = None
 
     async def ask(
         self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
@@ -40,8 +46,39 @@ class Meeting:
         """What somebody joined here; nobody yet, while the hub is being put together."""
         return self.realtime.rooms.channels if hasattr(self, "realtime") else ()
 
-    async def dismiss(self, subject: str) -> None:
-        await self.realtime.dismiss_subject(subject)
+    async def end(self, person: ProfileId) -> None:
+        """As :class:`actors.ports.Connections` says."""
+        self.dismiss(person)
+        if self.dismissals is not None:
+            await self.dismissals.elsewhere(person)
+
+    def dismiss(self, person: ProfileId) -> None:
+        """Of this node alone; nobody is connected while the hub is being put together."""
+        if hasattr(self, "realtime"):
+            self.realtime.rights.dismiss(person)
+
+    def hear_presence(self, node: str, said: Mapping[str, Any]) -> None:
+        if hasattr(self, "supabase"):
+            self.supabase.hear_presence(node, said)
+
+
+class OtherNodes:
+    """For the presence of Supabase clients (:class:`api.realtime.supabase.exchange.OtherNodes`)."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._members, self._fanout = cluster.membership, cluster.fanout
+
+    @property
+    def me(self) -> str:
+        return self._members.me
+
+    @property
+    def members(self) -> Collection[str]:
+        """As the database said last: a node that lost its own lease still knows the others."""
+        return tuple(node.id for node in self._members.roster.nodes)
+
+    def tell(self, said: Mapping[str, Any]) -> None:
+        self._fanout.tell_presence(said)
 
 
 @asynccontextmanager
@@ -57,7 +94,7 @@ async def join(
         open_nodes(config.database.url, settings, SystemClock()) as nodes,
         open_cluster(_settings(config), parts(nodes)) as cluster,
     ):
-        meeting.router = cluster.router
+        meeting.router, meeting.dismissals = cluster.router, cluster.dismissals
         yield cluster
 
 

@@ -120,3 +120,19 @@ async def test_a_search_leaves_a_trace(clinic: Clinic, database: Database) -> No
         "WHERE action = 'people.searched'"
     )
     assert database.query(sql) == [(ann.id, "profile", 3, "request-7")]
+
+
+async def test_ending_somebodys_connections_leaves_a_trace(
+    clinic: Clinic, database: Database
+) -> None:
+    ann, pat = await clinic.add_dentist(), await clinic.add_patient("Pat Secret")
+    for person in (ann, pat):
+        await clinic.store.profiles.record_disconnect(ADMIN, "request-8", person)
+    sql = (
+        "SELECT role, subject, resource_kind, resource_id, dentist_id, patient_id, request_id "
+        "FROM audit_log WHERE action = 'connections.ended' ORDER BY id"
+    )
+    assert database.query(sql) == [
+        ("admin", "admin", "profile", ann.id, ann.id, None, "request-8"),
+        ("admin", "admin", "profile", pat.id, None, pat.id, "request-8"),
+    ]

@@ -157,15 +157,6 @@ async def test_a_hold_runs_out_once_wherever_its_calendar_went(
         assert problems_of(database) == []
 
 
-async def test_a_subject_can_be_disconnected_on_whichever_node(three: Sequence[NodeOf]) -> None:
-    clinic = three[1].clinic
-    screen = await clinic.screen(clinic.patients[0])
-    other = await clinic.screen(clinic.patients[1])
-    three[0].cluster.fanout.dismiss("patient-0")
-    assert await eventually(lambda: screen.disconnected.is_set(), 2.0)
-    assert not other.disconnected.is_set()
-
-
 async def test_the_figures_of_all_nodes_are_those_of_one_hub(three: Sequence[NodeOf]) -> None:
     clinic = three[0].clinic
     for number, node in enumerate(three):

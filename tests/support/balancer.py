@@ -21,6 +21,11 @@ class Balancer:
         self._turn = 0
         self.url = ""
 
+    @property
+    def ready(self) -> Sequence[int]:
+        """The ports of those that said so when they were last asked."""
+        return self._ready
+
     async def watch(self) -> None:
         timeout = aiohttp.ClientTimeout(total=1.0)
         async with aiohttp.ClientSession(timeout=timeout) as session:

@@ -207,9 +207,15 @@ def test_an_entry_arrives_as_it_was_and_rubbish_is_refused() -> None:
                 decode(rubbish, KEY)
 
 
+def test_what_only_a_newer_version_says_is_heard_and_leaves_no_gap() -> None:
+    body = b'{"n":"newer","i":7,"k":"weather","r":[],"s":{"x":1}}'
+    entry = decode(sign(KEY, body).encode() + body, KEY)
+    assert (entry.node, entry.number, entry.kind) == ("newer", 7, Kind.OTHER)
+
+
 def test_an_entry_of_somebody_without_the_key_is_refused() -> None:
-    forged = encode(Entry(node="n", number=1, kind=Kind.DISMISS, said={"subject": "x"}), b"other")
-    changed = encode(Entry(node="n", number=1, kind=Kind.BEAT), KEY).replace(b"beat", b"dismiss")
+    forged = encode(Entry(node="n", number=1, kind=Kind.PRESENCE, said={"x": 1}), b"other")
+    changed = encode(Entry(node="n", number=1, kind=Kind.BEAT), KEY).replace(b"beat", b"presence")
     for each in (forged, changed):
         with pytest.raises(Garbled):
             decode(each, KEY)

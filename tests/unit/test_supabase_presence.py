@@ -12,6 +12,7 @@ from api.realtime.supabase.presence import (
     META_BYTES_MAX,
     Board,
     Diff,
+    Entry,
     TooMuch,
 )
 from tests.unit.test_supabase_frames import JSON
@@ -80,6 +81,20 @@ def test_one_entry_and_all_together_are_bounded() -> None:
     for owner in range(came):
         board.untrack(owner)
     board.track("one", "ada", large, "F1")  # there is room again
+
+
+def test_what_another_node_says_is_taken_whole_counts_and_goes_with_it() -> None:
+    board = Board()
+    large = b'{"text": "' + b"x" * (BOARD_BYTES_MAX - 100) + b'","phx_ref":"F1"}'
+    came = told(board.replace("there", [Entry("ada", "F1", large)]))
+    assert list(came["joins"]) == ["ada"]
+    assert board.replace("there", [Entry("ada", "F1", large)]) is None, "that is known"
+    with pytest.raises(TooMuch, match="full"):
+        board.track("one", "eve", {"text": "x" * 200}, "F2")
+    gone = told(board.replace("there", ()))
+    assert (list(gone["leaves"]), len(board)) == (["ada"], 0)
+    board.track("one", "eve", {"text": "x" * 200}, "F2")
+    assert [entry.ref for entry in board.own] == ["F2"]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3), JSON), max_size=20))

@@ -5,7 +5,7 @@ client may hear is decided topic by topic (:mod:`api.realtime.supabase.subscript
 """
 
 from collections.abc import Awaitable, Mapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import orjson
@@ -18,8 +18,10 @@ from api.ratelimit import RateLimiter
 from api.realtime.connections import guarded
 from api.realtime.deps import Attempt, reason_of, shown
 from api.realtime.engine import Tasks
+from api.realtime.retiring import one_by_one
 from api.realtime.supabase.connection import NAMESPACE, RESTARTING, Connection
 from api.realtime.supabase.deps import SupabaseDeps
+from api.realtime.supabase.exchange import Exchange, OtherNodes
 from api.realtime.supabase.frames import Vsn
 from api.realtime.supabase.halls import Halls
 from api.realtime.supabase.link import Link
@@ -45,6 +47,7 @@ class Supabase:
             burst=deps.settings.messages_burst,
             monotonic=deps.realtime.clock.monotonic,
         )
+        self._exchange: Exchange | None = None
         self._running: set[Connection] = set()
         self._tasks = Tasks()
         self._closing = False
@@ -61,6 +64,29 @@ class Supabase:
     def connections(self) -> Mapping[str, int]:
         """Connected sockets, in the form of :meth:`api.realtime.Realtime.connections`."""
         return {NAMESPACE: len(self._running)}
+
+    # --- one presence over all nodes ---
+
+    def share_presence(self, others: OtherNodes) -> None:
+        """This hub is several processes: from now on their presence is one."""
+        self._exchange = Exchange(self._halls, others, self._deps.realtime.clock.monotonic)
+
+    def say_presence(self) -> None:
+        """To be called every :data:`~api.realtime.supabase.exchange.SAY_EVERY_S`."""
+        if self._exchange is not None:
+            self._exchange.say()
+
+    def hear_presence(self, node: str, said: Mapping[str, Any]) -> None:
+        """What another node said. Raises as :meth:`Exchange.hear` does."""
+        if self._exchange is not None:
+            self._exchange.hear(node, said)
+
+    # --- going ---
+
+    async def retire(self, over_s: float) -> None:
+        """Send everybody elsewhere, over a while; whoever still comes is served."""
+        async for connection in one_by_one(self._running, over_s):
+            self._tasks.start(connection.end(RESTARTING, _RESTARTS))
 
     async def close(self) -> None:
         """Ask every client to come back soon; nobody comes in any more."""

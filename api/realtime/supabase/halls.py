@@ -1,9 +1,10 @@
 """Presence of every channel, and who is told of it.
 
-A hall is there as long as somebody watches it or has an entry on its board.
+A hall is there as long as somebody watches it or has an entry on its board, here or at
+another node (:mod:`api.realtime.supabase.exchange`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import orjson
 from actors.domain.channels import Channel
 from actors.ports import NewId
 from api.realtime.subscribers import Once
-from api.realtime.supabase.presence import Board, Diff
+from api.realtime.supabase.presence import Board, Diff, Entry
 from api.realtime.supabase.topic import Topic
 
 
@@ -26,6 +27,8 @@ class Halls:
     def __init__(self, new_id: NewId) -> None:
         self._halls: dict[Channel, _Hall] = {}
         self._new_id = new_id
+        self.on_change: Callable[[Channel, Diff], None] = lambda _channel, _diff: None
+        """Told of what this node's clients say and take back."""
 
     def __len__(self) -> int:
         return len(self._halls)
@@ -50,12 +53,15 @@ class Halls:
         finally:
             self._drop_if_empty(channel)
         self._tell(hall, diff)
+        self.on_change(channel, diff)
 
     def untrack(self, topic: Topic) -> None:
         if (hall := self._hall(topic)) is None:
             return
         if diff := hall.board.untrack(topic):
             self._tell(hall, diff)
+            assert topic.channel is not None
+            self.on_change(topic.channel, diff)
 
     def leave(self, topic: Topic) -> None:
         """The topic was left: it is no longer there, and is told nothing more."""
@@ -65,6 +71,26 @@ class Halls:
         self.untrack(topic)
         assert topic.channel is not None
         self._drop_if_empty(topic.channel)
+
+    # --- for the other nodes ---
+
+    def own(self, channel: Channel) -> Sequence[Entry]:
+        """What this node's clients say there."""
+        hall = self._halls.get(channel)
+        return () if hall is None else hall.board.own
+
+    def own_channels(self) -> Sequence[Channel]:
+        return [channel for channel, hall in self._halls.items() if hall.board.own]
+
+    def replace(self, node: str, channel: Channel, entries: Iterable[Entry]) -> Diff | None:
+        """What another node's clients say there now, all of it; ``None`` if it is known."""
+        hall = self._halls.setdefault(channel, _Hall())
+        if diff := hall.board.replace(node, entries):
+            self._tell(hall, diff)
+        self._drop_if_empty(channel)
+        return diff
+
+    # ---
 
     def _hall(self, topic: Topic) -> _Hall | None:
         return None if topic.channel is None else self._halls.get(topic.channel)
@@ -76,6 +102,8 @@ class Halls:
 
     @staticmethod
     def _tell(hall: _Hall, diff: Diff) -> None:
+        if not hall.watchers:
+            return
         once, payload = Once(), orjson.Fragment(diff.payload)
         for each in hall.watchers:
             each.write(once(each.vsn, partial(each.frame, "presence_diff", payload)))

@@ -1,0 +1,70 @@
+"""An admin asks one node, and a person's connections end at all of them, or the admin is told."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from tests.integration.cluster_world import logs as logs
+from tests.integration.cluster_world import template as template
+from tests.integration.cluster_world import three as three
+from tests.integration.cluster_world import valkey as valkey
+from tests.support.cluster import NodeOf, all_know, nodes, one_node
+from tests.support.database import OnPostgres, rows
+from tests.support.ports import free_port
+from tests.support.running import Template
+from tests.support.valkey import ValkeyServer
+from tests.support.wires import all_ended, all_go_on, every_wire
+
+
+async def test_every_wire_at_every_node_ends_whichever_node_is_asked(
+    three: Sequence[NodeOf],
+) -> None:
+    clinic = three[0].clinic
+    lost, other = clinic.patients[0], clinic.patients[1]
+    async with AsyncExitStack() as opened:
+        ends = [
+            await opened.enter_async_context(every_wire(node.clinic, lost)) for node in three[1:]
+        ]
+        others = [
+            await opened.enter_async_context(every_wire(node.clinic, other)) for node in three[1:]
+        ]
+        answer = await clinic.admin.delete(f"/api/profiles/{lost.id}/connections")
+        assert answer.status == 204, answer.body
+        for each in ends:
+            await all_ended(each)
+        for each in others:
+            await all_go_on(each)
+    audited = "SELECT * FROM audit_log WHERE action = 'connections.ended'"
+    assert len(rows(clinic.database, audited)) == 1, "by the node that was asked"
+
+
+async def test_only_an_admin_may_at_any_node(three: Sequence[NodeOf]) -> None:
+    patient = three[0].clinic.patients[0]
+    async with every_wire(three[1].clinic, patient) as own:
+        for node in three:
+            answer = await node.clinic.api(patient).delete(
+                f"/api/profiles/{patient.id}/connections"
+            )
+            assert (answer.status, answer.code) == (403, "FORBIDDEN")
+        await all_go_on(own)
+
+
+async def test_a_node_that_does_not_answer_is_told_to_the_admin_and_keeps_nobody_elses(
+    template: Template, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    async with nodes(template, tmp_path, valkey, 2) as made, AsyncExitStack() as deaf:
+        clinic = made[0].clinic
+        assert isinstance(clinic.database, OnPostgres)
+        nowhere = f"http://127.0.0.1:{free_port()}"
+        third = await deaf.enter_async_context(
+            one_node(template, clinic.database, valkey.url, advertise=nowhere)
+        )
+        await all_know([*made, third], 3)
+        patient, path = clinic.patients[0], f"/api/profiles/{clinic.patients[0].id}/connections"
+        async with every_wire(made[1].clinic, patient) as ends:
+            answer = await clinic.admin.delete(path)
+            assert (answer.status, answer.code) == (503, "UNAVAILABLE")
+            assert answer.headers["Retry-After"]
+            await all_ended(ends)
+        await deaf.aclose()
+        assert (await clinic.admin.delete(path)).status == 204, "it is a member no more"

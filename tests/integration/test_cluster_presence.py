@@ -1,0 +1,144 @@
+"""Presence of Supabase clients is one over all nodes: whoever is there, is there everywhere."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from hub.clock import SystemClock
+from store.nodes import open_nodes
+from store.postgres_connect import PostgresSettings
+from tests.integration.cluster_world import logs as logs
+from tests.integration.cluster_world import own_valkey as own_valkey
+from tests.integration.cluster_world import template as template
+from tests.integration.cluster_world import three as three
+from tests.integration.cluster_world import valkey as valkey
+from tests.support.clinic import appointments_of
+from tests.support.cluster import NodeOf, all_know, nodes, one_node
+from tests.support.database import OnPostgres, url_of
+from tests.support.eventually import eventually
+from tests.support.presence import at
+from tests.support.running import Template
+from tests.support.supabase_clients import real_client
+from tests.support.valkey import ValkeyServer
+
+CONVERGED_S = 8.0
+
+
+async def test_who_comes_and_goes_at_one_node_is_seen_at_all(three: Sequence[NodeOf]) -> None:
+    dentist = three[0].clinic.dentists[0]
+    async with at(three[0].clinic, dentist, "a") as a, at(three[1].clinic, dentist, "b") as b:
+        await a.track(room=1)
+        await b.sees("a")
+        await b.track(room=2)
+        await a.sees("a", "b")
+        async with at(three[2].clinic, dentist, "later") as later:
+            await later.sees("a", "b", within_s=0)
+        await a.track(room=3)
+        await b.sees("a", "b")
+        await b.untrack()
+        await a.sees("a")
+        async with at(three[2].clinic, dentist, "c") as c:
+            await c.track()
+            await a.sees("a", "c")
+        await a.sees("a")  # its socket was closed
+
+
+async def test_official_clients_at_two_nodes_see_each_other(three: Sequence[NodeOf]) -> None:
+    dentist = three[0].clinic.dentists[0]
+    channel = appointments_of(dentist)
+    async with (
+        real_client("realtime-py", three[0].url, dentist.token) as python,
+        real_client("realtime-js 2.0.0", three[1].url, dentist.token) as javascript,
+    ):
+        for client, key in ((python, "python"), (javascript, "javascript")):
+            config = {"presence": {"key": key, "enabled": True}}
+            await client.join(channel, presence=True, config=config)
+            await client.do("track", name=channel, said={"here": key})
+        for client in (python, javascript):
+            await client.until(
+                lambda told: (
+                    told.what == "presence" and set(told.message) == {"python", "javascript"}
+                )
+            )
+
+
+async def test_other_peoples_presence_does_not_come_along(three: Sequence[NodeOf]) -> None:
+    one, other = three[0].clinic.dentists[0], three[0].clinic.dentists[1]
+    async with (
+        at(three[0].clinic, one, "one") as here,
+        at(three[1].clinic, one, "two") as there,
+        at(three[1].clinic, other, "other") as stranger,
+    ):
+        await here.track()
+        await there.sees("one")
+        await stranger.sees(within_s=0)
+
+
+async def test_a_node_that_leaves_takes_its_presences_and_one_that_joins_learns_of_all(
+    template: Template, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    async with nodes(template, tmp_path, valkey, 2) as made:
+        database = made[0].clinic.database
+        assert isinstance(database, OnPostgres)
+        dentist = made[0].clinic.dentists[0]
+        async with at(made[0].clinic, dentist, "stays") as stays, AsyncExitStack() as going:
+            await stays.track()
+            third = await going.enter_async_context(one_node(template, database, valkey.url))
+            await all_know([*made, third], 3)
+            async with at(third.clinic, dentist, "goes") as goes:
+                await goes.sees("stays", within_s=CONVERGED_S)
+                await goes.track()
+                await stays.sees("stays", "goes", within_s=CONVERGED_S)
+                await going.aclose()
+                await stays.sees("stays", within_s=CONVERGED_S)
+
+
+async def test_a_node_that_is_buried_loses_its_presences_elsewhere_and_says_them_anew(
+    three: Sequence[NodeOf],
+) -> None:
+    """As when it was cut off from PostgreSQL: it lives again, under another name."""
+    dentist = three[0].clinic.dentists[0]
+    async with (
+        at(three[0].clinic, dentist, "here") as here,
+        at(three[1].clinic, dentist, "there") as there,
+    ):
+        await here.track()
+        await there.track()
+        await here.sees("here", "there")
+        lives = three[1].cluster.membership.lives
+        await _bury(three[1])
+        assert await eventually(lambda: three[1].cluster.membership.lives > lives, CONVERGED_S)
+        assert await eventually(lambda: here.has_told_leaving("there"), CONVERGED_S)
+        await here.sees("here", "there", within_s=CONVERGED_S)
+        await there.sees("here", "there", within_s=CONVERGED_S)
+
+
+async def _bury(node: NodeOf) -> None:
+    database = node.clinic.database
+    assert isinstance(database, OnPostgres)
+    async with open_nodes(url_of(database), PostgresSettings(), SystemClock()) as rows:
+        await rows.leave(node.id)
+
+
+async def test_what_was_said_while_redis_was_away_is_known_everywhere_soon_after(
+    template: Template, own_valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    async with nodes(template, tmp_path, own_valkey, 2) as made:
+        dentist = made[0].clinic.dentists[0]
+        async with (
+            at(made[0].clinic, dentist, "a") as a,
+            at(made[1].clinic, dentist, "b") as b,
+            at(made[1].clinic, dentist, "gone") as gone,
+        ):
+            await gone.track()
+            await a.sees("gone")
+            own_valkey.kill()
+            away = lambda: not made[0].cluster.fanout.stream.up  # noqa: E731  # a question
+            assert await eventually(away, CONVERGED_S)
+            await a.track()
+            await b.track()
+            await gone.untrack()
+            await a.sees("a", "gone")  # nobody leaves because Redis has gone
+            own_valkey.start()
+            for each in (a, b):
+                await each.sees("a", "b", within_s=CONVERGED_S)

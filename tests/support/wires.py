@@ -1,0 +1,97 @@
+"""One person's live connections on every wire there is, and whether they go on."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from tests.support.clinic import CHATBOT, Clinic, Person, appointments_of
+from tests.support.eventually import eventually
+from tests.support.screens import Screen
+from tests.support.sse import Listener, listening
+from tests.support.supabase_wire import RawSupabase, raw_supabase
+from tests.support.tokens import token
+
+ENDED_S = 3.0
+
+Ended = Callable[[], Awaitable[bool]]
+"""Whether the hub has ended that connection."""
+
+
+@asynccontextmanager
+async def every_wire(clinic: Clinic, person: Person) -> AsyncIterator[Mapping[str, Ended]]:
+    """As the person themselves; for a patient also chatbots that act for them, each way."""
+    channel = appointments_of(person)
+    async with AsyncExitStack() as opened:
+        raw = await opened.enter_async_context(
+            raw_supabase(clinic.session, clinic.url, person.token)
+        )
+        await raw.joined(channel)
+        stream = await opened.enter_async_context(
+            listening(clinic.session, clinic.url, person.token, [channel])
+        )
+        await stream.event("hub:ready")
+        ends: dict[str, Ended] = {
+            "Socket.IO": _of_screen(await clinic.screen(person)),
+            "Supabase": _of_topic(raw, channel),
+            "stream": _of_stream(stream),
+        }
+        if person.role == "patient":
+            acting = token("patient", f"patient-{_number(person)}", act={"sub": "some-chatbot"})
+            with_act = await clinic.connect("/chatbot", {"token": acting})
+            service = await opened.enter_async_context(
+                listening(
+                    clinic.session,
+                    clinic.url,
+                    CHATBOT,
+                    [channel],
+                    headers={"On-Behalf-Of": person.id},
+                )
+            )
+            await service.event("hub:ready")
+            ends |= {
+                "Socket.IO with act": _of_screen(with_act),
+                "Socket.IO of a service": _of_screen(await clinic.chatbot_screen(person)),
+                "stream of a service": _of_stream(service),
+            }
+        yield ends
+
+
+async def all_ended(ends: Mapping[str, Ended]) -> None:
+    """Each of them, within :data:`ENDED_S`."""
+    for wire, ended in ends.items():
+        assert await eventually(ended, ENDED_S), f"{wire} goes on"
+
+
+async def all_go_on(ends: Mapping[str, Ended]) -> None:
+    """To be asked when others, ended before, have been seen to be."""
+    for wire, ended in ends.items():
+        assert not await ended(), f"{wire} has ended"
+
+
+def _number(person: Person) -> int:
+    return int(person.name.rpartition(" ")[2])
+
+
+def _of_screen(screen: Screen) -> Ended:
+    async def ended() -> bool:
+        told = any(each.event == "auth:expired" for each in screen.received)
+        return told and screen.disconnected.is_set()
+
+    return ended
+
+
+def _of_stream(stream: Listener) -> Ended:
+    async def ended() -> bool:
+        return stream.ended and stream.frames[-1].event == "auth:expired"
+
+    return ended
+
+
+def _of_topic(raw: RawSupabase, channel: str) -> Ended:
+    async def ended() -> bool:
+        await raw.alive()
+        return any(
+            heard.event == "phx_error" and heard.topic == f"realtime:{channel}"
+            for heard in raw.kept
+        )
+
+    return ended
