@@ -339,7 +339,8 @@ class Relay:
                 max_bytes=1_000_000,
             )
         except Exception:
-            log.exception("relay_gap_unreadable", channel=lane.channel, offset=lane.next)
+            if lane.gap_reads == 0:
+                log.exception("relay_gap_unreadable", channel=lane.channel, offset=lane.next)
             lane.gap_reads += 1
             if lane.gap_reads < self._settings.gap_reads_max:
                 await self._sleep(self._settings.gap_wait_s)
@@ -351,6 +352,7 @@ class Relay:
                 self._tell_listeners(record)
         if not lane.fill(records):
             log.error("relay_gap_skipped", channel=lane.channel, resumed_at=lane.next)
+            await self._tell_failure(lane.position)
 
     async def _send_left_behind(self) -> None:
         """Page on through what a crash left, each page after the one before was marked."""

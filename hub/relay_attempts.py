@@ -18,8 +18,9 @@ class RelaySettings:
     """The wait before each retry; as many retries as there are waits (criterion 7.5)."""
     gap_wait_s: float = 1.0
     """How long n + 1 waits for an n that was never announced, before it is read."""
-    gap_reads_max: int = 3
-    """Failed reads of a gap before the lane goes on; subscribers see the gap and ask."""
+    gap_reads_max: int = 30
+    """Failed reads of a gap, one each ``gap_wait_s``, before the lane goes on: while the log
+    is away, subscribers could not read it, either. Then they see the gap and ask."""
     flush_interval_s: float = 0.25
     flush_max: int = 500
     """Deliveries written in one batch."""

@@ -39,6 +39,9 @@ _NOW: Any = literal_column("clock_timestamp()")
 _LEFT: Any = literal_column("extract(epoch FROM lease_until - clock_timestamp())::float8")
 _QUEUED_MAX = 64
 
+LONGEST_LEASE_S = 60.0
+"""No node may ask for more."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
@@ -77,7 +80,8 @@ class Nodes:
         return await self._writer.run(Job(plan=lambda: _join(node, lease_s, fresh_key, self._sql)))
 
     async def renew(self, node_id: str, *, lease_s: float, bury: bool) -> Roster | None:
-        """``None``: the node was buried. ``bury`` takes the rows of others whose lease ended."""
+        """``None``: the node was buried. ``bury`` takes the rows of others whose lease ended, and
+        shortens those that last longer than any may: the clock was set back since."""
         return await self._writer.run(Job(plan=lambda: _renew(node_id, lease_s, bury, self._sql)))
 
     async def begin_to_leave(self, node_id: str) -> None:
@@ -122,10 +126,15 @@ async def open_nodes(url: str, settings: PostgresSettings, clock: Clock) -> Asyn
         await writer.close()
 
 
-def quick(settings: PostgresSettings, within_s: float) -> PostgresSettings:
+def quick(settings: PostgresSettings, renew_s: float) -> PostgresSettings:
     """The same connection, but a renewal that hangs is given up before the next is due."""
-    within_ms = max(100, int(within_s * 1_000))
-    return replace(settings, lock_timeout_ms=within_ms, statement_timeout_ms=within_ms)
+    within_ms = max(100, int(renew_s * 500))
+    return replace(
+        settings,
+        lock_timeout_ms=within_ms,
+        statement_timeout_ms=within_ms,
+        silence_ms=within_ms // 2,
+    )
 
 
 class _Silent:
@@ -160,7 +169,10 @@ def _renew(node_id: str, lease_s: float, bury: bool, sql: "_Sql") -> Plan[Done[R
         buried = tuple(row[0] for row in (yield once(sql.bury)))
         if buried:
             yield once(sql.turn_page)
-    return Done((yield from _roster(sql, buried)))
+    roster = yield from _roster(sql, buried)
+    if bury and any(node.lease_left_s > LONGEST_LEASE_S for node in roster.nodes):
+        yield once(sql.shorten, longest_s=LONGEST_LEASE_S, lease_s=lease_s)
+    return Done(roster)
 
 
 def _change(step: Step, sql: "_Sql") -> Plan[Done[None]]:
@@ -205,6 +217,7 @@ class _Sql:
         me: BindParameter[str] = bindparam("me")
         zeros: list[Any] = [literal_column("0")] * 6
         lease = _NOW + func.make_interval(*zeros, bindparam("lease_s", type_=Float))
+        longest = _NOW + func.make_interval(*zeros, bindparam("longest_s", type_=Float))
         founding = postgresql.insert(cluster).values(
             id=literal_column("1"), epoch=literal_column("0"), key=bindparam("key")
         )
@@ -225,6 +238,8 @@ class _Sql:
         self.found = Statement(founding.on_conflict_do_nothing(), dialect)
         self.join = Statement(joining, dialect)
         self.renew = Statement(renewing.returning(n.id), dialect)
+        shortening = update(nodes).where(n.lease_until > longest).values(lease_until=lease)
+        self.shorten = Statement(shortening, dialect)
         self.bury = Statement(delete(nodes).where(n.id.in_(lapsed)).returning(n.id), dialect)
         self.leave = Statement(leaving.returning(n.id), dialect)
         self.remove = Statement(delete(nodes).where(n.id == me).returning(n.id), dialect)

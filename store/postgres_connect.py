@@ -20,8 +20,6 @@ from store.url import postgresql_dsn
 
 CONNECT_TIMEOUT_S = 5.0
 _POOL_WAIT_S = 5.0
-_BEYOND_THE_SERVERS_S = 2.0
-"""How much later than the server's own timeout the driver gives a silent connection up."""
 SCHEME = "postgresql+asyncpg://"
 
 
@@ -35,6 +33,8 @@ class PostgresSettings:
     statement_timeout_ms: int = 10_000
     idle_in_transaction_timeout_ms: int = 10_000
     """After which the server itself ends what a vanished hub has left open."""
+    silence_ms: int = 2_000
+    """How much later than the server's own timeout the driver gives a silent connection up."""
     prepared_statements: bool = True
     """Keep statements prepared; off for a transaction pooler that does not know them."""
 
@@ -53,7 +53,7 @@ def connector(url: URL, settings: PostgresSettings) -> Connect:
                 postgresql_dsn(plain),
                 **tls,
                 timeout=CONNECT_TIMEOUT_S,
-                command_timeout=settings.statement_timeout_ms / 1_000 + _BEYOND_THE_SERVERS_S,
+                command_timeout=(settings.statement_timeout_ms + settings.silence_ms) / 1_000,
                 statement_cache_size=100 if cached else 0,
             )
         except BROKEN as error:
@@ -89,11 +89,12 @@ def reading_engine(url: URL, settings: PostgresSettings) -> AsyncEngine:
             raise asyncpg.InsufficientPrivilegeError("readers may only SELECT")
 
     @event.listens_for(engine.sync_engine, "handle_error")
-    def failed(context: Any) -> None:
+    def failed(context: Any) -> Exception | None:
         """What SQLAlchemy does not know as an error of a database, but is one."""
         error = context.original_exception
         if context.sqlalchemy_exception is None and isinstance(error, BROKEN):
             context.is_disconnect = True
-            context.chained_exception = StoreUnavailable(str(error))
+            return StoreUnavailable(str(error) or type(error).__name__)
+        return None
 
     return engine

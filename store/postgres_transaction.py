@@ -1,5 +1,6 @@
 """One connection that writes: its transactions, and what they say of themselves first."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,10 @@ from store.security.postgres import WRITER, declared_writes
 from store.statements import Rows, Step
 
 log = structlog.get_logger(__name__)
+
+_ROLLBACK_S = 1.0
+"""A connection that does not even undo in time is dead, though it may look alive; the driver
+itself would wait for it for ever, once a statement before has timed out."""
 
 
 class WritingConnection:
@@ -75,7 +80,8 @@ class WritingConnection:
         """Undo what is open; a connection that cannot is given up, which undoes it, too."""
         try:
             if not self._raw.is_closed():
-                await self._raw.execute("ROLLBACK")
+                async with asyncio.timeout(_ROLLBACK_S):
+                    await self._raw.execute("ROLLBACK")
         except BROKEN as error:
             log.warning("connection_given_up", error=str(error))
             self._raw.terminate()

@@ -100,9 +100,10 @@ class Membership:
 
     async def run(self) -> None:
         """Renew until cancelled."""
+        failed = False
         while True:
             try:
-                async with asyncio.timeout(self._pause_s()):
+                async with asyncio.timeout(self._pause_s(failed=failed)):
                     await self._asked.wait()
                 await asyncio.sleep(_SOONEST_S)  # whoever else asks, asks for the same
             except TimeoutError:
@@ -110,7 +111,9 @@ class Membership:
             self._asked.clear()
             try:
                 await self.renew()
+                failed = False
             except Exception as error:  # whatever the database says, it is asked again
+                failed = True
                 log.warning("lease_not_renewed", left_s=self._left_s(), error=str(error))
 
     async def renew(self) -> None:
@@ -167,8 +170,11 @@ class Membership:
     def _left_s(self) -> float:
         return round(self.lease.left_s(self._clock.monotonic()), 2)
 
-    def _pause_s(self) -> float:
-        """Till the next renewal; sooner where a peer's lease ends before that."""
+    def _pause_s(self, *, failed: bool) -> float:
+        """Till the next renewal; sooner where a peer's lease ends before that, and after one
+        that failed: half of the lease may be over by then."""
+        if failed:
+            return max(_SOONEST_S, self._renew_s / 4)
         lapses = [n.lease_left_s for n in self.roster.nodes if n.id != self.me]
         looks = (left + _AFTER_LAPSE_S if left > 0 else self._renew_s / 4 for left in lapses)
         soonest = min(looks, default=self._renew_s)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -30,8 +30,8 @@ COMMANDS_PER_S = 100.0
 COMMANDS_AT_ONCE = 32
 STOP_S = 15.0
 """How long the last commands may take after the time is over."""
-SETTLE_S = 10.0
-"""How long the screens may take to show what was committed last."""
+SETTLE_S = 5.0
+"""How long the screens may take to show what was committed last, whatever had failed before."""
 SETTLE_STEP_S = 0.2
 DELAY_STEP_S = 0.05
 
@@ -92,11 +92,17 @@ class Simulation:
         """Events that all screens were shown so far."""
         self._started_at: float | None = None
         self._world: World | None = None
+        self._crew: Crew | None = None
         self._arrivals = Arrivals(DASHBOARDS_PER_DENTIST, self.figures.booking_to_dashboards)
 
     @property
     def elapsed_s(self) -> float:
         return 0.0 if self._started_at is None else time.monotonic() - self._started_at
+
+    @property
+    def observers(self) -> Sequence[Observer]:
+        """All the screens; none before they are connected."""
+        return self._crew.observers if self._crew else ()
 
     async def run(self) -> Outcome:
         """Raises ClientError when the hub cannot be reached or refuses the links' tokens."""
@@ -105,7 +111,7 @@ class Simulation:
             readable = readers(self.plan.url, self.plan.links, session)
             await readable.dentists[self.plan.links.dentists[0].id].me()  # is anybody there?
             self._world = world = self._make_world()
-            crew = Crew(world, session, readable, self._arrivals, open_)
+            crew = self._crew = Crew(world, session, readable, self._arrivals, open_)
             await crew.connect(self.plan.patients)
             self._started_at = time.monotonic()
             world.ends_at = self._started_at + self.plan.seconds

@@ -34,28 +34,42 @@ class Balancer:
                 self._ready = [p for p, ready in zip(self._ports, found, strict=True) if ready]
                 await asyncio.sleep(LOOK_S)
 
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._accepted(reader, writer))
         self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await self._serve(reader, writer)
+            with contextlib.suppress(OSError):
+                await self._serve(reader, writer)
         finally:
-            self._tasks.discard(task)
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for _ in range(2 * len(self._ports)):
-            ready = self._ready or self._ports
+        back, up = await self._connected()
+        pumps = [asyncio.create_task(_pump(*each)) for each in ((reader, up), (back, writer))]
+        try:
+            await asyncio.gather(*pumps)
+        except OSError:
+            pass  # one end is gone: so is the other, and nobody else gets what was begun
+        finally:
+            up.transport.abort()
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Raises OSError if not one of them accepts."""
+        ready = self._ready or self._ports
+        for last in range(len(ready)):
             self._turn += 1
-            port = ready[self._turn % len(ready)]
-            with contextlib.suppress(OSError):
-                back, up = await asyncio.open_connection("127.0.0.1", port)
-                try:
-                    await asyncio.gather(_pump(reader, up), _pump(back, writer))
-                finally:
-                    up.transport.abort()
-                return
+            try:
+                return await asyncio.open_connection("127.0.0.1", ready[self._turn % len(ready)])
+            except OSError:
+                if last == len(ready) - 1:
+                    raise
+        raise AssertionError("one port at least")
 
     async def close(self) -> None:
         for task in list(self._tasks):

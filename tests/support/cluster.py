@@ -1,5 +1,6 @@
 """Several hubs on one PostgreSQL and one Valkey: in this process, quick to start."""
 
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import aiohttp
 
 from actors.domain.ids import DentistId
 from hub.cluster.cluster import Cluster
+from hub.cluster.membership import Membership
 from hub.config import Actors, Auth, Config, Redis, Reservations, Webhooks
 from hub.config import Cluster as ClusterSection
 from hub.config import Database as DatabaseSection
@@ -17,6 +19,7 @@ from tests.support.clinic import Clinic, Person
 from tests.support.database import OnPostgres, url_of
 from tests.support.eventually import eventually
 from tests.support.running import Running, Template, running_hub
+from tests.support.screens import Screen
 from tests.support.tokens import SECRET
 from tests.support.valkey import ValkeyServer
 
@@ -28,6 +31,10 @@ QUICK: dict[str, Any] = {
     "host": "127.0.0.1",
 }
 """A cluster whose failures are over soon."""
+LATE_S = float(QUICK["repair_s"]) + 2.0
+"""An event that Redis lost: one interval, and the time that a gap in a lane is waited for."""
+QUICKLY_S = 0.3
+"""Over the stream; by repair it takes longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +113,65 @@ async def all_know(made: Sequence[NodeOf], count: int) -> None:
         len(each.cluster.membership.view.nodes) == count for each in made
     )
     assert await eventually(ready, 10.0), [each.cluster.membership.view for each in made]
+
+
+def database_of(node: NodeOf) -> OnPostgres:
+    database = node.clinic.database
+    assert isinstance(database, OnPostgres)
+    return database
+
+
+async def make_owner(made: Sequence[NodeOf], wanted: NodeOf) -> Person:
+    """A dentist whose calendar belongs to that node, by the luck of its id, and is there."""
+    for _ in range(12):
+        for dentist in wanted.clinic.dentists:
+            if owner_of(made, dentist) is wanted:
+                await wanted.clinic.free(wanted.clinic.patients[8], dentist=dentist)
+                return dentist
+        await _live_anew(wanted.cluster.membership)
+        await all_know(made, len(made))
+    raise AssertionError("no luck with ids")
+
+
+async def _live_anew(members: Membership) -> None:
+    """The same node under another id: other calendars belong to it."""
+    await members._nodes.leave(members.me)
+    await members.renew()
+
+
+async def book_when_possible(
+    node: NodeOf, patient: Person, slot: dict[str, str], *, key: str, within_s: float = 10.0
+) -> dict[str, Any]:
+    """The booking; until then 503 is an honest answer, and with its key it is made once."""
+    body: dict[str, Any] = {}
+
+    async def booked() -> bool:
+        answer = await node.clinic.api(patient).post("/api/appointments", slot, idempotency_key=key)
+        assert answer.status in (201, 503), answer.body
+        body.update(answer.body)
+        return answer.status == 201
+
+    assert await eventually(booked, within_s), body
+    return body
+
+
+async def quick_again(made: Sequence[NodeOf], screen: Screen, booker: NodeOf) -> None:
+    """The stream is taken up by itself: an event is with ``screen`` sooner than by repair.
+
+    Books the afternoon of the screen's dentist for the seventh patient, through ``booker``.
+    """
+
+    def whole() -> bool:
+        return all(each.cluster.fanout.stream.up for each in made)
+
+    assert await eventually(whole, 10.0)
+    for clock in ("13:00", "14:00", "15:00", "16:00"):
+        row = await booker.clinic.book(booker.clinic.patients[6], clock)
+        before = time.monotonic()
+        await screen.event("appointment.created", LATE_S, id=row["id"])
+        if time.monotonic() - before < QUICKLY_S:
+            return
+    raise AssertionError("the stream did not come back")
 
 
 def owner_of(made: Sequence[NodeOf], dentist: Person) -> NodeOf:

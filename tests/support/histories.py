@@ -1,20 +1,65 @@
-"""What a stopped hub's database must look like: histories without a gap, true to the rows."""
+"""What a hub's database must look like, whatever failed: no overlap, histories without a gap
+or a repeat, true to the rows, and fences that never went back."""
 
 import json
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
-from tests.support.database import Database, rows
+from tests.support.database import Database, OnPostgres, execute, rows
 
 
 def problems_of(database: Database) -> list[str]:
-    """Everything that is wrong between channels, events and rows; nothing, one hopes."""
-    return [*_gaps(database), *_untrue_ends(database)]
+    """Everything that is wrong with rows, channels and events; nothing, one hopes."""
+    return [
+        *_overlaps(database),
+        *_gaps(database),
+        *_repeats(database),
+        *_untrue_ends(database),
+        *_lowered_fences(database),
+    ]
+
+
+def watch_fences(database: OnPostgres) -> None:
+    """From now on the database itself notes each fence that is lowered, for problems_of."""
+    execute(
+        database,
+        "CREATE TABLE lowered_fences (dentist_id text, before bigint, after bigint)",
+        """CREATE FUNCTION note_lowered_fence() RETURNS trigger SECURITY DEFINER LANGUAGE plpgsql
+        AS $$ BEGIN
+            INSERT INTO public.lowered_fences VALUES (OLD.dentist_id, OLD.fence, NEW.fence);
+            RETURN NEW;
+        END $$""",
+        """CREATE TRIGGER lowered_fence BEFORE UPDATE ON calendars FOR EACH ROW
+        WHEN (NEW.fence < OLD.fence) EXECUTE FUNCTION note_lowered_fence()""",
+    )
 
 
 def pending(database: Database) -> set[tuple[str, int]]:
     """(channel, offset) of the events whose broadcast is not recorded yet."""
     sql = "SELECT channel, \"offset\" FROM realtime_events WHERE status = 'pending'"
     return {(row["channel"], row["offset"]) for row in rows(database, sql)}
+
+
+def _overlaps(database: Database) -> list[str]:
+    """Nobody, dentist or patient, is at two live rows at once; holds bind their dentist only."""
+    sql = (
+        "SELECT id, dentist_id, patient_id, status, starts_at, ends_at FROM appointments"
+        " WHERE status IN ('held', 'confirmed', 'arrived', 'checked_in') AND NOT overbooked"
+        " ORDER BY starts_at, ends_at"
+    )
+    of: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows(database, sql):
+        of["dentist", row["dentist_id"]].append(row)
+        if row["status"] != "held":
+            of["patient", row["patient_id"]].append(row)
+    return [
+        f"{who} {person}: {first['id']} and {second['id']} overlap"
+        for (who, person), its in of.items()
+        for first, second in pairwise(its)
+        if second["starts_at"] < first["ends_at"]
+    ]
 
 
 def _gaps(database: Database) -> list[str]:
@@ -31,6 +76,37 @@ def _gaps(database: Database) -> list[str]:
     ]
     strays = offsets.keys() - {head["channel"] for head in heads}
     return found + [f"{channel}: events without a head" for channel in strays]
+
+
+def _repeats(database: Database) -> list[str]:
+    """Nothing was done twice: of each appointment every version is told once, one after the
+    other, and no channel tells one event twice."""
+    versions: dict[tuple[str, str], list[int]] = defaultdict(list)
+    ids: dict[str, list[str]] = defaultdict(list)
+    sql = 'SELECT channel, event_id, payload FROM realtime_events ORDER BY channel, "offset"'
+    for event in rows(database, sql):
+        ids[event["channel"]].append(event["event_id"])
+        if event["channel"].startswith("appointments:"):
+            data = json.loads(event["payload"])
+            versions[event["channel"], data["id"]].append(data["version"])
+    return [
+        *(f"{where}: an event twice" for where, of in ids.items() if len(set(of)) < len(of)),
+        *(
+            f"{row}: {where} tells of versions {of}"
+            for (where, row), of in versions.items()
+            if any(b != a + 1 for a, b in pairwise(of))
+        ),
+    ]
+
+
+def _lowered_fences(database: Database) -> Iterable[str]:
+    """Known where :func:`watch_fences` was called."""
+    if not isinstance(database, OnPostgres):
+        return []
+    if not rows(database, "SELECT 1 FROM pg_tables WHERE tablename = 'lowered_fences'"):
+        return []
+    lowered = rows(database, "SELECT * FROM lowered_fences")
+    return [f"{r['dentist_id']}: fence {r['before']} became {r['after']}" for r in lowered]
 
 
 def _untrue_ends(database: Database) -> list[str]:

@@ -17,6 +17,8 @@ class Passage:
         self._open = asyncio.Event()
         self._open.set()
         self.delay_s = 0.0
+        """Besides the network's."""
+        self.is_meant = False
 
     def reset(self) -> None:
         """End it at once, as a failing router would: no goodbye."""
@@ -28,14 +30,19 @@ class Passage:
         self._open.clear()
 
     async def pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        flows: asyncio.Event,
+        network: "Network",
     ) -> None:
         """``flows``: set while the network lets this direction through."""
         while chunk := await reader.read(CHUNK_BYTES):
             await flows.wait()
-            if self.delay_s:
-                await asyncio.sleep(self.delay_s)
+            if delay_s := self.delay_s + network.delay_s:
+                await asyncio.sleep(delay_s)
             await self._open.wait()
+            network.passes(self, chunk)
             writer.write(chunk)
             await writer.drain()
         await self._open.wait()  # not even an end passes
@@ -57,6 +64,9 @@ class Network:
         self._passages: dict[Passage, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.down = False
+        self.delay_s = 0.0
+        """Each way, of whatever comes from now on."""
+        self._fatal, self._of = b"", b""
         self._up, self._back = asyncio.Event(), asyncio.Event()
         self.flow()
         self.lets_through: Callable[[bytes], bool] = lambda _first: True
@@ -82,6 +92,20 @@ class Network:
         if up:
             self._up.clear()
         if back:
+            self._back.clear()
+
+    def lose_answer_to(self, word: bytes, *, of: bytes) -> None:
+        """Stall what comes back as soon as a client says ``word``, having said ``of`` before
+        over the same connection."""
+        self._fatal, self._of = word, of
+
+    def passes(self, passage: Passage, chunk: bytes) -> None:
+        """Something of a passage is about to arrive."""
+        if not self._fatal:
+            return
+        passage.is_meant = passage.is_meant or self._of in chunk
+        if passage.is_meant and self._fatal in chunk:
+            self._fatal = b""
             self._back.clear()
 
     def flow(self) -> None:
@@ -124,7 +148,8 @@ class Network:
         try:
             hub.write(first)
             await asyncio.gather(
-                passage.pump(reader, hub, self._up), passage.pump(hub_reader, writer, self._back)
+                passage.pump(reader, hub, self._up, self),
+                passage.pump(hub_reader, writer, self._back, self),
             )
         finally:
             del self._passages[passage]

@@ -53,6 +53,11 @@ class ValkeyServer:
             answer: object = redis.execute_command(*words)
             return answer
 
+    def names(self) -> list[str]:
+        """Of everything that is in it."""
+        with Redis.from_url(self.url, socket_timeout=5.0, decode_responses=True) as redis:
+            return [str(each) for each in redis.scan_iter()]
+
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
         assert self._process is not None

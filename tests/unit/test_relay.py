@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -120,12 +121,35 @@ async def test_a_gap_that_even_the_log_does_not_have_is_passed_over() -> None:
 
 
 async def test_a_gap_that_cannot_be_read_does_not_stop_the_channel_for_good() -> None:
-    async with World().running() as world:
+    settings = replace(QUICK, gap_reads_max=3)
+    async with World(settings=settings).running() as world:
         world.commit(record(1))
         world.log.broken.add("read")
         world.relay.announce([record(3)])
         await until(lambda: len(world.sent()) == 2)
     assert world.sent() == [1, 3]
+
+
+async def test_a_log_that_is_away_for_a_while_costs_no_event() -> None:
+    """Whoever missed one could not have asked for it, either; nor would anybody tell them soon."""
+    async with World().running() as world:
+        world.commit(record(1))
+        world.log.append(record(2))
+        world.log.broken.add("read")
+        world.relay.announce([record(3)])
+        await until(lambda: len(world.slept) >= 5)
+        assert world.sent() == [1]
+        world.log.broken.clear()
+        await until(lambda: len(world.sent()) == 3)
+    assert world.sent() == [1, 2, 3]
+
+
+async def test_subscribers_are_told_at_once_where_a_channel_goes_on_behind_a_hole() -> None:
+    async with World().running() as world:
+        world.commit(record(1))
+        world.relay.announce([record(3)])
+        await until(lambda: len(world.sent()) == 2)
+    assert [position.offset for position in world.failures] == [2]
 
 
 async def test_a_failed_broadcast_is_retried_three_times_with_growing_waits() -> None:

@@ -1,0 +1,238 @@
+"""One node of three is cut off, from Redis, from PostgreSQL or from the others, in both directions
+or in one: no slot is booked twice, nothing stale is served as current, and it comes back.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.support.clinic import Person
+from tests.support.cluster import (
+    LATE_S,
+    NodeOf,
+    all_know,
+    book_when_possible,
+    database_of,
+    make_owner,
+    one_node,
+    quick_again,
+)
+from tests.support.database import OnPostgres, rows
+from tests.support.eventually import eventually
+from tests.support.histories import problems_of
+from tests.support.ports import free_port
+from tests.support.proxy import Network, network_to
+from tests.support.running import Template
+from tests.support.valkey import ValkeyServer
+
+pytestmark = [pytest.mark.usefixtures("quiet"), pytest.mark.timeout(120)]
+
+HEALED_S = 5.0
+"""So soon after a network is whole again, everything is as it was."""
+WAYS = {
+    "both ways": {"up": True, "back": True},
+    "what it says": {"up": True, "back": False},
+    "what it is told": {"up": False, "back": True},
+}
+"""What does not come through, seen from the node that is cut off."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Isle:
+    cut: NodeOf
+    others: Sequence[NodeOf]
+    wire: Network
+    """Between the one and what it is to be cut off from."""
+    wires_of_others: Sequence[Network] = ()
+    """On which the others are reached, by each other, too."""
+
+    @property
+    def everybody(self) -> Sequence[NodeOf]:
+        return [self.cut, *self.others]
+
+
+@asynccontextmanager
+async def three(
+    template: Template, folder: Path, valkey: ValkeyServer, cut_off_from: str
+) -> AsyncIterator[Isle]:
+    """Nodes on a copy of the clinic; the first is behind a network that can fail."""
+    with template.copied_to(folder) as database:
+        assert isinstance(database, OnPostgres)
+        async with AsyncExitStack() as stack:
+
+            async def wire_to(port: int) -> Network:
+                wire = await stack.enter_async_context(network_to(f"http://127.0.0.1:{port}"))
+                stack.callback(wire.flow)
+                return wire
+
+            async def node(redis_url: str = valkey.url, **settings: object) -> NodeOf:
+                one = one_node(template, database, redis_url, deadline_ms=1_500, **settings)  # type: ignore[arg-type]  # by name
+                return await stack.enter_async_context(one)
+
+            async def reached() -> tuple[NodeOf, Network]:
+                wire = await wire_to(port := free_port())
+                return await node(port=port, advertise=wire.url), wire
+
+            further: list[Network] = []
+            match cut_off_from:
+                case "postgres":
+                    wire = await wire_to(database.server.port)
+                    url = f"postgresql://chairside@127.0.0.1:{wire.port}/{database.name}"
+                    limits = {"statement_timeout_ms": 1_000, "lock_timeout_ms": 1_000}
+                    cut = await node(url=url, limits=limits)
+                    others = [await node(), await node()]
+                case "redis":
+                    wire = await wire_to(valkey.port)
+                    cut = await node(f"redis://127.0.0.1:{wire.port}/0")
+                    others = [await node(), await node()]
+                case _:
+                    cut, wire = await reached()
+                    pairs = [await reached(), await reached()]
+                    others, further = [each for each, _ in pairs], [each for _, each in pairs]
+            await all_know([cut, *others], 3)
+            yield Isle(cut=cut, others=others, wire=wire, wires_of_others=further)
+
+
+# --- from Redis --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_node_cut_off_from_redis_alone_books_and_is_shown_late_at_most(
+    postgres_template: Template, valkey: ValkeyServer, tmp_path: Path, way: str
+) -> None:
+    """The other two reach it: nothing of what they tell may be missing there, nor the other
+    way round."""
+    async with three(postgres_template, tmp_path, valkey, "redis") as isle:
+        clinic = isle.cut.clinic
+        dentist = clinic.dentists[0]
+        screens = [await each.clinic.screen(dentist) for each in isle.everybody]
+        isle.wire.stall(**WAYS[way])
+        told = []
+        for turn, node in enumerate((*isle.everybody, isle.cut)):
+            began_s = time.monotonic()
+            row = await node.clinic.book(clinic.patients[turn], f"{8 + turn:02}:00")
+            assert time.monotonic() - began_s < 1.0, "Redis is not on the commit's path"
+            told.append(row["id"])
+            for screen in screens:
+                await screen.event("appointment.created", LATE_S, id=row["id"])
+        isle.wire.flow()
+        await quick_again(isle.everybody, screens[0], isle.others[0])
+        for screen in screens:
+            events = screen.events(f"appointments:dentist:{dentist.id}")
+            shown = [each.resource["id"] for each in events]
+            assert [each for each in shown if each in told] == told, "in order, and none twice"
+        assert problems_of(database_of(isle.cut)) == []
+
+
+# --- from PostgreSQL ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_node_cut_off_from_postgresql_serves_nothing_stale_and_comes_back(
+    postgres_template: Template, valkey: ValkeyServer, tmp_path: Path, way: str
+) -> None:
+    async with three(postgres_template, tmp_path, valkey, "postgres") as isle:
+        cut, others = isle.cut, isle.others
+        clinic = others[0].clinic
+        dentist = await make_owner(isle.everybody, cut)
+        screen = await cut.clinic.screen(dentist)
+        slot = clinic.slot("09:00", dentist=dentist)
+        watch = _Watch(cut, clinic.patients[9], dentist)
+        assert slot["start"] in await cut.clinic.free(watch.viewer, dentist=dentist)
+        first_life = cut.id
+        isle.wire.stall(**WAYS[way])
+        async with watch.watching():
+            booked = await book_when_possible(others[0], clinic.patients[0], slot, key="meanwhile")
+            told_s = time.monotonic()
+            seen = len(watch.seen)
+            assert await eventually(lambda: len(watch.seen) > seen + 10, 5.0)
+            isle.wire.cut()  # what waits is never said, as after a partition that lasts
+            isle.wire.flow()
+            healed_s = time.monotonic()
+            await screen.event("appointment.created", HEALED_S, id=booked["id"])
+            later = clinic.slot("10:00", dentist=dentist)
+            await book_when_possible(cut, clinic.patients[1], later, key="after", within_s=HEALED_S)
+            assert time.monotonic() - healed_s < HEALED_S
+        assert cut.id != first_life, "it was given up, and lives anew"
+        await all_know(isle.everybody, 3)
+        stale = [at for at, starts in watch.seen if at > told_s and slot["start"] in starts]
+        assert not stale, "after the booking was acknowledged, nobody is offered its time"
+        assert problems_of(database_of(cut)) == []
+
+
+@dataclass
+class _Watch:
+    """Asks a node for the free times again and again; 503 is an honest answer."""
+
+    node: NodeOf
+    viewer: Person
+    dentist: Person
+    seen: list[tuple[float, set[str]]] = field(default_factory=list)
+    """When it was asked, and what it offered."""
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(self._watch())
+            yield
+            task.cancel()
+
+    async def _watch(self) -> None:
+        api, day = self.node.clinic.api(self.viewer), self.node.clinic.day_of(self.dentist)
+        while True:
+            asked_s = time.monotonic()
+            answer = await api.get("/api/slots", **day)
+            assert answer.status in (200, 503), answer.body
+            free = answer.body["data"] if answer.status == 200 else ()
+            self.seen.append((asked_s, {slot["start"] for slot in free}))
+            await asyncio.sleep(0.02)
+
+
+# --- from the other nodes ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_node_that_nobody_reaches_keeps_its_calendars_and_the_others_say_so(
+    postgres_template: Template, valkey: ValkeyServer, tmp_path: Path, way: str
+) -> None:
+    """Its lease goes on, so nobody takes them. Where only its answers are lost, what was asked
+    may have been done: the key tells."""
+    async with three(postgres_template, tmp_path, valkey, "nodes") as isle:
+        dentist = await make_owner(isle.everybody, isle.cut)
+        isle.wire.stall(up=WAYS[way]["back"], back=WAYS[way]["up"])
+        await _refused_until_healed(isle, isle.others[0], isle.cut, dentist)
+
+
+async def test_a_node_that_reaches_nobody_is_refused_what_it_does_not_own(
+    postgres_template: Template, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    async with three(postgres_template, tmp_path, valkey, "nodes") as isle:
+        dentist = await make_owner(isle.everybody, isle.others[0])
+        for wire in isle.wires_of_others:
+            wire.stall()
+        await _refused_until_healed(isle, isle.cut, isle.others[0], dentist)
+
+
+async def _refused_until_healed(isle: Isle, asked: NodeOf, owner: NodeOf, dentist: Person) -> None:
+    """``asked`` cannot have the owner's answers, until the networks are whole."""
+    clinic = asked.clinic
+    slot = clinic.slot("09:00", dentist=dentist)
+    refused = await clinic.api(clinic.patients[0]).post(
+        "/api/appointments", slot, idempotency_key="one"
+    )
+    assert (refused.status, refused.code) == (503, "UNAVAILABLE"), refused.body
+    assert int(refused.headers["Retry-After"]) >= 1
+    there = await owner.clinic.book(owner.clinic.patients[1], "11:00", dentist=dentist)
+    shown = await clinic.free(clinic.patients[2], dentist=dentist)
+    assert there["start"] not in shown, "read from the database meanwhile, and not from memory"
+    for wire in (isle.wire, *isle.wires_of_others):
+        wire.flow()
+    await book_when_possible(asked, clinic.patients[0], slot, key="one", within_s=HEALED_S)
+    made = rows(database_of(asked), "SELECT id FROM appointments WHERE status = 'confirmed'")
+    assert len(made) == 2, "one, however often it was asked for, and the owner's own"
+    assert problems_of(database_of(asked)) == []
