@@ -8,8 +8,9 @@ connection may join follows from its principal alone, so whose principal still h
 all of its channels.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -24,6 +25,8 @@ from api.auth import TokenVerifier
 log = structlog.get_logger(__name__)
 
 _PREFIX = user_profile_channel(ProfileId(""))
+AGAIN_S: Final = 1.0
+"""When the database could not be asked, it is asked again after so long."""
 
 
 class Holder(Protocol):
@@ -57,8 +60,15 @@ class Rights:
         verifier: TokenVerifier,
         identity: Identity,
         spawn: Callable[[Awaitable[None]], object],
+        *,
+        again_s: float = AGAIN_S,
     ) -> None:
         self._verifier, self._identity, self._spawn = verifier, identity, spawn
+        self._again_s = again_s
+        self._due: set[ProfileId] = set()
+        """Whose connections are to be looked at."""
+        self._looking: set[ProfileId] = set()
+        """Whose connections a task looks at."""
         self._lost: dict[Holder, Lost] = {}
         self._of: dict[ProfileId, set[Holder]] = {}
         verifier.on_rotation(self.keys_changed)
@@ -88,7 +98,11 @@ class Rights:
     def heard(self, record: EventRecord) -> None:
         if record.channel.startswith(_PREFIX):
             person = ProfileId(record.channel.removeprefix(_PREFIX))
-            if person in self._of:
+            if person not in self._of:
+                return
+            self._due.add(person)
+            if person not in self._looking:
+                self._looking.add(person)
                 self._spawn(self._look_again(person))
 
     def dismiss(self, person: ProfileId) -> None:
@@ -97,19 +111,33 @@ class Rights:
             self._end(holder, "dismissed")
 
     async def _look_again(self, person: ProfileId) -> None:
+        """Until nothing is due, be it told meanwhile or not answered by the database."""
+        unanswered = 0
+        try:
+            while person in self._due and person in self._of:
+                self._due.discard(person)
+                try:
+                    await self._end_those_of(person)
+                except Exception:  # a database that is away takes nobody's rights
+                    unanswered += 1
+                    if unanswered == 1:
+                        log.exception("rights_unknown")
+                    self._due.add(person)
+                    await asyncio.sleep(self._again_s)
+        finally:
+            self._looking.discard(person)
+            self._due.discard(person)
+
+    async def _end_those_of(self, person: ProfileId) -> None:
         for holder in list(self._of.get(person, ())):
             if not await self._still_holds(holder):
                 self._end(holder, "person")
 
     async def _still_holds(self, holder: Holder) -> bool:
-        """A database that cannot be asked takes nobody's rights away."""
         try:
             now = await self._identity.principal(holder.claims, holder.on_behalf_of, create=False)
         except (Forbidden, NotFound):
             return False
-        except Exception:
-            log.exception("rights_unknown")
-            return True
         return now == holder.principal
 
     def _end(self, holder: Holder, why: str) -> None:

@@ -1,0 +1,144 @@
+"""Losing a right ends a connection, even if the database is away just then."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from actors.domain.channels import Channel
+from actors.domain.ids import EventId, ProfileId
+from actors.domain.principal import Principal, Role
+from actors.domain.refusals import NotFound
+from actors.ports import EventRecord, StoreUnavailable
+from actors.services.identity import Claims
+from api.realtime.rights import Rights
+from tests.support.logs import captured_logs
+
+ANN = ProfileId("01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f")
+NOW = datetime(2027, 3, 1, tzinfo=UTC)
+PRINCIPAL = Principal(role=Role.PATIENT, subject="ann", person=ANN)
+CLAIMS = Claims(subject="ann", role=Role.PATIENT, expires_at=NOW + timedelta(hours=1))
+
+
+@dataclass(eq=False)
+class Connection:
+    claims: Claims = CLAIMS
+    principal: Principal = PRINCIPAL
+    on_behalf_of: str | None = None
+    ended: bool = False
+
+    async def end(self) -> None:
+        self.ended = True
+
+
+class World:
+    """The token verifier and the directory, whose answers are written down beforehand."""
+
+    def __init__(self) -> None:
+        self.answers: list[Principal | Exception] = []
+        self.asked = 0
+        self.is_asked = asyncio.Event()
+        self.tasks: list[asyncio.Future[None]] = []
+        self.rights = Rights(cast("Any", self), cast("Any", self), self.spawn, again_s=0.001)
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        self.tasks.append(asyncio.ensure_future(work))
+
+    def on_rotation(self, _: object) -> None: ...
+
+    def trusts(self, _: Claims) -> bool:
+        return True
+
+    async def principal(self, *_: object, create: bool) -> Principal:
+        assert not create
+        self.asked += 1
+        self.is_asked.set()
+        answer = self.answers.pop(0)
+        await asyncio.sleep(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def connect(self) -> Connection:
+        connection = Connection()
+        self.rights.watch(connection, connection.end)
+        return connection
+
+    def tell(self) -> None:
+        self.rights.heard(
+            EventRecord(
+                channel=Channel(f"profiles:user:{ANN}"),
+                epoch=1,
+                offset=1,
+                event_id=EventId("e"),
+                type="profile.updated",
+                time=NOW,
+                payload=b"{}",
+            )
+        )
+
+    async def settle(self) -> None:
+        async with asyncio.timeout(5):
+            while self.tasks:
+                await self.tasks.pop()
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    world = World()
+    yield world
+    for task in world.tasks:
+        task.cancel()
+
+
+async def test_a_person_who_is_gone_loses_the_connection(world: World) -> None:
+    connection = world.connect()
+    world.answers = [NotFound("patient")]
+    world.tell()
+    await world.settle()
+    assert connection.ended
+
+
+async def test_whose_principal_holds_keeps_it(world: World) -> None:
+    connection = world.connect()
+    world.answers = [PRINCIPAL]
+    world.tell()
+    await world.settle()
+    assert not connection.ended
+
+
+async def test_a_database_that_is_away_is_asked_until_it_answers(world: World) -> None:
+    connection = world.connect()
+    world.answers = [StoreUnavailable("away"), StoreUnavailable("away"), NotFound("patient")]
+    with captured_logs() as logs:
+        world.tell()
+        await world.settle()
+    assert connection.ended
+    assert len(logs.lines("rights_unknown")) == 1, "an outage is told once, not each second"
+
+
+async def test_nobody_is_asked_about_once_the_connection_has_ended(world: World) -> None:
+    connection = world.connect()
+    world.answers = [StoreUnavailable("away")] * 1_000
+    with captured_logs():
+        world.tell()
+        await world.is_asked.wait()
+        world.rights.forget(connection)
+        await world.settle()
+    assert world.asked < 1_000
+
+
+async def test_what_is_told_while_somebody_is_asked_about_is_asked_about_again(
+    world: World,
+) -> None:
+    connection = world.connect()
+    world.answers = [PRINCIPAL, NotFound("patient")]
+    world.tell()
+    await world.is_asked.wait()
+    world.tell()
+    world.tell()
+    await world.settle()
+    assert (world.asked, connection.ended) == (2, True)
