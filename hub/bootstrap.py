@@ -1,73 +1,56 @@
 """The composition root: the one place that builds everything and wires it together.
 
-Lifetimes nest: store, relay, calendars, sockets, background work. They end in the
-opposite order, and whoever ends answers everyone who waits (criterion 6.4).
+``bootstrap_core.py`` makes what decides, ``bootstrap_edge.py`` what the world sees. Lifetimes
+nest: store, relay, calendars, sockets, background work. They end in the opposite order, and
+whoever ends answers everyone who waits (criterion 6.4).
 """
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
 
-from actors.alarms import Alarms
-from actors.calendar_actor import CalendarActor
 from actors.ports import (
     Broadcaster,
-    CalendarStore,
     Clock,
     EventRecord,
     NewId,
 )
-from actors.registry import Calendars, Registry
 from actors.services.availability import Availability
 from actors.services.bookings import Bookings
 from actors.services.catalog import Catalog
-from actors.services.changes import Changes
-from actors.services.directory import Directory
 from actors.services.identity import Identity
 from actors.services.people import People
-from actors.services.records import Records
-from actors.services.replays import Replays
-from actors.services.webhooks import Rights, Webhooks
-from api.app import create_app
+from actors.services.webhooks import Rights
 from api.auth import TokenVerifier
-from api.deps import AppDeps, ChatDeps
-from api.ratelimit import RateLimiter
-from api.realtime import Realtime, RealtimeDeps
+from api.realtime import Realtime
 from api.realtime.streams import Streams
-from api.realtime.supabase import Supabase, SupabaseDeps, SupabaseSettings
+from api.realtime.supabase import Supabase
 from api.realtime.supabase.exchange import SAY_EVERY_S
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
+from hub.bootstrap_core import Core, build_core
+from hub.bootstrap_edge import Edge, build_edge
 from hub.chat import chat_deps
 from hub.cluster.cluster import Cluster, Parts
 from hub.cluster.fanout import Fanout
-from hub.cluster.ownership import ClaimingStore
-from hub.cluster.wiring import Meeting, OtherNodes, join
+from hub.cluster.wiring import join
 from hub.config import Config
-from hub.figures import About, Figures, busiest
+from hub.figures import Figures
 from hub.health import Health
-from hub.metrics import CalendarFigures, Gauges, Metrics
+from hub.metrics import Metrics
 from hub.part_settings import (
-    actor_settings,
-    api_settings,
     kept,
     postgres_settings,
-    realtime_settings,
     relay_settings,
-    stream_settings,
 )
 from hub.recent_errors import RecentErrors
 from hub.relay import Relay
 from hub.webhooks.delivery import Observers
-from hub.webhooks.dispatcher import Dispatcher
 from hub.webhooks.opening import open_delivering
 from store.engine import Store, open_store
 
@@ -161,7 +144,7 @@ async def open_hub(
                 on_commit=lambda turns, calendars, seconds: metrics.commit(turns, seconds),
             )
         )
-        core = _core(config, store, clock, new_id)
+        core = build_core(config, store, clock, new_id)
         dispatcher = await stack.enter_async_context(
             open_delivering(
                 config.webhooks,
@@ -198,7 +181,8 @@ async def open_hub(
             metrics.watch_cluster(cluster.counters, cluster.gauges)
             dispatcher.share(cluster.router.is_placed_here, sync_s=config.cluster.repair_s)
         errors = errors or RecentErrors()
-        hub = _edge(config, store, core, relay, metrics, dispatcher, errors, chat, cluster)
+        edge = build_edge(config, store, core, relay, metrics, dispatcher, errors, chat, cluster)
+        hub = _hub(store, core, relay, edge, cluster)
         stack.push_async_callback(hub.close)
         if cluster is None:
             for due in await store.calendars.live_holds():
@@ -216,64 +200,30 @@ async def open_hub(
         yield hub
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Core:
-    """The calendars of this process and the services over them."""
-
-    clock: Clock
-    new_id: NewId
-    directory: Directory
-    catalog: Catalog
-    alarms: Alarms
-    registry: Registry
-    bookings: Bookings
-    availability: Availability
-    people: People
-    identity: Identity
-    changes: Changes
-    records: Records
-    meeting: Meeting
-
-    def forget_caches(self) -> None:
-        """Nothing that was read before now is believed."""
-        self.directory.people.clear()
-        self.directory.subjects.clear()
-        self.catalog.cache.clear()
-        for actor in self.registry.actors():
-            actor.types_stale = True
-
-
-def _core(config: Config, store: Store, clock: Clock, new_id: NewId) -> _Core:
-    directory = Directory(store.profiles)
-    records = Records(store.records, clock, new_id)
-    catalog = Catalog(store.calendars.load_types, records)
-    meeting = Meeting()
-    alarms = Alarms(clock, lambda due: bookings.expire(due))
-    own: CalendarStore = store.calendars
-    if config.is_clustered:
-        own = meeting.claims = ClaimingStore(store.calendars, alarms.add)
-    registry = Registry(own, clock, actor_settings(config), on_hold=alarms.add)
-    asked: Calendars = meeting if config.is_clustered else registry
-    bookings = Bookings(asked, store.appointments, directory, clock, new_id)
-    return _Core(
-        meeting=meeting,
-        clock=clock,
-        new_id=new_id,
-        directory=directory,
-        catalog=catalog,
-        alarms=alarms,
-        registry=registry,
-        bookings=bookings,
-        availability=Availability(asked, catalog, directory, store.profiles, clock, new_id),
-        people=People(store.profiles, directory, records, meeting),
-        identity=Identity(store.profiles, directory, records),
-        changes=Changes(store.events),
-        records=records,
+def _hub(store: Store, core: Core, relay: Relay, edge: Edge, cluster: Cluster | None) -> Hub:
+    return Hub(
+        app=edge.app,
+        health=edge.health,
+        realtime=edge.realtime,
+        supabase=edge.supabase,
+        streams=edge.streams,
+        figures=edge.figures,
+        verifier=edge.verifier,
+        relay=relay,
+        store=store,
+        identity=core.identity,
+        people=core.people,
+        catalog=core.catalog,
+        availability=core.availability,
+        bookings=core.bookings,
+        clock=core.clock,
+        new_id=core.new_id,
+        cluster=cluster,
     )
 
 
 def _join(
-    config: Config, store: Store, core: _Core, relay: Relay
+    config: Config, store: Store, core: Core, relay: Relay
 ) -> AbstractAsyncContextManager[Cluster]:
     return join(
         config,
@@ -297,197 +247,7 @@ def _join(
     )
 
 
-def _edge(
-    config: Config,
-    store: Store,
-    core: _Core,
-    relay: Relay,
-    metrics: Metrics,
-    dispatcher: Dispatcher,
-    errors: RecentErrors,
-    chat: ChatDeps,
-    cluster: Cluster | None,
-) -> Hub:
-    """REST and Socket.IO over the same services, the same verifier and the same limits."""
-    clock = core.clock
-    verifier = TokenVerifier(config.auth.settings(), clock)
-    limiter = RateLimiter(
-        rate_per_s=config.api.rate_per_s,
-        burst=config.api.rate_burst,
-        monotonic=clock.monotonic,
-    )
-    wired = _realtime_deps(config, core, relay, metrics, verifier, limiter)
-    realtime = core.meeting.realtime = Realtime(wired)
-    supabase = core.meeting.supabase = _supabase(config, store, wired, realtime)
-    if cluster is not None:
-        supabase.share_presence(OtherNodes(cluster))
-    streams = _streams(config, core, realtime, metrics)
-    gauges = _gauges(core, realtime, supabase, streams, dispatcher)
-    metrics.watch(gauges)
-    health = Health(
-        clock=clock,
-        ping=store.ping,
-        ping_timeout_s=config.database.ping_timeout_s,
-        connections=gauges.connections,
-    )
-    app = create_app(
-        AppDeps(
-            verifier=verifier,
-            limiter=limiter,
-            identity=core.identity,
-            bookings=core.bookings,
-            availability=core.availability,
-            people=core.people,
-            catalog=core.catalog,
-            changes=core.changes,
-            streams=streams,
-            webhooks=_webhooks(config, store, core, dispatcher),
-            health=health,
-            clock=clock,
-            new_id=core.new_id,
-            settings=api_settings(config),
-            chat=chat,
-            metrics=metrics.render,
-            on_request=metrics.request,
-        )
-    )
-    realtime.attach(app)
-    supabase.attach(app)
-    return Hub(
-        app=app,
-        health=health,
-        realtime=realtime,
-        supabase=supabase,
-        streams=streams,
-        relay=relay,
-        figures=Figures(
-            metrics,
-            gauges,
-            clock,
-            health=health,
-            about=About(node=_node(), engine=config.database.engine),
-            errors=errors,
-        ),
-        verifier=verifier,
-        store=store,
-        identity=core.identity,
-        people=core.people,
-        catalog=core.catalog,
-        availability=core.availability,
-        bookings=core.bookings,
-        clock=clock,
-        new_id=core.new_id,
-        cluster=cluster,
-    )
-
-
-def _realtime_deps(
-    config: Config,
-    core: _Core,
-    relay: Relay,
-    metrics: Metrics,
-    verifier: TokenVerifier,
-    limiter: RateLimiter,
-) -> RealtimeDeps:
-    return RealtimeDeps(
-        verifier=verifier,
-        identity=core.identity,
-        bookings=core.bookings,
-        availability=core.availability,
-        people=core.people,
-        changes=core.changes,
-        clock=core.clock,
-        new_id=core.new_id,
-        positions=relay.positions,
-        limiter=limiter,
-        settings=realtime_settings(config),
-        on_command=metrics.command,
-        on_slow=metrics.slow_reader,
-    )
-
-
-def _supabase(config: Config, store: Store, wired: RealtimeDeps, realtime: Realtime) -> Supabase:
-    kept = timedelta(days=config.retention.events_days)
-    return Supabase(
-        SupabaseDeps(
-            realtime=wired,
-            sending=realtime.sending,
-            rooms=realtime.rooms,
-            joins=realtime.joins,
-            rights=realtime.rights,
-            replays=Replays(store.events, wired.clock, kept=kept),
-            settings=SupabaseSettings(
-                keys=config.realtime.supabase_keys,
-                idle_timeout_s=config.realtime.idle_timeout_s,
-                messages_per_s=config.api.rate_per_s,
-                messages_burst=config.api.rate_burst,
-            ),
-        )
-    )
-
-
-def _streams(config: Config, core: _Core, realtime: Realtime, metrics: Metrics) -> Streams:
-    return Streams(
-        rooms=realtime.rooms,
-        joins=realtime.joins,
-        rights=realtime.rights,
-        clock=core.clock,
-        settings=stream_settings(config),
-        on_end=metrics.stream_ended,
-        on_slow=metrics.slow_reader,
-    )
-
-
-def _webhooks(config: Config, store: Store, core: _Core, courier: Dispatcher) -> Webhooks:
-    return Webhooks(
-        reads=store.webhooks,
-        queue=store.webhooks,
-        records=core.records,
-        events=store.events,
-        courier=courier,
-        clock=core.clock,
-        old_secret_kept=timedelta(hours=config.webhooks.old_secret_hours),
-    )
-
-
-def _gauges(
-    core: _Core,
-    realtime: Realtime,
-    supabase: Supabase,
-    streams: Streams,
-    dispatcher: Dispatcher,
-) -> Gauges:
-    registry = core.registry
-    return Gauges(
-        live_calendars=lambda: len(registry.actors()),
-        deepest_mailbox=lambda: max((len(a.mailbox) for a in registry.actors()), default=0),
-        holds=lambda: sum(actor.holds for actor in registry.actors()),
-        connections=lambda: {
-            **realtime.connections(),
-            **supabase.connections(),
-            "stream": len(streams),
-        },
-        webhooks=lambda: len(dispatcher),
-        webhooks_failing=lambda: dispatcher.failing,
-        busiest=lambda: busiest([_calendar_figures(actor) for actor in registry.actors()]),
-        cache_lookups=lambda: {
-            "people": core.directory.people.lookups,
-            "subjects": core.directory.subjects.lookups,
-            "appointment_types": core.catalog.cache.lookups,
-        },
-    )
-
-
-def _calendar_figures(actor: CalendarActor) -> CalendarFigures:
-    return CalendarFigures(
-        dentist_id=actor.dentist_id,
-        waiting=len(actor.mailbox),
-        turn_ms=round(actor.turn_s * 1_000, 2),
-        holds=actor.holds,
-    )
-
-
-def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, Any, None], ...]:
+def _background(config: Config, hub: Hub, core: Core) -> tuple[Coroutine[Any, Any, None], ...]:
     keep = kept(config)
 
     async def forget() -> None:
@@ -506,11 +266,6 @@ def _background(config: Config, hub: Hub, core: _Core) -> tuple[Coroutine[Any, A
 
 def _among_others(hub: Hub, cluster: Cluster) -> tuple[Coroutine[Any, Any, None], ...]:
     return *cluster.background(), every(SAY_EVERY_S, hub.supabase.say_presence)
-
-
-def _node() -> str:
-    """A name for this process among those of the clinic."""
-    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 class _Outbox:

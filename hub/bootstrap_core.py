@@ -1,0 +1,74 @@
+"""The calendars of this process and the services over them, put together."""
+
+from dataclasses import dataclass
+
+from actors.alarms import Alarms
+from actors.ports import CalendarStore, Clock, NewId
+from actors.registry import Calendars, Registry
+from actors.services.availability import Availability
+from actors.services.bookings import Bookings
+from actors.services.catalog import Catalog
+from actors.services.changes import Changes
+from actors.services.directory import Directory
+from actors.services.identity import Identity
+from actors.services.people import People
+from actors.services.records import Records
+from hub.cluster.ownership import ClaimingStore
+from hub.cluster.wiring import Meeting
+from hub.config import Config
+from hub.part_settings import actor_settings
+from store.engine import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Core:
+    clock: Clock
+    new_id: NewId
+    directory: Directory
+    catalog: Catalog
+    alarms: Alarms
+    registry: Registry
+    bookings: Bookings
+    availability: Availability
+    people: People
+    identity: Identity
+    changes: Changes
+    records: Records
+    meeting: Meeting
+
+    def forget_caches(self) -> None:
+        """Nothing that was read before now is believed."""
+        self.directory.people.clear()
+        self.directory.subjects.clear()
+        self.catalog.cache.clear()
+        for actor in self.registry.actors():
+            actor.types_stale = True
+
+
+def build_core(config: Config, store: Store, clock: Clock, new_id: NewId) -> Core:
+    directory = Directory(store.profiles)
+    records = Records(store.records, clock, new_id)
+    catalog = Catalog(store.calendars.load_types, records)
+    meeting = Meeting()
+    alarms = Alarms(clock, lambda due: bookings.expire(due))
+    own: CalendarStore = store.calendars
+    if config.is_clustered:
+        own = meeting.claims = ClaimingStore(store.calendars, alarms.add)
+    registry = Registry(own, clock, actor_settings(config), on_hold=alarms.add)
+    asked: Calendars = meeting if config.is_clustered else registry
+    bookings = Bookings(asked, store.appointments, directory, clock, new_id)
+    return Core(
+        meeting=meeting,
+        clock=clock,
+        new_id=new_id,
+        directory=directory,
+        catalog=catalog,
+        alarms=alarms,
+        registry=registry,
+        bookings=bookings,
+        availability=Availability(asked, catalog, directory, store.profiles, clock, new_id),
+        people=People(store.profiles, directory, records, meeting),
+        identity=Identity(store.profiles, directory, records),
+        changes=Changes(store.events),
+        records=records,
+    )

@@ -1,0 +1,229 @@
+"""What the world sees of a hub, put together: REST, sockets of every kind, streams, figures."""
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+
+from aiohttp import web
+
+from actors.calendar_actor import CalendarActor
+from actors.services.replays import Replays
+from actors.services.webhooks import Webhooks
+from api.app import create_app
+from api.auth import TokenVerifier
+from api.deps import AppDeps, ChatDeps
+from api.ratelimit import RateLimiter
+from api.realtime import Realtime, RealtimeDeps
+from api.realtime.streams import Streams
+from api.realtime.supabase import Supabase, SupabaseDeps, SupabaseSettings
+from hub.bootstrap_core import Core
+from hub.cluster.cluster import Cluster
+from hub.cluster.wiring import OtherNodes
+from hub.config import Config
+from hub.figures import About, Figures, busiest
+from hub.health import Health
+from hub.metrics import CalendarFigures, Gauges, Metrics
+from hub.part_settings import api_settings, realtime_settings, stream_settings
+from hub.recent_errors import RecentErrors
+from hub.relay import Relay
+from hub.webhooks.dispatcher import Dispatcher
+from store.engine import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Edge:
+    """``app`` is to be served; the rest is what is attached to it."""
+
+    app: web.Application
+    health: Health
+    realtime: Realtime
+    supabase: Supabase
+    streams: Streams
+    figures: Figures
+    verifier: TokenVerifier
+
+
+def build_edge(
+    config: Config,
+    store: Store,
+    core: Core,
+    relay: Relay,
+    metrics: Metrics,
+    dispatcher: Dispatcher,
+    errors: RecentErrors,
+    chat: ChatDeps,
+    cluster: Cluster | None,
+) -> Edge:
+    """REST and Socket.IO over the same services, the same verifier and the same limits."""
+    clock = core.clock
+    verifier = TokenVerifier(config.auth.settings(), clock)
+    limiter = RateLimiter(
+        rate_per_s=config.api.rate_per_s,
+        burst=config.api.rate_burst,
+        monotonic=clock.monotonic,
+    )
+    wired = _realtime_deps(config, core, relay, metrics, verifier, limiter)
+    realtime = core.meeting.realtime = Realtime(wired)
+    supabase = core.meeting.supabase = _supabase(config, store, wired, realtime)
+    if cluster is not None:
+        supabase.share_presence(OtherNodes(cluster))
+    streams = _streams(config, core, realtime, metrics)
+    gauges = _gauges(core, realtime, supabase, streams, dispatcher)
+    metrics.watch(gauges)
+    health = Health(
+        clock=clock,
+        ping=store.ping,
+        ping_timeout_s=config.database.ping_timeout_s,
+        connections=gauges.connections,
+    )
+    app = create_app(
+        AppDeps(
+            verifier=verifier,
+            limiter=limiter,
+            identity=core.identity,
+            bookings=core.bookings,
+            availability=core.availability,
+            people=core.people,
+            catalog=core.catalog,
+            changes=core.changes,
+            streams=streams,
+            webhooks=_webhooks(config, store, core, dispatcher),
+            health=health,
+            clock=clock,
+            new_id=core.new_id,
+            settings=api_settings(config),
+            chat=chat,
+            metrics=metrics.render,
+            on_request=metrics.request,
+        )
+    )
+    realtime.attach(app)
+    supabase.attach(app)
+    return Edge(
+        app=app,
+        health=health,
+        realtime=realtime,
+        supabase=supabase,
+        streams=streams,
+        verifier=verifier,
+        figures=Figures(
+            metrics,
+            gauges,
+            clock,
+            health=health,
+            about=About(node=_node(), engine=config.database.engine),
+            errors=errors,
+        ),
+    )
+
+
+def _realtime_deps(
+    config: Config,
+    core: Core,
+    relay: Relay,
+    metrics: Metrics,
+    verifier: TokenVerifier,
+    limiter: RateLimiter,
+) -> RealtimeDeps:
+    return RealtimeDeps(
+        verifier=verifier,
+        identity=core.identity,
+        bookings=core.bookings,
+        availability=core.availability,
+        people=core.people,
+        changes=core.changes,
+        clock=core.clock,
+        new_id=core.new_id,
+        positions=relay.positions,
+        limiter=limiter,
+        settings=realtime_settings(config),
+        on_command=metrics.command,
+        on_slow=metrics.slow_reader,
+    )
+
+
+def _supabase(config: Config, store: Store, wired: RealtimeDeps, realtime: Realtime) -> Supabase:
+    kept = timedelta(days=config.retention.events_days)
+    return Supabase(
+        SupabaseDeps(
+            realtime=wired,
+            sending=realtime.sending,
+            rooms=realtime.rooms,
+            joins=realtime.joins,
+            rights=realtime.rights,
+            replays=Replays(store.events, wired.clock, kept=kept),
+            settings=SupabaseSettings(
+                keys=config.realtime.supabase_keys,
+                idle_timeout_s=config.realtime.idle_timeout_s,
+                messages_per_s=config.api.rate_per_s,
+                messages_burst=config.api.rate_burst,
+            ),
+        )
+    )
+
+
+def _streams(config: Config, core: Core, realtime: Realtime, metrics: Metrics) -> Streams:
+    return Streams(
+        rooms=realtime.rooms,
+        joins=realtime.joins,
+        rights=realtime.rights,
+        clock=core.clock,
+        settings=stream_settings(config),
+        on_end=metrics.stream_ended,
+        on_slow=metrics.slow_reader,
+    )
+
+
+def _webhooks(config: Config, store: Store, core: Core, courier: Dispatcher) -> Webhooks:
+    return Webhooks(
+        reads=store.webhooks,
+        queue=store.webhooks,
+        records=core.records,
+        events=store.events,
+        courier=courier,
+        clock=core.clock,
+        old_secret_kept=timedelta(hours=config.webhooks.old_secret_hours),
+    )
+
+
+def _gauges(
+    core: Core,
+    realtime: Realtime,
+    supabase: Supabase,
+    streams: Streams,
+    dispatcher: Dispatcher,
+) -> Gauges:
+    registry = core.registry
+    return Gauges(
+        live_calendars=lambda: len(registry.actors()),
+        deepest_mailbox=lambda: max((len(a.mailbox) for a in registry.actors()), default=0),
+        holds=lambda: sum(actor.holds for actor in registry.actors()),
+        connections=lambda: {
+            **realtime.connections(),
+            **supabase.connections(),
+            "stream": len(streams),
+        },
+        webhooks=lambda: len(dispatcher),
+        webhooks_failing=lambda: dispatcher.failing,
+        busiest=lambda: busiest([_calendar_figures(actor) for actor in registry.actors()]),
+        cache_lookups=lambda: {
+            "people": core.directory.people.lookups,
+            "subjects": core.directory.subjects.lookups,
+            "appointment_types": core.catalog.cache.lookups,
+        },
+    )
+
+
+def _calendar_figures(actor: CalendarActor) -> CalendarFigures:
+    return CalendarFigures(
+        dentist_id=actor.dentist_id,
+        waiting=len(actor.mailbox),
+        turn_ms=round(actor.turn_s * 1_000, 2),
+        holds=actor.holds,
+    )
+
+
+def _node() -> str:
+    """A name for this process among those of the clinic."""
+    return f"{socket.gethostname()}-{os.getpid()}"
