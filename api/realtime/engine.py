@@ -10,7 +10,6 @@ this product needs:
 """
 
 import asyncio
-import random
 import zlib
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -26,6 +25,7 @@ from api.realtime.frames import Frame
 from api.realtime.handshake import Transport
 from api.realtime.outbox import Sending
 from api.realtime.outbox import Transport as Writable
+from api.realtime.retiring import one_by_one
 
 log = structlog.get_logger(__name__)
 
@@ -175,12 +175,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships n
     async def retire(self, over_s: float) -> None:
         """Hang up on whoever is connected now, at random over a while (WebSocket close 1012):
         they come back elsewhere, and not all at once."""
-        sids = list(self.sockets)
-        random.shuffle(sids)
-        for sid in sids:
+        async for sid in one_by_one(self.sockets, over_s):
             self._say_restart()
             await self.hang_up(sid)
-            await asyncio.sleep(over_s / len(sids))
 
     def _say_restart(self) -> None:
         for websocket in self.websockets:
