@@ -84,8 +84,10 @@ class Sql:
         self,
         clause: Select[Any] | Insert | Update | Delete,
         sets: Sequence[str] | None = None,
+        *,
+        by_key: bool = False,
     ) -> Statement:
-        return Statement(clause, self._dialect, sets=sets)
+        return Statement(clause, self._dialect, sets=sets, by_key=by_key)
 
     def _guarded_update(
         self, table: Table, settled: Sequence[str], version: str = "version"
@@ -164,7 +166,8 @@ class Sql:
     def _checks(self) -> None:
         a, k, t = appointments.c, idempotency_keys.c, appointment_types.c
         self.type_version = self._build(
-            select(t.id, t.version).where(t.id == bindparam("type_id")).with_for_update(read=True)
+            select(t.id, t.version).where(t.id == bindparam("type_id")).with_for_update(read=True),
+            by_key=True,
         )
         self.reply = self._build(
             select(*REPLY_COLUMNS).where(k.scope == bindparam("scope"), k.key == bindparam("key"))
@@ -191,7 +194,8 @@ class Sql:
             calendars, ("dentist_id", "fence", "owner"), version="schedule_version"
         )
         self.name = self._build(
-            select(profiles.c.id, profiles.c.name).where(profiles.c.id == bindparam("person"))
+            select(profiles.c.id, profiles.c.name).where(profiles.c.id == bindparam("person")),
+            by_key=True,
         )
         self.insert_reply = self._build(
             self._upsert(idempotency_keys).on_conflict_do_nothing().returning(k.scope, k.key),

@@ -91,7 +91,7 @@ class WriterConnection:
     def run(self, step: Step) -> Rows:
         statement = step.statement
         if statement.takes_many and len(step.params) > 1:
-            return self._insert_many(step)
+            return self._many_at_once(step)
         if not statement.returns_rows and len(step.params) == 1:
             self._raw.execute(statement.sql, statement.bind(step.params[0])).close()
             return ()
@@ -103,7 +103,7 @@ class WriterConnection:
             found.extend(self._raw.execute(statement.sql, statement.bind(params)))
         return statement.read(found)
 
-    def _insert_many(self, step: Step) -> Rows:
+    def _many_at_once(self, step: Step) -> Rows:
         """In few statements: each costs the interpreter's lock, which the loop wants, too."""
         found: list[tuple[object, ...]] = []
         rows = [step.statement.bind(params) for params in step.params]

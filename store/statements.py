@@ -29,7 +29,16 @@ _Processor = Callable[[Any], Any]
 class Statement:
     """One statement in one dialect's words, with its values' conversions both ways."""
 
-    __slots__ = ("_pick", "_reads", "_values", "_writes", "returns_rows", "sql", "sql_for")
+    __slots__ = (
+        "_by_key",
+        "_pick",
+        "_reads",
+        "_values",
+        "_writes",
+        "returns_rows",
+        "sql",
+        "sql_for",
+    )
 
     def __init__(
         self,
@@ -37,8 +46,10 @@ class Statement:
         dialect: Dialect,
         *,
         sets: Sequence[str] | None = None,
+        by_key: bool = False,
     ) -> None:
-        """``sets`` names the columns that an INSERT or UPDATE takes from its parameters."""
+        """``sets`` names the columns that an INSERT or UPDATE takes from its parameters;
+        ``by_key``: a SELECT of rows by one key, whose order means nothing."""
         compiled = clause.compile(dialect=dialect, column_keys=sets)
         self.sql = str(compiled)
         assert compiled.positiontup is not None, "the dialect numbers its parameters"
@@ -48,6 +59,7 @@ class Statement:
         writes = [_written_by(bind.type, dialect) for bind in binds]
         self._writes = tuple((n, write) for n, write in enumerate(writes) if write)
         self._values = _values_clause(self.sql) if isinstance(clause, Insert) else None
+        self._by_key = by_key
         reads = [_read_by(column.type, dialect) for column in clause.exported_columns]
         self.returns_rows = bool(reads)
         self._reads = tuple((n, read) for n, read in enumerate(reads) if read)
@@ -56,11 +68,14 @@ class Statement:
     @property
     def takes_many(self) -> bool:
         """Whether :meth:`sql_for` can say it for many rows at once."""
-        return self._values is not None
+        return self._by_key or self._values is not None
 
     def _sql_for(self, count: int) -> str:
-        """An INSERT of ``count`` rows; it takes their values one after the other."""
-        assert self._values, "only an INSERT takes many rows"
+        """The statement for ``count`` rows; it takes their values one after the other."""
+        if self._by_key:
+            assert self.sql.count("= ?") == 1, "one key"
+            return self.sql.replace("= ?", f"IN ({', '.join('?' * count)})")
+        assert self._values, "only an INSERT, and a SELECT by key, take many rows"
         return self.sql.replace(self._values, ", ".join([self._values] * count), 1)
 
     def bind(self, params: Params) -> Row:

@@ -51,7 +51,10 @@ class Strict(Schema):
         ]
 
     @cached_property
-    def _taken(self) -> Sequence[_Takes]:
+    def _taken(self) -> Sequence[_Takes] | None:
+        """``None`` where schemas nest: what is wrong would be looked at twice on each level."""
+        if any(map(_nests, self.load_fields.values())):
+            return None
         return [
             _Takes(field.data_key or name, field.attribute or name, field)
             for name, field in self.load_fields.items()
@@ -89,6 +92,8 @@ class Strict(Schema):
         return not any(self._hooks.values())
 
     def _taken_from(self, data: dict[str, Any]) -> dict[str, Any] | None:
+        if self._taken is None:
+            return None
         taken, known = {}, 0
         try:
             for key, attribute, field in self._taken:
@@ -100,6 +105,10 @@ class Strict(Schema):
         except ValidationError:
             return None
         return taken if known == len(data) else None
+
+
+def _nests(field: fields.Field[Any]) -> bool:
+    return isinstance(getattr(field, "inner", field), fields.Nested)
 
 
 def load(schema: Schema, data: object, *, where: str = "body") -> dict[str, Any]:

@@ -87,3 +87,12 @@ def test_an_insert_can_be_said_for_many_rows_at_once(migrated: Path) -> None:
     rows = connection.execute(statement.sql_for(3), values).fetchall()
     assert [(channel, offset) for channel, _, offset in rows] == [("c0", 0), ("c1", 1), ("c2", 2)]
     connection.close()
+
+
+def test_rows_by_key_are_asked_for_together(migrated: Path) -> None:
+    name = Sql(sqlite.dialect()).name
+    assert name.takes_many
+    with sqlite3.connect(migrated) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {name.sql_for(3)}", ["a", "b", "c"])
+        assert "SEARCH profiles USING INDEX" in " ".join(str(row) for row in plan)
+    connection.close()
