@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.clinic import Person
 from tests.support.cluster import (
+    AT_ONCE_S,
     LATE_S,
     NodeOf,
     all_know,
@@ -116,7 +117,7 @@ async def test_a_node_cut_off_from_redis_alone_books_and_is_shown_late_at_most(
         for turn, node in enumerate((*isle.everybody, isle.cut)):
             began_s = time.monotonic()
             row = await node.clinic.book(clinic.patients[turn], f"{8 + turn:02}:00")
-            assert time.monotonic() - began_s < 1.0, "Redis is not on the commit's path"
+            assert time.monotonic() - began_s < AT_ONCE_S, "Redis is not on the commit's path"
             told.append(row["id"])
             for screen in screens:
                 await screen.event("appointment.created", LATE_S, id=row["id"])
@@ -149,8 +150,7 @@ async def test_a_node_cut_off_from_postgresql_serves_nothing_stale_and_comes_bac
         async with watch.watching():
             booked = await book_when_possible(others[0], clinic.patients[0], slot, key="meanwhile")
             told_s = time.monotonic()
-            seen = len(watch.seen)
-            assert await eventually(lambda: len(watch.seen) > seen + 10, 5.0)
+            assert await eventually(lambda: watch.seen[-1][0] > told_s, 15.0)
             isle.wire.cut()  # what waits is never said, as after a partition that lasts
             isle.wire.flow()
             healed_s = time.monotonic()
