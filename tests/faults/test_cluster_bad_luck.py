@@ -190,6 +190,7 @@ async def test_a_dead_nodes_calendars_are_taken_over_even_if_the_clock_was_set_b
         assert problems_of(database) == []
 
 
+@pytest.mark.long
 async def test_when_the_clock_is_set_forward_all_leases_end_and_all_live_anew(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
@@ -240,6 +241,7 @@ async def test_a_handover_that_waits_for_a_lock_costs_no_lease(
 # --- Redis -----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_a_slow_redis_makes_remote_screens_late_and_nothing_else(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:

@@ -43,6 +43,12 @@ WAYS = {
 """What does not come through, seen from the node that is cut off."""
 
 
+def _ways(*, long: str) -> pytest.MarkDecorator:
+    """Each of them; one is left to the long tests."""
+    marked = [pytest.param(way, marks=pytest.mark.long) if way == long else way for way in WAYS]
+    return pytest.mark.parametrize("way", marked)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Isle:
     cut: NodeOf
@@ -102,7 +108,7 @@ async def three(
 # --- from Redis --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", WAYS)
+@_ways(long="what it says")
 async def test_a_node_cut_off_from_redis_alone_books_and_is_shown_late_at_most(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path, way: str
 ) -> None:
@@ -133,7 +139,7 @@ async def test_a_node_cut_off_from_redis_alone_books_and_is_shown_late_at_most(
 # --- from PostgreSQL ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", WAYS)
+@_ways(long="what it says")
 async def test_a_node_cut_off_from_postgresql_serves_nothing_stale_and_comes_back(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path, way: str
 ) -> None:
@@ -196,7 +202,7 @@ class _Watch:
 # --- from the other nodes ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", WAYS)
+@_ways(long="both ways")
 async def test_a_node_that_nobody_reaches_keeps_its_calendars_and_the_others_say_so(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path, way: str
 ) -> None:

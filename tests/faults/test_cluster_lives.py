@@ -71,6 +71,7 @@ async def test_a_process_that_stood_still_past_its_lease_serves_nothing_of_then(
         assert problems_of(hubs.database) == []
 
 
+@pytest.mark.long
 async def test_a_node_that_is_killed_and_starts_at_once_under_its_address_is_another_node(
     postgres_template: Template, tmp_path: Path
 ) -> None:
@@ -95,6 +96,7 @@ async def test_a_node_that_is_killed_and_starts_at_once_under_its_address_is_ano
         assert problems_of(hubs.database) == []
 
 
+@pytest.mark.long
 async def test_nodes_that_start_in_the_same_moment_on_an_empty_database_are_one_hub(
     tmp_path: Path,
 ) -> None:
