@@ -114,13 +114,13 @@ async def test_nodes_that_start_in_the_same_moment_on_an_empty_database_are_one_
             stack.push_async_callback(hub.end)
         await asyncio.gather(*(hub.start() for hub in made))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        people = await found_clinic(session, made[0].url, patients=3)
+        people = await found_clinic(session, made[0].url, patients=9)
         assert len(rows(database, "SELECT id FROM nodes")) == 3
         assert len(rows(database, "SELECT key FROM cluster")) == 1
         for number, hub in enumerate(made):
             clinic = Clinic(hub.url, people, session, stack, database)
-            for dentist in people.dentists:
-                await _book(clinic, number, f"{12 + number}:00", dentist)
+            for which, dentist in enumerate(people.dentists):
+                await _book(clinic, 3 * number + which, f"{12 + number}:00", dentist)
         assert problems_of(database) == []
 
 
