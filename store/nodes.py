@@ -128,9 +128,10 @@ async def open_nodes(url: str, settings: PostgresSettings, clock: Clock) -> Asyn
 
 def quick(settings: PostgresSettings, renew_s: float) -> PostgresSettings:
     """The same connection, but a renewal that hangs is given up before the next is due."""
-    within_ms = max(100, int(renew_s * 500))
+    within_ms = max(500, int(renew_s * 500))
     return replace(
         settings,
+        connect_timeout_s=max(1.0, renew_s / 2),
         lock_timeout_ms=within_ms,
         statement_timeout_ms=within_ms,
         silence_ms=within_ms // 2,

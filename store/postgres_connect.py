@@ -28,6 +28,7 @@ class PostgresSettings:
     writers: int = 8
     """Connections that commit, each one calendar at a time."""
     readers: int = 4
+    connect_timeout_s: float = CONNECT_TIMEOUT_S
     lock_timeout_ms: int = 5_000
     """How long a statement waits for a lock: the commit before it, or a half-dead owner."""
     statement_timeout_ms: int = 10_000
@@ -52,7 +53,7 @@ def connector(url: URL, settings: PostgresSettings) -> Connect:
             return await asyncpg.connect(
                 postgresql_dsn(plain),
                 **tls,
-                timeout=CONNECT_TIMEOUT_S,
+                timeout=settings.connect_timeout_s,
                 command_timeout=(settings.statement_timeout_ms + settings.silence_ms) / 1_000,
                 statement_cache_size=100 if cached else 0,
             )

@@ -20,7 +20,8 @@ class RetryPolicy:
 
     attempts: int = 5
     first_delay_s: float = 0.1
-    longest_delay_s: float = 5.0
+    longest_delay_s: float = 3.0
+    """As the SDK for browsers: when a hub is back, its screens are right within five seconds."""
     random: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:

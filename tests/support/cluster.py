@@ -24,7 +24,7 @@ from tests.support.tokens import SECRET
 from tests.support.valkey import ValkeyServer
 
 QUICK: dict[str, Any] = {
-    "lease_s": 1.5,
+    "lease_s": 2.5,
     "renew_s": 0.5,
     "repair_s": 0.5,
     "drain_s": 0.2,
@@ -33,6 +33,8 @@ QUICK: dict[str, Any] = {
 """A cluster whose failures are over soon."""
 LATE_S = float(QUICK["repair_s"]) + 2.0
 """An event that Redis lost: one interval, and the time that a gap in a lane is waited for."""
+AT_ONCE_S = 1.5
+"""What waited for Redis would take two seconds, or for ever."""
 QUICKLY_S = 0.3
 """Over the stream; by repair it takes longer."""
 

@@ -122,19 +122,20 @@ class Network:
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         return server
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.down:
             writer.transport.abort()
             return
         self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
+        task = asyncio.create_task(self._accepted(reader, writer))
         self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with contextlib.suppress(OSError):
                 await self._pass(reader, writer)
         finally:
-            self._tasks.discard(task)
             writer.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -145,6 +145,11 @@ def test_retry_after_is_read_as_a_number_or_a_date() -> None:
     assert _seconds(None) is None
 
 
+def test_a_client_that_has_waited_for_long_is_back_soon_after_its_hub() -> None:
+    """Every screen is right within five seconds: the wait, connecting and catching up."""
+    assert RetryPolicy(random=lambda: 1.0).delay_s(1_000) <= 3.0
+
+
 def test_delays_grow_within_their_bounds() -> None:
     policy = RetryPolicy(first_delay_s=0.1, longest_delay_s=1.0, random=lambda: 1.0)
     assert [policy.delay_s(n) for n in (0, 1, 2, 9, 10_000)] == [0.1, 0.2, 0.4, 1.0, 1.0]
