@@ -5,11 +5,13 @@ processors, so each line has the same fields and passes the same redaction. Each
 and each command writes a line, so these are few and made to be quick.
 """
 
+import asyncio
 import logging
 import re
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, TextIO
 
@@ -176,21 +178,59 @@ def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
+_LINES_MAX: Final = 1_000
+"""More of one turn are not kept."""
+
+
+class _Turns:
+    """Lines of one turn of the event loop leave together; warnings, and all before them, at once.
+
+    A system call for each line would cost more than making it.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out, self._lock = out, threading.Lock()
+        self._waiting: list[str] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """It will call :meth:`_flush`."""
+
+    def write(self, line: str, level: int) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        with self._lock:
+            self._waiting.append(line)
+        if loop is None or level >= logging.WARNING or len(self._waiting) >= _LINES_MAX:
+            self._flush()
+        elif self._loop is not loop:
+            self._loop = loop
+            loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._loop = None
+        with self._lock:
+            lines, self._waiting = self._waiting, []
+        if lines:
+            self._out.write("\n".join(lines) + "\n")
+            self._out.flush()
+
+
 class _Line:
     """Where a logger of one name writes."""
 
-    __slots__ = ("level", "name", "out")
+    __slots__ = ("level", "name", "write")
 
-    def __init__(self, name: str, level: int, out: TextIO) -> None:
-        self.name, self.level, self.out = name, level, out
+    def __init__(self, name: str, level: int, write: Callable[[str, int], None]) -> None:
+        self.name, self.level, self.write = name, level, write
 
 
 class _Lines:
     def __init__(self, level: int, out: TextIO) -> None:
-        self._level, self._out = level, out
+        self._level, self._write = level, _Turns(out).write
 
     def __call__(self, *args: Any) -> _Line:
-        return _Line(str(args[0]) if args else "chairside", self._level, self._out)
+        return _Line(str(args[0]) if args else "chairside", self._level, self._write)
 
 
 class _Logger(structlog.BoundLoggerBase):
@@ -203,8 +243,7 @@ class _Logger(structlog.BoundLoggerBase):
         line["event"] = event
         for process in self._processors:
             line = process(self._logger, method, line)
-        self._logger.out.write(line + "\n")
-        self._logger.out.flush()
+        self._logger.write(line, level)
 
     def debug(self, event: str, **fields: Any) -> None:
         self._write(logging.DEBUG, "debug", event, fields)

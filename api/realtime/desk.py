@@ -44,7 +44,7 @@ class Desk:
         session, began = self._connections.find(sid), self._deps.clock.monotonic()
         known = event in COMMANDS or event in self._own
         attempt = Attempt(
-            self._deps.new_id(),
+            session.next_request_id() if session else self._deps.new_id(),
             session.namespace if session else "",
             event if known else "unknown",
         )

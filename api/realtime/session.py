@@ -42,11 +42,18 @@ class Session:
     """Positions the client came with; used once, for ``hub:ready``."""
     joining: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Joins and leaves of one socket happen one after the other."""
+    commands: int = 0
+    """So many were given an id of their own."""
     running: int = 0
     """Commands that were not answered yet."""
     closed: bool = False
     told_expiring: bool = False
     timer: asyncio.TimerHandle | None = None
+
+    def next_request_id(self) -> str:
+        """Of one command; by it the log shows the connection, too."""
+        self.commands += 1
+        return f"{self.sid}.{self.commands}"
 
     def deliver(self, record: EventRecord, once: Once) -> None:
         frame = once(
