@@ -70,7 +70,8 @@ class Streams:
         self._on_end, self._on_slow = on_end, on_slow
         self._open: set[Stream] = set()
         self._of: Counter[str] = Counter()
-        self._closing = False
+        self.closing = False
+        """The whole hub stops, and everybody has to go at once."""
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -83,7 +84,7 @@ class Streams:
 
         Raises RateLimited for who has too many, Unavailable when the hub stops.
         """
-        if self._closing:
+        if self.closing:
             raise Unavailable
         scope = principal.scope
         if self._of[scope] >= self._settings.per_principal_max:
@@ -143,7 +144,7 @@ class Streams:
 
     async def close(self) -> None:
         """Say goodbye to everybody; who does not listen is not waited for."""
-        self._closing = True
+        self.closing = True
         for stream in list(self._open):
             stream.end(Ended.HUB_STOPPING)
         try:
@@ -241,7 +242,9 @@ class _Life:
         if why in (Ended.TOKEN_EXPIRED, Ended.RIGHTS_LOST):
             await self._stream.write(notice("auth:expired", self._expiry()))
             return
-        retry_ms = self._streams.retry_ms(RESTART_MS)
+        # of a node that lets them go one by one, each may come back (elsewhere) soon
+        between = RESTART_MS if self._streams.closing else RETRY_MS
+        retry_ms = self._streams.retry_ms(between)
         await self._stream.write(notice("hub:closing", {"reason": why}, retry_ms=retry_ms))
 
     def _expiry(self) -> dict[str, str]:

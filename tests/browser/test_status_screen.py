@@ -37,7 +37,7 @@ async def test_the_figures_move_while_traffic_runs_and_name_no_patient(
         await expect(page.locator("[data-figure=failures] dd").first).to_have_text("0")
         plots = page.locator("[data-moments]")
         await expect(plots.first).to_have_attribute("data-moments", re.compile(r"^[3-9]|\d\d"))
-        assert await page.evaluate(_COLOURED), "there are lines in the plot"
+        await page.wait_for_function(_COLOURED)  # there are lines in the plot
         calendars = page.get_by_role("region", name="Calendars").last
         await expect(calendars.locator("tbody tr")).to_have_count(3)
         await expect(calendars).to_contain_text("Dentist 0")

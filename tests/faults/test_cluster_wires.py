@@ -116,7 +116,8 @@ async def test_clients_of_a_node_that_ends_go_on_at_another_with_nothing_missed_
         listed = await asyncio.gather(
             *(_rejoined(each, at, clinic) for each, at in zip(clients, marks, strict=True))
         )
-        assert await eventually(lambda: stream.connections == 2, COME_BACK_S)
+        back = lambda: stream.connected and stream.connections > 1  # noqa: E731  # asked often
+        assert await eventually(back, COME_BACK_S)
         booked.append(await _book(clinic, 6))
 
         for client, loaded in zip(clients, listed, strict=True):
