@@ -9,6 +9,7 @@ from hub.traffic.links import LinkedPerson, LinkedType, Links
 from hub.traffic.simulation import Plan, Simulation
 from tests.browser.windows import Windows
 from tests.support.clinic import CHATBOT, Clinic, Person
+from tests.support.eventually import eventually
 
 
 def links_of(clinic: Clinic) -> Links:
@@ -28,7 +29,7 @@ async def test_the_figures_move_while_traffic_runs_and_name_no_patient(
 ) -> None:
     page = await windows.status(clinic)
     await expect(page.get_by_role("heading", name="All is well")).to_be_visible()
-    plan = Plan(url=clinic.url, links=links_of(clinic), seconds=4, patients=15, commands_per_s=8.0)
+    plan = Plan(url=clinic.url, links=links_of(clinic), seconds=6, patients=15, commands_per_s=8.0)
     traffic = asyncio.create_task(Simulation(plan).run())
     try:
         some = re.compile(r"[1-9]")
@@ -37,7 +38,8 @@ async def test_the_figures_move_while_traffic_runs_and_name_no_patient(
         await expect(page.locator("[data-figure=failures] dd").first).to_have_text("0")
         plots = page.locator("[data-moments]")
         await expect(plots.first).to_have_attribute("data-moments", re.compile(r"^[3-9]|\d\d"))
-        await page.wait_for_function(_COLOURED)  # there are lines in the plot
+        drawn = lambda: page.evaluate(_COLOURED)  # noqa: E731  # a question, asked again and again
+        assert await eventually(drawn, 10.0), "there are lines in the plots"
         calendars = page.get_by_role("region", name="Calendars").last
         await expect(calendars.locator("tbody tr")).to_have_count(3)
         await expect(calendars).to_contain_text("Dentist 0")

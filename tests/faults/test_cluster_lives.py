@@ -36,6 +36,7 @@ QUICK = {
 }
 
 
+@pytest.mark.long
 async def test_a_process_that_stood_still_past_its_lease_serves_nothing_of_then(
     postgres_template: Template, tmp_path: Path
 ) -> None:
