@@ -49,11 +49,9 @@ class Link:
         self._waiting: set[asyncio.Future[Any]] = set()
         self._settled = asyncio.Event()  # hub:ready came, or the connection ended
         self.closed = asyncio.Event()
-        self._own_session = None if address.session else aiohttp.ClientSession()
+        self._http = _Http(address.session)
         self._sio = socketio.AsyncClient(
-            reconnection=False,
-            handle_sigint=False,
-            http_session=address.session or self._own_session,
+            reconnection=False, handle_sigint=False, http_session=self._http
         )
         self._sio.on("connect_error", self._refused, namespace=address.namespace)
         self._sio.on("disconnect", self._disconnected, namespace=address.namespace)
@@ -133,8 +131,7 @@ class Link:
         try:
             await asyncio.gather(*loops, return_exceptions=True)
         finally:
-            if self._own_session is not None:
-                await self._own_session.close()
+            await self._http.close()
 
     def _event(self, event: str, data: Any = None, *_more: Any) -> None:
         if not self.closed.is_set():
@@ -156,6 +153,41 @@ class Link:
         for answer in self._waiting:
             if not answer.done():
                 answer.set_exception(ConnectionLost("the connection ended"))
+
+
+class _Http:
+    """The library's way to the network: a client session, its own unless there is one.
+
+    The library drops WebSockets that it does not close, after an upgrade that failed, for
+    example, or when a hub falls silent. In a session that lives on they would stay open.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession | None) -> None:
+        self._own = None if session else aiohttp.ClientSession()
+        self._session = session or self._own
+        self._websockets: list[aiohttp.ClientWebSocketResponse] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    async def ws_connect(self, *args: Any, **options: Any) -> aiohttp.ClientWebSocketResponse:
+        assert self._session is not None
+        websocket: aiohttp.ClientWebSocketResponse = await self._session.ws_connect(
+            *args, **options
+        )
+        self._websockets.append(websocket)
+        return websocket
+
+    async def close(self) -> None:
+        """Let go of what is open, without waiting for anybody's goodbye."""
+        try:
+            for websocket in self._websockets:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0):
+                        await websocket.close()
+        finally:
+            if self._own is not None:
+                await self._own.close()
 
 
 def _settle(answer: asyncio.Future[Any], ack: Any, on_data: Callable[[Any], None] | None) -> None:
