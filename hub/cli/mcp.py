@@ -4,7 +4,6 @@ import argparse
 import os
 
 from api.client import ClientError
-from hub import mcp_server
 from hub.access import DEFAULT_URL, URL, access_of, add_access
 from hub.cli.common import CliError, add_command, port_number, run_async, show
 from hub.config import Logging
@@ -39,6 +38,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _run(args: argparse.Namespace) -> int:
+    from hub import mcp_server  # here: a third of the start of every command, for this one alone
+
     configure_logging(Logging(level="warning", format="json"))  # to standard error
     try:
         if args.http is None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.client import LiveClient
-from hub.cli import main
+from hub.cli.main import main
 from hub.config import Api
 from hub.traffic.audit import (
     Findings,

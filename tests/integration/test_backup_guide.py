@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.cli import main
+from hub.cli.main import main
 from tests.support.logs import captured_logs
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from actors.ports import StoreUnavailable
-from hub.cli import main
+from hub.cli.main import main
 from store.engine import open_store
 from store.migrate import Revision, SchemaTooNew, check_schema, plan, upgrade
 from store.postgres_roles import RolesMissing

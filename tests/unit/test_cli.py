@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from hub import __version__
-from hub.cli import main
+from hub.cli.main import main
 from tests.support.logs import captured_logs
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.cli import main
+from hub.cli.main import main
 from store.lockfile import exclusive
 from tests.support.logs import captured_logs
 

@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from hub.access import Access, AccessError, access_of
-from hub.cli import main
+from hub.cli.main import main
 from tests.support.logs import captured_logs
 from tests.support.tokens import SECRET, token
 
