@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, cast
 
+import orjson
 from aiohttp import web
 
 from actors.domain.channels import Channel, patient_channel
@@ -267,7 +268,7 @@ def event(offset: int, channel: Channel = CHANNEL, **data: Any) -> EventRecord:
         event_id=EventId(f"event-{offset}"),
         type="appointment.created",
         time=datetime.now(UTC) - timedelta(milliseconds=1),
-        payload=json.dumps({"n": offset, **data}).encode(),
+        payload=orjson.dumps({"n": offset, **data}),  # UTF-8, as the store writes it
     )
 
 
