@@ -4,14 +4,19 @@ One instance per hub with a registry of its own: nothing global. Components call
 plain methods; what has a current value is asked for when somebody scrapes.
 """
 
+from bisect import bisect_left
 from collections import Counter as Counter_
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache as cached
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -80,20 +85,18 @@ class Metrics:
         self.commit_times_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
         """The same of commits."""
         self._registry = registry = CollectorRegistry()
-        self._request_seconds = Histogram(
+        self._requests = _Timings(
             "chairside_request_seconds",
             "API requests by route and status, and how long they took",
             ("method", "route", "status"),
-            buckets=_SECONDS,
-            registry=registry,
         )
-        self._command_seconds = Histogram(
+        self._commands = _Timings(
             "chairside_socket_command_seconds",
             "Socket.IO commands by event and outcome, and how long they took",
             ("namespace", "event", "outcome"),
-            buckets=_SECONDS,
-            registry=registry,
         )
+        registry.register(self._requests)
+        registry.register(self._commands)
         self._commit_seconds = Histogram(
             "chairside_commit_seconds", "Transactions", buckets=_SECONDS, registry=registry
         )
@@ -140,19 +143,16 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
-        # looking a label's child up costs more than counting does
-        self._requests = cached(self._request_seconds.labels)
-        self._commands = cached(self._command_seconds.labels)
         Gauge("chairside_up", "1 while the hub runs", registry=registry).set(1)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """``route`` is the pattern, e.g. ``/api/appointments/{id}``: never a path with ids."""
-        self._requests(method, route, status).observe(seconds)
+        self._requests.observe((method, route, str(status)), seconds)
 
     def command(self, namespace: str, event: str, outcome: str, seconds: float) -> None:
         """``event`` must be a known one (unknown names are ``unknown``); ``outcome`` is
         ``ok`` or the refusal's code."""
-        self._commands(namespace, event, outcome).observe(seconds)
+        self._commands.observe((namespace, event, outcome), seconds)
 
     def commit(self, commands: int, seconds: float) -> None:
         self.totals.commits += 1
@@ -202,6 +202,35 @@ class Metrics:
     def render(self) -> tuple[bytes, str]:
         """Everything in Prometheus' text format, and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+class _Timings(Collector):
+    """A histogram of what happens with each request, always in the thread of the loop.
+
+    The library's takes two locks and looks through the buckets for each observation.
+    """
+
+    def __init__(self, name: str, text: str, labels: Sequence[str]) -> None:
+        self._name, self._text, self._labels = name, text, labels
+        self._counts: dict[tuple[str, ...], list[int]] = {}
+        """By labels, one for each bucket, the last without a bound."""
+        self._sums: dict[tuple[str, ...], float] = {}
+
+    def observe(self, labels: tuple[str, ...], seconds: float) -> None:
+        counts = self._counts.get(labels)
+        if counts is None:
+            counts = self._counts[labels] = [0] * (len(_SECONDS) + 1)
+            self._sums[labels] = 0.0
+        counts[bisect_left(_SECONDS, seconds)] += 1
+        self._sums[labels] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
+        bounds = [*map(str, _SECONDS), "+Inf"]
+        for labels, counts in self._counts.items():
+            buckets = list(zip(bounds, accumulate(counts), strict=True))
+            family.add_metric(labels, buckets, self._sums[labels])
+        yield family
 
 
 class _Watched(Collector):

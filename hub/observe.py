@@ -9,10 +9,10 @@ import asyncio
 import logging
 import re
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from threading import Lock, get_ident
 from typing import Any, Final, TextIO
 
 import orjson
@@ -59,7 +59,7 @@ def configure_logging(
         form = "console" if out.isatty() else "json"
     finish: list[Processor] = [redact, *([also] if also else []), _renderer(form, out)]
     structlog.configure(
-        processors=[facts, *finish],
+        processors=finish,
         wrapper_class=_Logger,
         logger_factory=_Lines(level, out),
         cache_logger_on_first_use=False,  # so that configuring again reaches every module
@@ -70,7 +70,7 @@ def configure_logging(
             foreign_pre_chain=[
                 structlog.stdlib.PositionalArgumentsFormatter(),
                 structlog.stdlib.ExtraAdder(),
-                facts,
+                _facts,
             ],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
         )
@@ -93,31 +93,34 @@ def _without_bad_requests_text(record: logging.LogRecord) -> bool:
     return True
 
 
-def facts(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """What every line begins with; what its exception has to say; and its context, which is
-    the request's id, so a line that has it does without."""
-    record = event.get("_record")  # of the standard library's
+def _line(level: str, event: str, logger: str, fields: EventDict) -> EventDict:
+    """What every line begins with; its context, which is the request's id, so a line that has
+    it does without; and what its exception has to say."""
     line: EventDict = {
-        "time": _time_text(),
-        "level": method,
-        "event": event["event"],
-        "logger": logger.name if record is None else record.name,
-        **({} if "request_id" in event else structlog.contextvars.get_contextvars()),
-        **event,
+        "time": _time_text(time.time_ns() // 1_000_000),
+        "level": level,
+        "event": event,
+        "logger": logger,
+        **({} if "request_id" in fields else structlog.contextvars.get_contextvars()),
+        **fields,
     }
     if line.get("stack_info"):
-        line = _STACK(logger, method, line)
-    return (
-        structlog.processors.format_exc_info(logger, method, line) if "exc_info" in line else line
-    )
+        line = _STACK(None, level, line)
+    return structlog.processors.format_exc_info(None, level, line) if "exc_info" in line else line
 
 
 _STACK: Final = structlog.processors.StackInfoRenderer()
 
 
-def _time_text() -> str:
-    seconds, ns = divmod(time.time_ns(), 1_000_000_000)
-    return f"{_second_text(seconds)}.{ns // 1_000:06}Z"
+def _facts(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """The same for the standard library's."""
+    return _line(method, event["event"], event["_record"].name, event)
+
+
+@lru_cache(maxsize=2)
+def _time_text(ms: int) -> str:
+    """Lines come in bursts: most have the time of the one before."""
+    return f"{_second_text(ms // 1_000)}.{ms % 1_000:03}Z"
 
 
 @lru_cache(maxsize=2)
@@ -131,9 +134,11 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         event[key] = REDACTED
     for key, value in event.items():
         kind = type(value)
-        if kind in _HARMLESS or (kind is str and "eyJ" not in value and _PARAMETERS not in value):
-            continue
-        event[key] = _redacted(key, value)  # the key is there: nothing moves
+        if kind is str:
+            if "eyJ" in value or _PARAMETERS in value:
+                event[key] = _redacted(key, value)  # the key is there: nothing moves
+        elif kind not in _HARMLESS:
+            event[key] = _redacted(key, value)
     return event
 
 
@@ -189,23 +194,29 @@ class _Turns:
     """
 
     def __init__(self, out: TextIO) -> None:
-        self._out, self._lock = out, threading.Lock()
+        self._out, self._lock = out, Lock()
         self._waiting: list[str] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        """It will call :meth:`_flush`."""
+        """It will call :meth:`_flush`, in the thread that is named here."""
+        self._thread = 0
 
     def write(self, line: str, level: int) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
         with self._lock:
             self._waiting.append(line)
-        if loop is None or level >= logging.WARNING or len(self._waiting) >= _LINES_MAX:
+        if level >= logging.WARNING or len(self._waiting) >= _LINES_MAX or not self._in_time():
             self._flush()
-        elif self._loop is not loop:
-            self._loop = loop
-            loop.call_soon(self._flush)
+
+    def _in_time(self) -> bool:
+        """Whether this thread has a loop, which will flush soon."""
+        if self._loop is not None and self._thread == get_ident() and self._loop.is_running():
+            return True
+        try:
+            self._loop = asyncio.get_running_loop()  # its system call costs more than the above
+        except RuntimeError:
+            return False
+        self._thread = get_ident()
+        self._loop.call_soon(self._flush)
+        return True
 
     def _flush(self) -> None:
         self._loop = None
@@ -239,8 +250,9 @@ class _Logger(structlog.BoundLoggerBase):
     def _write(self, level: int, method: str, event: str, fields: EventDict) -> None:
         if level < self._logger.level:
             return
-        line: Any = {**self._context, **fields} if self._context else fields
-        line["event"] = event
+        if self._context:
+            fields = {**self._context, **fields}
+        line: Any = _line(method, event, self._logger.name, fields)
         for process in self._processors:
             line = process(self._logger, method, line)
         self._logger.write(line, level)
