@@ -39,11 +39,13 @@ class RateLimiter:
         if bucket is None:
             bucket = self._add(scope, now)
         self._buckets.move_to_end(scope)
-        earned = (now - bucket.at_s) * self._rate_per_s
-        bucket.tokens, bucket.at_s = min(self._burst, bucket.tokens + earned), now
-        if bucket.tokens < 1:
-            raise RateLimited((1 - bucket.tokens) / self._rate_per_s)
-        bucket.tokens -= 1
+        tokens = bucket.tokens + (now - bucket.at_s) * self._rate_per_s
+        if tokens > self._burst:
+            tokens = self._burst
+        bucket.tokens, bucket.at_s = tokens, now
+        if tokens < 1:
+            raise RateLimited((1 - tokens) / self._rate_per_s)
+        bucket.tokens = tokens - 1
 
     def _add(self, scope: str, now: float) -> _Bucket:
         bucket = self._buckets[scope] = _Bucket(self._burst, now)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from marshmallow import Schema
-
 from actors.domain.announcements import ProfileBody
 from actors.domain.ids import DentistId, ProfileId
 from actors.domain.principal import Principal
@@ -22,6 +20,7 @@ from actors.services.people import People
 from api.cursors import after_start, next_cursor
 from api.realtime.inputs import DENTIST_PATH, ID_PATH, KEY, SLOTS, VERSION, load_parts
 from api.schemas import render
+from api.schemas.base import Strict
 from api.schemas.commands import BOOK, CHANGE_APPOINTMENT, CHANGE_PROFILE, HOLD
 from api.schemas.pages import availability_json, slots_json
 from api.schemas.queries import (
@@ -53,20 +52,20 @@ Run = Callable[[Services, Caller, dict[str, Any]], Awaitable[bytes]]
 class Command:
     run: Run
     """Gets the loaded data under the names of the services' parameters."""
-    schemas: tuple[Schema, ...]
+    schemas: tuple[Strict, ...]
     """What its data consists of; the last refuses what no other knows."""
 
-    async def __call__(
+    def __call__(
         self, services: Services, principal: Principal, request_id: str, data: Mapping[str, Any]
-    ) -> bytes:
-        """The answer as JSON; raises ValidationFailed and what the service refuses."""
+    ) -> Awaitable[bytes]:
+        """The answer as JSON, or what the service refuses; raises ValidationFailed at once."""
         loaded = load_parts(data, *self.schemas)
         caller = Caller(
             principal=principal,
             request_id=request_id,
             idempotency_key=loaded.pop("idempotency_key", None),
         )
-        return await self.run(services, caller, loaded)
+        return self.run(services, caller, loaded)
 
 
 async def _list_slots(services: Services, caller: Caller, data: dict[str, Any]) -> bytes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -67,8 +67,7 @@ class RealtimeDeps:
     """Told of each socket that is closed because it does not read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """What somebody tried, for logs and errors."""
 
     request_id: str

@@ -1,5 +1,6 @@
 """Commands and their acks: checked, limited, answered, logged; never more than asked."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -20,7 +21,9 @@ from api.schemas import load
 
 log = structlog.get_logger(__name__)
 
-Answer = Callable[[Session, dict[str, Any]], Awaitable[Ack]]
+Work = Ack | Awaitable[Ack | bytes]
+"""An answer, or what comes to one; bytes are the data of a good one."""
+Answer = Callable[[Session, dict[str, Any]], Work]
 
 
 class Desk:
@@ -29,7 +32,9 @@ class Desk:
     ) -> None:
         self._deps, self._connections = deps, connections
         self._rooms, self._joins = rooms, joins
-        self._log = log.bind()  # once, not for each command
+        # bound once, not for each command
+        self._log, self._monotonic = log.bind(), deps.clock.monotonic
+        self._notes: list[tuple[Attempt, str, float]] = []
         self._services = Services(
             bookings=deps.bookings, availability=deps.availability, people=deps.people
         )
@@ -39,45 +44,59 @@ class Desk:
             "auth:refresh": self._refresh,
         }
 
-    async def command(self, sid: str, event: str, arguments: list[Any]) -> Ack:
-        """Answer one command, whatever comes of it; logged like a request (10.2)."""
-        session, began = self._connections.find(sid), self._deps.clock.monotonic()
+    def command(self, sid: str, event: str, arguments: list[Any]) -> Ack | Awaitable[Ack]:
+        """Answer one command, whatever comes of it; logged like a request (10.2).
+
+        What has nothing to wait for costs no task, refusals above all.
+        """
+        session, began = self._connections.find(sid), self._monotonic()
         known = event in COMMANDS or event in self._own
         attempt = Attempt(
             session.next_request_id() if session else self._deps.new_id(),
             session.namespace if session else "",
             event if known else "unknown",
         )
-        code = "ok"
         try:
-            # a command has a task, and so a context, of its own
-            structlog.contextvars.bind_contextvars(request_id=attempt.request_id)
-            ack = await self._answer(session, event, arguments, attempt.request_id)
+            if session is None or session.closed or self._connections.closing:
+                raise Unavailable
+            work = self._begin(session, event, arguments, attempt.request_id)
         except Exception as error:  # the edge of every command: nothing may leak
-            refused = shown(error, attempt, self._deps.clock)
-            code = refused["code"]
-            ack = Ack(orjson.dumps({"ok": False, "error": refused}))
-        self._note(attempt, code, self._deps.clock.monotonic() - began)
-        return ack
+            return self._refused(attempt, began, error)
+        if isinstance(work, Ack):
+            self._note(attempt, "ok", began)
+            return work
+        session.running += 1
+        return self._finished(session, attempt, began, work)
 
-    async def _answer(
-        self, session: Session | None, event: str, arguments: list[Any], request_id: str
-    ) -> Ack:
-        if session is None or session.closed or self._connections.closing:
-            raise Unavailable
-        self._deps.limiter.take(session.principal.scope)
+    def _begin(self, session: Session, event: str, arguments: list[Any], request_id: str) -> Work:
+        self._deps.limiter.take(session.scope)
         if session.running >= self._deps.settings.commands_max:
             raise Unavailable
-        session.running += 1
+        data = the_object(arguments)
+        if command := COMMANDS.get(event):
+            return command(self._services, session.principal, request_id, data)
+        if own := self._own.get(event):
+            return own(session, data)
+        raise ValidationFailed.of("event", "there is no such command")
+
+    async def _finished(
+        self, session: Session, attempt: Attempt, began: float, work: Awaitable[Ack | bytes]
+    ) -> Ack:
+        # what waits has a task, and so a context, of its own
+        structlog.contextvars.bind_contextvars(request_id=attempt.request_id)
         try:
-            data = the_object(arguments)
-            if command := COMMANDS.get(event):
-                return _ok(await command(self._services, session.principal, request_id, data))
-            if own := self._own.get(event):
-                return await own(session, data)
-            raise ValidationFailed.of("event", "there is no such command")
+            answer = await work
+        except Exception as error:  # the edge of every command: nothing may leak
+            return self._refused(attempt, began, error)
         finally:
             session.running -= 1
+        self._note(attempt, "ok", began)
+        return answer if isinstance(answer, Ack) else _ok(answer)
+
+    def _refused(self, attempt: Attempt, began: float, error: Exception) -> Ack:
+        refused = shown(error, attempt, self._deps.clock)
+        self._note(attempt, refused["code"], began)
+        return Ack(orjson.dumps({"ok": False, "error": refused}))
 
     async def _join(self, session: Session, data: dict[str, Any]) -> Ack:
         loaded = load(JOIN, data, where="data")
@@ -102,27 +121,45 @@ class Desk:
 
         return _ok(answer, written)
 
-    async def _leave(self, session: Session, data: dict[str, Any]) -> Ack:
+    def _leave(self, session: Session, data: dict[str, Any]) -> Work:
         """Out of the channel, even one's own; leaving it again changes nothing."""
         channel = Channel(load(LEAVE, data, where="data")["channel"])
+        if session.may_be_joining:
+            return self._leave_after(session, channel)
+        return self._left(session, channel)
+
+    async def _leave_after(self, session: Session, channel: Channel) -> Ack:
         async with session.joining:
-            self._rooms.leave(session, channel)
+            return self._left(session, channel)
+
+    def _left(self, session: Session, channel: Channel) -> Ack:
+        self._rooms.leave(session, channel)
         return _ok(orjson.dumps({"channel": channel}))
 
-    async def _refresh(self, session: Session, data: dict[str, Any]) -> Ack:
-        return _ok(await self._connections.renew(session, data))
+    def _refresh(self, session: Session, data: dict[str, Any]) -> Work:
+        return self._connections.renew(session, data)
 
-    def _note(self, attempt: Attempt, code: str, seconds: float) -> None:
-        self._log.info(
-            "socket_command",
-            namespace=attempt.namespace,
-            command=attempt.event,
-            code=code,
-            duration_ms=round(seconds * 1_000, 2),
-            request_id=attempt.request_id,
-        )
-        if self._deps.on_command is not None:
-            self._deps.on_command(attempt.namespace, attempt.event, code, seconds)
+    def _note(self, attempt: Attempt, code: str, began: float) -> None:
+        """What was answered in one turn of the loop is counted and logged at its end: one after
+        the other, that costs less than in between."""
+        if not self._notes:
+            asyncio.get_running_loop().call_soon(self._write_notes)
+        self._notes.append((attempt, code, self._monotonic() - began))
+
+    def _write_notes(self) -> None:
+        notes, self._notes = self._notes, []
+        for attempt, code, seconds in notes:
+            request_id, namespace, event = attempt
+            self._log.info(
+                "socket_command",
+                namespace=namespace,
+                command=event,
+                code=code,
+                duration_ms=round(seconds * 100_000) / 100,  # to two digits, which takes longer
+                request_id=request_id,
+            )
+            if self._deps.on_command is not None:
+                self._deps.on_command(namespace, event, code, seconds)
 
 
 def _ok(data: bytes, written: Callable[[], None] | None = None) -> Ack:

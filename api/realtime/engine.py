@@ -11,7 +11,7 @@ this product needs:
 
 import asyncio
 import zlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import engineio  # type: ignore[import-untyped]  # ships no types
@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 _FLUSH_S = 0.5
 """How long a closing socket may take to write what is queued."""
+_DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
 _CLOSE_S = 1.0
 """How long a peer may take to answer a WebSocket close."""
 
@@ -147,8 +148,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # the library ships n
 
     # --- for the sessions ---
 
-    async def _message(self, sid: str, data: str | bytes) -> None:
-        await self.handlers["message"](sid, data)  # the library would look at what it is first
+    def _message(self, sid: str, data: str | bytes) -> Awaitable[None] | None:
+        # the library would look at what it is first
+        rest: Awaitable[None] | None = self.handlers["message"](sid, data)
+        return rest
 
     async def _closed(self, sid: str, reason: str) -> None:
         await self._trigger_event("disconnect", sid, reason, run_async=False)
@@ -226,7 +229,7 @@ class WebSocket:
 
     async def wait(self) -> str | bytes:
         message = await self.response.receive()
-        if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+        if message.type not in _DATA:
             raise ConnectionResetError("the WebSocket has ended")
         data: str | bytes = message.data
         return data

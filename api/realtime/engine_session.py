@@ -39,6 +39,9 @@ log = structlog.get_logger(__name__)
 UPGRADE_S: Final = 10.0
 """How long an upgrade may take, as in the reference server."""
 POLL_PACKETS_MAX: Final = 16
+_PACKETS_A_TURN: Final = 16
+"""Of one WebSocket, before others get their turn."""
+_MESSAGE: Final = Kind.MESSAGE  # looked up once: in Python 3.11 that takes its time
 _PROBE: Final = "probe"
 _ABORT_S: Final = 2.0
 """How long a WebSocket may take to end when there is nothing to say."""
@@ -96,7 +99,8 @@ class Beat:
 class Owner:
     """Whom a session tells what happens; ``spawn`` runs what must not wait."""
 
-    message: Callable[[str, str | bytes], Awaitable[None]]
+    message: Callable[[str, str | bytes], Awaitable[None] | None]
+    """``None``: it was done with at once."""
     closed: Callable[[str, str], Awaitable[None]]
     slow: Callable[[str, int], None]
     """It is dropped because so many bytes wait unread."""
@@ -164,18 +168,24 @@ class EngineSession:
 
     async def receive(self, packet: Incoming) -> None:
         """Raises Malformed for what a client may not send."""
+        if (rest := self._take(packet)) is not None:
+            await rest
+
+    def _take(self, packet: Incoming) -> Awaitable[None] | None:
+        """What is left to be waited for; most packets are done with at once."""
         if self.closed:
-            return
+            return None
         self._heard_at = self._loop.time()
-        match packet.kind:
-            case Kind.MESSAGE:
-                await self._owner.message(self.sid, packet.data)
-            case Kind.PONG:
-                self._ping_later()
-            case Kind.CLOSE:
-                await self.close(Reason.CLIENT)
-            case Kind.PING:
-                raise Malformed("pings come from the server")
+        kind, data = packet
+        if kind is _MESSAGE:
+            return self._owner.message(self.sid, data)
+        if kind is Kind.PONG:
+            self._ping_later()
+        elif kind is Kind.CLOSE:
+            return self.close(Reason.CLIENT)
+        elif kind is Kind.PING:
+            raise Malformed("pings come from the server")
+        return None
 
     # --- polling ---
 
@@ -242,9 +252,9 @@ class EngineSession:
     async def _probed(self, websocket: WebSocket) -> None:
         while True:
             packet = packet_of(await websocket.wait())
-            if packet.kind is Kind.UPGRADE:
+            if packet[0] is Kind.UPGRADE:
                 break
-            if (packet.kind, packet.data) != (Kind.PING, _PROBE):
+            if packet != (Kind.PING, _PROBE):
                 raise Malformed("an upgrade begins with a probe")
             await websocket.send(f"{int(Kind.PONG)}{_PROBE}")
             self._release_poll()
@@ -252,9 +262,16 @@ class EngineSession:
         await self._no_poll.wait()  # it would take what is for the WebSocket
 
     async def _read(self, websocket: WebSocket) -> None:
+        in_a_row = 0
         try:
             while not self.closed:
-                await self.receive(packet_of(await websocket.wait()))
+                rest = self._take(packet_of(await websocket.wait()))
+                if rest is not None:
+                    await rest
+                in_a_row += 1
+                if in_a_row == _PACKETS_A_TURN:  # what has come already does not let others in
+                    in_a_row = 0
+                    await asyncio.sleep(0)
         except Malformed as malformed:
             log.warning("socket_frame_malformed", engine=self.sid, why=str(malformed))
         except OSError:

@@ -11,6 +11,10 @@ _TEXT: Final = 0x81
 _BINARY: Final = 0x82
 _COMPRESSED: Final = 0x40
 """RSV1: the message is compressed (RFC 7692, 6)."""
+_HEADER_BYTES: Final = {126: 4, 127: 10}
+"""By the length's first byte; other lengths need no more than that."""
+_MIDDLE: Final = struct.Struct("!BBH")
+_LONG: Final = struct.Struct("!BBQ")
 _TAIL: Final = b"\x00\x00\xff\xff"
 """What ends each compressed message, and is not sent (RFC 7692, 7.2.1)."""
 
@@ -18,16 +22,14 @@ _TAIL: Final = b"\x00\x00\xff\xff"
 class Frame:
     """``framed`` is the whole WebSocket frame; a poll gets ``text``."""
 
-    __slots__ = ("_deflated", "_header_bytes", "framed")
+    __slots__ = ("_deflated", "framed")
 
     def __init__(self, payload: str | bytes, *, binary: bool = False) -> None:
         """Text, ready or not, unless it is said to be ``binary``; for Engine.IO, a packet:
         its type's digit, then its data."""
         if isinstance(payload, str):
             payload = payload.encode()
-        header = _header(len(payload), _BINARY if binary else _TEXT)
-        self._header_bytes = len(header)
-        self.framed = header + payload
+        self.framed = _header(len(payload), _BINARY if binary else _TEXT) + payload
         self._deflated: bytes | None = None
 
     @classmethod
@@ -37,7 +39,7 @@ class Frame:
 
     @property
     def payload(self) -> bytes:
-        return self.framed[self._header_bytes :]
+        return self.framed[_HEADER_BYTES.get(self.framed[1], 2) :]
 
     @property
     def binary(self) -> bool:
@@ -92,5 +94,5 @@ def _header(size_bytes: int, first: int) -> bytes:
     if size_bytes < 126:
         return bytes((first, size_bytes))
     if size_bytes < 1 << 16:
-        return struct.pack("!BBH", first, 126, size_bytes)
-    return struct.pack("!BBQ", first, 127, size_bytes)
+        return _MIDDLE.pack(first, 126, size_bytes)
+    return _LONG.pack(first, 127, size_bytes)

@@ -9,7 +9,7 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 VERSION: Final = "4"
 Transport = Literal["polling", "websocket"]
@@ -94,9 +94,8 @@ class Malformed(ValueError):
     """What came is no packet of the protocol, or comes from the wrong side."""
 
 
-class Incoming(NamedTuple):
-    kind: Kind
-    data: str | bytes = ""
+Incoming = tuple[Kind, str | bytes]
+"""A packet that came: its type and its data."""
 
 
 def packet_of(frame: str | bytes) -> Incoming:
@@ -106,14 +105,13 @@ def packet_of(frame: str | bytes) -> Incoming:
     escape as an error of the whole request.
     """
     if isinstance(frame, bytes):
-        return Incoming(Kind.MESSAGE, frame)
-    first, data = frame[:1], frame[1:]
-    if first not in _KINDS:
+        return _MESSAGE, frame
+    kind, data = _KINDS.get(frame[:1]), frame[1:]
+    if kind is None:
         raise Malformed("not an Engine.IO packet")
-    kind = _KINDS[first]
-    if kind is Kind.MESSAGE and not data:
+    if kind is _MESSAGE and not data:
         raise Malformed("a message says something")
-    return Incoming(kind, data)
+    return kind, data
 
 
 def packets_of(body: bytes) -> Sequence[Incoming]:
@@ -136,10 +134,11 @@ def _posted(frame: str) -> Incoming:
     if not frame.startswith("b"):
         return packet_of(frame)
     try:
-        return Incoming(Kind.MESSAGE, base64.b64decode(frame[1:], validate=True))
+        return _MESSAGE, base64.b64decode(frame[1:], validate=True)
     except (binascii.Error, ValueError):
         raise Malformed("binary data is base64") from None
 
 
+_MESSAGE: Final = Kind.MESSAGE  # Python 3.11 takes its time to find an enumeration's member
 _SEPARATOR_BYTE: Final = SEPARATOR.encode()
 _KINDS: Final = {str(int(kind)): kind for kind in Kind}

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from marshmallow import Schema, fields, post_load, pre_load
+from marshmallow import fields, post_load, pre_load
 
 from actors.domain.refusals import FieldError, InvalidToken, ValidationFailed
 from actors.services.changes import Since
@@ -117,7 +117,7 @@ def the_object(arguments: Sequence[Any]) -> dict[str, Any]:
     return arguments[0]
 
 
-def load_parts(data: Mapping[str, Any], *schemas: Schema) -> dict[str, Any]:
+def load_parts(data: Mapping[str, Any], *schemas: Strict) -> dict[str, Any]:
     """Each schema takes its own fields; the last one gets, and refuses, what nobody knows.
 
     Raises one ValidationFailed for all of them together.
@@ -137,5 +137,5 @@ def load_parts(data: Mapping[str, Any], *schemas: Schema) -> dict[str, Any]:
     return loaded
 
 
-def _names(schema: Schema) -> Collection[str]:
+def _names(schema: Strict) -> Collection[str]:
     return {field.data_key or name for name, field in schema.load_fields.items()}

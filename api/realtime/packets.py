@@ -85,20 +85,17 @@ def plain_event(packet: str) -> tuple[str, int | None, list[Any]] | None:
 
     ``None``: it is something else, or written in an unusual way; :class:`HubPacket` judges it.
     """
-    comma, data_at = packet.find(","), packet.find("[")
-    if not packet.startswith(_PLAIN_EVENT) or not 0 < comma < data_at:
+    found = _PLAIN_EVENT.match(packet)
+    if found is None:
         return None
-    namespace, id_text = packet[1:comma], packet[comma + 1 : data_at]
-    if "?" in namespace or (id_text and not _ID.fullmatch(id_text)):
-        return None
-    data = orjson.loads(packet[data_at:])
+    namespace, id_text = found.groups()
+    data = orjson.loads(packet[found.end() :])
     if not _is_event(data):
         raise ValueError("the payload does not fit the packet type")
     return namespace, int(id_text) if id_text else None, data
 
 
-_PLAIN_EVENT: Final = f"{sio.EVENT}/"
-_ID: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
+_PLAIN_EVENT: Final = re.compile(rf"{sio.EVENT}(/[^,?\[]*),([0-9]{{0,15}})(?=\[)", re.ASCII)
 
 
 def _is_event(data: Any) -> bool:
@@ -112,16 +109,13 @@ def _is_event(data: Any) -> bool:
 
 def event_frame(namespace: str, event: str, argument: bytes) -> Frame:
     """An event with one argument, which is ready JSON."""
-    return _frame(_head(sio.EVENT, namespace), b"[", orjson.dumps(event), b",", argument, b"]")
+    head = _head(sio.EVENT, namespace)
+    return Frame(b"".join((head, b"[", orjson.dumps(event), b",", argument, b"]")))
 
 
 def ack_frame(namespace: str, id: int, argument: bytes) -> Frame:
     """The answer to an event that was sent with this id."""
-    return _frame(_head(sio.ACK, namespace), b"%d[" % id, argument, b"]")
-
-
-def _frame(*parts: bytes) -> Frame:
-    return Frame(b"".join(parts))
+    return Frame(b"".join((_head(sio.ACK, namespace), b"%d[" % id, argument, b"]")))
 
 
 @lru_cache(maxsize=64)

@@ -12,7 +12,7 @@ needs is set right here, each with its reason:
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import socketio  # type: ignore[import-untyped]  # ships no types
@@ -56,7 +56,9 @@ class Gate(Protocol):
         """CONNECT was answered: events may be sent."""
         ...
 
-    async def command(self, sid: str, event: str, arguments: list[Any]) -> Ack: ...
+    def command(self, sid: str, event: str, arguments: list[Any]) -> Ack | Awaitable[Ack]:
+        """The answer, at once if there is nothing to wait for."""
+        ...
 
     async def disconnected(self, sid: str, reason: str) -> None: ...
 
@@ -91,22 +93,32 @@ class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ship
 
     # --- incoming ---
 
-    async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+    def _handle_eio_message(self, eio_sid: str, data: Any) -> Awaitable[None] | None:
+        """What is left to be waited for; a plain event, which comes often, leaves nothing."""
         if eio_sid not in self.environ:  # closed already: what still comes is too late
-            return
+            return None
         try:
-            event = plain_event(data) if isinstance(data, str) else None
-            if event is None or eio_sid in self._binary_packet:
-                await super()._handle_eio_message(eio_sid, data)
-            else:
-                await self._handle_event(eio_sid, *event)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            # Never the data: it may hold a token. JSONDecodeError quotes what it read.
+            plain = isinstance(data, str) and eio_sid not in self._binary_packet
+            if plain and (event := plain_event(data)) is not None:
+                return self._take_event(eio_sid, *event)
+        except Exception as error:
+            return self._give_up(eio_sid, error)
+        return self._judge(eio_sid, data)
+
+    async def _judge(self, eio_sid: str, data: Any) -> None:
+        """Anything else: the library knows all packets."""
+        try:
+            await super()._handle_eio_message(eio_sid, data)
+        except Exception as error:
+            await self._give_up(eio_sid, error)
+
+    async def _give_up(self, eio_sid: str, error: Exception) -> None:
+        """Never log the data: it may hold a token. JSONDecodeError quotes what it read."""
+        if isinstance(error, ValueError | TypeError | KeyError | RecursionError):
             log.warning("socket_packet_malformed", engine=eio_sid, error=type(error).__name__)
-            await self.eio.hang_up(eio_sid)
-        except Exception as error:  # ours; it must not end in the library's log, with the packet
-            log.exception("socket_packet_failed", engine=eio_sid, error=type(error).__name__)
-            await self.eio.hang_up(eio_sid)
+        else:  # ours; it must not end in the library's log, with the packet
+            log.error("socket_packet_failed", engine=eio_sid, exc_info=error)
+        await self.eio.hang_up(eio_sid)
 
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
         await super()._handle_eio_connect(eio_sid, environ)
@@ -147,12 +159,24 @@ class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ship
     async def _handle_event(
         self, eio_sid: str, namespace: str | None, id: int | None, data: list[Any]
     ) -> None:
-        sid = self.manager.sid_from_eio_sid(eio_sid, namespace or "/")
+        """For the library."""
+        if (rest := self._take_event(eio_sid, namespace, id, data)) is not None:
+            await rest
+
+    def _take_event(
+        self, eio_sid: str, namespace: str | None, id: int | None, data: list[Any]
+    ) -> Awaitable[None] | None:
+        namespace = namespace or "/"
+        sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
         if sid is None:
-            await self._not_connected(eio_sid)
-        elif self.manager.is_connected(sid, namespace):
-            work = self._handle_event_internal(self, sid, eio_sid, data, namespace or "/", id)
-            self._tasks.start(work)
+            return self._not_connected(eio_sid)
+        if not self.manager.is_pending(sid, namespace):
+            answer = self._gate.command(sid, data[0], data[1:])
+            if isinstance(answer, Ack):
+                self._reply(eio_sid, namespace, id, answer)
+            else:
+                self._tasks.start(self._reply_later(eio_sid, namespace, id, answer))
+        return None
 
     async def _not_connected(self, eio_sid: str) -> None:
         """Nothing comes before CONNECT; what comes after DISCONNECT is just late."""
@@ -163,16 +187,12 @@ class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ship
     def _is_connected_somewhere(self, eio_sid: str) -> bool:
         return any(self.manager.sid_from_eio_sid(eio_sid, name) for name in self.namespace_handlers)
 
-    async def _handle_event_internal(
-        self,
-        server: Any,
-        sid: str,
-        eio_sid: str,
-        data: list[Any],
-        namespace: str,
-        id: int | None,
+    async def _reply_later(
+        self, eio_sid: str, namespace: str, id: int | None, answer: Awaitable[Ack]
     ) -> None:
-        ack = await self._gate.command(sid, data[0], data[1:])
+        self._reply(eio_sid, namespace, id, await answer)
+
+    def _reply(self, eio_sid: str, namespace: str, id: int | None, ack: Ack) -> None:
         try:
             if id is not None:
                 self.sender(eio_sid)(ack_frame(namespace, id, ack.body))
@@ -209,6 +229,12 @@ class _Clients(socketio.AsyncManager):  # type: ignore[misc]  # the library ship
     The library gives each client a room besides, a kilobyte each, and looks through all
     rooms when one goes: thousands that go at once would take the square of their number.
     """
+
+    def is_pending(self, sid: str, namespace: str) -> bool:
+        """Whether a client that is known here is just coming or going."""
+        return sid in self.pending_connect.get(namespace, ()) or sid in self.pending_disconnect.get(
+            namespace, ()
+        )
 
     def basic_enter_room(
         self, sid: str, namespace: str, room: str | None, eio_sid: str | None = None

@@ -1,7 +1,7 @@
 """The Socket.IO edge as the composition root sees it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import orjson
@@ -130,8 +130,8 @@ class Realtime:
         if session := self._connections.find(sid):
             self._connections.begin(session)
 
-    async def command(self, sid: str, event: str, arguments: list[Any]) -> Ack:
-        return await self._desk.command(sid, event, arguments)
+    def command(self, sid: str, event: str, arguments: list[Any]) -> Ack | Awaitable[Ack]:
+        return self._desk.command(sid, event, arguments)
 
     async def disconnected(self, sid: str, reason: str) -> None:
         self._connections.ended(sid, reason)

@@ -39,16 +39,26 @@ class Session:
     claims: Claims
     on_behalf_of: str | None
     since: dict[Channel, Since | None]
-    """Positions the client came with; used once, for ``hub:ready``."""
+    """Positions the client came with, until it is in those channels, with ``hub:ready``."""
     joining: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Joins and leaves of one socket happen one after the other."""
     commands: int = 0
     """So many were given an id of their own."""
     running: int = 0
-    """Commands that were not answered yet."""
+    """Commands that wait for something, and so were not answered yet."""
     closed: bool = False
     told_expiring: bool = False
     timer: asyncio.TimerHandle | None = None
+    scope: str = field(init=False)
+    """Of its principal: whose allowance its commands use up."""
+
+    def __post_init__(self) -> None:
+        self.scope = self.principal.scope
+
+    @property
+    def may_be_joining(self) -> bool:
+        """A join is under way, or comes before whatever is asked now."""
+        return bool(self.running or self.since or self.joining.locked())
 
     def next_request_id(self) -> str:
         """Of one command; by it the log shows the connection, too."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from marshmallow import Schema
 
 from actors.domain.refusals import NotFound, Refusal
 from actors.services.caller import Caller
@@ -14,6 +13,7 @@ from api.middleware import PRINCIPAL, REQUEST_ID
 from api.rest.headers import expected_version, idempotency_key
 from api.rest.parser import json_body, parser
 from api.schemas import load
+from api.schemas.base import Strict
 from api.schemas.fields import parse_id
 from api.schemas.queries import NOTHING
 
@@ -53,8 +53,8 @@ class Route:
     """Name of the answer's schema in the API document; ``None``: no body."""
     streams: bool = False
     """Also answers with events as they happen, for who accepts ``text/event-stream``."""
-    query: Schema = field(default=NOTHING)
-    body: Schema | None = None
+    query: Strict = field(default=NOTHING)
+    body: Strict | None = None
     takes_version: bool = False
     """``If-Match`` is understood; elsewhere it would promise what is not kept."""
     also: tuple[int, ...] = ()

@@ -23,6 +23,8 @@ class _Takes(NamedTuple):
     key: str
     attribute: str
     field: fields.Field[Any]
+    read: Callable[..., Any] | None
+    """All that the field does with a value that is there, if that is but one step."""
 
 
 class Strict(Schema):
@@ -38,6 +40,10 @@ class Strict(Schema):
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Plain attributes only: no dotted paths, no look-ups in mappings."""
         return getattr(obj, attr, default)
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        self._is_plain = not any(self._hooks.values())
 
     @cached_property
     def _shown(self) -> Sequence[_Shows]:
@@ -56,7 +62,7 @@ class Strict(Schema):
         if any(map(_nests, self.load_fields.values())):
             return None
         return [
-            _Takes(field.data_key or name, field.attribute or name, field)
+            _Takes(field.data_key or name, field.attribute or name, field, _reader(field))
             for name, field in self.load_fields.items()
         ]
 
@@ -87,19 +93,18 @@ class Strict(Schema):
         """
         return self._taken_from(data) if self._is_plain and type(data) is dict else None
 
-    @cached_property
-    def _is_plain(self) -> bool:
-        return not any(self._hooks.values())
-
     def _taken_from(self, data: dict[str, Any]) -> dict[str, Any] | None:
         if self._taken is None:
             return None
         taken, known = {}, 0
         try:
-            for key, attribute, field in self._taken:
+            for key, attribute, field, read in self._taken:
                 sent = data.get(key, missing)
                 known += sent is not missing
-                value = field.deserialize(sent, key, data)
+                if read is None or sent is None or sent is missing:
+                    value = field.deserialize(sent, key, data)
+                else:
+                    value = read(sent, key, data)
                 if value is not missing:
                     taken[attribute] = value
         except ValidationError:
@@ -111,9 +116,15 @@ def _nests(field: fields.Field[Any]) -> bool:
     return isinstance(getattr(field, "inner", field), fields.Nested)
 
 
-def load(schema: Schema, data: object, *, where: str = "body") -> dict[str, Any]:
+def _reader(field: fields.Field[Any]) -> Callable[..., Any] | None:
+    plain = type(field).deserialize is fields.Field.deserialize
+    more = (*field.pre_load, *field.validators, *field.post_load)
+    return field._deserialize if plain and not more else None
+
+
+def load(schema: Strict, data: object, *, where: str = "body") -> dict[str, Any]:
     """The data in the domain's words, or :class:`ValidationFailed` naming every field."""
-    if isinstance(schema, Strict) and (plain := schema.load_plain(data)) is not None:
+    if (plain := schema.load_plain(data)) is not None:
         return plain
     try:
         loaded = schema.load(data)  # type: ignore[arg-type]  # anything is checked, not just mappings

@@ -82,6 +82,25 @@ async def test_live_events_wait_for_the_answer_to_a_join_and_then_follow_it() ->
         assert live(screen, SLOTS) == [6, 7]
 
 
+async def test_a_leave_waits_for_the_join_that_came_before_it() -> None:
+    async with running_world(*events(1, 5, SLOTS)) as world:
+        screen = await world.screen()
+        world.log.readable.clear()
+        joining = asyncio.create_task(
+            screen.ok("channel:join", {"channel": SLOTS, "since": place(2)})
+        )
+        await until(lambda: world.log.reads == 1)
+        leaving = asyncio.create_task(screen.ok("channel:leave", {"channel": SLOTS}))
+        assert (await screen.refused("no:such", {}))["code"] == "VALIDATION_ERROR", "it came later"
+        assert not leaving.done()
+        world.log.readable.set()
+        assert offsets((await joining)["events"]) == [3, 4, 5]
+        await leaving
+        world.commit(event(6, SLOTS), event(1))
+        await arrived(screen, 1)
+        assert live(screen, SLOTS) == []
+
+
 async def test_asking_again_in_a_joined_channel_repeats_nothing_live() -> None:
     async with running_world() as world:
         screen = await world.screen()

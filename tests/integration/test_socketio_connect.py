@@ -336,6 +336,10 @@ class Poller:
             await answer.read()
             return answer.status
 
+    async def payload(self) -> str:
+        async with self._http.get(self._address) as answer:
+            return await answer.text()
+
 
 CONNECT = '40/patient,{"token":"%s"}'
 
@@ -351,6 +355,22 @@ async def test_a_client_that_goes_while_it_is_let_in_leaves_no_ghost() -> None:
         world.identity.answers.set()
         await coming
         await until(lambda: sum(world.realtime.connections().values()) == 0)
+        world.commit(event(1))
+        await until(lambda: bool(world.log.marks))
+        assert world.log.marks[0].recipients == 0
+
+
+async def test_a_leave_that_is_sent_with_connect_is_carried_out_after_it() -> None:
+    """It has nothing to wait for, but for coming into the channel that it leaves."""
+    async with running_world() as world, aiohttp.ClientSession() as http:
+        poller = Poller(http, world.url)
+        await poller.open()
+        leave = f'42/patient,1["channel:leave",{{"channel":"{CHANNEL}"}}]'
+        await poller.post(CONNECT % token("patient", "patient") + "\x1e" + leave)
+        told = ""
+        while "43/patient,1" not in told:
+            told += await poller.payload()
+        assert told.index("hub:ready") < told.index("43/patient,1")
         world.commit(event(1))
         await until(lambda: bool(world.log.marks))
         assert world.log.marks[0].recipients == 0

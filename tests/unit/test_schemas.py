@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from marshmallow import Schema
 
 from actors.domain.appointment import Status
 from actors.domain.principal import Role
@@ -26,7 +25,7 @@ ID = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
 SLOT = {"dentist_id": ID, "appointment_type_id": ID, "start": "2027-03-08T09:00:00Z"}
 
 
-def refused(schema: Schema, data: object) -> dict[str, str]:
+def refused(schema: Strict, data: object) -> dict[str, str]:
     """The complaints, by field."""
     with pytest.raises(ValidationFailed) as caught:
         load(schema, data)
