@@ -14,6 +14,7 @@ class RelaySettings:
     """Limits of the relay; times in seconds."""
 
     attempt_timeout_s: float = 0.2
+    """For each event of an attempt."""
     backoff_s: tuple[float, ...] = (0.1, 0.2, 0.4)
     """The wait before each retry; as many retries as there are waits (criterion 7.5)."""
     gap_wait_s: float = 1.0
@@ -86,7 +87,7 @@ class Attempts:
         first: int | Exception | None = None
         if len(records) > 1:
             assert self._batch is not None
-            first = await self._try(self._batch.broadcast_all(records))
+            first = await self._try(self._batch.broadcast_all(records), len(records))
             if isinstance(first, Exception) and self._settings.backoff_s:
                 await self._back_off(1)
         for record in records:
@@ -109,9 +110,9 @@ class Attempts:
                 await self._back_off(attempts)
         return Tried(attempts, error=error, problem=_kind(error))
 
-    async def _try(self, sending: Awaitable[int]) -> int | Exception:
+    async def _try(self, sending: Awaitable[int], events: int = 1) -> int | Exception:
         try:
-            async with asyncio.timeout(self._settings.attempt_timeout_s):
+            async with asyncio.timeout(self._settings.attempt_timeout_s * events):
                 return await sending
         except Exception as failure:  # whatever it is, it is retried, then logged and marked
             return failure

@@ -151,6 +151,20 @@ async def test_a_batch_that_hangs_is_given_up_and_delays_no_other_channel() -> N
     assert world.broadcaster.sent[A] == [1, 2, 3]
 
 
+async def test_events_that_go_together_have_the_time_of_all_of_them() -> None:
+    """A large room takes as much longer; given up, it would be sent all of them one by one."""
+    async with World(RelaySettings(attempt_timeout_s=0.1, drain_s=5)).running() as world:
+
+        async def slowly(_: Sequence[EventRecord]) -> None:
+            await asyncio.sleep(0.2)
+
+        world.broadcaster.batch_script = slowly
+        world.commit(*records(1, 16))
+        await until(lambda: world.relay.stats.sent == 16)
+    assert world.attempts == dict.fromkeys(range(1, 17), 1)
+    assert [len(batch) for batch in world.broadcaster.batches] == [16]
+
+
 async def test_the_position_follows_a_batch_only_when_all_of_it_was_sent() -> None:
     async with World(RelaySettings(attempt_timeout_s=30, drain_s=0)).running() as world:
         gate = asyncio.Event()
