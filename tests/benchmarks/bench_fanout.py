@@ -50,7 +50,7 @@ def raise_file_limit(needed: int) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[200, 1_000, 4_000])
-    parser.add_argument("--rounds", type=int, default=Plan.rounds)
+    parser.add_argument("--rounds", type=int, default=Plan().rounds)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
     parser.add_argument("--servers", nargs="+", choices=_BY_NAME, default=list(_BY_NAME))
     parser.add_argument("--plot", type=Path, help="an SVG to be drawn")
