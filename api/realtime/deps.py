@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 
@@ -67,7 +67,8 @@ class RealtimeDeps:
     """Told of each socket that is closed because it does not read."""
 
 
-class Attempt(NamedTuple):
+@dataclass(slots=True)
+class Attempt:
     """What somebody tried, for logs and errors."""
 
     request_id: str

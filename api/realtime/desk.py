@@ -149,17 +149,16 @@ class Desk:
     def _write_notes(self) -> None:
         notes, self._notes = self._notes, []
         for attempt, code, seconds in notes:
-            request_id, namespace, event = attempt
             self._log.info(
                 "socket_command",
-                namespace=namespace,
-                command=event,
+                namespace=attempt.namespace,
+                command=attempt.event,
                 code=code,
                 duration_ms=round(seconds * 100_000) / 100,  # to two digits, which takes longer
-                request_id=request_id,
+                request_id=attempt.request_id,
             )
             if self._deps.on_command is not None:
-                self._deps.on_command(namespace, event, code, seconds)
+                self._deps.on_command(attempt.namespace, attempt.event, code, seconds)
 
 
 def _ok(data: bytes, written: Callable[[], None] | None = None) -> Ack:

@@ -13,7 +13,8 @@ needs is set right here, each with its reason:
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import socketio  # type: ignore[import-untyped]  # ships no types
 import structlog
@@ -30,7 +31,8 @@ _ANSWER_S = 2.0
 """How long commands may go on when the hub stops."""
 
 
-class Ack(NamedTuple):
+@dataclass(slots=True)
+class Ack:
     """The answer to a command: ready JSON, and what is to happen once it was written."""
 
     body: bytes
