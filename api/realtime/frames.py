@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Sequence
 from typing import Final
 
 from engineio.packet import Packet  # type: ignore[import-untyped]  # ships no types
@@ -38,6 +39,11 @@ class Frame:
         return cls(packet.encode(b64=True))
 
     @property
+    def parts(self) -> "Sequence[Frame]":
+        """For a poll, which gets each by itself."""
+        return (self,)
+
+    @property
     def payload(self) -> bytes:
         return self.framed[_HEADER_BYTES.get(self.framed[1], 2) :]
 
@@ -69,6 +75,28 @@ class Frame:
         return self._deflated
 
 
+class Frames:
+    """Several that follow each other, written to a WebSocket like one."""
+
+    __slots__ = ("_data", "framed", "parts")
+
+    def __init__(self, parts: Sequence[Frame]) -> None:
+        self.parts = parts
+        self.framed = b"".join([part.framed for part in parts])
+        self._data: dict[int, bytes] = {}
+
+    def data(self, deflate_from_bytes: int | None) -> bytes:
+        if deflate_from_bytes is None:
+            return self.framed
+        if deflate_from_bytes not in self._data:
+            joined = b"".join([part.data(deflate_from_bytes) for part in self.parts])
+            self._data[deflate_from_bytes] = joined
+        return self._data[deflate_from_bytes]
+
+
+Sent = Frame | Frames
+
+
 class Joiner:
     """Frames that go out in one write; for all who are sent the same ones, one object.
 
@@ -78,11 +106,11 @@ class Joiner:
     __slots__ = ("_deflated", "_frames", "_joined")
 
     def __init__(self) -> None:
-        self._frames: list[Frame] = []
+        self._frames: list[Sent] = []
         self._deflated: int | None = None
         self._joined = b""
 
-    def join(self, frames: list[Frame], deflate_from_bytes: int | None) -> bytes:
+    def join(self, frames: list[Sent], deflate_from_bytes: int | None) -> bytes:
         """Takes the list over; frames of so many bytes are compressed, if that is a number."""
         if frames != self._frames or deflate_from_bytes != self._deflated:
             self._frames, self._deflated = frames, deflate_from_bytes

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from api.realtime.frames import Frame, Joiner
+from api.realtime.frames import Frame, Joiner, Sent
 from api.realtime.turns import Turns
 
 
@@ -56,7 +56,7 @@ class Outbox:
 
     def __init__(self, sending: Sending, on_full: Callable[[int], None]) -> None:
         self._sending, self._on_full = sending, on_full
-        self._waiting: list[Frame] = []
+        self._waiting: list[Sent] = []
         self._waiting_bytes = 0
         self._transport: Transport | None = None
         self._deflate_from_bytes: int | None = None
@@ -64,8 +64,8 @@ class Outbox:
         self._turn = -1
         self._arrived: asyncio.Future[None] | None = None
 
-    def put(self, frame: Frame, *, more: bool = False) -> None:
-        """Send a frame; ``more`` follows at once, so writing may wait for it."""
+    def put(self, frame: Sent, *, more: bool = False) -> None:
+        """Send a frame, or several as one; ``more`` follows at once, so writing may wait."""
         if self._ended:
             return
         waits = self.unsent_bytes
@@ -74,12 +74,16 @@ class Outbox:
             self._ended = True
             self._on_full(waits)
         elif self._transport is None:
-            self._keep(frame)
+            for part in frame.parts:
+                self._keep(part)
             self._tell_arrived()
+        elif waits + len(frame.framed) > self._sending.max_bytes and len(frame.parts) > 1:
+            for part in frame.parts:  # no more than fits
+                self.put(part, more=True)
         else:
             self._write(self._transport, frame, more)
 
-    def _write(self, transport: Transport, frame: Frame, more: bool) -> None:
+    def _write(self, transport: Transport, frame: Sent, more: bool) -> None:
         turn = self._sending.turns.begin()
         if more or turn == self._turn:
             if not self._waiting:
@@ -93,7 +97,7 @@ class Outbox:
         elif not transport.is_closing():
             transport.write(frame.data(self._deflate_from_bytes))
 
-    def _keep(self, frame: Frame) -> None:
+    def _keep(self, frame: Sent) -> None:
         self._waiting.append(frame)
         self._waiting_bytes += len(frame.framed)
 
@@ -142,7 +146,7 @@ class Outbox:
         while not self._waiting and not self._ended:
             self._arrived = asyncio.get_running_loop().create_future()
             await self._arrived
-        taken = self._waiting[:at_most]
+        taken = [part for frame in self._waiting[:at_most] for part in frame.parts]
         if len(taken) > 1 and taken[-1] is alone:
             taken.pop()
         del self._waiting[: len(taken)]

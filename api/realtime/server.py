@@ -21,7 +21,7 @@ import structlog
 from socketio import packet as sio_packet
 
 from api.realtime.engine import Engine, Tasks
-from api.realtime.frames import Frame
+from api.realtime.frames import Sent
 from api.realtime.packets import HubPacket, ack_frame, plain_event
 from api.realtime.session import Send
 
@@ -265,7 +265,7 @@ class _Door(socketio.AsyncNamespace):  # type: ignore[misc]  # the library ships
             await self._gate.disconnected(sid, args[1])
 
 
-def _nowhere(frame: Frame, *, more: bool = False) -> None:
+def _nowhere(frame: Sent, *, more: bool = False) -> None:
     """It left while it was being let in."""
 
 

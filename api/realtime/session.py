@@ -11,16 +11,16 @@ from actors.domain.principal import Principal, Role
 from actors.ports import EventRecord, Position
 from actors.services.changes import Since
 from actors.services.identity import Claims
-from api.realtime.frames import Frame
+from api.realtime.frames import Frame, Frames, Sent
 from api.realtime.packets import event_frame
-from api.realtime.subscribers import Once
+from api.realtime.subscribers import Batch, Once
 from api.schemas import envelope
 
 
 class Send(Protocol):
     """Writes a ready frame, in order; ``more`` follows at once, so it may wait for that."""
 
-    def __call__(self, frame: Frame, *, more: bool = False) -> None: ...
+    def __call__(self, frame: Sent, *, more: bool = False) -> None: ...
 
 
 NAMESPACES = ("/dentist", "/patient", "/chatbot", "/admin")
@@ -66,10 +66,19 @@ class Session:
         return f"{self.sid}.{self.commands}"
 
     def deliver(self, record: EventRecord, once: Once) -> None:
-        frame = once(
+        self.send(self._frame(record, once), more=once.more)
+
+    def deliver_all(self, batch: Batch) -> bool:
+        made = batch.joined(
+            self.namespace, lambda: Frames([self._frame(*each) for each in batch.each])
+        )
+        self.send(made)
+        return True
+
+    def _frame(self, record: EventRecord, once: Once) -> Frame:
+        return once(
             self.namespace, lambda: event_frame(self.namespace, record.type, envelope(record))
         )
-        self.send(frame, more=once.more)
 
     def tell_position(self, position: Position, once: Once) -> None:
         where = {"channel": position.channel, "epoch": position.epoch, "offset": position.offset}

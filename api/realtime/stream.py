@@ -20,7 +20,7 @@ from api.realtime.joins import Joins
 from api.realtime.rooms import Rooms
 from api.realtime.stream_cursor import Cursor
 from api.realtime.stream_frames import HEARTBEAT, event_body, ready, with_id
-from api.realtime.subscribers import Once
+from api.realtime.subscribers import Batch, Once
 
 _WRITE_BYTES = 65_536
 """Queued events are written together up to about this size."""
@@ -119,6 +119,9 @@ class Stream:
         if self._queued_bytes > self._max_buffer_bytes:
             self.end(Ended.TOO_SLOW)
         self.wakes.set()
+
+    def deliver_all(self, batch: Batch) -> bool:
+        return False
 
     def tell_position(self, position: Position, once: Once) -> None:
         """Nobody has to ask: what is missing is read and sent."""

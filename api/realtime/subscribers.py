@@ -6,7 +6,7 @@ dropped. So there is neither hole nor duplicate, whatever is committed meanwhile
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -50,6 +50,21 @@ class Once:
         return value
 
 
+class Batch:
+    """Consecutive events of one channel that go out together.
+
+    ``each`` is an event and its wire forms, ``joined`` are those of all of them.
+    """
+
+    __slots__ = ("each", "first", "joined", "last")
+
+    def __init__(self, records: Sequence[EventRecord]) -> None:
+        last = len(records) - 1
+        self.each = [(record, Once(more=n < last)) for n, record in enumerate(records)]
+        self.first, self.last = place(records[0]), place(records[last])
+        self.joined = Once()
+
+
 class Subscriber(Protocol):
     """One connection as the rooms see it, compared by identity.
 
@@ -69,6 +84,10 @@ class Subscriber(Protocol):
 
         What raises is retried by the relay, for this subscriber alone.
         """
+        ...
+
+    def deliver_all(self, batch: Batch) -> bool:
+        """Write all of these or, raising, none; false: they are delivered one by one."""
         ...
 
     def tell_position(self, position: Position, once: Once) -> None:
@@ -109,6 +128,15 @@ class Subscription:
         elif (at := place(record)) > self.had:
             self.subscriber.deliver(record, once)
             self.had = at
+
+    def deliver_all(self, batch: Batch) -> None:
+        """The same for several; at once where nothing stands in the way."""
+        at_once = len(batch.each) > 1 and self.held is None and batch.first > self.had
+        if at_once and self.subscriber.deliver_all(batch):
+            self.had = batch.last
+        else:
+            for record, once in batch.each:
+                self.deliver(record, once)
 
     def release(self, answered: Place) -> None:
         """The answer up to ``answered`` was written: let what was held follow it."""

@@ -6,7 +6,7 @@ from typing import Final
 from actors.domain.channels import Channel
 from actors.ports import EventRecord, Position
 from api.realtime.rooms import Rooms
-from api.realtime.subscribers import Once, Subscription
+from api.realtime.subscribers import Batch, Once, Subscription
 from api.realtime.turns import Turns
 
 _LOOK_EVERY: Final = 8
@@ -33,8 +33,7 @@ class Wire:
 
     async def broadcast_all(self, records: Sequence[EventRecord]) -> int:
         """``broadcast`` of consecutive events of one channel, written together."""
-        channel, last = records[0].channel, len(records) - 1
-        events = [(record, Once(more=number < last)) for number, record in enumerate(records)]
+        channel, batch = records[0].channel, Batch(records)
         reached, failure = 0, None
         members = self._rooms.begin_sending(channel, records)
         try:
@@ -45,8 +44,7 @@ class Wire:
                     if subscription.subscriber.closed:
                         continue
                     try:
-                        for record, once in events:
-                            subscription.deliver(record, once)
+                        subscription.deliver_all(batch)
                         reached += 1
                     except Exception as error:  # one who fails must not cost the others theirs
                         failure = failure or error

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from api.realtime.frames import Frame
+from api.realtime.frames import Frame, Frames
 from api.realtime.outbox import Outbox, Sending
 from api.realtime.turns import Turns
 
@@ -70,8 +70,10 @@ def test_a_frame_has_the_header_of_its_length(size: int) -> None:
     assert (framed[0], length, len(framed) - at) == (0x81, size, size)
 
 
-def test_what_goes_into_a_frame_comes_out_for_a_poll() -> None:
-    assert Frame('42/patient,["x","ä"]').text == '42/patient,["x","ä"]'
+@pytest.mark.parametrize("characters", [0, 100, 200, 70_000])
+def test_what_goes_into_a_frame_comes_out_for_a_poll(characters: int) -> None:
+    text = '42/patient,["x","ä"]' + "x" * characters
+    assert Frame(text).text == text
 
 
 def test_a_compressed_frame_needs_nothing_that_came_before_it() -> None:
@@ -112,6 +114,45 @@ async def test_what_is_followed_by_more_goes_out_with_it() -> None:
     assert world.texts == [["4a", "4b", "4c"]]
     await asyncio.sleep(0)
     assert len(world.texts) == 1
+
+
+async def test_several_as_one_are_one_write_that_all_who_get_them_share() -> None:
+    frames = Frames([Frame("4a"), Frame("4b")])
+    worlds = [World().open(), World().open()]
+    for world in worlds:
+        world.outbox.put(frames)
+        assert world.texts == [["4a", "4b"]]
+    assert worlds[0].transport.writes[0] is worlds[1].transport.writes[0]
+    worlds[0].outbox.put(Frame("4c"))
+    worlds[0].outbox.put(frames)
+    await asyncio.sleep(0)
+    assert worlds[0].texts[1:] == [["4c", "4a", "4b"]]
+
+
+async def test_several_as_one_are_packets_of_their_own_for_polls() -> None:
+    world = World()
+    world.outbox.put(Frames([Frame("4a"), Frame("4b"), Frame("4c")]))
+    polls = [await world.outbox.take(2, alone=END) for _ in range(2)]
+    assert [[frame.text for frame in poll] for poll in polls] == [["4a", "4b"], ["4c"]]
+
+
+async def test_several_as_one_are_compressed_one_by_one() -> None:
+    small, large = Frame("4a"), Frame("4" + "again and " * 50)
+    world = World(deflate_from_bytes=100).open(deflates=True)
+    for _ in range(2):
+        world.outbox.put(Frames([small, large]))
+        await asyncio.sleep(0)
+    assert world.transport.writes == [small.framed + large.deflated] * 2
+
+
+async def test_of_several_as_one_a_slow_reader_is_kept_no_more_than_the_limit_and_a_frame() -> None:
+    world = World(max_bytes=100).open()
+    parts = [Frame("4" + letter * 37) for letter in "abcdef"]
+    world.outbox.put(Frames(parts))
+    assert world.slow == [120], "three of 40 bytes each"
+    world.outbox.put(Frames(parts))
+    await asyncio.sleep(0)
+    assert (world.slow, world.texts) == ([120], [])
 
 
 async def test_more_that_never_comes_holds_nothing_back() -> None:

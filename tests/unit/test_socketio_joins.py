@@ -13,7 +13,7 @@ from actors.domain.principal import Principal, Role
 from actors.ports import EventRecord
 from actors.services.changes import Changes, Since
 from actors.services.identity import Claims
-from api.realtime.frames import Frame
+from api.realtime.frames import Sent
 from api.realtime.joins import Joins
 from api.realtime.rooms import Rooms
 from api.realtime.session import Send, Session
@@ -31,8 +31,8 @@ class Sockets:
         self.frames: dict[str, list[str]] = {}
 
     def sender(self, sid: str) -> Send:
-        def send(frame: Frame, *, more: bool = False) -> None:
-            self.frames.setdefault(sid, []).append(frame.text)
+        def send(frame: Sent, *, more: bool = False) -> None:
+            self.frames.setdefault(sid, []).extend(part.text for part in frame.parts)
 
         return send
 
@@ -214,7 +214,7 @@ async def test_one_subscriber_that_fails_costs_the_others_nothing() -> None:
     failures = iter([ConnectionError(), ConnectionError()])
     send = broken.send
 
-    def failing(frame: Frame, *, more: bool = False) -> None:
+    def failing(frame: Sent, *, more: bool = False) -> None:
         if error := next(failures, None):
             raise error
         send(frame)
@@ -255,7 +255,7 @@ async def test_a_large_room_is_written_to_in_turns_with_others_in_between() -> N
 def ending_a_turn(send: Send, wire: Wire) -> Send:
     """A write begins a turn, as a socket's outbox does."""
 
-    def sending(frame: Frame, *, more: bool = False) -> None:
+    def sending(frame: Sent, *, more: bool = False) -> None:
         wire._turns.begin()
         send(frame, more=more)
 

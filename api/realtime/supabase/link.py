@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from api.realtime.frames import Frame
+from api.realtime.frames import Sent
 from api.realtime.outbox import Outbox, Sending
 
 _CLOSE_S: Final = 1.5
@@ -31,7 +31,7 @@ class Link:
         self._outbox.write_to(transport)
         self.closed = False
 
-    def put(self, frame: Frame, *, more: bool = False) -> None:
+    def put(self, frame: Sent, *, more: bool = False) -> None:
         """Send a frame, in order; ``more`` follows at once, so it may wait for that."""
         self._outbox.put(frame, more=more)
 

@@ -11,7 +11,7 @@ from actors.ports import EventRecord, Position
 from actors.services.identity import Claims
 from api.realtime.frames import Frame
 from api.realtime.session import Send
-from api.realtime.subscribers import Once
+from api.realtime.subscribers import Batch, Once
 from api.realtime.supabase import forms, messages
 from api.realtime.supabase.bindings import Binding
 from api.realtime.supabase.frames import Vsn, text
@@ -79,6 +79,9 @@ class Topic:
         for frame in frames:
             if frame is not None:
                 self.write(frame, more=once.more)
+
+    def deliver_all(self, batch: Batch) -> bool:
+        return False
 
     def tell(self, event: str, data: bytes, once: Once) -> None:
         self.write(forms.told_frame(self.vsn, self.name, event, data, once))
