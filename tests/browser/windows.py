@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, FloatRect, Locator, Page, expect
 
 from tests.support.clinic import ADMIN, DAYS_AHEAD, Clinic, Person
 
@@ -153,14 +153,23 @@ class DentistScreen(Screen):
         await self.event(who).click()
         await expect(self.panel.get_by_role("heading", name=who.name)).to_be_visible()
 
+    async def _place(self, who: Person) -> FloatRect:
+        """Where the appointment is, once it stays there: news draw the calendar anew."""
+        box = None
+        for _ in range(100):
+            before, box = box, await self.event(who).bounding_box()
+            if box is not None and box == before:
+                return box
+            await self.page.wait_for_timeout(30)
+        raise AssertionError(f"{who.name} has no place that stays")
+
     async def drag(self, who: Person, *, quarters: int) -> None:
         """Down the day, so many quarters of an hour."""
-        box = await self.event(who).bounding_box()
+        box = await self._place(who)
         quarter = await self.page.evaluate(
             "parseFloat(getComputedStyle(document.querySelector('.ec')).getPropertyValue('--ec-slot-height'))"
             " || 17"
         )
-        assert box is not None
         x, y = box["x"] + box["width"] / 2, box["y"] + 6
         await self.page.mouse.move(x, y)
         await self.page.mouse.down()

@@ -24,7 +24,7 @@ from tests.support.process import HubProcess, hub_process
 from tests.support.running import Template
 
 KILLS, KILLS_LONG = 10, 40
-STOPS = 3
+STOPS = 2
 TRAFFIC_PATIENTS = 30
 """The others are witnesses: they act right before a kill and look right after it."""
 LIFE_S = (0.2, 1.0)
