@@ -3,8 +3,8 @@
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -80,8 +80,19 @@ def _in_turns(
     found: dict[str, list[Measured]] = {server.name: [] for server in servers}
     for _ in range(rounds):
         for server in servers:
-            found[server.name].append(measured(server))
+            with _named(server):
+                found[server.name].append(measured(server))
     return found
+
+
+@contextmanager
+def _named(server: Server) -> Iterator[None]:
+    """Whose failure it is, if there is one."""
+    try:
+        yield
+    except (OSError, RuntimeError) as failure:
+        failure.add_note(f"It was {server.name}.")
+        raise
 
 
 def _saturate(
@@ -93,7 +104,8 @@ def _saturate(
         for server in servers:
             if server.name not in slow:
                 began = time.monotonic()
-                rounds[server.name].append(_saturated(server, size, plan.seconds))
+                with _named(server):
+                    rounds[server.name].append(_saturated(server, size, plan.seconds))
                 if time.monotonic() - began > PATIENCE_S:
                     slow.add(server.name)
     for name, measured in rounds.items():
