@@ -148,9 +148,10 @@ class Crowd:
                 published += window - under_way
             self.receive(began + seconds, add)
         counted = received // size
-        while received < published * size * count:
+        while (missing := published * size * count - received) > 0:
             if not self.receive(time.monotonic() + _WAIT_S, add):
-                raise ConnectionError("events were lost")
+                told = f"{published} events of {size} bytes to {count} sockets"
+                raise ConnectionError(f"of {told}, {missing} bytes never came")
         return counted, published * count
 
     def follow(self, channel: str, count: int, events: int, *, window: int) -> None:
