@@ -53,12 +53,18 @@ class Publisher:
                     offset=offset,
                     event_id=EventId(stamp),
                     type=EVENT,
-                    time=datetime.now(UTC),
+                    time=_now(),
                     payload=self._payload,
                 )
                 for offset in range(first, first + count)
             ]
         )
+
+
+def _now() -> datetime:
+    """Never a whole second, whose text has no fraction: all frames have the same size."""
+    now = datetime.now(UTC)
+    return now if now.microsecond else now.replace(microsecond=1)
 
 
 def main() -> None:
