@@ -145,7 +145,6 @@ async def test_weekly_hours_are_edited_and_mistakes_are_named(
     dentist = clinic.dentists[0]
     desk = await windows.dentist(clinic, dentist)
     await desk.tab("Hours")
-    await desk.page.wait_for_load_state("networkidle")  # the first answers draw the form anew
     await desk.page.get_by_label("Monday: to").fill("07:00")
     await expect(desk.page.get_by_role("alert")).to_have_text(
         "Hours must end later than they begin."

@@ -1,6 +1,6 @@
 /** Weekly hours and exceptions. Before anything is saved, the hub says whom it would affect. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import type { Appointment, Availability, Window } from "../sdk";
 import { Dialog } from "../shared/dialog";
 import { useCommand } from "../shared/hooks";
@@ -25,7 +25,8 @@ export function Hours({ clinic }: { clinic: Clinic }) {
     setBase(schedule);
     setDraft(schedule);
   };
-  useEffect(() => {
+  // Before anybody can type: a later effect would still believe that nothing was edited.
+  useLayoutEffect(() => {
     if (!dirty) begin(clinic.schedule);
   }, [clinic.schedule]);
   const wrong = mistake(draft);
