@@ -27,6 +27,9 @@ KILLS, KILLS_LONG = 10, 40
 STOPS = 2
 TRAFFIC_PATIENTS = 30
 """The others are witnesses: they act right before a kill and look right after it."""
+TRAFFIC_DENTISTS = 2
+"""The last one is the witnesses': a dentist of traffic may write a note on what they booked
+before they have looked."""
 LIFE_S = (0.2, 1.0)
 """How long the hub lives between two kills, once traffic flows again."""
 LONGEST_S = 600.0
@@ -85,7 +88,7 @@ async def end_again_and_again(
         simulation = Simulation(
             Plan(
                 url=hub.url,
-                links=links_of(template),
+                links=links_of(template, TRAFFIC_DENTISTS),
                 seconds=LONGEST_S,
                 patients=TRAFFIC_PATIENTS,
                 seed=seed,
@@ -122,13 +125,15 @@ async def end_again_and_again(
     return story
 
 
-def links_of(template: Template) -> Links:
+def links_of(template: Template, dentists: int | None = None) -> Links:
+    """Of the first so many dentists, or all."""
+
     def linked(people: tuple[Person, ...]) -> tuple[LinkedPerson, ...]:
         return tuple(LinkedPerson(id=one.id, name=one.name, token=one.token) for one in people)
 
     people = template.people
     return Links(
-        dentists=linked(people.dentists),
+        dentists=linked(people.dentists[:dentists]),
         patients=linked(people.patients[:TRAFFIC_PATIENTS]),
         chatbot_token=CHATBOT,
         appointment_types=(
@@ -151,14 +156,14 @@ async def traffic_flows(simulation: Simulation) -> None:
 
 
 async def promises(clinic: Clinic, turn: int) -> Witness:
-    """A hold and a booking, acknowledged at the last moment, where traffic does not book."""
+    """A hold and a booking, acknowledged at the last moment, where traffic touches nothing."""
     pairs = len(clinic.patients[TRAFFIC_PATIENTS:]) // 2
     first = TRAFFIC_PATIENTS + 2 * (turn % pairs)
     holder, booker = (clinic.api(each) for each in clinic.patients[first : first + 2])
-    day = DAYS_AHEAD + 60 + turn
-    body = clinic.slot() | {"start": clinic.at("09:00", days=day)}
+    day, dentist = DAYS_AHEAD + turn, clinic.dentists[TRAFFIC_DENTISTS]
+    body = clinic.slot(dentist=dentist)
     held, booked = await asyncio.gather(
-        holder.post("/api/reservations", body),
+        holder.post("/api/reservations", body | {"start": clinic.at("09:00", days=day)}),
         booker.post("/api/appointments", body | {"start": clinic.at("10:00", days=day)}),
     )
     assert (held.status, booked.status) == (201, 201), (held.body, booked.body)

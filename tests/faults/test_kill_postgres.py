@@ -13,9 +13,10 @@ from hub.traffic.simulation import Plan, Simulation
 from tests.faults.test_kill import (
     LIFE_S,
     LONGEST_S,
+    TRAFFIC_DENTISTS,
     TRAFFIC_PATIENTS,
-    Witness,
     clinic_of,
+    kept,
     links_of,
     promises,
     traffic_flows,
@@ -58,7 +59,7 @@ async def kill_again_and_again(template: Template, folder: Path, kills: int, see
             simulation = Simulation(
                 Plan(
                     url=hub.url,
-                    links=links_of(template),
+                    links=links_of(template, TRAFFIC_DENTISTS),
                     seconds=LONGEST_S,
                     patients=TRAFFIC_PATIENTS,
                     seed=seed,
@@ -75,7 +76,7 @@ async def kill_again_and_again(template: Template, folder: Path, kills: int, see
                     await _says_503(clinic)
                     await asyncio.to_thread(database.server.start)
                     await _is_back(hub, session)
-                    await _kept(witness)
+                    await kept(witness)
                 simulation.finish()
             outcome = traffic.result()
             left = await eventually(lambda: not pending(database), 15.0)
@@ -106,20 +107,6 @@ async def _says_503(clinic: Clinic) -> None:
             return ready.status == 503
 
     assert await eventually(not_ready, 10.0)
-
-
-async def _kept(witness: Witness) -> None:
-    """The hold can still be had, the booking is there; its dentist, whom traffic plays and
-    whom the outage did not send home, may have written a note since."""
-    held, booked = witness.held, witness.booked
-    hold = await witness.holder.get(f"/api/reservations/{held['id']}")
-    assert (hold.status, hold.body["expires_at"]) == (200, held["expires_at"])
-    row = await witness.booker.get(f"/api/appointments/{booked['id']}")
-    assert row.status == 200, row.body
-    for name in ("id", "dentist_id", "patient_id", "created_at"):
-        assert row.body[name] == booked[name]
-    converted = await witness.holder.post("/api/appointments", {"reservation_id": held["id"]})
-    assert (converted.status, converted.body["id"]) == (201, held["id"])
 
 
 async def _is_back(hub: HubProcess, session: aiohttp.ClientSession) -> None:
