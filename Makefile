@@ -11,6 +11,9 @@ IMAGES ?= build/screenshots
 BUILT := api/pages/built/.built
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
+# Our modules are compiled once, not at every start of a process.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run cluster test test-long web screenshots check format bench bench-booking bench-cluster bench-fanout clean
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import select
@@ -74,6 +75,12 @@ def _nothing(sql: Sql) -> Plan[Done[None]]:
     return Done(None)
 
 
+@cache
+def _statements(*, on_postgresql: bool) -> Sql:
+    """They know nothing of a database but its dialect: whoever opens many builds them once."""
+    return Sql(asyncpg_dialect() if on_postgresql else sqlite.dialect())
+
+
 @asynccontextmanager
 async def open_store(
     url: str,
@@ -129,8 +136,8 @@ async def open_store(
                     on_commit=on_commit,
                 )
             )
-        dialect = asyncpg_dialect() if on_postgresql else sqlite.dialect()
-        context = CommitContext(sql=Sql(dialect), render=render, new_id=new_id)
+        sql = _statements(on_postgresql=on_postgresql)
+        context = CommitContext(sql=sql, render=render, new_id=new_id)
         store = _assemble(writer, readers, context, clock)
         # SQLite's writer opens first: it makes the files that readers cannot.
         await writer.run(Job(plan=lambda: _nothing(store._sql)))

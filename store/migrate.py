@@ -7,6 +7,7 @@ that is older or newer than this version of the hub.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -86,17 +87,23 @@ def plan(url: str) -> MigrationPlan:
 
 def _plan(current: str | None) -> MigrationPlan:
     refuse_sealed(current)
-    scripts = ScriptDirectory.from_config(_config())
-    history = [
-        Revision(id=script.revision, title=(script.doc or "").splitlines()[0])
-        for script in scripts.walk_revisions()
-    ][::-1]
+    history = _history()
     head = history[-1].id
     known = [revision.id for revision in history]
     if current is not None and current not in known:
         raise SchemaTooNew(current, head)
     done = known.index(current) + 1 if current else 0
-    return MigrationPlan(current=current, head=head, pending=tuple(history[done:]))
+    return MigrationPlan(current=current, head=head, pending=history[done:])
+
+
+@cache
+def _history() -> tuple[Revision, ...]:
+    """What this version knows, oldest first; its files are read once for a process."""
+    newest_first = ScriptDirectory.from_config(_config()).walk_revisions()
+    return tuple(
+        Revision(id=script.revision, title=(script.doc or "").splitlines()[0])
+        for script in reversed(list(newest_first))
+    )
 
 
 def check_schema(url: str) -> str:
