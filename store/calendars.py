@@ -24,7 +24,7 @@ from store.codec import (
     stored_reply_of,
     type_of,
 )
-from store.committer import CommitContext, commit_calendar
+from store.committer import CommitContext, commit_calendar, commit_calendars
 from store.opening import open_calendar, view_calendar
 from store.readers import Asked, Readers
 from store.schema import IS_HELD, appointment_types, appointments, idempotency_keys
@@ -69,6 +69,8 @@ class Calendars:
                 turns=len(commit.turns),
                 calendars=1,
                 declares=(commit.dentist_id,),
+                part=commit,
+                together=lambda commits: commit_calendars(commits, self._context),
             )
         )
 

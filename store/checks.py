@@ -4,24 +4,25 @@ Turns are looked at in *waves*: consecutive turns of which no two concern the sa
 patient, so that what a wave reads cannot depend on what the wave will write.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from actors.domain.appointment import ATTENDING, Appointment
 from actors.domain.events import RowEvent, SlotHeld
 from actors.domain.ids import AppointmentId, PatientId
 from actors.domain.refusals import PatientConflict, Refusal, TooManyReservations
-from actors.ports import Turn, TurnRefused
+from actors.ports import CalendarCommit, Turn, TurnRefused
 from store.sql import Sql
 from store.statements import Plan, Step
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A turn and where it stands in its commit."""
+    """A turn, the commit it belongs to, and where it stands among all turns."""
 
     index: int
     turn: Turn
+    commit: CalendarCommit
 
     @property
     def row_events(self) -> tuple[RowEvent, ...]:
@@ -36,11 +37,12 @@ class Place:
         return {event.after.id: event.after for event in self.row_events}
 
 
-def waves(turns: Sequence[Turn]) -> Iterator[list[Place]]:
+def waves(commits: Iterable[CalendarCommit]) -> Iterator[list[Place]]:
     wave: list[Place] = []
     seen: set[PatientId] = set()
-    for index, turn in enumerate(turns):
-        place = Place(index, turn)
+    turns = ((commit, turn) for commit in commits for turn in commit.turns)
+    for index, (commit, turn) in enumerate(turns):
+        place = Place(index, turn, commit)
         if not seen.isdisjoint(place.patients):
             yield wave
             wave, seen = [], set()
@@ -50,10 +52,10 @@ def waves(turns: Sequence[Turn]) -> Iterator[list[Place]]:
         yield wave
 
 
-def check_patients(wave: Sequence[Place], hold_limit: int, sql: Sql) -> Plan[None]:
+def check_patients(wave: Sequence[Place], sql: Sql) -> Plan[None]:
     """Raises :class:`TurnRefused` for the first turn that conflicts."""
     refused: dict[int, Refusal] = {}
-    refused |= yield from _too_many_holds(wave, hold_limit, sql)
+    refused |= yield from _too_many_holds(wave, sql)
     refused |= yield from _conflicts(wave, sql)
     if refused:
         first = min(refused)
@@ -92,7 +94,7 @@ def _attends(event: RowEvent) -> bool:
     )
 
 
-def _too_many_holds(wave: Sequence[Place], limit: int, sql: Sql) -> Plan[dict[int, Refusal]]:
+def _too_many_holds(wave: Sequence[Place], sql: Sql) -> Plan[dict[int, Refusal]]:
     """Live holds at all dentists, those of the turn itself counted as it leaves them."""
     new = [
         (place, event.after.patient_id)
@@ -108,9 +110,9 @@ def _too_many_holds(wave: Sequence[Place], limit: int, sql: Sql) -> Plan[dict[in
     )
     held = {(patient_id, row_id) for patient_id, row_id in found}
     return {
-        place.index: TooManyReservations(limit)
+        place.index: TooManyReservations(place.commit.hold_limit)
         for place, patient_id in new
         if sum(owner == patient_id and row_id not in place.final_rows for owner, row_id in held)
         + sum(other == (place, patient_id) for other in new)
-        > limit
+        > place.commit.hold_limit
     }

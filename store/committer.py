@@ -1,12 +1,12 @@
 """A calendar's commit, written once for every engine (DESIGN §5, order inside a commit).
 
-fence → channels, sorted → types → keys → the checks and rows of the turns, in order →
+fences → channels, sorted → types → keys → the checks and rows of the turns, in order →
 events → replies → audit. A plan: no I/O here, see ``statements.py``.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 from actors.domain.channels import Channel, patient_channel
@@ -18,6 +18,7 @@ from actors.ports import (
     ConstraintViolated,
     Fenced,
     NewId,
+    Position,
     Render,
     StaleTypes,
     Turn,
@@ -27,8 +28,8 @@ from store.checks import Place, check_patients, waves
 from store.codec import appointment_params, schedule_json
 from store.keys import refuse_known_keys, store_replies
 from store.sql import Sql
-from store.statements import Done, Plan, Statement, Step, once
-from store.telling import Telling, take_offsets, tell
+from store.statements import Done, Plan, Statement, Step
+from store.telling import Telling, Told, take_offsets, tell
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,23 +44,60 @@ class CommitContext:
 
 def commit_calendar(commit: CalendarCommit, ctx: CommitContext) -> Plan[Done[Committed]]:
     """All of the commit or nothing; raises a CommitFailure as the port says."""
-    sql, turns = ctx.sql, commit.turns
-    fence = {"dentist": commit.dentist_id, "expected": commit.fence}
-    if not (yield once(sql.hold_fence, **fence)):
-        raise Fenced(commit.dentist_id)
+    done = yield from commit_calendars((commit,), ctx)
+    return Done(done.value[0], done.records)
+
+
+def commit_calendars(
+    commits: Sequence[CalendarCommit], ctx: CommitContext
+) -> Plan[Done[Sequence[Committed]]]:
+    """Several calendars as one commit: each statement is said once for all of them.
+
+    All of it or nothing. It raises what one of them would raise alone, and does not tell
+    which: whoever planned them together then tries each by itself.
+    """
+    sql = ctx.sql
+    turns = [turn for commit in commits for turn in commit.turns]
+    yield from _hold_fences(commits, sql)
     tellings = [
         Telling(turn, [(told, told.channels) for told in turn.announcements]) for turn in turns
     ]
     heads = yield from take_offsets(tellings, _patients_channels(turns), sql)
-    yield from _check_types(commit, sql)
+    yield from _check_types(commits, sql)
     yield from refuse_known_keys(turns, sql)
-    for wave in waves(turns):
-        yield from check_patients(wave, commit.hold_limit, sql)
-        yield from _write_rows(wave, commit, sql)
+    for wave in waves(commits):
+        yield from check_patients(wave, sql)
+        yield from _write_rows(wave, sql)
     told = yield from tell(tellings, heads, sql=sql, render=ctx.render, new_id=ctx.new_id)
-    yield from store_replies(turns, told.replies, commit.dentist_id, sql)
+    dentists = [commit.dentist_id for commit in commits for _ in commit.turns]
+    yield from store_replies(turns, [each.reply for each in told], dentists, sql)
     yield from write_audit(turns, sql)
-    return Done(Committed(replies=told.replies, positions=heads), told.records)
+    records = tuple(record for each in told for record in each.records)
+    return Done(list(_committed(commits, told)), records)
+
+
+def _hold_fences(commits: Sequence[CalendarCommit], sql: Sql) -> Plan[None]:
+    rows = yield Step(sql.hold_fence, [{"dentist": commit.dentist_id} for commit in commits])
+    held: dict[str, int] = dict(rows)
+    for commit in commits:
+        if held.get(commit.dentist_id) != commit.fence:
+            raise Fenced(commit.dentist_id)
+
+
+def _committed(commits: Sequence[CalendarCommit], told: Sequence[Told]) -> Iterator[Committed]:
+    rest = iter(told)
+    for commit in commits:
+        own = list(islice(rest, len(commit.turns)))
+        yield Committed(
+            replies=tuple(each.reply for each in own),
+            positions={
+                record.channel: Position(
+                    channel=record.channel, epoch=record.epoch, offset=record.offset
+                )
+                for each in own
+                for record in each.records
+            },
+        )
 
 
 def _patients_channels(turns: Sequence[Turn]) -> Iterator[Channel]:
@@ -69,18 +107,21 @@ def _patients_channels(turns: Sequence[Turn]) -> Iterator[Channel]:
                 yield patient_channel(event.after.patient_id)
 
 
-def _check_types(commit: CalendarCommit, sql: Sql) -> Plan[None]:
-    if not commit.types:
+def _check_types(commits: Sequence[CalendarCommit], sql: Sql) -> Plan[None]:
+    wanted = sorted({type_id for commit in commits for type_id in commit.types})
+    if not wanted:
         return
-    rows = yield Step(sql.type_version, [{"type_id": type_id} for type_id in sorted(commit.types)])
-    if dict(rows) != dict(commit.types):
-        raise StaleTypes(commit.dentist_id)
+    rows = yield Step(sql.type_version, [{"type_id": type_id} for type_id in wanted])
+    known: dict[str, int] = dict(rows)
+    for commit in commits:
+        if any(known.get(type_id) != version for type_id, version in commit.types.items()):
+            raise StaleTypes(commit.dentist_id)
 
 
-def _write_rows(wave: Sequence[Place], commit: CalendarCommit, sql: Sql) -> Plan[None]:
+def _write_rows(wave: Sequence[Place], sql: Sql) -> Plan[None]:
     """In the order of the events: neighbours that share a statement go together."""
     writes = [
-        _write_of(event, _author(event, place.turn.by), commit, sql)
+        _write_of(event, _author(event, place.turn.by), place.commit, sql)
         for place in wave
         for event in place.turn.events
     ]
@@ -88,7 +129,7 @@ def _write_rows(wave: Sequence[Place], commit: CalendarCommit, sql: Sql) -> Plan
         params = [values for _, values in run]
         written = yield Step(statement, params)
         if statement.returns_rows and len(written) != len(params):
-            raise ConstraintViolated(f"a row of {commit.dentist_id} was not as it was loaded")
+            raise ConstraintViolated("a row was not as it was loaded")
 
 
 def _author(event: Event, by: Principal) -> Principal:

@@ -31,9 +31,13 @@ def refuse_known_keys(turns: Sequence[Turn], sql: Sql) -> Plan[None]:
 
 
 def store_replies(
-    turns: Sequence[Turn], replies: Sequence[Reply], dentist_id: DentistId | None, sql: Sql
+    turns: Sequence[Turn],
+    replies: Sequence[Reply],
+    dentists: Sequence[DentistId | None],
+    sql: Sql,
 ) -> Plan[None]:
-    """Every turn that changed something, and every one whose key the client sent."""
+    """Every turn that changed something, and every one whose key the client sent; with the
+    dentist whose calendar replays it."""
     kept = [
         {
             "scope": turn.key.scope,
@@ -47,7 +51,7 @@ def store_replies(
             "body": reply.body,
             "created_at": turn.at,
         }
-        for turn, reply in zip(turns, replies, strict=True)
+        for turn, reply, dentist_id in zip(turns, replies, dentists, strict=True)
         if turn.events or not turn.key.internal
     ]
     if not kept:

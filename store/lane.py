@@ -1,8 +1,9 @@
 """The writer lane of SQLite: one thread, one connection, all that waits in one commit.
 
-While a transaction runs, the next jobs gather; there is no timer. Each job has a
-savepoint: one that fails is undone and reported alone. Nothing is reported, not even a
-refusal, before COMMIT: it may rest on a neighbour's rows that could still be lost.
+While a transaction runs, the next jobs gather; there is no timer. Those that can be planned
+together are one job. Each job has a savepoint: one that fails is undone and reported alone,
+several that were one are then run one by one. Nothing is reported, not even a refusal,
+before COMMIT: it may rest on a neighbour's rows that could still be lost.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ from actors.ports import (
 from store.sqlite_errors import concerns_one_statement
 from store.sqlite_file import WriterConnection
 from store.statements import Done, Plan, Rows, Step
-from store.writer import Job, OnCommit, WriterStats
+from store.writer import Job, OnCommit, WriterStats, joined
 
 log = structlog.get_logger(__name__)
 
@@ -125,14 +126,16 @@ class Lane:
         self._loop.call_soon_threadsafe(self._closed.set_result, None)
 
     def _take(self) -> list[_Waiting]:
-        """All that waits, up to the bound; empty when closing and nothing is left."""
+        """All that waits, up to the bound, what can be planned together first; empty when
+        closing and nothing is left."""
         with self._gathered:
             while not self._queue and not self._closing:
                 self._gathered.wait()
             count = min(len(self._queue), BATCH_JOBS_MAX)
             batch = [self._queue.popleft() for _ in range(count)]
             self.stats.waiting = len(self._queue)
-            return batch
+        batch.sort(key=lambda waiting: waiting.job.together is None)
+        return batch
 
     def _transact(self, jobs: Sequence[Job[Any]]) -> list[_Answer]:
         try:
@@ -141,7 +144,7 @@ class Lane:
         except (sqlite3.Error, OSError) as error:
             return self._unavailable(jobs, error)
         try:
-            answers = [_run_job(connection, job) for job in jobs]
+            answers = self._run_jobs(connection, jobs)
             if not any(answer.done for answer in answers):
                 connection.say("ROLLBACK")
                 return answers
@@ -152,6 +155,13 @@ class Lane:
         except sqlite3.Error as error:
             return self._unknown(answers, error)
         return answers
+
+    def _run_jobs(self, connection: WriterConnection, jobs: Sequence[Job[Any]]) -> list[_Answer]:
+        """Raises ``sqlite3.Error`` if the whole transaction is lost."""
+        joint = [job for job in jobs if job.together]  # they were taken first
+        answers = _run_together(connection, joint) if len(joint) > 1 else []
+        self.stats.separations += len(joint) > 1 and not answers
+        return answers + [_run_job(connection, job) for job in jobs[len(answers) :]]
 
     def _connected(self) -> WriterConnection:
         """The connection, made anew when it was lost or the file is another one."""
@@ -222,31 +232,55 @@ class Lane:
             self._on_commit(turns=turns, calendars=calendars, seconds=seconds)
 
 
+def _run_together(connection: WriterConnection, jobs: Sequence[Job[Any]]) -> list[_Answer]:
+    """Empty if they must be run one by one: what one of them may not do undid all."""
+    try:
+        done = _attempt(connection, joined(jobs))
+    except Exception as error:
+        if _loses_all(connection, error):
+            raise
+        log.debug("jobs_separated", jobs=len(jobs), error=type(error).__name__)
+        return []
+    first, *others = done.value
+    return [_Answer(Done(first, done.records)), *(_Answer(Done(value)) for value in others)]
+
+
 def _run_job(connection: WriterConnection, job: Job[Any]) -> _Answer:
-    """Within its savepoint. Raises ``sqlite3.Error`` if the whole transaction is lost."""
+    try:
+        return _Answer(_attempt(connection, job))
+    except (CommitFailure, Refusal) as failure:
+        return _Answer(failure=failure)
+    except sqlite3.IntegrityError as error:
+        log.error("constraint_violated", exc_info=error)
+        return _Answer(failure=_caused(ConstraintViolated(str(error)), error))
+    except Exception as error:  # a plan's own bug must not fail its neighbours
+        if _loses_all(connection, error):
+            raise
+        failed = "statement_failed" if isinstance(error, sqlite3.Error) else "plan_failed"
+        log.error(failed, exc_info=error)
+        return _Answer(failure=error)
+
+
+def _attempt(connection: WriterConnection, job: Job[T]) -> Done[T]:
+    """The job's plan within its savepoint: undone if it raises, unless all is lost."""
     connection.declare(job.declares)
     connection.say("SAVEPOINT job")
     try:
         done = _drive(job.plan(), connection.run)
-    except (CommitFailure, Refusal) as failure:
-        answer = _Answer(failure=failure)
-    except sqlite3.IntegrityError as error:
-        log.error("constraint_violated", exc_info=error)
-        answer = _Answer(failure=_caused(ConstraintViolated(str(error)), error))
-    except sqlite3.Error as error:
-        if not (connection.in_transaction and concerns_one_statement(error)):
-            raise
-        log.error("statement_failed", exc_info=error)
-        answer = _Answer(failure=error)
-    except Exception as error:  # the plan's own bug must not fail its neighbours
-        log.error("plan_failed", exc_info=error)
-        answer = _Answer(failure=error)
-    else:
-        connection.say("RELEASE job")
-        return _Answer(done=done)
-    connection.say("ROLLBACK TO job")
+    except Exception as error:
+        if not _loses_all(connection, error):
+            connection.say("ROLLBACK TO job")
+            connection.say("RELEASE job")
+        raise
     connection.say("RELEASE job")
-    return answer
+    return done
+
+
+def _loses_all(connection: WriterConnection, error: Exception) -> bool:
+    """Whether it ended the transaction, or leaves it in doubt."""
+    if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.IntegrityError):
+        return False
+    return not (connection.in_transaction and concerns_one_statement(error))
 
 
 def _drive(plan: Plan[Done[T]], run: Callable[[Step], Rows]) -> Done[T]:

@@ -1,14 +1,15 @@
-"""The writers of PostgreSQL: several connections, one transaction a job.
+"""The writers of PostgreSQL: several connections, one transaction at a time on each.
 
-Each worker takes the next job, runs its plan between BEGIN and COMMIT, and answers. What
-two transactions may not both do, the locks that the plans take decide; a transaction that
-lost a race for no fault of its own is run anew, a few times.
+Each worker takes the next job, and with it those that wait and can be planned together;
+runs the plan between BEGIN and COMMIT, and answers. What two transactions may not both do,
+the locks that the plans take decide. Jobs that cannot be done as one are run one by one; a
+transaction that lost a race for no fault of its own is run anew, a few times.
 """
 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -33,7 +34,7 @@ from store.postgres_errors import (
 )
 from store.postgres_transaction import WritingConnection
 from store.statements import Done, Plan, Rows, Step
-from store.writer import Job, OnCommit, WriterStats
+from store.writer import Job, OnCommit, WriterStats, joined
 
 log = structlog.get_logger(__name__)
 
@@ -41,12 +42,21 @@ T = TypeVar("T")
 
 TRIES_MAX = 4
 _BACKOFF_S = 0.01
+TOGETHER_MAX = 64
+_LOCK_TOGETHER_MS = 250
+"""How long several jobs wait for a lock that keeps one of them; alone, each waits its full time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Waiting:
     job: Job[Any]
     future: asyncio.Future[Any]
+    alone: bool = False
+    """It was tried together with others, in vain."""
+
+    @property
+    def joins(self) -> bool:
+        return self.job.together is not None and not self.alone
 
 
 class PostgresLane:
@@ -102,72 +112,119 @@ class PostgresLane:
                 idle.set_result(None)
                 return
 
-    async def _take(self) -> _Waiting | None:
-        """The job that waited longest; ``None`` when closing and nothing is left."""
+    async def _take(self) -> list[_Waiting]:
+        """The job that waited longest, and all that can be planned together with it; empty
+        when closing and nothing is left."""
         while not self._queue:
             if self._closing:
-                return None
+                return []
             idle = asyncio.get_running_loop().create_future()
             self._idle.append(idle)
             await idle
-        taken = self._queue.popleft()
+        taken = [self._queue.popleft()]
+        if taken[0].joins:
+            others = [waiting for waiting in self._queue if waiting.joins][: TOGETHER_MAX - 1]
+            if others:
+                taken += others
+                gone = set(map(id, others))
+                self._queue = deque(each for each in self._queue if id(each) not in gone)
         self.stats.waiting = len(self._queue)
         return taken
 
     async def _work(self) -> None:
         """One connection's life: it is opened by the first job, and anew when it was lost."""
         connection = self._connect()
-        while waiting := await self._take():
+        while taken := await self._take():
             started = self._clock.monotonic()
-            committed: _Committed[Any] | None = None
-            failure: Exception | None = None
             try:
-                committed = await _transact(connection, waiting.job, self._announcing)
-            except (CommitFailure, Refusal) as error:
-                failure = error
-            except Exception as error:  # the plan's own bug must not end the worker
-                log.error("plan_failed", exc_info=error)
-                failure = error
-            self._finish(waiting, committed, failure, self._clock.monotonic() - started)
+                committed = await self._commit(connection, taken)
+            except _MustBeAlone as error:
+                self._separate(taken, error)
+            except Exception as failure:
+                self._fail(taken, failure, self._clock.monotonic() - started)
+            else:
+                self._succeed(taken, committed, self._clock.monotonic() - started)
         await connection.close()
 
-    def _finish(
-        self,
-        waiting: _Waiting,
-        committed: "_Committed[Any] | None",
-        failure: Exception | None,
-        seconds: float,
-    ) -> None:
-        if not waiting.future.done():  # else its caller was cancelled: nobody to tell
-            if failure:
-                waiting.future.set_exception(failure)
-            else:
-                assert committed, "a job has succeeded or failed"
-                waiting.future.set_result(committed.value)
-        if committed:
-            # After the caller, whose wake-up was scheduled just now.
-            self._announcing.end(committed.announcement, committed=True)
-        self._count(waiting.job, committed is not None, seconds)
+    async def _commit(
+        self, connection: WritingConnection, taken: Sequence[_Waiting]
+    ) -> "_Committed[Sequence[Any]]":
+        if len(taken) > 1:
+            jobs = [waiting.job for waiting in taken]
+            return await _transact_together(connection, jobs, self._announcing)
+        try:
+            one = await _transact(connection, taken[0].job, self._announcing)
+        except (CommitFailure, Refusal):
+            raise
+        except Exception as error:  # the plan's own bug must not end the worker
+            log.error("plan_failed", exc_info=error)
+            raise
+        return _Committed((one.value,), one.announcement)
 
-    def _count(self, job: Job[Any], succeeded: bool, seconds: float) -> None:
+    def _separate(self, taken: Sequence[_Waiting], error: "_MustBeAlone") -> None:
+        """Back to where they came from; the other workers help."""
+        log.debug("jobs_separated", jobs=len(taken), error=type(error.__cause__).__name__)
+        self.stats.separations += 1
+        for waiting in reversed(taken):
+            waiting.alone = True
+            self._queue.appendleft(waiting)
+        self.stats.waiting = len(self._queue)
+        for _ in taken:
+            self._wake()
+
+    def _fail(self, taken: Sequence[_Waiting], failure: Exception, seconds: float) -> None:
+        for waiting in taken:
+            if not waiting.future.done():  # else its caller was cancelled: nobody to tell
+                waiting.future.set_exception(failure)
+        self.stats.busy_seconds += seconds
+        self.stats.failed_transactions += 1
+        self.stats.failed_jobs += len(taken)
+
+    def _succeed(
+        self, taken: Sequence[_Waiting], committed: "_Committed[Sequence[Any]]", seconds: float
+    ) -> None:
+        for waiting, value in zip(taken, committed.value, strict=True):
+            if not waiting.future.done():
+                waiting.future.set_result(value)
+        # After the callers, whose wake-ups were scheduled just now.
+        self._announcing.end(committed.announcement, committed=True)
+        turns = sum(waiting.job.turns for waiting in taken)
+        calendars = sum(waiting.job.calendars for waiting in taken)
         stats = self.stats
         stats.busy_seconds += seconds
-        if not succeeded:
-            stats.failed_transactions += 1
-            stats.failed_jobs += 1
-            return
         stats.transactions += 1
-        stats.turns += job.turns
-        stats.calendars += job.calendars
-        stats.largest_batch = max(stats.largest_batch, job.calendars)
-        if self._on_commit and job.turns:
-            self._on_commit(turns=job.turns, calendars=job.calendars, seconds=seconds)
+        stats.turns += turns
+        stats.calendars += calendars
+        stats.largest_batch = max(stats.largest_batch, calendars)
+        if self._on_commit and turns:
+            self._on_commit(turns=turns, calendars=calendars, seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class _Committed(Generic[T]):
     value: T
     announcement: Committing
+
+
+class _MustBeAlone(Exception):
+    """Jobs that were run as one were undone; its cause says why. It may be one's alone."""
+
+
+async def _transact_together(
+    connection: WritingConnection, jobs: Sequence[Job[Any]], announcing: InOrder
+) -> _Committed[Sequence[Any]]:
+    """Once, and with little patience. Raises _MustBeAlone; StoreUnavailable and
+    OutcomeUnknown are everybody's, as it is no use that each finds out by itself."""
+    try:
+        return await _once(connection, joined(jobs), announcing, lock_timeout_ms=_LOCK_TOGETHER_MS)
+    except (StoreUnavailable, OutcomeUnknown):
+        raise
+    except BROKEN as error:
+        if is_an_answer(error):
+            raise _MustBeAlone from error
+        raise _meaning(error) from error
+    except Exception as error:  # a refusal, or a plan's own bug
+        raise _MustBeAlone from error
 
 
 async def _transact(
@@ -191,8 +248,14 @@ async def _transact(
             await asyncio.sleep(_BACKOFF_S * 2**tries * random.uniform(0.5, 1.5))  # noqa: S311  # jitter
 
 
-async def _once(connection: WritingConnection, job: Job[T], announcing: InOrder) -> _Committed[T]:
-    await connection.begin(job.declares)
+async def _once(
+    connection: WritingConnection,
+    job: Job[T],
+    announcing: InOrder,
+    *,
+    lock_timeout_ms: int | None = None,
+) -> _Committed[T]:
+    await connection.begin(job.declares, lock_timeout_ms)
     try:
         done = await _drive(job.plan(), connection.run)
     except BaseException:

@@ -26,22 +26,25 @@ class WritingConnection:
     def __init__(self, connect: Connect, settings: PostgresSettings) -> None:
         self._connect = connect
         self._raw: Any = None
+        self._lock_timeout_ms = settings.lock_timeout_ms
         idle_ms = settings.idle_in_transaction_timeout_ms
         self._begin = "; ".join(
             (
                 # The plans' locks serialise; each statement must see what came before it.
                 "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
                 f"SET LOCAL ROLE {WRITER}",
-                f"SET LOCAL lock_timeout = {settings.lock_timeout_ms}",
                 f"SET LOCAL statement_timeout = {settings.statement_timeout_ms}",
                 f"SET LOCAL idle_in_transaction_session_timeout = {idle_ms}",
             )
         )
 
-    async def begin(self, declared: Sequence[str]) -> None:
-        """One round trip. Raises StoreUnavailable, or an error of the driver."""
+    async def begin(self, declared: Sequence[str], lock_timeout_ms: int | None = None) -> None:
+        """One round trip; the shorter of two times to wait for a lock. Raises
+        StoreUnavailable, or an error of the driver."""
+        patience_ms = min(lock_timeout_ms or self._lock_timeout_ms, self._lock_timeout_ms)
+        waits = f"SET LOCAL lock_timeout = {patience_ms}"
         try:
-            await self._begun(f"{self._begin}; {declared_writes(declared)}")
+            await self._begun(f"{self._begin}; {waits}; {declared_writes(declared)}")
         except asyncpg.InsufficientPrivilegeError as error:
             raise StoreUnavailable(f"the login cannot write: {error}") from error
 
@@ -64,6 +67,9 @@ class WritingConnection:
         statement = step.statement
         if len(step.params) == 1:
             found = await self._raw.fetch(statement.sql, *statement.bind(step.params[0]))
+        elif statement.takes_many:
+            arrays = zip(*map(statement.bind, step.params), strict=True)
+            found = await self._raw.fetch(statement.sql_of_arrays, *arrays)
         elif statement.returns_rows:
             values = list(map(statement.bind, step.params))
             found = await self._raw.fetchmany(statement.sql, values)

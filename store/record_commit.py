@@ -35,10 +35,10 @@ def commit_record(turn: Turn, ctx: CommitContext) -> Plan[Done[Reply]]:
     yield from _refuse_known_key(turn, sql)
     for event in turn.events:
         yield from _save(event, sql)
-    done = yield from tell((telling,), heads, sql=sql, render=ctx.render, new_id=ctx.new_id)
-    yield from store_replies((turn,), done.replies, None, sql)
+    (told,) = yield from tell((telling,), heads, sql=sql, render=ctx.render, new_id=ctx.new_id)
+    yield from store_replies((turn,), (told.reply,), (None,), sql)
     yield from write_audit((turn,), sql)
-    return Done(done.replies[0], done.records)
+    return Done(told.reply, told.records)
 
 
 def _resolved(turn: Turn, sql: Sql) -> Plan[Telling]:

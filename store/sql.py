@@ -108,9 +108,11 @@ class Sql:
         # Locks the row as an UPDATE would, and dirties no page: where there are no row
         # locks (SQLite), the transaction has the whole database to itself.
         self.hold_fence = self._build(
-            select(c.dentist_id)
-            .where(c.dentist_id == bindparam("dentist"), c.fence == bindparam("expected"))
-            .with_for_update()
+            select(c.dentist_id, c.fence)
+            .where(c.dentist_id == bindparam("dentist"))
+            .order_by(c.dentist_id)  # so that no two commits lock several crosswise
+            .with_for_update(),
+            by_key=True,
         )
         self.raise_fence = self._build(
             update(calendars)

@@ -6,9 +6,10 @@ path is its text and a tuple of values. A *plan* is a generator that yields
 (``lane.py``), with ``await`` elsewhere.
 """
 
+import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
@@ -24,21 +25,12 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 _Processor = Callable[[Any], Any]
+_TYPED = re.compile(r"\$(\d+)::(TIMESTAMP WITH TIME ZONE|[A-Z]+)")
+"""A parameter, as the dialect of asyncpg writes it."""
 
 
 class Statement:
     """One statement in one dialect's words, with its values' conversions both ways."""
-
-    __slots__ = (
-        "_by_key",
-        "_pick",
-        "_reads",
-        "_values",
-        "_writes",
-        "returns_rows",
-        "sql",
-        "sql_for",
-    )
 
     def __init__(
         self,
@@ -67,11 +59,26 @@ class Statement:
 
     @property
     def takes_many(self) -> bool:
-        """Whether :meth:`sql_for` can say it for many rows at once."""
+        """Whether :meth:`sql_for` and :attr:`sql_of_arrays` can say it for many rows at once."""
         return self._by_key or self._values is not None
 
+    @cached_property
+    def sql_of_arrays(self) -> str:
+        """PostgreSQL's: the statement for any number of rows, in the order in which they are
+        given; it takes an array for each value."""
+        arrays = ", ".join(f"${n}::{kind}[]" for n, kind in _TYPED.findall(self.sql))
+        if self._by_key:
+            assert arrays.count("$") == 1, "one key"
+            return _TYPED.sub(f"ANY({arrays})", self.sql)
+        assert self._values, "only an INSERT, and a SELECT by key, take many rows"
+        names = _TYPED.sub(r"given_\1", self._values)
+        columns = ", ".join(f"given_{n}" for n, _ in _TYPED.findall(self.sql))
+        given = f"unnest({arrays}) AS given({columns})"
+        selected = f"SELECT {names[1:-1]} FROM {given}"  # noqa: S608  # parameters and names only
+        return self.sql.replace(f"VALUES {self._values}", selected, 1)
+
     def _sql_for(self, count: int) -> str:
-        """The statement for ``count`` rows; it takes their values one after the other."""
+        """SQLite's: the statement for ``count`` rows; it takes their values one after the other."""
         if self._by_key:
             assert self.sql.count("= ?") == 1, "one key"
             return self.sql.replace("= ?", f"IN ({', '.join('?' * count)})")

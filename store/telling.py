@@ -64,7 +64,9 @@ def _told(tellings: Sequence[Telling]) -> Counter[Channel]:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    replies: tuple[Reply, ...]
+    """What one turn is answered, and what it told."""
+
+    reply: Reply
     records: tuple[EventRecord, ...]
 
 
@@ -75,8 +77,8 @@ def tell(
     sql: Sql,
     render: Render,
     new_id: NewId,
-) -> Plan[Told]:
-    """Write the events, one id an announcement, and render the replies.
+) -> Plan[list[Told]]:
+    """Write the events, one id an announcement, and render the replies; turn by turn.
 
     A body is rendered once, however many channels and replies it goes to.
     """
@@ -88,19 +90,25 @@ def tell(
             known = rendered[body] = render(body, names)
         return known
 
-    records = tuple(_records(tellings, heads, bytes_of, new_id))
-    if records:
-        yield Step(sql.insert_event, [event_params(record) for record in records])
-    replies = tuple(
-        Reply(
-            outcome=turn.outcome,
-            resource_id=turn.resource_id,
-            version=turn.version,
-            body=bytes_of(turn.reply) if turn.reply else b"",
+    told = [
+        Told(_reply(telling.turn, bytes_of), tuple(records))
+        for telling, records in zip(
+            tellings, _records(tellings, heads, bytes_of, new_id), strict=True
         )
-        for turn in (telling.turn for telling in tellings)
+    ]
+    params = [event_params(record) for each in told for record in each.records]
+    if params:
+        yield Step(sql.insert_event, params)
+    return told
+
+
+def _reply(turn: Turn, bytes_of: Callable[[Body], bytes]) -> Reply:
+    return Reply(
+        outcome=turn.outcome,
+        resource_id=turn.resource_id,
+        version=turn.version,
+        body=bytes_of(turn.reply) if turn.reply else b"",
     )
-    return Told(replies, records)
 
 
 def _bodies(tellings: Sequence[Telling]) -> Iterator[Body]:
@@ -136,15 +144,16 @@ def _records(
     heads: Mapping[Channel, Position],
     bytes_of: Callable[[Body], bytes],
     new_id: NewId,
-) -> Iterator[EventRecord]:
-    """In the order of the announcements; a channel's offsets follow its old head."""
+) -> Iterator[list[EventRecord]]:
+    """Of each turn in the order of the announcements; a channel's offsets follow its old head."""
     last = {channel: heads[channel].offset - count for channel, count in _told(tellings).items()}
     for telling in tellings:
+        records = []
         for announcement, channels in telling.announcements:
             event_id = EventId(new_id())
             for channel in channels:
                 last[channel] += 1
-                yield EventRecord(
+                record = EventRecord(
                     channel=channel,
                     epoch=heads[channel].epoch,
                     offset=last[channel],
@@ -153,4 +162,6 @@ def _records(
                     time=telling.turn.at,
                     payload=bytes_of(announcement.body),
                 )
+                records.append(record)
+        yield records
     assert all(heads[channel].offset == offset for channel, offset in last.items())

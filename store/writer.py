@@ -1,8 +1,8 @@
 """What the repositories need of an engine's write side."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from store.statements import Done, Plan
 
@@ -28,6 +28,8 @@ class WriterStats:
     failed_jobs: int = 0
     """Jobs that were refused or failed alone; the rest of their transaction went on."""
     failed_transactions: int = 0
+    separations: int = 0
+    """Times that jobs which had been run as one were undone, and run one by one."""
     largest_batch: int = 0
     busy_seconds: float = 0.0
     waiting: int = 0
@@ -44,6 +46,23 @@ class Job(Generic[T]):
     declares: tuple[str, ...] = ()
     """The people (calendars' dentists, saved profiles) whose records the plan may write:
     where the database knows row security, it refuses all others."""
+    part: Any = None
+    together: Callable[[Sequence[Any]], Plan[Done[Sequence[T]]]] | None = None
+    """Plans the parts of several such jobs as one, and answers each. An engine may use it
+    instead of their own plans; if it fails, whatever the reason, each is run by its own."""
+
+
+def joined(jobs: Sequence[Job[T]]) -> Job[Sequence[T]]:
+    """Jobs of one kind, each with :attr:`~Job.together`, as a single one."""
+    together = jobs[0].together
+    assert together, "jobs that can be planned together"
+    parts = [job.part for job in jobs]
+    return Job(
+        plan=lambda: together(parts),
+        turns=sum(job.turns for job in jobs),
+        calendars=sum(job.calendars for job in jobs),
+        declares=tuple(sorted({person for job in jobs for person in job.declares})),
+    )
 
 
 class Writer(Protocol):

@@ -1,0 +1,315 @@
+"""Calendars whose commits wait together are written as one, and nobody can tell."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from actors.domain.appointment import Appointment, Status
+from actors.domain.profile import Profile
+from actors.domain.refusals import PatientConflict, Refusal, TooManyReservations
+from actors.ports import (
+    CalendarCommit,
+    Committed,
+    ConstraintViolated,
+    Fenced,
+    LoadedCalendar,
+    Outcome,
+    StaleTypes,
+    Turn,
+    TurnRefused,
+    TurnReplayed,
+)
+from store.lane import Lane
+from store.statements import Done, Plan, once
+from store.writer import Job
+from tests.contract.clinic import (
+    DAY,
+    HOLD_LIMIT,
+    HOUR,
+    Clinic,
+    booked,
+    cancelled,
+    changed,
+    client_key,
+    held,
+    settle,
+)
+from tests.contract.engines import Database, PostgresDatabase
+from tests.contract.test_postgres_lane import beside, opened
+from tests.support.eventually import eventually
+
+Answer = Committed | BaseException
+Spoil = Callable[["Clinic", list["Place"]], Awaitable[CalendarCommit]]
+
+
+@dataclass
+class Place:
+    """A dentist with an open calendar, and a patient who books there."""
+
+    dentist: Profile
+    loaded: LoadedCalendar
+    patient: Profile
+
+
+@pytest.fixture
+async def places(clinic: Clinic) -> list[Place]:
+    made = []
+    for n in range(5):
+        dentist = await clinic.add_dentist(f"Dr {n}")
+        made.append(
+            Place(dentist, await clinic.open(dentist), await clinic.add_patient(f"Patient {n}"))
+        )
+    clinic.postbox.batches.clear()
+    return made
+
+
+async def at_once(clinic: Clinic, *commits: CalendarCommit) -> list[Answer]:
+    """All are in the queue before the first of them is taken."""
+    writer, free, taken = clinic.store._writer, threading.Event(), threading.Event()
+
+    def busy() -> Plan[Done[None]]:
+        taken.set()
+        assert free.wait(10)
+        yield once(clinic.store._sql.lock_hub)
+        return Done(None)
+
+    tasks: list[asyncio.Task[object]] = []
+    if isinstance(writer, Lane):  # else whoever takes them is woken after all have come
+        tasks.append(asyncio.create_task(writer.run(Job(plan=busy))))
+        await asyncio.to_thread(taken.wait, 10)
+    answers = asyncio.gather(*map(clinic.store.calendars.commit, commits), return_exceptions=True)
+    await asyncio.sleep(0)
+    assert clinic.store.stats.waiting == len(commits)
+    free.set()
+    await asyncio.gather(*tasks)
+    given = await answers
+    await settle()
+    return given
+
+
+def booking(clinic: Clinic, place: Place, **changes: Any) -> tuple[Appointment, CalendarCommit]:
+    row = clinic.row(place.dentist, place.patient)
+    turn = clinic.turn(booked(row), **changes)
+    return row, clinic.commit_of(place.loaded, turn)
+
+
+def succeeded(answers: Sequence[Answer]) -> list[bool]:
+    return [isinstance(answer, Committed) for answer in answers]
+
+
+async def test_each_is_answered_its_own_and_all_are_one_transaction(
+    clinic: Clinic, places: list[Place]
+) -> None:
+    rows, commits = zip(*(booking(clinic, place) for place in places), strict=True)
+    before = clinic.store.stats.transactions
+    answers = await at_once(clinic, *commits)
+    busy = isinstance(clinic.store._writer, Lane)
+    assert clinic.store.stats.transactions - before == 1 + busy
+    assert clinic.store.stats.largest_batch == len(places)
+    assert clinic.store.stats.separations == 0
+    for place, row, answer in zip(places, rows, answers, strict=True):
+        assert isinstance(answer, Committed)
+        assert [(r.outcome, r.resource_id) for r in answer.replies] == [(Outcome.CREATED, row.id)]
+        told = [record for record in clinic.postbox.records if record.channel in answer.positions]
+        assert {str(channel) for channel in answer.positions} == {
+            f"appointments:dentist:{place.dentist.id}",
+            f"appointments:patient:{place.patient.id}",
+            f"availability:dentist:{place.dentist.id}",
+        }
+        assert {r.channel: r.offset for r in told} == {
+            channel: position.offset for channel, position in answer.positions.items()
+        }
+        assert await clinic.stored(row) == row
+
+
+async def test_a_patient_of_two_of_them_has_one_sequence_and_each_its_own_place_in_it(
+    clinic: Clinic, places: list[Place]
+) -> None:
+    first, second = places[:2]
+    shared = first.patient
+    rows = [
+        clinic.row(place.dentist, shared, clinic.clock.now() + n * DAY)
+        for n, place in enumerate((first, second), 1)
+    ]
+    answers = await at_once(
+        clinic,
+        clinic.commit_of(first.loaded, clinic.turn(booked(rows[0]))),
+        clinic.commit_of(second.loaded, clinic.turn(booked(rows[1]))),
+    )
+    assert clinic.store.stats.separations == 0
+    of_patient = [
+        position.offset
+        for answer in answers
+        if isinstance(answer, Committed)
+        for channel, position in answer.positions.items()
+        if channel.startswith("appointments:patient:")
+    ]
+    assert of_patient == [1, 2]
+    told = [r.offset for r in clinic.postbox.records if r.channel.endswith(shared.id)]
+    assert told == [1, 2]
+
+
+async def another_owner(clinic: Clinic, places: list[Place]) -> CalendarCommit:
+    await clinic.open(places[2].dentist)
+    return booking(clinic, places[2])[1]
+
+
+async def changed_type(clinic: Clinic, places: list[Place]) -> CalendarCommit:
+    return replace(booking(clinic, places[2])[1], types={clinic.kind.id: 99})
+
+
+async def row_never_stored(clinic: Clinic, places: list[Place]) -> CalendarCommit:
+    row = clinic.row(places[2].dentist, places[2].patient)
+    return clinic.commit_of(places[2].loaded, clinic.turn(changed(row, notes="x-ray")))
+
+
+async def patient_elsewhere(clinic: Clinic, places: list[Place]) -> CalendarCommit:
+    row = clinic.row(places[2].dentist, places[1].patient)
+    return clinic.commit_of(places[2].loaded, clinic.turn(booked(row)))
+
+
+async def one_hold_too_many(clinic: Clinic, places: list[Place]) -> CalendarCommit:
+    at, of, start = places[2].dentist, places[2].patient, clinic.clock.now() + DAY
+    holds = [
+        held(clinic.row(at, of, start + n * HOUR, status=Status.HELD))
+        for n in range(HOLD_LIMIT + 1)
+    ]
+    return clinic.commit_of(places[2].loaded, *map(clinic.turn, holds))
+
+
+async def key_used_before(clinic: Clinic, places: list[Place]) -> CalendarCommit:
+    row = clinic.row(places[2].dentist, places[2].patient, clinic.clock.now() + 2 * DAY)
+    turn = clinic.turn(booked(row), key=client_key("used"))
+    await clinic.commit(places[2].loaded, turn)
+    return clinic.commit_of(places[2].loaded, turn)
+
+
+async def key_used_by_a_neighbour(clinic: Clinic, places: list[Place]) -> CalendarCommit:
+    return booking(clinic, places[2], key=client_key("k-1"))[1]
+
+
+SPOILT: list[tuple[Spoil, type[Exception], type[Refusal] | None]] = [
+    (another_owner, Fenced, None),
+    (changed_type, StaleTypes, None),
+    (row_never_stored, ConstraintViolated, None),
+    (patient_elsewhere, TurnRefused, PatientConflict),
+    (one_hold_too_many, TurnRefused, TooManyReservations),
+    (key_used_before, TurnReplayed, None),
+    (key_used_by_a_neighbour, TurnReplayed, None),
+]
+COMPETING = (patient_elsewhere, key_used_by_a_neighbour)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "failure", "refusal"), SPOILT, ids=[spoil.__name__ for spoil, _, _ in SPOILT]
+)
+async def test_what_one_of_them_may_not_do_is_told_to_it_alone(
+    clinic: Clinic,
+    places: list[Place],
+    database: Database,
+    spoil: Spoil,
+    failure: type[Exception],
+    refusal: type[Refusal] | None,
+) -> None:
+    """The third of five, or the neighbour that it competes with; the others are committed."""
+    commits = [
+        booking(clinic, place, key=client_key(f"k-{n}"))[1] for n, place in enumerate(places)
+    ]
+    commits[2] = await spoil(clinic, places)
+    before = len(_booked_at(database))
+    answers = await at_once(clinic, *commits)
+    (failed,) = [answer for answer in answers if not isinstance(answer, Committed)]
+    assert answers.index(failed) in ({1, 2} if spoil in COMPETING else {2})
+    assert type(failed) is failure
+    if isinstance(failed, TurnRefused):
+        assert refusal
+        assert isinstance(failed.refusal, refusal)
+    assert clinic.store.stats.separations == 1
+    assert len(_booked_at(database)) - before == 4
+
+
+async def test_a_bug_that_one_of_them_meets_is_its_own(clinic: Clinic, places: list[Place]) -> None:
+    """A value that no engine can store."""
+    commits = [booking(clinic, place)[1] for place in places]
+    row = clinic.row(places[0].dentist, places[0].patient)
+    commits[0] = clinic.commit_of(places[0].loaded, clinic.turn(booked(row), version=2**70))
+    answers = await at_once(clinic, *commits)
+    assert succeeded(answers) == [False, True, True, True, True]
+    assert not isinstance(answers[0], ConstraintViolated)
+
+
+async def test_what_comes_between_them_keeps_its_own_transaction_or_savepoint(
+    clinic: Clinic, places: list[Place]
+) -> None:
+    """A calendar that is opened meanwhile has the booking, or fences it."""
+    place = places[0]
+    for n in range(1, 11):
+        loaded = await clinic.open(place.dentist)
+        row = clinic.row(place.dentist, place.patient, clinic.clock.now() + n * DAY)
+        loading = asyncio.ensure_future(clinic.open(place.dentist))
+        answers = await asyncio.gather(
+            clinic.commit(loaded, clinic.turn(booked(row))),
+            *(clinic.commit(p.loaded, _booked_on(clinic, p, n)) for p in places[1:]),
+            return_exceptions=True,
+        )
+        assert isinstance(answers[0], Committed | Fenced)
+        assert (row in (await loading).rows) == isinstance(answers[0], Committed)
+        assert succeeded(answers[1:]) == [True] * 4
+
+
+def _booked_on(clinic: Clinic, place: Place, day: int) -> Turn:
+    return clinic.turn(
+        booked(clinic.row(place.dentist, place.patient, clinic.clock.now() + day * DAY))
+    )
+
+
+async def test_different_events_of_many_calendars_go_together(
+    clinic: Clinic, places: list[Place]
+) -> None:
+    rows, commits = zip(*(booking(clinic, place) for place in places), strict=True)
+    await at_once(clinic, *commits)
+    second = clinic.row(places[3].dentist, places[3].patient, rows[3].end)
+    answers = await at_once(
+        clinic,
+        clinic.commit_of(places[0].loaded, clinic.turn(cancelled(rows[0]))),
+        clinic.commit_of(places[1].loaded, clinic.turn(changed(rows[1], notes="x-ray"))),
+        clinic.commit_of(places[2].loaded, clinic.turn(changed(rows[2], status=Status.ARRIVED))),
+        clinic.commit_of(places[3].loaded, clinic.turn(booked(second))),
+    )
+    assert succeeded(answers) == [True] * 4
+    assert clinic.store.stats.separations == 0
+    stored = [await clinic.stored(row) for row in (*rows[:3], second)]
+    assert [(row.status, row.notes, row.version) for row in stored if row] == [
+        (Status.CANCELLED, None, 2),
+        (Status.CONFIRMED, "x-ray", 2),
+        (Status.ARRIVED, None, 2),
+        (Status.CONFIRMED, None, 1),
+    ]
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+async def test_a_calendar_that_somebody_holds_up_does_not_hold_up_the_others(
+    clinic: Clinic, places: list[Place], database: PostgresDatabase
+) -> None:
+    """A hub that died in a transaction has its row's lock: the others do not wait for its end."""
+    async with opened(database.url, clinic, busy_timeout_ms=10_000) as store:
+        other = beside(clinic, store)
+        commits = [booking(other, place)[1] for place in places]
+        lock = f"SELECT 1 FROM calendars WHERE dentist_id = '{places[0].dentist.id}' FOR UPDATE"  # noqa: S608  # an id of the test
+        with database.server.transaction(database.name) as say:
+            say(lock)
+            answers = asyncio.ensure_future(at_once(other, *commits))
+            free = {(place.dentist.id,) for place in places[1:]}
+            assert await eventually(lambda: _booked_at(database) == free, 5.0)
+            assert not answers.done()
+            say("ROLLBACK")
+            assert succeeded(await answers) == [True] * 5
+    assert len(_booked_at(database)) == 5
+
+
+def _booked_at(database: Database) -> set[tuple[str, ...]]:
+    return set(database.query("SELECT dentist_id FROM appointments"))
