@@ -158,9 +158,11 @@ class Lane:
 
     def _run_jobs(self, connection: WriterConnection, jobs: Sequence[Job[Any]]) -> list[_Answer]:
         """Raises ``sqlite3.Error`` if the whole transaction is lost."""
+        answers: list[_Answer] = []
         joint = [job for job in jobs if job.together]  # they were taken first
-        answers = _run_together(connection, joint) if len(joint) > 1 else []
-        self.stats.separations += len(joint) > 1 and not answers
+        if len(joint) > 1:
+            answers = _run_together(connection, joint)
+            self.stats.separations += not answers
         return answers + [_run_job(connection, job) for job in jobs[len(answers) :]]
 
     def _connected(self) -> WriterConnection:

@@ -96,3 +96,20 @@ def test_rows_by_key_are_asked_for_together(migrated: Path) -> None:
         plan = connection.execute(f"EXPLAIN QUERY PLAN {name.sql_for(3)}", ["a", "b", "c"])
         assert "SEARCH profiles USING INDEX" in " ".join(str(row) for row in plan)
     connection.close()
+
+
+def test_on_postgresql_many_rows_are_an_array_for_each_value() -> None:
+    """What an INSERT looks up within its values stays; of a SELECT only the key changes."""
+    sql = Sql(POSTGRESQL)
+    advance, fence = sql.advance_channel.sql_of_arrays, sql.hold_fence.sql_of_arrays
+    assert "SELECT given_1, (SELECT hub.first_epoch" in advance
+    assert "FROM unnest($1::VARCHAR[], $2::BIGINT[]) AS given(given_1, given_2) ON CON" in advance
+    assert "dentist_id = ANY($1::VARCHAR[]) ORDER BY calendars.dentist_id FOR UPDATE" in fence
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_every_parameter_of_many_rows_is_an_array(name: str) -> None:
+    statement: Statement = getattr(Sql(POSTGRESQL), name)
+    if statement.takes_many:
+        assert statement.sql_of_arrays.count("[]") == statement.sql.count("::")
+        assert statement.sql_of_arrays.count("::") == statement.sql.count("::")
