@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
 DATA ?= ./var
-JOBS ?= 2
+JOBS ?= 3
 IMAGES ?= build/screenshots
 BUILT := api/pages/built/.built
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
@@ -31,11 +31,11 @@ test: $(VENV)/.installed-dev $(BUILT) ## every test but the long ones
 	@$(BIN)/python tools/node.py install tests/node
 	@$(BIN)/python tools/node.py run web test
 	@$(BIN)/python -m tools.chromium
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 test-long: $(VENV)/.installed-dev $(BUILT) ## the long ones too: more examples, rounds and crashes
 	@$(BIN)/python tools/node.py install tests/node
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'long or not long' $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'long or not long' $(ARGS)
 
 web: $(BUILT) ## the screens, from web/ into the package; run and test do it by themselves
 

@@ -1,4 +1,4 @@
-"""What every test leaves behind: nothing that another one could log into."""
+"""Which worker runs a test, and what each leaves behind: nothing that another could log into."""
 
 import gc
 import logging
@@ -6,6 +6,23 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+IN_ONE_WORKER = ("tests/browser/", "tests/faults/", "tests/acceptance/test_socketio_conformance.py")
+"""Several hubs or a browser a test, or a fixture that takes long: two side by side would take
+each other's time, and both wait at moments when one of the others could use the machine."""
+
+
+class _Lanes(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
+    def _split_scope(self, nodeid: str) -> str:
+        """What goes to a worker as a whole. By path, not by ``xdist_group``, which has no effect
+        with pytest 9.2 (pytest-xdist 3.8, its issue 1386)."""
+        return next(filter(nodeid.startswith, IN_ONE_WORKER), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Lanes:
+    return _Lanes(config, log)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -28,8 +28,6 @@ LEAST = 50
 
 Results = Mapping[str, Mapping[str, Any]]
 
-pytestmark = pytest.mark.xdist_group("socketio-conformance")
-
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
