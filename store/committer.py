@@ -129,7 +129,8 @@ def _write_rows(wave: Sequence[Place], sql: Sql) -> Plan[None]:
         params = [values for _, values in run]
         written = yield Step(statement, params)
         if statement.returns_rows and len(written) != len(params):
-            raise ConstraintViolated("a row was not as it was loaded")
+            of = ", ".join(sorted({place.commit.dentist_id for place in wave}))
+            raise ConstraintViolated(f"a row of {of} was not as it was loaded")
 
 
 def _author(event: Event, by: Principal) -> Principal:

@@ -30,7 +30,7 @@ from actors.ports import (
 from store.sqlite_errors import concerns_one_statement
 from store.sqlite_file import WriterConnection
 from store.statements import Done, Plan, Rows, Step
-from store.writer import Job, OnCommit, WriterStats, joined
+from store.writer import Job, OnCommit, WriterStats, joined, log_separated
 
 log = structlog.get_logger(__name__)
 
@@ -241,7 +241,7 @@ def _run_together(connection: WriterConnection, jobs: Sequence[Job[Any]]) -> lis
     except Exception as error:
         if _loses_all(connection, error):
             raise
-        log.debug("jobs_separated", jobs=len(jobs), error=type(error).__name__)
+        log_separated(len(jobs), error)
         return []
     first, *others = done.value
     return [_Answer(Done(first, done.records)), *(_Answer(Done(value)) for value in others)]

@@ -34,7 +34,7 @@ from store.postgres_errors import (
 )
 from store.postgres_transaction import WritingConnection
 from store.statements import Done, Plan, Rows, Step
-from store.writer import Job, OnCommit, WriterStats, joined
+from store.writer import Job, OnCommit, WriterStats, joined, log_separated
 
 log = structlog.get_logger(__name__)
 
@@ -163,7 +163,7 @@ class PostgresLane:
 
     def _separate(self, taken: Sequence[_Waiting], error: "_MustBeAlone") -> None:
         """Back to where they came from; the other workers help."""
-        log.debug("jobs_separated", jobs=len(taken), error=type(error.__cause__).__name__)
+        log_separated(len(taken), error.__cause__)
         self.stats.separations += 1
         for waiting in reversed(taken):
             waiting.alone = True

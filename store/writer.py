@@ -4,7 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+import structlog
+
+from actors.domain.refusals import Refusal
+from actors.ports import CommitFailure
 from store.statements import Done, Plan
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -63,6 +69,15 @@ def joined(jobs: Sequence[Job[T]]) -> Job[Sequence[T]]:
         calendars=sum(job.calendars for job in jobs),
         declares=tuple(sorted({person for job in jobs for person in job.declares})),
     )
+
+
+def log_separated(jobs: int, why: BaseException | None) -> None:
+    """What one of several jobs may not do is everyday; anything else that undoes them, a lock
+    that somebody keeps or a bug of their common plan, would else only make the hub slower."""
+    if isinstance(why, CommitFailure | Refusal):
+        log.debug("jobs_separated", jobs=jobs, error=type(why).__name__)
+    else:
+        log.warning("jobs_separated", jobs=jobs, exc_info=why)
 
 
 class Writer(Protocol):

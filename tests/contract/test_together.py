@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -232,7 +232,9 @@ async def test_what_one_of_them_may_not_do_is_told_to_it_alone(
     assert len(_booked_at(database)) - before == 4
 
 
-async def test_a_bug_that_one_of_them_meets_is_its_own(clinic: Clinic, places: list[Place]) -> None:
+async def test_a_bug_that_one_of_them_meets_is_its_own(
+    clinic: Clinic, places: list[Place], logged: list[MutableMapping[str, Any]]
+) -> None:
     """A value that no engine can store."""
     commits = [booking(clinic, place)[1] for place in places]
     row = clinic.row(places[0].dentist, places[0].patient)
@@ -240,6 +242,8 @@ async def test_a_bug_that_one_of_them_meets_is_its_own(clinic: Clinic, places: l
     answers = await at_once(clinic, *commits)
     assert succeeded(answers) == [False, True, True, True, True]
     assert not isinstance(answers[0], ConstraintViolated)
+    (told,) = [entry for entry in logged if entry["event"] == "jobs_separated"]
+    assert told["log_level"] == "warning"
 
 
 async def test_what_comes_between_them_keeps_its_own_transaction_or_savepoint(
