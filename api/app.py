@@ -21,6 +21,7 @@ from api.middleware import (
 from api.openapi import openapi_json
 from api.rest import health
 from api.rest.answers import json_answer
+from api.rest.chat.deps import CHAT_DEPS, ChatDeps
 from api.rest.pages import BUILT, page_routes
 from api.rest.table import ROUTES
 
@@ -39,7 +40,9 @@ MAX_LINE_BYTES: Final = 32 * 1024
 positions fit into one request (DESIGN §7)."""
 
 
-def create_app(deps: AppDeps, *, screens: Path = BUILT) -> web.Application:
+def create_app(
+    deps: AppDeps, chat: ChatDeps | None = None, *, screens: Path = BUILT
+) -> web.Application:
     """The application of a hub; ``deps`` is all it knows of it, ``screens`` its built pages.
 
     Whoever runs it gives the runner :data:`MAX_LINE_BYTES` and turns aiohttp's own access
@@ -47,6 +50,7 @@ def create_app(deps: AppDeps, *, screens: Path = BUILT) -> web.Application:
     """
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=deps.settings.max_body_bytes)
     app[DEPS], app[LOG] = deps, log.bind()
+    app[CHAT_DEPS] = chat or ChatDeps()
     app.on_response_prepare.append(add_headers)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.handle)

@@ -14,7 +14,7 @@ import jwt
 
 from actors.domain.principal import Role
 from actors.domain.refusals import InvalidToken
-from actors.ports import Clock
+from actors.ports.clock import Clock
 from actors.services.identity import Claims
 from api.keys import ASYMMETRIC, SYMMETRIC, JwksKeys
 from api.schemas.fields import (

@@ -1,13 +1,12 @@
 """What the driving edge is given: services, settings, and how to ask about the hub."""
 
-import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from aiohttp import web
 
-from actors.ports import Clock, NewId
+from actors.ports.clock import Clock, NewId
 from actors.services.availability import Availability
 from actors.services.bookings import Bookings
 from actors.services.catalog import Catalog
@@ -16,9 +15,8 @@ from actors.services.identity import Identity
 from actors.services.people import People
 from actors.services.webhooks import Webhooks
 from api.auth import TokenVerifier
-from api.chatbot.language_model import LanguageModel
 from api.ratelimit import RateLimiter
-from api.realtime.streams import Streams
+from api.realtime.sse.streams import Streams
 
 
 class Health(Protocol):
@@ -44,15 +42,6 @@ class ApiSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ChatDeps:
-    """What the hub's own chatbot needs beside the services."""
-
-    key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
-    """Signs conversations; every process that answers the same clients has the same."""
-    model: LanguageModel | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class AppDeps:
     verifier: TokenVerifier
     identity: Identity
@@ -69,7 +58,6 @@ class AppDeps:
     clock: Clock
     new_id: NewId
     settings: ApiSettings = ApiSettings()
-    chat: ChatDeps = field(default_factory=ChatDeps)
     metrics: Callable[[], tuple[bytes, str]] | None = None
     """The text of ``/metrics`` and its content type."""
     on_request: Callable[[str, str, int, float], None] | None = None

@@ -35,7 +35,7 @@ from actors.domain.refusals import (
     ValidationFailed,
     VersionConflict,
 )
-from actors.ports import OutcomeUnknown, StoreUnavailable
+from actors.ports.commits import OutcomeUnknown, StoreUnavailable
 from api.schemas.fields import instant_text
 
 STATUS: Final[Mapping[type[Refusal], int]] = MappingProxyType(

@@ -13,12 +13,9 @@ from typing import Any
 
 from aiohttp import web
 
-from actors.ports import (
-    Broadcaster,
-    Clock,
-    EventRecord,
-    NewId,
-)
+from actors.ports.clock import Clock, NewId
+from actors.ports.events import Broadcaster, EventRecord
+from actors.relay.relay import Relay
 from actors.services.availability import Availability
 from actors.services.bookings import Bookings
 from actors.services.catalog import Catalog
@@ -26,10 +23,10 @@ from actors.services.identity import Identity
 from actors.services.people import People
 from actors.services.webhooks import Rights
 from api.auth import TokenVerifier
-from api.realtime import Realtime
-from api.realtime.streams import Streams
+from api.realtime.socketio import Realtime
+from api.realtime.sse.streams import Streams
 from api.realtime.supabase import Supabase
-from api.realtime.supabase.exchange import SAY_EVERY_S
+from api.realtime.supabase.presence_sync import SAY_EVERY_S
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
@@ -40,16 +37,15 @@ from hub.cluster.cluster import Cluster, Parts
 from hub.cluster.fanout import Fanout
 from hub.cluster.wiring import join
 from hub.config import Config
-from hub.figures import Figures
-from hub.health import Health
-from hub.metrics import Metrics
 from hub.part_settings import (
     kept,
     postgres_settings,
     relay_settings,
 )
-from hub.recent_errors import RecentErrors
-from hub.relay import Relay
+from hub.telemetry.figures import Figures
+from hub.telemetry.health import Health
+from hub.telemetry.metrics import Metrics
+from hub.telemetry.recent_errors import RecentErrors
 from hub.webhooks.delivery import Observers
 from hub.webhooks.opening import open_delivering
 from store.engine import Store, open_store

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from actors.alarms import Alarms
-from actors.ports import CalendarStore, Clock, NewId
-from actors.registry import Calendars, Registry
+from actors.calendar.alarms import Alarms
+from actors.calendar.registry import Calendars, Registry
+from actors.ports.calendars import CalendarStore
+from actors.ports.clock import Clock, NewId
 from actors.services.availability import Availability
 from actors.services.bookings import Bookings
 from actors.services.catalog import Catalog

@@ -7,26 +7,27 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from actors.calendar_actor import CalendarActor
+from actors.calendar.calendar_actor import CalendarActor
+from actors.relay.relay import Relay
 from actors.services.replays import Replays
 from actors.services.webhooks import Webhooks
 from api.app import create_app
 from api.auth import TokenVerifier
-from api.deps import AppDeps, ChatDeps
+from api.deps import AppDeps
 from api.ratelimit import RateLimiter
-from api.realtime import Realtime, RealtimeDeps
-from api.realtime.streams import Streams
+from api.realtime.socketio import Realtime, RealtimeDeps
+from api.realtime.sse.streams import Streams
 from api.realtime.supabase import Supabase, SupabaseDeps, SupabaseSettings
+from api.rest.chat.deps import ChatDeps
 from hub.bootstrap_core import Core
 from hub.cluster.cluster import Cluster
 from hub.cluster.wiring import OtherNodes
 from hub.config import Config
-from hub.figures import About, Figures, busiest
-from hub.health import Health
-from hub.metrics import CalendarFigures, Gauges, Metrics
 from hub.part_settings import api_settings, realtime_settings, stream_settings
-from hub.recent_errors import RecentErrors
-from hub.relay import Relay
+from hub.telemetry.figures import About, Figures, busiest
+from hub.telemetry.health import Health
+from hub.telemetry.metrics import CalendarFigures, Gauges, Metrics
+from hub.telemetry.recent_errors import RecentErrors
 from hub.webhooks.dispatcher import Dispatcher
 from store.engine import Store
 
@@ -93,10 +94,10 @@ def build_edge(
             clock=clock,
             new_id=core.new_id,
             settings=api_settings(config),
-            chat=chat,
             metrics=metrics.render,
             on_request=metrics.request,
-        )
+        ),
+        chat,
     )
     realtime.attach(app)
     supabase.attach(app)

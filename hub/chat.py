@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from api.chatbot.codec import signing_key
-from api.chatbot.language_model import LanguageModel
-from api.chatbot.openai_model import OpenAiModel, OpenAiSettings
-from api.deps import ChatDeps
+from api.rest.chat.deps import ChatDeps
+from chairside.chatbot.codec import signing_key
+from chairside.chatbot.language_model import LanguageModel
+from chairside.chatbot.openai_model import OpenAiModel, OpenAiSettings
 from hub.config import Chat, Config
 
 

@@ -4,6 +4,7 @@
 ``CHAIRSIDE_<SECTION>_<KEY>`` overrides the file. An empty text means "not set".
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,8 +13,7 @@ from typing import Annotated, Literal
 
 from api.auth import MIN_SECRET_BYTES, AuthSettings
 from hub.config_reader import Between, ConfigError, Secret, read_config, read_toml
-from hub.webhooks.addresses import networks
-from store.url import UnusableDatabaseUrl, is_postgresql, parse_url
+from store.sql.url import UnusableDatabaseUrl, is_postgresql, parse_url
 
 Count = Annotated[int, Between(1)]
 Positive = Annotated[float, Between(0.001)]
@@ -280,7 +280,7 @@ def _check_chat(chat: Chat) -> None:
 def _check_webhooks(webhooks: Webhooks) -> None:
     for text in webhooks.allowed_networks:
         try:
-            networks([text])
+            ipaddress.ip_network(text)
         except ValueError:
             raise ConfigError(
                 f'webhooks.allowed_networks must hold networks such as "10.1.0.0/16", not "{text}"'

@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
-from actors.calendar_actor import ActorSettings
+from actors.calendar.calendar_actor import ActorSettings
+from actors.relay.relay import RelaySettings
 from api.deps import ApiSettings
-from api.realtime import RealtimeSettings
-from api.realtime.streams import StreamSettings
+from api.realtime.socketio import RealtimeSettings
+from api.realtime.sse.streams import StreamSettings
 from hub.config import Config
-from hub.relay import RelaySettings
-from store.postgres_connect import PostgresSettings
-from store.retention import Keep
+from store.postgres.connect import PostgresSettings
+from store.repositories.retention import Keep
 
 
 def actor_settings(config: Config) -> ActorSettings:

@@ -16,7 +16,7 @@ from api.app import MAX_LINE_BYTES
 from hub.bootstrap import Hub, open_hub
 from hub.config import Config
 from hub.config_reader import ConfigError
-from hub.recent_errors import RecentErrors
+from hub.telemetry.recent_errors import RecentErrors
 
 log = structlog.get_logger(__name__)
 

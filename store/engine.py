@@ -10,38 +10,34 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.dialects import sqlite
 
-from actors.ports import (
-    Appointments,
-    CalendarStore,
-    Clock,
-    EventLog,
-    NewId,
-    Outbox,
-    Profiles,
-    RecordStore,
-    Render,
-)
-from store.appointments import AppointmentReads
-from store.calendars import Calendars
-from store.committer import CommitContext
-from store.event_log import Events
-from store.lane import QUEUED_JOBS_MAX, Lane
-from store.lockfile import exclusive
-from store.migrate import check_schema
-from store.postgres import asyncpg_dialect, open_postgres
-from store.postgres_connect import PostgresSettings
-from store.profiles import ProfileReads
-from store.readers import Readers
-from store.records import Records
-from store.retention import Retention
-from store.schema import hub
-from store.sql import Sql
-from store.sqlite_errors import is_temporary
-from store.sqlite_readers import become, callers_engine, reading_engine
-from store.statements import Done, Plan, once
-from store.url import is_postgresql, parse_url, sqlite_path
-from store.webhooks import Webhooks
-from store.writer import Job, OnCommit, Writer, WriterStats
+from actors.ports.appointments import Appointments
+from actors.ports.calendars import CalendarStore
+from actors.ports.clock import Clock, NewId
+from actors.ports.events import EventLog, Outbox
+from actors.ports.profiles import Profiles
+from actors.ports.records import RecordStore
+from actors.ports.rendering import Render
+from store.commit.committer import CommitContext
+from store.postgres.connect import PostgresSettings
+from store.postgres.opening import asyncpg_dialect, open_postgres
+from store.repositories.appointments import AppointmentReads
+from store.repositories.calendars import Calendars
+from store.repositories.event_log import Events
+from store.repositories.profiles import ProfileReads
+from store.repositories.records import Records
+from store.repositories.retention import Retention
+from store.repositories.webhooks import Webhooks
+from store.sql.lockfile import exclusive
+from store.sql.prepared import Done, Plan, once
+from store.sql.readers import Readers
+from store.sql.schema import hub
+from store.sql.url import is_postgresql, parse_url, sqlite_path
+from store.sql.write_statements import Sql
+from store.sql.writer import Job, OnCommit, Writer, WriterStats
+from store.sqlite.errors import is_temporary
+from store.sqlite.readers import become, callers_engine, reading_engine
+from store.sqlite.writer import QUEUED_JOBS_MAX, Lane
+from store.transfer.migrate import check_schema
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

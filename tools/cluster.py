@@ -23,13 +23,13 @@ import orjson
 
 from actors.domain.principal import Role
 from api.auth import issue_token
-from hub import demo
 from hub.bootstrap import open_hub
 from hub.clock import SystemClock
 from hub.config import Auth, Config, Database, Logging, Server
-from hub.demo_plan import plan
-from hub.observe import configure_logging
-from store.migrate import upgrade
+from hub.demo import demo
+from hub.demo.plan import plan
+from hub.telemetry.logging import configure_logging
+from store.transfer.migrate import upgrade
 from tests.support.ports import free_port
 from tests.support.postgres import ADMIN, PostgresServer
 from tests.support.valkey import ValkeyServer

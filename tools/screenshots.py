@@ -18,9 +18,9 @@ from typing import Any
 import aiohttp
 from playwright.async_api import Browser, Page, expect
 
-from api.client import HubClient
-from hub.traffic.links import Links
-from hub.traffic.simulation import Plan, Simulation
+from chairside.client import HubClient
+from chairside.traffic.links import Links
+from chairside.traffic.simulation import Plan, Simulation
 from tools.chromium import ROOT, launched, missing
 
 DESK = {"width": 1360, "height": 860}

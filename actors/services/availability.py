@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from actors.calendar.registry import Calendars
+from actors.calendar.snapshot import Snapshot
 from actors.domain.appointment import AppointmentType
 from actors.domain.commands import ReplaceSchedule
 from actors.domain.ids import AppointmentTypeId, DentistId, PatientId
@@ -12,13 +14,14 @@ from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, ValidationFailed
 from actors.domain.schedule import MINUTES_PER_DAY, Schedule
 from actors.domain.slots import Minute, minute_up, to_instant
-from actors.ports import Clock, NewId, Position, Profiles, Reply
-from actors.registry import Calendars
-from actors.services.asking import idempotency_key
+from actors.ports.clock import Clock, NewId
+from actors.ports.commits import Reply
+from actors.ports.events import Position
+from actors.ports.profiles import Profiles
 from actors.services.caller import Caller
 from actors.services.catalog import Catalog
 from actors.services.directory import Directory
-from actors.snapshot import Snapshot
+from actors.services.idempotency import idempotency_key
 
 MAX_RANGE = timedelta(days=62)
 _DIRECTORY_PAGE = 200

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
 
+from actors.calendar.registry import Calendars
 from actors.domain.appointment import Appointment, Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.commands import (
@@ -23,24 +24,17 @@ from actors.domain.commands import (
     Unset,
 )
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId, ProfileId
+from actors.domain.outcome import Outcome
 from actors.domain.principal import SYSTEM, Principal, Role
 from actors.domain.refusals import Forbidden, NotFound, ReservationExpired, ValidationFailed
-from actors.ports import (
-    AppointmentPage,
-    AppointmentQuery,
-    Appointments,
-    Clock,
-    DueHold,
-    HistoryEntry,
-    Names,
-    NewId,
-    Outcome,
-    Reply,
-)
-from actors.registry import Calendars
-from actors.services.asking import Body, idempotency_key
+from actors.ports.appointments import AppointmentPage, AppointmentQuery, Appointments, HistoryEntry
+from actors.ports.calendars import DueHold
+from actors.ports.clock import Clock, NewId
+from actors.ports.commits import Reply
+from actors.ports.rendering import Names
 from actors.services.caller import Caller
 from actors.services.directory import Directory
+from actors.services.idempotency import Body, idempotency_key
 
 _ROUTES_LIMIT = 50_000
 

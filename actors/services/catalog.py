@@ -10,7 +10,8 @@ from actors.domain.events import AppointmentTypeSaved
 from actors.domain.ids import AppointmentTypeId
 from actors.domain.principal import Role
 from actors.domain.refusals import Forbidden, NotFound, VersionConflict
-from actors.ports import EventRecord, Reply
+from actors.ports.commits import Reply
+from actors.ports.events import EventRecord
 from actors.services.cache import Cache
 from actors.services.caller import Caller
 from actors.services.records import Records, retried

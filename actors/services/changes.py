@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from actors.domain.channels import HUB_STATUS, Channel, may_join
 from actors.domain.principal import Principal
 from actors.domain.refusals import Forbidden, ValidationFailed
-from actors.ports import EventLog, EventRecord, Position
+from actors.ports.events import EventLog, EventRecord, Position
 
 EVENTS_MAX = 500
 """Events of one whole answer, all its channels together."""

@@ -8,7 +8,8 @@ from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import NotFound
-from actors.ports import EventRecord, Profiles
+from actors.ports.events import EventRecord
+from actors.ports.profiles import Profiles
 from actors.services.cache import Cache
 
 _PREFIX = user_profile_channel(ProfileId(""))

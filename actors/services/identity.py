@@ -10,7 +10,7 @@ from actors.domain.ids import ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import Forbidden, ValidationFailed, VersionConflict
-from actors.ports import Profiles
+from actors.ports.profiles import Profiles
 from actors.services.caller import Caller
 from actors.services.directory import Directory
 from actors.services.records import Records

@@ -9,7 +9,9 @@ from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile, PublicCard
 from actors.domain.refusals import Forbidden, NotFound, ValidationFailed, VersionConflict
-from actors.ports import Connections, ProfilePage, Profiles, Reply
+from actors.ports.commits import Reply
+from actors.ports.connections import Connections
+from actors.ports.profiles import ProfilePage, Profiles
 from actors.services.caller import Caller
 from actors.services.directory import Directory
 from actors.services.records import Records, retried

@@ -12,21 +12,20 @@ from actors.domain.events import (
 )
 from actors.domain.outcome import Outcome
 from actors.domain.refusals import Unavailable, VersionConflict
-from actors.ports import (
-    Clock,
+from actors.ports.clock import Clock, NewId
+from actors.ports.commits import (
     IdempotencyKey,
-    NewId,
     OutcomeUnknown,
-    RecordStore,
     Reply,
     StoreUnavailable,
     Turn,
     TurnRefused,
     TurnReplayed,
 )
-from actors.services.asking import Body as Request
-from actors.services.asking import idempotency_key
+from actors.ports.records import RecordStore
 from actors.services.caller import Caller
+from actors.services.idempotency import Body as Request
+from actors.services.idempotency import idempotency_key
 
 _TRIES = 5
 """Against writers of the same record; each try reads it anew."""

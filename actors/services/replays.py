@@ -10,7 +10,8 @@ from typing import Final
 
 from actors.domain.channels import Channel
 from actors.domain.principal import Principal
-from actors.ports import Clock, EventLog, EventRecord, Position
+from actors.ports.clock import Clock
+from actors.ports.events import EventLog, EventRecord, Position
 from actors.services.changes import BYTES_MAX, EVENTS_MAX, Since, check_readable
 
 _FIRST_LOOK: Final = 32

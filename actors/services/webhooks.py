@@ -28,12 +28,10 @@ from actors.domain.webhook import (
     default_channels,
     may_tell,
 )
-from actors.ports import Clock, EventLog, Reply
-from actors.services.caller import Caller
-from actors.services.changes import Since
-from actors.services.directory import Directory
-from actors.services.records import Records, retried
-from actors.webhook_ports import (
+from actors.ports.clock import Clock
+from actors.ports.commits import Reply
+from actors.ports.events import EventLog
+from actors.ports.webhooks import (
     Attempt,
     Courier,
     WebhookDelivery,
@@ -42,6 +40,10 @@ from actors.webhook_ports import (
     WebhookReads,
     WebhookView,
 )
+from actors.services.caller import Caller
+from actors.services.changes import Since
+from actors.services.directory import Directory
+from actors.services.records import Records, retried
 
 SECRET_BYTES = 32
 SECRET_PREFIX = "whsec_"  # noqa: S105  # what secrets begin with (Standard Webhooks)

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from actors.domain.outcome import Outcome
-from actors.ports import Reply
+from actors.ports.commits import Reply
 from api.rest.headers import content_tag, has_tag, version_tag
 
 _JSON = "application/json"

@@ -20,7 +20,7 @@ from actors.domain.refusals import (
     TooSoon,
     VersionConflict,
 )
-from actors.ports import AppointmentQuery
+from actors.ports.appointments import AppointmentQuery
 from api.cursors import after_start, next_cursor
 from api.rest.answers import json_answer, reply_answer, resource_answer
 from api.rest.route import Call, Route

@@ -8,8 +8,8 @@ from actors.domain.channels import Channel
 from actors.domain.refusals import Forbidden, ValidationFailed
 from actors.services.changes import Since, check_readable
 from api.middleware import CLAIMS
-from api.realtime.stream import Bearer
-from api.realtime.stream_cursor import HEADER, read_cursor
+from api.realtime.sse.cursor import HEADER, read_cursor
+from api.realtime.sse.stream import Bearer
 from api.rest.accept import prefers
 from api.rest.answers import json_answer
 from api.rest.route import Call, Route

@@ -6,7 +6,7 @@ from aiohttp import web
 from actors.domain.ids import ProfileId
 from actors.domain.profile import PublicCard
 from actors.domain.refusals import Forbidden, IdempotencyMismatch, NotFound, VersionConflict
-from actors.ports import ProfilePage
+from actors.ports.profiles import ProfilePage
 from api.cursors import after_name, next_cursor
 from api.rest.answers import json_answer, reply_answer, resource_answer
 from api.rest.route import Call, Route

@@ -7,11 +7,11 @@ from api.rest import (
     availability,
     catalog,
     changes,
-    chat,
     people,
     reservations,
     webhooks,
 )
+from api.rest.chat import routes as chat
 from api.rest.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from marshmallow import ValidationError, fields, validates_schema
 
-from api.chatbot.codec import STATE_MAX_CHARS
 from api.schemas.base import Strict
 from api.schemas.fields import Text
 
+STATE_MAX_CHARS: Final = 32_768
 MESSAGE_MAX_CHARS: Final = 20_000
 """More is refused; what is understood of it is shorter still."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from actors.ports import EventRecord
+from actors.ports.events import EventRecord
 from actors.services.changes import ChannelChanges
 from api.schemas.fields import instant_text
 

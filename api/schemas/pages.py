@@ -8,7 +8,8 @@ from marshmallow import fields
 
 from actors.domain.appointment import Appointment
 from actors.domain.profile import Profile, PublicCard
-from actors.ports import Names, Position
+from actors.ports.events import Position
+from actors.ports.rendering import Names
 from actors.services.availability import ScheduleView, Slot, SlotPage
 from api.schemas.base import Strict
 from api.schemas.fields import Id, Instant, instant_text

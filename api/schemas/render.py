@@ -1,4 +1,4 @@
-"""Bodies as JSON bytes: the ``Render`` that the store is given (actors/ports.py)."""
+"""Bodies as JSON bytes: the ``Render`` that the store is given (actors/ports/rendering.py)."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from actors.domain.announcements import (
     SlotsChangedBody,
     WebhookBody,
 )
-from actors.ports import Names
+from actors.ports.rendering import Names
 from api.schemas.resources import (
     APPOINTMENT_TYPE,
     AVAILABILITY_CHANGED,

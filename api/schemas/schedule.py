@@ -20,7 +20,7 @@ from actors.domain.schedule import (
     WeeklyRule,
     Window,
 )
-from actors.ports import Names
+from actors.ports.rendering import Names
 from api.schemas.base import Strict
 from api.schemas.fields import Id, LocalDate, OneOf, TimeZone, WallTime, Whole, at_most
 from api.schemas.resources import appointment_data

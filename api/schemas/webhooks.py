@@ -15,7 +15,7 @@ from actors.domain.webhook import (
     Webhook,
     WebhookStatus,
 )
-from actors.webhook_ports import Attempt, WebhookDelivery
+from actors.ports.webhooks import Attempt, WebhookDelivery
 from api.schemas.base import Strict
 from api.schemas.commands import NotEmpty
 from api.schemas.fields import Id, Instant, OneOf, Text, Whole, at_most

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hub.cli.common import CliError, add_command, add_config, configured, log_only_warnings, show
 from hub.cli.progress import bar
-from store.backup import Copied, backup
+from store.transfer.backup import Copied, backup
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

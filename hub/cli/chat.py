@@ -6,11 +6,13 @@ import sys
 
 from rich.console import Console
 
-from api.client import ClientError
-from hub.access import access_of, add_access
+from chairside.access import Access, access_of, add_access
+from chairside.client import ClientError
+from chairside.terminal.conversation import Talk
+from chairside.terminal.screen import JsonLines, Lines, Screen, Terminal
+from hub.chat import model_of
 from hub.cli.common import CliError, add_command, add_config, configured, run_async
-from hub.talk import Talk
-from hub.talk_screen import JsonLines, Lines, Screen, Terminal
+from hub.config import Chat
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -29,10 +31,15 @@ def _run(args: argparse.Namespace) -> int:
     access = access_of(args, os.environ)
     settings = configured(args.config).chat
     try:
-        run_async(Talk(access, settings, _screen(args)).run())
+        run_async(_talk(access, settings, _screen(args)))
     except ClientError as error:
         raise CliError(f"{access.url}: {error}") from None
     return 0
+
+
+async def _talk(access: Access, settings: Chat, screen: Screen) -> None:
+    async with model_of(settings) as model:
+        await Talk(access, model, screen).run()
 
 
 def _screen(args: argparse.Namespace) -> Screen:

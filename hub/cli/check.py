@@ -10,15 +10,15 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DatabaseError
 
-from actors.ports import StoreUnavailable
+from actors.ports.commits import StoreUnavailable
 from hub.cli.common import DEFAULT_CONFIG, add_command, add_config, configured, show
 from hub.config import Config, Database
 from hub.config_reader import ConfigError
-from store.migrate import SchemaMismatch, check_schema
-from store.postgres_roles import lacking
-from store.seal import DatabaseSealed
-from store.url import is_postgresql, parse_url, sqlite_path
-from store.verify import verify
+from store.postgres.roles import lacking
+from store.sql.url import is_postgresql, parse_url, sqlite_path
+from store.transfer.migrate import SchemaMismatch, check_schema
+from store.transfer.seal import DatabaseSealed
+from store.transfer.verify import verify
 
 
 @dataclass(frozen=True, slots=True)

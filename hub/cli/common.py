@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hub.config import Config, load_config
-from hub.observe import configure_logging
+from hub.telemetry.logging import configure_logging
 
 DEFAULT_CONFIG = Path("config.toml")
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from actors.domain.principal import Role
 from api.auth import issue_token
-from hub import demo
 from hub.bootstrap import Hub, open_hub
 from hub.cli.common import (
     add_command,
@@ -23,12 +22,13 @@ from hub.cli.common import (
 )
 from hub.clock import SystemClock
 from hub.config import Config
-from hub.demo_folder import DemoFolder, refuse_real_clinic
-from hub.demo_plan import plan
-from hub.observe import configure_logging
-from hub.recent_errors import RecentErrors
+from hub.demo import demo
+from hub.demo.folder import DemoFolder, refuse_real_clinic
+from hub.demo.plan import plan
 from hub.server import bind, serve
-from store.migrate import upgrade
+from hub.telemetry.logging import configure_logging
+from hub.telemetry.recent_errors import RecentErrors
+from store.transfer.migrate import upgrade
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -12,7 +12,7 @@ from hub.cli.common import CliError, add_command, add_config, configured, log_on
 from hub.cli.progress import bar
 from hub.clock import SystemClock
 from hub.config import Config
-from store.exporting import Dumped, export, reopen
+from store.transfer.exporting import Dumped, export, reopen
 
 _OWNER_ONLY = 0o600
 

@@ -11,7 +11,7 @@ from hub.cli.common import CliError, add_command, add_config, configured, log_on
 from hub.cli.export import admin_url, as_json, summary
 from hub.cli.progress import bar
 from hub.clock import SystemClock
-from store.importing import import_
+from store.transfer.importing import import_
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import structlog
 
-from actors.ports import StoreUnavailable
+from actors.ports.commits import StoreUnavailable
+from chairside.access import AccessError
 from hub import __version__
-from hub.access import AccessError
 from hub.cli import (
     backup,
     chat,
@@ -25,13 +25,13 @@ from hub.cli import (
 )
 from hub.cli.common import CliError
 from hub.config_reader import ConfigError
-from store.backup import NotOnPostgresql, UnusableBackup
-from store.dump import UnusableDump
-from store.importing import NotEmpty
-from store.lockfile import DatabaseInUse
-from store.migrate import SchemaMismatch
-from store.postgres_roles import RolesMissing
-from store.seal import DatabaseSealed
+from store.postgres.roles import RolesMissing
+from store.sql.lockfile import DatabaseInUse
+from store.transfer.backup import NotOnPostgresql, UnusableBackup
+from store.transfer.dump import UnusableDump
+from store.transfer.importing import NotEmpty
+from store.transfer.migrate import SchemaMismatch
+from store.transfer.seal import DatabaseSealed
 
 log = structlog.get_logger(__name__)
 

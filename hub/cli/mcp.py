@@ -3,11 +3,12 @@
 import argparse
 import os
 
-from api.client import ClientError
-from hub.access import DEFAULT_URL, URL, access_of, add_access
+from chairside.access import DEFAULT_URL, URL, access_of, add_access
+from chairside.client import ClientError
+from hub import __version__
 from hub.cli.common import CliError, add_command, port_number, run_async, show
 from hub.config import Logging
-from hub.observe import configure_logging
+from hub.telemetry.logging import configure_logging
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -38,18 +39,21 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _run(args: argparse.Namespace) -> int:
-    from hub import mcp_server  # here: a third of the start of every command, for this one alone
+    # here: a third of the start of every command, for this one alone
+    from chairside.mcp import process as mcp_process
 
     configure_logging(Logging(level="warning", format="json"))  # to standard error
     try:
         if args.http is None:
-            run_async(mcp_server.serve_stdio(access_of(args, os.environ)))
+            run_async(mcp_process.serve_stdio(access_of(args, os.environ), __version__))
         else:
             url = args.url or os.environ.get(URL, DEFAULT_URL)
-            place = mcp_server.HttpPlace(host=args.host, port=args.http, origins=tuple(args.origin))
+            place = mcp_process.HttpPlace(
+                host=args.host, port=args.http, origins=tuple(args.origin)
+            )
             address = f"http://{args.host}:{args.http}/mcp"
             show(args, {"url": address, "hub": url}, [f"MCP on {address}, for the hub {url}"])
-            run_async(mcp_server.serve_http(url, place))
+            run_async(mcp_process.serve_http(url, place, __version__))
     except ClientError as error:
         raise CliError(str(error)) from None
     return 0

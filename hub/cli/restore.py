@@ -7,7 +7,7 @@ from hub.cli.backup import as_json, size
 from hub.cli.common import CliError, add_command, add_config, configured, log_only_warnings, show
 from hub.cli.progress import bar
 from hub.clock import SystemClock
-from store.backup import restore
+from store.transfer.backup import restore
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from hub.bootstrap import Hub
 from hub.cli.common import add_command, add_config, configured, port_number, run_async, show
-from hub.observe import configure_logging
-from hub.recent_errors import RecentErrors
 from hub.server import bind, serve
+from hub.telemetry.logging import configure_logging
+from hub.telemetry.recent_errors import RecentErrors
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from api.client import ClientError
+from chairside.client import ClientError
+from chairside.traffic.display import show_progress
+from chairside.traffic.links import LinksError, read_links
+from chairside.traffic.report import as_json, as_table
+from chairside.traffic.simulation import Outcome, Plan, Simulation
 from hub.cli.common import CliError, add_command, run_async
-from hub.traffic.display import show_progress
-from hub.traffic.links import LinksError, read_links
-from hub.traffic.report import as_json, as_table
-from hub.traffic.simulation import Outcome, Plan, Simulation
 
 PLAIN_WIDTH = 120
 """Columns where no terminal says how many it has."""

@@ -19,11 +19,14 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from actors.alarms import Alarms
+from actors.calendar.alarms import Alarms
+from actors.calendar.registry import Registry
 from actors.domain.channels import Channel
 from actors.domain.ids import ProfileId
-from actors.ports import CalendarStore, Clock, DueHold, EventLog, NewId
-from actors.registry import Registry
+from actors.ports.calendars import CalendarStore, DueHold
+from actors.ports.clock import Clock, NewId
+from actors.ports.events import EventLog
+from actors.relay.relay import Relay
 from hub.background import every
 from hub.cluster.dismissals import DISMISS, Dismissals
 from hub.cluster.fanout import Fanout, HearPresence
@@ -33,9 +36,8 @@ from hub.cluster.listener import internal_app
 from hub.cluster.membership import Membership
 from hub.cluster.ownership import ClaimingStore, Ownership
 from hub.cluster.router import ASK, LOOK, Router
-from hub.relay import Relay
-from store.nodes import Nodes
-from store.url import parse_url
+from store.postgres.nodes import Nodes
+from store.sql.url import parse_url
 
 log = structlog.get_logger(__name__)
 

@@ -19,7 +19,7 @@ from actors.domain import commands, refusals
 from actors.domain.commands import Command, Unset
 from actors.domain.outcome import Outcome
 from actors.domain.refusals import FieldError, Refusal, Unavailable, ValidationFailed
-from actors.ports import IdempotencyKey, Reply
+from actors.ports.commits import IdempotencyKey, Reply
 
 T = TypeVar("T")
 Json = Any

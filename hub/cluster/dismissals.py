@@ -10,7 +10,7 @@ from actors.domain.ids import ProfileId
 from actors.domain.refusals import Refusal, Unavailable
 from hub.cluster.link import Link, NeverSent, NoAnswer, NotThere
 from hub.cluster.membership import Membership
-from store.nodes import Node
+from store.postgres.nodes import Node
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ import orjson
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
-from actors.ports import EventRecord
+from actors.ports.events import EventRecord
 from hub.cluster.signing import Forged, check, sign
 
 _SIGNATURE_LENGTH = 64
@@ -25,7 +25,7 @@ class Kind(StrEnum):
     BEAT = "beat"
     """I am here, and this is how I am (``hub:status``)."""
     PRESENCE = "presence"
-    """What Supabase clients say of themselves (:mod:`api.realtime.supabase.exchange`)."""
+    """What Supabase clients say of themselves (:mod:`api.realtime.supabase.presence_sync`)."""
     OTHER = "other"
     """Something that a newer version says: it counts as heard, and that is all."""
 

@@ -14,12 +14,13 @@ from typing import Any
 import structlog
 
 from actors.domain.channels import AVAILABILITY_ALL, HUB_STATUS, Channel
-from actors.ports import Clock, Delivery, EventLog, EventRecord
+from actors.ports.clock import Clock
+from actors.ports.events import Delivery, EventLog, EventRecord
+from actors.relay.relay import Relay
 from hub.cluster.continuity import Continuity
 from hub.cluster.entries import Entry, Garbled, Kind, decode, encode
 from hub.cluster.membership import Membership
 from hub.cluster.stream import Stream
-from hub.relay import Relay
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ HearPresence = Callable[[str, Mapping[str, Any]], None]
 
 
 class Fanout:
-    """Takes this node's committed events (an :class:`~actors.ports.Outbox`), and the others'."""
+    """Takes the committed events of this node (an outbox) and of the other nodes."""
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hub.figures import CALENDARS_SHOWN, PROBLEMS_SHOWN, sockets
+from hub.telemetry.figures import CALENDARS_SHOWN, PROBLEMS_SHOWN, sockets
 
 _SUMMED = (
     "calendars",

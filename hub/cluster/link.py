@@ -9,7 +9,7 @@ import aiohttp
 from actors.domain.refusals import CalendarBusy, Unavailable
 from hub.cluster.codec import Unreadable, dumps, loads
 from hub.cluster.signing import Forged, check, sign
-from store.nodes import Node
+from store.postgres.nodes import Node
 
 FROM, TO, TIME, NONCE, SIGNATURE = (
     "X-Hub-From",

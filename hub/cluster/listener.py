@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from actors.domain.refusals import CalendarBusy, Refusal, Unavailable
-from actors.ports import CommitFailure
+from actors.ports.commits import CommitFailure
 from hub.cluster.codec import Unreadable, dumps, loads
 from hub.cluster.link import FROM, NONCE, SIGNATURE, TIME, TO, Link, NotThere
 from hub.cluster.signing import Forged, Seen, check, sign

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import structlog
 
-from actors.ports import Clock, NewId
+from actors.ports.clock import Clock, NewId
 from hub import __version__
 from hub.cluster.lease import Lease
 from hub.cluster.routing import View
-from store.nodes import Node, Nodes, Roster
+from store.postgres.nodes import Node, Nodes, Roster
 
 log = structlog.get_logger(__name__)
 

@@ -6,21 +6,13 @@ from datetime import datetime
 
 import structlog
 
+from actors.calendar.registry import Registry
 from actors.domain.appointment import Appointment, AppointmentType, Status
 from actors.domain.ids import AppointmentId, DentistId
-from actors.ports import (
-    CalendarCommit,
-    CalendarStore,
-    Committed,
-    DueHold,
-    IdempotencyKey,
-    LoadedCalendar,
-    OwnedElsewhere,
-    StoredReply,
-)
-from actors.registry import Registry
+from actors.ports.calendars import CalendarStore, DueHold, LoadedCalendar, StoredReply
+from actors.ports.commits import CalendarCommit, Committed, IdempotencyKey, OwnedElsewhere
 from hub.cluster.membership import Membership
-from store.nodes import Nodes
+from store.postgres.nodes import Nodes
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +23,7 @@ _PAUSE_S = 0.1
 
 
 class ClaimingStore:
-    """A :class:`~actors.ports.CalendarStore` whose calendars are opened as this node's."""
+    """A calendar store that opens calendars as this node's."""
 
     def __init__(self, store: CalendarStore, on_hold: Callable[[DueHold], None]) -> None:
         self._store, self._on_hold = store, on_hold

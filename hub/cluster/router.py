@@ -1,6 +1,6 @@
 """Asks go to wherever the calendar's owner is: here, or one hop away (DESIGN §9).
 
-A :class:`~actors.registry.Calendars` like the registry itself. Whatever this node believes
+A :class:`~actors.calendar.registry.Calendars` like the registry itself. Whatever this node believes
 about owners only decides whom it asks first; who really owns a calendar the database says,
 and a commit by anybody else writes nothing.
 """
@@ -14,13 +14,15 @@ from typing import Any
 
 import structlog
 
-from actors.batch import KeyId, key_id
+from actors.calendar.batch import KeyId, key_id
+from actors.calendar.registry import Registry
+from actors.calendar.snapshot import Snapshot
 from actors.domain.commands import Command
 from actors.domain.ids import DentistId
 from actors.domain.refusals import CalendarBusy, Refusal, Unavailable
-from actors.ports import CalendarStore, Clock, IdempotencyKey, OwnedElsewhere, Reply
-from actors.registry import Registry
-from actors.snapshot import Snapshot
+from actors.ports.calendars import CalendarStore
+from actors.ports.clock import Clock
+from actors.ports.commits import IdempotencyKey, OwnedElsewhere, Reply
 from hub.cluster.codec import (
     command_json,
     command_of,
@@ -112,7 +114,7 @@ class Router:
     async def ask(
         self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
     ) -> Reply:
-        """As :meth:`actors.registry.Registry.ask`, wherever the owner is."""
+        """As :meth:`actors.calendar.registry.Registry.ask`, wherever the owner is."""
         search = self._begin(dentist_id)
         while True:
             match await self._next(search, dentist_id):

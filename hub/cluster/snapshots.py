@@ -7,6 +7,7 @@ for to that patient it counts as free.
 from datetime import datetime, timedelta
 from typing import Any
 
+from actors.calendar.snapshot import Snapshot
 from actors.domain.agenda import Agenda
 from actors.domain.appointment import Appointment, AppointmentType, Status
 from actors.domain.calendar import Calendar
@@ -14,8 +15,7 @@ from actors.domain.channels import Channel
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId, ProfileId
 from actors.domain.schedule import Schedule
 from actors.domain.slots import to_instant, to_minute
-from actors.ports import Position
-from actors.snapshot import Snapshot
+from actors.ports.events import Position
 from hub.cluster.codec import plain, read
 
 _NOBODY = PatientId(ProfileId(""))

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager
 from typing import Any
 
+from actors.calendar.snapshot import Snapshot
 from actors.domain.channels import Channel
 from actors.domain.commands import Command
 from actors.domain.ids import DentistId, ProfileId
-from actors.ports import IdempotencyKey, Reply
-from actors.snapshot import Snapshot
-from api.realtime import Realtime
+from actors.ports.commits import IdempotencyKey, Reply
+from api.realtime.socketio import Realtime
 from api.realtime.supabase import Supabase
 from hub.clock import SystemClock
 from hub.cluster.cluster import Cluster, ClusterSettings, Parts, open_cluster
@@ -17,8 +17,8 @@ from hub.cluster.dismissals import Dismissals
 from hub.cluster.ownership import ClaimingStore
 from hub.cluster.router import Router
 from hub.config import Config
-from store.nodes import Nodes, open_nodes, quick
-from store.postgres_connect import PostgresSettings
+from store.postgres.connect import PostgresSettings
+from store.postgres.nodes import Nodes, open_nodes, quick
 
 
 class Meeting:
@@ -47,7 +47,7 @@ class Meeting:
         return self.realtime.rooms.channels if hasattr(self, "realtime") else ()
 
     async def end(self, person: ProfileId) -> None:
-        """As :class:`actors.ports.Connections` says."""
+        """As :class:`actors.ports.connections.Connections` says."""
         self.dismiss(person)
         if self.dismissals is not None:
             await self.dismissals.elsewhere(person)
@@ -63,7 +63,7 @@ class Meeting:
 
 
 class OtherNodes:
-    """For the presence of Supabase clients (:class:`api.realtime.supabase.exchange.OtherNodes`)."""
+    """For the presence of Supabase clients: see ``api.realtime.supabase.presence_sync``."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._members, self._fanout = cluster.membership, cluster.fanout

@@ -11,8 +11,9 @@ import structlog
 
 from actors.domain.channels import Channel
 from actors.domain.webhook import ChannelProgress, DisabledReason, RetryRules, Webhook
-from actors.ports import Clock, EventLog, EventRecord, NewId, Position
-from actors.webhook_ports import Attempt, Target, WebhookDelivery, WebhookQueue
+from actors.ports.clock import Clock, NewId
+from actors.ports.events import EventLog, EventRecord, Position
+from actors.ports.webhooks import Attempt, Target, WebhookDelivery, WebhookQueue
 from hub.webhooks.known import Known
 from hub.webhooks.messages import Message, event_message, notice_message, reset_message
 from hub.webhooks.sender import target_of

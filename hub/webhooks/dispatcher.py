@@ -17,8 +17,9 @@ from typing import Final
 import structlog
 
 from actors.domain.webhook import WebhookId, WebhookStatus
-from actors.ports import Clock, EventLog, EventRecord, NewId
-from actors.webhook_ports import Attempt, Target, WebhookQueue
+from actors.ports.clock import Clock, NewId
+from actors.ports.events import EventLog, EventRecord
+from actors.ports.webhooks import Attempt, Target, WebhookQueue
 from hub.webhooks.delivery import Deliverer, Next
 from hub.webhooks.known import Known, KnownWebhooks, Place
 from hub.webhooks.messages import notice_message
@@ -44,7 +45,7 @@ class DispatcherSettings:
 
 
 class Dispatcher:
-    """Implements :class:`actors.webhook_ports.Courier`."""
+    """Implements :class:`actors.ports.webhooks.Courier`."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from actors.domain.channels import Channel
 from actors.domain.webhook import ChannelProgress, Webhook, WebhookId
-from actors.webhook_ports import Target
+from actors.ports.webhooks import Target
 
 Place = tuple[WebhookId, Channel]
 """One channel of one webhook: what is delivered in order."""

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook as Signer
 
 from actors.domain.ids import EventId
 from actors.domain.webhook import ChannelProgress, Webhook
-from actors.ports import EventRecord, Position
+from actors.ports.events import EventRecord, Position
 from api.schemas.fields import instant_text
 
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from actors.domain.webhook import RetryRules
-from actors.ports import Clock, EventLog, NewId
-from actors.webhook_ports import WebhookQueue
+from actors.ports.clock import Clock, NewId
+from actors.ports.events import EventLog
+from actors.ports.webhooks import WebhookQueue
 from hub.config import Webhooks
 from hub.webhooks.addresses import networks
 from hub.webhooks.delivery import Deliverer, MayTell, Observers

@@ -10,7 +10,7 @@ import aiohttp
 from yarl import URL
 
 from actors.domain.refusals import ValidationFailed
-from actors.webhook_ports import Attempt, Target
+from actors.ports.webhooks import Attempt, Target
 from hub import __version__
 from hub.webhooks.addresses import AddressRules, Network, RefusedAddress
 from hub.webhooks.messages import Message

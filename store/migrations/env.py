@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from store.schema import metadata
+from store.sql.schema import metadata
 
 _tell = context.config.attributes["tell"]
 

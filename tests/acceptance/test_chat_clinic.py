@@ -11,11 +11,11 @@ import pytest
 
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Principal, Role
-from api.chatbot.hub_clinic import HubClinic
-from api.chatbot.in_hub import InHub
-from api.chatbot.port import Clinic, ClinicRefused, Slot, SlotQuery
-from api.client import HubClient
-from api.realtime.commands import Services
+from api.realtime.socketio.commands import Services
+from api.rest.chat.in_hub import InHub
+from chairside.chatbot.hub_clinic import HubClinic
+from chairside.chatbot.port import Clinic, ClinicRefused, Slot, SlotQuery
+from chairside.client import HubClient
 from tests.support.clinic import CHATBOT
 from tests.support.memory_clinic import Calendars, Clock
 from tests.support.running import Template, clinic_on, config_for, running_hub

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from actors.ports import Broadcaster, EventRecord
-from api.client import (
+from actors.ports.events import Broadcaster, EventRecord
+from chairside.client import (
     ConnectionLost,
     HubClient,
     HubError,

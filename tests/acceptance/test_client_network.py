@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api.client import ClientClosed, ConnectionLost, HubError, HubEvent
+from chairside.client import ClientClosed, ConnectionLost, HubError, HubEvent
 from hub.config import Api, Realtime
 from tests.acceptance.conftest import OpenClinic
 from tests.acceptance.test_client import live, offsets

@@ -14,8 +14,8 @@ import store
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
 from actors.domain.principal import Principal
-from actors.ports import Broadcaster, Delivery, EventRecord, Position
-from hub.relay import Relay, RelaySettings
+from actors.ports.events import Broadcaster, Delivery, EventRecord, Position
+from actors.relay.relay import Relay, RelaySettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clock import FakeClock
 from tests.support.eventually import eventually

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.ports import Broadcaster, EventRecord
+from actors.ports.events import Broadcaster, EventRecord
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic, Person, appointments_of
 from tests.support.database import rows

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from actors.ports import Broadcaster, EventRecord
+from actors.ports.events import Broadcaster, EventRecord
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic, appointments_of
 from tests.support.database import execute, nobody_writes, rows

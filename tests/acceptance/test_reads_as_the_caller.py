@@ -16,7 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.rest.table import ROUTES
-from store.readers import NOTHING_ASKED, Asked, Readers
+from store.sql.readers import NOTHING_ASKED, Asked, Readers
 from tests.support.api import Api
 from tests.support.clinic import ADMIN, appointments_of
 from tests.support.database import Database

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api.client import CacheSettings, ConnectionLost, HubClient, RetryPolicy, SlotCache
+from chairside.client import CacheSettings, ConnectionLost, HubClient, RetryPolicy, SlotCache
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person, instant, schedule
 from tests.support.proxy import Network, network_to

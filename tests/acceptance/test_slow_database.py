@@ -69,7 +69,7 @@ async def test_a_statement_that_takes_too_long_is_ended(template: Template, tmp_
 async def test_who_finds_every_reading_connection_busy_is_asked_to_come_back(
     template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.postgres_connect._POOL_WAIT_S", PATIENCE_MS / 2_000)
+    monkeypatch.setattr("store.postgres.connect._POOL_WAIT_S", PATIENCE_MS / 2_000)
     async with impatient(template, tmp_path, readers=1) as clinic:
         api = clinic.api(clinic.patients[0])
         assert (await api.get("/api/appointments")).status == 200

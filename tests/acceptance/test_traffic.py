@@ -7,22 +7,22 @@ from typing import Any
 
 import pytest
 
-from api.client import LiveClient
-from hub.cli.main import main
-from hub.config import Api
-from hub.traffic.audit import (
+from chairside.client import LiveClient
+from chairside.traffic.audit import (
     Findings,
     audit_channels,
     audit_holds,
     audit_promises,
     audit_rows,
 )
-from hub.traffic.crew import readers
-from hub.traffic.ledger import Ledger
-from hub.traffic.links import LinkedPerson, LinkedType, Links
-from hub.traffic.observer import Observer
-from hub.traffic.report import as_json
-from hub.traffic.simulation import Plan, Simulation, settle
+from chairside.traffic.crew import readers
+from chairside.traffic.ledger import Ledger
+from chairside.traffic.links import LinkedPerson, LinkedType, Links
+from chairside.traffic.observer import Observer
+from chairside.traffic.report import as_json
+from chairside.traffic.simulation import Plan, Simulation, settle
+from hub.cli.main import main
+from hub.config import Api
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import CHATBOT, Clinic, Person
 from tests.support.database import execute, without_guards

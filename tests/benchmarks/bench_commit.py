@@ -25,9 +25,10 @@ import aiosqlite
 from uuid_utils import uuid7
 
 from actors.domain.profile import Profile
-from actors.ports import EventRecord, LoadedCalendar
+from actors.ports.calendars import LoadedCalendar
+from actors.ports.events import EventRecord
 from store import open_store
-from store.migrate import upgrade
+from store.transfer.migrate import upgrade
 from tests.contract.clinic import MINUTE, Clinic, Postbox, booked, client_key, render
 from tests.support.clock import FakeClock
 

@@ -18,7 +18,7 @@ import structlog
 
 from hub.clock import SystemClock, new_id
 from store.engine import Store, open_store
-from store.migrate import upgrade
+from store.transfer.migrate import upgrade
 from tests.contract.clinic import Postbox, render
 from tests.support.database import ENGINES, Database, OnPostgres, url_of
 from tests.support.populous import READINGS, Populous, Reading, plans

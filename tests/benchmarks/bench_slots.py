@@ -9,12 +9,12 @@ from datetime import timedelta
 from statistics import median
 from time import perf_counter
 
+from actors.calendar.snapshot import Snapshot
 from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.ids import AppointmentId
 from actors.domain.schedule import Schedule
 from actors.domain.slots import Taken, free_starts, to_minute, why_not
-from actors.ports import Position
-from actors.snapshot import Snapshot
+from actors.ports.events import Position
 from tests.unit.calendars import CHECKUP, NOW, SCHEDULE, at, calendar
 from tests.unit.calendars import row as booked
 from tests.unit.naive_slots import NaiveSlots

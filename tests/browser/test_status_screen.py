@@ -5,8 +5,8 @@ import re
 
 from playwright.async_api import expect
 
-from hub.traffic.links import LinkedPerson, LinkedType, Links
-from hub.traffic.simulation import Plan, Simulation
+from chairside.traffic.links import LinkedPerson, LinkedType, Links
+from chairside.traffic.simulation import Plan, Simulation
 from tests.browser.windows import Windows
 from tests.support.clinic import CHATBOT, Clinic, Person
 from tests.support.eventually import eventually

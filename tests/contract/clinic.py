@@ -34,20 +34,15 @@ from actors.domain.events import (
     WebhookSaved,
 )
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId, ProfileId
+from actors.domain.outcome import Outcome
 from actors.domain.principal import SYSTEM, Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.webhook import Webhook
-from actors.ports import (
-    CalendarCommit,
-    Committed,
-    EventRecord,
-    IdempotencyKey,
-    LoadedCalendar,
-    Names,
-    NewId,
-    Outcome,
-    Turn,
-)
+from actors.ports.calendars import LoadedCalendar
+from actors.ports.clock import NewId
+from actors.ports.commits import CalendarCommit, Committed, IdempotencyKey, Turn
+from actors.ports.events import EventRecord
+from actors.ports.rendering import Names
 from store.engine import Store
 from tests.support.clock import FakeClock
 

@@ -5,7 +5,7 @@ from actors.domain.events import WebhookSaved
 from actors.domain.ids import EventId
 from actors.domain.principal import Principal
 from actors.domain.webhook import ChannelProgress, Webhook, WebhookId
-from actors.webhook_ports import WebhookDelivery
+from actors.ports.webhooks import WebhookDelivery
 from tests.contract.clinic import Clinic
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from actors.domain.principal import Principal
-from store.readers import Asked
-from store.schema import metadata
-from store.security.postgres import SHOWN, reading_claims, reading_path
+from store.postgres.claims import SHOWN, reading_claims, reading_path
+from store.sql.readers import Asked
+from store.sql.schema import metadata
 from tests.contract.clinic import ADMIN
 from tests.contract.engines import PostgresDatabase
 from tests.contract.security_world import MAY_SEE, Row, World, keys

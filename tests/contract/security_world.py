@@ -13,7 +13,7 @@ from actors.domain.channels import Channel, may_join
 from actors.domain.events import RowEvent
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
-from store.schema import metadata
+from store.sql.schema import metadata
 from tests.contract.clinic import ADMIN, DAY, Clinic, booked, client_key, dentist, held, patient
 from tests.contract.engines import Database
 from tests.contract.hooks import add_webhook

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from store.readers import Asked
-from store.security.postgres import SHOWN, reading_claims
+from store.postgres.claims import SHOWN, reading_claims
+from store.sql.readers import Asked
 from tests.contract.clinic import ADMIN, dentist, patient
 from tests.contract.outside import Outside, claiming
 from tests.contract.outside import outside as outside

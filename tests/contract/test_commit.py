@@ -10,7 +10,7 @@ from actors.domain.channels import dentist_channel, patient_channel
 from actors.domain.events import AppointmentTypeSaved, ScheduleReplaced
 from actors.domain.ids import DentistId, PatientId
 from actors.domain.schedule import Override, Weekday, WeeklyRule, Window
-from actors.ports import ConstraintViolated, Fenced, StaleTypes
+from actors.ports.commits import ConstraintViolated, Fenced, StaleTypes
 from tests.contract.clinic import (
     DAY,
     MINUTE,

@@ -4,7 +4,7 @@ import pytest
 
 from actors.domain.channels import AVAILABILITY_ALL, Channel, dentist_channel
 from actors.domain.ids import DentistId
-from actors.ports import Delivery, EventRecord
+from actors.ports.events import Delivery, EventRecord
 from tests.contract.clinic import DAY, Clinic, booked
 from tests.contract.engines import Database
 

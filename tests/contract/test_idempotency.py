@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from actors.domain.appointment import Status
+from actors.domain.outcome import Outcome
 from actors.domain.refusals import IdempotencyMismatch
-from actors.ports import ConstraintViolated, Outcome, TurnRefused, TurnReplayed
+from actors.ports.commits import ConstraintViolated, TurnRefused, TurnReplayed
 from tests.contract.clinic import DAY, HOUR, Clinic, booked, cancelled, client_key, held
 
 

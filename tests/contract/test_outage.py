@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from actors.ports import Committed, StoreUnavailable
+from actors.ports.commits import Committed, StoreUnavailable
 from store.engine import Store, open_store
 from tests.contract.clinic import DAY, Clinic, Postbox, booked, patient, render
 from tests.contract.engines import Database

@@ -7,7 +7,7 @@ import pytest
 
 from actors.domain.appointment import Status
 from actors.domain.refusals import PatientConflict, TooManyReservations
-from actors.ports import ConstraintViolated, TurnRefused
+from actors.ports.commits import ConstraintViolated, TurnRefused
 from tests.contract.clinic import (
     DAY,
     HOUR,

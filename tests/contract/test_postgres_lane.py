@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.ports import (
+from actors.ports.commits import (
     Committed,
     ConstraintViolated,
     Fenced,
@@ -16,10 +16,10 @@ from actors.ports import (
     StoreUnavailable,
 )
 from store.engine import Store, open_store
-from store.migrate import SchemaTooOld
-from store.postgres_connect import PostgresSettings
-from store.statements import Done, Plan, once
-from store.writer import Job
+from store.postgres.connect import PostgresSettings
+from store.sql.prepared import Done, Plan, once
+from store.sql.writer import Job
+from store.transfer.migrate import SchemaTooOld
 from tests.contract.clinic import DAY, Clinic, Postbox, booked, render
 from tests.contract.engines import PostgresDatabase
 from tests.contract.test_records import renamed

@@ -81,7 +81,7 @@ _HUB = """
 import asyncio, sys
 from hub.clock import SystemClock, new_id
 from store.engine import open_store
-from store.postgres_connect import PostgresSettings
+from store.postgres.connect import PostgresSettings
 from tests.contract.clinic import ADMIN, Postbox, render
 
 async def main():

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from actors.ports import StoreUnavailable
+from actors.ports.commits import StoreUnavailable
 from store.engine import Store
 from tests.contract.clinic import Clinic, booked, dentist
 from tests.contract.engines import PostgresDatabase

@@ -5,8 +5,8 @@ import json
 import asyncpg
 import pytest
 
-from store.readers import Asked
-from store.security.postgres import reading_claims
+from store.postgres.claims import reading_claims
+from store.sql.readers import Asked
 from tests.contract.clinic import DAY, Clinic, booked, dentist, patient
 from tests.contract.engines import PostgresDatabase
 from tests.contract.outside import Outside

@@ -11,7 +11,7 @@ from actors.domain.events import AppointmentTypeSaved
 from actors.domain.ids import AppointmentTypeId, DentistId, PatientId
 from actors.domain.principal import SYSTEM, Principal, Role
 from actors.domain.profile import Profile
-from actors.ports import AppointmentPage, AppointmentQuery
+from actors.ports.appointments import AppointmentPage, AppointmentQuery
 from tests.contract.clinic import (
     ADMIN,
     DAY,

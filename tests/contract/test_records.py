@@ -21,7 +21,7 @@ from actors.domain.refusals import (
     ValidationFailed,
     VersionConflict,
 )
-from actors.ports import TurnReplayed
+from actors.ports.commits import TurnReplayed
 from tests.contract.clinic import DAY, Clinic, booked, cancelled, client_key, held
 from tests.contract.engines import Database
 

@@ -7,8 +7,8 @@ import pytest
 from actors.domain.appointment import Status
 from actors.domain.channels import Channel, dentist_channel
 from actors.domain.ids import DentistId
-from actors.ports import Delivery
-from store.retention import BATCH_ROWS_MAX, Forgotten
+from actors.ports.events import Delivery
+from store.repositories.retention import BATCH_ROWS_MAX, Forgotten
 from tests.contract.clinic import (
     DAY,
     HOUR,

@@ -11,11 +11,11 @@ from functools import partial
 import asyncpg
 import pytest
 
-from actors.ports import ConstraintViolated, Fenced
-from store.committer import CommitContext, commit_calendar
-from store.readers import Asked
-from store.security.postgres import MAINTENANCE, SHOWN
-from store.writer import Job
+from actors.ports.commits import ConstraintViolated, Fenced
+from store.commit.committer import CommitContext, commit_calendar
+from store.postgres.claims import MAINTENANCE, SHOWN
+from store.sql.readers import Asked
+from store.sql.writer import Job
 from tests.contract.clinic import booked, dentist, patient, render
 from tests.contract.outside import TABLES, VIEWS, Outside, closed, schema_of
 from tests.contract.outside import outside as outside

@@ -14,9 +14,9 @@ from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError
 
 from actors.domain.principal import Principal
-from actors.ports import AppointmentQuery
-from store.readers import Asked
-from store.security.sqlite_rules import RULES
+from actors.ports.appointments import AppointmentQuery
+from store.sql.readers import Asked
+from store.sqlite.rules import RULES
 from tests.contract.clinic import ADMIN, DAY, dentist, patient
 from tests.contract.engines import Database
 from tests.contract.security_world import (
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_every_table_of_the_schema_has_a_rule(database: Database) -> None:
     found = database.query("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
     tables = {name for (name,) in found if not name.startswith("sqlite_")}
-    assert tables == set(RULES), "a new table needs a rule in store/security/sqlite_rules.py"
+    assert tables == set(RULES), "a new table needs a rule in store/sqlite/rules.py"
     assert tables == set(MAY_SEE), "and a sentence here that says who may see it"
 
 

@@ -15,17 +15,17 @@ import pytest
 
 from actors.domain.announcements import Body
 from actors.domain.events import ProfileSaved
-from actors.ports import (
+from actors.ports.commits import (
     Committed,
     ConstraintViolated,
-    Names,
     OutcomeUnknown,
     StoreUnavailable,
     TurnRefused,
 )
+from actors.ports.rendering import Names
 from store.engine import open_store
-from store.lockfile import DatabaseInUse
-from store.migrate import SchemaTooOld
+from store.sql.lockfile import DatabaseInUse
+from store.transfer.migrate import SchemaTooOld
 from tests.contract.clinic import ADMIN, DAY, MINUTE, Clinic, Postbox, booked, client_key, render
 from tests.contract.engines import SqliteDatabase, sqlite_template
 from tests.contract.test_records import renamed

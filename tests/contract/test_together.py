@@ -9,23 +9,23 @@ from typing import Any
 import pytest
 
 from actors.domain.appointment import Appointment, Status
+from actors.domain.outcome import Outcome
 from actors.domain.profile import Profile
 from actors.domain.refusals import PatientConflict, Refusal, TooManyReservations
-from actors.ports import (
+from actors.ports.calendars import LoadedCalendar
+from actors.ports.commits import (
     CalendarCommit,
     Committed,
     ConstraintViolated,
     Fenced,
-    LoadedCalendar,
-    Outcome,
     StaleTypes,
     Turn,
     TurnRefused,
     TurnReplayed,
 )
-from store.lane import Lane
-from store.statements import Done, Plan, once
-from store.writer import Job
+from store.sql.prepared import Done, Plan, once
+from store.sql.writer import Job
+from store.sqlite.writer import Lane
 from tests.contract.clinic import (
     DAY,
     HOLD_LIMIT,

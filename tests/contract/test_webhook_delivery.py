@@ -10,7 +10,7 @@ from actors.domain.channels import AVAILABILITY_ALL, Channel
 from actors.domain.events import AppointmentTypeSaved, WebhookSaved
 from actors.domain.principal import Principal, Role
 from actors.domain.webhook import ChannelProgress, RetryRules, Webhook
-from actors.webhook_ports import Attempt, Target
+from actors.ports.webhooks import Attempt, Target
 from hub.webhooks.delivery import Deliverer, Next, Observers
 from hub.webhooks.known import Known
 from hub.webhooks.messages import Message

@@ -11,7 +11,7 @@ from actors.domain.ids import PatientId
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, NotFound, VersionConflict
 from actors.domain.webhook import DisabledReason, Webhook, WebhookStatus
-from store import webhook_commit
+from store.commit import webhook_commit
 from store.engine import Store
 from tests.contract.clinic import ADMIN, DAY, Clinic
 from tests.contract.engines import Database

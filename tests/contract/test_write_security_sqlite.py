@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from actors.ports import ConstraintViolated
-from store.lane import Lane
-from store.statements import Done, Plan
-from store.writer import Job
+from actors.ports.commits import ConstraintViolated
+from store.sql.prepared import Done, Plan
+from store.sql.writer import Job
+from store.sqlite.writer import Lane
 from tests.contract.clinic import DAY, booked, patient
 from tests.contract.security_world import MAY_SEE, World
 from tests.contract.security_world import world as world

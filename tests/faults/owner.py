@@ -12,7 +12,7 @@ from actors.domain.appointment import AppointmentType
 from actors.domain.ids import AppointmentTypeId, ProfileId
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
-from actors.ports import CommitFailure
+from actors.ports.commits import CommitFailure
 from hub.clock import SystemClock, new_id
 from store.engine import Store, open_store
 from tests.contract.clinic import Clinic, Postbox, booked, render

@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from api.client import ClientError, HubClient, HubEvent, LiveClient, Place, RetryPolicy
+from chairside.client import ClientError, HubClient, HubEvent, LiveClient, Place, RetryPolicy
 from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person
 from tests.support.database import Database, rows
 from tests.support.eventually import eventually

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from actors.ports import Broadcaster, EventRecord
+from actors.ports.events import Broadcaster, EventRecord
 from hub.config import Api, Relay
 from tests.support.clinic import Clinic, appointments_of
 from tests.support.database import rows

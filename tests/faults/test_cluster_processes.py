@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.traffic.simulation import Outcome, Plan, Simulation
+from chairside.traffic.simulation import Outcome, Plan, Simulation
 from tests.faults.test_kill import (
     LONGEST_S,
     TRAFFIC_PATIENTS,

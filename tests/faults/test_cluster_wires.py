@@ -9,8 +9,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from api.client import HubEvent, RetryPolicy
-from api.client.stream import ChangeStream
+from chairside.client import HubEvent, RetryPolicy
+from chairside.client.stream import ChangeStream
 from tests.support.balancer import Balancer, balancer_for
 from tests.support.clinic import Clinic, Person, appointments_of
 from tests.support.database import OnPostgres, rows

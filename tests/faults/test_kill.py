@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hub.traffic.links import LinkedPerson, LinkedType, Links
-from hub.traffic.simulation import Plan, Simulation
+from chairside.traffic.links import LinkedPerson, LinkedType, Links
+from chairside.traffic.simulation import Plan, Simulation
 from tests.support.api import Api
 from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person
 from tests.support.database import Database

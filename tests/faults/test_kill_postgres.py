@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from hub.traffic.simulation import Plan, Simulation
+from chairside.traffic.simulation import Plan, Simulation
 from tests.faults.test_kill import (
     LIFE_S,
     LONGEST_S,

@@ -16,18 +16,20 @@ from aiohttp import web
 
 from actors.domain.channels import Channel, patient_channel
 from actors.domain.ids import DentistId, EventId, PatientId, ProfileId
+from actors.domain.outcome import Outcome
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import Forbidden, NotFound, SlotTaken, VersionConflict
-from actors.ports import Broadcaster, EventRecord, Outcome, Position, Reply
+from actors.ports.commits import Reply
+from actors.ports.events import Broadcaster, EventRecord, Position
+from actors.relay.relay import Relay, RelaySettings
 from actors.services.availability import SlotPage
 from actors.services.caller import Caller
 from actors.services.changes import Changes
 from actors.services.identity import Claims
 from api.auth import AuthSettings, TokenVerifier
 from api.ratelimit import RateLimiter
-from api.realtime import Realtime, RealtimeDeps, RealtimeSettings
-from hub.relay import Relay, RelaySettings
+from api.realtime.socketio import Realtime, RealtimeDeps, RealtimeSettings
 from tests.support.screens import Screen, connect
 from tests.support.tokens import SECRET, token
 from tests.unit.relay_world import MemoryLog

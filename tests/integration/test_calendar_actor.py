@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.calendar_actor import ActorSettings
+from actors.calendar.calendar_actor import ActorSettings
+from actors.calendar.registry import Registry
 from actors.domain.announcements import AppointmentTypeBody, Body, ProfileBody, announcements
 from actors.domain.appointment import AppointmentType
 from actors.domain.commands import (
@@ -34,20 +35,19 @@ from actors.domain.refusals import (
     Unavailable,
 )
 from actors.domain.schedule import Schedule, Weekday, WeeklyRule, Window
-from actors.ports import (
+from actors.ports.calendars import DueHold
+from actors.ports.commits import (
     ConstraintViolated,
-    DueHold,
-    EventRecord,
     IdempotencyKey,
-    Names,
     OutcomeUnknown,
     Reply,
     StoreUnavailable,
     Turn,
 )
-from actors.registry import Registry
+from actors.ports.events import EventRecord
+from actors.ports.rendering import Names
 from store.engine import Store, open_store
-from store.migrate import upgrade
+from store.transfer.migrate import upgrade
 from tests.support.clock import FakeClock
 from tests.support.faulty_store import FaultyStore
 from tests.support.ids import SerialIds

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from actors.domain.ids import DentistId, ProfileId
-from actors.ports import LoadedCalendar, OwnedElsewhere
+from actors.ports.calendars import LoadedCalendar
+from actors.ports.commits import OwnedElsewhere
 from api.schemas import render
 from hub.clock import SystemClock, new_id
 from store.engine import Store, open_store
-from store.nodes import Node, Nodes, open_nodes
-from store.postgres_connect import PostgresSettings
+from store.postgres.connect import PostgresSettings
+from store.postgres.nodes import Node, Nodes, open_nodes
 from tests.support.database import OnPostgres, rows, url_of
 from tests.support.eventually import eventually
 from tests.support.logs import captured_logs

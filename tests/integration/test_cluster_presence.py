@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from hub.clock import SystemClock
-from store.nodes import open_nodes
-from store.postgres_connect import PostgresSettings
+from store.postgres.connect import PostgresSettings
+from store.postgres.nodes import open_nodes
 from tests.integration.cluster_world import logs as logs
 from tests.integration.cluster_world import own_valkey as own_valkey
 from tests.integration.cluster_world import template as template

@@ -12,12 +12,12 @@ from sqlalchemy.exc import DBAPIError
 from actors.domain.channels import dentist_channel
 from actors.domain.ids import AppointmentId, DentistId, ProfileId
 from actors.domain.principal import Principal, Role
-from actors.ports import AppointmentQuery
-from store.dump import TABLES
+from actors.ports.appointments import AppointmentQuery
 from store.engine import open_store
-from store.maintenance import reading, writing
-from store.migrate import plan, upgrade
-from store.schema import metadata
+from store.sql.schema import metadata
+from store.transfer.dump import TABLES
+from store.transfer.maintenance import reading, writing
+from store.transfer.migrate import plan, upgrade
 from tests.contract.clinic import Postbox, render
 from tests.support.clock import FakeClock
 from tests.support.database import ENGINES

@@ -12,8 +12,8 @@ from actors.domain.channels import (
     dentist_channel,
     patient_channel,
 )
-from actors.ports import Broadcaster, EventRecord
-from api.realtime import RealtimeSettings
+from actors.ports.events import Broadcaster, EventRecord
+from api.realtime.socketio import RealtimeSettings
 from tests.integration.socketio_world import (
     CHANNEL,
     DENTIST,

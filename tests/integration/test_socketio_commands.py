@@ -11,7 +11,7 @@ import structlog
 
 from actors.domain.commands import UNSET
 from actors.domain.principal import Role
-from api.realtime import RealtimeSettings
+from api.realtime.socketio import RealtimeSettings
 from tests.integration.socketio_world import DENTIST, PATIENT, START, TYPE, running_world
 from tests.support.tokens import token
 from tests.unit.relay_world import until

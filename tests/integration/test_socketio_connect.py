@@ -22,7 +22,7 @@ from actors.domain.channels import (
     user_profile_channel,
 )
 from actors.domain.principal import Principal
-from api.realtime import RealtimeSettings
+from api.realtime.socketio import RealtimeSettings
 from tests.integration.socketio_world import (
     CHANNEL,
     DENTIST,

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from actors.ports import Broadcaster, EventRecord
+from actors.ports.events import Broadcaster, EventRecord
 from tests.integration.supabase_world import OpenClinic
 from tests.integration.supabase_world import clinic as clinic  # a fixture
 from tests.integration.supabase_world import logs as logs

@@ -16,7 +16,7 @@ import pytest
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
-from actors.ports import Broadcaster, EventRecord
+from actors.ports.events import Broadcaster, EventRecord
 from hub.config import Api, Auth, Realtime, Retention
 from tests.acceptance.test_live_rights import NEW, OLD, signed, write_keys
 from tests.integration.supabase_world import OpenClinic

@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from api.client import CacheSettings, ChangeStream, HubClient, HubError, HubEvent, SlotCache
+from chairside.client import CacheSettings, ChangeStream, HubClient, HubError, HubEvent, SlotCache
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,15 +6,8 @@ from datetime import datetime
 
 from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.ids import AppointmentId, DentistId
-from actors.ports import (
-    CalendarCommit,
-    CalendarStore,
-    Committed,
-    DueHold,
-    IdempotencyKey,
-    LoadedCalendar,
-    StoredReply,
-)
+from actors.ports.calendars import CalendarStore, DueHold, LoadedCalendar, StoredReply
+from actors.ports.commits import CalendarCommit, Committed, IdempotencyKey
 
 
 class FaultyStore:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import aiohttp
 
-from api.client import Place
-from hub.traffic.observer import Observer
-from hub.traffic.simulation import Simulation
+from chairside.client import Place
+from chairside.traffic.observer import Observer
+from chairside.traffic.simulation import Simulation
 from tests.support.balancer import Balancer, balancer_for
 from tests.support.clinic import Clinic, Person
 from tests.support.database import OnPostgres, rows

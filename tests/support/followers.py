@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-from api.client import HubEvent, LiveClient, RetryPolicy
+from chairside.client import HubEvent, LiveClient, RetryPolicy
 from tests.support.clinic import Person
 from tests.support.node import Program, program
 

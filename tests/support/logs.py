@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from hub.config import Logging
-from hub.observe import configure_logging
+from hub.telemetry.logging import configure_logging
 
 
 class Logs(io.StringIO):

@@ -16,7 +16,7 @@ from actors.domain.appointment import Status
 from actors.domain.channels import dentist_channel
 from actors.domain.ids import AppointmentId, DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
-from actors.ports import AppointmentQuery
+from actors.ports.appointments import AppointmentQuery
 from store.engine import Store
 from tests.support.database import Database, OnPostgres, without_guards
 

@@ -16,7 +16,7 @@ from api.app import MAX_LINE_BYTES
 from hub.bootstrap import Hub, open_hub
 from hub.config import Auth, Config
 from hub.config import Database as DatabaseSection
-from store.migrate import upgrade
+from store.transfer.migrate import upgrade
 from tests.support.clinic import Clinic, People, found_clinic
 from tests.support.database import Database, OnPostgres, url_of
 from tests.support.postgres import ADMIN, postgres_server

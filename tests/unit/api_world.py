@@ -17,7 +17,7 @@ from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, Patie
 from actors.domain.outcome import Outcome
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
-from actors.ports import Reply
+from actors.ports.commits import Reply
 from actors.services.identity import Claims
 from api.app import MAX_LINE_BYTES, create_app
 from api.auth import AuthSettings, TokenVerifier, issue_token

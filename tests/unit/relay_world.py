@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
 from actors.domain.principal import Principal
-from actors.ports import Delivery, EventRecord, Position
+from actors.ports.events import Delivery, EventRecord, Position
 
 NOW = datetime(2027, 3, 8, 9, tzinfo=UTC)
 A, B = Channel("availability:dentist:a"), Channel("availability:dentist:b")

@@ -3,10 +3,10 @@
 import asyncio
 from datetime import timedelta
 
-from actors.alarms import Alarms
+from actors.calendar.alarms import Alarms
 from actors.domain.ids import AppointmentId, DentistId, ProfileId
 from actors.domain.refusals import CalendarBusy, NotFound
-from actors.ports import DueHold
+from actors.ports.calendars import DueHold
 from tests.support.clock import FakeClock
 
 DENTIST = DentistId(ProfileId("dentist"))

@@ -19,7 +19,7 @@ from actors.domain.refusals import (
     ValidationFailed,
     VersionConflict,
 )
-from actors.ports import ConstraintViolated, OutcomeUnknown, StoreUnavailable
+from actors.ports.commits import ConstraintViolated, OutcomeUnknown, StoreUnavailable
 from api.errors import INTERNAL, STATUS, error_body, problem_of
 from tests.unit.api_world import ROW, world
 

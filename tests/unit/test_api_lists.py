@@ -7,7 +7,9 @@ from actors.domain.appointment import AppointmentType, Status
 from actors.domain.channels import patient_channel
 from actors.domain.ids import AppointmentTypeId
 from actors.domain.principal import Role
-from actors.ports import AppointmentPage, Position, ProfilePage
+from actors.ports.appointments import AppointmentPage
+from actors.ports.events import Position
+from actors.ports.profiles import ProfilePage
 from tests.unit.api_world import NAMES, PATIENT, PROFILE, ROW, World, appointment, world
 
 START = datetime(2027, 3, 8, 9, tzinfo=UTC)

@@ -11,7 +11,7 @@ from actors.domain.outcome import Outcome
 from actors.domain.principal import Role
 from actors.domain.profile import PublicCard
 from actors.domain.schedule import Schedule
-from actors.ports import EventRecord, Position
+from actors.ports.events import EventRecord, Position
 from actors.services.availability import ScheduleView, Slot, SlotPage
 from actors.services.changes import ChannelChanges, Since
 from tests.unit.api_world import (

@@ -12,7 +12,7 @@ from actors.domain.channels import (
 from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, ValidationFailed
-from actors.ports import Position
+from actors.ports.events import Position
 from actors.services.changes import ENVELOPE_BYTES, Changes, ChannelChanges, Since
 from tests.unit.relay_world import A, B, MemoryLog, record, records
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hub.cli.main import main
-from store.lockfile import exclusive
+from store.sql.lockfile import exclusive
 from tests.support.logs import captured_logs
 
 Captured = pytest.CaptureFixture[str]

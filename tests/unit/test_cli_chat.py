@@ -7,7 +7,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from hub.access import Access, AccessError, access_of
+from chairside.access import Access, AccessError, access_of
 from hub.cli.main import main
 from tests.support.logs import captured_logs
 from tests.support.tokens import SECRET, token

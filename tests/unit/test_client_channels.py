@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.client.channels import ChannelAnswer, Follower, HubEvent, Place
+from chairside.client.channels import ChannelAnswer, Follower, HubEvent, Place
 
 CHANNEL = "appointments:dentist:d1"
 EPOCH = 3

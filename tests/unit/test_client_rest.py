@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from api.client import ConnectionLost, HubClient, HubError, RetryPolicy
-from api.client.rest import _seconds
+from chairside.client import ConnectionLost, HubClient, HubError, RetryPolicy
+from chairside.client.rest import _seconds
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.client.free_slots import TAKEN_KEPT, Block, Kind, SlotTable, Window, around, join
-from api.client.sse import MESSAGE_BYTES_MAX, Message, SseReader, UnreadableStream
+from chairside.client.free_slots import TAKEN_KEPT, Block, Kind, SlotTable, Window, around, join
+from chairside.client.sse import MESSAGE_BYTES_MAX, Message, SseReader, UnreadableStream
 
 # --- text/event-stream -----------------------------------------------------------------
 

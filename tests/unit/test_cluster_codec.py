@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from actors.calendar.snapshot import Snapshot
 from actors.domain import commands as c
 from actors.domain import refusals as r
 from actors.domain.appointment import Status
@@ -25,8 +26,8 @@ from actors.domain.schedule import (
     Window,
 )
 from actors.domain.slots import to_minute
-from actors.ports import EventRecord, IdempotencyKey, Position, Reply
-from actors.snapshot import Snapshot
+from actors.ports.commits import IdempotencyKey, Reply
+from actors.ports.events import EventRecord, Position
 from hub.cluster.codec import (
     Unreadable,
     command_json,

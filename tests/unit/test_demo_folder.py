@@ -8,8 +8,8 @@ import pytest
 
 from hub.config import Auth, Config, Database, Server
 from hub.config_reader import ConfigError
-from hub.demo_folder import DemoFolder, refuse_real_clinic
-from store.lockfile import DatabaseInUse
+from hub.demo.folder import DemoFolder, refuse_real_clinic
+from store.sql.lockfile import DatabaseInUse
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
 

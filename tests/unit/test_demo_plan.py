@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from actors.domain.schedule import MINUTES_PER_DAY
-from hub.demo_plan import DAYS_AFTER, DAYS_BEFORE, PATIENTS, Plan, Visit, plan
+from hub.demo.plan import DAYS_AFTER, DAYS_BEFORE, PATIENTS, Plan, Visit, plan
 
 TODAYS = [date(2027, 3, 8), date(2026, 3, 24), date(2028, 2, 25)]
 """An ordinary week; clocks change in Berlin within the fortnight; a leap day."""

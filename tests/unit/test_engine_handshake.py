@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.realtime.handshake import (
+from api.realtime.engineio.handshake import (
     BAD_METHOD,
     BAD_REQUEST,
     PACKETS_MAX,

@@ -5,9 +5,9 @@ from collections.abc import Awaitable
 
 import pytest
 
-from api.realtime.engine_session import Beat, EngineSession, Owner
-from api.realtime.outbox import Sending
-from api.realtime.turns import Turns
+from api.realtime.engineio.engine_session import Beat, EngineSession, Owner
+from api.realtime.rooms.fairness import Turns
+from api.realtime.rooms.outbox import Sending
 
 
 class Eager:

@@ -7,14 +7,14 @@ import pytest
 import structlog
 
 from actors.domain.channels import AVAILABILITY_ALL
-from actors.ports import Delivery
+from actors.ports.events import Delivery
 from hub.cluster.figures import merged
 from hub.config import Logging
-from hub.figures import CALENDARS_SHOWN, About, Figures, busiest, percentile, sockets
-from hub.health import Health
-from hub.metrics import CalendarFigures, Gauges, Metrics
-from hub.observe import configure_logging
-from hub.recent_errors import RecentErrors
+from hub.telemetry.figures import CALENDARS_SHOWN, About, Figures, busiest, percentile, sockets
+from hub.telemetry.health import Health
+from hub.telemetry.logging import configure_logging
+from hub.telemetry.metrics import CalendarFigures, Gauges, Metrics
+from hub.telemetry.recent_errors import RecentErrors
 from tests.support.clock import FakeClock
 from tests.support.logs import Logs
 
@@ -158,15 +158,15 @@ def test_the_busiest_calendars_come_first_and_not_more_than_a_page_shows() -> No
 def test_errors_of_the_log_are_counted_by_kind_without_their_words() -> None:
     errors, out = RecentErrors(), Logs()
     configure_logging(Logging(format="json"), out, also=errors)
-    log = structlog.get_logger("store.lane")
+    log = structlog.get_logger("store.sqlite.writer")
     log.info("nothing_wrong")
     for patient in ("Ada", "Grace"):
         log.error("commit_failed", patient=patient)
     log.error("Ada Example was here")
     taken = figures_of(Metrics(), FakeClock(), errors).take()["errors"]
     assert [(each["event"], each["logger"], each["count"]) for each in taken] == [
-        ("message", "store.lane", 1),
-        ("commit_failed", "store.lane", 2),
+        ("message", "store.sqlite.writer", 1),
+        ("commit_failed", "store.sqlite.writer", 2),
     ]
     assert taken[0]["time"].endswith("Z")
     assert "Ada" not in str(taken)

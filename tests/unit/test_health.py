@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from hub import __version__
-from hub.health import Health
+from hub.telemetry.health import Health
 from tests.support.clock import FakeClock
 
 

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
+from actors.calendar.mailbox import Ask, Mailbox, MailboxSealed
 from actors.domain.commands import ExpireHold
 from actors.domain.ids import AppointmentId
 from actors.domain.outcome import Outcome
 from actors.domain.principal import SYSTEM
 from actors.domain.refusals import CalendarBusy, Unavailable
-from actors.mailbox import Ask, Mailbox, MailboxSealed
-from actors.ports import IdempotencyKey, Reply
+from actors.ports.commits import IdempotencyKey, Reply
 
 REPLY = Reply(outcome=Outcome.GONE, resource_id="x", version=1, body=b"")
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from actors.domain.channels import AVAILABILITY_ALL
-from actors.ports import Delivery
+from actors.ports.events import Delivery
 from actors.services.cache import Lookups
-from hub.metrics import Gauges, Metrics
+from hub.telemetry.metrics import Gauges, Metrics
 
 NOW = datetime(2027, 3, 8, 9, tzinfo=UTC)
 

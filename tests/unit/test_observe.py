@@ -12,7 +12,7 @@ import structlog
 from aiohttp.http_exceptions import BadHttpMessage
 
 from hub.config import Logging
-from hub.observe import REDACTED, configure_logging
+from hub.telemetry.logging import REDACTED, configure_logging
 from tests.support.logs import Logs, captured_logs
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtZSJ9.c2lnbmF0dXJl"

@@ -5,9 +5,9 @@ import zlib
 
 import pytest
 
-from api.realtime.frames import Frame, Frames
-from api.realtime.outbox import Outbox, Sending
-from api.realtime.turns import Turns
+from api.realtime.rooms.fairness import Turns
+from api.realtime.rooms.frames import Frame, Frames
+from api.realtime.rooms.outbox import Outbox, Sending
 
 END = Frame("1")
 

@@ -9,9 +9,9 @@ from typing import Any
 import structlog
 
 from actors.domain.channels import Channel
-from actors.ports import Delivery, EventRecord, Position
-from hub.relay import Relay, RelaySettings
-from hub.relay_lane import WAITING_MAX
+from actors.ports.events import Delivery, EventRecord, Position
+from actors.relay.channel_queue import WAITING_MAX
+from actors.relay.relay import Relay, RelaySettings
 from tests.unit.relay_world import (
     NOW,
     A,

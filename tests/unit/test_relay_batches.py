@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from actors.ports import EventRecord, Position
-from hub.relay import Relay, RelaySettings
+from actors.ports.events import EventRecord, Position
+from actors.relay.relay import Relay, RelaySettings
 from tests.unit.relay_world import (
     A,
     B,

@@ -9,7 +9,7 @@ from actors.domain.channels import Channel
 from actors.domain.ids import EventId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden
-from actors.ports import EventRecord
+from actors.ports.events import EventRecord
 from actors.services.changes import EVENTS_MAX, Since
 from actors.services.replays import Replays
 from tests.unit.relay_world import MemoryLog

@@ -12,9 +12,10 @@ from actors.domain.channels import Channel
 from actors.domain.ids import EventId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import NotFound
-from actors.ports import EventRecord, StoreUnavailable
+from actors.ports.commits import StoreUnavailable
+from actors.ports.events import EventRecord
 from actors.services.identity import Claims
-from api.realtime.rights import Rights
+from api.realtime.rooms.rights import Rights
 from tests.support.logs import captured_logs
 
 ANN = ProfileId("01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f")

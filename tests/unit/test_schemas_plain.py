@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from api.realtime import inputs
+from api.realtime.socketio import inputs
 from api.schemas import chat, commands, queries, schedule, webhooks
 from api.schemas.base import Strict
 

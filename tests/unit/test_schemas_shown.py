@@ -32,7 +32,7 @@ from actors.domain.schedule import (
     WeeklyRule,
     Window,
 )
-from actors.ports import EventRecord
+from actors.ports.events import EventRecord
 from actors.services.availability import Slot
 from actors.services.changes import ChannelChanges
 from api.schemas import channel_json, channels_json, envelope, load, render

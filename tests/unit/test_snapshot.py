@@ -2,11 +2,11 @@
 
 from datetime import datetime, timedelta
 
+from actors.calendar.snapshot import Snapshot
 from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.ids import PatientId
 from actors.domain.slots import to_minute
-from actors.ports import Position
-from actors.snapshot import Snapshot
+from actors.ports.events import Position
 from tests.unit.calendars import (
     ANNA,
     BEN,

@@ -10,17 +10,17 @@ import pytest
 
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Principal, Role
-from actors.ports import EventRecord
+from actors.ports.events import EventRecord
+from actors.relay.relay import Relay, RelaySettings
 from actors.services.changes import Changes, Since
 from actors.services.identity import Claims
-from api.realtime.frames import Sent
-from api.realtime.joins import Joins
-from api.realtime.rooms import Rooms
-from api.realtime.session import Send, Session
-from api.realtime.subscribers import HELD_MAX
-from api.realtime.turns import Turns
-from api.realtime.wire import Wire
-from hub.relay import Relay, RelaySettings
+from api.realtime.rooms.broadcaster import Wire
+from api.realtime.rooms.fairness import Turns
+from api.realtime.rooms.frames import Send, Sent
+from api.realtime.rooms.joins import Joins
+from api.realtime.rooms.rooms import Rooms
+from api.realtime.rooms.subscribers import HELD_MAX
+from api.realtime.socketio.session import Session
 from tests.unit.relay_world import A, B, FixedClock, MemoryLog, record, records, until
 
 
@@ -124,7 +124,7 @@ async def test_whoever_joins_whenever_ends_with_every_event_once_and_in_order(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = random.Random(seed)
-    monkeypatch.setattr("api.realtime.wire._LOOK_EVERY", rng.choice((1, 2, 5)))
+    monkeypatch.setattr("api.realtime.rooms.broadcaster._LOOK_EVERY", rng.choice((1, 2, 5)))
     edge = Edge(MemoryLog(records(1, 20)), Others(rng))
     sockets = edge.sockets
     await edge.relay.start(FailsNowAndThen(edge.wire, rng))
@@ -167,7 +167,7 @@ async def test_whoever_joins_whenever_ends_with_every_event_once_and_in_order(
 async def test_who_enters_while_an_event_is_being_sent_gets_it_after_the_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("api.realtime.wire._LOOK_EVERY", 1)
+    monkeypatch.setattr("api.realtime.rooms.broadcaster._LOOK_EVERY", 1)
     others = Others()
     edge = Edge(MemoryLog(records(1, 3)), others)
     sockets = edge.sockets

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from socketio import packet as sio  # type: ignore[import-untyped]  # ships no types
 
-from api.realtime.packets import HubPacket, ack_frame, event_frame, plain_event
+from api.realtime.socketio.packets import HubPacket, ack_frame, event_frame, plain_event
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),

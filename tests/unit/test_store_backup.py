@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from actors.ports import StoreUnavailable
-from store.backup import Copied, NotOnPostgresql, UnusableBackup, backup, restore
-from store.lockfile import DatabaseInUse, exclusive
-from store.maintenance import writing
-from store.migrate import SchemaTooNew, check_schema, upgrade
-from store.seal import DatabaseSealed, seal
-from store.verify import verify
+from actors.ports.commits import StoreUnavailable
+from store.sql.lockfile import DatabaseInUse, exclusive
+from store.transfer.backup import Copied, NotOnPostgresql, UnusableBackup, backup, restore
+from store.transfer.maintenance import writing
+from store.transfer.migrate import SchemaTooNew, check_schema, upgrade
+from store.transfer.seal import DatabaseSealed, seal
+from store.transfer.verify import verify
 from tests.support.logs import captured_logs
 
 NOW = datetime(2027, 3, 8, 9, 0, tzinfo=UTC)

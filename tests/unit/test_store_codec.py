@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite
 
 from actors.domain.schedule import Override, Schedule, Weekday, WeeklyRule, Window
-from store.codec import fold, schedule_json, schedule_of
-from store.types import Instant
+from store.sql.codec import fold, schedule_json, schedule_of
+from store.sql.types import Instant
 
 SQLITE = sqlite.dialect()
 

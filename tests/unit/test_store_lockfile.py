@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from store.lockfile import DatabaseInUse, exclusive
+from store.sql.lockfile import DatabaseInUse, exclusive
 
 HOLD = """
 import sys
 from pathlib import Path
-from store.lockfile import exclusive
+from store.sql.lockfile import exclusive
 with exclusive(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -8,9 +8,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from store.lockfile import DatabaseInUse, exclusive
-from store.migrate import Revision, SchemaTooNew, SchemaTooOld, check_schema, plan, upgrade
-from store.schema import metadata
+from store.sql.lockfile import DatabaseInUse, exclusive
+from store.sql.schema import metadata
+from store.transfer.migrate import Revision, SchemaTooNew, SchemaTooOld, check_schema, plan, upgrade
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
-from actors.ports import EventRecord
-from store.outbox_order import InOrder
+from actors.ports.events import EventRecord
+from store.postgres.outbox_order import InOrder
 
 
 class Told:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from store.url import (
+from store.sql.url import (
     UnusableDatabaseUrl,
     is_postgresql,
     parse_url,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from actors.domain.channels import Channel
 from actors.domain.refusals import ValidationFailed
 from actors.services.changes import Since
-from api.realtime.stream_cursor import Cursor, read_cursor
+from api.realtime.sse.cursor import Cursor, read_cursor
 
 A, B = Channel("availability:all"), Channel("appointments:patient:x")
 numbers = st.integers(0, 10**18 - 1)

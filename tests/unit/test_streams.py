@@ -14,18 +14,18 @@ from actors.domain.channels import AVAILABILITY_ALL, Channel, user_profile_chann
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, RateLimited, Unavailable
-from actors.ports import Delivery, EventRecord
+from actors.ports.events import Delivery, EventRecord
+from actors.relay.relay import Relay, RelaySettings
 from actors.services.changes import EVENTS_MAX, Changes, Since
 from actors.services.identity import Claims
-from api.realtime.joins import Joins
-from api.realtime.rights import Rights
-from api.realtime.rooms import Rooms
-from api.realtime.stream import Bearer
-from api.realtime.stream_cursor import read_cursor
-from api.realtime.streams import Streams, StreamSettings
-from api.realtime.turns import Turns
-from api.realtime.wire import Wire
-from hub.relay import Relay, RelaySettings
+from api.realtime.rooms.broadcaster import Wire
+from api.realtime.rooms.fairness import Turns
+from api.realtime.rooms.joins import Joins
+from api.realtime.rooms.rights import Rights
+from api.realtime.rooms.rooms import Rooms
+from api.realtime.sse.cursor import read_cursor
+from api.realtime.sse.stream import Bearer
+from api.realtime.sse.streams import Streams, StreamSettings
 from tests.unit.relay_world import NOW, A, B, FixedClock, MemoryLog, record, records, until
 
 WHO = Principal(role=Role.CHATBOT, subject="bot")

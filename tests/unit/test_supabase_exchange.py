@@ -11,15 +11,15 @@ import orjson
 import pytest
 
 from actors.domain.channels import Channel
-from api.realtime.supabase.exchange import (
+from api.realtime.supabase.presence_sync import (
     BURST_BYTES,
     RATE_BYTES_PER_S,
     SAY_EVERY_S,
     SUM_EVERY_S,
     Exchange,
 )
-from api.realtime.supabase.halls import Halls
 from api.realtime.supabase.topic import Topic
+from api.realtime.supabase.topics import Halls
 
 DESK, CHAIR = Channel("appointments:dentist:d"), Channel("appointments:patient:p")
 

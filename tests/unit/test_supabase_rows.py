@@ -9,8 +9,8 @@ import pytest
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId, ProfileId
 from actors.domain.principal import Principal, Role
-from actors.ports import EventRecord
-from api.realtime.subscribers import Once
+from actors.ports.events import EventRecord
+from api.realtime.rooms.subscribers import Once
 from api.realtime.supabase.bindings import COLUMNS, parse_binding
 from api.realtime.supabase.forms import change_frame, event_frame, replayed_frame
 from api.realtime.supabase.frames import Vsn

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from api.client.channels import Place
-from api.client.shapes import Appointment, Reservation, Slot
-from hub.traffic.audit import Findings, compare
-from hub.traffic.ledger import Ledger, Promise, broken_promise
-from hub.traffic.observer import Seen, Watched
-from hub.traffic.overlaps import dentist_overlaps, patient_overlaps
+from chairside.client.channels import Place
+from chairside.client.shapes import Appointment, Reservation, Slot
+from chairside.traffic.audit import Findings, compare
+from chairside.traffic.ledger import Ledger, Promise, broken_promise
+from chairside.traffic.observer import Seen, Watched
+from chairside.traffic.overlaps import dentist_overlaps, patient_overlaps
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 

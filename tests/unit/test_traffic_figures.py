@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from hub.traffic.arrivals import Arrivals
-from hub.traffic.audit import Findings
-from hub.traffic.figures import Figures, Latencies, percentile
-from hub.traffic.ledger import Ledger
-from hub.traffic.links import LinksError, read_links
-from hub.traffic.pace import Pace
-from hub.traffic.report import as_json
-from hub.traffic.simulation import Outcome
+from chairside.traffic.arrivals import Arrivals
+from chairside.traffic.audit import Findings
+from chairside.traffic.figures import Figures, Latencies, percentile
+from chairside.traffic.ledger import Ledger
+from chairside.traffic.links import LinksError, read_links
+from chairside.traffic.pace import Pace
+from chairside.traffic.report import as_json
+from chairside.traffic.simulation import Outcome
 
 
 def test_percentiles_are_values_that_really_occurred() -> None:

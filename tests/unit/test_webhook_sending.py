@@ -11,7 +11,7 @@ from standardwebhooks import Webhook as Verifier
 from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.principal import Principal, Role
 from actors.domain.webhook import Webhook, WebhookId
-from actors.webhook_ports import Attempt, Target, WebhookView
+from actors.ports.webhooks import Attempt, Target, WebhookView
 from hub.webhooks.addresses import networks
 from hub.webhooks.messages import Message, notice_message
 from hub.webhooks.resolver import NOT_PUBLIC

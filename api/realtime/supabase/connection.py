@@ -7,11 +7,10 @@ from aiohttp import WSMessage, WSMsgType, web
 
 from actors.domain.refusals import Forbidden, RateLimited, ValidationFailed
 from api.ratelimit import RateLimiter
-from api.realtime.deps import Attempt, shown
+from api.realtime.rooms.deps import Attempt, shown
 from api.realtime.supabase import messages
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import MalformedFrame, Message, Vsn, decode
-from api.realtime.supabase.halls import Halls
 from api.realtime.supabase.link import Link
 from api.realtime.supabase.presence import TooMuch
 from api.realtime.supabase.protocol import (
@@ -25,6 +24,7 @@ from api.realtime.supabase.protocol import (
     decide,
 )
 from api.realtime.supabase.subscriptions import JoinRefused, Spawn, Subscriptions
+from api.realtime.supabase.topics import Halls
 
 log = structlog.get_logger(__name__)
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from actors.services.replays import Replays
-from api.realtime.deps import RealtimeDeps
-from api.realtime.joins import Joins
-from api.realtime.outbox import Sending
-from api.realtime.rights import Rights
-from api.realtime.rooms import Rooms
+from api.realtime.rooms.deps import RealtimeDeps
+from api.realtime.rooms.joins import Joins
+from api.realtime.rooms.outbox import Sending
+from api.realtime.rooms.rights import Rights
+from api.realtime.rooms.rooms import Rooms
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from actors.ports import EventRecord
-from api.realtime.frames import Frame
-from api.realtime.subscribers import Once
+from actors.ports.events import EventRecord
+from api.realtime.rooms.frames import Frame
+from api.realtime.rooms.subscribers import Once
 from api.realtime.supabase.bindings import Binding
 from api.realtime.supabase.frames import Vsn, broadcast, text
 from api.realtime.supabase.rows import Change, change_of

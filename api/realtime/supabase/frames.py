@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import orjson
 
-from api.realtime.frames import Frame
+from api.realtime.rooms.frames import Frame
 
 BYTE_MAX: Final = 255
 """The longest name that a binary frame can hold, in bytes."""

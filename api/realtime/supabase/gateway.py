@@ -15,16 +15,15 @@ from aiohttp import web
 from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
 from api.errors import problem_of
 from api.ratelimit import RateLimiter
-from api.realtime.connections import guarded
-from api.realtime.deps import Attempt, reason_of, shown
-from api.realtime.engine import Tasks
-from api.realtime.retiring import one_by_one
+from api.realtime.rooms.deps import Attempt, reason_of, shown
+from api.realtime.rooms.retiring import one_by_one
+from api.realtime.rooms.tasks import Tasks, guarded
 from api.realtime.supabase.connection import NAMESPACE, RESTARTING, Connection
 from api.realtime.supabase.deps import SupabaseDeps
-from api.realtime.supabase.exchange import Exchange, OtherNodes
 from api.realtime.supabase.frames import Vsn
-from api.realtime.supabase.halls import Halls
 from api.realtime.supabase.link import Link
+from api.realtime.supabase.presence_sync import Exchange, OtherNodes
+from api.realtime.supabase.topics import Halls
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +71,7 @@ class Supabase:
         self._exchange = Exchange(self._halls, others, self._deps.realtime.clock.monotonic)
 
     def say_presence(self) -> None:
-        """To be called every :data:`~api.realtime.supabase.exchange.SAY_EVERY_S`."""
+        """To be called every :data:`~api.realtime.supabase.presence_sync.SAY_EVERY_S`."""
         if self._exchange is not None:
             self._exchange.say()
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from api.realtime.frames import Frame
+from api.realtime.rooms.frames import Frame
 from api.realtime.supabase.frames import Message, Ref, Vsn, text
 
 PREFIX: Final = "realtime:"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from api.realtime.frames import Frame
+from api.realtime.rooms.frames import Frame
 from api.realtime.supabase import messages
 from api.realtime.supabase.frames import BYTE_MAX, Message, Ref, Vsn
 from api.realtime.supabase.joining import BadJoin, JoinRequest, parse_join, token_of

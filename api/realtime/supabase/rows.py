@@ -14,7 +14,7 @@ from actors.domain.appointment import Status
 from actors.domain.channels import Channel, dentist_channel, patient_channel
 from actors.domain.ids import DentistId, PatientId
 from actors.domain.principal import Principal, Role
-from actors.ports import EventRecord
+from actors.ports.events import EventRecord
 from api.realtime.supabase.bindings import COLUMNS, SCHEMA, TABLE, Binding, Kind, Row
 from api.schemas.fields import instant_text
 

@@ -14,20 +14,20 @@ import structlog
 from actors.domain.channels import HUB_STATUS, Channel, is_reserved, may_join
 from actors.domain.principal import Principal
 from actors.domain.refusals import Forbidden, InvalidToken, NotFound, RateLimited
-from actors.ports import EventRecord, Position
+from actors.ports.events import EventRecord, Position
 from actors.services.changes import Since
 from actors.services.identity import Claims
-from api.realtime.expiry import Expiry
-from api.realtime.joins import CHANNELS_MAX, Joined
-from api.realtime.session import Send
-from api.realtime.subscribers import Once
+from api.realtime.rooms.expiry import Expiry
+from api.realtime.rooms.frames import Send
+from api.realtime.rooms.joins import CHANNELS_MAX, Joined
+from api.realtime.rooms.subscribers import Once
 from api.realtime.supabase import messages
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import Vsn
-from api.realtime.supabase.halls import Halls
 from api.realtime.supabase.joining import JoinRequest, Replay
 from api.realtime.supabase.protocol import Join, Leave, Renew
 from api.realtime.supabase.topic import Topic
+from api.realtime.supabase.topics import Halls
 
 log = structlog.get_logger(__name__)
 

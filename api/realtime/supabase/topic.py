@@ -7,11 +7,10 @@ from typing import Any
 
 from actors.domain.channels import HUB_STATUS, Channel, is_public, is_reserved
 from actors.domain.principal import Principal
-from actors.ports import EventRecord, Position
+from actors.ports.events import EventRecord, Position
 from actors.services.identity import Claims
-from api.realtime.frames import Frame
-from api.realtime.session import Send
-from api.realtime.subscribers import Batch, Once
+from api.realtime.rooms.frames import Frame, Send
+from api.realtime.rooms.subscribers import Batch, Once
 from api.realtime.supabase import forms, messages
 from api.realtime.supabase.bindings import Binding
 from api.realtime.supabase.frames import Vsn, text

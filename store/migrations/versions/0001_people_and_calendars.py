@@ -5,7 +5,7 @@ import time
 import sqlalchemy as sa
 from alembic import op
 
-from store.types import Sorted
+from store.sql.types import Sorted
 
 revision = "0001"
 down_revision = None

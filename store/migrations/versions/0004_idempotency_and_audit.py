@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from store.types import Instant, SerialKey
+from store.sql.types import Instant, SerialKey
 
 revision = "0004"
 down_revision = "0003"

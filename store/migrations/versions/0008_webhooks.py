@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from store.types import Instant
+from store.sql.types import Instant
 
 revision = "0008"
 down_revision = "0007"

@@ -10,12 +10,12 @@ import uvloop
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
-from actors.ports import EventRecord
+from actors.ports.events import EventRecord
 from hub.bootstrap import Hub
 from hub.config import Api, Auth, Config, Database, Logging, Realtime
-from hub.observe import configure_logging
 from hub.server import bind, serve
-from store.migrate import upgrade
+from hub.telemetry.logging import configure_logging
+from store.transfer.migrate import upgrade
 from tests.benchmarks.fanout.script import EVENT, FIRST_OFFSET, PING_S, controlled, data
 from tests.support.tokens import SECRET
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from api.chatbot.conversation import Conversation
-from api.chatbot.language_model import LanguageModel
-from api.chatbot.port import Slot, Visit
-from api.chatbot.state import Block, Live, Reply, State, TimesTaken
+from chairside.chatbot.conversation import Conversation
+from chairside.chatbot.language_model import LanguageModel
+from chairside.chatbot.port import Slot, Visit
+from chairside.chatbot.state import Block, Live, Reply, State, TimesTaken
 from tests.support.memory_clinic import Calendars, Clock, MemoryClinic
 from tests.unit.chatbot.world import FACTS, WEDNESDAY
 

@@ -6,16 +6,16 @@ from datetime import timedelta
 import jwt
 import pytest
 
-from api.chatbot.codec import (
+from api.schemas.chat import STATE_MAX_CHARS
+from chairside.chatbot.codec import (
     LIFE,
-    STATE_MAX_CHARS,
     from_data,
     plain_data,
     sealed,
     signing_key,
     unsealed,
 )
-from api.chatbot.state import State
+from chairside.chatbot.state import State
 from tests.support.tokens import SECRET, token
 from tests.unit.chatbot.talking import Talk
 from tests.unit.chatbot.world import WEDNESDAY

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from api.chatbot.sentences import NOT_OTHERS
-from api.chatbot.understanding import understand
-from api.chatbot.wishes import Dentist, Facts, Kind
+from chairside.chatbot.sentences import NOT_OTHERS
+from chairside.chatbot.understanding import understand
+from chairside.chatbot.wishes import Dentist, Facts, Kind
 from tests.support.memory_clinic import Calendars, Clock
 from tests.unit.chatbot.talking import Talk
 from tests.unit.chatbot.world import FACTS, local

@@ -10,10 +10,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from api.chatbot.language_model import CHOICES, Question, wish_of
-from api.chatbot.openai_model import OpenAiModel, OpenAiSettings
-from api.chatbot.state import State
-from api.chatbot.wishes import Intent
+from chairside.chatbot.language_model import CHOICES, Question, wish_of
+from chairside.chatbot.openai_model import OpenAiModel, OpenAiSettings
+from chairside.chatbot.state import State
+from chairside.chatbot.wishes import Intent
 from hub.chat import model_of
 from hub.config import Chat, load_config
 from hub.config_reader import ConfigError
@@ -198,7 +198,7 @@ async def test_off_by_default_and_refused_when_half_configured() -> None:
 
 
 def test_a_state_says_nothing_of_appointments_to_a_model() -> None:
-    from api.chatbot.language_model import question_for
+    from chairside.chatbot.language_model import question_for
 
     asked = question_for("hello " * 1_000, State(id="c"), FACTS)
     assert len(asked.message) <= 1_000

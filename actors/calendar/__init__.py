@@ -1,0 +1,1 @@
+"""One actor for each calendar: mailbox, batches, commits, snapshots, hold alarms."""

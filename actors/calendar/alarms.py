@@ -1,0 +1,85 @@
+"""Alarms: one heap of due holds per node; firing posts ``ExpireHold`` through the mailbox.
+
+The heap only speeds things up. Whether a hold is over is decided by the clock at each
+command, and ``expires_at`` is stored, so neither a late alarm nor a restart changes what
+is true (criterion 8.3).
+"""
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from actors.domain.refusals import NotFound, Refusal
+from actors.ports.calendars import DueHold
+from actors.ports.clock import Clock
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 64
+"""Expiries under way at the same time."""
+_RETRY_AFTER = timedelta(seconds=1)
+
+
+class Alarms:
+    def __init__(self, clock: Clock, fire: Callable[[DueHold], Awaitable[object]]) -> None:
+        self._clock = clock
+        self._fire = fire
+        self._heap: list[tuple[datetime, str, DueHold]] = []
+        self._sooner = asyncio.Event()
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def add(self, due: DueHold) -> None:
+        self._push(due.expires_at, due)
+
+    async def run(self) -> None:
+        """Fire what is due until cancelled; the expiries under way end with it."""
+        async with asyncio.TaskGroup() as expiries:
+            while True:
+                self._sooner.clear()
+                wait_s = self._until_next_s()
+                if wait_s is None or wait_s > 0:
+                    await self._sleep(wait_s)
+                    continue
+                _, _, due = heapq.heappop(self._heap)
+                await self._slots.acquire()
+                expiries.create_task(self._expire(due))
+
+    async def _expire(self, due: DueHold) -> None:
+        """A busy calendar or a database away is tried again, until the hold is over."""
+        try:
+            await self._fire(due)
+        except NotFound:
+            log.warning("alarm_without_hold", extra={"appointment_id": due.appointment_id})
+        except Refusal as refusal:
+            log.warning(
+                "alarm_postponed",
+                extra={"appointment_id": due.appointment_id, "code": refusal.code},
+            )
+            self._push(self._clock.now() + _RETRY_AFTER, due)
+        except Exception:
+            log.exception("alarm_failed", extra={"appointment_id": due.appointment_id})
+            self._push(self._clock.now() + _RETRY_AFTER, due)
+        finally:
+            self._slots.release()
+
+    def _push(self, at: datetime, due: DueHold) -> None:
+        heapq.heappush(self._heap, (at, due.appointment_id, due))
+        if self._heap[0][2] is due:
+            self._sooner.set()
+
+    def _until_next_s(self) -> float | None:
+        if not self._heap:
+            return None
+        return (self._heap[0][0] - self._clock.now()).total_seconds()
+
+    async def _sleep(self, wait_s: float | None) -> None:
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._sooner.wait()
+        except TimeoutError:
+            pass

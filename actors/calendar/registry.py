@@ -1,0 +1,221 @@
+"""The calendars of this node: at most one live actor each, found or activated on demand."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from actors.calendar.calendar_actor import ActorSettings, CalendarActor, Moved, snapshot_as_loaded
+from actors.calendar.mailbox import Ask, MailboxSealed
+from actors.calendar.snapshot import Snapshot
+from actors.domain.commands import Command
+from actors.domain.ids import DentistId
+from actors.domain.refusals import NotFound, Unavailable
+from actors.ports.calendars import CalendarStore, DueHold
+from actors.ports.clock import Clock
+from actors.ports.commits import IdempotencyKey, Reply, StoreUnavailable
+from actors.ports.events import EventRecord
+
+log = logging.getLogger(__name__)
+
+_ACTIVATIONS = 3
+"""How often an ask follows a calendar that stops or moves while it is being asked."""
+
+
+class Calendars(Protocol):
+    """Asks go to wherever the calendar's actor is."""
+
+    async def ask(
+        self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
+    ) -> Reply:
+        """Have the command decided and committed.
+
+        Raises the command's Refusal; CalendarBusy when the mailbox is full or the wait
+        too long; Unavailable when nothing can be said (a retry with the key is safe).
+        """
+        ...
+
+    async def snapshot(self, dentist_id: DentistId) -> Snapshot:
+        """The calendar as of its last commit; raises NotFound or Unavailable."""
+        ...
+
+    async def snapshots(self, dentist_ids: Sequence[DentistId]) -> Sequence[Snapshot]:
+        """The same of several, in their order."""
+        ...
+
+
+class Registry:
+    """:class:`Calendars` whose actors are all in this process.
+
+    ``sweep()`` is to be called often: it drops what waited too long and passivates idle
+    actors. ``close()`` lets every actor finish what it accepted and answers all who wait.
+    """
+
+    def __init__(
+        self,
+        store: CalendarStore,
+        clock: Clock,
+        settings: ActorSettings,
+        *,
+        on_hold: Callable[[DueHold], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._on_hold = on_hold
+        self._actors: dict[DentistId, CalendarActor] = {}
+        self._tasks: dict[asyncio.Task[None], CalendarActor] = {}
+        self._activations: dict[DentistId, asyncio.Task[CalendarActor]] = {}
+        self._types_changes = 0
+        self._closed = False
+
+    async def ask(
+        self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
+    ) -> Reply:
+        for _ in range(_ACTIVATIONS):
+            actor = await self._active(dentist_id)
+            ask = Ask(
+                command=command,
+                key=key,
+                request_id=request_id,
+                deadline_s=self._clock.monotonic() + self._settings.deadline_s,
+                answer=asyncio.get_running_loop().create_future(),
+            )
+            with suppress(MailboxSealed, Moved):
+                actor.mailbox.put(ask)
+                return await ask.answer
+        raise Unavailable
+
+    async def snapshot(self, dentist_id: DentistId) -> Snapshot:
+        return (await self._active(dentist_id)).snapshot
+
+    async def snapshots(self, dentist_ids: Sequence[DentistId]) -> Sequence[Snapshot]:
+        return [await self.snapshot(each) for each in dentist_ids]
+
+    async def look(self, dentist_id: DentistId) -> tuple[int, int, Snapshot]:
+        """The snapshot, and what tells it from every other one: fence and number."""
+        actor = await self._active(dentist_id)
+        return actor.fence, actor.snapshot_number, actor.snapshot
+
+    async def view(self, dentist_id: DentistId) -> Snapshot:
+        """As the database has it now, whoever owns it; raises NotFound or Unavailable."""
+        live_after = self._clock.now() - self._settings.memory_reach
+        try:
+            loaded = await self._store.view(dentist_id, live_after=live_after)
+        except StoreUnavailable as error:
+            raise Unavailable from error
+        if loaded is None:
+            raise NotFound("dentist")
+        return snapshot_as_loaded(loaded, self._settings)
+
+    def has(self, dentist_id: DentistId) -> bool:
+        """Whether the calendar is in memory and takes commands."""
+        actor = self._actors.get(dentist_id)
+        return actor is not None and not actor.mailbox.sealed
+
+    async def leave(self, dentist_id: DentistId) -> None:
+        """Let the calendar finish what it accepted, and forget it."""
+        if activation := self._activations.get(dentist_id):
+            await asyncio.gather(activation, return_exceptions=True)
+        if actor := self._actors.get(dentist_id):
+            actor.mailbox.seal()
+            running = [task for task, its in self._tasks.items() if its is actor]
+            if running:
+                await asyncio.wait(running)
+
+    def abandon(self) -> None:
+        """Forget every calendar at once: others may own them. Who waits is told to ask anew."""
+        for actor in self.actors():
+            actor.mailbox.abandon(Moved())
+        self._actors.clear()
+
+    def forget(self, record: EventRecord) -> None:
+        """Listen to the outbox: calendars read changed appointment types anew."""
+        if record.type == "appointment_types.updated":
+            self._types_changes += 1
+            for actor in self.actors():
+                actor.types_stale = True
+
+    def actors(self) -> tuple[CalendarActor, ...]:
+        """The live ones, for health and metrics."""
+        return tuple(self._actors.values())
+
+    def sweep(self) -> None:
+        """One pass over deadlines (instead of a timer each) and idle actors."""
+        now_s = self._clock.monotonic()
+        for actor in self.actors():
+            if dropped := actor.mailbox.drop_overdue(now_s):
+                log.warning(
+                    "commands_overdue",
+                    extra={"dentist_id": actor.dentist_id, "dropped": dropped},
+                )
+            if actor.idle and now_s - actor.used_s >= self._settings.passivate_after_s:
+                del self._actors[actor.dentist_id]
+                actor.mailbox.seal()
+
+    async def close(self) -> None:
+        """Finish what was accepted; nobody is left waiting."""
+        self._closed = True
+        activations = tuple(self._activations.values())
+        for activation in activations:
+            activation.cancel()
+        await asyncio.gather(*activations, return_exceptions=True)
+        for actor in self.actors():
+            actor.mailbox.seal()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # --- activation -----------------------------------------------------------------
+
+    async def _active(self, dentist_id: DentistId) -> CalendarActor:
+        actor = self._actors.get(dentist_id)
+        if actor is None or actor.mailbox.sealed:
+            actor = await self._activated(dentist_id)
+        actor.used_s = self._clock.monotonic()
+        return actor
+
+    async def _activated(self, dentist_id: DentistId) -> CalendarActor:
+        """Everybody who asks meanwhile shares one activation, whoever of them gives up."""
+        if self._closed:
+            raise Unavailable
+        activation = self._activations.get(dentist_id)
+        if activation is None:
+            activation = asyncio.create_task(self._activate(dentist_id))
+            self._activations[dentist_id] = activation
+            activation.add_done_callback(lambda _: self._activations.pop(dentist_id, None))
+        try:
+            return await asyncio.shield(activation)
+        except asyncio.CancelledError:
+            if activation.cancelled():  # the registry closes
+                raise Unavailable from None
+            raise
+
+    async def _activate(self, dentist_id: DentistId) -> CalendarActor:
+        live_after = self._clock.now() - self._settings.memory_reach
+        types_changes = self._types_changes
+        try:
+            loaded = await self._store.open(dentist_id, live_after=live_after)
+        except StoreUnavailable as error:
+            raise Unavailable from error
+        if loaded is None:
+            raise NotFound("dentist")
+        actor = CalendarActor(
+            loaded,
+            store=self._store,
+            clock=self._clock,
+            settings=self._settings,
+            on_hold=self._on_hold,
+        )
+        actor.types_stale = types_changes != self._types_changes
+        self._actors[dentist_id] = actor
+        task = asyncio.create_task(actor.run(), name=f"calendar {dentist_id}")
+        self._tasks[task] = actor
+        task.add_done_callback(self._ended)
+        return actor
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A stopped actor is forgotten: the next ask activates a fresh one."""
+        actor = self._tasks.pop(task)
+        if self._actors.get(actor.dentist_id) is actor:
+            del self._actors[actor.dentist_id]

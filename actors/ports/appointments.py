@@ -1,0 +1,75 @@
+"""Reads of appointments, as the caller."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from actors.domain.appointment import Appointment, Status
+from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId
+from actors.domain.principal import Principal, Role
+from actors.ports.events import Position
+from actors.ports.rendering import Names
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AppointmentQuery:
+    """Filters of a list; ``starts_from``/``starts_before`` select starts in ``[from, to)``."""
+
+    statuses: frozenset[Status]
+    """Empty means the default: every status but held, released and expired."""
+    starts_from: datetime | None = None
+    starts_before: datetime | None = None
+    dentist_id: DentistId | None = None
+    patient_id: PatientId | None = None
+    appointment_type_id: AppointmentTypeId | None = None
+    descending: bool = False
+    limit: int = 50
+    after: tuple[datetime, AppointmentId] | None = None
+    """The last row of the page before: keyset, so that inserts shift nothing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AppointmentPage:
+    rows: tuple[Appointment, ...]
+    names: Names
+    total: int
+    next_after: tuple[datetime, AppointmentId] | None
+    position: Position | None
+    """Of the caller's own channel, read in the same transaction as the rows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HistoryEntry:
+    """What was done to an appointment, from the audit log: statuses and times, no names."""
+
+    at: datetime
+    action: str
+    """E.g. ``slot.held``, ``appointment.booked``, ``hold.expired``."""
+    by: Role
+    """Whose rights it was done with: patient, dentist, or system."""
+    via: Role
+    """``chatbot`` when one acted, else the same."""
+    old_status: Status | None
+    new_status: Status
+    old_start: datetime | None
+    new_start: datetime
+    old_end: datetime | None
+    new_end: datetime
+    version: int
+
+
+class Appointments(Protocol):
+    """Reads of rows, as the caller: what is not theirs does not exist."""
+
+    async def page(self, principal: Principal, query: AppointmentQuery) -> AppointmentPage: ...
+
+    async def get(
+        self, principal: Principal, appointment_id: AppointmentId
+    ) -> tuple[Appointment, Names] | None: ...
+
+    async def history(
+        self, principal: Principal, appointment_id: AppointmentId
+    ) -> Sequence[HistoryEntry] | None:
+        """Everything done to the row, oldest first; ``None`` if it is not the caller's."""
+        ...

@@ -1,0 +1,115 @@
+"""Committed events: the log, the outbox and the broadcaster."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from actors.domain.channels import Channel
+from actors.domain.ids import EventId
+from actors.domain.principal import Principal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """A place in a channel: everything up to ``offset`` of this ``epoch`` is included."""
+
+    channel: Channel
+    epoch: int
+    offset: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventRecord:
+    """One row of ``realtime_events``: an announcement in one channel, at its offset."""
+
+    channel: Channel
+    epoch: int
+    offset: int
+    event_id: EventId
+    type: str
+    time: datetime
+    payload: bytes = field(repr=False)
+    """The rendered body: the ``data`` of the envelope."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """What became of one broadcast (criterion 10.1)."""
+
+    channel: Channel
+    epoch: int
+    offset: int
+    sent: bool
+    at: datetime
+    latency_ms: float
+    """From the commit of the event to the end of the broadcast."""
+    attempts: int
+    recipients: int
+    error: str | None = None
+    problem: str | None = None
+    """The kind of exception of the last attempt that failed, also if a later one did not."""
+
+
+class EventLog(Protocol):
+    """``realtime_events``: the outbox, the history for catch-up, the log of 10.1."""
+
+    async def heads(
+        self, channels: Sequence[Channel], by: Principal | None = None
+    ) -> Mapping[Channel, Position]:
+        """The committed head of each channel; a channel nothing was sent to is at the
+        hub's first epoch with offset 0. Read as ``by``; ``None`` is the relay."""
+        ...
+
+    async def read(
+        self,
+        channel: Channel,
+        *,
+        after: int,
+        up_to: int,
+        limit: int,
+        max_bytes: int,
+        by: Principal | None = None,
+    ) -> Sequence[EventRecord]:
+        """Events with ``after < offset <= up_to`` in order, without a gap, at most
+        ``limit`` and about ``max_bytes`` of payload (at least one if there is one).
+        Read as ``by``, to whom no other channel exists; ``None`` is the relay.
+        """
+        ...
+
+    async def oldest(self, channel: Channel) -> int | None:
+        """The offset of the oldest event still kept, ``None`` if there is none."""
+        ...
+
+    async def pending(self, *, limit: int) -> Sequence[EventRecord]:
+        """Committed and never broadcast (a crash left them), by channel and offset."""
+        ...
+
+    async def mark(self, deliveries: Sequence["Delivery"]) -> None:
+        """Write what became of broadcasts; off the hot path, in batches."""
+        ...
+
+
+class Outbox(Protocol):
+    def announce(self, records: Sequence[EventRecord]) -> None:
+        """Take committed events, in commit order; never blocks, never raises."""
+        ...
+
+
+class Broadcaster(Protocol):
+    async def broadcast(self, record: EventRecord) -> int:
+        """Hand the event to every subscriber of its channel; returns how many there were.
+
+        Raises if that failed; it will be called again (criterion 7.5).
+        """
+        ...
+
+
+@runtime_checkable
+class BatchBroadcaster(Broadcaster, Protocol):
+    async def broadcast_all(self, records: Sequence[EventRecord]) -> int:
+        """``broadcast`` of consecutive events of one channel at once; how many got them.
+
+        If it raises, some may have got some of them: each is then broadcast alone.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Publishes committed events to the connections, in the order of each channel."""

@@ -1,0 +1,125 @@
+"""Trying to broadcast, and trying again (criterion 7.5)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from actors.ports.events import BatchBroadcaster, Broadcaster, EventRecord
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RelaySettings:
+    """Limits of the relay; times in seconds."""
+
+    attempt_timeout_s: float = 0.2
+    """For each event of an attempt."""
+    backoff_s: tuple[float, ...] = (0.1, 0.2, 0.4)
+    """The wait before each retry; as many retries as there are waits (criterion 7.5)."""
+    gap_wait_s: float = 1.0
+    """How long n + 1 waits for an n that was never announced, before it is read."""
+    gap_reads_max: int = 30
+    """Failed reads of a gap, one each ``gap_wait_s``, before the lane goes on: while the log
+    is away, subscribers could not read it, either. Then they see the gap and ask."""
+    flush_interval_s: float = 0.25
+    flush_max: int = 500
+    """Deliveries written in one batch."""
+    unmarked_max: int = 20_000
+    """Deliveries kept while the log cannot be written; older ones are sent again at start."""
+    idle_lanes_max: int = 20_000
+    """Channels remembered without work; a forgotten one costs a read of its head."""
+    batch_max: int = 16
+    """Events of one channel that are sent together when they come faster than they go."""
+    batch_bytes_max: int = 65_536
+    page_size: int = 1_000
+    """Events read at once: pending ones at start, and those of a gap."""
+    drain_s: float = 2.0
+    """How long ``stop`` lets lanes finish before it cancels them."""
+
+
+@dataclass(slots=True)
+class RelayStats:
+    """Counters since start, for metrics."""
+
+    announced: int = 0
+    sent: int = 0
+    failed: int = 0
+    retries: int = 0
+    recipients: int = 0
+    gaps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What became of an event; ``error`` is the last attempt's, if none succeeded."""
+
+    attempts: int
+    recipients: int = 0
+    error: Exception | None = None
+    problem: str | None = None
+    """The kind of the last error that there was, even if a later attempt succeeded."""
+
+
+class Attempts:
+    """Broadcasts with retries; ``batch_max`` events of a channel may go at once."""
+
+    def __init__(
+        self,
+        broadcaster: Broadcaster,
+        settings: RelaySettings,
+        stats: RelayStats,
+        *,
+        jitter: Callable[[], float],
+        sleep: Sleep,
+    ) -> None:
+        self._broadcaster, self._settings, self._stats = broadcaster, settings, stats
+        self._jitter, self._sleep = jitter, sleep
+        self._batch = broadcaster if isinstance(broadcaster, BatchBroadcaster) else None
+        self.batch_max = settings.batch_max if self._batch else 1
+
+    async def of(self, records: Sequence[EventRecord]) -> AsyncIterator[tuple[EventRecord, Tried]]:
+        """Each event with what became of it, in order.
+
+        Several go out together; if that fails, it was the first attempt of each, and they
+        go on one after the other.
+        """
+        first: int | Exception | None = None
+        if len(records) > 1:
+            assert self._batch is not None
+            first = await self._try(self._batch.broadcast_all(records), len(records))
+            if isinstance(first, Exception) and self._settings.backoff_s:
+                await self._back_off(1)
+        for record in records:
+            if isinstance(first, int):
+                yield record, Tried(1, first)
+            else:
+                yield record, await self._one(record, first)
+
+    async def _one(self, record: EventRecord, error: Exception | None) -> Tried:
+        """``error`` is how a first attempt, together with others, ended."""
+        attempts, most = int(error is not None), 1 + len(self._settings.backoff_s)
+        while attempts < most:
+            attempts += 1
+            self._stats.retries += attempts > 1
+            tried = await self._try(self._broadcaster.broadcast(record))
+            if isinstance(tried, int):
+                return Tried(attempts, tried, problem=_kind(error))
+            error = tried
+            if attempts < most:
+                await self._back_off(attempts)
+        return Tried(attempts, error=error, problem=_kind(error))
+
+    async def _try(self, sending: Awaitable[int], events: int = 1) -> int | Exception:
+        try:
+            async with asyncio.timeout(self._settings.attempt_timeout_s * events):
+                return await sending
+        except Exception as failure:  # whatever it is, it is retried, then logged and marked
+            return failure
+
+    async def _back_off(self, attempts: int) -> None:
+        await self._sleep(self._settings.backoff_s[attempts - 1] * self._jitter())
+
+
+def _kind(error: Exception | None) -> str | None:
+    return type(error).__name__ if error else None

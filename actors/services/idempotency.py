@@ -1,0 +1,39 @@
+"""Idempotency keys: the client's own, or an internal one that settles unknown outcomes."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+
+from actors.ports.clock import NewId
+from actors.ports.commits import IdempotencyKey
+from actors.services.caller import Caller
+
+Body = Mapping[str, object]
+
+
+def idempotency_key(caller: Caller, operation: str, body: Body, new_id: NewId) -> IdempotencyKey:
+    """Scope: the effective person and the acting party; fingerprint: operation and body.
+
+    The body is canonical (sorted, instants in UTC), so the same request over REST and
+    Socket.IO has the same fingerprint.
+    """
+    canonical = _CANONICAL.encode([operation, body])
+    return IdempotencyKey(
+        scope=caller.principal.scope,
+        key=caller.idempotency_key or new_id(),
+        fingerprint=hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest(),
+        internal=caller.idempotency_key is None,
+    )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return str(value.value)
+    return repr(value)
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, default=_plain)

@@ -1,0 +1,1 @@
+"""Engine.IO 4: polling and WebSocket transports below Socket.IO."""

@@ -1,0 +1,1 @@
+"""What every protocol shares: subscriptions, frames, backpressure, rights."""

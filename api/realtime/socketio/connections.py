@@ -1,0 +1,181 @@
+"""Who comes in, and when they must go (criteria 5.1, 5.2; DESIGN §8)."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Mapping
+from functools import partial
+from typing import Any
+
+import orjson
+import structlog
+
+from actors.domain.channels import Channel, own_channels
+from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
+from actors.services.changes import Since
+from api.realtime.rooms.deps import Attempt, RealtimeDeps, reason_of, shown
+from api.realtime.rooms.expiry import Expiry
+from api.realtime.rooms.joins import Joins, check_count, check_may_join
+from api.realtime.rooms.rights import Rights
+from api.realtime.rooms.rooms import Rooms
+from api.realtime.rooms.tasks import guarded
+from api.realtime.socketio.inputs import AUTH, token_of
+from api.realtime.socketio.server import HubServer, Refused
+from api.realtime.socketio.session import NAMESPACES, Session, namespace_of
+from api.schemas import load
+from api.schemas.fields import instant_text
+
+log = structlog.get_logger(__name__)
+
+
+class Connections:
+    """The sessions of all namespaces, from the token to the last frame."""
+
+    def __init__(self, deps: RealtimeDeps, server: HubServer, rooms: Rooms, joins: Joins) -> None:
+        self._deps, self._server = deps, server
+        self._rooms, self._joins = rooms, joins
+        self._sessions: dict[str, Session] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.closing = False
+        self._expiry = Expiry(
+            deps.clock,
+            notice_s=deps.settings.expiring_notice_s,
+            leeway_s=deps.settings.leeway_s,
+            expiring=self._tell_expiring,
+            expired=self._end_expired,
+            spawn=self.spawn,
+        )
+        self.rights = Rights(deps.verifier, deps.identity, self.spawn)
+
+    def find(self, sid: str) -> Session | None:
+        return self._sessions.get(sid)
+
+    def counts(self) -> Mapping[str, int]:
+        found = Counter(session.namespace for session in self._sessions.values())
+        return {namespace: found[namespace] for namespace in NAMESPACES}
+
+    # --- coming in ---
+
+    async def admit(self, sid: str, eio_sid: str, namespace: str, auth: Any) -> None:
+        """Let a client in; raises Refused, and then nothing has changed."""
+        attempt = Attempt(self._deps.new_id(), namespace, "connect")
+        try:
+            session = await self._checked(sid, eio_sid, namespace, auth)
+        except Exception as error:  # the edge of every connection: nothing may leak
+            refused = shown(error, attempt, self._deps.clock)
+            log.info(
+                "socket_refused",
+                namespace=namespace,
+                code=refused["code"],
+                why=reason_of(error),
+                request_id=attempt.request_id,
+            )
+            raise Refused(refused) from None
+        self._sessions[sid] = session
+        self.rights.watch(session, partial(self._end_expired, session))
+        log.info("socket_connected", namespace=namespace, sid=sid, request_id=attempt.request_id)
+
+    async def _checked(self, sid: str, eio_sid: str, namespace: str, auth: Any) -> Session:
+        """Token, namespace, input, in this order, before a profile may be created."""
+        if self.closing:
+            raise Unavailable
+        claims = await self._deps.verifier.verify(token_of(auth))
+        if namespace_of(claims) != namespace:
+            raise Forbidden("Your role may not use this namespace")
+        data = load(AUTH, auth, where="auth")
+        principal = await self._deps.identity.principal(claims, data["on_behalf_of"])
+        self._deps.limiter.take(principal.scope)
+        since: dict[Channel, Since | None] = data["since"] or {}
+        check_may_join(principal, tuple(since))
+        wanted = {**dict.fromkeys(own_channels(principal)), **since}
+        check_count("since", len(wanted))
+        return Session(
+            sid=sid,
+            engine_sid=eio_sid,
+            send=self._server.sender(eio_sid),
+            namespace=namespace,
+            principal=principal,
+            claims=claims,
+            on_behalf_of=data["on_behalf_of"],
+            since=wanted,
+        )
+
+    def begin(self, session: Session) -> None:
+        """The client knows that it is connected."""
+        self.spawn(self._make_ready(session))
+        self._expiry.watch(session)
+
+    async def _make_ready(self, session: Session) -> None:
+        """``hub:ready``, and behind it whatever happened meanwhile."""
+        async with session.joining:
+            try:
+                joined = await self._joins.join(session, session.principal, session.since)
+            except Exception as error:  # e.g. the database is away: the client tries again
+                attempt = Attempt(self._deps.new_id(), session.namespace, "hub:ready")
+                shown(error, attempt, self._deps.clock)
+                await self._server.close_transport(session.engine_sid)
+                return
+            channels = {name: orjson.Fragment(answer) for name, answer in joined.answers.items()}
+            session.emit("hub:ready", orjson.dumps({"channels": channels}))
+            self._joins.release(joined)
+            session.since = {}
+
+    # --- tokens ---
+
+    async def renew(self, session: Session, data: Mapping[str, Any]) -> bytes:
+        """A new token in place: the same party with the same rights, or none at all."""
+        claims = await self._deps.verifier.verify(token_of(data))
+        if unknown := [name for name in data if name != "token"]:
+            raise ValidationFailed.of(unknown[0][:100], "Unknown field.")
+        old = session.claims
+        if (claims.subject, claims.role, claims.actor) != (old.subject, old.role, old.actor):
+            raise Forbidden("The new token is for somebody else")
+        principal = await self._deps.identity.principal(claims, session.on_behalf_of)
+        if principal != session.principal:
+            raise Forbidden("The new token has other rights")
+        if session.closed:
+            raise Unavailable
+        if not self._deps.verifier.trusts(claims):
+            raise InvalidToken("the key was taken out meanwhile")
+        session.claims = claims
+        self._expiry.watch(session)
+        return _expires_at(session)
+
+    async def _tell_expiring(self, session: Session) -> None:
+        session.emit("auth:expiring", _expires_at(session))
+
+    async def _end_expired(self, session: Session) -> None:
+        session.emit("auth:expired", _expires_at(session))
+        await self._server.dismiss(session.sid, session.namespace, session.engine_sid)
+
+    # --- going ---
+
+    def ended(self, sid: str, reason: str) -> None:
+        session = self._sessions.pop(sid, None)
+        if session is None:
+            return
+        session.closed = True
+        self._expiry.forget(session)
+        self.rights.forget(session)
+        self._rooms.leave_all(session)
+        log.info("socket_disconnected", namespace=session.namespace, sid=sid, reason=reason)
+
+    async def close(self) -> None:
+        """Nobody comes in any more, everybody goes, no task stays."""
+        self.closing = True
+        await self._server.close()
+        for sid in list(self._sessions):
+            self.ended(sid, "hub stops")
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        """A task that ends with the hub at the latest; its failure is logged."""
+        task = asyncio.create_task(guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _expires_at(session: Session) -> bytes:
+    return orjson.dumps({"expires_at": instant_text(session.claims.expires_at)})

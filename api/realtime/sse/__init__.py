@@ -1,0 +1,1 @@
+"""Server-sent events: the live form of ``GET /api/changes``."""

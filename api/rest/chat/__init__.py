@@ -1,0 +1,1 @@
+"""``POST /api/chat``: the hub's own chatbot, the one place of the API that uses it."""

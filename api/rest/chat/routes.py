@@ -1,0 +1,96 @@
+"""``POST /api/chat``: one message of a patient to the hub's own chatbot, and its answer.
+
+The conversation's state travels with the client, signed (:mod:`chairside.chatbot.codec`); the
+answer names the channels to follow, and what happens there is told to the same route.
+"""
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from actors.domain.principal import Role
+from actors.domain.refusals import Forbidden, ValidationFailed
+from api.realtime.socketio.commands import Services
+from api.rest.answers import json_answer
+from api.rest.chat.deps import CHAT_DEPS
+from api.rest.chat.in_hub import InHub
+from api.rest.route import Call, Route
+from api.schemas.chat import CHAT
+from chairside.chatbot.codec import sealed, unsealed
+from chairside.chatbot.conversation import Conversation
+from chairside.chatbot.hub_clinic import HubClinic
+from chairside.chatbot.live import heard, watched
+from chairside.chatbot.state import Live, Reply, State
+from chairside.client.channels import availability_channel
+
+
+async def answer(call: Call) -> web.Response:
+    """Patients only, and chatbots for theirs; others have no appointments of their own."""
+    principal = call.caller.principal
+    if principal.role is not Role.PATIENT or principal.person is None:
+        raise Forbidden("The chat is for patients")
+    deps, chat, body = call.deps, call.request.app[CHAT_DEPS], call.body
+    kept = body.get("state")
+    now, key = deps.clock.now(), chat.key
+    state = unsealed(kept, principal.person, key, now) if kept else None
+    services = Services(bookings=deps.bookings, availability=deps.availability, people=deps.people)
+    hub = InHub.acting(services, deps.catalog, principal, call.caller.request_id)
+    conversation = Conversation(
+        HubClinic(hub, deps.clock.now, deps.clock.monotonic),
+        deps.clock.now,
+        state or State(id=deps.new_id()),
+        chat.model,
+    )
+    replies = await _replies(conversation, body, lost=bool(kept) and state is None)
+    return json_answer(
+        orjson.dumps(
+            {
+                "replies": [shown(reply) for reply in replies],
+                "state": sealed(conversation.state, principal.person, key, deps.clock.now()),
+                "watch": [availability_channel(one) for one in watched(conversation.state)],
+            }
+        )
+    )
+
+
+async def _replies(conversation: Conversation, body: Any, *, lost: bool) -> tuple[Reply, ...]:
+    if event := body.get("event"):
+        live = _live(event)
+        return () if live is None or lost else await conversation.happened(live)
+    said: tuple[Reply, ...] = ()
+    if lost:
+        said = (Reply(text="It’s been a while, so let’s begin again."),)
+    if "message" not in body:
+        return said + await conversation.greeting()
+    return said + await conversation.say(body["message"])
+
+
+def _live(event: dict[str, Any]) -> Live | None:
+    try:
+        return heard(event["type"], event["data"])
+    except (KeyError, ValueError, TypeError):
+        raise ValidationFailed.of("event.data", "must be the event's data as it came") from None
+
+
+def shown(reply: Reply) -> dict[str, Any]:
+    return {
+        "text": reply.text,
+        "options": [{"label": one.label, "say": one.say} for one in reply.options],
+        "notice": reply.notice,
+    }
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/api/chat",
+        answer=answer,
+        tag="Chat",
+        summary="Say something to the chatbot that books, moves and cancels; it answers at once",
+        shows="ChatAnswer",
+        body=CHAT,
+        refusals=(Forbidden,),
+        example={"message": "I need a cleaning next Tuesday after 3"},
+    ),
+)

@@ -1,0 +1,1 @@
+"""What other programs import. It knows a hub only by its public interfaces."""

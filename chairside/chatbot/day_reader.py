@@ -1,0 +1,376 @@
+"""Days as they are found one after the other in a text: what each way of writing comes to.
+
+Calendar dates and distances are read by dateparser; what it does not know or knows otherwise
+than patients mean it (which week "next Tuesday" is in, ranges, bounds, choices) is decided
+here. The ways of writing themselves are in :mod:`chairside.chatbot.date_words`.
+"""
+
+import calendar
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+
+import dateparser
+
+from chairside.chatbot.clock_words import TAKEN
+from chairside.chatbot.when import Days
+
+YEARS_AHEAD_MAX: Final = 3
+"""A date farther away is not a time to come, whatever was meant."""
+PARSES_MAX: Final = 8
+"""Dates that are read in one text; the library takes milliseconds for each."""
+_BOUND: Final = timedelta(days=28)
+"""How far "from Tuesday on" reaches."""
+
+WEEKDAY: Final = (
+    r"(?:mon(?:day)?|tue(?:s(?:day)?)?|wed(?:nesday|s)?|thu(?:rs(?:day)?|r)?|fri(?:day)?"
+    r"|sat(?:urday)?|sun(?:day)?)"
+)
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_TOKEN: Final = re.compile(r"⟦(\d+)⟧")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Found:
+    """One day, or days in a row, as written."""
+
+    days: Days
+    weekday: int | None = None
+    """A bare weekday, which may belong to the date beside it."""
+    concrete: bool = False
+    """A single date of the calendar."""
+
+
+@dataclass(slots=True)
+class Dates:
+    """The days that were found."""
+
+    days: list[Days] = field(default_factory=list)
+    weekdays: list[int] = field(default_factory=list)
+    not_weekdays: list[int] = field(default_factory=list)
+    past: list[str] = field(default_factory=list)
+    far: list[str] = field(default_factory=list)
+    impossible: list[str] = field(default_factory=list)
+    clash: str | None = None
+    """Words that contradict each other."""
+
+
+class DayReader:
+    """One reading of one text; the methods after ``read`` are its rules' actions."""
+
+    def __init__(self, today: date, *, month_first: bool) -> None:
+        self._today, self._month_first = today, month_first
+        self._found: list[_Found] = []
+        self._dates = Dates()
+        self._parses = 0
+
+    def read(self, text: str, rules: "Rules", combinations: "Rules") -> tuple[Dates, str]:
+        """The days in ``text`` and the text without them: first each one, then together."""
+        for pattern, rule in rules:
+            text = pattern.sub(lambda match, rule=rule: rule(self, match) or match[0], text)  # type: ignore[misc]  # mypy infers no lambda with a default
+        for pattern, combine in combinations:
+            text = pattern.sub(lambda match, combine=combine: combine(self, match), text)  # type: ignore[misc]  # as above
+        return self._dates, _TOKEN.sub(self._alone, text)
+
+    # --- what is found first --------------------------------------------------------------
+
+    def _put(self, first: date, last: date | None = None, **more: Any) -> str:
+        self._found.append(_Found(days=Days(first=first, last=last or first), **more))
+        return f" ⟦{len(self._found) - 1}⟧ "
+
+    def iso(self, match: re.Match[str]) -> str:
+        return self._calendar(match[0], match[0])
+
+    def dotted(self, match: re.Match[str]) -> str:
+        return self._calendar(match[0], "/".join(part for part in match.groups() if part), "DMY")
+
+    def slashed(self, match: re.Match[str]) -> str:
+        return self._calendar(match[0], match[0])
+
+    def named(self, match: re.Match[str]) -> str:
+        year = f" {match['year']}" if match["year"] else ""
+        return self._calendar(match[0], f"{match['day']} {match['month'].rstrip('.')}{year}")
+
+    def _calendar(self, said: str, written: str, order: str | None = None) -> str:
+        order = order or ("MDY" if self._month_first else "DMY")
+        day = self._parsed(written, order)
+        if day is None:
+            self._dates.impossible.append(said.strip())
+            return TAKEN
+        return self._put(day, concrete=True)
+
+    def _parsed(self, written: str, order: str = "MDY") -> date | None:
+        self._parses += 1
+        if self._parses > PARSES_MAX:
+            return None
+        try:
+            found = dateparser.parse(
+                written,
+                languages=["en"],
+                settings={
+                    "RELATIVE_BASE": datetime.combine(self._today, time(12)),
+                    "PREFER_DATES_FROM": "future",
+                    "DATE_ORDER": order,
+                },
+            )
+        except (ValueError, OverflowError):
+            return None
+        return None if found is None else found.date()
+
+    def relative_day(self, match: re.Match[str]) -> str:
+        word = match["word"]
+        distance = {"today": 0, "tonight": 0, "yesterday": -1, "day before yesterday": -2}
+        if "after tomorrow" in word:
+            return self._put(self._today + timedelta(days=2), concrete=True)
+        days = 0 if word.startswith("this") else distance.get(word, 1)
+        token = self._put(self._today + timedelta(days=days), concrete=True)
+        keep = {"tonight": "tonight", "this morning": "morning", "this afternoon": "afternoon",
+                "this evening": "evening"}.get(word, "")  # fmt: skip
+        return f"{token} {keep}" if keep else token
+
+    def distance(self, match: re.Match[str]) -> str:
+        """ "in two weeks", "3 days from now", "a week from Monday" (the weekday follows)."""
+        count, unit = _count(match["count"]), match["unit"]
+        if unit.startswith("fortnight"):
+            count, unit = 2 * count, "weeks"
+        day = self._parsed(f"in {count} {unit.rstrip('s')}s")
+        if day is not None and (anchor := match.groupdict().get("day")):
+            ahead = (_number(anchor) - self._today.weekday()) % 7 or 7
+            day += timedelta(days=ahead)
+            return self._put(day)
+        if day is None or day.year > self._today.year + YEARS_AHEAD_MAX:
+            self._dates.far.append(match[0].strip())
+            return TAKEN
+        if match.groupdict().get("now"):
+            return self._put(day)
+        width = 0 if unit.startswith("day") else 6 if unit.startswith("week") else 13
+        return self._put(day, _later(day, width))
+
+    def within(self, match: re.Match[str]) -> str:
+        last = self._parsed(f"in {_count(match['count'])} {match['unit'].rstrip('s')}s")
+        if last is None:
+            return ""
+        return self._put(self._today, max(last, self._today))
+
+    def ago(self, match: re.Match[str]) -> str:
+        self._dates.past.append(match[0].strip())
+        return TAKEN
+
+    def week(self, match: re.Match[str]) -> str:
+        monday = self._today - timedelta(days=self._today.weekday())
+        which = match["which"] or ""
+        if which == "last":
+            self._dates.past.append(match[0].strip())
+            return TAKEN
+        weeks = 2 if "after next" in match[0] else 1 if which in ("next", "following") else 0
+        return self._part(monday + timedelta(weeks=weeks), 7, match)
+
+    def month(self, match: re.Match[str]) -> str:
+        first = self._today.replace(day=1)
+        if match["which"] in ("next", "following"):
+            first = _next_month(first)
+        elif match["which"] == "last":
+            self._dates.past.append(match[0].strip())
+            return TAKEN
+        return self._part(first, _days_of(first), match)
+
+    def month_name(self, match: re.Match[str]) -> str:
+        written = f"1 {match['month'].rstrip('.')}" + (f" {match['year']}" if match["year"] else "")
+        first = self._parsed(written)
+        if first is None:
+            return ""
+        if (self._today.month == first.month and first > self._today) and not match["year"]:
+            first = self._today.replace(day=1)  # the month we are in
+        return self._part(first, _days_of(first), match)
+
+    def _part(self, first: date, length: int, match: re.Match[str]) -> str:
+        """The early, middle or late part of a week or a month, or all of what is left."""
+        edge, third = match["edge"] or "", max(2, length // 3)
+        if edge in ("early", "beginning of", "start of"):
+            last = first + timedelta(days=third - 1)
+        elif edge in ("mid", "middle of"):
+            first, last = first + timedelta(days=length // 7), first + timedelta(days=length // 7)
+            last = first + timedelta(days=third if length == 7 else length // 2)
+            first = first if length == 7 else first + timedelta(days=length // 4)
+        elif edge in ("late", "end of"):
+            end = first + timedelta(days=length - 1)
+            first, last = (end - timedelta(days=3) if length == 7 else end - timedelta(days=8)), end
+        else:
+            last = first + timedelta(days=length - 1)
+        if last < self._today:
+            self._dates.past.append(match[0].strip())
+            return TAKEN
+        return self._put(max(first, self._today), last)
+
+    def weekend(self, match: re.Match[str]) -> str:
+        which = match["which"] or ""
+        if which == "last":
+            self._dates.past.append(match[0].strip())
+            return TAKEN
+        if match["plural"] or which in ("any", "on"):
+            self._dates.weekdays += [5, 6]
+            return TAKEN
+        saturday = self._today + timedelta(days=(5 - self._today.weekday()) % 7)
+        if self._today.weekday() == 6:
+            saturday = self._today - timedelta(days=1)
+        if which in ("next", "following"):
+            saturday += timedelta(weeks=1)
+        return self._put(max(saturday, self._today), saturday + timedelta(days=1))
+
+    def working_days(self, match: re.Match[str]) -> str:
+        self._dates.weekdays += range(5)
+        return TAKEN
+
+    def without_weekdays(self, match: re.Match[str]) -> str:
+        for name in re.findall(rf"\b{WEEKDAY}", match["names"]):
+            self._dates.not_weekdays.append(_number(name))
+        if "weekend" in match["names"]:
+            self._dates.not_weekdays += [5, 6]
+        return TAKEN
+
+    def nth_weekday(self, match: re.Match[str]) -> str:
+        """ "the first Monday of April" """
+        if match["month"]:
+            first = self._parsed(f"1 {match['month'].rstrip('.')}") or self._today
+        else:
+            first = self._today.replace(day=1)
+            first = _next_month(first) if "next" in match[0] else first
+        days = [
+            day
+            for day in calendar.Calendar().itermonthdates(first.year, first.month)
+            if day.month == first.month and day.weekday() == _number(match["day"])
+        ]
+        nth = {"first": 0, "second": 1, "third": 2, "fourth": 3, "last": -1}
+        index = nth.get(match["nth"], int(re.sub(r"\D", "", match["nth"]) or 1) - 1)
+        if index >= len(days):
+            self._dates.impossible.append(match[0].strip())
+            return TAKEN
+        return self._put(days[index], concrete=True)
+
+    def weekday(self, match: re.Match[str]) -> str:
+        number, which = _number(match["day"]), (match["which"] or "").strip()
+        if (match["plural"] and len(match["day"]) > 3) or which in ("any", "every", "some", "a"):
+            self._dates.weekdays.append(number)
+            return TAKEN
+        if which in ("last", "past"):
+            self._dates.past.append(match[0].strip())
+            return TAKEN
+        ahead = (number - self._today.weekday()) % 7
+        day = self._today + timedelta(days=ahead or (0 if which == "this" else 7))
+        monday = self._today - timedelta(days=self._today.weekday())
+        week = match["week"] or ""
+        if which in ("next", "following") or "next week" in week:
+            day = monday + timedelta(weeks=1, days=number)
+        if "this week" in week:
+            day = monday + timedelta(days=number)
+        if "after next" in week:
+            day = monday + timedelta(weeks=2, days=number)
+        if match["plus"]:
+            return self._put(day + timedelta(weeks=1))
+        return self._put(day, weekday=number if which in ("", "on", "this") and not week else None)
+
+    def day_of_month(self, match: re.Match[str]) -> str:
+        wanted = int(match["number"])
+        first = self._today.replace(day=1)
+        for _ in range(12 if 1 <= wanted <= 31 else 0):
+            if wanted <= _days_of(first) and first.replace(day=wanted) >= self._today:
+                return self._put(first.replace(day=wanted), concrete=True)
+            first = _next_month(first)
+        self._dates.impossible.append(match[0].strip())
+        return TAKEN
+
+    # --- how they belong together ---------------------------------------------------------
+
+    def named_date(self, match: re.Match[str]) -> str:
+        """ "Tuesday, 12 March": the weekday must be that of the date."""
+        one, other = (self._found[int(match[name])] for name in ("a", "b"))
+        if one.weekday is None:
+            one, other = other, one
+        if one.weekday is None or not other.concrete:
+            return match[0]
+        if other.days.first.weekday() != one.weekday:
+            self._dates.clash = f"{_NAMES[one.weekday]} and {_shown(other.days.first)}"
+            return TAKEN
+        return self._put(other.days.first, concrete=True)
+
+    def range(self, match: re.Match[str]) -> str:
+        first, last = (self._found[int(match[name])].days for name in ("a", "b"))
+        if last.last < first.first and self._found[int(match["b"])].weekday is not None:
+            last = Days(first=last.first + timedelta(weeks=1), last=last.last + timedelta(weeks=1))
+        if last.last < first.first:
+            self._dates.clash = f"{_shown(first.first)} and {_shown(last.last)}"
+            return TAKEN
+        self._add(first.first, last.last)
+        return TAKEN
+
+    def lower_bound(self, match: re.Match[str]) -> str:
+        days = self._found[int(match["a"])].days
+        after = match["word"] in ("after", "later than")
+        first = days.last + timedelta(days=1) if after else days.first
+        self._add(first, _later(first, _BOUND.days))
+        return TAKEN
+
+    def upper_bound(self, match: re.Match[str]) -> str:
+        days = self._found[int(match["a"])].days
+        before = match["word"] in ("before", "earlier than")
+        last = days.first - timedelta(days=1) if before else days.last
+        if last < self._today:
+            self._dates.past.append(match[0].strip())
+            return TAKEN
+        if self._dates.days and self._dates.days[-1].first <= last:  # after Monday, before Friday
+            self._dates.days[-1] = Days(first=self._dates.days[-1].first, last=last)
+        else:
+            self._add(self._today, last)
+        return TAKEN
+
+    def _alone(self, match: re.Match[str]) -> str:
+        days = self._found[int(match[1])].days
+        self._add(days.first, days.last)
+        return TAKEN
+
+    def _add(self, first: date, last: date) -> None:
+        if last < self._today:
+            self._dates.past.append(_shown(last))
+        elif first.year > self._today.year + YEARS_AHEAD_MAX:
+            self._dates.far.append(_shown(first))
+        else:
+            self._dates.days.append(Days(first=first, last=last))
+
+
+_NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def _number(weekday: str) -> int:
+    return _WEEKDAYS.index(weekday[:3])
+
+
+def _count(text: str) -> int:
+    if text.isdigit():
+        return int(text)
+    return {"a couple of": 2, "couple of": 2, "a few": 3, "few": 3}.get(text, 1)
+
+
+def _later(day: date, days: int) -> date:
+    try:
+        return day + timedelta(days=days)
+    except OverflowError:
+        return day
+
+
+def _next_month(first: date) -> date:
+    return (first.replace(day=28) + timedelta(days=4)).replace(day=1)
+
+
+def _days_of(first: date) -> int:
+    return calendar.monthrange(first.year, first.month)[1]
+
+
+def _shown(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
+
+
+Rule = Callable[[DayReader, re.Match[str]], str]
+"""What stands in the match's place afterwards; empty: it was nothing."""
+Rules = tuple[tuple[re.Pattern[str], Rule], ...]

@@ -1,0 +1,100 @@
+"""The port for a real language model, which is never needed and never trusted.
+
+It is asked only about messages that the chatbot's own rules do not understand, and may only
+choose: an intent, a treatment, a dentist, an offered option, and words of the message that
+speak of the time. What it answers is checked like any input; it cannot say yes, it sees no
+names, notes or appointments of patients, and nothing it writes is shown or obeyed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from chairside.chatbot.state import Stage, State
+from chairside.chatbot.text import plain, readable
+from chairside.chatbot.understanding import understand
+from chairside.chatbot.when import When
+from chairside.chatbot.wishes import Facts, Intent, Wish
+
+CHOICES: Final = (
+    Intent.BOOK,
+    Intent.MOVE,
+    Intent.CANCEL,
+    Intent.MINE,
+    Intent.DENTISTS,
+    Intent.KINDS,
+    Intent.NO,
+    Intent.STOP,
+    Intent.INFORM,
+    Intent.OTHER_PEOPLE,
+    Intent.HELP,
+    Intent.UNKNOWN,
+)
+"""What a model may choose. Not "yes": what cannot be undone takes the patient's own word."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """One message, and what may be chosen for it."""
+
+    message: str
+    intents: tuple[str, ...]
+    treatments: tuple[str, ...]
+    dentists: tuple[str, ...]
+    options: int
+    """How many times were offered; they have numbers from 1."""
+
+
+class LanguageModel(Protocol):
+    async def choose(self, question: Question) -> Mapping[str, Any] | None:
+        """``{"intent", "treatment", "dentist", "option", "time"}``, each of the question's
+        choices or ``None``; ``None`` as a whole when the model is away, slow or confused.
+
+        Never raises. The answer is unchecked: :func:`wish_of` decides what it is worth.
+        """
+        ...
+
+
+def question_for(message: str, state: State, facts: Facts) -> Question:
+    task = state.task
+    offered = len(task.offered) if task and task.stage is Stage.CHOOSE else 0
+    return Question(
+        message=readable(message),
+        intents=tuple(intent.value for intent in CHOICES),
+        treatments=tuple(kind.name for kind in facts.kinds),
+        dentists=tuple(one.name for one in facts.dentists),
+        options=offered,
+    )
+
+
+def wish_of(
+    answer: Mapping[str, Any], question: Question, facts: Facts, now: datetime
+) -> Wish | None:
+    """The wish a model chose, each part of it only if it was among the choices."""
+    intent = answer.get("intent")
+    if intent not in question.intents or intent == Intent.UNKNOWN:
+        return None
+    kind = next((one.id for one in facts.kinds if one.name == answer.get("treatment")), None)
+    dentists = tuple(one.id for one in facts.dentists if one.name == answer.get("dentist"))
+    option = answer.get("option")
+    if type(option) is not int or not 1 <= option <= question.options:
+        option = None
+    when = _when(answer.get("time"), question.message, facts, now)
+    is_reference = intent == Intent.CANCEL
+    wish = Wish(
+        intent=Intent(intent),
+        kind=kind,
+        dentists=dentists[:1],
+        number=option,
+        when=When() if is_reference else when,
+        which=when if is_reference else When(),
+    )
+    return None if wish == Wish(intent=Intent.INFORM) else wish
+
+
+def _when(words: Any, message: str, facts: Facts, now: datetime) -> When:
+    """The time in words the patient used; a model's own words count for nothing."""
+    if not isinstance(words, str) or not words.strip() or plain(words) not in plain(message):
+        return When()
+    return understand(words, facts, now)[0].when

@@ -1,0 +1,124 @@
+"""Which dentist and which treatment a plain text names, among those there are."""
+
+import re
+from difflib import SequenceMatcher
+from typing import Final
+
+from chairside.chatbot.text import plain
+from chairside.chatbot.wishes import Dentist, Facts, Kind
+
+_TITLES: Final = frozenset(
+    {"dr", "dr.", "doctor", "dentist", "prof", "mr", "mrs", "ms", "med", "dds", "dmd"}
+)
+_TYPO_RATIO: Final = 0.84
+_TYPO_MIN_CHARS: Final = 5
+
+# What patients say -> how a clinic calls it. The first that fits wins: a lost filling hurts.
+_TREATMENTS: Final[tuple[tuple[str, str, str], ...]] = (
+    (
+        "emergency visit",
+        (r"emergenc(?:y|ies)|urgent care|tooth ?aches?|(?:in|a lot of|terrible|bad|severe|so much) pain"
+        r"|pain(?:ful)?|hurt(?:s|ing)?|broke(?:n)? (?:a |my )?(?:tooth|crown|filling)"
+        r"|(?:tooth|crown|filling) (?:is |has )?(?:broke|broken|fell out|fallen out|chipped)"
+        r"|chipped|swollen|swelling|bleeding|lost (?:a |my )?(?:filling|crown|tooth)|knocked out|abscess"),
+        r"emerg|urgent|pain",
+    ),
+    (
+        "check-up",
+        (r"check[- ]?ups?|checkups?|(?:dental |routine |annual |yearly |regular )?(?:exam(?:ination)?s?|inspection)"
+        r"|routine (?:visit|appointment)|annual visit|consultation|six[- ]month(?:ly)?|control visit|check my teeth"
+        r"|have my teeth checked|teeth checked"),
+        r"check|exam|control|consult",
+    ),
+    (
+        "cleaning",
+        (r"(?:deep |teeth |tooth |dental |professional )*clean(?:ing|ed)?s?|hygien(?:e|ist)|polish(?:ing)?"
+        r"|scal(?:e|ing)|tartar|plaque|prophylaxis"),
+        r"clean|hygien|prophyl|polish|scal",
+    ),
+    ("root canal", r"root[- ]?canals?|endodontic\w*|root treatment", r"root|endo"),
+    ("filling", r"fillings?|cavit(?:y|ies)|caries|hole in (?:my|a) tooth|tooth filled", r"fill|cavit"),
+    (
+        "extraction",
+        (r"extract(?:ion|ed)?s?|wisdom (?:tooth|teeth)|pull(?:ed|ing)? (?:out )?(?:a |my |the )?t(?:oo|ee)th"
+        r"|t(?:oo|ee)th (?:pulled|out|removed|extracted)|(?:oral )?surgery"),
+        r"surg|extract|wisdom",
+    ),
+    ("whitening", r"(?:teeth )?whiten(?:ing|ed)?|bleach(?:ing|ed)?", r"whiten|bleach"),
+    ("braces", r"braces|orthodont\w+|aligners?|retainers?", r"ortho|brace|align"),
+    ("crown", r"crowns?|bridge", r"crown|bridge"),
+    ("implant", r"implants?", r"implant"),
+    ("X-ray", r"x-?rays?", r"x-?ray|radio"),
+)  # fmt: skip
+_SAID: Final = tuple(
+    (name, re.compile(rf"\b(?:{said})\b"), re.compile(called)) for name, said, called in _TREATMENTS
+)
+_LOST: Final = re.compile(
+    r"\b(?:lost|broke(?:n)?|chipped) (?:a |my |the )?(?:filling|crown|tooth)\b"
+    r"|\b(?:filling|crown|tooth) (?:is |has |just )*(?:broke|broken|fell out|fallen out|come out|came out)"
+)
+_TITLED: Final = re.compile(
+    r"\b(?:dr\.?|doctor) (?!at\b|on\b|for\b|who\b|is\b|has\b|i\b|in\b|to\b|and\b|or\b)([a-z][\w'-]+)"
+)
+_WITH: Final = re.compile(r"\bwith (?:dr\.?|doctor|dentist) ([a-z][\w'-]+)")
+
+
+def find_kind(text: str, facts: Facts) -> tuple[Kind | None, str | None]:
+    """The appointment type that is named, or the name of a treatment nobody offers here."""
+    if _LOST.search(text):  # a lost filling is not an appointment for one
+        urgent = [kind for kind in facts.kinds if _SAID[0][2].search(plain(kind.name))]
+        if urgent:
+            return urgent[0], None
+    named = [kind for kind in facts.kinds if _says(text, _words_of(kind.name))]
+    if named:
+        return max(named, key=lambda kind: len(kind.name)), None
+    missing: str | None = None
+    for name, said, called in _SAID:
+        if not said.search(text):
+            continue
+        for kind in facts.kinds:
+            if called.search(plain(kind.name)):
+                return kind, None
+        missing = missing or name
+    return None, missing
+
+
+def find_dentists(text: str, facts: Facts) -> tuple[tuple[Dentist, ...], str | None]:
+    """The dentists whose name is there; else a name after "Dr." that nobody here has."""
+    whole = tuple(one for one in facts.dentists if _says(text, _words_of(one.name)))
+    if whole:
+        return whole, None
+    words = re.findall(r"[\w'-]+", text)
+    found = tuple(
+        one
+        for one in facts.dentists
+        if any(_same(word.removesuffix("'s"), part) for part in _parts(one.name) for word in words)
+    )
+    if found:
+        return found, None
+    titled = _TITLED.search(text) or _WITH.search(text)
+    return (), titled[1] if titled else None
+
+
+def _words_of(name: str) -> str:
+    return plain(name)
+
+
+def _says(text: str, name: str) -> bool:
+    """Whether the text has the whole name, hyphens and spaces alike."""
+    pattern = r"[- ]?".join(re.escape(part) for part in re.split(r"[- ]", name) if part)
+    return bool(pattern) and re.search(rf"(?<!\w){pattern}s?(?!\w)", text) is not None
+
+
+def _parts(name: str) -> list[str]:
+    """The words of a name that tell its bearer from others."""
+    words = re.findall(r"[\w'-]+", plain(name))
+    return [word for word in words if word not in _TITLES and not word.isdigit() and len(word) > 2]
+
+
+def _same(word: str, part: str) -> bool:
+    if word == part:
+        return True
+    if min(len(word), len(part)) < _TYPO_MIN_CHARS or word[0] != part[0]:
+        return False
+    return SequenceMatcher(None, word, part).ratio() >= _TYPO_RATIO

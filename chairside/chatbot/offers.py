@@ -1,0 +1,185 @@
+"""Which of the free slots are offered, and which of the offered ones is meant. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from chairside.chatbot.port import Slot, SlotQuery, Visit
+from chairside.chatbot.state import OFFERED_MAX, Task
+from chairside.chatbot.when import OPEN_SPAN_DAYS, When, between, on, span
+from chairside.chatbot.wishes import LAST, Facts, Shift, Wish
+
+_APART: Final = timedelta(minutes=60)
+"""Offered times are at least so far from each other, if there is a choice."""
+
+
+def zone_of(facts: Facts, dentist_id: str) -> ZoneInfo:
+    dentist = facts.dentist(dentist_id)
+    return ZoneInfo(dentist.time_zone if dentist else facts.time_zone)
+
+
+def zones_of(facts: Facts, dentist_ids: Sequence[str]) -> tuple[ZoneInfo, ...]:
+    ids = dentist_ids or [one.id for one in facts.dentists]
+    return tuple({zone_of(facts, one) for one in ids})
+
+
+def local(facts: Facts, slot: Slot | Visit) -> datetime:
+    """Its start on the dentist's clock."""
+    return slot.start.astimezone(zone_of(facts, slot.dentist_id))
+
+
+def query_for(task: Task, facts: Facts, now: datetime) -> SlotQuery:
+    """The question to the clinic for what a task wants."""
+    assert task.kind_id is not None, "the kind is known before slots are looked for"
+    first, before = span(task.when, now, zones_of(facts, task.dentist_ids))
+    at = task.when.at
+    return SlotQuery(
+        kind_id=task.kind_id,
+        dentist_ids=task.dentist_ids,
+        first=first,
+        before=before,
+        time_from=at if at is not None else task.when.time_from,
+        time_to=_minute_after(at) if at is not None else task.when.time_to,
+        weekdays=task.when.weekdays,
+    )
+
+
+def nearest_query(task: Task, facts: Facts, now: datetime) -> SlotQuery:
+    """The question when what was wanted is not free: any time from a little before on."""
+    exact = query_for(task, facts, now)
+    first = max(now, exact.first - timedelta(days=3))
+    before = max(exact.before, first + timedelta(days=OPEN_SPAN_DAYS))
+    longest = first + timedelta(days=61)
+    return replace(
+        exact, first=first, before=min(before, longest), time_from=None, time_to=None, weekdays=()
+    )
+
+
+def fitting(slots: Sequence[Slot], task: Task, facts: Facts, now: datetime) -> list[Slot]:
+    """Those that are what was said, in order."""
+    return [
+        slot
+        for slot in slots
+        if _is_open(slot, task, max(now, task.beyond) if task.beyond else now)
+        and task.when.allows(local(facts, slot))
+    ]
+
+
+def _is_open(slot: Slot, task: Task, after: datetime) -> bool:
+    """Ahead, not refused before, and not where the appointment is already."""
+    return (
+        slot.start > after
+        and (slot.dentist_id, slot.start) not in task.excluded
+        and not (task.visit and slot.start == task.visit.start)
+    )
+
+
+def spread(slots: Sequence[Slot], count: int = OFFERED_MAX) -> tuple[Slot, ...]:
+    """A few of them, ascending: the first one, and others that are not right beside it."""
+    chosen: list[Slot] = []
+    for apart in (_APART, timedelta(minutes=1)):
+        for slot in slots:
+            if len(chosen) < count and all(abs(slot.start - one.start) >= apart for one in chosen):
+                chosen.append(slot)
+    return tuple(sorted(chosen, key=lambda slot: slot.start))
+
+
+def alternatives_first(slots: Sequence[Slot], when: When, facts: Facts) -> list[Slot]:
+    """Of "Monday or Thursday" the first of each comes first; else the order stays."""
+    firsts = [
+        next((slot for slot in slots if local(facts, slot).date() in days), None)
+        for days in when.days
+    ]
+    if len(when.days) < 2:
+        return list(slots)
+    return [slot for slot in firsts if slot is not None] + list(slots)
+
+
+def nearest(slots: Sequence[Slot], task: Task, facts: Facts, now: datetime) -> tuple[Slot, ...]:
+    """A few that come closest to what was said, ascending: the same day, or the same hour."""
+    wanted = task.when
+    day = wanted.days[0].first if wanted.days else None
+    clock = wanted.at or wanted.time_from or _before(wanted.time_to)
+
+    def distance(slot: Slot) -> tuple[float, datetime]:
+        at = local(facts, slot)
+        far = abs((at.date() - day).days) if day else (slot.start - now) / timedelta(days=1)
+        off = abs(_minutes(at.time()) - _minutes(clock)) / 60 if clock else 0.0
+        late = 0.0 if wanted.allows(at) else off
+        excluded = 50.0 if at.weekday() in wanted.not_weekdays else 0.0
+        return float(far) + 0.5 * late + excluded, slot.start
+
+    usable = [slot for slot in slots if _is_open(slot, task, now)]
+    return spread(sorted(usable, key=distance)[: 4 * OFFERED_MAX])
+
+
+def meant(wish: Wish, offered: Sequence[Slot], facts: Facts) -> tuple[Slot, ...]:
+    """The offered slots that a wish may mean; none if it speaks of something else."""
+    if not offered:
+        return ()
+    if wish.number is not None:
+        by_number = _numbered(wish.number, offered)
+        if by_number or wish.number > len(offered):
+            return by_number or _at_hour(wish.number, offered, facts)
+    found = list(offered)
+    if wish.when.problem is None and not wish.when.is_empty:
+        found = [slot for slot in found if wish.when.allows(local(facts, slot))]
+    if wish.dentists:
+        found = [slot for slot in found if slot.dentist_id in wish.dentists]
+    if wish.extreme is not None and found:
+        return (found[-1] if wish.extreme is Shift.LATER else found[0],)
+    said = not wish.when.is_empty or bool(wish.dentists)
+    return tuple(found) if said else ()
+
+
+def _numbered(number: int, offered: Sequence[Slot]) -> tuple[Slot, ...]:
+    if number == LAST:
+        return (offered[-1],)
+    return (offered[number - 1],) if 1 <= number <= len(offered) else ()
+
+
+def _at_hour(hour: int, offered: Sequence[Slot], facts: Facts) -> tuple[Slot, ...]:
+    """ "10" among three options is ten o'clock."""
+    return tuple(
+        slot for slot in offered if (local(facts, slot).hour - hour) % 12 == 0 and hour <= 23
+    )
+
+
+def shifted(task: Task, shift: Shift, facts: Facts) -> When:
+    """Where to look next: later or earlier than what was offered, another day, or more."""
+    shown = task.offered or ((task.chosen,) if task.chosen else ())
+    edge = shown[0] if shown and shift is Shift.EARLIER else shown[-1] if shown else task.visit
+    if edge is None:
+        return task.when
+    at = local(facts, edge)
+    if shift is Shift.EARLIER:
+        return replace(_day_of(task, at), time_from=None, time_to=at.time(), at=None)
+    if shift is Shift.LATER:
+        after = (at + timedelta(minutes=1)).time()
+        return replace(_day_of(task, at), time_from=after, time_to=None, at=None)
+    first = at.date() if shift is Shift.MORE else at.date() + timedelta(days=1)
+    ahead = between(first, first + timedelta(days=OPEN_SPAN_DAYS))
+    return replace(task.when, days=ahead.days, at=None, soonest=False, problem=None)
+
+
+def _day_of(task: Task, at: datetime) -> When:
+    return replace(task.when, days=on(at.date()).days, weekdays=(), soonest=False, problem=None)
+
+
+def _minute_after(clock: time) -> time | None:
+    if clock >= time(23, 59):
+        return None
+    total = clock.hour * 60 + clock.minute + 1
+    return time(total // 60, total % 60)
+
+
+def _before(clock: time | None) -> time | None:
+    if clock is None or clock < time(1):
+        return clock
+    return time(clock.hour - 1, clock.minute)
+
+
+def _minutes(clock: time) -> int:
+    return clock.hour * 60 + clock.minute

@@ -1,0 +1,304 @@
+"""What the chatbot says, word by word. Names come from the clinic and are data: shown as
+they are, on one line, cut to a bounded length, never obeyed."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from chairside.chatbot.offers import local, zone_of
+from chairside.chatbot.port import Hold, Slot, Visit
+from chairside.chatbot.state import Goal, Option, Reply, Task
+from chairside.chatbot.text import readable
+from chairside.chatbot.when import Problem, When
+from chairside.chatbot.wishes import Dentist, Facts
+
+NAME_MAX_CHARS: Final = 60
+
+CAN_DO: Final = (
+    "I can book, move and cancel your appointments. Try: “I need a cleaning next Tuesday after 3”,"
+    " “the first free check-up with my usual dentist”, “move it to Friday morning”, “when is my"
+    " next appointment?”, “cancel my appointment” or “which dentists do you have?”."
+)
+NOT_OTHERS: Final = (
+    "I only ever see and change your own appointments, nobody else’s. Other people can sign in"
+    " and ask me themselves, or call the practice. Is there something I can do for you?"
+)
+NOT_UNDERSTOOD: Final = "Sorry, I didn’t understand that."
+EMERGENCY: Final = (
+    "If you are bleeding heavily, your face is swelling or you have trouble breathing or"
+    " swallowing, please call the emergency services now instead of waiting for an appointment."
+)
+BUSY: Final = "I can’t reach the practice’s calendar right now."
+
+
+def name(text: str) -> str:
+    """A name of the clinic's, fit to be part of a sentence."""
+    return readable(text, NAME_MAX_CHARS) or "—"
+
+
+def dentist_name(facts: Facts, dentist_id: str) -> str:
+    dentist = facts.dentist(dentist_id)
+    return name(dentist.name) if dentist else "a dentist"
+
+
+def kind_name(facts: Facts, kind_id: str | None) -> str:
+    kind = facts.kind(kind_id)
+    return name(kind.name).lower() if kind else "appointment"
+
+
+def day(moment: datetime, now: datetime) -> str:
+    """ "Tuesday 16 March", with the year when it is another one; near days by name, too."""
+    ahead = (moment.date() - now.date()).days
+    near = {0: "today, ", 1: "tomorrow, "}.get(ahead, "")
+    year = f" {moment.year}" if moment.year != now.year else ""
+    return f"{near}{moment:%A} {moment.day} {moment:%B}{year}"
+
+
+def clock(moment: datetime) -> str:
+    return f"{moment:%H:%M}"
+
+
+def zone_note(facts: Facts, dentist_id: str, moment: datetime) -> str:
+    """Whose clock it is, where dentist and patient may not agree."""
+    zone = zone_of(facts, dentist_id)
+    if moment.astimezone(ZoneInfo(facts.time_zone)).utcoffset() == moment.utcoffset():
+        return ""
+    return f" ({zone.key.rpartition('/')[2].replace('_', ' ')} time)"
+
+
+def moment(facts: Facts, item: Slot | Visit, now: datetime) -> str:
+    """ "Tuesday 16 March at 15:00" on the dentist's clock."""
+    at = local(facts, item)
+    note = zone_note(facts, item.dentist_id, at)
+    return f"{day(at, now.astimezone(at.tzinfo))} at {clock(at)}{note}"
+
+
+def visit(facts: Facts, row: Visit, now: datetime) -> str:
+    what = kind_name(facts, row.kind_id)
+    return f"{what} with {dentist_name(facts, row.dentist_id)}, {moment(facts, row, now)}"
+
+
+def listed(items: Sequence[str]) -> str:
+    return "\n".join(f"  {number}. {item}" for number, item in enumerate(items, start=1))
+
+
+def one_of(words: Iterable[str], last: str = "or") -> str:
+    every = list(words)
+    return f" {last} ".join(filter(None, [", ".join(every[:-1]), *every[-1:]]))
+
+
+# --- questions ---------------------------------------------------------------------------
+
+
+def ask_kind(facts: Facts, lead: str = "") -> Reply:
+    names = [name(kind.name) for kind in facts.kinds]
+    return Reply(
+        text=f"{lead}What is it for? We offer {one_of(word.lower() for word in names)}.",
+        options=tuple(Option(label=each, say=each) for each in names),
+    )
+
+
+def ask_dentist(dentists: Sequence[Dentist], lead: str = "") -> Reply:
+    names = [name(one.name) for one in dentists]
+    return Reply(
+        text=f"{lead}Which dentist would you like? {one_of(names)}, or anyone?",
+        options=(
+            *(Option(label=each, say=f"with {each}") for each in names),
+            Option(label="Anyone", say="any dentist"),
+        ),
+    )
+
+
+def ask_when(task: Task, facts: Facts, lead: str = "") -> Reply:
+    if task.goal is Goal.MOVE:
+        question = "When would you like to come instead?"
+    else:
+        what = f"{kind_name(facts, task.kind_id)}{who(facts, task.dentist_ids)}"
+        question = f"When would you like to come for the {what}?"
+    hint = " For example “next Tuesday after 3”, “Friday morning” or “as soon as possible”."
+    return Reply(
+        text=lead + question + hint,
+        options=(
+            Option(label="As soon as possible", say="as soon as possible"),
+            Option(label="This week", say="this week"),
+            Option(label="Next week", say="next week"),
+        ),
+    )
+
+
+def ask_which(goal: Goal, visits: Sequence[Visit], facts: Facts, now: datetime, lead: str) -> Reply:
+    verb = "cancel" if goal is Goal.CANCEL else "move"
+    shown = [visit(facts, row, now) for row in visits]
+    return Reply(
+        text=f"{lead}Which one shall I {verb}?\n{listed(shown)}",
+        options=_numbers(shown),
+    )
+
+
+def ask_choice(
+    task: Task, facts: Facts, now: datetime, lead: str, *, notice: bool = False
+) -> Reply:
+    offered = task.offered
+    one_dentist = len({slot.dentist_id for slot in offered}) == 1
+    shown = [
+        moment(facts, slot, now)
+        + ("" if one_dentist else f" with {dentist_name(facts, slot.dentist_id)}")
+        for slot in offered
+    ]
+    if len(offered) == 1:
+        return Reply(
+            text=f"{lead}\n{listed(shown)}\nShall I take it?",
+            options=(
+                Option(label="Yes", say="yes"),
+                Option(label="Other times", say="other times"),
+            ),
+            notice=notice,
+        )
+    return Reply(
+        text=f"{lead}\n{listed(shown)}\nWhich one suits you?",
+        options=(*_numbers(shown), Option(label="Other times", say="other times")),
+        notice=notice,
+    )
+
+
+def ask_booking(hold: Hold, facts: Facts, now: datetime, lead: str = "") -> Reply:
+    slot = hold.slot
+    until = hold.expires_at.astimezone(ZoneInfo(facts.time_zone))
+    what = f"{kind_name(facts, slot.kind_id)} with {dentist_name(facts, slot.dentist_id)}"
+    return Reply(
+        text=f"{lead}I’m holding this for you until {clock(until)}: {what},"
+        f" {moment(facts, slot, now)}. Shall I book it?",
+        options=(
+            Option(label="Yes, book it", say="yes, book it"),
+            Option(label="Another time", say="another time"),
+            Option(label="No", say="no"),
+        ),
+    )
+
+
+def ask_move(task: Task, facts: Facts, now: datetime, lead: str = "") -> Reply:
+    assert task.visit is not None
+    assert task.chosen is not None
+    return Reply(
+        text=f"{lead}Shall I move your {kind_name(facts, task.visit.kind_id)} with"
+        f" {dentist_name(facts, task.visit.dentist_id)} from {moment(facts, task.visit, now)}"
+        f" to {moment(facts, task.chosen, now)}?",
+        options=(
+            Option(label="Yes, move it", say="yes, move it"),
+            Option(label="Another time", say="another time"),
+            Option(label="No", say="no"),
+        ),
+    )
+
+
+def ask_cancel(row: Visit, facts: Facts, now: datetime, lead: str = "") -> Reply:
+    return Reply(
+        text=f"{lead}Shall I cancel your {visit(facts, row, now)}? If you’d rather come another"
+        " time, say “move it”.",
+        options=(
+            Option(label="Yes, cancel it", say="yes, cancel it"),
+            Option(label="Move it", say="move it"),
+            Option(label="No, keep it", say="keep it"),
+        ),
+    )
+
+
+def _numbers(shown: Sequence[str]) -> tuple[Option, ...]:
+    return tuple(
+        Option(label=text, say=f"number {number}") for number, text in enumerate(shown, start=1)
+    )
+
+
+# --- statements ---------------------------------------------------------------------------
+
+
+def problem(when: When) -> str:
+    about = readable(when.about, NAME_MAX_CHARS)
+    match when.problem:
+        case Problem.PAST:
+            return f"That is in the past ({about}). "
+        case Problem.FAR:
+            return f"That is too far ahead ({about}). "
+        case Problem.CONTRADICTION:
+            return f"I can’t make {about} fit together. "
+        case _:
+            return f"I don’t know the date or time “{about}”. "
+
+
+def wanted(when: When, facts: Facts, task: Task, now: datetime) -> str:
+    """What was looked for, as a part of a sentence: "on Tuesday 16 March after 15:00"."""
+    here = now.astimezone(zone_of(facts, task.dentist_ids[0] if task.dentist_ids else ""))
+    parts: list[str] = []
+    if len(when.days) == 1 and when.days[0].first == when.days[0].last:
+        parts.append(f"on {day(datetime.combine(when.days[0].first, here.time()), here)}")
+    elif when.days:
+        first, last = when.days[0].first, max(days.last for days in when.days)
+        parts.append(f"from {first.day} {first:%B} to {last.day} {last:%B}")
+    if when.at is not None:
+        parts.append(f"at {when.at:%H:%M}")
+    if when.time_from is not None:
+        parts.append(f"from {when.time_from:%H:%M} on")
+    if when.time_to is not None:
+        parts.append(f"before {when.time_to:%H:%M}")
+    return " ".join(parts)
+
+
+def who(facts: Facts, dentist_ids: Sequence[str]) -> str:
+    return f" with {dentist_name(facts, dentist_ids[0])}" if len(dentist_ids) == 1 else ""
+
+
+def dentists(facts: Facts) -> str:
+    if not facts.dentists:
+        return "I see no dentists here yet."
+    places = {one.time_zone for one in facts.dentists}
+    shown = [
+        name(one.name)
+        + (f" ({one.time_zone.rpartition('/')[2].replace('_', ' ')})" if len(places) > 1 else "")
+        for one in facts.dentists
+    ]
+    return f"You can see {one_of(shown)}. Just say with whom, or “anyone”."
+
+
+def kinds(facts: Facts) -> str:
+    if not facts.kinds:
+        return "There is nothing to be booked here yet."
+    shown = [f"{name(kind.name).lower()} ({kind.minutes} minutes)" for kind in facts.kinds]
+    return f"We offer {one_of(shown, 'and')}."
+
+
+def mine(visits: Sequence[Visit], facts: Facts, now: datetime) -> Reply:
+    if not visits:
+        return Reply(
+            text="You have no upcoming appointments. Shall I find you one?",
+            options=(Option(label="Book an appointment", say="I'd like an appointment"),),
+        )
+    shown = [visit(facts, row, now) for row in visits]
+    lead = "You have one appointment:" if len(shown) == 1 else "Your appointments:"
+    return Reply(text=f"{lead}\n{listed(shown)}")
+
+
+_REFUSED: Final = {
+    "TOO_LATE": "It is too late to change that online. Please call the practice.",
+    "TOO_SOON": "That time is too soon to be booked online.",
+    "TOO_FAR": "The practice does not take bookings that far ahead yet.",
+    "OUTSIDE_AVAILABILITY": "The practice can’t take you at that time.",
+    "PATIENT_CONFLICT": "You already have another appointment at that time.",
+    "SLOT_TAKEN": "Sorry, somebody else has just taken that time.",
+    "RESERVATION_EXPIRED": "The time I held for you has run out.",
+    "TOO_MANY_RESERVATIONS": (
+        "You are holding as many times as one may at once. They are let go by themselves after a"
+        " few minutes; or book one of them first."
+    ),
+    "INVALID_TRANSITION": "That appointment can’t be changed any more.",
+    "NOT_FOUND": "I can’t find that any more.",
+    "VERSION_CONFLICT": "That appointment was changed in the meantime.",
+    "UNAUTHORIZED": "Your sign-in is no longer valid. Please sign in again.",
+    "FORBIDDEN": "I am not allowed to do that for you.",
+    "RATE_LIMITED": "That was a little fast for me. Please try again in a moment.",
+    "UNREACHABLE": BUSY,
+}
+
+
+def refused(code: str) -> str:
+    return _REFUSED.get(code, "That didn’t work just now; nothing was changed. Please try again.")

@@ -1,0 +1,141 @@
+"""One step of the machine while it is taken: what to remember, to say and to do so far."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from chairside.chatbot import sentences
+from chairside.chatbot.offers import local
+from chairside.chatbot.port import Visit
+from chairside.chatbot.state import (
+    KNOWN_MAX,
+    Command,
+    FindSlots,
+    HoldSlot,
+    LookUpMine,
+    Option,
+    ReleaseHold,
+    Reply,
+    Stage,
+    State,
+    Step,
+    Task,
+    Waiting,
+)
+from chairside.chatbot.wishes import Facts
+
+
+class Turn:
+    """Collects; nothing of it outlives the step. ``lead`` begins the next question."""
+
+    def __init__(self, state: State, facts: Facts, now: datetime) -> None:
+        self.state, self.facts, self.now = state, facts, now
+        self._say: list[Reply] = []
+        self._do: list[Command] = []
+        self.lead = ""
+
+    def step(self) -> Step:
+        return Step(state=self.state, say=tuple(self._say), do=tuple(self._do))
+
+    @property
+    def task(self) -> Task:
+        assert self.state.task is not None, "only asked for while there is one"
+        return self.state.task
+
+    # --- remembering ----------------------------------------------------------------------
+
+    def remember(self, **changes: Any) -> None:
+        self.state = replace(self.state, **changes)
+
+    def update(self, **changes: Any) -> Task:
+        """Change the task."""
+        task = replace(self.task, **changes)
+        self.remember(task=task)
+        return task
+
+    def begin(self, task: Task) -> None:
+        self.drop_hold()
+        self.remember(task=task)
+
+    def end(self) -> None:
+        self.drop_hold()
+        self.remember(task=None, waiting=None)
+
+    def know(self, visit: Visit) -> None:
+        """The patient has heard of this version."""
+        others = [pair for pair in self.state.known if pair[0] != visit.id]
+        self.remember(known=(*others, (visit.id, visit.version))[-KNOWN_MAX:])
+
+    def new_key(self) -> str:
+        """An idempotency key of this conversation's next step."""
+        self.remember(turn=self.state.turn + 1)
+        return f"chat:{self.state.id}:{self.state.turn}"
+
+    # --- saying ---------------------------------------------------------------------------
+
+    def say(self, text: str, options: tuple[Option, ...] = (), *, notice: bool = False) -> None:
+        self.ask(Reply(text=text, options=options, notice=notice))
+
+    def ask(self, reply: Reply) -> None:
+        self._say.append(reply)
+        self.lead = ""
+
+    def has_spoken(self) -> bool:
+        return bool(self._say)
+
+    # --- doing ----------------------------------------------------------------------------
+
+    def do(self, command: Command, waiting: Waiting) -> None:
+        self._do.append(command)
+        self.remember(waiting=waiting)
+
+    def look_up_mine(self, waiting: Waiting) -> None:
+        self.do(LookUpMine(), waiting)
+
+    def find(self, command: FindSlots, waiting: Waiting) -> None:
+        self.do(command, waiting)
+
+    def hold_chosen(self) -> None:
+        assert self.task.chosen is not None
+        self.do(HoldSlot(self.task.chosen, self.new_key()), Waiting.HOLD)
+
+    def drop_hold(self) -> None:
+        """Give back what is held for a task that will not need it."""
+        task = self.state.task
+        if task is None or task.hold is None:
+            return
+        if task.hold.expires_at > self.now:
+            self._do.append(ReleaseHold(task.hold.id, self.new_key()))
+        self.update(hold=None)
+
+    # --- the current question, once more ------------------------------------------------------
+
+    def upcoming(self, visits: tuple[Visit, ...]) -> tuple[Visit, ...]:
+        return tuple(row for row in visits if row.status == "confirmed" and row.start > self.now)
+
+    def local(self, visit: Visit) -> datetime:
+        return local(self.facts, visit)
+
+    def ask_again(self) -> None:
+        """The open question of the task."""
+        task, facts, now, lead = self.task, self.facts, self.now, self.lead
+        match task.stage:
+            case Stage.KIND:
+                self.ask(sentences.ask_kind(facts, lead))
+            case Stage.DENTIST:
+                self.ask(sentences.ask_dentist(facts.dentists, lead))
+            case Stage.WHEN:
+                self.ask(sentences.ask_when(task, facts, lead))
+            case Stage.WHICH:
+                visits = self.state.listed
+                self.ask(sentences.ask_which(task.goal, visits, facts, now, lead))
+            case Stage.CHOOSE:
+                self.ask(sentences.ask_choice(task, facts, now, lead or "These times are free:"))
+            case Stage.CONFIRM if task.visit is None:
+                if task.hold is not None:
+                    self.ask(sentences.ask_booking(task.hold, facts, now, lead))
+            case Stage.CONFIRM if task.chosen is not None:
+                self.ask(sentences.ask_move(task, facts, now, lead))
+            case Stage.CONFIRM:
+                assert task.visit is not None
+                self.ask(sentences.ask_cancel(task.visit, facts, now, lead))

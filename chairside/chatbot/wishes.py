@@ -1,0 +1,109 @@
+"""What a message comes to: intents and slots, nothing that acts."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from chairside.chatbot.when import When
+
+
+class Intent(StrEnum):
+    BOOK = "book"
+    MOVE = "move"
+    CANCEL = "cancel"
+    MINE = "my_appointments"
+    DENTISTS = "list_dentists"
+    KINDS = "list_types"
+    YES = "yes"
+    NO = "no"
+    STOP = "stop"
+    INFORM = "inform"
+    """Only details: a day, a dentist, one of the offers; the context says what for."""
+    OTHER_PEOPLE = "other_people"
+    """Somebody else's data or appointments."""
+    HELLO = "hello"
+    HELP = "help"
+    THANKS = "thanks"
+    BYE = "bye"
+    UNKNOWN = "unknown"
+
+
+class Shift(StrEnum):
+    """What else to look for than what was offered."""
+
+    LATER = "later"
+    EARLIER = "earlier"
+    OTHER_DAY = "other_day"
+    MORE = "more"
+
+
+LAST = -1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """One wish of a message. ``kind`` and ``dentists`` are ids of the clinic's own."""
+
+    intent: Intent
+    kind: str | None = None
+    unknown_kind: str | None = None
+    """A treatment this clinic does not offer, as it was named."""
+    dentists: tuple[str, ...] = ()
+    """Several when a name fits several."""
+    unknown_dentist: str | None = None
+    usual_dentist: bool = False
+    any_dentist: bool = False
+    when: When = field(default_factory=When)
+    which: When = field(default_factory=When)
+    """When the appointment is that is to be moved or cancelled."""
+    number: int | None = None
+    """Of an option that was shown, from 1; :data:`LAST`."""
+    extreme: Shift | None = None
+    """"The later one" of what was shown."""
+    shift: Shift | None = None
+    by: timedelta | None = None
+    """"A week later" than it is."""
+    verb: Intent | None = None
+    """What a "yes, cancel it" says yes to."""
+    everything: bool = False
+    """"All my appointments"."""
+    urgent: bool = False
+
+    @property
+    def says_something(self) -> bool:
+        """Whether there is any detail in it."""
+        return self != Wish(intent=self.intent)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dentist:
+    id: str
+    name: str
+    time_zone: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """An appointment type."""
+
+    id: str
+    name: str
+    minutes: int
+    before: int = 0
+    """Minutes kept free before it."""
+    after: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What everybody may know of the clinic, and the zone the patient thinks in."""
+
+    dentists: tuple[Dentist, ...]
+    kinds: tuple[Kind, ...]
+    time_zone: str = "UTC"
+
+    def dentist(self, dentist_id: str) -> Dentist | None:
+        return next((one for one in self.dentists if one.id == dentist_id), None)
+
+    def kind(self, kind_id: str | None) -> Kind | None:
+        return next((one for one in self.kinds if one.id == kind_id), None)

@@ -1,0 +1,1 @@
+"""The conversation of ``chairside chat`` in a terminal."""

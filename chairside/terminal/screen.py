@@ -1,0 +1,104 @@
+"""Where a conversation is shown: a terminal, plain lines, or JSON lines for scripts."""
+
+import asyncio
+import json
+import sys
+import threading
+from collections.abc import Callable
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from chairside.chatbot.state import Live, Reply
+from chairside.terminal.conversation import Screen
+
+__all__ = ["JsonLines", "Lines", "Screen", "Terminal"]
+
+Inbox = asyncio.Queue[str | Live | None]
+PROMPT = "you › "
+
+
+def _read(next_line: Callable[[], str], inbox: Inbox) -> None:
+    """Read lines in a thread of their own: reading blocks, and notices must not wait for it."""
+    loop = asyncio.get_running_loop()
+
+    def tell(item: str | None) -> None:
+        try:
+            loop.call_soon_threadsafe(inbox.put_nowait, item)
+        except RuntimeError:
+            return  # the conversation is over
+
+    def read() -> None:
+        try:
+            while line := next_line():
+                tell(line.rstrip("\n"))
+        except (EOFError, KeyboardInterrupt, ValueError, UnicodeDecodeError):
+            pass
+        tell(None)
+
+    threading.Thread(target=read, daemon=True, name="typed lines").start()
+
+
+class Lines:
+    """Plain lines in and out, for pipes."""
+
+    def __init__(self, source: TextIO, target: TextIO) -> None:
+        self._source, self._target = source, target
+
+    def start(self, said: Inbox) -> None:
+        _read(self._source.readline, said)
+
+    def show(self, reply: Reply) -> None:
+        self._write(("! " if reply.notice else "") + reply.text)
+
+    def ask(self) -> None:
+        pass
+
+    def _write(self, line: str) -> None:
+        self._target.write(line + "\n")
+        self._target.flush()
+
+
+class JsonLines(Lines):
+    """One JSON object a line: ``{"text", "options", "notice"}``, and ``{"ready": true}``
+    whenever it is the patient's turn."""
+
+    def show(self, reply: Reply) -> None:
+        options = [{"label": one.label, "say": one.say} for one in reply.options]
+        self._json({"text": reply.text, "options": options, "notice": reply.notice})
+
+    def ask(self) -> None:
+        self._json({"ready": True})
+
+    def _json(self, data: object) -> None:
+        self._write(json.dumps(data, ensure_ascii=False))
+
+
+class Terminal:
+    """For people: a prompt that stays at the bottom, notices above it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._prompting = False
+
+    def start(self, said: Inbox) -> None:
+        _read(self._typed, said)
+
+    def _typed(self) -> str:
+        line = sys.stdin.readline()
+        self._prompting = False
+        return line
+
+    def show(self, reply: Reply) -> None:
+        if self._prompting:
+            self._console.print("\r\x1b[K", end="")
+            self._prompting = False
+        style = "yellow" if reply.notice else "cyan"
+        self._console.print(Text("  ● " if reply.notice else "  ", style=style), end="")
+        self._console.print(Text(reply.text.replace("\n", "\n  ")))  # text is data, never markup
+
+    def ask(self) -> None:
+        self._console.print(Text(PROMPT, style="bold"), end="")
+        self._console.file.flush()
+        self._prompting = True

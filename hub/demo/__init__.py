@@ -1,0 +1,1 @@
+"""The demo clinic: its people, its appointments, its folder."""

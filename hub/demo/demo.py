@@ -1,0 +1,187 @@
+"""Fill an empty hub with the demo clinic, and name the people in it (DESIGN §10).
+
+Everything goes through the hub's own services, so the clinic keeps its own rules.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from actors.domain.appointment import Status
+from actors.domain.cancel_reason import CancelReason
+from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, ProfileId
+from actors.domain.principal import Principal, Role
+from actors.ports.commits import Reply
+from actors.services.caller import Caller
+from actors.services.identity import Claims
+from hub.bootstrap import Hub
+from hub.demo.plan import PATIENTS, Dentist, Kind, Patient, Plan, Visit
+
+TOKEN_LIFE = timedelta(days=1)
+
+DENTISTS = 3
+ADMIN = "demo-admin"
+CHATBOT = "demo-chatbot"
+
+_AT_ONCE = 64
+"""Commands in flight while seeding: enough to share commits, far from filling a mailbox."""
+
+_ON_THE_WAY = {
+    "completed": (Status.ARRIVED, Status.CHECKED_IN, Status.COMPLETED),
+    "no_show": (Status.NO_SHOW,),
+}
+
+IssueToken = Callable[[str, Role], str]
+"""A token of TOKEN_LIFE for this subject and role."""
+
+
+def dentist_subject(number: int) -> str:
+    return f"demo-dentist-{number + 1}"
+
+
+def patient_subject(number: int) -> str:
+    return f"demo-patient-{number + 1:03}"
+
+
+async def seed(hub: Hub, plan: Plan) -> None:
+    """Create the planned clinic in an empty hub."""
+    await _Seeding(hub).run(plan)
+
+
+async def links(hub: Hub, url: str, issue: IssueToken) -> dict[str, Any]:
+    """What clients need to try the demo: the content of ``links.json``."""
+    demo = _Seeding(hub)
+    return {
+        "url": url,
+        "dentists": [
+            {**await demo.person(subject, Role.DENTIST), "token": issue(subject, Role.DENTIST)}
+            for subject in map(dentist_subject, range(DENTISTS))
+        ],
+        "patients": [
+            {"id": person["id"], "name": person["name"], "token": issue(subject, Role.PATIENT)}
+            for subject in map(patient_subject, range(PATIENTS))
+            for person in [await demo.person(subject, Role.PATIENT)]
+        ],
+        "chatbot": {"token": issue(CHATBOT, Role.CHATBOT)},
+        "admin": {"token": issue(ADMIN, Role.ADMIN)},
+        "appointment_types": [
+            {"id": kind.id, "name": kind.name, "duration_minutes": kind.duration_minutes}
+            for kind in await hub.catalog.types()
+        ],
+    }
+
+
+class _Seeding:
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._admin = self._caller(Principal(role=Role.ADMIN, subject=ADMIN))
+
+    async def run(self, plan: Plan) -> None:
+        kinds = await _all(self._kind(kind) for kind in plan.kinds)
+        patients = await _all(self._patient(n, who) for n, who in enumerate(plan.patients))
+        dentists = await _all(self._dentist(n, who) for n, who in enumerate(plan.dentists))
+        await _all(
+            self._visit(visit, dentists[visit.dentist], patients[visit.patient], kinds[visit.kind])
+            for visit in plan.visits
+        )
+
+    async def person(self, subject: str, role: Role) -> dict[str, Any]:
+        principal = await self._principal(subject, role)
+        profile = await self._hub.people.me(self._caller(principal))
+        return {"id": profile.id, "name": profile.name, "time_zone": profile.time_zone}
+
+    async def _kind(self, kind: Kind) -> AppointmentTypeId:
+        reply = await self._hub.catalog.create(
+            self._admin,
+            name=kind.name,
+            duration_minutes=kind.duration,
+            buffer_before_minutes=kind.before,
+            buffer_after_minutes=kind.after,
+        )
+        return AppointmentTypeId(reply.resource_id)
+
+    async def _patient(self, number: int, who: Patient) -> Principal:
+        subject = patient_subject(number)
+        await self._hub.people.create(
+            self._admin,
+            role=Role.PATIENT,
+            subject=subject,
+            name=who.name,
+            email=who.email,
+            phone=who.phone,
+        )
+        return await self._principal(subject, Role.PATIENT)
+
+    async def _dentist(self, number: int, who: Dentist) -> Principal:
+        subject = dentist_subject(number)
+        reply = await self._hub.people.create(
+            self._admin,
+            role=Role.DENTIST,
+            subject=subject,
+            name=who.name,
+            time_zone=who.schedule.time_zone,
+        )
+        dentist = await self._principal(subject, Role.DENTIST)
+        await self._hub.availability.replace(
+            self._caller(dentist), DentistId(ProfileId(reply.resource_id)), who.schedule
+        )
+        return dentist
+
+    async def _visit(
+        self, visit: Visit, dentist: Principal, patient: Principal, kind: AppointmentTypeId
+    ) -> None:
+        assert dentist.person is not None, "a dentist's principal has a person"
+        over = visit.start <= self._hub.clock.now() + timedelta(hours=1)
+        by_staff = over or visit.booked_by == "dentist"
+        reply = await self._hub.bookings.book_slot(
+            self._caller(dentist if by_staff else self._booker(visit, patient)),
+            dentist_id=DentistId(dentist.person),
+            appointment_type_id=kind,
+            start=visit.start,
+            patient_id=patient.person if by_staff else None,
+            notes=visit.notes,
+        )
+        await self._ending(visit, self._caller(dentist), reply)
+
+    async def _ending(self, visit: Visit, dentist: Caller, booked: Reply) -> None:
+        """What became of it: a visit that is over is completed or missed, some are off."""
+        appointment_id = AppointmentId(booked.resource_id)
+        if visit.ends_as == "cancelled":
+            await self._hub.bookings.cancel(
+                dentist, appointment_id, reason=CancelReason.PATIENT_ILL
+            )
+        elif _end(booked) <= self._hub.clock.now():
+            for status in _ON_THE_WAY[visit.ends_as]:
+                await self._hub.bookings.change(dentist, appointment_id, status=status)
+
+    def _booker(self, visit: Visit, patient: Principal) -> Principal:
+        if visit.booked_by == "patient":
+            return patient
+        return Principal(role=Role.PATIENT, subject=CHATBOT, person=patient.person, acting=CHATBOT)
+
+    async def _principal(self, subject: str, role: Role) -> Principal:
+        expires_at = self._hub.clock.now() + TOKEN_LIFE
+        return await self._hub.identity.principal(
+            Claims(subject=subject, role=role, expires_at=expires_at)
+        )
+
+    def _caller(self, principal: Principal) -> Caller:
+        return Caller(principal=principal, request_id=self._hub.new_id())
+
+
+def _end(booked: Reply) -> datetime:
+    return datetime.fromisoformat(orjson.loads(booked.body)["end"])
+
+
+async def _all(work: Iterable[Awaitable[Any]]) -> Sequence[Any]:
+    """The results in order, a bounded number at a time so that commits are shared."""
+    free = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(part: Awaitable[Any]) -> Any:
+        async with free:
+            return await part
+
+    return await asyncio.gather(*map(one, work))

@@ -1,0 +1,128 @@
+"""The demo's folder: its database, its secret, its links; and what it must never touch."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+
+from hub.config import Auth, Config, Database
+from hub.config_reader import ConfigError
+from store.sql.lockfile import exclusive
+
+_DATABASE = "chairside.db"
+_SEEDING = "seeding.db"
+_SQLITE_FILES = ("", "-wal", "-shm")
+_OWNER_ONLY = 0o600
+_SECRET_BYTES = 48
+
+
+def refuse_real_clinic(config: Config) -> None:
+    """Raise :class:`ConfigError` if these settings are those of a clinic that exists.
+
+    The demo hands out tokens for every role, an admin's included.
+    """
+    if config.server.environment == "production":
+        raise ConfigError(
+            "The demo does not run with a production configuration (server.environment)"
+        )
+    if config.database.url != Database().url:
+        raise ConfigError(
+            "The demo keeps its own database, but the settings name another (database.url):"
+            " run it without them, and choose its place with --data"
+        )
+    if config.auth.secret or config.auth.jwks:
+        raise ConfigError(
+            "The demo makes its own secret, but the settings hold a real one"
+            " (auth.secret or auth.jwks): run it without them"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DemoFolder:
+    path: Path
+
+    @property
+    def links(self) -> Path:
+        return self.path / "links.json"
+
+    @property
+    def is_seeded(self) -> bool:
+        return (self.path / _DATABASE).exists()
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path, *, fresh: bool) -> Iterator[Self]:
+        """The folder with its secret, ours alone until the block ends.
+
+        ``fresh`` forgets what was there. Raises DatabaseInUse while another demo runs in
+        it, and :class:`ConfigError` if it holds a database that no demo made.
+        """
+        folder = cls(path)
+        with ExitStack() as stack:
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(exclusive(path / "demo"))
+                folder._prepare(fresh=fresh)
+            except OSError as error:
+                raise ConfigError(f"Cannot use the folder {path}: {error.strerror}") from None
+            yield folder
+
+    def _prepare(self, *, fresh: bool) -> None:
+        if self.is_seeded and not self._secret.exists():
+            raise ConfigError(
+                f"{self.path / _DATABASE} was not made by the demo; choose another --data"
+            )
+        if fresh:
+            with exclusive(self.path / _DATABASE):
+                self._forget(_DATABASE)
+            self._secret.unlink(missing_ok=True)
+        self._forget(_SEEDING)  # what an interrupted start left
+        if not self._secret.exists():
+            _write_privately(self._secret, secrets.token_urlsafe(_SECRET_BYTES).encode())
+
+    def config(self, base: Config) -> Config:
+        """``base`` with the demo's own database and secret."""
+        return self._with_database(base, _DATABASE)
+
+    def seeding_config(self, base: Config) -> Config:
+        """The same for the database while it is being filled."""
+        return self._with_database(base, _SEEDING)
+
+    def seeded(self) -> None:
+        """The database is filled and closed: from now on it is the demo's."""
+        assert not (self.path / f"{_SEEDING}-wal").exists(), "a closed database is one file"
+        (self.path / _SEEDING).rename(self.path / _DATABASE)
+        (self.path / f"{_SEEDING}.lock").unlink(missing_ok=True)
+
+    def write_links(self, links: dict[str, Any]) -> None:
+        _write_privately(self.links, orjson.dumps(links, option=orjson.OPT_INDENT_2))
+
+    @property
+    def _secret(self) -> Path:
+        return self.path / "secret"
+
+    def _with_database(self, base: Config, name: str) -> Config:
+        return replace(
+            base,
+            server=replace(base.server, environment="demo"),
+            database=replace(base.database, url=f"sqlite:///{(self.path / name).absolute()}"),
+            auth=Auth(secret=self._secret.read_text()),
+        )
+
+    def _forget(self, name: str) -> None:
+        for suffix in _SQLITE_FILES:
+            (self.path / f"{name}{suffix}").unlink(missing_ok=True)
+
+
+def _write_privately(path: Path, content: bytes) -> None:
+    """Whole or not at all, and readable by its owner only: it holds tokens."""
+    draft = path.with_name(f".{path.name}")
+    draft.unlink(missing_ok=True)
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "wb") as file:
+        file.write(content)
+    draft.replace(path)

@@ -1,0 +1,1 @@
+"""Metrics, logs, health, and the figures of the status page."""

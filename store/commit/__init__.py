@@ -1,0 +1,1 @@
+"""What a commit writes, as plans that an engine executes."""

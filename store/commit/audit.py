@@ -1,0 +1,144 @@
+"""Rows of ``audit_log``: who did what to which record. Never a name, never a note."""
+
+from datetime import datetime
+from typing import Any
+
+from actors.domain.appointment import Appointment
+from actors.domain.events import (
+    AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentChanged,
+    AppointmentTypeSaved,
+    Event,
+    HoldExpired,
+    HoldReleased,
+    ProfileSaved,
+    RowEvent,
+    ScheduleReplaced,
+    SlotHeld,
+    WebhookDeleted,
+    WebhookSaved,
+)
+from actors.domain.principal import Principal, Role
+from actors.domain.profile import Profile
+from actors.domain.webhook import Webhook
+from actors.ports.commits import Turn
+
+_ACTIONS: dict[type[Event], str] = {
+    SlotHeld: "slot.held",
+    HoldReleased: "hold.released",
+    HoldExpired: "hold.expired",
+    AppointmentBooked: "appointment.booked",
+    AppointmentChanged: "appointment.changed",
+    AppointmentCancelled: "appointment.cancelled",
+    ScheduleReplaced: "schedule.replaced",
+    ProfileSaved: "profile.saved",
+    AppointmentTypeSaved: "appointment_type.saved",
+    WebhookSaved: "webhook.saved",
+    WebhookDeleted: "webhook.deleted",
+}
+
+
+def audit_params(turn: Turn, event: Event) -> dict[str, Any]:
+    row = _entry(turn.by, turn.at, turn.request_id) | {"action": _ACTIONS[type(event)]}
+    match event:
+        case RowEvent(before=before, after=after):
+            return row | _appointment(before, after)
+        case ScheduleReplaced(dentist_id=dentist_id, after=schedule):
+            kind, key, version = "schedule", str(dentist_id), schedule.version
+            row["dentist_id"] = dentist_id
+        case ProfileSaved(after=profile):
+            kind, key, version = "profile", str(profile.id), profile.version
+            row[_whose(profile)] = profile.id
+        case AppointmentTypeSaved(after=type_):
+            kind, key, version = "appointment_type", str(type_.id), type_.version
+        case WebhookSaved(after=webhook) | WebhookDeleted(before=webhook):
+            return row | _webhook(webhook)
+    return row | {"resource_kind": kind, "resource_id": key, "version": version}
+
+
+def disconnect_params(
+    by: Principal, at: datetime, request_id: str, person: Profile
+) -> dict[str, Any]:
+    """An admin ended somebody's connections."""
+    return _entry(by, at, request_id) | {
+        "action": "connections.ended",
+        "resource_kind": "profile",
+        "resource_id": person.id,
+        _whose(person): person.id,
+    }
+
+
+def search_params(by: Principal, at: datetime, request_id: str, found: int) -> dict[str, Any]:
+    """A search of people leaves a trace, too; the text that was searched does not."""
+    return _entry(by, at, request_id) | {
+        "action": "people.searched",
+        "resource_kind": "profile",
+        "found": found,
+    }
+
+
+def webhook_params(
+    by: Principal, at: datetime, request_id: str, webhook: Webhook
+) -> dict[str, Any]:
+    """The hub itself disabled a webhook."""
+    return _entry(by, at, request_id) | {"action": "webhook.disabled"} | _webhook(webhook)
+
+
+def _whose(profile: Profile) -> str:
+    return "patient_id" if profile.role is Role.PATIENT else "dentist_id"
+
+
+def _webhook(webhook: Webhook) -> dict[str, Any]:
+    return {
+        "resource_kind": "webhook",
+        "resource_id": webhook.id,
+        "patient_id": webhook.patient,
+        "new_status": str(webhook.status),
+        "version": webhook.version,
+    }
+
+
+def _entry(by: Principal, at: datetime, request_id: str) -> dict[str, Any]:
+    return {
+        "at": at,
+        "role": str(by.role),
+        "subject": by.subject,
+        "acting": by.acting,
+        "on_behalf_of": by.person,
+        "request_id": request_id,
+        **_NOTHING_SAID,
+    }
+
+
+def _appointment(before: Appointment | None, after: Appointment) -> dict[str, Any]:
+    return {
+        "resource_kind": "appointment",
+        "resource_id": after.id,
+        "dentist_id": after.dentist_id,
+        "patient_id": after.patient_id,
+        "old_status": str(before.status) if before else None,
+        "new_status": str(after.status),
+        "old_starts_at": before.start if before else None,
+        "old_ends_at": before.end if before else None,
+        "new_starts_at": after.start,
+        "new_ends_at": after.end,
+        "version": after.version,
+    }
+
+
+_NOTHING_SAID: dict[str, None] = dict.fromkeys(
+    (
+        "resource_id",
+        "dentist_id",
+        "patient_id",
+        "old_status",
+        "new_status",
+        "old_starts_at",
+        "old_ends_at",
+        "new_starts_at",
+        "new_ends_at",
+        "version",
+        "found",
+    )
+)

@@ -1,0 +1,87 @@
+"""Opening a calendar: raise the fence, then load, in one transaction."""
+
+from datetime import datetime, timedelta
+
+from actors.domain.appointment import MAX_MINUTES
+from actors.domain.channels import availability_channel
+from actors.domain.ids import DentistId
+from actors.ports.calendars import LoadedCalendar
+from actors.ports.commits import OwnedElsewhere
+from actors.ports.events import Position
+from store.sql.codec import appointment_of, schedule_of, stored_reply_of, type_of
+from store.sql.prepared import Done, Plan, Rows, once
+from store.sql.write_statements import Sql
+
+REPLIES_KEPT = timedelta(days=1)
+REPLIES_LOADED_MAX = 1_000
+
+
+def open_calendar(
+    dentist_id: DentistId,
+    *,
+    live_after: datetime,
+    now: datetime,
+    sql: Sql,
+    owner: str | None = None,
+) -> Plan[Done[LoadedCalendar | None]]:
+    """Raises OwnedElsewhere where ``owner`` may not have it."""
+    raised = yield from _raise_fence(dentist_id, owner, sql)
+    return Done((yield from _load(dentist_id, raised, live_after=live_after, now=now, sql=sql)))
+
+
+def view_calendar(
+    dentist_id: DentistId, *, live_after: datetime, now: datetime, sql: Sql
+) -> Plan[Done[LoadedCalendar | None]]:
+    """The same without taking it from anybody; a commit that is under way is waited for."""
+    seen = yield once(sql.see_calendar, dentist=dentist_id)
+    return Done((yield from _load(dentist_id, seen, live_after=live_after, now=now, sql=sql)))
+
+
+def _load(
+    dentist_id: DentistId, found: Rows, *, live_after: datetime, now: datetime, sql: Sql
+) -> Plan[LoadedCalendar | None]:
+    if not found:
+        return None
+    ((fence, schedule, version),) = found
+    types = yield once(sql.types)
+    live = yield once(sql.live_rows, dentist=dentist_id, live_after=live_after)
+    completed = yield once(
+        sql.completed_rows,
+        dentist=dentist_id,
+        live_after=live_after,
+        started_after=live_after - timedelta(minutes=MAX_MINUTES),
+    )
+    replies = yield once(
+        sql.recent_replies,
+        dentist=dentist_id,
+        since=now - REPLIES_KEPT,
+        at_most=REPLIES_LOADED_MAX,
+    )
+    channel = availability_channel(dentist_id)
+    ((first_epoch, epoch, offset),) = yield once(sql.head, channel=channel)
+    return LoadedCalendar(
+        dentist_id=dentist_id,
+        fence=fence,
+        schedule=schedule_of(schedule, version),
+        types=tuple(map(type_of, types)),
+        rows=tuple(map(appointment_of, [*live, *completed])),
+        replies=tuple(stored_reply_of(row) for row in reversed(replies)),
+        position=Position(
+            channel=channel,
+            epoch=first_epoch if epoch is None else epoch,
+            offset=offset or 0,
+        ),
+    )
+
+
+def _raise_fence(dentist_id: DentistId, owner: str | None, sql: Sql) -> Plan[Rows]:
+    """Locked first: who is alive is then asked by a statement that began after the wait."""
+    if owner is None:
+        return (yield once(sql.raise_fence, dentist=dentist_id))
+    found = yield once(sql.owner, dentist=dentist_id)
+    if not found:
+        return ()
+    claimed = yield once(sql.claim, dentist=dentist_id, owner=owner)
+    if not claimed:
+        raise OwnedElsewhere(dentist_id, found[0][0])
+    return claimed

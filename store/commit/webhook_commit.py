@@ -1,0 +1,74 @@
+"""What saving or deleting a webhook writes, inside the commit of a record."""
+
+from collections.abc import Sequence
+
+from actors.domain.events import WebhookDeleted, WebhookSaved
+from actors.domain.refusals import Forbidden, NotFound, Refusal, VersionConflict
+from actors.domain.webhook import party_of
+from store.sql.prepared import Plan, Step, once
+from store.sql.webhook_codec import progress_params, webhook_params
+from store.sql.webhook_sql import WebhookSql
+
+WEBHOOKS_MAX = 1_000
+"""Of one party, all its patients together."""
+
+
+def save_webhook(event: WebhookSaved, sql: WebhookSql) -> Plan[None]:
+    """Raises VersionConflict, NotFound, and Forbidden for more than a party may have."""
+    webhook, values = event.after, webhook_params(event.after)
+    if event.before is None:
+        found = yield once(sql.of_party, party=party_of(webhook.owner))
+        if len(found) >= WEBHOOKS_MAX:
+            raise Forbidden(f"At most {WEBHOOKS_MAX} webhooks can be had at once")
+        yield once(sql.insert, **values)
+    else:
+        guard = {"row_id": webhook.id, "before_version": event.before.version}
+        if not (yield once(sql.update, **values, **guard)):
+            raise (yield from _why(webhook.id, sql))
+        yield from _leave_channels(webhook.id, webhook.channels, sql)
+    yield from _new_secret(event, sql)
+    if event.tried_anew:
+        nothing = {"attempts": 0, "failing_since": None, "next_attempt_at": None}
+        yield once(sql.try_anew, row_id=webhook.id, **nothing)
+    if event.moved_to:
+        places = [progress_params(place) | {"webhook_id": webhook.id} for place in event.moved_to]
+        yield Step(sql.place_cursor, places)
+
+
+def delete_webhook(event: WebhookDeleted, sql: WebhookSql) -> Plan[None]:
+    row_id = event.before.id
+    if not (yield once(sql.version, row_id=row_id)):
+        raise NotFound("webhook")
+    for statement in (sql.delete_deliveries, sql.delete_cursors, sql.delete_secrets):
+        yield once(statement, row_id=row_id)
+    yield once(sql.delete, row_id=row_id)
+
+
+def _new_secret(event: WebhookSaved, sql: WebhookSql) -> Plan[None]:
+    if event.secret is None:
+        return
+    row_id, now, until = event.after.id, event.after.updated_at, event.old_secrets_until
+    yield once(sql.delete_expired_secrets, row_id=row_id, now=now)
+    if until is not None:
+        yield once(sql.retire_secrets, row_id=row_id, until=until, expires_at=until)
+    numbers = yield once(sql.secret_numbers, row_id=row_id)
+    yield once(
+        sql.insert_secret,
+        webhook_id=row_id,
+        number=(numbers[-1][0] if numbers else 0) + 1,
+        secret=event.secret,
+        expires_at=None,
+    )
+
+
+def _leave_channels(row_id: str, kept: Sequence[str], sql: WebhookSql) -> Plan[None]:
+    rows = yield once(sql.cursor_channels, row_id=row_id)
+    left = [{"row_id": row_id, "of_channel": name} for (name,) in rows if name not in kept]
+    if left:
+        yield Step(sql.delete_cursor, left)
+
+
+def _why(row_id: str, sql: WebhookSql) -> Plan[Refusal]:
+    """Why a guarded UPDATE found no row."""
+    rows = yield once(sql.version, row_id=row_id)
+    return VersionConflict(rows[0][0]) if rows else NotFound("webhook")

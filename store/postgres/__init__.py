@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, the pool of writers, roles, row-level security."""

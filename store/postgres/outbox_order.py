@@ -1,0 +1,53 @@
+"""Commits that end side by side reach the outbox channel by channel in their offsets' order."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from actors.domain.channels import Channel
+from actors.ports.events import EventRecord, Outbox
+
+
+@dataclass(slots=True, eq=False)
+class Committing:
+    """The records of one transaction, from just before COMMIT until they are announced."""
+
+    records: Sequence[EventRecord]
+    first: dict[Channel, int]
+    committed: bool = False
+
+
+class InOrder:
+    """The server frees a commit's locks before it answers, so a later commit of the same
+    channel may be answered first. It waits here for the earlier one; its caller does not."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._open: list[Committing] = []
+
+    def begin(self, records: Sequence[EventRecord]) -> Committing:
+        first: dict[Channel, int] = {}
+        for record in records:
+            first.setdefault(record.channel, record.offset)
+        commit = Committing(records, first)
+        self._open.append(commit)
+        return commit
+
+    def end(self, commit: Committing, *, committed: bool) -> None:
+        """Announce what need not wait any more, after the callers that were just resumed."""
+        commit.committed = committed
+        if not committed:
+            self._open.remove(commit)
+        for ready in [each for each in self._open if each.committed and not self._waits(each)]:
+            self._open.remove(ready)
+            if ready.records:
+                asyncio.get_running_loop().call_soon(self._outbox.announce, ready.records)
+
+    def _waits(self, commit: Committing) -> bool:
+        return any(
+            other.first[channel] < first
+            for other in self._open
+            if not other.committed
+            for channel, first in commit.first.items()
+            if channel in other.first
+        )

@@ -1,0 +1,108 @@
+"""What a PostgreSQL database needs before its tables: roles, one extension, one schema.
+
+Made by ``chairside migrate`` where its login has the right; else the statements are told,
+for somebody who has it.
+"""
+
+from sqlalchemy import URL, Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from store.postgres.claims import OWNER, READER, SHOWN, WRITER
+from store.postgres.errors import code_of
+from store.postgres.sync import on_postgresql
+
+_INSUFFICIENT_PRIVILEGE = "42501"
+_RIGHTS = (
+    ("public", OWNER, "CREATE"),
+    ("public", OWNER, "USAGE"),
+    ("public", WRITER, "USAGE"),
+    ("public", READER, "USAGE"),
+    (SHOWN, OWNER, "CREATE"),
+    (SHOWN, READER, "USAGE"),
+)
+"""On which schema which role has which right."""
+
+
+class RolesMissing(Exception):
+    """The login may not make what is missing; ``script`` says what an administrator runs."""
+
+    def __init__(self, script: str) -> None:
+        super().__init__(script)
+        self.script = script
+
+    def __str__(self) -> str:
+        return (
+            "this login may not prepare the database; let an administrator run in it:\n\n"
+            f"{self.script}\n\nthen run `chairside migrate` again"
+        )
+
+
+def prepare(connection: Connection, login: str | None) -> None:
+    """Idempotent. ``login`` is whom the hub itself connects as, ``None`` for this same one.
+    Raises RolesMissing."""
+    missing = _missing(connection, login)
+    if not missing:
+        return
+    try:
+        with connection.begin_nested():
+            for statement in missing:
+                connection.exec_driver_sql(statement)
+    except DBAPIError as error:
+        if code_of(error.orig) == _INSUFFICIENT_PRIVILEGE:
+            raise RolesMissing("\n".join(f"{line};" for line in missing)) from error
+        raise
+
+
+def lacking(url: URL) -> list[str]:
+    """What the hub's login would need to work, on a database that was migrated; else empty."""
+
+    def look(connection: Connection) -> list[str]:
+        login = str(connection.scalar(text("SELECT session_user")))
+        return [
+            f"the login {login} is no member of {role}: GRANT {role} TO {login}"
+            for role in (WRITER, READER)
+            if not _is_member(connection, login, role)
+        ]
+
+    return on_postgresql(url, look)
+
+
+def _missing(connection: Connection, login: str | None) -> list[str]:
+    here = str(connection.scalar(text("SELECT current_user")))
+    login = login or here
+    roles = set(connection.scalars(text("SELECT rolname FROM pg_roles WHERE rolname ~ '^hub_'")))
+    missing = [
+        f"CREATE ROLE {role} NOLOGIN" for role in (OWNER, WRITER, READER) if role not in roles
+    ]
+    wanted = [(here, OWNER), (login, WRITER), (login, READER)]
+    missing += [
+        f"GRANT {role} TO {_quoted(connection, member)}"
+        for member, role in wanted
+        if role not in roles or not _is_member(connection, member, role)
+    ]
+    if not connection.scalar(text("SELECT 1 FROM pg_extension WHERE extname = 'btree_gist'")):
+        missing.append("CREATE EXTENSION btree_gist")
+    if not connection.scalar(text("SELECT to_regnamespace(:name)"), {"name": SHOWN}):
+        missing.append(f"CREATE SCHEMA {SHOWN} AUTHORIZATION {OWNER}")
+    for schema, role, right in _RIGHTS:
+        if role not in roles or not _may(connection, role, schema, right):
+            missing.append(f"GRANT {right} ON SCHEMA {schema} TO {role}")
+    return missing
+
+
+def _is_member(connection: Connection, member: str, role: str) -> bool:
+    query = text("SELECT pg_has_role(CAST(:member AS name), CAST(:role AS name), 'MEMBER')")
+    return bool(connection.scalar(query, {"member": member, "role": role}))
+
+
+def _may(connection: Connection, role: str, schema: str, right: str) -> bool:
+    """``False`` also where the schema is yet to be made."""
+    query = text(
+        "SELECT has_schema_privilege(CAST(:role AS name), oid, :right)"
+        " FROM pg_namespace WHERE nspname = :schema"
+    )
+    return bool(connection.scalar(query, {"role": role, "schema": schema, "right": right}))
+
+
+def _quoted(connection: Connection, name: str) -> str:
+    return str(connection.scalar(text("SELECT quote_ident(:name)"), {"name": name}))

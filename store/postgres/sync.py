@@ -1,0 +1,61 @@
+"""Synchronous work on PostgreSQL, for what is written synchronously: alembic, checks, dumps."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from store.postgres.connect import SCHEME, PostgresSettings, connector, preparing
+
+T = TypeVar("T")
+
+_UNHURRIED = PostgresSettings(statement_timeout_ms=24 * 3_600_000, prepared_statements=False)
+"""The driver's patience (the server's timeouts are the operator's own), and no statement left
+prepared behind a pooler, where the next one of that name would fail."""
+
+
+def on_postgresql(url: URL, work: Callable[[Connection], T], *, begin: Sequence[str] = ()) -> T:
+    """Run ``work`` on a connection of its own; ``begin`` is said first in each transaction.
+
+    In a thread with an event loop of its own, as the driver knows no other way; the caller
+    may or may not be in a loop. Raises what ``work`` raises, and StoreUnavailable.
+    """
+    results: list[T] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(asyncio.run(_on(url, work, begin)))
+        except BaseException as error:  # handed over to the thread that waits
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="postgresql-work")
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+    return results[0]
+
+
+async def _on(url: URL, work: Callable[[Connection], T], begin: Sequence[str]) -> T:
+    engine = create_async_engine(
+        SCHEME,
+        async_creator=connector(url, _UNHURRIED),
+        connect_args=preparing(_UNHURRIED),
+        poolclass=NullPool,
+    )
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begun(connection: Connection) -> None:
+        for statement in begin:
+            connection.exec_driver_sql(statement)
+
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(work)
+    finally:
+        await engine.dispose()

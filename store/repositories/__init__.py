@@ -1,0 +1,1 @@
+"""The repositories: implementations of the ports of the core."""

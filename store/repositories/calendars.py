@@ -1,0 +1,106 @@
+"""The actors' side of the store: :class:`~actors.ports.calendars.CalendarStore`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select, tuple_
+
+from actors.domain.appointment import Appointment, AppointmentType
+from actors.domain.ids import AppointmentId, DentistId
+from actors.ports.calendars import DueHold, LoadedCalendar, StoredReply
+from actors.ports.clock import Clock
+from actors.ports.commits import CalendarCommit, Committed, IdempotencyKey
+from store.commit.committer import CommitContext, commit_calendar, commit_calendars
+from store.commit.opening import open_calendar, view_calendar
+from store.sql.codec import (
+    APPOINTMENT_COLUMNS,
+    REPLY_COLUMNS,
+    TYPE_COLUMNS,
+    appointment_of,
+    stored_reply_of,
+    type_of,
+)
+from store.sql.readers import Asked, Readers
+from store.sql.schema import IS_HELD, appointment_types, appointments, idempotency_keys
+from store.sql.writer import Job, Writer
+
+
+class Calendars:
+    def __init__(
+        self, writer: Writer, readers: Readers, context: CommitContext, clock: Clock
+    ) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._context = context
+        self._clock = clock
+
+    async def open(
+        self, dentist_id: DentistId, *, live_after: datetime, owner: str | None = None
+    ) -> LoadedCalendar | None:
+        now, sql = self._clock.now(), self._context.sql
+        return await self._writer.run(
+            Job(
+                plan=lambda: open_calendar(
+                    dentist_id, live_after=live_after, now=now, sql=sql, owner=owner
+                ),
+                declares=(dentist_id,),
+            )
+        )
+
+    async def view(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
+        now, sql = self._clock.now(), self._context.sql
+        return await self._writer.run(
+            Job(
+                plan=lambda: view_calendar(dentist_id, live_after=live_after, now=now, sql=sql),
+                declares=(dentist_id,),
+            )
+        )
+
+    async def commit(self, commit: CalendarCommit) -> Committed:
+        return await self._writer.run(
+            Job(
+                plan=lambda: commit_calendar(commit, self._context),
+                turns=len(commit.turns),
+                calendars=1,
+                declares=(commit.dentist_id,),
+                part=commit,
+                together=lambda commits: commit_calendars(commits, self._context),
+            )
+        )
+
+    async def load_rows(
+        self, dentist_id: DentistId, ids: Sequence[AppointmentId]
+    ) -> Sequence[Appointment]:
+        a = appointments.c
+        query = (
+            select(*APPOINTMENT_COLUMNS)
+            .where(a.id.in_(ids), a.dentist_id == dentist_id)
+            .order_by(a.starts_at, a.id)
+        )
+        async with self._readers.hub(Asked(calendars=(dentist_id,))) as connection:
+            return [appointment_of(row) for row in await connection.execute(query)]
+
+    async def load_types(self) -> Sequence[AppointmentType]:
+        t = appointment_types.c
+        query = select(*TYPE_COLUMNS).order_by(t.name, t.id)
+        async with self._readers.hub() as connection:
+            return [type_of(row) for row in await connection.execute(query)]
+
+    async def replies(self, keys: Sequence[IdempotencyKey]) -> Sequence[StoredReply]:
+        k = idempotency_keys.c
+        query = select(*REPLY_COLUMNS).where(
+            tuple_(k.scope, k.key).in_([(key.scope, key.key) for key in keys])
+        )
+        scopes = tuple(sorted({key.scope for key in keys}))
+        async with self._readers.hub(Asked(scopes=scopes)) as connection:
+            return [stored_reply_of(row) for row in await connection.execute(query)]
+
+    async def live_holds(self) -> Sequence[DueHold]:
+        a = appointments.c
+        query = select(a.expires_at, a.dentist_id, a.id).where(IS_HELD).order_by(a.expires_at)
+        async with self._readers.hub() as connection:
+            rows = await connection.execute(query)
+            return [
+                DueHold(expires_at=at, dentist_id=dentist_id, appointment_id=row_id)
+                for at, dentist_id, row_id in rows
+            ]

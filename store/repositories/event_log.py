@@ -1,0 +1,110 @@
+"""``realtime_events``: :class:`~actors.ports.events.EventLog`."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from actors.domain.channels import Channel
+from actors.domain.principal import Principal
+from actors.ports.events import Delivery, EventRecord, Position
+from store.repositories.positions import positions
+from store.sql.codec import EVENT_COLUMNS, event_of
+from store.sql.prepared import Done, Plan, Step
+from store.sql.readers import Asked, Readers
+from store.sql.schema import IS_PENDING, realtime_events
+from store.sql.write_statements import Sql
+from store.sql.writer import Job, Writer
+
+MARKED_AT_ONCE_MAX = 500
+
+_e = realtime_events.c
+
+
+class Events:
+    def __init__(self, writer: Writer, readers: Readers, sql: Sql) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._sql = sql
+
+    async def heads(
+        self, channels: Sequence[Channel], by: Principal | None = None
+    ) -> Mapping[Channel, Position]:
+        async with self._reading(by) as connection:
+            return await positions(connection, channels)
+
+    async def read(
+        self,
+        channel: Channel,
+        *,
+        after: int,
+        up_to: int,
+        limit: int,
+        max_bytes: int,
+        by: Principal | None = None,
+    ) -> Sequence[EventRecord]:
+        some = (
+            select(*EVENT_COLUMNS)
+            .where(_e.channel == channel, _e.offset > after, _e.offset <= up_to)
+            .order_by(_e.offset)
+            .limit(limit)
+            .subquery()
+        )
+        size = func.length(some.c.payload)
+        sized = select(some, func.sum(size).over(order_by=some.c.offset).label("size")).subquery()
+        columns = [sized.c[column.name] for column in EVENT_COLUMNS]
+        query = (
+            select(*columns)
+            .where(or_(sized.c.size <= max_bytes, sized.c.size == func.length(sized.c.payload)))
+            .order_by(sized.c.offset)
+        )
+        async with self._reading(by, channel) as connection:
+            return [event_of(row) for row in await connection.execute(query)]
+
+    async def oldest(self, channel: Channel) -> int | None:
+        query = select(func.min(_e.offset)).where(_e.channel == channel)
+        async with self._readers.hub(Asked(channels=(channel,))) as connection:
+            oldest: int | None = (await connection.execute(query)).scalar_one()
+        return oldest
+
+    async def pending(self, *, limit: int) -> Sequence[EventRecord]:
+        query = (
+            select(*EVENT_COLUMNS).where(IS_PENDING).order_by(_e.channel, _e.offset).limit(limit)
+        )
+        async with self._readers.hub() as connection:
+            return [event_of(row) for row in await connection.execute(query)]
+
+    async def mark(self, deliveries: Sequence[Delivery]) -> None:
+        for n in range(0, len(deliveries), MARKED_AT_ONCE_MAX):
+            await self._mark(deliveries[n : n + MARKED_AT_ONCE_MAX])
+
+    def _reading(
+        self, by: Principal | None, *channels: Channel
+    ) -> AbstractAsyncContextManager[AsyncConnection]:
+        if by is not None:
+            return self._readers.caller(by)
+        return self._readers.hub(Asked(channels=channels))
+
+    async def _mark(self, some: Sequence[Delivery]) -> None:
+        await self._writer.run(Job(plan=lambda: _mark(some, self._sql)))
+
+
+def _mark(deliveries: Sequence[Delivery], sql: Sql) -> Plan[Done[None]]:
+    yield Step(
+        sql.mark_event,
+        [
+            {
+                "of_channel": delivery.channel,
+                "at_offset": delivery.offset,
+                "status": "sent" if delivery.sent else "failed",
+                "broadcast_at": delivery.at,
+                "latency_ms": delivery.latency_ms,
+                "attempts": delivery.attempts,
+                "recipients": delivery.recipients,
+                "error": delivery.error,
+            }
+            for delivery in deliveries
+        ],
+    )
+    return Done(None)

@@ -1,0 +1,29 @@
+"""Where channels are, as of a read transaction."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from actors.domain.channels import Channel
+from actors.ports.events import Position
+from store.sql.schema import channels, hub
+
+_ASKED_AT_ONCE_MAX = 500
+
+
+async def positions(
+    connection: AsyncConnection, wanted: Sequence[Channel]
+) -> Mapping[Channel, Position]:
+    """A channel nothing was sent to is at the hub's first epoch with offset 0."""
+    first_epoch = (await connection.execute(select(hub.c.first_epoch))).scalar_one()
+    found = {name: Position(channel=name, epoch=first_epoch, offset=0) for name in wanted}
+    c = channels.c
+    for n in range(0, len(wanted), _ASKED_AT_ONCE_MAX):
+        some = wanted[n : n + _ASKED_AT_ONCE_MAX]
+        rows = await connection.execute(
+            select(c.channel, c.epoch, c.offset).where(c.channel.in_(some))
+        )
+        for name, epoch, offset in rows:
+            found[Channel(name)] = Position(channel=Channel(name), epoch=epoch, offset=offset)
+    return found

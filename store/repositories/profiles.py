@@ -1,0 +1,169 @@
+"""Reads of people: :class:`~actors.ports.profiles.Profiles`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, false, func, or_, select, tuple_, union
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from actors.domain.ids import DentistId, PatientId, ProfileId
+from actors.domain.principal import Principal, Role
+from actors.domain.profile import Profile
+from actors.ports.clock import Clock
+from actors.ports.profiles import ProfilePage
+from store.commit.audit import disconnect_params, search_params
+from store.sql.codec import PROFILE_COLUMNS, fold, profile_of
+from store.sql.prepared import Done, Params, Plan, once
+from store.sql.readers import Asked, Readers
+from store.sql.schema import WAS_BOOKED, appointments, profiles
+from store.sql.text_search import strpos
+from store.sql.write_statements import Sql
+from store.sql.writer import Job, Writer
+
+_p = profiles.c
+_EXACT_MAX = 500  # of one e-mail or phone: a family shares one, not a town
+_ADOPTABLE_MAX = 2  # one is adopted, two are ambiguous: more say nothing new
+
+
+class ProfileReads:
+    def __init__(self, writer: Writer, readers: Readers, sql: Sql, clock: Clock) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._sql = sql
+        self._clock = clock
+
+    async def by_subject(self, subject: str) -> Profile | None:
+        return await self._one(_p.subject == subject, Asked(subjects=(subject,)))
+
+    async def by_id(self, profile_id: ProfileId) -> Profile | None:
+        return await self._one(_p.id == profile_id, Asked(people=(profile_id,)))
+
+    async def adoptable(self, email: str) -> Sequence[Profile]:
+        query = (
+            select(*PROFILE_COLUMNS)
+            .where(
+                _p.email_key == fold(email),
+                _p.subject.is_(None),
+                _p.role == Role.PATIENT.value,
+            )
+            .order_by(_p.id)
+            .limit(_ADOPTABLE_MAX)
+        )
+        async with self._readers.hub(Asked(exact=email)) as connection:
+            return [profile_of(row) for row in await connection.execute(query)]
+
+    async def dentists(
+        self, by: Principal, *, limit: int, after: tuple[str, ProfileId] | None
+    ) -> ProfilePage:
+        async with self._readers.caller(by) as connection:
+            return await _page(
+                connection, _p.role == Role.DENTIST.value, false(), limit=limit, after=after
+            )
+
+    async def own_patient(self, dentist_id: DentistId, patient_id: PatientId) -> Profile | None:
+        query = select(*PROFILE_COLUMNS).where(_p.id == patient_id, _own_patients(dentist_id))
+        async with self._readers.caller(_as(dentist_id)) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return profile_of(row) if row else None
+
+    async def search(
+        self,
+        dentist_id: DentistId | None,
+        text: str,
+        *,
+        limit: int,
+        after: tuple[str, ProfileId] | None,
+    ) -> ProfilePage:
+        text = text.strip()
+        asked = Asked(exact=text or None)
+        whose = await self._whose(text, asked) if text else ()
+        exact: ColumnElement[bool] = _p.id.in_(whose)
+        own: ColumnElement[bool] = false()
+        said = among = exact
+        if dentist_id is not None:
+            own = _own_patients(dentist_id)
+            said = strpos(_p.search_text, fold(text)) > 0
+            among = _p.id.in_(union(*_ids_of_own(dentist_id), _ids_among(whose)))
+        # Few are among them: begin there, and not with everybody who has the role. Who is,
+        # without being one's own, is because the text is their e-mail or phone.
+        found = (_p.role != Role.DENTIST.value) & among & or_(said, exact)
+        async with self._readers.caller(_as(dentist_id), asked) as connection:
+            return await _page(connection, found, own, limit=limit, after=after)
+
+    async def _whose(self, text: str, asked: Asked) -> Sequence[ProfileId]:
+        """Ids of whom an e-mail or phone belongs to: the hub's question, as the columns that
+        are compared are hidden from callers, and an index must find them."""
+        query = select(_p.id).where(or_(_p.email_key == fold(text), _p.phone == text))
+        async with self._readers.hub(asked) as connection:
+            return (await connection.execute(query.limit(_EXACT_MAX))).scalars().all()
+
+    async def record_search(self, by: Principal, request_id: str, found: int) -> None:
+        params = search_params(by, self._clock.now(), request_id, found)
+        await self._writer.run(Job(plan=lambda: _audit(params, self._sql)))
+
+    async def record_disconnect(self, by: Principal, request_id: str, person: Profile) -> None:
+        params = disconnect_params(by, self._clock.now(), request_id, person)
+        job = Job(plan=lambda: _audit(params, self._sql), declares=(person.id,))
+        await self._writer.run(job)
+
+    async def _one(self, condition: ColumnElement[bool], asked: Asked) -> Profile | None:
+        query = select(*PROFILE_COLUMNS).where(condition)
+        async with self._readers.hub(asked) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return profile_of(row) if row else None
+
+
+def _as(dentist_id: DentistId | None) -> Principal:
+    """Who searches: the dentist, else a chatbot's service, which has no rows of its own."""
+    if dentist_id is None:
+        return Principal(role=Role.CHATBOT, subject="")
+    return Principal(role=Role.DENTIST, subject="", person=ProfileId(dentist_id))
+
+
+async def _page(
+    connection: AsyncConnection,
+    condition: ColumnElement[bool],
+    own: ColumnElement[bool],
+    *,
+    limit: int,
+    after: tuple[str, ProfileId] | None,
+) -> ProfilePage:
+    counting = select(func.count()).select_from(profiles).where(condition)
+    page = (
+        select(*PROFILE_COLUMNS, own.label("own"))
+        .where(condition)
+        .order_by(_p.name, _p.id)
+        .limit(limit + 1)
+    )
+    if after:
+        page = page.where(tuple_(_p.name, _p.id) > tuple_(*after))
+    found = (await connection.execute(page)).all()
+    total = (await connection.execute(counting)).scalar_one()
+    people = tuple(profile_of(row) for row in found[:limit])
+    return ProfilePage(
+        profiles=people,
+        total=total,
+        next_after=(people[-1].name, people[-1].id) if len(found) > limit else None,
+        own=frozenset(row.id for row in found[:limit] if row.own),
+    )
+
+
+def _own_patients(dentist_id: DentistId) -> ColumnElement[bool]:
+    """Patients with any appointment confirmed or later here, or entered by this dentist."""
+    return _p.id.in_(union(*_ids_of_own(dentist_id)))
+
+
+def _ids_among(ids: Sequence[ProfileId]) -> Select[Any]:
+    known = profiles.alias("known")
+    return select(known.c.id).where(known.c.id.in_(ids))
+
+
+def _ids_of_own(dentist_id: DentistId) -> tuple[Select[Any], Select[Any]]:
+    a, entered = appointments.c, profiles.alias("entered")
+    booked = select(a.patient_id).where(a.dentist_id == dentist_id, WAS_BOOKED)
+    return booked, select(entered.c.id).where(entered.c.created_by == dentist_id)
+
+
+def _audit(params: Params, sql: Sql) -> Plan[Done[None]]:
+    yield once(sql.insert_audit, **params)
+    return Done(None)

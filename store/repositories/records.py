@@ -1,0 +1,33 @@
+"""Writes of profiles, appointment types and webhooks."""
+
+from collections.abc import Iterator
+
+from actors.domain.events import Event, ProfileSaved, WebhookDeleted, WebhookSaved
+from actors.ports.commits import Reply, Turn
+from store.commit.committer import CommitContext
+from store.commit.record_commit import commit_record
+from store.sql.writer import Job, Writer
+
+
+class Records:
+    def __init__(self, writer: Writer, context: CommitContext) -> None:
+        self._writer = writer
+        self._context = context
+
+    async def commit_record(self, turn: Turn) -> Reply:
+        return await self._writer.run(
+            Job(
+                plan=lambda: commit_record(turn, self._context),
+                turns=1,
+                declares=tuple(person for event in turn.events for person in _people(event)),
+            )
+        )
+
+
+def _people(event: Event) -> Iterator[str]:
+    """Whose records the event writes."""
+    match event:
+        case ProfileSaved(after=profile):
+            yield profile.id
+        case WebhookSaved(after=webhook) | WebhookDeleted(before=webhook) if webhook.patient:
+            yield webhook.patient

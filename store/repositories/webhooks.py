@@ -1,0 +1,204 @@
+"""Webhooks as their owners read them, and as the hub delivers to them."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from actors.domain.events import WebhookSaved
+from actors.domain.principal import SYSTEM, Principal
+from actors.domain.refusals import NotFound, VersionConflict
+from actors.domain.webhook import (
+    ChannelProgress,
+    DisabledReason,
+    Webhook,
+    WebhookId,
+    WebhookStatus,
+)
+from actors.ports.clock import NewId
+from actors.ports.webhooks import Target, WebhookDelivery, WebhookPage, WebhookView
+from store.commit.audit import webhook_params
+from store.commit.webhook_commit import save_webhook
+from store.sql.prepared import Done, Plan, once
+from store.sql.readers import Readers
+from store.sql.schema import webhook_cursors, webhook_deliveries, webhook_secrets, webhooks
+from store.sql.webhook_codec import (
+    DELIVERY_COLUMNS,
+    PROGRESS_COLUMNS,
+    WEBHOOK_COLUMNS,
+    delivery_of,
+    delivery_params,
+    progress_of,
+    progress_params,
+    webhook_of,
+)
+from store.sql.write_statements import Sql
+from store.sql.writer import Job, Writer
+
+_w, _c, _s, _d = webhooks.c, webhook_cursors.c, webhook_secrets.c, webhook_deliveries.c
+
+
+class Webhooks:
+    """Implements WebhookReads and WebhookQueue of :mod:`actors.ports.webhooks`."""
+
+    def __init__(self, writer: Writer, readers: Readers, sql: Sql, new_id: NewId) -> None:
+        self._writer, self._readers = writer, readers
+        self._sql, self._new_id = sql, new_id
+
+    # --- as the owner ------------------------------------------------------------------
+
+    async def page(
+        self, principal: Principal, *, limit: int, after: WebhookId | None
+    ) -> WebhookPage:
+        mine = _w.scope == principal.scope
+        query = select(*WEBHOOK_COLUMNS).where(mine).order_by(_w.id).limit(limit + 1)
+        if after is not None:
+            query = query.where(_w.id > after)
+        counting = select(func.count(_w.id)).where(mine)
+        async with self._readers.caller(principal) as connection:
+            rows = (await connection.execute(query)).all()
+            total = (await connection.execute(counting)).scalar_one()
+            views = await _views(connection, rows[:limit])
+        more = len(rows) > limit
+        return WebhookPage(
+            webhooks=views,
+            next_after=views[-1].webhook.id if more else None,
+            total=total,
+        )
+
+    async def get(self, principal: Principal, webhook_id: WebhookId) -> WebhookView | None:
+        query = select(*WEBHOOK_COLUMNS).where(_w.id == webhook_id, _w.scope == principal.scope)
+        async with self._readers.caller(principal) as connection:
+            found = await _views(connection, (await connection.execute(query)).all())
+        return found[0] if found else None
+
+    async def deliveries(
+        self, principal: Principal, webhook_id: WebhookId, *, limit: int
+    ) -> Sequence[WebhookDelivery]:
+        query = (
+            select(*DELIVERY_COLUMNS)
+            .where(_d.webhook_id == webhook_id)
+            .order_by(_d.last_at.desc(), _d.channel, _d.offset.desc())
+            .limit(limit)
+        )
+        async with self._readers.caller(principal) as connection:
+            return [delivery_of(row) for row in await connection.execute(query)]
+
+    # --- as the hub --------------------------------------------------------------------
+
+    async def active(
+        self, *, after: WebhookId | None, limit: int, now: datetime
+    ) -> Sequence[Target]:
+        is_active = _w.status == WebhookStatus.ACTIVE.value
+        later = _w.id > after if after is not None else is_active
+        return await self._targets(is_active & later, limit, now)
+
+    async def target(self, webhook_id: WebhookId, now: datetime) -> Target | None:
+        found = await self._targets(_w.id == webhook_id, 1, now)
+        return found[0] if found else None
+
+    async def record(
+        self,
+        webhook_id: WebhookId,
+        before: ChannelProgress,
+        after: ChannelProgress,
+        delivery: WebhookDelivery | None,
+    ) -> bool:
+        assert after.moves == before.moves + 1, "every change counts"
+        return await self._writer.run(
+            Job(plan=lambda: _record(webhook_id, before, after, delivery, self._sql))
+        )
+
+    async def disable(
+        self, webhook_id: WebhookId, reason: DisabledReason, now: datetime
+    ) -> Webhook | None:
+        target = await self.target(webhook_id, now)
+        if target is None or target.view.webhook.status is not WebhookStatus.ACTIVE:
+            return None
+        before = target.view.webhook
+        after = replace(
+            before,
+            status=WebhookStatus.DISABLED,
+            disabled_reason=reason,
+            disabled_at=now,
+            updated_at=now,
+            version=before.version + 1,
+        )
+        event = WebhookSaved(before=before, after=after)
+        declares = (before.patient,) if before.patient else ()
+        try:
+            await self._writer.run(Job(plan=lambda: self._disable(event, now), declares=declares))
+        except (VersionConflict, NotFound):
+            return None  # its owner was faster: they know
+        return after
+
+    def _disable(self, event: WebhookSaved, now: datetime) -> Plan[Done[None]]:
+        yield from save_webhook(event, self._sql.webhooks)
+        yield once(
+            self._sql.insert_audit, **webhook_params(SYSTEM, now, self._new_id(), event.after)
+        )
+        return Done(None)
+
+    async def _targets(
+        self, condition: ColumnElement[bool], limit: int, now: datetime
+    ) -> Sequence[Target]:
+        query = select(*WEBHOOK_COLUMNS).where(condition).order_by(_w.id).limit(limit)
+        async with self._readers.hub() as connection:
+            views = await _views(connection, (await connection.execute(query)).all())
+            secrets = await _secrets(connection, [view.webhook.id for view in views], now)
+        return [Target(view=view, secrets=secrets[view.webhook.id]) for view in views]
+
+
+async def _views(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> tuple[WebhookView, ...]:
+    found = [webhook_of(row) for row in rows]
+    query = (
+        select(_c.webhook_id, *PROGRESS_COLUMNS)
+        .where(_c.webhook_id.in_([webhook.id for webhook in found]))
+        .order_by(_c.webhook_id, _c.channel)
+    )
+    progress: dict[str, list[ChannelProgress]] = defaultdict(list)
+    if found:
+        for webhook_id, *values in await connection.execute(query):
+            progress[webhook_id].append(progress_of(values))
+    return tuple(
+        WebhookView(webhook=webhook, progress=tuple(progress[webhook.id])) for webhook in found
+    )
+
+
+async def _secrets(
+    connection: AsyncConnection, ids: Sequence[WebhookId], now: datetime
+) -> Mapping[WebhookId, tuple[str, ...]]:
+    found: dict[WebhookId, tuple[str, ...]] = dict.fromkeys(ids, ())
+    query = (
+        select(_s.webhook_id, _s.secret)
+        .where(_s.webhook_id.in_(ids), or_(_s.expires_at.is_(None), _s.expires_at > now))
+        .order_by(_s.webhook_id, _s.number.desc())
+    )
+    if ids:
+        for webhook_id, secret in await connection.execute(query):
+            found[webhook_id] = (*found[webhook_id], secret)
+    return found
+
+
+def _record(
+    webhook_id: WebhookId,
+    before: ChannelProgress,
+    after: ChannelProgress,
+    delivery: WebhookDelivery | None,
+    sql: Sql,
+) -> Plan[Done[bool]]:
+    guard = {
+        "row_id": webhook_id,
+        "of_channel": before.channel,
+        "moves_before": before.moves,
+    }
+    if not (yield once(sql.webhooks.move_cursor, **progress_params(after), **guard)):
+        return Done(value=False)
+    if delivery is not None:
+        values = delivery_params(delivery) | {"webhook_id": webhook_id}
+        yield once(sql.webhooks.note_delivery, **values)
+    return Done(value=True)

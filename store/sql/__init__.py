@@ -1,0 +1,1 @@
+"""What both engines share: the schema, statements, codecs, readers."""

@@ -1,0 +1,1 @@
+"""SQLite: the file, the one writer, the readers, the access rules."""

@@ -1,0 +1,119 @@
+"""The writer's connection to the database file."""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+from store.sql.prepared import Rows, Step
+from store.sqlite.write_guard import declare, guard_writes
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cache_size = -16384",
+    "PRAGMA temp_store = MEMORY",  # what a savepoint may have to undo
+    "PRAGMA wal_autocheckpoint = 4000",  # pages of 4 KiB: seldom, and not for long
+    "PRAGMA journal_size_limit = 67108864",
+)
+_CACHED_STATEMENTS = 256
+_ROWS_AT_ONCE = (32, 16, 8, 4, 3, 2, 1)  # few sizes, so that their statements stay prepared
+
+
+def same_file(path: Path, identity: tuple[int, int]) -> bool:
+    """Whether ``path`` still names the file that was opened.
+
+    SQLite goes on writing to a file that was removed or replaced behind its back; what
+    is committed there would be lost.
+    """
+    try:
+        return file_identity(path) == identity
+    except OSError:
+        return False
+
+
+def file_identity(path: Path) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+class WriterConnection:
+    """One ``sqlite3`` connection, used by the thread that made it."""
+
+    def __init__(self, path: Path, *, busy_timeout_ms: int) -> None:
+        """Raises ``sqlite3.Error`` or ``OSError``; never creates the file."""
+        self._path = path
+        self._raw = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            timeout=busy_timeout_ms / 1000,
+            cached_statements=_CACHED_STATEMENTS,
+        )
+        try:
+            self._identity = file_identity(path)
+            for pragma in _PRAGMAS:
+                self._raw.execute(pragma).close()
+            self.schema_version = self._read_schema_version()
+        except BaseException:
+            self._raw.close()
+            raise
+
+    def _read_schema_version(self) -> str | None:
+        """What alembic wrote; ``None`` for a database that nobody migrated."""
+        known = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+        if not self._raw.execute(known).fetchone():
+            return None
+        row = self._raw.execute("SELECT version_num FROM alembic_version").fetchone()
+        return str(row[0]) if row else None
+
+    @property
+    def is_current(self) -> bool:
+        return same_file(self._path, self._identity)
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._raw.in_transaction
+
+    def guard(self) -> None:
+        """From now on only what was declared can be written; on a migrated database."""
+        guard_writes(self._raw)
+
+    def declare(self, people: Sequence[str]) -> None:
+        declare(self._raw, people)
+
+    def say(self, sql: str) -> None:
+        """A statement about the transaction itself."""
+        self._raw.execute(sql).close()
+
+    def run(self, step: Step) -> Rows:
+        statement = step.statement
+        if statement.takes_many and len(step.params) > 1:
+            return self._many_at_once(step)
+        if not statement.returns_rows and len(step.params) == 1:
+            self._raw.execute(statement.sql, statement.bind(step.params[0])).close()
+            return ()
+        if not statement.returns_rows:
+            self._raw.executemany(statement.sql, map(statement.bind, step.params)).close()
+            return ()
+        found: list[tuple[object, ...]] = []
+        for params in step.params:
+            found.extend(self._raw.execute(statement.sql, statement.bind(params)))
+        return statement.read(found)
+
+    def _many_at_once(self, step: Step) -> Rows:
+        """In few statements: each costs the interpreter's lock, which the loop wants, too."""
+        found: list[tuple[object, ...]] = []
+        rows = [step.statement.bind(params) for params in step.params]
+        while rows:
+            size = next(size for size in _ROWS_AT_ONCE if size <= len(rows))
+            some, rows = rows[:size], rows[size:]
+            found.extend(
+                self._raw.execute(step.statement.sql_for(size), tuple(chain.from_iterable(some)))
+            )
+        return step.statement.read(found)
+
+    def close(self) -> None:
+        self._raw.close()

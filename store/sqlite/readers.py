@@ -1,0 +1,97 @@
+"""The pools of read-only connections to the database file: the hub's, and the callers'."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from actors.domain.principal import Principal
+from store.sql.readers import Asked
+from store.sqlite.file import file_identity, same_file
+from store.sqlite.guard import Guard, refuse_other_than_reading
+
+_POOL_WAIT_SECONDS = 5.0
+_BEGIN = "BEGIN"
+
+
+def reading_engine(path: Path, *, pool_size: int, busy_timeout_ms: int) -> AsyncEngine:
+    """Connections that open the file read-only and refuse to write besides.
+
+    A connection whose file was replaced behind its back is replaced when it is next
+    taken from the pool.
+    """
+    engine = _engine(path, pool_size, busy_timeout_ms)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def opened(raw: Any, record: Any) -> None:
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA query_only = ON")
+        cursor.close()
+
+    return engine
+
+
+def callers_engine(path: Path, *, pool_size: int, busy_timeout_ms: int) -> AsyncEngine:
+    """The same, under row-level security from the first statement on: see :class:`Guard`.
+
+    A connection reads for nobody until :func:`become` binds it, and again as soon as it is
+    back in the pool.
+    """
+    engine = _engine(path, pool_size, busy_timeout_ms)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def opened(raw: Any, record: Any) -> None:
+        guard = record.info["guard"] = Guard()
+        raw.run_async(lambda driver: _in_its_thread(driver, guard))
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def returned(raw: Any, record: Any) -> None:
+        if guard := record.info.get("guard"):
+            guard.bind(None)
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def asked(connection: Connection, cursor: Any, statement: str, *_further: Any) -> None:
+        if statement != _BEGIN:
+            refuse_other_than_reading(statement)
+
+    return engine
+
+
+def _engine(path: Path, pool_size: int, busy_timeout_ms: int) -> AsyncEngine:
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=f"{path.absolute().as_uri()}", query=_READ_ONLY),
+        pool_size=pool_size,
+        max_overflow=0,
+        hide_parameters=True,  # names and notes stay out of error texts
+        pool_timeout=_POOL_WAIT_SECONDS,
+        connect_args={"timeout": busy_timeout_ms / 1000, "isolation_level": None},
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def opened(raw: Any, record: Any) -> None:
+        record.info["file"] = file_identity(path)
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def taken(raw: Any, record: Any, proxy: Any) -> None:
+        if not same_file(path, record.info["file"]):
+            raise DisconnectionError("the database file was replaced")
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(_BEGIN)
+
+    return engine
+
+
+async def _in_its_thread(driver: Any, guard: Guard) -> None:
+    await driver._execute(guard.install, driver._conn)
+
+
+async def become(connection: AsyncConnection, principal: Principal | None, asked: Asked) -> None:
+    if principal is not None:
+        connection.info["guard"].bind(principal, asked.exact)
+
+
+_READ_ONLY = {"mode": "ro", "uri": "true"}

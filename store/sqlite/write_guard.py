@@ -1,0 +1,95 @@
+"""What a commit may write, as SQLite's writer says it: the policies of PostgreSQL in TEMP
+triggers, one connection's own.
+
+Each job declares the people whose records it may write (:class:`~store.sql.writer.Job`); a row
+of anybody else, and one written for somebody who is not concerned, is a bug of ours, and
+refused. What is declared stands in a TEMP table and not in a function: a function would
+call into the interpreter for every row.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+_DECLARED = "(SELECT people FROM temp.declared)"
+
+
+def guard_writes(raw: sqlite3.Connection) -> None:
+    """Until :func:`declare` says otherwise, nothing of anybody may be written."""
+    raw.execute("CREATE TEMP TABLE declared (people TEXT NOT NULL)").close()
+    raw.execute("INSERT INTO temp.declared VALUES ('|')").close()
+    for trigger in chain(_appointments(), _people(), _events(), _records(), _webhooks()):
+        raw.execute(trigger).close()
+
+
+def declare(raw: sqlite3.Connection, people: Sequence[str]) -> None:
+    """Of whom the statements that follow may write."""
+    assert not any("|" in person for person in people), "ids of our own making"
+    said = f"|{'|'.join(people)}|"
+    raw.execute("UPDATE temp.declared SET people = ?", (said,)).close()
+
+
+def _appointments() -> Iterator[str]:
+    for_another = "NEW.on_behalf_of NOT IN (NEW.patient_id, NEW.dentist_id, 'system')"
+    yield _refuse("INSERT", "appointments", f"{_foreign('NEW.dentist_id')} OR {for_another}")
+    moved = f"{_foreign('NEW.dentist_id')} OR {_foreign('OLD.dentist_id')}"
+    yield _refuse("UPDATE", "appointments", f"{moved} OR {for_another}")
+    yield _refuse("DELETE", "appointments", "OLD.status NOT IN ('released', 'expired')")
+
+
+def _people() -> Iterator[str]:
+    for table, person in (("calendars", "dentist_id"), ("profiles", "id")):
+        yield _refuse("INSERT", table, _foreign(f"NEW.{person}"))
+        yield _refuse(
+            "UPDATE", table, f"{_foreign(f'NEW.{person}')} OR {_foreign(f'OLD.{person}')}"
+        )
+        yield _refuse("DELETE", table, "1")
+
+
+def _events() -> Iterator[str]:
+    """Of a dentist's own channels; a patient's follow from the row, whoever the dentist is."""
+    prefixes = ("appointments:dentist:", "availability:dentist:")
+    foreign = " OR ".join(
+        f"(substr(NEW.channel, 1, {len(prefix)}) = '{prefix}'"
+        f" AND {_foreign(f'substr(NEW.channel, {len(prefix) + 1})')})"
+        for prefix in prefixes
+    )
+    yield _refuse("INSERT", "realtime_events", foreign)
+    kept = ('"channel"', '"offset"', "epoch", "event_id", "type", "payload", "created_at")
+    yield _refuse(f"UPDATE OF {', '.join(kept)}", "realtime_events", "1")
+    yield _refuse("DELETE", "realtime_events", "OLD.status = 'pending'")
+
+
+def _records() -> Iterator[str]:
+    for table in ("idempotency_keys", "audit_log"):
+        foreign = f"NEW.dentist_id IS NOT NULL AND {_foreign('NEW.dentist_id')}"
+        yield _refuse("INSERT", table, foreign)
+        yield _refuse("UPDATE", table, "1")
+    yield _refuse("DELETE", "audit_log", "1")
+
+
+def _webhooks() -> Iterator[str]:
+    """A patient's webhooks, while their owner is declared; whose one is never changes."""
+    for moment, row in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("DELETE", "OLD")):
+        foreign = f"{row}.patient_id IS NOT NULL AND {_foreign(f'{row}.patient_id')}"
+        yield _refuse(moment, "webhooks", foreign)
+    kept = {
+        "webhooks": "id, owner, scope, role, subject, acting, patient_id, created_at",
+        "webhook_secrets": "webhook_id, number, secret",
+        "webhook_cursors": "webhook_id, channel",
+        "webhook_deliveries": 'webhook_id, channel, epoch, "offset", event_id, type, first_at',
+    }
+    for table, columns in kept.items():
+        yield _refuse(f"UPDATE OF {columns}", table, "1", "settled")
+
+
+def _foreign(person: str) -> str:
+    return f"instr({_DECLARED}, '|' || {person} || '|') = 0"
+
+
+def _refuse(moment: str, table: str, condition: str, why: str = "guard") -> str:
+    name = f"{table}_{moment.split()[0].lower()}_{why}"
+    return (
+        f"CREATE TEMP TRIGGER {name} BEFORE {moment} ON main.{table} WHEN {condition}"
+        f" BEGIN SELECT RAISE(ABORT, '{name}: row security'); END"
+    )

@@ -1,0 +1,1 @@
+"""Whole databases: migration, backup, export, import, verification."""

@@ -1,0 +1,31 @@
+"""What happened to history: a restore, an import, a return (DESIGN §5).
+
+Whoever has a position in an older epoch is told that it is lost, and fetches again.
+"""
+
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select, update
+
+from store.sql.schema import IS_PENDING, channels, hub, realtime_events
+
+_BECAUSE = "history was replaced"
+
+
+def raise_epochs(connection: Connection, at_least: int) -> None:
+    """Every epoch becomes the larger of ``at_least`` (Unix seconds) and itself + 1.
+
+    Events of the older epochs that nobody was sent yet will not be sent.
+    """
+    floor: ColumnElement[int] = bindparam("at_least", at_least)
+    for table, column in ((hub, hub.c.first_epoch), (channels, channels.c.epoch)):
+        connection.execute(update(table).values({column: _larger(column + 1, floor)}))
+    pending = update(realtime_events).where(IS_PENDING)
+    connection.execute(pending.values(status="failed", error=_BECAUSE))
+
+
+def largest_epoch(connection: Connection) -> int:
+    first: int = connection.scalar(select(func.max(hub.c.first_epoch))) or 0
+    return max(first, connection.scalar(select(func.max(channels.c.epoch))) or 0)
+
+
+def _larger(one: ColumnElement[int], other: ColumnElement[int]) -> ColumnElement[int]:
+    return case((one > other, one), else_=other)

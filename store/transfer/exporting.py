@@ -1,0 +1,108 @@
+"""``chairside export``: a clinic as a file that every engine can read, in bounded memory."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO
+
+from sqlalchemy import Connection, func, select
+
+from store.sql.lockfile import exclusive
+from store.sql.url import is_postgresql, parse_url, sqlite_path
+from store.transfer.dump import TABLES, Header, Progress, Tally, columns_of, encode_row, order_of
+from store.transfer.epochs import raise_epochs
+from store.transfer.maintenance import reading, writing
+from store.transfer.migrate import check_revision
+from store.transfer.seal import revision_of, seal, unseal, without_seal
+
+_ROWS_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dumped:
+    """What a dump holds, for whoever wrote it and for whoever read it."""
+
+    schema: str
+    sealed: bool
+    rows: dict[str, int]
+    sha256: str
+
+
+def export(url: str, out: BinaryIO, *, now: datetime, sealing: bool, progress: Progress) -> Dumped:
+    """Write everything as of one instant; beside a running hub, unless ``sealing``.
+
+    ``sealing`` marks the database first, so that no hub starts on it again; a dump that
+    fails leaves no seal. Raises SchemaTooOld, SchemaTooNew, StoreUnavailable, and with
+    ``sealing`` DatabaseInUse.
+    """
+    with ExitStack() as stack:
+        if sealing:
+            stack.enter_context(alone_with(url))
+            stack.enter_context(_sealed(url))
+        return reading(url, lambda connection: _write(connection, out, now, sealing, progress))
+
+
+def reopen(url: str, *, now: datetime) -> None:
+    """Take a seal away: the clinic goes on here after all. Positions are lost, for there
+    may be another clinic that went on from them."""
+
+    def work(connection: Connection) -> None:
+        unseal(connection)
+        raise_epochs(connection, int(now.timestamp()))
+
+    with alone_with(url):
+        writing(url, work)
+
+
+@contextmanager
+def alone_with(url: str) -> Iterator[None]:
+    """While no hub runs on it, as far as the engine knows. Raises DatabaseInUse."""
+    parsed = parse_url(url)
+    with ExitStack() as stack:
+        if not is_postgresql(parsed):
+            stack.enter_context(exclusive(sqlite_path(parsed)))
+        yield
+
+
+@contextmanager
+def _sealed(url: str) -> Iterator[None]:
+    writing(url, seal)
+    try:
+        yield
+    except BaseException:
+        writing(url, unseal)
+        raise
+
+
+def _write(
+    connection: Connection, out: BinaryIO, now: datetime, sealing: bool, progress: Progress
+) -> Dumped:
+    schema = check_revision(without_seal(revision_of(connection)))
+    header = Header(
+        schema=schema,
+        sealed=sealing,
+        rows={
+            str(table.name): connection.scalar(select(func.count()).select_from(table)) or 0
+            for table in TABLES
+        },
+        columns={str(table.name): columns_of(table) for table in TABLES},
+        exported_at=now,
+    )
+    out.write(header.encode())
+    tally = Tally()
+    for table in TABLES:
+        name = str(table.name)
+        tally.rows[name] = 0
+        query = select(*table.columns).order_by(*order_of(table, connection.dialect.name))
+        rows = connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
+        for some in rows.partitions():
+            for row in some:
+                line = encode_row(table, row)
+                tally.add(name, line)
+                out.write(line)
+            progress(name, tally.total, header.total)
+    assert tally.rows == dict(header.rows), "counted and read in one transaction"
+    out.write(tally.footer())
+    out.flush()
+    return Dumped(schema=schema, sealed=sealing, rows=tally.rows, sha256=tally.sha256)

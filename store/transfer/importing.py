@@ -1,0 +1,142 @@
+"""``chairside import``: all of a dump into an empty database, or nothing of it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, BinaryIO
+
+import orjson
+from sqlalchemy import Connection, Table, delete, func, insert, select, text
+
+from store.sql.schema import hub
+from store.transfer.dump import (
+    LINE_BYTES_MAX,
+    TABLES,
+    Header,
+    Progress,
+    Tally,
+    UnusableDump,
+    columns_of,
+    decode_row,
+)
+from store.transfer.epochs import raise_epochs
+from store.transfer.exporting import Dumped, alone_with
+from store.transfer.maintenance import writing
+from store.transfer.migrate import check_schema
+
+_ROWS_AT_ONCE = 500
+
+
+class NotEmpty(Exception):
+    """A clinic lives in the database already; the text names a table that shows it."""
+
+
+def import_(url: str, source: BinaryIO, *, now: datetime, move: bool, progress: Progress) -> Dumped:
+    """Read a dump into a database that was migrated and never used, in one transaction.
+
+    Clients' positions are lost, as after a restore, unless ``move`` says that the sealed
+    source never goes on. Raises :class:`UnusableDump`, :class:`NotEmpty`, SchemaTooOld,
+    SchemaTooNew, DatabaseInUse, StoreUnavailable.
+    """
+    header = _header(source, check_schema(url))
+    if move and not header.sealed:
+        raise UnusableDump(
+            "only a dump of a sealed database can be moved: make it with `chairside export --seal`"
+        )
+
+    def work(connection: Connection) -> Dumped:
+        _refuse_used(connection)
+        connection.execute(delete(hub))  # its one row comes with the dump
+        tally = _read_rows(connection, source, header, progress)
+        if not move:
+            raise_epochs(connection, int(now.timestamp()))
+        _count_on(connection)
+        return Dumped(
+            schema=header.schema, sealed=header.sealed, rows=tally.rows, sha256=tally.sha256
+        )
+
+    with alone_with(url):
+        return writing(url, work)
+
+
+def _header(source: BinaryIO, schema: str) -> Header:
+    header = Header.decode(_next_line(source))
+    if header.schema != schema:
+        raise UnusableDump(
+            f"the dump has schema {header.schema}, the database {schema}: "
+            "use the version of Chairside that wrote it, then migrate"
+        )
+    if dict(header.columns) != {table.name: columns_of(table) for table in TABLES}:
+        raise UnusableDump("the dump has other tables or columns than this version of Chairside")
+    return header
+
+
+def _refuse_used(connection: Connection) -> None:
+    for table in TABLES:
+        if table is not hub and connection.scalar(select(func.count()).select_from(table)):
+            raise NotEmpty(
+                f"the database is not empty (it has {table.name}): import into a new one"
+            )
+
+
+def _read_rows(
+    connection: Connection, source: BinaryIO, header: Header, progress: Progress
+) -> Tally:
+    tally = Tally(rows=dict.fromkeys((table.name for table in TABLES), 0))
+    tables = {table.name: table for table in TABLES}
+    batch: list[dict[str, Any]] = []
+    of: Table = TABLES[0]
+    while isinstance(said := _loaded(line := _next_line(source)), list):
+        table = tables.get(said[0]) if said else None
+        if table is None:
+            raise UnusableDump(f"line {tally.total + 2} is of no known table")
+        if table is not of or len(batch) == _ROWS_AT_ONCE:
+            _insert(connection, of, batch)
+            progress(of.name, tally.total, header.total)
+            batch, of = [], table
+        batch.append(decode_row(table, said[1:]))
+        tally.add(table.name, line)
+    _insert(connection, of, batch)
+    progress(of.name, tally.total, header.total)
+    _check_end(said, tally, header)
+    if source.read(1):
+        raise UnusableDump("something follows the end of the dump")
+    return tally
+
+
+def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def _check_end(said: Any, tally: Tally, header: Header) -> None:
+    if not isinstance(said, dict) or not said.get("end"):
+        raise UnusableDump("the dump has no end")
+    if said.get("sha256") != tally.sha256:
+        raise UnusableDump("the checksum does not fit: the dump is damaged")
+    if not said.get("rows") == tally.rows == dict(header.rows):
+        raise UnusableDump("the counts do not fit: the dump is damaged")
+
+
+def _next_line(source: BinaryIO) -> bytes:
+    line = source.readline(LINE_BYTES_MAX)
+    if not line.endswith(b"\n"):
+        raise UnusableDump("the dump is cut off, or is none")
+    return line
+
+
+def _loaded(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise UnusableDump("the dump is damaged: a line cannot be read") from error
+
+
+def _count_on(connection: Connection) -> None:
+    """Keys that the database counts go on after those that came with the dump."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(
+            text(
+                "SELECT setval(pg_get_serial_sequence('audit_log', 'id'),"
+                " (SELECT coalesce(max(id), 0) + 1 FROM audit_log), false)"
+            )
+        )

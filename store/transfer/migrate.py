@@ -1,0 +1,229 @@
+"""The schema's history (alembic), for every engine; runs synchronously.
+
+``plan`` says what ``upgrade`` would do; ``check_schema`` refuses to start on a database
+that is older or newer than this version of the hub.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from store.postgres.claims import MAINTENANCE
+from store.postgres.roles import prepare
+from store.postgres.sync import on_postgresql
+from store.sql.lockfile import exclusive
+from store.sql.url import is_postgresql, parse_url, sqlite_path
+from store.transfer.seal import refuse_sealed
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+_OWNER_ONLY = 0o600
+_NEWEST = "head"
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(4242001)"  # any number, always the same
+
+
+class SchemaMismatch(Exception):
+    """The database and this version of the hub do not fit together."""
+
+    def __init__(self, current: str | None, head: str) -> None:
+        super().__init__(current, head)
+        self.current, self.head = current, head
+
+
+class SchemaTooOld(SchemaMismatch):
+    def __str__(self) -> str:
+        return (
+            f"the database schema is {self.current or 'empty'}, this version needs {self.head}: "
+            "run `chairside migrate`"
+        )
+
+
+class SchemaTooNew(SchemaMismatch):
+    def __str__(self) -> str:
+        return (
+            f"the database schema {self.current} is newer than this version of Chairside "
+            f"({self.head}): start the newer version"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Revision:
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MigrationPlan:
+    """Where the database is and what leads to the newest schema."""
+
+    current: str | None
+    """``None`` for an empty or missing database."""
+    head: str
+    pending: tuple[Revision, ...]
+
+
+Progress = Callable[[Revision, int, int], None]
+"""A revision was applied: which, the how many-th, of how many."""
+
+
+def plan(url: str) -> MigrationPlan:
+    """Reads only. Raises :class:`SchemaTooNew` for a revision this version does not know,
+    and :class:`~store.transfer.seal.DatabaseSealed`."""
+    return _plan(_current(parse_url(url)))
+
+
+def _plan(current: str | None) -> MigrationPlan:
+    refuse_sealed(current)
+    history = _history()
+    head = history[-1].id
+    known = [revision.id for revision in history]
+    if current is not None and current not in known:
+        raise SchemaTooNew(current, head)
+    done = known.index(current) + 1 if current else 0
+    return MigrationPlan(current=current, head=head, pending=history[done:])
+
+
+@cache
+def _history() -> tuple[Revision, ...]:
+    """What this version knows, oldest first; its files are read once for a process."""
+    newest_first = ScriptDirectory.from_config(_config()).walk_revisions()
+    return tuple(
+        Revision(id=script.revision, title=(script.doc or "").splitlines()[0])
+        for script in reversed(list(newest_first))
+    )
+
+
+def check_schema(url: str) -> str:
+    """The schema's revision. Raises :class:`SchemaTooOld` or :class:`SchemaTooNew`."""
+    return check_revision(_current(parse_url(url)))
+
+
+def check_revision(current: str | None) -> str:
+    """The same for a revision that was read already."""
+    found = _plan(current)
+    if found.pending:
+        raise SchemaTooOld(found.current, found.head)
+    return found.head
+
+
+def upgrade(
+    url: str,
+    progress: Progress | None = None,
+    *,
+    migrate_url: str | None = None,
+    to: str = _NEWEST,
+) -> MigrationPlan:
+    """Bring the database to the newest schema; returns what was done.
+
+    Each revision is a transaction: whatever stops it, the database is at a revision,
+    never between two. On PostgreSQL ``migrate_url`` is the login that may change the
+    schema, ``url`` the one that the hub will use; the roles are made first. ``to`` stops
+    earlier, at what a former version had. Raises DatabaseInUse while a hub runs on a SQLite
+    file, SchemaTooNew, RolesMissing, StoreUnavailable.
+    """
+    if is_postgresql(parse_url(url)):
+        return _upgrade_postgresql(parse_url(migrate_url or url), parse_url(url), progress, to)
+    path = sqlite_path(parse_url(url))
+    _create(path)
+    with exclusive(path):
+        todo = plan(url)
+        if todo.pending:
+            _apply_on_sqlite(url, todo, progress, to)
+    return todo
+
+
+def _upgrade_postgresql(owner: URL, user: URL, progress: Progress | None, to: str) -> MigrationPlan:
+    todo = plan(owner.render_as_string(hide_password=False))
+
+    def prepared(connection: Connection) -> None:
+        with connection.begin():
+            connection.exec_driver_sql(_ONE_AT_A_TIME)
+            prepare(connection, user.username)
+
+    on_postgresql(owner, prepared)
+    if todo.pending:
+        on_postgresql(
+            owner, lambda connection: _apply(connection, todo, progress, to), begin=MAINTENANCE
+        )
+    return todo
+
+
+def _apply_on_sqlite(url: str, todo: MigrationPlan, progress: Progress | None, to: str) -> None:
+    engine = _engine(parse_url(url))
+    with engine.connect() as connection:
+        _apply(connection, todo, progress, to)
+    engine.dispose()
+
+
+def _apply(connection: Connection, todo: MigrationPlan, progress: Progress | None, to: str) -> None:
+    titles = {revision.id: revision for revision in todo.pending}
+    applied: list[str] = []
+
+    def tell(revision_id: str) -> None:
+        applied.append(revision_id)
+        log.info("schema_migrated", revision=revision_id)
+        if progress:
+            progress(titles[revision_id], len(applied), len(titles))
+
+    config = _config()
+    config.attributes["connection"] = connection
+    config.attributes["tell"] = tell
+    command.upgrade(config, to)
+
+
+def _create(path: Path) -> None:
+    """An empty file that only its owner may read: it will hold people's data."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "store:migrations")
+    return config
+
+
+def _current(url: URL) -> str | None:
+    if is_postgresql(url):
+        return on_postgresql(url, _revision)
+    if not sqlite_path(url).exists():
+        return None
+    engine = _engine(url)
+    try:
+        with engine.connect() as connection:
+            return _revision(connection)
+    finally:
+        engine.dispose()
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _engine(url: URL) -> Engine:
+    """Transactions as written, DDL included: the driver's own rules are switched off."""
+    engine = create_engine(
+        url,
+        poolclass=NullPool,
+        connect_args={"isolation_level": None},
+        hide_parameters=True,  # what a migration moves stays out of error texts
+    )
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine

@@ -1,0 +1,82 @@
+"""The seal: a database whose clinic moved elsewhere, and on which no hub may start.
+
+It is a mark on the schema's revision, so that every version of the hub, on every engine,
+refuses the database, older versions included.
+"""
+
+from sqlalchemy import Connection, text
+
+from actors.ports.commits import StoreUnavailable
+
+_MARK = "-sealed"
+
+_OTHER_SESSIONS = (  # people's, not the server's own; what anybody may know of them
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND usesysid IS NOT NULL AND leader_pid IS NULL AND pid <> pg_backend_pid()"
+)
+
+
+class DatabaseSealed(Exception):
+    """The database was exported for good: the clinic goes on in another one."""
+
+    def __str__(self) -> str:
+        return (
+            "this database is sealed: its clinic was moved to another one, where it goes on. "
+            "If it was not, `chairside export --unseal` opens it again"
+        )
+
+
+def refuse_sealed(revision: str | None) -> None:
+    """Raises :class:`DatabaseSealed`."""
+    if is_sealed(revision):
+        raise DatabaseSealed
+
+
+def is_sealed(revision: str | None) -> bool:
+    return revision is not None and revision.endswith(_MARK)
+
+
+def without_seal(revision: str | None) -> str | None:
+    return revision.removesuffix(_MARK) if revision else revision
+
+
+def revision_of(connection: Connection) -> str | None:
+    """As it stands in the database, seal included; ``None`` if nobody migrated it."""
+    dialect = connection.dialect.name
+    known = (
+        "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+        if dialect == "sqlite"
+        else "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL"
+    )
+    if connection.execute(text(known)).first() is None:
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+def seal(connection: Connection) -> None:
+    """In a transaction of its own: who starts from now on is refused, who runs would go on.
+
+    So nobody may run. Raises StoreUnavailable if somebody does; on SQLite the caller holds
+    the lock that says so.
+    """
+    revision = revision_of(connection)
+    assert revision, "only a migrated database is exported"
+    if not is_sealed(revision):
+        _set(connection, revision + _MARK)
+    if connection.dialect.name == "postgresql":
+        others = connection.scalar(text(_OTHER_SESSIONS))
+        if others:
+            raise StoreUnavailable(
+                f"{others} other sessions use the database: stop every hub before sealing it"
+            )
+
+
+def unseal(connection: Connection) -> None:
+    _set(connection, without_seal(revision_of(connection)) or "")
+
+
+def _set(connection: Connection, revision: str) -> None:
+    connection.execute(
+        text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision}
+    )

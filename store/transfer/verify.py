@@ -1,0 +1,99 @@
+"""Does a database hold what it promises? Reads only, beside a running hub or without one."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, text
+
+from store.sql.schema import IS_LIVE, appointments, channels, profiles, realtime_events
+from store.transfer.maintenance import reading
+
+_SHOWN_MAX = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Findings:
+    """What a database holds, and the promises it breaks: none, one hopes."""
+
+    dentists: int
+    patients: int
+    appointments: int
+    problems: tuple[str, ...]
+
+
+def verify(url: str) -> Findings:
+    """Read everything once; on PostgreSQL with a login that may be ``hub_owner``.
+
+    Raises SQLAlchemy's DatabaseError if it cannot be read, StoreUnavailable if not reached.
+    """
+    return reading(url, _findings)
+
+
+def _findings(connection: Connection) -> Findings:
+    return Findings(
+        dentists=_count(connection, profiles.c.role == "dentist"),
+        patients=_count(connection, profiles.c.role == "patient"),
+        appointments=connection.scalar(select(func.count(appointments.c.id))) or 0,
+        problems=(
+            *(_damages(connection) if connection.dialect.name == "sqlite" else ()),
+            *_overlaps(connection),
+            *_broken_channels(connection),
+        ),
+    )
+
+
+def _count(connection: Connection, condition: ColumnElement[bool]) -> int:
+    return connection.scalar(select(func.count(profiles.c.id)).where(condition)) or 0
+
+
+def _damages(connection: Connection) -> list[str]:
+    """What SQLite itself finds wrong with the file."""
+    found = connection.execute(text(f"PRAGMA integrity_check({_SHOWN_MAX})")).scalars()
+    damages = [f"the file is damaged: {line}" for line in found if line != "ok"]
+    for table, row, *_ in connection.execute(text("PRAGMA foreign_key_check")).fetchmany(
+        _SHOWN_MAX
+    ):
+        damages.append(f"row {row} of {table} refers to a row that is not there")
+    return damages
+
+
+def _overlaps(connection: Connection) -> list[str]:
+    """Live appointments of one dentist that nobody overbooked and that overlap."""
+    rows = appointments.c
+    latest_end = func.max(rows.ends_at).over(
+        partition_by=rows.dentist_id, order_by=rows.starts_at, rows=(None, -1)
+    )
+    live = (
+        select(rows.id, rows.starts_at, latest_end.label("latest_end"))
+        .where(IS_LIVE, rows.overbooked.is_(False))
+        .subquery()
+    )
+    found = select(live.c.id).where(live.c.starts_at < live.c.latest_end).limit(_SHOWN_MAX)
+    return [
+        f"appointment {row_id} overlaps another one of its dentist"
+        for row_id in connection.execute(found).scalars()
+    ]
+
+
+def _broken_channels(connection: Connection) -> list[str]:
+    """Channels whose kept events have a gap, or do not end at the channel's head."""
+    events = realtime_events.c
+    last = func.max(events.offset)
+    found = (
+        select(channels.c.channel)
+        .join(
+            realtime_events,
+            and_(events.channel == channels.c.channel, events.epoch == channels.c.epoch),
+        )
+        .group_by(channels.c.channel, channels.c.offset)
+        .having(
+            or_(
+                last != channels.c.offset,
+                func.count(events.offset) != last - func.min(events.offset) + 1,
+            )
+        )
+        .limit(_SHOWN_MAX)
+    )
+    return [
+        f"the events of channel {channel} have a gap"
+        for channel in connection.execute(found).scalars()
+    ]
