@@ -6,7 +6,7 @@ answers "what is free" from memory. Events arrive exactly once and in order, how
 network behaves. Nothing here knows the hub's code: it rests on the documented contract alone.
 """
 
-from chairside.client.channels import ChannelAnswer, HubEvent, Place
+from chairside.client.channels import ChannelAnswer, HubEvent, Position
 from chairside.client.commands import Commands
 from chairside.client.errors import ClientClosed, ClientError, ConnectionLost, HubError
 from chairside.client.free_slots import FreeSlot
@@ -30,7 +30,7 @@ __all__ = [
     "HubError",
     "HubEvent",
     "LiveClient",
-    "Place",
+    "Position",
     "RetryPolicy",
     "SlotCache",
 ]

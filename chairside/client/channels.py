@@ -16,7 +16,7 @@ def availability_channel(dentist_id: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class Position:
     """A position in a channel: everything up to ``offset`` of this ``epoch`` is known."""
 
     epoch: int
@@ -63,7 +63,7 @@ class ChannelAnswer:
     recovered: bool
     events: tuple[HubEvent, ...]
     more: bool
-    place: Place | None
+    position: Position | None
     """``None`` for ephemeral channels, which have no history."""
 
     @classmethod
@@ -72,7 +72,9 @@ class ChannelAnswer:
             recovered=raw["recovered"],
             events=tuple(map(HubEvent.from_wire, raw["events"])),
             more=raw["more"],
-            place=None if raw["epoch"] is None else Place(epoch=raw["epoch"], offset=raw["offset"]),
+            position=None
+            if raw["epoch"] is None
+            else Position(epoch=raw["epoch"], offset=raw["offset"]),
         )
 
 
@@ -92,9 +94,9 @@ ASK = Step(ask=True)
 class Follower:
     """The position in one channel of one client, over all its connections."""
 
-    def __init__(self, channel: str, since: Place | None = None) -> None:
+    def __init__(self, channel: str, since: Position | None = None) -> None:
         self.channel = channel
-        self.place = since
+        self.position = since
         self.duplicates = 0
         """Events dropped because they were known."""
         self.gaps = 0
@@ -107,21 +109,21 @@ class Follower:
         """An event came over the wire by itself."""
         if event.offset is None or event.epoch is None:
             return Step(deliver=(event,))
-        if self.place is None or event.epoch != self.place.epoch:
+        if self.position is None or event.epoch != self.position.epoch:
             return self._ask()
-        if event.offset <= self.place.offset:
+        if event.offset <= self.position.offset:
             self.duplicates += 1
             return NOTHING
-        if event.offset > self.place.offset + 1:
+        if event.offset > self.position.offset + 1:
             return self._ask()
         self._reached(event.offset)
         return Step(deliver=(event,))
 
-    def position(self, place: Place) -> Step:
+    def hub_is_at(self, position: Position) -> Step:
         """``channel:position``: what the hub has sent so far, so a lost end is noticed."""
-        if self.place is None or place.epoch != self.place.epoch:
+        if self.position is None or position.epoch != self.position.epoch:
             return self._ask()
-        return self._ask() if place.offset > self.place.offset else NOTHING
+        return self._ask() if position.offset > self.position.offset else NOTHING
 
     def asked(self) -> None:
         """A question is on its way: gaps seen until its answer are covered by it."""
@@ -134,20 +136,20 @@ class Follower:
     def answered(self, answer: ChannelAnswer) -> Step:
         """The answer to a question, or this channel's part of ``hub:ready``."""
         self._asking = False
-        if answer.place is None:
+        if answer.position is None:
             return NOTHING
         if not answer.recovered:
-            self.place = answer.place
+            self.position = answer.position
             self.refetches += 1
             return Step(refetch=True)
-        if self.place is None or self.place.epoch != answer.place.epoch:
+        if self.position is None or self.position.epoch != answer.position.epoch:
             return self._ask()  # not an answer to what was asked
         fresh: list[HubEvent] = []
         for event in answer.events:
             assert event.offset is not None, "history holds no ephemeral events"
-            if event.offset > self.place.offset + 1:
+            if event.offset > self.position.offset + 1:
                 return Step(deliver=tuple(fresh), ask=self._ask().ask)
-            if event.offset <= self.place.offset:
+            if event.offset <= self.position.offset:
                 self.duplicates += 1
                 continue
             self._reached(event.offset)
@@ -155,13 +157,13 @@ class Follower:
         if answer.more:
             self._asking = True
             return Step(deliver=tuple(fresh), ask=True)
-        behind = answer.place.offset > self.place.offset
+        behind = answer.position.offset > self.position.offset
         return Step(deliver=tuple(fresh), ask=behind and self._ask().ask)
 
     def _reached(self, offset: int) -> None:
-        assert self.place is not None, "nothing is delivered before the first answer"
-        assert offset == self.place.offset + 1, "delivered in order, without a gap"
-        self.place = Place(epoch=self.place.epoch, offset=offset)
+        assert self.position is not None, "nothing is delivered before the first answer"
+        assert offset == self.position.offset + 1, "delivered in order, without a gap"
+        self.position = Position(epoch=self.position.epoch, offset=offset)
 
     def _ask(self) -> Step:
         if self._asking:

@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from chairside.client.channels import ASK, ChannelAnswer, Follower, HubEvent, Place, Step
+from chairside.client.channels import ASK, ChannelAnswer, Follower, HubEvent, Position, Step
 from chairside.client.commands import Commands, new_key
 from chairside.client.connection import Connection, OnEnd, Token
 from chairside.client.errors import ClientError, ConnectionLost, HubError
@@ -25,7 +25,7 @@ from chairside.client.retry import RetryPolicy
 logger = logging.getLogger(__name__)
 
 OnEvent = Callable[[HubEvent], None]
-OnRefetch = Callable[[str, Place], None]
+OnRefetch = Callable[[str, Position], None]
 """Called with the channel and its position: fetch again, history does not reach back.
 Also at first, for each channel that was joined without a position."""
 
@@ -43,8 +43,8 @@ class _Followed:
         """Call back; a callback's failure is its own and costs nobody the connection."""
         try:
             if step.refetch:
-                assert self.follower.place is not None
-                self.on_refetch(self.follower.channel, self.follower.place)
+                assert self.follower.position is not None
+                self.on_refetch(self.follower.channel, self.follower.position)
             for event in step.deliver:
                 self.on_event(event)
         except Exception:
@@ -71,7 +71,7 @@ class LiveClient(Commands):
         on_refetch: OnRefetch | None = None,
         on_end: OnEnd | None = None,
         on_behalf_of: str | None = None,
-        since: Mapping[str, Place] | None = None,
+        since: Mapping[str, Position] | None = None,
         session: aiohttp.ClientSession | None = None,
         transports: Sequence[str] = ("websocket",),
         fallback: bool = True,
@@ -92,11 +92,11 @@ class LiveClient(Commands):
         )
         self._on_behalf_of = on_behalf_of
         self._on_event = on_event
-        self._on_refetch: OnRefetch = on_refetch or (lambda _channel, _place: None)
+        self._on_refetch: OnRefetch = on_refetch or (lambda _channel, _position: None)
         self._channels: dict[str, _Followed] = {}
         self._left: set[str] = set()
-        for channel, place in (since or {}).items():
-            self._add(Follower(channel, place))
+        for channel, position in (since or {}).items():
+            self._add(Follower(channel, position))
         self._commands = asyncio.Semaphore(COMMANDS_AT_ONCE)
 
     # --- lifetime ----------------------------------------------------------------------
@@ -145,9 +145,9 @@ class LiveClient(Commands):
         if self._on_behalf_of is not None:
             auth["on_behalf_of"] = self._on_behalf_of
         since = {
-            channel: followed.follower.place.to_wire()
+            channel: followed.follower.position.to_wire()
             for channel, followed in self._channels.items()
-            if followed.follower.place is not None
+            if followed.follower.position is not None
         }
         return {**auth, "since": since} if since else auth
 
@@ -159,7 +159,7 @@ class LiveClient(Commands):
         on_event: OnEvent | None = None,
         *,
         on_refetch: OnRefetch | None = None,
-        since: Place | None = None,
+        since: Position | None = None,
     ) -> None:
         """Join ``channel`` and stay in it; raises HubError when it may not be joined.
 
@@ -179,10 +179,10 @@ class LiveClient(Commands):
         self._left.add(channel)
         await self.call("channel:leave", {"channel": channel})
 
-    def place(self, channel: str) -> Place | None:
+    def position(self, channel: str) -> Position | None:
         """Up to where ``channel`` was handed over; ``None`` before the first answer."""
         followed = self._channels.get(channel)
-        return followed.follower.place if followed else None
+        return followed.follower.position if followed else None
 
     def follower(self, channel: str) -> Follower:
         """Counters of what the network did to ``channel``; raises KeyError if unknown."""
@@ -207,8 +207,8 @@ class LiveClient(Commands):
         follower = followed.follower
         while self._channels.get(follower.channel) is followed:
             data: dict[str, Any] = {"channel": follower.channel}
-            if follower.place is not None:
-                data["since"] = follower.place.to_wire()
+            if follower.position is not None:
+                data["since"] = follower.position.to_wire()
             step = Step()
 
             def take_in(answer: Any) -> None:
@@ -252,9 +252,9 @@ class LiveClient(Commands):
         if event == "hub:ready":
             self._became_ready(data["channels"])
         elif event == "channel:position":
-            place = Place(epoch=data["epoch"], offset=data["offset"])
+            position = Position(epoch=data["epoch"], offset=data["offset"])
             if data["channel"] in self._channels:
-                self._take(data["channel"], lambda follower: follower.position(place))
+                self._take(data["channel"], lambda follower: follower.hub_is_at(position))
         elif isinstance(data, Mapping) and {"channel", "offset"} <= data.keys():
             envelope = HubEvent.from_wire(data)
             if envelope.channel in self._channels:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import aiohttp
 
-from chairside.client.channels import ChannelAnswer, Place
+from chairside.client.channels import ChannelAnswer, Position
 from chairside.client.commands import Commands, new_key
 from chairside.client.errors import ConnectionLost, HubError
 from chairside.client.operations import Operation, rest_form
@@ -181,12 +181,12 @@ class HubClient(Commands):
         answer = await self.request("GET", f"/api/profiles/{profile_id}")
         return cast("Profile", answer.body)
 
-    async def changes(self, since: Mapping[str, Place | None]) -> dict[str, ChannelAnswer]:
-        """One answer for some channels, by name; a channel without a place says where it is."""
+    async def changes(self, since: Mapping[str, Position | None]) -> dict[str, ChannelAnswer]:
+        """One answer for some channels, by name; a channel without a position says where it is."""
         pairs = [
             pair
-            for channel, place in since.items()
-            for pair in (("channel", channel), ("since", str(place) if place else "now"))
+            for channel, position in since.items()
+            for pair in (("channel", channel), ("since", str(position) if position else "now"))
         ]
         answer = await self.request("GET", "/api/changes", query=pairs)
         channels: Mapping[str, Any] = answer.body["channels"]

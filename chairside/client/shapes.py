@@ -47,7 +47,7 @@ class Slot(TypedDict):
     end: str
 
 
-class Position(TypedDict):
+class ChannelPosition(TypedDict):
     channel: str
     epoch: int
     offset: int
@@ -62,13 +62,13 @@ class Pagination(TypedDict):
 class AppointmentPage(TypedDict):
     data: list[Appointment]
     pagination: Pagination
-    position: Position | None
+    position: ChannelPosition | None
 
 
 class SlotPage(TypedDict):
     data: list[Slot]
     pagination: dict[str, Any]
-    positions: list[Position]
+    positions: list[ChannelPosition]
 
 
 class Availability(TypedDict):
@@ -84,7 +84,7 @@ class Availability(TypedDict):
     version: int
     slots: NotRequired[list[dict[str, str]]]
     affected_appointments: NotRequired[list[Appointment]]
-    position: NotRequired[Position]
+    position: NotRequired[ChannelPosition]
 
 
 class Profile(TypedDict):

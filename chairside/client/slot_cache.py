@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from chairside.client.channels import HubEvent, Place
+from chairside.client.channels import HubEvent, Position
 from chairside.client.errors import ConnectionLost, HubError
 from chairside.client.free_slots import (
     Block,
@@ -141,13 +141,13 @@ class SlotCache:
 
     async def _begin(self) -> None:
         """Positions first, then what they are true for, then what follows them."""
-        told = (await self._client.changes({_ALL: None}))[_ALL].place
+        told = (await self._client.changes({_ALL: None}))[_ALL].position
         self._kinds = {
             raw["id"]: Kind.from_wire(raw) for raw in await self._client.appointment_types()
         }
         self._dentists = {name: _Dentist() for name in await self._who()}
         self._window = self._whole()
-        since: dict[str, Place | None] = {_ALL: told}
+        since: dict[str, Position | None] = {_ALL: told}
         for name, dentist in self._dentists.items():
             since[_OF_DENTIST + name] = await self._load(name, dentist)
         self._stream = ChangeStream(
@@ -295,7 +295,7 @@ class SlotCache:
         if event.epoch != dentist.table.epoch:
             self._stale(event.data["dentist_id"])
             return
-        assert event.offset is not None, "a change has a place in its channel"
+        assert event.offset is not None, "a change has a position in its channel"
         taken = [Block.from_wire(raw) for raw in event.data["taken"]]
         dentist.table.take(taken, event.offset, self._kinds)
         open_again = [
@@ -309,7 +309,7 @@ class SlotCache:
         if windows:
             self._want(event.data["dentist_id"], dentist, windows)
 
-    def _lost(self, channel: str, _place: Place) -> None:
+    def _lost(self, channel: str, _position: Position) -> None:
         """History does not reach back: what it tells of is loaded again."""
         if channel == _ALL:
             self._reload()
@@ -353,12 +353,12 @@ class SlotCache:
         finally:
             dentist.task = None
 
-    async def _load(self, name: str, dentist: _Dentist) -> Place | None:
-        """The whole window; the place that its oldest part is true for."""
+    async def _load(self, name: str, dentist: _Dentist) -> Position | None:
+        """The whole window; the position that its oldest part is true for."""
         return await self._fetch(name, dentist, self._window)
 
-    async def _fetch(self, name: str, dentist: _Dentist, window: Window) -> Place | None:
-        first: Place | None = None
+    async def _fetch(self, name: str, dentist: _Dentist, window: Window) -> Position | None:
+        first: Position | None = None
         whole = window.covers(self._window)
         window = window.within(Window(self._now(), self._window.before))
         if window.first >= window.before:
@@ -377,7 +377,7 @@ class SlotCache:
                     position["epoch"],
                     position["offset"],
                 )
-                first = first or Place(epoch=position["epoch"], offset=position["offset"])
+                first = first or Position(epoch=position["epoch"], offset=position["offset"])
         if whole and not any(other.covers(self._window) for other in dentist.pending):
             dentist.loaded_to = window.before
         return first

@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from chairside.client.channels import ChannelAnswer, Follower, HubEvent, Place, Step
+from chairside.client.channels import ChannelAnswer, Follower, HubEvent, Position, Step
 from chairside.client.errors import FINAL, ConnectionLost, HubError
 from chairside.client.live import OnEvent, OnRefetch
 from chairside.client.retry import RetryPolicy
@@ -35,7 +35,7 @@ class ChangeStream:
         url: str,
         *,
         token: str | Callable[[], str],
-        since: Mapping[str, Place | None],
+        since: Mapping[str, Position | None],
         on_event: OnEvent,
         on_refetch: OnRefetch,
         session: aiohttp.ClientSession,
@@ -54,7 +54,7 @@ class ChangeStream:
         self._timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=timeout_s, sock_read=silence_s
         )
-        self._followers = {name: Follower(name, place) for name, place in since.items()}
+        self._followers = {name: Follower(name, position) for name, position in since.items()}
         self._last_id: str | None = None
         self._retry_ms: int | None = None
         self._runner: asyncio.Task[None] | None = None
@@ -137,7 +137,7 @@ class ChangeStream:
     def _query(self) -> Sequence[tuple[str, str]]:
         pairs: list[tuple[str, str]] = []
         for name, follower in self._followers.items():
-            pairs += [("channel", name), ("since", str(follower.place or "now"))]
+            pairs += [("channel", name), ("since", str(follower.position or "now"))]
         return pairs
 
     def _headers(self, token: str) -> dict[str, str]:
@@ -176,8 +176,8 @@ class ChangeStream:
         """Call back; a callback's failure is its own and costs nobody the stream."""
         try:
             if step.refetch:
-                assert follower.place is not None
-                self._on_refetch(follower.channel, follower.place)
+                assert follower.position is not None
+                self._on_refetch(follower.channel, follower.position)
             for event in step.deliver:
                 self._on_event(event)
         except Exception:

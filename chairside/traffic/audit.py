@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from chairside.client import HubClient, HubError, Place
+from chairside.client import HubClient, HubError, Position
 from chairside.client.shapes import Appointment
 from chairside.traffic.ledger import Ledger, Promise, broken_promise
 from chairside.traffic.observer import Observer, Seen, Watched, fingerprint
@@ -138,14 +138,14 @@ def compare(
     if watched.lost_history or history is None:
         findings.other.append(f"{where}: history did not reach back")
         return
-    places = [(seen.epoch, seen.offset) for seen in watched.seen]
-    if len(set(places)) < len(places):
-        findings.duplicates.append(f"{where}: {len(places) - len(set(places))} shown twice")
+    positions = [(seen.epoch, seen.offset) for seen in watched.seen]
+    if len(set(positions)) < len(positions):
+        findings.duplicates.append(f"{where}: {len(positions) - len(set(positions))} shown twice")
     if [each.offset for each in history] != list(
         range(watched.start.offset + 1, watched.start.offset + 1 + len(history))
     ):
         findings.lost.append(f"{where}: the history itself has a gap")
-    missing = {(each.epoch, each.offset) for each in history} - set(places)
+    missing = {(each.epoch, each.offset) for each in history} - set(positions)
     if missing:
         findings.lost.append(f"{where}: {len(missing)} never shown, first {min(missing)}")
     elif watched.seen != list(history):
@@ -153,11 +153,11 @@ def compare(
 
 
 async def histories_since(
-    reader: HubClient, since: Mapping[str, Place]
+    reader: HubClient, since: Mapping[str, Position]
 ) -> dict[str, list[Seen] | None]:
-    """Everything after each place, page by page; ``None`` where history does not reach."""
+    """Everything after each position, page by page; ``None`` where history does not reach."""
     found: dict[str, list[Seen] | None] = {name: [] for name in since}
-    wanted: dict[str, Place | None] = dict(since)
+    wanted: dict[str, Position | None] = dict(since)
     while wanted:
         answers = await reader.changes(wanted)
         for name, answer in answers.items():
@@ -171,19 +171,19 @@ async def histories_since(
                 assert event.offset is not None
                 events.append(Seen(event.epoch, event.offset, fingerprint(event)))
             if answer.more and events:
-                wanted[name] = Place(epoch=events[-1].epoch, offset=events[-1].offset)
+                wanted[name] = Position(epoch=events[-1].epoch, offset=events[-1].offset)
             elif not answer.more:
                 del wanted[name]
     return found
 
 
-async def heads(reader: HubClient, channels: Iterable[str]) -> dict[str, Place]:
+async def heads(reader: HubClient, channels: Iterable[str]) -> dict[str, Position]:
     """Where each channel is now."""
-    names, places = list(channels), dict[str, Place]()
+    names, positions = list(channels), dict[str, Position]()
     for at in range(0, len(names), CHANNELS_AT_ONCE):
         answers = await reader.changes(dict.fromkeys(names[at : at + CHANNELS_AT_ONCE]))
-        places |= {name: answer.place for name, answer in answers.items() if answer.place}
-    return places
+        positions |= {name: answer.position for name, answer in answers.items() if answer.position}
+    return positions
 
 
 async def _appointment(client: HubClient, appointment_id: str) -> Appointment | None:

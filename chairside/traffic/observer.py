@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from chairside.client import HubClient, HubEvent, Place
+from chairside.client import HubClient, HubEvent, Position
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One event as it was received: its place and a fingerprint of all the rest."""
+    """One event as it was received: its position and a fingerprint of all the rest."""
 
     epoch: int
     offset: int
@@ -29,7 +29,7 @@ def fingerprint(event: HubEvent) -> bytes:
 class Watched:
     """One channel on one screen."""
 
-    start: Place
+    start: Position
     """Where it began to be shown."""
     seen: list[Seen] = field(default_factory=list)
     lost_history: bool = False
@@ -57,18 +57,18 @@ class Observer:
         if self.told is not None:
             self.told(event)
 
-    def on_refetch(self, channel: str, place: Place) -> None:
+    def on_refetch(self, channel: str, position: Position) -> None:
         if channel in self.channels:
             self.channels[channel].lost_history = True
         else:
-            self.channels[channel] = Watched(start=place)
+            self.channels[channel] = Watched(start=position)
 
     @property
     def events(self) -> int:
         return sum(len(watched.seen) for watched in self.channels.values())
 
-    def has_reached(self, channel: str, place: Place) -> bool:
-        """Whether this screen has shown ``channel`` up to ``place``."""
+    def has_reached(self, channel: str, position: Position) -> bool:
+        """Whether this screen has shown ``channel`` up to ``position``."""
         watched = self.channels[channel]
         last = watched.seen[-1] if watched.seen else watched.start
-        return (last.epoch, last.offset) >= (place.epoch, place.offset)
+        return (last.epoch, last.offset) >= (position.epoch, position.offset)

@@ -199,9 +199,9 @@ async def settle(observers: list[Observer], within_s: float = SETTLE_S) -> None:
     Returns after ``within_s`` in any case: the audit then names what is missing.
     """
     behind = [
-        (observer, channel, place)
+        (observer, channel, position)
         for observer in observers
-        for channel, place in (await heads(observer.reader, observer.channels)).items()
+        for channel, position in (await heads(observer.reader, observer.channels)).items()
     ]
     until = time.monotonic() + within_s
     while time.monotonic() < until:

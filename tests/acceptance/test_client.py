@@ -14,7 +14,7 @@ from chairside.client import (
     HubError,
     HubEvent,
     LiveClient,
-    Place,
+    Position,
     RetryPolicy,
 )
 from hub.config import Api
@@ -70,7 +70,7 @@ async def test_after_a_cut_nothing_is_missing_and_nothing_comes_twice(clinic: Cl
     async with (
         network_to(clinic.url) as network,
         live(
-            clinic, got, url=network.url, on_refetch=lambda name, _place: refetched.append(name)
+            clinic, got, url=network.url, on_refetch=lambda name, _position: refetched.append(name)
         ) as client,
     ):
         refetched.clear()  # the first answers had no position to begin from
@@ -163,33 +163,35 @@ async def _page_through(clinic: Clinic) -> None:
     expected = 6 + 6 * 40
     got: list[HubEvent] = []
     head = await clinic.api(clinic.dentists[0]).get("/api/changes", channel=channel, since="now")
-    start = Place(epoch=head.body["channels"][channel]["epoch"], offset=0)
+    start = Position(epoch=head.body["channels"][channel]["epoch"], offset=0)
     async with live(clinic, got, since={channel: start}) as client:
         assert await eventually(lambda: len(offsets(got, channel)) >= expected, 5.0)
         later = await clinic.book(clinic.patients[1], "17:00")
         assert await eventually(lambda: later["id"] in {e.data.get("id") for e in got}, 2.0)
-        assert client.place(channel) == Place(epoch=start.epoch, offset=expected + 1)
+        assert client.position(channel) == Position(epoch=start.epoch, offset=expected + 1)
     assert offsets(got, channel) == list(range(1, expected + 2))
 
 
 @pytest.mark.parametrize(
-    "since", [Place(epoch=1, offset=3), Place(epoch=1, offset=999_999_999)], ids=["epoch", "ahead"]
+    "since",
+    [Position(epoch=1, offset=3), Position(epoch=1, offset=999_999_999)],
+    ids=["epoch", "ahead"],
 )
 async def test_a_position_that_cannot_be_continued_means_refetch(
-    clinic: Clinic, since: Place
+    clinic: Clinic, since: Position
 ) -> None:
     got: list[HubEvent] = []
-    refetched: list[tuple[str, Place]] = []
+    refetched: list[tuple[str, Position]] = []
     channel = appointments_of(clinic.dentists[0])
     await clinic.book(clinic.patients[0])
     async with live(
         clinic,
         got,
         since={channel: since},
-        on_refetch=lambda name, place: refetched.append((name, place)),
+        on_refetch=lambda name, position: refetched.append((name, position)),
     ) as client:
-        places = dict(refetched)
-        assert places[channel].offset == 1
+        positions = dict(refetched)
+        assert positions[channel].offset == 1
         await clinic.book(clinic.patients[0], "11:00")
         assert await eventually(lambda: offsets(got, channel), 2.0) == [2]
         assert client.follower(channel).refetches == 1

@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chairside.client import ClientError, HubClient, HubEvent, LiveClient, Place, RetryPolicy
+from chairside.client import ClientError, HubClient, HubEvent, LiveClient, Position, RetryPolicy
 from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person
 from tests.support.database import Database, rows
 from tests.support.eventually import eventually
@@ -71,7 +71,7 @@ class Screen:
 
     name: str
     told: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    starts: dict[str, Place] = field(default_factory=dict)
+    starts: dict[str, Position] = field(default_factory=dict)
     refetched: list[str] = field(default_factory=list)
     client: LiveClient | None = None
 
@@ -80,11 +80,11 @@ class Screen:
         shown = {"offset": event.offset, "id": event.id, "type": event.type, "data": event.data}
         self.told.setdefault(event.channel, []).append(shown)
 
-    def on_refetch(self, channel: str, place: Place) -> None:
+    def on_refetch(self, channel: str, position: Position) -> None:
         if channel in self.starts:
             self.refetched.append(channel)
         else:
-            self.starts[channel] = place
+            self.starts[channel] = position
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,7 +311,7 @@ async def live_and_audit(template: Template, folder: Path, seed: int) -> None:
             told = await settled(database, screens, node)
             connections = sum(screen.client.connections for screen in screens if screen.client)
     starts |= {
-        screen.name: {channel: place.to_wire() for channel, place in screen.starts.items()}
+        screen.name: {channel: position.to_wire() for channel, position in screen.starts.items()}
         for screen in screens
     }
     problems = audit(database, starts, told)
@@ -350,18 +350,18 @@ async def settled(database: Database, screens: Sequence[Screen], node: Program) 
             row["channel"]: {"epoch": row["epoch"], "offset": row["offset"]}
             for row in rows(database, 'SELECT channel, epoch, "offset" FROM channels')
         }
-        places = await ask(node, "places")
+        positions = await ask(node, "places")
         for screen in screens:
             assert screen.client is not None
-            known = {name: screen.client.place(name) for name in screen.client.channels}
-            places[screen.name] = {
-                name: place.to_wire() for name, place in known.items() if place is not None
+            known = {name: screen.client.position(name) for name in screen.client.channels}
+            positions[screen.name] = {
+                name: position.to_wire() for name, position in known.items() if position is not None
             }
         return [
-            f"{name} is at {place} of {channel}, which is at {heads[channel]}"
-            for name, channels in places.items()
-            for channel, place in channels.items()
-            if channel in heads and place != heads[channel]
+            f"{name} is at {position} of {channel}, which is at {heads[channel]}"
+            for name, channels in positions.items()
+            for channel, position in channels.items()
+            if channel in heads and position != heads[channel]
         ]
 
     late: list[str] = ["not looked at"]
@@ -408,6 +408,6 @@ def audit(
                 for each in told[name].get(channel, ())
             ]
             if shown != expected:
-                places = [each["offset"] for each in shown]
-                problems.append(f"{name}, {channel}: {places} of {len(expected)}")
+                positions = [each["offset"] for each in shown]
+                problems.append(f"{name}, {channel}: {positions} of {len(expected)}")
     return problems

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
-from chairside.client import Place
+from chairside.client import Position
 from chairside.traffic.observer import Observer
 from chairside.traffic.simulation import Simulation
 from tests.support.balancer import Balancer, balancer_for
@@ -59,7 +59,7 @@ class Fleet:
         healed_s = time.monotonic()
         sql = 'SELECT channel, epoch, "offset" FROM channels'
         heads = {
-            row["channel"]: Place(epoch=row["epoch"], offset=row["offset"])
+            row["channel"]: Position(epoch=row["epoch"], offset=row["offset"])
             for row in await asyncio.to_thread(rows, self.database, sql)
         }
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from chairside.client.channels import Place
+from chairside.client.channels import Position
 from chairside.client.shapes import Appointment, Reservation, Slot
 from chairside.traffic.audit import Findings, compare
 from chairside.traffic.ledger import Ledger, Promise, broken_promise
@@ -174,7 +174,7 @@ def seen(*offsets: int) -> list[Seen]:
 
 def compared(shown: list[Seen], history: list[Seen] | None) -> Findings:
     findings = Findings()
-    watched = Watched(start=Place(epoch=1, offset=4), seen=shown)
+    watched = Watched(start=Position(epoch=1, offset=4), seen=shown)
     compare("screen", watched, history, findings)
     return findings
 
