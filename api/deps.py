@@ -7,13 +7,7 @@ from typing import Any, Literal, Protocol
 from aiohttp import web
 
 from actors.ports.clock import Clock, NewId
-from actors.services.availability import Availability
-from actors.services.bookings import Bookings
-from actors.services.catalog import Catalog
-from actors.services.changes import Changes
-from actors.services.identity import Identity
-from actors.services.people import People
-from actors.services.webhooks import Webhooks
+from actors.services.services import Services
 from api.auth import TokenVerifier
 from api.ratelimit import RateLimiter
 from api.realtime.sse.streams import Streams
@@ -43,15 +37,9 @@ class ApiSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppDeps:
+    services: Services
     verifier: TokenVerifier
-    identity: Identity
-    bookings: Bookings
-    availability: Availability
-    people: People
-    catalog: Catalog
-    changes: Changes
     streams: Streams
-    webhooks: Webhooks
     limiter: RateLimiter
     """The one of Socket.IO too, so that a principal has one allowance."""
     health: Health

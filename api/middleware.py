@@ -128,7 +128,7 @@ async def identify(request: web.Request) -> Principal:
     patient = request.headers.get("On-Behalf-Of")
     if claims.role is Role.CHATBOT and patient is not None and parse_id(patient) is None:
         raise NotFound("patient")
-    principal = await deps.identity.principal(claims, patient)
+    principal = await deps.services.identity.principal(claims, patient)
     request[PRINCIPAL], request[CLAIMS] = principal, claims
     return principal
 

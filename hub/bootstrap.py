@@ -16,11 +16,8 @@ from aiohttp import web
 from actors.ports.clock import Clock, NewId
 from actors.ports.events import Broadcaster, EventRecord
 from actors.relay.relay import Relay
-from actors.services.availability import Availability
-from actors.services.bookings import Bookings
-from actors.services.catalog import Catalog
-from actors.services.identity import Identity
-from actors.services.people import People
+from actors.services.directory import Directory
+from actors.services.services import Services
 from actors.services.webhooks import Rights
 from api.auth import TokenVerifier
 from api.realtime.socketio import Realtime
@@ -71,11 +68,7 @@ class Hub:
     figures: Figures
     verifier: TokenVerifier
     store: Store
-    identity: Identity
-    people: People
-    catalog: Catalog
-    availability: Availability
-    bookings: Bookings
+    services: Services
     clock: Clock
     new_id: NewId
     cluster: Cluster | None = None
@@ -140,13 +133,13 @@ async def open_hub(
                 on_commit=lambda turns, calendars, seconds: metrics.commit(turns, seconds),
             )
         )
-        core = build_core(config, store, clock, new_id)
+        directory = Directory(store.profiles)
         dispatcher = await stack.enter_async_context(
             open_delivering(
                 config.webhooks,
                 queue=store.webhooks,
                 events=store.events,
-                may_tell=Rights(core.directory, clock),
+                may_tell=Rights(directory, clock),
                 clock=clock,
                 new_id=new_id,
                 observers=Observers(
@@ -154,12 +147,13 @@ async def open_hub(
                 ),
             )
         )
+        core = build_core(config, store, directory, dispatcher, clock, new_id)
         outbox.first = relay = Relay(
             events=store.events,
             clock=clock,
             listeners=(
                 core.directory.forget,
-                core.catalog.forget,
+                core.services.catalog.forget,
                 core.registry.forget,
                 dispatcher.announced,
             ),
@@ -207,11 +201,7 @@ def _hub(store: Store, core: Core, relay: Relay, edge: Edge, cluster: Cluster | 
         verifier=edge.verifier,
         relay=relay,
         store=store,
-        identity=core.identity,
-        people=core.people,
-        catalog=core.catalog,
-        availability=core.availability,
-        bookings=core.bookings,
+        services=core.services,
         clock=core.clock,
         new_id=core.new_id,
         cluster=cluster,

@@ -1,11 +1,13 @@
 """The calendars of this process and the services over them, put together."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from actors.calendar.alarms import Alarms
 from actors.calendar.registry import Calendars, Registry
 from actors.ports.calendars import CalendarStore
 from actors.ports.clock import Clock, NewId
+from actors.ports.webhooks import Courier
 from actors.services.availability import Availability
 from actors.services.bookings import Bookings
 from actors.services.catalog import Catalog
@@ -14,6 +16,9 @@ from actors.services.directory import Directory
 from actors.services.identity import Identity
 from actors.services.people import People
 from actors.services.records import Records
+from actors.services.replays import Replays
+from actors.services.services import Services
+from actors.services.webhooks import Webhooks
 from hub.cluster.ownership import ClaimingStore
 from hub.cluster.wiring import Meeting
 from hub.config import Config
@@ -26,28 +31,29 @@ class Core:
     clock: Clock
     new_id: NewId
     directory: Directory
-    catalog: Catalog
     alarms: Alarms
     registry: Registry
-    bookings: Bookings
-    availability: Availability
-    people: People
-    identity: Identity
-    changes: Changes
-    records: Records
+    services: Services
     meeting: Meeting
 
     def forget_caches(self) -> None:
         """Nothing that was read before now is believed."""
         self.directory.people.clear()
         self.directory.subjects.clear()
-        self.catalog.cache.clear()
+        self.services.catalog.cache.clear()
         for actor in self.registry.actors():
             actor.types_stale = True
 
 
-def build_core(config: Config, store: Store, clock: Clock, new_id: NewId) -> Core:
-    directory = Directory(store.profiles)
+def build_core(
+    config: Config,
+    store: Store,
+    directory: Directory,
+    courier: Courier,
+    clock: Clock,
+    new_id: NewId,
+) -> Core:
+    """``courier`` delivers what the webhooks of :class:`Services` ask for."""
     records = Records(store.records, clock, new_id)
     catalog = Catalog(store.calendars.load_types, records)
     meeting = Meeting()
@@ -58,18 +64,30 @@ def build_core(config: Config, store: Store, clock: Clock, new_id: NewId) -> Cor
     registry = Registry(own, clock, actor_settings(config), on_hold=alarms.add)
     asked: Calendars = meeting if config.is_clustered else registry
     bookings = Bookings(asked, store.appointments, directory, clock, new_id)
+    services = Services(
+        identity=Identity(store.profiles, directory, records),
+        people=People(store.profiles, directory, records, meeting),
+        catalog=catalog,
+        availability=Availability(asked, catalog, directory, store.profiles, clock, new_id),
+        bookings=bookings,
+        changes=Changes(store.events),
+        replays=Replays(store.events, clock, kept=timedelta(days=config.retention.events_days)),
+        webhooks=Webhooks(
+            reads=store.webhooks,
+            queue=store.webhooks,
+            records=records,
+            events=store.events,
+            courier=courier,
+            clock=clock,
+            old_secret_kept=timedelta(hours=config.webhooks.old_secret_hours),
+        ),
+    )
     return Core(
         meeting=meeting,
         clock=clock,
         new_id=new_id,
         directory=directory,
-        catalog=catalog,
         alarms=alarms,
         registry=registry,
-        bookings=bookings,
-        availability=Availability(asked, catalog, directory, store.profiles, clock, new_id),
-        people=People(store.profiles, directory, records, meeting),
-        identity=Identity(store.profiles, directory, records),
-        changes=Changes(store.events),
-        records=records,
+        services=services,
     )

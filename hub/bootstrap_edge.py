@@ -3,14 +3,11 @@
 import os
 import socket
 from dataclasses import dataclass
-from datetime import timedelta
 
 from aiohttp import web
 
 from actors.calendar.calendar_actor import CalendarActor
 from actors.relay.relay import Relay
-from actors.services.replays import Replays
-from actors.services.webhooks import Webhooks
 from api.app import create_app
 from api.auth import TokenVerifier
 from api.deps import AppDeps
@@ -66,7 +63,7 @@ def build_edge(
     )
     wired = _realtime_deps(config, core, relay, metrics, verifier, limiter)
     realtime = core.meeting.realtime = Realtime(wired)
-    supabase = core.meeting.supabase = _supabase(config, store, wired, realtime)
+    supabase = core.meeting.supabase = _supabase(config, wired, realtime)
     if cluster is not None:
         supabase.share_presence(OtherNodes(cluster))
     streams = _streams(config, core, realtime, metrics)
@@ -80,16 +77,10 @@ def build_edge(
     )
     app = create_app(
         AppDeps(
+            services=core.services,
             verifier=verifier,
             limiter=limiter,
-            identity=core.identity,
-            bookings=core.bookings,
-            availability=core.availability,
-            people=core.people,
-            catalog=core.catalog,
-            changes=core.changes,
             streams=streams,
-            webhooks=_webhooks(config, store, core, dispatcher),
             health=health,
             clock=clock,
             new_id=core.new_id,
@@ -128,12 +119,8 @@ def _realtime_deps(
     limiter: RateLimiter,
 ) -> RealtimeDeps:
     return RealtimeDeps(
+        services=core.services,
         verifier=verifier,
-        identity=core.identity,
-        bookings=core.bookings,
-        availability=core.availability,
-        people=core.people,
-        changes=core.changes,
         clock=core.clock,
         new_id=core.new_id,
         positions=relay.positions,
@@ -144,8 +131,7 @@ def _realtime_deps(
     )
 
 
-def _supabase(config: Config, store: Store, wired: RealtimeDeps, realtime: Realtime) -> Supabase:
-    kept = timedelta(days=config.retention.events_days)
+def _supabase(config: Config, wired: RealtimeDeps, realtime: Realtime) -> Supabase:
     return Supabase(
         SupabaseDeps(
             realtime=wired,
@@ -153,7 +139,6 @@ def _supabase(config: Config, store: Store, wired: RealtimeDeps, realtime: Realt
             rooms=realtime.rooms,
             joins=realtime.joins,
             rights=realtime.rights,
-            replays=Replays(store.events, wired.clock, kept=kept),
             settings=SupabaseSettings(
                 keys=config.realtime.supabase_keys,
                 idle_timeout_s=config.realtime.idle_timeout_s,
@@ -173,18 +158,6 @@ def _streams(config: Config, core: Core, realtime: Realtime, metrics: Metrics) -
         settings=stream_settings(config),
         on_end=metrics.stream_ended,
         on_slow=metrics.slow_reader,
-    )
-
-
-def _webhooks(config: Config, store: Store, core: Core, courier: Dispatcher) -> Webhooks:
-    return Webhooks(
-        reads=store.webhooks,
-        queue=store.webhooks,
-        records=core.records,
-        events=store.events,
-        courier=courier,
-        clock=core.clock,
-        old_secret_kept=timedelta(hours=config.webhooks.old_secret_hours),
     )
 
 
@@ -211,7 +184,7 @@ def _gauges(
         cache_lookups=lambda: {
             "people": core.directory.people.lookups,
             "subjects": core.directory.subjects.lookups,
-            "appointment_types": core.catalog.cache.lookups,
+            "appointment_types": core.services.catalog.cache.lookups,
         },
     )
 

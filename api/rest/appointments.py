@@ -35,7 +35,7 @@ _PLACE = (OutsideAvailability, TooSoon, TooFar, SlotTaken, PatientConflict)
 
 
 async def book(call: Call) -> web.Response:
-    bookings = call.deps.bookings
+    bookings = call.services.bookings
     if "reservation_id" in call.body:
         reply = await bookings.book_reservation(call.caller, **call.body)
     else:
@@ -52,7 +52,7 @@ async def page(call: Call) -> web.Response:
         after=_after(call),
         **query,
     )
-    found = await call.deps.bookings.page(call.caller, wanted)
+    found = await call.services.bookings.page(call.caller, wanted)
     body = page_json(
         [appointment_data(row, found.names) for row in found.rows],
         limit=wanted.limit,
@@ -64,19 +64,19 @@ async def page(call: Call) -> web.Response:
 
 
 async def show(call: Call) -> web.Response:
-    row, names = await call.deps.bookings.get(call.caller, _id(call))
+    row, names = await call.services.bookings.get(call.caller, _id(call))
     return resource_answer(orjson.dumps(appointment_data(row, names)), row.version)
 
 
 async def change(call: Call) -> web.Response:
-    reply = await call.deps.bookings.change(
+    reply = await call.services.bookings.change(
         call.caller, _id(call), expected_version=call.expected_version, **call.body
     )
     return reply_answer(reply)
 
 
 async def cancel(call: Call) -> web.Response:
-    reply = await call.deps.bookings.cancel(
+    reply = await call.services.bookings.cancel(
         call.caller, _id(call), expected_version=call.expected_version, **call.query
     )
     return reply_answer(reply)
@@ -92,7 +92,7 @@ def _after(call: Call) -> tuple[datetime, AppointmentId] | None:
 
 
 async def history(call: Call) -> web.Response:
-    entries = await call.deps.bookings.history(call.caller, _id(call))
+    entries = await call.services.bookings.history(call.caller, _id(call))
     return json_answer(orjson.dumps({"data": HISTORY.dump(entries)}))
 
 

@@ -21,7 +21,7 @@ _PATH = "/api/availability/{dentistId}"
 async def show(call: Call) -> web.Response:
     """The schedule alone is tagged with its version, which ``PUT`` takes as ``If-Match``."""
     dentist_id = _dentist(call)
-    availability = call.deps.availability
+    availability = call.services.availability
     view = await availability.schedule(call.caller, dentist_id)
     if not call.query:
         tag = version_tag(view.schedule.version)
@@ -31,7 +31,7 @@ async def show(call: Call) -> web.Response:
 
 
 async def replace(call: Call) -> web.Response:
-    reply = await call.deps.availability.replace(
+    reply = await call.services.availability.replace(
         call.caller,
         _dentist(call),
         call.body["schedule"],
@@ -44,7 +44,7 @@ async def replace(call: Call) -> web.Response:
 async def find(call: Call) -> web.Response:
     query = dict(call.query)
     del query["cursor"]
-    found = await call.deps.availability.find(call.caller, after=_after(call), **query)
+    found = await call.services.availability.find(call.caller, after=_after(call), **query)
     cursor = next_cursor(call.request.path, call.query, found.next_after)
     body = slots_json(found, limit=query["limit"], next_cursor=cursor)
     return tagged_answer(call.request, body)

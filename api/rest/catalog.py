@@ -21,7 +21,7 @@ _TAG = "Appointment types"
 
 async def page(call: Call) -> web.Response:
     """The catalog is in memory, sorted by name; a page is cut out of it."""
-    types, limit = await call.deps.catalog.types(), call.query["limit"]
+    types, limit = await call.services.catalog.types(), call.query["limit"]
     after = after_name(call.request.path, call.query)
     rest = (kind for kind in types if after is None or _order(kind) > after)
     shown = list(islice(rest, limit))
@@ -37,12 +37,12 @@ async def page(call: Call) -> web.Response:
 
 
 async def create(call: Call) -> web.Response:
-    return reply_answer(await call.deps.catalog.create(call.caller, **call.body), _COLLECTION)
+    return reply_answer(await call.services.catalog.create(call.caller, **call.body), _COLLECTION)
 
 
 async def change(call: Call) -> web.Response:
     type_id = AppointmentTypeId(call.path_id("id", "appointment type"))
-    reply = await call.deps.catalog.change(
+    reply = await call.services.catalog.change(
         call.caller, type_id, expected_version=call.expected_version, **call.body
     )
     return reply_answer(reply)

@@ -30,7 +30,7 @@ async def missed(call: Call) -> web.StreamResponse:
     if since is None:
         raise ValidationFailed.of("since", "one since is needed for each channel")
     wanted = [(Channel(name), at) for name, at in zip(channels, since, strict=True)]
-    answers = await call.deps.changes.read(call.caller.principal, wanted)
+    answers = await call.services.changes.read(call.caller.principal, wanted)
     return json_answer(channels_json(answers))
 
 

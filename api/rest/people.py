@@ -20,12 +20,12 @@ _TAG = "People"
 
 
 async def me(call: Call) -> web.Response:
-    profile = await call.deps.people.me(call.caller)
+    profile = await call.services.people.me(call.caller)
     return resource_answer(orjson.dumps(profile_data(profile)), profile.version)
 
 
 async def update_me(call: Call) -> web.Response:
-    reply = await call.deps.people.update_me(
+    reply = await call.services.people.update_me(
         call.caller, expected_version=call.expected_version, **call.body
     )
     return reply_answer(reply)
@@ -34,23 +34,23 @@ async def update_me(call: Call) -> web.Response:
 async def show(call: Call) -> web.Response:
     """A dentist's public card has no version to match, and nothing to change."""
     profile_id = ProfileId(call.path_id("id", "profile"))
-    found = await call.deps.people.view(call.caller, profile_id)
+    found = await call.services.people.view(call.caller, profile_id)
     if isinstance(found, PublicCard):
         return json_answer(orjson.dumps(card_data(found)))
     return resource_answer(orjson.dumps(profile_data(found)), found.version)
 
 
 async def create(call: Call) -> web.Response:
-    return reply_answer(await call.deps.people.create(call.caller, **call.body), _COLLECTION)
+    return reply_answer(await call.services.people.create(call.caller, **call.body), _COLLECTION)
 
 
 async def disconnect(call: Call) -> web.Response:
-    await call.deps.people.disconnect(call.caller, ProfileId(call.path_id("id", "profile")))
+    await call.services.people.disconnect(call.caller, ProfileId(call.path_id("id", "profile")))
     return web.Response(status=204)
 
 
 async def dentists(call: Call) -> web.Response:
-    page = await call.deps.people.dentists(
+    page = await call.services.people.dentists(
         call.caller, limit=call.query["limit"], after=_after(call)
     )
     return _page(call, page, [card_data(profile) for profile in page.profiles])
@@ -58,7 +58,7 @@ async def dentists(call: Call) -> web.Response:
 
 async def patients(call: Call) -> web.Response:
     """Contact data of one's own patients only; of others, that they exist."""
-    page = await call.deps.people.patients(
+    page = await call.services.people.patients(
         call.caller, call.query["q"], limit=call.query["limit"], after=_after(call)
     )
     shown = [

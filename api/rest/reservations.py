@@ -24,16 +24,16 @@ _TAG = "Reservations"
 
 
 async def hold(call: Call) -> web.Response:
-    return reply_answer(await call.deps.bookings.hold(call.caller, **call.body), _COLLECTION)
+    return reply_answer(await call.services.bookings.hold(call.caller, **call.body), _COLLECTION)
 
 
 async def show(call: Call) -> web.Response:
-    row, names = await call.deps.bookings.reservation(call.caller, _id(call))
+    row, names = await call.services.bookings.reservation(call.caller, _id(call))
     return resource_answer(reservation_json(row, names), row.version)
 
 
 async def release(call: Call) -> web.Response:
-    return reply_answer(await call.deps.bookings.release(call.caller, _id(call)))
+    return reply_answer(await call.services.bookings.release(call.caller, _id(call)))
 
 
 def _id(call: Call) -> AppointmentId:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from actors.domain.refusals import NotFound, Refusal
 from actors.services.caller import Caller
+from actors.services.services import Services
 from api.deps import DEPS, AppDeps
 from api.middleware import PRINCIPAL, REQUEST_ID
 from api.rest.headers import expected_version, idempotency_key
@@ -28,6 +29,10 @@ class Call:
     query: Mapping[str, Any]
     body: Mapping[str, Any]
     expected_version: int | None
+
+    @property
+    def services(self) -> Services:
+        return self.deps.services
 
     def path_id(self, name: str, what: str) -> str:
         """An id of the path; one that cannot be an id is as unknown as a foreign one."""

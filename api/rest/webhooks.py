@@ -37,7 +37,7 @@ _URL = "https://bot.example/chairside"
 async def page(call: Call) -> web.Response:
     limit = call.query["limit"]
     last = after_name(call.request.path, call.query)
-    found = await call.deps.webhooks.page(
+    found = await call.services.webhooks.page(
         call.caller.principal, limit=limit, after=WebhookId(last[1]) if last else None
     )
     after = ("", found.next_after) if found.next_after else None
@@ -52,19 +52,19 @@ async def page(call: Call) -> web.Response:
 
 
 async def get(call: Call) -> web.Response:
-    view = await call.deps.webhooks.get(call.caller.principal, _id(call))
+    view = await call.services.webhooks.get(call.caller.principal, _id(call))
     return resource_answer(webhook_json(view.webhook, view.progress), view.webhook.version)
 
 
 async def create(call: Call) -> web.Response:
-    reply = await call.deps.webhooks.create(
+    reply = await call.services.webhooks.create(
         call.caller, rights_until=_rights_until(call), **call.body
     )
     return reply_answer(reply, _COLLECTION)
 
 
 async def change(call: Call) -> web.Response:
-    reply = await call.deps.webhooks.change(
+    reply = await call.services.webhooks.change(
         call.caller,
         _id(call),
         rights_until=_rights_until(call),
@@ -75,32 +75,32 @@ async def change(call: Call) -> web.Response:
 
 
 async def delete(call: Call) -> web.Response:
-    reply = await call.deps.webhooks.delete(
+    reply = await call.services.webhooks.delete(
         call.caller, _id(call), expected_version=call.expected_version
     )
     return reply_answer(reply)
 
 
 async def rotate(call: Call) -> web.Response:
-    return reply_answer(await call.deps.webhooks.rotate(call.caller, _id(call), **call.body))
+    return reply_answer(await call.services.webhooks.rotate(call.caller, _id(call), **call.body))
 
 
 async def replay(call: Call) -> web.Response:
     since = call.body["since"]
     if since is None:
         raise ValidationFailed.of("since", "must be a position like 1.42 (epoch.offset)")
-    reply = await call.deps.webhooks.replay(
+    reply = await call.services.webhooks.replay(
         call.caller, _id(call), channel=call.body["channel"], since=since
     )
     return reply_answer(reply)
 
 
 async def ping(call: Call) -> web.Response:
-    return json_answer(attempt_json(await call.deps.webhooks.ping(call.caller, _id(call))))
+    return json_answer(attempt_json(await call.services.webhooks.ping(call.caller, _id(call))))
 
 
 async def deliveries(call: Call) -> web.Response:
-    found = await call.deps.webhooks.deliveries(
+    found = await call.services.webhooks.deliveries(
         call.caller.principal, _id(call), limit=call.query["limit"]
     )
     return json_answer(deliveries_json(found))

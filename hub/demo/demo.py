@@ -69,7 +69,7 @@ async def links(hub: Hub, url: str, issue: IssueToken) -> dict[str, Any]:
         "admin": {"token": issue(ADMIN, Role.ADMIN)},
         "appointment_types": [
             {"id": kind.id, "name": kind.name, "duration_minutes": kind.duration_minutes}
-            for kind in await hub.catalog.types()
+            for kind in await hub.services.catalog.types()
         ],
     }
 
@@ -90,11 +90,11 @@ class _Seeding:
 
     async def person(self, subject: str, role: Role) -> dict[str, Any]:
         principal = await self._principal(subject, role)
-        profile = await self._hub.people.me(self._caller(principal))
+        profile = await self._hub.services.people.me(self._caller(principal))
         return {"id": profile.id, "name": profile.name, "time_zone": profile.time_zone}
 
     async def _kind(self, kind: Kind) -> AppointmentTypeId:
-        reply = await self._hub.catalog.create(
+        reply = await self._hub.services.catalog.create(
             self._admin,
             name=kind.name,
             duration_minutes=kind.duration,
@@ -105,7 +105,7 @@ class _Seeding:
 
     async def _patient(self, number: int, who: Patient) -> Principal:
         subject = patient_subject(number)
-        await self._hub.people.create(
+        await self._hub.services.people.create(
             self._admin,
             role=Role.PATIENT,
             subject=subject,
@@ -117,7 +117,7 @@ class _Seeding:
 
     async def _dentist(self, number: int, who: Dentist) -> Principal:
         subject = dentist_subject(number)
-        reply = await self._hub.people.create(
+        reply = await self._hub.services.people.create(
             self._admin,
             role=Role.DENTIST,
             subject=subject,
@@ -125,7 +125,7 @@ class _Seeding:
             time_zone=who.schedule.time_zone,
         )
         dentist = await self._principal(subject, Role.DENTIST)
-        await self._hub.availability.replace(
+        await self._hub.services.availability.replace(
             self._caller(dentist), DentistId(ProfileId(reply.resource_id)), who.schedule
         )
         return dentist
@@ -136,7 +136,7 @@ class _Seeding:
         assert dentist.person is not None, "a dentist's principal has a person"
         over = visit.start <= self._hub.clock.now() + timedelta(hours=1)
         by_staff = over or visit.booked_by == "dentist"
-        reply = await self._hub.bookings.book_slot(
+        reply = await self._hub.services.bookings.book_slot(
             self._caller(dentist if by_staff else self._booker(visit, patient)),
             dentist_id=DentistId(dentist.person),
             appointment_type_id=kind,
@@ -150,12 +150,12 @@ class _Seeding:
         """What became of it: a visit that is over is completed or missed, some are off."""
         appointment_id = AppointmentId(booked.resource_id)
         if visit.ends_as == "cancelled":
-            await self._hub.bookings.cancel(
+            await self._hub.services.bookings.cancel(
                 dentist, appointment_id, reason=CancelReason.PATIENT_ILL
             )
         elif _end(booked) <= self._hub.clock.now():
             for status in _ON_THE_WAY[visit.ends_as]:
-                await self._hub.bookings.change(dentist, appointment_id, status=status)
+                await self._hub.services.bookings.change(dentist, appointment_id, status=status)
 
     def _booker(self, visit: Visit, patient: Principal) -> Principal:
         if visit.booked_by == "patient":
@@ -164,7 +164,7 @@ class _Seeding:
 
     async def _principal(self, subject: str, role: Role) -> Principal:
         expires_at = self._hub.clock.now() + TOKEN_LIFE
-        return await self._hub.identity.principal(
+        return await self._hub.services.identity.principal(
             Claims(subject=subject, role=role, expires_at=expires_at)
         )
 

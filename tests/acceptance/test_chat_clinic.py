@@ -11,7 +11,6 @@ import pytest
 
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Principal, Role
-from api.realtime.socketio.commands import Services
 from api.rest.chat.in_hub import InHub
 from chairside.chatbot.hub_clinic import HubClinic
 from chairside.chatbot.port import Clinic, ClinicRefused, Slot, SlotQuery
@@ -53,15 +52,12 @@ async def two(
         else:
             database = stack.enter_context(template.copied_to(tmp_path))
             hub = (await stack.enter_async_context(running_hub(config_for(database)))).hub
-            services = Services(
-                bookings=hub.bookings, availability=hub.availability, people=hub.people
-            )
             people = [
                 Principal(role=Role.PATIENT, subject=f"patient-{n}", person=ProfileId(one.id))
                 for n, one in enumerate(template.people.patients[:2])
             ]
             ada, bob = (
-                HubClinic(InHub.acting(services, hub.catalog, who, "r"), now, time.monotonic)
+                HubClinic(InHub.acting(hub.services, who, "r"), now, time.monotonic)
                 for who in people
             )
             yield ada, bob, now()

@@ -34,7 +34,7 @@ def test_r6_1_r6_2_r6_3_the_import_contracts_hold() -> None:
 
 def test_r6_1_r6_2_r6_3_each_layer_has_its_own_place() -> None:
     """Controllers in ``api``, services in ``actors``, repositories in ``store``."""
-    for layer, word in ((api, "rest"), (actors, "services"), (store, "appointments")):
+    for layer, word in ((api, "rest"), (actors, "services"), (store, "repositories")):
         assert word in {module.name for module in pkgutil.iter_modules(layer.__path__)}
     assert "bootstrap" in {module.name for module in pkgutil.iter_modules(hub.__path__)}
 
@@ -76,7 +76,7 @@ async def test_r6_4_two_hubs_in_one_process_know_nothing_of_each_other(
             running_hub(config_for(two)) as second,
         ):
             assert first.url != second.url
-            assert first.hub.bookings is not second.hub.bookings
+            assert first.hub.services.bookings is not second.hub.services.bookings
             assert first.hub.figures is not second.hub.figures
 
 

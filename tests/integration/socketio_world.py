@@ -27,6 +27,7 @@ from actors.services.availability import SlotPage
 from actors.services.caller import Caller
 from actors.services.changes import Changes
 from actors.services.identity import Claims
+from actors.services.services import Services
 from api.auth import AuthSettings, TokenVerifier
 from api.ratelimit import RateLimiter
 from api.realtime.socketio import Realtime, RealtimeDeps, RealtimeSettings
@@ -175,12 +176,17 @@ class World:
         self.commands: list[tuple[str, str, str]] = []
         self.realtime = Realtime(
             RealtimeDeps(
+                services=Services(
+                    identity=cast("Any", self.identity),
+                    people=cast("Any", FakePeople()),
+                    catalog=cast("Any", None),
+                    availability=cast("Any", self.availability),
+                    bookings=cast("Any", self.bookings),
+                    changes=Changes(log),
+                    replays=cast("Any", None),
+                    webhooks=cast("Any", None),
+                ),
                 verifier=TokenVerifier(AuthSettings(secret=SECRET), clock),
-                identity=cast("Any", self.identity),
-                bookings=cast("Any", self.bookings),
-                availability=cast("Any", self.availability),
-                people=cast("Any", FakePeople()),
-                changes=Changes(log),
                 clock=clock,
                 new_id=lambda: f"request-{next(ids)}",
                 positions=self.relay.positions,

@@ -19,6 +19,7 @@ from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.ports.commits import Reply
 from actors.services.identity import Claims
+from actors.services.services import Services
 from api.app import MAX_LINE_BYTES, create_app
 from api.auth import AuthSettings, TokenVerifier, issue_token
 from api.deps import ApiSettings, AppDeps
@@ -132,15 +133,18 @@ class World:
         self.requests: list[tuple[str, str, int, float]] = []
         ids = count(1)
         self.deps = AppDeps(
+            services=Services(
+                identity=cast("Any", self.identity),
+                people=cast("Any", self.people),
+                catalog=cast("Any", self.catalog),
+                availability=cast("Any", self.availability),
+                bookings=cast("Any", self.bookings),
+                changes=cast("Any", self.changes),
+                replays=cast("Any", Told()),
+                webhooks=cast("Any", self.webhooks),
+            ),
             verifier=TokenVerifier(AuthSettings(secret=SECRET), self.clock),
-            identity=cast("Any", self.identity),
-            bookings=cast("Any", self.bookings),
-            availability=cast("Any", self.availability),
-            people=cast("Any", self.people),
-            catalog=cast("Any", self.catalog),
-            changes=cast("Any", self.changes),
             streams=cast("Any", self.streams),
-            webhooks=cast("Any", self.webhooks),
             limiter=RateLimiter(rate_per_s=rate_per_s, burst=burst, monotonic=self.clock.monotonic),
             health=self.health,
             clock=self.clock,

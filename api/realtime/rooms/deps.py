@@ -8,11 +8,7 @@ import structlog
 
 from actors.domain.refusals import InvalidToken, Refusal
 from actors.ports.clock import Clock, NewId
-from actors.services.availability import Availability
-from actors.services.bookings import Bookings
-from actors.services.changes import Changes
-from actors.services.identity import Identity
-from actors.services.people import People
+from actors.services.services import Services
 from api.auth import TokenVerifier
 from api.errors import error_body, problem_of
 from api.ratelimit import RateLimiter
@@ -48,12 +44,8 @@ class RealtimeSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RealtimeDeps:
+    services: Services
     verifier: TokenVerifier
-    identity: Identity
-    bookings: Bookings
-    availability: Availability
-    people: People
-    changes: Changes
     clock: Clock
     new_id: NewId
     positions: Positions

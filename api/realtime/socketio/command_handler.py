@@ -12,7 +12,7 @@ from actors.domain.refusals import Unavailable, ValidationFailed
 from api.realtime.rooms.deps import Attempt, RealtimeDeps, shown
 from api.realtime.rooms.joins import Joins, check_count, check_may_join
 from api.realtime.rooms.rooms import Rooms
-from api.realtime.socketio.commands import COMMANDS, Services
+from api.realtime.socketio.commands import COMMANDS
 from api.realtime.socketio.connections import Connections
 from api.realtime.socketio.inputs import JOIN, LEAVE, the_object
 from api.realtime.socketio.server import Ack
@@ -35,9 +35,6 @@ class Desk:
         # bound once, not for each command
         self._log, self._monotonic = log.bind(), deps.clock.monotonic
         self._notes: list[tuple[Attempt, str, float]] = []
-        self._services = Services(
-            bookings=deps.bookings, availability=deps.availability, people=deps.people
-        )
         self._own: Final[Mapping[str, Answer]] = {
             "channel:join": self._join,
             "channel:leave": self._leave,
@@ -74,7 +71,7 @@ class Desk:
             raise Unavailable
         data = the_object(arguments)
         if command := COMMANDS.get(event):
-            return command(self._services, session.principal, request_id, data)
+            return command(self._deps.services, session.principal, request_id, data)
         if own := self._own.get(event):
             return own(session, data)
         raise ValidationFailed.of("event", "there is no such command")

@@ -13,10 +13,8 @@ from actors.domain.announcements import ProfileBody
 from actors.domain.ids import DentistId, ProfileId
 from actors.domain.principal import Principal
 from actors.ports.commits import Reply
-from actors.services.availability import Availability
-from actors.services.bookings import Bookings
 from actors.services.caller import Caller
-from actors.services.people import People
+from actors.services.services import Services
 from api.cursors import after_start, next_cursor
 from api.realtime.socketio.inputs import DENTIST_PATH, ID_PATH, KEY, SLOTS, VERSION, load_parts
 from api.schemas import render
@@ -36,13 +34,6 @@ _SLOTS_LIST: Final = "/api/slots"
 
 NOTHING_LEFT: Final = b"null"
 """The answer when the resource is gone: released, cancelled."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Services:
-    bookings: Bookings
-    availability: Availability
-    people: People
 
 
 Run = Callable[[Services, Caller, dict[str, Any]], Awaitable[bytes]]

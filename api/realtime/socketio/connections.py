@@ -44,7 +44,7 @@ class Connections:
             expired=self._end_expired,
             spawn=self.spawn,
         )
-        self.rights = Rights(deps.verifier, deps.identity, self.spawn)
+        self.rights = Rights(deps.verifier, deps.services.identity, self.spawn)
 
     def find(self, sid: str) -> Session | None:
         return self._sessions.get(sid)
@@ -82,7 +82,7 @@ class Connections:
         if namespace_of(claims) != namespace:
             raise Forbidden("Your role may not use this namespace")
         data = load(AUTH, auth, where="auth")
-        principal = await self._deps.identity.principal(claims, data["on_behalf_of"])
+        principal = await self._deps.services.identity.principal(claims, data["on_behalf_of"])
         self._deps.limiter.take(principal.scope)
         since: dict[Channel, Since | None] = data["since"] or {}
         check_may_join(principal, tuple(since))
@@ -129,7 +129,7 @@ class Connections:
         old = session.claims
         if (claims.subject, claims.role, claims.actor) != (old.subject, old.role, old.actor):
             raise Forbidden("The new token is for somebody else")
-        principal = await self._deps.identity.principal(claims, session.on_behalf_of)
+        principal = await self._deps.services.identity.principal(claims, session.on_behalf_of)
         if principal != session.principal:
             raise Forbidden("The new token has other rights")
         if session.closed:

@@ -54,7 +54,7 @@ class Realtime:
         )
         self._rooms = Rooms()
         self._wire = Wire(self._rooms, turns)
-        self._joins = Joins(self._rooms, deps.changes, deps.positions)
+        self._joins = Joins(self._rooms, deps.services.changes, deps.positions)
         self._connections = Connections(deps, self._server, self._rooms, self._joins)
         self._desk = Desk(deps, self._connections, self._rooms, self._joins)
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from actors.services.replays import Replays
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.joins import Joins
 from api.realtime.rooms.outbox import Sending
@@ -30,5 +29,4 @@ class SupabaseDeps:
     rooms: Rooms
     joins: Joins
     rights: Rights
-    replays: Replays
     settings: SupabaseSettings = SupabaseSettings()

@@ -129,7 +129,7 @@ class Supabase:
             deps.limiter.take(f"{NAMESPACE}|{request.remote}")
             return
         claims = await deps.verifier.verify(key)
-        principal = await deps.identity.principal(claims)
+        principal = await deps.services.identity.principal(claims)
         deps.limiter.take(principal.scope)
 
     def _may_connect(self, origin: str, request: web.Request) -> bool:

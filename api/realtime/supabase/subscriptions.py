@@ -127,7 +127,7 @@ class Subscriptions:
 
     async def _party(self, token: str) -> tuple[Claims, Principal]:
         claims = await self._deps.realtime.verifier.verify(token)
-        return claims, await self._deps.realtime.identity.principal(claims)
+        return claims, await self._deps.realtime.services.identity.principal(claims)
 
     def _topic(self, action: Join, claims: Claims, principal: Principal) -> Topic:
         request = action.request
@@ -167,7 +167,9 @@ class Subscriptions:
             return None
         if channel == HUB_STATUS:
             raise _incomplete(replay)
-        since = await self._deps.replays.place_before(topic.principal, channel, replay.since)
+        since = await self._deps.realtime.services.replays.place_before(
+            topic.principal, channel, replay.since
+        )
         if since is None:
             raise _incomplete(replay)
         return since

@@ -16,9 +16,9 @@ from actors.domain.refusals import Refusal
 from actors.ports.appointments import AppointmentQuery
 from actors.ports.commits import OutcomeUnknown, StoreUnavailable
 from actors.services.caller import Caller
-from actors.services.catalog import Catalog
+from actors.services.services import Services
 from api.errors import problem_of
-from api.realtime.socketio.commands import COMMANDS, Services
+from api.realtime.socketio.commands import COMMANDS
 from api.schemas.fields import parse_instant
 from api.schemas.pages import card_data
 from api.schemas.resources import APPOINTMENT_TYPE, appointment_data
@@ -39,17 +39,14 @@ class InHub(Commands):
     """One patient's view. Raises :class:`HubError` like the client, never a connection's end."""
 
     services: Services
-    catalog: Catalog
     principal: Principal
     request_id: str
 
     @classmethod
-    def acting(
-        cls, services: Services, catalog: Catalog, principal: Principal, request_id: str
-    ) -> "InHub":
+    def acting(cls, services: Services, principal: Principal, request_id: str) -> "InHub":
         """For the principal, by the chatbot they use or, if none says so, by the hub's own."""
         acting = replace(principal, acting=principal.acting or ACTOR)
-        return cls(services, catalog, acting, request_id)
+        return cls(services, acting, request_id)
 
     async def perform(
         self, operation: Operation, data: Mapping[str, Any], *, key: str | None = None
@@ -68,7 +65,7 @@ class InHub(Commands):
         return [cast("Profile", card_data(profile)) for profile in page.profiles]
 
     async def appointment_types(self) -> list[AppointmentType]:
-        kinds = await _answered(self.catalog.types())
+        kinds = await _answered(self.services.catalog.types())
         return [cast("AppointmentType", APPOINTMENT_TYPE.dump(kind)) for kind in kinds]
 
     async def appointments(self, **filters: Any) -> AppointmentPage:

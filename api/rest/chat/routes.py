@@ -11,7 +11,6 @@ from aiohttp import web
 
 from actors.domain.principal import Role
 from actors.domain.refusals import Forbidden, ValidationFailed
-from api.realtime.socketio.commands import Services
 from api.rest.answers import json_answer
 from api.rest.chat.deps import CHAT_DEPS
 from api.rest.chat.in_hub import InHub
@@ -34,8 +33,7 @@ async def answer(call: Call) -> web.Response:
     kept = body.get("state")
     now, key = deps.clock.now(), chat.key
     state = unsealed(kept, principal.person, key, now) if kept else None
-    services = Services(bookings=deps.bookings, availability=deps.availability, people=deps.people)
-    hub = InHub.acting(services, deps.catalog, principal, call.caller.request_id)
+    hub = InHub.acting(call.services, principal, call.caller.request_id)
     conversation = Conversation(
         HubClinic(hub, deps.clock.now, deps.clock.monotonic),
         deps.clock.now,

@@ -1,0 +1,26 @@
+"""The services of a hub, in one object for everything that calls them."""
+
+from dataclasses import dataclass
+
+from actors.services.availability import Availability
+from actors.services.bookings import Bookings
+from actors.services.catalog import Catalog
+from actors.services.changes import Changes
+from actors.services.identity import Identity
+from actors.services.people import People
+from actors.services.replays import Replays
+from actors.services.webhooks import Webhooks
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Services:
+    """Every use case of the hub: REST, sockets and the chatbot call the same ones."""
+
+    identity: Identity
+    people: People
+    catalog: Catalog
+    availability: Availability
+    bookings: Bookings
+    changes: Changes
+    replays: Replays
+    webhooks: Webhooks
