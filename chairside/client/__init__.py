@@ -9,11 +9,11 @@ network behaves. Nothing here knows the hub's code: it rests on the documented c
 from chairside.client.channels import ChannelAnswer, HubEvent, Position
 from chairside.client.commands import Commands
 from chairside.client.errors import ClientClosed, ClientError, ConnectionLost, HubError
-from chairside.client.free_slots import FreeSlot
 from chairside.client.live import LiveClient
 from chairside.client.rest import HubClient
 from chairside.client.retry import RetryPolicy
 from chairside.client.slot_cache import CacheSettings, Free, SlotCache
+from chairside.client.slot_table import FreeSlot
 from chairside.client.stream import ChangeStream
 
 __all__ = [

@@ -16,11 +16,11 @@ import aiohttp
 
 from chairside.client.channels import ASK, ChannelAnswer, Follower, HubEvent, Position, Step
 from chairside.client.commands import Commands, new_key
-from chairside.client.connection import Connection, OnEnd, Token
 from chairside.client.errors import ClientError, ConnectionLost, HubError
-from chairside.client.link import Address
 from chairside.client.operations import Operation
+from chairside.client.reconnecting import Connection, OnEnd, Token
 from chairside.client.retry import RetryPolicy
+from chairside.client.socketio_connection import Address
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,8 @@ import aiohttp
 
 from chairside.client.channels import HubEvent, Position
 from chairside.client.errors import ConnectionLost, HubError
-from chairside.client.free_slots import (
+from chairside.client.rest import HubClient
+from chairside.client.slot_table import (
     Block,
     FreeSlot,
     Kind,
@@ -29,7 +30,6 @@ from chairside.client.free_slots import (
     moment,
     text_of,
 )
-from chairside.client.rest import HubClient
 from chairside.client.stream import ChangeStream
 
 logger = logging.getLogger(__name__)

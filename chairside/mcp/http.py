@@ -22,7 +22,7 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
-from chairside.mcp.toolbox import Patient
+from chairside.mcp.patient_tools import Patient
 
 PATH: Final = "/mcp"
 KNOWN_FOR_S: Final = 60.0

@@ -16,9 +16,9 @@ from mcp.server.mcpserver import Context
 from chairside.access import NOT_DELEGATED, Access, names_actor
 from chairside.client import ClientError, HubClient
 from chairside.mcp.http import http_app, patient_of
+from chairside.mcp.patient_tools import Clinic, Desk, Desks, Patient
 from chairside.mcp.refusals import ToolRefused
 from chairside.mcp.server import tools_server
-from chairside.mcp.toolbox import Clinic, Desk, Desks, Patient
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import AwareDatetime, BaseModel, Field
 
 from chairside.mcp.consent import Operation
+from chairside.mcp.patient_tools import Desk
 from chairside.mcp.refusals import ToolRefused
 from chairside.mcp.results import Appointments, Change, Directory, Held, Result, Slots
-from chairside.mcp.toolbox import Desk
 
 INSTRUCTIONS: Final = (
     "These tools act for one patient of a dental clinic and can see and change that patient's"

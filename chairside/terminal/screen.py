@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from chairside.chatbot.state import Live, Reply
-from chairside.terminal.conversation import Screen
+from chairside.terminal.session import Screen
 
 __all__ = ["JsonLines", "Lines", "Screen", "Terminal"]
 

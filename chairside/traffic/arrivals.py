@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chairside.traffic.figures import Latencies
+from chairside.traffic.statistics import Latencies
 
 
 @dataclass(slots=True)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chairside.client import Commands, HubEvent
+from chairside.traffic.context import World
 from chairside.traffic.links import LinkedPerson
-from chairside.traffic.world import World
 
 THINK_S = (0.5, 2.0)
 

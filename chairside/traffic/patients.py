@@ -2,7 +2,7 @@
 
 from chairside.client import Commands
 from chairside.client.shapes import Appointment, Slot
-from chairside.traffic.world import World
+from chairside.traffic.context import World
 
 THINK_S = (0.1, 1.2)
 """Between finding, holding and booking, in seconds."""

@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from chairside.traffic.figures import Latencies
 from chairside.traffic.simulation import Outcome
+from chairside.traffic.statistics import Latencies
 
 SHOWN_PROBLEMS = 20
 

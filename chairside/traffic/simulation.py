@@ -18,13 +18,13 @@ from chairside.traffic.audit import (
     audit_rows,
     heads,
 )
-from chairside.traffic.crew import DASHBOARDS_PER_DENTIST, Crew, readers
-from chairside.traffic.figures import Figures
+from chairside.traffic.context import World
 from chairside.traffic.ledger import Ledger
 from chairside.traffic.links import Links
 from chairside.traffic.observer import Observer
 from chairside.traffic.pace import Pace
-from chairside.traffic.world import World
+from chairside.traffic.participants import DASHBOARDS_PER_DENTIST, Crew, readers
+from chairside.traffic.statistics import Figures
 
 COMMANDS_PER_S = 100.0
 COMMANDS_AT_ONCE = 32

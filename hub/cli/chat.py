@@ -8,8 +8,8 @@ from rich.console import Console
 
 from chairside.access import Access, access_of, add_access
 from chairside.client import ClientError
-from chairside.terminal.conversation import Talk
 from chairside.terminal.screen import JsonLines, Lines, Screen, Terminal
+from chairside.terminal.session import Talk
 from hub.chat import model_of
 from hub.cli.common import CliError, add_command, add_config, configured, run_async
 from hub.config import Chat

@@ -15,10 +15,10 @@ from chairside.traffic.audit import (
     audit_promises,
     audit_rows,
 )
-from chairside.traffic.crew import readers
 from chairside.traffic.ledger import Ledger
 from chairside.traffic.links import LinkedPerson, LinkedType, Links
 from chairside.traffic.observer import Observer
+from chairside.traffic.participants import readers
 from chairside.traffic.report import as_json
 from chairside.traffic.simulation import Plan, Simulation, settle
 from hub.cli.main import main

@@ -8,7 +8,7 @@ from aiohttp import WSMessage, web
 from aiohttp.test_utils import TestServer
 
 from chairside.client.errors import ConnectionLost
-from chairside.client.link import Address, Link
+from chairside.client.socketio_connection import Address, Link
 from tests.support.eventually import eventually
 
 OPEN = '0{"sid":"s","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}'

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from chairside.client import Commands, ConnectionLost, HubError
 from chairside.client.shapes import Appointment, Slot
-from chairside.traffic.figures import CONNECTION_LOST, Figures
 from chairside.traffic.ledger import Ledger
 from chairside.traffic.links import LinkedPerson, Links
 from chairside.traffic.pace import Pace
+from chairside.traffic.statistics import CONNECTION_LOST, Figures
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chairside.client.free_slots import TAKEN_KEPT, Block, Kind, SlotTable, Window, around, join
+from chairside.client.slot_table import TAKEN_KEPT, Block, Kind, SlotTable, Window, around, join
 from chairside.client.sse import MESSAGE_BYTES_MAX, Message, SseReader, UnreadableStream
 
 # --- text/event-stream -----------------------------------------------------------------

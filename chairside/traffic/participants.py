@@ -11,11 +11,11 @@ from chairside.client import ClientError, Commands, HubClient, HubEvent, LiveCli
 from chairside.client.channels import availability_channel
 from chairside.traffic.arrivals import Arrivals
 from chairside.traffic.audit import Readers
+from chairside.traffic.context import World
 from chairside.traffic.dentists import Dentist
 from chairside.traffic.links import LinkedPerson, Links
 from chairside.traffic.observer import Observer
 from chairside.traffic.patients import Patient
-from chairside.traffic.world import World
 
 DASHBOARDS_PER_DENTIST = 3
 CONNECTS_AT_ONCE = 10

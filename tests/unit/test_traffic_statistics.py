@@ -8,12 +8,12 @@ import pytest
 
 from chairside.traffic.arrivals import Arrivals
 from chairside.traffic.audit import Findings
-from chairside.traffic.figures import Figures, Latencies, percentile
 from chairside.traffic.ledger import Ledger
 from chairside.traffic.links import LinksError, read_links
 from chairside.traffic.pace import Pace
 from chairside.traffic.report import as_json
 from chairside.traffic.simulation import Outcome
+from chairside.traffic.statistics import Figures, Latencies, percentile
 
 
 def test_percentiles_are_values_that_really_occurred() -> None:

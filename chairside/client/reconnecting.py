@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from chairside.client.errors import FINAL, ClientClosed, ConnectionLost, HubError
-from chairside.client.link import Address, Link
 from chairside.client.retry import LONGEST_RETRY_AFTER_S, RetryPolicy
+from chairside.client.socketio_connection import Address, Link
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Connection:
     async def call(
         self, event: str, data: Any, on_data: Callable[[Any], None] | None = None
     ) -> Any:
-        """See :meth:`chairside.client.link.Link.call`; waits for a connection first."""
+        """As :meth:`Link.call`, after waiting for a connection."""
         await self.ready()
         if self._link is None:
             raise ConnectionLost(f"{event}: not connected")
