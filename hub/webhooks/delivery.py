@@ -14,7 +14,7 @@ from actors.domain.webhook import ChannelProgress, DisabledReason, RetryRules, W
 from actors.ports.clock import Clock, NewId
 from actors.ports.events import EventLog, EventRecord, Position
 from actors.ports.webhooks import Attempt, Target, WebhookDelivery, WebhookQueue
-from hub.webhooks.known import Known
+from hub.webhooks.active import Known
 from hub.webhooks.messages import Message, event_message, notice_message, reset_message
 from hub.webhooks.sender import target_of
 

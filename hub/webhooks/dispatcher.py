@@ -20,11 +20,11 @@ from actors.domain.webhook import WebhookId, WebhookStatus
 from actors.ports.clock import Clock, NewId
 from actors.ports.events import EventLog, EventRecord
 from actors.ports.webhooks import Attempt, Target, WebhookQueue
+from hub.webhooks.active import Known, KnownWebhooks, Place
+from hub.webhooks.concurrency import Slots
 from hub.webhooks.delivery import Deliverer, Next
-from hub.webhooks.known import Known, KnownWebhooks, Place
 from hub.webhooks.messages import notice_message
 from hub.webhooks.sender import Sender, target_of
-from hub.webhooks.slots import Slots
 
 log = structlog.get_logger(__name__)
 

@@ -11,8 +11,8 @@ from actors.domain.events import AppointmentTypeSaved, WebhookSaved
 from actors.domain.principal import Principal, Role
 from actors.domain.webhook import ChannelProgress, RetryRules, Webhook
 from actors.ports.webhooks import Attempt, Target
+from hub.webhooks.active import Known
 from hub.webhooks.delivery import Deliverer, Next, Observers
-from hub.webhooks.known import Known
 from hub.webhooks.messages import Message
 from store.engine import Store
 from tests.contract.clinic import Clinic

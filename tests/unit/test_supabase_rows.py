@@ -12,7 +12,7 @@ from actors.domain.principal import Principal, Role
 from actors.ports.events import EventRecord
 from api.realtime.rooms.subscribers import Once
 from api.realtime.supabase.bindings import COLUMNS, parse_binding
-from api.realtime.supabase.forms import change_frame, event_frame, replayed_frame
+from api.realtime.supabase.event_frames import change_frame, event_frame, replayed_frame
 from api.realtime.supabase.frames import Vsn
 from api.realtime.supabase.rows import Change, change_of, rows_channel
 

@@ -1,8 +1,8 @@
 """Supabase Realtime clients connect unmodified (criterion 7.1; docs/supabase.md).
 
-``frames``, ``messages``, ``joining``, ``bindings``, ``presence``, ``protocol``, ``rows`` and
-``forms`` are pure; ``topic``, ``halls``, ``exchange`` and ``subscriptions`` join them to the
-rooms, and to other nodes; the rest is I/O.
+Pure: ``frames``, ``messages``, ``joining``, ``bindings``, ``rows``, ``event_frames``,
+``presence`` and ``protocol``. The other modules connect these to the rooms, to the other
+nodes and to the sockets.
 """
 
 from api.realtime.supabase.deps import SupabaseDeps as SupabaseDeps

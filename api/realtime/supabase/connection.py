@@ -9,10 +9,11 @@ from actors.domain.refusals import Forbidden, RateLimited, ValidationFailed
 from api.ratelimit import RateLimiter
 from api.realtime.rooms.deps import Attempt, shown
 from api.realtime.supabase import messages
+from api.realtime.supabase.client_topics import JoinRefused, Spawn, Subscriptions
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import MalformedFrame, Message, Vsn, decode
-from api.realtime.supabase.link import Link
 from api.realtime.supabase.presence import TooMuch
+from api.realtime.supabase.presence_registry import Halls
 from api.realtime.supabase.protocol import (
     Answer,
     Forged,
@@ -23,8 +24,7 @@ from api.realtime.supabase.protocol import (
     Untrack,
     decide,
 )
-from api.realtime.supabase.subscriptions import JoinRefused, Spawn, Subscriptions
-from api.realtime.supabase.topics import Halls
+from api.realtime.supabase.socket_writer import Link
 
 log = structlog.get_logger(__name__)
 

@@ -1,7 +1,7 @@
 """Supabase Realtime's WebSocket, served beside Socket.IO over the same rooms.
 
 A handshake is let in with a user's token or one of the configured public keys; what a
-client may hear is decided topic by topic (:mod:`api.realtime.supabase.subscriptions`).
+client may hear is decided topic by topic (:mod:`api.realtime.supabase.client_topics`).
 """
 
 from collections.abc import Awaitable, Mapping
@@ -21,9 +21,9 @@ from api.realtime.rooms.tasks import Tasks, guarded
 from api.realtime.supabase.connection import NAMESPACE, RESTARTING, Connection
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import Vsn
-from api.realtime.supabase.link import Link
+from api.realtime.supabase.presence_registry import Halls
 from api.realtime.supabase.presence_sync import Exchange, OtherNodes
-from api.realtime.supabase.topics import Halls
+from api.realtime.supabase.socket_writer import Link
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from actors.domain.channels import Channel
 from api.realtime.supabase.presence import Diff, Entry
-from api.realtime.supabase.topics import Halls
+from api.realtime.supabase.presence_registry import Halls
 
 SAY_EVERY_S: Final = 0.1
 """How often :meth:`Exchange.say` is to be called."""

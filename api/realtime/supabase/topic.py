@@ -11,7 +11,7 @@ from actors.ports.events import EventRecord, Position
 from actors.services.identity import Claims
 from api.realtime.rooms.frames import Frame, Send
 from api.realtime.rooms.subscribers import Batch, Once
-from api.realtime.supabase import forms, messages
+from api.realtime.supabase import event_frames, messages
 from api.realtime.supabase.bindings import Binding
 from api.realtime.supabase.frames import Vsn, text
 from api.realtime.supabase.protocol import Membership
@@ -68,10 +68,10 @@ class Topic:
 
     def deliver(self, record: EventRecord, once: Once) -> None:
         frames = (
-            forms.event_frame(self.vsn, self.name, record, once)
+            event_frames.event_frame(self.vsn, self.name, record, once)
             if record.channel == self.channel
             else None,
-            forms.change_frame(self.vsn, self.name, record, self.bindings, once)
+            event_frames.change_frame(self.vsn, self.name, record, self.bindings, once)
             if record.channel == self.rows
             else None,
         )
@@ -83,7 +83,7 @@ class Topic:
         return False
 
     def tell(self, event: str, data: bytes, once: Once) -> None:
-        self.write(forms.told_frame(self.vsn, self.name, event, data, once))
+        self.write(event_frames.told_frame(self.vsn, self.name, event, data, once))
 
     def tell_position(self, position: Position, once: Once) -> None:
         self.behind(self, position)
@@ -110,7 +110,7 @@ class Topic:
         )
 
     def replay(self, record: EventRecord) -> None:
-        self.write(forms.replayed_frame(self.vsn, self.name, record))
+        self.write(event_frames.replayed_frame(self.vsn, self.name, record))
 
     def say_closed(self) -> None:
         """``phx_close``: the client stays away."""

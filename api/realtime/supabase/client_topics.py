@@ -25,9 +25,9 @@ from api.realtime.supabase import messages
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import Vsn
 from api.realtime.supabase.joining import JoinRequest, Replay
+from api.realtime.supabase.presence_registry import Halls
 from api.realtime.supabase.protocol import Join, Leave, Renew
 from api.realtime.supabase.topic import Topic
-from api.realtime.supabase.topics import Halls
 
 log = structlog.get_logger(__name__)
 

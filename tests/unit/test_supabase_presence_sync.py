@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from actors.domain.channels import Channel
+from api.realtime.supabase.presence_registry import Halls
 from api.realtime.supabase.presence_sync import (
     BURST_BYTES,
     RATE_BYTES_PER_S,
@@ -19,7 +20,6 @@ from api.realtime.supabase.presence_sync import (
     Exchange,
 )
 from api.realtime.supabase.topic import Topic
-from api.realtime.supabase.topics import Halls
 
 DESK, CHAIR = Channel("appointments:dentist:d"), Channel("appointments:patient:p")
 
