@@ -20,10 +20,10 @@ from api.middleware import (
 )
 from api.openapi import openapi_json
 from api.rest import health
-from api.rest.answers import json_answer
 from api.rest.chat.deps import CHAT_DEPS, ChatDeps
 from api.rest.pages import BUILT, page_routes
-from api.rest.table import ROUTES
+from api.rest.responses import json_answer
+from api.rest.route_table import ROUTES
 
 __all__ = ["MAX_LINE_BYTES", "ApiSettings", "AppDeps", "create_app"]
 

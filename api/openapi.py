@@ -31,9 +31,9 @@ from api.errors import HTTP, INTERNAL, STATUS
 from api.openapi_fields import field_form
 from api.rest.headers import VERSION
 from api.rest.route import Route
-from api.rest.table import ROUTES
-from api.schemas.documents import FORMS, RESOURCES, Form, error_example, ref
+from api.rest.route_table import ROUTES
 from api.schemas.fields import KEY_FORM
+from api.schemas.openapi_components import FORMS, RESOURCES, Form, error_example, ref
 
 _DESCRIPTION: Final = (
     "A realtime appointment hub for dental clinics. Every route takes a bearer token; every"

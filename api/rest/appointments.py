@@ -22,10 +22,10 @@ from actors.domain.refusals import (
 )
 from actors.ports.appointments import AppointmentQuery
 from api.cursors import after_start, next_cursor
-from api.rest.answers import json_answer, reply_answer, resource_answer
+from api.rest.responses import json_answer, reply_answer, resource_answer
 from api.rest.route import Call, Route
 from api.schemas import page_json
-from api.schemas.commands import BOOK, CHANGE_APPOINTMENT
+from api.schemas.bodies import BOOK, CHANGE_APPOINTMENT
 from api.schemas.queries import APPOINTMENTS, CANCEL
 from api.schemas.resources import HISTORY, appointment_data
 

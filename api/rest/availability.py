@@ -7,8 +7,8 @@ from aiohttp import web
 from actors.domain.ids import DentistId, ProfileId
 from actors.domain.refusals import Forbidden, IdempotencyMismatch, NotFound, VersionConflict
 from api.cursors import after_start, next_cursor
-from api.rest.answers import reply_answer, tagged_answer
 from api.rest.headers import version_tag
+from api.rest.responses import reply_answer, tagged_answer
 from api.rest.route import Call, Route
 from api.schemas.pages import availability_json, slots_json
 from api.schemas.queries import AVAILABILITY_QUERY, REPLACE_SCHEDULE, SLOTS

@@ -8,10 +8,10 @@ from actors.domain.appointment import AppointmentType
 from actors.domain.ids import AppointmentTypeId
 from actors.domain.refusals import Forbidden, IdempotencyMismatch, NotFound, VersionConflict
 from api.cursors import after_name, next_cursor
-from api.rest.answers import json_answer, reply_answer
+from api.rest.responses import json_answer, reply_answer
 from api.rest.route import Call, Route
 from api.schemas import page_json
-from api.schemas.commands import CHANGE_TYPE, CREATE_TYPE
+from api.schemas.bodies import CHANGE_TYPE, CREATE_TYPE
 from api.schemas.queries import PAGE
 from api.schemas.resources import APPOINTMENT_TYPE
 

@@ -11,7 +11,7 @@ from api.middleware import CLAIMS
 from api.realtime.sse.cursor import HEADER, read_cursor
 from api.realtime.sse.stream import Bearer
 from api.rest.accept import prefers
-from api.rest.answers import json_answer
+from api.rest.responses import json_answer
 from api.rest.route import Call, Route
 from api.schemas import channels_json
 from api.schemas.queries import CHANGES

@@ -8,7 +8,7 @@ from actors.domain.refusals import Forbidden
 from api.auth import bearer
 from api.deps import DEPS
 from api.middleware import identify
-from api.rest.answers import json_answer
+from api.rest.responses import json_answer
 
 
 async def health(request: web.Request) -> web.Response:

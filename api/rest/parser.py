@@ -10,7 +10,7 @@ from webargs.aiohttpparser import AIOHTTPParser, is_json_request
 from webargs.multidictproxy import MultiDictProxy
 
 from actors.domain.refusals import ValidationFailed
-from api.schemas.base import refusal
+from api.schemas.strict import refusal
 
 
 async def json_body(request: web.Request) -> Any:

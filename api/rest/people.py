@@ -8,10 +8,10 @@ from actors.domain.profile import PublicCard
 from actors.domain.refusals import Forbidden, IdempotencyMismatch, NotFound, VersionConflict
 from actors.ports.profiles import ProfilePage
 from api.cursors import after_name, next_cursor
-from api.rest.answers import json_answer, reply_answer, resource_answer
+from api.rest.responses import json_answer, reply_answer, resource_answer
 from api.rest.route import Call, Route
 from api.schemas import page_json
-from api.schemas.commands import CHANGE_PROFILE, CREATE_PROFILE
+from api.schemas.bodies import CHANGE_PROFILE, CREATE_PROFILE
 from api.schemas.pages import Item, card_data, found_patient_data, profile_data
 from api.schemas.queries import PAGE, PATIENTS
 

@@ -14,9 +14,9 @@ from actors.domain.refusals import (
     TooManyReservations,
     TooSoon,
 )
-from api.rest.answers import reply_answer, resource_answer
+from api.rest.responses import reply_answer, resource_answer
 from api.rest.route import Call, Route
-from api.schemas.commands import HOLD
+from api.schemas.bodies import HOLD
 from api.schemas.pages import reservation_json
 
 _COLLECTION = "/api/reservations"

@@ -14,9 +14,9 @@ from api.middleware import PRINCIPAL, REQUEST_ID
 from api.rest.headers import expected_version, idempotency_key
 from api.rest.parser import json_body, parser
 from api.schemas import load
-from api.schemas.base import Strict
 from api.schemas.fields import parse_id
 from api.schemas.queries import NOTHING
+from api.schemas.strict import Strict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

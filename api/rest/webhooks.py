@@ -12,7 +12,7 @@ from actors.domain.refusals import (
 from actors.domain.webhook import WebhookId
 from api.cursors import after_name, next_cursor
 from api.middleware import CLAIMS
-from api.rest.answers import json_answer, reply_answer, resource_answer
+from api.rest.responses import json_answer, reply_answer, resource_answer
 from api.rest.route import Call, Route
 from api.schemas import page_json
 from api.schemas.queries import PAGE

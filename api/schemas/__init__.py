@@ -6,9 +6,9 @@
   ``page_json`` a list.
 """
 
-from api.schemas.base import load as load
 from api.schemas.events import channel_json as channel_json
 from api.schemas.events import channels_json as channels_json
 from api.schemas.events import envelope as envelope
 from api.schemas.pages import page_json as page_json
 from api.schemas.render import render as render
+from api.schemas.strict import load as load

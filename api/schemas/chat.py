@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from marshmallow import ValidationError, fields, validates_schema
 
-from api.schemas.base import Strict
 from api.schemas.fields import Text
+from api.schemas.strict import Strict
 
 STATE_MAX_CHARS: Final = 32_768
 MESSAGE_MAX_CHARS: Final = 20_000

@@ -11,10 +11,10 @@ from actors.domain.profile import Profile, PublicCard
 from actors.ports.events import Position
 from actors.ports.rendering import Names
 from actors.services.availability import ScheduleView, Slot, SlotPage
-from api.schemas.base import Strict
 from api.schemas.fields import Id, Instant, instant_text
 from api.schemas.resources import FOUND_PATIENT, PROFILE, PUBLIC_CARD, RESERVATION, Shown
 from api.schemas.schedule import availability_data
+from api.schemas.strict import Strict
 
 Item = dict[str, Any]
 

@@ -9,7 +9,6 @@ from marshmallow import ValidationError, fields, validates_schema
 from actors.domain.appointment import Status
 from actors.domain.cancel_reason import CancelReason
 from actors.services.changes import Since
-from api.schemas.base import Strict
 from api.schemas.fields import (
     Flag,
     Id,
@@ -21,6 +20,7 @@ from api.schemas.fields import (
     Whole,
     at_most,
 )
+from api.schemas.strict import Strict
 
 LIMIT_DEFAULT, LIMIT_MAX = 50, 200
 CURSOR_MAX_CHARS = 1_000

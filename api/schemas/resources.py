@@ -14,8 +14,8 @@ from actors.domain.appointment import Appointment, Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.principal import Role
 from actors.ports.rendering import Names
-from api.schemas.base import Strict
 from api.schemas.fields import Id, Instant, OneOf, Text, TimeZone, Whole
+from api.schemas.strict import Strict
 
 
 @dataclass(frozen=True, slots=True)

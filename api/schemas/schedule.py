@@ -21,9 +21,9 @@ from actors.domain.schedule import (
     Window,
 )
 from actors.ports.rendering import Names
-from api.schemas.base import Strict
 from api.schemas.fields import Id, LocalDate, OneOf, TimeZone, WallTime, Whole, at_most
 from api.schemas.resources import appointment_data
+from api.schemas.strict import Strict
 
 RULES_MAX = 200
 OVERRIDES_MAX = 1_000

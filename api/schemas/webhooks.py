@@ -16,10 +16,10 @@ from actors.domain.webhook import (
     WebhookStatus,
 )
 from actors.ports.webhooks import Attempt, WebhookDelivery
-from api.schemas.base import Strict
-from api.schemas.commands import NotEmpty
+from api.schemas.bodies import NotEmpty
 from api.schemas.fields import Id, Instant, OneOf, Text, Whole, at_most
 from api.schemas.queries import LIMIT_DEFAULT, LIMIT_MAX, SinceField
+from api.schemas.strict import Strict
 
 URL_MAX_CHARS = 2_000
 SECRET_BYTES = range(24, 65)

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.rest.table import ROUTES
+from api.rest.route_table import ROUTES
 from store.sql.readers import NOTHING_ASKED, Asked, Readers
 from tests.support.api import Api
 from tests.support.clinic import ADMIN, appointments_of

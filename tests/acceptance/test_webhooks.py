@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api.schemas.documents import RESOURCES
+from api.schemas.openapi_components import RESOURCES
 from hub.config import Webhooks
 from tests.acceptance.conftest import OpenClinic
 from tests.support.api import Api

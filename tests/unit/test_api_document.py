@@ -9,7 +9,7 @@ from api.errors import STATUS
 from api.middleware import OPENAPI_PATH, is_api
 from api.openapi import openapi
 from api.rest.route import Route
-from api.rest.table import ROUTES
+from api.rest.route_table import ROUTES
 from api.schemas import load
 from tests.unit.api_world import world
 

@@ -9,8 +9,7 @@ from actors.domain.appointment import Status
 from actors.domain.principal import Role
 from actors.domain.refusals import ValidationFailed
 from api.schemas import load
-from api.schemas.base import Strict
-from api.schemas.commands import (
+from api.schemas.bodies import (
     BOOK,
     CHANGE_APPOINTMENT,
     CHANGE_PROFILE,
@@ -20,6 +19,7 @@ from api.schemas.commands import (
     BookSchema,
 )
 from api.schemas.fields import instant_text, parse_id, parse_instant
+from api.schemas.strict import Strict
 
 ID = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
 SLOT = {"dentist_id": ID, "appointment_type_id": ID, "start": "2027-03-08T09:00:00Z"}

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from api.realtime.socketio import inputs
-from api.schemas import chat, commands, queries, schedule, webhooks
-from api.schemas.base import Strict
+from api.schemas import bodies, chat, queries, schedule, webhooks
+from api.schemas.strict import Strict
 
 ID: Final = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
 SCHEMAS: Final = {
     f"{module.__name__}.{name}": value
-    for module in (inputs, chat, commands, queries, schedule, webhooks)
+    for module in (inputs, chat, bodies, queries, schedule, webhooks)
     for name, value in vars(module).items()
     if isinstance(value, Strict)
 }

@@ -18,8 +18,7 @@ from actors.services.services import Services
 from api.cursors import after_start, next_cursor
 from api.realtime.socketio.inputs import DENTIST_PATH, ID_PATH, KEY, SLOTS, VERSION, load_parts
 from api.schemas import render
-from api.schemas.base import Strict
-from api.schemas.commands import BOOK, CHANGE_APPOINTMENT, CHANGE_PROFILE, HOLD
+from api.schemas.bodies import BOOK, CHANGE_APPOINTMENT, CHANGE_PROFILE, HOLD
 from api.schemas.pages import availability_json, slots_json
 from api.schemas.queries import (
     AVAILABILITY_QUERY,
@@ -28,6 +27,7 @@ from api.schemas.queries import (
     REPLACE_SCHEDULE,
 )
 from api.schemas.schedule import SCHEDULE
+from api.schemas.strict import Strict
 
 _SLOTS_LIST: Final = "/api/slots"
 """The same list on both wires: a cursor of one goes on in the other."""

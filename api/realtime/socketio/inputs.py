@@ -9,9 +9,9 @@ from actors.domain.refusals import FieldError, InvalidToken, ValidationFailed
 from actors.services.changes import Since
 from api.realtime.socketio.packets import BINARY
 from api.schemas import load
-from api.schemas.base import Strict
 from api.schemas.fields import KEY_EXPECTED, KEY_FORM, MAX_KEY_CHARS, Id, Text, Whole, at_most
 from api.schemas.queries import CHANNELS_MAX, SlotsQuery
+from api.schemas.strict import Strict
 
 _OFFSET_MAX = 10**18
 _CHANNEL_MAX_CHARS = 200

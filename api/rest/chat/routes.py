@@ -11,9 +11,9 @@ from aiohttp import web
 
 from actors.domain.principal import Role
 from actors.domain.refusals import Forbidden, ValidationFailed
-from api.rest.answers import json_answer
 from api.rest.chat.deps import CHAT_DEPS
 from api.rest.chat.in_hub import InHub
+from api.rest.responses import json_answer
 from api.rest.route import Call, Route
 from api.schemas.chat import CHAT
 from chairside.chatbot.codec import sealed, unsealed

@@ -12,7 +12,6 @@ from marshmallow import ValidationError, pre_load, validates_schema
 from actors.domain.appointment import MAX_MINUTES, Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.principal import Role
-from api.schemas.base import Strict
 from api.schemas.fields import (
     MAX_SUBJECT_CHARS,
     Flag,
@@ -27,6 +26,7 @@ from api.schemas.fields import (
     notes_text,
     phone_text,
 )
+from api.schemas.strict import Strict
 
 _MISSING = "is needed, unless there is a reservation_id"
 _SLOT = ("dentist_id", "appointment_type_id", "start")
