@@ -5,9 +5,9 @@ from collections.abc import Awaitable
 
 import pytest
 
-from api.realtime.engineio.engine_session import Beat, EngineSession, Owner
+from api.realtime.engineio.session import Beat, EngineSession, Owner
 from api.realtime.rooms.fairness import Turns
-from api.realtime.rooms.outbox import Sending
+from api.realtime.rooms.send_buffer import Sending
 
 
 class Eager:

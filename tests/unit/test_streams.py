@@ -21,7 +21,7 @@ from actors.services.identity import Claims
 from api.realtime.rooms.broadcaster import Wire
 from api.realtime.rooms.fairness import Turns
 from api.realtime.rooms.joins import Joins
-from api.realtime.rooms.rights import Rights
+from api.realtime.rooms.revocations import Rights
 from api.realtime.rooms.rooms import Rooms
 from api.realtime.sse.cursor import read_cursor
 from api.realtime.sse.stream import Bearer

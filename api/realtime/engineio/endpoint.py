@@ -23,7 +23,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from api.realtime.engineio.handshake import (
+from api.realtime.engineio.protocol import (
     BAD_REQUEST,
     FORBIDDEN,
     TOO_LARGE,

@@ -1,6 +1,6 @@
 """The connections below Socket.IO, all of them; and the one place that knows python-engineio.
 
-Requests are judged in ``endpoint.py``, one connection is ``engine_session.py``; both say
+Requests are judged in ``endpoint.py``, one connection is ``session.py``; both say
 where the library deviates from the protocol. What it leaves open or does otherwise than
 this product needs:
 
@@ -20,12 +20,12 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from engineio import packet as eio_packet
 
 from api.realtime.engineio.endpoint import Endpoint
-from api.realtime.engineio.engine_session import Beat, EngineSession, Owner, Reason
-from api.realtime.engineio.handshake import Transport
+from api.realtime.engineio.protocol import Transport
+from api.realtime.engineio.session import Beat, EngineSession, Owner, Reason
 from api.realtime.rooms.frames import Frame
-from api.realtime.rooms.outbox import Sending
-from api.realtime.rooms.outbox import Transport as Writable
 from api.realtime.rooms.retiring import one_by_one
+from api.realtime.rooms.send_buffer import Sending
+from api.realtime.rooms.send_buffer import Transport as Writable
 from api.realtime.rooms.tasks import Tasks
 
 log = structlog.get_logger(__name__)

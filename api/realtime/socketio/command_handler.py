@@ -13,10 +13,10 @@ from api.realtime.rooms.deps import Attempt, RealtimeDeps, shown
 from api.realtime.rooms.joins import Joins, check_count, check_may_join
 from api.realtime.rooms.rooms import Rooms
 from api.realtime.socketio.commands import COMMANDS
-from api.realtime.socketio.connections import Connections
 from api.realtime.socketio.inputs import JOIN, LEAVE, the_object
 from api.realtime.socketio.server import Ack
 from api.realtime.socketio.session import Session
+from api.realtime.socketio.sessions import Connections
 from api.schemas import load
 
 log = structlog.get_logger(__name__)

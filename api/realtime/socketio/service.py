@@ -14,13 +14,13 @@ from api.realtime.rooms.broadcaster import Wire
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.fairness import Turns
 from api.realtime.rooms.joins import Joins
-from api.realtime.rooms.outbox import Sending
-from api.realtime.rooms.rights import Rights
+from api.realtime.rooms.revocations import Rights
 from api.realtime.rooms.rooms import Rooms
+from api.realtime.rooms.send_buffer import Sending
 from api.realtime.socketio.command_handler import Desk
-from api.realtime.socketio.connections import Connections
 from api.realtime.socketio.server import Ack, HubServer
 from api.realtime.socketio.session import NAMESPACES
+from api.realtime.socketio.sessions import Connections
 from api.schemas.fields import instant_text
 
 log = structlog.get_logger(__name__)

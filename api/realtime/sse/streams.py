@@ -23,7 +23,7 @@ from actors.ports.commits import StoreUnavailable
 from actors.services.changes import Since
 from api.realtime.rooms.joins import Joins
 from api.realtime.rooms.retiring import one_by_one
-from api.realtime.rooms.rights import Rights
+from api.realtime.rooms.revocations import Rights
 from api.realtime.rooms.rooms import Rooms
 from api.realtime.sse.frames import notice
 from api.realtime.sse.stream import Bearer, ClientGone, ClientTooSlow, Ended, Stream, Write

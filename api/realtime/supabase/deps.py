@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.joins import Joins
-from api.realtime.rooms.outbox import Sending
-from api.realtime.rooms.rights import Rights
+from api.realtime.rooms.revocations import Rights
 from api.realtime.rooms.rooms import Rooms
+from api.realtime.rooms.send_buffer import Sending
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

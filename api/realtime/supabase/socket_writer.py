@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from api.realtime.rooms.frames import Sent
-from api.realtime.rooms.outbox import Outbox, Sending
+from api.realtime.rooms.send_buffer import Outbox, Sending
 
 _CLOSE_S: Final = 1.5
 """How long a peer may take to read what is queued and to answer the close."""

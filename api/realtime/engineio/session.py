@@ -22,7 +22,7 @@ from typing import Any, Final, Protocol
 import orjson
 import structlog
 
-from api.realtime.engineio.handshake import (
+from api.realtime.engineio.protocol import (
     SEPARATOR,
     Incoming,
     Kind,
@@ -31,8 +31,8 @@ from api.realtime.engineio.handshake import (
     packet_of,
 )
 from api.realtime.rooms.frames import Frame
-from api.realtime.rooms.outbox import Outbox, Sending
-from api.realtime.rooms.outbox import Transport as Writable
+from api.realtime.rooms.send_buffer import Outbox, Sending
+from api.realtime.rooms.send_buffer import Transport as Writable
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ from actors.domain.refusals import NotFound
 from actors.ports.commits import StoreUnavailable
 from actors.ports.events import EventRecord
 from actors.services.identity import Claims
-from api.realtime.rooms.rights import Rights
+from api.realtime.rooms.revocations import Rights
 from tests.support.logs import captured_logs
 
 ANN = ProfileId("01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f")

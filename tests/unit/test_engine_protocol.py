@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.realtime.engineio.handshake import (
+from api.realtime.engineio.protocol import (
     BAD_METHOD,
     BAD_REQUEST,
     PACKETS_MAX,

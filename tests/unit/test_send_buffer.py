@@ -7,7 +7,7 @@ import pytest
 
 from api.realtime.rooms.fairness import Turns
 from api.realtime.rooms.frames import Frame, Frames
-from api.realtime.rooms.outbox import Outbox, Sending
+from api.realtime.rooms.send_buffer import Outbox, Sending
 
 END = Frame("1")
 

@@ -15,7 +15,7 @@ from actors.services.changes import Since
 from api.realtime.rooms.deps import Attempt, RealtimeDeps, reason_of, shown
 from api.realtime.rooms.expiry import Expiry
 from api.realtime.rooms.joins import Joins, check_count, check_may_join
-from api.realtime.rooms.rights import Rights
+from api.realtime.rooms.revocations import Rights
 from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.tasks import guarded
 from api.realtime.socketio.inputs import AUTH, token_of
