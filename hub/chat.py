@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from api.rest.chat.deps import ChatDeps
-from chairside.chatbot.codec import signing_key
 from chairside.chatbot.language_model import LanguageModel
 from chairside.chatbot.openai_model import OpenAiModel, OpenAiSettings
+from chairside.chatbot.sealing import signing_key
 from hub.config import Chat, Config
 
 

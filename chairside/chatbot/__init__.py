@@ -1,7 +1,7 @@
 """A conversation that books, moves and cancels appointments, without any model.
 
-:mod:`~chairside.chatbot.understanding` turns text into wishes. Wishes and the answers of the
-clinic go through a pure state machine (:mod:`~chairside.chatbot.dialogue`). A thin shell
-(:mod:`~chairside.chatbot.conversation`) does what the machine requests, over a port
-(:mod:`~chairside.chatbot.port`). The hub decides everything; the chatbot acts for one patient.
+`understanding` turns text into dialogue acts. Acts and the hub's answers go through a pure
+state machine, `dialogue`. A thin shell, `conversation`, carries out what the machine wants in
+one patient's calendar at the hub, `patient_calendar`. The hub decides everything; the chatbot
+acts for one patient.
 """

@@ -5,11 +5,10 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from chairside.chatbot import sentences
-from chairside.chatbot.dialogue import Dialogue
-from chairside.chatbot.language_model import LanguageModel, question_for, wish_of
-from chairside.chatbot.port import Clinic, ClinicRefused, ClinicUnreachable
-from chairside.chatbot.state import (
+from chairside.chatbot.clinic import Clinic, ClinicRefused, ClinicUnreachable
+from chairside.chatbot.dialogue import sentences
+from chairside.chatbot.dialogue.machine import Dialogue
+from chairside.chatbot.dialogue.state import (
     UNREACHABLE,
     BookHold,
     CancelVisit,
@@ -31,7 +30,8 @@ from chairside.chatbot.state import (
     SlotsFound,
     State,
 )
-from chairside.chatbot.wishes import Intent
+from chairside.chatbot.language_model import LanguageModel, question_for, wish_of
+from chairside.chatbot.understanding.acts import Intent
 
 COMMANDS_MAX: Final = 12
 """What one message may set off; the machine needs four at most."""

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from chairside.chatbot.state import Stage, State
-from chairside.chatbot.text import plain, readable
-from chairside.chatbot.understanding import understand
-from chairside.chatbot.when import When
-from chairside.chatbot.wishes import Facts, Intent, Wish
+from chairside.chatbot.dialogue.state import Stage, State
+from chairside.chatbot.understanding.acts import Facts, Intent, Wish
+from chairside.chatbot.understanding.messages import understand
+from chairside.chatbot.understanding.normalize import plain, readable
+from chairside.chatbot.understanding.when import When
 
 CHOICES: Final = (
     Intent.BOOK,

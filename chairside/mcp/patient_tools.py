@@ -10,12 +10,12 @@ from typing import Any, Final, TypeVar
 
 import aiohttp
 
-from chairside.chatbot.hub_clinic import HubClinic, slot, visit, written
-from chairside.chatbot.offers import local, spread, zones_of
-from chairside.chatbot.port import ClinicRefused, ClinicUnreachable, Slot, SlotQuery
-from chairside.chatbot.state import UNREACHABLE
-from chairside.chatbot.when import LONGEST_SPAN, When, between, span
-from chairside.chatbot.wishes import Facts
+from chairside.chatbot.clinic import ClinicRefused, ClinicUnreachable, Slot, SlotQuery
+from chairside.chatbot.dialogue.offers import local, spread, zones_of
+from chairside.chatbot.dialogue.state import UNREACHABLE
+from chairside.chatbot.patient_calendar import HubClinic, slot, visit, written
+from chairside.chatbot.understanding.acts import Facts
+from chairside.chatbot.understanding.when import LONGEST_SPAN, When, between, span
 from chairside.client import ConnectionLost, HubClient, HubError
 from chairside.client.shapes import Appointment, Reservation
 from chairside.mcp import consent

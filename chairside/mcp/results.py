@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chairside.chatbot.hub_clinic import written
-from chairside.chatbot.port import Slot
-from chairside.chatbot.text import readable
-from chairside.chatbot.wishes import Facts
+from chairside.chatbot.clinic import Slot
+from chairside.chatbot.patient_calendar import written
+from chairside.chatbot.understanding.acts import Facts
+from chairside.chatbot.understanding.normalize import readable
 
 NAME_MAX_CHARS = 120
 NOTES_MAX_CHARS = 2_000

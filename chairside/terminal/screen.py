@@ -10,7 +10,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from chairside.chatbot.state import Live, Reply
+from chairside.chatbot.dialogue.state import Live, Reply
 from chairside.terminal.session import Screen
 
 __all__ = ["JsonLines", "Lines", "Screen", "Terminal"]

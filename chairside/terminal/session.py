@@ -12,10 +12,10 @@ import structlog
 
 from chairside.access import Access
 from chairside.chatbot.conversation import Conversation
-from chairside.chatbot.hub_clinic import HubClinic
+from chairside.chatbot.dialogue.state import Live, Reply, State
 from chairside.chatbot.language_model import LanguageModel
-from chairside.chatbot.live import heard, watched
-from chairside.chatbot.state import Live, Reply, State
+from chairside.chatbot.live_events import heard, watched
+from chairside.chatbot.patient_calendar import HubClinic
 from chairside.client import ClientError, HubClient, HubError, HubEvent, LiveClient
 from chairside.client.channels import availability_channel
 

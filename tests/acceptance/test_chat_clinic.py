@@ -11,9 +11,9 @@ import pytest
 
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Principal, Role
-from api.rest.chat.in_hub import InHub
-from chairside.chatbot.hub_clinic import HubClinic
-from chairside.chatbot.port import Clinic, ClinicRefused, Slot, SlotQuery
+from api.rest.chat.in_process import InHub
+from chairside.chatbot.clinic import Clinic, ClinicRefused, Slot, SlotQuery
+from chairside.chatbot.patient_calendar import HubClinic
 from chairside.client import HubClient
 from tests.support.clinic import CHATBOT
 from tests.support.memory_clinic import Calendars, Clock

@@ -9,8 +9,8 @@ from itertools import count
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from chairside.chatbot.port import ClinicRefused, ClinicUnreachable, Hold, Slot, SlotQuery, Visit
-from chairside.chatbot.wishes import Facts
+from chairside.chatbot.clinic import ClinicRefused, ClinicUnreachable, Hold, Slot, SlotQuery, Visit
+from chairside.chatbot.understanding.acts import Facts
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 """``POST /api/chat``: one message of a patient to the hub's own chatbot, and its answer.
 
-The conversation's state travels with the client, signed (:mod:`chairside.chatbot.codec`); the
+The conversation's state travels with the client, signed (:mod:`chairside.chatbot.sealing`); the
 answer names the channels to follow, and what happens there is told to the same route.
 """
 
@@ -12,15 +12,15 @@ from aiohttp import web
 from actors.domain.principal import Role
 from actors.domain.refusals import Forbidden, ValidationFailed
 from api.rest.chat.deps import CHAT_DEPS
-from api.rest.chat.in_hub import InHub
+from api.rest.chat.in_process import InHub
 from api.rest.responses import json_answer
 from api.rest.route import Call, Route
 from api.schemas.chat import CHAT
-from chairside.chatbot.codec import sealed, unsealed
 from chairside.chatbot.conversation import Conversation
-from chairside.chatbot.hub_clinic import HubClinic
-from chairside.chatbot.live import heard, watched
-from chairside.chatbot.state import Live, Reply, State
+from chairside.chatbot.dialogue.state import Live, Reply, State
+from chairside.chatbot.live_events import heard, watched
+from chairside.chatbot.patient_calendar import HubClinic
+from chairside.chatbot.sealing import sealed, unsealed
 from chairside.client.channels import availability_channel
 
 

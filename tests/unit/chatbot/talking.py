@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from chairside.chatbot.clinic import Slot, Visit
 from chairside.chatbot.conversation import Conversation
+from chairside.chatbot.dialogue.state import Block, Live, Reply, State, TimesTaken
 from chairside.chatbot.language_model import LanguageModel
-from chairside.chatbot.port import Slot, Visit
-from chairside.chatbot.state import Block, Live, Reply, State, TimesTaken
 from tests.support.memory_clinic import Calendars, Clock, MemoryClinic
 from tests.unit.chatbot.world import FACTS, WEDNESDAY
 

@@ -7,7 +7,8 @@ import jwt
 import pytest
 
 from api.schemas.chat import STATE_MAX_CHARS
-from chairside.chatbot.codec import (
+from chairside.chatbot.dialogue.state import State
+from chairside.chatbot.sealing import (
     LIFE,
     from_data,
     plain_data,
@@ -15,7 +16,6 @@ from chairside.chatbot.codec import (
     signing_key,
     unsealed,
 )
-from chairside.chatbot.state import State
 from tests.support.tokens import SECRET, token
 from tests.unit.chatbot.talking import Talk
 from tests.unit.chatbot.world import WEDNESDAY

@@ -3,7 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from chairside.chatbot.state import Block, HoldEnded, ScheduleChanged, TimesTaken, VisitChanged
+from chairside.chatbot.dialogue.state import (
+    Block,
+    HoldEnded,
+    ScheduleChanged,
+    TimesTaken,
+    VisitChanged,
+)
 from tests.unit.chatbot.talking import Talk
 
 TUESDAY = "2027-03-16"

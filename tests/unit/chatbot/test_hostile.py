@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from chairside.chatbot.sentences import NOT_OTHERS
-from chairside.chatbot.understanding import understand
-from chairside.chatbot.wishes import Dentist, Facts, Kind
+from chairside.chatbot.dialogue.sentences import NOT_OTHERS
+from chairside.chatbot.understanding.acts import Dentist, Facts, Kind
+from chairside.chatbot.understanding.messages import understand
 from tests.support.memory_clinic import Calendars, Clock
 from tests.unit.chatbot.talking import Talk
 from tests.unit.chatbot.world import FACTS, local

@@ -10,10 +10,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from chairside.chatbot.dialogue.state import State
 from chairside.chatbot.language_model import CHOICES, Question, wish_of
 from chairside.chatbot.openai_model import OpenAiModel, OpenAiSettings
-from chairside.chatbot.state import State
-from chairside.chatbot.wishes import Intent
+from chairside.chatbot.understanding.acts import Intent
 from hub.chat import model_of
 from hub.config import Chat, load_config
 from hub.config_reader import ConfigError

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pytest
 
-from chairside.chatbot.understanding import understand
+from chairside.chatbot.understanding.messages import understand
 from tests.unit.chatbot.world import BERLIN, FACTS, NEW_YORK, local, time_of, told
 
 SENTENCES = [

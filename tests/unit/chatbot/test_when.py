@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from chairside.chatbot.when import LONGEST_SPAN, Days, When, between, on, span
+from chairside.chatbot.understanding.when import LONGEST_SPAN, Days, When, between, on, span
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 

@@ -4,8 +4,8 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from chairside.chatbot.when import Days, When
-from chairside.chatbot.wishes import Dentist, Facts, Kind, Wish
+from chairside.chatbot.understanding.acts import Dentist, Facts, Kind, Wish
+from chairside.chatbot.understanding.when import Days, When
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from chairside.chatbot import sentences
-from chairside.chatbot.offers import (
+from chairside.chatbot.clinic import Hold, Slot
+from chairside.chatbot.dialogue import sentences
+from chairside.chatbot.dialogue.exchange import Turn
+from chairside.chatbot.dialogue.offers import (
     alternatives_first,
     fitting,
     local,
@@ -19,11 +21,9 @@ from chairside.chatbot.offers import (
     shifted,
     spread,
 )
-from chairside.chatbot.port import Hold, Slot
-from chairside.chatbot.state import FindSlots, Goal, Stage, Waiting
-from chairside.chatbot.turn import Turn
-from chairside.chatbot.when import When, on
-from chairside.chatbot.wishes import Shift, Wish
+from chairside.chatbot.dialogue.state import FindSlots, Goal, Stage, Waiting
+from chairside.chatbot.understanding.acts import Shift, Wish
+from chairside.chatbot.understanding.when import When, on
 
 
 def search(turn: Turn) -> None:

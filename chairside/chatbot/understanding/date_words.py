@@ -1,15 +1,15 @@
 """The ways to write days: "next Tuesday", "the 12th of March", "in two weeks", "not on Mondays".
 
 :func:`take_days` finds them in plain text, takes them out and says which they are, seen from
-a given day; what each one comes to is decided in :mod:`chairside.chatbot.day_reader`.
+a given day; what each one comes to is decided in :mod:`chairside.chatbot.understanding.day_reader`.
 """
 
 import re
 from datetime import date
 from typing import Final
 
-from chairside.chatbot.day_reader import WEEKDAY, Dates, DayReader, Rules
-from chairside.chatbot.text import MONTHS
+from chairside.chatbot.understanding.day_reader import WEEKDAY, Dates, DayReader, Rules
+from chairside.chatbot.understanding.normalize import MONTHS
 
 _UNIT: Final = r"(?:days?|weeks?|months?|years?|fortnights?)"
 _COUNT: Final = r"(?:\d{1,4}|a couple of|a few|an?|another)"

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from chairside.chatbot import finding, sentences
-from chairside.chatbot.port import Slot, Visit
-from chairside.chatbot.state import (
+from chairside.chatbot.clinic import Slot, Visit
+from chairside.chatbot.dialogue import finding, sentences
+from chairside.chatbot.dialogue.exchange import Turn
+from chairside.chatbot.dialogue.state import (
     LISTED_MAX,
     CancelVisit,
     Goal,
@@ -14,9 +15,8 @@ from chairside.chatbot.state import (
     Task,
     Waiting,
 )
-from chairside.chatbot.turn import Turn
-from chairside.chatbot.when import When, on
-from chairside.chatbot.wishes import LAST, Intent, Shift, Wish
+from chairside.chatbot.understanding.acts import LAST, Intent, Shift, Wish
+from chairside.chatbot.understanding.when import When, on
 
 
 def begin(turn: Turn, goal: Goal, wish: Wish) -> None:

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from chairside.chatbot.offers import local, zone_of
-from chairside.chatbot.port import Hold, Slot, Visit
-from chairside.chatbot.state import Goal, Option, Reply, Task
-from chairside.chatbot.text import readable
-from chairside.chatbot.when import Problem, When
-from chairside.chatbot.wishes import Dentist, Facts
+from chairside.chatbot.clinic import Hold, Slot, Visit
+from chairside.chatbot.dialogue.offers import local, zone_of
+from chairside.chatbot.dialogue.state import Goal, Option, Reply, Task
+from chairside.chatbot.understanding.acts import Dentist, Facts
+from chairside.chatbot.understanding.normalize import readable
+from chairside.chatbot.understanding.when import Problem, When
 
 NAME_MAX_CHARS: Final = 60
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, Protocol, TypeVar
 
-from chairside.chatbot.port import ClinicRefused, ClinicUnreachable, Hold, Slot, SlotQuery, Visit
-from chairside.chatbot.wishes import Dentist, Facts, Kind
+from chairside.chatbot.clinic import ClinicRefused, ClinicUnreachable, Hold, Slot, SlotQuery, Visit
+from chairside.chatbot.understanding.acts import Dentist, Facts, Kind
 from chairside.client import ConnectionLost, HubError
 from chairside.client.operations import SLOTS
 from chairside.client.shapes import (

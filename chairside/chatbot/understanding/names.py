@@ -4,8 +4,8 @@ import re
 from difflib import SequenceMatcher
 from typing import Final
 
-from chairside.chatbot.text import plain
-from chairside.chatbot.wishes import Dentist, Facts, Kind
+from chairside.chatbot.understanding.acts import Dentist, Facts, Kind
+from chairside.chatbot.understanding.normalize import plain
 
 _TITLES: Final = frozenset(
     {"dr", "dr.", "doctor", "dentist", "prof", "mr", "mrs", "ms", "med", "dds", "dmd"}

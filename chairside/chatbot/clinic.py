@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Protocol
 
-from chairside.chatbot.wishes import Facts
+from chairside.chatbot.understanding.acts import Facts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,10 +4,10 @@ import re
 from datetime import datetime
 from typing import Final
 
-from chairside.chatbot.clock_words import TAKEN, Clock, take_clock
-from chairside.chatbot.date_words import take_days
-from chairside.chatbot.day_reader import Dates
-from chairside.chatbot.when import Problem, When, joined
+from chairside.chatbot.understanding.clock_words import TAKEN, Clock, take_clock
+from chairside.chatbot.understanding.date_words import take_days
+from chairside.chatbot.understanding.day_reader import Dates
+from chairside.chatbot.understanding.when import Problem, When, joined
 
 _CORRECTION: Final = re.compile(
     r"\b(?:no,? wait|wait,? no|i mean(?:t)?|or rather|no sorry|sorry,? i mean|make that|actually)\b"

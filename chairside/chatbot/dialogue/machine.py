@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from chairside.chatbot import booking, changing, finding, happenings, sentences
-from chairside.chatbot.offers import zone_of
-from chairside.chatbot.state import (
+from chairside.chatbot.dialogue import booking, changing, finding, live_changes, sentences
+from chairside.chatbot.dialogue.exchange import Turn
+from chairside.chatbot.dialogue.offers import zone_of
+from chairside.chatbot.dialogue.state import (
     EXCLUDED_MAX,
     UNREACHABLE,
     Done,
@@ -34,10 +35,9 @@ from chairside.chatbot.state import (
     VisitChanged,
     Waiting,
 )
-from chairside.chatbot.turn import Turn
-from chairside.chatbot.understanding import WISHES_MAX, understand
-from chairside.chatbot.when import When
-from chairside.chatbot.wishes import Facts, Intent, Shift, Wish
+from chairside.chatbot.understanding.acts import Facts, Intent, Shift, Wish
+from chairside.chatbot.understanding.messages import WISHES_MAX, understand
+from chairside.chatbot.understanding.when import When
 
 _GOALS: Final = {Intent.MOVE: Goal.MOVE, Intent.CANCEL: Goal.CANCEL}
 _OF_GOAL: Final = {Goal.BOOK: Intent.BOOK, Goal.MOVE: Intent.MOVE, Goal.CANCEL: Intent.CANCEL}
@@ -81,7 +81,7 @@ class Dialogue:
                 _wish(turn, wishes[0])
                 _next_in_queue(turn)
             case TimesTaken() | ScheduleChanged() | VisitChanged() | HoldEnded():
-                happenings.happened(turn, heard)
+                live_changes.happened(turn, heard)
             case _:
                 _outcome(turn, heard)
                 _next_in_queue(turn)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from chairside.chatbot.when import When
+from chairside.chatbot.understanding.when import When
 
 
 class Intent(StrEnum):

@@ -2,7 +2,7 @@
 
 Calendar dates and distances are read by dateparser; what it does not know or knows otherwise
 than patients mean it (which week "next Tuesday" is in, ranges, bounds, choices) is decided
-here. The ways of writing themselves are in :mod:`chairside.chatbot.date_words`.
+here. The ways of writing themselves are in :mod:`chairside.chatbot.understanding.date_words`.
 """
 
 import calendar
@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import dateparser
 
-from chairside.chatbot.clock_words import TAKEN
-from chairside.chatbot.when import Days
+from chairside.chatbot.understanding.clock_words import TAKEN
+from chairside.chatbot.understanding.when import Days
 
 YEARS_AHEAD_MAX: Final = 3
 """A date farther away is not a time to come, whatever was meant."""

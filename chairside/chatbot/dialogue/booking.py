@@ -3,12 +3,12 @@
 from collections import Counter
 from dataclasses import replace
 
-from chairside.chatbot import finding, sentences
-from chairside.chatbot.port import Visit
-from chairside.chatbot.state import BookHold, Goal, Stage, Task, Waiting
-from chairside.chatbot.turn import Turn
-from chairside.chatbot.when import When, on
-from chairside.chatbot.wishes import Wish
+from chairside.chatbot.clinic import Visit
+from chairside.chatbot.dialogue import finding, sentences
+from chairside.chatbot.dialogue.exchange import Turn
+from chairside.chatbot.dialogue.state import BookHold, Goal, Stage, Task, Waiting
+from chairside.chatbot.understanding.acts import Wish
+from chairside.chatbot.understanding.when import When, on
 
 
 def begin(turn: Turn, wish: Wish) -> None:

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from chairside.chatbot.wishes import Intent, Shift
+from chairside.chatbot.understanding.acts import Intent, Shift
 
 _RELATIVE: Final = (
     r"(?:wife|husband|son|daughter|mother|father|mom|mum|dad|kid|kids|child|children|partner|friend"

@@ -5,12 +5,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from chairside.chatbot import lexicon
-from chairside.chatbot.names import find_dentists, find_kind
-from chairside.chatbot.text import plain
-from chairside.chatbot.when import Problem, When
-from chairside.chatbot.when_words import take_when
-from chairside.chatbot.wishes import Facts, Intent, Shift, Wish
+from chairside.chatbot.understanding import lexicon
+from chairside.chatbot.understanding.acts import Facts, Intent, Shift, Wish
+from chairside.chatbot.understanding.names import find_dentists, find_kind
+from chairside.chatbot.understanding.normalize import plain
+from chairside.chatbot.understanding.when import Problem, When
+from chairside.chatbot.understanding.when_words import take_when
 
 WISHES_MAX: Final = 3
 """More wishes in one message are not kept: nobody remembers what they asked for first."""

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import jwt
 
-from chairside.chatbot.state import State
+from chairside.chatbot.dialogue.state import State
 
 LIFE: Final = timedelta(hours=12)
 """A conversation that rested longer begins anew."""

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from chairside.chatbot.port import Hold, Slot, SlotQuery, Visit
-from chairside.chatbot.when import When
-from chairside.chatbot.wishes import Wish
+from chairside.chatbot.clinic import Hold, Slot, SlotQuery, Visit
+from chairside.chatbot.understanding.acts import Wish
+from chairside.chatbot.understanding.when import When
 
 OFFERED_MAX = 3
 """How many times are offered at once: more nobody keeps in mind."""

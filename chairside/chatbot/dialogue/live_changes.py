@@ -1,8 +1,9 @@
 """What happens while people think: offered times go, holds end, the practice moves things."""
 
-from chairside.chatbot import finding, sentences
-from chairside.chatbot.port import Slot
-from chairside.chatbot.state import (
+from chairside.chatbot.clinic import Slot
+from chairside.chatbot.dialogue import finding, sentences
+from chairside.chatbot.dialogue.exchange import Turn
+from chairside.chatbot.dialogue.state import (
     HoldEnded,
     Live,
     ScheduleChanged,
@@ -10,7 +11,6 @@ from chairside.chatbot.state import (
     TimesTaken,
     VisitChanged,
 )
-from chairside.chatbot.turn import Turn
 
 
 def happened(turn: Turn, heard: Live) -> None:

@@ -6,10 +6,10 @@ from datetime import datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from chairside.chatbot.port import Slot, SlotQuery, Visit
-from chairside.chatbot.state import OFFERED_MAX, Task
-from chairside.chatbot.when import OPEN_SPAN_DAYS, When, between, on, span
-from chairside.chatbot.wishes import LAST, Facts, Shift, Wish
+from chairside.chatbot.clinic import Slot, SlotQuery, Visit
+from chairside.chatbot.dialogue.state import OFFERED_MAX, Task
+from chairside.chatbot.understanding.acts import LAST, Facts, Shift, Wish
+from chairside.chatbot.understanding.when import OPEN_SPAN_DAYS, When, between, on, span
 
 _APART: Final = timedelta(minutes=60)
 """Offered times are at least so far from each other, if there is a choice."""

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chairside.chatbot.hub_clinic import read, visit
-from chairside.chatbot.state import (
+from chairside.chatbot.dialogue.state import (
     Block,
     HoldEnded,
     Live,
@@ -14,6 +13,7 @@ from chairside.chatbot.state import (
     TimesTaken,
     VisitChanged,
 )
+from chairside.chatbot.patient_calendar import read, visit
 
 _APPOINTMENTS = frozenset({"appointment.created", "appointment.updated", "appointment.cancelled"})
 _HOLD_ENDS = frozenset({"reservation.expired", "reservation.released"})

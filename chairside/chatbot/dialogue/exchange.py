@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from chairside.chatbot import sentences
-from chairside.chatbot.offers import local
-from chairside.chatbot.port import Visit
-from chairside.chatbot.state import (
+from chairside.chatbot.clinic import Visit
+from chairside.chatbot.dialogue import sentences
+from chairside.chatbot.dialogue.offers import local
+from chairside.chatbot.dialogue.state import (
     KNOWN_MAX,
     Command,
     FindSlots,
@@ -22,7 +22,7 @@ from chairside.chatbot.state import (
     Task,
     Waiting,
 )
-from chairside.chatbot.wishes import Facts
+from chairside.chatbot.understanding.acts import Facts
 
 
 class Turn:

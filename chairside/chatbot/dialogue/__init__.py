@@ -1,0 +1,1 @@
+"""The conversation as a state machine: what happened in, replies and effects out. Pure."""

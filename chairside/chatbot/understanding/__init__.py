@@ -1,0 +1,1 @@
+"""What a message means: English text to dialogue acts, without any model. Pure."""
