@@ -41,6 +41,11 @@ export default defineConfig({
     rollupOptions: { input: ["chat.html", "dentist.html", "patient.html", "status.html"] },
   },
   plugins: [compressed()],
-  server: { proxy: { "/api": "http://127.0.0.1:8080", "/socket.io": { target: "http://127.0.0.1:8080", ws: true } } },
+  server: {
+    proxy: {
+      "/api": "http://127.0.0.1:8080",
+      "/socket.io": { target: "http://127.0.0.1:8080", ws: true },
+    },
+  },
   test: { include: ["test/**/*.test.ts"] },
 } as Parameters<typeof defineConfig>[0]);

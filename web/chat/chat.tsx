@@ -46,7 +46,11 @@ function Conversation({ chat }: { chat: Chat }) {
         </ol>
       </div>
       {waiting > 0 && <p class="chat-waiting muted">{t("chat.waiting")}</p>}
-      {problem !== null && <p class="problem" role="alert">{tCode(codeOf(problem))}</p>}
+      {problem !== null && (
+        <p class="problem" role="alert">
+          {tCode(codeOf(problem))}
+        </p>
+      )}
       <Options lines={lines} busy={waiting > 0} onChoose={say} />
       <form
         class="chat-form"
@@ -55,8 +59,19 @@ function Conversation({ chat }: { chat: Chat }) {
           say(typed);
         }}
       >
-        <label for="message" class="visually-hidden">{t("chat.message")}</label>
-        <input ref={input} id="message" lang="en" autocomplete="off" maxLength={MESSAGE_MAX_CHARS} placeholder={t("chat.hint")} value={typed} onInput={(event) => setTyped(event.currentTarget.value)} />
+        <label for="message" class="visually-hidden">
+          {t("chat.message")}
+        </label>
+        <input
+          ref={input}
+          id="message"
+          lang="en"
+          autocomplete="off"
+          maxLength={MESSAGE_MAX_CHARS}
+          placeholder={t("chat.hint")}
+          value={typed}
+          onInput={(event) => setTyped(event.currentTarget.value)}
+        />
         <button class="primary">{t("chat.send")}</button>
       </form>
       <div ref={end} />
@@ -70,20 +85,38 @@ function Line({ line }: { line: ChatLine }) {
   return (
     <li class={`chat-line ${line.from}${line.notice ? " notice" : ""}`}>
       <span class="visually-hidden">{who}: </span>
-      <span class="chat-text" lang={line.from === "bot" ? "en" : undefined}>{line.text}</span>
+      <span class="chat-text" lang={line.from === "bot" ? "en" : undefined}>
+        {line.text}
+      </span>
     </li>
   );
 }
 
 /** What may be said next, of the last thing that was said. */
-function Options({ lines, busy, onChoose }: { lines: readonly ChatLine[]; busy: boolean; onChoose: (say: string) => void }) {
+function Options({
+  lines,
+  busy,
+  onChoose,
+}: {
+  lines: readonly ChatLine[];
+  busy: boolean;
+  onChoose: (say: string) => void;
+}) {
   const options = lines.at(-1)?.options ?? [];
   if (options.length === 0) return null;
   return (
     <ul class="chat-options" aria-label={t("chat.options")}>
       {options.map(({ label, say }) => (
         <li key={say}>
-          <button type="button" class="quiet" lang="en" disabled={busy} onClick={() => onChoose(say)}>{label}</button>
+          <button
+            type="button"
+            class="quiet"
+            lang="en"
+            disabled={busy}
+            onClick={() => onChoose(say)}
+          >
+            {label}
+          </button>
         </li>
       ))}
     </ul>

@@ -2,4 +2,9 @@ import { start } from "../shared/shell";
 import { ChatPage } from "./chat";
 import "./chat.css";
 
-start({ page: "chat", namespace: "/patient", title: "title.chat", view: (signed) => <ChatPage {...signed} /> });
+start({
+  page: "chat",
+  namespace: "/patient",
+  title: "title.chat",
+  view: (signed) => <ChatPage {...signed} />,
+});

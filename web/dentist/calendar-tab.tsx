@@ -5,7 +5,19 @@ import { useMedia, useValue } from "../shared/hooks";
 import { t, tCode } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { say } from "../shared/toasts";
-import { clock, dateWords, day, minutesBetween, mondayOf, now, plusDays, plusMinutes, today, wallTime, zoneName } from "../shared/zones";
+import {
+  clock,
+  dateWords,
+  day,
+  minutesBetween,
+  mondayOf,
+  now,
+  plusDays,
+  plusMinutes,
+  today,
+  wallTime,
+  zoneName,
+} from "../shared/zones";
 import { Grid, type View } from "./grid";
 import { NewBooking } from "./new-booking";
 import { Panel } from "./panel";
@@ -36,12 +48,35 @@ export function CalendarTab({ clinic, date, onDate, flashing }: Props) {
   return (
     <div class="desk">
       <section class="desk-main" aria-label={t("tab.calendar")}>
-        <Toolbar clinic={clinic} date={date} view={view} onDate={onDate} onView={setView} onNew={() => setBooking(wallTime(nextQuarter(), clinic.zone))} />
-        <Grid clinic={clinic} rows={rows} view={view} date={date} selected={selected} flashing={flashing} onSelect={setSelected} onEmpty={setBooking} onMove={move} />
+        <Toolbar
+          clinic={clinic}
+          date={date}
+          view={view}
+          onDate={onDate}
+          onView={setView}
+          onNew={() => setBooking(wallTime(nextQuarter(), clinic.zone))}
+        />
+        <Grid
+          clinic={clinic}
+          rows={rows}
+          view={view}
+          date={date}
+          selected={selected}
+          flashing={flashing}
+          onSelect={setSelected}
+          onEmpty={setBooking}
+          onMove={move}
+        />
       </section>
       {row && !narrow && (
         <aside class="panel card" aria-label={t("panel.title")}>
-          <Panel key={row.id} clinic={clinic} row={row} onMove={move} onClose={() => setSelected(null)} />
+          <Panel
+            key={row.id}
+            clinic={clinic}
+            row={row}
+            onMove={move}
+            onClose={() => setSelected(null)}
+          />
         </aside>
       )}
       {row && narrow && (
@@ -50,42 +85,114 @@ export function CalendarTab({ clinic, date, onDate, flashing }: Props) {
         </Dialog>
       )}
       {booking && <NewBooking clinic={clinic} start={booking} onClose={() => setBooking(null)} />}
-      {taken && <Overbook clinic={clinic} {...taken} onClose={() => setTaken(null)} onYes={() => move(taken.row, taken.start, true)} />}
+      {taken && (
+        <Overbook
+          clinic={clinic}
+          {...taken}
+          onClose={() => setTaken(null)}
+          onYes={() => move(taken.row, taken.start, true)}
+        />
+      )}
     </div>
   );
 }
 
-function Toolbar(props: { clinic: Clinic; date: string; view: View; onDate: (date: string) => void; onView: (view: View) => void; onNew: () => void }) {
+function Toolbar(props: {
+  clinic: Clinic;
+  date: string;
+  view: View;
+  onDate: (date: string) => void;
+  onView: (view: View) => void;
+  onNew: () => void;
+}) {
   const { clinic, date, view, onDate } = props;
   const step = view === "week" ? 7 : 1;
-  const title = view === "week" ? weekWords(date) : dateWords(date, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+  const title =
+    view === "week"
+      ? weekWords(date)
+      : dateWords(date, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
   return (
     <div class="toolbar">
       <div class="turn">
-        <button type="button" class="icon" aria-label={t(`${view}.earlier`)} onClick={() => onDate(plusDays(date, -step))}><Icon name="left" /></button>
-        <button type="button" class="secondary" onClick={() => onDate(today(clinic.zone))}>{t("today")}</button>
-        <button type="button" class="icon" aria-label={t(`${view}.later`)} onClick={() => onDate(plusDays(date, step))}><Icon name="right" /></button>
+        <button
+          type="button"
+          class="icon"
+          aria-label={t(`${view}.earlier`)}
+          onClick={() => onDate(plusDays(date, -step))}
+        >
+          <Icon name="left" />
+        </button>
+        <button type="button" class="secondary" onClick={() => onDate(today(clinic.zone))}>
+          {t("today")}
+        </button>
+        <button
+          type="button"
+          class="icon"
+          aria-label={t(`${view}.later`)}
+          onClick={() => onDate(plusDays(date, step))}
+        >
+          <Icon name="right" />
+        </button>
       </div>
       <h1 aria-live="polite">{title}</h1>
       <p class="muted zone-note">{t("zone.times", { zone: zoneName(clinic.zone) })}</p>
       <div class="segments" role="group" aria-label={t("view")}>
         {(["day", "week"] as const).map((each) => (
-          <button key={each} type="button" class="segment-button" aria-pressed={view === each} onClick={() => props.onView(each)}>{t(`view.${each}`)}</button>
+          <button
+            key={each}
+            type="button"
+            class="segment-button"
+            aria-pressed={view === each}
+            onClick={() => props.onView(each)}
+          >
+            {t(`view.${each}`)}
+          </button>
         ))}
       </div>
-      <button type="button" class="primary" onClick={props.onNew}><Icon name="plus" /> {t("new")}</button>
+      <button type="button" class="primary" onClick={props.onNew}>
+        <Icon name="plus" /> {t("new")}
+      </button>
     </div>
   );
 }
 
-function Overbook({ clinic, row, start, onYes, onClose }: { clinic: Clinic; row: Appointment; start: string; onYes: () => void; onClose: () => void }) {
+function Overbook({
+  clinic,
+  row,
+  start,
+  onYes,
+  onClose,
+}: {
+  clinic: Clinic;
+  row: Appointment;
+  start: string;
+  onYes: () => void;
+  onClose: () => void;
+}) {
   return (
     <Dialog title={t("overbook.title")} onClose={onClose}>
       <div class="stack">
-        <p>{t("overbook.text", { name: row.patient.name ?? "", day: day(start, clinic.zone), time: clock(start, clinic.zone) })}</p>
+        <p>
+          {t("overbook.text", {
+            name: row.patient.name ?? "",
+            day: day(start, clinic.zone),
+            time: clock(start, clinic.zone),
+          })}
+        </p>
         <div class="actions">
-          <button type="button" class="secondary" onClick={onClose}>{t("overbook.no")}</button>
-          <button type="button" class="primary" onClick={() => { onClose(); onYes(); }}>{t("overbook.yes")}</button>
+          <button type="button" class="secondary" onClick={onClose}>
+            {t("overbook.no")}
+          </button>
+          <button
+            type="button"
+            class="primary"
+            onClick={() => {
+              onClose();
+              onYes();
+            }}
+          >
+            {t("overbook.yes")}
+          </button>
         </div>
       </div>
     </Dialog>
@@ -93,7 +200,12 @@ function Overbook({ clinic, row, start, onYes, onClose }: { clinic: Clinic; row:
 }
 
 /** Shown at the new time at once, and back at the old one if the hub refuses. */
-function reschedule(clinic: Clinic, row: Appointment, start: string, overbook: boolean): Promise<Appointment> {
+function reschedule(
+  clinic: Clinic,
+  row: Appointment,
+  start: string,
+  overbook: boolean,
+): Promise<Appointment> {
   const end = plusMinutes(start, minutesBetween(row.start, row.end));
   return clinic.list.change(row.id, overbook ? { start, overbook } : { start }, { end });
 }
@@ -104,4 +216,5 @@ function weekWords(date: string): string {
   return `${dateWords(first, { day: "numeric", month: "short" })} – ${dateWords(last, { day: "numeric", month: "short", year: "numeric" })}`;
 }
 
-const nextQuarter = (): string => plusMinutes(now().slice(0, 16) + "Z", 15 - (Number(now().slice(14, 16)) % 15));
+const nextQuarter = (): string =>
+  plusMinutes(now().slice(0, 16) + "Z", 15 - (Number(now().slice(14, 16)) % 15));

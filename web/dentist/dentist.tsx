@@ -1,5 +1,12 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type AppointmentList, type AppointmentNews, type AppointmentType, type Availability, type Hub, type Profile } from "../sdk";
+import {
+  type AppointmentList,
+  type AppointmentNews,
+  type AppointmentType,
+  type Availability,
+  type Hub,
+  type Profile,
+} from "../sdk";
 import { useResource, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
@@ -43,18 +50,31 @@ export function Dentist({ hub, session }: Signed) {
   place.current = zone ?? "UTC";
   const flash = (id: string): void => {
     setFlashing((before) => new Set(before).add(id));
-    setTimeout(() => setFlashing((before) => new Set([...before].filter((each) => each !== id))), FLASH_MS);
+    setTimeout(
+      () => setFlashing((before) => new Set([...before].filter((each) => each !== id))),
+      FLASH_MS,
+    );
   };
   const list = useResource(
-    () => (me && zone ? hub.dentistAppointments(me.id, around(today(zone), zone), (news) => tell(news, place.current, flash)) : null),
+    () =>
+      me && zone
+        ? hub.dentistAppointments(me.id, around(today(zone), zone), (news) =>
+            tell(news, place.current, flash),
+          )
+        : null,
     [me?.id, zone],
   );
-  const people = useResource(() => (me ? new People(hub, me.id, (who) => say(t("news.contact", { name: who.name }))) : null), [me?.id]);
+  const people = useResource(
+    () => (me ? new People(hub, me.id, (who) => say(t("news.contact", { name: who.name }))) : null),
+    [me?.id],
+  );
   if (!me || !types || !schedule || !list || !people) {
     return (
       <>
         <Head session={session} />
-        <main class="wide-column" aria-busy="true"><p class="muted">{t("loading")}</p></main>
+        <main class="wide-column" aria-busy="true">
+          <p class="muted">{t("loading")}</p>
+        </main>
       </>
     );
   }
@@ -62,7 +82,15 @@ export function Dentist({ hub, session }: Signed) {
   return <Screens clinic={clinic} session={session} flashing={flashing} />;
 }
 
-function Screens({ clinic, session, flashing }: { clinic: Clinic; session: Signed["session"]; flashing: ReadonlySet<string> }) {
+function Screens({
+  clinic,
+  session,
+  flashing,
+}: {
+  clinic: Clinic;
+  session: Signed["session"];
+  flashing: ReadonlySet<string>;
+}) {
   const [tab, setTab] = useState<Tab>("calendar");
   const [date, setDate] = useState(today(clinic.zone));
   useValue(clinic.people.known);
@@ -72,7 +100,13 @@ function Screens({ clinic, session, flashing }: { clinic: Clinic; session: Signe
       <Head session={session} name={clinic.me.name}>
         <nav class="tabs" aria-label={t("pages")}>
           {TABS.map((each) => (
-            <button key={each} type="button" class="tab" aria-current={tab === each ? "page" : undefined} onClick={() => setTab(each)}>
+            <button
+              key={each}
+              type="button"
+              class="tab"
+              aria-current={tab === each ? "page" : undefined}
+              onClick={() => setTab(each)}
+            >
               <Icon name={ICONS[each]} />
               <span>{t(`tab.${each}`)}</span>
             </button>
@@ -80,7 +114,9 @@ function Screens({ clinic, session, flashing }: { clinic: Clinic; session: Signe
         </nav>
       </Head>
       <main class="wide-column">
-        {tab === "calendar" && <CalendarTab clinic={clinic} date={date} onDate={setDate} flashing={flashing} />}
+        {tab === "calendar" && (
+          <CalendarTab clinic={clinic} date={date} onDate={setDate} flashing={flashing} />
+        )}
         {tab === "list" && <DayList clinic={clinic} date={date} onDate={setDate} />}
         {tab === "hours" && <Hours clinic={clinic} />}
       </main>
@@ -96,7 +132,8 @@ function useSchedule(hub: Hub, me: Profile | null): Availability | null {
     if (!me) return undefined;
     const refetch = (): void => void hub.rest.availability(me.id).then(setNewer, () => {});
     return hub.live.follow(`availability:dentist:${me.id}`, {
-      onEvent: (event) => event.type === "availability.updated" && setNewer(event.data as Availability),
+      onEvent: (event) =>
+        event.type === "availability.updated" && setNewer(event.data as Availability),
       onRefetch: refetch,
     });
   }, [hub, me?.id]);
@@ -104,7 +141,11 @@ function useSchedule(hub: Hub, me: Profile | null): Availability | null {
 }
 
 function tell({ row, type }: AppointmentNews, zone: string, flash: (id: string) => void): void {
-  const what = { name: row.patient.name ?? "", day: day(row.start, zone), time: clock(row.start, zone) };
+  const what = {
+    name: row.patient.name ?? "",
+    day: day(row.start, zone),
+    time: clock(row.start, zone),
+  };
   if (type === "appointment.created") say(t("desk.booked", what));
   else if (type === "appointment.cancelled") say(t("desk.cancelled", what));
   else if (type !== "appointment.updated") return;

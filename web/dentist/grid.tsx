@@ -1,6 +1,12 @@
 /** The calendar component, fed with rows: it shows wall times of the dentist's zone. */
 
-import { createCalendar, destroyCalendar, Interaction, TimeGrid, type Calendar } from "@event-calendar/core";
+import {
+  createCalendar,
+  destroyCalendar,
+  Interaction,
+  TimeGrid,
+  type Calendar,
+} from "@event-calendar/core";
 import "@event-calendar/core/index.css";
 import { Temporal } from "temporal-polyfill";
 import { useEffect, useRef } from "preact/hooks";
@@ -45,20 +51,37 @@ export function Grid(props: Props) {
   }, [props.clinic.zone]);
   const { clinic, view, date, rows, selected, flashing } = props;
   useEffect(() => void calendar.current?.setOption("view", nameOf(view)), [view, clinic.zone]);
-  useEffect(() => void calendar.current?.setOption("date", `${date}T00:00:00`), [date, clinic.zone]);
+  useEffect(
+    () => void calendar.current?.setOption("date", `${date}T00:00:00`),
+    [date, clinic.zone],
+  );
   useEffect(() => {
     const { from, to } = shownHours(clinic.schedule, rows, clinic.zone);
     calendar.current?.setOption("slotMinTime", from).setOption("slotMaxTime", to);
   }, [clinic.schedule, clinic.zone, rows]);
   const names = clinic.people.known.value;
   useEffect(() => {
-    calendar.current?.setOption("events", [...closed(latest.current), ...rows.filter((row) => !HIDDEN.has(row.status)).map((row) => eventOf(row, latest.current))]);
+    calendar.current?.setOption("events", [
+      ...closed(latest.current),
+      ...rows.filter((row) => !HIDDEN.has(row.status)).map((row) => eventOf(row, latest.current)),
+    ]);
   }, [rows, selected, flashing, clinic.schedule, clinic.zone, date, names]);
-  return <div class="grid" role="group" aria-label={t("tab.calendar")} ref={place} data-view={view} />;
+  return (
+    <div class="grid" role="group" aria-label={t("tab.calendar")} ref={place} data-view={view} />
+  );
 }
 
-const TABLE = ["table", "rowgroup", "row", "cell", "columnheader"].map((role) => `[role=${role}]`).join();
-const OF_TABLES = ["role", "aria-colindex", "aria-rowindex", "aria-colcount", "aria-rowcount", "aria-colspan"];
+const TABLE = ["table", "rowgroup", "row", "cell", "columnheader"]
+  .map((role) => `[role=${role}]`)
+  .join();
+const OF_TABLES = [
+  "role",
+  "aria-colindex",
+  "aria-rowindex",
+  "aria-colcount",
+  "aria-rowcount",
+  "aria-colspan",
+];
 
 /**
  * The component calls itself a table, whose rows hold nothing and whose events are outside
@@ -66,7 +89,10 @@ const OF_TABLES = ["role", "aria-colindex", "aria-rowindex", "aria-colcount", "a
  * and, as buttons, the appointments.
  */
 function withoutTable(target: HTMLElement): MutationObserver {
-  const strip = (): void => target.querySelectorAll(TABLE).forEach((element) => OF_TABLES.forEach((name) => element.removeAttribute(name)));
+  const strip = (): void =>
+    target
+      .querySelectorAll(TABLE)
+      .forEach((element) => OF_TABLES.forEach((name) => element.removeAttribute(name)));
   strip();
   const observer = new MutationObserver(strip);
   observer.observe(target, { childList: true, subtree: true, attributeFilter: ["role"] });
@@ -100,7 +126,8 @@ function options(latest: { current: Props }): Calendar.Options {
     eventDrop: ({ event, delta, revert }) => {
       const row = latest.current.rows.find((each) => each.id === event.id);
       revert(); // the rows say where it is; the change is among them at once
-      if (row !== undefined) latest.current.onMove(row, moved(row.start, delta, latest.current.clinic.zone));
+      if (row !== undefined)
+        latest.current.onMove(row, moved(row.start, delta, latest.current.clinic.zone));
     },
   };
 }
@@ -128,7 +155,10 @@ function eventOf(row: Appointment, { clinic, selected, flashing }: Props): Calen
       ...(clinic.list.pending(row.id) ? ["is-pending"] : []),
     ],
     // what is drawn hangs on these; a changed one draws the event anew
-    extendedProps: { version: row.version, name: clinic.people.name(row.patient_id, row.patient.name) },
+    extendedProps: {
+      version: row.version,
+      name: clinic.people.name(row.patient_id, row.patient.name),
+    },
   };
 }
 
@@ -148,7 +178,10 @@ function content(id: string, { clinic, rows }: Props): Node[] {
   const status = row.status === "confirmed" || held ? "" : t(`status.${row.status}`);
   return [
     line("ev-who", who),
-    line("ev-what", [clock(row.start, clinic.zone), status || type?.name].filter(Boolean).join(" · ")),
+    line(
+      "ev-what",
+      [clock(row.start, clinic.zone), status || type?.name].filter(Boolean).join(" · "),
+    ),
   ];
 }
 

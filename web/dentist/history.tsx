@@ -9,7 +9,11 @@ export function History({ clinic, id, version }: { clinic: Clinic; id: string; v
   const [open, setOpen] = useState(false);
   const [entries, setEntries] = useState<readonly HistoryEntry[]>([]);
   useEffect(() => {
-    if (open) clinic.hub.rest.history(id).then(({ data }) => setEntries(data), () => {});
+    if (open)
+      clinic.hub.rest.history(id).then(
+        ({ data }) => setEntries(data),
+        () => {},
+      );
   }, [clinic, id, version, open]);
   return (
     <details class="history" onToggle={(event) => setOpen(event.currentTarget.open)}>
@@ -17,7 +21,10 @@ export function History({ clinic, id, version }: { clinic: Clinic; id: string; v
       <ol>
         {entries.map((entry) => (
           <li key={entry.version}>
-            <span class="muted">{day(entry.at, clinic.zone)} {clock(entry.at, clinic.zone)}</span> {what(entry, clinic.zone)} <span class="muted">({t(`role.${entry.via}`)})</span>
+            <span class="muted">
+              {day(entry.at, clinic.zone)} {clock(entry.at, clinic.zone)}
+            </span>{" "}
+            {what(entry, clinic.zone)} <span class="muted">({t(`role.${entry.via}`)})</span>
           </li>
         ))}
       </ol>
@@ -27,6 +34,10 @@ export function History({ clinic, id, version }: { clinic: Clinic; id: string; v
 
 function what(entry: HistoryEntry, zone: string): string {
   const moved = entry.old_start !== null && entry.old_start !== entry.new_start;
-  if (moved) return t("history.moved", { day: day(entry.new_start, zone), time: clock(entry.new_start, zone) });
+  if (moved)
+    return t("history.moved", {
+      day: day(entry.new_start, zone),
+      time: clock(entry.new_start, zone),
+    });
   return t(`status.${entry.new_status}`);
 }

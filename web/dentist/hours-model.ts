@@ -3,10 +3,19 @@
 import type { Appointment, Availability, Weekday, Window } from "../sdk";
 import { wallTime } from "../shared/instants";
 
-export const WEEKDAYS: readonly Weekday[] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+export const WEEKDAYS: readonly Weekday[] = [
+  "monday",
+  "tuesday",
+  "wednesday",
+  "thursday",
+  "friday",
+  "saturday",
+  "sunday",
+];
 const DAY_MINUTES = 1_440;
 
-export const minutesOf = (time: string): number => Number(time.slice(0, 2)) * 60 + Number(time.slice(3, 5));
+export const minutesOf = (time: string): number =>
+  Number(time.slice(0, 2)) * 60 + Number(time.slice(3, 5));
 export const timeOf = (minutes: number): string =>
   `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
 
@@ -14,7 +23,10 @@ export const timeOf = (minutes: number): string =>
 export function windowsOn(schedule: Availability, date: string): Window[] {
   const overrides = schedule.overrides.filter((each) => each.date === date);
   const weekday = WEEKDAYS[(new Date(`${date}T00:00:00Z`).getUTCDay() + 6) % 7];
-  const windows = overrides.length > 0 ? overrides.flatMap((each) => each.windows) : schedule.rules.filter((rule) => rule.weekday === weekday);
+  const windows =
+    overrides.length > 0
+      ? overrides.flatMap((each) => each.windows)
+      : schedule.rules.filter((rule) => rule.weekday === weekday);
   const off = schedule.time_off.some((each) => each.start_date < date && date < each.end_date);
   return off ? [] : [...windows].sort((a, b) => a.start.localeCompare(b.start));
 }
@@ -38,10 +50,20 @@ const gap = (date: string, start: number, end: number): Window => ({
 });
 
 /** The part of the day worth showing: opening hours and every row, with a margin. */
-export function shownHours(schedule: Availability, rows: readonly Appointment[], zone: string): { from: string; to: string } {
+export function shownHours(
+  schedule: Availability,
+  rows: readonly Appointment[],
+  zone: string,
+): { from: string; to: string } {
   const windows = [...schedule.rules, ...schedule.overrides.flatMap((each) => each.windows)];
-  const starts = [...windows.map((each) => minutesOf(each.start)), ...rows.map((row) => minutesOf(wallTime(row.start, zone).slice(11)))];
-  const ends = [...windows.map((each) => minutesOf(each.end)), ...rows.map((row) => minutesOf(wallTime(row.end, zone).slice(11)))];
+  const starts = [
+    ...windows.map((each) => minutesOf(each.start)),
+    ...rows.map((row) => minutesOf(wallTime(row.start, zone).slice(11))),
+  ];
+  const ends = [
+    ...windows.map((each) => minutesOf(each.end)),
+    ...rows.map((row) => minutesOf(wallTime(row.end, zone).slice(11))),
+  ];
   if (starts.length === 0) return { from: "08:00", to: "18:00" };
   const from = Math.max(Math.floor(Math.min(...starts) / 60) - 1, 0);
   const to = Math.min(Math.ceil(Math.max(...ends) / 60) + 1, 24);
@@ -50,12 +72,21 @@ export function shownHours(schedule: Availability, rows: readonly Appointment[],
 
 /** The week as rows of the editor. */
 export const windowsOf = (schedule: Availability, weekday: Weekday): Window[] =>
-  schedule.rules.filter((rule) => rule.weekday === weekday).map(({ start, end }) => ({ start, end }));
+  schedule.rules
+    .filter((rule) => rule.weekday === weekday)
+    .map(({ start, end }) => ({ start, end }));
 
-export function withWindows(schedule: Availability, weekday: Weekday, windows: readonly Window[]): Availability {
+export function withWindows(
+  schedule: Availability,
+  weekday: Weekday,
+  windows: readonly Window[],
+): Availability {
   const others = schedule.rules.filter((rule) => rule.weekday !== weekday);
   const rules = [...others, ...windows.map((window) => ({ weekday, ...window }))];
-  return { ...schedule, rules: rules.sort((a, b) => WEEKDAYS.indexOf(a.weekday) - WEEKDAYS.indexOf(b.weekday)) };
+  return {
+    ...schedule,
+    rules: rules.sort((a, b) => WEEKDAYS.indexOf(a.weekday) - WEEKDAYS.indexOf(b.weekday)),
+  };
 }
 
 /** What to add to a day: after its last window, or a working morning. */
@@ -68,11 +99,17 @@ export function nextWindow(windows: readonly Window[]): Window {
 
 /** What a person would notice before the hub says it; `null` if nothing. */
 export function mistake(schedule: Availability): "order" | "overlap" | null {
-  const days = [...WEEKDAYS.map((day) => windowsOf(schedule, day)), ...schedule.overrides.map((each) => each.windows)];
+  const days = [
+    ...WEEKDAYS.map((day) => windowsOf(schedule, day)),
+    ...schedule.overrides.map((each) => each.windows),
+  ];
   for (const windows of days) {
     const sorted = [...windows].sort((a, b) => a.start.localeCompare(b.start));
     if (sorted.some((each) => each.end <= each.start)) return "order";
-    if (sorted.some((each, number) => number > 0 && each.start < (sorted[number - 1] as Window).end)) return "overlap";
+    if (
+      sorted.some((each, number) => number > 0 && each.start < (sorted[number - 1] as Window).end)
+    )
+      return "overlap";
   }
   return null;
 }

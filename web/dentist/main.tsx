@@ -2,4 +2,9 @@ import { start } from "../shared/shell";
 import { Dentist } from "./dentist";
 import "./dentist.css";
 
-start({ page: "dentist", namespace: "/dentist", title: "title.dentist", view: (signed) => <Dentist {...signed} /> });
+start({
+  page: "dentist",
+  namespace: "/dentist",
+  title: "title.dentist",
+  view: (signed) => <Dentist {...signed} />,
+});

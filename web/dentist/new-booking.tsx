@@ -13,7 +13,15 @@ const TYPED_MS = 200;
 const TYPES = { name: "text", phone: "tel", email: "email" } as const;
 const NOBODY = { name: "", phone: "", email: "" };
 
-export function NewBooking({ clinic, start, onClose }: { clinic: Clinic; start: string; onClose: () => void }) {
+export function NewBooking({
+  clinic,
+  start,
+  onClose,
+}: {
+  clinic: Clinic;
+  start: string;
+  onClose: () => void;
+}) {
   const [when, setWhen] = useState(start);
   const [type, setType] = useState(clinic.types[0]?.id ?? "");
   const [patient, setPatient] = useState<FoundPatient | null>(null);
@@ -42,34 +50,93 @@ export function NewBooking({ clinic, start, onClose }: { clinic: Clinic; start: 
   };
   return (
     <Dialog title={t("new")} onClose={onClose}>
-      <form class="stack" onSubmit={(event) => { event.preventDefault(); book(false); }}>
+      <form
+        class="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          book(false);
+        }}
+      >
         <div class="pair">
           <div>
             <label for="new-start">{t("new.start", { zone: zoneName(clinic.zone) })}</label>
-            <input id="new-start" type="datetime-local" required step={300} value={when} onInput={(event) => { setWhen(event.currentTarget.value); setTaken(false); }} />
+            <input
+              id="new-start"
+              type="datetime-local"
+              required
+              step={300}
+              value={when}
+              onInput={(event) => {
+                setWhen(event.currentTarget.value);
+                setTaken(false);
+              }}
+            />
           </div>
           <div>
             <label for="new-type">{t("find.type")}</label>
-            <select id="new-type" value={type} onChange={(event) => { setType(event.currentTarget.value); setTaken(false); }}>
-              {clinic.types.map((each) => <option key={each.id} value={each.id}>{each.name} ({t("minutes", { n: each.duration_minutes })})</option>)}
+            <select
+              id="new-type"
+              value={type}
+              onChange={(event) => {
+                setType(event.currentTarget.value);
+                setTaken(false);
+              }}
+            >
+              {clinic.types.map((each) => (
+                <option key={each.id} value={each.id}>
+                  {each.name} ({t("minutes", { n: each.duration_minutes })})
+                </option>
+              ))}
             </select>
           </div>
         </div>
         {fresh === null ? (
-          <Search clinic={clinic} chosen={patient} onChoose={setPatient} onNew={(name) => setFresh({ ...NOBODY, name })} />
+          <Search
+            clinic={clinic}
+            chosen={patient}
+            onChoose={setPatient}
+            onNew={(name) => setFresh({ ...NOBODY, name })}
+          />
         ) : (
           <Fresh fresh={fresh} onChange={setFresh} onBack={() => setFresh(null)} />
         )}
         <div>
           <label for="new-notes">{t("hold.notes")}</label>
-          <textarea id="new-notes" rows={2} maxLength={1000} value={notes} onInput={(event) => setNotes(event.currentTarget.value)} />
+          <textarea
+            id="new-notes"
+            rows={2}
+            maxLength={1000}
+            value={notes}
+            onInput={(event) => setNotes(event.currentTarget.value)}
+          />
         </div>
-        {problem && <p class="problem" role="alert">{problem}</p>}
-        {taken && <p class="problem" role="alert">{t("overbook.taken")}</p>}
+        {problem && (
+          <p class="problem" role="alert">
+            {problem}
+          </p>
+        )}
+        {taken && (
+          <p class="problem" role="alert">
+            {t("overbook.taken")}
+          </p>
+        )}
         <div class="actions">
-          <button type="button" class="secondary" onClick={onClose}>{t("back")}</button>
-          {taken && <button type="button" class="secondary danger" disabled={busy} onClick={() => book(true)}>{t("overbook.yes")}</button>}
-          <button class="primary" disabled={busy || (patient === null && fresh === null)}>{t("new.book")}</button>
+          <button type="button" class="secondary" onClick={onClose}>
+            {t("back")}
+          </button>
+          {taken && (
+            <button
+              type="button"
+              class="secondary danger"
+              disabled={busy}
+              onClick={() => book(true)}
+            >
+              {t("overbook.yes")}
+            </button>
+          )}
+          <button class="primary" disabled={busy || (patient === null && fresh === null)}>
+            {t("new.book")}
+          </button>
         </div>
       </form>
     </Dialog>
@@ -77,15 +144,32 @@ export function NewBooking({ clinic, start, onClose }: { clinic: Clinic; start: 
 }
 
 const create = (clinic: Clinic, { name, phone, email }: typeof NOBODY) =>
-  clinic.hub.rest.createPatient({ name: name.trim(), ...(phone.trim() && { phone: phone.trim() }), ...(email.trim() && { email: email.trim() }) });
+  clinic.hub.rest.createPatient({
+    name: name.trim(),
+    ...(phone.trim() && { phone: phone.trim() }),
+    ...(email.trim() && { email: email.trim() }),
+  });
 
-function Search({ clinic, chosen, onChoose, onNew }: { clinic: Clinic; chosen: FoundPatient | null; onChoose: (patient: FoundPatient | null) => void; onNew: (name: string) => void }) {
+function Search({
+  clinic,
+  chosen,
+  onChoose,
+  onNew,
+}: {
+  clinic: Clinic;
+  chosen: FoundPatient | null;
+  onChoose: (patient: FoundPatient | null) => void;
+  onNew: (name: string) => void;
+}) {
   const [q, setQ] = useState("");
   const [found, setFound] = useState<FoundPatient[] | null>(null);
   useEffect(() => {
     const aborted = new AbortController();
     const timer = setTimeout(() => {
-      clinic.hub.rest.patients(q.trim(), aborted.signal).then(({ data }) => setFound(data), () => {});
+      clinic.hub.rest.patients(q.trim(), aborted.signal).then(
+        ({ data }) => setFound(data),
+        () => {},
+      );
     }, TYPED_MS);
     return () => {
       clearTimeout(timer);
@@ -95,32 +179,72 @@ function Search({ clinic, chosen, onChoose, onNew }: { clinic: Clinic; chosen: F
   return (
     <fieldset class="plain stack">
       <legend>{t("new.patient")}</legend>
-      <label class="visually-hidden" for="patient-q">{t("new.search")}</label>
-      <input id="patient-q" type="search" autocomplete="off" placeholder={t("new.search")} value={q} onInput={(event) => { setQ(event.currentTarget.value); onChoose(null); }} />
+      <label class="visually-hidden" for="patient-q">
+        {t("new.search")}
+      </label>
+      <input
+        id="patient-q"
+        type="search"
+        autocomplete="off"
+        placeholder={t("new.search")}
+        value={q}
+        onInput={(event) => {
+          setQ(event.currentTarget.value);
+          onChoose(null);
+        }}
+      />
       <ul class="found">
         {found?.slice(0, 6).map((each) => (
           <li key={each.id}>
             <label class="chip">
-              <input type="radio" name="patient" checked={chosen?.id === each.id} onChange={() => onChoose(each)} />
-              <span>{each.name} <small class="muted">{each.phone ?? each.email ?? ""}</small></span>
+              <input
+                type="radio"
+                name="patient"
+                checked={chosen?.id === each.id}
+                onChange={() => onChoose(each)}
+              />
+              <span>
+                {each.name} <small class="muted">{each.phone ?? each.email ?? ""}</small>
+              </span>
             </label>
           </li>
         ))}
         {found?.length === 0 && <li class="muted">{t("new.nobody")}</li>}
       </ul>
-      <button type="button" class="link" onClick={() => onNew(q.trim())}>{t("new.create")}</button>
+      <button type="button" class="link" onClick={() => onNew(q.trim())}>
+        {t("new.create")}
+      </button>
     </fieldset>
   );
 }
 
-function Fresh({ fresh, onChange, onBack }: { fresh: typeof NOBODY; onChange: (fresh: typeof NOBODY) => void; onBack: () => void }) {
+function Fresh({
+  fresh,
+  onChange,
+  onBack,
+}: {
+  fresh: typeof NOBODY;
+  onChange: (fresh: typeof NOBODY) => void;
+  onBack: () => void;
+}) {
   return (
     <fieldset class="plain stack">
       <legend>{t("new.create")}</legend>
       {(["name", "phone", "email"] as const).map((field) => (
-        <Field key={field} id={`fresh-${field}`} label={t(`profile.${field}`)} type={TYPES[field]} required={field === "name"} autocomplete="off" value={fresh[field]} onInput={(value) => onChange({ ...fresh, [field]: value })} />
+        <Field
+          key={field}
+          id={`fresh-${field}`}
+          label={t(`profile.${field}`)}
+          type={TYPES[field]}
+          required={field === "name"}
+          autocomplete="off"
+          value={fresh[field]}
+          onInput={(value) => onChange({ ...fresh, [field]: value })}
+        />
       ))}
-      <button type="button" class="link" onClick={onBack}>{t("new.back")}</button>
+      <button type="button" class="link" onClick={onBack}>
+        {t("new.back")}
+      </button>
     </fieldset>
   );
 }

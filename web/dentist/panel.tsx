@@ -19,8 +19,18 @@ const NEXT: Partial<Record<Status, readonly Step[]>> = {
 };
 const MOVABLE: ReadonlySet<Status> = new Set(["confirmed", "arrived"]);
 const REASONS: readonly CancelReason[] = [
-  "patient", "patient_ill", "patient_feels_better", "patient_no_transport", "dentist", "dentist_personal", "dentist_meeting",
-  "equipment", "room", "weather", "booking_error", "other",
+  "patient",
+  "patient_ill",
+  "patient_feels_better",
+  "patient_no_transport",
+  "dentist",
+  "dentist_personal",
+  "dentist_meeting",
+  "equipment",
+  "room",
+  "weather",
+  "booking_error",
+  "other",
 ];
 
 interface Props {
@@ -35,46 +45,105 @@ export function Panel({ clinic, row, onMove, onClose }: Props) {
   const { busy, problem, run } = useCommand();
   const type = clinic.types.find((each) => each.id === row.appointment_type_id);
   const change = (status: Status): void => void run(() => clinic.list.change(row.id, { status }));
-  if (row.status === "held") return <HeldPanel clinic={clinic} row={row} {...(onClose && { onClose })} />;
+  if (row.status === "held")
+    return <HeldPanel clinic={clinic} row={row} {...(onClose && { onClose })} />;
   return (
     <div class="stack" data-appointment={row.id} data-status={row.status}>
       <header class="panel-head">
         <h2>{clinic.people.name(row.patient_id, row.patient.name)}</h2>
-        {onClose && <button type="button" class="icon" aria-label={t("close")} onClick={onClose}><Icon name="close" /></button>}
+        {onClose && (
+          <button type="button" class="icon" aria-label={t("close")} onClick={onClose}>
+            <Icon name="close" />
+          </button>
+        )}
       </header>
       <p>
         <span class={`status ${row.status}`}>{t(`status.${row.status}`)}</span>
         {row.overbooked && <span class="status overbooked">{t("overbooked")}</span>}
       </p>
-      <p class="panel-time"><strong>{span(row.start, row.end, clinic.zone)}</strong><br />{fullDay(row.start, clinic.zone)}<br /><span class="muted">{type?.name} · {t("zone.times", { zone: zoneName(clinic.zone) })}</span></p>
+      <p class="panel-time">
+        <strong>{span(row.start, row.end, clinic.zone)}</strong>
+        <br />
+        {fullDay(row.start, clinic.zone)}
+        <br />
+        <span class="muted">
+          {type?.name} · {t("zone.times", { zone: zoneName(clinic.zone) })}
+        </span>
+      </p>
       <Contact clinic={clinic} patientId={row.patient_id} />
       {row.notes && <p class="notes">{row.notes}</p>}
-      {problem && <p class="problem" role="alert">{problem}</p>}
+      {problem && (
+        <p class="problem" role="alert">
+          {problem}
+        </p>
+      )}
       <div class="status-buttons" role="group" aria-label={t("panel.status")}>
         {(NEXT[row.status] ?? []).map((status, number) => (
-          <button key={status} type="button" class={number === 0 ? "primary" : "secondary"} disabled={busy} onClick={() => change(status)}>{t(status === "confirmed" ? "undo" : `do.${status}`)}</button>
+          <button
+            key={status}
+            type="button"
+            class={number === 0 ? "primary" : "secondary"}
+            disabled={busy}
+            onClick={() => change(status)}
+          >
+            {t(status === "confirmed" ? "undo" : `do.${status}`)}
+          </button>
         ))}
       </div>
-      {MOVABLE.has(row.status) && <Move key={row.start} clinic={clinic} row={row} onMove={onMove} />}
-      {row.status === "confirmed" && !cancelling && <button type="button" class="secondary danger" onClick={() => setCancelling(true)}>{t("cancel")}</button>}
-      {row.status === "confirmed" && cancelling && <Cancel clinic={clinic} row={row} onClose={() => setCancelling(false)} />}
-      {row.status === "cancelled" && row.cancel_reason && <p class="muted">{t(`reason.${row.cancel_reason}`)}</p>}
+      {MOVABLE.has(row.status) && (
+        <Move key={row.start} clinic={clinic} row={row} onMove={onMove} />
+      )}
+      {row.status === "confirmed" && !cancelling && (
+        <button type="button" class="secondary danger" onClick={() => setCancelling(true)}>
+          {t("cancel")}
+        </button>
+      )}
+      {row.status === "confirmed" && cancelling && (
+        <Cancel clinic={clinic} row={row} onClose={() => setCancelling(false)} />
+      )}
+      {row.status === "cancelled" && row.cancel_reason && (
+        <p class="muted">{t(`reason.${row.cancel_reason}`)}</p>
+      )}
       <History clinic={clinic} id={row.id} version={row.version} />
     </div>
   );
 }
 
-function HeldPanel({ clinic, row, onClose }: { clinic: Clinic; row: Appointment; onClose?: () => void }) {
+function HeldPanel({
+  clinic,
+  row,
+  onClose,
+}: {
+  clinic: Clinic;
+  row: Appointment;
+  onClose?: () => void;
+}) {
   useNow(1_000);
-  const seconds = Math.max(Math.ceil((Date.parse(row.expires_at ?? "") - clinic.hub.rest.now()) / 1_000), 0);
+  const seconds = Math.max(
+    Math.ceil((Date.parse(row.expires_at ?? "") - clinic.hub.rest.now()) / 1_000),
+    0,
+  );
   return (
     <div class="stack">
       <header class="panel-head">
         <h2>{t("held.title")}</h2>
-        {onClose && <button type="button" class="icon" aria-label={t("close")} onClick={onClose}><Icon name="close" /></button>}
+        {onClose && (
+          <button type="button" class="icon" aria-label={t("close")} onClick={onClose}>
+            <Icon name="close" />
+          </button>
+        )}
       </header>
-      <p class="panel-time"><strong>{span(row.start, row.end, clinic.zone)}</strong><br />{fullDay(row.start, clinic.zone)}</p>
-      <p>{t("held.text", { name: row.patient.name ?? "", time: `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}` })}</p>
+      <p class="panel-time">
+        <strong>{span(row.start, row.end, clinic.zone)}</strong>
+        <br />
+        {fullDay(row.start, clinic.zone)}
+      </p>
+      <p>
+        {t("held.text", {
+          name: row.patient.name ?? "",
+          time: `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`,
+        })}
+      </p>
     </div>
   );
 }
@@ -87,8 +156,17 @@ function Contact({ clinic, patientId }: { clinic: Clinic; patientId: string }) {
   if (profile === undefined) return <p class="muted">…</p>;
   return (
     <ul class="contact">
-      {profile.phone && <li><Icon name="phone" /> <a href={`tel:${profile.phone.replaceAll(" ", "")}`}>{profile.phone}</a></li>}
-      {profile.email && <li><Icon name="mail" /> <a href={`mailto:${profile.email}`}>{profile.email}</a></li>}
+      {profile.phone && (
+        <li>
+          <Icon name="phone" />{" "}
+          <a href={`tel:${profile.phone.replaceAll(" ", "")}`}>{profile.phone}</a>
+        </li>
+      )}
+      {profile.email && (
+        <li>
+          <Icon name="mail" /> <a href={`mailto:${profile.email}`}>{profile.email}</a>
+        </li>
+      )}
       {!profile.phone && !profile.email && <li class="muted">{t("contact.none")}</li>}
     </ul>
   );
@@ -98,27 +176,71 @@ function Contact({ clinic, patientId }: { clinic: Clinic; patientId: string }) {
 function Move({ clinic, row, onMove }: Props) {
   const [to, setTo] = useState(wallTime(row.start, clinic.zone));
   return (
-    <form class="inline" onSubmit={(event) => { event.preventDefault(); onMove(row, instantOf(to, clinic.zone)); }}>
+    <form
+      class="inline"
+      onSubmit={(event) => {
+        event.preventDefault();
+        onMove(row, instantOf(to, clinic.zone));
+      }}
+    >
       <label for="move-to">{t("move.to")}</label>
-      <input id="move-to" type="datetime-local" required step={300} value={to} onInput={(event) => setTo(event.currentTarget.value)} />
-      <button class="secondary" disabled={to === wallTime(row.start, clinic.zone)}>{t("move")}</button>
+      <input
+        id="move-to"
+        type="datetime-local"
+        required
+        step={300}
+        value={to}
+        onInput={(event) => setTo(event.currentTarget.value)}
+      />
+      <button class="secondary" disabled={to === wallTime(row.start, clinic.zone)}>
+        {t("move")}
+      </button>
     </form>
   );
 }
 
-function Cancel({ clinic, row, onClose }: { clinic: Clinic; row: Appointment; onClose: () => void }) {
+function Cancel({
+  clinic,
+  row,
+  onClose,
+}: {
+  clinic: Clinic;
+  row: Appointment;
+  onClose: () => void;
+}) {
   const [reason, setReason] = useState<CancelReason>("dentist");
   const { busy, problem, run } = useCommand();
   return (
     <div class="stack boxed">
       <label for="reason">{t("cancel.reason")}</label>
-      <select id="reason" value={reason} onChange={(event) => setReason(event.currentTarget.value as CancelReason)}>
-        {REASONS.map((each) => <option key={each} value={each}>{t(`reason.${each}`)}</option>)}
+      <select
+        id="reason"
+        value={reason}
+        onChange={(event) => setReason(event.currentTarget.value as CancelReason)}
+      >
+        {REASONS.map((each) => (
+          <option key={each} value={each}>
+            {t(`reason.${each}`)}
+          </option>
+        ))}
       </select>
-      {problem && <p class="problem" role="alert">{problem}</p>}
+      {problem && (
+        <p class="problem" role="alert">
+          {problem}
+        </p>
+      )}
       <div class="actions">
-        <button type="button" class="secondary" onClick={onClose}>{t("cancel.keep")}</button>
-        <button type="button" class="primary danger" disabled={busy} onClick={() => void run(() => clinic.list.cancel(row.id, reason))}>{t("cancel.confirm")}</button>
+        <button type="button" class="secondary" onClick={onClose}>
+          {t("cancel.keep")}
+        </button>
+        <button
+          type="button"
+          class="primary danger"
+          disabled={busy}
+          onClick={() => void run(() => clinic.list.cancel(row.id, reason))}
+        >
+          {t("cancel.confirm")}
+        </button>
       </div>
       <p class="hint">{t("cancel.told", { time: clock(row.start, clinic.zone) })}</p>
     </div>

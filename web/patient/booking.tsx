@@ -12,7 +12,7 @@ import { zoneOf } from "./finder";
 import type { World } from "./patient";
 
 type Time = Pick<Slot, "start" | "end" | "dentist_id" | "appointment_type_id">;
-type Hold = Pick<Reservation, "id" | "expires_at">  | Appointment;
+type Hold = Pick<Reservation, "id" | "expires_at"> | Appointment;
 
 export type Stage =
   | { is: "asking"; slot: Time }
@@ -40,13 +40,18 @@ export function Booking(props: Props) {
   const { hub } = world;
   const close = (): void => {
     setStage(null);
-    if (stage.is === "held") void world.list.expect(stage.hold.id, () => hub.rest.release(stage.hold.id)).catch(() => {}); // it runs out by itself
+    if (stage.is === "held")
+      void world.list.expect(stage.hold.id, () => hub.rest.release(stage.hold.id)).catch(() => {}); // it runs out by itself
     if (stage.is === "booked") props.onDone();
   };
   return (
     <Dialog title={t(`stage.${stage.is}`)} onClose={close}>
       <Summary slot={stage.slot} world={world} zone={props.zone} />
-      {stage.is === "asking" && <p class="muted" aria-busy="true">{t("hold.asking")}</p>}
+      {stage.is === "asking" && (
+        <p class="muted" aria-busy="true">
+          {t("hold.asking")}
+        </p>
+      )}
       {stage.is === "held" && <Held {...props} stage={stage} onClose={close} />}
       {stage.is === "moving" && <Moving {...props} onClose={close} />}
       {(stage.is === "faster" || stage.is === "expired") && <Alternatives {...props} />}
@@ -63,12 +68,19 @@ function Summary({ slot, world, zone }: { slot: Time; world: World; zone: string
     <div class="summary">
       <p class="summary-time">{span(slot.start, slot.end, shown)}</p>
       <p>{fullDay(slot.start, shown)}</p>
-      <p class="muted">{type?.name} · {dentist?.name} · {t("zone.times", { zone: zoneName(shown) })}</p>
+      <p class="muted">
+        {type?.name} · {dentist?.name} · {t("zone.times", { zone: zoneName(shown) })}
+      </p>
     </div>
   );
 }
 
-function Held({ stage, setStage, world, onClose }: Props & { stage: Extract<Stage, { is: "held" }>; onClose: () => void }) {
+function Held({
+  stage,
+  setStage,
+  world,
+  onClose,
+}: Props & { stage: Extract<Stage, { is: "held" }>; onClose: () => void }) {
   const [notes, setNotes] = useState("");
   const { busy, problem, run } = useCommand();
   const { hold, slot } = stage;
@@ -79,7 +91,9 @@ function Held({ stage, setStage, world, onClose }: Props & { stage: Extract<Stag
   }, [leftMs <= 0, busy]);
   const confirm = (): void => {
     const work = async (): Promise<void> => {
-      const row = await world.list.expect(hold.id, () => world.hub.rest.bookReservation(hold.id, notes.trim()));
+      const row = await world.list.expect(hold.id, () =>
+        world.hub.rest.bookReservation(hold.id, notes.trim()),
+      );
       world.list.take(row);
       setStage({ is: "booked", slot, row });
     };
@@ -90,17 +104,37 @@ function Held({ stage, setStage, world, onClose }: Props & { stage: Extract<Stag
     });
   };
   return (
-    <form class="stack" onSubmit={(event) => { event.preventDefault(); confirm(); }}>
+    <form
+      class="stack"
+      onSubmit={(event) => {
+        event.preventDefault();
+        confirm();
+      }}
+    >
       <Countdown leftMs={leftMs} />
       <div>
         <label for="notes">{t("hold.notes")}</label>
-        <textarea id="notes" rows={2} maxLength={1000} value={notes} onInput={(event) => setNotes(event.currentTarget.value)} />
+        <textarea
+          id="notes"
+          rows={2}
+          maxLength={1000}
+          value={notes}
+          onInput={(event) => setNotes(event.currentTarget.value)}
+        />
         <p class="hint">{t("hold.notes.shared")}</p>
       </div>
-      {problem && <p class="problem" role="alert">{problem}</p>}
+      {problem && (
+        <p class="problem" role="alert">
+          {problem}
+        </p>
+      )}
       <div class="actions">
-        <button type="button" class="secondary" onClick={onClose}>{t("hold.release")}</button>
-        <button class="primary" disabled={busy}>{t("hold.confirm")}</button>
+        <button type="button" class="secondary" onClick={onClose}>
+          {t("hold.release")}
+        </button>
+        <button class="primary" disabled={busy}>
+          {t("hold.confirm")}
+        </button>
       </div>
     </form>
   );
@@ -111,12 +145,23 @@ function Countdown({ leftMs }: { leftMs: number }) {
   const shown = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
   return (
     <p class={seconds <= 60 ? "countdown soon" : "countdown"}>
-      <Icon name="clock" /> {t("hold.left")} <strong role="timer" data-seconds={seconds}>{shown}</strong>
+      <Icon name="clock" /> {t("hold.left")}{" "}
+      <strong role="timer" data-seconds={seconds}>
+        {shown}
+      </strong>
     </p>
   );
 }
 
-function Moving({ stage, setStage, view, world, moving, onClose, onDone }: Props & { onClose: () => void }) {
+function Moving({
+  stage,
+  setStage,
+  view,
+  world,
+  moving,
+  onClose,
+  onDone,
+}: Props & { onClose: () => void }) {
   const { busy, problem, run } = useCommand();
   if (moving === null) return null;
   const { slot } = stage;
@@ -134,10 +179,18 @@ function Moving({ stage, setStage, view, world, moving, onClose, onDone }: Props
   };
   return (
     <div class="stack">
-      {problem && <p class="problem" role="alert">{problem}</p>}
+      {problem && (
+        <p class="problem" role="alert">
+          {problem}
+        </p>
+      )}
       <div class="actions">
-        <button type="button" class="secondary" onClick={onClose}>{t("back")}</button>
-        <button type="button" class="primary" disabled={busy} onClick={move}>{t("move.confirm")}</button>
+        <button type="button" class="secondary" onClick={onClose}>
+          {t("back")}
+        </button>
+        <button type="button" class="primary" disabled={busy} onClick={move}>
+          {t("move.confirm")}
+        </button>
       </div>
     </div>
   );
@@ -147,11 +200,20 @@ function Moving({ stage, setStage, view, world, moving, onClose, onDone }: Props
 function Alternatives({ stage, view, world, zone, pick }: Props) {
   const slots = useValue(view.slots);
   const near = nearest(slots, stage.slot, ALTERNATIVES);
-  const again = stage.is === "expired" ? slots.find((each) => each.start === stage.slot.start && each.dentist_id === stage.slot.dentist_id) : undefined;
+  const again =
+    stage.is === "expired"
+      ? slots.find(
+          (each) => each.start === stage.slot.start && each.dentist_id === stage.slot.dentist_id,
+        )
+      : undefined;
   return (
     <div class="stack">
       <p role="alert">{stage.is === "faster" ? t("faster.text") : t("expired.text")}</p>
-      {again && <button type="button" class="primary" onClick={() => void pick(again)}>{t("expired.again")}</button>}
+      {again && (
+        <button type="button" class="primary" onClick={() => void pick(again)}>
+          {t("expired.again")}
+        </button>
+      )}
       {near.length > 0 && (
         <>
           <h3>{t("faster.near")}</h3>
@@ -161,8 +223,14 @@ function Alternatives({ stage, view, world, zone, pick }: Props) {
               const shown = zone ?? zoneOf(dentist);
               return (
                 <li key={slot.start + slot.dentist_id}>
-                  <button type="button" class="near-slot" data-start={slot.start} onClick={() => void pick(slot)}>
-                    <strong>{clock(slot.start, shown)}</strong> <span>{day(slot.start, shown)}</span> <span class="muted">{dentist?.name}</span>
+                  <button
+                    type="button"
+                    class="near-slot"
+                    data-start={slot.start}
+                    onClick={() => void pick(slot)}
+                  >
+                    <strong>{clock(slot.start, shown)}</strong>{" "}
+                    <span>{day(slot.start, shown)}</span> <span class="muted">{dentist?.name}</span>
                   </button>
                 </li>
               );
@@ -177,10 +245,16 @@ function Alternatives({ stage, view, world, zone, pick }: Props) {
 function Booked({ row, world, onClose }: { row: Appointment; world: World; onClose: () => void }) {
   return (
     <div class="stack">
-      <p class="done" role="status"><Icon name="check" /> {t("booked.text")}</p>
+      <p class="done" role="status">
+        <Icon name="check" /> {t("booked.text")}
+      </p>
       <div class="actions">
-        <button type="button" class="secondary" onClick={() => download(entryOf(row, world))}><Icon name="download" /> {t("ics")}</button>
-        <button type="button" class="primary" onClick={onClose}>{t("booked.done")}</button>
+        <button type="button" class="secondary" onClick={() => download(entryOf(row, world))}>
+          <Icon name="download" /> {t("ics")}
+        </button>
+        <button type="button" class="primary" onClick={onClose}>
+          {t("booked.done")}
+        </button>
       </div>
     </div>
   );
@@ -197,4 +271,3 @@ export function entryOf(row: Appointment, world: World): Parameters<typeof downl
     ...(row.notes ? { description: row.notes } : {}),
   };
 }
-

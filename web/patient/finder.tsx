@@ -1,10 +1,30 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { codeOf, HubError, type Appointment, type AppointmentType, type Interval, type PublicCard, type Slot, type SlotView } from "../sdk";
+import {
+  codeOf,
+  HubError,
+  type Appointment,
+  type AppointmentType,
+  type Interval,
+  type PublicCard,
+  type Slot,
+  type SlotView,
+} from "../sdk";
 import { useNow, useResource, useValue } from "../shared/hooks";
 import { t, tCode } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { say } from "../shared/toasts";
-import { clock, dateAt, dateWords, longDay, now, plusDays, startOfDay, today, VIEWER_ZONE, zoneName } from "../shared/zones";
+import {
+  clock,
+  dateAt,
+  dateWords,
+  longDay,
+  now,
+  plusDays,
+  startOfDay,
+  today,
+  VIEWER_ZONE,
+  zoneName,
+} from "../shared/zones";
 import { Booking, type Stage } from "./booking";
 import type { World } from "./patient";
 
@@ -25,17 +45,38 @@ interface Wish {
   from: string;
 }
 
-export function Finder({ world, moving, onDone }: { world: World; moving: Appointment | null; onDone: () => void }) {
+export function Finder({
+  world,
+  moving,
+  onDone,
+}: {
+  world: World;
+  moving: Appointment | null;
+  onDone: () => void;
+}) {
   const { types, dentists } = world;
   const first = types.find((each) => each.id === moving?.appointment_type_id) ?? types[0];
   const [wish, setWish] = useState<Wish | null>(
-    first ? { type: first, dentist: moving?.dentist_id ?? "", time: "any", from: today(VIEWER_ZONE) } : null,
+    first
+      ? { type: first, dentist: moving?.dentist_id ?? "", time: "any", from: today(VIEWER_ZONE) }
+      : null,
   );
   const [own, setOwn] = useState(false);
   const chosen = dentists.filter((each) => !wish?.dentist || each.id === wish.dentist);
   const zones = [...new Set(chosen.map(zoneOf))];
   const view = useResource(
-    () => (wish ? world.hub.freeSlots({ type: wish.type, dentistIds: chosen.map(({ id }) => id), range: rangeOf(wish, zones), ...TIMES[wish.time] }, types) : null),
+    () =>
+      wish
+        ? world.hub.freeSlots(
+            {
+              type: wish.type,
+              dentistIds: chosen.map(({ id }) => id),
+              range: rangeOf(wish, zones),
+              ...TIMES[wish.time],
+            },
+            types,
+          )
+        : null,
     [wish],
   );
   if (!wish || dentists.length === 0) return <p class="empty">{t("find.nobody")}</p>;
@@ -43,17 +84,45 @@ export function Finder({ world, moving, onDone }: { world: World; moving: Appoin
   return (
     <>
       <h1>{moving ? t("find.move") : t("find.title")}</h1>
-      {moving && <p class="muted">{t("find.moving", { type: wish.type.name, day: longDay(moving.start, zones[0] ?? "UTC"), time: clock(moving.start, zones[0] ?? "UTC") })}</p>}
+      {moving && (
+        <p class="muted">
+          {t("find.moving", {
+            type: wish.type.name,
+            day: longDay(moving.start, zones[0] ?? "UTC"),
+            time: clock(moving.start, zones[0] ?? "UTC"),
+          })}
+        </p>
+      )}
       <Wishes wish={wish} world={world} moving={moving !== null} onChange={change} />
       <Zones zones={zones} own={own} onChange={setOwn} />
       {view && (
-        <Week key={wish.from} view={view} wish={wish} world={world} zone={own ? VIEWER_ZONE : null} moving={moving} onDone={onDone} onWeek={(days) => change({ from: plusDays(wish.from, days) })} onFrom={(from) => change({ from })} />
+        <Week
+          key={wish.from}
+          view={view}
+          wish={wish}
+          world={world}
+          zone={own ? VIEWER_ZONE : null}
+          moving={moving}
+          onDone={onDone}
+          onWeek={(days) => change({ from: plusDays(wish.from, days) })}
+          onFrom={(from) => change({ from })}
+        />
       )}
     </>
   );
 }
 
-function Wishes({ wish, world, moving, onChange }: { wish: Wish; world: World; moving: boolean; onChange: (part: Partial<Wish>) => void }) {
+function Wishes({
+  wish,
+  world,
+  moving,
+  onChange,
+}: {
+  wish: Wish;
+  world: World;
+  moving: boolean;
+  onChange: (part: Partial<Wish>) => void;
+}) {
   return (
     <div class="wishes card">
       {!moving && (
@@ -61,8 +130,15 @@ function Wishes({ wish, world, moving, onChange }: { wish: Wish; world: World; m
           <legend>{t("find.type")}</legend>
           {world.types.map((type) => (
             <label key={type.id} class="chip">
-              <input type="radio" name="type" checked={wish.type.id === type.id} onChange={() => onChange({ type })} />
-              <span>{type.name} <small>{t("minutes", { n: type.duration_minutes })}</small></span>
+              <input
+                type="radio"
+                name="type"
+                checked={wish.type.id === type.id}
+                onChange={() => onChange({ type })}
+              />
+              <span>
+                {type.name} <small>{t("minutes", { n: type.duration_minutes })}</small>
+              </span>
             </label>
           ))}
         </fieldset>
@@ -71,9 +147,17 @@ function Wishes({ wish, world, moving, onChange }: { wish: Wish; world: World; m
         {!moving && (
           <div>
             <label for="dentist">{t("find.dentist")}</label>
-            <select id="dentist" value={wish.dentist} onChange={(event) => onChange({ dentist: event.currentTarget.value })}>
+            <select
+              id="dentist"
+              value={wish.dentist}
+              onChange={(event) => onChange({ dentist: event.currentTarget.value })}
+            >
               <option value="">{t("find.anybody")}</option>
-              {world.dentists.map((each) => <option key={each.id} value={each.id}>{each.name}</option>)}
+              {world.dentists.map((each) => (
+                <option key={each.id} value={each.id}>
+                  {each.name}
+                </option>
+              ))}
             </select>
           </div>
         )}
@@ -81,7 +165,12 @@ function Wishes({ wish, world, moving, onChange }: { wish: Wish; world: World; m
           <legend>{t("find.time")}</legend>
           {(Object.keys(TIMES) as TimeOfDay[]).map((time) => (
             <label key={time} class="segment">
-              <input type="radio" name="time" checked={wish.time === time} onChange={() => onChange({ time })} />
+              <input
+                type="radio"
+                name="time"
+                checked={wish.time === time}
+                onChange={() => onChange({ time })}
+              />
               <span>{t(`time.${time}`)}</span>
             </label>
           ))}
@@ -92,11 +181,22 @@ function Wishes({ wish, world, moving, onChange }: { wish: Wish; world: World; m
 }
 
 /** Whose clock the times are: asked only where it makes a difference. */
-function Zones({ zones, own, onChange }: { zones: readonly string[]; own: boolean; onChange: (own: boolean) => void }) {
-  if (zones.every((zone) => zone === VIEWER_ZONE)) return <p class="zone">{t("zone.all", { zone: zoneName(VIEWER_ZONE) })}</p>;
+function Zones({
+  zones,
+  own,
+  onChange,
+}: {
+  zones: readonly string[];
+  own: boolean;
+  onChange: (own: boolean) => void;
+}) {
+  if (zones.every((zone) => zone === VIEWER_ZONE))
+    return <p class="zone">{t("zone.all", { zone: zoneName(VIEWER_ZONE) })}</p>;
   return (
     <p class="zone">
-      {own ? t("zone.mine", { zone: zoneName(VIEWER_ZONE) }) : t("zone.clinic", { zone: zones.map(zoneName).join(", ") })}{" "}
+      {own
+        ? t("zone.mine", { zone: zoneName(VIEWER_ZONE) })
+        : t("zone.clinic", { zone: zones.map(zoneName).join(", ") })}{" "}
       <button type="button" class="link" onClick={() => onChange(!own)}>
         {own ? t("zone.show.clinic") : t("zone.show.mine", { zone: zoneName(VIEWER_ZONE) })}
       </button>
@@ -120,48 +220,125 @@ function Week(props: WeekProps) {
   const slots = useMySlots(world, view, moving);
   const loaded = useValue(view.loaded);
   const dentists = useMemo(() => new Map(world.dentists.map((each) => [each.id, each])), [world]);
-  const byDay = useMemo(() => grouped(slots, (slot) => dateAt(slot.start, zone ?? zoneOf(dentists.get(slot.dentist_id)))), [slots, zone, dentists]);
+  const byDay = useMemo(
+    () =>
+      grouped(slots, (slot) => dateAt(slot.start, zone ?? zoneOf(dentists.get(slot.dentist_id)))),
+    [slots, zone, dentists],
+  );
   const days = Array.from({ length: DAYS }, (_, number) => plusDays(wish.from, number));
   const [picked, setPicked] = useState<string | null>(null);
   const [stage, setStage] = useState<Stage | null>(null);
-  const shown = picked ?? days.find((date) => byDay.has(date)) ?? days[0] as string;
+  const shown = picked ?? days.find((date) => byDay.has(date)) ?? (days[0] as string);
   const pick = usePick(world, view, moving, setStage);
   const held = useHeld(world);
   return (
     <section class="week" aria-label={t("find.slots")}>
-      {held && !stage && <Held row={held} world={world} onResume={() => setStage({ is: "held", slot: held, hold: held })} />}
+      {held && !stage && (
+        <Held
+          row={held}
+          world={world}
+          onResume={() => setStage({ is: "held", slot: held, hold: held })}
+        />
+      )}
       <div class="days">
-        <button type="button" class="icon" aria-label={t("week.earlier")} disabled={wish.from <= today(VIEWER_ZONE)} onClick={() => props.onWeek(-DAYS)}><Icon name="left" /></button>
+        <button
+          type="button"
+          class="icon"
+          aria-label={t("week.earlier")}
+          disabled={wish.from <= today(VIEWER_ZONE)}
+          onClick={() => props.onWeek(-DAYS)}
+        >
+          <Icon name="left" />
+        </button>
         <ul>
           {days.map((date) => (
             <li key={date}>
-              <Day date={date} free={byDay.get(date)?.length ?? 0} current={date === shown} loaded={loaded} onPick={() => setPicked(date)} />
+              <Day
+                date={date}
+                free={byDay.get(date)?.length ?? 0}
+                current={date === shown}
+                loaded={loaded}
+                onPick={() => setPicked(date)}
+              />
             </li>
           ))}
         </ul>
-        <button type="button" class="icon" aria-label={t("week.later")} onClick={() => props.onWeek(DAYS)}><Icon name="right" /></button>
+        <button
+          type="button"
+          class="icon"
+          aria-label={t("week.later")}
+          onClick={() => props.onWeek(DAYS)}
+        >
+          <Icon name="right" />
+        </button>
       </div>
-      <h2 class="day-title">{dateWords(shown, { weekday: "long", day: "numeric", month: "long" })}</h2>
-      {!loaded && <p class="muted" aria-busy="true">{t("loading")}</p>}
-      <DaySlots slots={byDay.get(shown) ?? []} dentists={dentists} zone={zone} onPick={(slot) => void pick(slot)} />
+      <h2 class="day-title">
+        {dateWords(shown, { weekday: "long", day: "numeric", month: "long" })}
+      </h2>
+      {!loaded && (
+        <p class="muted" aria-busy="true">
+          {t("loading")}
+        </p>
+      )}
+      <DaySlots
+        slots={byDay.get(shown) ?? []}
+        dentists={dentists}
+        zone={zone}
+        onPick={(slot) => void pick(slot)}
+      />
       {loaded && slots.length === 0 && <Nothing world={world} wish={wish} onFrom={props.onFrom} />}
       {loaded && slots.length > 0 && !byDay.has(shown) && <p class="empty">{t("find.day.full")}</p>}
-      {stage && <Booking stage={stage} setStage={setStage} view={view} world={world} zone={zone} moving={moving} pick={pick} onDone={props.onDone} />}
+      {stage && (
+        <Booking
+          stage={stage}
+          setStage={setStage}
+          view={view}
+          world={world}
+          zone={zone}
+          moving={moving}
+          pick={pick}
+          onDone={props.onDone}
+        />
+      )}
     </section>
   );
 }
 
-function Day({ date, free, current, loaded, onPick }: { date: string; free: number; current: boolean; loaded: boolean; onPick: () => void }) {
+function Day({
+  date,
+  free,
+  current,
+  loaded,
+  onPick,
+}: {
+  date: string;
+  free: number;
+  current: boolean;
+  loaded: boolean;
+  onPick: () => void;
+}) {
   return (
     <button type="button" class="day" aria-pressed={current} data-free={free} onClick={onPick}>
       <span class="weekday">{dateWords(date, { weekday: "short" })}</span>
       <span class="number">{dateWords(date, { day: "numeric" })}</span>
-      <span class={free > 0 ? "free" : "free none"}>{loaded || free > 0 ? t("find.free", { n: free }) : "…"}</span>
+      <span class={free > 0 ? "free" : "free none"}>
+        {loaded || free > 0 ? t("find.free", { n: free }) : "…"}
+      </span>
     </button>
   );
 }
 
-function DaySlots({ slots, dentists, zone, onPick }: { slots: readonly Slot[]; dentists: ReadonlyMap<string, PublicCard>; zone: string | null; onPick: (slot: Slot) => void }) {
+function DaySlots({
+  slots,
+  dentists,
+  zone,
+  onPick,
+}: {
+  slots: readonly Slot[];
+  dentists: ReadonlyMap<string, PublicCard>;
+  zone: string | null;
+  onPick: (slot: Slot) => void;
+}) {
   return (
     <div class="day-slots">
       {[...grouped(slots, (slot) => slot.dentist_id)].map(([id, theirs]) => {
@@ -169,11 +346,21 @@ function DaySlots({ slots, dentists, zone, onPick }: { slots: readonly Slot[]; d
         const shown = zone ?? zoneOf(dentist);
         return (
           <section key={id} class="card" aria-label={dentist?.name}>
-            <h3>{dentist?.name} <small class="muted">{t("zone.times", { zone: zoneName(shown) })}</small></h3>
+            <h3>
+              {dentist?.name}{" "}
+              <small class="muted">{t("zone.times", { zone: zoneName(shown) })}</small>
+            </h3>
             <ul class="slots">
               {theirs.map((slot) => (
                 <li key={slot.start}>
-                  <button type="button" class="slot" data-start={slot.start} onClick={() => onPick(slot)}>{clock(slot.start, shown)}</button>
+                  <button
+                    type="button"
+                    class="slot"
+                    data-start={slot.start}
+                    onClick={() => onPick(slot)}
+                  >
+                    {clock(slot.start, shown)}
+                  </button>
                 </li>
               ))}
             </ul>
@@ -184,13 +371,29 @@ function DaySlots({ slots, dentists, zone, onPick }: { slots: readonly Slot[]; d
   );
 }
 
-function Nothing({ world, wish, onFrom }: { world: World; wish: Wish; onFrom: (date: string) => void }) {
+function Nothing({
+  world,
+  wish,
+  onFrom,
+}: {
+  world: World;
+  wish: Wish;
+  onFrom: (date: string) => void;
+}) {
   const look = async (): Promise<void> => {
     const from = startOfDay(wish.from, VIEWER_ZONE);
     const to = startOfDay(plusDays(wish.from, 60), VIEWER_ZONE);
     const times: { timeFrom?: string; timeTo?: string } = TIMES[wish.time];
     const page = await world.hub.rest.request<{ data: Slot[] }>("GET", "/api/slots", {
-      query: { appointment_type_id: wish.type.id, dentist_id: wish.dentist || null, from, to, time_from: times.timeFrom, time_to: times.timeTo, limit: 1 },
+      query: {
+        appointment_type_id: wish.type.id,
+        dentist_id: wish.dentist || null,
+        from,
+        to,
+        time_from: times.timeFrom,
+        time_to: times.timeTo,
+        limit: 1,
+      },
     });
     const found = page.data[0];
     if (found) onFrom(dateAt(found.start, VIEWER_ZONE));
@@ -199,7 +402,13 @@ function Nothing({ world, wish, onFrom }: { world: World; wish: Wish; onFrom: (d
   return (
     <div class="empty">
       <p>{t("find.none")}</p>
-      <button type="button" class="secondary" onClick={() => void look().catch((error: unknown) => say(tCode(codeOf(error)), "problem"))}>{t("find.first")}</button>
+      <button
+        type="button"
+        class="secondary"
+        onClick={() => void look().catch((error: unknown) => say(tCode(codeOf(error)), "problem"))}
+      >
+        {t("find.first")}
+      </button>
     </div>
   );
 }
@@ -208,8 +417,11 @@ function Held({ row, world, onResume }: { row: Appointment; world: World; onResu
   const zone = zoneOf(world.dentists.find((each) => each.id === row.dentist_id));
   return (
     <p class="held-note">
-      <Icon name="clock" /> {t("hold.waiting", { day: longDay(row.start, zone), time: clock(row.start, zone) })}{" "}
-      <button type="button" class="link" onClick={onResume}>{t("hold.resume")}</button>
+      <Icon name="clock" />{" "}
+      {t("hold.waiting", { day: longDay(row.start, zone), time: clock(row.start, zone) })}{" "}
+      <button type="button" class="link" onClick={onResume}>
+        {t("hold.resume")}
+      </button>
     </p>
   );
 }
@@ -220,7 +432,10 @@ function useMySlots(world: World, view: SlotView, moving: Appointment | null): r
   useEffect(() => {
     const live = rows.filter((row) => row.id !== moving?.id);
     const holds = live.filter((row) => row.status === "held");
-    view.mine(holds, live.filter((row) => ["confirmed", "arrived", "checked_in"].includes(row.status)));
+    view.mine(
+      holds,
+      live.filter((row) => ["confirmed", "arrived", "checked_in"].includes(row.status)),
+    );
   }, [rows, view, moving]);
   return useValue(view.slots);
 }
@@ -230,11 +445,18 @@ function useHeld(world: World): Appointment | null {
   const rows = useValue(world.list.rows);
   useNow(1_000);
   const time = world.hub.rest.now();
-  return rows.find((row) => row.status === "held" && Date.parse(row.expires_at ?? "") > time) ?? null;
+  return (
+    rows.find((row) => row.status === "held" && Date.parse(row.expires_at ?? "") > time) ?? null
+  );
 }
 
 /** What a click on a free slot does. */
-function usePick(world: World, view: SlotView, moving: Appointment | null, setStage: (stage: Stage | null) => void) {
+function usePick(
+  world: World,
+  view: SlotView,
+  moving: Appointment | null,
+  setStage: (stage: Stage | null) => void,
+) {
   return async (slot: Slot): Promise<void> => {
     if (moving) return setStage({ is: "moving", slot });
     setStage({ is: "asking", slot });
@@ -253,13 +475,17 @@ function usePick(world: World, view: SlotView, moving: Appointment | null, setSt
   };
 }
 
-export const zoneOf = (dentist: Pick<PublicCard, "time_zone"> | undefined): string => dentist?.time_zone ?? "UTC";
+export const zoneOf = (dentist: Pick<PublicCard, "time_zone"> | undefined): string =>
+  dentist?.time_zone ?? "UTC";
 
 /** From now, or the first midnight of any of the zones, to the last of them. */
 function rangeOf(wish: Wish, zones: readonly string[]): Interval {
   const every = [...zones, VIEWER_ZONE];
   const start = every.map((zone) => startOfDay(wish.from, zone)).sort()[0] as string;
-  const end = every.map((zone) => startOfDay(plusDays(wish.from, DAYS), zone)).sort().at(-1) as string;
+  const end = every
+    .map((zone) => startOfDay(plusDays(wish.from, DAYS), zone))
+    .sort()
+    .at(-1) as string;
   return { start: start > now() ? start : now(), end };
 }
 

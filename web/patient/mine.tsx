@@ -11,33 +11,70 @@ import { zoneOf } from "./finder";
 import type { World } from "./patient";
 
 const PAST_SHOWN = 10;
-const REASONS: readonly CancelReason[] = ["patient", "patient_ill", "patient_feels_better", "patient_no_transport", "patient_moved_away", "other"];
+const REASONS: readonly CancelReason[] = [
+  "patient",
+  "patient_ill",
+  "patient_feels_better",
+  "patient_no_transport",
+  "patient_moved_away",
+  "other",
+];
 
-export function Mine({ world, onMove, onFind }: { world: World; onMove: (row: Appointment) => void; onFind: () => void }) {
+export function Mine({
+  world,
+  onMove,
+  onFind,
+}: {
+  world: World;
+  onMove: (row: Appointment) => void;
+  onFind: () => void;
+}) {
   const rows = useValue(world.list.rows).filter((row) => row.status !== "held");
   const loaded = useValue(world.list.loaded);
   const now = useNow(30_000);
   const [cancelling, setCancelling] = useState<Appointment | null>(null);
-  const live = (row: Appointment): boolean => ["confirmed", "arrived", "checked_in"].includes(row.status) && Date.parse(row.end) > now;
+  const live = (row: Appointment): boolean =>
+    ["confirmed", "arrived", "checked_in"].includes(row.status) && Date.parse(row.end) > now;
   const upcoming = rows.filter(live);
-  const past = rows.filter((row) => !live(row)).reverse().slice(0, PAST_SHOWN);
+  const past = rows
+    .filter((row) => !live(row))
+    .reverse()
+    .slice(0, PAST_SHOWN);
   return (
     <>
       <h1>{t("mine.title")}</h1>
-      {!loaded && <p class="muted" aria-busy="true">{t("loading")}</p>}
+      {!loaded && (
+        <p class="muted" aria-busy="true">
+          {t("loading")}
+        </p>
+      )}
       {loaded && upcoming.length === 0 && (
         <div class="empty card">
           <p>{t("mine.none")}</p>
-          <button type="button" class="primary" onClick={onFind}>{t("mine.find")}</button>
+          <button type="button" class="primary" onClick={onFind}>
+            {t("mine.find")}
+          </button>
         </div>
       )}
       <ul class="appointments">
-        {upcoming.map((row) => <Card key={row.id} row={row} world={world} onMove={() => onMove(row)} onCancel={() => setCancelling(row)} />)}
+        {upcoming.map((row) => (
+          <Card
+            key={row.id}
+            row={row}
+            world={world}
+            onMove={() => onMove(row)}
+            onCancel={() => setCancelling(row)}
+          />
+        ))}
       </ul>
       {past.length > 0 && (
         <details class="past">
           <summary>{t("mine.past")}</summary>
-          <ul class="appointments">{past.map((row) => <Card key={row.id} row={row} world={world} />)}</ul>
+          <ul class="appointments">
+            {past.map((row) => (
+              <Card key={row.id} row={row} world={world} />
+            ))}
+          </ul>
         </details>
       )}
       {cancelling && <Cancel row={cancelling} world={world} onClose={() => setCancelling(null)} />}
@@ -45,30 +82,63 @@ export function Mine({ world, onMove, onFind }: { world: World; onMove: (row: Ap
   );
 }
 
-function Card({ row, world, onMove, onCancel }: { row: Appointment; world: World; onMove?: () => void; onCancel?: () => void }) {
+function Card({
+  row,
+  world,
+  onMove,
+  onCancel,
+}: {
+  row: Appointment;
+  world: World;
+  onMove?: () => void;
+  onCancel?: () => void;
+}) {
   const dentist = world.dentists.find((each) => each.id === row.dentist_id);
   const type = world.types.find((each) => each.id === row.appointment_type_id);
   const zone = zoneOf(dentist);
   const date = dateAt(row.start, zone);
   return (
-    <li class="appointment card" data-id={row.id} data-status={row.status} data-start={row.start} aria-busy={world.list.pending(row.id)}>
+    <li
+      class="appointment card"
+      data-id={row.id}
+      data-status={row.status}
+      data-start={row.start}
+      aria-busy={world.list.pending(row.id)}
+    >
       <div class="leaf" aria-hidden="true">
         <span>{dateWords(date, { month: "short" })}</span>
         <strong>{dateWords(date, { day: "numeric" })}</strong>
         <span>{dateWords(date, { weekday: "short" })}</span>
       </div>
       <div class="about">
-        <p class="visually-hidden">{dateWords(date, { weekday: "long", day: "numeric", month: "long" })}</p>
+        <p class="visually-hidden">
+          {dateWords(date, { weekday: "long", day: "numeric", month: "long" })}
+        </p>
         <h2>{span(row.start, row.end, zone)}</h2>
-        <p>{type?.name ?? ""} · {row.dentist.name}</p>
-        <p class="muted">{t("zone.times", { zone: zoneName(zone) })} · <span class={`status ${row.status}`}>{t(`status.${row.status}`)}</span></p>
+        <p>
+          {type?.name ?? ""} · {row.dentist.name}
+        </p>
+        <p class="muted">
+          {t("zone.times", { zone: zoneName(zone) })} ·{" "}
+          <span class={`status ${row.status}`}>{t(`status.${row.status}`)}</span>
+        </p>
         {row.notes && <p class="notes">{row.notes}</p>}
       </div>
       {onMove && (
         <div class="card-actions">
-          {row.status === "confirmed" && <button type="button" class="secondary" onClick={onMove}>{t("move")}</button>}
-          {row.status === "confirmed" && <button type="button" class="secondary danger" onClick={onCancel}>{t("mine.cancel")}</button>}
-          <button type="button" class="quiet" onClick={() => download(entryOf(row, world))}><Icon name="download" /> {t("ics")}</button>
+          {row.status === "confirmed" && (
+            <button type="button" class="secondary" onClick={onMove}>
+              {t("move")}
+            </button>
+          )}
+          {row.status === "confirmed" && (
+            <button type="button" class="secondary danger" onClick={onCancel}>
+              {t("mine.cancel")}
+            </button>
+          )}
+          <button type="button" class="quiet" onClick={() => download(entryOf(row, world))}>
+            <Icon name="download" /> {t("ics")}
+          </button>
         </div>
       )}
     </li>
@@ -79,21 +149,41 @@ function Cancel({ row, world, onClose }: { row: Appointment; world: World; onClo
   const [reason, setReason] = useState<CancelReason>("patient");
   const { busy, problem, run } = useCommand();
   const zone = zoneOf(world.dentists.find((each) => each.id === row.dentist_id));
-  const cancel = (): void => void run(() => world.list.cancel(row.id, reason)).then((done) => done && onClose());
+  const cancel = (): void =>
+    void run(() => world.list.cancel(row.id, reason)).then((done) => done && onClose());
   return (
     <Dialog title={t("cancel.title")} onClose={onClose}>
       <div class="stack">
-        <p>{dateWords(dateAt(row.start, zone), { weekday: "long", day: "numeric", month: "long" })}, {span(row.start, row.end, zone)}</p>
+        <p>
+          {dateWords(dateAt(row.start, zone), { weekday: "long", day: "numeric", month: "long" })},{" "}
+          {span(row.start, row.end, zone)}
+        </p>
         <div>
           <label for="reason">{t("cancel.reason")}</label>
-          <select id="reason" value={reason} onChange={(event) => setReason(event.currentTarget.value as CancelReason)}>
-            {REASONS.map((each) => <option key={each} value={each}>{t(`reason.${each}`)}</option>)}
+          <select
+            id="reason"
+            value={reason}
+            onChange={(event) => setReason(event.currentTarget.value as CancelReason)}
+          >
+            {REASONS.map((each) => (
+              <option key={each} value={each}>
+                {t(`reason.${each}`)}
+              </option>
+            ))}
           </select>
         </div>
-        {problem && <p class="problem" role="alert">{problem}</p>}
+        {problem && (
+          <p class="problem" role="alert">
+            {problem}
+          </p>
+        )}
         <div class="actions">
-          <button type="button" class="secondary" onClick={onClose}>{t("cancel.keep")}</button>
-          <button type="button" class="primary danger" disabled={busy} onClick={cancel}>{t("cancel.confirm")}</button>
+          <button type="button" class="secondary" onClick={onClose}>
+            {t("cancel.keep")}
+          </button>
+          <button type="button" class="primary danger" disabled={busy} onClick={cancel}>
+            {t("cancel.confirm")}
+          </button>
         </div>
       </div>
     </Dialog>

@@ -1,5 +1,13 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { type Appointment, type AppointmentList, type AppointmentNews, type AppointmentType, type Hub, type Profile, type PublicCard } from "../sdk";
+import {
+  type Appointment,
+  type AppointmentList,
+  type AppointmentNews,
+  type AppointmentType,
+  type Hub,
+  type Profile,
+  type PublicCard,
+} from "../sdk";
 import { useNow, useResource, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
@@ -26,17 +34,28 @@ const ICONS = { find: "calendar", mine: "check", profile: "user" } as const;
 
 export function Patient({ hub, session }: Signed) {
   const me = useLoaded(() => hub.rest.me(), [hub]);
-  const people = useLoaded(() => Promise.all([hub.rest.appointmentTypes(), hub.rest.dentists()]), [hub]);
-  const list = useResource(() => (me ? hub.patientAppointments(me.id, around(), (news) => tell(news, people?.[1] ?? [])) : null), [me?.id, people]);
+  const people = useLoaded(
+    () => Promise.all([hub.rest.appointmentTypes(), hub.rest.dentists()]),
+    [hub],
+  );
+  const list = useResource(
+    () =>
+      me ? hub.patientAppointments(me.id, around(), (news) => tell(news, people?.[1] ?? [])) : null,
+    [me?.id, people],
+  );
   if (!me || !people || !list) {
     return (
       <>
         <Head session={session} />
-        <main class="column" aria-busy="true"><p class="muted">{t("loading")}</p></main>
+        <main class="column" aria-busy="true">
+          <p class="muted">{t("loading")}</p>
+        </main>
       </>
     );
   }
-  return <Screens world={{ hub, me, types: people[0], dentists: people[1], list }} session={session} />;
+  return (
+    <Screens world={{ hub, me, types: people[0], dentists: people[1], list }} session={session} />
+  );
 }
 
 function Screens({ world, session }: { world: World; session: Signed["session"] }) {
@@ -45,7 +64,10 @@ function Screens({ world, session }: { world: World; session: Signed["session"] 
   const me = useMe(world);
   const rows = useValue(world.list.rows);
   const time = useNow(30_000);
-  const upcoming = useMemo(() => rows.filter((row) => row.status === "confirmed" && Date.parse(row.end) > time).length, [rows, time]);
+  const upcoming = useMemo(
+    () => rows.filter((row) => row.status === "confirmed" && Date.parse(row.end) > time).length,
+    [rows, time],
+  );
   const go = (to: Tab): void => {
     setMoving(null);
     setTab(to);
@@ -55,7 +77,13 @@ function Screens({ world, session }: { world: World; session: Signed["session"] 
       <Head session={session} name={me.name}>
         <nav class="tabs" aria-label={t("pages")}>
           {TABS.map((each) => (
-            <button key={each} type="button" class="tab" aria-current={tab === each ? "page" : undefined} onClick={() => go(each)}>
+            <button
+              key={each}
+              type="button"
+              class="tab"
+              aria-current={tab === each ? "page" : undefined}
+              onClick={() => go(each)}
+            >
               <Icon name={ICONS[each]} />
               <span>{t(`tab.${each}`)}</span>
               {each === "mine" && upcoming > 0 && <span class="count">{upcoming}</span>}
@@ -64,7 +92,9 @@ function Screens({ world, session }: { world: World; session: Signed["session"] 
         </nav>
       </Head>
       <main class="column">
-        {tab === "find" && <Finder key={moving?.id ?? ""} world={world} moving={moving} onDone={() => go("mine")} />}
+        {tab === "find" && (
+          <Finder key={moving?.id ?? ""} world={world} moving={moving} onDone={() => go("mine")} />
+        )}
         {tab === "mine" && (
           <Mine
             world={world}
@@ -86,7 +116,10 @@ function useMe({ hub, me }: World): Profile {
   const [shown, setShown] = useState(me);
   useEffect(() => {
     const refetch = (): void => void hub.rest.me().then(setShown, () => {});
-    return hub.live.follow(`profiles:user:${me.id}`, { onEvent: (event) => setShown(event.data as Profile), onRefetch: refetch });
+    return hub.live.follow(`profiles:user:${me.id}`, {
+      onEvent: (event) => setShown(event.data as Profile),
+      onRefetch: refetch,
+    });
   }, [hub, me.id]);
   return shown;
 }
@@ -99,8 +132,13 @@ const around = (): { start: string; end: string } => ({
 
 function tell({ row, type }: AppointmentNews, dentists: readonly PublicCard[]): void {
   const zone = dentists.find((each) => each.id === row.dentist_id)?.time_zone ?? "UTC";
-  const when = { day: longDay(row.start, zone), time: clock(row.start, zone), name: row.dentist.name ?? "" };
+  const when = {
+    day: longDay(row.start, zone),
+    time: clock(row.start, zone),
+    name: row.dentist.name ?? "",
+  };
   if (type === "appointment.cancelled") say(t("news.cancelled", when));
   else if (type === "appointment.created") say(t("news.booked", when));
-  else if (type === "appointment.updated" && row.status === "confirmed") say(t("news.changed", when));
+  else if (type === "appointment.updated" && row.status === "confirmed")
+    say(t("news.changed", when));
 }

@@ -14,27 +14,62 @@ export function ProfileForm({ world, me }: { world: World; me: Profile }) {
   const [saved, setSaved] = useState(false);
   const { busy, problem, run } = useCommand();
   useEffect(() => setDraft(draftOf(me)), [me]);
-  const changes = Object.fromEntries(FIELDS.filter((field) => draft[field].trim() !== (me[field] ?? "")).map((field) => [field, draft[field].trim() || null]));
+  const changes = Object.fromEntries(
+    FIELDS.filter((field) => draft[field].trim() !== (me[field] ?? "")).map((field) => [
+      field,
+      draft[field].trim() || null,
+    ]),
+  );
   const save = (): void => {
     setSaved(false);
-    void run(() => world.hub.rest.updateMe(changes as Partial<Profile>, me.version)).then((done) => setSaved(done));
+    void run(() => world.hub.rest.updateMe(changes as Partial<Profile>, me.version)).then((done) =>
+      setSaved(done),
+    );
   };
   return (
     <>
       <h1>{t("profile.title")}</h1>
-      <form class="card stack" onSubmit={(event) => { event.preventDefault(); save(); }}>
+      <form
+        class="card stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          save();
+        }}
+      >
         <p class="muted">{t("profile.live")}</p>
         {FIELDS.map((field) => (
-          <Field key={field} id={field} label={t(`profile.${field}`)} type={TYPES[field]} autocomplete={field === "phone" ? "tel" : field} required={field === "name"} maxLength={field === "phone" ? 40 : 200} value={draft[field]} onInput={(value) => setDraft({ ...draft, [field]: value })} />
+          <Field
+            key={field}
+            id={field}
+            label={t(`profile.${field}`)}
+            type={TYPES[field]}
+            autocomplete={field === "phone" ? "tel" : field}
+            required={field === "name"}
+            maxLength={field === "phone" ? 40 : 200}
+            value={draft[field]}
+            onInput={(value) => setDraft({ ...draft, [field]: value })}
+          />
         ))}
-        {problem && <p class="problem" role="alert">{problem}</p>}
+        {problem && (
+          <p class="problem" role="alert">
+            {problem}
+          </p>
+        )}
         <div class="actions">
-          <span role="status" class="muted">{saved && Object.keys(changes).length === 0 ? t("saved") : ""}</span>
-          <button class="primary" disabled={busy || Object.keys(changes).length === 0}>{t("save")}</button>
+          <span role="status" class="muted">
+            {saved && Object.keys(changes).length === 0 ? t("saved") : ""}
+          </span>
+          <button class="primary" disabled={busy || Object.keys(changes).length === 0}>
+            {t("save")}
+          </button>
         </div>
       </form>
     </>
   );
 }
 
-const draftOf = (me: Profile): Draft => ({ name: me.name, email: me.email ?? "", phone: me.phone ?? "" });
+const draftOf = (me: Profile): Draft => ({
+  name: me.name,
+  email: me.email ?? "",
+  phone: me.phone ?? "",
+});

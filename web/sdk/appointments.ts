@@ -76,10 +76,20 @@ export class AppointmentList {
   }
 
   /** Show the change at once; rolled back when the hub refuses, whose error is raised. */
-  change(id: string, change: AppointmentChange, shown: Partial<Appointment> = {}): Promise<Appointment> {
+  change(
+    id: string,
+    change: AppointmentChange,
+    shown: Partial<Appointment> = {},
+  ): Promise<Appointment> {
     const { overbook: _, cancel_reason: reason, ...fields } = change;
-    const patch: Partial<Appointment> = { ...fields, ...(reason !== undefined && { cancel_reason: reason }), ...shown };
-    return this.#optimistic(id, patch, () => this.rest.change(id, change, this.#rows.known(id)?.version));
+    const patch: Partial<Appointment> = {
+      ...fields,
+      ...(reason !== undefined && { cancel_reason: reason }),
+      ...shown,
+    };
+    return this.#optimistic(id, patch, () =>
+      this.rest.change(id, change, this.#rows.known(id)?.version),
+    );
   }
 
   async cancel(id: string, reason?: CancelReason): Promise<void> {
@@ -113,10 +123,14 @@ export class AppointmentList {
     const found: Appointment[] = [];
     const { start: from, end: to } = this.range;
     let place: Place | null = null; // of page one: what comes later is told by events
-    await this.rest.appointments({ status: LISTED, from, to }, (page) => {
-      found.push(...page.data);
-      if (place === null && page.position !== null) place = page.position;
-    }, signal);
+    await this.rest.appointments(
+      { status: LISTED, from, to },
+      (page) => {
+        found.push(...page.data);
+        if (place === null && page.position !== null) place = page.position;
+      },
+      signal,
+    );
     if (signal.aborted) return;
     const inRange = (row: Appointment): boolean => row.start >= from && row.start < to;
     this.#rows.replace(found, inRange, this.#seen);
@@ -125,12 +139,19 @@ export class AppointmentList {
     const since = place as Place | null;
     if (since !== null) {
       const { epoch, offset } = since;
-      const handlers = { onEvent: (event: HubEvent) => this.#heard(event), onRefetch: () => void this.load() };
+      const handlers = {
+        onEvent: (event: HubEvent) => this.#heard(event),
+        onRefetch: () => void this.load(),
+      };
       this.#stop = this.live.follow(this.channel, handlers, { epoch, offset });
     }
   }
 
-  async #optimistic<T extends Appointment | undefined>(id: string, patch: Partial<Appointment>, send: () => Promise<T>): Promise<T> {
+  async #optimistic<T extends Appointment | undefined>(
+    id: string,
+    patch: Partial<Appointment>,
+    send: () => Promise<T>,
+  ): Promise<T> {
     const ticket = this.#rows.propose(id, patch);
     this.#show();
     try {

@@ -15,7 +15,12 @@ export interface Step {
   refetch: boolean;
 }
 
-const step = (parts: Partial<Step> = {}): Step => ({ deliver: [], ask: false, refetch: false, ...parts });
+const step = (parts: Partial<Step> = {}): Step => ({
+  deliver: [],
+  ask: false,
+  refetch: false,
+  ...parts,
+});
 
 export class Follower {
   place: Place | null;

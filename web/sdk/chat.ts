@@ -31,7 +31,8 @@ export interface ChatLine extends ChatReply {
 }
 
 const LINES_MAX = 200;
-const TELLING = /^(slots\.changed|availability\.updated|appointment\.\w+|reservation\.(expired|released))$/;
+const TELLING =
+  /^(slots\.changed|availability\.updated|appointment\.\w+|reservation\.(expired|released))$/;
 
 export class Chat {
   readonly lines = new Observable<readonly ChatLine[]>([]);
@@ -51,7 +52,10 @@ export class Chat {
     private readonly live: LiveClient,
     patientId: string,
   ) {
-    this.#own = live.follow(`appointments:patient:${patientId}`, { onEvent: (event) => this.#tell(event), onRefetch: () => {} });
+    this.#own = live.follow(`appointments:patient:${patientId}`, {
+      onEvent: (event) => this.#tell(event),
+      onRefetch: () => {},
+    });
     void this.#send({});
   }
 
@@ -76,7 +80,13 @@ export class Chat {
     this.waiting.set(this.waiting.value + 1);
     this.#order = this.#order.then(async () => {
       try {
-        if (!this.#closed) this.#take(await this.rest.chat({ ...body, ...(this.#state !== undefined && { state: this.#state }) }));
+        if (!this.#closed)
+          this.#take(
+            await this.rest.chat({
+              ...body,
+              ...(this.#state !== undefined && { state: this.#state }),
+            }),
+          );
         if (body.event === undefined) this.problem.set(null);
       } catch (error) {
         if (body.event === undefined) this.problem.set(error);
@@ -97,7 +107,10 @@ export class Chat {
     }
     for (const channel of watch) {
       if (this.#closed || this.#watched.has(channel)) continue;
-      this.#watched.set(channel, this.live.follow(channel, { onEvent: (event) => this.#tell(event), onRefetch: () => {} }));
+      this.#watched.set(
+        channel,
+        this.live.follow(channel, { onEvent: (event) => this.#tell(event), onRefetch: () => {} }),
+      );
     }
   }
 

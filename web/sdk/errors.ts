@@ -18,7 +18,9 @@ export class HubError extends Error {
 
   /** The same request may succeed in a moment. */
   get mayBeRetried(): boolean {
-    return this.code === "CALENDAR_BUSY" || this.code === "UNAVAILABLE" || this.code === "RATE_LIMITED";
+    return (
+      this.code === "CALENDAR_BUSY" || this.code === "UNAVAILABLE" || this.code === "RATE_LIMITED"
+    );
   }
 }
 

@@ -33,12 +33,32 @@ export class Hub {
     this.live.close();
   }
 
-  dentistAppointments(dentistId: string, range: Interval, onNews?: (news: AppointmentNews) => void): AppointmentList {
-    return new AppointmentList(this.rest, this.live, `appointments:dentist:${dentistId}`, range, onNews);
+  dentistAppointments(
+    dentistId: string,
+    range: Interval,
+    onNews?: (news: AppointmentNews) => void,
+  ): AppointmentList {
+    return new AppointmentList(
+      this.rest,
+      this.live,
+      `appointments:dentist:${dentistId}`,
+      range,
+      onNews,
+    );
   }
 
-  patientAppointments(patientId: string, range: Interval, onNews?: (news: AppointmentNews) => void): AppointmentList {
-    return new AppointmentList(this.rest, this.live, `appointments:patient:${patientId}`, range, onNews);
+  patientAppointments(
+    patientId: string,
+    range: Interval,
+    onNews?: (news: AppointmentNews) => void,
+  ): AppointmentList {
+    return new AppointmentList(
+      this.rest,
+      this.live,
+      `appointments:patient:${patientId}`,
+      range,
+      onNews,
+    );
   }
 
   /** A conversation with the hub's chatbot, for this patient. */

@@ -56,8 +56,12 @@ export class LiveClient {
     });
     this.#socket.on("connect_error", (error) => void this.#notConnected(error));
     this.#socket.on("disconnect", (reason) => this.#disconnected(reason));
-    this.#socket.on("hub:ready", (ready: { channels: Record<string, ChannelAnswer> }) => this.#ready(ready.channels));
-    this.#socket.on("channel:position", (told: Position) => this.#take(told.channel, (each) => each.position(told)));
+    this.#socket.on("hub:ready", (ready: { channels: Record<string, ChannelAnswer> }) =>
+      this.#ready(ready.channels),
+    );
+    this.#socket.on("channel:position", (told: Position) =>
+      this.#take(told.channel, (each) => each.position(told)),
+    );
     this.#socket.on("auth:expiring", () => void this.#renew());
     this.#socket.onAny((name: string, event: Partial<HubEvent> | undefined) => {
       if (name.includes(":") || typeof event?.channel !== "string") return;
@@ -91,14 +95,16 @@ export class LiveClient {
     if (known?.onEvent === NOBODY.onEvent && since === null && place !== null) {
       queueMicrotask(() => handlers.onRefetch(place)); // what came before was nobody's
     }
-    if (this.connection.value === "online" && (known === undefined || rewound)) void this.#join(followed);
+    if (this.connection.value === "online" && (known === undefined || rewound))
+      void this.#join(followed);
     return () => this.leave(channel, followed);
   }
 
   leave(channel: string, followed = this.#channels.get(channel)): void {
     if (followed === undefined || this.#channels.get(channel) !== followed) return;
     this.#channels.delete(channel);
-    if (this.connection.value === "online") this.#socket.emit("channel:leave", { channel }, () => {});
+    if (this.connection.value === "online")
+      this.#socket.emit("channel:leave", { channel }, () => {});
   }
 
   follower(channel: string): Follower | undefined {
@@ -130,7 +136,8 @@ export class LiveClient {
   /** Refused by the hub (`data` is its error), or not reached: then the library tries again. */
   async #notConnected(error: Error & { data?: ErrorBody | { error: ErrorBody } }): Promise<void> {
     this.#failures += 1;
-    const body = error.data === undefined ? null : "error" in error.data ? error.data.error : error.data;
+    const body =
+      error.data === undefined ? null : "error" in error.data ? error.data.error : error.data;
     if (body === null) return this.connection.set("offline");
     if (body.code === "UNAUTHORIZED") return this.#withAnotherToken(new HubError(body));
     if (FINAL.has(body.code)) return this.#refused(new HubError(body));
@@ -179,10 +186,12 @@ export class LiveClient {
     this.connections += 1;
     this.connection.set("online");
     for (const [channel, answer] of Object.entries(channels)) {
-      if (!this.#channels.has(channel)) this.#channels.set(channel, { follower: new Follower(channel), ...NOBODY });
+      if (!this.#channels.has(channel))
+        this.#channels.set(channel, { follower: new Follower(channel), ...NOBODY });
       this.#take(channel, (each) => each.answered(answer));
     }
-    for (const [channel, followed] of this.#channels) if (!(channel in channels)) void this.#join(followed);
+    for (const [channel, followed] of this.#channels)
+      if (!(channel in channels)) void this.#join(followed);
   }
 
   #take(channel: string, decide: (follower: Follower) => Step): void {
@@ -196,7 +205,8 @@ export class LiveClient {
   /** A callback's failure is its own and costs nobody the channel. */
   #handOver(followed: Followed, step: Step): void {
     try {
-      if (step.refetch && followed.follower.place !== null) followed.onRefetch(followed.follower.place);
+      if (step.refetch && followed.follower.place !== null)
+        followed.onRefetch(followed.follower.place);
       for (const event of step.deliver) followed.onEvent(event);
     } catch (error) {
       console.error("chairside: a handler failed", followed.follower.channel, error);
@@ -209,7 +219,10 @@ export class LiveClient {
     try {
       for (let asking = true; asking && this.#channels.get(follower.channel) === followed; ) {
         follower.asked();
-        const data = { channel: follower.channel, ...(follower.place && { since: follower.place }) };
+        const data = {
+          channel: follower.channel,
+          ...(follower.place && { since: follower.place }),
+        };
         const step = follower.answered(await this.call<ChannelAnswer>("channel:join", data));
         this.#handOver(followed, step);
         asking = step.ask;

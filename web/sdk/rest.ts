@@ -99,7 +99,13 @@ export class RestClient {
     });
   }
 
-  async #attempt<T>(method: string, path: string, options: RequestOptions, key: string | null, token: string): Promise<T> {
+  async #attempt<T>(
+    method: string,
+    path: string,
+    options: RequestOptions,
+    key: string | null,
+    token: string,
+  ): Promise<T> {
     const headers: Record<string, string> = { Authorization: `Bearer ${token}` };
     if (key !== null) headers["Idempotency-Key"] = key;
     if (options.version !== undefined) headers["If-Match"] = `"${options.version}"`;
@@ -131,10 +137,18 @@ export class RestClient {
   }
 
   /** Every page of a list, joined; `each` gets the pages as they come. */
-  async pages<P extends Page<unknown> | SlotPage>(path: string, query: Query, each: (page: P) => void, signal?: AbortSignal): Promise<void> {
+  async pages<P extends Page<unknown> | SlotPage>(
+    path: string,
+    query: Query,
+    each: (page: P) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
     let cursor: string | null = null;
     do {
-      const page: P = await this.request<P>("GET", path, { query: { ...query, cursor }, ...(signal && { signal }) });
+      const page: P = await this.request<P>("GET", path, {
+        query: { ...query, cursor },
+        ...(signal && { signal }),
+      });
       each(page);
       cursor = page.pagination.next_cursor;
     } while (cursor !== null);
@@ -142,7 +156,11 @@ export class RestClient {
 
   // --- appointments ---
 
-  appointments(filters: AppointmentFilters, each: (page: Page<Appointment>) => void, signal?: AbortSignal): Promise<void> {
+  appointments(
+    filters: AppointmentFilters,
+    each: (page: Page<Appointment>) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
     return this.pages("/api/appointments", { limit: 200, ...filters }, each, signal);
   }
 
@@ -170,9 +188,15 @@ export class RestClient {
 
   // --- reservations and slots ---
 
-  hold(slot: { dentist_id: string; appointment_type_id: string; start: string }): Promise<Reservation> {
+  hold(slot: {
+    dentist_id: string;
+    appointment_type_id: string;
+    start: string;
+  }): Promise<Reservation> {
     const { dentist_id, appointment_type_id, start } = slot;
-    return this.request("POST", "/api/reservations", { body: { dentist_id, appointment_type_id, start } });
+    return this.request("POST", "/api/reservations", {
+      body: { dentist_id, appointment_type_id, start },
+    });
   }
 
   release(id: string): Promise<null> {
@@ -190,8 +214,18 @@ export class RestClient {
   }
 
   /** With `dryRun` nothing is saved; either way the answer names the affected appointments. */
-  replaceAvailability(schedule: Availability, options: { dryRun?: boolean } = {}): Promise<Availability> {
-    const { dentist_id, version, slots: _slots, position: _position, affected_appointments: _affected, ...body } = schedule;
+  replaceAvailability(
+    schedule: Availability,
+    options: { dryRun?: boolean } = {},
+  ): Promise<Availability> {
+    const {
+      dentist_id,
+      version,
+      slots: _slots,
+      position: _position,
+      affected_appointments: _affected,
+      ...body
+    } = schedule;
     return this.request("PUT", `/api/availability/${dentist_id}`, {
       body,
       version,
@@ -202,7 +236,11 @@ export class RestClient {
   // --- people and types ---
 
   /** One message, or one event, and what the chatbot says to it; see `Chat`. */
-  chat(body: { message?: string; event?: { type: string; data: unknown }; state?: string }): Promise<ChatAnswer> {
+  chat(body: {
+    message?: string;
+    event?: { type: string; data: unknown };
+    state?: string;
+  }): Promise<ChatAnswer> {
     return this.request("POST", "/api/chat", { body });
   }
 
@@ -210,7 +248,10 @@ export class RestClient {
     return this.request("GET", "/api/profiles/me");
   }
 
-  updateMe(fields: Partial<Pick<Profile, "name" | "email" | "phone" | "time_zone">>, version?: number): Promise<Profile> {
+  updateMe(
+    fields: Partial<Pick<Profile, "name" | "email" | "phone" | "time_zone">>,
+    version?: number,
+  ): Promise<Profile> {
     return this.request("PUT", "/api/profiles/me", { body: fields, version });
   }
 
@@ -223,18 +264,29 @@ export class RestClient {
   }
 
   patients(q: string, signal?: AbortSignal): Promise<Page<FoundPatient>> {
-    return this.request("GET", "/api/patients", { query: { q, limit: 20 }, ...(signal && { signal }) });
+    return this.request("GET", "/api/patients", {
+      query: { q, limit: 20 },
+      ...(signal && { signal }),
+    });
   }
 
   async dentists(): Promise<PublicCard[]> {
     const found: PublicCard[] = [];
-    await this.pages<Page<PublicCard>>("/api/dentists", { limit: 200 }, (page) => void found.push(...page.data));
+    await this.pages<Page<PublicCard>>(
+      "/api/dentists",
+      { limit: 200 },
+      (page) => void found.push(...page.data),
+    );
     return found;
   }
 
   async appointmentTypes(): Promise<AppointmentType[]> {
     const found: AppointmentType[] = [];
-    await this.pages<Page<AppointmentType>>("/api/appointment-types", { limit: 200 }, (page) => void found.push(...page.data));
+    await this.pages<Page<AppointmentType>>(
+      "/api/appointment-types",
+      { limit: 200 },
+      (page) => void found.push(...page.data),
+    );
     return found;
   }
 }

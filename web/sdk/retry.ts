@@ -9,7 +9,11 @@ export interface RetryPolicy {
 export const RETRY: RetryPolicy = { attempts: 5, firstMs: 150, maxMs: 3_000 };
 
 /** How long to wait after so many failures: doubling, jittered, bounded. */
-export function delayMs(failures: number, policy: RetryPolicy = RETRY, random: () => number = Math.random): number {
+export function delayMs(
+  failures: number,
+  policy: RetryPolicy = RETRY,
+  random: () => number = Math.random,
+): number {
   const most = Math.min(policy.firstMs * 2 ** Math.max(failures - 1, 0), policy.maxMs);
   return most * (0.5 + random() / 2);
 }
@@ -22,7 +26,8 @@ export async function retrying<T>(run: () => Promise<T>, policy: RetryPolicy = R
     try {
       return await run();
     } catch (error) {
-      const passing = error instanceof ConnectionLost || (error instanceof HubError && error.mayBeRetried);
+      const passing =
+        error instanceof ConnectionLost || (error instanceof HubError && error.mayBeRetried);
       if (!passing || failures >= policy.attempts) throw error;
       const asked = error instanceof HubError ? (error.retryAfterMs ?? 0) : 0;
       await pause(Math.max(delayMs(failures, policy), Math.min(asked, policy.maxMs)));

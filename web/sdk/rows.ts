@@ -41,7 +41,11 @@ export class Rows<T extends Versioned> {
   }
 
   /** A list that is true now: rows of its `scope` that it does not have are gone. */
-  replace(rows: readonly T[], scope: (row: T) => boolean, keep: ReadonlySet<string> = new Set()): void {
+  replace(
+    rows: readonly T[],
+    scope: (row: T) => boolean,
+    keep: ReadonlySet<string> = new Set(),
+  ): void {
     const listed = new Set(rows.map((row) => row.id));
     for (const [id, row] of this.#known) {
       if (scope(row) && !listed.has(id) && !keep.has(id)) this.#known.delete(id);

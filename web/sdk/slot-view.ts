@@ -5,7 +5,15 @@ import { Observable } from "./observable";
 import type { RestClient } from "./rest";
 import { pause } from "./retry";
 import { DentistSlots, joined, refetchWindows } from "./slots";
-import type { AppointmentType, HubEvent, Interval, Place, Slot, SlotPage, SlotsChanged } from "./types";
+import type {
+  AppointmentType,
+  HubEvent,
+  Interval,
+  Place,
+  Slot,
+  SlotPage,
+  SlotsChanged,
+} from "./types";
 
 export interface SlotSearch {
   type: AppointmentType;
@@ -80,8 +88,13 @@ export class SlotView {
   }
 
   /** Fetch one window after the other: their positions only ever grow. */
-  #later(dentistIds: readonly string[], windows: readonly Interval[], jitterMs = Math.random() * JITTER_MS): void {
-    for (const id of dentistIds) this.#waiting.set(id, joined([...(this.#waiting.get(id) ?? []), ...windows]));
+  #later(
+    dentistIds: readonly string[],
+    windows: readonly Interval[],
+    jitterMs = Math.random() * JITTER_MS,
+  ): void {
+    for (const id of dentistIds)
+      this.#waiting.set(id, joined([...(this.#waiting.get(id) ?? []), ...windows]));
     this.#working = this.#working.then(() => pause(jitterMs)).then(() => this.#work());
   }
 
@@ -89,7 +102,9 @@ export class SlotView {
     while (this.#waiting.size > 0 && !this.#closed.signal.aborted) {
       const [first] = this.#waiting.values();
       const window = this.#within(first?.[0] as Interval);
-      const ids = [...this.#waiting].filter(([, all]) => this.#same(all[0], first?.[0])).map(([id]) => id);
+      const ids = [...this.#waiting]
+        .filter(([, all]) => this.#same(all[0], first?.[0]))
+        .map(([id]) => id);
       try {
         if (window !== null) await this.#fetch(ids, window);
         for (const id of ids) this.#done(id);
@@ -113,30 +128,52 @@ export class SlotView {
   #within({ start, end }: Interval): Interval | null {
     const from = Math.max(Date.parse(start), Date.parse(this.search.range.start));
     const before = Math.min(Date.parse(end), Date.parse(this.search.range.end));
-    return before > from ? { start: new Date(from).toISOString(), end: new Date(before).toISOString() } : null;
+    return before > from
+      ? { start: new Date(from).toISOString(), end: new Date(before).toISOString() }
+      : null;
   }
 
   async #fetch(ids: string[], window: Interval): Promise<void> {
     const { type, timeFrom, timeTo } = this.search;
     const found: Slot[] = [];
     let positions: SlotPage["positions"] = [];
-    const query = { dentist_id: ids, appointment_type_id: type.id, from: window.start, to: window.end, time_from: timeFrom, time_to: timeTo };
-    await this.rest.slots(query, (page) => {
-      found.push(...page.data);
-      positions = positions.length > 0 ? positions : page.positions; // page one's: events tell the rest
-      if (page.pagination.next_cursor !== null) this.#takeIn(ids, window, found, positions); // paint early
-    }, this.#closed.signal);
+    const query = {
+      dentist_id: ids,
+      appointment_type_id: type.id,
+      from: window.start,
+      to: window.end,
+      time_from: timeFrom,
+      time_to: timeTo,
+    };
+    await this.rest.slots(
+      query,
+      (page) => {
+        found.push(...page.data);
+        positions = positions.length > 0 ? positions : page.positions; // page one's: events tell the rest
+        if (page.pagination.next_cursor !== null) this.#takeIn(ids, window, found, positions); // paint early
+      },
+      this.#closed.signal,
+    );
     this.#takeIn(ids, window, found, positions);
     this.loaded.set(true);
   }
 
-  #takeIn(ids: readonly string[], window: Interval, found: readonly Slot[], positions: SlotPage["positions"]): void {
+  #takeIn(
+    ids: readonly string[],
+    window: Interval,
+    found: readonly Slot[],
+    positions: SlotPage["positions"],
+  ): void {
     for (const id of ids) {
       const channel = `availability:dentist:${id}`;
       const position = positions.find((each) => each.channel === channel);
       if (position === undefined) continue;
       const place = { epoch: position.epoch, offset: position.offset };
-      this.#dentists.get(id)?.fetched(window, found.filter((slot) => slot.dentist_id === id), place);
+      this.#dentists.get(id)?.fetched(
+        window,
+        found.filter((slot) => slot.dentist_id === id),
+        place,
+      );
       this.#follow(id, channel, place);
     }
     this.#show();
@@ -147,12 +184,20 @@ export class SlotView {
     if (this.#followed.has(id) || this.#closed.signal.aborted) return;
     this.#followed.add(id);
     const onRefetch = (): void => this.#later([id], [this.search.range]);
-    this.#leave.push(this.live.follow(channel, { onEvent: (event) => this.#heard(id, event), onRefetch }, place));
+    this.#leave.push(
+      this.live.follow(channel, { onEvent: (event) => this.#heard(id, event), onRefetch }, place),
+    );
   }
 
   #show(): void {
     const now = this.rest.now();
-    const free = [...this.#dentists.values()].flatMap((each) => each.free(now, this.#holds, this.#own));
-    this.slots.set(free.sort((a, b) => a.start.localeCompare(b.start) || a.dentist_id.localeCompare(b.dentist_id)));
+    const free = [...this.#dentists.values()].flatMap((each) =>
+      each.free(now, this.#holds, this.#own),
+    );
+    this.slots.set(
+      free.sort(
+        (a, b) => a.start.localeCompare(b.start) || a.dentist_id.localeCompare(b.dentist_id),
+      ),
+    );
   }
 }

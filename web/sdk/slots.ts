@@ -25,11 +25,21 @@ export const overlaps = (one: Interval, other: Interval): boolean =>
   at(one.start) < at(other.end) && at(one.end) > at(other.start);
 
 /** The windows in which slots of `type` must be fetched again when these became free. */
-export function refetchWindows(freed: readonly Interval[], type: AppointmentType, types: readonly Buffers[]): Interval[] {
-  const largest = Math.max(0, ...types.flatMap((each) => [each.buffer_before_minutes, each.buffer_after_minutes]));
+export function refetchWindows(
+  freed: readonly Interval[],
+  type: AppointmentType,
+  types: readonly Buffers[],
+): Interval[] {
+  const largest = Math.max(
+    0,
+    ...types.flatMap((each) => [each.buffer_before_minutes, each.buffer_after_minutes]),
+  );
   const before = (type.duration_minutes + largest) * MINUTE_MS;
   return joined(
-    freed.map(({ start, end }) => ({ start: iso(at(start) - before), end: iso(at(end) + largest * MINUTE_MS) })),
+    freed.map(({ start, end }) => ({
+      start: iso(at(start) - before),
+      end: iso(at(end) + largest * MINUTE_MS),
+    })),
   );
 }
 
@@ -89,7 +99,9 @@ export class DentistSlots {
   /** What to show. `holds` are the viewer's own, which stay free for them; `own` their appointments. */
   free(now: number, holds: readonly Interval[], own: readonly Interval[]): Slot[] {
     const mine = new Set(holds.map(({ start, end }) => `${at(start)}/${at(end)}`));
-    const taken = this.#taken.filter(({ block }) => !mine.has(`${at(block.start)}/${at(block.end)}`));
+    const taken = this.#taken.filter(
+      ({ block }) => !mine.has(`${at(block.start)}/${at(block.end)}`),
+    );
     const isFree = ({ slot, place }: Fetched): boolean =>
       at(slot.start) > now &&
       !taken.some((each) => isNews(each.place, place) && blocks(each.block, slot, this.type)) &&
@@ -108,9 +120,14 @@ export class DentistSlots {
 }
 
 /** Those nearest in time to `wanted`, the same dentist's first where equally near. */
-export function nearest(slots: readonly Slot[], wanted: Pick<Slot, "start" | "dentist_id">, count: number): Slot[] {
+export function nearest(
+  slots: readonly Slot[],
+  wanted: Pick<Slot, "start" | "dentist_id">,
+  count: number,
+): Slot[] {
   const far = (slot: Slot): number =>
-    Math.abs(at(slot.start) - at(wanted.start)) + (slot.dentist_id === wanted.dentist_id ? 0 : 30 * MINUTE_MS);
+    Math.abs(at(slot.start) - at(wanted.start)) +
+    (slot.dentist_id === wanted.dentist_id ? 0 : 30 * MINUTE_MS);
   return slots
     .filter((slot) => slot.start !== wanted.start || slot.dentist_id !== wanted.dentist_id)
     .sort((a, b) => far(a) - far(b) || at(a.start) - at(b.start))

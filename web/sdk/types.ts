@@ -16,7 +16,9 @@ export interface Person {
 }
 
 /** `expires_at` only while it is, or if it ended as, a reservation. */
-export type Appointment = Full<Omit<Schemas["Appointment"], "expires_at" | "cancel_reason" | "notes">> & {
+export type Appointment = Full<
+  Omit<Schemas["Appointment"], "expires_at" | "cancel_reason" | "notes">
+> & {
   expires_at?: string | null;
   cancel_reason?: CancelReason | null;
   notes?: string | null;
@@ -30,7 +32,14 @@ export type Slot = Full<Schemas["Slot"]>;
 export type Interval = Full<Schemas["Interval"]>;
 export type HistoryEntry = Full<Schemas["HistoryEntry"]>;
 export type Window = { start: string; end: string };
-export type Weekday = "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday";
+export type Weekday =
+  | "monday"
+  | "tuesday"
+  | "wednesday"
+  | "thursday"
+  | "friday"
+  | "saturday"
+  | "sunday";
 export type Availability = Omit<
   Full<Schemas["Availability"]>,
   "slots" | "position" | "affected_appointments" | "rules" | "overrides"

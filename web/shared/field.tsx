@@ -16,7 +16,13 @@ export function Field({ id, label, type, value, onInput, ...rest }: Props) {
     <div>
       <label for={id}>{label}</label>
       {/* the types know a union of inputs by their type; any of these three is one */}
-      <input id={id} type={type as "text"} value={value} onInput={(event) => onInput(event.currentTarget.value)} {...rest} />
+      <input
+        id={id}
+        type={type as "text"}
+        value={value}
+        onInput={(event) => onInput(event.currentTarget.value)}
+        {...rest}
+      />
     </div>
   );
 }

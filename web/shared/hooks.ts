@@ -13,7 +13,10 @@ export function useValue<T>(observable: Observable<T>): T {
 }
 
 /** Something that is closed when the component goes, or when `inputs` change. */
-export function useResource<T extends { close(): void }>(open: () => T | null, inputs: readonly unknown[]): T | null {
+export function useResource<T extends { close(): void }>(
+  open: () => T | null,
+  inputs: readonly unknown[],
+): T | null {
   const [resource, setResource] = useState<T | null>(null);
   useEffect(() => {
     const opened = open();
@@ -27,25 +30,31 @@ export function useResource<T extends { close(): void }>(open: () => T | null, i
 export function useCommand(): {
   busy: boolean;
   problem: string;
-  run: (work: () => Promise<unknown>, onRefused?: (code: string) => boolean | void) => Promise<boolean>;
+  run: (
+    work: () => Promise<unknown>,
+    onRefused?: (code: string) => boolean | void,
+  ) => Promise<boolean>;
   clear: () => void;
 } {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState("");
-  const run = useCallback(async (work: () => Promise<unknown>, onRefused?: (code: string) => boolean | void) => {
-    setBusy(true);
-    setProblem("");
-    try {
-      await work();
-      return true;
-    } catch (error) {
-      const code = codeOf(error);
-      if (onRefused?.(code) !== true) setProblem(tCode(code));
-      return false;
-    } finally {
-      setBusy(false);
-    }
-  }, []);
+  const run = useCallback(
+    async (work: () => Promise<unknown>, onRefused?: (code: string) => boolean | void) => {
+      setBusy(true);
+      setProblem("");
+      try {
+        await work();
+        return true;
+      } catch (error) {
+        const code = codeOf(error);
+        if (onRefused?.(code) !== true) setProblem(tCode(code));
+        return false;
+      } finally {
+        setBusy(false);
+      }
+    },
+    [],
+  );
   return { busy, problem, run, clear: () => setProblem("") };
 }
 

@@ -19,7 +19,9 @@ export function choose(chosen: Language): void {
 /** A sentence in the user's language; `{name}` is replaced. Two forms are parted by `|`: one, many. */
 export function t(key: Key, values: Record<string, string | number> = {}): string {
   const forms = STRINGS[language.value][key].split("|");
-  const one = forms.length === 2 && new Intl.PluralRules(language.value).select(Number(values["n"])) === "one";
+  const one =
+    forms.length === 2 &&
+    new Intl.PluralRules(language.value).select(Number(values["n"])) === "one";
   const form = (forms.length === 2 && !one ? forms[1] : forms[0]) as string;
   return form.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
 }

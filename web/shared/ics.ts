@@ -34,7 +34,10 @@ export function icsText(entry: Entry, now: Date = new Date()): string {
 /** Offer the file; the name tells what it is. */
 export function download(entry: Entry): void {
   const address = URL.createObjectURL(new Blob([icsText(entry)], { type: "text/calendar" }));
-  const link = Object.assign(document.createElement("a"), { href: address, download: "appointment.ics" });
+  const link = Object.assign(document.createElement("a"), {
+    href: address,
+    download: "appointment.ics",
+  });
   link.click();
   URL.revokeObjectURL(address);
 }

@@ -3,8 +3,10 @@
 import { Temporal } from "temporal-polyfill";
 
 export const today = (zone: string): string => Temporal.Now.plainDateISO(zone).toString();
-export const plusDays = (date: string, days: number): string => Temporal.PlainDate.from(date).add({ days }).toString();
-export const mondayOf = (date: string): string => plusDays(date, 1 - Temporal.PlainDate.from(date).dayOfWeek);
+export const plusDays = (date: string, days: number): string =>
+  Temporal.PlainDate.from(date).add({ days }).toString();
+export const mondayOf = (date: string): string =>
+  plusDays(date, 1 - Temporal.PlainDate.from(date).dayOfWeek);
 
 /** The date that an instant has at a place. */
 export const dateAt = (instant: string, zone: string): string =>
@@ -12,7 +14,10 @@ export const dateAt = (instant: string, zone: string): string =>
 
 /** `2027-03-08T09:30` at a place, for an input. */
 export const wallTime = (instant: string, zone: string): string =>
-  Temporal.Instant.from(instant).toZonedDateTimeISO(zone).toPlainDateTime().toString({ smallestUnit: "minute" });
+  Temporal.Instant.from(instant)
+    .toZonedDateTimeISO(zone)
+    .toPlainDateTime()
+    .toString({ smallestUnit: "minute" });
 
 /** The instant of a wall time at a place; one that occurs twice is the first. */
 export const instantOf = (wall: string, zone: string): string =>
@@ -28,5 +33,6 @@ export const offsetAt = (instant: string, zone: string): string =>
 export const plusMinutes = (instant: string, minutes: number): string =>
   Temporal.Instant.from(instant).add({ minutes }).toString();
 
-export const minutesBetween = (start: string, end: string): number => (Date.parse(end) - Date.parse(start)) / 60_000;
+export const minutesBetween = (start: string, end: string): number =>
+  (Date.parse(end) - Date.parse(start)) / 60_000;
 export const now = (): string => new Date().toISOString();

@@ -16,7 +16,8 @@ export function useLoaded<T>(load: () => Promise<T>, inputs: readonly unknown[])
         (answer) => void (current && setLoaded(answer)),
         (error: unknown) => {
           if (!current) return;
-          if (error instanceof HubError && !error.mayBeRetried) say(tCode(codeOf(error)), "problem");
+          if (error instanceof HubError && !error.mayBeRetried)
+            say(tCode(codeOf(error)), "problem");
           else timer = setTimeout(attempt, AGAIN_MS);
         },
       );

@@ -42,7 +42,8 @@ export class Session {
 
   /** Ask the host, if there is one; otherwise the user must. */
   async start(): Promise<void> {
-    if (this.token.value === null) await this.#host().then((token) => token !== null && this.signIn(token));
+    if (this.token.value === null)
+      await this.#host().then((token) => token !== null && this.signIn(token));
   }
 
   signIn(token: string): void {

@@ -56,8 +56,19 @@ function Page(props: PageOptions & { session: Session }) {
   );
 }
 
-function SignedIn({ session, namespace, view }: { session: Session; namespace: Namespace; view: PageOptions["view"] }) {
-  const signed = useMemo(() => ({ session, hub: new Hub({ namespace, token: session.source }) }), []);
+function SignedIn({
+  session,
+  namespace,
+  view,
+}: {
+  session: Session;
+  namespace: Namespace;
+  view: PageOptions["view"];
+}) {
+  const signed = useMemo(
+    () => ({ session, hub: new Hub({ namespace, token: session.source }) }),
+    [],
+  );
   const { hub } = signed;
   const connection = useValue(hub.live.connection);
   const [wasOnline, setWasOnline] = useState(false);
@@ -91,7 +102,15 @@ function SignedIn({ session, namespace, view }: { session: Session; namespace: N
 }
 
 /** The head of the page; `children` are its own controls. */
-export function Head({ children, session, name }: { children?: ComponentChildren; session?: Session; name?: string | null }) {
+export function Head({
+  children,
+  session,
+  name,
+}: {
+  children?: ComponentChildren;
+  session?: Session;
+  name?: string | null;
+}) {
   return (
     <header class="head">
       <span class="brand">
@@ -104,17 +123,34 @@ export function Head({ children, session, name }: { children?: ComponentChildren
       <div class="head-middle">{children}</div>
       <div class="head-end">
         {name && <span class="who">{name}</span>}
-        <label class="visually-hidden" for="language">{t("language")}</label>
-        <select id="language" class="quiet" value={language.value} onChange={(event) => choose(event.currentTarget.value as Language)}>
+        <label class="visually-hidden" for="language">
+          {t("language")}
+        </label>
+        <select
+          id="language"
+          class="quiet"
+          value={language.value}
+          onChange={(event) => choose(event.currentTarget.value as Language)}
+        >
           {Object.entries(LANGUAGES).map(([code, name]) => (
-            <option key={code} value={code} lang={code}>{name}</option>
+            <option key={code} value={code} lang={code}>
+              {name}
+            </option>
           ))}
         </select>
-        <button type="button" class="icon" aria-label={t("theme")} title={t("theme")} onClick={toggle}>
+        <button
+          type="button"
+          class="icon"
+          aria-label={t("theme")}
+          title={t("theme")}
+          onClick={toggle}
+        >
           <Icon name="theme" />
         </button>
         {session && (
-          <button type="button" class="quiet" onClick={() => session.signOut()}>{t("signout")}</button>
+          <button type="button" class="quiet" onClick={() => session.signOut()}>
+            {t("signout")}
+          </button>
         )}
       </div>
     </header>
@@ -134,10 +170,22 @@ function SignIn({ session, problem, role }: { session: Session; problem?: string
         }}
       >
         <h1>{t("signin.title")}</h1>
-        {problem && <p class="problem" role="alert">{problem}</p>}
+        {problem && (
+          <p class="problem" role="alert">
+            {problem}
+          </p>
+        )}
         <p class="muted">{role === "status" ? t("signin.admin") : t("signin.how")}</p>
         <label for="token">{t("signin.token")}</label>
-        <input id="token" type="password" autocomplete="off" spellcheck={false} required value={given} onInput={(event) => setGiven(event.currentTarget.value)} />
+        <input
+          id="token"
+          type="password"
+          autocomplete="off"
+          spellcheck={false}
+          required
+          value={given}
+          onInput={(event) => setGiven(event.currentTarget.value)}
+        />
         <button class="primary">{t("signin.go")}</button>
       </form>
     </main>

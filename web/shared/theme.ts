@@ -5,14 +5,18 @@ import { Observable } from "../sdk";
 export type Theme = "auto" | "light" | "dark";
 const REMEMBERED = "chairside-theme";
 
-export const theme = new Observable<Theme>((localStorage.getItem(REMEMBERED) as Theme | null) ?? "auto");
+export const theme = new Observable<Theme>(
+  (localStorage.getItem(REMEMBERED) as Theme | null) ?? "auto",
+);
 
 theme.watch(apply);
 apply(theme.value);
 
 /** The other one than what is shown now. */
 export function toggle(): void {
-  const dark = theme.value === "dark" || (theme.value === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+  const dark =
+    theme.value === "dark" ||
+    (theme.value === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
   const chosen = dark ? "light" : "dark";
   localStorage.setItem(REMEMBERED, chosen);
   theme.set(chosen);

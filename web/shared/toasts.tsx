@@ -22,7 +22,9 @@ export function Toasts() {
   return (
     <div class="toasts" role="log" aria-live="polite">
       {useValue(toasts).map(({ id, text, kind }) => (
-        <p key={id} class={`toast ${kind}`}>{text}</p>
+        <p key={id} class={`toast ${kind}`}>
+          {text}
+        </p>
       ))}
     </div>
   );

@@ -8,7 +8,11 @@ export const VIEWER_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-function format(instant: string | number, zone: string, options: Intl.DateTimeFormatOptions): string {
+function format(
+  instant: string | number,
+  zone: string,
+  options: Intl.DateTimeFormatOptions,
+): string {
   const key = `${language.value}/${zone}/${JSON.stringify(options)}`;
   let known = formats.get(key);
   if (known === undefined) {
@@ -27,11 +31,13 @@ export const longDay = (instant: string, zone: string): string =>
   format(instant, zone, { weekday: "long", day: "numeric", month: "long" });
 export const fullDay = (instant: string, zone: string): string =>
   format(instant, zone, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
-export const span = (start: string, end: string, zone: string): string => `${clock(start, zone)} – ${clock(end, zone)}`;
+export const span = (start: string, end: string, zone: string): string =>
+  `${clock(start, zone)} – ${clock(end, zone)}`;
 
 /** A plain date (`2027-03-08`) in words. */
 export const dateWords = (date: string, options: Intl.DateTimeFormatOptions): string =>
   format(`${date}T12:00:00Z`, "UTC", options);
 
 /** `Europe/Berlin` as people say it: `Berlin`. */
-export const zoneName = (zone: string): string => (zone.split("/").at(-1) ?? zone).replaceAll("_", " ");
+export const zoneName = (zone: string): string =>
+  (zone.split("/").at(-1) ?? zone).replaceAll("_", " ");

@@ -18,7 +18,10 @@ export function Figures({ hub, session }: Signed) {
   useEffect(
     () =>
       hub.live.follow(CHANNEL, {
-        onEvent: ({ time, data }) => setHistory((before) => remembered(before, { at: Date.parse(time), figures: data as HubFigures })),
+        onEvent: ({ time, data }) =>
+          setHistory((before) =>
+            remembered(before, { at: Date.parse(time), figures: data as HubFigures }),
+          ),
         onRefetch: () => {},
       }),
     [hub],
@@ -28,7 +31,11 @@ export function Figures({ hub, session }: Signed) {
     <>
       <Head session={session} />
       <main class="status-column" data-figures={history.length}>
-        {!now && <p class="muted" aria-busy="true">{t("loading")}</p>}
+        {!now && (
+          <p class="muted" aria-busy="true">
+            {t("loading")}
+          </p>
+        )}
         {now && <Cards now={now} />}
         <Plots history={history} />
         {now && <Details now={now} dentists={dentists} />}
@@ -42,18 +49,58 @@ function Cards({ now }: { now: HubFigures }) {
   return (
     <dl class="cards">
       <Card name="sockets" title={t("hub.sockets")} value={whole(sockets)} />
-      <Card name="latency" title={t("hub.latency")} value={ms(now.latency_p99_ms)} note={t("hub.latency.hint")} bad={(now.latency_p99_ms ?? 0) > 1_000} />
+      <Card
+        name="latency"
+        title={t("hub.latency")}
+        value={ms(now.latency_p99_ms)}
+        note={t("hub.latency.hint")}
+        bad={(now.latency_p99_ms ?? 0) > 1_000}
+      />
       <Card name="events" title={t("hub.events")} value={figure(now.broadcasts_per_s)} />
-      <Card name="commits" title={t("hub.commits")} value={figure(now.commits_per_s)} note={t("hub.batch", { n: figure(now.commands_per_commit) })} />
+      <Card
+        name="commits"
+        title={t("hub.commits")}
+        value={figure(now.commits_per_s)}
+        note={t("hub.batch", { n: figure(now.commands_per_commit) })}
+      />
       <Card name="commit-time" title={t("hub.commit.time")} value={ms(now.commit_p99_ms)} />
-      <Card name="database" title={t("hub.database")} value={ms(now.database.ping_ms)} note={now.database.engine} bad={now.database.status !== "ok"} />
-      <Card name="retries" title={t("hub.retries")} value={whole(now.retries)} bad={now.retries > 0} />
-      <Card name="failures" title={t("hub.failures")} value={whole(now.failures)} note={now.failures === 0 ? t("hub.failures.none") : ""} bad={now.failures > 0} />
+      <Card
+        name="database"
+        title={t("hub.database")}
+        value={ms(now.database.ping_ms)}
+        note={now.database.engine}
+        bad={now.database.status !== "ok"}
+      />
+      <Card
+        name="retries"
+        title={t("hub.retries")}
+        value={whole(now.retries)}
+        bad={now.retries > 0}
+      />
+      <Card
+        name="failures"
+        title={t("hub.failures")}
+        value={whole(now.failures)}
+        note={now.failures === 0 ? t("hub.failures.none") : ""}
+        bad={now.failures > 0}
+      />
     </dl>
   );
 }
 
-function Card({ name, title, value, note = "", bad = false }: { name: string; title: string; value: string; note?: string; bad?: boolean }) {
+function Card({
+  name,
+  title,
+  value,
+  note = "",
+  bad = false,
+}: {
+  name: string;
+  title: string;
+  value: string;
+  note?: string;
+  bad?: boolean;
+}) {
   return (
     <div class={bad ? "figure bad" : "figure"} data-figure={name}>
       <dt>{title}</dt>
@@ -89,7 +136,13 @@ function Details({ now, dentists }: { now: HubFigures; dentists: readonly Public
       <Table
         title={t("hub.calendars")}
         heads={[t("hub.calendar"), t("hub.owner"), t("hub.mailbox"), t("hub.turn"), t("hub.holds")]}
-        rows={now.busiest.map((each) => [names.get(each.dentist_id) ?? each.dentist_id, each.owner, whole(each.waiting), ms(each.turn_ms), whole(each.holds)])}
+        rows={now.busiest.map((each) => [
+          names.get(each.dentist_id) ?? each.dentist_id,
+          each.owner,
+          whole(each.waiting),
+          ms(each.turn_ms),
+          whole(each.holds),
+        ])}
         none={t("hub.none.active")}
         note={more > 0 ? t("hub.more", { n: more }) : ""}
       />
@@ -108,12 +161,27 @@ function Details({ now, dentists }: { now: HubFigures; dentists: readonly Public
         note={`${t("hub.redis")}: ${now.redis?.status ?? t("hub.redis.off")}`}
       />
       {now.problems.length > 0 && (
-        <Table title={t("hub.problems")} heads={[t("hub.errors.what"), t("hub.errors.count")]} rows={now.problems.map((each) => [each.reason, whole(each.count)])} none="–" />
+        <Table
+          title={t("hub.problems")}
+          heads={[t("hub.errors.what"), t("hub.errors.count")]}
+          rows={now.problems.map((each) => [each.reason, whole(each.count)])}
+          none="–"
+        />
       )}
       <Table
         title={t("hub.errors")}
-        heads={[t("hub.errors.when"), t("hub.errors.what"), t("hub.errors.where"), t("hub.errors.count")]}
-        rows={now.errors.map((each) => [new Date(each.time).toLocaleTimeString([], { hour12: false }), each.event, each.logger, whole(each.count)])}
+        heads={[
+          t("hub.errors.when"),
+          t("hub.errors.what"),
+          t("hub.errors.where"),
+          t("hub.errors.count"),
+        ]}
+        rows={now.errors.map((each) => [
+          new Date(each.time).toLocaleTimeString([], { hour12: false }),
+          each.event,
+          each.logger,
+          whole(each.count),
+        ])}
         none={t("hub.errors.none")}
       />
     </div>
@@ -122,4 +190,5 @@ function Details({ now, dentists }: { now: HubFigures; dentists: readonly Public
 
 const whole = (value: number): string => value.toLocaleString();
 const figure = (value: number): string => value.toLocaleString([], { maximumFractionDigits: 1 });
-const ms = (value: number | null): string => (value === null ? "–" : `${value.toLocaleString([], { maximumSignificantDigits: 3 })} ms`);
+const ms = (value: number | null): string =>
+  value === null ? "–" : `${value.toLocaleString([], { maximumSignificantDigits: 3 })} ms`;

@@ -22,7 +22,9 @@ export function Verdict() {
       <div role="status">
         <h1>{verdict === null ? t("loading") : t(`hub.${verdict}`)}</h1>
       </div>
-      {health && <p>{t("hub.version", { version: health.version, time: duration(health.uptime_s) })}</p>}
+      {health && (
+        <p>{t("hub.version", { version: health.version, time: duration(health.uptime_s) })}</p>
+      )}
     </section>
   );
 }
@@ -34,7 +36,10 @@ function useHealth(): Health | null | undefined {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let current = true;
     const ask = async (): Promise<void> => {
-      const answer = await fetch("/health", { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) })
+      const answer = await fetch("/health", {
+        cache: "no-store",
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      })
         .then((response) => response.json() as Promise<Health>)
         .catch(() => null);
       if (!current) return;
@@ -51,7 +56,11 @@ function useHealth(): Health | null | undefined {
 }
 
 export function duration(seconds: number): string {
-  const [days, hours, minutes] = [Math.floor(seconds / 86_400), Math.floor(seconds / 3_600) % 24, Math.floor(seconds / 60) % 60];
+  const [days, hours, minutes] = [
+    Math.floor(seconds / 86_400),
+    Math.floor(seconds / 3_600) % 24,
+    Math.floor(seconds / 60) % 60,
+  ];
   if (days > 0) return `${days} d ${hours} h`;
   if (hours > 0) return `${hours} h ${minutes} min`;
   return minutes > 0 ? `${minutes} min` : `${Math.floor(seconds)} s`;

@@ -4,4 +4,10 @@ import { Figures } from "./figures";
 import "uplot/dist/uPlot.min.css";
 import "./status.css";
 
-start({ page: "status", namespace: "/admin", title: "title.status", open: () => <Verdict />, view: (signed) => <Figures {...signed} /> });
+start({
+  page: "status",
+  namespace: "/admin",
+  title: "title.status",
+  open: () => <Verdict />,
+  view: (signed) => <Figures {...signed} />,
+});

@@ -38,6 +38,12 @@ export function remembered(history: readonly Moment[], next: Moment): readonly M
 }
 
 /** Columns for the plot: seconds, then one list for each figure; null is a gap. */
-export function columns(history: readonly Moment[], read: readonly ((figures: HubFigures) => number | null)[]): [number[], ...(number | null)[][]] {
-  return [history.map(({ at }) => at / 1_000), ...read.map((each) => history.map(({ figures }) => each(figures)))];
+export function columns(
+  history: readonly Moment[],
+  read: readonly ((figures: HubFigures) => number | null)[],
+): [number[], ...(number | null)[][]] {
+  return [
+    history.map(({ at }) => at / 1_000),
+    ...read.map((each) => history.map(({ figures }) => each(figures))),
+  ];
 }

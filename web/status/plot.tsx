@@ -23,13 +23,26 @@ function resolved(place: HTMLElement, name: string): string {
 }
 
 /** A plot that moves with the figures; the table of values is in the cards for readers. */
-export function Plot({ title, lines, history }: { title: string; lines: readonly Line[]; history: readonly Moment[] }) {
+export function Plot({
+  title,
+  lines,
+  history,
+}: {
+  title: string;
+  lines: readonly Line[];
+  history: readonly Moment[];
+}) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   useEffect(() => {
     const target = place.current as HTMLDivElement;
     const color = (name: string) => () => resolved(target, name);
-    const axis = { stroke: color("--muted-now"), grid: { stroke: color("--line-now"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
+    const axis = {
+      stroke: color("--muted-now"),
+      grid: { stroke: color("--line-now"), width: 1 },
+      ticks: { show: false },
+      font: "12px system-ui",
+    };
     const made = new uPlot(
       {
         width: Math.max(target.clientWidth, 200),
@@ -37,27 +50,62 @@ export function Plot({ title, lines, history }: { title: string; lines: readonly
         legend: { show: false },
         cursor: { show: false },
         scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.15, 1)] } },
-        axes: [{ ...axis, values: (_, seconds) => seconds.map((each) => new Date(each * 1_000).toLocaleTimeString([], { hour12: false })), space: 90, size: 28 }, { ...axis, size: 44 }],
-        series: [{}, ...lines.map((line) => ({ label: line.label, stroke: color(line.color), width: 2, spanGaps: true, points: { show: false } }))],
+        axes: [
+          {
+            ...axis,
+            values: (_, seconds) =>
+              seconds.map((each) =>
+                new Date(each * 1_000).toLocaleTimeString([], { hour12: false }),
+              ),
+            space: 90,
+            size: 28,
+          },
+          { ...axis, size: 44 },
+        ],
+        series: [
+          {},
+          ...lines.map((line) => ({
+            label: line.label,
+            stroke: color(line.color),
+            width: 2,
+            spanGaps: true,
+            points: { show: false },
+          })),
+        ],
       },
       [[], ...lines.map(() => [])],
       target,
     );
     plot.current = made;
-    const resized = new ResizeObserver(() => made.setSize({ width: Math.max(target.clientWidth, 200), height: HEIGHT }));
+    const resized = new ResizeObserver(() =>
+      made.setSize({ width: Math.max(target.clientWidth, 200), height: HEIGHT }),
+    );
     resized.observe(target);
     return () => {
       resized.disconnect();
       made.destroy();
     };
   }, []);
-  useEffect(() => plot.current?.setData(columns(history, lines.map((line) => line.read)) as uPlot.AlignedData), [history]);
+  useEffect(
+    () =>
+      plot.current?.setData(
+        columns(
+          history,
+          lines.map((line) => line.read),
+        ) as uPlot.AlignedData,
+      ),
+    [history],
+  );
   return (
     <figure class="card plot">
       <figcaption>
         <h2>{title}</h2>
         <ul class="legend">
-          {lines.map((line) => <li key={line.label} class={`line ${line.color.slice(2)}`}>{line.label}</li>)}
+          {lines.map((line) => (
+            <li key={line.label} class={`line ${line.color.slice(2)}`}>
+              {line.label}
+            </li>
+          ))}
         </ul>
       </figcaption>
       <div ref={place} data-moments={history.length} role="img" aria-label={title} />

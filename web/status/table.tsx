@@ -17,10 +17,22 @@ export function Table({ title, heads, rows, none, note }: Props) {
         <div class="scroll" tabIndex={0} role="region" aria-label={title}>
           <table>
             <thead>
-              <tr>{heads.map((head) => <th key={head} scope="col">{head}</th>)}</tr>
+              <tr>
+                {heads.map((head) => (
+                  <th key={head} scope="col">
+                    {head}
+                  </th>
+                ))}
+              </tr>
             </thead>
             <tbody>
-              {rows.map((row) => <tr key={row.join()}>{row.map((cell, number) => <td key={heads[number]}>{cell}</td>)}</tr>)}
+              {rows.map((row) => (
+                <tr key={row.join()}>
+                  {row.map((cell, number) => (
+                    <td key={heads[number]}>{cell}</td>
+                  ))}
+                </tr>
+              ))}
             </tbody>
           </table>
         </div>

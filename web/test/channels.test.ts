@@ -3,9 +3,17 @@ import { Follower } from "../sdk";
 import type { ChannelAnswer } from "../sdk";
 import { CHANNEL, event } from "./support";
 
-const answer = (parts: Partial<ChannelAnswer>): ChannelAnswer => ({ recovered: true, events: [], more: false, epoch: 1, offset: 0, ...parts });
+const answer = (parts: Partial<ChannelAnswer>): ChannelAnswer => ({
+  recovered: true,
+  events: [],
+  more: false,
+  epoch: 1,
+  offset: 0,
+  ...parts,
+});
 const following = (offset: number): Follower => new Follower(CHANNEL, { epoch: 1, offset });
-const offsets = (events: { offset: number | null }[]): (number | null)[] => events.map((each) => each.offset);
+const offsets = (events: { offset: number | null }[]): (number | null)[] =>
+  events.map((each) => each.offset);
 
 describe("live events", () => {
   it("are handed over in order, once", () => {
@@ -20,7 +28,9 @@ describe("live events", () => {
     const follower = following(4);
     expect(follower.live(event(7))).toEqual({ deliver: [], ask: true, refetch: false });
     expect(follower.live(event(8)).ask).toBe(false);
-    const step = follower.answered(answer({ events: [5, 6, 7, 8].map((each) => event(each)), offset: 8 }));
+    const step = follower.answered(
+      answer({ events: [5, 6, 7, 8].map((each) => event(each)), offset: 8 }),
+    );
     expect(offsets(step.deliver)).toEqual([5, 6, 7, 8]);
     expect(step.ask).toBe(false);
   });
@@ -42,7 +52,9 @@ describe("live events", () => {
 
 describe("answers", () => {
   it("that have more are asked on", () => {
-    const step = following(0).answered(answer({ events: [event(1), event(2)], more: true, offset: 2 }));
+    const step = following(0).answered(
+      answer({ events: [event(1), event(2)], more: true, offset: 2 }),
+    );
     expect(offsets(step.deliver)).toEqual([1, 2]);
     expect(step.ask).toBe(true);
   });

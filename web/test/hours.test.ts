@@ -37,8 +37,17 @@ it("closed is what is not open, to the end of the day", () => {
 
 it("mistakes are seen before they are sent", () => {
   expect(mistake(SCHEDULE)).toBeNull();
-  expect(mistake(withWindows(SCHEDULE, "monday", [{ start: "12:00", end: "09:00" }]))).toBe("order");
-  expect(mistake(withWindows(SCHEDULE, "monday", [{ start: "09:00", end: "12:00" }, { start: "11:00", end: "13:00" }]))).toBe("overlap");
+  expect(mistake(withWindows(SCHEDULE, "monday", [{ start: "12:00", end: "09:00" }]))).toBe(
+    "order",
+  );
+  expect(
+    mistake(
+      withWindows(SCHEDULE, "monday", [
+        { start: "09:00", end: "12:00" },
+        { start: "11:00", end: "13:00" },
+      ]),
+    ),
+  ).toBe("overlap");
 });
 
 it("a new window follows the last one", () => {

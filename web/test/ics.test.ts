@@ -1,12 +1,20 @@
 import { expect, it } from "vitest";
 import { icsText } from "../shared/ics";
 
-const ENTRY = { id: "a1", version: 3, start: "2027-03-08T09:00:00Z", end: "2027-03-08T09:30:00Z", summary: "Check-up · Dr. Müller; room 2, left" };
+const ENTRY = {
+  id: "a1",
+  version: 3,
+  start: "2027-03-08T09:00:00Z",
+  end: "2027-03-08T09:30:00Z",
+  summary: "Check-up · Dr. Müller; room 2, left",
+};
 const NOW = new Date("2027-03-01T08:00:00Z");
 
 it("is one event in UTC, with the appointment's version as its sequence", () => {
   const text = icsText(ENTRY, NOW);
-  expect(text).toContain("\r\nUID:a1@chairside\r\nSEQUENCE:3\r\nDTSTAMP:20270301T080000Z\r\nDTSTART:20270308T090000Z\r\nDTEND:20270308T093000Z\r\n");
+  expect(text).toContain(
+    "\r\nUID:a1@chairside\r\nSEQUENCE:3\r\nDTSTAMP:20270301T080000Z\r\nDTSTART:20270308T090000Z\r\nDTEND:20270308T093000Z\r\n",
+  );
   expect(text.endsWith("END:VCALENDAR\r\n")).toBe(true);
 });
 
@@ -19,6 +27,8 @@ it("escapes what would end a value", () => {
 it("folds lines at 75 octets and parts no character", () => {
   const text = icsText({ ...ENTRY, summary: "ü".repeat(100) }, NOW);
   const lines = text.split("\r\n");
-  expect(Math.max(...lines.map((line) => new TextEncoder().encode(line).length))).toBeLessThanOrEqual(75);
+  expect(
+    Math.max(...lines.map((line) => new TextEncoder().encode(line).length)),
+  ).toBeLessThanOrEqual(75);
   expect(text.replaceAll("\r\n ", "")).toContain(`SUMMARY:${"ü".repeat(100)}\r\n`);
 });

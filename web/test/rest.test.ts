@@ -3,7 +3,10 @@ import { ConnectionLost, HubError, RestClient, Tokens } from "../sdk";
 import { queryText } from "../sdk/rest";
 
 const refusal = (status: number, code: string, headers: Record<string, string> = {}): Response =>
-  new Response(JSON.stringify({ error: { code, message: code, details: [] } }), { status, headers });
+  new Response(JSON.stringify({ error: { code, message: code, details: [] } }), {
+    status,
+    headers,
+  });
 const fine = (): Response => new Response(JSON.stringify({ id: "x" }), { status: 200 });
 
 /** A network that answers with these, one after the other; what was sent is remembered. */
@@ -17,8 +20,10 @@ function network(...answers: (Response | Error)[]): RequestInit[] {
   return sent;
 }
 
-const header = (request: RequestInit | undefined, name: string): string => (request?.headers as Record<string, string>)[name] ?? "";
-const client = (...tokens: string[]): RestClient => new RestClient("", new Tokens(() => tokens.shift() ?? "last"));
+const header = (request: RequestInit | undefined, name: string): string =>
+  (request?.headers as Record<string, string>)[name] ?? "";
+const client = (...tokens: string[]): RestClient =>
+  new RestClient("", new Tokens(() => tokens.shift() ?? "last"));
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -31,7 +36,10 @@ it("a lost answer is asked for again with the same key", async () => {
 
 it("a refusal is final", async () => {
   const sent = network(refusal(409, "SLOT_TAKEN"));
-  await expect(client().request("POST", "/api/reservations")).rejects.toMatchObject({ code: "SLOT_TAKEN", status: 409 });
+  await expect(client().request("POST", "/api/reservations")).rejects.toMatchObject({
+    code: "SLOT_TAKEN",
+    status: 409,
+  });
   expect(sent).toHaveLength(1);
 });
 
@@ -44,7 +52,9 @@ it("a token that has run out is renewed once", async () => {
 it("a network that stays away is said so", async () => {
   network(...Array.from({ length: 9 }, () => new TypeError("network")));
   vi.useFakeTimers();
-  const asked = client().request("GET", "/api/dentists").catch((error: unknown) => error);
+  const asked = client()
+    .request("GET", "/api/dentists")
+    .catch((error: unknown) => error);
   await vi.runAllTimersAsync();
   vi.useRealTimers();
   expect(await asked).toBeInstanceOf(ConnectionLost);
@@ -64,7 +74,12 @@ it("the hub's clock counts where the device's is wrong", async () => {
 });
 
 it("queries repeat lists and leave out what is not set", () => {
-  expect(queryText({ status: ["held", "confirmed"], from: "2027-03-08T09:00:00Z", to: undefined, cursor: null })).toBe(
-    "?status=held&status=confirmed&from=2027-03-08T09%3A00%3A00Z",
-  );
+  expect(
+    queryText({
+      status: ["held", "confirmed"],
+      from: "2027-03-08T09:00:00Z",
+      to: undefined,
+      cursor: null,
+    }),
+  ).toBe("?status=held&status=confirmed&from=2027-03-08T09%3A00%3A00Z");
 });

@@ -40,7 +40,10 @@ it("a refused proposal rolls back to what the hub last said", () => {
 it("two proposals of one row are settled each for itself", () => {
   const rows = new Rows<Row>();
   rows.apply(row(1));
-  const [first, second] = [rows.propose("a", { start: "10:00" }), rows.propose("a", { start: "11:00" })];
+  const [first, second] = [
+    rows.propose("a", { start: "10:00" }),
+    rows.propose("a", { start: "11:00" }),
+  ];
   rows.settle(first);
   expect(start(rows)).toBe("11:00");
   rows.settle(second);

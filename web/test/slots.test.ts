@@ -5,7 +5,8 @@ import { at, block, slot, type } from "./support";
 const HOUR = [slot("09:00", "09:30"), slot("09:30", "10:00"), slot("10:00", "10:30")];
 const NOW = Date.parse(at("08:00"));
 const DAY = { start: at("00:00"), end: at("23:59") };
-const starts = (found: readonly { start: string }[]): string[] => found.map((each) => each.start.slice(11, 16));
+const starts = (found: readonly { start: string }[]): string[] =>
+  found.map((each) => each.start.slice(11, 16));
 
 const shown = (): DentistSlots => {
   const slots = new DentistSlots(type());
@@ -44,7 +45,10 @@ describe("what is shown", () => {
   it("shows a time again when it was fetched again", () => {
     const slots = shown();
     slots.took([block("09:30", "10:00")], { epoch: 1, offset: 11 });
-    slots.fetched({ start: at("09:15"), end: at("10:00") }, [slot("09:30", "10:00")], { epoch: 1, offset: 12 });
+    slots.fetched({ start: at("09:15"), end: at("10:00") }, [slot("09:30", "10:00")], {
+      epoch: 1,
+      offset: 12,
+    });
     expect(starts(slots.free(NOW, [], []))).toEqual(["09:00", "09:30", "10:00"]);
   });
 
@@ -57,7 +61,11 @@ describe("what is shown", () => {
   it("keeps one's own held slot and hides what one has elsewhere", () => {
     const slots = shown();
     slots.took([block("09:30", "10:00")], { epoch: 1, offset: 11 });
-    expect(starts(slots.free(NOW, [block("09:30", "10:00")], []))).toEqual(["09:00", "09:30", "10:00"]);
+    expect(starts(slots.free(NOW, [block("09:30", "10:00")], []))).toEqual([
+      "09:00",
+      "09:30",
+      "10:00",
+    ]);
     expect(starts(slots.free(NOW, [], [block("08:30", "09:15")]))).toEqual(["10:00"]);
   });
 
@@ -73,7 +81,11 @@ describe("what is shown", () => {
 });
 
 it("freed times are looked at with every slot that could touch them", () => {
-  const windows = refetchWindows([block("10:00", "10:30"), block("10:30", "11:00")], type(0, 5, 60), [type(0, 5), type(15)]);
+  const windows = refetchWindows(
+    [block("10:00", "10:30"), block("10:30", "11:00")],
+    type(0, 5, 60),
+    [type(0, 5), type(15)],
+  );
   expect(windows).toEqual([{ start: "2027-03-08T08:45:00.000Z", end: "2027-03-08T11:15:00.000Z" }]);
 });
 

@@ -2,7 +2,8 @@ import { expect, it } from "vitest";
 import { de } from "../shared/strings/de";
 import { en } from "../shared/strings/en";
 
-const names = (text: string): string[] => [...text.matchAll(/\{(\w+)\}/g)].map((each) => each[1] as string).sort();
+const names = (text: string): string[] =>
+  [...text.matchAll(/\{(\w+)\}/g)].map((each) => each[1] as string).sort();
 
 it("every language says every sentence with the same values", () => {
   for (const [key, english] of Object.entries(en)) {

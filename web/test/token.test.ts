@@ -18,7 +18,9 @@ it("a stale token is renewed once, for everybody who had it", async () => {
 
 it("a source that fails may be asked again", async () => {
   let asked = 0;
-  const tokens = new Tokens(() => ((asked += 1) === 1 ? Promise.reject(new Error("away")) : "token"));
+  const tokens = new Tokens(() =>
+    (asked += 1) === 1 ? Promise.reject(new Error("away")) : "token",
+  );
   await expect(tokens.get()).rejects.toThrow("away");
   expect(await tokens.get()).toBe("token");
 });
