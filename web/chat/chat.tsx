@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { codeOf, type Chat, type ChatLine } from "../sdk";
+import { type Chat, type ChatLine, codeOf } from "../sdk/index";
 import { useResource, useValue } from "../shared/hooks";
 import { t, tCode } from "../shared/i18n";
 import { useLoaded } from "../shared/loaded";
@@ -72,7 +72,9 @@ function Conversation({ chat }: { chat: Chat }) {
           value={typed}
           onInput={(event) => setTyped(event.currentTarget.value)}
         />
-        <button class="primary">{t("chat.send")}</button>
+        <button type="submit" class="primary">
+          {t("chat.send")}
+        </button>
       </form>
       <div ref={end} />
     </>

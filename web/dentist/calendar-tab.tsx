@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { codeOf, type Appointment } from "../sdk";
+import { type Appointment, codeOf } from "../sdk/index";
 import { Dialog } from "../shared/dialog";
 import { useMedia, useValue } from "../shared/hooks";
 import { t, tCode } from "../shared/i18n";
@@ -18,10 +18,10 @@ import {
   wallTime,
   zoneName,
 } from "../shared/zones";
+import type { Clinic } from "./clinic";
 import { Grid, type View } from "./grid";
 import { NewBooking } from "./new-booking";
 import { Panel } from "./panel";
-import type { Clinic } from "./dentist";
 
 interface Props {
   clinic: Clinic;
@@ -212,9 +212,11 @@ function reschedule(
 
 function weekWords(date: string): string {
   const monday = mondayOf(date);
-  const [first, last] = [monday, plusDays(monday, 6)];
-  return `${dateWords(first, { day: "numeric", month: "short" })} – ${dateWords(last, { day: "numeric", month: "short", year: "numeric" })}`;
+  const first = dateWords(monday, { day: "numeric", month: "short" });
+  const sunday = plusDays(monday, 6);
+  const last = dateWords(sunday, { day: "numeric", month: "short", year: "numeric" });
+  return `${first} – ${last}`;
 }
 
 const nextQuarter = (): string =>
-  plusMinutes(now().slice(0, 16) + "Z", 15 - (Number(now().slice(14, 16)) % 15));
+  plusMinutes(`${now().slice(0, 16)}Z`, 15 - (Number(now().slice(14, 16)) % 15));

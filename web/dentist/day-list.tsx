@@ -5,7 +5,7 @@ import { useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { dateAt, dateWords, plusDays, span, zoneName } from "../shared/zones";
-import type { Clinic } from "./dentist";
+import type { Clinic } from "./clinic";
 
 const ON_PAPER: ReadonlySet<string> = new Set([
   "confirmed",
@@ -28,10 +28,9 @@ export function DayList({
     (row) => ON_PAPER.has(row.status) && dateAt(row.start, clinic.zone) === date,
   );
   const people = useValue(clinic.people.known);
-  useEffect(
-    () => rows.forEach((row) => clinic.people.want(row.patient_id)),
-    [rows.map((row) => row.patient_id).join()],
-  );
+  useEffect(() => {
+    for (const row of rows) clinic.people.want(row.patient_id);
+  }, [rows.map((row) => row.patient_id).join()]);
   return (
     <section class="day-list">
       <div class="toolbar">

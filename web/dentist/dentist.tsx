@@ -1,12 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import {
-  type AppointmentList,
-  type AppointmentNews,
-  type AppointmentType,
-  type Availability,
-  type Hub,
-  type Profile,
-} from "../sdk";
+import type { AppointmentNews, Availability, Hub, Profile } from "../sdk/index";
 import { useResource, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
@@ -15,19 +8,10 @@ import { Head, type Signed } from "../shared/shell";
 import { say } from "../shared/toasts";
 import { clock, day, mondayOf, plusDays, startOfDay, today } from "../shared/zones";
 import { CalendarTab } from "./calendar-tab";
+import type { Clinic } from "./clinic";
 import { DayList } from "./day-list";
 import { Hours } from "./hours";
 import { People } from "./people";
-
-export interface Clinic {
-  hub: Hub;
-  me: Profile;
-  zone: string;
-  types: readonly AppointmentType[];
-  list: AppointmentList;
-  people: People;
-  schedule: Availability;
-}
 
 const TABS = ["calendar", "list", "hours"] as const;
 type Tab = (typeof TABS)[number];

@@ -1,20 +1,20 @@
 /** The calendar component, fed with rows: it shows wall times of the dentist's zone. */
 
 import {
+  type Calendar,
   createCalendar,
   destroyCalendar,
   Interaction,
   TimeGrid,
-  type Calendar,
 } from "@event-calendar/core";
 import "@event-calendar/core/index.css";
-import { Temporal } from "temporal-polyfill";
 import { useEffect, useRef } from "preact/hooks";
-import type { Appointment } from "../sdk";
+import { Temporal } from "temporal-polyfill";
+import type { Appointment } from "../sdk/index";
 import { language, t } from "../shared/i18n";
 import { clock, instantOf, now, offsetAt, plusDays, wallTime } from "../shared/zones";
+import type { Clinic } from "./clinic";
 import { closedTimes, shownHours } from "./hours-model";
-import type { Clinic } from "./dentist";
 
 export type View = "week" | "day";
 
@@ -89,10 +89,11 @@ const OF_TABLES = [
  * and, as buttons, the appointments.
  */
 function withoutTable(target: HTMLElement): MutationObserver {
-  const strip = (): void =>
-    target
-      .querySelectorAll(TABLE)
-      .forEach((element) => OF_TABLES.forEach((name) => element.removeAttribute(name)));
+  const strip = (): void => {
+    for (const element of target.querySelectorAll(TABLE)) {
+      for (const name of OF_TABLES) element.removeAttribute(name);
+    }
+  };
   strip();
   const observer = new MutationObserver(strip);
   observer.observe(target, { childList: true, subtree: true, attributeFilter: ["role"] });

@@ -1,8 +1,8 @@
 import { useEffect, useState } from "preact/hooks";
-import type { HistoryEntry } from "../sdk";
+import type { HistoryEntry } from "../sdk/index";
 import { t } from "../shared/i18n";
 import { clock, day } from "../shared/zones";
-import type { Clinic } from "./dentist";
+import type { Clinic } from "./clinic";
 
 /** What was done to an appointment, asked for when somebody opens it and at each change. */
 export function History({ clinic, id, version }: { clinic: Clinic; id: string; version: number }) {

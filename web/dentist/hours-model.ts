@@ -1,6 +1,6 @@
 /** A schedule as the editor and the calendar see it: wall times of its own zone. Pure. */
 
-import type { Appointment, Availability, Weekday, Window } from "../sdk";
+import type { Appointment, Availability, Weekday, Window } from "../sdk/index";
 import { wallTime } from "../shared/instants";
 
 export const WEEKDAYS: readonly Weekday[] = [

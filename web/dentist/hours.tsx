@@ -1,14 +1,14 @@
 /** Weekly hours and exceptions. Before anything is saved, the hub says whom it would affect. */
 
 import { useLayoutEffect, useState } from "preact/hooks";
-import type { Appointment, Availability, Window } from "../sdk";
+import type { Appointment, Availability, Window } from "../sdk/index";
 import { Dialog } from "../shared/dialog";
 import { useCommand } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { say } from "../shared/toasts";
 import { day, plusDays, span, today, zoneName } from "../shared/zones";
-import type { Clinic } from "./dentist";
+import type { Clinic } from "./clinic";
 import { mistake, nextWindow, WEEKDAYS, windowsOf, withWindows } from "./hours-model";
 
 const POLICY = [

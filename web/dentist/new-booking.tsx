@@ -1,13 +1,13 @@
 /** Booking for a patient: found by name, telephone or e-mail, or new to the clinic. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { FoundPatient } from "../sdk";
+import type { FoundPatient } from "../sdk/index";
 import { Dialog } from "../shared/dialog";
 import { Field } from "../shared/field";
 import { useCommand } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { instantOf, zoneName } from "../shared/zones";
-import type { Clinic } from "./dentist";
+import type { Clinic } from "./clinic";
 
 const TYPED_MS = 200;
 const TYPES = { name: "text", phone: "tel", email: "email" } as const;
@@ -134,7 +134,11 @@ export function NewBooking({
               {t("overbook.yes")}
             </button>
           )}
-          <button class="primary" disabled={busy || (patient === null && fresh === null)}>
+          <button
+            type="submit"
+            class="primary"
+            disabled={busy || (patient === null && fresh === null)}
+          >
             {t("new.book")}
           </button>
         </div>

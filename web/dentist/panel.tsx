@@ -1,12 +1,12 @@
 /** One appointment: who, when, and what may be done with it now. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { Appointment, CancelReason, Status } from "../sdk";
+import type { Appointment, CancelReason, Status } from "../sdk/index";
 import { useCommand, useNow, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { clock, fullDay, instantOf, span, wallTime, zoneName } from "../shared/zones";
-import type { Clinic } from "./dentist";
+import type { Clinic } from "./clinic";
 import { History } from "./history";
 
 /** The arrows of the state machine that staff may take, the usual one first. */
@@ -192,7 +192,7 @@ function Move({ clinic, row, onMove }: Props) {
         value={to}
         onInput={(event) => setTo(event.currentTarget.value)}
       />
-      <button class="secondary" disabled={to === wallTime(row.start, clinic.zone)}>
+      <button type="submit" class="secondary" disabled={to === wallTime(row.start, clinic.zone)}>
         {t("move")}
       </button>
     </form>

@@ -1,6 +1,6 @@
 /** Patients' contact data, fetched when somebody looks and kept right by the hub's events. */
 
-import { Observable, type Hub, type HubEvent, type Profile } from "../sdk";
+import { type Hub, type HubEvent, Observable, type Profile } from "../sdk/index";
 
 export class People {
   readonly known = new Observable<ReadonlyMap<string, Profile>>(new Map());
@@ -52,6 +52,6 @@ export class People {
   #again(): void {
     const ids = [...this.#asked];
     this.#asked.clear();
-    ids.forEach((id) => this.want(id));
+    for (const id of ids) this.want(id);
   }
 }

@@ -1,15 +1,20 @@
 /** From a free slot to an appointment: hold, countdown, confirm; or somebody was faster. */
 
 import { useEffect, useState } from "preact/hooks";
-import { nearest, type Appointment, type Reservation, type Slot, type SlotView } from "../sdk";
+import {
+  type Appointment,
+  nearest,
+  type Reservation,
+  type Slot,
+  type SlotView,
+} from "../sdk/index";
 import { Dialog } from "../shared/dialog";
 import { useCommand, useNow, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { download } from "../shared/ics";
-import { clock, day, fullDay, span, zoneName } from "../shared/zones";
-import { zoneOf } from "./finder";
-import type { World } from "./patient";
+import { clock, day, fullDay, span, zoneName, zoneOf } from "../shared/zones";
+import type { World } from "./world";
 
 type Time = Pick<Slot, "start" | "end" | "dentist_id" | "appointment_type_id">;
 type Hold = Pick<Reservation, "id" | "expires_at"> | Appointment;
@@ -132,7 +137,7 @@ function Held({
         <button type="button" class="secondary" onClick={onClose}>
           {t("hold.release")}
         </button>
-        <button class="primary" disabled={busy}>
+        <button type="submit" class="primary" disabled={busy}>
           {t("hold.confirm")}
         </button>
       </div>

@@ -1,14 +1,14 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import {
-  codeOf,
-  HubError,
   type Appointment,
   type AppointmentType,
+  codeOf,
+  HubError,
   type Interval,
   type PublicCard,
   type Slot,
   type SlotView,
-} from "../sdk";
+} from "../sdk/index";
 import { useNow, useResource, useValue } from "../shared/hooks";
 import { t, tCode } from "../shared/i18n";
 import { Icon } from "../shared/icons";
@@ -24,9 +24,10 @@ import {
   today,
   VIEWER_ZONE,
   zoneName,
+  zoneOf,
 } from "../shared/zones";
 import { Booking, type Stage } from "./booking";
-import type { World } from "./patient";
+import type { World } from "./world";
 
 const DAYS = 7;
 const TIMES = {
@@ -475,9 +476,6 @@ function usePick(
   };
 }
 
-export const zoneOf = (dentist: Pick<PublicCard, "time_zone"> | undefined): string =>
-  dentist?.time_zone ?? "UTC";
-
 /** From now, or the first midnight of any of the zones, to the last of them. */
 function rangeOf(wish: Wish, zones: readonly string[]): Interval {
   const every = [...zones, VIEWER_ZONE];
@@ -486,7 +484,7 @@ function rangeOf(wish: Wish, zones: readonly string[]): Interval {
     .map((zone) => startOfDay(plusDays(wish.from, DAYS), zone))
     .sort()
     .at(-1) as string;
-  return { start: start > now() ? start : now(), end };
+  return { start: [start, now()].sort().at(-1) as string, end };
 }
 
 function grouped<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {

@@ -1,14 +1,13 @@
 import { useState } from "preact/hooks";
-import { type Appointment, type CancelReason } from "../sdk";
+import type { Appointment, CancelReason } from "../sdk/index";
 import { Dialog } from "../shared/dialog";
 import { useCommand, useNow, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { download } from "../shared/ics";
-import { dateAt, dateWords, span, zoneName } from "../shared/zones";
+import { dateAt, dateWords, span, zoneName, zoneOf } from "../shared/zones";
 import { entryOf } from "./booking";
-import { zoneOf } from "./finder";
-import type { World } from "./patient";
+import type { World } from "./world";
 
 const PAST_SHOWN = 10;
 const REASONS: readonly CancelReason[] = [

@@ -1,13 +1,5 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
-import {
-  type Appointment,
-  type AppointmentList,
-  type AppointmentNews,
-  type AppointmentType,
-  type Hub,
-  type Profile,
-  type PublicCard,
-} from "../sdk";
+import type { Appointment, AppointmentNews, Profile, PublicCard } from "../sdk/index";
 import { useNow, useResource, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
@@ -18,14 +10,7 @@ import { clock, longDay, now, plusMinutes } from "../shared/zones";
 import { Finder } from "./finder";
 import { Mine } from "./mine";
 import { ProfileForm } from "./profile";
-
-export interface World {
-  hub: Hub;
-  me: Profile;
-  types: readonly AppointmentType[];
-  dentists: readonly PublicCard[];
-  list: AppointmentList;
-}
+import type { World } from "./world";
 
 const DAY_MINUTES = 1_440;
 const TABS = ["find", "mine", "profile"] as const;

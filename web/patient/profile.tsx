@@ -1,9 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
-import type { Profile } from "../sdk";
+import type { Profile } from "../sdk/index";
 import { Field } from "../shared/field";
 import { useCommand } from "../shared/hooks";
 import { t } from "../shared/i18n";
-import type { World } from "./patient";
+import type { World } from "./world";
 
 const FIELDS = ["name", "email", "phone"] as const;
 const TYPES = { name: "text", email: "email", phone: "tel" } as const;
@@ -59,7 +59,11 @@ export function ProfileForm({ world, me }: { world: World; me: Profile }) {
           <span role="status" class="muted">
             {saved && Object.keys(changes).length === 0 ? t("saved") : ""}
           </span>
-          <button class="primary" disabled={busy || Object.keys(changes).length === 0}>
+          <button
+            type="submit"
+            class="primary"
+            disabled={busy || Object.keys(changes).length === 0}
+          >
             {t("save")}
           </button>
         </div>

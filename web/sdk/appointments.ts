@@ -1,11 +1,11 @@
 /** Appointments that stay right by themselves: a list, its events, and what the user just did. */
 
-import type { LiveClient } from "./live";
-import { Observable } from "./observable";
-import type { AppointmentChange, RestClient } from "./rest";
-import { pause } from "./retry";
-import { Rows } from "./rows";
-import type { Appointment, CancelReason, HubEvent, Interval, Place, Status } from "./types";
+import type { LiveClient } from "./live.js";
+import { Observable } from "./observable.js";
+import type { AppointmentChange, RestClient } from "./rest.js";
+import { pause } from "./retry.js";
+import { Rows } from "./rows.js";
+import type { Appointment, CancelReason, HubEvent, Interval, Place, Status } from "./types.js";
 
 export const LISTED: readonly Status[] = [
   "held",
@@ -59,7 +59,8 @@ export class AppointmentList {
   /** Read the range anew and go on from there; repeated until it succeeds or is overtaken. */
   async load(): Promise<void> {
     this.#loading?.abort();
-    const { signal } = (this.#loading = new AbortController());
+    this.#loading = new AbortController();
+    const { signal } = this.#loading;
     this.#seen.clear();
     while (!signal.aborted) {
       try {

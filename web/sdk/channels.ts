@@ -6,7 +6,7 @@
  * again. Nothing is ever delivered out of order. The twin of the Python client's `channels`.
  */
 
-import type { ChannelAnswer, HubEvent, Place } from "./types";
+import type { ChannelAnswer, HubEvent, Place } from "./types.js";
 
 /** What to do next: hand these events over, ask the hub, tell the owner to fetch again. */
 export interface Step {

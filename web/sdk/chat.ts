@@ -1,29 +1,9 @@
 /** A conversation with the hub's chatbot: what was said, one message after the other. */
 
-import type { LiveClient } from "./live";
-import { Observable } from "./observable";
-import type { RestClient } from "./rest";
-import type { HubEvent } from "./types";
-
-export interface ChatOption {
-  label: string;
-  /** What choosing it is the same as saying. */
-  say: string;
-}
-
-export interface ChatReply {
-  text: string;
-  options: readonly ChatOption[];
-  /** Said unasked, because something happened. */
-  notice: boolean;
-}
-
-export interface ChatAnswer {
-  replies: readonly ChatReply[];
-  state: string;
-  /** Channels whose events are to be told, beside one's own. */
-  watch: readonly string[];
-}
+import type { LiveClient } from "./live.js";
+import { Observable } from "./observable.js";
+import type { RestClient } from "./rest.js";
+import type { ChatAnswer, ChatReply, HubEvent } from "./types.js";
 
 export interface ChatLine extends ChatReply {
   id: number;
@@ -115,6 +95,7 @@ export class Chat {
   }
 
   #add(line: Omit<ChatLine, "id">): void {
-    this.lines.set([...this.lines.value, { id: (this.#ids += 1), ...line }].slice(-LINES_MAX));
+    this.#ids += 1;
+    this.lines.set([...this.lines.value, { id: this.#ids, ...line }].slice(-LINES_MAX));
   }
 }

@@ -1,4 +1,4 @@
-import type { ErrorBody } from "./types";
+import type { ErrorBody } from "./types.js";
 
 /** The hub said no: `code` is stable, `message` a sentence for a person. */
 export class HubError extends Error {

@@ -1,10 +1,10 @@
-import { AppointmentList, type AppointmentNews } from "./appointments";
-import { Chat } from "./chat";
-import { LiveClient, type Namespace } from "./live";
-import { RestClient } from "./rest";
-import { SlotView, type SlotSearch } from "./slot-view";
-import { Tokens, type TokenSource } from "./token";
-import type { AppointmentType, Interval } from "./types";
+import { AppointmentList, type AppointmentNews } from "./appointments.js";
+import { Chat } from "./chat.js";
+import { LiveClient, type Namespace } from "./live.js";
+import { RestClient } from "./rest.js";
+import { type SlotSearch, SlotView } from "./slot-view.js";
+import { type TokenSource, Tokens } from "./token.js";
+import type { AppointmentType, Interval } from "./types.js";
 
 export interface HubOptions {
   /** Where the hub is, e.g. `https://hub.clinic.example`; empty: where the page is from. */

@@ -1,12 +1,12 @@
 /** The Socket.IO side: channels without loss, through every interruption. */
 
 import { io, type Socket } from "socket.io-client";
-import { Follower, type Step } from "./channels";
-import { HubError } from "./errors";
-import { Observable } from "./observable";
-import { delayMs } from "./retry";
-import type { Tokens } from "./token";
-import type { ChannelAnswer, ErrorBody, HubEvent, Place, Position } from "./types";
+import { Follower, type Step } from "./channels.js";
+import { HubError } from "./errors.js";
+import { Observable } from "./observable.js";
+import { delayMs } from "./retry.js";
+import type { Tokens } from "./token.js";
+import type { ChannelAnswer, ErrorBody, HubEvent, Place, Position } from "./types.js";
 
 export type Namespace = "/dentist" | "/patient" | "/chatbot" | "/admin";
 

@@ -1,14 +1,14 @@
 /** The REST side: one request per command, repeated within bounds, carried out once. */
 
-import type { ChatAnswer } from "./chat";
-import { ConnectionLost, HubError } from "./errors";
-import { retrying } from "./retry";
-import type { Tokens } from "./token";
+import { ConnectionLost, HubError } from "./errors.js";
+import { retrying } from "./retry.js";
+import type { Tokens } from "./token.js";
 import type {
   Appointment,
   AppointmentType,
   Availability,
   CancelReason,
+  ChatAnswer,
   ErrorBody,
   FoundPatient,
   HistoryEntry,
@@ -18,7 +18,7 @@ import type {
   Reservation,
   SlotPage,
   Status,
-} from "./types";
+} from "./types.js";
 
 type Value = string | number | boolean | null | undefined;
 export type Query = Record<string, Value | readonly string[]>;

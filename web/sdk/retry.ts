@@ -1,4 +1,4 @@
-import { ConnectionLost, HubError } from "./errors";
+import { ConnectionLost, HubError } from "./errors.js";
 
 export interface RetryPolicy {
   attempts: number;

@@ -19,7 +19,8 @@ export class Rows<T extends Versioned> {
 
   /** The rows as they are to be shown. */
   get view(): ReadonlyMap<string, T> {
-    return (this.#view ??= this.#make());
+    this.#view ??= this.#make();
+    return this.#view;
   }
 
   /** What the hub said of a row, without proposals. */

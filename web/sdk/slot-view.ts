@@ -1,10 +1,10 @@
 /** Free slots that vanish and reappear by themselves. The algebra is in `slots.ts`. */
 
-import type { LiveClient } from "./live";
-import { Observable } from "./observable";
-import type { RestClient } from "./rest";
-import { pause } from "./retry";
-import { DentistSlots, joined, refetchWindows } from "./slots";
+import type { LiveClient } from "./live.js";
+import { Observable } from "./observable.js";
+import type { RestClient } from "./rest.js";
+import { pause } from "./retry.js";
+import { DentistSlots, joined, refetchWindows } from "./slots.js";
 import type {
   AppointmentType,
   HubEvent,
@@ -13,7 +13,7 @@ import type {
   Slot,
   SlotPage,
   SlotsChanged,
-} from "./types";
+} from "./types.js";
 
 export interface SlotSearch {
   type: AppointmentType;
@@ -71,14 +71,14 @@ export class SlotView {
 
   close(): void {
     this.#closed.abort();
-    this.#timers.forEach(clearInterval);
-    this.#leave.forEach((leave) => leave());
+    for (const timer of this.#timers) clearInterval(timer);
+    for (const leave of this.#leave) leave();
   }
 
   #heard(dentistId: string, event: HubEvent): void {
     const { epoch, offset } = event;
     if (epoch === null || offset === null) return;
-    if (event.type === "availability.updated") return this.#later([dentistId], [this.search.range]);
+    if (event.type === "availability.updated") this.#later([dentistId], [this.search.range]);
     if (event.type !== "slots.changed") return;
     const { taken, freed, refetch } = event.data as SlotsChanged;
     this.#dentists.get(dentistId)?.took(taken, { epoch, offset });

@@ -3,7 +3,7 @@
  * the three changes. Pure; `slot-view.ts` fetches and listens.
  */
 
-import type { AppointmentType, Interval, Place, Slot, TimeBlock } from "./types";
+import type { AppointmentType, Interval, Place, Slot, TimeBlock } from "./types.js";
 
 const MINUTE_MS = 60_000;
 const at = (instant: string): number => Date.parse(instant);

@@ -1,6 +1,6 @@
 /** The hub's resources and events, named; the forms come from its OpenAPI document. */
 
-import type { components } from "./openapi";
+import type { components } from "./openapi.js";
 
 type Schemas = components["schemas"];
 
@@ -112,4 +112,24 @@ export interface ErrorBody {
   timestamp: string;
   request_id: string;
   details: { field: string; message: string }[];
+}
+
+export interface ChatOption {
+  label: string;
+  /** What choosing it is the same as saying. */
+  say: string;
+}
+
+export interface ChatReply {
+  text: string;
+  options: readonly ChatOption[];
+  /** Said unasked, because something happened. */
+  notice: boolean;
+}
+
+export interface ChatAnswer {
+  replies: readonly ChatReply[];
+  state: string;
+  /** Channels whose events are to be told, beside one's own. */
+  watch: readonly string[];
 }

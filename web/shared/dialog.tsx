@@ -18,6 +18,7 @@ export function Dialog(props: {
     return () => element?.close();
   }, []);
   return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the keyboard closes a dialog with Escape
     <dialog
       ref={dialog}
       class={props.wide ? "dialog wide" : "dialog"}

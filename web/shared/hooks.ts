@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { codeOf, type Observable } from "../sdk";
+import { codeOf, type Observable } from "../sdk/index";
 import { tCode } from "./i18n";
 
 /** The value of an observable; the component is drawn again when it changes. */
@@ -32,14 +32,14 @@ export function useCommand(): {
   problem: string;
   run: (
     work: () => Promise<unknown>,
-    onRefused?: (code: string) => boolean | void,
+    onRefused?: (code: string) => boolean | undefined,
   ) => Promise<boolean>;
   clear: () => void;
 } {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState("");
   const run = useCallback(
-    async (work: () => Promise<unknown>, onRefused?: (code: string) => boolean | void) => {
+    async (work: () => Promise<unknown>, onRefused?: (code: string) => boolean | undefined) => {
       setBusy(true);
       setProblem("");
       try {

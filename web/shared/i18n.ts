@@ -1,6 +1,6 @@
 /** Words: one file a language, chosen by the page's address, the user, then the browser. */
 
-import { Observable } from "../sdk";
+import { Observable } from "../sdk/index";
 import { de } from "./strings/de";
 import { en, type Key, type Strings } from "./strings/en";
 
@@ -20,8 +20,7 @@ export function choose(chosen: Language): void {
 export function t(key: Key, values: Record<string, string | number> = {}): string {
   const forms = STRINGS[language.value][key].split("|");
   const one =
-    forms.length === 2 &&
-    new Intl.PluralRules(language.value).select(Number(values["n"])) === "one";
+    forms.length === 2 && new Intl.PluralRules(language.value).select(Number(values.n)) === "one";
   const form = (forms.length === 2 && !one ? forms[1] : forms[0]) as string;
   return form.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
 }

@@ -28,7 +28,7 @@ export function icsText(entry: Entry, now: Date = new Date()): string {
     "END:VEVENT",
     "END:VCALENDAR",
   ];
-  return lines.map(folded).join("\r\n") + "\r\n";
+  return `${lines.map(folded).join("\r\n")}\r\n`;
 }
 
 /** Offer the file; the name tells what it is. */

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { codeOf, HubError } from "../sdk";
+import { codeOf, HubError } from "../sdk/index";
 import { tCode } from "./i18n";
 import { say } from "./toasts";
 

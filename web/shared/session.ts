@@ -3,7 +3,7 @@
  * ways (docs/screens.md); it is kept for this tab only and never stays in an address.
  */
 
-import { Observable, type TokenSource } from "../sdk";
+import { Observable, type TokenSource } from "../sdk/index";
 
 declare global {
   interface Window {

@@ -1,15 +1,15 @@
 /** What every page has around it: sign-in, the head, the connection's state, messages. */
 
-import { render, type ComponentChildren } from "preact";
+import { type ComponentChildren, render } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { Hub, type Namespace } from "../sdk";
+import { Hub, type Namespace } from "../sdk/index";
 import { useValue } from "./hooks";
-import { choose, language, LANGUAGES, t, type Language } from "./i18n";
+import { choose, LANGUAGES, type Language, language, t } from "./i18n";
 import { Icon } from "./icons";
 import { Session } from "./session";
 import type { Key } from "./strings/en";
-import { Toasts } from "./toasts";
 import { toggle } from "./theme";
+import { Toasts } from "./toasts";
 import "./base.css";
 
 export interface Signed {
@@ -186,7 +186,9 @@ function SignIn({ session, problem, role }: { session: Session; problem?: string
           value={given}
           onInput={(event) => setGiven(event.currentTarget.value)}
         />
-        <button class="primary">{t("signin.go")}</button>
+        <button type="submit" class="primary">
+          {t("signin.go")}
+        </button>
       </form>
     </main>
   );

@@ -1,6 +1,6 @@
 /** Light or dark: the system's choice until the user makes one. */
 
-import { Observable } from "../sdk";
+import { Observable } from "../sdk/index";
 
 export type Theme = "auto" | "light" | "dark";
 const REMEMBERED = "chairside-theme";
@@ -23,5 +23,5 @@ export function toggle(): void {
 }
 
 function apply(chosen: Theme): void {
-  document.documentElement.dataset["theme"] = chosen;
+  document.documentElement.dataset.theme = chosen;
 }

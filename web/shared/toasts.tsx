@@ -1,4 +1,4 @@
-import { Observable } from "../sdk";
+import { Observable } from "../sdk/index";
 import { useValue } from "./hooks";
 
 interface Toast {
@@ -13,7 +13,8 @@ let ids = 0;
 
 /** A short message at the edge; read aloud, gone by itself. */
 export function say(text: string, kind: Toast["kind"] = "news"): void {
-  const id = (ids += 1);
+  ids += 1;
+  const id = ids;
   toasts.set([...toasts.value.slice(-2), { id, text, kind }]);
   setTimeout(() => toasts.set(toasts.value.filter((each) => each.id !== id)), SHOWN_MS);
 }

@@ -41,3 +41,7 @@ export const dateWords = (date: string, options: Intl.DateTimeFormatOptions): st
 /** `Europe/Berlin` as people say it: `Berlin`. */
 export const zoneName = (zone: string): string =>
   (zone.split("/").at(-1) ?? zone).replaceAll("_", " ");
+
+/** The zone of a dentist's calendar; UTC while the dentist is unknown. */
+export const zoneOf = (dentist: { time_zone: string | null } | undefined): string =>
+  dentist?.time_zone ?? "UTC";

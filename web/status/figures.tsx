@@ -1,13 +1,13 @@
 /** What administrators see: the live figures of the channel `hub:status`. */
 
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { PublicCard } from "../sdk";
+import type { PublicCard } from "../sdk/index";
 import { t } from "../shared/i18n";
-import { Head, type Signed } from "../shared/shell";
 import { useLoaded } from "../shared/loaded";
+import { Head, type Signed } from "../shared/shell";
 import { duration } from "./health";
-import { remembered, type HubFigures, type Moment } from "./model";
-import { Plot, type Line } from "./plot";
+import { type HubFigures, type Moment, remembered } from "./model";
+import { type Line, Plot } from "./plot";
 import { Table } from "./table";
 
 const CHANNEL = "hub:status";

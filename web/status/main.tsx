@@ -1,6 +1,6 @@
 import { start } from "../shared/shell";
-import { Verdict } from "./health";
 import { Figures } from "./figures";
+import { Verdict } from "./health";
 import "uplot/dist/uPlot.min.css";
 import "./status.css";
 

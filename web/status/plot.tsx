@@ -1,7 +1,7 @@
-import uPlot from "uplot";
 import { useEffect, useRef } from "preact/hooks";
+import uPlot from "uplot";
 import { t } from "../shared/i18n";
-import type { Moment, HubFigures } from "./model";
+import type { HubFigures, Moment } from "./model";
 import { columns } from "./model";
 
 export interface Line {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { Follower } from "../sdk";
-import type { ChannelAnswer } from "../sdk";
+import type { ChannelAnswer } from "../sdk/index";
+import { Follower } from "../sdk/index";
 import { CHANNEL, event } from "./support";
 
 const answer = (parts: Partial<ChannelAnswer>): ChannelAnswer => ({

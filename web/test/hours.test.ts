@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { closedTimes, mistake, nextWindow, windowsOn, withWindows } from "../dentist/hours-model";
-import type { Availability } from "../sdk";
+import type { Availability } from "../sdk/index";
 
 const SCHEDULE: Availability = {
   dentist_id: "d",

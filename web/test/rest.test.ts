@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from "vitest";
-import { ConnectionLost, HubError, RestClient, Tokens } from "../sdk";
+import { ConnectionLost, HubError, RestClient, Tokens } from "../sdk/index";
 import { queryText } from "../sdk/rest";
 
 const refusal = (status: number, code: string, headers: Record<string, string> = {}): Response =>
@@ -21,7 +21,7 @@ function network(...answers: (Response | Error)[]): RequestInit[] {
 }
 
 const header = (request: RequestInit | undefined, name: string): string =>
-  (request?.headers as Record<string, string>)[name] ?? "";
+  new Headers(request?.headers).get(name) ?? "";
 const client = (...tokens: string[]): RestClient =>
   new RestClient("", new Tokens(() => tokens.shift() ?? "last"));
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { Rows } from "../sdk";
+import { Rows } from "../sdk/index";
 
 interface Row {
   id: string;

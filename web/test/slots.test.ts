@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { blocks, DentistSlots, joined, nearest, refetchWindows } from "../sdk";
+import { blocks, DentistSlots, joined, nearest, refetchWindows } from "../sdk/index";
 import { at, block, slot, type } from "./support";
 
 const HOUR = [slot("09:00", "09:30"), slot("09:30", "10:00"), slot("10:00", "10:30")];

@@ -1,4 +1,4 @@
-import type { AppointmentType, HubEvent, Slot, TimeBlock } from "../sdk";
+import type { AppointmentType, HubEvent, Slot, TimeBlock } from "../sdk/index";
 
 export const CHANNEL = "availability:dentist:d";
 
