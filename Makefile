@@ -47,6 +47,7 @@ check: $(VENV)/.installed-dev ## style, types and the direction of the imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(BIN)/python tools/node.py run web check
 
 format: $(VENV)/.installed-dev ## put the code into the agreed form
 	$(BIN)/ruff check --fix .
@@ -66,10 +67,10 @@ bench-fanout: $(VENV)/.installed-dev ## fan-out beside other servers, as a table
 	$(BIN)/python -m tests.benchmarks.bench_fanout --plot docs/fanout.svg --json docs/fanout.json $(ARGS)
 
 clean: ## remove the virtual environment and what tools left; the demo's data stay
-	rm -rf $(VENV) build dist api/pages/built web/node_modules web/openapi.json web/sdk/openapi.d.ts *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist api/pages/built web/node_modules web/openapi.json web/sdk/openapi.d.ts web/sdk/dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # The screens are typed from the API's own document, so a changed schema builds them anew.
-$(BUILT): $(VENV)/.installed $(shell find web -type f -not -path '*/node_modules/*' -not -name 'openapi.*') \
+$(BUILT): $(VENV)/.installed $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name 'openapi.*') \
 		$(wildcard api/openapi*.py api/rest/*.py api/schemas/*.py)
 	@echo "Building the screens …"
 	@$(BIN)/python -c 'from api.openapi import openapi_json; print(openapi_json().decode())' > web/openapi.json

@@ -1,10 +1,13 @@
 """What a wheel carries: the pages and everything they load, though they are built files."""
 
 import fnmatch
+import json
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from hub import __version__
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,3 +24,8 @@ def test_every_kind_of_file_of_the_built_pages_is_package_data(name: str) -> Non
         fnmatch.fnmatch("api.pages.built.assets", pattern)
         for pattern in tool["packages"]["find"]["include"]
     )
+
+
+def test_the_browser_sdk_has_the_version_of_the_hub() -> None:
+    package = json.loads((ROOT / "web/sdk/package.json").read_text(encoding="utf-8"))
+    assert package["version"] == __version__

@@ -30,10 +30,10 @@ function Conversation({ chat }: { chat: Chat }) {
   const input = useRef<HTMLInputElement>(null);
   const end = useRef<HTMLDivElement>(null);
   useEffect(() => end.current?.scrollIntoView({ block: "end" }), [lines, waiting]);
-  const say = (message: string): void => {
+  const send = (message: string): void => {
     if (message.trim() === "") return;
     setTyped("");
-    void chat.say(message.trim());
+    void chat.send(message.trim());
     input.current?.focus();
   };
   return (
@@ -51,12 +51,12 @@ function Conversation({ chat }: { chat: Chat }) {
           {tCode(codeOf(problem))}
         </p>
       )}
-      <Options lines={lines} busy={waiting > 0} onChoose={say} />
+      <Options lines={lines} busy={waiting > 0} onChoose={send} />
       <form
         class="chat-form"
         onSubmit={(event) => {
           event.preventDefault();
-          say(typed);
+          send(typed);
         }}
       >
         <label for="message" class="visually-hidden">
@@ -81,7 +81,7 @@ function Conversation({ chat }: { chat: Chat }) {
   );
 }
 
-/** What was said is text, never markup: it may hold anything. */
+/** A message is shown as text, never as markup. */
 function Line({ line }: { line: ChatLine }) {
   const who = line.from === "me" ? t("chat.you") : t("chat.bot");
   return (
@@ -94,7 +94,7 @@ function Line({ line }: { line: ChatLine }) {
   );
 }
 
-/** What may be said next, of the last thing that was said. */
+/** The choices that the latest message offers. */
 function Options({
   lines,
   busy,
@@ -102,7 +102,7 @@ function Options({
 }: {
   lines: readonly ChatLine[];
   busy: boolean;
-  onChoose: (say: string) => void;
+  onChoose: (message: string) => void;
 }) {
   const options = lines.at(-1)?.options ?? [];
   if (options.length === 0) return null;

@@ -4,7 +4,7 @@ import { Dialog } from "../shared/dialog";
 import { useMedia, useValue } from "../shared/hooks";
 import { t, tCode } from "../shared/i18n";
 import { Icon } from "../shared/icons";
-import { say } from "../shared/toasts";
+import { notify } from "../shared/toasts";
 import {
   clock,
   dateWords,
@@ -42,7 +42,7 @@ export function CalendarTab({ clinic, date, onDate, flashing }: Props) {
     reschedule(clinic, moving, start, overbook).catch((error: unknown) => {
       const code = codeOf(error);
       if (code === "SLOT_TAKEN" && !overbook) setTaken({ row: moving, start });
-      else say(tCode(code), "problem");
+      else notify(tCode(code), "problem");
     });
   };
   return (

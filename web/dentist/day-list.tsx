@@ -1,4 +1,4 @@
-/** One day on paper, or on a second screen: everybody who comes, in order. */
+/** The appointments of one day in order, for paper or a second screen. */
 
 import { useEffect } from "preact/hooks";
 import { useValue } from "../shared/hooks";

@@ -5,7 +5,7 @@ import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { useLoaded } from "../shared/loaded";
 import { Head, type Signed } from "../shared/shell";
-import { say } from "../shared/toasts";
+import { notify } from "../shared/toasts";
 import { clock, day, mondayOf, plusDays, startOfDay, today } from "../shared/zones";
 import { CalendarTab } from "./calendar-tab";
 import type { Clinic } from "./clinic";
@@ -30,8 +30,8 @@ export function Dentist({ hub, session }: Signed) {
   const schedule = useSchedule(hub, me);
   const [flashing, setFlashing] = useState<ReadonlySet<string>>(new Set());
   const zone = schedule?.time_zone ?? null;
-  const place = useRef("UTC");
-  place.current = zone ?? "UTC";
+  const zoneRef = useRef("UTC");
+  zoneRef.current = zone ?? "UTC";
   const flash = (id: string): void => {
     setFlashing((before) => new Set(before).add(id));
     setTimeout(
@@ -43,13 +43,14 @@ export function Dentist({ hub, session }: Signed) {
     () =>
       me && zone
         ? hub.dentistAppointments(me.id, around(today(zone), zone), (news) =>
-            tell(news, place.current, flash),
+            notifyOf(news, zoneRef.current, flash),
           )
         : null,
     [me?.id, zone],
   );
   const people = useResource(
-    () => (me ? new People(hub, me.id, (who) => say(t("news.contact", { name: who.name }))) : null),
+    () =>
+      me ? new People(hub, me.id, (who) => notify(t("news.contact", { name: who.name }))) : null,
     [me?.id],
   );
   if (!me || !types || !schedule || !list || !people) {
@@ -124,14 +125,14 @@ function useSchedule(hub: Hub, me: Profile | null): Availability | null {
   return newer !== null && newer.version >= (first?.version ?? 0) ? newer : first;
 }
 
-function tell({ row, type }: AppointmentNews, zone: string, flash: (id: string) => void): void {
+function notifyOf({ row, type }: AppointmentNews, zone: string, flash: (id: string) => void): void {
   const what = {
     name: row.patient.name ?? "",
     day: day(row.start, zone),
     time: clock(row.start, zone),
   };
-  if (type === "appointment.created") say(t("desk.booked", what));
-  else if (type === "appointment.cancelled") say(t("desk.cancelled", what));
+  if (type === "appointment.created") notify(t("desk.booked", what));
+  else if (type === "appointment.cancelled") notify(t("desk.cancelled", what));
   else if (type !== "appointment.updated") return;
   flash(row.id);
 }

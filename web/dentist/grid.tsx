@@ -34,12 +34,12 @@ const DRAGGABLE: ReadonlySet<Appointment["status"]> = new Set(["confirmed", "arr
 const HIDDEN: ReadonlySet<Appointment["status"]> = new Set(["cancelled"]);
 
 export function Grid(props: Props) {
-  const place = useRef<HTMLDivElement>(null);
+  const container = useRef<HTMLDivElement>(null);
   const calendar = useRef<Calendar | null>(null);
   const latest = useRef(props);
   latest.current = props;
   useEffect(() => {
-    const target = place.current as HTMLDivElement;
+    const target = container.current as HTMLDivElement;
     const made = createCalendar(target, [TimeGrid, Interaction], options(latest));
     const roles = withoutTable(target);
     calendar.current = made;
@@ -67,7 +67,13 @@ export function Grid(props: Props) {
     ]);
   }, [rows, selected, flashing, clinic.schedule, clinic.zone, date, names]);
   return (
-    <div class="grid" role="group" aria-label={t("tab.calendar")} ref={place} data-view={view} />
+    <div
+      class="grid"
+      role="group"
+      aria-label={t("tab.calendar")}
+      ref={container}
+      data-view={view}
+    />
   );
 }
 
@@ -126,7 +132,7 @@ function options(latest: { current: Props }): Calendar.Options {
     dateClick: ({ dateStr }) => latest.current.onEmpty(dateStr.slice(0, 16)),
     eventDrop: ({ event, delta, revert }) => {
       const row = latest.current.rows.find((each) => each.id === event.id);
-      revert(); // the rows say where it is; the change is among them at once
+      revert(); // the rows already contain the change
       if (row !== undefined)
         latest.current.onMove(row, moved(row.start, delta, latest.current.clinic.zone));
     },
@@ -155,7 +161,7 @@ function eventOf(row: Appointment, { clinic, selected, flashing }: Props): Calen
       ...(flashing.has(row.id) ? ["flash"] : []),
       ...(clinic.list.pending(row.id) ? ["is-pending"] : []),
     ],
-    // what is drawn hangs on these; a changed one draws the event anew
+    // the drawn event depends on these values; a changed one redraws it
     extendedProps: {
       version: row.version,
       name: clinic.people.name(row.patient_id, row.patient.name),

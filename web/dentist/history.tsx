@@ -4,7 +4,7 @@ import { t } from "../shared/i18n";
 import { clock, day } from "../shared/zones";
 import type { Clinic } from "./clinic";
 
-/** What was done to an appointment, asked for when somebody opens it and at each change. */
+/** The history of an appointment, fetched when it is opened and at each change. */
 export function History({ clinic, id, version }: { clinic: Clinic; id: string; version: number }) {
   const [open, setOpen] = useState(false);
   const [entries, setEntries] = useState<readonly HistoryEntry[]>([]);

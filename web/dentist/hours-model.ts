@@ -97,7 +97,7 @@ export function nextWindow(windows: readonly Window[]): Window {
   return { start: timeOf(start), end: timeOf(Math.min(start + 4 * 60, DAY_MINUTES)) };
 }
 
-/** What a person would notice before the hub says it; `null` if nothing. */
+/** The first mistake that can be found without the hub; `null` if there is none. */
 export function mistake(schedule: Availability): "order" | "overlap" | null {
   const days = [
     ...WEEKDAYS.map((day) => windowsOf(schedule, day)),

@@ -1,4 +1,4 @@
-/** Weekly hours and exceptions. Before anything is saved, the hub says whom it would affect. */
+/** Weekly hours and exceptions. Before saving, the hub lists the affected appointments. */
 
 import { useLayoutEffect, useState } from "preact/hooks";
 import type { Appointment, Availability, Window } from "../sdk/index";
@@ -6,7 +6,7 @@ import { Dialog } from "../shared/dialog";
 import { useCommand } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
-import { say } from "../shared/toasts";
+import { notify } from "../shared/toasts";
 import { day, plusDays, span, today, zoneName } from "../shared/zones";
 import type { Clinic } from "./clinic";
 import { mistake, nextWindow, WEEKDAYS, windowsOf, withWindows } from "./hours-model";
@@ -35,7 +35,7 @@ export function Hours({ clinic }: { clinic: Clinic }) {
     setBase(schedule);
     setDraft(schedule);
   };
-  // Before anybody can type: a later effect would still believe that nothing was edited.
+  // Set before the first input event: a later effect would treat the form as unedited.
   useLayoutEffect(() => {
     if (!dirty) begin(clinic.schedule);
   }, [clinic.schedule]);
@@ -53,7 +53,7 @@ export function Hours({ clinic }: { clinic: Clinic }) {
       const { affected_appointments: _, ...schedule } = saved;
       begin(schedule as Availability);
       setAffected(null);
-      say(t("hours.saved"));
+      notify(t("hours.saved"));
     });
   return (
     <section class="hours">

@@ -11,7 +11,7 @@ import type { Clinic } from "./clinic";
 
 const TYPED_MS = 200;
 const TYPES = { name: "text", phone: "tel", email: "email" } as const;
-const NOBODY = { name: "", phone: "", email: "" };
+const EMPTY = { name: "", phone: "", email: "" };
 
 export function NewBooking({
   clinic,
@@ -25,13 +25,13 @@ export function NewBooking({
   const [when, setWhen] = useState(start);
   const [type, setType] = useState(clinic.types[0]?.id ?? "");
   const [patient, setPatient] = useState<FoundPatient | null>(null);
-  const [fresh, setFresh] = useState<typeof NOBODY | null>(null);
+  const [fresh, setFresh] = useState<typeof EMPTY | null>(null);
   const [notes, setNotes] = useState("");
   const [taken, setTaken] = useState(false);
   const { busy, problem, run } = useCommand();
   const book = (overbook: boolean): void => {
     const work = async (): Promise<void> => {
-      const patient_id = patient?.id ?? (await create(clinic, fresh ?? NOBODY)).id;
+      const patient_id = patient?.id ?? (await create(clinic, fresh ?? EMPTY)).id;
       const row = await clinic.hub.rest.book({
         dentist_id: clinic.me.id,
         appointment_type_id: type,
@@ -95,7 +95,7 @@ export function NewBooking({
             clinic={clinic}
             chosen={patient}
             onChoose={setPatient}
-            onNew={(name) => setFresh({ ...NOBODY, name })}
+            onNew={(name) => setFresh({ ...EMPTY, name })}
           />
         ) : (
           <Fresh fresh={fresh} onChange={setFresh} onBack={() => setFresh(null)} />
@@ -147,7 +147,7 @@ export function NewBooking({
   );
 }
 
-const create = (clinic: Clinic, { name, phone, email }: typeof NOBODY) =>
+const create = (clinic: Clinic, { name, phone, email }: typeof EMPTY) =>
   clinic.hub.rest.createPatient({
     name: name.trim(),
     ...(phone.trim() && { phone: phone.trim() }),
@@ -227,8 +227,8 @@ function Fresh({
   onChange,
   onBack,
 }: {
-  fresh: typeof NOBODY;
-  onChange: (fresh: typeof NOBODY) => void;
+  fresh: typeof EMPTY;
+  onChange: (fresh: typeof EMPTY) => void;
   onBack: () => void;
 }) {
   return (

@@ -4,7 +4,7 @@ import { type Hub, type HubEvent, Observable, type Profile } from "../sdk/index"
 
 export class People {
   readonly known = new Observable<ReadonlyMap<string, Profile>>(new Map());
-  readonly #asked = new Set<string>();
+  readonly #requested = new Set<string>();
   readonly #leave: () => void;
 
   constructor(
@@ -13,18 +13,18 @@ export class People {
     private readonly onChanged: (profile: Profile) => void,
   ) {
     this.#leave = hub.live.follow(`profiles:dentist:${dentistId}`, {
-      onEvent: (event) => this.#heard(event),
+      onEvent: (event) => this.#receive(event),
       onRefetch: () => this.#again(),
     });
   }
 
-  /** Fetch it if nobody did. */
+  /** Fetches the profile once. */
   want(id: string): void {
-    if (this.#asked.has(id)) return;
-    this.#asked.add(id);
+    if (this.#requested.has(id)) return;
+    this.#requested.add(id);
     this.hub.rest.profile(id).then(
       (profile) => this.#take(profile),
-      () => this.#asked.delete(id),
+      () => this.#requested.delete(id),
     );
   }
 
@@ -36,7 +36,7 @@ export class People {
     this.#leave();
   }
 
-  #heard(event: HubEvent): void {
+  #receive(event: HubEvent): void {
     const profile = event.data as Profile;
     if (this.#take(profile)) this.onChanged(profile);
   }
@@ -48,10 +48,10 @@ export class People {
     return true;
   }
 
-  /** History did not reach back: whoever is shown is asked for again. */
+  /** The history does not reach back: fetches every shown profile again. */
   #again(): void {
-    const ids = [...this.#asked];
-    this.#asked.clear();
+    const ids = [...this.#requested];
+    this.#requested.clear();
     for (const id of ids) this.want(id);
   }
 }

@@ -1,4 +1,4 @@
-/** From a free slot to an appointment: hold, countdown, confirm; or somebody was faster. */
+/** From a free slot to an appointment: hold, countdown, confirm; or the slot is taken. */
 
 import { useEffect, useState } from "preact/hooks";
 import {
@@ -45,8 +45,10 @@ export function Booking(props: Props) {
   const { hub } = world;
   const close = (): void => {
     setStage(null);
-    if (stage.is === "held")
-      void world.list.expect(stage.hold.id, () => hub.rest.release(stage.hold.id)).catch(() => {}); // it runs out by itself
+    if (stage.is === "held") {
+      const { id } = stage.hold;
+      void world.list.expect(id, () => hub.rest.release(id)).catch(() => {}); // it expires anyway
+    }
     if (stage.is === "booked") props.onDone();
   };
   return (

@@ -12,7 +12,7 @@ import {
 import { useNow, useResource, useValue } from "../shared/hooks";
 import { t, tCode } from "../shared/i18n";
 import { Icon } from "../shared/icons";
-import { say } from "../shared/toasts";
+import { notify } from "../shared/toasts";
 import {
   clock,
   dateAt,
@@ -181,7 +181,7 @@ function Wishes({
   );
 }
 
-/** Whose clock the times are: asked only where it makes a difference. */
+/** The time zone to show times in; offered only where it makes a difference. */
 function Zones({
   zones,
   own,
@@ -398,7 +398,7 @@ function Nothing({
     });
     const found = page.data[0];
     if (found) onFrom(dateAt(found.start, VIEWER_ZONE));
-    else say(t("find.none.ahead"));
+    else notify(t("find.none.ahead"));
   };
   return (
     <div class="empty">
@@ -406,7 +406,9 @@ function Nothing({
       <button
         type="button"
         class="secondary"
-        onClick={() => void look().catch((error: unknown) => say(tCode(codeOf(error)), "problem"))}
+        onClick={() =>
+          void look().catch((error: unknown) => notify(tCode(codeOf(error)), "problem"))
+        }
       >
         {t("find.first")}
       </button>
@@ -470,7 +472,7 @@ function usePick(
         return setStage({ is: "faster", slot });
       }
       setStage(null);
-      say(tCode(code), "problem");
+      notify(tCode(code), "problem");
       if (error instanceof HubError) view.lost(slot);
     }
   };

@@ -5,7 +5,7 @@ import { useCommand, useNow, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { download } from "../shared/ics";
-import { dateAt, dateWords, span, zoneName, zoneOf } from "../shared/zones";
+import { dateAt, dateWords, longDay, span, zoneName, zoneOf } from "../shared/zones";
 import { entryOf } from "./booking";
 import type { World } from "./world";
 
@@ -154,8 +154,7 @@ function Cancel({ row, world, onClose }: { row: Appointment; world: World; onClo
     <Dialog title={t("cancel.title")} onClose={onClose}>
       <div class="stack">
         <p>
-          {dateWords(dateAt(row.start, zone), { weekday: "long", day: "numeric", month: "long" })},{" "}
-          {span(row.start, row.end, zone)}
+          {longDay(row.start, zone)}, {span(row.start, row.end, zone)}
         </p>
         <div>
           <label for="reason">{t("cancel.reason")}</label>

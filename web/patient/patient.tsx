@@ -5,7 +5,7 @@ import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
 import { useLoaded } from "../shared/loaded";
 import { Head, type Signed } from "../shared/shell";
-import { say } from "../shared/toasts";
+import { notify } from "../shared/toasts";
 import { clock, longDay, now, plusMinutes } from "../shared/zones";
 import { Finder } from "./finder";
 import { Mine } from "./mine";
@@ -25,7 +25,9 @@ export function Patient({ hub, session }: Signed) {
   );
   const list = useResource(
     () =>
-      me ? hub.patientAppointments(me.id, around(), (news) => tell(news, people?.[1] ?? [])) : null,
+      me
+        ? hub.patientAppointments(me.id, around(), (news) => notifyOf(news, people?.[1] ?? []))
+        : null,
     [me?.id, people],
   );
   if (!me || !people || !list) {
@@ -115,15 +117,15 @@ const around = (): { start: string; end: string } => ({
   end: plusMinutes(now(), 3 * 365 * DAY_MINUTES),
 });
 
-function tell({ row, type }: AppointmentNews, dentists: readonly PublicCard[]): void {
+function notifyOf({ row, type }: AppointmentNews, dentists: readonly PublicCard[]): void {
   const zone = dentists.find((each) => each.id === row.dentist_id)?.time_zone ?? "UTC";
   const when = {
     day: longDay(row.start, zone),
     time: clock(row.start, zone),
     name: row.dentist.name ?? "",
   };
-  if (type === "appointment.cancelled") say(t("news.cancelled", when));
-  else if (type === "appointment.created") say(t("news.booked", when));
+  if (type === "appointment.cancelled") notify(t("news.cancelled", when));
+  else if (type === "appointment.created") notify(t("news.booked", when));
   else if (type === "appointment.updated" && row.status === "confirmed")
-    say(t("news.changed", when));
+    notify(t("news.changed", when));
 }

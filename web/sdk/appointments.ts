@@ -5,7 +5,7 @@ import { Observable } from "./observable.js";
 import type { AppointmentChange, RestClient } from "./rest.js";
 import { pause } from "./retry.js";
 import { Rows } from "./rows.js";
-import type { Appointment, CancelReason, HubEvent, Interval, Place, Status } from "./types.js";
+import type { Appointment, CancelReason, HubEvent, Interval, Position, Status } from "./types.js";
 
 export const LISTED: readonly Status[] = [
   "held",
@@ -28,7 +28,7 @@ export interface AppointmentNews {
 
 /**
  * The appointments of one channel (`appointments:dentist:…`, `appointments:patient:…`) in a
- * range of time. `onNews` hears of every change that somebody made while we looked.
+ * range of time. `onNews` is called for every change by others while the list is open.
  */
 export class AppointmentList {
   readonly rows = new Observable<readonly Appointment[]>([]);
@@ -56,7 +56,7 @@ export class AppointmentList {
     void this.load();
   }
 
-  /** Read the range anew and go on from there; repeated until it succeeds or is overtaken. */
+  /** Reads the range again and follows from there; retried until it succeeds or is replaced. */
   async load(): Promise<void> {
     this.#loading?.abort();
     this.#loading = new AbortController();
@@ -123,12 +123,12 @@ export class AppointmentList {
   async #read(signal: AbortSignal): Promise<void> {
     const found: Appointment[] = [];
     const { start: from, end: to } = this.range;
-    let place: Place | null = null; // of page one: what comes later is told by events
+    let position: Position | null = null; // page one's: events bring everything later
     await this.rest.appointments(
       { status: LISTED, from, to },
       (page) => {
         found.push(...page.data);
-        if (place === null && page.position !== null) place = page.position;
+        if (position === null && page.position !== null) position = page.position;
       },
       signal,
     );
@@ -137,11 +137,11 @@ export class AppointmentList {
     this.#rows.replace(found, inRange, this.#seen);
     this.loaded.set(true);
     this.#show();
-    const since = place as Place | null;
+    const since = position as Position | null;
     if (since !== null) {
       const { epoch, offset } = since;
       const handlers = {
-        onEvent: (event: HubEvent) => this.#heard(event),
+        onEvent: (event: HubEvent) => this.#receive(event),
         onRefetch: () => void this.load(),
       };
       this.#stop = this.live.follow(this.channel, handlers, { epoch, offset });
@@ -173,7 +173,7 @@ export class AppointmentList {
     for (let tries = 0; tries < 40 && !isSo(); tries += 1) await pause(50);
   }
 
-  #heard(event: HubEvent): void {
+  #receive(event: HubEvent): void {
     const row = event.data as Appointment;
     if (row.id === undefined) return;
     this.#seen.add(row.id);

@@ -1,101 +1,102 @@
 /**
- * Following a channel: which events are new, which are missing, when to ask again.
+ * Following a channel: which events are new, which are missing, when to request a catch-up.
  *
- * Pure: wire values in, a step out; `live.ts` does the talking. Duplicates are told by
- * (channel, offset), a gap means ask again, an answer that was not recovered means fetch
- * again. Nothing is ever delivered out of order. The twin of the Python client's `channels`.
+ * Pure: wire values in, a step out; `live.ts` does the I/O. (channel, offset) identifies
+ * duplicates, a gap needs a catch-up, and an answer that was not recovered needs a refetch.
+ * Events are delivered in order. The Python client's `channels` does the same.
  */
 
-import type { ChannelAnswer, HubEvent, Place } from "./types.js";
+import type { ChannelAnswer, HubEvent, Position } from "./types.js";
 
-/** What to do next: hand these events over, ask the hub, tell the owner to fetch again. */
+/** What to do next: deliver these events, request a catch-up, have the owner refetch. */
 export interface Step {
   deliver: HubEvent[];
-  ask: boolean;
+  request: boolean;
   refetch: boolean;
 }
 
 const step = (parts: Partial<Step> = {}): Step => ({
   deliver: [],
-  ask: false,
+  request: false,
   refetch: false,
   ...parts,
 });
 
 export class Follower {
-  place: Place | null;
-  /** Events dropped because they were known. */
+  position: Position | null;
+  /** Events dropped because they had been delivered before. */
   duplicates = 0;
-  /** Times that something was missing and had to be asked for. */
+  /** Gaps that needed a catch-up. */
   gaps = 0;
-  /** Times that history did not reach back. */
+  /** Catch-ups that the history did not reach back for. */
   refetches = 0;
-  #asking = false;
+  #requesting = false;
 
   constructor(
     readonly channel: string,
-    since: Place | null = null,
+    since: Position | null = null,
   ) {
-    this.place = since;
+    this.position = since;
   }
 
-  /** An event came over the wire by itself. */
-  live(event: HubEvent): Step {
+  /** A live event arrived. */
+  received(event: HubEvent): Step {
     if (event.offset === null || event.epoch === null) return step({ deliver: [event] });
-    if (this.place === null || event.epoch !== this.place.epoch) return this.#ask();
-    if (event.offset <= this.place.offset) {
+    if (this.position === null || event.epoch !== this.position.epoch) return this.#request();
+    if (event.offset <= this.position.offset) {
       this.duplicates += 1;
       return step();
     }
-    if (event.offset > this.place.offset + 1) return this.#ask();
+    if (event.offset > this.position.offset + 1) return this.#request();
     this.#reached(event.offset);
     return step({ deliver: [event] });
   }
 
-  /** `channel:position`: what the hub has sent so far, so a lost end is noticed. */
-  position(place: Place): Step {
-    if (this.place === null || place.epoch !== this.place.epoch) return this.#ask();
-    return place.offset > this.place.offset ? this.#ask() : step();
+  /** `channel:position`: how far the hub has sent, which reveals a lost last event. */
+  positionReported(reported: Position): Step {
+    if (this.position === null || reported.epoch !== this.position.epoch) return this.#request();
+    return reported.offset > this.position.offset ? this.#request() : step();
   }
 
-  /** A question is on its way: gaps seen until its answer are covered by it. */
-  asked(): void {
-    this.#asking = true;
+  /** A catch-up was requested; its answer covers the gaps seen until then. */
+  requested(): void {
+    this.#requesting = true;
   }
 
-  /** The question or its answer was lost, with the connection or without. */
-  unanswered(): void {
-    this.#asking = false;
+  /** The catch-up failed or its answer was lost. */
+  requestFailed(): void {
+    this.#requesting = false;
   }
 
-  /** The answer to a question, or this channel's part of `hub:ready`. */
-  answered(answer: ChannelAnswer): Step {
-    this.#asking = false;
+  /** The answer to a catch-up, or this channel's part of `hub:ready`. */
+  caughtUp(answer: ChannelAnswer): Step {
+    this.#requesting = false;
     if (answer.epoch === null || answer.offset === null) return step();
-    const told = { epoch: answer.epoch, offset: answer.offset };
+    const head = { epoch: answer.epoch, offset: answer.offset };
     if (!answer.recovered) {
-      this.place = told;
+      this.position = head;
       this.refetches += 1;
       return step({ refetch: true });
     }
-    if (this.place === null || this.place.epoch !== told.epoch) return this.#ask(); // no answer to what was asked
-    return this.#recovered(answer, told);
+    const isOurs = this.position !== null && this.position.epoch === head.epoch;
+    if (!isOurs) return this.#request();
+    return this.#recovered(answer, head);
   }
 
-  /** A list was read that is true for an older position: the events since then are needed. */
-  rewind(since: Place): boolean {
-    const known = this.place;
+  /** A list was read at an older position: the events since then are needed. Whether it moved. */
+  rewind(since: Position): boolean {
+    const known = this.position;
     if (known !== null && known.epoch === since.epoch && known.offset <= since.offset) return false;
-    this.place = since;
+    this.position = since;
     return true;
   }
 
-  #recovered(answer: ChannelAnswer, told: Place): Step {
+  #recovered(answer: ChannelAnswer, head: Position): Step {
     const fresh: HubEvent[] = [];
     for (const event of answer.events) {
       const offset = event.offset as number; // history holds no ephemeral events
-      const known = (this.place as Place).offset;
-      if (offset > known + 1) return { ...this.#ask(), deliver: fresh };
+      const known = (this.position as Position).offset;
+      if (offset > known + 1) return { ...this.#request(), deliver: fresh };
       if (offset <= known) {
         this.duplicates += 1;
         continue;
@@ -104,21 +105,21 @@ export class Follower {
       fresh.push(event);
     }
     if (answer.more) {
-      this.#asking = true;
-      return step({ deliver: fresh, ask: true });
+      this.#requesting = true;
+      return step({ deliver: fresh, request: true });
     }
-    const behind = told.offset > (this.place as Place).offset;
-    return behind ? { ...this.#ask(), deliver: fresh } : step({ deliver: fresh });
+    const behind = head.offset > (this.position as Position).offset;
+    return behind ? { ...this.#request(), deliver: fresh } : step({ deliver: fresh });
   }
 
   #reached(offset: number): void {
-    this.place = { epoch: (this.place as Place).epoch, offset };
+    this.position = { epoch: (this.position as Position).epoch, offset };
   }
 
-  #ask(): Step {
-    if (this.#asking) return step();
-    this.#asking = true;
+  #request(): Step {
+    if (this.#requesting) return step();
+    this.#requesting = true;
     this.gaps += 1;
-    return step({ ask: true });
+    return step({ request: true });
   }
 }

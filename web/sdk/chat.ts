@@ -1,4 +1,4 @@
-/** A conversation with the hub's chatbot: what was said, one message after the other. */
+/** A conversation with the hub's chatbot: its messages, in order. */
 
 import type { LiveClient } from "./live.js";
 import { Observable } from "./observable.js";
@@ -11,7 +11,7 @@ export interface ChatLine extends ChatReply {
 }
 
 const LINES_MAX = 200;
-const TELLING =
+const FORWARDED =
   /^(slots\.changed|availability\.updated|appointment\.\w+|reservation\.(expired|released))$/;
 
 export class Chat {
@@ -33,16 +33,16 @@ export class Chat {
     patientId: string,
   ) {
     this.#own = live.follow(`appointments:patient:${patientId}`, {
-      onEvent: (event) => this.#tell(event),
+      onEvent: (event) => this.#forward(event),
       onRefetch: () => {},
     });
-    void this.#send({});
+    void this.#post({});
   }
 
-  /** Say something; resolves when it was answered, or could not be. */
-  say(message: string): Promise<void> {
+  /** Sends a message; resolves when it was answered or has failed. */
+  send(message: string): Promise<void> {
     this.#add({ from: "me", text: message, options: [], notice: false });
-    return this.#send({ message });
+    return this.#post({ message });
   }
 
   close(): void {
@@ -51,12 +51,12 @@ export class Chat {
     for (const leave of this.#watched.values()) leave();
   }
 
-  #tell({ type, data }: HubEvent): void {
-    if (TELLING.test(type)) void this.#send({ event: { type, data } });
+  #forward({ type, data }: HubEvent): void {
+    if (FORWARDED.test(type)) void this.#post({ event: { type, data } });
   }
 
   /** In order: each goes with the state that the answer before it left. */
-  #send(body: { message?: string; event?: { type: string; data: unknown } }): Promise<void> {
+  #post(body: { message?: string; event?: { type: string; data: unknown } }): Promise<void> {
     this.waiting.set(this.waiting.value + 1);
     this.#order = this.#order.then(async () => {
       try {
@@ -89,7 +89,10 @@ export class Chat {
       if (this.#closed || this.#watched.has(channel)) continue;
       this.#watched.set(
         channel,
-        this.live.follow(channel, { onEvent: (event) => this.#tell(event), onRefetch: () => {} }),
+        this.live.follow(channel, {
+          onEvent: (event) => this.#forward(event),
+          onRefetch: () => {},
+        }),
       );
     }
   }

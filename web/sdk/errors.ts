@@ -1,6 +1,6 @@
 import type { ErrorBody } from "./types.js";
 
-/** The hub said no: `code` is stable, `message` a sentence for a person. */
+/** The hub refused: `code` is stable, `message` a sentence for a person. */
 export class HubError extends Error {
   override readonly name = "HubError";
   readonly code: string;
@@ -24,7 +24,7 @@ export class HubError extends Error {
   }
 }
 
-/** The hub was not there, or its answer was lost: neither yes nor no was said. */
+/** The hub could not be reached, or its answer was lost: the outcome is unknown. */
 export class ConnectionLost extends Error {
   override readonly name = "ConnectionLost";
 }

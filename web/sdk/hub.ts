@@ -66,7 +66,7 @@ export class Hub {
     return new Chat(this.rest, this.live, patientId);
   }
 
-  /** `types` are all of the clinic's: their buffers say how far around a freed time to look. */
+  /** `types` are all of the clinic's: their buffers set how far around a freed time to refetch. */
   freeSlots(search: SlotSearch, types: readonly AppointmentType[]): SlotView {
     return new SlotView(this.rest, this.live, search, types);
   }

@@ -6,7 +6,7 @@ import { HubError } from "./errors.js";
 import { Observable } from "./observable.js";
 import { delayMs } from "./retry.js";
 import type { Tokens } from "./token.js";
-import type { ChannelAnswer, ErrorBody, HubEvent, Place, Position } from "./types.js";
+import type { ChannelAnswer, ChannelPosition, ErrorBody, HubEvent, Position } from "./types.js";
 
 export type Namespace = "/dentist" | "/patient" | "/chatbot" | "/admin";
 
@@ -16,7 +16,7 @@ export type Connection = "connecting" | "online" | "offline" | "refused";
 export interface Handlers {
   onEvent: (event: HubEvent) => void;
   /** History does not reach back: fetch again, then `follow` with the answer's position. */
-  onRefetch: (place: Place) => void;
+  onRefetch: (position: Position) => void;
 }
 
 interface Followed extends Handlers {
@@ -28,7 +28,7 @@ type Answer<T> = { ok: true; data: T } | { ok: false; error: ErrorBody };
 /** Refusals of a connection that the next attempt would get as well. */
 const FINAL = new Set(["FORBIDDEN", "NOT_FOUND", "VALIDATION_ERROR"]);
 const ACK_MS = 10_000;
-const NOBODY: Handlers = { onEvent: () => {}, onRefetch: () => {} };
+const UNHANDLED: Handlers = { onEvent: () => {}, onRefetch: () => {} };
 
 export class LiveClient {
   readonly connection = new Observable<Connection>("connecting");
@@ -59,13 +59,13 @@ export class LiveClient {
     this.#socket.on("hub:ready", (ready: { channels: Record<string, ChannelAnswer> }) =>
       this.#ready(ready.channels),
     );
-    this.#socket.on("channel:position", (told: Position) =>
-      this.#take(told.channel, (each) => each.position(told)),
+    this.#socket.on("channel:position", (head: ChannelPosition) =>
+      this.#take(head.channel, (each) => each.positionReported(head)),
     );
     this.#socket.on("auth:expiring", () => void this.#renew());
     this.#socket.onAny((name: string, event: Partial<HubEvent> | undefined) => {
       if (name.includes(":") || typeof event?.channel !== "string") return;
-      this.#take(event.channel, (each) => each.live(event as HubEvent));
+      this.#take(event.channel, (each) => each.received(event as HubEvent));
     });
   }
 
@@ -83,17 +83,18 @@ export class LiveClient {
 
   /**
    * Go on from `since`, which a list that was just read is true for; without it, `onRefetch`
-   * says when to read. Own channels need no join. One owner a channel: a second replaces it.
+   * is called when it is time to read. Own channels need no join. A second owner of a channel
+   * replaces the first.
    */
-  follow(channel: string, handlers: Handlers, since: Place | null = null): () => void {
+  follow(channel: string, handlers: Handlers, since: Position | null = null): () => void {
     const known = this.#channels.get(channel);
     const follower = known?.follower ?? new Follower(channel, since);
     const followed = { follower, ...handlers };
     this.#channels.set(channel, followed);
     const rewound = known !== undefined && since !== null && follower.rewind(since);
-    const place = follower.place;
-    if (known?.onEvent === NOBODY.onEvent && since === null && place !== null) {
-      queueMicrotask(() => handlers.onRefetch(place)); // what came before was nobody's
+    const position = follower.position;
+    if (known?.onEvent === UNHANDLED.onEvent && since === null && position !== null) {
+      queueMicrotask(() => handlers.onRefetch(position)); // earlier events had no owner
     }
     if (this.connection.value === "online" && (known === undefined || rewound))
       void this.#join(followed);
@@ -124,11 +125,11 @@ export class LiveClient {
     try {
       this.#token = await this.tokens.get();
     } catch {
-      this.#token = ""; // the hub refuses it, and the page says so
+      this.#token = ""; // the hub refuses it, and the page shows that
     }
-    const since: Record<string, Place> = {};
+    const since: Record<string, Position> = {};
     for (const [channel, { follower }] of this.#channels) {
-      if (follower.place !== null) since[channel] = follower.place;
+      if (follower.position !== null) since[channel] = follower.position;
     }
     send(Object.keys(since).length ? { token: this.#token, since } : { token: this.#token });
   }
@@ -158,10 +159,10 @@ export class LiveClient {
   }
 
   #disconnected(reason: string): void {
-    for (const { follower } of this.#channels.values()) follower.unanswered();
+    for (const { follower } of this.#channels.values()) follower.requestFailed();
     if (reason === "io client disconnect") return;
     this.connection.set("offline");
-    if (reason === "io server disconnect") this.#connectLater(); // the library waits to be told
+    if (reason === "io server disconnect") this.#connectLater(); // the library does not
   }
 
   #connectLater(): void {
@@ -175,7 +176,7 @@ export class LiveClient {
       this.#token = await this.tokens.renew(this.#token);
       await this.call("auth:refresh", { token: this.#token });
     } catch {
-      // the hub ends the connection when the old token does; the next one asks again
+      // the hub ends the connection when the old token does; the next one gets a new token
     }
   }
 
@@ -187,8 +188,8 @@ export class LiveClient {
     this.connection.set("online");
     for (const [channel, answer] of Object.entries(channels)) {
       if (!this.#channels.has(channel))
-        this.#channels.set(channel, { follower: new Follower(channel), ...NOBODY });
-      this.#take(channel, (each) => each.answered(answer));
+        this.#channels.set(channel, { follower: new Follower(channel), ...UNHANDLED });
+      this.#take(channel, (each) => each.caughtUp(answer));
     }
     for (const [channel, followed] of this.#channels)
       if (!(channel in channels)) void this.#join(followed);
@@ -199,36 +200,36 @@ export class LiveClient {
     if (followed === undefined) return;
     const step = decide(followed.follower);
     this.#handOver(followed, step);
-    if (step.ask) void this.#join(followed);
+    if (step.request) void this.#join(followed);
   }
 
-  /** A callback's failure is its own and costs nobody the channel. */
+  /** A failing callback is logged; the channel goes on. */
   #handOver(followed: Followed, step: Step): void {
     try {
-      if (step.refetch && followed.follower.place !== null)
-        followed.onRefetch(followed.follower.place);
+      if (step.refetch && followed.follower.position !== null)
+        followed.onRefetch(followed.follower.position);
       for (const event of step.deliver) followed.onEvent(event);
     } catch (error) {
       console.error("chairside: a handler failed", followed.follower.channel, error);
     }
   }
 
-  /** Ask for what is missing until nothing is. */
+  /** Requests catch-ups until nothing is missing. */
   async #join(followed: Followed): Promise<void> {
     const { follower } = followed;
     try {
-      for (let asking = true; asking && this.#channels.get(follower.channel) === followed; ) {
-        follower.asked();
+      for (let missing = true; missing && this.#channels.get(follower.channel) === followed; ) {
+        follower.requested();
         const data = {
           channel: follower.channel,
-          ...(follower.place && { since: follower.place }),
+          ...(follower.position && { since: follower.position }),
         };
-        const step = follower.answered(await this.call<ChannelAnswer>("channel:join", data));
+        const step = follower.caughtUp(await this.call<ChannelAnswer>("channel:join", data));
         this.#handOver(followed, step);
-        asking = step.ask;
+        missing = step.request;
       }
     } catch (error) {
-      follower.unanswered(); // the next connection, or the next channel:position, asks again
+      follower.requestFailed(); // the next connection or channel:position starts another
       if (error instanceof HubError && !error.mayBeRetried) this.#channels.delete(follower.channel);
     }
   }

@@ -1,4 +1,4 @@
-/** A value that can be watched; `set` tells everybody unless it is the same value. */
+/** A value that can be watched; `set` notifies the watchers if the value differs. */
 export class Observable<T> {
   readonly #watchers = new Set<(value: T) => void>();
   #value: T;

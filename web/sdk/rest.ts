@@ -131,8 +131,8 @@ export class RestClient {
     throw new HubError(errorBody(text), response.status, retryAfterMs(response));
   }
 
-  #compareClocks(told: string | null): void {
-    const skew = told === null ? Number.NaN : Date.parse(told) + 500 - Date.now();
+  #compareClocks(date: string | null): void {
+    const skew = date === null ? Number.NaN : Date.parse(date) + 500 - Date.now();
     if (!Number.isNaN(skew)) this.#skewMs = Math.abs(skew) > SKEW_MS ? skew : 0;
   }
 
@@ -235,7 +235,7 @@ export class RestClient {
 
   // --- people and types ---
 
-  /** One message, or one event, and what the chatbot says to it; see `Chat`. */
+  /** Sends one message or event to the chatbot, and returns its answer; see `Chat`. */
   chat(body: {
     message?: string;
     event?: { type: string; data: unknown };
@@ -307,14 +307,15 @@ function errorBody(text: string): Pick<ErrorBody, "code" | "message"> {
   try {
     return (JSON.parse(text) as { error: ErrorBody }).error;
   } catch {
-    return { code: "INTERNAL_ERROR", message: "The answer was not the hub's" }; // a proxy's, perhaps
+    // a proxy's, perhaps
+    return { code: "INTERNAL_ERROR", message: "The answer was not the hub's" };
   }
 }
 
 /** `Retry-After` in seconds or as a date (RFC 9110 §10.2.3). */
 function retryAfterMs(response: Response): number | null {
-  const told = response.headers.get("Retry-After");
-  if (told === null) return null;
-  const ms = /^\d+$/.test(told) ? Number(told) * 1_000 : Date.parse(told) - Date.now();
+  const value = response.headers.get("Retry-After");
+  if (value === null) return null;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - Date.now();
   return Number.isNaN(ms) ? null : Math.max(ms, 0);
 }

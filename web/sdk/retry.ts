@@ -29,8 +29,8 @@ export async function retrying<T>(run: () => Promise<T>, policy: RetryPolicy = R
       const passing =
         error instanceof ConnectionLost || (error instanceof HubError && error.mayBeRetried);
       if (!passing || failures >= policy.attempts) throw error;
-      const asked = error instanceof HubError ? (error.retryAfterMs ?? 0) : 0;
-      await pause(Math.max(delayMs(failures, policy), Math.min(asked, policy.maxMs)));
+      const requestedMs = error instanceof HubError ? (error.retryAfterMs ?? 0) : 0;
+      await pause(Math.max(delayMs(failures, policy), Math.min(requestedMs, policy.maxMs)));
     }
   }
 }

@@ -3,7 +3,7 @@
  *
  * A row is replaced by a higher version only, so events may come twice and in any mix with
  * lists. A proposal shows at once; when its command is refused it is taken away and the
- * row is what the hub last said, not what it was when the proposal was made.
+ * row is the hub's latest version, not the one that the proposal was made on.
  */
 
 export interface Versioned {
@@ -23,7 +23,7 @@ export class Rows<T extends Versioned> {
     return this.#view;
   }
 
-  /** What the hub said of a row, without proposals. */
+  /** A row as the hub has it, without proposals. */
   known(id: string): T | undefined {
     return this.#known.get(id);
   }
@@ -55,7 +55,7 @@ export class Rows<T extends Versioned> {
     this.#view = null;
   }
 
-  /** Show a change before the hub said yes; the ticket settles it. */
+  /** Shows a change before the hub accepts it; the ticket settles it. */
   propose(id: string, patch: Partial<T>): number {
     this.#tickets += 1;
     this.#proposed.set(this.#tickets, { id, patch });

@@ -9,7 +9,7 @@ import type {
   AppointmentType,
   HubEvent,
   Interval,
-  Place,
+  Position,
   Slot,
   SlotPage,
   SlotsChanged,
@@ -27,7 +27,7 @@ export interface SlotSearch {
 
 const JITTER_MS = 300;
 const AGAIN_MS = 1_500;
-/** Notice periods move with the clock and nobody tells of it. */
+/** Notice periods move with the clock, and no event reports that. */
 const AFRESH_MS = 5 * 60_000;
 const CLOCK_MS = 15_000;
 
@@ -64,7 +64,7 @@ export class SlotView {
     this.#show();
   }
 
-  /** Somebody was faster: do not offer it again, whatever the network is doing. */
+  /** The slot is taken: it is no longer offered, even before the event arrives. */
   lost(slot: Slot): void {
     this.#later([slot.dentist_id], [slot], 0);
   }
@@ -75,7 +75,7 @@ export class SlotView {
     for (const leave of this.#leave) leave();
   }
 
-  #heard(dentistId: string, event: HubEvent): void {
+  #receive(dentistId: string, event: HubEvent): void {
     const { epoch, offset } = event;
     if (epoch === null || offset === null) return;
     if (event.type === "availability.updated") this.#later([dentistId], [this.search.range]);
@@ -149,8 +149,10 @@ export class SlotView {
       query,
       (page) => {
         found.push(...page.data);
-        positions = positions.length > 0 ? positions : page.positions; // page one's: events tell the rest
-        if (page.pagination.next_cursor !== null) this.#takeIn(ids, window, found, positions); // paint early
+        // page one's positions: events bring the rest
+        positions = positions.length > 0 ? positions : page.positions;
+        const more = page.pagination.next_cursor !== null;
+        if (more) this.#takeIn(ids, window, found, positions); // paint early
       },
       this.#closed.signal,
     );
@@ -168,24 +170,24 @@ export class SlotView {
       const channel = `availability:dentist:${id}`;
       const position = positions.find((each) => each.channel === channel);
       if (position === undefined) continue;
-      const place = { epoch: position.epoch, offset: position.offset };
+      const since = { epoch: position.epoch, offset: position.offset };
       this.#dentists.get(id)?.fetched(
         window,
         found.filter((slot) => slot.dentist_id === id),
-        place,
+        since,
       );
-      this.#follow(id, channel, place);
+      this.#follow(id, channel, since);
     }
     this.#show();
   }
 
-  /** From the first answer on; a channel is followed once, whatever is fetched later. */
-  #follow(id: string, channel: string, place: Place): void {
+  /** Follows a channel once, from its first answer on. */
+  #follow(id: string, channel: string, since: Position): void {
     if (this.#followed.has(id) || this.#closed.signal.aborted) return;
     this.#followed.add(id);
     const onRefetch = (): void => this.#later([id], [this.search.range]);
     this.#leave.push(
-      this.live.follow(channel, { onEvent: (event) => this.#heard(id, event), onRefetch }, place),
+      this.live.follow(channel, { onEvent: (event) => this.#receive(id, event), onRefetch }, since),
     );
   }
 

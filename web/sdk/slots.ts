@@ -1,9 +1,9 @@
 /**
- * Which slots are free: fetched − taken − own appointments, computed anew whenever one of
+ * Which slots are free: fetched − taken − own appointments, computed again whenever one of
  * the three changes. Pure; `slot-view.ts` fetches and listens.
  */
 
-import type { AppointmentType, Interval, Place, Slot, TimeBlock } from "./types.js";
+import type { AppointmentType, Interval, Position, Slot, TimeBlock } from "./types.js";
 
 const MINUTE_MS = 60_000;
 const at = (instant: string): number => Date.parse(instant);
@@ -61,17 +61,17 @@ const iso = (ms: number): string => new Date(ms).toISOString();
 
 interface Taken {
   block: TimeBlock;
-  place: Place;
+  position: Position;
 }
 
 interface Fetched {
   slot: Slot;
   /** Where the dentist's availability channel was when the slot was free. */
-  place: Place;
+  position: Position;
 }
 
-/** Whether something told at `later` is news for what was read at `earlier`. */
-const isNews = (later: Place, earlier: Place): boolean =>
+/** Whether an event at `later` is newer than a list that was read at `earlier`. */
+const isNews = (later: Position, earlier: Position): boolean =>
   later.epoch !== earlier.epoch || later.offset > earlier.offset;
 
 /** One dentist's slots of one type. */
@@ -81,30 +81,32 @@ export class DentistSlots {
 
   constructor(readonly type: AppointmentType) {}
 
-  /** Slots read at `place` for starts in `[window.start, window.end)`: the whole truth there. */
-  fetched(window: Interval, slots: readonly Slot[], place: Place): void {
+  /** Slots read at `position` for starts in `[window.start, window.end)`: the whole truth there. */
+  fetched(window: Interval, slots: readonly Slot[], position: Position): void {
     const [from, before] = [at(window.start), at(window.end)];
     for (const [start, { slot }] of this.#fetched) {
       if (at(slot.start) >= from && at(slot.start) < before) this.#fetched.delete(start);
     }
-    for (const slot of slots) this.#fetched.set(slot.start, { slot, place });
+    for (const slot of slots) this.#fetched.set(slot.start, { slot, position });
     this.#prune();
   }
 
   /** `slots.changed` took these. */
-  took(blocked: readonly TimeBlock[], place: Place): void {
-    this.#taken.push(...blocked.map((block) => ({ block, place })));
+  took(blocked: readonly TimeBlock[], position: Position): void {
+    this.#taken.push(...blocked.map((block) => ({ block, position })));
   }
 
-  /** What to show. `holds` are the viewer's own, which stay free for them; `own` their appointments. */
+  /** The free slots. `holds` are the viewer's, free for them; `own` are their appointments. */
   free(now: number, holds: readonly Interval[], own: readonly Interval[]): Slot[] {
     const mine = new Set(holds.map(({ start, end }) => `${at(start)}/${at(end)}`));
     const taken = this.#taken.filter(
       ({ block }) => !mine.has(`${at(block.start)}/${at(block.end)}`),
     );
-    const isFree = ({ slot, place }: Fetched): boolean =>
+    const isFree = ({ slot, position }: Fetched): boolean =>
       at(slot.start) > now &&
-      !taken.some((each) => isNews(each.place, place) && blocks(each.block, slot, this.type)) &&
+      !taken.some(
+        (each) => isNews(each.position, position) && blocks(each.block, slot, this.type),
+      ) &&
       !own.some((each) => overlaps(each, slot));
     return [...this.#fetched.values()]
       .filter(isFree)
@@ -114,8 +116,10 @@ export class DentistSlots {
 
   /** What every slot was read after is in them already. */
   #prune(): void {
-    const places = [...this.#fetched.values()].map(({ place }) => place);
-    this.#taken = this.#taken.filter((each) => places.some((place) => isNews(each.place, place)));
+    const positions = [...this.#fetched.values()].map(({ position }) => position);
+    this.#taken = this.#taken.filter((each) =>
+      positions.some((position) => isNews(each.position, position)),
+    );
   }
 }
 

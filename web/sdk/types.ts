@@ -4,7 +4,7 @@ import type { components } from "./openapi.js";
 
 type Schemas = components["schemas"];
 
-/** Every field of an answer is there, whatever the document says of bodies that are sent. */
+/** Every field of an answer is present, even where the document allows a body without it. */
 type Full<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
 
 export type Status = NonNullable<Schemas["Appointment"]["status"]>;
@@ -47,30 +47,30 @@ export type Availability = Omit<
   rules: ({ weekday: Weekday } & Window)[];
   overrides: { date: string; windows: Window[] }[];
   slots?: Interval[];
-  position?: Position;
+  position?: ChannelPosition;
   affected_appointments?: Appointment[];
 };
 
-/** Up to where a channel is known. */
-export interface Place {
+/** A place in a channel: everything up to it is known. */
+export interface Position {
   epoch: number;
   offset: number;
 }
 
-export interface Position extends Place {
+export interface ChannelPosition extends Position {
   channel: string;
 }
 
 export interface Page<T> {
   data: T[];
   pagination: { limit: number; next_cursor: string | null; total: number | null };
-  position: Position | null;
+  position: ChannelPosition | null;
 }
 
 export interface SlotPage {
   data: Slot[];
   pagination: Page<Slot>["pagination"];
-  positions: Position[];
+  positions: ChannelPosition[];
 }
 
 export interface TimeBlock extends Interval {
@@ -97,7 +97,7 @@ export interface HubEvent<T = unknown> {
   data: T;
 }
 
-/** What a join, or `hub:ready`, says about one channel. */
+/** The part of a join's answer, or of `hub:ready`, for one channel. */
 export interface ChannelAnswer {
   recovered: boolean;
   events: HubEvent[];
@@ -116,20 +116,20 @@ export interface ErrorBody {
 
 export interface ChatOption {
   label: string;
-  /** What choosing it is the same as saying. */
+  /** The message that choosing it sends. */
   say: string;
 }
 
 export interface ChatReply {
   text: string;
   options: readonly ChatOption[];
-  /** Said unasked, because something happened. */
+  /** Sent unprompted, because of an event. */
   notice: boolean;
 }
 
 export interface ChatAnswer {
   replies: readonly ChatReply[];
   state: string;
-  /** Channels whose events are to be told, beside one's own. */
+  /** Channels whose events to forward, in addition to the patient's own. */
   watch: readonly string[];
 }

@@ -16,7 +16,7 @@ export function choose(chosen: Language): void {
   language.set(chosen);
 }
 
-/** A sentence in the user's language; `{name}` is replaced. Two forms are parted by `|`: one, many. */
+/** A sentence in the user's language; `{name}` is replaced, `one|many` chooses a form by `n`. */
 export function t(key: Key, values: Record<string, string | number> = {}): string {
   const forms = STRINGS[language.value][key].split("|");
   const one =
@@ -32,8 +32,8 @@ export function tCode(code: string): string {
 }
 
 function first(): Language {
-  const asked = new URLSearchParams(location.search).get("lang");
-  for (const each of [asked, localStorage.getItem(REMEMBERED), ...navigator.languages]) {
+  const requested = new URLSearchParams(location.search).get("lang");
+  for (const each of [requested, localStorage.getItem(REMEMBERED), ...navigator.languages]) {
     const short = each?.slice(0, 2);
     if (short === "en" || short === "de") return short;
   }

@@ -31,7 +31,7 @@ export function icsText(entry: Entry, now: Date = new Date()): string {
   return `${lines.map(folded).join("\r\n")}\r\n`;
 }
 
-/** Offer the file; the name tells what it is. */
+/** Offers the file for download. */
 export function download(entry: Entry): void {
   const address = URL.createObjectURL(new Blob([icsText(entry)], { type: "text/calendar" }));
   const link = Object.assign(document.createElement("a"), {

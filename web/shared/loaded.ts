@@ -1,11 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { codeOf, HubError } from "../sdk/index";
 import { tCode } from "./i18n";
-import { say } from "./toasts";
+import { notify } from "./toasts";
 
 const AGAIN_MS = 2_000;
 
-/** What a request answers; asked again until the hub answers, or refuses for good. */
+/** The result of a request, retried until the hub answers or refuses for good. */
 export function useLoaded<T>(load: () => Promise<T>, inputs: readonly unknown[]): T | null {
   const [loaded, setLoaded] = useState<T | null>(null);
   useEffect(() => {
@@ -17,7 +17,7 @@ export function useLoaded<T>(load: () => Promise<T>, inputs: readonly unknown[])
         (error: unknown) => {
           if (!current) return;
           if (error instanceof HubError && !error.mayBeRetried)
-            say(tCode(codeOf(error)), "problem");
+            notify(tCode(codeOf(error)), "problem");
           else timer = setTimeout(attempt, AGAIN_MS);
         },
       );

@@ -17,10 +17,10 @@ const WANTED = "chairside:token-wanted";
 const GIVEN = "chairside:token";
 
 export class Session {
-  /** `null`: nobody is signed in. */
+  /** `null`: no user is signed in. */
   readonly token: Observable<string | null>;
   readonly #key: string;
-  /** The newest token; it changes in place while somebody is signed in. */
+  /** The newest token; it changes in place during a session. */
   #current: string | null;
 
   constructor(page: string) {
@@ -40,7 +40,7 @@ export class Session {
     });
   }
 
-  /** Ask the host, if there is one; otherwise the user must. */
+  /** Requests a token from the host page; without one, the user enters it. */
   async start(): Promise<void> {
     if (this.token.value === null)
       await this.#host().then((token) => token !== null && this.signIn(token));
@@ -84,16 +84,16 @@ export class Session {
     if (parent === window) return null;
     return new Promise((answer) => {
       const timer = setTimeout(() => done(null), HOST_MS);
-      const heard = (event: MessageEvent): void => {
+      const onMessage = (event: MessageEvent): void => {
         if (event.source === parent && event.data?.type === GIVEN) done(String(event.data.token));
       };
       const done = (token: string | null): void => {
         clearTimeout(timer);
-        removeEventListener("message", heard);
+        removeEventListener("message", onMessage);
         answer(token);
       };
-      addEventListener("message", heard);
-      parent.postMessage({ type: WANTED }, "*"); // it says nothing that anybody might not know
+      addEventListener("message", onMessage);
+      parent.postMessage({ type: WANTED }, "*"); // it contains nothing secret
     });
   }
 }

@@ -21,9 +21,9 @@ interface PageOptions {
   page: "chat" | "dentist" | "patient" | "status";
   namespace: Namespace;
   title: Key;
-  /** Drawn when somebody is signed in. */
+  /** Drawn when a user is signed in. */
   view: (signed: Signed) => ComponentChildren;
-  /** Drawn in any case, e.g. what everybody may know. */
+  /** Drawn in any case, e.g. public facts. */
   open?: () => ComponentChildren;
 }
 

@@ -12,7 +12,7 @@ const toasts = new Observable<readonly Toast[]>([]);
 let ids = 0;
 
 /** A short message at the edge; read aloud, gone by itself. */
-export function say(text: string, kind: Toast["kind"] = "news"): void {
+export function notify(text: string, kind: Toast["kind"] = "news"): void {
   ids += 1;
   const id = ids;
   toasts.set([...toasts.value.slice(-2), { id, text, kind }]);

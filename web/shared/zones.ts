@@ -1,4 +1,4 @@
-/** Times in words: everything the screens say about time says in which zone. */
+/** Times in words, always in a stated time zone. */
 
 import { language } from "./i18n";
 
@@ -16,7 +16,8 @@ function format(
   const key = `${language.value}/${zone}/${JSON.stringify(options)}`;
   let known = formats.get(key);
   if (known === undefined) {
-    const locale = language.value === "en" ? "en-GB" : language.value; // a clinic's clock has 24 hours
+    // en-GB: a clinic's clock has 24 hours
+    const locale = language.value === "en" ? "en-GB" : language.value;
     known = new Intl.DateTimeFormat(locale, { timeZone: zone, ...options });
     formats.set(key, known);
   }
@@ -38,7 +39,7 @@ export const span = (start: string, end: string, zone: string): string =>
 export const dateWords = (date: string, options: Intl.DateTimeFormatOptions): string =>
   format(`${date}T12:00:00Z`, "UTC", options);
 
-/** `Europe/Berlin` as people say it: `Berlin`. */
+/** The city of a zone: `Berlin` for `Europe/Berlin`. */
 export const zoneName = (zone: string): string =>
   (zone.split("/").at(-1) ?? zone).replaceAll("_", " ");
 

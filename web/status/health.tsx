@@ -1,4 +1,4 @@
-/** What everybody may know: whether the hub is well. Asked once a second. */
+/** Public facts about the hub's health, polled once a second. */
 
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../shared/i18n";
@@ -35,7 +35,7 @@ function useHealth(): Health | null | undefined {
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let current = true;
-    const ask = async (): Promise<void> => {
+    const poll = async (): Promise<void> => {
       const answer = await fetch("/health", {
         cache: "no-store",
         signal: AbortSignal.timeout(TIMEOUT_MS),
@@ -44,9 +44,9 @@ function useHealth(): Health | null | undefined {
         .catch(() => null);
       if (!current) return;
       setHealth(answer);
-      timer = setTimeout(() => void ask(), EVERY_MS);
+      timer = setTimeout(() => void poll(), EVERY_MS);
     };
-    void ask();
+    void poll();
     return () => {
       current = false;
       clearTimeout(timer);

@@ -2,7 +2,7 @@ interface Props {
   title: string;
   heads: readonly string[];
   rows: readonly (readonly string[])[];
-  /** Said when there are no rows. */
+  /** Shown when there are no rows. */
   none: string;
   note?: string;
 }

@@ -18,68 +18,68 @@ const offsets = (events: { offset: number | null }[]): (number | null)[] =>
 describe("live events", () => {
   it("are handed over in order, once", () => {
     const follower = following(4);
-    expect(offsets(follower.live(event(5)).deliver)).toEqual([5]);
-    expect(follower.live(event(5)).deliver).toEqual([]);
-    expect(follower.live(event(3)).deliver).toEqual([]);
+    expect(offsets(follower.received(event(5)).deliver)).toEqual([5]);
+    expect(follower.received(event(5)).deliver).toEqual([]);
+    expect(follower.received(event(3)).deliver).toEqual([]);
     expect(follower.duplicates).toBe(2);
   });
 
   it("are held back behind a gap, which is asked for once", () => {
     const follower = following(4);
-    expect(follower.live(event(7))).toEqual({ deliver: [], ask: true, refetch: false });
-    expect(follower.live(event(8)).ask).toBe(false);
-    const step = follower.answered(
+    expect(follower.received(event(7))).toEqual({ deliver: [], request: true, refetch: false });
+    expect(follower.received(event(8)).request).toBe(false);
+    const step = follower.caughtUp(
       answer({ events: [5, 6, 7, 8].map((each) => event(each)), offset: 8 }),
     );
     expect(offsets(step.deliver)).toEqual([5, 6, 7, 8]);
-    expect(step.ask).toBe(false);
+    expect(step.request).toBe(false);
   });
 
   it("of another epoch mean that history was lost", () => {
     const follower = following(4);
-    expect(follower.live(event(5, 2)).ask).toBe(true);
-    expect(follower.answered(answer({ recovered: false, epoch: 2, offset: 9 })).refetch).toBe(true);
-    expect(follower.place).toEqual({ epoch: 2, offset: 9 });
+    expect(follower.received(event(5, 2)).request).toBe(true);
+    expect(follower.caughtUp(answer({ recovered: false, epoch: 2, offset: 9 })).refetch).toBe(true);
+    expect(follower.position).toEqual({ epoch: 2, offset: 9 });
   });
 
   it("without an offset are ephemeral and always new", () => {
     const ephemeral = { ...event(1), offset: null, epoch: null };
     const follower = new Follower("hub:status");
-    expect(follower.live(ephemeral).deliver).toHaveLength(1);
-    expect(follower.live(ephemeral).deliver).toHaveLength(1);
+    expect(follower.received(ephemeral).deliver).toHaveLength(1);
+    expect(follower.received(ephemeral).deliver).toHaveLength(1);
   });
 });
 
 describe("answers", () => {
   it("that have more are asked on", () => {
-    const step = following(0).answered(
+    const step = following(0).caughtUp(
       answer({ events: [event(1), event(2)], more: true, offset: 2 }),
     );
     expect(offsets(step.deliver)).toEqual([1, 2]);
-    expect(step.ask).toBe(true);
+    expect(step.request).toBe(true);
   });
 
   it("with a gap deliver what comes before it and ask again", () => {
-    const step = following(0).answered(answer({ events: [event(1), event(3)], offset: 3 }));
+    const step = following(0).caughtUp(answer({ events: [event(1), event(3)], offset: 3 }));
     expect(offsets(step.deliver)).toEqual([1]);
-    expect(step.ask).toBe(true);
+    expect(step.request).toBe(true);
   });
 
   it("whose position is ahead of their events ask again", () => {
-    expect(following(4).answered(answer({ offset: 6 })).ask).toBe(true);
+    expect(following(4).caughtUp(answer({ offset: 6 })).request).toBe(true);
   });
 });
 
 it("a position ahead tells of a lost last event", () => {
   const follower = following(4);
-  expect(follower.position({ epoch: 1, offset: 4 }).ask).toBe(false);
-  expect(follower.position({ epoch: 1, offset: 5 }).ask).toBe(true);
+  expect(follower.positionReported({ epoch: 1, offset: 4 }).request).toBe(false);
+  expect(follower.positionReported({ epoch: 1, offset: 5 }).request).toBe(true);
 });
 
 it("a list read for an older position needs the events since then", () => {
   const follower = following(9);
   expect(follower.rewind({ epoch: 1, offset: 12 })).toBe(false);
-  expect(follower.place).toEqual({ epoch: 1, offset: 9 });
+  expect(follower.position).toEqual({ epoch: 1, offset: 9 });
   expect(follower.rewind({ epoch: 1, offset: 6 })).toBe(true);
-  expect(follower.place).toEqual({ epoch: 1, offset: 6 });
+  expect(follower.position).toEqual({ epoch: 1, offset: 6 });
 });

@@ -27,7 +27,7 @@ const client = (...tokens: string[]): RestClient =>
 
 afterEach(() => vi.unstubAllGlobals());
 
-it("a lost answer is asked for again with the same key", async () => {
+it("a lost answer is request for again with the same key", async () => {
   const sent = network(new TypeError("network"), refusal(503, "UNAVAILABLE"), fine());
   await client().request("POST", "/api/appointments", { body: {} });
   expect(sent).toHaveLength(3);
@@ -52,12 +52,12 @@ it("a token that has run out is renewed once", async () => {
 it("a network that stays away is said so", async () => {
   network(...Array.from({ length: 9 }, () => new TypeError("network")));
   vi.useFakeTimers();
-  const asked = client()
+  const request = client()
     .request("GET", "/api/dentists")
     .catch((error: unknown) => error);
   await vi.runAllTimersAsync();
   vi.useRealTimers();
-  expect(await asked).toBeInstanceOf(ConnectionLost);
+  expect(await request).toBeInstanceOf(ConnectionLost);
 });
 
 it("an answer that is not the hub's is an error of its own", async () => {

@@ -31,7 +31,7 @@ it("a refused proposal rolls back to what the hub last said", () => {
   const rows = new Rows<Row>();
   rows.apply(row(1));
   const ticket = rows.propose("a", { start: "12:00" });
-  rows.apply(row(2, "10:30")); // somebody else moved it meanwhile
+  rows.apply(row(2, "10:30")); // another user moved it meanwhile
   expect(start(rows)).toBe("12:00");
   rows.settle(ticket);
   expect(start(rows)).toBe("10:30");

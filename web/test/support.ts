@@ -2,7 +2,7 @@ import type { AppointmentType, HubEvent, Slot, TimeBlock } from "../sdk/index";
 
 export const CHANNEL = "availability:dentist:d";
 
-/** An event with this offset; `epoch` 1 unless told. */
+/** An event with this offset; `epoch` is 1 by default. */
 export const event = (offset: number, epoch = 1): HubEvent => ({
   id: `e${offset}`,
   type: "slots.changed",

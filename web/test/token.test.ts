@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { Tokens } from "../sdk/index";
 
-/** A source of `token 1`, `token 2`, …; it fails as often as `failures` says. */
+/** A source of `token 1`, `token 2`, …; the first `failures` calls fail. */
 function numbered(failures = 0): () => Promise<string> {
   let calls = 0;
   return () => {

@@ -23,7 +23,8 @@ export const de: Strings = {
 
   "signin.title": "Anmelden",
   "signin.how":
-    "Öffnen Sie diese Seite aus der Anwendung Ihrer Praxis, sie meldet Sie an. Zum Entwickeln können Sie hier ein Token einfügen.",
+    "Öffnen Sie diese Seite aus der Anwendung Ihrer Praxis, sie meldet Sie an. Zum " +
+    "Entwickeln können Sie hier ein Token einfügen.",
   "signin.admin":
     "Die laufenden Zahlen brauchen das Token einer Administratorin oder eines Administrators.",
   "signin.token": "Token",
@@ -109,7 +110,8 @@ export const de: Strings = {
 
   "chat.title": "Sagen Sie, was Sie brauchen",
   "chat.about":
-    "Der Assistent bucht, verlegt und storniert Ihre Termine. Nichts geschieht ohne Ihr Ja. Er versteht Englisch.",
+    "Der Assistent bucht, verlegt und storniert Ihre Termine. Nichts geschieht ohne Ihr " +
+    "Ja. Er versteht Englisch.",
   "chat.message": "Ihre Nachricht",
   "chat.hint": "I need a cleaning next Tuesday after 3",
   "chat.send": "Senden",
@@ -236,7 +238,8 @@ export const de: Strings = {
   "hours.save": "Speichern",
   "hours.saved": "Die neuen Zeiten gelten ab jetzt.",
   "hours.elsewhere":
-    "Die Zeiten wurden inzwischen auf einem anderen Bildschirm geändert. Verwerfen Sie Ihre Änderungen, um sie zu sehen.",
+    "Die Zeiten wurden inzwischen auf einem anderen Bildschirm geändert. Verwerfen Sie " +
+    "Ihre Änderungen, um sie zu sehen.",
   "hours.order": "Zeiten müssen später enden, als sie beginnen.",
   "hours.overlap": "Zeiten eines Tages überschneiden sich.",
   "policy.slot_step_minutes": "Ein Beginn alle … Minuten",

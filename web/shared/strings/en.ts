@@ -21,7 +21,8 @@ export const en = {
 
   "signin.title": "Sign in",
   "signin.how":
-    "Open this page from your clinic’s application, which signs you in. For development, paste a token here.",
+    "Open this page from your clinic’s application, which signs you in. For development, " +
+    "paste a token here.",
   "signin.admin": "The live figures need an administrator’s token.",
   "signin.token": "Token",
   "signin.go": "Sign in",
