@@ -8,8 +8,8 @@ from datetime import datetime
 from actors.domain.appointment import AppointmentType
 from actors.domain.calendar import Calendar
 from actors.domain.ids import PatientId
+from actors.domain.position import Position
 from actors.domain.slots import Minute, minute_up
-from actors.ports.events import Position
 
 _ANSWERS_MAX = 256
 """Free slots remembered per state of a calendar."""

@@ -33,7 +33,7 @@ from actors.domain.interval import Interval
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
 from actors.domain.schedule import Schedule
-from actors.domain.webhook import ChannelProgress, Webhook
+from actors.domain.webhook import DeliveryProgress, Webhook
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +89,7 @@ class WebhookBody:
     """A webhook as REST shows it; only the answer that makes a secret shows it."""
 
     webhook: Webhook
-    progress: tuple[ChannelProgress, ...] = ()
+    progress: tuple[DeliveryProgress, ...] = ()
     secret: str | None = field(default=None, repr=False)
 
 

@@ -11,7 +11,7 @@ from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.ids import DentistId
 from actors.domain.profile import Profile
 from actors.domain.schedule import Schedule
-from actors.domain.webhook import ChannelProgress, Webhook
+from actors.domain.webhook import DeliveryProgress, Webhook
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +77,7 @@ class WebhookSaved:
     """A new one, ``whsec_…``."""
     old_secrets_until: datetime | None = None
     """With a new secret: until when deliveries are signed with the old ones, too."""
-    moved_to: tuple[ChannelProgress, ...] = ()
+    moved_to: tuple[DeliveryProgress, ...] = ()
     """Where deliveries of these channels begin, or begin again."""
     tried_anew: bool = False
     """What failed is due at once, as if it never had."""

@@ -11,6 +11,7 @@ from typing import NewType
 
 from actors.domain.channels import HUB_STATUS, Channel, may_join, own_channels
 from actors.domain.ids import PatientId
+from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, ValidationFailed
 
@@ -59,15 +60,14 @@ class Webhook:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ChannelProgress:
-    """How far the deliveries of one channel are."""
+class DeliveryProgress:
+    """How far the deliveries of one channel to one webhook are."""
 
     channel: Channel
-    epoch: int
-    offset: int
+    position: Position
     """Everything up to here was delivered."""
     attempts: int = 0
-    """Of the event after it, so far."""
+    """Failed attempts of the event after it, so far."""
     failing_since: datetime | None = None
     next_attempt_at: datetime | None = None
     moves: int = 0

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Protocol
 
 from actors.domain.appointment import Appointment, Status
+from actors.domain.channels import Channel
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId
+from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
-from actors.ports.events import Position
 from actors.ports.rendering import Names
 
 
@@ -35,7 +36,7 @@ class AppointmentPage:
     names: Names
     total: int
     next_after: tuple[datetime, AppointmentId] | None
-    position: Position | None
+    position: tuple[Channel, Position] | None
     """Of the caller's own channel, read in the same transaction as the rows."""
 
 

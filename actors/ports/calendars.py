@@ -7,9 +7,9 @@ from typing import Protocol
 
 from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.ids import AppointmentId, DentistId
+from actors.domain.position import Position
 from actors.domain.schedule import Schedule
 from actors.ports.commits import CalendarCommit, Committed, IdempotencyKey, Reply
-from actors.ports.events import Position
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,9 +9,9 @@ from actors.domain.channels import Channel
 from actors.domain.events import Event
 from actors.domain.ids import AppointmentTypeId, DentistId
 from actors.domain.outcome import Outcome
+from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.domain.refusals import Refusal
-from actors.ports.events import Position
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,25 +7,16 @@ from typing import Protocol, runtime_checkable
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
+from actors.domain.position import Position
 from actors.domain.principal import Principal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Position:
-    """A place in a channel: everything up to ``offset`` of this ``epoch`` is included."""
-
-    channel: Channel
-    epoch: int
-    offset: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class EventRecord:
-    """One row of ``realtime_events``: an announcement in one channel, at its offset."""
+    """One row of ``realtime_events``: an announcement in one channel, at its position."""
 
     channel: Channel
-    epoch: int
-    offset: int
+    position: Position
     event_id: EventId
     type: str
     time: datetime
@@ -38,8 +29,7 @@ class Delivery:
     """What became of one broadcast (criterion 10.1)."""
 
     channel: Channel
-    epoch: int
-    offset: int
+    position: Position
     sent: bool
     at: datetime
     latency_ms: float

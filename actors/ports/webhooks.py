@@ -7,8 +7,9 @@ from typing import Protocol
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
+from actors.domain.position import Position
 from actors.domain.principal import Principal
-from actors.domain.webhook import ChannelProgress, DisabledReason, Webhook, WebhookId
+from actors.domain.webhook import DeliveryProgress, DisabledReason, Webhook, WebhookId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +17,7 @@ class WebhookView:
     """A webhook, and how far it is in each of its channels."""
 
     webhook: Webhook
-    progress: tuple[ChannelProgress, ...]
+    progress: tuple[DeliveryProgress, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,8 +32,7 @@ class WebhookDelivery:
     """What became of one event at one webhook, over all its attempts."""
 
     channel: Channel
-    epoch: int
-    offset: int
+    position: Position
     event_id: EventId
     type: str
     delivered: bool
@@ -92,8 +92,8 @@ class WebhookQueue(Protocol):
     async def record(
         self,
         webhook_id: WebhookId,
-        before: ChannelProgress,
-        after: ChannelProgress,
+        before: DeliveryProgress,
+        after: DeliveryProgress,
         delivery: WebhookDelivery | None,
     ) -> bool:
         """Move on, or write down a failure; false when it was moved elsewhere meanwhile."""

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from actors.domain.channels import Channel
-from actors.ports.events import EventRecord, Position
+from actors.domain.position import Position
+from actors.ports.events import EventRecord
 
 WAITING_MAX = 1_000
 """Events of one channel kept in memory; more are read from the log when it is their turn."""
@@ -39,14 +40,14 @@ class Lane:
         self.gap_reads = 0
         self.task: asyncio.Task[None] | None = None
         self._waiting: dict[int, EventRecord] = {}
-        self._late: dict[tuple[int, int], EventRecord] = {}
+        self._late: dict[Position, EventRecord] = {}
         self._in_flight = range(0)
         self._shed_up_to = released
         self._arrived = asyncio.Event()
 
     @property
     def position(self) -> Position:
-        return Position(channel=self.channel, epoch=self.epoch, offset=self.next - 1)
+        return Position(self.epoch, self.next - 1)
 
     @property
     def has_work(self) -> bool:
@@ -64,23 +65,23 @@ class Lane:
     def take_over(self, old: "Lane") -> None:
         """The epoch changed: what the lane before still had goes out first."""
         for record in (*old._late.values(), *old._waiting.values()):
-            self._late[record.epoch, record.offset] = record
+            self._late[record.position] = record
         old._late.clear()
         old._waiting.clear()
         old._shed_up_to = old.next - 1
 
     def offer(self, record: EventRecord) -> None:
         """Take an event in any order; one that this lane has or had is ignored."""
-        if record.epoch < self.epoch or record.offset <= self.base:
-            self._late.setdefault((record.epoch, record.offset), record)
+        if record.position.epoch < self.epoch or record.position.offset <= self.base:
+            self._late.setdefault(record.position, record)
             self._arrived.set()
-        elif record.offset >= self.next and not self._has(record.offset):
-            self.head = max(self.head, record.offset)
-            if len(self._waiting) >= WAITING_MAX and record.offset != self.next:
-                self._shed_up_to = max(self._shed_up_to, record.offset)
+        elif record.position.offset >= self.next and not self._has(record.position.offset):
+            self.head = max(self.head, record.position.offset)
+            if len(self._waiting) >= WAITING_MAX and record.position.offset != self.next:
+                self._shed_up_to = max(self._shed_up_to, record.position.offset)
                 return
-            self._waiting[record.offset] = record
-            if record.offset == self.next:
+            self._waiting[record.position.offset] = record
+            if record.position.offset == self.next:
                 self._arrived.set()
 
     def learn(self, head: int) -> bool:
@@ -92,11 +93,11 @@ class Lane:
 
     def offer_left_behind(self, record: EventRecord) -> None:
         """Take an event of before a crash; holes between such were dealt with back then."""
-        if record.epoch == self.epoch and record.offset >= self.next:
-            if self._has(record.offset):
+        if record.position.epoch == self.epoch and record.position.offset >= self.next:
+            if self._has(record.position.offset):
                 return
-            self.base, self.next = record.offset, record.offset + 1
-            self.head = max(self.head, record.offset)
+            self.base, self.next = record.position.offset, record.position.offset + 1
+            self.head = max(self.head, record.position.offset)
         self.offer(record)
 
     def _has(self, offset: int) -> bool:
@@ -117,15 +118,15 @@ class Lane:
             max_bytes -= len(record.payload)
             if taken and max_bytes < 0:
                 break
-            taken.append(self._waiting.pop(record.offset))
+            taken.append(self._waiting.pop(record.position.offset))
         self._in_flight = range(self.next, self.next + len(taken))
         return taken
 
     def done(self, record: EventRecord) -> None:
         """The event was sent, or has failed for good: the one after it may go."""
-        if record.epoch == self.epoch and record.offset == self.next:
+        if record.position.epoch == self.epoch and record.position.offset == self.next:
             self.next += 1
-            self.head = max(self.head, record.offset)
+            self.head = max(self.head, record.position.offset)
 
     async def arrives(self, timeout_s: float) -> bool:
         """Wait for the event to send next; whether it came in time."""
@@ -143,8 +144,8 @@ class Lane:
         Then the lane goes on behind the hole: its subscribers see it and ask.
         """
         for record in records:
-            if record.offset >= self.next:
-                self._waiting.setdefault(record.offset, record)
+            if record.position.offset >= self.next:
+                self._waiting.setdefault(record.position.offset, record)
         if self.next in self._waiting:
             return True
         self.next = min(self._waiting, default=self.head + 1)

@@ -15,8 +15,9 @@ from typing import Any
 import structlog
 
 from actors.domain.channels import Channel
+from actors.domain.position import Position
 from actors.ports.clock import Clock
-from actors.ports.events import Broadcaster, Delivery, EventLog, EventRecord, Position
+from actors.ports.events import Broadcaster, Delivery, EventLog, EventRecord
 from actors.relay.channel_queue import Lane
 from actors.relay.marks import Marks
 from actors.relay.retries import Attempts, RelaySettings, RelayStats, Sleep, Tried
@@ -26,7 +27,7 @@ __all__ = ["Relay", "RelaySettings"]
 log = structlog.get_logger(__name__)
 
 Listener = Callable[[EventRecord], None]
-OnFailure = Callable[[Position], Awaitable[None]]
+OnFailure = Callable[[Channel, Position], Awaitable[None]]
 IsHeard = Callable[[Channel], bool]
 
 
@@ -177,9 +178,9 @@ class Relay:
 
     def _lane(self, record: EventRecord) -> Lane:
         lane = self._lanes.get(record.channel)
-        if lane is not None and record.epoch <= lane.epoch:
+        if lane is not None and record.position.epoch <= lane.epoch:
             return lane
-        fresh = Lane(record.channel, record.epoch, released=record.offset - 1)
+        fresh = Lane(record.channel, record.position.epoch, released=record.position.offset - 1)
         if lane is not None:
             fresh.take_over(lane)
         self._remember(fresh)
@@ -273,15 +274,14 @@ class Relay:
             lane.done(record)
             self._settle(record, tried)
             if tried.error is not None:
-                await self._tell_failure(lane.position)
+                await self._tell_failure(lane)
 
     def _settle(self, record: EventRecord, tried: Tried) -> None:
         """Write down what became of an event."""
         now, error = self._clock.now(), tried.error
         delivery = Delivery(
             channel=record.channel,
-            epoch=record.epoch,
-            offset=record.offset,
+            position=record.position,
             sent=error is None,
             at=now,
             latency_ms=max(0.0, (now - record.time).total_seconds() * 1_000),
@@ -310,14 +310,14 @@ class Relay:
             except Exception:
                 log.exception("relay_observer_failed", channel=delivery.channel)
 
-    async def _tell_failure(self, position: Position) -> None:
+    async def _tell_failure(self, lane: Lane) -> None:
         if self._on_failure is None:
             return
         try:
             async with asyncio.timeout(self._settings.attempt_timeout_s):
-                await self._on_failure(position)
+                await self._on_failure(lane.channel, lane.position)
         except Exception:  # the periodic position tells them, too
-            log.exception("position_after_failure_failed", channel=position.channel)
+            log.exception("position_after_failure_failed", channel=lane.channel)
 
     # --- what memory does not have ---
 
@@ -346,26 +346,26 @@ class Relay:
                 self._tell_listeners(record)
         if not lane.fill(records):
             log.error("relay_gap_skipped", channel=lane.channel, resumed_at=lane.next)
-            await self._tell_failure(lane.position)
+            await self._tell_failure(lane)
 
     async def _send_left_behind(self) -> None:
         """Page on through what a crash left, each page after the one before was marked."""
         size = self._settings.page_size
-        seen: set[tuple[Channel, int]] = set()
+        seen: set[tuple[Channel, Position]] = set()
         while True:
             busy = [lane.task for lane in self._lanes.values() if lane.task is not None]
             if busy:
                 await asyncio.wait(busy)
             await self._marks.flush()
             page = await self._events.pending(limit=size)
-            fresh = [r for r in page if (r.channel, r.offset) not in seen]
+            fresh = [r for r in page if (r.channel, r.position) not in seen]
             for record in fresh:
                 lane = self._lane(record)
                 lane.offer_left_behind(record)
                 self._wake(lane)
             if len(page) < size or not fresh:
                 return
-            seen = {(r.channel, r.offset) for r in page}
+            seen = {(r.channel, r.position) for r in page}
 
 
 def _context(record: EventRecord) -> dict[str, Any]:
@@ -373,7 +373,7 @@ def _context(record: EventRecord) -> dict[str, Any]:
     return {
         "event_id": record.event_id,
         "channel": record.channel,
-        "epoch": record.epoch,
-        "offset": record.offset,
+        "epoch": record.position.epoch,
+        "offset": record.position.offset,
         "type": record.type,
     }

@@ -1,22 +1,23 @@
 """Schedules and free slots: answered from the calendars' snapshots, never queueing."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from actors.calendar.registry import Calendars
 from actors.calendar.snapshot import Snapshot
 from actors.domain.appointment import AppointmentType
+from actors.domain.channels import Channel, availability_channel
 from actors.domain.commands import ReplaceSchedule
 from actors.domain.ids import AppointmentTypeId, DentistId, PatientId
+from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, ValidationFailed
 from actors.domain.schedule import MINUTES_PER_DAY, Schedule
 from actors.domain.slots import Minute, minute_up, to_instant
 from actors.ports.clock import Clock, NewId
 from actors.ports.commits import Reply
-from actors.ports.events import Position
 from actors.ports.profiles import Profiles
 from actors.services.caller import Caller
 from actors.services.catalog import Catalog
@@ -31,7 +32,6 @@ _DIRECTORY_PAGE = 200
 class ScheduleView:
     dentist_id: DentistId
     schedule: Schedule
-    position: Position
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +47,7 @@ class SlotPage:
     slots: tuple[Slot, ...]
     next_after: tuple[datetime, DentistId] | None
     """The last slot, if there are more."""
-    positions: tuple[Position, ...]
+    positions: Mapping[Channel, Position]
     """Of every calendar looked at: what the list is true for."""
 
 
@@ -71,11 +71,7 @@ class Availability:
     async def schedule(self, caller: Caller, dentist_id: DentistId) -> ScheduleView:
         """A dentist's availability schedule (criterion 4.5), for anyone signed in."""
         snapshot = await self._snapshot(dentist_id)
-        return ScheduleView(
-            dentist_id=dentist_id,
-            schedule=snapshot.calendar.schedule,
-            position=snapshot.position,
-        )
+        return ScheduleView(dentist_id=dentist_id, schedule=snapshot.calendar.schedule)
 
     async def slots(
         self,
@@ -95,7 +91,7 @@ class Availability:
         return SlotPage(
             slots=tuple(_slot(dentist_id, kind, start) for start in starts),
             next_after=None,
-            positions=(snapshot.position,),
+            positions=_positions([snapshot]),
         )
 
     async def find(
@@ -121,7 +117,7 @@ class Availability:
         kind = await self._catalog.kind(appointment_type_id)
         asked = await self._whom(caller.principal, dentist_ids)
         snapshots = await self._snapshots(asked)
-        positions = tuple(snapshot.position for snapshot in snapshots)
+        positions = _positions(snapshots)
         found: list[Slot] = []
         resume = max(starts_from, after[0]) if after else starts_from
         for first, before in _stretches(minute_up(resume), minute_up(starts_before)):
@@ -243,6 +239,13 @@ def _slot(dentist_id: DentistId, kind: AppointmentType, start: Minute) -> Slot:
         start=to_instant(start),
         end=to_instant(start + kind.duration_minutes),
     )
+
+
+def _positions(snapshots: Sequence[Snapshot]) -> Mapping[Channel, Position]:
+    return {
+        availability_channel(snapshot.calendar.dentist_id): snapshot.position
+        for snapshot in snapshots
+    }
 
 
 def _at_times(

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.domain.channels import HUB_STATUS, Channel, may_join
+from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.domain.refusals import Forbidden, ValidationFailed
-from actors.ports.events import EventLog, EventRecord, Position
+from actors.ports.events import EventLog, EventRecord
 
 EVENTS_MAX = 500
 """Events of one whole answer, all its channels together."""
@@ -22,24 +23,20 @@ ENVELOPE_BYTES = 320
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Since:
-    """The position a client has."""
-
-    epoch: int
-    offset: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelChanges:
     channel: Channel
     recovered: bool
     """Whether ``events`` is all that was missed; if not, the client fetches again."""
     events: tuple[EventRecord, ...]
     more: bool
-    """The answer was cut: ask on from ``offset``."""
-    epoch: int
-    offset: int
-    """The position of whoever has this answer and all before it."""
+    """The answer was cut: the client asks again from ``position``."""
+    position: Position
+    """The position of a client that has this answer and all before it."""
+
+    @property
+    def begins_at(self) -> Position:
+        """The position before the first of ``events``."""
+        return self.position.before(len(self.events))
 
 
 class Changes:
@@ -49,7 +46,7 @@ class Changes:
     async def read(
         self,
         principal: Principal,
-        wanted: Sequence[tuple[Channel, Since | None]],
+        wanted: Sequence[tuple[Channel, Position | None]],
         *,
         limit: int = EVENTS_MAX,
         max_bytes: int = BYTES_MAX,
@@ -72,7 +69,7 @@ class Changes:
     async def _ends(
         self,
         by: Principal,
-        wanted: Sequence[tuple[Channel, Since | None]],
+        wanted: Sequence[tuple[Channel, Position | None]],
         up_to: Mapping[Channel, Position],
     ) -> Mapping[Channel, "_End"]:
         """The heads are asked for only where they decide something."""
@@ -92,19 +89,19 @@ class Changes:
         self,
         by: Principal,
         channel: Channel,
-        since: Since | None,
+        since: Position | None,
         end: "_End",
         budget: "_Budget",
     ) -> ChannelChanges:
         now = end.position
         if since is None or since.epoch != now.epoch or since.offset < 0:
-            return _lost(now)
+            return _lost(channel, now)
         if since.offset >= now.offset:
             known = end.head is not None and end.head.epoch == since.epoch
             head = end.head.offset if known and end.head else now.offset
-            return _kept(now, since.offset, ()) if since.offset <= head else _lost(now)
+            return _kept(channel, since) if since.offset <= head else _lost(channel, now)
         if budget.is_spent:
-            return _kept(now, since.offset, (), more=True)
+            return _kept(channel, since, more=True)
         read = await self._events.read(
             channel,
             after=since.offset,
@@ -113,11 +110,11 @@ class Changes:
             max_bytes=budget.bytes,
             by=by,
         )
-        if not _is_whole(read, after=since.offset, epoch=now.epoch):
-            return _lost(now)
+        if not _is_whole(read, after=since):
+            return _lost(channel, now)
         events = budget.take(read)
-        last = events[-1].offset if events else since.offset
-        return _kept(now, last, events, more=last < now.offset)
+        last = events[-1].position if events else since
+        return _kept(channel, last, events, more=last < now)
 
 
 def check_readable(principal: Principal, channel: Channel) -> None:
@@ -161,32 +158,18 @@ class _Budget:
         return tuple(taken)
 
 
-def _is_whole(read: Sequence[EventRecord], *, after: int, epoch: int) -> bool:
+def _is_whole(read: Sequence[EventRecord], *, after: Position) -> bool:
     """Whether history reaches back to ``after`` and has no hole since."""
     return bool(read) and all(
-        record.offset == after + n and record.epoch == epoch for n, record in enumerate(read, 1)
+        record.position == (after.epoch, after.offset + n) for n, record in enumerate(read, 1)
     )
 
 
-def _lost(now: Position) -> ChannelChanges:
-    return ChannelChanges(
-        channel=now.channel,
-        recovered=False,
-        events=(),
-        more=False,
-        epoch=now.epoch,
-        offset=now.offset,
-    )
+def _lost(channel: Channel, now: Position) -> ChannelChanges:
+    return ChannelChanges(channel=channel, recovered=False, events=(), more=False, position=now)
 
 
 def _kept(
-    now: Position, offset: int, events: tuple[EventRecord, ...], *, more: bool = False
+    channel: Channel, to: Position, events: tuple[EventRecord, ...] = (), *, more: bool = False
 ) -> ChannelChanges:
-    return ChannelChanges(
-        channel=now.channel,
-        recovered=True,
-        events=events,
-        more=more,
-        epoch=now.epoch,
-        offset=offset,
-    )
+    return ChannelChanges(channel=channel, recovered=True, events=events, more=more, position=to)

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from actors.domain.channels import Channel
+from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.ports.clock import Clock
-from actors.ports.events import EventLog, EventRecord, Position
-from actors.services.changes import BYTES_MAX, EVENTS_MAX, Since, check_readable
+from actors.ports.events import EventLog, EventRecord
+from actors.services.changes import BYTES_MAX, EVENTS_MAX, check_readable
 
 _FIRST_LOOK: Final = 32
 """Most replays are of the last minutes; only if that is not enough the whole answer is read."""
@@ -25,7 +26,7 @@ class Replays:
 
     async def place_before(
         self, principal: Principal, channel: Channel, at: datetime
-    ) -> Since | None:
+    ) -> Position | None:
         """The position with everything that happened at or after ``at`` behind it.
 
         ``None``: history does not reach back to ``at``, or holds more since then than one
@@ -35,7 +36,7 @@ class Replays:
         check_readable(principal, channel)
         head = (await self._events.heads([channel]))[channel]
         for look in (_FIRST_LOOK, EVENTS_MAX + 1):
-            tail = await self._tail(head, look)
+            tail = await self._tail(channel, head, look)
             first = next((each for each in tail if each.time >= at), None)
             reaches_back = bool(tail) and tail[0].time < at
             if reaches_back or len(tail) < look:
@@ -45,15 +46,15 @@ class Replays:
         if not reaches_back and not self._is_all(tail, head, at):
             return None
         since = tail if first is None else tail[tail.index(first) :]
-        if first is not None and since[-1].offset != head.offset:
+        if first is not None and since[-1].position.offset != head.offset:
             return None  # cut: more than may be read at once
         if _was_replaced(tail, head) and at < datetime.fromtimestamp(head.epoch, UTC):
             return None
-        return Since(epoch=head.epoch, offset=head.offset if first is None else first.offset - 1)
+        return Position(head.epoch, head.offset if first is None else first.position.offset - 1)
 
-    async def _tail(self, head: Position, look: int) -> Sequence[EventRecord]:
+    async def _tail(self, channel: Channel, head: Position, look: int) -> Sequence[EventRecord]:
         return await self._events.read(
-            head.channel,
+            channel,
             after=max(0, head.offset - look),
             up_to=head.offset,
             limit=look,
@@ -62,7 +63,7 @@ class Replays:
 
     def _is_all(self, tail: Sequence[EventRecord], head: Position, at: datetime) -> bool:
         """Whether nothing before ``tail`` that is not older than ``at`` was forgotten."""
-        oldest = tail[0].offset if tail else head.offset + 1
+        oldest = tail[0].position.offset if tail else head.offset + 1
         return oldest == 1 or at >= self._clock.now() - self._kept
 
 
@@ -72,5 +73,5 @@ def _was_replaced(tail: Sequence[EventRecord], head: Position) -> bool:
     Its epoch is then about the time when that was done, in Unix seconds; what happened
     between the copy and that time is lost.
     """
-    whole = bool(tail) and tail[0].offset == 1 and tail[0].epoch == head.epoch
+    whole = bool(tail) and tail[0].position == (head.epoch, 1)
     return head.offset > 0 and not whole

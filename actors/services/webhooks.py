@@ -15,10 +15,11 @@ from actors.domain.announcements import WebhookBody
 from actors.domain.channels import Channel
 from actors.domain.commands import UNSET, Unset
 from actors.domain.events import WebhookDeleted, WebhookSaved
+from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.domain.refusals import NotFound, ValidationFailed, VersionConflict
 from actors.domain.webhook import (
-    ChannelProgress,
+    DeliveryProgress,
     DisabledReason,
     Webhook,
     WebhookId,
@@ -41,7 +42,6 @@ from actors.ports.webhooks import (
     WebhookView,
 )
 from actors.services.caller import Caller
-from actors.services.changes import Since
 from actors.services.directory import Directory
 from actors.services.records import Records, retried
 
@@ -145,7 +145,7 @@ class Webhooks:
 
         async def edit(before: WebhookView) -> _Edit:
             after = before.webhook
-            fresh: tuple[ChannelProgress, ...] = ()
+            fresh: tuple[DeliveryProgress, ...] = ()
             if not isinstance(url, Unset) and url != after.url:
                 await self._courier.check(url)
                 after = replace(after, url=url)
@@ -185,7 +185,7 @@ class Webhooks:
         return await self._edit(caller, webhook_id, "rotate", request, expected_version, edit)
 
     async def replay(
-        self, caller: Caller, webhook_id: WebhookId, *, channel: str, since: Since
+        self, caller: Caller, webhook_id: WebhookId, *, channel: str, since: Position
     ) -> Reply:
         """Deliver again what came after ``since``, or go on there: everything up to it is
         skipped. Raises ValidationFailed for what history does not hold."""
@@ -269,22 +269,21 @@ class Webhooks:
 
     async def _from_now(
         self, by: Principal, channels: Sequence[Channel]
-    ) -> tuple[ChannelProgress, ...]:
+    ) -> tuple[DeliveryProgress, ...]:
         heads = await self._events.heads(channels, by) if channels else {}
         return tuple(
-            ChannelProgress(channel=name, epoch=heads[name].epoch, offset=heads[name].offset)
-            for name in sorted(channels)
+            DeliveryProgress(channel=name, position=heads[name]) for name in sorted(channels)
         )
 
-    async def _place(self, by: Principal, channel: Channel, since: Since) -> ChannelProgress:
+    async def _place(self, by: Principal, channel: Channel, since: Position) -> DeliveryProgress:
         head = (await self._events.heads([channel], by))[channel]
         if since.epoch != head.epoch or since.offset > head.offset:
-            raise ValidationFailed.of("since", f"the channel is at {head.epoch}.{head.offset}")
+            raise ValidationFailed.of("since", f"the channel is at {head}")
         oldest = await self._events.oldest(channel)
-        first = head.offset if oldest is None else oldest - 1
-        if since.offset < first:
-            raise ValidationFailed.of("since", f"history reaches back to {head.epoch}.{first}")
-        return ChannelProgress(channel=channel, epoch=since.epoch, offset=since.offset)
+        first = head if oldest is None else Position(head.epoch, oldest - 1)
+        if since < first:
+            raise ValidationFailed.of("since", f"history reaches back to {first}")
+        return DeliveryProgress(channel=channel, position=since)
 
     def _with_status(self, webhook: Webhook, status: WebhookStatus) -> Webhook:
         if status is webhook.status:
@@ -306,10 +305,10 @@ class _Edit:
     secret: str | None = None
     shows_secret: bool = False
     old_secrets_until: datetime | None = None
-    moved_to: tuple[ChannelProgress, ...] = ()
+    moved_to: tuple[DeliveryProgress, ...] = ()
     tried_anew: bool = False
 
-    def progress(self, before: WebhookView) -> tuple[ChannelProgress, ...]:
+    def progress(self, before: WebhookView) -> tuple[DeliveryProgress, ...]:
         """Where the channels are afterwards."""
         places = {place.channel: place for place in before.progress}
         if self.tried_anew:

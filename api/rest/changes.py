@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 
 from actors.domain.channels import Channel
+from actors.domain.position import Position
 from actors.domain.refusals import Forbidden, ValidationFailed
-from actors.services.changes import Since, check_readable
+from actors.services.changes import check_readable
 from api.middleware import CLAIMS
 from api.realtime.sse.cursor import HEADER, read_cursor
 from api.realtime.sse.stream import Bearer
@@ -53,7 +54,7 @@ async def _stream(call: Call) -> web.StreamResponse:
     return response
 
 
-def _wanted(call: Call) -> Mapping[Channel, Since | None]:
+def _wanted(call: Call) -> Mapping[Channel, Position | None]:
     """Where to begin: what the client came back with counts more than its address."""
     channels = [Channel(name) for name in call.query["channels"]]
     if cursor := call.request.headers.get(HEADER):

@@ -33,8 +33,8 @@ def _channel(changes: ChannelChanges) -> dict[str, Any]:
         "recovered": changes.recovered,
         "events": [_enveloped(record) for record in changes.events],
         "more": changes.more,
-        "epoch": changes.epoch,
-        "offset": changes.offset,
+        "epoch": changes.position.epoch,
+        "offset": changes.position.offset,
     }
 
 
@@ -43,8 +43,8 @@ def _enveloped(record: EventRecord) -> dict[str, Any]:
         "id": record.event_id,
         "type": record.type,
         "channel": record.channel,
-        "offset": record.offset,
-        "epoch": record.epoch,
+        "offset": record.position.offset,
+        "epoch": record.position.epoch,
         "time": instant_text(record.time),
         "data": orjson.Fragment(record.payload),
     }

@@ -7,8 +7,9 @@ import orjson
 from marshmallow import fields
 
 from actors.domain.appointment import Appointment
+from actors.domain.channels import Channel
+from actors.domain.position import Position
 from actors.domain.profile import Profile, PublicCard
-from actors.ports.events import Position
 from actors.ports.rendering import Names
 from actors.services.availability import ScheduleView, Slot, SlotPage
 from api.schemas.fields import Id, Instant, instant_text
@@ -43,12 +44,8 @@ class PaginationSchema(Strict):
     )
 
 
-def position_data(position: Position) -> Item:
-    return {
-        "channel": position.channel,
-        "epoch": position.epoch,
-        "offset": position.offset,
-    }
+def position_data(channel: Channel, position: Position) -> Item:
+    return {"channel": channel, "epoch": position.epoch, "offset": position.offset}
 
 
 def page_json(
@@ -57,14 +54,14 @@ def page_json(
     limit: int,
     next_cursor: str | None,
     total: int | None,
-    position: Position | None,
+    position: tuple[Channel, Position] | None,
 ) -> bytes:
     """``{"data","pagination","position"}``; ``position`` is null for directories."""
     return orjson.dumps(
         {
             "data": data,
             "pagination": _pagination(limit, next_cursor, total),
-            "position": None if position is None else position_data(position),
+            "position": None if position is None else position_data(*position),
         }
     )
 
@@ -75,7 +72,7 @@ def slots_json(page: SlotPage, *, limit: int, next_cursor: str | None) -> bytes:
         {
             "data": [slot_data(slot) for slot in page.slots],
             "pagination": _pagination(limit, next_cursor, None),
-            "positions": [position_data(position) for position in page.positions],
+            "positions": [position_data(*each) for each in page.positions.items()],
         }
     )
 
@@ -88,7 +85,8 @@ def availability_json(view: ScheduleView, page: SlotPage | None = None) -> bytes
             {"start": instant_text(slot.start), "end": instant_text(slot.end)}
             for slot in page.slots
         ]
-        shown["position"] = position_data(page.positions[0])
+        ((channel, position),) = page.positions.items()
+        shown["position"] = position_data(channel, position)
     return orjson.dumps(shown)
 
 

@@ -8,7 +8,7 @@ from marshmallow import ValidationError, fields, validates_schema
 
 from actors.domain.appointment import Status
 from actors.domain.cancel_reason import CancelReason
-from actors.services.changes import Since
+from actors.domain.position import Position
 from api.schemas.fields import (
     Flag,
     Id,
@@ -156,16 +156,18 @@ class PatientsQuery(PageSchema):
     )
 
 
-class SinceField(fields.Field[Since | None]):
+class SinceField(fields.Field[Position | None]):
     """``epoch.offset``; ``now`` only asks where the channel is."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Since | None:
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Any, **kwargs: Any
+    ) -> Position | None:
         if value == "now":
             return None
         found = _SINCE.fullmatch(value) if isinstance(value, str) else None
         if found is None:
             raise ValidationError("must be a position like 1.42 (epoch.offset), or now")
-        return Since(epoch=int(found[1]), offset=int(found[2]))
+        return Position(epoch=int(found[1]), offset=int(found[2]))
 
 
 class ChangesQuery(Strict):

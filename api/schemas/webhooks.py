@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError, fields
 
 from actors.domain.webhook import (
     CHANNELS_MAX,
-    ChannelProgress,
+    DeliveryProgress,
     DisabledReason,
     Webhook,
     WebhookStatus,
@@ -103,14 +103,14 @@ DELIVERIES: Final = DeliveriesQuery()
 # --- what is shown -------------------------------------------------------------------
 
 
-def _number(**metadata: Any) -> fields.Raw:
-    return fields.Raw(metadata={"type": "integer", **metadata})
+def _number(attribute: str | None = None, **metadata: Any) -> fields.Raw:
+    return fields.Raw(attribute=attribute, metadata={"type": "integer", **metadata})
 
 
 class ProgressSchema(Schema):
     channel = fields.Raw(metadata={"type": "string"})
-    epoch = _number()
-    offset = _number(description="Everything up to here was delivered")
+    epoch = _number("position.epoch")
+    offset = _number("position.offset", description="Everything up to here was delivered")
     attempts = _number(description="Failed ones, of the event after it")
     failing_since = Instant(allow_none=True)
     next_attempt_at = Instant(allow_none=True)
@@ -144,8 +144,8 @@ class ShownWebhookSchema(WebhookSchema):
 
 class DeliverySchema(Schema):
     channel = fields.Raw(metadata={"type": "string"})
-    epoch = _number()
-    offset = _number()
+    epoch = _number("position.epoch")
+    offset = _number("position.offset")
     event_id = Id()
     type = fields.Raw(metadata={"type": "string", "example": "appointment.created"})
     delivered = fields.Raw(metadata={"type": "boolean"})
@@ -171,13 +171,13 @@ _ATTEMPT: Final = AttemptSchema()
 
 
 def webhook_data(
-    webhook: Webhook, progress: Sequence[ChannelProgress], secret: str | None = None
+    webhook: Webhook, progress: Sequence[DeliveryProgress], secret: str | None = None
 ) -> dict[str, Any]:
     shown = {**_WEBHOOK.dump(webhook), "progress": _PROGRESS.dump(progress)}
     return shown if secret is None else {**shown, "secret": secret}
 
 
-def webhook_json(webhook: Webhook, progress: Sequence[ChannelProgress]) -> bytes:
+def webhook_json(webhook: Webhook, progress: Sequence[DeliveryProgress]) -> bytes:
     return orjson.dumps(webhook_data(webhook, progress))
 
 

@@ -13,6 +13,7 @@ import orjson
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
+from actors.domain.position import Position
 from actors.ports.events import EventRecord
 from hub.cluster.signing import Forged, check, sign
 
@@ -50,7 +51,7 @@ class Garbled(Exception):
 def encode(entry: Entry, key: bytes) -> bytes:
     """``key`` is the one that the nodes sign with."""
     told = [
-        [r.channel, r.epoch, r.offset, r.event_id, r.type, r.time.isoformat(), r.payload.decode()]
+        [r.channel, *r.position, r.event_id, r.type, r.time.isoformat(), r.payload.decode()]
         for r in entry.records
     ]
     body = orjson.dumps(
@@ -81,8 +82,7 @@ def _record(
 ) -> EventRecord:
     return EventRecord(
         channel=Channel(channel),
-        epoch=epoch,
-        offset=offset,
+        position=Position(epoch, offset),
         event_id=EventId(event_id),
         type=kind,
         time=datetime.fromisoformat(time),

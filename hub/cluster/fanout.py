@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from actors.domain.channels import AVAILABILITY_ALL, HUB_STATUS, Channel
+from actors.domain.position import Position
 from actors.ports.clock import Clock
 from actors.ports.events import Delivery, EventLog, EventRecord
 from actors.relay.relay import Relay
@@ -73,7 +74,7 @@ class Fanout:
         self._continuity = Continuity(silence_s=_SILENCE_S)
         self._number = 0
         self._numbered_as = ""
-        self._own: OrderedDict[tuple[Channel, int, int], None] = OrderedDict()
+        self._own: OrderedDict[tuple[Channel, Position], None] = OrderedDict()
         self._doubt = asyncio.Event()
         self._begin = 0
         self.figures: dict[str, tuple[float, Mapping[str, Any]]] = {}
@@ -90,7 +91,7 @@ class Fanout:
     def announce(self, records: Sequence[EventRecord]) -> None:
         """After the commit, never on its path."""
         for record in records:
-            self._own[record.channel, record.epoch, record.offset] = None
+            self._own[record.channel, record.position] = None
         while len(self._own) > _OWN_MAX:
             self._own.popitem(last=False)
         self._send(Kind.EVENTS, records=records)
@@ -98,7 +99,7 @@ class Fanout:
 
     def is_own(self, record: EventRecord) -> bool:
         """Whether this node writes down what became of the broadcast: who committed, does."""
-        key = record.channel, record.epoch, record.offset
+        key = record.channel, record.position
         if key not in self._own:
             return False
         del self._own[key]
@@ -234,8 +235,7 @@ def _repaired(record: EventRecord, clock: Clock) -> Delivery:
     now = clock.now()
     return Delivery(
         channel=record.channel,
-        epoch=record.epoch,
-        offset=record.offset,
+        position=record.position,
         sent=True,
         at=now,
         latency_ms=(now - record.time).total_seconds() * 1_000,

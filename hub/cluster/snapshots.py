@@ -11,11 +11,11 @@ from actors.calendar.snapshot import Snapshot
 from actors.domain.agenda import Agenda
 from actors.domain.appointment import Appointment, AppointmentType, Status
 from actors.domain.calendar import Calendar
-from actors.domain.channels import Channel
+from actors.domain.channels import availability_channel
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId, ProfileId
+from actors.domain.position import Position
 from actors.domain.schedule import Schedule
 from actors.domain.slots import to_instant, to_minute
-from actors.ports.events import Position
 from hub.cluster.codec import plain, read
 
 _NOBODY = PatientId(ProfileId(""))
@@ -30,13 +30,13 @@ def snapshot_json(snapshot: Snapshot) -> Any:
         "hold_time_s": calendar.hold_time.total_seconds(),
         "rows": [_row_json(row) for row in calendar.agenda],
         "completed": [_row_json(row) for row in calendar.completed],
-        "position": [position.channel, position.epoch, position.offset],
+        "position": [availability_channel(calendar.dentist_id), *position],
     }
 
 
 def snapshot_of(said: Any) -> Snapshot:
     dentist_id = DentistId(said["dentist_id"])
-    channel, epoch, offset = said["position"]
+    _, epoch, offset = said["position"]
     kinds: list[AppointmentType] = [read(AppointmentType, each) for each in said["types"]]
     schedule: Schedule = read(Schedule, said["schedule"])
     return Snapshot(
@@ -48,7 +48,7 @@ def snapshot_of(said: Any) -> Snapshot:
             agenda=Agenda([_row_of(each, dentist_id) for each in said["rows"]]),
             completed=tuple(_row_of(each, dentist_id) for each in said["completed"]),
         ),
-        position=Position(channel=Channel(channel), epoch=epoch, offset=offset),
+        position=Position(epoch, offset),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from actors.domain.channels import Channel
-from actors.domain.webhook import ChannelProgress, Webhook, WebhookId
+from actors.domain.webhook import DeliveryProgress, Webhook, WebhookId
 from actors.ports.webhooks import Target
 
 Place = tuple[WebhookId, Channel]
@@ -18,7 +18,7 @@ class Known:
     old one notices."""
 
     target: Target
-    progress: dict[Channel, ChannelProgress]
+    progress: dict[Channel, DeliveryProgress]
 
     @property
     def webhook(self) -> Webhook:
@@ -75,7 +75,7 @@ class KnownWebhooks:
         return tuple(self._by_channel)
 
     @property
-    def places(self) -> Iterator[tuple[Place, ChannelProgress]]:
+    def places(self) -> Iterator[tuple[Place, DeliveryProgress]]:
         for webhook_id, known in self._by_id.items():
             for channel, progress in known.progress.items():
                 yield (webhook_id, channel), progress

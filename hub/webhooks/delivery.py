@@ -10,9 +10,10 @@ from typing import Final, Protocol
 import structlog
 
 from actors.domain.channels import Channel
-from actors.domain.webhook import ChannelProgress, DisabledReason, RetryRules, Webhook
+from actors.domain.position import Position
+from actors.domain.webhook import DeliveryProgress, DisabledReason, RetryRules, Webhook
 from actors.ports.clock import Clock, NewId
-from actors.ports.events import EventLog, EventRecord, Position
+from actors.ports.events import EventLog, EventRecord
 from actors.ports.webhooks import Attempt, Target, WebhookDelivery, WebhookQueue
 from hub.webhooks.active import Known
 from hub.webhooks.messages import Message, event_message, notice_message, reset_message
@@ -80,11 +81,11 @@ class Deliverer:
         # The head first: what is read after it was committed before, or is no longer kept.
         owner = known.webhook.owner
         head = (await self._events.heads([channel], owner))[channel]
-        if (head.epoch, head.offset) == (at.epoch, at.offset):
+        if head == at.position:
             return Next.DONE
         records = await self._events.read(
             channel,
-            after=at.offset,
+            after=at.position.offset,
             up_to=head.offset,
             limit=_EVENTS_MAX,
             max_bytes=_BYTES_MAX,
@@ -95,19 +96,20 @@ class Deliverer:
         for record in records:
             if not is_current(known) or not _follows(record, known.progress[channel]):
                 return Next.MORE  # looked at again, from here
-            to = Position(channel=channel, epoch=record.epoch, offset=record.offset)
-            result = await self._deliver(known, known.progress[channel], to, event_message(record))
+            result = await self._deliver(
+                known, known.progress[channel], record.position, event_message(record)
+            )
             if result is not Next.MORE:
                 return result
         return Next.MORE
 
-    async def _reset(self, known: Known, at: ChannelProgress, head: Position) -> Next:
+    async def _reset(self, known: Known, at: DeliveryProgress, head: Position) -> Next:
         """History does not reach back: said once, and then it goes on from now."""
         message = reset_message(known.webhook, at, head, self._clock.now())
         return await self._deliver(known, at, head, message)
 
     async def _deliver(
-        self, known: Known, before: ChannelProgress, to: Position, message: Message
+        self, known: Known, before: DeliveryProgress, to: Position, message: Message
     ) -> Next:
         if not await self._may_tell(known.webhook, before.channel):
             await self._disable(known, DisabledReason.RIGHTS_ENDED)
@@ -124,7 +126,9 @@ class Deliverer:
             return Next.MORE
         return await self._after_failure(known, after, attempt, now)
 
-    def _failed(self, before: ChannelProgress, attempt: Attempt, now: datetime) -> ChannelProgress:
+    def _failed(
+        self, before: DeliveryProgress, attempt: Attempt, now: datetime
+    ) -> DeliveryProgress:
         wait = self._rules.wait(before.attempts + 1, self._jitter())
         asked = timedelta(seconds=attempt.retry_after_s or 0)
         return replace(
@@ -136,7 +140,7 @@ class Deliverer:
         )
 
     async def _after_failure(
-        self, known: Known, after: ChannelProgress, attempt: Attempt, now: datetime
+        self, known: Known, after: DeliveryProgress, attempt: Attempt, now: datetime
     ) -> Next:
         assert after.failing_since is not None, "it failed just now"
         if attempt.status == HTTPStatus.GONE:
@@ -159,7 +163,7 @@ class Deliverer:
             await self._sender.send(known.target, notice, now)
 
     def _tell(
-        self, known: Known, message: Message, before: ChannelProgress, attempt: Attempt
+        self, known: Known, message: Message, before: DeliveryProgress, attempt: Attempt
     ) -> None:
         outcome = "delivered" if attempt.delivered else "refused" if attempt.status else "failed"
         self._observers.on_attempt(outcome, attempt.duration_ms / 1_000)
@@ -177,23 +181,20 @@ class Deliverer:
         )
 
 
-def _follows(record: EventRecord, at: ChannelProgress) -> bool:
-    return (record.epoch, record.offset) == (at.epoch, at.offset + 1)
+def _follows(record: EventRecord, at: DeliveryProgress) -> bool:
+    return record.position == at.position.next
 
 
-def _moved(before: ChannelProgress, to: Position) -> ChannelProgress:
-    return ChannelProgress(
-        channel=before.channel, epoch=to.epoch, offset=to.offset, moves=before.moves + 1
-    )
+def _moved(before: DeliveryProgress, to: Position) -> DeliveryProgress:
+    return DeliveryProgress(channel=before.channel, position=to, moves=before.moves + 1)
 
 
 def _delivery(
-    before: ChannelProgress, to: Position, message: Message, attempt: Attempt, now: datetime
+    before: DeliveryProgress, to: Position, message: Message, attempt: Attempt, now: datetime
 ) -> WebhookDelivery:
     return WebhookDelivery(
         channel=before.channel,
-        epoch=to.epoch,
-        offset=to.offset,
+        position=to,
         event_id=message.id,
         type=message.type,
         delivered=attempt.delivered,

@@ -190,7 +190,7 @@ class Dispatcher:
         heads = await self._events.heads(self._known.channels)
         for place, progress in list(self._known.places):
             head = heads.get(progress.channel)
-            is_behind = head and (head.epoch, head.offset) != (progress.epoch, progress.offset)
+            is_behind = head and head != progress.position
             if is_behind and place[0] in news:
                 self._wake(place)
 

@@ -11,8 +11,9 @@ import orjson
 from standardwebhooks import Webhook as Signer
 
 from actors.domain.ids import EventId
-from actors.domain.webhook import ChannelProgress, Webhook
-from actors.ports.events import EventRecord, Position
+from actors.domain.position import Position
+from actors.domain.webhook import DeliveryProgress, Webhook
+from actors.ports.events import EventRecord
 from api.schemas.fields import instant_text
 
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
@@ -45,21 +46,23 @@ def event_message(record: EventRecord) -> Message:
         orjson.Fragment(record.payload),
         source=f"/api/changes?channel={quote(record.channel, safe=':')}",
         channel=record.channel,
-        position=f"{record.epoch}.{record.offset}",
+        position=str(record.position),
     )
 
 
-def reset_message(webhook: Webhook, at: ChannelProgress, now: Position, when: datetime) -> Message:
+def reset_message(
+    webhook: Webhook, at: DeliveryProgress, head: Position, when: datetime
+) -> Message:
     """History does not reach back to where the deliveries were: fetch again, then go on."""
-    name = f"{webhook.id} {at.epoch}.{at.offset} {now.channel} {now.epoch}.{now.offset}"
+    name = f"{webhook.id} {at.position} {at.channel} {head}"
     return _message(
         EventId(str(uuid5(NAMESPACE_URL, name))),
         "channel.reset",
         when,
-        {"channel": now.channel, "epoch": now.epoch, "offset": now.offset},
-        source=f"/api/changes?channel={quote(now.channel, safe=':')}",
-        channel=now.channel,
-        position=f"{now.epoch}.{now.offset}",
+        {"channel": at.channel, "epoch": head.epoch, "offset": head.offset},
+        source=f"/api/changes?channel={quote(at.channel, safe=':')}",
+        channel=at.channel,
+        position=str(head),
     )
 
 

@@ -21,7 +21,6 @@ from actors.ports.commits import (
     StaleTypes,
     Turn,
 )
-from actors.ports.events import Position
 from actors.ports.rendering import Render
 from store.commit.audit import audit_params
 from store.commit.checks import Place, check_patients, waves
@@ -90,13 +89,7 @@ def _committed(commits: Sequence[CalendarCommit], told: Sequence[Told]) -> Itera
         own = list(islice(rest, len(commit.turns)))
         yield Committed(
             replies=tuple(each.reply for each in own),
-            positions={
-                record.channel: Position(
-                    channel=record.channel, epoch=record.epoch, offset=record.offset
-                )
-                for each in own
-                for record in each.records
-            },
+            positions={record.channel: record.position for each in own for record in each.records},
         )
 
 

@@ -14,9 +14,10 @@ from actors.domain.announcements import (
 from actors.domain.appointment import Appointment
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId, ProfileId
+from actors.domain.position import Position
 from actors.ports.clock import NewId
 from actors.ports.commits import Reply, Turn
-from actors.ports.events import EventRecord, Position
+from actors.ports.events import EventRecord
 from actors.ports.rendering import Names, Render
 from store.sql.codec import event_params
 from store.sql.prepared import Plan, Step
@@ -49,7 +50,7 @@ def take_offsets(
         [{"channel": channel, "count": counts[channel]} for channel in sorted(counts)],
     )
     return {
-        Channel(channel): Position(channel=Channel(channel), epoch=epoch, offset=offset)
+        Channel(channel): Position(epoch, offset)
         for channel, epoch, offset in rows
         if counts[channel]
     }
@@ -158,8 +159,7 @@ def _records(
                 last[channel] += 1
                 record = EventRecord(
                     channel=channel,
-                    epoch=heads[channel].epoch,
-                    offset=last[channel],
+                    position=Position(heads[channel].epoch, last[channel]),
                     event_id=event_id,
                     type=announcement.type,
                     time=telling.turn.at,

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from actors.domain.appointment import MAX_MINUTES
 from actors.domain.channels import availability_channel
 from actors.domain.ids import DentistId
+from actors.domain.position import Position
 from actors.ports.calendars import LoadedCalendar
 from actors.ports.commits import OwnedElsewhere
-from actors.ports.events import Position
 from store.sql.codec import appointment_of, schedule_of, stored_reply_of, type_of
 from store.sql.prepared import Done, Plan, Rows, once
 from store.sql.write_statements import Sql
@@ -66,11 +66,7 @@ def _load(
         types=tuple(map(type_of, types)),
         rows=tuple(map(appointment_of, [*live, *completed])),
         replies=tuple(stored_reply_of(row) for row in reversed(replies)),
-        position=Position(
-            channel=channel,
-            epoch=first_epoch if epoch is None else epoch,
-            offset=offset or 0,
-        ),
+        position=Position(first_epoch if epoch is None else epoch, offset or 0),
     )
 
 

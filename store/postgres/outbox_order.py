@@ -28,7 +28,7 @@ class InOrder:
     def begin(self, records: Sequence[EventRecord]) -> Committing:
         first: dict[Channel, int] = {}
         for record in records:
-            first.setdefault(record.channel, record.offset)
+            first.setdefault(record.channel, record.position.offset)
         commit = Committing(records, first)
         self._open.append(commit)
         return commit

@@ -78,7 +78,7 @@ class AppointmentReads:
             names=_names(found),
             total=total,
             next_after=(rows[-1].start, rows[-1].id) if len(found) > len(rows) else None,
-            position=heads[channel] if channel else None,
+            position=(channel, heads[channel]) if channel else None,
         )
 
     async def get(

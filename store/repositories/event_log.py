@@ -7,8 +7,9 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.domain.channels import Channel
+from actors.domain.position import Position
 from actors.domain.principal import Principal
-from actors.ports.events import Delivery, EventRecord, Position
+from actors.ports.events import Delivery, EventRecord
 from store.repositories.positions import positions
 from store.sql.codec import EVENT_COLUMNS, event_of
 from store.sql.prepared import Done, Plan, Step
@@ -96,7 +97,7 @@ def _mark(deliveries: Sequence[Delivery], sql: Sql) -> Plan[Done[None]]:
         [
             {
                 "of_channel": delivery.channel,
-                "at_offset": delivery.offset,
+                "at_offset": delivery.position.offset,
                 "status": "sent" if delivery.sent else "failed",
                 "broadcast_at": delivery.at,
                 "latency_ms": delivery.latency_ms,

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.domain.channels import Channel
-from actors.ports.events import Position
+from actors.domain.position import Position
 from store.sql.schema import channels, hub
 
 _ASKED_AT_ONCE_MAX = 500
@@ -17,7 +17,7 @@ async def positions(
 ) -> Mapping[Channel, Position]:
     """A channel nothing was sent to is at the hub's first epoch with offset 0."""
     first_epoch = (await connection.execute(select(hub.c.first_epoch))).scalar_one()
-    found = {name: Position(channel=name, epoch=first_epoch, offset=0) for name in wanted}
+    found = {name: Position(first_epoch, 0) for name in wanted}
     c = channels.c
     for n in range(0, len(wanted), _ASKED_AT_ONCE_MAX):
         some = wanted[n : n + _ASKED_AT_ONCE_MAX]
@@ -25,5 +25,5 @@ async def positions(
             select(c.channel, c.epoch, c.offset).where(c.channel.in_(some))
         )
         for name, epoch, offset in rows:
-            found[Channel(name)] = Position(channel=Channel(name), epoch=epoch, offset=offset)
+            found[Channel(name)] = Position(epoch, offset)
     return found

@@ -13,7 +13,7 @@ from actors.domain.events import WebhookSaved
 from actors.domain.principal import SYSTEM, Principal
 from actors.domain.refusals import NotFound, VersionConflict
 from actors.domain.webhook import (
-    ChannelProgress,
+    DeliveryProgress,
     DisabledReason,
     Webhook,
     WebhookId,
@@ -104,8 +104,8 @@ class Webhooks:
     async def record(
         self,
         webhook_id: WebhookId,
-        before: ChannelProgress,
-        after: ChannelProgress,
+        before: DeliveryProgress,
+        after: DeliveryProgress,
         delivery: WebhookDelivery | None,
     ) -> bool:
         assert after.moves == before.moves + 1, "every change counts"
@@ -160,7 +160,7 @@ async def _views(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> tuple
         .where(_c.webhook_id.in_([webhook.id for webhook in found]))
         .order_by(_c.webhook_id, _c.channel)
     )
-    progress: dict[str, list[ChannelProgress]] = defaultdict(list)
+    progress: dict[str, list[DeliveryProgress]] = defaultdict(list)
     if found:
         for webhook_id, *values in await connection.execute(query):
             progress[webhook_id].append(progress_of(values))
@@ -186,8 +186,8 @@ async def _secrets(
 
 def _record(
     webhook_id: WebhookId,
-    before: ChannelProgress,
-    after: ChannelProgress,
+    before: DeliveryProgress,
+    after: DeliveryProgress,
     delivery: WebhookDelivery | None,
     sql: Sql,
 ) -> Plan[Done[bool]]:

@@ -20,6 +20,7 @@ from actors.domain.ids import (
     ProfileId,
 )
 from actors.domain.outcome import Outcome
+from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.schedule import (
@@ -280,8 +281,7 @@ def event_of(row: Sequence[Any]) -> EventRecord:
     """From the values of :data:`EVENT_COLUMNS`."""
     return EventRecord(
         channel=Channel(row[0]),
-        epoch=row[1],
-        offset=row[2],
+        position=Position(row[1], row[2]),
         event_id=EventId(row[3]),
         type=row[4],
         time=row[5],
@@ -292,8 +292,8 @@ def event_of(row: Sequence[Any]) -> EventRecord:
 def event_params(record: EventRecord) -> dict[str, Any]:
     return {
         "channel": record.channel,
-        "epoch": record.epoch,
-        "offset": record.offset,
+        "epoch": record.position.epoch,
+        "offset": record.position.offset,
         "event_id": record.event_id,
         "type": record.type,
         "payload": record.payload,

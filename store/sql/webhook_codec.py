@@ -8,9 +8,10 @@ from sqlalchemy import Column
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId, ProfileId
+from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.webhook import (
-    ChannelProgress,
+    DeliveryProgress,
     DisabledReason,
     Webhook,
     WebhookId,
@@ -98,12 +99,11 @@ PROGRESS_COLUMNS: tuple[Column[Any], ...] = (
 )
 
 
-def progress_of(row: Sequence[Any]) -> ChannelProgress:
+def progress_of(row: Sequence[Any]) -> DeliveryProgress:
     """From the values of :data:`PROGRESS_COLUMNS`."""
-    return ChannelProgress(
+    return DeliveryProgress(
         channel=Channel(row[0]),
-        epoch=row[1],
-        offset=row[2],
+        position=Position(row[1], row[2]),
         attempts=row[3],
         failing_since=row[4],
         next_attempt_at=row[5],
@@ -111,8 +111,16 @@ def progress_of(row: Sequence[Any]) -> ChannelProgress:
     )
 
 
-def progress_params(progress: ChannelProgress) -> dict[str, Any]:
-    return {column.name: getattr(progress, column.name) for column in PROGRESS_COLUMNS}
+def progress_params(progress: DeliveryProgress) -> dict[str, Any]:
+    return {
+        "channel": progress.channel,
+        "epoch": progress.position.epoch,
+        "offset": progress.position.offset,
+        "attempts": progress.attempts,
+        "failing_since": progress.failing_since,
+        "next_attempt_at": progress.next_attempt_at,
+        "moves": progress.moves,
+    }
 
 
 DELIVERY_COLUMNS: tuple[Column[Any], ...] = (
@@ -135,8 +143,7 @@ def delivery_of(row: Sequence[Any]) -> WebhookDelivery:
     """From the values of :data:`DELIVERY_COLUMNS`."""
     return WebhookDelivery(
         channel=Channel(row[0]),
-        epoch=row[1],
-        offset=row[2],
+        position=Position(row[1], row[2]),
         event_id=EventId(row[3]),
         type=row[4],
         delivered=row[5],
@@ -150,4 +157,17 @@ def delivery_of(row: Sequence[Any]) -> WebhookDelivery:
 
 
 def delivery_params(delivery: WebhookDelivery) -> dict[str, Any]:
-    return {column.name: getattr(delivery, column.name) for column in DELIVERY_COLUMNS}
+    return {
+        "channel": delivery.channel,
+        "epoch": delivery.position.epoch,
+        "offset": delivery.position.offset,
+        "event_id": delivery.event_id,
+        "type": delivery.type,
+        "delivered": delivery.delivered,
+        "attempts": delivery.attempts,
+        "first_at": delivery.first_at,
+        "last_at": delivery.last_at,
+        "response_status": delivery.response_status,
+        "duration_ms": delivery.duration_ms,
+        "error": delivery.error,
+    }

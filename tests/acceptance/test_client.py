@@ -124,7 +124,7 @@ async def test_a_broadcast_that_failed_for_good_is_asked_for(open_clinic: OpenCl
             self._real = real
 
         async def broadcast(self, record: EventRecord) -> int:
-            if record.channel.startswith("appointments:dentist:") and record.offset == 2:
+            if record.channel.startswith("appointments:dentist:") and record.position.offset == 2:
                 raise ConnectionError("nobody hears me")
             return await self._real.broadcast(record)
 

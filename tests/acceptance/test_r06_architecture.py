@@ -13,8 +13,9 @@ import hub
 import store
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
+from actors.domain.position import Position
 from actors.domain.principal import Principal
-from actors.ports.events import Broadcaster, Delivery, EventRecord, Position
+from actors.ports.events import Broadcaster, Delivery, EventRecord
 from actors.relay.relay import Relay, RelaySettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clock import FakeClock
@@ -105,7 +106,7 @@ async def test_r6_4_a_component_is_built_with_substitutes_alone() -> None:
         async def heads(
             self, channels: Sequence[Channel], by: Principal | None = None
         ) -> dict[Channel, Position]:
-            return {each: Position(channel=each, epoch=1, offset=0) for each in channels}
+            return {each: Position(1, 0) for each in channels}
 
         async def read(
             self,
@@ -130,7 +131,7 @@ async def test_r6_4_a_component_is_built_with_substitutes_alone() -> None:
 
     class Rooms(Broadcaster):
         async def broadcast(self, record: EventRecord) -> int:
-            told.append(record.offset)
+            told.append(record.position.offset)
             return 1
 
     log, clock = Log(), FakeClock()
@@ -146,8 +147,7 @@ async def test_r6_4_a_component_is_built_with_substitutes_alone() -> None:
 def _record(channel: Channel, offset: int, time: datetime) -> EventRecord:
     return EventRecord(
         channel=channel,
-        epoch=1,
-        offset=offset,
+        position=Position(1, offset),
         event_id=EventId(f"e{offset}"),
         type="appointment.created",
         time=time,

@@ -22,7 +22,7 @@ class FlakyBroadcaster:
         self.attempts: dict[tuple[str, int], list[float]] = {}
 
     async def broadcast(self, record: EventRecord) -> int:
-        attempts = self.attempts.setdefault((record.channel, record.offset), [])
+        attempts = self.attempts.setdefault((record.channel, record.position.offset), [])
         attempts.append(time.monotonic())
         if self._fails(record, len(attempts)):
             raise ConnectionError("the room is on fire")

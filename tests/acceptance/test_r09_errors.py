@@ -21,8 +21,8 @@ class BurningRoom:
 
     async def broadcast(self, record: EventRecord) -> int:
         if record.type == self._kind and record.channel.startswith(self._prefix):
-            self.victim = self.victim or (record.channel, record.offset)
-        if (record.channel, record.offset) == self.victim:
+            self.victim = self.victim or (record.channel, record.position.offset)
+        if (record.channel, record.position.offset) == self.victim:
             raise ConnectionError("the room is on fire")
         return await self._real.broadcast(record)
 

@@ -10,11 +10,10 @@ from statistics import median
 from time import perf_counter
 
 from actors.calendar.snapshot import Snapshot
-from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.ids import AppointmentId
+from actors.domain.position import Position
 from actors.domain.schedule import Schedule
 from actors.domain.slots import Taken, free_starts, to_minute, why_not
-from actors.ports.events import Position
 from tests.unit.calendars import CHECKUP, NOW, SCHEDULE, at, calendar
 from tests.unit.calendars import row as booked
 from tests.unit.naive_slots import NaiveSlots
@@ -22,7 +21,7 @@ from tests.unit.slot_cases import LONG_AGO, daily, kind, minute
 
 DAYS, ROWS, DAY = 60, 500, 24 * 60
 HALF_HOUR = timedelta(minutes=30)
-NOWHERE = Position(channel=AVAILABILITY_ALL, epoch=1, offset=0)
+NOWHERE = Position(1, 0)
 
 
 def milliseconds(run: Callable[[], object], rounds: int) -> float:

@@ -3,8 +3,9 @@
 from actors.domain.channels import AVAILABILITY_ALL, Channel
 from actors.domain.events import WebhookSaved
 from actors.domain.ids import EventId
+from actors.domain.position import Position
 from actors.domain.principal import Principal
-from actors.domain.webhook import ChannelProgress, Webhook, WebhookId
+from actors.domain.webhook import DeliveryProgress, Webhook, WebhookId
 from actors.ports.webhooks import WebhookDelivery
 from tests.contract.clinic import Clinic
 
@@ -21,8 +22,8 @@ def webhook(clinic: Clinic, owner: Principal, *channels: Channel) -> Webhook:
     )
 
 
-def at(channel: Channel, offset: int, **changes: int) -> ChannelProgress:
-    return ChannelProgress(channel=channel, epoch=1, offset=offset, **changes)  # type: ignore[arg-type]  # keywords of a test
+def at(channel: Channel, offset: int, **changes: int) -> DeliveryProgress:
+    return DeliveryProgress(channel=channel, position=Position(1, offset), **changes)  # type: ignore[arg-type]  # keywords of a test
 
 
 def delivery(
@@ -31,8 +32,7 @@ def delivery(
     now = clinic.clock.now()
     return WebhookDelivery(
         channel=channel,
-        epoch=1,
-        offset=offset,
+        position=Position(1, offset),
         event_id=EventId(f"event-{offset}"),
         type="availability.changed",
         delivered=delivered,

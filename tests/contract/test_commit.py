@@ -67,7 +67,7 @@ async def test_offsets_are_gapless_and_in_the_order_of_the_turns(clinic: Clinic)
     await clinic.commit(loaded, clinic.turn(booked(first)), clinic.turn(booked(second)))
     await clinic.commit(loaded, clinic.turn(cancelled(first)))
     told = [r for r in clinic.postbox.records if r.channel == dentist_channel(DentistId(ann.id))]
-    assert [(r.offset, r.type) for r in told] == [
+    assert [(r.position.offset, r.type) for r in told] == [
         (1, "appointment.created"),
         (2, "appointment.created"),
         (3, "appointment.cancelled"),
@@ -280,7 +280,7 @@ async def test_events_reach_the_outbox_in_commit_order(clinic: Clinic) -> None:
             tasks.append(asyncio.create_task(clinic.commit(calendar, turn)))
     await asyncio.gather(*tasks)
     channel = patient_channel(PatientId(pat.id))
-    offsets = [r.offset for r in clinic.postbox.records if r.channel == channel]
+    offsets = [r.position.offset for r in clinic.postbox.records if r.channel == channel]
     assert offsets == list(range(1, 41))
 
 

@@ -22,8 +22,7 @@ async def channel(clinic: Clinic) -> Channel:
 def delivered(record: EventRecord, clinic: Clinic, *, sent: bool = True) -> Delivery:
     return Delivery(
         channel=record.channel,
-        epoch=record.epoch,
-        offset=record.offset,
+        position=record.position,
         sent=sent,
         at=clinic.clock.now(),
         latency_ms=1.5,
@@ -39,7 +38,7 @@ async def read(
     found = await clinic.store.events.read(
         channel, after=after, up_to=up_to, limit=limit, max_bytes=size
     )
-    return [record.offset for record in found]
+    return [record.position.offset for record in found]
 
 
 async def test_heads_of_known_and_unknown_channels(clinic: Clinic, channel: Channel) -> None:
@@ -81,9 +80,9 @@ async def test_the_oldest_event_still_kept(clinic: Clinic, channel: Channel) -> 
 async def test_what_was_never_broadcast_is_pending(clinic: Clinic, channel: Channel) -> None:
     """The process died between commit and broadcast: whoever starts next finds the rows."""
     pending = await clinic.store.events.pending(limit=1_000)
-    told = {(record.channel, record.offset) for record in clinic.postbox.records}
+    told = {(record.channel, record.position.offset) for record in clinic.postbox.records}
     founding = (AVAILABILITY_ALL, 1)  # the appointment type, told before the postbox was emptied
-    assert [(r.channel, r.offset) for r in pending] == sorted({*told, founding})
+    assert [(r.channel, r.position.offset) for r in pending] == sorted({*told, founding})
     assert len(await clinic.store.events.pending(limit=7)) == 7
 
 
@@ -100,8 +99,8 @@ async def test_a_marked_event_is_pending_no_more(
         'WHERE channel = ? AND "offset" = ? AND broadcast_at IS NOT NULL'
     )
     failed, sent = pending[0], pending[1]
-    assert database.query(sql, failed.channel, failed.offset) == [
+    assert database.query(sql, failed.channel, failed.position.offset) == [
         ("failed", 1.5, 4, 2, "TimeoutError")
     ]
-    assert database.query(sql, sent.channel, sent.offset) == [("sent", 1.5, 1, 2, None)]
+    assert database.query(sql, sent.channel, sent.position.offset) == [("sent", 1.5, 1, 2, None)]
     await clinic.store.events.mark([])

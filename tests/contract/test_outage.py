@@ -103,7 +103,7 @@ async def test_a_crash_between_commit_and_broadcast_loses_no_event(
         await clinic.found()
         ann, pat = await clinic.add_dentist(), await clinic.add_patient()
         await clinic.commit(await clinic.open(ann), clinic.turn(booked(clinic.row(ann, pat))))
-        epoch = postbox.records[0].epoch
+        epoch = postbox.records[0].position.epoch
     # Nobody marked anything: the process ended before a single broadcast.
     async with _opened(database, clock, new_id, Postbox()) as store:
         pending = await store.events.pending(limit=100)

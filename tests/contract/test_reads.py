@@ -9,6 +9,7 @@ from actors.domain.appointment import Appointment, AppointmentType, Status
 from actors.domain.channels import dentist_channel, patient_channel
 from actors.domain.events import AppointmentTypeSaved
 from actors.domain.ids import AppointmentTypeId, DentistId, PatientId
+from actors.domain.position import Position
 from actors.domain.principal import SYSTEM, Principal, Role
 from actors.domain.profile import Profile
 from actors.ports.appointments import AppointmentPage, AppointmentQuery
@@ -125,13 +126,16 @@ async def test_a_page_brings_names_total_and_the_position_of_the_own_channel(
     assert page.names[week.ann.id] == "Dr Ann"
     assert page.names[week.pat.id] == "Pat"
     assert page.position
-    assert page.position.channel == dentist_channel(DentistId(week.ann.id))
-    assert page.position.offset == 2
+    channel, position = page.position
+    assert channel == dentist_channel(DentistId(week.ann.id))
+    assert position.offset == 2
     fresh = await clinic.add_patient("Fresh")
     nothing = await clinic.store.appointments.page(patient(fresh), DEFAULT)
     assert nothing.position
-    assert nothing.position.channel == patient_channel(PatientId(fresh.id))
-    assert (nothing.position.offset, nothing.position.epoch) == (0, page.position.epoch)
+    assert nothing.position == (
+        patient_channel(PatientId(fresh.id)),
+        Position(position.epoch, 0),
+    )
 
 
 async def all_pages(

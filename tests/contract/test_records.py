@@ -111,7 +111,7 @@ async def test_a_patients_change_is_told_to_them_and_their_dentists(clinic: Clin
     await clinic.commit(await clinic.open(stranger), clinic.turn(booked(clinic.row(stranger, pia))))
     clinic.postbox.batches.clear()
     body = await clinic.save(renamed(pat))
-    told = {record.channel: record.offset for record in clinic.postbox.records}
+    told = {record.channel: record.position.offset for record in clinic.postbox.records}
     assert told == {
         user_profile_channel(pat.id): 1,
         dentist_profiles_channel(DentistId(booked_at.id)): 1,

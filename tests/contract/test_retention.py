@@ -29,8 +29,7 @@ async def mark_all(clinic: Clinic, *, but: int | None = None) -> None:
         [
             Delivery(
                 channel=record.channel,
-                epoch=record.epoch,
-                offset=record.offset,
+                position=record.position,
                 sent=True,
                 at=clinic.clock.now(),
                 latency_ms=1.0,
@@ -38,7 +37,7 @@ async def mark_all(clinic: Clinic, *, but: int | None = None) -> None:
                 recipients=0,
             )
             for record in pending
-            if record.offset != but
+            if record.position.offset != but
         ]
     )
 
@@ -47,7 +46,7 @@ async def offsets(clinic: Clinic, channel: Channel) -> list[int]:
     found = await clinic.store.events.read(
         channel, after=0, up_to=10_000, limit=10_000, max_bytes=2**30
     )
-    return [record.offset for record in found]
+    return [record.position.offset for record in found]
 
 
 @pytest.fixture

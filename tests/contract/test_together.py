@@ -120,7 +120,7 @@ async def test_each_is_answered_its_own_and_all_are_one_transaction(
             f"appointments:patient:{place.patient.id}",
             f"availability:dentist:{place.dentist.id}",
         }
-        assert {r.channel: r.offset for r in told} == {
+        assert {r.channel: r.position.offset for r in told} == {
             channel: position.offset for channel, position in answer.positions.items()
         }
         assert await clinic.stored(row) == row
@@ -149,7 +149,7 @@ async def test_a_patient_of_two_of_them_has_one_sequence_and_each_its_own_place_
         if channel.startswith("appointments:patient:")
     ]
     assert of_patient == [1, 2]
-    told = [r.offset for r in clinic.postbox.records if r.channel.endswith(shared.id)]
+    told = [r.position.offset for r in clinic.postbox.records if r.channel.endswith(shared.id)]
     assert told == [1, 2]
 
 

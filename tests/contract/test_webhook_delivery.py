@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from actors.domain.channels import AVAILABILITY_ALL, Channel
 from actors.domain.events import AppointmentTypeSaved, WebhookSaved
 from actors.domain.principal import Principal, Role
-from actors.domain.webhook import ChannelProgress, RetryRules, Webhook
+from actors.domain.webhook import DeliveryProgress, RetryRules, Webhook
 from actors.ports.webhooks import Attempt, Target
 from hub.webhooks.active import Known
 from hub.webhooks.delivery import Deliverer, Next, Observers
@@ -56,7 +56,7 @@ def deliverer(clinic: Clinic, sent: Sent) -> Deliverer:
     )
 
 
-async def known_at(clinic: Clinic, place: ChannelProgress) -> Known:
+async def known_at(clinic: Clinic, place: DeliveryProgress) -> Known:
     hook = webhook(clinic, BOT)
     event = WebhookSaved(before=None, after=hook, secret="whsec_x", moved_to=(place,))
     await clinic.save(event, by=BOT)
@@ -65,9 +65,9 @@ async def known_at(clinic: Clinic, place: ChannelProgress) -> Known:
     return Known(target, {place.channel: place})
 
 
-async def here(clinic: Clinic) -> ChannelProgress:
+async def here(clinic: Clinic) -> DeliveryProgress:
     head = (await clinic.store.events.heads([AVAILABILITY_ALL]))[AVAILABILITY_ALL]
-    return ChannelProgress(channel=AVAILABILITY_ALL, epoch=head.epoch, offset=head.offset)
+    return DeliveryProgress(channel=AVAILABILITY_ALL, position=head)
 
 
 async def test_events_committed_while_others_are_delivered_are_all_delivered_in_order(
@@ -92,11 +92,11 @@ async def test_events_committed_while_others_are_delivered_are_all_delivered_in_
     await committing
     assert sent.types == ["appointment_types.updated"] * 40
     noted = await store.webhooks.deliveries(BOT, known.webhook.id, limit=100)
-    offsets = [delivery.offset for delivery in noted]
-    assert sorted(offsets) == list(range(begin.offset + 1, begin.offset + 41))
+    offsets = [delivery.position.offset for delivery in noted]
+    assert sorted(offsets) == list(range(begin.position.offset + 1, begin.position.offset + 41))
 
 
-async def _end(clinic: Clinic, known: Known) -> ChannelProgress:
+async def _end(clinic: Clinic, known: Known) -> DeliveryProgress:
     head = await here(clinic)
     return replace(head, moves=known.progress[AVAILABILITY_ALL].moves)
 
@@ -105,7 +105,9 @@ async def test_a_history_that_does_not_reach_back_is_said_once_and_then_it_goes_
     clinic: Clinic,
 ) -> None:
     sent, begin = Sent(), await here(clinic)
-    known = await known_at(clinic, replace(begin, epoch=begin.epoch - 1))
+    known = await known_at(
+        clinic, replace(begin, position=begin.position._replace(epoch=begin.position.epoch - 1))
+    )
     working = deliverer(clinic, sent)
     assert await working.some(known, AVAILABILITY_ALL, lambda _: True) is Next.MORE
     assert await working.some(known, AVAILABILITY_ALL, lambda _: True) is Next.DONE
@@ -118,10 +120,10 @@ async def test_a_history_that_does_not_reach_back_is_said_once_and_then_it_goes_
 
 async def test_events_that_were_forgotten_are_said_to_be(clinic: Clinic) -> None:
     sent, begin = Sent(), await here(clinic)
-    known = await known_at(clinic, replace(begin, offset=0))
+    known = await known_at(clinic, replace(begin, position=begin.position._replace(offset=0)))
     pending = await clinic.store.events.pending(limit=100)
     await clinic.store.events.mark([delivered(record, clinic) for record in pending])
     await clinic.store.retention.forget(clinic.clock.now() + timedelta(days=40))
     await deliverer(clinic, sent).some(known, AVAILABILITY_ALL, lambda _: True)
     assert sent.types == ["channel.reset"]
-    assert known.progress[AVAILABILITY_ALL].offset == begin.offset
+    assert known.progress[AVAILABILITY_ALL].position.offset == begin.position.offset

@@ -57,7 +57,7 @@ class Unlucky:
 
     async def broadcast_all(self, records: Sequence[EventRecord]) -> int:
         """It may fail half-way: what comes before a mishap has arrived."""
-        places = [(str(record.channel), record.offset) for record in records]
+        places = [(str(record.channel), record.position.offset) for record in records]
         self.tried.update(places)
         reached = 0
         for place, record in zip(places, records, strict=True):

@@ -17,11 +17,12 @@ from aiohttp import web
 from actors.domain.channels import Channel, patient_channel
 from actors.domain.ids import DentistId, EventId, PatientId, ProfileId
 from actors.domain.outcome import Outcome
+from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import Forbidden, NotFound, SlotTaken, VersionConflict
 from actors.ports.commits import Reply
-from actors.ports.events import Broadcaster, EventRecord, Position
+from actors.ports.events import Broadcaster, EventRecord
 from actors.relay.relay import Relay, RelaySettings
 from actors.services.availability import SlotPage
 from actors.services.caller import Caller
@@ -146,7 +147,7 @@ class FakeAvailability:
     async def find(self, caller: Caller, **sent: Any) -> SlotPage:
         self.asked.append(sent)
         start = datetime(2027, 3, 8, 9, tzinfo=UTC)
-        return SlotPage(slots=(), next_after=(start, DENTIST), positions=())
+        return SlotPage(slots=(), next_after=(start, DENTIST), positions={})
 
     async def replace(self, caller: Caller, dentist_id: str, schedule: Any, **sent: Any) -> Reply:
         self.asked.append({"dentist_id": dentist_id, "schedule": schedule, **sent})
@@ -271,8 +272,7 @@ async def running_world(
 def event(offset: int, channel: Channel = CHANNEL, **data: Any) -> EventRecord:
     return EventRecord(
         channel=channel,
-        epoch=1,
-        offset=offset,
+        position=Position(1, offset),
         event_id=EventId(f"event-{offset}"),
         type="appointment.created",
         time=datetime.now(UTC) - timedelta(milliseconds=1),
@@ -308,4 +308,4 @@ async def arrived(screen: Screen, offset: int, channel: Channel = CHANNEL) -> No
 
 
 def position(offset: int, channel: Channel = CHANNEL) -> Position:
-    return Position(channel=channel, epoch=1, offset=offset)
+    return Position(1, offset)

@@ -164,15 +164,15 @@ class Failing:
         self.attempts: list[int] = []
 
     async def broadcast(self, record: EventRecord) -> int:
-        self.attempts.append(record.offset)
-        if self._fails(record, self.attempts.count(record.offset)):
+        self.attempts.append(record.position.offset)
+        if self._fails(record, self.attempts.count(record.position.offset)):
             raise ConnectionError("the rooms are away")
         return await self._inner.broadcast(record)
 
 
 async def test_after_a_failed_broadcast_clients_are_told_and_can_fetch_what_they_missed() -> None:
     def fails(record: EventRecord, attempt: int) -> bool:
-        return record.offset == 2
+        return record.position.offset == 2
 
     async with running_world(broadcaster=lambda inner: Failing(inner, fails)) as world:
         screen = await world.screen()

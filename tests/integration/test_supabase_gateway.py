@@ -16,6 +16,7 @@ import pytest
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
+from actors.domain.position import Position
 from actors.ports.events import Broadcaster, EventRecord
 from hub.config import Api, Auth, Realtime, Retention
 from tests.acceptance.test_live_rights import NEW, OLD, signed, write_keys
@@ -672,8 +673,7 @@ LARGE_BYTES = 20_000
 def _large(channel: Channel, offset: int) -> EventRecord:
     return EventRecord(
         channel=channel,
-        epoch=9_999_999_999,
-        offset=offset,
+        position=Position(9_999_999_999, offset),
         event_id=EventId(f"event-{offset}"),
         type="appointment.updated",
         time=datetime.now(UTC),

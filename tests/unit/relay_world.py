@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
+from actors.domain.position import Position
 from actors.domain.principal import Principal
-from actors.ports.events import Delivery, EventRecord, Position
+from actors.ports.events import Delivery, EventRecord
 
 NOW = datetime(2027, 3, 8, 9, tzinfo=UTC)
 A, B = Channel("availability:dentist:a"), Channel("availability:dentist:b")
@@ -19,8 +20,7 @@ def record(
 ) -> EventRecord:
     return EventRecord(
         channel=channel,
-        epoch=epoch,
-        offset=offset,
+        position=Position(epoch, offset),
         event_id=EventId(f"{channel}-{offset}"),
         type="slots.changed",
         time=NOW - timedelta(milliseconds=5),
@@ -44,7 +44,7 @@ class MemoryLog:
     """``realtime_events``: rows are pending until they are marked."""
 
     def __init__(self, rows: Sequence[EventRecord] = ()) -> None:
-        self.rows = sorted(rows, key=lambda row: (row.channel, row.epoch, row.offset))
+        self.rows = sorted(rows, key=lambda row: (row.channel, row.position))
         self.marks: list[Delivery] = []
         self.broken: set[str] = set()
         self.heads_asked: list[Channel] = []
@@ -57,7 +57,8 @@ class MemoryLog:
 
     def append(self, *rows: EventRecord) -> None:
         self.rows = sorted(
-            [*self.rows, *rows], key=lambda row: (row.channel, row.epoch, row.offset)
+            [*self.rows, *rows],
+            key=lambda row: (row.channel, row.position),
         )
 
     async def heads(
@@ -73,10 +74,8 @@ class MemoryLog:
 
     def _head(self, channel: Channel) -> Position:
         mine = [row for row in self.rows if row.channel == channel]
-        epoch = max((row.epoch for row in mine), default=1)
-        return Position(
-            channel=channel, epoch=epoch, offset=max((row.offset for row in mine), default=0)
-        )
+        epoch = max((row.position.epoch for row in mine), default=1)
+        return Position(epoch, max((row.position.offset for row in mine), default=0))
 
     async def read(
         self,
@@ -94,7 +93,11 @@ class MemoryLog:
         await self.readable.wait()
         found: list[EventRecord] = []
         for row in self.rows:
-            if row.channel == channel and after < row.offset <= up_to and len(found) < limit:
+            if (
+                row.channel == channel
+                and after < row.position.offset <= up_to
+                and len(found) < limit
+            ):
                 if found and max_bytes < len(row.payload):
                     break
                 max_bytes -= len(row.payload)
@@ -102,13 +105,15 @@ class MemoryLog:
         return found
 
     async def oldest(self, channel: Channel) -> int | None:
-        return min((row.offset for row in self.rows if row.channel == channel), default=None)
+        return min(
+            (row.position.offset for row in self.rows if row.channel == channel), default=None
+        )
 
     async def pending(self, *, limit: int) -> Sequence[EventRecord]:
         self._check("pending")
         await asyncio.sleep(0)
-        done = {(mark.channel, mark.epoch, mark.offset) for mark in self.marks}
-        waiting = [row for row in self.rows if (row.channel, row.epoch, row.offset) not in done]
+        done = {(mark.channel, mark.position) for mark in self.marks}
+        waiting = [row for row in self.rows if (row.channel, row.position) not in done]
         return waiting[:limit]
 
     async def mark(self, deliveries: Sequence[Delivery]) -> None:
@@ -121,7 +126,7 @@ class MemoryLog:
             raise ConnectionError(f"{what}: the database is away")
 
     def marked(self, channel: Channel = A) -> dict[int, Delivery]:
-        return {mark.offset: mark for mark in self.marks if mark.channel == channel}
+        return {mark.position.offset: mark for mark in self.marks if mark.channel == channel}
 
 
 class ScriptedBroadcaster:
@@ -134,11 +139,11 @@ class ScriptedBroadcaster:
         self.recipients = 3
 
     async def broadcast(self, record: EventRecord) -> int:
-        self.attempts.append((record.channel, record.offset))
+        self.attempts.append((record.channel, record.position.offset))
         if self.script is not None:
-            attempt = self.attempts.count((record.channel, record.offset))
+            attempt = self.attempts.count((record.channel, record.position.offset))
             await self.script(record, attempt)
-        self.sent[record.channel].append(record.offset)
+        self.sent[record.channel].append(record.position.offset)
         return self.recipients
 
 
@@ -151,11 +156,11 @@ class ScriptedBatches(ScriptedBroadcaster):
         self.batch_script: Callable[[Sequence[EventRecord]], Awaitable[None]] | None = None
 
     async def broadcast_all(self, records: Sequence[EventRecord]) -> int:
-        self.batches.append([record.offset for record in records])
+        self.batches.append([record.position.offset for record in records])
         if self.batch_script is not None:
             await self.batch_script(records)
         for record in records:
-            self.sent[record.channel].append(record.offset)
+            self.sent[record.channel].append(record.position.offset)
         return self.recipients
 
 

@@ -6,14 +6,14 @@ from typing import Any
 from actors.domain.appointment import AppointmentType, Status
 from actors.domain.channels import patient_channel
 from actors.domain.ids import AppointmentTypeId
+from actors.domain.position import Position
 from actors.domain.principal import Role
 from actors.ports.appointments import AppointmentPage
-from actors.ports.events import Position
 from actors.ports.profiles import ProfilePage
 from tests.unit.api_world import NAMES, PATIENT, PROFILE, ROW, World, appointment, world
 
 START = datetime(2027, 3, 8, 9, tzinfo=UTC)
-POSITION = Position(channel=patient_channel(PATIENT), epoch=1, offset=42)
+POSITION = Position(1, 42)
 
 
 def _page(**changes: Any) -> AppointmentPage:
@@ -22,7 +22,7 @@ def _page(**changes: Any) -> AppointmentPage:
         "names": NAMES,
         "total": 2,
         "next_after": (START, ROW),
-        "position": POSITION,
+        "position": (patient_channel(PATIENT), POSITION),
     }
     return AppointmentPage(**page | changes)
 

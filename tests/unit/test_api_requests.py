@@ -8,12 +8,13 @@ from actors.domain.appointment import Status
 from actors.domain.channels import Channel, dentist_channel, patient_channel
 from actors.domain.ids import EventId, ProfileId
 from actors.domain.outcome import Outcome
+from actors.domain.position import Position
 from actors.domain.principal import Role
 from actors.domain.profile import PublicCard
 from actors.domain.schedule import Schedule
-from actors.ports.events import EventRecord, Position
+from actors.ports.events import EventRecord
 from actors.services.availability import ScheduleView, Slot, SlotPage
-from actors.services.changes import ChannelChanges, Since
+from actors.services.changes import ChannelChanges
 from tests.unit.api_world import (
     DENTIST,
     NAMES,
@@ -28,7 +29,7 @@ from tests.unit.api_world import (
 
 SLOT = {"dentist_id": DENTIST, "appointment_type_id": TYPE, "start": "2027-03-08T10:00:00+01:00"}
 START = datetime(2027, 3, 8, 9, tzinfo=UTC)
-POSITION = Position(channel=patient_channel(PATIENT), epoch=1, offset=42)
+POSITION = Position(1, 42)
 RANGE = {"from": "2027-03-08T00:00:00Z", "to": "2027-03-09T00:00:00Z"}
 
 
@@ -228,13 +229,11 @@ async def test_head_answers_like_get_without_the_body() -> None:
 
 # --- availability --------------------------------------------------------------------
 
-VIEW = ScheduleView(
-    dentist_id=DENTIST, schedule=Schedule(time_zone="Europe/Vienna", version=4), position=POSITION
-)
+VIEW = ScheduleView(dentist_id=DENTIST, schedule=Schedule(time_zone="Europe/Vienna", version=4))
 SLOTS = SlotPage(
     slots=(Slot(dentist_id=DENTIST, appointment_type_id=TYPE, start=START, end=START),),
     next_after=None,
-    positions=(POSITION,),
+    positions={patient_channel(PATIENT): POSITION},
 )
 
 
@@ -297,8 +296,7 @@ async def test_missed_events_are_shown_by_channel() -> None:
         channel = dentist_channel(DENTIST)
         record = EventRecord(
             channel=channel,
-            epoch=1,
-            offset=8,
+            position=Position(1, 8),
             event_id=EventId("e-8"),
             type="appointment.created",
             time=START,
@@ -306,14 +304,18 @@ async def test_missed_events_are_shown_by_channel() -> None:
         )
         w.changes.answers["read"] = (
             ChannelChanges(
-                channel=channel, recovered=True, events=(record,), more=False, epoch=1, offset=8
+                channel=channel,
+                recovered=True,
+                events=(record,),
+                more=False,
+                position=Position(1, 8),
             ),
         )
         params = [("channel", channel), ("channel", "availability:all")]
         params += [("since", "1.7"), ("since", "now")]
         answer = await w.send("GET", "/api/changes", params=params, role=Role.DENTIST)
         assert w.changes.asked[0][1][1] == [
-            (channel, Since(epoch=1, offset=7)),
+            (channel, Position(1, 7)),
             (Channel("availability:all"), None),
         ]
         shown = answer.json["channels"][channel]

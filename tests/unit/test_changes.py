@@ -10,10 +10,10 @@ from actors.domain.channels import (
     patient_channel,
 )
 from actors.domain.ids import DentistId, PatientId, ProfileId
+from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, ValidationFailed
-from actors.ports.events import Position
-from actors.services.changes import ENVELOPE_BYTES, Changes, ChannelChanges, Since
+from actors.services.changes import ENVELOPE_BYTES, Changes, ChannelChanges
 from tests.unit.relay_world import A, B, MemoryLog, record, records
 
 PATIENT = Principal(role=Role.PATIENT, subject="s", person=ProfileId("p"))
@@ -22,7 +22,7 @@ ADMIN = Principal(role=Role.ADMIN, subject="root")
 
 async def read(
     log: MemoryLog,
-    since: Since | None,
+    since: Position | None,
     *,
     channel: Channel = A,
     limit: int = 500,
@@ -31,7 +31,7 @@ async def read(
 ) -> ChannelChanges:
     up_to = None
     if released is not None:
-        up_to = {channel: Position(channel=channel, epoch=1, offset=released)}
+        up_to = {channel: Position(1, released)}
     (answer,) = await Changes(log).read(
         PATIENT, [(channel, since)], limit=limit, max_bytes=max_bytes, up_to=up_to
     )
@@ -39,43 +39,43 @@ async def read(
 
 
 def offsets(answer: ChannelChanges) -> list[int]:
-    return [event.offset for event in answer.events]
+    return [event.position.offset for event in answer.events]
 
 
-def at(offset: int) -> Since:
-    return Since(epoch=1, offset=offset)
+def at(offset: int) -> Position:
+    return Position(1, offset)
 
 
 async def test_all_missed_events_come_in_order() -> None:
     answer = await read(MemoryLog(records(1, 9)), at(4))
     assert answer.recovered
     assert offsets(answer) == [5, 6, 7, 8, 9]
-    assert (answer.epoch, answer.offset, answer.more) == (1, 9, False)
+    assert (answer.position.epoch, answer.position.offset, answer.more) == (1, 9, False)
 
 
 async def test_who_missed_nothing_has_recovered_with_no_events() -> None:
     answer = await read(MemoryLog(records(1, 9)), at(9))
-    assert (answer.recovered, offsets(answer), answer.offset) == (True, [], 9)
+    assert (answer.recovered, offsets(answer), answer.position.offset) == (True, [], 9)
 
 
 async def test_an_untouched_channel_is_recovered_from_its_beginning() -> None:
     answer = await read(MemoryLog(), at(0))
-    assert (answer.recovered, offsets(answer), answer.offset) == (True, [], 0)
+    assert (answer.recovered, offsets(answer), answer.position.offset) == (True, [], 0)
 
 
 async def test_without_a_position_only_the_current_one_is_told() -> None:
     answer = await read(MemoryLog(records(1, 9)), None)
-    assert (answer.recovered, offsets(answer), answer.offset) == (False, [], 9)
+    assert (answer.recovered, offsets(answer), answer.position.offset) == (False, [], 9)
 
 
 async def test_another_epoch_is_not_recovered() -> None:
-    answer = await read(MemoryLog(records(1, 9)), Since(epoch=2, offset=3))
-    assert (answer.recovered, answer.epoch, answer.offset) == (False, 1, 9)
+    answer = await read(MemoryLog(records(1, 9)), Position(2, 3))
+    assert (answer.recovered, answer.position.epoch, answer.position.offset) == (False, 1, 9)
 
 
 async def test_a_position_ahead_of_the_channel_is_not_recovered() -> None:
     answer = await read(MemoryLog(records(1, 9)), at(10))
-    assert (answer.recovered, answer.offset) == (False, 9)
+    assert (answer.recovered, answer.position.offset) == (False, 9)
 
 
 async def test_history_that_does_not_reach_back_is_not_recovered_not_even_in_part() -> None:
@@ -92,10 +92,8 @@ async def test_a_history_with_a_hole_is_never_shown_as_whole() -> None:
 
 async def test_a_history_that_was_swept_away_up_to_the_head_is_not_recovered() -> None:
     log = MemoryLog()
-    (answer,) = await Changes(log).read(
-        PATIENT, [(A, at(3))], up_to={A: Position(channel=A, epoch=1, offset=9)}
-    )
-    assert (answer.recovered, answer.offset) == (False, 9)
+    (answer,) = await Changes(log).read(PATIENT, [(A, at(3))], up_to={A: Position(1, 9)})
+    assert (answer.recovered, answer.position.offset) == (False, 9)
 
 
 async def test_a_long_absence_comes_in_pages_without_gap_or_repetition() -> None:
@@ -105,14 +103,14 @@ async def test_a_long_absence_comes_in_pages_without_gap_or_repetition() -> None
     for _ in range(3):
         answer = await read(log, since, limit=10)
         seen += offsets(answer)
-        since = Since(epoch=answer.epoch, offset=answer.offset)
+        since = Position(answer.position.epoch, answer.position.offset)
     assert seen == list(range(3, 26))
     assert not answer.more
 
 
 async def test_a_cut_answer_says_so_and_where_to_go_on() -> None:
     answer = await read(MemoryLog(records(1, 25)), at(0), limit=10)
-    assert (answer.recovered, answer.more, answer.offset) == (True, True, 10)
+    assert (answer.recovered, answer.more, answer.position.offset) == (True, True, 10)
 
 
 async def test_the_size_of_an_answer_is_limited_but_one_event_always_fits() -> None:
@@ -127,29 +125,34 @@ async def test_the_limits_are_for_all_channels_of_one_answer_together() -> None:
     log = MemoryLog([*records(1, 8), *records(1, 8, B)])
     first, second = await Changes(log).read(PATIENT, [(A, at(0)), (B, at(3))], limit=8)
     assert (offsets(first), first.more) == (list(range(1, 9)), False)
-    assert (second.recovered, offsets(second), second.more, second.offset) == (True, [], True, 3)
+    assert (second.recovered, offsets(second), second.more, second.position.offset) == (
+        True,
+        [],
+        True,
+        3,
+    )
 
 
 async def test_a_large_event_waits_for_the_next_answer_instead_of_breaking_the_limit() -> None:
     log = MemoryLog([record(1), record(1, B, payload=b"x" * 10_000)])
     first, second = await Changes(log).read(PATIENT, [(A, at(0)), (B, at(0))], max_bytes=2_000)
     assert offsets(first) == [1]
-    assert (offsets(second), second.more, second.offset) == ([], True, 0)
+    assert (offsets(second), second.more, second.position.offset) == ([], True, 0)
 
 
 async def test_a_socket_reads_up_to_where_live_delivery_takes_over() -> None:
     answer = await read(MemoryLog(records(1, 9)), at(4), released=7)
-    assert (offsets(answer), answer.offset, answer.more) == ([5, 6, 7], 7, False)
+    assert (offsets(answer), answer.position.offset, answer.more) == ([5, 6, 7], 7, False)
 
 
 async def test_who_is_ahead_of_live_delivery_but_not_of_the_log_has_recovered() -> None:
     answer = await read(MemoryLog(records(1, 9)), at(8), released=7)
-    assert (answer.recovered, offsets(answer), answer.offset) == (True, [], 8)
+    assert (answer.recovered, offsets(answer), answer.position.offset) == (True, [], 8)
 
 
 async def test_who_is_ahead_of_the_log_has_not_recovered() -> None:
     answer = await read(MemoryLog(records(1, 9)), at(10), released=7)
-    assert (answer.recovered, answer.offset) == (False, 7)
+    assert (answer.recovered, answer.position.offset) == (False, 7)
 
 
 async def test_heads_are_asked_for_only_where_they_decide() -> None:

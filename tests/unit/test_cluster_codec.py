@@ -11,9 +11,9 @@ from actors.calendar.snapshot import Snapshot
 from actors.domain import commands as c
 from actors.domain import refusals as r
 from actors.domain.appointment import Status
-from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId, ProfileId
 from actors.domain.outcome import Outcome
+from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.schedule import (
     DailyLimit,
@@ -27,7 +27,7 @@ from actors.domain.schedule import (
 )
 from actors.domain.slots import to_minute
 from actors.ports.commits import IdempotencyKey, Reply
-from actors.ports.events import EventRecord, Position
+from actors.ports.events import EventRecord
 from hub.cluster.codec import (
     Unreadable,
     command_json,
@@ -193,8 +193,7 @@ def test_what_cannot_be_meant_is_refused(change: dict[str, Any], why: str) -> No
 def test_an_entry_arrives_as_it_was_and_rubbish_is_refused() -> None:
     record = EventRecord(
         channel="availability:all",  # type: ignore[arg-type]  # a name, as names come
-        epoch=1,
-        offset=2,
+        position=Position(1, 2),
         event_id="e",  # type: ignore[arg-type]  # an id
         type="availability.changed",
         time=AT,
@@ -232,7 +231,7 @@ def test_a_snapshot_offers_the_same_slots_there_and_tells_of_nobody() -> None:
     whole = calendar(rows, with_schedule(daily_limits=limits))
     here = Snapshot(
         calendar=replace(whole, completed=tuple(rows[2:])),
-        position=Position(channel=AVAILABILITY_ALL, epoch=1, offset=5),
+        position=Position(1, 5),
     )
     said = _travelled(snapshot_json(here))
     there = snapshot_of(said)

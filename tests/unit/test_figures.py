@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from actors.domain.channels import AVAILABILITY_ALL
+from actors.domain.position import Position
 from actors.ports.events import Delivery
 from hub.cluster.figures import merged
 from hub.config import Logging
@@ -48,8 +49,7 @@ def figures_of(metrics: Metrics, clock: FakeClock, errors: RecentErrors | None =
 def delivery(latency_ms: float = 1.0, *, attempts: int = 1, problem: str | None = None) -> Delivery:
     return Delivery(
         channel=AVAILABILITY_ALL,
-        epoch=1,
-        offset=1,
+        position=Position(1, 1),
         sent=attempts < 4,
         at=NOW,
         latency_ms=latency_ms,

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from actors.domain.channels import AVAILABILITY_ALL
+from actors.domain.position import Position
 from actors.ports.events import Delivery
 from actors.services.cache import Lookups
 from hub.telemetry.metrics import Gauges, Metrics
@@ -19,8 +20,7 @@ def delivery(
 ) -> Delivery:
     return Delivery(
         channel=AVAILABILITY_ALL,
-        epoch=1,
-        offset=1,
+        position=Position(1, 1),
         sent=sent,
         at=NOW,
         latency_ms=latency_ms,

@@ -9,7 +9,8 @@ from typing import Any
 import structlog
 
 from actors.domain.channels import Channel
-from actors.ports.events import Delivery, EventRecord, Position
+from actors.domain.position import Position
+from actors.ports.events import Delivery, EventRecord
 from actors.relay.channel_queue import WAITING_MAX
 from actors.relay.relay import Relay, RelaySettings
 from tests.unit.relay_world import (
@@ -36,7 +37,7 @@ class World:
         self.log = MemoryLog(rows)
         self.broadcaster = ScriptedBroadcaster()
         self.slept: list[float] = []
-        self.failures: list[Position] = []
+        self.failures: list[tuple[Channel, Position]] = []
         self.deliveries: list[Delivery] = []
         self.relay = Relay(
             events=self.log,
@@ -52,8 +53,8 @@ class World:
         self.slept.append(seconds)
         await asyncio.sleep(0)
 
-    async def _failed(self, position: Position) -> None:
-        self.failures.append(position)
+    async def _failed(self, channel: Channel, position: Position) -> None:
+        self.failures.append((channel, position))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["World"]:
@@ -149,7 +150,7 @@ async def test_subscribers_are_told_at_once_where_a_channel_goes_on_behind_a_hol
         world.commit(record(1))
         world.relay.announce([record(3)])
         await until(lambda: len(world.sent()) == 2)
-    assert [position.offset for position in world.failures] == [2]
+    assert [position.offset for _, position in world.failures] == [2]
 
 
 async def test_a_failed_broadcast_is_retried_three_times_with_growing_waits() -> None:
@@ -186,22 +187,19 @@ async def test_after_the_third_retry_it_is_logged_with_context_marked_and_told()
     mark = world.log.marked()[1]
     assert (mark.sent, mark.attempts, mark.recipients) == (False, 4, 0)
     assert mark.error == "ConnectionError: no way through"
-    assert world.failures == [
-        Position(channel=A, epoch=1, offset=1),
-        Position(channel=A, epoch=1, offset=2),
-    ]
+    assert world.failures == [(A, Position(1, 1)), (A, Position(1, 2))]
 
 
 async def test_after_a_failure_the_channel_goes_on_with_the_next_event() -> None:
     async def only_the_first_fails(record: EventRecord, _: int) -> None:
-        if record.offset == 1:
+        if record.position.offset == 1:
             raise ConnectionError
 
     async with World().running() as world:
         world.broadcaster.script = only_the_first_fails
         world.commit(record(1), record(2))
         await until(lambda: world.sent() == [2])
-        assert await world.relay.released(A) == Position(channel=A, epoch=1, offset=2)
+        assert await world.relay.released(A) == Position(1, 2)
 
 
 async def test_a_broadcast_that_hangs_is_given_up_after_the_limit() -> None:
@@ -237,8 +235,7 @@ async def test_what_was_sent_is_marked_with_latency_recipients_and_attempts() ->
         assert world.log.marks == [
             Delivery(
                 channel=A,
-                epoch=1,
-                offset=1,
+                position=Position(1, 1),
                 sent=True,
                 at=NOW,
                 latency_ms=5.0,
@@ -290,7 +287,7 @@ async def test_events_announced_before_the_start_go_out_after_what_was_pending()
 async def test_a_channel_nothing_was_announced_for_is_at_its_committed_head() -> None:
     async with World().running() as world:
         world.log.append(*records(1, 5))
-        assert await world.relay.released(A) == Position(channel=A, epoch=1, offset=5)
+        assert await world.relay.released(A) == Position(1, 5)
         await world.relay.released(A)
         assert world.log.heads_asked == [A]
 
@@ -329,7 +326,7 @@ async def test_the_released_position_follows_only_what_was_sent() -> None:
         gate = asyncio.Event()
 
         async def wait(record: EventRecord, _: int) -> None:
-            if record.offset == 2:
+            if record.position.offset == 2:
                 await gate.wait()
 
         world.broadcaster.script = wait
@@ -356,7 +353,7 @@ async def test_a_new_epoch_begins_anew_after_what_was_left_of_the_old() -> None:
         world.commit(record(8), record(9))
         world.commit(record(3, epoch=2), record(4, epoch=2))
         await until(lambda: len(world.sent()) == 4)
-        assert await world.relay.released(A) == Position(channel=A, epoch=2, offset=4)
+        assert await world.relay.released(A) == Position(2, 4)
     assert set(world.sent()) == {8, 9, 3, 4}
 
 
@@ -366,7 +363,7 @@ async def test_listeners_hear_of_every_event_at_once_and_may_fail() -> None:
     def broken(_: EventRecord) -> None:
         raise RuntimeError("a bug")
 
-    world = World(listeners=[broken, lambda record: heard.append(record.offset)])
+    world = World(listeners=[broken, lambda record: heard.append(record.position.offset)])
     world.relay.announce(records(1, 2))
     assert heard == [1, 2]
     async with world.running():
@@ -388,7 +385,7 @@ async def test_forgotten_channels_are_taken_up_again_where_they_are() -> None:
 
 async def test_stopping_finishes_what_is_quick_and_leaves_the_rest_pending() -> None:
     async def second_hangs(record: EventRecord, _: int) -> None:
-        if record.offset == 2:
+        if record.position.offset == 2:
             await asyncio.Event().wait()
 
     before = asyncio.all_tasks()
@@ -420,7 +417,9 @@ async def test_where_nobody_is_no_broadcast_is_begun_and_the_event_counts_as_sen
     async with World().running() as world:
         world.empty.add(A)
         world.relay.announce([record(1), record(1, B), record(2)])
-        assert [(each.channel, each.offset, each.recipients) for each in world.deliveries] == [
+        assert [
+            (each.channel, each.position.offset, each.recipients) for each in world.deliveries
+        ] == [
             (A, 1, 0),
             (A, 2, 0),
         ]
@@ -436,7 +435,7 @@ async def test_who_comes_in_gets_what_follows_and_a_gap_is_filled_even_for_nobod
         world.empty.add(A)
         world.log.append(record(5), record(6))
         world.relay.announce([record(6)])
-        await until(lambda: [each.offset for each in world.deliveries][4:] == [5, 6])
+        await until(lambda: [each.position.offset for each in world.deliveries][4:] == [5, 6])
         world.empty.clear()
         world.relay.announce([record(7)])
         await until(lambda: world.broadcaster.sent[A][-1] == 7)

@@ -26,7 +26,7 @@ async def test_what_others_committed_is_sent_in_order_whatever_order_it_comes_in
 
 async def test_caches_hear_of_every_event_of_the_others() -> None:
     heard: list[tuple[str, int]] = []
-    world = World(listeners=[lambda each: heard.append((each.channel, each.offset))])
+    world = World(listeners=[lambda each: heard.append((each.channel, each.position.offset))])
     async with world.running():
         world.relay.hear([record(1, B)])
     assert heard == [(B, 1)]
@@ -43,7 +43,9 @@ async def test_an_event_that_comes_while_its_channel_is_asked_about_is_not_misse
 
 async def test_what_nobody_told_is_read_up_to_the_head_and_told_to_the_caches() -> None:
     heard: list[int] = []
-    world = World(is_ours=lambda _: False, listeners=[lambda each: heard.append(each.offset)])
+    world = World(
+        is_ours=lambda _: False, listeners=[lambda each: heard.append(each.position.offset)]
+    )
     async with world.running():
         await world.relay.released(A)
         world.log.append(*records(1, 3))
@@ -83,7 +85,7 @@ async def test_what_a_crash_left_is_not_taken_from_those_who_live() -> None:
 
 
 async def test_only_what_is_ours_is_written_down_here() -> None:
-    world = World(is_ours=lambda each: each.offset == 2)
+    world = World(is_ours=lambda each: each.position.offset == 2)
     async with world.running():
         await world.relay.released(A)
         world.relay.hear([record(1)])

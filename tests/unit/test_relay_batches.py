@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from actors.ports.events import EventRecord, Position
+from actors.domain.channels import Channel
+from actors.domain.position import Position
+from actors.ports.events import EventRecord
 from actors.relay.relay import Relay, RelaySettings
 from tests.unit.relay_world import (
     A,
@@ -24,7 +26,7 @@ class World:
     def __init__(self, settings: RelaySettings | None = None) -> None:
         self.log, self.broadcaster = MemoryLog(), ScriptedBatches()
         self.slept: list[float] = []
-        self.failures: list[Position] = []
+        self.failures: list[tuple[Channel, Position]] = []
         self.relay = Relay(
             events=self.log,
             clock=FixedClock(),
@@ -37,8 +39,8 @@ class World:
         self.slept.append(seconds)
         await asyncio.sleep(0)
 
-    async def _failed(self, position: Position) -> None:
-        self.failures.append(position)
+    async def _failed(self, channel: Channel, position: Position) -> None:
+        self.failures.append((channel, position))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["World"]:
@@ -109,7 +111,7 @@ async def test_a_batch_that_fails_was_the_first_attempt_of_each_and_they_go_on_a
 
 async def test_an_event_of_a_failed_batch_has_three_retries_as_any_other() -> None:
     async def second_fails(record: EventRecord, _: int) -> None:
-        if record.offset == 2:
+        if record.position.offset == 2:
             raise ConnectionError
 
     with structlog.testing.capture_logs() as logs:
@@ -122,7 +124,7 @@ async def test_an_event_of_a_failed_batch_has_three_retries_as_any_other() -> No
     assert world.attempts == {1: 2, 2: 4, 3: 2}
     assert world.slept == [0.1, 0.2, 0.4]
     assert not world.log.marked()[2].sent
-    assert world.failures == [Position(channel=A, epoch=1, offset=2)]
+    assert world.failures == [(A, Position(1, 2))]
     assert [line["offset"] for line in logs if line["event"] == "broadcast_failed"] == [2]
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId, ProfileId
+from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden
 from actors.ports.events import EventRecord
-from actors.services.changes import EVENTS_MAX, Since
+from actors.services.changes import EVENTS_MAX
 from actors.services.replays import Replays
 from tests.unit.relay_world import MemoryLog
 
@@ -32,8 +33,7 @@ class FixedClock:
 def event(offset: int, minutes_ago: float, epoch: int = CREATED) -> EventRecord:
     return EventRecord(
         channel=CHANNEL,
-        epoch=epoch,
-        offset=offset,
+        position=Position(epoch, offset),
         event_id=EventId(f"event-{offset}"),
         type="appointment.created",
         time=NOW - timedelta(minutes=minutes_ago),
@@ -41,20 +41,20 @@ def event(offset: int, minutes_ago: float, epoch: int = CREATED) -> EventRecord:
     )
 
 
-async def place(rows: list[EventRecord], minutes_ago: float) -> Since | None:
+async def place(rows: list[EventRecord], minutes_ago: float) -> Position | None:
     replays = Replays(MemoryLog(rows), FixedClock(), kept=KEPT)
     return await replays.place_before(DENTIST, CHANNEL, NOW - timedelta(minutes=minutes_ago))
 
 
 async def test_it_begins_with_the_first_event_at_or_after_the_time() -> None:
     rows = [event(1, 60), event(2, 30), event(3, 10)]
-    assert await place(rows, 30) == Since(epoch=CREATED, offset=1)
-    assert await place(rows, 29.9) == Since(epoch=CREATED, offset=2)
-    assert await place(rows, 5) == Since(epoch=CREATED, offset=3)
+    assert await place(rows, 30) == Position(CREATED, 1)
+    assert await place(rows, 29.9) == Position(CREATED, 2)
+    assert await place(rows, 5) == Position(CREATED, 3)
 
 
 async def test_everything_is_told_when_history_has_its_beginning() -> None:
-    assert await place([event(1, 60), event(2, 30)], 10_000_000) == Since(epoch=CREATED, offset=0)
+    assert await place([event(1, 60), event(2, 30)], 10_000_000) == Position(CREATED, 0)
 
 
 async def test_a_channel_that_was_never_used_has_a_complete_history() -> None:
@@ -66,13 +66,13 @@ async def test_a_channel_that_was_never_used_has_a_complete_history() -> None:
 async def test_times_that_are_not_in_order_lose_nothing() -> None:
     """Two calendars write into one patient's channel, each with its own time of decision."""
     rows = [event(1, 60), event(2, 29), event(3, 31), event(4, 10)]
-    assert await place(rows, 30) == Since(epoch=CREATED, offset=1)
+    assert await place(rows, 30) == Position(CREATED, 1)
 
 
 async def test_what_was_forgotten_is_not_passed_over() -> None:
     rows = [event(offset, 60) for offset in range(8, 11)]
     days = 24 * 60
-    assert await place(rows, 29 * days) == Since(epoch=CREATED, offset=7), "younger than kept"
+    assert await place(rows, 29 * days) == Position(CREATED, 7), "younger than kept"
     assert await place(rows, 31 * days) is None
 
 
@@ -82,7 +82,7 @@ async def test_a_quiet_channel_whose_events_were_all_forgotten() -> None:
     log.rows.clear()
     head = (await log.heads([CHANNEL]))[CHANNEL]
     days = timedelta(days=1)
-    assert await replays.place_before(DENTIST, CHANNEL, NOW - days) == Since(
+    assert await replays.place_before(DENTIST, CHANNEL, NOW - days) == Position(
         epoch=head.epoch, offset=head.offset
     )
 
@@ -90,7 +90,7 @@ async def test_a_quiet_channel_whose_events_were_all_forgotten() -> None:
 @pytest.mark.parametrize("many", [33, EVENTS_MAX])
 async def test_as_much_as_one_answer_holds(many: int) -> None:
     rows = [event(offset, 60 if offset > 7 else 120) for offset in range(1, many + 8)]
-    assert await place(rows, 61) == Since(epoch=CREATED, offset=7)
+    assert await place(rows, 61) == Position(CREATED, 7)
 
 
 async def test_more_than_one_answer_holds_is_refused() -> None:
@@ -100,7 +100,7 @@ async def test_more_than_one_answer_holds_is_refused() -> None:
 async def test_what_happened_before_a_restore_is_not_vouched_for() -> None:
     restored = int((NOW - timedelta(minutes=45)).timestamp())
     rows = [event(1, 120), event(2, 110), event(3, 30, restored)]
-    assert await place(rows, 40) == Since(epoch=restored, offset=2)
+    assert await place(rows, 40) == Position(restored, 2)
     assert await place(rows, 60) is None, "between the copy and the restore events were lost"
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId, ProfileId
+from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import NotFound
 from actors.ports.commits import StoreUnavailable
@@ -72,8 +73,7 @@ class World:
         self.rights.heard(
             EventRecord(
                 channel=Channel(f"profiles:user:{ANN}"),
-                epoch=1,
-                offset=1,
+                position=Position(1, 1),
                 event_id=EventId("e"),
                 type="profile.updated",
                 time=NOW,

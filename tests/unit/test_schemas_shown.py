@@ -21,6 +21,7 @@ from actors.domain.appointment import AppointmentType, Status
 from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.ids import EventId
 from actors.domain.interval import Interval
+from actors.domain.position import Position
 from actors.domain.refusals import ValidationFailed
 from actors.domain.schedule import (
     DailyLimit,
@@ -272,8 +273,7 @@ def test_a_schedule_is_replaced_whole_so_zone_and_rules_are_needed() -> None:
 
 RECORD = EventRecord(
     channel=AVAILABILITY_ALL,
-    epoch=7,
-    offset=42,
+    position=Position(7, 42),
     event_id=EventId("e-42"),
     type="availability.changed",
     time=AT.replace(microsecond=5),
@@ -291,7 +291,11 @@ def test_an_envelope_embeds_the_stored_payload_as_it_is() -> None:
 
 def test_a_catch_up_shows_each_channel_with_its_events() -> None:
     changes = ChannelChanges(
-        channel=AVAILABILITY_ALL, recovered=True, events=(RECORD,), more=True, epoch=7, offset=42
+        channel=AVAILABILITY_ALL,
+        recovered=True,
+        events=(RECORD,),
+        more=True,
+        position=Position(7, 42),
     )
     answer = orjson.loads(channels_json([changes]))
     assert answer == {"channels": {"availability:all": orjson.loads(channel_json(changes))}}

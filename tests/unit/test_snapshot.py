@@ -3,10 +3,9 @@
 from datetime import datetime, timedelta
 
 from actors.calendar.snapshot import Snapshot
-from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.ids import PatientId
+from actors.domain.position import Position
 from actors.domain.slots import to_minute
-from actors.ports.events import Position
 from tests.unit.calendars import (
     ANNA,
     BEN,
@@ -24,9 +23,7 @@ FIRST, BEFORE = to_minute(at(8)), to_minute(at(18))
 
 def snapshot(*, hold: bool = False) -> Snapshot:
     rows = [held(at(9))] if hold else []
-    return Snapshot(
-        calendar=calendar(rows), position=Position(channel=AVAILABILITY_ALL, epoch=1, offset=0)
-    )
+    return Snapshot(calendar=calendar(rows), position=Position(1, 0))
 
 
 def starts(seen: Snapshot, now: datetime, who: PatientId | None = None) -> list[int]:

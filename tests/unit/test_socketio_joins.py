@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 import pytest
 
 from actors.domain.ids import ProfileId
+from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.ports.events import EventRecord
 from actors.relay.relay import Relay, RelaySettings
-from actors.services.changes import Changes, Since
+from actors.services.changes import Changes
 from actors.services.identity import Claims
 from api.realtime.rooms.broadcaster import Wire
 from api.realtime.rooms.fairness import Turns
@@ -89,7 +90,7 @@ class Edge:
 
     async def join(self, session: Session, since: int | None) -> list[int]:
         """The offsets of the answer, written before what was held is released."""
-        wanted = {A: None if since is None else Since(epoch=1, offset=since)}
+        wanted = {A: None if since is None else Position(1, since)}
         joined = await self.joins.join(session, session.principal, wanted)
         answer = json.loads(joined.answers[A])
         assert answer["recovered"] is (since is not None)

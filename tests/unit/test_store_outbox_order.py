@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
+from actors.domain.position import Position
 from actors.ports.events import EventRecord
 from store.postgres.outbox_order import InOrder
 
@@ -15,14 +16,13 @@ class Told:
         self.offsets: list[tuple[str, int]] = []
 
     def announce(self, records: Sequence[EventRecord]) -> None:
-        self.offsets += [(record.channel, record.offset) for record in records]
+        self.offsets += [(record.channel, record.position.offset) for record in records]
 
 
 def event(channel: str, offset: int) -> EventRecord:
     return EventRecord(
         channel=Channel(channel),
-        epoch=1,
-        offset=offset,
+        position=Position(1, offset),
         event_id=EventId("e"),
         type="t",
         time=datetime.now(UTC),

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.domain.channels import Channel
+from actors.domain.position import Position
 from actors.domain.refusals import ValidationFailed
-from actors.services.changes import Since
 from api.realtime.sse.cursor import Cursor, read_cursor
 
 A, B = Channel("availability:all"), Channel("appointments:patient:x")
 numbers = st.integers(0, 10**18 - 1)
 positions = st.dictionaries(
     st.text(min_size=1, max_size=40).map(Channel),
-    st.builds(Since, epoch=numbers, offset=numbers),
+    st.builds(Position, epoch=numbers, offset=numbers),
     min_size=1,
     max_size=20,
 )
@@ -23,7 +23,7 @@ positions = st.dictionaries(
 
 @given(positions)
 def test_a_cursor_is_read_as_it_was_written_whatever_the_order_of_the_channels(
-    at: dict[Channel, Since],
+    at: dict[Channel, Position],
 ) -> None:
     text = str(Cursor(at))
     assert read_cursor(text, list(at)) == at
@@ -32,11 +32,11 @@ def test_a_cursor_is_read_as_it_was_written_whatever_the_order_of_the_channels(
 
 @given(positions, st.data())
 def test_moving_a_channel_is_the_same_as_beginning_there(
-    at: dict[Channel, Since], data: st.DataObject
+    at: dict[Channel, Position], data: st.DataObject
 ) -> None:
     cursor = Cursor(at)
     channel = data.draw(st.sampled_from(sorted(at)))
-    to = data.draw(st.builds(Since, epoch=numbers, offset=numbers))
+    to = data.draw(st.builds(Position, epoch=numbers, offset=numbers))
     cursor.move(channel, to)
     assert cursor[channel] == to
     assert str(cursor) == str(Cursor({**at, channel: to}))
@@ -44,7 +44,7 @@ def test_moving_a_channel_is_the_same_as_beginning_there(
 
 def test_a_hundred_channels_fit_into_a_short_line() -> None:
     at = {
-        Channel(f"availability:dentist:01976f2e-0000-7000-8000-{n:012}"): Since(
+        Channel(f"availability:dentist:01976f2e-0000-7000-8000-{n:012}"): Position(
             epoch=1_795_411_990, offset=1_000_000 + n
         )
         for n in range(100)
@@ -62,7 +62,7 @@ def test_what_is_no_cursor_is_refused(text: str) -> None:
 
 
 def test_an_altered_cursor_or_one_of_other_channels_is_refused() -> None:
-    text = str(Cursor({A: Since(epoch=1, offset=7), B: Since(epoch=1, offset=9)}))
+    text = str(Cursor({A: Position(1, 7), B: Position(1, 9)}))
     for channels in ([A], [B], [A, B, Channel("c")], [A, Channel("appointments:patient:y")]):
         with pytest.raises(ValidationFailed, match="not valid"):
             read_cursor(text, channels)

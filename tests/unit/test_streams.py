@@ -12,11 +12,12 @@ import pytest
 
 from actors.domain.channels import AVAILABILITY_ALL, Channel, user_profile_channel
 from actors.domain.ids import ProfileId
+from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, RateLimited, Unavailable
 from actors.ports.events import Delivery, EventRecord
 from actors.relay.relay import Relay, RelaySettings
-from actors.services.changes import EVENTS_MAX, Changes, Since
+from actors.services.changes import EVENTS_MAX, Changes
 from actors.services.identity import Claims
 from api.realtime.rooms.broadcaster import Wire
 from api.realtime.rooms.fairness import Turns
@@ -38,8 +39,7 @@ def told(*rows: EventRecord) -> MemoryLog:
     log.marks = [
         Delivery(
             channel=row.channel,
-            epoch=row.epoch,
-            offset=row.offset,
+            position=row.position,
             sent=True,
             at=NOW,
             latency_ms=1.0,
@@ -148,7 +148,7 @@ class World:
 
     async def broadcast(self, record: EventRecord) -> int:
         """To the rooms, unless the test wants it to fail."""
-        if record.offset in self.failing:
+        if record.position.offset in self.failing:
             raise ConnectionError("the rooms cannot be reached")
         return await self.wire.broadcast(record)
 
@@ -160,7 +160,7 @@ class World:
 
     def open(
         self,
-        wanted: Mapping[Channel, Since | None] | None = None,
+        wanted: Mapping[Channel, Position | None] | None = None,
         *,
         ttl_s: float = 3_600,
         who: Principal = WHO,
@@ -205,14 +205,14 @@ async def test_the_first_frame_says_where_the_stream_begins_and_when_to_come_bac
                 A: {"recovered": False, "events": [], "more": False, "epoch": 1, "offset": 3}
             }
         }
-        assert read_cursor(first["id"], [A]) == {A: Since(epoch=1, offset=3)}
+        assert read_cursor(first["id"], [A]) == {A: Position(1, 3)}
 
 
 async def test_what_was_missed_follows_page_by_page_and_then_what_happens() -> None:
     missed = EVENTS_MAX * 2 + 20
     log = told(*records(1, missed), *records(1, missed, B))
     async with world(log) as w:
-        begin = Since(epoch=1, offset=0)
+        begin = Position(1, 0)
         client = w.open({A: begin, B: begin})
         w.commit(record(missed + 1))
         await until(lambda: missed in client.offsets(B))
@@ -226,7 +226,7 @@ async def test_what_was_missed_follows_page_by_page_and_then_what_happens() -> N
 async def test_from_every_id_a_client_goes_on_without_loss_or_repeat() -> None:
     log = told(*records(1, 4), *records(1, 3, B))
     async with world(log) as w:
-        client = w.open({A: Since(epoch=1, offset=1), B: Since(epoch=1, offset=0)})
+        client = w.open({A: Position(1, 1), B: Position(1, 0)})
         await until(lambda: len(client.offsets()) + len(client.offsets(B)) == 6)
         w.commit(record(5), record(4, B))
         await until(lambda: len(client.ids) == 9)
@@ -251,7 +251,7 @@ async def test_streams_that_come_and_go_while_events_are_sent_get_each_event_onc
             w.commit(record(offset))
             if rng.random() < 0.3:
                 since = rng.randint(0, offset - 1)
-                clients.append((w.open({A: Since(epoch=1, offset=since)}), since))
+                clients.append((w.open({A: Position(1, since)}), since))
             await asyncio.sleep(rng.choice((0, 0, 0.001)))
         for client, since in clients:
             await until(lambda c=client: bool(c.offsets()) and c.offsets()[-1] == 60)  # type: ignore[misc]  # mypy infers no lambda with a default
@@ -278,8 +278,7 @@ async def test_a_position_ahead_of_the_stream_makes_it_read_what_is_missing() ->
         await until(lambda: bool(client.frames))
         w.log.append(record(3))
         w.relay._lanes.clear()
-        (position,) = (await w.relay.positions([A])).values()
-        await w.wire.tell_position(position)
+        await w.wire.tell_position(A, await w.relay.released(A))
         await until(lambda: client.offsets() == [3])
         w.commit(record(4))
         await until(lambda: client.offsets() == [3, 4])

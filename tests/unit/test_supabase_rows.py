@@ -8,6 +8,7 @@ import pytest
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId, ProfileId
+from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.ports.events import EventRecord
 from api.realtime.rooms.subscribers import Once
@@ -30,8 +31,7 @@ ROW = {
 def record(type: str, **changes: Any) -> EventRecord:
     return EventRecord(
         channel=Channel("appointments:dentist:d1"),
-        epoch=5,
-        offset=7,
+        position=Position(5, 7),
         event_id=EventId("event-7"),
         type=type,
         time=datetime(2027, 3, 1, 12, tzinfo=UTC),

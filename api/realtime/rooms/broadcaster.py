@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from actors.domain.channels import Channel
-from actors.ports.events import EventRecord, Position
+from actors.domain.position import Position
+from actors.ports.events import EventRecord
 from api.realtime.rooms.fairness import Turns
 from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.subscribers import Batch, Once, Subscription
@@ -59,11 +60,11 @@ class Wire:
         once = Once()
         await self._tell(channel, lambda each: each.subscriber.tell(event, data, once))
 
-    async def tell_position(self, position: Position) -> None:
+    async def tell_position(self, channel: Channel, position: Position) -> None:
         """``channel:position``: up to where the relay is, so a lost last event is seen."""
         once = Once()
         await self._tell(
-            position.channel, lambda each: each.subscriber.tell_position(position, once)
+            channel, lambda each: each.subscriber.tell_position(channel, position, once)
         )
 
     async def _tell(self, channel: Channel, tell: Callable[[Subscription], None]) -> None:

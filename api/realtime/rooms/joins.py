@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import orjson
 
 from actors.domain.channels import HUB_STATUS, Channel, may_join
+from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.domain.refusals import FieldError, Forbidden, ValidationFailed
-from actors.ports.events import Position
-from actors.services.changes import Changes, ChannelChanges, Since
+from actors.services.changes import Changes, ChannelChanges
 from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.subscribers import Subscriber
 from api.schemas import channel_json
@@ -56,7 +56,10 @@ class Joins:
         self._rooms, self._changes, self._positions = rooms, changes, positions
 
     async def join(
-        self, subscriber: Subscriber, principal: Principal, wanted: Mapping[Channel, Since | None]
+        self,
+        subscriber: Subscriber,
+        principal: Principal,
+        wanted: Mapping[Channel, Position | None],
     ) -> Joined:
         """Enter the channels, with live events held until :meth:`release`.
 
@@ -93,10 +96,10 @@ class Joins:
             if each.more:
                 self._rooms.leave(joined.subscriber, each.channel)
             else:
-                subscription.release((each.epoch, each.offset))
+                subscription.release(each.position)
 
     async def _read(
-        self, principal: Principal, wanted: Mapping[Channel, Since | None]
+        self, principal: Principal, wanted: Mapping[Channel, Position | None]
     ) -> Sequence[ChannelChanges]:
         if not wanted:
             return ()

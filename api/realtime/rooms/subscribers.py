@@ -8,24 +8,19 @@ dropped. So there is neither hole nor duplicate, whatever is committed meanwhile
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from actors.domain.channels import Channel
-from actors.ports.events import EventRecord, Position
+from actors.domain.position import Position
+from actors.ports.events import EventRecord
 
 T = TypeVar("T")
 
 HELD_MAX = 1_000
 """Events that wait for one answer; what is more is not kept, and the client told to ask."""
 
-Place = tuple[int, int]
-"""(epoch, offset): places of one channel are ordered like these."""
-
-NOWHERE: Place = (-1, -1)
-
-
-def place(record: EventRecord) -> Place:
-    return record.epoch, record.offset
+NOWHERE: Final = Position(-1, -1)
+"""Before every position of every channel."""
 
 
 class Once:
@@ -61,7 +56,7 @@ class Batch:
     def __init__(self, records: Sequence[EventRecord]) -> None:
         last = len(records) - 1
         self.each = [(record, Once(more=n < last)) for n, record in enumerate(records)]
-        self.first, self.last = place(records[0]), place(records[last])
+        self.first, self.last = records[0].position, records[last].position
         self.joined = Once()
 
 
@@ -90,7 +85,7 @@ class Subscriber(Protocol):
         """Write all of these or, raising, none; false: they are delivered one by one."""
         ...
 
-    def tell_position(self, position: Position, once: Once) -> None:
+    def tell_position(self, channel: Channel, position: Position, once: Once) -> None:
         """Write ``channel:position``: up to where the channel was sent."""
         ...
 
@@ -103,7 +98,7 @@ class Subscriber(Protocol):
 class Subscription:
     subscriber: Subscriber
     channel: Channel
-    had: Place = NOWHERE
+    had: Position = NOWHERE
     """Up to here the subscriber has everything that was sent."""
     held: deque[EventRecord] | None = None
     dropped: EventRecord | None = None
@@ -125,7 +120,7 @@ class Subscription:
         """Write an event unless the subscriber had it, or let it wait for the answer."""
         if self.held is not None:
             self.keep(record)
-        elif (at := place(record)) > self.had:
+        elif (at := record.position) > self.had:
             self.subscriber.deliver(record, once)
             self.had = at
 
@@ -138,7 +133,7 @@ class Subscription:
             for record, once in batch.each:
                 self.deliver(record, once)
 
-    def release(self, answered: Place) -> None:
+    def release(self, answered: Position) -> None:
         """The answer up to ``answered`` was written: let what was held follow it."""
         self.had = max(self.had, answered)
         held, self.held = self.held, None
@@ -150,8 +145,4 @@ class Subscription:
             following -= 1
             self.deliver(record, Once(more=following > 0))
         if dropped is not None:
-            self.subscriber.tell_position(_place_of(dropped), Once())
-
-
-def _place_of(record: EventRecord) -> Position:
-    return Position(channel=record.channel, epoch=record.epoch, offset=record.offset)
+            self.subscriber.tell_position(self.channel, dropped.position, Once())

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from marshmallow import fields, post_load, pre_load
 
+from actors.domain.position import Position
 from actors.domain.refusals import FieldError, InvalidToken, ValidationFailed
-from actors.services.changes import Since
 from api.realtime.socketio.packets import BINARY
 from api.schemas import load
 from api.schemas.fields import KEY_EXPECTED, KEY_FORM, MAX_KEY_CHARS, Id, Text, Whole, at_most
@@ -23,8 +23,8 @@ class SinceSchema(Strict):
     offset = Whole(low=0, high=_OFFSET_MAX, required=True)
 
     @post_load
-    def make(self, data: dict[str, int], **_: Any) -> Since:
-        return Since(**data)
+    def make(self, data: dict[str, int], **_: Any) -> Position:
+        return Position(**data)
 
 
 def since() -> fields.Nested:

@@ -8,8 +8,9 @@ import orjson
 import structlog
 from aiohttp import web
 
-from actors.domain.channels import HUB_STATUS
-from actors.ports.events import Broadcaster, Position
+from actors.domain.channels import HUB_STATUS, Channel
+from actors.domain.position import Position
+from actors.ports.events import Broadcaster
 from api.realtime.rooms.broadcaster import Wire
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.fairness import Turns
@@ -102,9 +103,9 @@ class Realtime:
         """Close the sockets one by one over a while, at random: they come back elsewhere."""
         await self._server.eio.retire(over_s)
 
-    async def position_changed(self, position: Position) -> None:
+    async def position_changed(self, channel: Channel, position: Position) -> None:
         """For ``Relay.start(on_failure=…)``: tell the room, so that it can ask."""
-        await self._wire.tell_position(position)
+        await self._wire.tell_position(channel, position)
 
     async def publish_status(self, figures: Mapping[str, Any]) -> None:
         """The hub's figures, to the admins who watch; no row, no offset."""
@@ -150,6 +151,6 @@ class Realtime:
     async def _tell_positions_once(self) -> None:
         channels = [name for name in self._rooms.channels if name != HUB_STATUS]
         positions = await self._deps.positions(channels) if channels else {}
-        for position in positions.values():
-            await self._wire.tell_position(position)
+        for channel, position in positions.items():
+            await self._wire.tell_position(channel, position)
             await asyncio.sleep(0)  # others first: nobody waits for this

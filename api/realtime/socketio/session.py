@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import orjson
 
 from actors.domain.channels import Channel
+from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
-from actors.ports.events import EventRecord, Position
-from actors.services.changes import Since
+from actors.ports.events import EventRecord
 from actors.services.identity import Claims
 from api.realtime.rooms.frames import Frame, Frames, Send
 from api.realtime.rooms.subscribers import Batch, Once
@@ -30,7 +30,7 @@ class Session:
     principal: Principal
     claims: Claims
     on_behalf_of: str | None
-    since: dict[Channel, Since | None]
+    since: dict[Channel, Position | None]
     """Positions the client came with, until it is in those channels, with ``hub:ready``."""
     joining: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Joins and leaves of one socket happen one after the other."""
@@ -72,8 +72,8 @@ class Session:
             self.namespace, lambda: event_frame(self.namespace, record.type, envelope(record))
         )
 
-    def tell_position(self, position: Position, once: Once) -> None:
-        where = {"channel": position.channel, "epoch": position.epoch, "offset": position.offset}
+    def tell_position(self, channel: Channel, position: Position, once: Once) -> None:
+        where = {"channel": channel, "epoch": position.epoch, "offset": position.offset}
         self.tell("channel:position", orjson.dumps(where), once)
 
     def tell(self, event: str, data: bytes, once: Once) -> None:

@@ -10,8 +10,8 @@ import orjson
 import structlog
 
 from actors.domain.channels import Channel, own_channels
+from actors.domain.position import Position
 from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
-from actors.services.changes import Since
 from api.realtime.rooms.deps import Attempt, RealtimeDeps, reason_of, shown
 from api.realtime.rooms.expiry import Expiry
 from api.realtime.rooms.joins import Joins, check_count, check_may_join
@@ -84,7 +84,7 @@ class Connections:
         data = load(AUTH, auth, where="auth")
         principal = await self._deps.services.identity.principal(claims, data["on_behalf_of"])
         self._deps.limiter.take(principal.scope)
-        since: dict[Channel, Since | None] = data["since"] or {}
+        since: dict[Channel, Position | None] = data["since"] or {}
         check_may_join(principal, tuple(since))
         wanted = {**dict.fromkeys(own_channels(principal)), **since}
         check_count("since", len(wanted))

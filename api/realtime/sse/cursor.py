@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from actors.domain.channels import Channel
+from actors.domain.position import Position
 from actors.domain.refusals import ValidationFailed
-from actors.services.changes import Since
 
 HEADER: Final = "Last-Event-ID"
 _VERSION: Final = b"\x01"
@@ -25,17 +25,17 @@ _BITS_MAX: Final = 64
 class Cursor:
     """Positions in a fixed set of channels; encoded anew for every event, so cheaply."""
 
-    def __init__(self, positions: Mapping[Channel, Since]) -> None:
+    def __init__(self, positions: Mapping[Channel, Position]) -> None:
         self._channels = sorted(positions)
         self._number = {channel: n for n, channel in enumerate(self._channels)}
         self._names = _names(self._channels)
         self._at = [positions[channel] for channel in self._channels]
         self._parts = self._encoded()
 
-    def __getitem__(self, channel: Channel) -> Since:
+    def __getitem__(self, channel: Channel) -> Position:
         return self._at[self._number[channel]]
 
-    def move(self, channel: Channel, to: Since) -> None:
+    def move(self, channel: Channel, to: Position) -> None:
         number = self._number[channel]
         before, self._at[number] = self._at[number], to
         if before.epoch == to.epoch:
@@ -50,12 +50,12 @@ class Cursor:
     def _encoded(self) -> list[bytes]:
         return [self._part(at) for at in self._at]
 
-    def _part(self, at: Since) -> bytes:
+    def _part(self, at: Position) -> bytes:
         apart = at.epoch - self._at[0].epoch
         return _varint(2 * apart if apart >= 0 else -2 * apart - 1) + _varint(at.offset)
 
 
-def read_cursor(text: str, channels: Sequence[Channel]) -> Mapping[Channel, Since]:
+def read_cursor(text: str, channels: Sequence[Channel]) -> Mapping[Channel, Position]:
     """Where a client was that sends this cursor back; raises ValidationFailed."""
     ordered = sorted(channels)
     try:
@@ -75,10 +75,10 @@ def read_cursor(text: str, channels: Sequence[Channel]) -> Mapping[Channel, Sinc
     return found
 
 
-def _read(numbers: Iterator[int], first: int) -> Since:
+def _read(numbers: Iterator[int], first: int) -> Position:
     apart = next(numbers)
     epoch = first + (apart // 2 if apart % 2 == 0 else -(apart + 1) // 2)
-    return Since(epoch=epoch, offset=next(numbers))
+    return Position(epoch=epoch, offset=next(numbers))
 
 
 def _names(channels: Sequence[Channel]) -> bytes:

@@ -30,8 +30,8 @@ def ready(changes: Sequence[ChannelChanges], cursor: str, retry_ms: int | None =
             "recovered": each.recovered,
             "events": [],
             "more": False,
-            "epoch": each.epoch,
-            "offset": each.offset - len(each.events),
+            "epoch": each.begins_at.epoch,
+            "offset": each.begins_at.offset,
         }
         for each in changes
     }

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from actors.domain.channels import Channel
+from actors.domain.position import Position
 from actors.domain.principal import Principal
-from actors.ports.events import EventRecord, Position
-from actors.services.changes import ChannelChanges, Since
+from actors.ports.events import EventRecord
+from actors.services.changes import ChannelChanges
 from actors.services.identity import Claims
 from api.realtime.rooms.joins import Joins
 from api.realtime.rooms.rooms import Rooms
@@ -53,7 +54,7 @@ class ClientTooSlow(Exception):
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     channel: Channel
-    at: Since
+    at: Position
     body: bytes
 
 
@@ -73,7 +74,7 @@ class Stream:
         self,
         *,
         bearer: Bearer,
-        wanted: Mapping[Channel, Since | None],
+        wanted: Mapping[Channel, Position | None],
         rooms: Rooms,
         joins: Joins,
         write: Write,
@@ -87,14 +88,14 @@ class Stream:
         self.ended: Ended | None = None
         self.wakes = asyncio.Event()
         """Set when there is something to do."""
-        self._wanted: Mapping[Channel, Since | None] = wanted
+        self._wanted: Mapping[Channel, Position | None] = wanted
         self._rooms, self._joins = rooms, joins
         self._write_bytes, self._write_timeout_s = write, write_timeout_s
         self._abort = abort
         self._max_buffer_bytes = max_buffer_bytes
         self._queue: deque[_Waiting] = deque()
         self._queued_bytes = 0
-        self._queued_to: dict[Channel, Since] = {}
+        self._queued_to: dict[Channel, Position] = {}
         """Up to here each channel is written or queued."""
         self._behind: set[Channel] = set()
         """Channels of which something was skipped."""
@@ -107,9 +108,9 @@ class Stream:
         return self.ended is not None
 
     def deliver(self, record: EventRecord, once: Once) -> None:
-        channel, at = record.channel, Since(epoch=record.epoch, offset=record.offset)
+        channel, at = record.channel, record.position
         before = self._queued_to.get(channel)
-        if channel in self._behind or before is None or not _follows(before, at):
+        if channel in self._behind or before is None or at != before.next:
             self._fall_behind(channel)
             return
         body = once("sse", lambda: event_body(record))
@@ -123,11 +124,11 @@ class Stream:
     def deliver_all(self, batch: Batch) -> bool:
         return False
 
-    def tell_position(self, position: Position, once: Once) -> None:
+    def tell_position(self, channel: Channel, position: Position, once: Once) -> None:
         """Nobody has to ask: what is missing is read and sent."""
-        known = self._queued_to.get(position.channel)
-        if known is None or (position.epoch, position.offset) > (known.epoch, known.offset):
-            self._fall_behind(position.channel)
+        known = self._queued_to.get(channel)
+        if known is None or position > known:
+            self._fall_behind(channel)
 
     def tell(self, event: str, data: bytes, once: Once) -> None:
         """Streams are in no channel that has such messages."""
@@ -186,7 +187,7 @@ class Stream:
         self._rooms.leave_all(self)
 
     async def _catch_up(
-        self, wanted: Mapping[Channel, Since | None], retry_ms: int | None = None
+        self, wanted: Mapping[Channel, Position | None], retry_ms: int | None = None
     ) -> None:
         first = self._cursor is None
         while wanted and not self.closed:
@@ -200,19 +201,12 @@ class Stream:
             first, retry_ms = False, None
             for each in changes:
                 await self._write_missed(each)
-                self._queued_to[each.channel] = Since(epoch=each.epoch, offset=each.offset)
+                self._queued_to[each.channel] = each.position
             self._joins.release(joined)
-            wanted = {
-                each.channel: Since(epoch=each.epoch, offset=each.offset)
-                for each in changes
-                if each.more
-            }
+            wanted = {each.channel: each.position for each in changes if each.more}
 
     def _move_to_begin(self, changes: Sequence[ChannelChanges]) -> None:
-        begins = {
-            each.channel: Since(epoch=each.epoch, offset=each.offset - len(each.events))
-            for each in changes
-        }
+        begins = {each.channel: each.begins_at for each in changes}
         if self._cursor is None and begins:
             self._cursor = Cursor(begins)
         for channel, at in begins.items():
@@ -222,7 +216,7 @@ class Stream:
     async def _write_missed(self, missed: ChannelChanges) -> None:
         part = bytearray()
         for record in missed.events:
-            at = Since(epoch=record.epoch, offset=record.offset)
+            at = record.position
             part += self._frame(_Waiting(record.channel, at, event_body(record)))
             if len(part) >= _WRITE_BYTES:
                 await self.write(bytes(part))
@@ -243,7 +237,3 @@ class Stream:
         assert self._cursor is not None, "hub:ready comes first"
         self._cursor.move(waiting.channel, waiting.at)
         return with_id(waiting.body, str(self._cursor))
-
-
-def _follows(before: Since, at: Since) -> bool:
-    return at.epoch == before.epoch and at.offset == before.offset + 1

@@ -16,11 +16,11 @@ from typing import Final
 import structlog
 
 from actors.domain.channels import Channel
+from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.domain.refusals import RateLimited, Refusal, Unavailable
 from actors.ports.clock import Clock
 from actors.ports.commits import StoreUnavailable
-from actors.services.changes import Since
 from api.realtime.rooms.joins import Joins
 from api.realtime.rooms.retiring import one_by_one
 from api.realtime.rooms.revocations import Rights
@@ -101,7 +101,7 @@ class Streams:
     async def run(
         self,
         bearer: Bearer,
-        wanted: Mapping[Channel, Since | None],
+        wanted: Mapping[Channel, Position | None],
         *,
         write: Write,
         abort: Callable[[], None],

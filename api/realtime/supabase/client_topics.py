@@ -12,10 +12,10 @@ import orjson
 import structlog
 
 from actors.domain.channels import HUB_STATUS, Channel, is_reserved, may_join
+from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.domain.refusals import Forbidden, InvalidToken, NotFound, RateLimited
-from actors.ports.events import EventRecord, Position
-from actors.services.changes import Since
+from actors.ports.events import EventRecord
 from actors.services.identity import Claims
 from api.realtime.rooms.expiry import Expiry
 from api.realtime.rooms.frames import Send
@@ -147,7 +147,7 @@ class Subscriptions:
         self, topic: Topic, request: JoinRequest
     ) -> tuple[Joined, Sequence[EventRecord]]:
         """Into the rooms, live events held, with the whole replay that was asked for."""
-        wanted: dict[Channel, Since | None] = {}
+        wanted: dict[Channel, Position | None] = {}
         if topic.rows is not None:
             wanted[topic.rows] = None
         if topic.channel is not None:
@@ -162,7 +162,9 @@ class Subscriptions:
             raise _incomplete(request.replay)
         return joined, changes.events[-(request.replay.limit or len(changes.events)) :]
 
-    async def _since(self, topic: Topic, channel: Channel, replay: Replay | None) -> Since | None:
+    async def _since(
+        self, topic: Topic, channel: Channel, replay: Replay | None
+    ) -> Position | None:
         if replay is None:
             return None
         if channel == HUB_STATUS:
@@ -213,22 +215,20 @@ class Subscriptions:
             joined = await self._deps.joins.join(topic, topic.principal, {topic.rows: None})
             self._deps.joins.release(joined)
 
-    def _look_behind(self, topic: Topic, position: Position) -> None:
+    def _look_behind(self, topic: Topic, channel: Channel, position: Position) -> None:
         """The hub is at ``position``: what this topic should have and has not, it gets now.
 
         Clients of this protocol know no positions, so nobody else could notice.
         """
-        subscription = self._deps.rooms.subscription(topic, position.channel)
+        subscription = self._deps.rooms.subscription(topic, channel)
         if subscription is None or topic.healing:
             return
-        had = subscription.had
-        if (position.epoch, position.offset) > had:
+        if position > subscription.had:
             topic.healing = True
             subscription.hold()
-            since = Since(epoch=had[0], offset=had[1])
-            self._spawn(self._heal(topic, position.channel, since))
+            self._spawn(self._heal(topic, channel, subscription.had))
 
-    async def _heal(self, topic: Topic, channel: Channel, since: Since) -> None:
+    async def _heal(self, topic: Topic, channel: Channel, since: Position) -> None:
         try:
             joined = await self._deps.joins.join(topic, topic.principal, {channel: since})
             if topic.closed:

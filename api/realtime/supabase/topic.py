@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.domain.channels import HUB_STATUS, Channel, is_public, is_reserved
+from actors.domain.position import Position
 from actors.domain.principal import Principal
-from actors.ports.events import EventRecord, Position
+from actors.ports.events import EventRecord
 from actors.services.identity import Claims
 from api.realtime.rooms.frames import Frame, Send
 from api.realtime.rooms.subscribers import Batch, Once
@@ -31,7 +32,7 @@ class Topic:
     presence: bool
     """Whether it wants to know who is there."""
     write: Send
-    behind: Callable[["Topic", Position], None]
+    behind: Callable[["Topic", Channel, Position], None]
     """Told of a position that may be ahead of what was written."""
     closed: bool = False
     healing: bool = False
@@ -85,8 +86,8 @@ class Topic:
     def tell(self, event: str, data: bytes, once: Once) -> None:
         self.write(event_frames.told_frame(self.vsn, self.name, event, data, once))
 
-    def tell_position(self, position: Position, once: Once) -> None:
-        self.behind(self, position)
+    def tell_position(self, channel: Channel, position: Position, once: Once) -> None:
+        self.behind(self, channel, position)
 
     # --- for this client alone ---
 

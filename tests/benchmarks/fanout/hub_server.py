@@ -10,6 +10,7 @@ import uvloop
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
+from actors.domain.position import Position
 from actors.ports.events import EventRecord
 from hub.bootstrap import Hub
 from hub.config import Api, Auth, Config, Database, Logging, Realtime
@@ -49,8 +50,7 @@ class Publisher:
             [
                 EventRecord(
                     channel=name,
-                    epoch=self._epochs[channel],
-                    offset=offset,
+                    position=Position(self._epochs[channel], offset),
                     event_id=EventId(stamp),
                     type=EVENT,
                     time=_now(),
