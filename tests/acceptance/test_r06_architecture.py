@@ -41,8 +41,8 @@ def test_r6_1_r6_2_r6_3_each_layer_has_its_own_place() -> None:
 
 
 IMPORT_ALL = """
-import actors, api, hub, importlib, os, pkgutil, store, sys, threading
-for package in (actors, api, hub, store):
+import actors, api, chairside, hub, importlib, os, pkgutil, store, sys, threading
+for package in (actors, api, chairside, hub, store):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not module.name.endswith(("__main__", ".env")) and ".versions" not in module.name:
             importlib.import_module(module.name)

@@ -25,7 +25,9 @@ _SAMPLE_EVERY = 10
 _RECEIVE_BYTES = 1 << 18
 _WAIT_S = 20.0
 _QUIET_S = 0.3
-"""Nothing for so long: nothing more comes."""
+"""After this long without an event, no more are expected."""
+_ACK_S = 10.0
+"""The longest wait for the first ack of a measurement."""
 
 
 def masked(text: str) -> bytes:
@@ -205,15 +207,21 @@ class Crowd:
             pass
         return took
 
-    def acks(self, askers: int, seconds: float) -> int:
-        """How many commands are answered, when each of some sockets always has one asked."""
+    def acks(self, sockets: int, seconds: float) -> int:
+        """Count the acks when each of some sockets always has one command in flight.
+
+        At least one, however slow the machine is.
+        """
         sent = masked(f'42{NAMESPACE},7["channel:leave",{{"channel":"availability:none"}}]')
-        asking = self.sockets[:askers]
+        sending = self.sockets[:sockets]
         answered, end = 0, time.monotonic() + seconds
-        for each in asking:
+        for each in sending:
             each.send(sent)
-        while time.monotonic() < end:
-            for fd, _ in self._epoll.poll(max(0.0, end - time.monotonic())):
+        while not answered or time.monotonic() < end:
+            ready = self._epoll.poll(max(end - time.monotonic(), 0) if answered else _ACK_S)
+            if not (ready or answered):
+                raise TimeoutError(f"no command was answered within {_ACK_S:g} s")
+            for fd, _ in ready:
                 self._by_fd[fd].recv_into(self._buffer)
                 answered += 1
                 self._by_fd[fd].send(sent)
