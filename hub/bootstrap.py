@@ -43,8 +43,7 @@ from hub.telemetry.figures import Figures
 from hub.telemetry.health import Health
 from hub.telemetry.metrics import Metrics
 from hub.telemetry.recent_errors import RecentErrors
-from hub.webhooks.delivery import Observers
-from hub.webhooks.opening import open_delivering
+from hub.webhooks.dispatcher import Dispatcher, open_dispatcher
 from store.engine import Store, open_store
 
 _SWEEP_EVERY_S = 0.5
@@ -135,16 +134,14 @@ async def open_hub(
         )
         directory = Directory(store.profiles)
         dispatcher = await stack.enter_async_context(
-            open_delivering(
+            open_dispatcher(
                 config.webhooks,
                 queue=store.webhooks,
                 events=store.events,
-                may_tell=Rights(directory, clock),
+                may_deliver=Rights(directory, clock),
                 clock=clock,
                 new_id=new_id,
-                observers=Observers(
-                    on_attempt=metrics.webhook_attempt, on_disabled=metrics.webhook_disabled
-                ),
+                metrics=metrics,
             )
         )
         core = build_core(config, store, directory, dispatcher, clock, new_id)
@@ -155,7 +152,7 @@ async def open_hub(
                 core.directory.forget,
                 core.services.catalog.forget,
                 core.registry.forget,
-                dispatcher.announced,
+                dispatcher.on_event,
             ),
             on_delivery=metrics.delivered,
             is_ours=outbox.is_ours if config.is_clustered else None,
@@ -169,7 +166,6 @@ async def open_hub(
             cluster = await stack.enter_async_context(_join(config, store, core, relay))
             outbox.first = cluster.fanout
             metrics.watch_cluster(cluster.counters, cluster.gauges)
-            dispatcher.share(cluster.router.is_placed_here, sync_s=config.cluster.repair_s)
         errors = errors or RecentErrors()
         edge = build_edge(config, store, core, relay, metrics, dispatcher, errors, chat, cluster)
         hub = _hub(store, core, relay, edge, cluster)
@@ -186,7 +182,8 @@ async def open_hub(
             alone=cluster is None,
         )
         hub.realtime.start()
-        await stack.enter_async_context(running(*_background(config, hub, core), dispatcher.run()))
+        delivering = _delivering(config, dispatcher, cluster)
+        await stack.enter_async_context(running(*_background(config, hub, core), delivering))
         yield hub
 
 
@@ -252,6 +249,15 @@ def _background(config: Config, hub: Hub, core: Core) -> tuple[Coroutine[Any, An
 
 def _among_others(hub: Hub, cluster: Cluster) -> tuple[Coroutine[Any, Any, None], ...]:
     return *cluster.background(), every(SAY_EVERY_S, hub.supabase.say_presence)
+
+
+def _delivering(
+    config: Config, dispatcher: Dispatcher, cluster: Cluster | None
+) -> Coroutine[Any, Any, None]:
+    """Each webhook is delivered by the node where its id is placed."""
+    if cluster is None:
+        return dispatcher.run()
+    return dispatcher.run(cluster.router.is_placed_here, sync_every_s=config.cluster.repair_s)
 
 
 class _Outbox:

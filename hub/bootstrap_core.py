@@ -7,7 +7,7 @@ from actors.calendar.alarms import Alarms
 from actors.calendar.registry import Calendars, Registry
 from actors.ports.calendars import CalendarStore
 from actors.ports.clock import Clock, NewId
-from actors.ports.webhooks import Courier
+from actors.ports.webhooks import WebhookDispatcher
 from actors.services.availability import Availability
 from actors.services.bookings import Bookings
 from actors.services.catalog import Catalog
@@ -49,11 +49,11 @@ def build_core(
     config: Config,
     store: Store,
     directory: Directory,
-    courier: Courier,
+    dispatcher: WebhookDispatcher,
     clock: Clock,
     new_id: NewId,
 ) -> Core:
-    """``courier`` delivers what the webhooks of :class:`Services` ask for."""
+    """``dispatcher`` delivers what the webhooks of :class:`Services` ask for."""
     records = Records(store.records, clock, new_id)
     catalog = Catalog(store.calendars.load_types, records)
     meeting = Meeting()
@@ -77,7 +77,7 @@ def build_core(
             queue=store.webhooks,
             records=records,
             events=store.events,
-            courier=courier,
+            dispatcher=dispatcher,
             clock=clock,
             old_secret_kept=timedelta(hours=config.webhooks.old_secret_hours),
         ),

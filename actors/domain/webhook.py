@@ -108,13 +108,13 @@ def check_owner(principal: Principal) -> None:
 def check_channels(principal: Principal, channels: tuple[Channel, ...]) -> None:
     """Raises Forbidden, ValidationFailed."""
     for channel in channels:
-        if not may_tell(principal, channel):
+        if not may_deliver(principal, channel):
             if channel == HUB_STATUS:
                 raise ValidationFailed.of("channels", f"{HUB_STATUS} keeps no history")
             raise Forbidden("You may not join this channel")
 
 
-def may_tell(principal: Principal, channel: Channel) -> bool:
+def may_deliver(principal: Principal, channel: Channel) -> bool:
     """Whether a webhook of this principal may tell of the channel, now."""
     return channel != HUB_STATUS and may_join(principal, channel)
 

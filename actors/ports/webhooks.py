@@ -122,17 +122,17 @@ class Attempt:
         return self.status is not None and 200 <= self.status < 300
 
 
-class Courier(Protocol):
-    """The way to receivers."""
+class WebhookDispatcher(Protocol):
+    """Delivers to receivers."""
 
     async def check(self, url: str) -> None:
-        """Raises ValidationFailed for an address that nothing will be delivered to."""
+        """Raises ValidationFailed for an address that deliveries would be refused to."""
         ...
 
     async def ping(self, target: Target) -> Attempt:
-        """Send a test event now, past every queue."""
+        """Sends a test event now, ahead of every queue."""
         ...
 
     def changed(self, webhook_id: WebhookId) -> None:
-        """What is known of the webhook is to be read anew; never blocks."""
+        """Reloads the webhook soon; never blocks."""
         ...

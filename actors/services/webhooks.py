@@ -27,15 +27,15 @@ from actors.domain.webhook import (
     check_channels,
     check_owner,
     default_channels,
-    may_tell,
+    may_deliver,
 )
 from actors.ports.clock import Clock
 from actors.ports.commits import Reply
 from actors.ports.events import EventLog
 from actors.ports.webhooks import (
     Attempt,
-    Courier,
     WebhookDelivery,
+    WebhookDispatcher,
     WebhookPage,
     WebhookQueue,
     WebhookReads,
@@ -57,12 +57,12 @@ class Webhooks:
         queue: WebhookQueue,
         records: Records,
         events: EventLog,
-        courier: Courier,
+        dispatcher: WebhookDispatcher,
         clock: Clock,
         old_secret_kept: timedelta,
     ) -> None:
         self._reads, self._queue, self._records = reads, queue, records
-        self._events, self._courier, self._clock = events, courier, clock
+        self._events, self._dispatcher, self._clock = events, dispatcher, clock
         self._old_secret_kept = old_secret_kept
 
     # --- looking -----------------------------------------------------------------------
@@ -104,7 +104,7 @@ class Webhooks:
         principal = caller.principal
         check_owner(principal)
         chosen = _channels(principal, channels)
-        await self._courier.check(url)
+        await self._dispatcher.check(url)
         now = self._clock.now()
         webhook = Webhook(
             id=WebhookId(self._records.new_id()),
@@ -123,7 +123,7 @@ class Webhooks:
         event = WebhookSaved(before=None, after=webhook, secret=made, moved_to=progress)
         body = WebhookBody(webhook=webhook, progress=progress, secret=None if secret else made)
         reply = await self._records.save(caller, key, event, body)
-        self._courier.changed(webhook.id)
+        self._dispatcher.changed(webhook.id)
         return reply
 
     async def change(
@@ -147,7 +147,7 @@ class Webhooks:
             after = before.webhook
             fresh: tuple[DeliveryProgress, ...] = ()
             if not isinstance(url, Unset) and url != after.url:
-                await self._courier.check(url)
+                await self._dispatcher.check(url)
                 after = replace(after, url=url)
             if not isinstance(channels, Unset):
                 after = replace(after, channels=_channels(caller.principal, channels))
@@ -206,7 +206,7 @@ class Webhooks:
         key = self._records.key(caller, "webhook:delete", request)
         before = await self._current(caller, webhook_id, expected_version)
         reply = await self._records.delete(caller, key, WebhookDeleted(before=before.webhook))
-        self._courier.changed(webhook_id)
+        self._dispatcher.changed(webhook_id)
         return reply
 
     async def ping(self, caller: Caller, webhook_id: WebhookId) -> Attempt:
@@ -216,7 +216,7 @@ class Webhooks:
         target = await self._queue.target(webhook_id, self._clock.now())
         if target is None:
             raise NotFound("webhook")  # deleted just now
-        return await self._courier.ping(target)
+        return await self._dispatcher.ping(target)
 
     # --- within ------------------------------------------------------------------------
 
@@ -256,7 +256,7 @@ class Webhooks:
             return await self._records.save(caller, key, event, body)
 
         reply = await retried(expected_version, save)
-        self._courier.changed(webhook_id)
+        self._dispatcher.changed(webhook_id)
         return reply
 
     async def _current(
@@ -334,7 +334,7 @@ class Rights:
                 await self._directory.patient(webhook.patient)
             except NotFound:
                 return False
-        return may_tell(webhook.owner, channel)
+        return may_deliver(webhook.owner, channel)
 
 
 def new_secret() -> str:

@@ -1,1 +1,1 @@
-"""Delivering events to servers: what is sent, where to, when, and when no more."""
+"""Webhook deliveries: signed messages to receivers, with retries, order and address checks."""

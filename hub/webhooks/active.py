@@ -1,4 +1,4 @@
-"""The active webhooks in memory: whom an event concerns, and how far each of them is."""
+"""The active webhooks in memory: which channels each subscribes to, and its progress."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence, Set
@@ -8,14 +8,16 @@ from actors.domain.channels import Channel
 from actors.domain.webhook import DeliveryProgress, Webhook, WebhookId
 from actors.ports.webhooks import Target
 
-Place = tuple[WebhookId, Channel]
-"""One channel of one webhook: what is delivered in order."""
+Feed = tuple[WebhookId, Channel]
+"""One channel of one webhook; its events are delivered in order."""
 
 
 @dataclass(slots=True, eq=False)
-class Known:
-    """As it was loaded; replaced as a whole when it changes, so that whoever works on the
-    old one notices."""
+class ActiveWebhook:
+    """A webhook as it was loaded, and its progress since then.
+
+    A change replaces the object, so a delivery under way sees that its object is outdated.
+    """
 
     target: Target
     progress: dict[Channel, DeliveryProgress]
@@ -25,49 +27,55 @@ class Known:
         return self.target.view.webhook
 
 
-class KnownWebhooks:
+class ActiveWebhooks:
+    """The webhooks that this process delivers, by id and by channel."""
+
     def __init__(self) -> None:
-        self._by_id: dict[WebhookId, Known] = {}
+        self._by_id: dict[WebhookId, ActiveWebhook] = {}
         self._by_channel: dict[Channel, set[WebhookId]] = defaultdict(set)
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def get(self, webhook_id: WebhookId) -> Known | None:
+    def get(self, webhook_id: WebhookId) -> ActiveWebhook | None:
         return self._by_id.get(webhook_id)
 
-    def put(self, target: Target) -> Known:
+    def is_current(self, active: ActiveWebhook) -> bool:
+        """False once the webhook was changed, moved or removed."""
+        return self._by_id.get(active.webhook.id) is active
+
+    def put(self, target: Target) -> ActiveWebhook:
         webhook_id = target.view.webhook.id
         self.drop(webhook_id)
-        progress = {place.channel: place for place in target.view.progress}
-        known = self._by_id[webhook_id] = Known(target, progress)
+        progress = {each.channel: each for each in target.view.progress}
+        active = self._by_id[webhook_id] = ActiveWebhook(target, progress)
         for channel in progress:
             self._by_channel[channel].add(webhook_id)
-        return known
+        return active
 
     def drop(self, webhook_id: WebhookId) -> None:
-        known = self._by_id.pop(webhook_id, None)
-        for channel in known.progress if known else ():
-            listening = self._by_channel[channel]
-            listening.discard(webhook_id)
-            if not listening:
+        active = self._by_id.pop(webhook_id, None)
+        for channel in active.progress if active else ():
+            subscribed = self._by_channel[channel]
+            subscribed.discard(webhook_id)
+            if not subscribed:
                 del self._by_channel[channel]
 
     @property
     def ids(self) -> Set[WebhookId]:
         return self._by_id.keys()
 
-    def is_news(self, target: Target) -> bool:
-        """Whether it is not known so far, or was changed or moved elsewhere since."""
-        known = self._by_id.get(target.view.webhook.id)
-        if known is None or known.webhook.version < target.view.webhook.version:
+    def is_newer(self, target: Target) -> bool:
+        """Whether the target is not in memory, or was changed or moved elsewhere since."""
+        active = self._by_id.get(target.view.webhook.id)
+        if active is None or active.webhook.version < target.view.webhook.version:
             return True
         return any(
-            place.channel not in known.progress or place.moves > known.progress[place.channel].moves
-            for place in target.view.progress
+            each.channel not in active.progress or each.moves > active.progress[each.channel].moves
+            for each in target.view.progress
         )
 
-    def listening(self, channel: Channel) -> Collection[WebhookId]:
+    def subscribed_to(self, channel: Channel) -> Collection[WebhookId]:
         return tuple(self._by_channel.get(channel, ()))
 
     @property
@@ -75,7 +83,7 @@ class KnownWebhooks:
         return tuple(self._by_channel)
 
     @property
-    def places(self) -> Iterator[tuple[Place, DeliveryProgress]]:
-        for webhook_id, known in self._by_id.items():
-            for channel, progress in known.progress.items():
+    def feeds(self) -> Iterator[tuple[Feed, DeliveryProgress]]:
+        for webhook_id, active in self._by_id.items():
+            for channel, progress in active.progress.items():
                 yield (webhook_id, channel), progress

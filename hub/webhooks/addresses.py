@@ -1,8 +1,8 @@
-"""Which addresses may be delivered to: the public internet, and what the operator allows.
+"""Which addresses receive deliveries: public ones, and those that the operator allows.
 
-A webhook makes the hub send requests wherever its owner says. What only the hub can reach
-(this machine, its network, the metadata service of its cloud) is therefore refused, however
-it is written: as a name, a number, or inside an IPv6 address.
+The owner of a webhook chooses where the hub sends requests. Addresses that only the hub can
+reach (this machine, its network, the metadata service of its cloud) are refused, whether they
+are written as a name, as a number or inside an IPv6 address.
 """
 
 import ipaddress
@@ -19,7 +19,7 @@ _NEVER: Final[tuple[Network, ...]] = tuple(
             "168.63.129.16/32",  # Azure's host, a public number
             "192.0.0.0/24",  # protocol assignments; Oracle's metadata
             "192.88.99.0/24",  # 6to4 relays, withdrawn
-            "64:ff9b:1::/48",  # translation into somebody's own IPv4 network
+            "64:ff9b:1::/48",  # translation into a local IPv4 network
             "2001::/23",  # Teredo and other protocol assignments
             "5f00::/16",  # segment routing
         ),
@@ -30,15 +30,17 @@ _COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
 
 
 class RefusedAddress(Exception):
-    """Nothing is sent there; the text says why, and no more than whoever asked knows."""
+    """No delivery to this address. The text reveals nothing about the operator's network."""
 
 
 def networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """Raises ValueError for what is no network."""
+    """Raises ValueError for a text that is not a network."""
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
 class AddressRules:
+    """Refuses addresses that are neither public nor in an allowed network."""
+
     def __init__(self, allowed: Sequence[Network] = ()) -> None:
         self._allowed = tuple(allowed)
 
@@ -49,10 +51,10 @@ class AddressRules:
             raise RefusedAddress("the address is not on the public internet")
 
     def check_literal(self, host: str) -> None:
-        """A host that is an address itself; names are checked when they are resolved.
+        """Checks a host that is an address itself. Raises RefusedAddress.
 
-        ``127.1`` and ``2130706433`` are addresses to some and names to others (aiohttp would
-        not resolve them): addresses are written in full, or refused.
+        Names are checked when they are resolved. Addresses must be written in full: some
+        programs take ``127.1`` and ``2130706433`` for addresses, others for names.
         """
         if ":" in host or host.replace(".", "").isdigit():
             try:
@@ -67,23 +69,24 @@ class AddressRules:
 
 
 def is_public(address: Address) -> bool:
-    """Whether anybody on the internet could reach it, and only the one it says."""
+    """Whether the address leads to the same public host from everywhere."""
     inner = embedded(address)
     if inner is not None:
         return is_public(inner)
-    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+    if isinstance(address, ipaddress.IPv6Address) and (
+        address.scope_id is not None or address.is_site_local
+    ):
         return False
     return (
         address.is_global
         and not address.is_multicast
         and not address.is_reserved
-        and not (isinstance(address, ipaddress.IPv6Address) and address.is_site_local)
         and not any(address.version == net.version and address in net for net in _NEVER)
     )
 
 
 def embedded(address: Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 address stands for."""
+    """The IPv4 address inside an IPv6 address, if there is one."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
     if address.ipv4_mapped is not None:

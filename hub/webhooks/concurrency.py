@@ -1,27 +1,22 @@
-"""How many requests may be under way: at once, and to one receiver."""
+"""Limits of concurrent requests to receivers: in total, and to one receiver."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
 
 
-class Slots:
-    def __init__(self, overall: int, per_target: int) -> None:
-        self._overall = asyncio.Semaphore(overall)
+class ConcurrencyLimits:
+    """Bounds the requests under way to ``total``, and to ``per_target`` for each receiver."""
+
+    def __init__(self, total: int, per_target: int) -> None:
+        self._total = asyncio.Semaphore(total)
         self._per_target = per_target
-        self._targets: dict[str, tuple[asyncio.Semaphore, int]] = {}
+        self._by_target: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def one(self, target: str) -> AsyncIterator[None]:
-        """First the receiver's own: who waits for a slow one keeps nobody else waiting."""
-        semaphore, users = self._targets.get(target, (asyncio.Semaphore(self._per_target), 0))
-        self._targets[target] = semaphore, users + 1
-        try:
-            async with semaphore, self._overall:
-                yield
-        finally:
-            semaphore, users = self._targets[target]
-            if users == 1:
-                del self._targets[target]
-            else:
-                self._targets[target] = semaphore, users - 1
+    async def acquire(self, target: str) -> AsyncIterator[None]:
+        """Waits for the receiver's own limit first, so a slow receiver delays no others."""
+        of_target = self._by_target.setdefault(target, asyncio.Semaphore(self._per_target))
+        async with of_target, self._total:
+            yield

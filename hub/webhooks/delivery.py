@@ -1,7 +1,8 @@
-"""The deliveries of one channel of one webhook, some at a time, in order."""
+"""Delivers the events of one feed (one channel of one webhook), in order, a batch at a time."""
 
+import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
 from http import HTTPStatus
@@ -15,163 +16,155 @@ from actors.domain.webhook import DeliveryProgress, DisabledReason, RetryRules, 
 from actors.ports.clock import Clock, NewId
 from actors.ports.events import EventLog, EventRecord
 from actors.ports.webhooks import Attempt, Target, WebhookDelivery, WebhookQueue
-from hub.webhooks.active import Known
-from hub.webhooks.messages import Message, event_message, notice_message, reset_message
-from hub.webhooks.sender import target_of
+from hub.telemetry.metrics import Metrics
+from hub.webhooks.active import ActiveWebhook
+from hub.webhooks.messages import WebhookMessage, event_message, notice_message, reset_message
+from hub.webhooks.sender import host_and_port
 
 log = structlog.get_logger(__name__)
 
 _EVENTS_MAX: Final = 20
 _BYTES_MAX: Final = 256 * 1024
 
-MayTell = Callable[[Webhook, Channel], Awaitable[bool]]
-"""Whether the webhook's owner may hear of the channel, now."""
+MayDeliver = Callable[[Webhook, Channel], Awaitable[bool]]
+"""Whether the owner of the webhook may read the channel now."""
 
 
-class Sends(Protocol):
-    async def send(self, target: Target, message: Message, now: datetime) -> Attempt:
-        """One attempt; never raises for what the receiver or the network does."""
+class MessageSender(Protocol):
+    async def send(self, target: Target, message: WebhookMessage, now: datetime) -> Attempt:
+        """Makes one attempt; failures of the receiver or the network are in the result."""
         ...
 
 
-class Next(Enum):
-    """What is to happen with this channel."""
+class NextStep(Enum):
+    """What the dispatcher does next with a feed."""
 
-    DONE = "nothing is left"
-    MORE = "go on"
-    WAIT = "the next attempt has its time"
-    MOVED = "it is not where it was thought to be: look again"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Observers:
-    """Told of attempts (``delivered``, ``refused``, ``failed``; seconds) and of ends."""
-
-    on_attempt: Callable[[str, float], None] = lambda _outcome, _seconds: None
-    on_disabled: Callable[[str], None] = lambda _reason: None
+    WAIT_FOR_EVENTS = "every event was delivered"
+    CONTINUE = "more events may follow"
+    RETRY_LATER = "the next attempt has a time"
+    RELOAD = "the webhook has changed in the database"
 
 
 class Deliverer:
+    """Checks the owner's rights, sends, and records the result, for each event of a feed."""
+
     def __init__(
         self,
         *,
         queue: WebhookQueue,
         events: EventLog,
-        sender: Sends,
-        may_tell: MayTell,
+        sender: MessageSender,
+        may_deliver: MayDeliver,
         clock: Clock,
         new_id: NewId,
         rules: RetryRules,
-        jitter: Callable[[], float],
-        observers: Observers,
+        metrics: Metrics,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._queue, self._events, self._sender = queue, events, sender
-        self._may_tell, self._clock, self._new_id = may_tell, clock, new_id
-        self._rules, self._jitter, self._observers = rules, jitter, observers
+        self._may_deliver, self._clock, self._new_id = may_deliver, clock, new_id
+        self._rules, self._metrics, self._jitter = rules, metrics, jitter
 
-    async def some(
-        self, known: Known, channel: Channel, is_current: Callable[[Known], bool]
-    ) -> Next:
-        """Deliver what comes next, a bounded part of it, for as long as the webhook is as it
-        was known.
+    async def deliver_batch(
+        self, active: ActiveWebhook, channel: Channel, is_current: Callable[[ActiveWebhook], bool]
+    ) -> NextStep:
+        """Delivers the next events of the channel, as long as ``active`` is current.
 
-        Raises StoreUnavailable; what was delivered then may be delivered again.
+        Raises StoreUnavailable; the last event may then be delivered again.
         """
-        at = known.progress[channel]
-        # The head first: what is read after it was committed before, or is no longer kept.
-        owner = known.webhook.owner
+        before = active.progress[channel]
+        owner = active.webhook.owner
+        # The head is read first: later reads see everything before it, or it was deleted.
         head = (await self._events.heads([channel], owner))[channel]
-        if head == at.position:
-            return Next.DONE
+        if head == before.position:
+            return NextStep.WAIT_FOR_EVENTS
         records = await self._events.read(
             channel,
-            after=at.position.offset,
+            after=before.position.offset,
             up_to=head.offset,
             limit=_EVENTS_MAX,
             max_bytes=_BYTES_MAX,
             by=owner,
         )
-        if not (records and _follows(records[0], at)):
-            return await self._reset(known, at, head)
+        if not (records and _follows(records[0], before)):
+            message = reset_message(active.webhook, before, head, self._clock.now())
+            return await self._deliver(active, before, head, message)
         for record in records:
-            if not is_current(known) or not _follows(record, known.progress[channel]):
-                return Next.MORE  # looked at again, from here
-            result = await self._deliver(
-                known, known.progress[channel], record.position, event_message(record)
-            )
-            if result is not Next.MORE:
-                return result
-        return Next.MORE
-
-    async def _reset(self, known: Known, at: DeliveryProgress, head: Position) -> Next:
-        """History does not reach back: said once, and then it goes on from now."""
-        message = reset_message(known.webhook, at, head, self._clock.now())
-        return await self._deliver(known, at, head, message)
+            if not is_current(active) or not _follows(record, active.progress[channel]):
+                return NextStep.CONTINUE
+            message = event_message(record)
+            step = await self._deliver(active, active.progress[channel], record.position, message)
+            if step is not NextStep.CONTINUE:
+                return step
+        return NextStep.CONTINUE
 
     async def _deliver(
-        self, known: Known, before: DeliveryProgress, to: Position, message: Message
-    ) -> Next:
-        if not await self._may_tell(known.webhook, before.channel):
-            await self._disable(known, DisabledReason.RIGHTS_ENDED)
-            return Next.MOVED
-        attempt = await self._sender.send(known.target, message, self._clock.now())
+        self,
+        active: ActiveWebhook,
+        before: DeliveryProgress,
+        to: Position,
+        message: WebhookMessage,
+    ) -> NextStep:
+        if not await self._may_deliver(active.webhook, before.channel):
+            return await self._disable(active, DisabledReason.RIGHTS_ENDED)
+        attempt = await self._sender.send(active.target, message, self._clock.now())
         now = self._clock.now()
-        after = _moved(before, to) if attempt.delivered else self._failed(before, attempt, now)
-        self._tell(known, message, before, attempt)
-        noted = _delivery(before, to, message, attempt, now)
-        if not await self._queue.record(known.webhook.id, before, after, noted):
-            return Next.MOVED
-        known.progress[before.channel] = after
         if attempt.delivered:
-            return Next.MORE
-        return await self._after_failure(known, after, attempt, now)
+            after = DeliveryProgress(channel=before.channel, position=to, moves=before.moves + 1)
+        else:
+            after = self._after_failure(before, attempt, now)
+        self._report(active, message, before, attempt)
+        delivery = _delivery(before, to, message, attempt, now)
+        if not await self._queue.record(active.webhook.id, before, after, delivery):
+            return NextStep.RELOAD
+        active.progress[before.channel] = after
+        if attempt.delivered:
+            return NextStep.CONTINUE
+        if attempt.status == HTTPStatus.GONE:
+            return await self._disable(active, DisabledReason.GONE)
+        assert after.failing_since is not None, "a failed attempt sets it"
+        if self._rules.is_over(after.failing_since, now):
+            return await self._disable(active, DisabledReason.FAILING)
+        return NextStep.RETRY_LATER
 
-    def _failed(
+    def _after_failure(
         self, before: DeliveryProgress, attempt: Attempt, now: datetime
     ) -> DeliveryProgress:
-        wait = self._rules.wait(before.attempts + 1, self._jitter())
-        asked = timedelta(seconds=attempt.retry_after_s or 0)
+        backoff = self._rules.wait(before.attempts + 1, self._jitter())
+        retry_after = timedelta(seconds=attempt.retry_after_s or 0)
         return replace(
             before,
             attempts=before.attempts + 1,
             failing_since=before.failing_since or now,
-            next_attempt_at=now + max(wait, min(asked, self._rules.longest)),
+            next_attempt_at=now + max(backoff, min(retry_after, self._rules.longest)),
             moves=before.moves + 1,
         )
 
-    async def _after_failure(
-        self, known: Known, after: DeliveryProgress, attempt: Attempt, now: datetime
-    ) -> Next:
-        assert after.failing_since is not None, "it failed just now"
-        if attempt.status == HTTPStatus.GONE:
-            await self._disable(known, DisabledReason.GONE)
-            return Next.MOVED
-        if self._rules.is_over(after.failing_since, now):
-            await self._disable(known, DisabledReason.FAILING)
-            return Next.MOVED
-        return Next.WAIT
-
-    async def _disable(self, known: Known, reason: DisabledReason) -> None:
+    async def _disable(self, active: ActiveWebhook, reason: DisabledReason) -> NextStep:
         now = self._clock.now()
-        webhook = await self._queue.disable(known.webhook.id, reason, now)
-        if webhook is None:
-            return
-        self._observers.on_disabled(reason)
-        log.warning("webhook_disabled", webhook_id=webhook.id, reason=reason)
-        if reason is not DisabledReason.GONE:  # who is gone has said so
-            notice = notice_message(webhook, self._new_id(), "webhook.disabled", now)
-            await self._sender.send(known.target, notice, now)
+        webhook = await self._queue.disable(active.webhook.id, reason, now)
+        if webhook is not None:
+            self._metrics.webhook_disabled(reason)
+            log.warning("webhook_disabled", webhook_id=webhook.id, reason=reason)
+            if reason is not DisabledReason.GONE:  # 410: the receiver wants no more messages
+                notice = notice_message(webhook, self._new_id(), "webhook.disabled", now)
+                await self._sender.send(active.target, notice, now)
+        return NextStep.RELOAD
 
-    def _tell(
-        self, known: Known, message: Message, before: DeliveryProgress, attempt: Attempt
+    def _report(
+        self,
+        active: ActiveWebhook,
+        message: WebhookMessage,
+        before: DeliveryProgress,
+        attempt: Attempt,
     ) -> None:
         outcome = "delivered" if attempt.delivered else "refused" if attempt.status else "failed"
-        self._observers.on_attempt(outcome, attempt.duration_ms / 1_000)
-        say = log.debug if attempt.delivered else log.warning
-        say(
+        self._metrics.webhook_attempt(outcome, attempt.duration_ms / 1_000)
+        write_line = log.debug if attempt.delivered else log.warning
+        write_line(
             f"webhook_{outcome}",
-            webhook_id=known.webhook.id,
-            target=target_of(known.webhook.url),
+            webhook_id=active.webhook.id,
+            target=host_and_port(active.webhook.url),
             event_id=message.id,
             type=message.type,
             attempt=before.attempts + 1,
@@ -181,16 +174,12 @@ class Deliverer:
         )
 
 
-def _follows(record: EventRecord, at: DeliveryProgress) -> bool:
-    return record.position == at.position.next
-
-
-def _moved(before: DeliveryProgress, to: Position) -> DeliveryProgress:
-    return DeliveryProgress(channel=before.channel, position=to, moves=before.moves + 1)
+def _follows(record: EventRecord, progress: DeliveryProgress) -> bool:
+    return record.position == progress.position.next
 
 
 def _delivery(
-    before: DeliveryProgress, to: Position, message: Message, attempt: Attempt, now: datetime
+    before: DeliveryProgress, to: Position, message: WebhookMessage, attempt: Attempt, now: datetime
 ) -> WebhookDelivery:
     return WebhookDelivery(
         channel=before.channel,

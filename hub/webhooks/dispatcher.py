@@ -1,51 +1,46 @@
-"""From the event log to receivers: per channel in order, at least once, never by the way.
+"""Dispatches committed events to webhooks: in order for each channel, at least once.
 
-The place of each webhook in each of its channels is a row of the database; what is in memory
-is only a convenience. A commit wakes the places it concerns, the clock those that wait for
-their next attempt. Each place has at most one short-lived task: n + 1 waits for n. A process
-that is killed delivers again, at most, what was under way.
+The progress of each webhook in each channel is a row of the database; memory holds copies. A
+commit wakes the feeds that it concerns, and the clock wakes the feeds that wait for their next
+attempt. Each feed has at most one short-lived task, so n + 1 waits for n. After a crash, only
+the events that were under way are delivered again.
 """
 
 import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 import structlog
 
-from actors.domain.webhook import WebhookId, WebhookStatus
+from actors.domain.webhook import RetryRules, WebhookId, WebhookStatus
 from actors.ports.clock import Clock, NewId
 from actors.ports.events import EventLog, EventRecord
 from actors.ports.webhooks import Attempt, Target, WebhookQueue
-from hub.webhooks.active import Known, KnownWebhooks, Place
-from hub.webhooks.concurrency import Slots
-from hub.webhooks.delivery import Deliverer, Next
+from hub.config import Webhooks
+from hub.telemetry.metrics import Metrics
+from hub.webhooks.active import ActiveWebhooks, Feed
+from hub.webhooks.concurrency import ConcurrencyLimits
+from hub.webhooks.delivery import Deliverer, MayDeliver, NextStep
 from hub.webhooks.messages import notice_message
-from hub.webhooks.sender import Sender, target_of
+from hub.webhooks.sender import Sender, host_and_port
 
 log = structlog.get_logger(__name__)
 
 _PAGE: Final = 200
 _PING_S: Final = 15.0
-"""For a test event, its wait for a place behind others included."""
-_AFTER_FAILURE_S: Final = 2.0
-"""When the database is asked again after it did not answer."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DispatcherSettings:
-    concurrency: int = 50
-    """Requests under way at once."""
-    concurrency_per_target: int = 4
-    poll_s: float = 0.5
-    """How often the clock is looked at."""
+"""Bound of a test event, with its wait for a free request."""
+_STORE_RETRY_S: Final = 2.0
+"""Wait after the database did not answer."""
+_POLL_S: Final = 0.5
+"""How often the clock is read: it may have been set."""
 
 
 class Dispatcher:
-    """Implements :class:`actors.ports.webhooks.Courier`."""
+    """Implements :class:`actors.ports.webhooks.WebhookDispatcher`. Use :func:`open_dispatcher`."""
 
     def __init__(
         self,
@@ -54,54 +49,38 @@ class Dispatcher:
         events: EventLog,
         sender: Sender,
         deliverer: Deliverer,
+        limits: ConcurrencyLimits,
         clock: Clock,
         new_id: NewId,
-        settings: DispatcherSettings,
     ) -> None:
         self._queue, self._events, self._sender = queue, events, sender
-        self._deliverer, self._clock, self._new_id = deliverer, clock, new_id
-        self._settings = settings
-        self._slots = Slots(settings.concurrency, settings.concurrency_per_target)
-        self._known = KnownWebhooks()
-        self._running: dict[Place, asyncio.Task[None]] = {}
-        self._again: set[Place] = set()
-        """Woken while their task ran."""
-        self._waiting: dict[Place, datetime] = {}
-        """When what failed is tried again."""
+        self._deliverer, self._limits = deliverer, limits
+        self._clock, self._new_id = clock, new_id
+        self._active = ActiveWebhooks()
+        self._running: dict[Feed, asyncio.Task[None]] = {}
+        self._again: set[Feed] = set()
+        """Feeds that were woken while their task ran."""
+        self._retry_at: dict[Feed, datetime] = {}
         self._changed: set[WebhookId] = set()
-        self._look = asyncio.Event()
+        self._wakeup = asyncio.Event()
         self._stopping = False
-        self._is_mine: Callable[[WebhookId], bool] = lambda _: True
-        self._sync_s = math.inf
-        self._synced_at = -math.inf
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._active)
 
     @property
     def failing(self) -> int:
-        """Places that wait for their next attempt."""
-        return sum(place.attempts > 0 for _, place in self._known.places)
+        """The number of feeds that wait for their next attempt."""
+        return sum(progress.attempts > 0 for _, progress in self._active.feeds)
 
-    def share(self, is_mine: Callable[[WebhookId], bool], *, sync_s: float) -> None:
-        """Before ``run``, where several processes deliver: each what is its own, and looks
-        every ``sync_s`` seconds what that is.
-
-        They change hands without a word. For a moment two may believe the same one theirs:
-        then an event is sent twice, but the place of each webhook moves only once.
-        """
-        self._is_mine, self._sync_s = is_mine, sync_s
-
-    # --- what others tell it -----------------------------------------------------------
-
-    def announced(self, record: EventRecord) -> None:
-        """A listener of the relay: called with every event once it was committed."""
-        for webhook_id in self._known.listening(record.channel):
+    def on_event(self, record: EventRecord) -> None:
+        """A listener of the relay: wakes the feeds of the event's channel."""
+        for webhook_id in self._active.subscribed_to(record.channel):
             self._wake((webhook_id, record.channel))
 
     def changed(self, webhook_id: WebhookId) -> None:
         self._changed.add(webhook_id)
-        self._look.set()
+        self._wakeup.set()
 
     async def check(self, url: str) -> None:
         await self._sender.check(url)
@@ -110,36 +89,48 @@ class Dispatcher:
         now, webhook = self._clock.now(), target.view.webhook
         message = notice_message(webhook, self._new_id(), "webhook.ping", now)
         try:
-            async with asyncio.timeout(_PING_S), self._slots.one(target_of(webhook.url)):
+            async with asyncio.timeout(_PING_S), self._limits.acquire(host_and_port(webhook.url)):
                 return await self._sender.send(target, message, now)
         except TimeoutError:
             return Attempt(status=None, duration_ms=_PING_S * 1_000, error="the receiver is busy")
 
-    # --- all the time ------------------------------------------------------------------
+    # --- the main loop -----------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Until cancelled; then no task is left."""
+    async def run(
+        self,
+        is_ours: Callable[[WebhookId], bool] = lambda _: True,
+        *,
+        sync_every_s: float = math.inf,
+    ) -> None:
+        """Delivers until cancelled; then no task is left.
+
+        Where several processes deliver, each delivers the webhooks that are ``is_ours``, and
+        reads every ``sync_every_s`` seconds which these are. For a moment two processes may
+        deliver the same webhook: an event is then sent twice, but progress moves once.
+        """
+        synced_at_s = -math.inf
         try:
             while True:
-                if self._clock.monotonic() - self._synced_at >= self._sync_s:
-                    await self._persistently(self._sync)
+                if self._clock.monotonic() - synced_at_s >= sync_every_s:
+                    await self._until_done(partial(self._sync, is_ours))
+                    synced_at_s = self._clock.monotonic()
                 changed, self._changed = self._changed, set()
                 for webhook_id in changed:
-                    await self._persistently(partial(self._reload, webhook_id))
+                    await self._until_done(partial(self._reload, webhook_id, is_ours))
                 self._wake_due()
-                self._look.clear()
+                self._wakeup.clear()
                 if not self._changed:
                     await self._wait()
         finally:
             await self._stop()
 
     async def _wait(self) -> None:
-        """Until something changed, the next attempt is due, or the clock may have been set."""
-        soonest = min(self._waiting.values(), default=None)
-        left_s = (soonest - self._clock.now()).total_seconds() if soonest else float("inf")
+        """Until a webhook changes, an attempt is due, or the clock is to be read."""
+        soonest = min(self._retry_at.values(), default=None)
+        wait_s = (soonest - self._clock.now()).total_seconds() if soonest else math.inf
         try:
-            async with asyncio.timeout(max(0.0, min(left_s, self._settings.poll_s))):
-                await self._look.wait()
+            async with asyncio.timeout(max(0.0, min(wait_s, _POLL_S))):
+                await self._wakeup.wait()
         except TimeoutError:
             pass
 
@@ -150,33 +141,32 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _persistently(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _until_done(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
                 await work()
                 return
-            except Exception:  # e.g. the database is away; it comes back
+            except Exception:  # e.g. the database does not answer: retry until it does
                 log.exception("webhooks_unread")
-                await asyncio.sleep(_AFTER_FAILURE_S)
+                await asyncio.sleep(_STORE_RETRY_S)
 
-    async def _sync(self) -> None:
-        """Know what is active and one's own; what was behind, or is new here, begins."""
-        news: set[WebhookId] = set()
-        mine: set[WebhookId] = set()
-        async for target in self._active():
+    async def _sync(self, is_ours: Callable[[WebhookId], bool]) -> None:
+        """Loads this process's active webhooks, and wakes new and changed ones with events."""
+        newer: set[WebhookId] = set()
+        ours: set[WebhookId] = set()
+        async for target in self._load_active():
             webhook_id = target.view.webhook.id
-            if self._is_mine(webhook_id):
-                mine.add(webhook_id)
-                if self._known.is_news(target):
-                    self._known.put(target)
-                    news.add(webhook_id)
-        for webhook_id in self._known.ids - mine - self._changed:
-            self._known.drop(webhook_id)
-        self._synced_at = self._clock.monotonic()
-        if news:
-            await self._wake_behind(news)
+            if is_ours(webhook_id):
+                ours.add(webhook_id)
+                if self._active.is_newer(target):
+                    self._active.put(target)
+                    newer.add(webhook_id)
+        for webhook_id in self._active.ids - ours - self._changed:
+            self._active.drop(webhook_id)
+        if newer:
+            await self._wake_behind(newer)
 
-    async def _active(self) -> AsyncIterator[Target]:
+    async def _load_active(self) -> AsyncIterator[Target]:
         after: WebhookId | None = None
         while True:
             page = await self._queue.active(after=after, limit=_PAGE, now=self._clock.now())
@@ -186,85 +176,121 @@ class Dispatcher:
                 return
             after = page[-1].view.webhook.id
 
-    async def _wake_behind(self, news: Collection[WebhookId]) -> None:
-        heads = await self._events.heads(self._known.channels)
-        for place, progress in list(self._known.places):
+    async def _wake_behind(self, webhook_ids: Collection[WebhookId]) -> None:
+        heads = await self._events.heads(self._active.channels)
+        for feed, progress in list(self._active.feeds):
             head = heads.get(progress.channel)
             is_behind = head and head != progress.position
-            if is_behind and place[0] in news:
-                self._wake(place)
+            if is_behind and feed[0] in webhook_ids:
+                self._wake(feed)
 
-    async def _reload(self, webhook_id: WebhookId) -> None:
+    async def _reload(self, webhook_id: WebhookId, is_ours: Callable[[WebhookId], bool]) -> None:
         target = None
-        if self._is_mine(webhook_id):
+        if is_ours(webhook_id):
             target = await self._queue.target(webhook_id, self._clock.now())
-        for place in [place for place in self._waiting if place[0] == webhook_id]:
-            del self._waiting[place]  # what is waited for is a row, too, and may be due now
+        for feed in [feed for feed in self._retry_at if feed[0] == webhook_id]:
+            del self._retry_at[feed]  # the time in the database may be earlier now
         if target is None or target.view.webhook.status is not WebhookStatus.ACTIVE:
-            self._known.drop(webhook_id)
+            self._active.drop(webhook_id)
             return
-        known = self._known.put(target)
-        for channel in known.progress:
+        for channel in self._active.put(target).progress:
             self._wake((webhook_id, channel))
 
-    # --- waking and serving ------------------------------------------------------------
+    # --- the tasks of feeds ------------------------------------------------------------
 
-    def _wake(self, place: Place) -> None:
-        if place in self._running:
-            self._again.add(place)
+    def _wake(self, feed: Feed) -> None:
+        if feed in self._running:
+            self._again.add(feed)
             return
-        webhook_id, channel = place
-        known = self._known.get(webhook_id)
-        if known is None or channel not in known.progress:
-            self._waiting.pop(place, None)
+        webhook_id, channel = feed
+        active = self._active.get(webhook_id)
+        retry_at = self._retry_at.pop(feed, None)
+        if active is None or channel not in active.progress:
             return
-        due = self._waiting.get(place) or known.progress[channel].next_attempt_at
+        due = retry_at or active.progress[channel].next_attempt_at
         if due is not None and due > self._clock.now():
-            self._waiting[place] = due
+            self._retry_at[feed] = due
             return
-        self._waiting.pop(place, None)
-        task = self._running[place] = asyncio.create_task(self._serve(place))
-        task.add_done_callback(lambda _: self._served(place))
+        task = self._running[feed] = asyncio.create_task(self._deliver(feed))
+        task.add_done_callback(lambda _: self._finished(feed))
 
     def _wake_due(self) -> None:
         now = self._clock.now()
-        for place in [place for place, when in self._waiting.items() if when <= now]:
-            self._wake(place)
+        for feed in [feed for feed, due in self._retry_at.items() if due <= now]:
+            self._wake(feed)
 
-    async def _serve(self, place: Place) -> None:
+    async def _deliver(self, feed: Feed) -> None:
         try:
-            while await self._part(place) is Next.MORE:
+            while await self._deliver_batch(feed) is NextStep.CONTINUE:
                 pass
-        except Exception:  # e.g. the database is away
-            log.exception("webhook_undeliverable", webhook_id=place[0])
-            later = timedelta(seconds=_AFTER_FAILURE_S)
-            self._waiting[place] = self._clock.now() + later
+        except Exception:  # e.g. the database does not answer: retry until it does
+            log.exception("webhook_undeliverable", webhook_id=feed[0])
+            self._retry_at[feed] = self._clock.now() + timedelta(seconds=_STORE_RETRY_S)
 
-    async def _part(self, place: Place) -> Next:
-        """Some deliveries, then others get their turn."""
-        webhook_id, channel = place
-        known = self._known.get(webhook_id)
-        if known is None or channel not in known.progress:
-            return Next.DONE
-        async with self._slots.one(target_of(known.webhook.url)):
-            if self._known.get(webhook_id) is not known:
-                return Next.MORE  # changed while it waited for its turn
-            result = await self._deliverer.some(known, channel, self._is_current)
-        if result is Next.WAIT and self._is_current(known):
-            due = known.progress[channel].next_attempt_at
-            assert due is not None, "it failed, so it is tried again"
-            self._waiting[place] = due
-            self._look.set()
-        elif result is Next.MOVED:
+    async def _deliver_batch(self, feed: Feed) -> NextStep:
+        """Releases the limits after each batch, so that other feeds proceed."""
+        webhook_id, channel = feed
+        active = self._active.get(webhook_id)
+        if active is None or channel not in active.progress:
+            return NextStep.WAIT_FOR_EVENTS
+        async with self._limits.acquire(host_and_port(active.webhook.url)):
+            if not self._active.is_current(active):
+                return NextStep.CONTINUE  # it changed while it waited for the limits
+            step = await self._deliverer.deliver_batch(active, channel, self._active.is_current)
+        if step is NextStep.RETRY_LATER and self._active.is_current(active):
+            due = active.progress[channel].next_attempt_at
+            assert due is not None, "a failed attempt sets it"
+            self._retry_at[feed] = due
+            self._wakeup.set()
+        elif step is NextStep.RELOAD:
             self.changed(webhook_id)
-        return result
+        return step
 
-    def _is_current(self, known: Known) -> bool:
-        return self._known.get(known.webhook.id) is known
-
-    def _served(self, place: Place) -> None:
-        del self._running[place]
-        if place in self._again:
-            self._again.discard(place)
+    def _finished(self, feed: Feed) -> None:
+        del self._running[feed]
+        if feed in self._again:
+            self._again.discard(feed)
             if not self._stopping:
-                self._wake(place)
+                self._wake(feed)
+
+
+@asynccontextmanager
+async def open_dispatcher(
+    settings: Webhooks,
+    *,
+    queue: WebhookQueue,
+    events: EventLog,
+    may_deliver: MayDeliver,
+    clock: Clock,
+    new_id: NewId,
+    metrics: Metrics,
+) -> AsyncIterator[Dispatcher]:
+    """Opens a dispatcher with its connections; the caller runs it within the block."""
+    rules = RetryRules(
+        first=timedelta(seconds=settings.retry_first_s),
+        longest=timedelta(seconds=settings.retry_longest_s),
+        give_up_after=timedelta(hours=settings.give_up_after_hours),
+    )
+    sender = Sender(settings)
+    deliverer = Deliverer(
+        queue=queue,
+        events=events,
+        sender=sender,
+        may_deliver=may_deliver,
+        clock=clock,
+        new_id=new_id,
+        rules=rules,
+        metrics=metrics,
+    )
+    try:
+        yield Dispatcher(
+            queue=queue,
+            events=events,
+            sender=sender,
+            deliverer=deliverer,
+            limits=ConcurrencyLimits(settings.concurrency, settings.concurrency_per_target),
+            clock=clock,
+            new_id=new_id,
+        )
+    finally:
+        await sender.close()

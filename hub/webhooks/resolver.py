@@ -1,7 +1,7 @@
-"""Names to addresses, checked before anything connects to them.
+"""Resolves names of receivers, and checks the addresses before a connection is made.
 
-The connection is made to the very addresses that were checked: there is no second look-up
-whose answer could be another one (DNS rebinding).
+A connection goes to the addresses that were checked. No second lookup happens whose answer
+could differ (DNS rebinding).
 """
 
 import asyncio
@@ -16,15 +16,18 @@ from hub.webhooks.addresses import AddressRules, RefusedAddress
 NOT_PUBLIC = "the name does not lead to an address on the public internet"
 
 _THREADS = 8
-"""Look-ups at once; a name server that hangs costs nobody else's threads."""
+"""Concurrent lookups. Webhooks have their own threads, so a slow name server delays no one else."""
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
-"""A name's addresses; raises OSError."""
+"""Returns the addresses of a host name, for a port; raises OSError."""
 
 
 class SystemLookup:
-    """``getaddrinfo``, in threads of its own: it understands ``127.1`` and ``0x7f000001``,
-    too, so that these are checked as what they mean."""
+    """Looks names up with ``getaddrinfo``, in threads of its own.
+
+    ``getaddrinfo`` also understands ``127.1`` and ``0x7f000001``; the address that they mean
+    is what is checked.
+    """
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="webhook-dns")
@@ -41,8 +44,10 @@ class SystemLookup:
 
 
 class GuardedResolver(AbstractResolver):
-    """For aiohttp's connector. One refused address refuses the name: what answers one
-    question with a public and a private address is a trick, or a mistake."""
+    """The resolver of aiohttp's connector: it refuses names with any refused address.
+
+    A name with a public and a private address is an attack or a mistake.
+    """
 
     def __init__(self, rules: AddressRules, lookup: Lookup) -> None:
         self._rules, self._lookup = rules, lookup
@@ -50,8 +55,10 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Raises RefusedAddress, in the same words for a name that nobody knows: who may
-        only ask does not learn which names the operator's network has."""
+        """Raises RefusedAddress, with the same text for unknown names and private addresses.
+
+        So a caller cannot find out which names the operator's network has.
+        """
         try:
             addresses = await self._lookup(host, port)
             for address in addresses:
@@ -73,4 +80,4 @@ class GuardedResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Whoever made the look-up ends it."""
+        """Nothing to close: the lookup belongs to the caller."""

@@ -1,8 +1,7 @@
-"""One request to one receiver: bounded in every direction, and never somewhere else."""
+"""Sends one message to one receiver, with bounds on time, size and destination."""
 
 import asyncio
 import time
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -12,37 +11,32 @@ from yarl import URL
 from actors.domain.refusals import ValidationFailed
 from actors.ports.webhooks import Attempt, Target
 from hub import __version__
-from hub.webhooks.addresses import AddressRules, Network, RefusedAddress
-from hub.webhooks.messages import Message
+from hub.config import Webhooks
+from hub.webhooks.addresses import AddressRules, RefusedAddress, networks
+from hub.webhooks.messages import WebhookMessage
 from hub.webhooks.resolver import NOT_PUBLIC, GuardedResolver, Lookup, SystemLookup
 
 _CHECK_S: Final = 5.0
 _RETRY_AFTER_DIGITS: Final = 6
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SenderSettings:
-    allowed: tuple[Network, ...] = ()
-    """Networks that may be delivered to although they are not public."""
-    allow_http: bool = False
-    timeout_s: float = 10.0
-    """From the look-up of the name to the status of the answer."""
-
-
 class Sender:
-    """No redirect is followed, no cookie kept, no proxy of the environment used; of an
-    answer only the status and one header are looked at."""
+    """Posts messages to receivers.
 
-    def __init__(self, settings: SenderSettings, lookup: Lookup | None = None) -> None:
-        self._settings = settings
-        self._rules = AddressRules(settings.allowed)
-        self._system = None if lookup else SystemLookup()
-        self._resolver = GuardedResolver(self._rules, lookup or self._system)  # type: ignore[arg-type]  # one of the two is there
+    It follows no redirect, keeps no cookie and ignores proxies of the environment. Of an
+    answer it reads only the status and ``Retry-After``.
+    """
+
+    def __init__(self, settings: Webhooks, lookup: Lookup | None = None) -> None:
+        self._schemes = ("https", "http") if settings.allow_http else ("https",)
+        self._rules = AddressRules(networks(settings.allowed_networks))
+        self._lookup: Lookup = lookup or SystemLookup()
+        self._resolver = GuardedResolver(self._rules, self._lookup)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=self._resolver,
                 use_dns_cache=False,  # every connection is checked
-                limit=0,  # the dispatcher bounds how many there are
+                limit=0,  # the dispatcher limits the connections
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=settings.timeout_s),
@@ -52,11 +46,11 @@ class Sender:
 
     async def close(self) -> None:
         await self._session.close()
-        if self._system is not None:
-            self._system.close()
+        if isinstance(self._lookup, SystemLookup):
+            self._lookup.close()
 
     async def check(self, text: str) -> None:
-        """Raises ValidationFailed for an address that nothing will be delivered to now."""
+        """Raises ValidationFailed for an address that would be refused now."""
         try:
             url = self._url(text)
             async with asyncio.timeout(_CHECK_S):
@@ -66,8 +60,8 @@ class Sender:
         except TimeoutError:
             raise ValidationFailed.of("url", NOT_PUBLIC) from None
 
-    async def send(self, target: Target, message: Message, now: datetime) -> Attempt:
-        """Never raises for what the receiver or the network does."""
+    async def send(self, target: Target, message: WebhookMessage, now: datetime) -> Attempt:
+        """Sends the message once. Failures of the receiver or the network are in the result."""
         began = time.perf_counter()
         try:
             url = self._url(target.view.webhook.url)
@@ -80,34 +74,34 @@ class Sender:
                 status = response.status
                 retry_after_s = _seconds(response.headers.get("Retry-After"))
                 if not response.content.at_eof():
-                    response.close()  # nobody reads it, however long it is
+                    response.close()  # the body is never read, whatever its length
         except (TimeoutError, aiohttp.ClientError, OSError, RefusedAddress, ValueError) as error:
-            return Attempt(status=None, duration_ms=_ms(began), error=_why(error))
+            return Attempt(status=None, duration_ms=_ms_since(began), error=_reason(error))
         return Attempt(
             status=status,
-            duration_ms=_ms(began),
+            duration_ms=_ms_since(began),
             error=None if 200 <= status < 300 else f"answered {status}",
             retry_after_s=retry_after_s,
         )
 
     def _url(self, text: str) -> URL:
-        """Raises RefusedAddress; what is written oddly is refused, not guessed at."""
+        """Parses strictly. Raises RefusedAddress."""
         try:
             url = URL(text)
             port = url.port
         except ValueError:
             raise RefusedAddress("is not an address") from None
-        schemes = ("https", "http") if self._settings.allow_http else ("https",)
-        if url.scheme not in schemes:
-            raise RefusedAddress(f"must begin with {' or '.join(f'{s}://' for s in schemes)}")
+        if url.scheme not in self._schemes:
+            schemes = " or ".join(f"{scheme}://" for scheme in self._schemes)
+            raise RefusedAddress(f"must begin with {schemes}")
         if not url.raw_host or url.raw_user or url.raw_password or url.raw_fragment or not port:
             raise RefusedAddress("must have a host, and neither a user, a password nor a fragment")
         self._rules.check_literal(url.raw_host)
         return url
 
 
-def target_of(url: str) -> str:
-    """Host and port: what is bounded, and what logs say."""
+def host_and_port(url: str) -> str:
+    """Identifies the receiver in limits and logs, without the path."""
     try:
         parsed = URL(url)
         return f"{parsed.raw_host}:{parsed.port}"
@@ -115,8 +109,8 @@ def target_of(url: str) -> str:
         return "?"
 
 
-def _why(error: Exception) -> str:
-    """For the owner, in a few words; never what anybody else said."""
+def _reason(error: Exception) -> str:
+    """The reason in a few words for the owner, without any text of the receiver."""
     match error:
         case RefusedAddress():
             return str(error)
@@ -130,12 +124,12 @@ def _why(error: Exception) -> str:
             return "the answer is not HTTP"
 
 
-def _ms(began: float) -> float:
+def _ms_since(began: float) -> float:
     return round((time.perf_counter() - began) * 1_000, 2)
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Whole seconds only; a date is not worth trusting the receiver's clock."""
+    """Whole seconds only: a date would depend on the receiver's clock."""
     text = (retry_after or "").strip()
     if text.isascii() and text.isdecimal() and len(text) <= _RETRY_AFTER_DIGITS:
         return float(text)

@@ -1,5 +1,4 @@
-"""Deliveries from the log of each engine: what is committed meanwhile is never skipped, and
-history that is gone is said."""
+"""Deliveries from the event log of each engine: no event is skipped, lost history is reported."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,9 +10,10 @@ from actors.domain.events import AppointmentTypeSaved, WebhookSaved
 from actors.domain.principal import Principal, Role
 from actors.domain.webhook import DeliveryProgress, RetryRules, Webhook
 from actors.ports.webhooks import Attempt, Target
-from hub.webhooks.active import Known
-from hub.webhooks.delivery import Deliverer, Next, Observers
-from hub.webhooks.messages import Message
+from hub.telemetry.metrics import Metrics
+from hub.webhooks.active import ActiveWebhook
+from hub.webhooks.delivery import Deliverer, NextStep
+from hub.webhooks.messages import WebhookMessage
 from store.engine import Store
 from tests.contract.clinic import Clinic
 from tests.contract.hooks import webhook
@@ -23,12 +23,12 @@ BOT = Principal(role=Role.CHATBOT, subject="bot")
 
 
 class Sent:
-    """Takes everything, at once; it is not what is tried here."""
+    """A sender whose receiver accepts every message at once."""
 
     def __init__(self) -> None:
-        self.messages: list[Message] = []
+        self.messages: list[WebhookMessage] = []
 
-    async def send(self, target: Target, message: Message, now: datetime) -> Attempt:
+    async def send(self, target: Target, message: WebhookMessage, now: datetime) -> Attempt:
         self.messages.append(message)
         await asyncio.sleep(0)
         return Attempt(status=204, duration_ms=1.0)
@@ -47,22 +47,22 @@ def deliverer(clinic: Clinic, sent: Sent) -> Deliverer:
         queue=clinic.store.webhooks,
         events=clinic.store.events,
         sender=sent,
-        may_tell=allowed,
+        may_deliver=allowed,
         clock=clinic.clock,
         new_id=clinic.new_id,
         rules=RetryRules(),
         jitter=lambda: 0.0,
-        observers=Observers(),
+        metrics=Metrics(),
     )
 
 
-async def known_at(clinic: Clinic, place: DeliveryProgress) -> Known:
+async def active_at(clinic: Clinic, progress: DeliveryProgress) -> ActiveWebhook:
     hook = webhook(clinic, BOT)
-    event = WebhookSaved(before=None, after=hook, secret="whsec_x", moved_to=(place,))
+    event = WebhookSaved(before=None, after=hook, secret="whsec_x", moved_to=(progress,))
     await clinic.save(event, by=BOT)
     target = await clinic.store.webhooks.target(hook.id, clinic.clock.now())
     assert target is not None
-    return Known(target, {place.channel: place})
+    return ActiveWebhook(target, {progress.channel: progress})
 
 
 async def here(clinic: Clinic) -> DeliveryProgress:
@@ -70,12 +70,15 @@ async def here(clinic: Clinic) -> DeliveryProgress:
     return DeliveryProgress(channel=AVAILABILITY_ALL, position=head)
 
 
-async def test_events_committed_while_others_are_delivered_are_all_delivered_in_order(
+async def next_batch(clinic: Clinic, sent: Sent, active: ActiveWebhook) -> NextStep:
+    return await deliverer(clinic, sent).deliver_batch(active, AVAILABILITY_ALL, lambda _: True)
+
+
+async def test_events_committed_during_deliveries_are_delivered_in_order(
     clinic: Clinic, store: Store
 ) -> None:
     sent, begin = Sent(), await here(clinic)
-    known = await known_at(clinic, begin)
-    working = deliverer(clinic, sent)
+    active = await active_at(clinic, begin)
     done = asyncio.Event()
 
     async def commit() -> None:
@@ -87,43 +90,40 @@ async def test_events_committed_while_others_are_delivered_are_all_delivered_in_
         done.set()
 
     committing = asyncio.create_task(commit())
-    while not (done.is_set() and known.progress[AVAILABILITY_ALL] == await _end(clinic, known)):
-        await working.some(known, AVAILABILITY_ALL, lambda _: True)
+    while not (done.is_set() and active.progress[AVAILABILITY_ALL] == await _end(clinic, active)):
+        await next_batch(clinic, sent, active)
     await committing
     assert sent.types == ["appointment_types.updated"] * 40
-    noted = await store.webhooks.deliveries(BOT, known.webhook.id, limit=100)
-    offsets = [delivery.position.offset for delivery in noted]
+    recorded = await store.webhooks.deliveries(BOT, active.webhook.id, limit=100)
+    offsets = [delivery.position.offset for delivery in recorded]
     assert sorted(offsets) == list(range(begin.position.offset + 1, begin.position.offset + 41))
 
 
-async def _end(clinic: Clinic, known: Known) -> DeliveryProgress:
+async def _end(clinic: Clinic, active: ActiveWebhook) -> DeliveryProgress:
     head = await here(clinic)
-    return replace(head, moves=known.progress[AVAILABILITY_ALL].moves)
+    return replace(head, moves=active.progress[AVAILABILITY_ALL].moves)
 
 
-async def test_a_history_that_does_not_reach_back_is_said_once_and_then_it_goes_on(
-    clinic: Clinic,
-) -> None:
+async def test_a_reset_is_sent_once_and_deliveries_continue_after_it(clinic: Clinic) -> None:
     sent, begin = Sent(), await here(clinic)
-    known = await known_at(
+    active = await active_at(
         clinic, replace(begin, position=begin.position._replace(epoch=begin.position.epoch - 1))
     )
-    working = deliverer(clinic, sent)
-    assert await working.some(known, AVAILABILITY_ALL, lambda _: True) is Next.MORE
-    assert await working.some(known, AVAILABILITY_ALL, lambda _: True) is Next.DONE
+    assert await next_batch(clinic, sent, active) is NextStep.CONTINUE
+    assert await next_batch(clinic, sent, active) is NextStep.WAIT_FOR_EVENTS
     assert sent.types == ["channel.reset"]
     kind = replace(clinic.kind, version=2)
     await clinic.save(AppointmentTypeSaved(before=clinic.kind, after=kind))
-    await working.some(known, AVAILABILITY_ALL, lambda _: True)
+    await next_batch(clinic, sent, active)
     assert sent.types == ["channel.reset", "appointment_types.updated"]
 
 
-async def test_events_that_were_forgotten_are_said_to_be(clinic: Clinic) -> None:
+async def test_deleted_history_is_reported_with_a_reset(clinic: Clinic) -> None:
     sent, begin = Sent(), await here(clinic)
-    known = await known_at(clinic, replace(begin, position=begin.position._replace(offset=0)))
+    active = await active_at(clinic, replace(begin, position=begin.position._replace(offset=0)))
     pending = await clinic.store.events.pending(limit=100)
     await clinic.store.events.mark([delivered(record, clinic) for record in pending])
     await clinic.store.retention.forget(clinic.clock.now() + timedelta(days=40))
-    await deliverer(clinic, sent).some(known, AVAILABILITY_ALL, lambda _: True)
+    await next_batch(clinic, sent, active)
     assert sent.types == ["channel.reset"]
-    assert known.progress[AVAILABILITY_ALL].position.offset == begin.position.offset
+    assert active.progress[AVAILABILITY_ALL].position == begin.position

@@ -1,4 +1,4 @@
-"""Where webhooks may go: the SSRF list, in every way an address can be written."""
+"""Addresses of receivers: private ones are refused, however they are written (SSRF)."""
 
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from actors.domain.refusals import ValidationFailed
+from hub.config import Webhooks
 from hub.webhooks.addresses import AddressRules, RefusedAddress, networks
 from hub.webhooks.resolver import NOT_PUBLIC
-from hub.webhooks.sender import Sender, SenderSettings
+from hub.webhooks.sender import Sender
 
 PRIVATE = [
     "127.0.0.1",
@@ -71,7 +72,7 @@ PUBLIC = [
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_what_is_not_on_the_public_internet_is_refused(address: str) -> None:
+def test_addresses_that_are_not_public_are_refused(address: str) -> None:
     with pytest.raises(RefusedAddress):
         AddressRules().check(address)
     with pytest.raises(RefusedAddress):
@@ -79,11 +80,11 @@ def test_what_is_not_on_the_public_internet_is_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_the_public_internet_is_allowed(address: str) -> None:
+def test_public_addresses_are_allowed(address: str) -> None:
     AddressRules().check(address)
 
 
-def test_what_the_operator_allows_is_allowed_and_nothing_beside_it() -> None:
+def test_allowed_networks_are_the_only_exceptions() -> None:
     rules = AddressRules(networks(["10.1.0.0/16", "::1/128"]))
     for address in ("10.1.2.3", "::ffff:10.1.2.3", "::1"):
         rules.check(address)
@@ -93,14 +94,14 @@ def test_what_the_operator_allows_is_allowed_and_nothing_beside_it() -> None:
 
 
 class Names:
-    """A name server that answers as the test says, each time anew."""
+    """A name server with the answers of the test; the last answer is repeated."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Sequence[str]]] = {}
-        self.asked: list[str] = []
+        self.looked_up: list[str] = []
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
-        self.asked.append(host)
+        self.looked_up.append(host)
         answers = self.answers.get(host)
         if not answers:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -114,12 +115,12 @@ def names() -> Names:
 
 @pytest.fixture
 async def sender(names: Names) -> AsyncIterator[Sender]:
-    made = Sender(SenderSettings(allow_http=True), names)
+    made = Sender(Webhooks(allow_http=True), names)
     yield made
     await made.close()
 
 
-async def why_not(sender: Sender, url: str) -> str:
+async def refusal(sender: Sender, url: str) -> str:
     with pytest.raises(ValidationFailed) as refused:
         await sender.check(url)
     (detail,) = refused.value.details
@@ -161,20 +162,20 @@ async def why_not(sender: Sender, url: str) -> str:
         "https://exa mple.org/",
     ],
 )
-async def test_an_address_that_is_private_odd_or_no_address_is_refused(
+async def test_urls_that_are_private_ambiguous_or_malformed_are_refused(
     sender: Sender, names: Names, url: str
 ) -> None:
     names.answers["example.org"] = [["93.184.215.14"]]
-    await why_not(sender, url)
+    await refusal(sender, url)
 
 
 @pytest.mark.parametrize("url", ["http://0x7f000001/", "http://0x7f.1/", "http://localhost/"])
-async def test_names_that_only_mean_this_machine_are_refused_when_they_are_looked_up(
+async def test_names_of_this_machine_are_refused(
     url: str,
 ) -> None:
-    sender = Sender(SenderSettings(allow_http=True))
+    sender = Sender(Webhooks(allow_http=True))
     try:
-        await why_not(sender, url)
+        await refusal(sender, url)
     finally:
         await sender.close()
 
@@ -183,16 +184,16 @@ async def test_names_that_only_mean_this_machine_are_refused_when_they_are_looke
     "addresses",
     [["10.0.0.1"], ["::1"], ["::ffff:192.168.0.1"], ["8.8.8.8", "10.0.0.1"], ["fd00::1"]],
 )
-async def test_a_name_that_resolves_to_anything_private_is_refused(
+async def test_a_name_with_any_private_address_is_refused(
     sender: Sender, names: Names, addresses: list[str]
 ) -> None:
     names.answers["inside.example"] = [addresses]
-    assert await why_not(sender, "https://inside.example/hook") == NOT_PUBLIC
+    assert await refusal(sender, "https://inside.example/hook") == NOT_PUBLIC
 
 
-async def test_a_name_that_nobody_knows_is_refused_in_the_same_words(sender: Sender) -> None:
-    """Or one could ask which names the operator's own network has."""
-    assert await why_not(sender, "https://nowhere.example/") == NOT_PUBLIC
+async def test_an_unknown_name_is_refused_with_the_same_text(sender: Sender) -> None:
+    """Otherwise a caller could find out which names the operator's network has."""
+    assert await refusal(sender, "https://nowhere.example/") == NOT_PUBLIC
 
 
 async def test_public_names_are_accepted(sender: Sender, names: Names) -> None:
@@ -200,11 +201,11 @@ async def test_public_names_are_accepted(sender: Sender, names: Names) -> None:
     await sender.check("https://bot.example:8443/hook?key=1")
 
 
-async def test_without_leave_only_tls_is_accepted(names: Names) -> None:
+async def test_only_tls_is_accepted_by_default(names: Names) -> None:
     names.answers["bot.example"] = [["93.184.215.14"]]
-    sender = Sender(SenderSettings(), names)
+    sender = Sender(Webhooks(), names)
     try:
-        assert await why_not(sender, "http://bot.example/") == "must begin with https://"
+        assert await refusal(sender, "http://bot.example/") == "must begin with https://"
         await sender.check("https://bot.example/")
     finally:
         await sender.close()

@@ -1,4 +1,4 @@
-"""One request to a receiver that behaves badly: bounded, and never somewhere else."""
+"""One request to a misbehaving receiver: bounded, and only to a checked address."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,10 +12,10 @@ from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.principal import Principal, Role
 from actors.domain.webhook import Webhook, WebhookId
 from actors.ports.webhooks import Attempt, Target, WebhookView
-from hub.webhooks.addresses import networks
-from hub.webhooks.messages import Message, notice_message
+from hub.config import Webhooks
+from hub.webhooks.messages import WebhookMessage, notice_message
 from hub.webhooks.resolver import NOT_PUBLIC
-from hub.webhooks.sender import Sender, SenderSettings
+from hub.webhooks.sender import Sender
 from tests.unit.test_webhook_addresses import Names
 
 SECRETS = (
@@ -38,7 +38,7 @@ def target(url: str) -> Target:
     return Target(view=WebhookView(webhook=webhook, progress=()), secrets=SECRETS)
 
 
-def message() -> Message:
+def message() -> WebhookMessage:
     now = datetime.now(UTC)
     return notice_message(target("https://x.example").view.webhook, "id-1", "webhook.ping", now)
 
@@ -70,7 +70,7 @@ def answering(*parts: bytes) -> tuple[Handle, list[bytes]]:
 async def send(
     url: str, *, allowed: str = "127.0.0.0/8", names: Names | None = None, timeout_s: float = 5.0
 ) -> Attempt:
-    settings = SenderSettings(allowed=networks([allowed]), allow_http=True, timeout_s=timeout_s)
+    settings = Webhooks(allowed_networks=(allowed,), allow_http=True, timeout_s=timeout_s)
     sender = Sender(settings, names)
     try:
         return await sender.send(target(url), message(), datetime.now(UTC))
@@ -78,7 +78,7 @@ async def send(
         await sender.close()
 
 
-async def test_a_request_is_signed_with_every_secret_as_the_librarys_verifier_has_it() -> None:
+async def test_a_request_is_signed_with_every_secret() -> None:
     handle, requests = answering(b"HTTP/1.1 204 No Content\r\n\r\n")
     async with serving(handle) as port:
         attempt = await send(f"http://127.0.0.1:{port}/hook")
@@ -93,18 +93,18 @@ async def test_a_request_is_signed_with_every_secret_as_the_librarys_verifier_ha
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_a_failure_and_nobody_follows_it(status: int) -> None:
-    inside, asked = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+async def test_a_redirect_is_a_failure_and_is_not_followed(status: int) -> None:
+    inside, requests = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     async with serving(inside) as hidden:
         where = f"HTTP/1.1 {status} Moved\r\nLocation: http://127.0.0.1:{hidden}/\r\n".encode()
         handle, _ = answering(where + b"Content-Length: 0\r\n\r\n")
         async with serving(handle) as port:
             attempt = await send(f"http://127.0.0.1:{port}/")
     assert (attempt.status, attempt.delivered) == (status, False)
-    assert asked == []
+    assert requests == []
 
 
-async def test_a_receiver_that_hangs_is_given_up_in_time() -> None:
+async def test_a_hanging_receiver_times_out() -> None:
     never = asyncio.Event()
 
     async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -120,7 +120,7 @@ async def test_a_receiver_that_hangs_is_given_up_in_time() -> None:
     assert attempt.duration_ms < 2_000
 
 
-async def test_an_answer_without_end_is_not_read() -> None:
+async def test_an_endless_answer_is_not_read() -> None:
     sent = 0
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -152,7 +152,7 @@ async def test_an_answer_without_end_is_not_read() -> None:
         b"",
     ],
 )
-async def test_an_answer_that_is_none_is_a_failure(answer: bytes) -> None:
+async def test_a_malformed_answer_is_a_failure(answer: bytes) -> None:
     handle, _ = answering(answer)
     async with serving(handle) as port:
         attempt = await send(f"http://127.0.0.1:{port}/")
@@ -169,43 +169,43 @@ async def test_a_refused_connection_is_a_failure() -> None:
     assert (attempt.status, attempt.error) == (None, "the connection failed")
 
 
-async def test_a_receiver_may_ask_for_patience() -> None:
+async def test_retry_after_is_read() -> None:
     handle, _ = answering(b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n")
     async with serving(handle) as port:
         attempt = await send(f"http://127.0.0.1:{port}/")
     assert (attempt.status, attempt.retry_after_s) == (503, 120.0)
 
 
-async def test_a_name_is_looked_up_and_checked_again_for_every_connection() -> None:
+async def test_a_name_is_looked_up_and_checked_for_every_connection() -> None:
     """DNS rebinding: public when it was checked, this machine when it is connected to."""
     handle, requests = answering(b"HTTP/1.1 204 No Content\r\n\r\n")
     names = Names()
     async with serving(handle) as port:
         names.answers["rebinding.example"] = [["8.8.8.8"], ["127.0.0.1"]]
         url = f"http://rebinding.example:{port}/"
-        sender = Sender(SenderSettings(allow_http=True, timeout_s=5.0), names)
+        sender = Sender(Webhooks(allow_http=True, timeout_s=5.0), names)
         try:
             await sender.check(url)
             attempt = await sender.send(target(url), message(), datetime.now(UTC))
         finally:
             await sender.close()
-    assert names.asked == ["rebinding.example"] * 2
+    assert names.looked_up == ["rebinding.example"] * 2
     assert attempt.error == NOT_PUBLIC
     assert requests == []
 
 
-async def test_the_connection_goes_to_the_address_that_was_checked() -> None:
+async def test_the_connection_uses_the_checked_address() -> None:
     handle, requests = answering(b"HTTP/1.1 204 No Content\r\n\r\n")
     names = Names()
     async with serving(handle) as port:
         names.answers["bot.example"] = [["127.0.0.1"], ["10.0.0.1"]]
         attempt = await send(f"http://bot.example:{port}/hook", names=names)
     assert attempt.delivered
-    assert names.asked == ["bot.example"], "one look-up, checked, connected to"
+    assert names.looked_up == ["bot.example"], "one lookup, for the check and the connection"
     assert b"Host: bot.example" in requests[0]
 
 
-async def test_addresses_in_numbers_are_checked_when_sending_too() -> None:
+async def test_literal_addresses_are_checked_when_sending() -> None:
     for url in ("http://127.0.0.1:9/", "http://2130706433:9/", "http://[::ffff:7f00:1]:9/"):
         attempt = await send(url, allowed="10.0.0.0/8")
         assert attempt.status is None
