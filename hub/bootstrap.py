@@ -35,8 +35,6 @@ from hub.cluster.fanout import Fanout
 from hub.cluster.wiring import join
 from hub.config import Config
 from hub.part_settings import (
-    kept,
-    postgres_settings,
     relay_settings,
 )
 from hub.telemetry.figures import Figures
@@ -121,14 +119,11 @@ async def open_hub(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             open_store(
-                config.database.url,
+                config.database,
                 render=render,
                 outbox=outbox,
                 new_id=new_id,
                 clock=clock,
-                read_pool_size=config.database.readers,
-                busy_timeout_ms=config.database.lock_timeout_ms,
-                postgres=postgres_settings(config),
                 on_commit=lambda turns, calendars, seconds: metrics.commit(turns, seconds),
             )
         )
@@ -210,7 +205,6 @@ def _join(
 ) -> AbstractAsyncContextManager[Cluster]:
     return join(
         config,
-        postgres_settings(config),
         core.meeting,
         lambda nodes: Parts(
             nodes=nodes,
@@ -231,11 +225,9 @@ def _join(
 
 
 def _background(config: Config, hub: Hub, core: Core) -> tuple[Coroutine[Any, Any, None], ...]:
-    keep = kept(config)
-
     async def forget() -> None:
         if hub.cluster is None or hub.cluster.router.is_placed_here("retention"):
-            await hub.store.retention.forget(hub.clock.now(), keep)
+            await hub.store.retention.forget(hub.clock.now(), config.retention)
 
     return (
         core.alarms.run(),

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from api.auth import MIN_SECRET_BYTES, AuthSettings
 from hub.config_reader import Between, ConfigError, Secret, read_config, read_toml
+from store.settings import DatabaseSettings, RetentionSettings
 from store.sql.url import UnusableDatabaseUrl, is_postgresql, parse_url
 
 Count = Annotated[int, Between(1)]
@@ -28,23 +29,6 @@ class Server:
     host: str = "127.0.0.1"
     port: Annotated[int, Between(0, 65_535)] = 8080
     shutdown_grace_s: NotNegative = 10.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Database:
-    url: str = field(default="sqlite:///chairside.db", repr=False)  # may hold a password
-    migrate_url: str = field(default="", repr=False)
-    readers: Annotated[int, Between(1, 64)] = 4
-    writers: Annotated[int, Between(1, 64)] = 8
-    lock_timeout_ms: Count = 5_000
-    statement_timeout_ms: Count = 10_000
-    idle_in_transaction_timeout_ms: Count = 10_000
-    prepared_statements: bool = True
-    ping_timeout_s: Positive = 1.0
-
-    @property
-    def engine(self) -> Literal["sqlite", "postgresql"]:
-        return "postgresql" if is_postgresql(parse_url(self.url)) else "sqlite"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,14 +138,6 @@ class Cluster:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Retention:
-    events_days: Positive = 30.0
-    holds_days: Positive = 7.0
-    idempotency_keys_days: Positive = 1.0
-    sweep_minutes: Positive = 10.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Logging:
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
@@ -170,7 +146,7 @@ class Logging:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     server: Server = field(default_factory=Server)
-    database: Database = field(default_factory=Database)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
     auth: Auth = field(default_factory=Auth)
     api: Api = field(default_factory=Api)
     realtime: Realtime = field(default_factory=Realtime)
@@ -181,7 +157,7 @@ class Config:
     relay: Relay = field(default_factory=Relay)
     redis: Redis = field(default_factory=Redis)
     cluster: Cluster = field(default_factory=Cluster)
-    retention: Retention = field(default_factory=Retention)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     logging: Logging = field(default_factory=Logging)
 
     def __post_init__(self) -> None:
@@ -238,7 +214,7 @@ def _check_auth(auth: Auth) -> None:
             raise ConfigError(f"auth: {error}") from None
 
 
-def _check_database(database: Database) -> None:
+def _check_database(database: DatabaseSettings) -> None:
     try:
         on_postgresql = is_postgresql(parse_url(database.url))
     except UnusableDatabaseUrl as error:

@@ -10,10 +10,12 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Le
 
 PREFIX = "CHAIRSIDE_"
 
@@ -140,9 +142,24 @@ def _setting(section: str, key: str, hint: Any) -> Setting:
         section=section,
         key=key,
         type=get_args(hint)[0] if marks else hint,
-        bounds=next((mark for mark in marks if isinstance(mark, Between)), None),
+        bounds=_bounds(marks),
         secret=any(isinstance(mark, Secret) for mark in marks),
     )
+
+
+def _bounds(marks: Sequence[object]) -> Between | None:
+    """From ``Between``, or from ``Ge`` and ``Le`` of annotated-types."""
+    for mark in marks:
+        if isinstance(mark, Between):
+            return mark
+    least = [mark.ge for mark in marks if isinstance(mark, Ge)]
+    most = [mark.le for mark in marks if isinstance(mark, Le)]
+    if not least:
+        return None
+    (ge,), le = least, most[0] if most else None
+    assert isinstance(ge, int | float), "the bound of a number"
+    assert isinstance(le, int | float | None), "the bound of a number"
+    return Between(ge, le)
 
 
 def read_toml(path: Path) -> Mapping[str, object]:

@@ -8,8 +8,6 @@ from api.deps import ApiSettings
 from api.realtime.socketio import RealtimeSettings
 from api.realtime.sse.streams import StreamSettings
 from hub.config import Config
-from store.postgres.connect import PostgresSettings
-from store.repositories.retention import Keep
 
 
 def actor_settings(config: Config) -> ActorSettings:
@@ -20,18 +18,6 @@ def actor_settings(config: Config) -> ActorSettings:
         batch_limit=config.actors.batch_size,
         deadline_s=config.actors.command_deadline_ms / 1_000,
         passivate_after_s=config.actors.passivate_after_minutes * 60,
-    )
-
-
-def postgres_settings(config: Config) -> PostgresSettings:
-    database = config.database
-    return PostgresSettings(
-        writers=database.writers,
-        readers=database.readers,
-        lock_timeout_ms=database.lock_timeout_ms,
-        statement_timeout_ms=database.statement_timeout_ms,
-        idle_in_transaction_timeout_ms=database.idle_in_transaction_timeout_ms,
-        prepared_statements=database.prepared_statements,
     )
 
 
@@ -78,13 +64,4 @@ def stream_settings(config: Config) -> StreamSettings:
         per_principal_max=realtime.streams_per_user,
         expiring_notice_s=realtime.expiring_notice_s,
         leeway_s=config.auth.leeway_s,
-    )
-
-
-def kept(config: Config) -> Keep:
-    retention = config.retention
-    return Keep(
-        events=timedelta(days=retention.events_days),
-        holds=timedelta(days=retention.holds_days),
-        replies=timedelta(days=retention.idempotency_keys_days),
     )

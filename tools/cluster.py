@@ -25,10 +25,11 @@ from actors.domain.principal import Role
 from api.auth import issue_token
 from hub.bootstrap import open_hub
 from hub.clock import SystemClock
-from hub.config import Auth, Config, Database, Logging, Server
+from hub.config import Auth, Config, Logging, Server
 from hub.demo import demo
 from hub.demo.plan import plan
 from hub.telemetry.logging import configure_logging
+from store.settings import DatabaseSettings
 from store.transfer.migrate import upgrade
 from tests.support.ports import free_port
 from tests.support.postgres import ADMIN, PostgresServer
@@ -53,7 +54,7 @@ async def run(folder: Path, port: int, stop: asyncio.Event, say: Callable[[str],
         secret = secrets.token_urlsafe(48)
         config = Config(
             server=Server(environment="demo"),
-            database=Database(url=database),
+            database=DatabaseSettings(url=database),
             auth=Auth(secret=secret),
         )
         environ = {

@@ -12,9 +12,10 @@ from sqlalchemy.exc import DatabaseError
 
 from actors.ports.commits import StoreUnavailable
 from hub.cli.common import DEFAULT_CONFIG, add_command, add_config, configured, show
-from hub.config import Config, Database
+from hub.config import Config
 from hub.config_reader import ConfigError
 from store.postgres.roles import lacking
+from store.settings import DatabaseSettings
 from store.sql.url import is_postgresql, parse_url, sqlite_path
 from store.transfer.migrate import SchemaMismatch, check_schema
 from store.transfer.seal import DatabaseSealed
@@ -79,7 +80,7 @@ def _keys(config: Config) -> Line:
     return Line(True, f"tokens: verified with {', '.join(config.auth.settings().algorithms)}")
 
 
-def _database(database: Database) -> Iterator[Line]:
+def _database(database: DatabaseSettings) -> Iterator[Line]:
     url = parse_url(database.url)
     name = url.render_as_string() if is_postgresql(url) else str(sqlite_path(url))
     if not is_postgresql(url) and not sqlite_path(url).exists():

@@ -17,8 +17,7 @@ from hub.cluster.dismissals import Dismissals
 from hub.cluster.ownership import ClaimingStore
 from hub.cluster.router import Router
 from hub.config import Config
-from store.postgres.connect import PostgresSettings
-from store.postgres.nodes import Nodes, open_nodes, quick
+from store.postgres.nodes import Nodes, open_nodes
 
 
 class Meeting:
@@ -84,14 +83,12 @@ class OtherNodes:
 @asynccontextmanager
 async def join(
     config: Config,
-    postgres: PostgresSettings,
     meeting: Meeting,
     parts: Callable[[Nodes], Parts],
 ) -> AsyncIterator[Cluster]:
     """Become one of the nodes until the block ends; from now on the meeting has a router."""
-    settings = quick(postgres, config.cluster.renew_s)
     async with (
-        open_nodes(config.database.url, settings, SystemClock()) as nodes,
+        open_nodes(config.database, SystemClock(), renew_s=config.cluster.renew_s) as nodes,
         open_cluster(_settings(config), parts(nodes)) as cluster,
     ):
         meeting.router, meeting.dismissals = cluster.router, cluster.dismissals

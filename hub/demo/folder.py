@@ -10,8 +10,9 @@ from typing import Any, Self
 
 import orjson
 
-from hub.config import Auth, Config, Database
+from hub.config import Auth, Config
 from hub.config_reader import ConfigError
+from store.settings import DatabaseSettings
 from store.sql.lockfile import exclusive
 
 _DATABASE = "chairside.db"
@@ -30,7 +31,7 @@ def refuse_real_clinic(config: Config) -> None:
         raise ConfigError(
             "The demo does not run with a production configuration (server.environment)"
         )
-    if config.database.url != Database().url:
+    if config.database.url != DatabaseSettings().url:
         raise ConfigError(
             "The demo keeps its own database, but the settings name another (database.url):"
             " run it without them, and choose its place with --data"

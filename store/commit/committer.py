@@ -41,12 +41,6 @@ class CommitContext:
     new_id: NewId
 
 
-def commit_calendar(commit: CalendarCommit, ctx: CommitContext) -> Plan[Done[Committed]]:
-    """All of the commit or nothing; raises a CommitFailure as the port says."""
-    done = yield from commit_calendars((commit,), ctx)
-    return Done(done.value[0], done.records)
-
-
 def commit_calendars(
     commits: Sequence[CalendarCommit], ctx: CommitContext
 ) -> Plan[Done[Sequence[Committed]]]:

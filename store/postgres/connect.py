@@ -5,57 +5,45 @@ set ``LOCAL``, so that a transaction pooler (PgBouncer) may stand between.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL, event
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from actors.ports.commits import StoreUnavailable
 from store.postgres.errors import BROKEN
 from store.postgres.tls import encryption, meaning_of
+from store.settings import DatabaseSettings
 from store.sql.read_only import only_reads
 from store.sql.url import postgresql_dsn
 
 CONNECT_TIMEOUT_S = 5.0
+SILENCE_MS = 2_000
+"""How long after the server's own statement timeout the driver gives up a silent connection."""
 _POOL_WAIT_S = 5.0
 SCHEME = "postgresql+asyncpg://"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PostgresSettings:
-    writers: int = 8
-    """Connections that commit, each one calendar at a time."""
-    readers: int = 4
-    connect_timeout_s: float = CONNECT_TIMEOUT_S
-    lock_timeout_ms: int = 5_000
-    """How long a statement waits for a lock: the commit before it, or a half-dead owner."""
-    statement_timeout_ms: int = 10_000
-    idle_in_transaction_timeout_ms: int = 10_000
-    """After which the server itself ends what a vanished hub has left open."""
-    silence_ms: int = 2_000
-    """How much later than the server's own timeout the driver gives a silent connection up."""
-    prepared_statements: bool = True
-    """Keep statements prepared; off for a transaction pooler that does not know them."""
 
 
 Connect = Callable[[], Any]
 """Opens one connection of the driver. Raises StoreUnavailable."""
 
 
-def connector(url: URL, settings: PostgresSettings) -> Connect:
-    cached = settings.prepared_statements
-
+def connector(
+    settings: DatabaseSettings,
+    *,
+    connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    silence_ms: int = SILENCE_MS,
+) -> Connect:
     async def connect() -> Any:
         try:
-            plain, tls = encryption(url)
+            plain, tls = encryption(settings.location)
             return await asyncpg.connect(
                 postgresql_dsn(plain),
                 **tls,
-                timeout=settings.connect_timeout_s,
-                command_timeout=(settings.statement_timeout_ms + settings.silence_ms) / 1_000,
-                statement_cache_size=100 if cached else 0,
+                timeout=connect_timeout_s,
+                command_timeout=(settings.statement_timeout_ms + silence_ms) / 1_000,
+                statement_cache_size=100 if settings.prepared_statements else 0,
             )
         except BROKEN as error:
             raise StoreUnavailable(f"PostgreSQL cannot be reached: {meaning_of(error)}") from error
@@ -63,18 +51,18 @@ def connector(url: URL, settings: PostgresSettings) -> Connect:
     return connect
 
 
-def preparing(settings: PostgresSettings) -> dict[str, Any]:
+def preparing(settings: DatabaseSettings) -> dict[str, Any]:
     """How SQLAlchemy prepares statements: kept by name, or nameless and forgotten."""
     if settings.prepared_statements:
         return {"prepared_statement_cache_size": 100}
     return {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
 
 
-def reading_engine(url: URL, settings: PostgresSettings) -> AsyncEngine:
+def reading_engine(settings: DatabaseSettings) -> AsyncEngine:
     """Read-only transactions that see one instant, whatever is committed meanwhile."""
     engine = create_async_engine(
         SCHEME,
-        async_creator=connector(url, settings),
+        async_creator=connector(settings),
         connect_args=preparing(settings),
         isolation_level="REPEATABLE READ",
         execution_options={"postgresql_readonly": True},

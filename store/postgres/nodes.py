@@ -27,14 +27,14 @@ from sqlalchemy.dialects import postgresql
 from actors.domain.ids import DentistId
 from actors.ports.clock import Clock
 from actors.ports.events import EventRecord
-from store.postgres.connect import PostgresSettings, connector
+from store.postgres.connect import connector
 from store.postgres.opening import asyncpg_dialect
 from store.postgres.transaction import WritingConnection
-from store.postgres.writer import PostgresLane
+from store.postgres.writer import PostgresWriters
+from store.settings import DatabaseSettings
 from store.sql.prepared import Done, Plan, Statement, Step, once
 from store.sql.schema import calendars, cluster, nodes
-from store.sql.url import parse_url
-from store.sql.writer import Job, Writer
+from store.sql.writer import Writer, WriterContext, single_job
 
 _NOW: Any = literal_column("clock_timestamp()")
 _LEFT: Any = literal_column("extract(epoch FROM lease_until - clock_timestamp())::float8")
@@ -78,48 +78,55 @@ class Nodes:
 
     async def join(self, node: Node, *, lease_s: float, fresh_key: str) -> tuple[Roster, str]:
         """Be one of them; also answers the key they sign with (``fresh_key``, if none is yet)."""
-        return await self._writer.run(Job(plan=lambda: _join(node, lease_s, fresh_key, self._sql)))
+        return await self._writer.run(
+            single_job(lambda: _join(node, lease_s, fresh_key, self._sql))
+        )
 
     async def renew(self, node_id: str, *, lease_s: float, bury: bool) -> Roster | None:
         """``None``: the node was buried. ``bury`` takes the rows of others whose lease ended, and
         shortens those that last longer than any may: the clock was set back since."""
-        return await self._writer.run(Job(plan=lambda: _renew(node_id, lease_s, bury, self._sql)))
+        return await self._writer.run(single_job(lambda: _renew(node_id, lease_s, bury, self._sql)))
 
     async def begin_to_leave(self, node_id: str) -> None:
         """Nothing is placed there any more; what it owns it still owns."""
         await self._writer.run(
-            Job(plan=lambda: _change(once(self._sql.leave, me=node_id), self._sql))
+            single_job(lambda: _change(once(self._sql.leave, me=node_id), self._sql))
         )
 
     async def leave(self, node_id: str) -> None:
         """Whatever it still owned is anybody's from now on."""
         await self._writer.run(
-            Job(plan=lambda: _change(once(self._sql.remove, me=node_id), self._sql))
+            single_job(lambda: _change(once(self._sql.remove, me=node_id), self._sql))
         )
 
     async def owned_by(self, node_id: str) -> Sequence[DentistId]:
-        return await self._writer.run(Job(plan=lambda: _owned(node_id, self._sql)))
+        return await self._writer.run(single_job(lambda: _owned(node_id, self._sql)))
 
     async def release(self, node_id: str, dentist_ids: Sequence[DentistId]) -> Sequence[DentistId]:
         """Give calendars up, raising their fences; answers those that were the node's."""
         return await self._writer.run(
-            Job(
-                plan=lambda: _release(node_id, dentist_ids, self._sql),
+            single_job(
+                lambda: _release(node_id, dentist_ids, self._sql),
                 declares=tuple(dentist_ids),
             )
         )
 
 
 @asynccontextmanager
-async def open_nodes(url: str, settings: PostgresSettings, clock: Clock) -> AsyncIterator[Nodes]:
-    """On a connection of its own: no renewal waits behind a queue of bookings."""
-    connect = connector(parse_url(url), settings)
-    writer = PostgresLane(
-        lambda: WritingConnection(connect, settings),
+async def open_nodes(
+    settings: DatabaseSettings, clock: Clock, *, renew_s: float
+) -> AsyncIterator[Nodes]:
+    """The table of nodes, on a connection of its own: no renewal waits behind bookings.
+
+    A transaction that hangs is given up before the next renewal is due, ``renew_s`` later.
+    """
+    within_ms = max(500, int(renew_s * 500))
+    short = replace(settings, lock_timeout_ms=within_ms, statement_timeout_ms=within_ms)
+    connect = connector(short, connect_timeout_s=max(1.0, renew_s / 2), silence_ms=within_ms // 2)
+    writer = PostgresWriters(
+        lambda: WritingConnection(connect, short),
+        WriterContext(outbox=_NoEvents(), clock=clock, queued_jobs_max=_QUEUED_MAX),
         workers=1,
-        outbox=_Silent(),
-        clock=clock,
-        queued_jobs_max=_QUEUED_MAX,
     )
     try:
         yield Nodes(writer)
@@ -127,21 +134,9 @@ async def open_nodes(url: str, settings: PostgresSettings, clock: Clock) -> Asyn
         await writer.close()
 
 
-def quick(settings: PostgresSettings, renew_s: float) -> PostgresSettings:
-    """The same connection, but a renewal that hangs is given up before the next is due."""
-    within_ms = max(500, int(renew_s * 500))
-    return replace(
-        settings,
-        connect_timeout_s=max(1.0, renew_s / 2),
-        lock_timeout_ms=within_ms,
-        statement_timeout_ms=within_ms,
-        silence_ms=within_ms // 2,
-    )
-
-
-class _Silent:
+class _NoEvents:
     def announce(self, records: Sequence[EventRecord]) -> None:
-        assert not records, "membership tells no channel anything"
+        assert not records, "membership has no events"
 
 
 # --- plans ---------------------------------------------------------------------------

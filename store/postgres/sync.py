@@ -9,13 +9,14 @@ from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from store.postgres.connect import SCHEME, PostgresSettings, connector, preparing
+from store.postgres.connect import SCHEME, connector, preparing
+from store.settings import DatabaseSettings
+from store.sql.url import postgresql_dsn
 
 T = TypeVar("T")
 
-_UNHURRIED = PostgresSettings(statement_timeout_ms=24 * 3_600_000, prepared_statements=False)
-"""The driver's patience (the server's timeouts are the operator's own), and no statement left
-prepared behind a pooler, where the next one of that name would fail."""
+_STATEMENT_TIMEOUT_MS = 24 * 3_600_000
+"""Of the driver. The server's timeouts are the operator's own."""
 
 
 def on_postgresql(url: URL, work: Callable[[Connection], T], *, begin: Sequence[str] = ()) -> T:
@@ -42,10 +43,15 @@ def on_postgresql(url: URL, work: Callable[[Connection], T], *, begin: Sequence[
 
 
 async def _on(url: URL, work: Callable[[Connection], T], begin: Sequence[str]) -> T:
+    settings = DatabaseSettings(
+        url=postgresql_dsn(url),
+        statement_timeout_ms=_STATEMENT_TIMEOUT_MS,
+        prepared_statements=False,  # behind a pooler, the next one of that name would fail
+    )
     engine = create_async_engine(
         SCHEME,
-        async_creator=connector(url, _UNHURRIED),
-        connect_args=preparing(_UNHURRIED),
+        async_creator=connector(settings),
+        connect_args=preparing(settings),
         poolclass=NullPool,
     )
 

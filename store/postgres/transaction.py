@@ -9,8 +9,9 @@ import structlog
 
 from actors.ports.commits import StoreUnavailable
 from store.postgres.claims import WRITER, declared_writes
-from store.postgres.connect import Connect, PostgresSettings
+from store.postgres.connect import Connect
 from store.postgres.errors import BROKEN, is_an_answer
+from store.settings import DatabaseSettings
 from store.sql.prepared import Rows, Step
 
 log = structlog.get_logger(__name__)
@@ -23,7 +24,7 @@ itself would wait for it for ever, once a statement before has timed out."""
 class WritingConnection:
     """Opened when it is needed, and anew after it was lost; used by one task."""
 
-    def __init__(self, connect: Connect, settings: PostgresSettings) -> None:
+    def __init__(self, connect: Connect, settings: DatabaseSettings) -> None:
         self._connect = connect
         self._raw: Any = None
         self._lock_timeout_ms = settings.lock_timeout_ms

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import select, tuple_
 
@@ -10,7 +11,7 @@ from actors.domain.ids import AppointmentId, DentistId
 from actors.ports.calendars import DueHold, LoadedCalendar, StoredReply
 from actors.ports.clock import Clock
 from actors.ports.commits import CalendarCommit, Committed, IdempotencyKey
-from store.commit.committer import CommitContext, commit_calendar, commit_calendars
+from store.commit.committer import CommitContext, commit_calendars
 from store.commit.opening import open_calendar, view_calendar
 from store.sql.codec import (
     APPOINTMENT_COLUMNS,
@@ -22,7 +23,7 @@ from store.sql.codec import (
 )
 from store.sql.readers import Asked, Readers
 from store.sql.schema import IS_HELD, appointment_types, appointments, idempotency_keys
-from store.sql.writer import Job, Writer
+from store.sql.writer import Job, Writer, single_job
 
 
 class Calendars:
@@ -33,14 +34,15 @@ class Calendars:
         self._readers = readers
         self._context = context
         self._clock = clock
+        self._commit_all = partial(commit_calendars, ctx=context)  # one plan for all commits
 
     async def open(
         self, dentist_id: DentistId, *, live_after: datetime, owner: str | None = None
     ) -> LoadedCalendar | None:
         now, sql = self._clock.now(), self._context.sql
         return await self._writer.run(
-            Job(
-                plan=lambda: open_calendar(
+            single_job(
+                lambda: open_calendar(
                     dentist_id, live_after=live_after, now=now, sql=sql, owner=owner
                 ),
                 declares=(dentist_id,),
@@ -50,8 +52,8 @@ class Calendars:
     async def view(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
         now, sql = self._clock.now(), self._context.sql
         return await self._writer.run(
-            Job(
-                plan=lambda: view_calendar(dentist_id, live_after=live_after, now=now, sql=sql),
+            single_job(
+                lambda: view_calendar(dentist_id, live_after=live_after, now=now, sql=sql),
                 declares=(dentist_id,),
             )
         )
@@ -59,12 +61,11 @@ class Calendars:
     async def commit(self, commit: CalendarCommit) -> Committed:
         return await self._writer.run(
             Job(
-                plan=lambda: commit_calendar(commit, self._context),
+                plan=self._commit_all,
+                input=commit,
                 turns=len(commit.turns),
                 calendars=1,
                 declares=(commit.dentist_id,),
-                part=commit,
-                together=lambda commits: commit_calendars(commits, self._context),
             )
         )
 

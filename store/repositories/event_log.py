@@ -16,7 +16,7 @@ from store.sql.prepared import Done, Plan, Step
 from store.sql.readers import Asked, Readers
 from store.sql.schema import IS_PENDING, realtime_events
 from store.sql.write_statements import Sql
-from store.sql.writer import Job, Writer
+from store.sql.writer import Writer, single_job
 
 MARKED_AT_ONCE_MAX = 500
 
@@ -88,7 +88,7 @@ class Events:
         return self._readers.hub(Asked(channels=channels))
 
     async def _mark(self, some: Sequence[Delivery]) -> None:
-        await self._writer.run(Job(plan=lambda: _mark(some, self._sql)))
+        await self._writer.run(single_job(lambda: _mark(some, self._sql)))
 
 
 def _mark(deliveries: Sequence[Delivery], sql: Sql) -> Plan[Done[None]]:

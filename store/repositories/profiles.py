@@ -18,7 +18,7 @@ from store.sql.readers import Asked, Readers
 from store.sql.schema import WAS_BOOKED, appointments, profiles
 from store.sql.text_search import strpos
 from store.sql.write_statements import Sql
-from store.sql.writer import Job, Writer
+from store.sql.writer import Writer, single_job
 
 _p = profiles.c
 _EXACT_MAX = 500  # of one e-mail or phone: a family shares one, not a town
@@ -99,11 +99,11 @@ class ProfileReads:
 
     async def record_search(self, by: Principal, request_id: str, found: int) -> None:
         params = search_params(by, self._clock.now(), request_id, found)
-        await self._writer.run(Job(plan=lambda: _audit(params, self._sql)))
+        await self._writer.run(single_job(lambda: _audit(params, self._sql)))
 
     async def record_disconnect(self, by: Principal, request_id: str, person: Profile) -> None:
         params = disconnect_params(by, self._clock.now(), request_id, person)
-        job = Job(plan=lambda: _audit(params, self._sql), declares=(person.id,))
+        job = single_job(lambda: _audit(params, self._sql), declares=(person.id,))
         await self._writer.run(job)
 
     async def _one(self, condition: ColumnElement[bool], asked: Asked) -> Profile | None:

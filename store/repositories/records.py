@@ -6,7 +6,7 @@ from actors.domain.events import Event, ProfileSaved, WebhookDeleted, WebhookSav
 from actors.ports.commits import Reply, Turn
 from store.commit.committer import CommitContext
 from store.commit.record_commit import commit_record
-from store.sql.writer import Job, Writer
+from store.sql.writer import Writer, single_job
 
 
 class Records:
@@ -16,8 +16,8 @@ class Records:
 
     async def commit_record(self, turn: Turn) -> Reply:
         return await self._writer.run(
-            Job(
-                plan=lambda: commit_record(turn, self._context),
+            single_job(
+                lambda: commit_record(turn, self._context),
                 turns=1,
                 declares=tuple(person for event in turn.events for person in _people(event)),
             )

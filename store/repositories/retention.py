@@ -8,18 +8,13 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from store.settings import RetentionSettings
 from store.sql.prepared import Done, Plan, Statement, once
 from store.sql.write_statements import Sql
-from store.sql.writer import Job, Writer
+from store.sql.writer import Writer, single_job
 
 BATCH_ROWS_MAX = 500
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Keep:
-    events: timedelta = timedelta(days=30)
-    holds: timedelta = timedelta(days=7)
-    replies: timedelta = timedelta(days=1)
+_DEFAULT = RetentionSettings()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,20 +33,23 @@ class Retention:
         self._writer = writer
         self._sql = sql
 
-    async def forget(self, now: datetime, keep: Keep | None = None) -> Forgotten:
+    async def forget(self, now: datetime, keep: RetentionSettings = _DEFAULT) -> Forgotten:
         """Delete everything older than it is kept. Raises a CommitFailure: call again later."""
-        keep = keep or Keep()
         sql = self._sql
+        events, holds, replies = (
+            now - timedelta(days=days)
+            for days in (keep.events_days, keep.holds_days, keep.idempotency_keys_days)
+        )
         return Forgotten(
-            events=await self._empty(sql.delete_events, now - keep.events),
-            holds=await self._empty(sql.delete_holds, now - keep.holds),
-            replies=await self._empty(sql.delete_replies, now - keep.replies),
-            deliveries=await self._empty(sql.webhooks.forget_deliveries, now - keep.events),
+            events=await self._empty(sql.delete_events, events),
+            holds=await self._empty(sql.delete_holds, holds),
+            replies=await self._empty(sql.delete_replies, replies),
+            deliveries=await self._empty(sql.webhooks.forget_deliveries, events),
         )
 
     async def _empty(self, statement: Statement, before: datetime) -> int:
         total = 0
-        while count := await self._writer.run(Job(plan=lambda: _batch(statement, before))):
+        while count := await self._writer.run(single_job(lambda: _batch(statement, before))):
             total += count
             await asyncio.sleep(0)  # let commits that wait go first
         return total

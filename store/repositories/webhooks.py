@@ -37,7 +37,7 @@ from store.sql.webhook_codec import (
     webhook_of,
 )
 from store.sql.write_statements import Sql
-from store.sql.writer import Job, Writer
+from store.sql.writer import Writer, single_job
 
 _w, _c, _s, _d = webhooks.c, webhook_cursors.c, webhook_secrets.c, webhook_deliveries.c
 
@@ -110,7 +110,7 @@ class Webhooks:
     ) -> bool:
         assert after.moves == before.moves + 1, "every change counts"
         return await self._writer.run(
-            Job(plan=lambda: _record(webhook_id, before, after, delivery, self._sql))
+            single_job(lambda: _record(webhook_id, before, after, delivery, self._sql))
         )
 
     async def disable(
@@ -131,7 +131,7 @@ class Webhooks:
         event = WebhookSaved(before=before, after=after)
         declares = (before.patient,) if before.patient else ()
         try:
-            await self._writer.run(Job(plan=lambda: self._disable(event, now), declares=declares))
+            await self._writer.run(single_job(lambda: self._disable(event, now), declares=declares))
         except (VersionConflict, NotFound):
             return None  # its owner was faster: they know
         return after

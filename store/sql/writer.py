@@ -1,26 +1,85 @@
-"""What the repositories need of an engine's write side."""
+"""The contract of an engine's write side: jobs, and the writer that runs them."""
 
+import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
 from actors.domain.refusals import Refusal
-from actors.ports.commits import CommitFailure
+from actors.ports.clock import Clock
+from actors.ports.commits import CommitFailure, StoreUnavailable
+from actors.ports.events import Outbox
 from store.sql.prepared import Done, Plan
 
 log = structlog.get_logger(__name__)
 
+Input = TypeVar("Input")
 T = TypeVar("T")
 
-MakePlan = Callable[[], Plan[Done[T]]]
-"""Begins the plan anew: an engine that must retry a transaction calls it again."""
+QUEUED_JOBS_MAX = 1_024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job(Generic[Input, T]):
+    """What a caller wants to be written, and what it counts as."""
+
+    plan: Callable[[Sequence[Input]], Plan[Done[Sequence[T]]]]
+    """Plans any number of inputs at once; answers one result for each, in their order.
+
+    Jobs with the same plan that wait together are run as one. A writer may call it again,
+    for instance to retry a transaction.
+    """
+    input: Input
+    turns: int = 0
+    calendars: int = 0
+    declares: tuple[str, ...] = ()
+    """The people (dentists of calendars, saved profiles) whose records the plan may write.
+    Row security refuses all others."""
+
+
+AnyJob = Job[Any, Any]
+
+
+def single_job(
+    plan: Callable[[], Plan[Done[T]]], *, turns: int = 0, declares: tuple[str, ...] = ()
+) -> Job[None, T]:
+    """A job that is never combined with another one."""
+
+    def plan_alone(inputs: Sequence[None]) -> Plan[Done[Sequence[T]]]:
+        assert len(inputs) == 1, "a single job shares its plan with no other"
+        done = yield from plan()
+        return Done((done.value,), done.records)
+
+    return Job(plan=plan_alone, input=None, turns=turns, declares=declares)
+
+
+def combined_plan(jobs: Sequence[Job[Input, T]]) -> Plan[Done[Sequence[T]]]:
+    """The plan of jobs that share it."""
+    return jobs[0].plan([job.input for job in jobs])
+
+
+def combined_declares(jobs: Sequence[AnyJob]) -> Sequence[str]:
+    return sorted({person for job in jobs for person in job.declares})
+
+
+def log_separated(jobs: int, why: BaseException | None) -> None:
+    """Log that jobs which had been run as one were rolled back.
+
+    Refusals and commit failures are routine. Anything else, such as a lock that is held for
+    long or a bug of the plan, deserves a warning, because otherwise it would only show as
+    slowness.
+    """
+    if isinstance(why, CommitFailure | Refusal):
+        log.debug("jobs_separated", jobs=jobs, error=type(why).__name__)
+    else:
+        log.warning("jobs_separated", jobs=jobs, exc_info=why)
 
 
 class OnCommit(Protocol):
     def __call__(self, *, turns: int, calendars: int, seconds: float) -> None:
-        """After each transaction that committed calendars; called on the event loop."""
+        """Called on the event loop after each transaction that committed calendars."""
         ...
 
 
@@ -32,10 +91,10 @@ class WriterStats:
     calendars: int = 0
     turns: int = 0
     failed_jobs: int = 0
-    """Jobs that were refused or failed alone; the rest of their transaction went on."""
+    """Jobs that were refused or failed; others of their transaction may have been committed."""
     failed_transactions: int = 0
     separations: int = 0
-    """Times that jobs which had been run as one were undone, and run one by one."""
+    """How often jobs that had been run as one were rolled back, to be run individually."""
     largest_batch: int = 0
     busy_seconds: float = 0.0
     waiting: int = 0
@@ -43,51 +102,78 @@ class WriterStats:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Job(Generic[T]):
-    """A plan to run in a transaction, and what it counts as."""
+class WriterContext:
+    """What a writer works with, whatever the engine."""
 
-    plan: MakePlan[T]
-    turns: int = 0
-    calendars: int = 0
-    declares: tuple[str, ...] = ()
-    """The people (calendars' dentists, saved profiles) whose records the plan may write:
-    where the database knows row security, it refuses all others."""
-    part: Any = None
-    together: Callable[[Sequence[Any]], Plan[Done[Sequence[T]]]] | None = None
-    """Plans the parts of several such jobs as one, and answers each. An engine may use it
-    instead of their own plans; if it fails, whatever the reason, each is run by its own."""
+    outbox: Outbox
+    clock: Clock
+    on_commit: OnCommit | None = None
+    queued_jobs_max: int = QUEUED_JOBS_MAX
+    stats: WriterStats = field(default_factory=WriterStats)
+
+    def admit(self, queued: int, *, closing: bool) -> None:
+        """Raises StoreUnavailable unless one more job may wait."""
+        if closing:
+            raise StoreUnavailable("the store is closed")
+        if queued >= self.queued_jobs_max:
+            raise StoreUnavailable("too many commits are waiting")
+
+    def count(self, *, committed: Sequence[AnyJob], failed: int, seconds: float) -> None:
+        """Record one transaction."""
+        turns = sum(job.turns for job in committed)
+        calendars = sum(job.calendars for job in committed)
+        stats = self.stats
+        stats.transactions += bool(committed)
+        stats.failed_transactions += not committed
+        stats.failed_jobs += failed
+        stats.turns += turns
+        stats.calendars += calendars
+        stats.largest_batch = max(stats.largest_batch, calendars)
+        stats.busy_seconds += seconds
+        if self.on_commit and turns:
+            self.on_commit(turns=turns, calendars=calendars, seconds=seconds)
 
 
-def joined(jobs: Sequence[Job[T]]) -> Job[Sequence[T]]:
-    """Jobs of one kind, each with :attr:`~Job.together`, as a single one."""
-    together = jobs[0].together
-    assert together, "jobs that can be planned together"
-    parts = [job.part for job in jobs]
-    return Job(
-        plan=lambda: together(parts),
-        turns=sum(job.turns for job in jobs),
-        calendars=sum(job.calendars for job in jobs),
-        declares=tuple(sorted({person for job in jobs for person in job.declares})),
-    )
+@dataclass(slots=True)
+class QueuedJob:
+    """A job in a writer's queue, and the caller that awaits it."""
 
+    job: AnyJob
+    future: asyncio.Future[Any]
+    individually: bool = False
+    """It has been run together with others, and they were rolled back."""
 
-def log_separated(jobs: int, why: BaseException | None) -> None:
-    """What one of several jobs may not do is everyday; anything else that undoes them, a lock
-    that somebody keeps or a bug of their common plan, would else only make the hub slower."""
-    if isinstance(why, CommitFailure | Refusal):
-        log.debug("jobs_separated", jobs=jobs, error=type(why).__name__)
-    else:
-        log.warning("jobs_separated", jobs=jobs, exc_info=why)
+    def succeed(self, value: object) -> None:
+        if not self.future.done():  # done already: its caller was cancelled
+            self.future.set_result(value)
+
+    def fail(self, failure: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(failure)
 
 
 class Writer(Protocol):
-    stats: WriterStats
+    """Runs jobs in transactions. SqliteWriter and PostgresWriters implement it.
 
-    async def run(self, job: Job[T]) -> T:
-        """Run the plan: durable when this returns, rolled back when it raises.
+    - Durability: a job is on disk when ``run`` returns, and rolled back when it raises
+      (unless it raises OutcomeUnknown).
+    - Batching: jobs that wait together may share a transaction, and those with the same plan
+      are planned as one. If that fails, it is rolled back and each job is run individually:
+      no refusal or bug of one job fails another.
+    - Order: after COMMIT the callers are resumed; then the records go to the outbox. The
+      records of one channel arrive in the order of their offsets.
+    - Cancellation: the job of a cancelled caller is finished all the same.
+    """
 
-        Its records reach the outbox in commit order, after the awaiting callers were
-        resumed. A cancelled caller's job is finished all the same. Raises what the plan
-        raises, ConstraintViolated, StoreUnavailable or OutcomeUnknown.
+    @property
+    def stats(self) -> WriterStats: ...
+
+    async def run(self, job: Job[Input, T]) -> T:
+        """Raises what the plan raises (CommitFailure, Refusal), and
+
+        - ConstraintViolated: a constraint or row security refused a row;
+        - StoreUnavailable: nothing was written, because the database cannot be reached or
+          locked, the queue is full, or the store is closed;
+        - OutcomeUnknown: COMMIT was sent and not answered.
         """
         ...

@@ -42,14 +42,14 @@ def file_identity(path: Path) -> tuple[int, int]:
 class WriterConnection:
     """One ``sqlite3`` connection, used by the thread that made it."""
 
-    def __init__(self, path: Path, *, busy_timeout_ms: int) -> None:
+    def __init__(self, path: Path, *, lock_timeout_ms: int) -> None:
         """Raises ``sqlite3.Error`` or ``OSError``; never creates the file."""
         self._path = path
         self._raw = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw",
             uri=True,
             isolation_level=None,
-            timeout=busy_timeout_ms / 1000,
+            timeout=lock_timeout_ms / 1000,
             cached_statements=_CACHED_STATEMENTS,
         )
         try:
@@ -84,8 +84,8 @@ class WriterConnection:
     def declare(self, people: Sequence[str]) -> None:
         declare(self._raw, people)
 
-    def say(self, sql: str) -> None:
-        """A statement about the transaction itself."""
+    def execute(self, sql: str) -> None:
+        """A statement that controls the transaction, such as COMMIT."""
         self._raw.execute(sql).close()
 
     def run(self, step: Step) -> Rows:

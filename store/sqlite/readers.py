@@ -8,6 +8,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from actors.domain.principal import Principal
+from store.settings import DatabaseSettings
 from store.sql.readers import Asked
 from store.sqlite.file import file_identity, same_file
 from store.sqlite.guard import Guard, refuse_other_than_reading
@@ -16,13 +17,13 @@ _POOL_WAIT_SECONDS = 5.0
 _BEGIN = "BEGIN"
 
 
-def reading_engine(path: Path, *, pool_size: int, busy_timeout_ms: int) -> AsyncEngine:
+def reading_engine(path: Path, settings: DatabaseSettings) -> AsyncEngine:
     """Connections that open the file read-only and refuse to write besides.
 
     A connection whose file was replaced behind its back is replaced when it is next
     taken from the pool.
     """
-    engine = _engine(path, pool_size, busy_timeout_ms)
+    engine = _engine(path, settings)
 
     @event.listens_for(engine.sync_engine, "connect")
     def opened(raw: Any, record: Any) -> None:
@@ -33,13 +34,13 @@ def reading_engine(path: Path, *, pool_size: int, busy_timeout_ms: int) -> Async
     return engine
 
 
-def callers_engine(path: Path, *, pool_size: int, busy_timeout_ms: int) -> AsyncEngine:
+def callers_engine(path: Path, settings: DatabaseSettings) -> AsyncEngine:
     """The same, under row-level security from the first statement on: see :class:`Guard`.
 
     A connection reads for nobody until :func:`become` binds it, and again as soon as it is
     back in the pool.
     """
-    engine = _engine(path, pool_size, busy_timeout_ms)
+    engine = _engine(path, settings)
 
     @event.listens_for(engine.sync_engine, "connect")
     def opened(raw: Any, record: Any) -> None:
@@ -59,14 +60,14 @@ def callers_engine(path: Path, *, pool_size: int, busy_timeout_ms: int) -> Async
     return engine
 
 
-def _engine(path: Path, pool_size: int, busy_timeout_ms: int) -> AsyncEngine:
+def _engine(path: Path, settings: DatabaseSettings) -> AsyncEngine:
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=f"{path.absolute().as_uri()}", query=_READ_ONLY),
-        pool_size=pool_size,
+        pool_size=settings.readers,
         max_overflow=0,
         hide_parameters=True,  # names and notes stay out of error texts
         pool_timeout=_POOL_WAIT_SECONDS,
-        connect_args={"timeout": busy_timeout_ms / 1000, "isolation_level": None},
+        connect_args={"timeout": settings.lock_timeout_ms / 1000, "isolation_level": None},
     )
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -1,9 +1,9 @@
-"""The writer lane of SQLite: one thread, one connection, all that waits in one commit.
+"""The writer of SQLite: one thread with one connection, which commits all that waits at once.
 
-While a transaction runs, the next jobs gather; there is no timer. Those that can be planned
-together are one job. Each job has a savepoint: one that fails is undone and reported alone,
-several that were one are then run one by one. Nothing is reported, not even a refusal,
-before COMMIT: it may rest on a neighbour's rows that could still be lost.
+While a transaction runs, the next jobs wait; there is no timer. Each job, or group of jobs
+with the same plan, has a savepoint, so that a failure rolls back no other job. No caller gets
+an answer before COMMIT, not even a refusal: a refusal may depend on rows of the same
+transaction that could still be lost.
 """
 
 import asyncio
@@ -13,16 +13,25 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import structlog
 
 from actors.domain.refusals import Refusal
-from actors.ports.clock import Clock
 from actors.ports.commits import CommitFailure, ConstraintViolated, OutcomeUnknown, StoreUnavailable
-from actors.ports.events import EventRecord, Outbox
+from actors.ports.events import EventRecord
 from store.sql.prepared import Done, Plan, Rows, Step
-from store.sql.writer import Job, OnCommit, WriterStats, joined, log_separated
+from store.sql.writer import (
+    AnyJob,
+    Input,
+    Job,
+    QueuedJob,
+    WriterContext,
+    WriterStats,
+    combined_declares,
+    combined_plan,
+    log_separated,
+)
 from store.sqlite.errors import concerns_one_statement
 from store.sqlite.file import WriterConnection
 
@@ -31,141 +40,134 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 BATCH_JOBS_MAX = 64
-QUEUED_JOBS_MAX = 1_024
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
-    job: Job[Any]
-    future: asyncio.Future[Any]
+class _JobResult:
+    """What a caller gets when the transaction is over: a value, or a failure."""
 
-
-@dataclass(slots=True)
-class _Answer:
-    """What one job of a transaction will be told, once the transaction is over."""
-
-    done: Done[Any] | None = None
+    value: object = None
+    records: Sequence[EventRecord] = ()
     failure: Exception | None = None
 
 
-class Lane:
+class SqliteWriter:
     """Implements :class:`~store.sql.writer.Writer`; made and used on one event loop."""
 
     def __init__(
-        self,
-        path: Path,
-        *,
-        schema_version: str,
-        outbox: Outbox,
-        clock: Clock,
-        busy_timeout_ms: int,
-        queued_jobs_max: int = QUEUED_JOBS_MAX,
-        on_commit: OnCommit | None = None,
+        self, path: Path, context: WriterContext, *, schema_version: str, lock_timeout_ms: int
     ) -> None:
-        self.stats = WriterStats()
         self._path = path
+        self._context = context
         self._schema_version = schema_version
-        self._outbox = outbox
-        self._clock = clock
-        self._busy_timeout_ms = busy_timeout_ms
-        self._queued_jobs_max = queued_jobs_max
-        self._on_commit = on_commit
+        self._lock_timeout_ms = lock_timeout_ms
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[_Waiting] = deque()
-        self._gathered = threading.Condition()
+        self._queue: deque[QueuedJob] = deque()
+        self._changed = threading.Condition()
         self._closing = False
         self._closed = self._loop.create_future()
         self._connection: WriterConnection | None = None
-        self._thread = threading.Thread(target=self._live, name="store-lane", daemon=True)
-
-    def start(self) -> None:
+        """``None`` before the first transaction, and after the connection was lost."""
+        self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, job: Job[T]) -> T:
+    @property
+    def stats(self) -> WriterStats:
+        return self._context.stats
+
+    async def run(self, job: Job[Input, T]) -> T:
         future: asyncio.Future[T] = self._loop.create_future()
-        with self._gathered:
-            if self._closing:
-                raise StoreUnavailable("the store is closed")
-            if len(self._queue) >= self._queued_jobs_max:
-                raise StoreUnavailable("too many commits are waiting")
-            self._queue.append(_Waiting(job, future))
+        with self._changed:
+            self._context.admit(len(self._queue), closing=self._closing)
+            self._queue.append(QueuedJob(job, future))
             self.stats.waiting = len(self._queue)
-            self._gathered.notify()
-        # Awaited bare: a wrapper would resume the caller a loop turn later, after the outbox.
+            self._changed.notify()
+        # Awaited directly: a wrapper would resume the caller one loop turn later, after the outbox.
         return await future
 
     async def close(self) -> None:
-        """Finish what waits, answer everyone, end the thread."""
-        with self._gathered:
+        """Commit what waits, answer every caller, end the thread."""
+        with self._changed:
             self._closing = True
-            self._gathered.notify()
-        if self._thread.ident is not None:
-            await asyncio.shield(self._closed)
-            self._thread.join()
+            self._changed.notify()
+        await asyncio.shield(self._closed)
+        self._thread.join()
 
     # --- in the thread ---------------------------------------------------------------
 
-    def _live(self) -> None:
-        while batch := self._take():
-            started = self._clock.monotonic()
+    def _work(self) -> None:
+        while groups := self._take():
+            started = self._context.clock.monotonic()
             try:
-                answers = self._transact([waiting.job for waiting in batch])
+                results = self._transact([[queued.job for queued in group] for group in groups])
             except Exception:
-                log.exception("lane_failed", jobs=len(batch))
+                log.exception("writer_failed", jobs=sum(map(len, groups)))
                 self._drop_connection()
-                answers = [_Answer(failure=OutcomeUnknown()) for _ in batch]
-            seconds = self._clock.monotonic() - started
-            self._loop.call_soon_threadsafe(self._finish, batch, answers, seconds)
+                results = [_JobResult(failure=OutcomeUnknown()) for group in groups for _ in group]
+            seconds = self._context.clock.monotonic() - started
+            batch = [queued for group in groups for queued in group]
+            self._loop.call_soon_threadsafe(self._finish, batch, results, seconds)
         self._drop_connection()
         self._loop.call_soon_threadsafe(self._closed.set_result, None)
 
-    def _take(self) -> list[_Waiting]:
-        """All that waits, up to the bound, what can be planned together first; empty when
-        closing and nothing is left."""
-        with self._gathered:
+    def _take(self) -> list[list[QueuedJob]]:
+        """All jobs that wait, at most BATCH_JOBS_MAX, grouped by plan.
+
+        Empty when the writer is closing and nothing is left.
+        """
+        with self._changed:
             while not self._queue and not self._closing:
-                self._gathered.wait()
+                self._changed.wait()
             count = min(len(self._queue), BATCH_JOBS_MAX)
             batch = [self._queue.popleft() for _ in range(count)]
             self.stats.waiting = len(self._queue)
-        batch.sort(key=lambda waiting: waiting.job.together is None)
-        return batch
+        groups: dict[int, list[QueuedJob]] = {}
+        for queued in batch:
+            groups.setdefault(id(queued.job.plan), []).append(queued)
+        return list(groups.values())
 
-    def _transact(self, jobs: Sequence[Job[Any]]) -> list[_Answer]:
+    def _transact(self, groups: Sequence[Sequence[AnyJob]]) -> list[_JobResult]:
+        """One result for each job, in order."""
+        count = sum(map(len, groups))
         try:
             connection = self._connected()
-            connection.say("BEGIN IMMEDIATE")
+            connection.execute("BEGIN IMMEDIATE")
         except (sqlite3.Error, OSError) as error:
-            return self._unavailable(jobs, error)
+            return self._unavailable(count, error)
         try:
-            answers = self._run_jobs(connection, jobs)
-            if not any(answer.done for answer in answers):
-                connection.say("ROLLBACK")
-                return answers
+            results = [result for group in groups for result in self._run_group(connection, group)]
+            if all(result.failure for result in results):
+                connection.execute("ROLLBACK")
+                return results
         except sqlite3.Error as error:
-            return self._unavailable(jobs, error)
+            return self._unavailable(count, error)
         try:
-            connection.say("COMMIT")
+            connection.execute("COMMIT")
         except sqlite3.Error as error:
-            return self._unknown(answers, error)
-        return answers
+            return self._unknown(results, error)
+        return results
 
-    def _run_jobs(self, connection: WriterConnection, jobs: Sequence[Job[Any]]) -> list[_Answer]:
-        """Raises ``sqlite3.Error`` if the whole transaction is lost."""
-        answers: list[_Answer] = []
-        joint = [job for job in jobs if job.together]  # they were taken first
-        if len(joint) > 1:
-            answers = _run_together(connection, joint)
-            self.stats.separations += not answers
-        return answers + [_run_job(connection, job) for job in jobs[len(answers) :]]
+    def _run_group(
+        self, connection: WriterConnection, group: Sequence[AnyJob]
+    ) -> Sequence[_JobResult]:
+        """Together; if that fails, one by one. Raises sqlite3.Error if the transaction is lost."""
+        if len(group) > 1:
+            try:
+                return _attempt(connection, group)
+            except Exception as error:
+                if _ends_transaction(connection, error):
+                    raise
+                log_separated(len(group), error)
+                self.stats.separations += 1
+        return [_run_individually(connection, job) for job in group]
 
     def _connected(self) -> WriterConnection:
-        """The connection, made anew when it was lost or the file is another one."""
+        """The connection; a new one if it was lost, or if the file was replaced."""
         if self._connection and not self._connection.is_current:
             log.warning("database_file_replaced", path=str(self._path))
             self._drop_connection()
         if self._connection is None:
-            fresh = WriterConnection(self._path, busy_timeout_ms=self._busy_timeout_ms)
+            fresh = WriterConnection(self._path, lock_timeout_ms=self._lock_timeout_ms)
             if fresh.schema_version != self._schema_version:
                 fresh.close()
                 raise sqlite3.DatabaseError("the database has another schema than at the start")
@@ -174,106 +176,84 @@ class Lane:
         return self._connection
 
     def _drop_connection(self) -> None:
-        """Closing rolls back whatever is open; the next transaction connects again."""
+        """Closing rolls back an open transaction; the next one connects again."""
         connection, self._connection = self._connection, None
         if connection:
             connection.close()
 
-    def _unavailable(self, jobs: Sequence[Job[Any]], error: Exception) -> list[_Answer]:
-        log.error("database_unavailable", jobs=len(jobs), exc_info=error)
+    def _unavailable(self, jobs: int, error: Exception) -> list[_JobResult]:
+        log.error("database_unavailable", jobs=jobs, exc_info=error)
         self._drop_connection()
-        return [_Answer(failure=_caused(StoreUnavailable(str(error)), error)) for _ in jobs]
+        return [_failed(StoreUnavailable(str(error)), error) for _ in range(jobs)]
 
-    def _unknown(self, answers: Sequence[_Answer], error: Exception) -> list[_Answer]:
-        """COMMIT failed. What was refused rested on rows that may be lost: ask again."""
-        log.error("commit_outcome_unknown", jobs=len(answers), exc_info=error)
+    def _unknown(self, results: Sequence[_JobResult], error: Exception) -> list[_JobResult]:
+        """COMMIT failed. A refusal may depend on rows that are lost: its caller must retry."""
+        log.error("commit_outcome_unknown", jobs=len(results), exc_info=error)
         self._drop_connection()
         return [
-            _Answer(
-                failure=_caused(
-                    OutcomeUnknown(str(error)) if answer.done else StoreUnavailable(str(error)),
-                    error,
-                )
+            _failed(
+                StoreUnavailable(str(error)) if result.failure else OutcomeUnknown(str(error)),
+                error,
             )
-            for answer in answers
+            for result in results
         ]
 
-    # --- on the loop -----------------------------------------------------------------
+    # --- on the event loop -----------------------------------------------------------
 
     def _finish(
-        self, batch: Sequence[_Waiting], answers: Sequence[_Answer], seconds: float
+        self, batch: Sequence[QueuedJob], results: Sequence[_JobResult], seconds: float
     ) -> None:
+        committed: list[AnyJob] = []
         records: list[EventRecord] = []
-        for waiting, answer in zip(batch, answers, strict=True):
-            _resolve(waiting.future, answer)
-            if answer.done:
-                records.extend(answer.done.records)
+        for queued, result in zip(batch, results, strict=True):
+            if result.failure:
+                queued.fail(result.failure)
+            else:
+                queued.succeed(result.value)
+                committed.append(queued.job)
+                records.extend(result.records)
         if records:
-            # After the callers, whose wake-ups were scheduled just now.
-            self._loop.call_soon(self._outbox.announce, records)
-        self._count(batch, answers, seconds)
-
-    def _count(self, batch: Sequence[_Waiting], answers: Sequence[_Answer], seconds: float) -> None:
-        done = [w.job for w, answer in zip(batch, answers, strict=True) if answer.done]
-        turns, calendars = sum(j.turns for j in done), sum(j.calendars for j in done)
-        stats = self.stats
-        stats.transactions += bool(done)
-        stats.failed_transactions += not done
-        stats.failed_jobs += len(batch) - len(done)
-        stats.turns += turns
-        stats.calendars += calendars
-        stats.largest_batch = max(stats.largest_batch, calendars)
-        stats.busy_seconds += seconds
-        if self._on_commit and turns:
-            self._on_commit(turns=turns, calendars=calendars, seconds=seconds)
+            # After the callers, which were scheduled to resume just now.
+            self._loop.call_soon(self._context.outbox.announce, records)
+        failed = len(batch) - len(committed)
+        self._context.count(committed=committed, failed=failed, seconds=seconds)
 
 
-def _run_together(connection: WriterConnection, jobs: Sequence[Job[Any]]) -> list[_Answer]:
-    """Empty if they must be run one by one: what one of them may not do undid all."""
+def _run_individually(connection: WriterConnection, job: AnyJob) -> _JobResult:
     try:
-        done = _attempt(connection, joined(jobs))
-    except Exception as error:
-        if _loses_all(connection, error):
-            raise
-        log_separated(len(jobs), error)
-        return []
-    first, *others = done.value
-    return [_Answer(Done(first, done.records)), *(_Answer(Done(value)) for value in others)]
-
-
-def _run_job(connection: WriterConnection, job: Job[Any]) -> _Answer:
-    try:
-        return _Answer(_attempt(connection, job))
+        (result,) = _attempt(connection, (job,))
     except (CommitFailure, Refusal) as failure:
-        return _Answer(failure=failure)
+        return _JobResult(failure=failure)
     except sqlite3.IntegrityError as error:
         log.error("constraint_violated", exc_info=error)
-        return _Answer(failure=_caused(ConstraintViolated(str(error)), error))
-    except Exception as error:  # a plan's own bug must not fail its neighbours
-        if _loses_all(connection, error):
+        return _failed(ConstraintViolated(str(error)), error)
+    except Exception as error:  # a bug of this plan must not fail other jobs
+        if _ends_transaction(connection, error):
             raise
-        failed = "statement_failed" if isinstance(error, sqlite3.Error) else "plan_failed"
-        log.error(failed, exc_info=error)
-        return _Answer(failure=error)
+        event = "statement_failed" if isinstance(error, sqlite3.Error) else "plan_failed"
+        log.error(event, exc_info=error)
+        return _JobResult(failure=error)
+    return result
 
 
-def _attempt(connection: WriterConnection, job: Job[T]) -> Done[T]:
-    """The job's plan within its savepoint: undone if it raises, unless all is lost."""
-    connection.declare(job.declares)
-    connection.say("SAVEPOINT job")
+def _attempt(connection: WriterConnection, jobs: Sequence[AnyJob]) -> list[_JobResult]:
+    """Run jobs that share a plan within a savepoint, which is rolled back if the plan raises."""
+    connection.declare(combined_declares(jobs))
+    connection.execute("SAVEPOINT job")
     try:
-        done = _drive(job.plan(), connection.run)
+        done = _drive(combined_plan(jobs), connection.run)
     except Exception as error:
-        if not _loses_all(connection, error):
-            connection.say("ROLLBACK TO job")
-            connection.say("RELEASE job")
+        if not _ends_transaction(connection, error):
+            connection.execute("ROLLBACK TO job")
+            connection.execute("RELEASE job")
         raise
-    connection.say("RELEASE job")
-    return done
+    connection.execute("RELEASE job")
+    first, *others = done.value
+    return [_JobResult(first, done.records), *map(_JobResult, others)]
 
 
-def _loses_all(connection: WriterConnection, error: Exception) -> bool:
-    """Whether it ended the transaction, or leaves it in doubt."""
+def _ends_transaction(connection: WriterConnection, error: Exception) -> bool:
+    """Whether the error ended the transaction, or leaves it in doubt."""
     if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.IntegrityError):
         return False
     return not (connection.in_transaction and concerns_one_statement(error))
@@ -285,21 +265,12 @@ def _drive(plan: Plan[Done[T]], run: Callable[[Step], Rows]) -> Done[T]:
         while True:
             step = plan.send(run(step))
     except StopIteration as end:
-        return cast("Done[T]", end.value)
+        done: Done[T] = end.value
+        return done
     finally:
         plan.close()
 
 
-def _resolve(future: asyncio.Future[Any], answer: _Answer) -> None:
-    if future.done():  # its caller was cancelled: finished all the same, nobody to tell
-        return
-    if answer.failure:
-        future.set_exception(answer.failure)
-    else:
-        assert answer.done, "a job has succeeded or failed"
-        future.set_result(answer.done.value)
-
-
-def _caused(failure: CommitFailure, cause: Exception) -> CommitFailure:
+def _failed(failure: CommitFailure, cause: Exception) -> _JobResult:
     failure.__cause__ = cause
-    return failure
+    return _JobResult(failure=failure)

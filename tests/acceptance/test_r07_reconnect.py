@@ -8,7 +8,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from hub.config import Realtime, Retention
+from hub.config import Realtime
+from store.settings import RetentionSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic, appointments_of
 from tests.support.database import execute, rows
@@ -136,7 +137,7 @@ async def test_r7_4_whoever_was_away_for_too_long_is_told_to_fetch_anew(
     open_clinic: OpenClinic, kind: str
 ) -> None:
     """History does not reach back any more: said plainly, never a silent gap."""
-    short = Retention(events_days=1.0, sweep_minutes=0.005)
+    short = RetentionSettings(events_days=1.0, sweep_minutes=0.005)
     async with open_clinic(retention=short) as clinic, network_to(clinic.url) as network:
         dentist, patient = clinic.dentists[0], clinic.patients[0]
         channel = appointments_of(dentist)

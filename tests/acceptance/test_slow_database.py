@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from hub.config import Database as DatabaseSection
+from store.settings import DatabaseSettings
 from tests.support.api import Answer
 from tests.support.clinic import Clinic
 from tests.support.database import OnPostgres, url_of
@@ -36,7 +36,7 @@ def nobody_reads(clinic: Clinic) -> Iterator[None]:
 async def impatient(template: Template, folder: Path, *, readers: int) -> AsyncIterator[Clinic]:
     """A hub with so many connections for reading, that waits for no statement long."""
     with template.copied_to(folder) as database:
-        section = DatabaseSection(
+        section = DatabaseSettings(
             url=url_of(database),
             readers=readers,
             statement_timeout_ms=PATIENCE_MS,

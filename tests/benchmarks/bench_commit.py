@@ -28,6 +28,7 @@ from actors.domain.profile import Profile
 from actors.ports.calendars import LoadedCalendar
 from actors.ports.events import EventRecord
 from store import open_store
+from store.settings import DatabaseSettings
 from store.transfer.migrate import upgrade
 from tests.contract.clinic import MINUTE, Clinic, Postbox, booked, client_key, render
 from tests.support.clock import FakeClock
@@ -149,7 +150,7 @@ async def main(seconds: float, rounds: int) -> None:
         upgrade(url)
         async with (
             open_store(
-                url,
+                DatabaseSettings(url=url),
                 render=render,
                 outbox=Forgetful(),
                 new_id=new_id,

@@ -18,6 +18,7 @@ import structlog
 
 from hub.clock import SystemClock, new_id
 from store.engine import Store, open_store
+from store.settings import DatabaseSettings
 from store.transfer.migrate import upgrade
 from tests.contract.clinic import Postbox, render
 from tests.support.database import ENGINES, Database, OnPostgres, url_of
@@ -68,7 +69,11 @@ async def show_plans(store: Store, reading: Reading) -> None:
 
 async def measure(engine: str, database: Database, rows: int, *, explained: bool) -> None:
     async with open_store(
-        url_of(database), render=render, outbox=Postbox(), new_id=new_id, clock=SystemClock()
+        DatabaseSettings(url=url_of(database)),
+        render=render,
+        outbox=Postbox(),
+        new_id=new_id,
+        clock=SystemClock(),
     ) as store:
         for reading in READINGS:
             took_ms, found = await timed(store, reading)

@@ -65,12 +65,7 @@ async def store(
     database: Database, clock: FakeClock, new_id: SerialIds, postbox: Postbox
 ) -> AsyncIterator[Store]:
     async with open_store(
-        database.url,
-        render=render,
-        outbox=postbox,
-        new_id=new_id,
-        clock=clock,
-        busy_timeout_ms=database.busy_timeout_ms,
+        database.settings, render=render, outbox=postbox, new_id=new_id, clock=clock
     ) as store:
         yield store
 

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from store.settings import DatabaseSettings
 from store.transfer.migrate import upgrade
 from tests.support.database import OnPostgres, nobody_writes, numbered
 from tests.support.postgres import ADMIN, PostgresServer, postgres_server
@@ -19,8 +20,8 @@ ENGINES = ["sqlite", "postgres"]
 
 class Database(Protocol):
     url: str
-    busy_timeout_ms: int
-    """Short, so that tests of outages are; long enough for the tests of races."""
+    settings: DatabaseSettings
+    """With a lock timeout that is short for tests of outages, and long enough for races."""
 
     def query(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         """As somebody outside the hub, with every right; ``?`` stands for a parameter."""
@@ -36,12 +37,11 @@ class Database(Protocol):
 
 
 class SqliteDatabase:
-    busy_timeout_ms = 100
-
     def __init__(self, template: Path, folder: Path) -> None:
         self.path = folder / "clinic.db"
         shutil.copy(template, self.path)
         self.url = f"sqlite:///{self.path}"
+        self.settings = DatabaseSettings(url=self.url, lock_timeout_ms=100)
 
     def query(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         connection = sqlite3.connect(self.path, isolation_level=None)
@@ -76,12 +76,11 @@ class SqliteDatabase:
 
 
 class PostgresDatabase:
-    busy_timeout_ms = 500
-
     def __init__(self, server: PostgresServer, template: str) -> None:
         self.server = server
         self.name = server.create(template)
         self.url = server.url(self.name)
+        self.settings = DatabaseSettings(url=self.url, lock_timeout_ms=500)
 
     def query(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self.server.run(self.name, numbered(sql), *params)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from store.engine import Store, open_store
+from store.settings import DatabaseSettings
 from tests.contract.clinic import Postbox, render
 from tests.contract.engines import Database, PostgresDatabase, SqliteDatabase, fresh_database
 from tests.support.clock import FakeClock
@@ -58,7 +59,13 @@ async def planned(store: Store, reading: Reading) -> str:
 async def test_every_list_finds_its_rows_by_an_index(
     populous: Database, clock: FakeClock, new_id: SerialIds
 ) -> None:
-    opened = open_store(populous.url, render=render, outbox=Postbox(), new_id=new_id, clock=clock)
+    opened = open_store(
+        DatabaseSettings(url=populous.url),
+        render=render,
+        outbox=Postbox(),
+        new_id=new_id,
+        clock=clock,
+    )
     async with opened as store:
         for reading in READINGS:
             assert reading.found(await reading.read(store)), reading.name
@@ -71,7 +78,13 @@ async def test_a_look_at_all_rows_would_be_noticed(
     populous: Database, clock: FakeClock, new_id: SerialIds
 ) -> None:
     """The same question without what the list knows, so that the plan must be the bad one."""
-    opened = open_store(populous.url, render=render, outbox=Postbox(), new_id=new_id, clock=clock)
+    opened = open_store(
+        DatabaseSettings(url=populous.url),
+        render=render,
+        outbox=Postbox(),
+        new_id=new_id,
+        clock=clock,
+    )
 
     async def by_notes(store: Store) -> None:
         for who in (DENTIST, PATIENT):

@@ -132,11 +132,10 @@ def _opened(
     queued_jobs_max: int = 1_024,
 ) -> AbstractAsyncContextManager[Store]:
     return open_store(
-        database.url,
+        database.settings,
         render=render,
         outbox=postbox,
         new_id=new_id,
         clock=clock,
-        busy_timeout_ms=database.busy_timeout_ms,
         queued_jobs_max=queued_jobs_max,
     )

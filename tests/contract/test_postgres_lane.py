@@ -16,9 +16,9 @@ from actors.ports.commits import (
     StoreUnavailable,
 )
 from store.engine import Store, open_store
-from store.postgres.connect import PostgresSettings
+from store.settings import DatabaseSettings
 from store.sql.prepared import Done, Plan, once
-from store.sql.writer import Job
+from store.sql.writer import single_job
 from store.transfer.migrate import SchemaTooOld
 from tests.contract.clinic import DAY, Clinic, Postbox, booked, render
 from tests.contract.engines import PostgresDatabase
@@ -34,18 +34,16 @@ def opened(
     clinic: Clinic,
     *,
     postbox: Postbox | None = None,
-    busy_timeout_ms: int = 500,
+    lock_timeout_ms: int = 500,
     **settings: Any,
 ) -> AbstractAsyncContextManager[Store]:
     """Another hub on the same database."""
     return open_store(
-        url,
+        DatabaseSettings(url=url, lock_timeout_ms=lock_timeout_ms, **settings),
         render=render,
         outbox=postbox or Postbox(),
         new_id=clinic.new_id,
         clock=clinic.clock,
-        busy_timeout_ms=busy_timeout_ms,
-        postgres=PostgresSettings(**settings),
     )
 
 
@@ -136,7 +134,7 @@ async def test_a_bug_in_one_plan_poisons_nothing(
 
     for _ in range(20):
         with pytest.raises(LookupError):
-            await clinic.store._writer.run(Job(plan=broken))
+            await clinic.store._writer.run(single_job(broken))
     await asyncio.gather(clinic.save(renamed(pat)), clinic.save(renamed(pia)))
     assert "plan_failed" in [entry["event"] for entry in logged]
 
@@ -170,9 +168,9 @@ async def test_what_lost_a_race_is_tried_again(
     def met() -> bool:
         return "transaction_retried" in [entry["event"] for entry in logged]
 
-    async with opened(database.url, clinic, busy_timeout_ms=5_000) as store:
+    async with opened(database.url, clinic, lock_timeout_ms=5_000) as store:
         jobs = [
-            Job(plan=partial(crossing, a, b), declares=(a, b))
+            single_job(partial(crossing, a, b), declares=(a, b))
             for a, b in [(ann.id, bob.id), (bob.id, ann.id)]
         ]
         for _ in range(200):

@@ -81,13 +81,13 @@ _HUB = """
 import asyncio, sys
 from hub.clock import SystemClock, new_id
 from store.engine import open_store
-from store.postgres.connect import PostgresSettings
+from store.settings import DatabaseSettings
 from tests.contract.clinic import ADMIN, Postbox, render
 
 async def main():
     async with open_store(
-        sys.argv[1], render=render, outbox=Postbox(), new_id=new_id, clock=SystemClock(),
-        postgres=PostgresSettings(prepared_statements=False),
+        DatabaseSettings(url=sys.argv[1], prepared_statements=False),
+        render=render, outbox=Postbox(), new_id=new_id, clock=SystemClock(),
     ) as store:
         print((await store.profiles.dentists(ADMIN, limit=5, after=None)).total)
 

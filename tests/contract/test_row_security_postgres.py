@@ -12,10 +12,10 @@ import asyncpg
 import pytest
 
 from actors.ports.commits import ConstraintViolated, Fenced
-from store.commit.committer import CommitContext, commit_calendar
+from store.commit.committer import CommitContext, commit_calendars
 from store.postgres.claims import MAINTENANCE, SHOWN
 from store.sql.readers import Asked
-from store.sql.writer import Job
+from store.sql.writer import single_job
 from tests.contract.clinic import booked, dentist, patient, render
 from tests.contract.outside import TABLES, VIEWS, Outside, closed, schema_of
 from tests.contract.outside import outside as outside
@@ -241,7 +241,7 @@ async def test_a_plan_that_declares_another_calendar_owns_none(world: World) -> 
     row = clinic.row(world.ann, world.eve)
     commit = clinic.commit_of(await clinic.open(world.ann), clinic.turn(booked(row)))
     context = CommitContext(sql=store._sql, render=render, new_id=clinic.new_id)
-    plan = partial(commit_calendar, commit, context)
+    plan = partial(commit_calendars, (commit,), context)
     with pytest.raises(Fenced):
-        await store._writer.run(Job(plan=plan, declares=(world.bob.id,)))
+        await store._writer.run(single_job(plan, declares=(world.bob.id,)))
     assert await clinic.stored(row) is None

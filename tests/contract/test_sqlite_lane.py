@@ -24,6 +24,7 @@ from actors.ports.commits import (
 )
 from actors.ports.rendering import Names
 from store.engine import open_store
+from store.settings import DatabaseSettings
 from store.sql.lockfile import DatabaseInUse
 from store.transfer.migrate import SchemaTooOld
 from tests.contract.clinic import ADMIN, DAY, MINUTE, Clinic, Postbox, booked, client_key, render
@@ -77,12 +78,11 @@ async def clinic(
     meter: Meter,
 ) -> AsyncIterator[Clinic]:
     async with open_store(
-        database.url,
+        database.settings,
         render=fussy_render,
         outbox=postbox,
         new_id=new_id,
         clock=clock,
-        busy_timeout_ms=100,
         on_commit=meter,
     ) as store:
         clinic = Clinic(store, clock, new_id, postbox)
@@ -195,7 +195,7 @@ async def test_a_second_hub_is_refused_and_told_who_holds_the_database(
 ) -> None:
     with pytest.raises(DatabaseInUse, match=r"pid \d+ on "):
         async with open_store(
-            database.url, render=render, outbox=Postbox(), new_id=new_id, clock=clock
+            database.settings, render=render, outbox=Postbox(), new_id=new_id, clock=clock
         ):
             pass
     await clinic.store.ping()
@@ -206,7 +206,9 @@ async def test_a_database_that_was_never_migrated_is_refused(
 ) -> None:
     url = f"sqlite:///{tmp_path / 'new.db'}"
     with pytest.raises(SchemaTooOld):
-        async with open_store(url, render=render, outbox=Postbox(), new_id=new_id, clock=clock):
+        async with open_store(
+            DatabaseSettings(url=url), render=render, outbox=Postbox(), new_id=new_id, clock=clock
+        ):
             pass
     assert os.listdir(tmp_path) == []
 

@@ -24,8 +24,8 @@ from actors.ports.commits import (
     TurnReplayed,
 )
 from store.sql.prepared import Done, Plan, once
-from store.sql.writer import Job
-from store.sqlite.writer import Lane
+from store.sql.writer import single_job
+from store.sqlite.writer import SqliteWriter
 from tests.contract.clinic import (
     DAY,
     HOLD_LIMIT,
@@ -78,8 +78,8 @@ async def at_once(clinic: Clinic, *commits: CalendarCommit) -> list[Answer]:
         return Done(None)
 
     tasks: list[asyncio.Task[object]] = []
-    if isinstance(writer, Lane):  # else whoever takes them is woken after all have come
-        tasks.append(asyncio.create_task(writer.run(Job(plan=busy))))
+    if isinstance(writer, SqliteWriter):  # else whoever takes them is woken after all have come
+        tasks.append(asyncio.create_task(writer.run(single_job(busy))))
         await asyncio.to_thread(taken.wait, 10)
     answers = asyncio.gather(*map(clinic.store.calendars.commit, commits), return_exceptions=True)
     await asyncio.sleep(0)
@@ -107,7 +107,7 @@ async def test_each_is_answered_its_own_and_all_are_one_transaction(
     rows, commits = zip(*(booking(clinic, place) for place in places), strict=True)
     before = clinic.store.stats.transactions
     answers = await at_once(clinic, *commits)
-    busy = isinstance(clinic.store._writer, Lane)
+    busy = isinstance(clinic.store._writer, SqliteWriter)
     assert clinic.store.stats.transactions - before == 1 + busy
     assert clinic.store.stats.largest_batch == len(places)
     assert clinic.store.stats.separations == 0
@@ -300,7 +300,7 @@ async def test_a_calendar_that_somebody_holds_up_does_not_hold_up_the_others(
     clinic: Clinic, places: list[Place], database: PostgresDatabase
 ) -> None:
     """A hub that died in a transaction has its row's lock: the others do not wait for its end."""
-    async with opened(database.url, clinic, busy_timeout_ms=10_000) as store:
+    async with opened(database.url, clinic, lock_timeout_ms=10_000) as store:
         other = beside(clinic, store)
         commits = [booking(other, place)[1] for place in places]
         lock = f"SELECT 1 FROM calendars WHERE dentist_id = '{places[0].dentist.id}' FOR UPDATE"  # noqa: S608  # an id of the test

@@ -8,8 +8,8 @@ import pytest
 
 from actors.ports.commits import ConstraintViolated
 from store.sql.prepared import Done, Plan
-from store.sql.writer import Job
-from store.sqlite.writer import Lane
+from store.sql.writer import single_job
+from store.sqlite.writer import SqliteWriter
 from tests.contract.clinic import DAY, booked, patient
 from tests.contract.security_world import MAY_SEE, World
 from tests.contract.security_world import world as world
@@ -18,17 +18,17 @@ pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 
 async def written(world: World, sql: str, *declared: str) -> None:
-    """One statement in the writer's lane, past every plan."""
-    lane = world.clinic.store._writer
-    assert isinstance(lane, Lane)
+    """Execute one statement on the writer's connection, past every plan."""
+    writer = world.clinic.store._writer
+    assert isinstance(writer, SqliteWriter)
 
     def plan() -> Plan[Done[None]]:
-        assert lane._connection
-        lane._connection.say(sql)
+        assert writer._connection
+        writer._connection.execute(sql)
         yield from ()
         return Done(None)
 
-    await lane.run(Job(plan=plan, declares=declared))
+    await writer.run(single_job(plan, declares=declared))
 
 
 async def test_a_bug_that_writes_for_somebody_else_is_refused(world: World) -> None:

@@ -15,12 +15,19 @@ from actors.domain.profile import Profile
 from actors.ports.commits import CommitFailure
 from hub.clock import SystemClock, new_id
 from store.engine import Store, open_store
+from store.settings import DatabaseSettings
 from tests.contract.clinic import Clinic, Postbox, booked, render
 from tests.support.clock import FakeClock
 
 
 async def main(url: str, dentist_id: str) -> None:
-    opened = open_store(url, render=render, outbox=Postbox(), new_id=new_id, clock=SystemClock())
+    opened = open_store(
+        DatabaseSettings(url=url),
+        render=render,
+        outbox=Postbox(),
+        new_id=new_id,
+        clock=SystemClock(),
+    )
     async with opened as store:
         await _own(store, Profile(id=ProfileId(dentist_id), role=Role.DENTIST, name="?"))
 

@@ -47,6 +47,7 @@ from actors.ports.commits import (
 from actors.ports.events import EventRecord
 from actors.ports.rendering import Names
 from store.engine import Store, open_store
+from store.settings import DatabaseSettings
 from store.transfer.migrate import upgrade
 from tests.support.clock import FakeClock
 from tests.support.faulty_store import FaultyStore
@@ -204,7 +205,9 @@ async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
     clock, new_id = FakeClock(), SerialIds()
     url = f"sqlite:///{tmp_path / 'hub.db'}"
     upgrade(url)
-    async with open_store(url, render=render, outbox=Nobody(), new_id=new_id, clock=clock) as store:
+    async with open_store(
+        DatabaseSettings(url=url), render=render, outbox=Nobody(), new_id=new_id, clock=clock
+    ) as store:
         clinic = Clinic(store, clock, new_id)
         await clinic.set_up()
         yield clinic

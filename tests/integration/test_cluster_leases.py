@@ -13,14 +13,14 @@ from actors.ports.commits import OwnedElsewhere
 from api.schemas import render
 from hub.clock import SystemClock, new_id
 from store.engine import Store, open_store
-from store.postgres.connect import PostgresSettings
 from store.postgres.nodes import Node, Nodes, open_nodes
+from store.settings import DatabaseSettings
 from tests.support.database import OnPostgres, rows, url_of
 from tests.support.eventually import eventually
 from tests.support.logs import captured_logs
 from tests.support.running import Template, make_template
 
-SETTINGS = PostgresSettings()
+RENEW_S = 10.0
 LONG_S, SHORT_S = 30.0, 0.2
 
 
@@ -39,21 +39,29 @@ def database(template: Template, tmp_path: Path) -> Iterator[OnPostgres]:
 
 @pytest.fixture
 async def nodes(database: OnPostgres) -> AsyncIterator[Nodes]:
-    async with open_nodes(url_of(database), SETTINGS, SystemClock()) as nodes:
+    async with open_nodes(
+        DatabaseSettings(url=url_of(database)), SystemClock(), renew_s=RENEW_S
+    ) as nodes:
         yield nodes
 
 
 @pytest.fixture
 async def others(database: OnPostgres) -> AsyncIterator[Nodes]:
     """The same table on another connection: another process."""
-    async with open_nodes(url_of(database), SETTINGS, SystemClock()) as nodes:
+    async with open_nodes(
+        DatabaseSettings(url=url_of(database)), SystemClock(), renew_s=RENEW_S
+    ) as nodes:
         yield nodes
 
 
 @pytest.fixture
 async def store(database: OnPostgres) -> AsyncIterator[Store]:
     async with open_store(
-        url_of(database), render=render, outbox=_Nobody(), new_id=new_id, clock=SystemClock()
+        DatabaseSettings(url=url_of(database)),
+        render=render,
+        outbox=_Nobody(),
+        new_id=new_id,
+        clock=SystemClock(),
     ) as store:
         yield store
 

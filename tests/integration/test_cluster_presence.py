@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from hub.clock import SystemClock
-from store.postgres.connect import PostgresSettings
 from store.postgres.nodes import open_nodes
+from store.settings import DatabaseSettings
 from tests.integration.cluster_world import logs as logs
 from tests.integration.cluster_world import own_valkey as own_valkey
 from tests.integration.cluster_world import template as template
@@ -116,7 +116,9 @@ async def test_a_node_that_is_buried_loses_its_presences_elsewhere_and_says_them
 async def _bury(node: NodeOf) -> None:
     database = node.clinic.database
     assert isinstance(database, OnPostgres)
-    async with open_nodes(url_of(database), PostgresSettings(), SystemClock()) as rows:
+    async with open_nodes(
+        DatabaseSettings(url=url_of(database)), SystemClock(), renew_s=10.0
+    ) as rows:
         await rows.leave(node.id)
 
 

@@ -14,6 +14,7 @@ from actors.domain.ids import AppointmentId, DentistId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.ports.appointments import AppointmentQuery
 from store.engine import open_store
+from store.settings import DatabaseSettings
 from store.sql.schema import metadata
 from store.transfer.dump import TABLES
 from store.transfer.maintenance import reading, writing
@@ -110,7 +111,13 @@ def _newest() -> str:
 
 async def _it_works(url: str, *, populated: bool) -> None:
     """The new version reads what the old one wrote."""
-    opened = open_store(url, render=render, outbox=Postbox(), new_id=SerialIds(), clock=FakeClock())
+    opened = open_store(
+        DatabaseSettings(url=url),
+        render=render,
+        outbox=Postbox(),
+        new_id=SerialIds(),
+        clock=FakeClock(),
+    )
     async with opened as store:
         page = await store.appointments.page(DENTIST, AppointmentQuery(statuses=frozenset()))
         assert page.total == COUNT

@@ -14,6 +14,7 @@ from hub.cli.main import main
 from store.engine import open_store
 from store.postgres.roles import RolesMissing
 from store.postgres.sync import on_postgresql
+from store.settings import DatabaseSettings
 from store.sql.schema import metadata
 from store.sql.url import parse_url
 from store.transfer.migrate import Revision, SchemaTooNew, check_schema, plan, upgrade
@@ -120,7 +121,7 @@ async def test_a_hub_whose_login_lacks_a_grant_does_not_start(
     if not server.run("postgres", "SELECT 1 FROM pg_roles WHERE rolname = $1", STRANGER):
         server.run("postgres", f"CREATE ROLE {STRANGER} LOGIN")
     opening = open_store(
-        server.url(name, STRANGER),
+        DatabaseSettings(url=server.url(name, STRANGER)),
         render=render,
         outbox=Postbox(),
         new_id=SerialIds(),

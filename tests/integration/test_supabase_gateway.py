@@ -18,7 +18,8 @@ from actors.domain.channels import Channel
 from actors.domain.ids import EventId
 from actors.domain.position import Position
 from actors.ports.events import Broadcaster, EventRecord
-from hub.config import Api, Auth, Realtime, Retention
+from hub.config import Api, Auth, Realtime
+from store.settings import RetentionSettings
 from tests.acceptance.test_live_rights import NEW, OLD, signed, write_keys
 from tests.integration.supabase_world import OpenClinic
 from tests.integration.supabase_world import clinic as clinic  # a fixture
@@ -255,7 +256,7 @@ async def test_a_replay_with_a_limit_is_the_newest_of_it(clinic: Clinic) -> None
 
 async def test_a_replay_that_would_not_be_complete_is_refused(open_clinic: OpenClinic) -> None:
     """The log has lost its beginning, and keeps events for a second only: nothing is known."""
-    keep = Retention(events_days=1 / 86_400, sweep_minutes=60)
+    keep = RetentionSettings(events_days=1 / 86_400, sweep_minutes=60)
     async with open_clinic(retention=keep) as clinic:
         dentist = clinic.dentists[0]
         for hour in ("08:00", "09:00"):

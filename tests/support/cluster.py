@@ -14,7 +14,7 @@ from hub.cluster.cluster import Cluster
 from hub.cluster.placement import place
 from hub.config import Actors, Auth, Config, Redis, Reservations, Webhooks
 from hub.config import Cluster as ClusterSection
-from hub.config import Database as DatabaseSection
+from store.settings import DatabaseSettings
 from tests.support.clinic import Clinic, Person
 from tests.support.database import OnPostgres, url_of
 from tests.support.eventually import eventually
@@ -77,7 +77,7 @@ async def one_node(
     """``url``: another way to the same database; ``limits``: settings of that section."""
     config = Config(
         auth=Auth(secret=SECRET),
-        database=DatabaseSection(url=url or url_of(database), **(limits or {})),
+        database=DatabaseSettings(url=url or url_of(database), **(limits or {})),
         actors=Actors(command_deadline_ms=deadline_ms),
         reservations=Reservations(hold_seconds=hold_seconds),
         redis=Redis(url=redis_url, stream=database.name),

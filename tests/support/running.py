@@ -15,7 +15,7 @@ from aiohttp import web
 from api.app import MAX_LINE_BYTES
 from hub.bootstrap import Hub, open_hub
 from hub.config import Auth, Config
-from hub.config import Database as DatabaseSection
+from store.settings import DatabaseSettings
 from store.transfer.migrate import upgrade
 from tests.support.clinic import Clinic, People, found_clinic
 from tests.support.database import Database, OnPostgres, url_of
@@ -26,7 +26,7 @@ from tests.support.tokens import SECRET
 def config_for(database: Database, **sections: Any) -> Config:
     """The defaults, with the tests' secret and this database."""
     return Config(
-        database=sections.pop("database", None) or DatabaseSection(url=url_of(database)),
+        database=sections.pop("database", None) or DatabaseSettings(url=url_of(database)),
         auth=sections.pop("auth", None) or Auth(secret=SECRET),
         **sections,
     )

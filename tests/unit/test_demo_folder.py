@@ -6,9 +6,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from hub.config import Auth, Config, Database, Server
+from hub.config import Auth, Config, Server
 from hub.config_reader import ConfigError
 from hub.demo.folder import DemoFolder, refuse_real_clinic
+from store.settings import DatabaseSettings
 from store.sql.lockfile import DatabaseInUse
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
@@ -22,7 +23,7 @@ def secret_of(folder: DemoFolder) -> str:
     "config",
     [
         Config(server=Server(environment="production")),
-        Config(database=Database(url="sqlite:///clinic.db")),
+        Config(database=DatabaseSettings(url="sqlite:///clinic.db")),
         Config(auth=Auth(secret=SECRET)),
         Config(auth=Auth(jwks="keys.json")),
     ],

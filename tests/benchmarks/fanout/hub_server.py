@@ -13,9 +13,10 @@ from actors.domain.ids import EventId
 from actors.domain.position import Position
 from actors.ports.events import EventRecord
 from hub.bootstrap import Hub
-from hub.config import Api, Auth, Config, Database, Logging, Realtime
+from hub.config import Api, Auth, Config, Logging, Realtime
 from hub.server import bind, serve
 from hub.telemetry.logging import configure_logging
+from store.settings import DatabaseSettings
 from store.transfer.migrate import upgrade
 from tests.benchmarks.fanout.script import EVENT, FIRST_OFFSET, PING_S, controlled, data
 from tests.support.tokens import SECRET
@@ -23,7 +24,7 @@ from tests.support.tokens import SECRET
 
 def config(url: str) -> Config:
     return Config(
-        database=Database(url=url),
+        database=DatabaseSettings(url=url),
         auth=Auth(secret=SECRET),
         api=Api(rate_per_s=1e9, rate_burst=10**9),  # one principal stands for thousands
         realtime=Realtime(ping_interval_s=PING_S, position_interval_s=PING_S),
