@@ -1,4 +1,4 @@
-"""Build 5 of row-level security: what a request answers was read as its caller.
+"""Criterion 5.5: what a request answers was read as its caller.
 
 Every route that reads is asked; what the hub asked in its own name meanwhile is looked at.
 """
@@ -57,7 +57,7 @@ def database(template: Template, tmp_path: Path) -> Any:
         yield database
 
 
-async def test_what_a_request_answers_is_read_as_its_caller(
+async def test_r5_5_what_a_request_answers_is_read_as_its_caller(
     template: Template, database: Database
 ) -> None:
     ann, pat, pia = template.people.dentists[0], *template.people.patients[:2]

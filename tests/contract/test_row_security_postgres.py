@@ -48,7 +48,7 @@ def test_every_table_of_the_schema_is_guarded(outside: Outside) -> None:
     assert closed(outside) == {"calendars", "cluster", "nodes"}
 
 
-async def test_everybody_sees_what_is_theirs_whatever_the_statement(outside: Outside) -> None:
+async def test_r5_5_every_statement_sees_only_the_rows_of_its_caller(outside: Outside) -> None:
     shut = closed(outside)
     for table in (each for each in TABLES if each not in shut):
         columns = ", ".join(f'"{name}"' for name in key_of(table))

@@ -40,7 +40,7 @@ def test_every_table_of_the_schema_has_a_rule(database: Database) -> None:
 
 
 @pytest.mark.parametrize("table", sorted(MAY_SEE))
-async def test_everybody_sees_what_is_theirs_whatever_the_statement(
+async def test_r5_5_every_statement_sees_only_the_rows_of_its_caller(
     world: World, table: str
 ) -> None:
     listed = ", ".join(f'"{name}"' for name in key_of(table))
