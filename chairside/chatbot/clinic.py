@@ -4,33 +4,57 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Protocol
 
-from chairside.chatbot.understanding.acts import Facts
+from chairside.client import FreeSlot
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Slot:
-    """A time that can be booked; instants are UTC."""
+class Practitioner:
+    id: str
+    name: str
+    time_zone: str
 
-    dentist_id: str
-    kind_id: str
-    start: datetime
-    end: datetime
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Treatment:
+    """An appointment type."""
+
+    id: str
+    name: str
+    minutes: int
+    before: int = 0
+    """Minutes kept free before it."""
+    after: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What everybody may know of the clinic, and the zone the patient thinks in."""
+
+    dentists: tuple[Practitioner, ...]
+    treatments: tuple[Treatment, ...]
+    time_zone: str = "UTC"
+
+    def dentist(self, dentist_id: str) -> Practitioner | None:
+        return next((one for one in self.dentists if one.id == dentist_id), None)
+
+    def treatment(self, appointment_type_id: str | None) -> Treatment | None:
+        return next((one for one in self.treatments if one.id == appointment_type_id), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hold:
     id: str
-    slot: Slot
+    slot: FreeSlot
     expires_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Visit:
+class OwnAppointment:
     """One of the patient's own appointments."""
 
     id: str
     dentist_id: str
-    kind_id: str
+    appointment_type_id: str
     start: datetime
     end: datetime
     status: str
@@ -41,7 +65,7 @@ class Visit:
 class SlotQuery:
     """Starts in ``[first, before)``; the times of day are the dentist's."""
 
-    kind_id: str
+    appointment_type_id: str
     dentist_ids: tuple[str, ...] = ()
     """Every dentist if there is none."""
     first: datetime
@@ -77,20 +101,22 @@ class Clinic(Protocol):
 
     async def facts(self) -> Facts: ...
 
-    async def slots(self, query: SlotQuery) -> tuple[Slot, ...]:
+    async def slots(self, query: SlotQuery) -> tuple[FreeSlot, ...]:
         """Free slots, ascending by start; the first few hundred."""
         ...
 
-    async def mine(self) -> tuple[Visit, ...]:
+    async def mine(self) -> tuple[OwnAppointment, ...]:
         """The patient's confirmed and past appointments, ascending; never holds."""
         ...
 
-    async def hold(self, slot: Slot, key: str) -> Hold: ...
+    async def hold(self, slot: FreeSlot, key: str) -> Hold: ...
 
     async def release(self, hold_id: str, key: str) -> None: ...
 
-    async def book(self, hold_id: str, key: str) -> Visit: ...
+    async def book(self, hold_id: str, key: str) -> OwnAppointment: ...
 
-    async def move(self, visit: Visit, start: datetime, key: str) -> Visit: ...
+    async def move(
+        self, appointment: OwnAppointment, start: datetime, key: str
+    ) -> OwnAppointment: ...
 
-    async def cancel(self, visit: Visit, key: str) -> None: ...
+    async def cancel(self, appointment: OwnAppointment, key: str) -> None: ...

@@ -11,26 +11,26 @@ from chairside.chatbot.dialogue.machine import Dialogue
 from chairside.chatbot.dialogue.state import (
     UNREACHABLE,
     BookHold,
-    CancelVisit,
-    Command,
-    Done,
-    Failed,
+    CancelOwnAppointment,
+    ChangeDone,
+    ChatReply,
+    DialogueInput,
+    DialogueState,
+    DropHold,
+    Effect,
+    EffectFailed,
+    EffectResult,
+    FindOwnAppointments,
     FindSlots,
-    Heard,
-    Held,
-    HoldSlot,
-    Live,
-    LookUpMine,
-    MineFound,
-    MoveVisit,
-    Outcome,
-    ReleaseHold,
-    Reply,
-    Said,
+    HoldPlaced,
+    LiveChange,
+    MoveOwnAppointment,
+    OwnAppointmentsFound,
+    PlaceHold,
     SlotsFound,
-    State,
+    Utterance,
 )
-from chairside.chatbot.language_model import LanguageModel, question_for, wish_of
+from chairside.chatbot.language_model import LanguageModel, act_of, question_for
 from chairside.chatbot.understanding.acts import Intent
 
 COMMANDS_MAX: Final = 12
@@ -47,25 +47,25 @@ class Conversation:
         self,
         clinic: Clinic,
         now: Callable[[], datetime],
-        state: State,
+        state: DialogueState,
         model: LanguageModel | None = None,
     ) -> None:
         self._clinic, self._now, self._model = clinic, now, model
         self.state = state
 
-    async def greeting(self) -> tuple[Reply, ...]:
+    async def greeting(self) -> tuple[ChatReply, ...]:
         dialogue = await self._dialogue()
-        return (dialogue.greeting(),) if dialogue else (Reply(text=sentences.BUSY),)
+        return (dialogue.greeting(),) if dialogue else (ChatReply(text=sentences.BUSY),)
 
-    async def say(self, message: str) -> tuple[Reply, ...]:
+    async def say(self, message: str) -> tuple[ChatReply, ...]:
         """What the chatbot answers to a message."""
         dialogue = await self._dialogue()
         if dialogue is None:
-            return (Reply(text=f"{sentences.BUSY} Please try again in a moment."),)
+            return (ChatReply(text=f"{sentences.BUSY} Please try again in a moment."),)
         heard = await self._understood(dialogue, message)
         return await self._run(dialogue, heard)
 
-    async def happened(self, live: Live) -> tuple[Reply, ...]:
+    async def happened(self, live: LiveChange) -> tuple[ChatReply, ...]:
         """What the chatbot says unasked, because something happened."""
         dialogue = await self._dialogue()
         return await self._run(dialogue, live) if dialogue else ()
@@ -76,22 +76,22 @@ class Conversation:
         except (ClinicRefused, ClinicUnreachable):
             return None
 
-    async def _understood(self, dialogue: Dialogue, message: str) -> Said:
+    async def _understood(self, dialogue: Dialogue, message: str) -> Utterance:
         """By the rules; what they do not know a model may have a guess at, if there is one."""
         heard = dialogue.hear(self.state, message, self._now())
-        if self._model is None or heard.wishes[0].intent is not Intent.UNKNOWN:
+        if self._model is None or heard.acts[0].intent is not Intent.UNKNOWN:
             return heard
         question = question_for(message, self.state, dialogue.facts)
         answer = await self._model.choose(question)
         if answer is None:
             return heard
         local = self._now().astimezone(ZoneInfo(dialogue.facts.time_zone))
-        wish = wish_of(answer, question, dialogue.facts, local)
-        return Said((wish,)) if wish is not None else heard
+        act = act_of(answer, question, dialogue.facts, local)
+        return Utterance((act,)) if act is not None else heard
 
-    async def _run(self, dialogue: Dialogue, heard: Heard) -> tuple[Reply, ...]:
-        said: list[Reply] = []
-        waiting: list[Heard] = [heard]
+    async def _run(self, dialogue: Dialogue, heard: DialogueInput) -> tuple[ChatReply, ...]:
+        said: list[ChatReply] = []
+        waiting: list[DialogueInput] = [heard]
         for _ in range(COMMANDS_MAX):
             if not waiting:
                 break
@@ -104,31 +104,31 @@ class Conversation:
                     waiting.append(outcome)
         return tuple(said)
 
-    async def _outcome(self, command: Command) -> Outcome | None:
+    async def _outcome(self, command: Effect) -> EffectResult | None:
         try:
             return await self._carry_out(command)
         except ClinicRefused as refusal:
-            failed = Failed(refusal.code)
+            failed = EffectFailed(refusal.code)
         except ClinicUnreachable:
-            failed = Failed(UNREACHABLE)
-        return None if isinstance(command, ReleaseHold) else failed
+            failed = EffectFailed(UNREACHABLE)
+        return None if isinstance(command, DropHold) else failed
 
-    async def _carry_out(self, command: Command) -> Outcome | None:
+    async def _carry_out(self, command: Effect) -> EffectResult | None:
         clinic = self._clinic
         match command:
             case FindSlots(query=query):
                 return SlotsFound(await clinic.slots(query))
-            case LookUpMine():
-                return MineFound(await clinic.mine())
-            case HoldSlot(slot=slot, key=key):
-                return Held(await clinic.hold(slot, key))
-            case ReleaseHold(hold_id=hold_id, key=key):
+            case FindOwnAppointments():
+                return OwnAppointmentsFound(await clinic.mine())
+            case PlaceHold(slot=slot, key=key):
+                return HoldPlaced(await clinic.hold(slot, key))
+            case DropHold(hold_id=hold_id, key=key):
                 await clinic.release(hold_id, key)
                 return None
             case BookHold(hold_id=hold_id, key=key):
-                return Done(await clinic.book(hold_id, key))
-            case MoveVisit(visit=visit, start=start, key=key):
-                return Done(await clinic.move(visit, start, key))
-            case CancelVisit(visit=visit, key=key):
-                await clinic.cancel(visit, key)
-                return Done(None)
+                return ChangeDone(await clinic.book(hold_id, key))
+            case MoveOwnAppointment(appointment=appointment, start=start, key=key):
+                return ChangeDone(await clinic.move(appointment, start, key))
+            case CancelOwnAppointment(appointment=appointment, key=key):
+                await clinic.cancel(appointment, key)
+                return ChangeDone(None)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from chairside.chatbot.dialogue.state import Stage, State
-from chairside.chatbot.understanding.acts import Facts, Intent, Wish
+from chairside.chatbot.clinic import Facts
+from chairside.chatbot.dialogue.state import DialogueState, Stage
+from chairside.chatbot.understanding.acts import DialogueAct, Intent
 from chairside.chatbot.understanding.messages import understand
 from chairside.chatbot.understanding.normalize import plain, readable
 from chairside.chatbot.understanding.when import When
@@ -23,7 +24,7 @@ CHOICES: Final = (
     Intent.CANCEL,
     Intent.MINE,
     Intent.DENTISTS,
-    Intent.KINDS,
+    Intent.TREATMENTS,
     Intent.NO,
     Intent.STOP,
     Intent.INFORM,
@@ -56,41 +57,43 @@ class LanguageModel(Protocol):
         ...
 
 
-def question_for(message: str, state: State, facts: Facts) -> Question:
+def question_for(message: str, state: DialogueState, facts: Facts) -> Question:
     task = state.task
     offered = len(task.offered) if task and task.stage is Stage.CHOOSE else 0
     return Question(
         message=readable(message),
         intents=tuple(intent.value for intent in CHOICES),
-        treatments=tuple(kind.name for kind in facts.kinds),
+        treatments=tuple(treatment.name for treatment in facts.treatments),
         dentists=tuple(one.name for one in facts.dentists),
         options=offered,
     )
 
 
-def wish_of(
+def act_of(
     answer: Mapping[str, Any], question: Question, facts: Facts, now: datetime
-) -> Wish | None:
+) -> DialogueAct | None:
     """The wish a model chose, each part of it only if it was among the choices."""
     intent = answer.get("intent")
     if intent not in question.intents or intent == Intent.UNKNOWN:
         return None
-    kind = next((one.id for one in facts.kinds if one.name == answer.get("treatment")), None)
+    treatment = next(
+        (one.id for one in facts.treatments if one.name == answer.get("treatment")), None
+    )
     dentists = tuple(one.id for one in facts.dentists if one.name == answer.get("dentist"))
     option = answer.get("option")
     if type(option) is not int or not 1 <= option <= question.options:
         option = None
     when = _when(answer.get("time"), question.message, facts, now)
     is_reference = intent == Intent.CANCEL
-    wish = Wish(
+    act = DialogueAct(
         intent=Intent(intent),
-        kind=kind,
+        treatment=treatment,
         dentists=dentists[:1],
         number=option,
         when=When() if is_reference else when,
         which=when if is_reference else When(),
     )
-    return None if wish == Wish(intent=Intent.INFORM) else wish
+    return None if act == DialogueAct(intent=Intent.INFORM) else act
 
 
 def _when(words: Any, message: str, facts: Facts, now: datetime) -> When:

@@ -5,21 +5,21 @@ from typing import Any
 
 from chairside.chatbot.dialogue.state import (
     Block,
+    DialogueState,
     HoldEnded,
-    Live,
+    LiveChange,
+    OwnAppointmentChanged,
     ScheduleChanged,
     Stage,
-    State,
     TimesTaken,
-    VisitChanged,
 )
-from chairside.chatbot.patient_calendar import read, visit
+from chairside.chatbot.patient_calendar import appointment, read
 
 _APPOINTMENTS = frozenset({"appointment.created", "appointment.updated", "appointment.cancelled"})
 _HOLD_ENDS = frozenset({"reservation.expired", "reservation.released"})
 
 
-def heard(kind: str, data: Mapping[str, Any]) -> Live | None:
+def heard(kind: str, data: Mapping[str, Any]) -> LiveChange | None:
     """What an event of a type means to a patient's conversation; ``None``: nothing.
 
     Raises KeyError, ValueError and TypeError when ``data`` is not what the hub sends.
@@ -30,13 +30,13 @@ def heard(kind: str, data: Mapping[str, Any]) -> Live | None:
     if kind == "availability.updated":
         return ScheduleChanged(str(data["dentist_id"]))
     if kind in _APPOINTMENTS:
-        return VisitChanged(visit(data))
+        return OwnAppointmentChanged(appointment(data))
     if kind in _HOLD_ENDS:
         return HoldEnded(str(data["id"]))
     return None
 
 
-def watched(state: State) -> tuple[str, ...]:
+def watched(state: DialogueState) -> tuple[str, ...]:
     """The dentists whose times matter now: those of the offers; ids, ascending."""
     task = state.task
     if task is None or task.stage is not Stage.CHOOSE:

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, Protocol, TypeVar
 
-from chairside.chatbot.clinic import ClinicRefused, ClinicUnreachable, Hold, Slot, SlotQuery, Visit
-from chairside.chatbot.understanding.acts import Dentist, Facts, Kind
-from chairside.client import ConnectionLost, HubError
+from chairside.chatbot.clinic import (
+    ClinicRefused,
+    ClinicUnreachable,
+    Facts,
+    Hold,
+    OwnAppointment,
+    Practitioner,
+    SlotQuery,
+    Treatment,
+)
+from chairside.client import ConnectionLost, FreeSlot, HubError
 from chairside.client.operations import SLOTS
 from chairside.client.shapes import (
     Appointment,
@@ -71,7 +79,7 @@ class _Known:
     until: float
 
 
-class HubClinic:
+class PatientCalendar:
     """``now`` and ``monotonic`` are the caller's clocks."""
 
     def __init__(
@@ -92,17 +100,17 @@ class HubClinic:
             self._hub.me(), self._hub.dentists(), self._hub.appointment_types()
         )
         people = tuple(
-            Dentist(id=one["id"], name=one["name"], time_zone=one["time_zone"] or DEFAULT_ZONE)
+            Practitioner(id=one["id"], name=one["name"], time_zone=one["time_zone"] or DEFAULT_ZONE)
             for one in dentists
         )
         zones = Counter(one.time_zone for one in people).most_common(1)
         home = me["time_zone"] or (zones[0][0] if zones else DEFAULT_ZONE)
-        return Facts(dentists=people, kinds=tuple(map(_kind, types)), time_zone=home)
+        return Facts(dentists=people, treatments=tuple(map(_kind, types)), time_zone=home)
 
-    async def slots(self, query: SlotQuery) -> tuple[Slot, ...]:
+    async def slots(self, query: SlotQuery) -> tuple[FreeSlot, ...]:
         data: dict[str, Any] = {
             "dentist_id": list(query.dentist_ids) or None,
-            "appointment_type_id": query.kind_id,
+            "appointment_type_id": query.appointment_type_id,
             "from": written(query.first),
             "to": written(query.before),
             "time_from": _clock(query.time_from),
@@ -110,7 +118,7 @@ class HubClinic:
             "limit": PAGE,
         }
         asked = {name: value for name, value in data.items() if value is not None}
-        found: list[Slot] = []
+        found: list[FreeSlot] = []
         for _ in range(PAGES_MAX):
             page = await _asked(self._hub.perform(SLOTS, asked))
             found += [slot(one) for one in page["data"]]
@@ -120,7 +128,7 @@ class HubClinic:
             asked["cursor"] = cursor
         return tuple(found)
 
-    async def mine(self) -> tuple[Visit, ...]:
+    async def mine(self) -> tuple[OwnAppointment, ...]:
         """The upcoming ones first asked for, so that a long history never crowds them out."""
         now = self._now()
         ahead, past = await asyncio.gather(
@@ -131,14 +139,14 @@ class HubClinic:
                 )
             ),
         )
-        rows = [visit(row) for row in (*past["data"], *ahead["data"])]
+        rows = [appointment(row) for row in (*past["data"], *ahead["data"])]
         return tuple(sorted(rows, key=lambda row: row.start))
 
-    async def hold(self, slot: Slot, key: str) -> Hold:
+    async def hold(self, slot: FreeSlot, key: str) -> Hold:
         made = await _asked(
             self._hub.hold(
                 dentist_id=slot.dentist_id,
-                appointment_type_id=slot.kind_id,
+                appointment_type_id=slot.appointment_type_id,
                 start=written(slot.start),
                 key=key,
             )
@@ -148,15 +156,17 @@ class HubClinic:
     async def release(self, hold_id: str, key: str) -> None:
         await _asked(self._hub.release(hold_id, key=key))
 
-    async def book(self, hold_id: str, key: str) -> Visit:
-        return visit(await _asked(self._hub.book_reservation(hold_id, key=key)))
+    async def book(self, hold_id: str, key: str) -> OwnAppointment:
+        return appointment(await _asked(self._hub.book_reservation(hold_id, key=key)))
 
-    async def move(self, visit: Visit, start: datetime, key: str) -> Visit:
-        moved = self._hub.change(visit.id, version=visit.version, key=key, start=written(start))
-        return _visit(await _asked(moved))
+    async def move(self, appointment: OwnAppointment, start: datetime, key: str) -> OwnAppointment:
+        moved = self._hub.change(
+            appointment.id, version=appointment.version, key=key, start=written(start)
+        )
+        return _appointment(await _asked(moved))
 
-    async def cancel(self, visit: Visit, key: str) -> None:
-        await _asked(self._hub.cancel(visit.id, version=visit.version, key=key))
+    async def cancel(self, appointment: OwnAppointment, key: str) -> None:
+        await _asked(self._hub.cancel(appointment.id, version=appointment.version, key=key))
 
 
 async def _asked(answer: Awaitable[T]) -> T:
@@ -183,20 +193,20 @@ def read(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def slot(raw: Mapping[str, Any]) -> Slot:
-    return Slot(
+def slot(raw: Mapping[str, Any]) -> FreeSlot:
+    return FreeSlot(
         dentist_id=raw["dentist_id"],
-        kind_id=raw["appointment_type_id"],
+        appointment_type_id=raw["appointment_type_id"],
         start=read(raw["start"]),
         end=read(raw["end"]),
     )
 
 
-def visit(raw: Mapping[str, Any]) -> Visit:
-    return Visit(
+def appointment(raw: Mapping[str, Any]) -> OwnAppointment:
+    return OwnAppointment(
         id=raw["id"],
         dentist_id=raw["dentist_id"],
-        kind_id=raw["appointment_type_id"],
+        appointment_type_id=raw["appointment_type_id"],
         start=read(raw["start"]),
         end=read(raw["end"]),
         status=raw["status"],
@@ -204,11 +214,11 @@ def visit(raw: Mapping[str, Any]) -> Visit:
     )
 
 
-_slot, _visit = slot, visit  # where a parameter has the name
+_slot, _appointment = slot, appointment  # where a parameter has the name
 
 
-def _kind(raw: AppointmentType) -> Kind:
-    return Kind(
+def _kind(raw: AppointmentType) -> Treatment:
+    return Treatment(
         id=raw["id"],
         name=raw["name"],
         minutes=raw["duration_minutes"],

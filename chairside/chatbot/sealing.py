@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import jwt
 
-from chairside.chatbot.dialogue.state import State
+from chairside.chatbot.dialogue.state import DialogueState
 
 LIFE: Final = timedelta(hours=12)
 """A conversation that rested longer begins anew."""
@@ -31,12 +31,12 @@ def signing_key(secret: str) -> bytes:
     return hmac.digest(secret.encode(), b"chairside chat state", hashlib.sha256)
 
 
-def sealed(state: State, person: str, key: bytes, now: datetime) -> str:
+def sealed(state: DialogueState, person: str, key: bytes, now: datetime) -> str:
     payload = {"sub": person, "aud": _AUDIENCE, "exp": now + LIFE, "state": plain_data(state)}
     return jwt.encode(payload, key, algorithm=_ALGORITHM)
 
 
-def unsealed(text: str, person: str, key: bytes, now: datetime) -> State | None:
+def unsealed(text: str, person: str, key: bytes, now: datetime) -> DialogueState | None:
     """The state, if it was sealed here, for this person, and not too long ago."""
     try:
         payload = jwt.decode(
@@ -49,10 +49,10 @@ def unsealed(text: str, person: str, key: bytes, now: datetime) -> State | None:
         )
         if payload["exp"] <= now.timestamp():
             return None
-        state = from_data(State, payload["state"])
+        state = from_data(DialogueState, payload["state"])
     except (jwt.PyJWTError, ValueError, KeyError, TypeError):
         return None  # also what an older version of the hub sealed
-    assert isinstance(state, State)
+    assert isinstance(state, DialogueState)
     return state
 
 

@@ -10,13 +10,12 @@ from typing import Any, Final, TypeVar
 
 import aiohttp
 
-from chairside.chatbot.clinic import ClinicRefused, ClinicUnreachable, Slot, SlotQuery
+from chairside.chatbot.clinic import ClinicRefused, ClinicUnreachable, Facts, SlotQuery
 from chairside.chatbot.dialogue.offers import local, spread, zones_of
 from chairside.chatbot.dialogue.state import UNREACHABLE
-from chairside.chatbot.patient_calendar import HubClinic, slot, visit, written
-from chairside.chatbot.understanding.acts import Facts
+from chairside.chatbot.patient_calendar import PatientCalendar, appointment, slot, written
 from chairside.chatbot.understanding.when import LONGEST_SPAN, When, between, span
-from chairside.client import ConnectionLost, HubClient, HubError
+from chairside.client import ConnectionLost, FreeSlot, HubClient, HubError
 from chairside.client.shapes import Appointment, Reservation
 from chairside.mcp import consent
 from chairside.mcp.consent import Operation
@@ -80,7 +79,7 @@ class Desk:
             on_behalf_of=patient.on_behalf_of,
             session=clinic.session,
         )
-        self._calendar = HubClinic(self._hub, clinic.now, clinic.monotonic)
+        self._calendar = PatientCalendar(self._hub, clinic.now, clinic.monotonic)
         self._person: str | None = None
 
     # --- looking ---------------------------------------------------------------------------
@@ -94,7 +93,7 @@ class Desk:
             ],
             appointment_types=[
                 AppointmentTypeInfo(id=one.id, name=name(one.name), duration_minutes=one.minutes)
-                for one in facts.kinds
+                for one in facts.treatments
             ],
             patient_time_zone=facts.time_zone,
             now=written(self._clinic.now()),
@@ -122,7 +121,7 @@ class Desk:
         found = await _asked(
             self._calendar.slots(
                 SlotQuery(
-                    kind_id=kind_id,
+                    appointment_type_id=kind_id,
                     dentist_ids=tuple(dentist_ids),
                     first=starts,
                     before=before,
@@ -155,7 +154,9 @@ class Desk:
 
     async def hold(self, *, dentist_id: str, kind_id: str, start: datetime) -> Held:
         facts = await self._facts()
-        wanted = Slot(dentist_id=dentist_id, kind_id=kind_id, start=start, end=start)
+        wanted = FreeSlot(
+            dentist_id=dentist_id, appointment_type_id=kind_id, start=start, end=start
+        )
         made = await self._or_alternatives(
             self._hub.hold(
                 dentist_id=dentist_id, appointment_type_id=kind_id, start=written(start)
@@ -178,7 +179,7 @@ class Desk:
         """The question to the patient, and the operation that a yes allows."""
         facts = await self._facts()
         row = await self._reservation(reservation_id)
-        kind = facts.kind(row["appointment_type_id"])
+        kind = facts.treatment(row["appointment_type_id"])
         what = name(kind.name) if kind else "the appointment"
         at = local_text(facts, row["dentist_id"], datetime.fromisoformat(row["start"]))
         question = f"Book {what} with {dentist_name(facts, row['dentist_id'])} on {at}?"
@@ -204,7 +205,7 @@ class Desk:
         row = await self._appointment(appointment_id)
         if datetime.fromisoformat(row["start"]) == start and row["status"] == "confirmed":
             return await self._done(row, "It is at that time already.")
-        before = visit(row)
+        before = appointment(row)
         there = local_text(facts, before.dentist_id, start)
         question = f"Move {_what(row, facts)} to {there}?"
         return question, await self._operation(
@@ -213,10 +214,10 @@ class Desk:
 
     async def move(self, appointment_id: str, start: datetime, operation: Operation) -> Change:
         row = await self._appointment(appointment_id)
-        before = visit(row)
-        wanted = Slot(
+        before = appointment(row)
+        wanted = FreeSlot(
             dentist_id=before.dentist_id,
-            kind_id=before.kind_id,
+            appointment_type_id=before.appointment_type_id,
             start=start,
             end=start + (before.end - before.start),
         )
@@ -287,7 +288,7 @@ class Desk:
         facts = await self._facts()
         return Change(status="done", appointment=appointment_info(row, facts), next_step=next_step)
 
-    async def _or_alternatives(self, answer: Awaitable[T], wanted: Slot) -> T:
+    async def _or_alternatives(self, answer: Awaitable[T], wanted: FreeSlot) -> T:
         try:
             return await answer
         except (HubError, ConnectionLost) as error:
@@ -296,12 +297,12 @@ class Desk:
                 refused.problem.alternatives = await self._near(wanted)
             raise refused from error
 
-    async def _near(self, wanted: Slot) -> list[Any]:
+    async def _near(self, wanted: FreeSlot) -> list[Any]:
         """Free times of the same dentist close to the wanted one, the nearest few, ascending."""
         now = self._clinic.now()
         first = max(now, wanted.start - _NEAR)
         query = SlotQuery(
-            kind_id=wanted.kind_id,
+            appointment_type_id=wanted.appointment_type_id,
             dentist_ids=(wanted.dentist_id,),
             first=first,
             before=max(first, wanted.start) + _NEAR,

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chairside.chatbot.clinic import Slot
+from chairside.chatbot.clinic import Facts
 from chairside.chatbot.patient_calendar import written
-from chairside.chatbot.understanding.acts import Facts
 from chairside.chatbot.understanding.normalize import readable
+from chairside.client import FreeSlot
 
 NAME_MAX_CHARS = 120
 NOTES_MAX_CHARS = 2_000
@@ -132,23 +132,23 @@ def dentist_name(facts: Facts, dentist_id: str) -> str:
     return name(dentist.name) if dentist else dentist_id
 
 
-def slot_info(slot: Slot, facts: Facts) -> SlotInfo:
+def slot_info(slot: FreeSlot, facts: Facts) -> SlotInfo:
     return SlotInfo(
         dentist_id=slot.dentist_id,
         dentist_name=dentist_name(facts, slot.dentist_id),
-        appointment_type_id=slot.kind_id,
+        appointment_type_id=slot.appointment_type_id,
         start=written(slot.start),
         end=written(slot.end),
         local=local_text(facts, slot.dentist_id, slot.start),
     )
 
 
-def slot_infos(slots: Sequence[Slot], facts: Facts) -> list[SlotInfo]:
+def slot_infos(slots: Sequence[FreeSlot], facts: Facts) -> list[SlotInfo]:
     return [slot_info(slot, facts) for slot in slots]
 
 
 def appointment_info(row: dict[str, Any] | Any, facts: Facts) -> AppointmentInfo:
-    kind = facts.kind(row["appointment_type_id"])
+    kind = facts.treatment(row["appointment_type_id"])
     notes = row["notes"]
     return AppointmentInfo(
         id=row["id"],

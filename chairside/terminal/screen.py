@@ -10,12 +10,12 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from chairside.chatbot.dialogue.state import Live, Reply
+from chairside.chatbot.dialogue.state import ChatReply, LiveChange
 from chairside.terminal.session import Screen
 
 __all__ = ["JsonLines", "Lines", "Screen", "Terminal"]
 
-Inbox = asyncio.Queue[str | Live | None]
+Inbox = asyncio.Queue[str | LiveChange | None]
 PROMPT = "you › "
 
 
@@ -49,7 +49,7 @@ class Lines:
     def start(self, said: Inbox) -> None:
         _read(self._source.readline, said)
 
-    def show(self, reply: Reply) -> None:
+    def show(self, reply: ChatReply) -> None:
         self._write(("! " if reply.notice else "") + reply.text)
 
     def ask(self) -> None:
@@ -64,7 +64,7 @@ class JsonLines(Lines):
     """One JSON object a line: ``{"text", "options", "notice"}``, and ``{"ready": true}``
     whenever it is the patient's turn."""
 
-    def show(self, reply: Reply) -> None:
+    def show(self, reply: ChatReply) -> None:
         options = [{"label": one.label, "say": one.say} for one in reply.options]
         self._json({"text": reply.text, "options": options, "notice": reply.notice})
 
@@ -90,7 +90,7 @@ class Terminal:
         self._prompting = False
         return line
 
-    def show(self, reply: Reply) -> None:
+    def show(self, reply: ChatReply) -> None:
         if self._prompting:
             self._console.print("\r\x1b[K", end="")
             self._prompting = False

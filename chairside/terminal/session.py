@@ -12,10 +12,10 @@ import structlog
 
 from chairside.access import Access
 from chairside.chatbot.conversation import Conversation
-from chairside.chatbot.dialogue.state import Live, Reply, State
+from chairside.chatbot.dialogue.state import ChatReply, DialogueState, LiveChange
 from chairside.chatbot.language_model import LanguageModel
 from chairside.chatbot.live_events import heard, watched
-from chairside.chatbot.patient_calendar import HubClinic
+from chairside.chatbot.patient_calendar import PatientCalendar
 from chairside.client import ClientError, HubClient, HubError, HubEvent, LiveClient
 from chairside.client.channels import availability_channel
 
@@ -25,21 +25,21 @@ log = structlog.get_logger(__name__)
 class Screen(Protocol):
     """Where the patient types and reads."""
 
-    def start(self, said: "asyncio.Queue[str | Live | None]") -> None:
+    def start(self, said: "asyncio.Queue[str | LiveChange | None]") -> None:
         """Put every line that is typed into ``said``, and ``None`` at the end."""
         ...
 
-    def show(self, reply: Reply) -> None: ...
+    def show(self, reply: ChatReply) -> None: ...
 
     def ask(self) -> None:
         """It is the patient's turn."""
         ...
 
 
-class Talk:
+class ChatSession:
     def __init__(self, access: Access, model: LanguageModel | None, screen: Screen) -> None:
         self._access, self._model, self._screen = access, model, screen
-        self._inbox: asyncio.Queue[str | Live | None] = asyncio.Queue()
+        self._inbox: asyncio.Queue[str | LiveChange | None] = asyncio.Queue()
         self._followed: set[str] = set()
 
     async def run(self) -> None:
@@ -55,7 +55,10 @@ class Talk:
             await client.me()  # a wrong address or token is said before anything else
             live = await self._live(stack, session)
             conversation = Conversation(
-                HubClinic(client, _now, time.monotonic), _now, State(id=str(uuid4())), self._model
+                PatientCalendar(client, _now, time.monotonic),
+                _now,
+                DialogueState(id=str(uuid4())),
+                self._model,
             )
             self._show(await conversation.greeting())
             self._screen.start(self._inbox)
@@ -74,7 +77,7 @@ class Talk:
             if replies or isinstance(item, str):
                 self._screen.ask()
 
-    def _show(self, replies: tuple[Reply, ...]) -> None:
+    def _show(self, replies: tuple[ChatReply, ...]) -> None:
         for reply in replies:
             self._screen.show(reply)
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from chairside.access import Access, access_of, add_access
 from chairside.client import ClientError
 from chairside.terminal.screen import JsonLines, Lines, Screen, Terminal
-from chairside.terminal.session import Talk
+from chairside.terminal.session import ChatSession
 from hub.chat import model_of
 from hub.cli.common import CliError, add_command, add_config, configured, run_async
 from hub.config import Chat
@@ -39,7 +39,7 @@ def _run(args: argparse.Namespace) -> int:
 
 async def _talk(access: Access, settings: Chat, screen: Screen) -> None:
     async with model_of(settings) as model:
-        await Talk(access, model, screen).run()
+        await ChatSession(access, model, screen).run()
 
 
 def _screen(args: argparse.Namespace) -> Screen:

@@ -12,11 +12,11 @@ import pytest
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Principal, Role
 from api.rest.chat.in_process import InHub
-from chairside.chatbot.clinic import Clinic, ClinicRefused, Slot, SlotQuery
-from chairside.chatbot.patient_calendar import HubClinic
-from chairside.client import HubClient
+from chairside.chatbot.clinic import Clinic, ClinicRefused, SlotQuery
+from chairside.chatbot.patient_calendar import PatientCalendar
+from chairside.client import FreeSlot, HubClient
 from tests.support.clinic import CHATBOT
-from tests.support.memory_clinic import Calendars, Clock
+from tests.support.memory_clinic import Calendars, ClockTimes
 from tests.support.running import Template, clinic_on, config_for, running_hub
 from tests.unit.chatbot.world import FACTS, WEDNESDAY
 
@@ -34,12 +34,12 @@ async def two(
 ) -> AsyncIterator[Two]:
     async with AsyncExitStack() as stack:
         if request.param == "memory":
-            calendars = Calendars(FACTS, Clock(WEDNESDAY))
+            calendars = Calendars(FACTS, ClockTimes(WEDNESDAY))
             yield calendars.patient("ada"), calendars.patient("bob"), WEDNESDAY
         elif request.param == "rest":
             clinic = await stack.enter_async_context(clinic_on(template, tmp_path))
             ada, bob = (
-                HubClinic(
+                PatientCalendar(
                     HubClient(
                         clinic.url, token=CHATBOT, on_behalf_of=one.id, session=clinic.session
                     ),
@@ -57,19 +57,19 @@ async def two(
                 for n, one in enumerate(template.people.patients[:2])
             ]
             ada, bob = (
-                HubClinic(InHub.acting(hub.services, who, "r"), now, time.monotonic)
+                PatientCalendar(InHub.acting(hub.services, who, "r"), now, time.monotonic)
                 for who in people
             )
             yield ada, bob, now()
 
 
-async def free(clinic: Clinic, at: datetime) -> tuple[Slot, ...]:
+async def free(clinic: Clinic, at: datetime) -> tuple[FreeSlot, ...]:
     """The first dentist's free times for the first type, on the days from tomorrow on."""
     facts = await clinic.facts()
     first = at + timedelta(days=1)
     return await clinic.slots(
         SlotQuery(
-            kind_id=facts.kinds[0].id,
+            appointment_type_id=facts.treatments[0].id,
             dentist_ids=(facts.dentists[0].id,),
             first=first,
             before=first + timedelta(days=3),
@@ -125,9 +125,9 @@ async def test_one_wins_and_the_other_is_told(two: Two) -> None:
 async def test_what_cannot_be_is_refused_with_the_hubs_codes(two: Two) -> None:
     ada, _, at = two
     slots = await free(ada, at)
-    night = Slot(
+    night = FreeSlot(
         dentist_id=slots[0].dentist_id,
-        kind_id=slots[0].kind_id,
+        appointment_type_id=slots[0].appointment_type_id,
         start=slots[0].start.replace(hour=2),
         end=slots[0].end.replace(hour=2, minute=30),
     )
@@ -138,11 +138,11 @@ async def test_what_cannot_be_is_refused_with_the_hubs_codes(two: Two) -> None:
     assert await code_of(ada.hold(apart[3], "h3")) == "TOO_MANY_RESERVATIONS"
     facts = await ada.facts()
     first = await ada.book((await ada.hold(apart[0], "h4")).id, "b1")
-    elsewhere = Slot(
+    elsewhere = FreeSlot(
         dentist_id=facts.dentists[-1].id
         if facts.dentists[-1].time_zone == "UTC"
         else facts.dentists[1].id,
-        kind_id=first.kind_id,
+        appointment_type_id=first.appointment_type_id,
         start=first.start,
         end=first.end,
     )

@@ -9,8 +9,15 @@ from itertools import count
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from chairside.chatbot.clinic import ClinicRefused, ClinicUnreachable, Hold, Slot, SlotQuery, Visit
-from chairside.chatbot.understanding.acts import Facts
+from chairside.chatbot.clinic import (
+    ClinicRefused,
+    ClinicUnreachable,
+    Facts,
+    Hold,
+    OwnAppointment,
+    SlotQuery,
+)
+from chairside.client import FreeSlot
 
 T = TypeVar("T")
 
@@ -20,7 +27,7 @@ STEP = timedelta(minutes=15)
 
 
 @dataclass
-class Clock:
+class ClockTimes:
     now: datetime
 
     def __call__(self) -> datetime:
@@ -32,7 +39,7 @@ class Clock:
 
 @dataclass
 class _Row:
-    visit: Visit
+    appointment: OwnAppointment
     patient: str
     expires_at: datetime | None = None
 
@@ -42,7 +49,7 @@ class Calendars:
     """What all patients share. Every dentist works 08:00-18:00 on weekdays, local time."""
 
     facts: Facts
-    clock: Clock
+    clock: ClockTimes
     rows: dict[str, _Row] = field(default_factory=dict)
     replies: dict[tuple[str, str], object] = field(default_factory=dict)
     closed: set[tuple[str, str]] = field(default_factory=set)
@@ -58,23 +65,23 @@ class Calendars:
         return [
             row
             for row in self.rows.values()
-            if row.visit.dentist_id == dentist_id
-            and (row.visit.status == "confirmed" or self.is_held(row))
+            if row.appointment.dentist_id == dentist_id
+            and (row.appointment.status == "confirmed" or self.is_held(row))
         ]
 
     def is_held(self, row: _Row) -> bool:
-        return row.visit.status == "held" and bool(
+        return row.appointment.status == "held" and bool(
             row.expires_at and self.clock.now < row.expires_at
         )
 
-    def is_free(self, slot: Slot, patient: str, but: str | None = None) -> bool:
+    def is_free(self, slot: FreeSlot, patient: str, but: str | None = None) -> bool:
         return not any(
-            row.visit.start < slot.end and row.visit.end > slot.start
+            row.appointment.start < slot.end and row.appointment.end > slot.start
             for row in self.live(slot.dentist_id)
-            if row.visit.id != but and not (self.is_held(row) and row.patient == patient)
+            if row.appointment.id != but and not (self.is_held(row) and row.patient == patient)
         )
 
-    def is_open(self, slot: Slot) -> bool:
+    def is_open(self, slot: FreeSlot) -> bool:
         dentist = self.facts.dentist(slot.dentist_id)
         assert dentist
         zone = ZoneInfo(dentist.time_zone)
@@ -95,19 +102,19 @@ class MemoryClinic:
     async def facts(self) -> Facts:
         return self._shared.facts
 
-    async def slots(self, query: SlotQuery) -> tuple[Slot, ...]:
-        shared, kind = self._shared, self._shared.facts.kind(query.kind_id)
+    async def slots(self, query: SlotQuery) -> tuple[FreeSlot, ...]:
+        shared, kind = self._shared, self._shared.facts.treatment(query.appointment_type_id)
         assert kind, "only known types are asked for"
-        found: list[Slot] = []
+        found: list[FreeSlot] = []
         start = max(query.first, shared.clock.now)
         start += (datetime.min.replace(tzinfo=UTC) - start) % STEP
         while start < query.before:
             for dentist in shared.facts.dentists:
                 if query.dentist_ids and dentist.id not in query.dentist_ids:
                     continue
-                slot = Slot(
+                slot = FreeSlot(
                     dentist_id=dentist.id,
-                    kind_id=kind.id,
+                    appointment_type_id=kind.id,
                     start=start,
                     end=start + timedelta(minutes=kind.minutes),
                 )
@@ -122,18 +129,21 @@ class MemoryClinic:
             start += STEP
         return tuple(found[:500])
 
-    async def mine(self) -> tuple[Visit, ...]:
+    async def mine(self) -> tuple[OwnAppointment, ...]:
         rows = [
-            row.visit
+            row.appointment
             for row in self._shared.rows.values()
-            if row.patient == self._patient and row.visit.status not in ("held", "released")
+            if row.patient == self._patient and row.appointment.status not in ("held", "released")
         ]
-        return tuple(sorted(rows, key=lambda visit: visit.start))
+        return tuple(sorted(rows, key=lambda appointment: appointment.start))
 
-    async def hold(self, slot: Slot, key: str) -> Hold:
+    async def hold(self, slot: FreeSlot, key: str) -> Hold:
         shared = self._shared
         for row in shared.rows.values():
-            same = (row.visit.start, row.visit.dentist_id) == (slot.start, slot.dentist_id)
+            same = (row.appointment.start, row.appointment.dentist_id) == (
+                slot.start,
+                slot.dentist_id,
+            )
             if same and row.patient == self._patient and shared.is_held(row):
                 return self._hold(row)
         self._check(slot)
@@ -146,52 +156,52 @@ class MemoryClinic:
 
     async def release(self, hold_id: str, key: str) -> None:
         row = self._own(hold_id)
-        if row.visit.status == "held":
-            row.visit = replace(row.visit, status="released")
+        if row.appointment.status == "held":
+            row.appointment = replace(row.appointment, status="released")
 
-    async def book(self, hold_id: str, key: str) -> Visit:
+    async def book(self, hold_id: str, key: str) -> OwnAppointment:
         row = self._own(hold_id)
-        if row.visit.status == "confirmed":
-            return row.visit
+        if row.appointment.status == "confirmed":
+            return row.appointment
         if not self._shared.is_held(row):
             raise ClinicRefused("RESERVATION_EXPIRED", "over")
-        self._check_elsewhere(row.visit)
+        self._check_elsewhere(row.appointment)
         return self._answered(self._change(row, status="confirmed"))
 
-    async def move(self, visit: Visit, start: datetime, key: str) -> Visit:
-        row = self._own(visit.id)
-        if row.visit.start == start:
-            return row.visit
-        self._check_version(row, visit)
-        slot = Slot(
-            dentist_id=visit.dentist_id,
-            kind_id=visit.kind_id,
+    async def move(self, appointment: OwnAppointment, start: datetime, key: str) -> OwnAppointment:
+        row = self._own(appointment.id)
+        if row.appointment.start == start:
+            return row.appointment
+        self._check_version(row, appointment)
+        slot = FreeSlot(
+            dentist_id=appointment.dentist_id,
+            appointment_type_id=appointment.appointment_type_id,
             start=start,
-            end=start + (visit.end - visit.start),
+            end=start + (appointment.end - appointment.start),
         )
-        self._check(slot, but=visit.id)
-        self._check_elsewhere(slot, but=visit.id)
+        self._check(slot, but=appointment.id)
+        self._check_elsewhere(slot, but=appointment.id)
         for other in self._shared.rows.values():
             if other.patient == self._patient and self._shared.is_held(other):
-                other.visit = replace(other.visit, status="released")
+                other.appointment = replace(other.appointment, status="released")
         return self._answered(self._change(row, start=slot.start, end=slot.end))
 
-    async def cancel(self, visit: Visit, key: str) -> None:
-        row = self._own(visit.id)
-        if row.visit.status == "cancelled":
+    async def cancel(self, appointment: OwnAppointment, key: str) -> None:
+        row = self._own(appointment.id)
+        if row.appointment.status == "cancelled":
             return
-        self._check_version(row, visit)
+        self._check_version(row, appointment)
         self._change(row, status="cancelled")
         self._answered(None)
 
     # --- for tests -----------------------------------------------------------------------
 
-    def booked(self, slot: Slot) -> Visit:
-        return self._add(slot, "confirmed").visit
+    def booked(self, slot: FreeSlot) -> OwnAppointment:
+        return self._add(slot, "confirmed").appointment
 
     # --- rules ---------------------------------------------------------------------------
 
-    def _check(self, slot: Slot, but: str | None = None) -> None:
+    def _check(self, slot: FreeSlot, but: str | None = None) -> None:
         if slot.start < self._shared.clock.now:
             raise ClinicRefused("TOO_SOON", "past")
         if not self._shared.is_open(slot):
@@ -199,17 +209,17 @@ class MemoryClinic:
         if not self._shared.is_free(slot, self._patient, but):
             raise ClinicRefused("SLOT_TAKEN", "taken")
 
-    def _check_elsewhere(self, wanted: Slot | Visit, but: str | None = None) -> None:
+    def _check_elsewhere(self, wanted: FreeSlot | OwnAppointment, but: str | None = None) -> None:
         for row in self._shared.rows.values():
-            mine = row.patient == self._patient and row.visit.status == "confirmed"
-            overlaps = row.visit.start < wanted.end and row.visit.end > wanted.start
-            if mine and overlaps and row.visit.id != but:
+            mine = row.patient == self._patient and row.appointment.status == "confirmed"
+            overlaps = row.appointment.start < wanted.end and row.appointment.end > wanted.start
+            if mine and overlaps and row.appointment.id != but:
                 raise ClinicRefused("PATIENT_CONFLICT", "elsewhere")
 
-    def _check_version(self, row: _Row, visit: Visit) -> None:
-        if row.visit.status != "confirmed":
+    def _check_version(self, row: _Row, appointment: OwnAppointment) -> None:
+        if row.appointment.status != "confirmed":
             raise ClinicRefused("INVALID_TRANSITION", "over")
-        if row.visit.version != visit.version:
+        if row.appointment.version != appointment.version:
             raise ClinicRefused("VERSION_CONFLICT", "changed")
 
     def _own(self, row_id: str) -> _Row:
@@ -218,30 +228,33 @@ class MemoryClinic:
             raise ClinicRefused("NOT_FOUND", "none")
         return row
 
-    def _add(self, slot: Slot, status: str) -> _Row:
-        visit = Visit(
+    def _add(self, slot: FreeSlot, status: str) -> _Row:
+        appointment = OwnAppointment(
             id=f"row-{next(self._shared.ids)}",
             dentist_id=slot.dentist_id,
-            kind_id=slot.kind_id,
+            appointment_type_id=slot.appointment_type_id,
             start=slot.start,
             end=slot.end,
             status=status,
             version=1,
         )
-        row = self._shared.rows[visit.id] = _Row(visit, self._patient)
+        row = self._shared.rows[appointment.id] = _Row(appointment, self._patient)
         return row
 
-    def _change(self, row: _Row, **changes: object) -> Visit:
-        row.visit = replace(row.visit, version=row.visit.version + 1, **changes)  # type: ignore[arg-type]  # field names are this module's own
-        return row.visit
+    def _change(self, row: _Row, **changes: object) -> OwnAppointment:
+        row.appointment = replace(row.appointment, version=row.appointment.version + 1, **changes)  # type: ignore[arg-type]  # field names are this module's own
+        return row.appointment
 
     def _hold(self, row: _Row) -> Hold:
-        visit = row.visit
+        appointment = row.appointment
         assert row.expires_at
-        slot = Slot(
-            dentist_id=visit.dentist_id, kind_id=visit.kind_id, start=visit.start, end=visit.end
+        slot = FreeSlot(
+            dentist_id=appointment.dentist_id,
+            appointment_type_id=appointment.appointment_type_id,
+            start=appointment.start,
+            end=appointment.end,
         )
-        return Hold(id=visit.id, slot=slot, expires_at=row.expires_at)
+        return Hold(id=appointment.id, slot=slot, expires_at=row.expires_at)
 
     def _answered(self, answer: T) -> T:
         if self._shared.lost > 0:

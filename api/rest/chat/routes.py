@@ -17,9 +17,9 @@ from api.rest.responses import json_answer
 from api.rest.route import Call, Route
 from api.schemas.chat import CHAT
 from chairside.chatbot.conversation import Conversation
-from chairside.chatbot.dialogue.state import Live, Reply, State
+from chairside.chatbot.dialogue.state import ChatReply, DialogueState, LiveChange
 from chairside.chatbot.live_events import heard, watched
-from chairside.chatbot.patient_calendar import HubClinic
+from chairside.chatbot.patient_calendar import PatientCalendar
 from chairside.chatbot.sealing import sealed, unsealed
 from chairside.client.channels import availability_channel
 
@@ -35,9 +35,9 @@ async def answer(call: Call) -> web.Response:
     state = unsealed(kept, principal.person, key, now) if kept else None
     hub = InHub.acting(call.services, principal, call.caller.request_id)
     conversation = Conversation(
-        HubClinic(hub, deps.clock.now, deps.clock.monotonic),
+        PatientCalendar(hub, deps.clock.now, deps.clock.monotonic),
         deps.clock.now,
-        state or State(id=deps.new_id()),
+        state or DialogueState(id=deps.new_id()),
         chat.model,
     )
     replies = await _replies(conversation, body, lost=bool(kept) and state is None)
@@ -52,26 +52,26 @@ async def answer(call: Call) -> web.Response:
     )
 
 
-async def _replies(conversation: Conversation, body: Any, *, lost: bool) -> tuple[Reply, ...]:
+async def _replies(conversation: Conversation, body: Any, *, lost: bool) -> tuple[ChatReply, ...]:
     if event := body.get("event"):
         live = _live(event)
         return () if live is None or lost else await conversation.happened(live)
-    said: tuple[Reply, ...] = ()
+    said: tuple[ChatReply, ...] = ()
     if lost:
-        said = (Reply(text="It’s been a while, so let’s begin again."),)
+        said = (ChatReply(text="It’s been a while, so let’s begin again."),)
     if "message" not in body:
         return said + await conversation.greeting()
     return said + await conversation.say(body["message"])
 
 
-def _live(event: dict[str, Any]) -> Live | None:
+def _live(event: dict[str, Any]) -> LiveChange | None:
     try:
         return heard(event["type"], event["data"])
     except (KeyError, ValueError, TypeError):
         raise ValidationFailed.of("event.data", "must be the event's data as it came") from None
 
 
-def shown(reply: Reply) -> dict[str, Any]:
+def shown(reply: ChatReply) -> dict[str, Any]:
     return {
         "text": reply.text,
         "options": [{"label": one.label, "say": one.say} for one in reply.options],

@@ -4,38 +4,37 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from chairside.chatbot.clinic import Visit
+from chairside.chatbot.clinic import Facts, OwnAppointment
 from chairside.chatbot.dialogue import sentences
 from chairside.chatbot.dialogue.offers import local
 from chairside.chatbot.dialogue.state import (
     KNOWN_MAX,
-    Command,
+    ChatReply,
+    DialogueState,
+    DialogueStep,
+    DropHold,
+    Effect,
+    FindOwnAppointments,
     FindSlots,
-    HoldSlot,
-    LookUpMine,
     Option,
-    ReleaseHold,
-    Reply,
+    PlaceHold,
     Stage,
-    State,
-    Step,
     Task,
     Waiting,
 )
-from chairside.chatbot.understanding.acts import Facts
 
 
-class Turn:
+class Exchange:
     """Collects; nothing of it outlives the step. ``lead`` begins the next question."""
 
-    def __init__(self, state: State, facts: Facts, now: datetime) -> None:
+    def __init__(self, state: DialogueState, facts: Facts, now: datetime) -> None:
         self.state, self.facts, self.now = state, facts, now
-        self._say: list[Reply] = []
-        self._do: list[Command] = []
+        self._say: list[ChatReply] = []
+        self._do: list[Effect] = []
         self.lead = ""
 
-    def step(self) -> Step:
-        return Step(state=self.state, say=tuple(self._say), do=tuple(self._do))
+    def step(self) -> DialogueStep:
+        return DialogueStep(state=self.state, say=tuple(self._say), do=tuple(self._do))
 
     @property
     def task(self) -> Task:
@@ -61,10 +60,10 @@ class Turn:
         self.drop_hold()
         self.remember(task=None, waiting=None)
 
-    def know(self, visit: Visit) -> None:
+    def know(self, appointment: OwnAppointment) -> None:
         """The patient has heard of this version."""
-        others = [pair for pair in self.state.known if pair[0] != visit.id]
-        self.remember(known=(*others, (visit.id, visit.version))[-KNOWN_MAX:])
+        others = [pair for pair in self.state.known if pair[0] != appointment.id]
+        self.remember(known=(*others, (appointment.id, appointment.version))[-KNOWN_MAX:])
 
     def new_key(self) -> str:
         """An idempotency key of this conversation's next step."""
@@ -74,9 +73,9 @@ class Turn:
     # --- saying ---------------------------------------------------------------------------
 
     def say(self, text: str, options: tuple[Option, ...] = (), *, notice: bool = False) -> None:
-        self.ask(Reply(text=text, options=options, notice=notice))
+        self.ask(ChatReply(text=text, options=options, notice=notice))
 
-    def ask(self, reply: Reply) -> None:
+    def ask(self, reply: ChatReply) -> None:
         self._say.append(reply)
         self.lead = ""
 
@@ -85,19 +84,19 @@ class Turn:
 
     # --- doing ----------------------------------------------------------------------------
 
-    def do(self, command: Command, waiting: Waiting) -> None:
+    def do(self, command: Effect, waiting: Waiting) -> None:
         self._do.append(command)
         self.remember(waiting=waiting)
 
     def look_up_mine(self, waiting: Waiting) -> None:
-        self.do(LookUpMine(), waiting)
+        self.do(FindOwnAppointments(), waiting)
 
     def find(self, command: FindSlots, waiting: Waiting) -> None:
         self.do(command, waiting)
 
     def hold_chosen(self) -> None:
         assert self.task.chosen is not None
-        self.do(HoldSlot(self.task.chosen, self.new_key()), Waiting.HOLD)
+        self.do(PlaceHold(self.task.chosen, self.new_key()), Waiting.HOLD)
 
     def drop_hold(self) -> None:
         """Give back what is held for a task that will not need it."""
@@ -105,37 +104,39 @@ class Turn:
         if task is None or task.hold is None:
             return
         if task.hold.expires_at > self.now:
-            self._do.append(ReleaseHold(task.hold.id, self.new_key()))
+            self._do.append(DropHold(task.hold.id, self.new_key()))
         self.update(hold=None)
 
     # --- the current question, once more ------------------------------------------------------
 
-    def upcoming(self, visits: tuple[Visit, ...]) -> tuple[Visit, ...]:
-        return tuple(row for row in visits if row.status == "confirmed" and row.start > self.now)
+    def upcoming(self, appointments: tuple[OwnAppointment, ...]) -> tuple[OwnAppointment, ...]:
+        return tuple(
+            row for row in appointments if row.status == "confirmed" and row.start > self.now
+        )
 
-    def local(self, visit: Visit) -> datetime:
-        return local(self.facts, visit)
+    def local(self, appointment: OwnAppointment) -> datetime:
+        return local(self.facts, appointment)
 
     def ask_again(self) -> None:
         """The open question of the task."""
         task, facts, now, lead = self.task, self.facts, self.now, self.lead
         match task.stage:
-            case Stage.KIND:
+            case Stage.TREATMENT:
                 self.ask(sentences.ask_kind(facts, lead))
             case Stage.DENTIST:
                 self.ask(sentences.ask_dentist(facts.dentists, lead))
             case Stage.WHEN:
                 self.ask(sentences.ask_when(task, facts, lead))
             case Stage.WHICH:
-                visits = self.state.listed
-                self.ask(sentences.ask_which(task.goal, visits, facts, now, lead))
+                appointments = self.state.listed
+                self.ask(sentences.ask_which(task.goal, appointments, facts, now, lead))
             case Stage.CHOOSE:
                 self.ask(sentences.ask_choice(task, facts, now, lead or "These times are free:"))
-            case Stage.CONFIRM if task.visit is None:
+            case Stage.CONFIRM if task.appointment is None:
                 if task.hold is not None:
                     self.ask(sentences.ask_booking(task.hold, facts, now, lead))
             case Stage.CONFIRM if task.chosen is not None:
                 self.ask(sentences.ask_move(task, facts, now, lead))
             case Stage.CONFIRM:
-                assert task.visit is not None
-                self.ask(sentences.ask_cancel(task.visit, facts, now, lead))
+                assert task.appointment is not None
+                self.ask(sentences.ask_cancel(task.appointment, facts, now, lead))

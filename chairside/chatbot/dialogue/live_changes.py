@@ -1,32 +1,32 @@
 """What happens while people think: offered times go, holds end, the practice moves things."""
 
-from chairside.chatbot.clinic import Slot
 from chairside.chatbot.dialogue import finding, sentences
-from chairside.chatbot.dialogue.exchange import Turn
+from chairside.chatbot.dialogue.exchange import Exchange
 from chairside.chatbot.dialogue.state import (
     HoldEnded,
-    Live,
+    LiveChange,
+    OwnAppointmentChanged,
     ScheduleChanged,
     Stage,
     TimesTaken,
-    VisitChanged,
 )
+from chairside.client import FreeSlot
 
 
-def happened(turn: Turn, heard: Live) -> None:
+def happened(turn: Exchange, heard: LiveChange) -> None:
     """Tell the patient at once, if it concerns them; unasked, so as a notice."""
     match heard:
         case TimesTaken():
             _times_taken(turn, heard)
         case ScheduleChanged(dentist_id=dentist_id):
             _schedule_changed(turn, dentist_id)
-        case VisitChanged():
+        case OwnAppointmentChanged():
             _visit_changed(turn, heard)
         case HoldEnded(hold_id=hold_id):
             _hold_ended(turn, hold_id)
 
 
-def _times_taken(turn: Turn, taken: TimesTaken) -> None:
+def _times_taken(turn: Exchange, taken: TimesTaken) -> None:
     task = turn.state.task
     if task is None or task.stage is not Stage.CHOOSE or turn.state.waiting is not None:
         return
@@ -48,15 +48,15 @@ def _times_taken(turn: Turn, taken: TimesTaken) -> None:
         finding.search(turn)
 
 
-def _is_gone(turn: Turn, slot: Slot, taken: TimesTaken) -> bool:
+def _is_gone(turn: Exchange, slot: FreeSlot, taken: TimesTaken) -> bool:
     if slot.dentist_id != taken.dentist_id:
         return False
-    kind = turn.facts.kind(slot.kind_id)
-    before, after = (kind.before, kind.after) if kind else (0, 0)
+    treatment = turn.facts.treatment(slot.appointment_type_id)
+    before, after = (treatment.before, treatment.after) if treatment else (0, 0)
     return any(block.hits(slot, before, after) for block in taken.blocks)
 
 
-def _schedule_changed(turn: Turn, dentist_id: str) -> None:
+def _schedule_changed(turn: Exchange, dentist_id: str) -> None:
     """Whether the offers still stand only the clinic knows: ask, and offer what there is."""
     task = turn.state.task
     if task is None or task.stage is not Stage.CHOOSE or turn.state.waiting is not None:
@@ -70,24 +70,28 @@ def _schedule_changed(turn: Turn, dentist_id: str) -> None:
         finding.search(turn)
 
 
-def _visit_changed(turn: Turn, changed: VisitChanged) -> None:
-    visit = changed.visit
-    if visit.version <= dict(turn.state.known).get(visit.id, 0):
+def _visit_changed(turn: Exchange, changed: OwnAppointmentChanged) -> None:
+    appointment = changed.appointment
+    if appointment.version <= dict(turn.state.known).get(appointment.id, 0):
         return  # the patient did it, here
-    turn.know(visit)
-    shown = sentences.visit(turn.facts, visit, turn.now)
-    if visit.status == "cancelled":
+    turn.know(appointment)
+    shown = sentences.appointment(turn.facts, appointment, turn.now)
+    if appointment.status == "cancelled":
         turn.say(f"The appointment was cancelled: {shown}.", notice=True)
-    elif visit.status == "confirmed" and visit.start > turn.now:
+    elif appointment.status == "confirmed" and appointment.start > turn.now:
         turn.say(f"Your appointment is now: {shown}.", notice=True)
     else:
         return
-    if turn.state.task and turn.state.task.visit and turn.state.task.visit.id == visit.id:
+    if (
+        turn.state.task
+        and turn.state.task.appointment
+        and turn.state.task.appointment.id == appointment.id
+    ):
         turn.end()
         turn.say("So I’ve stopped what we were doing with it. What would you like?", notice=True)
 
 
-def _hold_ended(turn: Turn, hold_id: str) -> None:
+def _hold_ended(turn: Exchange, hold_id: str) -> None:
     task = turn.state.task
     if task is None or task.hold is None or task.hold.id != hold_id:
         return

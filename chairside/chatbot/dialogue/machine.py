@@ -10,33 +10,34 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from chairside.chatbot.clinic import Facts
 from chairside.chatbot.dialogue import booking, changing, finding, live_changes, sentences
-from chairside.chatbot.dialogue.exchange import Turn
+from chairside.chatbot.dialogue.exchange import Exchange
 from chairside.chatbot.dialogue.offers import zone_of
 from chairside.chatbot.dialogue.state import (
     EXCLUDED_MAX,
     UNREACHABLE,
-    Done,
-    Failed,
+    ChangeDone,
+    ChatReply,
+    DialogueInput,
+    DialogueState,
+    DialogueStep,
+    EffectFailed,
     Goal,
-    Heard,
-    Held,
     HoldEnded,
-    MineFound,
+    HoldPlaced,
     Option,
-    Reply,
-    Said,
+    OwnAppointmentChanged,
+    OwnAppointmentsFound,
     ScheduleChanged,
     SlotsFound,
     Stage,
-    State,
-    Step,
     TimesTaken,
-    VisitChanged,
+    Utterance,
     Waiting,
 )
-from chairside.chatbot.understanding.acts import Facts, Intent, Shift, Wish
-from chairside.chatbot.understanding.messages import WISHES_MAX, understand
+from chairside.chatbot.understanding.acts import DialogueAct, Intent, Shift
+from chairside.chatbot.understanding.messages import ACTS_MAX, understand
 from chairside.chatbot.understanding.when import When
 
 _GOALS: Final = {Intent.MOVE: Goal.MOVE, Intent.CANCEL: Goal.CANCEL}
@@ -52,8 +53,8 @@ class Dialogue:
 
     facts: Facts
 
-    def greeting(self) -> Reply:
-        return Reply(
+    def greeting(self) -> ChatReply:
+        return ChatReply(
             text=f"Hello! {sentences.CAN_DO}",
             options=(
                 Option(label="Book an appointment", say="I'd like an appointment"),
@@ -62,79 +63,79 @@ class Dialogue:
             ),
         )
 
-    def hear(self, state: State, message: str, now: datetime) -> Said:
+    def hear(self, state: DialogueState, message: str, now: datetime) -> Utterance:
         """What ``message`` means; days are meant where the appointment will be."""
-        wishes = understand(message, self.facts, now.astimezone(self._zone(state)))
-        dentists = {one for wish in wishes for one in wish.dentists}
+        acts = understand(message, self.facts, now.astimezone(self._zone(state)))
+        dentists = {one for act in acts for one in act.dentists}
         if len(dentists) == 1:
             zone = zone_of(self.facts, dentists.pop())
-            wishes = understand(message, self.facts, now.astimezone(zone))
-        return Said(wishes)
+            acts = understand(message, self.facts, now.astimezone(zone))
+        return Utterance(acts)
 
-    def step(self, state: State, heard: Heard, now: datetime) -> Step:
+    def step(self, state: DialogueState, heard: DialogueInput, now: datetime) -> DialogueStep:
         """What becomes of the conversation; ``now`` is a UTC instant."""
-        turn = Turn(state, self.facts, now)
+        turn = Exchange(state, self.facts, now)
         match heard:
-            case Said(wishes=wishes):
-                queue = (*wishes[1:], *state.queue)[:WISHES_MAX]
+            case Utterance(acts=acts):
+                queue = (*acts[1:], *state.queue)[:ACTS_MAX]
                 turn.remember(queue=queue, waiting=None)
-                _wish(turn, wishes[0])
+                _act(turn, acts[0])
                 _next_in_queue(turn)
-            case TimesTaken() | ScheduleChanged() | VisitChanged() | HoldEnded():
+            case TimesTaken() | ScheduleChanged() | OwnAppointmentChanged() | HoldEnded():
                 live_changes.happened(turn, heard)
             case _:
                 _outcome(turn, heard)
                 _next_in_queue(turn)
         return turn.step()
 
-    def _zone(self, state: State) -> ZoneInfo:
+    def _zone(self, state: DialogueState) -> ZoneInfo:
         task = state.task
         if task is not None and len(task.dentist_ids) == 1:
             return zone_of(self.facts, task.dentist_ids[0])
         return ZoneInfo(self.facts.time_zone)
 
 
-def _next_in_queue(turn: Turn) -> None:
+def _next_in_queue(turn: Exchange) -> None:
     """The next wish of the same message, when the one before is dealt with."""
     while turn.state.queue and turn.state.task is None and turn.state.waiting is None:
-        wish, *rest = turn.state.queue
+        act, *rest = turn.state.queue
         turn.remember(queue=tuple(rest))
-        _wish(turn, wish)
+        _act(turn, act)
 
 
 # --- what the patient says -----------------------------------------------------------------
 
 
-def _wish(turn: Turn, wish: Wish) -> None:
-    understood = wish.intent is not Intent.UNKNOWN
+def _act(turn: Exchange, act: DialogueAct) -> None:
+    understood = act.intent is not Intent.UNKNOWN
     turn.remember(misses=0 if understood else turn.state.misses + 1)
-    match wish.intent:
+    match act.intent:
         case Intent.YES:
-            _yes(turn, wish)
+            _yes(turn, act)
         case Intent.NO:
             _no(turn)
         case Intent.STOP:
             _stop(turn)
         case Intent.BOOK:
-            _book(turn, wish)
+            _book(turn, act)
         case Intent.MOVE | Intent.CANCEL:
-            _change(turn, wish)
+            _change(turn, act)
         case Intent.INFORM:
-            _inform(turn, wish)
+            _inform(turn, act)
         case Intent.MINE:
             turn.look_up_mine(Waiting.LIST)
         case _:
-            _chat(turn, wish)
+            _chat(turn, act)
 
 
-def _chat(turn: Turn, wish: Wish) -> None:
+def _chat(turn: Exchange, act: DialogueAct) -> None:
     """What can be answered at once; then back to the question that was open."""
-    match wish.intent:
+    match act.intent:
         case Intent.DENTISTS:
             turn.say(sentences.dentists(turn.facts))
-        case Intent.KINDS:
-            lead = f"No {wish.unknown_kind} here. " if wish.unknown_kind else ""
-            turn.say(lead + sentences.kinds(turn.facts))
+        case Intent.TREATMENTS:
+            lead = f"No {act.unknown_treatment} here. " if act.unknown_treatment else ""
+            turn.say(lead + sentences.treatments(turn.facts))
         case Intent.OTHER_PEOPLE:
             turn.say(sentences.NOT_OTHERS)
         case Intent.HELLO:
@@ -150,15 +151,15 @@ def _chat(turn: Turn, wish: Wish) -> None:
             again = turn.state.misses > 1 or turn.state.task is None
             turn.say(f"{sentences.NOT_UNDERSTOOD} {sentences.CAN_DO}" if again else
                      sentences.NOT_UNDERSTOOD)  # fmt: skip
-    if turn.state.task is not None and wish.intent is not Intent.THANKS:
+    if turn.state.task is not None and act.intent is not Intent.THANKS:
         turn.ask_again()
 
 
-def _yes(turn: Turn, wish: Wish) -> None:
+def _yes(turn: Exchange, act: DialogueAct) -> None:
     task = turn.state.task
     if task is None:
         turn.say("All right. Is there anything else I can do for you?")
-    elif wish.verb is not None and wish.verb is not _OF_GOAL[task.goal]:
+    elif act.verb is not None and act.verb is not _OF_GOAL[task.goal]:
         turn.lead = "Just to be sure: "
         turn.ask_again()
     elif task.stage is Stage.CONFIRM:
@@ -169,7 +170,7 @@ def _yes(turn: Turn, wish: Wish) -> None:
         turn.ask_again()
 
 
-def _no(turn: Turn) -> None:
+def _no(turn: Exchange) -> None:
     task = turn.state.task
     if task is None:
         turn.say("All right. Is there anything else?")
@@ -189,12 +190,12 @@ def _no(turn: Turn) -> None:
         _stop(turn)
 
 
-def _stop(turn: Turn) -> None:
+def _stop(turn: Exchange) -> None:
     turn.remember(queue=())
     _drop(turn)
 
 
-def _drop(turn: Turn) -> None:
+def _drop(turn: Exchange) -> None:
     task = turn.state.task
     turn.end()
     if task is None:
@@ -205,53 +206,59 @@ def _drop(turn: Turn) -> None:
         turn.say("All right, your appointment stays as it is.")
 
 
-def _book(turn: Turn, wish: Wish) -> None:
+def _book(turn: Exchange, act: DialogueAct) -> None:
     task = turn.state.task
-    agreed = wish.verb is Intent.BOOK
+    agreed = act.verb is Intent.BOOK
     if agreed and task is not None:
-        _yes(turn, wish)
+        _yes(turn, act)
     elif agreed:
         turn.say("Book what? " + sentences.CAN_DO)
-    elif task is not None and task.goal is Goal.BOOK and not wish.urgent:
-        if not booking.detail(turn, wish):
+    elif task is not None and task.goal is Goal.BOOK and not act.urgent:
+        if not booking.detail(turn, act):
             turn.ask_again()
     else:
-        booking.begin(turn, wish)
+        booking.begin(turn, act)
 
 
-def _change(turn: Turn, wish: Wish) -> None:
-    task, goal = turn.state.task, _GOALS[wish.intent]
-    it = wish.which.is_empty and not wish.kind and not wish.dentists and wish.number is None
-    if task is not None and task.stage is Stage.CONFIRM and wish.verb is _OF_GOAL[task.goal]:
-        _yes(turn, wish)
-    elif task is not None and wish.verb is Intent.CANCEL and task.goal is not Goal.CANCEL:
+def _change(turn: Exchange, act: DialogueAct) -> None:
+    task, goal = turn.state.task, _GOALS[act.intent]
+    it = act.which.is_empty and not act.treatment and not act.dentists and act.number is None
+    if task is not None and task.stage is Stage.CONFIRM and act.verb is _OF_GOAL[task.goal]:
+        _yes(turn, act)
+    elif task is not None and act.verb is Intent.CANCEL and task.goal is not Goal.CANCEL:
         _drop(turn)  # "cancel it": what we are at, not an appointment
-    elif task is not None and goal is Goal.MOVE and it and task.goal is Goal.CANCEL and task.visit:
-        visit = task.visit
-        turn.remember(last=visit)
-        changing.begin(turn, goal, wish)
+    elif (
+        task is not None
+        and goal is Goal.MOVE
+        and it
+        and task.goal is Goal.CANCEL
+        and task.appointment
+    ):
+        appointment = task.appointment
+        turn.remember(last=appointment)
+        changing.begin(turn, goal, act)
     elif task is not None and goal is Goal.MOVE and it and task.goal is not Goal.CANCEL:
-        _details(turn, wish)
+        _details(turn, act)
     else:
-        changing.begin(turn, goal, wish)
+        changing.begin(turn, goal, act)
 
 
-def _inform(turn: Turn, wish: Wish) -> None:
+def _inform(turn: Exchange, act: DialogueAct) -> None:
     if turn.state.task is not None:
-        _details(turn, wish)
-    elif wish.by or (turn.state.last and wish.shift in (Shift.LATER, Shift.EARLIER)):
-        changing.begin(turn, Goal.MOVE, replace(wish, intent=Intent.MOVE))
-    elif not wish.when.is_empty or wish.dentists or wish.usual_dentist or wish.unknown_dentist:
-        booking.begin(turn, replace(wish, intent=Intent.BOOK))
+        _details(turn, act)
+    elif act.by or (turn.state.last and act.shift in (Shift.LATER, Shift.EARLIER)):
+        changing.begin(turn, Goal.MOVE, replace(act, intent=Intent.MOVE))
+    elif not act.when.is_empty or act.dentists or act.usual_dentist or act.unknown_dentist:
+        booking.begin(turn, replace(act, intent=Intent.BOOK))
     else:
         turn.remember(misses=turn.state.misses + 1)
         turn.say(f"{sentences.NOT_UNDERSTOOD} {sentences.CAN_DO}")
 
 
-def _details(turn: Turn, wish: Wish) -> None:
+def _details(turn: Exchange, act: DialogueAct) -> None:
     take = booking.detail if turn.task.goal is Goal.BOOK else changing.detail
-    if not take(turn, wish):
-        if wish.intent is Intent.INFORM and turn.task.stage is not Stage.CONFIRM:
+    if not take(turn, act):
+        if act.intent is Intent.INFORM and turn.task.stage is not Stage.CONFIRM:
             turn.lead = turn.lead or ""
         turn.ask_again()
 
@@ -259,16 +266,16 @@ def _details(turn: Turn, wish: Wish) -> None:
 # --- what the clinic answers ---------------------------------------------------------------
 
 
-def _outcome(turn: Turn, heard: Heard) -> None:
+def _outcome(turn: Exchange, heard: DialogueInput) -> None:
     waiting = turn.state.waiting
     turn.remember(waiting=None)
     match waiting, heard:
         case None, _:
             return
-        case _, Failed(code=code):
+        case _, EffectFailed(code=code):
             _failed(turn, code, waiting)
-        case Waiting.LIST, MineFound(visits=visits):
-            upcoming = turn.upcoming(visits)
+        case Waiting.LIST, OwnAppointmentsFound(appointments=appointments):
+            upcoming = turn.upcoming(appointments)
             for row in upcoming:
                 turn.know(row)
             turn.remember(listed=upcoming[:10], last=upcoming[0] if len(upcoming) == 1 else None)
@@ -277,26 +284,26 @@ def _outcome(turn: Turn, heard: Heard) -> None:
                 turn.ask_again()
         case _ if turn.state.task is None:
             return
-        case Waiting.USUAL, MineFound(visits=visits):
-            booking.usual_found(turn, visits)
-        case Waiting.PICK, MineFound(visits=visits):
-            changing.mine_found(turn, visits)
+        case Waiting.USUAL, OwnAppointmentsFound(appointments=appointments):
+            booking.usual_found(turn, appointments)
+        case Waiting.PICK, OwnAppointmentsFound(appointments=appointments):
+            changing.mine_found(turn, appointments)
         case Waiting.OFFER, SlotsFound(slots=slots):
             finding.found(turn, slots)
         case Waiting.NEAREST, SlotsFound(slots=slots):
             finding.found_nearest(turn, slots)
-        case Waiting.HOLD, Held(hold=hold):
+        case Waiting.HOLD, HoldPlaced(hold=hold):
             finding.held(turn, hold)
-        case Waiting.DO, Done(visit=visit):
-            if visit is None:
+        case Waiting.DO, ChangeDone(appointment=appointment):
+            if appointment is None:
                 changing.cancelled(turn)
             elif turn.task.goal is Goal.BOOK:
-                booking.booked(turn, visit)
+                booking.booked(turn, appointment)
             else:
-                changing.moved(turn, visit)
+                changing.moved(turn, appointment)
 
 
-def _failed(turn: Turn, code: str, waiting: Waiting | None) -> None:
+def _failed(turn: Exchange, code: str, waiting: Waiting | None) -> None:
     task = turn.state.task
     if task is None or waiting in (Waiting.LIST, Waiting.USUAL, Waiting.OFFER, Waiting.NEAREST):
         turn.say(sentences.refused(code))
@@ -310,7 +317,7 @@ def _failed(turn: Turn, code: str, waiting: Waiting | None) -> None:
     elif code == "VERSION_CONFLICT":
         turn.say(sentences.refused(code))
         turn.drop_hold()
-        turn.update(visit=None, chosen=None, key="")
+        turn.update(appointment=None, chosen=None, key="")
         turn.look_up_mine(Waiting.PICK)
     elif code == "TOO_MANY_RESERVATIONS":
         turn.update(stage=Stage.WHEN, chosen=None)
@@ -320,7 +327,7 @@ def _failed(turn: Turn, code: str, waiting: Waiting | None) -> None:
         turn.say(sentences.refused(code))
 
 
-def _unreachable(turn: Turn, waiting: Waiting | None) -> None:
+def _unreachable(turn: Exchange, waiting: Waiting | None) -> None:
     """Whether it was done is unknown: the same key asks again, and nothing is done twice."""
     if waiting is Waiting.DO:
         turn.say(
@@ -333,7 +340,7 @@ def _unreachable(turn: Turn, waiting: Waiting | None) -> None:
         turn.say(f"{sentences.BUSY} Nothing was changed. Please try again in a moment.")
 
 
-def _search_again(turn: Turn, code: str) -> None:
+def _search_again(turn: Exchange, code: str) -> None:
     """The time is gone or was never to be had: say so at once and look for others."""
     task = turn.task
     turn.drop_hold()

@@ -6,10 +6,11 @@ from datetime import datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from chairside.chatbot.clinic import Slot, SlotQuery, Visit
+from chairside.chatbot.clinic import Facts, OwnAppointment, SlotQuery
 from chairside.chatbot.dialogue.state import OFFERED_MAX, Task
-from chairside.chatbot.understanding.acts import LAST, Facts, Shift, Wish
+from chairside.chatbot.understanding.acts import LAST, DialogueAct, Shift
 from chairside.chatbot.understanding.when import OPEN_SPAN_DAYS, When, between, on, span
+from chairside.client import FreeSlot
 
 _APART: Final = timedelta(minutes=60)
 """Offered times are at least so far from each other, if there is a choice."""
@@ -25,18 +26,20 @@ def zones_of(facts: Facts, dentist_ids: Sequence[str]) -> tuple[ZoneInfo, ...]:
     return tuple({zone_of(facts, one) for one in ids})
 
 
-def local(facts: Facts, slot: Slot | Visit) -> datetime:
+def local(facts: Facts, slot: FreeSlot | OwnAppointment) -> datetime:
     """Its start on the dentist's clock."""
     return slot.start.astimezone(zone_of(facts, slot.dentist_id))
 
 
 def query_for(task: Task, facts: Facts, now: datetime) -> SlotQuery:
     """The question to the clinic for what a task wants."""
-    assert task.kind_id is not None, "the kind is known before slots are looked for"
+    assert task.appointment_type_id is not None, (
+        "the treatment is known before slots are looked for"
+    )
     first, before = span(task.when, now, zones_of(facts, task.dentist_ids))
     at = task.when.at
     return SlotQuery(
-        kind_id=task.kind_id,
+        appointment_type_id=task.appointment_type_id,
         dentist_ids=task.dentist_ids,
         first=first,
         before=before,
@@ -57,7 +60,7 @@ def nearest_query(task: Task, facts: Facts, now: datetime) -> SlotQuery:
     )
 
 
-def fitting(slots: Sequence[Slot], task: Task, facts: Facts, now: datetime) -> list[Slot]:
+def fitting(slots: Sequence[FreeSlot], task: Task, facts: Facts, now: datetime) -> list[FreeSlot]:
     """Those that are what was said, in order."""
     return [
         slot
@@ -67,18 +70,18 @@ def fitting(slots: Sequence[Slot], task: Task, facts: Facts, now: datetime) -> l
     ]
 
 
-def _is_open(slot: Slot, task: Task, after: datetime) -> bool:
+def _is_open(slot: FreeSlot, task: Task, after: datetime) -> bool:
     """Ahead, not refused before, and not where the appointment is already."""
     return (
         slot.start > after
         and (slot.dentist_id, slot.start) not in task.excluded
-        and not (task.visit and slot.start == task.visit.start)
+        and not (task.appointment and slot.start == task.appointment.start)
     )
 
 
-def spread(slots: Sequence[Slot], count: int = OFFERED_MAX) -> tuple[Slot, ...]:
+def spread(slots: Sequence[FreeSlot], count: int = OFFERED_MAX) -> tuple[FreeSlot, ...]:
     """A few of them, ascending: the first one, and others that are not right beside it."""
-    chosen: list[Slot] = []
+    chosen: list[FreeSlot] = []
     for apart in (_APART, timedelta(minutes=1)):
         for slot in slots:
             if len(chosen) < count and all(abs(slot.start - one.start) >= apart for one in chosen):
@@ -86,7 +89,7 @@ def spread(slots: Sequence[Slot], count: int = OFFERED_MAX) -> tuple[Slot, ...]:
     return tuple(sorted(chosen, key=lambda slot: slot.start))
 
 
-def alternatives_first(slots: Sequence[Slot], when: When, facts: Facts) -> list[Slot]:
+def alternatives_first(slots: Sequence[FreeSlot], when: When, facts: Facts) -> list[FreeSlot]:
     """Of "Monday or Thursday" the first of each comes first; else the order stays."""
     firsts = [
         next((slot for slot in slots if local(facts, slot).date() in days), None)
@@ -97,13 +100,15 @@ def alternatives_first(slots: Sequence[Slot], when: When, facts: Facts) -> list[
     return [slot for slot in firsts if slot is not None] + list(slots)
 
 
-def nearest(slots: Sequence[Slot], task: Task, facts: Facts, now: datetime) -> tuple[Slot, ...]:
+def nearest(
+    slots: Sequence[FreeSlot], task: Task, facts: Facts, now: datetime
+) -> tuple[FreeSlot, ...]:
     """A few that come closest to what was said, ascending: the same day, or the same hour."""
     wanted = task.when
     day = wanted.days[0].first if wanted.days else None
     clock = wanted.at or wanted.time_from or _before(wanted.time_to)
 
-    def distance(slot: Slot) -> tuple[float, datetime]:
+    def distance(slot: FreeSlot) -> tuple[float, datetime]:
         at = local(facts, slot)
         far = abs((at.date() - day).days) if day else (slot.start - now) / timedelta(days=1)
         off = abs(_minutes(at.time()) - _minutes(clock)) / 60 if clock else 0.0
@@ -115,32 +120,32 @@ def nearest(slots: Sequence[Slot], task: Task, facts: Facts, now: datetime) -> t
     return spread(sorted(usable, key=distance)[: 4 * OFFERED_MAX])
 
 
-def meant(wish: Wish, offered: Sequence[Slot], facts: Facts) -> tuple[Slot, ...]:
+def meant(act: DialogueAct, offered: Sequence[FreeSlot], facts: Facts) -> tuple[FreeSlot, ...]:
     """The offered slots that a wish may mean; none if it speaks of something else."""
     if not offered:
         return ()
-    if wish.number is not None:
-        by_number = _numbered(wish.number, offered)
-        if by_number or wish.number > len(offered):
-            return by_number or _at_hour(wish.number, offered, facts)
+    if act.number is not None:
+        by_number = _numbered(act.number, offered)
+        if by_number or act.number > len(offered):
+            return by_number or _at_hour(act.number, offered, facts)
     found = list(offered)
-    if wish.when.problem is None and not wish.when.is_empty:
-        found = [slot for slot in found if wish.when.allows(local(facts, slot))]
-    if wish.dentists:
-        found = [slot for slot in found if slot.dentist_id in wish.dentists]
-    if wish.extreme is not None and found:
-        return (found[-1] if wish.extreme is Shift.LATER else found[0],)
-    said = not wish.when.is_empty or bool(wish.dentists)
+    if act.when.problem is None and not act.when.is_empty:
+        found = [slot for slot in found if act.when.allows(local(facts, slot))]
+    if act.dentists:
+        found = [slot for slot in found if slot.dentist_id in act.dentists]
+    if act.extreme is not None and found:
+        return (found[-1] if act.extreme is Shift.LATER else found[0],)
+    said = not act.when.is_empty or bool(act.dentists)
     return tuple(found) if said else ()
 
 
-def _numbered(number: int, offered: Sequence[Slot]) -> tuple[Slot, ...]:
+def _numbered(number: int, offered: Sequence[FreeSlot]) -> tuple[FreeSlot, ...]:
     if number == LAST:
         return (offered[-1],)
     return (offered[number - 1],) if 1 <= number <= len(offered) else ()
 
 
-def _at_hour(hour: int, offered: Sequence[Slot], facts: Facts) -> tuple[Slot, ...]:
+def _at_hour(hour: int, offered: Sequence[FreeSlot], facts: Facts) -> tuple[FreeSlot, ...]:
     """ "10" among three options is ten o'clock."""
     return tuple(
         slot for slot in offered if (local(facts, slot).hour - hour) % 12 == 0 and hour <= 23
@@ -150,7 +155,9 @@ def _at_hour(hour: int, offered: Sequence[Slot], facts: Facts) -> tuple[Slot, ..
 def shifted(task: Task, shift: Shift, facts: Facts) -> When:
     """Where to look next: later or earlier than what was offered, another day, or more."""
     shown = task.offered or ((task.chosen,) if task.chosen else ())
-    edge = shown[0] if shown and shift is Shift.EARLIER else shown[-1] if shown else task.visit
+    edge = (
+        shown[0] if shown and shift is Shift.EARLIER else shown[-1] if shown else task.appointment
+    )
     if edge is None:
         return task.when
     at = local(facts, edge)

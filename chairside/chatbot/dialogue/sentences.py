@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from chairside.chatbot.clinic import Hold, Slot, Visit
+from chairside.chatbot.clinic import Facts, Hold, OwnAppointment, Practitioner
 from chairside.chatbot.dialogue.offers import local, zone_of
-from chairside.chatbot.dialogue.state import Goal, Option, Reply, Task
-from chairside.chatbot.understanding.acts import Dentist, Facts
+from chairside.chatbot.dialogue.state import ChatReply, Goal, Option, Task
 from chairside.chatbot.understanding.normalize import readable
-from chairside.chatbot.understanding.when import Problem, When
+from chairside.chatbot.understanding.when import TimeProblem, When
+from chairside.client import FreeSlot
 
 NAME_MAX_CHARS: Final = 60
 
@@ -42,9 +42,9 @@ def dentist_name(facts: Facts, dentist_id: str) -> str:
     return name(dentist.name) if dentist else "a dentist"
 
 
-def kind_name(facts: Facts, kind_id: str | None) -> str:
-    kind = facts.kind(kind_id)
-    return name(kind.name).lower() if kind else "appointment"
+def treatment_name(facts: Facts, appointment_type_id: str | None) -> str:
+    treatment = facts.treatment(appointment_type_id)
+    return name(treatment.name).lower() if treatment else "appointment"
 
 
 def day(moment: datetime, now: datetime) -> str:
@@ -67,15 +67,15 @@ def zone_note(facts: Facts, dentist_id: str, moment: datetime) -> str:
     return f" ({zone.key.rpartition('/')[2].replace('_', ' ')} time)"
 
 
-def moment(facts: Facts, item: Slot | Visit, now: datetime) -> str:
+def moment(facts: Facts, item: FreeSlot | OwnAppointment, now: datetime) -> str:
     """ "Tuesday 16 March at 15:00" on the dentist's clock."""
     at = local(facts, item)
     note = zone_note(facts, item.dentist_id, at)
     return f"{day(at, now.astimezone(at.tzinfo))} at {clock(at)}{note}"
 
 
-def visit(facts: Facts, row: Visit, now: datetime) -> str:
-    what = kind_name(facts, row.kind_id)
+def appointment(facts: Facts, row: OwnAppointment, now: datetime) -> str:
+    what = treatment_name(facts, row.appointment_type_id)
     return f"{what} with {dentist_name(facts, row.dentist_id)}, {moment(facts, row, now)}"
 
 
@@ -91,17 +91,17 @@ def one_of(words: Iterable[str], last: str = "or") -> str:
 # --- questions ---------------------------------------------------------------------------
 
 
-def ask_kind(facts: Facts, lead: str = "") -> Reply:
-    names = [name(kind.name) for kind in facts.kinds]
-    return Reply(
+def ask_kind(facts: Facts, lead: str = "") -> ChatReply:
+    names = [name(treatment.name) for treatment in facts.treatments]
+    return ChatReply(
         text=f"{lead}What is it for? We offer {one_of(word.lower() for word in names)}.",
         options=tuple(Option(label=each, say=each) for each in names),
     )
 
 
-def ask_dentist(dentists: Sequence[Dentist], lead: str = "") -> Reply:
+def ask_dentist(dentists: Sequence[Practitioner], lead: str = "") -> ChatReply:
     names = [name(one.name) for one in dentists]
-    return Reply(
+    return ChatReply(
         text=f"{lead}Which dentist would you like? {one_of(names)}, or anyone?",
         options=(
             *(Option(label=each, say=f"with {each}") for each in names),
@@ -110,14 +110,14 @@ def ask_dentist(dentists: Sequence[Dentist], lead: str = "") -> Reply:
     )
 
 
-def ask_when(task: Task, facts: Facts, lead: str = "") -> Reply:
+def ask_when(task: Task, facts: Facts, lead: str = "") -> ChatReply:
     if task.goal is Goal.MOVE:
         question = "When would you like to come instead?"
     else:
-        what = f"{kind_name(facts, task.kind_id)}{who(facts, task.dentist_ids)}"
+        what = f"{treatment_name(facts, task.appointment_type_id)}{who(facts, task.dentist_ids)}"
         question = f"When would you like to come for the {what}?"
     hint = " For example “next Tuesday after 3”, “Friday morning” or “as soon as possible”."
-    return Reply(
+    return ChatReply(
         text=lead + question + hint,
         options=(
             Option(label="As soon as possible", say="as soon as possible"),
@@ -127,10 +127,12 @@ def ask_when(task: Task, facts: Facts, lead: str = "") -> Reply:
     )
 
 
-def ask_which(goal: Goal, visits: Sequence[Visit], facts: Facts, now: datetime, lead: str) -> Reply:
+def ask_which(
+    goal: Goal, appointments: Sequence[OwnAppointment], facts: Facts, now: datetime, lead: str
+) -> ChatReply:
     verb = "cancel" if goal is Goal.CANCEL else "move"
-    shown = [visit(facts, row, now) for row in visits]
-    return Reply(
+    shown = [appointment(facts, row, now) for row in appointments]
+    return ChatReply(
         text=f"{lead}Which one shall I {verb}?\n{listed(shown)}",
         options=_numbers(shown),
     )
@@ -138,7 +140,7 @@ def ask_which(goal: Goal, visits: Sequence[Visit], facts: Facts, now: datetime, 
 
 def ask_choice(
     task: Task, facts: Facts, now: datetime, lead: str, *, notice: bool = False
-) -> Reply:
+) -> ChatReply:
     offered = task.offered
     one_dentist = len({slot.dentist_id for slot in offered}) == 1
     shown = [
@@ -147,7 +149,7 @@ def ask_choice(
         for slot in offered
     ]
     if len(offered) == 1:
-        return Reply(
+        return ChatReply(
             text=f"{lead}\n{listed(shown)}\nShall I take it?",
             options=(
                 Option(label="Yes", say="yes"),
@@ -155,18 +157,19 @@ def ask_choice(
             ),
             notice=notice,
         )
-    return Reply(
+    return ChatReply(
         text=f"{lead}\n{listed(shown)}\nWhich one suits you?",
         options=(*_numbers(shown), Option(label="Other times", say="other times")),
         notice=notice,
     )
 
 
-def ask_booking(hold: Hold, facts: Facts, now: datetime, lead: str = "") -> Reply:
+def ask_booking(hold: Hold, facts: Facts, now: datetime, lead: str = "") -> ChatReply:
     slot = hold.slot
     until = hold.expires_at.astimezone(ZoneInfo(facts.time_zone))
-    what = f"{kind_name(facts, slot.kind_id)} with {dentist_name(facts, slot.dentist_id)}"
-    return Reply(
+    treatment = treatment_name(facts, slot.appointment_type_id)
+    what = f"{treatment} with {dentist_name(facts, slot.dentist_id)}"
+    return ChatReply(
         text=f"{lead}I’m holding this for you until {clock(until)}: {what},"
         f" {moment(facts, slot, now)}. Shall I book it?",
         options=(
@@ -177,12 +180,13 @@ def ask_booking(hold: Hold, facts: Facts, now: datetime, lead: str = "") -> Repl
     )
 
 
-def ask_move(task: Task, facts: Facts, now: datetime, lead: str = "") -> Reply:
-    assert task.visit is not None
+def ask_move(task: Task, facts: Facts, now: datetime, lead: str = "") -> ChatReply:
+    row = task.appointment
+    assert row is not None
     assert task.chosen is not None
-    return Reply(
-        text=f"{lead}Shall I move your {kind_name(facts, task.visit.kind_id)} with"
-        f" {dentist_name(facts, task.visit.dentist_id)} from {moment(facts, task.visit, now)}"
+    return ChatReply(
+        text=f"{lead}Shall I move your {treatment_name(facts, row.appointment_type_id)} with"
+        f" {dentist_name(facts, row.dentist_id)} from {moment(facts, row, now)}"
         f" to {moment(facts, task.chosen, now)}?",
         options=(
             Option(label="Yes, move it", say="yes, move it"),
@@ -192,10 +196,10 @@ def ask_move(task: Task, facts: Facts, now: datetime, lead: str = "") -> Reply:
     )
 
 
-def ask_cancel(row: Visit, facts: Facts, now: datetime, lead: str = "") -> Reply:
-    return Reply(
-        text=f"{lead}Shall I cancel your {visit(facts, row, now)}? If you’d rather come another"
-        " time, say “move it”.",
+def ask_cancel(row: OwnAppointment, facts: Facts, now: datetime, lead: str = "") -> ChatReply:
+    return ChatReply(
+        text=f"{lead}Shall I cancel your {appointment(facts, row, now)}?"
+        " If you’d rather come another time, say “move it”.",
         options=(
             Option(label="Yes, cancel it", say="yes, cancel it"),
             Option(label="Move it", say="move it"),
@@ -216,11 +220,11 @@ def _numbers(shown: Sequence[str]) -> tuple[Option, ...]:
 def problem(when: When) -> str:
     about = readable(when.about, NAME_MAX_CHARS)
     match when.problem:
-        case Problem.PAST:
+        case TimeProblem.PAST:
             return f"That is in the past ({about}). "
-        case Problem.FAR:
+        case TimeProblem.FAR:
             return f"That is too far ahead ({about}). "
-        case Problem.CONTRADICTION:
+        case TimeProblem.CONTRADICTION:
             return f"I can’t make {about} fit together. "
         case _:
             return f"I don’t know the date or time “{about}”. "
@@ -260,22 +264,25 @@ def dentists(facts: Facts) -> str:
     return f"You can see {one_of(shown)}. Just say with whom, or “anyone”."
 
 
-def kinds(facts: Facts) -> str:
-    if not facts.kinds:
+def treatments(facts: Facts) -> str:
+    if not facts.treatments:
         return "There is nothing to be booked here yet."
-    shown = [f"{name(kind.name).lower()} ({kind.minutes} minutes)" for kind in facts.kinds]
+    shown = [
+        f"{name(treatment.name).lower()} ({treatment.minutes} minutes)"
+        for treatment in facts.treatments
+    ]
     return f"We offer {one_of(shown, 'and')}."
 
 
-def mine(visits: Sequence[Visit], facts: Facts, now: datetime) -> Reply:
-    if not visits:
-        return Reply(
+def mine(appointments: Sequence[OwnAppointment], facts: Facts, now: datetime) -> ChatReply:
+    if not appointments:
+        return ChatReply(
             text="You have no upcoming appointments. Shall I find you one?",
             options=(Option(label="Book an appointment", say="I'd like an appointment"),),
         )
-    shown = [visit(facts, row, now) for row in visits]
+    shown = [appointment(facts, row, now) for row in appointments]
     lead = "You have one appointment:" if len(shown) == 1 else "Your appointments:"
-    return Reply(text=f"{lead}\n{listed(shown)}")
+    return ChatReply(text=f"{lead}\n{listed(shown)}")
 
 
 _REFUSED: Final = {

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from chairside.chatbot.clinic import Hold, Slot, SlotQuery, Visit
-from chairside.chatbot.understanding.acts import Wish
+from chairside.chatbot.clinic import Hold, OwnAppointment, SlotQuery
+from chairside.chatbot.understanding.acts import DialogueAct
 from chairside.chatbot.understanding.when import When
+from chairside.client import FreeSlot
 
 OFFERED_MAX = 3
 """How many times are offered at once: more nobody keeps in mind."""
@@ -24,7 +25,7 @@ class Goal(StrEnum):
 class Stage(StrEnum):
     """Which answer of the patient a task waits for."""
 
-    KIND = "kind"
+    TREATMENT = "treatment"
     DENTIST = "dentist"
     WHICH = "which"
     WHEN = "when"
@@ -55,19 +56,19 @@ class Task:
 
     goal: Goal
     stage: Stage
-    wish: Wish
-    kind_id: str | None = None
+    act: DialogueAct
+    appointment_type_id: str | None = None
     dentist_ids: tuple[str, ...] = ()
     """Empty: any dentist."""
     when: When = field(default_factory=When)
-    visit: Visit | None = None
+    appointment: OwnAppointment | None = None
     """The appointment that is moved or cancelled."""
     beyond: datetime | None = None
     """Only starts after it are of interest: the others were offered before."""
     excluded: tuple[tuple[str, datetime], ...] = ()
     """Dentist and start of what the clinic refused, so that it is not tried for ever."""
-    offered: tuple[Slot, ...] = ()
-    chosen: Slot | None = None
+    offered: tuple[FreeSlot, ...] = ()
+    chosen: FreeSlot | None = None
     hold: Hold | None = None
     key: str = ""
     """Idempotency key of the last step; kept until its outcome is known."""
@@ -76,17 +77,17 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class State:
+class DialogueState:
     id: str
     """Of the conversation, unguessable; idempotency keys begin with it."""
     turn: int = 0
     task: Task | None = None
     waiting: Waiting | None = None
-    queue: tuple[Wish, ...] = ()
+    queue: tuple[DialogueAct, ...] = ()
     """Wishes of the same message that come later."""
-    listed: tuple[Visit, ...] = ()
+    listed: tuple[OwnAppointment, ...] = ()
     """The appointments that were shown with numbers."""
-    last: Visit | None = None
+    last: OwnAppointment | None = None
     """The appointment that was dealt with last: "it"."""
     known: tuple[tuple[str, int], ...] = ()
     """Versions of appointments that the patient has heard of."""
@@ -105,7 +106,7 @@ class Option:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reply:
+class ChatReply:
     text: str
     options: tuple[Option, ...] = ()
     notice: bool = False
@@ -121,18 +122,18 @@ class FindSlots:
 
 
 @dataclass(frozen=True, slots=True)
-class LookUpMine:
+class FindOwnAppointments:
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class HoldSlot:
-    slot: Slot
+class PlaceHold:
+    slot: FreeSlot
     key: str
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseHold:
+class DropHold:
     """Its outcome matters to nobody: a hold ends by itself."""
 
     hold_id: str
@@ -146,53 +147,61 @@ class BookHold:
 
 
 @dataclass(frozen=True, slots=True)
-class MoveVisit:
-    visit: Visit
+class MoveOwnAppointment:
+    appointment: OwnAppointment
     start: datetime
     key: str
 
 
 @dataclass(frozen=True, slots=True)
-class CancelVisit:
-    visit: Visit
+class CancelOwnAppointment:
+    appointment: OwnAppointment
     key: str
 
 
-Command = FindSlots | LookUpMine | HoldSlot | ReleaseHold | BookHold | MoveVisit | CancelVisit
+Effect = (
+    FindSlots
+    | FindOwnAppointments
+    | PlaceHold
+    | DropHold
+    | BookHold
+    | MoveOwnAppointment
+    | CancelOwnAppointment
+)
 
 
 # --- what it hears --------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    wishes: tuple[Wish, ...]
+class Utterance:
+    acts: tuple[DialogueAct, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SlotsFound:
-    slots: tuple[Slot, ...]
+    slots: tuple[FreeSlot, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class MineFound:
-    visits: tuple[Visit, ...]
+class OwnAppointmentsFound:
+    appointments: tuple[OwnAppointment, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HoldPlaced:
     hold: Hold
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class ChangeDone:
     """Booked or moved (the appointment as it is now), or cancelled (``None``)."""
 
-    visit: Visit | None
+    appointment: OwnAppointment | None
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class EffectFailed:
     code: str
     """One of the hub's, or :data:`UNREACHABLE`."""
 
@@ -209,7 +218,7 @@ class Block:
     before: int = 0
     after: int = 0
 
-    def hits(self, slot: Slot, own_before: int, own_after: int) -> bool:
+    def hits(self, slot: FreeSlot, own_before: int, own_after: int) -> bool:
         """Whether the slot can no longer be booked beside it."""
         gap_after = timedelta(minutes=max(self.after, own_before))
         gap_before = timedelta(minutes=max(self.before, own_after))
@@ -232,10 +241,10 @@ class ScheduleChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class VisitChanged:
+class OwnAppointmentChanged:
     """Live: one of the patient's appointments was made, changed or cancelled."""
 
-    visit: Visit
+    appointment: OwnAppointment
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,14 +254,14 @@ class HoldEnded:
     hold_id: str
 
 
-Outcome = SlotsFound | MineFound | Held | Done | Failed
-Live = TimesTaken | ScheduleChanged | VisitChanged | HoldEnded
-Heard = Said | Outcome | Live
+EffectResult = SlotsFound | OwnAppointmentsFound | HoldPlaced | ChangeDone | EffectFailed
+LiveChange = TimesTaken | ScheduleChanged | OwnAppointmentChanged | HoldEnded
+DialogueInput = Utterance | EffectResult | LiveChange
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    state: State
-    say: tuple[Reply, ...] = ()
-    do: tuple[Command, ...] = ()
+class DialogueStep:
+    state: DialogueState
+    say: tuple[ChatReply, ...] = ()
+    do: tuple[Effect, ...] = ()
     """In this order; at most the last one is waited for."""

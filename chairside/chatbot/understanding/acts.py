@@ -13,7 +13,7 @@ class Intent(StrEnum):
     CANCEL = "cancel"
     MINE = "my_appointments"
     DENTISTS = "list_dentists"
-    KINDS = "list_types"
+    TREATMENTS = "list_types"
     YES = "yes"
     NO = "no"
     STOP = "stop"
@@ -41,12 +41,12 @@ LAST = -1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
-    """One wish of a message. ``kind`` and ``dentists`` are ids of the clinic's own."""
+class DialogueAct:
+    """One wish of a message. ``treatment`` and ``dentists`` are ids of the clinic's own."""
 
     intent: Intent
-    kind: str | None = None
-    unknown_kind: str | None = None
+    treatment: str | None = None
+    unknown_treatment: str | None = None
     """A treatment this clinic does not offer, as it was named."""
     dentists: tuple[str, ...] = ()
     """Several when a name fits several."""
@@ -72,38 +72,4 @@ class Wish:
     @property
     def says_something(self) -> bool:
         """Whether there is any detail in it."""
-        return self != Wish(intent=self.intent)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Dentist:
-    id: str
-    name: str
-    time_zone: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Kind:
-    """An appointment type."""
-
-    id: str
-    name: str
-    minutes: int
-    before: int = 0
-    """Minutes kept free before it."""
-    after: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
-    """What everybody may know of the clinic, and the zone the patient thinks in."""
-
-    dentists: tuple[Dentist, ...]
-    kinds: tuple[Kind, ...]
-    time_zone: str = "UTC"
-
-    def dentist(self, dentist_id: str) -> Dentist | None:
-        return next((one for one in self.dentists if one.id == dentist_id), None)
-
-    def kind(self, kind_id: str | None) -> Kind | None:
-        return next((one for one in self.kinds if one.id == kind_id), None)
+        return self != DialogueAct(intent=self.intent)

@@ -87,7 +87,7 @@ _PM_HINT: Final = re.compile(r"\b(?:afternoons?|evenings?|tonight|at night)\b")
 
 
 @dataclass(slots=True)
-class Clock:
+class ClockTimes:
     """The times of day that were found."""
 
     time_from: time | None = None
@@ -125,9 +125,9 @@ class Clock:
         )
 
 
-def take_clock(text: str) -> tuple[Clock, str]:
+def take_clock(text: str) -> tuple[ClockTimes, str]:
     """The times of day in plain ``text``, and the text without them."""
-    found = Clock()
+    found = ClockTimes()
     hints = (bool(_AM_HINT.search(text)), bool(_PM_HINT.search(text)))
     text = _TO_HOUR.sub(_to_hour, text)
     for pattern, form in _SPOKEN:
@@ -145,7 +145,7 @@ def take_clock(text: str) -> tuple[Clock, str]:
     return found, _take_parts(text, found)
 
 
-def _take_parts(text: str, found: Clock) -> str:
+def _take_parts(text: str, found: ClockTimes) -> str:
     for pattern, first, before in _PART_RULES:
         match = pattern.search(text)
         if match is None:
@@ -160,12 +160,12 @@ def _take_parts(text: str, found: Clock) -> str:
     return text
 
 
-def _around(found: Clock, clock: time) -> None:
+def _around(found: ClockTimes, clock: time) -> None:
     found.start_at_or_after(_plus(clock, -30))
     found.start_before(_plus(clock, 31))
 
 
-def _range(match: re.Match[str], found: Clock, hints: tuple[bool, bool]) -> str:
+def _range(match: re.Match[str], found: ClockTimes, hints: tuple[bool, bool]) -> str:
     first, second = _read(match, 1, hints), _read(match, 2, hints)
     said = match["x1"], match["x2"]
     strong = match["lead"] or any(said) or match["m1"] or match["m2"] or match["w1"] or match["w2"]
@@ -193,7 +193,7 @@ def _same_half(first: time, second: time) -> time:
     return first
 
 
-def _one(match: re.Match[str], found: Clock, hints: tuple[bool, bool], use: object) -> str:
+def _one(match: re.Match[str], found: ClockTimes, hints: tuple[bool, bool], use: object) -> str:
     assert callable(use)
     for number in _numbers(match):
         clock = _read(match, number, hints)

@@ -40,7 +40,7 @@ RULES: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
             ),
         ),
         (
-            Intent.KINDS,
+            Intent.TREATMENTS,
             (
                 r"\b(?:what|which|list|show).{0,20}\b(?:treatments?|services|(?:appointment )?(?:types|kinds)"
                 r"|procedures)\b|\bwhat (?:do|can) (?:you|i) (?:offer|book|do here)\b|\bwhat kinds? of\b"

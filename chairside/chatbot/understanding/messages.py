@@ -5,14 +5,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from chairside.chatbot.clinic import Facts
 from chairside.chatbot.understanding import lexicon
-from chairside.chatbot.understanding.acts import Facts, Intent, Shift, Wish
-from chairside.chatbot.understanding.names import find_dentists, find_kind
+from chairside.chatbot.understanding.acts import DialogueAct, Intent, Shift
+from chairside.chatbot.understanding.names import find_dentists, find_treatment
 from chairside.chatbot.understanding.normalize import plain
-from chairside.chatbot.understanding.when import Problem, When
+from chairside.chatbot.understanding.when import TimeProblem, When
 from chairside.chatbot.understanding.when_words import take_when
 
-WISHES_MAX: Final = 3
+ACTS_MAX: Final = 3
 """More wishes in one message are not kept: nobody remembers what they asked for first."""
 
 SHORT_MAX_CHARS: Final = 80
@@ -38,7 +39,7 @@ _MOVES: Final = dict(lexicon.RULES)[Intent.MOVE]
 _TASKS: Final = frozenset({Intent.BOOK, Intent.MOVE, Intent.CANCEL})
 
 
-def understand(message: str, facts: Facts, now: datetime) -> tuple[Wish, ...]:
+def understand(message: str, facts: Facts, now: datetime) -> tuple[DialogueAct, ...]:
     """The wishes of a message, in its order; at least one.
 
     ``now`` is a wall time in the zone that "tomorrow" is meant in.
@@ -47,85 +48,85 @@ def understand(message: str, facts: Facts, now: datetime) -> tuple[Wish, ...]:
     whole = _short_answer(text) if len(text) <= SHORT_MAX_CHARS else None
     if whole is not None:
         return (whole,)
-    wishes: list[Wish] = []
+    acts: list[DialogueAct] = []
     for clause in _CLAUSES.split(text, CLAUSES_MAX - 1):
         if clause and clause.strip(" .,!?;"):
-            _add(wishes, _wish(clause.strip(), facts, now))
-    known = [wish for wish in wishes if wish.intent is not Intent.UNKNOWN]
+            _add(acts, _act(clause.strip(), facts, now))
+    known = [act for act in acts if act.intent is not Intent.UNKNOWN]
     if len(known) > 1:  # a yes is a whole message
-        known = [replace(wish, verb=None) for wish in known]
-        serious = [wish for wish in known if wish.intent not in (Intent.HELLO, Intent.THANKS)]
+        known = [replace(act, verb=None) for act in known]
+        serious = [act for act in known if act.intent not in (Intent.HELLO, Intent.THANKS)]
         known = serious or known[:1]
-    return tuple(known[:WISHES_MAX]) or (Wish(intent=Intent.UNKNOWN),)
+    return tuple(known[:ACTS_MAX]) or (DialogueAct(intent=Intent.UNKNOWN),)
 
 
-def _short_answer(text: str) -> Wish | None:
+def _short_answer(text: str) -> DialogueAct | None:
     """What is the whole message: yes, no, bye. Never a part of one."""
     if lexicon.YES.match(text):
-        return Wish(intent=Intent.YES)
+        return DialogueAct(intent=Intent.YES)
     if spoken := lexicon.YES_VERB.match(text):
         verb = lexicon.VERBS[spoken["verb"]]
         agreed = re.match(r"\W*(?:yes|yeah|yep|sure|ok|okay|go ahead)\b", text)
         if agreed or verb is None:
-            return Wish(intent=Intent.YES, verb=verb)
-        return Wish(intent=verb, verb=verb)
+            return DialogueAct(intent=Intent.YES, verb=verb)
+        return DialogueAct(intent=verb, verb=verb)
     if lexicon.STOP.search(text) and len(text) < 60:
-        return Wish(intent=Intent.STOP)
+        return DialogueAct(intent=Intent.STOP)
     if lexicon.NO.match(text):
-        return Wish(intent=Intent.NO)
+        return DialogueAct(intent=Intent.NO)
     for intent, pattern in (
         (Intent.HELLO, lexicon.HELLO),
         (Intent.BYE, lexicon.BYE),
         (Intent.HELP, lexicon.HELP),
     ):
         if pattern.search(text):
-            return Wish(intent=intent)
+            return DialogueAct(intent=intent)
     return None
 
 
-def _add(wishes: list[Wish], wish: Wish) -> None:
+def _add(acts: list[DialogueAct], act: DialogueAct) -> None:
     """A clause with details alone belongs to the wish before it."""
-    if wish.intent is Intent.INFORM and wishes and wishes[-1].intent in _TASKS:
-        wishes[-1] = _with_details(wishes[-1], wish)
-    elif wish.intent in _TASKS and wishes and wishes[-1].intent is Intent.INFORM:
-        wishes[-1] = _with_details(wish, wishes[-1])
-    elif wishes and wish.intent is wishes[-1].intent and not wish.kind:
-        wishes[-1] = _with_details(wishes[-1], wish)  # "I need a cleaning. Can I book Friday?"
+    if act.intent is Intent.INFORM and acts and acts[-1].intent in _TASKS:
+        acts[-1] = _with_details(acts[-1], act)
+    elif act.intent in _TASKS and acts and acts[-1].intent is Intent.INFORM:
+        acts[-1] = _with_details(act, acts[-1])
+    elif acts and act.intent is acts[-1].intent and not act.treatment:
+        acts[-1] = _with_details(acts[-1], act)  # "I need a cleaning. Can I book Friday?"
     else:
-        wishes.append(wish)
+        acts.append(act)
 
 
-def _with_details(wish: Wish, details: Wish) -> Wish:
-    time = "which" if wish.intent is Intent.CANCEL else "when"
-    merged = getattr(wish, time).refined_by(details.when)
+def _with_details(act: DialogueAct, details: DialogueAct) -> DialogueAct:
+    time = "which" if act.intent is Intent.CANCEL else "when"
+    merged = getattr(act, time).refined_by(details.when)
     return replace(
-        wish,
-        kind=wish.kind or details.kind,
-        unknown_kind=None
-        if wish.kind or details.kind
-        else wish.unknown_kind or details.unknown_kind,
-        dentists=wish.dentists or details.dentists,
-        unknown_dentist=wish.unknown_dentist or details.unknown_dentist,
-        usual_dentist=wish.usual_dentist or details.usual_dentist,
-        any_dentist=wish.any_dentist or details.any_dentist,
-        urgent=wish.urgent or details.urgent,
+        act,
+        treatment=act.treatment or details.treatment,
+        unknown_treatment=None
+        if act.treatment or details.treatment
+        else act.unknown_treatment or details.unknown_treatment,
+        dentists=act.dentists or details.dentists,
+        unknown_dentist=act.unknown_dentist or details.unknown_dentist,
+        usual_dentist=act.usual_dentist or details.usual_dentist,
+        any_dentist=act.any_dentist or details.any_dentist,
+        urgent=act.urgent or details.urgent,
         **{time: merged},
     )
 
 
-def _wish(text: str, facts: Facts, now: datetime) -> Wish:
+def _act(text: str, facts: Facts, now: datetime) -> DialogueAct:
     month_first = facts.time_zone.startswith(_MONTH_FIRST_ZONES)
     by, without_by = _distance(text)
     when, rest = take_when(without_by, now, month_first=month_first)
     intent = _intent(rest, text)
     if by is not None and intent in (None, Intent.BOOK) and _MOVES.search(text):
         intent = Intent.MOVE
-    kind, unknown_kind = find_kind(rest, facts)
+    treatment, unknown_treatment = find_treatment(rest, facts)
     dentists, unknown_dentist = find_dentists(rest, facts)
-    wish = Wish(
+    act = DialogueAct(
         intent=intent or Intent.UNKNOWN,
-        kind=kind.id if kind else None,
-        unknown_kind=unknown_kind,
+        treatment=treatment.id if treatment else None,
+        unknown_treatment=unknown_treatment,
         dentists=tuple(one.id for one in dentists),
         unknown_dentist=unknown_dentist,
         usual_dentist=not dentists and bool(lexicon.USUAL.search(rest)),
@@ -135,32 +136,32 @@ def _wish(text: str, facts: Facts, now: datetime) -> Wish:
         urgent=bool(lexicon.URGENT.search(text)),
         everything=bool(lexicon.EVERYTHING.search(rest)) and intent in (Intent.CANCEL, Intent.MOVE),
     )
-    wish = _with_choice(wish, rest)
+    act = _with_choice(act, rest)
     if (bare := lexicon.YES_VERB.match(text)) and lexicon.VERBS[bare["verb"]] is intent:
-        wish = replace(wish, verb=intent)
+        act = replace(act, verb=intent)
     if intent is Intent.MOVE:
-        return _with_source(wish, without_by, now, month_first=month_first)
+        return _with_source(act, without_by, now, month_first=month_first)
     if intent is Intent.CANCEL:
-        return replace(wish, which=_reference(when), when=When())
-    if wish.urgent and wish.when.problem is Problem.PAST:
-        wish = replace(wish, when=When())  # since when it hurts, not when to come
+        return replace(act, which=_reference(when), when=When())
+    if act.urgent and act.when.problem is TimeProblem.PAST:
+        act = replace(act, when=When())  # since when it hurts, not when to come
     if intent is not None:
-        return wish
-    return _without_intent(wish, rest)
+        return act
+    return _without_intent(act, rest)
 
 
-def _without_intent(wish: Wish, rest: str) -> Wish:
-    if wish.kind or wish.urgent or wish.unknown_kind:
-        return replace(wish, intent=Intent.BOOK)
-    if wish.says_something:
-        return replace(wish, intent=Intent.INFORM)
+def _without_intent(act: DialogueAct, rest: str) -> DialogueAct:
+    if act.treatment or act.urgent or act.unknown_treatment:
+        return replace(act, intent=Intent.BOOK)
+    if act.says_something:
+        return replace(act, intent=Intent.INFORM)
     if lexicon.THANKS.search(rest):
-        return Wish(intent=Intent.THANKS)
+        return DialogueAct(intent=Intent.THANKS)
     if lexicon.HELLO.match(rest):
-        return Wish(intent=Intent.HELLO)
+        return DialogueAct(intent=Intent.HELLO)
     if lexicon.HELP.search(rest):
-        return Wish(intent=Intent.HELP)
-    return wish
+        return DialogueAct(intent=Intent.HELP)
+    return act
 
 
 def _intent(rest: str, text: str) -> Intent | None:
@@ -172,7 +173,7 @@ def _intent(rest: str, text: str) -> Intent | None:
     return None
 
 
-def _with_choice(wish: Wish, rest: str) -> Wish:
+def _with_choice(act: DialogueAct, rest: str) -> DialogueAct:
     number: int | None = None
     if found := lexicon.NUMBER.search(rest):
         number = int(found["a"] or found["b"])
@@ -180,20 +181,20 @@ def _with_choice(wish: Wish, rest: str) -> Wish:
         number = lexicon.ORDINALS[named["word"]]
     extreme = next((which for which, words in lexicon.EXTREMES if words.search(rest)), None)
     shift = next((which for which, words in lexicon.SHIFTS if words.search(rest)), None)
-    if extreme is None and shift is None and wish.by is None:
+    if extreme is None and shift is None and act.by is None:
         if lexicon.LATER.search(rest):
             shift = Shift.LATER
         elif lexicon.EARLIER.search(rest):
             shift = Shift.EARLIER
-    return replace(wish, number=number, extreme=extreme, shift=shift)
+    return replace(act, number=number, extreme=extreme, shift=shift)
 
 
-def _with_source(wish: Wish, text: str, now: datetime, *, month_first: bool) -> Wish:
+def _with_source(act: DialogueAct, text: str, now: datetime, *, month_first: bool) -> DialogueAct:
     """Which appointment, and where to: "move my Friday appointment to Monday"."""
     if cannot := _CANNOT.search(text):
         source, _ = take_when(cannot["then"], now, month_first=month_first)
         target, _ = take_when(text[cannot.end() :], now, month_first=month_first)
-        return replace(wish, when=target, which=_reference(source))
+        return replace(act, when=target, which=_reference(source))
     for split in _TO.finditer(text):
         target, _ = take_when(text[split.end() :], now, month_first=month_first)
         if target.is_empty:
@@ -202,15 +203,15 @@ def _with_source(wish: Wish, text: str, now: datetime, *, month_first: bool) -> 
         if split[0].strip().startswith("on") and not take_when(left, now)[0].is_empty:
             continue
         source, _ = take_when(left, now, month_first=month_first)
-        return replace(wish, when=target, which=_reference(source))
+        return replace(act, when=target, which=_reference(source))
     if re.search(r"\binstead\b", text):
-        return wish
+        return act
     if re.search(
         r"\b(?:my|the)\b(?! (?:appointment|booking|visit|cleaning|check)\b).{0,40}\b(?:appointment|booking|visit)\b",
         text,
     ):
-        return replace(wish, when=When(), which=_reference(wish.when))
-    return wish
+        return replace(act, when=When(), which=_reference(act.when))
+    return act
 
 
 def _reference(when: When) -> When:

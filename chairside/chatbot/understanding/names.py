@@ -4,7 +4,7 @@ import re
 from difflib import SequenceMatcher
 from typing import Final
 
-from chairside.chatbot.understanding.acts import Dentist, Facts, Kind
+from chairside.chatbot.clinic import Facts, Practitioner, Treatment
 from chairside.chatbot.understanding.normalize import plain
 
 _TITLES: Final = frozenset(
@@ -63,27 +63,29 @@ _TITLED: Final = re.compile(
 _WITH: Final = re.compile(r"\bwith (?:dr\.?|doctor|dentist) ([a-z][\w'-]+)")
 
 
-def find_kind(text: str, facts: Facts) -> tuple[Kind | None, str | None]:
+def find_treatment(text: str, facts: Facts) -> tuple[Treatment | None, str | None]:
     """The appointment type that is named, or the name of a treatment nobody offers here."""
     if _LOST.search(text):  # a lost filling is not an appointment for one
-        urgent = [kind for kind in facts.kinds if _SAID[0][2].search(plain(kind.name))]
+        urgent = [
+            treatment for treatment in facts.treatments if _SAID[0][2].search(plain(treatment.name))
+        ]
         if urgent:
             return urgent[0], None
-    named = [kind for kind in facts.kinds if _says(text, _words_of(kind.name))]
+    named = [treatment for treatment in facts.treatments if _says(text, _words_of(treatment.name))]
     if named:
-        return max(named, key=lambda kind: len(kind.name)), None
+        return max(named, key=lambda treatment: len(treatment.name)), None
     missing: str | None = None
     for name, said, called in _SAID:
         if not said.search(text):
             continue
-        for kind in facts.kinds:
-            if called.search(plain(kind.name)):
-                return kind, None
+        for treatment in facts.treatments:
+            if called.search(plain(treatment.name)):
+                return treatment, None
         missing = missing or name
     return None, missing
 
 
-def find_dentists(text: str, facts: Facts) -> tuple[tuple[Dentist, ...], str | None]:
+def find_dentists(text: str, facts: Facts) -> tuple[tuple[Practitioner, ...], str | None]:
     """The dentists whose name is there; else a name after "Dr." that nobody here has."""
     whole = tuple(one for one in facts.dentists if _says(text, _words_of(one.name)))
     if whole:

@@ -18,7 +18,7 @@ OPEN_SPAN_DAYS: Final = 28
 DAYS_MAX: Final = 6
 
 
-class Problem(StrEnum):
+class TimeProblem(StrEnum):
     """Why a time cannot be meant."""
 
     PAST = "past"
@@ -59,7 +59,7 @@ class When:
     soonest: bool = False
     any_time: bool = False
     """"Any time" takes back what was said about the time of day."""
-    problem: Problem | None = None
+    problem: TimeProblem | None = None
     about: str = ""
     """The words that are the problem."""
 

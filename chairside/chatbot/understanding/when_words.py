@@ -4,10 +4,10 @@ import re
 from datetime import datetime
 from typing import Final
 
-from chairside.chatbot.understanding.clock_words import TAKEN, Clock, take_clock
+from chairside.chatbot.understanding.clock_words import TAKEN, ClockTimes, take_clock
 from chairside.chatbot.understanding.date_words import take_days
 from chairside.chatbot.understanding.day_reader import Dates
-from chairside.chatbot.understanding.when import Problem, When, joined
+from chairside.chatbot.understanding.when import TimeProblem, When, joined
 
 _CORRECTION: Final = re.compile(
     r"\b(?:no,? wait|wait,? no|i mean(?:t)?|or rather|no sorry|sorry,? i mean|make that|actually)\b"
@@ -60,27 +60,27 @@ def _take(text: str, now: datetime, *, month_first: bool) -> tuple[When, str]:
         about=about,
     )
     if problem is None and when.is_over(now):
-        when = _with_problem(when, Problem.PAST, "that time")
+        when = _with_problem(when, TimeProblem.PAST, "that time")
     return when, text
 
 
-def _with_problem(when: When, problem: Problem, about: str) -> When:
+def _with_problem(when: When, problem: TimeProblem, about: str) -> When:
     return When(days=when.days, at=when.at, problem=problem, about=about)
 
 
-def _problem(dates: Dates, clock: Clock) -> tuple[Problem | None, str]:
+def _problem(dates: Dates, clock: ClockTimes) -> tuple[TimeProblem | None, str]:
     if dates.impossible or clock.impossible:
-        return Problem.UNREAL, (dates.impossible + clock.impossible)[0]
+        return TimeProblem.UNREAL, (dates.impossible + clock.impossible)[0]
     if dates.clash:
-        return Problem.CONTRADICTION, dates.clash
+        return TimeProblem.CONTRADICTION, dates.clash
     if clock.clash or clock.contradicts:
-        return Problem.CONTRADICTION, "those times of day"
+        return TimeProblem.CONTRADICTION, "those times of day"
     if dates.past:
         both = bool(dates.days)
-        return (Problem.CONTRADICTION if both else Problem.PAST), dates.past[0]
+        return (TimeProblem.CONTRADICTION if both else TimeProblem.PAST), dates.past[0]
     if dates.far:
-        return Problem.FAR, dates.far[0]
+        return TimeProblem.FAR, dates.far[0]
     excluded = set(dates.weekdays) & set(dates.not_weekdays)
     if excluded and not set(dates.weekdays) - excluded:
-        return Problem.CONTRADICTION, "those weekdays"
+        return TimeProblem.CONTRADICTION, "those weekdays"
     return None, ""

@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from chairside.chatbot.clinic import Slot, Visit
+from chairside.chatbot.clinic import OwnAppointment
 from chairside.chatbot.conversation import Conversation
-from chairside.chatbot.dialogue.state import Block, Live, Reply, State, TimesTaken
+from chairside.chatbot.dialogue.state import Block, ChatReply, DialogueState, LiveChange, TimesTaken
 from chairside.chatbot.language_model import LanguageModel
-from tests.support.memory_clinic import Calendars, Clock, MemoryClinic
+from chairside.client import FreeSlot
+from tests.support.memory_clinic import Calendars, ClockTimes, MemoryClinic
 from tests.unit.chatbot.world import FACTS, WEDNESDAY
 
 
@@ -16,17 +17,17 @@ class Talk:
     """``ada`` talks; the clinic and the clock stand still unless a test moves them."""
 
     def __init__(self, model: LanguageModel | None = None) -> None:
-        self.clock = Clock(WEDNESDAY)
+        self.clock = ClockTimes(WEDNESDAY)
         self.calendars = Calendars(FACTS, self.clock)
         self.ada: MemoryClinic = self.calendars.patient("ada")
         self.bob = self.calendars.patient("bob")
-        self.conversation = Conversation(self.ada, self.clock, State(id="c"), model)
-        self.replies: tuple[Reply, ...] = ()
+        self.conversation = Conversation(self.ada, self.clock, DialogueState(id="c"), model)
+        self.replies: tuple[ChatReply, ...] = ()
 
     async def say(self, message: str) -> str:
         return self._shown(await self.conversation.say(message))
 
-    async def happened(self, live: Live) -> str:
+    async def happened(self, live: LiveChange) -> str:
         return self._shown(await self.conversation.happened(live))
 
     async def all(self, *messages: str) -> str:
@@ -36,23 +37,23 @@ class Talk:
             answer = await self.say(message)
         return answer
 
-    def _shown(self, replies: tuple[Reply, ...]) -> str:
+    def _shown(self, replies: tuple[ChatReply, ...]) -> str:
         self.replies = replies
         return "\n".join(reply.text for reply in replies)
 
     # --- the clinic -----------------------------------------------------------------------
 
-    def slot(self, dentist: str, local: str, kind: str = "cleaning") -> Slot:
+    def slot(self, dentist: str, local: str, kind: str = "cleaning") -> FreeSlot:
         """``local`` as ``2027-03-16 15:00`` on the dentist's clock."""
-        who, what = FACTS.dentist(dentist), FACTS.kind(kind)
+        who, what = FACTS.dentist(dentist), FACTS.treatment(kind)
         assert who
         assert what
         start = datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(who.time_zone))
         start = start.astimezone(UTC)
         end = start + timedelta(minutes=what.minutes)
-        return Slot(dentist_id=dentist, kind_id=kind, start=start, end=end)
+        return FreeSlot(dentist_id=dentist, appointment_type_id=kind, start=start, end=end)
 
-    def has(self, dentist: str, local: str, kind: str = "cleaning") -> Visit:
+    def has(self, dentist: str, local: str, kind: str = "cleaning") -> OwnAppointment:
         """Ada has this appointment from before."""
         return self.ada.booked(self.slot(dentist, local, kind))
 
@@ -65,7 +66,7 @@ class Talk:
     async def booked(self) -> list[str]:
         """Ada's confirmed appointments, ``cleaning mara 16.3. 15:00``, ascending."""
         return [
-            f"{row.kind_id} {row.dentist_id} {local.day}.{local.month}. {local:%H:%M}"
+            f"{row.appointment_type_id} {row.dentist_id} {local.day}.{local.month}. {local:%H:%M}"
             for row in await self.ada.mine()
             if row.status == "confirmed"
             for dentist in [FACTS.dentist(row.dentist_id)]
@@ -77,11 +78,11 @@ class Talk:
         rows = self.calendars.rows.values()
         return sum(row.patient == "ada" and self.calendars.is_held(row) for row in rows)
 
-    def moved_by_the_practice(self, visit: Visit, local: str) -> Visit:
+    def moved_by_the_practice(self, appointment: OwnAppointment, local: str) -> OwnAppointment:
         """The dentist moves an appointment of Ada's."""
-        slot = self.slot(visit.dentist_id, local, visit.kind_id)
-        row = self.calendars.rows[visit.id]
-        row.visit = replace(
-            row.visit, start=slot.start, end=slot.end, version=row.visit.version + 1
+        slot = self.slot(appointment.dentist_id, local, appointment.appointment_type_id)
+        row = self.calendars.rows[appointment.id]
+        row.appointment = replace(
+            row.appointment, start=slot.start, end=slot.end, version=row.appointment.version + 1
         )
-        return row.visit
+        return row.appointment

@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from api.schemas.chat import STATE_MAX_CHARS
-from chairside.chatbot.dialogue.state import State
+from chairside.chatbot.dialogue.state import DialogueState
 from chairside.chatbot.sealing import (
     LIFE,
     from_data,
@@ -53,7 +53,7 @@ def test_what_was_not_sealed_here_is_no_state(text: str) -> None:
 
 
 def test_a_state_belongs_to_one_patient_one_key_and_a_time() -> None:
-    text = sealed(State(id="c"), "ada", KEY, WEDNESDAY)
+    text = sealed(DialogueState(id="c"), "ada", KEY, WEDNESDAY)
     assert unsealed(text, "ada", KEY, WEDNESDAY + LIFE - timedelta(seconds=1)) is not None
     assert unsealed(text, "ada", KEY, WEDNESDAY + LIFE) is None
     assert unsealed(text, "bob", KEY, WEDNESDAY) is None
@@ -62,7 +62,7 @@ def test_a_state_belongs_to_one_patient_one_key_and_a_time() -> None:
 
 
 def test_a_state_opens_no_door_of_the_hub() -> None:
-    text = sealed(State(id="c"), "ada", KEY, WEDNESDAY)
+    text = sealed(DialogueState(id="c"), "ada", KEY, WEDNESDAY)
     with pytest.raises(jwt.InvalidSignatureError):
         jwt.decode(text, SECRET, algorithms=["HS256"], audience="chairside-chat")
 
@@ -73,5 +73,7 @@ def test_a_state_opens_no_door_of_the_hub() -> None:
 )
 def test_what_an_older_hub_sealed_begins_anew(broken: dict[str, object]) -> None:
     with pytest.raises((TypeError, ValueError, KeyError)):
-        from_data(State, broken)
-    assert from_data(State, plain_data(replace(State(id="c"), misses=2))) == State(id="c", misses=2)
+        from_data(DialogueState, broken)
+    assert from_data(
+        DialogueState, plain_data(replace(DialogueState(id="c"), misses=2))
+    ) == DialogueState(id="c", misses=2)

@@ -6,9 +6,9 @@ from datetime import timedelta
 from chairside.chatbot.dialogue.state import (
     Block,
     HoldEnded,
+    OwnAppointmentChanged,
     ScheduleChanged,
     TimesTaken,
-    VisitChanged,
 )
 from tests.unit.chatbot.talking import Talk
 
@@ -126,40 +126,40 @@ async def test_a_time_that_is_taken_while_moving_leaves_the_appointment_alone() 
 
 async def test_what_the_practice_changes_is_told_once() -> None:
     talk = Talk()
-    visit = talk.has("mara", f"{TUESDAY} 09:00")
+    appointment = talk.has("mara", f"{TUESDAY} 09:00")
     await talk.say("my appointments")
-    moved = talk.moved_by_the_practice(visit, f"{TUESDAY} 11:00")
-    told = await talk.happened(VisitChanged(moved))
+    moved = talk.moved_by_the_practice(appointment, f"{TUESDAY} 11:00")
+    told = await talk.happened(OwnAppointmentChanged(moved))
     assert told == (
         "Your appointment is now: cleaning with Dr. Mara Lindqvist, Tuesday 16 March at 11:00."
     )
-    assert await talk.happened(VisitChanged(moved)) == ""
+    assert await talk.happened(OwnAppointmentChanged(moved)) == ""
     cancelled = replace(moved, status="cancelled", version=moved.version + 1)
-    assert "was cancelled" in await talk.happened(VisitChanged(cancelled))
+    assert "was cancelled" in await talk.happened(OwnAppointmentChanged(cancelled))
 
 
 async def test_what_the_patient_does_here_is_no_news() -> None:
     talk = Talk()
     await talk.all(OFFER, "the first one", "yes")
-    (visit,) = await talk.ada.mine()
-    assert await talk.happened(VisitChanged(visit)) == ""
+    (appointment,) = await talk.ada.mine()
+    assert await talk.happened(OwnAppointmentChanged(appointment)) == ""
 
 
 async def test_a_change_by_the_practice_stops_what_was_being_done_with_it() -> None:
     talk = Talk()
-    visit = talk.has("mara", f"{TUESDAY} 09:00")
+    appointment = talk.has("mara", f"{TUESDAY} 09:00")
     await talk.say("cancel my appointment")
-    moved = talk.moved_by_the_practice(visit, f"{TUESDAY} 11:00")
-    assert "stopped" in await talk.happened(VisitChanged(moved))
+    moved = talk.moved_by_the_practice(appointment, f"{TUESDAY} 11:00")
+    assert "stopped" in await talk.happened(OwnAppointmentChanged(moved))
     await talk.say("yes")
     assert await talk.booked() == ["cleaning mara 16.3. 11:00"]
 
 
 async def test_a_change_nobody_told_of_is_noticed_before_anything_is_done() -> None:
     talk = Talk()
-    visit = talk.has("mara", f"{TUESDAY} 09:00")
+    appointment = talk.has("mara", f"{TUESDAY} 09:00")
     await talk.say("cancel my appointment")
-    talk.moved_by_the_practice(visit, f"{TUESDAY} 11:00")
+    talk.moved_by_the_practice(appointment, f"{TUESDAY} 11:00")
     said = await talk.say("yes")
     assert "changed in the meantime" in said
     assert "at 11:00" in said, "it asks again, with the new time"

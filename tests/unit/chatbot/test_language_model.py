@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from chairside.chatbot.dialogue.state import State
-from chairside.chatbot.language_model import CHOICES, Question, wish_of
+from chairside.chatbot.dialogue.state import DialogueState
+from chairside.chatbot.language_model import CHOICES, Question, act_of
 from chairside.chatbot.openai_model import OpenAiModel, OpenAiSettings
 from chairside.chatbot.understanding.acts import Intent
 from hub.chat import model_of
@@ -157,24 +157,24 @@ def question(message: str = RIDDLE, options: int = 0) -> Question:
     return Question(
         message=message,
         intents=tuple(CHOICES),
-        treatments=tuple(kind.name for kind in FACTS.kinds),
+        treatments=tuple(one.name for one in FACTS.treatments),
         dentists=tuple(one.name for one in FACTS.dentists),
         options=options,
     )
 
 
 def chosen(answer: dict[str, Any], **asked: Any) -> str | None:
-    wish = wish_of(answer, question(**asked), FACTS, local())
-    return told((wish,)) if wish else None
+    act = act_of(answer, question(**asked), FACTS, local())
+    return told((act,)) if act else None
 
 
 def test_only_choices_and_the_patients_own_words_count() -> None:
-    assert chosen(CHOSEN) == "book kind=cleaning dentists=mara 19.3. at=10:00"
+    assert chosen(CHOSEN) == "book treatment=cleaning dentists=mara 19.3. at=10:00"
     assert chosen({**CHOSEN, "treatment": "Brain surgery", "dentist": "Dr. Evil"}) == (
         "book 19.3. at=10:00"
     )
-    assert chosen({**CHOSEN, "time": "tomorrow at 8"}) == "book kind=cleaning dentists=mara"
-    assert chosen({**CHOSEN, "time": 5, "option": "1"}) == "book kind=cleaning dentists=mara"
+    assert chosen({**CHOSEN, "time": "tomorrow at 8"}) == "book treatment=cleaning dentists=mara"
+    assert chosen({**CHOSEN, "time": 5, "option": "1"}) == "book treatment=cleaning dentists=mara"
     inform = {"intent": "inform", "option": 2}
     assert chosen(inform, options=3) == "inform number=2"
     for option in (0, 4, -1, True, 2.0, None):
@@ -200,6 +200,6 @@ async def test_off_by_default_and_refused_when_half_configured() -> None:
 def test_a_state_says_nothing_of_appointments_to_a_model() -> None:
     from chairside.chatbot.language_model import question_for
 
-    asked = question_for("hello " * 1_000, State(id="c"), FACTS)
+    asked = question_for("hello " * 1_000, DialogueState(id="c"), FACTS)
     assert len(asked.message) <= 1_000
     assert asked.options == 0

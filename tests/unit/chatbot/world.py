@@ -4,16 +4,17 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from chairside.chatbot.understanding.acts import Dentist, Facts, Kind, Wish
+from chairside.chatbot.clinic import Facts, Practitioner, Treatment
+from chairside.chatbot.understanding.acts import DialogueAct
 from chairside.chatbot.understanding.when import Days, When
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 
-MARA = Dentist(id="mara", name="Dr. Mara Lindqvist", time_zone=BERLIN)
-JAMES = Dentist(id="james", name="Dr. James Okonkwo", time_zone=BERLIN)
-WEI = Dentist(id="wei", name="Dr. Wei Chen", time_zone=NEW_YORK)
-KINDS = tuple(
-    Kind(id=name.split()[0].lower(), name=name, minutes=minutes)
+MARA = Practitioner(id="mara", name="Dr. Mara Lindqvist", time_zone=BERLIN)
+JAMES = Practitioner(id="james", name="Dr. James Okonkwo", time_zone=BERLIN)
+WEI = Practitioner(id="wei", name="Dr. Wei Chen", time_zone=NEW_YORK)
+TREATMENTS = tuple(
+    Treatment(id=name.split()[0].lower(), name=name, minutes=minutes)
     for name, minutes in (
         ("Check-up", 30),
         ("Cleaning", 45),
@@ -22,7 +23,7 @@ KINDS = tuple(
         ("Emergency visit", 15),
     )
 )
-FACTS = Facts(dentists=(MARA, JAMES, WEI), kinds=KINDS, time_zone=BERLIN)
+FACTS = Facts(dentists=(MARA, JAMES, WEI), treatments=TREATMENTS, time_zone=BERLIN)
 WEDNESDAY = datetime(2027, 3, 10, 9, 0, tzinfo=UTC)
 """10:00 in Berlin, 04:00 in New York."""
 
@@ -31,9 +32,9 @@ def local(zone: str = BERLIN, now: datetime = WEDNESDAY) -> datetime:
     return now.astimezone(ZoneInfo(zone))
 
 
-def told(wishes: tuple[Wish, ...]) -> str:
-    """Wishes on one line: ``book kind=cleaning 16.3. from=15:00 ++ cancel of:12.3.``"""
-    return " ++ ".join(map(_wish, wishes))
+def told(acts: tuple[DialogueAct, ...]) -> str:
+    """Wishes on one line: ``book treatment=cleaning 16.3. from=15:00 ++ cancel of:12.3.``"""
+    return " ++ ".join(map(_act, acts))
 
 
 def time_of(when: When) -> str:
@@ -65,16 +66,16 @@ def _days(days: Days) -> str:
     return shown if first == last else f"{shown}-{last.day}.{last.month}."
 
 
-def _wish(wish: Wish) -> str:
-    parts = [wish.intent.value]
-    for field in fields(wish):
-        value = getattr(wish, field.name)
+def _act(act: DialogueAct) -> str:
+    parts = [act.intent.value]
+    for field in fields(act):
+        value = getattr(act, field.name)
         if field.name in ("intent", "when", "which") or not value:
             continue
         shown = "+".join(value) if isinstance(value, tuple) else str(value)
         parts.append(field.name if value is True else f"{field.name}={shown}")
-    if not wish.when.is_empty:
-        parts.append(time_of(wish.when))
-    if not wish.which.is_empty:
-        parts.append(f"of:{time_of(wish.which)}")
+    if not act.when.is_empty:
+        parts.append(time_of(act.when))
+    if not act.which.is_empty:
+        parts.append(f"of:{time_of(act.which)}")
     return " ".join(parts)
