@@ -17,6 +17,7 @@ from actors.ports.profiles import Profiles
 from actors.ports.records import RecordStore
 from actors.ports.rendering import Render
 from store.commit.committer import CommitContext
+from store.migrations.migrate import check_schema
 from store.postgres.opening import asyncpg_dialect, open_postgres
 from store.repositories.appointments import AppointmentReads
 from store.repositories.calendars import Calendars
@@ -39,7 +40,6 @@ from store.sql.writer import (
     single_job,
 )
 from store.sqlite.opening import open_sqlite
-from store.transfer.migrate import check_schema
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

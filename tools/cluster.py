@@ -29,8 +29,8 @@ from hub.config import Auth, Config, Logging, Server
 from hub.demo import demo
 from hub.demo.plan import plan
 from hub.telemetry.logging import configure_logging
+from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
-from store.transfer.migrate import upgrade
 from tests.support.ports import free_port
 from tests.support.postgres import ADMIN, PostgresServer
 from tests.support.valkey import ValkeyServer

@@ -14,11 +14,11 @@ from actors.ports.commits import StoreUnavailable
 from hub.cli.common import DEFAULT_CONFIG, add_command, add_config, configured, show
 from hub.config import Config
 from hub.config_reader import ConfigError
+from store.migrations.migrate import SchemaMismatch, check_schema
+from store.migrations.seal import DatabaseSealed
 from store.postgres.roles import lacking
 from store.settings import DatabaseSettings
 from store.sql.url import is_postgresql, parse_url, sqlite_path
-from store.transfer.migrate import SchemaMismatch, check_schema
-from store.transfer.seal import DatabaseSealed
 from store.transfer.verify import verify
 
 

@@ -28,7 +28,7 @@ from hub.demo.plan import plan
 from hub.server import bind, serve
 from hub.telemetry.logging import configure_logging
 from hub.telemetry.recent_errors import RecentErrors
-from store.transfer.migrate import upgrade
+from store.migrations.migrate import upgrade
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

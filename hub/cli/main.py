@@ -25,13 +25,13 @@ from hub.cli import (
 )
 from hub.cli.common import CliError
 from hub.config_reader import ConfigError
+from store.migrations.migrate import SchemaMismatch
+from store.migrations.seal import DatabaseSealed
 from store.postgres.roles import RolesMissing
 from store.sql.lockfile import DatabaseInUse
 from store.transfer.backup import NotOnPostgresql, UnusableBackup
 from store.transfer.dump import UnusableDump
 from store.transfer.importing import NotEmpty
-from store.transfer.migrate import SchemaMismatch
-from store.transfer.seal import DatabaseSealed
 
 log = structlog.get_logger(__name__)
 

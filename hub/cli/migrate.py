@@ -3,7 +3,7 @@
 import argparse
 
 from hub.cli.common import add_command, add_config, configured, log_only_warnings, show
-from store.transfer.migrate import Revision, plan, upgrade
+from store.migrations.migrate import Revision, plan, upgrade
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -7,7 +7,7 @@ from actors.domain.refusals import Forbidden, NotFound, Refusal, VersionConflict
 from actors.domain.webhook import party_of
 from store.sql.prepared import Plan, Step, once
 from store.sql.webhook_codec import progress_params, webhook_params
-from store.sql.webhook_sql import WebhookSql
+from store.sql.webhook_statements import WebhookSql
 
 WEBHOOKS_MAX = 1_000
 """Of one party, all its patients together."""

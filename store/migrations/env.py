@@ -1,4 +1,4 @@
-"""How alembic runs here: on the connection that ``store.migrate`` hands over."""
+"""How alembic runs here: on the connection that ``store.migrations.migrate`` hands over."""
 
 from alembic import context
 

@@ -54,7 +54,7 @@ from store.sql.schema import (
     profiles,
     realtime_events,
 )
-from store.sql.webhook_sql import WebhookSql
+from store.sql.webhook_statements import WebhookSql
 
 _SETTLED_APPOINTMENT = ("id", "dentist_id", "patient_id", "created_via", "created_at")
 

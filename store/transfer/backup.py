@@ -16,11 +16,11 @@ import structlog
 from sqlalchemy.exc import DatabaseError
 
 from actors.ports.commits import StoreUnavailable
+from store.migrations.migrate import plan
 from store.sql.lockfile import exclusive
 from store.sql.url import is_postgresql, parse_url, sqlite_path
 from store.transfer.epochs import largest_epoch, raise_epochs
 from store.transfer.maintenance import reading, writing
-from store.transfer.migrate import plan
 
 log = structlog.get_logger(__name__)
 

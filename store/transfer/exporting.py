@@ -8,13 +8,13 @@ from typing import BinaryIO
 
 from sqlalchemy import Connection, func, select
 
+from store.migrations.migrate import check_revision
+from store.migrations.seal import revision_of, seal, unseal, without_seal
 from store.sql.lockfile import exclusive
 from store.sql.url import is_postgresql, parse_url, sqlite_path
 from store.transfer.dump import TABLES, Header, Progress, Tally, columns_of, encode_row, order_of
 from store.transfer.epochs import raise_epochs
 from store.transfer.maintenance import reading, writing
-from store.transfer.migrate import check_revision
-from store.transfer.seal import revision_of, seal, unseal, without_seal
 
 _ROWS_AT_ONCE = 1_000
 

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 import orjson
 from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
+from store.migrations.migrate import check_schema
 from store.sql.schema import hub
 from store.transfer.dump import (
     LINE_BYTES_MAX,
@@ -21,7 +22,6 @@ from store.transfer.dump import (
 from store.transfer.epochs import raise_epochs
 from store.transfer.exporting import Dumped, alone_with
 from store.transfer.maintenance import writing
-from store.transfer.migrate import check_schema
 
 _ROWS_AT_ONCE = 500
 

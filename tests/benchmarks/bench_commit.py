@@ -28,8 +28,8 @@ from actors.domain.profile import Profile
 from actors.ports.calendars import LoadedCalendar
 from actors.ports.events import EventRecord
 from store import open_store
+from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
-from store.transfer.migrate import upgrade
 from tests.contract.clinic import MINUTE, Clinic, Postbox, booked, client_key, render
 from tests.support.clock import FakeClock
 

@@ -18,8 +18,8 @@ import structlog
 
 from hub.clock import SystemClock, new_id
 from store.engine import Store, open_store
+from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
-from store.transfer.migrate import upgrade
 from tests.contract.clinic import Postbox, render
 from tests.support.database import ENGINES, Database, OnPostgres, url_of
 from tests.support.populous import READINGS, Populous, Reading, plans

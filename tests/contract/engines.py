@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
-from store.transfer.migrate import upgrade
 from tests.support.database import OnPostgres, nobody_writes, numbered
 from tests.support.postgres import ADMIN, PostgresServer, postgres_server
 

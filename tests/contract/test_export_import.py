@@ -12,12 +12,12 @@ import pytest
 from actors.domain.appointment import Status
 from actors.ports.commits import StoreUnavailable
 from store.engine import open_store
+from store.migrations.migrate import check_schema
+from store.migrations.seal import DatabaseSealed
 from store.sql.lockfile import DatabaseInUse
 from store.transfer.dump import UnusableDump
 from store.transfer.exporting import Dumped, export, reopen
 from store.transfer.importing import NotEmpty, import_
-from store.transfer.migrate import check_schema
-from store.transfer.seal import DatabaseSealed
 from tests.contract.clinic import ADMIN as ADMIN_USER
 from tests.contract.clinic import DAY, Clinic, Postbox, booked, client_key, held, render
 from tests.contract.engines import (

@@ -12,7 +12,7 @@ from actors.domain.ids import ProfileId
 from actors.domain.principal import Principal, Role
 from tests.contract.clinic import DAY, Clinic, booked, patient
 from tests.contract.engines import PostgresDatabase
-from tests.contract.test_postgres_lane import beside, opened
+from tests.contract.test_postgres_writers import beside, opened
 from tests.contract.test_reads import DEFAULT
 from tests.support.pgbouncer import MISSING, pgbouncer, pgbouncer_to
 from tests.support.pooler import pooler_to

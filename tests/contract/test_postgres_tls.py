@@ -11,7 +11,7 @@ from actors.ports.commits import StoreUnavailable
 from store.engine import Store
 from tests.contract.clinic import Clinic, booked, dentist
 from tests.contract.engines import PostgresDatabase
-from tests.contract.test_postgres_lane import beside, opened
+from tests.contract.test_postgres_writers import beside, opened
 from tests.contract.test_reads import DEFAULT
 from tests.support.tls import Authority, TlsFront, tls_front
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from store.transfer.migrate import upgrade
+from store.migrations.migrate import upgrade
 from tests.support.api import Api
 from tests.support.clinic import Clinic, Person, found_clinic
 from tests.support.database import OnPostgres, rows

@@ -47,8 +47,8 @@ from actors.ports.commits import (
 from actors.ports.events import EventRecord
 from actors.ports.rendering import Names
 from store.engine import Store, open_store
+from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
-from store.transfer.migrate import upgrade
 from tests.support.clock import FakeClock
 from tests.support.faulty_store import FaultyStore
 from tests.support.ids import SerialIds

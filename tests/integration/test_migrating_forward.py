@@ -14,11 +14,11 @@ from actors.domain.ids import AppointmentId, DentistId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.ports.appointments import AppointmentQuery
 from store.engine import open_store
+from store.migrations.migrate import plan, upgrade
 from store.settings import DatabaseSettings
 from store.sql.schema import metadata
 from store.transfer.dump import TABLES
 from store.transfer.maintenance import reading, writing
-from store.transfer.migrate import plan, upgrade
 from tests.contract.clinic import Postbox, render
 from tests.support.clock import FakeClock
 from tests.support.database import ENGINES

@@ -12,12 +12,12 @@ from sqlalchemy import Connection
 from actors.ports.commits import StoreUnavailable
 from hub.cli.main import main
 from store.engine import open_store
+from store.migrations.migrate import Revision, SchemaTooNew, check_schema, plan, upgrade
 from store.postgres.roles import RolesMissing
 from store.postgres.sync import on_postgresql
 from store.settings import DatabaseSettings
 from store.sql.schema import metadata
 from store.sql.url import parse_url
-from store.transfer.migrate import Revision, SchemaTooNew, check_schema, plan, upgrade
 from tests.contract.clinic import Postbox, render
 from tests.support.clock import FakeClock
 from tests.support.ids import SerialIds

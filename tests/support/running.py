@@ -15,8 +15,8 @@ from aiohttp import web
 from api.app import MAX_LINE_BYTES
 from hub.bootstrap import Hub, open_hub
 from hub.config import Auth, Config
+from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
-from store.transfer.migrate import upgrade
 from tests.support.clinic import Clinic, People, found_clinic
 from tests.support.database import Database, OnPostgres, url_of
 from tests.support.postgres import ADMIN, postgres_server

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from actors.ports.commits import StoreUnavailable
+from store.migrations.migrate import SchemaTooNew, check_schema, upgrade
+from store.migrations.seal import DatabaseSealed, seal
 from store.sql.lockfile import DatabaseInUse, exclusive
 from store.transfer.backup import Copied, NotOnPostgresql, UnusableBackup, backup, restore
 from store.transfer.maintenance import writing
-from store.transfer.migrate import SchemaTooNew, check_schema, upgrade
-from store.transfer.seal import DatabaseSealed, seal
 from store.transfer.verify import verify
 from tests.support.logs import captured_logs
 

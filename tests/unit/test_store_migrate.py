@@ -8,9 +8,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
+from store.migrations.migrate import (
+    Revision,
+    SchemaTooNew,
+    SchemaTooOld,
+    check_schema,
+    plan,
+    upgrade,
+)
 from store.sql.lockfile import DatabaseInUse, exclusive
 from store.sql.schema import metadata
-from store.transfer.migrate import Revision, SchemaTooNew, SchemaTooOld, check_schema, plan, upgrade
 
 
 @pytest.fixture

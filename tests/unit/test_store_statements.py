@@ -8,10 +8,10 @@ from sqlalchemy import Dialect, bindparam, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
 
+from store.migrations.migrate import upgrade
 from store.sql.prepared import Statement
 from store.sql.schema import appointments, profiles
 from store.sql.write_statements import Sql
-from store.transfer.migrate import upgrade
 
 STATEMENTS = sorted(
     name for name, value in vars(Sql(sqlite.dialect())).items() if isinstance(value, Statement)

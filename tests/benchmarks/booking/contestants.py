@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import aiohttp
 
-from store.transfer.migrate import upgrade
+from store.migrations.migrate import upgrade
 from tests.benchmarks.booking.measures import MINUTES, Ask, Server
 from tests.support.api import Api
 from tests.support.clinic import ADMIN, instant, schedule

@@ -16,8 +16,8 @@ from hub.bootstrap import Hub
 from hub.config import Api, Auth, Config, Logging, Realtime
 from hub.server import bind, serve
 from hub.telemetry.logging import configure_logging
+from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
-from store.transfer.migrate import upgrade
 from tests.benchmarks.fanout.script import EVENT, FIRST_OFFSET, PING_S, controlled, data
 from tests.support.tokens import SECRET
 

@@ -39,7 +39,7 @@ from tests.contract.clinic import (
     settle,
 )
 from tests.contract.engines import Database, PostgresDatabase
-from tests.contract.test_postgres_lane import beside, opened
+from tests.contract.test_postgres_writers import beside, opened
 from tests.support.eventually import eventually
 
 Answer = Committed | BaseException

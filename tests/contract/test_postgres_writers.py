@@ -16,10 +16,10 @@ from actors.ports.commits import (
     StoreUnavailable,
 )
 from store.engine import Store, open_store
+from store.migrations.migrate import SchemaTooOld
 from store.settings import DatabaseSettings
 from store.sql.prepared import Done, Plan, once
 from store.sql.writer import single_job
-from store.transfer.migrate import SchemaTooOld
 from tests.contract.clinic import DAY, Clinic, Postbox, booked, render
 from tests.contract.engines import PostgresDatabase
 from tests.contract.test_records import renamed

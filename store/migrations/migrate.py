@@ -19,12 +19,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
+from store.migrations.seal import refuse_sealed
 from store.postgres.claims import MAINTENANCE
 from store.postgres.roles import prepare
 from store.postgres.sync import on_postgresql
 from store.sql.lockfile import exclusive
 from store.sql.url import is_postgresql, parse_url, sqlite_path
-from store.transfer.seal import refuse_sealed
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +81,7 @@ Progress = Callable[[Revision, int, int], None]
 
 def plan(url: str) -> MigrationPlan:
     """Reads only. Raises :class:`SchemaTooNew` for a revision this version does not know,
-    and :class:`~store.transfer.seal.DatabaseSealed`."""
+    and :class:`~store.migrations.seal.DatabaseSealed`."""
     return _plan(_current(parse_url(url)))
 
 

@@ -24,9 +24,9 @@ from actors.ports.commits import (
 )
 from actors.ports.rendering import Names
 from store.engine import open_store
+from store.migrations.migrate import SchemaTooOld
 from store.settings import DatabaseSettings
 from store.sql.lockfile import DatabaseInUse
-from store.transfer.migrate import SchemaTooOld
 from tests.contract.clinic import ADMIN, DAY, MINUTE, Clinic, Postbox, booked, client_key, render
 from tests.contract.engines import SqliteDatabase, sqlite_template
 from tests.contract.test_records import renamed
