@@ -11,11 +11,11 @@ from api.realtime.engineio.protocol import (
     UNKNOWN_SESSION,
     UNKNOWN_TRANSPORT,
     UNSUPPORTED_VERSION,
-    Asked,
+    EngineRequest,
     Fault,
-    Kind,
     Malformed,
-    Transport,
+    PacketType,
+    TransportName,
     fault_of,
     packet_of,
     packets_of,
@@ -29,8 +29,8 @@ def asked(
     session: str | None = None,
     *,
     upgrades: bool = False,
-) -> Asked:
-    return Asked(
+) -> EngineRequest:
+    return EngineRequest(
         method=method, version=version, transport=transport, session=session, upgrades=upgrades
     )
 
@@ -61,7 +61,7 @@ def asked(
     ],
 )
 def test_a_request_is_refused_for_its_first_fault(
-    request_: Asked, current: Transport | None, fault: Fault | None
+    request_: EngineRequest, current: TransportName | None, fault: Fault | None
 ) -> None:
     assert fault_of(request_, current) is fault
 
@@ -74,9 +74,9 @@ def test_a_malformed_payload_counts_for_nothing(body: bytes) -> None:
 
 def test_a_payload_is_its_packets_in_order() -> None:
     assert packets_of(b'42["a"]\x1e3\x1ebAQI=') == [
-        (Kind.MESSAGE, '2["a"]'),
-        (Kind.PONG, ""),
-        (Kind.MESSAGE, b"\x01\x02"),
+        (PacketType.MESSAGE, '2["a"]'),
+        (PacketType.PONG, ""),
+        (PacketType.MESSAGE, b"\x01\x02"),
     ]
 
 
@@ -93,7 +93,7 @@ def test_any_frame_is_a_packet_or_malformed(frame: str | bytes) -> None:
     except Malformed:
         return
     if isinstance(frame, bytes):
-        assert (kind, data) == (Kind.MESSAGE, frame)
+        assert (kind, data) == (PacketType.MESSAGE, frame)
     else:
         assert f"{int(kind)}{data!s}" == frame
 

@@ -1,25 +1,25 @@
-"""One Engine.IO session: what it takes, and that it shares the event loop."""
+"""One Engine.IO session shares the event loop."""
 
 import asyncio
 from collections.abc import Awaitable
 
 import pytest
 
-from api.realtime.engineio.session import Beat, EngineSession, Owner
+from api.realtime.engineio.session import EngineSession, EngineSettings, SessionCallbacks
 from api.realtime.rooms.fairness import Turns
-from api.realtime.rooms.send_buffer import Sending
+from api.realtime.rooms.send_buffer import SendPolicy
 
 
-class Eager:
-    """A WebSocket on which so many messages have come already."""
+class EagerWebSocket:
+    """A WebSocket on which this many messages have already arrived."""
 
-    writable = None
+    byte_transport = None
     deflates = False
 
     def __init__(self, messages: int) -> None:
         self._left = messages
 
-    async def wait(self) -> str:
+    async def receive(self) -> str:
         if not self._left:
             raise ConnectionResetError
         self._left -= 1
@@ -33,8 +33,8 @@ class Eager:
     def abort(self) -> None: ...
 
 
-class Hub:
-    """Whom the session tells; half of the messages are done with at once."""
+class Listener:
+    """Handles half of the messages at once, and awaits something for the others."""
 
     def __init__(self) -> None:
         self.taken = 0
@@ -48,29 +48,29 @@ class Hub:
     async def closed(self, _sid: str, _reason: str) -> None: ...
 
     def session(self) -> EngineSession:
-        owner = Owner(
+        callbacks = SessionCallbacks(
             message=self.message,
             closed=self.closed,
-            slow=lambda _sid, _bytes: None,
+            too_slow=lambda _sid, _bytes: None,
             forget=lambda _sid: None,
             spawn=asyncio.ensure_future,
         )
         return EngineSession(
             "sid",
             "websocket",
-            beat=Beat(interval_s=25, timeout_s=20, max_payload_bytes=1_000),
-            sending=Sending(turns=Turns(), max_bytes=1_000),
-            owner=owner,
+            settings=EngineSettings(ping_interval_s=25, ping_timeout_s=20, max_payload_bytes=1_000),
+            send_policy=SendPolicy(turns=Turns(), max_bytes=1_000),
+            callbacks=callbacks,
         )
 
 
 @pytest.mark.parametrize("messages", [1, 1_000])
-async def test_whoever_sends_much_at_once_lets_others_in(messages: int) -> None:
-    hub = Hub()
-    serving = asyncio.create_task(hub.session().serve(Eager(messages)))
+async def test_many_messages_at_once_do_not_block_the_event_loop(messages: int) -> None:
+    listener = Listener()
+    serving = asyncio.create_task(listener.session().serve(EagerWebSocket(messages)))
     most = before = 0
     while not serving.done():
         await asyncio.sleep(0)
-        most, before = max(most, hub.taken - before), hub.taken
-    assert hub.taken == messages
+        most, before = max(most, listener.taken - before), listener.taken
+    assert listener.taken == messages
     assert most <= 16

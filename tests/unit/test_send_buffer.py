@@ -7,7 +7,7 @@ import pytest
 
 from api.realtime.rooms.fairness import Turns
 from api.realtime.rooms.frames import Frame, Frames
-from api.realtime.rooms.send_buffer import Outbox, Sending
+from api.realtime.rooms.send_buffer import SendBuffer, SendPolicy
 
 END = Frame("1")
 
@@ -34,8 +34,10 @@ class World:
     def __init__(self, *, max_bytes: int = 1_000, deflate_from_bytes: int | None = None) -> None:
         self.slow: list[int] = []
         self.transport = Transport()
-        sending = Sending(turns=Turns(), max_bytes=max_bytes, deflate_from_bytes=deflate_from_bytes)
-        self.outbox = Outbox(sending, self.slow.append)
+        sending = SendPolicy(
+            turns=Turns(), max_bytes=max_bytes, deflate_from_bytes=deflate_from_bytes
+        )
+        self.outbox = SendBuffer(sending, self.slow.append)
 
     def open(self, *, deflates: bool = False) -> "World":
         self.outbox.write_to(self.transport, deflates=deflates)
@@ -163,11 +165,11 @@ async def test_more_that_never_comes_holds_nothing_back() -> None:
 
 
 async def test_all_who_are_sent_the_same_frames_share_what_is_written() -> None:
-    sending = Sending(turns=Turns(), max_bytes=1_000)
+    sending = SendPolicy(turns=Turns(), max_bytes=1_000)
     frames = [Frame("4a"), Frame("4b")]
     written = []
     for _ in range(2):
-        outbox, transport = Outbox(sending, lambda _: None), Transport()
+        outbox, transport = SendBuffer(sending, lambda _: None), Transport()
         outbox.write_to(transport)
         outbox.put(frames[0], more=True)
         outbox.put(frames[1])

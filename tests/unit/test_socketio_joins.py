@@ -5,6 +5,7 @@ import json
 import random
 from collections import Counter
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import pytest
 
@@ -21,7 +22,8 @@ from api.realtime.rooms.frames import Send, Sent
 from api.realtime.rooms.joins import Joins
 from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.subscribers import HELD_MAX
-from api.realtime.socketio.session import Session
+from api.realtime.socketio.library import Client
+from api.realtime.socketio.session import SocketSession
 from tests.unit.relay_world import A, B, FixedClock, MemoryLog, record, records, until
 
 
@@ -74,12 +76,9 @@ class Edge:
         self.relay = Relay(events=log, clock=FixedClock(), settings=settings)
         self.joins = Joins(self.rooms, Changes(log), self.relay.positions)
 
-    def session(self, sid: str) -> Session:
-        return Session(
-            sid=sid,
-            engine_sid=sid,
-            send=self.sockets.sender(sid),
-            namespace="/patient",
+    def session(self, sid: str) -> SocketSession:
+        return SocketSession(
+            client=Client(sid, sid, "/patient", self.sockets.sender(sid), cast("Any", None)),
             principal=Principal(role=Role.PATIENT, subject="s", person=ProfileId("p")),
             claims=Claims(
                 subject="s", role=Role.PATIENT, expires_at=datetime(2030, 1, 1, tzinfo=UTC)
@@ -88,7 +87,7 @@ class Edge:
             since={},
         )
 
-    async def join(self, session: Session, since: int | None) -> list[int]:
+    async def join(self, session: SocketSession, since: int | None) -> list[int]:
         """The offsets of the answer, written before what was held is released."""
         wanted = {A: None if since is None else Position(1, since)}
         joined = await self.joins.join(session, session.principal, wanted)

@@ -1,7 +1,7 @@
-"""What the Engine.IO endpoint is asked, judged: pure (protocol revision 4).
+"""The Engine.IO protocol, revision 4: requests checked, packets read. Pure, without I/O.
 
-The words and numbers of refusals are those of the reference server; clients show them.
-Source: the published Engine.IO protocol, revision 4, and the tests that come with it.
+The texts and numbers of refusals are those of the reference server, because clients show them.
+Source: the published Engine.IO protocol, revision 4, and its test suite.
 """
 
 import base64
@@ -12,11 +12,11 @@ from enum import IntEnum
 from typing import Final, Literal
 
 VERSION: Final = "4"
-Transport = Literal["polling", "websocket"]
+TransportName = Literal["polling", "websocket"]
 TRANSPORTS: Final = frozenset({"polling", "websocket"})
 SEPARATOR: Final = "\x1e"
 PACKETS_MAX: Final = 4_096
-"""Of one payload."""
+"""Packets of one payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,47 +38,48 @@ TOO_LARGE: Final = Fault(3, "Payload too large", status=413)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """What of a request decides whether it is answered."""
+class EngineRequest:
+    """The parts of an HTTP request that decide whether it is answered."""
 
     method: str
     version: str | None
     transport: str | None
     session: str | None
     upgrades: bool
-    """Whether it asks for a WebSocket."""
+    """The request asks for a WebSocket."""
 
 
-def fault_of(asked: Asked, current: Transport | None) -> Fault | None:
+def fault_of(request: EngineRequest, current: TransportName | None) -> Fault | None:
     """Why the request is refused; ``current`` is its session's transport, if there is one.
 
-    In the reference server's order, so that a request with several faults is told the
-    same. The version is checked on every request, as the protocol has it; the reference
-    looks at the first one alone.
+    Faults are checked in the reference server's order, so a request with several of them gets
+    the same answer. The version is checked on every request, as the protocol has it; the
+    reference server checks the first request only.
     """
-    if asked.transport not in TRANSPORTS:
+    if request.transport not in TRANSPORTS:
         return UNKNOWN_TRANSPORT
-    if asked.session is not None:
-        return _fault_in_session(asked, current)
-    if asked.method != "GET":
+    if request.session is not None:
+        return _fault_in_session(request, current)
+    if request.method != "GET":
         return BAD_METHOD
-    if (asked.transport == "websocket") != asked.upgrades:
+    if (request.transport == "websocket") != request.upgrades:
         return BAD_REQUEST
-    return None if asked.version == VERSION else UNSUPPORTED_VERSION
+    return None if request.version == VERSION else UNSUPPORTED_VERSION
 
 
-def _fault_in_session(asked: Asked, current: Transport | None) -> Fault | None:
+def _fault_in_session(request: EngineRequest, current: TransportName | None) -> Fault | None:
     if current is None:
         return UNKNOWN_SESSION
-    if asked.version != VERSION:
+    if request.version != VERSION:
         return UNSUPPORTED_VERSION
-    if asked.upgrades:
-        return None if (asked.method, asked.transport) == ("GET", "websocket") else BAD_REQUEST
-    fits = asked.transport == current == "polling" and asked.method in ("GET", "POST")
+    if request.upgrades:
+        upgradable = (request.method, request.transport) == ("GET", "websocket")
+        return None if upgradable else BAD_REQUEST
+    fits = request.transport == current == "polling" and request.method in ("GET", "POST")
     return None if fits else BAD_REQUEST
 
 
-class Kind(IntEnum):
+class PacketType(IntEnum):
     """Types of Engine.IO packets."""
 
     OPEN = 0
@@ -90,36 +91,39 @@ class Kind(IntEnum):
     NOOP = 6
 
 
+MESSAGE_TYPE: Final = str(int(PacketType.MESSAGE))
+"""The first character of an encoded message."""
+
+
 class Malformed(ValueError):
-    """What came is no packet of the protocol, or comes from the wrong side."""
+    """Input that is no packet of the protocol, or one that only a server sends."""
 
 
-Incoming = tuple[Kind, str | bytes]
-"""A packet that came: its type and its data."""
+Incoming = tuple[PacketType, str | bytes]
+"""A packet of the client: its type and its data."""
 
 
 def packet_of(frame: str | bytes) -> Incoming:
     """One WebSocket message as a packet; raises Malformed.
 
-    The library would read JSON where the protocol has text, and let what is no packet
-    escape as an error of the whole request.
+    Data stays text. python-engineio would parse some of it as JSON.
     """
     if isinstance(frame, bytes):
         return _MESSAGE, frame
-    kind, data = _KINDS.get(frame[:1]), frame[1:]
+    kind, data = _TYPES.get(frame[:1]), frame[1:]
     if kind is None:
         raise Malformed("not an Engine.IO packet")
     if kind is _MESSAGE and not data:
-        raise Malformed("a message says something")
+        raise Malformed("a message must not be empty")
     return kind, data
 
 
 def packets_of(body: bytes) -> Sequence[Incoming]:
-    """What a polling client posts; raises Malformed, and then nothing of it counts.
+    """The packets of a POST; raises Malformed, and then none of them is processed.
 
-    The library takes no more than 16, which the official client, that packs as many as fit
-    into ``maxPayload``, does not know. The bound here is beyond what a client says at once,
-    and keeps a payload of tiny packets from costing more than one of large ones.
+    The official client packs as many packets as fit into ``maxPayload``, so the 16 that
+    python-engineio accepts are too few. ``PACKETS_MAX`` is more than a client sends at once,
+    and bounds the work for a payload of tiny packets.
     """
     if body.count(_SEPARATOR_BYTE) >= PACKETS_MAX:
         raise Malformed("too many packets")
@@ -139,6 +143,6 @@ def _posted(frame: str) -> Incoming:
         raise Malformed("binary data is base64") from None
 
 
-_MESSAGE: Final = Kind.MESSAGE  # Python 3.11 takes its time to find an enumeration's member
+_MESSAGE: Final = PacketType.MESSAGE  # Python 3.11 is slow at looking up an enumeration's member
 _SEPARATOR_BYTE: Final = SEPARATOR.encode()
-_KINDS: Final = {str(int(kind)): kind for kind in Kind}
+_TYPES: Final = {str(int(kind)): kind for kind in PacketType}

@@ -16,7 +16,7 @@ from api.realtime.rooms.fairness import Turns
 from api.realtime.rooms.frames import Frame, Joiner, Sent
 
 
-class Transport(Protocol):
+class ByteTransport(Protocol):
     """What of ``asyncio.WriteTransport`` is used."""
 
     def write(self, data: bytes) -> None: ...
@@ -27,7 +27,7 @@ class Transport(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sending:
+class SendPolicy:
     """What the outboxes of one hub share, and their bound."""
 
     turns: Turns
@@ -38,7 +38,7 @@ class Sending:
     joiner: Joiner = field(default_factory=Joiner)
 
 
-class Outbox:
+class SendBuffer:
     """``on_full`` is called once, when the session does not take what is put here; from
     then on it gets nothing more."""
 
@@ -47,18 +47,18 @@ class Outbox:
         "_deflate_from_bytes",
         "_ended",
         "_on_full",
-        "_sending",
+        "_policy",
         "_transport",
         "_turn",
         "_waiting",
         "_waiting_bytes",
     )
 
-    def __init__(self, sending: Sending, on_full: Callable[[int], None]) -> None:
-        self._sending, self._on_full = sending, on_full
+    def __init__(self, policy: SendPolicy, on_full: Callable[[int], None]) -> None:
+        self._policy, self._on_full = policy, on_full
         self._waiting: list[Sent] = []
         self._waiting_bytes = 0
-        self._transport: Transport | None = None
+        self._transport: ByteTransport | None = None
         self._deflate_from_bytes: int | None = None
         self._ended = False
         self._turn = -1
@@ -69,7 +69,7 @@ class Outbox:
         if self._ended:
             return
         waits = self.unsent_bytes
-        if waits > self._sending.max_bytes:
+        if waits > self._policy.max_bytes:
             self.clear()
             self._ended = True
             self._on_full(waits)
@@ -77,17 +77,17 @@ class Outbox:
             for part in frame.parts:
                 self._keep(part)
             self._tell_arrived()
-        elif waits + len(frame.framed) > self._sending.max_bytes and len(frame.parts) > 1:
+        elif waits + len(frame.framed) > self._policy.max_bytes and len(frame.parts) > 1:
             for part in frame.parts:  # no more than fits
                 self.put(part, more=True)
         else:
             self._write(self._transport, frame, more)
 
-    def _write(self, transport: Transport, frame: Sent, more: bool) -> None:
-        turn = self._sending.turns.begin()
+    def _write(self, transport: ByteTransport, frame: Sent, more: bool) -> None:
+        turn = self._policy.turns.begin()
         if more or turn == self._turn:
             if not self._waiting:
-                self._sending.turns.at_end(self._flush)
+                self._policy.turns.at_end(self._flush)
             self._keep(frame)
             return
         self._turn = turn
@@ -104,15 +104,15 @@ class Outbox:
     def _flush(self) -> None:
         """What waits goes out in one write."""
         if self._waiting and self._transport is not None:
-            data = self._sending.joiner.join(self._waiting, self._deflate_from_bytes)
+            data = self._policy.joiner.join(self._waiting, self._deflate_from_bytes)
             self.clear()
             if not self._transport.is_closing():
                 self._transport.write(data)
 
-    def write_to(self, transport: Transport, *, deflates: bool = False) -> None:
+    def write_to(self, transport: ByteTransport, *, deflates: bool = False) -> None:
         """From now on frames go to this WebSocket, those first that wait."""
         self._transport = transport
-        self._deflate_from_bytes = self._sending.deflate_from_bytes if deflates else None
+        self._deflate_from_bytes = self._policy.deflate_from_bytes if deflates else None
         self._flush()
 
     @property

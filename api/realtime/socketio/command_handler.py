@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -14,23 +15,33 @@ from api.realtime.rooms.joins import Joins, check_count, check_may_join
 from api.realtime.rooms.rooms import Rooms
 from api.realtime.socketio.commands import COMMANDS
 from api.realtime.socketio.inputs import JOIN, LEAVE, the_object
-from api.realtime.socketio.server import Ack
-from api.realtime.socketio.session import Session
-from api.realtime.socketio.sessions import Connections
+from api.realtime.socketio.session import SocketSession
+from api.realtime.socketio.sessions import SocketSessions
 from api.schemas import load
 
 log = structlog.get_logger(__name__)
 
+
+@dataclass(slots=True)
+class Ack:
+    """The acknowledgement of a command."""
+
+    body: bytes
+    """Ready JSON."""
+    written: Callable[[], None] | None = None
+    """Called when the acknowledgement was written."""
+
+
 Work = Ack | Awaitable[Ack | bytes]
 """An answer, or what comes to one; bytes are the data of a good one."""
-Answer = Callable[[Session, dict[str, Any]], Work]
+Answer = Callable[[SocketSession, dict[str, Any]], Work]
 
 
-class Desk:
+class CommandHandler:
     def __init__(
-        self, deps: RealtimeDeps, connections: Connections, rooms: Rooms, joins: Joins
+        self, deps: RealtimeDeps, sessions: SocketSessions, rooms: Rooms, joins: Joins
     ) -> None:
-        self._deps, self._connections = deps, connections
+        self._deps, self._sessions = deps, sessions
         self._rooms, self._joins = rooms, joins
         # bound once, not for each command
         self._log, self._monotonic = log.bind(), deps.clock.monotonic
@@ -41,12 +52,12 @@ class Desk:
             "auth:refresh": self._refresh,
         }
 
-    def command(self, sid: str, event: str, arguments: list[Any]) -> Ack | Awaitable[Ack]:
+    def handle(self, sid: str, event: str, arguments: list[object]) -> Ack | Awaitable[Ack]:
         """Answer one command, whatever comes of it; logged like a request (10.2).
 
         What has nothing to wait for costs no task, refusals above all.
         """
-        session, began = self._connections.find(sid), self._monotonic()
+        session, began = self._sessions.find(sid), self._monotonic()
         known = event in COMMANDS or event in self._own
         attempt = Attempt(
             session.next_request_id() if session else self._deps.new_id(),
@@ -54,7 +65,7 @@ class Desk:
             event if known else "unknown",
         )
         try:
-            if session is None or session.closed or self._connections.closing:
+            if session is None or session.closed or self._sessions.closing:
                 raise Unavailable
             work = self._begin(session, event, arguments, attempt.request_id)
         except Exception as error:  # the edge of every command: nothing may leak
@@ -65,7 +76,9 @@ class Desk:
         session.running += 1
         return self._finished(session, attempt, began, work)
 
-    def _begin(self, session: Session, event: str, arguments: list[Any], request_id: str) -> Work:
+    def _begin(
+        self, session: SocketSession, event: str, arguments: list[object], request_id: str
+    ) -> Work:
         self._deps.limiter.take(session.scope)
         if session.running >= self._deps.settings.commands_max:
             raise Unavailable
@@ -77,7 +90,7 @@ class Desk:
         raise ValidationFailed.of("event", "there is no such command")
 
     async def _finished(
-        self, session: Session, attempt: Attempt, began: float, work: Awaitable[Ack | bytes]
+        self, session: SocketSession, attempt: Attempt, began: float, work: Awaitable[Ack | bytes]
     ) -> Ack:
         # what waits has a task, and so a context, of its own
         structlog.contextvars.bind_contextvars(request_id=attempt.request_id)
@@ -95,7 +108,7 @@ class Desk:
         self._note(attempt, refused["code"], began)
         return Ack(orjson.dumps({"ok": False, "error": refused}))
 
-    async def _join(self, session: Session, data: dict[str, Any]) -> Ack:
+    async def _join(self, session: SocketSession, data: dict[str, Any]) -> Ack:
         loaded = load(JOIN, data, where="data")
         channel, since = Channel(loaded["channel"]), loaded["since"]
         check_may_join(session.principal, (channel,))
@@ -118,23 +131,23 @@ class Desk:
 
         return _ok(answer, written)
 
-    def _leave(self, session: Session, data: dict[str, Any]) -> Work:
+    def _leave(self, session: SocketSession, data: dict[str, Any]) -> Work:
         """Out of the channel, even one's own; leaving it again changes nothing."""
         channel = Channel(load(LEAVE, data, where="data")["channel"])
         if session.may_be_joining:
             return self._leave_after(session, channel)
         return self._left(session, channel)
 
-    async def _leave_after(self, session: Session, channel: Channel) -> Ack:
+    async def _leave_after(self, session: SocketSession, channel: Channel) -> Ack:
         async with session.joining:
             return self._left(session, channel)
 
-    def _left(self, session: Session, channel: Channel) -> Ack:
+    def _left(self, session: SocketSession, channel: Channel) -> Ack:
         self._rooms.leave(session, channel)
         return _ok(orjson.dumps({"channel": channel}))
 
-    def _refresh(self, session: Session, data: dict[str, Any]) -> Work:
-        return self._connections.renew(session, data)
+    def _refresh(self, session: SocketSession, data: dict[str, Any]) -> Work:
+        return self._sessions.renew(session, data)
 
     def _note(self, attempt: Attempt, code: str, began: float) -> None:
         """What was answered in one turn of the loop is counted and logged at its end: one after

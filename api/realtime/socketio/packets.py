@@ -1,19 +1,18 @@
-"""Socket.IO packets (protocol revision 5): strict in what is read, encoded once.
+"""Socket.IO packets, protocol revision 5: read strictly, encoded once. Pure, without I/O.
 
-What the library takes for granted is checked here, as the reference server does: a
-payload of the wrong shape is a parse error, and a client cannot name its event
-``connect`` to get at the handlers of the connection itself. Binary attachments are
-counted and dropped; nothing in this product is binary.
+python-socketio accepts payloads of any shape. As in the reference server, a payload of the
+wrong shape is an error here, and a client cannot emit ``connect`` or another reserved name.
+Binary attachments are counted and dropped, because nothing in this product is binary.
 """
 
 import re
 from functools import lru_cache
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final, cast
 
 import orjson
-from engineio.packet import MESSAGE  # type: ignore[import-untyped]  # ships no types
 from socketio import packet as sio  # type: ignore[import-untyped]  # ships no types
 
+from api.realtime.engineio.protocol import MESSAGE_TYPE
 from api.realtime.rooms.frames import Frame
 
 BINARY: Final = object()
@@ -24,32 +23,43 @@ RESERVED: Final = frozenset(
 )
 
 
+_TYPES: Final = frozenset("0123456")
+
+
 class Json:
-    """orjson with the signatures that the library calls."""
+    """orjson with the signatures that python-socketio calls."""
 
     @staticmethod
-    def dumps(data: Any, **_options: Any) -> str:
+    def dumps(data: object, **_options: object) -> str:
         return orjson.dumps(data).decode()
 
     @staticmethod
-    def loads(text: str) -> Any:
-        return orjson.loads(text)
+    def loads(text: str) -> object:
+        value: object = orjson.loads(text)
+        return value
 
 
 class HubPacket(sio.Packet):  # type: ignore[misc]  # the library ships no types
-    """Raises ValueError for whatever the protocol does not know."""
+    """A packet that refuses what the protocol does not know; python-socketio's ``serializer``.
+
+    Raises ValueError.
+    """
 
     json: ClassVar[type[Json]] = Json
-    data: Any
+    packet_type: int
+    namespace: str | None
+    id: int | None
+    data: object
+    attachment_count: int
     attachments_seen = 0
 
     @classmethod
-    def data_is_binary(cls, data: Any) -> bool:
-        """Nothing that is sent is binary, so nothing is searched."""
+    def data_is_binary(cls, data: object) -> bool:
+        """Nothing that the hub sends is binary, so the data are not searched."""
         return False
 
-    def decode(self, encoded_packet: Any) -> int:
-        if not isinstance(encoded_packet, str) or not encoded_packet[:1].isdecimal():
+    def decode(self, encoded_packet: object) -> int:
+        if not isinstance(encoded_packet, str) or encoded_packet[:1] not in _TYPES:
             raise ValueError("a packet is text and begins with its type")
         count: int = super().decode(encoded_packet)
         if not self._has_its_shape():
@@ -66,24 +76,34 @@ class HubPacket(sio.Packet):  # type: ignore[misc]  # the library ships no types
                 return _is_event(self.data)
             case sio.ACK | sio.BINARY_ACK:
                 return isinstance(self.data, list) and self.id is not None
-            case _:
+            case _:  # CONNECT_ERROR comes from the server only
                 return False
 
-    def add_attachment(self, attachment: Any) -> bool:
-        """Count it; the event is complete when all that it announced have come."""
+    def add_attachment(self, attachment: object) -> bool:
+        """Count an attachment; returns whether all that were announced have come."""
         if not isinstance(attachment, bytes):
             raise ValueError("an attachment is binary")
         self.attachments_seen += 1
-        if self.attachments_seen < self.attachment_count:
-            return False
-        self.data = [*self.data[:1], BINARY]
-        return True
+        return self.attachments_seen >= self.attachment_count
 
 
-def plain_event(packet: str) -> tuple[str, int | None, list[Any]] | None:
-    """Namespace, id and data of an event without attachments, the one packet that comes often.
+Event = tuple[str, int | None, str, list[object]]
+"""Namespace, acknowledgement id, name, and arguments."""
 
-    ``None``: it is something else, or written in an unusual way; :class:`HubPacket` judges it.
+
+def event_of(packet: HubPacket) -> Event:
+    """The event of an EVENT packet, or of a BINARY_EVENT with all its attachments."""
+    name, *arguments = cast("list[object]", packet.data)  # its shape was checked
+    if packet.packet_type == sio.BINARY_EVENT:
+        arguments = [BINARY]
+    return packet.namespace or "/", packet.id, str(name), arguments
+
+
+def plain_event(packet: str) -> Event | None:
+    """An event without attachments, the only frequent packet.
+
+    Returns ``None`` for any other packet, or an unusual spelling: :class:`HubPacket` decodes
+    these. Raises ValueError for an event of the wrong shape.
     """
     found = _PLAIN_EVENT.match(packet)
     if found is None:
@@ -92,19 +112,17 @@ def plain_event(packet: str) -> tuple[str, int | None, list[Any]] | None:
     data = orjson.loads(packet[found.end() :])
     if not _is_event(data):
         raise ValueError("the payload does not fit the packet type")
-    return namespace, int(id_text) if id_text else None, data
+    return namespace, int(id_text) if id_text else None, data[0], data[1:]
 
 
 _PLAIN_EVENT: Final = re.compile(rf"{sio.EVENT}(/[^,?\[]*),([0-9]{{0,15}})(?=\[)", re.ASCII)
 
 
-def _is_event(data: Any) -> bool:
-    return (
-        isinstance(data, list)
-        and bool(data)
-        and isinstance(data[0], str)
-        and data[0] not in RESERVED
-    )
+def _is_event(data: object) -> bool:
+    if not isinstance(data, list) or not data:
+        return False
+    name: object = data[0]
+    return isinstance(name, str) and name not in RESERVED
 
 
 def event_frame(namespace: str, event: str, argument: bytes) -> Frame:
@@ -114,11 +132,11 @@ def event_frame(namespace: str, event: str, argument: bytes) -> Frame:
 
 
 def ack_frame(namespace: str, id: int, argument: bytes) -> Frame:
-    """The answer to an event that was sent with this id."""
+    """The acknowledgement of the event with this id; ``argument`` is ready JSON."""
     return Frame(b"".join((_head(sio.ACK, namespace), b"%d[" % id, argument, b"]")))
 
 
 @lru_cache(maxsize=64)
 def _head(kind: int, namespace: str) -> bytes:
-    """``/`` is the namespace that is not named; this hub does not serve it."""
-    return f"{MESSAGE}{kind}{namespace},".encode()
+    """The start of a packet in a namespace; ``/``, which would be left out, is not served."""
+    return f"{MESSAGE_TYPE}{kind}{namespace},".encode()

@@ -1,276 +1,177 @@
-"""The one place that knows python-socketio from the inside; ``engine.py`` is its like below.
+"""The Socket.IO server: each message of a connection goes where it is handled.
 
-The library speaks the protocol; what it leaves open or does otherwise than this product
-needs is set right here, each with its reason:
-
-* ``connected`` is called after CONNECT was answered, so that nothing precedes it;
-* a command's ack is written before the frames that were held for it are released;
-* malformed packets, events before CONNECT and connections that never get to CONNECT end
-  the connection, as the reference server does, instead of a stack trace for each;
-* a client that vanishes while it is being let in leaves no ghost behind.
+Events are parsed and acknowledged here, so that the frequent ones cost neither a task nor a
+call into python-socketio; CONNECT and DISCONNECT go to python-socketio (``library.py``). As in
+the reference server, a malformed packet, an event before CONNECT and a connection that never
+gets to CONNECT end the connection.
 """
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Final
 
-import socketio  # type: ignore[import-untyped]  # ships no types
 import structlog
-from socketio import packet as sio_packet
+from aiohttp import web
+from socketio import packet as sio  # type: ignore[import-untyped]  # ships no types
 
+from api.realtime.engineio.endpoint import Endpoint
 from api.realtime.engineio.engine import Engine
-from api.realtime.rooms.frames import Send, Sent
+from api.realtime.engineio.session import EngineSettings
+from api.realtime.rooms.deps import RealtimeSettings
+from api.realtime.rooms.send_buffer import SendPolicy
 from api.realtime.rooms.tasks import Tasks
-from api.realtime.socketio.packets import HubPacket, ack_frame, plain_event
+from api.realtime.socketio.command_handler import Ack, CommandHandler
+from api.realtime.socketio.library import SocketIOLibrary
+from api.realtime.socketio.packets import HubPacket, ack_frame, event_of, plain_event
+from api.realtime.socketio.sessions import SocketSessions
 
 log = structlog.get_logger(__name__)
 
-_ANSWER_S = 2.0
-"""How long commands may go on when the hub stops."""
+_ANSWER_S: Final = 2.0
+"""How long running commands may take when the hub stops."""
+_LIBRARY_PACKETS: Final = (str(sio.CONNECT), str(sio.DISCONNECT))
 
 
-@dataclass(slots=True)
-class Ack:
-    """The answer to a command: ready JSON, and what is to happen once it was written."""
+class SocketServer:
+    """Implements :class:`api.realtime.engineio.engine.EngineListener`."""
 
-    body: bytes
-    written: Callable[[], None] | None = None
-
-
-class Refused(Exception):
-    """The connection is not accepted; ``error`` is the REST error object."""
-
-    def __init__(self, error: Mapping[str, Any]) -> None:
-        super().__init__(error["code"])
-        self.error = error
-
-
-class Gate(Protocol):
-    """What the server asks the hub; none of it raises except ``connect``."""
-
-    async def connect(self, sid: str, eio_sid: str, namespace: str, auth: Any) -> None:
-        """Let a client in. Raises :class:`Refused`."""
-        ...
-
-    def connected(self, sid: str) -> None:
-        """CONNECT was answered: events may be sent."""
-        ...
-
-    def command(self, sid: str, event: str, arguments: list[Any]) -> Ack | Awaitable[Ack]:
-        """The answer, at once if there is nothing to wait for."""
-        ...
-
-    async def disconnected(self, sid: str, reason: str) -> None: ...
-
-
-class HubServer(socketio.AsyncServer):  # type: ignore[misc]  # the library ships no types
     def __init__(
-        self, gate: Gate, namespaces: tuple[str, ...], *, connect_timeout_s: float, **engine: Any
+        self,
+        sessions: SocketSessions,
+        commands: CommandHandler,
+        settings: RealtimeSettings,
+        *,
+        send_policy: SendPolicy,
+        on_slow: Callable[[], None],
     ) -> None:
-        super().__init__(
-            client_manager=_Clients(),
-            serializer=HubPacket,
-            async_mode="aiohttp",
-            http_compression=False,
-            logger=_library_log(),
-            engineio_logger=_library_log(),
-            **engine,
+        self._commands, self._settings = commands, settings
+        engine_settings = EngineSettings(
+            ping_interval_s=settings.ping_interval_s,
+            ping_timeout_s=settings.ping_timeout_s,
+            max_payload_bytes=settings.max_message_bytes,
         )
-        self.namespaces = ()  # the library would add "/" to any other empty list
-        self._gate, self._connect_timeout_s = gate, connect_timeout_s
+        self._engine = Engine(self, engine_settings, send_policy=send_policy, on_slow=on_slow)
+        self._library = SocketIOLibrary(self._engine, sessions)
+        self._clients = self._library.clients
         self._tasks = Tasks()
-        self._strangers: dict[str, asyncio.TimerHandle] = {}
-        for namespace in namespaces:
-            self.register_namespace(_Door(namespace, gate, self))
+        self._connect_timers: dict[str, asyncio.TimerHandle] = {}
+        self._incomplete: dict[str, HubPacket] = {}
+        """Packets whose attachments have not all come."""
 
-    def _engineio_server_class(self) -> type[Engine]:
-        return Engine
+    def attach(self, app: web.Application) -> None:
+        Endpoint(self._engine, self._settings.cors_origins).attach(app)
 
-    def start_background_task(
-        self, target: Callable[..., Coroutine[Any, Any, None]], *args: Any, **kwargs: Any
-    ) -> asyncio.Task[None]:
-        return self._tasks.start(target(*args, **kwargs))
+    async def retire(self, over_s: float) -> None:
+        await self._engine.retire(over_s)
 
-    # --- incoming ---
+    async def close(self) -> None:
+        """Let running commands finish for a moment; then close every connection."""
+        await self._tasks.finish(_ANSWER_S)
+        await self._engine.close()
 
-    def _handle_eio_message(self, eio_sid: str, data: Any) -> Awaitable[None] | None:
-        """What is left to be waited for; a plain event, which comes often, leaves nothing."""
-        if eio_sid not in self.environ:  # closed already: what still comes is too late
-            return None
+    # --- connections ---
+
+    async def opened(self, eio_sid: str) -> None:
+        await self._library.opened(eio_sid)
+        self._connect_timers[eio_sid] = asyncio.get_running_loop().call_later(
+            self._settings.connect_timeout_s,
+            lambda: self._tasks.start(self._hang_up_unconnected(eio_sid)),
+        )
+
+    async def closed(self, eio_sid: str, reason: str) -> None:
+        self._incomplete.pop(eio_sid, None)
+        if timer := self._connect_timers.pop(eio_sid, None):
+            timer.cancel()
+        await self._library.closed(eio_sid, reason)
+
+    async def _hang_up_unconnected(self, eio_sid: str) -> None:
+        """Close a connection without a client; a late event after DISCONNECT is harmless."""
+        if eio_sid in self._library.environ and not self._clients.has_any(eio_sid):
+            log.warning("socket_never_connected", engine=eio_sid)
+            await self._engine.hang_up(eio_sid)
+
+    # --- messages ---
+
+    def message(self, eio_sid: str, data: str | bytes) -> Awaitable[None] | None:
+        """Handle one message; most events leave nothing to be awaited."""
+        if eio_sid not in self._library.environ:
+            return None  # a message that was already on its way when the connection closed
         try:
-            plain = isinstance(data, str) and eio_sid not in self._binary_packet
-            if plain and (event := plain_event(data)) is not None:
-                return self._take_event(eio_sid, *event)
+            if eio_sid in self._incomplete:
+                return self._attachment(eio_sid, data)
+            if isinstance(data, str):
+                if (event := plain_event(data)) is not None:
+                    return self._event(eio_sid, *event)
+                if data[0] in _LIBRARY_PACKETS:
+                    return self._connect_or_disconnect(eio_sid, data)
+            return self._packet(eio_sid, data)
         except Exception as error:
             return self._give_up(eio_sid, error)
-        return self._judge(eio_sid, data)
 
-    async def _judge(self, eio_sid: str, data: Any) -> None:
-        """Anything else: the library knows all packets."""
+    async def _connect_or_disconnect(self, eio_sid: str, packet: str) -> None:
         try:
-            await super()._handle_eio_message(eio_sid, data)
+            await self._library.handle(eio_sid, packet)
         except Exception as error:
             await self._give_up(eio_sid, error)
 
-    async def _give_up(self, eio_sid: str, error: Exception) -> None:
-        """Never log the data: it may hold a token. JSONDecodeError quotes what it read."""
-        if isinstance(error, ValueError | TypeError | KeyError | RecursionError):
-            log.warning("socket_packet_malformed", engine=eio_sid, error=type(error).__name__)
-        else:  # ours; it must not end in the library's log, with the packet
-            log.error("socket_packet_failed", engine=eio_sid, exc_info=error)
-        await self.eio.hang_up(eio_sid)
+    def _packet(self, eio_sid: str, data: str | bytes) -> Awaitable[None] | None:
+        if not isinstance(data, str):
+            raise ValueError("binary data that no packet announced")
+        packet = HubPacket(encoded_packet=data)
+        match packet.packet_type:
+            case sio.EVENT:
+                return self._event(eio_sid, *event_of(packet))
+            case sio.BINARY_EVENT | sio.BINARY_ACK:
+                if self._clients.sid_from_eio_sid(eio_sid, packet.namespace or "/") is None:
+                    raise ValueError("a binary packet before CONNECT")
+                self._incomplete[eio_sid] = packet
+                return None
+            case sio.ACK:  # events of the hub ask for no acknowledgement
+                return None
+            case other:
+                raise ValueError(f"unexpected packet type {other}")
 
-    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
-        await super()._handle_eio_connect(eio_sid, environ)
-        loop = asyncio.get_running_loop()
-        self._strangers[eio_sid] = loop.call_later(
-            self._connect_timeout_s, self.start_background_task, self._not_connected, eio_sid
-        )
+    def _attachment(self, eio_sid: str, data: str | bytes) -> Awaitable[None] | None:
+        packet = self._incomplete[eio_sid]
+        if not packet.add_attachment(data):
+            return None
+        del self._incomplete[eio_sid]
+        if packet.packet_type == sio.BINARY_ACK:
+            return None
+        return self._event(eio_sid, *event_of(packet))
 
-    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
-        if timer := self._strangers.pop(eio_sid, None):
-            timer.cancel()
-        await super()._handle_eio_disconnect(eio_sid, reason)
-
-    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
-        if namespace not in self.namespace_handlers:
-            await self._refuse(eio_sid, namespace, "Invalid namespace")
-            return
-        if self.manager.sid_from_eio_sid(eio_sid, namespace) is not None:
-            await self._refuse(eio_sid, namespace, "Already connected")
-            return
-        await super()._handle_connect(eio_sid, namespace, data)
-        sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
-        if sid is None or not self.manager.is_connected(sid, namespace):
-            return
-        if eio_sid not in self.environ:  # it left while it was being let in
-            await self._handle_disconnect(eio_sid, namespace, self.reason.TRANSPORT_CLOSE)
-        else:
-            self._gate.connected(sid)
-
-    async def _refuse(self, eio_sid: str, namespace: str | None, message: str) -> None:
-        """In the reference server's words: these are errors of the protocol, not of rights."""
-        log.info("socket_connect_invalid", engine=eio_sid, why=message)
-        error = {"message": message}
-        await self._send_packet(
-            eio_sid, HubPacket(sio_packet.CONNECT_ERROR, data=error, namespace=namespace)
-        )
-
-    async def _handle_event(
-        self, eio_sid: str, namespace: str | None, id: int | None, data: list[Any]
-    ) -> None:
-        """For the library."""
-        if (rest := self._take_event(eio_sid, namespace, id, data)) is not None:
-            await rest
-
-    def _take_event(
-        self, eio_sid: str, namespace: str | None, id: int | None, data: list[Any]
+    def _event(
+        self, eio_sid: str, namespace: str, id: int | None, name: str, arguments: list[object]
     ) -> Awaitable[None] | None:
-        namespace = namespace or "/"
-        sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
+        sid = self._clients.sid_from_eio_sid(eio_sid, namespace)
         if sid is None:
-            return self._not_connected(eio_sid)
-        if not self.manager.is_pending(sid, namespace):
-            answer = self._gate.command(sid, data[0], data[1:])
+            return self._hang_up_unconnected(eio_sid)
+        if not self._clients.is_pending(sid, namespace):
+            answer = self._commands.handle(sid, name, arguments)
             if isinstance(answer, Ack):
-                self._reply(eio_sid, namespace, id, answer)
+                self._acknowledge(eio_sid, namespace, id, answer)
             else:
-                self._tasks.start(self._reply_later(eio_sid, namespace, id, answer))
+                self._tasks.start(self._acknowledge_later(eio_sid, namespace, id, answer))
         return None
 
-    async def _not_connected(self, eio_sid: str) -> None:
-        """Nothing comes before CONNECT; what comes after DISCONNECT is just late."""
-        if eio_sid in self.environ and not self._is_connected_somewhere(eio_sid):
-            log.warning("socket_never_connected", engine=eio_sid)
-            await self.eio.hang_up(eio_sid)
-
-    def _is_connected_somewhere(self, eio_sid: str) -> bool:
-        return any(self.manager.sid_from_eio_sid(eio_sid, name) for name in self.namespace_handlers)
-
-    async def _reply_later(
+    async def _acknowledge_later(
         self, eio_sid: str, namespace: str, id: int | None, answer: Awaitable[Ack]
     ) -> None:
-        self._reply(eio_sid, namespace, id, await answer)
+        self._acknowledge(eio_sid, namespace, id, await answer)
 
-    def _reply(self, eio_sid: str, namespace: str, id: int | None, ack: Ack) -> None:
+    def _acknowledge(self, eio_sid: str, namespace: str, id: int | None, ack: Ack) -> None:
         try:
             if id is not None:
-                self.sender(eio_sid)(ack_frame(namespace, id, ack.body))
+                self._engine.sender(eio_sid)(ack_frame(namespace, id, ack.body))
         finally:
             if ack.written is not None:
                 ack.written()
 
-    # --- outgoing ---
-
-    def sender(self, eio_sid: str) -> Send:
-        """Sends ready frames to one client; if it has gone, that is no error."""
-        session = self.eio.sockets.get(eio_sid)
-        return _nowhere if session is None else session.send
-
-    async def close_transport(self, eio_sid: str) -> None:
-        """End the connection below Socket.IO, so that the client connects again."""
-        await self.eio.hang_up(eio_sid)
-
-    async def dismiss(self, sid: str, namespace: str, eio_sid: str) -> None:
-        """Disconnect a client for good, and its connection if nothing else uses it."""
-        await self.disconnect(sid, namespace=namespace)
-        if not self._is_connected_somewhere(eio_sid):
-            await self.eio.hang_up(eio_sid)
-
-    async def close(self) -> None:
-        """Commands get a moment to be answered; then every socket is closed."""
-        await self._tasks.finish(_ANSWER_S)
-        await self.eio.close()
-
-
-class _Clients(socketio.AsyncManager):  # type: ignore[misc]  # the library ships no types
-    """Who is connected to which namespace; the rooms of this product are its own.
-
-    The library gives each client a room besides, a kilobyte each, and looks through all
-    rooms when one goes: thousands that go at once would take the square of their number.
-    """
-
-    def is_pending(self, sid: str, namespace: str) -> bool:
-        """Whether a client that is known here is just coming or going."""
-        return sid in self.pending_connect.get(namespace, ()) or sid in self.pending_disconnect.get(
-            namespace, ()
-        )
-
-    def basic_enter_room(
-        self, sid: str, namespace: str, room: str | None, eio_sid: str | None = None
-    ) -> None:
-        if room is None:
-            super().basic_enter_room(sid, namespace, room, eio_sid)
-
-
-class _Door(socketio.AsyncNamespace):  # type: ignore[misc]  # the library ships no types
-    """One namespace: connections come through here, commands through the server."""
-
-    def __init__(self, namespace: str, gate: Gate, server: HubServer) -> None:
-        super().__init__(namespace)
-        self._gate, self._hub = gate, server
-
-    async def trigger_event(self, event: str, *args: Any) -> Any:
-        sid = args[0]
-        if event == "connect":
-            eio_sid = self._hub.manager.eio_sid_from_sid(sid, self.namespace)
-            try:
-                await self._gate.connect(sid, eio_sid, self.namespace, args[2])
-            except Refused as refused:
-                error = refused.error
-                raise socketio.exceptions.ConnectionRefusedError(error["code"], error) from None
-        elif event == "disconnect":
-            await self._gate.disconnected(sid, args[1])
-
-
-def _nowhere(frame: Sent, *, more: bool = False) -> None:
-    """It left while it was being let in."""
-
-
-def _library_log() -> logging.Logger:
-    """The libraries' own log: only errors, for below that it quotes packets with tokens."""
-    library = logging.getLogger("api.realtime.library")
-    library.setLevel(logging.ERROR)
-    return library
+    async def _give_up(self, eio_sid: str, error: Exception) -> None:
+        """End the connection. Never log the data, which may hold a token."""
+        if isinstance(error, ValueError | TypeError | KeyError | RecursionError):
+            # the name only: JSONDecodeError quotes its input
+            log.warning("socket_packet_malformed", engine=eio_sid, error=type(error).__name__)
+        else:
+            log.error("socket_packet_failed", engine=eio_sid, exc_info=error)
+        await self._engine.hang_up(eio_sid)

@@ -1,7 +1,7 @@
 """The Socket.IO edge as the composition root sees it."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -17,11 +17,10 @@ from api.realtime.rooms.fairness import Turns
 from api.realtime.rooms.joins import Joins
 from api.realtime.rooms.revocations import Rights
 from api.realtime.rooms.rooms import Rooms
-from api.realtime.rooms.send_buffer import Sending
-from api.realtime.socketio.command_handler import Desk
-from api.realtime.socketio.server import Ack, HubServer
-from api.realtime.socketio.session import NAMESPACES
-from api.realtime.socketio.sessions import Connections
+from api.realtime.rooms.send_buffer import SendPolicy
+from api.realtime.socketio.command_handler import CommandHandler
+from api.realtime.socketio.server import SocketServer
+from api.realtime.socketio.sessions import SocketSessions
 from api.schemas.fields import instant_text
 
 log = structlog.get_logger(__name__)
@@ -36,28 +35,20 @@ class Realtime:
     def __init__(self, deps: RealtimeDeps) -> None:
         self._deps, settings = deps, deps.settings
         turns = Turns()
-        self.sending = Sending(
+        self.sending = SendPolicy(
             turns=turns,
             max_bytes=settings.max_buffer_bytes,
             deflate_from_bytes=settings.compress_from_bytes or None,
         )
         """For connections of other kinds, too: what all of them share."""
-        self._server = HubServer(
-            self,
-            NAMESPACES,
-            connect_timeout_s=settings.connect_timeout_s,
-            ping_interval=settings.ping_interval_s,
-            ping_timeout=settings.ping_timeout_s,
-            max_http_buffer_size=settings.max_message_bytes,
-            sending=self.sending,
-            on_slow=deps.on_slow,
-            origins=settings.cors_origins,
-        )
         self._rooms = Rooms()
         self._wire = Wire(self._rooms, turns)
         self._joins = Joins(self._rooms, deps.services.changes, deps.positions)
-        self._connections = Connections(deps, self._server, self._rooms, self._joins)
-        self._desk = Desk(deps, self._connections, self._rooms, self._joins)
+        self._sessions = SocketSessions(deps, self._rooms, self._joins)
+        commands = CommandHandler(deps, self._sessions, self._rooms, self._joins)
+        self._server = SocketServer(
+            self._sessions, commands, settings, send_policy=self.sending, on_slow=deps.on_slow
+        )
 
     @property
     def rooms(self) -> Rooms:
@@ -72,7 +63,7 @@ class Realtime:
     @property
     def rights(self) -> Rights:
         """Ends connections, of any kind, that have lost what they were let in with."""
-        return self._connections.rights
+        return self._sessions.rights
 
     @property
     def broadcaster(self) -> Broadcaster:
@@ -88,20 +79,22 @@ class Realtime:
         app.on_shutdown.append(close)
 
     def start(self) -> None:
-        self._connections.spawn(self._tell_positions())
+        self._sessions.spawn(self._tell_positions())
 
     async def close(self) -> None:
         """Let commands finish for a moment, close every socket, end every task."""
-        if not self._connections.closing:
-            await self._connections.close()
+        if not self._sessions.closing:
+            self._sessions.closing = True
+            await self._server.close()
+            await self._sessions.close()
 
     def connections(self) -> Mapping[str, int]:
         """Connected sockets by namespace."""
-        return self._connections.counts()
+        return self._sessions.counts()
 
     async def retire(self, over_s: float) -> None:
         """Close the sockets one by one over a while, at random: they come back elsewhere."""
-        await self._server.eio.retire(over_s)
+        await self._server.retire(over_s)
 
     async def position_changed(self, channel: Channel, position: Position) -> None:
         """For ``Relay.start(on_failure=…)``: tell the room, so that it can ask."""
@@ -121,21 +114,6 @@ class Realtime:
             "data": figures,
         }
         await self._wire.tell_room(HUB_STATUS, "hub.status", orjson.dumps(envelope))
-
-    # --- for the server: see api.realtime.socketio.server.Gate ---
-
-    async def connect(self, sid: str, eio_sid: str, namespace: str, auth: Any) -> None:
-        await self._connections.admit(sid, eio_sid, namespace, auth)
-
-    def connected(self, sid: str) -> None:
-        if session := self._connections.find(sid):
-            self._connections.begin(session)
-
-    def command(self, sid: str, event: str, arguments: list[Any]) -> Ack | Awaitable[Ack]:
-        return self._desk.command(sid, event, arguments)
-
-    async def disconnected(self, sid: str, reason: str) -> None:
-        self._connections.ended(sid, reason)
 
     # --- all the time ---
 

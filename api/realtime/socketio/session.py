@@ -12,21 +12,19 @@ from actors.ports.events import EventRecord
 from actors.services.identity import Claims
 from api.realtime.rooms.frames import Frame, Frames, Send
 from api.realtime.rooms.subscribers import Batch, Once
+from api.realtime.socketio.library import Client
 from api.realtime.socketio.packets import event_frame
 from api.schemas import envelope
 
-NAMESPACES = ("/dentist", "/patient", "/chatbot", "/admin")
-
 
 @dataclass(kw_only=True, eq=False, slots=True)
-class Session:
-    """What is known of it; compared by identity. A :class:`Subscriber` of its channels."""
+class SocketSession:
+    """A client that was admitted; compared by identity. A :class:`Subscriber` of its channels."""
 
-    sid: str
-    engine_sid: str
-    send: Send
-    """If the client has gone, that is no error."""
-    namespace: str
+    client: Client
+    sid: str = field(init=False)
+    namespace: str = field(init=False)
+    send: Send = field(init=False)
     principal: Principal
     claims: Claims
     on_behalf_of: str | None
@@ -45,6 +43,8 @@ class Session:
     """Of its principal: whose allowance its commands use up."""
 
     def __post_init__(self) -> None:
+        self.sid, self.namespace = self.client.sid, self.client.namespace
+        self.send = self.client.send
         self.scope = self.principal.scope
 
     @property

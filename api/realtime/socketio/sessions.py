@@ -19,67 +19,74 @@ from api.realtime.rooms.revocations import Rights
 from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.tasks import guarded
 from api.realtime.socketio.inputs import AUTH, token_of
-from api.realtime.socketio.server import HubServer, Refused
-from api.realtime.socketio.session import NAMESPACES, Session, namespace_of
+from api.realtime.socketio.library import NAMESPACES, Client, ConnectionRefused
+from api.realtime.socketio.session import SocketSession, namespace_of
 from api.schemas import load
 from api.schemas.fields import instant_text
 
 log = structlog.get_logger(__name__)
 
 
-class Connections:
-    """The sessions of all namespaces, from the token to the last frame."""
+class SocketSessions:
+    """Admits the clients of all namespaces, renews their tokens, and ends their sessions.
 
-    def __init__(self, deps: RealtimeDeps, server: HubServer, rooms: Rooms, joins: Joins) -> None:
-        self._deps, self._server = deps, server
-        self._rooms, self._joins = rooms, joins
-        self._sessions: dict[str, Session] = {}
+    Implements :class:`api.realtime.socketio.library.Admission`.
+    """
+
+    def __init__(self, deps: RealtimeDeps, rooms: Rooms, joins: Joins) -> None:
+        self._deps, self._rooms, self._joins = deps, rooms, joins
+        self._sessions: dict[str, SocketSession] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.closing = False
         self._expiry = Expiry(
             deps.clock,
             notice_s=deps.settings.expiring_notice_s,
             leeway_s=deps.settings.leeway_s,
-            expiring=self._tell_expiring,
+            expiring=self._announce_expiry,
             expired=self._end_expired,
             spawn=self.spawn,
         )
         self.rights = Rights(deps.verifier, deps.services.identity, self.spawn)
 
-    def find(self, sid: str) -> Session | None:
+    def find(self, sid: str) -> SocketSession | None:
         return self._sessions.get(sid)
 
     def counts(self) -> Mapping[str, int]:
         found = Counter(session.namespace for session in self._sessions.values())
         return {namespace: found[namespace] for namespace in NAMESPACES}
 
-    # --- coming in ---
+    # --- connecting ---
 
-    async def admit(self, sid: str, eio_sid: str, namespace: str, auth: Any) -> None:
-        """Let a client in; raises Refused, and then nothing has changed."""
-        attempt = Attempt(self._deps.new_id(), namespace, "connect")
+    async def admit(self, client: Client, auth: object) -> None:
+        """Open a session; if it raises ConnectionRefused, nothing has changed."""
+        attempt = Attempt(self._deps.new_id(), client.namespace, "connect")
         try:
-            session = await self._checked(sid, eio_sid, namespace, auth)
-        except Exception as error:  # the edge of every connection: nothing may leak
+            session = await self._checked(client, auth)
+        except Exception as error:  # the edge of every connection: no error may leak
             refused = shown(error, attempt, self._deps.clock)
             log.info(
                 "socket_refused",
-                namespace=namespace,
+                namespace=client.namespace,
                 code=refused["code"],
                 why=reason_of(error),
                 request_id=attempt.request_id,
             )
-            raise Refused(refused) from None
-        self._sessions[sid] = session
+            raise ConnectionRefused(refused["code"], refused) from None
+        self._sessions[client.sid] = session
         self.rights.watch(session, partial(self._end_expired, session))
-        log.info("socket_connected", namespace=namespace, sid=sid, request_id=attempt.request_id)
+        log.info(
+            "socket_connected",
+            namespace=client.namespace,
+            sid=client.sid,
+            request_id=attempt.request_id,
+        )
 
-    async def _checked(self, sid: str, eio_sid: str, namespace: str, auth: Any) -> Session:
+    async def _checked(self, client: Client, auth: object) -> SocketSession:
         """Token, namespace, input, in this order, before a profile may be created."""
         if self.closing:
             raise Unavailable
         claims = await self._deps.verifier.verify(token_of(auth))
-        if namespace_of(claims) != namespace:
+        if namespace_of(claims) != client.namespace:
             raise Forbidden("Your role may not use this namespace")
         data = load(AUTH, auth, where="auth")
         principal = await self._deps.services.identity.principal(claims, data["on_behalf_of"])
@@ -88,23 +95,21 @@ class Connections:
         check_may_join(principal, tuple(since))
         wanted = {**dict.fromkeys(own_channels(principal)), **since}
         check_count("since", len(wanted))
-        return Session(
-            sid=sid,
-            engine_sid=eio_sid,
-            send=self._server.sender(eio_sid),
-            namespace=namespace,
+        return SocketSession(
+            client=client,
             principal=principal,
             claims=claims,
             on_behalf_of=data["on_behalf_of"],
             since=wanted,
         )
 
-    def begin(self, session: Session) -> None:
-        """The client knows that it is connected."""
-        self.spawn(self._make_ready(session))
-        self._expiry.watch(session)
+    def connected(self, sid: str) -> None:
+        """Begin, now that the client knows that it is connected."""
+        if session := self._sessions.get(sid):
+            self.spawn(self._make_ready(session))
+            self._expiry.watch(session)
 
-    async def _make_ready(self, session: Session) -> None:
+    async def _make_ready(self, session: SocketSession) -> None:
         """``hub:ready``, and behind it whatever happened meanwhile."""
         async with session.joining:
             try:
@@ -112,7 +117,7 @@ class Connections:
             except Exception as error:  # e.g. the database is away: the client tries again
                 attempt = Attempt(self._deps.new_id(), session.namespace, "hub:ready")
                 shown(error, attempt, self._deps.clock)
-                await self._server.close_transport(session.engine_sid)
+                await session.client.hang_up()
                 return
             channels = {name: orjson.Fragment(answer) for name, answer in joined.answers.items()}
             session.emit("hub:ready", orjson.dumps({"channels": channels}))
@@ -121,7 +126,7 @@ class Connections:
 
     # --- tokens ---
 
-    async def renew(self, session: Session, data: Mapping[str, Any]) -> bytes:
+    async def renew(self, session: SocketSession, data: Mapping[str, Any]) -> bytes:
         """A new token in place: the same party with the same rights, or none at all."""
         claims = await self._deps.verifier.verify(token_of(data))
         if unknown := [name for name in data if name != "token"]:
@@ -140,16 +145,16 @@ class Connections:
         self._expiry.watch(session)
         return _expires_at(session)
 
-    async def _tell_expiring(self, session: Session) -> None:
+    async def _announce_expiry(self, session: SocketSession) -> None:
         session.emit("auth:expiring", _expires_at(session))
 
-    async def _end_expired(self, session: Session) -> None:
+    async def _end_expired(self, session: SocketSession) -> None:
         session.emit("auth:expired", _expires_at(session))
-        await self._server.dismiss(session.sid, session.namespace, session.engine_sid)
+        await session.client.disconnect()
 
     # --- going ---
 
-    def ended(self, sid: str, reason: str) -> None:
+    def disconnected(self, sid: str, reason: str) -> None:
         session = self._sessions.pop(sid, None)
         if session is None:
             return
@@ -162,9 +167,8 @@ class Connections:
     async def close(self) -> None:
         """Nobody comes in any more, everybody goes, no task stays."""
         self.closing = True
-        await self._server.close()
         for sid in list(self._sessions):
-            self.ended(sid, "hub stops")
+            self.disconnected(sid, "hub stops")
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -177,5 +181,5 @@ class Connections:
         task.add_done_callback(self._tasks.discard)
 
 
-def _expires_at(session: Session) -> bytes:
+def _expires_at(session: SocketSession) -> bytes:
     return orjson.dumps({"expires_at": instant_text(session.claims.expires_at)})

@@ -6,7 +6,7 @@ from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.joins import Joins
 from api.realtime.rooms.revocations import Rights
 from api.realtime.rooms.rooms import Rooms
-from api.realtime.rooms.send_buffer import Sending
+from api.realtime.rooms.send_buffer import SendPolicy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +25,7 @@ class SupabaseSettings:
 class SupabaseDeps:
     realtime: RealtimeDeps
     """The very same as Socket.IO's: verifier, limits, settings, counters."""
-    sending: Sending
+    sending: SendPolicy
     rooms: Rooms
     joins: Joins
     rights: Rights
