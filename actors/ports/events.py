@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
@@ -87,19 +87,16 @@ class Outbox(Protocol):
 
 
 class Broadcaster(Protocol):
-    async def broadcast(self, record: EventRecord) -> int:
-        """Hand the event to every subscriber of its channel; returns how many there were.
+    """Sends events to the connections of this process.
 
-        Raises if that failed; it will be called again (criterion 7.5).
-        """
-        ...
+    The relay calls it for one channel at a time in offset order. It may call it again with
+    events that some subscribers have already received; they are not sent those twice.
+    """
 
+    async def broadcast(self, records: Sequence[EventRecord]) -> int:
+        """Send consecutive events of one channel; returns the number of subscribers.
 
-@runtime_checkable
-class BatchBroadcaster(Broadcaster, Protocol):
-    async def broadcast_all(self, records: Sequence[EventRecord]) -> int:
-        """``broadcast`` of consecutive events of one channel at once; how many got them.
-
-        If it raises, some may have got some of them: each is then broadcast alone.
+        Raises if any subscriber could not be served. The relay then broadcasts each event
+        again on its own (criterion 7.5).
         """
         ...

@@ -256,9 +256,9 @@ class Relay:
         """Send what the lane has, then end; the next announcement starts a new task."""
         assert self._attempts is not None
         try:
-            at_most = self._attempts.batch_max
+            settings = self._settings
             while lane.has_work:
-                if records := lane.take(at_most, self._settings.batch_bytes_max):
+                if records := lane.take(settings.batch_max, settings.batch_bytes_max):
                     await self._deliver(lane, records)
                 elif lane.shed or not await lane.arrives(self._settings.gap_wait_s):
                     await self._fill_gap(lane)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from actors.ports.events import BatchBroadcaster, Broadcaster, EventRecord
+from actors.ports.events import Broadcaster, EventRecord
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -62,7 +62,7 @@ class Tried:
 
 
 class Attempts:
-    """Broadcasts with retries; ``batch_max`` events of a channel may go at once."""
+    """Broadcasts with retries."""
 
     def __init__(
         self,
@@ -75,8 +75,6 @@ class Attempts:
     ) -> None:
         self._broadcaster, self._settings, self._stats = broadcaster, settings, stats
         self._jitter, self._sleep = jitter, sleep
-        self._batch = broadcaster if isinstance(broadcaster, BatchBroadcaster) else None
-        self.batch_max = settings.batch_max if self._batch else 1
 
     async def of(self, records: Sequence[EventRecord]) -> AsyncIterator[tuple[EventRecord, Tried]]:
         """Each event with what became of it, in order.
@@ -86,8 +84,7 @@ class Attempts:
         """
         first: int | Exception | None = None
         if len(records) > 1:
-            assert self._batch is not None
-            first = await self._try(self._batch.broadcast_all(records), len(records))
+            first = await self._try(records)
             if isinstance(first, Exception) and self._settings.backoff_s:
                 await self._back_off(1)
         for record in records:
@@ -102,7 +99,7 @@ class Attempts:
         while attempts < most:
             attempts += 1
             self._stats.retries += attempts > 1
-            tried = await self._try(self._broadcaster.broadcast(record))
+            tried = await self._try([record])
             if isinstance(tried, int):
                 return Tried(attempts, tried, problem=_kind(error))
             error = tried
@@ -110,10 +107,10 @@ class Attempts:
                 await self._back_off(attempts)
         return Tried(attempts, error=error, problem=_kind(error))
 
-    async def _try(self, sending: Awaitable[int], events: int = 1) -> int | Exception:
+    async def _try(self, records: Sequence[EventRecord]) -> int | Exception:
         try:
-            async with asyncio.timeout(self._settings.attempt_timeout_s * events):
-                return await sending
+            async with asyncio.timeout(self._settings.attempt_timeout_s * len(records)):
+                return await self._broadcaster.broadcast(records)
         except Exception as failure:  # whatever it is, it is retried, then logged and marked
             return failure
 

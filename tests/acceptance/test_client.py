@@ -1,7 +1,7 @@
 """The Python client against a real hub: exactly once and in order, over a bad network."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -123,10 +123,12 @@ async def test_a_broadcast_that_failed_for_good_is_asked_for(open_clinic: OpenCl
         def __init__(self, real: Broadcaster) -> None:
             self._real = real
 
-        async def broadcast(self, record: EventRecord) -> int:
-            if record.channel.startswith("appointments:dentist:") and record.position.offset == 2:
-                raise ConnectionError("nobody hears me")
-            return await self._real.broadcast(record)
+        async def broadcast(self, records: Sequence[EventRecord]) -> int:
+            for record in records:
+                in_channel = record.channel.startswith("appointments:dentist:")
+                if in_channel and record.position.offset == 2:
+                    raise ConnectionError("nobody hears me")
+            return await self._real.broadcast(records)
 
     got: list[HubEvent] = []
     async with (

@@ -130,8 +130,8 @@ async def test_r6_4_a_component_is_built_with_substitutes_alone() -> None:
             self.marked += deliveries
 
     class Rooms(Broadcaster):
-        async def broadcast(self, record: EventRecord) -> int:
-            told.append(record.position.offset)
+        async def broadcast(self, records: Sequence[EventRecord]) -> int:
+            told.extend(record.position.offset for record in records)
             return 1
 
     log, clock = Log(), FakeClock()

@@ -1,7 +1,7 @@
 """Criteria 7.2, 7.3, 7.5: which channel gets what, and that a failed broadcast is retried."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -21,12 +21,15 @@ class FlakyBroadcaster:
         self._real, self._fails = real, fails
         self.attempts: dict[tuple[str, int], list[float]] = {}
 
-    async def broadcast(self, record: EventRecord) -> int:
-        attempts = self.attempts.setdefault((record.channel, record.position.offset), [])
-        attempts.append(time.monotonic())
-        if self._fails(record, len(attempts)):
+    async def broadcast(self, records: Sequence[EventRecord]) -> int:
+        fails = False
+        for record in records:
+            attempts = self.attempts.setdefault((record.channel, record.position.offset), [])
+            attempts.append(time.monotonic())
+            fails |= self._fails(record, len(attempts))
+        if fails:
             raise ConnectionError("the room is on fire")
-        return await self._real.broadcast(record)
+        return await self._real.broadcast(records)
 
 
 async def test_r7_2_changes_go_to_the_channel_of_the_dentist(clinic: Clinic) -> None:

@@ -1,5 +1,6 @@
 """Criteria 9.1–9.6: whatever goes wrong is said in one form, and everything else goes on."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -19,12 +20,13 @@ class BurningRoom:
         self._real, self._kind, self._prefix = real, kind, prefix
         self.victim: tuple[str, int] | None = None
 
-    async def broadcast(self, record: EventRecord) -> int:
-        if record.type == self._kind and record.channel.startswith(self._prefix):
-            self.victim = self.victim or (record.channel, record.position.offset)
-        if (record.channel, record.position.offset) == self.victim:
-            raise ConnectionError("the room is on fire")
-        return await self._real.broadcast(record)
+    async def broadcast(self, records: Sequence[EventRecord]) -> int:
+        for record in records:
+            if record.type == self._kind and record.channel.startswith(self._prefix):
+                self.victim = self.victim or (record.channel, record.position.offset)
+            if (record.channel, record.position.offset) == self.victim:
+                raise ConnectionError("the room is on fire")
+        return await self._real.broadcast(records)
 
 
 # --- 9.1 -----------------------------------------------------------------------------

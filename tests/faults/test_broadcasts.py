@@ -52,17 +52,14 @@ class Unlucky:
         self.tried: Counter[Place] = Counter()
         self.sent: set[Place] = set()
 
-    async def broadcast(self, record: EventRecord) -> int:
-        return await self.broadcast_all([record])
-
-    async def broadcast_all(self, records: Sequence[EventRecord]) -> int:
+    async def broadcast(self, records: Sequence[EventRecord]) -> int:
         """It may fail half-way: what comes before a mishap has arrived."""
         places = [(str(record.channel), record.position.offset) for record in records]
         self.tried.update(places)
         reached = 0
         for place, record in zip(places, records, strict=True):
             await self._mishap(place, record)
-            reached = await self._real.broadcast(record)
+            reached = await self._real.broadcast([record])
         self.sent.update(places)
         return reached
 

@@ -1,7 +1,7 @@
 """Channels over Socket.IO: nothing is missed, nothing comes twice (DESIGN §6, 7.2, 7.3, 7.5)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -163,11 +163,13 @@ class Failing:
         self._inner, self._fails = inner, fails
         self.attempts: list[int] = []
 
-    async def broadcast(self, record: EventRecord) -> int:
-        self.attempts.append(record.position.offset)
-        if self._fails(record, self.attempts.count(record.position.offset)):
+    async def broadcast(self, records: Sequence[EventRecord]) -> int:
+        offsets = [record.position.offset for record in records]
+        self.attempts += offsets
+        tries = [self.attempts.count(offset) for offset in offsets]
+        if any(map(self._fails, records, tries)):
             raise ConnectionError("the rooms are away")
-        return await self._inner.broadcast(record)
+        return await self._inner.broadcast(records)
 
 
 async def test_after_a_failed_broadcast_clients_are_told_and_can_fetch_what_they_missed() -> None:
@@ -192,9 +194,9 @@ async def test_after_a_failed_broadcast_clients_are_told_and_can_fetch_what_they
 
 async def test_a_broadcast_that_fails_after_it_reached_some_sockets_repeats_nothing() -> None:
     class FailsAfterwards(Failing):
-        async def broadcast(self, record: EventRecord) -> int:
-            await self._inner.broadcast(record)
-            return await super().broadcast(record)
+        async def broadcast(self, records: Sequence[EventRecord]) -> int:
+            await self._inner.broadcast(records)
+            return await super().broadcast(records)
 
     def fails(record: EventRecord, attempt: int) -> bool:
         return attempt == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -216,11 +217,11 @@ class Deaf:
         self._real, self._type = real, type
         self.refused = asyncio.Event()
 
-    async def broadcast(self, record: EventRecord) -> int:
-        if record.type == self._type:
+    async def broadcast(self, records: Sequence[EventRecord]) -> int:
+        if any(record.type == self._type for record in records):
             self.refused.set()
             raise ConnectionError("nobody hears this")
-        return await self._real.broadcast(record)
+        return await self._real.broadcast(records)
 
 
 async def test_all_clients_join_again_after_phx_error(open_clinic: OpenClinic) -> None:

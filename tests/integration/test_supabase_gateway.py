@@ -659,7 +659,7 @@ async def test_who_does_not_read_is_cut_off_and_delays_nobody(
             await reader.joined(channel)
             assert await eventually(lambda: len(logs.lines("socket_command")) == 2, 3.0)
             for offset in range(1, 2_000):
-                assert await wire.broadcast(_large(channel, offset)) in (1, 2)
+                assert await wire.broadcast([_large(channel, offset)]) in (1, 2)
                 assert await offset_of_next(reader) == offset
                 if logs.lines("socket_too_slow"):
                     break

@@ -130,38 +130,37 @@ class MemoryLog:
 
 
 class ScriptedBroadcaster:
-    """Sends to nobody in particular; ``script`` says what happens to an attempt."""
+    """Sends to nobody in particular; ``script`` and ``batch_script`` may let an attempt fail.
+
+    ``script`` is called with an event that is sent on its own and the number of the attempt,
+    ``batch_script`` with several that are sent together.
+    """
 
     def __init__(self) -> None:
         self.sent: dict[Channel, list[int]] = defaultdict(list)
         self.attempts: list[tuple[Channel, int]] = []
+        """Events that were sent on their own."""
+        self.batches: list[list[int]] = []
         self.script: Callable[[EventRecord, int], Awaitable[None]] | None = None
+        self.batch_script: Callable[[Sequence[EventRecord]], Awaitable[None]] | None = None
         self.recipients = 3
 
-    async def broadcast(self, record: EventRecord) -> int:
+    async def broadcast(self, records: Sequence[EventRecord]) -> int:
+        if len(records) > 1:
+            self.batches.append([record.position.offset for record in records])
+            if self.batch_script is not None:
+                await self.batch_script(records)
+        else:
+            await self._one(records[0])
+        for record in records:
+            self.sent[record.channel].append(record.position.offset)
+        return self.recipients
+
+    async def _one(self, record: EventRecord) -> None:
         self.attempts.append((record.channel, record.position.offset))
         if self.script is not None:
             attempt = self.attempts.count((record.channel, record.position.offset))
             await self.script(record, attempt)
-        self.sent[record.channel].append(record.position.offset)
-        return self.recipients
-
-
-class ScriptedBatches(ScriptedBroadcaster):
-    """Takes several events at once; ``batch_script`` says what happens to such an attempt."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.batches: list[list[int]] = []
-        self.batch_script: Callable[[Sequence[EventRecord]], Awaitable[None]] | None = None
-
-    async def broadcast_all(self, records: Sequence[EventRecord]) -> int:
-        self.batches.append([record.position.offset for record in records])
-        if self.batch_script is not None:
-            await self.batch_script(records)
-        for record in records:
-            self.sent[record.channel].append(record.position.offset)
-        return self.recipients
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -42,7 +42,7 @@ class World:
         self.relay = Relay(
             events=self.log,
             clock=FixedClock(),
-            settings=settings,
+            settings=replace(settings, batch_max=1),  # batches: test_relay_batches
             jitter=lambda: 1.0,
             sleep=self._sleep,
             on_delivery=self.deliveries.append,

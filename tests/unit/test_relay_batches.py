@@ -15,7 +15,7 @@ from tests.unit.relay_world import (
     B,
     FixedClock,
     MemoryLog,
-    ScriptedBatches,
+    ScriptedBroadcaster,
     record,
     records,
     until,
@@ -24,7 +24,7 @@ from tests.unit.relay_world import (
 
 class World:
     def __init__(self, settings: RelaySettings | None = None) -> None:
-        self.log, self.broadcaster = MemoryLog(), ScriptedBatches()
+        self.log, self.broadcaster = MemoryLog(), ScriptedBroadcaster()
         self.slept: list[float] = []
         self.failures: list[tuple[Channel, Position]] = []
         self.relay = Relay(

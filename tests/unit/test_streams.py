@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, cast
@@ -146,11 +146,11 @@ class World:
         )
         self.tasks: list[asyncio.Task[None]] = []
 
-    async def broadcast(self, record: EventRecord) -> int:
+    async def broadcast(self, records: Sequence[EventRecord]) -> int:
         """To the rooms, unless the test wants it to fail."""
-        if record.position.offset in self.failing:
+        if any(record.position.offset in self.failing for record in records):
             raise ConnectionError("the rooms cannot be reached")
-        return await self.wire.broadcast(record)
+        return await self.wire.broadcast(records)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         self.tasks.append(asyncio.ensure_future(work))
@@ -450,7 +450,7 @@ async def test_an_event_is_encoded_once_for_all_streams() -> None:
         for subscription in w.rooms.members(A):
             stream = cast("Any", subscription.subscriber)
             stream.wakes = asyncio.Event()  # nobody writes, so that we can look
-        await w.wire.broadcast(record(1))
+        await w.wire.broadcast([record(1)])
         for subscription in w.rooms.members(A):
             (waiting,) = cast("Any", subscription.subscriber)._queue
             bodies.add(id(waiting.body))

@@ -15,7 +15,7 @@ _LOOK_EVERY: Final = 8
 
 
 class Wire:
-    """Implements :class:`actors.ports.events.BatchBroadcaster` for the rooms.
+    """Implements :class:`actors.ports.events.Broadcaster` for the rooms.
 
     A large room is written to in slices, a turn of the event loop each, so that nobody
     else waits long; the broadcast ends when the last of the room was written to.
@@ -24,16 +24,13 @@ class Wire:
     def __init__(self, rooms: Rooms, turns: Turns) -> None:
         self._rooms, self._turns = rooms, turns
 
-    async def broadcast(self, record: EventRecord) -> int:
-        """Hand the event to everybody in its channel; returns how many got it.
+    async def broadcast(self, records: Sequence[EventRecord]) -> int:
+        """Write consecutive events to every subscriber of their channel; returns how many.
 
-        Who had it from an earlier attempt, or from its catch-up answer, is not sent it
-        again. Raises the first failure of a subscriber, after all others were served.
+        A subscriber that has an event from an earlier attempt, or from its catch-up answer,
+        does not get it again. Raises the first failure of a subscriber, after all others
+        were served.
         """
-        return await self.broadcast_all([record])
-
-    async def broadcast_all(self, records: Sequence[EventRecord]) -> int:
-        """``broadcast`` of consecutive events of one channel, written together."""
         channel, batch = records[0].channel, Batch(records)
         reached, failure = 0, None
         members = self._rooms.begin_sending(channel, records)
@@ -45,7 +42,7 @@ class Wire:
                     if subscription.subscriber.closed:
                         continue
                     try:
-                        subscription.deliver_all(batch)
+                        subscription.deliver(batch)
                         reached += 1
                     except Exception as error:  # one who fails must not cost the others theirs
                         failure = failure or error

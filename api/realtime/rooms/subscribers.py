@@ -6,7 +6,7 @@ dropped. So there is neither hole nor duplicate, whatever is committed meanwhile
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -24,18 +24,16 @@ NOWHERE: Final = Position(-1, -1)
 
 
 class Once:
-    """The wire forms of one thing that many are sent: each is made by whoever asks first.
+    """The wire forms of one thing that many subscribers are sent, each encoded once.
 
-    ``once(key, make)`` is what ``make()`` returned when that key was asked for first.
-    ``more``: further events follow for the same subscriber, in the same moment, so a
-    transport may keep this one and write them together.
+    ``once(key, make)`` calls ``make()`` for the first subscriber with that key, and returns
+    the same value to all others.
     """
 
-    __slots__ = ("_made", "more")
+    __slots__ = ("_made",)
 
-    def __init__(self, *, more: bool = False) -> None:
+    def __init__(self) -> None:
         self._made: dict[Hashable, Any] = {}
-        self.more = more
 
     def __call__(self, key: Hashable, make: Callable[[], T]) -> T:
         made = self._made
@@ -46,17 +44,16 @@ class Once:
 
 
 class Batch:
-    """Consecutive events of one channel that go out together.
+    """One event or several consecutive ones of a channel, that are delivered together.
 
-    ``each`` is an event and its wire forms, ``joined`` are those of all of them.
+    ``each`` are the events with their wire forms; ``joined`` are the forms of all of them.
     """
 
     __slots__ = ("each", "first", "joined", "last")
 
     def __init__(self, records: Sequence[EventRecord]) -> None:
-        last = len(records) - 1
-        self.each = [(record, Once(more=n < last)) for n, record in enumerate(records)]
-        self.first, self.last = records[0].position, records[last].position
+        self.each = [(record, Once()) for record in records]
+        self.first, self.last = records[0].position, records[-1].position
         self.joined = Once()
 
 
@@ -74,15 +71,11 @@ class Subscriber(Protocol):
         """It has left, or is about to: nothing is delivered any more."""
         ...
 
-    def deliver(self, record: EventRecord, once: Once) -> None:
-        """Write an event, encoded by ``once`` so that equal frames are made but once.
+    def deliver(self, batch: Batch) -> None:
+        """Write these events, in order; encode them by the batch, which others share.
 
-        What raises is retried by the relay, for this subscriber alone.
+        If it raises, none of them was written; the relay retries them one by one.
         """
-        ...
-
-    def deliver_all(self, batch: Batch) -> bool:
-        """Write all of these or, raising, none; false: they are delivered one by one."""
         ...
 
     def tell_position(self, channel: Channel, position: Position, once: Once) -> None:
@@ -116,33 +109,36 @@ class Subscription:
         else:
             self.held.append(record)
 
-    def deliver(self, record: EventRecord, once: Once) -> None:
-        """Write an event unless the subscriber had it, or let it wait for the answer."""
+    def deliver(self, batch: Batch) -> None:
+        """Write events that the subscriber has not had; while it is held, keep them."""
         if self.held is not None:
-            self.keep(record)
-        elif (at := record.position) > self.had:
-            self.subscriber.deliver(record, once)
-            self.had = at
-
-    def deliver_all(self, batch: Batch) -> None:
-        """The same for several; at once where nothing stands in the way."""
-        at_once = len(batch.each) > 1 and self.held is None and batch.first > self.had
-        if at_once and self.subscriber.deliver_all(batch):
+            for record, _ in batch.each:
+                self.keep(record)
+        elif batch.first > self.had:
+            self.subscriber.deliver(batch)
             self.had = batch.last
         else:
-            for record, once in batch.each:
-                self.deliver(record, once)
+            self._deliver_news([record for record, _ in batch.each])
+
+    def _deliver_news(self, records: Iterable[EventRecord]) -> None:
+        """Write those events that come after what the subscriber has had."""
+        news: list[EventRecord] = []
+        had = self.had
+        for record in records:
+            if record.position > had:
+                news.append(record)
+                had = record.position
+        if news:
+            self.subscriber.deliver(Batch(news))
+            self.had = had
 
     def release(self, answered: Position) -> None:
         """The answer up to ``answered`` was written: let what was held follow it."""
         self.had = max(self.had, answered)
         held, self.held = self.held, None
         dropped, self.dropped = self.dropped, None
-        following = len(held or ())
-        for record in held or ():
-            if self.subscriber.closed:
-                return
-            following -= 1
-            self.deliver(record, Once(more=following > 0))
+        if self.subscriber.closed:
+            return
+        self._deliver_news(held or ())
         if dropped is not None:
             self.subscriber.tell_position(self.channel, dropped.position, Once())

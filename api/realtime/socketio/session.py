@@ -8,7 +8,6 @@ import orjson
 from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
-from actors.ports.events import EventRecord
 from actors.services.identity import Claims
 from api.realtime.rooms.frames import Frame, Frames, Send
 from api.realtime.rooms.subscribers import Batch, Once
@@ -57,20 +56,14 @@ class SocketSession:
         self.commands += 1
         return f"{self.sid}.{self.commands}"
 
-    def deliver(self, record: EventRecord, once: Once) -> None:
-        self.send(self._frame(record, once), more=once.more)
+    def deliver(self, batch: Batch) -> None:
+        self.send(batch.joined(self.namespace, lambda: self._encoded(batch)))
 
-    def deliver_all(self, batch: Batch) -> bool:
-        made = batch.joined(
-            self.namespace, lambda: Frames([self._frame(*each) for each in batch.each])
-        )
-        self.send(made)
-        return True
-
-    def _frame(self, record: EventRecord, once: Once) -> Frame:
-        return once(
-            self.namespace, lambda: event_frame(self.namespace, record.type, envelope(record))
-        )
+    def _encoded(self, batch: Batch) -> Frame | Frames:
+        frames = [
+            event_frame(self.namespace, record.type, envelope(record)) for record, _ in batch.each
+        ]
+        return frames[0] if len(frames) == 1 else Frames(frames)
 
     def tell_position(self, channel: Channel, position: Position, once: Once) -> None:
         where = {"channel": channel, "epoch": position.epoch, "offset": position.offset}

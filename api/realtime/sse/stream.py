@@ -107,7 +107,13 @@ class Stream:
     def closed(self) -> bool:
         return self.ended is not None
 
-    def deliver(self, record: EventRecord, once: Once) -> None:
+    def deliver(self, batch: Batch) -> None:
+        for record, once in batch.each:
+            if self.closed:
+                return
+            self._deliver(record, once)
+
+    def _deliver(self, record: EventRecord, once: Once) -> None:
         channel, at = record.channel, record.position
         before = self._queued_to.get(channel)
         if channel in self._behind or before is None or at != before.next:
@@ -120,9 +126,6 @@ class Stream:
         if self._queued_bytes > self._max_buffer_bytes:
             self.end(Ended.TOO_SLOW)
         self.wakes.set()
-
-    def deliver_all(self, batch: Batch) -> bool:
-        return False
 
     def tell_position(self, channel: Channel, position: Position, once: Once) -> None:
         """Nobody has to ask: what is missing is read and sent."""

@@ -20,7 +20,7 @@ from actors.services.identity import Claims
 from api.realtime.rooms.expiry import Expiry
 from api.realtime.rooms.frames import Send
 from api.realtime.rooms.joins import CHANNELS_MAX, Joined
-from api.realtime.rooms.subscribers import Once
+from api.realtime.rooms.subscribers import Batch
 from api.realtime.supabase import messages
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import Vsn
@@ -234,8 +234,9 @@ class Subscriptions:
             if topic.closed:
                 self._deps.rooms.leave_all(topic)
             elif all(each.recovered and not each.more for each in joined.changes):
-                for record in (r for each in joined.changes for r in each.events):
-                    topic.deliver(record, Once())
+                for each in joined.changes:
+                    if each.events:
+                        topic.deliver(Batch(each.events))
                 self._deps.joins.release(joined)
             else:
                 self._fail(topic, "events were missed: the client is to load anew")

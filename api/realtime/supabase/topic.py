@@ -1,7 +1,7 @@
 """One joined topic of one Supabase client: a subscriber of the rooms."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,21 +67,19 @@ class Topic:
 
     # --- a subscriber ---
 
-    def deliver(self, record: EventRecord, once: Once) -> None:
-        frames = (
-            event_frames.event_frame(self.vsn, self.name, record, once)
-            if record.channel == self.channel
-            else None,
-            event_frames.change_frame(self.vsn, self.name, record, self.bindings, once)
-            if record.channel == self.rows
-            else None,
-        )
-        for frame in frames:
-            if frame is not None:
-                self.write(frame, more=once.more)
+    def deliver(self, batch: Batch) -> None:
+        frames = [frame for record, once in batch.each for frame in self._frames(record, once)]
+        for n, frame in enumerate(frames, 1):
+            self.write(frame, more=n < len(frames))
 
-    def deliver_all(self, batch: Batch) -> bool:
-        return False
+    def _frames(self, record: EventRecord, once: Once) -> Iterator[Frame]:
+        """The event as a broadcast, as a change of a row, or both."""
+        if record.channel == self.channel:
+            yield event_frames.event_frame(self.vsn, self.name, record, once)
+        if record.channel == self.rows:
+            change = event_frames.change_frame(self.vsn, self.name, record, self.bindings, once)
+            if change is not None:
+                yield change
 
     def tell(self, event: str, data: bytes, once: Once) -> None:
         self.write(event_frames.told_frame(self.vsn, self.name, event, data, once))
