@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, Unpack
 
 from chairside.chatbot.clinic import (
     ClinicRefused,
@@ -18,11 +18,13 @@ from chairside.chatbot.clinic import (
     Treatment,
 )
 from chairside.client import ConnectionLost, FreeSlot, HubError
-from chairside.client.operations import SLOTS
+from chairside.client.operations import SLOTS, Operation, ResultT
 from chairside.client.shapes import (
     Appointment,
-    AppointmentPage,
+    AppointmentFilters,
+    AppointmentList,
     AppointmentType,
+    DentistCard,
     Profile,
     Reservation,
 )
@@ -42,8 +44,8 @@ class Hub(Protocol):
     """What of the client is used; :class:`chairside.client.HubClient` is one."""
 
     async def perform(
-        self, operation: Any, data: Mapping[str, Any], *, key: str | None = None
-    ) -> Any: ...
+        self, operation: Operation[ResultT], data: Mapping[str, object], *, key: str | None = None
+    ) -> ResultT: ...
     async def hold(
         self, *, dentist_id: str, appointment_type_id: str, start: str, key: str | None = None
     ) -> Reservation: ...
@@ -68,9 +70,9 @@ class Hub(Protocol):
         key: str | None = None,
     ) -> None: ...
     async def me(self) -> Profile: ...
-    async def dentists(self) -> list[Profile]: ...
+    async def dentists(self) -> list[DentistCard]: ...
     async def appointment_types(self) -> list[AppointmentType]: ...
-    async def appointments(self, **filters: Any) -> AppointmentPage: ...
+    async def appointments(self, **filters: Unpack[AppointmentFilters]) -> AppointmentList: ...
 
 
 @dataclass(slots=True)

@@ -1,25 +1,37 @@
-"""A small client of the hub, for programs: commands over REST or Socket.IO, live events.
+"""Python client of a Chairside hub (``docs/clients.md``).
 
-:class:`HubClient` speaks REST, :class:`LiveClient` Socket.IO; both offer the same
-:class:`Commands`. :class:`ChangeStream` follows channels over plain HTTP, :class:`SlotCache`
-answers "what is free" from memory. Events arrive exactly once and in order, however the
-network behaves. Nothing here knows the hub's code: it rests on the documented contract alone.
+::
+
+    async with aiohttp.ClientSession() as session:
+        hub = HubClient("https://hub.example", token=token, session=session)
+        held = await hub.hold(dentist_id=..., appointment_type_id=..., start=...)
+        booked = await hub.book_reservation(held["id"])
+
+- :class:`HubClient` sends commands and queries over REST.
+- :class:`LiveClient` sends the same commands over Socket.IO, and follows channels.
+- :class:`ChangeStream` follows channels over plain HTTP.
+- :class:`SlotCache` answers from memory which slots are free.
+
+Events are delivered exactly once and in order, over reconnections and restarts of the hub.
+Commands carry an idempotency key, so a retry never executes one twice. All errors are
+:class:`ClientError`.
 """
 
-from chairside.client.channels import ChannelAnswer, HubEvent, Position
+from chairside.client.channels import CatchUp, HubEvent, Position, availability_channel
 from chairside.client.commands import Commands
+from chairside.client.dentist_slots import CacheSettings
 from chairside.client.errors import ClientClosed, ClientError, ConnectionLost, HubError
 from chairside.client.live import LiveClient
-from chairside.client.rest import HubClient
+from chairside.client.rest import HubClient, HubResponse
 from chairside.client.retry import RetryPolicy
-from chairside.client.slot_cache import CacheSettings, Free, SlotCache
+from chairside.client.slot_cache import Free, SlotCache
 from chairside.client.slot_table import FreeSlot
 from chairside.client.stream import ChangeStream
 
 __all__ = [
     "CacheSettings",
+    "CatchUp",
     "ChangeStream",
-    "ChannelAnswer",
     "ClientClosed",
     "ClientError",
     "Commands",
@@ -29,8 +41,10 @@ __all__ = [
     "HubClient",
     "HubError",
     "HubEvent",
+    "HubResponse",
     "LiveClient",
     "Position",
     "RetryPolicy",
     "SlotCache",
+    "availability_channel",
 ]

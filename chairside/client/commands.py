@@ -1,36 +1,42 @@
-"""What a client can ask a hub to do, whatever the wire."""
+"""Commands and queries that a client can send to a hub, over any protocol."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
 from uuid import uuid4
 
 from chairside.client import operations
-from chairside.client.operations import Operation
-from chairside.client.shapes import Appointment, Availability, Profile, Reservation, SlotPage
+from chairside.client.operations import Operation, ResultT
+from chairside.client.shapes import (
+    Appointment,
+    DentistAvailability,
+    Profile,
+    Reservation,
+    SlotList,
+)
 
 READ_ONLY = frozenset({"dentist_id", "version", "slots", "affected_appointments", "position"})
-"""Fields of a shown schedule that are not part of a sent one."""
+"""Fields that the hub adds to a schedule, and that an update must not contain."""
 
 
 def new_key() -> str:
-    """An idempotency key for one logical command, the same over all its attempts."""
+    """An idempotency key for one command, the same over all its attempts."""
     return str(uuid4())
 
 
 class Commands(ABC):
-    """Typed commands over :meth:`perform`.
+    """Typed commands on top of :meth:`perform`.
 
-    Each raises :class:`~chairside.client.errors.HubError` when the hub says no, and
-    :class:`~chairside.client.errors.ConnectionLost` when no answer came within the retries:
-    then repeat it with the same ``key`` to learn what became of it.
+    Each raises :class:`~chairside.client.errors.HubError` if the hub refuses, and
+    :class:`~chairside.client.errors.ConnectionLost` if no answer arrived within all attempts.
+    In that case send it again with the same ``key``: the hub then returns the outcome of the
+    first attempt and executes nothing twice.
     """
 
     @abstractmethod
     async def perform(
-        self, operation: Operation, data: Mapping[str, Any], *, key: str | None = None
-    ) -> Any:
-        """Carry out one operation; ``key`` (made when missing) makes repeating it safe."""
+        self, operation: Operation[ResultT], data: Mapping[str, object], *, key: str | None = None
+    ) -> ResultT:
+        """Execute one operation; without ``key`` a new idempotency key is generated."""
 
     async def find_slots(
         self,
@@ -41,8 +47,8 @@ class Commands(ABC):
         dentist_ids: Sequence[str] = (),
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> SlotPage:
-        """Free slots over some dentists (all when none is named), the first ones first."""
+    ) -> SlotList:
+        """Free slots of the given dentists (of all, if empty), the earliest first."""
         data = {
             "dentist_id": list(dentist_ids) or None,
             "appointment_type_id": appointment_type_id,
@@ -51,17 +57,18 @@ class Commands(ABC):
             "limit": limit,
             "cursor": cursor,
         }
-        return cast("SlotPage", await self.perform(operations.SLOTS, _set_only(data)))
+        return await self.perform(operations.SLOTS, _without_none(data))
 
     async def hold(
         self, *, dentist_id: str, appointment_type_id: str, start: str, key: str | None = None
     ) -> Reservation:
+        """Hold a free slot until the ``expires_at`` of the answer."""
         data = {
             "dentist_id": dentist_id,
             "appointment_type_id": appointment_type_id,
             "start": start,
         }
-        return cast("Reservation", await self.perform(operations.HOLD, data, key=key))
+        return await self.perform(operations.HOLD, data, key=key)
 
     async def release(self, reservation_id: str, *, key: str | None = None) -> None:
         await self.perform(operations.RELEASE, {"id": reservation_id}, key=key)
@@ -69,8 +76,9 @@ class Commands(ABC):
     async def book_reservation(
         self, reservation_id: str, *, notes: str | None = None, key: str | None = None
     ) -> Appointment:
-        data = _set_only({"reservation_id": reservation_id, "notes": notes})
-        return cast("Appointment", await self.perform(operations.BOOK, data, key=key))
+        """Book a held slot."""
+        data = _without_none({"reservation_id": reservation_id, "notes": notes})
+        return await self.perform(operations.BOOK, data, key=key)
 
     async def book_slot(
         self,
@@ -83,6 +91,7 @@ class Commands(ABC):
         overbook: bool | None = None,
         key: str | None = None,
     ) -> Appointment:
+        """Book a free slot without holding it first."""
         data = {
             "dentist_id": dentist_id,
             "appointment_type_id": appointment_type_id,
@@ -91,7 +100,7 @@ class Commands(ABC):
             "notes": notes,
             "overbook": overbook,
         }
-        return cast("Appointment", await self.perform(operations.BOOK, _set_only(data), key=key))
+        return await self.perform(operations.BOOK, _without_none(data), key=key)
 
     async def change(
         self,
@@ -99,13 +108,11 @@ class Commands(ABC):
         *,
         version: int | None = None,
         key: str | None = None,
-        **fields: Any,
+        **fields: object,
     ) -> Appointment:
-        """Reschedule (``start``), ``status``, ``notes``, …: only what is given changes."""
-        data = {"id": appointment_id, **fields}
-        if version is not None:
-            data["version"] = version
-        return cast("Appointment", await self.perform(operations.CHANGE, data, key=key))
+        """Change the given fields: ``start`` (reschedule), ``status``, ``notes``, …"""
+        data = {"id": appointment_id, **fields, **_without_none({"version": version})}
+        return await self.perform(operations.CHANGE, data, key=key)
 
     async def cancel(
         self,
@@ -115,7 +122,7 @@ class Commands(ABC):
         version: int | None = None,
         key: str | None = None,
     ) -> None:
-        data = _set_only({"id": appointment_id, "reason": reason, "version": version})
+        data = _without_none({"id": appointment_id, "reason": reason, "version": version})
         await self.perform(operations.CANCEL, data, key=key)
 
     async def availability(
@@ -125,7 +132,7 @@ class Commands(ABC):
         appointment_type_id: str | None = None,
         starts_from: str | None = None,
         starts_before: str | None = None,
-    ) -> Availability:
+    ) -> DentistAvailability:
         """The schedule; with a type and a range of instants also its free ``slots``."""
         data = {
             "dentist_id": dentist_id,
@@ -133,36 +140,31 @@ class Commands(ABC):
             "from": starts_from,
             "to": starts_before,
         }
-        return cast("Availability", await self.perform(operations.AVAILABILITY, _set_only(data)))
+        return await self.perform(operations.AVAILABILITY, _without_none(data))
 
     async def replace_availability(
         self,
         dentist_id: str,
-        schedule: Mapping[str, Any],
+        schedule: Mapping[str, object],
         *,
         version: int | None = None,
         key: str | None = None,
-    ) -> Availability:
-        """Replace the schedule whole; a schedule as the hub shows it may be sent back."""
+    ) -> DentistAvailability:
+        """Replace the whole schedule; the answer of :meth:`availability` is accepted, too."""
         sent = {name: value for name, value in schedule.items() if name not in READ_ONLY}
-        data = {**sent, "dentist_id": dentist_id}
-        if version is not None:
-            data["version"] = version
-        return cast(
-            "Availability", await self.perform(operations.REPLACE_AVAILABILITY, data, key=key)
-        )
+        data = {**sent, "dentist_id": dentist_id, **_without_none({"version": version})}
+        return await self.perform(operations.REPLACE_AVAILABILITY, data, key=key)
 
     async def me(self) -> Profile:
-        return cast("Profile", await self.perform(operations.ME, {}))
+        return await self.perform(operations.ME, {})
 
     async def update_me(
-        self, *, version: int | None = None, key: str | None = None, **fields: Any
+        self, *, version: int | None = None, key: str | None = None, **fields: object
     ) -> Profile:
-        data = dict(fields)
-        if version is not None:
-            data["version"] = version
-        return cast("Profile", await self.perform(operations.UPDATE_ME, data, key=key))
+        """Change the given fields of the caller's own profile."""
+        data = {**fields, **_without_none({"version": version})}
+        return await self.perform(operations.UPDATE_ME, data, key=key)
 
 
-def _set_only(data: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(data: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in data.items() if value is not None}

@@ -1,27 +1,27 @@
-"""What can go wrong when talking to a hub.
+"""What can go wrong between a client and a hub.
 
 ::
 
     ClientError
-    ├── HubError          the hub said no: code, status, details, request id
-    ├── ConnectionLost    nobody said anything: the outcome of a command is unknown
-    └── ClientClosed      the client was closed: by its owner, or for good by the hub
+    ├── HubError          the hub refused or failed: code, status, details, request id
+    ├── ConnectionLost    no answer arrived: the outcome of a command is unknown
+    └── ClientClosed      the client was closed, by its owner or for good by the hub
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
-RETRIED = frozenset({"CALENDAR_BUSY", "UNAVAILABLE", "RATE_LIMITED"})
-"""Codes that say "neither yes nor no": the same command may be sent again."""
-FINAL = frozenset(
+RETRIED: Final = frozenset({"CALENDAR_BUSY", "UNAVAILABLE", "RATE_LIMITED"})
+"""Codes of temporary failures: the same command may be sent again."""
+FINAL: Final = frozenset(
     {"UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND", "VALIDATION_ERROR", "Invalid namespace"}
 )
-"""Refusals of a connection that the next attempt would get as well."""
+"""Codes with which a hub refuses a connection for good: no attempt follows."""
 
 
 class ClientError(Exception):
-    """Base of the tree."""
+    """Base of all errors of this package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class FieldProblem:
 
 
 class HubError(ClientError):
-    """A refusal or failure in the hub's own words; ``code`` is stable, depend on it."""
+    """The hub refused or failed. Depend on ``code``, which is stable; not on ``message``."""
 
     def __init__(
         self,
@@ -57,21 +57,22 @@ class HubError(ClientError):
 
     @property
     def may_be_retried(self) -> bool:
+        """Whether the failure is temporary."""
         return self.code in RETRIED or self.status == 503
 
     @classmethod
     def from_json(
-        cls, body: Any, *, status: int | None = None, retry_after_s: float | None = None
+        cls, body: object, *, status: int | None = None, retry_after_s: float | None = None
     ) -> "HubError":
-        """The error object of a reply (``{"error": {…}}`` or its inner object).
+        """From ``{"error": {…}}`` or its inner object.
 
-        Anything else (a proxy's page, say) becomes ``UNREADABLE_ANSWER``.
+        Anything else, such as the page of a proxy, becomes ``UNREADABLE_ANSWER``.
         """
         error = body.get("error", body) if isinstance(body, Mapping) else None
         if not isinstance(error, Mapping) or not isinstance(error.get("code"), str):
             return cls(
                 "UNREADABLE_ANSWER",
-                "The answer is not one of a Chairside hub",
+                "The answer does not come from a Chairside hub",
                 status=status,
                 retry_after_s=retry_after_s,
             )
@@ -90,11 +91,11 @@ class HubError(ClientError):
 
 
 class ConnectionLost(ClientError):
-    """No answer came. A command may have been carried out: repeat it with the same key."""
+    """No answer arrived. A command may have been executed: repeat it with the same key."""
 
 
 class ClientClosed(ClientError):
-    """Nothing can be asked any more; ``refusal`` is why, when the hub ended it."""
+    """The client is closed. ``refusal`` is the reason if the hub refused it for good."""
 
     def __init__(self, refusal: HubError | None = None) -> None:
         super().__init__(str(refusal) if refusal else "the client is closed")

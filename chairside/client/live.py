@@ -1,64 +1,50 @@
-"""The Socket.IO side of the client: commands with acks, and channels without loss.
+"""A client that sends commands and follows channels over Socket.IO.
 
-When a connection ends, the next one takes up every channel at its position. Callbacks
-are plain functions, called in order; they must not block (put what takes time into a
-queue).
+::
+
+    async with LiveClient(
+        "https://hub.example", namespace="/patient", token=token, on_event=print
+    ) as patient:
+        await patient.book_slot(dentist_id=..., appointment_type_id=..., start=...)
+
+When a connection ends, the next one continues every channel at its position.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
 
 import aiohttp
 
-from chairside.client.channels import ASK, ChannelAnswer, Follower, HubEvent, Position, Step
+from chairside.client.channels import CatchUp, HubEvent, Position, catch_ups
 from chairside.client.commands import Commands, new_key
 from chairside.client.errors import ClientError, ConnectionLost, HubError
-from chairside.client.operations import Operation
-from chairside.client.reconnecting import Connection, OnEnd, Token
+from chairside.client.operations import Operation, ResultT
+from chairside.client.reconnecting import OnEnd, ReconnectingConnection, Token
 from chairside.client.retry import RetryPolicy
-from chairside.client.socketio_connection import Address
+from chairside.client.shapes import ChannelState, Envelope
+from chairside.client.socketio_connection import HubAddress, OnData
+from chairside.client.subscription import ChannelSubscription, OnEvent, OnRefetch
+from chairside.client.tracking import CATCH_UP, NOTHING, ChannelTracker, ChannelUpdate
 
 logger = logging.getLogger(__name__)
 
-OnEvent = Callable[[HubEvent], None]
-OnRefetch = Callable[[str, Position], None]
-"""Called with the channel and its position: fetch again, history does not reach back.
-Also at first, for each channel that was joined without a position."""
-
-COMMANDS_AT_ONCE = 32
-"""As many as a hub takes from one socket."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Followed:
-    follower: Follower
-    on_event: OnEvent
-    on_refetch: OnRefetch
-
-    def hand_over(self, step: Step) -> None:
-        """Call back; a callback's failure is its own and costs nobody the connection."""
-        try:
-            if step.refetch:
-                assert self.follower.position is not None
-                self.on_refetch(self.follower.channel, self.follower.position)
-            for event in step.deliver:
-                self.on_event(event)
-        except Exception:
-            logger.exception("callback failed", extra={"channel": self.follower.channel})
+MAX_COMMANDS: Final = 32
+"""Commands in flight: as many as a hub accepts from one socket."""
 
 
 class LiveClient(Commands):
-    """One principal's live view of a hub; ``async with`` connects and closes it.
+    """Socket.IO client of one principal; ``async with`` connects and closes it.
 
-    Own channels are followed from the start with ``on_event``/``on_refetch``; others
-    with :meth:`follow`. ``token`` may be a function, plain or async: it is asked before
-    each connection, and when the hub says that the token is about to end.
-    ``transports`` is what is tried first; where that does not get through, polling is
-    tried in turn with it, unless ``fallback`` is off.
+    The principal's own channels are followed from the start with ``on_event`` and
+    ``on_refetch``; others with :meth:`follow`. Callbacks are plain functions, are called in
+    order and must not block: put what takes time into a queue.
+
+    ``token`` may be a function, plain or async; it is called before each connection, and when
+    the hub announces that the token is about to expire. ``transports`` is what is tried first;
+    unless ``fallback`` is off, long polling is tried in turn with it.
     """
 
     def __init__(
@@ -79,25 +65,27 @@ class LiveClient(Commands):
         timeout_s: float = 10.0,
     ) -> None:
         self._retry = retry or RetryPolicy()
-        self._connection = Connection(
-            Address(url=url.rstrip("/"), namespace=namespace, timeout_s=timeout_s, session=session),
+        self._connection = ReconnectingConnection(
+            HubAddress(
+                url=url.rstrip("/"), namespace=namespace, timeout_s=timeout_s, session=session
+            ),
             transports=transports,
             fallback=fallback,
             token=token,
             retry=self._retry,
             auth=self._auth,
-            received=self._received,
-            lost=self._lost,
+            on_message=self._received,
+            on_lost=self._connection_lost,
             on_end=on_end or (lambda _refusal: None),
         )
         self._on_behalf_of = on_behalf_of
         self._on_event = on_event
         self._on_refetch: OnRefetch = on_refetch or (lambda _channel, _position: None)
-        self._channels: dict[str, _Followed] = {}
+        self._subscriptions: dict[str, ChannelSubscription] = {}
         self._left: set[str] = set()
         for channel, position in (since or {}).items():
-            self._add(Follower(channel, position))
-        self._commands = asyncio.Semaphore(COMMANDS_AT_ONCE)
+            self._subscribe(ChannelTracker(channel, position))
+        self._commands = asyncio.Semaphore(MAX_COMMANDS)
 
     # --- lifetime ----------------------------------------------------------------------
 
@@ -109,16 +97,16 @@ class LiveClient(Commands):
         await self.close()
 
     async def connect(self) -> None:
-        """Connect and stay connected until :meth:`close`.
+        """Connect, and stay connected until :meth:`close`.
 
-        Raises HubError when the hub refuses, ConnectionLost when it is not there in time.
+        Raises HubError if the hub refuses, ConnectionLost if it does not answer in time.
         """
         await self._connection.open()
 
     async def ready(self) -> None:
-        """Wait until the client is connected and had its ``hub:ready``.
+        """Wait until the client is connected.
 
-        Raises HubError when the hub refuses it for good, ConnectionLost after the timeout,
+        Raises HubError if the hub refuses it for good, ConnectionLost after the timeout,
         ClientClosed after :meth:`close`.
         """
         await self._connection.ready()
@@ -133,21 +121,21 @@ class LiveClient(Commands):
         return self._connection.count
 
     async def close(self) -> None:
-        """Whoever still waits for an answer gets ConnectionLost or ClientClosed."""
+        """Commands in flight raise ConnectionLost or ClientClosed."""
         await self._connection.close()
 
-    def _lost(self) -> None:
-        for followed in self._channels.values():
-            followed.follower.unanswered()
+    def _connection_lost(self) -> None:
+        for subscription in self._subscriptions.values():
+            subscription.tracker.catch_up_failed()
 
-    def _auth(self) -> dict[str, Any]:
-        auth: dict[str, Any] = {}
+    def _auth(self) -> dict[str, object]:
+        auth: dict[str, object] = {}
         if self._on_behalf_of is not None:
             auth["on_behalf_of"] = self._on_behalf_of
         since = {
-            channel: followed.follower.position.to_wire()
-            for channel, followed in self._channels.items()
-            if followed.follower.position is not None
+            channel: position.to_wire()
+            for channel in self._subscriptions
+            if (position := self.position(channel)) is not None
         }
         return {**auth, "since": since} if since else auth
 
@@ -161,129 +149,135 @@ class LiveClient(Commands):
         on_refetch: OnRefetch | None = None,
         since: Position | None = None,
     ) -> None:
-        """Join ``channel`` and stay in it; raises HubError when it may not be joined.
+        """Join ``channel`` and stay in it. Raises HubError if that is not permitted.
 
-        A channel that is followed already is followed anew, from ``since``.
+        Following a channel again restarts it at ``since``.
         """
         self._left.discard(channel)
-        followed = self._add(Follower(channel, since), on_event, on_refetch)
+        subscription = self._subscribe(ChannelTracker(channel, since), on_event, on_refetch)
         try:
-            await self._retry.run(lambda: self._join(followed))
+            await self._retry.run(lambda: self._join(subscription))
         except (HubError, ConnectionLost):
-            self._channels.pop(channel, None)
+            self._subscriptions.pop(channel, None)
             raise
 
     async def leave(self, channel: str) -> None:
-        """Hear of it no more, own channel or not, over later connections, too."""
-        self._channels.pop(channel, None)
+        """Stop following a channel, even one of the principal's own, for good."""
+        self._subscriptions.pop(channel, None)
         self._left.add(channel)
         await self.call("channel:leave", {"channel": channel})
 
     def position(self, channel: str) -> Position | None:
-        """Up to where ``channel`` was handed over; ``None`` before the first answer."""
-        followed = self._channels.get(channel)
-        return followed.follower.position if followed else None
+        """Up to where events of ``channel`` were delivered; ``None`` if that is unknown."""
+        subscription = self._subscriptions.get(channel)
+        return subscription.tracker.position if subscription else None
 
-    def follower(self, channel: str) -> Follower:
-        """Counters of what the network did to ``channel``; raises KeyError if unknown."""
-        return self._channels[channel].follower
+    def tracker(self, channel: str) -> ChannelTracker:
+        """Counts of gaps and duplicates in ``channel``. Raises KeyError if not followed."""
+        return self._subscriptions[channel].tracker
 
     @property
     def channels(self) -> tuple[str, ...]:
-        return tuple(self._channels)
+        return tuple(self._subscriptions)
 
-    def _add(
+    def _subscribe(
         self,
-        follower: Follower,
+        tracker: ChannelTracker,
         on_event: OnEvent | None = None,
         on_refetch: OnRefetch | None = None,
-    ) -> _Followed:
-        followed = _Followed(follower, on_event or self._on_event, on_refetch or self._on_refetch)
-        self._channels[follower.channel] = followed
-        return followed
+    ) -> ChannelSubscription:
+        subscription = ChannelSubscription(
+            tracker, on_event or self._on_event, on_refetch or self._on_refetch
+        )
+        self._subscriptions[tracker.channel] = subscription
+        return subscription
 
-    async def _join(self, followed: _Followed) -> None:
-        """Ask for what is missing until nothing is; answers are taken in on arrival."""
-        follower = followed.follower
-        while self._channels.get(follower.channel) is followed:
-            data: dict[str, Any] = {"channel": follower.channel}
-            if follower.position is not None:
-                data["since"] = follower.position.to_wire()
-            step = Step()
+    async def _join(self, subscription: ChannelSubscription) -> None:
+        """Catch up until nothing is missing; each answer is handled on arrival."""
+        tracker = subscription.tracker
+        while self._subscriptions.get(tracker.channel) is subscription:
+            data: dict[str, object] = {"channel": tracker.channel}
+            if tracker.position is not None:
+                data["since"] = tracker.position.to_wire()
+            update = NOTHING
 
-            def take_in(answer: Any) -> None:
-                nonlocal step
-                step = follower.answered(ChannelAnswer.from_wire(answer))
-                followed.hand_over(step)
+            def joined(answer: object) -> None:
+                nonlocal update
+                update = tracker.caught_up(CatchUp.from_wire(cast("ChannelState", answer)))
+                subscription.deliver(update)
 
-            follower.asked()
+            tracker.catch_up_sent()
             try:
-                await self.call("channel:join", data, on_data=take_in)
+                await self.call("channel:join", data, on_data=joined)
             except BaseException:
-                follower.unanswered()
+                tracker.catch_up_failed()
                 raise
-            if not step.ask:
+            if not update.catch_up:
                 return
 
-    def _take(self, channel: str, decide: Callable[[Follower], Step]) -> None:
-        """Let a channel's follower decide, and do it; own channels come unasked."""
-        followed = self._channels.get(channel) or self._add(Follower(channel))
-        step = decide(followed.follower)
-        followed.hand_over(step)
-        if step.ask:
-            self._connection.spawn(self._ask(followed))
+    def _apply(self, subscription: ChannelSubscription, update: ChannelUpdate) -> None:
+        subscription.deliver(update)
+        if update.catch_up:
+            self._connection.spawn(self._catch_up(subscription))
 
-    async def _ask(self, followed: _Followed) -> None:
-        channel = followed.follower.channel
+    async def _catch_up(self, subscription: ChannelSubscription) -> None:
+        channel = subscription.tracker.channel
         try:
-            await self._retry.run(lambda: self._join(followed))
+            await self._retry.run(lambda: self._join(subscription))
         except HubError as refusal:
             logger.warning("channel lost", extra={"channel": channel, "code": refusal.code})
             if not refusal.may_be_retried:
-                self._channels.pop(channel, None)
+                self._subscriptions.pop(channel, None)
         except ClientError:
-            pass  # the next connection, or the next channel:position, asks again
+            pass  # the next connection or channel:position starts another catch-up
 
     async def _leave_again(self, channel: str) -> None:
         with contextlib.suppress(ClientError):  # the next connection does it
             await self.call("channel:leave", {"channel": channel})
 
-    def _received(self, event: str, data: Any) -> None:
+    def _received(self, event: str, data: object) -> None:
+        if not isinstance(data, Mapping):
+            return
         if event == "hub:ready":
-            self._became_ready(data["channels"])
+            self._hub_ready(catch_ups(data["channels"]))
         elif event == "channel:position":
             position = Position(epoch=data["epoch"], offset=data["offset"])
-            if data["channel"] in self._channels:
-                self._take(data["channel"], lambda follower: follower.hub_is_at(position))
-        elif isinstance(data, Mapping) and {"channel", "offset"} <= data.keys():
-            envelope = HubEvent.from_wire(data)
-            if envelope.channel in self._channels:
-                self._take(envelope.channel, lambda follower: follower.live(envelope))
+            if subscription := self._subscriptions.get(data["channel"]):
+                self._apply(subscription, subscription.tracker.hub_is_at(position))
+        elif {"channel", "offset"} <= data.keys():
+            envelope = HubEvent.from_wire(cast("Envelope", data))
+            if subscription := self._subscriptions.get(envelope.channel):
+                self._apply(subscription, subscription.tracker.received(envelope))
 
-    def _became_ready(self, channels: Mapping[str, Any]) -> None:
-        for channel in [name for name in self._channels if name not in channels]:
-            self._take(channel, lambda _follower: ASK)  # not asked for: no position yet
-        for channel, raw in channels.items():
+    def _hub_ready(self, channels: Mapping[str, CatchUp]) -> None:
+        for channel, subscription in list(self._subscriptions.items()):
+            if channel not in channels:  # it had no position to send
+                self._apply(subscription, CATCH_UP)
+        for channel, answer in channels.items():
             if channel in self._left:
                 self._connection.spawn(self._leave_again(channel))
                 continue
-            answer = ChannelAnswer.from_wire(raw)
-            self._take(channel, lambda follower, told=answer: follower.answered(told))  # type: ignore[misc]  # mypy infers no lambda with a default
+            subscription = self._subscriptions.get(channel) or self._subscribe(
+                ChannelTracker(channel)  # an own channel, which needs no join
+            )
+            self._apply(subscription, subscription.tracker.caught_up(answer))
 
     # --- commands ----------------------------------------------------------------------
 
     async def perform(
-        self, operation: Operation, data: Mapping[str, Any], *, key: str | None = None
-    ) -> Any:
+        self, operation: Operation[ResultT], data: Mapping[str, object], *, key: str | None = None
+    ) -> ResultT:
         sent = dict(data)
         if operation.writes:
             sent["idempotency_key"] = key or new_key()
         async with self._commands:
-            return await self._retry.run(lambda: self.call(operation.event, sent))
+            answer = await self._retry.run(lambda: self.call(operation.event, sent))
+        return cast("ResultT", answer)
 
-    async def call(
-        self, event: str, data: Any, *, on_data: Callable[[Any], None] | None = None
-    ) -> Any:
-        """One command and its ack, no retry. ``on_data`` gets the data as the ack arrives,
-        before any later event is handed over. Raises HubError, ConnectionLost."""
+    async def call(self, event: str, data: object, *, on_data: OnData | None = None) -> object:
+        """Send one command without retry, and return the data of its ack.
+
+        ``on_data`` gets the data as the ack arrives, before any later event is delivered.
+        Raises HubError, ConnectionLost.
+        """
         return await self._connection.call(event, data, on_data)

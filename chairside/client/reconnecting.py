@@ -1,7 +1,7 @@
-"""One connection after the other, until it is closed or the hub says no for good.
+"""Reconnects until the client is closed, or the hub refuses it for good.
 
-It knows which transports to try, whose token to show, and how long to wait in between;
-what is said over a connection is no matter of its.
+Chooses the transport and the token of each attempt, and waits between attempts. What is sent
+over the connections is the business of :mod:`chairside.client.live`.
 """
 
 import asyncio
@@ -9,60 +9,64 @@ import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Final
 
 from chairside.client.errors import FINAL, ClientClosed, ConnectionLost, HubError
-from chairside.client.retry import LONGEST_RETRY_AFTER_S, RetryPolicy
-from chairside.client.socketio_connection import Address, Link
+from chairside.client.retry import RetryPolicy
+from chairside.client.socketio_connection import HubAddress, OnData, SocketIoConnection
 
 logger = logging.getLogger(__name__)
 
 Token = str | Callable[[], str | Awaitable[str]]
 OnEnd = Callable[[HubError], None]
-"""Called once when the hub refuses the client for good: no connection will follow."""
+"""Called once if the hub refuses the client for good; no connection follows."""
 
-FALLBACK = ("polling", "websocket")
-"""Polling, and an upgrade where the network lets it pass."""
-STABLE_S = 1.0
-"""A connection that lived shorter counts as failed: the next attempt waits longer."""
+FALLBACK: Final = ("polling", "websocket")
+"""Long polling, upgraded to a WebSocket where the network permits it."""
+STABLE_S: Final = 1.0
+"""A connection that ended earlier counts as a failure for the backoff."""
 
 
-class Connection:
-    """``auth`` is what is said beside the token; ``lost`` is called at each end."""
+class ReconnectingConnection:
+    """A connection that is replaced whenever it ends.
+
+    ``auth`` supplies what is sent beside the token; ``on_lost`` is called whenever a connection
+    ends.
+    """
 
     def __init__(
         self,
-        address: Address,
+        address: HubAddress,
         *,
         transports: Sequence[str],
         fallback: bool,
         token: Token,
         retry: RetryPolicy,
-        auth: Callable[[], Mapping[str, Any]],
-        received: Callable[[str, Any], None],
-        lost: Callable[[], None],
+        auth: Callable[[], Mapping[str, object]],
+        on_message: Callable[[str, object], None],
+        on_lost: Callable[[], None],
         on_end: OnEnd,
     ) -> None:
         self._address, self._token, self._retry = address, token, retry
-        self._ways: list[Sequence[str]] = [tuple(transports)]
+        self._transports: list[Sequence[str]] = [tuple(transports)]
         if fallback and "polling" not in transports:
-            self._ways.append(FALLBACK)
-        self._auth, self._received = auth, received
-        self._lost, self._on_end = lost, on_end
-        self._link: Link | None = None
-        self._ready = asyncio.Event()  # connected, refused for good, or closed
+            self._transports.append(FALLBACK)
+        self._auth, self._on_message = auth, on_message
+        self._on_lost, self._on_end = on_lost, on_end
+        self._current: SocketIoConnection | None = None
+        self._settled = asyncio.Event()  # connected, refused for good, or closed
         self._refusal: HubError | None = None
         self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
         self.count = 0
-        """How many connections became ready so far."""
+        """Connections that became ready so far."""
 
     @property
     def is_ready(self) -> bool:
-        return self._link is not None
+        return self._current is not None
 
     async def open(self) -> None:
-        """Connect, and stay connected. Raises what :meth:`ready` raises, and is then closed."""
+        """Connect, and reconnect from then on. Closes if :meth:`ready` raises."""
         self.spawn(self._run())
         try:
             await self.ready()
@@ -71,13 +75,16 @@ class Connection:
             raise
 
     async def ready(self) -> None:
-        """Raises HubError when the hub refuses for good, ConnectionLost after the timeout,
-        ClientClosed after :meth:`close`."""
+        """Wait for a connection.
+
+        Raises HubError if the hub refuses for good, ConnectionLost after the timeout,
+        ClientClosed after :meth:`close`.
+        """
         if self._closed:
             raise ClientClosed(self._refusal)
         try:
             async with asyncio.timeout(self._address.timeout_s):
-                await self._ready.wait()
+                await self._settled.wait()
         except TimeoutError:
             where = self._address.url + self._address.namespace
             raise ConnectionLost(f"No connection to {where}") from None
@@ -86,33 +93,84 @@ class Connection:
         if self._closed:
             raise ClientClosed
 
-    async def call(
-        self, event: str, data: Any, on_data: Callable[[Any], None] | None = None
-    ) -> Any:
-        """As :meth:`Link.call`, after waiting for a connection."""
+    async def call(self, event: str, data: object, on_data: OnData | None = None) -> object:
+        """As :meth:`SocketIoConnection.call`, after waiting for a connection."""
         await self.ready()
-        if self._link is None:
+        if self._current is None:
             raise ConnectionLost(f"{event}: not connected")
-        return await self._link.call(event, data, on_data)
+        return await self._current.call(event, data, on_data)
 
     async def close(self) -> None:
         self._closed = True
-        self._ready.set()
+        self._settled.set()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """A task that ends with the client at the latest."""
+    def spawn(self, work: Coroutine[object, object, None]) -> None:
+        """Start a task that :meth:`close` cancels."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def renew(self) -> None:
-        """The token is about to end: a new one, if there are new ones, goes over the same
-        connection. When that fails the hub ends the connection with the token, and the next
-        one asks for a token again."""
+    async def _run(self) -> None:
+        failures, has_renewed = 0, False
+        while True:
+            error: HubError | None = None
+            began = time.monotonic()
+            try:
+                await self._connect_once()
+                failures = 0 if time.monotonic() - began >= STABLE_S else failures + 1
+                has_renewed = False
+            except HubError as refusal:
+                # The token may have expired on its way: request a new one, once.
+                can_renew = refusal.code == "UNAUTHORIZED" and not isinstance(self._token, str)
+                if refusal.code in FINAL and (has_renewed or not can_renew):
+                    self._refused(refusal)
+                    return
+                has_renewed = has_renewed or can_renew
+                failures += 1
+                error = refusal
+            except ConnectionLost:
+                failures += 1
+                self._transports.append(self._transports.pop(0))
+            except Exception:  # e.g. the token function failed: retry
+                logger.exception("connection failed")
+                failures += 1
+            await asyncio.sleep(self._retry.delay_s(max(failures - 1, 0), error))
+
+    async def _connect_once(self) -> None:
+        """From the attempt to the end. Raises HubError, ConnectionLost."""
+        auth = {"token": await self._current_token(), **self._auth()}
+        connection = SocketIoConnection(self._address, self._transports[0], auth, self._received)
+        try:
+            # Every transport is tried before callers of ready() time out.
+            await connection.open(self._address.timeout_s / len(self._transports))
+            await connection.closed.wait()
+        finally:
+            self._current = None
+            if not self._closed:
+                self._settled.clear()
+            self._on_lost()
+            await connection.close()
+
+    def _received(self, connection: SocketIoConnection, event: str, data: object) -> None:
+        match event:
+            case "hub:ready":
+                self._current = connection
+                self.count += 1
+                self._settled.set()
+                connection.mark_ready()
+            case "auth:expiring":
+                self.spawn(self._renew_token())
+        self._on_message(event, data)
+
+    async def _renew_token(self) -> None:
+        """Send a new token over the same connection, if the token is a function.
+
+        If that fails, the hub ends the connection when the old token expires.
+        """
         if isinstance(self._token, str):
             return
         try:
@@ -120,60 +178,9 @@ class Connection:
         except Exception as error:
             logger.warning("token not renewed", extra={"error": type(error).__name__})
 
-    async def _run(self) -> None:
-        failures, renewed = 0, False
-        while True:
-            asked_s, began = 0.0, time.monotonic()
-            try:
-                await self._once()
-                failures = 0 if time.monotonic() - began >= STABLE_S else failures + 1
-                renewed = False
-            except HubError as refusal:
-                # A token may have ended on its way here; a new one is asked for once.
-                ended = refusal.code == "UNAUTHORIZED" and not isinstance(self._token, str)
-                if refusal.code in FINAL and (renewed or not ended):
-                    self._refused(refusal)
-                    return
-                renewed = renewed or ended
-                failures += 1
-                asked_s = min(refusal.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
-            except ConnectionLost:
-                failures += 1
-                self._ways.append(self._ways.pop(0))
-            except Exception:  # e.g. the token could not be had: the next attempt may
-                logger.exception("connection failed")
-                failures += 1
-            await asyncio.sleep(max(asked_s, self._retry.delay_s(max(failures - 1, 0))))
-
-    async def _once(self) -> None:
-        """From the attempt to the end. Raises HubError, ConnectionLost."""
-        auth = {"token": await self._current_token(), **self._auth()}
-        link = Link(self._address, self._ways[0], auth, self._heard)
-        try:
-            # Every way has its turn before whoever waits gives up.
-            await link.open(self._address.timeout_s / len(self._ways))
-            await link.closed.wait()
-        finally:
-            self._link = None
-            if not self._closed:
-                self._ready.clear()
-            self._lost()
-            await link.close()
-
-    def _heard(self, link: Link, event: str, data: Any) -> None:
-        match event:
-            case "hub:ready":
-                self._link = link
-                self.count += 1
-                self._ready.set()
-                link.opened()
-            case "auth:expiring":
-                self.spawn(self.renew())
-        self._received(event, data)
-
     def _refused(self, refusal: HubError) -> None:
         self._refusal = refusal
-        self._ready.set()
+        self._settled.set()
         try:
             self._on_end(refusal)
         except Exception:

@@ -1,42 +1,56 @@
-"""The REST side of the client: one request per command, repeated within bounds."""
+"""A client that sends commands and queries over REST.
+
+::
+
+    async with aiohttp.ClientSession() as session:
+        hub = HubClient("https://hub.example", token=token, session=session)
+        for appointment in await hub.all_appointments(status="confirmed"):
+            print(appointment["start"])
+"""
 
 import email.utils
 import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import aiohttp
 
-from chairside.client.channels import ChannelAnswer, Position
+from chairside.client.channels import CatchUp, Position, catch_ups
 from chairside.client.commands import Commands, new_key
 from chairside.client.errors import ConnectionLost, HubError
-from chairside.client.operations import Operation, rest_form
+from chairside.client.operations import Operation, ResultT, rest_form
 from chairside.client.retry import RetryPolicy
 from chairside.client.shapes import (
     Appointment,
-    AppointmentPage,
+    AppointmentFilters,
+    AppointmentList,
     AppointmentType,
+    DentistCard,
     Profile,
     Reservation,
 )
 
+Query = Mapping[str, object] | Sequence[tuple[str, str]]
+"""Of a request; a list repeats its name."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """A successful answer: ``body`` is the JSON, ``None`` when there is none."""
+class HubResponse:
+    """A successful response."""
 
     status: int
     headers: Mapping[str, str]
     body: Any
+    """The parsed JSON; ``None`` if there is none."""
 
 
 class HubClient(Commands):
-    """One principal's view of a hub over HTTP.
+    """REST client of one principal.
 
-    ``session`` is the caller's (one for many clients shares the connections);
-    ``on_behalf_of`` is the patient a chatbot's service token acts for.
+    ``session`` is owned by the caller; many clients may share one. ``on_behalf_of`` is the id
+    of the patient for whom a chatbot's service token acts.
     """
 
     def __init__(
@@ -57,10 +71,10 @@ class HubClient(Commands):
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
 
     async def perform(
-        self, operation: Operation, data: Mapping[str, Any], *, key: str | None = None
-    ) -> Any:
+        self, operation: Operation[ResultT], data: Mapping[str, object], *, key: str | None = None
+    ) -> ResultT:
         form = rest_form(operation, data)
-        answer = await self.request(
+        response = await self.request(
             operation.method,
             form.path,
             query=form.query,
@@ -68,22 +82,22 @@ class HubClient(Commands):
             version=form.version,
             key=key,
         )
-        return answer.body
+        return cast("ResultT", response.body)
 
     async def request(
         self,
         method: str,
         path: str,
         *,
-        query: Mapping[str, Any] | Sequence[tuple[str, str]] | None = None,
-        body: Mapping[str, Any] | None = None,
+        query: Query = (),
+        body: Mapping[str, object] | None = None,
         version: int | None = None,
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """One command and its answer; a lost or busy answer is asked for again.
+    ) -> HubResponse:
+        """Send one request, and retry it if the connection is lost or the hub is busy.
 
-        All attempts carry one idempotency key, so a command is carried out once.
+        All attempts carry the same idempotency key, so a command is executed once.
         Raises HubError, ConnectionLost.
         """
         if method != "GET":
@@ -95,10 +109,10 @@ class HubClient(Commands):
         self,
         method: str,
         path: str,
-        query: Mapping[str, Any] | Sequence[tuple[str, str]] | None,
-        body: Mapping[str, Any] | None,
+        query: Query,
+        body: Mapping[str, object] | None,
         headers: Mapping[str, str],
-    ) -> Answer:
+    ) -> HubResponse:
         try:
             async with self._session.request(
                 method,
@@ -115,7 +129,7 @@ class HubClient(Commands):
             raise ConnectionLost(f"{method} {path}: {type(lost).__name__}") from lost
         parsed = _json(raw)
         if 200 <= status < 300:
-            return Answer(status=status, headers=received, body=parsed)
+            return HubResponse(status=status, headers=received, body=parsed)
         raise HubError.from_json(
             parsed, status=status, retry_after_s=_seconds(received.get("Retry-After"))
         )
@@ -132,77 +146,67 @@ class HubClient(Commands):
             headers["If-Match"] = f'"{version}"'
         return headers
 
-    # --- what only REST offers ---------------------------------------------------------
+    # --- offered by REST only ----------------------------------------------------------
 
     async def appointment(self, appointment_id: str) -> Appointment:
-        answer = await self.request("GET", f"/api/appointments/{appointment_id}")
-        return cast("Appointment", answer.body)
+        return cast("Appointment", await self._get(f"/api/appointments/{appointment_id}"))
 
-    async def appointments(self, **filters: Any) -> AppointmentPage:
-        """One page of own rows; filters as DESIGN §7 (``from_`` stands for ``from``)."""
-        answer = await self.request("GET", "/api/appointments", query=_filters(filters))
-        return cast("AppointmentPage", answer.body)
+    async def appointments(self, **filters: Unpack[AppointmentFilters]) -> AppointmentList:
+        """One page of the appointments that the caller may see."""
+        return cast("AppointmentList", await self._get("/api/appointments", _query(filters)))
 
-    async def all_appointments(self, **filters: Any) -> list[Appointment]:
-        """Every page, joined; rows that change meanwhile may be missed or shown old."""
-        return cast("list[Appointment]", await self._every("/api/appointments", filters))
+    async def all_appointments(self, **filters: Unpack[AppointmentFilters]) -> list[Appointment]:
+        """The rows of all pages. Rows that change meanwhile may be missed or outdated."""
+        return await self._all_pages("/api/appointments", filters)
 
     async def reservation(self, reservation_id: str) -> Reservation:
-        answer = await self.request("GET", f"/api/reservations/{reservation_id}")
-        return cast("Reservation", answer.body)
+        return cast("Reservation", await self._get(f"/api/reservations/{reservation_id}"))
 
-    async def dentists(self) -> list[Profile]:
-        """The whole directory."""
-        return cast("list[Profile]", await self._every("/api/dentists", {}))
+    async def dentists(self) -> list[DentistCard]:
+        """The whole public directory."""
+        return await self._all_pages("/api/dentists", {})
 
     async def appointment_types(self) -> list[AppointmentType]:
-        return cast("list[AppointmentType]", await self._every("/api/appointment-types", {}))
+        return await self._all_pages("/api/appointment-types", {})
 
-    async def _every(self, path: str, filters: Mapping[str, Any]) -> list[Any]:
-        """All rows of all pages; rows that change meanwhile may be missed or shown old."""
-        rows: list[Any] = []
-        cursor: str | None = None
-        while True:
-            answer = await self.request("GET", path, query=_filters({**filters, "cursor": cursor}))
-            rows += answer.body["data"]
-            cursor = answer.body["pagination"]["next_cursor"]
-            if cursor is None:
-                return rows
+    async def create_appointment_type(self, **fields: object) -> AppointmentType:
+        response = await self.request("POST", "/api/appointment-types", body=fields)
+        return cast("AppointmentType", response.body)
 
-    async def create_appointment_type(self, **fields: Any) -> AppointmentType:
-        answer = await self.request("POST", "/api/appointment-types", body=fields)
-        return cast("AppointmentType", answer.body)
-
-    async def create_profile(self, **fields: Any) -> Profile:
-        answer = await self.request("POST", "/api/profiles", body=fields)
-        return cast("Profile", answer.body)
+    async def create_profile(self, **fields: object) -> Profile:
+        return cast("Profile", (await self.request("POST", "/api/profiles", body=fields)).body)
 
     async def profile(self, profile_id: str) -> Profile:
-        answer = await self.request("GET", f"/api/profiles/{profile_id}")
-        return cast("Profile", answer.body)
+        return cast("Profile", await self._get(f"/api/profiles/{profile_id}"))
 
-    async def changes(self, since: Mapping[str, Position | None]) -> dict[str, ChannelAnswer]:
-        """One answer for some channels, by name; a channel without a position says where it is."""
+    async def changes(self, since: Mapping[str, Position | None]) -> dict[str, CatchUp]:
+        """Catch up with some channels; one without a position answers where it is now."""
         pairs = [
             pair
             for channel, position in since.items()
-            for pair in (("channel", channel), ("since", str(position) if position else "now"))
+            for pair in (("channel", channel), ("since", str(position or "now")))
         ]
-        answer = await self.request("GET", "/api/changes", query=pairs)
-        channels: Mapping[str, Any] = answer.body["channels"]
-        return {name: ChannelAnswer.from_wire(raw) for name, raw in channels.items()}
+        return catch_ups((await self._get("/api/changes", pairs))["channels"])
+
+    async def _get(self, path: str, query: Query = ()) -> Any:
+        return (await self.request("GET", path, query=query)).body
+
+    async def _all_pages(self, path: str, filters: Mapping[str, object]) -> list[Any]:
+        rows: list[Any] = []
+        cursor: str | None = None
+        while True:
+            page = await self._get(path, _query({**filters, "cursor": cursor}))
+            rows += page["data"]
+            cursor = page["pagination"]["next_cursor"]
+            if cursor is None:
+                return rows
 
 
-def _filters(filters: Mapping[str, Any]) -> dict[str, Any]:
+def _query(filters: Mapping[str, object]) -> Query:
     return {name.rstrip("_"): value for name, value in filters.items() if value is not None}
 
 
-def _pairs(
-    query: Mapping[str, Any] | Sequence[tuple[str, str]] | None,
-) -> Sequence[tuple[str, str]]:
-    """Query pairs; a list repeats its name."""
-    if query is None:
-        return ()
+def _pairs(query: Query) -> Sequence[tuple[str, str]]:
     if not isinstance(query, Mapping):
         return query
     return [
@@ -212,15 +216,13 @@ def _pairs(
     ]
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _json(raw: bytes) -> Any:
-    if not raw:
-        return None
+def _json(raw: bytes) -> object:
     try:
-        return json.loads(raw)
+        return json.loads(raw) if raw else None
     except ValueError:
         return None
 

@@ -1,51 +1,53 @@
-"""How often, and after how long, something is tried again: bounded and jittered."""
+"""Retries with exponential backoff and jitter, bounded in number and delay."""
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from chairside.client.errors import ConnectionLost, HubError
+from chairside.client.errors import ClientError, ConnectionLost, HubError
 
-LONGEST_RETRY_AFTER_S = 30.0
-"""A hub (or a proxy) may ask for more patience; a program does not wait longer."""
+MAX_RETRY_AFTER_S: Final = 30.0
+"""Upper bound for the ``Retry-After`` of a hub or a proxy."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetryPolicy:
-    """Exponential backoff; ``attempts`` counts the first one, too."""
+    """Exponential backoff; ``attempts`` includes the first one."""
 
     attempts: int = 5
     first_delay_s: float = 0.1
     longest_delay_s: float = 3.0
-    """As the SDK for browsers: when a hub is back, its screens are right within five seconds."""
+    """As in the browser SDK: screens are up to date within five seconds of a hub's return."""
     random: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:
-        assert self.attempts >= 1, "the first attempt counts"
+        assert self.attempts >= 1, "the first attempt is included"
         assert 0 <= self.first_delay_s <= self.longest_delay_s
 
-    def delay_s(self, failures: int) -> float:
-        """The delay after this many earlier failures: half of the step to all of it."""
-        step = min(self.longest_delay_s, self.first_delay_s * 2.0 ** min(failures, 32))
-        return step * (0.5 + 0.5 * self.random())
+    def delay_s(self, failures: int, error: ClientError | None = None) -> float:
+        """The delay after ``failures`` earlier ones: between half the backoff and all of it.
+
+        At least the ``Retry-After`` that the hub sent with ``error``.
+        """
+        backoff_s = min(self.longest_delay_s, self.first_delay_s * 2.0 ** min(failures, 32))
+        retry_after_s = (isinstance(error, HubError) and error.retry_after_s) or 0.0
+        return max(backoff_s * (0.5 + 0.5 * self.random()), min(retry_after_s, MAX_RETRY_AFTER_S))
 
     async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Await ``attempt()`` until it answers yes or no, at most ``attempts`` times.
+        """Await ``attempt()`` until it succeeds or is refused, at most ``attempts`` times.
 
-        A busy hub's ``Retry-After`` is honoured. Raises what the last attempt raised.
+        Raises what the last attempt raised.
         """
         for failures in range(self.attempts - 1):
             try:
                 return await attempt()
-            except ConnectionLost:
-                asked_s = 0.0
-            except HubError as refusal:
-                if not refusal.may_be_retried:
+            except (ConnectionLost, HubError) as error:
+                if isinstance(error, HubError) and not error.may_be_retried:
                     raise
-                asked_s = min(refusal.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
-            await asyncio.sleep(max(asked_s, self.delay_s(failures)))
+                delay_s = self.delay_s(failures, error)
+            await asyncio.sleep(delay_s)
         return await attempt()

@@ -1,6 +1,12 @@
-"""The JSON of the hub's resources as types; the hub may add fields, never rename them."""
+"""The hub's JSON as types. The hub may add fields to a shape; it never renames one.
+
+Instants are UTC in ISO 8601, e.g. ``2027-03-08T09:00:00Z``; times of day are the dentist's
+wall clock, e.g. ``09:00``.
+"""
 
 from typing import Any, NotRequired, TypedDict
+
+# --- resources --------------------------------------------------------------------------
 
 
 class Person(TypedDict):
@@ -9,8 +15,6 @@ class Person(TypedDict):
 
 
 class Appointment(TypedDict):
-    """``start``, ``end``: UTC instants, e.g. ``2027-03-08T09:00:00Z``."""
-
     id: str
     dentist_id: str
     patient_id: str
@@ -40,51 +44,14 @@ class Reservation(TypedDict):
     expires_at: str
 
 
-class Slot(TypedDict):
-    dentist_id: str
-    appointment_type_id: str
+class TimeRange(TypedDict):
     start: str
     end: str
 
 
-class ChannelPosition(TypedDict):
-    channel: str
-    epoch: int
-    offset: int
-
-
-class Pagination(TypedDict):
-    limit: int
-    next_cursor: str | None
-    total: int
-
-
-class AppointmentPage(TypedDict):
-    data: list[Appointment]
-    pagination: Pagination
-    position: ChannelPosition | None
-
-
-class SlotPage(TypedDict):
-    data: list[Slot]
-    pagination: dict[str, Any]
-    positions: list[ChannelPosition]
-
-
-class Availability(TypedDict):
-    """A dentist's schedule; ``slots`` only when they were asked for."""
-
+class Slot(TimeRange):
     dentist_id: str
-    time_zone: str
-    slot_step_minutes: int
-    min_notice_minutes: int
-    horizon_days: int
-    rules: list[dict[str, Any]]
-    overrides: list[dict[str, Any]]
-    version: int
-    slots: NotRequired[list[dict[str, str]]]
-    affected_appointments: NotRequired[list[Appointment]]
-    position: NotRequired[ChannelPosition]
+    appointment_type_id: str
 
 
 class Profile(TypedDict):
@@ -97,6 +64,14 @@ class Profile(TypedDict):
     version: int
 
 
+class DentistCard(TypedDict):
+    """A dentist in the public directory."""
+
+    id: str
+    name: str
+    time_zone: str | None
+
+
 class AppointmentType(TypedDict):
     id: str
     name: str
@@ -104,3 +79,119 @@ class AppointmentType(TypedDict):
     buffer_before_minutes: int
     buffer_after_minutes: int
     version: int
+
+
+# --- schedules --------------------------------------------------------------------------
+
+
+class WeeklyHours(TimeRange):
+    weekday: str
+
+
+class DateOverride(TypedDict):
+    """Replaces the weekly hours of one date; no windows close it."""
+
+    date: str
+    windows: list[TimeRange]
+
+
+class DailyMaximum(TypedDict):
+    appointment_type_id: str
+    per_day: int
+
+
+class DentistAvailability(TypedDict):
+    """A dentist's schedule; ``slots`` and ``position`` only when slots were requested."""
+
+    dentist_id: str
+    time_zone: str
+    slot_step_minutes: int
+    min_notice_minutes: int
+    cancel_notice_minutes: int
+    horizon_days: int
+    rules: list[WeeklyHours]
+    overrides: list[DateOverride]
+    daily_limits: list[DailyMaximum]
+    version: int
+    slots: NotRequired[list[TimeRange]]
+    affected_appointments: NotRequired[list[Appointment]]
+    position: NotRequired["ChannelPosition"]
+
+
+# --- lists ------------------------------------------------------------------------------
+
+
+class Pagination(TypedDict):
+    limit: int
+    next_cursor: str | None
+    total: int | None
+
+
+class ChannelPosition(TypedDict):
+    channel: str
+    epoch: int
+    offset: int
+
+
+class AppointmentList(TypedDict):
+    data: list[Appointment]
+    pagination: Pagination
+    position: ChannelPosition | None
+
+
+class SlotList(TypedDict):
+    data: list[Slot]
+    pagination: Pagination
+    positions: list[ChannelPosition]
+
+
+class AppointmentFilters(TypedDict, total=False):
+    """Query of ``GET /api/appointments``; ``from_`` stands for ``from``."""
+
+    from_: str
+    to: str
+    status: str | list[str]
+    dentist_id: str
+    patient_id: str
+    appointment_type_id: str
+    sort: str
+    """``start`` or ``-start``."""
+    limit: int
+    cursor: str | None
+
+
+# --- events -----------------------------------------------------------------------------
+
+
+class Envelope(TypedDict):
+    id: str
+    type: str
+    channel: str
+    offset: int | None
+    epoch: int | None
+    time: str
+    data: dict[str, Any]
+
+
+class ChannelState(TypedDict):
+    """One channel in ``hub:ready``, in the ack of a join, in ``GET /api/changes``."""
+
+    recovered: bool
+    events: list[Envelope]
+    more: bool
+    epoch: int | None
+    offset: int | None
+
+
+class BlockedTime(TimeRange):
+    buffer_before_minutes: NotRequired[int]
+    buffer_after_minutes: NotRequired[int]
+
+
+class SlotsChanged(TypedDict):
+    """Data of ``slots.changed``."""
+
+    dentist_id: str
+    taken: list[BlockedTime]
+    freed: list[BlockedTime]
+    refetch: list[BlockedTime]

@@ -1,18 +1,19 @@
-"""Free slots in memory: what was fetched, minus what was taken since. Pure.
+"""Free slots in memory: what was fetched, minus what has been taken since. Pure.
 
-Rules of DESIGN §6. Every slot knows the position it is true for, so an event that the hub
-had counted already changes nothing, and one that comes while an answer is on its way is not
-forgotten.
+Every slot knows the channel offset that it was fetched at. So an event that the hub had already
+counted changes nothing, and an event that arrives while a fetch is in flight is not forgotten.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Final
 
-TAKEN_KEPT = 256
-"""Taken intervals of a dentist that are remembered for answers on their way."""
+from chairside.client.shapes import AppointmentType, BlockedTime
+
+MAX_TAKEN: Final = 256
+"""Taken times of a dentist that are remembered for fetches in flight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ class FreeSlot:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """An appointment type, as far as time is concerned."""
+class TypeTimes:
+    """Duration and buffers of an appointment type."""
 
     id: str
     duration: timedelta
@@ -33,7 +34,7 @@ class Kind:
     after: timedelta
 
     @classmethod
-    def from_wire(cls, raw: Mapping[str, Any]) -> "Kind":
+    def from_wire(cls, raw: AppointmentType) -> "TypeTimes":
         return cls(
             id=raw["id"],
             duration=timedelta(minutes=raw["duration_minutes"]),
@@ -44,7 +45,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A time that was taken or freed, with its buffers; never whose."""
+    """A time that was taken or freed, with its buffers."""
 
     start: datetime
     end: datetime
@@ -52,7 +53,7 @@ class Block:
     after: timedelta
 
     @classmethod
-    def from_wire(cls, raw: Mapping[str, Any]) -> "Block":
+    def from_wire(cls, raw: BlockedTime) -> "Block":
         return cls(
             start=moment(raw["start"]),
             end=moment(raw["end"]),
@@ -60,36 +61,42 @@ class Block:
             after=timedelta(minutes=raw.get("buffer_after_minutes", 0)),
         )
 
-    def is_in_the_way_of(self, start: datetime, end: datetime, kind: Kind) -> bool:
-        """Between two neighbours the larger of the two facing buffers is enough."""
-        return start < self.end + max(self.after, kind.before) and end > self.start - max(
-            self.before, kind.after
+    def prevents(self, start: datetime, end: datetime, times: TypeTimes) -> bool:
+        """Whether an appointment at that time would collide.
+
+        Between two neighbours the larger of the two facing buffers must fit.
+        """
+        return start < self.end + max(self.after, times.before) and end > self.start - max(
+            self.before, times.after
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Starts in ``[first, before)``."""
+class StartRange:
+    """Slot starts in ``[first, before)``."""
 
     first: datetime
     before: datetime
 
-    def covers(self, other: "Window") -> bool:
+    def __contains__(self, start: datetime) -> bool:
+        return self.first <= start < self.before
+
+    def covers(self, other: "StartRange") -> bool:
         return self.first <= other.first and self.before >= other.before
 
-    def within(self, bounds: "Window") -> "Window":
-        """The part that is; it may be empty (``first >= before``)."""
-        return Window(max(self.first, bounds.first), min(self.before, bounds.before))
+    def within(self, bounds: "StartRange") -> "StartRange":
+        """The intersection; it may be empty (``first >= before``)."""
+        return StartRange(max(self.first, bounds.first), min(self.before, bounds.before))
 
-    def joined(self, other: "Window") -> "Window | None":
-        """The two as one, if they touch."""
+    def joined(self, other: "StartRange") -> "StartRange | None":
+        """The union, if the two touch."""
         if self.first > other.before or other.first > self.before:
             return None
-        return Window(min(self.first, other.first), max(self.before, other.before))
+        return StartRange(min(self.first, other.first), max(self.before, other.before))
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _CachedSlot:
     end: datetime
     as_of: int
 
@@ -99,55 +106,55 @@ class SlotTable:
 
     def __init__(self) -> None:
         self.epoch = -1
-        self._slots: dict[str, dict[datetime, _Entry]] = {}
-        self._taken: deque[tuple[int, Block]] = deque(maxlen=TAKEN_KEPT)
+        self._slots: dict[str, dict[datetime, _CachedSlot]] = {}
+        self._taken: deque[tuple[int, Block]] = deque(maxlen=MAX_TAKEN)
         self._forgotten_to = -1
-        """Of what was taken up to this offset, not everything is remembered."""
+        """Some of what was taken up to this offset is no longer remembered."""
 
     def replace(
         self,
-        kind: Kind,
-        window: Window,
+        times: TypeTimes,
+        starts: StartRange,
         slots: Iterable[tuple[datetime, datetime]],
         epoch: int,
         as_of: int,
     ) -> bool:
-        """Take in an answer about the window; false: it is too old, ask again."""
+        """Store what was fetched for ``starts``. False: it is outdated, fetch again."""
         if epoch != self.epoch:
             self.clear()
             self.epoch = epoch
         if as_of < self._forgotten_to:
             return False
         since = [block for offset, block in self._taken if offset > as_of]
-        shown = self._slots.setdefault(kind.id, {})
-        for start in [s for s in shown if window.first <= s < window.before]:
+        shown = self._slots.setdefault(times.id, {})
+        for start in [s for s in shown if s in starts]:
             del shown[start]
         for start, end in slots:
-            if not any(block.is_in_the_way_of(start, end, kind) for block in since):
-                shown[start] = _Entry(end, as_of)
+            if not any(block.prevents(start, end, times) for block in since):
+                shown[start] = _CachedSlot(end, as_of)
         return True
 
-    def take(self, blocks: Sequence[Block], offset: int, kinds: Mapping[str, Kind]) -> None:
-        """Drop what is no longer free, unless the answer that showed it is newer."""
+    def take(self, blocks: Sequence[Block], offset: int, types: Mapping[str, TypeTimes]) -> None:
+        """Remove slots that are no longer free, except those fetched later than ``offset``."""
         for block in blocks:
-            if len(self._taken) == TAKEN_KEPT:
+            if len(self._taken) == MAX_TAKEN:
                 self._forgotten_to = self._taken[0][0]
             self._taken.append((offset, block))
         for type_id, shown in self._slots.items():
-            kind = kinds.get(type_id)
-            gone = [
+            times = types.get(type_id)
+            taken = [
                 start
                 for start, entry in shown.items()
-                if kind is not None
+                if times is not None
                 and entry.as_of < offset
-                and any(block.is_in_the_way_of(start, entry.end, kind) for block in blocks)
+                and any(block.prevents(start, entry.end, times) for block in blocks)
             ]
-            for start in gone:
+            for start in taken:
                 del shown[start]
 
-    def free(self, type_id: str, window: Window) -> Iterator[tuple[datetime, datetime]]:
+    def free(self, type_id: str, starts: StartRange) -> Iterator[tuple[datetime, datetime]]:
         for start, entry in self._slots.get(type_id, {}).items():
-            if window.first <= start < window.before:
+            if start in starts:
                 yield start, entry.end
 
     def clear(self) -> None:
@@ -155,31 +162,31 @@ class SlotTable:
         self._taken.clear()
         self._forgotten_to = -1
 
-    def __len__(self) -> int:
-        return sum(map(len, self._slots.values()))
 
+def around(blocks: Sequence[Block], types: Iterable[TypeTimes]) -> list[StartRange]:
+    """Where starts may have become free: ranges around the blocks, joined where they touch.
 
-def around(blocks: Sequence[Block], kinds: Iterable[Kind]) -> list[Window]:
-    """Where starts may have become free: from each block's start minus an own duration and
-    the largest buffers to its end plus these; joined where they touch."""
-    known = tuple(kinds)
-    longest = max((kind.duration for kind in known), default=timedelta())
+    Each begins one longest duration and the largest buffers before its block.
+    """
+    known = tuple(types)
+    longest = max((times.duration for times in known), default=timedelta())
     buffers = max(
-        (buffer for kind in known for buffer in (kind.before, kind.after)), default=timedelta()
+        (buffer for times in known for buffer in (times.before, times.after)), default=timedelta()
     )
     found = []
     for block in blocks:
         buffer = max(buffers, block.before, block.after)
-        found.append(Window(block.start - longest - buffer, block.end + buffer))
+        found.append(StartRange(block.start - longest - buffer, block.end + buffer))
     return join(found)
 
 
-def join(windows: Iterable[Window]) -> list[Window]:
-    joined: list[Window] = []
-    for window in sorted(windows, key=lambda each: each.first):
-        both = joined[-1].joined(window) if joined else None
+def join(ranges: Iterable[StartRange]) -> list[StartRange]:
+    """The same starts in ascending ranges that do not touch."""
+    joined: list[StartRange] = []
+    for one in sorted(ranges, key=lambda each: each.first):
+        both = joined[-1].joined(one) if joined else None
         if both is None:
-            joined.append(window)
+            joined.append(one)
         else:
             joined[-1] = both
     return joined

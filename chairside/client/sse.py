@@ -1,17 +1,18 @@
-"""Reading ``text/event-stream`` (HTML Standard §9.2.6). Pure: bytes in, messages out."""
+"""Parser of ``text/event-stream`` (HTML Standard, section 9.2.6). Pure: bytes to events."""
 
 from dataclasses import dataclass
+from typing import Final
 
-MESSAGE_BYTES_MAX = 4 * 1024 * 1024
-"""A stream whose one message is longer is not one of a hub."""
+MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
+"""A longer event does not come from a hub."""
 
 
 class UnreadableStream(ValueError):
-    """What comes is no stream of events."""
+    """The bytes are not a stream of events."""
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ServerSentEvent:
     event: str
     data: str
     id: str | None
@@ -19,7 +20,7 @@ class Message:
 
 
 class SseReader:
-    """Feed it what arrives; comments count as having heard something, and are no messages."""
+    """Parses chunks as they arrive, however they are cut. Comments yield no events."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -27,23 +28,23 @@ class SseReader:
         self._data: list[str] = []
         self._size = 0
 
-    def feed(self, chunk: bytes) -> list[Message]:
-        """The messages that are complete now. Raises :class:`UnreadableStream`."""
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """The events that are complete now. Raises :class:`UnreadableStream`."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > MESSAGE_BYTES_MAX:
-            raise UnreadableStream("a line without end")
-        found: list[Message] = []
+        if len(self._rest) > MAX_EVENT_BYTES:
+            raise UnreadableStream("a line is too long")
+        found: list[ServerSentEvent] = []
         for line in lines:
             self._size += len(line)
-            if self._size > MESSAGE_BYTES_MAX:
-                raise UnreadableStream("a message without end")
-            if message := self._line(line.removesuffix(b"\r")):
-                found.append(message)
+            if self._size > MAX_EVENT_BYTES:
+                raise UnreadableStream("an event is too long")
+            if event := self._line(line.removesuffix(b"\r")):
+                found.append(event)
         return found
 
-    def _line(self, line: bytes) -> Message | None:
+    def _line(self, line: bytes) -> ServerSentEvent | None:
         if not line:
-            return self._end()
+            return self._complete()
         name, _, value = line.decode("utf-8", "replace").partition(":")
         value = value.removeprefix(" ")
         if name == "data":
@@ -52,13 +53,13 @@ class SseReader:
             self._fields[name] = value
         return None
 
-    def _end(self) -> Message | None:
+    def _complete(self) -> ServerSentEvent | None:
         fields, data = self._fields, self._data
         self._fields, self._data, self._size = {}, [], 0
         if not data:
             return None
         retry = fields.get("retry", "")
-        return Message(
+        return ServerSentEvent(
             event=fields.get("event", "message"),
             data="\n".join(data),
             id=fields.get("id"),

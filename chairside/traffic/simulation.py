@@ -168,7 +168,7 @@ class Simulation:
 
     def _outcome(self, crew: Crew, findings: Findings, lived_s: float) -> Outcome:
         followers = [
-            socket.follower(channel) for socket in crew.sockets for channel in socket.channels
+            socket.tracker(channel) for socket in crew.sockets for channel in socket.channels
         ]
         return Outcome(
             figures=self.figures,

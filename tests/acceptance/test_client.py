@@ -140,7 +140,7 @@ async def test_a_broadcast_that_failed_for_good_is_asked_for(open_clinic: OpenCl
             await clinic.book(clinic.patients[0], clock)
         assert await eventually(lambda: len(offsets(got, channel)) >= 4, 4.0)
         assert offsets(got, channel) == [1, 2, 3, 4]
-        assert client.follower(channel).gaps == 1
+        assert client.tracker(channel).gaps == 1
 
 
 async def test_a_client_that_was_away_pages_through_what_it_missed(
@@ -196,7 +196,7 @@ async def test_a_position_that_cannot_be_continued_means_refetch(
         assert positions[channel].offset == 1
         await clinic.book(clinic.patients[0], "11:00")
         assert await eventually(lambda: offsets(got, channel), 2.0) == [2]
-        assert client.follower(channel).refetches == 1
+        assert client.tracker(channel).refetches == 1
 
 
 async def test_both_wires_offer_the_same_commands(clinic: Clinic) -> None:

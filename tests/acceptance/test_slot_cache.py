@@ -67,10 +67,10 @@ async def test_a_cache_answers_from_memory_without_asking_and_says_its_age(
     async with caching(clinic) as cache:
         for dentist in clinic.dentists:
             await settled(clinic, cache, dentist, 2.0)
-        asked = cache.asked
+        requests = cache.requests
         for _ in range(50):
             await offered(clinic, cache, clinic.dentists[0])
-        assert cache.asked == asked
+        assert cache.requests == requests
         free = await cache.free(clinic.types["cleaning"])
         assert free.from_memory
         assert 0 <= free.age_s < 11

@@ -68,7 +68,7 @@ class Bot:
                     "starts": [slot.start.isoformat() for slot in free.slots],
                     "from_memory": free.from_memory,
                     "age_s": free.age_s,
-                    "asked": self.cache.asked,
+                    "requests": self.cache.requests,
                 }
             case other:
                 raise ValueError(other)

@@ -1,4 +1,4 @@
-"""One connection of the Python client: what it leaves behind when it ends, which is nothing."""
+"""One Socket.IO connection of the Python client: it leaves nothing open when it ends."""
 
 import asyncio
 
@@ -8,14 +8,14 @@ from aiohttp import WSMessage, web
 from aiohttp.test_utils import TestServer
 
 from chairside.client.errors import ConnectionLost
-from chairside.client.socketio_connection import Address, Link
+from chairside.client.socketio_connection import HubAddress, SocketIoConnection
 from tests.support.eventually import eventually
 
 OPEN = '0{"sid":"s","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}'
 
 
 class NoPong:
-    """A server that takes up an upgrade, and then says nonsense."""
+    """A server that accepts an upgrade, and then sends no pong."""
 
     def __init__(self) -> None:
         self.upgrades = self.ended = self.polls = 0
@@ -41,21 +41,21 @@ class NoPong:
         return websocket
 
 
-async def test_a_websocket_whose_upgrade_failed_ends_with_the_link() -> None:
-    """Even where the session lives on: the library would leave it open."""
+async def test_closing_ends_a_websocket_whose_upgrade_failed() -> None:
+    """Also in a shared session, where the library would leave it open."""
     server = NoPong()
     app = web.Application()
     app.router.add_route("*", "/socket.io/", server.answer)
     async with TestServer(app) as running, aiohttp.ClientSession() as session:
-        address = Address(
+        address = HubAddress(
             url=str(running.make_url("")).rstrip("/"),
             namespace="/dentist",
             timeout_s=5.0,
             session=session,
         )
-        link = Link(address, ("polling", "websocket"), {}, lambda *_: None)
+        connection = SocketIoConnection(address, ("polling", "websocket"), {}, lambda *_: None)
         with pytest.raises(ConnectionLost):
-            await link.open(0.3)
+            await connection.open(0.3)
         assert (server.upgrades, server.ended) == (1, 0)
-        await link.close()
+        await connection.close()
         assert await eventually(lambda: server.ended, 2.0)

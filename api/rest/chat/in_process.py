@@ -7,7 +7,7 @@ patient: ``created_via`` says so.
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, Unpack, cast
 
 import orjson
 
@@ -24,8 +24,13 @@ from api.schemas.pages import card_data
 from api.schemas.resources import APPOINTMENT_TYPE, appointment_data
 from chairside.client.commands import Commands, new_key
 from chairside.client.errors import HubError
-from chairside.client.operations import Operation
-from chairside.client.shapes import AppointmentPage, AppointmentType, Profile
+from chairside.client.operations import Operation, ResultT
+from chairside.client.shapes import (
+    AppointmentFilters,
+    AppointmentList,
+    AppointmentType,
+    DentistCard,
+)
 
 ACTOR: Final = "chairside-chat"
 """Who acts for a patient that uses the hub's own chat with a token of their own."""
@@ -49,26 +54,26 @@ class InHub(Commands):
         return cls(services, acting, request_id)
 
     async def perform(
-        self, operation: Operation, data: Mapping[str, Any], *, key: str | None = None
-    ) -> Any:
+        self, operation: Operation[ResultT], data: Mapping[str, object], *, key: str | None = None
+    ) -> ResultT:
         sent = {name: value for name, value in data.items() if value is not None}
         if operation.writes:
             sent["idempotency_key"] = key or new_key()
         command = COMMANDS[operation.event]
         answer = command(self.services, self.principal, self.request_id, sent)
-        return orjson.loads(await _answered(answer))
+        return cast("ResultT", orjson.loads(await _answered(answer)))
 
-    async def dentists(self) -> list[Profile]:
+    async def dentists(self) -> list[DentistCard]:
         page = await _answered(
             self.services.people.dentists(self._caller, limit=_DENTISTS_MAX, after=None)
         )
-        return [cast("Profile", card_data(profile)) for profile in page.profiles]
+        return [cast("DentistCard", card_data(profile)) for profile in page.profiles]
 
     async def appointment_types(self) -> list[AppointmentType]:
         kinds = await _answered(self.services.catalog.types())
         return [cast("AppointmentType", APPOINTMENT_TYPE.dump(kind)) for kind in kinds]
 
-    async def appointments(self, **filters: Any) -> AppointmentPage:
+    async def appointments(self, **filters: Unpack[AppointmentFilters]) -> AppointmentList:
         query = AppointmentQuery(
             statuses=frozenset(),
             starts_from=_instant(filters.get("from_")),
@@ -80,7 +85,7 @@ class InHub(Commands):
         found = await _answered(self.services.bookings.page(self._caller, query))
         rows = [appointment_data(row, found.names) for row in found.rows]
         shown = orjson.loads(orjson.dumps(rows))
-        return cast("AppointmentPage", {"data": shown, "pagination": {}, "position": None})
+        return cast("AppointmentList", {"data": shown, "pagination": {}, "position": None})
 
     @property
     def _caller(self) -> Caller:

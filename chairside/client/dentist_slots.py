@@ -1,0 +1,235 @@
+"""The free slots of one dentist in memory, refetched where they may have changed."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from chairside.client.channels import Position
+from chairside.client.errors import ConnectionLost, HubError
+from chairside.client.rest import HubClient
+from chairside.client.shapes import SlotsChanged
+from chairside.client.slot_table import (
+    Block,
+    FreeSlot,
+    SlotTable,
+    StartRange,
+    TypeTimes,
+    around,
+    join,
+    moment,
+    text_of,
+)
+
+logger = logging.getLogger(__name__)
+
+MAX_DAYS: Final = 62
+"""The hub lists slots of at most so many days at once."""
+MAX_RANGES: Final = 8
+"""With more ranges to refetch, everything is refetched."""
+MAX_RETRY_DELAY_S: Final = 5
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CacheSettings:
+    """Durations in seconds, unless the name says otherwise."""
+
+    days: int = 14
+    """How far ahead slots are kept in memory; later ones are requested from the hub."""
+    jitter_s: float = 0.3
+    """Changes are collected for up to this long before slots are refetched."""
+    settle_s: float = 0.7
+    """If a refetch takes longer, requests go to the hub until it has succeeded."""
+    max_age_s: float = 25.0
+    """After this silence requests go to the hub; longer than the hub's heartbeat."""
+    refresh_s: float = 60.0
+    """Interval of a full refetch: time itself opens and closes slots."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    random: Callable[[], float] = random.random
+
+    def __post_init__(self) -> None:
+        assert 1 <= self.days < MAX_DAYS, f"the hub answers for at most {MAX_DAYS} days"
+
+    def starts_ahead(self) -> StartRange:
+        """What is kept in memory, as of now."""
+        first = self.now()
+        return StartRange(first, first + timedelta(days=self.days))
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedSlots:
+    """Free slots as the hub listed them, and the position that they are true for."""
+
+    slots: tuple[FreeSlot, ...]
+    position: Position
+    min_notice: timedelta
+    has_daily_limits: bool
+    """Then a booking can close other slots of the same day."""
+
+
+class SlotRequests:
+    """Requests slots from the hub, and counts the requests."""
+
+    def __init__(self, client: HubClient) -> None:
+        self._client = client
+        self.count = 0
+
+    async def fetch(self, dentist_id: str, type_id: str, starts: StartRange) -> FetchedSlots:
+        """Raises HubError, ConnectionLost."""
+        self.count += 1
+        answer = await self._client.availability(
+            dentist_id,
+            appointment_type_id=type_id,
+            starts_from=text_of(starts.first),
+            starts_before=text_of(starts.before),
+        )
+        position = answer["position"]
+        return FetchedSlots(
+            slots=tuple(
+                FreeSlot(dentist_id, type_id, moment(slot["start"]), moment(slot["end"]))
+                for slot in answer["slots"]
+            ),
+            position=Position(epoch=position["epoch"], offset=position["offset"]),
+            min_notice=timedelta(minutes=answer["min_notice_minutes"]),
+            has_daily_limits=bool(answer.get("daily_limits")),
+        )
+
+
+class DentistSlots:
+    """The slots of one dentist, and what of them has to be refetched."""
+
+    def __init__(
+        self,
+        dentist_id: str,
+        types: Mapping[str, TypeTimes],
+        requests: SlotRequests,
+        settings: CacheSettings,
+    ) -> None:
+        self._id, self._types = dentist_id, types
+        self._requests, self._settings = requests, settings
+        self._kept = settings.starts_ahead()
+        self._table = SlotTable()
+        self._min_notice = timedelta()
+        self._has_daily_limits = False
+        self._loaded_to: datetime | None = None  # up to here memory is right; None: nowhere
+        self._pending: list[StartRange] = []
+        self._pending_since: float | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    # --- reading ---------------------------------------------------------------------------
+
+    def knows(self, starts: StartRange) -> bool:
+        """Whether memory is right for ``starts``, or wrong for less than ``settle_s``."""
+        if self._loaded_to is None or starts.before > self._loaded_to:
+            return False
+        since = self._pending_since
+        return since is None or time.monotonic() - since <= self._settings.settle_s
+
+    def free(self, type_id: str, starts: StartRange) -> Iterator[FreeSlot]:
+        """The slots in memory that can still be booked, in no order."""
+        earliest = self._settings.now() + self._min_notice
+        for start, end in self._table.free(type_id, starts):
+            if start >= earliest:
+                yield FreeSlot(self._id, type_id, start, end)
+
+    # --- changes ---------------------------------------------------------------------------
+
+    def slots_changed(self, data: SlotsChanged, position: Position) -> None:
+        """Remove what was taken, and refetch around what was freed."""
+        if position.epoch != self._table.epoch:
+            self.schedule_changed()
+            return
+        taken = [Block.from_wire(raw) for raw in data["taken"]]
+        self._table.take(taken, position.offset, self._types)
+        freed = [Block.from_wire(raw) for raw in (*data["freed"], *data["refetch"])]
+        if self._has_daily_limits:
+            changed = [
+                StartRange(block.start - _DAY, block.end + _DAY) for block in (*taken, *freed)
+            ]
+        else:
+            changed = around(freed, self._types.values())
+        if changed:
+            self._refetch(changed)
+
+    def schedule_changed(self) -> None:
+        """Stop using memory until everything has been refetched."""
+        self._loaded_to = None
+        self._refetch([self._kept])
+
+    def refresh(self) -> None:
+        """Refetch everything, from now on."""
+        self._kept = self._settings.starts_ahead()
+        self._refetch([self._kept])
+
+    async def stop(self) -> None:
+        """Cancel a refetch."""
+        if (task := self._task) is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    # --- refetching ------------------------------------------------------------------------
+
+    async def load(self) -> Position | None:
+        """Fetch everything; the position that the oldest part is true for.
+
+        Raises HubError, ConnectionLost.
+        """
+        return await self._fetch(self._kept)
+
+    def _refetch(self, ranges: Iterable[StartRange]) -> None:
+        self._pending = join([*self._pending, *ranges])
+        if len(self._pending) > MAX_RANGES:
+            self._pending = [self._kept]
+        if self._pending_since is None:
+            self._pending_since = time.monotonic()
+        if self._task is None:
+            self._task = asyncio.create_task(self._fetch_pending())
+
+    async def _fetch_pending(self) -> None:
+        failures = 0
+        try:
+            while self._pending:
+                await asyncio.sleep(self._settings.jitter_s * self._settings.random() + failures)
+                wanted, self._pending = self._pending, []
+                began = time.monotonic()
+                try:
+                    for starts in wanted:
+                        await self._fetch(starts)
+                except (HubError, ConnectionLost) as error:
+                    logger.warning("slots not loaded", extra={"error": type(error).__name__})
+                    failures = min(failures + 1, MAX_RETRY_DELAY_S)
+                    self._pending = join([*wanted, *self._pending])
+                    continue
+                failures = 0
+                self._pending_since = began if self._pending else None
+        finally:
+            self._task = None
+
+    async def _fetch(self, starts: StartRange) -> Position | None:
+        is_everything = starts.covers(self._kept)
+        starts = starts.within(StartRange(self._settings.now(), self._kept.before))
+        if starts.first >= starts.before:
+            return None
+        first: Position | None = None
+        for times in tuple(self._types.values()):
+            is_stored = False
+            while not is_stored:
+                fetched = await self._requests.fetch(self._id, times.id, starts)
+                first = first or fetched.position
+                self._min_notice = fetched.min_notice
+                self._has_daily_limits = fetched.has_daily_limits
+                is_stored = self._table.replace(
+                    times,
+                    starts,
+                    [(slot.start, slot.end) for slot in fetched.slots],
+                    fetched.position.epoch,
+                    fetched.position.offset,
+                )
+        if is_everything and not any(other.covers(self._kept) for other in self._pending):
+            self._loaded_to = starts.before
+        return first
