@@ -1,26 +1,20 @@
-"""Days as they are found one after the other in a text: what each way of writing comes to.
+"""Day expressions as they are found in a text: which days each way of writing means.
 
-Calendar dates and distances are read by dateparser; what it does not know or knows otherwise
-than patients mean it (which week "next Tuesday" is in, ranges, bounds, choices) is decided
-here. The ways of writing themselves are in :mod:`chairside.chatbot.understanding.date_words`.
+The patterns of these ways are in :mod:`chairside.chatbot.understanding.date_words`.
 """
 
 import calendar
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-from typing import Any, Final
-
-import dateparser
+from datetime import date, timedelta
+from typing import Final
 
 from chairside.chatbot.understanding.clock_words import TAKEN
 from chairside.chatbot.understanding.when import Days
 
 YEARS_AHEAD_MAX: Final = 3
 """A date farther away is not a time to come, whatever was meant."""
-PARSES_MAX: Final = 8
-"""Dates that are read in one text; the library takes milliseconds for each."""
 _BOUND: Final = timedelta(days=28)
 """How far "from Tuesday on" reaches."""
 
@@ -29,6 +23,9 @@ WEEKDAY: Final = (
     r"|sat(?:urday)?|sun(?:day)?)"
 )
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_MONTHS: Final = (
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+)  # fmt: skip
 _TOKEN: Final = re.compile(r"⟦(\d+)⟧")
 
 
@@ -76,48 +73,70 @@ class DayReader:
 
     # --- what is found first --------------------------------------------------------------
 
-    def _put(self, first: date, last: date | None = None, **more: Any) -> str:
-        self._found.append(_Found(days=Days(first=first, last=last or first), **more))
+    def _put(
+        self,
+        first: date,
+        last: date | None = None,
+        *,
+        weekday: int | None = None,
+        concrete: bool = False,
+    ) -> str:
+        days = Days(first=first, last=last or first)
+        self._found.append(_Found(days=days, weekday=weekday, concrete=concrete))
         return f" ⟦{len(self._found) - 1}⟧ "
 
     def iso(self, match: re.Match[str]) -> str:
-        return self._calendar(match[0], match[0])
+        year, month, day = match[0].split("-")
+        return self._put_date(match[0], self._date(int(day), int(month), year))
 
     def dotted(self, match: re.Match[str]) -> str:
-        return self._calendar(match[0], "/".join(part for part in match.groups() if part), "DMY")
+        return self._put_date(match[0], self._date(int(match[1]), int(match[2]), match[3]))
 
     def slashed(self, match: re.Match[str]) -> str:
-        return self._calendar(match[0], match[0])
+        """Day and month in the order of the zone; in the other one if only that is a date."""
+        one, other, *rest = match[0].split("/")
+        year = rest[0] if rest else None
+        day, month = (other, one) if self._month_first else (one, other)
+        found = self._date(int(day), int(month), year) or self._date(int(month), int(day), year)
+        return self._put_date(match[0], found)
 
     def named(self, match: re.Match[str]) -> str:
-        year = f" {match['year']}" if match["year"] else ""
-        return self._calendar(match[0], f"{match['day']} {match['month'].rstrip('.')}{year}")
+        day = self._date(int(match["day"]), _month_number(match["month"]), match["year"])
+        return self._put_date(match[0], day)
 
-    def _calendar(self, said: str, written: str, order: str | None = None) -> str:
-        order = order or ("MDY" if self._month_first else "DMY")
-        day = self._parsed(written, order)
+    def _put_date(self, words: str, day: date | None) -> str:
         if day is None:
-            self._dates.impossible.append(said.strip())
+            self._dates.impossible.append(words.strip())
             return TAKEN
         return self._put(day, concrete=True)
 
-    def _parsed(self, written: str, order: str = "MDY") -> date | None:
-        self._parses += 1
-        if self._parses > PARSES_MAX:
-            return None
+    def _date(self, day: int, month: int, year: str | None) -> date | None:
+        """A calendar date; without a year the next one from today on. None: there is none."""
+        if year is not None:
+            years = [int(year) + (2000 if len(year) == 2 else 0)]
+        else:  # 29 February comes again after eight years at the latest
+            years = list(range(self._today.year, self._today.year + 9))
+        for each in years:
+            try:
+                found = date(each, month, day)
+            except ValueError:
+                continue
+            if year is not None or found >= self._today:
+                return found
+        return None
+
+    def _ahead(self, count: int, unit: str) -> date | None:
+        """So many days, fortnights, … from today; None beyond the calendar's end."""
+        unit = unit.rstrip("s")
+        months = count * {"month": 1, "year": 12}.get(unit, 0)
+        days = count * {"day": 1, "week": 7, "fortnight": 14}.get(unit, 0)
+        year, month = divmod(self._today.year * 12 + self._today.month - 1 + months, 12)
         try:
-            found = dateparser.parse(
-                written,
-                languages=["en"],
-                settings={
-                    "RELATIVE_BASE": datetime.combine(self._today, time(12)),
-                    "PREFER_DATES_FROM": "future",
-                    "DATE_ORDER": order,
-                },
-            )
+            first = date(year, month + 1, 1)
+            day = first.replace(day=min(self._today.day, _days_of(first)))
+            return day + timedelta(days=days)
         except (ValueError, OverflowError):
             return None
-        return None if found is None else found.date()
 
     def relative_day(self, match: re.Match[str]) -> str:
         word = match["word"]
@@ -135,7 +154,7 @@ class DayReader:
         count, unit = _count(match["count"]), match["unit"]
         if unit.startswith("fortnight"):
             count, unit = 2 * count, "weeks"
-        day = self._parsed(f"in {count} {unit.rstrip('s')}s")
+        day = self._ahead(count, unit)
         if day is not None and (anchor := match.groupdict().get("day")):
             ahead = (_number(anchor) - self._today.weekday()) % 7 or 7
             day += timedelta(days=ahead)
@@ -149,7 +168,7 @@ class DayReader:
         return self._put(day, _later(day, width))
 
     def within(self, match: re.Match[str]) -> str:
-        last = self._parsed(f"in {_count(match['count'])} {match['unit'].rstrip('s')}s")
+        last = self._ahead(_count(match["count"]), match["unit"])
         if last is None:
             return ""
         return self._put(self._today, max(last, self._today))
@@ -177,13 +196,13 @@ class DayReader:
         return self._part(first, _days_of(first), match)
 
     def month_name(self, match: re.Match[str]) -> str:
-        written = f"1 {match['month'].rstrip('.')}" + (f" {match['year']}" if match["year"] else "")
-        first = self._parsed(written)
-        if first is None:
-            return ""
-        if (self._today.month == first.month and first > self._today) and not match["year"]:
-            first = self._today.replace(day=1)  # the month we are in
-        return self._part(first, _days_of(first), match)
+        month = _month_number(match["month"])
+        first = self._first_of(month) if not match["year"] else self._date(1, month, match["year"])
+        return self._part(first, _days_of(first), match) if first is not None else ""
+
+    def _first_of(self, month: int) -> date:
+        """Of the month we are in, or the next one of that name."""
+        return date(self._today.year + (month < self._today.month), month, 1)
 
     def _part(self, first: date, length: int, match: re.Match[str]) -> str:
         """The early, middle or late part of a week or a month, or all of what is left."""
@@ -233,7 +252,7 @@ class DayReader:
     def nth_weekday(self, match: re.Match[str]) -> str:
         """ "the first Monday of April" """
         if match["month"]:
-            first = self._parsed(f"1 {match['month'].rstrip('.')}") or self._today
+            first = self._first_of(_month_number(match["month"]))
         else:
             first = self._today.replace(day=1)
             first = _next_month(first) if "next" in match[0] else first
@@ -344,6 +363,10 @@ _NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturd
 
 def _number(weekday: str) -> int:
     return _WEEKDAYS.index(weekday[:3])
+
+
+def _month_number(month: str) -> int:
+    return _MONTHS.index(month[:3]) + 1
 
 
 def _count(text: str) -> int:
