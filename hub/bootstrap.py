@@ -23,7 +23,7 @@ from api.auth import TokenVerifier
 from api.realtime.socketio import Realtime
 from api.realtime.sse.streams import Streams
 from api.realtime.supabase import Supabase
-from api.realtime.supabase.presence_sync import SAY_EVERY_S
+from api.realtime.supabase.presence_sync import PUBLISH_EVERY_S
 from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
@@ -240,7 +240,7 @@ def _background(config: Config, hub: Hub, core: Core) -> tuple[Coroutine[Any, An
 
 
 def _among_others(hub: Hub, cluster: Cluster) -> tuple[Coroutine[Any, Any, None], ...]:
-    return *cluster.background(), every(SAY_EVERY_S, hub.supabase.say_presence)
+    return *cluster.background(), every(PUBLISH_EVERY_S, hub.supabase.publish_presence)
 
 
 def _delivering(

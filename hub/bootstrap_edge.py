@@ -63,9 +63,7 @@ def build_edge(
     )
     wired = _realtime_deps(config, core, relay, metrics, verifier, limiter)
     realtime = core.meeting.realtime = Realtime(wired)
-    supabase = core.meeting.supabase = _supabase(config, wired, realtime)
-    if cluster is not None:
-        supabase.share_presence(OtherNodes(cluster))
+    supabase = core.meeting.supabase = _supabase(config, wired, realtime, cluster)
     streams = _streams(config, core, realtime, metrics)
     gauges = _gauges(core, realtime, supabase, streams, dispatcher)
     metrics.watch(gauges)
@@ -131,7 +129,9 @@ def _realtime_deps(
     )
 
 
-def _supabase(config: Config, wired: RealtimeDeps, realtime: Realtime) -> Supabase:
+def _supabase(
+    config: Config, wired: RealtimeDeps, realtime: Realtime, cluster: Cluster | None
+) -> Supabase:
     return Supabase(
         SupabaseDeps(
             realtime=wired,
@@ -139,6 +139,7 @@ def _supabase(config: Config, wired: RealtimeDeps, realtime: Realtime) -> Supaba
             rooms=realtime.rooms,
             joins=realtime.joins,
             rights=realtime.rights,
+            peers=OtherNodes(cluster) if cluster is not None else None,
             settings=SupabaseSettings(
                 keys=config.realtime.supabase_keys,
                 idle_timeout_s=config.realtime.idle_timeout_s,

@@ -11,6 +11,7 @@ from actors.domain.ids import DentistId, ProfileId
 from actors.ports.commits import IdempotencyKey, Reply
 from api.realtime.socketio import Realtime
 from api.realtime.supabase import Supabase
+from api.realtime.supabase.presence_sync import PresenceUpdate
 from hub.clock import SystemClock
 from hub.cluster.cluster import Cluster, ClusterSettings, Parts, open_cluster
 from hub.cluster.dismissals import Dismissals
@@ -58,11 +59,11 @@ class Meeting:
 
     def hear_presence(self, node: str, said: Mapping[str, Any]) -> None:
         if hasattr(self, "supabase"):
-            self.supabase.hear_presence(node, said)
+            self.supabase.receive_presence(node, said)
 
 
 class OtherNodes:
-    """For the presence of Supabase clients: see ``api.realtime.supabase.presence_sync``."""
+    """Implements :class:`api.realtime.supabase.presence_sync.PresencePeers`."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._members, self._fanout = cluster.membership, cluster.fanout
@@ -76,8 +77,8 @@ class OtherNodes:
         """As the database said last: a node that lost its own lease still knows the others."""
         return tuple(node.id for node in self._members.roster.nodes)
 
-    def tell(self, said: Mapping[str, Any]) -> None:
-        self._fanout.tell_presence(said)
+    def publish(self, update: PresenceUpdate) -> None:
+        self._fanout.tell_presence(update)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Frames of both versions: what comes in, what goes out, and what is no frame."""
+"""Frames of both versions: decoding, encoding and malformed data."""
 
 import json
 from typing import Any
@@ -7,7 +7,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from api.realtime.supabase.frames import MalformedFrame, Message, Vsn, broadcast, decode, text
+from api.realtime.supabase.frames import (
+    ClientMessage,
+    MalformedFrame,
+    Vsn,
+    broadcast_frame,
+    decode,
+    message_frame,
+)
 
 TOPIC = "realtime:appointments:dentist:42"
 JSON = st.recursive(
@@ -22,19 +29,19 @@ def pushed(*names: bytes, encoding: int = 1, content: bytes = b"{}", kind: int =
     return bytes((kind, *map(len, names), encoding)) + b"".join(names) + content
 
 
-# --- in ---------------------------------------------------------------------------------
+# --- decoding ---------------------------------------------------------------------------------
 
 
-def test_version_1_is_an_object_and_may_leave_out_what_it_does_not_know() -> None:
+def test_version_1_is_an_object_with_optional_refs() -> None:
     heartbeat = decode(Vsn.ONE, '{"topic":"phoenix","event":"heartbeat","payload":{},"ref":null}')
-    assert heartbeat == Message(topic="phoenix", event="heartbeat", payload={})
+    assert heartbeat == ClientMessage(topic="phoenix", event="heartbeat", payload={})
     join = decode(Vsn.ONE, json.dumps({"topic": TOPIC, "event": "phx_join", "ref": "1"}))
     assert (join.ref, join.join_ref, join.payload) == ("1", None, {})
 
 
 def test_version_2_is_an_array_of_five() -> None:
     message = decode(Vsn.TWO, json.dumps(["1", "7", TOPIC, "phx_leave", {"a": 1}]))
-    assert message == Message(
+    assert message == ClientMessage(
         topic=TOPIC, event="phx_leave", payload={"a": 1}, ref="7", join_ref="1"
     )
     assert decode(Vsn.TWO, json.dumps([None, None, TOPIC, "x", {}])).join_ref is None
@@ -48,7 +55,7 @@ def test_a_broadcast_of_realtime_js_is_binary() -> None:
     assert message.payload == {"type": "broadcast", "event": "cursor", "payload": {"x": 2}}
 
 
-def test_a_broadcast_may_carry_bytes_no_refs_and_names_that_are_no_utf_8() -> None:
+def test_a_broadcast_may_have_bytes_no_refs_and_invalid_utf_8() -> None:
     frame = pushed(b"", b"", TOPIC.encode(), "é".encode("latin-1"), b"", encoding=0, content=b"\0")
     message = decode(Vsn.TWO, frame)
     assert (message.join_ref, message.ref) == (None, None)
@@ -86,7 +93,7 @@ WELL_FORMED = pushed(b"1", b"5", TOPIC.encode(), b"e", b"")
         (Vsn.TWO, b"\x03\x01\x01\xff\x01\x00\x00abc"),
     ],
 )
-def test_what_is_no_frame_is_told_apart(vsn: Vsn, data: str | bytes) -> None:
+def test_malformed_frames_are_refused(vsn: Vsn, data: str | bytes) -> None:
     with pytest.raises(MalformedFrame):
         decode(vsn, data)
 
@@ -94,17 +101,17 @@ def test_what_is_no_frame_is_told_apart(vsn: Vsn, data: str | bytes) -> None:
 @given(vsn=st.sampled_from(Vsn), data=st.binary(max_size=300) | st.text(max_size=300))
 @example(vsn=Vsn.TWO, data=WELL_FORMED[:-3])
 @example(vsn=Vsn.ONE, data='"\\ud800"')
-def test_whatever_comes_in_is_a_message_or_malformed(vsn: Vsn, data: str | bytes) -> None:
+def test_any_data_is_a_message_or_malformed(vsn: Vsn, data: str | bytes) -> None:
     _reads(vsn, data)
 
 
 @given(data=st.binary(min_size=6, max_size=60))
-def test_whatever_begins_like_a_broadcast_is_one_or_malformed(data: bytes) -> None:
+def test_any_data_of_kind_3_is_a_broadcast_or_malformed(data: bytes) -> None:
     _reads(Vsn.TWO, b"\x03" + bytes(each % 12 for each in data[:5]) + data[5:])
 
 
 @given(vsn=st.sampled_from(Vsn), value=JSON)
-def test_whatever_json_comes_in_is_a_message_or_malformed(vsn: Vsn, value: Any) -> None:
+def test_any_json_is_a_message_or_malformed(vsn: Vsn, value: Any) -> None:
     _reads(vsn, json.dumps(value))
 
 
@@ -116,11 +123,11 @@ def _reads(vsn: Vsn, data: str | bytes) -> None:
     assert isinstance(message.payload, dict)
 
 
-# --- out --------------------------------------------------------------------------------
+# --- encoding --------------------------------------------------------------------------------
 
 
-def test_version_1_has_exactly_four_fields_and_always_a_ref() -> None:
-    frame = text(Vsn.ONE, TOPIC, "presence_state", {}, join_ref="1")
+def test_version_1_has_four_fields_with_a_ref() -> None:
+    frame = message_frame(Vsn.ONE, TOPIC, "presence_state", {}, join_ref="1")
     assert json.loads(frame.payload) == {
         "topic": TOPIC,
         "event": "presence_state",
@@ -129,14 +136,14 @@ def test_version_1_has_exactly_four_fields_and_always_a_ref() -> None:
     }
 
 
-def test_version_2_names_the_join() -> None:
-    frame = text(Vsn.TWO, TOPIC, "phx_reply", {"status": "ok"}, ref="2", join_ref="1")
+def test_version_2_contains_the_join_ref() -> None:
+    frame = message_frame(Vsn.TWO, TOPIC, "phx_reply", {"status": "ok"}, ref="2", join_ref="1")
     assert json.loads(frame.payload) == ["1", "2", TOPIC, "phx_reply", {"status": "ok"}]
     assert not frame.binary
 
 
 def test_a_broadcast_in_version_1_is_text() -> None:
-    frame = broadcast(Vsn.ONE, TOPIC, "appointment.created", b'{"offset":3}', {"id": "e"})
+    frame = broadcast_frame(Vsn.ONE, TOPIC, "appointment.created", b'{"offset":3}', {"id": "e"})
     assert json.loads(frame.payload)["payload"] == {
         "type": "broadcast",
         "event": "appointment.created",
@@ -145,15 +152,15 @@ def test_a_broadcast_in_version_1_is_text() -> None:
     }
 
 
-def test_a_broadcast_in_version_2_is_binary_and_every_length_is_one_byte() -> None:
-    frame = broadcast(Vsn.TWO, TOPIC, "appointment.created", b'{"offset":3}', {"id": "e"})
+def test_a_broadcast_in_version_2_is_binary() -> None:
+    frame = broadcast_frame(Vsn.TWO, TOPIC, "appointment.created", b'{"offset":3}', {"id": "e"})
     assert frame.binary
     head = bytes((4, len(TOPIC), len("appointment.created"), len('{"id":"e"}'), 1))
     assert frame.payload == head + TOPIC.encode() + b'appointment.created{"id":"e"}{"offset":3}'
 
 
-def test_a_name_too_long_for_a_byte_makes_it_text() -> None:
+def test_a_broadcast_with_a_long_name_is_text() -> None:
     topic = "realtime:" + "x" * 250
-    frame = broadcast(Vsn.TWO, topic, "e", b"{}", {})
+    frame = broadcast_frame(Vsn.TWO, topic, "e", b"{}", {})
     assert not frame.binary
     assert json.loads(frame.payload)[2] == topic

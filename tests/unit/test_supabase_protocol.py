@@ -1,4 +1,4 @@
-"""What a message comes to, by what was joined: the state machine, message by message."""
+"""The state machine of a socket: the action for each message, given the joined topics."""
 
 import json
 from datetime import UTC, datetime
@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.realtime.supabase.frames import Message, Ref, Vsn
-from api.realtime.supabase.joining import BadJoin, parse_join
+from api.realtime.supabase.frames import ClientMessage, Ref, Vsn
+from api.realtime.supabase.joining import InvalidJoin, parse_join
 from api.realtime.supabase.protocol import (
-    Answer,
-    Forged,
     Join,
     Leave,
-    Membership,
-    Renew,
+    RejectBroadcast,
+    RenewToken,
+    Respond,
+    TopicJoin,
     Track,
     Untrack,
     decide,
@@ -36,28 +36,28 @@ CONFIG = {
     "postgres_changes": [BINDING],
     "private": True,
 }
-JOINED = {TOPIC: Membership(topic=TOPIC, ref="1", join_ref="1", ack=True)}
+JOINED = {TOPIC: TopicJoin(topic=TOPIC, ref="1", join_ref="1", ack=True)}
 
 
-def message(event: str, payload: Any = None, *, topic: str = TOPIC, **refs: Ref) -> Message:
+def message(event: str, payload: Any = None, *, topic: str = TOPIC, **refs: Ref) -> ClientMessage:
     refs = {"ref": "2", "join_ref": "1", **refs}
-    return Message(topic=topic, event=event, payload=payload or {}, **refs)
+    return ClientMessage(topic=topic, event=event, payload=payload or {}, **refs)
 
 
 def reply(action: object) -> Any:
-    assert isinstance(action, Answer)
+    assert isinstance(action, Respond)
     assert action.frame is not None
     return json.loads(action.frame.payload)[4]
 
 
-# --- outside of topics -------------------------------------------------------------------
+# --- without a joined topic -------------------------------------------------------------------
 
 
-def test_a_heartbeat_is_answered_with_its_ref() -> None:
+def test_a_heartbeat_is_replied_to_with_its_ref() -> None:
     for ref in ("26", None):
         beat = message("heartbeat", topic="phoenix", ref=ref, join_ref=None)
         action = decide(Vsn.TWO, beat, {})
-        assert isinstance(action, Answer)
+        assert isinstance(action, Respond)
         assert action.frame is not None
         assert json.loads(action.frame.payload) == [
             None,
@@ -76,17 +76,17 @@ def test_a_topic_that_is_not_joined_is_unmatched(event: str) -> None:
     }
 
 
-def test_leaving_what_was_left_is_no_error() -> None:
+def test_leaving_twice_is_no_error() -> None:
     assert reply(decide(Vsn.TWO, message("phx_leave"), {}))["status"] == "ok"
 
 
 # --- joining -----------------------------------------------------------------------------
 
 
-def test_a_join_is_read_whole() -> None:
+def test_a_join_with_all_options() -> None:
     action = decide(Vsn.TWO, message("phx_join", {"config": CONFIG, "access_token": "JWT"}), {})
     assert isinstance(action, Join)
-    assert action.membership == Membership(topic=TOPIC, ref="2", join_ref="1", ack=True)
+    assert action.topic_join == TopicJoin(topic=TOPIC, ref="2", join_ref="1", ack=True)
     request = action.request
     assert (request.token, request.presence, request.presence_key) == ("JWT", True, "")
     assert request.replay is not None
@@ -96,25 +96,25 @@ def test_a_join_is_read_whole() -> None:
     assert answered == {**BINDING, "id": request.bindings[0].id}
 
 
-def test_what_is_missing_has_the_defaults_of_the_original() -> None:
+def test_missing_options_have_the_defaults_of_supabase() -> None:
     request = parse_join({})
     assert request.token is None
     assert (request.ack, request.replay, request.presence) == (False, None, True)
     assert (request.bindings, request.bindings_reply) == ((), b"[]")
 
 
-def test_booleans_may_be_texts_and_unknown_keys_are_ignored() -> None:
+def test_booleans_may_be_text_and_unknown_keys_are_ignored() -> None:
     config = {"broadcast": {"ack": "true"}, "presence": {"enabled": "false"}, "new": 1}
     request = parse_join({"config": config, "version": "realtime-js/2"})
     assert (request.ack, request.presence) == (True, False)
 
 
-def test_the_token_is_the_first_there_is() -> None:
+def test_the_first_token_counts() -> None:
     assert parse_join({"access_token": "a", "user_token": "b"}).token == "a"
     assert parse_join({"access_token": None, "user_token": "b"}).token == "b"
 
 
-def test_bindings_come_back_unchanged_and_in_order() -> None:
+def test_the_reply_repeats_bindings_in_order() -> None:
     sent = [{**BINDING, "event": kind, "select": ["id"]} for kind in ("DELETE", "*", "INSERT")]
     answered = json.loads(parse_join({"config": {"postgres_changes": sent}}).bindings_reply)
     assert [{k: v for k, v in each.items() if k != "id"} for each in answered] == sent
@@ -138,21 +138,23 @@ def test_bindings_come_back_unchanged_and_in_order() -> None:
         {"presence": {"key": "__proto__"}},
         {"presence": {"enabled": "maybe"}},
         {"postgres_changes": {}},
+        {"postgres_changes": [None]},
+        {"postgres_changes": ["appointments"]},
         {"postgres_changes": [BINDING] * 33},
         {"postgres_changes": [{**BINDING, "table": "profiles"}]},
     ],
 )
-def test_a_join_that_cannot_be_meant_is_refused_with_a_reason(config: Any) -> None:
+def test_an_invalid_join_is_refused_with_a_reason(config: Any) -> None:
     answer = reply(decide(Vsn.TWO, message("phx_join", {"config": config}), {}))
     assert answer["status"] == "error"
     assert answer["response"]["reason"].startswith("Invalid join: ")
 
 
-def test_what_cannot_be_written_back_is_refused() -> None:
+def test_deeply_nested_bindings_are_refused() -> None:
     deep: Any = []
     for _ in range(500):
         deep = [deep]
-    with pytest.raises(BadJoin):
+    with pytest.raises(InvalidJoin):
         parse_join({"config": {"postgres_changes": [{**BINDING, "more": deep}]}})
 
 
@@ -160,23 +162,23 @@ def test_what_cannot_be_written_back_is_refused() -> None:
     "topic",
     ["appointments:dentist:42", "realtime:", "Realtime:x", "phoenix", "", "realtime:" + "é" * 124],
 )
-def test_topics_begin_with_realtime_and_fit_into_a_byte(topic: str) -> None:
+def test_topics_begin_with_realtime_and_are_short(topic: str) -> None:
     answer = reply(decide(Vsn.TWO, message("phx_join", topic=topic), {}))
     assert answer["status"] == "error"
 
 
-def test_a_join_that_names_no_join_is_known_by_its_own_ref() -> None:
+def test_the_ref_of_a_join_is_its_default_join_ref() -> None:
     action = decide(Vsn.TWO, message("phx_join", join_ref=None), {})
     assert isinstance(action, Join)
-    assert (action.membership.ref, action.membership.join_ref) == ("2", "2")
+    assert (action.topic_join.ref, action.topic_join.join_ref) == ("2", "2")
 
 
 # --- in a topic --------------------------------------------------------------------------
 
 
-def test_a_joined_topic_takes_its_messages() -> None:
+def test_a_joined_topic_accepts_its_messages() -> None:
     token = message("access_token", {"access_token": "JWT"})
-    assert decide(Vsn.TWO, token, JOINED) == Renew(token, "JWT")
+    assert decide(Vsn.TWO, token, JOINED) == RenewToken(token, "JWT")
     leave = message("phx_leave")
     assert decide(Vsn.TWO, leave, JOINED) == Leave(leave)
     track = message("presence", {"event": "track", "payload": {"at": "desk"}})
@@ -186,34 +188,34 @@ def test_a_joined_topic_takes_its_messages() -> None:
     assert isinstance(decide(Vsn.TWO, message("phx_join"), JOINED), Join)
 
 
-def test_no_token_is_no_news() -> None:
-    assert decide(Vsn.TWO, message("access_token", {"access_token": None}), JOINED) == Answer()
+def test_an_access_token_message_without_a_token_is_ignored() -> None:
+    assert decide(Vsn.TWO, message("access_token", {"access_token": None}), JOINED) == Respond()
 
 
 @pytest.mark.parametrize("payload", [{}, {"event": "steal"}, {"event": "track", "payload": []}])
-def test_other_presence_is_refused(payload: Any) -> None:
+def test_invalid_presence_is_refused(payload: Any) -> None:
     assert reply(decide(Vsn.TWO, message("presence", payload), JOINED))["status"] == "error"
 
 
-def test_a_broadcast_is_never_passed_on_and_answered_where_acks_were_asked_for() -> None:
+def test_a_broadcast_is_rejected_with_a_reply_if_ack_is_set() -> None:
     forged = message("broadcast", {"type": "broadcast", "event": "appointment.created"})
     action = decide(Vsn.TWO, forged, JOINED)
-    assert isinstance(action, Forged)
-    assert action.answer is not None
-    assert json.loads(action.answer.payload)[4]["status"] == "error"
-    quiet = {TOPIC: Membership(topic=TOPIC, ref="1", join_ref="1", ack=False)}
-    assert decide(Vsn.TWO, forged, quiet) == Forged(forged, None)
+    assert isinstance(action, RejectBroadcast)
+    assert action.reply is not None
+    assert json.loads(action.reply.payload)[4]["status"] == "error"
+    quiet = {TOPIC: TopicJoin(topic=TOPIC, ref="1", join_ref="1", ack=False)}
+    assert decide(Vsn.TWO, forged, quiet) == RejectBroadcast(forged, None)
 
 
-def test_what_belongs_to_a_join_that_has_ended_is_ignored() -> None:
+def test_messages_of_an_ended_join_are_ignored() -> None:
     for event in ("phx_leave", "broadcast", "access_token", "presence"):
         stale = message(event, {"access_token": "JWT"}, join_ref="0")
-        assert decide(Vsn.TWO, stale, JOINED) == Answer()
+        assert decide(Vsn.TWO, stale, JOINED) == Respond()
     assert isinstance(decide(Vsn.TWO, message("phx_leave", join_ref=None), JOINED), Leave)
     assert isinstance(decide(Vsn.ONE, message("phx_leave", join_ref="0"), JOINED), Leave)
 
 
-# --- whatever it is ----------------------------------------------------------------------
+# --- any message ----------------------------------------------------------------------
 
 EVENTS = ["phx_join", "phx_leave", "access_token", "presence", "broadcast", "heartbeat", "x"]
 PAYLOADS = st.dictionaries(
@@ -237,7 +239,7 @@ PAYLOADS = st.dictionaries(
     payload=PAYLOADS,
     join_ref=st.none() | st.text(max_size=3) | st.integers(0, 9),
 )
-def test_no_message_raises_anything(
+def test_every_message_has_an_action(
     vsn: Vsn, topic: str, event: str, payload: Any, join_ref: Ref
 ) -> None:
     sent = message(event, payload, topic=topic, join_ref=join_ref)

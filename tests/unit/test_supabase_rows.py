@@ -1,4 +1,4 @@
-"""Events as changes of the table: kinds, rows, and one encoding for everybody."""
+"""Events as changes of the table: types, rows, and one encoding for all sockets."""
 
 import json
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from api.realtime.rooms.subscribers import Once
 from api.realtime.supabase.bindings import COLUMNS, parse_binding
 from api.realtime.supabase.event_frames import change_frame, event_frame, replayed_frame
 from api.realtime.supabase.frames import Vsn
-from api.realtime.supabase.rows import Change, change_of, rows_channel
+from api.realtime.supabase.rows import RowChange, change_of, rows_channel
 
 TOPIC = "realtime:appointments:dentist:d1"
 ROW = {
@@ -39,14 +39,14 @@ def record(type: str, **changes: Any) -> EventRecord:
     )
 
 
-def change(type: str, **changes: Any) -> Change:
+def change(type: str, **changes: Any) -> RowChange:
     found = change_of(record(type, **changes))
     assert found is not None
     return found
 
 
 @pytest.mark.parametrize(
-    ("type", "row", "kind"),
+    ("type", "row", "expected"),
     [
         ("reservation.created", {"status": "held"}, "INSERT"),
         ("appointment.created", {}, "INSERT"),
@@ -57,19 +57,22 @@ def change(type: str, **changes: Any) -> Change:
         ("reservation.expired", {"status": "expired", "version": 2}, "DELETE"),
     ],
 )
-def test_each_event_is_one_kind_of_change(type: str, row: Any, kind: str) -> None:
+def test_each_event_is_one_type_of_change(type: str, row: Any, expected: str) -> None:
     data = json.loads(change(type, **row).data)
-    assert data["type"] == kind
+    assert data["type"] == expected
     assert (data["schema"], data["table"], data["errors"]) == ("public", "appointments", None)
     assert data["commit_timestamp"] == "2027-03-01T12:00:00Z"
-    assert ("record" in data, "old_record" in data) == (kind != "DELETE", kind != "INSERT")
+    assert ("record" in data, "old_record" in data) == (
+        expected != "DELETE",
+        expected != "INSERT",
+    )
 
 
 def test_other_events_change_no_appointment() -> None:
     assert change_of(record("slots.changed")) is None
 
 
-def test_the_record_is_what_rest_shows_with_a_type_for_each_column() -> None:
+def test_the_record_is_the_row_of_rest_with_column_types() -> None:
     data = json.loads(change("appointment.updated", version=2).data)
     assert data["record"] == {**ROW, "version": 2}
     assert data["old_record"] == {"id": "a1"}
@@ -78,7 +81,7 @@ def test_the_record_is_what_rest_shows_with_a_type_for_each_column() -> None:
     }
 
 
-def test_a_delete_says_the_id_and_is_filtered_by_the_row_it_was() -> None:
+def test_a_delete_has_the_id_and_is_filtered_by_the_last_row() -> None:
     gone = change("reservation.expired", status="expired")
     data = json.loads(gone.data)
     assert data["old_record"] == {"id": "a1"}
@@ -89,7 +92,7 @@ def test_a_delete_says_the_id_and_is_filtered_by_the_row_it_was() -> None:
     assert gone.ids((mine, other, held, mine)) == (mine.id, held.id)
 
 
-def test_rows_come_from_where_row_level_security_would_show_them() -> None:
+def test_rows_come_from_the_channel_of_the_person() -> None:
     person = ProfileId("d1")
     dentist = Principal(role=Role.DENTIST, subject="s", person=person)
     patient = Principal(role=Role.PATIENT, subject="s", person=person, acting="bot")
@@ -100,19 +103,19 @@ def test_rows_come_from_where_row_level_security_would_show_them() -> None:
 
 
 def test_one_event_is_encoded_once_for_each_version_and_topic() -> None:
-    once, told = Once(), record("appointment.created")
-    one = event_frame(Vsn.ONE, TOPIC, told, once)
-    assert event_frame(Vsn.ONE, TOPIC, told, once) is one
-    assert event_frame(Vsn.TWO, TOPIC, told, once) is not one
+    once, event = Once(), record("appointment.created")
+    one = event_frame(Vsn.ONE, TOPIC, event, once)
+    assert event_frame(Vsn.ONE, TOPIC, event, once) is one
+    assert event_frame(Vsn.TWO, TOPIC, event, once) is not one
     bindings = (parse_binding({"event": "*"}), parse_binding({"event": "INSERT"}))
-    changed = change_frame(Vsn.ONE, TOPIC, told, bindings, once)
+    changed = change_frame(Vsn.ONE, TOPIC, event, bindings, once)
     assert changed is not None
-    assert change_frame(Vsn.ONE, TOPIC, told, bindings, once) is changed
-    assert change_frame(Vsn.ONE, TOPIC, told, bindings[:1], once) is not changed
-    assert change_frame(Vsn.ONE, TOPIC, told, (), once) is None
+    assert change_frame(Vsn.ONE, TOPIC, event, bindings, once) is changed
+    assert change_frame(Vsn.ONE, TOPIC, event, bindings[:1], once) is not changed
+    assert change_frame(Vsn.ONE, TOPIC, event, (), once) is None
 
 
-def test_a_broadcast_carries_the_envelope_with_the_place_inside() -> None:
+def test_a_broadcast_contains_the_envelope_with_its_position() -> None:
     outer = json.loads(event_frame(Vsn.ONE, TOPIC, record("appointment.created"), Once()).payload)
     payload = outer["payload"]
     assert payload["meta"] == {"id": "event-7"}

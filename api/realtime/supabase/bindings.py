@@ -1,8 +1,8 @@
-"""postgres_changes: what a client wants to hear of the table ``appointments``; pure.
+"""Bindings of ``postgres_changes``: the changes of ``appointments`` that a client wants; pure.
 
 A binding names events and may have one filter, ``column=operator.value``. Columns are the
-fields of an appointment as REST shows it. A filter looks at the row as it is now (at the
-last that was known of it, for a DELETE), as SQL would: nothing compares to null.
+fields of an appointment as REST shows it. A filter applies to the row after the change (for a
+DELETE, to the last known row). As in SQL, no comparison with null is true.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,18 +33,18 @@ COLUMNS: Final[Mapping[str, str]] = {
     "patient": "jsonb",
     "dentist": "jsonb",
 }
-"""PostgreSQL's types of what a ``record`` holds; ids are text, as in the database."""
+"""The PostgreSQL type of each field of a ``record``; ids are text, as in the database."""
 
 BINDINGS_MAX: Final = 32
 FILTER_CHARS_MAX: Final = 4_096
 VALUES_MAX: Final = 100
-"""Values of one ``in.(…)``, as in the original."""
+"""Values of one ``in.(...)``, as in Supabase."""
 
-Kind = Literal["INSERT", "UPDATE", "DELETE"]
-Row = Mapping[str, Any]
+ChangeType = Literal["INSERT", "UPDATE", "DELETE"]
+Row = Mapping[str, object]
 
-_KINDS = frozenset({"*", "INSERT", "UPDATE", "DELETE"})
-_COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+_EVENTS = frozenset({"*", "INSERT", "UPDATE", "DELETE"})
+_OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {  # of two values of one type
     "eq": eq,
     "neq": ne,
     "lt": lt,
@@ -53,17 +53,17 @@ _COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "gte": ge,
 }
 _ID_BYTES = 6
-"""An id is a number that JavaScript holds exactly."""
+"""An id is a number that JavaScript represents exactly."""
 
 
-class BadBinding(Exception):
-    """The binding cannot be meant; the text says why."""
+class InvalidBinding(Exception):
+    """The binding is not valid; the text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
     column: str
-    matches_value: Callable[[Any], bool]
+    matches_value: Callable[[object], bool]
 
     def matches(self, row: Row) -> bool:
         value = _comparable(COLUMNS[self.column], row.get(self.column))
@@ -73,89 +73,89 @@ class Filter:
 @dataclass(frozen=True, slots=True)
 class Binding:
     id: int
-    """The same for the same wish, so that equal frames are made but once."""
+    """The same for equal bindings, so that they share one frame."""
     event: str
-    """``*`` or a :data:`Kind`."""
+    """``*`` or a :data:`ChangeType`."""
     filter: Filter | None
 
-    def wants(self, kind: Kind, row: Row) -> bool:
-        return self.event in ("*", kind) and (self.filter is None or self.filter.matches(row))
+    def matches(self, type: ChangeType, row: Row) -> bool:
+        return self.event in ("*", type) and (self.filter is None or self.filter.matches(row))
 
 
-def parse_binding(sent: object) -> Binding:
-    """Raises :class:`BadBinding`, and nothing else."""
-    if not isinstance(sent, Mapping):
-        raise BadBinding("a binding is an object")
+def parse_binding(sent: Mapping[str, object]) -> Binding:
+    """Raises only :class:`InvalidBinding`."""
     event, schema, table = (_text(sent, name, "*") for name in ("event", "schema", "table"))
-    if event not in _KINDS:
-        raise BadBinding("event is *, INSERT, UPDATE or DELETE")
+    if event not in _EVENTS:
+        raise InvalidBinding("event must be *, INSERT, UPDATE or DELETE")
     if schema not in (SCHEMA, "*") or table not in (TABLE, "*"):
-        raise BadBinding(f"only the table {TABLE} of the schema {SCHEMA} is offered")
-    wanted = _text(sent, "filter", "")
-    return Binding(_id_of(event, wanted), event, parse_filter(wanted) if wanted else None)
+        raise InvalidBinding(f"only the table {TABLE} of the schema {SCHEMA} is offered")
+    text = _text(sent, "filter", "")
+    return Binding(_id_of(event, text), event, parse_filter(text) if text else None)
 
 
-def _text(sent: Mapping[Any, Any], name: str, default: str) -> str:
+def _text(sent: Mapping[str, object], name: str, default: str) -> str:
     value = sent.get(name)
     if value is None or value == "":
         return default
     if not isinstance(value, str):
-        raise BadBinding(f"{name} is text")
+        raise InvalidBinding(f"{name} must be text")
     return value
 
 
 def parse_filter(text: str) -> Filter:
-    """``column=operator.value``. Raises :class:`BadBinding`, and nothing else."""
+    """Parses ``column=operator.value``. Raises only :class:`InvalidBinding`."""
     if len(text) > FILTER_CHARS_MAX:
-        raise BadBinding(f"a filter has at most {FILTER_CHARS_MAX} characters")
+        raise InvalidBinding(f"a filter has at most {FILTER_CHARS_MAX} characters")
     column, equals, condition = text.partition("=")
     operator, dot, value = condition.partition(".")
     column = column.strip()
-    kind = COLUMNS.get(column)
-    if not (equals and dot) or kind is None or kind == "jsonb":
-        raise BadBinding("a filter is column=operator.value, with a column of an appointment")
+    column_type = COLUMNS.get(column)
+    if not (equals and dot) or column_type is None or column_type == "jsonb":
+        raise InvalidBinding(
+            "a filter must be column=operator.value, with a column of an appointment"
+        )
     if operator == "in":
-        chosen = frozenset(_value(kind, each) for each in _listed(value))
-        return Filter(column, chosen.__contains__)
-    compare = _COMPARE.get(operator)
+        values = frozenset(_value(column_type, each) for each in _list(value))
+        return Filter(column, values.__contains__)
+    compare = _OPERATORS.get(operator)
     if compare is None:
-        raise BadBinding("the operators are eq, neq, lt, lte, gt, gte and in")
-    right = _value(kind, value)
+        raise InvalidBinding("the operators are eq, neq, lt, lte, gt, gte and in")
+    right = _value(column_type, value)
     return Filter(column, lambda left: compare(left, right))
 
 
-def _listed(value: str) -> list[str]:
+def _list(value: str) -> list[str]:
     """The values of ``(a,b,"c,d")``."""
     if not (value.startswith("(") and value.endswith(")")):
-        raise BadBinding("in takes values in parentheses: in.(a,b)")
+        raise InvalidBinding("in takes values in parentheses: in.(a,b)")
     values: list[str] = []
     rest = value[1:-1]
     while rest:
         if rest.startswith('"'):
             one, quote, rest = rest[1:].partition('"')
             if not quote or (rest and not rest.startswith(",")):
-                raise BadBinding("a quoted value ends with a quote")
+                raise InvalidBinding("a quoted value must end with a quote")
             rest = rest[1:]
         else:
             one, _, rest = rest.partition(",")
         values.append(one)
         if len(values) > VALUES_MAX:
-            raise BadBinding(f"in takes at most {VALUES_MAX} values")
+            raise InvalidBinding(f"in takes at most {VALUES_MAX} values")
     if not values:
-        raise BadBinding("in takes at least one value")
+        raise InvalidBinding("in takes at least one value")
     return values
 
 
-def _value(kind: str, text: str) -> Any:
-    value = _comparable(kind, text)
+def _value(column_type: str, text: str) -> object:
+    value = _comparable(column_type, text)
     if value is None:
-        raise BadBinding(f"{text[:40]!r} is not of the column's type, {kind}")
+        raise InvalidBinding(f"{text[:40]!r} is not of the column's type, {column_type}")
     return value
 
 
-def _comparable(kind: str, value: Any) -> Any:
-    """The value as its column compares it; ``None`` for null and what is not of its type."""
-    match kind, value:
+def _comparable(column_type: str, value: object) -> object:
+    """The value as its column compares it; ``None`` for null and for values of other types."""
+    match column_type, value:
         case "text", str():
             return value
         case "bool", bool():
@@ -189,6 +189,6 @@ def _instant(text: str) -> datetime | None:
         return None
 
 
-def _id_of(event: str, wanted: str) -> int:
-    digest = blake2b(f"{event}\0{wanted}".encode(errors="replace"), digest_size=_ID_BYTES)
+def _id_of(event: str, filter_text: str) -> int:
+    digest = blake2b(f"{event}\0{filter_text}".encode(errors="replace"), digest_size=_ID_BYTES)
     return int.from_bytes(digest.digest()) or 1

@@ -1,7 +1,7 @@
-"""The topics of one Supabase client: joining, renewing and leaving them.
+"""The joined topics of one Supabase client: joining, renewing and leaving them.
 
-Authorization is Socket.IO's, ``may_join``. A name that is not a channel of the hub may
-carry ``postgres_changes`` only, and of these only rows that the database would show.
+Authorization is the same as for Socket.IO, ``may_join``. A topic whose name is not a channel of
+the hub carries ``postgres_changes`` only, and of these only rows that the database would show.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,46 +21,46 @@ from api.realtime.rooms.expiry import Expiry
 from api.realtime.rooms.frames import Send
 from api.realtime.rooms.joins import CHANNELS_MAX, Joined
 from api.realtime.rooms.subscribers import Batch
-from api.realtime.supabase import messages
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import Vsn
-from api.realtime.supabase.joining import JoinRequest, Replay
-from api.realtime.supabase.presence_registry import Halls
-from api.realtime.supabase.protocol import Join, Leave, Renew
+from api.realtime.supabase.joining import JoinRequest, ReplayRequest
+from api.realtime.supabase.messages import PREFIX, ok_reply
+from api.realtime.supabase.presence_registry import PresenceRegistry
+from api.realtime.supabase.protocol import Join, Leave, RenewToken
 from api.realtime.supabase.topic import Topic
 
 log = structlog.get_logger(__name__)
 
 BINDINGS_OF_SOCKET_MAX: Final = 200
-"""``postgres_changes`` of all topics of one socket: what it costs the hub in memory."""
+"""``postgres_changes`` of all topics of one socket; bounds the memory that they use."""
 
 Spawn = Callable[[Awaitable[None]], object]
 
 
 class JoinRefused(Exception):
-    """The text is what the client gets to read; ``code`` is for logs and figures."""
+    """The text is the reason for the client, ``code`` is for logs and metrics."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
         self.code = code
 
 
-class Subscriptions:
-    """Of one socket. The caller lets no two of its coroutines overlap."""
+class ClientTopics:
+    """The topics of one socket. The caller runs one of its coroutines at a time."""
 
     def __init__(
         self,
         deps: SupabaseDeps,
-        halls: Halls,
+        presence: PresenceRegistry,
         *,
         vsn: Vsn,
         key: str,
         write: Send,
         spawn: Spawn,
     ) -> None:
-        self._deps, self._halls = deps, halls
+        self._deps, self._presence = deps, presence
         self._vsn, self._key, self._write, self._spawn = vsn, key, write, spawn
-        self.topics: dict[str, Topic] = {}
+        self.by_name: dict[str, Topic] = {}
         self._expiry: Expiry[Topic] = Expiry(
             deps.realtime.clock,
             notice_s=0,
@@ -70,62 +70,62 @@ class Subscriptions:
             spawn=spawn,
         )
 
-    # --- coming ---
+    # --- joining ---
 
     async def join(self, action: Join) -> None:
-        """Answer ``ok`` only when live: whatever is committed after it arrives.
+        """Replies ``ok`` once the topic is live: it receives every event that is committed later.
 
-        Raises :class:`JoinRefused`, or what the store raises: then nothing was joined. An
-        earlier join of the topic has ended either way.
+        Raises :class:`JoinRefused`, or an error of the store; the topic is then not joined. An
+        earlier join of the topic ends in either case.
         """
         message, request = action.message, action.request
-        if old := self.topics.get(message.topic):
+        if old := self.by_name.get(message.topic):
             self._drop(old)
-            if self._vsn is Vsn.TWO:  # version 1 cannot say which join it means
-                old.say_closed()
-        claims, principal = await self._authorized(message.topic, request)
+            if self._vsn is Vsn.TWO:  # version 1 cannot name the join that has ended
+                old.push_close()
+        claims, principal = await self._authorize(message.topic, request)
         topic = self._topic(action, claims, principal)
-        joined, replayed = await self._enter(topic, request)
-        self.topics[topic.name] = topic
-        reply = {"postgres_changes": orjson.Fragment(request.bindings_reply)}
-        self._write(messages.ok(self._vsn, message, reply))
+        joined, replayed = await self._enter_rooms(topic, request)
+        self.by_name[topic.name] = topic
+        response = {"postgres_changes": orjson.Fragment(request.bindings_reply)}
+        self._write(ok_reply(self._vsn, message, response))
         if topic.presence:
-            self._halls.watch(topic)
+            self._presence.watch(topic)
         if topic.bindings:
-            topic.system("postgres_changes", "ok", "Subscribed to PostgreSQL")
+            topic.push_system("postgres_changes", "ok", "Subscribed to PostgreSQL")
         for record in replayed:
-            topic.replay(record)
+            topic.push_replayed(record)
         self._deps.joins.release(joined)
-        self._watch(topic)
+        self._watch_rights(topic)
 
-    async def _authorized(self, name: str, request: JoinRequest) -> tuple[Claims, Principal]:
+    async def _authorize(self, name: str, request: JoinRequest) -> tuple[Claims, Principal]:
         try:
-            claims, principal = await self._party(request.token or self._key)
+            claims, principal = await self._authenticate(request.token or self._key)
             self._deps.realtime.limiter.take(principal.scope)
         except InvalidToken:
             raise JoinRefused(InvalidToken.code, "Unauthorized: Invalid token") from None
-        except Forbidden as no:
-            raise JoinRefused(no.code, f"Unauthorized: {no}") from None
-        except RateLimited as no:
+        except Forbidden as refusal:
+            raise JoinRefused(refusal.code, f"Unauthorized: {refusal}") from None
+        except RateLimited as refusal:
             reason = "ClientJoinRateLimitReached: Too many joins"
-            raise JoinRefused(no.code, reason) from None
+            raise JoinRefused(refusal.code, reason) from None
         self._check_limits(request)
-        channel = name.removeprefix(messages.PREFIX)
-        if not _may_carry(principal, channel, request):
+        channel = name.removeprefix(PREFIX)
+        if not _may_join_topic(principal, channel, request):
             reason = "You do not have permissions to read from this Channel topic"
             raise JoinRefused(Forbidden.code, f"Unauthorized: {reason}: {channel}")
         return claims, principal
 
     def _check_limits(self, request: JoinRequest) -> None:
-        if len(self.topics) >= CHANNELS_MAX:
+        if len(self.by_name) >= CHANNELS_MAX:
             reason = f"ChannelRateLimitReached: At most {CHANNELS_MAX} channels on one socket"
             raise JoinRefused("TOO_MANY_CHANNELS", reason)
-        bound = sum(len(topic.bindings) for topic in self.topics.values())
-        if bound + len(request.bindings) > BINDINGS_OF_SOCKET_MAX:
+        count = len(request.bindings) + sum(len(topic.bindings) for topic in self.by_name.values())
+        if count > BINDINGS_OF_SOCKET_MAX:
             reason = f"ChannelRateLimitReached: At most {BINDINGS_OF_SOCKET_MAX} postgres_changes"
             raise JoinRefused("TOO_MANY_CHANNELS", f"{reason} on one socket")
 
-    async def _party(self, token: str) -> tuple[Claims, Principal]:
+    async def _authenticate(self, token: str) -> tuple[Claims, Principal]:
         claims = await self._deps.realtime.verifier.verify(token)
         return claims, await self._deps.realtime.services.identity.principal(claims)
 
@@ -133,102 +133,101 @@ class Subscriptions:
         request = action.request
         return Topic(
             vsn=self._vsn,
-            membership=action.membership,
+            join=action.topic_join,
             principal=principal,
             claims=claims,
             bindings=request.bindings,
             presence_key=request.presence_key or self._deps.realtime.new_id(),
             presence=request.presence,
             write=self._write,
-            behind=self._look_behind,
+            on_position=self._on_position,
         )
 
-    async def _enter(
+    async def _enter_rooms(
         self, topic: Topic, request: JoinRequest
     ) -> tuple[Joined, Sequence[EventRecord]]:
-        """Into the rooms, live events held, with the whole replay that was asked for."""
-        wanted: dict[Channel, Position | None] = {}
+        """Enters the rooms with live events held; also returns the requested replay."""
+        since: dict[Channel, Position | None] = {}
         if topic.rows is not None:
-            wanted[topic.rows] = None
+            since[topic.rows] = None
         if topic.channel is not None:
-            since = await self._since(topic, topic.channel, request.replay)
-            wanted[topic.channel] = since
-        joined = await self._deps.joins.join(topic, topic.principal, wanted)
+            since[topic.channel] = await self._replay_from(topic, topic.channel, request.replay)
+        joined = await self._deps.joins.join(topic, topic.principal, since)
         changes = next((c for c in joined.changes if c.channel == topic.channel), None)
         if request.replay is None or changes is None:
             return joined, ()
         if changes.more or not changes.recovered:
             self._deps.rooms.leave_all(topic)
-            raise _incomplete(request.replay)
+            raise _incomplete_replay()
         return joined, changes.events[-(request.replay.limit or len(changes.events)) :]
 
-    async def _since(
-        self, topic: Topic, channel: Channel, replay: Replay | None
+    async def _replay_from(
+        self, topic: Topic, channel: Channel, replay: ReplayRequest | None
     ) -> Position | None:
         if replay is None:
             return None
         if channel == HUB_STATUS:
-            raise _incomplete(replay)
+            raise _incomplete_replay()
         since = await self._deps.realtime.services.replays.place_before(
             topic.principal, channel, replay.since
         )
         if since is None:
-            raise _incomplete(replay)
+            raise _incomplete_replay()
         return since
 
-    # --- being there ---
+    # --- while joined ---
 
-    async def renew(self, action: Renew) -> None:
-        """A new token: good, and what it may not have ends; bad, and the topic is closed."""
-        topic = self.topics[action.message.topic]
+    async def renew(self, action: RenewToken) -> None:
+        """Gives the topic a new token; the topic is closed if it may not be joined with it."""
+        topic = self.by_name[action.message.topic]
         try:
-            claims, principal = await self._party(action.token)
+            claims, principal = await self._authenticate(action.token)
             if topic.channel is not None and not may_join(principal, topic.channel):
                 raise Forbidden("You may not join this channel")
         except (InvalidToken, Forbidden, NotFound):
-            topic.system("system", "error", "Unauthorized: the new token may not be here")
+            topic.push_system("system", "error", "Unauthorized: the new token may not join it")
             self._drop(topic)
-            topic.say_closed()
+            topic.push_close()
             raise
         if topic.closed:
             return
         self._deps.rights.forget(topic)
         before, topic.claims, topic.principal = topic.rows, claims, principal
-        self._watch(topic)
+        self._watch_rights(topic)
         if topic.rows != before:
             try:
-                await self._move(topic, before)
-            except BaseException:  # it would hear nothing of its rows, and not know it
-                self._fail(topic, "the rows of the new person cannot be told")
+                await self._change_rows(topic, before)
+            except BaseException:  # without its rows the topic would miss events silently
+                self._fail(topic, "the rows of the new person cannot be read")
                 raise
 
-    def _watch(self, topic: Topic) -> None:
-        """Until it is dropped: its token ends, its key is taken out, its person goes."""
+    def _watch_rights(self, topic: Topic) -> None:
+        """Ends the topic when its token expires, its key is removed or its person leaves."""
         self._expiry.watch(topic)
         self._deps.rights.watch(topic, partial(self._expired, topic))
 
-    async def _move(self, topic: Topic, before: Channel | None) -> None:
-        """Somebody else is there now: from here on only what they may see."""
+    async def _change_rows(self, topic: Topic, before: Channel | None) -> None:
+        """The token is of another person now: subscribes the topic to that person's rows."""
         if before is not None and before != topic.channel:
             self._deps.rooms.leave(topic, before)
         if topic.rows is not None and topic.rows != topic.channel:
             joined = await self._deps.joins.join(topic, topic.principal, {topic.rows: None})
             self._deps.joins.release(joined)
 
-    def _look_behind(self, topic: Topic, channel: Channel, position: Position) -> None:
-        """The hub is at ``position``: what this topic should have and has not, it gets now.
+    def _on_position(self, topic: Topic, channel: Channel, position: Position) -> None:
+        """Begins a catch-up if the hub is ahead of the topic in the channel.
 
-        Clients of this protocol know no positions, so nobody else could notice.
+        Clients of this protocol do not know positions, so only the hub can notice a gap.
         """
         subscription = self._deps.rooms.subscription(topic, channel)
-        if subscription is None or topic.healing:
+        if subscription is None or topic.catching_up:
             return
         if position > subscription.had:
-            topic.healing = True
+            topic.catching_up = True
             subscription.hold()
-            self._spawn(self._heal(topic, channel, subscription.had))
+            self._spawn(self._catch_up(topic, channel, subscription.had))
 
-    async def _heal(self, topic: Topic, channel: Channel, since: Position) -> None:
+    async def _catch_up(self, topic: Topic, channel: Channel, since: Position) -> None:
         try:
             joined = await self._deps.joins.join(topic, topic.principal, {channel: since})
             if topic.closed:
@@ -239,48 +238,48 @@ class Subscriptions:
                         topic.deliver(Batch(each.events))
                 self._deps.joins.release(joined)
             else:
-                self._fail(topic, "events were missed: the client is to load anew")
+                self._fail(topic, "missed events are no longer in the log")
         finally:
-            topic.healing = False
+            topic.catching_up = False
 
     async def _expired(self, topic: Topic) -> None:
         if not topic.closed:
-            topic.system("system", "error", "Unauthorized: the token has ended")
-            self._fail(topic, "token ended")
+            topic.push_system("system", "error", "Unauthorized: the token has expired")
+            self._fail(topic, "token expired")
 
-    # --- going ---
+    # --- leaving ---
 
     def leave(self, action: Leave) -> None:
-        topic = self.topics[action.message.topic]
+        topic = self.by_name[action.message.topic]
         self._drop(topic)
-        self._write(messages.ok(self._vsn, action.message))
-        topic.say_closed()
+        self._write(ok_reply(self._vsn, action.message))
+        topic.push_close()
 
     def leave_all(self) -> None:
-        for topic in list(self.topics.values()):
+        for topic in list(self.by_name.values()):
             self._drop(topic)
 
     def _fail(self, topic: Topic, why: str) -> None:
         log.info("supabase_topic_failed", why=why)
         self._drop(topic)
-        topic.say_failed()
+        topic.push_error()
 
     def _drop(self, topic: Topic) -> None:
-        self.topics.pop(topic.name, None)
+        self.by_name.pop(topic.name, None)
         topic.closed = True
         self._expiry.forget(topic)
         self._deps.rights.forget(topic)
         self._deps.rooms.leave_all(topic)
-        self._halls.leave(topic)
+        self._presence.leave(topic)
 
 
-def _may_carry(principal: Principal, channel: str, request: JoinRequest) -> bool:
+def _may_join_topic(principal: Principal, channel: str, request: JoinRequest) -> bool:
     if is_reserved(channel):
         return may_join(principal, Channel(channel))
     return bool(request.bindings) and request.replay is None
 
 
-def _incomplete(replay: Replay) -> JoinRefused:
+def _incomplete_replay() -> JoinRefused:
     reason = (
         "UnableToReplayMessages: the history since then is not complete, or too long;"
         " load the current state and join without replay"

@@ -1,4 +1,4 @@
-"""One Supabase client: what it sends is done one after the other, and answered."""
+"""One Supabase client: executes its messages one after the other, and replies to them."""
 
 from typing import Final
 
@@ -8,158 +8,153 @@ from aiohttp import WSMessage, WSMsgType, web
 from actors.domain.refusals import Forbidden, RateLimited, ValidationFailed
 from api.ratelimit import RateLimiter
 from api.realtime.rooms.deps import Attempt, shown
-from api.realtime.supabase import messages
-from api.realtime.supabase.client_topics import JoinRefused, Spawn, Subscriptions
+from api.realtime.supabase.client_topics import ClientTopics, JoinRefused, Spawn
 from api.realtime.supabase.deps import SupabaseDeps
-from api.realtime.supabase.frames import MalformedFrame, Message, Vsn, decode
-from api.realtime.supabase.presence import TooMuch
-from api.realtime.supabase.presence_registry import Halls
+from api.realtime.supabase.frames import MalformedFrame, Vsn, decode
+from api.realtime.supabase.messages import error_reply, ok_reply
+from api.realtime.supabase.presence import PresenceLimitExceeded
+from api.realtime.supabase.presence_registry import PresenceRegistry
 from api.realtime.supabase.protocol import (
-    Answer,
-    Forged,
     Join,
     Leave,
-    Renew,
+    RejectBroadcast,
+    RenewToken,
+    Respond,
+    TopicCommand,
     Track,
     Untrack,
     decide,
 )
-from api.realtime.supabase.socket_writer import Link
+from api.realtime.supabase.socket_writer import SocketWriter
 
 log = structlog.get_logger(__name__)
 
-Command = Join | Leave | Renew | Track | Untrack | Forged
-
 NAMESPACE: Final = "supabase"
-"""What these sockets are called in figures and logs, beside Socket.IO's namespaces."""
+"""The name of these sockets in metrics and logs, beside the namespaces of Socket.IO."""
 
-RESTARTING: Final = 1012
-_TRY_AGAIN: Final = 1013
+_TRY_AGAIN_LATER: Final = 1013
 _PROTOCOL_ERROR: Final = 1002
-_TOO_MUCH: Final = 1008
+_POLICY_VIOLATION: Final = 1008
 
 
 class Connection:
+    """Reads the messages of one socket until the client or the hub closes it."""
+
     def __init__(
         self,
         deps: SupabaseDeps,
-        halls: Halls,
+        presence: PresenceRegistry,
         limiter: RateLimiter,
         *,
         id: str,
         vsn: Vsn,
         key: str,
         socket: web.WebSocketResponse,
-        link: Link,
+        writer: SocketWriter,
         spawn: Spawn,
     ) -> None:
-        self.id, self._link = id, link
-        self._deps, self._halls, self._limiter = deps, halls, limiter
+        self.id, self._writer = id, writer
+        self._deps, self._presence, self._limiter = deps, presence, limiter
         self._vsn, self._socket = vsn, socket
-        self._subscriptions = Subscriptions(
-            deps, halls, vsn=vsn, key=key, write=link.put, spawn=spawn
+        self._topics = ClientTopics(
+            deps, presence, vsn=vsn, key=key, write=writer.write, spawn=spawn
         )
 
     async def run(self) -> None:
-        """Until the client, or the hub, ends it; then it has left everything."""
+        """Returns when the socket is closed; its topics have then been left."""
         try:
-            await self._listen()
+            await self._read_messages()
         finally:
-            self._subscriptions.leave_all()
+            self._topics.leave_all()
 
-    async def end(self, code: int, reason: str) -> None:
-        """Hang up, with a reason that the client is told."""
+    async def close(self, code: int, reason: str) -> None:
         log.info("supabase_ended", connection=self.id, close_code=code, why=reason)
-        await self._link.close(code, reason)
+        await self._writer.close(code, reason)
 
-    async def _listen(self) -> None:
+    async def _read_messages(self) -> None:
         idle_s = self._deps.settings.idle_timeout_s
-        while not self._link.closed:
+        while not self._writer.closed:
             try:
                 frame = await self._socket.receive(timeout=idle_s)
             except TimeoutError:
-                await self.end(_TRY_AGAIN, "nothing was said for too long")
+                await self.close(_TRY_AGAIN_LATER, "no message for too long")
                 return
             if frame.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
-            await self._hear(frame)
-            await self._link.read_up()
+            await self._handle(frame)
+            await self._writer.drain()
 
-    async def _hear(self, frame: WSMessage) -> None:
+    async def _handle(self, frame: WSMessage) -> None:
         try:
             self._limiter.take(self.id)
             message = decode(self._vsn, frame.data)
         except RateLimited:
-            await self.end(_TOO_MUCH, "too many messages")
+            await self.close(_POLICY_VIOLATION, "too many messages")
+            return
         except MalformedFrame as malformed:
-            await self.end(_PROTOCOL_ERROR, f"malformed frame: {malformed}")
-        else:
-            await self._do(message)
-
-    async def _do(self, message: Message) -> None:
-        joined = {name: topic.membership for name, topic in self._subscriptions.topics.items()}
+            await self.close(_PROTOCOL_ERROR, f"malformed frame: {malformed}")
+            return
+        joined = {name: topic.join for name, topic in self._topics.by_name.items()}
         action = decide(self._vsn, message, joined)
-        match action:
-            case Answer(frame):
-                if frame is not None:
-                    self._link.put(frame)
-            case _:
-                await self._command(action)
+        if not isinstance(action, Respond):
+            await self._execute_logged(action)
+        elif action.frame is not None:
+            self._writer.write(action.frame)
 
-    async def _command(self, action: Command) -> None:
-        """Logged and counted like a command of Socket.IO; no failure ends the socket."""
+    async def _execute_logged(self, command: TopicCommand) -> None:
+        """Logs and counts the command like one of Socket.IO; no failure ends the socket."""
         deps = self._deps.realtime
         began = deps.clock.monotonic()
-        attempt = Attempt(deps.new_id(), NAMESPACE, type(action).__name__.lower())
-        code = Forbidden.code if isinstance(action, Forged) else "ok"
+        attempt = Attempt(deps.new_id(), NAMESPACE, command.name)
+        code = Forbidden.code if isinstance(command, RejectBroadcast) else "ok"
         try:
             with structlog.contextvars.bound_contextvars(request_id=attempt.request_id):
-                await self._perform(action)
-        except (JoinRefused, TooMuch) as no:
-            code = no.code if isinstance(no, JoinRefused) else ValidationFailed.code
-            self._link.put(messages.refused(self._vsn, action.message, str(no)))
-        except Exception as error:  # the edge of every command: nothing may leak
+                await self._execute(command)
+        except (JoinRefused, PresenceLimitExceeded) as refusal:
+            code = refusal.code if isinstance(refusal, JoinRefused) else ValidationFailed.code
+            self._writer.write(error_reply(self._vsn, command.message, str(refusal)))
+        except Exception as error:  # the outermost handler: no detail of an error may leak
             refused = shown(error, attempt, deps.clock)
             code = refused["code"]
-            if not isinstance(action, Renew):  # which is never answered
+            if not isinstance(command, RenewToken):  # there is no reply to it
                 reason = f"{code}: {refused['message']}"
-                self._link.put(messages.refused(self._vsn, action.message, reason))
-        seconds = deps.clock.monotonic() - began
+                self._writer.write(error_reply(self._vsn, command.message, reason))
+        duration_s = deps.clock.monotonic() - began
         log.info(
             "socket_command",
             namespace=NAMESPACE,
             command=attempt.event,
             code=code,
-            duration_ms=round(seconds * 1_000, 2),
+            duration_ms=round(duration_s * 1_000, 2),
             request_id=attempt.request_id,
             connection=self.id,
         )
         if deps.on_command is not None:
-            deps.on_command(NAMESPACE, attempt.event, code, seconds)
+            deps.on_command(NAMESPACE, attempt.event, code, duration_s)
 
-    async def _perform(self, action: Command) -> None:
-        match action:
+    async def _execute(self, command: TopicCommand) -> None:
+        match command:
             case Join():
-                await self._subscriptions.join(action)
+                await self._topics.join(command)
             case Leave():
-                self._subscriptions.leave(action)
-            case Renew():
-                await self._subscriptions.renew(action)
+                self._topics.leave(command)
+            case RenewToken():
+                await self._topics.renew(command)
             case Track():
-                self._track(action)
+                self._track(command)
             case Untrack(message):
-                self._halls.untrack(self._subscriptions.topics[message.topic])
-                self._link.put(messages.ok(self._vsn, message))
-            case Forged(_, answer):
-                if answer is not None:
-                    self._link.put(answer)
+                self._presence.untrack(self._topics.by_name[message.topic])
+                self._writer.write(ok_reply(self._vsn, message))
+            case RejectBroadcast(_, reply):
+                if reply is not None:
+                    self._writer.write(reply)
 
-    def _track(self, action: Track) -> None:
-        topic = self._subscriptions.topics[action.message.topic]
+    def _track(self, command: Track) -> None:
+        topic = self._topics.by_name[command.message.topic]
         if not topic.carries_presence:
             raise Forbidden("Presence belongs to the channels of one person")
         if not topic.presence:
             topic.presence = True
-            self._halls.watch(topic)
-        self._halls.track(topic, action.said)
-        self._link.put(messages.ok(self._vsn, action.message))
+            self._presence.watch(topic)
+        self._presence.track(topic, command.meta)
+        self._writer.write(ok_reply(self._vsn, command.message))

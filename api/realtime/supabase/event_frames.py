@@ -1,10 +1,10 @@
-"""Events in their wire forms, each made once however many sockets get it; pure.
+"""Frames of events, each encoded once for all sockets that receive it; pure.
 
-A form depends on the version and the topic, and of ``postgres_changes`` on the bindings'
-ids: never on the socket.
+A frame depends on the version, the topic and, for ``postgres_changes``, the ids of the
+matching bindings; it never depends on the socket.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
 import orjson
 
@@ -12,42 +12,43 @@ from actors.ports.events import EventRecord
 from api.realtime.rooms.frames import Frame
 from api.realtime.rooms.subscribers import Once
 from api.realtime.supabase.bindings import Binding
-from api.realtime.supabase.frames import Vsn, broadcast, text
-from api.realtime.supabase.rows import Change, change_of
+from api.realtime.supabase.frames import Vsn, broadcast_frame, message_frame
+from api.realtime.supabase.rows import RowChange, change_of
 from api.schemas import envelope
 
-_WIRE = "supabase"
+_PROTOCOL = "supabase"
 
 
 def event_frame(vsn: Vsn, topic: str, record: EventRecord, once: Once) -> Frame:
-    """A broadcast whose inner payload is the envelope, with the event's place in it."""
-    return once((_WIRE, vsn, topic), lambda: _event(vsn, topic, record, {"id": record.event_id}))
+    """A broadcast whose payload is the event's envelope, with its position."""
+    meta = {"id": record.event_id}
+    return once((_PROTOCOL, vsn, topic), lambda: _broadcast(vsn, topic, record, meta))
 
 
 def replayed_frame(vsn: Vsn, topic: str, record: EventRecord) -> Frame:
-    return _event(vsn, topic, record, {"id": record.event_id, "replayed": True})
+    return _broadcast(vsn, topic, record, {"id": record.event_id, "replayed": True})
 
 
-def told_frame(vsn: Vsn, topic: str, event: str, data: bytes, once: Once) -> Frame:
-    """A broadcast that is no row of the log; ``data`` is ready JSON."""
-    return once((_WIRE, vsn, topic), lambda: broadcast(vsn, topic, event, data, {}))
+def ephemeral_frame(vsn: Vsn, topic: str, event: str, data: bytes, once: Once) -> Frame:
+    """A broadcast that is not in the event log; ``data`` is encoded JSON."""
+    return once((_PROTOCOL, vsn, topic), lambda: broadcast_frame(vsn, topic, event, data, {}))
 
 
 def change_frame(
     vsn: Vsn, topic: str, record: EventRecord, bindings: tuple[Binding, ...], once: Once
 ) -> Frame | None:
-    """``None`` when no binding wants it."""
-    change = once((_WIRE, "change"), lambda: change_of(record))
+    """``None`` if no binding matches."""
+    change = once((_PROTOCOL, "change"), lambda: change_of(record))
     ids = change.ids(bindings) if change else ()
     if change is None or not ids:
         return None
-    return once((_WIRE, vsn, topic, ids), lambda: _change(vsn, topic, ids, change))
+    return once((_PROTOCOL, vsn, topic, ids), lambda: _change(vsn, topic, ids, change))
 
 
-def _event(vsn: Vsn, topic: str, record: EventRecord, meta: dict[str, Any]) -> Frame:
-    return broadcast(vsn, topic, record.type, envelope(record), meta)
+def _broadcast(vsn: Vsn, topic: str, record: EventRecord, meta: Mapping[str, object]) -> Frame:
+    return broadcast_frame(vsn, topic, record.type, envelope(record), meta)
 
 
-def _change(vsn: Vsn, topic: str, ids: tuple[int, ...], change: Change) -> Frame:
+def _change(vsn: Vsn, topic: str, ids: tuple[int, ...], change: RowChange) -> Frame:
     content = {"ids": list(ids), "data": orjson.Fragment(change.data)}
-    return text(vsn, topic, "postgres_changes", content)
+    return message_frame(vsn, topic, "postgres_changes", content)

@@ -1,148 +1,153 @@
-"""Frames of the Supabase Realtime protocol and the messages in them; pure.
+"""Frames and messages of the Supabase Realtime protocol; pure.
 
-Version 1.0.0 writes a message as a JSON object, 2.0.0 as an array of five; 2.0.0 also has
-two binary kinds for broadcasts::
+Version 1.0.0 writes a message as a JSON object, 2.0.0 as an array of five. Version 2.0.0 also
+has two binary kinds of frames for broadcasts::
 
-    3, in    03 | len join_ref | len ref | len topic | len event | len meta | encoding | …
+    3, in    03 | len join_ref | len ref | len topic | len event | len meta | encoding | ...
     4, out   04 | len topic | len event | len meta | encoding | topic | event | meta | payload
 
-Every length is one byte; ``encoding`` is 0 for bytes and 1 for JSON. Source: the serializer
-of ``@supabase/realtime-js`` and Phoenix' ``V1/V2.JSONSerializer``.
+Each length is one byte; ``encoding`` is 0 for bytes and 1 for JSON. Source: the serializer of
+``@supabase/realtime-js``, and Phoenix' ``V1/V2.JSONSerializer``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from api.realtime.rooms.frames import Frame
 
-BYTE_MAX: Final = 255
-"""The longest name that a binary frame can hold, in bytes."""
+NAME_BYTES_MAX: Final = 255
+"""The longest name that fits into a binary frame."""
 
 Ref = str | int | None
-"""What a client calls a message of its own; answered as it came."""
+"""The client's id of a message; the reply repeats it unchanged."""
 
-_PUSHED, _SENT = 3, 4
+_BROADCAST_IN, _BROADCAST_OUT = 3, 4
 _BINARY, _JSON = 0, 1
-_HEADER = 7
+_HEADER_BYTES = 7
 _REF_CHARS_MAX = 128
 _REF_NUMBER_MAX = 2**53
 _BROADCAST = "broadcast"
 
 
 class Vsn(StrEnum):
-    """The serializer's version, which a client names in its address."""
+    """The version of the serializer; clients name it in the URL."""
 
     ONE = "1.0.0"
     TWO = "2.0.0"
 
 
 class MalformedFrame(Exception):
-    """Not a frame of this protocol; the only error that reading one raises."""
+    """The data is not a frame of this protocol."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Message:
-    """What a client sent."""
+class ClientMessage:
+    """A message that a client sent."""
 
     topic: str
     event: str
-    payload: dict[str, Any]
+    payload: Mapping[str, object]
     ref: Ref = None
     join_ref: Ref = None
-    """Which join of the topic it belongs to; only version 2.0.0 says so."""
+    """The join of the topic that it belongs to; only version 2.0.0 has it."""
 
 
-def decode(vsn: Vsn, data: str | bytes) -> Message:
-    """The message in a frame. Raises :class:`MalformedFrame`, and nothing else."""
+def decode(vsn: Vsn, data: str | bytes) -> ClientMessage:
+    """The message in a frame. Raises only :class:`MalformedFrame`."""
     if isinstance(data, bytes):
         if vsn is not Vsn.TWO:
             raise MalformedFrame("binary frames are of version 2.0.0")
-        return _pushed(data)
-    parsed = _json(data)
+        return _binary_broadcast(data)
+    parsed = _parse_json(data)
     if vsn is Vsn.ONE:
         if not isinstance(parsed, dict):
             raise MalformedFrame("not an object")
         names = ("join_ref", "ref", "topic", "event", "payload")
         return _message(*(parsed.get(name) for name in names))
-    if not isinstance(parsed, list) or len(parsed) != len(Message.__dataclass_fields__):
+    if not isinstance(parsed, list) or len(parsed) != 5:
         raise MalformedFrame("not an array of five")
     return _message(*parsed)
 
 
-def text(
-    vsn: Vsn, topic: str, event: str, payload: Any, *, ref: Ref = None, join_ref: Ref = None
+def message_frame(
+    vsn: Vsn, topic: str, event: str, payload: object, *, ref: Ref = None, join_ref: Ref = None
 ) -> Frame:
-    """A message for a client; ``payload`` may be or hold ready JSON (``orjson.Fragment``)."""
+    """A message for a client; ``payload`` may be or hold encoded JSON (``orjson.Fragment``)."""
     if vsn is Vsn.ONE:
         fields = {"topic": topic, "event": event, "payload": payload, "ref": ref}
         return Frame(orjson.dumps(fields))
     return Frame(orjson.dumps([join_ref, ref, topic, event, payload]))
 
 
-def broadcast(vsn: Vsn, topic: str, event: str, payload: bytes, meta: dict[str, Any]) -> Frame:
-    """A broadcast with ready JSON as its content; binary where the version has that."""
+def broadcast_frame(
+    vsn: Vsn, topic: str, event: str, payload: bytes, meta: Mapping[str, object]
+) -> Frame:
+    """A broadcast of encoded JSON; binary if the version and the names allow it."""
     if vsn is Vsn.TWO:
         names = (topic.encode(), event.encode(), orjson.dumps(meta))
-        if all(len(name) <= BYTE_MAX for name in names):
-            head = bytes((_SENT, *map(len, names), _JSON))
+        if all(len(name) <= NAME_BYTES_MAX for name in names):
+            head = bytes((_BROADCAST_OUT, *map(len, names), _JSON))
             return Frame(b"".join((head, *names, payload)), binary=True)
     content = orjson.Fragment(payload)
-    told = {"type": _BROADCAST, "event": event, "payload": content, "meta": meta}
-    return text(vsn, topic, _BROADCAST, told)
+    broadcast = {"type": _BROADCAST, "event": event, "payload": content, "meta": meta}
+    return message_frame(vsn, topic, _BROADCAST, broadcast)
 
 
-def _json(data: str | bytes) -> Any:
+def _parse_json(data: str | bytes) -> object:
     try:
-        return orjson.loads(data)
+        parsed: object = orjson.loads(data)
     except ValueError:
         # the library's error quotes the data, which may hold a token
         raise MalformedFrame("not JSON") from None
+    return parsed
 
 
-def _message(join_ref: Any, ref: Any, topic: Any, event: Any, payload: Any) -> Message:
+def _message(
+    join_ref: object, ref: object, topic: object, event: object, payload: object
+) -> ClientMessage:
     if not isinstance(topic, str) or not isinstance(event, str):
-        raise MalformedFrame("topic and event are text")
+        raise MalformedFrame("topic and event must be text")
     if payload is None:
         payload = {}
     if not isinstance(payload, dict):
-        raise MalformedFrame("the payload is an object")
-    if not _is_ref(ref) or not _is_ref(join_ref):
-        raise MalformedFrame("a ref is a short text, a number or null")
-    return Message(topic=topic, event=event, payload=payload, ref=ref, join_ref=join_ref)
-
-
-def _is_ref(value: Any) -> bool:
-    if isinstance(value, str):
-        return len(value) <= _REF_CHARS_MAX
-    if isinstance(value, bool):
-        return False
-    return value is None or (isinstance(value, int) and abs(value) <= _REF_NUMBER_MAX)
-
-
-def _pushed(data: bytes) -> Message:
-    """Kind 3. The client writes one byte a character, so names may not be valid UTF-8."""
-    if len(data) < _HEADER or data[0] != _PUSHED:
-        raise MalformedFrame("not a broadcast of a client")
-    *lengths, encoding = data[1:_HEADER]
-    if encoding not in (_BINARY, _JSON):
-        raise MalformedFrame("an unknown encoding")
-    parts, at = [], _HEADER
-    for length in lengths:
-        parts.append(data[at : at + length])
-        at += length
-    if at > len(data):
-        raise MalformedFrame("shorter than it says")
-    join_ref, ref, topic, event = (part.decode(errors="replace") for part in parts[:4])
-    if parts[4] and not isinstance(_json(parts[4]), dict):
-        raise MalformedFrame("meta is an object")
-    content = data[at:] if encoding == _BINARY else _json(data[at:])
-    return _message(
-        join_ref or None,
-        ref or None,
-        topic,
-        _BROADCAST,
-        {"type": _BROADCAST, "event": event, "payload": content},
+        raise MalformedFrame("the payload must be an object")
+    return ClientMessage(
+        topic=topic, event=event, payload=payload, ref=_ref(ref), join_ref=_ref(join_ref)
     )
+
+
+def _ref(value: object) -> Ref:
+    match value:
+        case None:
+            return None
+        case str() if len(value) <= _REF_CHARS_MAX:
+            return value
+        case int() if not isinstance(value, bool) and abs(value) <= _REF_NUMBER_MAX:
+            return value
+        case _:
+            raise MalformedFrame("a ref must be a short text, a number or null")
+
+
+def _binary_broadcast(data: bytes) -> ClientMessage:
+    """Reads kind 3. Clients write one byte for each character, so names may not be UTF-8."""
+    if len(data) < _HEADER_BYTES or data[0] != _BROADCAST_IN:
+        raise MalformedFrame("not a broadcast of a client")
+    *lengths, encoding = data[1:_HEADER_BYTES]
+    if encoding not in (_BINARY, _JSON):
+        raise MalformedFrame("unknown encoding")
+    parts, end = [], _HEADER_BYTES
+    for length in lengths:
+        parts.append(data[end : end + length])
+        end += length
+    if end > len(data):
+        raise MalformedFrame("shorter than its lengths")
+    join_ref, ref, topic, event = (part.decode(errors="replace") for part in parts[:4])
+    if parts[4] and not isinstance(_parse_json(parts[4]), dict):
+        raise MalformedFrame("meta must be an object")
+    content = data[end:] if encoding == _BINARY else _parse_json(data[end:])
+    payload = {"type": _BROADCAST, "event": event, "payload": content}
+    return _message(join_ref or None, ref or None, topic, _BROADCAST, payload)

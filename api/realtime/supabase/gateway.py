@@ -1,10 +1,11 @@
-"""Supabase Realtime's WebSocket, served beside Socket.IO over the same rooms.
+"""The WebSocket endpoint for Supabase Realtime clients, beside Socket.IO, over the same rooms.
 
-A handshake is let in with a user's token or one of the configured public keys; what a
-client may hear is decided topic by topic (:mod:`api.realtime.supabase.client_topics`).
+A handshake needs a user's token or one of the configured public keys. Authorization is decided
+for each topic (:mod:`api.realtime.supabase.client_topics`).
 """
 
 from collections.abc import Awaitable, Mapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -18,36 +19,41 @@ from api.ratelimit import RateLimiter
 from api.realtime.rooms.deps import Attempt, reason_of, shown
 from api.realtime.rooms.retiring import one_by_one
 from api.realtime.rooms.tasks import Tasks, guarded
-from api.realtime.supabase.connection import NAMESPACE, RESTARTING, Connection
+from api.realtime.supabase.connection import NAMESPACE, Connection
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import Vsn
-from api.realtime.supabase.presence_registry import Halls
-from api.realtime.supabase.presence_sync import Exchange, OtherNodes
-from api.realtime.supabase.socket_writer import Link
+from api.realtime.supabase.presence_registry import PresenceRegistry
+from api.realtime.supabase.presence_sync import PresenceSync
+from api.realtime.supabase.socket_writer import SocketWriter
 
 log = structlog.get_logger(__name__)
 
 PATHS: Final = ("/realtime/v1/websocket", "/socket/websocket")
 _CLOSE_S: Final = 1.0
-"""How long a peer may take to answer a WebSocket close."""
-_RESTARTS: Final = "the hub restarts"
-_GOODBYE_S: Final = 2.0
+"""How long a client may take to answer a WebSocket close."""
+_SERVICE_RESTART: Final = 1012, "the hub restarts"
+"""After 1000 or 1001 some clients do not reconnect."""
+_SHUTDOWN_S: Final = 2.0
 """How long all sockets may take to close when the hub stops."""
 
 
 class Supabase:
-    """Attach it to the application; it is closed when that shuts down."""
+    """The gateway. Attach it to the application, whose shutdown closes it."""
 
     def __init__(self, deps: SupabaseDeps) -> None:
         self._deps = deps
-        self._halls = Halls(deps.realtime.new_id)
+        self._presence = PresenceRegistry(deps.realtime.new_id)
+        self._presence_sync = (
+            PresenceSync(self._presence, deps.peers, deps.realtime.clock.monotonic)
+            if deps.peers is not None
+            else None
+        )
         self._limiter = RateLimiter(
             rate_per_s=deps.settings.messages_per_s,
             burst=deps.settings.messages_burst,
             monotonic=deps.realtime.clock.monotonic,
         )
-        self._exchange: Exchange | None = None
-        self._running: set[Connection] = set()
+        self._connections: set[Connection] = set()
         self._tasks = Tasks()
         self._closing = False
 
@@ -61,51 +67,43 @@ class Supabase:
         app.on_shutdown.append(close)
 
     def connections(self) -> Mapping[str, int]:
-        """Connected sockets, in the form of :meth:`api.realtime.Realtime.connections`."""
-        return {NAMESPACE: len(self._running)}
+        """The number of connected sockets, in the form of :meth:`Realtime.connections`."""
+        return {NAMESPACE: len(self._connections)}
 
-    # --- one presence over all nodes ---
+    def publish_presence(self) -> None:
+        """To be called every :data:`~api.realtime.supabase.presence_sync.PUBLISH_EVERY_S`."""
+        if self._presence_sync is not None:
+            self._presence_sync.publish()
 
-    def share_presence(self, others: OtherNodes) -> None:
-        """This hub is several processes: from now on their presence is one."""
-        self._exchange = Exchange(self._halls, others, self._deps.realtime.clock.monotonic)
-
-    def say_presence(self) -> None:
-        """To be called every :data:`~api.realtime.supabase.presence_sync.SAY_EVERY_S`."""
-        if self._exchange is not None:
-            self._exchange.say()
-
-    def hear_presence(self, node: str, said: Mapping[str, Any]) -> None:
-        """What another node said. Raises as :meth:`Exchange.hear` does."""
-        if self._exchange is not None:
-            self._exchange.hear(node, said)
-
-    # --- going ---
+    def receive_presence(self, node: str, update: Mapping[str, Any]) -> None:
+        """Applies the update of another node. Raises as :meth:`PresenceSync.receive` does."""
+        if self._presence_sync is not None:
+            self._presence_sync.receive(node, update)
 
     async def retire(self, over_s: float) -> None:
-        """Send everybody elsewhere, over a while; whoever still comes is served."""
-        async for connection in one_by_one(self._running, over_s):
-            self._tasks.start(connection.end(RESTARTING, _RESTARTS))
+        """Closes the present sockets, spread over ``over_s``; new ones are still accepted."""
+        async for connection in one_by_one(self._connections, over_s):
+            self._tasks.start(connection.close(*_SERVICE_RESTART))
 
     async def close(self) -> None:
-        """Ask every client to come back soon; nobody comes in any more."""
+        """Closes all sockets and accepts no new ones; the clients reconnect soon."""
         self._closing = True
-        for connection in list(self._running):
-            self._tasks.start(connection.end(RESTARTING, _RESTARTS))
-        await self._tasks.finish(_GOODBYE_S)
+        for connection in list(self._connections):
+            self._tasks.start(connection.close(*_SERVICE_RESTART))
+        await self._tasks.finish(_SHUTDOWN_S)
 
-    # --- coming in ---
+    # --- handshakes ---
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         attempt = Attempt(self._deps.realtime.new_id(), NAMESPACE, "connect")
         try:
-            key, vsn = await self._admitted(request)
-        except Exception as error:  # the edge of every connection: nothing may leak
+            key, vsn = await self._admit(request)
+        except Exception as error:  # the outermost handler: no detail of an error may leak
             return self._refusal(error, attempt)
         return await self._serve(request, attempt.request_id, key, vsn)
 
-    async def _admitted(self, request: web.Request) -> tuple[str, Vsn]:
-        """The key first, as everywhere; nothing else is looked at before it."""
+    async def _admit(self, request: web.Request) -> tuple[str, Vsn]:
+        """Checks the key before anything else, as every endpoint does."""
         if self._closing:
             raise Unavailable
         key = request.query.get("apikey") or request.headers.get("x-api-key") or ""
@@ -118,7 +116,7 @@ class Supabase:
         except ValueError:
             raise Forbidden(f"vsn is {' or '.join(Vsn)}") from None
         if not web.WebSocketResponse().can_prepare(request):
-            raise ValidationFailed.of("Upgrade", "this address speaks WebSocket only")
+            raise ValidationFailed.of("Upgrade", "this address accepts WebSocket connections only")
         return key, vsn
 
     async def _check_key(self, request: web.Request, key: str) -> None:
@@ -159,6 +157,8 @@ class Supabase:
             response.headers["Retry-After"] = problem.retry_after_header
         return response
 
+    # --- sockets ---
+
     async def _serve(self, request: web.Request, id: str, key: str, vsn: Vsn) -> web.StreamResponse:
         settings = self._deps.realtime.settings
         socket = web.WebSocketResponse(
@@ -168,40 +168,37 @@ class Supabase:
             heartbeat=settings.ping_interval_s,
         )
         await socket.prepare(request)
-        if request.transport is None:  # gone already
+        if request.transport is None:  # the client has gone
             return socket
-        link = Link(
-            socket,
-            request.transport,
-            self._deps.sending,
-            on_slow=lambda waiting: self._slow(id, waiting),
+        writer = SocketWriter(
+            socket, request.transport, self._deps.sending, on_slow=partial(self._on_slow, id)
         )
         connection = Connection(
             self._deps,
-            self._halls,
+            self._presence,
             self._limiter,
             id=id,
             vsn=vsn,
             key=key,
             socket=socket,
-            link=link,
+            writer=writer,
             spawn=self._spawn,
         )
-        self._running.add(connection)
+        self._connections.add(connection)
         log.info("socket_connected", namespace=NAMESPACE, sid=id, vsn=vsn)
         try:
             if self._closing:
-                await connection.end(RESTARTING, _RESTARTS)
+                await connection.close(*_SERVICE_RESTART)
             else:
                 await connection.run()
         finally:
-            self._running.discard(connection)
+            self._connections.discard(connection)
             log.info(
                 "socket_disconnected", namespace=NAMESPACE, sid=id, close_code=socket.close_code
             )
         return socket
 
-    def _slow(self, id: str, waiting_bytes: int) -> None:
+    def _on_slow(self, id: str, waiting_bytes: int) -> None:
         log.warning("socket_too_slow", namespace=NAMESPACE, sid=id, waiting_bytes=waiting_bytes)
         self._deps.realtime.on_slow()
 

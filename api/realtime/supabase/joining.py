@@ -1,63 +1,58 @@
-"""What a client asks for when it joins a topic; pure.
+"""Reads the payload of a ``phx_join``; pure.
 
-``"true"`` and ``"false"`` count as booleans, unknown keys are ignored, and whatever is
-missing has the original's default.
+``"true"`` and ``"false"`` count as booleans, unknown keys are ignored, and missing keys have
+the defaults of Supabase.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final, TypeGuard
 
 import orjson
 
-from api.realtime.supabase.bindings import (
-    BINDINGS_MAX,
-    BadBinding,
-    Binding,
-    parse_binding,
-)
-from api.realtime.supabase.presence import KEY_CHARS_MAX, is_key
+from api.realtime.supabase.bindings import BINDINGS_MAX, Binding, InvalidBinding, parse_binding
+from api.realtime.supabase.presence import KEY_CHARS_MAX, is_presence_key
 
 _TOKENS: Final = ("access_token", "user_token")
 _LIMIT_MAX: Final = 1_000_000
 
 
-class BadJoin(Exception):
-    """The join cannot be meant; the text says why."""
+class InvalidJoin(Exception):
+    """The payload of a join is not valid; the text is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Replay:
+class ReplayRequest:
     since: datetime
     limit: int | None
-    """Only the newest so many, ``None`` for all there is since then."""
+    """Only the newest ``limit`` events; ``None`` for all since then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JoinRequest:
     token: str | None
-    """``None``: the client means the key of its socket."""
+    """``None``: the key of the socket counts."""
     ack: bool
-    """Whether its broadcasts are answered."""
-    replay: Replay | None
+    """Whether the client's broadcasts are answered."""
+    replay: ReplayRequest | None
     presence_key: str
     """Empty: the hub makes one."""
     presence: bool
     bindings: tuple[Binding, ...]
     bindings_reply: bytes
-    """The bindings as they came, in order, each with its ``id``: ready JSON."""
+    """The bindings as they were sent, in order, each with its ``id``; encoded JSON."""
 
 
-def parse_join(payload: Mapping[str, Any]) -> JoinRequest:
-    """Raises :class:`BadJoin`, and nothing else."""
+def parse_join(payload: Mapping[str, object]) -> JoinRequest:
+    """Raises only :class:`InvalidJoin`."""
     config = _object(payload, "config")
     sent = _bindings(config)
     broadcast, presence = _object(config, "broadcast"), _object(config, "presence")
     try:
         bindings = tuple(parse_binding(each) for each in sent)
-    except BadBinding as bad:
-        raise BadJoin(f"postgres_changes: {bad}") from None
+    except InvalidBinding as invalid:
+        raise InvalidJoin(f"postgres_changes: {invalid}") from None
     return JoinRequest(
         token=token_of(payload),
         ack=_flag(broadcast, "ack", default=False),
@@ -69,8 +64,8 @@ def parse_join(payload: Mapping[str, Any]) -> JoinRequest:
     )
 
 
-def token_of(payload: Mapping[str, Any]) -> str | None:
-    """The token in a payload, if there is any."""
+def token_of(payload: Mapping[str, object]) -> str | None:
+    """The first token in a payload, if there is one."""
     for name in _TOKENS:
         token = payload.get(name)
         if isinstance(token, str) and token:
@@ -78,16 +73,16 @@ def token_of(payload: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _object(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _object(holder: Mapping[str, object], name: str) -> Mapping[str, object]:
     value = holder.get(name)
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise BadJoin(f"{name} is an object")
+        raise InvalidJoin(f"{name} must be an object")
     return value
 
 
-def _flag(holder: Mapping[str, Any], name: str, *, default: bool) -> bool:
+def _flag(holder: Mapping[str, object], name: str, *, default: bool) -> bool:
     match holder.get(name):
         case bool() as value:
             return value
@@ -98,53 +93,52 @@ def _flag(holder: Mapping[str, Any], name: str, *, default: bool) -> bool:
         case "false":
             return False
         case _:
-            raise BadJoin(f"{name} is true or false")
+            raise InvalidJoin(f"{name} must be true or false")
 
 
-def _key(presence: Mapping[str, Any]) -> str:
+def _key(presence: Mapping[str, object]) -> str:
     key = presence.get("key") or ""
-    if not isinstance(key, str) or (key and not is_key(key)):
-        raise BadJoin(f"presence.key is a text of at most {KEY_CHARS_MAX} characters")
+    if not isinstance(key, str) or (key and not is_presence_key(key)):
+        raise InvalidJoin(f"presence.key must be a text of at most {KEY_CHARS_MAX} characters")
     return key
 
 
-def _replay(broadcast: Mapping[str, Any]) -> Replay | None:
-    asked = _object(broadcast, "replay")
-    if not asked:
+def _replay(broadcast: Mapping[str, object]) -> ReplayRequest | None:
+    replay = _object(broadcast, "replay")
+    if not replay:
         return None
-    since, limit = _whole(asked.get("since")), asked.get("limit")
-    if since is None or since < 0:
-        raise BadJoin("replay.since is a time in milliseconds since 1970")
-    if limit is not None:
-        limit = _whole(limit)
-        if limit is None or not 1 <= limit <= _LIMIT_MAX:
-            raise BadJoin("replay.limit is a whole number, 1 or more")
+    limit = replay.get("limit")
+    if limit is not None and not (_is_int(limit) and 1 <= limit <= _LIMIT_MAX):
+        raise InvalidJoin("replay.limit must be a whole number, 1 or more")
+    since_ms = replay.get("since")
     try:
-        return Replay(since=datetime.fromtimestamp(since / 1_000, UTC), limit=limit)
+        if not _is_int(since_ms) or since_ms < 0:
+            raise ValueError
+        return ReplayRequest(since=datetime.fromtimestamp(since_ms / 1_000, UTC), limit=limit)
     except (ValueError, OverflowError, OSError):
-        raise BadJoin("replay.since is a time in milliseconds since 1970") from None
+        raise InvalidJoin("replay.since must be a time in milliseconds since 1970") from None
 
 
-def _whole(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value
+def _is_int(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _bindings(config: Mapping[str, Any]) -> list[Any]:
+def _bindings(config: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
     sent = config.get("postgres_changes")
     if sent is None:
         return []
     if not isinstance(sent, list):
-        raise BadJoin("postgres_changes is a list")
+        raise InvalidJoin("postgres_changes must be a list")
     if len(sent) > BINDINGS_MAX:
-        raise BadJoin(f"a channel has at most {BINDINGS_MAX} postgres_changes")
+        raise InvalidJoin(f"a channel has at most {BINDINGS_MAX} postgres_changes")
+    if not all(isinstance(each, Mapping) for each in sent):
+        raise InvalidJoin("postgres_changes: a binding must be an object")
     return sent
 
 
-def _reply(sent: list[Any], bindings: tuple[Binding, ...]) -> bytes:
-    answered = [{**each, "id": binding.id} for each, binding in zip(sent, bindings, strict=True)]
+def _reply(sent: Sequence[Mapping[str, object]], bindings: Sequence[Binding]) -> bytes:
+    answer = [{**each, "id": binding.id} for each, binding in zip(sent, bindings, strict=True)]
     try:
-        return orjson.dumps(answered)
-    except (orjson.JSONEncodeError, RecursionError):  # nested deeper than can be written
-        raise BadJoin("postgres_changes is nested too deeply") from None
+        return orjson.dumps(answer)
+    except (orjson.JSONEncodeError, RecursionError):
+        raise InvalidJoin("postgres_changes is nested too deeply") from None

@@ -1,43 +1,31 @@
-"""What the hub says to a Supabase client, besides events; pure."""
+"""Messages of the hub to a Supabase client, except events; pure."""
 
-from typing import Any, Final
+from typing import Final
 
 from api.realtime.rooms.frames import Frame
-from api.realtime.supabase.frames import Message, Ref, Vsn, text
+from api.realtime.supabase.frames import ClientMessage, Ref, Vsn, message_frame
 
 PREFIX: Final = "realtime:"
-"""Every topic on the wire begins with it; the rest is the name of a channel."""
-
-EVENT_REPLY: Final = "phx_reply"
+"""Each topic on the wire begins with it; the name of the channel follows."""
 
 
-def ok(vsn: Vsn, message: Message, response: Any = None) -> Frame:
+def ok_reply(vsn: Vsn, message: ClientMessage, response: object = None) -> Frame:
     return _reply(vsn, message, "ok", {} if response is None else response)
 
 
-def refused(vsn: Vsn, message: Message, reason: str) -> Frame:
-    """No, and why; a join that is refused is tried again by the clients after a while."""
+def error_reply(vsn: Vsn, message: ClientMessage, reason: str) -> Frame:
+    """Refuses a message; clients repeat a refused join after a while."""
     return _reply(vsn, message, "error", {"reason": reason})
 
 
-def _reply(vsn: Vsn, message: Message, status: str, response: Any) -> Frame:
+def _reply(vsn: Vsn, message: ClientMessage, status: str, response: object) -> Frame:
     content = {"status": status, "response": response}
-    return text(
-        vsn, message.topic, EVENT_REPLY, content, ref=message.ref, join_ref=message.join_ref
+    return message_frame(
+        vsn, message.topic, "phx_reply", content, ref=message.ref, join_ref=message.join_ref
     )
 
 
-def closed(vsn: Vsn, topic: str, *, ref: Ref, join_ref: Ref) -> Frame:
-    """The subscription has ended for good: the client does not come back by itself."""
-    return text(vsn, topic, "phx_close", {}, ref=ref, join_ref=join_ref)
-
-
-def failed(vsn: Vsn, topic: str, *, ref: Ref, join_ref: Ref) -> Frame:
-    """The subscription has ended for now: the client joins again after 1, 2, 5, 10 s."""
-    return text(vsn, topic, "phx_error", {}, ref=ref, join_ref=join_ref)
-
-
-def system(
+def system_message(
     vsn: Vsn, topic: str, *, join_ref: Ref, extension: str, status: str, message: str
 ) -> Frame:
     content = {
@@ -46,4 +34,4 @@ def system(
         "message": message,
         "channel": topic.removeprefix(PREFIX),
     }
-    return text(vsn, topic, "system", content, join_ref=join_ref)
+    return message_frame(vsn, topic, "system", content, join_ref=join_ref)

@@ -1,109 +1,115 @@
-"""Presence of every channel, and who is told of it.
+"""The presence of every channel, and the topics that watch it.
 
-A hall is there as long as somebody watches it or has an entry on its board, here or at
-another node (:mod:`api.realtime.supabase.presence_sync`).
+A channel is kept while a topic watches it or it has a meta, of this node or of another one
+(:mod:`api.realtime.supabase.presence_sync`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import orjson
 
 from actors.domain.channels import Channel
 from actors.ports.clock import NewId
 from api.realtime.rooms.subscribers import Once
-from api.realtime.supabase.presence import Board, Diff, Entry
+from api.realtime.supabase.presence import PresenceDiff, PresenceMeta, PresenceState
 from api.realtime.supabase.topic import Topic
 
+LocalListener = Callable[[Channel, PresenceDiff], None]
 
-class _Hall:
+
+class _WatchedState:
     def __init__(self) -> None:
-        self.board = Board()
+        self.state = PresenceState()
         self.watchers: dict[Topic, None] = {}
 
 
-class Halls:
+class PresenceRegistry:
+    """Applies changes of presence and pushes each diff to the watchers of its channel."""
+
     def __init__(self, new_id: NewId) -> None:
-        self._halls: dict[Channel, _Hall] = {}
+        self._channels: dict[Channel, _WatchedState] = {}
         self._new_id = new_id
-        self.on_change: Callable[[Channel, Diff], None] = lambda _channel, _diff: None
-        """Told of what this node's clients say and take back."""
+        self._local_listeners: list[LocalListener] = []
 
     def __len__(self) -> int:
-        return len(self._halls)
+        return len(self._channels)
+
+    def on_local_change(self, listener: LocalListener) -> None:
+        """Calls ``listener`` with each diff that this node's clients cause, from now on."""
+        self._local_listeners.append(listener)
 
     def watch(self, topic: Topic) -> None:
-        """Write who is there, and from now on who comes and goes."""
+        """Pushes the state to the topic now, and every diff from now on."""
         channel = topic.channel
         if channel is None or not topic.carries_presence:
             topic.push("presence_state", {})
             return
-        hall = self._halls.setdefault(channel, _Hall())
-        topic.push("presence_state", orjson.Fragment(hall.board.state()))
-        hall.watchers[topic] = None
+        watched = self._channels.setdefault(channel, _WatchedState())
+        topic.push("presence_state", orjson.Fragment(watched.state.payload()))
+        watched.watchers[topic] = None
 
-    def track(self, topic: Topic, said: Mapping[str, Any]) -> None:
-        """Raises :class:`~api.realtime.supabase.presence.TooMuch`."""
+    def track(self, topic: Topic, meta: Mapping[str, object]) -> None:
+        """Raises :class:`~api.realtime.supabase.presence.PresenceLimitExceeded`."""
         channel = topic.channel
-        assert channel is not None, "names of the client's own carry no presence"
-        hall = self._halls.setdefault(channel, _Hall())
+        assert channel is not None, "only channels of the hub carry presence"
+        watched = self._channels.setdefault(channel, _WatchedState())
         try:
-            diff = hall.board.track(topic, topic.presence_key, said, self._new_id())
+            diff = watched.state.track(topic, topic.presence_key, meta, self._new_id())
         finally:
-            self._drop_if_empty(channel)
-        self._tell(hall, diff)
-        self.on_change(channel, diff)
+            self._drop_if_unused(channel)
+        self._local_change(channel, watched, diff)
 
     def untrack(self, topic: Topic) -> None:
-        if (hall := self._hall(topic)) is None:
+        channel = topic.channel
+        if channel is None or (watched := self._channels.get(channel)) is None:
             return
-        if diff := hall.board.untrack(topic):
-            self._tell(hall, diff)
-            assert topic.channel is not None
-            self.on_change(topic.channel, diff)
+        if diff := watched.state.untrack(topic):
+            self._local_change(channel, watched, diff)
 
     def leave(self, topic: Topic) -> None:
-        """The topic was left: it is no longer there, and is told nothing more."""
-        if (hall := self._hall(topic)) is None:
+        """Removes the meta of the topic, and the topic from the watchers."""
+        channel = topic.channel
+        if channel is None or (watched := self._channels.get(channel)) is None:
             return
-        hall.watchers.pop(topic, None)
+        watched.watchers.pop(topic, None)
         self.untrack(topic)
-        assert topic.channel is not None
-        self._drop_if_empty(topic.channel)
+        self._drop_if_unused(channel)
 
     # --- for the other nodes ---
 
-    def own(self, channel: Channel) -> Sequence[Entry]:
-        """What this node's clients say there."""
-        hall = self._halls.get(channel)
-        return () if hall is None else hall.board.own
+    def local(self, channel: Channel) -> Sequence[PresenceMeta]:
+        """The metas of this node's clients in the channel."""
+        watched = self._channels.get(channel)
+        return () if watched is None else watched.state.local
 
-    def own_channels(self) -> Sequence[Channel]:
-        return [channel for channel, hall in self._halls.items() if hall.board.own]
+    def local_channels(self) -> Sequence[Channel]:
+        return [channel for channel, watched in self._channels.items() if watched.state.local]
 
-    def replace(self, node: str, channel: Channel, entries: Iterable[Entry]) -> Diff | None:
-        """What another node's clients say there now, all of it; ``None`` if it is known."""
-        hall = self._halls.setdefault(channel, _Hall())
-        if diff := hall.board.replace(node, entries):
-            self._tell(hall, diff)
-        self._drop_if_empty(channel)
+    def replace_node(
+        self, node: str, channel: Channel, metas: Iterable[PresenceMeta]
+    ) -> PresenceDiff | None:
+        """Replaces another node's metas in the channel; ``None`` if nothing changes."""
+        watched = self._channels.setdefault(channel, _WatchedState())
+        if diff := watched.state.replace_node(node, metas):
+            self._push_diff(watched, diff)
+        self._drop_if_unused(channel)
         return diff
 
-    # ---
-
-    def _hall(self, topic: Topic) -> _Hall | None:
-        return None if topic.channel is None else self._halls.get(topic.channel)
-
-    def _drop_if_empty(self, channel: Channel) -> None:
-        hall = self._halls[channel]
-        if not hall.watchers and not len(hall.board):
-            del self._halls[channel]
+    def _local_change(self, channel: Channel, watched: _WatchedState, diff: PresenceDiff) -> None:
+        self._push_diff(watched, diff)
+        for listener in self._local_listeners:
+            listener(channel, diff)
 
     @staticmethod
-    def _tell(hall: _Hall, diff: Diff) -> None:
-        if not hall.watchers:
+    def _push_diff(watched: _WatchedState, diff: PresenceDiff) -> None:
+        if not watched.watchers:
             return
         once, payload = Once(), orjson.Fragment(diff.payload)
-        for each in hall.watchers:
-            each.write(once(each.vsn, partial(each.frame, "presence_diff", payload)))
+        for topic in watched.watchers:
+            topic.write(once(topic.vsn, partial(topic.shared_frame, "presence_diff", payload)))
+
+    def _drop_if_unused(self, channel: Channel) -> None:
+        watched = self._channels[channel]
+        if not watched.watchers and not len(watched.state):
+            del self._channels[channel]

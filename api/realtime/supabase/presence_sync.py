@@ -1,176 +1,198 @@
-"""One presence out of that of all nodes: what each says of its own clients, the others hear.
+"""Anti-entropy between nodes: each node publishes the presence of its own clients.
 
-A node says what its own clients say, a channel at a time and whole, so that saying it twice
-harms nothing. Now and then it says a sum of all its entries. Whoever knows another sum of
-that node has missed something, whatever the reason, and asks it to say everything again. A
-node's entries go when it is no longer a member; nothing else takes them away.
+A node publishes its metas one channel at a time and always whole, so that a repetition is
+harmless. Every second it also publishes a digest of all its metas. A node whose own digest of
+that peer differs has missed an update, and requests a resync: the peer then publishes every
+channel again. The metas of a peer are removed when it is no longer a member of the cluster.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypedDict
 
 from actors.domain.channels import Channel
-from api.realtime.supabase.presence import Diff, Entry
-from api.realtime.supabase.presence_registry import Halls
+from api.realtime.supabase.presence import PresenceDiff, PresenceMeta
+from api.realtime.supabase.presence_registry import PresenceRegistry
 
-SAY_EVERY_S: Final = 0.1
-"""How often :meth:`Exchange.say` is to be called."""
-SUM_EVERY_S: Final = 1.0
+PUBLISH_EVERY_S: Final = 0.1
+"""How often :meth:`PresenceSync.publish` is to be called."""
+DIGEST_EVERY_S: Final = 1.0
 RATE_BYTES_PER_S: Final = 131_072
-"""What a node says, on average; what waits is said later, each channel in its turn."""
+"""The average rate of a node's updates; channels that exceed it wait for their turn."""
 BURST_BYTES: Final = 262_144
-_PAGE_BYTES: Final = 65_536
-"""Channels are said together up to about this size."""
+_UPDATE_BYTES: Final = 65_536
+"""The approximate size of one update."""
 
-_NUMBER_BYTES: Final = 8
+_HASH_BYTES: Final = 8
 
 
-class OtherNodes(Protocol):
-    """The nodes of one hub, as this one sees them."""
+class PresenceUpdate(TypedDict):
+    """What a node publishes. Nodes of other versions read it, so its keys are stable."""
+
+    boards: Mapping[Channel, Sequence[tuple[str, str, str]]]
+    """Channels whose metas replace the earlier ones, each meta as key, ref and JSON."""
+    begins: bool
+    """A resync begins with this update."""
+    ends: bool
+    """The resync is complete: channels that it did not contain are empty."""
+    sum: int | None
+    """The digest of all metas of the node; ``None`` while channels wait to be published."""
+    missed: Sequence[str]
+    """Nodes that are requested to resync."""
+
+
+class PresencePeers(Protocol):
+    """The nodes of the cluster, as this node sees them."""
 
     @property
     def me(self) -> str: ...
 
     @property
     def members(self) -> Collection[str]:
-        """Those that are alive, this one included."""
+        """The living nodes, with this one."""
         ...
 
-    def tell(self, said: Mapping[str, Any]) -> None:
-        """Say it to all others, in order, if it can be said; never waits, never raises."""
+    def publish(self, update: PresenceUpdate) -> None:
+        """Sends the update to all other nodes, in order but not reliably; never waits."""
         ...
 
 
 @dataclass(slots=True)
-class _Peer:
-    """What is known of another node."""
+class _PeerState:
+    """What this node knows of a peer's clients."""
 
     channels: set[Channel] = field(default_factory=set)
-    """Where its clients say something."""
-    sum: int = 0
+    """The channels with metas."""
+    digest: int = 0
     unconfirmed: set[Channel] = field(default_factory=set)
-    """It says everything again, and has not come to these yet."""
+    """Channels that the resync under way has not contained yet."""
 
 
-class Exchange:
-    """``hear`` what others say, in the order in which each says it; ``say`` all the time."""
+class PresenceSync:
+    """Publishes this node's presence, and applies the updates of its peers."""
 
-    def __init__(self, halls: Halls, others: OtherNodes, monotonic: Callable[[], float]) -> None:
-        self._halls, self._others, self._monotonic = halls, others, monotonic
-        self._peers: dict[str, _Peer] = {}
+    def __init__(
+        self, registry: PresenceRegistry, peers: PresencePeers, monotonic: Callable[[], float]
+    ) -> None:
+        self._registry, self._peers, self._monotonic = registry, peers, monotonic
+        self._peer_states: dict[str, _PeerState] = {}
         self._missed: dict[str, None] = {}
-        """Whom to ask to say everything again."""
-        self._sum = 0
-        self._unsaid: dict[Channel, None] = {}
-        self._again: set[Channel] | None = None
-        """Everything is being said again, and these are still to be said."""
-        self._begins = False
-        self._again_at_s = self._said_at_s = self._refilled_at_s = monotonic()
-        self._allowance_bytes = float(BURST_BYTES)
-        halls.on_change = self._changed
+        """Peers to request a resync from, in order."""
+        self._digest = 0
+        self._unpublished: dict[Channel, None] = {}
+        self._resyncing: set[Channel] | None = None
+        """The channels that the resync under way still has to publish."""
+        self._resync_begins = False
+        self._resynced_at_s = self._published_at_s = self._refilled_at_s = monotonic()
+        self._budget_bytes = float(BURST_BYTES)
+        registry.on_local_change(self._local_change)
 
-    def _changed(self, channel: Channel, diff: Diff) -> None:
-        self._sum ^= _sum_of(channel, diff)
-        self._unsaid[channel] = None
+    def _local_change(self, channel: Channel, diff: PresenceDiff) -> None:
+        self._digest ^= _digest_change(channel, diff)
+        self._unpublished[channel] = None
 
-    # --- saying ---
+    # --- publishing ---
 
-    def say(self) -> None:
-        """What there is to say, within what may be said; and the sum, if it is time."""
-        self._forget_who_left()
+    def publish(self) -> None:
+        """Publishes changed channels within the rate, and the digest every second."""
+        self._remove_gone_peers()
         now_s = self._monotonic()
         refill = (now_s - self._refilled_at_s) * RATE_BYTES_PER_S
-        self._allowance_bytes = min(BURST_BYTES, self._allowance_bytes + refill)
+        self._budget_bytes = min(BURST_BYTES, self._budget_bytes + refill)
         self._refilled_at_s = now_s
-        may_say = self._unsaid and self._allowance_bytes > 0
-        if not may_say and not self._missed and now_s - self._said_at_s < SUM_EVERY_S:
+        has_changes = self._unpublished and self._budget_bytes > 0
+        is_digest_due = now_s - self._published_at_s >= DIGEST_EVERY_S
+        if not (has_changes or self._missed or is_digest_due):
             return
-        self._said_at_s = now_s
-        boards, begins = self._page(), self._begins
-        ends = self._again is not None and not self._again
-        said = {
-            "boards": boards,
-            "begins": begins,
-            "ends": ends,
-            "sum": None if self._unsaid else self._sum,
-            "missed": list(self._missed),
-        }
-        self._begins = False
+        self._published_at_s = now_s
+        boards, begins = self._next_channels(), self._resync_begins
+        ends = self._resyncing is not None and not self._resyncing
+        update = PresenceUpdate(
+            boards=boards,
+            begins=begins,
+            ends=ends,
+            sum=None if self._unpublished else self._digest,
+            missed=list(self._missed),
+        )
+        self._resync_begins = False
         self._missed.clear()
         if ends:
-            self._again = None
-        self._others.tell(said)
+            self._resyncing = None
+        self._peers.publish(update)
 
-    def _page(self) -> dict[Channel, list[tuple[str, str, str]]]:
+    def _next_channels(self) -> dict[Channel, list[tuple[str, str, str]]]:
         boards: dict[Channel, list[tuple[str, str, str]]] = {}
-        room_bytes = min(self._allowance_bytes, _PAGE_BYTES)
-        while self._unsaid and room_bytes > 0:
-            channel = next(iter(self._unsaid))
-            del self._unsaid[channel]
-            own = self._halls.own(channel)
-            boards[channel] = [(entry.key, entry.ref, entry.meta.decode()) for entry in own]
-            size = len(channel) + sum(entry.size_bytes for entry in own)
-            room_bytes -= size
-            self._allowance_bytes -= size
-            if self._again is not None:
-                self._again.discard(channel)
+        left_bytes = min(self._budget_bytes, _UPDATE_BYTES)
+        while self._unpublished and left_bytes > 0:
+            channel = next(iter(self._unpublished))
+            del self._unpublished[channel]
+            metas = self._registry.local(channel)
+            boards[channel] = [(meta.key, meta.ref, meta.json.decode()) for meta in metas]
+            size_bytes = len(channel) + sum(meta.size_bytes for meta in metas)
+            left_bytes -= size_bytes
+            self._budget_bytes -= size_bytes
+            if self._resyncing is not None:
+                self._resyncing.discard(channel)
         return boards
 
-    def _say_everything_again(self) -> None:
-        """Not twice at once, and not all the time: whoever still misses something asks again."""
+    def _resync(self) -> None:
+        """Begins a resync, at most one at a time and once a second; peers repeat requests."""
         now_s = self._monotonic()
-        if self._again is not None or now_s - self._again_at_s < SUM_EVERY_S:
+        if self._resyncing is not None or now_s - self._resynced_at_s < DIGEST_EVERY_S:
             return
-        self._again_at_s, self._begins = now_s, True
-        self._again = set(self._halls.own_channels())
-        self._unsaid |= dict.fromkeys(self._again)
+        self._resynced_at_s, self._resync_begins = now_s, True
+        self._resyncing = set(self._registry.local_channels())
+        self._unpublished |= dict.fromkeys(self._resyncing)
 
-    # --- hearing ---
+    # --- receiving ---
 
-    def hear(self, node: str, said: Mapping[str, Any]) -> None:
-        """Raises KeyError, TypeError or ValueError for what another version says."""
-        if self._others.me in said["missed"]:
-            self._say_everything_again()
-        if node not in self._others.members:
-            return  # its sum will tell, once it is known here
-        if node not in self._peers:
-            self._forget_who_left()  # it may be the same process, in a new life
-        peer = self._peers.setdefault(node, _Peer())
-        if said["begins"]:
+    def receive(self, node: str, update: Mapping[str, Any]) -> None:
+        """Applies the :class:`PresenceUpdate` of a peer, in the order of its updates.
+
+        Raises KeyError, TypeError or ValueError for an update of an unknown form.
+        """
+        if self._peers.me in update["missed"]:
+            self._resync()
+        if node not in self._peers.members:
+            return  # once it is a member, its digest shows what was missed
+        if node not in self._peer_states:
+            self._remove_gone_peers()  # it may be the same process under a new name
+        peer = self._peer_states.setdefault(node, _PeerState())
+        if update["begins"]:
             peer.unconfirmed = set(peer.channels)
-        for channel, board in said["boards"].items():
-            entries = (Entry(key, ref, meta.encode()) for key, ref, meta in board)
-            self._replace(node, peer, Channel(channel), entries)
-        if said["ends"]:
+        for channel, board in update["boards"].items():
+            metas = [PresenceMeta(key, ref, meta.encode()) for key, ref, meta in board]
+            self._replace(node, peer, Channel(channel), metas)
+        if update["ends"]:
             for channel in list(peer.unconfirmed):
                 self._replace(node, peer, channel, ())
-        if said["sum"] not in (None, peer.sum):
+        if update["sum"] not in (None, peer.digest):
             self._missed[node] = None
 
-    def _replace(self, node: str, peer: _Peer, channel: Channel, entries: Iterable[Entry]) -> None:
-        entries = tuple(entries)
+    def _replace(
+        self, node: str, peer: _PeerState, channel: Channel, metas: Sequence[PresenceMeta]
+    ) -> None:
         peer.unconfirmed.discard(channel)
-        if entries:
+        if metas:
             peer.channels.add(channel)
         else:
             peer.channels.discard(channel)
-        if diff := self._halls.replace(node, channel, entries):
-            peer.sum ^= _sum_of(channel, diff)
+        if diff := self._registry.replace_node(node, channel, metas):
+            peer.digest ^= _digest_change(channel, diff)
 
-    def _forget_who_left(self) -> None:
-        gone = self._peers.keys() - set(self._others.members) if self._peers else ()
+    def _remove_gone_peers(self) -> None:
+        gone = self._peer_states.keys() - set(self._peers.members) if self._peer_states else ()
         for node in gone:
-            peer = self._peers.pop(node)
+            peer = self._peer_states.pop(node)
             for channel in list(peer.channels):
                 self._replace(node, peer, channel, ())
 
 
-def _sum_of(channel: Channel, diff: Diff) -> int:
-    """By which a sum changes: the entries that came and those that went, in any order."""
-    total = 0
-    for entry in (*diff.joins, *diff.leaves):
-        named = blake2b(f"{channel}\0{entry.ref}".encode(), digest_size=_NUMBER_BYTES)
-        total ^= int.from_bytes(named.digest())
-    return total
+def _digest_change(channel: Channel, diff: PresenceDiff) -> int:
+    """The XOR of the hashes of all metas in the diff; their order does not matter."""
+    change = 0
+    for meta in (*diff.joins, *diff.leaves):
+        data = f"{channel}\0{meta.ref}".encode()
+        change ^= int.from_bytes(blake2b(data, digest_size=_HASH_BYTES).digest())
+    return change

@@ -1,54 +1,55 @@
-"""What a message of a client comes to: the state machine of one socket's topics; pure.
+"""The state machine of one socket's topics: which action each message leads to; pure.
 
 ::
 
-    (nothing) ──phx_join──▶ Join ──ok──▶ joined ──phx_leave──▶ Leave
-                              │            │ presence, broadcast, access_token: their actions
-                              └──refused   └ phx_join again: Join, which ends the first
+    (nothing) --phx_join--> Join --ok--> joined --phx_leave--> Leave
+                              |            |  presence, broadcast, access_token: their actions
+                              +--error     +  phx_join again: Join, which ends the first
 
-The caller keeps the memberships, does what the action says, and answers the message.
+The caller keeps the joined topics, executes the action and replies to the message.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import ClassVar, Final
 
 from api.realtime.rooms.frames import Frame
-from api.realtime.supabase import messages
-from api.realtime.supabase.frames import BYTE_MAX, Message, Ref, Vsn
-from api.realtime.supabase.joining import BadJoin, JoinRequest, parse_join, token_of
+from api.realtime.supabase.frames import NAME_BYTES_MAX, ClientMessage, Ref, Vsn
+from api.realtime.supabase.joining import InvalidJoin, JoinRequest, parse_join, token_of
+from api.realtime.supabase.messages import PREFIX, error_reply, ok_reply
 
 HEARTBEAT_TOPIC: Final = "phoenix"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Membership:
-    """A topic that is joined, and by which message."""
+class TopicJoin:
+    """The join by which a topic is joined."""
 
     topic: str
     ref: Ref
     join_ref: Ref
-    """The join's own ref if it named none, as in version 1.0.0."""
+    """The join's own ref if the client named none, as in version 1.0.0."""
     ack: bool
-    """Whether its broadcasts are answered."""
+    """Whether the client's broadcasts are answered."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Write this and be done; ``None``: nothing at all."""
+class Respond:
+    """Sends the frame, if there is one; nothing else happens."""
 
     frame: Frame | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    message: Message
+    name: ClassVar = "join"
+    message: ClientMessage
     request: JoinRequest
 
     @property
-    def membership(self) -> Membership:
+    def topic_join(self) -> TopicJoin:
         message = self.message
-        return Membership(
+        return TopicJoin(
             topic=message.topic,
             ref=message.ref,
             join_ref=message.ref if message.join_ref is None else message.join_ref,
@@ -58,95 +59,103 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    message: Message
+    name: ClassVar = "leave"
+    message: ClientMessage
 
 
 @dataclass(frozen=True, slots=True)
-class Renew:
-    """A new token for a joined topic; not answered when it is good."""
+class RenewToken:
+    """Gives a joined topic a new token; there is no reply if the token is valid."""
 
-    message: Message
+    name: ClassVar = "renew"
+    message: ClientMessage
     token: str
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    message: Message
-    said: Mapping[str, Any]
+    name: ClassVar = "track"
+    message: ClientMessage
+    meta: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Untrack:
-    message: Message
+    name: ClassVar = "untrack"
+    message: ClientMessage
 
 
 @dataclass(frozen=True, slots=True)
-class Forged:
-    """A client's broadcast: only the hub announces anything."""
+class RejectBroadcast:
+    """Drops a client's broadcast: only the hub publishes events."""
 
-    message: Message
-    answer: Frame | None
-
-
-Action = Answer | Join | Leave | Renew | Track | Untrack | Forged
+    name: ClassVar = "forged"
+    message: ClientMessage
+    reply: Frame | None
 
 
-def decide(vsn: Vsn, message: Message, joined: Mapping[str, Membership]) -> Action:
-    """Raises nothing, whatever the message."""
+TopicCommand = Join | Leave | RenewToken | Track | Untrack | RejectBroadcast
+"""Actions that are logged and counted, under their ``name``."""
+
+
+def decide(
+    vsn: Vsn, message: ClientMessage, joined: Mapping[str, TopicJoin]
+) -> Respond | TopicCommand:
+    """The action for a message; raises nothing."""
     topic = message.topic
     if topic == HEARTBEAT_TOPIC and message.event == "heartbeat":
-        return Answer(messages.ok(vsn, message))
+        return Respond(ok_reply(vsn, message))
     if message.event == "phx_join":
         return _join(vsn, message)
-    membership = joined.get(topic)
-    if membership is None:
-        if message.event == "phx_leave":  # left already, as far as both are concerned
-            return Answer(messages.ok(vsn, message))
-        return _refused(vsn, message, "unmatched topic")
-    if vsn is Vsn.TWO and message.join_ref not in (None, membership.join_ref):
-        return Answer()  # of a join that has ended
-    return _in_topic(vsn, message, membership)
+    topic_join = joined.get(topic)
+    if topic_join is None:
+        if message.event == "phx_leave":  # the topic has been left already
+            return Respond(ok_reply(vsn, message))
+        return _refuse(vsn, message, "unmatched topic")
+    if vsn is Vsn.TWO and message.join_ref not in (None, topic_join.join_ref):
+        return Respond()  # it belongs to a join that has ended
+    return _in_topic(vsn, message, topic_join)
 
 
-def _join(vsn: Vsn, message: Message) -> Action:
+def _join(vsn: Vsn, message: ClientMessage) -> Respond | Join:
     topic = message.topic
-    if not topic.startswith(messages.PREFIX) or topic == messages.PREFIX:
-        return _refused(vsn, message, "unmatched topic")
-    if len(topic.encode(errors="replace")) > BYTE_MAX:
-        return _refused(vsn, message, f"a topic has at most {BYTE_MAX} bytes")
+    if not topic.startswith(PREFIX) or topic == PREFIX:
+        return _refuse(vsn, message, "unmatched topic")
+    if len(topic.encode(errors="replace")) > NAME_BYTES_MAX:
+        return _refuse(vsn, message, f"a topic has at most {NAME_BYTES_MAX} bytes")
     try:
         return Join(message, parse_join(message.payload))
-    except BadJoin as bad:
-        return _refused(vsn, message, f"Invalid join: {bad}")
+    except InvalidJoin as invalid:
+        return _refuse(vsn, message, f"Invalid join: {invalid}")
 
 
-def _in_topic(vsn: Vsn, message: Message, membership: Membership) -> Action:
+def _in_topic(vsn: Vsn, message: ClientMessage, topic_join: TopicJoin) -> Respond | TopicCommand:
     match message.event:
         case "phx_leave":
             return Leave(message)
         case "access_token":
             token = token_of(message.payload)
-            return Answer() if token is None else Renew(message, token)
+            return Respond() if token is None else RenewToken(message, token)
         case "presence":
             return _presence(vsn, message)
         case "broadcast":
             reason = "Unauthorized: only the hub broadcasts on its channels"
-            answer = messages.refused(vsn, message, reason) if membership.ack else None
-            return Forged(message, answer)
+            reply = error_reply(vsn, message, reason) if topic_join.ack else None
+            return RejectBroadcast(message, reply)
         case _:
-            return _refused(vsn, message, "unknown event")
+            return _refuse(vsn, message, "unknown event")
 
 
-def _presence(vsn: Vsn, message: Message) -> Action:
-    said = message.payload.get("payload")
+def _presence(vsn: Vsn, message: ClientMessage) -> Respond | Track | Untrack:
+    meta = message.payload.get("payload")
     match message.payload.get("event"):
-        case "track" if said is None or isinstance(said, Mapping):
-            return Track(message, said or {})
+        case "track" if meta is None or isinstance(meta, Mapping):
+            return Track(message, meta or {})
         case "untrack":
             return Untrack(message)
         case _:
-            return _refused(vsn, message, "presence is track, with an object, or untrack")
+            return _refuse(vsn, message, "presence must be track, with an object, or untrack")
 
 
-def _refused(vsn: Vsn, message: Message, reason: str) -> Answer:
-    return Answer(messages.refused(vsn, message, reason))
+def _refuse(vsn: Vsn, message: ClientMessage, reason: str) -> Respond:
+    return Respond(error_reply(vsn, message, reason))

@@ -1,12 +1,12 @@
 """Events of the log as changes of the table ``appointments``; pure.
 
-A hold is a row from the first click on, so holding is an INSERT, booking a hold and
-cancelling are UPDATEs, and a hold that is released or runs out is a DELETE.
+A hold is a row from the start, so holding is an INSERT, booking a hold and cancelling are
+UPDATEs, and a released or expired hold is a DELETE.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -15,10 +15,10 @@ from actors.domain.channels import Channel, dentist_channel, patient_channel
 from actors.domain.ids import DentistId, PatientId
 from actors.domain.principal import Principal, Role
 from actors.ports.events import EventRecord
-from api.realtime.supabase.bindings import COLUMNS, SCHEMA, TABLE, Binding, Kind, Row
+from api.realtime.supabase.bindings import COLUMNS, SCHEMA, TABLE, Binding, ChangeType, Row
 from api.schemas.fields import instant_text
 
-_KINDS: Final[Mapping[str, Kind]] = {
+_CHANGES: Final[Mapping[str, ChangeType]] = {
     "reservation.created": "INSERT",
     "reservation.released": "DELETE",
     "reservation.expired": "DELETE",
@@ -30,33 +30,33 @@ _FIRST_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    kind: Kind
+class RowChange:
+    type: ChangeType
     row: Row
-    """As it is now; of a DELETE, as it was last."""
+    """After the change; of a DELETE, the last row."""
     data: bytes
     """The ``data`` of ``postgres_changes``, as JSON."""
 
     def ids(self, bindings: tuple[Binding, ...]) -> tuple[int, ...]:
-        """Of the bindings that want to hear of it, each once."""
-        return tuple(dict.fromkeys(b.id for b in bindings if b.wants(self.kind, self.row)))
+        """The ids of the bindings that match, without repetition."""
+        return tuple(dict.fromkeys(b.id for b in bindings if b.matches(self.type, self.row)))
 
 
-def change_of(record: EventRecord) -> Change | None:
+def change_of(record: EventRecord) -> RowChange | None:
     """``None`` for an event that changes no appointment."""
-    kind = _KINDS.get(record.type)
-    if kind is None:
+    change_type = _CHANGES.get(record.type)
+    if change_type is None:
         return None
     row = orjson.loads(record.payload)
     if record.type == "appointment.created" and row.get("version") != _FIRST_VERSION:
-        kind = "UPDATE"  # it was a hold before
-    if kind == "DELETE":
+        change_type = "UPDATE"  # it was a hold before
+    if change_type == "DELETE":
         row["status"] = Status.HELD
-    return Change(kind, row, orjson.dumps(_data(record, kind, row)))
+    return RowChange(change_type, row, orjson.dumps(_data(record, change_type, row)))
 
 
 def rows_channel(principal: Principal) -> Channel | None:
-    """Where all rows that row-level security shows the principal are told of, and no others."""
+    """The channel of exactly the rows that row-level security shows to the principal."""
     if principal.person is None:
         return None
     match principal.role:
@@ -68,18 +68,18 @@ def rows_channel(principal: Principal) -> Channel | None:
             return None
 
 
-def _data(record: EventRecord, kind: Kind, row: Row) -> dict[str, Any]:
-    shown = {"id": row["id"]} if kind == "DELETE" else row
-    data: dict[str, Any] = {
+def _data(record: EventRecord, type: ChangeType, row: Row) -> dict[str, object]:
+    shown = {"id": row["id"]} if type == "DELETE" else row
+    data: dict[str, object] = {
         "schema": SCHEMA,
         "table": TABLE,
-        "type": kind,
+        "type": type,
         "commit_timestamp": instant_text(record.time),
         "columns": [{"name": name, "type": COLUMNS.get(name, "jsonb")} for name in shown],
         "errors": None,
     }
-    if kind != "DELETE":
+    if type != "DELETE":
         data["record"] = orjson.Fragment(record.payload)
-    if kind != "INSERT":
+    if type != "INSERT":
         data["old_record"] = {"id": row["id"]}
     return data

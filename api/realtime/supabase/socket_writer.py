@@ -1,4 +1,4 @@
-"""One client's WebSocket: frames out through the hub's own outbox, and the end of it."""
+"""Writes frames to one client's WebSocket through a bounded send buffer, and closes it."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,56 +10,55 @@ from api.realtime.rooms.frames import Sent
 from api.realtime.rooms.send_buffer import SendBuffer, SendPolicy
 
 _CLOSE_S: Final = 1.5
-"""How long a peer may take to read what is queued and to answer the close."""
-_LOOK_S: Final = 0.02
-_ASKING_BYTES_MAX: Final = 131_072
-"""Whoever leaves more of its answers unread is not listened to until it has read them."""
+"""Bound of the close: the client reads what is queued and answers."""
+_POLL_S: Final = 0.02
+_UNREAD_BYTES_MAX: Final = 131_072
+"""The hub reads no further messages of a client that leaves more of its answers unread."""
 
 
-class Link:
-    """``put`` never waits; whoever leaves too much unread is cut off."""
+class SocketWriter:
+    """Never waits to write; a client that leaves too much unread is disconnected."""
 
     def __init__(
         self,
         socket: web.WebSocketResponse,
         transport: asyncio.Transport,
-        sending: SendPolicy,
+        policy: SendPolicy,
         on_slow: Callable[[int], None],
     ) -> None:
         self._socket, self._transport, self._on_slow = socket, transport, on_slow
-        self._buffer = SendBuffer(sending, self._too_slow)
+        self._buffer = SendBuffer(policy, self._too_slow)
         self._buffer.write_to(transport)
         self.closed = False
 
-    def put(self, frame: Sent, *, more: bool = False) -> None:
-        """Send a frame, in order; ``more`` follows at once, so it may wait for that."""
+    def write(self, frame: Sent, *, more: bool = False) -> None:
+        """Sends a frame, in order. ``more`` frames follow at once, so it may wait for them."""
         self._buffer.put(frame, more=more)
 
-    async def read_up(self) -> None:
-        """Until the peer has read its answers, or is cut off for not doing so."""
-        while self._is_behind():  # noqa: ASYNC110  # a transport's buffer cannot be waited for
-            await asyncio.sleep(_LOOK_S)
+    async def drain(self) -> None:
+        """Waits until the client has read its answers, or is disconnected."""
+        while self._is_behind():  # noqa: ASYNC110  # a transport's buffer has no event to wait for
+            await asyncio.sleep(_POLL_S)
 
     def _is_behind(self) -> bool:
         gone = self.closed or self._transport.is_closing()
-        return not gone and self._buffer.unsent_bytes > _ASKING_BYTES_MAX
+        return not gone and self._buffer.unsent_bytes > _UNREAD_BYTES_MAX
 
     async def close(self, code: int, reason: str) -> None:
-        """Say why and wait for the peer's answer, but not long; behind what was sent."""
+        """Sends what is queued and the reason, and waits a bounded time for the answer."""
         self.closed = True
         self._buffer.end()
         try:
             async with asyncio.timeout(_CLOSE_S):
                 await self._socket.close(code=code, message=reason.encode())
         except TimeoutError:
-            self.abort()
+            self._abort()
 
-    def abort(self) -> None:
-        """Drop the connection now: the peer does not read, or is not there."""
+    def _abort(self) -> None:
         self.closed = True
         self._buffer.clear()
         self._transport.abort()
 
     def _too_slow(self, waiting_bytes: int) -> None:
         self._on_slow(waiting_bytes)
-        self.abort()
+        self._abort()

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from actors.domain.channels import HUB_STATUS, Channel, is_public, is_reserved
 from actors.domain.position import Position
@@ -12,56 +11,57 @@ from actors.ports.events import EventRecord
 from actors.services.identity import Claims
 from api.realtime.rooms.frames import Frame, Send
 from api.realtime.rooms.subscribers import Batch, Once
-from api.realtime.supabase import event_frames, messages
+from api.realtime.supabase import event_frames
 from api.realtime.supabase.bindings import Binding
-from api.realtime.supabase.frames import Vsn, text
-from api.realtime.supabase.protocol import Membership
+from api.realtime.supabase.frames import Vsn, message_frame
+from api.realtime.supabase.messages import PREFIX, system_message
+from api.realtime.supabase.protocol import TopicJoin
 from api.realtime.supabase.rows import rows_channel
 
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class Topic:
-    """Compared by identity. What it is told, it writes; it never waits."""
+    """Writes what it receives to its client at once. Compared by identity."""
 
     vsn: Vsn
-    membership: Membership
+    join: TopicJoin
     principal: Principal
     claims: Claims
     bindings: tuple[Binding, ...]
     presence_key: str
     presence: bool
-    """Whether it wants to know who is there."""
+    """Whether it watches the presence of its channel."""
     write: Send
-    behind: Callable[["Topic", Channel, Position], None]
-    """Told of a position that may be ahead of what was written."""
+    on_position: Callable[["Topic", Channel, Position], None]
+    """Called with the hub's position in a channel, which may be ahead of the topic's."""
     closed: bool = False
-    healing: bool = False
+    catching_up: bool = False
     told_expiring: bool = False
     timer: asyncio.TimerHandle | None = None
 
     @property
     def name(self) -> str:
-        return self.membership.topic
+        return self.join.topic
 
     @property
     def on_behalf_of(self) -> None:
-        """This protocol cannot say for whom a chatbot's service token acts."""
+        """The protocol cannot name the patient that a chatbot's service token acts for."""
         return None
 
     @property
     def channel(self) -> Channel | None:
-        """The hub's channel it stands for; ``None`` for a name of the client's own."""
-        name = self.name.removeprefix(messages.PREFIX)
+        """The channel of the hub that the topic names; ``None`` for a name of the client's own."""
+        name = self.name.removeprefix(PREFIX)
         return Channel(name) if is_reserved(name) else None
 
     @property
     def rows(self) -> Channel | None:
-        """Where the rows are told of that its bindings may see."""
+        """The channel of the rows that its bindings may see."""
         return rows_channel(self.principal) if self.bindings else None
 
     @property
     def carries_presence(self) -> bool:
-        """Presence says who somebody is: never in channels that are open to everybody."""
+        """Presence reveals identities, so channels that are open to all users carry none."""
         channel = self.channel
         return channel is not None and channel != HUB_STATUS and not is_public(channel)
 
@@ -82,41 +82,44 @@ class Topic:
                 yield change
 
     def tell(self, event: str, data: bytes, once: Once) -> None:
-        self.write(event_frames.told_frame(self.vsn, self.name, event, data, once))
+        self.write(event_frames.ephemeral_frame(self.vsn, self.name, event, data, once))
 
     def tell_position(self, channel: Channel, position: Position, once: Once) -> None:
-        self.behind(self, channel, position)
+        self.on_position(self, channel, position)
 
     # --- for this client alone ---
 
-    def frame(self, event: str, payload: Any) -> Frame:
-        """For every client of this topic and version: it names no join."""
-        return text(self.vsn, self.name, event, payload)
+    def shared_frame(self, event: str, payload: object) -> Frame:
+        """A frame for all topics of this name and version: it contains no ref."""
+        return message_frame(self.vsn, self.name, event, payload)
 
-    def push(self, event: str, payload: Any) -> None:
-        self.write(text(self.vsn, self.name, event, payload, join_ref=self.membership.join_ref))
+    def push(self, event: str, payload: object) -> None:
+        frame = message_frame(self.vsn, self.name, event, payload, join_ref=self.join.join_ref)
+        self.write(frame)
 
-    def system(self, extension: str, status: str, message: str) -> None:
+    def push_system(self, extension: str, status: str, message: str) -> None:
         self.write(
-            messages.system(
+            system_message(
                 self.vsn,
                 self.name,
-                join_ref=self.membership.join_ref,
+                join_ref=self.join.join_ref,
                 extension=extension,
                 status=status,
                 message=message,
             )
         )
 
-    def replay(self, record: EventRecord) -> None:
+    def push_replayed(self, record: EventRecord) -> None:
         self.write(event_frames.replayed_frame(self.vsn, self.name, record))
 
-    def say_closed(self) -> None:
-        """``phx_close``: the client stays away."""
-        member = self.membership
-        self.write(messages.closed(self.vsn, self.name, ref=member.ref, join_ref=member.join_ref))
+    def push_close(self) -> None:
+        """``phx_close``: the topic has ended, and the client does not join again."""
+        self._push_end("phx_close")
 
-    def say_failed(self) -> None:
-        """``phx_error``: the client joins again."""
-        member = self.membership
-        self.write(messages.failed(self.vsn, self.name, ref=member.ref, join_ref=member.join_ref))
+    def push_error(self) -> None:
+        """``phx_error``: the topic has ended, and the client joins again after 1, 2, 5, 10 s."""
+        self._push_end("phx_error")
+
+    def _push_end(self, event: str) -> None:
+        ref, join_ref = self.join.ref, self.join.join_ref
+        self.write(message_frame(self.vsn, self.name, event, {}, ref=ref, join_ref=join_ref))
