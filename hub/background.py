@@ -2,11 +2,12 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import structlog
+
+from actors.tasks import Tasks, Work
 
 log = structlog.get_logger(__name__)
 
@@ -27,12 +28,12 @@ async def every(interval_s: float, action: Action) -> None:
 
 
 @asynccontextmanager
-async def running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def running(*work: Work) -> AsyncIterator[None]:
     """Run the coroutines for as long as the block lasts, then cancel and await them."""
-    tasks = [asyncio.create_task(each) for each in work]
+    tasks = Tasks()
+    for each in work:
+        tasks.start(each)
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.finish()

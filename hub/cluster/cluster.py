@@ -7,7 +7,6 @@ import socket
 from collections.abc import (
     AsyncIterator,
     Callable,
-    Collection,
     Coroutine,
     Mapping,
     Sequence,
@@ -27,6 +26,7 @@ from actors.ports.calendars import CalendarStore, DueHold
 from actors.ports.clock import Clock, NewId
 from actors.ports.events import EventLog
 from actors.relay.relay import Relay
+from actors.tasks import Tasks
 from hub.background import every
 from hub.cluster.dismissals import DISMISS, Dismissals
 from hub.cluster.fanout import Fanout, HearPresence
@@ -42,7 +42,6 @@ from store.sql.url import parse_url
 log = structlog.get_logger(__name__)
 
 _SWEEP_S = 15.0
-_CANCEL_AGAIN_S = 1.0
 _HOLDS_S = 10.0
 _DEFAULT_PORT = 5432
 
@@ -263,8 +262,10 @@ async def open_cluster(settings: ClusterSettings, parts: Parts) -> AsyncIterator
             cluster.fanout.stream.write(),
             cluster.fanout.stream.read(),
         )
-        tasks = [asyncio.create_task(each) for each in lasting]
-        stack.push_async_callback(end, tasks)
+        tasks = Tasks()
+        for each in lasting:
+            tasks.start(each)
+        stack.push_async_callback(tasks.finish)
         stack.push_async_callback(cluster.fanout.stream.flush)
         stack.push_async_callback(parts.registry.close)  # what it accepted, it commits and tells
         yield cluster
@@ -338,17 +339,6 @@ async def _leave(cluster: Cluster) -> None:
         await cluster.membership.leave()
     except Exception as error:  # the lease ends by itself
         log.warning("node_left_without_a_word", error=str(error))
-
-
-async def end(tasks: Collection["asyncio.Task[None]"]) -> None:
-    """Cancel until they are over: a connection that is being given up in that moment can
-    swallow a cancellation, and its task would go on."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _listen(settings: ClusterSettings) -> socket.socket:

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 import structlog
 from aiohttp import WSCloseCode, web
 
+from actors.tasks import Tasks
 from api.realtime.engineio.protocol import MESSAGE_TYPE, TransportName
 from api.realtime.engineio.session import (
     CloseReason,
@@ -23,7 +24,6 @@ from api.realtime.engineio.websocket import CLOSE_S, AiohttpWebSocket
 from api.realtime.rooms.frames import Frame, Send, Sent
 from api.realtime.rooms.retiring import one_by_one
 from api.realtime.rooms.send_buffer import SendPolicy
-from api.realtime.rooms.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -170,7 +170,7 @@ class Engine:
             websocket.abort()
         await self._wait_for_peers()
         self._sessions.clear()
-        await self._tasks.finish(0)
+        await self._tasks.finish()
 
     async def _wait_for_peers(self) -> None:
         ends = [asyncio.ensure_future(each.ended.wait()) for each in self._websockets]

@@ -14,13 +14,14 @@ python-engineio deviates from the protocol (revision 4), so its socket is not us
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import orjson
 import structlog
 
+from actors.tasks import Spawn
 from api.realtime.engineio.protocol import (
     SEPARATOR,
     Incoming,
@@ -110,8 +111,7 @@ class SessionCallbacks:
     """The session is dropped because this many bytes wait unread."""
     forget: Callable[[str], None]
     """The session has nothing left to send: its id is free."""
-    spawn: Callable[[Coroutine[None, None, None]], object]
-    """Starts a task."""
+    spawn: Spawn
 
 
 class EngineSession:

@@ -1,12 +1,13 @@
 """The end of a token on a live socket: told in time, then carried out (DESIGN §6)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
 from actors.ports.clock import Clock
 from actors.services.identity import Claims
+from actors.tasks import Spawn, Work
 
 _LONGEST_S = 3_600.0
 """The wall clock is looked at again at least this often: it may have been set."""
@@ -21,7 +22,6 @@ class Bearer(Protocol):
 
 
 AnyBearer = TypeVar("AnyBearer", bound=Bearer)
-Spawn = Callable[[Awaitable[None]], object]
 
 
 class Expiry(Generic[AnyBearer]):
@@ -33,8 +33,8 @@ class Expiry(Generic[AnyBearer]):
         *,
         notice_s: float,
         leeway_s: float,
-        expiring: Callable[[AnyBearer], Awaitable[None]],
-        expired: Callable[[AnyBearer], Awaitable[None]],
+        expiring: Callable[[AnyBearer], Work],
+        expired: Callable[[AnyBearer], Work],
         spawn: Spawn,
     ) -> None:
         self._clock = clock

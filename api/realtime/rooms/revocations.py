@@ -9,7 +9,7 @@ all of its channels.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import structlog
@@ -20,6 +20,7 @@ from actors.domain.principal import Principal
 from actors.domain.refusals import Forbidden, NotFound
 from actors.ports.events import EventRecord
 from actors.services.identity import Claims, Identity
+from actors.tasks import Spawn, Work
 from api.auth import TokenVerifier
 
 log = structlog.get_logger(__name__)
@@ -44,7 +45,7 @@ class Holder(Protocol):
     def on_behalf_of(self) -> str | None: ...
 
 
-Lost = Callable[[], Awaitable[None]]
+Lost = Callable[[], Work]
 """Ends the connection."""
 
 
@@ -59,7 +60,7 @@ class Rights:
         self,
         verifier: TokenVerifier,
         identity: Identity,
-        spawn: Callable[[Awaitable[None]], object],
+        spawn: Spawn,
         *,
         again_s: float = AGAIN_S,
     ) -> None:

@@ -14,12 +14,12 @@ import structlog
 from aiohttp import web
 from socketio import packet as sio  # type: ignore[import-untyped]  # ships no types
 
+from actors.tasks import Tasks
 from api.realtime.engineio.endpoint import Endpoint
 from api.realtime.engineio.engine import Engine
 from api.realtime.engineio.session import EngineSettings
 from api.realtime.rooms.deps import RealtimeSettings
 from api.realtime.rooms.send_buffer import SendPolicy
-from api.realtime.rooms.tasks import Tasks
 from api.realtime.socketio.command_handler import Ack, CommandHandler
 from api.realtime.socketio.library import SocketIOLibrary
 from api.realtime.socketio.packets import HubPacket, ack_frame, event_of, plain_event

@@ -1,8 +1,7 @@
 """Who comes in, and when they must go (criteria 5.1, 5.2; DESIGN §8)."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -12,12 +11,12 @@ import structlog
 from actors.domain.channels import Channel, own_channels
 from actors.domain.position import Position
 from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
+from actors.tasks import Tasks, Work
 from api.realtime.rooms.deps import Attempt, RealtimeDeps, reason_of, shown
 from api.realtime.rooms.expiry import Expiry
 from api.realtime.rooms.joins import Joins, check_count, check_may_join
 from api.realtime.rooms.revocations import Rights
 from api.realtime.rooms.rooms import Rooms
-from api.realtime.rooms.tasks import guarded
 from api.realtime.socketio.inputs import AUTH, token_of
 from api.realtime.socketio.library import NAMESPACES, Client, ConnectionRefused
 from api.realtime.socketio.session import SocketSession, namespace_of
@@ -36,7 +35,7 @@ class SocketSessions:
     def __init__(self, deps: RealtimeDeps, rooms: Rooms, joins: Joins) -> None:
         self._deps, self._rooms, self._joins = deps, rooms, joins
         self._sessions: dict[str, SocketSession] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self.closing = False
         self._expiry = Expiry(
             deps.clock,
@@ -169,16 +168,11 @@ class SocketSessions:
         self.closing = True
         for sid in list(self._sessions):
             self.disconnected(sid, "hub stops")
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.finish()
 
-    def spawn(self, work: Awaitable[None]) -> None:
-        """A task that ends with the hub at the latest; its failure is logged."""
-        task = asyncio.create_task(guarded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def spawn(self, work: Work) -> None:
+        """Run ``work`` in a task that ends with the hub at the latest."""
+        self._tasks.start(work)
 
 
 def _expires_at(session: SocketSession) -> bytes:

@@ -4,7 +4,7 @@ Authorization is the same as for Socket.IO, ``may_join``. A topic whose name is 
 the hub carries ``postgres_changes`` only, and of these only rows that the database would show.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -17,6 +17,7 @@ from actors.domain.principal import Principal
 from actors.domain.refusals import Forbidden, InvalidToken, NotFound, RateLimited
 from actors.ports.events import EventRecord
 from actors.services.identity import Claims
+from actors.tasks import Spawn
 from api.realtime.rooms.expiry import Expiry
 from api.realtime.rooms.frames import Send
 from api.realtime.rooms.joins import CHANNELS_MAX, Joined
@@ -33,8 +34,6 @@ log = structlog.get_logger(__name__)
 
 BINDINGS_OF_SOCKET_MAX: Final = 200
 """``postgres_changes`` of all topics of one socket; bounds the memory that they use."""
-
-Spawn = Callable[[Awaitable[None]], object]
 
 
 class JoinRefused(Exception):

@@ -6,9 +6,10 @@ import structlog
 from aiohttp import WSMessage, WSMsgType, web
 
 from actors.domain.refusals import Forbidden, RateLimited, ValidationFailed
+from actors.tasks import Spawn
 from api.ratelimit import RateLimiter
 from api.realtime.rooms.deps import Attempt, shown
-from api.realtime.supabase.client_topics import ClientTopics, JoinRefused, Spawn
+from api.realtime.supabase.client_topics import ClientTopics, JoinRefused
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import MalformedFrame, Vsn, decode
 from api.realtime.supabase.messages import error_reply, ok_reply

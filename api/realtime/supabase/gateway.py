@@ -4,7 +4,7 @@ A handshake needs a user's token or one of the configured public keys. Authoriza
 for each topic (:mod:`api.realtime.supabase.client_topics`).
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,11 +14,11 @@ import structlog
 from aiohttp import web
 
 from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
+from actors.tasks import Tasks
 from api.errors import problem_of
 from api.ratelimit import RateLimiter
 from api.realtime.rooms.deps import Attempt, reason_of, shown
 from api.realtime.rooms.retiring import one_by_one
-from api.realtime.rooms.tasks import Tasks, guarded
 from api.realtime.supabase.connection import NAMESPACE, Connection
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import Vsn
@@ -182,7 +182,7 @@ class Supabase:
             key=key,
             socket=socket,
             writer=writer,
-            spawn=self._spawn,
+            spawn=self._tasks.start,
         )
         self._connections.add(connection)
         log.info("socket_connected", namespace=NAMESPACE, sid=id, vsn=vsn)
@@ -201,6 +201,3 @@ class Supabase:
     def _on_slow(self, id: str, waiting_bytes: int) -> None:
         log.warning("socket_too_slow", namespace=NAMESPACE, sid=id, waiting_bytes=waiting_bytes)
         self._deps.realtime.on_slow()
-
-    def _spawn(self, work: Awaitable[None]) -> None:
-        self._tasks.start(guarded(work))
