@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from api.deps import DEPS, ApiSettings, AppDeps
+from api.deps import DEPS, AppDeps
 from api.middleware import (
     LOG,
     OPENAPI_PATH,
@@ -24,8 +24,6 @@ from api.rest.chat.deps import CHAT_DEPS, ChatDeps
 from api.rest.pages import BUILT, page_routes
 from api.rest.responses import json_answer
 from api.rest.route_table import ROUTES
-
-__all__ = ["MAX_LINE_BYTES", "ApiSettings", "AppDeps", "create_app"]
 
 MIDDLEWARES: Final = (
     observe,  # request id; one log line at the end

@@ -8,10 +8,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeGuard
+from typing import Annotated, Any, Final, TypeGuard
 
 import jwt
+from annotated_types import Ge, Le
 
+from actors.bounds import Positive
 from actors.domain.principal import Role
 from actors.domain.refusals import InvalidToken
 from actors.ports.clock import Clock
@@ -27,54 +29,73 @@ MIN_SECRET_BYTES: Final = 32
 """HS256 keys are at least as long as the hash (RFC 7518 §3.2)."""
 TOKEN_MAX_CHARS: Final = 8_192
 CACHE_MAX: Final = 10_000
+_UNKNOWN_KEY_INTERVAL_S: Final = 5.0
+"""Between two readings of the key set that tokens with unknown keys cause."""
 ROLES: Final = frozenset({Role.PATIENT, Role.DENTIST, Role.CHATBOT, Role.ADMIN})
 """Never ``system``: that is the hub itself."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthSettings:
-    """How tokens are verified. Raises ValueError when it cannot be meant."""
+    """Which keys verify tokens, and what tokens must say; section ``[auth]``."""
 
     secret: str = field(default="", repr=False)
     """For HS256, at least 32 bytes; empty: no shared secret."""
     jwks: str = ""
     """File or http(s) address of a key set; empty: none."""
-    jwks_refresh_s: float = 300.0
-    jwks_min_interval_s: float = 5.0
-    """Between two readings because of unknown keys."""
+    jwks_refresh_s: Positive = 300.0
     algorithms: tuple[str, ...] = ()
     """The allow-list; empty: what the given keys can verify."""
     audience: str = ""
     issuer: str = ""
     role_claim: str = "role"
     """Path of the role's claim, e.g. ``app_metadata.role``."""
-    leeway_s: float = 0.0
+    leeway_s: Annotated[float, Ge(0), Le(300)] = 0.0
 
     def __post_init__(self) -> None:
-        if not self.secret and not self.jwks:
-            raise ValueError("a secret or a JWKS is needed to verify tokens")
+        if not all(self.role_claim.split(".")):
+            raise ValueError(
+                'role_claim must be a path such as "role" or "app_metadata.role",'
+                f' not "{self.role_claim}"'
+            )
         if self.secret and len(self.secret.encode()) < MIN_SECRET_BYTES:
             raise ValueError(f"the secret must have at least {MIN_SECRET_BYTES} bytes")
-        possible = (SYMMETRIC if self.secret else frozenset()) | (
-            ASYMMETRIC if self.jwks else frozenset()
-        )
-        if impossible := sorted(set(self.algorithms) - possible):
+        impossible = sorted(set(self.algorithms) - self._possible)
+        if self.has_keys and impossible:
             raise ValueError(f"no key for {', '.join(impossible)}")
-        if not self.algorithms:
-            object.__setattr__(self, "algorithms", tuple(sorted(possible)))
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether any token can be verified."""
+        return bool(self.secret or self.jwks)
+
+    @property
+    def allowed_algorithms(self) -> tuple[str, ...]:
+        """``algorithms``, or all that the keys can verify."""
+        return self.algorithms or tuple(sorted(self._possible))
+
+    @property
+    def _possible(self) -> frozenset[str]:
+        symmetric = SYMMETRIC if self.secret else frozenset()
+        return symmetric | (ASYMMETRIC if self.jwks else frozenset())
 
 
 class TokenVerifier:
     """Turns tokens into claims. Verified tokens are remembered until they expire."""
 
     def __init__(self, settings: AuthSettings, clock: Clock) -> None:
+        """Raises ValueError for settings without any key."""
+        if not settings.has_keys:
+            raise ValueError("a secret or a JWKS is needed to verify tokens")
         self._settings, self._clock = settings, clock
+        self._algorithms = settings.allowed_algorithms
+        self._leeway = timedelta(seconds=settings.leeway_s)
         self._keys = (
             JwksKeys(
                 settings.jwks,
                 clock,
                 refresh_s=settings.jwks_refresh_s,
-                min_interval_s=min(settings.jwks_min_interval_s, settings.jwks_refresh_s),
+                min_interval_s=min(_UNKNOWN_KEY_INTERVAL_S, settings.jwks_refresh_s),
                 on_change=self._rotated,
             )
             if settings.jwks
@@ -100,6 +121,11 @@ class TokenVerifier:
             self._check_end(claims)
         return claims
 
+    @property
+    def leeway_s(self) -> float:
+        """How long after its end a token is still accepted."""
+        return self._settings.leeway_s
+
     def keep_fresh(self) -> None:
         """Have the key set read again when it is old; also called when nobody asks, so that
         a key that was taken out ends the connections of its tokens."""
@@ -124,7 +150,7 @@ class TokenVerifier:
         try:
             header = jwt.get_unverified_header(token)
             algorithm = header.get("alg")
-            if algorithm not in settings.algorithms:
+            if algorithm not in self._algorithms:
                 raise InvalidToken(f"algorithm {algorithm!r:.40}")
             key, name = await self._key(header, algorithm)
             payload = jwt.decode(
@@ -189,10 +215,6 @@ class TokenVerifier:
     def _check_end(self, claims: Claims) -> None:
         if self._clock.now() >= claims.expires_at + self._leeway:
             raise InvalidToken("expired")
-
-    @property
-    def _leeway(self) -> timedelta:
-        return timedelta(seconds=self._settings.leeway_s)
 
     def _remember(self, digest: bytes, claims: Claims) -> None:
         self._verified[digest] = claims

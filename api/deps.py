@@ -1,8 +1,8 @@
 """What the driving edge is given: services, settings, and how to ask about the hub."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -11,6 +11,7 @@ from actors.services.services import Services
 from api.auth import TokenVerifier
 from api.ratelimit import RateLimiter
 from api.realtime.sse.streams import Streams
+from api.settings import ApiSettings
 
 
 class Health(Protocol):
@@ -26,16 +27,6 @@ class Health(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ApiSettings:
-    max_body_bytes: int = 256 * 1024
-    cors_origins: tuple[str, ...] = ()
-    """Origins whose pages may call the API, e.g. ``https://clinic.example``; ``*`` is any."""
-    frame_origins: tuple[str, ...] = ()
-    """Origins whose pages may show the screens in a frame and sign them in."""
-    metrics: Literal["public", "admin", "off"] = "admin"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class AppDeps:
     services: Services
     verifier: TokenVerifier
@@ -45,7 +36,7 @@ class AppDeps:
     health: Health
     clock: Clock
     new_id: NewId
-    settings: ApiSettings = ApiSettings()
+    settings: ApiSettings = field(default_factory=ApiSettings)
     metrics: Callable[[], tuple[bytes, str]] | None = None
     """The text of ``/metrics`` and its content type."""
     on_request: Callable[[str, str, int, float], None] | None = None

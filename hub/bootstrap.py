@@ -34,9 +34,6 @@ from hub.cluster.cluster import Cluster, Parts
 from hub.cluster.fanout import Fanout
 from hub.cluster.wiring import join
 from hub.config import Config
-from hub.part_settings import (
-    relay_settings,
-)
 from hub.telemetry.figures import Figures
 from hub.telemetry.health import Health
 from hub.telemetry.metrics import Metrics
@@ -151,11 +148,13 @@ async def open_hub(
             ),
             on_delivery=metrics.delivered,
             is_ours=outbox.is_ours if config.is_clustered else None,
-            settings=relay_settings(config),
+            settings=config.relay,
         )
         stack.push_async_callback(relay.stop)
         stack.push_async_callback(core.registry.close)  # its last events still find the relay
-        chat = await stack.enter_async_context(chat_deps(config))
+        chat = await stack.enter_async_context(
+            chat_deps(config.chat, auth_secret=config.auth.secret)
+        )
         cluster = None
         if config.is_clustered:
             cluster = await stack.enter_async_context(_join(config, store, core, relay))
@@ -204,7 +203,9 @@ def _join(
     config: Config, store: Store, core: Core, relay: Relay
 ) -> AbstractAsyncContextManager[Cluster]:
     return join(
-        config,
+        config.cluster,
+        config.redis,
+        config.database,
         core.meeting,
         lambda nodes: Parts(
             nodes=nodes,
@@ -221,6 +222,7 @@ def _join(
             clock=core.clock,
             new_id=core.new_id,
         ),
+        deadline_s=config.actors.command_deadline_s,
     )
 
 

@@ -22,7 +22,6 @@ from actors.services.webhooks import Webhooks
 from hub.cluster.ownership import ClaimingStore
 from hub.cluster.wiring import Meeting
 from hub.config import Config
-from hub.part_settings import actor_settings
 from store.engine import Store
 
 
@@ -61,7 +60,7 @@ def build_core(
     own: CalendarStore = store.calendars
     if config.is_clustered:
         own = meeting.claims = ClaimingStore(store.calendars, alarms.add)
-    registry = Registry(own, clock, actor_settings(config), on_hold=alarms.add)
+    registry = Registry(own, clock, config.actors, config.reservations, on_hold=alarms.add)
     asked: Calendars = meeting if config.is_clustered else registry
     bookings = Bookings(asked, store.appointments, directory, clock, new_id)
     services = Services(

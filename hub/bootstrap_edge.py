@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from actors.calendar.calendar_actor import CalendarActor
+from actors.ports.clock import Clock
 from actors.relay.relay import Relay
 from api.app import create_app
 from api.auth import TokenVerifier
@@ -14,13 +15,12 @@ from api.deps import AppDeps
 from api.ratelimit import RateLimiter
 from api.realtime.socketio import Realtime, RealtimeDeps
 from api.realtime.sse.streams import Streams
-from api.realtime.supabase import Supabase, SupabaseDeps, SupabaseSettings
+from api.realtime.supabase import Supabase, SupabaseDeps
 from api.rest.chat.deps import ChatDeps
 from hub.bootstrap_core import Core
 from hub.cluster.cluster import Cluster
 from hub.cluster.wiring import OtherNodes
 from hub.config import Config
-from hub.part_settings import api_settings, realtime_settings, stream_settings
 from hub.telemetry.figures import About, Figures, busiest
 from hub.telemetry.health import Health
 from hub.telemetry.metrics import CalendarFigures, Gauges, Metrics
@@ -55,12 +55,8 @@ def build_edge(
 ) -> Edge:
     """REST and Socket.IO over the same services, the same verifier and the same limits."""
     clock = core.clock
-    verifier = TokenVerifier(config.auth.settings(), clock)
-    limiter = RateLimiter(
-        rate_per_s=config.api.rate_per_s,
-        burst=config.api.rate_burst,
-        monotonic=clock.monotonic,
-    )
+    verifier = TokenVerifier(config.auth, clock)
+    limiter = _limiter(config, clock)
     wired = _realtime_deps(config, core, relay, metrics, verifier, limiter)
     realtime = core.meeting.realtime = Realtime(wired)
     supabase = core.meeting.supabase = _supabase(config, wired, realtime, cluster)
@@ -82,7 +78,7 @@ def build_edge(
             health=health,
             clock=clock,
             new_id=core.new_id,
-            settings=api_settings(config),
+            settings=config.api,
             metrics=metrics.render,
             on_request=metrics.request,
         ),
@@ -108,6 +104,12 @@ def build_edge(
     )
 
 
+def _limiter(config: Config, clock: Clock) -> RateLimiter:
+    return RateLimiter(
+        rate_per_s=config.api.rate_per_s, burst=config.api.rate_burst, monotonic=clock.monotonic
+    )
+
+
 def _realtime_deps(
     config: Config,
     core: Core,
@@ -123,7 +125,8 @@ def _realtime_deps(
         new_id=core.new_id,
         positions=relay.positions,
         limiter=limiter,
-        settings=realtime_settings(config),
+        settings=config.realtime,
+        cors_origins=config.api.cors_origins,
         on_command=metrics.command,
         on_slow=metrics.slow_reader,
     )
@@ -140,12 +143,7 @@ def _supabase(
             joins=realtime.joins,
             rights=realtime.rights,
             peers=OtherNodes(cluster) if cluster is not None else None,
-            settings=SupabaseSettings(
-                keys=config.realtime.supabase_keys,
-                idle_timeout_s=config.realtime.idle_timeout_s,
-                messages_per_s=config.api.rate_per_s,
-                messages_burst=config.api.rate_burst,
-            ),
+            message_limiter=_limiter(config, wired.clock),
         )
     )
 
@@ -156,7 +154,8 @@ def _streams(config: Config, core: Core, realtime: Realtime, metrics: Metrics) -
         joins=realtime.joins,
         rights=realtime.rights,
         clock=core.clock,
-        settings=stream_settings(config),
+        settings=config.realtime,
+        leeway_s=config.auth.leeway_s,
         on_end=metrics.stream_ended,
         on_slow=metrics.slow_reader,
     )

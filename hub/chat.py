@@ -3,27 +3,51 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import aiohttp
 
+from actors.bounds import Positive
+from api.auth import MIN_SECRET_BYTES
 from api.rest.chat.deps import ChatDeps
 from chairside.chatbot.language_model import LanguageModel
 from chairside.chatbot.openai_model import OpenAiModel, OpenAiSettings
 from chairside.chatbot.sealing import signing_key
-from hub.config import Chat, Config
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChatSettings:
+    """How conversations are signed, and which language model helps; section ``[chat]``."""
+
+    state_secret: str = field(default="", repr=False)
+    model_url: str = ""
+    model: str = ""
+    model_key: str = field(default="", repr=False)
+    model_timeout_s: Positive = 5.0
+
+    def __post_init__(self) -> None:
+        if self.model_url and not self.model_url.startswith(("http://", "https://")):
+            raise ValueError(
+                'model_url must be an address such as "https://models.example/v1",'
+                f' not "{self.model_url}"'
+            )
+        if self.model_url and not self.model:
+            raise ValueError("model_url needs chat.model, the name of the model to ask")
+        if self.state_secret and len(self.state_secret.encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"state_secret must have {MIN_SECRET_BYTES} bytes or more")
 
 
 @asynccontextmanager
-async def chat_deps(config: Config) -> AsyncIterator[ChatDeps]:
+async def chat_deps(settings: ChatSettings, *, auth_secret: str) -> AsyncIterator[ChatDeps]:
     """Until the block ends; without a model nothing is opened."""
-    secret = config.chat.state_secret or config.auth.secret
+    secret = settings.state_secret or auth_secret
     key = signing_key(secret) if secret else secrets.token_bytes(32)
-    async with model_of(config.chat) as model:
+    async with model_of(settings) as model:
         yield ChatDeps(key=key, model=model)
 
 
 @asynccontextmanager
-async def model_of(chat: Chat) -> AsyncIterator[LanguageModel | None]:
+async def model_of(chat: ChatSettings) -> AsyncIterator[LanguageModel | None]:
     """The configured language model, ``None`` by default."""
     if not chat.model_url:
         yield None

@@ -10,10 +10,10 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Le
 
@@ -35,28 +35,6 @@ class ConfigError(Exception):
     """A setting that cannot be meant; ``str()`` is one sentence for the operator."""
 
 
-@dataclass(frozen=True, slots=True)
-class Between:
-    """Bounds of a number, both included; ``most=None`` is unbounded above."""
-
-    least: float
-    most: float | None = None
-
-    def __contains__(self, value: float) -> bool:
-        most = math.inf if self.most is None else self.most
-        return math.isfinite(value) and self.least <= value <= most
-
-    def __str__(self) -> str:
-        return (
-            f"from {self.least:g} to {self.most:g}" if self.most else f"of {self.least:g} or more"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """Marks a setting whose value no message may show."""
-
-
 class _Unfit(Exception):
     """A value that is not what the setting expects; the caller knows key and place."""
 
@@ -68,8 +46,10 @@ class Setting:
     section: str
     key: str
     type: Any
-    bounds: Between | None
+    least: float | None
+    most: float | None
     secret: bool
+    """No message may show its value: the field is left out of ``repr``, too."""
 
     @property
     def name(self) -> str:
@@ -85,7 +65,9 @@ class Setting:
             return "one of " + ", ".join(f'"{choice}"' for choice in get_args(self.type))
         if self.type in (int, float):
             kind = "a whole number" if self.type is int else "a number"
-            return f"{kind} {self.bounds}" if self.bounds else kind
+            if self.most is not None:
+                return f"{kind} from {self.least:g} to {self.most:g}"
+            return kind if self.least is None else f"{kind} of {self.least:g} or more"
         if self.type is bool:
             return "true or false"
         return "text" if self.type is str else "a list of texts"
@@ -101,11 +83,16 @@ class Setting:
             value = tuple(value) if isinstance(value, list) else value
         else:
             fits = type(value) is self.type
-        if fits and self.bounds and isinstance(value, int | float):
-            fits = value in self.bounds
+        if fits and self.type in (int, float):
+            fits = self._within_bounds(cast("float", value))
         if not fits:
             raise _Unfit
         return value
+
+    def _within_bounds(self, number: float) -> bool:
+        least = -math.inf if self.least is None else self.least
+        most = math.inf if self.most is None else self.most
+        return math.isfinite(number) and least <= number <= most
 
     def parse(self, text: str) -> object:
         """The value a variable's ``text`` stands for; raises :class:`_Unfit`."""
@@ -127,7 +114,7 @@ def settings_of(root: type) -> Mapping[str, Mapping[str, Setting]]:
     """Every setting that ``root`` knows, by section and key, in order."""
     return {
         section: {
-            field.name: _setting(section, field.name, hints[field.name])
+            field.name: _setting(section, field, hints[field.name])
             for field in fields(cls)
             for hints in [get_type_hints(cls, include_extras=True)]
         }
@@ -136,30 +123,21 @@ def settings_of(root: type) -> Mapping[str, Mapping[str, Setting]]:
     }
 
 
-def _setting(section: str, key: str, hint: Any) -> Setting:
-    marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+def _setting(section: str, field: Field[object], hint: Any) -> Setting:
+    kind, *bounds = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     return Setting(
         section=section,
-        key=key,
-        type=get_args(hint)[0] if marks else hint,
-        bounds=_bounds(marks),
-        secret=any(isinstance(mark, Secret) for mark in marks),
+        key=field.name,
+        type=kind,
+        least=_number(next((bound.ge for bound in bounds if isinstance(bound, Ge)), None)),
+        most=_number(next((bound.le for bound in bounds if isinstance(bound, Le)), None)),
+        secret=not field.repr,
     )
 
 
-def _bounds(marks: Sequence[object]) -> Between | None:
-    """From ``Between``, or from ``Ge`` and ``Le`` of annotated-types."""
-    for mark in marks:
-        if isinstance(mark, Between):
-            return mark
-    least = [mark.ge for mark in marks if isinstance(mark, Ge)]
-    most = [mark.le for mark in marks if isinstance(mark, Le)]
-    if not least:
-        return None
-    (ge,), le = least, most[0] if most else None
-    assert isinstance(ge, int | float), "the bound of a number"
-    assert isinstance(le, int | float | None), "the bound of a number"
-    return Between(ge, le)
+def _number(bound: object) -> float | None:
+    assert isinstance(bound, int | float | None), "settings are bounded by numbers"
+    return bound
 
 
 def read_toml(path: Path) -> Mapping[str, object]:
@@ -211,7 +189,11 @@ def _read_section(
     for key, setting in known.items():
         if (text := environ.get(setting.variable)) is not None:
             values[key] = _checked(setting, text, setting.variable, from_text=True)
-    return cls(**values)
+    try:
+        return cls(**values)
+    except ValueError as error:
+        key = str(error).partition(" ")[0].rstrip(":")
+        raise ConfigError(f"{section}{'.' if key in known else ': '}{error}") from None
 
 
 def _checked(setting: Setting, value: object, place: str, *, from_text: bool = False) -> object:

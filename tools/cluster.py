@@ -22,13 +22,13 @@ import aiohttp
 import orjson
 
 from actors.domain.principal import Role
-from api.auth import issue_token
+from api.auth import AuthSettings, issue_token
 from hub.bootstrap import open_hub
 from hub.clock import SystemClock
-from hub.config import Auth, Config, Logging, Server
+from hub.config import Config, ServerSettings
 from hub.demo import demo
 from hub.demo.plan import plan
-from hub.telemetry.logging import configure_logging
+from hub.telemetry.logging import LoggingSettings, configure_logging
 from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
 from tests.support.ports import free_port
@@ -53,9 +53,9 @@ async def run(folder: Path, port: int, stop: asyncio.Event, say: Callable[[str],
         database = await asyncio.to_thread(_clinic, postgres)
         secret = secrets.token_urlsafe(48)
         config = Config(
-            server=Server(environment="demo"),
+            server=ServerSettings(environment="demo"),
             database=DatabaseSettings(url=database),
-            auth=Auth(secret=secret),
+            auth=AuthSettings(secret=secret),
         )
         environ = {
             "CHAIRSIDE_SERVER_ENVIRONMENT": "demo",
@@ -221,7 +221,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("var/cluster"), metavar="DIR")
     parser.add_argument("--port", type=int, default=8080, metavar="N")
     args = parser.parse_args()
-    configure_logging(Logging(level="warning"))
+    configure_logging(LoggingSettings(level="warning"))
     folder = args.data.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     asyncio.run(_main(folder, args.port))

@@ -8,12 +8,13 @@ after COMMIT succeeded, so nothing is seen that could still be lost.
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import get_args
 
 from actors.calendar.batch import KeyId, Plan, key_id, plan_batch
 from actors.calendar.mailbox import Ask, Mailbox
+from actors.calendar.settings import MEMORY_REACH, ActorSettings, ReservationSettings
 from actors.calendar.snapshot import Snapshot
 from actors.domain.agenda import Agenda
 from actors.domain.appointment import AppointmentType, Status
@@ -47,21 +48,8 @@ _NAMED = get_args(Named)
 _SPARE_TRIES = 4
 """Beyond one per refused turn: stale types, a reload, and the try that succeeds."""
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ActorSettings:
-    hold_time: timedelta = timedelta(minutes=5)
-    hold_limit: int = 3
-    """Live holds a patient may have, at all dentists together."""
-    mailbox_limit: int = 256
-    batch_limit: int = 64
-    deadline_s: float = 5.0
-    """How long a command may wait in the mailbox."""
-    passivate_after_s: float = 15 * 60
-    keys_limit: int = 10_000
-    """Client keys remembered per calendar; older ones are found in the store."""
-    memory_reach: timedelta = timedelta(days=1)
-    """Live rows that ended longer ago than this leave memory."""
+_KEYS_MAX = 10_000
+"""Client keys remembered per calendar; older ones are found in the store."""
 
 
 class Moved(Exception):
@@ -78,10 +66,11 @@ class CalendarActor:
         store: CalendarStore,
         clock: Clock,
         settings: ActorSettings,
+        reservations: ReservationSettings,
         on_hold: Callable[[DueHold], None],
     ) -> None:
         self.dentist_id: DentistId = loaded.dentist_id
-        self.mailbox = Mailbox(limit=settings.mailbox_limit)
+        self.mailbox = Mailbox(limit=settings.mailbox_size)
         self.used_s = clock.monotonic()
         """When somebody last asked, on the monotonic clock."""
         self.turn_s = 0.0
@@ -90,7 +79,7 @@ class CalendarActor:
         """An appointment type was changed or added: read them before the next decision."""
         self._store = store
         self._clock = clock
-        self._settings = settings
+        self._batch_size, self._reservations = settings.batch_size, reservations
         self._on_hold = on_hold
         self._in_flight: Sequence[Ask] = ()
         self._replies: OrderedDict[KeyId, tuple[str, Reply]] = OrderedDict()
@@ -127,7 +116,7 @@ class CalendarActor:
         """Work until sealed and drained. Whatever ends it, everyone is answered."""
         error: Exception | None = None
         try:
-            while asks := await self.mailbox.take(most=self._settings.batch_limit):
+            while asks := await self.mailbox.take(most=self._batch_size):
                 self._in_flight = asks
                 began_s = self._clock.monotonic()
                 await self._batch(asks)
@@ -222,7 +211,7 @@ class CalendarActor:
                 dentist_id=self.dentist_id,
                 fence=self._fence,
                 types=plan.types(),
-                hold_limit=self._settings.hold_limit,
+                hold_limit=self._reservations.max_per_patient,
                 turns=tuple(plan.turns),
             )
         )
@@ -235,7 +224,7 @@ class CalendarActor:
         if any(turn.events for turn in plan.turns):
             channel = availability_channel(self.dentist_id)
             self.snapshot = Snapshot(
-                calendar=plan.calendar.settled(self._clock.now() - self._settings.memory_reach),
+                calendar=plan.calendar.settled(self._clock.now() - MEMORY_REACH),
                 position=committed.positions.get(channel, self.snapshot.position),
             )
         for turn, askers, reply in zip(plan.turns, plan.askers, committed.replies, strict=True):
@@ -274,7 +263,7 @@ class CalendarActor:
     async def _reload(self) -> None:
         """Restart is always: raise the fence, load, go on."""
         loaded = await self._store.open(
-            self.dentist_id, live_after=self._clock.now() - self._settings.memory_reach
+            self.dentist_id, live_after=self._clock.now() - MEMORY_REACH
         )
         if loaded is None:
             raise Moved
@@ -282,7 +271,7 @@ class CalendarActor:
 
     def _adopt(self, loaded: LoadedCalendar) -> None:
         self._fence = loaded.fence
-        self.snapshot = snapshot_as_loaded(loaded, self._settings)
+        self.snapshot = snapshot_as_loaded(loaded, self._reservations)
         self._replies.clear()
         for stored in loaded.replies:
             self._remember(stored.key, stored.reply)
@@ -296,17 +285,17 @@ class CalendarActor:
         if key.internal:
             return
         self._replies[key_id(key)] = (key.fingerprint, reply)
-        while len(self._replies) > self._settings.keys_limit:
+        while len(self._replies) > _KEYS_MAX:
             self._replies.popitem(last=False)
 
 
-def snapshot_as_loaded(loaded: LoadedCalendar, settings: ActorSettings) -> Snapshot:
+def snapshot_as_loaded(loaded: LoadedCalendar, reservations: ReservationSettings) -> Snapshot:
     return Snapshot(
         calendar=Calendar(
             dentist_id=loaded.dentist_id,
             schedule=loaded.schedule,
             types={kind.id: kind for kind in loaded.types},
-            hold_time=settings.hold_time,
+            hold_time=timedelta(seconds=reservations.hold_seconds),
             agenda=Agenda(loaded.rows),
             completed=tuple(row for row in loaded.rows if row.status is Status.COMPLETED),
         ),

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from actors.calendar.calendar_actor import ActorSettings, CalendarActor, Moved, snapshot_as_loaded
+from actors.calendar.calendar_actor import CalendarActor, Moved, snapshot_as_loaded
 from actors.calendar.mailbox import Ask, MailboxSealed
+from actors.calendar.settings import MEMORY_REACH, ActorSettings, ReservationSettings
 from actors.calendar.snapshot import Snapshot
 from actors.domain.commands import Command
 from actors.domain.ids import DentistId
@@ -57,12 +58,15 @@ class Registry:
         store: CalendarStore,
         clock: Clock,
         settings: ActorSettings,
+        reservations: ReservationSettings,
         *,
         on_hold: Callable[[DueHold], None],
     ) -> None:
         self._store = store
         self._clock = clock
-        self._settings = settings
+        self._settings, self._reservations = settings, reservations
+        self._deadline_s = settings.command_deadline_s
+        self._passivate_after_s = settings.passivate_after_minutes * 60
         self._on_hold = on_hold
         self._actors: dict[DentistId, CalendarActor] = {}
         self._tasks: dict[asyncio.Task[None], CalendarActor] = {}
@@ -79,7 +83,7 @@ class Registry:
                 command=command,
                 key=key,
                 request_id=request_id,
-                deadline_s=self._clock.monotonic() + self._settings.deadline_s,
+                deadline_s=self._clock.monotonic() + self._deadline_s,
                 answer=asyncio.get_running_loop().create_future(),
             )
             with suppress(MailboxSealed, Moved):
@@ -100,14 +104,14 @@ class Registry:
 
     async def view(self, dentist_id: DentistId) -> Snapshot:
         """As the database has it now, whoever owns it; raises NotFound or Unavailable."""
-        live_after = self._clock.now() - self._settings.memory_reach
+        live_after = self._clock.now() - MEMORY_REACH
         try:
             loaded = await self._store.view(dentist_id, live_after=live_after)
         except StoreUnavailable as error:
             raise Unavailable from error
         if loaded is None:
             raise NotFound("dentist")
-        return snapshot_as_loaded(loaded, self._settings)
+        return snapshot_as_loaded(loaded, self._reservations)
 
     def has(self, dentist_id: DentistId) -> bool:
         """Whether the calendar is in memory and takes commands."""
@@ -150,7 +154,7 @@ class Registry:
                     "commands_overdue",
                     extra={"dentist_id": actor.dentist_id, "dropped": dropped},
                 )
-            if actor.idle and now_s - actor.used_s >= self._settings.passivate_after_s:
+            if actor.idle and now_s - actor.used_s >= self._passivate_after_s:
                 del self._actors[actor.dentist_id]
                 actor.mailbox.seal()
 
@@ -192,7 +196,7 @@ class Registry:
             raise
 
     async def _activate(self, dentist_id: DentistId) -> CalendarActor:
-        live_after = self._clock.now() - self._settings.memory_reach
+        live_after = self._clock.now() - MEMORY_REACH
         types_changes = self._types_changes
         try:
             loaded = await self._store.open(dentist_id, live_after=live_after)
@@ -205,6 +209,7 @@ class Registry:
             store=self._store,
             clock=self._clock,
             settings=self._settings,
+            reservations=self._reservations,
             on_hold=self._on_hold,
         )
         actor.types_stale = types_changes != self._types_changes

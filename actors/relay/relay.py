@@ -20,9 +20,8 @@ from actors.ports.clock import Clock
 from actors.ports.events import Broadcaster, Delivery, EventLog, EventRecord
 from actors.relay.channel_queue import Lane
 from actors.relay.marks import Marks
-from actors.relay.retries import Attempts, RelaySettings, RelayStats, Sleep, Tried
-
-__all__ = ["Relay", "RelaySettings"]
+from actors.relay.retries import Attempts, RelayStats, Sleep, Tried
+from actors.relay.settings import RelayLimits, RelaySettings
 
 log = structlog.get_logger(__name__)
 
@@ -50,20 +49,21 @@ class Relay:
         on_delivery: Callable[[Delivery], None] | None = None,
         is_ours: Callable[[EventRecord], bool] | None = None,
         settings: RelaySettings | None = None,
+        limits: RelayLimits | None = None,
         jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.0),  # noqa: S311  # spreads retries, hides nothing
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._events, self._clock = events, clock
         self._listeners, self._on_delivery = list(listeners), on_delivery
         self._is_ours = is_ours
-        self._settings = settings or RelaySettings()
+        self._settings, self._limits = settings or RelaySettings(), limits or RelayLimits()
         self._jitter, self._sleep = jitter, sleep
         self._lanes: OrderedDict[Channel, Lane] = OrderedDict()
         self._marks = Marks(
             events,
-            interval_s=self._settings.flush_interval_s,
-            batch_max=self._settings.flush_max,
-            kept_max=self._settings.unmarked_max,
+            interval_s=self._limits.flush_interval_s,
+            batch_max=self._limits.flush_max,
+            kept_max=self._limits.unmarked_max,
         )
         self._attempts: Attempts | None = None
         self._on_failure: OnFailure | None = None
@@ -92,17 +92,21 @@ class Relay:
         ``EventLog.pending`` raises.
         """
         assert self._attempts is None, "a relay starts once"
-        page = await self._events.pending(limit=self._settings.page_size) if alone else ()
+        page = await self._events.pending(limit=self._limits.page_size) if alone else ()
         self._on_failure, self._is_heard = on_failure, is_heard
         self._attempts = Attempts(
-            broadcaster, self._settings, self.stats, jitter=self._jitter, sleep=self._sleep
+            broadcaster,
+            self._settings,
+            self.stats,
+            jitter=self._jitter,
+            sleep=self._sleep,
         )
         self._marks.start()
         for record in page:
             self._lane(record).offer_left_behind(record)
         for lane in list(self._lanes.values()):
             self._wake(lane)
-        if len(page) == self._settings.page_size:
+        if len(page) == self._limits.page_size:
             self._own(self._send_left_behind())
 
     async def stop(self) -> None:
@@ -112,7 +116,7 @@ class Relay:
         """
         self._stopped = True
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self._settings.drain_s)
+            await asyncio.wait(self._tasks, timeout=self._limits.drain_s)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -189,7 +193,7 @@ class Relay:
     def _remember(self, lane: Lane) -> None:
         self._lanes[lane.channel] = lane
         self._lanes.move_to_end(lane.channel)
-        surplus = len(self._lanes) - self._settings.idle_lanes_max
+        surplus = len(self._lanes) - self._limits.idle_lanes_max
         if surplus > 0:
             idle = (name for name, old in self._lanes.items() if old.is_idle and old is not lane)
             for name in [name for _, name in zip(range(surplus), idle, strict=False)]:
@@ -246,8 +250,8 @@ class Relay:
         """Most channels have nobody in them most of the time: no task is made for them."""
         if self._is_heard is None or self._is_heard(lane.channel):
             return
-        settings = self._settings
-        while records := lane.take(settings.batch_max, settings.batch_bytes_max):
+        limits = self._limits
+        while records := lane.take(limits.batch_max, limits.batch_bytes_max):
             for record in records:
                 lane.done(record)
                 self._settle(record, Tried(attempts=1))
@@ -256,11 +260,11 @@ class Relay:
         """Send what the lane has, then end; the next announcement starts a new task."""
         assert self._attempts is not None
         try:
-            settings = self._settings
+            limits = self._limits
             while lane.has_work:
-                if records := lane.take(settings.batch_max, settings.batch_bytes_max):
+                if records := lane.take(limits.batch_max, limits.batch_bytes_max):
                     await self._deliver(lane, records)
-                elif lane.shed or not await lane.arrives(self._settings.gap_wait_s):
+                elif lane.shed or not await lane.arrives(self._limits.gap_wait_s):
                     await self._fill_gap(lane)
         except Exception:
             log.exception("relay_lane_failed", channel=lane.channel)
@@ -329,15 +333,15 @@ class Relay:
                 lane.channel,
                 after=lane.next - 1,
                 up_to=lane.head,
-                limit=self._settings.page_size,
+                limit=self._limits.page_size,
                 max_bytes=1_000_000,
             )
         except Exception:
             if lane.gap_reads == 0:
                 log.exception("relay_gap_unreadable", channel=lane.channel, offset=lane.next)
             lane.gap_reads += 1
-            if lane.gap_reads < self._settings.gap_reads_max:
-                await self._sleep(self._settings.gap_wait_s)
+            if lane.gap_reads < self._limits.gap_reads_max:
+                await self._sleep(self._limits.gap_wait_s)
                 return
             records = ()
         lane.gap_reads = 0
@@ -350,7 +354,7 @@ class Relay:
 
     async def _send_left_behind(self) -> None:
         """Page on through what a crash left, each page after the one before was marked."""
-        size = self._settings.page_size
+        size = self._limits.page_size
         seen: set[tuple[Channel, Position]] = set()
         while True:
             busy = [lane.task for lane in self._lanes.values() if lane.task is not None]

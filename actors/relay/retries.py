@@ -5,37 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from actors.ports.events import Broadcaster, EventRecord
+from actors.relay.settings import RelaySettings
 
 Sleep = Callable[[float], Awaitable[None]]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RelaySettings:
-    """Limits of the relay; times in seconds."""
-
-    attempt_timeout_s: float = 0.2
-    """For each event of an attempt."""
-    backoff_s: tuple[float, ...] = (0.1, 0.2, 0.4)
-    """The wait before each retry; as many retries as there are waits (criterion 7.5)."""
-    gap_wait_s: float = 1.0
-    """How long n + 1 waits for an n that was never announced, before it is read."""
-    gap_reads_max: int = 30
-    """Failed reads of a gap, one each ``gap_wait_s``, before the lane goes on: while the log
-    is away, subscribers could not read it, either. Then they see the gap and ask."""
-    flush_interval_s: float = 0.25
-    flush_max: int = 500
-    """Deliveries written in one batch."""
-    unmarked_max: int = 20_000
-    """Deliveries kept while the log cannot be written; older ones are sent again at start."""
-    idle_lanes_max: int = 20_000
-    """Channels remembered without work; a forgotten one costs a read of its head."""
-    batch_max: int = 16
-    """Events of one channel that are sent together when they come faster than they go."""
-    batch_bytes_max: int = 65_536
-    page_size: int = 1_000
-    """Events read at once: pending ones at start, and those of a gap."""
-    drain_s: float = 2.0
-    """How long ``stop`` lets lanes finish before it cancels them."""
 
 
 @dataclass(slots=True)
@@ -73,7 +45,9 @@ class Attempts:
         jitter: Callable[[], float],
         sleep: Sleep,
     ) -> None:
-        self._broadcaster, self._settings, self._stats = broadcaster, settings, stats
+        self._broadcaster, self._stats = broadcaster, stats
+        self._backoff_s = settings.backoff_s
+        self._attempt_timeout_s = settings.attempt_timeout_s
         self._jitter, self._sleep = jitter, sleep
 
     async def of(self, records: Sequence[EventRecord]) -> AsyncIterator[tuple[EventRecord, Tried]]:
@@ -85,7 +59,7 @@ class Attempts:
         first: int | Exception | None = None
         if len(records) > 1:
             first = await self._try(records)
-            if isinstance(first, Exception) and self._settings.backoff_s:
+            if isinstance(first, Exception) and self._backoff_s:
                 await self._back_off(1)
         for record in records:
             if isinstance(first, int):
@@ -95,7 +69,7 @@ class Attempts:
 
     async def _one(self, record: EventRecord, error: Exception | None) -> Tried:
         """``error`` is how a first attempt, together with others, ended."""
-        attempts, most = int(error is not None), 1 + len(self._settings.backoff_s)
+        attempts, most = int(error is not None), 1 + len(self._backoff_s)
         while attempts < most:
             attempts += 1
             self._stats.retries += attempts > 1
@@ -109,13 +83,13 @@ class Attempts:
 
     async def _try(self, records: Sequence[EventRecord]) -> int | Exception:
         try:
-            async with asyncio.timeout(self._settings.attempt_timeout_s * len(records)):
+            async with asyncio.timeout(self._attempt_timeout_s * len(records)):
                 return await self._broadcaster.broadcast(records)
         except Exception as failure:  # whatever it is, it is retried, then logged and marked
             return failure
 
     async def _back_off(self, attempts: int) -> None:
-        await self._sleep(self._settings.backoff_s[attempts - 1] * self._jitter())
+        await self._sleep(self._backoff_s[attempts - 1] * self._jitter())
 
 
 def _kind(error: Exception | None) -> str | None:

@@ -10,9 +10,8 @@ from chairside.access import Access, access_of, add_access
 from chairside.client import ClientError
 from chairside.terminal.screen import JsonLines, Lines, Screen, Terminal
 from chairside.terminal.session import ChatSession
-from hub.chat import model_of
+from hub.chat import ChatSettings, model_of
 from hub.cli.common import CliError, add_command, add_config, configured, run_async
-from hub.config import Chat
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -37,7 +36,7 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _talk(access: Access, settings: Chat, screen: Screen) -> None:
+async def _talk(access: Access, settings: ChatSettings, screen: Screen) -> None:
     async with model_of(settings) as model:
         await ChatSession(access, model, screen).run()
 

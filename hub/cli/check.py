@@ -77,7 +77,7 @@ def _keys(config: Config) -> Line:
     jwks = config.auth.jwks
     if jwks and "://" not in jwks and not Path(jwks).is_file():
         return Line(False, f"tokens: auth.jwks names {jwks}, which is not there")
-    return Line(True, f"tokens: verified with {', '.join(config.auth.settings().algorithms)}")
+    return Line(True, f"tokens: verified with {', '.join(config.auth.allowed_algorithms)}")
 
 
 def _database(database: DatabaseSettings) -> Iterator[Line]:

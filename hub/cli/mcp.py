@@ -7,8 +7,7 @@ from chairside.access import DEFAULT_URL, URL, access_of, add_access
 from chairside.client import ClientError
 from hub import __version__
 from hub.cli.common import CliError, add_command, port_number, run_async, show
-from hub.config import Logging
-from hub.telemetry.logging import configure_logging
+from hub.telemetry.logging import LoggingSettings, configure_logging
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -42,7 +41,7 @@ def _run(args: argparse.Namespace) -> int:
     # here: a third of the start of every command, for this one alone
     from chairside.mcp import process as mcp_process
 
-    configure_logging(Logging(level="warning", format="json"))  # to standard error
+    configure_logging(LoggingSettings(level="warning", format="json"))  # to standard error
     try:
         if args.http is None:
             run_async(mcp_process.serve_stdio(access_of(args, os.environ), __version__))

@@ -51,7 +51,7 @@ def _run(args: argparse.Namespace) -> int:
             "tokens are signed with auth.secret (CHAIRSIDE_AUTH_SECRET), which is not set;"
             " with auth.jwks alone only the keys' owner can make tokens"
         )
-    if "HS256" not in auth.settings().algorithms:
+    if "HS256" not in auth.allowed_algorithms:
         raise CliError("auth.algorithms does not allow HS256, so no hub would accept the token")
     if not args.subject:
         raise CliError("--subject must not be empty")

@@ -36,6 +36,7 @@ from hub.cluster.listener import internal_app
 from hub.cluster.membership import Membership
 from hub.cluster.ownership import ClaimingStore, Ownership
 from hub.cluster.router import ASK, LOOK, Router
+from hub.cluster.settings import ClusterSettings, RedisSettings
 from store.postgres.nodes import Nodes
 from store.sql.url import parse_url
 
@@ -46,32 +47,12 @@ _HOLDS_S = 10.0
 _DEFAULT_PORT = 5432
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClusterSettings:
-    redis_url: str
-    database_url: str
-    name: str = ""
-    """For people; not set: host and port."""
-    host: str = ""
-    """Where the other nodes reach this one; not set: as the database sees this machine."""
-    port: int = 0
-    advertise: str = ""
-    """The address the others are told, if it is not host and port."""
-    key: str = ""
-    lease_s: float = 6.0
-    renew_s: float = 2.0
-    repair_s: float = 2.0
-    drain_s: float = 3.0
-    stream: str = "chairside:events"
-    stream_keep: int = 20_000
-    deadline_s: float = 5.0
-
-
 @dataclass(slots=True)
 class Cluster:
     """A node among others; ``router`` takes the registry's place for the services."""
 
     settings: ClusterSettings
+    redis: RedisSettings
     membership: Membership
     ownership: Ownership
     router: Router
@@ -228,16 +209,23 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_cluster(settings: ClusterSettings, parts: Parts) -> AsyncIterator[Cluster]:
+async def open_cluster(
+    settings: ClusterSettings,
+    redis: RedisSettings,
+    parts: Parts,
+    *,
+    database_url: str,
+    deadline_s: float,
+) -> AsyncIterator[Cluster]:
     """Join; leave at the end. Raises what the database raises."""
     link = Link()
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(_listen(settings))
+        listener = stack.enter_context(_listen(settings, database_url))
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         address = settings.advertise or f"http://{shown}:{port}"
         _warn_if_public(host)
-        cluster = _build(settings, parts, link, address)
+        cluster = _build(settings, redis, parts, link, address, deadline_s)
         stack.push_async_callback(link.close)
         runner = web.AppRunner(
             internal_app(
@@ -271,7 +259,14 @@ async def open_cluster(settings: ClusterSettings, parts: Parts) -> AsyncIterator
         yield cluster
 
 
-def _build(settings: ClusterSettings, parts: Parts, link: Link, address: str) -> Cluster:
+def _build(
+    settings: ClusterSettings,
+    redis: RedisSettings,
+    parts: Parts,
+    link: Link,
+    address: str,
+    deadline_s: float,
+) -> Cluster:
     def changed() -> None:
         link.me, link.key = membership.me, membership.key
         ownership.members_changed()
@@ -298,15 +293,16 @@ def _build(settings: ClusterSettings, parts: Parts, link: Link, address: str) ->
         ownership,
         link,
         parts.clock,
-        deadline_s=settings.deadline_s,
+        deadline_s=deadline_s,
     )
     holds = _Holds(parts.store, parts.alarms, router.is_placed_here)
     return Cluster(
         settings=settings,
+        redis=redis,
         membership=membership,
         ownership=ownership,
         router=router,
-        fanout=_fanout(settings, parts, membership, router),
+        fanout=_fanout(settings, redis, parts, membership, router),
         dismissals=Dismissals(membership, link, parts.dismiss),
         link=link,
         claims=parts.claims,
@@ -316,10 +312,14 @@ def _build(settings: ClusterSettings, parts: Parts, link: Link, address: str) ->
 
 
 def _fanout(
-    settings: ClusterSettings, parts: Parts, membership: Membership, router: Router
+    settings: ClusterSettings,
+    redis: RedisSettings,
+    parts: Parts,
+    membership: Membership,
+    router: Router,
 ) -> Fanout:
     return Fanout(
-        stream_url=settings.redis_url,
+        stream_url=redis.url,
         relay=parts.relay,
         events=parts.events,
         clock=parts.clock,
@@ -329,8 +329,8 @@ def _fanout(
         hear_presence=parts.hear_presence,
         is_placed_here=router.is_placed_here,
         repair_s=settings.repair_s,
-        stream_name=settings.stream,
-        stream_keep=settings.stream_keep,
+        stream_name=redis.stream,
+        stream_keep=redis.keep_entries,
     )
 
 
@@ -341,8 +341,8 @@ async def _leave(cluster: Cluster) -> None:
         log.warning("node_left_without_a_word", error=str(error))
 
 
-def _listen(settings: ClusterSettings) -> socket.socket:
-    host = settings.host or _seen_by_the_database(settings.database_url)
+def _listen(settings: ClusterSettings, database_url: str) -> socket.socket:
+    host = settings.host or _seen_by_the_database(database_url)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, settings.port), family=family, backlog=256)
 

@@ -13,12 +13,13 @@ from api.realtime.socketio import Realtime
 from api.realtime.supabase import Supabase
 from api.realtime.supabase.presence_sync import PresenceUpdate
 from hub.clock import SystemClock
-from hub.cluster.cluster import Cluster, ClusterSettings, Parts, open_cluster
+from hub.cluster.cluster import Cluster, Parts, open_cluster
 from hub.cluster.dismissals import Dismissals
 from hub.cluster.ownership import ClaimingStore
 from hub.cluster.router import Router
-from hub.config import Config
+from hub.cluster.settings import ClusterSettings, RedisSettings
 from store.postgres.nodes import Nodes, open_nodes
+from store.settings import DatabaseSettings
 
 
 class Meeting:
@@ -83,34 +84,20 @@ class OtherNodes:
 
 @asynccontextmanager
 async def join(
-    config: Config,
+    settings: ClusterSettings,
+    redis: RedisSettings,
+    database: DatabaseSettings,
     meeting: Meeting,
     parts: Callable[[Nodes], Parts],
+    *,
+    deadline_s: float,
 ) -> AsyncIterator[Cluster]:
     """Become one of the nodes until the block ends; from now on the meeting has a router."""
     async with (
-        open_nodes(config.database, SystemClock(), renew_s=config.cluster.renew_s) as nodes,
-        open_cluster(_settings(config), parts(nodes)) as cluster,
+        open_nodes(database, SystemClock(), renew_s=settings.renew_s) as nodes,
+        open_cluster(
+            settings, redis, parts(nodes), database_url=database.url, deadline_s=deadline_s
+        ) as cluster,
     ):
         meeting.router, meeting.dismissals = cluster.router, cluster.dismissals
         yield cluster
-
-
-def _settings(config: Config) -> ClusterSettings:
-    cluster = config.cluster
-    return ClusterSettings(
-        redis_url=config.redis.url,
-        stream=config.redis.stream,
-        stream_keep=config.redis.keep_entries,
-        database_url=config.database.url,
-        name=cluster.name,
-        host=cluster.host,
-        port=cluster.port,
-        advertise=cluster.advertise,
-        key=cluster.key,
-        lease_s=cluster.lease_s,
-        renew_s=cluster.renew_s,
-        repair_s=cluster.repair_s,
-        drain_s=cluster.drain_s,
-        deadline_s=config.actors.command_deadline_ms / 1_000,
-    )

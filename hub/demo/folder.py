@@ -10,7 +10,8 @@ from typing import Any, Self
 
 import orjson
 
-from hub.config import Auth, Config
+from api.auth import AuthSettings
+from hub.config import Config
 from hub.config_reader import ConfigError
 from store.settings import DatabaseSettings
 from store.sql.lockfile import exclusive
@@ -112,7 +113,7 @@ class DemoFolder:
             base,
             server=replace(base.server, environment="demo"),
             database=replace(base.database, url=f"sqlite:///{(self.path / name).absolute()}"),
-            auth=Auth(secret=self._secret.read_text()),
+            auth=AuthSettings(secret=self._secret.read_text()),
         )
 
     def _forget(self, name: str) -> None:

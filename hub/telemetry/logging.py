@@ -11,16 +11,25 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock, get_ident
-from typing import Any, Final, TextIO
+from typing import Any, Final, Literal, TextIO
 
 import orjson
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from hub.config import Logging
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoggingSettings:
+    """Which lines are written, and in which form; section ``[logging]``."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+    """``auto``: for people on a terminal, else JSON."""
+
 
 SENSITIVE = frozenset(
     {
@@ -46,15 +55,15 @@ _SQL_PARAMETERS = re.compile(r"\[parameters: .*", re.DOTALL)
 
 
 def configure_logging(
-    logging_config: Logging, stream: TextIO | None = None, *, also: Processor | None = None
+    settings: LoggingSettings, stream: TextIO | None = None, *, also: Processor | None = None
 ) -> None:
     """Send every log of this process to ``stream`` (standard error), in one form.
 
     ``also`` sees each line before it is rendered, and after it was redacted.
     """
     out = stream or sys.stderr
-    level = logging.getLevelNamesMapping()[logging_config.level.upper()]
-    form = logging_config.format
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    form = settings.format
     if form == "auto":
         form = "console" if out.isatty() else "json"
     finish: list[Processor] = [redact, *([also] if also else []), _renderer(form, out)]

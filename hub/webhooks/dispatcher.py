@@ -20,13 +20,13 @@ from actors.domain.webhook import RetryRules, WebhookId, WebhookStatus
 from actors.ports.clock import Clock, NewId
 from actors.ports.events import EventLog, EventRecord
 from actors.ports.webhooks import Attempt, Target, WebhookQueue
-from hub.config import Webhooks
 from hub.telemetry.metrics import Metrics
 from hub.webhooks.active import ActiveWebhooks, Feed
 from hub.webhooks.concurrency import ConcurrencyLimits
 from hub.webhooks.delivery import Deliverer, MayDeliver, NextStep
 from hub.webhooks.messages import notice_message
 from hub.webhooks.sender import Sender, host_and_port
+from hub.webhooks.settings import WebhookSettings
 
 log = structlog.get_logger(__name__)
 
@@ -256,7 +256,7 @@ class Dispatcher:
 
 @asynccontextmanager
 async def open_dispatcher(
-    settings: Webhooks,
+    settings: WebhookSettings,
     *,
     queue: WebhookQueue,
     events: EventLog,

@@ -11,10 +11,10 @@ from yarl import URL
 from actors.domain.refusals import ValidationFailed
 from actors.ports.webhooks import Attempt, Target
 from hub import __version__
-from hub.config import Webhooks
 from hub.webhooks.addresses import AddressRules, RefusedAddress, networks
 from hub.webhooks.messages import WebhookMessage
 from hub.webhooks.resolver import NOT_PUBLIC, GuardedResolver, Lookup, SystemLookup
+from hub.webhooks.settings import WebhookSettings
 
 _CHECK_S: Final = 5.0
 _RETRY_AFTER_DIGITS: Final = 6
@@ -27,7 +27,7 @@ class Sender:
     answer it reads only the status and ``Retry-After``.
     """
 
-    def __init__(self, settings: Webhooks, lookup: Lookup | None = None) -> None:
+    def __init__(self, settings: WebhookSettings, lookup: Lookup | None = None) -> None:
         self._schemes = ("https", "http") if settings.allow_http else ("https",)
         self._rules = AddressRules(networks(settings.allowed_networks))
         self._lookup: Lookup = lookup or SystemLookup()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from actors.ports.events import Broadcaster, EventRecord
+from api.settings import ApiSettings
 from chairside.client import (
     ConnectionLost,
     HubClient,
@@ -17,7 +18,6 @@ from chairside.client import (
     Position,
     RetryPolicy,
 )
-from hub.config import Api
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import CHATBOT, Clinic, appointments_of, availability_of
 from tests.support.eventually import eventually
@@ -147,7 +147,7 @@ async def test_a_client_that_was_away_pages_through_what_it_missed(
     open_clinic: OpenClinic,
 ) -> None:
     """More than one answer holds: the answer of a join is bounded."""
-    async with open_clinic(api=Api(rate_per_s=1_000, rate_burst=1_000)) as clinic:
+    async with open_clinic(api=ApiSettings(rate_per_s=1_000, rate_burst=1_000)) as clinic:
         await _page_through(clinic)
 
 

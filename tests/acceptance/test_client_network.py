@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from api.realtime.rooms.settings import RealtimeSettings
+from api.settings import ApiSettings
 from chairside.client import ClientClosed, ConnectionLost, HubError, HubEvent
-from hub.config import Api, Realtime
 from tests.acceptance.conftest import OpenClinic
 from tests.acceptance.test_client import live, offsets
 from tests.support.clinic import Clinic, appointments_of
@@ -88,7 +89,7 @@ async def test_where_websockets_do_not_pass_it_polls(clinic: Clinic) -> None:
 
 
 async def test_a_half_open_connection_is_noticed_by_its_silence(open_clinic: OpenClinic) -> None:
-    quick = Realtime(ping_interval_s=0.3, ping_timeout_s=0.4)
+    quick = RealtimeSettings(ping_interval_s=0.3, ping_timeout_s=0.4)
     got: list[HubEvent] = []
     async with (
         open_clinic(realtime=quick) as clinic,
@@ -151,7 +152,7 @@ async def test_more_commands_than_a_socket_may_have_at_once_just_wait(
     open_clinic: OpenClinic,
 ) -> None:
     async with (
-        open_clinic(api=Api(rate_per_s=1_000, rate_burst=1_000)) as clinic,
+        open_clinic(api=ApiSettings(rate_per_s=1_000, rate_burst=1_000)) as clinic,
         live(clinic, []) as client,
     ):
         profiles = await asyncio.gather(*(client.me() for _ in range(100)))

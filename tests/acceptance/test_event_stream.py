@@ -10,7 +10,8 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from hub.config import Api, Realtime
+from api.realtime.rooms.settings import RealtimeSettings
+from api.settings import ApiSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import ADMIN, CHATBOT, Clinic, Person, appointments_of, availability_of
 from tests.support.eventually import eventually
@@ -20,7 +21,7 @@ from tests.support.running import Template
 from tests.support.sse import Frame, listening
 from tests.support.tokens import token
 
-UNLIMITED = Api(rate_per_s=1e6, rate_burst=1_000_000)
+UNLIMITED = ApiSettings(rate_per_s=1e6, rate_burst=1_000_000)
 CLOCKS = [f"{hour:02}:{minute:02}" for hour in range(8, 18) for minute in (0, 30)]
 
 
@@ -230,7 +231,7 @@ async def test_a_stream_resumes_without_loss_or_repeat_over_a_restart_and_a_kill
 async def test_a_token_that_ends_is_told_and_a_new_one_goes_on_where_it_was(
     open_clinic: OpenClinic,
 ) -> None:
-    async with open_clinic(realtime=Realtime(expiring_notice_s=1.0)) as clinic:
+    async with open_clinic(realtime=RealtimeSettings(expiring_notice_s=1.0)) as clinic:
         patient = clinic.patients[0]
         channels = [appointments_of(patient)]
         short = token("patient", "patient-0", ttl_s=2.0)
@@ -253,7 +254,9 @@ async def test_a_token_that_ends_is_told_and_a_new_one_goes_on_where_it_was(
 async def test_a_stream_that_reads_nothing_is_closed_counted_and_delays_nobody(
     open_clinic: OpenClinic,
 ) -> None:
-    small = Realtime(max_buffer_bytes=65_536, max_message_bytes=4_096, stream_write_timeout_s=60)
+    small = RealtimeSettings(
+        max_buffer_bytes=65_536, max_message_bytes=4_096, stream_write_timeout_s=60
+    )
     async with open_clinic(realtime=small, api=UNLIMITED) as clinic:
         patient = clinic.patients[0]
         channel = appointments_of(patient)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from hub.config import Api
+from api.settings import ApiSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic
 from tests.support.screens import ConnectionRefused
 
-STRICT = Api(rate_per_s=0.5, rate_burst=5)
+STRICT = ApiSettings(rate_per_s=0.5, rate_burst=5)
 
 
 async def test_who_asks_too_often_is_told_when_to_come_back_and_others_are_not_concerned(
@@ -50,7 +50,7 @@ async def test_every_answer_carries_the_security_headers(clinic: Clinic) -> None
 
 
 async def test_only_configured_origins_may_read_answers(open_clinic: OpenClinic) -> None:
-    async with open_clinic(api=Api(cors_origins=("https://clinic.example",))) as clinic:
+    async with open_clinic(api=ApiSettings(cors_origins=("https://clinic.example",))) as clinic:
         api = clinic.api(clinic.patients[0])
         for origin, allowed in (
             ("https://clinic.example", "https://clinic.example"),

@@ -9,7 +9,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from hub.config import Auth
+from api.auth import AuthSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic
 from tests.support.screens import ConnectionRefused, Screen
@@ -46,7 +46,7 @@ async def test_r5_1_a_key_taken_out_of_the_set_ends_the_sockets_it_signed_for(
 ) -> None:
     keys = tmp_path / "jwks.json"
     write_keys(keys, old=OLD, new=NEW)
-    auth = Auth(secret=SECRET, jwks=str(keys), jwks_refresh_s=REFRESH_S)
+    auth = AuthSettings(secret=SECRET, jwks=str(keys), jwks_refresh_s=REFRESH_S)
     async with open_clinic(auth=auth) as clinic:
         of_old = await patients_screen(clinic, signed(OLD, "old", "patient", "patient-0"))
         of_new = await patients_screen(clinic, signed(NEW, "new", "patient", "patient-1"))

@@ -308,10 +308,10 @@ async def _elicitation(clinic: Clinic, url: str, ada: Person) -> None:
 
 
 async def test_a_hold_that_ran_out_is_a_problem_with_a_next_step(open_clinic: OpenClinic) -> None:
-    from hub.config import Reservations
+    from actors.calendar.settings import ReservationSettings
 
     async with (
-        open_clinic(reservations=Reservations(hold_seconds=0.5)) as clinic,
+        open_clinic(reservations=ReservationSettings(hold_seconds=0.5)) as clinic,
         serving_http(clinic.url) as url,
         over_http(url, CHATBOT, clinic.patients[0]) as ai,
     ):

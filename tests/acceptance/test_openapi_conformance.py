@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.openapi import openapi
-from hub.config import Api
+from api.settings import ApiSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic, Person
 
@@ -45,7 +45,7 @@ CHECKS = [
 async def test_every_answer_is_one_that_the_api_document_describes(
     open_clinic: OpenClinic, role: str
 ) -> None:
-    unlimited = Api(rate_per_s=1e6, rate_burst=1_000_000)
+    unlimited = ApiSettings(rate_per_s=1e6, rate_burst=1_000_000)
     async with open_clinic(api=unlimited) as clinic:
         person = clinic.dentists[0] if role == "dentist" else clinic.patients[0]
         booked = [await clinic.book(clinic.patients[0], at) for at in ("09:00", "10:00")]

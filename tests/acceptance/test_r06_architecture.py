@@ -16,7 +16,8 @@ from actors.domain.ids import EventId
 from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.ports.events import Broadcaster, Delivery, EventRecord
-from actors.relay.relay import Relay, RelaySettings
+from actors.relay.relay import Relay
+from actors.relay.settings import RelayLimits
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clock import FakeClock
 from tests.support.eventually import eventually
@@ -135,7 +136,7 @@ async def test_r6_4_a_component_is_built_with_substitutes_alone() -> None:
             return 1
 
     log, clock = Log(), FakeClock()
-    relay = Relay(events=log, clock=clock, settings=RelaySettings(flush_interval_s=0.01))
+    relay = Relay(events=log, clock=clock, limits=RelayLimits(flush_interval_s=0.01))
     await relay.start(Rooms())
     relay.announce([_record(channel, offset, clock.now()) for offset in (1, 2, 3)])
     await eventually(lambda: len(log.marked) == 3, 2.0)

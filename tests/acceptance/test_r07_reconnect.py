@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from hub.config import Realtime
+from api.realtime.rooms.settings import RealtimeSettings
 from store.settings import RetentionSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic, appointments_of
@@ -82,7 +82,7 @@ async def test_r7_4_a_half_open_connection_is_noticed_and_replaced(
     open_clinic: OpenClinic, kind: str
 ) -> None:
     """Nobody says that it is dead: heartbeats stay away."""
-    quick = Realtime(ping_interval_s=0.3, ping_timeout_s=0.5)
+    quick = RealtimeSettings(ping_interval_s=0.3, ping_timeout_s=0.5)
     async with (
         open_clinic(realtime=quick) as clinic,
         network_to(clinic.url) as network,

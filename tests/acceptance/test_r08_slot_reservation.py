@@ -5,12 +5,12 @@ from datetime import datetime
 
 import pytest
 
-from hub.config import Reservations
+from actors.calendar.settings import ReservationSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic, availability_of
 from tests.support.database import rows
 
-SHORT = Reservations(hold_seconds=1.0)
+SHORT = ReservationSettings(hold_seconds=1.0)
 
 
 async def test_r8_1_a_slot_is_held_for_five_minutes(clinic: Clinic) -> None:

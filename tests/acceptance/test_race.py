@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hub.config import Api, Reservations
+from actors.calendar.settings import ReservationSettings
+from api.settings import ApiSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic, Person, appointments_of, availability_of
 from tests.support.eventually import eventually
@@ -57,8 +58,8 @@ async def test_of_fifty_clients_exactly_one_wins_in_every_one_of_twenty_rounds(
     open_clinic: OpenClinic, intervals: str
 ) -> None:
     settings = {
-        "api": Api(rate_per_s=10_000, rate_burst=10_000),
-        "reservations": Reservations(max_per_patient=1_000),
+        "api": ApiSettings(rate_per_s=10_000, rate_burst=10_000),
+        "reservations": ReservationSettings(max_per_patient=1_000),
     }
     async with open_clinic(**settings) as clinic:
         dentist = clinic.dentists[0]

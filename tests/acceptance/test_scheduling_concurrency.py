@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from hub.config import Actors, Api, Reservations
+from actors.calendar.settings import ActorSettings, ReservationSettings
+from api.settings import ApiSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.acceptance.test_race import CLIENTS, racers
 from tests.support.api import Answer
 from tests.support.clinic import Clinic, appointments_of, availability_of
 
-HURRIED = Api(rate_per_s=10_000, rate_burst=10_000)
+HURRIED = ApiSettings(rate_per_s=10_000, rate_burst=10_000)
 
 
 async def run(*requests: Any) -> list[Answer]:
@@ -38,7 +39,7 @@ async def test_s14_fifty_at_once_for_one_slot_one_wins_and_the_others_are_told_s
 async def test_s15_the_timer_that_fires_after_conversion_does_nothing(
     open_clinic: OpenClinic,
 ) -> None:
-    async with open_clinic(reservations=Reservations(hold_seconds=0.6)) as clinic:
+    async with open_clinic(reservations=ReservationSettings(hold_seconds=0.6)) as clinic:
         patient = clinic.patients[0]
         dashboard = await clinic.screen(clinic.dentists[0])
         held = await clinic.hold(patient)
@@ -354,7 +355,9 @@ async def test_s26_a_full_mailbox_answers_503_and_loses_and_doubles_nothing(
     open_clinic: OpenClinic,
 ) -> None:
     """A mailbox of one: most of many commands at once are sent away, and come back."""
-    async with open_clinic(api=HURRIED, actors=Actors(mailbox_size=1, batch_size=1)) as clinic:
+    async with open_clinic(
+        api=HURRIED, actors=ActorSettings(mailbox_size=1, batch_size=1)
+    ) as clinic:
         watcher = await clinic.screen(clinic.dentists[0])
         await clinic.free(clinic.patients[0])
         refused: Counter[str] = Counter()

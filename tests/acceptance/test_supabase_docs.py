@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.config import Realtime
+from api.realtime.rooms.settings import RealtimeSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic
 from tests.support.process import ROOT
@@ -46,7 +46,7 @@ async def test_a_front_end_of_the_guide_shows_a_booking(open_clinic: OpenClinic,
     command = [str(node.node), "--import", "./browser.mjs", str(script)]
     try:
         async with (
-            open_clinic(realtime=Realtime(supabase_keys=(KEY,))) as clinic,
+            open_clinic(realtime=RealtimeSettings(supabase_keys=(KEY,))) as clinic,
             _running(command, clinic, NODE_FOLDER) as said,
         ):
             assert (await said.readline()).split() == [b"SUBSCRIBED"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from api.settings import ApiSettings
 from chairside.client import LiveClient
 from chairside.traffic.audit import (
     Findings,
@@ -22,7 +23,6 @@ from chairside.traffic.participants import readers
 from chairside.traffic.report import as_json
 from chairside.traffic.simulation import Plan, Simulation, settle
 from hub.cli.main import main
-from hub.config import Api
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import CHATBOT, Clinic, Person
 from tests.support.database import execute, without_guards
@@ -43,7 +43,7 @@ def links_of(clinic: Clinic) -> Links:
 async def test_a_healthy_hub_gets_the_verdict_ok_and_its_opening_hours_back(
     open_clinic: OpenClinic,
 ) -> None:
-    async with open_clinic(api=Api(rate_per_s=1_000, rate_burst=1_000)) as clinic:
+    async with open_clinic(api=ApiSettings(rate_per_s=1_000, rate_burst=1_000)) as clinic:
         before = await hours(clinic)
         plan = Plan(url=clinic.url, links=links_of(clinic), seconds=2, patients=40, seed=7)
         report = as_json(await Simulation(plan).run())

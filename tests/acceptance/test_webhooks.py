@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from api.schemas.openapi_components import RESOURCES
-from hub.config import Webhooks
+from hub.webhooks.settings import WebhookSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.api import Api
 from tests.support.clinic import Clinic, Person, appointments_of, availability_of
@@ -23,7 +23,7 @@ from tests.support.receiver import Receiver, receiving
 from tests.support.running import Template
 from tests.support.tokens import token
 
-LOCAL = Webhooks(
+LOCAL = WebhookSettings(
     allowed_networks=("127.0.0.0/8",), allow_http=True, retry_first_s=0.02, retry_longest_s=0.2
 )
 ALL_DAY_S = 30 * 86_400
@@ -163,7 +163,7 @@ async def test_what_happens_while_a_receiver_answers_500_for_an_hour_is_all_deli
     open_clinic: OpenClinic,
 ) -> None:
     clock = LaterClock()
-    slow = Webhooks(allowed_networks=("127.0.0.0/8",), allow_http=True)
+    slow = WebhookSettings(allowed_networks=("127.0.0.0/8",), allow_http=True)
     async with (
         open_clinic(webhooks=slow, overrides={"clock": clock}) as clinic,
         receiving() as receiver,
@@ -193,7 +193,7 @@ async def test_what_happens_while_a_receiver_answers_500_for_an_hour_is_all_deli
 async def test_who_has_mended_their_receiver_need_not_wait_for_the_next_attempt(
     open_clinic: OpenClinic,
 ) -> None:
-    patient_hub = Webhooks(
+    patient_hub = WebhookSettings(
         allowed_networks=("127.0.0.0/8",), allow_http=True, retry_first_s=600, retry_longest_s=600
     )
     async with open_clinic(webhooks=patient_hub) as clinic, receiving() as receiver:
@@ -481,7 +481,7 @@ async def test_what_cannot_be_meant_is_refused_with_the_field(
 async def test_a_receiver_that_hangs_delays_nobody_else_and_gets_few_requests_at_once(
     open_clinic: OpenClinic,
 ) -> None:
-    few = Webhooks(
+    few = WebhookSettings(
         allowed_networks=("127.0.0.0/8",),
         allow_http=True,
         concurrency_per_target=2,

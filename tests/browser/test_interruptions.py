@@ -7,7 +7,8 @@ from pathlib import Path
 import aiohttp
 from playwright.async_api import expect
 
-from hub.config import Realtime, Reservations
+from actors.calendar.settings import ReservationSettings
+from api.realtime.rooms.settings import RealtimeSettings
 from tests.browser.windows import DentistScreen, Windows, signed_in
 from tests.support.clinic import Clinic
 from tests.support.eventually import eventually
@@ -102,7 +103,9 @@ async def test_a_token_is_renewed_in_place_before_it_runs_out(
         asked.append(stale)
         return token("dentist", "dentist-0", ttl_s=3.0, number=len(asked))
 
-    async with clinic_on(template, tmp_path, realtime=Realtime(expiring_notice_s=1.5)) as clinic:
+    async with clinic_on(
+        template, tmp_path, realtime=RealtimeSettings(expiring_notice_s=1.5)
+    ) as clinic:
         page = await windows.open(f"{clinic.url}/dentist", host=host)
         desk = DentistScreen(page, clinic)
         await desk.online()
@@ -137,7 +140,7 @@ async def test_without_a_new_token_the_page_asks_to_sign_in_again(
 async def test_a_hold_that_runs_out_says_so_offers_the_time_again_and_frees_it_for_others(
     template: Template, windows: Windows, tmp_path: Path
 ) -> None:
-    holding = Reservations(hold_seconds=3.0)
+    holding = ReservationSettings(hold_seconds=3.0)
     async with clinic_on(template, tmp_path, reservations=holding) as clinic:
         first, second = [await windows.patient(clinic, who) for who in clinic.patients[:2]]
         for screen in (first, second):

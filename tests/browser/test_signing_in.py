@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import expect
 
-from hub.config import Api
+from api.settings import ApiSettings
 from tests.browser.windows import Windows
 from tests.support.clinic import Clinic
 from tests.support.running import Template, clinic_on
@@ -51,7 +51,7 @@ async def test_an_application_that_the_settings_name_signs_in_the_page_it_frames
 ) -> None:
     async with (
         application() as origin,
-        clinic_on(template, tmp_path, api=Api(frame_origins=(origin,))) as clinic,
+        clinic_on(template, tmp_path, api=ApiSettings(frame_origins=(origin,))) as clinic,
     ):
         page = await windows.open(framed(origin, clinic))
         inside = page.frame_locator("iframe")

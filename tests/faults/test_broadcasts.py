@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from actors.ports.events import Broadcaster, EventRecord
-from hub.config import Api, Relay
+from actors.relay.settings import RelaySettings
+from api.settings import ApiSettings
 from tests.support.clinic import Clinic, appointments_of
 from tests.support.database import rows
 from tests.support.eventually import eventually
@@ -24,7 +25,7 @@ from tests.support.running import Template, clinic_on
 TRIES = 4
 """Once, and three retries."""
 BOOKINGS = 24
-QUICK = Relay(backoff_ms=20, attempt_timeout_ms=60)
+QUICK = RelaySettings(backoff_ms=20, attempt_timeout_ms=60)
 PROMPT_MS = 1_000.0
 
 Mishap = tuple[str, int]
@@ -98,7 +99,7 @@ async def test_whatever_becomes_of_broadcasts_clients_end_with_every_event(
                 tmp_path,
                 overrides={"wrap_broadcaster": wrap},
                 relay=QUICK,
-                api=Api(rate_per_s=1_000, rate_burst=1_000),
+                api=ApiSettings(rate_per_s=1_000, rate_burst=1_000),
             ) as clinic,
             AsyncExitStack() as opened,
         ):

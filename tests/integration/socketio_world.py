@@ -23,7 +23,8 @@ from actors.domain.profile import Profile
 from actors.domain.refusals import Forbidden, NotFound, SlotTaken, VersionConflict
 from actors.ports.commits import Reply
 from actors.ports.events import Broadcaster, EventRecord
-from actors.relay.relay import Relay, RelaySettings
+from actors.relay.relay import Relay
+from actors.relay.settings import RelayLimits, RelaySettings
 from actors.services.availability import SlotPage
 from actors.services.caller import Caller
 from actors.services.changes import Changes
@@ -31,7 +32,8 @@ from actors.services.identity import Claims
 from actors.services.services import Services
 from api.auth import AuthSettings, TokenVerifier
 from api.ratelimit import RateLimiter
-from api.realtime.socketio import Realtime, RealtimeDeps, RealtimeSettings
+from api.realtime.rooms.settings import RealtimeSettings
+from api.realtime.socketio import Realtime, RealtimeDeps
 from tests.support.screens import Screen, connect
 from tests.support.tokens import SECRET, token
 from tests.unit.relay_world import MemoryLog
@@ -164,7 +166,13 @@ class FakePeople:
 class World:
     """The running edge; ``append`` is a commit, ``announce`` what the store does then."""
 
-    def __init__(self, log: MemoryLog, settings: RealtimeSettings, burst: int) -> None:
+    def __init__(
+        self,
+        log: MemoryLog,
+        settings: RealtimeSettings,
+        burst: int,
+        **options: Any,
+    ) -> None:
         self.log, self.identity = log, FakeIdentity()
         self.bookings, self.availability = FakeBookings(), FakeAvailability()
         clock = SystemClock()
@@ -172,7 +180,8 @@ class World:
         self.relay = Relay(
             events=log,
             clock=clock,
-            settings=RelaySettings(flush_interval_s=0.01, backoff_s=(0.01, 0.02, 0.04)),
+            settings=RelaySettings(backoff_ms=10),
+            limits=RelayLimits(flush_interval_s=0.01),
         )
         self.commands: list[tuple[str, str, str]] = []
         self.realtime = Realtime(
@@ -193,6 +202,7 @@ class World:
                 positions=self.relay.positions,
                 limiter=RateLimiter(rate_per_s=1, burst=burst, monotonic=clock.monotonic),
                 settings=settings,
+                **options,
                 on_command=lambda namespace, event, code, _: self.commands.append(
                     (namespace, event, code)
                 ),
@@ -261,10 +271,11 @@ async def running_world(
     settings: RealtimeSettings | None = None,
     burst: int = 10_000,
     broadcaster: Callable[[Broadcaster], Broadcaster] = lambda inner: inner,
+    **options: Any,
 ) -> AsyncIterator[World]:
     log = MemoryLog(rows)
     log.marks = []
-    world = World(log, settings or RealtimeSettings(), burst)
+    world = World(log, settings or RealtimeSettings(), burst, **options)
     async with world.running(broadcaster):
         yield world
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.calendar.calendar_actor import ActorSettings
 from actors.calendar.registry import Registry
+from actors.calendar.settings import ActorSettings, ReservationSettings
 from actors.domain.announcements import AppointmentTypeBody, Body, ProfileBody, announcements
 from actors.domain.appointment import AppointmentType
 from actors.domain.commands import (
@@ -86,7 +86,8 @@ class Clinic:
         self.store, self.clock, self.new_id = store, clock, new_id
         self.faulty = FaultyStore(store.calendars)
         self.due: list[DueHold] = []
-        self.settings = ActorSettings(mailbox_limit=8, batch_limit=4)
+        self.settings = ActorSettings(mailbox_size=8, batch_size=4)
+        self.reservations = ReservationSettings()
         self.registry = self.new_registry()
         self.kind = AppointmentType(
             id=AppointmentTypeId(new_id()), name="Check-up", duration_minutes=30
@@ -99,6 +100,7 @@ class Clinic:
             self.faulty,
             self.clock,
             settings or self.settings,
+            self.reservations,
             on_hold=self.due.append,
         )
 
@@ -271,7 +273,7 @@ async def test_a_full_mailbox_refuses_and_a_retry_with_the_key_applies_once(clin
     await first
     answers = await asyncio.gather(*asked, return_exceptions=True)
     busy = [answer for answer in answers if isinstance(answer, CalendarBusy)]
-    assert len(busy) == 12 - clinic.settings.mailbox_limit
+    assert len(busy) == 12 - clinic.settings.mailbox_size
     for command, key in zip(commands, keys, strict=True):
         await clinic.ask(command, key=key)
     assert len(await clinic.starts()) == 13
@@ -283,7 +285,7 @@ async def test_commands_past_their_deadline_are_dropped_unrun(clinic: Clinic) ->
     await clinic.faulty.commit_begun()
     waiting = clinic.asking(clinic.book(at(10), clinic.ben))
     await turns_of_the_loop()
-    clinic.clock.advance(timedelta(seconds=clinic.settings.deadline_s + 1))
+    clinic.clock.advance(timedelta(seconds=clinic.settings.command_deadline_s + 1))
     clinic.registry.sweep()
     with pytest.raises(CalendarBusy):
         await waiting
@@ -328,7 +330,7 @@ async def test_a_fourth_hold_is_one_too_many_whichever_the_dentist(clinic: Clini
     await clinic.ask(clinic.hold(at(11)), clinic.other_dentist)
     with pytest.raises(TooManyReservations):
         await clinic.ask(clinic.hold(at(12)))
-    clinic.clock.advance(clinic.settings.hold_time)
+    clinic.clock.advance(timedelta(seconds=clinic.reservations.hold_seconds))
     assert (await clinic.ask(clinic.hold(at(12)))).outcome is Outcome.CREATED
 
 
@@ -505,7 +507,7 @@ async def test_an_unknown_dentist_is_not_found(clinic: Clinic) -> None:
 
 async def test_a_hold_is_told_to_the_alarms_and_survives_a_restart(clinic: Clinic) -> None:
     reply = await clinic.ask(clinic.hold(at(9)))
-    expires_at = clinic.clock.now() + clinic.settings.hold_time
+    expires_at = clinic.clock.now() + timedelta(seconds=clinic.reservations.hold_seconds)
     expected = DueHold(
         expires_at=expires_at,
         dentist_id=clinic.dentist,
@@ -518,7 +520,7 @@ async def test_a_hold_is_told_to_the_alarms_and_survives_a_restart(clinic: Clini
 async def test_an_idle_calendar_leaves_memory_unless_it_has_holds(clinic: Clinic) -> None:
     await clinic.ask(clinic.book(at(9)))
     await clinic.ask(clinic.hold(at(9)), clinic.other_dentist)
-    clinic.clock.advance(timedelta(seconds=clinic.settings.passivate_after_s))
+    clinic.clock.advance(timedelta(minutes=clinic.settings.passivate_after_minutes))
     clinic.registry.sweep()
     assert [actor.dentist_id for actor in clinic.registry.actors()] == [clinic.other_dentist]
     assert await clinic.starts() == [at(9)]

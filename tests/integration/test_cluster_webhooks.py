@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from hub.config import Webhooks
+from hub.webhooks.settings import WebhookSettings
 from tests.support.cluster import NodeOf, all_know, nodes, one_node
 from tests.support.database import OnPostgres
 from tests.support.receiver import Receiver, receiving
 from tests.support.running import Template, make_template
 from tests.support.valkey import ValkeyServer, valkey_server
 
-LOCAL = Webhooks(allowed_networks=("127.0.0.0/8",), allow_http=True, retry_first_s=0.05)
+LOCAL = WebhookSettings(allowed_networks=("127.0.0.0/8",), allow_http=True, retry_first_s=0.05)
 WEBHOOKS = 6
 
 

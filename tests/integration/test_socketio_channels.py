@@ -13,7 +13,7 @@ from actors.domain.channels import (
     patient_channel,
 )
 from actors.ports.events import Broadcaster, EventRecord
-from api.realtime.socketio import RealtimeSettings
+from api.realtime.rooms.settings import RealtimeSettings
 from tests.integration.socketio_world import (
     CHANNEL,
     DENTIST,

@@ -11,7 +11,7 @@ import structlog
 
 from actors.domain.commands import UNSET
 from actors.domain.principal import Role
-from api.realtime.socketio import RealtimeSettings
+from api.realtime.rooms.settings import RealtimeSettings
 from tests.integration.socketio_world import DENTIST, PATIENT, START, TYPE, running_world
 from tests.support.tokens import token
 from tests.unit.relay_world import until
@@ -224,8 +224,7 @@ async def test_one_socket_has_a_limited_number_of_commands_under_way() -> None:
         begun.append(None)
         await gate.wait()
 
-    settings = RealtimeSettings(commands_max=3)
-    async with running_world(settings=settings) as world:
+    async with running_world(commands_max=3) as world:
         screen = await world.screen()
         world.bookings.before = wait
         waiting = [

@@ -22,7 +22,7 @@ from actors.domain.channels import (
     user_profile_channel,
 )
 from actors.domain.principal import Principal
-from api.realtime.socketio import RealtimeSettings
+from api.realtime.rooms.settings import RealtimeSettings
 from tests.integration.socketio_world import (
     CHANNEL,
     DENTIST,
@@ -499,8 +499,8 @@ def servers_tasks() -> list[str]:
 
 
 async def test_other_origins_may_connect_only_if_configured() -> None:
-    settings = RealtimeSettings(cors_origins=("https://clinic.example",))
-    async with running_world(settings=settings) as world, aiohttp.ClientSession() as http:
+    allowed = ("https://clinic.example",)
+    async with running_world(cors_origins=allowed) as world, aiohttp.ClientSession() as http:
         for origin, status in (
             ("https://clinic.example", 200),
             (world.url, 200),

@@ -18,7 +18,9 @@ from actors.domain.channels import Channel
 from actors.domain.ids import EventId
 from actors.domain.position import Position
 from actors.ports.events import Broadcaster, EventRecord
-from hub.config import Api, Auth, Realtime
+from api.auth import AuthSettings
+from api.realtime.rooms.settings import RealtimeSettings
+from api.settings import ApiSettings
 from store.settings import RetentionSettings
 from tests.acceptance.test_live_rights import NEW, OLD, signed, write_keys
 from tests.integration.supabase_world import OpenClinic
@@ -105,7 +107,7 @@ async def test_pages_of_the_hub_and_of_configured_origins_may_connect(
     open_clinic: OpenClinic,
 ) -> None:
     origin = "https://clinic.example"
-    async with open_clinic(api=Api(cors_origins=(origin,))) as clinic:
+    async with open_clinic(api=ApiSettings(cors_origins=(origin,))) as clinic:
         url = clinic.url + "/realtime/v1/websocket"
         params = {"apikey": clinic.patients[0].token}
         for page in (origin, clinic.url):
@@ -116,7 +118,7 @@ async def test_pages_of_the_hub_and_of_configured_origins_may_connect(
 async def test_too_many_handshakes_get_429_and_when_to_come_again(
     open_clinic: OpenClinic,
 ) -> None:
-    async with open_clinic(api=Api(rate_per_s=0.1, rate_burst=2)) as clinic:
+    async with open_clinic(api=ApiSettings(rate_per_s=0.1, rate_burst=2)) as clinic:
         key = clinic.patients[0].token
         async with connect(clinic, key), connect(clinic, key):
             status, code, headers = await refused(clinic, params={"apikey": key})
@@ -133,7 +135,7 @@ async def test_a_request_that_is_no_websocket_gets_400(clinic: Clinic) -> None:
 
 async def test_a_public_key_opens_a_socket_and_shows_nothing(open_clinic: OpenClinic) -> None:
     """What a Supabase front end has as its ``anon`` key; users' tokens come with each join."""
-    async with open_clinic(realtime=Realtime(supabase_keys=("our-front-end",))) as clinic:
+    async with open_clinic(realtime=RealtimeSettings(supabase_keys=("our-front-end",))) as clinic:
         dentist = clinic.dentists[0]
         async with connect(clinic, "our-front-end") as raw:
             for channel in (appointments_of(dentist), availability_of(dentist), "page"):
@@ -415,7 +417,7 @@ async def test_a_key_taken_out_of_the_set_ends_what_it_signed_for(
 ) -> None:
     keys = tmp_path / "jwks.json"
     write_keys(keys, old=OLD, new=NEW)
-    auth = Auth(secret=SECRET, jwks=str(keys), jwks_refresh_s=0.2)
+    auth = AuthSettings(secret=SECRET, jwks=str(keys), jwks_refresh_s=0.2)
     async with open_clinic(auth=auth) as clinic:
         dentist, patient = clinic.dentists[0], clinic.patients[0]
         old = signed(OLD, "old", "dentist", "dentist-0")
@@ -506,7 +508,7 @@ async def test_what_is_no_frame_ends_its_socket_and_nothing_else(
 
 async def test_a_message_that_is_too_large_ends_its_socket(open_clinic: OpenClinic) -> None:
     async with (
-        open_clinic(realtime=Realtime(max_message_bytes=2_048)) as clinic,
+        open_clinic(realtime=RealtimeSettings(max_message_bytes=2_048)) as clinic,
         connect(clinic, clinic.patients[0].token) as raw,
     ):
         await raw.push("phoenix", "heartbeat", {"text": "x" * 3_000})
@@ -618,7 +620,7 @@ async def test_more_topics_than_a_socket_may_have_are_refused(clinic: Clinic) ->
 async def test_too_many_joins_are_refused_and_too_many_messages_end_the_socket(
     open_clinic: OpenClinic,
 ) -> None:
-    async with open_clinic(api=Api(rate_per_s=0.1, rate_burst=6)) as clinic:
+    async with open_clinic(api=ApiSettings(rate_per_s=0.1, rate_burst=6)) as clinic:
         patient = clinic.patients[0]
         async with connect(clinic, patient.token) as raw:
             for _ in range(5):
@@ -633,7 +635,7 @@ async def test_too_many_joins_are_refused_and_too_many_messages_end_the_socket(
 
 async def test_who_says_nothing_for_too_long_is_hung_up_on(open_clinic: OpenClinic) -> None:
     async with (
-        open_clinic(realtime=Realtime(idle_timeout_s=0.3)) as clinic,
+        open_clinic(realtime=RealtimeSettings(idle_timeout_s=0.3)) as clinic,
         connect(clinic, clinic.patients[0].token) as raw,
     ):
         began = time.monotonic()
@@ -647,7 +649,9 @@ async def test_who_says_nothing_for_too_long_is_hung_up_on(open_clinic: OpenClin
 async def test_who_does_not_read_is_cut_off_and_delays_nobody(
     template: Template, tmp_path: Path, logs: Logs
 ) -> None:
-    config = config_for(template.copy_to(tmp_path), realtime=Realtime(max_buffer_bytes=262_144))
+    config = config_for(
+        template.copy_to(tmp_path), realtime=RealtimeSettings(max_buffer_bytes=262_144)
+    )
     dentist = template.people.dentists[0]
     channel = Channel(appointments_of(dentist))
     async with running_hub(config) as running, aiohttp.ClientSession() as session:

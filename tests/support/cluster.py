@@ -9,11 +9,14 @@ from typing import Any
 
 import aiohttp
 
+from actors.calendar.settings import ActorSettings, ReservationSettings
 from actors.domain.ids import DentistId
+from api.auth import AuthSettings
 from hub.cluster.cluster import Cluster
 from hub.cluster.placement import place
-from hub.config import Actors, Auth, Config, Redis, Reservations, Webhooks
-from hub.config import Cluster as ClusterSection
+from hub.cluster.settings import ClusterSettings, RedisSettings
+from hub.config import Config
+from hub.webhooks.settings import WebhookSettings
 from store.settings import DatabaseSettings
 from tests.support.clinic import Clinic, Person
 from tests.support.database import OnPostgres, url_of
@@ -71,18 +74,18 @@ async def one_node(
     limits: Mapping[str, Any] | None = None,
     deadline_ms: int = 5_000,
     hold_seconds: float = 300.0,
-    webhooks: Webhooks | None = None,
+    webhooks: WebhookSettings | None = None,
     **cluster: Any,
 ) -> AsyncIterator[NodeOf]:
     """``url``: another way to the same database; ``limits``: settings of that section."""
     config = Config(
-        auth=Auth(secret=SECRET),
+        auth=AuthSettings(secret=SECRET),
         database=DatabaseSettings(url=url or url_of(database), **(limits or {})),
-        actors=Actors(command_deadline_ms=deadline_ms),
-        reservations=Reservations(hold_seconds=hold_seconds),
-        redis=Redis(url=redis_url, stream=database.name),
-        webhooks=webhooks or Webhooks(),
-        cluster=ClusterSection(**{**QUICK, **cluster}),
+        actors=ActorSettings(command_deadline_ms=deadline_ms),
+        reservations=ReservationSettings(hold_seconds=hold_seconds),
+        redis=RedisSettings(url=redis_url, stream=database.name),
+        webhooks=webhooks or WebhookSettings(),
+        cluster=ClusterSettings(**{**QUICK, **cluster}),
     )
     async with (
         running_hub(config) as running,

@@ -9,8 +9,7 @@ from typing import Any
 
 import structlog
 
-from hub.config import Logging
-from hub.telemetry.logging import configure_logging
+from hub.telemetry.logging import LoggingSettings, configure_logging
 
 
 class Logs(io.StringIO):
@@ -26,7 +25,7 @@ def captured_logs(level: str = "info") -> Iterator[Logs]:
     root = logging.getLogger()
     handlers, before = root.handlers[:], root.level
     logs = Logs()
-    configure_logging(Logging(format="json", level=level), logs)  # type: ignore[arg-type]  # a literal of the config
+    configure_logging(LoggingSettings(format="json", level=level), logs)  # type: ignore[arg-type]  # a literal of the config
     try:
         yield logs
     finally:

@@ -13,8 +13,9 @@ import aiohttp
 from aiohttp import web
 
 from api.app import MAX_LINE_BYTES
+from api.auth import AuthSettings
 from hub.bootstrap import Hub, open_hub
-from hub.config import Auth, Config
+from hub.config import Config
 from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
 from tests.support.clinic import Clinic, People, found_clinic
@@ -27,7 +28,7 @@ def config_for(database: Database, **sections: Any) -> Config:
     """The defaults, with the tests' secret and this database."""
     return Config(
         database=sections.pop("database", None) or DatabaseSettings(url=url_of(database)),
-        auth=sections.pop("auth", None) or Auth(secret=SECRET),
+        auth=sections.pop("auth", None) or AuthSettings(secret=SECRET),
         **sections,
     )
 

@@ -22,9 +22,10 @@ from actors.services.identity import Claims
 from actors.services.services import Services
 from api.app import MAX_LINE_BYTES, create_app
 from api.auth import AuthSettings, TokenVerifier, issue_token
-from api.deps import ApiSettings, AppDeps
+from api.deps import AppDeps
 from api.ratelimit import RateLimiter
 from api.rest.pages import BUILT
+from api.settings import ApiSettings
 from tests.support.clock import FakeClock
 
 SECRET = "a-secret-of-the-tests-with-32-bytes-or-more"

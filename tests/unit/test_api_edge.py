@@ -7,7 +7,7 @@ import structlog
 
 from actors.domain.principal import Role
 from actors.domain.refusals import Forbidden, NotFound
-from api.deps import ApiSettings
+from api.settings import ApiSettings
 from tests.unit.api_world import PATIENT, PROFILE, world
 
 ORIGIN = "https://clinic.example"

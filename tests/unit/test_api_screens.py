@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient
 
-from api.deps import ApiSettings
 from api.rest.pages import SCREENS
+from api.settings import ApiSettings
 from tests.unit.api_world import world
 
 HTML, SCRIPT = "<!doctype html><title>chat</title>", "console.log(1)"

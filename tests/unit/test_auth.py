@@ -210,7 +210,7 @@ def test_settings_that_cannot_be_meant_are_refused(
     settings: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
-        AuthSettings(**settings)
+        TokenVerifier(AuthSettings(**settings), FakeClock())
 
 
 def test_the_secret_is_not_in_the_settings_text() -> None:

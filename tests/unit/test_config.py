@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.config import Auth, Config, load_config
+from api.auth import AuthSettings
+from hub.config import Config, load_config
 from hub.config_reader import ConfigError, settings_of
 
 ROOT = Path(__file__).parents[2]
@@ -162,10 +163,10 @@ def test_an_algorithm_that_no_key_is_for_is_refused(name: str) -> None:
 
 
 def test_the_allow_list_follows_from_the_keys_unless_it_is_set() -> None:
-    assert Auth(secret=SECRET).settings().algorithms == ("HS256",)
-    assert set(Auth(jwks="keys.json").settings().algorithms) == {"RS256", "ES256", "EdDSA"}
-    both = Auth(secret=SECRET, jwks="keys.json", algorithms=("ES256",))
-    assert both.settings().algorithms == ("ES256",)
+    assert AuthSettings(secret=SECRET).allowed_algorithms == ("HS256",)
+    assert set(AuthSettings(jwks="keys.json").allowed_algorithms) == {"RS256", "ES256", "EdDSA"}
+    both = AuthSettings(secret=SECRET, jwks="keys.json", algorithms=("ES256",))
+    assert both.allowed_algorithms == ("ES256",)
 
 
 @pytest.mark.parametrize("claim", ["", "app_metadata.", ".role"])

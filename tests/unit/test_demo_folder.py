@@ -6,7 +6,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from hub.config import Auth, Config, Server
+from api.auth import AuthSettings
+from hub.config import Config, ServerSettings
 from hub.config_reader import ConfigError
 from hub.demo.folder import DemoFolder, refuse_real_clinic
 from store.settings import DatabaseSettings
@@ -22,10 +23,10 @@ def secret_of(folder: DemoFolder) -> str:
 @pytest.mark.parametrize(
     "config",
     [
-        Config(server=Server(environment="production")),
+        Config(server=ServerSettings(environment="production")),
         Config(database=DatabaseSettings(url="sqlite:///clinic.db")),
-        Config(auth=Auth(secret=SECRET)),
-        Config(auth=Auth(jwks="keys.json")),
+        Config(auth=AuthSettings(secret=SECRET)),
+        Config(auth=AuthSettings(jwks="keys.json")),
     ],
     ids=["production", "own database", "own secret", "own keys"],
 )

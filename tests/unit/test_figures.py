@@ -10,10 +10,9 @@ from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.position import Position
 from actors.ports.events import Delivery
 from hub.cluster.figures import merged
-from hub.config import Logging
 from hub.telemetry.figures import CALENDARS_SHOWN, About, Figures, busiest, percentile, sockets
 from hub.telemetry.health import Health
-from hub.telemetry.logging import configure_logging
+from hub.telemetry.logging import LoggingSettings, configure_logging
 from hub.telemetry.metrics import CalendarFigures, Gauges, Metrics
 from hub.telemetry.recent_errors import RecentErrors
 from tests.support.clock import FakeClock
@@ -157,7 +156,7 @@ def test_the_busiest_calendars_come_first_and_not_more_than_a_page_shows() -> No
 
 def test_errors_of_the_log_are_counted_by_kind_without_their_words() -> None:
     errors, out = RecentErrors(), Logs()
-    configure_logging(Logging(format="json"), out, also=errors)
+    configure_logging(LoggingSettings(format="json"), out, also=errors)
     log = structlog.get_logger("store.sqlite.writer")
     log.info("nothing_wrong")
     for patient in ("Ada", "Grace"):

@@ -11,8 +11,7 @@ import pytest
 import structlog
 from aiohttp.http_exceptions import BadHttpMessage
 
-from hub.config import Logging
-from hub.telemetry.logging import REDACTED, configure_logging
+from hub.telemetry.logging import REDACTED, LoggingSettings, configure_logging
 from tests.support.logs import Logs, captured_logs
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtZSJ9.c2lnbmF0dXJl"
@@ -112,7 +111,7 @@ def test_values_of_an_sql_statement_are_redacted(out: Logs) -> None:
 
 
 def test_levels_below_the_configured_one_are_dropped(out: Logs) -> None:
-    configure_logging(Logging(format="json", level="warning"), out)
+    configure_logging(LoggingSettings(format="json", level="warning"), out)
     structlog.get_logger("c").info("quiet")
     logging.getLogger("d").info("quiet")
     structlog.get_logger("c").warning("loud")
@@ -125,7 +124,7 @@ def test_what_json_does_not_know_is_written_as_text(out: Logs) -> None:
 
 
 def test_the_console_form_is_for_people(out: Logs) -> None:
-    configure_logging(Logging(format="console"), out)
+    configure_logging(LoggingSettings(format="console"), out)
     structlog.get_logger("a").info("hub_started", url="http://127.0.0.1", token=TOKEN)
     assert "hub_started" in out.getvalue()
     assert "url=http://127.0.0.1" in out.getvalue()
@@ -133,7 +132,7 @@ def test_the_console_form_is_for_people(out: Logs) -> None:
 
 
 def test_auto_is_json_where_no_terminal_reads(out: Logs) -> None:
-    configure_logging(Logging(format="auto"), out)
+    configure_logging(LoggingSettings(format="auto"), out)
     structlog.get_logger("a").info("one")
     assert only_line(out)["event"] == "one"
 
@@ -158,7 +157,7 @@ class Writes(io.StringIO):
 def writes() -> Iterator[Writes]:
     with captured_logs():  # puts everything back
         stream = Writes()
-        configure_logging(Logging(format="json"), stream)
+        configure_logging(LoggingSettings(format="json"), stream)
         yield stream
 
 

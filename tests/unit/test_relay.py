@@ -12,7 +12,8 @@ from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.ports.events import Delivery, EventRecord
 from actors.relay.channel_queue import WAITING_MAX
-from actors.relay.relay import Relay, RelaySettings
+from actors.relay.relay import Relay
+from actors.relay.settings import RelayLimits, RelaySettings
 from tests.unit.relay_world import (
     NOW,
     A,
@@ -25,13 +26,19 @@ from tests.unit.relay_world import (
     until,
 )
 
-QUICK = RelaySettings(
-    attempt_timeout_s=0.05, gap_wait_s=0.05, flush_interval_s=0.01, drain_s=0.5, page_size=4
-)
+QUICK = RelayLimits(gap_wait_s=0.05, flush_interval_s=0.01, drain_s=0.5, page_size=4)
+SHORT_ATTEMPTS = RelaySettings(attempt_timeout_ms=50)
+LONG_ATTEMPTS = RelaySettings(attempt_timeout_ms=30_000)
 
 
 class World:
-    def __init__(self, *rows: EventRecord, settings: RelaySettings = QUICK, **options: Any) -> None:
+    def __init__(
+        self,
+        *rows: EventRecord,
+        settings: RelaySettings = SHORT_ATTEMPTS,
+        limits: RelayLimits = QUICK,
+        **options: Any,
+    ) -> None:
         self.empty: set[Channel] = set()
         """Channels that nobody is in."""
         self.log = MemoryLog(rows)
@@ -42,7 +49,8 @@ class World:
         self.relay = Relay(
             events=self.log,
             clock=FixedClock(),
-            settings=replace(settings, batch_max=1),  # batches: test_relay_batches
+            settings=settings,
+            limits=replace(limits, batch_max=1),  # batches: test_relay_batches
             jitter=lambda: 1.0,
             sleep=self._sleep,
             on_delivery=self.deliveries.append,
@@ -92,7 +100,7 @@ async def test_events_of_a_channel_go_out_in_the_order_of_their_offsets() -> Non
 
 
 async def test_an_event_announced_too_early_waits_for_the_one_before() -> None:
-    async with World(settings=RelaySettings(gap_wait_s=60, drain_s=0.5)).running() as world:
+    async with World(limits=RelayLimits(gap_wait_s=60, drain_s=0.5)).running() as world:
         world.commit(record(1))
         world.relay.announce([record(3)])
         await until(lambda: world.sent() == [1])
@@ -122,8 +130,8 @@ async def test_a_gap_that_even_the_log_does_not_have_is_passed_over() -> None:
 
 
 async def test_a_gap_that_cannot_be_read_does_not_stop_the_channel_for_good() -> None:
-    settings = replace(QUICK, gap_reads_max=3)
-    async with World(settings=settings).running() as world:
+    limits = replace(QUICK, gap_reads_max=3)
+    async with World(limits=limits).running() as world:
         world.commit(record(1))
         world.log.broken.add("read")
         world.relay.announce([record(3)])
@@ -219,8 +227,7 @@ async def test_a_channel_that_fails_or_hangs_delays_no_other() -> None:
         if record.channel == A:
             await asyncio.Event().wait()
 
-    slow = RelaySettings(attempt_timeout_s=30, drain_s=0)
-    async with World(settings=slow).running() as world:
+    async with World(settings=LONG_ATTEMPTS, limits=RelayLimits(drain_s=0)).running() as world:
         world.broadcaster.script = hang
         world.commit(record(1))
         world.commit(*records(1, 20, B))
@@ -267,7 +274,7 @@ async def test_what_a_crash_left_pending_goes_out_at_start_page_by_page_in_order
 
 
 async def test_pending_events_with_holes_between_them_do_not_wait_for_the_holes() -> None:
-    world = World(record(3), record(6), settings=RelaySettings(gap_wait_s=60, drain_s=0.5))
+    world = World(record(3), record(6), limits=RelayLimits(gap_wait_s=60, drain_s=0.5))
     async with world.running():
         await until(lambda: len(world.sent()) == 2)
         world.commit(record(7))
@@ -306,7 +313,7 @@ async def test_an_event_committed_but_not_announced_before_the_head_was_read_sti
 
 
 async def test_an_announcement_while_the_head_is_being_read_decides_the_position() -> None:
-    async with World(settings=RelaySettings(attempt_timeout_s=30, drain_s=0)).running() as world:
+    async with World(settings=LONG_ATTEMPTS, limits=RelayLimits(drain_s=0)).running() as world:
         gate = asyncio.Event()
 
         async def wait(_: EventRecord, __: int) -> None:
@@ -322,7 +329,7 @@ async def test_an_announcement_while_the_head_is_being_read_decides_the_position
 
 
 async def test_the_released_position_follows_only_what_was_sent() -> None:
-    async with World(settings=RelaySettings(attempt_timeout_s=30, drain_s=0)).running() as world:
+    async with World(settings=LONG_ATTEMPTS, limits=RelayLimits(drain_s=0)).running() as world:
         gate = asyncio.Event()
 
         async def wait(record: EventRecord, _: int) -> None:
@@ -340,8 +347,8 @@ async def test_the_released_position_follows_only_what_was_sent() -> None:
 
 async def test_more_than_memory_holds_is_read_from_the_log_in_order() -> None:
     last = WAITING_MAX + 300
-    settings = RelaySettings(gap_wait_s=60, drain_s=0.5, page_size=100)
-    async with World(settings=settings).running() as world:
+    limits = RelayLimits(gap_wait_s=60, drain_s=0.5, page_size=100)
+    async with World(limits=limits).running() as world:
         world.commit(*records(1, last))
         await until(lambda: len(world.sent()) == last)
     assert world.sent() == list(range(1, last + 1))
@@ -371,8 +378,8 @@ async def test_listeners_hear_of_every_event_at_once_and_may_fail() -> None:
 
 
 async def test_forgotten_channels_are_taken_up_again_where_they_are() -> None:
-    settings = RelaySettings(idle_lanes_max=1, drain_s=0.5)
-    async with World(settings=settings).running() as world:
+    limits = RelayLimits(idle_lanes_max=1, drain_s=0.5)
+    async with World(limits=limits).running() as world:
         world.commit(record(1))
         await until(lambda: world.sent(A) == [1])
         world.commit(record(1, B))
@@ -389,7 +396,7 @@ async def test_stopping_finishes_what_is_quick_and_leaves_the_rest_pending() -> 
             await asyncio.Event().wait()
 
     before = asyncio.all_tasks()
-    world = World(settings=RelaySettings(attempt_timeout_s=30, drain_s=0.05))
+    world = World(settings=LONG_ATTEMPTS, limits=RelayLimits(drain_s=0.05))
     world.broadcaster.script = second_hangs
     async with world.running():
         world.commit(record(1), record(2), record(3))

@@ -9,7 +9,8 @@ import structlog
 from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.ports.events import EventRecord
-from actors.relay.relay import Relay, RelaySettings
+from actors.relay.relay import Relay
+from actors.relay.settings import RelayLimits, RelaySettings
 from tests.unit.relay_world import (
     A,
     B,
@@ -21,16 +22,24 @@ from tests.unit.relay_world import (
     until,
 )
 
+QUICK = RelayLimits(drain_s=0.5)
+SHORT_ATTEMPTS = RelaySettings(attempt_timeout_ms=50)
+
 
 class World:
-    def __init__(self, settings: RelaySettings | None = None) -> None:
+    def __init__(
+        self,
+        settings: RelaySettings = SHORT_ATTEMPTS,
+        limits: RelayLimits = QUICK,
+    ) -> None:
         self.log, self.broadcaster = MemoryLog(), ScriptedBroadcaster()
         self.slept: list[float] = []
         self.failures: list[tuple[Channel, Position]] = []
         self.relay = Relay(
             events=self.log,
             clock=FixedClock(),
-            settings=settings or RelaySettings(attempt_timeout_s=0.05, drain_s=0.5),
+            settings=settings,
+            limits=limits,
             jitter=lambda: 1.0,
             sleep=self._sleep,
         )
@@ -90,8 +99,8 @@ async def test_what_has_waited_goes_together_in_order_and_in_bounded_batches() -
 
 
 async def test_a_batch_holds_no_more_bytes_than_its_bound_but_at_least_one_event() -> None:
-    settings = RelaySettings(batch_bytes_max=100, drain_s=0.5)
-    async with World(settings).running() as world:
+    limits = RelayLimits(batch_bytes_max=100, drain_s=0.5)
+    async with World(RelaySettings(), limits).running() as world:
         sizes = (40, 40, 40, 500, 10, 10)
         world.commit(*[record(n, payload=b"x" * size) for n, size in enumerate(sizes, 1)])
         await until(lambda: world.relay.stats.sent == 6)
@@ -129,7 +138,7 @@ async def test_an_event_of_a_failed_batch_has_three_retries_as_any_other() -> No
 
 
 async def test_without_retries_a_failed_batch_has_failed() -> None:
-    async with World(RelaySettings(backoff_s=(), drain_s=0.5)).running() as world:
+    async with World(RelaySettings(retries=0)).running() as world:
         world.broadcaster.batch_script = fails
         world.commit(*records(1, 2))
         await until(lambda: world.relay.stats.failed == 2)
@@ -138,7 +147,7 @@ async def test_without_retries_a_failed_batch_has_failed() -> None:
 
 
 async def test_a_batch_that_hangs_is_given_up_and_delays_no_other_channel() -> None:
-    async with World(RelaySettings(attempt_timeout_s=0.2, drain_s=0.5)).running() as world:
+    async with World(RelaySettings(attempt_timeout_ms=200)).running() as world:
 
         async def hangs_in_a(rows: Sequence[EventRecord]) -> None:
             if rows[0].channel == A:
@@ -155,7 +164,9 @@ async def test_a_batch_that_hangs_is_given_up_and_delays_no_other_channel() -> N
 
 async def test_events_that_go_together_have_the_time_of_all_of_them() -> None:
     """A large room takes as much longer; given up, it would be sent all of them one by one."""
-    async with World(RelaySettings(attempt_timeout_s=0.1, drain_s=5)).running() as world:
+    async with World(
+        RelaySettings(attempt_timeout_ms=100), RelayLimits(drain_s=5)
+    ).running() as world:
 
         async def slowly(_: Sequence[EventRecord]) -> None:
             await asyncio.sleep(0.2)
@@ -168,7 +179,9 @@ async def test_events_that_go_together_have_the_time_of_all_of_them() -> None:
 
 
 async def test_the_position_follows_a_batch_only_when_all_of_it_was_sent() -> None:
-    async with World(RelaySettings(attempt_timeout_s=30, drain_s=0)).running() as world:
+    async with World(
+        RelaySettings(attempt_timeout_ms=30_000), RelayLimits(drain_s=0)
+    ).running() as world:
         gate = asyncio.Event()
 
         async def wait(_: Sequence[EventRecord]) -> None:

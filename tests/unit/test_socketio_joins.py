@@ -14,7 +14,8 @@ from actors.domain.ids import ProfileId
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.ports.events import EventRecord
-from actors.relay.relay import Relay, RelaySettings
+from actors.relay.relay import Relay
+from actors.relay.settings import RelayLimits, RelaySettings
 from actors.services.changes import Changes
 from actors.services.identity import Claims
 from api.realtime.rooms.broadcaster import Wire
@@ -71,10 +72,12 @@ class Edge:
     def __init__(self, log: MemoryLog, others: Others | None = None) -> None:
         self.log, self.sockets, self.rooms = log, Sockets(), Rooms()
         self.wire = Wire(self.rooms, others or Others())
-        settings = RelaySettings(
-            backoff_s=(0.0, 0.0, 0.0), attempt_timeout_s=30, drain_s=5, idle_lanes_max=1
+        self.relay = Relay(
+            events=log,
+            clock=FixedClock(),
+            settings=RelaySettings(backoff_ms=1, attempt_timeout_ms=30_000),
+            limits=RelayLimits(drain_s=5, idle_lanes_max=1),
         )
-        self.relay = Relay(events=log, clock=FixedClock(), settings=settings)
         self.joins = Joins(self.rooms, Changes(log), self.relay.positions)
 
     def session(self, sid: str) -> SocketSession:

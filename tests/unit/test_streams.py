@@ -16,7 +16,8 @@ from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, RateLimited, Unavailable
 from actors.ports.events import Delivery, EventRecord
-from actors.relay.relay import Relay, RelaySettings
+from actors.relay.relay import Relay
+from actors.relay.settings import RelayLimits, RelaySettings
 from actors.services.changes import EVENTS_MAX, Changes
 from actors.services.identity import Claims
 from api.realtime.rooms.broadcaster import Wire
@@ -24,9 +25,10 @@ from api.realtime.rooms.fairness import Turns
 from api.realtime.rooms.joins import Joins
 from api.realtime.rooms.revocations import Rights
 from api.realtime.rooms.rooms import Rooms
+from api.realtime.rooms.settings import RealtimeSettings
 from api.realtime.sse.cursor import read_cursor
 from api.realtime.sse.stream import Bearer
-from api.realtime.sse.streams import Streams, StreamSettings
+from api.realtime.sse.streams import Streams
 from tests.unit.relay_world import NOW, A, B, FixedClock, MemoryLog, record, records, until
 
 WHO = Principal(role=Role.CHATBOT, subject="bot")
@@ -127,7 +129,10 @@ class World:
         self.log, self.rooms = log, Rooms()
         self.wire = Wire(self.rooms, Turns())
         self.relay = Relay(
-            events=log, clock=FixedClock(), settings=RelaySettings(backoff_s=(), drain_s=0.1)
+            events=log,
+            clock=FixedClock(),
+            settings=RelaySettings(retries=0),
+            limits=RelayLimits(drain_s=0.1),
         )
         self.clock, self.gate = MovedClock(), Gatekeeper()
         self.rights = Rights(cast("Any", self.gate), cast("Any", self.gate), self._spawn)
@@ -139,7 +144,14 @@ class World:
             joins=Joins(self.rooms, Changes(log), self.relay.positions),
             rights=self.rights,
             clock=self.clock,
-            settings=StreamSettings(**{"heartbeat_s": 0.02, "write_timeout_s": 5.0, **settings}),
+            settings=RealtimeSettings(
+                **{
+                    "stream_heartbeat_s": 0.02,
+                    "stream_write_timeout_s": 5.0,
+                    "max_message_bytes": 1_024,
+                    **settings,
+                }
+            ),
             on_end=self.ended.append,
             on_slow=self._slow,
             jitter=lambda low, high: low,
@@ -323,7 +335,7 @@ async def test_who_reads_nothing_costs_a_bounded_memory_and_is_closed() -> None:
 
 
 async def test_who_does_not_take_a_single_write_in_time_is_closed() -> None:
-    async with world(write_timeout_s=0.05) as w:
+    async with world(stream_write_timeout_s=0.05) as w:
         client = w.open()
         await until(lambda: bool(client.frames))
         client.reads.clear()
@@ -341,7 +353,7 @@ async def test_who_has_gone_is_noticed_at_the_next_heartbeat() -> None:
 
 async def test_one_principal_has_a_bounded_number_of_streams() -> None:
     other = Principal(role=Role.ADMIN, subject="other")
-    async with world(per_principal_max=2) as w:
+    async with world(streams_per_user=2) as w:
         clients = [w.open(), w.open()]
         await until(lambda: all(client.frames for client in clients))
         with pytest.raises(RateLimited), w.streams.room_for(WHO):
@@ -356,7 +368,7 @@ async def test_one_principal_has_a_bounded_number_of_streams() -> None:
 
 
 async def test_a_hub_that_stops_does_not_wait_for_who_does_not_read() -> None:
-    async with world(write_timeout_s=60) as w:
+    async with world(stream_write_timeout_s=60) as w:
         client = w.open()
         await until(lambda: bool(client.frames))
         client.reads.clear()

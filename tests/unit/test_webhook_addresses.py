@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from actors.domain.refusals import ValidationFailed
-from hub.config import Webhooks
 from hub.webhooks.addresses import AddressRules, RefusedAddress, networks
 from hub.webhooks.resolver import NOT_PUBLIC
 from hub.webhooks.sender import Sender
+from hub.webhooks.settings import WebhookSettings
 
 PRIVATE = [
     "127.0.0.1",
@@ -115,7 +115,7 @@ def names() -> Names:
 
 @pytest.fixture
 async def sender(names: Names) -> AsyncIterator[Sender]:
-    made = Sender(Webhooks(allow_http=True), names)
+    made = Sender(WebhookSettings(allow_http=True), names)
     yield made
     await made.close()
 
@@ -173,7 +173,7 @@ async def test_urls_that_are_private_ambiguous_or_malformed_are_refused(
 async def test_names_of_this_machine_are_refused(
     url: str,
 ) -> None:
-    sender = Sender(Webhooks(allow_http=True))
+    sender = Sender(WebhookSettings(allow_http=True))
     try:
         await refusal(sender, url)
     finally:
@@ -203,7 +203,7 @@ async def test_public_names_are_accepted(sender: Sender, names: Names) -> None:
 
 async def test_only_tls_is_accepted_by_default(names: Names) -> None:
     names.answers["bot.example"] = [["93.184.215.14"]]
-    sender = Sender(Webhooks(), names)
+    sender = Sender(WebhookSettings(), names)
     try:
         assert await refusal(sender, "http://bot.example/") == "must begin with https://"
         await sender.check("https://bot.example/")

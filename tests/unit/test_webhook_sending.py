@@ -12,10 +12,10 @@ from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.principal import Principal, Role
 from actors.domain.webhook import Webhook, WebhookId
 from actors.ports.webhooks import Attempt, Target, WebhookView
-from hub.config import Webhooks
 from hub.webhooks.messages import WebhookMessage, notice_message
 from hub.webhooks.resolver import NOT_PUBLIC
 from hub.webhooks.sender import Sender
+from hub.webhooks.settings import WebhookSettings
 from tests.unit.test_webhook_addresses import Names
 
 SECRETS = (
@@ -70,7 +70,7 @@ def answering(*parts: bytes) -> tuple[Handle, list[bytes]]:
 async def send(
     url: str, *, allowed: str = "127.0.0.0/8", names: Names | None = None, timeout_s: float = 5.0
 ) -> Attempt:
-    settings = Webhooks(allowed_networks=(allowed,), allow_http=True, timeout_s=timeout_s)
+    settings = WebhookSettings(allowed_networks=(allowed,), allow_http=True, timeout_s=timeout_s)
     sender = Sender(settings, names)
     try:
         return await sender.send(target(url), message(), datetime.now(UTC))
@@ -183,7 +183,7 @@ async def test_a_name_is_looked_up_and_checked_for_every_connection() -> None:
     async with serving(handle) as port:
         names.answers["rebinding.example"] = [["8.8.8.8"], ["127.0.0.1"]]
         url = f"http://rebinding.example:{port}/"
-        sender = Sender(Webhooks(allow_http=True, timeout_s=5.0), names)
+        sender = Sender(WebhookSettings(allow_http=True, timeout_s=5.0), names)
         try:
             await sender.check(url)
             attempt = await sender.send(target(url), message(), datetime.now(UTC))

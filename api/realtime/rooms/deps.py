@@ -1,7 +1,7 @@
 """What the Socket.IO edge is given, and what it tells of its failures."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -13,33 +13,9 @@ from api.auth import TokenVerifier
 from api.errors import error_body, problem_of
 from api.ratelimit import RateLimiter
 from api.realtime.rooms.joins import Positions
+from api.realtime.rooms.settings import RealtimeSettings
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RealtimeSettings:
-    """Times in seconds, sizes in bytes."""
-
-    cors_origins: tuple[str, ...] = ()
-    """Other origins whose pages may connect; ``*`` is any. The hub's own always may."""
-    ping_interval_s: float = 25.0
-    ping_timeout_s: float = 20.0
-    connect_timeout_s: float = 45.0
-    """How long a connection may stay in no namespace, as in the reference server."""
-    max_message_bytes: int = 262_144
-    max_buffer_bytes: int = 1_048_576
-    """A socket for which more waits is closed; it has at most this and one frame."""
-    compress_from_bytes: int = 0
-    """Frames of so many bytes are compressed (permessage-deflate) if the client offers it;
-    0: none."""
-    position_interval_s: float = 10.0
-    """How often sockets are told where their channels are."""
-    expiring_notice_s: float = 60.0
-    leeway_s: float = 0.0
-    """How long after its end a token still counts, as the verifier has it."""
-    commands_max: int = 32
-    """Commands of one socket that may be under way at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +28,11 @@ class RealtimeDeps:
     """``Relay.positions``: where each channel's live delivery is."""
     limiter: RateLimiter
     """The one of REST, so that a principal has one allowance."""
-    settings: RealtimeSettings = RealtimeSettings()
+    settings: RealtimeSettings = field(default_factory=RealtimeSettings)
+    cors_origins: tuple[str, ...] = ()
+    """Other origins whose pages may connect; ``*`` is any. The hub's own always may."""
+    commands_max: int = 32
+    """Commands of one socket that may be under way at once."""
     on_command: Callable[[str, str, str, float], None] | None = None
     """Told of each command: namespace, event, outcome (``ok`` or code), seconds."""
     on_slow: Callable[[], None] = lambda: None

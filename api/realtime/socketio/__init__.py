@@ -1,5 +1,4 @@
 """Socket.IO: namespaces, commands with acks, channels that lose nothing (DESIGN §6, §8)."""
 
 from api.realtime.rooms.deps import RealtimeDeps as RealtimeDeps
-from api.realtime.rooms.deps import RealtimeSettings as RealtimeSettings
 from api.realtime.socketio.service import Realtime as Realtime

@@ -80,7 +80,7 @@ class CommandHandler:
         self, session: SocketSession, event: str, arguments: list[object], request_id: str
     ) -> Work:
         self._deps.limiter.take(session.scope)
-        if session.running >= self._deps.settings.commands_max:
+        if session.running >= self._deps.commands_max:
             raise Unavailable
         data = the_object(arguments)
         if command := COMMANDS.get(event):

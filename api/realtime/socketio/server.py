@@ -18,8 +18,8 @@ from actors.tasks import Tasks
 from api.realtime.engineio.endpoint import Endpoint
 from api.realtime.engineio.engine import Engine
 from api.realtime.engineio.session import EngineSettings
-from api.realtime.rooms.deps import RealtimeSettings
 from api.realtime.rooms.send_buffer import SendPolicy
+from api.realtime.rooms.settings import RealtimeSettings
 from api.realtime.socketio.command_handler import Ack, CommandHandler
 from api.realtime.socketio.library import SocketIOLibrary
 from api.realtime.socketio.packets import HubPacket, ack_frame, event_of, plain_event
@@ -41,10 +41,12 @@ class SocketServer:
         commands: CommandHandler,
         settings: RealtimeSettings,
         *,
+        cors_origins: tuple[str, ...],
         send_policy: SendPolicy,
         on_slow: Callable[[], None],
     ) -> None:
         self._commands, self._settings = commands, settings
+        self._cors_origins = cors_origins
         engine_settings = EngineSettings(
             ping_interval_s=settings.ping_interval_s,
             ping_timeout_s=settings.ping_timeout_s,
@@ -59,7 +61,7 @@ class SocketServer:
         """Packets whose attachments have not all come."""
 
     def attach(self, app: web.Application) -> None:
-        Endpoint(self._engine, self._settings.cors_origins).attach(app)
+        Endpoint(self._engine, self._cors_origins).attach(app)
 
     async def retire(self, over_s: float) -> None:
         await self._engine.retire(over_s)

@@ -47,7 +47,12 @@ class Realtime:
         self._sessions = SocketSessions(deps, self._rooms, self._joins)
         commands = CommandHandler(deps, self._sessions, self._rooms, self._joins)
         self._server = SocketServer(
-            self._sessions, commands, settings, send_policy=self.sending, on_slow=deps.on_slow
+            self._sessions,
+            commands,
+            settings,
+            cors_origins=deps.cors_origins,
+            send_policy=self.sending,
+            on_slow=deps.on_slow,
         )
 
     @property

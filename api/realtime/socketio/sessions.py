@@ -40,7 +40,7 @@ class SocketSessions:
         self._expiry = Expiry(
             deps.clock,
             notice_s=deps.settings.expiring_notice_s,
-            leeway_s=deps.settings.leeway_s,
+            leeway_s=deps.verifier.leeway_s,
             expiring=self._announce_expiry,
             expired=self._end_expired,
             spawn=self.spawn,

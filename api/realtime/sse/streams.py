@@ -9,7 +9,6 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -25,6 +24,7 @@ from api.realtime.rooms.joins import Joins
 from api.realtime.rooms.retiring import one_by_one
 from api.realtime.rooms.revocations import Rights
 from api.realtime.rooms.rooms import Rooms
+from api.realtime.rooms.settings import RealtimeSettings
 from api.realtime.sse.frames import notice
 from api.realtime.sse.stream import Bearer, ClientGone, ClientTooSlow, Ended, Stream, Write
 from api.schemas.fields import instant_text
@@ -39,19 +39,6 @@ _FULL_RETRY_S: Final = 5.0
 _GOODBYE_S: Final = 2.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StreamSettings:
-    """Times in seconds, sizes in bytes."""
-
-    heartbeat_s: float = 10.0
-    """After this much silence a comment is sent."""
-    write_timeout_s: float = 30.0
-    max_buffer_bytes: int = 1_048_576
-    per_principal_max: int = 100
-    expiring_notice_s: float = 60.0
-    leeway_s: float = 0.0
-
-
 class Streams:
     def __init__(
         self,
@@ -60,7 +47,8 @@ class Streams:
         joins: Joins,
         rights: Rights,
         clock: Clock,
-        settings: StreamSettings,
+        settings: RealtimeSettings,
+        leeway_s: float = 0.0,
         on_end: Callable[[str], None] = lambda _reason: None,
         on_slow: Callable[[], None] = lambda: None,
         jitter: Callable[[float, float], float] = random.uniform,
@@ -68,6 +56,7 @@ class Streams:
         self._rooms, self._joins = rooms, joins
         self._rights, self._clock = rights, clock
         self._settings, self._jitter = settings, jitter
+        self.leeway_s = leeway_s
         self._on_end, self._on_slow = on_end, on_slow
         self._open: set[Stream] = set()
         self._of: Counter[str] = Counter()
@@ -88,7 +77,7 @@ class Streams:
         if self.closing:
             raise Unavailable
         scope = principal.scope
-        if self._of[scope] >= self._settings.per_principal_max:
+        if self._of[scope] >= self._settings.streams_per_user:
             raise RateLimited(_FULL_RETRY_S)
         self._of[scope] += 1
         try:
@@ -116,7 +105,7 @@ class Streams:
             write=write,
             abort=abort,
             max_buffer_bytes=self._settings.max_buffer_bytes,
-            write_timeout_s=self._settings.write_timeout_s,
+            write_timeout_s=self._settings.stream_write_timeout_s,
         )
         life = _Life(stream, self)
         self._enter(stream)
@@ -159,7 +148,7 @@ class Streams:
     # --- for the life of a stream ---
 
     @property
-    def settings(self) -> StreamSettings:
+    def settings(self) -> RealtimeSettings:
         return self._settings
 
     def now(self) -> datetime:
@@ -196,7 +185,7 @@ class _Life:
     def __init__(self, stream: Stream, streams: Streams) -> None:
         self._stream, self._streams = stream, streams
         self._told_expiring = False
-        leeway = timedelta(seconds=streams.settings.leeway_s)
+        leeway = timedelta(seconds=streams.leeway_s)
         self._expires = stream.claims.expires_at + leeway
 
     async def live(self) -> None:
@@ -213,7 +202,7 @@ class _Life:
 
     async def _woken(self) -> bool:
         """Whether there is something to do before the next heartbeat, or to look at."""
-        wait_s = self._streams.settings.heartbeat_s
+        wait_s = self._streams.settings.stream_heartbeat_s
         left_s = (self._next_look() - self._streams.now()).total_seconds()
         try:
             async with asyncio.timeout(max(0.0, min(wait_s, left_s))):

@@ -6,5 +6,4 @@ nodes and to the sockets.
 """
 
 from api.realtime.supabase.deps import SupabaseDeps as SupabaseDeps
-from api.realtime.supabase.deps import SupabaseSettings as SupabaseSettings
 from api.realtime.supabase.gateway import Supabase as Supabase

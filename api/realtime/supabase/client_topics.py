@@ -63,7 +63,7 @@ class ClientTopics:
         self._expiry: Expiry[Topic] = Expiry(
             deps.realtime.clock,
             notice_s=0,
-            leeway_s=deps.realtime.settings.leeway_s,
+            leeway_s=deps.realtime.verifier.leeway_s,
             expiring=self._expired,
             expired=self._expired,
             spawn=spawn,

@@ -73,7 +73,7 @@ class Connection:
         await self._writer.close(code, reason)
 
     async def _read_messages(self) -> None:
-        idle_s = self._deps.settings.idle_timeout_s
+        idle_s = self._deps.realtime.settings.idle_timeout_s
         while not self._writer.closed:
             try:
                 frame = await self._socket.receive(timeout=idle_s)

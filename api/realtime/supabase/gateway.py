@@ -16,7 +16,6 @@ from aiohttp import web
 from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
 from actors.tasks import Tasks
 from api.errors import problem_of
-from api.ratelimit import RateLimiter
 from api.realtime.rooms.deps import Attempt, reason_of, shown
 from api.realtime.rooms.retiring import one_by_one
 from api.realtime.supabase.connection import NAMESPACE, Connection
@@ -47,11 +46,6 @@ class Supabase:
             PresenceSync(self._presence, deps.peers, deps.realtime.clock.monotonic)
             if deps.peers is not None
             else None
-        )
-        self._limiter = RateLimiter(
-            rate_per_s=deps.settings.messages_per_s,
-            burst=deps.settings.messages_burst,
-            monotonic=deps.realtime.clock.monotonic,
         )
         self._connections: set[Connection] = set()
         self._tasks = Tasks()
@@ -123,7 +117,7 @@ class Supabase:
         deps = self._deps.realtime
         if not key:
             raise InvalidToken("no apikey")
-        if key in self._deps.settings.keys:
+        if key in deps.settings.supabase_keys:
             deps.limiter.take(f"{NAMESPACE}|{request.remote}")
             return
         claims = await deps.verifier.verify(key)
@@ -132,7 +126,7 @@ class Supabase:
 
     def _may_connect(self, origin: str, request: web.Request) -> bool:
         """Socket.IO's rule: the hub's own pages, and those of the configured origins."""
-        allowed = self._deps.realtime.settings.cors_origins
+        allowed = self._deps.realtime.cors_origins
         if "*" in allowed or origin in allowed:
             return True
         host = request.headers.get("X-Forwarded-Host") or request.host
@@ -176,7 +170,7 @@ class Supabase:
         connection = Connection(
             self._deps,
             self._presence,
-            self._limiter,
+            self._deps.message_limiter,
             id=id,
             vsn=vsn,
             key=key,

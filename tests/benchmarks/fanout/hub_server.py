@@ -12,10 +12,13 @@ from actors.domain.channels import Channel
 from actors.domain.ids import EventId
 from actors.domain.position import Position
 from actors.ports.events import EventRecord
+from api.auth import AuthSettings
+from api.realtime.rooms.settings import RealtimeSettings
+from api.settings import ApiSettings
 from hub.bootstrap import Hub
-from hub.config import Api, Auth, Config, Logging, Realtime
+from hub.config import Config
 from hub.server import bind, serve
-from hub.telemetry.logging import configure_logging
+from hub.telemetry.logging import LoggingSettings, configure_logging
 from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
 from tests.benchmarks.fanout.script import EVENT, FIRST_OFFSET, PING_S, controlled, data
@@ -25,10 +28,10 @@ from tests.support.tokens import SECRET
 def config(url: str) -> Config:
     return Config(
         database=DatabaseSettings(url=url),
-        auth=Auth(secret=SECRET),
-        api=Api(rate_per_s=1e9, rate_burst=10**9),  # one principal stands for thousands
-        realtime=Realtime(ping_interval_s=PING_S, position_interval_s=PING_S),
-        logging=Logging(level="info", format="json"),
+        auth=AuthSettings(secret=SECRET),
+        api=ApiSettings(rate_per_s=1e9, rate_burst=10**9),  # one principal stands for thousands
+        realtime=RealtimeSettings(ping_interval_s=PING_S, position_interval_s=PING_S),
+        logging=LoggingSettings(level="info", format="json"),
     )
 
 

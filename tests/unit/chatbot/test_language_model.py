@@ -14,8 +14,8 @@ from chairside.chatbot.dialogue.state import DialogueState
 from chairside.chatbot.language_model import CHOICES, Question, act_of
 from chairside.chatbot.openai_model import OpenAiModel, OpenAiSettings
 from chairside.chatbot.understanding.acts import Intent
-from hub.chat import model_of
-from hub.config import Chat, load_config
+from hub.chat import ChatSettings, model_of
+from hub.config import load_config
 from hub.config_reader import ConfigError
 from tests.unit.chatbot.talking import Talk
 from tests.unit.chatbot.world import FACTS, local, told
@@ -184,9 +184,9 @@ def test_only_choices_and_the_patients_own_words_count() -> None:
 
 
 async def test_off_by_default_and_refused_when_half_configured() -> None:
-    async with model_of(Chat()) as model:
+    async with model_of(ChatSettings()) as model:
         assert model is None
-    async with model_of(Chat(model_url="http://127.0.0.1:9/v1", model="m")) as model:
+    async with model_of(ChatSettings(model_url="http://127.0.0.1:9/v1", model="m")) as model:
         assert model is not None
     for wrong in (
         {"CHAIRSIDE_CHAT_MODEL_URL": "ftp://x", "CHAIRSIDE_CHAT_MODEL": "m"},

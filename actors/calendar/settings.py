@@ -1,0 +1,33 @@
+"""The settings of calendars: sections ``[actors]`` and ``[reservations]`` of ``config.toml``."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from actors.bounds import Count, Positive
+
+MEMORY_REACH = timedelta(days=1)
+"""Live rows that ended longer ago than this leave memory."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ActorSettings:
+    """Limits of one calendar actor."""
+
+    mailbox_size: Count = 256
+    batch_size: Count = 64
+    command_deadline_ms: Count = 5_000
+    """How long a command may wait in the mailbox."""
+    passivate_after_minutes: Positive = 15.0
+
+    @property
+    def command_deadline_s(self) -> float:
+        return self.command_deadline_ms / 1_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReservationSettings:
+    """How long a slot is held, and how many slots one patient may hold."""
+
+    hold_seconds: Positive = 300.0
+    max_per_patient: Count = 3
+    """Live holds of a patient, at all dentists together."""
