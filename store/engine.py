@@ -19,18 +19,18 @@ from actors.ports.rendering import Render
 from store.commit.committer import CommitContext
 from store.migrations.migrate import check_schema
 from store.postgres.opening import asyncpg_dialect, open_postgres
-from store.repositories.appointments import AppointmentReads
-from store.repositories.calendars import Calendars
-from store.repositories.event_log import Events
-from store.repositories.profiles import ProfileReads
-from store.repositories.records import Records
-from store.repositories.retention import Retention
-from store.repositories.webhooks import Webhooks
+from store.repositories.appointments import AppointmentRepository
+from store.repositories.calendars import CalendarRepository
+from store.repositories.event_log import EventRepository
+from store.repositories.profiles import ProfileRepository
+from store.repositories.records import RecordRepository
+from store.repositories.retention import RetentionRepository
+from store.repositories.webhooks import WebhookRepository
 from store.settings import DatabaseSettings
 from store.sql.prepared import Done, Plan, once
 from store.sql.readers import Readers
 from store.sql.schema import hub
-from store.sql.write_statements import Sql
+from store.sql.write_statements import WriteStatements
 from store.sql.writer import (
     QUEUED_JOBS_MAX,
     OnCommit,
@@ -51,11 +51,11 @@ class Store:
     appointments: Appointments
     profiles: Profiles
     events: EventLog
-    webhooks: Webhooks
-    retention: Retention
+    webhooks: WebhookRepository
+    retention: RetentionRepository
     _writer: Writer
     _readers: Readers
-    _sql: Sql
+    _sql: WriteStatements
 
     @property
     def stats(self) -> WriterStats:
@@ -68,15 +68,15 @@ class Store:
         await self._writer.run(single_job(lambda: _lock(self._sql)))
 
 
-def _lock(sql: Sql) -> Plan[Done[None]]:
+def _lock(sql: WriteStatements) -> Plan[Done[None]]:
     yield once(sql.lock_hub)
     return Done(None)
 
 
 @cache
-def _statements(engine: str) -> Sql:
+def _statements(engine: str) -> WriteStatements:
     """Statements depend on the dialect only, so they are built once in a process."""
-    return Sql(asyncpg_dialect() if engine == "postgresql" else sqlite.dialect())
+    return WriteStatements(asyncpg_dialect() if engine == "postgresql" else sqlite.dialect())
 
 
 @asynccontextmanager
@@ -119,13 +119,13 @@ async def open_store(
 def _assemble(writer: Writer, readers: Readers, context: CommitContext, clock: Clock) -> Store:
     sql = context.sql
     return Store(
-        calendars=Calendars(writer, readers, context, clock),
-        records=Records(writer, context),
-        appointments=AppointmentReads(readers, clock),
-        profiles=ProfileReads(writer, readers, sql, clock),
-        events=Events(writer, readers, sql),
-        webhooks=Webhooks(writer, readers, sql, context.new_id),
-        retention=Retention(writer, sql),
+        calendars=CalendarRepository(writer, readers, context, clock),
+        records=RecordRepository(writer, context),
+        appointments=AppointmentRepository(readers, clock),
+        profiles=ProfileRepository(writer, readers, sql, clock),
+        events=EventRepository(writer, readers, sql),
+        webhooks=WebhookRepository(writer, readers, sql, context.new_id),
+        retention=RetentionRepository(writer, sql),
         _writer=writer,
         _readers=readers,
         _sql=sql,

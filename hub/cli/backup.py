@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hub.cli.common import CliError, add_command, add_config, configured, log_only_warnings, show
 from hub.cli.progress import bar
-from store.transfer.backup import Copied, backup
+from store.transfer.backup import CopyResult, backup
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -32,7 +32,7 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def as_json(done: Copied) -> dict[str, object]:
+def as_json(done: CopyResult) -> dict[str, object]:
     return {
         "file": str(done.path),
         "bytes": done.size_bytes,
@@ -41,5 +41,5 @@ def as_json(done: Copied) -> dict[str, object]:
     }
 
 
-def size(done: Copied) -> str:
+def size(done: CopyResult) -> str:
     return f"{done.size_bytes / 1_000_000:.1f} MB"

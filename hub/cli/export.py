@@ -12,7 +12,7 @@ from hub.cli.common import CliError, add_command, add_config, configured, log_on
 from hub.cli.progress import bar
 from hub.clock import SystemClock
 from hub.config import Config
-from store.transfer.exporting import Dumped, export, reopen
+from store.transfer.exporting import DumpSummary, export, reopen
 
 _OWNER_ONLY = 0o600
 
@@ -70,7 +70,7 @@ def admin_url(config: Config) -> str:
     return config.database.migrate_url or config.database.url
 
 
-def as_json(done: Dumped) -> dict[str, object]:
+def as_json(done: DumpSummary) -> dict[str, object]:
     return {
         "schema": done.schema,
         "sealed": done.sealed,
@@ -80,7 +80,7 @@ def as_json(done: Dumped) -> dict[str, object]:
     }
 
 
-def summary(done: Dumped, what: str) -> Iterator[str]:
+def summary(done: DumpSummary, what: str) -> Iterator[str]:
     width = max(map(len, done.rows))
     for table, count in done.rows.items():
         yield f"  {table:<{width}}  {count:>10,}"

@@ -31,7 +31,7 @@ from store.postgres.roles import RolesMissing
 from store.sql.lockfile import DatabaseInUse
 from store.transfer.backup import NotOnPostgresql, UnusableBackup
 from store.transfer.dump import UnusableDump
-from store.transfer.importing import NotEmpty
+from store.transfer.importing import DatabaseNotEmpty
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ _EXPECTED = (
     DatabaseInUse,
     RolesMissing,
     DatabaseSealed,
-    NotEmpty,
+    DatabaseNotEmpty,
     NotOnPostgresql,
     SchemaMismatch,
     StoreUnavailable,

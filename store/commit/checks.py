@@ -13,7 +13,7 @@ from actors.domain.ids import AppointmentId, PatientId
 from actors.domain.refusals import PatientConflict, Refusal, TooManyReservations
 from actors.ports.commits import CalendarCommit, Turn, TurnRefused
 from store.sql.prepared import Plan, Step
-from store.sql.write_statements import Sql
+from store.sql.write_statements import WriteStatements
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def waves(commits: Iterable[CalendarCommit]) -> Iterator[list[Place]]:
         yield wave
 
 
-def check_patients(wave: Sequence[Place], sql: Sql) -> Plan[None]:
+def check_patients(wave: Sequence[Place], sql: WriteStatements) -> Plan[None]:
     """Raises :class:`TurnRefused` for the first turn that conflicts."""
     refused: dict[int, Refusal] = {}
     refused |= yield from _too_many_holds(wave, sql)
@@ -62,7 +62,7 @@ def check_patients(wave: Sequence[Place], sql: Sql) -> Plan[None]:
         raise TurnRefused(first, refused[first])
 
 
-def _conflicts(wave: Sequence[Place], sql: Sql) -> Plan[dict[int, Refusal]]:
+def _conflicts(wave: Sequence[Place], sql: WriteStatements) -> Plan[dict[int, Refusal]]:
     """A patient cannot attend at two places at once, whichever the dentists."""
     moves = [
         (place, event.after) for place in wave for event in place.row_events if _attends(event)
@@ -94,7 +94,7 @@ def _attends(event: RowEvent) -> bool:
     )
 
 
-def _too_many_holds(wave: Sequence[Place], sql: Sql) -> Plan[dict[int, Refusal]]:
+def _too_many_holds(wave: Sequence[Place], sql: WriteStatements) -> Plan[dict[int, Refusal]]:
     """Live holds at all dentists, those of the turn itself counted as it leaves them."""
     new = [
         (place, event.after.patient_id)

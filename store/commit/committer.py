@@ -28,14 +28,14 @@ from store.commit.event_rows import Telling, Told, take_offsets, tell
 from store.commit.idempotency import refuse_known_keys, store_replies
 from store.sql.codec import appointment_params, schedule_json
 from store.sql.prepared import Done, Plan, Statement, Step
-from store.sql.write_statements import Sql
+from store.sql.write_statements import WriteStatements
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommitContext:
     """What every commit needs besides its data."""
 
-    sql: Sql
+    sql: WriteStatements
     render: Render
     """Called inside the transaction, in the engine's thread; must be pure."""
     new_id: NewId
@@ -69,7 +69,7 @@ def commit_calendars(
     return Done(list(_committed(commits, told)), records)
 
 
-def _hold_fences(commits: Sequence[CalendarCommit], sql: Sql) -> Plan[None]:
+def _hold_fences(commits: Sequence[CalendarCommit], sql: WriteStatements) -> Plan[None]:
     rows = yield Step(sql.hold_fence, [{"dentist": commit.dentist_id} for commit in commits])
     held: dict[str, int] = dict(rows)
     for commit in commits:
@@ -94,7 +94,7 @@ def _patients_channels(turns: Sequence[Turn]) -> Iterator[Channel]:
                 yield patient_channel(event.after.patient_id)
 
 
-def _check_types(commits: Sequence[CalendarCommit], sql: Sql) -> Plan[None]:
+def _check_types(commits: Sequence[CalendarCommit], sql: WriteStatements) -> Plan[None]:
     wanted = sorted({type_id for commit in commits for type_id in commit.types})
     if not wanted:
         return
@@ -105,7 +105,7 @@ def _check_types(commits: Sequence[CalendarCommit], sql: Sql) -> Plan[None]:
             raise StaleTypes(commit.dentist_id)
 
 
-def _write_rows(wave: Sequence[Place], sql: Sql) -> Plan[None]:
+def _write_rows(wave: Sequence[Place], sql: WriteStatements) -> Plan[None]:
     """In the order of the events: neighbours that share a statement go together."""
     writes = [
         _write_of(event, _author(event, place.turn.by), place.commit, sql)
@@ -126,7 +126,7 @@ def _author(event: Event, by: Principal) -> Principal:
 
 
 def _write_of(
-    event: Event, by: Principal, commit: CalendarCommit, sql: Sql
+    event: Event, by: Principal, commit: CalendarCommit, sql: WriteStatements
 ) -> tuple[Statement, dict[str, Any]]:
     match event:
         case RowEvent(before=before, after=row):
@@ -150,7 +150,7 @@ def _write_of(
             raise AssertionError(f"{type(event).__name__} is not an event of a calendar")
 
 
-def write_audit(turns: Sequence[Turn], sql: Sql) -> Plan[None]:
+def write_audit(turns: Sequence[Turn], sql: WriteStatements) -> Plan[None]:
     rows = [audit_params(turn, event) for turn in turns for event in turn.events]
     if rows:
         yield Step(sql.insert_audit, rows)

@@ -21,7 +21,7 @@ from actors.ports.events import EventRecord
 from actors.ports.rendering import Names, Render
 from store.sql.codec import event_params
 from store.sql.prepared import Plan, Step
-from store.sql.write_statements import Sql
+from store.sql.write_statements import WriteStatements
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Telling:
 
 
 def take_offsets(
-    tellings: Sequence[Telling], touched: Iterable[Channel], sql: Sql
+    tellings: Sequence[Telling], touched: Iterable[Channel], sql: WriteStatements
 ) -> Plan[Mapping[Channel, Position]]:
     """Lock every channel touched, in order of name, and advance those that are told to.
 
@@ -78,7 +78,7 @@ def tell(
     tellings: Sequence[Telling],
     heads: Mapping[Channel, Position],
     *,
-    sql: Sql,
+    sql: WriteStatements,
     render: Render,
     new_id: NewId,
 ) -> Plan[list[Told]]:
@@ -123,7 +123,7 @@ def _bodies(tellings: Sequence[Telling]) -> Iterator[Body]:
             yield announcement.body
 
 
-def _names(bodies: Iterable[Body], sql: Sql) -> Plan[Names]:
+def _names(bodies: Iterable[Body], sql: WriteStatements) -> Plan[Names]:
     people = sorted({person for body in bodies for person in _people(body)})
     if not people:
         return {}

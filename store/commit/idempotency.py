@@ -10,10 +10,10 @@ from actors.domain.refusals import IdempotencyMismatch
 from actors.ports.commits import ConstraintViolated, Reply, Turn, TurnRefused, TurnReplayed
 from store.sql.codec import stored_reply_of
 from store.sql.prepared import Plan, Step
-from store.sql.write_statements import Sql
+from store.sql.write_statements import WriteStatements
 
 
-def refuse_known_keys(turns: Sequence[Turn], sql: Sql) -> Plan[None]:
+def refuse_known_keys(turns: Sequence[Turn], sql: WriteStatements) -> Plan[None]:
     """Raises :class:`TurnReplayed` or :class:`TurnRefused` for the first turn whose
     client's key has a stored reply."""
     asked = {(t.key.scope, t.key.key): n for n, t in enumerate(turns) if not t.key.internal}
@@ -34,7 +34,7 @@ def store_replies(
     turns: Sequence[Turn],
     replies: Sequence[Reply],
     dentists: Sequence[DentistId | None],
-    sql: Sql,
+    sql: WriteStatements,
 ) -> Plan[None]:
     """Every turn that changed something, and every one whose key the client sent; with the
     dentist whose calendar replays it."""

@@ -10,7 +10,7 @@ from actors.ports.calendars import LoadedCalendar
 from actors.ports.commits import OwnedElsewhere
 from store.sql.codec import appointment_of, schedule_of, stored_reply_of, type_of
 from store.sql.prepared import Done, Plan, Rows, once
-from store.sql.write_statements import Sql
+from store.sql.write_statements import WriteStatements
 
 REPLIES_KEPT = timedelta(days=1)
 REPLIES_LOADED_MAX = 1_000
@@ -21,7 +21,7 @@ def open_calendar(
     *,
     live_after: datetime,
     now: datetime,
-    sql: Sql,
+    sql: WriteStatements,
     owner: str | None = None,
 ) -> Plan[Done[LoadedCalendar | None]]:
     """Raises OwnedElsewhere where ``owner`` may not have it."""
@@ -30,7 +30,7 @@ def open_calendar(
 
 
 def view_calendar(
-    dentist_id: DentistId, *, live_after: datetime, now: datetime, sql: Sql
+    dentist_id: DentistId, *, live_after: datetime, now: datetime, sql: WriteStatements
 ) -> Plan[Done[LoadedCalendar | None]]:
     """The same without taking it from anybody; a commit that is under way is waited for."""
     seen = yield once(sql.see_calendar, dentist=dentist_id)
@@ -38,7 +38,7 @@ def view_calendar(
 
 
 def _load(
-    dentist_id: DentistId, found: Rows, *, live_after: datetime, now: datetime, sql: Sql
+    dentist_id: DentistId, found: Rows, *, live_after: datetime, now: datetime, sql: WriteStatements
 ) -> Plan[LoadedCalendar | None]:
     if not found:
         return None
@@ -70,7 +70,7 @@ def _load(
     )
 
 
-def _raise_fence(dentist_id: DentistId, owner: str | None, sql: Sql) -> Plan[Rows]:
+def _raise_fence(dentist_id: DentistId, owner: str | None, sql: WriteStatements) -> Plan[Rows]:
     """Locked first: who is alive is then asked by a statement that began after the wait."""
     if owner is None:
         return (yield once(sql.raise_fence, dentist=dentist_id))

@@ -21,7 +21,7 @@ from store.commit.idempotency import refuse_known_keys, store_replies
 from store.commit.webhook_commit import delete_webhook, save_webhook
 from store.sql.codec import profile_params, schedule_json, type_params
 from store.sql.prepared import Done, Plan, Statement, once
-from store.sql.write_statements import Sql
+from store.sql.write_statements import WriteStatements
 
 
 def commit_record(turn: Turn, ctx: CommitContext) -> Plan[Done[Reply]]:
@@ -41,28 +41,28 @@ def commit_record(turn: Turn, ctx: CommitContext) -> Plan[Done[Reply]]:
     return Done(told.reply, told.records)
 
 
-def _resolved(turn: Turn, sql: Sql) -> Plan[Telling]:
+def _resolved(turn: Turn, sql: WriteStatements) -> Plan[Telling]:
     channels = {}
     for told in turn.announcements:
         channels[told] = yield from _channels_of(told, sql)
     return Telling(turn, [(told, channels[told]) for told in turn.announcements])
 
 
-def _channels_of(told: Announcement, sql: Sql) -> Plan[tuple[Channel, ...]]:
+def _channels_of(told: Announcement, sql: WriteStatements) -> Plan[tuple[Channel, ...]]:
     if told.dentists_of is None:
         return told.channels
     rows = yield once(sql.dentists_of, patient=told.dentists_of)
     return (*told.channels, *(dentist_profiles_channel(DentistId(row[0])) for row in rows))
 
 
-def _refuse_known_key(turn: Turn, sql: Sql) -> Plan[None]:
+def _refuse_known_key(turn: Turn, sql: WriteStatements) -> Plan[None]:
     try:
         yield from refuse_known_keys((turn,), sql)
     except TurnRefused as refused:
         raise refused.refusal from None  # one turn: there is no index to tell
 
 
-def _save(event: Event, sql: Sql) -> Plan[None]:
+def _save(event: Event, sql: WriteStatements) -> Plan[None]:
     match event:
         case ProfileSaved(before=before, after=profile):
             yield from _save_profile(before, profile, sql)
@@ -80,7 +80,7 @@ def _save(event: Event, sql: Sql) -> Plan[None]:
             raise AssertionError(f"{type(event).__name__} is not an event of a record")
 
 
-def _save_profile(before: Profile | None, profile: Profile, sql: Sql) -> Plan[None]:
+def _save_profile(before: Profile | None, profile: Profile, sql: WriteStatements) -> Plan[None]:
     if profile.subject is not None:
         owners = yield once(sql.subject_owner, wanted_subject=profile.subject)
         if any(owner != profile.id for (owner,) in owners):

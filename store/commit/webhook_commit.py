@@ -7,13 +7,13 @@ from actors.domain.refusals import Forbidden, NotFound, Refusal, VersionConflict
 from actors.domain.webhook import party_of
 from store.sql.prepared import Plan, Step, once
 from store.sql.webhook_codec import progress_params, webhook_params
-from store.sql.webhook_statements import WebhookSql
+from store.sql.webhook_statements import WebhookStatements
 
 WEBHOOKS_MAX = 1_000
 """Of one party, all its patients together."""
 
 
-def save_webhook(event: WebhookSaved, sql: WebhookSql) -> Plan[None]:
+def save_webhook(event: WebhookSaved, sql: WebhookStatements) -> Plan[None]:
     """Raises VersionConflict, NotFound, and Forbidden for more than a party may have."""
     webhook, values = event.after, webhook_params(event.after)
     if event.before is None:
@@ -35,7 +35,7 @@ def save_webhook(event: WebhookSaved, sql: WebhookSql) -> Plan[None]:
         yield Step(sql.place_cursor, places)
 
 
-def delete_webhook(event: WebhookDeleted, sql: WebhookSql) -> Plan[None]:
+def delete_webhook(event: WebhookDeleted, sql: WebhookStatements) -> Plan[None]:
     row_id = event.before.id
     if not (yield once(sql.version, row_id=row_id)):
         raise NotFound("webhook")
@@ -44,7 +44,7 @@ def delete_webhook(event: WebhookDeleted, sql: WebhookSql) -> Plan[None]:
     yield once(sql.delete, row_id=row_id)
 
 
-def _new_secret(event: WebhookSaved, sql: WebhookSql) -> Plan[None]:
+def _new_secret(event: WebhookSaved, sql: WebhookStatements) -> Plan[None]:
     if event.secret is None:
         return
     row_id, now, until = event.after.id, event.after.updated_at, event.old_secrets_until
@@ -61,14 +61,14 @@ def _new_secret(event: WebhookSaved, sql: WebhookSql) -> Plan[None]:
     )
 
 
-def _leave_channels(row_id: str, kept: Sequence[str], sql: WebhookSql) -> Plan[None]:
+def _leave_channels(row_id: str, kept: Sequence[str], sql: WebhookStatements) -> Plan[None]:
     rows = yield once(sql.cursor_channels, row_id=row_id)
     left = [{"row_id": row_id, "of_channel": name} for (name,) in rows if name not in kept]
     if left:
         yield Step(sql.delete_cursor, left)
 
 
-def _why(row_id: str, sql: WebhookSql) -> Plan[Refusal]:
+def _why(row_id: str, sql: WebhookStatements) -> Plan[Refusal]:
     """Why a guarded UPDATE found no row."""
     rows = yield once(sql.version, row_id=row_id)
     return VersionConflict(rows[0][0]) if rows else NotFound("webhook")

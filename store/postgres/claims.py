@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.domain.principal import Principal, Role
 from store.sql.codec import fold
-from store.sql.readers import Asked
+from store.sql.readers import Lookup
 
 OWNER, WRITER, READER = "hub_owner", "hub_writer", "hub_reader"
 SHOWN = "hub_shown"
@@ -28,16 +28,16 @@ owner's own rights are not enough: row security is forced on it, too."""
 _HUB, _WRITER = "hub", "writer"
 
 
-def reading_claims(principal: Principal | None, asked: Asked) -> Mapping[str, Any]:
+def reading_claims(principal: Principal | None, lookup: Lookup) -> Mapping[str, Any]:
     """``None`` is the hub itself, which sees what it asks for."""
     claims: dict[str, Any] = {
-        "calendars": asked.calendars,
-        "channels": asked.channels,
-        "scopes": asked.scopes,
-        "people": asked.people,
-        "subjects": asked.subjects,
-        "exact": asked.exact,
-        "exact_key": fold(asked.exact) if asked.exact else None,
+        "calendars": lookup.calendars,
+        "channels": lookup.channels,
+        "scopes": lookup.scopes,
+        "people": lookup.people,
+        "subjects": lookup.subjects,
+        "exact": lookup.exact,
+        "exact_key": fold(lookup.exact) if lookup.exact else None,
     }
     if principal is None:
         return claims | {"role": _HUB}
@@ -53,25 +53,25 @@ def reading_path(principal: Principal | None) -> str:
     return f"{SHOWN}, public" if principal else "public"
 
 
-_BECOME = text(
+_BIND = text(
     f"SELECT set_config('role', '{READER}', true), set_config('{CLAIMS}', :claims, true),"
     " set_config('search_path', :path, true),"
     " set_config('statement_timeout', :statement_timeout, true)"
 )
 
 
-class Become:
-    """A :data:`~store.sql.readers.Become`: the reader's role, with the claims of the asker."""
+class BindClaims:
+    """Binds a transaction to the reader's role and the claims of its principal."""
 
     def __init__(self, statement_timeout_ms: int) -> None:
         self._timeout = f"{statement_timeout_ms}ms"
 
     async def __call__(
-        self, connection: AsyncConnection, principal: Principal | None, asked: Asked
+        self, connection: AsyncConnection, principal: Principal | None, lookup: Lookup
     ) -> None:
-        claims = json.dumps(reading_claims(principal, asked))
+        claims = json.dumps(reading_claims(principal, lookup))
         said = {"claims": claims, "path": reading_path(principal)}
-        await connection.execute(_BECOME, said | {"statement_timeout": self._timeout})
+        await connection.execute(_BIND, said | {"statement_timeout": self._timeout})
 
 
 def declared_writes(people: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ from actors.ports.clock import Clock
 from actors.ports.events import EventRecord
 from store.postgres.connect import connector
 from store.postgres.opening import asyncpg_dialect
-from store.postgres.transaction import WritingConnection
+from store.postgres.transaction import PostgresConnection
 from store.postgres.writer import PostgresWriters
 from store.settings import DatabaseSettings
 from store.sql.prepared import Done, Plan, Statement, Step, once
@@ -74,7 +74,7 @@ class Nodes:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._sql = _Sql()
+        self._sql = _NodeStatements()
 
     async def join(self, node: Node, *, lease_s: float, fresh_key: str) -> tuple[Roster, str]:
         """Be one of them; also answers the key they sign with (``fresh_key``, if none is yet)."""
@@ -124,7 +124,7 @@ async def open_nodes(
     short = replace(settings, lock_timeout_ms=within_ms, statement_timeout_ms=within_ms)
     connect = connector(short, connect_timeout_s=max(1.0, renew_s / 2), silence_ms=within_ms // 2)
     writer = PostgresWriters(
-        lambda: WritingConnection(connect, short),
+        lambda: PostgresConnection(connect, short),
         WriterContext(outbox=_NoEvents(), clock=clock, queued_jobs_max=_QUEUED_MAX),
         workers=1,
     )
@@ -142,7 +142,9 @@ class _NoEvents:
 # --- plans ---------------------------------------------------------------------------
 
 
-def _join(node: Node, lease_s: float, key: str, sql: "_Sql") -> Plan[Done[tuple[Roster, str]]]:
+def _join(
+    node: Node, lease_s: float, key: str, sql: "_NodeStatements"
+) -> Plan[Done[tuple[Roster, str]]]:
     yield once(sql.found, key=key)
     yield once(
         sql.join,
@@ -158,7 +160,9 @@ def _join(node: Node, lease_s: float, key: str, sql: "_Sql") -> Plan[Done[tuple[
     return Done((roster, common))
 
 
-def _renew(node_id: str, lease_s: float, bury: bool, sql: "_Sql") -> Plan[Done[Roster | None]]:
+def _renew(
+    node_id: str, lease_s: float, bury: bool, sql: "_NodeStatements"
+) -> Plan[Done[Roster | None]]:
     if not (yield once(sql.renew, me=node_id, lease_s=lease_s)):
         return Done(None)
     buried: tuple[str, ...] = ()
@@ -172,13 +176,13 @@ def _renew(node_id: str, lease_s: float, bury: bool, sql: "_Sql") -> Plan[Done[R
     return Done(roster)
 
 
-def _change(step: Step, sql: "_Sql") -> Plan[Done[None]]:
+def _change(step: Step, sql: "_NodeStatements") -> Plan[Done[None]]:
     if (yield step):
         yield once(sql.turn_page)
     return Done(None)
 
 
-def _roster(sql: "_Sql", buried: tuple[str, ...]) -> Plan[Roster]:
+def _roster(sql: "_NodeStatements", buried: tuple[str, ...]) -> Plan[Roster]:
     ((epoch,),) = yield once(sql.epoch)
     rows = yield once(sql.roster)
     found = tuple(
@@ -195,19 +199,19 @@ def _roster(sql: "_Sql", buried: tuple[str, ...]) -> Plan[Roster]:
     return Roster(epoch=epoch, nodes=found, buried=buried)
 
 
-def _owned(node_id: str, sql: "_Sql") -> Plan[Done[Sequence[DentistId]]]:
+def _owned(node_id: str, sql: "_NodeStatements") -> Plan[Done[Sequence[DentistId]]]:
     rows = yield once(sql.owned, me=node_id)
     return Done(tuple(DentistId(row[0]) for row in rows))
 
 
 def _release(
-    node_id: str, dentist_ids: Sequence[DentistId], sql: "_Sql"
+    node_id: str, dentist_ids: Sequence[DentistId], sql: "_NodeStatements"
 ) -> Plan[Done[Sequence[DentistId]]]:
     rows = yield Step(sql.release, [{"me": node_id, "dentist": each} for each in dentist_ids])
     return Done(tuple(DentistId(row[0]) for row in rows))
 
 
-class _Sql:
+class _NodeStatements:
     def __init__(self) -> None:
         n, k, c = nodes.c, cluster.c, calendars.c
         dialect = asyncpg_dialect()

@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from sqlalchemy import Dialect
 from sqlalchemy.dialects.postgresql import asyncpg
 
-from store.postgres.claims import Become
+from store.postgres.claims import BindClaims
 from store.postgres.connect import connector, reading_engine
 from store.postgres.errors import is_temporary
-from store.postgres.transaction import WritingConnection
+from store.postgres.transaction import PostgresConnection
 from store.postgres.writer import PostgresWriters
 from store.settings import DatabaseSettings
 from store.sql.readers import Readers
@@ -29,13 +29,15 @@ async def open_postgres(
     connect = connector(settings)
     async with AsyncExitStack() as stack:
         writers = PostgresWriters(
-            lambda: WritingConnection(connect, settings), context, workers=settings.writers
+            lambda: PostgresConnection(connect, settings), context, workers=settings.writers
         )
         stack.push_async_callback(writers.close)
         engine = reading_engine(settings)
         stack.push_async_callback(engine.dispose)
-        become = Become(settings.statement_timeout_ms)
+        bind_principal = BindClaims(settings.statement_timeout_ms)
         yield (
             writers,
-            Readers(callers=engine, hub=engine, become=become, is_temporary=is_temporary),
+            Readers(
+                callers=engine, hub=engine, bind_principal=bind_principal, is_temporary=is_temporary
+            ),
         )

@@ -17,7 +17,7 @@ class Committing:
     committed: bool = False
 
 
-class InOrder:
+class OutboxOrder:
     """The server frees a commit's locks before it answers, so a later commit of the same
     channel may be answered first. It waits here for the earlier one; its caller does not."""
 

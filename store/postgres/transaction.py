@@ -21,7 +21,7 @@ _ROLLBACK_S = 1.0
 itself would wait for it for ever, once a statement before has timed out."""
 
 
-class WritingConnection:
+class PostgresConnection:
     """Opened when it is needed, and anew after it was lost; used by one task."""
 
     def __init__(self, connect: Connect, settings: DatabaseSettings) -> None:

@@ -24,8 +24,8 @@ from store.postgres.errors import (
     to_be_retried,
     was_refused,
 )
-from store.postgres.outbox_order import Committing, InOrder
-from store.postgres.transaction import WritingConnection
+from store.postgres.outbox_order import Committing, OutboxOrder
+from store.postgres.transaction import PostgresConnection
 from store.sql.prepared import Done, Plan, Rows, Step
 from store.sql.writer import (
     AnyJob,
@@ -66,11 +66,11 @@ class PostgresWriters:
     """Implements :class:`~store.sql.writer.Writer`; made and used on one event loop."""
 
     def __init__(
-        self, connect: Callable[[], WritingConnection], context: WriterContext, *, workers: int
+        self, connect: Callable[[], PostgresConnection], context: WriterContext, *, workers: int
     ) -> None:
         self._connect = connect
         self._context = context
-        self._announcing = InOrder(context.outbox)
+        self._announcing = OutboxOrder(context.outbox)
         self._queue: deque[QueuedJob] = deque()
         self._idle: list[asyncio.Future[None]] = []
         """The worker that was busy last is woken first: its statements are prepared."""
@@ -166,7 +166,7 @@ class PostgresWriters:
         for _ in batch:
             self._wake()
 
-    async def _commit(self, connection: WritingConnection, jobs: Sequence[AnyJob]) -> _Committed:
+    async def _commit(self, connection: PostgresConnection, jobs: Sequence[AnyJob]) -> _Committed:
         if len(jobs) > 1:
             return await self._commit_batch(connection, jobs)
         try:
@@ -178,7 +178,7 @@ class PostgresWriters:
             raise
 
     async def _commit_batch(
-        self, connection: WritingConnection, jobs: Sequence[AnyJob]
+        self, connection: PostgresConnection, jobs: Sequence[AnyJob]
     ) -> _Committed:
         """One try, with a short wait for locks. Raises _BatchFailed.
 
@@ -196,7 +196,7 @@ class PostgresWriters:
             raise _BatchFailed from error
 
     async def _commit_retrying(
-        self, connection: WritingConnection, jobs: Sequence[AnyJob]
+        self, connection: PostgresConnection, jobs: Sequence[AnyJob]
     ) -> _Committed:
         """Raises what the plan raises, ConstraintViolated, StoreUnavailable, OutcomeUnknown."""
         tries = 0
@@ -214,7 +214,7 @@ class PostgresWriters:
 
     async def _transact(
         self,
-        connection: WritingConnection,
+        connection: PostgresConnection,
         jobs: Sequence[AnyJob],
         *,
         lock_timeout_ms: int | None = None,

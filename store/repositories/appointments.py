@@ -59,7 +59,7 @@ def _history_entry(row: Sequence[Any]) -> HistoryEntry:
     )
 
 
-class AppointmentReads:
+class AppointmentRepository:
     def __init__(self, readers: Readers, clock: Clock) -> None:
         self._readers = readers
         self._clock = clock

@@ -21,12 +21,12 @@ from store.sql.codec import (
     stored_reply_of,
     type_of,
 )
-from store.sql.readers import Asked, Readers
+from store.sql.readers import Lookup, Readers
 from store.sql.schema import IS_HELD, appointment_types, appointments, idempotency_keys
 from store.sql.writer import Job, Writer, single_job
 
 
-class Calendars:
+class CalendarRepository:
     def __init__(
         self, writer: Writer, readers: Readers, context: CommitContext, clock: Clock
     ) -> None:
@@ -78,7 +78,7 @@ class Calendars:
             .where(a.id.in_(ids), a.dentist_id == dentist_id)
             .order_by(a.starts_at, a.id)
         )
-        async with self._readers.hub(Asked(calendars=(dentist_id,))) as connection:
+        async with self._readers.hub(Lookup(calendars=(dentist_id,))) as connection:
             return [appointment_of(row) for row in await connection.execute(query)]
 
     async def load_types(self) -> Sequence[AppointmentType]:
@@ -93,7 +93,7 @@ class Calendars:
             tuple_(k.scope, k.key).in_([(key.scope, key.key) for key in keys])
         )
         scopes = tuple(sorted({key.scope for key in keys}))
-        async with self._readers.hub(Asked(scopes=scopes)) as connection:
+        async with self._readers.hub(Lookup(scopes=scopes)) as connection:
             return [stored_reply_of(row) for row in await connection.execute(query)]
 
     async def live_holds(self) -> Sequence[DueHold]:

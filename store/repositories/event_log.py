@@ -13,9 +13,9 @@ from actors.ports.events import Delivery, EventRecord
 from store.repositories.positions import positions
 from store.sql.codec import EVENT_COLUMNS, event_of
 from store.sql.prepared import Done, Plan, Step
-from store.sql.readers import Asked, Readers
+from store.sql.readers import Lookup, Readers
 from store.sql.schema import IS_PENDING, realtime_events
-from store.sql.write_statements import Sql
+from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, single_job
 
 MARKED_AT_ONCE_MAX = 500
@@ -23,8 +23,8 @@ MARKED_AT_ONCE_MAX = 500
 _e = realtime_events.c
 
 
-class Events:
-    def __init__(self, writer: Writer, readers: Readers, sql: Sql) -> None:
+class EventRepository:
+    def __init__(self, writer: Writer, readers: Readers, sql: WriteStatements) -> None:
         self._writer = writer
         self._readers = readers
         self._sql = sql
@@ -65,7 +65,7 @@ class Events:
 
     async def oldest(self, channel: Channel) -> int | None:
         query = select(func.min(_e.offset)).where(_e.channel == channel)
-        async with self._readers.hub(Asked(channels=(channel,))) as connection:
+        async with self._readers.hub(Lookup(channels=(channel,))) as connection:
             oldest: int | None = (await connection.execute(query)).scalar_one()
         return oldest
 
@@ -85,13 +85,13 @@ class Events:
     ) -> AbstractAsyncContextManager[AsyncConnection]:
         if by is not None:
             return self._readers.caller(by)
-        return self._readers.hub(Asked(channels=channels))
+        return self._readers.hub(Lookup(channels=channels))
 
     async def _mark(self, some: Sequence[Delivery]) -> None:
         await self._writer.run(single_job(lambda: _mark(some, self._sql)))
 
 
-def _mark(deliveries: Sequence[Delivery], sql: Sql) -> Plan[Done[None]]:
+def _mark(deliveries: Sequence[Delivery], sql: WriteStatements) -> Plan[Done[None]]:
     yield Step(
         sql.mark_event,
         [

@@ -14,10 +14,10 @@ from actors.ports.profiles import ProfilePage
 from store.commit.audit import disconnect_params, search_params
 from store.sql.codec import PROFILE_COLUMNS, fold, profile_of
 from store.sql.prepared import Done, Params, Plan, once
-from store.sql.readers import Asked, Readers
+from store.sql.readers import Lookup, Readers
 from store.sql.schema import WAS_BOOKED, appointments, profiles
 from store.sql.text_search import strpos
-from store.sql.write_statements import Sql
+from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, single_job
 
 _p = profiles.c
@@ -25,18 +25,20 @@ _EXACT_MAX = 500  # of one e-mail or phone: a family shares one, not a town
 _ADOPTABLE_MAX = 2  # one is adopted, two are ambiguous: more say nothing new
 
 
-class ProfileReads:
-    def __init__(self, writer: Writer, readers: Readers, sql: Sql, clock: Clock) -> None:
+class ProfileRepository:
+    def __init__(
+        self, writer: Writer, readers: Readers, sql: WriteStatements, clock: Clock
+    ) -> None:
         self._writer = writer
         self._readers = readers
         self._sql = sql
         self._clock = clock
 
     async def by_subject(self, subject: str) -> Profile | None:
-        return await self._one(_p.subject == subject, Asked(subjects=(subject,)))
+        return await self._one(_p.subject == subject, Lookup(subjects=(subject,)))
 
     async def by_id(self, profile_id: ProfileId) -> Profile | None:
-        return await self._one(_p.id == profile_id, Asked(people=(profile_id,)))
+        return await self._one(_p.id == profile_id, Lookup(people=(profile_id,)))
 
     async def adoptable(self, email: str) -> Sequence[Profile]:
         query = (
@@ -49,7 +51,7 @@ class ProfileReads:
             .order_by(_p.id)
             .limit(_ADOPTABLE_MAX)
         )
-        async with self._readers.hub(Asked(exact=email)) as connection:
+        async with self._readers.hub(Lookup(exact=email)) as connection:
             return [profile_of(row) for row in await connection.execute(query)]
 
     async def dentists(
@@ -75,8 +77,8 @@ class ProfileReads:
         after: tuple[str, ProfileId] | None,
     ) -> ProfilePage:
         text = text.strip()
-        asked = Asked(exact=text or None)
-        whose = await self._whose(text, asked) if text else ()
+        lookup = Lookup(exact=text or None)
+        whose = await self._whose(text, lookup) if text else ()
         exact: ColumnElement[bool] = _p.id.in_(whose)
         own: ColumnElement[bool] = false()
         said = among = exact
@@ -87,14 +89,14 @@ class ProfileReads:
         # Few are among them: begin there, and not with everybody who has the role. Who is,
         # without being one's own, is because the text is their e-mail or phone.
         found = (_p.role != Role.DENTIST.value) & among & or_(said, exact)
-        async with self._readers.caller(_as(dentist_id), asked) as connection:
+        async with self._readers.caller(_as(dentist_id), lookup) as connection:
             return await _page(connection, found, own, limit=limit, after=after)
 
-    async def _whose(self, text: str, asked: Asked) -> Sequence[ProfileId]:
+    async def _whose(self, text: str, lookup: Lookup) -> Sequence[ProfileId]:
         """Ids of whom an e-mail or phone belongs to: the hub's question, as the columns that
         are compared are hidden from callers, and an index must find them."""
         query = select(_p.id).where(or_(_p.email_key == fold(text), _p.phone == text))
-        async with self._readers.hub(asked) as connection:
+        async with self._readers.hub(lookup) as connection:
             return (await connection.execute(query.limit(_EXACT_MAX))).scalars().all()
 
     async def record_search(self, by: Principal, request_id: str, found: int) -> None:
@@ -106,9 +108,9 @@ class ProfileReads:
         job = single_job(lambda: _audit(params, self._sql), declares=(person.id,))
         await self._writer.run(job)
 
-    async def _one(self, condition: ColumnElement[bool], asked: Asked) -> Profile | None:
+    async def _one(self, condition: ColumnElement[bool], lookup: Lookup) -> Profile | None:
         query = select(*PROFILE_COLUMNS).where(condition)
-        async with self._readers.hub(asked) as connection:
+        async with self._readers.hub(lookup) as connection:
             row = (await connection.execute(query)).one_or_none()
         return profile_of(row) if row else None
 
@@ -164,6 +166,6 @@ def _ids_of_own(dentist_id: DentistId) -> tuple[Select[Any], Select[Any]]:
     return booked, select(entered.c.id).where(entered.c.created_by == dentist_id)
 
 
-def _audit(params: Params, sql: Sql) -> Plan[Done[None]]:
+def _audit(params: Params, sql: WriteStatements) -> Plan[Done[None]]:
     yield once(sql.insert_audit, **params)
     return Done(None)

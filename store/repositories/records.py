@@ -9,7 +9,7 @@ from store.commit.record_commit import commit_record
 from store.sql.writer import Writer, single_job
 
 
-class Records:
+class RecordRepository:
     def __init__(self, writer: Writer, context: CommitContext) -> None:
         self._writer = writer
         self._context = context

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from store.settings import RetentionSettings
 from store.sql.prepared import Done, Plan, Statement, once
-from store.sql.write_statements import Sql
+from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, single_job
 
 BATCH_ROWS_MAX = 500
@@ -18,7 +18,7 @@ _DEFAULT = RetentionSettings()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Forgotten:
+class DeletedRows:
     """How many rows were deleted."""
 
     events: int
@@ -28,19 +28,19 @@ class Forgotten:
     """To webhooks; kept as long as the events they were of."""
 
 
-class Retention:
-    def __init__(self, writer: Writer, sql: Sql) -> None:
+class RetentionRepository:
+    def __init__(self, writer: Writer, sql: WriteStatements) -> None:
         self._writer = writer
         self._sql = sql
 
-    async def forget(self, now: datetime, keep: RetentionSettings = _DEFAULT) -> Forgotten:
+    async def forget(self, now: datetime, keep: RetentionSettings = _DEFAULT) -> DeletedRows:
         """Delete everything older than it is kept. Raises a CommitFailure: call again later."""
         sql = self._sql
         events, holds, replies = (
             now - timedelta(days=days)
             for days in (keep.events_days, keep.holds_days, keep.idempotency_keys_days)
         )
-        return Forgotten(
+        return DeletedRows(
             events=await self._empty(sql.delete_events, events),
             holds=await self._empty(sql.delete_holds, holds),
             replies=await self._empty(sql.delete_replies, replies),

@@ -36,16 +36,18 @@ from store.sql.webhook_codec import (
     progress_params,
     webhook_of,
 )
-from store.sql.write_statements import Sql
+from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, single_job
 
 _w, _c, _s, _d = webhooks.c, webhook_cursors.c, webhook_secrets.c, webhook_deliveries.c
 
 
-class Webhooks:
+class WebhookRepository:
     """Implements WebhookReads and WebhookQueue of :mod:`actors.ports.webhooks`."""
 
-    def __init__(self, writer: Writer, readers: Readers, sql: Sql, new_id: NewId) -> None:
+    def __init__(
+        self, writer: Writer, readers: Readers, sql: WriteStatements, new_id: NewId
+    ) -> None:
         self._writer, self._readers = writer, readers
         self._sql, self._new_id = sql, new_id
 
@@ -189,7 +191,7 @@ def _record(
     before: DeliveryProgress,
     after: DeliveryProgress,
     delivery: WebhookDelivery | None,
-    sql: Sql,
+    sql: WriteStatements,
 ) -> Plan[Done[bool]]:
     guard = {
         "row_id": webhook_id,

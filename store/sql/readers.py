@@ -12,7 +12,7 @@ Two ways in, which the database itself tells apart:
     *does this e-mail or phone belong to anybody* (a search that answers id and name), *what
     does a calendar need* (rows, types, holds and stored replies of an actor, which decides
     for everybody), *what is to be broadcast* (the relay), and the ping. Each names what it
-    is about (:class:`Asked`); on PostgreSQL nothing else exists for it.
+    is about (:class:`Lookup`); on PostgreSQL nothing else exists for it.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,7 +30,7 @@ IsTemporary = Callable[[BaseException | None], bool]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
+class Lookup:
     """What a transaction is about to ask for by name, where that widens what it sees."""
 
     calendars: tuple[str, ...] = ()
@@ -42,9 +42,9 @@ class Asked:
     """An e-mail or phone: who knows it whole may find whose it is."""
 
 
-NOTHING_ASKED = Asked()
+NO_LOOKUP = Lookup()
 
-Become = Callable[[AsyncConnection, Principal | None, Asked], Awaitable[None]]
+BindPrincipal = Callable[[AsyncConnection, Principal | None, Lookup], Awaitable[None]]
 """Give the transaction just begun the rights of the principal, or of the hub itself
 (``None``), until it ends."""
 
@@ -55,36 +55,36 @@ class Readers:
         *,
         callers: AsyncEngine,
         hub: AsyncEngine,
-        become: Become,
+        bind_principal: BindPrincipal,
         is_temporary: IsTemporary,
     ) -> None:
         self._callers = callers
         self._hub = hub
-        self._become = become
+        self._bind_principal = bind_principal
         self._is_temporary = is_temporary
 
     @asynccontextmanager
     async def caller(
-        self, principal: Principal, asked: Asked = NOTHING_ASKED
+        self, principal: Principal, lookup: Lookup = NO_LOOKUP
     ) -> AsyncIterator[AsyncConnection]:
         """One read transaction with the rights of ``principal``."""
-        async with self._transaction(self._callers, principal, asked) as connection:
+        async with self._transaction(self._callers, principal, lookup) as connection:
             yield connection
 
     @asynccontextmanager
-    async def hub(self, asked: Asked = NOTHING_ASKED) -> AsyncIterator[AsyncConnection]:
+    async def hub(self, lookup: Lookup = NO_LOOKUP) -> AsyncIterator[AsyncConnection]:
         """One read transaction of the hub itself; never a request's way to rows."""
-        async with self._transaction(self._hub, None, asked) as connection:
+        async with self._transaction(self._hub, None, lookup) as connection:
             yield connection
 
     @asynccontextmanager
     async def _transaction(
-        self, engine: AsyncEngine, principal: Principal | None, asked: Asked
+        self, engine: AsyncEngine, principal: Principal | None, lookup: Lookup
     ) -> AsyncIterator[AsyncConnection]:
         """Raises StoreUnavailable when the database cannot be read now."""
         try:
             async with engine.connect() as connection, connection.begin():
-                await self._become(connection, principal, asked)
+                await self._bind_principal(connection, principal, lookup)
                 yield connection
         except PoolTimeout as error:
             raise StoreUnavailable("all read connections are busy") from error

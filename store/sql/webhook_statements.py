@@ -37,7 +37,7 @@ _CHANGED = (
 _PLACE = ("epoch", "offset", "moves", "attempts", "failing_since", "next_attempt_at")
 
 
-class WebhookSql:
+class WebhookStatements:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._upsert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert

@@ -54,7 +54,7 @@ from store.sql.schema import (
     profiles,
     realtime_events,
 )
-from store.sql.webhook_statements import WebhookSql
+from store.sql.webhook_statements import WebhookStatements
 
 _SETTLED_APPOINTMENT = ("id", "dentist_id", "patient_id", "created_via", "created_at")
 
@@ -65,7 +65,7 @@ _NOTHING: ColumnElement[int] = literal_column(
 )  # written out, or SQLite's dialect adds a parameter
 
 
-class Sql:
+class WriteStatements:
     """The statements of commits, opening, marks and retention, for one dialect."""
 
     def __init__(self, dialect: Dialect) -> None:
@@ -78,7 +78,7 @@ class Sql:
         self._people()
         self._opening()
         self._housekeeping()
-        self.webhooks = WebhookSql(dialect)
+        self.webhooks = WebhookStatements(dialect)
 
     def _build(
         self,

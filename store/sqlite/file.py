@@ -39,7 +39,7 @@ def file_identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-class WriterConnection:
+class SqliteConnection:
     """One ``sqlite3`` connection, used by the thread that made it."""
 
     def __init__(self, path: Path, *, lock_timeout_ms: int) -> None:

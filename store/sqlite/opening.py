@@ -9,7 +9,7 @@ from store.sql.readers import Readers
 from store.sql.url import sqlite_path
 from store.sql.writer import Writer, WriterContext
 from store.sqlite.errors import is_temporary
-from store.sqlite.readers import become, callers_engine, reading_engine
+from store.sqlite.readers import bind_principal, callers_engine, reading_engine
 from store.sqlite.writer import SqliteWriter
 
 
@@ -32,4 +32,9 @@ async def open_sqlite(
         hub, callers = reading_engine(path, settings), callers_engine(path, settings)
         stack.push_async_callback(hub.dispose)
         stack.push_async_callback(callers.dispose)
-        yield writer, Readers(callers=callers, hub=hub, become=become, is_temporary=is_temporary)
+        yield (
+            writer,
+            Readers(
+                callers=callers, hub=hub, bind_principal=bind_principal, is_temporary=is_temporary
+            ),
+        )

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from actors.domain.principal import Principal
 from store.settings import DatabaseSettings
-from store.sql.readers import Asked
+from store.sql.readers import Lookup
 from store.sqlite.file import file_identity, same_file
 from store.sqlite.guard import Guard, refuse_other_than_reading
 
@@ -37,7 +37,7 @@ def reading_engine(path: Path, settings: DatabaseSettings) -> AsyncEngine:
 def callers_engine(path: Path, settings: DatabaseSettings) -> AsyncEngine:
     """The same, under row-level security from the first statement on: see :class:`Guard`.
 
-    A connection reads for nobody until :func:`become` binds it, and again as soon as it is
+    A connection reads for nobody until :func:`bind_principal` binds it, and again as soon as it is
     back in the pool.
     """
     engine = _engine(path, settings)
@@ -90,9 +90,11 @@ async def _in_its_thread(driver: Any, guard: Guard) -> None:
     await driver._execute(guard.install, driver._conn)
 
 
-async def become(connection: AsyncConnection, principal: Principal | None, asked: Asked) -> None:
+async def bind_principal(
+    connection: AsyncConnection, principal: Principal | None, lookup: Lookup
+) -> None:
     if principal is not None:
-        connection.info["guard"].bind(principal, asked.exact)
+        connection.info["guard"].bind(principal, lookup.exact)
 
 
 _READ_ONLY = {"mode": "ro", "uri": "true"}

@@ -33,7 +33,7 @@ from store.sql.writer import (
     log_separated,
 )
 from store.sqlite.errors import concerns_one_statement
-from store.sqlite.file import WriterConnection
+from store.sqlite.file import SqliteConnection
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +66,7 @@ class SqliteWriter:
         self._changed = threading.Condition()
         self._closing = False
         self._closed = self._loop.create_future()
-        self._connection: WriterConnection | None = None
+        self._connection: SqliteConnection | None = None
         """``None`` before the first transaction, and after the connection was lost."""
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._thread.start()
@@ -148,7 +148,7 @@ class SqliteWriter:
         return results
 
     def _run_group(
-        self, connection: WriterConnection, group: Sequence[AnyJob]
+        self, connection: SqliteConnection, group: Sequence[AnyJob]
     ) -> Sequence[_JobResult]:
         """Together; if that fails, one by one. Raises sqlite3.Error if the transaction is lost."""
         if len(group) > 1:
@@ -161,13 +161,13 @@ class SqliteWriter:
                 self.stats.separations += 1
         return [_run_individually(connection, job) for job in group]
 
-    def _connected(self) -> WriterConnection:
+    def _connected(self) -> SqliteConnection:
         """The connection; a new one if it was lost, or if the file was replaced."""
         if self._connection and not self._connection.is_current:
             log.warning("database_file_replaced", path=str(self._path))
             self._drop_connection()
         if self._connection is None:
-            fresh = WriterConnection(self._path, lock_timeout_ms=self._lock_timeout_ms)
+            fresh = SqliteConnection(self._path, lock_timeout_ms=self._lock_timeout_ms)
             if fresh.schema_version != self._schema_version:
                 fresh.close()
                 raise sqlite3.DatabaseError("the database has another schema than at the start")
@@ -219,7 +219,7 @@ class SqliteWriter:
         self._context.count(committed=committed, failed=failed, seconds=seconds)
 
 
-def _run_individually(connection: WriterConnection, job: AnyJob) -> _JobResult:
+def _run_individually(connection: SqliteConnection, job: AnyJob) -> _JobResult:
     try:
         (result,) = _attempt(connection, (job,))
     except (CommitFailure, Refusal) as failure:
@@ -236,7 +236,7 @@ def _run_individually(connection: WriterConnection, job: AnyJob) -> _JobResult:
     return result
 
 
-def _attempt(connection: WriterConnection, jobs: Sequence[AnyJob]) -> list[_JobResult]:
+def _attempt(connection: SqliteConnection, jobs: Sequence[AnyJob]) -> list[_JobResult]:
     """Run jobs that share a plan within a savepoint, which is rolled back if the plan raises."""
     connection.declare(combined_declares(jobs))
     connection.execute("SAVEPOINT job")
@@ -252,7 +252,7 @@ def _attempt(connection: WriterConnection, jobs: Sequence[AnyJob]) -> list[_JobR
     return [_JobResult(first, done.records), *map(_JobResult, others)]
 
 
-def _ends_transaction(connection: WriterConnection, error: Exception) -> bool:
+def _ends_transaction(connection: SqliteConnection, error: Exception) -> bool:
     """Whether the error ended the transaction, or leaves it in doubt."""
     if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.IntegrityError):
         return False

@@ -42,7 +42,7 @@ class NotOnPostgresql(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Copied:
+class CopyResult:
     path: Path
     size_bytes: int
     schema: str
@@ -50,7 +50,7 @@ class Copied:
     """Where the database went that stood in the restored one's place."""
 
 
-def backup(url: str, target: Path, progress: CopyProgress) -> Copied:
+def backup(url: str, target: Path, progress: CopyProgress) -> CopyResult:
     """Copy the database to ``target``, which must not exist, whole or not at all.
 
     Needs no lock: a hub may run. Raises FileExistsError, OSError, StoreUnavailable,
@@ -66,10 +66,10 @@ def backup(url: str, target: Path, progress: CopyProgress) -> Copied:
             raise FileExistsError(f"{target} is there already")
         draft.replace(target)
     _settle_folder(target)
-    return Copied(path=target, size_bytes=target.stat().st_size, schema=schema)
+    return CopyResult(path=target, size_bytes=target.stat().st_size, schema=schema)
 
 
-def restore(url: str, source: Path, *, now: datetime, progress: CopyProgress) -> Copied:
+def restore(url: str, source: Path, *, now: datetime, progress: CopyProgress) -> CopyResult:
     """Put a backup in the database's place; what stood there is kept beside it.
 
     Every epoch is raised beyond those of both, so that no client takes its old position
@@ -88,7 +88,9 @@ def restore(url: str, source: Path, *, now: datetime, progress: CopyProgress) ->
         replaced = _put_aside(target, now) if target.exists() else None
         draft.replace(target)
         _settle_folder(target)
-    return Copied(path=target, size_bytes=target.stat().st_size, schema=schema, replaced=replaced)
+    return CopyResult(
+        path=target, size_bytes=target.stat().st_size, schema=schema, replaced=replaced
+    )
 
 
 def _file_of(url: str) -> Path:

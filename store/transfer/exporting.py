@@ -20,7 +20,7 @@ _ROWS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Dumped:
+class DumpSummary:
     """What a dump holds, for whoever wrote it and for whoever read it."""
 
     schema: str
@@ -29,7 +29,9 @@ class Dumped:
     sha256: str
 
 
-def export(url: str, out: BinaryIO, *, now: datetime, sealing: bool, progress: Progress) -> Dumped:
+def export(
+    url: str, out: BinaryIO, *, now: datetime, sealing: bool, progress: Progress
+) -> DumpSummary:
     """Write everything as of one instant; beside a running hub, unless ``sealing``.
 
     ``sealing`` marks the database first, so that no hub starts on it again; a dump that
@@ -77,7 +79,7 @@ def _sealed(url: str) -> Iterator[None]:
 
 def _write(
     connection: Connection, out: BinaryIO, now: datetime, sealing: bool, progress: Progress
-) -> Dumped:
+) -> DumpSummary:
     schema = check_revision(without_seal(revision_of(connection)))
     header = Header(
         schema=schema,
@@ -105,4 +107,4 @@ def _write(
     assert tally.rows == dict(header.rows), "counted and read in one transaction"
     out.write(tally.footer())
     out.flush()
-    return Dumped(schema=schema, sealed=sealing, rows=tally.rows, sha256=tally.sha256)
+    return DumpSummary(schema=schema, sealed=sealing, rows=tally.rows, sha256=tally.sha256)

@@ -20,21 +20,23 @@ from store.transfer.dump import (
     decode_row,
 )
 from store.transfer.epochs import raise_epochs
-from store.transfer.exporting import Dumped, alone_with
+from store.transfer.exporting import DumpSummary, alone_with
 from store.transfer.maintenance import writing
 
 _ROWS_AT_ONCE = 500
 
 
-class NotEmpty(Exception):
+class DatabaseNotEmpty(Exception):
     """A clinic lives in the database already; the text names a table that shows it."""
 
 
-def import_(url: str, source: BinaryIO, *, now: datetime, move: bool, progress: Progress) -> Dumped:
+def import_(
+    url: str, source: BinaryIO, *, now: datetime, move: bool, progress: Progress
+) -> DumpSummary:
     """Read a dump into a database that was migrated and never used, in one transaction.
 
     Clients' positions are lost, as after a restore, unless ``move`` says that the sealed
-    source never goes on. Raises :class:`UnusableDump`, :class:`NotEmpty`, SchemaTooOld,
+    source never goes on. Raises :class:`UnusableDump`, :class:`DatabaseNotEmpty`, SchemaTooOld,
     SchemaTooNew, DatabaseInUse, StoreUnavailable.
     """
     header = _header(source, check_schema(url))
@@ -43,14 +45,14 @@ def import_(url: str, source: BinaryIO, *, now: datetime, move: bool, progress: 
             "only a dump of a sealed database can be moved: make it with `chairside export --seal`"
         )
 
-    def work(connection: Connection) -> Dumped:
+    def work(connection: Connection) -> DumpSummary:
         _refuse_used(connection)
         connection.execute(delete(hub))  # its one row comes with the dump
         tally = _read_rows(connection, source, header, progress)
         if not move:
             raise_epochs(connection, int(now.timestamp()))
         _count_on(connection)
-        return Dumped(
+        return DumpSummary(
             schema=header.schema, sealed=header.sealed, rows=tally.rows, sha256=tally.sha256
         )
 
@@ -73,7 +75,7 @@ def _header(source: BinaryIO, schema: str) -> Header:
 def _refuse_used(connection: Connection) -> None:
     for table in TABLES:
         if table is not hub and connection.scalar(select(func.count()).select_from(table)):
-            raise NotEmpty(
+            raise DatabaseNotEmpty(
                 f"the database is not empty (it has {table.name}): import into a new one"
             )
 

@@ -16,7 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.rest.route_table import ROUTES
-from store.sql.readers import NOTHING_ASKED, Asked, Readers
+from store.sql.readers import NO_LOOKUP, Lookup, Readers
 from tests.support.api import Api
 from tests.support.clinic import ADMIN, appointments_of
 from tests.support.database import Database
@@ -33,16 +33,16 @@ class Spy:
     """What the hub asked in its own name: what it named, and the statement."""
 
     def __init__(self, readers: Readers) -> None:
-        self.asked: list[tuple[Asked, str]] = []
+        self.asked: list[tuple[Lookup, str]] = []
         self._hub = readers.hub
         readers.hub = self.hub  # type: ignore[method-assign]  # the one seam that all such reads pass
 
     @asynccontextmanager
-    async def hub(self, asked: Asked = NOTHING_ASKED) -> AsyncIterator[AsyncConnection]:
-        async with self._hub(asked) as connection:
+    async def hub(self, lookup: Lookup = NO_LOOKUP) -> AsyncIterator[AsyncConnection]:
+        async with self._hub(lookup) as connection:
 
             def said(_c: Any, _cursor: Any, sql: str, *_further: Any) -> None:
-                self.asked.append((asked, sql))
+                self.asked.append((lookup, sql))
 
             event.listen(connection.sync_connection, "before_cursor_execute", said)
             try:

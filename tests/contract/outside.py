@@ -10,7 +10,7 @@ import pytest
 
 from actors.domain.principal import Principal
 from store.postgres.claims import SHOWN, reading_claims, reading_path
-from store.sql.readers import Asked
+from store.sql.readers import Lookup
 from store.sql.schema import metadata
 from tests.contract.clinic import ADMIN
 from tests.contract.engines import PostgresDatabase
@@ -34,11 +34,11 @@ class Outside:
         return self.all_as_reader(who, [sql])[0]
 
     def all_as_reader(self, who: Principal | None, statements: Sequence[str]) -> list[list[Row]]:
-        claims = json.dumps(reading_claims(who, Asked())) if who else ""
+        claims = json.dumps(reading_claims(who, Lookup())) if who else ""
         path = f"SET LOCAL search_path = {reading_path(who or ADMIN)}"
         return self.run_all(["SET LOCAL ROLE hub_reader", path, *claiming(claims)], statements)
 
-    def as_hub(self, asked: Asked, table: str) -> list[Row]:
+    def as_hub(self, asked: Lookup, table: str) -> list[Row]:
         """The hub's own question: what it names, and nothing else."""
         claims = json.dumps(reading_claims(None, asked))
         return self.run(["SET LOCAL ROLE hub_reader", *claiming(claims)], f"SELECT * FROM {table}")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from store.postgres.claims import SHOWN, reading_claims
-from store.sql.readers import Asked
+from store.sql.readers import Lookup
 from tests.contract.clinic import ADMIN, dentist, patient
 from tests.contract.outside import Outside, claiming
 from tests.contract.outside import outside as outside
@@ -86,12 +86,12 @@ async def test_the_table_of_people_shows_callers_nothing_and_the_hub_whom_it_nam
     world = outside.world
     for who in world.everybody.values():
         assert outside.as_reader(who, "SELECT * FROM public.profiles") == []
-    assert outside.as_hub(Asked(), "profiles") == []
+    assert outside.as_hub(Lookup(), "profiles") == []
     for asked in (
-        Asked(people=(world.pat.id,)),
-        Asked(subjects=("sub-pat",)),
-        Asked(exact="PAT@example.org"),
-        Asked(exact="2"),
+        Lookup(people=(world.pat.id,)),
+        Lookup(subjects=("sub-pat",)),
+        Lookup(exact="PAT@example.org"),
+        Lookup(exact="2"),
     ):
         (found,) = outside.as_hub(asked, "profiles")
         assert (found["id"], found["email"]) == (world.pat.id, "pat@example.org")
@@ -100,7 +100,7 @@ async def test_the_table_of_people_shows_callers_nothing_and_the_hub_whom_it_nam
 async def test_a_caller_who_claims_to_name_people_sees_no_more(outside: Outside) -> None:
     """What widens the hub's sight widens nobody else's, though the claims say it."""
     world = outside.world
-    everything = Asked(
+    everything = Lookup(
         calendars=(world.bob.id,),
         channels=(f"appointments:dentist:{world.bob.id}",),
         people=(world.pia.id,),

@@ -16,8 +16,8 @@ from store.migrations.migrate import check_schema
 from store.migrations.seal import DatabaseSealed
 from store.sql.lockfile import DatabaseInUse
 from store.transfer.dump import UnusableDump
-from store.transfer.exporting import Dumped, export, reopen
-from store.transfer.importing import NotEmpty, import_
+from store.transfer.exporting import DumpSummary, export, reopen
+from store.transfer.importing import DatabaseNotEmpty, import_
 from tests.contract.clinic import ADMIN as ADMIN_USER
 from tests.contract.clinic import DAY, Clinic, Postbox, booked, client_key, held, render
 from tests.contract.engines import (
@@ -64,13 +64,15 @@ def quiet(*_: object) -> None:
     return
 
 
-def dumped(database: Database, clock: FakeClock, *, sealing: bool = False) -> tuple[bytes, Dumped]:
+def dumped(
+    database: Database, clock: FakeClock, *, sealing: bool = False
+) -> tuple[bytes, DumpSummary]:
     out = io.BytesIO()
     done = export(admin(database), out, now=clock.now(), sealing=sealing, progress=quiet)
     return out.getvalue(), done
 
 
-def read(database: Database, dump: bytes, clock: FakeClock, *, move: bool = False) -> Dumped:
+def read(database: Database, dump: bytes, clock: FakeClock, *, move: bool = False) -> DumpSummary:
     return import_(admin(database), io.BytesIO(dump), now=clock.now(), move=move, progress=quiet)
 
 
@@ -257,7 +259,7 @@ async def test_of_a_damaged_dump_nothing_is_imported(
 
 async def test_nothing_is_imported_where_a_clinic_lives(source: Database, clock: FakeClock) -> None:
     dump, _ = dumped(source, clock)
-    with pytest.raises(NotEmpty, match="is not empty"):
+    with pytest.raises(DatabaseNotEmpty, match="is not empty"):
         read(source, dump, clock)
     assert content(dumped(source, clock)[0]) == content(dump)
 

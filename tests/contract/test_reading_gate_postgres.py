@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from store.postgres.claims import reading_claims
-from store.sql.readers import Asked
+from store.sql.readers import Lookup
 from tests.contract.clinic import DAY, Clinic, booked, dentist, patient
 from tests.contract.engines import PostgresDatabase
 from tests.contract.outside import Outside
@@ -73,7 +73,7 @@ async def test_where_it_was_hardened_a_question_cannot_become_somebody_else(
     """Without that, whoever writes the text of a query can claim to be another in it."""
     for statement in HARDENED:
         database.server.run(database.name, statement)
-    claims = json.dumps(reading_claims(dentist(world.bob), Asked()))
+    claims = json.dumps(reading_claims(dentist(world.bob), Lookup()))
     for sql in BECOMING_ANOTHER:
         with pytest.raises(Exception, match="permission denied for function set_config"):
             await world.ask(patient(world.pat), sql.replace("{claims}", claims))

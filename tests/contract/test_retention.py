@@ -8,7 +8,7 @@ from actors.domain.appointment import Status
 from actors.domain.channels import Channel, dentist_channel
 from actors.domain.ids import DentistId
 from actors.ports.events import Delivery
-from store.repositories.retention import BATCH_ROWS_MAX, Forgotten
+from store.repositories.retention import BATCH_ROWS_MAX, DeletedRows
 from tests.contract.clinic import (
     DAY,
     HOUR,
@@ -130,4 +130,4 @@ async def test_much_is_forgotten_in_small_batches(clinic: Clinic) -> None:
     assert forgotten.events >= 3 * count
     assert forgotten.replies >= count
     again = await clinic.store.retention.forget(clinic.clock.now() + 31 * DAY)
-    assert again == Forgotten(events=0, holds=0, replies=0, deliveries=0)
+    assert again == DeletedRows(events=0, holds=0, replies=0, deliveries=0)

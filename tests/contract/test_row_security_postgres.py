@@ -14,7 +14,7 @@ import pytest
 from actors.ports.commits import ConstraintViolated, Fenced
 from store.commit.committer import CommitContext, commit_calendars
 from store.postgres.claims import MAINTENANCE, SHOWN
-from store.sql.readers import Asked
+from store.sql.readers import Lookup
 from store.sql.writer import single_job
 from tests.contract.clinic import booked, dentist, patient, render
 from tests.contract.outside import TABLES, VIEWS, Outside, closed, schema_of
@@ -141,13 +141,13 @@ async def test_the_reader_writes_nothing(outside: Outside) -> None:
 
 async def test_the_hub_sees_of_people_only_what_it_asks_for(outside: Outside) -> None:
     ann, pat = outside.world.ann, outside.world.pat
-    (held,) = outside.as_hub(Asked(), "appointments")
+    (held,) = outside.as_hub(Lookup(), "appointments")
     assert held["status"] == "held"
-    rows = outside.as_hub(Asked(calendars=(ann.id,)), "appointments")
+    rows = outside.as_hub(Lookup(calendars=(ann.id,)), "appointments")
     assert {row["dentist_id"] for row in rows} == {ann.id}
-    assert outside.as_hub(Asked(), "idempotency_keys") == []
+    assert outside.as_hub(Lookup(), "idempotency_keys") == []
     scope = patient(pat).scope
-    assert {r["scope"] for r in outside.as_hub(Asked(scopes=(scope,)), "idempotency_keys")} == {
+    assert {r["scope"] for r in outside.as_hub(Lookup(scopes=(scope,)), "idempotency_keys")} == {
         scope
     }
 

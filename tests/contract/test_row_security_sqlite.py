@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError
 
 from actors.domain.principal import Principal
 from actors.ports.appointments import AppointmentQuery
-from store.sql.readers import Asked
+from store.sql.readers import Lookup
 from store.sqlite.rules import RULES
 from tests.contract.clinic import ADMIN, DAY, dentist, patient
 from tests.contract.engines import Database
@@ -109,13 +109,13 @@ async def test_a_known_email_or_phone_finds_a_name_and_nothing_else(world: World
     sql = "SELECT * FROM profiles WHERE role = 'patient' ORDER BY name"
     for who, others in ((BOT, set()), (dentist(world.ann), {"Eve", "Hal", "Pat"})):
         for exact in ("PIA@example.org", "3"):
-            asked = Asked(exact=exact)
+            asked = Lookup(exact=exact)
             async with world.clinic.store._readers.caller(who, asked) as connection:
                 found = [dict(r._mapping) for r in await connection.exec_driver_sql(sql)]
             assert {row["name"] for row in found} == {"Pia", *others}
             (pia,) = [row for row in found if row["name"] == "Pia"]
             assert (pia["email"], pia["subject"], pia["search_text"]) == (None, None, None)
-    asked = Asked(exact="3")
+    asked = Lookup(exact="3")
     async with world.clinic.store._readers.caller(patient(world.pat), asked) as connection:
         found = [dict(r._mapping) for r in await connection.exec_driver_sql(sql)]
     assert [row["name"] for row in found] == ["Pat"]

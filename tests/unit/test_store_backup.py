@@ -15,7 +15,7 @@ from actors.ports.commits import StoreUnavailable
 from store.migrations.migrate import SchemaTooNew, check_schema, upgrade
 from store.migrations.seal import DatabaseSealed, seal
 from store.sql.lockfile import DatabaseInUse, exclusive
-from store.transfer.backup import Copied, NotOnPostgresql, UnusableBackup, backup, restore
+from store.transfer.backup import CopyResult, NotOnPostgresql, UnusableBackup, backup, restore
 from store.transfer.maintenance import writing
 from store.transfer.verify import verify
 from tests.support.logs import captured_logs
@@ -72,11 +72,11 @@ def epochs(path: Path) -> tuple[int, int]:
     return first, epoch
 
 
-def copied(database: Path, target: Path) -> Copied:
+def copied(database: Path, target: Path) -> CopyResult:
     return backup(f"sqlite:///{database}", target, quiet)
 
 
-def restored(database: Path, source: Path) -> Copied:
+def restored(database: Path, source: Path) -> CopyResult:
     return restore(f"sqlite:///{database}", source, now=NOW, progress=quiet)
 
 

@@ -11,10 +11,12 @@ from sqlalchemy.dialects.postgresql import asyncpg
 from store.migrations.migrate import upgrade
 from store.sql.prepared import Statement
 from store.sql.schema import appointments, profiles
-from store.sql.write_statements import Sql
+from store.sql.write_statements import WriteStatements
 
 STATEMENTS = sorted(
-    name for name, value in vars(Sql(sqlite.dialect())).items() if isinstance(value, Statement)
+    name
+    for name, value in vars(WriteStatements(sqlite.dialect())).items()
+    if isinstance(value, Statement)
 )
 
 
@@ -30,14 +32,14 @@ POSTGRESQL: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLA
 
 @pytest.mark.parametrize("dialect", [sqlite.dialect(), POSTGRESQL], ids=lambda d: d.name)
 def test_every_statement_can_be_said_in_every_dialect(dialect: Dialect) -> None:
-    sql = Sql(dialect)
+    sql = WriteStatements(dialect)
     assert all(getattr(sql, name).sql for name in STATEMENTS)
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_every_statement_is_understood_by_sqlite(name: str, migrated: Path) -> None:
     connection = sqlite3.connect(migrated)
-    statement: Statement = getattr(Sql(sqlite.dialect()), name)
+    statement: Statement = getattr(WriteStatements(sqlite.dialect()), name)
     connection.execute(f"EXPLAIN {statement.sql}", [None] * statement.sql.count("?"))
     connection.close()
 
@@ -57,7 +59,7 @@ def test_every_statement_is_understood_by_sqlite(name: str, migrated: Path) -> N
 )
 def test_what_could_read_a_whole_table_uses_an_index(name: str, index: str, migrated: Path) -> None:
     connection = sqlite3.connect(migrated)
-    sql = getattr(Sql(sqlite.dialect()), name).sql
+    sql = getattr(WriteStatements(sqlite.dialect()), name).sql
     values = [None] * sql.count("?")
     rows = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
     connection.close()
@@ -81,7 +83,7 @@ def test_values_are_bound_in_the_order_of_the_text() -> None:
 
 def test_an_insert_can_be_said_for_many_rows_at_once(migrated: Path) -> None:
     """Also one that looks something up within its values."""
-    statement = Sql(sqlite.dialect()).advance_channel
+    statement = WriteStatements(sqlite.dialect()).advance_channel
     connection = sqlite3.connect(migrated)
     values = [value for n in range(3) for value in statement.bind({"channel": f"c{n}", "count": n})]
     rows = connection.execute(statement.sql_for(3), values).fetchall()
@@ -90,7 +92,7 @@ def test_an_insert_can_be_said_for_many_rows_at_once(migrated: Path) -> None:
 
 
 def test_rows_by_key_are_asked_for_together(migrated: Path) -> None:
-    name = Sql(sqlite.dialect()).name
+    name = WriteStatements(sqlite.dialect()).name
     assert name.takes_many
     with sqlite3.connect(migrated) as connection:
         plan = connection.execute(f"EXPLAIN QUERY PLAN {name.sql_for(3)}", ["a", "b", "c"])
@@ -100,7 +102,7 @@ def test_rows_by_key_are_asked_for_together(migrated: Path) -> None:
 
 def test_on_postgresql_many_rows_are_an_array_for_each_value() -> None:
     """What an INSERT looks up within its values stays; of a SELECT only the key changes."""
-    sql = Sql(POSTGRESQL)
+    sql = WriteStatements(POSTGRESQL)
     advance, fence = sql.advance_channel.sql_of_arrays, sql.hold_fence.sql_of_arrays
     assert "SELECT given_1, (SELECT hub.first_epoch" in advance
     assert "FROM unnest($1::VARCHAR[], $2::BIGINT[]) AS given(given_1, given_2) ON CON" in advance
@@ -109,7 +111,7 @@ def test_on_postgresql_many_rows_are_an_array_for_each_value() -> None:
 
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_every_parameter_of_many_rows_is_an_array(name: str) -> None:
-    statement: Statement = getattr(Sql(POSTGRESQL), name)
+    statement: Statement = getattr(WriteStatements(POSTGRESQL), name)
     if statement.takes_many:
         assert statement.sql_of_arrays.count("[]") == statement.sql.count("::")
         assert statement.sql_of_arrays.count("::") == statement.sql.count("::")
