@@ -16,7 +16,7 @@ from actors.ports.events import EventLog, Outbox
 from actors.ports.profiles import Profiles
 from actors.ports.records import RecordStore
 from actors.ports.rendering import Render
-from store.commit.committer import CommitContext
+from store.commit.context import CommitContext
 from store.migrations.migrate import check_schema
 from store.postgres.opening import asyncpg_dialect, open_postgres
 from store.repositories.appointments import AppointmentRepository

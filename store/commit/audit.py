@@ -1,7 +1,6 @@
 """Rows of ``audit_log``: who did what to which record. Never a name, never a note."""
 
 from datetime import datetime
-from typing import Any
 
 from actors.domain.appointment import Appointment
 from actors.domain.events import (
@@ -39,7 +38,7 @@ _ACTIONS: dict[type[Event], str] = {
 }
 
 
-def audit_params(turn: Turn, event: Event) -> dict[str, Any]:
+def audit_params(turn: Turn, event: Event) -> dict[str, object]:
     row = _entry(turn.by, turn.at, turn.request_id) | {"action": _ACTIONS[type(event)]}
     match event:
         case RowEvent(before=before, after=after):
@@ -59,7 +58,7 @@ def audit_params(turn: Turn, event: Event) -> dict[str, Any]:
 
 def disconnect_params(
     by: Principal, at: datetime, request_id: str, person: Profile
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """An admin ended somebody's connections."""
     return _entry(by, at, request_id) | {
         "action": "connections.ended",
@@ -69,7 +68,7 @@ def disconnect_params(
     }
 
 
-def search_params(by: Principal, at: datetime, request_id: str, found: int) -> dict[str, Any]:
+def search_params(by: Principal, at: datetime, request_id: str, found: int) -> dict[str, object]:
     """A search of people leaves a trace, too; the text that was searched does not."""
     return _entry(by, at, request_id) | {
         "action": "people.searched",
@@ -80,7 +79,7 @@ def search_params(by: Principal, at: datetime, request_id: str, found: int) -> d
 
 def webhook_params(
     by: Principal, at: datetime, request_id: str, webhook: Webhook
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The hub itself disabled a webhook."""
     return _entry(by, at, request_id) | {"action": "webhook.disabled"} | _webhook(webhook)
 
@@ -89,7 +88,7 @@ def _whose(profile: Profile) -> str:
     return "patient_id" if profile.role is Role.PATIENT else "dentist_id"
 
 
-def _webhook(webhook: Webhook) -> dict[str, Any]:
+def _webhook(webhook: Webhook) -> dict[str, object]:
     return {
         "resource_kind": "webhook",
         "resource_id": webhook.id,
@@ -99,7 +98,7 @@ def _webhook(webhook: Webhook) -> dict[str, Any]:
     }
 
 
-def _entry(by: Principal, at: datetime, request_id: str) -> dict[str, Any]:
+def _entry(by: Principal, at: datetime, request_id: str) -> dict[str, object]:
     return {
         "at": at,
         "role": str(by.role),
@@ -111,7 +110,7 @@ def _entry(by: Principal, at: datetime, request_id: str) -> dict[str, Any]:
     }
 
 
-def _appointment(before: Appointment | None, after: Appointment) -> dict[str, Any]:
+def _appointment(before: Appointment | None, after: Appointment) -> dict[str, object]:
     return {
         "resource_kind": "appointment",
         "resource_id": after.id,

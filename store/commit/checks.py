@@ -1,7 +1,7 @@
-"""What one calendar cannot know (DESIGN §4.3): the patient's rows at other dentists.
+"""Checks across calendars: what a patient has at other dentists, which no actor can know.
 
-Turns are looked at in *waves*: consecutive turns of which no two concern the same
-patient, so that what a wave reads cannot depend on what the wave will write.
+Turns are checked in *waves*: consecutive turns of which no two concern the same patient, so
+that the checks of a wave cannot depend on rows that the same wave writes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,8 +17,8 @@ from store.sql.write_statements import WriteStatements
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A turn, the commit it belongs to, and where it stands among all turns."""
+class IndexedTurn:
+    """A turn, its commit, and its index among all turns."""
 
     index: int
     turn: Turn
@@ -37,23 +37,23 @@ class Place:
         return {event.after.id: event.after for event in self.row_events}
 
 
-def waves(commits: Iterable[CalendarCommit]) -> Iterator[list[Place]]:
-    wave: list[Place] = []
+def waves(commits: Iterable[CalendarCommit]) -> Iterator[list[IndexedTurn]]:
+    wave: list[IndexedTurn] = []
     seen: set[PatientId] = set()
     turns = ((commit, turn) for commit in commits for turn in commit.turns)
     for index, (commit, turn) in enumerate(turns):
-        place = Place(index, turn, commit)
-        if not seen.isdisjoint(place.patients):
+        indexed = IndexedTurn(index, turn, commit)
+        if not seen.isdisjoint(indexed.patients):
             yield wave
             wave, seen = [], set()
-        wave.append(place)
-        seen |= place.patients
+        wave.append(indexed)
+        seen |= indexed.patients
     if wave:
         yield wave
 
 
-def check_patients(wave: Sequence[Place], sql: WriteStatements) -> Plan[None]:
-    """Raises :class:`TurnRefused` for the first turn that conflicts."""
+def check_patients(wave: Sequence[IndexedTurn], sql: WriteStatements) -> Plan[None]:
+    """Raises TurnRefused for the first turn that conflicts."""
     refused: dict[int, Refusal] = {}
     refused |= yield from _too_many_holds(wave, sql)
     refused |= yield from _conflicts(wave, sql)
@@ -62,10 +62,13 @@ def check_patients(wave: Sequence[Place], sql: WriteStatements) -> Plan[None]:
         raise TurnRefused(first, refused[first])
 
 
-def _conflicts(wave: Sequence[Place], sql: WriteStatements) -> Plan[dict[int, Refusal]]:
-    """A patient cannot attend at two places at once, whichever the dentists."""
+def _conflicts(wave: Sequence[IndexedTurn], sql: WriteStatements) -> Plan[dict[int, Refusal]]:
+    """A patient cannot have two appointments at once, at any dentists."""
     moves = [
-        (place, event.after) for place in wave for event in place.row_events if _attends(event)
+        (indexed, event.after)
+        for indexed in wave
+        for event in indexed.row_events
+        if _attends(event)
     ]
     if not moves:
         return {}
@@ -74,18 +77,18 @@ def _conflicts(wave: Sequence[Place], sql: WriteStatements) -> Plan[dict[int, Re
         [{"patient": row.patient_id, "start": row.start, "end": row.end} for _, row in moves],
     )
     return {
-        place.index: PatientConflict()
-        for place, row in moves
+        indexed.index: PatientConflict()
+        for indexed, row in moves
         for patient_id, row_id, start, end in found
         if patient_id == row.patient_id
-        and row_id not in place.final_rows
+        and row_id not in indexed.final_rows
         and start < row.end
         and row.start < end
     }
 
 
 def _attends(event: RowEvent) -> bool:
-    """Whether the row begins to claim its patient's time, or claims another."""
+    """Whether the event takes time of the patient that was not taken before."""
     before, after = event.before, event.after
     return after.status in ATTENDING and (
         before is None
@@ -94,25 +97,25 @@ def _attends(event: RowEvent) -> bool:
     )
 
 
-def _too_many_holds(wave: Sequence[Place], sql: WriteStatements) -> Plan[dict[int, Refusal]]:
-    """Live holds at all dentists, those of the turn itself counted as it leaves them."""
+def _too_many_holds(wave: Sequence[IndexedTurn], sql: WriteStatements) -> Plan[dict[int, Refusal]]:
+    """Counts the live holds at all dentists; those of the turn itself as the turn leaves them."""
     new = [
-        (place, event.after.patient_id)
-        for place in wave
-        for event in place.row_events
+        (indexed, event.after.patient_id)
+        for indexed in wave
+        for event in indexed.row_events
         if isinstance(event, SlotHeld)
     ]
     if not new:
         return {}
     found = yield Step(
         sql.live_holds_of,
-        [{"patient": patient_id, "at": place.turn.at} for place, patient_id in new],
+        [{"patient": patient_id, "at": indexed.turn.at} for indexed, patient_id in new],
     )
     held = {(patient_id, row_id) for patient_id, row_id in found}
     return {
-        place.index: TooManyReservations(place.commit.hold_limit)
-        for place, patient_id in new
-        if sum(owner == patient_id and row_id not in place.final_rows for owner, row_id in held)
-        + sum(other == (place, patient_id) for other in new)
-        > place.commit.hold_limit
+        indexed.index: TooManyReservations(indexed.commit.hold_limit)
+        for indexed, patient_id in new
+        if sum(owner == patient_id and row_id not in indexed.final_rows for owner, row_id in held)
+        + sum(other == (indexed, patient_id) for other in new)
+        > indexed.commit.hold_limit
     }

@@ -1,16 +1,10 @@
-"""From announcements to rows of ``realtime_events``: offsets, names, rendered bytes."""
+"""Turns announcements into rows of ``realtime_events``: offsets, names, rendered bodies."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from actors.domain.announcements import (
-    Announcement,
-    AppointmentBody,
-    Body,
-    ReservationBody,
-    ScheduleBody,
-)
+from actors.domain.announcements import AppointmentBody, Body, ReservationBody, ScheduleBody
 from actors.domain.appointment import Appointment
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId, ProfileId
@@ -18,29 +12,30 @@ from actors.domain.position import Position
 from actors.ports.clock import NewId
 from actors.ports.commits import Reply, Turn
 from actors.ports.events import EventRecord
-from actors.ports.rendering import Names, Render
+from actors.ports.rendering import Names
+from store.commit.context import CommitContext
 from store.sql.codec import event_params
 from store.sql.prepared import Plan, Step
 from store.sql.write_statements import WriteStatements
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """What one turn tells, its channels resolved."""
+class WrittenTurn:
+    """What one turn is answered, and the events that it wrote."""
 
-    turn: Turn
-    announcements: Sequence[tuple[Announcement, Sequence[Channel]]]
+    reply: Reply
+    records: Sequence[EventRecord]
 
 
-def take_offsets(
-    tellings: Sequence[Telling], touched: Iterable[Channel], sql: WriteStatements
+def advance_channels(
+    turns: Sequence[Turn], touched: Iterable[Channel], sql: WriteStatements
 ) -> Plan[Mapping[Channel, Position]]:
-    """Lock every channel touched, in order of name, and advance those that are told to.
+    """Lock the channels of all announcements and those ``touched``; answer the new heads.
 
-    Sorted, so that no two commits can deadlock; a patient's channel, once locked, also
-    serialises all that concerns this patient. Answers the new heads.
+    A channel advances by the number of its announcements. The locks are taken in order of
+    name, so that no two commits deadlock.
     """
-    counts = _told(tellings)
+    counts = _counts(turns)
     for channel in touched:
         counts.setdefault(channel, 0)
     if not counts:
@@ -56,79 +51,66 @@ def take_offsets(
     }
 
 
-def _told(tellings: Sequence[Telling]) -> Counter[Channel]:
-    """How many events each channel gets."""
+def _counts(turns: Sequence[Turn]) -> Counter[Channel]:
+    """The number of events for each channel."""
     return Counter(
         channel
-        for telling in tellings
-        for _, channels in telling.announcements
-        for channel in channels
+        for turn in turns
+        for announcement in turn.announcements
+        for channel in announcement.channels
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What one turn is answered, and what it told."""
+def write_events(
+    turns: Sequence[Turn], heads: Mapping[Channel, Position], ctx: CommitContext
+) -> Plan[list[WrittenTurn]]:
+    """Write the events of all turns, and render the replies.
 
-    reply: Reply
-    records: tuple[EventRecord, ...]
-
-
-def tell(
-    tellings: Sequence[Telling],
-    heads: Mapping[Channel, Position],
-    *,
-    sql: WriteStatements,
-    render: Render,
-    new_id: NewId,
-) -> Plan[list[Told]]:
-    """Write the events, one id an announcement, and render the replies; turn by turn.
-
-    A body is rendered once, however many channels and replies it goes to.
+    An announcement has one event id, whatever the number of its channels. A body is rendered
+    once, whatever the number of events and replies that contain it.
     """
-    names = yield from _names(_bodies(tellings), sql)
+    names = yield from _names(turns, ctx.sql)
     rendered: dict[Body, bytes] = {}
 
-    def bytes_of(body: Body) -> bytes:
-        if (known := rendered.get(body)) is None:
-            known = rendered[body] = render(body, names)
-        return known
+    def rendering(body: Body) -> bytes:
+        if (found := rendered.get(body)) is None:
+            found = rendered[body] = ctx.render(body, names)
+        return found
 
-    told = [
-        Told(_reply(telling.turn, bytes_of), tuple(records))
-        for telling, records in zip(
-            tellings, _records(tellings, heads, bytes_of, new_id), strict=True
-        )
+    records = _records(turns, heads, rendering, ctx.new_id)
+    written = [
+        WrittenTurn(_reply(turn, rendering), own) for turn, own in zip(turns, records, strict=True)
     ]
-    params = [event_params(record) for each in told for record in each.records]
+    params = [event_params(record) for each in written for record in each.records]
     if params:
-        yield Step(sql.insert_event, params)
-    return told
+        yield Step(ctx.sql.insert_event, params)
+    return written
 
 
-def _reply(turn: Turn, bytes_of: Callable[[Body], bytes]) -> Reply:
+def _reply(turn: Turn, rendering: Callable[[Body], bytes]) -> Reply:
     return Reply(
         outcome=turn.outcome,
         resource_id=turn.resource_id,
         version=turn.version,
-        body=bytes_of(turn.reply) if turn.reply else b"",
+        body=rendering(turn.reply) if turn.reply else b"",
     )
 
 
-def _bodies(tellings: Sequence[Telling]) -> Iterator[Body]:
-    for telling in tellings:
-        if telling.turn.reply:
-            yield telling.turn.reply
-        for announcement, _ in telling.announcements:
-            yield announcement.body
-
-
-def _names(bodies: Iterable[Body], sql: WriteStatements) -> Plan[Names]:
-    people = sorted({person for body in bodies for person in _people(body)})
+def _names(turns: Sequence[Turn], sql: WriteStatements) -> Plan[Names]:
+    """The names of the people in bodies."""
+    people = sorted({person for body in _bodies(turns) for person in _people(body)})
     if not people:
         return {}
     rows = yield Step(sql.name, [{"person": person} for person in people])
     return {ProfileId(person): name for person, name in rows}
+
+
+def _bodies(turns: Sequence[Turn]) -> Iterator[Body]:
+    for turn in turns:
+        if turn.reply:
+            yield turn.reply
+        for announcement in turn.announcements:
+            yield announcement.body
 
 
 def _people(body: Body) -> Iterator[ProfileId]:
@@ -144,27 +126,27 @@ def _people(body: Body) -> Iterator[ProfileId]:
 
 
 def _records(
-    tellings: Sequence[Telling],
+    turns: Sequence[Turn],
     heads: Mapping[Channel, Position],
-    bytes_of: Callable[[Body], bytes],
+    rendering: Callable[[Body], bytes],
     new_id: NewId,
 ) -> Iterator[list[EventRecord]]:
-    """Of each turn in the order of the announcements; a channel's offsets follow its old head."""
-    last = {channel: heads[channel].offset - count for channel, count in _told(tellings).items()}
-    for telling in tellings:
+    """For each turn, in the order of its announcements; offsets continue the old heads."""
+    last = {channel: heads[channel].before(count) for channel, count in _counts(turns).items()}
+    for turn in turns:
         records = []
-        for announcement, channels in telling.announcements:
+        for announcement in turn.announcements:
             event_id = EventId(new_id())
-            for channel in channels:
-                last[channel] += 1
+            for channel in announcement.channels:
+                last[channel] = last[channel].next
                 record = EventRecord(
                     channel=channel,
-                    position=Position(heads[channel].epoch, last[channel]),
+                    position=last[channel],
                     event_id=event_id,
                     type=announcement.type,
-                    time=telling.turn.at,
-                    payload=bytes_of(announcement.body),
+                    time=turn.at,
+                    payload=rendering(announcement.body),
                 )
                 records.append(record)
         yield records
-    assert all(heads[channel].offset == offset for channel, offset in last.items())
+    assert last == heads, "every channel ends at its new head"

@@ -8,7 +8,7 @@ from actors.domain.ids import DentistId
 from actors.domain.position import Position
 from actors.ports.calendars import LoadedCalendar
 from actors.ports.commits import OwnedElsewhere
-from store.sql.codec import appointment_of, schedule_of, stored_reply_of, type_of
+from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, STORED_REPLY, schedule_of
 from store.sql.prepared import Done, Plan, Rows, once
 from store.sql.write_statements import WriteStatements
 
@@ -63,9 +63,9 @@ def _load(
         dentist_id=dentist_id,
         fence=fence,
         schedule=schedule_of(schedule, version),
-        types=tuple(map(type_of, types)),
-        rows=tuple(map(appointment_of, [*live, *completed])),
-        replies=tuple(stored_reply_of(row) for row in reversed(replies)),
+        types=tuple(map(APPOINTMENT_TYPE.read, types)),
+        rows=tuple(map(APPOINTMENT.read, [*live, *completed])),
+        replies=tuple(map(STORED_REPLY.read, reversed(replies))),
         position=Position(first_epoch if epoch is None else epoch, offset or 0),
     )
 

@@ -1,7 +1,8 @@
 """The commit of a profile, an appointment type or a webhook: no calendar, so no fence."""
 
-from actors.domain.announcements import Announcement
-from actors.domain.channels import Channel, dentist_profiles_channel, patient_channel
+from dataclasses import replace
+
+from actors.domain.channels import dentist_profiles_channel, patient_channel
 from actors.domain.events import (
     AppointmentTypeSaved,
     Event,
@@ -15,11 +16,12 @@ from actors.domain.profile import Profile
 from actors.domain.refusals import NotFound, Refusal, ValidationFailed, VersionConflict
 from actors.domain.schedule import Schedule
 from actors.ports.commits import Reply, Turn, TurnRefused
-from store.commit.committer import CommitContext, write_audit
-from store.commit.event_rows import Telling, take_offsets, tell
+from store.commit.committer import write_audit
+from store.commit.context import CommitContext
+from store.commit.event_rows import advance_channels, write_events
 from store.commit.idempotency import refuse_known_keys, store_replies
 from store.commit.webhook_commit import delete_webhook, save_webhook
-from store.sql.codec import profile_params, schedule_json, type_params
+from store.sql.codec import APPOINTMENT_TYPE, profile_params, schedule_json
 from store.sql.prepared import Done, Plan, Statement, once
 from store.sql.write_statements import WriteStatements
 
@@ -27,39 +29,38 @@ from store.sql.write_statements import WriteStatements
 def commit_record(turn: Turn, ctx: CommitContext) -> Plan[Done[Reply]]:
     """Raises as :class:`~actors.ports.records.RecordStore` says."""
     sql = ctx.sql
-    patients = sorted({told.dentists_of for told in turn.announcements if told.dentists_of})
-    # Who the patient's dentists are must hold until the commit: no booking meanwhile.
-    yield from take_offsets((), map(patient_channel, patients), sql)
-    telling = yield from _resolved(turn, sql)
-    heads = yield from take_offsets((telling,), (), sql)
+    patients = sorted({each.dentists_of for each in turn.announcements if each.dentists_of})
+    # The patient's dentists must stay the same until COMMIT, so no booking meanwhile.
+    yield from advance_channels((), map(patient_channel, patients), sql)
+    turn = yield from _with_dentists_channels(turn, sql)
+    heads = yield from advance_channels((turn,), (), sql)
     yield from _refuse_known_key(turn, sql)
     for event in turn.events:
         yield from _save(event, sql)
-    (told,) = yield from tell((telling,), heads, sql=sql, render=ctx.render, new_id=ctx.new_id)
-    yield from store_replies((turn,), (told.reply,), (None,), sql)
+    (written,) = yield from write_events((turn,), heads, ctx)
+    yield from store_replies((turn,), (written.reply,), (None,), sql)
     yield from write_audit((turn,), sql)
-    return Done(told.reply, told.records)
+    return Done(written.reply, written.records)
 
 
-def _resolved(turn: Turn, sql: WriteStatements) -> Plan[Telling]:
-    channels = {}
-    for told in turn.announcements:
-        channels[told] = yield from _channels_of(told, sql)
-    return Telling(turn, [(told, channels[told]) for told in turn.announcements])
-
-
-def _channels_of(told: Announcement, sql: WriteStatements) -> Plan[tuple[Channel, ...]]:
-    if told.dentists_of is None:
-        return told.channels
-    rows = yield once(sql.dentists_of, patient=told.dentists_of)
-    return (*told.channels, *(dentist_profiles_channel(DentistId(row[0])) for row in rows))
+def _with_dentists_channels(turn: Turn, sql: WriteStatements) -> Plan[Turn]:
+    """Resolve ``dentists_of`` of each announcement to channels."""
+    announcements = []
+    for announcement in turn.announcements:
+        if patient := announcement.dentists_of:
+            rows = yield once(sql.dentists_of, patient=patient)
+            dentists = (dentist_profiles_channel(DentistId(dentist)) for (dentist,) in rows)
+            channels = (*announcement.channels, *dentists)
+            announcement = replace(announcement, channels=channels, dentists_of=None)
+        announcements.append(announcement)
+    return replace(turn, announcements=tuple(announcements))
 
 
 def _refuse_known_key(turn: Turn, sql: WriteStatements) -> Plan[None]:
     try:
         yield from refuse_known_keys((turn,), sql)
     except TurnRefused as refused:
-        raise refused.refusal from None  # one turn: there is no index to tell
+        raise refused.refusal from None  # of a single turn, its index says nothing
 
 
 def _save(event: Event, sql: WriteStatements) -> Plan[None]:
@@ -67,10 +68,10 @@ def _save(event: Event, sql: WriteStatements) -> Plan[None]:
         case ProfileSaved(before=before, after=profile):
             yield from _save_profile(before, profile, sql)
         case AppointmentTypeSaved(before=None, after=kind):
-            yield once(sql.insert_type, **type_params(kind))
+            yield once(sql.insert_type, **APPOINTMENT_TYPE.params(kind))
         case AppointmentTypeSaved(before=old, after=kind) if old is not None:
             guard = {"row_id": old.id, "before_version": old.version}
-            if not (yield once(sql.update_type, **type_params(kind), **guard)):
+            if not (yield once(sql.update_type, **APPOINTMENT_TYPE.params(kind), **guard)):
                 raise (yield from _why(sql.current_type_version, "appointment type", old.id))
         case WebhookSaved():
             yield from save_webhook(event, sql.webhooks)

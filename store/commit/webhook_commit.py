@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from actors.domain.events import WebhookDeleted, WebhookSaved
 from actors.domain.refusals import Forbidden, NotFound, Refusal, VersionConflict
 from actors.domain.webhook import party_of
+from store.sql.codec import PROGRESS, webhook_params
 from store.sql.prepared import Plan, Step, once
-from store.sql.webhook_codec import progress_params, webhook_params
 from store.sql.webhook_statements import WebhookStatements
 
 WEBHOOKS_MAX = 1_000
@@ -31,7 +31,7 @@ def save_webhook(event: WebhookSaved, sql: WebhookStatements) -> Plan[None]:
         nothing = {"attempts": 0, "failing_since": None, "next_attempt_at": None}
         yield once(sql.try_anew, row_id=webhook.id, **nothing)
     if event.moved_to:
-        places = [progress_params(place) | {"webhook_id": webhook.id} for place in event.moved_to]
+        places = [PROGRESS.params(place) | {"webhook_id": webhook.id} for place in event.moved_to]
         yield Step(sql.place_cursor, places)
 
 

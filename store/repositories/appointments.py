@@ -14,7 +14,7 @@ from actors.ports.clock import Clock
 from actors.ports.rendering import Names
 from store.repositories.positions import positions
 from store.repositories.visible import own_appointments_channel, visible_appointments
-from store.sql.codec import APPOINTMENT_COLUMNS, appointment_of
+from store.sql.codec import APPOINTMENT
 from store.sql.readers import Readers
 from store.sql.schema import WAS_BOOKED, appointments, audit_log, profiles
 from store.sql.types import Instant
@@ -72,7 +72,7 @@ class AppointmentRepository:
             found = (await connection.execute(_page(query, matching))).all()
             total = (await connection.execute(counting)).scalar_one()
             heads = await positions(connection, [channel] if channel else [])
-        rows = tuple(appointment_of(row) for row in found[: query.limit])
+        rows = tuple(APPOINTMENT.read(row) for row in found[: query.limit])
         return AppointmentPage(
             rows=rows,
             names=_names(found),
@@ -89,7 +89,7 @@ class AppointmentRepository:
         )
         async with self._readers.caller(principal) as connection:
             row = (await connection.execute(query)).one_or_none()
-        return (appointment_of(row), _names([row])) if row else None
+        return (APPOINTMENT.read(row), _names([row])) if row else None
 
     async def history(
         self, principal: Principal, appointment_id: AppointmentId
@@ -140,7 +140,7 @@ def _page(query: AppointmentQuery, matching: tuple[Any, ...]) -> Select[Any]:
     rules person by person, so for the rows of the page and not of the whole calendar.
     """
     a = appointments.c
-    cut = select(*APPOINTMENT_COLUMNS).where(*matching).limit(query.limit + 1)
+    cut = select(*APPOINTMENT.columns).where(*matching).limit(query.limit + 1)
     cut = cut.where(_beyond(query)) if query.after else cut
     page = cut.order_by(*_order(a, query)).subquery("page").c
     return _with_names(page).order_by(*_order(page, query))
@@ -160,8 +160,8 @@ def _beyond(query: AppointmentQuery) -> ColumnElement[bool]:
 
 
 def _with_names(rows: Columns) -> Select[Any]:
-    """``rows`` has at least :data:`APPOINTMENT_COLUMNS`."""
-    shown = [rows[column.name] for column in APPOINTMENT_COLUMNS]
+    """``rows`` has at least :data:`APPOINTMENT.columns`."""
+    shown = [rows[column.name] for column in APPOINTMENT.columns]
     return (
         select(*shown, _patient.c.name, _dentist.c.name)
         .join(_patient, _patient.c.id == rows.patient_id)

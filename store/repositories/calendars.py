@@ -11,16 +11,10 @@ from actors.domain.ids import AppointmentId, DentistId
 from actors.ports.calendars import DueHold, LoadedCalendar, StoredReply
 from actors.ports.clock import Clock
 from actors.ports.commits import CalendarCommit, Committed, IdempotencyKey
-from store.commit.committer import CommitContext, commit_calendars
+from store.commit.committer import commit_calendars
+from store.commit.context import CommitContext
 from store.commit.opening import open_calendar, view_calendar
-from store.sql.codec import (
-    APPOINTMENT_COLUMNS,
-    REPLY_COLUMNS,
-    TYPE_COLUMNS,
-    appointment_of,
-    stored_reply_of,
-    type_of,
-)
+from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, STORED_REPLY
 from store.sql.readers import Lookup, Readers
 from store.sql.schema import IS_HELD, appointment_types, appointments, idempotency_keys
 from store.sql.writer import Job, Writer, single_job
@@ -74,27 +68,27 @@ class CalendarRepository:
     ) -> Sequence[Appointment]:
         a = appointments.c
         query = (
-            select(*APPOINTMENT_COLUMNS)
+            select(*APPOINTMENT.columns)
             .where(a.id.in_(ids), a.dentist_id == dentist_id)
             .order_by(a.starts_at, a.id)
         )
         async with self._readers.hub(Lookup(calendars=(dentist_id,))) as connection:
-            return [appointment_of(row) for row in await connection.execute(query)]
+            return [APPOINTMENT.read(row) for row in await connection.execute(query)]
 
     async def load_types(self) -> Sequence[AppointmentType]:
         t = appointment_types.c
-        query = select(*TYPE_COLUMNS).order_by(t.name, t.id)
+        query = select(*APPOINTMENT_TYPE.columns).order_by(t.name, t.id)
         async with self._readers.hub() as connection:
-            return [type_of(row) for row in await connection.execute(query)]
+            return [APPOINTMENT_TYPE.read(row) for row in await connection.execute(query)]
 
     async def replies(self, keys: Sequence[IdempotencyKey]) -> Sequence[StoredReply]:
         k = idempotency_keys.c
-        query = select(*REPLY_COLUMNS).where(
+        query = select(*STORED_REPLY.columns).where(
             tuple_(k.scope, k.key).in_([(key.scope, key.key) for key in keys])
         )
         scopes = tuple(sorted({key.scope for key in keys}))
         async with self._readers.hub(Lookup(scopes=scopes)) as connection:
-            return [stored_reply_of(row) for row in await connection.execute(query)]
+            return [STORED_REPLY.read(row) for row in await connection.execute(query)]
 
     async def live_holds(self) -> Sequence[DueHold]:
         a = appointments.c

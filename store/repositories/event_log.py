@@ -11,7 +11,7 @@ from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.ports.events import Delivery, EventRecord
 from store.repositories.positions import positions
-from store.sql.codec import EVENT_COLUMNS, event_of
+from store.sql.codec import EVENT
 from store.sql.prepared import Done, Plan, Step
 from store.sql.readers import Lookup, Readers
 from store.sql.schema import IS_PENDING, realtime_events
@@ -46,7 +46,7 @@ class EventRepository:
         by: Principal | None = None,
     ) -> Sequence[EventRecord]:
         some = (
-            select(*EVENT_COLUMNS)
+            select(*EVENT.columns)
             .where(_e.channel == channel, _e.offset > after, _e.offset <= up_to)
             .order_by(_e.offset)
             .limit(limit)
@@ -54,14 +54,14 @@ class EventRepository:
         )
         size = func.length(some.c.payload)
         sized = select(some, func.sum(size).over(order_by=some.c.offset).label("size")).subquery()
-        columns = [sized.c[column.name] for column in EVENT_COLUMNS]
+        columns = [sized.c[column.name] for column in EVENT.columns]
         query = (
             select(*columns)
             .where(or_(sized.c.size <= max_bytes, sized.c.size == func.length(sized.c.payload)))
             .order_by(sized.c.offset)
         )
         async with self._reading(by, channel) as connection:
-            return [event_of(row) for row in await connection.execute(query)]
+            return [EVENT.read(row) for row in await connection.execute(query)]
 
     async def oldest(self, channel: Channel) -> int | None:
         query = select(func.min(_e.offset)).where(_e.channel == channel)
@@ -71,10 +71,10 @@ class EventRepository:
 
     async def pending(self, *, limit: int) -> Sequence[EventRecord]:
         query = (
-            select(*EVENT_COLUMNS).where(IS_PENDING).order_by(_e.channel, _e.offset).limit(limit)
+            select(*EVENT.columns).where(IS_PENDING).order_by(_e.channel, _e.offset).limit(limit)
         )
         async with self._readers.hub() as connection:
-            return [event_of(row) for row in await connection.execute(query)]
+            return [EVENT.read(row) for row in await connection.execute(query)]
 
     async def mark(self, deliveries: Sequence[Delivery]) -> None:
         for n in range(0, len(deliveries), MARKED_AT_ONCE_MAX):

@@ -12,7 +12,7 @@ from actors.domain.profile import Profile
 from actors.ports.clock import Clock
 from actors.ports.profiles import ProfilePage
 from store.commit.audit import disconnect_params, search_params
-from store.sql.codec import PROFILE_COLUMNS, fold, profile_of
+from store.sql.codec import PROFILE, fold
 from store.sql.prepared import Done, Params, Plan, once
 from store.sql.readers import Lookup, Readers
 from store.sql.schema import WAS_BOOKED, appointments, profiles
@@ -42,7 +42,7 @@ class ProfileRepository:
 
     async def adoptable(self, email: str) -> Sequence[Profile]:
         query = (
-            select(*PROFILE_COLUMNS)
+            select(*PROFILE.columns)
             .where(
                 _p.email_key == fold(email),
                 _p.subject.is_(None),
@@ -52,7 +52,7 @@ class ProfileRepository:
             .limit(_ADOPTABLE_MAX)
         )
         async with self._readers.hub(Lookup(exact=email)) as connection:
-            return [profile_of(row) for row in await connection.execute(query)]
+            return [PROFILE.read(row) for row in await connection.execute(query)]
 
     async def dentists(
         self, by: Principal, *, limit: int, after: tuple[str, ProfileId] | None
@@ -63,10 +63,10 @@ class ProfileRepository:
             )
 
     async def own_patient(self, dentist_id: DentistId, patient_id: PatientId) -> Profile | None:
-        query = select(*PROFILE_COLUMNS).where(_p.id == patient_id, _own_patients(dentist_id))
+        query = select(*PROFILE.columns).where(_p.id == patient_id, _own_patients(dentist_id))
         async with self._readers.caller(_as(dentist_id)) as connection:
             row = (await connection.execute(query)).one_or_none()
-        return profile_of(row) if row else None
+        return PROFILE.read(row) if row else None
 
     async def search(
         self,
@@ -109,10 +109,10 @@ class ProfileRepository:
         await self._writer.run(job)
 
     async def _one(self, condition: ColumnElement[bool], lookup: Lookup) -> Profile | None:
-        query = select(*PROFILE_COLUMNS).where(condition)
+        query = select(*PROFILE.columns).where(condition)
         async with self._readers.hub(lookup) as connection:
             row = (await connection.execute(query)).one_or_none()
-        return profile_of(row) if row else None
+        return PROFILE.read(row) if row else None
 
 
 def _as(dentist_id: DentistId | None) -> Principal:
@@ -132,7 +132,7 @@ async def _page(
 ) -> ProfilePage:
     counting = select(func.count()).select_from(profiles).where(condition)
     page = (
-        select(*PROFILE_COLUMNS, own.label("own"))
+        select(*PROFILE.columns, own.label("own"))
         .where(condition)
         .order_by(_p.name, _p.id)
         .limit(limit + 1)
@@ -141,7 +141,7 @@ async def _page(
         page = page.where(tuple_(_p.name, _p.id) > tuple_(*after))
     found = (await connection.execute(page)).all()
     total = (await connection.execute(counting)).scalar_one()
-    people = tuple(profile_of(row) for row in found[:limit])
+    people = tuple(PROFILE.read(row) for row in found[:limit])
     return ProfilePage(
         profiles=people,
         total=total,

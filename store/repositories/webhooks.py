@@ -23,19 +23,10 @@ from actors.ports.clock import NewId
 from actors.ports.webhooks import Target, WebhookDelivery, WebhookPage, WebhookView
 from store.commit.audit import webhook_params
 from store.commit.webhook_commit import save_webhook
+from store.sql.codec import DELIVERY, PROGRESS, WEBHOOK
 from store.sql.prepared import Done, Plan, once
 from store.sql.readers import Readers
 from store.sql.schema import webhook_cursors, webhook_deliveries, webhook_secrets, webhooks
-from store.sql.webhook_codec import (
-    DELIVERY_COLUMNS,
-    PROGRESS_COLUMNS,
-    WEBHOOK_COLUMNS,
-    delivery_of,
-    delivery_params,
-    progress_of,
-    progress_params,
-    webhook_of,
-)
 from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, single_job
 
@@ -57,7 +48,7 @@ class WebhookRepository:
         self, principal: Principal, *, limit: int, after: WebhookId | None
     ) -> WebhookPage:
         mine = _w.scope == principal.scope
-        query = select(*WEBHOOK_COLUMNS).where(mine).order_by(_w.id).limit(limit + 1)
+        query = select(*WEBHOOK.columns).where(mine).order_by(_w.id).limit(limit + 1)
         if after is not None:
             query = query.where(_w.id > after)
         counting = select(func.count(_w.id)).where(mine)
@@ -73,7 +64,7 @@ class WebhookRepository:
         )
 
     async def get(self, principal: Principal, webhook_id: WebhookId) -> WebhookView | None:
-        query = select(*WEBHOOK_COLUMNS).where(_w.id == webhook_id, _w.scope == principal.scope)
+        query = select(*WEBHOOK.columns).where(_w.id == webhook_id, _w.scope == principal.scope)
         async with self._readers.caller(principal) as connection:
             found = await _views(connection, (await connection.execute(query)).all())
         return found[0] if found else None
@@ -82,13 +73,13 @@ class WebhookRepository:
         self, principal: Principal, webhook_id: WebhookId, *, limit: int
     ) -> Sequence[WebhookDelivery]:
         query = (
-            select(*DELIVERY_COLUMNS)
+            select(*DELIVERY.columns)
             .where(_d.webhook_id == webhook_id)
             .order_by(_d.last_at.desc(), _d.channel, _d.offset.desc())
             .limit(limit)
         )
         async with self._readers.caller(principal) as connection:
-            return [delivery_of(row) for row in await connection.execute(query)]
+            return [DELIVERY.read(row) for row in await connection.execute(query)]
 
     # --- as the hub --------------------------------------------------------------------
 
@@ -148,7 +139,7 @@ class WebhookRepository:
     async def _targets(
         self, condition: ColumnElement[bool], limit: int, now: datetime
     ) -> Sequence[Target]:
-        query = select(*WEBHOOK_COLUMNS).where(condition).order_by(_w.id).limit(limit)
+        query = select(*WEBHOOK.columns).where(condition).order_by(_w.id).limit(limit)
         async with self._readers.hub() as connection:
             views = await _views(connection, (await connection.execute(query)).all())
             secrets = await _secrets(connection, [view.webhook.id for view in views], now)
@@ -156,16 +147,16 @@ class WebhookRepository:
 
 
 async def _views(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> tuple[WebhookView, ...]:
-    found = [webhook_of(row) for row in rows]
+    found = [WEBHOOK.read(row) for row in rows]
     query = (
-        select(_c.webhook_id, *PROGRESS_COLUMNS)
+        select(_c.webhook_id, *PROGRESS.columns)
         .where(_c.webhook_id.in_([webhook.id for webhook in found]))
         .order_by(_c.webhook_id, _c.channel)
     )
     progress: dict[str, list[DeliveryProgress]] = defaultdict(list)
     if found:
         for webhook_id, *values in await connection.execute(query):
-            progress[webhook_id].append(progress_of(values))
+            progress[webhook_id].append(PROGRESS.read(values))
     return tuple(
         WebhookView(webhook=webhook, progress=tuple(progress[webhook.id])) for webhook in found
     )
@@ -198,9 +189,9 @@ def _record(
         "of_channel": before.channel,
         "moves_before": before.moves,
     }
-    if not (yield once(sql.webhooks.move_cursor, **progress_params(after), **guard)):
+    if not (yield once(sql.webhooks.move_cursor, **PROGRESS.params(after), **guard)):
         return Done(value=False)
     if delivery is not None:
-        values = delivery_params(delivery) | {"webhook_id": webhook_id}
+        values = DELIVERY.params(delivery) | {"webhook_id": webhook_id}
         yield once(sql.webhooks.note_delivery, **values)
     return Done(value=True)

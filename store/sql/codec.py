@@ -1,26 +1,13 @@
-"""Rows of tables to values of the domain, and back. Column order is stated once, here."""
+"""Where the values of the domain are stored: columns of tables, and JSON inside of columns."""
 
 import json
 import unicodedata
-from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Column
-
-from actors.domain.appointment import Appointment, AppointmentType, Status
-from actors.domain.cancel_reason import CancelReason
+from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.channels import Channel
-from actors.domain.ids import (
-    AppointmentId,
-    AppointmentTypeId,
-    DentistId,
-    EventId,
-    PatientId,
-    ProfileId,
-)
-from actors.domain.outcome import Outcome
-from actors.domain.position import Position
+from actors.domain.ids import AppointmentTypeId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.schedule import (
@@ -33,148 +20,56 @@ from actors.domain.schedule import (
     WeeklyRule,
     Window,
 )
+from actors.domain.webhook import DeliveryProgress, Webhook, party_of
 from actors.ports.calendars import StoredReply
-from actors.ports.commits import IdempotencyKey, Reply
 from actors.ports.events import EventRecord
+from actors.ports.webhooks import WebhookDelivery
+from store.sql.row_mapper import RowMapper
 from store.sql.schema import (
     appointment_types,
     appointments,
     idempotency_keys,
     profiles,
     realtime_events,
+    webhook_cursors,
+    webhook_deliveries,
+    webhooks,
 )
 
 SYSTEM_PERSON = "system"
 """``on_behalf_of`` of what the hub itself did: the expiry of a hold."""
 
-_a, _e, _k, _p, _t = (
-    appointments.c,
-    realtime_events.c,
-    idempotency_keys.c,
-    profiles.c,
-    appointment_types.c,
+
+def _channels(stored: str) -> tuple[Channel, ...]:
+    return tuple(map(Channel, json.loads(stored)))
+
+
+APPOINTMENT = RowMapper(
+    Appointment,
+    appointments,
+    renamed={"start": "starts_at", "end": "ends_at"},
+    dumps={"created_via": str},  # it may be a Role
 )
-
-APPOINTMENT_COLUMNS: tuple[Column[Any], ...] = (
-    _a.id,
-    _a.dentist_id,
-    _a.patient_id,
-    _a.appointment_type_id,
-    _a.starts_at,
-    _a.ends_at,
-    _a.buffer_before_minutes,
-    _a.buffer_after_minutes,
-    _a.status,
-    _a.expires_at,
-    _a.version,
-    _a.overbooked,
-    _a.created_via,
-    _a.notes,
-    _a.cancel_reason,
-    _a.created_at,
-    _a.updated_at,
+APPOINTMENT_TYPE = RowMapper(AppointmentType, appointment_types)
+PROFILE = RowMapper(Profile, profiles)
+EVENT = RowMapper(EventRecord, realtime_events, renamed={"time": "created_at"})
+STORED_REPLY = RowMapper(StoredReply, idempotency_keys, renamed={"at": "created_at"})
+WEBHOOK = RowMapper(
+    Webhook,
+    webhooks,
+    renamed={"person": "patient_id"},
+    loads={"channels": _channels},
+    dumps={"channels": json.dumps},
 )
+PROGRESS = RowMapper(DeliveryProgress, webhook_cursors)
+DELIVERY = RowMapper(WebhookDelivery, webhook_deliveries)
 
 
-def appointment_of(row: Sequence[Any]) -> Appointment:
-    """From the values of :data:`APPOINTMENT_COLUMNS`."""
-    return Appointment(
-        id=AppointmentId(row[0]),
-        dentist_id=DentistId(row[1]),
-        patient_id=PatientId(row[2]),
-        appointment_type_id=AppointmentTypeId(row[3]),
-        start=row[4],
-        end=row[5],
-        buffer_before_minutes=row[6],
-        buffer_after_minutes=row[7],
-        status=Status(row[8]),
-        expires_at=row[9],
-        version=row[10],
-        overbooked=row[11],
-        created_via=row[12],
-        notes=row[13],
-        cancel_reason=CancelReason(row[14]) if row[14] else None,
-        created_at=row[15],
-        updated_at=row[16],
-    )
-
-
-def appointment_params(row: Appointment, by: Principal) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "dentist_id": row.dentist_id,
-        "patient_id": row.patient_id,
-        "appointment_type_id": row.appointment_type_id,
-        "starts_at": row.start,
-        "ends_at": row.end,
-        "buffer_before_minutes": row.buffer_before_minutes,
-        "buffer_after_minutes": row.buffer_after_minutes,
-        "status": str(row.status),
-        "expires_at": row.expires_at,
-        "version": row.version,
-        "overbooked": row.overbooked,
-        "created_via": str(row.created_via),
-        "notes": row.notes,
-        "cancel_reason": row.cancel_reason,
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
+def appointment_params(row: Appointment, by: Principal) -> dict[str, object]:
+    return APPOINTMENT.params(row) | {
         "changed_by": by.acting or by.subject,
         "on_behalf_of": by.person or (SYSTEM_PERSON if by.role is Role.SYSTEM else by.subject),
     }
-
-
-TYPE_COLUMNS: tuple[Column[Any], ...] = (
-    _t.id,
-    _t.name,
-    _t.duration_minutes,
-    _t.buffer_before_minutes,
-    _t.buffer_after_minutes,
-    _t.version,
-)
-
-
-def type_of(row: Sequence[Any]) -> AppointmentType:
-    """From the values of :data:`TYPE_COLUMNS`."""
-    return AppointmentType(
-        id=AppointmentTypeId(row[0]),
-        name=row[1],
-        duration_minutes=row[2],
-        buffer_before_minutes=row[3],
-        buffer_after_minutes=row[4],
-        version=row[5],
-    )
-
-
-def type_params(kind: AppointmentType) -> dict[str, Any]:
-    return {column.name: getattr(kind, column.name) for column in TYPE_COLUMNS}
-
-
-PROFILE_COLUMNS: tuple[Column[Any], ...] = (
-    _p.id,
-    _p.role,
-    _p.name,
-    _p.subject,
-    _p.email,
-    _p.phone,
-    _p.time_zone,
-    _p.created_by,
-    _p.version,
-)
-
-
-def profile_of(row: Sequence[Any]) -> Profile:
-    """From the values of :data:`PROFILE_COLUMNS`."""
-    return Profile(
-        id=ProfileId(row[0]),
-        role=Role(row[1]),
-        name=row[2],
-        subject=row[3],
-        email=row[4],
-        phone=row[5],
-        time_zone=row[6],
-        created_by=row[7],
-        version=row[8],
-    )
 
 
 def fold(text: str) -> str:
@@ -182,15 +77,23 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
-def profile_params(profile: Profile) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        column.name: getattr(profile, column.name) for column in PROFILE_COLUMNS
-    }
+def profile_params(profile: Profile) -> dict[str, object]:
     searched = filter(None, (profile.name, profile.email, profile.phone))
-    return values | {
-        "role": str(profile.role),
+    return PROFILE.params(profile) | {
         "email_key": fold(profile.email) if profile.email else None,
         "search_text": fold("\n".join(searched)),
+    }
+
+
+def event_params(record: EventRecord) -> dict[str, object]:
+    """Of an event that is still to be published."""
+    return EVENT.params(record) | {"status": "pending", "attempts": 0}
+
+
+def webhook_params(webhook: Webhook) -> dict[str, object]:
+    return WEBHOOK.params(webhook) | {
+        "owner": party_of(webhook.owner),
+        "scope": webhook.owner.scope,
     }
 
 
@@ -263,63 +166,4 @@ def schedule_of(stored: str, version: int) -> Schedule:
         appointment_type_ids=None if types is None else tuple(map(AppointmentTypeId, types)),
         version=version,
         **values,
-    )
-
-
-EVENT_COLUMNS: tuple[Column[Any], ...] = (
-    _e.channel,
-    _e.epoch,
-    _e.offset,
-    _e.event_id,
-    _e.type,
-    _e.created_at,
-    _e.payload,
-)
-
-
-def event_of(row: Sequence[Any]) -> EventRecord:
-    """From the values of :data:`EVENT_COLUMNS`."""
-    return EventRecord(
-        channel=Channel(row[0]),
-        position=Position(row[1], row[2]),
-        event_id=EventId(row[3]),
-        type=row[4],
-        time=row[5],
-        payload=row[6],
-    )
-
-
-def event_params(record: EventRecord) -> dict[str, Any]:
-    return {
-        "channel": record.channel,
-        "epoch": record.position.epoch,
-        "offset": record.position.offset,
-        "event_id": record.event_id,
-        "type": record.type,
-        "payload": record.payload,
-        "created_at": record.time,
-        "status": "pending",
-        "attempts": 0,
-    }
-
-
-REPLY_COLUMNS: tuple[Column[Any], ...] = (
-    _k.scope,
-    _k.key,
-    _k.fingerprint,
-    _k.internal,
-    _k.outcome,
-    _k.resource_id,
-    _k.version,
-    _k.body,
-    _k.created_at,
-)
-
-
-def stored_reply_of(row: Sequence[Any]) -> StoredReply:
-    """From the values of :data:`REPLY_COLUMNS`."""
-    return StoredReply(
-        key=IdempotencyKey(scope=row[0], key=row[1], fingerprint=row[2], internal=row[3]),
-        reply=Reply(outcome=Outcome(row[4]), resource_id=row[5], version=row[6], body=row[7]),
-        at=row[8],
     )

@@ -18,7 +18,7 @@ from sqlalchemy.types import TypeEngine
 
 from actors.ports.events import EventRecord
 
-Params = Mapping[str, Any]
+Params = Mapping[str, object]
 Row = tuple[Any, ...]
 Rows = Sequence[Row]
 T = TypeVar("T")

@@ -30,11 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from store.sql.codec import (
-    APPOINTMENT_COLUMNS,
-    REPLY_COLUMNS,
-    TYPE_COLUMNS,
-)
+from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, STORED_REPLY
 from store.sql.prepared import Statement
 from store.sql.schema import (
     IS_ATTENDING,
@@ -107,7 +103,7 @@ class WriteStatements:
         self.lock_hub = self._build(select(hub.c.id).with_for_update(read=True))
         # Locks the row as an UPDATE would, and dirties no page: where there are no row
         # locks (SQLite), the transaction has the whole database to itself.
-        self.hold_fence = self._build(
+        self.lock_fence = self._build(
             select(c.dentist_id, c.fence)
             .where(c.dentist_id == bindparam("dentist"))
             .order_by(c.dentist_id)  # so that no two commits lock several crosswise
@@ -172,7 +168,9 @@ class WriteStatements:
             by_key=True,
         )
         self.reply = self._build(
-            select(*REPLY_COLUMNS).where(k.scope == bindparam("scope"), k.key == bindparam("key"))
+            select(*STORED_REPLY.columns).where(
+                k.scope == bindparam("scope"), k.key == bindparam("key")
+            )
         )
         self.attending_overlaps = self._build(
             select(a.patient_id, a.id, a.starts_at, a.ends_at).where(
@@ -238,17 +236,19 @@ class WriteStatements:
     def _opening(self) -> None:
         a, k = appointments.c, idempotency_keys.c
         self.types = self._build(
-            select(*TYPE_COLUMNS).order_by(appointment_types.c.name, appointment_types.c.id)
+            select(*APPOINTMENT_TYPE.columns).order_by(
+                appointment_types.c.name, appointment_types.c.id
+            )
         )
         self.live_rows = self._build(
-            select(*APPOINTMENT_COLUMNS)
+            select(*APPOINTMENT.columns)
             .where(
                 a.dentist_id == bindparam("dentist"), IS_LIVE, a.ends_at > bindparam("live_after")
             )
             .order_by(a.starts_at, a.id)
         )
         self.completed_rows = self._build(
-            select(*APPOINTMENT_COLUMNS)
+            select(*APPOINTMENT.columns)
             .where(
                 a.dentist_id == bindparam("dentist"),
                 IS_COMPLETED,
@@ -258,7 +258,7 @@ class WriteStatements:
             .order_by(a.starts_at, a.id)
         )
         self.recent_replies = self._build(
-            select(*REPLY_COLUMNS)
+            select(*STORED_REPLY.columns)
             .where(
                 k.dentist_id == bindparam("dentist"),
                 k.created_at > bindparam("since"),

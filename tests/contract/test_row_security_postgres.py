@@ -12,7 +12,8 @@ import asyncpg
 import pytest
 
 from actors.ports.commits import ConstraintViolated, Fenced
-from store.commit.committer import CommitContext, commit_calendars
+from store.commit.committer import commit_calendars
+from store.commit.context import CommitContext
 from store.postgres.claims import MAINTENANCE, SHOWN
 from store.sql.readers import Lookup
 from store.sql.writer import single_job

@@ -103,7 +103,7 @@ def test_rows_by_key_are_asked_for_together(migrated: Path) -> None:
 def test_on_postgresql_many_rows_are_an_array_for_each_value() -> None:
     """What an INSERT looks up within its values stays; of a SELECT only the key changes."""
     sql = WriteStatements(POSTGRESQL)
-    advance, fence = sql.advance_channel.sql_of_arrays, sql.hold_fence.sql_of_arrays
+    advance, fence = sql.advance_channel.sql_of_arrays, sql.lock_fence.sql_of_arrays
     assert "SELECT given_1, (SELECT hub.first_epoch" in advance
     assert "FROM unnest($1::VARCHAR[], $2::BIGINT[]) AS given(given_1, given_2) ON CON" in advance
     assert "dentist_id = ANY($1::VARCHAR[]) ORDER BY calendars.dentist_id FOR UPDATE" in fence
