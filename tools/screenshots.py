@@ -20,7 +20,7 @@ from playwright.async_api import Browser, Page, expect
 
 from chairside.client import HubClient
 from chairside.traffic.links import Links
-from chairside.traffic.simulation import Plan, Simulation
+from chairside.traffic.simulation import Simulation, SimulationPlan
 from tools.chromium import ROOT, launched, missing
 
 DESK = {"width": 1360, "height": 860}
@@ -149,7 +149,9 @@ async def main(folder: Path) -> None:
         await _liven(links)
         for shot in SHOTS:
             await _take(browser, links, shot, folder)
-        plan = Plan(url=links["url"], links=Links.from_json(links), seconds=TRAFFIC_S, patients=30)
+        plan = SimulationPlan(
+            url=links["url"], links=Links.from_json(links), seconds=TRAFFIC_S, patients=30
+        )
         traffic = asyncio.create_task(Simulation(plan).run())
         await asyncio.gather(*(_take(browser, links, shot, folder) for shot in UNDER_LOAD))
         await traffic

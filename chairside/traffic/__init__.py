@@ -1,6 +1,5 @@
-"""Simulated life for any running hub, and an audit of what became of it.
+"""Simulated load on a running hub, and an audit of the result (``chairside traffic``).
 
-Talks to the hub from outside only, over HTTP and Socket.IO, with the client of
-:mod:`chairside.client`. ``chairside traffic`` shows it; the fault tests use the ledger and the
-audit on their own.
+Uses the hub from outside only, over HTTP and Socket.IO, with :mod:`chairside.client`. The fault
+tests use the ledger and the audit on their own.
 """

@@ -1,4 +1,4 @@
-"""When did the last dashboard show a booking? Acks and events come in any order."""
+"""Measures when the last dashboard shows a booking. Acks and events arrive in any order."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from chairside.traffic.statistics import Latencies
 
 @dataclass(slots=True)
 class _Arrival:
-    asked_at: float | None = None
+    requested_at: float | None = None
     screens: int = 0
     last_at: float = 0.0
 
 
 class Arrivals:
-    """Matches acknowledged bookings with their appearance on every dashboard."""
+    """Matches acknowledged bookings with their events on every dashboard."""
 
     def __init__(self, dashboards_per_dentist: int, latencies: Latencies) -> None:
         assert dashboards_per_dentist > 0
@@ -24,20 +24,22 @@ class Arrivals:
     @property
     def missing(self) -> int:
         """Acknowledged bookings that some dashboard has not shown yet."""
-        return sum(1 for each in self._open.values() if each.asked_at is not None)
+        return sum(1 for each in self._open.values() if each.requested_at is not None)
 
-    def asked(self, appointment_id: str, at: float) -> None:
+    def acknowledged(self, appointment_id: str, requested_at: float) -> None:
+        """A booking that was requested at that time was acknowledged."""
         arrival = self._open.setdefault(appointment_id, _Arrival())
-        arrival.asked_at = at
+        arrival.requested_at = requested_at
         self._settle(appointment_id, arrival)
 
     def appeared(self, appointment_id: str, at: float) -> None:
+        """One dashboard received the event."""
         arrival = self._open.setdefault(appointment_id, _Arrival())
         arrival.screens += 1
         arrival.last_at = max(arrival.last_at, at)
         self._settle(appointment_id, arrival)
 
     def _settle(self, appointment_id: str, arrival: _Arrival) -> None:
-        if arrival.asked_at is not None and arrival.screens >= self._expected:
-            self._latencies.add(arrival.last_at - arrival.asked_at)
+        if arrival.requested_at is not None and arrival.screens >= self._expected:
+            self._latencies.add(arrival.last_at - arrival.requested_at)
             del self._open[appointment_id]

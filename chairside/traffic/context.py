@@ -1,41 +1,42 @@
-"""What everybody in a simulation shares, and the one way to send a command."""
+"""What all participants of a simulation share, and how they send commands."""
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from chairside.client import Commands, ConnectionLost, HubError
 from chairside.client.shapes import Appointment, Slot
+from chairside.traffic.arrivals import Arrivals
 from chairside.traffic.ledger import Ledger
 from chairside.traffic.links import LinkedPerson, Links
 from chairside.traffic.pace import Pace
-from chairside.traffic.statistics import CONNECTION_LOST, Figures
+from chairside.traffic.statistics import CONNECTION_LOST, RunStatistics
 
 T = TypeVar("T")
 
 WEEKS_AHEAD = 4
-"""Bookings are made within these weeks, so that people compete."""
+"""Bookings are made within these weeks, so that patients compete for slots."""
 
 POPULAR = 12
-"""Of the free slots found, one of the first so many is tried: the same ones by everybody."""
+"""One of the first so many free slots is chosen, so that patients compete for them."""
 
 
 @dataclass(kw_only=True)
-class World:
+class SimulationContext:
     url: str
     links: Links
     pace: Pace
-    ends_at: float
-    """On the monotonic clock."""
     random: random.Random
-    figures: Figures = field(default_factory=Figures)
-    ledger: Ledger = field(default_factory=Ledger)
-    booked: Callable[[Appointment, float], None]
-    """Told of every acknowledged booking and when (monotonic) it was asked for."""
+    statistics: RunStatistics
+    ledger: Ledger
+    arrivals: Arrivals
+    ends_at: float = math.inf
+    """On the monotonic clock; moved forward to end the run early."""
 
     @property
     def is_over(self) -> bool:
@@ -49,47 +50,47 @@ class World:
     async def command(
         self, kind: str, send: Callable[[], Awaitable[T]], *, late: bool = False
     ) -> T | None:
-        """Send one command at the common pace; ``None`` when the hub said no.
+        """Send one command at the common pace; ``None`` if the hub refused it.
 
-        Refusals are counted by code; whether they were to be expected is the verdict's
-        business. After the end only ``late`` commands are sent: they tidy up.
+        Refusals are counted by code. After the end only ``late`` commands are sent, which
+        clean up.
         """
-        async with await self.pace.turn():
+        async with self.pace.admission():
             if self.is_over and not late:
                 return None
-            self.figures.commands[kind] += 1
-            asked_at = time.monotonic()
+            self.statistics.commands[kind] += 1
+            requested_at = time.monotonic()
             try:
                 return await send()
             except HubError as refusal:
-                self.figures.refusals[refusal.code] += 1
+                self.statistics.refusals[refusal.code] += 1
             except ConnectionLost:
-                self.figures.refusals[CONNECTION_LOST] += 1
+                self.statistics.refusals[CONNECTION_LOST] += 1
             finally:
-                self.figures.every_command.add(time.monotonic() - asked_at)
+                self.statistics.every_command.add(time.monotonic() - requested_at)
         return None
 
     async def book(
         self, kind: str, send: Callable[[], Awaitable[Appointment]]
     ) -> Appointment | None:
-        """A command that books; its acknowledgement goes into the ledger and is timed."""
-        asked_at = 0.0
+        """Send a command that books; record and time its acknowledgement."""
+        requested_at = 0.0
 
         async def timed() -> Appointment:
-            nonlocal asked_at
-            asked_at = time.monotonic()
+            nonlocal requested_at
+            requested_at = time.monotonic()
             row = await send()
-            self.figures.booking_to_commit.add(time.monotonic() - asked_at)
+            self.statistics.booking_to_commit.add(time.monotonic() - requested_at)
             return row
 
         row = await self.command(kind, timed)
         if row is not None:
             self.ledger.booked(row)
-            self.booked(row, asked_at)
+            self.arrivals.acknowledged(row["id"], requested_at)
         return row
 
     async def free_slot(self, commands: Commands, dentist: LinkedPerson) -> Slot | None:
-        """One of the first free slots of some day in the coming weeks."""
+        """One of the first free slots from a random day of the coming weeks on."""
         day = datetime.now(UTC) + timedelta(days=self.random.randrange(WEEKS_AHEAD * 7))
         kind = self.random.choice(self.links.appointment_types)
         page = await self.command(
@@ -106,5 +107,5 @@ class World:
 
 
 def instant(moment: datetime) -> str:
-    """As the hub writes and reads instants, in whole seconds."""
+    """In the format of the hub, in whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,80 +1,97 @@
-"""Simulated dentists at their dashboards: statuses, notes and opening hours."""
+"""Simulated dentists: they change statuses, notes and opening hours."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chairside.client import Commands, HubEvent
-from chairside.traffic.context import World
+from chairside.client.shapes import DateOverride, DentistAvailability
+from chairside.traffic.context import SimulationContext
 from chairside.traffic.links import LinkedPerson
 
 THINK_S = (0.5, 2.0)
 
 FAR_AHEAD_DAYS = 200
-"""Overrides are put beyond where bookings are made, and before most horizons."""
+"""Overrides are added later than all bookings, but within the usual horizons."""
 
 TIDY_TRIES = 3
-"""Somebody else may change the hours at the same time."""
+"""Another client may change the hours at the same time."""
 
 RECENT = 30
-"""How many of the latest bookings on the dashboard a dentist works with."""
+"""How many of the latest appointments a dashboard keeps."""
 
 
-class Dentist:
-    """Works with what the own dashboard shows; puts the opening hours back at the end."""
+class Dashboard:
+    """The latest appointments that a dentist's screen shows, with their statuses."""
 
-    def __init__(self, world: World, person: LinkedPerson, commands: Commands) -> None:
-        self._world, self._person, self._commands = world, person, commands
-        self._shown: dict[str, str] = {}  # appointment id → status, newest last
+    def __init__(self) -> None:
+        self.statuses: dict[str, str] = {}
+        """By appointment id, the latest change last."""
+
+    def on_event(self, event: HubEvent) -> None:
+        if event.type.startswith("appointment."):
+            self.statuses.pop(event.data["id"], None)
+            self.statuses[event.data["id"]] = event.data["status"]
+            if len(self.statuses) > RECENT:
+                del self.statuses[next(iter(self.statuses))]
+
+
+class SimulatedDentist:
+    """Works with the appointments of a dashboard; restores the opening hours at the end."""
+
+    def __init__(
+        self,
+        context: SimulationContext,
+        person: LinkedPerson,
+        commands: Commands,
+        dashboard: Dashboard,
+    ) -> None:
+        self._context, self._person, self._commands = context, person, commands
+        self._dashboard = dashboard
         self._added: set[str] = set()  # dates of our own overrides
 
-    def on_dashboard(self, event: HubEvent) -> None:
-        if event.type.startswith("appointment."):
-            self._shown.pop(event.data["id"], None)
-            self._shown[event.data["id"]] = event.data["status"]
-            if len(self._shown) > RECENT:
-                del self._shown[next(iter(self._shown))]
-
-    async def live(self) -> None:
+    async def run(self) -> None:
         await self._change_hours()
-        while not self._world.is_over:
-            await self._world.think(*THINK_S)
-            if self._world.random.random() < 0.4:
+        while not self._context.is_over:
+            await self._context.think(*THINK_S)
+            if self._context.random.random() < 0.4:
                 await self._change_hours()
-            elif self._shown:
-                await self._work_on_an_appointment()
+            elif self._dashboard.statuses:
+                await self._change_appointment()
 
-    async def tidy(self) -> None:
-        """Remove what was added to the opening hours."""
+    async def clean_up(self) -> None:
+        """Remove the overrides that were added."""
         for _ in range(TIDY_TRIES):
             if not self._added or await self._replace_without(set(self._added), late=True):
                 return
 
-    async def _work_on_an_appointment(self) -> None:
-        chosen, status = self._world.random.choice(list(self._shown.items()))
+    async def _change_appointment(self) -> None:
+        chosen, status = self._context.random.choice(list(self._dashboard.statuses.items()))
         fields: dict[str, Any] = {"notes": "bring the X-ray"}
-        if self._world.random.random() < 0.7:
+        if self._context.random.random() < 0.7:
             wanted = {"confirmed": "arrived", "arrived": "confirmed"}.get(status)
             if wanted is None:
                 return
             fields = {"status": wanted}
-        row = await self._world.command(
+        row = await self._context.command(
             "dentist changes", lambda: self._commands.change(chosen, **fields)
         )
         if row is not None:
-            self._world.ledger.shown(row)
+            self._context.ledger.shown(row)
 
     async def _change_hours(self) -> None:
-        if self._added and self._world.random.random() < 0.5:
-            await self._replace_without({self._world.random.choice(sorted(self._added))})
+        if self._added and self._context.random.random() < 0.5:
+            await self._replace_without({self._context.random.choice(sorted(self._added))})
             return
-        day = datetime.now(UTC) + timedelta(days=FAR_AHEAD_DAYS + self._world.random.randrange(60))
+        day = datetime.now(UTC) + timedelta(
+            days=FAR_AHEAD_DAYS + self._context.random.randrange(60)
+        )
         date = day.strftime("%Y-%m-%d")
-        override = {"date": date, "windows": [{"start": "10:00", "end": "12:00"}]}
+        override: DateOverride = {"date": date, "windows": [{"start": "10:00", "end": "12:00"}]}
         schedule = await self._schedule()
         if schedule is None or any(each["date"] == date for each in schedule["overrides"]):
             return
         schedule["overrides"] = [*schedule["overrides"], override]
-        self._added.add(date)  # even if no answer comes: to be removed in any case
+        self._added.add(date)  # removed at the end even if no answer arrives
         await self._replace(schedule)
 
     async def _replace_without(self, dates: set[str], *, late: bool = False) -> bool:
@@ -87,14 +104,13 @@ class Dentist:
         self._added -= dates
         return True
 
-    async def _schedule(self, *, late: bool = False) -> dict[str, Any] | None:
-        shown = await self._world.command(
+    async def _schedule(self, *, late: bool = False) -> DentistAvailability | None:
+        return await self._context.command(
             "see hours", lambda: self._commands.availability(self._person.id), late=late
         )
-        return None if shown is None else dict(shown)
 
-    async def _replace(self, schedule: dict[str, Any], *, late: bool = False) -> bool:
-        replaced = await self._world.command(
+    async def _replace(self, schedule: DentistAvailability, *, late: bool = False) -> bool:
+        replaced = await self._context.command(
             "change hours",
             lambda: self._commands.replace_availability(
                 self._person.id, schedule, version=schedule["version"]

@@ -1,4 +1,4 @@
-"""``links.json``, as ``chairside demo`` writes it: who there is, and their tokens."""
+"""Reads ``links.json`` of ``chairside demo``: people with their tokens."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class LinksError(Exception):
-    """The file cannot be used; ``str()`` says why in one sentence."""
+    """The file cannot be used. The message is one sentence for the user."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +29,7 @@ class Links:
     dentists: tuple[LinkedPerson, ...]
     patients: tuple[LinkedPerson, ...]
     chatbot_token: str = field(repr=False)
-    """A service token: it acts for the patient it names."""
+    """A service token, which acts for the patient that each request names."""
     appointment_types: tuple[LinkedType, ...]
 
     @classmethod
@@ -46,7 +46,7 @@ class Links:
                 ),
             )
         except (KeyError, TypeError) as missing:
-            raise LinksError(f"links without {missing}: is it a file of chairside demo?") from None
+            raise LinksError(f"links without {missing}: not a file of `chairside demo`") from None
         if not (links.dentists and links.patients and links.appointment_types):
             raise LinksError("traffic needs a dentist, a patient and an appointment type")
         return links

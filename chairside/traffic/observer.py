@@ -1,4 +1,4 @@
-"""A screen: a live socket that remembers what it was shown, compactly."""
+"""Records what a live connection delivers, compactly, for the audit."""
 
 import hashlib
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from chairside.client import HubClient, HubEvent, Position
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One event as it was received: its position and a fingerprint of all the rest."""
+class ShownEvent:
+    """One event as it was delivered: its position and a digest of the rest."""
 
     epoch: int
     offset: int
-    fingerprint: bytes
+    digest: bytes
 
 
-def fingerprint(event: HubEvent) -> bytes:
+def digest_of(event: HubEvent) -> bytes:
     """Equal for equal envelopes, whatever the order of their fields."""
     whole = [event.id, event.type, event.channel, event.time, event.data]
     text = orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
@@ -26,49 +26,48 @@ def fingerprint(event: HubEvent) -> bytes:
 
 
 @dataclass(slots=True)
-class Watched:
+class WatchedChannel:
     """One channel on one screen."""
 
     start: Position
-    """Where it began to be shown."""
-    seen: list[Seen] = field(default_factory=list)
+    """Where delivery began."""
+    shown: list[ShownEvent] = field(default_factory=list)
     lost_history: bool = False
-    """The hub said later on: fetch again. Nothing short of days away should need that."""
+    """The hub requested a refetch later on. Only days without a connection justify that."""
 
 
 class Observer:
-    """Collects for a :class:`LiveClient`, which calls ``on_event`` and ``on_refetch``."""
+    """Records for a :class:`LiveClient`, which calls ``on_event`` and ``on_refetch``."""
 
     def __init__(
-        self, name: str, reader: HubClient, told: Callable[[HubEvent], None] | None = None
+        self, name: str, reader: HubClient, *listeners: Callable[[HubEvent], None]
     ) -> None:
         self.name = name
         self.reader = reader
-        """Reads the history that this screen should have shown, as the same principal."""
-        self.channels: dict[str, Watched] = {}
-        self.told = told
+        """Reads the history of the same principal, for comparison."""
+        self.channels: dict[str, WatchedChannel] = {}
+        self._listeners = listeners
 
     def on_event(self, event: HubEvent) -> None:
         if event.offset is None or event.epoch is None:
             return
-        self.channels[event.channel].seen.append(
-            Seen(event.epoch, event.offset, fingerprint(event))
-        )
-        if self.told is not None:
-            self.told(event)
+        shown = ShownEvent(event.epoch, event.offset, digest_of(event))
+        self.channels[event.channel].shown.append(shown)
+        for listener in self._listeners:
+            listener(event)
 
     def on_refetch(self, channel: str, position: Position) -> None:
         if channel in self.channels:
             self.channels[channel].lost_history = True
         else:
-            self.channels[channel] = Watched(start=position)
+            self.channels[channel] = WatchedChannel(start=position)
 
     @property
     def events(self) -> int:
-        return sum(len(watched.seen) for watched in self.channels.values())
+        return sum(len(watched.shown) for watched in self.channels.values())
 
     def has_reached(self, channel: str, position: Position) -> bool:
-        """Whether this screen has shown ``channel`` up to ``position``."""
+        """Whether ``channel`` was delivered up to ``position``."""
         watched = self.channels[channel]
-        last = watched.seen[-1] if watched.seen else watched.start
+        last = watched.shown[-1] if watched.shown else watched.start
         return (last.epoch, last.offset) >= (position.epoch, position.offset)

@@ -1,4 +1,4 @@
-"""Rows that may not stand beside each other: the promise "no double booking" itself."""
+"""Finds double bookings: appointments that must not overlap."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,8 +25,10 @@ class Overlap:
 
 
 def dentist_overlaps(rows: Iterable[Appointment], now: datetime) -> list[Overlap]:
-    """Live, not overbooked rows of one dentist at the same time; a hold whose time is
-    over does not count, whether or not a timer has run."""
+    """Overlapping rows of one dentist that are live and not overbooked.
+
+    An expired hold does not count, even if the hub has not processed its expiry.
+    """
     return _overlaps(
         [
             row
@@ -43,12 +45,14 @@ def _is_overdue(row: Appointment, now: datetime) -> bool:
 
 
 def patient_overlaps(rows: Iterable[Appointment]) -> list[Overlap]:
-    """Rows of one patient, confirmed or later, at the same time, whoever the dentists."""
+    """Overlapping rows of one patient, confirmed or later, with any dentists."""
     return _overlaps([row for row in rows if row["status"] in ATTENDING])
 
 
 def _overlaps(rows: Sequence[Appointment]) -> list[Overlap]:
-    """Neighbours by start are enough to say whether there is any; instants sort as text
-    because the hub writes them all in one form."""
+    """Compares neighbours by start, which finds an overlap if there is any.
+
+    Instants sort as text, because the hub writes them in one format.
+    """
     ordered = sorted(rows, key=lambda row: (row["start"], row["end"]))
     return [Overlap(a, b) for a, b in pairwise(ordered) if b["start"] < a["end"]]

@@ -1,24 +1,27 @@
-"""How fast and how much at once: traffic must measure the hub, not drown it or itself."""
+"""Bounds the rate and the number of commands, so that traffic does not overload the hub."""
 
 import asyncio
 import time
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 
 class Pace:
-    """At most ``per_s`` starts a second, evenly spread, and ``at_once`` in flight."""
+    """At most ``per_s`` starts a second, evenly spread, and ``max_in_flight`` at once."""
 
-    def __init__(self, *, per_s: float, at_once: int) -> None:
+    def __init__(self, *, per_s: float, max_in_flight: int) -> None:
         assert per_s > 0
-        assert at_once > 0
-        self._step_s = 1 / per_s
+        assert max_in_flight > 0
+        self._interval_s = 1 / per_s
         self._next = 0.0
-        self._room = asyncio.Semaphore(at_once)
+        self._in_flight = asyncio.Semaphore(max_in_flight)
 
-    async def turn(self) -> AbstractAsyncContextManager[None]:
-        """Wait for the next start; the answer is the place in flight, for ``async with``."""
+    @asynccontextmanager
+    async def admission(self) -> AsyncIterator[None]:
+        """Wait for the next start, and count as in flight until the block ends."""
         now = time.monotonic()
-        self._next = max(now, self._next + self._step_s)
+        self._next = max(now, self._next + self._interval_s)
         if self._next > now:
             await asyncio.sleep(self._next - now)
-        return self._room
+        async with self._in_flight:
+            yield

@@ -1,122 +1,127 @@
-"""Who takes part in a simulation, and how each of them is connected."""
+"""The simulated people, and how each of them is connected."""
 
 import asyncio
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import aiohttp
 
-from chairside.client import ClientError, Commands, HubClient, HubEvent, LiveClient
-from chairside.client.channels import availability_channel
+from chairside.client import (
+    ClientError,
+    Commands,
+    HubClient,
+    HubEvent,
+    LiveClient,
+    availability_channel,
+)
 from chairside.traffic.arrivals import Arrivals
-from chairside.traffic.audit import Readers
-from chairside.traffic.context import World
-from chairside.traffic.dentists import Dentist
+from chairside.traffic.audit import AuditClients
+from chairside.traffic.context import SimulationContext
+from chairside.traffic.dentists import Dashboard, SimulatedDentist
 from chairside.traffic.links import LinkedPerson, Links
 from chairside.traffic.observer import Observer
-from chairside.traffic.patients import Patient
+from chairside.traffic.patients import SimulatedPatient
 
 DASHBOARDS_PER_DENTIST = 3
-CONNECTS_AT_ONCE = 10
+MAX_CONNECTING = 10
 
 
-def readers(url: str, links: Links, session: aiohttp.ClientSession) -> Readers:
+def audit_clients(url: str, links: Links, session: aiohttp.ClientSession) -> AuditClients:
+    """A REST client for each person of the links."""
+
     def clients(people: tuple[LinkedPerson, ...]) -> dict[str, HubClient]:
         return {each.id: HubClient(url, token=each.token, session=session) for each in people}
 
-    return Readers(dentists=clients(links.dentists), patients=clients(links.patients))
+    return AuditClients(dentists=clients(links.dentists), patients=clients(links.patients))
 
 
-class Crew:
-    """Everybody, connected; ``open_`` closes their sockets."""
+class Participants:
+    """All simulated people with their connections, which ``stack`` closes."""
 
     def __init__(
         self,
-        world: World,
+        context: SimulationContext,
         session: aiohttp.ClientSession,
-        readers: Readers,
+        clients: AuditClients,
         arrivals: Arrivals,
-        open_: AsyncExitStack,
+        observers: list[Observer],
+        stack: AsyncExitStack,
     ) -> None:
-        self._world, self._session, self._readers = world, session, readers
-        self._arrivals, self._open = arrivals, open_
-        self.dentists: list[Dentist] = []
-        self.patients: list[Patient] = []
-        self.observers: list[Observer] = []
+        self._context, self._session, self._clients = context, session, clients
+        self._arrivals, self._stack = arrivals, stack
+        self.observers = observers
+        self.dentists: list[SimulatedDentist] = []
+        self.patients: list[SimulatedPatient] = []
         self.sockets: list[LiveClient] = []
 
     async def connect(self, patients: int) -> None:
-        """Raises ClientError when the hub is not there or refuses somebody."""
-        for number, person in enumerate(self._world.links.dentists):
-            await self._dentist(number, person)
-        room = asyncio.Semaphore(CONNECTS_AT_ONCE)
+        """Connect all dentists and some patients. Raises ClientError if one cannot connect."""
+        for number, person in enumerate(self._context.links.dentists):
+            await self._add_dentist(number, person)
+        limit = asyncio.Semaphore(MAX_CONNECTING)
 
         async def connect(number: int, person: LinkedPerson) -> None:
-            async with room:
-                await self._patient(number, person)
+            async with limit:
+                await self._add_patient(number, person)
 
         failed: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                for number, person in enumerate(self._world.links.patients[:patients]):
+                for number, person in enumerate(self._context.links.patients[:patients]):
                     group.create_task(connect(number, person))
         except* ClientError as failures:
             failed = failures.exceptions[0]
         if failed is not None:
             raise failed
 
-    async def _dentist(self, number: int, person: LinkedPerson) -> None:
-        """Looks at several dashboards and works over Socket.IO or REST."""
-        reader = self._readers.dentists[person.id]
-        screens = [Observer(f"dentist {number}", reader) for _ in range(DASHBOARDS_PER_DENTIST)]
-        sockets = [await self._screen(screen, "/dentist", person.token) for screen in screens]
-        dentist = Dentist(self._world, person, sockets[0] if number % 2 == 0 else reader)
-        for screen in screens:
-            screen.told = self._dashboard(dentist if screen is screens[0] else None)
-        self.dentists.append(dentist)
+    async def _add_dentist(self, number: int, person: LinkedPerson) -> None:
+        """Several dashboards; commands over Socket.IO or REST."""
+        reader, name = self._clients.dentists[person.id], f"dentist {number}"
+        dashboard = Dashboard()
+        socket = await self._connect(
+            Observer(name, reader, self._arrived, dashboard.on_event), "/dentist", person.token
+        )
+        for _ in range(DASHBOARDS_PER_DENTIST - 1):
+            await self._connect(Observer(name, reader, self._arrived), "/dentist", person.token)
+        commands = socket if number % 2 == 0 else reader
+        self.dentists.append(SimulatedDentist(self._context, person, commands, dashboard))
 
-    def _dashboard(self, dentist: Dentist | None) -> Callable[[HubEvent], None]:
-        def told(event: HubEvent) -> None:
-            if event.type == "appointment.created" and ":dentist:" in event.channel:
-                self._arrivals.appeared(event.data["id"], time.monotonic())
-            if dentist is not None:
-                dentist.on_dashboard(event)
+    def _arrived(self, event: HubEvent) -> None:
+        if event.type == "appointment.created" and ":dentist:" in event.channel:
+            self._arrivals.appeared(event.data["id"], time.monotonic())
 
-        return told
-
-    async def _patient(self, number: int, person: LinkedPerson) -> None:
+    async def _add_patient(self, number: int, person: LinkedPerson) -> None:
         """A quarter each: REST, Socket.IO, chatbot over REST, chatbot over Socket.IO."""
-        commands: Commands = self._readers.patients[person.id]
-        chatbot = self._world.links.chatbot_token
+        commands: Commands = self._clients.patients[person.id]
+        chatbot = self._context.links.chatbot_token
         name = f"patient {number}"
         if number % 4 in (2, 3):
             commands = reader = HubClient(
-                self._world.url, token=chatbot, session=self._session, on_behalf_of=person.id
+                self._context.url, token=chatbot, session=self._session, on_behalf_of=person.id
             )
             if number % 4 == 3:
-                screen = Observer(f"{name}'s chatbot", reader)
-                commands = await self._screen(screen, "/chatbot", chatbot, person.id)
+                observer = Observer(f"{name}'s chatbot", reader)
+                commands = await self._connect(observer, "/chatbot", chatbot, person.id)
         elif number % 4 == 1:
-            screen = Observer(name, self._readers.patients[person.id])
-            commands = await self._screen(screen, "/patient", person.token)
+            observer = Observer(name, self._clients.patients[person.id])
+            commands = await self._connect(observer, "/patient", person.token)
         if isinstance(commands, LiveClient):
-            dentist = self._world.random.choice(self._world.links.dentists)
+            dentist = self._context.random.choice(self._context.links.dentists)
             await commands.follow(availability_channel(dentist.id))
-        self.patients.append(Patient(self._world, person.id, commands))
+        self.patients.append(SimulatedPatient(self._context, person.id, commands))
 
-    async def _screen(
+    async def _connect(
         self, observer: Observer, namespace: str, token: str, on_behalf_of: str | None = None
     ) -> LiveClient:
         client = LiveClient(
-            self._world.url,
+            self._context.url,
             namespace=namespace,
             token=token,
             on_behalf_of=on_behalf_of,
             on_event=observer.on_event,
             on_refetch=observer.on_refetch,
         )
-        await self._open.enter_async_context(client)
+        await self._stack.enter_async_context(client)
         self.observers.append(observer)
         self.sockets.append(client)
         return client

@@ -1,42 +1,42 @@
-"""Simulated patients, by themselves or through a chatbot, over either wire."""
+"""Simulated patients, directly or through a chatbot, over REST or Socket.IO."""
 
 from chairside.client import Commands
 from chairside.client.shapes import Appointment, Slot
-from chairside.traffic.context import World
+from chairside.traffic.context import SimulationContext
 
 THINK_S = (0.1, 1.2)
 """Between finding, holding and booking, in seconds."""
 
 
-class Patient:
-    """Books, changes and cancels until the time is over; keeps what is acknowledged."""
+class SimulatedPatient:
+    """Books, changes and cancels until the run ends."""
 
-    def __init__(self, world: World, patient_id: str, commands: Commands) -> None:
-        self._world, self._patient_id, self._commands = world, patient_id, commands
+    def __init__(self, context: SimulationContext, patient_id: str, commands: Commands) -> None:
+        self._context, self._patient_id, self._commands = context, patient_id, commands
         self._mine: list[Appointment] = []
 
-    async def live(self) -> None:
+    async def run(self) -> None:
         await self._think()
-        while not self._world.is_over:
-            if self._mine and self._world.random.random() < 0.4:
+        while not self._context.is_over:
+            if self._mine and self._context.random.random() < 0.4:
                 await self._change_something()
             else:
-                await self._look_for_a_slot()
+                await self._book_something()
             await self._think()
 
-    async def _look_for_a_slot(self) -> None:
-        dentist = self._world.random.choice(self._world.links.dentists)
-        slot = await self._world.free_slot(self._commands, dentist)
-        if slot is None or self._world.is_over:
+    async def _book_something(self) -> None:
+        dentist = self._context.random.choice(self._context.links.dentists)
+        slot = await self._context.free_slot(self._commands, dentist)
+        if slot is None or self._context.is_over:
             return
-        self._world.ledger.slot_asked(self._patient_id, slot)
-        if self._world.random.random() < 0.3:
+        self._context.ledger.slot_requested(self._patient_id, slot)
+        if self._context.random.random() < 0.3:
             await self._book_directly(slot)
         else:
             await self._hold_and_decide(slot)
 
     async def _book_directly(self, slot: Slot) -> None:
-        row = await self._world.book(
+        row = await self._context.book(
             "book",
             lambda: self._commands.book_slot(
                 dentist_id=slot["dentist_id"],
@@ -48,8 +48,8 @@ class Patient:
             self._mine.append(row)
 
     async def _hold_and_decide(self, slot: Slot) -> None:
-        """Most complete the booking, some let go, a few forget about it."""
-        hold = await self._world.command(
+        """Most book the hold, some release it, a few let it expire."""
+        hold = await self._context.command(
             "hold",
             lambda: self._commands.hold(
                 dentist_id=slot["dentist_id"],
@@ -59,23 +59,23 @@ class Patient:
         )
         if hold is None:
             return
-        self._world.ledger.held(hold)
+        self._context.ledger.held(hold)
         await self._think()
-        choice = self._world.random.random()
+        choice = self._context.random.random()
         if choice < 0.8:
-            self._world.ledger.end_of_hold_asked(hold["id"])
-            row = await self._world.book(
+            self._context.ledger.hold_may_end(hold["id"])
+            row = await self._context.book(
                 "book hold", lambda: self._commands.book_reservation(hold["id"])
             )
             if row is not None:
                 self._mine.append(row)
         elif choice < 0.95:
-            self._world.ledger.end_of_hold_asked(hold["id"])
-            await self._world.command("release", lambda: self._commands.release(hold["id"]))
+            self._context.ledger.hold_may_end(hold["id"])
+            await self._context.command("release", lambda: self._commands.release(hold["id"]))
 
     async def _change_something(self) -> None:
-        row = self._mine.pop(self._world.random.randrange(len(self._mine)))
-        choice = self._world.random.random()
+        row = self._mine.pop(self._context.random.randrange(len(self._mine)))
+        choice = self._context.random.random()
         if choice < 0.6:
             await self._cancel(row)
         elif choice < 0.8:
@@ -88,19 +88,19 @@ class Patient:
             await self._commands.cancel(row["id"], reason="patient_no_transport")
             return True
 
-        if await self._world.command("cancel", cancel):
-            self._world.ledger.cancelled(row)
+        if await self._context.command("cancel", cancel):
+            self._context.ledger.cancelled(row)
 
     async def _reschedule(self, row: Appointment) -> None:
-        dentist = next(d for d in self._world.links.dentists if d.id == row["dentist_id"])
-        slot = await self._world.free_slot(self._commands, dentist)
+        dentist = next(d for d in self._context.links.dentists if d.id == row["dentist_id"])
+        slot = await self._context.free_slot(self._commands, dentist)
         if slot is None or slot["appointment_type_id"] != row["appointment_type_id"]:
             self._mine.append(row)
             return
-        self._world.ledger.slot_asked(self._patient_id, slot)
+        self._context.ledger.slot_requested(self._patient_id, slot)
         await self._keep(
             row,
-            await self._world.command(
+            await self._context.command(
                 "reschedule", lambda: self._commands.change(row["id"], start=slot["start"])
             ),
         )
@@ -108,15 +108,15 @@ class Patient:
     async def _note(self, row: Appointment) -> None:
         await self._keep(
             row,
-            await self._world.command(
+            await self._context.command(
                 "note", lambda: self._commands.change(row["id"], notes="please call before")
             ),
         )
 
     async def _keep(self, before: Appointment, after: Appointment | None) -> None:
         if after is not None:
-            self._world.ledger.shown(after)
+            self._context.ledger.shown(after)
         self._mine.append(after or before)
 
     async def _think(self) -> None:
-        await self._world.think(*THINK_S)
+        await self._context.think(*THINK_S)

@@ -1,4 +1,4 @@
-"""The verdict, for people and for scripts."""
+"""The result of a run, as a table or as JSON."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,85 +7,85 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from chairside.traffic.simulation import Outcome
+from chairside.traffic.simulation import SimulationResult
 from chairside.traffic.statistics import Latencies
 
 SHOWN_PROBLEMS = 20
 
 
-def as_json(outcome: Outcome) -> dict[str, Any]:
-    figures, findings = outcome.figures, outcome.findings
+def as_json(result: SimulationResult) -> dict[str, Any]:
+    statistics, findings = result.statistics, result.findings
     return {
-        "verdict": "failed" if outcome.problems else "ok",
-        "problems": outcome.problems,
-        "seconds": round(outcome.seconds, 1),
-        "patients": outcome.patients,
-        "sockets": outcome.sockets,
-        "commands": {"total": figures.total, **dict(sorted(figures.commands.items()))},
-        "refusals": dict(sorted(figures.refusals.items())),
-        "bookings": outcome.ledger.bookings,
-        "cancellations": outcome.ledger.cancellations,
+        "verdict": "failed" if result.problems else "ok",
+        "problems": result.problems,
+        "seconds": round(result.seconds, 1),
+        "patients": result.patients,
+        "sockets": result.sockets,
+        "commands": {"total": statistics.total, **dict(sorted(statistics.commands.items()))},
+        "refusals": dict(sorted(statistics.refusals.items())),
+        "bookings": result.ledger.bookings,
+        "cancellations": result.ledger.cancellations,
         "latencies": {
-            "every_command": figures.every_command.summary(),
-            "booking_to_commit": figures.booking_to_commit.summary(),
-            "booking_to_every_dashboard": figures.booking_to_dashboards.summary(),
-            "own_delay": figures.own_delay.summary(),
+            "every_command": statistics.every_command.summary(),
+            "booking_to_commit": statistics.booking_to_commit.summary(),
+            "booking_to_every_dashboard": statistics.booking_to_dashboards.summary(),
+            "own_delay": statistics.own_delay.summary(),
         },
         "audit": {
             "rows": findings.rows,
-            "acknowledged": findings.promises,
+            "acknowledged": findings.acknowledged,
             "channels": findings.channels,
             "events": findings.events,
             "overlaps": len(findings.overlaps),
-            "lost": len(findings.lost) + outcome.unshown,
+            "lost": len(findings.lost) + result.unshown,
             "duplicates": len(findings.duplicates),
             "other": len(findings.other),
         },
-        "reconnections": outcome.reconnections,
-        "gaps_healed": outcome.gaps_healed,
-        "duplicates_dropped": outcome.duplicates_dropped,
+        "reconnections": result.reconnections,
+        "gaps_healed": result.gaps_healed,
+        "duplicates_dropped": result.duplicates_dropped,
     }
 
 
-def as_table(outcome: Outcome) -> RenderableType:
-    """What a person wants to know, ending in the verdict."""
-    figures, findings = outcome.figures, outcome.findings
+def as_table(result: SimulationResult) -> RenderableType:
+    """A table for a terminal; the last line is the verdict."""
+    statistics, findings = result.statistics, result.findings
     table = Table.grid(padding=(0, 2))
-    rate = figures.total / outcome.seconds if outcome.seconds else 0.0
+    rate = statistics.total / result.seconds if result.seconds else 0.0
     table.add_row(
         "commands",
-        f"{figures.total} in {outcome.seconds:.1f} s ({rate:.0f}/s)"
-        f" of {outcome.patients} patients over REST and {outcome.sockets} sockets",
+        f"{statistics.total} in {result.seconds:.1f} s ({rate:.0f}/s)"
+        f" of {result.patients} patients over REST and {result.sockets} sockets",
     )
     table.add_row(
         "acknowledged",
-        f"{outcome.ledger.bookings} bookings, {outcome.ledger.cancellations} cancellations",
+        f"{result.ledger.bookings} bookings, {result.ledger.cancellations} cancellations",
     )
-    table.add_row("refused", _counts(figures.refusals.most_common()))
-    table.add_row("booking → commit", _latency(figures.booking_to_commit))
-    table.add_row("booking → every dashboard", _latency(figures.booking_to_dashboards))
-    table.add_row("this program's own delay", _latency(figures.own_delay))
+    table.add_row("refused", _counts(statistics.refusals.most_common()))
+    table.add_row("booking → commit", _latency(statistics.booking_to_commit))
+    table.add_row("booking → every dashboard", _latency(statistics.booking_to_dashboards))
+    table.add_row("this program's own delay", _latency(statistics.own_delay))
     table.add_row(
         "audit",
-        f"{findings.rows} live rows, {findings.promises} acknowledged rows,"
+        f"{findings.rows} live rows, {findings.acknowledged} acknowledged rows,"
         f" {findings.events} events on {findings.channels} screens' channels",
     )
     table.add_row(
         "found",
-        f"{len(findings.overlaps)} overlaps, {len(findings.lost) + outcome.unshown} lost,"
+        f"{len(findings.overlaps)} overlaps, {len(findings.lost) + result.unshown} lost,"
         f" {len(findings.duplicates)} duplicates",
     )
     table.add_row(
         "network",
-        f"{outcome.reconnections} reconnections, {outcome.gaps_healed} gaps healed,"
-        f" {outcome.duplicates_dropped} duplicates dropped",
+        f"{result.reconnections} reconnections, {result.gaps_healed} gaps healed,"
+        f" {result.duplicates_dropped} duplicates dropped",
     )
-    problems = [Text(f"  {each}", style="red") for each in outcome.problems[:SHOWN_PROBLEMS]]
-    if len(outcome.problems) > SHOWN_PROBLEMS:
-        problems.append(Text(f"  … and {len(outcome.problems) - SHOWN_PROBLEMS} more"))
+    problems = [Text(f"  {each}", style="red") for each in result.problems[:SHOWN_PROBLEMS]]
+    if len(result.problems) > SHOWN_PROBLEMS:
+        problems.append(Text(f"  … and {len(result.problems) - SHOWN_PROBLEMS} more"))
     verdict = (
         Text("verdict: failed", style="bold red")
-        if outcome.problems
+        if result.problems
         else Text("verdict: ok", style="bold green")
     )
     return Group(table, *problems, verdict)

@@ -1,9 +1,9 @@
-"""One run: connect everybody, let them live, wait until the screens are still, audit."""
+"""One run: connect all participants, let them act, wait for the screens, audit."""
 
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -11,33 +11,35 @@ import aiohttp
 
 from chairside.traffic.arrivals import Arrivals
 from chairside.traffic.audit import (
-    Findings,
+    AuditClients,
+    AuditFindings,
+    audit_acknowledged,
     audit_channels,
     audit_holds,
-    audit_promises,
-    audit_rows,
+    audit_overlaps,
     heads,
 )
-from chairside.traffic.context import World
+from chairside.traffic.context import SimulationContext
 from chairside.traffic.ledger import Ledger
 from chairside.traffic.links import Links
 from chairside.traffic.observer import Observer
 from chairside.traffic.pace import Pace
-from chairside.traffic.participants import DASHBOARDS_PER_DENTIST, Crew, readers
-from chairside.traffic.statistics import Figures
+from chairside.traffic.participants import DASHBOARDS_PER_DENTIST, Participants, audit_clients
+from chairside.traffic.statistics import RunStatistics
 
 COMMANDS_PER_S = 100.0
-COMMANDS_AT_ONCE = 32
+MAX_COMMANDS = 32
+"""Commands in flight."""
 STOP_S = 15.0
-"""How long the last commands may take after the time is over."""
+"""How long the last commands may take after the end of the run."""
 SETTLE_S = 5.0
-"""How long the screens may take to show what was committed last, whatever had failed before."""
+"""How long the screens may take to show the last commit, whatever has failed before."""
 SETTLE_STEP_S = 0.2
 DELAY_STEP_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class SimulationPlan:
     url: str
     links: Links
     seconds: float
@@ -47,156 +49,156 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
-    figures: Figures
+class SimulationResult:
+    statistics: RunStatistics
     ledger: Ledger
-    findings: Findings
+    findings: AuditFindings
     seconds: float
     patients: int
     sockets: int
     reconnections: int
     gaps_healed: int
-    """Gaps that clients noticed and closed by asking."""
+    """Gaps that clients noticed and closed by catching up."""
     duplicates_dropped: int
-    """Events that came twice over a wire and were shown once."""
+    """Events that arrived twice and were delivered once."""
     unshown: int
-    """Acknowledged bookings that some dashboard had not shown in the end."""
+    """Acknowledged bookings that some dashboard had not shown at the end."""
 
     @property
     def problems(self) -> list[str]:
+        """Why the run failed; empty if it did not."""
         findings = self.findings
         found = [
             *(f"overlap: {each}" for each in findings.overlaps),
             *(f"lost: {each}" for each in findings.lost),
             *(f"duplicate: {each}" for each in findings.duplicates),
             *findings.other,
-            *(f"{count} × {code}" for code, count in self.figures.unexpected.items()),
+            *(f"{count} × {code}" for code, count in self.statistics.unexpected.items()),
         ]
         if self.duplicates_dropped and not (self.gaps_healed or self.reconnections):
-            found.append(f"duplicate: {self.duplicates_dropped} events came twice, unasked")
+            found.append(
+                f"duplicate: {self.duplicates_dropped} events arrived twice without a catch-up"
+            )
         if self.unshown:
             found.append(f"lost: {self.unshown} bookings did not reach every dashboard")
         if not self.ledger.bookings:
-            found.append("not one booking succeeded")
+            found.append("no booking succeeded")
         return found
 
 
 class Simulation:
-    """Holds what a display may look at while :meth:`run` goes on."""
+    """One run. Its attributes may be read while :meth:`run` is active."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: SimulationPlan) -> None:
         self.plan = plan
-        self.figures, self.ledger = Figures(), Ledger()
+        self.statistics, self.ledger = RunStatistics(), Ledger()
+        self.observers: list[Observer] = []
+        """Of all screens that are connected so far."""
         self.phase = "connecting"
         self.events = 0
         """Events that all screens were shown so far."""
         self._started_at: float | None = None
-        self._world: World | None = None
-        self._crew: Crew | None = None
-        self._arrivals = Arrivals(DASHBOARDS_PER_DENTIST, self.figures.booking_to_dashboards)
+        self._arrivals = Arrivals(DASHBOARDS_PER_DENTIST, self.statistics.booking_to_dashboards)
+        self._context = SimulationContext(
+            url=plan.url,
+            links=plan.links,
+            pace=Pace(per_s=plan.commands_per_s, max_in_flight=MAX_COMMANDS),
+            random=random.Random(plan.seed),  # noqa: S311  # variety, not secrets
+            statistics=self.statistics,
+            ledger=self.ledger,
+            arrivals=self._arrivals,
+        )
 
     @property
     def elapsed_s(self) -> float:
         return 0.0 if self._started_at is None else time.monotonic() - self._started_at
 
-    @property
-    def observers(self) -> Sequence[Observer]:
-        """All the screens; none before they are connected."""
-        return self._crew.observers if self._crew else ()
-
-    async def run(self) -> Outcome:
-        """Raises ClientError when the hub cannot be reached or refuses the links' tokens."""
+    async def run(self) -> SimulationResult:
+        """Raises ClientError if the hub does not answer, or refuses the tokens of the links."""
         connector = aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(connector=connector) as session, AsyncExitStack() as open_:
-            readable = readers(self.plan.url, self.plan.links, session)
-            await readable.dentists[self.plan.links.dentists[0].id].me()  # is anybody there?
-            self._world = world = self._make_world()
-            crew = self._crew = Crew(world, session, readable, self._arrivals, open_)
-            await crew.connect(self.plan.patients)
+        async with aiohttp.ClientSession(connector=connector) as session, AsyncExitStack() as stack:
+            clients = audit_clients(self.plan.url, self.plan.links, session)
+            await clients.dentists[self.plan.links.dentists[0].id].me()  # fails early
+            participants = Participants(
+                self._context, session, clients, self._arrivals, self.observers, stack
+            )
+            await participants.connect(self.plan.patients)
             self._started_at = time.monotonic()
-            world.ends_at = self._started_at + self.plan.seconds
+            self._context.ends_at = self._started_at + self.plan.seconds
             self.phase = "running"
-            async with self._watched(crew):
-                await _live(crew, self.plan.seconds + STOP_S)
-                lived_s = self.elapsed_s
+            async with self._monitored():
+                await _run(participants, self.plan.seconds + STOP_S)
+                elapsed_s = self.elapsed_s
                 self.phase = "settling"
-                for dentist in crew.dentists:
-                    await dentist.tidy()
-                await settle(crew.observers)
+                for dentist in participants.dentists:
+                    await dentist.clean_up()
+                await settle(self.observers)
             self.phase = "auditing"
-            findings = Findings()
-            await audit_rows(readable, findings)
-            await audit_promises(readable, self.ledger, findings)
-            await audit_holds(readable, self.ledger, findings)
-            await audit_channels(crew.observers, findings)
-            return self._outcome(crew, findings, lived_s)
+            findings = await self._audit(clients)
+            return self._result(participants, findings, elapsed_s)
 
     def finish(self) -> None:
-        """Let everybody stop now instead of at the end of the time; the audit follows."""
-        if self._world is not None:
-            self._world.ends_at = time.monotonic()
-
-    def _make_world(self) -> World:
-        return World(
-            url=self.plan.url,
-            links=self.plan.links,
-            pace=Pace(per_s=self.plan.commands_per_s, at_once=COMMANDS_AT_ONCE),
-            ends_at=0.0,
-            random=random.Random(self.plan.seed),  # noqa: S311  # variety, not secrets
-            figures=self.figures,
-            ledger=self.ledger,
-            booked=lambda row, asked_at: self._arrivals.asked(row["id"], asked_at),
-        )
+        """End the run early; the audit follows."""
+        self._context.ends_at = time.monotonic()
 
     @asynccontextmanager
-    async def _watched(self, crew: Crew) -> AsyncIterator[None]:
-        """Meanwhile count what the screens show, and how late our own loop runs."""
+    async def _monitored(self) -> AsyncIterator[None]:
+        """Meanwhile count the events shown, and measure the delay of the event loop."""
 
-        async def watch() -> None:
+        async def monitor() -> None:
             while True:
                 due = time.monotonic() + DELAY_STEP_S
                 await asyncio.sleep(DELAY_STEP_S)
-                self.figures.own_delay.add(max(0.0, time.monotonic() - due))
-                self.events = sum(observer.events for observer in crew.observers)
+                self.statistics.own_delay.add(max(0.0, time.monotonic() - due))
+                self.events = sum(observer.events for observer in self.observers)
 
-        task = asyncio.create_task(watch())
+        task = asyncio.create_task(monitor())
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    def _outcome(self, crew: Crew, findings: Findings, lived_s: float) -> Outcome:
-        followers = [
-            socket.tracker(channel) for socket in crew.sockets for channel in socket.channels
-        ]
-        return Outcome(
-            figures=self.figures,
+    async def _audit(self, clients: AuditClients) -> AuditFindings:
+        findings = AuditFindings()
+        await audit_overlaps(clients, findings)
+        await audit_acknowledged(clients, self.ledger, findings)
+        await audit_holds(clients, self.ledger, findings)
+        await audit_channels(self.observers, findings)
+        return findings
+
+    def _result(
+        self, participants: Participants, findings: AuditFindings, elapsed_s: float
+    ) -> SimulationResult:
+        sockets = participants.sockets
+        trackers = [socket.tracker(channel) for socket in sockets for channel in socket.channels]
+        return SimulationResult(
+            statistics=self.statistics,
             ledger=self.ledger,
             findings=findings,
-            seconds=lived_s,
-            patients=len(crew.patients),
-            sockets=len(crew.sockets),
-            reconnections=sum(socket.connections - 1 for socket in crew.sockets),
-            gaps_healed=sum(follower.gaps for follower in followers),
-            duplicates_dropped=sum(follower.duplicates for follower in followers),
+            seconds=elapsed_s,
+            patients=len(participants.patients),
+            sockets=len(sockets),
+            reconnections=sum(socket.connections - 1 for socket in sockets),
+            gaps_healed=sum(tracker.gaps for tracker in trackers),
+            duplicates_dropped=sum(tracker.duplicates for tracker in trackers),
             unshown=self._arrivals.missing,
         )
 
 
-async def _live(crew: Crew, seconds: float) -> None:
-    """Let everybody live until they stop by themselves; a failure of one ends the run."""
-    async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
-        for dentist in crew.dentists:
-            group.create_task(dentist.live())
-        for patient in crew.patients:
-            group.create_task(patient.live())
+async def _run(participants: Participants, timeout_s: float) -> None:
+    """Run all participants until they end; an exception of one ends the run."""
+    async with asyncio.timeout(timeout_s), asyncio.TaskGroup() as group:
+        for dentist in participants.dentists:
+            group.create_task(dentist.run())
+        for patient in participants.patients:
+            group.create_task(patient.run())
 
 
 async def settle(observers: list[Observer], within_s: float = SETTLE_S) -> None:
-    """Wait until every screen shows what was committed when this was called.
+    """Wait until every screen shows what was committed before this call.
 
-    Returns after ``within_s`` in any case: the audit then names what is missing.
+    Returns after ``within_s`` in any case; the audit then reports what is missing.
     """
     behind = [
         (observer, channel, position)

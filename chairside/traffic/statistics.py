@@ -1,4 +1,4 @@
-"""What is counted and timed while traffic runs."""
+"""Counts and latencies of a run."""
 
 import math
 from collections import Counter
@@ -22,14 +22,14 @@ EXPECTED_REFUSALS = frozenset(
         "VERSION_CONFLICT",
     }
 )
-"""What a healthy hub says to people who compete for the same slots."""
+"""Codes with which a healthy hub refuses patients who compete for the same slots."""
 
 CONNECTION_LOST = "CONNECTION_LOST"
-"""Our own code: no answer came, the outcome is unknown. A restarting hub does that."""
+"""Counted when no answer arrived, as during a restart: the outcome is unknown."""
 
 
 class Latencies:
-    """Durations in milliseconds; all are kept, a run is bounded."""
+    """Durations in milliseconds. All are kept, as a run is bounded."""
 
     def __init__(self) -> None:
         self._ms: list[float] = []
@@ -52,7 +52,7 @@ class Latencies:
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float | None:
-    """Nearest rank: the smallest value that ``percent`` of all do not exceed."""
+    """By nearest rank: the smallest value that ``percent`` of all values do not exceed."""
     if not ordered:
         return None
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
@@ -63,18 +63,18 @@ def _tenth(value: float | None) -> float | None:
 
 
 @dataclass(slots=True)
-class Figures:
+class RunStatistics:
     commands: Counter[str] = field(default_factory=Counter)
-    """Commands sent, by kind; the client's own repetitions are not counted."""
+    """Commands sent, by kind; retries of the client are not counted."""
     refusals: Counter[str] = field(default_factory=Counter)
     """Commands that were refused or got no answer, by code."""
     every_command: Latencies = field(default_factory=Latencies)
     booking_to_commit: Latencies = field(default_factory=Latencies)
-    """From asking to the acknowledgement, which comes after the commit."""
+    """From the request to the acknowledgement, which follows the commit."""
     booking_to_dashboards: Latencies = field(default_factory=Latencies)
-    """From asking until the last dashboard of the dentist had the event."""
+    """From the request until the last dashboard of the dentist received the event."""
     own_delay: Latencies = field(default_factory=Latencies)
-    """How late this program's own loop ran: part of every latency above."""
+    """Delay of this program's own event loop, contained in every latency above."""
 
     @property
     def total(self) -> int:

@@ -12,7 +12,7 @@ from chairside.client import ClientError
 from chairside.traffic.display import show_progress
 from chairside.traffic.links import LinksError, read_links
 from chairside.traffic.report import as_json, as_table
-from chairside.traffic.simulation import Outcome, Plan, Simulation
+from chairside.traffic.simulation import Simulation, SimulationPlan, SimulationResult
 from hub.cli.common import CliError, add_command, run_async
 
 PLAIN_WIDTH = 120
@@ -56,25 +56,25 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(args: argparse.Namespace) -> int:
     """0 only if nothing overlapped, nothing was lost and nothing failed."""
     try:
-        plan = Plan(
+        plan = SimulationPlan(
             url=args.url.rstrip("/"),
             links=read_links(args.links),
             seconds=args.seconds,
             patients=args.patients,
         )
-        outcome = run_async(_watched(Simulation(plan), quiet=args.json))
+        result = run_async(_watched(Simulation(plan), quiet=args.json))
     except LinksError as error:
         raise CliError(str(error)) from None
     except ClientError as error:
         raise CliError(f"{args.url}: {error}") from None
     if args.json:
-        print(json.dumps(as_json(outcome), indent=2))
+        print(json.dumps(as_json(result), indent=2))
     else:
-        _console().print(as_table(outcome))
-    return 1 if outcome.problems else 0
+        _console().print(as_table(result))
+    return 1 if result.problems else 0
 
 
-async def _watched(simulation: Simulation, *, quiet: bool) -> Outcome:
+async def _watched(simulation: Simulation, *, quiet: bool) -> SimulationResult:
     if quiet:
         return await simulation.run()
     progress = asyncio.create_task(show_progress(simulation, _console()))

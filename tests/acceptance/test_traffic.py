@@ -1,4 +1,4 @@
-"""``chairside traffic``: green on a healthy hub, red as soon as something is really wrong."""
+"""``chairside traffic`` succeeds on a healthy hub, and fails on any violation."""
 
 import asyncio
 import json
@@ -10,18 +10,18 @@ import pytest
 from api.settings import ApiSettings
 from chairside.client import LiveClient
 from chairside.traffic.audit import (
-    Findings,
+    AuditFindings,
+    audit_acknowledged,
     audit_channels,
     audit_holds,
-    audit_promises,
-    audit_rows,
+    audit_overlaps,
 )
 from chairside.traffic.ledger import Ledger
 from chairside.traffic.links import LinkedPerson, LinkedType, Links
 from chairside.traffic.observer import Observer
-from chairside.traffic.participants import readers
+from chairside.traffic.participants import audit_clients
 from chairside.traffic.report import as_json
-from chairside.traffic.simulation import Plan, Simulation, settle
+from chairside.traffic.simulation import Simulation, SimulationPlan, settle
 from hub.cli.main import main
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import CHATBOT, Clinic, Person
@@ -40,12 +40,14 @@ def links_of(clinic: Clinic) -> Links:
     )
 
 
-async def test_a_healthy_hub_gets_the_verdict_ok_and_its_opening_hours_back(
+async def test_a_healthy_hub_passes_and_keeps_its_opening_hours(
     open_clinic: OpenClinic,
 ) -> None:
     async with open_clinic(api=ApiSettings(rate_per_s=1_000, rate_burst=1_000)) as clinic:
         before = await hours(clinic)
-        plan = Plan(url=clinic.url, links=links_of(clinic), seconds=2, patients=40, seed=7)
+        plan = SimulationPlan(
+            url=clinic.url, links=links_of(clinic), seconds=2, patients=40, seed=7
+        )
         report = as_json(await Simulation(plan).run())
         assert await hours(clinic) == before
     assert report["verdict"] == "ok", report["problems"]
@@ -61,28 +63,28 @@ async def test_a_healthy_hub_gets_the_verdict_ok_and_its_opening_hours_back(
 
 
 async def hours(clinic: Clinic) -> list[object]:
-    """Everybody's overrides: where traffic makes its changes."""
+    """The overrides of all dentists, which traffic changes."""
     paths = [f"/api/availability/{dentist.id}" for dentist in clinic.dentists]
     return [(await clinic.admin.get(path)).body["overrides"] for path in paths]
 
 
-# --- what it must notice -----------------------------------------------------------------
+# --- what the audit finds -----------------------------------------------------------------
 
 
-async def audited(clinic: Clinic, ledger: Ledger) -> Findings:
-    findings = Findings()
-    readable = readers(clinic.url, links_of(clinic), clinic.session)
-    await audit_rows(readable, findings)
-    await audit_promises(readable, ledger, findings)
-    await audit_holds(readable, ledger, findings)
+async def audited(clinic: Clinic, ledger: Ledger) -> AuditFindings:
+    findings = AuditFindings()
+    clients = audit_clients(clinic.url, links_of(clinic), clinic.session)
+    await audit_overlaps(clients, findings)
+    await audit_acknowledged(clients, ledger, findings)
+    await audit_holds(clients, ledger, findings)
     return findings
 
 
-async def promised(clinic: Clinic) -> Ledger:
+async def acknowledged(clinic: Clinic) -> Ledger:
     """Two bookings, one cancellation and a hold, all acknowledged."""
     ledger = Ledger()
-    readable = readers(clinic.url, links_of(clinic), clinic.session)
-    one, two, three = (readable.patients[each.id] for each in clinic.patients[:3])
+    clients = audit_clients(clinic.url, links_of(clinic), clinic.session)
+    one, two, three = (clients.patients[each.id] for each in clinic.patients[:3])
     dentist, kind = clinic.dentists[0].id, clinic.types["check-up"]
     for client, clock in ((one, "09:00"), (two, "10:00"), (three, "11:00")):
         ledger.booked(
@@ -90,7 +92,7 @@ async def promised(clinic: Clinic) -> Ledger:
                 dentist_id=dentist, appointment_type_id=kind, start=clinic.at(clock)
             )
         )
-    last = list(ledger.promises)[-1]
+    last = list(ledger.rows)[-1]
     await three.cancel(last.appointment_id)
     ledger.cancelled(await three.appointment(last.appointment_id))
     ledger.held(
@@ -99,14 +101,14 @@ async def promised(clinic: Clinic) -> Ledger:
     return ledger
 
 
-async def test_the_audit_of_what_is_true_finds_nothing(clinic: Clinic) -> None:
-    findings = await audited(clinic, await promised(clinic))
+async def test_the_audit_of_a_correct_hub_finds_nothing(clinic: Clinic) -> None:
+    findings = await audited(clinic, await acknowledged(clinic))
     assert findings.ok, findings
-    assert findings.promises == 3
+    assert findings.acknowledged == 3
 
 
 async def test_the_audit_finds_two_live_rows_at_one_time(clinic: Clinic) -> None:
-    ledger = await promised(clinic)
+    ledger = await acknowledged(clinic)
     await clinic.book(clinic.patients[4], "15:00")
     _without_guards(
         clinic,
@@ -120,7 +122,7 @@ async def test_the_audit_finds_two_live_rows_at_one_time(clinic: Clinic) -> None
 
 
 async def test_the_audit_finds_an_acknowledged_booking_that_is_lost(clinic: Clinic) -> None:
-    ledger = await promised(clinic)
+    ledger = await acknowledged(clinic)
     _without_guards(
         clinic,
         "DELETE FROM appointments WHERE starts_at = (SELECT MIN(starts_at) FROM appointments)",
@@ -131,7 +133,7 @@ async def test_the_audit_finds_an_acknowledged_booking_that_is_lost(clinic: Clin
 
 
 async def test_the_audit_finds_a_cancellation_that_was_undone(clinic: Clinic) -> None:
-    ledger = await promised(clinic)
+    ledger = await acknowledged(clinic)
     _without_guards(
         clinic,
         "UPDATE appointments SET status = 'confirmed', version = version + 1"
@@ -143,16 +145,16 @@ async def test_the_audit_finds_a_cancellation_that_was_undone(clinic: Clinic) ->
 
 
 async def test_the_audit_finds_a_hold_with_another_expiry(clinic: Clinic) -> None:
-    ledger = await promised(clinic)
+    ledger = await acknowledged(clinic)
     _without_guards(clinic, "UPDATE appointments SET expires_at = updated_at WHERE status = 'held'")
     findings = await audited(clinic, ledger)
     assert len(findings.lost) == 1
 
 
-async def test_the_audit_finds_an_event_that_a_screen_was_never_shown(clinic: Clinic) -> None:
+async def test_the_audit_finds_an_event_that_a_screen_missed(clinic: Clinic) -> None:
     dentist = clinic.dentists[0]
-    readable = readers(clinic.url, links_of(clinic), clinic.session)
-    observer = Observer("dashboard", readable.dentists[dentist.id])
+    clients = audit_clients(clinic.url, links_of(clinic), clinic.session)
+    observer = Observer("dashboard", clients.dentists[dentist.id])
     async with LiveClient(
         clinic.url,
         namespace="/dentist",
@@ -160,12 +162,12 @@ async def test_the_audit_finds_an_event_that_a_screen_was_never_shown(clinic: Cl
         on_event=observer.on_event,
         on_refetch=observer.on_refetch,
     ):
-        await promised(clinic)
+        await acknowledged(clinic)
         await settle([observer])
-    healthy, findings = Findings(), Findings()
+    healthy, findings = AuditFindings(), AuditFindings()
     await audit_channels([observer], healthy)
     assert healthy.ok, healthy
-    shown = observer.channels[f"appointments:dentist:{dentist.id}"].seen
+    shown = observer.channels[f"appointments:dentist:{dentist.id}"].shown
     assert len(shown) == 5
     del shown[1]
     await audit_channels([observer], findings)
@@ -174,7 +176,7 @@ async def test_the_audit_finds_an_event_that_a_screen_was_never_shown(clinic: Cl
 
 
 def _without_guards(clinic: Clinic, statement: str) -> None:
-    """What no hub would write: the database's own guards are taken down for it."""
+    """Write what no hub would, with the database's own guards removed."""
     execute(clinic.database, *without_guards(clinic.database), statement)
 
 
@@ -182,7 +184,7 @@ def _without_guards(clinic: Clinic, statement: str) -> None:
 
 
 async def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """The command in a thread of its own, with its own event loop; (exit code, out, err)."""
+    """Run the command in a thread with its own event loop: (exit code, stdout, stderr)."""
     code = await asyncio.to_thread(main, ["traffic", *arguments])
     out, err = capsys.readouterr()
     return code, out, err
@@ -202,7 +204,7 @@ async def test_the_command_prints_its_verdict_as_json_and_exits_0(
     assert report["patients"] == 10
 
 
-async def test_the_command_shows_progress_and_a_verdict_to_people(
+async def test_the_command_shows_progress_and_a_verdict(
     clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     links = tmp_path / "links.json"
@@ -218,7 +220,7 @@ async def test_the_command_shows_progress_and_a_verdict_to_people(
 
 
 @pytest.mark.parametrize("problem", ["no links", "no hub", "foreign tokens"])
-async def test_the_command_says_what_is_wrong_and_exits_1(
+async def test_the_command_reports_what_is_wrong_and_exits_1(
     clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str], problem: str
 ) -> None:
     links = tmp_path / "links.json"

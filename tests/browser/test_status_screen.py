@@ -6,7 +6,7 @@ import re
 from playwright.async_api import expect
 
 from chairside.traffic.links import LinkedPerson, LinkedType, Links
-from chairside.traffic.simulation import Plan, Simulation
+from chairside.traffic.simulation import Simulation, SimulationPlan
 from tests.browser.windows import Windows
 from tests.support.clinic import CHATBOT, Clinic, Person
 from tests.support.eventually import eventually
@@ -29,7 +29,9 @@ async def test_the_figures_move_while_traffic_runs_and_name_no_patient(
 ) -> None:
     page = await windows.status(clinic)
     await expect(page.get_by_role("heading", name="All is well")).to_be_visible()
-    plan = Plan(url=clinic.url, links=links_of(clinic), seconds=6, patients=15, commands_per_s=8.0)
+    plan = SimulationPlan(
+        url=clinic.url, links=links_of(clinic), seconds=6, patients=15, commands_per_s=8.0
+    )
     traffic = asyncio.create_task(Simulation(plan).run())
     try:
         some = re.compile(r"[1-9]")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chairside.traffic.simulation import Outcome, Plan, Simulation
+from chairside.traffic.simulation import Simulation, SimulationPlan, SimulationResult
 from tests.faults.test_kill import (
     LONGEST_S,
     TRAFFIC_PATIENTS,
@@ -35,10 +35,10 @@ LEFT_BEHIND_S = 60.0
 
 async def under_traffic(
     fleet: Fleet, seed: int, happens: Callable[[Simulation], Awaitable[None]]
-) -> Outcome:
+) -> SimulationResult:
     """Traffic through the balancer while something ``happens``; then the invariants."""
     simulation = Simulation(
-        Plan(
+        SimulationPlan(
             url=fleet.balancer.url,
             links=links_of(fleet.template),
             seconds=LONGEST_S,
@@ -53,10 +53,10 @@ async def under_traffic(
         await happens(simulation)
         await traffic_flows(simulation)
         simulation.finish()
-    outcome = traffic.result()
-    assert outcome.problems == []
+    result = traffic.result()
+    assert result.problems == []
     assert problems_of(fleet.database) == []
-    return outcome
+    return result
 
 
 @pytest.mark.timeout(240)
@@ -95,14 +95,14 @@ async def _kill_nodes(template: Template, folder: Path, kills: int, seed: int) -
                 await hubs.all_show(simulation)
                 await traffic_flows(simulation)
 
-        outcome = await under_traffic(hubs, seed, kill)
+        result = await under_traffic(hubs, seed, kill)
         if kills > 1:
             left = await eventually(lambda: not pending(hubs.database), LEFT_BEHIND_S)
             assert left, "what the killed nodes did not write down, the others did"
     assert max(took) < 10.0, took
     print(
         f"\ntaken over after {[round(each, 1) for each in took]} s, shown after"
-        f" {hubs.shown_after_s} s; {_said(outcome)}"
+        f" {hubs.shown_after_s} s; {_said(result)}"
     )
 
 
@@ -151,18 +151,18 @@ async def _restart_nodes(template: Template, folder: Path, rounds: int, seed: in
                 await hubs.all_show(simulation)
                 await asyncio.sleep(0.5)  # the balancer finds it
 
-        outcome = await under_traffic(hubs, seed, restart)
+        result = await under_traffic(hubs, seed, restart)
         assert await eventually(lambda: not pending(hubs.database), 10.0)
-    refused = outcome.figures.refusals
+    refused = result.statistics.refusals
     assert not {"UNAVAILABLE", "CONNECTION_LOST", "CALENDAR_BUSY"} & set(refused), refused
-    print(f"\nrestarted in turn, shown after {hubs.shown_after_s} s; {_said(outcome)}")
+    print(f"\nrestarted in turn, shown after {hubs.shown_after_s} s; {_said(result)}")
 
 
-def _said(outcome: Outcome) -> str:
+def _said(result: SimulationResult) -> str:
     return (
-        f"{outcome.ledger.bookings} bookings, {outcome.findings.events} events on"
-        f" {outcome.sockets} sockets, {outcome.reconnections} reconnections,"
-        f" refused: {dict(outcome.figures.refusals)}"
+        f"{result.ledger.bookings} bookings, {result.findings.events} events on"
+        f" {result.sockets} sockets, {result.reconnections} reconnections,"
+        f" refused: {dict(result.statistics.refusals)}"
     )
 
 
@@ -243,10 +243,10 @@ async def test_whatever_fails_the_invariants_hold_after_healing(
                 await traffic_flows(simulation)
 
         try:
-            outcome = await under_traffic(hubs, seed, happens)
+            result = await under_traffic(hubs, seed, happens)
         finally:
             print(f"\n{chaos.told}, shown after {hubs.shown_after_s} s")
         left = await eventually(lambda: not pending(hubs.database), LEFT_BEHIND_S)
         assert left, "what was left unmarked, another node marked"
     valkey.remove()
-    print(_said(outcome))
+    print(_said(result))

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from chairside.traffic.links import LinkedPerson, LinkedType, Links
-from chairside.traffic.simulation import Plan, Simulation
+from chairside.traffic.simulation import Simulation, SimulationPlan
 from tests.support.api import Api
 from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person
 from tests.support.database import Database
@@ -86,7 +86,7 @@ async def end_again_and_again(
     limits = {"CHAIRSIDE_API_RATE_PER_S": "1000", "CHAIRSIDE_API_RATE_BURST": "1000"}
     async with hub_process(database, folder, **limits) as hub, aiohttp.ClientSession() as session:
         simulation = Simulation(
-            Plan(
+            SimulationPlan(
                 url=hub.url,
                 links=links_of(template, TRAFFIC_DENTISTS),
                 seconds=LONGEST_S,
@@ -104,22 +104,22 @@ async def end_again_and_again(
                 await _end_and_start(hub, database, story, politely=politely)
                 await kept(witness)
             simulation.finish()
-        outcome = traffic.result()
+        result = traffic.result()
         left = await eventually(lambda: not pending(database), 5.0)
         assert await hub.stop() == 0
 
-    assert outcome.problems == []
-    assert outcome.reconnections >= times, "the screens lived through all of it"
+    assert result.problems == []
+    assert result.reconnections >= times, "the screens lived through all of it"
     assert left, "what a crash left pending was broadcast"
     assert problems_of(database) == []
     assert len(story.down_s) == times
     took_s = time.monotonic() - began
     print(
-        f"\n{times} ends in {took_s:.0f} s: {outcome.ledger.bookings} bookings and"
-        f" {outcome.ledger.cancellations} cancellations acknowledged,"
-        f" {outcome.findings.events} events shown on {outcome.sockets} sockets,"
-        f" {outcome.reconnections} reconnections, {outcome.gaps_healed} gaps healed,"
-        f" {outcome.duplicates_dropped} duplicates dropped; pending at the ends:"
+        f"\n{times} ends in {took_s:.0f} s: {result.ledger.bookings} bookings and"
+        f" {result.ledger.cancellations} cancellations acknowledged,"
+        f" {result.findings.events} events shown on {result.sockets} sockets,"
+        f" {result.reconnections} reconnections, {result.gaps_healed} gaps healed,"
+        f" {result.duplicates_dropped} duplicates dropped; pending at the ends:"
         f" {story.pending_at_end}; down {max(story.down_s):.1f} s at most"
     )
     return story

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from chairside.traffic.simulation import Plan, Simulation
+from chairside.traffic.simulation import Simulation, SimulationPlan
 from tests.faults.test_kill import (
     LIFE_S,
     LONGEST_S,
@@ -57,7 +57,7 @@ async def kill_again_and_again(template: Template, folder: Path, kills: int, see
             aiohttp.ClientSession() as session,
         ):
             simulation = Simulation(
-                Plan(
+                SimulationPlan(
                     url=hub.url,
                     links=links_of(template, TRAFFIC_DENTISTS),
                     seconds=LONGEST_S,
@@ -78,16 +78,16 @@ async def kill_again_and_again(template: Template, folder: Path, kills: int, see
                     await _is_back(hub, session)
                     await kept(witness)
                 simulation.finish()
-            outcome = traffic.result()
+            result = traffic.result()
             left = await eventually(lambda: not pending(database), 15.0)
             assert await hub.stop() == 0
-        assert outcome.problems == []
+        assert result.problems == []
         assert left, "what the outage left pending was broadcast"
         assert problems_of(database) == []
     print(
-        f"\n{kills} kills of PostgreSQL: {outcome.ledger.bookings} bookings and"
-        f" {outcome.ledger.cancellations} cancellations acknowledged,"
-        f" {outcome.findings.events} events shown on {outcome.sockets} sockets"
+        f"\n{kills} kills of PostgreSQL: {result.ledger.bookings} bookings and"
+        f" {result.ledger.cancellations} cancellations acknowledged,"
+        f" {result.findings.events} events shown on {result.sockets} sockets"
     )
 
 

@@ -77,7 +77,7 @@ class Fleet:
 
 
 def _shown(screen: Observer, channel: str) -> str:
-    seen = screen.channels[channel].seen
+    seen = screen.channels[channel].shown
     return str(seen[-1].offset if seen else screen.channels[channel].start.offset)
 
 

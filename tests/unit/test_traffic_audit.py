@@ -1,13 +1,13 @@
-"""The audit's judgement: what breaks a promise, what overlaps, what a screen missed."""
+"""The audit: what violates an acknowledgement, what overlaps, what a screen missed."""
 
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from chairside.client.channels import Position
 from chairside.client.shapes import Appointment, Reservation, Slot
-from chairside.traffic.audit import Findings, compare
-from chairside.traffic.ledger import Ledger, Promise, broken_promise
-from chairside.traffic.observer import Seen, Watched
+from chairside.traffic.audit import AuditFindings, compare
+from chairside.traffic.ledger import AcknowledgedRow, Ledger, violation
+from chairside.traffic.observer import ShownEvent, WatchedChannel
 from chairside.traffic.overlaps import dentist_overlaps, patient_overlaps
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -28,59 +28,59 @@ def row(**changes: Any) -> Appointment:
     return cast("Appointment", whole | changes)
 
 
-def promise(**changes: Any) -> Promise:
+def acknowledged(**changes: Any) -> AcknowledgedRow:
     ledger = Ledger()
     ledger.booked(row(**changes))
-    (made,) = ledger.promises
+    (made,) = ledger.rows
     return made
 
 
-# --- promises ------------------------------------------------------------------------
+# --- acknowledged rows ------------------------------------------------------------------------
 
 
-def test_a_row_as_it_was_acknowledged_keeps_the_promise() -> None:
-    assert broken_promise(promise(), row()) is None
+def test_a_row_as_it_was_acknowledged_is_right() -> None:
+    assert violation(acknowledged(), row()) is None
 
 
-def test_a_row_that_is_gone_breaks_it() -> None:
-    assert broken_promise(promise(), None) == "acknowledged and lost"
+def test_a_row_that_is_gone_is_lost() -> None:
+    assert violation(acknowledged(), None) == "acknowledged and lost"
 
 
-def test_a_row_that_went_back_breaks_it() -> None:
-    assert "went back" in str(broken_promise(promise(version=3), row(version=2)))
+def test_a_row_with_an_older_version_is_wrong() -> None:
+    assert "went back" in str(violation(acknowledged(version=3), row(version=2)))
 
 
-def test_a_row_that_is_only_held_or_was_let_go_breaks_it() -> None:
+def test_a_booked_row_that_is_held_or_released_is_wrong() -> None:
     for status in ("held", "released", "expired"):
-        assert "acknowledged as booked" in str(broken_promise(promise(), row(status=status)))
+        assert "acknowledged as booked" in str(violation(acknowledged(), row(status=status)))
 
 
-def test_the_same_version_with_other_content_breaks_it() -> None:
+def test_the_same_version_with_other_content_is_wrong() -> None:
     moved = row(start="2027-03-08T10:00:00Z")
-    assert "other content" in str(broken_promise(promise(), moved))
-    assert "other content" in str(broken_promise(promise(), row(status="arrived")))
+    assert "other content" in str(violation(acknowledged(), moved))
+    assert "other content" in str(violation(acknowledged(), row(status="arrived")))
 
 
-def test_a_later_version_by_somebody_else_is_fine() -> None:
-    assert broken_promise(promise(), row(version=3, status="cancelled")) is None
+def test_a_later_version_by_another_client_is_right() -> None:
+    assert violation(acknowledged(), row(version=3, status="cancelled")) is None
 
 
 def test_a_cancellation_is_final() -> None:
     ledger = Ledger()
     ledger.booked(row())
     ledger.cancelled(row())
-    (made,) = ledger.promises
-    assert broken_promise(made, row(version=3, status="cancelled")) is None
-    assert broken_promise(made, row(version=4, status="confirmed")) == "cancelled, now confirmed"
+    (made,) = ledger.rows
+    assert violation(made, row(version=3, status="cancelled")) is None
+    assert violation(made, row(version=4, status="confirmed")) == "cancelled, now confirmed"
     assert (ledger.bookings, ledger.cancellations) == (1, 1)
 
 
-def test_the_newest_acknowledged_state_counts_whatever_the_order_of_acks() -> None:
+def test_the_newest_state_counts_in_any_order_of_acks() -> None:
     ledger = Ledger()
     ledger.booked(row(version=1))
     ledger.shown(row(version=3, status="arrived"))
     ledger.shown(row(version=2))
-    (made,) = ledger.promises
+    (made,) = ledger.rows
     assert (made.version, made.status) == (3, "arrived")
 
 
@@ -98,14 +98,14 @@ def holding() -> Ledger:
     return ledger
 
 
-def test_a_hold_is_promised_until_its_end_was_asked_for() -> None:
+def test_a_hold_counts_until_a_command_may_end_it() -> None:
     ledger = holding()
-    assert [each.reservation_id for each in ledger.holds] == ["a1"]
-    ledger.end_of_hold_asked("a1")
+    assert [each["id"] for each in ledger.holds] == ["a1"]
+    ledger.hold_may_end("a1")
     assert list(ledger.holds) == []
 
 
-def test_a_hold_is_promised_until_its_patient_asks_for_a_slot_in_its_way() -> None:
+def test_a_hold_counts_until_its_patient_requests_an_overlapping_slot() -> None:
     ledger = holding()
 
     def slot(clock: str, dentist_id: str = "d1") -> Slot:
@@ -116,23 +116,23 @@ def test_a_hold_is_promised_until_its_patient_asks_for_a_slot_in_its_way() -> No
             end=f"2027-03-08T{clock}:30Z",
         )
 
-    ledger.slot_asked("p2", slot("09:15"))
-    ledger.slot_asked("p1", slot("09:15", "d2"))
-    ledger.slot_asked("p1", slot("12:00"))
+    ledger.slot_requested("p2", slot("09:15"))
+    ledger.slot_requested("p1", slot("09:15", "d2"))
+    ledger.slot_requested("p1", slot("12:00"))
     assert len(list(ledger.holds)) == 1
-    ledger.slot_asked("p1", slot("09:15"))
+    ledger.slot_requested("p1", slot("09:15"))
     assert list(ledger.holds) == []
 
 
 # --- overlaps ------------------------------------------------------------------------
 
 
-def test_back_to_back_is_no_overlap() -> None:
+def test_adjacent_appointments_do_not_overlap() -> None:
     later = row(id="a2", start="2027-03-08T09:30:00Z", end="2027-03-08T10:00:00Z")
     assert dentist_overlaps([later, row()], NOW) == []
 
 
-def test_shared_time_is_one_also_with_a_hold() -> None:
+def test_a_hold_and_an_appointment_can_overlap() -> None:
     hold = row(
         id="a2",
         start="2027-03-08T09:15:00Z",
@@ -144,7 +144,7 @@ def test_shared_time_is_one_also_with_a_hold() -> None:
     assert (overlap.first["id"], overlap.second["id"]) == ("a1", "a2")
 
 
-def test_an_overdue_hold_a_cancelled_and_an_overbooked_row_take_no_time() -> None:
+def test_expired_cancelled_and_overbooked_rows_do_not_overlap() -> None:
     others = [
         row(id="a2", status="held", expires_at="2027-03-01T12:00:00Z"),
         row(id="a3", status="cancelled"),
@@ -153,13 +153,13 @@ def test_an_overdue_hold_a_cancelled_and_an_overbooked_row_take_no_time() -> Non
     assert dentist_overlaps([row(), *others], NOW) == []
 
 
-def test_a_long_row_is_found_to_overlap_one_that_is_no_neighbour() -> None:
+def test_a_long_row_overlaps_one_that_is_no_neighbour() -> None:
     long = row(id="a0", start="2027-03-08T08:00:00Z", end="2027-03-08T12:00:00Z")
     far = row(id="a9", start="2027-03-08T11:00:00Z", end="2027-03-08T11:30:00Z")
     assert dentist_overlaps([far, row(), long], NOW)
 
 
-def test_a_patient_may_hold_elsewhere_but_not_be_confirmed_twice() -> None:
+def test_a_patient_may_hold_twice_but_not_be_confirmed_twice() -> None:
     elsewhere = row(id="a2", dentist_id="d2")
     assert patient_overlaps([row(), elsewhere])
     assert patient_overlaps([row(), row(id="a2", dentist_id="d2", status="held")]) == []
@@ -168,45 +168,45 @@ def test_a_patient_may_hold_elsewhere_but_not_be_confirmed_twice() -> None:
 # --- screens --------------------------------------------------------------------------
 
 
-def seen(*offsets: int) -> list[Seen]:
-    return [Seen(1, offset, b"%d" % offset) for offset in offsets]
+def events(*offsets: int) -> list[ShownEvent]:
+    return [ShownEvent(1, offset, b"%d" % offset) for offset in offsets]
 
 
-def compared(shown: list[Seen], history: list[Seen] | None) -> Findings:
-    findings = Findings()
-    watched = Watched(start=Position(epoch=1, offset=4), seen=shown)
+def compared(shown: list[ShownEvent], history: list[ShownEvent] | None) -> AuditFindings:
+    findings = AuditFindings()
+    watched = WatchedChannel(start=Position(epoch=1, offset=4), shown=shown)
     compare("screen", watched, history, findings)
     return findings
 
 
-def test_a_screen_that_showed_the_history_is_fine() -> None:
-    findings = compared(seen(5, 6, 7), seen(5, 6, 7))
+def test_a_screen_that_showed_the_history_is_right() -> None:
+    findings = compared(events(5, 6, 7), events(5, 6, 7))
     assert findings.ok
     assert (findings.channels, findings.events) == (1, 3)
 
 
-def test_a_missing_event_is_lost_wherever_it_is_missing() -> None:
-    for shown in (seen(6, 7), seen(5, 7), seen(5, 6), seen()):
-        assert compared(shown, seen(5, 6, 7)).lost
+def test_an_event_missing_anywhere_is_lost() -> None:
+    for shown in (events(6, 7), events(5, 7), events(5, 6), events()):
+        assert compared(shown, events(5, 6, 7)).lost
 
 
 def test_an_event_shown_twice_is_a_duplicate() -> None:
-    assert compared(seen(5, 6, 6, 7), seen(5, 6, 7)).duplicates
+    assert compared(events(5, 6, 6, 7), events(5, 6, 7)).duplicates
 
 
 def test_another_order_or_another_content_is_a_finding() -> None:
-    assert compared(seen(6, 5, 7), seen(5, 6, 7)).other
-    assert compared([*seen(5, 6), Seen(1, 7, b"else")], seen(5, 6, 7)).other
+    assert compared(events(6, 5, 7), events(5, 6, 7)).other
+    assert compared([*events(5, 6), ShownEvent(1, 7, b"else")], events(5, 6, 7)).other
 
 
-def test_more_than_the_history_has_is_a_finding() -> None:
-    assert not compared(seen(5, 6, 7, 8), seen(5, 6, 7)).ok
+def test_more_events_than_the_history_is_a_finding() -> None:
+    assert not compared(events(5, 6, 7, 8), events(5, 6, 7)).ok
 
 
-def test_a_history_with_a_gap_is_a_finding_even_if_the_screen_has_the_same() -> None:
-    assert compared(seen(5, 7), seen(5, 7)).lost
-    assert compared(seen(6, 7), seen(6, 7)).lost
+def test_a_gap_in_the_history_itself_is_a_finding() -> None:
+    assert compared(events(5, 7), events(5, 7)).lost
+    assert compared(events(6, 7), events(6, 7)).lost
 
 
-def test_history_that_does_not_reach_back_is_a_finding() -> None:
-    assert compared(seen(5), None).other
+def test_lost_history_is_a_finding() -> None:
+    assert compared(events(5), None).other

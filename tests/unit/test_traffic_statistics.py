@@ -1,4 +1,4 @@
-"""Traffic's own arithmetic: percentiles, pace, arrivals, links, the verdict."""
+"""Percentiles, pace, arrivals, links and the verdict of a simulation."""
 
 import asyncio
 import time
@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from chairside.traffic.arrivals import Arrivals
-from chairside.traffic.audit import Findings
+from chairside.traffic.audit import AuditFindings
 from chairside.traffic.ledger import Ledger
 from chairside.traffic.links import LinksError, read_links
 from chairside.traffic.pace import Pace
 from chairside.traffic.report import as_json
-from chairside.traffic.simulation import Outcome
-from chairside.traffic.statistics import Figures, Latencies, percentile
+from chairside.traffic.simulation import SimulationResult
+from chairside.traffic.statistics import Latencies, RunStatistics, percentile
 
 
-def test_percentiles_are_values_that_really_occurred() -> None:
+def test_percentiles_are_values_that_occurred() -> None:
     ordered = [float(n) for n in range(1, 101)]
     assert [percentile(ordered, p) for p in (50, 90, 99, 100)] == [50, 90, 99, 100]
     assert percentile([7.0], 99) == 7.0
@@ -36,30 +36,30 @@ def test_a_summary_is_in_milliseconds() -> None:
     }
 
 
-def test_an_arrival_is_complete_when_the_last_dashboard_has_it_whatever_came_first() -> None:
+def test_an_arrival_is_complete_with_the_last_dashboard() -> None:
     latencies = Latencies()
     arrivals = Arrivals(2, latencies)
     arrivals.appeared("a1", 10.2)
-    arrivals.asked("a1", 10.0)
+    arrivals.acknowledged("a1", 10.0)
     assert (len(latencies), arrivals.missing) == (0, 1)
     arrivals.appeared("a1", 10.5)
     assert latencies.percentile(50) == pytest.approx(500)
     assert arrivals.missing == 0
 
 
-def test_bookings_of_others_are_not_missing() -> None:
+def test_bookings_of_other_clients_are_not_missing() -> None:
     arrivals = Arrivals(3, Latencies())
     arrivals.appeared("not ours", 1.0)
     assert arrivals.missing == 0
 
 
-async def test_pace_spreads_starts_and_bounds_what_is_in_flight() -> None:
-    pace = Pace(per_s=200, at_once=3)
+async def test_pace_spreads_starts_and_bounds_commands_in_flight() -> None:
+    pace = Pace(per_s=200, max_in_flight=3)
     in_flight, most = 0, 0
 
     async def command() -> None:
         nonlocal in_flight, most
-        async with await pace.turn():
+        async with pace.admission():
             in_flight += 1
             most = max(most, in_flight)
             await asyncio.sleep(0.03)
@@ -83,13 +83,15 @@ def test_links_that_cannot_be_used_are_refused_with_a_reason(tmp_path: Path) -> 
         read_links(missing)
 
 
-def outcome(figures: Figures, ledger_bookings: int = 1, unshown: int = 0) -> Outcome:
+def result(
+    statistics: RunStatistics, ledger_bookings: int = 1, unshown: int = 0
+) -> SimulationResult:
     ledger = Ledger()
     ledger.bookings = ledger_bookings
-    return Outcome(
-        figures=figures,
+    return SimulationResult(
+        statistics=statistics,
         ledger=ledger,
-        findings=Findings(),
+        findings=AuditFindings(),
         seconds=1.0,
         patients=1,
         sockets=1,
@@ -100,22 +102,22 @@ def outcome(figures: Figures, ledger_bookings: int = 1, unshown: int = 0) -> Out
     )
 
 
-def test_refusals_of_competing_people_are_counted_and_are_no_failure() -> None:
-    figures = Figures()
-    figures.refusals.update({"SLOT_TAKEN": 40, "RATE_LIMITED": 2, "CONNECTION_LOST": 1})
-    report = as_json(outcome(figures))
+def test_refusals_of_competing_patients_are_no_failure() -> None:
+    statistics = RunStatistics()
+    statistics.refusals.update({"SLOT_TAKEN": 40, "RATE_LIMITED": 2, "CONNECTION_LOST": 1})
+    report = as_json(result(statistics))
     assert (report["verdict"], report["refusals"]["SLOT_TAKEN"]) == ("ok", 40)
 
 
 @pytest.mark.parametrize("code", ["INTERNAL_ERROR", "VALIDATION_ERROR", "UNAUTHORIZED"])
 def test_any_other_refusal_fails_the_run(code: str) -> None:
-    figures = Figures()
-    figures.refusals[code] = 1
-    report = as_json(outcome(figures))
+    statistics = RunStatistics()
+    statistics.refusals[code] = 1
+    report = as_json(result(statistics))
     assert report["verdict"] == "failed"
     assert report["problems"] == [f"1 × {code}"]
 
 
-def test_a_run_without_a_booking_or_with_one_unshown_proves_nothing_good() -> None:
-    assert as_json(outcome(Figures(), ledger_bookings=0))["verdict"] == "failed"
-    assert as_json(outcome(Figures(), unshown=1))["audit"]["lost"] == 1
+def test_a_run_without_bookings_or_with_unshown_ones_fails() -> None:
+    assert as_json(result(RunStatistics(), ledger_bookings=0))["verdict"] == "failed"
+    assert as_json(result(RunStatistics(), unshown=1))["audit"]["lost"] == 1
