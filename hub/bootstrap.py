@@ -167,8 +167,8 @@ async def open_hub(
         if cluster is None:
             for due in await store.calendars.live_holds():
                 core.alarms.add(due)
-        relay.listen(hub.realtime.rights.heard)
-        broadcaster, rooms = hub.realtime.broadcaster, hub.realtime.rooms
+        relay.listen(hub.realtime.context.revocations.event_committed)
+        broadcaster, rooms = hub.realtime.context.broadcaster, hub.realtime.context.rooms
         await relay.start(
             wrap_broadcaster(broadcaster) if wrap_broadcaster else broadcaster,
             on_failure=hub.realtime.position_changed,

@@ -138,10 +138,7 @@ def _supabase(
     return Supabase(
         SupabaseDeps(
             realtime=wired,
-            sending=realtime.sending,
-            rooms=realtime.rooms,
-            joins=realtime.joins,
-            rights=realtime.rights,
+            context=realtime.context,
             peers=OtherNodes(cluster) if cluster is not None else None,
             message_limiter=_limiter(config, wired.clock),
         )
@@ -150,9 +147,7 @@ def _supabase(
 
 def _streams(config: Config, core: Core, realtime: Realtime, metrics: Metrics) -> Streams:
     return Streams(
-        rooms=realtime.rooms,
-        joins=realtime.joins,
-        rights=realtime.rights,
+        context=realtime.context,
         clock=core.clock,
         settings=config.realtime,
         leeway_s=config.auth.leeway_s,

@@ -45,7 +45,7 @@ class Meeting:
 
     def channels(self) -> Sequence[Channel]:
         """What somebody joined here; nobody yet, while the hub is being put together."""
-        return self.realtime.rooms.channels if hasattr(self, "realtime") else ()
+        return self.realtime.context.rooms.channels if hasattr(self, "realtime") else ()
 
     async def end(self, person: ProfileId) -> None:
         """As :class:`actors.ports.connections.Connections` says."""
@@ -56,7 +56,7 @@ class Meeting:
     def dismiss(self, person: ProfileId) -> None:
         """Of this node alone; nobody is connected while the hub is being put together."""
         if hasattr(self, "realtime"):
-            self.realtime.rights.dismiss(person)
+            self.realtime.context.revocations.dismiss(person)
 
     def hear_presence(self, node: str, said: Mapping[str, Any]) -> None:
         if hasattr(self, "supabase"):

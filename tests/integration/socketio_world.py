@@ -209,7 +209,7 @@ class World:
                 on_slow=self._slow,
             )
         )
-        self.relay.listen(self.realtime.rights.heard)
+        self.relay.listen(self.realtime.context.revocations.event_committed)
         self.slow_readers = 0
         self.url = ""
         self._screens = AsyncExitStack()
@@ -254,7 +254,7 @@ class World:
         await site.start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         await self.relay.start(
-            broadcaster(self.realtime.broadcaster), self.realtime.position_changed
+            broadcaster(self.realtime.context.broadcaster), self.realtime.position_changed
         )
         self.realtime.start()
         try:

@@ -655,7 +655,7 @@ async def test_who_does_not_read_is_cut_off_and_delays_nobody(
     dentist = template.people.dentists[0]
     channel = Channel(appointments_of(dentist))
     async with running_hub(config) as running, aiohttp.ClientSession() as session:
-        wire, supabase = running.hub.realtime.broadcaster, running.hub.supabase
+        wire, supabase = running.hub.realtime.context.broadcaster, running.hub.supabase
         async with (
             raw_supabase(session, running.url, dentist.token) as reader,
             _deaf(running.url, dentist.token, f"realtime:{channel}"),

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 import pytest
 
 from api.realtime.engineio.session import EngineSession, EngineSettings, SessionCallbacks
-from api.realtime.rooms.fairness import Turns
+from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.send_buffer import SendPolicy
 
 
@@ -59,7 +59,7 @@ class Listener:
             "sid",
             "websocket",
             settings=EngineSettings(ping_interval_s=25, ping_timeout_s=20, max_payload_bytes=1_000),
-            send_policy=SendPolicy(turns=Turns(), max_bytes=1_000),
+            send_policy=SendPolicy(time_slice=TimeSlice(), max_bytes=1_000),
             callbacks=callbacks,
         )
 

@@ -16,7 +16,7 @@ from actors.domain.refusals import NotFound
 from actors.ports.commits import StoreUnavailable
 from actors.ports.events import EventRecord
 from actors.services.identity import Claims
-from api.realtime.rooms.revocations import Rights
+from api.realtime.rooms.revocations import Revocations
 from tests.support.logs import captured_logs
 
 ANN = ProfileId("01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f")
@@ -44,7 +44,9 @@ class World:
         self.asked = 0
         self.is_asked = asyncio.Event()
         self.tasks: list[asyncio.Future[None]] = []
-        self.rights = Rights(cast("Any", self), cast("Any", self), self.spawn, again_s=0.001)
+        self.revocations = Revocations(
+            cast("Any", self), cast("Any", self), self.spawn, retry_s=0.001
+        )
 
     def spawn(self, work: Awaitable[None]) -> None:
         self.tasks.append(asyncio.ensure_future(work))
@@ -66,11 +68,11 @@ class World:
 
     def connect(self) -> Connection:
         connection = Connection()
-        self.rights.watch(connection, connection.end)
+        self.revocations.watch(connection, connection.end)
         return connection
 
     def tell(self) -> None:
-        self.rights.heard(
+        self.revocations.event_committed(
             EventRecord(
                 channel=Channel(f"profiles:user:{ANN}"),
                 position=Position(1, 1),
@@ -127,7 +129,7 @@ async def test_nobody_is_asked_about_once_the_connection_has_ended(world: World)
     with captured_logs():
         world.tell()
         await world.is_asked.wait()
-        world.rights.forget(connection)
+        world.revocations.forget(connection)
         await world.settle()
     assert world.asked < 1_000
 

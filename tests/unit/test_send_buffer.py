@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from api.realtime.rooms.fairness import Turns
+from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.frames import Frame, Frames
 from api.realtime.rooms.send_buffer import SendBuffer, SendPolicy
 
@@ -35,7 +35,7 @@ class World:
         self.slow: list[int] = []
         self.transport = Transport()
         sending = SendPolicy(
-            turns=Turns(), max_bytes=max_bytes, deflate_from_bytes=deflate_from_bytes
+            time_slice=TimeSlice(), max_bytes=max_bytes, deflate_from_bytes=deflate_from_bytes
         )
         self.outbox = SendBuffer(sending, self.slow.append)
 
@@ -165,7 +165,7 @@ async def test_more_that_never_comes_holds_nothing_back() -> None:
 
 
 async def test_all_who_are_sent_the_same_frames_share_what_is_written() -> None:
-    sending = SendPolicy(turns=Turns(), max_bytes=1_000)
+    sending = SendPolicy(time_slice=TimeSlice(), max_bytes=1_000)
     frames = [Frame("4a"), Frame("4b")]
     written = []
     for _ in range(2):
@@ -260,16 +260,16 @@ async def test_large_frames_are_compressed_for_who_agreed_and_for_nobody_else() 
 
 
 async def test_a_turn_is_over_when_its_time_is_and_others_come_first() -> None:
-    turns, order = Turns(turn_s=0), list[str]()
-    assert not turns.is_over
-    turns.begin()
-    assert turns.is_over
+    time_slice, order = TimeSlice(slice_s=0), list[str]()
+    assert not time_slice.is_used_up
+    time_slice.begin()
+    assert time_slice.is_used_up
 
     async def other() -> None:
         order.append("other")
 
     task = asyncio.create_task(other())
-    await turns.others_first()
+    await time_slice.wait_for_next()
     order.append("writing")
     await task
     assert order == ["other", "writing"]

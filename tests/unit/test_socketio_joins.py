@@ -19,7 +19,7 @@ from actors.relay.settings import RelayLimits, RelaySettings
 from actors.services.changes import Changes
 from actors.services.identity import Claims
 from api.realtime.rooms.broadcaster import Wire
-from api.realtime.rooms.fairness import Turns
+from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.frames import Send, Sent
 from api.realtime.rooms.joins import Joins
 from api.realtime.rooms.rooms import Rooms
@@ -46,7 +46,7 @@ class Sockets:
         return [data["offset"] for name, data in told if name == event]
 
 
-class Others(Turns):
+class Others(TimeSlice):
     """A turn for every subscriber; what happens between two is up to the test."""
 
     def __init__(self, rng: random.Random | None = None) -> None:
@@ -57,10 +57,10 @@ class Others(Turns):
         self._rng = rng
 
     @property
-    def is_over(self) -> bool:
+    def is_used_up(self) -> bool:
         return True
 
-    async def others_first(self) -> None:
+    async def wait_for_next(self) -> None:
         self.waiting += 1
         await self.gate.wait()
         self.waiting -= 1
@@ -237,7 +237,7 @@ async def test_one_subscriber_that_fails_costs_the_others_nothing() -> None:
 
 async def test_a_large_room_is_written_to_in_turns_with_others_in_between() -> None:
     edge = Edge(MemoryLog())
-    wire = Wire(edge.rooms, Turns(turn_s=0))  # every turn is over at once
+    wire = Wire(edge.rooms, TimeSlice(slice_s=0))  # every turn is over at once
     for number in range(80):
         session = edge.session(f"s{number}")
         session.send = ending_a_turn(session.send, wire)
@@ -261,7 +261,7 @@ def ending_a_turn(send: Send, wire: Wire) -> Send:
     """A write begins a turn, as a socket's outbox does."""
 
     def sending(frame: Sent, *, more: bool = False) -> None:
-        wire._turns.begin()
+        wire._time_slice.begin()
         send(frame, more=more)
 
     return sending

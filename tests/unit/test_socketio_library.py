@@ -9,7 +9,7 @@ import socketio  # type: ignore[import-untyped]  # ships no types
 
 from api.realtime.engineio.engine import Engine
 from api.realtime.engineio.session import EngineSettings
-from api.realtime.rooms.fairness import Turns
+from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.send_buffer import SendPolicy
 from api.realtime.socketio import library
 from api.realtime.socketio.library import (
@@ -115,7 +115,7 @@ class RecordingEngine(Engine):
         super().__init__(
             NoListener(),
             EngineSettings(ping_interval_s=25, ping_timeout_s=20, max_payload_bytes=1_000),
-            send_policy=SendPolicy(turns=Turns(), max_bytes=1_000),
+            send_policy=SendPolicy(time_slice=TimeSlice(), max_bytes=1_000),
             on_slow=lambda: None,
         )
         self.journal = journal

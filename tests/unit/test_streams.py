@@ -21,10 +21,12 @@ from actors.relay.settings import RelayLimits, RelaySettings
 from actors.services.changes import EVENTS_MAX, Changes
 from actors.services.identity import Claims
 from api.realtime.rooms.broadcaster import Wire
-from api.realtime.rooms.fairness import Turns
+from api.realtime.rooms.context import RoomsContext
+from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.joins import Joins
-from api.realtime.rooms.revocations import Rights
+from api.realtime.rooms.revocations import Revocations
 from api.realtime.rooms.rooms import Rooms
+from api.realtime.rooms.send_buffer import SendPolicy
 from api.realtime.rooms.settings import RealtimeSettings
 from api.realtime.sse.cursor import read_cursor
 from api.realtime.sse.stream import Bearer
@@ -127,7 +129,7 @@ class Client:
 class World:
     def __init__(self, log: MemoryLog, **settings: Any) -> None:
         self.log, self.rooms = log, Rooms()
-        self.wire = Wire(self.rooms, Turns())
+        self.wire = Wire(self.rooms, TimeSlice())
         self.relay = Relay(
             events=log,
             clock=FixedClock(),
@@ -135,14 +137,18 @@ class World:
             limits=RelayLimits(drain_s=0.1),
         )
         self.clock, self.gate = MovedClock(), Gatekeeper()
-        self.rights = Rights(cast("Any", self.gate), cast("Any", self.gate), self._spawn)
+        self.revocations = Revocations(cast("Any", self.gate), cast("Any", self.gate), self._spawn)
         self.ended: list[str] = []
         self.slow = 0
         self.failing: set[int] = set()
         self.streams = Streams(
-            rooms=self.rooms,
-            joins=Joins(self.rooms, Changes(log), self.relay.positions),
-            rights=self.rights,
+            context=RoomsContext(
+                rooms=self.rooms,
+                joins=Joins(self.rooms, Changes(log), self.relay.positions),
+                broadcaster=self.wire,
+                revocations=self.revocations,
+                send_policy=SendPolicy(time_slice=TimeSlice(), max_bytes=1_000),
+            ),
             clock=self.clock,
             settings=RealtimeSettings(
                 **{
@@ -421,11 +427,11 @@ async def test_who_is_somebody_else_now_loses_the_stream(
         client = w.open(who=PATIENT)
         await until(lambda: bool(client.frames))
         told = record(1, user_profile_channel(ProfileId("p")))
-        w.rights.heard(told)
+        w.revocations.event_committed(told)
         await asyncio.sleep(0.02)
         assert not w.ended
         w.gate.refusal, w.gate.principal_now = refusal, now
-        w.rights.heard(told)
+        w.revocations.event_committed(told)
         await until(lambda: w.ended == ["rights_lost"])
 
 

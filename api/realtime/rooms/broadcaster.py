@@ -6,7 +6,7 @@ from typing import Final
 from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.ports.events import EventRecord
-from api.realtime.rooms.fairness import Turns
+from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.subscribers import Batch, Once, Subscription
 
@@ -21,8 +21,8 @@ class Wire:
     else waits long; the broadcast ends when the last of the room was written to.
     """
 
-    def __init__(self, rooms: Rooms, turns: Turns) -> None:
-        self._rooms, self._turns = rooms, turns
+    def __init__(self, rooms: Rooms, time_slice: TimeSlice) -> None:
+        self._rooms, self._time_slice = rooms, time_slice
 
     async def broadcast(self, records: Sequence[EventRecord]) -> int:
         """Write consecutive events to every subscriber of their channel; returns how many.
@@ -36,8 +36,8 @@ class Wire:
         members = self._rooms.begin_sending(channel, records)
         try:
             for part in _parts(members):
-                if self._turns.is_over:
-                    await self._turns.others_first()
+                if self._time_slice.is_used_up:
+                    await self._time_slice.wait_for_next()
                 for subscription in part:
                     if subscription.subscriber.closed:
                         continue
@@ -67,8 +67,8 @@ class Wire:
     async def _tell(self, channel: Channel, tell: Callable[[Subscription], None]) -> None:
         """To all who are not waiting for an answer."""
         for part in _parts(self._rooms.members(channel)):
-            if self._turns.is_over:
-                await self._turns.others_first()
+            if self._time_slice.is_used_up:
+                await self._time_slice.wait_for_next()
             for subscription in part:
                 if subscription.held is None and not subscription.subscriber.closed:
                     tell(subscription)

@@ -1,21 +1,14 @@
-"""What the Socket.IO edge is given, and what it tells of its failures."""
+"""The parts that live connections are built from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-import structlog
-
-from actors.domain.refusals import InvalidToken, Refusal
 from actors.ports.clock import Clock, NewId
 from actors.services.services import Services
 from api.auth import TokenVerifier
-from api.errors import error_body, problem_of
 from api.ratelimit import RateLimiter
 from api.realtime.rooms.joins import Positions
 from api.realtime.rooms.settings import RealtimeSettings
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,33 +30,3 @@ class RealtimeDeps:
     """Told of each command: namespace, event, outcome (``ok`` or code), seconds."""
     on_slow: Callable[[], None] = lambda: None
     """Told of each socket that is closed because it does not read."""
-
-
-@dataclass(slots=True)
-class Attempt:
-    """What somebody tried, for logs and errors."""
-
-    request_id: str
-    namespace: str
-    event: str
-    """A known name, or ``unknown``: never what a client made up."""
-
-
-def shown(error: Exception, attempt: Attempt, clock: Clock) -> dict[str, Any]:
-    """The REST error object; our own faults are logged with their stack trace (10.4)."""
-    problem = problem_of(error)
-    if not isinstance(error, Refusal):
-        log.error(
-            "socket_error",
-            namespace=attempt.namespace,
-            command=attempt.event,
-            code=problem.code,
-            request_id=attempt.request_id,
-            exc_info=error,
-        )
-    return error_body(problem, attempt.request_id, clock.now())["error"]
-
-
-def reason_of(error: Exception) -> str | None:
-    """Why a token was not accepted: for the log, never for its owner."""
-    return error.reason if isinstance(error, InvalidToken) else None

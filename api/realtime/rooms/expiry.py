@@ -1,31 +1,31 @@
-"""The end of a token on a live socket: told in time, then carried out (DESIGN §6)."""
+"""The expiry of a token on a live connection: announced first, then carried out."""
 
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from actors.ports.clock import Clock
 from actors.services.identity import Claims
 from actors.tasks import Spawn, Work
 
-_LONGEST_S = 3_600.0
-"""The wall clock is looked at again at least this often: it may have been set."""
+_CHECK_EVERY_S: Final = 3_600.0
+"""The wall clock is read at least this often, because it may have been set."""
 
 
-class Bearer(Protocol):
-    """Whatever lives as long as a token: a connection, or a channel of one."""
+class TokenHolder(Protocol):
+    """A connection, or a channel of one, that ends with its token."""
 
     claims: Claims
-    told_expiring: bool
-    timer: asyncio.TimerHandle | None
+    expiry_announced: bool
+    expiry_timer: asyncio.TimerHandle | None
 
 
-AnyBearer = TypeVar("AnyBearer", bound=Bearer)
+AnyHolder = TypeVar("AnyHolder", bound=TokenHolder)
 
 
-class Expiry(Generic[AnyBearer]):
-    """One timer per bearer, owned by it and cancelled with it."""
+class TokenExpiry(Generic[AnyHolder]):
+    """Announces the expiry of each holder's token, and ends the holder."""
 
     def __init__(
         self,
@@ -33,36 +33,35 @@ class Expiry(Generic[AnyBearer]):
         *,
         notice_s: float,
         leeway_s: float,
-        expiring: Callable[[AnyBearer], Work],
-        expired: Callable[[AnyBearer], Work],
+        announce: Callable[[AnyHolder], Work],
+        end: Callable[[AnyHolder], Work],
         spawn: Spawn,
     ) -> None:
         self._clock = clock
         self._notice, self._leeway = timedelta(seconds=notice_s), timedelta(seconds=leeway_s)
-        self._expiring, self._expired, self._spawn = expiring, expired, spawn
+        self._announce, self._end, self._spawn = announce, end, spawn
 
-    def watch(self, bearer: AnyBearer) -> None:
-        """Begin, or begin again with the claims of a new token."""
-        self.forget(bearer)
-        bearer.told_expiring = False
-        self._look(bearer)
+    def watch(self, holder: AnyHolder) -> None:
+        """Start, or start again with the claims of a new token."""
+        self.forget(holder)
+        holder.expiry_announced = False
+        self._check(holder)
 
-    def forget(self, bearer: AnyBearer) -> None:
-        if bearer.timer is not None:
-            bearer.timer.cancel()
-            bearer.timer = None
+    def forget(self, holder: AnyHolder) -> None:
+        if holder.expiry_timer is not None:
+            holder.expiry_timer.cancel()
+            holder.expiry_timer = None
 
-    def _look(self, bearer: AnyBearer) -> None:
-        """Do what is due, and come back when the next thing is."""
-        bearer.timer = None
-        left = bearer.claims.expires_at + self._leeway - self._clock.now()
+    def _check(self, holder: AnyHolder) -> None:
+        """Do what is due, and set a timer for the next step."""
+        holder.expiry_timer = None
+        left = holder.claims.expires_at + self._leeway - self._clock.now()
         if left <= timedelta(0):
-            self._spawn(self._expired(bearer))
+            self._spawn(self._end(holder))
             return
-        if left <= self._notice and not bearer.told_expiring:
-            bearer.told_expiring = True
-            self._spawn(self._expiring(bearer))
-        wait = left if bearer.told_expiring else left - self._notice
-        loop = asyncio.get_running_loop()
-        delay_s = min(max(wait.total_seconds(), 0.001), _LONGEST_S)
-        bearer.timer = loop.call_later(delay_s, self._look, bearer)
+        if left <= self._notice and not holder.expiry_announced:
+            holder.expiry_announced = True
+            self._spawn(self._announce(holder))
+        wait = left if holder.expiry_announced else left - self._notice
+        delay_s = min(max(wait.total_seconds(), 0.001), _CHECK_EVERY_S)
+        holder.expiry_timer = asyncio.get_running_loop().call_later(delay_s, self._check, holder)

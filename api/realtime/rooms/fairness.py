@@ -1,4 +1,4 @@
-"""Sharing the event loop: how much is written before others get their turn."""
+"""Fair use of the event loop: how long connections are written to before other tasks run."""
 
 import asyncio
 import time
@@ -9,49 +9,49 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-TURN_S: Final = 0.002
-"""How long may be written in one turn of the loop; whoever else waits, waits this long."""
+SLICE_S: Final = 0.002
+"""How long one iteration of the event loop may write; all other tasks wait that long."""
 
 
-class Turns:
-    """The turns of the loop in which something is written, and what happens at their end.
+class TimeSlice:
+    """The share of each event loop iteration that is spent on writing.
 
-    ``number`` tells turns apart: what is written twice to one connection in the same turn
-    is worth joining, for events come faster than the loop turns.
+    ``iteration`` numbers the iterations: what is written to one connection twice in the same
+    iteration is worth joining, because events then come faster than the loop iterates.
     """
 
-    def __init__(self, turn_s: float = TURN_S) -> None:
-        self.number = 0
-        self._turn_s = turn_s
+    def __init__(self, slice_s: float = SLICE_S) -> None:
+        self.iteration = 0
+        self._slice_s = slice_s
         self._ends_at: float | None = None
-        self._at_end: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], None]] = []
 
     def begin(self) -> int:
-        """Something is written now; the number of this turn."""
+        """Note that something is written now; returns the number of this iteration."""
         if self._ends_at is None:
-            self._ends_at = time.perf_counter() + self._turn_s
+            self._ends_at = time.perf_counter() + self._slice_s
             asyncio.get_running_loop().call_soon(self._end)
-        return self.number
+        return self.iteration
 
-    def at_end(self, act: Callable[[], None]) -> None:
-        """``act`` when this turn is over; it has begun."""
-        self._at_end.append(act)
+    def call_at_end(self, callback: Callable[[], None]) -> None:
+        """Call when this iteration, which has begun, ends."""
+        self._callbacks.append(callback)
 
     def _end(self) -> None:
-        self.number += 1
+        self.iteration += 1
         self._ends_at = None
-        acts, self._at_end = self._at_end, []
-        for act in acts:
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
             try:
-                act()
-            except Exception:  # one connection's failure is not the others'
+                callback()
+            except Exception:  # a failing connection must not affect the others
                 log.exception("turn_failed")
 
     @property
-    def is_over(self) -> bool:
+    def is_used_up(self) -> bool:
         return self._ends_at is not None and time.perf_counter() >= self._ends_at
 
-    async def others_first(self) -> None:
-        """Wait until there is time left for writing."""
-        while self.is_over:  # noqa: ASYNC110  # turns of the loop are what is waited for
+    async def wait_for_next(self) -> None:
+        """Let other tasks run until there is time for writing again."""
+        while self.is_used_up:  # noqa: ASYNC110  # waits for iterations of the event loop
             await asyncio.sleep(0)

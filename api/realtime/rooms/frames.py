@@ -1,46 +1,38 @@
-"""A message as it goes over a WebSocket, made once for whoever gets it."""
+"""WebSocket frames (RFC 6455), each encoded once for all its recipients."""
 
 import struct
 import zlib
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from engineio.packet import Packet  # type: ignore[import-untyped]  # ships no types
-
 _TEXT: Final = 0x81
-"""The last frame of a text message (RFC 6455, 5.2); a server masks nothing."""
+"""FIN and the text opcode (RFC 6455, 5.2); a server does not mask."""
 _BINARY: Final = 0x82
 _COMPRESSED: Final = 0x40
 """RSV1: the message is compressed (RFC 7692, 6)."""
 _HEADER_BYTES: Final = {126: 4, 127: 10}
-"""By the length's first byte; other lengths need no more than that."""
+"""Header size by the second byte; other values mean two bytes."""
 _MIDDLE: Final = struct.Struct("!BBH")
 _LONG: Final = struct.Struct("!BBQ")
 _TAIL: Final = b"\x00\x00\xff\xff"
-"""What ends each compressed message, and is not sent (RFC 7692, 7.2.1)."""
+"""The end of each compressed message, which is not sent (RFC 7692, 7.2.1)."""
 
 
 class Frame:
-    """``framed`` is the whole WebSocket frame; a poll gets ``text``."""
+    """One message: ``framed`` for a WebSocket, ``text`` for a poll."""
 
     __slots__ = ("_deflated", "framed")
 
     def __init__(self, payload: str | bytes, *, binary: bool = False) -> None:
-        """Text, ready or not, unless it is said to be ``binary``; for Engine.IO, a packet:
-        its type's digit, then its data."""
+        """Bytes are UTF-8 text unless ``binary``; for Engine.IO the payload is a packet."""
         if isinstance(payload, str):
             payload = payload.encode()
         self.framed = _header(len(payload), _BINARY if binary else _TEXT) + payload
         self._deflated: bytes | None = None
 
-    @classmethod
-    def of(cls, packet: Packet) -> "Frame":
-        """From what the library wants to send."""
-        return cls(packet.encode(b64=True))
-
     @property
     def parts(self) -> "Sequence[Frame]":
-        """For a poll, which gets each by itself."""
+        """The frame as a poll or a full buffer takes it: one by one."""
         return (self,)
 
     @property
@@ -56,16 +48,16 @@ class Frame:
         return self.payload.decode()
 
     def data(self, deflate_from_bytes: int | None) -> bytes:
-        """What is written: compressed if it has so many bytes, and if that is a number."""
+        """The bytes to write, compressed if the frame has at least that size."""
         if deflate_from_bytes is None or len(self.framed) < deflate_from_bytes:
             return self.framed
         return self.deflated
 
     @property
     def deflated(self) -> bytes:
-        """The frame for a connection that agreed to permessage-deflate.
+        """The compressed frame, for connections that agreed to permessage-deflate.
 
-        It refers to nothing before it, so all such connections can share it.
+        It refers to no earlier message, so all such connections share it.
         """
         if self._deflated is None:
             deflate = zlib.compressobj(level=zlib.Z_BEST_SPEED, wbits=-zlib.MAX_WBITS)
@@ -76,7 +68,7 @@ class Frame:
 
 
 class Frames:
-    """Several that follow each other, written to a WebSocket like one."""
+    """Consecutive frames, written to a WebSocket as one."""
 
     __slots__ = ("_data", "framed", "parts")
 
@@ -98,15 +90,15 @@ Sent = Frame | Frames
 
 
 class Send(Protocol):
-    """Writes a ready frame, in order; ``more`` follows at once, so it may wait for that."""
+    """Sends ready frames in order; ``more`` follows at once, so this one may wait for it."""
 
     def __call__(self, frame: Sent, *, more: bool = False) -> None: ...
 
 
 class Joiner:
-    """Frames that go out in one write; for all who are sent the same ones, one object.
+    """Joins frames into one write, and shares the result among equal recipients.
 
-    So what a room has not read yet is in memory once, not once for each of its sockets.
+    So the unread events of a room are in memory once, not once for each of its sockets.
     """
 
     __slots__ = ("_deflated", "_frames", "_joined")
@@ -117,7 +109,7 @@ class Joiner:
         self._joined = b""
 
     def join(self, frames: list[Sent], deflate_from_bytes: int | None) -> bytes:
-        """Takes the list over; frames of so many bytes are compressed, if that is a number."""
+        """Keeps the list; frames from ``deflate_from_bytes`` are compressed."""
         if frames != self._frames or deflate_from_bytes != self._deflated:
             self._frames, self._deflated = frames, deflate_from_bytes
             self._joined = b"".join([frame.data(deflate_from_bytes) for frame in frames])

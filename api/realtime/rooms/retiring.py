@@ -1,4 +1,4 @@
-"""A node that stops lets its connections go one by one: they come back elsewhere."""
+"""A stopping node closes its connections one by one, so that they spread over other nodes."""
 
 import asyncio
 import random
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 async def one_by_one(connections: Collection[T], over_s: float) -> AsyncIterator[T]:
-    """Those of now, at random, spread over a while; who comes meanwhile is not among them."""
+    """The present connections in random order, spread over a while; later ones are left out."""
     waiting = list(connections)
     random.shuffle(waiting)
     for each in waiting:

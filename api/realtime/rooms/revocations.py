@@ -1,11 +1,15 @@
-"""What live connections may lose: their token's key, and who they are (DESIGN §6).
+"""Live connections that must end: their key, their person or their permission is gone.
 
-A token is verified and its person resolved when a connection begins. This is where the
-connection ends when that would no longer succeed: the key that signed its token has been
-taken out of the key set, or its person (or the patient a chatbot acts for) has gone, has
-another role, or belongs to another token. It also ends when an admin wants it to. What a
-connection may join follows from its principal alone, so whose principal still holds keeps
-all of its channels.
+A connection is admitted with a verified token and the person it stands for. It ends as soon
+as it would no longer be admitted:
+
+* the key that signed its token has left the key set;
+* its person, or the patient that a chatbot acts for, was deleted, has another role, or
+  belongs to another token;
+* an admin ends all connections of the person.
+
+Which channels a connection may join follows from its principal alone. So a connection whose
+principal is unchanged keeps all its channels.
 """
 
 import asyncio
@@ -25,17 +29,17 @@ from api.auth import TokenVerifier
 
 log = structlog.get_logger(__name__)
 
-_PREFIX = user_profile_channel(ProfileId(""))
-AGAIN_S: Final = 1.0
-"""When the database could not be asked, it is asked again after so long."""
+_PREFIX: Final = user_profile_channel(ProfileId(""))
+RETRY_S: Final = 1.0
+"""The wait before a failed query of the database is repeated."""
 
 
-class Holder(Protocol):
-    """A live connection, of whatever protocol, compared by identity."""
+class LiveConnection(Protocol):
+    """A connection of any protocol, compared by identity."""
 
     @property
     def claims(self) -> Claims:
-        """Of its present token."""
+        """Of its current token."""
         ...
 
     @property
@@ -45,15 +49,15 @@ class Holder(Protocol):
     def on_behalf_of(self) -> str | None: ...
 
 
-Lost = Callable[[], Work]
+End = Callable[[], Work]
 """Ends the connection."""
 
 
-class Rights:
-    """``watch`` a connection from its beginning to its end.
+class Revocations:
+    """Ends live connections that would no longer be admitted.
 
-    ``heard`` is a listener of the relay: whatever is told about a person makes that
-    person's connections be looked at again.
+    ``event_committed`` is a listener of the relay: an event of a person's profile channel
+    makes that person's connections be checked again.
     """
 
     def __init__(
@@ -62,88 +66,90 @@ class Rights:
         identity: Identity,
         spawn: Spawn,
         *,
-        again_s: float = AGAIN_S,
+        retry_s: float = RETRY_S,
     ) -> None:
         self._verifier, self._identity, self._spawn = verifier, identity, spawn
-        self._again_s = again_s
+        self._retry_s = retry_s
         self._due: set[ProfileId] = set()
-        """Whose connections are to be looked at."""
-        self._looking: set[ProfileId] = set()
-        """Whose connections a task looks at."""
-        self._lost: dict[Holder, Lost] = {}
-        self._of: dict[ProfileId, set[Holder]] = {}
+        """People whose connections must be checked."""
+        self._checking: set[ProfileId] = set()
+        """People whose connections a task is checking."""
+        self._ends: dict[LiveConnection, End] = {}
+        self._of: dict[ProfileId, set[LiveConnection]] = {}
         verifier.on_rotation(self.keys_changed)
 
-    def watch(self, holder: Holder, lost: Lost) -> None:
-        """``lost`` is called, at most once, in a task of its own."""
-        self._lost[holder] = lost
-        if person := holder.principal.person:
-            self._of.setdefault(person, set()).add(holder)
-        if not self._verifier.trusts(holder.claims):  # the keys changed while it came in
-            self._end(holder, "key")
+    def watch(self, connection: LiveConnection, end: End) -> None:
+        """Watch a connection until ``forget``; ``end`` is called at most once, in a task."""
+        self._ends[connection] = end
+        if person := connection.principal.person:
+            self._of.setdefault(person, set()).add(connection)
+        if not self._verifier.trusts(connection.claims):  # the keys changed during admission
+            self._revoke(connection, "key")
 
-    def forget(self, holder: Holder) -> None:
-        self._lost.pop(holder, None)
-        person = holder.principal.person
-        if person is not None and (holders := self._of.get(person)) is not None:
-            holders.discard(holder)
-            if not holders:
+    def forget(self, connection: LiveConnection) -> None:
+        self._ends.pop(connection, None)
+        person = connection.principal.person
+        if person is not None and (connections := self._of.get(person)) is not None:
+            connections.discard(connection)
+            if not connections:
                 del self._of[person]
 
     def keys_changed(self) -> None:
-        """Whose key is no longer there must come again with another token."""
-        for holder in list(self._lost):
-            if not self._verifier.trusts(holder.claims):
-                self._end(holder, "key")
+        """End the connections whose key is no longer trusted."""
+        for connection in list(self._ends):
+            if not self._verifier.trusts(connection.claims):
+                self._revoke(connection, "key")
 
-    def heard(self, record: EventRecord) -> None:
+    def event_committed(self, record: EventRecord) -> None:
         if record.channel.startswith(_PREFIX):
             person = ProfileId(record.channel.removeprefix(_PREFIX))
             if person not in self._of:
                 return
             self._due.add(person)
-            if person not in self._looking:
-                self._looking.add(person)
-                self._spawn(self._look_again(person))
+            if person not in self._checking:
+                self._checking.add(person)
+                self._spawn(self._check(person))
 
     def dismiss(self, person: ProfileId) -> None:
-        """End everything that goes on in this person's name, whoever acts for them."""
-        for holder in list(self._of.get(person, ())):
-            self._end(holder, "dismissed")
+        """End all connections in this person's name, whoever acts for them."""
+        for connection in list(self._of.get(person, ())):
+            self._revoke(connection, "dismissed")
 
-    async def _look_again(self, person: ProfileId) -> None:
-        """Until nothing is due, be it told meanwhile or not answered by the database."""
-        unanswered = 0
+    async def _check(self, person: ProfileId) -> None:
+        """Check until nothing is due: new events and failed queries make it due again."""
+        failures = 0
         try:
             while person in self._due and person in self._of:
                 self._due.discard(person)
                 try:
-                    await self._end_those_of(person)
-                except Exception:  # a database that is away takes nobody's rights
-                    unanswered += 1
-                    if unanswered == 1:
+                    await self._check_once(person)
+                except Exception:  # a database outage must not end connections
+                    failures += 1
+                    if failures == 1:
                         log.exception("rights_unknown")
                     self._due.add(person)
-                    await asyncio.sleep(self._again_s)
+                    await asyncio.sleep(self._retry_s)
         finally:
-            self._looking.discard(person)
+            self._checking.discard(person)
             self._due.discard(person)
 
-    async def _end_those_of(self, person: ProfileId) -> None:
-        for holder in list(self._of.get(person, ())):
-            if not await self._still_holds(holder):
-                self._end(holder, "person")
+    async def _check_once(self, person: ProfileId) -> None:
+        for connection in list(self._of.get(person, ())):
+            if not await self._still_admitted(connection):
+                self._revoke(connection, "person")
 
-    async def _still_holds(self, holder: Holder) -> bool:
+    async def _still_admitted(self, connection: LiveConnection) -> bool:
         try:
-            now = await self._identity.principal(holder.claims, holder.on_behalf_of, create=False)
+            principal = await self._identity.principal(
+                connection.claims, connection.on_behalf_of, create=False
+            )
         except (Forbidden, NotFound):
             return False
-        return now == holder.principal
+        return principal == connection.principal
 
-    def _end(self, holder: Holder, why: str) -> None:
-        lost = self._lost.get(holder)
-        self.forget(holder)
-        if lost is not None:
-            log.info("rights_lost", why=why, role=holder.principal.role)
-            self._spawn(lost())
+    def _revoke(self, connection: LiveConnection, why: str) -> None:
+        end = self._ends.get(connection)
+        self.forget(connection)
+        if end is not None:
+            log.info("rights_lost", why=why, role=connection.principal.role)
+            self._spawn(end())

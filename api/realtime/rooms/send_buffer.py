@@ -1,10 +1,10 @@
-"""What one Engine.IO session is sent: straight to its WebSocket, or kept for a poll.
+"""The frames of one connection on their way out: to its WebSocket, or to its next poll.
 
-There is neither a queue nor a task behind a WebSocket: a frame is written when it comes.
-If a second one comes before the loop has turned, events come faster than they are
-written, and what comes until the turn is over is joined into one write. So nothing is
-delayed while the hub is idle, and a busy hub makes one system call for many frames. All
-writing to a connection goes through here, in order, so nothing can be overtaken.
+A WebSocket has neither a queue nor a task: a frame is written as soon as it comes. If a second
+one comes in the same iteration of the event loop, events come faster than they are written;
+the rest of that iteration is then joined into one write. So an idle hub delays nothing, and a
+busy hub makes one system call for many frames. All frames of a connection pass through here,
+in order, so none can overtake another.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from api.realtime.rooms.fairness import Turns
+from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.frames import Frame, Joiner, Sent
 
 
 class ByteTransport(Protocol):
-    """What of ``asyncio.WriteTransport`` is used."""
+    """The part of ``asyncio.WriteTransport`` that is used."""
 
     def write(self, data: bytes) -> None: ...
 
@@ -28,28 +28,27 @@ class ByteTransport(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SendPolicy:
-    """What the outboxes of one hub share, and their bound."""
+    """What the send buffers of one hub share, and their bound."""
 
-    turns: Turns
+    time_slice: TimeSlice
     max_bytes: int
-    """For whom more waits is too slow; it has at most this, and one frame."""
+    """A connection with more unsent bytes is too slow; it holds at most this and one frame."""
     deflate_from_bytes: int | None = None
-    """Frames of so many bytes are compressed for who agreed to it; none: no frames."""
+    """Frames from this size are compressed for clients that agreed to it; ``None``: no frames."""
     joiner: Joiner = field(default_factory=Joiner)
 
 
 class SendBuffer:
-    """``on_full`` is called once, when the session does not take what is put here; from
-    then on it gets nothing more."""
+    """Bounded: ``on_full`` is called once, with the unsent bytes; later frames are dropped."""
 
     __slots__ = (
-        "_arrived",
+        "_arrival",
         "_deflate_from_bytes",
         "_ended",
+        "_iteration",
         "_on_full",
         "_policy",
         "_transport",
-        "_turn",
         "_waiting",
         "_waiting_bytes",
     )
@@ -61,36 +60,36 @@ class SendBuffer:
         self._transport: ByteTransport | None = None
         self._deflate_from_bytes: int | None = None
         self._ended = False
-        self._turn = -1
-        self._arrived: asyncio.Future[None] | None = None
+        self._iteration = -1
+        self._arrival: asyncio.Future[None] | None = None
 
     def put(self, frame: Sent, *, more: bool = False) -> None:
-        """Send a frame, or several as one; ``more`` follows at once, so writing may wait."""
+        """Send a frame, or several as one; see :class:`~api.realtime.rooms.frames.Send`."""
         if self._ended:
             return
-        waits = self.unsent_bytes
-        if waits > self._policy.max_bytes:
+        unsent_bytes = self.unsent_bytes
+        if unsent_bytes > self._policy.max_bytes:
             self.clear()
             self._ended = True
-            self._on_full(waits)
+            self._on_full(unsent_bytes)
         elif self._transport is None:
             for part in frame.parts:
                 self._keep(part)
-            self._tell_arrived()
-        elif waits + len(frame.framed) > self._policy.max_bytes and len(frame.parts) > 1:
-            for part in frame.parts:  # no more than fits
+            self._wake_poll()
+        elif unsent_bytes + len(frame.framed) > self._policy.max_bytes and len(frame.parts) > 1:
+            for part in frame.parts:  # as many as fit
                 self.put(part, more=True)
         else:
             self._write(self._transport, frame, more)
 
     def _write(self, transport: ByteTransport, frame: Sent, more: bool) -> None:
-        turn = self._policy.turns.begin()
-        if more or turn == self._turn:
+        iteration = self._policy.time_slice.begin()
+        if more or iteration == self._iteration:
             if not self._waiting:
-                self._policy.turns.at_end(self._flush)
+                self._policy.time_slice.call_at_end(self._flush)
             self._keep(frame)
             return
-        self._turn = turn
+        self._iteration = iteration
         if self._waiting:
             self._keep(frame)
             self._flush()
@@ -102,7 +101,7 @@ class SendBuffer:
         self._waiting_bytes += len(frame.framed)
 
     def _flush(self) -> None:
-        """What waits goes out in one write."""
+        """Write all waiting frames at once."""
         if self._waiting and self._transport is not None:
             data = self._policy.joiner.join(self._waiting, self._deflate_from_bytes)
             self.clear()
@@ -110,42 +109,42 @@ class SendBuffer:
                 self._transport.write(data)
 
     def write_to(self, transport: ByteTransport, *, deflates: bool = False) -> None:
-        """From now on frames go to this WebSocket, those first that wait."""
+        """Send to this WebSocket from now on, beginning with the waiting frames."""
         self._transport = transport
         self._deflate_from_bytes = self._policy.deflate_from_bytes if deflates else None
         self._flush()
 
     @property
     def unsent_bytes(self) -> int:
-        """What the session was sent and the operating system has not taken."""
+        """Bytes that were put here and not yet taken by the operating system or a poll."""
         if self._transport is None:
             return self._waiting_bytes
         return self._waiting_bytes + self._transport.get_write_buffer_size()
 
     @property
     def is_empty(self) -> bool:
-        """Nothing waits for a poll."""
+        """No frame waits for a poll."""
         return not self._waiting
 
     def clear(self) -> None:
-        """Forget what will never be read."""
+        """Drop the waiting frames."""
         self._waiting = []
         self._waiting_bytes = 0
 
     def end(self) -> None:
-        """Nothing follows; what waits is still sent."""
+        """Accept no more frames; those that wait are still sent."""
         self._ended = True
         self._flush()
-        self._tell_arrived()
+        self._wake_poll()
 
     async def take(self, at_most: int, *, alone: Frame | None = None) -> list[Frame]:
-        """For a poll: what waits, as soon as something does; nothing: the end has come.
+        """The frames for a poll, as soon as there is one; none if the buffer has ended.
 
-        ``alone`` comes with nothing before it.
+        The frame ``alone`` is never behind others in one poll.
         """
         while not self._waiting and not self._ended:
-            self._arrived = asyncio.get_running_loop().create_future()
-            await self._arrived
+            self._arrival = asyncio.get_running_loop().create_future()
+            await self._arrival
         taken = [part for frame in self._waiting[:at_most] for part in frame.parts]
         if len(taken) > 1 and taken[-1] is alone:
             taken.pop()
@@ -153,6 +152,6 @@ class SendBuffer:
         self._waiting_bytes -= sum(len(each.framed) for each in taken)
         return taken
 
-    def _tell_arrived(self) -> None:
-        if self._arrived is not None and not self._arrived.done():
-            self._arrived.set_result(None)
+    def _wake_poll(self) -> None:
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)

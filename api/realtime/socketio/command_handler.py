@@ -1,4 +1,4 @@
-"""Commands and their acks: checked, limited, answered, logged; never more than asked."""
+"""The commands of clients: checked, limited, executed, acknowledged and logged."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,9 +10,10 @@ import structlog
 
 from actors.domain.channels import Channel
 from actors.domain.refusals import Unavailable, ValidationFailed
-from api.realtime.rooms.deps import Attempt, RealtimeDeps, shown
-from api.realtime.rooms.joins import Joins, check_count, check_may_join
-from api.realtime.rooms.rooms import Rooms
+from api.realtime.rooms.context import RoomsContext
+from api.realtime.rooms.deps import RealtimeDeps
+from api.realtime.rooms.errors import SocketRequest, public_error
+from api.realtime.rooms.joins import check_count, check_may_join
 from api.realtime.socketio.commands import COMMANDS
 from api.realtime.socketio.inputs import JOIN, LEAVE, the_object
 from api.realtime.socketio.session import SocketSession
@@ -32,34 +33,34 @@ class Ack:
     """Called when the acknowledgement was written."""
 
 
-Work = Ack | Awaitable[Ack | bytes]
-"""An answer, or what comes to one; bytes are the data of a good one."""
-Answer = Callable[[SocketSession, dict[str, Any]], Work]
+Pending = Awaitable[Ack | bytes]
+"""A command that waits for something; bytes are the data of a successful answer."""
+SessionCommand = Callable[[SocketSession, dict[str, Any]], Ack | Pending]
 
 
 class CommandHandler:
-    def __init__(
-        self, deps: RealtimeDeps, sessions: SocketSessions, rooms: Rooms, joins: Joins
-    ) -> None:
+    """Executes the commands of all sessions, and acknowledges each of them."""
+
+    def __init__(self, deps: RealtimeDeps, sessions: SocketSessions, context: RoomsContext) -> None:
         self._deps, self._sessions = deps, sessions
-        self._rooms, self._joins = rooms, joins
+        self._rooms, self._joins = context.rooms, context.joins
         # bound once, not for each command
         self._log, self._monotonic = log.bind(), deps.clock.monotonic
-        self._notes: list[tuple[Attempt, str, float]] = []
-        self._own: Final[Mapping[str, Answer]] = {
+        self._unlogged: list[tuple[SocketRequest, str, float]] = []
+        self._session_commands: Final[Mapping[str, SessionCommand]] = {
             "channel:join": self._join,
             "channel:leave": self._leave,
-            "auth:refresh": self._refresh,
+            "auth:refresh": sessions.renew,
         }
 
     def handle(self, sid: str, event: str, arguments: list[object]) -> Ack | Awaitable[Ack]:
-        """Answer one command, whatever comes of it; logged like a request (10.2).
+        """Execute one command, and log it like a request (10.2); raises nothing.
 
-        What has nothing to wait for costs no task, refusals above all.
+        A command that waits for nothing is answered at once, without a task. Refusals are.
         """
         session, began = self._sessions.find(sid), self._monotonic()
-        known = event in COMMANDS or event in self._own
-        attempt = Attempt(
+        known = event in COMMANDS or event in self._session_commands
+        request = SocketRequest(
             session.next_request_id() if session else self._deps.new_id(),
             session.namespace if session else "",
             event if known else "unknown",
@@ -67,46 +68,48 @@ class CommandHandler:
         try:
             if session is None or session.closed or self._sessions.closing:
                 raise Unavailable
-            work = self._begin(session, event, arguments, attempt.request_id)
-        except Exception as error:  # the edge of every command: nothing may leak
-            return self._refused(attempt, began, error)
-        if isinstance(work, Ack):
-            self._note(attempt, "ok", began)
-            return work
+            answer = self._begin(session, event, arguments, request.request_id)
+        except Exception as error:  # the edge of every command: no error may leak
+            return self._refused(request, began, error)
+        if isinstance(answer, Ack):
+            self._log_later(request, "ok", began)
+            return answer
         session.running += 1
-        return self._finished(session, attempt, began, work)
+        return self._finish(session, request, began, answer)
 
     def _begin(
         self, session: SocketSession, event: str, arguments: list[object], request_id: str
-    ) -> Work:
+    ) -> Ack | Pending:
         self._deps.limiter.take(session.scope)
         if session.running >= self._deps.commands_max:
             raise Unavailable
         data = the_object(arguments)
         if command := COMMANDS.get(event):
             return command(self._deps.services, session.principal, request_id, data)
-        if own := self._own.get(event):
-            return own(session, data)
+        if session_command := self._session_commands.get(event):
+            return session_command(session, data)
         raise ValidationFailed.of("event", "there is no such command")
 
-    async def _finished(
-        self, session: SocketSession, attempt: Attempt, began: float, work: Awaitable[Ack | bytes]
+    async def _finish(
+        self, session: SocketSession, request: SocketRequest, began: float, pending: Pending
     ) -> Ack:
-        # what waits has a task, and so a context, of its own
-        structlog.contextvars.bind_contextvars(request_id=attempt.request_id)
+        # the server awaits this in a task, whose context is its own
+        structlog.contextvars.bind_contextvars(request_id=request.request_id)
         try:
-            answer = await work
-        except Exception as error:  # the edge of every command: nothing may leak
-            return self._refused(attempt, began, error)
+            answer = await pending
+        except Exception as error:  # the edge of every command: no error may leak
+            return self._refused(request, began, error)
         finally:
             session.running -= 1
-        self._note(attempt, "ok", began)
+        self._log_later(request, "ok", began)
         return answer if isinstance(answer, Ack) else _ok(answer)
 
-    def _refused(self, attempt: Attempt, began: float, error: Exception) -> Ack:
-        refused = shown(error, attempt, self._deps.clock)
-        self._note(attempt, refused["code"], began)
-        return Ack(orjson.dumps({"ok": False, "error": refused}))
+    def _refused(self, request: SocketRequest, began: float, error: Exception) -> Ack:
+        refusal = public_error(error, request, self._deps.clock)
+        self._log_later(request, str(refusal["code"]), began)
+        return Ack(orjson.dumps({"ok": False, "error": refusal}))
+
+    # --- commands of the session itself ---
 
     async def _join(self, session: SocketSession, data: dict[str, Any]) -> Ack:
         loaded = load(JOIN, data, where="data")
@@ -118,7 +121,7 @@ class CommandHandler:
             joined = await self._joins.join(session, session.principal, {channel: since})
             answer = joined.answers.get(channel)
             if answer is None:
-                raise Unavailable  # it left while it was joining
+                raise Unavailable  # the client disconnected meanwhile
         except BaseException:
             session.joining.release()
             raise
@@ -131,14 +134,14 @@ class CommandHandler:
 
         return _ok(answer, written)
 
-    def _leave(self, session: SocketSession, data: dict[str, Any]) -> Work:
-        """Out of the channel, even one's own; leaving it again changes nothing."""
+    def _leave(self, session: SocketSession, data: dict[str, Any]) -> Ack | Pending:
+        """Leave a channel, even the client's own; leaving it again changes nothing."""
         channel = Channel(load(LEAVE, data, where="data")["channel"])
         if session.may_be_joining:
-            return self._leave_after(session, channel)
+            return self._leave_after_joining(session, channel)
         return self._left(session, channel)
 
-    async def _leave_after(self, session: SocketSession, channel: Channel) -> Ack:
+    async def _leave_after_joining(self, session: SocketSession, channel: Channel) -> Ack:
         async with session.joining:
             return self._left(session, channel)
 
@@ -146,29 +149,30 @@ class CommandHandler:
         self._rooms.leave(session, channel)
         return _ok(orjson.dumps({"channel": channel}))
 
-    def _refresh(self, session: SocketSession, data: dict[str, Any]) -> Work:
-        return self._sessions.renew(session, data)
+    # --- log and metrics ---
 
-    def _note(self, attempt: Attempt, code: str, began: float) -> None:
-        """What was answered in one turn of the loop is counted and logged at its end: one after
-        the other, that costs less than in between."""
-        if not self._notes:
-            asyncio.get_running_loop().call_soon(self._write_notes)
-        self._notes.append((attempt, code, self._monotonic() - began))
+    def _log_later(self, request: SocketRequest, code: str, began: float) -> None:
+        """Log at the end of this event loop iteration.
 
-    def _write_notes(self) -> None:
-        notes, self._notes = self._notes, []
-        for attempt, code, seconds in notes:
+        Logging the commands of an iteration together costs less than one by one in between.
+        """
+        if not self._unlogged:
+            asyncio.get_running_loop().call_soon(self._log_now)
+        self._unlogged.append((request, code, self._monotonic() - began))
+
+    def _log_now(self) -> None:
+        unlogged, self._unlogged = self._unlogged, []
+        for request, code, seconds in unlogged:
             self._log.info(
                 "socket_command",
-                namespace=attempt.namespace,
-                command=attempt.event,
+                namespace=request.namespace,
+                command=request.event,
                 code=code,
-                duration_ms=round(seconds * 100_000) / 100,  # to two digits, which takes longer
-                request_id=attempt.request_id,
+                duration_ms=round(seconds * 100_000) / 100,  # faster than round(…, 2)
+                request_id=request.request_id,
             )
             if self._deps.on_command is not None:
-                self._deps.on_command(attempt.namespace, attempt.event, code, seconds)
+                self._deps.on_command(request.namespace, request.event, code, seconds)
 
 
 def _ok(data: bytes, written: Callable[[], None] | None = None) -> Ack:

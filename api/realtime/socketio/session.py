@@ -1,4 +1,4 @@
-"""One connected Socket.IO client in one namespace."""
+"""The session of one Socket.IO client in one namespace."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -18,7 +18,10 @@ from api.schemas import envelope
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class SocketSession:
-    """A client that was admitted; compared by identity. A :class:`Subscriber` of its channels."""
+    """An admitted client, compared by identity.
+
+    Implements :class:`api.realtime.rooms.subscribers.Subscriber` for its channels.
+    """
 
     client: Client
     sid: str = field(init=False)
@@ -28,18 +31,18 @@ class SocketSession:
     claims: Claims
     on_behalf_of: str | None
     since: dict[Channel, Position | None]
-    """Positions the client came with, until it is in those channels, with ``hub:ready``."""
+    """The positions that the client sent; empty once it has joined those channels."""
     joining: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Joins and leaves of one socket happen one after the other."""
+    """Joins and leaves of one client are done one after the other."""
     commands: int = 0
-    """So many were given an id of their own."""
+    """How many commands have got an id."""
     running: int = 0
-    """Commands that wait for something, and so were not answered yet."""
+    """Commands that were not answered yet."""
     closed: bool = False
-    told_expiring: bool = False
-    timer: asyncio.TimerHandle | None = None
+    expiry_announced: bool = False
+    expiry_timer: asyncio.TimerHandle | None = None
     scope: str = field(init=False)
-    """Of its principal: whose allowance its commands use up."""
+    """Of the principal: commands count against its rate limit."""
 
     def __post_init__(self) -> None:
         self.sid, self.namespace = self.client.sid, self.client.namespace
@@ -48,11 +51,11 @@ class SocketSession:
 
     @property
     def may_be_joining(self) -> bool:
-        """A join is under way, or comes before whatever is asked now."""
+        """A join is running, or comes before the next command."""
         return bool(self.running or self.since or self.joining.locked())
 
     def next_request_id(self) -> str:
-        """Of one command; by it the log shows the connection, too."""
+        """The id of one command. It names the session, too, for the log."""
         self.commands += 1
         return f"{self.sid}.{self.commands}"
 
@@ -73,12 +76,12 @@ class SocketSession:
         self.send(once(self.namespace, lambda: event_frame(self.namespace, event, data)))
 
     def emit(self, event: str, data: bytes) -> None:
-        """An event for this client alone; ``data`` is ready JSON."""
+        """Send an event to this client alone; ``data`` is ready JSON."""
         self.send(event_frame(self.namespace, event, data))
 
 
 def namespace_of(claims: Claims) -> str:
-    """The only namespace a token may use: whoever acts for a patient is a chatbot."""
+    """The only namespace of a token: a token that acts for a patient is a chatbot's."""
     if claims.actor is not None or claims.role is Role.CHATBOT:
         return "/chatbot"
     return f"/{claims.role}"

@@ -1,9 +1,8 @@
-"""Who comes in, and when they must go (criteria 5.1, 5.2; DESIGN §8)."""
+"""The sessions of Socket.IO clients, from the token to the last frame (criteria 5.1, 5.2)."""
 
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import orjson
 import structlog
@@ -11,12 +10,12 @@ import structlog
 from actors.domain.channels import Channel, own_channels
 from actors.domain.position import Position
 from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
-from actors.tasks import Tasks, Work
-from api.realtime.rooms.deps import Attempt, RealtimeDeps, reason_of, shown
-from api.realtime.rooms.expiry import Expiry
-from api.realtime.rooms.joins import Joins, check_count, check_may_join
-from api.realtime.rooms.revocations import Rights
-from api.realtime.rooms.rooms import Rooms
+from actors.tasks import Spawn
+from api.realtime.rooms.context import RoomsContext
+from api.realtime.rooms.deps import RealtimeDeps
+from api.realtime.rooms.errors import SocketRequest, public_error, token_failure
+from api.realtime.rooms.expiry import TokenExpiry
+from api.realtime.rooms.joins import check_count, check_may_join
 from api.realtime.socketio.inputs import AUTH, token_of
 from api.realtime.socketio.library import NAMESPACES, Client, ConnectionRefused
 from api.realtime.socketio.session import SocketSession, namespace_of
@@ -32,20 +31,24 @@ class SocketSessions:
     Implements :class:`api.realtime.socketio.library.Admission`.
     """
 
-    def __init__(self, deps: RealtimeDeps, rooms: Rooms, joins: Joins) -> None:
-        self._deps, self._rooms, self._joins = deps, rooms, joins
+    def __init__(
+        self,
+        deps: RealtimeDeps,
+        context: RoomsContext,
+        spawn: Spawn,
+    ) -> None:
+        self._deps, self._context, self._spawn = deps, context, spawn
         self._sessions: dict[str, SocketSession] = {}
-        self._tasks = Tasks()
         self.closing = False
-        self._expiry = Expiry(
+        """The hub stops: no client is admitted any more."""
+        self._expiry = TokenExpiry(
             deps.clock,
             notice_s=deps.settings.expiring_notice_s,
             leeway_s=deps.verifier.leeway_s,
-            expiring=self._announce_expiry,
-            expired=self._end_expired,
-            spawn=self.spawn,
+            announce=self._announce_expiry,
+            end=self._end,
+            spawn=spawn,
         )
-        self.rights = Rights(deps.verifier, deps.services.identity, self.spawn)
 
     def find(self, sid: str) -> SocketSession | None:
         return self._sessions.get(sid)
@@ -58,26 +61,26 @@ class SocketSessions:
 
     async def admit(self, client: Client, auth: object) -> None:
         """Open a session; if it raises ConnectionRefused, nothing has changed."""
-        attempt = Attempt(self._deps.new_id(), client.namespace, "connect")
+        request = SocketRequest(self._deps.new_id(), client.namespace, "connect")
         try:
             session = await self._checked(client, auth)
         except Exception as error:  # the edge of every connection: no error may leak
-            refused = shown(error, attempt, self._deps.clock)
+            refused = public_error(error, request, self._deps.clock)
             log.info(
                 "socket_refused",
                 namespace=client.namespace,
                 code=refused["code"],
-                why=reason_of(error),
-                request_id=attempt.request_id,
+                why=token_failure(error),
+                request_id=request.request_id,
             )
-            raise ConnectionRefused(refused["code"], refused) from None
+            raise ConnectionRefused(str(refused["code"]), refused) from None
         self._sessions[client.sid] = session
-        self.rights.watch(session, partial(self._end_expired, session))
+        self._context.revocations.watch(session, partial(self._end, session))
         log.info(
             "socket_connected",
             namespace=client.namespace,
             sid=client.sid,
-            request_id=attempt.request_id,
+            request_id=request.request_id,
         )
 
     async def _checked(self, client: Client, auth: object) -> SocketSession:
@@ -103,43 +106,43 @@ class SocketSessions:
         )
 
     def connected(self, sid: str) -> None:
-        """Begin, now that the client knows that it is connected."""
+        """Join the client's channels, now that it knows that it is connected."""
         if session := self._sessions.get(sid):
-            self.spawn(self._make_ready(session))
+            self._spawn(self._make_ready(session))
             self._expiry.watch(session)
 
     async def _make_ready(self, session: SocketSession) -> None:
-        """``hub:ready``, and behind it whatever happened meanwhile."""
+        """Send ``hub:ready`` with the missed events, then the live ones."""
         async with session.joining:
             try:
-                joined = await self._joins.join(session, session.principal, session.since)
-            except Exception as error:  # e.g. the database is away: the client tries again
-                attempt = Attempt(self._deps.new_id(), session.namespace, "hub:ready")
-                shown(error, attempt, self._deps.clock)
+                joined = await self._context.joins.join(session, session.principal, session.since)
+            except Exception as error:  # a database outage, for example: the client connects again
+                request = SocketRequest(self._deps.new_id(), session.namespace, "hub:ready")
+                public_error(error, request, self._deps.clock)
                 await session.client.hang_up()
                 return
             channels = {name: orjson.Fragment(answer) for name, answer in joined.answers.items()}
             session.emit("hub:ready", orjson.dumps({"channels": channels}))
-            self._joins.release(joined)
+            self._context.joins.release(joined)
             session.since = {}
 
     # --- tokens ---
 
-    async def renew(self, session: SocketSession, data: Mapping[str, Any]) -> bytes:
-        """A new token in place: the same party with the same rights, or none at all."""
+    async def renew(self, session: SocketSession, data: Mapping[str, object]) -> bytes:
+        """Replace the token by one of the same user with the same permissions."""
         claims = await self._deps.verifier.verify(token_of(data))
         if unknown := [name for name in data if name != "token"]:
             raise ValidationFailed.of(unknown[0][:100], "Unknown field.")
         old = session.claims
         if (claims.subject, claims.role, claims.actor) != (old.subject, old.role, old.actor):
-            raise Forbidden("The new token is for somebody else")
+            raise Forbidden("The new token is for another user")
         principal = await self._deps.services.identity.principal(claims, session.on_behalf_of)
         if principal != session.principal:
             raise Forbidden("The new token has other rights")
         if session.closed:
             raise Unavailable
         if not self._deps.verifier.trusts(claims):
-            raise InvalidToken("the key was taken out meanwhile")
+            raise InvalidToken("the key was withdrawn meanwhile")
         session.claims = claims
         self._expiry.watch(session)
         return _expires_at(session)
@@ -147,11 +150,12 @@ class SocketSessions:
     async def _announce_expiry(self, session: SocketSession) -> None:
         session.emit("auth:expiring", _expires_at(session))
 
-    async def _end_expired(self, session: SocketSession) -> None:
+    async def _end(self, session: SocketSession) -> None:
+        """End the session for good: its token expired, or was revoked."""
         session.emit("auth:expired", _expires_at(session))
         await session.client.disconnect()
 
-    # --- going ---
+    # --- ending ---
 
     def disconnected(self, sid: str, reason: str) -> None:
         session = self._sessions.pop(sid, None)
@@ -159,20 +163,16 @@ class SocketSessions:
             return
         session.closed = True
         self._expiry.forget(session)
-        self.rights.forget(session)
-        self._rooms.leave_all(session)
+        self._context.revocations.forget(session)
+        self._context.rooms.leave_all(session)
         log.info("socket_disconnected", namespace=session.namespace, sid=sid, reason=reason)
 
-    async def close(self) -> None:
-        """Nobody comes in any more, everybody goes, no task stays."""
+    def stop_admitting(self) -> None:
         self.closing = True
-        for sid in list(self._sessions):
-            self.disconnected(sid, "hub stops")
-        await self._tasks.finish()
 
-    def spawn(self, work: Work) -> None:
-        """Run ``work`` in a task that ends with the hub at the latest."""
-        self._tasks.start(work)
+    def end_all(self, reason: str) -> None:
+        for sid in list(self._sessions):
+            self.disconnected(sid, reason)
 
 
 def _expires_at(session: SocketSession) -> bytes:

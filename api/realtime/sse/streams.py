@@ -20,10 +20,8 @@ from actors.domain.principal import Principal
 from actors.domain.refusals import RateLimited, Refusal, Unavailable
 from actors.ports.clock import Clock
 from actors.ports.commits import StoreUnavailable
-from api.realtime.rooms.joins import Joins
+from api.realtime.rooms.context import RoomsContext
 from api.realtime.rooms.retiring import one_by_one
-from api.realtime.rooms.revocations import Rights
-from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.settings import RealtimeSettings
 from api.realtime.sse.frames import notice
 from api.realtime.sse.stream import Bearer, ClientGone, ClientTooSlow, Ended, Stream, Write
@@ -43,9 +41,7 @@ class Streams:
     def __init__(
         self,
         *,
-        rooms: Rooms,
-        joins: Joins,
-        rights: Rights,
+        context: RoomsContext,
         clock: Clock,
         settings: RealtimeSettings,
         leeway_s: float = 0.0,
@@ -53,8 +49,7 @@ class Streams:
         on_slow: Callable[[], None] = lambda: None,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._rooms, self._joins = rooms, joins
-        self._rights, self._clock = rights, clock
+        self._context, self._clock = context, clock
         self._settings, self._jitter = settings, jitter
         self.leeway_s = leeway_s
         self._on_end, self._on_slow = on_end, on_slow
@@ -100,8 +95,8 @@ class Streams:
         stream = Stream(
             bearer=bearer,
             wanted=wanted,
-            rooms=self._rooms,
-            joins=self._joins,
+            rooms=self._context.rooms,
+            joins=self._context.joins,
             write=write,
             abort=abort,
             max_buffer_bytes=self._settings.max_buffer_bytes,
@@ -164,11 +159,11 @@ class Streams:
         async def lost() -> None:
             stream.end(Ended.RIGHTS_LOST)
 
-        self._rights.watch(stream, lost)
+        self._context.revocations.watch(stream, lost)
 
     def _leave(self, stream: Stream) -> None:
         stream.leave()
-        self._rights.forget(stream)
+        self._context.revocations.forget(stream)
         self._open.discard(stream)
         if not self._open:
             self._empty.set()

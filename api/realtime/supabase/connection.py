@@ -8,7 +8,7 @@ from aiohttp import WSMessage, WSMsgType, web
 from actors.domain.refusals import Forbidden, RateLimited, ValidationFailed
 from actors.tasks import Spawn
 from api.ratelimit import RateLimiter
-from api.realtime.rooms.deps import Attempt, shown
+from api.realtime.rooms.errors import SocketRequest, public_error
 from api.realtime.supabase.client_topics import ClientTopics, JoinRefused
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import MalformedFrame, Vsn, decode
@@ -106,17 +106,17 @@ class Connection:
         """Logs and counts the command like one of Socket.IO; no failure ends the socket."""
         deps = self._deps.realtime
         began = deps.clock.monotonic()
-        attempt = Attempt(deps.new_id(), NAMESPACE, command.name)
+        request = SocketRequest(deps.new_id(), NAMESPACE, command.name)
         code = Forbidden.code if isinstance(command, RejectBroadcast) else "ok"
         try:
-            with structlog.contextvars.bound_contextvars(request_id=attempt.request_id):
+            with structlog.contextvars.bound_contextvars(request_id=request.request_id):
                 await self._execute(command)
         except (JoinRefused, PresenceLimitExceeded) as refusal:
             code = refusal.code if isinstance(refusal, JoinRefused) else ValidationFailed.code
             self._writer.write(error_reply(self._vsn, command.message, str(refusal)))
         except Exception as error:  # the outermost handler: no detail of an error may leak
-            refused = shown(error, attempt, deps.clock)
-            code = refused["code"]
+            refused = public_error(error, request, deps.clock)
+            code = str(refused["code"])
             if not isinstance(command, RenewToken):  # there is no reply to it
                 reason = f"{code}: {refused['message']}"
                 self._writer.write(error_reply(self._vsn, command.message, reason))
@@ -124,14 +124,14 @@ class Connection:
         log.info(
             "socket_command",
             namespace=NAMESPACE,
-            command=attempt.event,
+            command=request.event,
             code=code,
             duration_ms=round(duration_s * 1_000, 2),
-            request_id=attempt.request_id,
+            request_id=request.request_id,
             connection=self.id,
         )
         if deps.on_command is not None:
-            deps.on_command(NAMESPACE, attempt.event, code, duration_s)
+            deps.on_command(NAMESPACE, request.event, code, duration_s)
 
     async def _execute(self, command: TopicCommand) -> None:
         match command:

@@ -3,11 +3,8 @@
 from dataclasses import dataclass
 
 from api.ratelimit import RateLimiter
+from api.realtime.rooms.context import RoomsContext
 from api.realtime.rooms.deps import RealtimeDeps
-from api.realtime.rooms.joins import Joins
-from api.realtime.rooms.revocations import Rights
-from api.realtime.rooms.rooms import Rooms
-from api.realtime.rooms.send_buffer import SendPolicy
 from api.realtime.supabase.presence_sync import PresencePeers
 
 
@@ -15,10 +12,7 @@ from api.realtime.supabase.presence_sync import PresencePeers
 class SupabaseDeps:
     realtime: RealtimeDeps
     """Shared with Socket.IO: verifier, limits, settings, metrics."""
-    sending: SendPolicy
-    rooms: Rooms
-    joins: Joins
-    rights: Rights
+    context: RoomsContext
     message_limiter: RateLimiter
     """Of the messages of each socket; a socket that exceeds it is closed."""
     peers: PresencePeers | None = None

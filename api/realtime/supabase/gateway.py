@@ -16,7 +16,7 @@ from aiohttp import web
 from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
 from actors.tasks import Tasks
 from api.errors import problem_of
-from api.realtime.rooms.deps import Attempt, reason_of, shown
+from api.realtime.rooms.errors import SocketRequest, public_error, token_failure
 from api.realtime.rooms.retiring import one_by_one
 from api.realtime.supabase.connection import NAMESPACE, Connection
 from api.realtime.supabase.deps import SupabaseDeps
@@ -89,12 +89,12 @@ class Supabase:
     # --- handshakes ---
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        attempt = Attempt(self._deps.realtime.new_id(), NAMESPACE, "connect")
+        connect = SocketRequest(self._deps.realtime.new_id(), NAMESPACE, "connect")
         try:
             key, vsn = await self._admit(request)
         except Exception as error:  # the outermost handler: no detail of an error may leak
-            return self._refusal(error, attempt)
-        return await self._serve(request, attempt.request_id, key, vsn)
+            return self._refusal(error, connect)
+        return await self._serve(request, connect.request_id, key, vsn)
 
     async def _admit(self, request: web.Request) -> tuple[str, Vsn]:
         """Checks the key before anything else, as every endpoint does."""
@@ -132,15 +132,15 @@ class Supabase:
         host = request.headers.get("X-Forwarded-Host") or request.host
         return urlsplit(origin).netloc == host
 
-    def _refusal(self, error: Exception, attempt: Attempt) -> web.Response:
-        refused = shown(error, attempt, self._deps.realtime.clock)
+    def _refusal(self, error: Exception, connect: SocketRequest) -> web.Response:
+        refused = public_error(error, connect, self._deps.realtime.clock)
         problem = problem_of(error)
         log.info(
             "socket_refused",
             namespace=NAMESPACE,
             code=refused["code"],
-            why=reason_of(error),
-            request_id=attempt.request_id,
+            why=token_failure(error),
+            request_id=connect.request_id,
         )
         response = web.json_response(
             {"error": refused},
@@ -165,7 +165,10 @@ class Supabase:
         if request.transport is None:  # the client has gone
             return socket
         writer = SocketWriter(
-            socket, request.transport, self._deps.sending, on_slow=partial(self._on_slow, id)
+            socket,
+            request.transport,
+            self._deps.context.send_policy,
+            on_slow=partial(self._on_slow, id),
         )
         connection = Connection(
             self._deps,

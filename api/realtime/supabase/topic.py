@@ -36,8 +36,8 @@ class Topic:
     """Called with the hub's position in a channel, which may be ahead of the topic's."""
     closed: bool = False
     catching_up: bool = False
-    told_expiring: bool = False
-    timer: asyncio.TimerHandle | None = None
+    expiry_announced: bool = False
+    expiry_timer: asyncio.TimerHandle | None = None
 
     @property
     def name(self) -> str:

@@ -1,0 +1,41 @@
+"""Errors of live connections: what the client receives, and what the log records."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from actors.domain.refusals import InvalidToken, Refusal
+from actors.ports.clock import Clock
+from api.errors import error_body, problem_of
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class SocketRequest:
+    """A connect, command or join, as logs and errors name it."""
+
+    request_id: str
+    namespace: str
+    event: str
+    """A known name, or ``unknown``: never a client's own text."""
+
+
+def public_error(error: Exception, request: SocketRequest, clock: Clock) -> dict[str, object]:
+    """The REST error object; internal errors are logged with their stack trace (10.4)."""
+    problem = problem_of(error)
+    if not isinstance(error, Refusal):
+        log.error(
+            "socket_error",
+            namespace=request.namespace,
+            command=request.event,
+            code=problem.code,
+            request_id=request.request_id,
+            exc_info=error,
+        )
+    return error_body(problem, request.request_id, clock.now())["error"]
+
+
+def token_failure(error: Exception) -> str | None:
+    """Why a token was not accepted: for the log only, never for the client."""
+    return error.reason if isinstance(error, InvalidToken) else None
