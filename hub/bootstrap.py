@@ -31,7 +31,7 @@ from hub.bootstrap_core import Core, build_core
 from hub.bootstrap_edge import Edge, build_edge
 from hub.chat import chat_deps
 from hub.cluster.cluster import Cluster, Parts
-from hub.cluster.fanout import Fanout
+from hub.cluster.stream.fanout import Fanout
 from hub.cluster.wiring import join
 from hub.config import Config
 from hub.telemetry.figures import Figures

@@ -19,7 +19,7 @@ from actors.services.records import Records
 from actors.services.replays import Replays
 from actors.services.services import Services
 from actors.services.webhooks import Webhooks
-from hub.cluster.ownership import ClaimingStore
+from hub.cluster.calendars.ownership import ClaimingStore
 from hub.cluster.wiring import Meeting
 from hub.config import Config
 from store.engine import Store

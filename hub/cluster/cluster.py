@@ -28,15 +28,15 @@ from actors.ports.events import EventLog
 from actors.relay.relay import Relay
 from actors.tasks import Tasks
 from hub.background import every
-from hub.cluster.dismissals import DISMISS, Dismissals
-from hub.cluster.fanout import Fanout, HearPresence
+from hub.cluster.calendars.ownership import ClaimingStore, Ownership
+from hub.cluster.calendars.router import ASK, LOOK, Router
 from hub.cluster.figures import merged
-from hub.cluster.link import Link
-from hub.cluster.listener import internal_app
-from hub.cluster.membership import Membership
-from hub.cluster.ownership import ClaimingStore, Ownership
-from hub.cluster.router import ASK, LOOK, Router
+from hub.cluster.internal.disconnects import DISMISS, Dismissals
+from hub.cluster.internal.node_client import Link
+from hub.cluster.internal.node_server import internal_app
+from hub.cluster.members.membership import Membership
 from hub.cluster.settings import ClusterSettings, RedisSettings
+from hub.cluster.stream.fanout import Fanout, HearPresence
 from store.postgres.nodes import Nodes
 from store.sql.url import parse_url
 

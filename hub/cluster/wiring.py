@@ -13,10 +13,10 @@ from api.realtime.socketio import Realtime
 from api.realtime.supabase import Supabase
 from api.realtime.supabase.presence_sync import PresenceUpdate
 from hub.clock import SystemClock
+from hub.cluster.calendars.ownership import ClaimingStore
+from hub.cluster.calendars.router import Router
 from hub.cluster.cluster import Cluster, Parts, open_cluster
-from hub.cluster.dismissals import Dismissals
-from hub.cluster.ownership import ClaimingStore
-from hub.cluster.router import Router
+from hub.cluster.internal.disconnects import Dismissals
 from hub.cluster.settings import ClusterSettings, RedisSettings
 from store.postgres.nodes import Nodes, open_nodes
 from store.settings import DatabaseSettings

@@ -9,10 +9,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hub.cluster.codec import dumps
-from hub.cluster.link import FROM, NONCE, SIGNATURE, TIME, TO
-from hub.cluster.router import LOOK
-from hub.cluster.signing import sign
+from hub.cluster.calendars.router import LOOK
+from hub.cluster.internal.codec import dumps
+from hub.cluster.internal.node_client import FROM, NONCE, SIGNATURE, TIME, TO
+from hub.cluster.internal.signing import sign
 from tests.support.clinic import Person
 from tests.support.cluster import NodeOf, all_know, nodes, one_node, owner_of
 from tests.support.database import OnPostgres, rows

@@ -13,7 +13,7 @@ from actors.calendar.settings import ActorSettings, ReservationSettings
 from actors.domain.ids import DentistId
 from api.auth import AuthSettings
 from hub.cluster.cluster import Cluster
-from hub.cluster.placement import place
+from hub.cluster.members.placement import place
 from hub.cluster.settings import ClusterSettings, RedisSettings
 from hub.config import Config
 from hub.webhooks.settings import WebhookSettings

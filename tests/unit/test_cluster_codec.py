@@ -28,7 +28,8 @@ from actors.domain.schedule import (
 from actors.domain.slots import to_minute
 from actors.ports.commits import IdempotencyKey, Reply
 from actors.ports.events import EventRecord
-from hub.cluster.codec import (
+from hub.cluster.calendars.snapshots import snapshot_json, snapshot_of
+from hub.cluster.internal.codec import (
     Unreadable,
     command_json,
     command_of,
@@ -39,9 +40,8 @@ from hub.cluster.codec import (
     reply_json,
     reply_of,
 )
-from hub.cluster.entries import Entry, Garbled, Kind, decode, encode
-from hub.cluster.signing import sign
-from hub.cluster.snapshots import snapshot_json, snapshot_of
+from hub.cluster.internal.signing import sign
+from hub.cluster.stream.entries import Entry, Garbled, Kind, decode, encode
 from tests.unit.calendars import (
     ANNA,
     BEN,

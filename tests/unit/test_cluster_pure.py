@@ -7,11 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.cluster.continuity import Continuity
-from hub.cluster.lease import Lease
-from hub.cluster.placement import place
-from hub.cluster.routing import Here, Nowhere, Redirect, Serve, There, View, receive, route
-from hub.cluster.signing import Forged, Seen, check, sign
+from hub.cluster.calendars.routing import (
+    Here,
+    Nowhere,
+    Redirect,
+    Serve,
+    There,
+    receive,
+    route,
+)
+from hub.cluster.internal.signing import Forged, Seen, check, sign
+from hub.cluster.members.lease import Lease
+from hub.cluster.members.placement import place
+from hub.cluster.members.view import View
+from hub.cluster.stream.continuity import Continuity
 
 names = st.text("abcdef", min_size=1, max_size=4)
 node_sets = st.lists(names, min_size=1, max_size=6, unique=True)

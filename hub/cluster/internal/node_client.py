@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 
 from actors.domain.refusals import CalendarBusy, Unavailable
-from hub.cluster.codec import Unreadable, dumps, loads
-from hub.cluster.signing import Forged, check, sign
+from hub.cluster.internal.codec import Unreadable, dumps, loads
+from hub.cluster.internal.signing import Forged, check, sign
 from store.postgres.nodes import Node
 
 FROM, TO, TIME, NONCE, SIGNATURE = (

@@ -18,10 +18,10 @@ from actors.domain.position import Position
 from actors.ports.clock import Clock
 from actors.ports.events import Delivery, EventLog, EventRecord
 from actors.relay.relay import Relay
-from hub.cluster.continuity import Continuity
-from hub.cluster.entries import Entry, Garbled, Kind, decode, encode
-from hub.cluster.membership import Membership
-from hub.cluster.stream import Stream
+from hub.cluster.members.membership import Membership
+from hub.cluster.stream.continuity import Continuity
+from hub.cluster.stream.entries import Entry, Garbled, Kind, decode, encode
+from hub.cluster.stream.redis_stream import Stream
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from actors.domain.appointment import Appointment, AppointmentType, Status
 from actors.domain.ids import AppointmentId, DentistId
 from actors.ports.calendars import CalendarStore, DueHold, LoadedCalendar, StoredReply
 from actors.ports.commits import CalendarCommit, Committed, IdempotencyKey, OwnedElsewhere
-from hub.cluster.membership import Membership
+from hub.cluster.members.membership import Membership
 from store.postgres.nodes import Nodes
 
 log = structlog.get_logger(__name__)

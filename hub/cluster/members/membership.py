@@ -9,8 +9,8 @@ import structlog
 
 from actors.ports.clock import Clock, NewId
 from hub import __version__
-from hub.cluster.lease import Lease
-from hub.cluster.routing import View
+from hub.cluster.members.lease import Lease
+from hub.cluster.members.view import View
 from store.postgres.nodes import Node, Nodes, Roster
 
 log = structlog.get_logger(__name__)

@@ -15,7 +15,7 @@ from actors.domain.channels import Channel
 from actors.domain.ids import EventId
 from actors.domain.position import Position
 from actors.ports.events import EventRecord
-from hub.cluster.signing import Forged, check, sign
+from hub.cluster.internal.signing import Forged, check, sign
 
 _SIGNATURE_LENGTH = 64
 

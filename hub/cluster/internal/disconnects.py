@@ -8,8 +8,8 @@ import structlog
 
 from actors.domain.ids import ProfileId
 from actors.domain.refusals import Refusal, Unavailable
-from hub.cluster.link import Link, NeverSent, NoAnswer, NotThere
-from hub.cluster.membership import Membership
+from hub.cluster.internal.node_client import Link, NeverSent, NoAnswer, NotThere
+from hub.cluster.members.membership import Membership
 from store.postgres.nodes import Node
 
 log = structlog.get_logger(__name__)

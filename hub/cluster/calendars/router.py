@@ -23,7 +23,10 @@ from actors.domain.refusals import CalendarBusy, Refusal, Unavailable
 from actors.ports.calendars import CalendarStore
 from actors.ports.clock import Clock
 from actors.ports.commits import IdempotencyKey, OwnedElsewhere, Reply
-from hub.cluster.codec import (
+from hub.cluster.calendars.ownership import Ownership
+from hub.cluster.calendars.routing import Here, Nowhere, Redirect, Route, There, receive, route
+from hub.cluster.calendars.snapshots import snapshot_json, snapshot_of
+from hub.cluster.internal.codec import (
     command_json,
     command_of,
     key_of,
@@ -33,11 +36,8 @@ from hub.cluster.codec import (
     reply_json,
     reply_of,
 )
-from hub.cluster.link import Link, NeverSent, NoAnswer, NotThere
-from hub.cluster.membership import Membership
-from hub.cluster.ownership import Ownership
-from hub.cluster.routing import Here, Nowhere, Redirect, Route, There, receive, route
-from hub.cluster.snapshots import snapshot_json, snapshot_of
+from hub.cluster.internal.node_client import Link, NeverSent, NoAnswer, NotThere
+from hub.cluster.members.membership import Membership
 
 log = structlog.get_logger(__name__)
 

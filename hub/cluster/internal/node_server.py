@@ -9,9 +9,9 @@ from aiohttp import web
 
 from actors.domain.refusals import CalendarBusy, Refusal, Unavailable
 from actors.ports.commits import CommitFailure
-from hub.cluster.codec import Unreadable, dumps, loads
-from hub.cluster.link import FROM, NONCE, SIGNATURE, TIME, TO, Link, NotThere
-from hub.cluster.signing import Forged, Seen, check, sign
+from hub.cluster.internal.codec import Unreadable, dumps, loads
+from hub.cluster.internal.node_client import FROM, NONCE, SIGNATURE, TIME, TO, Link, NotThere
+from hub.cluster.internal.signing import Forged, Seen, check, sign
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, Patie
 from actors.domain.position import Position
 from actors.domain.schedule import Schedule
 from actors.domain.slots import to_instant, to_minute
-from hub.cluster.codec import plain, read
+from hub.cluster.internal.codec import plain, read
 
 _NOBODY = PatientId(ProfileId(""))
 

@@ -1,0 +1,1 @@
+"""Which node owns a calendar, and how a request gets there."""

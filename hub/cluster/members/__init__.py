@@ -1,0 +1,1 @@
+"""Which nodes form the cluster: leases, the members, and where keys are placed."""

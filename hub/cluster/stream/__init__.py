@@ -1,0 +1,1 @@
+"""Events, presence and figures of all nodes, over one Redis stream."""
