@@ -4,7 +4,6 @@ Every failure is an ``InvalidToken`` whose reason goes to the log only.
 """
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Final, TypeGuard
 
 import jwt
 from annotated_types import Ge, Le
+from cachetools import LRUCache
 
 from actors.bounds import Positive
 from actors.domain.principal import Role
@@ -101,7 +101,7 @@ class TokenVerifier:
             if settings.jwks
             else None
         )
-        self._verified: OrderedDict[bytes, Claims] = OrderedDict()
+        self._verified: LRUCache[bytes, Claims] = LRUCache(CACHE_MAX)
         self._on_rotation: list[Callable[[], None]] = []
 
     async def verify(self, token: str) -> Claims:
@@ -115,9 +115,8 @@ class TokenVerifier:
             claims = await self._decode(token)
             self._check_end(claims)
             if self.trusts(claims):
-                self._remember(digest, claims)
+                self._verified[digest] = claims
         else:
-            self._verified.move_to_end(digest)
             self._check_end(claims)
         return claims
 
@@ -215,11 +214,6 @@ class TokenVerifier:
     def _check_end(self, claims: Claims) -> None:
         if self._clock.now() >= claims.expires_at + self._leeway:
             raise InvalidToken("expired")
-
-    def _remember(self, digest: bytes, claims: Claims) -> None:
-        self._verified[digest] = claims
-        if len(self._verified) > CACHE_MAX:
-            self._verified.popitem(last=False)
 
     def _rotated(self) -> None:
         """What was verified before is worth nothing."""

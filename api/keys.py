@@ -66,8 +66,6 @@ class JwksKeys:
         self._read_at = self._tried_at = -math.inf
         self._reading = asyncio.Lock()
         self._refreshing: asyncio.Task[None] | None = None
-        self.generation = 0
-        """Raised whenever the keys change: what was verified before is worth nothing."""
 
     def has(self, name: str) -> bool:
         """Whether the key of this name is in the set that was read last."""
@@ -118,7 +116,6 @@ class JwksKeys:
             self._read_at = self._clock.monotonic()
             if text != self._text:
                 self._text, self._keys = text, keys
-                self.generation += 1
                 log.info("jwks_read", keys=len(keys.get(None, ())))
                 self._on_change()
 

@@ -1,8 +1,9 @@
 """How often one principal may ask: a token bucket each, a bounded number of them."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
+
+from cachetools import LRUCache
 
 from actors.domain.refusals import RateLimited
 
@@ -24,8 +25,8 @@ class RateLimiter:
         assert burst >= 1, "a bucket holds at least one request"
         self._one_s, self._all_s = 1 / rate_per_s, burst / rate_per_s
         """How long a bucket takes to fill by one, and from empty."""
-        self._monotonic, self._buckets_max = monotonic, buckets_max
-        self._full_at: OrderedDict[str, float] = OrderedDict()
+        self._monotonic = monotonic
+        self._full_at: LRUCache[str, float] = LRUCache(buckets_max)
         """When each bucket is full again."""
 
     def take(self, scope: str) -> None:
@@ -37,6 +38,3 @@ class RateLimiter:
         if missing_s > _ROUNDING_S:
             raise RateLimited(missing_s)
         full_at[scope] = would_be_s
-        full_at.move_to_end(scope)
-        if len(full_at) > self._buckets_max:
-            full_at.popitem(last=False)

@@ -1,9 +1,10 @@
 """A bounded cache of read-mostly records, dropped by event, never served stale after one."""
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from cachetools import LRUCache
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -22,23 +23,19 @@ class Cache(Generic[K, V]):
 
     def __init__(self, load: Callable[[K], Awaitable[V | None]], *, limit: int = 10_000) -> None:
         self._load = load
-        self._limit = limit
-        self._kept: OrderedDict[K, V] = OrderedDict()
+        self._kept: LRUCache[K, V] = LRUCache(limit)
         self._drops = 0
         self.lookups = Lookups()
 
     async def get(self, key: K) -> V | None:
         if (kept := self._kept.get(key)) is not None:
             self.lookups.hits += 1
-            self._kept.move_to_end(key)
             return kept
         self.lookups.misses += 1
         drops = self._drops
         value = await self._load(key)
         if value is not None and drops == self._drops:  # nothing changed while it was read
             self._kept[key] = value
-            if len(self._kept) > self._limit:
-                self._kept.popitem(last=False)
         return value
 
     def drop(self, key: K) -> None:
