@@ -22,7 +22,7 @@ from api.openapi import openapi_json
 from api.rest import health
 from api.rest.chat.deps import CHAT_DEPS, ChatDeps
 from api.rest.pages import BUILT, page_routes
-from api.rest.responses import json_answer
+from api.rest.responses import json_response
 from api.rest.route_table import ROUTES
 
 MIDDLEWARES: Final = (
@@ -72,6 +72,6 @@ def _document() -> Handler:
     text = openapi_json()
 
     async def answer(request: web.Request) -> web.Response:
-        return json_answer(text)
+        return json_response(text)
 
     return answer

@@ -1,32 +1,41 @@
 """Opaque cursors of lists: where the page before ended, and of which list that was.
 
-A list is its path in REST and its query, on every wire: a cursor goes on wherever the
-same list is asked for. The check sum is no secret (a cursor opens nothing that the list
-itself does not show); it makes altered cursors, and those of another list or other
-filters, plain errors.
+A list is its path in REST and its filters, on every wire: a cursor continues wherever the
+same list is requested. The check sum is no secret (a cursor opens nothing that the list
+itself does not show); it turns altered cursors, and those of another list or other filters,
+into plain errors.
 """
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import Field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Protocol
 
 import orjson
 from marshmallow import ValidationError
 
 from actors.domain.refusals import ValidationFailed
+from actors.services.requests import all_fields
 from api.schemas.fields import instant_text, parse_id, parse_instant
 
 _SUM_BYTES: Final = 8
-_NOT_PART_OF_THE_LIST: Final = frozenset({"cursor", "limit"})
-
-Query = Mapping[str, Any]
-"""As its schema loaded it; ``cursor`` is ``None`` on the first page."""
+_NOT_FILTERS: Final = frozenset({"cursor", "limit", "after"})
 
 
-def next_cursor(path: str, query: Query, last: Sequence[str | datetime] | None) -> str | None:
-    """The cursor to go on with after the item ``last``; ``None`` at the end."""
+class ListQuery(Protocol):
+    """A dataclass with the filters of a list and the cursor to continue after."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def cursor(self) -> str | None:
+        """``None`` on the first page."""
+
+
+def next_cursor(path: str, query: ListQuery, last: Sequence[str | datetime] | None) -> str | None:
+    """The cursor that continues after the item ``last``; ``None`` at the end."""
     if last is None:
         return None
     parts = [instant_text(part) if isinstance(part, datetime) else part for part in last]
@@ -34,9 +43,9 @@ def next_cursor(path: str, query: Query, last: Sequence[str | datetime] | None) 
     return base64.urlsafe_b64encode(_sum(path, query, text) + text).rstrip(b"=").decode()
 
 
-def after_start(path: str, query: Query) -> tuple[datetime, str] | None:
-    """Where a list ordered by start, then id, goes on; raises ValidationFailed."""
-    last = _last(path, query)
+def after_start(path: str, query: ListQuery) -> tuple[datetime, str] | None:
+    """Where a list ordered by start, then id, continues; raises ValidationFailed."""
+    last = after_name(path, query)
     if last is None:
         return None
     try:
@@ -45,14 +54,9 @@ def after_start(path: str, query: Query) -> tuple[datetime, str] | None:
         raise _altered() from None
 
 
-def after_name(path: str, query: Query) -> tuple[str, str] | None:
-    """Where a list ordered by name, then id, goes on; raises ValidationFailed."""
-    return _last(path, query)
-
-
-def _last(path: str, query: Query) -> tuple[str, str] | None:
-    """What the list is ordered by, and the id, of the last item shown."""
-    cursor = query["cursor"]
+def after_name(path: str, query: ListQuery) -> tuple[str, str] | None:
+    """Where a list ordered by name, then id, continues; raises ValidationFailed."""
+    cursor = query.cursor
     if cursor is None:
         return None
     try:
@@ -67,11 +71,11 @@ def _last(path: str, query: Query) -> tuple[str, str] | None:
     return order, id_
 
 
-def _sum(path: str, query: Query, text: bytes) -> bytes:
+def _sum(path: str, query: ListQuery, text: bytes) -> bytes:
     filters = {
-        name: sorted(value) if isinstance(value, list) else value
-        for name, value in query.items()
-        if name not in _NOT_PART_OF_THE_LIST
+        name: sorted(value) if isinstance(value, tuple | frozenset) else value
+        for name, value in all_fields(query).items()
+        if name not in _NOT_FILTERS
     }
     which = orjson.dumps([path, filters], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(which + text, digest_size=_SUM_BYTES).digest()

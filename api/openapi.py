@@ -30,7 +30,7 @@ from actors.domain.refusals import (
 from api.errors import HTTP, INTERNAL, STATUS
 from api.openapi_fields import field_form
 from api.rest.headers import VERSION
-from api.rest.route import Route
+from api.rest.route import AnyRoute
 from api.rest.route_table import ROUTES
 from api.schemas.fields import KEY_FORM
 from api.schemas.openapi_components import FORMS, RESOURCES, Form, error_example, ref
@@ -100,10 +100,10 @@ def openapi() -> Form:
     return spec.to_dict()
 
 
-def _operation(route: Route) -> Form:
-    resource = route.answer.__module__.rpartition(".")[2]
+def _operation(route: AnyRoute) -> Form:
+    resource = route.handler.__module__.rpartition(".")[2]
     operation: Form = {
-        "operationId": f"{resource}_{route.answer.__name__}",
+        "operationId": f"{resource}_{route.handler.__name__}",
         "tags": [route.tag],
         "summary": route.summary,
         "parameters": list(_parameters(route)),
@@ -111,7 +111,7 @@ def _operation(route: Route) -> Form:
     }
     if route.description:
         operation["description"] = route.description
-    if route.body is not None:
+    if route.takes_body:
         content: Form = {"schema": route.body}
         if route.example is not None:
             content["example"] = route.example
@@ -119,7 +119,7 @@ def _operation(route: Route) -> Form:
     return operation
 
 
-def _parameters(route: Route) -> Iterable[Form]:
+def _parameters(route: AnyRoute) -> Iterable[Form]:
     for name in _PATH_NAME.findall(route.path):
         yield {"in": "path", "name": name, "required": True, "schema": _ID_FORM}
     if route.query.fields:
@@ -128,7 +128,7 @@ def _parameters(route: Route) -> Iterable[Form]:
         yield _header("If-Match", 'The version it must still have, in quotes: `"3"`', _VERSION_FORM)
     if route.method != "GET":
         yield _header("Idempotency-Key", "The same key and body: the first answer again", _KEY_FORM)
-    elif 304 in route.also:
+    elif 304 in route.other_statuses:
         yield _header("If-None-Match", "An `ETag`: answer 304 while it is the same", _TEXT)
     if route.streams:
         yield _header("Last-Event-ID", "Of a stream: the id of the last event that came", _TEXT)
@@ -140,26 +140,28 @@ def _header(name: str, description: str, form: Form) -> Form:
     return {"in": "header", "name": name, "description": description, "schema": form}
 
 
-def _successes(route: Route) -> dict[str, Form]:
-    return {str(status): _success(route, status) for status in (route.status, *route.also)}
+def _successes(route: AnyRoute) -> dict[str, Form]:
+    return {
+        str(status): _success(route, status) for status in (route.status, *route.other_statuses)
+    }
 
 
-def _success(route: Route, status: int) -> Form:
+def _success(route: AnyRoute, status: int) -> Form:
     form: Form = {"description": _DONE[status]}
-    if route.shows is not None and status != 304:
-        form["content"] = {"application/json": {"schema": ref(route.shows)}}
+    if route.response is not None and status != 304:
+        form["content"] = {"application/json": {"schema": ref(route.response)}}
         if route.streams:
             form["content"]["text/event-stream"] = {"schema": _TEXT}
     return form
 
 
-def _failures(route: Route) -> dict[str, Form]:
+def _failures(route: AnyRoute) -> dict[str, Form]:
     refusals = [*_EVERYWHERE, *route.refusals]
     if route.method != "GET":
         refusals.append(CalendarBusy)
     codes = [(STATUS[refusal], refusal.code) for refusal in refusals]
     codes.append((INTERNAL.status, INTERNAL.code))
-    if route.body is not None:
+    if route.takes_body:
         codes += [(status, HTTP[status][0]) for status in (413, 415)]
     return {
         str(status): _failure([code for _, code in group])

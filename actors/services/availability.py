@@ -23,6 +23,7 @@ from actors.services.caller import Caller
 from actors.services.catalog import Catalog
 from actors.services.directory import Directory
 from actors.services.idempotency import idempotency_key
+from actors.services.requests import SlotQuery, SlotSearch
 
 MAX_RANGE = timedelta(days=62)
 _DIRECTORY_PAGE = 200
@@ -77,16 +78,13 @@ class Availability:
         self,
         caller: Caller,
         dentist_id: DentistId,
-        *,
-        appointment_type_id: AppointmentTypeId,
-        starts_from: datetime,
-        starts_before: datetime,
+        query: SlotQuery,
     ) -> SlotPage:
         """Every free slot of one dentist (criterion 2.4); one's own holds count as free."""
-        _check_range(starts_from, starts_before)
-        kind = await self._catalog.kind(appointment_type_id)
+        _check_range(query)
+        kind = await self._catalog.kind(query.appointment_type_id)
         snapshot = await self._snapshot(dentist_id)
-        first, before = minute_up(starts_from), minute_up(starts_before)
+        first, before = minute_up(query.starts_from), minute_up(query.starts_before)
         starts = self._free(caller.principal, snapshot, kind, first, before)
         return SlotPage(
             slots=tuple(_slot(dentist_id, kind, start) for start in starts),
@@ -94,37 +92,24 @@ class Availability:
             positions=_positions([snapshot]),
         )
 
-    async def find(
-        self,
-        caller: Caller,
-        *,
-        dentist_ids: Sequence[DentistId],
-        appointment_type_id: AppointmentTypeId,
-        starts_from: datetime,
-        starts_before: datetime,
-        time_from: Minute | None = None,
-        time_to: Minute | None = None,
-        limit: int,
-        after: tuple[datetime, DentistId] | None = None,
-    ) -> SlotPage:
+    async def find(self, caller: Caller, search: SlotSearch) -> SlotPage:
         """The first free slots over some or all dentists, by start, then dentist.
 
-        ``time_from``/``time_to`` are minutes of the dentist's local day, for starts in
-        ``[time_from, time_to)``. Looks a day ahead, then two, four and so on, and stops as
-        soon as it has enough.
+        Looks a day ahead, then two, four and so on, and stops as soon as it has enough.
         """
-        _check_range(starts_from, starts_before)
-        kind = await self._catalog.kind(appointment_type_id)
-        asked = await self._whom(caller.principal, dentist_ids)
-        snapshots = await self._snapshots(asked)
+        _check_range(search)
+        kind = await self._catalog.kind(search.appointment_type_id)
+        dentist_ids = await self._dentists(caller.principal, search.dentist_ids)
+        snapshots = await self._snapshots(dentist_ids)
         positions = _positions(snapshots)
+        after, limit = search.after, search.limit
         found: list[Slot] = []
-        resume = max(starts_from, after[0]) if after else starts_from
-        for first, before in _stretches(minute_up(resume), minute_up(starts_before)):
+        resume = max(search.starts_from, after[0]) if after else search.starts_from
+        for first, before in _stretches(minute_up(resume), minute_up(search.starts_before)):
             stretch: list[Slot] = []
             for snapshot in snapshots:
                 starts = self._free(caller.principal, snapshot, kind, first, before)
-                stretch += _at_times(snapshot, kind, starts, time_from, time_to)
+                stretch += _at_times(snapshot, kind, starts, search)
             stretch.sort(key=_order)
             found += (slot for slot in stretch if after is None or _order(slot) > after)
             if len(found) > limit:
@@ -190,8 +175,10 @@ class Availability:
             if type_ids - known:
                 raise ValidationFailed.of(field, "there is no such appointment type")
 
-    async def _whom(self, by: Principal, dentist_ids: Sequence[DentistId]) -> Sequence[DentistId]:
-        """Those asked for, once each; or every dentist of the clinic."""
+    async def _dentists(
+        self, by: Principal, dentist_ids: Sequence[DentistId]
+    ) -> Sequence[DentistId]:
+        """The given dentists, once each; without any, every dentist of the clinic."""
         if dentist_ids:
             return tuple(dict.fromkeys(dentist_ids))
         everyone: list[DentistId] = []
@@ -216,10 +203,10 @@ class Availability:
         )
 
 
-def _check_range(starts_from: datetime, starts_before: datetime) -> None:
-    if starts_before <= starts_from:
+def _check_range(query: SlotQuery) -> None:
+    if query.starts_before <= query.starts_from:
         raise ValidationFailed.of("to", "must be later than from")
-    if starts_before - starts_from > MAX_RANGE:
+    if query.starts_before - query.starts_from > MAX_RANGE:
         raise ValidationFailed.of("to", f"at most {MAX_RANGE.days} days after from")
 
 
@@ -252,10 +239,9 @@ def _at_times(
     snapshot: Snapshot,
     kind: AppointmentType,
     starts: Sequence[Minute],
-    time_from: Minute | None,
-    time_to: Minute | None,
+    search: SlotSearch,
 ) -> Iterator[Slot]:
-    calendar = snapshot.calendar
+    calendar, time_from, time_to = snapshot.calendar, search.time_from, search.time_to
     for start in starts:
         slot = _slot(calendar.dentist_id, kind, start)
         if time_from is not None or time_to is not None:

@@ -4,15 +4,13 @@ Each call finds the calendar concerned and asks its actor; the rules are in
 :mod:`actors.domain.decide`, not here.
 """
 
-from collections import OrderedDict
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Sequence
+
+from cachetools import LRUCache
 
 from actors.calendar.registry import Calendars
 from actors.domain.appointment import Appointment, Status
-from actors.domain.cancel_reason import CancelReason
 from actors.domain.commands import (
-    UNSET,
     BookReservation,
     BookSlot,
     CancelAppointment,
@@ -21,9 +19,8 @@ from actors.domain.commands import (
     ExpireHold,
     HoldSlot,
     ReleaseHold,
-    Unset,
 )
-from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId, ProfileId
+from actors.domain.ids import AppointmentId, DentistId, PatientId, ProfileId
 from actors.domain.outcome import Outcome
 from actors.domain.principal import SYSTEM, Principal, Role
 from actors.domain.refusals import Forbidden, NotFound, ReservationExpired, ValidationFailed
@@ -35,8 +32,17 @@ from actors.ports.rendering import Names
 from actors.services.caller import Caller
 from actors.services.directory import Directory
 from actors.services.idempotency import Body, idempotency_key
+from actors.services.requests import (
+    AppointmentChange,
+    BookingRequest,
+    BookReservationRequest,
+    BookSlotRequest,
+    Cancellation,
+    HoldRequest,
+    all_fields,
+)
 
-_ROUTES_LIMIT = 50_000
+_ROUTES_MAX = 50_000
 
 
 class Bookings:
@@ -53,30 +59,24 @@ class Bookings:
         self._directory = directory
         self._clock = clock
         self._new_id = new_id
-        self._routes: OrderedDict[AppointmentId, DentistId] = OrderedDict()
+        self._routes: LRUCache[AppointmentId, DentistId] = LRUCache(_ROUTES_MAX)
 
     # --- reservations ---------------------------------------------------------------
 
-    async def hold(
-        self,
-        caller: Caller,
-        *,
-        dentist_id: DentistId,
-        appointment_type_id: AppointmentTypeId,
-        start: datetime,
-    ) -> Reply:
+    async def hold(self, caller: Caller, request: HoldRequest) -> Reply:
         """Keep a slot for the patient until ``expires_at`` (criterion 8.1)."""
         patient_id = PatientId(caller.principal.require(Role.PATIENT))
-        await self._directory.dentist(dentist_id)
+        await self._directory.dentist(request.dentist_id)
         command = HoldSlot(
             by=caller.principal,
             appointment_id=AppointmentId(self._new_id()),
             patient_id=patient_id,
-            appointment_type_id=appointment_type_id,
-            start=start,
+            appointment_type_id=request.appointment_type_id,
+            start=request.start,
         )
-        request = _slot(dentist_id, appointment_type_id, start)
-        return await self._ask(caller, dentist_id, command, "reservation:create", request)
+        return await self._ask(
+            caller, request.dentist_id, command, "reservation:create", all_fields(request)
+        )
 
     async def release(self, caller: Caller, reservation_id: AppointmentId) -> Reply:
         """Give a hold back; what is over, or was booked meanwhile, stays as it is."""
@@ -107,33 +107,24 @@ class Bookings:
 
     # --- appointments ---------------------------------------------------------------
 
-    async def book_reservation(
-        self,
-        caller: Caller,
-        *,
-        reservation_id: AppointmentId,
-        notes: str | Unset | None = UNSET,
-    ) -> Reply:
-        """Turn one's hold into a confirmed appointment (criterion 8.4)."""
-        caller.principal.require(Role.PATIENT)
-        dentist_id = await self._route(caller.principal, reservation_id, "reservation")
-        command = BookReservation(by=caller.principal, appointment_id=reservation_id, notes=notes)
-        request = {"reservation_id": reservation_id, "notes": notes}
-        return await self._ask(caller, dentist_id, command, "appointment:book", request)
+    def book(self, caller: Caller, request: BookingRequest) -> Awaitable[Reply]:
+        """Book the caller's reservation (criterion 8.4), or a slot at once."""
+        if isinstance(request, BookReservationRequest):
+            return self._book_reservation(caller, request)
+        return self._book_slot(caller, request)
 
-    async def book_slot(
-        self,
-        caller: Caller,
-        *,
-        dentist_id: DentistId,
-        appointment_type_id: AppointmentTypeId,
-        start: datetime,
-        patient_id: ProfileId | None = None,
-        notes: str | None = None,
-        overbook: bool = False,
-    ) -> Reply:
-        """Book at once: a patient for themselves, a dentist for any known patient."""
-        by = caller.principal
+    async def _book_reservation(self, caller: Caller, request: BookReservationRequest) -> Reply:
+        caller.principal.require(Role.PATIENT)
+        reservation_id = request.reservation_id
+        dentist_id = await self._route(caller.principal, reservation_id, "reservation")
+        command = BookReservation(
+            by=caller.principal, appointment_id=reservation_id, notes=request.notes
+        )
+        return await self._ask(caller, dentist_id, command, "appointment:book", all_fields(request))
+
+    async def _book_slot(self, caller: Caller, request: BookSlotRequest) -> Reply:
+        """A patient for themselves, a dentist for any known patient."""
+        by, dentist_id = caller.principal, request.dentist_id
         me = by.require(Role.PATIENT, Role.DENTIST)
         if by.is_staff and dentist_id != me:
             raise Forbidden("A dentist books in their own calendar only")
@@ -141,78 +132,60 @@ class Bookings:
         command = BookSlot(
             by=by,
             appointment_id=AppointmentId(self._new_id()),
-            patient_id=await self._patient(by, me, patient_id),
-            appointment_type_id=appointment_type_id,
-            start=start,
-            notes=notes,
-            overbook=overbook,
+            patient_id=await self._patient(by, me, request.patient_id),
+            appointment_type_id=request.appointment_type_id,
+            start=request.start,
+            notes=request.notes,
+            overbook=request.overbook,
         )
-        request = {
-            **_slot(dentist_id, appointment_type_id, start),
-            "patient_id": command.patient_id,
-            "notes": notes,
-            "overbook": overbook,
-        }
-        return await self._ask(caller, dentist_id, command, "appointment:book", request)
+        body = {**all_fields(request), "patient_id": command.patient_id}
+        return await self._ask(caller, dentist_id, command, "appointment:book", body)
 
     async def change(
         self,
         caller: Caller,
         appointment_id: AppointmentId,
+        change: AppointmentChange,
         *,
         expected_version: int | None = None,
-        start: datetime | None = None,
-        appointment_type_id: AppointmentTypeId | None = None,
-        status: Status | None = None,
-        notes: str | Unset | None = UNSET,
-        cancel_reason: CancelReason | Unset | None = UNSET,
-        overbook: bool | None = None,
     ) -> Reply:
-        """Reschedule, or change status, type or notes; only what is sent changes."""
+        """Reschedule, or change status, type or notes; only what was sent changes."""
         caller.principal.require(Role.PATIENT, Role.DENTIST)
         dentist_id = await self._route(caller.principal, appointment_id, "appointment")
         command = ChangeAppointment(
             by=caller.principal,
             appointment_id=appointment_id,
             expected_version=expected_version,
-            start=start,
-            appointment_type_id=appointment_type_id,
-            status=status,
-            notes=notes,
-            cancel_reason=cancel_reason,
-            overbook=overbook,
+            start=change.start,
+            appointment_type_id=change.appointment_type_id,
+            status=change.status,
+            notes=change.notes,
+            cancel_reason=change.cancel_reason,
+            overbook=change.overbook,
         )
-        request = {
-            "id": appointment_id,
-            "version": expected_version,
-            "start": start,
-            "appointment_type_id": appointment_type_id,
-            "status": status,
-            "notes": notes,
-            "cancel_reason": cancel_reason,
-            "overbook": overbook,
-        }
-        return await self._ask(caller, dentist_id, command, "appointment:update", request)
+        body = {**all_fields(change), "id": appointment_id, "version": expected_version}
+        return await self._ask(caller, dentist_id, command, "appointment:update", body)
 
     async def cancel(
         self,
         caller: Caller,
         appointment_id: AppointmentId,
+        cancellation: Cancellation,
         *,
         expected_version: int | None = None,
-        reason: CancelReason | None = None,
     ) -> Reply:
         """Cancel softly; cancelling again changes nothing."""
         caller.principal.require(Role.PATIENT, Role.DENTIST)
         dentist_id = await self._route(caller.principal, appointment_id, "appointment")
+        reason = cancellation.reason
         command = CancelAppointment(
             by=caller.principal,
             appointment_id=appointment_id,
             expected_version=expected_version,
             reason=reason,
         )
-        request = {"id": appointment_id, "version": expected_version, "reason": reason}
-        return await self._ask(caller, dentist_id, command, "appointment:cancel", request)
+        body = {"id": appointment_id, "version": expected_version, "reason": reason}
+        return await self._ask(caller, dentist_id, command, "appointment:cancel", body)
 
     async def get(self, caller: Caller, appointment_id: AppointmentId) -> tuple[Appointment, Names]:
         found = await self._appointments.get(caller.principal, appointment_id)
@@ -247,7 +220,7 @@ class Bookings:
         key = idempotency_key(caller, operation, request, self._new_id)
         reply = await self._registry.ask(dentist_id, command, key=key, request_id=caller.request_id)
         if reply.outcome is Outcome.CREATED:
-            self._remember(AppointmentId(reply.resource_id), dentist_id)
+            self._routes[AppointmentId(reply.resource_id)] = dentist_id
         return reply
 
     async def _route(self, by: Principal, appointment_id: AppointmentId, what: str) -> DentistId:
@@ -260,13 +233,8 @@ class Bookings:
         found = await self._appointments.get(by, appointment_id)
         if found is None:
             raise NotFound(what)
-        self._remember(appointment_id, found[0].dentist_id)
+        self._routes[appointment_id] = found[0].dentist_id
         return found[0].dentist_id
-
-    def _remember(self, appointment_id: AppointmentId, dentist_id: DentistId) -> None:
-        self._routes[appointment_id] = dentist_id
-        if len(self._routes) > _ROUTES_LIMIT:
-            self._routes.popitem(last=False)
 
     async def _patient(
         self, by: Principal, me: ProfileId, patient_id: ProfileId | None
@@ -278,11 +246,3 @@ class Bookings:
         if patient_id is None:
             raise ValidationFailed.of("patient_id", "A dentist says for whom")
         return await self._directory.patient(patient_id)
-
-
-def _slot(dentist_id: DentistId, appointment_type_id: AppointmentTypeId, start: datetime) -> Body:
-    return {
-        "dentist_id": dentist_id,
-        "appointment_type_id": appointment_type_id,
-        "start": start,
-    }

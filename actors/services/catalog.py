@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from actors.domain.announcements import AppointmentTypeBody
 from actors.domain.appointment import AppointmentType
-from actors.domain.commands import UNSET, Unset
 from actors.domain.events import AppointmentTypeSaved
 from actors.domain.ids import AppointmentTypeId
 from actors.domain.principal import Role
@@ -15,6 +14,13 @@ from actors.ports.events import EventRecord
 from actors.services.cache import Cache
 from actors.services.caller import Caller
 from actors.services.records import Records, retried
+from actors.services.requests import (
+    AppointmentTypeChange,
+    NewAppointmentType,
+    all_fields,
+    sent_fields,
+    sent_or,
+)
 
 _ALL = "all"
 Types = tuple[AppointmentType, ...]
@@ -39,32 +45,18 @@ class Catalog:
         """One type, or :class:`NotFound`."""
         return _find(await self.types(), type_id)
 
-    async def create(
-        self,
-        caller: Caller,
-        *,
-        name: str,
-        duration_minutes: int,
-        buffer_before_minutes: int = 0,
-        buffer_after_minutes: int = 0,
-    ) -> Reply:
+    async def create(self, caller: Caller, new: NewAppointmentType) -> Reply:
         _admins_only(caller)
         kind = AppointmentType(
             id=AppointmentTypeId(self._records.new_id()),
-            name=name,
-            duration_minutes=duration_minutes,
-            buffer_before_minutes=buffer_before_minutes,
-            buffer_after_minutes=buffer_after_minutes,
+            name=new.name,
+            duration_minutes=new.duration_minutes,
+            buffer_before_minutes=new.buffer_before_minutes,
+            buffer_after_minutes=new.buffer_after_minutes,
         )
-        request = {
-            "name": name,
-            "duration_minutes": duration_minutes,
-            "buffer_before_minutes": buffer_before_minutes,
-            "buffer_after_minutes": buffer_after_minutes,
-        }
         reply = await self._records.save(
             caller,
-            self._records.key(caller, "appointment_type:create", request),
+            self._records.key(caller, "appointment_type:create", all_fields(new)),
             AppointmentTypeSaved(before=None, after=kind),
             AppointmentTypeBody(appointment_type=kind),
         )
@@ -75,30 +67,20 @@ class Catalog:
         self,
         caller: Caller,
         type_id: AppointmentTypeId,
+        change: AppointmentTypeChange,
         *,
         expected_version: int | None = None,
-        name: str | Unset = UNSET,
-        duration_minutes: int | Unset = UNSET,
-        buffer_before_minutes: int | Unset = UNSET,
-        buffer_after_minutes: int | Unset = UNSET,
     ) -> Reply:
         """Change what was sent; booked appointments keep the length they have."""
         _admins_only(caller)
-        sent = {
-            "name": name,
-            "duration_minutes": duration_minutes,
-            "buffer_before_minutes": buffer_before_minutes,
-            "buffer_after_minutes": buffer_after_minutes,
-        }
-        changes = {field: value for field, value in sent.items() if value is not UNSET}
-        request = {**changes, "id": type_id, "version": expected_version}
+        request = {**sent_fields(change), "id": type_id, "version": expected_version}
         key = self._records.key(caller, "appointment_type:update", request)
 
         async def save() -> Reply:
             before = _find(await self._load(_ALL), type_id)
             if expected_version not in (None, before.version):
                 raise VersionConflict(before.version)
-            after = replace(before, **changes)  # type: ignore[arg-type]  # field names are those of this signature
+            after = _changed(before, change)
             if after != before:
                 after = replace(after, version=before.version + 1)
             event = AppointmentTypeSaved(before=before, after=after)
@@ -120,6 +102,16 @@ def _find(types: Sequence[AppointmentType], type_id: AppointmentTypeId) -> Appoi
         if kind.id == type_id:
             return kind
     raise NotFound("appointment type")
+
+
+def _changed(before: AppointmentType, change: AppointmentTypeChange) -> AppointmentType:
+    return replace(
+        before,
+        name=sent_or(change.name, before.name),
+        duration_minutes=sent_or(change.duration_minutes, before.duration_minutes),
+        buffer_before_minutes=sent_or(change.buffer_before_minutes, before.buffer_before_minutes),
+        buffer_after_minutes=sent_or(change.buffer_after_minutes, before.buffer_after_minutes),
+    )
 
 
 def _admins_only(caller: Caller) -> None:

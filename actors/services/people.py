@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from actors.domain.announcements import ProfileBody
-from actors.domain.commands import UNSET, Unset
 from actors.domain.events import ProfileSaved
 from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
@@ -15,6 +14,7 @@ from actors.ports.profiles import ProfilePage, Profiles
 from actors.services.caller import Caller
 from actors.services.directory import Directory
 from actors.services.records import Records, retried
+from actors.services.requests import NewProfile, ProfileChange, all_fields, sent_fields, sent_or
 
 
 class People:
@@ -39,19 +39,11 @@ class People:
         return profile
 
     async def update_me(
-        self,
-        caller: Caller,
-        *,
-        expected_version: int | None = None,
-        name: str | Unset = UNSET,
-        email: str | Unset | None = UNSET,
-        phone: str | Unset | None = UNSET,
-        time_zone: str | Unset | None = UNSET,
+        self, caller: Caller, change: ProfileChange, *, expected_version: int | None = None
     ) -> Reply:
         """Change what was sent of one's own profile (criterion 3.2)."""
-        sent = {"name": name, "email": email, "phone": phone, "time_zone": time_zone}
-        changes = {field: value for field, value in sent.items() if value is not UNSET}
-        key = self._records.key(caller, "profile:update", {**changes, "version": expected_version})
+        request = {**sent_fields(change), "version": expected_version}
+        key = self._records.key(caller, "profile:update", request)
         me = (await self.me(caller)).id
 
         async def save() -> Reply:
@@ -60,7 +52,7 @@ class People:
                 raise NotFound("profile")
             if expected_version not in (None, before.version):
                 raise VersionConflict(before.version)
-            after = replace(before, **changes)  # type: ignore[arg-type]  # field names are those of this signature
+            after = _changed(before, change)
             if after != before:
                 after = replace(after, version=before.version + 1)
             event = ProfileSaved(before=before, after=after)
@@ -84,48 +76,30 @@ class People:
             return own
         raise NotFound("profile")
 
-    async def create(
-        self,
-        caller: Caller,
-        *,
-        role: Role,
-        name: str,
-        subject: str | None = None,
-        email: str | None = None,
-        phone: str | None = None,
-        time_zone: str | None = None,
-    ) -> Reply:
+    async def create(self, caller: Caller, new: NewProfile) -> Reply:
         """A new dentist or patient: by an admin; a patient also by a dentist or chatbot."""
         by = caller.principal
-        if role not in (Role.DENTIST, Role.PATIENT):
+        if new.role not in (Role.DENTIST, Role.PATIENT):
             raise ValidationFailed.of("role", "must be dentist or patient")
         if by.role is not Role.ADMIN:
             may_enter = by.is_staff or by.role is Role.CHATBOT
-            if not may_enter or role is not Role.PATIENT:
+            if not may_enter or new.role is not Role.PATIENT:
                 raise Forbidden
-            if subject is not None:
+            if new.subject is not None:
                 raise Forbidden("Only an admin may connect a profile with a token's subject")
         profile = Profile(
             id=ProfileId(self._records.new_id()),
-            role=role,
-            name=name,
-            subject=subject,
-            email=email,
-            phone=phone,
-            time_zone=time_zone,
+            role=new.role,
+            name=new.name,
+            subject=new.subject,
+            email=new.email,
+            phone=new.phone,
+            time_zone=new.time_zone,
             created_by=by.person if by.is_staff else None,
         )
-        request = {
-            "role": role,
-            "name": name,
-            "subject": subject,
-            "email": email,
-            "phone": phone,
-            "time_zone": time_zone,
-        }
         return await self._records.save(
             caller,
-            self._records.key(caller, "profile:create", request),
+            self._records.key(caller, "profile:create", all_fields(new)),
             ProfileSaved(before=None, after=profile),
             ProfileBody(profile=profile),
         )
@@ -165,3 +139,13 @@ class People:
         if not by.is_staff or by.person is None:
             return None
         return await self._profiles.own_patient(DentistId(by.person), PatientId(patient_id))
+
+
+def _changed(before: Profile, change: ProfileChange) -> Profile:
+    return replace(
+        before,
+        name=sent_or(change.name, before.name),
+        email=sent_or(change.email, before.email),
+        phone=sent_or(change.phone, before.phone),
+        time_zone=sent_or(change.time_zone, before.time_zone),
+    )

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from actors.domain.announcements import WebhookBody
 from actors.domain.channels import Channel
-from actors.domain.commands import UNSET, Unset
+from actors.domain.commands import Unset
 from actors.domain.events import WebhookDeleted, WebhookSaved
 from actors.domain.position import Position
 from actors.domain.principal import Principal
@@ -44,6 +44,15 @@ from actors.ports.webhooks import (
 from actors.services.caller import Caller
 from actors.services.directory import Directory
 from actors.services.records import Records, retried
+from actors.services.requests import (
+    NewWebhook,
+    SecretRotation,
+    WebhookChange,
+    WebhookReplay,
+    all_fields,
+    sent_fields,
+    sent_or,
+)
 
 SECRET_BYTES = 32
 SECRET_PREFIX = "whsec_"  # noqa: S105  # what secrets begin with (Standard Webhooks)
@@ -90,38 +99,35 @@ class Webhooks:
     # --- changing ----------------------------------------------------------------------
 
     async def create(
-        self,
-        caller: Caller,
-        *,
-        rights_until: datetime | None,
-        url: str,
-        channels: Sequence[str] | None = None,
-        description: str | None = None,
-        secret: str | None = None,
+        self, caller: Caller, new: NewWebhook, *, rights_until: datetime | None
     ) -> Reply:
-        """A webhook that tells of everything from now on; the answer alone shows a secret
-        that was made here. Raises Forbidden, ValidationFailed."""
+        """A webhook that receives everything from now on.
+
+        Only this reply shows a secret that was generated here. Raises Forbidden and
+        ValidationFailed.
+        """
         principal = caller.principal
         check_owner(principal)
-        chosen = _channels(principal, channels)
-        await self._dispatcher.check(url)
+        chosen = _channels(principal, new.channels)
+        await self._dispatcher.check(new.url)
         now = self._clock.now()
         webhook = Webhook(
             id=WebhookId(self._records.new_id()),
             owner=principal,
-            url=url,
+            url=new.url,
             channels=chosen,
-            description=description,
+            description=new.description,
             rights_until=rights_until,
             created_at=now,
             updated_at=now,
         )
-        request = {"url": url, "channels": chosen, "description": description, "secret": secret}
+        request = {**all_fields(new), "channels": chosen}
         key = self._records.key(caller, "webhook:create", request)
         progress = await self._from_now(principal, chosen)
-        made = secret or new_secret()
-        event = WebhookSaved(before=None, after=webhook, secret=made, moved_to=progress)
-        body = WebhookBody(webhook=webhook, progress=progress, secret=None if secret else made)
+        secret = new.secret or new_secret()
+        event = WebhookSaved(before=None, after=webhook, secret=secret, moved_to=progress)
+        shown = None if new.secret else secret
+        body = WebhookBody(webhook=webhook, progress=progress, secret=shown)
         reply = await self._records.save(caller, key, event, body)
         self._dispatcher.changed(webhook.id)
         return reply
@@ -130,70 +136,70 @@ class Webhooks:
         self,
         caller: Caller,
         webhook_id: WebhookId,
+        change: WebhookChange,
         *,
         rights_until: datetime | None,
         expected_version: int | None = None,
-        url: str | Unset = UNSET,
-        channels: Sequence[str] | Unset = UNSET,
-        description: str | Unset | None = UNSET,
-        status: WebhookStatus | Unset = UNSET,
     ) -> Reply:
-        """Change what was sent. A delegation that lasts longer now renews the old one; being
-        made active tries at once what failed."""
-        sent = {"url": url, "channels": channels, "description": description, "status": status}
-        said = {name: value for name, value in sent.items() if value is not UNSET}
+        """Change what was sent.
+
+        A delegation that lasts longer now renews the old one. A webhook that becomes active
+        retries failed deliveries at once.
+        """
 
         async def edit(before: WebhookView) -> _Edit:
             after = before.webhook
             fresh: tuple[DeliveryProgress, ...] = ()
-            if not isinstance(url, Unset) and url != after.url:
-                await self._dispatcher.check(url)
-                after = replace(after, url=url)
-            if not isinstance(channels, Unset):
-                after = replace(after, channels=_channels(caller.principal, channels))
+            if not isinstance(change.url, Unset) and change.url != after.url:
+                await self._dispatcher.check(change.url)
+                after = replace(after, url=change.url)
+            if not isinstance(change.channels, Unset):
+                after = replace(after, channels=_channels(caller.principal, change.channels))
                 known = {place.channel for place in before.progress}
                 fresh = await self._from_now(
                     caller.principal, [name for name in after.channels if name not in known]
                 )
-            if not isinstance(description, Unset):
-                after = replace(after, description=description)
-            if not isinstance(status, Unset):
-                after = self._with_status(after, status)
+            after = replace(after, description=sent_or(change.description, after.description))
+            after = self._with_status(after, sent_or(change.status, after.status))
             after = replace(after, rights_until=_later(after.rights_until, rights_until))
-            return _Edit(after, moved_to=fresh, tried_anew=status is WebhookStatus.ACTIVE)
+            retries = change.status is WebhookStatus.ACTIVE
+            return _Edit(after, moved_to=fresh, tried_anew=retries)
 
-        return await self._edit(caller, webhook_id, "update", said, expected_version, edit)
+        sent = sent_fields(change)
+        return await self._edit(caller, webhook_id, "update", sent, expected_version, edit)
 
     async def rotate(
         self,
         caller: Caller,
         webhook_id: WebhookId,
+        rotation: SecretRotation,
         *,
-        secret: str | None = None,
         expected_version: int | None = None,
     ) -> Reply:
         """A new secret; for a while deliveries are signed with the old one, too."""
-        made = secret or new_secret()
+        secret = rotation.secret or new_secret()
         until = self._clock.now() + self._old_secret_kept
 
         async def edit(before: WebhookView) -> _Edit:
             return _Edit(
-                before.webhook, secret=made, old_secrets_until=until, shows_secret=not secret
+                before.webhook,
+                secret=secret,
+                old_secrets_until=until,
+                shows_secret=not rotation.secret,
             )
 
-        request = {"secret": secret}
+        request = {"secret": rotation.secret}
         return await self._edit(caller, webhook_id, "rotate", request, expected_version, edit)
 
-    async def replay(
-        self, caller: Caller, webhook_id: WebhookId, *, channel: str, since: Position
-    ) -> Reply:
+    async def replay(self, caller: Caller, webhook_id: WebhookId, replay: WebhookReplay) -> Reply:
         """Deliver again what came after ``since``, or go on there: everything up to it is
         skipped. Raises ValidationFailed for what history does not hold."""
+        channel, since = replay.channel, replay.since
 
         async def edit(before: WebhookView) -> _Edit:
             if channel not in before.webhook.channels:
                 raise ValidationFailed.of("channel", "is no channel of this webhook")
-            place = await self._place(caller.principal, Channel(channel), since)
+            place = await self._place(caller.principal, channel, since)
             return _Edit(before.webhook, moved_to=(place,))
 
         request = {"channel": channel, "epoch": since.epoch, "offset": since.offset}

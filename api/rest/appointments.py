@@ -1,6 +1,6 @@
 """``/api/appointments``: book, list, look, change, cancel (criteria 4.1–4.4)."""
 
-from datetime import datetime
+from dataclasses import replace
 
 import orjson
 from aiohttp import web
@@ -20,13 +20,13 @@ from actors.domain.refusals import (
     TooSoon,
     VersionConflict,
 )
-from actors.ports.appointments import AppointmentQuery
+from actors.services.requests import AppointmentChange, BookingRequest, Cancellation
 from api.cursors import after_start, next_cursor
-from api.rest.responses import json_answer, reply_answer, resource_answer
-from api.rest.route import Call, Route
+from api.rest.responses import json_response, reply_response, resource_response
+from api.rest.route import AnyCall, Call, Route
 from api.schemas import page_json
 from api.schemas.bodies import BOOK, CHANGE_APPOINTMENT
-from api.schemas.queries import APPOINTMENTS, CANCEL
+from api.schemas.queries import APPOINTMENTS, CANCEL, AppointmentPageQuery
 from api.schemas.resources import HISTORY, appointment_data
 
 _COLLECTION = "/api/appointments"
@@ -34,78 +34,64 @@ _TAG = "Appointments"
 _PLACE = (OutsideAvailability, TooSoon, TooFar, SlotTaken, PatientConflict)
 
 
-async def book(call: Call) -> web.Response:
-    bookings = call.services.bookings
-    if "reservation_id" in call.body:
-        reply = await bookings.book_reservation(call.caller, **call.body)
-    else:
-        reply = await bookings.book_slot(call.caller, **call.body)
-    return reply_answer(reply, _COLLECTION)
+async def book(call: Call[None, BookingRequest]) -> web.Response:
+    reply = await call.services.bookings.book(call.caller, call.body)
+    return reply_response(reply, _COLLECTION)
 
 
-async def page(call: Call) -> web.Response:
-    query = dict(call.query)
-    del query["cursor"]
-    wanted = AppointmentQuery(
-        statuses=frozenset(query.pop("statuses")),
-        descending=query.pop("sort") == "-start",
-        after=_after(call),
-        **query,
-    )
+async def page(call: Call[AppointmentPageQuery, None]) -> web.Response:
+    path, query = call.request.path, call.query
+    last = after_start(path, query)
+    wanted = replace(query, after=(last[0], AppointmentId(last[1]))) if last else query
     found = await call.services.bookings.page(call.caller, wanted)
     body = page_json(
         [appointment_data(row, found.names) for row in found.rows],
-        limit=wanted.limit,
-        next_cursor=next_cursor(call.request.path, call.query, found.next_after),
+        limit=query.limit,
+        next_cursor=next_cursor(path, query, found.next_after),
         total=found.total,
         position=found.position,
     )
-    return json_answer(body)
+    return json_response(body)
 
 
-async def show(call: Call) -> web.Response:
+async def show(call: Call[None, None]) -> web.Response:
     row, names = await call.services.bookings.get(call.caller, _id(call))
-    return resource_answer(orjson.dumps(appointment_data(row, names)), row.version)
+    return resource_response(orjson.dumps(appointment_data(row, names)), row.version)
 
 
-async def change(call: Call) -> web.Response:
+async def change(call: Call[None, AppointmentChange]) -> web.Response:
     reply = await call.services.bookings.change(
-        call.caller, _id(call), expected_version=call.expected_version, **call.body
+        call.caller, _id(call), call.body, expected_version=call.expected_version
     )
-    return reply_answer(reply)
+    return reply_response(reply)
 
 
-async def cancel(call: Call) -> web.Response:
+async def cancel(call: Call[Cancellation, None]) -> web.Response:
     reply = await call.services.bookings.cancel(
-        call.caller, _id(call), expected_version=call.expected_version, **call.query
+        call.caller, _id(call), call.query, expected_version=call.expected_version
     )
-    return reply_answer(reply)
+    return reply_response(reply)
 
 
-def _id(call: Call) -> AppointmentId:
-    return AppointmentId(call.path_id("id", "appointment"))
-
-
-def _after(call: Call) -> tuple[datetime, AppointmentId] | None:
-    last = after_start(call.request.path, call.query)
-    return None if last is None else (last[0], AppointmentId(last[1]))
-
-
-async def history(call: Call) -> web.Response:
+async def history(call: Call[None, None]) -> web.Response:
     entries = await call.services.bookings.history(call.caller, _id(call))
-    return json_answer(orjson.dumps({"data": HISTORY.dump(entries)}))
+    return json_response(orjson.dumps({"data": HISTORY.dump(entries)}))
+
+
+def _id(call: AnyCall) -> AppointmentId:
+    return AppointmentId(call.path_id("id", "appointment"))
 
 
 ROUTES = (
     Route(
         method="POST",
         path=_COLLECTION,
-        answer=book,
+        handler=book,
         tag=_TAG,
         summary="Book a reservation, or a slot at once",
         status=201,
-        also=(200,),
-        shows="Appointment",
+        other_statuses=(200,),
+        response="Appointment",
         body=BOOK,
         refusals=(
             Forbidden,
@@ -120,38 +106,38 @@ ROUTES = (
     Route(
         method="GET",
         path=_COLLECTION,
-        answer=page,
+        handler=page,
         tag=_TAG,
         summary="One's own appointments, with filters, in pages",
-        shows="AppointmentPage",
+        response="AppointmentPage",
         query=APPOINTMENTS,
         refusals=(Forbidden,),
     ),
     Route(
         method="GET",
         path=f"{_COLLECTION}/{{id}}",
-        answer=show,
+        handler=show,
         tag=_TAG,
         summary="One appointment",
-        shows="Appointment",
+        response="Appointment",
         refusals=(NotFound,),
     ),
     Route(
         method="GET",
         path=f"{_COLLECTION}/{{id}}/history",
-        answer=history,
+        handler=history,
         tag=_TAG,
         summary="What was done to it, oldest first: statuses and times",
-        shows="AppointmentHistory",
+        response="AppointmentHistory",
         refusals=(NotFound,),
     ),
     Route(
         method="PUT",
         path=f"{_COLLECTION}/{{id}}",
-        answer=change,
+        handler=change,
         tag=_TAG,
         summary="Reschedule, or change status or notes: only what is sent changes",
-        shows="Appointment",
+        response="Appointment",
         body=CHANGE_APPOINTMENT,
         takes_version=True,
         refusals=(
@@ -168,7 +154,7 @@ ROUTES = (
     Route(
         method="DELETE",
         path=f"{_COLLECTION}/{{id}}",
-        answer=cancel,
+        handler=cancel,
         tag=_TAG,
         summary="Cancel; cancelling again changes nothing",
         status=204,

@@ -12,10 +12,10 @@ from api.middleware import CLAIMS
 from api.realtime.sse.cursor import HEADER, read_cursor
 from api.realtime.sse.stream import Bearer
 from api.rest.accept import prefers
-from api.rest.responses import json_answer
+from api.rest.responses import json_response
 from api.rest.route import Call, Route
 from api.schemas import channels_json
-from api.schemas.queries import CHANGES
+from api.schemas.queries import CHANGES, ChangesQuery
 
 _STREAM = "text/event-stream"
 _HEADERS = {
@@ -24,18 +24,18 @@ _HEADERS = {
 }
 
 
-async def missed(call: Call) -> web.StreamResponse:
+async def missed(call: Call[ChangesQuery, None]) -> web.StreamResponse:
     if prefers(call.request.headers.get("Accept"), _STREAM, "application/json"):
         return await _stream(call)
-    channels, since = call.query["channels"], call.query["since"]
+    channels, since = call.query.channels, call.query.since
     if since is None:
         raise ValidationFailed.of("since", "one since is needed for each channel")
     wanted = [(Channel(name), at) for name, at in zip(channels, since, strict=True)]
     answers = await call.services.changes.read(call.caller.principal, wanted)
-    return json_answer(channels_json(answers))
+    return json_response(channels_json(answers))
 
 
-async def _stream(call: Call) -> web.StreamResponse:
+async def _stream(call: Call[ChangesQuery, None]) -> web.StreamResponse:
     request, principal = call.request, call.caller.principal
     wanted = _wanted(call)
     for channel in wanted:
@@ -54,12 +54,12 @@ async def _stream(call: Call) -> web.StreamResponse:
     return response
 
 
-def _wanted(call: Call) -> Mapping[Channel, Position | None]:
+def _wanted(call: Call[ChangesQuery, None]) -> Mapping[Channel, Position | None]:
     """Where to begin: what the client came back with counts more than its address."""
-    channels = [Channel(name) for name in call.query["channels"]]
+    channels = [Channel(name) for name in call.query.channels]
     if cursor := call.request.headers.get(HEADER):
         return read_cursor(cursor, channels)
-    since = call.query["since"]
+    since = call.query.since
     return dict.fromkeys(channels) if since is None else dict(zip(channels, since, strict=True))
 
 
@@ -75,7 +75,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/changes",
-        answer=missed,
+        handler=missed,
         tag="Changes",
         summary="Missed events since a position; recovered: false asks to fetch again",
         description=(
@@ -83,7 +83,7 @@ ROUTES = (
             " as it happens. The id of each is a cursor of all channels; sent back as"
             " `Last-Event-ID` it resumes without loss or repeat."
         ),
-        shows="Changes",
+        response="Changes",
         streams=True,
         query=CHANGES,
         refusals=(Forbidden,),

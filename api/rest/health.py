@@ -8,7 +8,7 @@ from actors.domain.refusals import Forbidden
 from api.auth import bearer
 from api.deps import DEPS
 from api.middleware import identify
-from api.rest.responses import json_answer
+from api.rest.responses import json_response
 
 
 async def health(request: web.Request) -> web.Response:
@@ -18,18 +18,18 @@ async def health(request: web.Request) -> web.Response:
     detailed = claims is not None and claims.role is Role.ADMIN
     report = await deps.health.report(detailed=detailed)
     status = 503 if report["status"] == "down" else 200
-    return json_answer(orjson.dumps(report), status=status)
+    return json_response(orjson.dumps(report), status=status)
 
 
 async def live(request: web.Request) -> web.Response:
     """The process answers; nothing else is asked."""
-    return json_answer(b'{"status":"ok"}')
+    return json_response(b'{"status":"ok"}')
 
 
 async def ready(request: web.Request) -> web.Response:
     if await request.app[DEPS].health.ready():
-        return json_answer(b'{"status":"ready"}')
-    return json_answer(b'{"status":"not_ready"}', status=503)
+        return json_response(b'{"status":"ready"}')
+    return json_response(b'{"status":"not_ready"}', status=503)
 
 
 async def metrics(request: web.Request) -> web.Response:

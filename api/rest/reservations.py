@@ -14,8 +14,9 @@ from actors.domain.refusals import (
     TooManyReservations,
     TooSoon,
 )
-from api.rest.responses import reply_answer, resource_answer
-from api.rest.route import Call, Route
+from actors.services.requests import HoldRequest
+from api.rest.responses import reply_response, resource_response
+from api.rest.route import AnyCall, Call, Route
 from api.schemas.bodies import HOLD
 from api.schemas.pages import reservation_json
 
@@ -23,20 +24,20 @@ _COLLECTION = "/api/reservations"
 _TAG = "Reservations"
 
 
-async def hold(call: Call) -> web.Response:
-    return reply_answer(await call.services.bookings.hold(call.caller, **call.body), _COLLECTION)
+async def hold(call: Call[None, HoldRequest]) -> web.Response:
+    return reply_response(await call.services.bookings.hold(call.caller, call.body), _COLLECTION)
 
 
-async def show(call: Call) -> web.Response:
+async def show(call: Call[None, None]) -> web.Response:
     row, names = await call.services.bookings.reservation(call.caller, _id(call))
-    return resource_answer(reservation_json(row, names), row.version)
+    return resource_response(reservation_json(row, names), row.version)
 
 
-async def release(call: Call) -> web.Response:
-    return reply_answer(await call.services.bookings.release(call.caller, _id(call)))
+async def release(call: Call[None, None]) -> web.Response:
+    return reply_response(await call.services.bookings.release(call.caller, _id(call)))
 
 
-def _id(call: Call) -> AppointmentId:
+def _id(call: AnyCall) -> AppointmentId:
     return AppointmentId(call.path_id("id", "reservation"))
 
 
@@ -44,12 +45,12 @@ ROUTES = (
     Route(
         method="POST",
         path=_COLLECTION,
-        answer=hold,
+        handler=hold,
         tag=_TAG,
         summary="Hold a slot until expires_at; holding the same again answers the same hold",
         status=201,
-        also=(200,),
-        shows="Reservation",
+        other_statuses=(200,),
+        response="Reservation",
         body=HOLD,
         refusals=(
             Forbidden,
@@ -70,16 +71,16 @@ ROUTES = (
     Route(
         method="GET",
         path=f"{_COLLECTION}/{{id}}",
-        answer=show,
+        handler=show,
         tag=_TAG,
         summary="One reservation",
-        shows="Reservation",
+        response="Reservation",
         refusals=(NotFound, ReservationExpired),
     ),
     Route(
         method="DELETE",
         path=f"{_COLLECTION}/{{id}}",
-        answer=release,
+        handler=release,
         tag=_TAG,
         summary="Release it; what is already over, or was booked, stays as it is",
         status=204,

@@ -1,8 +1,8 @@
-"""What a route is: one row of the table that serves it, checks it and documents it."""
+"""A route: one row of the table that serves, checks and documents it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from aiohttp import web
 
@@ -12,22 +12,26 @@ from actors.services.services import Services
 from api.deps import DEPS, AppDeps
 from api.middleware import PRINCIPAL, REQUEST_ID
 from api.rest.headers import expected_version, idempotency_key
-from api.rest.parser import json_body, parser
-from api.schemas import load
+from api.rest.parser import load_body, load_query
 from api.schemas.fields import parse_id
 from api.schemas.queries import NOTHING
-from api.schemas.strict import Strict
+from api.schemas.strict import RequestSchema
+
+Query = TypeVar("Query")
+Body = TypeVar("Body")
+Query_co = TypeVar("Query_co", covariant=True)
+Body_co = TypeVar("Body_co", covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Call:
-    """A request whose every part was checked; what handlers get."""
+class Call(Generic[Query_co, Body_co]):
+    """A request whose every part was checked; the argument of handlers."""
 
     request: web.Request
     deps: AppDeps
     caller: Caller
-    query: Mapping[str, Any]
-    body: Mapping[str, Any]
+    query: Query_co
+    body: Body_co
     expected_version: int | None
 
     @property
@@ -35,54 +39,54 @@ class Call:
         return self.deps.services
 
     def path_id(self, name: str, what: str) -> str:
-        """An id of the path; one that cannot be an id is as unknown as a foreign one."""
+        """An id of the path; raises NotFound for text that cannot be an id."""
         found = parse_id(self.request.match_info[name])
         if found is None:
             raise NotFound(what)
         return found
 
 
-Answers = Callable[[Call], Awaitable[web.StreamResponse]]
+AnyCall: TypeAlias = Call[object, object]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Route:
+class Route(Generic[Query, Body]):
     method: str
     path: str
-    answer: Answers
+    handler: Callable[[Call[Query, Body]], Awaitable[web.StreamResponse]]
     tag: str
     summary: str
     description: str = ""
     status: int = 200
-    shows: str | None = None
-    """Name of the answer's schema in the API document; ``None``: no body."""
+    response: str | None = None
+    """Name of the response's schema in the API document; ``None``: no body."""
     streams: bool = False
-    """Also answers with events as they happen, for who accepts ``text/event-stream``."""
-    query: Strict = field(default=NOTHING)
-    body: Strict | None = None
+    """Also responds with live events, to clients that accept ``text/event-stream``."""
+    query: RequestSchema[Query] = NOTHING  # type: ignore[assignment]  # without it, Query is None
+    body: RequestSchema[Body] = NOTHING  # type: ignore[assignment]  # without it, Body is None
     takes_version: bool = False
     """``If-Match`` is understood; elsewhere it would promise what is not kept."""
-    also: tuple[int, ...] = ()
+    other_statuses: tuple[int, ...] = ()
     """Other statuses of success: 200 beside 201, 304."""
     refusals: tuple[type[Refusal], ...] = ()
-    """Beside those every route has."""
-    example: Mapping[str, Any] | None = None
+    """Beside those that every route has."""
+    example: Mapping[str, object] | None = None
     """A request body for the API document; tested against ``body``."""
 
+    @property
+    def takes_body(self) -> bool:
+        return self.body is not NOTHING
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Check everything that was sent, then answer (criterion 9.6)."""
+        """Check everything that was sent, then call the handler (criterion 9.6)."""
         caller = Caller(
             principal=request[PRINCIPAL],
             request_id=request[REQUEST_ID],
             idempotency_key=idempotency_key(request.headers) if self.method != "GET" else None,
         )
         version = expected_version(request.headers) if self.takes_version else None
-        query: Mapping[str, Any] = {}
-        if self.query is not NOTHING or request.query_string:
-            query = await parser.parse(self.query, request, location="query", unknown=None)
-        body: Mapping[str, Any] = {}
-        if self.body is not None:
-            body = load(self.body, await json_body(request))
+        query = load_query(request, self.query)
+        body = await load_body(request, self.body) if self.takes_body else self.body.make({})
         call = Call(
             request=request,
             deps=request.app[DEPS],
@@ -91,4 +95,8 @@ class Route:
             body=body,
             expected_version=version,
         )
-        return await self.answer(call)
+        return await self.handler(call)
+
+
+AnyRoute: TypeAlias = Route[Any, Any]
+"""A row of the route table, whatever its query and body are."""

@@ -12,9 +12,9 @@ from api.rest import (
     webhooks,
 )
 from api.rest.chat import routes as chat
-from api.rest.route import Route
+from api.rest.route import AnyRoute
 
-ROUTES: Final[tuple[Route, ...]] = (
+ROUTES: Final[tuple[AnyRoute, ...]] = (
     *appointments.ROUTES,
     *reservations.ROUTES,
     *availability.ROUTES,

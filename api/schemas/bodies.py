@@ -1,17 +1,23 @@
-"""What clients send: bodies of REST, and the same fields as data of Socket.IO commands.
+"""Request bodies: of REST, and the same fields as data of Socket.IO commands."""
 
-Loaded fields carry the names of the services' parameters, so a handler passes them on
-as they are; what was not sent is not there.
-"""
-
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from marshmallow import ValidationError, pre_load, validates_schema
 
 from actors.domain.appointment import MAX_MINUTES, Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.principal import Role
+from actors.services.requests import (
+    AppointmentChange,
+    AppointmentTypeChange,
+    BookingRequest,
+    BookReservationRequest,
+    BookSlotRequest,
+    HoldRequest,
+    NewAppointmentType,
+    NewProfile,
+    ProfileChange,
+)
 from api.schemas.fields import (
     MAX_SUBJECT_CHARS,
     Flag,
@@ -26,19 +32,21 @@ from api.schemas.fields import (
     notes_text,
     phone_text,
 )
-from api.schemas.strict import Strict
+from api.schemas.strict import Loaded, RequestSchema, T
 
 _MISSING = "is needed, unless there is a reservation_id"
 _SLOT = ("dentist_id", "appointment_type_id", "start")
 
 
-class HoldSchema(Strict):
+class HoldSchema(RequestSchema[HoldRequest]):
+    makes = HoldRequest
+
     dentist_id = Id(required=True)
     appointment_type_id = Id(required=True)
     start = WholeMinute(required=True)
 
 
-class BookSchema(Strict):
+class BookSchema(RequestSchema[BookingRequest]):
     """Either a reservation, or a slot: the fields of both together are refused."""
 
     reservation_id = Id()
@@ -50,7 +58,7 @@ class BookSchema(Strict):
     overbook = Flag(metadata={"description": "By a dentist: although the time is taken"})
 
     @validates_schema
-    def check_form(self, data: Mapping[str, Any], **_: Any) -> None:
+    def check_form(self, data: Loaded, **_: object) -> None:
         if "reservation_id" in data:
             also = [key for key in (*_SLOT, "patient_id", "overbook") if key in data]
             if also:
@@ -59,18 +67,25 @@ class BookSchema(Strict):
         if missing := [key for key in _SLOT if key not in data]:
             raise ValidationError({key: [_MISSING] for key in missing})
 
+    def make(self, data: Loaded) -> BookingRequest:
+        if "reservation_id" in data:
+            return BookReservationRequest(**data)
+        return BookSlotRequest(**data)
 
-class NotEmpty(Strict):
+
+class ChangeSchema(RequestSchema[T]):
     """Only what is sent changes; sending nothing is a mistake."""
 
     @pre_load
-    def check_not_empty(self, data: Any, **_: Any) -> Any:
+    def check_not_empty(self, data: object, **_: object) -> object:
         if data == {}:
             raise ValidationError("at least one field to change is needed")
         return data
 
 
-class ChangeAppointmentSchema(NotEmpty):
+class ChangeAppointmentSchema(ChangeSchema[AppointmentChange]):
+    makes = AppointmentChange
+
     start = WholeMinute()
     appointment_type_id = Id()
     status = OneOf(tuple(Status))
@@ -79,14 +94,18 @@ class ChangeAppointmentSchema(NotEmpty):
     overbook = Flag()
 
 
-class ChangeProfileSchema(NotEmpty):
+class ChangeProfileSchema(ChangeSchema[ProfileChange]):
+    makes = ProfileChange
+
     name = name_text()
     email = email_text()
     phone = phone_text()
     time_zone = TimeZone(allow_none=True)
 
 
-class CreateProfileSchema(Strict):
+class CreateProfileSchema(RequestSchema[NewProfile]):
+    makes = NewProfile
+
     role = OneOf((Role.DENTIST, Role.PATIENT), required=True)
     name = name_text(required=True)
     subject = Text(
@@ -100,14 +119,18 @@ class CreateProfileSchema(Strict):
     time_zone = TimeZone(allow_none=True)
 
 
-class CreateTypeSchema(Strict):
+class CreateTypeSchema(RequestSchema[NewAppointmentType]):
+    makes = NewAppointmentType
+
     name = name_text(required=True)
     duration_minutes = Whole(low=1, high=MAX_MINUTES, required=True)
     buffer_before_minutes = Whole(low=0, high=MAX_MINUTES)
     buffer_after_minutes = Whole(low=0, high=MAX_MINUTES)
 
 
-class ChangeTypeSchema(NotEmpty):
+class ChangeTypeSchema(ChangeSchema[AppointmentTypeChange]):
+    makes = AppointmentTypeChange
+
     name = name_text()
     duration_minutes = Whole(low=1, high=MAX_MINUTES)
     buffer_before_minutes = Whole(low=0, high=MAX_MINUTES)

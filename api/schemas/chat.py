@@ -1,27 +1,71 @@
-"""What a client of ``POST /api/chat`` sends."""
+"""``POST /api/chat``: the request, and the response as JSON."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
+import orjson
 from marshmallow import ValidationError, fields, validates_schema
 
 from api.schemas.fields import Text
-from api.schemas.strict import Strict
+from api.schemas.strict import Loaded, RequestSchema
 
 STATE_MAX_CHARS: Final = 32_768
 MESSAGE_MAX_CHARS: Final = 20_000
-"""More is refused; what is understood of it is shorter still."""
+"""More is refused; the chatbot reads less of it."""
 
 
-class HappenedSchema(Strict):
-    """An event that the client received: its ``type`` and ``data``."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReceivedEvent:
+    """An event of a watched channel, as the client received it."""
+
+    type: str
+    data: Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChatRequest:
+    """A message or an event; with neither, the chatbot greets."""
+
+    message: str | None = None
+    event: ReceivedEvent | None = None
+    state: str | None = None
+    """``state`` of the response before; ``None`` begins a new conversation."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownOption:
+    label: str
+    say: str
+    """The message to send when the patient chooses this option."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownReply:
+    text: str
+    options: Sequence[ShownOption] = ()
+    notice: bool = False
+    """The chatbot says this because of an event; the patient did not ask."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChatResponse:
+    replies: Sequence[ShownReply]
+    state: str
+    """To be sent with the next message."""
+    watch: Sequence[str]
+    """Channels whose events the client sends to the chatbot, beside its own."""
+
+
+class HappenedSchema(RequestSchema[ReceivedEvent]):
+    makes = ReceivedEvent
 
     type = Text(required=True, min_chars=1, max_chars=100)
     data = fields.Dict(required=True)
 
 
-class ChatSchema(Strict):
-    """A message, or an event; neither begins a conversation."""
+class ChatSchema(RequestSchema[ChatRequest]):
+    makes = ChatRequest
 
     message = Text(
         max_chars=MESSAGE_MAX_CHARS,
@@ -35,9 +79,13 @@ class ChatSchema(Strict):
     )
 
     @validates_schema
-    def check_one(self, data: Mapping[str, Any], **_: Any) -> None:
+    def check_one(self, data: Loaded, **_: object) -> None:
         if "message" in data and "event" in data:
             raise ValidationError("does not go with message", "event")
 
 
 CHAT: Final = ChatSchema()
+
+
+def chat_json(response: ChatResponse) -> bytes:
+    return orjson.dumps(response)

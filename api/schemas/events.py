@@ -4,7 +4,6 @@ Stored payloads are JSON already; they are embedded as they are, never parsed ag
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import orjson
 
@@ -28,7 +27,7 @@ def channels_json(answers: Iterable[ChannelChanges]) -> bytes:
     return orjson.dumps({"channels": {one.channel: _channel(one) for one in answers}})
 
 
-def _channel(changes: ChannelChanges) -> dict[str, Any]:
+def _channel(changes: ChannelChanges) -> dict[str, object]:
     return {
         "recovered": changes.recovered,
         "events": [_enveloped(record) for record in changes.events],
@@ -38,7 +37,7 @@ def _channel(changes: ChannelChanges) -> dict[str, Any]:
     }
 
 
-def _enveloped(record: EventRecord) -> dict[str, Any]:
+def _enveloped(record: EventRecord) -> dict[str, object]:
     return {
         "id": record.event_id,
         "type": record.type,

@@ -5,10 +5,10 @@ Each says in plain words what it expects; nothing is converted silently (``"1"``
 """
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
 from zoneinfo import ZoneInfo
 
 from marshmallow import ValidationError, fields
@@ -19,7 +19,6 @@ MAX_NAME_CHARS = 200
 MAX_NOTES_CHARS = 2_000
 MAX_SUBJECT_CHARS = 255
 MAX_EMAIL_CHARS = 254
-MAX_ID_CHARS = 36
 MAX_KEY_CHARS = 200
 KEY_FORM = re.compile(rf"[!-~]{{1,{MAX_KEY_CHARS}}}")
 """An idempotency key, in a header as in a command."""
@@ -70,20 +69,35 @@ def parse_id(text: object) -> str | None:
     return None
 
 
+class FieldOptions(TypedDict, total=False):
+    """Options that every field takes, as marshmallow names them."""
+
+    required: bool
+    allow_none: bool
+    load_default: object
+    data_key: str
+    validate: Callable[[Any], object] | Sequence[Callable[[Any], object]]
+    metadata: Mapping[str, object]
+
+
 class Instant(fields.Field[datetime]):
     def _serialize(
-        self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any
+        self, value: datetime | None, attr: str | None, obj: object, **kwargs: object
     ) -> str | None:
         return None if value is None else instant_text(value)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+    def _deserialize(
+        self, value: object, attr: str | None, data: object, **kwargs: object
+    ) -> datetime:
         return parse_instant(value)
 
 
 class WholeMinute(Instant):
     """When an appointment starts: calendars know whole minutes only."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+    def _deserialize(
+        self, value: object, attr: str | None, data: object, **kwargs: object
+    ) -> datetime:
         instant = parse_instant(value)
         if instant.second or instant.microsecond:
             raise ValidationError("must be a whole minute, without seconds")
@@ -93,7 +107,7 @@ class WholeMinute(Instant):
 class Id(fields.Field[str]):
     """The UUID of a record, in text form."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> str:
         if (found := parse_id(value)) is None:
             raise ValidationError("must be a UUID")
         return found
@@ -110,14 +124,14 @@ class Text(fields.Field[str]):
         pattern: re.Pattern[str] | None = None,
         expected: str = "",
         many_lines: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[FieldOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.min_chars, self.max_chars = min_chars, max_chars
         self._pattern, self._expected = pattern, expected
         self._control = _CONTROL_BUT_LINES if many_lines else _CONTROL
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> str:
         if not isinstance(value, str):
             raise ValidationError("must be text")
         text = value.strip()
@@ -132,33 +146,32 @@ class Text(fields.Field[str]):
         return text
 
 
-def name_text(**kwargs: Any) -> Text:
+def name_text(**kwargs: Unpack[FieldOptions]) -> Text:
     return Text(min_chars=1, max_chars=MAX_NAME_CHARS, **kwargs)
 
 
-def notes_text(**kwargs: Any) -> Text:
-    return Text(max_chars=MAX_NOTES_CHARS, many_lines=True, allow_none=True, **kwargs)
+def notes_text() -> Text:
+    return Text(max_chars=MAX_NOTES_CHARS, many_lines=True, allow_none=True)
 
 
-def email_text(**kwargs: Any) -> Text:
+def email_text() -> Text:
     return Text(
         max_chars=MAX_EMAIL_CHARS,
         pattern=_EMAIL,
         expected="must be an e-mail address",
         allow_none=True,
-        **kwargs,
     )
 
 
-def phone_text(**kwargs: Any) -> Text:
+def phone_text() -> Text:
     expected = "must be a telephone number: digits, spaces and + ( ) . / - only"
-    return Text(max_chars=40, pattern=_PHONE, expected=expected, allow_none=True, **kwargs)
+    return Text(max_chars=40, pattern=_PHONE, expected=expected, allow_none=True)
 
 
 class TimeZone(fields.Field[str]):
     """The name of a zone in the IANA database, e.g. ``America/New_York``."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> str:
         if isinstance(value, str) and len(value) <= 64 and _ZONE.fullmatch(value):
             try:
                 return ZoneInfo(value).key
@@ -171,11 +184,11 @@ class WallTime(fields.Field[int]):
     """Local wall time as ``HH:MM``, in minutes after midnight; ``24:00`` ends a day."""
 
     def _serialize(
-        self, value: int | None, attr: str | None, obj: Any, **kwargs: Any
+        self, value: int | None, attr: str | None, obj: object, **kwargs: object
     ) -> str | None:
         return None if value is None else f"{value // 60:02}:{value % 60:02}"
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> int:
         found = _WALL.fullmatch(value) if isinstance(value, str) else None
         if found is None:
             raise ValidationError("must be a time of day like 09:30, at most 24:00")
@@ -184,11 +197,11 @@ class WallTime(fields.Field[int]):
 
 class LocalDate(fields.Field[date]):
     def _serialize(
-        self, value: date | None, attr: str | None, obj: Any, **kwargs: Any
+        self, value: date | None, attr: str | None, obj: object, **kwargs: object
     ) -> str | None:
         return None if value is None else value.isoformat()
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> date:
         if not isinstance(value, str) or not _DATE.fullmatch(value):
             raise ValidationError("must be a date like 2027-03-08")
         try:
@@ -203,11 +216,13 @@ class LocalDate(fields.Field[date]):
 class Whole(fields.Field[int]):
     """A whole number within bounds; in a query it is text."""
 
-    def __init__(self, *, low: int, high: int, in_query: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *, low: int, high: int, in_query: bool = False, **kwargs: Unpack[FieldOptions]
+    ) -> None:
         super().__init__(**kwargs)
         self.low, self.high, self._in_query = low, high, in_query
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> int:
         if self._in_query and isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,9}", value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
@@ -220,11 +235,11 @@ class Whole(fields.Field[int]):
 class Flag(fields.Field[bool]):
     """``true`` or ``false``; in a query they are text."""
 
-    def __init__(self, *, in_query: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, in_query: bool = False, **kwargs: Unpack[FieldOptions]) -> None:
         super().__init__(**kwargs)
         self._in_query = in_query
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> bool:
         if self._in_query and value in ("true", "false"):
             return bool(value == "true")
         if not isinstance(value, bool):
@@ -238,14 +253,16 @@ E_ = TypeVar("E_", bound=StrEnum)
 class OneOf(fields.Field[E_], Generic[E_]):
     """A member of an enumeration, by its value."""
 
-    def __init__(self, members: Sequence[E_], **kwargs: Any) -> None:
+    def __init__(self, members: Sequence[E_], **kwargs: Unpack[FieldOptions]) -> None:
         super().__init__(**kwargs)
         self.members = {str(member.value): member for member in members}
 
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+    def _serialize(
+        self, value: E_ | None, attr: str | None, obj: object, **kwargs: object
+    ) -> str | None:
         return None if value is None else str(value.value)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> E_:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> E_:
         if isinstance(value, str) and value in self.members:
             return self.members[value]
         raise ValidationError(f"must be one of {', '.join(self.members)}")
@@ -254,12 +271,14 @@ class OneOf(fields.Field[E_], Generic[E_]):
 class OneOfMany(fields.List[E_]):
     """Several members in a query: the parameter repeats, or has commas."""
 
-    def __init__(self, members: Sequence[E_], **kwargs: Any) -> None:
+    def __init__(self, members: Sequence[E_], **kwargs: Unpack[FieldOptions]) -> None:
         super().__init__(OneOf(members), **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+    def _deserialize(
+        self, value: object, attr: str | None, data: object, **kwargs: object
+    ) -> list[E_ | None]:
         parts = value if isinstance(value, list | tuple) else [value]
-        split: list[Any] = []
+        split: list[object] = []
         for part in parts:
             split += part.split(",") if isinstance(part, str) else [part]
         return super()._deserialize(split, attr, data, **kwargs)

@@ -1,7 +1,7 @@
 """Lists and slot answers, with the position they are true for (DESIGN §6, §7)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Final
 
 import orjson
 from marshmallow import fields
@@ -11,13 +11,20 @@ from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.domain.profile import Profile, PublicCard
 from actors.ports.rendering import Names
-from actors.services.availability import ScheduleView, Slot, SlotPage
-from api.schemas.fields import Id, Instant, instant_text
-from api.schemas.resources import FOUND_PATIENT, PROFILE, PUBLIC_CARD, RESERVATION, Shown
+from actors.services.availability import ScheduleView, SlotPage
+from api.schemas.fields import Id, Instant
+from api.schemas.resources import (
+    FOUND_PATIENT,
+    PROFILE,
+    PUBLIC_CARD,
+    RESERVATION,
+    IntervalSchema,
+    Shown,
+)
 from api.schemas.schedule import availability_data
 from api.schemas.strict import Strict
 
-Item = dict[str, Any]
+Item = dict[str, object]
 
 
 class SlotSchema(Strict):
@@ -44,8 +51,8 @@ class PaginationSchema(Strict):
     )
 
 
-def position_data(channel: Channel, position: Position) -> Item:
-    return {"channel": channel, "epoch": position.epoch, "offset": position.offset}
+_SLOTS: Final = SlotSchema(many=True)
+_SLOT_TIMES: Final = IntervalSchema(many=True)
 
 
 def page_json(
@@ -61,7 +68,7 @@ def page_json(
         {
             "data": data,
             "pagination": _pagination(limit, next_cursor, total),
-            "position": None if position is None else position_data(*position),
+            "position": None if position is None else _position(*position),
         }
     )
 
@@ -70,9 +77,9 @@ def slots_json(page: SlotPage, *, limit: int, next_cursor: str | None) -> bytes:
     """Free slots over several dentists, with the position of each calendar looked at."""
     return orjson.dumps(
         {
-            "data": [slot_data(slot) for slot in page.slots],
+            "data": _SLOTS.dump(page.slots),
             "pagination": _pagination(limit, next_cursor, None),
-            "positions": [position_data(*each) for each in page.positions.items()],
+            "positions": [_position(*each) for each in page.positions.items()],
         }
     )
 
@@ -81,23 +88,10 @@ def availability_json(view: ScheduleView, page: SlotPage | None = None) -> bytes
     """A schedule; with ``page`` also its free slots and the position they are true for."""
     shown = availability_data(view.dentist_id, view.schedule)
     if page is not None:
-        shown["slots"] = [
-            {"start": instant_text(slot.start), "end": instant_text(slot.end)}
-            for slot in page.slots
-        ]
+        shown["slots"] = _SLOT_TIMES.dump(page.slots)
         ((channel, position),) = page.positions.items()
-        shown["position"] = position_data(channel, position)
+        shown["position"] = _position(channel, position)
     return orjson.dumps(shown)
-
-
-def slot_data(slot: Slot) -> Item:
-    """As :class:`SlotSchema` dumps it, written out: answers hold thousands of slots."""
-    return {
-        "dentist_id": slot.dentist_id,
-        "appointment_type_id": slot.appointment_type_id,
-        "start": instant_text(slot.start),
-        "end": instant_text(slot.end),
-    }
 
 
 def reservation_json(row: Appointment, names: Names) -> bytes:
@@ -123,3 +117,7 @@ def found_patient_data(profile: Profile) -> Item:
 
 def _pagination(limit: int, next_cursor: str | None, total: int | None) -> Item:
     return {"limit": limit, "next_cursor": next_cursor, "total": total}
+
+
+def _position(channel: Channel, position: Position) -> Item:
+    return {"channel": channel, "epoch": position.epoch, "offset": position.offset}

@@ -1,14 +1,16 @@
 """Query strings: filters, pages, positions. Unknown parameters are refused, too."""
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from marshmallow import ValidationError, fields, validates_schema
 
 from actors.domain.appointment import Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.position import Position
+from actors.ports.appointments import AppointmentQuery
+from actors.services.requests import Cancellation, SlotQuery, SlotSearch
 from api.schemas.fields import (
     Flag,
     Id,
@@ -20,7 +22,7 @@ from api.schemas.fields import (
     Whole,
     at_most,
 )
-from api.schemas.strict import Strict
+from api.schemas.strict import Loaded, RequestSchema, T
 
 LIMIT_DEFAULT, LIMIT_MAX = 50, 200
 CURSOR_MAX_CHARS = 1_000
@@ -43,8 +45,9 @@ def _cursor() -> Text:
     )
 
 
-def _starts(which: str, **kwargs: Any) -> Instant:
-    return Instant(metadata={"description": f"Starts in [from, to): {which}"}, **kwargs)
+def _starts(which: str, *, data_key: str, required: bool = False) -> Instant:
+    metadata = {"description": f"Starts in [from, to): {which}"}
+    return Instant(data_key=data_key, required=required, metadata=metadata)
 
 
 def _time_of_day(description: str) -> WallTime:
@@ -52,26 +55,65 @@ def _time_of_day(description: str) -> WallTime:
     return WallTime(load_default=None, allow_none=False, metadata=metadata)
 
 
-class _Range(Strict):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageQuery:
+    limit: int
+    cursor: str | None
+    """``next_cursor`` of the page before; ``None`` for the first page."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PatientPageQuery(PageQuery):
+    q: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AppointmentPageQuery(AppointmentQuery):
+    cursor: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlotPageQuery(SlotSearch):
+    cursor: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplaceOptions:
+    dry_run: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangesQuery:
+    channels: tuple[str, ...]
+    since: tuple[Position | None, ...] | None
+    """One for each channel; ``None``: no ``since`` was sent."""
+
+
+class _RangeSchema(RequestSchema[T]):
     """``from`` and ``to`` select starts in ``[from, to)``."""
 
     @validates_schema
-    def check_range(self, data: Mapping[str, Any], **_: Any) -> None:
+    def check_range(self, data: Loaded, **_: object) -> None:
         first, before = data.get("starts_from"), data.get("starts_before")
         if first is not None and before is not None and before <= first:
             raise ValidationError("must be later than from", "to")
 
 
-class NothingSchema(Strict):
+class NothingSchema(RequestSchema[None]):
     """No parameters at all."""
 
+    def make(self, data: Loaded) -> None:
+        return None
 
-class PageSchema(Strict):
+
+class PageSchema(RequestSchema[PageQuery]):
+    makes = PageQuery
+
     limit = _limit()
     cursor = _cursor()
 
 
-class AppointmentsQuery(_Range):
+class AppointmentsSchema(_RangeSchema[AppointmentPageQuery]):
     statuses = OneOfMany(
         tuple(Status),
         data_key="status",
@@ -93,12 +135,19 @@ class AppointmentsQuery(_Range):
     limit = _limit()
     cursor = _cursor()
 
+    def make(self, data: Loaded) -> AppointmentPageQuery:
+        sent = dict(data)
+        statuses, sort = frozenset(sent.pop("statuses")), sent.pop("sort")
+        return AppointmentPageQuery(statuses=statuses, descending=sort == "-start", **sent)
 
-class CancelQuery(Strict):
+
+class CancelSchema(RequestSchema[Cancellation]):
+    makes = Cancellation
+
     reason = OneOf(tuple(CancelReason))
 
 
-class AvailabilityQuery(_Range):
+class AvailabilitySlotsSchema(_RangeSchema[SlotQuery | None]):
     """All three, for the slots too, or none."""
 
     starts_from = _starts("the first", data_key="from")
@@ -106,14 +155,19 @@ class AvailabilityQuery(_Range):
     appointment_type_id = Id()
 
     @validates_schema
-    def check_complete(self, data: Mapping[str, Any], **_: Any) -> None:
+    def check_complete(self, data: Loaded, **_: object) -> None:
         names = {"starts_from": "from", "starts_before": "to", "appointment_type_id": ""}
         missing = [shown or key for key, shown in names.items() if key not in data]
         if 0 < len(missing) < len(names):
             raise ValidationError({key: ["is needed to list slots"] for key in missing})
 
+    def make(self, data: Loaded) -> SlotQuery | None:
+        return SlotQuery(**data) if data else None
 
-class ReplaceScheduleQuery(Strict):
+
+class ReplaceOptionsSchema(RequestSchema[ReplaceOptions]):
+    makes = ReplaceOptions
+
     dry_run = Flag(
         in_query=True,
         load_default=False,
@@ -121,7 +175,9 @@ class ReplaceScheduleQuery(Strict):
     )
 
 
-class SlotsQuery(_Range):
+class SlotsSchema(_RangeSchema[SlotPageQuery]):
+    makes = SlotPageQuery
+
     dentist_ids = fields.List(
         Id(),
         data_key="dentist_id",
@@ -142,13 +198,17 @@ class SlotsQuery(_Range):
     cursor = _cursor()
 
     @validates_schema
-    def check_times(self, data: Mapping[str, Any], **_: Any) -> None:
+    def check_times(self, data: Loaded, **_: object) -> None:
         first, before = data["time_from"], data["time_to"]
         if first is not None and before is not None and before <= first:
             raise ValidationError("must be later than time_from", "time_to")
 
 
-class PatientsQuery(PageSchema):
+class PatientsSchema(RequestSchema[PatientPageQuery]):
+    makes = PatientPageQuery
+
+    limit = _limit()
+    cursor = _cursor()
     q = Text(
         max_chars=200,
         load_default="",
@@ -160,7 +220,7 @@ class SinceField(fields.Field[Position | None]):
     """``epoch.offset``; ``now`` only asks where the channel is."""
 
     def _deserialize(
-        self, value: Any, attr: str | None, data: Any, **kwargs: Any
+        self, value: object, attr: str | None, data: object, **kwargs: object
     ) -> Position | None:
         if value == "now":
             return None
@@ -170,7 +230,9 @@ class SinceField(fields.Field[Position | None]):
         return Position(epoch=int(found[1]), offset=int(found[2]))
 
 
-class ChangesQuery(Strict):
+class ChangesSchema(RequestSchema[ChangesQuery]):
+    makes = ChangesQuery
+
     channels = fields.List(
         Text(min_chars=1, max_chars=200),
         data_key="channel",
@@ -187,7 +249,7 @@ class ChangesQuery(Strict):
     )
 
     @validates_schema
-    def check_pairs(self, data: Mapping[str, Any], **_: Any) -> None:
+    def check_pairs(self, data: Loaded, **_: object) -> None:
         channels, since = data["channels"], data["since"]
         if since is not None and len(channels) != len(since):
             raise ValidationError("one since is needed for each channel", "since")
@@ -197,10 +259,10 @@ class ChangesQuery(Strict):
 
 NOTHING: Final = NothingSchema()
 PAGE: Final = PageSchema()
-APPOINTMENTS: Final = AppointmentsQuery()
-CANCEL: Final = CancelQuery()
-AVAILABILITY_QUERY: Final = AvailabilityQuery()
-REPLACE_SCHEDULE: Final = ReplaceScheduleQuery()
-SLOTS: Final = SlotsQuery()
-PATIENTS: Final = PatientsQuery()
-CHANGES: Final = ChangesQuery()
+APPOINTMENTS: Final = AppointmentsSchema()
+CANCEL: Final = CancelSchema()
+AVAILABILITY_SLOTS: Final = AvailabilitySlotsSchema()
+REPLACE_OPTIONS: Final = ReplaceOptionsSchema()
+SLOTS: Final = SlotsSchema()
+PATIENTS: Final = PatientsSchema()
+CHANGES: Final = ChangesSchema()

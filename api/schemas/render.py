@@ -1,7 +1,5 @@
 """Bodies as JSON bytes: the ``Render`` that the store is given (actors/ports/rendering.py)."""
 
-from typing import Any
-
 import orjson
 
 from actors.domain.announcements import (
@@ -34,7 +32,7 @@ def render(body: Body, names: Names) -> bytes:
     return orjson.dumps(_data(body, names))
 
 
-def _data(body: Body, names: Names) -> Any:
+def _data(body: Body, names: Names) -> object:
     match body:
         case AppointmentBody(appointment=row):
             return appointment_data(row, names)

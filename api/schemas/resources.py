@@ -6,12 +6,13 @@ same thing. Rows are shown as :class:`Shown`: the row with the names of its peop
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from marshmallow import fields
 
 from actors.domain.appointment import Appointment, Status
 from actors.domain.cancel_reason import CancelReason
+from actors.domain.ids import ProfileId
 from actors.domain.principal import Role
 from actors.ports.rendering import Names
 from api.schemas.fields import Id, Instant, OneOf, Text, TimeZone, Whole
@@ -26,20 +27,21 @@ class Shown:
     names: Names
 
 
-class PersonField(fields.Field[Mapping[str, str | None]]):
+class PersonField(fields.Field[ProfileId]):
     """``{"id", "name"}`` of one of the two people of a row."""
 
     def __init__(self, id_attribute: str) -> None:
         super().__init__(dump_only=True, attribute=id_attribute)
 
     def _serialize(
-        self, value: Any, attr: str | None, obj: Any, **kwargs: Any
+        self, value: ProfileId | None, attr: str | None, obj: Shown, **kwargs: object
     ) -> Mapping[str, str | None]:
+        assert value is not None, "both people of a row are known"
         return {"id": value, "name": obj.names.get(value)}
 
 
 class RowSchema(Strict):
-    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+    def get_attribute(self, obj: Shown, attr: str, default: object) -> object:
         return getattr(obj.row, attr, default)
 
 
@@ -169,8 +171,8 @@ SLOTS_CHANGED: Final = SlotsChangedSchema()
 AVAILABILITY_CHANGED: Final = AvailabilityChangedSchema()
 
 
-def appointment_data(row: Appointment, names: Names) -> dict[str, Any]:
+def appointment_data(row: Appointment, names: Names) -> dict[str, object]:
     """``expires_at`` is shown for rows that are, or ended as, a reservation."""
     schema = APPOINTMENT if row.expires_at is None else HELD_APPOINTMENT
-    shown: dict[str, Any] = schema.dump(Shown(row, names))
+    shown: dict[str, object] = schema.dump(Shown(row, names))
     return shown

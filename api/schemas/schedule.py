@@ -1,9 +1,9 @@
 """Availability schedules: JSON in local wall time ↔ the domain's :class:`Schedule`."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from marshmallow import ValidationError, fields, post_load, validates_schema
+from marshmallow import ValidationError, fields, validates_schema
 
 from actors.domain.appointment import Appointment
 from actors.domain.ids import DentistId
@@ -23,7 +23,7 @@ from actors.domain.schedule import (
 from actors.ports.rendering import Names
 from api.schemas.fields import Id, LocalDate, OneOf, TimeZone, WallTime, Whole, at_most
 from api.schemas.resources import appointment_data
-from api.schemas.strict import Strict
+from api.schemas.strict import Loaded, RequestSchema, Strict, T
 
 RULES_MAX = 200
 OVERRIDES_MAX = 1_000
@@ -33,35 +33,36 @@ BLOCKS_MAX = 100
 LIMITS_MAX = 200
 
 
-class WindowSchema(Strict):
+class _WindowSchema(RequestSchema[T]):
     start = WallTime(required=True, metadata={"example": "09:00"})
     end = WallTime(required=True, metadata={"example": "17:00"})
 
     @validates_schema(skip_on_field_errors=True)
-    def check_order(self, data: dict[str, Any], **_: Any) -> None:
+    def check_order(self, data: Loaded, **_: object) -> None:
         if data["end"] <= data["start"]:
             raise ValidationError("must be later than start", "end")
 
-    @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> object:
-        return Window(data["start"], data["end"])
+
+class WindowSchema(_WindowSchema[Window]):
+    makes = Window
 
 
-class RuleSchema(WindowSchema):
+class RuleSchema(_WindowSchema[WeeklyRule]):
     class Meta(Strict.Meta):
         fields = ("weekday", "start", "end")
 
     weekday = OneOf(tuple(Weekday), required=True)
 
-    @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> object:
+    def make(self, data: Loaded) -> WeeklyRule:
         return WeeklyRule(weekday=data["weekday"], window=Window(data["start"], data["end"]))
 
-    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+    def get_attribute(self, obj: WeeklyRule, attr: str, default: object) -> object:
         return getattr(obj if attr == "weekday" else obj.window, attr, default)
 
 
-class OverrideSchema(Strict):
+class OverrideSchema(RequestSchema[Override]):
+    makes = Override
+
     date = LocalDate(required=True, metadata={"example": "2027-03-08"})
     windows = fields.List(
         fields.Nested(WindowSchema),
@@ -70,13 +71,11 @@ class OverrideSchema(Strict):
         metadata={"description": "Replace that day's rules; an empty list closes it"},
     )
 
-    @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> Override:
-        return Override(date=data["date"], windows=tuple(data["windows"]))
 
-
-class TimeOffSchema(Strict):
+class TimeOffSchema(RequestSchema[TimeOff]):
     """Both dates are included; without times, all of them."""
+
+    makes = TimeOff
 
     start_date = LocalDate(required=True, metadata={"example": "2027-12-24"})
     end_date = LocalDate(required=True, metadata={"example": "2027-12-31"})
@@ -84,7 +83,7 @@ class TimeOffSchema(Strict):
     end = WallTime(load_default=MINUTES_PER_DAY, metadata={"description": "On the last date"})
 
     @validates_schema(skip_on_field_errors=True)
-    def check_order(self, data: dict[str, Any], **_: Any) -> None:
+    def check_order(self, data: Loaded, **_: object) -> None:
         if data["end_date"] < data["start_date"]:
             raise ValidationError("must not be before start_date", "end_date")
         if data["start"] == MINUTES_PER_DAY:
@@ -94,12 +93,8 @@ class TimeOffSchema(Strict):
         if data["end_date"] == data["start_date"] and data["end"] <= data["start"]:
             raise ValidationError("must be later than start", "end")
 
-    @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> TimeOff:
-        return TimeOff(**data)
 
-
-class ReservedBlockSchema(WindowSchema):
+class ReservedBlockSchema(_WindowSchema[ReservedBlock]):
     weekday = OneOf(tuple(Weekday), required=True)
     opens_minutes_before = Whole(
         low=0,
@@ -108,30 +103,32 @@ class ReservedBlockSchema(WindowSchema):
         metadata={"description": "How long before its start patients may book it", "example": 1440},
     )
 
-    @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> object:
-        window = Window(data.pop("start"), data.pop("end"))
-        return ReservedBlock(window=window, **data)
+    def make(self, data: Loaded) -> ReservedBlock:
+        return ReservedBlock(
+            weekday=data["weekday"],
+            window=Window(data["start"], data["end"]),
+            opens_minutes_before=data["opens_minutes_before"],
+        )
 
-    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+    def get_attribute(self, obj: ReservedBlock, attr: str, default: object) -> object:
         return getattr(obj.window if attr in ("start", "end") else obj, attr, default)
 
 
-class DailyLimitSchema(Strict):
+class DailyLimitSchema(RequestSchema[DailyLimit]):
+    makes = DailyLimit
+
     appointment_type_id = Id(required=True)
     per_day = Whole(low=0, high=1_000, required=True)
 
-    @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> DailyLimit:
-        return DailyLimit(**data)
 
-
-def _many(schema: type[Strict], what: str, most: int) -> Any:
+def _many(schema: type[Strict], what: str, most: int) -> fields.List[object]:
     return fields.List(fields.Nested(schema), load_default=list, validate=at_most(most, what))
 
 
-class ScheduleSchema(Strict):
+class ScheduleSchema(RequestSchema[Schedule]):
     """What ``PUT /api/availability/{dentistId}`` takes: the schedule whole."""
+
+    makes = Schedule
 
     time_zone = TimeZone(required=True)
     slot_step_minutes = Whole(low=1, high=MINUTES_PER_DAY, load_default=15)
@@ -157,11 +154,6 @@ class ScheduleSchema(Strict):
         validate=at_most(LIMITS_MAX, "appointment_type_ids"),
         metadata={"description": "What patients may book here; null: every type"},
     )
-
-    @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> dict[str, Schedule]:
-        lists = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
-        return {"schedule": Schedule(**{**data, **lists})}
 
 
 class AvailabilitySchema(Strict):
@@ -190,7 +182,7 @@ def availability_data(
     schedule: Schedule,
     affected: Sequence[Appointment] | None = None,
     names: Names | None = None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """``affected`` are shown only in the dentist's own answer to a change."""
     shown = {"dentist_id": dentist_id, **AVAILABILITY.dump(schedule)}
     if affected is not None:

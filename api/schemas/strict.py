@@ -1,69 +1,49 @@
-"""Strict schemas, and how their complaints become a refusal."""
+"""Strict schemas: what they load, what they show, and how their errors become a refusal."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from marshmallow import RAISE, Schema, ValidationError, fields, missing
+from marshmallow import RAISE, Schema, ValidationError, fields, missing, post_load
 
 from actors.domain.refusals import FieldError, ValidationFailed
 
 _DETAILS_MAX = 50
 _FIELD_MAX_CHARS = 100
 
+T = TypeVar("T")
 
-class _Shows(NamedTuple):
+Loaded: TypeAlias = Mapping[str, Any]
+"""The fields that a schema loaded, by attribute. Each field checked its own type, which
+marshmallow cannot tell mypy; the dataclass made of them can."""
+
+
+class _ShownField(NamedTuple):
     key: str
     attribute: str
-    write: Callable[..., Any] | None
-    """``None``: shown as it is."""
-
-
-class _Takes(NamedTuple):
-    key: str
-    attribute: str
-    field: fields.Field[Any]
-    read: Callable[..., Any] | None
-    """All that the field does with a value that is there, if that is but one step."""
+    write: Callable[..., object] | None
+    """``None``: the value is shown as it is."""
 
 
 class Strict(Schema):
-    """Unknown fields are refused; values come straight from attributes.
-
-    What marshmallow finds out anew for each object is found out once: it is on the way of
-    every booking. The fields say what is taken and shown, as they do everywhere.
-    """
+    """Refuses unknown fields, and shows plain attributes of objects."""
 
     class Meta:
         unknown = RAISE
 
-    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+    def get_attribute(self, obj: Any, attr: str, default: object) -> object:
         """Plain attributes only: no dotted paths, no look-ups in mappings."""
         return getattr(obj, attr, default)
 
-    def __init__(self, **how: Any) -> None:
-        super().__init__(**how)
-        self._is_plain = not any(self._hooks.values())
-
     @cached_property
-    def _shown(self) -> Sequence[_Shows]:
+    def _shown(self) -> Sequence[_ShownField]:
         return [
-            _Shows(
+            _ShownField(
                 field.data_key or name,
                 field.attribute or name,
                 None if type(field)._serialize is fields.Field._serialize else field._serialize,
             )
             for name, field in self.dump_fields.items()
-        ]
-
-    @cached_property
-    def _taken(self) -> Sequence[_Takes] | None:
-        """``None`` where schemas nest: what is wrong would be looked at twice on each level."""
-        if any(map(_nests, self.load_fields.values())):
-            return None
-        return [
-            _Takes(field.data_key or name, field.attribute or name, field, _reader(field))
-            for name, field in self.load_fields.items()
         ]
 
     def _serialize(self, obj: Any, *, many: bool = False) -> Any:
@@ -76,66 +56,40 @@ class Strict(Schema):
                 shown[key] = value if write is None else write(value, attribute, obj)
         return shown
 
-    def _deserialize(
-        self, data: Any, *, many: bool = False, partial: Any = None, **how: Any
-    ) -> Any:
-        """What is right is taken at once; of anything else marshmallow says what is wrong."""
-        if type(data) is dict and not (many or partial):
-            taken = self._taken_from(data)
-            if taken is not None:
-                return taken
-        return super()._deserialize(data, many=many, partial=partial, **how)
 
-    def load_plain(self, data: object) -> dict[str, Any] | None:
-        """What ``load`` comes to for what is right, if the schema is nothing but its fields.
+class RequestSchema(Strict, Generic[T]):
+    """Loads a frozen dataclass: the type of the request that a service takes."""
 
-        ``None``: ``load`` must look, and says what is wrong.
-        """
-        return self._taken_from(data) if self._is_plain and type(data) is dict else None
+    makes: Callable[..., T]
+    """Takes the loaded fields as keywords; fields that were not sent keep its defaults."""
 
-    def _taken_from(self, data: dict[str, Any]) -> dict[str, Any] | None:
-        if self._taken is None:
-            return None
-        taken, known = {}, 0
-        try:
-            for key, attribute, field, read in self._taken:
-                sent = data.get(key, missing)
-                known += sent is not missing
-                if read is None or sent is None or sent is missing:
-                    value = field.deserialize(sent, key, data)
-                else:
-                    value = read(sent, key, data)
-                if value is not missing:
-                    taken[attribute] = value
-        except ValidationError:
-            return None
-        return taken if known == len(data) else None
+    def make(self, data: Loaded) -> T:
+        return self.makes(**data)
+
+    @post_load
+    def _make(self, data: Loaded, **_: object) -> T:
+        """What a request holds cannot change: lists become tuples."""
+        return self.make(
+            {name: tuple(value) if type(value) is list else value for name, value in data.items()}
+        )
+
+    @cached_property
+    def keys(self) -> Mapping[str, fields.Field[Any]]:
+        """The fields by the names that clients send."""
+        return {field.data_key or name: field for name, field in self.load_fields.items()}
 
 
-def _nests(field: fields.Field[Any]) -> bool:
-    return isinstance(getattr(field, "inner", field), fields.Nested)
-
-
-def _reader(field: fields.Field[Any]) -> Callable[..., Any] | None:
-    plain = type(field).deserialize is fields.Field.deserialize
-    more = (*field.pre_load, *field.validators, *field.post_load)
-    return field._deserialize if plain and not more else None
-
-
-def load(schema: Strict, data: object, *, where: str = "body") -> dict[str, Any]:
-    """The data in the domain's words, or :class:`ValidationFailed` naming every field."""
-    if (plain := schema.load_plain(data)) is not None:
-        return plain
+def load(schema: RequestSchema[T], data: object, *, where: str = "body") -> T:
+    """The request in ``data``, or :class:`ValidationFailed` that names every wrong field."""
     try:
-        loaded = schema.load(data)  # type: ignore[arg-type]  # anything is checked, not just mappings
+        loaded: T = schema.load(data)  # type: ignore[arg-type]  # marshmallow checks any value
     except ValidationError as error:
         raise refusal(error.messages, where) from None
-    assert isinstance(loaded, dict)
     return loaded
 
 
 def refusal(messages: object, where: str = "body") -> ValidationFailed:
-    """Nested complaints as one list: ``rules.0.end: must be …``."""
+    """Nested errors as one list: ``rules.0.end: must be …``."""
     flat = []
     for path, message in _flatten(messages, ()):
         field = ".".join(path) or where

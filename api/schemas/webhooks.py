@@ -3,11 +3,13 @@
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import orjson
 from marshmallow import Schema, ValidationError, fields
 
+from actors.domain.position import Position
 from actors.domain.webhook import (
     CHANNELS_MAX,
     DeliveryProgress,
@@ -16,10 +18,11 @@ from actors.domain.webhook import (
     WebhookStatus,
 )
 from actors.ports.webhooks import Attempt, WebhookDelivery
-from api.schemas.bodies import NotEmpty
+from actors.services.requests import NewWebhook, SecretRotation, WebhookChange, WebhookReplay
+from api.schemas.bodies import ChangeSchema
 from api.schemas.fields import Id, Instant, OneOf, Text, Whole, at_most
 from api.schemas.queries import LIMIT_DEFAULT, LIMIT_MAX, SinceField
-from api.schemas.strict import Strict
+from api.schemas.strict import RequestSchema
 
 URL_MAX_CHARS = 2_000
 SECRET_BYTES = range(24, 65)
@@ -29,7 +32,7 @@ _PREFIX = "whsec_"
 class SecretField(fields.Field[str]):
     """``whsec_`` and 24 to 64 bytes in base64 (Standard Webhooks)."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> str:
         if isinstance(value, str) and value.startswith(_PREFIX) and len(value) <= 100:
             try:
                 raw = base64.b64decode(value.removeprefix(_PREFIX), validate=True)
@@ -40,11 +43,11 @@ class SecretField(fields.Field[str]):
         raise ValidationError("must be whsec_ followed by 24 to 64 bytes in base64")
 
 
-def _channels(**kwargs: Any) -> fields.List[str]:
+def _channels(description: str | None = None) -> fields.List[str]:
     return fields.List(
         Text(min_chars=1, max_chars=200),
         validate=[at_most(CHANNELS_MAX, "channels"), _each_once],
-        **kwargs,
+        metadata={} if description is None else {"description": description},
     )
 
 
@@ -55,41 +58,63 @@ def _each_once(channels: Sequence[str]) -> None:
         raise ValidationError("each channel once only")
 
 
-def _url(**kwargs: Any) -> Text:
-    return Text(min_chars=1, max_chars=URL_MAX_CHARS, metadata={"format": "uri"}, **kwargs)
+def _url(*, required: bool = False) -> Text:
+    metadata = {"format": "uri"}
+    return Text(min_chars=1, max_chars=URL_MAX_CHARS, required=required, metadata=metadata)
 
 
 def _description() -> Text:
     return Text(max_chars=200, allow_none=True)
 
 
-class CreateWebhookSchema(Strict):
+class CreateWebhookSchema(RequestSchema[NewWebhook]):
+    makes = NewWebhook
+
     url = _url(required=True)
-    channels = _channels(metadata={"description": "Own channels, if not given"})
+    channels = _channels("Own channels, if not given")
     description = _description()
     secret = SecretField(metadata={"description": "One is made, and shown once, if not given"})
 
 
-class ChangeWebhookSchema(NotEmpty):
+class ChangeWebhookSchema(ChangeSchema[WebhookChange]):
+    makes = WebhookChange
+
     url = _url()
     channels = _channels()
     description = _description()
     status = OneOf(tuple(WebhookStatus))
 
 
-class RotateSecretSchema(Strict):
+class RotateSecretSchema(RequestSchema[SecretRotation]):
+    makes = SecretRotation
+
     secret = SecretField(metadata={"description": "One is made, and shown once, if not given"})
 
 
-class ReplaySchema(Strict):
+def _not_now(since: Position | None) -> None:
+    if since is None:
+        raise ValidationError("must be a position like 1.42 (epoch.offset)")
+
+
+class ReplaySchema(RequestSchema[WebhookReplay]):
+    makes = WebhookReplay
+
     channel = Text(min_chars=1, max_chars=200, required=True)
     since = SinceField(
         required=True,
+        validate=_not_now,
         metadata={"type": "string", "description": "A position, epoch.offset: what follows it"},
     )
 
 
-class DeliveriesQuery(Strict):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeliveriesQuery:
+    limit: int
+
+
+class DeliveriesSchema(RequestSchema[DeliveriesQuery]):
+    makes = DeliveriesQuery
+
     limit = Whole(low=1, high=LIMIT_MAX, in_query=True, load_default=LIMIT_DEFAULT)
 
 
@@ -97,13 +122,13 @@ CREATE_WEBHOOK: Final = CreateWebhookSchema()
 CHANGE_WEBHOOK: Final = ChangeWebhookSchema()
 ROTATE_SECRET: Final = RotateSecretSchema()
 REPLAY: Final = ReplaySchema()
-DELIVERIES: Final = DeliveriesQuery()
+DELIVERIES: Final = DeliveriesSchema()
 
 
 # --- what is shown -------------------------------------------------------------------
 
 
-def _number(attribute: str | None = None, **metadata: Any) -> fields.Raw:
+def _number(attribute: str | None = None, **metadata: str) -> fields.Raw:
     return fields.Raw(attribute=attribute, metadata={"type": "integer", **metadata})
 
 
@@ -172,7 +197,7 @@ _ATTEMPT: Final = AttemptSchema()
 
 def webhook_data(
     webhook: Webhook, progress: Sequence[DeliveryProgress], secret: str | None = None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     shown = {**_WEBHOOK.dump(webhook), "progress": _PROGRESS.dump(progress)}
     return shown if secret is None else {**shown, "secret": secret}
 

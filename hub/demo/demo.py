@@ -17,6 +17,13 @@ from actors.domain.principal import Principal, Role
 from actors.ports.commits import Reply
 from actors.services.caller import Caller
 from actors.services.identity import Claims
+from actors.services.requests import (
+    AppointmentChange,
+    BookSlotRequest,
+    Cancellation,
+    NewAppointmentType,
+    NewProfile,
+)
 from hub.bootstrap import Hub
 from hub.demo.plan import PATIENTS, Dentist, Kind, Patient, Plan, Visit
 
@@ -96,10 +103,12 @@ class _Seeding:
     async def _kind(self, kind: Kind) -> AppointmentTypeId:
         reply = await self._hub.services.catalog.create(
             self._admin,
-            name=kind.name,
-            duration_minutes=kind.duration,
-            buffer_before_minutes=kind.before,
-            buffer_after_minutes=kind.after,
+            NewAppointmentType(
+                name=kind.name,
+                duration_minutes=kind.duration,
+                buffer_before_minutes=kind.before,
+                buffer_after_minutes=kind.after,
+            ),
         )
         return AppointmentTypeId(reply.resource_id)
 
@@ -107,11 +116,13 @@ class _Seeding:
         subject = patient_subject(number)
         await self._hub.services.people.create(
             self._admin,
-            role=Role.PATIENT,
-            subject=subject,
-            name=who.name,
-            email=who.email,
-            phone=who.phone,
+            NewProfile(
+                role=Role.PATIENT,
+                subject=subject,
+                name=who.name,
+                email=who.email,
+                phone=who.phone,
+            ),
         )
         return await self._principal(subject, Role.PATIENT)
 
@@ -119,10 +130,12 @@ class _Seeding:
         subject = dentist_subject(number)
         reply = await self._hub.services.people.create(
             self._admin,
-            role=Role.DENTIST,
-            subject=subject,
-            name=who.name,
-            time_zone=who.schedule.time_zone,
+            NewProfile(
+                role=Role.DENTIST,
+                subject=subject,
+                name=who.name,
+                time_zone=who.schedule.time_zone,
+            ),
         )
         dentist = await self._principal(subject, Role.DENTIST)
         await self._hub.services.availability.replace(
@@ -136,13 +149,15 @@ class _Seeding:
         assert dentist.person is not None, "a dentist's principal has a person"
         over = visit.start <= self._hub.clock.now() + timedelta(hours=1)
         by_staff = over or visit.booked_by == "dentist"
-        reply = await self._hub.services.bookings.book_slot(
+        reply = await self._hub.services.bookings.book(
             self._caller(dentist if by_staff else self._booker(visit, patient)),
-            dentist_id=DentistId(dentist.person),
-            appointment_type_id=kind,
-            start=visit.start,
-            patient_id=patient.person if by_staff else None,
-            notes=visit.notes,
+            BookSlotRequest(
+                dentist_id=DentistId(dentist.person),
+                appointment_type_id=kind,
+                start=visit.start,
+                patient_id=patient.person if by_staff else None,
+                notes=visit.notes,
+            ),
         )
         await self._ending(visit, self._caller(dentist), reply)
 
@@ -151,11 +166,13 @@ class _Seeding:
         appointment_id = AppointmentId(booked.resource_id)
         if visit.ends_as == "cancelled":
             await self._hub.services.bookings.cancel(
-                dentist, appointment_id, reason=CancelReason.PATIENT_ILL
+                dentist, appointment_id, Cancellation(reason=CancelReason.PATIENT_ILL)
             )
         elif _end(booked) <= self._hub.clock.now():
             for status in _ON_THE_WAY[visit.ends_as]:
-                await self._hub.services.bookings.change(dentist, appointment_id, status=status)
+                await self._hub.services.bookings.change(
+                    dentist, appointment_id, AppointmentChange(status=status)
+                )
 
     def _booker(self, visit: Visit, patient: Principal) -> Principal:
         if visit.booked_by == "patient":

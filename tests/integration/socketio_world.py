@@ -29,6 +29,15 @@ from actors.services.availability import SlotPage
 from actors.services.caller import Caller
 from actors.services.changes import Changes
 from actors.services.identity import Claims
+from actors.services.requests import (
+    AppointmentChange,
+    BookingRequest,
+    BookSlotRequest,
+    Cancellation,
+    HoldRequest,
+    SlotSearch,
+    all_fields,
+)
 from actors.services.services import Services
 from api.auth import AuthSettings, TokenVerifier
 from api.ratelimit import RateLimiter
@@ -101,34 +110,51 @@ class FakeBookings:
         self.taken: set[datetime] = set()
         self.before: Callable[[], Any] | None = None
 
-    async def hold(self, caller: Caller, **slot: Any) -> Reply:
-        return await self._take("hold", caller, slot)
+    async def hold(self, caller: Caller, request: HoldRequest) -> Reply:
+        return await self._take("hold", caller, request)
 
-    async def book_slot(self, caller: Caller, **slot: Any) -> Reply:
-        return await self._take("book_slot", caller, slot)
+    async def book(self, caller: Caller, request: BookingRequest) -> Reply:
+        if isinstance(request, BookSlotRequest):
+            return await self._take("book", caller, request)
+        return self._reply("book", caller, all_fields(request))
 
-    async def book_reservation(self, caller: Caller, **sent: Any) -> Reply:
-        return self._reply("book_reservation", caller, sent)
-
-    async def change(self, caller: Caller, appointment_id: str, **sent: Any) -> Reply:
-        if sent.get("expected_version", 1) != 1:
+    async def change(
+        self,
+        caller: Caller,
+        appointment_id: str,
+        change: AppointmentChange,
+        *,
+        expected_version: int | None,
+    ) -> Reply:
+        if expected_version not in (None, 1):
             raise VersionConflict(1)
-        return self._reply("change", caller, {"id": appointment_id, **sent})
+        sent = {"id": appointment_id, "expected_version": expected_version, **all_fields(change)}
+        return self._reply("change", caller, sent)
 
-    async def cancel(self, caller: Caller, appointment_id: str, **sent: Any) -> Reply:
-        return self._reply("cancel", caller, {"id": appointment_id, **sent}, gone=True)
+    async def cancel(
+        self,
+        caller: Caller,
+        appointment_id: str,
+        cancellation: Cancellation,
+        *,
+        expected_version: int | None,
+    ) -> Reply:
+        sent = {"id": appointment_id, "expected_version": expected_version}
+        return self._reply("cancel", caller, {**sent, **all_fields(cancellation)}, gone=True)
 
     async def release(self, caller: Caller, reservation_id: str) -> Reply:
         return self._reply("release", caller, {"id": reservation_id}, gone=True)
 
-    async def _take(self, what: str, caller: Caller, slot: dict[str, Any]) -> Reply:
+    async def _take(
+        self, what: str, caller: Caller, request: HoldRequest | BookSlotRequest
+    ) -> Reply:
         if self.before is not None:
             await self.before()
         caller.principal.require(Role.PATIENT, Role.DENTIST)
-        if slot["start"] in self.taken:
+        if request.start in self.taken:
             raise SlotTaken
-        self.taken.add(slot["start"])
-        return self._reply(what, caller, slot)
+        self.taken.add(request.start)
+        return self._reply(what, caller, all_fields(request))
 
     def _reply(
         self, what: str, caller: Caller, sent: dict[str, Any], *, gone: bool = False
@@ -146,8 +172,8 @@ class FakeAvailability:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
 
-    async def find(self, caller: Caller, **sent: Any) -> SlotPage:
-        self.asked.append(sent)
+    async def find(self, caller: Caller, search: SlotSearch) -> SlotPage:
+        self.asked.append(all_fields(search))
         start = datetime(2027, 3, 8, 9, tzinfo=UTC)
         return SlotPage(slots=(), next_after=(start, DENTIST), positions={})
 

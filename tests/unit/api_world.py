@@ -83,6 +83,11 @@ class Told:
         return ask
 
     @property
+    def request(self) -> Any:
+        """The last positional argument of the last call: what the schema loaded."""
+        return self.asked[-1][1][-1]
+
+    @property
     def last(self) -> dict[str, Any]:
         """The keywords of the last question."""
         return self.asked[-1][2]

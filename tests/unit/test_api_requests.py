@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from actors.domain.appointment import Status
+from actors.domain.cancel_reason import CancelReason
 from actors.domain.channels import Channel, dentist_channel, patient_channel
 from actors.domain.ids import EventId, ProfileId
 from actors.domain.outcome import Outcome
@@ -15,6 +16,12 @@ from actors.domain.schedule import Schedule
 from actors.ports.events import EventRecord
 from actors.services.availability import ScheduleView, Slot, SlotPage
 from actors.services.changes import ChannelChanges
+from actors.services.requests import (
+    AppointmentChange,
+    BookReservationRequest,
+    BookSlotRequest,
+    Cancellation,
+)
 from tests.unit.api_world import (
     DENTIST,
     NAMES,
@@ -38,26 +45,23 @@ RANGE = {"from": "2027-03-08T00:00:00Z", "to": "2027-03-09T00:00:00Z"}
 
 async def test_booking_a_slot_answers_201_with_its_location() -> None:
     async with world() as w:
-        w.bookings.answers["book_slot"] = reply()
+        w.bookings.answers["book"] = reply()
         answer = await w.send("POST", "/api/appointments", json={**SLOT, "notes": "hello"})
         assert (answer.status, answer.text) == (201, b'{"id":"x"}')
         assert answer.headers["Location"] == f"/api/appointments/{ROW}"
         assert answer.headers["ETag"] == '"3"'
-        assert w.bookings.last == {
-            "dentist_id": DENTIST,
-            "appointment_type_id": TYPE,
-            "start": START,
-            "notes": "hello",
-        }
+        assert w.bookings.request == BookSlotRequest(
+            dentist_id=DENTIST, appointment_type_id=TYPE, start=START, notes="hello"
+        )
 
 
 async def test_booking_a_reservation_that_is_booked_already_answers_200() -> None:
     async with world() as w:
-        w.bookings.answers["book_reservation"] = reply(Outcome.UNCHANGED)
+        w.bookings.answers["book"] = reply(Outcome.UNCHANGED)
         answer = await w.send("POST", "/api/appointments", json={"reservation_id": ROW})
         assert answer.status == 200
         assert "Location" not in answer.headers
-        assert w.bookings.last == {"reservation_id": ROW}
+        assert w.bookings.request == BookReservationRequest(reservation_id=ROW)
 
 
 async def test_an_idempotency_key_goes_with_the_caller() -> None:
@@ -88,7 +92,8 @@ async def test_only_the_fields_that_were_sent_are_changed() -> None:
             "PUT", f"/api/appointments/{ROW}", json={"notes": None}, headers={"If-Match": '"3"'}
         )
         assert answer.status == 200
-        assert w.bookings.last == {"expected_version": 3, "notes": None}
+        assert w.bookings.request == AppointmentChange(notes=None)
+        assert w.bookings.last == {"expected_version": 3}
 
 
 @pytest.mark.parametrize("tag", ["3", 'W/"3"', '"three"', '"0"', '"3", "4"', '""'])
@@ -107,7 +112,8 @@ async def test_cancelling_answers_204_with_nothing() -> None:
             "DELETE", f"/api/appointments/{ROW}?reason=patient_ill", headers={"If-Match": '"2"'}
         )
         assert (answer.status, answer.text) == (204, b"")
-        assert w.bookings.last == {"expected_version": 2, "reason": "patient_ill"}
+        assert w.bookings.request == Cancellation(reason=CancelReason.PATIENT_ILL)
+        assert w.bookings.last == {"expected_version": 2}
 
 
 async def test_releasing_answers_204() -> None:
@@ -270,10 +276,10 @@ async def test_slots_over_several_dentists() -> None:
         answer = await w.send("GET", "/api/slots", params=params)
         assert answer.json["data"][0]["dentist_id"] == DENTIST
         assert [place["offset"] for place in answer.json["positions"]] == [42]
-        asked = w.availability.last
-        assert asked["dentist_ids"] == [DENTIST, PATIENT]
-        assert (asked["time_from"], asked["time_to"]) == (480, 1440)
-        assert (asked["limit"], asked["after"]) == (50, None)
+        search = w.availability.request
+        assert search.dentist_ids == (DENTIST, PATIENT)
+        assert (search.time_from, search.time_to) == (480, 1440)
+        assert (search.limit, search.after) == (50, None)
 
 
 async def test_a_schedule_is_replaced_whole() -> None:
@@ -284,7 +290,7 @@ async def test_a_schedule_is_replaced_whole() -> None:
             "PUT", f"/api/availability/{DENTIST}?dry_run=true", role=Role.DENTIST, json=body
         )
         assert answer.status == 200
-        assert w.availability.asked[0][1][2] == Schedule(time_zone="Europe/Vienna")
+        assert w.availability.request == Schedule(time_zone="Europe/Vienna")
         assert w.availability.last == {"expected_version": None, "dry_run": True}
 
 

@@ -15,7 +15,7 @@ from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.errors import SocketRequest, public_error
 from api.realtime.rooms.joins import check_count, check_may_join
 from api.realtime.socketio.commands import COMMANDS
-from api.realtime.socketio.inputs import JOIN, LEAVE, the_object
+from api.realtime.socketio.inputs import JOIN, LEAVE, only_object
 from api.realtime.socketio.session import SocketSession
 from api.realtime.socketio.sessions import SocketSessions
 from api.schemas import load
@@ -83,7 +83,7 @@ class CommandHandler:
         self._deps.limiter.take(session.scope)
         if session.running >= self._deps.commands_max:
             raise Unavailable
-        data = the_object(arguments)
+        data = only_object(arguments)
         if command := COMMANDS.get(event):
             return command(self._deps.services, session.principal, request_id, data)
         if session_command := self._session_commands.get(event):
@@ -112,8 +112,8 @@ class CommandHandler:
     # --- commands of the session itself ---
 
     async def _join(self, session: SocketSession, data: dict[str, Any]) -> Ack:
-        loaded = load(JOIN, data, where="data")
-        channel, since = Channel(loaded["channel"]), loaded["since"]
+        request = load(JOIN, data, where="data")
+        channel, since = request.channel, request.since
         check_may_join(session.principal, (channel,))
         await session.joining.acquire()
         try:
@@ -136,7 +136,7 @@ class CommandHandler:
 
     def _leave(self, session: SocketSession, data: dict[str, Any]) -> Ack | Pending:
         """Leave a channel, even the client's own; leaving it again changes nothing."""
-        channel = Channel(load(LEAVE, data, where="data")["channel"])
+        channel = load(LEAVE, data, where="data").channel
         if session.may_be_joining:
             return self._leave_after_joining(session, channel)
         return self._left(session, channel)

@@ -1,135 +1,163 @@
-"""The commands of a socket: the same services as REST, no rule of their own (DESIGN §8).
+"""The commands of a socket: the same services and requests as REST, no rule of their own.
 
 A command's data is the REST body plus the path and query names, ``version`` and
-``idempotency_key``; its answer is what REST would show.
+``idempotency_key``; the data of its reply is the body of the REST response.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from actors.domain.announcements import ProfileBody
-from actors.domain.ids import DentistId, ProfileId
+from actors.domain.ids import AppointmentId, DentistId, ProfileId
 from actors.domain.principal import Principal
+from actors.domain.schedule import Schedule
 from actors.ports.commits import Reply
 from actors.services.caller import Caller
+from actors.services.requests import (
+    AppointmentChange,
+    BookingRequest,
+    Cancellation,
+    HoldRequest,
+    ProfileChange,
+    SlotQuery,
+)
 from actors.services.services import Services
-from api.cursors import after_start, next_cursor
-from api.realtime.socketio.inputs import DENTIST_PATH, ID_PATH, KEY, SLOTS, VERSION, load_parts
+from api.realtime.socketio.inputs import SLOTS, CommandHeader, HeaderSchema, load_command
 from api.schemas import render
 from api.schemas.bodies import BOOK, CHANGE_APPOINTMENT, CHANGE_PROFILE, HOLD
-from api.schemas.pages import availability_json, slots_json
-from api.schemas.queries import (
-    AVAILABILITY_QUERY,
-    CANCEL,
-    NOTHING,
-    REPLACE_SCHEDULE,
-)
+from api.schemas.pages import availability_json
+from api.schemas.queries import AVAILABILITY_SLOTS, CANCEL, NOTHING, SlotPageQuery
 from api.schemas.schedule import SCHEDULE
-from api.schemas.strict import Strict
+from api.schemas.strict import RequestSchema
+from api.slot_page import slot_page_json
 
-_SLOTS_LIST: Final = "/api/slots"
-"""The same list on both wires: a cursor of one goes on in the other."""
-
-NOTHING_LEFT: Final = b"null"
-"""The answer when the resource is gone: released, cancelled."""
-
-
-Run = Callable[[Services, Caller, dict[str, Any]], Awaitable[bytes]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    run: Run
-    """Gets the loaded data under the names of the services' parameters."""
-    schemas: tuple[Strict, ...]
-    """What its data consists of; the last refuses what no other knows."""
+class CommandCall(Generic[T]):
+    """A command whose every part was checked; the argument of handlers."""
+
+    services: Services
+    caller: Caller
+    header: CommandHeader
+    body: T
+
+    @property
+    def appointment_id(self) -> AppointmentId:
+        return AppointmentId(self.header.id)
+
+    @property
+    def dentist_id(self) -> DentistId:
+        return DentistId(ProfileId(self.header.dentist_id))
+
+
+class SocketCommand(Generic[T]):
+    """One command: the fields it takes beside its body, and its handler."""
+
+    def __init__(
+        self,
+        handler: Callable[[CommandCall[T]], Awaitable[bytes]],
+        body: RequestSchema[T],
+        *header: str,
+    ) -> None:
+        self._handler, self._body, self._header = handler, body, HeaderSchema(only=header)
 
     def __call__(
-        self, services: Services, principal: Principal, request_id: str, data: Mapping[str, Any]
+        self, services: Services, principal: Principal, request_id: str, data: Mapping[str, object]
     ) -> Awaitable[bytes]:
-        """The answer as JSON, or what the service refuses; raises ValidationFailed at once."""
-        loaded = load_parts(data, *self.schemas)
+        """The response as JSON, or the service's refusal; raises ValidationFailed at once."""
+        header, body = load_command(data, self._header, self._body)
         caller = Caller(
-            principal=principal,
-            request_id=request_id,
-            idempotency_key=loaded.pop("idempotency_key", None),
+            principal=principal, request_id=request_id, idempotency_key=header.idempotency_key
         )
-        return self.run(services, caller, loaded)
+        return self._handler(CommandCall(services, caller, header, body))
 
 
-async def _list_slots(services: Services, caller: Caller, data: dict[str, Any]) -> bytes:
-    last = after_start(_SLOTS_LIST, data)
-    after = None if last is None else (last[0], DentistId(ProfileId(last[1])))
-    query = {name: value for name, value in data.items() if name != "cursor"}
-    page = await services.availability.find(caller, **query, after=after)
-    cursor = next_cursor(_SLOTS_LIST, data, page.next_after)
-    return slots_json(page, limit=data["limit"], next_cursor=cursor)
+async def _list_slots(call: CommandCall[SlotPageQuery]) -> bytes:
+    return await slot_page_json(call.services.availability, call.caller, call.body)
 
 
-async def _hold(services: Services, caller: Caller, data: dict[str, Any]) -> bytes:
-    return _shown(await services.bookings.hold(caller, **data))
+async def _hold(call: CommandCall[HoldRequest]) -> bytes:
+    return _body(await call.services.bookings.hold(call.caller, call.body))
 
 
-async def _release(services: Services, caller: Caller, data: dict[str, Any]) -> bytes:
-    return _shown(await services.bookings.release(caller, data["id"]))
+async def _release(call: CommandCall[None]) -> bytes:
+    return _body(await call.services.bookings.release(call.caller, call.appointment_id))
 
 
-async def _book(services: Services, caller: Caller, data: dict[str, Any]) -> bytes:
-    book = (
-        services.bookings.book_reservation
-        if "reservation_id" in data
-        else services.bookings.book_slot
+async def _book(call: CommandCall[BookingRequest]) -> bytes:
+    return _body(await call.services.bookings.book(call.caller, call.body))
+
+
+async def _change(call: CommandCall[AppointmentChange]) -> bytes:
+    version = call.header.expected_version
+    reply = await call.services.bookings.change(
+        call.caller, call.appointment_id, call.body, expected_version=version
     )
-    return _shown(await book(caller, **data))
+    return _body(reply)
 
 
-async def _change(services: Services, caller: Caller, data: dict[str, Any]) -> bytes:
-    return _shown(await services.bookings.change(caller, data.pop("id"), **data))
+async def _cancel(call: CommandCall[Cancellation]) -> bytes:
+    version = call.header.expected_version
+    reply = await call.services.bookings.cancel(
+        call.caller, call.appointment_id, call.body, expected_version=version
+    )
+    return _body(reply)
 
 
-async def _cancel(services: Services, caller: Caller, data: dict[str, Any]) -> bytes:
-    return _shown(await services.bookings.cancel(caller, data.pop("id"), **data))
-
-
-async def _get_availability(services: Services, caller: Caller, data: dict[str, Any]) -> bytes:
-    dentist_id = data.pop("dentist_id")
-    view = await services.availability.schedule(caller, dentist_id)
-    page = await services.availability.slots(caller, dentist_id, **data) if data else None
+async def _get_availability(call: CommandCall[SlotQuery | None]) -> bytes:
+    availability, query = call.services.availability, call.body
+    view = await availability.schedule(call.caller, call.dentist_id)
+    page = await availability.slots(call.caller, call.dentist_id, query) if query else None
     return availability_json(view, page)
 
 
-async def _replace_availability(services: Services, caller: Caller, data: dict[str, Any]) -> bytes:
-    dentist_id, schedule = data.pop("dentist_id"), data.pop("schedule")
-    return _shown(await services.availability.replace(caller, dentist_id, schedule, **data))
+async def _replace_availability(call: CommandCall[Schedule]) -> bytes:
+    reply = await call.services.availability.replace(
+        call.caller,
+        call.dentist_id,
+        call.body,
+        expected_version=call.header.expected_version,
+        dry_run=call.header.dry_run,
+    )
+    return _body(reply)
 
 
-async def _get_profile(services: Services, caller: Caller, data: dict[str, Any]) -> bytes:
-    return render(ProfileBody(profile=await services.people.me(caller)), {})
+async def _get_profile(call: CommandCall[None]) -> bytes:
+    return render(ProfileBody(profile=await call.services.people.me(call.caller)), {})
 
 
-async def _change_profile(services: Services, caller: Caller, data: dict[str, Any]) -> bytes:
-    return _shown(await services.people.update_me(caller, **data))
+async def _change_profile(call: CommandCall[ProfileChange]) -> bytes:
+    version = call.header.expected_version
+    return _body(
+        await call.services.people.update_me(call.caller, call.body, expected_version=version)
+    )
 
 
-def _shown(reply: Reply) -> bytes:
-    return reply.body or NOTHING_LEFT
+def _body(reply: Reply) -> bytes:
+    """``null`` when the resource is gone: released, cancelled."""
+    return reply.body or b"null"
 
 
-COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
+_KEY: Final = "idempotency_key"
+_VERSION: Final = "expected_version"
+
+COMMANDS: Final[Mapping[str, SocketCommand[Any]]] = MappingProxyType(
     {
-        "slots:list": Command(_list_slots, (SLOTS,)),
-        "reservation:create": Command(_hold, (KEY, HOLD)),
-        "reservation:release": Command(_release, (KEY, ID_PATH)),
-        "appointment:book": Command(_book, (KEY, BOOK)),
-        "appointment:update": Command(_change, (KEY, VERSION, ID_PATH, CHANGE_APPOINTMENT)),
-        "appointment:cancel": Command(_cancel, (KEY, VERSION, ID_PATH, CANCEL)),
-        "availability:get": Command(_get_availability, (DENTIST_PATH, AVAILABILITY_QUERY)),
-        "availability:update": Command(
-            _replace_availability, (KEY, VERSION, DENTIST_PATH, REPLACE_SCHEDULE, SCHEDULE)
+        "slots:list": SocketCommand(_list_slots, SLOTS),
+        "reservation:create": SocketCommand(_hold, HOLD, _KEY),
+        "reservation:release": SocketCommand(_release, NOTHING, _KEY, "id"),
+        "appointment:book": SocketCommand(_book, BOOK, _KEY),
+        "appointment:update": SocketCommand(_change, CHANGE_APPOINTMENT, _KEY, _VERSION, "id"),
+        "appointment:cancel": SocketCommand(_cancel, CANCEL, _KEY, _VERSION, "id"),
+        "availability:get": SocketCommand(_get_availability, AVAILABILITY_SLOTS, "dentist_id"),
+        "availability:update": SocketCommand(
+            _replace_availability, SCHEDULE, _KEY, _VERSION, "dentist_id", "dry_run"
         ),
-        "profile:get": Command(_get_profile, (NOTHING,)),
-        "profile:update": Command(_change_profile, (KEY, VERSION, CHANGE_PROFILE)),
+        "profile:get": SocketCommand(_get_profile, NOTHING),
+        "profile:update": SocketCommand(_change_profile, CHANGE_PROFILE, _KEY, _VERSION),
     }
 )

@@ -1,30 +1,70 @@
-"""What comes in over a socket, checked by the schemas of REST (criteria 9.4, 9.6)."""
+"""Data of Socket.IO commands, checked by the schemas of REST (criteria 9.4, 9.6)."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
-from marshmallow import fields, post_load, pre_load
+from marshmallow import fields, pre_load
 
+from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.domain.refusals import FieldError, InvalidToken, ValidationFailed
 from api.realtime.socketio.packets import BINARY
 from api.schemas import load
-from api.schemas.fields import KEY_EXPECTED, KEY_FORM, MAX_KEY_CHARS, Id, Text, Whole, at_most
-from api.schemas.queries import CHANNELS_MAX, SlotsQuery
-from api.schemas.strict import Strict
+from api.schemas.fields import (
+    KEY_EXPECTED,
+    KEY_FORM,
+    MAX_KEY_CHARS,
+    Flag,
+    Id,
+    Text,
+    Whole,
+    at_most,
+)
+from api.schemas.queries import CHANNELS_MAX, SlotsSchema
+from api.schemas.strict import RequestSchema
 
 _OFFSET_MAX = 10**18
 _CHANNEL_MAX_CHARS = 200
 _VERSION_MAX = 999_999_999
 
+T = TypeVar("T")
 
-class SinceSchema(Strict):
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommandHeader:
+    """What REST has in a request's headers, path and query."""
+
+    idempotency_key: str | None = None
+    expected_version: int | None = None
+    id: str = ""
+    dentist_id: str = ""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JoinRequest:
+    channel: Channel
+    since: Position | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeaveRequest:
+    channel: Channel
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConnectRequest:
+    token: object
+    on_behalf_of: str | None
+    since: Mapping[Channel, Position | None] | None
+
+
+class SinceSchema(RequestSchema[Position]):
+    makes = Position
+
     epoch = Whole(low=0, high=_OFFSET_MAX, required=True)
     offset = Whole(low=0, high=_OFFSET_MAX, required=True)
-
-    @post_load
-    def make(self, data: dict[str, int], **_: Any) -> Position:
-        return Position(**data)
 
 
 def since() -> fields.Nested:
@@ -32,53 +72,50 @@ def since() -> fields.Nested:
     return fields.Nested(SinceSchema, allow_none=True, load_default=None)
 
 
-class ChannelField(Text):
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_chars=1, max_chars=_CHANNEL_MAX_CHARS, **kwargs)
+def _channel(*, required: bool = False) -> Text:
+    return Text(min_chars=1, max_chars=_CHANNEL_MAX_CHARS, required=required)
 
 
-class KeySchema(Strict):
-    """REST has the header ``Idempotency-Key`` for it."""
+class HeaderSchema(RequestSchema[CommandHeader]):
+    """Each command takes some of these fields."""
+
+    makes = CommandHeader
 
     idempotency_key = Text(max_chars=MAX_KEY_CHARS, pattern=KEY_FORM, expected=KEY_EXPECTED)
-
-
-class VersionSchema(Strict):
-    """REST has the header ``If-Match`` for it."""
-
     expected_version = Whole(low=1, high=_VERSION_MAX, data_key="version")
+    id = Id(required=True)
+    dentist_id = Id(required=True)
+    dry_run = Flag(in_query=True)
 
 
-class SocketSlots(SlotsQuery):
+class SocketSlotsSchema(SlotsSchema):
     @pre_load
-    def one_is_a_list(self, data: Mapping[str, Any], **_: Any) -> Mapping[str, Any]:
+    def one_is_a_list(self, data: Mapping[str, object], **_: object) -> Mapping[str, object]:
         """In a query one dentist is written like many."""
         one = data.get("dentist_id")
         return {**data, "dentist_id": [one]} if isinstance(one, str) else data
 
 
-class IdPath(Strict):
-    id = Id(required=True)
+class JoinSchema(RequestSchema[JoinRequest]):
+    makes = JoinRequest
 
-
-class DentistPath(Strict):
-    dentist_id = Id(required=True)
-
-
-class JoinSchema(Strict):
-    channel = ChannelField(required=True)
+    channel = _channel(required=True)
     since = since()
 
 
-class LeaveSchema(Strict):
-    channel = ChannelField(required=True)
+class LeaveSchema(RequestSchema[LeaveRequest]):
+    makes = LeaveRequest
+
+    channel = _channel(required=True)
 
 
-class AuthSchema(Strict):
+class AuthSchema(RequestSchema[ConnectRequest]):
+    makes = ConnectRequest
+
     token = fields.Raw(required=True)
     on_behalf_of = Id(load_default=None, allow_none=True)
     since = fields.Dict(
-        keys=ChannelField(),
+        keys=_channel(),
         values=since(),
         load_default=dict,
         allow_none=True,
@@ -87,24 +124,20 @@ class AuthSchema(Strict):
 
 
 AUTH: Final = AuthSchema()
-KEY: Final = KeySchema()
-VERSION: Final = VersionSchema()
-SLOTS: Final = SocketSlots()
-ID_PATH: Final = IdPath()
-DENTIST_PATH: Final = DentistPath()
+SLOTS: Final = SocketSlotsSchema()
 JOIN: Final = JoinSchema()
 LEAVE: Final = LeaveSchema()
 
 
 def token_of(data: object) -> str:
-    """The token of ``auth`` or ``auth:refresh``; whatever else is there, it comes first."""
+    """The token of ``auth`` or ``auth:refresh``; raises InvalidToken before anything else."""
     token = data.get("token") if isinstance(data, Mapping) else None
     if not isinstance(token, str):
         raise InvalidToken("no token")
     return token
 
 
-def the_object(arguments: Sequence[Any]) -> dict[str, Any]:
+def only_object(arguments: Sequence[object]) -> dict[str, object]:
     """The only argument of a command, or nothing for ``{}``; raises ValidationFailed."""
     if not arguments:
         return {}
@@ -117,25 +150,24 @@ def the_object(arguments: Sequence[Any]) -> dict[str, Any]:
     return arguments[0]
 
 
-def load_parts(data: Mapping[str, Any], *schemas: Strict) -> dict[str, Any]:
-    """Each schema takes its own fields; the last one gets, and refuses, what nobody knows.
+def load_command(
+    data: Mapping[str, object], header: HeaderSchema, body: RequestSchema[T]
+) -> tuple[CommandHeader, T]:
+    """Both parts of a command; ``body`` gets, and refuses, the fields that nobody knows.
 
-    Raises one ValidationFailed for all of them together.
+    Raises one ValidationFailed for both of them together.
     """
     rest = dict(data)
-    loaded: dict[str, Any] = {}
-    problems: list[FieldError] = []
-    for number, schema in enumerate(schemas, 1):
-        names = rest.keys() if number == len(schemas) else _names(schema) & rest.keys()
-        part = {name: rest.pop(name) for name in list(names)}
-        try:
-            loaded |= load(schema, part, where="data")
-        except ValidationFailed as failed:
-            problems += failed.details
-    if problems:
-        raise ValidationFailed(*problems)
-    return loaded
-
-
-def _names(schema: Strict) -> Collection[str]:
-    return {field.data_key or name for name, field in schema.load_fields.items()}
+    sent = {name: rest.pop(name) for name in header.keys if name in rest}
+    errors: list[FieldError] = []
+    try:
+        loaded_header = load(header, sent, where="data")
+    except ValidationFailed as failed:
+        errors += failed.details
+    try:
+        loaded_body = load(body, rest, where="data")
+    except ValidationFailed as failed:
+        errors += failed.details
+    if errors:
+        raise ValidationFailed(*errors)
+    return loaded_header, loaded_body

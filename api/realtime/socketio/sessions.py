@@ -7,8 +7,7 @@ from functools import partial
 import orjson
 import structlog
 
-from actors.domain.channels import Channel, own_channels
-from actors.domain.position import Position
+from actors.domain.channels import own_channels
 from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
 from actors.tasks import Spawn
 from api.realtime.rooms.context import RoomsContext
@@ -90,10 +89,10 @@ class SocketSessions:
         claims = await self._deps.verifier.verify(token_of(auth))
         if namespace_of(claims) != client.namespace:
             raise Forbidden("Your role may not use this namespace")
-        data = load(AUTH, auth, where="auth")
-        principal = await self._deps.services.identity.principal(claims, data["on_behalf_of"])
+        request = load(AUTH, auth, where="auth")
+        principal = await self._deps.services.identity.principal(claims, request.on_behalf_of)
         self._deps.limiter.take(principal.scope)
-        since: dict[Channel, Position | None] = data["since"] or {}
+        since = request.since or {}
         check_may_join(principal, tuple(since))
         wanted = {**dict.fromkeys(own_channels(principal)), **since}
         check_count("since", len(wanted))
@@ -101,7 +100,7 @@ class SocketSessions:
             client=client,
             principal=principal,
             claims=claims,
-            on_behalf_of=data["on_behalf_of"],
+            on_behalf_of=request.on_behalf_of,
             since=wanted,
         )
 

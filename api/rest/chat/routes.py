@@ -4,18 +4,23 @@ The conversation's state travels with the client, signed (:mod:`chairside.chatbo
 answer names the channels to follow, and what happens there is told to the same route.
 """
 
-from typing import Any
-
-import orjson
 from aiohttp import web
 
 from actors.domain.principal import Role
 from actors.domain.refusals import Forbidden, ValidationFailed
 from api.rest.chat.deps import CHAT_DEPS
 from api.rest.chat.in_process import InHub
-from api.rest.responses import json_answer
+from api.rest.responses import json_response
 from api.rest.route import Call, Route
-from api.schemas.chat import CHAT
+from api.schemas.chat import (
+    CHAT,
+    ChatRequest,
+    ChatResponse,
+    ReceivedEvent,
+    ShownOption,
+    ShownReply,
+    chat_json,
+)
 from chairside.chatbot.conversation import Conversation
 from chairside.chatbot.dialogue.state import ChatReply, DialogueState, LiveChange
 from chairside.chatbot.live_events import heard, watched
@@ -24,13 +29,13 @@ from chairside.chatbot.sealing import sealed, unsealed
 from chairside.client.channels import availability_channel
 
 
-async def answer(call: Call) -> web.Response:
+async def answer(call: Call[None, ChatRequest]) -> web.Response:
     """Patients only, and chatbots for theirs; others have no appointments of their own."""
     principal = call.caller.principal
     if principal.role is not Role.PATIENT or principal.person is None:
         raise Forbidden("The chat is for patients")
     deps, chat, body = call.deps, call.request.app[CHAT_DEPS], call.body
-    kept = body.get("state")
+    kept = body.state
     now, key = deps.clock.now(), chat.key
     state = unsealed(kept, principal.person, key, now) if kept else None
     hub = InHub.acting(call.services, principal, call.caller.request_id)
@@ -41,52 +46,48 @@ async def answer(call: Call) -> web.Response:
         chat.model,
     )
     replies = await _replies(conversation, body, lost=bool(kept) and state is None)
-    return json_answer(
-        orjson.dumps(
-            {
-                "replies": [shown(reply) for reply in replies],
-                "state": sealed(conversation.state, principal.person, key, deps.clock.now()),
-                "watch": [availability_channel(one) for one in watched(conversation.state)],
-            }
-        )
+    response = ChatResponse(
+        replies=[shown(reply) for reply in replies],
+        state=sealed(conversation.state, principal.person, key, deps.clock.now()),
+        watch=[availability_channel(one) for one in watched(conversation.state)],
     )
+    return json_response(chat_json(response))
 
 
-async def _replies(conversation: Conversation, body: Any, *, lost: bool) -> tuple[ChatReply, ...]:
-    if event := body.get("event"):
-        live = _live(event)
+async def _replies(
+    conversation: Conversation, request: ChatRequest, *, lost: bool
+) -> tuple[ChatReply, ...]:
+    if request.event is not None:
+        live = _live(request.event)
         return () if live is None or lost else await conversation.happened(live)
     said: tuple[ChatReply, ...] = ()
     if lost:
         said = (ChatReply(text="It’s been a while, so let’s begin again."),)
-    if "message" not in body:
+    if request.message is None:
         return said + await conversation.greeting()
-    return said + await conversation.say(body["message"])
+    return said + await conversation.say(request.message)
 
 
-def _live(event: dict[str, Any]) -> LiveChange | None:
+def _live(event: ReceivedEvent) -> LiveChange | None:
     try:
-        return heard(event["type"], event["data"])
+        return heard(event.type, event.data)
     except (KeyError, ValueError, TypeError):
         raise ValidationFailed.of("event.data", "must be the event's data as it came") from None
 
 
-def shown(reply: ChatReply) -> dict[str, Any]:
-    return {
-        "text": reply.text,
-        "options": [{"label": one.label, "say": one.say} for one in reply.options],
-        "notice": reply.notice,
-    }
+def shown(reply: ChatReply) -> ShownReply:
+    options = [ShownOption(label=one.label, say=one.say) for one in reply.options]
+    return ShownReply(text=reply.text, options=options, notice=reply.notice)
 
 
 ROUTES = (
     Route(
         method="POST",
         path="/api/chat",
-        answer=answer,
+        handler=answer,
         tag="Chat",
         summary="Say something to the chatbot that books, moves and cancels; it answers at once",
-        shows="ChatAnswer",
+        response="ChatAnswer",
         body=CHAT,
         refusals=(Forbidden,),
         example={"message": "I need a cleaning next Tuesday after 3"},

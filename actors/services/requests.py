@@ -1,0 +1,184 @@
+"""The requests that services take, the same from REST and Socket.IO.
+
+``api/schemas`` loads them from JSON. A field that is ``UNSET`` was not sent and stays as it
+is; ``None`` empties it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from actors.domain.appointment import Status
+from actors.domain.cancel_reason import CancelReason
+from actors.domain.channels import Channel
+from actors.domain.commands import UNSET, Unset
+from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, ProfileId
+from actors.domain.position import Position
+from actors.domain.principal import Role
+from actors.domain.slots import Minute
+from actors.domain.webhook import WebhookStatus
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T")
+
+
+# --- slots and appointments ----------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HoldRequest:
+    dentist_id: DentistId
+    appointment_type_id: AppointmentTypeId
+    start: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BookReservationRequest:
+    reservation_id: AppointmentId
+    notes: str | Unset | None = UNSET
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BookSlotRequest:
+    dentist_id: DentistId
+    appointment_type_id: AppointmentTypeId
+    start: datetime
+    patient_id: ProfileId | None = None
+    """Required of a dentist; a patient books for themselves."""
+    notes: str | None = None
+    overbook: bool = False
+
+
+BookingRequest = BookReservationRequest | BookSlotRequest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AppointmentChange:
+    """``None`` in a field that cannot be empty means the same as ``UNSET``."""
+
+    start: datetime | None = None
+    appointment_type_id: AppointmentTypeId | None = None
+    status: Status | None = None
+    notes: str | Unset | None = UNSET
+    cancel_reason: CancelReason | Unset | None = UNSET
+    overbook: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cancellation:
+    reason: CancelReason | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlotQuery:
+    """Free slots of one dentist that start in ``[starts_from, starts_before)``."""
+
+    appointment_type_id: AppointmentTypeId
+    starts_from: datetime
+    starts_before: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlotSearch(SlotQuery):
+    """The first free slots over several dentists; no ``dentist_ids``: all of the clinic."""
+
+    dentist_ids: tuple[DentistId, ...] = ()
+    time_from: Minute | None = None
+    """Minute of the dentist's local day: only starts in ``[time_from, time_to)``."""
+    time_to: Minute | None = None
+    limit: int
+    after: tuple[datetime, DentistId] | None = None
+    """The last slot of the page before."""
+
+
+# --- people and appointment types ----------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewProfile:
+    role: Role
+    name: str
+    subject: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    time_zone: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProfileChange:
+    name: str | Unset = UNSET
+    email: str | Unset | None = UNSET
+    phone: str | Unset | None = UNSET
+    time_zone: str | Unset | None = UNSET
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewAppointmentType:
+    name: str
+    duration_minutes: int
+    buffer_before_minutes: int = 0
+    buffer_after_minutes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AppointmentTypeChange:
+    name: str | Unset = UNSET
+    duration_minutes: int | Unset = UNSET
+    buffer_before_minutes: int | Unset = UNSET
+    buffer_after_minutes: int | Unset = UNSET
+
+
+# --- webhooks ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewWebhook:
+    url: str
+    channels: tuple[str, ...] | None = None
+    """``None``: the owner's own channels."""
+    description: str | None = None
+    secret: str | None = None
+    """``None``: the service generates one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookChange:
+    url: str | Unset = UNSET
+    channels: tuple[str, ...] | Unset = UNSET
+    description: str | Unset | None = UNSET
+    status: WebhookStatus | Unset = UNSET
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SecretRotation:
+    secret: str | None = None
+    """``None``: the service generates one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookReplay:
+    """Deliver the channel's events after ``since`` again."""
+
+    channel: Channel
+    since: Position
+
+
+# --- fields of a request -------------------------------------------------------------
+
+
+def all_fields(request: "DataclassInstance") -> dict[str, object]:
+    """Every field by name, also those that were not sent."""
+    return {field.name: getattr(request, field.name) for field in fields(request)}
+
+
+def sent_fields(request: "DataclassInstance") -> Mapping[str, object]:
+    """The fields that were sent, by name."""
+    return {name: value for name, value in all_fields(request).items() if value is not UNSET}
+
+
+def sent_or(value: T | Unset, kept: T) -> T:
+    """The value that was sent, or the one to keep."""
+    return kept if isinstance(value, Unset) else value
