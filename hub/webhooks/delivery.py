@@ -2,11 +2,11 @@
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -30,10 +30,8 @@ MayDeliver = Callable[[Webhook, Channel], Awaitable[bool]]
 """Whether the owner of the webhook may read the channel now."""
 
 
-class MessageSender(Protocol):
-    async def send(self, target: Target, message: WebhookMessage, now: datetime) -> Attempt:
-        """Makes one attempt; failures of the receiver or the network are in the result."""
-        ...
+SendAttempt = Callable[[Target, WebhookMessage, datetime], Awaitable[Attempt]]
+"""Makes one attempt; failures of the receiver or the network are in the result."""
 
 
 class NextStep(Enum):
@@ -45,25 +43,19 @@ class NextStep(Enum):
     RELOAD = "the webhook has changed in the database"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Deliverer:
     """Checks the owner's rights, sends, and records the result, for each event of a feed."""
 
-    def __init__(
-        self,
-        *,
-        queue: WebhookQueue,
-        events: EventLog,
-        sender: MessageSender,
-        may_deliver: MayDeliver,
-        clock: Clock,
-        new_id: NewId,
-        rules: RetryRules,
-        metrics: Metrics,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        self._queue, self._events, self._sender = queue, events, sender
-        self._may_deliver, self._clock, self._new_id = may_deliver, clock, new_id
-        self._rules, self._metrics, self._jitter = rules, metrics, jitter
+    queue: WebhookQueue
+    events: EventLog
+    send: SendAttempt
+    may_deliver: MayDeliver
+    clock: Clock
+    new_id: NewId
+    rules: RetryRules
+    metrics: Metrics
+    jitter: Callable[[], float] = random.random
 
     async def deliver_batch(
         self, active: ActiveWebhook, channel: Channel, is_current: Callable[[ActiveWebhook], bool]
@@ -75,10 +67,10 @@ class Deliverer:
         before = active.progress[channel]
         owner = active.webhook.owner
         # The head is read first: later reads see everything before it, or it was deleted.
-        head = (await self._events.heads([channel], owner))[channel]
+        head = (await self.events.heads([channel], owner))[channel]
         if head == before.position:
             return NextStep.WAIT_FOR_EVENTS
-        records = await self._events.read(
+        records = await self.events.read(
             channel,
             after=before.position.offset,
             up_to=head.offset,
@@ -87,7 +79,7 @@ class Deliverer:
             by=owner,
         )
         if not (records and _follows(records[0], before)):
-            message = reset_message(active.webhook, before, head, self._clock.now())
+            message = reset_message(active.webhook, before, head, self.clock.now())
             return await self._deliver(active, before, head, message)
         for record in records:
             if not is_current(active) or not _follows(record, active.progress[channel]):
@@ -105,17 +97,17 @@ class Deliverer:
         to: Position,
         message: WebhookMessage,
     ) -> NextStep:
-        if not await self._may_deliver(active.webhook, before.channel):
+        if not await self.may_deliver(active.webhook, before.channel):
             return await self._disable(active, DisabledReason.RIGHTS_ENDED)
-        attempt = await self._sender.send(active.target, message, self._clock.now())
-        now = self._clock.now()
+        attempt = await self.send(active.target, message, self.clock.now())
+        now = self.clock.now()
         if attempt.delivered:
             after = DeliveryProgress(channel=before.channel, position=to, moves=before.moves + 1)
         else:
             after = self._after_failure(before, attempt, now)
         self._report(active, message, before, attempt)
         delivery = _delivery(before, to, message, attempt, now)
-        if not await self._queue.record(active.webhook.id, before, after, delivery):
+        if not await self.queue.record(active.webhook.id, before, after, delivery):
             return NextStep.RELOAD
         active.progress[before.channel] = after
         if attempt.delivered:
@@ -123,32 +115,32 @@ class Deliverer:
         if attempt.status == HTTPStatus.GONE:
             return await self._disable(active, DisabledReason.GONE)
         assert after.failing_since is not None, "a failed attempt sets it"
-        if self._rules.is_over(after.failing_since, now):
+        if self.rules.is_over(after.failing_since, now):
             return await self._disable(active, DisabledReason.FAILING)
         return NextStep.RETRY_LATER
 
     def _after_failure(
         self, before: DeliveryProgress, attempt: Attempt, now: datetime
     ) -> DeliveryProgress:
-        backoff = self._rules.wait(before.attempts + 1, self._jitter())
+        backoff = self.rules.wait(before.attempts + 1, self.jitter())
         retry_after = timedelta(seconds=attempt.retry_after_s or 0)
         return replace(
             before,
             attempts=before.attempts + 1,
             failing_since=before.failing_since or now,
-            next_attempt_at=now + max(backoff, min(retry_after, self._rules.longest)),
+            next_attempt_at=now + max(backoff, min(retry_after, self.rules.longest)),
             moves=before.moves + 1,
         )
 
     async def _disable(self, active: ActiveWebhook, reason: DisabledReason) -> NextStep:
-        now = self._clock.now()
-        webhook = await self._queue.disable(active.webhook.id, reason, now)
+        now = self.clock.now()
+        webhook = await self.queue.disable(active.webhook.id, reason, now)
         if webhook is not None:
-            self._metrics.webhook_disabled(reason)
+            self.metrics.webhook_disabled(reason)
             log.warning("webhook_disabled", webhook_id=webhook.id, reason=reason)
             if reason is not DisabledReason.GONE:  # 410: the receiver wants no more messages
-                notice = notice_message(webhook, self._new_id(), "webhook.disabled", now)
-                await self._sender.send(active.target, notice, now)
+                notice = notice_message(webhook, self.new_id(), "webhook.disabled", now)
+                await self.send(active.target, notice, now)
         return NextStep.RELOAD
 
     def _report(
@@ -159,7 +151,7 @@ class Deliverer:
         attempt: Attempt,
     ) -> None:
         outcome = "delivered" if attempt.delivered else "refused" if attempt.status else "failed"
-        self._metrics.webhook_attempt(outcome, attempt.duration_ms / 1_000)
+        self.metrics.webhook_attempt(outcome, attempt.duration_ms / 1_000)
         write_line = log.debug if attempt.delivered else log.warning
         write_line(
             f"webhook_{outcome}",

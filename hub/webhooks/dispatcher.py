@@ -20,6 +20,7 @@ from actors.domain.webhook import RetryRules, WebhookId, WebhookStatus
 from actors.ports.clock import Clock, NewId
 from actors.ports.events import EventLog, EventRecord
 from actors.ports.webhooks import Attempt, Target, WebhookQueue
+from actors.tasks import Tasks
 from hub.telemetry.metrics import Metrics
 from hub.webhooks.active import ActiveWebhooks, Feed
 from hub.webhooks.concurrency import ConcurrencyLimits
@@ -57,9 +58,9 @@ class Dispatcher:
         self._deliverer, self._limits = deliverer, limits
         self._clock, self._new_id = clock, new_id
         self._active = ActiveWebhooks()
-        self._running: dict[Feed, asyncio.Task[None]] = {}
-        self._again: set[Feed] = set()
-        """Feeds that were woken while their task ran."""
+        self._tasks = Tasks()
+        self._running: dict[Feed, bool] = {}
+        """Feeds with a task, and whether each was woken again since the task began."""
         self._retry_at: dict[Feed, datetime] = {}
         self._changed: set[WebhookId] = set()
         self._wakeup = asyncio.Event()
@@ -122,7 +123,8 @@ class Dispatcher:
                 if not self._changed:
                     await self._wait()
         finally:
-            await self._stop()
+            self._stopping = True
+            await self._tasks.finish()
 
     async def _wait(self) -> None:
         """Until a webhook changes, an attempt is due, or the clock is to be read."""
@@ -133,13 +135,6 @@ class Dispatcher:
                 await self._wakeup.wait()
         except TimeoutError:
             pass
-
-    async def _stop(self) -> None:
-        self._stopping = True
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _until_done(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -200,7 +195,7 @@ class Dispatcher:
 
     def _wake(self, feed: Feed) -> None:
         if feed in self._running:
-            self._again.add(feed)
+            self._running[feed] = True
             return
         webhook_id, channel = feed
         active = self._active.get(webhook_id)
@@ -211,8 +206,8 @@ class Dispatcher:
         if due is not None and due > self._clock.now():
             self._retry_at[feed] = due
             return
-        task = self._running[feed] = asyncio.create_task(self._deliver(feed))
-        task.add_done_callback(lambda _: self._finished(feed))
+        self._running[feed] = False
+        self._tasks.start(self._deliver(feed))
 
     def _wake_due(self) -> None:
         now = self._clock.now()
@@ -226,6 +221,9 @@ class Dispatcher:
         except Exception:  # e.g. the database does not answer: retry until it does
             log.exception("webhook_undeliverable", webhook_id=feed[0])
             self._retry_at[feed] = self._clock.now() + timedelta(seconds=_STORE_RETRY_S)
+        finally:
+            if self._running.pop(feed) and not self._stopping:
+                self._wake(feed)
 
     async def _deliver_batch(self, feed: Feed) -> NextStep:
         """Releases the limits after each batch, so that other feeds proceed."""
@@ -245,13 +243,6 @@ class Dispatcher:
         elif step is NextStep.RELOAD:
             self.changed(webhook_id)
         return step
-
-    def _finished(self, feed: Feed) -> None:
-        del self._running[feed]
-        if feed in self._again:
-            self._again.discard(feed)
-            if not self._stopping:
-                self._wake(feed)
 
 
 @asynccontextmanager
@@ -275,7 +266,7 @@ async def open_dispatcher(
     deliverer = Deliverer(
         queue=queue,
         events=events,
-        sender=sender,
+        send=sender.send,
         may_deliver=may_deliver,
         clock=clock,
         new_id=new_id,

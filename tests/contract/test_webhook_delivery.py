@@ -46,7 +46,7 @@ def deliverer(clinic: Clinic, sent: Sent) -> Deliverer:
     return Deliverer(
         queue=clinic.store.webhooks,
         events=clinic.store.events,
-        sender=sent,
+        send=sent.send,
         may_deliver=allowed,
         clock=clinic.clock,
         new_id=clinic.new_id,

@@ -1,6 +1,6 @@
 """Supabase Realtime clients connect unmodified (criterion 7.1; docs/supabase.md).
 
-Pure: ``frames``, ``messages``, ``joining``, ``bindings``, ``rows``, ``event_frames``,
+Pure: ``frames``, ``joining``, ``bindings``, ``rows``, ``event_frames``,
 ``presence`` and ``protocol``. The other modules connect these to the rooms, to the other
 nodes and to the sockets.
 """

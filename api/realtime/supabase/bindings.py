@@ -156,15 +156,11 @@ def _value(column_type: str, text: str) -> object:
 def _comparable(column_type: str, value: object) -> object:
     """The value as its column compares it; ``None`` for null and for values of other types."""
     match column_type, value:
-        case "text", str():
-            return value
-        case "bool", bool():
+        case ("text", str()) | ("bool", bool()):
             return value
         case "bool", "true" | "false":
             return value == "true"
-        case "int4", bool():
-            return None
-        case "int4", int():
+        case "int4", int() if not isinstance(value, bool):
             return value
         case "int4", str():
             return _number(value)

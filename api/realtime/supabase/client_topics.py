@@ -23,9 +23,8 @@ from api.realtime.rooms.frames import Send
 from api.realtime.rooms.joins import CHANNELS_MAX, Joined
 from api.realtime.rooms.subscribers import Batch
 from api.realtime.supabase.deps import SupabaseDeps
-from api.realtime.supabase.frames import Vsn
+from api.realtime.supabase.frames import PREFIX, Vsn, ok_reply
 from api.realtime.supabase.joining import JoinRequest, ReplayRequest
-from api.realtime.supabase.messages import PREFIX, ok_reply
 from api.realtime.supabase.presence_registry import PresenceRegistry
 from api.realtime.supabase.protocol import Join, Leave, RenewToken
 from api.realtime.supabase.topic import Topic

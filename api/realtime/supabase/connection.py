@@ -11,8 +11,7 @@ from api.ratelimit import RateLimiter
 from api.realtime.rooms.errors import SocketRequest, public_error
 from api.realtime.supabase.client_topics import ClientTopics, JoinRefused
 from api.realtime.supabase.deps import SupabaseDeps
-from api.realtime.supabase.frames import MalformedFrame, Vsn, decode
-from api.realtime.supabase.messages import error_reply, ok_reply
+from api.realtime.supabase.frames import MalformedFrame, Vsn, decode, error_reply, ok_reply
 from api.realtime.supabase.presence import PresenceLimitExceeded
 from api.realtime.supabase.presence_registry import PresenceRegistry
 from api.realtime.supabase.protocol import (

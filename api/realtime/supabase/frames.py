@@ -19,6 +19,8 @@ import orjson
 
 from api.realtime.rooms.frames import Frame
 
+PREFIX: Final = "realtime:"
+"""Each topic on the wire begins with it; the name of the channel follows."""
 NAME_BYTES_MAX: Final = 255
 """The longest name that fits into a binary frame."""
 
@@ -81,6 +83,22 @@ def message_frame(
         fields = {"topic": topic, "event": event, "payload": payload, "ref": ref}
         return Frame(orjson.dumps(fields))
     return Frame(orjson.dumps([join_ref, ref, topic, event, payload]))
+
+
+def ok_reply(vsn: Vsn, message: ClientMessage, response: object = None) -> Frame:
+    return _reply(vsn, message, "ok", {} if response is None else response)
+
+
+def error_reply(vsn: Vsn, message: ClientMessage, reason: str) -> Frame:
+    """Refuses a message; clients repeat a refused join after a while."""
+    return _reply(vsn, message, "error", {"reason": reason})
+
+
+def _reply(vsn: Vsn, message: ClientMessage, status: str, response: object) -> Frame:
+    content = {"status": status, "response": response}
+    return message_frame(
+        vsn, message.topic, "phx_reply", content, ref=message.ref, join_ref=message.join_ref
+    )
 
 
 def broadcast_frame(

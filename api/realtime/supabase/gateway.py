@@ -142,14 +142,13 @@ class Supabase:
             why=token_failure(error),
             request_id=connect.request_id,
         )
-        response = web.json_response(
-            {"error": refused},
+        retry_after = problem.retry_after_header
+        return web.Response(
             status=problem.status,
-            dumps=lambda content: orjson.dumps(content).decode(),
+            body=orjson.dumps({"error": refused}),
+            content_type="application/json",
+            headers={"Retry-After": retry_after} if retry_after else None,
         )
-        if problem.retry_after_header:
-            response.headers["Retry-After"] = problem.retry_after_header
-        return response
 
     # --- sockets ---
 

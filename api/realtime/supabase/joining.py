@@ -84,13 +84,11 @@ def _object(holder: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 def _flag(holder: Mapping[str, object], name: str, *, default: bool) -> bool:
     match holder.get(name):
-        case bool() as value:
-            return value
         case None:
             return default
-        case "true":
+        case True | "true":
             return True
-        case "false":
+        case False | "false":
             return False
         case _:
             raise InvalidJoin(f"{name} must be true or false")

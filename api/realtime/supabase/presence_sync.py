@@ -62,11 +62,9 @@ class PresencePeers(Protocol):
 class _PeerState:
     """What this node knows of a peer's clients."""
 
-    channels: set[Channel] = field(default_factory=set)
-    """The channels with metas."""
+    channels: dict[Channel, bool] = field(default_factory=dict)
+    """The channels with metas; false until the resync under way has contained them."""
     digest: int = 0
-    unconfirmed: set[Channel] = field(default_factory=set)
-    """Channels that the resync under way has not contained yet."""
 
 
 class PresenceSync:
@@ -160,12 +158,12 @@ class PresenceSync:
             self._remove_gone_peers()  # it may be the same process under a new name
         peer = self._peer_states.setdefault(node, _PeerState())
         if update["begins"]:
-            peer.unconfirmed = set(peer.channels)
+            peer.channels = dict.fromkeys(peer.channels, False)
         for channel, board in update["boards"].items():
             metas = [PresenceMeta(key, ref, meta.encode()) for key, ref, meta in board]
             self._replace(node, peer, Channel(channel), metas)
         if update["ends"]:
-            for channel in list(peer.unconfirmed):
+            for channel in [channel for channel, seen in peer.channels.items() if not seen]:
                 self._replace(node, peer, channel, ())
         if update["sum"] not in (None, peer.digest):
             self._missed[node] = None
@@ -173,11 +171,10 @@ class PresenceSync:
     def _replace(
         self, node: str, peer: _PeerState, channel: Channel, metas: Sequence[PresenceMeta]
     ) -> None:
-        peer.unconfirmed.discard(channel)
         if metas:
-            peer.channels.add(channel)
+            peer.channels[channel] = True
         else:
-            peer.channels.discard(channel)
+            peer.channels.pop(channel, None)
         if diff := self._registry.replace_node(node, channel, metas):
             peer.digest ^= _digest_change(channel, diff)
 

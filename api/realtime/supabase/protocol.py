@@ -14,9 +14,16 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from api.realtime.rooms.frames import Frame
-from api.realtime.supabase.frames import NAME_BYTES_MAX, ClientMessage, Ref, Vsn
+from api.realtime.supabase.frames import (
+    NAME_BYTES_MAX,
+    PREFIX,
+    ClientMessage,
+    Ref,
+    Vsn,
+    error_reply,
+    ok_reply,
+)
 from api.realtime.supabase.joining import InvalidJoin, JoinRequest, parse_join, token_of
-from api.realtime.supabase.messages import PREFIX, error_reply, ok_reply
 
 HEARTBEAT_TOPIC: Final = "phoenix"
 

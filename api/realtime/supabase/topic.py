@@ -13,8 +13,7 @@ from api.realtime.rooms.frames import Frame, Send
 from api.realtime.rooms.subscribers import Batch, Once
 from api.realtime.supabase import event_frames
 from api.realtime.supabase.bindings import Binding
-from api.realtime.supabase.frames import Vsn, message_frame
-from api.realtime.supabase.messages import PREFIX, system_message
+from api.realtime.supabase.frames import PREFIX, Vsn, message_frame
 from api.realtime.supabase.protocol import TopicJoin
 from api.realtime.supabase.rows import rows_channel
 
@@ -98,16 +97,9 @@ class Topic:
         self.write(frame)
 
     def push_system(self, extension: str, status: str, message: str) -> None:
-        self.write(
-            system_message(
-                self.vsn,
-                self.name,
-                join_ref=self.join.join_ref,
-                extension=extension,
-                status=status,
-                message=message,
-            )
-        )
+        channel = self.name.removeprefix(PREFIX)
+        content = {"extension": extension, "status": status, "message": message}
+        self.push("system", {**content, "channel": channel})
 
     def push_replayed(self, record: EventRecord) -> None:
         self.write(event_frames.replayed_frame(self.vsn, self.name, record))
