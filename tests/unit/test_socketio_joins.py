@@ -18,7 +18,7 @@ from actors.relay.relay import Relay
 from actors.relay.settings import RelayLimits, RelaySettings
 from actors.services.changes import Changes
 from actors.services.identity import Claims
-from api.realtime.rooms.broadcaster import Wire
+from api.realtime.rooms.broadcaster import RoomBroadcaster
 from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.frames import Send, Sent
 from api.realtime.rooms.joins import Joins
@@ -71,7 +71,7 @@ class Others(TimeSlice):
 class Edge:
     def __init__(self, log: MemoryLog, others: Others | None = None) -> None:
         self.log, self.sockets, self.rooms = log, Sockets(), Rooms()
-        self.wire = Wire(self.rooms, others or Others())
+        self.wire = RoomBroadcaster(self.rooms, others or Others())
         self.relay = Relay(
             events=log,
             clock=FixedClock(),
@@ -108,7 +108,7 @@ class Edge:
 class FailsNowAndThen:
     """An attempt may fail before or after it reached the rooms; never four times."""
 
-    def __init__(self, inner: Wire, rng: random.Random) -> None:
+    def __init__(self, inner: RoomBroadcaster, rng: random.Random) -> None:
         self._inner, self._rng = inner, rng
         self._failures: Counter[str] = Counter()
 
@@ -129,7 +129,7 @@ async def test_whoever_joins_whenever_ends_with_every_event_once_and_in_order(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = random.Random(seed)
-    monkeypatch.setattr("api.realtime.rooms.broadcaster._LOOK_EVERY", rng.choice((1, 2, 5)))
+    monkeypatch.setattr("api.realtime.rooms.broadcaster._CHECK_EVERY", rng.choice((1, 2, 5)))
     edge = Edge(MemoryLog(records(1, 20)), Others(rng))
     sockets = edge.sockets
     await edge.relay.start(FailsNowAndThen(edge.wire, rng))
@@ -172,7 +172,7 @@ async def test_whoever_joins_whenever_ends_with_every_event_once_and_in_order(
 async def test_who_enters_while_an_event_is_being_sent_gets_it_after_the_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("api.realtime.rooms.broadcaster._LOOK_EVERY", 1)
+    monkeypatch.setattr("api.realtime.rooms.broadcaster._CHECK_EVERY", 1)
     others = Others()
     edge = Edge(MemoryLog(records(1, 3)), others)
     sockets = edge.sockets
@@ -237,7 +237,7 @@ async def test_one_subscriber_that_fails_costs_the_others_nothing() -> None:
 
 async def test_a_large_room_is_written_to_in_turns_with_others_in_between() -> None:
     edge = Edge(MemoryLog())
-    wire = Wire(edge.rooms, TimeSlice(slice_s=0))  # every turn is over at once
+    wire = RoomBroadcaster(edge.rooms, TimeSlice(slice_s=0))  # every turn is over at once
     for number in range(80):
         session = edge.session(f"s{number}")
         session.send = ending_a_turn(session.send, wire)
@@ -257,7 +257,7 @@ async def test_a_large_room_is_written_to_in_turns_with_others_in_between() -> N
     assert all(edge.sockets.offsets(f"s{number}") == [1] for number in range(80))
 
 
-def ending_a_turn(send: Send, wire: Wire) -> Send:
+def ending_a_turn(send: Send, wire: RoomBroadcaster) -> Send:
     """A write begins a turn, as a socket's outbox does."""
 
     def sending(frame: Sent, *, more: bool = False) -> None:

@@ -20,7 +20,7 @@ from actors.relay.relay import Relay
 from actors.relay.settings import RelayLimits, RelaySettings
 from actors.services.changes import EVENTS_MAX, Changes
 from actors.services.identity import Claims
-from api.realtime.rooms.broadcaster import Wire
+from api.realtime.rooms.broadcaster import RoomBroadcaster
 from api.realtime.rooms.context import RoomsContext
 from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.joins import Joins
@@ -129,7 +129,7 @@ class Client:
 class World:
     def __init__(self, log: MemoryLog, **settings: Any) -> None:
         self.log, self.rooms = log, Rooms()
-        self.wire = Wire(self.rooms, TimeSlice())
+        self.wire = RoomBroadcaster(self.rooms, TimeSlice())
         self.relay = Relay(
             events=log,
             clock=FixedClock(),
@@ -203,7 +203,7 @@ class World:
 @asynccontextmanager
 async def world(log: MemoryLog | None = None, **settings: Any) -> AsyncIterator[World]:
     made = World(log or MemoryLog(), **settings)
-    await made.relay.start(made, made.wire.tell_position)
+    await made.relay.start(made, made.wire.notify_position)
     try:
         yield made
     finally:
@@ -296,7 +296,7 @@ async def test_a_position_ahead_of_the_stream_makes_it_read_what_is_missing() ->
         await until(lambda: bool(client.frames))
         w.log.append(record(3))
         w.relay._lanes.clear()
-        await w.wire.tell_position(A, await w.relay.released(A))
+        await w.wire.notify_position(A, await w.relay.released(A))
         await until(lambda: client.offsets() == [3])
         w.commit(record(4))
         await until(lambda: client.offsets() == [3, 4])

@@ -11,7 +11,7 @@ from actors.domain.ids import EventId, ProfileId
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.ports.events import EventRecord
-from api.realtime.rooms.subscribers import Once
+from api.realtime.rooms.subscribers import WireForms
 from api.realtime.supabase.bindings import COLUMNS, parse_binding
 from api.realtime.supabase.event_frames import change_frame, event_frame, replayed_frame
 from api.realtime.supabase.frames import Vsn
@@ -103,20 +103,22 @@ def test_rows_come_from_the_channel_of_the_person() -> None:
 
 
 def test_one_event_is_encoded_once_for_each_version_and_topic() -> None:
-    once, event = Once(), record("appointment.created")
-    one = event_frame(Vsn.ONE, TOPIC, event, once)
-    assert event_frame(Vsn.ONE, TOPIC, event, once) is one
-    assert event_frame(Vsn.TWO, TOPIC, event, once) is not one
+    forms, event = WireForms(), record("appointment.created")
+    one = event_frame(Vsn.ONE, TOPIC, event, forms)
+    assert event_frame(Vsn.ONE, TOPIC, event, forms) is one
+    assert event_frame(Vsn.TWO, TOPIC, event, forms) is not one
     bindings = (parse_binding({"event": "*"}), parse_binding({"event": "INSERT"}))
-    changed = change_frame(Vsn.ONE, TOPIC, event, bindings, once)
+    changed = change_frame(Vsn.ONE, TOPIC, event, bindings, forms)
     assert changed is not None
-    assert change_frame(Vsn.ONE, TOPIC, event, bindings, once) is changed
-    assert change_frame(Vsn.ONE, TOPIC, event, bindings[:1], once) is not changed
-    assert change_frame(Vsn.ONE, TOPIC, event, (), once) is None
+    assert change_frame(Vsn.ONE, TOPIC, event, bindings, forms) is changed
+    assert change_frame(Vsn.ONE, TOPIC, event, bindings[:1], forms) is not changed
+    assert change_frame(Vsn.ONE, TOPIC, event, (), forms) is None
 
 
 def test_a_broadcast_contains_the_envelope_with_its_position() -> None:
-    outer = json.loads(event_frame(Vsn.ONE, TOPIC, record("appointment.created"), Once()).payload)
+    outer = json.loads(
+        event_frame(Vsn.ONE, TOPIC, record("appointment.created"), WireForms()).payload
+    )
     payload = outer["payload"]
     assert payload["meta"] == {"id": "event-7"}
     inner = payload["payload"]

@@ -1,4 +1,4 @@
-"""Handing events out: from the relay to everybody in a channel, whatever they speak."""
+"""Broadcasts committed events to the subscribers of their channel, in every protocol."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -8,17 +8,17 @@ from actors.domain.position import Position
 from actors.ports.events import EventRecord
 from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.rooms import Rooms
-from api.realtime.rooms.subscribers import Batch, Once, Subscription
+from api.realtime.rooms.subscribers import EventBatch, Subscription, WireForms
 
-_LOOK_EVERY: Final = 8
-"""Subscribers between two looks at the clock."""
+_CHECK_EVERY: Final = 8
+"""Subscribers that are written to between two checks of the time slice."""
 
 
-class Wire:
+class RoomBroadcaster:
     """Implements :class:`actors.ports.events.Broadcaster` for the rooms.
 
-    A large room is written to in slices, a turn of the event loop each, so that nobody
-    else waits long; the broadcast ends when the last of the room was written to.
+    A large room is written to over several iterations of the event loop, so that other tasks
+    wait for one time slice at most. The broadcast ends when the whole room was written to.
     """
 
     def __init__(self, rooms: Rooms, time_slice: TimeSlice) -> None:
@@ -31,9 +31,9 @@ class Wire:
         does not get it again. Raises the first failure of a subscriber, after all others
         were served.
         """
-        channel, batch = records[0].channel, Batch(records)
+        channel, batch = records[0].channel, EventBatch(records)
         reached, failure = 0, None
-        members = self._rooms.begin_sending(channel, records)
+        members = self._rooms.begin_broadcast(channel, records)
         try:
             for part in _parts(members):
                 if self._time_slice.is_used_up:
@@ -44,35 +44,35 @@ class Wire:
                     try:
                         subscription.deliver(batch)
                         reached += 1
-                    except Exception as error:  # one who fails must not cost the others theirs
+                    except Exception as error:  # the other subscribers still get the events
                         failure = failure or error
         finally:
-            self._rooms.end_sending(channel)
+            self._rooms.end_broadcast(channel)
         if failure is not None:
             raise failure
         return reached
 
-    async def tell_room(self, channel: Channel, event: str, data: bytes) -> None:
-        """Something that is no row of the log, to everybody in the channel."""
-        once = Once()
-        await self._tell(channel, lambda each: each.subscriber.tell(event, data, once))
+    async def notify(self, channel: Channel, event: str, data: bytes) -> None:
+        """Send an event that is not stored to all subscribers of the channel."""
+        forms = WireForms()
+        await self._notify(channel, lambda each: each.subscriber.notify(event, data, forms))
 
-    async def tell_position(self, channel: Channel, position: Position) -> None:
-        """``channel:position``: up to where the relay is, so a lost last event is seen."""
-        once = Once()
-        await self._tell(
-            channel, lambda each: each.subscriber.tell_position(channel, position, once)
+    async def notify_position(self, channel: Channel, position: Position) -> None:
+        """Send ``channel:position``, so that clients notice even a lost last event."""
+        forms = WireForms()
+        await self._notify(
+            channel, lambda each: each.subscriber.notify_position(channel, position, forms)
         )
 
-    async def _tell(self, channel: Channel, tell: Callable[[Subscription], None]) -> None:
-        """To all who are not waiting for an answer."""
+    async def _notify(self, channel: Channel, send: Callable[[Subscription], None]) -> None:
+        """Send to the subscribers that are not held."""
         for part in _parts(self._rooms.members(channel)):
             if self._time_slice.is_used_up:
                 await self._time_slice.wait_for_next()
             for subscription in part:
                 if subscription.held is None and not subscription.subscriber.closed:
-                    tell(subscription)
+                    send(subscription)
 
 
 def _parts(members: Sequence[Subscription]) -> Iterable[Sequence[Subscription]]:
-    return (members[n : n + _LOOK_EVERY] for n in range(0, len(members), _LOOK_EVERY))
+    return (members[n : n + _CHECK_EVERY] for n in range(0, len(members), _CHECK_EVERY))

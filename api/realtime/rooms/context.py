@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from actors.tasks import Spawn
-from api.realtime.rooms.broadcaster import Wire
+from api.realtime.rooms.broadcaster import RoomBroadcaster
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.joins import Joins
@@ -18,7 +18,7 @@ class RoomsContext:
 
     rooms: Rooms
     joins: Joins
-    broadcaster: Wire
+    broadcaster: RoomBroadcaster
     revocations: Revocations
     send_policy: SendPolicy
 
@@ -29,7 +29,7 @@ def rooms_context(deps: RealtimeDeps, spawn: Spawn) -> RoomsContext:
     return RoomsContext(
         rooms=rooms,
         joins=Joins(rooms, deps.services.changes, deps.positions),
-        broadcaster=Wire(rooms, time_slice),
+        broadcaster=RoomBroadcaster(rooms, time_slice),
         revocations=Revocations(deps.verifier, deps.services.identity, spawn),
         send_policy=SendPolicy(
             time_slice=time_slice,

@@ -1,12 +1,14 @@
-"""Joining channels without a hole and without a duplicate (DESIGN §6).
+"""Joining channels without losing or repeating an event (``docs/protocol.md``).
 
-The subscriber enters the room first, with its live events held; then the relay's released
-offset R is taken and ``(since, R]`` is read; when the answer was written, what was held
-follows. Every event is at or before R, and so in the answer, or after it, and so held.
+The subscriber enters the room first, with its live events held. Then the relay's released
+position R is taken, and the events after ``since`` up to R are read: this is the answer. When
+it was written, the held events follow. Every event is either up to R, and in the answer, or
+after R, and held.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
@@ -22,8 +24,8 @@ from api.schemas import channel_json
 Positions = Callable[[Sequence[Channel]], Awaitable[Mapping[Channel, Position]]]
 """The relay's released positions of the channels."""
 
-CHANNELS_MAX = 100
-"""Channels of one socket."""
+CHANNELS_MAX: Final = 100
+"""Channels of one client."""
 
 
 def check_may_join(principal: Principal, channels: Sequence[Channel]) -> None:
@@ -41,7 +43,7 @@ def check_count(field: str, count: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """An answer to be written; then :meth:`Joins.release` must be called."""
+    """An answer to be written; :meth:`Joins.release` must be called afterwards."""
 
     subscriber: Subscriber
     answers: Mapping[Channel, bytes]
@@ -50,7 +52,7 @@ class Joined:
 
 
 class Joins:
-    """For every kind of subscriber; see :class:`api.realtime.rooms.subscribers.Subscriber`."""
+    """Lets subscribers of every protocol enter channels, with the events they missed."""
 
     def __init__(self, rooms: Rooms, changes: Changes, positions: Positions) -> None:
         self._rooms, self._changes, self._positions = rooms, changes, positions
@@ -64,22 +66,22 @@ class Joins:
         """Enter the channels, with live events held until :meth:`release`.
 
         The caller has authorised the channels (:func:`check_may_join`), and lets no two
-        joins or leaves of one subscriber overlap. On failure the subscriber is where it was.
+        joins or leaves of one subscriber overlap. On failure memberships are as before.
         """
         if subscriber.closed:
             return Joined(subscriber, {})
-        lasting = {channel: since for channel, since in wanted.items() if channel != HUB_STATUS}
-        before = {channel: self._rooms.subscription(subscriber, channel) for channel in lasting}
-        for channel in lasting:
+        stored = {channel: since for channel, since in wanted.items() if channel != HUB_STATUS}
+        before = {channel: self._rooms.subscription(subscriber, channel) for channel in stored}
+        for channel in stored:
             self._rooms.enter(subscriber, channel)
         try:
-            changes = await self._read(principal, lasting)
+            changes = await self._read(principal, stored)
         except BaseException:
-            for channel, was_in in before.items():
-                if was_in is None:
+            for channel, subscription in before.items():
+                if subscription is None:
                     self._rooms.leave(subscriber, channel)
                 else:
-                    was_in.release(was_in.had)
+                    subscription.release(subscription.sent)
             raise
         answers = {each.channel: channel_json(each) for each in changes}
         if HUB_STATUS in wanted and not subscriber.closed:
@@ -88,7 +90,7 @@ class Joins:
         return Joined(subscriber, answers, changes)
 
     def release(self, joined: Joined) -> None:
-        """The answer was written: live events follow, or begin after the last page."""
+        """The answer was written: deliver live events, unless further pages are missing."""
         for each in joined.changes:
             subscription = self._rooms.subscription(joined.subscriber, each.channel)
             if subscription is None:
@@ -107,6 +109,6 @@ class Joins:
         return await self._changes.read(principal, tuple(wanted.items()), up_to=released)
 
 
-_EPHEMERAL = orjson.dumps(
+_EPHEMERAL: Final = orjson.dumps(
     {"recovered": False, "events": [], "more": False, "epoch": None, "offset": None}
 )

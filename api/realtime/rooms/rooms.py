@@ -1,4 +1,4 @@
-"""Who is in which channel."""
+"""The members of each channel."""
 
 from collections.abc import Collection, Sequence
 
@@ -8,16 +8,17 @@ from api.realtime.rooms.subscribers import Subscriber, Subscription
 
 
 class Rooms:
-    """Membership by channel and by subscriber, kept in step."""
+    """Membership by channel and by subscriber."""
 
     def __init__(self) -> None:
         self._rooms: dict[Channel, dict[Subscriber, Subscription]] = {}
         self._of: dict[Subscriber, dict[Channel, Subscription]] = {}
-        self._sending: dict[Channel, Sequence[EventRecord]] = {}
+        self._broadcasts: dict[Channel, Sequence[EventRecord]] = {}
+        """The running broadcast of each channel."""
 
     def enter(self, subscriber: Subscriber, channel: Channel, *, held: bool = True) -> Subscription:
-        """Be in the channel from now on; a broadcast that is under way counts as later."""
-        assert not subscriber.closed, "nobody enters a room after leaving the hub"
+        """Become a member from now on; a running broadcast counts as later."""
+        assert not subscriber.closed, "a closed subscriber enters no room"
         room = self._rooms.setdefault(channel, {})
         subscription = room.get(subscriber)
         if subscription is None:
@@ -25,16 +26,16 @@ class Rooms:
             self._of.setdefault(subscriber, {})[channel] = subscription
         if held:
             subscription.hold()
-            for under_way in self._sending.get(channel, ()):
-                subscription.keep(under_way)
+            for record in self._broadcasts.get(channel, ()):
+                subscription.keep(record)
         return subscription
 
     def leave(self, subscriber: Subscriber, channel: Channel) -> bool:
-        """Whether the subscriber was in the channel."""
-        mine = self._of.get(subscriber, {})
-        if mine.pop(channel, None) is None:
+        """Returns whether the subscriber was a member."""
+        memberships = self._of.get(subscriber, {})
+        if memberships.pop(channel, None) is None:
             return False
-        if not mine:
+        if not memberships:
             del self._of[subscriber]
         room = self._rooms[channel]
         del room[subscriber]
@@ -57,14 +58,15 @@ class Rooms:
 
     @property
     def channels(self) -> Sequence[Channel]:
+        """The channels that have members."""
         return tuple(self._rooms)
 
-    def begin_sending(
+    def begin_broadcast(
         self, channel: Channel, records: Sequence[EventRecord]
     ) -> Sequence[Subscription]:
-        """The members that get these events now; who enters until the end gets them held."""
-        self._sending[channel] = records
+        """The members that get these events; members that enter until the end keep them."""
+        self._broadcasts[channel] = records
         return self.members(channel)
 
-    def end_sending(self, channel: Channel) -> None:
-        self._sending.pop(channel, None)
+    def end_broadcast(self, channel: Channel) -> None:
+        self._broadcasts.pop(channel, None)

@@ -1,8 +1,8 @@
-"""Whoever is sent events, and what of a channel each has had.
+"""Subscribers of channels, and how far each of them has been served.
 
-A subscription is *held* while its catch-up answer is on the way: live events wait, in
-order, until the answer was written. Afterwards whatever the answer already said is
-dropped. So there is neither hole nor duplicate, whatever is committed meanwhile.
+A subscription is *held* while its catch-up answer is on the way. Live events are then kept, in
+order, until the answer was written; those that the answer contained are dropped. So no event is
+lost or repeated, whatever is committed meanwhile.
 """
 
 from collections import deque
@@ -16,129 +16,130 @@ from actors.ports.events import EventRecord
 
 T = TypeVar("T")
 
-HELD_MAX = 1_000
-"""Events that wait for one answer; what is more is not kept, and the client told to ask."""
+HELD_MAX: Final = 1_000
+"""Events kept for one answer. Later ones are dropped, and the client is sent the position."""
 
 NOWHERE: Final = Position(-1, -1)
 """Before every position of every channel."""
 
 
-class Once:
-    """The wire forms of one thing that many subscribers are sent, each encoded once.
+class WireForms:
+    """The encoded forms of one message for many subscribers, each form encoded once.
 
-    ``once(key, make)`` calls ``make()`` for the first subscriber with that key, and returns
-    the same value to all others.
+    ``forms(key, encode)`` calls ``encode()`` for the first subscriber with that key, and
+    returns the same value to all others.
     """
 
-    __slots__ = ("_made",)
+    __slots__ = ("_encoded",)
 
     def __init__(self) -> None:
-        self._made: dict[Hashable, Any] = {}
+        self._encoded: dict[Hashable, Any] = {}
 
-    def __call__(self, key: Hashable, make: Callable[[], T]) -> T:
-        made = self._made
-        if key not in made:
-            made[key] = make()
-        value: T = made[key]
+    def __call__(self, key: Hashable, encode: Callable[[], T]) -> T:
+        encoded = self._encoded
+        if key not in encoded:
+            encoded[key] = encode()
+        value: T = encoded[key]
         return value
 
 
-class Batch:
-    """One event or several consecutive ones of a channel, that are delivered together.
+class EventBatch:
+    """One event or several consecutive ones of a channel, which are delivered together.
 
-    ``each`` are the events with their wire forms; ``joined`` are the forms of all of them.
+    ``events`` are the events, each with its wire forms. ``forms`` are those of the whole batch.
     """
 
-    __slots__ = ("each", "first", "joined", "last")
+    __slots__ = ("events", "first", "forms", "last")
 
     def __init__(self, records: Sequence[EventRecord]) -> None:
-        self.each = [(record, Once()) for record in records]
+        self.events = [(record, WireForms()) for record in records]
         self.first, self.last = records[0].position, records[-1].position
-        self.joined = Once()
+        self.forms = WireForms()
 
 
 class Subscriber(Protocol):
-    """One connection as the rooms see it, compared by identity.
+    """A connection, or a part of one, that receives the events of channels.
 
-    A Socket.IO session, a channel of another protocol, a stream. Everything here is
-    synchronous: it writes, or queues within the connection's own bound, and never waits.
-    Writing to a connection that has gone is no error. Whoever does not read fast enough
-    is closed by its own transport, and catches up by offset.
+    Subscribers are compared by identity. No method waits: it writes, or queues within the
+    connection's own bound. Writing to a closed connection is no error. A connection that does
+    not read fast enough is closed by its transport; its client then catches up by offset.
     """
 
     @property
     def closed(self) -> bool:
-        """It has left, or is about to: nothing is delivered any more."""
+        """The connection has ended or is about to: nothing more is delivered."""
         ...
 
-    def deliver(self, batch: Batch) -> None:
-        """Write these events, in order; encode them by the batch, which others share.
+    def deliver(self, batch: EventBatch) -> None:
+        """Write these events in order, in the batch's wire forms.
 
         If it raises, none of them was written; the relay retries them one by one.
         """
         ...
 
-    def tell_position(self, channel: Channel, position: Position, once: Once) -> None:
-        """Write ``channel:position``: up to where the channel was sent."""
+    def notify_position(self, channel: Channel, position: Position, forms: WireForms) -> None:
+        """Write ``channel:position``: how far the channel has been delivered."""
         ...
 
-    def tell(self, event: str, data: bytes, once: Once) -> None:
-        """Write something that is no row of the log, such as ``hub.status``; ready JSON."""
+    def notify(self, event: str, data: bytes, forms: WireForms) -> None:
+        """Write an event that is not stored, such as ``hub.status``; ``data`` is ready JSON."""
         ...
 
 
 @dataclass(eq=False, slots=True)
 class Subscription:
+    """One subscriber's membership of one channel."""
+
     subscriber: Subscriber
     channel: Channel
-    had: Position = NOWHERE
-    """Up to here the subscriber has everything that was sent."""
+    sent: Position = NOWHERE
+    """The subscriber has received everything up to here."""
     held: deque[EventRecord] | None = None
     dropped: EventRecord | None = None
-    """The last of the events that were more than ``held`` may hold."""
+    """The last event that ``held`` had no space for."""
 
     def hold(self) -> None:
         if self.held is None:
             self.held = deque()
 
     def keep(self, record: EventRecord) -> None:
-        """Let a live event wait for the answer that is on the way."""
+        """Keep a live event until the answer that is on the way was written."""
         assert self.held is not None
         if self.dropped is not None or len(self.held) >= HELD_MAX:
             self.dropped = record
         else:
             self.held.append(record)
 
-    def deliver(self, batch: Batch) -> None:
-        """Write events that the subscriber has not had; while it is held, keep them."""
+    def deliver(self, batch: EventBatch) -> None:
+        """Write the events that the subscriber has not received; while it is held, keep them."""
         if self.held is not None:
-            for record, _ in batch.each:
+            for record, _ in batch.events:
                 self.keep(record)
-        elif batch.first > self.had:
+        elif batch.first > self.sent:
             self.subscriber.deliver(batch)
-            self.had = batch.last
+            self.sent = batch.last
         else:
-            self._deliver_news([record for record, _ in batch.each])
+            self._deliver_new([record for record, _ in batch.events])
 
-    def _deliver_news(self, records: Iterable[EventRecord]) -> None:
-        """Write those events that come after what the subscriber has had."""
-        news: list[EventRecord] = []
-        had = self.had
+    def _deliver_new(self, records: Iterable[EventRecord]) -> None:
+        """Write those events that come after ``sent``."""
+        new: list[EventRecord] = []
+        last = self.sent
         for record in records:
-            if record.position > had:
-                news.append(record)
-                had = record.position
-        if news:
-            self.subscriber.deliver(Batch(news))
-            self.had = had
+            if record.position > last:
+                new.append(record)
+                last = record.position
+        if new:
+            self.subscriber.deliver(EventBatch(new))
+            self.sent = last
 
     def release(self, answered: Position) -> None:
-        """The answer up to ``answered`` was written: let what was held follow it."""
-        self.had = max(self.had, answered)
+        """The answer up to ``answered`` was written: deliver the kept events after it."""
+        self.sent = max(self.sent, answered)
         held, self.held = self.held, None
         dropped, self.dropped = self.dropped, None
         if self.subscriber.closed:
             return
-        self._deliver_news(held or ())
+        self._deliver_new(held or ())
         if dropped is not None:
-            self.subscriber.tell_position(self.channel, dropped.position, Once())
+            self.subscriber.notify_position(self.channel, dropped.position, WireForms())

@@ -72,7 +72,7 @@ class Realtime:
 
     async def position_changed(self, channel: Channel, position: Position) -> None:
         """For ``Relay.start(on_failure=…)``: members of the channel learn what they missed."""
-        await self.context.broadcaster.tell_position(channel, position)
+        await self.context.broadcaster.notify_position(channel, position)
 
     async def publish_status(self, figures: Mapping[str, object]) -> None:
         """Send the hub's figures to watching admins: an event without a row or an offset."""
@@ -87,7 +87,7 @@ class Realtime:
             "time": instant_text(self._deps.clock.now()),
             "data": figures,
         }
-        await self.context.broadcaster.tell_room(HUB_STATUS, "hub.status", orjson.dumps(envelope))
+        await self.context.broadcaster.notify(HUB_STATUS, "hub.status", orjson.dumps(envelope))
 
     async def _send_positions(self) -> None:
         """Send positions periodically, so that a client notices even a lost last event."""
@@ -102,5 +102,5 @@ class Realtime:
         channels = [name for name in self.context.rooms.channels if name != HUB_STATUS]
         positions = await self._deps.positions(channels) if channels else {}
         for channel, position in positions.items():
-            await self.context.broadcaster.tell_position(channel, position)
+            await self.context.broadcaster.notify_position(channel, position)
             await asyncio.sleep(0)  # positions are never urgent

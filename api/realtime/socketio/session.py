@@ -10,7 +10,7 @@ from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.services.identity import Claims
 from api.realtime.rooms.frames import Frame, Frames, Send
-from api.realtime.rooms.subscribers import Batch, Once
+from api.realtime.rooms.subscribers import EventBatch, WireForms
 from api.realtime.socketio.library import Client
 from api.realtime.socketio.packets import event_frame
 from api.schemas import envelope
@@ -59,21 +59,21 @@ class SocketSession:
         self.commands += 1
         return f"{self.sid}.{self.commands}"
 
-    def deliver(self, batch: Batch) -> None:
-        self.send(batch.joined(self.namespace, lambda: self._encoded(batch)))
+    def deliver(self, batch: EventBatch) -> None:
+        self.send(batch.forms(self.namespace, lambda: self._encoded(batch)))
 
-    def _encoded(self, batch: Batch) -> Frame | Frames:
+    def _encoded(self, batch: EventBatch) -> Frame | Frames:
         frames = [
-            event_frame(self.namespace, record.type, envelope(record)) for record, _ in batch.each
+            event_frame(self.namespace, record.type, envelope(record)) for record, _ in batch.events
         ]
         return frames[0] if len(frames) == 1 else Frames(frames)
 
-    def tell_position(self, channel: Channel, position: Position, once: Once) -> None:
+    def notify_position(self, channel: Channel, position: Position, forms: WireForms) -> None:
         where = {"channel": channel, "epoch": position.epoch, "offset": position.offset}
-        self.tell("channel:position", orjson.dumps(where), once)
+        self.notify("channel:position", orjson.dumps(where), forms)
 
-    def tell(self, event: str, data: bytes, once: Once) -> None:
-        self.send(once(self.namespace, lambda: event_frame(self.namespace, event, data)))
+    def notify(self, event: str, data: bytes, forms: WireForms) -> None:
+        self.send(forms(self.namespace, lambda: event_frame(self.namespace, event, data)))
 
     def emit(self, event: str, data: bytes) -> None:
         """Send an event to this client alone; ``data`` is ready JSON."""

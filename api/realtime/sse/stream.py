@@ -19,7 +19,7 @@ from actors.services.changes import ChannelChanges
 from actors.services.identity import Claims
 from api.realtime.rooms.joins import Joins
 from api.realtime.rooms.rooms import Rooms
-from api.realtime.rooms.subscribers import Batch, Once
+from api.realtime.rooms.subscribers import EventBatch, WireForms
 from api.realtime.sse.cursor import Cursor
 from api.realtime.sse.frames import HEARTBEAT, event_body, ready, with_id
 
@@ -107,19 +107,19 @@ class Stream:
     def closed(self) -> bool:
         return self.ended is not None
 
-    def deliver(self, batch: Batch) -> None:
-        for record, once in batch.each:
+    def deliver(self, batch: EventBatch) -> None:
+        for record, forms in batch.events:
             if self.closed:
                 return
-            self._deliver(record, once)
+            self._deliver(record, forms)
 
-    def _deliver(self, record: EventRecord, once: Once) -> None:
+    def _deliver(self, record: EventRecord, forms: WireForms) -> None:
         channel, at = record.channel, record.position
         before = self._queued_to.get(channel)
         if channel in self._behind or before is None or at != before.next:
             self._fall_behind(channel)
             return
-        body = once("sse", lambda: event_body(record))
+        body = forms("sse", lambda: event_body(record))
         self._queued_to[channel] = at
         self._queue.append(_Waiting(channel, at, body))
         self._queued_bytes += len(body) + _FRAME_BYTES
@@ -127,13 +127,13 @@ class Stream:
             self.end(Ended.TOO_SLOW)
         self.wakes.set()
 
-    def tell_position(self, channel: Channel, position: Position, once: Once) -> None:
+    def notify_position(self, channel: Channel, position: Position, forms: WireForms) -> None:
         """Nobody has to ask: what is missing is read and sent."""
         known = self._queued_to.get(channel)
         if known is None or position > known:
             self._fall_behind(channel)
 
-    def tell(self, event: str, data: bytes, once: Once) -> None:
+    def notify(self, event: str, data: bytes, forms: WireForms) -> None:
         """Streams are in no channel that has such messages."""
 
     def end(self, why: Ended) -> None:

@@ -21,7 +21,7 @@ from actors.tasks import Spawn
 from api.realtime.rooms.expiry import TokenExpiry
 from api.realtime.rooms.frames import Send
 from api.realtime.rooms.joins import CHANNELS_MAX, Joined
-from api.realtime.rooms.subscribers import Batch
+from api.realtime.rooms.subscribers import EventBatch
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import PREFIX, Vsn, ok_reply
 from api.realtime.supabase.joining import JoinRequest, ReplayRequest
@@ -220,10 +220,10 @@ class ClientTopics:
         subscription = self._deps.context.rooms.subscription(topic, channel)
         if subscription is None or topic.catching_up:
             return
-        if position > subscription.had:
+        if position > subscription.sent:
             topic.catching_up = True
             subscription.hold()
-            self._spawn(self._catch_up(topic, channel, subscription.had))
+            self._spawn(self._catch_up(topic, channel, subscription.sent))
 
     async def _catch_up(self, topic: Topic, channel: Channel, since: Position) -> None:
         try:
@@ -233,7 +233,7 @@ class ClientTopics:
             elif all(each.recovered and not each.more for each in joined.changes):
                 for each in joined.changes:
                     if each.events:
-                        topic.deliver(Batch(each.events))
+                        topic.deliver(EventBatch(each.events))
                 self._deps.context.joins.release(joined)
             else:
                 self._fail(topic, "missed events are no longer in the log")

@@ -11,7 +11,7 @@ import orjson
 
 from actors.domain.channels import Channel
 from actors.ports.clock import NewId
-from api.realtime.rooms.subscribers import Once
+from api.realtime.rooms.subscribers import WireForms
 from api.realtime.supabase.presence import PresenceDiff, PresenceMeta, PresenceState
 from api.realtime.supabase.topic import Topic
 
@@ -105,9 +105,9 @@ class PresenceRegistry:
     def _push_diff(watched: _WatchedState, diff: PresenceDiff) -> None:
         if not watched.watchers:
             return
-        once, payload = Once(), orjson.Fragment(diff.payload)
+        forms, payload = WireForms(), orjson.Fragment(diff.payload)
         for topic in watched.watchers:
-            topic.write(once(topic.vsn, partial(topic.shared_frame, "presence_diff", payload)))
+            topic.write(forms(topic.vsn, partial(topic.shared_frame, "presence_diff", payload)))
 
     def _drop_if_unused(self, channel: Channel) -> None:
         watched = self._channels[channel]

@@ -10,7 +10,7 @@ from actors.domain.principal import Principal
 from actors.ports.events import EventRecord
 from actors.services.identity import Claims
 from api.realtime.rooms.frames import Frame, Send
-from api.realtime.rooms.subscribers import Batch, Once
+from api.realtime.rooms.subscribers import EventBatch, WireForms
 from api.realtime.supabase import event_frames
 from api.realtime.supabase.bindings import Binding
 from api.realtime.supabase.frames import PREFIX, Vsn, message_frame
@@ -66,24 +66,24 @@ class Topic:
 
     # --- a subscriber ---
 
-    def deliver(self, batch: Batch) -> None:
-        frames = [frame for record, once in batch.each for frame in self._frames(record, once)]
+    def deliver(self, batch: EventBatch) -> None:
+        frames = [frame for record, forms in batch.events for frame in self._frames(record, forms)]
         for n, frame in enumerate(frames, 1):
             self.write(frame, more=n < len(frames))
 
-    def _frames(self, record: EventRecord, once: Once) -> Iterator[Frame]:
+    def _frames(self, record: EventRecord, forms: WireForms) -> Iterator[Frame]:
         """The event as a broadcast, as a change of a row, or both."""
         if record.channel == self.channel:
-            yield event_frames.event_frame(self.vsn, self.name, record, once)
+            yield event_frames.event_frame(self.vsn, self.name, record, forms)
         if record.channel == self.rows:
-            change = event_frames.change_frame(self.vsn, self.name, record, self.bindings, once)
+            change = event_frames.change_frame(self.vsn, self.name, record, self.bindings, forms)
             if change is not None:
                 yield change
 
-    def tell(self, event: str, data: bytes, once: Once) -> None:
-        self.write(event_frames.ephemeral_frame(self.vsn, self.name, event, data, once))
+    def notify(self, event: str, data: bytes, forms: WireForms) -> None:
+        self.write(event_frames.ephemeral_frame(self.vsn, self.name, event, data, forms))
 
-    def tell_position(self, channel: Channel, position: Position, once: Once) -> None:
+    def notify_position(self, channel: Channel, position: Position, forms: WireForms) -> None:
         self.on_position(self, channel, position)
 
     # --- for this client alone ---
