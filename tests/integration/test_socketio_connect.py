@@ -494,7 +494,7 @@ async def test_stopping_closes_every_socket_quickly_and_leaves_no_task(
 def servers_tasks() -> list[str]:
     """What the edge and its libraries have running; the clients' tasks are not ours."""
     names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
-    ours = ("Socket", "AsyncServer", "Engine", "AiohttpWebSocket", "Realtime")
+    ours = ("Socket", "AsyncServer", "Engine", "WebSocket", "Realtime")
     return [name for name in names if name.startswith(ours)]
 
 

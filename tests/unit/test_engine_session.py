@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable
+from typing import cast
 
 import pytest
 
 from api.realtime.engineio.session import EngineSession, EngineSettings, SessionCallbacks
+from api.realtime.engineio.websocket import WebSocket
 from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.send_buffer import SendPolicy
 
@@ -67,7 +69,9 @@ class Listener:
 @pytest.mark.parametrize("messages", [1, 1_000])
 async def test_many_messages_at_once_do_not_block_the_event_loop(messages: int) -> None:
     listener = Listener()
-    serving = asyncio.create_task(listener.session().serve(EagerWebSocket(messages)))
+    serving = asyncio.create_task(
+        listener.session().serve(cast("WebSocket", EagerWebSocket(messages)))
+    )
     most = before = 0
     while not serving.done():
         await asyncio.sleep(0)

@@ -6,7 +6,7 @@ python-engineio deviates from the protocol, so its request handling is not used.
   unknown"}``); a payload that is too large gets 413;
 * ``transport`` and ``EIO`` are required; unknown methods are refused in the same form;
 * two polls, or two POSTs, of one session at a time end the session;
-* a second WebSocket of a session is closed, and does not disturb the first;
+* a second WebSocket of a session is closed, and the first goes on;
 * a payload may hold more than 16 packets, and need not have a Content-Length;
 * the answer to a POST is ``ok``; answers are not cached (``Cache-Control``);
 * a page of a foreign origin gets 403, and preflights are answered in full. The reference

@@ -20,7 +20,7 @@ from api.realtime.engineio.session import (
     EngineSettings,
     SessionCallbacks,
 )
-from api.realtime.engineio.websocket import CLOSE_S, AiohttpWebSocket
+from api.realtime.engineio.websocket import CLOSE_S, WebSocket
 from api.realtime.rooms.frames import Frame, Send, Sent
 from api.realtime.rooms.retiring import one_by_one
 from api.realtime.rooms.send_buffer import SendPolicy
@@ -58,7 +58,7 @@ class Engine:
         self._listener, self._settings = listener, settings
         self._send_policy, self._on_slow = send_policy, on_slow
         self._sessions: dict[str, EngineSession] = {}
-        self._websockets: set[AiohttpWebSocket] = set()
+        self._websockets: set[WebSocket] = set()
         self._tasks = Tasks()
         self._callbacks = SessionCallbacks(
             message=listener.message,
@@ -102,8 +102,8 @@ class Engine:
         await self._listener.opened(session.sid)
         return session
 
-    async def _accept(self, request: web.Request) -> AiohttpWebSocket:
-        websocket = AiohttpWebSocket(
+    async def _accept(self, request: web.Request) -> WebSocket:
+        websocket = WebSocket(
             request,
             self._settings.max_payload_bytes,
             compress=self._send_policy.deflate_from_bytes is not None,
@@ -111,9 +111,7 @@ class Engine:
         await websocket.prepare()
         return websocket
 
-    async def _serve(
-        self, session: EngineSession, websocket: AiohttpWebSocket
-    ) -> web.StreamResponse:
+    async def _serve(self, session: EngineSession, websocket: WebSocket) -> web.StreamResponse:
         self._websockets.add(websocket)
         try:
             await session.serve(websocket)

@@ -16,7 +16,7 @@ python-engineio deviates from the protocol (revision 4), so its socket is not us
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import orjson
 import structlog
@@ -30,8 +30,9 @@ from api.realtime.engineio.protocol import (
     TransportName,
     packet_of,
 )
+from api.realtime.engineio.websocket import WebSocket
 from api.realtime.rooms.frames import Frame
-from api.realtime.rooms.send_buffer import ByteTransport, SendBuffer, SendPolicy
+from api.realtime.rooms.send_buffer import SendBuffer, SendPolicy
 
 log = structlog.get_logger(__name__)
 
@@ -58,36 +59,6 @@ class CloseReason:
     TRANSPORT_CLOSE: Final = "transport close"
     TRANSPORT_ERROR: Final = "transport error"
     TOO_SLOW: Final = "too slow"
-
-
-class WebSocket(Protocol):
-    """The WebSocket that carries a session."""
-
-    async def receive(self) -> str | bytes:
-        """The next message; raises OSError when the WebSocket has ended."""
-        ...
-
-    async def send(self, message: str) -> None:
-        """Send past the session's buffer, while the session may still be polling."""
-        ...
-
-    async def close(self) -> None:
-        """Complete the closing handshake; all callers wait for the same one."""
-        ...
-
-    @property
-    def byte_transport(self) -> ByteTransport | None:
-        """Where frames are written; ``None`` if the connection has already gone."""
-        ...
-
-    @property
-    def deflates(self) -> bool:
-        """The peer agreed to permessage-deflate."""
-        ...
-
-    def abort(self) -> None:
-        """Drop the connection now, without a closing handshake."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

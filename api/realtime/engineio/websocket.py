@@ -1,4 +1,4 @@
-"""A WebSocket of aiohttp as the transport of an Engine.IO session."""
+"""The WebSocket that carries an Engine.IO session."""
 
 import asyncio
 import zlib
@@ -13,8 +13,8 @@ CLOSE_S: Final = 1.0
 _DATA: Final = (WSMsgType.TEXT, WSMsgType.BINARY)
 
 
-class AiohttpWebSocket:
-    """Implements :class:`api.realtime.engineio.session.WebSocket`."""
+class WebSocket:
+    """Reads messages here; the session writes its frames to ``byte_transport``."""
 
     def __init__(self, request: web.Request, max_bytes: int, *, compress: bool) -> None:
         self._request = request
@@ -25,6 +25,7 @@ class AiohttpWebSocket:
         """Set by the engine when the session is done with this WebSocket."""
         self.close_code = WSCloseCode.OK
         self.byte_transport: ByteTransport | None = request.transport
+        """``None`` if the connection has already gone."""
         self._closed: asyncio.Event | None = None
 
     async def prepare(self) -> None:
@@ -32,10 +33,11 @@ class AiohttpWebSocket:
 
     @property
     def deflates(self) -> bool:
-        """Whether the peer agreed to compression with the usual window; 0 is not agreed."""
+        """The peer agreed to permessage-deflate with the usual window."""
         return self.response.compress == zlib.MAX_WBITS
 
     async def receive(self) -> str | bytes:
+        """The next message; raises OSError when the WebSocket has ended."""
         message = await self.response.receive()
         if message.type not in _DATA:
             raise ConnectionResetError("the WebSocket has ended")
@@ -43,9 +45,11 @@ class AiohttpWebSocket:
         return data
 
     async def send(self, message: str) -> None:
+        """Send past the session's buffer, while the session may still be polling."""
         await self.response.send_str(message)
 
     async def close(self) -> None:
+        """Complete the closing handshake; all callers wait for the same one."""
         if self._closed is not None:
             await self._closed.wait()
             return
@@ -56,5 +60,6 @@ class AiohttpWebSocket:
             self._closed.set()
 
     def abort(self) -> None:
+        """Drop the connection now, without a closing handshake."""
         if self._request.transport is not None:
             self._request.transport.abort()

@@ -20,13 +20,13 @@ class RealtimeDeps:
     positions: Positions
     """``Relay.positions``: where each channel's live delivery is."""
     limiter: RateLimiter
-    """The one of REST, so that a principal has one allowance."""
+    """Shared with REST, so that each principal has one rate limit."""
     settings: RealtimeSettings = field(default_factory=RealtimeSettings)
     cors_origins: tuple[str, ...] = ()
     """Other origins whose pages may connect; ``*`` is any. The hub's own always may."""
     commands_max: int = 32
     """Commands of one socket that may be under way at once."""
     on_command: Callable[[str, str, str, float], None] | None = None
-    """Told of each command: namespace, event, outcome (``ok`` or code), seconds."""
+    """Called for each command: namespace, event, outcome (``ok`` or code), seconds."""
     on_slow: Callable[[], None] = lambda: None
-    """Told of each socket that is closed because it does not read."""
+    """Called for each connection that is closed because its client does not read."""

@@ -111,7 +111,7 @@ class Revocations:
                 self._spawn(self._check(person))
 
     def dismiss(self, person: ProfileId) -> None:
-        """End all connections in this person's name, whoever acts for them."""
+        """End all connections in this person's name, also those of a chatbot that acts for them."""
         for connection in list(self._of.get(person, ())):
             self._revoke(connection, "dismissed")
 
