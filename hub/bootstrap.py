@@ -118,7 +118,7 @@ async def open_hub(
             open_store(
                 config.database,
                 render=render,
-                outbox=outbox,
+                publisher=outbox,
                 new_id=new_id,
                 clock=clock,
                 on_commit=lambda turns, calendars, seconds: metrics.commit(turns, seconds),
@@ -167,13 +167,13 @@ async def open_hub(
         if cluster is None:
             for due in await store.calendars.live_holds():
                 core.alarms.add(due)
-        relay.listen(hub.realtime.context.revocations.event_committed)
+        relay.add_listener(hub.realtime.context.revocations.event_committed)
         broadcaster, rooms = hub.realtime.context.broadcaster, hub.realtime.context.rooms
         await relay.start(
             wrap_broadcaster(broadcaster) if wrap_broadcaster else broadcaster,
             on_failure=hub.realtime.position_changed,
-            is_heard=None if wrap_broadcaster else lambda channel: bool(rooms.members(channel)),
-            alone=cluster is None,
+            has_subscribers=lambda channel: bool(wrap_broadcaster or rooms.members(channel)),
+            recovers=cluster is None,
         )
         hub.realtime.start()
         delivering = _delivering(config, dispatcher, cluster)
@@ -260,8 +260,8 @@ class _Outbox:
     first: Relay | Fanout
     """Who takes what was committed: the relay, or what also tells the other nodes."""
 
-    def announce(self, records: Sequence[EventRecord]) -> None:
-        self.first.announce(records)
+    def publish(self, records: Sequence[EventRecord]) -> None:
+        self.first.publish(records)
 
     def is_ours(self, record: EventRecord) -> bool:
         return isinstance(self.first, Fanout) and self.first.is_own(record)

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import sqlite
 from actors.ports.appointments import Appointments
 from actors.ports.calendars import CalendarStore
 from actors.ports.clock import Clock, NewId
-from actors.ports.events import EventLog, Outbox
+from actors.ports.events import EventLog, EventPublisher
 from actors.ports.profiles import Profiles
 from actors.ports.records import RecordStore
 from actors.ports.rendering import Render
@@ -84,7 +84,7 @@ async def open_store(
     settings: DatabaseSettings,
     *,
     render: Render,
-    outbox: Outbox,
+    publisher: EventPublisher,
     new_id: NewId,
     clock: Clock,
     on_commit: OnCommit | None = None,
@@ -93,14 +93,14 @@ async def open_store(
     """A store over a migrated database, until the block ends.
 
     ``render`` and ``new_id`` are called where the engine writes (on SQLite in the writer's
-    thread), ``outbox`` and ``on_commit`` on the event loop. Leaving the block commits what
+    thread), ``publisher`` and ``on_commit`` on the event loop. Leaving the block commits what
     waits, answers every caller and releases the lock.
 
     Raises UnusableDatabaseUrl, DatabaseInUse (a SQLite file; it names the holder),
     SchemaTooOld, SchemaTooNew, StoreUnavailable.
     """
     writing = WriterContext(
-        outbox=outbox, clock=clock, on_commit=on_commit, queued_jobs_max=queued_jobs_max
+        publisher=publisher, clock=clock, on_commit=on_commit, queued_jobs_max=queued_jobs_max
     )
     schema_version = await asyncio.to_thread(check_schema, settings.url)
     sql = _statements(settings.engine)

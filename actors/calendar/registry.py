@@ -135,7 +135,7 @@ class Registry:
         self._actors.clear()
 
     def forget(self, record: EventRecord) -> None:
-        """Listen to the outbox: calendars read changed appointment types anew."""
+        """Listens to the relay: calendars read changed appointment types anew."""
         if record.type == "appointment_types.updated":
             self._types_changes += 1
             for actor in self.actors():

@@ -80,9 +80,15 @@ class EventLog(Protocol):
         ...
 
 
-class Outbox(Protocol):
-    def announce(self, records: Sequence[EventRecord]) -> None:
-        """Take committed events, in commit order; never blocks, never raises."""
+class EventPublisher(Protocol):
+    """Where the store's writer hands over the events of a commit.
+
+    Called after COMMIT, once for each event, from the event loop. The events of a channel
+    come in the order of their offsets.
+    """
+
+    def publish(self, records: Sequence[EventRecord]) -> None:
+        """Take committed events. Never blocks, never raises."""
         ...
 
 

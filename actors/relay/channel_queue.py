@@ -1,112 +1,126 @@
-"""One channel's place in the relay: what was released, what waits, what came late."""
+"""The events of one channel that wait to be broadcast."""
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.ports.events import EventRecord
 
-WAITING_MAX = 1_000
-"""Events of one channel kept in memory; more are read from the log when it is their turn."""
+WAITING_MAX: Final = 1_000
+"""Events of one channel kept in memory; the rest is read from the log when its turn comes."""
 
 
-class Lane:
-    """The order of one channel. ``next`` is the offset that may go out; ``released`` in
-    the words of the design is ``next - 1``.
+class ChannelQueue:
+    """Puts the events of one channel in the order of their offsets.
 
-    *Late* events lie at or before ``base``, where the lane began: whoever joined since
-    then has them from the log, so they may go out at any time and are never waited for.
+    ``next`` is the offset that may be broadcast now: all events before it were broadcast, or
+    have failed for good. ``head`` is the last offset that is known to exist.
+
+    *Late* events lie at or before ``start``, where this queue began. A subscriber that joined
+    since then has read them from the log. So they are broadcast as soon as possible, for
+    those that joined earlier, and no other event waits for them.
     """
 
     __slots__ = (
-        "_arrived",
         "_in_flight",
         "_late",
-        "_shed_up_to",
+        "_next_arrived",
+        "_unkept_up_to",
         "_waiting",
-        "base",
         "channel",
         "epoch",
-        "gap_reads",
+        "failed_reads",
         "head",
         "next",
+        "start",
         "task",
     )
 
-    def __init__(self, channel: Channel, epoch: int, *, released: int) -> None:
-        self.channel, self.epoch = channel, epoch
-        self.base, self.next, self.head = released, released + 1, released
-        self.gap_reads = 0
+    def __init__(self, channel: Channel, position: Position) -> None:
+        """``position``: everything up to it is broadcast, or need not be."""
+        self.channel, self.epoch = channel, position.epoch
+        self.start = self.head = position.offset
+        self.next = position.offset + 1
+        self.failed_reads = 0
+        """Reads of the present gap that failed."""
         self.task: asyncio.Task[None] | None = None
+        """Broadcasts these events; ``None`` while there are none."""
         self._waiting: dict[int, EventRecord] = {}
         self._late: dict[Position, EventRecord] = {}
         self._in_flight = range(0)
-        self._shed_up_to = released
-        self._arrived = asyncio.Event()
+        self._unkept_up_to = position.offset
+        self._next_arrived = asyncio.Event()
 
     @property
     def position(self) -> Position:
+        """Everything up to here was broadcast, or has failed for good."""
         return Position(self.epoch, self.next - 1)
 
     @property
     def has_work(self) -> bool:
-        return bool(self._late or self._waiting or self.shed)
+        return bool(self._late or self._waiting or self.next_is_in_log)
 
     @property
     def is_idle(self) -> bool:
         return self.task is None and not self.has_work
 
     @property
-    def shed(self) -> bool:
-        """Whether the next event was more than memory keeps: it is in the log."""
-        return self.next not in self._waiting and self.next <= self._shed_up_to
+    def next_is_in_log(self) -> bool:
+        """Whether the next event is known to be in the log, and not kept in memory."""
+        return self.next not in self._waiting and self.next <= self._unkept_up_to
 
-    def take_over(self, old: "Lane") -> None:
-        """The epoch changed: what the lane before still had goes out first."""
+    def inherit(self, old: "ChannelQueue") -> None:
+        """Take over what waits in the queue of an older epoch; it is late."""
         for record in (*old._late.values(), *old._waiting.values()):
             self._late[record.position] = record
         old._late.clear()
         old._waiting.clear()
-        old._shed_up_to = old.next - 1
+        old._unkept_up_to = old.next - 1
 
-    def offer(self, record: EventRecord) -> None:
-        """Take an event in any order; one that this lane has or had is ignored."""
-        if record.position.epoch < self.epoch or record.position.offset <= self.base:
+    def add(self, record: EventRecord) -> None:
+        """Add an event, in any order; one that was added before is ignored."""
+        offset = record.position.offset
+        if record.position.epoch < self.epoch or offset <= self.start:
             self._late.setdefault(record.position, record)
-            self._arrived.set()
-        elif record.position.offset >= self.next and not self._has(record.position.offset):
-            self.head = max(self.head, record.position.offset)
-            if len(self._waiting) >= WAITING_MAX and record.position.offset != self.next:
-                self._shed_up_to = max(self._shed_up_to, record.position.offset)
+            self._next_arrived.set()
+        elif offset >= self.next and not self._has(offset):
+            self.head = max(self.head, offset)
+            if len(self._waiting) >= WAITING_MAX and offset != self.next:
+                self._unkept_up_to = max(self._unkept_up_to, offset)
                 return
-            self._waiting[record.position.offset] = record
-            if record.position.offset == self.next:
-                self._arrived.set()
+            self._waiting[offset] = record
+            if offset == self.next:
+                self._next_arrived.set()
 
-    def learn(self, head: int) -> bool:
-        """The log reaches up to ``head``; whether that was news. It is read in its turn."""
+    def add_recovered(self, record: EventRecord) -> None:
+        """Add an event that a crash left pending; the gaps between such events are no gaps.
+
+        The events between them were broadcast before the crash.
+        """
+        offset = record.position.offset
+        if record.position.epoch == self.epoch and offset >= self.next:
+            if self._has(offset):
+                return
+            self.start, self.next = offset, offset + 1
+            self.head = max(self.head, offset)
+        self.add(record)
+
+    def extend_to(self, head: int) -> bool:
+        """Note that the log reaches up to ``head``; returns whether that is news."""
         if head <= self.head:
             return False
-        self.head = self._shed_up_to = head
+        self.head = self._unkept_up_to = head
         return True
-
-    def offer_left_behind(self, record: EventRecord) -> None:
-        """Take an event of before a crash; holes between such were dealt with back then."""
-        if record.position.epoch == self.epoch and record.position.offset >= self.next:
-            if self._has(record.position.offset):
-                return
-            self.base, self.next = record.position.offset, record.position.offset + 1
-            self.head = max(self.head, record.position.offset)
-        self.offer(record)
 
     def _has(self, offset: int) -> bool:
         return offset in self._in_flight or offset in self._waiting
 
     def take(self, at_most: int, max_bytes: int) -> Sequence[EventRecord]:
-        """The events to send now, one after the other; none: the next is not in memory.
+        """Take the consecutive events to broadcast now; none if the next is not in memory.
 
-        At least one if there is one, however large. Late ones go alone.
+        At least one if there is one, however large. Late events are taken one by one.
         """
         if self._late:
             return [self._late.pop(next(iter(self._late)))]
@@ -122,26 +136,26 @@ class Lane:
         self._in_flight = range(self.next, self.next + len(taken))
         return taken
 
-    def done(self, record: EventRecord) -> None:
-        """The event was sent, or has failed for good: the one after it may go."""
-        if record.position.epoch == self.epoch and record.position.offset == self.next:
+    def settle(self, record: EventRecord) -> None:
+        """Let the next event follow: this one was broadcast, or has failed for good."""
+        if record.position == (self.epoch, self.next):
+            self.head = max(self.head, self.next)
             self.next += 1
-            self.head = max(self.head, record.position.offset)
 
-    async def arrives(self, timeout_s: float) -> bool:
-        """Wait for the event to send next; whether it came in time."""
-        self._arrived.clear()
+    async def next_arrives(self, within_s: float) -> bool:
+        """Wait for the next event; returns whether it came in time."""
+        self._next_arrived.clear()
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._arrived.wait()
+            async with asyncio.timeout(within_s):
+                await self._next_arrived.wait()
         except TimeoutError:
             return False
         return True
 
-    def fill(self, records: Sequence[EventRecord]) -> bool:
-        """Take what the log holds from ``next`` on; false if ``next`` is not in it.
+    def fill_gap(self, records: Sequence[EventRecord]) -> bool:
+        """Add what the log holds from ``next`` on; returns false if ``next`` is missing there.
 
-        Then the lane goes on behind the hole: its subscribers see it and ask.
+        The queue then goes on behind the gap. Subscribers notice the gap and ask for it.
         """
         for record in records:
             if record.position.offset >= self.next:

@@ -1,4 +1,4 @@
-"""Writing down what became of broadcasts, off the hot path (criterion 10.1)."""
+"""Marks events as broadcast in the log, off the hot path (criterion 10.1)."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ from collections import deque
 import structlog
 
 from actors.ports.events import Delivery, EventLog
+from actors.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -14,12 +15,12 @@ _RETRY_S = 1.0
 _LAST_FLUSH_S = 5.0
 
 
-class Marks:
-    """Deliveries on their way into ``realtime_events``, in batches.
+class DeliveryMarks:
+    """Writes deliveries to ``realtime_events`` in batches; broadcasting never waits for it.
 
-    When the log cannot be written they are kept, up to ``kept_max``, and tried again;
-    broadcasting never waits for it. What is lost stays pending and is sent again at the
-    next start, where subscribers drop it by its offset.
+    If the log cannot be written, up to ``kept_max`` deliveries are kept and written later.
+    An event whose mark is lost stays pending and is broadcast again at the next start, where
+    subscribers drop it by its position.
     """
 
     def __init__(
@@ -30,17 +31,17 @@ class Marks:
         self._kept: deque[Delivery] = deque()
         self._some, self._full = asyncio.Event(), asyncio.Event()
         self._writing = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
         self._failing = False
-        self.lost = 0
+        self._lost = 0
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._tasks.start(self._run())
 
     def add(self, delivery: Delivery) -> None:
         if len(self._kept) >= self._kept_max:
             self._kept.popleft()
-            self.lost += 1
+            self._lost += 1
         self._kept.append(delivery)
         self._some.set()
         if len(self._kept) >= self._batch_max:
@@ -48,9 +49,7 @@ class Marks:
 
     async def stop(self) -> None:
         """Write what is left, once, with a time limit."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.finish()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_FLUSH_S):
                 await self.flush()
@@ -58,7 +57,7 @@ class Marks:
             log.warning("deliveries_not_marked", count=len(self._kept))
 
     async def flush(self) -> bool:
-        """Write everything that is known now; whether it worked."""
+        """Write everything that was added; returns whether that succeeded."""
         async with self._writing:
             while self._kept:
                 if not await self._write():
@@ -84,11 +83,11 @@ class Marks:
             self._kept.extendleft(reversed(batch))
             if not isinstance(error, Exception):
                 raise
-            if not self._failing:  # once per outage
+            if not self._failing:  # logged once in each outage
                 log.exception("deliveries_unmarkable", count=len(self._kept))
             self._failing = True
             return False
         if self._failing:
-            log.info("deliveries_markable_again", lost=self.lost)
+            log.info("deliveries_markable_again", lost=self._lost)
         self._failing = False
         return True

@@ -10,7 +10,7 @@ from actors.bounds import Count
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RelaySettings:
-    """How often and how fast a failed broadcast is repeated (criterion 7.5)."""
+    """How often and how soon a failed broadcast is retried (criterion 7.5)."""
 
     retries: Annotated[int, Ge(0), Le(10)] = 3
     backoff_ms: Count = 100
@@ -33,19 +33,21 @@ class RelayLimits:
     """Limits that operators have no reason to change."""
 
     gap_wait_s: float = 1.0
-    """How long n + 1 waits for an n that was never announced, before it is read."""
+    """How long event n + 1 waits for an event n that was not published, before n is read."""
     gap_reads_max: int = 30
-    """Failed reads of a gap, one each ``gap_wait_s``, before the lane goes on: while the log
-    is away, subscribers could not read it, either. Then they see the gap and ask."""
+    """Failed reads of a gap, one each ``gap_wait_s``, before the channel goes on without it.
+
+    While the database is away, subscribers could not read the gap, either.
+    """
     flush_interval_s: float = 0.25
     flush_max: int = 500
-    """Deliveries written in one batch."""
+    """Deliveries marked in one batch."""
     unmarked_max: int = 20_000
     """Deliveries kept while the log cannot be written; older ones are sent again at start."""
-    idle_lanes_max: int = 20_000
+    idle_channels_max: int = 20_000
     """Channels remembered without work; a forgotten one costs a read of its head."""
     batch_max: int = 16
-    """Events of one channel that are sent together when they come faster than they go."""
+    """Events of one channel broadcast together, when they arrive faster than they are sent."""
     batch_bytes_max: int = 65_536
     page_size: int = 1_000
     """Events read at once: pending ones at start, and those of a gap."""

@@ -92,7 +92,7 @@ class Catalog:
         return reply
 
     def forget(self, record: EventRecord) -> None:
-        """Listen to the outbox: changed types are read anew."""
+        """Listens to the relay: changed types are read anew."""
         if record.type == "appointment_types.updated":
             self.cache.clear()
 

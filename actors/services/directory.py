@@ -41,7 +41,7 @@ class Directory:
         return DentistId(profile.id)
 
     def forget(self, record: EventRecord) -> None:
-        """Listen to the outbox: a changed profile is read anew."""
+        """Listens to the relay: a changed profile is read anew."""
         if record.type == "profile.updated" and record.channel.startswith(_PREFIX):
             self.drop(ProfileId(record.channel.removeprefix(_PREFIX)))
 

@@ -125,7 +125,7 @@ async def open_nodes(
     connect = connector(short, connect_timeout_s=max(1.0, renew_s / 2), silence_ms=within_ms // 2)
     writer = PostgresWriters(
         lambda: PostgresConnection(connect, short),
-        WriterContext(outbox=_NoEvents(), clock=clock, queued_jobs_max=_QUEUED_MAX),
+        WriterContext(publisher=_NoEvents(), clock=clock, queued_jobs_max=_QUEUED_MAX),
         workers=1,
     )
     try:
@@ -135,7 +135,7 @@ async def open_nodes(
 
 
 class _NoEvents:
-    def announce(self, records: Sequence[EventRecord]) -> None:
+    def publish(self, records: Sequence[EventRecord]) -> None:
         assert not records, "membership has no events"
 
 

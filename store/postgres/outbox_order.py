@@ -1,11 +1,11 @@
-"""Commits that end side by side reach the outbox channel by channel in their offsets' order."""
+"""Commits that end side by side are published channel by channel in their offsets' order."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.domain.channels import Channel
-from actors.ports.events import EventRecord, Outbox
+from actors.ports.events import EventPublisher, EventRecord
 
 
 @dataclass(slots=True, eq=False)
@@ -21,8 +21,8 @@ class OutboxOrder:
     """The server frees a commit's locks before it answers, so a later commit of the same
     channel may be answered first. It waits here for the earlier one; its caller does not."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
+    def __init__(self, publisher: EventPublisher) -> None:
+        self._publisher = publisher
         self._open: list[Committing] = []
 
     def begin(self, records: Sequence[EventRecord]) -> Committing:
@@ -41,7 +41,7 @@ class OutboxOrder:
         for ready in [each for each in self._open if each.committed and not self._waits(each)]:
             self._open.remove(ready)
             if ready.records:
-                asyncio.get_running_loop().call_soon(self._outbox.announce, ready.records)
+                asyncio.get_running_loop().call_soon(self._publisher.publish, ready.records)
 
     def _waits(self, commit: Committing) -> bool:
         return any(

@@ -70,7 +70,7 @@ class PostgresWriters:
     ) -> None:
         self._connect = connect
         self._context = context
-        self._announcing = OutboxOrder(context.outbox)
+        self._announcing = OutboxOrder(context.publisher)
         self._queue: deque[QueuedJob] = deque()
         self._idle: list[asyncio.Future[None]] = []
         """The worker that was busy last is woken first: its statements are prepared."""
@@ -89,7 +89,7 @@ class PostgresWriters:
         self._queue.append(QueuedJob(job, future))
         self.stats.waiting = len(self._queue)
         self._wake()
-        # Awaited directly: a wrapper would resume the caller one loop turn later, after the outbox.
+        # Awaited directly: a wrapper would resume the caller one turn later, after the publisher.
         return await future
 
     async def close(self) -> None:

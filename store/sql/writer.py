@@ -10,7 +10,7 @@ import structlog
 from actors.domain.refusals import Refusal
 from actors.ports.clock import Clock
 from actors.ports.commits import CommitFailure, StoreUnavailable
-from actors.ports.events import Outbox
+from actors.ports.events import EventPublisher
 from store.sql.prepared import Done, Plan
 
 log = structlog.get_logger(__name__)
@@ -105,7 +105,7 @@ class WriterStats:
 class WriterContext:
     """What a writer works with, whatever the engine."""
 
-    outbox: Outbox
+    publisher: EventPublisher
     clock: Clock
     on_commit: OnCommit | None = None
     queued_jobs_max: int = QUEUED_JOBS_MAX
@@ -160,7 +160,7 @@ class Writer(Protocol):
     - Batching: jobs that wait together may share a transaction, and those with the same plan
       are planned as one. If that fails, it is rolled back and each job is run individually:
       no refusal or bug of one job fails another.
-    - Order: after COMMIT the callers are resumed; then the records go to the outbox. The
+    - Order: after COMMIT the callers are resumed; then the records go to the publisher. The
       records of one channel arrive in the order of their offsets.
     - Cancellation: the job of a cancelled caller is finished all the same.
     """

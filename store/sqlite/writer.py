@@ -82,7 +82,7 @@ class SqliteWriter:
             self._queue.append(QueuedJob(job, future))
             self.stats.waiting = len(self._queue)
             self._changed.notify()
-        # Awaited directly: a wrapper would resume the caller one loop turn later, after the outbox.
+        # Awaited directly: a wrapper would resume the caller one turn later, after the publisher.
         return await future
 
     async def close(self) -> None:
@@ -214,7 +214,7 @@ class SqliteWriter:
                 records.extend(result.records)
         if records:
             # After the callers, which were scheduled to resume just now.
-            self._loop.call_soon(self._context.outbox.announce, records)
+            self._loop.call_soon(self._context.publisher.publish, records)
         failed = len(batch) - len(committed)
         self._context.count(committed=committed, failed=failed, seconds=seconds)
 

@@ -135,10 +135,13 @@ async def test_r6_4_a_component_is_built_with_substitutes_alone() -> None:
             told.extend(record.position.offset for record in records)
             return 1
 
+    async def rooms_are_told(channel: Channel, position: Position) -> None:
+        raise AssertionError("no broadcast fails here")
+
     log, clock = Log(), FakeClock()
     relay = Relay(events=log, clock=clock, limits=RelayLimits(flush_interval_s=0.01))
-    await relay.start(Rooms())
-    relay.announce([_record(channel, offset, clock.now()) for offset in (1, 2, 3)])
+    await relay.start(Rooms(), on_failure=rooms_are_told)
+    relay.publish([_record(channel, offset, clock.now()) for offset in (1, 2, 3)])
     await eventually(lambda: len(log.marked) == 3, 2.0)
     await relay.stop()
     assert told == [1, 2, 3]

@@ -41,7 +41,7 @@ Book = Callable[[int, int], Awaitable[None]]
 
 
 class Forgetful(Postbox):
-    def announce(self, records: Sequence[EventRecord]) -> None:
+    def publish(self, records: Sequence[EventRecord]) -> None:
         """Nobody listens, and memory stays flat."""
 
 
@@ -152,7 +152,7 @@ async def main(seconds: float, rounds: int) -> None:
             open_store(
                 DatabaseSettings(url=url),
                 render=render,
-                outbox=Forgetful(),
+                publisher=Forgetful(),
                 new_id=new_id,
                 clock=WallClock(),
             ) as store,

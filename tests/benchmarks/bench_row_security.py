@@ -71,7 +71,7 @@ async def measure(engine: str, database: Database, rows: int, *, explained: bool
     async with open_store(
         DatabaseSettings(url=url_of(database)),
         render=render,
-        outbox=Postbox(),
+        publisher=Postbox(),
         new_id=new_id,
         clock=SystemClock(),
     ) as store:

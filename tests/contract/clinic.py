@@ -71,7 +71,7 @@ class Postbox:
     batches: list[Sequence[EventRecord]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
-    def announce(self, records: Sequence[EventRecord]) -> None:
+    def publish(self, records: Sequence[EventRecord]) -> None:
         self.batches.append(records)
         self.log.append("announced")
 

@@ -65,7 +65,7 @@ async def store(
     database: Database, clock: FakeClock, new_id: SerialIds, postbox: Postbox
 ) -> AsyncIterator[Store]:
     async with open_store(
-        database.settings, render=render, outbox=postbox, new_id=new_id, clock=clock
+        database.settings, render=render, publisher=postbox, new_id=new_id, clock=clock
     ) as store:
         yield store
 

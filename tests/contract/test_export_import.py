@@ -85,7 +85,7 @@ async def fill(database: Database, clock: FakeClock, *, people: int = 3) -> None
     """A clinic with something in every table; the hub on it is gone afterwards."""
     postbox, new_id = Postbox(), SerialIds()
     async with open_store(
-        database.settings, render=render, outbox=postbox, new_id=new_id, clock=clock
+        database.settings, render=render, publisher=postbox, new_id=new_id, clock=clock
     ) as store:
         clinic = Clinic(store, clock, new_id, postbox)
         await clinic.found()
@@ -144,7 +144,7 @@ async def test_a_moved_clinic_goes_on(
     assert heads == source.query('SELECT channel, epoch, "offset" FROM channels ORDER BY channel')
     new_id = SerialIds(start=1_000_000)
     async with open_store(
-        there.settings, render=render, outbox=Postbox(), new_id=new_id, clock=clock
+        there.settings, render=render, publisher=Postbox(), new_id=new_id, clock=clock
     ) as store:
         clinic = Clinic(store, clock, new_id, Postbox())
         await clinic.found()
@@ -187,7 +187,7 @@ async def test_no_hub_starts_on_a_sealed_database_until_it_is_opened_again(
         check_schema(source.url)
     with pytest.raises(DatabaseSealed):
         async with open_store(
-            source.settings, render=render, outbox=Postbox(), new_id=SerialIds(), clock=clock
+            source.settings, render=render, publisher=Postbox(), new_id=SerialIds(), clock=clock
         ):
             pass
     again, _ = dumped(source, clock, sealing=True)

@@ -62,7 +62,7 @@ async def test_every_list_finds_its_rows_by_an_index(
     opened = open_store(
         DatabaseSettings(url=populous.url),
         render=render,
-        outbox=Postbox(),
+        publisher=Postbox(),
         new_id=new_id,
         clock=clock,
     )
@@ -81,7 +81,7 @@ async def test_a_look_at_all_rows_would_be_noticed(
     opened = open_store(
         DatabaseSettings(url=populous.url),
         render=render,
-        outbox=Postbox(),
+        publisher=Postbox(),
         new_id=new_id,
         clock=clock,
     )

@@ -134,7 +134,7 @@ def _opened(
     return open_store(
         database.settings,
         render=render,
-        outbox=postbox,
+        publisher=postbox,
         new_id=new_id,
         clock=clock,
         queued_jobs_max=queued_jobs_max,

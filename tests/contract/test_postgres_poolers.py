@@ -87,7 +87,7 @@ from tests.contract.clinic import ADMIN, Postbox, render
 async def main():
     async with open_store(
         DatabaseSettings(url=sys.argv[1], prepared_statements=False),
-        render=render, outbox=Postbox(), new_id=new_id, clock=SystemClock(),
+        render=render, publisher=Postbox(), new_id=new_id, clock=SystemClock(),
     ) as store:
         print((await store.profiles.dentists(ADMIN, limit=5, after=None)).total)
 

@@ -41,7 +41,7 @@ def opened(
     return open_store(
         DatabaseSettings(url=url, lock_timeout_ms=lock_timeout_ms, **settings),
         render=render,
-        outbox=postbox or Postbox(),
+        publisher=postbox or Postbox(),
         new_id=clinic.new_id,
         clock=clinic.clock,
     )

@@ -80,7 +80,7 @@ async def clinic(
     async with open_store(
         database.settings,
         render=fussy_render,
-        outbox=postbox,
+        publisher=postbox,
         new_id=new_id,
         clock=clock,
         on_commit=meter,
@@ -195,7 +195,7 @@ async def test_a_second_hub_is_refused_and_told_who_holds_the_database(
 ) -> None:
     with pytest.raises(DatabaseInUse, match=r"pid \d+ on "):
         async with open_store(
-            database.settings, render=render, outbox=Postbox(), new_id=new_id, clock=clock
+            database.settings, render=render, publisher=Postbox(), new_id=new_id, clock=clock
         ):
             pass
     await clinic.store.ping()
@@ -207,7 +207,11 @@ async def test_a_database_that_was_never_migrated_is_refused(
     url = f"sqlite:///{tmp_path / 'new.db'}"
     with pytest.raises(SchemaTooOld):
         async with open_store(
-            DatabaseSettings(url=url), render=render, outbox=Postbox(), new_id=new_id, clock=clock
+            DatabaseSettings(url=url),
+            render=render,
+            publisher=Postbox(),
+            new_id=new_id,
+            clock=clock,
         ):
             pass
     assert os.listdir(tmp_path) == []

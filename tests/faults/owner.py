@@ -24,7 +24,7 @@ async def main(url: str, dentist_id: str) -> None:
     opened = open_store(
         DatabaseSettings(url=url),
         render=render,
-        outbox=Postbox(),
+        publisher=Postbox(),
         new_id=new_id,
         clock=SystemClock(),
     )

@@ -235,7 +235,7 @@ class World:
                 on_slow=self._slow,
             )
         )
-        self.relay.listen(self.realtime.context.revocations.event_committed)
+        self.relay.add_listener(self.realtime.context.revocations.event_committed)
         self.slow_readers = 0
         self.url = ""
         self._screens = AsyncExitStack()
@@ -266,7 +266,7 @@ class World:
 
     def commit(self, *records: EventRecord) -> None:
         self.log.append(*records)
-        self.relay.announce(records)
+        self.relay.publish(records)
 
     @asynccontextmanager
     async def running(
@@ -280,7 +280,8 @@ class World:
         await site.start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         await self.relay.start(
-            broadcaster(self.realtime.context.broadcaster), self.realtime.position_changed
+            broadcaster(self.realtime.context.broadcaster),
+            on_failure=self.realtime.position_changed,
         )
         self.realtime.start()
         try:

@@ -74,7 +74,7 @@ class Nobody:
     def __init__(self) -> None:
         self.heard: list[EventRecord] = []
 
-    def announce(self, records: object) -> None:
+    def publish(self, records: object) -> None:
         assert isinstance(records, list | tuple)
         self.heard += records
 
@@ -208,7 +208,7 @@ async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
     url = f"sqlite:///{tmp_path / 'hub.db'}"
     upgrade(url)
     async with open_store(
-        DatabaseSettings(url=url), render=render, outbox=Nobody(), new_id=new_id, clock=clock
+        DatabaseSettings(url=url), render=render, publisher=Nobody(), new_id=new_id, clock=clock
     ) as store:
         clinic = Clinic(store, clock, new_id)
         await clinic.set_up()

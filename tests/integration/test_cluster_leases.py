@@ -59,7 +59,7 @@ async def store(database: OnPostgres) -> AsyncIterator[Store]:
     async with open_store(
         DatabaseSettings(url=url_of(database)),
         render=render,
-        outbox=_Nobody(),
+        publisher=_Nobody(),
         new_id=new_id,
         clock=SystemClock(),
     ) as store:
@@ -67,7 +67,7 @@ async def store(database: OnPostgres) -> AsyncIterator[Store]:
 
 
 class _Nobody:
-    def announce(self, records: object) -> None: ...
+    def publish(self, records: object) -> None: ...
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ async def _it_works(url: str, *, populated: bool) -> None:
     opened = open_store(
         DatabaseSettings(url=url),
         render=render,
-        outbox=Postbox(),
+        publisher=Postbox(),
         new_id=SerialIds(),
         clock=FakeClock(),
     )

@@ -123,7 +123,7 @@ async def test_a_hub_whose_login_lacks_a_grant_does_not_start(
     opening = open_store(
         DatabaseSettings(url=server.url(name, STRANGER)),
         render=render,
-        outbox=Postbox(),
+        publisher=Postbox(),
         new_id=SerialIds(),
         clock=FakeClock(),
     )

@@ -163,6 +163,11 @@ class ScriptedBroadcaster:
             await self.script(record, attempt)
 
 
+def sent(deliveries: Sequence[Delivery]) -> int:
+    """How many events were broadcast."""
+    return sum(delivery.sent for delivery in deliveries)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what other tasks are about to do; fails after five seconds."""
     async with asyncio.timeout(5):

@@ -8,7 +8,7 @@ import structlog
 
 from actors.domain.channels import Channel
 from actors.domain.position import Position
-from actors.ports.events import EventRecord
+from actors.ports.events import Delivery, EventRecord
 from actors.relay.relay import Relay
 from actors.relay.settings import RelayLimits, RelaySettings
 from tests.unit.relay_world import (
@@ -19,6 +19,7 @@ from tests.unit.relay_world import (
     ScriptedBroadcaster,
     record,
     records,
+    sent,
     until,
 )
 
@@ -34,6 +35,7 @@ class World:
     ) -> None:
         self.log, self.broadcaster = MemoryLog(), ScriptedBroadcaster()
         self.slept: list[float] = []
+        self.deliveries: list[Delivery] = []
         self.failures: list[tuple[Channel, Position]] = []
         self.relay = Relay(
             events=self.log,
@@ -42,6 +44,7 @@ class World:
             limits=limits,
             jitter=lambda: 1.0,
             sleep=self._sleep,
+            on_delivery=self.deliveries.append,
         )
 
     async def _sleep(self, seconds: float) -> None:
@@ -53,7 +56,7 @@ class World:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["World"]:
-        await self.relay.start(self.broadcaster, self._failed)
+        await self.relay.start(self.broadcaster, on_failure=self._failed)
         try:
             yield self
         finally:
@@ -61,7 +64,7 @@ class World:
 
     def commit(self, *rows: EventRecord) -> None:
         self.log.append(*rows)
-        self.relay.announce(rows)
+        self.relay.publish(rows)
 
     @property
     def attempts(self) -> dict[int, int]:
@@ -80,7 +83,7 @@ async def test_an_event_that_need_not_wait_goes_alone() -> None:
     async with World().running() as world:
         for offset in (1, 2, 3):
             world.commit(record(offset))
-            await until(lambda: world.relay.stats.sent == offset)  # noqa: B023  # awaited at once
+            await until(lambda: sent(world.deliveries) == offset)  # noqa: B023  # awaited at once
     assert world.broadcaster.batches == []
     assert world.broadcaster.sent[A] == [1, 2, 3]
 
@@ -88,7 +91,7 @@ async def test_an_event_that_need_not_wait_goes_alone() -> None:
 async def test_what_has_waited_goes_together_in_order_and_in_bounded_batches() -> None:
     async with World().running() as world:
         world.commit(*records(1, 40))
-        await until(lambda: world.relay.stats.sent == 40)
+        await until(lambda: sent(world.deliveries) == 40)
     assert world.broadcaster.batches == [
         list(range(1, 17)),
         list(range(17, 33)),
@@ -103,7 +106,7 @@ async def test_a_batch_holds_no_more_bytes_than_its_bound_but_at_least_one_event
     async with World(RelaySettings(), limits).running() as world:
         sizes = (40, 40, 40, 500, 10, 10)
         world.commit(*[record(n, payload=b"x" * size) for n, size in enumerate(sizes, 1)])
-        await until(lambda: world.relay.stats.sent == 6)
+        await until(lambda: sent(world.deliveries) == 6)
     assert world.broadcaster.batches == [[1, 2], [5, 6]]
     assert world.broadcaster.sent[A] == [1, 2, 3, 4, 5, 6]
 
@@ -112,7 +115,7 @@ async def test_a_batch_that_fails_was_the_first_attempt_of_each_and_they_go_on_a
     async with World().running() as world:
         world.broadcaster.batch_script = fails
         world.commit(*records(1, 3))
-        await until(lambda: world.relay.stats.sent == 3)
+        await until(lambda: sent(world.deliveries) == 3)
     assert world.broadcaster.sent[A] == [1, 2, 3]
     assert world.attempts == {1: 2, 2: 2, 3: 2}
     assert world.slept == [0.1], "they wait for the first retry together"
@@ -127,7 +130,7 @@ async def test_an_event_of_a_failed_batch_has_three_retries_as_any_other() -> No
         async with World().running() as world:
             world.broadcaster.batch_script, world.broadcaster.script = fails, second_fails
             world.commit(*records(1, 3))
-            await until(lambda: world.relay.stats.sent == 2)
+            await until(lambda: sent(world.deliveries) == 2)
             await until(lambda: bool(world.failures))
     assert world.broadcaster.sent[A] == [1, 3]
     assert world.attempts == {1: 2, 2: 4, 3: 2}
@@ -141,7 +144,7 @@ async def test_without_retries_a_failed_batch_has_failed() -> None:
     async with World(RelaySettings(retries=0)).running() as world:
         world.broadcaster.batch_script = fails
         world.commit(*records(1, 2))
-        await until(lambda: world.relay.stats.failed == 2)
+        await until(lambda: [each.sent for each in world.deliveries] == [False, False])
     assert world.attempts == {1: 1, 2: 1}
     assert world.broadcaster.attempts == []
 
@@ -158,7 +161,7 @@ async def test_a_batch_that_hangs_is_given_up_and_delays_no_other_channel() -> N
         world.commit(*records(1, 20, B))
         await until(lambda: len(world.broadcaster.sent[B]) == 20)
         assert world.broadcaster.sent[A] == []
-        await until(lambda: world.relay.stats.sent == 23)
+        await until(lambda: sent(world.deliveries) == 23)
     assert world.broadcaster.sent[A] == [1, 2, 3]
 
 
@@ -173,7 +176,7 @@ async def test_events_that_go_together_have_the_time_of_all_of_them() -> None:
 
         world.broadcaster.batch_script = slowly
         world.commit(*records(1, 16))
-        await until(lambda: world.relay.stats.sent == 16)
+        await until(lambda: sent(world.deliveries) == 16)
     assert world.attempts == dict.fromkeys(range(1, 17), 1)
     assert [len(batch) for batch in world.broadcaster.batches] == [16]
 
@@ -190,9 +193,9 @@ async def test_the_position_follows_a_batch_only_when_all_of_it_was_sent() -> No
         world.broadcaster.batch_script = wait
         world.commit(*records(1, 5))
         await until(lambda: bool(world.broadcaster.batches))
-        assert (await world.relay.released(A)).offset == 0
-        world.relay.announce(records(1, 5))  # told twice: what is under way is not taken again
+        assert (await world.relay.position(A)).offset == 0
+        world.relay.publish(records(1, 5))  # told twice: what is under way is not taken again
         gate.set()
-        await until(lambda: world.relay.stats.sent >= 5)
-        assert (await world.relay.released(A)).offset == 5
+        await until(lambda: sent(world.deliveries) >= 5)
+        assert (await world.relay.position(A)).offset == 5
     assert world.broadcaster.sent[A] == [1, 2, 3, 4, 5]

@@ -13,7 +13,7 @@ import pytest
 from actors.domain.ids import ProfileId
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
-from actors.ports.events import EventRecord
+from actors.ports.events import Delivery, EventRecord
 from actors.relay.relay import Relay
 from actors.relay.settings import RelayLimits, RelaySettings
 from actors.services.changes import Changes
@@ -26,7 +26,7 @@ from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.subscribers import HELD_MAX
 from api.realtime.socketio.library import Client
 from api.realtime.socketio.session import SocketSession
-from tests.unit.relay_world import A, B, FixedClock, MemoryLog, record, records, until
+from tests.unit.relay_world import A, B, FixedClock, MemoryLog, record, records, sent, until
 
 
 class Sockets:
@@ -72,11 +72,14 @@ class Edge:
     def __init__(self, log: MemoryLog, others: Others | None = None) -> None:
         self.log, self.sockets, self.rooms = log, Sockets(), Rooms()
         self.wire = RoomBroadcaster(self.rooms, others or Others())
+        self.deliveries: list[Delivery] = []
+        self.published = 0
         self.relay = Relay(
             events=log,
             clock=FixedClock(),
             settings=RelaySettings(backoff_ms=1, attempt_timeout_ms=30_000),
-            limits=RelayLimits(drain_s=5, idle_lanes_max=1),
+            limits=RelayLimits(drain_s=5, idle_channels_max=1),
+            on_delivery=self.deliveries.append,
         )
         self.joins = Joins(self.rooms, Changes(log), self.relay.positions)
 
@@ -102,7 +105,8 @@ class Edge:
 
     def commit(self, *rows: EventRecord) -> None:
         self.log.append(*rows)
-        self.relay.announce(rows)
+        self.published += len(rows)
+        self.relay.publish(rows)
 
 
 class FailsNowAndThen:
@@ -132,7 +136,7 @@ async def test_whoever_joins_whenever_ends_with_every_event_once_and_in_order(
     monkeypatch.setattr("api.realtime.rooms.broadcaster._CHECK_EVERY", rng.choice((1, 2, 5)))
     edge = Edge(MemoryLog(records(1, 20)), Others(rng))
     sockets = edge.sockets
-    await edge.relay.start(FailsNowAndThen(edge.wire, rng))
+    await edge.relay.start(FailsNowAndThen(edge.wire, rng), on_failure=edge.wire.notify_position)
 
     other = 0
 
@@ -142,7 +146,7 @@ async def test_whoever_joins_whenever_ends_with_every_event_once_and_in_order(
             row = record(offset)
             edge.log.append(row)
             await asyncio.sleep(rng.choice((0, 0, 0.001)))  # committed, not announced yet
-            edge.relay.announce([row])
+            edge.relay.publish([row])
             if rng.random() < 0.3:  # another channel, so that this one's lane is forgotten
                 other += 1
                 edge.commit(record(other, B))
@@ -160,7 +164,7 @@ async def test_whoever_joins_whenever_ends_with_every_event_once_and_in_order(
             assert await edge.join(session, again) is not None
 
     await asyncio.gather(commits(), *(client(number) for number in range(12)))
-    await until(lambda: edge.relay.stats.sent >= 80 + other)
+    await until(lambda: sent(edge.deliveries) >= 80 + other)
     await edge.relay.stop()
     for sid, (since, answered) in had.items():
         whole = answered + sockets.offsets(sid)
@@ -176,8 +180,8 @@ async def test_who_enters_while_an_event_is_being_sent_gets_it_after_the_answer(
     others = Others()
     edge = Edge(MemoryLog(records(1, 3)), others)
     sockets = edge.sockets
-    await edge.relay.start(edge.wire)
-    await until(lambda: edge.relay.stats.sent == 3)
+    await edge.relay.start(edge.wire, on_failure=edge.wire.notify_position)
+    await until(lambda: sent(edge.deliveries) == 3)
     await edge.join(edge.session("first"), 0)
     await edge.join(edge.session("last"), 0)
     others.gate.clear()
@@ -195,7 +199,7 @@ async def test_who_enters_while_an_event_is_being_sent_gets_it_after_the_answer(
 async def test_more_than_can_be_held_for_one_answer_is_told_as_a_position() -> None:
     edge = Edge(MemoryLog())
     sockets = edge.sockets
-    await edge.relay.start(edge.wire)
+    await edge.relay.start(edge.wire, on_failure=edge.wire.notify_position)
     session = edge.session("slow")
     edge.log.append(record(1))
     edge.log.readable.clear()
@@ -204,7 +208,7 @@ async def test_more_than_can_be_held_for_one_answer_is_told_as_a_position() -> N
     last = HELD_MAX + 10
     for first in range(2, last + 1, 101):
         edge.commit(*records(first, min(first + 100, last)))
-        await until(lambda: edge.relay.stats.sent == edge.relay.stats.announced)
+        await until(lambda: edge.published == sent(edge.deliveries))
     edge.log.readable.set()
     assert await joining == [1]
     assert sockets.offsets("slow") == list(range(2, HELD_MAX + 2))
@@ -214,7 +218,7 @@ async def test_more_than_can_be_held_for_one_answer_is_told_as_a_position() -> N
 
 async def test_one_subscriber_that_fails_costs_the_others_nothing() -> None:
     edge = Edge(MemoryLog())
-    await edge.relay.start(edge.wire)
+    await edge.relay.start(edge.wire, on_failure=edge.wire.notify_position)
     broken = edge.session("broken")
     failures = iter([ConnectionError(), ConnectionError()])
     send = broken.send
@@ -228,7 +232,7 @@ async def test_one_subscriber_that_fails_costs_the_others_nothing() -> None:
     await edge.join(edge.session("whole"), None)
     broken.send = failing
     edge.commit(*records(1, 3))
-    await until(lambda: edge.relay.stats.sent == 3)
+    await until(lambda: sent(edge.deliveries) == 3)
     assert edge.sockets.offsets("whole") == [1, 2, 3]
     assert edge.sockets.offsets("broken") == [1, 2, 3]
     await edge.relay.stop()

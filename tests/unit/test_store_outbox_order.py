@@ -15,7 +15,7 @@ class Told:
     def __init__(self) -> None:
         self.offsets: list[tuple[str, int]] = []
 
-    def announce(self, records: Sequence[EventRecord]) -> None:
+    def publish(self, records: Sequence[EventRecord]) -> None:
         self.offsets += [(record.channel, record.position.offset) for record in records]
 
 

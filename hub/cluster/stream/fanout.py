@@ -88,14 +88,14 @@ class Fanout:
 
     # --- this node's own ---
 
-    def announce(self, records: Sequence[EventRecord]) -> None:
+    def publish(self, records: Sequence[EventRecord]) -> None:
         """After the commit, never on its path."""
         for record in records:
             self._own[record.channel, record.position] = None
         while len(self._own) > _OWN_MAX:
             self._own.popitem(last=False)
         self._send(Kind.EVENTS, records=records)
-        self._relay.announce(records)
+        self._relay.publish(records)
 
     def is_own(self, record: EventRecord) -> bool:
         """Whether this node writes down what became of the broadcast: who committed, does."""
@@ -148,7 +148,7 @@ class Fanout:
             case Kind.PRESENCE if entry.node != self._members.me:
                 self._take_presence(entry)
             case Kind.EVENTS if entry.node != self._members.me and entry.records:
-                self._relay.hear(entry.records)
+                self._relay.receive(entry.records)
                 late = self._clock.now() - entry.records[-1].time
                 self.lag_ms = max(0.0, late.total_seconds() * 1_000)
 
