@@ -16,12 +16,12 @@ python-engineio deviates from the protocol, so its request handling is not used.
 
 import asyncio
 from typing import Final
-from urllib.parse import urlsplit
 
 import orjson
 import structlog
 from aiohttp import web
 
+from api.origins import may_connect
 from api.realtime.engineio.engine import Engine
 from api.realtime.engineio.protocol import (
     BAD_REQUEST,
@@ -60,7 +60,7 @@ class Endpoint:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         origin = request.headers.get("Origin")
-        allowed = origin is None or self._may_connect(origin, request)
+        allowed = may_connect(request, self._origins)
         try:
             if request.method == "OPTIONS":
                 response: web.StreamResponse = _preflight(request, allowed=allowed)
@@ -77,12 +77,6 @@ class Endpoint:
             if origin is not None and allowed:
                 response.headers["Access-Control-Allow-Origin"] = origin
         return response
-
-    def _may_connect(self, origin: str, request: web.Request) -> bool:
-        if "*" in self._origins or origin in self._origins:
-            return True
-        host = request.headers.get("X-Forwarded-Host") or request.host
-        return urlsplit(origin).netloc == host
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         asked = _parse(request)

@@ -7,7 +7,6 @@ for each topic (:mod:`api.realtime.supabase.client_topics`).
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import orjson
 import structlog
@@ -16,6 +15,7 @@ from aiohttp import web
 from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
 from actors.tasks import Tasks
 from api.errors import problem_of
+from api.origins import may_connect
 from api.realtime.rooms.errors import SocketRequest, public_error, token_failure
 from api.realtime.rooms.retiring import one_by_one
 from api.realtime.supabase.connection import NAMESPACE, Connection
@@ -102,8 +102,7 @@ class Supabase:
             raise Unavailable
         key = request.query.get("apikey") or request.headers.get("x-api-key") or ""
         await self._check_key(request, key)
-        origin = request.headers.get("Origin")
-        if origin is not None and not self._may_connect(origin, request):
+        if not may_connect(request, self._deps.realtime.cors_origins):
             raise Forbidden("Pages of this origin may not connect")
         try:
             vsn = Vsn(request.query.get("vsn") or Vsn.ONE)
@@ -123,14 +122,6 @@ class Supabase:
         claims = await deps.verifier.verify(key)
         principal = await deps.services.identity.principal(claims)
         deps.limiter.take(principal.scope)
-
-    def _may_connect(self, origin: str, request: web.Request) -> bool:
-        """Socket.IO's rule: the hub's own pages, and those of the configured origins."""
-        allowed = self._deps.realtime.cors_origins
-        if "*" in allowed or origin in allowed:
-            return True
-        host = request.headers.get("X-Forwarded-Host") or request.host
-        return urlsplit(origin).netloc == host
 
     def _refusal(self, error: Exception, connect: SocketRequest) -> web.Response:
         refused = public_error(error, connect, self._deps.realtime.clock)

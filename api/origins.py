@@ -1,0 +1,26 @@
+"""Which pages of other origins may call the hub, and connect to it."""
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+
+def cors_origin(request: web.Request, allowed: Collection[str]) -> str | None:
+    """The ``Access-Control-Allow-Origin`` of the response; ``None``: the page may not read it."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return None
+    return "*" if "*" in allowed else origin if origin in allowed else None
+
+
+def may_connect(request: web.Request, allowed: Collection[str]) -> bool:
+    """Whether the client of a socket's request may connect.
+
+    The hub's own pages and those of allowed origins may, and so may programs: they send no
+    ``Origin``. Behind a proxy the hub's own host is in ``X-Forwarded-Host``.
+    """
+    origin = request.headers.get("Origin")
+    if origin is None or cors_origin(request, allowed) is not None:
+        return True
+    return urlsplit(origin).netloc == (request.headers.get("X-Forwarded-Host") or request.host)
