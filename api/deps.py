@@ -14,7 +14,7 @@ from api.realtime.sse.streams import Streams
 from api.settings import ApiSettings
 
 
-class Health(Protocol):
+class HealthCheck(Protocol):
     """How the hub is (criterion 10.3)."""
 
     async def report(self, *, detailed: bool = False) -> Mapping[str, Any]:
@@ -33,7 +33,7 @@ class AppDeps:
     streams: Streams
     limiter: RateLimiter
     """The one of Socket.IO too, so that a principal has one allowance."""
-    health: Health
+    health: HealthCheck
     clock: Clock
     new_id: NewId
     settings: ApiSettings = field(default_factory=ApiSettings)

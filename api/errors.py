@@ -78,7 +78,7 @@ _HOLD_WAIT_S: Final = 30.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
+class PublicError:
     """An error as its caller may see it."""
 
     status: int
@@ -93,18 +93,18 @@ class Problem:
         return None if self.retry_after_s is None else str(max(1, math.ceil(self.retry_after_s)))
 
 
-INTERNAL: Final = Problem(
+INTERNAL: Final = PublicError(
     status=500, code="INTERNAL_ERROR", message="Something went wrong inside the hub"
 )
 
 
-def problem_of(error: BaseException) -> Problem:
+def to_public(error: BaseException) -> PublicError:
     """What the caller is told of ``error``, whatever it is."""
     match error:
         case StoreUnavailable() | OutcomeUnknown():
-            return problem_of(Unavailable())
+            return to_public(Unavailable())
         case Refusal():
-            return Problem(
+            return PublicError(
                 status=STATUS[type(error)],
                 code=error.code,
                 message=str(error),
@@ -113,18 +113,18 @@ def problem_of(error: BaseException) -> Problem:
             )
         case web.HTTPException() if error.status in HTTP:
             code, message = HTTP[error.status]
-            return Problem(status=error.status, code=code, message=message)
+            return PublicError(status=error.status, code=code, message=message)
         case web.HTTPException() if 400 <= error.status < 500:
-            return Problem(status=400, code=ValidationFailed.code, message=error.reason)
+            return PublicError(status=400, code=ValidationFailed.code, message=error.reason)
         case _:
             return INTERNAL
 
 
 def error_body(
-    error: BaseException | Problem, request_id: str, now: datetime
+    error: BaseException | PublicError, request_id: str, now: datetime
 ) -> dict[str, dict[str, Any]]:
     """The one form of every error, on every wire (criteria 4.7, 9.2)."""
-    problem = error if isinstance(error, Problem) else problem_of(error)
+    problem = error if isinstance(error, PublicError) else to_public(error)
     return {
         "error": {
             "code": problem.code,

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import aiohttp
 import jwt
@@ -18,6 +18,7 @@ import orjson
 import structlog
 
 from actors.domain.refusals import InvalidToken, Unavailable
+from actors.ports.clock import Clock
 
 log = structlog.get_logger(__name__)
 
@@ -37,10 +38,6 @@ class VerifyingKey:
     """As PyJWT takes it."""
 
 
-class Monotonic(Protocol):
-    def monotonic(self) -> float: ...
-
-
 class JwksKeys:
     """A key set that is read when first needed and again when it is old or a key is unknown.
 
@@ -51,7 +48,7 @@ class JwksKeys:
     def __init__(
         self,
         source: str,
-        clock: Monotonic,
+        clock: Clock,
         *,
         refresh_s: float = 300.0,
         min_interval_s: float = 5.0,

@@ -14,7 +14,7 @@ from actors.domain.refusals import InvalidToken, NotFound, Refusal
 from actors.services.identity import Claims
 from api.auth import bearer
 from api.deps import DEPS
-from api.errors import Problem, error_body, problem_of
+from api.errors import PublicError, error_body, to_public
 from api.schemas.fields import parse_id
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ REQUEST_ID = web.RequestKey("request_id", str)
 PRINCIPAL = web.RequestKey("principal", Principal)
 CLAIMS = web.RequestKey("claims", Claims)
 """Of the verified token; what lasts longer than a request must know when it ends."""
-PROBLEM = web.RequestKey("problem", Problem)
+PUBLIC_ERROR = web.RequestKey("problem", PublicError)
 WHY = web.RequestKey("why", str)
 LOG: Final[web.AppKey[FilteringBoundLogger]] = web.AppKey("log")
 """A bound logger of structlog's: binding one costs as much as a line, and each request has one."""
@@ -161,7 +161,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 
 
 def _problem_response(request: web.Request, error: Exception) -> web.Response:
-    problem = request[PROBLEM] = problem_of(error)
+    problem = request[PUBLIC_ERROR] = to_public(error)
     if isinstance(error, InvalidToken):
         request[WHY] = error.reason
     body = error_body(problem, request[REQUEST_ID], request.app[DEPS].clock.now())
@@ -181,7 +181,7 @@ def _log_request(
     request: web.Request, status: int, seconds: float, *, streamed: bool = False
 ) -> None:
     """Method, path, status, duration: never the query, which may hold anything."""
-    problem = request.get(PROBLEM)
+    problem = request.get(PUBLIC_ERROR)
     told: dict[str, object] = {} if problem is None else {"code": problem.code}
     if why := request.get(WHY):
         told["why"] = why

@@ -16,9 +16,9 @@ from aiohttp import web
 from actors.ports.clock import Clock, NewId
 from actors.ports.events import Broadcaster, EventRecord
 from actors.relay.relay import Relay
+from actors.services.delivery_rights import DeliveryRights
 from actors.services.directory import Directory
 from actors.services.services import Services
-from actors.services.webhooks import Rights
 from api.auth import TokenVerifier
 from api.realtime.socketio import Realtime
 from api.realtime.sse.streams import Streams
@@ -130,7 +130,7 @@ async def open_hub(
                 config.webhooks,
                 queue=store.webhooks,
                 events=store.events,
-                may_deliver=Rights(directory, clock),
+                may_deliver=DeliveryRights(directory, clock),
                 clock=clock,
                 new_id=new_id,
                 metrics=metrics,

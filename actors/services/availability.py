@@ -23,7 +23,7 @@ from actors.services.caller import Caller
 from actors.services.catalog import Catalog
 from actors.services.directory import Directory
 from actors.services.idempotency import idempotency_key
-from actors.services.requests import SlotQuery, SlotSearch
+from actors.services.requests import SlotRange, SlotSearch
 
 MAX_RANGE = timedelta(days=62)
 _DIRECTORY_PAGE = 200
@@ -78,7 +78,7 @@ class Availability:
         self,
         caller: Caller,
         dentist_id: DentistId,
-        query: SlotQuery,
+        query: SlotRange,
     ) -> SlotPage:
         """Every free slot of one dentist (criterion 2.4); one's own holds count as free."""
         _check_range(query)
@@ -203,7 +203,7 @@ class Availability:
         )
 
 
-def _check_range(query: SlotQuery) -> None:
+def _check_range(query: SlotRange) -> None:
     if query.starts_before <= query.starts_from:
         raise ValidationFailed.of("to", "must be later than from")
     if query.starts_before - query.starts_from > MAX_RANGE:

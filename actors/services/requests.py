@@ -73,7 +73,7 @@ class Cancellation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SlotQuery:
+class SlotRange:
     """Free slots of one dentist that start in ``[starts_from, starts_before)``."""
 
     appointment_type_id: AppointmentTypeId
@@ -82,7 +82,7 @@ class SlotQuery:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SlotSearch(SlotQuery):
+class SlotSearch(SlotRange):
     """The first free slots over several dentists; no ``dentist_ids``: all of the clinic."""
 
     dentist_ids: tuple[DentistId, ...] = ()

@@ -27,7 +27,6 @@ from actors.domain.webhook import (
     check_channels,
     check_owner,
     default_channels,
-    may_deliver,
 )
 from actors.ports.clock import Clock
 from actors.ports.commits import Reply
@@ -42,7 +41,6 @@ from actors.ports.webhooks import (
     WebhookView,
 )
 from actors.services.caller import Caller
-from actors.services.directory import Directory
 from actors.services.records import Records, retried
 from actors.services.requests import (
     NewWebhook,
@@ -324,23 +322,6 @@ class _Edit:
             }
         places |= {place.channel: place for place in self.moved_to}
         return tuple(places[name] for name in sorted(self.after.channels))
-
-
-class Rights:
-    """Whether a webhook may still tell: asked before each delivery."""
-
-    def __init__(self, directory: Directory, clock: Clock) -> None:
-        self._directory, self._clock = directory, clock
-
-    async def __call__(self, webhook: Webhook, channel: Channel) -> bool:
-        if webhook.rights_until is not None and self._clock.now() >= webhook.rights_until:
-            return False
-        if webhook.patient is not None:
-            try:
-                await self._directory.patient(webhook.patient)
-            except NotFound:
-                return False
-        return may_deliver(webhook.owner, channel)
 
 
 def new_secret() -> str:

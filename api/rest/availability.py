@@ -5,7 +5,7 @@ from aiohttp import web
 from actors.domain.ids import DentistId, ProfileId
 from actors.domain.refusals import Forbidden, IdempotencyMismatch, NotFound, VersionConflict
 from actors.domain.schedule import Schedule
-from actors.services.requests import SlotQuery
+from actors.services.requests import SlotRange
 from api.rest.headers import version_tag
 from api.rest.responses import reply_response, tagged_response
 from api.rest.route import AnyCall, Call, Route
@@ -24,7 +24,7 @@ _TAG = "Availability"
 _PATH = "/api/availability/{dentistId}"
 
 
-async def show(call: Call[SlotQuery | None, None]) -> web.Response:
+async def show(call: Call[SlotRange | None, None]) -> web.Response:
     """The schedule alone is tagged with its version, which ``PUT`` takes as ``If-Match``."""
     dentist_id = _dentist(call)
     availability = call.services.availability

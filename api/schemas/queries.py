@@ -10,7 +10,7 @@ from actors.domain.appointment import Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.position import Position
 from actors.ports.appointments import AppointmentQuery
-from actors.services.requests import Cancellation, SlotQuery, SlotSearch
+from actors.services.requests import Cancellation, SlotRange, SlotSearch
 from api.schemas.fields import (
     Flag,
     Id,
@@ -147,7 +147,7 @@ class CancelSchema(RequestSchema[Cancellation]):
     reason = OneOf(tuple(CancelReason))
 
 
-class AvailabilitySlotsSchema(_RangeSchema[SlotQuery | None]):
+class AvailabilitySlotsSchema(_RangeSchema[SlotRange | None]):
     """All three, for the slots too, or none."""
 
     starts_from = _starts("the first", data_key="from")
@@ -161,8 +161,8 @@ class AvailabilitySlotsSchema(_RangeSchema[SlotQuery | None]):
         if 0 < len(missing) < len(names):
             raise ValidationError({key: ["is needed to list slots"] for key in missing})
 
-    def make(self, data: Loaded) -> SlotQuery | None:
-        return SlotQuery(**data) if data else None
+    def make(self, data: Loaded) -> SlotRange | None:
+        return SlotRange(**data) if data else None
 
 
 class ReplaceOptionsSchema(RequestSchema[ReplaceOptions]):

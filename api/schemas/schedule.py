@@ -33,25 +33,32 @@ BLOCKS_MAX = 100
 LIMITS_MAX = 200
 
 
-class _WindowSchema(RequestSchema[T]):
-    start = WallTime(required=True, metadata={"example": "09:00"})
-    end = WallTime(required=True, metadata={"example": "17:00"})
+def _start() -> WallTime:
+    return WallTime(required=True, metadata={"example": "09:00"})
 
+
+def _end() -> WallTime:
+    return WallTime(required=True, metadata={"example": "17:00"})
+
+
+class _OrderedSchema(RequestSchema[T]):
     @validates_schema(skip_on_field_errors=True)
     def check_order(self, data: Loaded, **_: object) -> None:
         if data["end"] <= data["start"]:
             raise ValidationError("must be later than start", "end")
 
 
-class WindowSchema(_WindowSchema[Window]):
+class WindowSchema(_OrderedSchema[Window]):
     makes = Window
 
+    start = _start()
+    end = _end()
 
-class RuleSchema(_WindowSchema[WeeklyRule]):
-    class Meta(Strict.Meta):
-        fields = ("weekday", "start", "end")
 
+class RuleSchema(_OrderedSchema[WeeklyRule]):
     weekday = OneOf(tuple(Weekday), required=True)
+    start = _start()
+    end = _end()
 
     def make(self, data: Loaded) -> WeeklyRule:
         return WeeklyRule(weekday=data["weekday"], window=Window(data["start"], data["end"]))
@@ -94,7 +101,9 @@ class TimeOffSchema(RequestSchema[TimeOff]):
             raise ValidationError("must be later than start", "end")
 
 
-class ReservedBlockSchema(_WindowSchema[ReservedBlock]):
+class ReservedBlockSchema(_OrderedSchema[ReservedBlock]):
+    start = _start()
+    end = _end()
     weekday = OneOf(tuple(Weekday), required=True)
     opens_minutes_before = Whole(
         low=0,

@@ -20,7 +20,7 @@ from actors.domain.refusals import (
     VersionConflict,
 )
 from actors.ports.commits import ConstraintViolated, OutcomeUnknown, StoreUnavailable
-from api.errors import INTERNAL, STATUS, error_body, problem_of
+from api.errors import INTERNAL, STATUS, error_body, to_public
 from tests.unit.api_world import ROW, world
 
 NOW = datetime(2027, 3, 8, 9, 0, 0, 5000, tzinfo=UTC)
@@ -63,19 +63,19 @@ def test_an_error_is_shown_in_the_one_form() -> None:
     ],
 )
 def test_whoever_is_told_to_wait_is_told_how_long(refusal: Refusal, seconds: str | None) -> None:
-    assert problem_of(refusal).retry_after_header == seconds
+    assert to_public(refusal).retry_after_header == seconds
 
 
 @pytest.mark.parametrize("failure", [StoreUnavailable(), OutcomeUnknown()])
 def test_a_store_that_is_away_for_a_while_is_unavailable(failure: Exception) -> None:
-    problem = problem_of(failure)
+    problem = to_public(failure)
     assert (problem.status, problem.code) == (503, "UNAVAILABLE")
     assert problem.retry_after_header is not None
 
 
 @pytest.mark.parametrize("failure", [ConstraintViolated("row x"), RuntimeError("SELECT notes")])
 def test_our_own_faults_are_internal_errors_without_a_word_about_them(failure: Exception) -> None:
-    assert problem_of(failure) is INTERNAL
+    assert to_public(failure) is INTERNAL
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_our_own_faults_are_internal_errors_without_a_word_about_them(failure: E
 def test_what_the_server_itself_refuses_has_a_code_of_ours(
     error: web.HTTPException, code: str
 ) -> None:
-    assert problem_of(error).code == code
+    assert to_public(error).code == code
 
 
 async def test_a_refusal_of_a_service_reaches_the_client_with_its_status() -> None:
@@ -133,4 +133,4 @@ async def test_forbidden_may_come_before_the_route() -> None:
 
 
 def test_the_reason_of_an_invalid_token_is_not_shown() -> None:
-    assert problem_of(InvalidToken("expired")).message == "Invalid token"
+    assert to_public(InvalidToken("expired")).message == "Invalid token"

@@ -6,7 +6,7 @@ import structlog
 
 from actors.domain.refusals import InvalidToken, Refusal
 from actors.ports.clock import Clock
-from api.errors import error_body, problem_of
+from api.errors import error_body, to_public
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +23,7 @@ class SocketRequest:
 
 def public_error(error: Exception, request: SocketRequest, clock: Clock) -> dict[str, object]:
     """The REST error object; internal errors are logged with their stack trace (10.4)."""
-    problem = problem_of(error)
+    problem = to_public(error)
     if not isinstance(error, Refusal):
         log.error(
             "socket_error",

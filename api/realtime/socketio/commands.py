@@ -21,7 +21,7 @@ from actors.services.requests import (
     Cancellation,
     HoldRequest,
     ProfileChange,
-    SlotQuery,
+    SlotRange,
 )
 from actors.services.services import Services
 from api.realtime.socketio.inputs import SLOTS, CommandHeader, HeaderSchema, load_command
@@ -108,7 +108,7 @@ async def _cancel(call: CommandCall[Cancellation]) -> bytes:
     return _body(reply)
 
 
-async def _get_availability(call: CommandCall[SlotQuery | None]) -> bytes:
+async def _get_availability(call: CommandCall[SlotRange | None]) -> bytes:
     availability, query = call.services.availability, call.body
     view = await availability.schedule(call.caller, call.dentist_id)
     page = await availability.slots(call.caller, call.dentist_id, query) if query else None

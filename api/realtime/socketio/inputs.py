@@ -43,18 +43,18 @@ class CommandHeader:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class JoinRequest:
+class JoinCommand:
     channel: Channel
     since: Position | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LeaveRequest:
+class LeaveCommand:
     channel: Channel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ConnectRequest:
+class SocketAuth:
     token: object
     on_behalf_of: str | None
     since: Mapping[Channel, Position | None] | None
@@ -96,21 +96,21 @@ class SocketSlotsSchema(SlotsSchema):
         return {**data, "dentist_id": [one]} if isinstance(one, str) else data
 
 
-class JoinSchema(RequestSchema[JoinRequest]):
-    makes = JoinRequest
+class JoinSchema(RequestSchema[JoinCommand]):
+    makes = JoinCommand
 
     channel = _channel(required=True)
     since = since()
 
 
-class LeaveSchema(RequestSchema[LeaveRequest]):
-    makes = LeaveRequest
+class LeaveSchema(RequestSchema[LeaveCommand]):
+    makes = LeaveCommand
 
     channel = _channel(required=True)
 
 
-class AuthSchema(RequestSchema[ConnectRequest]):
-    makes = ConnectRequest
+class AuthSchema(RequestSchema[SocketAuth]):
+    makes = SocketAuth
 
     token = fields.Raw(required=True)
     on_behalf_of = Id(load_default=None, allow_none=True)

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
 from actors.tasks import Tasks
-from api.errors import problem_of
+from api.errors import to_public
 from api.origins import may_connect
 from api.realtime.rooms.errors import SocketRequest, public_error, token_failure
 from api.realtime.rooms.retiring import one_by_one
@@ -125,7 +125,7 @@ class Supabase:
 
     def _refusal(self, error: Exception, connect: SocketRequest) -> web.Response:
         refused = public_error(error, connect, self._deps.realtime.clock)
-        problem = problem_of(error)
+        problem = to_public(error)
         log.info(
             "socket_refused",
             namespace=NAMESPACE,

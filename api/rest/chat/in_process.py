@@ -17,7 +17,7 @@ from actors.ports.appointments import AppointmentQuery
 from actors.ports.commits import OutcomeUnknown, StoreUnavailable
 from actors.services.caller import Caller
 from actors.services.services import Services
-from api.errors import problem_of
+from api.errors import to_public
 from api.realtime.socketio.commands import COMMANDS
 from api.schemas.fields import parse_instant
 from api.schemas.pages import card_data
@@ -101,5 +101,5 @@ async def _answered(answer: Awaitable[T]) -> T:
     try:
         return await answer
     except (Refusal, StoreUnavailable, OutcomeUnknown) as refusal:
-        problem = problem_of(refusal)
+        problem = to_public(refusal)
         raise HubError(problem.code, problem.message, status=problem.status) from refusal
