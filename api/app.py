@@ -1,4 +1,4 @@
-"""The web application: routes, and what happens to every request, in order."""
+"""The web application: its routes, and the middleware around them, in order."""
 
 from pathlib import Path
 from typing import Final
@@ -27,24 +27,24 @@ from api.rest.route_table import ROUTES
 
 MIDDLEWARES: Final = (
     observe,  # request id; one log line at the end
-    errors,  # whatever goes wrong inside gets the one form
-    preflight,  # a browser asks whether it may ask
+    errors,  # every error inside gets the one form
+    preflight,  # CORS
     authenticate,  # nothing under /api happens before this
     limit,  # per principal
 )
 
 MAX_LINE_BYTES: Final = 32 * 1024
 """``max_line_size`` and ``max_field_size`` of the runner: a hundred channels with their
-positions fit into one request (DESIGN §7)."""
+positions fit into one request."""
 
 
 def create_app(
     deps: AppDeps, chat: ChatDeps | None = None, *, screens: Path = BUILT
 ) -> web.Application:
-    """The application of a hub; ``deps`` is all it knows of it, ``screens`` its built pages.
+    """The application of a hub, with all its routes; ``screens``: the folder of built pages.
 
-    Whoever runs it gives the runner :data:`MAX_LINE_BYTES` and turns aiohttp's own access
-    log off: ``observe`` writes one.
+    Its runner must be given :data:`MAX_LINE_BYTES`, and no access log of aiohttp's:
+    ``observe`` writes one.
     """
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=deps.settings.max_body_bytes)
     app[DEPS], app[LOG] = deps, log.bind()
@@ -52,7 +52,7 @@ def create_app(
     app.on_response_prepare.append(add_headers)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.handle)
-        if route.method == "GET":  # RFC 9110 §9.1: whoever has GET has HEAD
+        if route.method == "GET":  # RFC 9110 §9.1: a server with GET has HEAD
             app.router.add_route("HEAD", route.path, route.handle)
     app.router.add_get(OPENAPI_PATH, _document())
     app.router.add_get("/health", health.health)
@@ -71,7 +71,7 @@ def create_app(
 def _document() -> Handler:
     text = openapi_json()
 
-    async def answer(request: web.Request) -> web.Response:
+    async def respond(request: web.Request) -> web.Response:
         return json_response(text)
 
-    return answer
+    return respond

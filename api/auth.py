@@ -1,4 +1,4 @@
-"""Tokens: who asks, before anything else happens (criteria 5.1, 5.2).
+"""Bearer tokens: verified before anything else happens (criteria 5.1, 5.2).
 
 Every failure is an ``InvalidToken`` whose reason goes to the log only.
 """
@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, TypeGuard
+from typing import Annotated, Any, Final, TypeAlias, TypeGuard
 
 import jwt
 from annotated_types import Ge, Le
@@ -19,25 +19,23 @@ from actors.domain.refusals import InvalidToken
 from actors.ports.clock import Clock
 from actors.services.identity import Claims
 from api.keys import ASYMMETRIC, SYMMETRIC, JwksKeys
-from api.schemas.fields import (
-    MAX_EMAIL_CHARS,
-    MAX_NAME_CHARS,
-    MAX_SUBJECT_CHARS,
-)
+from api.schemas.fields import MAX_EMAIL_CHARS, MAX_NAME_CHARS, MAX_SUBJECT_CHARS
 
 MIN_SECRET_BYTES: Final = 32
 """HS256 keys are at least as long as the hash (RFC 7518 §3.2)."""
 TOKEN_MAX_CHARS: Final = 8_192
 CACHE_MAX: Final = 10_000
 _UNKNOWN_KEY_INTERVAL_S: Final = 5.0
-"""Between two readings of the key set that tokens with unknown keys cause."""
+"""Shortest time between two reads of the key set because of unknown keys."""
+Payload: TypeAlias = Mapping[str, object]
+"""The claims of a token as its issuer wrote them."""
 ROLES: Final = frozenset({Role.PATIENT, Role.DENTIST, Role.CHATBOT, Role.ADMIN})
-"""Never ``system``: that is the hub itself."""
+"""``system`` is the hub itself, and never in a token."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthSettings:
-    """Which keys verify tokens, and what tokens must say; section ``[auth]``."""
+    """Which keys verify tokens, and which claims they need; section ``[auth]``."""
 
     secret: str = field(default="", repr=False)
     """For HS256, at least 32 bytes; empty: no shared secret."""
@@ -81,7 +79,7 @@ class AuthSettings:
 
 
 class TokenVerifier:
-    """Turns tokens into claims. Verified tokens are remembered until they expire."""
+    """Turns tokens into claims; caches verified tokens until they expire."""
 
     def __init__(self, settings: AuthSettings, clock: Clock) -> None:
         """Raises ValueError for settings without any key."""
@@ -105,7 +103,7 @@ class TokenVerifier:
         self._on_rotation: list[Callable[[], None]] = []
 
     async def verify(self, token: str) -> Claims:
-        """Whom the token is for; raises InvalidToken, or Unavailable without keys to check."""
+        """The claims of the token; raises InvalidToken, or Unavailable without keys."""
         if not token or len(token) > TOKEN_MAX_CHARS or not token.isascii():
             raise InvalidToken("malformed")
         self.keep_fresh()
@@ -126,17 +124,20 @@ class TokenVerifier:
         return self._settings.leeway_s
 
     def keep_fresh(self) -> None:
-        """Have the key set read again when it is old; also called when nobody asks, so that
-        a key that was taken out ends the connections of its tokens."""
+        """Read the key set again, in the background, when it is old.
+
+        Also called while no requests come: a key that was removed from the set must end the
+        live connections of its tokens.
+        """
         if self._keys is not None:
             self._keys.refresh_if_old()
 
-    def on_rotation(self, act: Callable[[], None]) -> None:
-        """Call ``act`` whenever keys came or went: see :meth:`trusts`."""
-        self._on_rotation.append(act)
+    def on_rotation(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` whenever keys were added or removed: see :meth:`trusts`."""
+        self._on_rotation.append(callback)
 
     def trusts(self, claims: Claims) -> bool:
-        """Whether the key that verified the token is still to be believed."""
+        """Whether the key that verified the token is still in the key set."""
         return not claims.key or (self._keys is not None and self._keys.has(claims.key))
 
     async def close(self) -> None:
@@ -144,7 +145,7 @@ class TokenVerifier:
             await self._keys.close()
 
     async def _decode(self, token: str) -> Claims:
-        """The claims of a genuine token. Times are checked here, against the hub's clock."""
+        """The claims of a genuine token that is already valid by the hub's clock."""
         settings = self._settings
         try:
             header = jwt.get_unverified_header(token)
@@ -167,22 +168,22 @@ class TokenVerifier:
                 },
             )
         except (jwt.PyJWTError, ValueError, TypeError) as error:
-            # PyJWT lets some errors of odd input and of the key's library through as they are
+            # PyJWT does not wrap every error of malformed input and of its crypto library
             raise InvalidToken(type(error).__name__) from error
         self._check_begin(payload.get("nbf"))
         return self._claims(payload, name)
 
     async def _key(self, header: Mapping[str, Any], algorithm: str) -> tuple[Any, str]:
-        """The key, and what :attr:`Claims.key` calls it."""
+        """The key in PyJWT's form, and its name in :attr:`Claims.key`."""
         if algorithm in SYMMETRIC:
             return self._settings.secret, ""
         assert self._keys is not None, "settings allow only what there are keys for"
         found = await self._keys.find(header.get("kid"), algorithm)
         return found.key, found.name
 
-    def _claims(self, payload: Mapping[str, Any], key: str) -> Claims:
+    def _claims(self, payload: Payload, key: str) -> Claims:
         subject, role, actor = payload["sub"], self._role(payload), _actor(payload)
-        if not _names_somebody(subject):
+        if not _is_subject(subject):
             raise InvalidToken("sub")
         if actor is not None and role is not Role.PATIENT:
             raise InvalidToken("act goes with a patient only")
@@ -199,8 +200,8 @@ class TokenVerifier:
             key=key,
         )
 
-    def _role(self, payload: Mapping[str, Any]) -> Role:
-        value: Any = payload
+    def _role(self, payload: Payload) -> Role:
+        value: object = payload
         for part in self._settings.role_claim.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         if not isinstance(value, str) or value not in ROLES:
@@ -216,10 +217,10 @@ class TokenVerifier:
             raise InvalidToken("expired")
 
     def _rotated(self) -> None:
-        """What was verified before is worth nothing."""
+        """Forget verified tokens: their key may have been removed."""
         self._verified.clear()
-        for act in self._on_rotation:
-            act()
+        for callback in self._on_rotation:
+            callback()
 
 
 def bearer(header: str | None) -> str:
@@ -243,7 +244,7 @@ def issue_token(
     actor: str | None = None,
     **claims: object,
 ) -> str:
-    """An HS256 token for development, demonstrations and tests; ``claims`` are added."""
+    """An HS256 token for development, demonstrations and tests, with further ``claims``."""
     payload: dict[str, Any] = {"sub": subject, "iat": now, "exp": now + ttl, **claims}
     if audience:
         payload["aud"] = audience
@@ -259,20 +260,20 @@ def issue_token(
     return jwt.encode(payload, secret, algorithm="HS256")
 
 
-def _names_somebody(subject: object) -> TypeGuard[str]:
-    """Bounded and printable: neither engine can keep every text that JSON can spell."""
+def _is_subject(subject: object) -> TypeGuard[str]:
+    """Bounded and printable: no database stores every text that JSON can hold."""
     return (
         isinstance(subject, str) and 0 < len(subject) <= MAX_SUBJECT_CHARS and subject.isprintable()
     )
 
 
-def _actor(payload: Mapping[str, Any]) -> str | None:
+def _actor(payload: Payload) -> str | None:
     """``act.sub`` (RFC 8693 §4.1)."""
     if "act" not in payload:
         return None
     act = payload["act"]
     actor = act.get("sub") if isinstance(act, Mapping) else None
-    if not _names_somebody(actor):
+    if not _is_subject(actor):
         raise InvalidToken("act")
     return actor
 
@@ -288,15 +289,15 @@ def _instant(value: object) -> datetime:
 
 
 def _text(value: object, max_chars: int) -> str | None:
-    """A claim that may fill a profile: bounded, printable, or not there at all."""
+    """A claim that may fill a profile: bounded and printable, otherwise ``None``."""
     if not isinstance(value, str):
         return None
     text = "".join(char for char in value if char.isprintable()).strip()
     return text if 0 < len(text) <= max_chars else None
 
 
-def _metadata_name(payload: Mapping[str, Any]) -> str | None:
-    """Where Supabase keeps the name; its owner may change it, as they may their profile."""
+def _metadata_name(payload: Payload) -> str | None:
+    """The name in Supabase's ``user_metadata``, which its owner may change."""
     metadata = payload.get("user_metadata")
     if not isinstance(metadata, Mapping):
         return None

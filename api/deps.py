@@ -1,8 +1,8 @@
-"""What the driving edge is given: services, settings, and how to ask about the hub."""
+"""What the API needs of the hub: services, settings, health and metrics."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import web
 
@@ -15,9 +15,9 @@ from api.settings import ApiSettings
 
 
 class HealthCheck(Protocol):
-    """How the hub is (criterion 10.3)."""
+    """Reports the state of the hub (criterion 10.3)."""
 
-    async def report(self, *, detailed: bool = False) -> Mapping[str, Any]:
+    async def report(self, *, detailed: bool = False) -> Mapping[str, object]:
         """``{"status": "ok" | "degraded" | "down", "database", "realtime", "version", …}``"""
         ...
 
@@ -32,7 +32,7 @@ class AppDeps:
     verifier: TokenVerifier
     streams: Streams
     limiter: RateLimiter
-    """The one of Socket.IO too, so that a principal has one allowance."""
+    """Shared with Socket.IO, so that a principal has one limit on every wire."""
     health: HealthCheck
     clock: Clock
     new_id: NewId
@@ -40,7 +40,7 @@ class AppDeps:
     metrics: Callable[[], tuple[bytes, str]] | None = None
     """The text of ``/metrics`` and its content type."""
     on_request: Callable[[str, str, int, float], None] | None = None
-    """Told of each request: method, route pattern, status, seconds."""
+    """Called after each request with method, route pattern, status and seconds."""
 
 
 DEPS = web.AppKey("deps", AppDeps)

@@ -1,7 +1,7 @@
-"""The one map from refusals to statuses, and the one form of every error (DESIGN §7).
+"""The one map from refusals to statuses, and the one form of every error.
 
-REST and Socket.IO show the same object; what went wrong inside the hub is logged with
-its stack trace and never shown.
+REST and Socket.IO send the same object. Internal errors are logged with their stack trace,
+and their cause is never sent. All codes: ``docs/protocol.md``.
 """
 
 import math
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
@@ -71,15 +71,15 @@ HTTP: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
         415: ("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json"),
     }
 )
-"""What aiohttp itself refuses, in the hub's words."""
+"""What aiohttp itself refuses, by status: the hub's code and sentence for it."""
 
 _HOLD_WAIT_S: Final = 30.0
-"""After ``TOO_MANY_RESERVATIONS``: a hold lasts minutes, asking each second is useless."""
+"""After ``TOO_MANY_RESERVATIONS``: a hold lasts minutes, so retrying each second is useless."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublicError:
-    """An error as its caller may see it."""
+    """An error as clients may see it."""
 
     status: int
     code: str
@@ -99,7 +99,7 @@ INTERNAL: Final = PublicError(
 
 
 def to_public(error: BaseException) -> PublicError:
-    """What the caller is told of ``error``, whatever it is."""
+    """The error that the client receives for ``error``, of whatever type it is."""
     match error:
         case StoreUnavailable() | OutcomeUnknown():
             return to_public(Unavailable())
@@ -121,18 +121,17 @@ def to_public(error: BaseException) -> PublicError:
 
 
 def error_body(
-    error: BaseException | PublicError, request_id: str, now: datetime
-) -> dict[str, dict[str, Any]]:
+    error: PublicError, request_id: str, now: datetime
+) -> dict[str, dict[str, object]]:
     """The one form of every error, on every wire (criteria 4.7, 9.2)."""
-    problem = error if isinstance(error, PublicError) else to_public(error)
     return {
         "error": {
-            "code": problem.code,
-            "message": problem.message,
+            "code": error.code,
+            "message": error.message,
             "timestamp": instant_text(now),
             "request_id": request_id,
             "details": [
-                {"field": detail.field, "message": detail.message} for detail in problem.details
+                {"field": detail.field, "message": detail.message} for detail in error.details
             ],
         }
     }

@@ -1,7 +1,7 @@
 """The keys that verify tokens: one shared secret, or a JWKS in a file or at an address.
 
-Which algorithm a token names decides which key is looked at, so a public key can never
-be taken for a secret (RFC 8725 §3.1).
+A token's algorithm selects the kind of key, so a public key is never used as a secret
+(RFC 8725 §3.1).
 """
 
 import asyncio
@@ -32,17 +32,17 @@ JWKS_TIMEOUT_S: Final = 5.0
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VerifyingKey:
     name: str
-    """A hash of all that the set says of the key: ``kid`` may be given away again."""
+    """A hash of the whole key: an issuer may use a ``kid`` again for another key."""
     algorithm: str
     key: Any
     """As PyJWT takes it."""
 
 
 class JwksKeys:
-    """A key set that is read when first needed and again when it is old or a key is unknown.
+    """A key set (JWKS), read when first needed and again when it is old or a key is unknown.
 
-    Not more often than every ``min_interval_s``: a forged ``kid`` must cost nothing. Old
-    keys are read again in the background, and stay in use when that fails.
+    Reads are at least ``min_interval_s`` apart, so that forged ``kid`` values cost nothing.
+    An old set is read again in the background, and stays in use if that fails.
     """
 
     def __init__(
@@ -81,14 +81,14 @@ class JwksKeys:
         return key
 
     def refresh_if_old(self) -> None:
-        """Begin to read again when it is time; nobody waits for it."""
+        """Start a read in the background when the set is old."""
         running = self._refreshing is not None and not self._refreshing.done()
         old = self._clock.monotonic() - self._read_at >= self._refresh_s
         if self._keys is not None and old and not running:
             self._refreshing = asyncio.create_task(self._read(), name="jwks-refresh")
 
     async def close(self) -> None:
-        """End a reading in the background."""
+        """Cancel the read in the background."""
         if self._refreshing is not None:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
@@ -122,11 +122,11 @@ class JwksKeys:
         timeout = aiohttp.ClientTimeout(total=self._timeout_s)
         async with (
             aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as session,
-            session.get(self._source, allow_redirects=False) as answer,
+            session.get(self._source, allow_redirects=False) as response,
         ):
-            if answer.status != 200:
-                raise ValueError(f"the key set answered {answer.status}")
-            return await _bounded(answer.content)
+            if response.status != 200:
+                raise ValueError(f"the key set responded with status {response.status}")
+            return await _bounded(response.content)
 
 
 async def _bounded(content: aiohttp.StreamReader) -> bytes:
@@ -151,7 +151,7 @@ def _parse(text: bytes) -> Mapping[str | None, tuple[VerifyingKey, ...]]:
     return found
 
 
-def _key(data: Any) -> VerifyingKey | None:
+def _key(data: object) -> VerifyingKey | None:
     if not isinstance(data, dict) or data.get("use", "sig") != "sig":
         return None
     if not isinstance(data.get("kid"), str | None):

@@ -1,4 +1,4 @@
-"""What happens to every request before and after its handler, in the order of app.py."""
+"""The middleware around every request, in the order of ``api/app.py``."""
 
 import re
 from typing import Final
@@ -15,6 +15,7 @@ from actors.services.identity import Claims
 from api.auth import bearer
 from api.deps import DEPS
 from api.errors import PublicError, error_body, to_public
+from api.origins import cors_origin
 from api.schemas.fields import parse_id
 
 log = structlog.get_logger(__name__)
@@ -22,16 +23,17 @@ log = structlog.get_logger(__name__)
 REQUEST_ID = web.RequestKey("request_id", str)
 PRINCIPAL = web.RequestKey("principal", Principal)
 CLAIMS = web.RequestKey("claims", Claims)
-"""Of the verified token; what lasts longer than a request must know when it ends."""
-PUBLIC_ERROR = web.RequestKey("problem", PublicError)
+"""Of the verified token. What outlives the request, a stream or a webhook, ends with it."""
+PUBLIC_ERROR = web.RequestKey("public_error", PublicError)
 WHY = web.RequestKey("why", str)
+"""Why the token was refused: for the log only."""
 LOG: Final[web.AppKey[FilteringBoundLogger]] = web.AppKey("log")
-"""A bound logger of structlog's: binding one costs as much as a line, and each request has one."""
+"""A bound logger. Binding costs as much as writing a line, so it is done once."""
 
 OPENAPI_PATH: Final = "/api/openapi.json"
 NO_FRAMES: Final = "frame-ancestors 'none'"
 SOCKET_PREFIXES: Final = ("/socket.io/", "/realtime/v1/websocket", "/socket/websocket")
-"""Their protocol has its own forms of errors, and its own log."""
+"""Protocols with error forms and log lines of their own."""
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _CLIENT_GONE: Final = 499
@@ -45,7 +47,7 @@ def is_api(path: str) -> bool:
 
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A request id for everything said about this request; one log line at its end (10.2)."""
+    """Give the request its id, and log one line at its end (10.2)."""
     deps = request.app[DEPS]
     sent = request.headers.get("X-Request-ID", "")
     request[REQUEST_ID] = sent if _REQUEST_ID.fullmatch(sent) else deps.new_id()
@@ -66,17 +68,17 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Whatever goes wrong becomes the one form (4.7); our own faults are logged whole (10.4)."""
+    """Turn every error into the one form (4.7); log internal ones with a stack trace (10.4)."""
     try:
         return await handler(request)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return _problem_response(request, error)
+        return _error_response(request, error)
     except Refusal as error:
-        return _problem_response(request, error)
-    except Exception as error:  # the edge of every request: nothing may leak
-        response = _problem_response(request, error)
+        return _error_response(request, error)
+    except Exception as error:  # the outermost handler: no detail of an error may leak
+        response = _error_response(request, error)
         log.exception(
             "api_error",
             method=request.method,
@@ -89,9 +91,11 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Browsers ask without a token whether they may ask; the answer depends on config only."""
-    asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-    if asks and is_api(request.path) and allowed_origin(request) is not None:
+    """Answer CORS preflights, which carry no token; the answer depends on settings only."""
+    is_preflight = (
+        request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    )
+    if is_preflight and is_api(request.path) and _cors_origin(request) is not None:
         return web.Response(
             status=204,
             headers={
@@ -108,7 +112,7 @@ async def preflight(request: web.Request, handler: Handler) -> web.StreamRespons
 
 @web.middleware
 async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Nothing under /api is looked at before its token is verified (criterion 5.1)."""
+    """Verify the token before anything else happens under /api (criterion 5.1)."""
     if is_api(request.path):
         await identify(request)
     return await handler(request)
@@ -116,6 +120,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
 
 @web.middleware
 async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count the request against its principal's rate limit."""
     if principal := request.get(PRINCIPAL):
         request.app[DEPS].limiter.take(principal.scope)
     return await handler(request)
@@ -133,16 +138,8 @@ async def identify(request: web.Request) -> Principal:
     return principal
 
 
-def allowed_origin(request: web.Request) -> str | None:
-    """What to answer the request's ``Origin`` with, if it may read the answer."""
-    origin, allowed = request.headers.get("Origin"), request.app[DEPS].settings.cors_origins
-    if origin is None:
-        return None
-    return "*" if "*" in allowed else origin if origin in allowed else None
-
-
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """On every answer, errors and pages included; sockets answer for themselves."""
+    """Add security and CORS headers, also to errors and pages; sockets send their own."""
     if request.path.startswith(SOCKET_PREFIXES):
         return
     headers = response.headers
@@ -155,22 +152,26 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     headers.setdefault("Cache-Control", "no-store")
     if request.app[DEPS].settings.cors_origins and request.path.startswith("/api"):
         headers.add("Vary", "Origin")
-        if origin := allowed_origin(request):
+        if origin := _cors_origin(request):
             headers["Access-Control-Allow-Origin"] = origin
             headers["Access-Control-Expose-Headers"] = "ETag, Location, Retry-After, X-Request-ID"
 
 
-def _problem_response(request: web.Request, error: Exception) -> web.Response:
-    problem = request[PUBLIC_ERROR] = to_public(error)
+def _cors_origin(request: web.Request) -> str | None:
+    return cors_origin(request, request.app[DEPS].settings.cors_origins)
+
+
+def _error_response(request: web.Request, error: Exception) -> web.Response:
+    public = request[PUBLIC_ERROR] = to_public(error)
     if isinstance(error, InvalidToken):
         request[WHY] = error.reason
-    body = error_body(problem, request[REQUEST_ID], request.app[DEPS].clock.now())
+    body = error_body(public, request[REQUEST_ID], request.app[DEPS].clock.now())
     response = web.Response(
-        status=problem.status, body=orjson.dumps(body), content_type="application/json"
+        status=public.status, body=orjson.dumps(body), content_type="application/json"
     )
-    if problem.retry_after_header:
-        response.headers["Retry-After"] = problem.retry_after_header
-    if problem.status == 401:
+    if public.retry_after_header:
+        response.headers["Retry-After"] = public.retry_after_header
+    if public.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, web.HTTPMethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
@@ -180,11 +181,11 @@ def _problem_response(request: web.Request, error: Exception) -> web.Response:
 def _log_request(
     request: web.Request, status: int, seconds: float, *, streamed: bool = False
 ) -> None:
-    """Method, path, status, duration: never the query, which may hold anything."""
-    problem = request.get(PUBLIC_ERROR)
-    told: dict[str, object] = {} if problem is None else {"code": problem.code}
+    """Method, path, status, duration: never the query, which may hold personal data."""
+    error = request.get(PUBLIC_ERROR)
+    failure: dict[str, object] = {} if error is None else {"code": error.code}
     if why := request.get(WHY):
-        told["why"] = why
+        failure["why"] = why
     request.app[LOG].info(
         "api_request",
         method=request.method,
@@ -192,10 +193,10 @@ def _log_request(
         status=status,
         duration_ms=round(seconds * 1000, 2),
         request_id=request[REQUEST_ID],
-        **told,
+        **failure,
     )
     if streamed:
-        return  # how long somebody listened says nothing of how long an answer takes
+        return  # a stream lasts as long as its client reads: that is no response time
     if on_request := request.app[DEPS].on_request:
         resource = request.match_info.route.resource
         route = resource.canonical if resource else _UNKNOWN_ROUTE

@@ -1,4 +1,4 @@
-"""How often one principal may ask: a token bucket each, a bounded number of them."""
+"""Rate limits of principals: a token bucket each, a bounded number of them."""
 
 from collections.abc import Callable
 from typing import Final
@@ -8,11 +8,13 @@ from cachetools import LRUCache
 from actors.domain.refusals import RateLimited
 
 BUCKETS_MAX: Final = 20_000
-"""The longest unused goes first; whoever comes back after that finds a full bucket."""
+"""The least recently used bucket leaves first; its principal then gets a full one."""
 _ROUNDING_S: Final = 1e-9
 
 
 class RateLimiter:
+    """Counts the requests of each principal, over REST and sockets together."""
+
     def __init__(
         self,
         *,
@@ -24,13 +26,13 @@ class RateLimiter:
         assert rate_per_s > 0, "a bucket that never fills locks its principal out"
         assert burst >= 1, "a bucket holds at least one request"
         self._one_s, self._all_s = 1 / rate_per_s, burst / rate_per_s
-        """How long a bucket takes to fill by one, and from empty."""
+        """How long a bucket takes to fill by one request, and completely."""
         self._monotonic = monotonic
         self._full_at: LRUCache[str, float] = LRUCache(buckets_max)
         """When each bucket is full again."""
 
     def take(self, scope: str) -> None:
-        """Count one request of ``scope``; raises :class:`RateLimited` when it has had enough."""
+        """Count one request of ``scope``; raises :class:`RateLimited` above the limit."""
         now, full_at = self._monotonic(), self._full_at
         was_s = full_at.get(scope, now)
         would_be_s = (was_s if was_s > now else now) + self._one_s

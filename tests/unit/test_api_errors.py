@@ -40,7 +40,7 @@ def test_every_leaf_of_the_refusals_has_a_status() -> None:
 
 def test_an_error_is_shown_in_the_one_form() -> None:
     refusal = ValidationFailed.of("start", "must be a whole minute")
-    assert error_body(refusal, "r-1", NOW) == {
+    assert error_body(to_public(refusal), "r-1", NOW) == {
         "error": {
             "code": "VALIDATION_ERROR",
             "message": "The request is not valid",
