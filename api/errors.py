@@ -99,7 +99,7 @@ INTERNAL: Final = PublicError(
 
 
 def to_public(error: BaseException) -> PublicError:
-    """The error that the client receives for ``error``, of whatever type it is."""
+    """The error that the client receives for an exception of any type."""
     match error:
         case StoreUnavailable() | OutcomeUnknown():
             return to_public(Unavailable())
@@ -120,9 +120,7 @@ def to_public(error: BaseException) -> PublicError:
             return INTERNAL
 
 
-def error_body(
-    error: PublicError, request_id: str, now: datetime
-) -> dict[str, dict[str, object]]:
+def error_body(error: PublicError, request_id: str, now: datetime) -> dict[str, dict[str, object]]:
     """The one form of every error, on every wire (criteria 4.7, 9.2)."""
     return {
         "error": {

@@ -136,7 +136,7 @@ def _parameters(route: AnyRoute) -> Iterable[Form]:
 
 
 def _header(name: str, description: str, form: Form) -> Form:
-    """Without an example: the page would send it along with every request tried there."""
+    """Without an example: the docs page would send it with every request tried there."""
     return {"in": "header", "name": name, "description": description, "schema": form}
 
 
@@ -178,7 +178,7 @@ def _failure(codes: Sequence[str]) -> Form:
 
 
 def _codes() -> Iterable[str]:
-    """Every code there is, some of them twice."""
+    """Every code, some of them twice."""
     yield from (refusal.code for refusal in STATUS)
     yield from (code for code, _ in HTTP.values())
     yield INTERNAL.code

@@ -79,7 +79,7 @@ class WebhookSaved:
     """With a new secret: until when deliveries are signed with the old ones, too."""
     moved_to: tuple[DeliveryProgress, ...] = ()
     """Where deliveries of these channels begin, or begin again."""
-    tried_anew: bool = False
+    retries_now: bool = False
     """What failed is due at once, as if it never had."""
 
 

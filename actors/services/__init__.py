@@ -1,1 +1,1 @@
-"""What the edges call: one module per matter, the same for REST and Socket.IO."""
+"""The use cases: one module for each subject, the same for REST and Socket.IO."""

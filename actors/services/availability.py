@@ -1,4 +1,4 @@
-"""Schedules and free slots: answered from the calendars' snapshots, never queueing."""
+"""Schedules and free slots, read from the calendars' snapshots without queueing."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,10 +49,12 @@ class SlotPage:
     next_after: tuple[datetime, DentistId] | None
     """The last slot, if there are more."""
     positions: Mapping[Channel, Position]
-    """Of every calendar looked at: what the list is true for."""
+    """Of every calendar that was read: the state that the list reflects."""
 
 
 class Availability:
+    """Finds free slots and replaces schedules."""
+
     def __init__(
         self,
         registry: Calendars,
@@ -132,7 +134,7 @@ class Availability:
     ) -> Reply:
         """Replace the whole schedule (that dentist only); nothing booked is cancelled.
 
-        The reply lists the appointments that now lie outside; ``dry_run`` only looks.
+        The reply lists the appointments that now lie outside; ``dry_run`` changes nothing.
         """
         if caller.principal.require(Role.DENTIST) != dentist_id:
             await self._directory.dentist(dentist_id)
@@ -211,7 +213,7 @@ def _check_range(query: SlotRange) -> None:
 
 
 def _stretches(first: Minute, before: Minute) -> Iterator[tuple[Minute, Minute]]:
-    """A day, then twice as much each time: soon enough for the next, not long for none."""
+    """Stretches of one day, two, four and so on: short until enough slots are found."""
     length = MINUTES_PER_DAY
     while first < before:
         end = min(first + length, before)

@@ -1,7 +1,7 @@
-"""Reservations and appointments: what patients, dentists and chatbots do with slots.
+"""Reservations and appointments: hold, book, change, cancel, list.
 
-Each call finds the calendar concerned and asks its actor; the rules are in
-:mod:`actors.domain.decide`, not here.
+Each call finds the calendar of the slot and sends a command to its actor. The rules are in
+:mod:`actors.domain.decide`.
 """
 
 from collections.abc import Awaitable, Sequence
@@ -46,6 +46,8 @@ _ROUTES_MAX = 50_000
 
 
 class Bookings:
+    """Holds, books and changes slots for patients, dentists and chatbots."""
+
     def __init__(
         self,
         registry: Calendars,
@@ -79,7 +81,7 @@ class Bookings:
         )
 
     async def release(self, caller: Caller, reservation_id: AppointmentId) -> Reply:
-        """Give a hold back; what is over, or was booked meanwhile, stays as it is."""
+        """Release a hold; one that has ended, or was booked meanwhile, stays as it is."""
         caller.principal.require(Role.PATIENT)
         dentist_id = await self._route(caller.principal, reservation_id, "reservation")
         command = ReleaseHold(by=caller.principal, appointment_id=reservation_id)
@@ -89,7 +91,7 @@ class Bookings:
     async def reservation(
         self, caller: Caller, reservation_id: AppointmentId
     ) -> tuple[Appointment, Names]:
-        """Look at a hold; raises ReservationExpired once it is over unbooked."""
+        """One reservation; raises ReservationExpired when it ended unbooked."""
         found = await self._appointments.get(caller.principal, reservation_id)
         if found is None:
             raise NotFound("reservation")
@@ -99,7 +101,7 @@ class Bookings:
         return found
 
     async def expire(self, due: DueHold) -> Reply:
-        """What the alarms call when a hold's time is over (criterion 8.3)."""
+        """Expire a hold whose time is over; called by the alarms (criterion 8.3)."""
         caller = Caller(principal=SYSTEM, request_id=self._new_id())
         command = ExpireHold(by=SYSTEM, appointment_id=due.appointment_id)
         request = {"id": due.appointment_id}
@@ -224,8 +226,11 @@ class Bookings:
         return reply
 
     async def _route(self, by: Principal, appointment_id: AppointmentId, what: str) -> DentistId:
-        """Which calendar has the row. It never changes, so it may be remembered; whether
-        the caller may see the row is decided by the calendar, each time."""
+        """Which dentist's calendar has the row; raises NotFound.
+
+        A row never changes its calendar, so this is cached. The calendar checks at each
+        command whether the caller may see the row.
+        """
         if by.is_staff and by.person:
             return DentistId(by.person)
         if known := self._routes.get(appointment_id):
@@ -244,5 +249,5 @@ class Bookings:
                 raise Forbidden("A patient books for themselves only")
             return PatientId(me)
         if patient_id is None:
-            raise ValidationFailed.of("patient_id", "A dentist says for whom")
+            raise ValidationFailed.of("patient_id", "a dentist must name the patient")
         return await self._directory.patient(patient_id)

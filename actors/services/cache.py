@@ -1,4 +1,4 @@
-"""A bounded cache of read-mostly records, dropped by event, never served stale after one."""
+"""A bounded cache of records that change seldom, invalidated by events."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ V = TypeVar("V")
 
 @dataclass(slots=True)
 class Lookups:
-    """Since the start: how often the database was spared, and how often asked."""
+    """Hits and misses of a cache since the start."""
 
     hits: int = 0
     misses: int = 0
 
 
 class Cache(Generic[K, V]):
-    """Least recently used first out. ``None`` (not there) is not kept."""
+    """Drops the least recently used record first. Does not cache ``None`` (no such record)."""
 
     def __init__(self, load: Callable[[K], Awaitable[V | None]], *, limit: int = 10_000) -> None:
         self._load = load
@@ -34,7 +34,7 @@ class Cache(Generic[K, V]):
         self.lookups.misses += 1
         drops = self._drops
         value = await self._load(key)
-        if value is not None and drops == self._drops:  # nothing changed while it was read
+        if value is not None and drops == self._drops:  # no event invalidated it while it was read
             self._kept[key] = value
         return value
 

@@ -1,4 +1,4 @@
-"""One request, whatever the wire it came over."""
+"""The caller of a service, on any wire."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,10 @@ from actors.domain.principal import Principal
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
+    """On whose behalf a service acts, and for which request."""
+
     principal: Principal
     request_id: str
-    """Goes into logs, errors and the audit, so that one request can be followed."""
+    """Identifies the request in logs, errors and the audit."""
     idempotency_key: str | None = None
-    """The client's own; with it a retry is answered with the first reply."""
+    """The client's own; a retry with the same key gets the first reply."""

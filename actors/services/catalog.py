@@ -1,4 +1,4 @@
-"""Appointment types: read by everybody, changed by admins."""
+"""Appointment types: read by all users, changed by admins."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -27,6 +27,8 @@ Types = tuple[AppointmentType, ...]
 
 
 class Catalog:
+    """Lists, creates and changes appointment types."""
+
     def __init__(
         self, load_types: Callable[[], Awaitable[Sequence[AppointmentType]]], records: Records
     ) -> None:
@@ -92,7 +94,7 @@ class Catalog:
         return reply
 
     def forget(self, record: EventRecord) -> None:
-        """Listens to the relay: changed types are read anew."""
+        """Drop cached types when the relay publishes that they changed."""
         if record.type == "appointment_types.updated":
             self.cache.clear()
 

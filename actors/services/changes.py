@@ -29,7 +29,7 @@ class ChannelChanges:
     """Whether ``events`` is all that was missed; if not, the client fetches again."""
     events: tuple[EventRecord, ...]
     more: bool
-    """The answer was cut: the client asks again from ``position``."""
+    """The response was cut: the client requests the rest from ``position``."""
     position: Position
     """The position of a client that has this answer and all before it."""
 
@@ -52,7 +52,7 @@ class Changes:
         max_bytes: int = BYTES_MAX,
         up_to: Mapping[Channel, Position] | None = None,
     ) -> tuple[ChannelChanges, ...]:
-        """What ``principal`` missed in each wanted channel, in the order asked for.
+        """What ``principal`` missed in each wanted channel, in the order of ``wanted``.
 
         ``None`` instead of a position: only where the channel is now. ``up_to`` is where
         live delivery takes over (the relay's released position); without it, the
@@ -72,14 +72,14 @@ class Changes:
         wanted: Sequence[tuple[Channel, Position | None]],
         up_to: Mapping[Channel, Position],
     ) -> Mapping[Channel, "_End"]:
-        """The heads are asked for only where they decide something."""
-        ask = [
+        """Reads committed heads only where the result depends on them."""
+        needed = [
             channel
             for channel, since in wanted
             if (end := up_to.get(channel)) is None
             or (since is not None and since.epoch == end.epoch and since.offset > end.offset)
         ]
-        heads = await self._events.heads(ask, by) if ask else {}
+        heads = await self._events.heads(needed, by) if needed else {}
         return {
             channel: _End(up_to.get(channel) or heads[channel], heads.get(channel))
             for channel, _ in wanted
@@ -130,7 +130,7 @@ class _End:
     position: Position
     """Up to here this answer reaches."""
     head: Position | None
-    """What is committed, where that was asked for."""
+    """The committed head, where it was read."""
 
 
 class _Budget:
@@ -145,7 +145,7 @@ class _Budget:
         return self.events <= 0 or self.bytes <= 0
 
     def take(self, read: Sequence[EventRecord]) -> tuple[EventRecord, ...]:
-        """As many as fit; the first event of an answer always does, so asking on ends."""
+        """As many as fit. The first event of a response always fits, so catch-up ends."""
         taken: list[EventRecord] = []
         for record in read[: self.events]:
             size = len(record.payload) + ENVELOPE_BYTES

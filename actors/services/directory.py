@@ -1,6 +1,6 @@
-"""The hub's own view of people: who a token is, whether a person exists (criterion 10.5).
+"""People by id and by token subject, cached in memory (criterion 10.5).
 
-Cached and dropped by event, so the database is not asked at each request.
+Events invalidate the cache, so that requests need no query for the caller's profile.
 """
 
 from actors.domain.channels import user_profile_channel
@@ -16,6 +16,8 @@ _PREFIX = user_profile_channel(ProfileId(""))
 
 
 class Directory:
+    """Looks people up for the hub itself, without rules of visibility."""
+
     def __init__(self, profiles: Profiles, *, limit: int = 10_000) -> None:
         self.people: Cache[ProfileId, Profile] = Cache(profiles.by_id, limit=limit)
         self.subjects: Cache[str, Profile] = Cache(profiles.by_subject, limit=limit)
@@ -41,7 +43,7 @@ class Directory:
         return DentistId(profile.id)
 
     def forget(self, record: EventRecord) -> None:
-        """Listens to the relay: a changed profile is read anew."""
+        """Drop a cached profile when the relay publishes that it changed."""
         if record.type == "profile.updated" and record.channel.startswith(_PREFIX):
             self.drop(ProfileId(record.channel.removeprefix(_PREFIX)))
 

@@ -1,4 +1,4 @@
-"""Who a verified token stands for: its person among the profiles, created on first sight."""
+"""The person of a verified token, created at a patient's first request."""
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from actors.services.directory import Directory
 from actors.services.records import Records
 
 _UNNAMED = "Unnamed patient"
-"""Until the patient says who they are: the token had no name."""
+"""The name of a patient whose token has none, until they enter one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claims:
-    """A verified token in the hub's words; ``api/auth.py`` makes it."""
+    """The claims of a verified token, made by ``api/auth.py``."""
 
     subject: str
     role: Role
@@ -33,11 +33,11 @@ class Claims:
     phone: str | None = None
     expires_at: datetime
     key: str = ""
-    """Which public key verified it; empty: the shared secret."""
+    """The public key that verified it; empty: the shared secret."""
 
 
 class Identity:
-    """Resolves claims to the principal a request is decided with (DESIGN §7 "People")."""
+    """Resolves claims to the principal with whose rights a request is decided."""
 
     def __init__(self, profiles: Profiles, directory: Directory, records: Records) -> None:
         self._profiles = profiles
@@ -47,10 +47,10 @@ class Identity:
     async def principal(
         self, claims: Claims, on_behalf_of: str | None = None, *, create: bool = True
     ) -> Principal:
-        """The effective person behind a token; ``create`` makes one for a patient's first.
+        """The effective person of a token; ``create`` adds a profile for a new patient.
 
-        Raises Forbidden for an unknown dentist and for ``On-Behalf-Of`` by anyone but a
-        chatbot; NotFound for an unknown patient there: nothing is created.
+        Raises Forbidden for an unknown dentist, and for ``On-Behalf-Of`` by any role but
+        chatbots; NotFound for an unknown patient there, who is not created.
         """
         if on_behalf_of is not None and claims.role is not Role.CHATBOT:
             raise Forbidden("Only a chatbot's service token may act on behalf of a patient")
@@ -78,9 +78,9 @@ class Identity:
         return profile.id
 
     async def _patient(self, claims: Claims, create: bool) -> ProfileId:
-        """Known, adopted from what the clinic entered, or created from the claims."""
+        """The known patient, an adopted profile of the clinic, or a new one from the claims."""
         if create and await self._directory.by_subject(claims.subject) is None:
-            # Refused only when the same token's other first request was faster.
+            # A concurrent first request of the same token may have created the profile.
             with suppress(ValidationFailed, VersionConflict):
                 await self._first_seen(claims)
         return await self._known(claims)

@@ -1,4 +1,4 @@
-"""People: one's own profile, the directory of dentists, a dentist's patients."""
+"""Profiles: the caller's own, the dentists, a dentist's patients."""
 
 from dataclasses import replace
 
@@ -18,6 +18,8 @@ from actors.services.requests import NewProfile, ProfileChange, all_fields, sent
 
 
 class People:
+    """Shows, creates and changes profiles; searches patients."""
+
     def __init__(
         self,
         profiles: Profiles,
@@ -107,7 +109,7 @@ class People:
     async def disconnect(self, caller: Caller, profile_id: ProfileId) -> None:
         """End every live connection of a person, by an admin; audited before it happens.
 
-        Who still has a valid token may connect again.
+        A client whose token is still valid may connect again.
         """
         by = caller.principal
         if by.role is not Role.ADMIN:
@@ -126,7 +128,7 @@ class People:
     async def patients(
         self, caller: Caller, text: str, *, limit: int, after: tuple[str, ProfileId] | None
     ) -> ProfilePage:
-        """A dentist's own patients; an exact phone or e-mail finds anybody. Audited."""
+        """A dentist's own patients; an exact phone or e-mail finds any patient. Audited."""
         by = caller.principal
         if not (by.is_staff or by.role is Role.CHATBOT):
             raise Forbidden

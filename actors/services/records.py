@@ -1,4 +1,4 @@
-"""Writing profiles and appointment types: no actor, the same committer (DESIGN §5)."""
+"""Commits of profiles, appointment types and webhooks, which have no actor."""
 
 from collections.abc import Awaitable, Callable
 
@@ -28,10 +28,12 @@ from actors.services.idempotency import Body as Request
 from actors.services.idempotency import idempotency_key
 
 _TRIES = 5
-"""Against writers of the same record; each try reads it anew."""
+"""Attempts to change a record that others change too; each attempt reads it again."""
 
 
 class Records:
+    """Commits changed records with their events, replies and idempotency keys."""
+
     def __init__(self, store: RecordStore, clock: Clock, new_id: NewId) -> None:
         self._store = store
         self._clock = clock
@@ -108,7 +110,7 @@ class Records:
 
 
 async def retried(expected_version: int | None, save: Callable[[], Awaitable[Reply]]) -> Reply:
-    """Try again while others win; with an expected version, losing is the answer."""
+    """Retry after conflicts; with an expected version, raise the first one."""
     for _ in range(_TRIES - 1):
         try:
             return await save()

@@ -1,7 +1,7 @@
-"""Replay by time: where a channel's history since an instant begins, complete or not at all.
+"""Replay by time, for protocols whose clients have no positions.
 
-Protocols without positions name a time. It is turned into the position just before it, and
-from there catch-up is the same for everybody (:mod:`actors.services.changes`).
+A time becomes the position just before it; from there catch-up is that of all clients
+(:mod:`actors.services.changes`). A replay is complete, or there is none.
 """
 
 from collections.abc import Sequence
@@ -16,21 +16,21 @@ from actors.ports.events import EventLog, EventRecord
 from actors.services.changes import BYTES_MAX, EVENTS_MAX, check_readable
 
 _FIRST_LOOK: Final = 32
-"""Most replays are of the last minutes; only if that is not enough the whole answer is read."""
+"""Events of the first read: most replays are of the last minutes."""
 
 
 class Replays:
     def __init__(self, events: EventLog, clock: Clock, *, kept: timedelta) -> None:
-        """``kept`` is how long events are kept: what is younger was never forgotten."""
+        """``kept`` is the retention of events: younger ones were never deleted."""
         self._events, self._clock, self._kept = events, clock, kept
 
     async def place_before(
         self, principal: Principal, channel: Channel, at: datetime
     ) -> Position | None:
-        """The position with everything that happened at or after ``at`` behind it.
+        """The position that is followed by every event at or after ``at``.
 
         ``None``: history does not reach back to ``at``, or holds more since then than one
-        answer may (:data:`~actors.services.changes.EVENTS_MAX`). Raises Forbidden for a
+        response may (:data:`~actors.services.changes.EVENTS_MAX`). Raises Forbidden for a
         channel the principal may not join, ValidationFailed for one without history.
         """
         check_readable(principal, channel)
@@ -62,7 +62,7 @@ class Replays:
         )
 
     def _is_all(self, tail: Sequence[EventRecord], head: Position, at: datetime) -> bool:
-        """Whether nothing before ``tail`` that is not older than ``at`` was forgotten."""
+        """Whether no event since ``at`` was deleted before the first of ``tail``."""
         oldest = tail[0].position.offset if tail else head.offset + 1
         return oldest == 1 or at >= self._clock.now() - self._kept
 

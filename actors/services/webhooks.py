@@ -1,8 +1,7 @@
-"""Webhooks: what their owners may do with them.
+"""Webhooks: listed, created, changed and deleted by their owners.
 
-An owner is a party with rights: a chatbot for itself or for one patient, or an admin.
-Everything here is decided with the rights of the request; every delivery is decided with
-the same ones again.
+An owner is a chatbot, for itself or for one patient, or an admin. Calls are decided with the
+owner's rights; each delivery is decided with them again (``delivery_rights``).
 """
 
 import secrets
@@ -53,10 +52,12 @@ from actors.services.requests import (
 )
 
 SECRET_BYTES = 32
-SECRET_PREFIX = "whsec_"  # noqa: S105  # what secrets begin with (Standard Webhooks)
+SECRET_PREFIX = "whsec_"  # noqa: S105  # the prefix of secrets (Standard Webhooks), none itself
 
 
 class Webhooks:
+    """Manages the webhooks of an owner."""
+
     def __init__(
         self,
         *,
@@ -72,7 +73,7 @@ class Webhooks:
         self._events, self._dispatcher, self._clock = events, dispatcher, clock
         self._old_secret_kept = old_secret_kept
 
-    # --- looking -----------------------------------------------------------------------
+    # --- reading -----------------------------------------------------------------------
 
     async def page(
         self, principal: Principal, *, limit: int, after: WebhookId | None
@@ -81,7 +82,7 @@ class Webhooks:
         return await self._reads.page(principal, limit=limit, after=after)
 
     async def get(self, principal: Principal, webhook_id: WebhookId) -> WebhookView:
-        """Raises NotFound for another party's, too."""
+        """Raises NotFound, also for a webhook of another owner."""
         check_owner(principal)
         view = await self._reads.get(principal, webhook_id)
         if view is None:
@@ -161,7 +162,7 @@ class Webhooks:
             after = self._with_status(after, sent_or(change.status, after.status))
             after = replace(after, rights_until=_later(after.rights_until, rights_until))
             retries = change.status is WebhookStatus.ACTIVE
-            return _Edit(after, moved_to=fresh, tried_anew=retries)
+            return _Edit(after, moved_to=fresh, retries_now=retries)
 
         sent = sent_fields(change)
         return await self._edit(caller, webhook_id, "update", sent, expected_version, edit)
@@ -174,7 +175,7 @@ class Webhooks:
         *,
         expected_version: int | None = None,
     ) -> Reply:
-        """A new secret; for a while deliveries are signed with the old one, too."""
+        """Replace the secret; for a while deliveries are signed with the old one, too."""
         secret = rotation.secret or new_secret()
         until = self._clock.now() + self._old_secret_kept
 
@@ -190,8 +191,10 @@ class Webhooks:
         return await self._edit(caller, webhook_id, "rotate", request, expected_version, edit)
 
     async def replay(self, caller: Caller, webhook_id: WebhookId, replay: WebhookReplay) -> Reply:
-        """Deliver again what came after ``since``, or go on there: everything up to it is
-        skipped. Raises ValidationFailed for what history does not hold."""
+        """Continue after ``since``: deliver later events again, or skip those up to it.
+
+        Raises ValidationFailed for a position that the history does not reach.
+        """
         channel, since = replay.channel, replay.since
 
         async def edit(before: WebhookView) -> _Edit:
@@ -214,8 +217,7 @@ class Webhooks:
         return reply
 
     async def ping(self, caller: Caller, webhook_id: WebhookId) -> Attempt:
-        """Send a test event now, and say how that went. It passes every queue, and is tried
-        once only."""
+        """Send one test event at once, without queueing or retries, and return the result."""
         await self.get(caller.principal, webhook_id)
         target = await self._queue.target(webhook_id, self._clock.now())
         if target is None:
@@ -250,7 +252,7 @@ class Webhooks:
                 secret=edited.secret,
                 old_secrets_until=edited.old_secrets_until,
                 moved_to=edited.moved_to,
-                tried_anew=edited.tried_anew,
+                retries_now=edited.retries_now,
             )
             body = WebhookBody(
                 webhook=after,
@@ -310,12 +312,12 @@ class _Edit:
     shows_secret: bool = False
     old_secrets_until: datetime | None = None
     moved_to: tuple[DeliveryProgress, ...] = ()
-    tried_anew: bool = False
+    retries_now: bool = False
 
     def progress(self, before: WebhookView) -> tuple[DeliveryProgress, ...]:
-        """Where the channels are afterwards."""
+        """The progress of the channels after the change."""
         places = {place.channel: place for place in before.progress}
-        if self.tried_anew:
+        if self.retries_now:
             places = {
                 name: replace(place, attempts=0, failing_since=None, next_attempt_at=None)
                 for name, place in places.items()
@@ -325,18 +327,17 @@ class _Edit:
 
 
 def new_secret() -> str:
-    """As Standard Webhooks writes them."""
+    """A random secret in the form of Standard Webhooks."""
     return SECRET_PREFIX + b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def _channels(principal: Principal, wanted: Sequence[str] | None) -> tuple[Channel, ...]:
-    """Raises Forbidden for what the principal may not join, ValidationFailed."""
+    """The wanted channels; raises Forbidden for one that the principal may not join."""
     channels = default_channels(principal) if wanted is None else tuple(map(Channel, wanted))
     check_channels(principal, channels)
     return channels
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:
-    """Of two ends of rights; ``None`` is no end. A webhook belongs to one kind of party, so
-    both are the one or the other."""
+    """The later end of rights. A webhook has one kind of owner: both ends are set, or none."""
     return max(one, other) if one and other else other

@@ -1,1 +1,1 @@
-"""REST: one module per resource; the rules are the services', not these modules'."""
+"""REST: one module for each resource. The rules are in the services."""

@@ -2,9 +2,9 @@
 
 
 def prefers(accept: str | None, wanted: str, other: str) -> bool:
-    """Whether ``wanted`` was named, and not less welcome than ``other``.
+    """Whether the client accepts ``wanted`` by name, and does not prefer ``other``.
 
-    Between equals the one named first; a wildcard names nothing.
+    Between equal qualities the first one counts; a wildcard names no format.
     """
     named = [_media_range(part) for part in (accept or "").split(",")]
     mine = [(quality, -place) for place, (name, quality) in enumerate(named) if name == wanted]

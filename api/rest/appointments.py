@@ -1,4 +1,4 @@
-"""``/api/appointments``: book, list, look, change, cancel (criteria 4.1–4.4)."""
+"""``/api/appointments``: book, list, show, change, cancel (criteria 4.1–4.4)."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""``/api/changes``: what was missed in some channels, as JSON, or live as a stream (DESIGN §6)."""
+"""``/api/changes``: missed events of channels as JSON, or live events as a stream."""
 
 from collections.abc import Callable, Mapping
 
@@ -20,7 +20,7 @@ from api.schemas.queries import CHANGES, ChangesQuery
 _STREAM = "text/event-stream"
 _HEADERS = {
     "Content-Type": f"{_STREAM}; charset=utf-8",
-    "X-Accel-Buffering": "no",  # nginx would keep events back
+    "X-Accel-Buffering": "no",  # or nginx would buffer events
 }
 
 
@@ -55,7 +55,7 @@ async def _stream(call: Call[ChangesQuery, None]) -> web.StreamResponse:
 
 
 def _wanted(call: Call[ChangesQuery, None]) -> Mapping[Channel, Position | None]:
-    """Where to begin: what the client came back with counts more than its address."""
+    """Where each channel begins: at the cursor in ``Last-Event-ID``, else at ``since``."""
     channels = [Channel(name) for name in call.query.channels]
     if cursor := call.request.headers.get(HEADER):
         return read_cursor(cursor, channels)

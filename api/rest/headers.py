@@ -1,4 +1,4 @@
-"""Headers that carry meaning: versions, idempotency keys, entity tags."""
+"""Request headers: versions, idempotency keys, entity tags."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ def version_tag(version: int) -> str:
 
 
 def expected_version(headers: Mapping[str, str]) -> int | None:
-    """The version ``If-Match`` insists on; ``None`` if it does not, or takes any (``*``)."""
+    """The version in ``If-Match``; ``None`` without the header, and for any version (``*``)."""
     sent = headers.get("If-Match")
     if sent is None or sent.strip() == "*":
         return None
@@ -36,7 +36,7 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
 
 
 def content_tag(body: bytes) -> str:
-    """A weak tag of what is shown: good for ``If-None-Match``, no version for ``If-Match``."""
+    """A weak tag of the body, for ``If-None-Match``; it is no version for ``If-Match``."""
     return f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
 
 

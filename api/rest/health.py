@@ -1,4 +1,4 @@
-"""``/health`` and ``/metrics``: how the hub is (criterion 10.3)."""
+"""``/health`` and ``/metrics``: the state of the hub (criterion 10.3)."""
 
 import orjson
 from aiohttp import web
@@ -12,7 +12,7 @@ from api.rest.responses import json_response
 
 
 async def health(request: web.Request) -> web.Response:
-    """The short form for anybody; with an admin's token also the figures."""
+    """The public report; with an admin's token also the figures."""
     deps, header = request.app[DEPS], request.headers.get("Authorization")
     claims = await deps.verifier.verify(bearer(header)) if header else None
     detailed = claims is not None and claims.role is Role.ADMIN
@@ -22,7 +22,7 @@ async def health(request: web.Request) -> web.Response:
 
 
 async def live(request: web.Request) -> web.Response:
-    """The process answers; nothing else is asked."""
+    """The process runs; nothing else is checked."""
     return json_response(b'{"status":"ok"}')
 
 

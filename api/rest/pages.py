@@ -20,7 +20,7 @@ from api.middleware import NO_FRAMES
 _PAGES: Final = Path(__file__).parent.parent / "pages"
 BUILT: Final = _PAGES / "built"
 SCREENS: Final = frozenset({"chat", "dentist", "patient", "status"})
-"""Pages there must be; one that was not built says how to."""
+"""Pages that always have a route; before `make web`, they explain how to build them."""
 
 _UNBUILT: Final = (
     "This page is not in this installation: `make web` builds it, `make run` does so by itself.\n"
@@ -40,7 +40,7 @@ _TYPES: Final[Mapping[str, str]] = {
 }
 _TEXT: Final = ("text/", "application/")
 
-_ASK: Final = "no-cache"
+_REVALIDATE: Final = "no-cache"
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
 CSP: Final = (
@@ -63,14 +63,14 @@ def page_routes(built: Path = BUILT) -> Iterator[web.RouteDef]:
 
 
 def _screen(path: Path) -> Handler:
-    """A page that the clinic's own applications may show in a frame, if the settings say so."""
+    """A page that the origins in ``frame_origins`` may show in a frame."""
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def respond(request: web.Request) -> web.StreamResponse:
         origins = request.app[DEPS].settings.frame_origins
         policy = CSP.replace(NO_FRAMES, f"frame-ancestors {' '.join(origins)}") if origins else CSP
         return _file(path, policy)
 
-    return answer
+    return respond
 
 
 async def _unbuilt(request: web.Request) -> web.StreamResponse:
@@ -78,26 +78,26 @@ async def _unbuilt(request: web.Request) -> web.StreamResponse:
 
 
 def _page(path: Path) -> Handler:
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def respond(request: web.Request) -> web.StreamResponse:
         return _file(path, _DOCS_CSP)
 
-    return answer
+    return respond
 
 
-def _folder(folder: Path, caching: str = _ASK) -> Handler:
-    """The files that were in ``folder`` at the start, by name: no path leads out of it."""
+def _folder(folder: Path, caching: str = _REVALIDATE) -> Handler:
+    """The files that ``folder`` holds now, by name: no path leads out of it."""
     files = {path.name: path for path in folder.glob("*") if path.suffix in _TYPES}
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def respond(request: web.Request) -> web.StreamResponse:
         path = files.get(request.match_info["file"])
         if path is None:
             raise web.HTTPNotFound
         return _file(path, CSP, caching)
 
-    return answer
+    return respond
 
 
-def _file(path: Path, policy: str, caching: str = _ASK) -> web.StreamResponse:
+def _file(path: Path, policy: str, caching: str = _REVALIDATE) -> web.StreamResponse:
     """The file, or its compressed form beside it if the client takes that."""
     content_type = _TYPES[path.suffix]
     if content_type.startswith(_TEXT):

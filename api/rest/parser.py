@@ -29,7 +29,7 @@ async def load_body(request: web.Request, schema: RequestSchema[T]) -> T:
 
 
 def load_query(request: web.Request, schema: RequestSchema[T]) -> T:
-    """The parameters; only those of lists may repeat. Errors name the parameter."""
+    """The parameters; only list parameters may repeat. Errors name the parameter."""
     data: dict[str, object] = {}
     for name in request.query:
         values, field = request.query.getall(name), schema.keys.get(name)

@@ -1,4 +1,4 @@
-"""How answers look: statuses from outcomes, tags, locations."""
+"""Responses: statuses from outcomes, entity tags, locations."""
 
 from aiohttp import web
 
@@ -8,7 +8,7 @@ from api.rest.headers import content_tag, has_tag, version_tag
 
 _JSON = "application/json"
 _REVALIDATE = "private, no-cache"
-"""May be kept by the caller, but not shown again without asking."""
+"""Clients may store the response, and revalidate it before each use."""
 
 
 def json_response(body: bytes, *, status: int = 200) -> web.Response:
@@ -21,18 +21,18 @@ def resource_response(body: bytes, version: int) -> web.Response:
 
 
 def reply_response(reply: Reply, collection: str | None = None) -> web.Response:
-    """201 with ``Location`` below ``collection`` for what is new; 200; 204 for what is gone."""
+    """201 with ``Location`` below ``collection`` if created; 204 if gone; otherwise 200."""
     if reply.outcome is Outcome.GONE:
         return web.Response(status=204)
-    answer = resource_response(reply.body, reply.version)
+    response = resource_response(reply.body, reply.version)
     if reply.outcome is Outcome.CREATED and collection is not None:
-        answer.set_status(201)
-        answer.headers["Location"] = f"{collection}/{reply.resource_id}"
-    return answer
+        response.set_status(201)
+        response.headers["Location"] = f"{collection}/{reply.resource_id}"
+    return response
 
 
 def tagged_response(request: web.Request, body: bytes, tag: str | None = None) -> web.Response:
-    """What may be asked for again with ``If-None-Match``: 304 while it is the same."""
+    """A response for ``If-None-Match``: 304 while the entity tag is the same."""
     tag = tag or content_tag(body)
     headers = {"ETag": tag, "Cache-Control": _REVALIDATE}
     if has_tag(request.headers, tag):

@@ -65,7 +65,7 @@ class Route(Generic[Query, Body]):
     query: RequestSchema[Query] = NOTHING  # type: ignore[assignment]  # without it, Query is None
     body: RequestSchema[Body] = NOTHING  # type: ignore[assignment]  # without it, Body is None
     takes_version: bool = False
-    """``If-Match`` is understood; elsewhere it would promise what is not kept."""
+    """``If-Match`` is checked; other routes ignore it and do not document it."""
     other_statuses: tuple[int, ...] = ()
     """Other statuses of success: 200 beside 201, 304."""
     refusals: tuple[type[Refusal], ...] = ()
@@ -99,4 +99,4 @@ class Route(Generic[Query, Body]):
 
 
 AnyRoute: TypeAlias = Route[Any, Any]
-"""A row of the route table, whatever its query and body are."""
+"""A row of the route table, with any query and body."""

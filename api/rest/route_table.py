@@ -1,4 +1,4 @@
-"""Every route under /api, in one table: it is served, checked and documented from here."""
+"""Every route under /api in one table, from which it is served, checked and documented."""
 
 from typing import Final
 

@@ -1,8 +1,8 @@
-"""The only JSON ↔ domain translation, for every wire.
+"""The only translation between JSON and the domain, for every wire.
 
-- ``load(schema, data)`` checks what a client sent (``commands``, ``queries``,
-  ``schedule``) and raises ``ValidationFailed`` with the fields;
-- ``render`` shows a body, ``envelope`` an event, ``channels_json`` a catch-up,
+- ``load(schema, data)`` checks what a client sent (``bodies``, ``queries``, ``schedule``)
+  and returns a typed request, or raises ``ValidationFailed`` with the fields;
+- ``render`` writes a body, ``envelope`` an event, ``channels_json`` a catch-up,
   ``page_json`` a list.
 """
 

@@ -45,7 +45,7 @@ class ShownReply:
     text: str
     options: Sequence[ShownOption] = ()
     notice: bool = False
-    """The chatbot says this because of an event; the patient did not ask."""
+    """Sent because of an event, not in response to a message."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,6 @@
-"""The envelope of events, the same on every wire, and the answer of a catch-up.
+"""The envelope of events, the same on every wire, and the responses of a catch-up.
 
-Stored payloads are JSON already; they are embedded as they are, never parsed again.
+Stored payloads are JSON already and are embedded unparsed.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from api.schemas.fields import instant_text
 
 
 def envelope(record: EventRecord) -> bytes:
-    """``{"id","type","channel","offset","epoch","time","data"}`` (DESIGN §6)."""
+    """``{"id","type","channel","offset","epoch","time","data"}``."""
     return orjson.dumps(_enveloped(record))
 
 

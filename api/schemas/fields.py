@@ -1,7 +1,7 @@
-"""The field types of the hub's JSON: strict on the way in, cheap on the way out.
+"""The field types of the hub's JSON.
 
-Each says in plain words what it expects; nothing is converted silently (``"1"`` is not
-``1``, ``1`` is not ``true``, a time without offset is not an instant).
+Loading is strict: errors name the expected form, and nothing is converted silently
+(``"1"`` is not ``1``, ``1`` is not ``true``, a time without offset is not an instant).
 """
 
 import re
@@ -24,7 +24,7 @@ KEY_FORM = re.compile(rf"[!-~]{{1,{MAX_KEY_CHARS}}}")
 """An idempotency key, in a header as in a command."""
 KEY_EXPECTED = f"must be 1 to {MAX_KEY_CHARS} visible ASCII characters"
 YEARS = range(1970, 2200)
-"""Instants outside are typing errors, and arithmetic near the calendar's ends would fail."""
+"""Instants outside are typing errors, and date arithmetic near year 1 or 9999 would fail."""
 
 _INSTANT = re.compile(
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?", re.ASCII
@@ -46,7 +46,7 @@ def instant_text(instant: datetime) -> str:
 
 
 def parse_instant(text: object) -> datetime:
-    """An instant in UTC; raises marshmallow's ``ValidationError`` in words for people."""
+    """An instant in UTC; raises marshmallow's ``ValidationError``."""
     found = _INSTANT.fullmatch(text.upper()) if isinstance(text, str) else None
     if found is None:
         raise ValidationError("must be an instant like 2027-03-08T09:00:00Z")
@@ -114,7 +114,7 @@ class Id(fields.Field[str]):
 
 
 class Text(fields.Field[str]):
-    """Text of a person; blanks around it are dropped, control characters refused."""
+    """Text that people typed: stripped of blanks around it, without control characters."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class TimeZone(fields.Field[str]):
             try:
                 return ZoneInfo(value).key
             except (ValueError, OSError, KeyError):
-                pass  # no such file, a folder, or not a zone: all the same to the caller
+                pass  # no such file, a folder, or a file that is no zone
         raise ValidationError("must be an IANA time zone like Europe/Vienna")
 
 

@@ -1,4 +1,4 @@
-"""The forms of answers, for the API document only: nothing is loaded or dumped with them."""
+"""Response schemas for the API document; nothing is loaded or dumped with them."""
 
 from collections.abc import Mapping
 from typing import Any, Final

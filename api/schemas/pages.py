@@ -1,4 +1,4 @@
-"""Lists and slot answers, with the position they are true for (DESIGN §6, §7)."""
+"""Pages of lists, and free slots, with the channel positions that they reflect."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -85,7 +85,7 @@ def slots_json(page: SlotPage, *, limit: int, next_cursor: str | None) -> bytes:
 
 
 def availability_json(view: ScheduleView, page: SlotPage | None = None) -> bytes:
-    """A schedule; with ``page`` also its free slots and the position they are true for."""
+    """A schedule; with ``page`` also its free slots and the position that they reflect."""
     shown = availability_data(view.dentist_id, view.schedule)
     if page is not None:
         shown["slots"] = _SLOT_TIMES.dump(page.slots)
@@ -104,13 +104,13 @@ def profile_data(profile: Profile) -> Item:
 
 
 def card_data(profile: Profile | PublicCard) -> Item:
-    """What everybody signed in may know of a dentist."""
+    """The public card of a dentist, for every signed-in user."""
     shown: Item = PUBLIC_CARD.dump(profile)
     return shown
 
 
 def found_patient_data(profile: Profile) -> Item:
-    """What a search shows of somebody who is not one's own patient."""
+    """What a search shows of another dentist's patient."""
     shown: Item = FOUND_PATIENT.dump(profile)
     return shown
 

@@ -1,4 +1,4 @@
-"""Query strings: filters, pages, positions. Unknown parameters are refused, too."""
+"""Query strings: filters, pages, positions."""
 
 import re
 from dataclasses import dataclass
@@ -217,7 +217,7 @@ class PatientsSchema(RequestSchema[PatientPageQuery]):
 
 
 class SinceField(fields.Field[Position | None]):
-    """``epoch.offset``; ``now`` only asks where the channel is."""
+    """``epoch.offset``, or ``now`` for the channel's current position."""
 
     def _deserialize(
         self, value: object, attr: str | None, data: object, **kwargs: object

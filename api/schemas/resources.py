@@ -1,7 +1,7 @@
-"""What the hub shows: the resources of DESIGN §10 as marshmallow schemas, built once.
+"""The resources in responses and events, as marshmallow schemas.
 
-A body is rendered here and nowhere else, so REST, Socket.IO and the event log show the
-same thing. Rows are shown as :class:`Shown`: the row with the names of its people.
+REST, Socket.IO and the event log all render resources with them. Appointments are rendered
+as :class:`Shown`: the row with the names of its people.
 """
 
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ class AppointmentSchema(RowSchema):
 
 
 class HeldAppointmentSchema(AppointmentSchema):
-    """A row that is, or only was, a reservation also says until when."""
+    """A row that is or was a reservation, with the end of its hold time."""
 
     expires_at = Instant(allow_none=True)
 
@@ -88,7 +88,7 @@ class ReservationSchema(RowSchema):
 
 
 class HistoryEntrySchema(Strict):
-    """What was done to an appointment: never names or notes."""
+    """One change of an appointment, without names or notes."""
 
     at = Instant()
     action = fields.Raw(metadata={"type": "string", "example": "appointment.booked"})
@@ -129,7 +129,7 @@ class PublicCardSchema(Strict):
 
 
 class FoundPatientSchema(Strict):
-    """Another clinic's patient, found by an exact telephone number or e-mail."""
+    """Another dentist's patient, found by an exact telephone number or e-mail."""
 
     id = Id()
     name = Text(max_chars=200)
@@ -172,7 +172,7 @@ AVAILABILITY_CHANGED: Final = AvailabilityChangedSchema()
 
 
 def appointment_data(row: Appointment, names: Names) -> dict[str, object]:
-    """``expires_at`` is shown for rows that are, or ended as, a reservation."""
+    """Shows ``expires_at`` for rows that are, or ended as, a reservation."""
     schema = APPOINTMENT if row.expires_at is None else HELD_APPOINTMENT
     shown: dict[str, object] = schema.dump(Shown(row, names))
     return shown

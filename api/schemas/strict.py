@@ -1,4 +1,4 @@
-"""Strict schemas: what they load, what they show, and how their errors become a refusal."""
+"""Strict schemas: they load typed requests, dump responses, and collect errors."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -14,19 +14,19 @@ _FIELD_MAX_CHARS = 100
 T = TypeVar("T")
 
 Loaded: TypeAlias = Mapping[str, Any]
-"""The fields that a schema loaded, by attribute. Each field checked its own type, which
-marshmallow cannot tell mypy; the dataclass made of them can."""
+"""The loaded fields by attribute. Each field checked its own value, but marshmallow has no
+static type for them; the dataclass that is made of them has."""
 
 
 class _ShownField(NamedTuple):
     key: str
     attribute: str
     write: Callable[..., object] | None
-    """``None``: the value is shown as it is."""
+    """``None``: the value is dumped as it is."""
 
 
 class Strict(Schema):
-    """Refuses unknown fields, and shows plain attributes of objects."""
+    """Refuses unknown fields, and dumps plain attributes of objects."""
 
     class Meta:
         unknown = RAISE
@@ -68,7 +68,7 @@ class RequestSchema(Strict, Generic[T]):
 
     @post_load
     def _make(self, data: Loaded, **_: object) -> T:
-        """What a request holds cannot change: lists become tuples."""
+        """Lists become tuples, because a request cannot change."""
         return self.make(
             {name: tuple(value) if type(value) is list else value for name, value in data.items()}
         )

@@ -1,4 +1,4 @@
-"""Webhooks: what clients send, and how a webhook and its deliveries are shown."""
+"""Webhooks: requests, and the resources of webhooks and their deliveries."""
 
 import base64
 import binascii

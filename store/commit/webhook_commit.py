@@ -27,7 +27,7 @@ def save_webhook(event: WebhookSaved, sql: WebhookStatements) -> Plan[None]:
             raise (yield from _why(webhook.id, sql))
         yield from _leave_channels(webhook.id, webhook.channels, sql)
     yield from _new_secret(event, sql)
-    if event.tried_anew:
+    if event.retries_now:
         nothing = {"attempts": 0, "failing_since": None, "next_attempt_at": None}
         yield once(sql.try_anew, row_id=webhook.id, **nothing)
     if event.moved_to:

@@ -134,7 +134,7 @@ async def test_trying_anew_forgets_failures_but_no_place(clinic: Clinic, store: 
     )
     await store.webhooks.record(hook.id, at(AVAILABILITY_ALL, 5), failing, None)
     after = replace(hook, version=2)
-    await clinic.save(WebhookSaved(before=hook, after=after, tried_anew=True), by=BOT)
+    await clinic.save(WebhookSaved(before=hook, after=after, retries_now=True), by=BOT)
     view = await store.webhooks.get(BOT, hook.id)
     assert view is not None
     assert view.progress == (at(AVAILABILITY_ALL, 5, moves=1),)

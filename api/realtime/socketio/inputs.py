@@ -68,7 +68,7 @@ class SinceSchema(RequestSchema[Position]):
 
 
 def since() -> fields.Nested:
-    """A position ``{epoch, offset}``, or null: only where the channel is now."""
+    """A position ``{epoch, offset}``; null requests only the current position."""
     return fields.Nested(SinceSchema, allow_none=True, load_default=None)
 
 
@@ -153,7 +153,7 @@ def only_object(arguments: Sequence[object]) -> dict[str, object]:
 def load_command(
     data: Mapping[str, object], header: HeaderSchema, body: RequestSchema[T]
 ) -> tuple[CommandHeader, T]:
-    """Both parts of a command; ``body`` gets, and refuses, the fields that nobody knows.
+    """Both parts of a command; ``body`` gets, and refuses, unknown fields.
 
     Raises one ValidationFailed for both of them together.
     """
