@@ -143,7 +143,7 @@ async def open_hub(
             listeners=(
                 core.directory.forget,
                 core.services.catalog.forget,
-                core.registry.forget,
+                core.registry.on_event,
                 dispatcher.on_event,
             ),
             on_delivery=metrics.delivered,

@@ -188,7 +188,7 @@ def _calendar_figures(actor: CalendarActor) -> CalendarFigures:
     return CalendarFigures(
         dentist_id=actor.dentist_id,
         waiting=len(actor.mailbox),
-        turn_ms=round(actor.turn_s * 1_000, 2),
+        turn_ms=round(actor.last_batch_s * 1_000, 2),
         holds=actor.holds,
     )
 

@@ -1,8 +1,8 @@
-"""Alarms: one heap of due holds per node; firing posts ``ExpireHold`` through the mailbox.
+"""Expires holds when their time is over: a heap of due holds and one timer.
 
-The heap only speeds things up. Whether a hold is over is decided by the clock at each
-command, and ``expires_at`` is stored, so neither a late alarm nor a restart changes what
-is true (criterion 8.3).
+Correctness does not depend on alarms. Each command compares ``expires_at`` with the clock, and
+``expires_at`` is stored, so that a late alarm or a restart changes nothing (criterion 8.3). An
+alarm only makes the expiry visible to others soon.
 """
 
 import asyncio
@@ -17,18 +17,20 @@ from actors.ports.clock import Clock
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 64
-"""Expiries under way at the same time."""
+_CONCURRENCY = 64
+"""Calls of ``fire`` under way at the same time."""
 _RETRY_AFTER = timedelta(seconds=1)
 
 
 class Alarms:
+    """Calls ``fire`` for each hold that is due; again after a moment if that fails."""
+
     def __init__(self, clock: Clock, fire: Callable[[DueHold], Awaitable[object]]) -> None:
         self._clock = clock
         self._fire = fire
         self._heap: list[tuple[datetime, str, DueHold]] = []
         self._sooner = asyncio.Event()
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_CONCURRENCY)
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -37,7 +39,7 @@ class Alarms:
         self._push(due.expires_at, due)
 
     async def run(self) -> None:
-        """Fire what is due until cancelled; the expiries under way end with it."""
+        """Fire due alarms until cancelled; calls under way are cancelled with it."""
         async with asyncio.TaskGroup() as expiries:
             while True:
                 self._sooner.clear()
@@ -50,7 +52,7 @@ class Alarms:
                 expiries.create_task(self._expire(due))
 
     async def _expire(self, due: DueHold) -> None:
-        """A busy calendar or a database away is tried again, until the hold is over."""
+        """Expire one hold; a busy calendar or an unreachable database is retried."""
         try:
             await self._fire(due)
         except NotFound:

@@ -1,14 +1,14 @@
-"""The plan of one batch: commands decided in order, each on what the former ones left.
+"""The plan of a batch: each command decided on the state that the ones before it left.
 
-A plan is a value. It becomes memory only after its commit; if the commit fails, the plan
-is dropped and nothing has to be undone (memory follows commit).
+A plan is a value. Its state replaces the calendar in memory only after its commit. If the
+commit fails, the plan is dropped, and there is nothing to undo.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from actors.calendar.mailbox import Ask
+from actors.calendar.mailbox import PendingCommand
 from actors.domain.announcements import announcements
 from actors.domain.calendar import Calendar, evolve
 from actors.domain.decide import Decision, decide
@@ -17,8 +17,8 @@ from actors.domain.refusals import IdempotencyMismatch, Refusal
 from actors.ports.commits import IdempotencyKey, Reply, Turn
 
 KeyId = tuple[str, str]
-Known = Callable[[IdempotencyKey], tuple[str, Reply] | None]
-"""Looks a key up among the replies already given: its fingerprint and the reply."""
+FindReply = Callable[[IdempotencyKey], tuple[str, Reply] | None]
+"""Finds the reply already given under a key, with the fingerprint of its request."""
 
 
 def key_id(key: IdempotencyKey) -> KeyId:
@@ -26,14 +26,18 @@ def key_id(key: IdempotencyKey) -> KeyId:
 
 
 @dataclass(slots=True)
-class Plan:
+class BatchPlan:
+    """The turns to commit, and the answers to give once they are committed."""
+
     calendar: Calendar
-    """Speculative: what the calendar is once ``turns`` are committed."""
+    """What the calendar is once ``turns`` are committed."""
     turns: list[Turn] = field(default_factory=list)
-    askers: list[list[Ask]] = field(default_factory=list)
-    """For each turn, who gets its reply: the first asker and the twins of its key."""
-    answers: list[tuple[Ask, Reply | Refusal]] = field(default_factory=list)
-    """Refusals and known replies: released with the rest, for they may rest on it."""
+    waiting: list[list[PendingCommand]] = field(default_factory=list)
+    """For each turn, the commands that get its reply: the one that was decided, then its
+    repetitions under the same key."""
+    answers: list[tuple[PendingCommand, Reply | Refusal]] = field(default_factory=list)
+    """Refusals and repeated replies. They may rest on turns of this batch, so they are given
+    after its commit, too."""
 
     def types(self) -> Mapping[AppointmentTypeId, int]:
         """The versions of the appointment types that the decisions may rest on."""
@@ -42,48 +46,55 @@ class Plan:
 
 def plan_batch(
     calendar: Calendar,
-    asks: Sequence[Ask],
+    commands: Sequence[PendingCommand],
     now: datetime,
     *,
-    known: Known,
-    forced: Mapping[Ask, Reply | Refusal],
-) -> Plan:
-    """Decide every command; ``forced`` holds what the committer already said of some."""
-    plan = Plan(calendar)
-    keys: dict[KeyId, int] = {}
-    for ask in asks:
-        if ask in forced:
-            plan.answers.append((ask, forced[ask]))
+    find_reply: FindReply,
+    answered: Mapping[PendingCommand, Reply | Refusal],
+) -> BatchPlan:
+    """Decide every command; ``answered`` holds those that the committer has answered."""
+    plan = BatchPlan(calendar)
+    turn_of: dict[KeyId, int] = {}
+    for pending in commands:
+        if pending in answered:
+            plan.answers.append((pending, answered[pending]))
             continue
         try:
-            _plan_one(plan, keys, ask, now, known)
+            _plan_one(plan, turn_of, pending, now, find_reply)
         except Refusal as refusal:
-            plan.answers.append((ask, refusal))
+            plan.answers.append((pending, refusal))
     return plan
 
 
-def _plan_one(plan: Plan, keys: dict[KeyId, int], ask: Ask, now: datetime, known: Known) -> None:
-    twin = keys.get(key_id(ask.key))
-    if twin is not None:
-        _check_same(ask.key, plan.turns[twin].key.fingerprint)
-        plan.askers[twin].append(ask)
+def _plan_one(
+    plan: BatchPlan,
+    turn_of: dict[KeyId, int],
+    pending: PendingCommand,
+    now: datetime,
+    find_reply: FindReply,
+) -> None:
+    same_key = turn_of.get(key_id(pending.key))
+    if same_key is not None:
+        _check_same_request(pending.key, plan.turns[same_key].key.fingerprint)
+        plan.waiting[same_key].append(pending)
         return
-    if given := known(ask.key):
-        _check_same(ask.key, given[0])
-        plan.answers.append((ask, given[1]))
+    if found := find_reply(pending.key):
+        fingerprint, reply = found
+        _check_same_request(pending.key, fingerprint)
+        plan.answers.append((pending, reply))
         return
-    decision = decide(ask.command, plan.calendar, now)
-    if not decision.events and decision.reply is None and ask.key.internal:
-        plan.answers.append((ask, _empty_reply(decision)))  # nothing to write, nothing to show
+    decision = decide(pending.command, plan.calendar, now)
+    if not decision.events and decision.reply is None and pending.key.internal:
+        plan.answers.append((pending, _empty_reply(decision)))  # there is nothing to write
         return
     for event in decision.events:
         plan.calendar = evolve(plan.calendar, event)
-    keys[key_id(ask.key)] = len(plan.turns)
-    plan.turns.append(_turn(ask, decision, now))
-    plan.askers.append([ask])
+    turn_of[key_id(pending.key)] = len(plan.turns)
+    plan.turns.append(_turn(pending, decision, now))
+    plan.waiting.append([pending])
 
 
-def _check_same(key: IdempotencyKey, fingerprint: str) -> None:
+def _check_same_request(key: IdempotencyKey, fingerprint: str) -> None:
     if key.fingerprint != fingerprint:
         raise IdempotencyMismatch
 
@@ -97,12 +108,12 @@ def _empty_reply(decision: Decision) -> Reply:
     )
 
 
-def _turn(ask: Ask, decision: Decision, now: datetime) -> Turn:
+def _turn(pending: PendingCommand, decision: Decision, now: datetime) -> Turn:
     return Turn(
-        by=ask.command.by,
+        by=pending.command.by,
         at=now,
-        request_id=ask.request_id,
-        key=ask.key,
+        request_id=pending.request_id,
+        key=pending.key,
         events=decision.events,
         announcements=announcements(decision.events),
         outcome=decision.outcome,

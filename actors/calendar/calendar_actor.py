@@ -1,19 +1,28 @@
-"""The calendar actor: load → decide → commit → evolve → reply (DESIGN §4).
+"""The calendar actor: the one place where a dentist's appointments are decided.
 
-Commands wait undecided while a commit is in flight; when it returns, all that queued is
-decided in order and is the next commit. Replies and the new snapshot are released only
-after COMMIT succeeded, so nothing is seen that could still be lost.
+Commands wait in the mailbox while a commit is in flight. When it returns, the actor takes all
+that wait as one batch and goes through four steps:
+
+1. **decide** each command on the state that the ones before it left
+   (:mod:`actors.calendar.batch`);
+2. **commit** all turns of the batch in one transaction, or none of them;
+3. **publish** the new snapshot, which readers use from then on;
+4. **reply** to the callers.
+
+Snapshot and replies follow COMMIT. So no uncommitted state is visible, and a failed commit
+leaves nothing to undo.
 """
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import get_args
 
-from actors.calendar.batch import KeyId, Plan, key_id, plan_batch
-from actors.calendar.mailbox import Ask, Mailbox
+from cachetools import FIFOCache
+
+from actors.calendar.batch import BatchPlan, KeyId, key_id, plan_batch
+from actors.calendar.mailbox import Mailbox, PendingCommand
 from actors.calendar.settings import MEMORY_REACH, ActorSettings, ReservationSettings
 from actors.calendar.snapshot import Snapshot
 from actors.domain.agenda import Agenda
@@ -45,19 +54,23 @@ log = logging.getLogger(__name__)
 
 _NAMED = get_args(Named)
 
-_SPARE_TRIES = 4
-"""Beyond one per refused turn: stale types, a reload, and the try that succeeds."""
+_SPARE_ATTEMPTS = 4
+"""Beyond one for each refused turn: stale types, a reload, and the attempt that succeeds."""
 
 _KEYS_MAX = 10_000
-"""Client keys remembered per calendar; older ones are found in the store."""
+"""Clients' keys remembered for a calendar; replies to older ones are found in the store."""
 
 
 class Moved(Exception):
-    """Another owner has the calendar: nothing was written, ask there."""
+    """Another process owns the calendar; nothing was written. Send the command there."""
 
 
 class CalendarActor:
-    """At most one per dentist and process; the fence makes a second one harmless."""
+    """Decides the commands of one calendar, one batch after the other.
+
+    A process has at most one for each dentist. If a second process has one, too, the fence
+    lets only the later one commit.
+    """
 
     def __init__(
         self,
@@ -72,24 +85,24 @@ class CalendarActor:
         self.dentist_id: DentistId = loaded.dentist_id
         self.mailbox = Mailbox(limit=settings.mailbox_size)
         self.used_s = clock.monotonic()
-        """When somebody last asked, on the monotonic clock."""
-        self.turn_s = 0.0
+        """When the calendar was last used, on the monotonic clock."""
+        self.last_batch_s = 0.0
         """How long the last batch took, from the mailbox to the replies."""
         self.types_stale = False
-        """An appointment type was changed or added: read them before the next decision."""
+        """Whether to read the appointment types again before the next decision."""
         self._store = store
         self._clock = clock
         self._batch_size, self._reservations = settings.batch_size, reservations
         self._on_hold = on_hold
-        self._in_flight: Sequence[Ask] = ()
-        self._replies: OrderedDict[KeyId, tuple[str, Reply]] = OrderedDict()
+        self._in_flight: Sequence[PendingCommand] = ()
+        self._replies: FIFOCache[KeyId, tuple[str, Reply]] = FIFOCache(_KEYS_MAX)
         self.snapshot_number = 0
-        """Raised with each new snapshot: with the fence, it names one state of all time."""
+        """Counts snapshots. Fence and number together identify a state of the calendar."""
         self._adopt(loaded)
 
     @property
     def fence(self) -> int:
-        """As it was when the calendar was last loaded here."""
+        """The fence of this actor, raised each time that it loads the calendar."""
         return self._fence
 
     @property
@@ -104,23 +117,24 @@ class CalendarActor:
 
     @property
     def idle(self) -> bool:
-        """Nothing queued, nothing in flight, no hold that must run out here."""
+        """Whether nothing is queued or in flight, and no hold has to expire here."""
         return not (self.mailbox or self._in_flight or self.holds)
 
     @property
     def holds(self) -> int:
-        """How many slots are held here now."""
+        """The number of slots held now, overdue holds included."""
         return self.snapshot.calendar.agenda.hold_count
 
     async def run(self) -> None:
-        """Work until sealed and drained. Whatever ends it, everyone is answered."""
+        """Work until the mailbox is sealed and drained. However it ends, every caller gets an
+        answer."""
         error: Exception | None = None
         try:
-            while asks := await self.mailbox.take(most=self._batch_size):
-                self._in_flight = asks
+            while commands := await self.mailbox.take(most=self._batch_size):
+                self._in_flight = commands
                 began_s = self._clock.monotonic()
-                await self._batch(asks)
-                self.turn_s = self._clock.monotonic() - began_s
+                await self._execute(commands)
+                self.last_batch_s = self._clock.monotonic() - began_s
                 self._in_flight = ()
         except (Moved, OwnedElsewhere) as moved:
             error = moved
@@ -130,26 +144,30 @@ class CalendarActor:
             log.exception("calendar_actor_failed", extra={"dentist_id": self.dentist_id})
             error = unexpected
         finally:
-            for ask in self._in_flight:
-                ask.fail(error or Unavailable())
+            for pending in self._in_flight:
+                pending.fail(error or Unavailable())
             self.mailbox.abandon(error)
 
     # --- one batch ------------------------------------------------------------------
 
-    async def _batch(self, asks: Sequence[Ask]) -> None:
-        asks = self._punctual(asks)
+    async def _execute(self, commands: Sequence[PendingCommand]) -> None:
+        """Decide and commit a batch; again without the commands that the committer refused."""
+        commands = self._drop_overdue(commands)
         await self._refresh_types()
-        calendar = await self._with_named_rows(asks)
-        forced: dict[Ask, Reply | Refusal] = {}
+        calendar = await self._with_named_rows(commands)
+        answered: dict[PendingCommand, Reply | Refusal] = {}
         reloaded = False
-        for _ in range(len(asks) + _SPARE_TRIES):
-            plan = plan_batch(calendar, asks, self._clock.now(), known=self._known, forced=forced)
+        for _ in range(len(commands) + _SPARE_ATTEMPTS):
+            now = self._clock.now()
+            plan = plan_batch(
+                calendar, commands, now, find_reply=self._find_reply, answered=answered
+            )
             try:
                 committed = await self._commit(plan)
             except TurnRefused as refused:
-                forced[plan.askers[refused.index][0]] = refused.refusal
+                answered[plan.waiting[refused.index][0]] = refused.refusal
             except TurnReplayed as replayed:
-                forced[plan.askers[replayed.index][0]] = replayed.reply
+                answered[plan.waiting[replayed.index][0]] = replayed.reply
             except StaleTypes:
                 calendar = replace(calendar, types=await self._load_types())
             except ConstraintViolated:
@@ -158,30 +176,34 @@ class CalendarActor:
                     raise
                 reloaded = True
                 await self._reload()
-                calendar = await self._with_named_rows(asks)
+                calendar = await self._with_named_rows(commands)
             except Fenced:
                 raise Moved from None
             except OutcomeUnknown:
-                await self._settle_unknown(plan)
+                await self._resolve_unknown_outcome(plan)
                 return
             else:
                 self._release(plan, committed)
                 return
-        for ask in asks:
-            ask.fail(CalendarBusy())
+        for pending in commands:
+            pending.fail(CalendarBusy())
 
-    def _punctual(self, asks: Iterable[Ask]) -> list[Ask]:
+    def _drop_overdue(self, commands: Iterable[PendingCommand]) -> list[PendingCommand]:
+        """Answer CALENDAR_BUSY to commands past their deadline; returns the others."""
         now_s = self._clock.monotonic()
-        punctual = []
-        for ask in asks:
-            if ask.deadline_s < now_s:
-                ask.fail(CalendarBusy())
+        in_time = []
+        for pending in commands:
+            if pending.deadline_s < now_s:
+                pending.fail(CalendarBusy())
             else:
-                punctual.append(ask)
-        return punctual
+                in_time.append(pending)
+        return in_time
 
     async def _refresh_types(self) -> None:
-        """The commit would notice stale types; a refusal is never committed, so it would not."""
+        """Read changed appointment types before they are used for a decision.
+
+        A commit would fail on stale types, but a refusal is not committed.
+        """
         if self.types_stale:
             self.types_stale = False
             types = await self._load_types()
@@ -191,19 +213,20 @@ class CalendarActor:
     async def _load_types(self) -> dict[AppointmentTypeId, AppointmentType]:
         return {kind.id: kind for kind in await self._store.load_types()}
 
-    async def _with_named_rows(self, asks: Sequence[Ask]) -> Calendar:
-        """The calendar, with the rows that commands name and memory does not have."""
+    async def _with_named_rows(self, commands: Sequence[PendingCommand]) -> Calendar:
+        """The calendar with the rows that the commands name and that are not in memory."""
         calendar = self.snapshot.calendar
         missing: list[AppointmentId] = [
-            ask.command.appointment_id
-            for ask in asks
-            if isinstance(ask.command, _NAMED) and calendar.find(ask.command.appointment_id) is None
+            pending.command.appointment_id
+            for pending in commands
+            if isinstance(pending.command, _NAMED)
+            and calendar.find(pending.command.appointment_id) is None
         ]
         if not missing:
             return calendar
         return calendar.with_named(await self._store.load_rows(self.dentist_id, missing))
 
-    async def _commit(self, plan: Plan) -> Committed:
+    async def _commit(self, plan: BatchPlan) -> Committed:
         if not plan.turns:
             return Committed(replies=(), positions={})
         return await self._store.commit(
@@ -216,10 +239,10 @@ class CalendarActor:
             )
         )
 
-    # --- the output gate ------------------------------------------------------------
+    # --- after the commit -----------------------------------------------------------
 
-    def _release(self, plan: Plan, committed: Committed) -> None:
-        """After COMMIT, and only then: memory, the snapshot, the alarms, the replies."""
+    def _release(self, plan: BatchPlan, committed: Committed) -> None:
+        """Publish the snapshot, set alarms for the holds, reply. Only after COMMIT."""
         assert len(committed.replies) == len(plan.turns), "a reply per turn"
         if any(turn.events for turn in plan.turns):
             channel = availability_channel(self.dentist_id)
@@ -227,41 +250,48 @@ class CalendarActor:
                 calendar=plan.calendar.settled(self._clock.now() - MEMORY_REACH),
                 position=committed.positions.get(channel, self.snapshot.position),
             )
-        for turn, askers, reply in zip(plan.turns, plan.askers, committed.replies, strict=True):
+        for turn, waiting, reply in zip(plan.turns, plan.waiting, committed.replies, strict=True):
             for event in turn.events:
-                if isinstance(event, SlotHeld) and event.after.expires_at:
-                    self._on_hold(
-                        DueHold(
-                            expires_at=event.after.expires_at,
-                            dentist_id=self.dentist_id,
-                            appointment_id=event.after.id,
-                        )
-                    )
+                if isinstance(event, SlotHeld):
+                    self._set_alarm(event)
             self._remember(turn.key, reply)
-            for ask in askers:
-                ask.reply(reply)
+            for pending in waiting:
+                pending.reply(reply)
         _answer(plan.answers)
 
-    # --- when it went wrong ---------------------------------------------------------
+    def _set_alarm(self, event: SlotHeld) -> None:
+        assert event.after.expires_at is not None, "a hold has an end"
+        self._on_hold(
+            DueHold(
+                expires_at=event.after.expires_at,
+                dentist_id=self.dentist_id,
+                appointment_id=event.after.id,
+            )
+        )
 
-    async def _settle_unknown(self, plan: Plan) -> None:
-        """COMMIT got no answer: fence off the half-dead transaction, then look it up."""
+    # --- failures -------------------------------------------------------------------
+
+    async def _resolve_unknown_outcome(self, plan: BatchPlan) -> None:
+        """COMMIT got no answer: raise the fence, then look the keys up in the store.
+
+        The new fence keeps the old transaction from committing later.
+        """
         log.warning("commit_outcome_unknown", extra={"dentist_id": self.dentist_id})
         await self._reload()
         keys = [turn.key for turn in plan.turns]
         found = {key_id(stored.key): stored for stored in await self._store.replies(keys)}
-        for turn, askers in zip(plan.turns, plan.askers, strict=True):
+        for turn, waiting in zip(plan.turns, plan.waiting, strict=True):
             stored = found.get(key_id(turn.key))
-            for ask in askers:
+            for pending in waiting:
                 if stored is None:
-                    ask.fail(Unavailable())
+                    pending.fail(Unavailable())
                 else:
-                    ask.reply(stored.reply)
-        for ask, _ in plan.answers:
-            ask.fail(Unavailable())
+                    pending.reply(stored.reply)
+        for pending, _ in plan.answers:
+            pending.fail(Unavailable())
 
     async def _reload(self) -> None:
-        """Restart is always: raise the fence, load, go on."""
+        """Raise the fence and load the calendar again, as at the start."""
         loaded = await self._store.open(
             self.dentist_id, live_after=self._clock.now() - MEMORY_REACH
         )
@@ -271,25 +301,22 @@ class CalendarActor:
 
     def _adopt(self, loaded: LoadedCalendar) -> None:
         self._fence = loaded.fence
-        self.snapshot = snapshot_as_loaded(loaded, self._reservations)
+        self.snapshot = loaded_snapshot(loaded, self._reservations)
         self._replies.clear()
         for stored in loaded.replies:
             self._remember(stored.key, stored.reply)
 
     # --- idempotency ----------------------------------------------------------------
 
-    def _known(self, key: IdempotencyKey) -> tuple[str, Reply] | None:
+    def _find_reply(self, key: IdempotencyKey) -> tuple[str, Reply] | None:
         return self._replies.get(key_id(key))
 
     def _remember(self, key: IdempotencyKey, reply: Reply) -> None:
-        if key.internal:
-            return
-        self._replies[key_id(key)] = (key.fingerprint, reply)
-        while len(self._replies) > _KEYS_MAX:
-            self._replies.popitem(last=False)
+        if not key.internal:
+            self._replies[key_id(key)] = (key.fingerprint, reply)
 
 
-def snapshot_as_loaded(loaded: LoadedCalendar, reservations: ReservationSettings) -> Snapshot:
+def loaded_snapshot(loaded: LoadedCalendar, reservations: ReservationSettings) -> Snapshot:
     return Snapshot(
         calendar=Calendar(
             dentist_id=loaded.dentist_id,
@@ -303,9 +330,9 @@ def snapshot_as_loaded(loaded: LoadedCalendar, reservations: ReservationSettings
     )
 
 
-def _answer(answers: Iterable[tuple[Ask, Reply | Refusal]]) -> None:
-    for ask, answer in answers:
+def _answer(answers: Iterable[tuple[PendingCommand, Reply | Refusal]]) -> None:
+    for pending, answer in answers:
         if isinstance(answer, Reply):
-            ask.reply(answer)
+            pending.reply(answer)
         else:
-            ask.fail(answer)
+            pending.fail(answer)

@@ -1,4 +1,4 @@
-"""A calendar's mailbox: bounded, with deadlines; whoever stops answers everyone who waits."""
+"""The mailbox of a calendar: a bounded queue of commands, each with a deadline."""
 
 import asyncio
 from collections import deque
@@ -10,18 +10,18 @@ from actors.ports.commits import IdempotencyKey, Reply
 
 
 class MailboxSealed(Exception):
-    """The actor is stopping; ask the registry for the calendar anew."""
+    """The actor is stopping: find the calendar again through the registry."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Ask:
-    """A command on its way, and where its answer goes."""
+class PendingCommand:
+    """A command that was sent to a calendar, and the future of its reply."""
 
     command: Command
     key: IdempotencyKey
     request_id: str
     deadline_s: float
-    """On the monotonic clock: past it, the command is dropped unrun."""
+    """On the monotonic clock. A command that is still queued then is not executed."""
     answer: asyncio.Future[Reply]
 
     def reply(self, reply: Reply) -> None:
@@ -34,47 +34,49 @@ class Ask:
 
 
 class Mailbox:
+    """Queues commands in the order in which they arrive."""
+
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
-        self._asks: deque[Ask] = deque()
+        self._queue: deque[PendingCommand] = deque()
         self._arrived = asyncio.Event()
         self.sealed = False
-        """Takes no more: the actor is stopping, or has stopped."""
+        """Whether it takes no more: the actor is stopping, or has stopped."""
 
     def __len__(self) -> int:
-        return len(self._asks)
+        return len(self._queue)
 
-    def put(self, ask: Ask) -> None:
-        """Queue the command; raises CalendarBusy when full, MailboxSealed when stopping."""
+    def put(self, pending: PendingCommand) -> None:
+        """Queue a command; raises CalendarBusy when full, MailboxSealed when stopping."""
         if self.sealed:
             raise MailboxSealed
-        if len(self._asks) >= self._limit:
+        if len(self._queue) >= self._limit:
             raise CalendarBusy
-        self._asks.append(ask)
+        self._queue.append(pending)
         self._arrived.set()
 
-    async def take(self, *, most: int) -> list[Ask]:
-        """Everything queued, at most ``most``, in order; empty only when sealed and drained."""
-        while not self._asks and not self.sealed:
+    async def take(self, *, most: int) -> list[PendingCommand]:
+        """Wait for commands and take at most ``most``; none when sealed and drained."""
+        while not self._queue and not self.sealed:
             self._arrived.clear()
             await self._arrived.wait()
-        return [self._asks.popleft() for _ in range(min(most, len(self._asks)))]
+        return [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
 
     def drop_overdue(self, monotonic_s: float) -> int:
-        """Answer CALENDAR_BUSY to those who waited past their deadline; returns how many."""
-        overdue = [ask for ask in self._asks if ask.deadline_s < monotonic_s]
-        for ask in overdue:
-            self._asks.remove(ask)
-            ask.fail(CalendarBusy())
+        """Answer CALENDAR_BUSY to commands past their deadline; returns how many there were."""
+        overdue = [pending for pending in self._queue if pending.deadline_s < monotonic_s]
+        for pending in overdue:
+            self._queue.remove(pending)
+            pending.fail(CalendarBusy())
         return len(overdue)
 
     def seal(self) -> None:
-        """Take no more; what is queued can still be taken."""
+        """Take no more commands; those in the queue can still be taken out."""
         self.sealed = True
         self._arrived.set()
 
     def abandon(self, error: Exception | None = None) -> None:
-        """Seal, and answer everyone who waits: nothing of theirs was run."""
+        """Seal, and fail every queued command: none of them was executed."""
         self.seal()
-        while self._asks:
-            self._asks.popleft().fail(error or Unavailable())
+        while self._queue:
+            self._queue.popleft().fail(error or Unavailable())

@@ -1,4 +1,4 @@
-"""The calendars of this node: at most one live actor each, found or activated on demand."""
+"""The calendars of this process: one actor for each calendar in use, started on demand."""
 
 import asyncio
 import logging
@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from actors.calendar.calendar_actor import CalendarActor, Moved, snapshot_as_loaded
-from actors.calendar.mailbox import Ask, MailboxSealed
+from actors.calendar.calendar_actor import CalendarActor, Moved, loaded_snapshot
+from actors.calendar.mailbox import MailboxSealed, PendingCommand
 from actors.calendar.settings import MEMORY_REACH, ActorSettings, ReservationSettings
 from actors.calendar.snapshot import Snapshot
 from actors.domain.commands import Command
@@ -20,20 +20,21 @@ from actors.ports.events import EventRecord
 
 log = logging.getLogger(__name__)
 
-_ACTIVATIONS = 3
-"""How often an ask follows a calendar that stops or moves while it is being asked."""
+_ATTEMPTS = 3
+"""How often a command is sent again because the calendar's actor stopped meanwhile."""
 
 
 class Calendars(Protocol):
-    """Asks go to wherever the calendar's actor is."""
+    """All calendars of the hub, wherever their actors are."""
 
-    async def ask(
+    async def execute(
         self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
     ) -> Reply:
-        """Have the command decided and committed.
+        """Send a command to a calendar and wait until it is decided and committed.
 
-        Raises the command's Refusal; CalendarBusy when the mailbox is full or the wait
-        too long; Unavailable when nothing can be said (a retry with the key is safe).
+        Raises the command's Refusal; CalendarBusy when the mailbox is full or the command
+        waited too long; Unavailable when the outcome is not known. A retry with the same key
+        is safe in each case.
         """
         ...
 
@@ -42,15 +43,15 @@ class Calendars(Protocol):
         ...
 
     async def snapshots(self, dentist_ids: Sequence[DentistId]) -> Sequence[Snapshot]:
-        """The same of several, in their order."""
+        """The snapshots of several calendars, in the given order."""
         ...
 
 
 class Registry:
-    """:class:`Calendars` whose actors are all in this process.
+    """The :class:`Calendars` whose actors are in this process.
 
-    ``sweep()`` is to be called often: it drops what waited too long and passivates idle
-    actors. ``close()`` lets every actor finish what it accepted and answers all who wait.
+    ``sweep`` must be called often: it drops overdue commands and passivates idle actors.
+    ``close`` lets every actor finish the commands that it accepted.
     """
 
     def __init__(
@@ -74,12 +75,12 @@ class Registry:
         self._types_changes = 0
         self._closed = False
 
-    async def ask(
+    async def execute(
         self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
     ) -> Reply:
-        for _ in range(_ACTIVATIONS):
+        for _ in range(_ATTEMPTS):
             actor = await self._active(dentist_id)
-            ask = Ask(
+            pending = PendingCommand(
                 command=command,
                 key=key,
                 request_id=request_id,
@@ -87,8 +88,8 @@ class Registry:
                 answer=asyncio.get_running_loop().create_future(),
             )
             with suppress(MailboxSealed, Moved):
-                actor.mailbox.put(ask)
-                return await ask.answer
+                actor.mailbox.put(pending)
+                return await pending.answer
         raise Unavailable
 
     async def snapshot(self, dentist_id: DentistId) -> Snapshot:
@@ -97,13 +98,13 @@ class Registry:
     async def snapshots(self, dentist_ids: Sequence[DentistId]) -> Sequence[Snapshot]:
         return [await self.snapshot(each) for each in dentist_ids]
 
-    async def look(self, dentist_id: DentistId) -> tuple[int, int, Snapshot]:
-        """The snapshot, and what tells it from every other one: fence and number."""
+    async def numbered_snapshot(self, dentist_id: DentistId) -> tuple[int, int, Snapshot]:
+        """The snapshot, with the fence and the number that identify it."""
         actor = await self._active(dentist_id)
         return actor.fence, actor.snapshot_number, actor.snapshot
 
-    async def view(self, dentist_id: DentistId) -> Snapshot:
-        """As the database has it now, whoever owns it; raises NotFound or Unavailable."""
+    async def stored_snapshot(self, dentist_id: DentistId) -> Snapshot:
+        """The calendar as the database has it, without owning it; raises NotFound, Unavailable."""
         live_after = self._clock.now() - MEMORY_REACH
         try:
             loaded = await self._store.view(dentist_id, live_after=live_after)
@@ -111,15 +112,15 @@ class Registry:
             raise Unavailable from error
         if loaded is None:
             raise NotFound("dentist")
-        return snapshot_as_loaded(loaded, self._reservations)
+        return loaded_snapshot(loaded, self._reservations)
 
     def has(self, dentist_id: DentistId) -> bool:
         """Whether the calendar is in memory and takes commands."""
         actor = self._actors.get(dentist_id)
         return actor is not None and not actor.mailbox.sealed
 
-    async def leave(self, dentist_id: DentistId) -> None:
-        """Let the calendar finish what it accepted, and forget it."""
+    async def stop(self, dentist_id: DentistId) -> None:
+        """Let the calendar's actor finish the commands that it accepted, then end it."""
         if activation := self._activations.get(dentist_id):
             await asyncio.gather(activation, return_exceptions=True)
         if actor := self._actors.get(dentist_id):
@@ -129,24 +130,27 @@ class Registry:
                 await asyncio.wait(running)
 
     def abandon(self) -> None:
-        """Forget every calendar at once: others may own them. Who waits is told to ask anew."""
+        """Forget every calendar at once: other nodes may own them now.
+
+        Waiting commands fail with :class:`Moved` and are sent again.
+        """
         for actor in self.actors():
             actor.mailbox.abandon(Moved())
         self._actors.clear()
 
-    def forget(self, record: EventRecord) -> None:
-        """Listens to the relay: calendars read changed appointment types anew."""
+    def on_event(self, record: EventRecord) -> None:
+        """A listener of the relay: lets calendars read changed appointment types again."""
         if record.type == "appointment_types.updated":
             self._types_changes += 1
             for actor in self.actors():
                 actor.types_stale = True
 
     def actors(self) -> tuple[CalendarActor, ...]:
-        """The live ones, for health and metrics."""
+        """The actors in memory, for health and metrics."""
         return tuple(self._actors.values())
 
     def sweep(self) -> None:
-        """One pass over deadlines (instead of a timer each) and idle actors."""
+        """Drop overdue commands, instead of a timer for each, and passivate idle actors."""
         now_s = self._clock.monotonic()
         for actor in self.actors():
             if dropped := actor.mailbox.drop_overdue(now_s):
@@ -159,7 +163,7 @@ class Registry:
                 actor.mailbox.seal()
 
     async def close(self) -> None:
-        """Finish what was accepted; nobody is left waiting."""
+        """Let every actor finish the commands that it accepted; refuse new ones."""
         self._closed = True
         activations = tuple(self._activations.values())
         for activation in activations:
@@ -180,7 +184,10 @@ class Registry:
         return actor
 
     async def _activated(self, dentist_id: DentistId) -> CalendarActor:
-        """Everybody who asks meanwhile shares one activation, whoever of them gives up."""
+        """Start the actor; callers that come meanwhile share the one activation.
+
+        A caller that is cancelled does not cancel the activation for the others.
+        """
         if self._closed:
             raise Unavailable
         activation = self._activations.get(dentist_id)
@@ -220,7 +227,7 @@ class Registry:
         return actor
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A stopped actor is forgotten: the next ask activates a fresh one."""
+        """Forget a stopped actor: the next command activates a fresh one."""
         actor = self._tasks.pop(task)
         if self._actors.get(actor.dentist_id) is actor:
             del self._actors[actor.dentist_id]

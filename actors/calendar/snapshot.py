@@ -1,9 +1,12 @@
-"""What readers see of a calendar: published after each commit, immutable, never queueing."""
+"""Snapshots: what readers see of a calendar, without going through its mailbox."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from typing import Final
+
+from cachetools import FIFOCache
 
 from actors.domain.appointment import AppointmentType
 from actors.domain.calendar import Calendar
@@ -11,28 +14,34 @@ from actors.domain.ids import PatientId
 from actors.domain.position import Position
 from actors.domain.slots import Minute, minute_up
 
-_ANSWERS_MAX = 256
-"""Free slots remembered per state of a calendar."""
+_CACHED_MAX: Final = 256
+"""Results of :meth:`Snapshot.free` that are kept for one snapshot."""
 
-_Question = tuple[AppointmentType, Minute, Minute, PatientId | None]
+_FreeQuery = tuple[AppointmentType, Minute, Minute, PatientId | None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _FreeStarts:
+    """A cached result. It is valid within its minute, and until the next hold expires.
+
+    Notice, horizon and emergency blocks move with the minute.
+    """
+
     starts: Sequence[Minute]
     minute: Minute
-    """Notice, horizon and emergency blocks move with the minute."""
-    expiry: datetime | None
-    """When the next hold runs out."""
+    valid_until: datetime | None
+    """When the next hold expires; ``None`` if there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
+    """The immutable state of a calendar after a commit."""
+
     calendar: Calendar
     position: Position
-    """Where ``availability:dentist:{id}`` stands with exactly this state."""
-    _answers: OrderedDict[_Question, _Answer] = field(
-        default_factory=OrderedDict, init=False, repr=False, compare=False
+    """The position of ``availability:dentist:{id}`` that belongs to exactly this state."""
+    _cached: FIFOCache[_FreeQuery, _FreeStarts] = field(
+        default_factory=partial(FIFOCache, _CACHED_MAX), init=False, repr=False, compare=False
     )
 
     def free(
@@ -44,21 +53,22 @@ class Snapshot:
         now: datetime,
         patient_id: PatientId | None,
     ) -> Sequence[Minute]:
-        """Bookable starts in ``[first, before)``; one's own holds count as free.
+        """The bookable starts in ``[first, before)``; the patient's own holds count as free.
 
-        While neither the calendar nor the minute changes and no hold runs out, the same
-        question is answered from memory.
+        Results are cached within a minute while no hold expires.
         """
         minute = minute_up(now)
-        question = kind, first, before, patient_id
-        known = self._answers.get(question)
-        if known and known.minute == minute and (known.expiry is None or now < known.expiry):
-            return known.starts
+        query = kind, first, before, patient_id
+        cached = self._cached.get(query)
+        if (
+            cached
+            and cached.minute == minute
+            and (cached.valid_until is None or now < cached.valid_until)
+        ):
+            return cached.starts
         starts = self.calendar.free(
             kind, first=first, before=before, now=now, patient_id=patient_id
         )
         expiry = self.calendar.agenda.next_expiry(now)
-        self._answers[question] = _Answer(tuple(starts), minute, expiry)
-        if len(self._answers) > _ANSWERS_MAX:
-            self._answers.popitem(last=False)
+        self._cached[query] = _FreeStarts(tuple(starts), minute, expiry)
         return starts

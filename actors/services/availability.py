@@ -153,7 +153,9 @@ class Availability:
             "dry_run": dry_run,
         }
         key = idempotency_key(caller, "availability:update", request, self._new_id)
-        return await self._registry.ask(dentist_id, command, key=key, request_id=caller.request_id)
+        return await self._registry.execute(
+            dentist_id, command, key=key, request_id=caller.request_id
+        )
 
     # --- reading snapshots ----------------------------------------------------------
 

@@ -220,7 +220,9 @@ class Bookings:
         request: Body,
     ) -> Reply:
         key = idempotency_key(caller, operation, request, self._new_id)
-        reply = await self._registry.ask(dentist_id, command, key=key, request_id=caller.request_id)
+        reply = await self._registry.execute(
+            dentist_id, command, key=key, request_id=caller.request_id
+        )
         if reply.outcome is Outcome.CREATED:
             self._routes[AppointmentId(reply.resource_id)] = dentist_id
         return reply

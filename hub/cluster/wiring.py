@@ -32,10 +32,10 @@ class Meeting:
     supabase: Supabase
     dismissals: Dismissals | None = None
 
-    async def ask(
+    async def execute(
         self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
     ) -> Reply:
-        return await self.router.ask(dentist_id, command, key=key, request_id=request_id)
+        return await self.router.execute(dentist_id, command, key=key, request_id=request_id)
 
     async def snapshot(self, dentist_id: DentistId) -> Snapshot:
         return await self.router.snapshot(dentist_id)

@@ -1,7 +1,7 @@
-"""The calendar actor on the real store: batches, the output gate, and every kind of failure."""
+"""The calendar actor on the real store: batches, replies after commit, and every failure."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,19 +64,15 @@ def at(hour: int, minute: int = 0) -> datetime:
 
 
 def render(body: Body, names: Names) -> bytes:
-    """What a reply says does not matter here, only that it is the same one."""
+    """The content of a reply does not matter here, only that repeated replies are equal."""
     return repr(body).encode()
 
 
-class Nobody:
-    """An outbox that only counts: nobody listens in these tests."""
+class NoRelay:
+    """A publisher without subscribers."""
 
-    def __init__(self) -> None:
-        self.heard: list[EventRecord] = []
-
-    def publish(self, records: object) -> None:
-        assert isinstance(records, list | tuple)
-        self.heard += records
+    def publish(self, records: Sequence[EventRecord]) -> None:
+        pass
 
 
 class Clinic:
@@ -112,7 +108,7 @@ class Clinic:
         self.cleo = PatientId(await self._person(Role.PATIENT))
         await self.save(AppointmentTypeSaved(before=None, after=self.kind))
         for dentist in (self.dentist, self.other_dentist):
-            await self.ask(ReplaceSchedule(by=self.staff(dentist), schedule=SCHEDULE), dentist)
+            await self.execute(ReplaceSchedule(by=self.staff(dentist), schedule=SCHEDULE), dentist)
         self.faulty.batches.clear()
 
     async def _person(self, role: Role) -> ProfileId:
@@ -172,7 +168,7 @@ class Clinic:
             start=start,
         )
 
-    def ask(
+    def execute(
         self,
         command: Command,
         dentist: DentistId | None = None,
@@ -180,21 +176,21 @@ class Clinic:
         key: IdempotencyKey | None = None,
         registry: Registry | None = None,
     ) -> Awaitable[Reply]:
-        return (registry or self.registry).ask(
+        return (registry or self.registry).execute(
             dentist or self.dentist, command, key=key or self.key(), request_id="r"
         )
 
-    def asking(
+    def start(
         self,
         command: Command,
         dentist: DentistId | None = None,
         *,
         key: IdempotencyKey | None = None,
     ) -> "asyncio.Task[Reply]":
-        async def ask() -> Reply:
-            return await self.ask(command, dentist, key=key)
+        async def execute() -> Reply:
+            return await self.execute(command, dentist, key=key)
 
-        return asyncio.create_task(ask())
+        return asyncio.create_task(execute())
 
     async def starts(self, dentist: DentistId | None = None) -> list[datetime]:
         """Starts of the live rows, as readers see them."""
@@ -208,7 +204,7 @@ async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
     url = f"sqlite:///{tmp_path / 'hub.db'}"
     upgrade(url)
     async with open_store(
-        DatabaseSettings(url=url), render=render, publisher=Nobody(), new_id=new_id, clock=clock
+        DatabaseSettings(url=url), render=render, publisher=NoRelay(), new_id=new_id, clock=clock
     ) as store:
         clinic = Clinic(store, clock, new_id)
         await clinic.set_up()
@@ -217,30 +213,30 @@ async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
         await clinic.registry.close()
 
 
-async def turns_of_the_loop(count: int = 20) -> None:
+async def let_tasks_run(count: int = 20) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
 
 
-# --- batches and the output gate -----------------------------------------------------
+# --- batches, and replies after the commit -----------------------------------------------------
 
 
-async def test_what_queues_while_a_commit_is_in_flight_is_the_next_commit(clinic: Clinic) -> None:
+async def test_commands_that_wait_for_a_commit_are_the_next_batch(clinic: Clinic) -> None:
     clinic.faulty.hold_commits()
-    first = clinic.asking(clinic.book(at(9)))
+    first = clinic.start(clinic.book(at(9)))
     await clinic.faulty.commit_begun()
-    rest = [clinic.asking(clinic.book(at(10 + n), clinic.ben)) for n in range(3)]
-    await turns_of_the_loop()
+    rest = [clinic.start(clinic.book(at(10 + n), clinic.ben)) for n in range(3)]
+    await let_tasks_run()
     clinic.faulty.let_commits_go()
     await asyncio.gather(first, *rest)
     assert clinic.faulty.batches == [1, 3]
 
 
-async def test_nothing_is_seen_before_its_commit(clinic: Clinic) -> None:
+async def test_nothing_is_visible_before_its_commit(clinic: Clinic) -> None:
     clinic.faulty.hold_commits()
-    booking = clinic.asking(clinic.book(at(9)))
+    booking = clinic.start(clinic.book(at(9)))
     await clinic.faulty.commit_begun()
-    await turns_of_the_loop()
+    await let_tasks_run()
     assert not booking.done()
     assert await clinic.starts() == []
     clinic.faulty.let_commits_go()
@@ -248,12 +244,12 @@ async def test_nothing_is_seen_before_its_commit(clinic: Clinic) -> None:
     assert await clinic.starts() == [at(9)]
 
 
-async def test_a_refusal_that_rests_on_an_uncommitted_booking_waits_for_it(clinic: Clinic) -> None:
+async def test_a_refusal_due_to_an_uncommitted_booking_waits_for_it(clinic: Clinic) -> None:
     clinic.faulty.hold_commits()
-    other = clinic.asking(clinic.book(at(15), clinic.cleo))
+    other = clinic.start(clinic.book(at(15), clinic.cleo))
     await clinic.faulty.commit_begun()
-    winner, loser = clinic.asking(clinic.book(at(9))), clinic.asking(clinic.book(at(9), clinic.ben))
-    await turns_of_the_loop()
+    winner, loser = clinic.start(clinic.book(at(9))), clinic.start(clinic.book(at(9), clinic.ben))
+    await let_tasks_run()
     assert not loser.done()
     clinic.faulty.let_commits_go()
     await asyncio.gather(other, winner)
@@ -261,30 +257,30 @@ async def test_a_refusal_that_rests_on_an_uncommitted_booking_waits_for_it(clini
         await loser
 
 
-async def test_a_full_mailbox_refuses_and_a_retry_with_the_key_applies_once(clinic: Clinic) -> None:
+async def test_a_command_refused_by_a_full_mailbox_can_be_retried(clinic: Clinic) -> None:
     clinic.faulty.hold_commits()
-    first = clinic.asking(clinic.book(at(9)))
+    first = clinic.start(clinic.book(at(9)))
     await clinic.faulty.commit_begun()
     commands = [clinic.book(at(10 + n % 6, 30 * (n // 6)), clinic.ben) for n in range(12)]
     keys = [clinic.key(f"key-{n}") for n in range(12)]
-    asked = [clinic.asking(c, key=k) for c, k in zip(commands, keys, strict=True)]
-    await turns_of_the_loop()
+    tasks = [clinic.start(c, key=k) for c, k in zip(commands, keys, strict=True)]
+    await let_tasks_run()
     clinic.faulty.let_commits_go()
     await first
-    answers = await asyncio.gather(*asked, return_exceptions=True)
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
     busy = [answer for answer in answers if isinstance(answer, CalendarBusy)]
     assert len(busy) == 12 - clinic.settings.mailbox_size
     for command, key in zip(commands, keys, strict=True):
-        await clinic.ask(command, key=key)
+        await clinic.execute(command, key=key)
     assert len(await clinic.starts()) == 13
 
 
-async def test_commands_past_their_deadline_are_dropped_unrun(clinic: Clinic) -> None:
+async def test_overdue_commands_are_not_executed(clinic: Clinic) -> None:
     clinic.faulty.hold_commits()
-    first = clinic.asking(clinic.book(at(9)))
+    first = clinic.start(clinic.book(at(9)))
     await clinic.faulty.commit_begun()
-    waiting = clinic.asking(clinic.book(at(10), clinic.ben))
-    await turns_of_the_loop()
+    waiting = clinic.start(clinic.book(at(10), clinic.ben))
+    await let_tasks_run()
     clinic.clock.advance(timedelta(seconds=clinic.settings.command_deadline_s + 1))
     clinic.registry.sweep()
     with pytest.raises(CalendarBusy):
@@ -297,16 +293,16 @@ async def test_commands_past_their_deadline_are_dropped_unrun(clinic: Clinic) ->
 # --- what one calendar cannot know ---------------------------------------------------
 
 
-async def test_a_patient_booked_elsewhere_is_refused_and_the_rest_of_the_batch_is_not(
+async def test_a_patient_booked_elsewhere_fails_only_their_own_command(
     clinic: Clinic,
 ) -> None:
-    await clinic.ask(clinic.book(at(9)), clinic.other_dentist)
+    await clinic.execute(clinic.book(at(9)), clinic.other_dentist)
     clinic.faulty.hold_commits()
-    first = clinic.asking(clinic.book(at(15), clinic.cleo))
+    first = clinic.start(clinic.book(at(15), clinic.cleo))
     await clinic.faulty.commit_begun()
-    conflict = clinic.asking(clinic.book(at(9)))
-    fine = clinic.asking(clinic.book(at(9, 30), clinic.ben))
-    await turns_of_the_loop()
+    conflict = clinic.start(clinic.book(at(9)))
+    fine = clinic.start(clinic.book(at(9, 30), clinic.ben))
+    await let_tasks_run()
     clinic.faulty.let_commits_go()
     await asyncio.gather(first, fine)
     with pytest.raises(PatientConflict):
@@ -314,30 +310,30 @@ async def test_a_patient_booked_elsewhere_is_refused_and_the_rest_of_the_batch_i
     assert await clinic.starts() == [at(9, 30), at(15)]
 
 
-async def test_a_patient_racing_with_themselves_at_two_dentists_wins_once(clinic: Clinic) -> None:
+async def test_one_patient_at_two_dentists_at_once_is_booked_once(clinic: Clinic) -> None:
     answers = await asyncio.gather(
-        clinic.ask(clinic.book(at(9))),
-        clinic.ask(clinic.book(at(9, 15)), clinic.other_dentist),
+        clinic.execute(clinic.book(at(9))),
+        clinic.execute(clinic.book(at(9, 15)), clinic.other_dentist),
         return_exceptions=True,
     )
     kinds = sorted(type(answer).__name__ for answer in answers)
     assert kinds == ["PatientConflict", "Reply"]
 
 
-async def test_a_fourth_hold_is_one_too_many_whichever_the_dentist(clinic: Clinic) -> None:
+async def test_holds_of_a_patient_are_limited_over_all_dentists(clinic: Clinic) -> None:
     for start in (at(9), at(10)):
-        await clinic.ask(clinic.hold(start))
-    await clinic.ask(clinic.hold(at(11)), clinic.other_dentist)
+        await clinic.execute(clinic.hold(start))
+    await clinic.execute(clinic.hold(at(11)), clinic.other_dentist)
     with pytest.raises(TooManyReservations):
-        await clinic.ask(clinic.hold(at(12)))
+        await clinic.execute(clinic.hold(at(12)))
     clinic.clock.advance(timedelta(seconds=clinic.reservations.hold_seconds))
-    assert (await clinic.ask(clinic.hold(at(12)))).outcome is Outcome.CREATED
+    assert (await clinic.execute(clinic.hold(at(12)))).outcome is Outcome.CREATED
 
 
-async def test_replacing_ones_own_hold_is_not_one_more(clinic: Clinic) -> None:
+async def test_replacing_a_hold_does_not_count_twice(clinic: Clinic) -> None:
     for start in (at(9), at(10), at(11)):
-        await clinic.ask(clinic.hold(start))
-    assert (await clinic.ask(clinic.hold(at(11, 15)))).outcome is Outcome.CREATED
+        await clinic.execute(clinic.hold(start))
+    assert (await clinic.execute(clinic.hold(at(11, 15)))).outcome is Outcome.CREATED
 
 
 # --- idempotency ---------------------------------------------------------------------
@@ -345,89 +341,89 @@ async def test_replacing_ones_own_hold_is_not_one_more(clinic: Clinic) -> None:
 
 async def test_the_same_key_and_body_get_the_first_reply_and_one_row(clinic: Clinic) -> None:
     key = clinic.key("k")
-    first = await clinic.ask(clinic.book(at(9)), key=key)
-    again = await clinic.ask(clinic.book(at(9)), key=key)
+    first = await clinic.execute(clinic.book(at(9)), key=key)
+    again = await clinic.execute(clinic.book(at(9)), key=key)
     assert again == first
     assert await clinic.starts() == [at(9)]
 
 
-async def test_the_twin_of_a_request_in_flight_waits_for_its_reply(clinic: Clinic) -> None:
+async def test_a_repeated_request_in_flight_waits_for_the_first_reply(clinic: Clinic) -> None:
     clinic.faulty.hold_commits()
-    other = clinic.asking(clinic.book(at(15), clinic.cleo))
+    other = clinic.start(clinic.book(at(15), clinic.cleo))
     await clinic.faulty.commit_begun()
-    twins = [clinic.asking(clinic.book(at(9)), key=clinic.key("k")) for _ in range(2)]
-    await turns_of_the_loop()
+    repeated = [clinic.start(clinic.book(at(9)), key=clinic.key("k")) for _ in range(2)]
+    await let_tasks_run()
     clinic.faulty.let_commits_go()
     await other
-    first, second = await asyncio.gather(*twins)
+    first, second = await asyncio.gather(*repeated)
     assert first == second
     assert clinic.faulty.batches == [1, 1]
 
 
 async def test_another_body_under_the_same_key_is_a_mismatch(clinic: Clinic) -> None:
-    await clinic.ask(clinic.book(at(9)), key=clinic.key("k", "one"))
+    await clinic.execute(clinic.book(at(9)), key=clinic.key("k", "one"))
     with pytest.raises(IdempotencyMismatch):
-        await clinic.ask(clinic.book(at(10)), key=clinic.key("k", "two"))
+        await clinic.execute(clinic.book(at(10)), key=clinic.key("k", "two"))
 
 
 async def test_a_key_survives_a_restart(clinic: Clinic) -> None:
-    first = await clinic.ask(clinic.book(at(9)), key=clinic.key("k"))
+    first = await clinic.execute(clinic.book(at(9)), key=clinic.key("k"))
     await clinic.registry.close()
     clinic.registry = clinic.new_registry()
-    assert await clinic.ask(clinic.book(at(9)), key=clinic.key("k")) == first
+    assert await clinic.execute(clinic.book(at(9)), key=clinic.key("k")) == first
 
 
 async def test_a_key_used_at_another_calendar_is_found_in_the_database(clinic: Clinic) -> None:
-    first = await clinic.ask(clinic.book(at(9)), key=clinic.key("k"))
-    elsewhere = await clinic.ask(clinic.book(at(9)), clinic.other_dentist, key=clinic.key("k"))
+    first = await clinic.execute(clinic.book(at(9)), key=clinic.key("k"))
+    elsewhere = await clinic.execute(clinic.book(at(9)), clinic.other_dentist, key=clinic.key("k"))
     assert elsewhere == first
     assert await clinic.starts(clinic.other_dentist) == []
 
 
 async def test_refusals_are_not_kept_under_a_key(clinic: Clinic) -> None:
-    blocker = await clinic.ask(clinic.book(at(9)))
+    blocker = await clinic.execute(clinic.book(at(9)))
     with pytest.raises(SlotTaken):
-        await clinic.ask(clinic.book(at(9), clinic.ben), key=clinic.key("k"))
-    await clinic.ask(
+        await clinic.execute(clinic.book(at(9), clinic.ben), key=clinic.key("k"))
+    await clinic.execute(
         CancelAppointment(
             by=clinic.patient(clinic.anna), appointment_id=AppointmentId(blocker.resource_id)
         )
     )
-    reply = await clinic.ask(clinic.book(at(9), clinic.ben), key=clinic.key("k"))
+    reply = await clinic.execute(clinic.book(at(9), clinic.ben), key=clinic.key("k"))
     assert reply.outcome is Outcome.CREATED
 
 
 # --- failures ------------------------------------------------------------------------
 
 
-async def test_a_lost_answer_to_a_written_commit_is_looked_up(clinic: Clinic) -> None:
+async def test_the_reply_of_a_commit_without_answer_is_looked_up(clinic: Clinic) -> None:
     clinic.faulty.after = [OutcomeUnknown()]
-    reply = await clinic.ask(clinic.book(at(9)))
+    reply = await clinic.execute(clinic.book(at(9)))
     assert reply.outcome is Outcome.CREATED
     assert await clinic.starts() == [at(9)]
 
 
-async def test_a_lost_answer_to_an_unwritten_commit_is_unavailable_and_a_retry_is_safe(
+async def test_a_commit_that_was_not_written_can_be_retried(
     clinic: Clinic,
 ) -> None:
     clinic.faulty.before = [OutcomeUnknown()]
     with pytest.raises(Unavailable):
-        await clinic.ask(clinic.book(at(9)), key=clinic.key("k"))
+        await clinic.execute(clinic.book(at(9)), key=clinic.key("k"))
     assert await clinic.starts() == []
-    await clinic.ask(clinic.book(at(9)), key=clinic.key("k"))
+    await clinic.execute(clinic.book(at(9)), key=clinic.key("k"))
     assert await clinic.starts() == [at(9)]
 
 
-async def test_a_database_away_is_unavailable_and_forgets_nothing(clinic: Clinic) -> None:
-    await clinic.ask(clinic.book(at(9)))
+async def test_an_unreachable_database_loses_nothing(clinic: Clinic) -> None:
+    await clinic.execute(clinic.book(at(9)))
     clinic.faulty.before = [StoreUnavailable()]
     with pytest.raises(Unavailable):
-        await clinic.ask(clinic.book(at(10)))
-    await clinic.ask(clinic.book(at(11)))
+        await clinic.execute(clinic.book(at(10)))
+    await clinic.execute(clinic.book(at(11)))
     assert await clinic.starts() == [at(9), at(11)]
 
 
-async def test_a_calendar_that_cannot_be_loaded_is_unavailable_until_it_can(
+async def test_a_calendar_is_unavailable_until_it_can_be_loaded(
     clinic: Clinic,
 ) -> None:
     registry = clinic.new_registry()
@@ -438,49 +434,49 @@ async def test_a_calendar_that_cannot_be_loaded_is_unavailable_until_it_can(
     await registry.close()
 
 
-async def test_a_violated_constraint_reloads_and_decides_again_once(clinic: Clinic) -> None:
+async def test_a_violated_constraint_is_decided_once_more_after_a_reload(clinic: Clinic) -> None:
     clinic.faulty.before = [ConstraintViolated()]
-    await clinic.ask(clinic.book(at(9)))
+    await clinic.execute(clinic.book(at(9)))
     assert await clinic.starts() == [at(9)]
 
 
-async def test_a_constraint_violated_twice_is_an_error_and_the_calendar_works_on(
+async def test_a_constraint_violated_twice_fails_only_that_batch(
     clinic: Clinic,
 ) -> None:
     clinic.faulty.before = [ConstraintViolated(), ConstraintViolated()]
     with pytest.raises(ConstraintViolated):
-        await clinic.ask(clinic.book(at(9)))
-    await clinic.ask(clinic.book(at(9)))
+        await clinic.execute(clinic.book(at(9)))
+    await clinic.execute(clinic.book(at(9)))
     assert await clinic.starts() == [at(9)]
 
 
-async def test_a_fenced_actor_stops_and_its_callers_are_served_by_the_next(
+async def test_callers_of_a_fenced_actor_are_served_by_the_next_one(
     clinic: Clinic,
 ) -> None:
-    await clinic.ask(clinic.book(at(9)))
-    usurper = clinic.new_registry()
-    await clinic.ask(clinic.book(at(10), clinic.ben), registry=usurper)  # raises the fence
+    await clinic.execute(clinic.book(at(9)))
+    later = clinic.new_registry()
+    await clinic.execute(clinic.book(at(10), clinic.ben), registry=later)  # raises the fence
     with pytest.raises(SlotTaken):
-        await clinic.ask(clinic.book(at(10), clinic.cleo))
+        await clinic.execute(clinic.book(at(10), clinic.cleo))
     assert await clinic.starts() == [at(9), at(10)]
-    await usurper.close()
+    await later.close()
 
 
-async def test_a_type_changed_since_the_calendar_loaded_it_is_loaded_anew(clinic: Clinic) -> None:
-    await clinic.ask(clinic.book(at(9)))
+async def test_a_changed_appointment_type_is_loaded_before_the_commit(clinic: Clinic) -> None:
+    await clinic.execute(clinic.book(at(9)))
     longer = replace(clinic.kind, duration_minutes=60, version=2)
     await clinic.save(AppointmentTypeSaved(before=clinic.kind, after=longer))
-    await clinic.ask(clinic.book(at(10), clinic.ben))
+    await clinic.execute(clinic.book(at(10), clinic.ben))
     snapshot = await clinic.registry.snapshot(clinic.dentist)
     lengths = [row.end - row.start for row in snapshot.calendar.agenda]
     assert lengths == [timedelta(minutes=30), timedelta(minutes=60)]
 
 
-# --- life ----------------------------------------------------------------------------
+# --- lifetime ----------------------------------------------------------------------------
 
 
-async def test_a_row_of_any_age_and_status_can_be_named(clinic: Clinic) -> None:
-    booked = await clinic.ask(clinic.book(at(9)))
+async def test_a_command_can_name_a_row_of_any_age_and_status(clinic: Clinic) -> None:
+    booked = await clinic.execute(clinic.book(at(9)))
     await clinic.registry.close()
     clinic.clock.advance(timedelta(days=60))
     clinic.registry = clinic.new_registry()
@@ -488,12 +484,12 @@ async def test_a_row_of_any_age_and_status_can_be_named(clinic: Clinic) -> None:
     cancel = CancelAppointment(
         by=clinic.staff(clinic.dentist), appointment_id=AppointmentId(booked.resource_id)
     )
-    assert (await clinic.ask(cancel)).outcome is Outcome.GONE
+    assert (await clinic.execute(cancel)).outcome is Outcome.GONE
 
 
 async def test_an_unknown_row_is_not_found(clinic: Clinic) -> None:
     with pytest.raises(NotFound):
-        await clinic.ask(
+        await clinic.execute(
             BookReservation(
                 by=clinic.patient(clinic.anna), appointment_id=AppointmentId(clinic.new_id())
             )
@@ -505,8 +501,8 @@ async def test_an_unknown_dentist_is_not_found(clinic: Clinic) -> None:
         await clinic.registry.snapshot(DentistId(ProfileId(clinic.new_id())))
 
 
-async def test_a_hold_is_told_to_the_alarms_and_survives_a_restart(clinic: Clinic) -> None:
-    reply = await clinic.ask(clinic.hold(at(9)))
+async def test_a_hold_sets_an_alarm_and_survives_a_restart(clinic: Clinic) -> None:
+    reply = await clinic.execute(clinic.hold(at(9)))
     expires_at = clinic.clock.now() + timedelta(seconds=clinic.reservations.hold_seconds)
     expected = DueHold(
         expires_at=expires_at,
@@ -518,22 +514,22 @@ async def test_a_hold_is_told_to_the_alarms_and_survives_a_restart(clinic: Clini
 
 
 async def test_an_idle_calendar_leaves_memory_unless_it_has_holds(clinic: Clinic) -> None:
-    await clinic.ask(clinic.book(at(9)))
-    await clinic.ask(clinic.hold(at(9)), clinic.other_dentist)
+    await clinic.execute(clinic.book(at(9)))
+    await clinic.execute(clinic.hold(at(9)), clinic.other_dentist)
     clinic.clock.advance(timedelta(minutes=clinic.settings.passivate_after_minutes))
     clinic.registry.sweep()
     assert [actor.dentist_id for actor in clinic.registry.actors()] == [clinic.other_dentist]
     assert await clinic.starts() == [at(9)]
 
 
-async def test_closing_finishes_what_was_accepted(clinic: Clinic) -> None:
+async def test_closing_finishes_accepted_commands(clinic: Clinic) -> None:
     clinic.faulty.hold_commits()
-    asked = [clinic.asking(clinic.book(at(9 + n), clinic.ben)) for n in range(3)]
+    tasks = [clinic.start(clinic.book(at(9 + n), clinic.ben)) for n in range(3)]
     await clinic.faulty.commit_begun()
     closing = asyncio.create_task(clinic.registry.close())
-    await turns_of_the_loop()
+    await let_tasks_run()
     clinic.faulty.let_commits_go()
     await closing
-    assert [(await one).outcome for one in asked] == [Outcome.CREATED] * 3
+    assert [(await one).outcome for one in tasks] == [Outcome.CREATED] * 3
     with pytest.raises(Unavailable):
-        await clinic.ask(clinic.book(at(14), clinic.ben))
+        await clinic.execute(clinic.book(at(14), clinic.ben))

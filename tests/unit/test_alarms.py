@@ -1,4 +1,4 @@
-"""Alarms fire what is due, in order of time, and try again what could not be done."""
+"""Alarms fire due holds in the order of their times, and retry what failed."""
 
 import asyncio
 from datetime import timedelta
@@ -13,7 +13,7 @@ DENTIST = DentistId(ProfileId("dentist"))
 
 
 class Fired:
-    """Records what fires; fails as often as told."""
+    """Records the ids of fired holds; raises the given failures first."""
 
     def __init__(self, *failures: Exception) -> None:
         self.ids: list[str] = []
@@ -75,7 +75,7 @@ async def test_a_sooner_hold_wakes_a_sleeping_alarm() -> None:
     assert fired.ids == ["now"]
 
 
-async def test_a_busy_calendar_is_asked_again_a_second_later() -> None:
+async def test_a_hold_of_a_busy_calendar_is_retried_a_second_later() -> None:
     clock, fired = FakeClock(), Fired(CalendarBusy())
     alarms = Alarms(clock, fired)
     alarms.add(due(clock, "x", 0.0))
@@ -90,7 +90,7 @@ async def test_a_busy_calendar_is_asked_again_a_second_later() -> None:
     assert sorted(fired.ids) == ["x", "x", "y"]
 
 
-async def test_a_hold_that_is_gone_is_not_asked_again() -> None:
+async def test_a_hold_that_is_gone_is_not_retried() -> None:
     clock, fired = FakeClock(), Fired(NotFound("reservation"))
     alarms = Alarms(clock, fired)
     alarms.add(due(clock, "x", 0.0))

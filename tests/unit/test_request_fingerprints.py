@@ -91,7 +91,7 @@ class World:
             old_secret_kept=timedelta(days=1),
         )
 
-    async def ask(self, *_: object, key: IdempotencyKey, request_id: str) -> Reply:
+    async def execute(self, *_: object, key: IdempotencyKey, request_id: str) -> Reply:
         self.key = key
         return REPLY
 

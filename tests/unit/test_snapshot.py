@@ -1,4 +1,4 @@
-"""What readers are answered from memory is what would be worked out anew."""
+"""Cached free starts equal those that would be computed again."""
 
 from datetime import datetime, timedelta
 
@@ -30,7 +30,7 @@ def starts(seen: Snapshot, now: datetime, who: PatientId | None = None) -> list[
     return list(seen.free(CHECKUP, first=FIRST, before=BEFORE, now=now, patient_id=who))
 
 
-def test_the_same_question_in_the_same_minute_has_the_same_answer_object() -> None:
+def test_a_query_is_cached_within_its_minute() -> None:
     seen = snapshot()
     seen.free(CHECKUP, first=FIRST, before=BEFORE, now=at(10, 1), patient_id=None)
     once = seen.free(CHECKUP, first=FIRST, before=BEFORE, now=at(10, 1), patient_id=None)
@@ -40,34 +40,34 @@ def test_the_same_question_in_the_same_minute_has_the_same_answer_object() -> No
     assert once is again
 
 
-def test_a_start_goes_when_its_minute_has_come() -> None:
+def test_a_start_is_gone_once_its_minute_has_passed() -> None:
     seen = snapshot()
     assert to_minute(at(10)) in starts(seen, at(10))
     assert to_minute(at(10)) not in starts(seen, at(10) + timedelta(seconds=1))
 
 
-def test_a_held_slot_is_back_at_the_moment_the_hold_runs_out() -> None:
+def test_a_held_slot_is_free_the_moment_the_hold_expires() -> None:
     seen = snapshot(hold=True)
     assert to_minute(at(9)) not in starts(seen, NOW)
     assert to_minute(at(9)) not in starts(seen, NOW + HOLD_TIME - timedelta(microseconds=1))
     assert to_minute(at(9)) in starts(seen, NOW + HOLD_TIME)
 
 
-def test_the_holder_and_others_are_answered_apart() -> None:
+def test_a_held_slot_is_free_for_its_holder_only() -> None:
     seen = snapshot(hold=True)
     assert to_minute(at(9)) in starts(seen, NOW, ANNA)
     assert to_minute(at(9)) not in starts(seen, NOW, BEN)
     assert to_minute(at(9)) not in starts(seen, NOW)
 
 
-def test_types_are_answered_apart() -> None:
+def test_each_appointment_type_has_its_own_starts() -> None:
     seen = snapshot()
     cleanings = seen.free(CLEANING, first=FIRST, before=BEFORE, now=NOW, patient_id=None)
     assert len(starts(seen, NOW)) > len(cleanings)
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_cache_is_bounded() -> None:
     seen = snapshot()
     for minute in range(FIRST, FIRST + 1_000):
         seen.free(CHECKUP, first=minute, before=BEFORE, now=NOW, patient_id=None)
-    assert len(seen._answers) == 256
+    assert len(seen._cached) == 256

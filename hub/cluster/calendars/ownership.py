@@ -134,7 +134,7 @@ class Ownership:
         over = asyncio.Event()
         self._giving.update(dict.fromkeys(some, over))
         try:
-            await asyncio.gather(*(self._registry.leave(each) for each in some))
+            await asyncio.gather(*(self._registry.stop(each) for each in some))
             given = await self._nodes.release(self._members.me, some)
         finally:
             for each in some:

@@ -111,7 +111,7 @@ class Router:
 
     # --- for the services ---
 
-    async def ask(
+    async def execute(
         self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
     ) -> Reply:
         """As :meth:`actors.calendar.registry.Registry.ask`, wherever the owner is."""
@@ -157,7 +157,7 @@ class Router:
                     if (found := self._understood(dentist_id, answer, known)) is not None:
                         return found
                     if search.unanswered:  # its owner is gone: what is committed, is so
-                        return await self._registry.view(dentist_id)
+                        return await self._registry.stored_snapshot(dentist_id)
             await self._pause(search)
 
     async def snapshots(self, dentist_ids: Sequence[DentistId]) -> Sequence[Snapshot]:
@@ -251,7 +251,7 @@ class Router:
         if doubtful and (stored := await self._stored(dentist_id, key)) is not None:
             return stored
         try:
-            return await self._registry.ask(dentist_id, command, key=key, request_id=request_id)
+            return await self._registry.execute(dentist_id, command, key=key, request_id=request_id)
         except (CalendarBusy, Unavailable):
             raise
         except Refusal:
@@ -268,7 +268,7 @@ class Router:
 
     async def _look_here(self, dentist_id: DentistId) -> tuple[str, int, Snapshot]:
         self._check_lease()
-        fence, number, snapshot = await self._registry.look(dentist_id)
+        fence, number, snapshot = await self._registry.numbered_snapshot(dentist_id)
         self._check_lease()  # activation takes time
         return f"{self._members.me}.{fence}.{number}", fence, snapshot
 
