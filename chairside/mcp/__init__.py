@@ -1,5 +1,5 @@
-"""Tools of the Model Context Protocol, with which any AI can book for one patient.
+"""Tools of the Model Context Protocol, with which an AI books for one patient.
 
-A client of the hub like any other: everything goes over REST with the patient's token, and
-the hub decides. What people wrote (names, notes) is handed on as data, quoted as such.
+A client of the hub like any other: every tool sends REST requests with the patient's token, and
+the hub decides. Text that people wrote (names, notes) is returned as data, marked as quoted.
 """

@@ -1,9 +1,8 @@
-"""The patient's yes: a question, and a token that belongs to it and to nothing else.
+"""The patient's consent to a change: a signed token for exactly that change.
 
-The token is signed by this process, for one operation with its arguments on one version of
-the appointment, and ends after ten minutes. Whoever holds it must have been answered the
-question first. Keys of idempotency come from the same facts, so a repeated call does nothing
-twice.
+This process signs a confirmation for one change with its arguments on one version of the
+appointment. It expires after ten minutes, and its holder was shown the question. Idempotency keys
+are derived from the same facts, so calling a tool again executes nothing twice.
 """
 
 import hashlib
@@ -11,43 +10,42 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import jwt
 
-LIFE: Final = timedelta(minutes=10)
+LIFETIME: Final = timedelta(minutes=10)
 _ALGORITHM: Final = "HS256"
 _AUDIENCE: Final = "chairside-mcp-confirmation"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Operation:
-    """One change, as the patient is asked about it."""
+class ProposedChange:
+    """One change that a patient may consent to."""
 
     name: str
-    person: str
-    """Whose token it is done with."""
-    arguments: Mapping[str, Any]
+    patient_id: str
+    arguments: Mapping[str, str | None]
     version: int | None = None
-    """Of the appointment that is changed."""
+    """Of the appointment to be changed."""
 
     @property
     def digest(self) -> str:
-        said = [self.name, self.person, dict(self.arguments), self.version]
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+        facts = [self.name, self.patient_id, dict(self.arguments), self.version]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     @property
-    def key(self) -> str:
-        """The same operation on the same version has the same idempotency key."""
+    def idempotency_key(self) -> str:
         return f"mcp:{self.digest}"
 
 
-def ask(operation: Operation, key: bytes, now: datetime) -> str:
-    payload = {"aud": _AUDIENCE, "op": operation.digest, "exp": now + LIFE}
+def sign_confirmation(change: ProposedChange, key: bytes, now: datetime) -> str:
+    payload = {"aud": _AUDIENCE, "op": change.digest, "exp": now + LIFETIME}
     return jwt.encode(payload, key, algorithm=_ALGORITHM)
 
 
-def is_yes_to(operation: Operation, confirmation: str, key: bytes, now: datetime) -> bool:
+def confirms(confirmation: str, change: ProposedChange, key: bytes, now: datetime) -> bool:
+    """Whether the confirmation is genuine, still valid, and about this change."""
     try:
         payload = jwt.decode(
             confirmation,
@@ -56,6 +54,6 @@ def is_yes_to(operation: Operation, confirmation: str, key: bytes, now: datetime
             audience=_AUDIENCE,
             options={"require": ["exp", "op"], "verify_exp": False},
         )
-        return bool(payload["op"] == operation.digest and payload["exp"] > now.timestamp())
+        return bool(payload["op"] == change.digest and payload["exp"] > now.timestamp())
     except (jwt.PyJWTError, TypeError, KeyError):
         return False

@@ -1,14 +1,13 @@
 """The tools over streamable HTTP: every request carries its patient's token.
 
-A session belongs to the patient it was opened for; with another's token it is not found.
+A session belongs to the patient it was opened for; with another token it does not exist.
 """
 
-import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from cachetools import TTLCache
 from mcp.server import MCPServer
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, RequireAuthMiddleware
@@ -22,26 +21,30 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
-from chairside.mcp.patient_tools import Patient
+from chairside.mcp.tools import ServerState
+from chairside.patient_access import PatientAccess
 
 PATH: Final = "/mcp"
-KNOWN_FOR_S: Final = 60.0
-KNOWN_MAX: Final = 1_000
+VERIFIED_FOR_S: Final = 60.0
+VERIFIED_MAX: Final = 1_000
 _SCOPE: Final = "appointments"
 _PATIENT: Final = "chairside.patient"
 
-PersonOf = Callable[[Patient], Awaitable[str | None]]
-"""The id of the person a token acts for, as the hub says; ``None``: not a valid one."""
+Verify = Callable[[PatientAccess], Awaitable[str | None]]
+"""The id of the patient whom a token acts for, by the hub; ``None`` if it is not valid."""
 
 
-def patient_of(context: Context[Any, Any]) -> Patient | None:
-    """Whose request a tool answers; of the request itself, as tokens are renewed."""
+def patient_of(context: Context[Any, Any]) -> tuple[PatientAccess, str] | None:
+    """The access and the patient's id of the request that a tool answers.
+
+    Not of the session: tokens are renewed.
+    """
     request = context.request_context.request
     return request.scope.get(_PATIENT) if isinstance(request, HTTPConnection) else None
 
 
-class _Required(RequireAuthMiddleware):
-    """Requests need a token; the server's own start and stop do not."""
+class _RequireToken(RequireAuthMiddleware):
+    """Requires a token of requests, but not of the server's lifespan messages."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -51,9 +54,14 @@ class _Required(RequireAuthMiddleware):
 
 
 def http_app(
-    server: MCPServer[Any], person_of: PersonOf, *, host: str, origins: tuple[str, ...] = ()
+    server: MCPServer[ServerState],
+    hub_url: str,
+    verify: Verify,
+    *,
+    host: str,
+    origins: tuple[str, ...] = (),
 ) -> Starlette:
-    """The application to be served; ``host`` is where it listens."""
+    """The ASGI application; ``host`` is the address it will listen on."""
     security = None
     if host not in ("127.0.0.1", "localhost", "::1"):
         security = TransportSecuritySettings(
@@ -65,8 +73,8 @@ def http_app(
         streamable_http_path=PATH, host=host, transport_security=security
     )
     app.user_middleware = [
-        Middleware(AuthenticationMiddleware, backend=PatientTokens(person_of)),
-        Middleware(_Required, required_scopes=[_SCOPE]),
+        Middleware(AuthenticationMiddleware, backend=PatientTokens(hub_url, verify)),
+        Middleware(_RequireToken, required_scopes=[_SCOPE]),
         Middleware(AuthContextMiddleware),
         *app.user_middleware,
     ]
@@ -74,15 +82,17 @@ def http_app(
 
 
 class PatientTokens(AuthenticationBackend):
-    """Bearer tokens, and ``On-Behalf-Of`` beside a service token; the hub verifies them.
+    """Bearer tokens, with ``On-Behalf-Of`` beside a service token.
 
-    Who a valid token stands for is remembered for a minute; every command that is then
-    carried out verifies the token again, at the hub.
+    The patient of a valid token is cached for a minute. Each command verifies the token again,
+    at the hub.
     """
 
-    def __init__(self, person_of: PersonOf, clock: Callable[[], float] = time.monotonic) -> None:
-        self._person_of, self._clock = person_of, clock
-        self._known: OrderedDict[str, tuple[str, float]] = OrderedDict()
+    def __init__(
+        self, hub_url: str, verify: Verify, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._hub_url, self._verify = hub_url, verify
+        self._verified: TTLCache[str, str] = TTLCache(VERIFIED_MAX, VERIFIED_FOR_S, clock)
 
     async def authenticate(
         self, conn: HTTPConnection
@@ -90,25 +100,24 @@ class PatientTokens(AuthenticationBackend):
         scheme, _, token = conn.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             return None
-        patient = Patient(
-            token=token.strip(), on_behalf_of=conn.headers.get("On-Behalf-Of") or None
+        access = PatientAccess(
+            url=self._hub_url,
+            token=token.strip(),
+            on_behalf_of=conn.headers.get("On-Behalf-Of") or None,
         )
-        person = await self._person(patient)
-        if person is None:
+        patient_id = await self._patient_id(access)
+        if patient_id is None:
             return None
-        access = AccessToken(token=patient.token, client_id=person, subject=person, scopes=[_SCOPE])
-        conn.scope[_PATIENT] = patient
-        return AuthCredentials([_SCOPE]), AuthenticatedUser(access)
+        conn.scope[_PATIENT] = access, patient_id
+        user = AccessToken(
+            token=access.token, client_id=patient_id, subject=patient_id, scopes=[_SCOPE]
+        )
+        return AuthCredentials([_SCOPE]), AuthenticatedUser(user)
 
-    async def _person(self, patient: Patient) -> str | None:
-        digest = hashlib.sha256(patient.scope.encode()).hexdigest()
-        known = self._known.get(digest)
-        if known is not None and self._clock() < known[1]:
-            return known[0]
-        person = await self._person_of(patient)
-        if person is not None:
-            self._known[digest] = person, self._clock() + KNOWN_FOR_S
-            self._known.move_to_end(digest)
-            if len(self._known) > KNOWN_MAX:
-                self._known.popitem(last=False)
-        return person
+    async def _patient_id(self, access: PatientAccess) -> str | None:
+        patient_id = self._verified.get(access.fingerprint)
+        if patient_id is None:
+            patient_id = await self._verify(access)
+            if patient_id is not None:
+                self._verified[access.fingerprint] = patient_id
+        return patient_id

@@ -1,92 +1,84 @@
-"""What the tools do, for one patient: over the hub's REST interface, and nothing else."""
+"""What the tools do for one patient, over the hub's REST interface alone."""
 
 import asyncio
-import hashlib
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
 
 import aiohttp
 
 from chairside.chatbot.clinic import ClinicRefused, ClinicUnreachable, Facts, SlotQuery
-from chairside.chatbot.dialogue.offers import local, spread, zones_of
+from chairside.chatbot.dialogue.offers import spread, zone_of, zones_of
 from chairside.chatbot.dialogue.state import UNREACHABLE
-from chairside.chatbot.patient_calendar import PatientCalendar, appointment, slot, written
-from chairside.chatbot.understanding.when import LONGEST_SPAN, When, between, span
-from chairside.client import ConnectionLost, FreeSlot, HubClient, HubError
-from chairside.client.shapes import Appointment, Reservation
-from chairside.mcp import consent
-from chairside.mcp.consent import Operation
+from chairside.chatbot.patient_calendar import PatientCalendar, slot, written
+from chairside.client import ConnectionLost, HubError
+from chairside.client.shapes import Appointment, AppointmentFilters
+from chairside.mcp.consent import ProposedChange, confirms, sign_confirmation
 from chairside.mcp.refusals import WITH_ALTERNATIVES, ToolRefused
 from chairside.mcp.results import (
-    Appointments,
+    AppointmentsResult,
     AppointmentTypeInfo,
-    Change,
+    ChangeResult,
     DentistInfo,
-    Directory,
-    Held,
-    Slots,
+    DirectoryResult,
+    HoldResult,
+    SlotInfo,
+    SlotsResult,
     appointment_info,
     dentist_name,
     local_text,
     name,
     slot_info,
-    slot_infos,
     whole_seconds,
 )
+from chairside.patient_access import PatientAccess
 
 _SHOWN_MAX: Final = 50
-_DESKS_MAX: Final = 200
+_DAYS_MAX: Final = 60
 _NEAR: Final = timedelta(days=7)
+_NEAREST_MAX: Final = 12
+_DAY: Final = timedelta(days=1)
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Patient:
-    """Whose appointments these are: a token, and with a service token for whom."""
+class ToolEnvironment:
+    """What the tools of all patients share."""
 
-    token: str
-    on_behalf_of: str | None = None
-
-    @property
-    def scope(self) -> str:
-        """The same for the same credentials; not to be turned back into them."""
-        return hashlib.sha256(f"{self.token}\n{self.on_behalf_of}".encode()).hexdigest()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Clinic:
-    """The hub, and the clocks and the key of this process."""
-
-    url: str
     session: aiohttp.ClientSession
     key: bytes
+    """Signs confirmations."""
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
 
 
-class Desk:
-    """Every method raises ToolRefused, and nothing else that is expected."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proposal:
+    """A change that requires the patient's consent."""
 
-    def __init__(self, clinic: Clinic, patient: Patient) -> None:
-        self._clinic, self._patient = clinic, patient
-        self._hub = HubClient(
-            clinic.url,
-            token=patient.token,
-            on_behalf_of=patient.on_behalf_of,
-            session=clinic.session,
-        )
-        self._calendar = PatientCalendar(self._hub, clinic.now, clinic.monotonic)
-        self._person: str | None = None
+    question: str
+    change: ProposedChange
+    execute: Callable[[], Awaitable[ChangeResult]]
 
-    # --- looking ---------------------------------------------------------------------------
 
-    async def directory(self) -> Directory:
+class PatientTools:
+    """The tools of one patient. Every expected failure is raised as ToolRefused."""
+
+    def __init__(
+        self, environment: ToolEnvironment, access: PatientAccess, patient_id: str
+    ) -> None:
+        self._key, self._now, self._patient_id = environment.key, environment.now, patient_id
+        self._hub = access.client(environment.session)
+        self._calendar = PatientCalendar(self._hub, environment.now, environment.monotonic)
+
+    # --- reading ---------------------------------------------------------------------------
+
+    async def directory(self) -> DirectoryResult:
         facts = await self._facts()
-        return Directory(
+        return DirectoryResult(
             dentists=[
                 DentistInfo(id=one.id, name=name(one.name), time_zone=one.time_zone)
                 for one in facts.dentists
@@ -96,223 +88,263 @@ class Desk:
                 for one in facts.treatments
             ],
             patient_time_zone=facts.time_zone,
-            now=written(self._clinic.now()),
+            now=written(self._now()),
         )
 
-    async def find(
+    async def find_slots(
         self,
         *,
-        kind_id: str,
+        appointment_type_id: str,
         first: date,
         last: date,
         dentist_ids: Sequence[str],
         time_from: time | None,
         time_to: time | None,
         limit: int,
-    ) -> Slots:
-        """Free times whose local date lies in ``[first, last]``."""
+    ) -> SlotsResult:
+        """Free times whose local date is in ``[first, last]``."""
         if last < first:
             raise ToolRefused("VALIDATION_ERROR", "to_date must not be before from_date")
-        if last - first > LONGEST_SPAN - timedelta(days=2):
-            raise ToolRefused("VALIDATION_ERROR", "from_date and to_date must be within 60 days")
-        facts = await self._facts()
-        when = When(days=between(first, last).days, time_from=time_from, time_to=time_to)
-        starts, before = span(when, self._clinic.now(), zones_of(facts, dentist_ids))
-        found = await _asked(
-            self._calendar.slots(
-                SlotQuery(
-                    appointment_type_id=kind_id,
-                    dentist_ids=tuple(dentist_ids),
-                    first=starts,
-                    before=before,
-                    time_from=time_from,
-                    time_to=time_to,
-                )
+        if last - first > timedelta(days=_DAYS_MAX):
+            raise ToolRefused(
+                "VALIDATION_ERROR", f"from_date and to_date must be within {_DAYS_MAX} days"
             )
+        facts = await self._facts()
+        zones = zones_of(facts, dentist_ids) or (ZoneInfo(facts.time_zone),)
+        starts = min(datetime.combine(first, time(), zone) for zone in zones)
+        before = max(datetime.combine(last + _DAY, time(), zone) for zone in zones)
+        starts = max(starts, self._now())
+        query = SlotQuery(
+            appointment_type_id=appointment_type_id,
+            dentist_ids=tuple(dentist_ids),
+            first=starts,
+            before=max(before, starts + timedelta(minutes=1)),
+            time_from=time_from,
+            time_to=time_to,
         )
-        fit = [one for one in found if when.allows(local(facts, one))]
-        shown = fit[: min(limit, _SHOWN_MAX)]
-        step = (
+        found = [
+            one
+            for one in await _or_refused(self._calendar.slots(query))
+            if first <= one.start.astimezone(zone_of(facts, one.dentist_id)).date() <= last
+        ]
+        shown = found[: min(limit, _SHOWN_MAX)]
+        next_step = (
             "Offer the patient a few of these, then call hold_slot with the one they choose."
             if shown
-            else "Nothing is free in these limits: widen the dates or times, or ask for another"
+            else "Nothing is free within these limits: widen the dates or times, or ask for another"
             " dentist."
         )
-        return Slots(slots=slot_infos(shown, facts), more=len(fit) > len(shown), next_step=step)
+        return SlotsResult(
+            slots=[slot_info(one, facts) for one in shown],
+            more=len(found) > len(shown),
+            next_step=next_step,
+        )
 
-    async def mine(self, *, include_past: bool) -> Appointments:
+    async def appointments(self, *, include_past: bool) -> AppointmentsResult:
         facts = await self._facts()
-        filters: dict[str, Any] = {"limit": _SHOWN_MAX}
-        if include_past:
-            filters["sort"] = "-start"
-        else:
-            filters |= {"from_": written(self._clinic.now()), "status": "confirmed"}
-        page = await _asked(self._hub.appointments(**filters))
-        return Appointments(appointments=[appointment_info(row, facts) for row in page["data"]])
+        filters: AppointmentFilters = (
+            {"limit": _SHOWN_MAX, "sort": "-start"}
+            if include_past
+            else {"limit": _SHOWN_MAX, "from_": written(self._now()), "status": "confirmed"}
+        )
+        page = await _or_refused(self._hub.appointments(**filters))
+        return AppointmentsResult(
+            appointments=[appointment_info(row, facts) for row in page["data"]]
+        )
 
     # --- holding ---------------------------------------------------------------------------
 
-    async def hold(self, *, dentist_id: str, kind_id: str, start: datetime) -> Held:
+    async def hold(
+        self, *, dentist_id: str, appointment_type_id: str, start: datetime
+    ) -> HoldResult:
         facts = await self._facts()
-        wanted = FreeSlot(
-            dentist_id=dentist_id, appointment_type_id=kind_id, start=start, end=start
-        )
-        made = await self._or_alternatives(
+        held = await self._or_alternatives(
             self._hub.hold(
-                dentist_id=dentist_id, appointment_type_id=kind_id, start=written(start)
+                dentist_id=dentist_id,
+                appointment_type_id=appointment_type_id,
+                start=written(start),
             ),
-            wanted,
+            dentist_id,
+            appointment_type_id,
+            start,
         )
-        left = datetime.fromisoformat(made["expires_at"]) - self._clinic.now()
-        return Held(
-            reservation_id=made["id"],
-            expires_at=made["expires_at"],
+        left = datetime.fromisoformat(held["expires_at"]) - self._now()
+        return HoldResult(
+            reservation_id=held["id"],
+            expires_at=held["expires_at"],
             seconds_left=whole_seconds(left),
-            slot=slot_info(slot(made), facts),
+            slot=slot_info(slot(held), facts),
             next_step="The time is kept for the patient until expires_at. Nothing is booked yet:"
             " call book_appointment with reservation_id.",
         )
 
-    # --- changing: a question first ----------------------------------------------------------
+    # --- changing, with the patient's consent ------------------------------------------------
 
-    async def ask_to_book(self, reservation_id: str, notes: str | None) -> tuple[str, Operation]:
-        """The question to the patient, and the operation that a yes allows."""
+    async def propose_booking(self, reservation_id: str, notes: str | None) -> Proposal:
         facts = await self._facts()
-        row = await self._reservation(reservation_id)
-        kind = facts.treatment(row["appointment_type_id"])
-        what = name(kind.name) if kind else "the appointment"
+        row = await _or_refused(self._hub.reservation(reservation_id))
+        treatment = facts.treatment(row["appointment_type_id"])
+        what = name(treatment.name) if treatment else "the appointment"
         at = local_text(facts, row["dentist_id"], datetime.fromisoformat(row["start"]))
-        question = f"Book {what} with {dentist_name(facts, row['dentist_id'])} on {at}?"
-        return question, await self._operation(
-            "book", {"reservation_id": reservation_id, "notes": notes}
+        change = self._change("book", reservation_id=reservation_id, notes=notes)
+
+        async def book() -> ChangeResult:
+            booked = await _or_refused(
+                self._hub.book_reservation(reservation_id, notes=notes, key=change.idempotency_key)
+            )
+            return await self._done(booked, "Tell the patient that it is booked.")
+
+        return Proposal(
+            question=f"Book {what} with {dentist_name(facts, row['dentist_id'])} on {at}?",
+            change=change,
+            execute=book,
         )
 
-    async def _reservation(self, reservation_id: str) -> Reservation:
-        return await _asked(self._hub.reservation(reservation_id))
-
-    async def book(self, reservation_id: str, notes: str | None, operation: Operation) -> Change:
-        try:
-            row = await self._hub.book_reservation(reservation_id, notes=notes, key=operation.key)
-        except (HubError, ConnectionLost) as error:
-            raise _refusal(error) from error
-        return await self._done(row, "Tell the patient that it is booked.")
-
-    async def ask_to_move(
-        self, appointment_id: str, start: datetime
-    ) -> tuple[str, Operation] | Change:
-        """As :meth:`ask_to_book`; a :class:`Change` if it is there already."""
+    async def propose_move(self, appointment_id: str, start: datetime) -> Proposal | ChangeResult:
+        """A ChangeResult if the appointment is at that time already."""
         facts = await self._facts()
         row = await self._appointment(appointment_id)
         if datetime.fromisoformat(row["start"]) == start and row["status"] == "confirmed":
             return await self._done(row, "It is at that time already.")
-        before = appointment(row)
-        there = local_text(facts, before.dentist_id, start)
-        question = f"Move {_what(row, facts)} to {there}?"
-        return question, await self._operation(
-            "move", {"appointment_id": appointment_id, "start": written(start)}, row["version"]
+        change = self._change(
+            "move", row["version"], appointment_id=appointment_id, start=written(start)
         )
 
-    async def move(self, appointment_id: str, start: datetime, operation: Operation) -> Change:
-        row = await self._appointment(appointment_id)
-        before = appointment(row)
-        wanted = FreeSlot(
-            dentist_id=before.dentist_id,
-            appointment_type_id=before.appointment_type_id,
-            start=start,
-            end=start + (before.end - before.start),
-        )
-        moved = await self._or_alternatives(
-            self._hub.change(
-                appointment_id, version=operation.version, key=operation.key, start=written(start)
-            ),
-            wanted,
-        )
-        return await self._done(moved, "Tell the patient the new time.")
+        async def move() -> ChangeResult:
+            moved = await self._or_alternatives(
+                self._hub.change(
+                    appointment_id,
+                    version=change.version,
+                    key=change.idempotency_key,
+                    start=written(start),
+                ),
+                row["dentist_id"],
+                row["appointment_type_id"],
+                start,
+            )
+            return await self._done(moved, "Tell the patient the new time.")
 
-    async def ask_to_cancel(
+        return Proposal(
+            question=f"Move {_what(row, facts)} to {local_text(facts, row['dentist_id'], start)}?",
+            change=change,
+            execute=move,
+        )
+
+    async def propose_cancellation(
         self, appointment_id: str, reason: str | None
-    ) -> tuple[str, Operation] | Change:
+    ) -> Proposal | ChangeResult:
+        """A ChangeResult if the appointment is cancelled already."""
         facts = await self._facts()
         row = await self._appointment(appointment_id)
         if row["status"] == "cancelled":
             return await self._done(row, "It is cancelled already.")
-        question = f"Cancel {_what(row, facts)}?"
-        arguments = {"appointment_id": appointment_id, "reason": reason}
-        return question, await self._operation("cancel", arguments, row["version"])
+        change = self._change(
+            "cancel", row["version"], appointment_id=appointment_id, reason=reason
+        )
 
-    async def cancel(self, appointment_id: str, reason: str | None, operation: Operation) -> Change:
-        await _asked(
-            self._hub.cancel(
-                appointment_id, reason=reason, version=operation.version, key=operation.key
+        async def cancel() -> ChangeResult:
+            await _or_refused(
+                self._hub.cancel(
+                    appointment_id,
+                    reason=reason,
+                    version=change.version,
+                    key=change.idempotency_key,
+                )
             )
-        )
-        row = await self._appointment(appointment_id)
-        return await self._done(row, "Tell the patient that it is cancelled.")
+            cancelled = await self._appointment(appointment_id)
+            return await self._done(cancelled, "Tell the patient that it is cancelled.")
 
-    # --- the patient's yes -------------------------------------------------------------------
+        return Proposal(question=f"Cancel {_what(row, facts)}?", change=change, execute=cancel)
 
-    def question(self, question: str, operation: Operation) -> Change:
-        token = consent.ask(operation, self._clinic.key, self._clinic.now())
-        return Change(
-            status="confirmation_required",
-            question=question,
-            confirmation=token,
-            next_step="Nothing was changed. Ask the patient this question. Only after a clear yes"
-            " call the tool again with the same arguments and this confirmation.",
-        )
+    async def settle(
+        self,
+        proposal: Proposal | ChangeResult,
+        *,
+        consents: bool | None,
+        confirmation: str | None,
+    ) -> ChangeResult:
+        """Execute the proposal if the patient consents.
 
-    def check_yes(self, operation: Operation, confirmation: str) -> None:
-        """Raise unless this confirmation answers this very question."""
-        if not consent.is_yes_to(operation, confirmation, self._clinic.key, self._clinic.now()):
+        ``consents`` is the patient's answer to the client, ``None`` if the client did not ask.
+        Then the result is the question, unless ``confirmation`` belongs to this proposal.
+        """
+        if isinstance(proposal, ChangeResult):
+            return proposal
+        if consents is False:
+            return ChangeResult(
+                status="declined",
+                next_step="The patient said no. Nothing was changed; ask what they would like"
+                " instead.",
+            )
+        if consents is None and confirmation is None:
+            return ChangeResult(
+                status="confirmation_required",
+                question=proposal.question,
+                confirmation=sign_confirmation(proposal.change, self._key, self._now()),
+                next_step="Nothing was changed. Ask the patient this question. Only after a clear"
+                " yes call the tool again with the same arguments and this confirmation.",
+            )
+        if confirmation is not None and not confirms(
+            confirmation, proposal.change, self._key, self._now()
+        ):
             raise ToolRefused(
                 "CONFIRMATION_INVALID",
-                "The confirmation is not of this question, too old, or things have changed since",
+                "The confirmation belongs to another question, has expired, or the appointment"
+                " has changed since",
             )
-
-    async def _operation(
-        self, which: str, arguments: dict[str, Any], version: int | None = None
-    ) -> Operation:
-        if self._person is None:
-            self._person = (await _asked(self._hub.me()))["id"]
-        return Operation(name=which, person=self._person, arguments=arguments, version=version)
+        return await proposal.execute()
 
     # --- the hub -------------------------------------------------------------------------------
 
     async def _facts(self) -> Facts:
-        return await _asked(self._calendar.facts())
+        return await _or_refused(self._calendar.facts())
 
     async def _appointment(self, appointment_id: str) -> Appointment:
-        return await _asked(self._hub.appointment(appointment_id))
+        return await _or_refused(self._hub.appointment(appointment_id))
 
-    async def _done(self, row: Appointment, next_step: str) -> Change:
+    def _change(
+        self, name: str, version: int | None = None, **arguments: str | None
+    ) -> ProposedChange:
+        return ProposedChange(
+            name=name, patient_id=self._patient_id, arguments=arguments, version=version
+        )
+
+    async def _done(self, row: Appointment, next_step: str) -> ChangeResult:
         facts = await self._facts()
-        return Change(status="done", appointment=appointment_info(row, facts), next_step=next_step)
+        return ChangeResult(
+            status="done", appointment=appointment_info(row, facts), next_step=next_step
+        )
 
-    async def _or_alternatives(self, answer: Awaitable[T], wanted: FreeSlot) -> T:
+    async def _or_alternatives(
+        self, answer: Awaitable[T], dentist_id: str, appointment_type_id: str, start: datetime
+    ) -> T:
+        """Await the answer; a refusal lists free times near ``start``."""
         try:
-            return await answer
-        except (HubError, ConnectionLost) as error:
-            refused = _refusal(error)
+            return await _or_refused(answer)
+        except ToolRefused as refused:
             if refused.problem.code in WITH_ALTERNATIVES:
-                refused.problem.alternatives = await self._near(wanted)
-            raise refused from error
+                refused.problem.alternatives = await self._near(
+                    dentist_id, appointment_type_id, start
+                )
+            raise
 
-    async def _near(self, wanted: FreeSlot) -> list[Any]:
-        """Free times of the same dentist close to the wanted one, the nearest few, ascending."""
-        now = self._clinic.now()
-        first = max(now, wanted.start - _NEAR)
+    async def _near(
+        self, dentist_id: str, appointment_type_id: str, start: datetime
+    ) -> list[SlotInfo]:
+        """A few free times of the same dentist nearest to ``start``, ascending."""
+        first = max(self._now(), start - _NEAR)
         query = SlotQuery(
-            appointment_type_id=wanted.appointment_type_id,
-            dentist_ids=(wanted.dentist_id,),
+            appointment_type_id=appointment_type_id,
+            dentist_ids=(dentist_id,),
             first=first,
-            before=max(first, wanted.start) + _NEAR,
+            before=max(first, start) + _NEAR,
         )
         try:
             facts, free = await asyncio.gather(self._calendar.facts(), self._calendar.slots(query))
         except (ClinicRefused, ClinicUnreachable):
             return []
-        by_distance = sorted(free, key=lambda one: abs(one.start - wanted.start))
-        return slot_infos(spread(by_distance[:12]), facts)
+        nearest = sorted(free, key=lambda one: abs(one.start - start))[:_NEAREST_MAX]
+        return [slot_info(one, facts) for one in spread(nearest)]
 
 
 def _what(row: Appointment, facts: Facts) -> str:
@@ -320,36 +352,18 @@ def _what(row: Appointment, facts: Facts) -> str:
     return f"{info.appointment_type} with {info.dentist_name} on {info.local}"
 
 
-def _refusal(error: HubError | ConnectionLost) -> ToolRefused:
-    if isinstance(error, HubError) and not error.may_be_retried:
-        fields = "; ".join(f"{one.field}: {one.message}" for one in error.details)
-        return ToolRefused(error.code, f"{error.message}{f' ({fields})' if fields else ''}")
-    return ToolRefused(UNREACHABLE, "The clinic's hub does not answer")
-
-
-async def _asked(answer: Awaitable[T]) -> T:
+async def _or_refused(answer: Awaitable[T]) -> T:
+    """Await the answer; errors of the hub are raised as ToolRefused."""
     try:
         return await answer
-    except (HubError, ConnectionLost) as error:
-        raise _refusal(error) from error
+    except HubError as error:
+        if not error.may_be_retried:
+            fields = "; ".join(f"{one.field}: {one.message}" for one in error.details)
+            message = f"{error.message} ({fields})" if fields else error.message
+            raise ToolRefused(error.code, message) from error
+        cause: Exception = error
     except ClinicRefused as refused:
         raise ToolRefused(refused.code, refused.message) from refused
-    except ClinicUnreachable as lost:
-        raise ToolRefused(UNREACHABLE, "The clinic's hub does not answer") from lost
-
-
-class Desks:
-    """The desks of the patients who asked lately, a bounded number."""
-
-    def __init__(self, clinic: Clinic) -> None:
-        self._clinic = clinic
-        self._desks: OrderedDict[Patient, Desk] = OrderedDict()
-
-    def desk(self, patient: Patient) -> Desk:
-        desk = self._desks.get(patient)
-        if desk is None:
-            desk = self._desks[patient] = Desk(self._clinic, patient)
-            if len(self._desks) > _DESKS_MAX:
-                self._desks.popitem(last=False)
-        self._desks.move_to_end(patient)
-        return desk
+    except (ConnectionLost, ClinicUnreachable) as lost:
+        cause = lost
+    raise ToolRefused(UNREACHABLE, "The clinic's hub does not answer") from cause

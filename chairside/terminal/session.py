@@ -10,14 +10,14 @@ from uuid import uuid4
 import aiohttp
 import structlog
 
-from chairside.access import Access
 from chairside.chatbot.conversation import Conversation
 from chairside.chatbot.dialogue.state import ChatReply, DialogueState, LiveChange
 from chairside.chatbot.language_model import LanguageModel
 from chairside.chatbot.live_events import heard, watched
 from chairside.chatbot.patient_calendar import PatientCalendar
-from chairside.client import ClientError, HubClient, HubError, HubEvent, LiveClient
+from chairside.client import ClientError, HubError, HubEvent, LiveClient
 from chairside.client.channels import availability_channel
+from chairside.patient_access import PatientAccess
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +37,7 @@ class Screen(Protocol):
 
 
 class ChatSession:
-    def __init__(self, access: Access, model: LanguageModel | None, screen: Screen) -> None:
+    def __init__(self, access: PatientAccess, model: LanguageModel | None, screen: Screen) -> None:
         self._access, self._model, self._screen = access, model, screen
         self._inbox: asyncio.Queue[str | LiveChange | None] = asyncio.Queue()
         self._followed: set[str] = set()
@@ -46,13 +46,8 @@ class ChatSession:
         """Until the patient ends it; raises ClientError when the hub cannot be used at all."""
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(aiohttp.ClientSession())
-            client = HubClient(
-                self._access.url,
-                token=self._access.token,
-                session=session,
-                on_behalf_of=self._access.patient,
-            )
-            await client.me()  # a wrong address or token is said before anything else
+            client = self._access.client(session)
+            await client.me()  # reports a wrong address or token first
             live = await self._live(stack, session)
             conversation = Conversation(
                 PatientCalendar(client, _now, time.monotonic),
@@ -87,7 +82,7 @@ class ChatSession:
                 self._access.url,
                 namespace="/chatbot",
                 token=self._access.token,
-                on_behalf_of=self._access.patient,
+                on_behalf_of=self._access.on_behalf_of,
                 on_event=self._received,
                 session=session,
             )

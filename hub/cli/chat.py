@@ -6,12 +6,13 @@ import sys
 
 from rich.console import Console
 
-from chairside.access import Access, access_of, add_access
 from chairside.client import ClientError
+from chairside.patient_access import PatientAccess
 from chairside.terminal.screen import JsonLines, Lines, Screen, Terminal
 from chairside.terminal.session import ChatSession
 from hub.chat import ChatSettings, model_of
 from hub.cli.common import CliError, add_command, add_config, configured, run_async
+from hub.cli.patient_access import add_patient_access, patient_access
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,12 +23,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         summary="talk to the chatbot: it books, moves and cancels appointments in plain English",
         example='echo "when is my next appointment?" | chairside chat --patient 3',
     )
-    add_access(parser)
+    add_patient_access(parser)
     add_config(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
-    access = access_of(args, os.environ)
+    access = patient_access(args, os.environ)
     settings = configured(args.config).chat
     try:
         run_async(_talk(access, settings, _screen(args)))
@@ -36,7 +37,7 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _talk(access: Access, settings: ChatSettings, screen: Screen) -> None:
+async def _talk(access: PatientAccess, settings: ChatSettings, screen: Screen) -> None:
     async with model_of(settings) as model:
         await ChatSession(access, model, screen).run()
 

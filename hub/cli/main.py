@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import structlog
 
 from actors.ports.commits import StoreUnavailable
-from chairside.access import AccessError
 from hub import __version__
 from hub.cli import (
     backup,
@@ -36,7 +35,6 @@ from store.transfer.importing import DatabaseNotEmpty
 log = structlog.get_logger(__name__)
 
 _EXPECTED = (
-    AccessError,
     CliError,
     ConfigError,
     DatabaseInUse,

@@ -1,4 +1,4 @@
-"""``chairside chat`` and ``chairside mcp``: for whom they act, and when they refuse to start."""
+"""``chairside chat`` and ``chairside mcp``: the patient they act for, and refusals to start."""
 
 import argparse
 import json
@@ -7,8 +7,10 @@ from pathlib import Path
 import jwt
 import pytest
 
-from chairside.access import Access, AccessError, access_of
+from chairside.patient_access import PatientAccess
+from hub.cli.common import CliError
 from hub.cli.main import main
+from hub.cli.patient_access import patient_access
 from tests.support.logs import captured_logs
 from tests.support.tokens import SECRET, token
 
@@ -32,41 +34,41 @@ def links(tmp_path: Path) -> Path:
 
 def access(
     links: Path, *, who: str | None = None, url: str | None = None, **environ: str
-) -> Access:
-    return access_of(argparse.Namespace(url=url, patient=who, links=links), environ)
+) -> PatientAccess:
+    return patient_access(argparse.Namespace(url=url, patient=who, links=links), environ)
 
 
-def test_the_links_of_a_demo_give_a_chatbot_and_its_patient(links: Path) -> None:
-    assert access(links) == Access(url="http://hub", token=SERVICE, patient=PATIENT)
+def test_the_links_of_a_demo_name_the_token_and_the_patient(links: Path) -> None:
+    assert access(links) == PatientAccess(url="http://hub", token=SERVICE, on_behalf_of=PATIENT)
     for who in ("2", "weber", PATIENT[::-1]):
-        assert access(links, who=who).patient == PATIENT[::-1]
+        assert access(links, who=who).on_behalf_of == PATIENT[::-1]
     assert access(links, url="http://other").url == "http://other"
-    for nobody in ("3", "0", "zoe"):
-        with pytest.raises(AccessError, match="no patient"):
-            access(links, who=nobody)
+    for unknown in ("3", "0", "zoe"):
+        with pytest.raises(CliError, match="no patient"):
+            access(links, who=unknown)
 
 
-def test_a_token_of_the_environment_is_a_patients_with_act_or_a_service_token(links: Path) -> None:
+def test_a_token_must_have_an_act_claim_or_be_a_service_token(links: Path) -> None:
     found = access(links, CHAIRSIDE_TOKEN=DELEGATED, CHAIRSIDE_URL="http://x")
-    assert found == Access(url="http://x", token=DELEGATED, patient=None)
+    assert found == PatientAccess(url="http://x", token=DELEGATED, on_behalf_of=None)
     found = access(links, CHAIRSIDE_TOKEN=SERVICE, CHAIRSIDE_PATIENT=PATIENT)
-    assert (found.token, found.patient) == (SERVICE, PATIENT)
+    assert (found.token, found.on_behalf_of) == (SERVICE, PATIENT)
     for plain in (OWN, SERVICE, "nonsense", "a.b.c", ""):
-        with pytest.raises(AccessError, match="act"):
+        with pytest.raises(CliError, match="act"):
             access(links, CHAIRSIDE_TOKEN=plain)
-    with pytest.raises(AccessError, match="id of a patient"):
+    with pytest.raises(CliError, match="id of a patient"):
         access(links, who="Ada", CHAIRSIDE_TOKEN=SERVICE)
 
 
-def test_a_secret_never_shows_in_a_message_or_a_repr(links: Path) -> None:
+def test_messages_and_reprs_contain_no_token(links: Path) -> None:
     assert SERVICE not in repr(access(links))
-    with pytest.raises(AccessError) as refused:
+    with pytest.raises(CliError) as refused:
         access(links, CHAIRSIDE_TOKEN=OWN)
     assert OWN not in str(refused.value)
 
 
 @pytest.mark.parametrize("command", ["chat", "mcp"])
-def test_without_a_token_or_a_hub_it_ends_in_one_sentence(
+def test_a_missing_token_ends_in_one_sentence(
     command: str,
     capsys: Captured,
     tmp_path: Path,
