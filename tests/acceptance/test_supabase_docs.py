@@ -1,4 +1,4 @@
-"""The snippets of docs/supabase.md are run as they stand, against a running hub."""
+"""Runs the snippets of docs/supabase.md unchanged, against a running hub."""
 
 import asyncio
 import json
@@ -32,8 +32,8 @@ def block(label: str) -> str:
 FRONT_ENDS = ("front-end.mjs", "table.mjs")
 
 
-def test_a_front_end_is_moved_over_in_five_lines() -> None:
-    """After the import, which was there before."""
+def test_a_front_end_is_migrated_in_five_lines() -> None:
+    """The import is not counted: the front end had it before."""
     for name in FRONT_ENDS:
         _, *lines = [line for line in block(name).splitlines() if line.strip()]
         assert len(lines) == 5
@@ -42,26 +42,26 @@ def test_a_front_end_is_moved_over_in_five_lines() -> None:
 @pytest.mark.parametrize("name", FRONT_ENDS)
 async def test_a_front_end_of_the_guide_shows_a_booking(open_clinic: OpenClinic, name: str) -> None:
     node, script = install(NODE_FOLDER), NODE_FOLDER / f"snippet-{os.getpid()}-{name}"
-    script.write_text(block(name), encoding="utf-8")  # here, for it imports a package
+    script.write_text(block(name), encoding="utf-8")  # where its import is installed
     command = [str(node.node), "--import", "./browser.mjs", str(script)]
     try:
         async with (
             open_clinic(realtime=RealtimeSettings(supabase_keys=(KEY,))) as clinic,
-            _running(command, clinic, NODE_FOLDER) as said,
+            _running(command, clinic, NODE_FOLDER) as output,
         ):
-            assert (await said.readline()).split() == [b"SUBSCRIBED"]
+            assert (await output.readline()).split() == [b"SUBSCRIBED"]
             booked = await clinic.book(clinic.patients[0])
-            assert json.loads(await said.readline()) == booked
+            assert json.loads(await output.readline()) == booked
     finally:
         script.unlink()
 
 
 async def test_the_python_of_the_guide_prints_a_booking(clinic: Clinic, tmp_path: Path) -> None:
     (tmp_path / "listen.py").write_text(block("listen.py"), encoding="utf-8")
-    async with _running([sys.executable, "listen.py"], clinic, tmp_path) as said:
-        assert (await said.readline()).split() == [b"SUBSCRIBED"]
+    async with _running([sys.executable, "listen.py"], clinic, tmp_path) as output:
+        assert (await output.readline()).split() == [b"SUBSCRIBED"]
         booked = await clinic.book(clinic.patients[0])
-        assert (await said.readline()).decode().strip() == booked["id"]
+        assert (await output.readline()).decode().strip() == booked["id"]
 
 
 @asynccontextmanager
@@ -69,11 +69,11 @@ async def _running(
     command: list[str], clinic: Clinic, folder: Path
 ) -> AsyncIterator[asyncio.StreamReader]:
     dentist = clinic.dentists[0]
-    told = {"HUB": clinic.url, "KEY": KEY, "TOKEN": dentist.token, "DENTIST": dentist.id}
+    variables = {"HUB": clinic.url, "KEY": KEY, "TOKEN": dentist.token, "DENTIST": dentist.id}
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
-        env={**os.environ, **told},
+        env={**os.environ, **variables},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )

@@ -1,4 +1,4 @@
-"""Webhooks: events to servers that cannot hold a stream, as a chatbot's operator uses them."""
+"""Webhooks: events for servers that cannot hold a stream open, as a chatbot uses them."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ CLOCKS = [f"{hour:02}:{minute:02}" for hour in range(8, 18) for minute in (0, 30
 
 
 class LaterClock:
-    """The time of the machine, moved on as far as a test says."""
+    """The time of the machine plus an offset that the test sets."""
 
     def __init__(self) -> None:
         self.later = timedelta()
@@ -46,7 +46,7 @@ class LaterClock:
 
 @asynccontextmanager
 async def local(open_clinic: OpenClinic, **options: Any) -> AsyncIterator[tuple[Clinic, Receiver]]:
-    """A clinic that may deliver to this machine, and a receiver there."""
+    """A clinic that may deliver to this machine, and a receiver on it."""
     async with open_clinic(webhooks=LOCAL, **options) as clinic, receiving() as receiver:
         yield clinic, receiver
 
@@ -76,10 +76,10 @@ async def look(api: Api, webhook: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-# --- what is delivered ---------------------------------------------------------------
+# --- deliveries ---------------------------------------------------------------
 
 
-async def test_a_chatbot_is_told_of_its_patient_signed_and_as_a_cloud_event(
+async def test_a_chatbot_receives_signed_cloud_events_of_its_patient(
     open_clinic: OpenClinic,
 ) -> None:
     async with local(open_clinic) as (clinic, receiver):
@@ -102,16 +102,16 @@ async def test_a_chatbot_is_told_of_its_patient_signed_and_as_a_cloud_event(
         assert received.headers["content-type"].startswith("application/cloudevents+json")
         assert receiver.unsigned == 0
 
-        async def noted() -> list[dict[str, Any]]:
+        async def recorded() -> list[dict[str, Any]]:
             return list((await api.get(f"/api/webhooks/{webhook['id']}/deliveries")).body["data"])
 
-        (delivery,) = await eventually(noted, 2.0)
+        (delivery,) = await eventually(recorded, 2.0)
         assert set(delivery) == set(RESOURCES["WebhookDelivery"]().fields)
         assert (delivery["event_id"], delivery["delivered"]) == (received.id, True)
         assert clinic.patients[1].id not in str(receiver.requests)
 
 
-async def test_an_admin_is_told_of_availability_and_of_nothing_else(
+async def test_an_admin_receives_availability_only(
     open_clinic: OpenClinic,
 ) -> None:
     async with local(open_clinic) as (clinic, receiver):
@@ -129,7 +129,7 @@ async def test_an_admin_is_told_of_availability_and_of_nothing_else(
             assert (refused.status, refused.code) == (403, "FORBIDDEN")
 
 
-async def test_each_channel_is_in_order_although_its_receiver_fails_now_and_then(
+async def test_each_channel_is_in_order_despite_failures(
     open_clinic: OpenClinic, logs: Logs
 ) -> None:
     async with local(open_clinic) as (clinic, receiver):
@@ -141,10 +141,10 @@ async def test_each_channel_is_in_order_although_its_receiver_fails_now_and_then
             await clinic.book(patient, clock)
         await receiver.until(16)
         for channel in channels:
-            told = [offset for name, offset in receiver.places if name == channel]
-            assert told == list(range(told[0], told[0] + 8))
+            offsets = [offset for name, offset in receiver.places if name == channel]
+            assert offsets == list(range(offsets[0], offsets[0] + 8))
         ids = [each.id for each in receiver.requests]
-        assert len(ids) > 16, "some were tried again, under the same id"
+        assert len(ids) > 16, "some were retried, under the same id"
         assert len(set(ids)) == 16
         assert receiver.unsigned == 0
 
@@ -156,10 +156,10 @@ async def test_each_channel_is_in_order_although_its_receiver_fails_now_and_then
         refused = logs.lines("webhook_refused")
         assert refused
         for content in (patient.name, patient.id, "/hook", receiver.secrets[0]):
-            assert content not in str(refused), "logs name hosts, ids and types only"
+            assert content not in str(refused), "logs contain hosts, ids and types only"
 
 
-async def test_what_happens_while_a_receiver_answers_500_for_an_hour_is_all_delivered_after_it(
+async def test_all_events_of_an_outage_of_an_hour_are_delivered(
     open_clinic: OpenClinic,
 ) -> None:
     clock = LaterClock()
@@ -181,22 +181,22 @@ async def test_what_happens_while_a_receiver_answers_500_for_an_hour_is_all_deli
             assert await eventually(lambda n=attempts: len(receiver.requests) >= n, 3.0)  # type: ignore[misc]  # mypy infers no lambda with a default
             place = await _failing(clinic, patient, webhook, attempts)
             clock.later += datetime.fromisoformat(place["next_attempt_at"]) - clock.now()
-        assert 8 <= attempts <= 14, "5 s, 10 s, 20 s …: few, and in the end far apart"
+        assert 8 <= attempts <= 14, "5 s, 10 s, 20 s ...: few attempts, the last ones far apart"
         assert {each.place for each in receiver.requests} == {receiver.requests[0].place}
         receiver.status = 204
         await receiver.until(5)
-        told = [offset for _, offset in receiver.places]
-        assert told == list(range(told[0], told[0] + 5))
+        offsets = [offset for _, offset in receiver.places]
+        assert offsets == list(range(offsets[0], offsets[0] + 5))
         assert (await look(bot(clinic, patient), webhook))["status"] == "active"
 
 
-async def test_who_has_mended_their_receiver_need_not_wait_for_the_next_attempt(
+async def test_an_owner_can_retry_at_once_or_skip_an_event(
     open_clinic: OpenClinic,
 ) -> None:
-    patient_hub = WebhookSettings(
+    slow_retries = WebhookSettings(
         allowed_networks=("127.0.0.0/8",), allow_http=True, retry_first_s=600, retry_longest_s=600
     )
-    async with open_clinic(webhooks=patient_hub) as clinic, receiving() as receiver:
+    async with open_clinic(webhooks=slow_retries) as clinic, receiving() as receiver:
         patient = clinic.patients[0]
         api, channel = bot(clinic, patient), appointments_of(patient)
         webhook = await subscribe(api, receiver, channels=[channel])
@@ -219,8 +219,8 @@ async def test_who_has_mended_their_receiver_need_not_wait_for_the_next_attempt(
         assert skipped.status == 200, skipped.body
         await clinic.book(patient, "12:00")
         await receiver.until(3, 3.0)
-        told = [each.event["data"]["start"] for each in (*first, receiver.accepted[-1])]
-        assert told == [clinic.at(clock) for clock in ("09:00", "10:00", "12:00")]
+        starts = [each.event["data"]["start"] for each in (*first, receiver.accepted[-1])]
+        assert starts == [clinic.at(clock) for clock in ("09:00", "10:00", "12:00")]
 
 
 async def _failing(
@@ -234,10 +234,10 @@ async def _failing(
     return dict(found)
 
 
-# --- when it ends --------------------------------------------------------------------
+# --- disabling ----------------------------------------------------------------------
 
 
-async def test_after_a_day_of_failures_a_webhook_is_disabled_with_notice_and_can_go_on(
+async def test_a_day_of_failures_disables_a_webhook_until_reactivation(
     open_clinic: OpenClinic,
 ) -> None:
     clock = LaterClock()
@@ -273,10 +273,10 @@ async def test_after_a_day_of_failures_a_webhook_is_disabled_with_notice_and_can
         assert [each.event["data"]["start"] for each in receiver.accepted] == [
             clinic.at("09:00"),
             clinic.at("10:00"),
-        ], "nothing was lost"
+        ], "no event was lost"
 
 
-async def test_who_answers_410_is_never_asked_again(open_clinic: OpenClinic) -> None:
+async def test_a_receiver_that_answers_410_gets_no_more_requests(open_clinic: OpenClinic) -> None:
     async with local(open_clinic) as (clinic, receiver):
         patient = clinic.patients[0]
         api = bot(clinic, patient)
@@ -293,7 +293,7 @@ async def test_who_answers_410_is_never_asked_again(open_clinic: OpenClinic) -> 
         assert len(receiver.requests) == 1
 
 
-async def test_a_delegation_by_token_ends_with_it_and_a_new_token_renews_it(
+async def test_a_delegation_ends_with_its_token_and_a_new_token_renews_it(
     open_clinic: OpenClinic,
 ) -> None:
     clock = LaterClock()
@@ -322,7 +322,7 @@ async def test_a_delegation_by_token_ends_with_it_and_a_new_token_renews_it(
         assert receiver.accepted[-1].event["data"]["start"] == clinic.at("10:00")
 
 
-async def test_a_stopped_or_deleted_webhook_is_told_nothing(open_clinic: OpenClinic) -> None:
+async def test_a_stopped_or_deleted_webhook_receives_nothing(open_clinic: OpenClinic) -> None:
     async with local(open_clinic) as (clinic, receiver):
         patient = clinic.patients[0]
         api = bot(clinic, patient)
@@ -341,17 +341,17 @@ async def test_a_stopped_or_deleted_webhook_is_told_nothing(open_clinic: OpenCli
         assert len(receiver.requests) == 1
 
 
-# --- what its owner may do -----------------------------------------------------------
+# --- managing webhooks ----------------------------------------------------------------
 
 
-async def test_only_its_owner_knows_a_webhook_and_only_chatbots_and_admins_have_any(
+async def test_webhooks_are_private_and_for_chatbots_and_admins(
     open_clinic: OpenClinic,
 ) -> None:
     async with local(open_clinic) as (clinic, receiver):
         patient, other = clinic.patients[0], clinic.patients[1]
         webhook = await subscribe(bot(clinic, patient), receiver)
         path = f"/api/webhooks/{webhook['id']}"
-        for stranger in (
+        for other_party in (
             bot(clinic, other),
             bot(clinic),
             bot(clinic, patient, "bot-2"),
@@ -366,9 +366,9 @@ async def test_only_its_owner_knows_a_webhook_and_only_chatbots_and_admins_have_
                 ("POST", f"{path}/rotate-secret", {}),
                 ("POST", f"{path}/replay", {"channel": "availability:all", "since": "1.0"}),
             ):
-                answer = await stranger.send(method, where, body)
+                answer = await other_party.send(method, where, body)
                 assert (answer.status, answer.code) == (404, "NOT_FOUND"), (method, where)
-            assert (await stranger.get("/api/webhooks")).body["data"] == []
+            assert (await other_party.get("/api/webhooks")).body["data"] == []
         for person in (patient, clinic.dentists[0]):
             for method, body in (("GET", None), ("POST", {"url": receiver.url})):
                 answer = await clinic.api(person).send(method, "/api/webhooks", body)
@@ -380,7 +380,7 @@ async def test_only_its_owner_knows_a_webhook_and_only_chatbots_and_admins_have_
         assert (await look(bot(clinic, patient), webhook))["status"] == "active"
 
 
-async def test_a_rotated_secret_signs_at_once_and_the_old_one_along_with_it(
+async def test_both_secrets_sign_after_a_rotation(
     open_clinic: OpenClinic,
 ) -> None:
     clock = LaterClock()
@@ -405,7 +405,7 @@ async def test_a_rotated_secret_signs_at_once_and_the_old_one_along_with_it(
         assert len(signatures) == 1
 
 
-async def test_a_channel_is_replayed_from_a_position_on_demand(open_clinic: OpenClinic) -> None:
+async def test_a_channel_can_be_replayed_from_a_position(open_clinic: OpenClinic) -> None:
     async with local(open_clinic) as (clinic, receiver):
         patient = clinic.patients[0]
         api, channel = bot(clinic, patient), appointments_of(patient)
@@ -432,7 +432,7 @@ async def test_a_channel_is_replayed_from_a_position_on_demand(open_clinic: Open
             assert [each["field"] for each in refused.error["details"]] == [field]
 
 
-async def test_a_repeated_request_makes_one_webhook_and_gets_the_same_answer(
+async def test_a_repeated_request_creates_one_webhook(
     open_clinic: OpenClinic,
 ) -> None:
     async with local(open_clinic) as (clinic, receiver):
@@ -466,7 +466,7 @@ async def test_a_repeated_request_makes_one_webhook_and_gets_the_same_answer(
         ({"url": "file:///etc/passwd"}, "url"),
     ],
 )
-async def test_what_cannot_be_meant_is_refused_with_the_field(
+async def test_an_invalid_webhook_is_refused_with_the_field(
     clinic: Clinic, body: dict[str, Any], field: str
 ) -> None:
     answer = await bot(clinic).post("/api/webhooks", body)
@@ -475,10 +475,10 @@ async def test_what_cannot_be_meant_is_refused_with_the_field(
     assert rows(clinic.database, "SELECT * FROM webhooks") == []
 
 
-# --- bad receivers, and bad days of the hub ------------------------------------------
+# --- slow receivers and crashes -----------------------------------------------------
 
 
-async def test_a_receiver_that_hangs_delays_nobody_else_and_gets_few_requests_at_once(
+async def test_a_hanging_receiver_delays_no_other_receiver(
     open_clinic: OpenClinic,
 ) -> None:
     few = WebhookSettings(
@@ -504,7 +504,7 @@ async def test_a_receiver_that_hangs_delays_nobody_else_and_gets_few_requests_at
         assert await eventually(lambda: hanging.now_open == 2, 1.0)
 
 
-async def test_deliveries_survive_a_kill_and_go_on_in_order(
+async def test_deliveries_continue_in_order_after_a_kill(
     template: Template, tmp_path: Path, open_clinic: OpenClinic
 ) -> None:
     settings = {
@@ -531,7 +531,7 @@ async def test_deliveries_survive_a_kill_and_go_on_in_order(
                 await hub.start()
                 await clinic.book(patient, CLOCKS[6])
                 assert await eventually(lambda: len(set(receiver.places)) == 7, 8.0)
-    told = [offset for _, offset in receiver.places]
-    assert sorted(set(told)) == list(range(told[0], told[0] + 7))
-    assert told == sorted(told), "in order; a repeat only of what was under way"
+    offsets = [offset for _, offset in receiver.places]
+    assert sorted(set(offsets)) == list(range(offsets[0], offsets[0] + 7))
+    assert offsets == sorted(offsets), "in order; only a delivery under way is repeated"
     assert receiver.unsigned == 0

@@ -1,7 +1,7 @@
-"""The PyPI package ``realtime``, told what to do by lines and telling by lines what it got.
+"""Drives the PyPI package ``realtime``: reads commands and writes reports, as lines of JSON.
 
-A program of its own, so that any version can be put in front of the path. The words are
-those of tests/support/supabase_clients.py.
+It runs as a program of its own, so that any version can be first on the path.
+tests/support/supabase_clients.py documents the lines.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from realtime import AsyncRealtimeChannel, AsyncRealtimeClient
 from realtime.types import RealtimeAcknowledgementStatus
 
 
-def tell(**told: Any) -> None:
-    print(json.dumps(told, default=str), flush=True)
+def report(**content: Any) -> None:
+    print(json.dumps(content, default=str), flush=True)
 
 
 class Driver:
@@ -50,20 +50,23 @@ class Driver:
         self.channels[name] = channel
         for event in broadcasts or ():
             channel.on_broadcast(
-                event, lambda message: tell(told="broadcast", name=name, message=message)
+                event, lambda message: report(report="broadcast", name=name, message=message)
             )
-        for wanted in changes or ():
+        for change in changes or ():
             channel.on_postgres_changes(
-                callback=lambda message: tell(told="change", name=name, message=message),
-                **wanted,
+                callback=lambda message: report(report="change", name=name, message=message),
+                **change,
             )
         if presence:
             channel.on_presence_sync(
-                lambda: tell(told="presence", name=name, message=channel.presence_state())
+                lambda: report(report="presence", name=name, message=channel.presence_state())
             )
         await channel.subscribe(
-            lambda status, error: tell(
-                told="status", name=name, message=status.value, error=str(error) if error else None
+            lambda status, error: report(
+                report="status",
+                name=name,
+                message=status.value,
+                error=str(error) if error else None,
             )
         )
 
@@ -73,11 +76,13 @@ class Driver:
         for answer in (RealtimeAcknowledgementStatus.Ok, RealtimeAcknowledgementStatus.Error):
             push.receive(
                 answer,
-                lambda _response, answer=answer: tell(told="sent", name=name, message=answer.value),
+                lambda _response, answer=answer: report(
+                    report="sent", name=name, message=answer.value
+                ),
             )
 
-    async def track(self, *, name: str, said: Any) -> None:
-        await self.channels[name].track(said)
+    async def track(self, *, name: str, meta: Any) -> None:
+        await self.channels[name].track(meta)
 
     async def untrack(self, *, name: str) -> None:
         await self.channels[name].untrack()
@@ -87,7 +92,7 @@ class Driver:
 
     async def leave(self, *, name: str) -> None:
         await self.channels[name].unsubscribe()
-        tell(told="left", name=name, message="ok")
+        report(report="left", name=name, message="ok")
 
 
 async def main() -> None:

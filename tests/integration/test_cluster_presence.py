@@ -1,4 +1,4 @@
-"""Presence of Supabase clients is one over all nodes: whoever is there, is there everywhere."""
+"""Presence of Supabase clients: all nodes show the same state."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -24,7 +24,7 @@ from tests.support.valkey import ValkeyServer
 CONVERGED_S = 8.0
 
 
-async def test_who_comes_and_goes_at_one_node_is_seen_at_all(three: Sequence[NodeOf]) -> None:
+async def test_joins_and_leaves_at_one_node_are_seen_at_all(three: Sequence[NodeOf]) -> None:
     dentist = three[0].clinic.dentists[0]
     async with at(three[0].clinic, dentist, "a") as a, at(three[1].clinic, dentist, "b") as b:
         await a.track(room=1)
@@ -53,28 +53,28 @@ async def test_official_clients_at_two_nodes_see_each_other(three: Sequence[Node
         for client, key in ((python, "python"), (javascript, "javascript")):
             config = {"presence": {"key": key, "enabled": True}}
             await client.join(channel, presence=True, config=config)
-            await client.do("track", name=channel, said={"here": key})
+            await client.do("track", name=channel, meta={"here": key})
         for client in (python, javascript):
             await client.until(
-                lambda told: (
-                    told.what == "presence" and set(told.message) == {"python", "javascript"}
+                lambda report: (
+                    report.type == "presence" and set(report.message) == {"python", "javascript"}
                 )
             )
 
 
-async def test_other_peoples_presence_does_not_come_along(three: Sequence[NodeOf]) -> None:
+async def test_presence_stays_in_its_channel(three: Sequence[NodeOf]) -> None:
     one, other = three[0].clinic.dentists[0], three[0].clinic.dentists[1]
     async with (
         at(three[0].clinic, one, "one") as here,
         at(three[1].clinic, one, "two") as there,
-        at(three[1].clinic, other, "other") as stranger,
+        at(three[1].clinic, other, "other") as outsider,
     ):
         await here.track()
         await there.sees("one")
-        await stranger.sees(within_s=0)
+        await outsider.sees(within_s=0)
 
 
-async def test_a_node_that_leaves_takes_its_presences_and_one_that_joins_learns_of_all(
+async def test_a_joining_node_learns_presence_and_a_leaving_one_removes_it(
     template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     async with nodes(template, tmp_path, valkey, 2) as made:
@@ -93,10 +93,10 @@ async def test_a_node_that_leaves_takes_its_presences_and_one_that_joins_learns_
                 await stays.sees("stays", within_s=CONVERGED_S)
 
 
-async def test_a_node_that_is_buried_loses_its_presences_elsewhere_and_says_them_anew(
+async def test_a_node_declared_dead_publishes_its_presence_again(
     three: Sequence[NodeOf],
 ) -> None:
-    """As when it was cut off from PostgreSQL: it lives again, under another name."""
+    """It rejoins under another name, as after a loss of PostgreSQL."""
     dentist = three[0].clinic.dentists[0]
     async with (
         at(three[0].clinic, dentist, "here") as here,
@@ -106,14 +106,14 @@ async def test_a_node_that_is_buried_loses_its_presences_elsewhere_and_says_them
         await there.track()
         await here.sees("here", "there")
         lives = three[1].cluster.membership.lives
-        await _bury(three[1])
+        await _declare_dead(three[1])
         assert await eventually(lambda: three[1].cluster.membership.lives > lives, CONVERGED_S)
-        assert await eventually(lambda: here.has_told_leaving("there"), CONVERGED_S)
+        assert await eventually(lambda: here.has_seen_leave("there"), CONVERGED_S)
         await here.sees("here", "there", within_s=CONVERGED_S)
         await there.sees("here", "there", within_s=CONVERGED_S)
 
 
-async def _bury(node: NodeOf) -> None:
+async def _declare_dead(node: NodeOf) -> None:
     database = node.clinic.database
     assert isinstance(database, OnPostgres)
     async with open_nodes(
@@ -122,7 +122,7 @@ async def _bury(node: NodeOf) -> None:
         await rows.leave(node.id)
 
 
-async def test_what_was_said_while_redis_was_away_is_known_everywhere_soon_after(
+async def test_presence_changed_without_redis_converges_after_it(
     template: Template, own_valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     async with nodes(template, tmp_path, own_valkey, 2) as made:
@@ -135,12 +135,12 @@ async def test_what_was_said_while_redis_was_away_is_known_everywhere_soon_after
             await gone.track()
             await a.sees("gone")
             own_valkey.kill()
-            away = lambda: not made[0].cluster.fanout.stream.up  # noqa: E731  # a question
+            away = lambda: not made[0].cluster.fanout.stream.up  # noqa: E731  # a condition to poll
             assert await eventually(away, CONVERGED_S)
             await a.track()
             await b.track()
             await gone.untrack()
-            await a.sees("a", "gone")  # nobody leaves because Redis has gone
+            await a.sees("a", "gone")  # losing Redis removes nobody
             own_valkey.start()
             for each in (a, b):
                 await each.sees("a", "b", within_s=CONVERGED_S)

@@ -1,4 +1,4 @@
-"""Webhooks of several nodes: each event is sent by one of them, whoever is there."""
+"""Webhooks of several nodes: each event is sent by exactly one living node."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ def valkey() -> ValkeyServer:
     return valkey_server()
 
 
-async def test_an_event_is_sent_once_however_many_nodes_there_are(
+async def test_three_nodes_send_an_event_once(
     template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     made = nodes(template, tmp_path, valkey, webhooks=LOCAL)
@@ -41,7 +41,7 @@ async def test_an_event_is_sent_once_however_many_nodes_there_are(
         assert receiver.unsigned == 0
 
 
-async def test_who_stays_sends_for_who_has_gone(
+async def test_a_remaining_node_sends_for_one_that_left(
     template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     with template.copied_to(tmp_path) as database:
@@ -67,7 +67,7 @@ async def _subscribe(node: NodeOf, number: int, receiver: Receiver) -> None:
 
 
 async def _book_each(made: Sequence[NodeOf], first_hour: int) -> None:
-    """One booking of each patient, through one node after the other."""
+    """One booking of each patient, through the nodes in turn."""
     for number in range(WEBHOOKS):
         clinic = made[number % len(made)].clinic
         dentist = clinic.dentists[number // 3]

@@ -1,4 +1,4 @@
-"""Unmodified Supabase clients, every line of them: what their users rely on (criterion 7.1)."""
+"""Unmodified Supabase clients of every release line: what users rely on (criterion 7.1)."""
 
 import asyncio
 import time
@@ -26,29 +26,27 @@ from tests.support.tokens import token
 
 APPOINTMENTS = {"schema": "public", "table": "appointments"}
 REJOIN_S = 12.0
-"""Clients wait 1 s or 2 s before they try again, realtime-py 2.30 waits 4 s."""
+"""Clients retry after 1 s or 2 s, realtime-py 2.30 after 4 s."""
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 @every_kind
-async def test_a_broadcast_carries_the_event_and_its_place(clinic: Clinic, kind: str) -> None:
+async def test_a_broadcast_contains_the_event_with_its_position(clinic: Clinic, kind: str) -> None:
     dentist = clinic.dentists[0]
     screen = await clinic.screen(dentist)
     async with real_client(kind, clinic.url, dentist.token) as client:
         await client.join(appointments_of(dentist), broadcasts=["appointment.created"])
         booked = await clinic.book(clinic.patients[0])
-        told = await client.event("appointment.created", id=booked["id"])
+        report = await client.event("appointment.created", id=booked["id"])
         same = await screen.event("appointment.created", id=booked["id"])
-    assert told.message["payload"] == same.data, "the same envelope as over Socket.IO"
-    assert told.message["meta"] == {"id": same.data["id"]}
+    assert report.message["payload"] == same.data, "the same envelope as over Socket.IO"
+    assert report.message["meta"] == {"id": same.data["id"]}
 
 
 @every_kind
-async def test_changes_of_the_table_come_as_rows_through_their_filter(
-    clinic: Clinic, kind: str
-) -> None:
-    """A topic of the client's own name; the rows are those the database would show."""
+async def test_table_changes_arrive_as_filtered_rows(clinic: Clinic, kind: str) -> None:
+    """A topic of the client's own name carries the rows that the database would show."""
     dentist, other, patient = clinic.dentists[0], clinic.dentists[2], clinic.patients[0]
     mine = {"event": "*", **APPOINTMENTS, "filter": f"dentist_id=eq.{dentist.id}"}
     never = {"event": "*", **APPOINTMENTS, "filter": f"dentist_id=eq.{other.id}"}
@@ -72,11 +70,11 @@ async def test_changes_of_the_table_come_as_rows_through_their_filter(
         await api.delete(f"/api/reservations/{again['id']}")
         deleted = await client.change("DELETE")
         assert (deleted["new"], deleted["old"]) == ({}, {"id": again["id"]})
-        await clinic.book(clinic.patients[1], "11:00")  # somebody else's, same dentist
+        await clinic.book(clinic.patients[1], "11:00")  # another patient of the same dentist
         await clinic.hold(patient, "12:00")
         await client.until(lambda each: client.changes().count("INSERT") == 3)
     assert client.changes() == ["INSERT", "UPDATE", "UPDATE", "INSERT", "DELETE", "INSERT"]
-    assert {each.name for each in client.told if each.what == "change"} == {"mine"}
+    assert {each.name for each in client.reports if each.type == "change"} == {"mine"}
 
 
 @every_kind
@@ -86,40 +84,38 @@ async def test_presence_is_seen_in_both_directions(clinic: Clinic, kind: str) ->
     topic = f"realtime:{channel}"
     async with (
         real_client(kind, clinic.url, dentist.token) as client,
-        raw_supabase(clinic.session, clinic.url, dentist.token) as desk,
+        raw_supabase(clinic.session, clinic.url, dentist.token) as other,
     ):
-        await desk.joined(channel, presence={"key": "desk", "enabled": True})
+        await other.joined(channel, presence={"key": "other", "enabled": True})
         tracked = {"event": "track", "payload": {"room": 1}}
-        assert (await desk.ask(topic, "presence", tracked)).status == "ok"
-        config = {"presence": {"key": "chair", "enabled": True}}
+        assert (await other.request(topic, "presence", tracked)).status == "ok"
+        config = {"presence": {"key": "own", "enabled": True}}
         await client.join(channel, presence=True, config=config)
-        await client.until(lambda each: _rooms(each) == {"desk": [1]})
-        await client.do("track", name=channel, said={"room": 2})
-        await client.until(lambda each: _rooms(each) == {"desk": [1], "chair": [2]})
-        diff = await desk.until("presence_diff")
-        while not diff.payload["joins"].get("chair"):
-            diff = await desk.until("presence_diff")
-        await desk.ask(topic, "presence", {"event": "untrack"})
-        await client.until(lambda each: _rooms(each) == {"chair": [2]})
+        await client.until(lambda each: _rooms(each) == {"other": [1]})
+        await client.do("track", name=channel, meta={"room": 2})
+        await client.until(lambda each: _rooms(each) == {"other": [1], "own": [2]})
+        diff = await other.until("presence_diff")
+        while not diff.payload["joins"].get("own"):
+            diff = await other.until("presence_diff")
+        await other.request(topic, "presence", {"event": "untrack"})
+        await client.until(lambda each: _rooms(each) == {"own": [2]})
         await client.do("leave", name=channel)
-        gone = await desk.until("presence_diff", 3.0)
-        while not gone.payload["leaves"].get("chair"):
-            gone = await desk.until("presence_diff", 3.0)
+        gone = await other.until("presence_diff", 3.0)
+        while not gone.payload["leaves"].get("own"):
+            gone = await other.until("presence_diff", 3.0)
 
 
-def _rooms(told: Any) -> dict[str, list[int]] | None:
-    if told.what != "presence":
+def _rooms(report: Any) -> dict[str, list[int]] | None:
+    if report.type != "presence":
         return None
-    return {key: [each["room"] for each in metas] for key, metas in told.message.items() if metas}
+    return {key: [each["room"] for each in metas] for key, metas in report.message.items() if metas}
 
 
 @every_kind
-async def test_what_happened_since_a_time_is_replayed_before_anything_new(
-    clinic: Clinic, kind: str
-) -> None:
+async def test_events_since_a_time_are_replayed_before_live_ones(clinic: Clinic, kind: str) -> None:
     dentist = clinic.dentists[0]
     await clinic.book(clinic.patients[0], "08:00")
-    await asyncio.sleep(0.005)  # another millisecond: the client's clock has no finer ones
+    await asyncio.sleep(0.005)  # the client's clock has milliseconds
     since_ms = time.time_ns() // 1_000_000
     await clinic.book(clinic.patients[1], "09:00")
     await clinic.book(clinic.patients[2], "10:00")
@@ -130,15 +126,13 @@ async def test_what_happened_since_a_time_is_replayed_before_anything_new(
         )
         await clinic.book(clinic.patients[3], "11:00")
         await client.until(lambda _: len(client.broadcasts()) == 3)
-    told = client.broadcasts()
-    assert [each["payload"]["offset"] for each in told] == [2, 3, 4]
-    assert [each["meta"].get("replayed") for each in told] == [True, True, None]
+    broadcasts = client.broadcasts()
+    assert [each["payload"]["offset"] for each in broadcasts] == [2, 3, 4]
+    assert [each["meta"].get("replayed") for each in broadcasts] == [True, True, None]
 
 
 @every_kind
-async def test_a_new_token_keeps_the_subscription_when_the_old_one_ends(
-    clinic: Clinic, kind: str
-) -> None:
+async def test_a_new_token_keeps_the_subscription(clinic: Clinic, kind: str) -> None:
     dentist = clinic.dentists[0]
     short = token("dentist", "dentist-0", ttl_s=1.5)
     async with real_client(kind, clinic.url, dentist.token, token=short) as client:
@@ -148,35 +142,35 @@ async def test_a_new_token_keeps_the_subscription_when_the_old_one_ends(
         await asyncio.sleep(ends - time.monotonic() + 0.2)
         booked = await clinic.book(clinic.patients[0])
         await client.event("appointment.created", id=booked["id"])
-        assert [each.message for each in client.told if each.what == "status"] == ["SUBSCRIBED"]
+        assert [each.message for each in client.reports if each.type == "status"] == ["SUBSCRIBED"]
 
 
 @every_kind
-async def test_somebody_elses_channel_is_refused_with_a_reason(clinic: Clinic, kind: str) -> None:
+async def test_channels_of_others_are_refused_with_a_reason(clinic: Clinic, kind: str) -> None:
     patient, dentist = clinic.patients[0], clinic.dentists[0]
     async with real_client(kind, clinic.url, patient.token) as client:
         for channel in (appointments_of(dentist), appointments_of(clinic.patients[1])):
             await client.do("join", name=channel, topic=channel, config={})
             refused = await client.status("CHANNEL_ERROR", name=channel)
             assert "Unauthorized" in (refused.error or "")
-        await client.join(availability_of(dentist))  # open to everybody: the socket lives on
+        await client.join(availability_of(dentist))  # a public channel: the socket is still open
 
 
 @every_kind
-async def test_a_forged_broadcast_is_refused_and_reaches_nobody(clinic: Clinic, kind: str) -> None:
+async def test_a_broadcast_of_a_client_is_refused(clinic: Clinic, kind: str) -> None:
     dentist = clinic.dentists[0]
     channel = appointments_of(dentist)
     screen = await clinic.screen(dentist)
     async with (
-        real_client(kind, clinic.url, dentist.token) as forger,
+        real_client(kind, clinic.url, dentist.token) as sender,
         raw_supabase(clinic.session, clinic.url, dentist.token) as victim,
     ):
         await victim.joined(channel)
         config = {"broadcast": {"ack": True, "self": True}}
-        await forger.join(channel, broadcasts=["appointment.created"], config=config)
+        await sender.join(channel, broadcasts=["appointment.created"], config=config)
         forged = {"id": "x", "type": "appointment.created", "data": {}}
-        await forger.do("send", name=channel, event="appointment.created", payload=forged)
-        answer = await forger.until(lambda each: each.what == "sent")
+        await sender.do("send", name=channel, event="appointment.created", payload=forged)
+        answer = await sender.until(lambda each: each.type == "sent")
         assert answer.message == "error"
         booked = await clinic.book(clinic.patients[0])
         first = await victim.until("broadcast")
@@ -185,7 +179,7 @@ async def test_a_forged_broadcast_is_refused_and_reaches_nobody(clinic: Clinic, 
     assert len(screen.events(channel)) == 1
 
 
-async def test_all_clients_come_back_after_a_restart_of_the_hub(
+async def test_all_clients_reconnect_after_a_restart_of_the_hub(
     template: Template, tmp_path: Path
 ) -> None:
     port = free_port()
@@ -203,15 +197,15 @@ async def test_all_clients_come_back_after_a_restart_of_the_hub(
         marks = [client.mark() for client in running]
         async with running_hub(config, port=port):
             await asyncio.gather(
-                *(_again(each, at) for each, at in zip(running, marks, strict=True))
+                *(_resubscribed(each, at) for each, at in zip(running, marks, strict=True))
             )
             booked = await clinic.book(clinic.patients[0])
             for client in running:
                 await client.event("appointment.created", id=booked["id"])
 
 
-class Deaf:
-    """Broadcasts nothing of one type, however often it is asked to."""
+class FailingBroadcaster:
+    """Fails for every event of one type."""
 
     def __init__(self, real: Broadcaster, type: str) -> None:
         self._real, self._type = real, type
@@ -220,17 +214,17 @@ class Deaf:
     async def broadcast(self, records: Sequence[EventRecord]) -> int:
         if any(record.type == self._type for record in records):
             self.refused.set()
-            raise ConnectionError("nobody hears this")
+            raise ConnectionError("no event of this type is broadcast")
         return await self._real.broadcast(records)
 
 
 async def test_all_clients_join_again_after_phx_error(open_clinic: OpenClinic) -> None:
-    """What was missed and is no longer in the log cannot be made good: the hub says so."""
-    deaf: list[Deaf] = []
+    """Missed events that are no longer in the log end the topic with ``phx_error``."""
+    failing: list[FailingBroadcaster] = []
 
     def wrap(real: Broadcaster) -> Broadcaster:
-        deaf.append(Deaf(real, "reservation.created"))
-        return deaf[0]
+        failing.append(FailingBroadcaster(real, "reservation.created"))
+        return failing[0]
 
     async with (
         open_clinic(overrides={"wrap_broadcaster": wrap}) as clinic,
@@ -245,29 +239,29 @@ async def test_all_clients_join_again_after_phx_error(open_clinic: OpenClinic) -
             await client.join(appointments_of(dentist), broadcasts=["appointment.created"])
         marks = [client.mark() for client in running]
         await clinic.hold(clinic.patients[1], "15:00")
-        await deaf[0].refused.wait()
+        await failing[0].refused.wait()
         execute(clinic.database, "DELETE FROM realtime_events")
-        await asyncio.gather(*(_again(each, at) for each, at in zip(running, marks, strict=True)))
+        await asyncio.gather(
+            *(_resubscribed(each, at) for each, at in zip(running, marks, strict=True))
+        )
         booked = await clinic.book(clinic.patients[0])
         for client in running:
             await client.event("appointment.created", id=booked["id"])
 
 
-@pytest.mark.parametrize("kind", KINDS[:3])  # 2.30 comes back with the token it joined with
-async def test_after_its_token_has_ended_a_client_comes_back_with_a_new_one(
-    clinic: Clinic, kind: str
-) -> None:
+@pytest.mark.parametrize("kind", KINDS[:3])  # 2.30 rejoins with its first token
+async def test_a_client_rejoins_with_a_new_token_after_expiry(clinic: Clinic, kind: str) -> None:
     dentist = clinic.dentists[0]
-    short = token("dentist", "dentist-0", ttl_s=1)
+    short = token("dentist", "dentist-0", ttl_s=3)
     async with real_client(kind, clinic.url, dentist.token, token=short) as client:
         await client.join(appointments_of(dentist), broadcasts=["appointment.created"])
         mark = client.mark()
         await client.status("CHANNEL_ERROR")
         await client.do("auth", token=token("dentist", "dentist-0"))
-        await _again(client, mark)
+        await _resubscribed(client, mark)
         booked = await clinic.book(clinic.patients[0])
         await client.event("appointment.created", id=booked["id"])
 
 
-async def _again(client: RealClient, since: int) -> None:
+async def _resubscribed(client: RealClient, since: int) -> None:
     await client.status("SUBSCRIBED", REJOIN_S, since=since)

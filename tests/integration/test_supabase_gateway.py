@@ -1,4 +1,4 @@
-"""The Supabase gateway, frame by frame: its promises, its bounds, and bad input."""
+"""The Supabase gateway, frame by frame: guarantees, limits and invalid input."""
 
 import asyncio
 import json
@@ -28,13 +28,13 @@ from tests.integration.supabase_world import clinic as clinic  # a fixture
 from tests.integration.supabase_world import logs as logs
 from tests.integration.supabase_world import open_clinic as open_clinic
 from tests.integration.supabase_world import template as template
-from tests.integration.test_supabase_clients import Deaf
+from tests.integration.test_supabase_clients import FailingBroadcaster
 from tests.support.clinic import ADMIN, CHATBOT, Clinic, appointments_of, availability_of
 from tests.support.database import execute
 from tests.support.eventually import eventually
 from tests.support.logs import Logs
 from tests.support.running import Template, config_for, running_hub
-from tests.support.supabase_wire import BINDING, RawSupabase, forged, raw_supabase
+from tests.support.supabase_wire import BINDING, RawSupabase, client_broadcast, raw_supabase
 from tests.support.tokens import SECRET, token
 
 BASES = ("/realtime/v1", "/socket")
@@ -45,15 +45,15 @@ def connect(clinic: Clinic, key: str, **options: Any) -> Any:
 
 
 async def offset_of_next(raw: RawSupabase, within_s: float = 3.0) -> int:
-    heard = await raw.until("broadcast", within_s)
-    return int(heard.payload["payload"]["offset"])
+    message = await raw.until("broadcast", within_s)
+    return int(message.payload["payload"]["offset"])
 
 
-# --- handshakes ---------------------------------------------------------------------------
+# --- handshakes -------------------------------------------------------------------------
 
 
 async def refused(clinic: Clinic, path: str = "/realtime/v1/websocket", **request: Any) -> Any:
-    """The answer to a handshake that is not let in: status, headers, the JSON's error."""
+    """The answer to a refused handshake: status, error code, headers."""
     headers = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -70,15 +70,13 @@ async def refused(clinic: Clinic, path: str = "/realtime/v1/websocket", **reques
 
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("vsn", ["1.0.0", "2.0.0"])
-async def test_both_addresses_are_served_in_both_versions(
-    clinic: Clinic, base: str, vsn: str
-) -> None:
+async def test_both_paths_are_served_in_both_versions(clinic: Clinic, base: str, vsn: str) -> None:
     path = f"{base}/websocket"
     async with connect(clinic, clinic.patients[0].token, path=path, vsn=vsn) as raw:
         await raw.alive()
 
 
-async def test_no_version_means_the_first_and_the_key_may_be_a_header(clinic: Clinic) -> None:
+async def test_version_1_is_the_default_and_the_key_may_be_a_header(clinic: Clinic) -> None:
     url, headers = clinic.url + "/socket/websocket", {"x-api-key": clinic.patients[0].token}
     async with clinic.session.ws_connect(url, headers=headers) as ws:
         await RawSupabase(ws, "1.0.0").alive()
@@ -87,12 +85,12 @@ async def test_no_version_means_the_first_and_the_key_may_be_a_header(clinic: Cl
 @pytest.mark.parametrize(
     "key", ["", "nonsense", token("patient", "x", ttl_s=-5), token("patient", "x", secret="y" * 64)]
 )
-async def test_a_handshake_without_a_good_key_gets_401(clinic: Clinic, key: str) -> None:
+async def test_a_handshake_without_a_valid_key_gets_401(clinic: Clinic, key: str) -> None:
     status, code, _ = await refused(clinic, params={"apikey": key} if key else {})
     assert (status, code) == (401, "UNAUTHORIZED")
 
 
-async def test_unknown_versions_people_and_pages_get_403(clinic: Clinic) -> None:
+async def test_unknown_versions_people_and_origins_get_403(clinic: Clinic) -> None:
     good = {"apikey": clinic.patients[0].token}
     for params, headers in (
         (good | {"vsn": "3.0.0"}, {}),
@@ -103,7 +101,7 @@ async def test_unknown_versions_people_and_pages_get_403(clinic: Clinic) -> None
         assert (status, code) == (403, "FORBIDDEN")
 
 
-async def test_pages_of_the_hub_and_of_configured_origins_may_connect(
+async def test_pages_of_allowed_origins_may_connect(
     open_clinic: OpenClinic,
 ) -> None:
     origin = "https://clinic.example"
@@ -115,7 +113,7 @@ async def test_pages_of_the_hub_and_of_configured_origins_may_connect(
                 pass
 
 
-async def test_too_many_handshakes_get_429_and_when_to_come_again(
+async def test_too_many_handshakes_get_429_with_retry_after(
     open_clinic: OpenClinic,
 ) -> None:
     async with open_clinic(api=ApiSettings(rate_per_s=0.1, rate_burst=2)) as clinic:
@@ -127,20 +125,20 @@ async def test_too_many_handshakes_get_429_and_when_to_come_again(
             await other.alive()
 
 
-async def test_a_request_that_is_no_websocket_gets_400(clinic: Clinic) -> None:
+async def test_a_request_without_upgrade_gets_400(clinic: Clinic) -> None:
     path = "/realtime/v1/websocket"
     answer = await clinic.with_token(None).get(path, apikey=clinic.patients[0].token)
     assert (answer.status, answer.code) == (400, "VALIDATION_ERROR")
 
 
-async def test_a_public_key_opens_a_socket_and_shows_nothing(open_clinic: OpenClinic) -> None:
-    """What a Supabase front end has as its ``anon`` key; users' tokens come with each join."""
+async def test_a_public_key_opens_a_socket_and_grants_nothing(open_clinic: OpenClinic) -> None:
+    """It is like the ``anon`` key of Supabase; users' tokens come with each join."""
     async with open_clinic(realtime=RealtimeSettings(supabase_keys=("our-front-end",))) as clinic:
         dentist = clinic.dentists[0]
         async with connect(clinic, "our-front-end") as raw:
             for channel in (appointments_of(dentist), availability_of(dentist), "page"):
-                no = await raw.join(channel, changes=[BINDING])
-                assert (no.status, no.reason) == ("error", "Unauthorized: Invalid token")
+                refusal = await raw.join(channel, changes=[BINDING])
+                assert (refusal.status, refusal.reason) == ("error", "Unauthorized: Invalid token")
             await raw.joined(appointments_of(dentist), dentist.token)
 
 
@@ -151,13 +149,13 @@ async def test_broadcasting_over_http_is_not_offered(clinic: Clinic) -> None:
             assert (answer.status, answer.code) == (404, "NOT_FOUND")
 
 
-# --- what is promised -----------------------------------------------------------------------
+# --- guarantees -------------------------------------------------------------------------
 
 
-async def test_nothing_committed_after_ok_is_missed_and_nothing_told_twice(
+async def test_every_event_after_ok_arrives_once(
     clinic: Clinic,
 ) -> None:
-    """Join again and again while bookings go on: from each ``ok`` on, every offset comes."""
+    """Joins repeatedly during bookings: after each ``ok``, every offset arrives."""
     dentist, api = clinic.dentists[0], clinic.api(clinic.patients[0])
     channel = appointments_of(dentist)
 
@@ -175,30 +173,30 @@ async def test_nothing_committed_after_ok_is_missed_and_nothing_told_twice(
         await work
         head = (await clinic.screen(dentist)).ready[channel]["offset"]
         await raw.alive()
-        rest = [h for h in raw.kept if h.event == "broadcast"]
-    told = [o for each in rounds for o in each] + [h.payload["payload"]["offset"] for h in rest]
+        rest = [m for m in raw.kept if m.event == "broadcast"]
+    offsets = [o for each in rounds for o in each] + [m.payload["payload"]["offset"] for m in rest]
     assert len(rounds) > 3
-    assert len(set(told)) == len(told), "nothing twice"
-    assert told == sorted(told)
-    assert told[-1] == head
-    last = rounds[-1][0] if rounds[-1] else told[-1]
-    assert [o for o in told if o >= last] == list(range(last, head + 1)), "no hole after ok"
+    assert len(set(offsets)) == len(offsets), "no duplicates"
+    assert offsets == sorted(offsets)
+    assert offsets[-1] == head
+    last = rounds[-1][0] if rounds[-1] else offsets[-1]
+    assert [o for o in offsets if o >= last] == list(range(last, head + 1)), "no gap after ok"
 
 
-async def test_the_bindings_come_back_unchanged_and_every_change_names_those_it_is_for(
+async def test_bindings_are_confirmed_and_changes_name_matching_ones(
     clinic: Clinic,
 ) -> None:
     dentist = clinic.dentists[0]
-    wanted = [
+    bindings = [
         {**BINDING, "event": "UPDATE"},
         {**BINDING, "filter": f"dentist_id=eq.{dentist.id}", "select": ["id"]},
         {**BINDING, "filter": "status=in.(cancelled,completed)"},
     ]
     async with connect(clinic, dentist.token) as raw:
-        reply = await raw.joined(appointments_of(dentist), changes=wanted)
+        reply = await raw.joined(appointments_of(dentist), changes=bindings)
         answered = reply.payload["response"]["postgres_changes"]
         ids = [each.pop("id") for each in answered]
-        assert answered == wanted
+        assert answered == bindings
         assert all(isinstance(each, int) and each > 0 for each in ids)
         system = await raw.until("system")
         assert system.payload == {
@@ -220,10 +218,10 @@ async def test_the_bindings_come_back_unchanged_and_every_change_names_those_it_
         assert cancelled.payload["data"]["record"]["status"] == "cancelled"
 
 
-async def test_rows_of_others_never_come_whatever_the_topic_and_the_filter(
+async def test_rows_of_others_never_arrive(
     clinic: Clinic,
 ) -> None:
-    """As row-level security: a patient's bindings see the patient's rows, an admin's none."""
+    """As with row-level security, for any topic and filter: an admin gets no rows at all."""
     patient, other, dentist = clinic.patients[0], clinic.patients[1], clinic.dentists[0]
     every = [BINDING, {**BINDING, "filter": f"patient_id=eq.{other.id}"}]
     async with (
@@ -238,14 +236,14 @@ async def test_rows_of_others_never_come_whatever_the_topic_and_the_filter(
         await clinic.book(other, "09:00")
         mine = await clinic.book(patient, "10:00")
         for _ in range(4):
-            told = await raw.until("postgres_changes")
-            assert told.payload["data"]["record"]["id"] == mine["id"]
+            message = await raw.until("postgres_changes")
+            assert message.payload["data"]["record"]["id"] == mine["id"]
         for each in (raw, admin, chatbot):
             await each.alive()
-            assert [h for h in each.kept if h.event == "postgres_changes"] == []
+            assert [m for m in each.kept if m.event == "postgres_changes"] == []
 
 
-async def test_a_replay_with_a_limit_is_the_newest_of_it(clinic: Clinic) -> None:
+async def test_a_replay_with_a_limit_contains_the_newest_events(clinic: Clinic) -> None:
     dentist = clinic.dentists[0]
     for hour in ("08:00", "09:00", "10:00"):
         await clinic.book(clinic.patients[0], hour)
@@ -253,11 +251,11 @@ async def test_a_replay_with_a_limit_is_the_newest_of_it(clinic: Clinic) -> None
         await raw.joined(appointments_of(dentist), replay={"since": 0, "limit": 2})
         assert [await offset_of_next(raw), await offset_of_next(raw)] == [2, 3]
         await raw.alive()
-        assert not [h for h in raw.kept if h.event == "broadcast"]
+        assert not [m for m in raw.kept if m.event == "broadcast"]
 
 
-async def test_a_replay_that_would_not_be_complete_is_refused(open_clinic: OpenClinic) -> None:
-    """The log has lost its beginning, and keeps events for a second only: nothing is known."""
+async def test_an_incomplete_replay_is_refused(open_clinic: OpenClinic) -> None:
+    """The log has lost its first event, and keeps events for one second only."""
     keep = RetentionSettings(events_days=1 / 86_400, sweep_minutes=60)
     async with open_clinic(retention=keep) as clinic:
         dentist = clinic.dentists[0]
@@ -265,9 +263,9 @@ async def test_a_replay_that_would_not_be_complete_is_refused(open_clinic: OpenC
             await clinic.book(clinic.patients[0], hour)
         execute(clinic.database, 'DELETE FROM realtime_events WHERE "offset" = 1')
         async with connect(clinic, dentist.token) as raw:
-            no = await raw.join(appointments_of(dentist), replay={"since": 0})
-            assert no.status == "error"
-            assert no.reason.startswith("UnableToReplayMessages")
+            refusal = await raw.join(appointments_of(dentist), replay={"since": 0})
+            assert refusal.status == "error"
+            assert refusal.reason.startswith("UnableToReplayMessages")
             for channel in ("page", "hub:status"):
                 assert (await raw.join(channel, replay={"since": 0})).status == "error"
             await raw.joined(appointments_of(dentist))
@@ -275,13 +273,13 @@ async def test_a_replay_that_would_not_be_complete_is_refused(open_clinic: OpenC
             assert await offset_of_next(raw) == 3
 
 
-async def test_what_a_broadcast_failed_to_bring_is_brought_later(open_clinic: OpenClinic) -> None:
-    """The client knows no positions: the hub notices for it, and heals in order."""
-    deaf: list[Deaf] = []
+async def test_an_event_of_a_failed_broadcast_arrives_later(open_clinic: OpenClinic) -> None:
+    """The hub notices the gap and sends the missing events in order."""
+    failing: list[FailingBroadcaster] = []
 
     def wrap(real: Broadcaster) -> Broadcaster:
-        deaf.append(Deaf(real, "reservation.created"))
-        return deaf[0]
+        failing.append(FailingBroadcaster(real, "reservation.created"))
+        return failing[0]
 
     async with open_clinic(overrides={"wrap_broadcaster": wrap}) as clinic:
         dentist, patient = clinic.dentists[0], clinic.patients[0]
@@ -300,7 +298,7 @@ async def test_what_a_broadcast_failed_to_bring_is_brought_later(open_clinic: Op
                 assert kinds == ["INSERT", "UPDATE"]
 
 
-async def test_an_admin_watches_the_hub(clinic: Clinic) -> None:
+async def test_an_admin_receives_hub_status(clinic: Clinic) -> None:
     async with connect(clinic, ADMIN) as raw, connect(clinic, clinic.patients[0].token) as other:
         assert (await other.join("hub:status")).status == "error"
         await raw.joined("hub:status")
@@ -310,7 +308,7 @@ async def test_an_admin_watches_the_hub(clinic: Clinic) -> None:
         assert connections["supabase"] == 2
 
 
-async def test_health_and_figures_count_the_sockets(clinic: Clinic) -> None:
+async def test_health_and_metrics_count_the_sockets(clinic: Clinic) -> None:
     async with connect(clinic, clinic.patients[0].token) as raw:
         await raw.joined("availability:all")
         report = (await clinic.admin.get("/health")).body
@@ -321,27 +319,27 @@ async def test_health_and_figures_count_the_sockets(clinic: Clinic) -> None:
         assert f"chairside_socket_command_seconds_count{{{labels}}} 1.0" in metrics
 
 
-# --- tokens, leaving, joining again ----------------------------------------------------------
+# --- tokens, leaving, joining again -----------------------------------------------------
 
 
 @pytest.mark.parametrize("vsn", ["1.0.0", "2.0.0"])
-async def test_leaving_is_answered_and_then_closed_with_the_ref_of_the_join(
-    clinic: Clinic, vsn: str
-) -> None:
+async def test_a_leave_gets_ok_and_then_phx_close(clinic: Clinic, vsn: str) -> None:
     dentist = clinic.dentists[0]
     topic = f"realtime:{appointments_of(dentist)}"
     async with connect(clinic, dentist.token, vsn=vsn) as raw:
         joined = await raw.joined(appointments_of(dentist))
-        assert (await raw.ask(topic, "phx_leave")).status == "ok"
+        assert (await raw.request(topic, "phx_leave")).status == "ok"
         closed = await raw.read()
         assert (closed.event, closed.ref, closed.payload) == ("phx_close", joined.ref, {})
         await clinic.book(clinic.patients[0])
         await raw.alive()
         assert raw.kept == []
-        assert (await raw.ask(topic, "presence", {"event": "track"})).reason == "unmatched topic"
+        assert (
+            await raw.request(topic, "presence", {"event": "track"})
+        ).reason == "unmatched topic"
 
 
-async def test_a_second_join_ends_the_first_even_when_it_is_refused(clinic: Clinic) -> None:
+async def test_a_second_join_ends_the_first_even_if_refused(clinic: Clinic) -> None:
     dentist = clinic.dentists[0]
     channel = appointments_of(dentist)
     async with connect(clinic, dentist.token) as raw:
@@ -355,7 +353,7 @@ async def test_a_second_join_ends_the_first_even_when_it_is_refused(clinic: Clin
         await raw.push(f"realtime:{channel}", "access_token", stale, join_ref=first.ref)
         await raw.push(f"realtime:{channel}", "phx_leave", join_ref=first.ref)
         await raw.alive()
-        assert raw.kept == [], "one copy of the event, and nothing for the join that ended"
+        assert raw.kept == [], "one copy of the event, and no message of the ended join"
         assert (await raw.join(channel, clinic.patients[0].token)).status == "error"
         assert (await raw.until("phx_close")).ref == second.ref
         await clinic.book(clinic.patients[0], "10:00")
@@ -363,28 +361,28 @@ async def test_a_second_join_ends_the_first_even_when_it_is_refused(clinic: Clin
         assert raw.kept == []
 
 
-async def test_a_bad_new_token_closes_its_topic_and_no_other(clinic: Clinic) -> None:
+async def test_an_invalid_new_token_closes_only_its_topic(clinic: Clinic) -> None:
     dentist, patient = clinic.dentists[0], clinic.patients[0]
-    mine, everybodys = appointments_of(dentist), availability_of(dentist)
+    mine, public = appointments_of(dentist), availability_of(dentist)
     async with connect(clinic, dentist.token) as raw:
         for bad in ("nonsense", token("dentist", "dentist-0", ttl_s=-1), patient.token):
             joined = await raw.joined(mine)
-            await raw.joined(everybodys)
+            await raw.joined(public)
             await raw.push(f"realtime:{mine}", "access_token", {"access_token": bad})
-            told = await raw.until("system")
-            assert (told.payload["status"], told.payload["channel"]) == ("error", mine)
+            message = await raw.until("system")
+            assert (message.payload["status"], message.payload["channel"]) == ("error", mine)
             closed = await raw.until("phx_close", topic=f"realtime:{mine}")
             assert closed.ref == joined.ref
-        open_topic = f"realtime:{everybodys}"
+        open_topic = f"realtime:{public}"
         await raw.push(open_topic, "access_token", {"access_token": patient.token})
         await raw.push(open_topic, "access_token", {"access_token": None})
         await clinic.book(patient)
         assert (await raw.until("broadcast")).topic == open_topic
         await raw.alive()
-        assert not [h for h in raw.kept if h.event in ("system", "broadcast")]
+        assert not [m for m in raw.kept if m.event in ("system", "broadcast")]
 
 
-async def test_after_a_change_of_person_only_the_rows_of_the_new_one_come(
+async def test_a_token_of_another_person_changes_the_rows(
     clinic: Clinic,
 ) -> None:
     ada, ben = clinic.patients[0], clinic.patients[1]
@@ -394,25 +392,25 @@ async def test_after_a_change_of_person_only_the_rows_of_the_new_one_come(
         await raw.alive()
         await clinic.book(ada, "09:00")
         bens = await clinic.book(ben, "10:00")
-        told = await raw.until("postgres_changes")
-        assert told.payload["data"]["record"]["id"] == bens["id"]
+        message = await raw.until("postgres_changes")
+        assert message.payload["data"]["record"]["id"] == bens["id"]
 
 
-async def test_with_its_token_a_subscription_ends(clinic: Clinic) -> None:
+async def test_a_subscription_ends_when_its_token_expires(clinic: Clinic) -> None:
     dentist = clinic.dentists[0]
     async with connect(clinic, dentist.token) as raw:
         short = token("dentist", "dentist-0", ttl_s=0.4)
         joined = await raw.joined(appointments_of(dentist), short)
         assert (await raw.until("system")).payload["status"] == "error"
-        assert (await raw.until("phx_error")).ref == joined.ref, "so that the client comes back"
+        assert (await raw.until("phx_error")).ref == joined.ref, "the client joins again"
         await clinic.book(clinic.patients[0])
         await raw.alive()
-        assert not [h for h in raw.kept if h.event == "broadcast"]
-        no = await raw.join(appointments_of(dentist), short)
-        assert no.reason == "Unauthorized: Invalid token"
+        assert not [m for m in raw.kept if m.event == "broadcast"]
+        refusal = await raw.join(appointments_of(dentist), short)
+        assert refusal.reason == "Unauthorized: Invalid token"
 
 
-async def test_a_key_taken_out_of_the_set_ends_what_it_signed_for(
+async def test_a_removed_key_ends_the_topics_of_its_tokens(
     open_clinic: OpenClinic, tmp_path: Path
 ) -> None:
     keys = tmp_path / "jwks.json"
@@ -432,7 +430,7 @@ async def test_a_key_taken_out_of_the_set_ends_what_it_signed_for(
             assert (await raw.until("broadcast")).topic == kept.topic
 
 
-async def test_a_patients_own_token_may_be_used_by_a_chatbot(clinic: Clinic) -> None:
+async def test_a_chatbot_may_use_a_patients_own_token(clinic: Clinic) -> None:
     patient = clinic.patients[0]
     acting = token("patient", "patient-0", act={"sub": "bot"})
     async with connect(clinic, acting) as raw:
@@ -440,19 +438,19 @@ async def test_a_patients_own_token_may_be_used_by_a_chatbot(clinic: Clinic) -> 
         assert (await raw.join(appointments_of(clinic.patients[1]))).status == "error"
 
 
-# --- presence ---------------------------------------------------------------------------------
+# --- presence ---------------------------------------------------------------------------
 
 
-async def test_presence_belongs_to_channels_of_one_person(clinic: Clinic) -> None:
-    """In what everybody may join it would tell who looks, and let anybody write to all."""
+async def test_only_channels_of_one_person_carry_presence(clinic: Clinic) -> None:
+    """In public channels, presence would reveal users and let them write to all."""
     patient, dentist = clinic.patients[0], clinic.dentists[0]
-    said = {"event": "track", "payload": {"name": "Ada"}}
+    track = {"event": "track", "payload": {"name": "Ada"}}
     async with connect(clinic, patient.token) as raw:
         for channel in (availability_of(dentist), "availability:all", "page"):
             await raw.joined(channel, changes=[BINDING], presence={"enabled": True})
             assert (await raw.until("presence_state")).payload == {}
-            no = await raw.ask(f"realtime:{channel}", "presence", said)
-            assert (no.status, no.reason.split(":")[0]) == ("error", "FORBIDDEN")
+            refusal = await raw.request(f"realtime:{channel}", "presence", track)
+            assert (refusal.status, refusal.reason.split(":")[0]) == ("error", "FORBIDDEN")
 
 
 async def test_presence_is_bounded_and_ends_with_the_socket(clinic: Clinic) -> None:
@@ -462,10 +460,10 @@ async def test_presence_is_bounded_and_ends_with_the_socket(clinic: Clinic) -> N
     async with connect(clinic, patient.token, vsn="1.0.0") as one:
         await one.joined(channel, presence={"key": "one", "enabled": True})
         large = {"event": "track", "payload": {"text": "x" * 5_000}}
-        assert (await one.ask(topic, "presence", large)).status == "error"
+        assert (await one.request(topic, "presence", large)).status == "error"
         async with connect(clinic, patient.token) as two:
-            await two.joined(channel)  # without presence: tracking asks for it
-            assert (await two.ask(topic, "presence", {"event": "track"})).status == "ok"
+            await two.joined(channel)  # without presence: tracking enables it
+            assert (await two.request(topic, "presence", {"event": "track"})).status == "ok"
             ((key, entry),) = (await one.until("presence_diff")).payload["joins"].items()
             assert len(key) == 36, "an empty key gets a UUID"
             assert entry["metas"][0]["phx_ref"]
@@ -473,7 +471,7 @@ async def test_presence_is_bounded_and_ends_with_the_socket(clinic: Clinic) -> N
         assert gone.payload == {"joins": {}, "leaves": {key: entry}}
 
 
-# --- bad input ----------------------------------------------------------------------------------
+# --- invalid input ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -490,7 +488,7 @@ async def test_presence_is_bounded_and_ends_with_the_socket(clinic: Clinic) -> N
         ("2.0.0", b"\x04\x00\x00\x00\x01{}"),
     ],
 )
-async def test_what_is_no_frame_ends_its_socket_and_nothing_else(
+async def test_a_malformed_frame_closes_only_its_socket(
     clinic: Clinic, vsn: str, frame: str | bytes
 ) -> None:
     dentist = clinic.dentists[0]
@@ -506,7 +504,7 @@ async def test_what_is_no_frame_ends_its_socket_and_nothing_else(
         await offset_of_next(other)
 
 
-async def test_a_message_that_is_too_large_ends_its_socket(open_clinic: OpenClinic) -> None:
+async def test_a_message_that_is_too_large_closes_its_socket(open_clinic: OpenClinic) -> None:
     async with (
         open_clinic(realtime=RealtimeSettings(max_message_bytes=2_048)) as clinic,
         connect(clinic, clinic.patients[0].token) as raw,
@@ -535,46 +533,46 @@ async def test_a_message_that_is_too_large_ends_its_socket(open_clinic: OpenClin
         "page",
     ],
 )
-async def test_no_other_name_leads_to_somebody_elses_channel(clinic: Clinic, channel: str) -> None:
-    """Names that look like the hub's are refused; others carry no broadcasts at all."""
+async def test_no_other_name_leads_to_a_channel_of_others(clinic: Clinic, channel: str) -> None:
+    """Names like those of the hub are refused; other names carry no broadcasts."""
     me, other = clinic.dentists[0], clinic.dentists[2]
     name = channel.format(me=me.id, other=other.id, patient=clinic.patients[0].id)
     async with connect(clinic, me.token) as raw:
-        no = await raw.join(name)
-        assert no.status == "error"
-        assert no.reason.startswith("Unauthorized: You do not have permissions to read from")
+        refusal = await raw.join(name)
+        assert refusal.status == "error"
+        assert refusal.reason.startswith("Unauthorized: You do not have permissions to read from")
 
 
-async def test_a_name_that_only_resembles_a_channel_carries_no_broadcast(clinic: Clinic) -> None:
+async def test_a_name_like_a_channel_carries_no_broadcast(clinic: Clinic) -> None:
     other = clinic.dentists[2]
     async with connect(clinic, clinic.dentists[0].token) as raw:
         for name in (f"realtime:{appointments_of(other)}", appointments_of(other).upper()):
             await raw.joined(name, changes=[BINDING])
         await clinic.book(clinic.patients[0], dentist=other)
         await raw.alive()
-        assert not [h for h in raw.kept if h.event in ("broadcast", "postgres_changes")]
+        assert not [m for m in raw.kept if m.event in ("broadcast", "postgres_changes")]
 
 
-async def test_forged_broadcasts_are_dropped_and_answered_where_asked(
-    clinic: Clinic, logs: Logs
-) -> None:
+async def test_broadcasts_of_clients_are_dropped(clinic: Clinic, logs: Logs) -> None:
     dentist = clinic.dentists[0]
     channel = appointments_of(dentist)
     topic = f"realtime:{channel}"
-    announced = {"type": "broadcast", "event": "appointment.cancelled", "payload": {"id": "x"}}
+    broadcast = {"type": "broadcast", "event": "appointment.cancelled", "payload": {"id": "x"}}
     async with (
         connect(clinic, dentist.token) as raw,
         connect(clinic, dentist.token) as victim,
     ):
         await victim.joined(channel)
-        quiet = await raw.joined(channel)
-        await raw.push(topic, "broadcast", announced)
-        await raw.send(forged(topic, "appointment.cancelled", {}, join_ref=quiet.ref))
+        without_ack = await raw.joined(channel)
+        await raw.push(topic, "broadcast", broadcast)
+        await raw.send(
+            client_broadcast(topic, "appointment.cancelled", {}, join_ref=without_ack.ref)
+        )
         await raw.alive()
         assert raw.kept == []
-        loud = await raw.joined(channel, ack=True)
-        assert (await raw.ask(topic, "broadcast", announced)).status == "error"
-        await raw.send(forged(topic, "x", {}, join_ref=loud.ref, ref="77"))
+        with_ack = await raw.joined(channel, ack=True)
+        assert (await raw.request(topic, "broadcast", broadcast)).status == "error"
+        await raw.send(client_broadcast(topic, "x", {}, join_ref=with_ack.ref, ref="77"))
         assert (await raw.until("phx_reply", ref="77")).reason.startswith("Unauthorized: only")
         await victim.alive()
         assert victim.kept == []
@@ -582,7 +580,7 @@ async def test_forged_broadcasts_are_dropped_and_answered_where_asked(
     assert len(refusals) == 4
 
 
-async def test_a_join_whose_wishes_cannot_be_meant_is_refused_and_the_socket_goes_on(
+async def test_an_invalid_join_is_refused_and_the_socket_stays_open(
     clinic: Clinic,
 ) -> None:
     dentist = clinic.dentists[0]
@@ -595,29 +593,29 @@ async def test_a_join_whose_wishes_cannot_be_meant_is_refused_and_the_socket_goe
             [BINDING] * 40,
             ["appointments"],
         ):
-            no = await raw.join(appointments_of(dentist), changes=changes)
-            assert no.status == "error"
-            assert no.reason.startswith("Invalid join: ")
-            assert len(no.reason) < 200
+            refusal = await raw.join(appointments_of(dentist), changes=changes)
+            assert refusal.status == "error"
+            assert refusal.reason.startswith("Invalid join: ")
+            assert len(refusal.reason) < 200
         await raw.joined(appointments_of(dentist))
 
 
-async def test_more_topics_than_a_socket_may_have_are_refused(clinic: Clinic) -> None:
+async def test_too_many_topics_of_a_socket_are_refused(clinic: Clinic) -> None:
     async with connect(clinic, clinic.patients[0].token) as raw:
         for number in range(100):
             await raw.joined(f"page-{number}", changes=[BINDING])
-        no = await raw.join("one-too-many", changes=[BINDING])
-        assert no.reason.startswith("ChannelRateLimitReached")
-        await raw.joined("page-7", changes=[BINDING])  # in place of itself
+        refusal = await raw.join("one-too-many", changes=[BINDING])
+        assert refusal.reason.startswith("ChannelRateLimitReached")
+        await raw.joined("page-7", changes=[BINDING])  # it replaces itself
     async with connect(clinic, clinic.patients[0].token) as raw:
         for number in range(6):
             await raw.joined(f"page-{number}", changes=[BINDING] * 32)
-        no = await raw.join("page-6", changes=[BINDING] * 9)
-        assert no.reason.startswith("ChannelRateLimitReached")
+        refusal = await raw.join("page-6", changes=[BINDING] * 9)
+        assert refusal.reason.startswith("ChannelRateLimitReached")
         await raw.joined("page-6", changes=[BINDING] * 8)
 
 
-async def test_too_many_joins_are_refused_and_too_many_messages_end_the_socket(
+async def test_joins_and_messages_are_rate_limited(
     open_clinic: OpenClinic,
 ) -> None:
     async with open_clinic(api=ApiSettings(rate_per_s=0.1, rate_burst=6)) as clinic:
@@ -625,15 +623,15 @@ async def test_too_many_joins_are_refused_and_too_many_messages_end_the_socket(
         async with connect(clinic, patient.token) as raw:
             for _ in range(5):
                 await raw.joined("availability:all")
-            no = await raw.join("availability:all")
-            assert no.reason.startswith("ClientJoinRateLimitReached")
+            refusal = await raw.join("availability:all")
+            assert refusal.reason.startswith("ClientJoinRateLimitReached")
             await raw.push("phoenix", "heartbeat")
             assert await raw.close_code() == 1008
         async with connect(clinic, clinic.patients[1].token) as other:
             await other.alive()
 
 
-async def test_who_says_nothing_for_too_long_is_hung_up_on(open_clinic: OpenClinic) -> None:
+async def test_an_idle_socket_is_closed(open_clinic: OpenClinic) -> None:
     async with (
         open_clinic(realtime=RealtimeSettings(idle_timeout_s=0.3)) as clinic,
         connect(clinic, clinic.patients[0].token) as raw,
@@ -646,7 +644,7 @@ async def test_who_says_nothing_for_too_long_is_hung_up_on(open_clinic: OpenClin
         assert time.monotonic() - began < 2
 
 
-async def test_who_does_not_read_is_cut_off_and_delays_nobody(
+async def test_a_client_that_does_not_read_is_disconnected(
     template: Template, tmp_path: Path, logs: Logs
 ) -> None:
     config = config_for(
@@ -655,15 +653,15 @@ async def test_who_does_not_read_is_cut_off_and_delays_nobody(
     dentist = template.people.dentists[0]
     channel = Channel(appointments_of(dentist))
     async with running_hub(config) as running, aiohttp.ClientSession() as session:
-        wire, supabase = running.hub.realtime.context.broadcaster, running.hub.supabase
+        broadcaster, supabase = running.hub.realtime.context.broadcaster, running.hub.supabase
         async with (
             raw_supabase(session, running.url, dentist.token) as reader,
-            _deaf(running.url, dentist.token, f"realtime:{channel}"),
+            _unreading_client(running.url, dentist.token, f"realtime:{channel}"),
         ):
             await reader.joined(channel)
             assert await eventually(lambda: len(logs.lines("socket_command")) == 2, 3.0)
             for offset in range(1, 2_000):
-                assert await wire.broadcast([_large(channel, offset)]) in (1, 2)
+                assert await broadcaster.broadcast([_large(channel, offset)]) in (1, 2)
                 assert await offset_of_next(reader) == offset
                 if logs.lines("socket_too_slow"):
                     break
@@ -687,8 +685,8 @@ def _large(channel: Channel, offset: int) -> EventRecord:
 
 
 @asynccontextmanager
-async def _deaf(url: str, key: str, topic: str) -> AsyncIterator[None]:
-    """A client that joins, and never reads; its own buffer is small."""
+async def _unreading_client(url: str, key: str, topic: str) -> AsyncIterator[None]:
+    """A client with a small buffer that joins and never reads."""
     address = urlsplit(url)
     _, writer = await asyncio.open_connection(address.hostname, address.port, limit=1_024)
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -707,8 +705,8 @@ async def _deaf(url: str, key: str, topic: str) -> AsyncIterator[None]:
         writer.transport.abort()
 
 
-async def test_a_stopping_hub_asks_its_clients_to_come_back(open_clinic: OpenClinic) -> None:
-    """1012: after 1000 or 1001 some clients stay away."""
+async def test_a_stopping_hub_closes_sockets_with_1012(open_clinic: OpenClinic) -> None:
+    """After 1000 or 1001 some clients do not reconnect."""
     async with aiohttp.ClientSession() as session:
         async with open_clinic() as clinic:
             url, dentist = clinic.url, clinic.dentists[0]

@@ -1,10 +1,10 @@
-// @supabase/realtime-js, told what to do by lines of JSON and telling by lines what it got.
-// The words are those of tests/support/supabase_clients.py.
+// Drives @supabase/realtime-js: reads commands and writes reports, both as lines of JSON.
+// tests/support/supabase_clients.py documents them.
 import { createInterface } from "node:readline";
 import { RealtimeClient } from "@supabase/realtime-js";
 import WebSocket from "ws";
 
-const tell = (told) => process.stdout.write(JSON.stringify(told) + "\n");
+const report = (content) => process.stdout.write(JSON.stringify(content) + "\n");
 const channels = new Map();
 let client;
 
@@ -18,34 +18,34 @@ const actions = {
   join({ name, topic, config, broadcasts = [], changes = [], presence = false }) {
     const channel = client.channel(topic, { config: { private: true, ...config } });
     for (const event of broadcasts)
-      channel.on("broadcast", { event }, (message) => tell({ told: "broadcast", name, message }));
+      channel.on("broadcast", { event }, (message) => report({ report: "broadcast", name, message }));
     for (const filter of changes)
-      channel.on("postgres_changes", filter, (message) => tell({ told: "change", name, message }));
+      channel.on("postgres_changes", filter, (message) => report({ report: "change", name, message }));
     if (presence)
       channel.on("presence", { event: "sync" }, () =>
-        tell({ told: "presence", name, message: channel.presenceState() }),
+        report({ report: "presence", name, message: channel.presenceState() }),
       );
-    channel.on("system", {}, (message) => tell({ told: "system", name, message }));
+    channel.on("system", {}, (message) => report({ report: "system", name, message }));
     channels.set(name, channel);
     channel.subscribe((status, error) =>
-      tell({ told: "status", name, message: status, error: error?.message }),
+      report({ report: "status", name, message: status, error: error?.message }),
     );
   },
   async send({ name, event, payload }) {
     const answer = await channels.get(name).send({ type: "broadcast", event, payload });
-    tell({ told: "sent", name, message: answer });
+    report({ report: "sent", name, message: answer });
   },
-  async track({ name, said }) {
-    tell({ told: "tracked", name, message: await channels.get(name).track(said) });
+  async track({ name, meta }) {
+    report({ report: "tracked", name, message: await channels.get(name).track(meta) });
   },
   async untrack({ name }) {
-    tell({ told: "untracked", name, message: await channels.get(name).untrack() });
+    report({ report: "untracked", name, message: await channels.get(name).untrack() });
   },
   async auth({ token }) {
     await client.setAuth(token);
   },
   async leave({ name }) {
-    tell({ told: "left", name, message: await client.removeChannel(channels.get(name)) });
+    report({ report: "left", name, message: await client.removeChannel(channels.get(name)) });
   },
 };
 

@@ -1,5 +1,7 @@
-"""A server of somebody else that webhooks are sent to: it checks signatures with the
-library's own verifier, and answers as the test says."""
+"""A receiver of webhooks: it checks signatures with the library's verifier.
+
+Its answers are set by the test.
+"""
 
 import asyncio
 import contextlib

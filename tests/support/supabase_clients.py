@@ -1,7 +1,7 @@
-"""Real Supabase Realtime clients, as their authors publish them, in processes of their own.
+"""Published Supabase Realtime clients, in processes of their own.
 
-Each is driven by lines of JSON, the same words for all: ``open``, ``join``, ``send``,
-``track``, ``untrack``, ``auth``, ``leave``. What they tell is kept with the time it came.
+All are driven by the same commands, as lines of JSON: ``open``, ``join``, ``send``, ``track``,
+``untrack``, ``auth``, ``leave``. Their reports are kept with the time of their arrival.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ from tools.node import install
 
 NODE_FOLDER = ROOT / "tests" / "node"
 OLD_REALTIME = ROOT / ".venv" / "realtime-2.30"
-"""Put there by ``make .venv/.installed-dev``: the last release of another line."""
+"""An older release line, installed by ``make .venv/.installed-dev``."""
 
 KINDS = ("realtime-js 2.0.0", "realtime-js 1.0.0", "realtime-py", "realtime-py 2.30")
 JOIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    what: str
+class Report:
+    type: str
     name: str
     message: Any
     error: str | None
@@ -42,7 +42,7 @@ class RealClient:
 
     kind: str
     process: asyncio.subprocess.Process
-    told: list[Told] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -55,42 +55,42 @@ class RealClient:
         await self.process.stdin.drain()
 
     async def listen(self) -> None:
-        """Keep what the process tells until it ends."""
+        """Keeps the reports of the process until it ends."""
         assert self.process.stdout is not None
         async for line in self.process.stdout:
-            told = json.loads(line)
-            self.told.append(
-                Told(
-                    told["told"],
-                    told.get("name", ""),
-                    told.get("message"),
-                    told.get("error"),
+            content = json.loads(line)
+            self.reports.append(
+                Report(
+                    content["report"],
+                    content.get("name", ""),
+                    content.get("message"),
+                    content.get("error"),
                     time.monotonic(),
                 )
             )
             self._changed.set()
 
     def mark(self) -> int:
-        """For ``until(since=…)``: what comes after now."""
-        return len(self.told)
+        """A value for ``until(since=...)``: only later reports count."""
+        return len(self.reports)
 
     async def until(
-        self, wanted: Callable[[Told], bool], within_s: float = 3.0, *, since: int = 0
-    ) -> Told:
+        self, matches: Callable[[Report], bool], within_s: float = 3.0, *, since: int = 0
+    ) -> Report:
         try:
             async with asyncio.timeout(within_s):
                 while True:
-                    for each in self.told[since:]:
-                        if wanted(each):
+                    for each in self.reports[since:]:
+                        if matches(each):
                             return each
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            heard = [(each.what, each.message, each.error) for each in self.told]
-            raise AssertionError(f"{self.kind}: not within {within_s} s; told: {heard}") from None
+            seen = [(each.type, each.message, each.error) for each in self.reports]
+            raise AssertionError(f"{self.kind}: not within {within_s} s; reports: {seen}") from None
 
     async def join(self, topic: str, *, name: str = "", **options: Any) -> None:
-        """Join and be subscribed."""
+        """Joins and waits for ``SUBSCRIBED``."""
         name, since = name or topic, self.mark()
         await self.do("join", name=name, topic=topic, config=options.pop("config", {}), **options)
         joined = await self.status("SUBSCRIBED", name=name, since=since, also=("CHANNEL_ERROR",))
@@ -104,10 +104,10 @@ class RealClient:
         name: str = "",
         since: int = 0,
         also: tuple[str, ...] = (),
-    ) -> Told:
+    ) -> Report:
         return await self.until(
             lambda each: (
-                each.what == "status"
+                each.type == "status"
                 and name in ("", each.name)
                 and each.message in (status, *also)
             ),
@@ -115,11 +115,13 @@ class RealClient:
             since=since,
         )
 
-    async def event(self, type: str, within_s: float = 1.0, *, since: int = 0, **data: Any) -> Told:
-        """The first broadcast of a type whose resource has these fields."""
+    async def event(
+        self, type: str, within_s: float = 1.0, *, since: int = 0, **data: Any
+    ) -> Report:
+        """The first broadcast of the type whose resource has these fields."""
         return await self.until(
             lambda each: (
-                each.what == "broadcast"
+                each.type == "broadcast"
                 and each.message["event"] == type
                 and data.items() <= each.message["payload"]["data"].items()
             ),
@@ -128,9 +130,9 @@ class RealClient:
         )
 
     async def change(self, kind: str, within_s: float = 1.0, *, since: int = 0) -> dict[str, Any]:
-        """The first change of a kind: ``{"new", "old", "raw"}``."""
+        """The first change of the type: ``{"new", "old", "raw"}``."""
         found = await self.until(
-            lambda each: each.what == "change" and _kind_of(each.message) == kind,
+            lambda each: each.type == "change" and _kind_of(each.message) == kind,
             within_s,
             since=since,
         )
@@ -142,13 +144,13 @@ class RealClient:
         return {"new": new, "old": old, "raw": message}
 
     def changes(self) -> list[str]:
-        return [_kind_of(each.message) for each in self.told if each.what == "change"]
+        return [_kind_of(each.message) for each in self.reports if each.type == "change"]
 
     def broadcasts(self, name: str = "") -> list[dict[str, Any]]:
         return [
             each.message
-            for each in self.told
-            if each.what == "broadcast" and name in ("", each.name)
+            for each in self.reports
+            if each.type == "broadcast" and name in ("", each.name)
         ]
 
 
@@ -192,7 +194,7 @@ def _command(kind: str) -> tuple[list[str], dict[str, str]]:
         return [str(node.node), str(NODE_FOLDER / "supabase.mjs")], dict(node.environment())
     path = [str(ROOT)]
     if kind.endswith("2.30"):
-        assert (OLD_REALTIME / "realtime").is_dir(), "make .venv/.installed-dev puts it there"
+        assert (OLD_REALTIME / "realtime").is_dir(), "run make .venv/.installed-dev"
         path.insert(0, str(OLD_REALTIME))
     environment["PYTHONPATH"] = os.pathsep.join(path)
     script = Path(__file__).parents[1] / "clients" / "supabase_py.py"

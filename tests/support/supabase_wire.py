@@ -1,4 +1,4 @@
-"""Supabase Realtime by hand: frames go in and come out as they are, in either version."""
+"""A Supabase Realtime client that sends and receives raw frames, in either version."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ BINDING = {"event": "*", "schema": "public", "table": "appointments"}
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ServerMessage:
     join_ref: Any
     ref: Any
     topic: str
@@ -35,8 +35,8 @@ class RawSupabase:
     ws: aiohttp.ClientWebSocketResponse
     vsn: str
     ref: int = 0
-    kept: list[Heard] = field(default_factory=list)
-    """What came while something else was waited for."""
+    kept: list[ServerMessage] = field(default_factory=list)
+    """Messages that arrived while another one was expected."""
 
     async def send(self, frame: str | bytes) -> None:
         if isinstance(frame, bytes):
@@ -57,31 +57,35 @@ class RawSupabase:
             await self.send(json.dumps(message))
         return ref
 
-    async def read(self, within_s: float = 3.0) -> Heard:
-        """The next message, whatever it is. Raises ConnectionError when the hub hung up."""
+    async def read(self, within_s: float = 3.0) -> ServerMessage:
+        """The next message. Raises ConnectionError when the hub has closed the socket."""
         message = await asyncio.wait_for(self.ws.receive(), within_s)
         if message.type is aiohttp.WSMsgType.BINARY:
-            return _sent(message.data)
+            return _broadcast_of(message.data)
         if message.type is not aiohttp.WSMsgType.TEXT:
             raise ConnectionError(self.ws.close_code)
-        told = json.loads(message.data)
+        content = json.loads(message.data)
         if self.vsn == "2.0.0":
-            return Heard(*told)
-        assert told.keys() == {"topic", "event", "payload", "ref"}
-        return Heard(None, told["ref"], told["topic"], told["event"], told["payload"])
+            return ServerMessage(*content)
+        assert content.keys() == {"topic", "event", "payload", "ref"}
+        return ServerMessage(
+            None, content["ref"], content["topic"], content["event"], content["payload"]
+        )
 
-    async def until(self, event: str, within_s: float = 3.0, **wanted: Any) -> Heard:
-        """The first message of an event with these fields, from what was kept or comes."""
+    async def until(self, event: str, within_s: float = 3.0, **fields: Any) -> ServerMessage:
+        """The first message of the event with these fields, kept or new."""
         async with asyncio.timeout(within_s):
             while True:
-                for number, heard in enumerate(self.kept):
-                    if heard.event == event and all(
-                        getattr(heard, name) == value for name, value in wanted.items()
+                for number, message in enumerate(self.kept):
+                    if message.event == event and all(
+                        getattr(message, name) == value for name, value in fields.items()
                     ):
                         return self.kept.pop(number)
                 self.kept.append(await self.read(within_s))
 
-    async def ask(self, topic: str, event: str, payload: Any = None, **refs: Any) -> Heard:
+    async def request(
+        self, topic: str, event: str, payload: Any = None, **refs: Any
+    ) -> ServerMessage:
         ref = await self.push(topic, event, payload, **refs)
         return await self.until("phx_reply", ref=ref)
 
@@ -94,7 +98,7 @@ class RawSupabase:
         replay: Any = None,
         presence: Any = None,
         ack: bool = False,
-    ) -> Heard:
+    ) -> ServerMessage:
         """The reply; the join's ref is also its join_ref."""
         broadcast = {"ack": ack, "self": False} | ({"replay": replay} if replay else {})
         config = {
@@ -105,19 +109,19 @@ class RawSupabase:
         }
         payload = {"config": config} | ({"access_token": token} if token is not None else {})
         join_ref = str(self.ref + 1)
-        return await self.ask(f"realtime:{channel}", "phx_join", payload, join_ref=join_ref)
+        return await self.request(f"realtime:{channel}", "phx_join", payload, join_ref=join_ref)
 
-    async def joined(self, channel: str, token: str | None = None, **options: Any) -> Heard:
+    async def joined(self, channel: str, token: str | None = None, **options: Any) -> ServerMessage:
         reply = await self.join(channel, token, **options)
         assert reply.status == "ok", reply
         return reply
 
     async def alive(self) -> None:
-        """Everything that was sent before has been dealt with."""
-        assert (await self.ask("phoenix", "heartbeat")).status == "ok"
+        """Returns when the hub has handled all messages that were sent before."""
+        assert (await self.request("phoenix", "heartbeat")).status == "ok"
 
     async def close_code(self, within_s: float = 3.0) -> int | None:
-        """How the hub hangs up; TimeoutError if it does not."""
+        """The code with which the hub closes the socket; TimeoutError if it does not."""
         async with asyncio.timeout(within_s):
             while True:
                 try:
@@ -126,8 +130,8 @@ class RawSupabase:
                     return self.ws.close_code
 
 
-def _sent(frame: bytes) -> Heard:
-    """Kind 4."""
+def _broadcast_of(frame: bytes) -> ServerMessage:
+    """Decodes kind 4."""
     kind, *lengths, encoding = frame[:5]
     assert (kind, encoding) == (4, 1)
     parts, at = [], 5
@@ -137,11 +141,13 @@ def _sent(frame: bytes) -> Heard:
     topic, event, meta = parts
     content = json.loads(frame[at:])
     payload = {"type": "broadcast", "event": event, "payload": content, "meta": json.loads(meta)}
-    return Heard(None, None, topic, "broadcast", payload, binary=True)
+    return ServerMessage(None, None, topic, "broadcast", payload, binary=True)
 
 
-def forged(topic: str, event: str, payload: Any, *, join_ref: str = "1", ref: str = "99") -> bytes:
-    """A broadcast as realtime-js sends it in version 2.0.0: kind 3."""
+def client_broadcast(
+    topic: str, event: str, payload: Any, *, join_ref: str = "1", ref: str = "99"
+) -> bytes:
+    """A broadcast as realtime-js 2.0.0 sends it: kind 3."""
     names = [each.encode() for each in (join_ref, ref, topic, event, "")]
     return bytes((3, *map(len, names), 1)) + b"".join(names) + json.dumps(payload).encode()
 

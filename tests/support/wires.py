@@ -90,8 +90,8 @@ def _of_topic(raw: RawSupabase, channel: str) -> Ended:
     async def ended() -> bool:
         await raw.alive()
         return any(
-            heard.event == "phx_error" and heard.topic == f"realtime:{channel}"
-            for heard in raw.kept
+            message.event == "phx_error" and message.topic == f"realtime:{channel}"
+            for message in raw.kept
         )
 
     return ended
