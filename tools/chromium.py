@@ -1,6 +1,6 @@
 """The system's Chromium, for tests in a real browser and for pictures of the screens.
 
-``python -m tools.chromium`` says whether there is one, and how to get it.
+``python -m tools.chromium`` reports whether it is installed, and how to install it.
 """
 
 import os

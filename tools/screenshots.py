@@ -1,7 +1,7 @@
 """Pictures of every screen, light, dark and on a telephone, of a demo clinic with people in it.
 
 ``python -m tools.screenshots FOLDER`` starts a demo of its own, opens its pages as their
-users do, and writes a PNG for each. Look at them: no test can say whether they are good.
+users do, and writes a PNG for each. Look at them: no test can judge them.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
-"""Complete bookings over HTTP, side by side with what people write and with doing nothing.
+"""Complete bookings over HTTP, beside a typical server and a bare handler.
 
 Run by hand: ``make bench-booking``. Each server runs in a process of its own on one core, the
 clients on another, and the measurements take turns, so that only ratios count. A booking of
 the hub is all of it: token, validation, idempotency key, overlap guards, events, reply, audit,
-one durable commit, and the broadcast to nobody. ``docs/performance.md`` says what is measured.
+one durable commit, and the broadcast to an empty channel. See ``docs/performance.md``.
 """
 
 import argparse

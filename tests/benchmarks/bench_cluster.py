@@ -100,7 +100,7 @@ async def _clinics(
 
 
 def _slots(clinic: Clinic) -> Iterator[tuple[int, dict[str, str]]]:
-    """Free times that nobody else takes: who books, and what."""
+    """Free times that no other client takes: the booking patient, and the slot."""
     number = itertools.count()
     for day in range(5, 300):
         for minute in MINUTES_OF_A_DAY:

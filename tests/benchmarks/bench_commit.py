@@ -42,7 +42,7 @@ Book = Callable[[int, int], Awaitable[None]]
 
 class Forgetful(Postbox):
     def publish(self, records: Sequence[EventRecord]) -> None:
-        """Nobody listens, and memory stays flat."""
+        """No subscribers, and memory stays flat."""
 
 
 class Way(Protocol):
@@ -74,7 +74,7 @@ class StoreBookings:
 
 
 class PlainBookings:
-    """What people write: look for an overlap, insert, commit; a connection for everybody."""
+    """The typical way: look for an overlap, insert, commit, over one connection."""
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection

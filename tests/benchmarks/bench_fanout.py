@@ -2,7 +2,7 @@
 
 Run by hand: ``make bench-fanout``. Each server runs in a process of its own on one core;
 the same client program, on another, is the crowd of all of them, and the measurements
-take turns, so that only ratios count. ``docs/performance.md`` says what is measured.
+take turns, so that only ratios count. See ``docs/performance.md``.
 """
 
 import argparse

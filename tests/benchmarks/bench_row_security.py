@@ -29,7 +29,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 PER_DENTIST = 5_000
 ROUNDS = 15
 _EXPLAINED = "ANALYZE, BUFFERS, COSTS off, TIMING off"
-_TELLING = re.compile("Scan|SEARCH|SCAN|Cond|Join|Nested|Sort|Limit|Aggregate|Buffers|Time:")
+_PLAN_LINES = re.compile("Scan|SEARCH|SCAN|Cond|Join|Nested|Sort|Limit|Aggregate|Buffers|Time:")
 _EVERYWHERE = re.compile("SCAN CONSTANT ROW|InitPlan [0-9]+$|never executed")
 
 
@@ -63,7 +63,7 @@ async def show_plans(store: Store, reading: Reading) -> None:
     for sql, lines in await plans(store, reading, _EXPLAINED):
         print(f"  {' '.join(sql.split())[:90]} …")
         for line in lines:
-            if _TELLING.search(line) and not _EVERYWHERE.search(line):
+            if _PLAN_LINES.search(line) and not _EVERYWHERE.search(line):
                 print(f"      {line}")
 
 

@@ -86,15 +86,15 @@ def measure_snapshot() -> None:
     first = to_minute(at(0))
     before = first + DAYS * DAY
 
-    def ask(seen: Snapshot) -> Sequence[int]:
+    def list_starts(seen: Snapshot) -> Sequence[int]:
         return seen.free(CHECKUP, first=first, before=before, now=NOW, patient_id=None)
 
     def fresh() -> Sequence[int]:
-        return ask(Snapshot(calendar=state, position=NOWHERE))
+        return list_starts(Snapshot(calendar=state, position=NOWHERE))
 
     known = Snapshot(calendar=state, position=NOWHERE)
-    assert list(ask(known)) == list(fresh())
-    first_ms, again_ms = milliseconds(fresh, 200), milliseconds(lambda: ask(known), 5_000)
+    assert list(list_starts(known)) == list(fresh())
+    first_ms, again_ms = milliseconds(fresh, 200), milliseconds(lambda: list_starts(known), 5_000)
     print(
         f"a snapshot with {ROWS} appointments: first answer {first_ms:.2f} ms, "
         f"again {again_ms * 1000:.1f} µs, ratio {first_ms / again_ms:.0f}"

@@ -1,4 +1,4 @@
-"""The chatbot's page: books in words, and tells at once when an offered time goes."""
+"""The chatbot's page: it books in plain English and reports an offered time that is taken."""
 
 from playwright.async_api import Page, expect
 
@@ -11,7 +11,7 @@ class ChatScreen:
         self.page = page
         self.lines = page.locator(".chat-line")
 
-    async def say(self, message: str) -> None:
+    async def send(self, message: str) -> None:
         await self.page.get_by_label("Your message").fill(message)
         await self.page.get_by_role("button", name="Send").click()
 
@@ -32,7 +32,7 @@ async def test_an_appointment_is_booked_in_words_and_with_buttons(
 ) -> None:
     person = clinic.patients[0]
     chat = await chat_of(windows, clinic, person)
-    await chat.say("I need a cleaning with Dentist 0 in 3 days after 2")
+    await chat.send("I need a cleaning with Dentist 0 in 3 days after 2")
     await chat.last("at 14:00")
     await chat.page.get_by_role("button", name="at 15:00").click()
     await chat.last("Shall I book it?")
@@ -43,11 +43,11 @@ async def test_an_appointment_is_booked_in_words_and_with_buttons(
     await expect(chat.page.locator(".notice")).to_have_count(0)
 
 
-async def test_what_others_do_is_told_unasked(clinic: Clinic, windows: Windows) -> None:
+async def test_a_taken_offer_is_reported_unprompted(clinic: Clinic, windows: Windows) -> None:
     person = clinic.patients[0]
     booked = await clinic.book(person, "16:00")
     chat = await chat_of(windows, clinic, person)
-    await chat.say("check-up with Dentist 0 in 3 days after 9am")
+    await chat.send("check-up with Dentist 0 in 3 days after 9am")
     await chat.last("at 09:00")
     await expect(chat.page.get_by_role("button", name="at 09:00")).to_be_enabled()
     await clinic.book(clinic.patients[1], "09:00")
@@ -60,9 +60,9 @@ async def test_what_others_do_is_told_unasked(clinic: Clinic, windows: Windows) 
     await chat.last("at 17:00")
 
 
-async def test_what_is_said_is_shown_as_text(clinic: Clinic, windows: Windows) -> None:
+async def test_messages_are_shown_as_text(clinic: Clinic, windows: Windows) -> None:
     chat = await chat_of(windows, clinic, clinic.patients[0])
-    await chat.say("<img src=x onerror=alert(1)><b>bold</b>")
+    await chat.send("<img src=x onerror=alert(1)><b>bold</b>")
     await chat.last("didn’t understand")
     await expect(chat.lines.nth(1)).to_contain_text("<b>bold</b>")
     assert await chat.page.locator(".chat-lines img, .chat-lines b").count() == 0

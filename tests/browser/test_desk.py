@@ -206,13 +206,13 @@ async def test_a_patients_new_telephone_number_appears_while_it_is_looked_at(
 
 
 @pytest.fixture
-def somebody(clinic: Clinic) -> Person:
+def new_patient(clinic: Clinic) -> Person:
     """Not yet a patient of this dentist: found by their whole telephone number only."""
     return clinic.patients[7]
 
 
 async def test_the_desk_books_for_a_patient_and_overbooks_on_purpose(
-    clinic: Clinic, windows: Windows, somebody: Person
+    clinic: Clinic, windows: Windows, new_patient: Person
 ) -> None:
     there = await clinic.book(clinic.patients[0], "11:00")
     desk = await windows.dentist(clinic, clinic.dentists[0])
@@ -221,16 +221,16 @@ async def test_the_desk_books_for_a_patient_and_overbooks_on_purpose(
     dialog = desk.page.get_by_role("dialog")
     await dialog.get_by_label("Start (UTC time)").fill(there["start"][:16])
     await dialog.get_by_label("Name, or whole telephone number or e-mail").fill("+1 555 0107")
-    await dialog.locator(".chip", has_text=somebody.name).click()
+    await dialog.locator(".chip", has_text=new_patient.name).click()
     await dialog.get_by_role("button", name="Book", exact=True).click()
     await expect(dialog.get_by_role("alert")).to_contain_text("This time is taken")
     await dialog.get_by_role("button", name="Overbook").click()
     await expect(dialog).to_have_count(0)
-    await expect(desk.event(somebody)).to_be_visible()
+    await expect(desk.event(new_patient)).to_be_visible()
     await expect(desk.page.locator(".is-overbooked")).to_have_count(1)
 
 
-async def test_somebody_new_is_entered_and_booked_by_clicking_on_a_free_time(
+async def test_a_new_patient_is_booked_by_a_click_on_a_free_time(
     clinic: Clinic, windows: Windows
 ) -> None:
     desk = await windows.dentist(clinic, clinic.dentists[0])

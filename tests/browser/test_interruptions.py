@@ -19,7 +19,7 @@ from tests.support.running import Template, clinic_on
 from tests.support.tokens import token
 
 
-async def test_after_a_network_cut_the_screen_says_so_and_then_shows_what_it_missed(
+async def test_after_a_network_cut_the_screen_shows_what_it_missed(
     clinic: Clinic, windows: Windows
 ) -> None:
     gone = await clinic.book(clinic.patients[1], "15:00")
@@ -47,7 +47,7 @@ async def test_after_a_network_cut_the_screen_says_so_and_then_shows_what_it_mis
             await screen.page.context.close()
 
 
-async def test_a_change_made_without_a_network_is_rolled_back_and_said_so(
+async def test_a_change_made_offline_is_rolled_back_with_a_message(
     clinic: Clinic, windows: Windows
 ) -> None:
     row = await clinic.book(clinic.patients[0], "09:00")
@@ -97,11 +97,11 @@ async def test_a_killed_and_restarted_hub_finds_its_screens_again(
 async def test_a_token_is_renewed_in_place_before_it_runs_out(
     template: Template, windows: Windows, tmp_path: Path, logs: Logs
 ) -> None:
-    asked: list[str | None] = []
+    stale_tokens: list[str | None] = []
 
     def host(stale: str | None) -> str:
-        asked.append(stale)
-        return token("dentist", "dentist-0", ttl_s=3.0, number=len(asked))
+        stale_tokens.append(stale)
+        return token("dentist", "dentist-0", ttl_s=3.0, number=len(stale_tokens))
 
     async with clinic_on(
         template, tmp_path, realtime=RealtimeSettings(expiring_notice_s=1.5)
@@ -110,9 +110,9 @@ async def test_a_token_is_renewed_in_place_before_it_runs_out(
         desk = DentistScreen(page, clinic)
         await desk.online()
         await desk.turn()
-        assert await eventually(lambda: len(asked) >= 4, 15), asked
-        assert asked[0] is None
-        assert None not in asked[1:], "later it is told which one is no longer good"
+        assert await eventually(lambda: len(stale_tokens) >= 4, 15), stale_tokens
+        assert stale_tokens[0] is None
+        assert None not in stale_tokens[1:], "later it is told which one is no longer good"
 
         await clinic.book(clinic.patients[0], "09:00")
 
@@ -121,7 +121,7 @@ async def test_a_token_is_renewed_in_place_before_it_runs_out(
         assert len(logs.lines("socket_connected")) == 1, "nothing was interrupted"
 
 
-async def test_without_a_new_token_the_page_asks_to_sign_in_again(
+async def test_without_a_new_token_the_user_signs_in_again(
     clinic: Clinic, windows: Windows
 ) -> None:
     dentist = clinic.dentists[0]
@@ -137,7 +137,7 @@ async def test_without_a_new_token_the_page_asks_to_sign_in_again(
     assert "token" not in page.url
 
 
-async def test_a_hold_that_runs_out_says_so_offers_the_time_again_and_frees_it_for_others(
+async def test_an_expired_hold_is_reported_and_its_time_offered_again(
     template: Template, windows: Windows, tmp_path: Path
 ) -> None:
     holding = ReservationSettings(hold_seconds=3.0)

@@ -97,7 +97,7 @@ async def test_a_hold_outlives_a_reload_and_the_token_leaves_the_address(
     await expect(phone.dialog.get_by_text("Your appointment is booked")).to_be_visible()
 
 
-async def test_times_are_the_clinics_until_one_asks_for_ones_own(
+async def test_times_are_in_the_clinics_zone_unless_switched(
     clinic: Clinic, windows: Windows
 ) -> None:
     new_york = clinic.dentists[1]

@@ -1,4 +1,4 @@
-"""Accessible to everybody, light, quick, and strict about what may run."""
+"""Accessible, light, quick, and strict about what may run."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -91,8 +91,8 @@ async def test_axe_finds_nothing_serious_on_any_page(
             await act(page)
             await page.evaluate(axe)
             found[view] = await _violations(page)
-    told = [f"{view}: {problem}" for view, problems in found.items() for problem in problems]
-    assert not told, "\n".join(told)
+    report = [f"{view}: {problem}" for view, problems in found.items() for problem in problems]
+    assert not report, "\n".join(report)
 
 
 async def _to_the_tests_day(page: Page) -> None:
@@ -153,15 +153,15 @@ def test_a_page_loads_little_javascript_and_none_inline(chromium: None, name: st
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", page)
 
 
-def _asked_by(page: Page) -> list[str]:
-    """The addresses that the page asks for from now on."""
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("websocket", lambda socket: asked.append(socket.url))
-    return asked
+def _requests_of(page: Page) -> list[str]:
+    """The addresses that the page requests from now on."""
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    page.on("websocket", lambda socket: requested.append(socket.url))
+    return requested
 
 
-async def test_pages_ask_no_other_server_and_send_no_token_in_an_address(
+async def test_pages_load_from_the_hub_only_and_send_no_token_in_a_url(
     clinic: Clinic, windows: Windows
 ) -> None:
     for name, token in (
@@ -171,12 +171,12 @@ async def test_pages_ask_no_other_server_and_send_no_token_in_an_address(
         ("status", ADMIN),
     ):
         page = await windows.open("about:blank")
-        asked = _asked_by(page)
+        requested = _requests_of(page)
         await page.goto(signed_in(clinic.url, name, token))
         await expect(page.locator("[data-connection=online]")).to_be_attached()
         host = clinic.url.removeprefix("http://")
-        assert all(re.match(rf"(http|ws)://{host}/", address) for address in asked), asked
-        assert any(address.startswith("ws://") for address in asked)
+        assert all(re.match(rf"(http|ws)://{host}/", address) for address in requested), requested
+        assert any(address.startswith("ws://") for address in requested)
         # a browser keeps the fragment to itself; playwright shows it on the page's own request
-        assert not [address for address in asked[1:] if token[:20] in address]
+        assert not [address for address in requested[1:] if token[:20] in address]
         assert token[:20] not in await page.evaluate("location.href")

@@ -1,4 +1,4 @@
-"""Criteria 1.3, 2.2, 2.4, 2.5 as people see them: three browsers, nobody reloads."""
+"""Criteria 1.3, 2.2, 2.4, 2.5 in three browsers, without a reload."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""How the host application signs somebody in: in a frame, too."""
+"""How the host application signs a user in, also in a frame."""
 
 import json
 from collections.abc import AsyncIterator

@@ -40,7 +40,7 @@ async def test_the_figures_move_while_traffic_runs_and_name_no_patient(
         await expect(page.locator("[data-figure=failures] dd").first).to_have_text("0")
         plots = page.locator("[data-moments]")
         await expect(plots.first).to_have_attribute("data-moments", re.compile(r"^[3-9]|\d\d"))
-        drawn = lambda: page.evaluate(_COLOURED)  # noqa: E731  # a question, asked again and again
+        drawn = lambda: page.evaluate(_COLOURED)  # noqa: E731  # evaluated repeatedly
         assert await eventually(drawn, 10.0), "there are lines in the plots"
         calendars = page.get_by_role("region", name="Calendars").last
         await expect(calendars.locator("tbody tr")).to_have_count(3)
@@ -53,7 +53,7 @@ async def test_the_figures_move_while_traffic_runs_and_name_no_patient(
     assert not re.search(r"Patient \d", await page.content()), "nothing patient-related"
 
 
-async def test_everybody_sees_the_verdict_and_only_admins_the_figures(
+async def test_the_public_sees_health_and_only_admins_see_figures(
     clinic: Clinic, windows: Windows
 ) -> None:
     page = await windows.open(f"{clinic.url}/status")

@@ -105,7 +105,7 @@ class Screen:
 
 class PatientScreen(Screen):
     async def look(self, dentist: Person | None = None, *, days: int = DAYS_AHEAD) -> None:
-        """At the free times of the tests' day, of the first dentist unless told."""
+        """At the free times of the tests' day, of the first dentist by default."""
         chosen = dentist or self.clinic.dentists[0]
         await self.page.locator("#dentist").select_option(chosen.id)
         await self.page.locator(".day").nth(days).click()
@@ -154,7 +154,7 @@ class DentistScreen(Screen):
         await expect(self.panel.get_by_role("heading", name=who.name)).to_be_visible()
 
     async def _place(self, who: Person) -> FloatRect:
-        """Where the appointment is, once it stays there: news draw the calendar anew."""
+        """Where the appointment is, once it stays there: events redraw the calendar."""
         box = None
         for _ in range(100):
             before, box = box, await self.event(who).bounding_box()

@@ -1,4 +1,4 @@
-"""The floor: an aiohttp handler that reads a booking, says 201 and stores nothing."""
+"""The floor: an aiohttp handler that reads a booking, answers 201 and stores nothing."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""The servers as processes on a core of their own, and how each of them is asked."""
+"""The servers as processes on a core of their own, and how to book with each."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from types import MappingProxyType
 import aiohttp
 
 from store.migrations.migrate import upgrade
-from tests.benchmarks.booking.measures import MINUTES, Ask, Server
+from tests.benchmarks.booking.measures import MINUTES, Book, Server
 from tests.support.api import Api
 from tests.support.clinic import ADMIN, instant, schedule
 from tests.support.database import Database, OnPostgres
@@ -95,8 +95,8 @@ class Clinic:
             assert (await Api(session, url, bearer).get("/api/profiles/me")).status == 200
         return cls(dentists, patients, made.body["id"])
 
-    def asks(self, session: aiohttp.ClientSession, url: str) -> Ask:
-        async def ask(number: int) -> int:
+    def booker(self, session: aiohttp.ClientSession, url: str) -> Book:
+        async def book(number: int) -> int:
             slot = Slot.of(number)
             headers = {
                 "Authorization": f"Bearer {self.patients[slot.patient]}",
@@ -109,7 +109,7 @@ class Clinic:
             }
             return await _posted(session, url, body, headers)
 
-        return ask
+        return book
 
 
 async def _dentist(session: aiohttp.ClientSession, url: str, admin: Api, number: int) -> str:
@@ -135,7 +135,7 @@ async def _hub(name: str, database: Database, around: Surroundings) -> AsyncIter
         hub = await running.__aenter__()
     try:
         clinic = await Clinic.found(around.session, hub.url)
-        yield Server(name, hub.pid, clinic.asks(around.session, hub.url))
+        yield Server(name, hub.pid, clinic.booker(around.session, hub.url))
         await hub.stop()
     finally:
         await running.__aexit__(None, None, None)
@@ -175,7 +175,7 @@ async def _row_lock(around: Surroundings) -> AsyncIterator[Server]:
         url = f"http://127.0.0.1:{port}"
         await _until_it_listens(process, port)
 
-        async def ask(number: int) -> int:
+        async def book(number: int) -> int:
             slot = Slot.of(number)
             body = {
                 "dentist_id": dentists[slot.dentist],
@@ -184,18 +184,18 @@ async def _row_lock(around: Surroundings) -> AsyncIterator[Server]:
             }
             return await _posted(around.session, url, body, {})
 
-        yield Server(ROW_LOCK.name, process.pid, ask)
+        yield Server(ROW_LOCK.name, process.pid, book)
 
 
 @asynccontextmanager
 async def _bare(around: Surroundings) -> AsyncIterator[Server]:
-    """Asked exactly what the hub is asked."""
+    """Gets exactly the hub's requests."""
     async with _process("bare_server", stdout=asyncio.subprocess.PIPE) as process:
         assert process.stdout is not None
         url = f"http://127.0.0.1:{(await process.stdout.readline()).decode().strip()}"
         patients = [token("patient", f"p{n}") for n in range(PATIENTS)]
         clinic = Clinic(_ids(CALENDARS), patients, _ids(1)[0])
-        yield Server(BARE.name, process.pid, clinic.asks(around.session, url))
+        yield Server(BARE.name, process.pid, clinic.booker(around.session, url))
 
 
 def _ids(how_many: int) -> list[str]:

@@ -15,7 +15,7 @@ WARM_UP = 800
 """Bookings before the first measurement: all calendars and patients are in memory then."""
 _TICKS_S = 1 / os.sysconf("SC_CLK_TCK")
 
-Ask = Callable[[int], Awaitable[int]]
+Book = Callable[[int], Awaitable[int]]
 """Book the n-th slot; the answer's status."""
 
 
@@ -25,7 +25,7 @@ class Server:
 
     name: str
     pid: int
-    ask: Ask
+    book: Book
     numbers: Iterator[int] = field(default_factory=count)
 
     def cpu_s(self) -> float:
@@ -92,7 +92,7 @@ async def _measured(server: Server, clients: int, seconds: float) -> Measured:
 
 
 async def _book(server: Server) -> None:
-    status = await server.ask(next(server.numbers))
+    status = await server.book(next(server.numbers))
     assert status == 201, f"{server.name} answered {status}"
 
 

@@ -23,7 +23,7 @@ def _cell(mine: Measured) -> str:
 
 
 def verdicts(figures: Figures) -> Sequence[str]:
-    """Each target with what was measured; of targets whose servers were not asked, nothing."""
+    """Each target with what was measured; without targets whose servers were not measured."""
     found: list[tuple[str, float, str, float]] = []
 
     def ratio(ours: str, theirs: str, what: str, target: float) -> None:

@@ -1,7 +1,7 @@
-"""What people write: FastAPI, SQLAlchemy's ORM, PostgreSQL, ``SELECT … FOR UPDATE``.
+"""The typical way: FastAPI, SQLAlchemy's ORM, PostgreSQL, ``SELECT … FOR UPDATE``.
 
 A booking locks the dentist's row, looks for an overlap, inserts and commits. It checks no
-token, keeps no idempotency key, writes neither events nor an audit and tells nobody: all of
+token, keeps no idempotency key, writes neither events nor an audit, and notifies no client: all of
 that would make it slower. Statements are prepared and cached by the libraries, the pool is
 larger than its default, uvicorn runs on uvloop and httptools, and logs no requests.
 """

@@ -52,7 +52,7 @@ class Server:
         self.crowd = self.new_crowd()
 
     def new_crowd(self, **options: Any) -> Crowd:
-        """Clients of their own; whoever asks for them closes them."""
+        """Clients of their own; the caller closes them."""
         auth = {"token": token("patient", "a patient of the benchmark")}
         return Crowd(**self.ports, auth=auth, **options)
 
@@ -69,11 +69,11 @@ class Server:
 @contextmanager
 def running(contestant: Contestant) -> Iterator[Server]:
     """Started on the first core this process may use; the crowd belongs on the last."""
-    process, told = _started(contestant.command())
+    process, ready = _started(contestant.command())
     try:
-        if not told:
+        if not ready:
             raise RuntimeError(f"{contestant.name} did not start")
-        server = Server(contestant.name, process, json.loads(told))
+        server = Server(contestant.name, process, json.loads(ready))
         try:
             yield server
         finally:
@@ -84,22 +84,22 @@ def running(contestant: Contestant) -> Iterator[Server]:
 
 
 def _started(command: Sequence[str]) -> tuple[subprocess.Popen[bytes], str]:
-    """The process, and what it says when it is ready: nothing if it never is."""
+    """The process, and its ready message: empty if it never starts."""
     mine = os.sched_getaffinity(0)
-    hears, tells = os.pipe()
+    reader, writer = os.pipe()
     os.sched_setaffinity(0, {min(mine)})
     try:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, "READY_FD": str(tells)},
-            pass_fds=(tells,),
+            env={**os.environ, "READY_FD": str(writer)},
+            pass_fds=(writer,),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
     finally:
         os.sched_setaffinity(0, mine)
-        os.close(tells)
-    with os.fdopen(hears) as ready:
+        os.close(writer)
+    with os.fdopen(reader) as ready:
         return process, ready.readline()

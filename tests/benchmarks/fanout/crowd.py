@@ -59,7 +59,7 @@ class Crowd:
         self._frame_bytes: dict[str, int] = {}
 
     def connect(self, count: int) -> None:
-        """More sockets, each let in and told that it is ready."""
+        """More sockets, each connected and ready."""
         while count > 0:
             group = [self._opened() for _ in range(min(_GROUP, count))]
             self._exchange(group, masked(f"40{NAMESPACE},{self._auth}"), b"hub:ready")
@@ -99,7 +99,7 @@ class Crowd:
         self._control.sendall(f"{channel} {count} {stamp()}\n".encode())
 
     def receive(self, until: float, take: Callable[[memoryview], None]) -> bool:
-        """Read whatever there is, once; false when nothing came until then."""
+        """Read once what has arrived; false when nothing came until then."""
         ready = self._epoll.poll(max(0.0, until - time.monotonic()))
         for fd, _ in ready:
             try:
@@ -112,7 +112,7 @@ class Crowd:
         return bool(ready)
 
     def frame_bytes(self, channel: str, count: int) -> int:
-        """How large an event is, by its first frame; raises if somebody does not get it."""
+        """How large an event is, by its first frame; raises if a socket does not get it."""
         if channel in self._frame_bytes:
             return self._frame_bytes[channel]
         total = size = 0
@@ -152,8 +152,8 @@ class Crowd:
         counted = received // size
         while (missing := published * size * count - received) > 0:
             if not self.receive(time.monotonic() + _WAIT_S, add):
-                told = f"{published} events of {size} bytes to {count} sockets"
-                raise ConnectionError(f"of {told}, {missing} bytes never came")
+                what = f"{published} events of {size} bytes to {count} sockets"
+                raise ConnectionError(f"of {what}, {missing} bytes never came")
         return counted, published * count
 
     def follow(self, channel: str, count: int, events: int, *, window: int) -> None:

@@ -1,6 +1,6 @@
 """The floor: one ready frame, one ``send`` per socket, and nothing else at all.
 
-It knows just enough of the protocols to be asked by the same client.
+It implements just enough of the protocols for the same client.
 """
 
 import json
@@ -8,7 +8,7 @@ import os
 import select
 import socket
 
-from tests.benchmarks.fanout.script import EVENT, FIRST_OFFSET, NAMESPACE, envelope, tell_ready
+from tests.benchmarks.fanout.script import EVENT, FIRST_OFFSET, NAMESPACE, envelope, print_ready
 
 _UPGRADED = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -67,22 +67,22 @@ class Floor:
         event, body = json.loads("[" + arguments)
         if event == "channel:join":
             self.rooms.setdefault(body["channel"], []).append(fd)
-        told = json.dumps({"ok": True, "data": body}, separators=(",", ":"))
-        os.write(fd, frame(f"43{NAMESPACE},{number}[{told}]"))
+        message = json.dumps({"ok": True, "data": body}, separators=(",", ":"))
+        os.write(fd, frame(f"43{NAMESPACE},{number}[{message}]"))
 
     def publish(self, line: str) -> None:
         channel, count, stamp = line.split()
         for _ in range(int(count)):
             self.offset += 1
-            told = json.dumps(envelope(channel, self.offset, stamp), separators=(",", ":"))
-            data = frame(f'42{NAMESPACE},["{EVENT}",{told}]')
+            message = json.dumps(envelope(channel, self.offset, stamp), separators=(",", ":"))
+            data = frame(f'42{NAMESPACE},["{EVENT}",{message}]')
             for fd in self.rooms.get(channel, ()):
                 write(fd, data)
 
     def serve(self) -> None:
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         control = socket.create_server(("127.0.0.1", 0))
-        tell_ready(listener.getsockname()[1], control.getsockname()[1])
+        print_ready(listener.getsockname()[1], control.getsockname()[1])
         commands, _ = control.accept()
         epoll, lines = select.epoll(), b""
         for each in (listener, commands):
@@ -96,9 +96,9 @@ class Floor:
                     self.received[accepted.fileno()] = bytearray()
                     epoll.register(accepted.fileno(), select.EPOLLIN)
                 elif fd == commands.fileno():
-                    if not (told := commands.recv(65_536)):
+                    if not (message := commands.recv(65_536)):
                         return
-                    *whole, lines = (lines + told).split(b"\n")
+                    *whole, lines = (lines + message).split(b"\n")
                     for line in whole:
                         self.publish(line.decode())
                 else:

@@ -19,8 +19,8 @@ PATIENCE_S = 10.0
 RATE = 40.0
 """Events a second, for latencies at equal rate."""
 SPARE = 1.1
-"""Who cannot deliver so many times as much is not asked for its latencies: a queue grows."""
-ASKERS = 64
+"""A server without this much spare capacity is not measured for latency: its queue grows."""
+COMMANDERS = 64
 SHORTER = 4
 """Acks need no time to get going: as many more rounds, as much shorter, are fairer."""
 
@@ -76,7 +76,7 @@ def measure(contestants: Sequence[Contestant], plan: Plan) -> Mapping[str, Figur
 def _in_turns(
     servers: Sequence[Server], rounds: int, measured: Callable[[Server], Measured]
 ) -> Mapping[str, list[Measured]]:
-    """Machines are faster now and slower then, so nobody's rounds come one after the other."""
+    """Machines are faster now and slower then, so the servers take turns in rounds."""
     found: dict[str, list[Measured]] = {server.name: [] for server in servers}
     for _ in range(rounds):
         for server in servers:
@@ -114,7 +114,7 @@ def _saturate(
 
 
 def _filled(server: Server, plan: Plan) -> float:
-    """Connect everybody; the memory of a socket that does nothing."""
+    """Connect all sockets; the memory of an idle one."""
     most = max(plan.sizes)
     base = min(IDLE_BASE, most // 2)
     server.crowd.connect(base)
@@ -153,5 +153,5 @@ def _steady(servers: Sequence[Server], plan: Plan, figures: Mapping[str, Figures
 
 def _acked(server: Server, plan: Plan) -> float:
     began = server.cpu_s()
-    answered = server.crowd.acks(min(ASKERS, max(plan.sizes)), plan.seconds / SHORTER)
+    answered = server.crowd.acks(min(COMMANDERS, max(plan.sizes)), plan.seconds / SHORTER)
     return (server.cpu_s() - began) / answered * 1e6

@@ -47,7 +47,7 @@ def table(figures: Mapping[str, Figures], plan: Plan) -> str:
 
 
 def verdicts(figures: Mapping[str, Figures], plan: Plan) -> Sequence[str]:
-    """Each target with what was measured; of targets whose servers were not asked, nothing."""
+    """Each target with what was measured; without targets whose servers were not measured."""
     hub, node, stock = (figures.get(each.name) for each in (HUB, NODE, STOCK))
     if hub is None:
         return ()
@@ -86,8 +86,8 @@ def as_json(figures: Mapping[str, Figures], plan: Plan) -> str:
         }
         for name, mine in figures.items()
     }
-    told = {"build": build(), "argv": sys.argv[1:], "rounds": plan.rounds, "servers": rows}
-    return json.dumps(told, indent=1, ensure_ascii=False)
+    result = {"build": build(), "argv": sys.argv[1:], "rounds": plan.rounds, "servers": rows}
+    return json.dumps(result, indent=1, ensure_ascii=False)
 
 
 def draw(figures: Mapping[str, Figures], plan: Plan, target: Path) -> None:

@@ -2,9 +2,8 @@
 
 A server writes ``{"port", "control"}`` to the descriptor in ``READY_FD`` when it is ready.
 Its Socket.IO clients are in namespace ``/patient``; ``channel:join {channel}`` enters a
-room, and ``channel:leave {channel}`` is a command that does next to nothing. Whoever
-connects to the control port sends lines ``channel count stamp``, and ``count`` events are
-emitted.
+room, and ``channel:leave {channel}`` is a command that does next to nothing. A client
+of the control port sends lines ``channel count stamp``, and the server emits ``count`` events.
 """
 
 import asyncio
@@ -51,7 +50,7 @@ def envelope(channel: str, offset: int, stamp: str) -> dict[str, Any]:
 
 
 async def controlled(port: int, publish: Publish) -> None:
-    """Say that the server is ready, and do what the control connection asks."""
+    """Report that the server is ready, and execute the control connection's commands."""
 
     async def control(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
@@ -60,9 +59,9 @@ async def controlled(port: int, publish: Publish) -> None:
         writer.close()
 
     server = await asyncio.start_server(control, "127.0.0.1", 0)
-    tell_ready(port, server.sockets[0].getsockname()[1])
+    print_ready(port, server.sockets[0].getsockname()[1])
 
 
-def tell_ready(port: int, control: int) -> None:
-    told = json.dumps({"port": port, "control": control})
-    os.write(int(os.environ["READY_FD"]), told.encode() + b"\n")
+def print_ready(port: int, control: int) -> None:
+    ready = json.dumps({"port": port, "control": control})
+    os.write(int(os.environ["READY_FD"]), ready.encode() + b"\n")

@@ -42,8 +42,8 @@ async def main() -> None:
         nonlocal offset
         for _ in range(count):
             offset += 1
-            told = envelope(channel, offset, stamp)
-            await server.emit(EVENT, told, room=channel, namespace=NAMESPACE)
+            message = envelope(channel, offset, stamp)
+            await server.emit(EVENT, message, room=channel, namespace=NAMESPACE)
 
     app = web.Application()
     server.attach(app)
