@@ -1,10 +1,11 @@
-"""The driven edge: one contract over SQL databases (DESIGN §5).
+"""The driven edge: one contract over SQLite and PostgreSQL.
 
-``open_store`` is the way in. Writes are *plans* (``committer.py`` and its neighbours):
-generators that yield prepared statements and receive rows, so that one text of the logic
-serves every engine. ``lane.py`` runs them on SQLite. Reads go through ``readers.py``.
+``open_store`` opens it. Writes are *plans* (``store/commit/``): generators that yield prepared
+statements and receive rows, so that both engines execute the same code. Reads are queries of
+the repositories, on connections that cannot write (``store/sql/readers.py``).
 """
 
 from store.engine import Store, open_store
+from store.settings import DatabaseSettings
 
-__all__ = ["Store", "open_store"]
+__all__ = ["DatabaseSettings", "Store", "open_store"]

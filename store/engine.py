@@ -1,4 +1,4 @@
-"""The way into the store: one function, whatever the engine."""
+"""Opens the store on SQLite or PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -44,7 +44,7 @@ from store.sqlite.opening import open_sqlite
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Store:
-    """The repositories over one database; made by :func:`open_store`."""
+    """The repositories of one database; made by :func:`open_store`."""
 
     calendars: CalendarStore
     records: RecordStore
@@ -62,7 +62,7 @@ class Store:
         return self._writer.stats
 
     async def ping(self) -> None:
-        """Read, and take the write lock once. Raises StoreUnavailable."""
+        """Check that the database can be read and written. Raises StoreUnavailable."""
         async with self._readers.hub() as connection:
             await connection.execute(select(hub.c.first_epoch))
         await self._writer.run(single_job(lambda: _lock(self._sql)))

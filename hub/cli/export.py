@@ -97,7 +97,7 @@ def _output(path: Path | None) -> Iterator[BinaryIO]:
     draft = path.with_name(f".{path.name}.part")
     try:
         if path.exists():
-            raise FileExistsError(f"{path} is there already")
+            raise FileExistsError(f"{path} exists already")
         draft.unlink(missing_ok=True)
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "wb") as file:
             yield file

@@ -1,4 +1,4 @@
-"""Rows of ``audit_log``: who did what to which record. Never a name, never a note."""
+"""Rows of ``audit_log``: who did what to which record. They contain no names and no notes."""
 
 from datetime import datetime
 
@@ -48,7 +48,7 @@ def audit_params(turn: Turn, event: Event) -> dict[str, object]:
             row["dentist_id"] = dentist_id
         case ProfileSaved(after=profile):
             kind, key, version = "profile", str(profile.id), profile.version
-            row[_whose(profile)] = profile.id
+            row[_person_column(profile)] = profile.id
         case AppointmentTypeSaved(after=type_):
             kind, key, version = "appointment_type", str(type_.id), type_.version
         case WebhookSaved(after=webhook) | WebhookDeleted(before=webhook):
@@ -59,17 +59,17 @@ def audit_params(turn: Turn, event: Event) -> dict[str, object]:
 def disconnect_params(
     by: Principal, at: datetime, request_id: str, person: Profile
 ) -> dict[str, object]:
-    """An admin ended somebody's connections."""
+    """An admin ended the connections of a person."""
     return _entry(by, at, request_id) | {
         "action": "connections.ended",
         "resource_kind": "profile",
         "resource_id": person.id,
-        _whose(person): person.id,
+        _person_column(person): person.id,
     }
 
 
 def search_params(by: Principal, at: datetime, request_id: str, found: int) -> dict[str, object]:
-    """A search of people leaves a trace, too; the text that was searched does not."""
+    """A person searched for people. The text of the search is not recorded."""
     return _entry(by, at, request_id) | {
         "action": "people.searched",
         "resource_kind": "profile",
@@ -80,11 +80,11 @@ def search_params(by: Principal, at: datetime, request_id: str, found: int) -> d
 def webhook_params(
     by: Principal, at: datetime, request_id: str, webhook: Webhook
 ) -> dict[str, object]:
-    """The hub itself disabled a webhook."""
+    """The hub disabled a webhook."""
     return _entry(by, at, request_id) | {"action": "webhook.disabled"} | _webhook(webhook)
 
 
-def _whose(profile: Profile) -> str:
+def _person_column(profile: Profile) -> str:
     return "patient_id" if profile.role is Role.PATIENT else "dentist_id"
 
 
@@ -106,7 +106,7 @@ def _entry(by: Principal, at: datetime, request_id: str) -> dict[str, object]:
         "acting": by.acting,
         "on_behalf_of": by.person,
         "request_id": request_id,
-        **_NOTHING_SAID,
+        **_UNSET,
     }
 
 
@@ -126,7 +126,7 @@ def _appointment(before: Appointment | None, after: Appointment) -> dict[str, ob
     }
 
 
-_NOTHING_SAID: dict[str, None] = dict.fromkeys(
+_UNSET: dict[str, None] = dict.fromkeys(
     (
         "resource_id",
         "dentist_id",

@@ -1,4 +1,4 @@
-"""What every commit needs besides its data."""
+"""The parts of the engine and the core that every commit uses."""
 
 from dataclasses import dataclass
 

@@ -66,8 +66,8 @@ def write_events(
 ) -> Plan[list[WrittenTurn]]:
     """Write the events of all turns, and render the replies.
 
-    An announcement has one event id, whatever the number of its channels. A body is rendered
-    once, whatever the number of events and replies that contain it.
+    The events of one announcement share one event id. Each body is rendered once, even if
+    several events and replies contain it.
     """
     names = yield from _names(turns, ctx.sql)
     rendered: dict[Body, bytes] = {}

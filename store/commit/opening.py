@@ -1,4 +1,4 @@
-"""Opening a calendar: raise the fence, then load, in one transaction."""
+"""Opens a calendar: raises its fence, then loads it, in one transaction."""
 
 from datetime import datetime, timedelta
 
@@ -24,7 +24,7 @@ def open_calendar(
     sql: WriteStatements,
     owner: str | None = None,
 ) -> Plan[Done[LoadedCalendar | None]]:
-    """Raises OwnedElsewhere where ``owner`` may not have it."""
+    """``None`` if there is no such calendar. Raises OwnedElsewhere if ``owner`` may not have it."""
     raised = yield from _raise_fence(dentist_id, owner, sql)
     return Done((yield from _load(dentist_id, raised, live_after=live_after, now=now, sql=sql)))
 
@@ -32,7 +32,7 @@ def open_calendar(
 def view_calendar(
     dentist_id: DentistId, *, live_after: datetime, now: datetime, sql: WriteStatements
 ) -> Plan[Done[LoadedCalendar | None]]:
-    """The same without taking it from anybody; a commit that is under way is waited for."""
+    """The same without raising the fence; waits for a commit in progress."""
     seen = yield once(sql.see_calendar, dentist=dentist_id)
     return Done((yield from _load(dentist_id, seen, live_after=live_after, now=now, sql=sql)))
 
@@ -71,7 +71,8 @@ def _load(
 
 
 def _raise_fence(dentist_id: DentistId, owner: str | None, sql: WriteStatements) -> Plan[Rows]:
-    """Locked first: who is alive is then asked by a statement that began after the wait."""
+    """The row is locked first, so that the next statement sees the nodes as they are after
+    the wait."""
     if owner is None:
         return (yield once(sql.raise_fence, dentist=dentist_id))
     found = yield once(sql.owner, dentist=dentist_id)

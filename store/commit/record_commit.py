@@ -60,7 +60,7 @@ def _refuse_known_key(turn: Turn, sql: WriteStatements) -> Plan[None]:
     try:
         yield from refuse_known_keys((turn,), sql)
     except TurnRefused as refused:
-        raise refused.refusal from None  # of a single turn, its index says nothing
+        raise refused.refusal from None  # there is only one turn
 
 
 def _save(event: Event, sql: WriteStatements) -> Plan[None]:
@@ -72,7 +72,7 @@ def _save(event: Event, sql: WriteStatements) -> Plan[None]:
         case AppointmentTypeSaved(before=old, after=kind) if old is not None:
             guard = {"row_id": old.id, "before_version": old.version}
             if not (yield once(sql.update_type, **APPOINTMENT_TYPE.params(kind), **guard)):
-                raise (yield from _why(sql.current_type_version, "appointment type", old.id))
+                raise (yield from _reason(sql.current_type_version, "appointment type", old.id))
         case WebhookSaved():
             yield from save_webhook(event, sql.webhooks)
         case WebhookDeleted():
@@ -90,7 +90,7 @@ def _save_profile(before: Profile | None, profile: Profile, sql: WriteStatements
     if before is not None:
         guard = {"row_id": before.id, "before_version": before.version}
         if not (yield once(sql.update_profile, **values, **guard)):
-            raise (yield from _why(sql.profile_version, "profile", before.id))
+            raise (yield from _reason(sql.profile_version, "profile", before.id))
         return
     if not (yield once(sql.insert_profile, **values)):
         raise _subject_used()  # another transaction was faster
@@ -109,7 +109,7 @@ def _subject_used() -> Refusal:
     return ValidationFailed.of("subject", "This subject already has a profile")
 
 
-def _why(version: Statement, what: str, id: str) -> Plan[Refusal]:
-    """Why a guarded UPDATE found no row."""
+def _reason(version: Statement, what: str, id: str) -> Plan[Refusal]:
+    """The reason for which a guarded UPDATE found no row."""
     rows = yield once(version, row_id=id)
     return VersionConflict(rows[0][0]) if rows else NotFound(what)

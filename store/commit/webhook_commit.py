@@ -10,11 +10,11 @@ from store.sql.prepared import Plan, Step, once
 from store.sql.webhook_statements import WebhookStatements
 
 WEBHOOKS_MAX = 1_000
-"""Of one party, all its patients together."""
+"""For one party, with all the patients that it acts for."""
 
 
 def save_webhook(event: WebhookSaved, sql: WebhookStatements) -> Plan[None]:
-    """Raises VersionConflict, NotFound, and Forbidden for more than a party may have."""
+    """Raises VersionConflict, NotFound, and Forbidden if the party has too many."""
     webhook, values = event.after, webhook_params(event.after)
     if event.before is None:
         found = yield once(sql.of_party, party=party_of(webhook.owner))
@@ -24,12 +24,12 @@ def save_webhook(event: WebhookSaved, sql: WebhookStatements) -> Plan[None]:
     else:
         guard = {"row_id": webhook.id, "before_version": event.before.version}
         if not (yield once(sql.update, **values, **guard)):
-            raise (yield from _why(webhook.id, sql))
+            raise (yield from _reason(webhook.id, sql))
         yield from _leave_channels(webhook.id, webhook.channels, sql)
     yield from _new_secret(event, sql)
     if event.retries_now:
         nothing = {"attempts": 0, "failing_since": None, "next_attempt_at": None}
-        yield once(sql.try_anew, row_id=webhook.id, **nothing)
+        yield once(sql.retry, row_id=webhook.id, **nothing)
     if event.moved_to:
         places = [PROGRESS.params(place) | {"webhook_id": webhook.id} for place in event.moved_to]
         yield Step(sql.place_cursor, places)
@@ -68,7 +68,7 @@ def _leave_channels(row_id: str, kept: Sequence[str], sql: WebhookStatements) ->
         yield Step(sql.delete_cursor, left)
 
 
-def _why(row_id: str, sql: WebhookStatements) -> Plan[Refusal]:
-    """Why a guarded UPDATE found no row."""
+def _reason(row_id: str, sql: WebhookStatements) -> Plan[Refusal]:
+    """The reason for which a guarded UPDATE found no row."""
     rows = yield once(sql.version, row_id=row_id)
     return VersionConflict(rows[0][0]) if rows else NotFound("webhook")

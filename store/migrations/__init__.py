@@ -1,1 +1,1 @@
-"""Numbered migrations: forward only, one history for every engine."""
+"""The schema: numbered migrations, forward only, one history for every engine."""

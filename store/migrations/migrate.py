@@ -1,7 +1,7 @@
-"""The schema's history (alembic), for every engine; runs synchronously.
+"""Migrates the schema with alembic, on every engine; runs synchronously.
 
-``plan`` says what ``upgrade`` would do; ``check_schema`` refuses to start on a database
-that is older or newer than this version of the hub.
+``plan`` shows what ``upgrade`` would do. ``check_schema`` refuses a database that is older or
+newer than this version of the hub.
 """
 
 import os
@@ -36,7 +36,7 @@ _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(4242001)"  # any number, always t
 
 
 class SchemaMismatch(Exception):
-    """The database and this version of the hub do not fit together."""
+    """The schema of the database does not fit this version of the hub."""
 
     def __init__(self, current: str | None, head: str) -> None:
         super().__init__(current, head)
@@ -67,7 +67,7 @@ class Revision:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MigrationPlan:
-    """Where the database is and what leads to the newest schema."""
+    """The revision of a database, and the revisions that are still to be applied."""
 
     current: str | None
     """``None`` for an empty or missing database."""
@@ -76,7 +76,7 @@ class MigrationPlan:
 
 
 Progress = Callable[[Revision, int, int], None]
-"""A revision was applied: which, the how many-th, of how many."""
+"""Called with a revision that was applied, its number, and the number of all."""
 
 
 def plan(url: str) -> MigrationPlan:
@@ -98,7 +98,7 @@ def _plan(current: str | None) -> MigrationPlan:
 
 @cache
 def _history() -> tuple[Revision, ...]:
-    """What this version knows, oldest first; its files are read once for a process."""
+    """The revisions of this version, oldest first; read from files once in a process."""
     newest_first = ScriptDirectory.from_config(_config()).walk_revisions()
     return tuple(
         Revision(id=script.revision, title=(script.doc or "").splitlines()[0])
@@ -112,7 +112,7 @@ def check_schema(url: str) -> str:
 
 
 def check_revision(current: str | None) -> str:
-    """The same for a revision that was read already."""
+    """The same for a revision that has been read already."""
     found = _plan(current)
     if found.pending:
         raise SchemaTooOld(found.current, found.head)
@@ -126,13 +126,12 @@ def upgrade(
     migrate_url: str | None = None,
     to: str = _NEWEST,
 ) -> MigrationPlan:
-    """Bring the database to the newest schema; returns what was done.
+    """Migrate to the newest schema; returns what was done.
 
-    Each revision is a transaction: whatever stops it, the database is at a revision,
-    never between two. On PostgreSQL ``migrate_url`` is the login that may change the
-    schema, ``url`` the one that the hub will use; the roles are made first. ``to`` stops
-    earlier, at what a former version had. Raises DatabaseInUse while a hub runs on a SQLite
-    file, SchemaTooNew, RolesMissing, StoreUnavailable.
+    Each revision is a transaction, so the database is never between two revisions. On
+    PostgreSQL ``migrate_url`` is the login that may change the schema, and ``url`` the one that
+    the hub will use; the roles are created first. ``to`` stops at an earlier revision. Raises
+    DatabaseInUse while a hub runs on a SQLite file, SchemaTooNew, RolesMissing, StoreUnavailable.
     """
     if is_postgresql(parse_url(url)):
         return _upgrade_postgresql(parse_url(migrate_url or url), parse_url(url), progress, to)
@@ -172,7 +171,7 @@ def _apply(connection: Connection, todo: MigrationPlan, progress: Progress | Non
     titles = {revision.id: revision for revision in todo.pending}
     applied: list[str] = []
 
-    def tell(revision_id: str) -> None:
+    def report(revision_id: str) -> None:
         applied.append(revision_id)
         log.info("schema_migrated", revision=revision_id)
         if progress:
@@ -180,12 +179,12 @@ def _apply(connection: Connection, todo: MigrationPlan, progress: Progress | Non
 
     config = _config()
     config.attributes["connection"] = connection
-    config.attributes["tell"] = tell
+    config.attributes["applied"] = report
     command.upgrade(config, to)
 
 
 def _create(path: Path) -> None:
-    """An empty file that only its owner may read: it will hold people's data."""
+    """Create an empty file that only its owner may read, as it will contain personal data."""
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
 
@@ -214,12 +213,12 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _engine(url: URL) -> Engine:
-    """Transactions as written, DDL included: the driver's own rules are switched off."""
+    """Transactions include DDL; the driver's own transaction handling is switched off."""
     engine = create_engine(
         url,
         poolclass=NullPool,
         connect_args={"isolation_level": None},
-        hide_parameters=True,  # what a migration moves stays out of error texts
+        hide_parameters=True,  # keeps personal data out of error messages
     )
 
     @event.listens_for(engine, "begin")

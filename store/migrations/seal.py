@@ -1,7 +1,7 @@
-"""The seal: a database whose clinic moved elsewhere, and on which no hub may start.
+"""The seal of a database whose clinic moved to another one: no hub may start on it.
 
-It is a mark on the schema's revision, so that every version of the hub, on every engine,
-refuses the database, older versions included.
+It is a mark on the schema revision, so every version of the hub refuses the database, on every
+engine, older versions included.
 """
 
 from sqlalchemy import Connection, text
@@ -10,18 +10,18 @@ from actors.ports.commits import StoreUnavailable
 
 _MARK = "-sealed"
 
-_OTHER_SESSIONS = (  # people's, not the server's own; what anybody may know of them
+_OTHER_SESSIONS = (  # of clients, not of the server; every login may see these columns
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
     " AND usesysid IS NOT NULL AND leader_pid IS NULL AND pid <> pg_backend_pid()"
 )
 
 
 class DatabaseSealed(Exception):
-    """The database was exported for good: the clinic goes on in another one."""
+    """The database was exported for good; the clinic continues in another one."""
 
     def __str__(self) -> str:
         return (
-            "this database is sealed: its clinic was moved to another one, where it goes on. "
+            "this database is sealed: its clinic was moved to another database. "
             "If it was not, `chairside export --unseal` opens it again"
         )
 
@@ -41,7 +41,7 @@ def without_seal(revision: str | None) -> str | None:
 
 
 def revision_of(connection: Connection) -> str | None:
-    """As it stands in the database, seal included; ``None`` if nobody migrated it."""
+    """The stored revision, with its seal; ``None`` if the database was never migrated."""
     dialect = connection.dialect.name
     known = (
         "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
@@ -55,10 +55,10 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def seal(connection: Connection) -> None:
-    """In a transaction of its own: who starts from now on is refused, who runs would go on.
+    """Seal the database, in a transaction of its own.
 
-    So nobody may run. Raises StoreUnavailable if somebody does; on SQLite the caller holds
-    the lock that says so.
+    A hub that runs already would go on, so none may. On PostgreSQL, raises StoreUnavailable if
+    there are other sessions; on SQLite the caller holds the lock on the file.
     """
     revision = revision_of(connection)
     assert revision, "only a migrated database is exported"

@@ -1,13 +1,12 @@
-"""Roles and claims on PostgreSQL: what each transaction says of itself before it begins.
+"""Row security on PostgreSQL: the role and the claims that each transaction sets first.
 
-Three roles that nobody logs in as. The login of ``[database] url`` is a member of the two
-that work; ``SET LOCAL ROLE`` gives up every further right it may have, its ownership and
-BYPASSRLS included, and the policies of migrations 0006 and 0007 judge by ``request.jwt.claims``.
+There are three roles without a login. The login of ``[database] url`` is a member of writer and
+reader. ``SET LOCAL ROLE`` gives up all its other rights, also ownership and BYPASSRLS; the
+policies of migrations 0006 and 0007 then decide by ``request.jwt.claims``.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,19 +17,19 @@ from store.sql.readers import Lookup
 
 OWNER, WRITER, READER = "hub_owner", "hub_writer", "hub_reader"
 SHOWN = "hub_shown"
-"""The schema whose views stand in the tables' places for callers."""
+"""The schema whose views callers see in place of the tables."""
 CLAIMS = "request.jwt.claims"
 
 MAINTENANCE = ("SET LOCAL ROLE hub_owner", "SET LOCAL hub.purpose = 'maintenance'")
-"""Said at the start of a transaction that must see every row: dumps, checks, repairs. The
-owner's own rights are not enough: row security is forced on it, too."""
+"""Executed first in a transaction that must see every row: dumps, checks, repairs. The
+ownership alone is not enough, because row security is forced on the owner, too."""
 
 _HUB, _WRITER = "hub", "writer"
 
 
-def reading_claims(principal: Principal | None, lookup: Lookup) -> Mapping[str, Any]:
-    """``None`` is the hub itself, which sees what it asks for."""
-    claims: dict[str, Any] = {
+def reading_claims(principal: Principal | None, lookup: Lookup) -> Mapping[str, object]:
+    """``None`` is the hub itself, which sees what it looks up."""
+    claims: dict[str, object] = {
         "calendars": lookup.calendars,
         "channels": lookup.channels,
         "scopes": lookup.scopes,
@@ -44,12 +43,12 @@ def reading_claims(principal: Principal | None, lookup: Lookup) -> Mapping[str, 
     if principal.role is Role.SYSTEM:
         return {}
     claims |= {"role": str(principal.role), "sub": principal.subject, "person": principal.person}
-    nothing: dict[str, Any] = dict.fromkeys(("calendars", "channels", "people", "subjects"), ())
+    nothing: dict[str, object] = dict.fromkeys(("calendars", "channels", "people", "subjects"), ())
     return claims | nothing | {"scopes": (principal.scope,)}
 
 
 def reading_path(principal: Principal | None) -> str:
-    """Where names of tables are looked up: a caller's in the views first."""
+    """The schemas in which table names are resolved: for a caller, the views first."""
     return f"{SHOWN}, public" if principal else "public"
 
 
@@ -70,16 +69,16 @@ class BindClaims:
         self, connection: AsyncConnection, principal: Principal | None, lookup: Lookup
     ) -> None:
         claims = json.dumps(reading_claims(principal, lookup))
-        said = {"claims": claims, "path": reading_path(principal)}
-        await connection.execute(_BIND, said | {"statement_timeout": self._timeout})
+        settings = {"claims": claims, "path": reading_path(principal)}
+        await connection.execute(_BIND, settings | {"statement_timeout": self._timeout})
 
 
 def declared_writes(people: Sequence[str]) -> str:
-    """SQL that tells the policies whose records the transaction may write."""
+    """SQL that declares to the policies whose records the transaction may write."""
     return f'SET LOCAL "{CLAIMS}" = {_literal(json.dumps({"role": _WRITER, "declared": people}))}'
 
 
-def _literal(words: str) -> str:
-    """Quoted so that neither quotes nor backslashes in it mean anything."""
-    assert "$claims$" not in words, "ids of our own making"
-    return f"$claims${words}$claims$"
+def _literal(value: str) -> str:
+    """Quoted so that quotes and backslashes have no meaning in it."""
+    assert "$claims$" not in value, "ids of our own making"
+    return f"$claims${value}$claims$"

@@ -1,14 +1,15 @@
-"""Connections to PostgreSQL, for the writers, the readers and the migrations alike.
+"""Connections to PostgreSQL: for writers, readers and migrations.
 
-Nothing is kept in a session that a transaction relies on: roles, claims and timeouts are
-set ``LOCAL``, so that a transaction pooler (PgBouncer) may stand between.
+No transaction depends on the state of a session. Roles, claims and timeouts are set ``LOCAL``,
+so a transaction pooler such as PgBouncer may stand between.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Protocol
 
 import asyncpg
 from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from actors.ports.commits import StoreUnavailable
@@ -25,7 +26,27 @@ _POOL_WAIT_S = 5.0
 SCHEME = "postgresql+asyncpg://"
 
 
-Connect = Callable[[], Any]
+class DriverConnection(Protocol):
+    """What the writers use of a connection of asyncpg, which ships no types."""
+
+    async def execute(self, sql: str, /) -> str: ...
+
+    async def executemany(self, sql: str, rows: Iterable[Sequence[object]], /) -> None: ...
+
+    async def fetch(self, sql: str, /, *values: object) -> Sequence[Iterable[object]]: ...
+
+    async def fetchmany(
+        self, sql: str, rows: Iterable[Sequence[object]], /
+    ) -> Sequence[Iterable[object]]: ...
+
+    def is_closed(self) -> bool: ...
+
+    def terminate(self) -> None: ...
+
+    async def close(self, *, timeout: float) -> None: ...
+
+
+Connect = Callable[[], Coroutine[None, None, DriverConnection]]
 """Opens one connection of the driver. Raises StoreUnavailable."""
 
 
@@ -35,31 +56,32 @@ def connector(
     connect_timeout_s: float = CONNECT_TIMEOUT_S,
     silence_ms: int = SILENCE_MS,
 ) -> Connect:
-    async def connect() -> Any:
+    async def connect() -> DriverConnection:
         try:
             plain, tls = encryption(settings.location)
-            return await asyncpg.connect(
+            connection: DriverConnection = await asyncpg.connect(
                 postgresql_dsn(plain),
                 **tls,
                 timeout=connect_timeout_s,
                 command_timeout=(settings.statement_timeout_ms + silence_ms) / 1_000,
                 statement_cache_size=100 if settings.prepared_statements else 0,
             )
+            return connection
         except BROKEN as error:
             raise StoreUnavailable(f"PostgreSQL cannot be reached: {meaning_of(error)}") from error
 
     return connect
 
 
-def preparing(settings: DatabaseSettings) -> dict[str, Any]:
-    """How SQLAlchemy prepares statements: kept by name, or nameless and forgotten."""
+def preparing(settings: DatabaseSettings) -> dict[str, object]:
+    """How SQLAlchemy prepares statements: named and kept, or unnamed and closed after use."""
     if settings.prepared_statements:
         return {"prepared_statement_cache_size": 100}
     return {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
 
 
 def reading_engine(settings: DatabaseSettings) -> AsyncEngine:
-    """Read-only transactions that see one instant, whatever is committed meanwhile."""
+    """Read-only transactions, each with one snapshot of the database."""
     engine = create_async_engine(
         SCHEME,
         async_creator=connector(settings),
@@ -73,13 +95,15 @@ def reading_engine(settings: DatabaseSettings) -> AsyncEngine:
     )
 
     @event.listens_for(engine.sync_engine, "before_cursor_execute")
-    def asked(_connection: Any, _cursor: Any, statement: str, *_further: Any) -> None:
+    def refuse_other_than_reading(
+        _connection: object, _cursor: object, statement: str, *_further: object
+    ) -> None:
         if not only_reads(statement):
             raise asyncpg.InsufficientPrivilegeError("readers may only SELECT")
 
     @event.listens_for(engine.sync_engine, "handle_error")
-    def failed(context: Any) -> Exception | None:
-        """What SQLAlchemy does not know as an error of a database, but is one."""
+    def recognise(context: ExceptionContext) -> Exception | None:
+        """An error that SQLAlchemy does not recognise as one of the database."""
         error = context.original_exception
         if context.sqlalchemy_exception is None and isinstance(error, BROKEN):
             context.is_disconnect = True

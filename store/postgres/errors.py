@@ -1,4 +1,4 @@
-"""What an error of PostgreSQL, or of the way to it, means for the one who asked."""
+"""What an error of PostgreSQL, or of the connection to it, means for the caller."""
 
 import asyncio
 
@@ -6,8 +6,8 @@ import asyncpg
 
 _TEMPORARY_CLASSES = (
     "08",  # connection exceptions
-    "28",  # the login is refused: somebody changes passwords
-    "3D",  # the database is not there
+    "28",  # the login is refused, for instance while passwords are changed
+    "3D",  # the database does not exist
     "53",  # disk full, out of memory, too many connections
     "55",  # lock not available, database not accepting connections
     "57",  # cancelled by a timeout, shutting down, starting up
@@ -15,7 +15,7 @@ _TEMPORARY_CLASSES = (
 )
 _TEMPORARY_CODES = frozenset(
     {
-        "25006",  # read-only: a standby that was not promoted yet
+        "25006",  # read-only: a standby that is not promoted yet
         "25P03",  # idle in transaction too long
         "25P04",  # transaction timeout
     }
@@ -25,38 +25,38 @@ _TO_BE_RETRIED = frozenset({"40001", "40P01"})
 
 _OF_THE_DRIVER = (
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection that ended under it, met in the wrong moment
+    asyncpg.InternalClientError,  # the connection ended at an unexpected moment
 )
 BROKEN = (OSError, asyncio.TimeoutError, asyncpg.PostgresError, *_OF_THE_DRIVER)
-"""Whatever connecting, or a statement, may raise."""
+"""What connecting, or executing a statement, may raise."""
 
 
 def code_of(error: BaseException | None) -> str:
-    """The SQLSTATE, of the driver's error or of SQLAlchemy's copy of it; else empty."""
+    """The SQLSTATE, also of SQLAlchemy's copy of an error; empty if there is none."""
     return getattr(error, "sqlstate", None) or ""
 
 
 def is_temporary(error: BaseException | None) -> bool:
-    """The server cannot be reached, read or written now; nothing is wrong with the request."""
+    """Whether the server cannot be reached, read or written now; a retry may succeed."""
     if code := code_of(error):
         return code.startswith(_TEMPORARY_CLASSES) or code in _TEMPORARY_CODES
-    first = getattr(error, "__cause__", None) or error  # SQLAlchemy's copy has it as cause
+    first = getattr(error, "__cause__", None) or error  # the cause of SQLAlchemy's copy
     return isinstance(first, (OSError, asyncio.TimeoutError, *_OF_THE_DRIVER))
 
 
 def to_be_retried(error: BaseException) -> bool:
-    """The transaction lost a race that, run anew, it may win."""
+    """Whether the transaction lost a race, and may succeed when it is repeated."""
     return code_of(error) in _TO_BE_RETRIED
 
 
 def was_refused(error: BaseException) -> bool:
-    """A constraint or a policy said no: our bug, kept out by the last arbiter."""
+    """Whether a constraint or a policy refused the row: a bug of the hub."""
     return isinstance(
         error, asyncpg.IntegrityConstraintViolationError | asyncpg.InsufficientPrivilegeError
     )
 
 
 def is_an_answer(error: BaseException) -> bool:
-    """The server itself answered, and the transaction is over: rolled back for certain."""
+    """Whether the server itself answered, so that the transaction is certainly rolled back."""
     code = code_of(error)
     return bool(code) and not code.startswith(_LOST_CLASSES)

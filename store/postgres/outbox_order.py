@@ -1,4 +1,4 @@
-"""Commits that end side by side are published channel by channel in their offsets' order."""
+"""Keeps the events of concurrent commits in the order of their offsets, for each channel."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,8 +18,11 @@ class Committing:
 
 
 class OutboxOrder:
-    """The server frees a commit's locks before it answers, so a later commit of the same
-    channel may be answered first. It waits here for the earlier one; its caller does not."""
+    """Publishes committed events, for each channel in the order of offsets.
+
+    The server releases the locks of a commit before it answers. So a later commit of the same
+    channel may be answered first: its events wait here for the earlier ones, its caller does not.
+    """
 
     def __init__(self, publisher: EventPublisher) -> None:
         self._publisher = publisher
@@ -34,7 +37,7 @@ class OutboxOrder:
         return commit
 
     def end(self, commit: Committing, *, committed: bool) -> None:
-        """Announce what need not wait any more, after the callers that were just resumed."""
+        """Announce what need not wait any more; the callers, just resumed, run before that."""
         commit.committed = committed
         if not committed:
             self._open.remove(commit)

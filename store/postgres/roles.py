@@ -1,7 +1,7 @@
 """What a PostgreSQL database needs before its tables: roles, one extension, one schema.
 
-Made by ``chairside migrate`` where its login has the right; else the statements are told,
-for somebody who has it.
+``chairside migrate`` creates them if its login may; otherwise it prints the statements for an
+administrator.
 """
 
 from sqlalchemy import URL, Connection, text
@@ -20,11 +20,11 @@ _RIGHTS = (
     (SHOWN, OWNER, "CREATE"),
     (SHOWN, READER, "USAGE"),
 )
-"""On which schema which role has which right."""
+"""Schema, role, right."""
 
 
 class RolesMissing(Exception):
-    """The login may not make what is missing; ``script`` says what an administrator runs."""
+    """The login may not create what is missing; ``script`` is for an administrator."""
 
     def __init__(self, script: str) -> None:
         super().__init__(script)
@@ -38,8 +38,10 @@ class RolesMissing(Exception):
 
 
 def prepare(connection: Connection, login: str | None) -> None:
-    """Idempotent. ``login`` is whom the hub itself connects as, ``None`` for this same one.
-    Raises RolesMissing."""
+    """Create what is missing. ``login`` is that of the hub itself, ``None`` for the current one.
+
+    Raises RolesMissing.
+    """
     missing = _missing(connection, login)
     if not missing:
         return
@@ -54,7 +56,7 @@ def prepare(connection: Connection, login: str | None) -> None:
 
 
 def lacking(url: URL) -> list[str]:
-    """What the hub's login would need to work, on a database that was migrated; else empty."""
+    """What the login of the hub lacks to work on a migrated database."""
 
     def look(connection: Connection) -> list[str]:
         login = str(connection.scalar(text("SELECT session_user")))
@@ -96,7 +98,7 @@ def _is_member(connection: Connection, member: str, role: str) -> bool:
 
 
 def _may(connection: Connection, role: str, schema: str, right: str) -> bool:
-    """``False`` also where the schema is yet to be made."""
+    """``False`` also if the schema does not exist yet."""
     query = text(
         "SELECT has_schema_privilege(CAST(:role AS name), oid, :right)"
         " FROM pg_namespace WHERE nspname = :schema"

@@ -1,4 +1,4 @@
-"""Synchronous work on PostgreSQL, for what is written synchronously: alembic, checks, dumps."""
+"""Runs synchronous code on PostgreSQL: alembic, checks, dumps."""
 
 import asyncio
 import threading
@@ -20,10 +20,10 @@ _STATEMENT_TIMEOUT_MS = 24 * 3_600_000
 
 
 def on_postgresql(url: URL, work: Callable[[Connection], T], *, begin: Sequence[str] = ()) -> T:
-    """Run ``work`` on a connection of its own; ``begin`` is said first in each transaction.
+    """Run ``work`` on a connection of its own; each transaction executes ``begin`` first.
 
-    In a thread with an event loop of its own, as the driver knows no other way; the caller
-    may or may not be in a loop. Raises what ``work`` raises, and StoreUnavailable.
+    The driver is asynchronous, so this uses a thread with its own event loop. The caller may be
+    inside a loop or not. Raises what ``work`` raises, and StoreUnavailable.
     """
     results: list[T] = []
     failures: list[BaseException] = []
@@ -31,7 +31,7 @@ def on_postgresql(url: URL, work: Callable[[Connection], T], *, begin: Sequence[
     def run() -> None:
         try:
             results.append(asyncio.run(_on(url, work, begin)))
-        except BaseException as error:  # handed over to the thread that waits
+        except BaseException as error:  # raised in the waiting thread
             failures.append(error)
 
     thread = threading.Thread(target=run, name="postgresql-work")

@@ -1,9 +1,8 @@
-"""TLS to PostgreSQL, where the driver leaves something to say."""
+"""TLS to PostgreSQL: what the driver does not do itself."""
 
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import URL
 
@@ -12,11 +11,11 @@ from store.sql.url import SYSTEM_CERTIFICATES
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
-def encryption(url: URL) -> tuple[URL, Mapping[str, Any]]:
-    """The URL for the driver, and what else to tell it. Read at each connection: whoever
-    renews a certificate need not restart the hub.
+def encryption(url: URL) -> tuple[URL, Mapping[str, ssl.SSLContext]]:
+    """The URL and further arguments for the driver.
 
-    Raises FileNotFoundError that names what the driver would not: which option is wrong.
+    Files are read for each connection, so a renewed certificate needs no restart. Raises
+    FileNotFoundError, which names the option that is wrong; the driver would not.
     """
     options = {name: str(url.query[name]) for name in _FILES if name in url.query}
     system = options.get("sslrootcert") == SYSTEM_CERTIFICATES
@@ -34,7 +33,7 @@ def encryption(url: URL) -> tuple[URL, Mapping[str, Any]]:
 
 
 def meaning_of(error: BaseException) -> str:
-    """What to look at, where the error of the TLS library alone would not tell."""
+    """A message that says what to check, if the error of the TLS library does not."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"its certificate is not accepted: {error.verify_message}"

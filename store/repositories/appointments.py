@@ -1,9 +1,21 @@
 """Lists and single rows, as the caller: :class:`~actors.ports.appointments.Appointments`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal, not_, or_, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Row,
+    Select,
+    TextClause,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from actors.domain.appointment import Appointment, Status
@@ -19,15 +31,16 @@ from store.sql.readers import Readers
 from store.sql.schema import WAS_BOOKED, appointments, audit_log, profiles
 from store.sql.types import Instant
 
+Condition = ColumnElement[bool] | TextClause
 Columns = ReadOnlyColumnCollection[str, Any]
 
 _patient, _dentist = profiles.alias("patient"), profiles.alias("dentist")
 
 HISTORY_MAX = 1_000
-"""Entries shown of one appointment: far more than anybody changes one."""
+"""Entries shown of one appointment: far more than it is ever changed."""
 
 _l = audit_log.c
-_HISTORY_COLUMNS = (
+_HISTORY: tuple[Column[Any], ...] = (
     _l.at,
     _l.action,
     _l.role,
@@ -42,20 +55,20 @@ _HISTORY_COLUMNS = (
 )
 
 
-def _history_entry(row: Sequence[Any]) -> HistoryEntry:
-    """From the values of ``_HISTORY_COLUMNS``."""
+def _history_entry(row: Row[Any]) -> HistoryEntry:
+    role = Role(row.role)
     return HistoryEntry(
-        at=row[0],
-        action=row[1],
-        by=Role(row[2]),
-        via=Role.CHATBOT if row[3] else Role(row[2]),
-        old_status=Status(row[4]) if row[4] else None,
-        new_status=Status(row[5]),
-        old_start=row[6],
-        new_start=row[7],
-        old_end=row[8],
-        new_end=row[9],
-        version=row[10],
+        at=row.at,
+        action=row.action,
+        by=role,
+        via=Role.CHATBOT if row.acting else role,
+        old_status=Status(row.old_status) if row.old_status else None,
+        new_status=Status(row.new_status),
+        old_start=row.old_starts_at,
+        new_start=row.new_starts_at,
+        old_end=row.old_ends_at,
+        new_end=row.new_ends_at,
+        version=row.version,
     )
 
 
@@ -98,7 +111,7 @@ class AppointmentRepository:
             visible_appointments(principal), appointments.c.id == appointment_id
         )
         entries = (
-            select(*_HISTORY_COLUMNS)
+            select(*_HISTORY)
             .where(
                 audit_log.c.resource_kind == "appointment",
                 audit_log.c.resource_id == appointment_id,
@@ -110,16 +123,18 @@ class AppointmentRepository:
             if (await connection.execute(row)).one_or_none() is None:
                 return None
             found = (await connection.execute(entries)).all()
-        return tuple(_history_entry(tuple(entry)) for entry in found)
+        return tuple(_history_entry(entry) for entry in found)
 
-    def _filters(self, query: AppointmentQuery) -> list[Any]:
+    def _filters(self, query: AppointmentQuery) -> list[Condition]:
         a = appointments.c
         wanted = {
             a.dentist_id: query.dentist_id,
             a.patient_id: query.patient_id,
             a.appointment_type_id: query.appointment_type_id,
         }
-        filters: list[Any] = [column == one for column, one in wanted.items() if one is not None]
+        filters: list[Condition] = [
+            column == one for column, one in wanted.items() if one is not None
+        ]
         if query.starts_from is not None:
             filters.append(a.starts_at >= query.starts_from)
         if query.starts_before is not None:
@@ -127,21 +142,23 @@ class AppointmentRepository:
         if not query.statuses:
             return [*filters, WAS_BOOKED]
         filters.append(a.status.in_(sorted(query.statuses)))
-        if Status.HELD in query.statuses:  # the clock decides, not whether a timer has run
+        if (
+            Status.HELD in query.statuses
+        ):  # an overdue hold is over, even if no timer has expired it
             overdue = a.expires_at <= self._clock.now()
             filters.append(or_(a.status != Status.HELD.value, not_(overdue)))
         return filters
 
 
-def _page(query: AppointmentQuery, matching: tuple[Any, ...]) -> Select[Any]:
-    """One row more than asked for tells whether there is a next page.
+def _page(query: AppointmentQuery, matching: Sequence[Condition]) -> Select[Any]:
+    """One row more than the limit, which shows whether there is a next page.
 
-    The page is cut before names are looked up: whose they are is asked of the database's
-    rules person by person, so for the rows of the page and not of the whole calendar.
+    The page is cut before it is joined to names, because row security checks person by person:
+    so it checks those of the page, and not of the whole calendar.
     """
     a = appointments.c
     cut = select(*APPOINTMENT.columns).where(*matching).limit(query.limit + 1)
-    cut = cut.where(_beyond(query)) if query.after else cut
+    cut = cut.where(_after(query)) if query.after else cut
     page = cut.order_by(*_order(a, query)).subquery("page").c
     return _with_names(page).order_by(*_order(page, query))
 
@@ -151,7 +168,7 @@ def _order(columns: Columns, query: AppointmentQuery) -> tuple[ColumnElement[Any
     return tuple(column.desc() for column in place) if query.descending else place
 
 
-def _beyond(query: AppointmentQuery) -> ColumnElement[bool]:
+def _after(query: AppointmentQuery) -> ColumnElement[bool]:
     assert query.after
     a = appointments.c
     start, row_id = query.after
@@ -163,15 +180,14 @@ def _with_names(rows: Columns) -> Select[Any]:
     """``rows`` has at least :data:`APPOINTMENT.columns`."""
     shown = [rows[column.name] for column in APPOINTMENT.columns]
     return (
-        select(*shown, _patient.c.name, _dentist.c.name)
+        select(*shown, _patient.c.name.label("patient"), _dentist.c.name.label("dentist"))
         .join(_patient, _patient.c.id == rows.patient_id)
         .join(_dentist, _dentist.c.id == rows.dentist_id)
     )
 
 
-def _names(rows: Any) -> Names:
+def _names(rows: Iterable[Row[Any]]) -> Names:
     names: dict[ProfileId, str] = {}
     for row in rows:
-        *_, patient, dentist = row
-        names[row[2]], names[row[1]] = patient, dentist
+        names[row.patient_id], names[row.dentist_id] = row.patient, row.dentist
     return names

@@ -28,7 +28,9 @@ class CalendarRepository:
         self._readers = readers
         self._context = context
         self._clock = clock
-        self._commit_all = partial(commit_calendars, ctx=context)  # one plan for all commits
+        self._commit_all = partial(
+            commit_calendars, ctx=context
+        )  # shared, so that writers combine them
 
     async def open(
         self, dentist_id: DentistId, *, live_after: datetime, owner: str | None = None

@@ -21,8 +21,8 @@ from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, single_job
 
 _p = profiles.c
-_EXACT_MAX = 500  # of one e-mail or phone: a family shares one, not a town
-_ADOPTABLE_MAX = 2  # one is adopted, two are ambiguous: more say nothing new
+_EXACT_MAX = 500  # people who share one e-mail or phone
+_ADOPTABLE_MAX = 2  # one is adopted, two are ambiguous; more do not matter
 
 
 class ProfileRepository:
@@ -64,7 +64,7 @@ class ProfileRepository:
 
     async def own_patient(self, dentist_id: DentistId, patient_id: PatientId) -> Profile | None:
         query = select(*PROFILE.columns).where(_p.id == patient_id, _own_patients(dentist_id))
-        async with self._readers.caller(_as(dentist_id)) as connection:
+        async with self._readers.caller(_searcher(dentist_id)) as connection:
             row = (await connection.execute(query)).one_or_none()
         return PROFILE.read(row) if row else None
 
@@ -78,23 +78,26 @@ class ProfileRepository:
     ) -> ProfilePage:
         text = text.strip()
         lookup = Lookup(exact=text or None)
-        whose = await self._whose(text, lookup) if text else ()
-        exact: ColumnElement[bool] = _p.id.in_(whose)
+        found_exactly = await self._with_exact(text, lookup) if text else ()
+        exact: ColumnElement[bool] = _p.id.in_(found_exactly)
         own: ColumnElement[bool] = false()
-        said = among = exact
+        matching = among = exact
         if dentist_id is not None:
             own = _own_patients(dentist_id)
-            said = strpos(_p.search_text, fold(text)) > 0
-            among = _p.id.in_(union(*_ids_of_own(dentist_id), _ids_among(whose)))
-        # Few are among them: begin there, and not with everybody who has the role. Who is,
-        # without being one's own, is because the text is their e-mail or phone.
-        found = (_p.role != Role.DENTIST.value) & among & or_(said, exact)
-        async with self._readers.caller(_as(dentist_id), lookup) as connection:
+            matching = strpos(_p.search_text, fold(text)) > 0
+            among = _p.id.in_(union(*_ids_of_own(dentist_id), _ids_among(found_exactly)))
+        # ``among`` is a small set, so that the query does not begin with all patients.
+        # It contains own patients, and those whose e-mail or phone is the text.
+        found = (_p.role != Role.DENTIST.value) & among & or_(matching, exact)
+        async with self._readers.caller(_searcher(dentist_id), lookup) as connection:
             return await _page(connection, found, own, limit=limit, after=after)
 
-    async def _whose(self, text: str, lookup: Lookup) -> Sequence[ProfileId]:
-        """Ids of whom an e-mail or phone belongs to: the hub's question, as the columns that
-        are compared are hidden from callers, and an index must find them."""
+    async def _with_exact(self, text: str, lookup: Lookup) -> Sequence[ProfileId]:
+        """The ids of those whose e-mail or phone is the text.
+
+        The hub reads them, because the compared columns are hidden from callers, and a search
+        through the callers' views would use no index.
+        """
         query = select(_p.id).where(or_(_p.email_key == fold(text), _p.phone == text))
         async with self._readers.hub(lookup) as connection:
             return (await connection.execute(query.limit(_EXACT_MAX))).scalars().all()
@@ -115,8 +118,8 @@ class ProfileRepository:
         return PROFILE.read(row) if row else None
 
 
-def _as(dentist_id: DentistId | None) -> Principal:
-    """Who searches: the dentist, else a chatbot's service, which has no rows of its own."""
+def _searcher(dentist_id: DentistId | None) -> Principal:
+    """The principal of a search: the dentist, or a chatbot, which has no rows of its own."""
     if dentist_id is None:
         return Principal(role=Role.CHATBOT, subject="")
     return Principal(role=Role.DENTIST, subject="", person=ProfileId(dentist_id))

@@ -25,7 +25,7 @@ class RecordRepository:
 
 
 def _people(event: Event) -> Iterator[str]:
-    """Whose records the event writes."""
+    """The people whose records the event writes."""
     match event:
         case ProfileSaved(after=profile):
             yield profile.id

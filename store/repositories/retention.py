@@ -1,7 +1,7 @@
-"""What is forgotten after its time (DESIGN §5), in small batches between the commits.
+"""Deletes what is older than it is kept, in small batches between the commits.
 
-Events 30 days, reservations that came to nothing 7, idempotency keys 1. Never touches an
-epoch or an event that was not yet sent.
+Events are kept for 30 days, unused reservations for 7 and idempotency keys for 1, unless the
+settings differ. Epochs and pending events are never deleted.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class DeletedRows:
     holds: int
     replies: int
     deliveries: int
-    """To webhooks; kept as long as the events they were of."""
+    """Deliveries to webhooks, which are kept as long as events."""
 
 
 class RetentionRepository:
@@ -34,20 +34,20 @@ class RetentionRepository:
         self._sql = sql
 
     async def forget(self, now: datetime, keep: RetentionSettings = _DEFAULT) -> DeletedRows:
-        """Delete everything older than it is kept. Raises a CommitFailure: call again later."""
+        """Raises a CommitFailure; then call it again later."""
         sql = self._sql
         events, holds, replies = (
             now - timedelta(days=days)
             for days in (keep.events_days, keep.holds_days, keep.idempotency_keys_days)
         )
         return DeletedRows(
-            events=await self._empty(sql.delete_events, events),
-            holds=await self._empty(sql.delete_holds, holds),
-            replies=await self._empty(sql.delete_replies, replies),
-            deliveries=await self._empty(sql.webhooks.forget_deliveries, events),
+            events=await self._delete_all(sql.delete_events, events),
+            holds=await self._delete_all(sql.delete_holds, holds),
+            replies=await self._delete_all(sql.delete_replies, replies),
+            deliveries=await self._delete_all(sql.webhooks.forget_deliveries, events),
         )
 
-    async def _empty(self, statement: Statement, before: datetime) -> int:
+    async def _delete_all(self, statement: Statement, before: datetime) -> int:
         total = 0
         while count := await self._writer.run(single_job(lambda: _batch(statement, before))):
             total += count

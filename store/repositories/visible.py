@@ -1,7 +1,7 @@
-"""Whose rows a caller sees: the one filter of every read of ``appointments``.
+"""The appointments that a caller sees: the filter of every read of ``appointments``.
 
-Deny by default (criteria 5.3, 5.4): a dentist's calendar to that dentist, a patient's
-rows to that patient, nothing to anybody else.
+Deny by default (criteria 5.3, 5.4): a dentist sees the own calendar, a patient the own rows,
+everyone else nothing.
 """
 
 from sqlalchemy import ColumnElement, false
@@ -22,7 +22,7 @@ def visible_appointments(principal: Principal) -> ColumnElement[bool]:
 
 
 def own_appointments_channel(principal: Principal) -> Channel | None:
-    """The stream that tells of exactly the rows :func:`visible_appointments` shows."""
+    """The channel of exactly the rows that :func:`visible_appointments` shows."""
     if principal.person is not None:
         if principal.role is Role.DENTIST:
             return dentist_channel(DentistId(principal.person))

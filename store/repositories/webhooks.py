@@ -1,4 +1,4 @@
-"""Webhooks as their owners read them, and as the hub delivers to them."""
+"""Webhooks: read by their owners, and delivered to by the hub."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -126,7 +126,7 @@ class WebhookRepository:
         try:
             await self._writer.run(single_job(lambda: self._disable(event, now), declares=declares))
         except (VersionConflict, NotFound):
-            return None  # its owner was faster: they know
+            return None  # its owner changed it at the same time
         return after
 
     def _disable(self, event: WebhookSaved, now: datetime) -> Plan[Done[None]]:

@@ -73,7 +73,7 @@ def appointment_params(row: Appointment, by: Principal) -> dict[str, object]:
 
 
 def fold(text: str) -> str:
-    """Text as it is compared when case does not matter."""
+    """The form of a text in which it is compared without regard to case."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
@@ -129,7 +129,7 @@ def schedule_json(schedule: Schedule) -> str:
 
 
 def schedule_of(stored: str, version: int) -> Schedule:
-    """Settings that were not yet there when it was stored have their defaults."""
+    """A setting that is missing, because it is newer than the stored text, has its default."""
     values: dict[str, Any] = json.loads(stored)
     types = values.pop("appointment_type_ids", None)
     return Schedule(

@@ -1,7 +1,7 @@
-"""One hub a database file: an exclusive lock on ``<database>.lock``.
+"""One hub for a database file: an exclusive lock on ``<database>.lock``.
 
-The lock is the kernel's and ends with the process, however that ends; what the file says
-is only there to name the holder.
+The kernel holds the lock, and releases it when the process ends. The content of the file only
+names the holder.
 """
 
 import fcntl

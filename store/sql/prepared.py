@@ -1,20 +1,36 @@
-"""Prepared statements and plans: how a write is said without doing it.
+"""Prepared statements, and write plans that an engine executes.
 
-SQLAlchemy Core builds and types a statement once per dialect; what remains on the hot
-path is its text and a tuple of values. A *plan* is a generator that yields
-:class:`Step` and is sent the rows; an engine drives it, synchronously on SQLite
-(``lane.py``), with ``await`` elsewhere.
+SQLAlchemy Core compiles each statement once for a dialect. What remains on the hot path is
+the text and a tuple of values. A *plan* is a generator that yields steps and is sent the rows
+of each; an engine executes the steps, SQLite synchronously, PostgreSQL with ``await``.
 """
 
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, cached_property
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Delete, Dialect, Insert, Select, Update
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Delete,
+    Dialect,
+    Insert,
+    Select,
+    Table,
+    TextClause,
+    Update,
+    bindparam,
+    delete,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 
 from actors.ports.events import EventRecord
 
@@ -24,48 +40,55 @@ Rows = Sequence[Row]
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-_Processor = Callable[[Any], Any]
+Clause = Select[Any] | Insert | Update | Delete
+_Processor = Callable[[Any], object]
+NO_OFFSET: ColumnElement[int] = literal_column("0")
+"""Written out, because the dialect of SQLite would add a parameter."""
 _TYPED = re.compile(r"\$(\d+)::(TIMESTAMP WITH TIME ZONE|[A-Z]+)")
 """A parameter, as the dialect of asyncpg writes it."""
 
 
 class Statement:
-    """One statement in one dialect's words, with its values' conversions both ways."""
+    """A statement compiled for one dialect, with the conversions of its values and columns."""
 
     def __init__(
         self,
-        clause: Select[Any] | Insert | Update | Delete,
+        clause: Clause,
         dialect: Dialect,
         *,
         sets: Sequence[str] | None = None,
         by_key: bool = False,
     ) -> None:
-        """``sets`` names the columns that an INSERT or UPDATE takes from its parameters;
-        ``by_key``: a SELECT of rows by one key, whose order means nothing."""
+        """``sets``: the columns that an INSERT or UPDATE takes from its parameters.
+
+        ``by_key``: a SELECT of rows by a single key, in any order.
+        """
         compiled = clause.compile(dialect=dialect, column_keys=sets)
         self.sql = str(compiled)
         assert compiled.positiontup is not None, "the dialect numbers its parameters"
         binds = [compiled.binds[name] for name in compiled.positiontup]
         assert all(bind.required for bind in binds), "constants are written out"
         self._pick = _picker(compiled.positiontup)
-        writes = [_written_by(bind.type, dialect) for bind in binds]
+        writes = [bind.type.dialect_impl(dialect).bind_processor(dialect) for bind in binds]
         self._writes = tuple((n, write) for n, write in enumerate(writes) if write)
         self._values = _values_clause(self.sql) if isinstance(clause, Insert) else None
         self._by_key = by_key
-        reads = [_read_by(column.type, dialect) for column in clause.exported_columns]
+        reads = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None)
+            for column in clause.exported_columns
+        ]
         self.returns_rows = bool(reads)
         self._reads = tuple((n, read) for n, read in enumerate(reads) if read)
         self.sql_for = cache(self._sql_for)
 
     @property
     def takes_many(self) -> bool:
-        """Whether :meth:`sql_for` and :attr:`sql_of_arrays` can say it for many rows at once."""
+        """Whether one execution can take the parameters of many rows."""
         return self._by_key or self._values is not None
 
     @cached_property
     def sql_of_arrays(self) -> str:
-        """PostgreSQL's: the statement for any number of rows, in the order in which they are
-        given; it takes an array for each value."""
+        """For PostgreSQL: the statement for any number of rows; takes an array for each value."""
         arrays = ", ".join(f"${n}::{kind}[]" for n, kind in _TYPED.findall(self.sql))
         if self._by_key:
             assert arrays.count("$") == 1, "one key"
@@ -78,7 +101,7 @@ class Statement:
         return self.sql.replace(f"VALUES {self._values}", selected, 1)
 
     def _sql_for(self, count: int) -> str:
-        """SQLite's: the statement for ``count`` rows; it takes their values one after the other."""
+        """For SQLite: the statement for ``count`` rows; takes their values one after the other."""
         if self._by_key:
             assert self.sql.count("= ?") == 1, "one key"
             return self.sql.replace("= ?", f"IN ({', '.join('?' * count)})")
@@ -86,7 +109,7 @@ class Statement:
         return self.sql.replace(self._values, ", ".join([self._values] * count), 1)
 
     def bind(self, params: Params) -> Row:
-        """The values in the order of the text's placeholders."""
+        """The values in the order of the placeholders."""
         if not self._writes:
             return self._pick(params)
         values = list(self._pick(params))
@@ -94,13 +117,13 @@ class Statement:
             values[n] = write(values[n])
         return tuple(values)
 
-    def read(self, rows: Iterable[Sequence[Any]]) -> Rows:
-        """Rows as the driver gave them, turned into the columns' types."""
+    def read(self, rows: Iterable[Iterable[object]]) -> Rows:
+        """Convert rows from the driver to the types of the columns."""
         if not self._reads:
             return list(map(tuple, rows))
         return [self._read_one(row) for row in rows]
 
-    def _read_one(self, raw: Sequence[Any]) -> Row:
+    def _read_one(self, raw: Iterable[object]) -> Row:
         row = list(raw)
         for n, read in self._reads:
             row[n] = read(row[n])
@@ -108,7 +131,7 @@ class Statement:
 
 
 def _values_clause(sql: str) -> str:
-    """The parenthesis after VALUES, whatever is nested in it."""
+    """The parenthesis after VALUES, with all that is nested in it."""
     start = sql.index("VALUES (") + len("VALUES ")
     depth = 0
     for end, character in enumerate(sql[start:], start):
@@ -124,33 +147,67 @@ def _picker(names: Sequence[str]) -> Callable[[Params], Row]:
     return lambda params: tuple(params[name] for name in names)
 
 
-def _written_by(kind: TypeEngine[Any], dialect: Dialect) -> _Processor | None:
-    return kind.dialect_impl(dialect).bind_processor(dialect)
+class StatementSet:
+    """Statements for one dialect; subclasses build them when they are constructed."""
 
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._upsert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
 
-def _read_by(kind: TypeEngine[Any], dialect: Dialect) -> _Processor | None:
-    return kind.dialect_impl(dialect).result_processor(dialect, None)
+    def _build(
+        self, clause: Clause, sets: Sequence[str] | None = None, *, by_key: bool = False
+    ) -> Statement:
+        return Statement(clause, self._dialect, sets=sets, by_key=by_key)
+
+    def _guarded_update(
+        self, table: Table, sets: Sequence[str], version: str = "version"
+    ) -> Statement:
+        """Set columns of the row ``row_id``, if it still has ``before_version``."""
+        key = next(iter(table.primary_key))
+        clause = (
+            update(table)
+            .where(key == bindparam("row_id"), table.c[version] == bindparam("before_version"))
+            .returning(key)
+        )
+        return self._build(clause, sets)
+
+    def _delete_oldest(
+        self,
+        key: Sequence[Column[Any]],
+        age: Column[datetime],
+        *conditions: ColumnElement[bool] | TextClause,
+    ) -> Statement:
+        """Delete at most ``at_most`` rows that are older than ``before``."""
+        oldest = (
+            select(*key)
+            .where(age < bindparam("before"), *conditions)
+            .order_by(age)
+            .limit(bindparam("at_most"))
+            .offset(NO_OFFSET)
+        )
+        return self._build(delete(age.table).where(tuple_(*key).in_(oldest)).returning(key[0]))
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Run ``statement`` once for each of ``params``, in order; the rows of all are sent back."""
+    """Executes a statement for each of ``params``, in order; answers the rows of all."""
 
     statement: Statement
     params: Sequence[Params]
 
 
 Plan = Generator[Step, Rows, T]
+"""Yields steps, is sent the rows of each, returns a result. It does no I/O itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[T_co]):
-    """How a plan ends: its value, and what it committed to be announced."""
+    """The result of a whole plan: a value for its caller, and events for the outbox."""
 
     value: T_co
     records: Sequence[EventRecord] = ()
 
 
-def once(statement: Statement, **params: Any) -> Step:
-    """The statement run a single time."""
+def once(statement: Statement, **params: object) -> Step:
+    """A step that executes the statement for one set of parameters."""
     return Step(statement, (params,))

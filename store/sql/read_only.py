@@ -1,10 +1,12 @@
-"""What a reading connection sends at all, whatever the engine."""
+"""Which statements a reading connection executes, on every engine."""
 
 _READING = ("SELECT", "WITH")
 
 
 def only_reads(sql: str) -> bool:
-    """Whether it begins as a query does. What a query may do beyond reading, the engine's
-    read-only transactions refuse; this keeps out what changes who asks (SET, DO), and what
-    tells more than rows (EXPLAIN)."""
+    """Whether the statement begins as a query does.
+
+    Read-only transactions refuse writes. This refuses also what would change the principal
+    (SET, DO) or show more than rows (EXPLAIN).
+    """
     return sql.lstrip().upper().startswith(_READING)

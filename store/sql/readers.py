@@ -1,18 +1,20 @@
 """Read transactions, on connections that cannot write.
 
-Two ways in, which the database itself tells apart:
+There are two ways to read, and the database itself enforces the difference:
 
 ``caller``
-    What a request may see. The connection is restricted by row-level security and bound
-    to the principal for this one transaction; whatever the statement says, rows that are
-    not theirs do not exist.
+    What a request may see. Row security binds the connection to the principal for one
+    transaction: rows that the principal may not see do not exist in any statement.
 ``hub``
-    The hub's own questions, and only these: *who is this* (a token's subject, an adoptable
-    e-mail, a person by id: asked before there is a principal, or cached for all of them),
-    *does this e-mail or phone belong to anybody* (a search that answers id and name), *what
-    does a calendar need* (rows, types, holds and stored replies of an actor, which decides
-    for everybody), *what is to be broadcast* (the relay), and the ping. Each names what it
-    is about (:class:`Lookup`); on PostgreSQL nothing else exists for it.
+    The queries that the hub makes for itself, and only these:
+
+    - identity: the profile of a token's subject, of an adoptable e-mail, or by id;
+    - search: the ids of the profiles that have exactly this e-mail or phone;
+    - calendars: rows, types, holds and stored replies of an actor;
+    - events that are still to be published, and webhooks to be delivered;
+    - the ping.
+
+    Each names the keys that it looks up (:class:`Lookup`); on PostgreSQL it sees no others.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -31,7 +33,7 @@ IsTemporary = Callable[[BaseException | None], bool]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lookup:
-    """What a transaction is about to ask for by name, where that widens what it sees."""
+    """The keys that a read transaction looks up, where this widens what it sees."""
 
     calendars: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
@@ -39,17 +41,18 @@ class Lookup:
     people: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
     exact: str | None = None
-    """An e-mail or phone: who knows it whole may find whose it is."""
+    """A complete e-mail or phone, with which the profile that has it may be found."""
 
 
 NO_LOOKUP = Lookup()
 
 BindPrincipal = Callable[[AsyncConnection, Principal | None, Lookup], Awaitable[None]]
-"""Give the transaction just begun the rights of the principal, or of the hub itself
-(``None``), until it ends."""
+"""Gives the current transaction the rights of the principal, or those of the hub (``None``)."""
 
 
 class Readers:
+    """Opens read transactions. They raise StoreUnavailable if the database cannot be read now."""
+
     def __init__(
         self,
         *,
@@ -67,13 +70,13 @@ class Readers:
     async def caller(
         self, principal: Principal, lookup: Lookup = NO_LOOKUP
     ) -> AsyncIterator[AsyncConnection]:
-        """One read transaction with the rights of ``principal``."""
+        """A read transaction with the rights of ``principal``."""
         async with self._transaction(self._callers, principal, lookup) as connection:
             yield connection
 
     @asynccontextmanager
     async def hub(self, lookup: Lookup = NO_LOOKUP) -> AsyncIterator[AsyncConnection]:
-        """One read transaction of the hub itself; never a request's way to rows."""
+        """A read transaction of the hub itself; never for the rows that a request is answered."""
         async with self._transaction(self._hub, None, lookup) as connection:
             yield connection
 
@@ -81,7 +84,6 @@ class Readers:
     async def _transaction(
         self, engine: AsyncEngine, principal: Principal | None, lookup: Lookup
     ) -> AsyncIterator[AsyncConnection]:
-        """Raises StoreUnavailable when the database cannot be read now."""
         try:
             async with engine.connect() as connection, connection.begin():
                 await self._bind_principal(connection, principal, lookup)

@@ -87,7 +87,7 @@ def _fields(kind: type) -> Mapping[str, object]:
 
 
 def _enum_in(hint: object) -> type[Enum] | None:
-    """The enum that the type is, or may be besides ``None``."""
+    """The enum of a type ``E`` or ``E | None``; ``None`` for other types."""
     for kind in get_args(hint) or (hint,):
         if isinstance(kind, type) and issubclass(kind, Enum):
             return kind

@@ -1,4 +1,4 @@
-"""The tables (DESIGN §5), for statements. The migrations create them; a test compares."""
+"""The tables, as statements use them. The migrations create them; a test compares the two."""
 
 from collections.abc import Iterable
 
@@ -24,8 +24,10 @@ from store.sql.types import Instant, SerialKey, Sorted
 
 
 def status_list(statuses: Iterable[Status]) -> str:
-    """SQL constants in the one order that indexes and queries share: SQLite uses a
-    partial index only where the query repeats its condition word for word."""
+    """The statuses as SQL constants, always in the same order.
+
+    SQLite uses a partial index only for a query that repeats its condition literally.
+    """
     wanted = frozenset(statuses)
     return ", ".join(f"'{status}'" for status in Status if status in wanted)
 
@@ -118,7 +120,7 @@ appointments = Table(
     Column("cancel_reason", Text),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
-    # Of the last change: who authenticated, and for whom ('system' for the hub itself).
+    # Of the last change: the authenticated party, and the person it acted for (or 'system').
     Column("changed_by", Text, nullable=False),
     Column("on_behalf_of", Text, nullable=False),
     CheckConstraint("starts_at < ends_at", name="length"),
@@ -235,7 +237,7 @@ webhooks = Table(
     "webhooks",
     metadata,
     Column("id", Text, primary_key=True),
-    # Who made it, whole: deliveries are decided with exactly these rights.
+    # The principal that created it: deliveries are decided with exactly these rights.
     Column("owner", Text, nullable=False),
     Column("scope", Text, nullable=False),
     Column("role", Text, nullable=False),
@@ -275,7 +277,7 @@ webhook_cursors = Table(
     Column("channel", Text, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("offset", BigInteger, nullable=False),
-    # Counts every change, so that a delivery under way notices that it was moved.
+    # Counts every change, so that a delivery in progress notices that the cursor was moved.
     Column("moves", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("failing_since", Instant),
@@ -303,13 +305,13 @@ webhook_deliveries = Table(
     Index("ix_webhook_deliveries_last_at", "last_at"),
 )
 
-# Who shares this database now. Of no use elsewhere, so no dump has them.
+# About this database only, so they are not dumped.
 OF_THIS_DATABASE = {"dumped": False}
 
 nodes = Table(
     "nodes",
     metadata,
-    # Of one life of a process: whoever was taken for dead comes back as somebody else.
+    # Of one run of a process: a node that was buried joins again under a new id.
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("address", Text, nullable=False),
@@ -327,7 +329,7 @@ cluster = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     # Raised whenever a node comes, goes, or begins to leave.
     Column("epoch", BigInteger, nullable=False),
-    # What nodes sign with, unless the configuration says so; made by the first of them.
+    # The key that nodes sign with, unless the configuration sets one; the first node makes it.
     Column("key", Text, nullable=False),
     CheckConstraint("id = 1", name="one_row"),
     info=OF_THIS_DATABASE,

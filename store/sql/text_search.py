@@ -1,4 +1,4 @@
-"""Whether a text contains another, letter for letter, the same on every engine."""
+"""Search for a text within another: exact, and the same on every engine."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 
-class strpos(GenericFunction[int]):  # noqa: N801  # functions are named as SQL names them
+class strpos(GenericFunction[int]):  # noqa: N801  # named as SQL names it
     """Where ``part`` begins in ``text``, from 1; 0 if nowhere.
 
-    Not LIKE: its ESCAPE can fail depending on a row's content, so row-level security may
-    not allow callers to use it (see ``store/sqlite/guard.py``).
+    LIKE is not allowed to callers: its ESCAPE can fail depending on the content of a row, which
+    would reveal something of rows that the caller may not see (see ``store/sqlite/guard.py``).
     """
 
     inherit_cache = True

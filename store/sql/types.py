@@ -1,4 +1,4 @@
-"""Column types whose storage differs between engines and whose meaning does not."""
+"""Column types that are stored differently by the engines, with the same meaning."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,8 +13,11 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware instant in UTC: microseconds since the Unix epoch on SQLite, where integers
-    compare and index exactly; ``timestamptz`` on PostgreSQL."""
+    """An aware instant in UTC.
+
+    On SQLite, microseconds since the Unix epoch, because integers compare and index exactly; on
+    PostgreSQL, ``timestamptz``.
+    """
 
     impl = BigInteger
     cache_ok = True
@@ -28,7 +31,7 @@ class Instant(TypeDecorator[datetime]):
         return value if dialect.name == "postgresql" else _microseconds(value)
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
-        """The same without a call in between: a booking writes sixteen of them."""
+        """The same with one call less: a booking writes sixteen instants."""
         return None if dialect.name == "postgresql" else _microseconds
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
@@ -42,7 +45,7 @@ def _microseconds(value: datetime | None) -> int | None:
 
 
 SerialKey = BigInteger().with_variant(Integer, "sqlite")
-"""A key the database counts; SQLite counts only what is declared ``INTEGER``."""
+"""A key that the database generates; SQLite does so only for ``INTEGER``."""
 
 Sorted = Text().with_variant(Text(collation="C"), "postgresql")
-"""Text that is ordered by code point on every engine, so that pages never disagree."""
+"""Text in the order of code points, on every engine, so that pages are the same."""

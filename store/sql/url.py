@@ -22,18 +22,18 @@ _POSTGRESQL_OPTIONS = frozenset(
         "target_session_attrs",
     }
 )
-"""Of libpq's, those that the driver understands: TLS, and where the server is."""
+"""The options of libpq that the driver understands: TLS, and where the server is."""
 _SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 SYSTEM_CERTIFICATES = "system"
-"""As ``sslrootcert``: the authorities that this machine trusts (libpq's word, since 16)."""
+"""As ``sslrootcert``: the authorities that this machine trusts (as libpq has it, since 16)."""
 
 
 class UnusableDatabaseUrl(ValueError):
-    """The URL names no database that the hub can use; the text says what would do."""
+    """The URL names no database that the hub can use; the message names a usable form."""
 
 
 def parse_url(url: str) -> URL:
-    """Raises :class:`UnusableDatabaseUrl`; the text never repeats a password."""
+    """Raises :class:`UnusableDatabaseUrl`; the message never contains a password."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -89,12 +89,12 @@ def is_postgresql(url: URL) -> bool:
 
 
 def sqlite_path(url: URL) -> Path:
-    assert url.get_backend_name() == SQLITE, "the caller has looked which engine it is"
+    assert url.get_backend_name() == SQLITE, "the caller has checked the engine"
     assert url.database, "parse_url has checked it"
     return Path(url.database)
 
 
 def postgresql_dsn(url: URL) -> str:
-    """As the driver wants it: with the password."""
-    assert is_postgresql(url), "the caller has looked which engine it is"
+    """For the driver: with the password."""
+    assert is_postgresql(url), "the caller has checked the engine"
     return url.render_as_string(hide_password=False)

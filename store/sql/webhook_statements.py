@@ -1,15 +1,8 @@
-"""Every statement that writes webhooks, built once for a dialect."""
-
-from collections.abc import Sequence
-from typing import Any
+"""The statements that write webhooks, their secrets, cursors and deliveries."""
 
 from sqlalchemy import (
-    Delete,
+    ColumnElement,
     Dialect,
-    Insert,
-    Select,
-    Update,
-    and_,
     bindparam,
     delete,
     insert,
@@ -18,9 +11,8 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
-from store.sql.prepared import Statement
+from store.sql.prepared import StatementSet
 from store.sql.schema import webhook_cursors, webhook_deliveries, webhook_secrets, webhooks
 
 _CHANGED = (
@@ -34,36 +26,23 @@ _CHANGED = (
     "version",
     "updated_at",
 )
-_PLACE = ("epoch", "offset", "moves", "attempts", "failing_since", "next_attempt_at")
+_PROGRESS = ("epoch", "offset", "moves", "attempts", "failing_since", "next_attempt_at")
 
 
-class WebhookStatements:
+class WebhookStatements(StatementSet):
     def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
-        self._upsert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+        super().__init__(dialect)
         self._webhooks()
         self._secrets()
         self._cursors()
         self._deliveries()
 
-    def _build(
-        self,
-        clause: Select[Any] | Insert | Update | Delete,
-        sets: Sequence[str] | None = None,
-    ) -> Statement:
-        return Statement(clause, self._dialect, sets=sets)
-
     def _webhooks(self) -> None:
         w = webhooks.c
         self.of_party = self._build(select(w.id).where(w.owner == bindparam("party")))
         self.insert = self._build(insert(webhooks))
-        guarded = (
-            update(webhooks)
-            .where(w.id == bindparam("row_id"), w.version == bindparam("before_version"))
-            .returning(w.id)
-        )
-        self.update = self._build(guarded, _CHANGED)
-        # Locked, so that deliveries under way cannot add to what is being deleted.
+        self.update = self._guarded_update(webhooks, _CHANGED)
+        # Locked, so that a delivery in progress adds no row to what is being deleted.
         self.version = self._build(
             select(w.version).where(w.id == bindparam("row_id")).with_for_update()
         )
@@ -98,16 +77,16 @@ class WebhookStatements:
         self.cursor_channels = self._build(
             select(c.channel).where(c.webhook_id == bindparam("row_id"))
         )
-        adding = self._upsert(webhook_cursors)
+        inserting = self._upsert(webhook_cursors)
         self.place_cursor = self._build(
-            adding.on_conflict_do_update(
+            inserting.on_conflict_do_update(
                 index_elements=[c.webhook_id, c.channel],
                 set_={
-                    name: adding.excluded[name] if name != "moves" else c.moves + _ONE
-                    for name in _PLACE
+                    name: inserting.excluded[name] if name != "moves" else c.moves + _ONE
+                    for name in _PROGRESS
                 },
             ),
-            ["webhook_id", "channel", *_PLACE],
+            ["webhook_id", "channel", *_PROGRESS],
         )
         moving = (
             update(webhook_cursors)
@@ -118,8 +97,8 @@ class WebhookStatements:
             )
             .returning(c.channel)
         )
-        self.move_cursor = self._build(moving, _PLACE)
-        self.try_anew = self._build(
+        self.move_cursor = self._build(moving, _PROGRESS)
+        self.retry = self._build(
             update(webhook_cursors).where(c.webhook_id == bindparam("row_id")),
             ["attempts", "failing_since", "next_attempt_at"],
         )
@@ -134,12 +113,12 @@ class WebhookStatements:
 
     def _deliveries(self) -> None:
         d = webhook_deliveries.c
-        noting = self._upsert(webhook_deliveries)
-        told = ("delivered", "attempts", "last_at", "response_status", "duration_ms", "error")
+        inserting = self._upsert(webhook_deliveries)
+        changed = ("delivered", "attempts", "last_at", "response_status", "duration_ms", "error")
         self.note_delivery = self._build(
-            noting.on_conflict_do_update(
+            inserting.on_conflict_do_update(
                 index_elements=[d.webhook_id, d.channel, d.epoch, d.offset],
-                set_={name: noting.excluded[name] for name in told},
+                set_={name: inserting.excluded[name] for name in changed},
             ),
             [column.name for column in webhook_deliveries.c],
         )
@@ -147,21 +126,7 @@ class WebhookStatements:
             delete(webhook_deliveries).where(d.webhook_id == bindparam("row_id"))
         )
         key = (d.webhook_id, d.channel, d.epoch, d.offset)
-        oldest = (
-            select(*key)
-            .where(d.last_at < bindparam("before"))
-            .order_by(d.last_at)
-            .limit(bindparam("at_most"))
-            .offset(_NOTHING)
-            .subquery()
-        )
-        same = and_(*(column == oldest.c[column.name] for column in key))
-        self.forget_deliveries = self._build(
-            delete(webhook_deliveries)
-            .where(select(oldest.c.offset).where(same).exists())
-            .returning(d.offset)
-        )
+        self.forget_deliveries = self._delete_oldest(key, d.last_at)
 
 
-_ONE: Any = literal_column("1")
-_NOTHING: Any = literal_column("0")  # written out, or SQLite's dialect adds a parameter
+_ONE: ColumnElement[int] = literal_column("1")

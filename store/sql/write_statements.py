@@ -1,37 +1,26 @@
-"""Every statement of the write path, built once for a dialect.
+"""The statements of commits, of opening calendars, of delivery marks and of retention.
 
-Each returns rows wherever its effect must be checked: a guarded UPDATE that touched
-nothing returns nothing, on every engine alike.
+A statement returns rows wherever its effect must be checked: a guarded UPDATE that changed
+nothing returns nothing, on every engine.
 """
-
-from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import (
     BindParameter,
-    Column,
     ColumnElement,
-    Delete,
     Dialect,
-    Insert,
-    Select,
     Table,
-    Update,
     bindparam,
-    delete,
     exists,
     insert,
     literal_column,
     not_,
     or_,
     select,
-    tuple_,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, STORED_REPLY
-from store.sql.prepared import Statement
+from store.sql.prepared import NO_OFFSET, Statement, StatementSet
 from store.sql.schema import (
     IS_ATTENDING,
     IS_COMPLETED,
@@ -52,21 +41,12 @@ from store.sql.schema import (
 )
 from store.sql.webhook_statements import WebhookStatements
 
-_SETTLED_APPOINTMENT = ("id", "dentist_id", "patient_id", "created_via", "created_at")
-
-
 _PENDING: ColumnElement[str] = literal_column("'pending'")
-_NOTHING: ColumnElement[int] = literal_column(
-    "0"
-)  # written out, or SQLite's dialect adds a parameter
 
 
-class WriteStatements:
-    """The statements of commits, opening, marks and retention, for one dialect."""
-
+class WriteStatements(StatementSet):
     def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
-        self._upsert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+        super().__init__(dialect)
         self._fences()
         self._channels()
         self._checks()
@@ -76,37 +56,16 @@ class WriteStatements:
         self._housekeeping()
         self.webhooks = WebhookStatements(dialect)
 
-    def _build(
-        self,
-        clause: Select[Any] | Insert | Update | Delete,
-        sets: Sequence[str] | None = None,
-        *,
-        by_key: bool = False,
-    ) -> Statement:
-        return Statement(clause, self._dialect, sets=sets, by_key=by_key)
-
-    def _guarded_update(
-        self, table: Table, settled: Sequence[str], version: str = "version"
-    ) -> Statement:
-        """Set every column not ``settled`` where the row still has ``before_version``."""
-        key = next(iter(table.primary_key))
-        clause = (
-            update(table)
-            .where(key == bindparam("row_id"), table.c[version] == bindparam("before_version"))
-            .returning(key)
-        )
-        return self._build(clause, [c.name for c in table.c if c.name not in settled])
-
     def _fences(self) -> None:
         c = calendars.c
-        # Whoever can have this lock can write: on a standby or a full disk nobody can.
+        # Succeeds only where the hub can write: not on a standby, not on a full disk.
         self.lock_hub = self._build(select(hub.c.id).with_for_update(read=True))
-        # Locks the row as an UPDATE would, and dirties no page: where there are no row
-        # locks (SQLite), the transaction has the whole database to itself.
+        # Locks the row as an UPDATE would, and writes no page. SQLite needs no row locks,
+        # because a write transaction locks the whole database.
         self.lock_fence = self._build(
             select(c.dentist_id, c.fence)
             .where(c.dentist_id == bindparam("dentist"))
-            .order_by(c.dentist_id)  # so that no two commits lock several crosswise
+            .order_by(c.dentist_id)  # so that two commits cannot deadlock
             .with_for_update(),
             by_key=True,
         )
@@ -189,9 +148,12 @@ class WriteStatements:
     def _rows(self) -> None:
         k = idempotency_keys.c
         self.insert_appointment = self._build(insert(appointments))
-        self.update_appointment = self._guarded_update(appointments, _SETTLED_APPOINTMENT)
+        self.update_appointment = self._guarded_update(
+            appointments,
+            _columns(appointments, without="id dentist_id patient_id created_via created_at"),
+        )
         self.update_schedule = self._guarded_update(
-            calendars, ("dentist_id", "fence", "owner"), version="schedule_version"
+            calendars, ["schedule", "schedule_version"], version="schedule_version"
         )
         self.name = self._build(
             select(profiles.c.id, profiles.c.name).where(profiles.c.id == bindparam("person")),
@@ -199,10 +161,10 @@ class WriteStatements:
         )
         self.insert_reply = self._build(
             self._upsert(idempotency_keys).on_conflict_do_nothing().returning(k.scope, k.key),
-            [c.name for c in k],
+            _columns(idempotency_keys),
         )
         self.insert_audit = self._build(
-            insert(audit_log).inline(), [c.name for c in audit_log.c if c.name != "id"]
+            insert(audit_log).inline(), _columns(audit_log, without="id")
         )
 
     def _people(self) -> None:
@@ -214,9 +176,11 @@ class WriteStatements:
             self._upsert(profiles)
             .on_conflict_do_nothing(index_elements=[p.subject])
             .returning(p.id),
-            [c.name for c in p],
+            _columns(profiles),
         )
-        self.update_profile = self._guarded_update(profiles, ("id", "role", "created_by"))
+        self.update_profile = self._guarded_update(
+            profiles, _columns(profiles, without="id role created_by")
+        )
         self.profile_version = self._build(select(p.version).where(p.id == bindparam("row_id")))
         self.dentists_of = self._build(
             select(a.dentist_id)
@@ -228,7 +192,9 @@ class WriteStatements:
             insert(calendars), ["dentist_id", "fence", "schedule", "schedule_version"]
         )
         self.insert_type = self._build(insert(appointment_types))
-        self.update_type = self._guarded_update(appointment_types, ("id",))
+        self.update_type = self._guarded_update(
+            appointment_types, _columns(appointment_types, without="id")
+        )
         self.current_type_version = self._build(
             select(t.version).where(t.id == bindparam("row_id"))
         )
@@ -266,7 +232,7 @@ class WriteStatements:
             )
             .order_by(k.created_at.desc(), k.key.desc())
             .limit(bindparam("at_most"))
-            .offset(_NOTHING)
+            .offset(NO_OFFSET)
         )
 
     def _housekeeping(self) -> None:
@@ -279,13 +245,11 @@ class WriteStatements:
         )
         self.delete_events = self._delete_events()
         a, k = appointments.c, idempotency_keys.c
-        self.delete_holds = self._delete_batch(
-            appointments, (a.id,), a.updated_at, IS_OVER_UNBOOKED
-        )
-        self.delete_replies = self._delete_batch(idempotency_keys, (k.scope, k.key), k.created_at)
+        self.delete_holds = self._delete_oldest((a.id,), a.updated_at, IS_OVER_UNBOOKED)
+        self.delete_replies = self._delete_oldest((k.scope, k.key), k.created_at)
 
     def _delete_events(self) -> Statement:
-        """Only from the beginning of a channel on: what is kept has no gap."""
+        """Only from the beginning of a channel, so that the kept events have no gap."""
         e, earlier = realtime_events.c, realtime_events.alias("earlier")
         kept_before = exists().where(
             earlier.c.channel == e.channel,
@@ -296,18 +260,8 @@ class WriteStatements:
             ),
         )
         settled = e.status != _PENDING
-        return self._delete_batch(
-            realtime_events, (e.channel, e.offset), e.created_at, settled, not_(kept_before)
-        )
+        return self._delete_oldest((e.channel, e.offset), e.created_at, settled, not_(kept_before))
 
-    def _delete_batch(
-        self, table: Table, key: Sequence[Column[Any]], age: Column[Any], *conditions: Any
-    ) -> Statement:
-        oldest = (
-            select(*key)
-            .where(age < bindparam("before"), *conditions)
-            .order_by(age)
-            .limit(bindparam("at_most"))
-            .offset(_NOTHING)
-        )
-        return self._build(delete(table).where(tuple_(*key).in_(oldest)).returning(key[0]))
+
+def _columns(table: Table, *, without: str = "") -> list[str]:
+    return [column.name for column in table.c if column.name not in without.split()]

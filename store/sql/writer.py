@@ -103,7 +103,7 @@ class WriterStats:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WriterContext:
-    """What a writer works with, whatever the engine."""
+    """What every writer needs: where it reports commits, and its limits."""
 
     publisher: EventPublisher
     clock: Clock

@@ -1,4 +1,4 @@
-"""What an error of SQLite means for the one who asked."""
+"""What an error of SQLite means for the caller."""
 
 import sqlite3
 
@@ -21,12 +21,12 @@ _OF_ONE_STATEMENT = (sqlite3.DataError, sqlite3.InterfaceError, sqlite3.Programm
 
 
 def is_temporary(error: BaseException | None) -> bool:
-    """The file cannot be reached, read or written now; nothing is wrong with the request."""
+    """Whether the file cannot be reached, read or written now; a retry may succeed."""
     return _code(error) in _TEMPORARY
 
 
 def concerns_one_statement(error: sqlite3.Error) -> bool:
-    """The transaction is sound, only this statement was not: our bug, its caller's news."""
+    """Whether only this statement failed (a bug of the hub), and the transaction goes on."""
     return isinstance(error, _OF_ONE_STATEMENT) or _code(error) == sqlite3.SQLITE_ERROR
 
 

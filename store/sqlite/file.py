@@ -1,4 +1,4 @@
-"""The writer's connection to the database file."""
+"""The connection of the writer to the database file."""
 
 import os
 import sqlite3
@@ -14,19 +14,18 @@ _PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -16384",
-    "PRAGMA temp_store = MEMORY",  # what a savepoint may have to undo
-    "PRAGMA wal_autocheckpoint = 4000",  # pages of 4 KiB: seldom, and not for long
+    "PRAGMA temp_store = MEMORY",  # for the rollback of savepoints
+    "PRAGMA wal_autocheckpoint = 4000",  # pages of 4 KiB: checkpoints are rare and short
     "PRAGMA journal_size_limit = 67108864",
 )
 _CACHED_STATEMENTS = 256
-_ROWS_AT_ONCE = (32, 16, 8, 4, 3, 2, 1)  # few sizes, so that their statements stay prepared
+_ROWS_AT_ONCE = (32, 16, 8, 4, 3, 2, 1)  # few sizes, so that the statements stay cached
 
 
 def same_file(path: Path, identity: tuple[int, int]) -> bool:
     """Whether ``path`` still names the file that was opened.
 
-    SQLite goes on writing to a file that was removed or replaced behind its back; what
-    is committed there would be lost.
+    SQLite goes on writing to a file that was removed or replaced. Commits to it would be lost.
     """
     try:
         return file_identity(path) == identity
@@ -62,7 +61,7 @@ class SqliteConnection:
             raise
 
     def _read_schema_version(self) -> str | None:
-        """What alembic wrote; ``None`` for a database that nobody migrated."""
+        """The revision of alembic; ``None`` if the database was never migrated."""
         known = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
         if not self._raw.execute(known).fetchone():
             return None
@@ -78,7 +77,7 @@ class SqliteConnection:
         return self._raw.in_transaction
 
     def guard(self) -> None:
-        """From now on only what was declared can be written; on a migrated database."""
+        """Allow only writes that were declared; needs a migrated database."""
         guard_writes(self._raw)
 
     def declare(self, people: Sequence[str]) -> None:
@@ -104,7 +103,7 @@ class SqliteConnection:
         return statement.read(found)
 
     def _many_at_once(self, step: Step) -> Rows:
-        """In few statements: each costs the interpreter's lock, which the loop wants, too."""
+        """In few statements, because each takes the GIL from the event loop."""
         found: list[tuple[object, ...]] = []
         rows = [step.statement.bind(params) for params in step.params]
         while rows:

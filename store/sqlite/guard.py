@@ -1,13 +1,13 @@
-"""Row-level security of one SQLite connection: views in the tables' places, and a guard.
+"""Row security of a SQLite connection: views in place of the tables, and an authorizer.
 
-SQLite has no row policies. What it has, put together, is one: the TEMP view that stands in
-a table's place reads from a second view, whose name nobody can guess and whose condition is
-the table's rule; the authorizer, asked while a statement is compiled, lets a base table be
-read from inside that second view only. (It is told the innermost FROM term it stands in,
-and a common table expression may be called anything: a known name would fool it.)
+SQLite has no row policies, so they are built from two things. In place of each table stands a
+TEMP view. It reads from an inner view, which has an unguessable name and the rule of the table
+as its condition. The authorizer, called while a statement is compiled, allows a base table to
+be read only inside an inner view. (The authorizer gets the name of the innermost FROM term, and
+a common table expression may have any name: a name that can be guessed would deceive it.)
 
-Conditions of the statement itself may run before those of the rule. Nothing that callers
-may call can fail depending on a row's content, so nothing can be learned from errors.
+Conditions of the caller's statement may be evaluated before those of the rule. Therefore
+callers may only use functions that never fail, so that errors reveal nothing.
 """
 
 import secrets
@@ -23,11 +23,11 @@ _FUNCTIONS = frozenset(
     {"avg", "coalesce", "count", "ifnull", "instr", "length", "lower", "max", "min"}
     | {"nullif", "substr", "sum", "total", "trim", "typeof", "upper"}
 )
-"""None of them fails, reads a file or knows the schema, whatever its arguments hold."""
+"""With no arguments do they fail, read a file or show the schema."""
 
 
 class Guard:
-    """Restricts one connection for good, and knows on whose behalf it reads now."""
+    """Restricts a connection for good, and knows the principal that it reads for now."""
 
     def __init__(self) -> None:
         self._facts: Mapping[str, str] = {}
@@ -37,16 +37,16 @@ class Guard:
         self._shown = {*self._views, *self._inner}
 
     def bind(self, principal: Principal | None, exact: str | None = None) -> None:
-        """From now on the rows of ``principal``; of nobody if there is none.
+        """Show the rows of ``principal``; none without a principal.
 
-        ``exact`` is an e-mail or a phone that they know, see :func:`facts`.
+        ``exact`` is an e-mail or phone that the principal knows, see :func:`facts`.
         """
         self._facts = facts(principal, exact)
 
     def install(self, raw: sqlite3.Connection) -> None:
-        """Shut the connection; nothing opens it again. Runs in the connection's thread."""
+        """Restrict the connection, irrevocably. Runs in the connection's thread."""
         raw.create_function(CURRENT_PRINCIPAL, 1, self._current_principal, deterministic=False)
-        raw.execute("PRAGMA temp_store = MEMORY").close()  # first: it drops what is TEMP
+        raw.execute("PRAGMA temp_store = MEMORY").close()  # first: it drops all TEMP things
         for table, rule in RULES.items():
             for view in _views(table, self._views[table], rule):
                 raw.execute(view).close()
@@ -74,15 +74,15 @@ class Guard:
                 allowed = self._may_read(first or "", database, within)
             case sqlite3.SQLITE_FUNCTION:
                 name = (second or "").lower()
-                mine = name == CURRENT_PRINCIPAL and within in self._inner
-                allowed = mine or name in _FUNCTIONS
+                own = name == CURRENT_PRINCIPAL and within in self._inner
+                allowed = own or name in _FUNCTIONS
         return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
     def _may_read(self, table: str, database: str | None, within: str | None) -> bool:
-        """Views by anybody, base tables by the unguessable ones.
+        """Views may always be read, base tables only inside inner views.
 
-        Without a database it is the name of a FROM term of which no column is read; such a
-        name means the TEMP view, which comes before a table of the same name.
+        ``database`` is ``None`` for a FROM term of which no column is read. Its name means the
+        TEMP view, which precedes a table of the same name.
         """
         if database in (None, "temp"):
             return table.lower() in self._shown
@@ -90,16 +90,16 @@ class Guard:
 
 
 def refuse_other_than_reading(sql: str) -> None:
-    """EXPLAIN is nothing that an authorizer is asked about, and it shows names of views.
+    """The authorizer is not called for EXPLAIN, which shows the names of views.
 
-    Raises ``sqlite3.DatabaseError``, as the authorizer's refusals do.
+    Raises ``sqlite3.DatabaseError``, as the refusals of the authorizer do.
     """
     if not only_reads(sql):
         raise sqlite3.DatabaseError("not authorized: callers may only SELECT")
 
 
 def _views(table: str, inner: str, rule: Rule) -> tuple[str, str]:
-    """Names are qualified: a common table expression cannot take their place."""
+    """Names are qualified, so a common table expression cannot replace them."""
     columns = _columns(table)
     shown = ", ".join(_shown(column, rule) for column in columns)
     named = ", ".join(f'"{column}"' for column in columns)

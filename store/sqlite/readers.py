@@ -1,11 +1,14 @@
-"""The pools of read-only connections to the database file: the hub's, and the callers'."""
+"""The read-only connection pools of the database file: one for the hub, one for callers."""
 
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, event
+from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from actors.domain.principal import Principal
 from store.settings import DatabaseSettings
@@ -18,15 +21,14 @@ _BEGIN = "BEGIN"
 
 
 def reading_engine(path: Path, settings: DatabaseSettings) -> AsyncEngine:
-    """Connections that open the file read-only and refuse to write besides.
+    """Connections that open the file read-only and also refuse to write.
 
-    A connection whose file was replaced behind its back is replaced when it is next
-    taken from the pool.
+    A connection is replaced when it is taken from the pool and the file was replaced.
     """
     engine = _engine(path, settings)
 
     @event.listens_for(engine.sync_engine, "connect")
-    def opened(raw: Any, record: Any) -> None:
+    def opened(raw: DBAPIConnection, _record: object) -> None:
         cursor = raw.cursor()
         cursor.execute("PRAGMA query_only = ON")
         cursor.close()
@@ -35,25 +37,25 @@ def reading_engine(path: Path, settings: DatabaseSettings) -> AsyncEngine:
 
 
 def callers_engine(path: Path, settings: DatabaseSettings) -> AsyncEngine:
-    """The same, under row-level security from the first statement on: see :class:`Guard`.
+    """The same, with row security from the first statement on: see :class:`Guard`.
 
-    A connection reads for nobody until :func:`bind_principal` binds it, and again as soon as it is
-    back in the pool.
+    A connection shows no rows until :func:`bind_principal` binds it, and none after it returned
+    to the pool.
     """
     engine = _engine(path, settings)
 
     @event.listens_for(engine.sync_engine, "connect")
-    def opened(raw: Any, record: Any) -> None:
+    def opened(raw: AsyncAdapt_aiosqlite_connection, record: ConnectionPoolEntry) -> None:
         guard = record.info["guard"] = Guard()
         raw.run_async(lambda driver: _in_its_thread(driver, guard))
 
     @event.listens_for(engine.sync_engine, "checkin")
-    def returned(raw: Any, record: Any) -> None:
+    def returned(_raw: object, record: ConnectionPoolEntry) -> None:
         if guard := record.info.get("guard"):
             guard.bind(None)
 
     @event.listens_for(engine.sync_engine, "before_cursor_execute")
-    def asked(connection: Connection, cursor: Any, statement: str, *_further: Any) -> None:
+    def check(_connection: object, _cursor: object, statement: str, *_further: object) -> None:
         if statement != _BEGIN:
             refuse_other_than_reading(statement)
 
@@ -71,11 +73,11 @@ def _engine(path: Path, settings: DatabaseSettings) -> AsyncEngine:
     )
 
     @event.listens_for(engine.sync_engine, "connect")
-    def opened(raw: Any, record: Any) -> None:
+    def opened(_raw: object, record: ConnectionPoolEntry) -> None:
         record.info["file"] = file_identity(path)
 
     @event.listens_for(engine.sync_engine, "checkout")
-    def taken(raw: Any, record: Any, proxy: Any) -> None:
+    def taken(_raw: object, record: ConnectionPoolEntry, _proxy: object) -> None:
         if not same_file(path, record.info["file"]):
             raise DisconnectionError("the database file was replaced")
 

@@ -1,8 +1,8 @@
-"""Who sees which rows, as SQLite's views say it: one rule a table, deny by default.
+"""The rows that a caller sees on SQLite: one rule for each table, deny by default.
 
-A table without a rule here does not exist for a caller (and fails a test). The person is
-asked for in scalar subqueries, so that each is evaluated once a statement and not once a
-row, and so that ``column = (SELECT …)`` can use an index.
+A table without a rule does not exist for callers (and a test fails). Rules get the person from
+scalar subqueries: they are evaluated once for a statement, not once for a row, and
+``column = (SELECT ...)`` can use an index.
 """
 
 from collections.abc import Mapping
@@ -25,18 +25,18 @@ CURRENT_PRINCIPAL = "current_principal"
 
 
 def facts(principal: Principal | None, exact: str | None = None) -> Mapping[str, str]:
-    """What ``current_principal(name)`` answers; what is not in here is NULL.
+    """What the SQL function ``current_principal(name)`` returns; other names are NULL.
 
-    ``exact`` is an e-mail or phone: whoever knows it whole may find whose it is.
+    ``exact`` is a complete e-mail or phone, with which the profile that has it may be found.
     """
     if principal is None:
         return {}
-    said = {"role": str(principal.role), "scope": principal.scope}
+    known = {"role": str(principal.role), "scope": principal.scope}
     if exact and principal.role in (Role.DENTIST, Role.CHATBOT):
-        said |= {"exact": exact, "exact_folded": fold(exact)}
+        known |= {"exact": exact, "exact_folded": fold(exact)}
     if principal.person and principal.role in (Role.DENTIST, Role.PATIENT):
-        said |= {"person": principal.person, str(principal.role): principal.person}
-    return said
+        known |= {"person": principal.person, str(principal.role): principal.person}
+    return known
 
 
 def _is(name: str) -> str:
@@ -52,21 +52,21 @@ _SIGNED_IN = f"{_ROLE} IS NOT NULL"
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
     rows: str
-    """The condition of a row, on its columns."""
+    """The condition for a row to be seen, on its columns."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Of columns that not everybody sees who sees the row: the condition to see them."""
+    """Further conditions, for columns that not every caller sees who sees the row."""
 
 
-def _everybody(column: str) -> Rule:
-    """Every row, to whoever is signed in.
+def _everyone(column: str) -> Rule:
+    """Every signed-in principal sees every row.
 
-    The condition names a column: a table of which a statement reads no column at all (a
-    row's number is none) looks to the guard as if it was read directly, and is refused.
+    The condition names a column, because the authorizer takes a table for read directly, and
+    refuses it, if the statement reads none of its columns.
     """
     return Rule(rows=f"{_SIGNED_IN} AND {column} >= 0")
 
 
-def _nobody(column: str) -> Rule:
+def _no_one(column: str) -> Rule:
     return Rule(rows=f"{column} <> {column}")
 
 
@@ -93,13 +93,13 @@ _AT_MY_CALENDAR = (
     "SELECT 1 FROM main.appointments AS a"  # noqa: S608  # constants of this file
     f" WHERE a.patient_id = profiles.id AND a.dentist_id = {_DENTIST}"
 )
-_BOOKED_HERE = f"EXISTS ({_AT_MY_CALENDAR} AND a.{WAS_BOOKED.text})"  # out of a small index
+_BOOKED_HERE = f"EXISTS ({_AT_MY_CALENDAR} AND a.{WAS_BOOKED.text})"  # answered from a small index
 _WHOLE = f"id = {_PERSON} OR (role = 'patient' AND (created_by = {_DENTIST} OR {_BOOKED_HERE}))"
 _IS_EXACT = f"email_key = {_EXACT_FOLDED} OR phone = {_EXACT}"
 
 _PROFILES = Rule(
-    # A dentist is public; a name belongs to a row that one's calendar shows, a mere
-    # reservation included, and to whom a known e-mail or phone belongs.
+    # Dentists are public. A dentist sees the patients of the own calendar, those with a
+    # reservation included, and the one that a known e-mail or phone belongs to.
     rows=(
         f"(role = 'dentist' AND {_SIGNED_IN}) OR id = {_PERSON} OR created_by = {_DENTIST}"
         f" OR (role = 'patient' AND ({_IS_EXACT}))"
@@ -109,7 +109,7 @@ _PROFILES = Rule(
         "subject": f"id = {_PERSON}",
         "email": _WHOLE,
         "phone": f"phone = {_EXACT} OR {_WHOLE}",
-        "email_key": f"email_key = {_EXACT_FOLDED}",  # nothing but a search asks for it
+        "email_key": f"email_key = {_EXACT_FOLDED}",  # only searches use it
         "search_text": _WHOLE,
     },
 )
@@ -117,29 +117,29 @@ _PROFILES = Rule(
 _OF_OWN_WEBHOOK = f"webhook_id IN (SELECT w.id FROM main.webhooks AS w WHERE w.scope = {_SCOPE})"  # noqa: S608  # constants of this file
 
 RULES: Mapping[str, Rule] = {
-    "hub": _everybody("first_epoch"),
-    "appointment_types": _everybody("version"),
+    "hub": _everyone("first_epoch"),
+    "appointment_types": _everyone("version"),
     "appointments": Rule(rows=f"dentist_id = {_DENTIST} OR patient_id = {_PATIENT}"),
     "profiles": _PROFILES,
     "channels": Rule(rows=_OF_CHANNEL),
     "realtime_events": Rule(rows=_OF_CHANNEL),
     "idempotency_keys": Rule(rows=f"scope = {_SCOPE}"),
-    # Fences and owners are the actors' own; schedules are answered from their snapshots.
-    "calendars": _nobody("fence"),
-    # Of the hubs that share a database: on SQLite there is one, and both are empty.
-    "nodes": _nobody("id"),
-    "cluster": _nobody("epoch"),
-    # What was done to an appointment is its history, for its two people; the rest is nobody's.
+    # Only the actors use fences and owners. Schedules are answered from their snapshots.
+    "calendars": _no_one("fence"),
+    # Only on PostgreSQL do several hubs share a database; here, both tables are empty.
+    "nodes": _no_one("id"),
+    "cluster": _no_one("epoch"),
+    # The history of an appointment is for its two people; no caller sees other entries.
     "audit_log": Rule(
         rows=(
             "resource_kind = 'appointment'"
             f" AND (dentist_id = {_DENTIST} OR patient_id = {_PATIENT})"
         )
     ),
-    # A webhook belongs to the party that made it, for the person it acts for.
+    # A webhook belongs to the party that created it, and the person it acts for.
     "webhooks": Rule(rows=f"scope = {_SCOPE}"),
-    "webhook_secrets": _nobody("number"),
+    "webhook_secrets": _no_one("number"),
     "webhook_cursors": Rule(rows=_OF_OWN_WEBHOOK),
     "webhook_deliveries": Rule(rows=_OF_OWN_WEBHOOK),
-    "alembic_version": _nobody("version_num"),
+    "alembic_version": _no_one("version_num"),
 }

@@ -1,10 +1,9 @@
-"""What a commit may write, as SQLite's writer says it: the policies of PostgreSQL in TEMP
-triggers, one connection's own.
+"""What a commit may write on SQLite: TEMP triggers that do what policies do on PostgreSQL.
 
-Each job declares the people whose records it may write (:class:`~store.sql.writer.Job`); a row
-of anybody else, and one written for somebody who is not concerned, is a bug of ours, and
-refused. What is declared stands in a TEMP table and not in a function: a function would
-call into the interpreter for every row.
+Each job declares the people whose records it may write (:class:`~store.sql.writer.Job`). The
+triggers refuse rows of other people, and rows written on behalf of a person who is not
+concerned: both would be bugs of the hub. The declaration is in a TEMP table and not in a
+function, because a function would call into the interpreter for every row.
 """
 
 import sqlite3
@@ -15,7 +14,7 @@ _DECLARED = "(SELECT people FROM temp.declared)"
 
 
 def guard_writes(raw: sqlite3.Connection) -> None:
-    """Until :func:`declare` says otherwise, nothing of anybody may be written."""
+    """Install the triggers. Until :func:`declare` is called, no records may be written."""
     raw.execute("CREATE TEMP TABLE declared (people TEXT NOT NULL)").close()
     raw.execute("INSERT INTO temp.declared VALUES ('|')").close()
     for trigger in chain(_appointments(), _people(), _events(), _records(), _webhooks()):
@@ -23,10 +22,10 @@ def guard_writes(raw: sqlite3.Connection) -> None:
 
 
 def declare(raw: sqlite3.Connection, people: Sequence[str]) -> None:
-    """Of whom the statements that follow may write."""
+    """Allow the following statements to write the records of these people, and no others."""
     assert not any("|" in person for person in people), "ids of our own making"
-    said = f"|{'|'.join(people)}|"
-    raw.execute("UPDATE temp.declared SET people = ?", (said,)).close()
+    listed = f"|{'|'.join(people)}|"
+    raw.execute("UPDATE temp.declared SET people = ?", (listed,)).close()
 
 
 def _appointments() -> Iterator[str]:
@@ -47,7 +46,7 @@ def _people() -> Iterator[str]:
 
 
 def _events() -> Iterator[str]:
-    """Of a dentist's own channels; a patient's follow from the row, whoever the dentist is."""
+    """Guards the channels of dentists; those of patients may be written for any dentist."""
     prefixes = ("appointments:dentist:", "availability:dentist:")
     foreign = " OR ".join(
         f"(substr(NEW.channel, 1, {len(prefix)}) = '{prefix}'"
@@ -69,7 +68,7 @@ def _records() -> Iterator[str]:
 
 
 def _webhooks() -> Iterator[str]:
-    """A patient's webhooks, while their owner is declared; whose one is never changes."""
+    """Guards the webhooks of patients by their owner, who never changes."""
     for moment, row in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("DELETE", "OLD")):
         foreign = f"{row}.patient_id IS NOT NULL AND {_foreign(f'{row}.patient_id')}"
         yield _refuse(moment, "webhooks", foreign)

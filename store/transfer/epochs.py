@@ -1,25 +1,25 @@
-"""What happened to history: a restore, an import, a return (DESIGN §5).
+"""Raises the epochs of channels after a restore, an import or the removal of a seal.
 
-Whoever has a position in an older epoch is told that it is lost, and fetches again.
+A client with a position of an older epoch learns that its position is lost, and fetches again.
 """
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select, update
 
 from store.sql.schema import IS_PENDING, channels, hub, realtime_events
 
-_BECAUSE = "history was replaced"
+_REASON = "history was replaced"
 
 
 def raise_epochs(connection: Connection, at_least: int) -> None:
-    """Every epoch becomes the larger of ``at_least`` (Unix seconds) and itself + 1.
+    """Set every epoch to ``at_least`` (Unix seconds) or its value + 1, whichever is larger.
 
-    Events of the older epochs that nobody was sent yet will not be sent.
+    Pending events of older epochs are marked as failed: they will not be sent.
     """
     floor: ColumnElement[int] = bindparam("at_least", at_least)
     for table, column in ((hub, hub.c.first_epoch), (channels, channels.c.epoch)):
         connection.execute(update(table).values({column: _larger(column + 1, floor)}))
     pending = update(realtime_events).where(IS_PENDING)
-    connection.execute(pending.values(status="failed", error=_BECAUSE))
+    connection.execute(pending.values(status="failed", error=_REASON))
 
 
 def largest_epoch(connection: Connection) -> int:

@@ -1,4 +1,4 @@
-"""``chairside export``: a clinic as a file that every engine can read, in bounded memory."""
+"""``chairside export``: writes a dump that every engine can read, in bounded memory."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +21,7 @@ _ROWS_AT_ONCE = 1_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DumpSummary:
-    """What a dump holds, for whoever wrote it and for whoever read it."""
+    """What a dump that was written or read contains."""
 
     schema: str
     sealed: bool
@@ -32,10 +32,10 @@ class DumpSummary:
 def export(
     url: str, out: BinaryIO, *, now: datetime, sealing: bool, progress: Progress
 ) -> DumpSummary:
-    """Write everything as of one instant; beside a running hub, unless ``sealing``.
+    """Write everything as of one instant. A hub may run meanwhile, unless ``sealing``.
 
-    ``sealing`` marks the database first, so that no hub starts on it again; a dump that
-    fails leaves no seal. Raises SchemaTooOld, SchemaTooNew, StoreUnavailable, and with
+    ``sealing`` marks the database first, so that no hub starts on it again; if the dump fails,
+    the seal is removed. Raises SchemaTooOld, SchemaTooNew, StoreUnavailable, and with
     ``sealing`` DatabaseInUse.
     """
     with ExitStack() as stack:
@@ -46,8 +46,10 @@ def export(
 
 
 def reopen(url: str, *, now: datetime) -> None:
-    """Take a seal away: the clinic goes on here after all. Positions are lost, for there
-    may be another clinic that went on from them."""
+    """Remove a seal, so that the clinic can go on here.
+
+    Positions are lost, because another database may have continued from them.
+    """
 
     def work(connection: Connection) -> None:
         unseal(connection)
@@ -59,7 +61,7 @@ def reopen(url: str, *, now: datetime) -> None:
 
 @contextmanager
 def alone_with(url: str) -> Iterator[None]:
-    """While no hub runs on it, as far as the engine knows. Raises DatabaseInUse."""
+    """Lock a SQLite database, so that no hub runs on it. Raises DatabaseInUse."""
     parsed = parse_url(url)
     with ExitStack() as stack:
         if not is_postgresql(parsed):

@@ -1,8 +1,8 @@
-"""``chairside import``: all of a dump into an empty database, or nothing of it."""
+"""``chairside import``: reads a whole dump into an empty database, or nothing of it."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import orjson
 from sqlalchemy import Connection, Table, delete, func, insert, select, text
@@ -27,7 +27,7 @@ _ROWS_AT_ONCE = 500
 
 
 class DatabaseNotEmpty(Exception):
-    """A clinic lives in the database already; the text names a table that shows it."""
+    """The database is in use already; the message names a table that has rows."""
 
 
 def import_(
@@ -35,9 +35,9 @@ def import_(
 ) -> DumpSummary:
     """Read a dump into a database that was migrated and never used, in one transaction.
 
-    Clients' positions are lost, as after a restore, unless ``move`` says that the sealed
-    source never goes on. Raises :class:`UnusableDump`, :class:`DatabaseNotEmpty`, SchemaTooOld,
-    SchemaTooNew, DatabaseInUse, StoreUnavailable.
+    Positions of clients are lost, as after a restore, unless ``move``: then the dump must be of
+    a sealed database, which accepts no more writes. Raises UnusableDump,
+    DatabaseNotEmpty, SchemaTooOld, SchemaTooNew, DatabaseInUse, StoreUnavailable.
     """
     header = _header(source, check_schema(url))
     if move and not header.sealed:
@@ -51,7 +51,7 @@ def import_(
         tally = _read_rows(connection, source, header, progress)
         if not move:
             raise_epochs(connection, int(now.timestamp()))
-        _count_on(connection)
+        _continue_sequences(connection)
         return DumpSummary(
             schema=header.schema, sealed=header.sealed, rows=tally.rows, sha256=tally.sha256
         )
@@ -85,37 +85,37 @@ def _read_rows(
 ) -> Tally:
     tally = Tally(rows=dict.fromkeys((table.name for table in TABLES), 0))
     tables = {table.name: table for table in TABLES}
-    batch: list[dict[str, Any]] = []
-    of: Table = TABLES[0]
-    while isinstance(said := _loaded(line := _next_line(source)), list):
-        table = tables.get(said[0]) if said else None
+    batch: list[dict[str, object]] = []
+    current: Table = TABLES[0]
+    while isinstance(content := _loaded(line := _next_line(source)), list):
+        table = tables.get(content[0]) if content else None
         if table is None:
-            raise UnusableDump(f"line {tally.total + 2} is of no known table")
-        if table is not of or len(batch) == _ROWS_AT_ONCE:
-            _insert(connection, of, batch)
-            progress(of.name, tally.total, header.total)
-            batch, of = [], table
-        batch.append(decode_row(table, said[1:]))
+            raise UnusableDump(f"line {tally.total + 2} belongs to no known table")
+        if table is not current or len(batch) == _ROWS_AT_ONCE:
+            _insert(connection, current, batch)
+            progress(current.name, tally.total, header.total)
+            batch, current = [], table
+        batch.append(decode_row(table, content[1:]))
         tally.add(table.name, line)
-    _insert(connection, of, batch)
-    progress(of.name, tally.total, header.total)
-    _check_end(said, tally, header)
+    _insert(connection, current, batch)
+    progress(current.name, tally.total, header.total)
+    _check_end(content, tally, header)
     if source.read(1):
         raise UnusableDump("something follows the end of the dump")
     return tally
 
 
-def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, object]]) -> None:
     if rows:
         connection.execute(insert(table), rows)
 
 
-def _check_end(said: Any, tally: Tally, header: Header) -> None:
-    if not isinstance(said, dict) or not said.get("end"):
+def _check_end(content: object, tally: Tally, header: Header) -> None:
+    if not isinstance(content, dict) or not content.get("end"):
         raise UnusableDump("the dump has no end")
-    if said.get("sha256") != tally.sha256:
+    if content.get("sha256") != tally.sha256:
         raise UnusableDump("the checksum does not fit: the dump is damaged")
-    if not said.get("rows") == tally.rows == dict(header.rows):
+    if not content.get("rows") == tally.rows == dict(header.rows):
         raise UnusableDump("the counts do not fit: the dump is damaged")
 
 
@@ -126,15 +126,16 @@ def _next_line(source: BinaryIO) -> bytes:
     return line
 
 
-def _loaded(line: bytes) -> Any:
+def _loaded(line: bytes) -> object:
     try:
-        return orjson.loads(line)
+        content: object = orjson.loads(line)
+        return content
     except orjson.JSONDecodeError as error:
         raise UnusableDump("the dump is damaged: a line cannot be read") from error
 
 
-def _count_on(connection: Connection) -> None:
-    """Keys that the database counts go on after those that came with the dump."""
+def _continue_sequences(connection: Connection) -> None:
+    """Generated keys continue after those of the dump."""
     if connection.dialect.name == "postgresql":
         connection.execute(
             text(

@@ -1,7 +1,7 @@
-"""Synchronous work on a whole database, on either engine: dumps, repairs, seals.
+"""Runs synchronous code on a whole database, on either engine: dumps, checks, repairs, seals.
 
-Past the actors and past row security: what runs here sees every row, and is run by the
-operator, not by a request.
+It bypasses the actors and row security, so it sees every row. Only the operator runs it, never a
+request.
 """
 
 from collections.abc import Callable
@@ -22,9 +22,9 @@ _WRITING_SQLITE = ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = FULL")
 
 
 def reading(url: str, work: Callable[[Connection], T]) -> T:
-    """One transaction that sees the database as it is at its first statement.
+    """Run ``work`` in a transaction that sees the database as it is at its first statement.
 
-    Beside a running hub, or without one. Raises StoreUnavailable if there is no database.
+    A hub may run meanwhile. Raises StoreUnavailable if there is no database.
     """
     parsed = parse_url(url)
     if is_postgresql(parsed):
@@ -33,7 +33,7 @@ def reading(url: str, work: Callable[[Connection], T]) -> T:
 
 
 def writing(url: str, work: Callable[[Connection], T]) -> T:
-    """One transaction: all of ``work``, or nothing of it if it raises."""
+    """Run ``work`` in a transaction, which is rolled back if it raises."""
     parsed = parse_url(url)
     if is_postgresql(parsed):
         return on_postgresql(parsed, _in_transaction(work), begin=MAINTENANCE)
@@ -53,7 +53,7 @@ def _on_sqlite(
 ) -> T:
     path = sqlite_path(url).absolute()
     if not path.exists():
-        raise StoreUnavailable(f"{path} is not there")
+        raise StoreUnavailable(f"{path} does not exist")
     engine = create_engine(
         make_url("sqlite://").set(database=path.as_uri(), query={"mode": mode, "uri": "true"}),
         poolclass=NullPool,

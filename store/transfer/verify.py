@@ -1,4 +1,4 @@
-"""Does a database hold what it promises? Reads only, beside a running hub or without one."""
+"""Checks the invariants of a database. It only reads, so a hub may run meanwhile."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _SHOWN_MAX = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Findings:
-    """What a database holds, and the promises it breaks: none, one hopes."""
+    """What a database contains, and which of its invariants are violated."""
 
     dentists: int
     patients: int
@@ -21,7 +21,7 @@ class Findings:
 
 
 def verify(url: str) -> Findings:
-    """Read everything once; on PostgreSQL with a login that may be ``hub_owner``.
+    """Read everything once. On PostgreSQL the login must be a member of ``hub_owner``.
 
     Raises SQLAlchemy's DatabaseError if it cannot be read, StoreUnavailable if not reached.
     """
@@ -46,18 +46,18 @@ def _count(connection: Connection, condition: ColumnElement[bool]) -> int:
 
 
 def _damages(connection: Connection) -> list[str]:
-    """What SQLite itself finds wrong with the file."""
+    """Damages that SQLite itself finds."""
     found = connection.execute(text(f"PRAGMA integrity_check({_SHOWN_MAX})")).scalars()
     damages = [f"the file is damaged: {line}" for line in found if line != "ok"]
     for table, row, *_ in connection.execute(text("PRAGMA foreign_key_check")).fetchmany(
         _SHOWN_MAX
     ):
-        damages.append(f"row {row} of {table} refers to a row that is not there")
+        damages.append(f"row {row} of {table} refers to a row that does not exist")
     return damages
 
 
 def _overlaps(connection: Connection) -> list[str]:
-    """Live appointments of one dentist that nobody overbooked and that overlap."""
+    """Live appointments of one dentist that overlap, although none was overbooked."""
     rows = appointments.c
     latest_end = func.max(rows.ends_at).over(
         partition_by=rows.dentist_id, order_by=rows.starts_at, rows=(None, -1)

@@ -51,10 +51,10 @@ def test_backup_and_restore_answer_in_json(capsys: Captured, clinic: Path) -> No
 
 
 def test_what_cannot_be_done_is_one_sentence(capsys: Captured) -> None:
-    assert "nowhere is not there" in refusal(capsys, "backup", "nowhere/copy.db")
-    assert "chairside.db is there already" in refusal(capsys, "backup", "chairside.db")
-    assert "chairside.db is there already" in refusal(capsys, "export", "chairside.db")
-    assert "missing.db is not there" in refusal(capsys, "restore", "missing.db")
+    assert "nowhere does not exist" in refusal(capsys, "backup", "nowhere/copy.db")
+    assert "chairside.db exists already" in refusal(capsys, "backup", "chairside.db")
+    assert "chairside.db exists already" in refusal(capsys, "export", "chairside.db")
+    assert "missing.db does not exist" in refusal(capsys, "restore", "missing.db")
     assert "missing.jsonl" in refusal(capsys, "import", "missing.jsonl")
     assert "name a FILE" in refusal(capsys, "export", "--json")
 
