@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any, Generic, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 from zoneinfo import ZoneInfo
 
 from marshmallow import ValidationError, fields
@@ -69,6 +69,10 @@ def parse_id(text: object) -> str | None:
     return None
 
 
+T = TypeVar("T")
+E_ = TypeVar("E_", bound=StrEnum)
+
+
 class FieldOptions(TypedDict, total=False):
     """Options that every field takes, as marshmallow names them."""
 
@@ -80,40 +84,47 @@ class FieldOptions(TypedDict, total=False):
     metadata: Mapping[str, object]
 
 
-class Instant(fields.Field[datetime]):
+class JsonField(fields.Field[T]):
+    """Loads one JSON value with :meth:`read`."""
+
+    def read(self, value: object) -> T:
+        """The loaded value; raises marshmallow's ValidationError."""
+        raise NotImplementedError
+
+    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> T:
+        return self.read(value)
+
+
+class Instant(JsonField[datetime]):
     def _serialize(
         self, value: datetime | None, attr: str | None, obj: object, **kwargs: object
     ) -> str | None:
         return None if value is None else instant_text(value)
 
-    def _deserialize(
-        self, value: object, attr: str | None, data: object, **kwargs: object
-    ) -> datetime:
+    def read(self, value: object) -> datetime:
         return parse_instant(value)
 
 
 class WholeMinute(Instant):
     """When an appointment starts: calendars know whole minutes only."""
 
-    def _deserialize(
-        self, value: object, attr: str | None, data: object, **kwargs: object
-    ) -> datetime:
+    def read(self, value: object) -> datetime:
         instant = parse_instant(value)
         if instant.second or instant.microsecond:
             raise ValidationError("must be a whole minute, without seconds")
         return instant
 
 
-class Id(fields.Field[str]):
+class Id(JsonField[str]):
     """The UUID of a record, in text form."""
 
-    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> str:
+    def read(self, value: object) -> str:
         if (found := parse_id(value)) is None:
             raise ValidationError("must be a UUID")
         return found
 
 
-class Text(fields.Field[str]):
+class Text(JsonField[str]):
     """Text that people typed: stripped of blanks around it, without control characters."""
 
     def __init__(
@@ -131,7 +142,7 @@ class Text(fields.Field[str]):
         self._pattern, self._expected = pattern, expected
         self._control = _CONTROL_BUT_LINES if many_lines else _CONTROL
 
-    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> str:
+    def read(self, value: object) -> str:
         if not isinstance(value, str):
             raise ValidationError("must be text")
         text = value.strip()
@@ -168,10 +179,10 @@ def phone_text() -> Text:
     return Text(max_chars=40, pattern=_PHONE, expected=expected, allow_none=True)
 
 
-class TimeZone(fields.Field[str]):
+class TimeZone(JsonField[str]):
     """The name of a zone in the IANA database, e.g. ``America/New_York``."""
 
-    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> str:
+    def read(self, value: object) -> str:
         if isinstance(value, str) and len(value) <= 64 and _ZONE.fullmatch(value):
             try:
                 return ZoneInfo(value).key
@@ -180,7 +191,7 @@ class TimeZone(fields.Field[str]):
         raise ValidationError("must be an IANA time zone like Europe/Vienna")
 
 
-class WallTime(fields.Field[int]):
+class WallTime(JsonField[int]):
     """Local wall time as ``HH:MM``, in minutes after midnight; ``24:00`` ends a day."""
 
     def _serialize(
@@ -188,20 +199,20 @@ class WallTime(fields.Field[int]):
     ) -> str | None:
         return None if value is None else f"{value // 60:02}:{value % 60:02}"
 
-    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> int:
+    def read(self, value: object) -> int:
         found = _WALL.fullmatch(value) if isinstance(value, str) else None
         if found is None:
             raise ValidationError("must be a time of day like 09:30, at most 24:00")
         return int(found[1]) * 60 + int(found[2]) if found[1] else MINUTES_PER_DAY
 
 
-class LocalDate(fields.Field[date]):
+class LocalDate(JsonField[date]):
     def _serialize(
         self, value: date | None, attr: str | None, obj: object, **kwargs: object
     ) -> str | None:
         return None if value is None else value.isoformat()
 
-    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> date:
+    def read(self, value: object) -> date:
         if not isinstance(value, str) or not _DATE.fullmatch(value):
             raise ValidationError("must be a date like 2027-03-08")
         try:
@@ -213,7 +224,7 @@ class LocalDate(fields.Field[date]):
         return day
 
 
-class Whole(fields.Field[int]):
+class Whole(JsonField[int]):
     """A whole number within bounds; in a query it is text."""
 
     def __init__(
@@ -222,7 +233,7 @@ class Whole(fields.Field[int]):
         super().__init__(**kwargs)
         self.low, self.high, self._in_query = low, high, in_query
 
-    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> int:
+    def read(self, value: object) -> int:
         if self._in_query and isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,9}", value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
@@ -232,14 +243,14 @@ class Whole(fields.Field[int]):
         return value
 
 
-class Flag(fields.Field[bool]):
+class Flag(JsonField[bool]):
     """``true`` or ``false``; in a query they are text."""
 
     def __init__(self, *, in_query: bool = False, **kwargs: Unpack[FieldOptions]) -> None:
         super().__init__(**kwargs)
         self._in_query = in_query
 
-    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> bool:
+    def read(self, value: object) -> bool:
         if self._in_query and value in ("true", "false"):
             return bool(value == "true")
         if not isinstance(value, bool):
@@ -247,10 +258,7 @@ class Flag(fields.Field[bool]):
         return value
 
 
-E_ = TypeVar("E_", bound=StrEnum)
-
-
-class OneOf(fields.Field[E_], Generic[E_]):
+class OneOf(JsonField[E_]):
     """A member of an enumeration, by its value."""
 
     def __init__(self, members: Sequence[E_], **kwargs: Unpack[FieldOptions]) -> None:
@@ -262,7 +270,7 @@ class OneOf(fields.Field[E_], Generic[E_]):
     ) -> str | None:
         return None if value is None else str(value.value)
 
-    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> E_:
+    def read(self, value: object) -> E_:
         if isinstance(value, str) and value in self.members:
             return self.members[value]
         raise ValidationError(f"must be one of {', '.join(self.members)}")

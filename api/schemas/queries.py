@@ -15,6 +15,7 @@ from api.schemas.fields import (
     Flag,
     Id,
     Instant,
+    JsonField,
     OneOf,
     OneOfMany,
     Text,
@@ -216,12 +217,10 @@ class PatientsSchema(RequestSchema[PatientPageQuery]):
     )
 
 
-class SinceField(fields.Field[Position | None]):
+class SinceField(JsonField[Position | None]):
     """``epoch.offset``, or ``now`` for the channel's current position."""
 
-    def _deserialize(
-        self, value: object, attr: str | None, data: object, **kwargs: object
-    ) -> Position | None:
+    def read(self, value: object) -> Position | None:
         if value == "now":
             return None
         found = _SINCE.fullmatch(value) if isinstance(value, str) else None

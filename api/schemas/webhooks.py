@@ -20,7 +20,7 @@ from actors.domain.webhook import (
 from actors.ports.webhooks import Attempt, WebhookDelivery
 from actors.services.requests import NewWebhook, SecretRotation, WebhookChange, WebhookReplay
 from api.schemas.bodies import ChangeSchema
-from api.schemas.fields import Id, Instant, OneOf, Text, Whole, at_most
+from api.schemas.fields import Id, Instant, JsonField, OneOf, Text, Whole, at_most
 from api.schemas.queries import LIMIT_DEFAULT, LIMIT_MAX, SinceField
 from api.schemas.strict import RequestSchema
 
@@ -29,10 +29,10 @@ SECRET_BYTES = range(24, 65)
 _PREFIX = "whsec_"
 
 
-class SecretField(fields.Field[str]):
+class SecretField(JsonField[str]):
     """``whsec_`` and 24 to 64 bytes in base64 (Standard Webhooks)."""
 
-    def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> str:
+    def read(self, value: object) -> str:
         if isinstance(value, str) and value.startswith(_PREFIX) and len(value) <= 100:
             try:
                 raw = base64.b64decode(value.removeprefix(_PREFIX), validate=True)
