@@ -1,5 +1,6 @@
 """The web application: its routes, and the middleware around them, in order."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -50,10 +51,11 @@ def create_app(
     app[DEPS], app[LOG] = deps, log.bind()
     app[CHAT_DEPS] = chat or ChatDeps()
     app.on_response_prepare.append(add_headers)
-    for route in ROUTES:
-        app.router.add_route(route.method, route.path, route.handle)
+    for served in chain.from_iterable(ROUTES.values()):
+        route = served.route
+        app.router.add_route(route.method, route.path, served.handle)
         if route.method == "GET":  # RFC 9110 §9.1: a server with GET has HEAD
-            app.router.add_route("HEAD", route.path, route.handle)
+            app.router.add_route("HEAD", route.path, served.handle)
     app.router.add_get(OPENAPI_PATH, _document())
     app.router.add_get("/health", health.health)
     app.router.add_get("/health/live", health.live)

@@ -25,9 +25,12 @@ _NOT_FILTERS: Final = frozenset({"cursor", "limit", "after"})
 
 
 class ListQuery(Protocol):
-    """A dataclass with the filters of a list and the cursor to continue after."""
+    """A dataclass with the filters of a list, and which page of it is wanted."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def limit(self) -> int: ...
 
     @property
     def cursor(self) -> str | None:

@@ -26,11 +26,12 @@ from actors.domain.refusals import (
     Refusal,
     Unavailable,
     ValidationFailed,
+    VersionConflict,
 )
 from api.errors import HTTP, INTERNAL, STATUS
 from api.openapi_fields import field_form
 from api.rest.headers import VERSION
-from api.rest.route import AnyRoute
+from api.rest.route import AnyRoute, Handler
 from api.rest.route_table import ROUTES
 from api.schemas.fields import KEY_FORM
 from api.schemas.openapi_components import FORMS, RESOURCES, Form, error_example, ref
@@ -95,16 +96,18 @@ def openapi() -> Form:
         spec.components.schema(name, form)
     for code in sorted(set(_codes())):
         spec.components.example(code, {"value": error_example(code)})
-    for route in ROUTES:
-        spec.path(path=route.path, operations={route.method.lower(): _operation(route)})
+    for tag, routes in ROUTES.items():
+        for served in routes:
+            operation = _operation(tag, served.route, served.handler)
+            spec.path(path=served.route.path, operations={served.route.method.lower(): operation})
     return spec.to_dict()
 
 
-def _operation(route: AnyRoute) -> Form:
-    resource = route.handler.__module__.rpartition(".")[2]
+def _operation(tag: str, route: AnyRoute, handler: Handler[Any, Any]) -> Form:
+    resource = handler.__module__.rpartition(".")[2]
     operation: Form = {
-        "operationId": f"{resource}_{route.handler.__name__}",
-        "tags": [route.tag],
+        "operationId": f"{resource}_{handler.__name__}",
+        "tags": [tag],
         "summary": route.summary,
         "parameters": list(_parameters(route)),
         "responses": {**_successes(route), **_failures(route)},
@@ -157,6 +160,8 @@ def _success(route: AnyRoute, status: int) -> Form:
 
 def _failures(route: AnyRoute) -> dict[str, Form]:
     refusals = [*_EVERYWHERE, *route.refusals]
+    if route.takes_version:
+        refusals.append(VersionConflict)
     if route.method != "GET":
         refusals.append(CalendarBusy)
     codes = [(STATUS[refusal], refusal.code) for refusal in refusals]

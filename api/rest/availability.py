@@ -3,12 +3,12 @@
 from aiohttp import web
 
 from actors.domain.ids import DentistId, ProfileId
-from actors.domain.refusals import Forbidden, IdempotencyMismatch, NotFound, VersionConflict
+from actors.domain.refusals import IdempotencyMismatch
 from actors.domain.schedule import Schedule
 from actors.services.requests import SlotRange
 from api.rest.headers import version_tag
 from api.rest.responses import reply_response, tagged_response
-from api.rest.route import AnyCall, Call, Route
+from api.rest.route import AnyCall, Call, Route, Routes
 from api.schemas.pages import availability_json
 from api.schemas.queries import (
     AVAILABILITY_SLOTS,
@@ -20,10 +20,17 @@ from api.schemas.queries import (
 from api.schemas.schedule import SCHEDULE
 from api.slot_page import slot_page_json
 
-_TAG = "Availability"
 _PATH = "/api/availability/{dentistId}"
 
 
+@Route(
+    "GET",
+    _PATH,
+    "A dentist's schedule; with from, to and appointment_type_id also the free slots",
+    other_statuses=(304,),
+    response="Availability",
+    query=AVAILABILITY_SLOTS,
+)
 async def show(call: Call[SlotRange | None, None]) -> web.Response:
     """The schedule alone is tagged with its version, which ``PUT`` takes as ``If-Match``."""
     dentist_id = _dentist(call)
@@ -36,6 +43,24 @@ async def show(call: Call[SlotRange | None, None]) -> web.Response:
     return tagged_response(call.request, availability_json(view, free))
 
 
+@Route(
+    "PUT",
+    _PATH,
+    "Replace the whole schedule; nothing booked is cancelled",
+    response="Availability",
+    query=REPLACE_OPTIONS,
+    body=SCHEDULE,
+    takes_version=True,
+    refusals=(IdempotencyMismatch,),
+    example={
+        "time_zone": "Europe/Vienna",
+        "slot_step_minutes": 15,
+        "min_notice_minutes": 60,
+        "horizon_days": 180,
+        "rules": [{"weekday": "monday", "start": "09:00", "end": "17:00"}],
+        "overrides": [{"date": "2027-03-08", "windows": []}],
+    },
+)
 async def replace(call: Call[ReplaceOptions, Schedule]) -> web.Response:
     reply = await call.services.availability.replace(
         call.caller,
@@ -47,6 +72,14 @@ async def replace(call: Call[ReplaceOptions, Schedule]) -> web.Response:
     return reply_response(reply)
 
 
+@Route(
+    "GET",
+    "/api/slots",
+    "The first free slots over some or all dentists",
+    other_statuses=(304,),
+    response="SlotPage",
+    query=SLOTS,
+)
 async def find(call: Call[SlotPageQuery, None]) -> web.Response:
     body = await slot_page_json(call.services.availability, call.caller, call.query)
     return tagged_response(call.request, body)
@@ -56,47 +89,4 @@ def _dentist(call: AnyCall) -> DentistId:
     return DentistId(ProfileId(call.path_id("dentistId", "dentist")))
 
 
-ROUTES = (
-    Route(
-        method="GET",
-        path=_PATH,
-        handler=show,
-        tag=_TAG,
-        summary="A dentist's schedule; with from, to and appointment_type_id also the free slots",
-        other_statuses=(304,),
-        response="Availability",
-        query=AVAILABILITY_SLOTS,
-        refusals=(NotFound,),
-    ),
-    Route(
-        method="PUT",
-        path=_PATH,
-        handler=replace,
-        tag=_TAG,
-        summary="Replace the whole schedule; nothing booked is cancelled",
-        response="Availability",
-        query=REPLACE_OPTIONS,
-        body=SCHEDULE,
-        takes_version=True,
-        refusals=(Forbidden, NotFound, VersionConflict, IdempotencyMismatch),
-        example={
-            "time_zone": "Europe/Vienna",
-            "slot_step_minutes": 15,
-            "min_notice_minutes": 60,
-            "horizon_days": 180,
-            "rules": [{"weekday": "monday", "start": "09:00", "end": "17:00"}],
-            "overrides": [{"date": "2027-03-08", "windows": []}],
-        },
-    ),
-    Route(
-        method="GET",
-        path="/api/slots",
-        handler=find,
-        tag=_TAG,
-        summary="The first free slots over some or all dentists",
-        other_statuses=(304,),
-        response="SlotPage",
-        query=SLOTS,
-        refusals=(NotFound,),
-    ),
-)
+ROUTES: Routes = (show, replace, find)

@@ -6,14 +6,14 @@ from aiohttp import web
 
 from actors.domain.channels import Channel
 from actors.domain.position import Position
-from actors.domain.refusals import Forbidden, ValidationFailed
+from actors.domain.refusals import ValidationFailed
 from actors.services.changes import check_readable
 from api.middleware import CLAIMS
 from api.realtime.sse.cursor import HEADER, read_cursor
 from api.realtime.sse.stream import Bearer
 from api.rest.accept import prefers
 from api.rest.responses import json_response
-from api.rest.route import Call, Route
+from api.rest.route import Call, Route, Routes
 from api.schemas import channels_json
 from api.schemas.queries import CHANGES, ChangesQuery
 
@@ -24,6 +24,19 @@ _HEADERS = {
 }
 
 
+@Route(
+    "GET",
+    "/api/changes",
+    "Missed events since a position; recovered: false asks to fetch again",
+    description=(
+        "With `Accept: text/event-stream` a live stream: first `hub:ready`, then every event"
+        " as it happens. The id of each is a cursor of all channels; sent back as"
+        " `Last-Event-ID` it resumes without loss or repeat."
+    ),
+    response="Changes",
+    streams=True,
+    query=CHANGES,
+)
 async def missed(call: Call[ChangesQuery, None]) -> web.StreamResponse:
     if prefers(call.request.headers.get("Accept"), _STREAM, "application/json"):
         return await _stream(call)
@@ -71,21 +84,4 @@ def _abort(request: web.Request) -> Callable[[], None]:
     return abort
 
 
-ROUTES = (
-    Route(
-        method="GET",
-        path="/api/changes",
-        handler=missed,
-        tag="Changes",
-        summary="Missed events since a position; recovered: false asks to fetch again",
-        description=(
-            "With `Accept: text/event-stream` a live stream: first `hub:ready`, then every event"
-            " as it happens. The id of each is a cursor of all channels; sent back as"
-            " `Last-Event-ID` it resumes without loss or repeat."
-        ),
-        response="Changes",
-        streams=True,
-        query=CHANGES,
-        refusals=(Forbidden,),
-    ),
-)
+ROUTES: Routes = (missed,)

@@ -4,9 +4,7 @@ from aiohttp import web
 
 from actors.domain.ids import AppointmentId
 from actors.domain.refusals import (
-    Forbidden,
     IdempotencyMismatch,
-    NotFound,
     OutsideAvailability,
     ReservationExpired,
     SlotTaken,
@@ -16,23 +14,58 @@ from actors.domain.refusals import (
 )
 from actors.services.requests import HoldRequest
 from api.rest.responses import reply_response, resource_response
-from api.rest.route import AnyCall, Call, Route
+from api.rest.route import AnyCall, Call, Route, Routes
 from api.schemas.bodies import HOLD
 from api.schemas.pages import reservation_json
 
 _COLLECTION = "/api/reservations"
-_TAG = "Reservations"
 
 
+@Route(
+    "POST",
+    _COLLECTION,
+    "Hold a slot until expires_at; holding the same again answers the same hold",
+    status=201,
+    other_statuses=(200,),
+    response="Reservation",
+    body=HOLD,
+    refusals=(
+        SlotTaken,
+        OutsideAvailability,
+        TooSoon,
+        TooFar,
+        TooManyReservations,
+        IdempotencyMismatch,
+    ),
+    example={
+        "dentist_id": "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f",
+        "appointment_type_id": "01976f2e-5b1a-7c3d-9e4f-1a2b3c4d5e6f",
+        "start": "2027-03-08T09:00:00Z",
+    },
+)
 async def hold(call: Call[None, HoldRequest]) -> web.Response:
     return reply_response(await call.services.bookings.hold(call.caller, call.body), _COLLECTION)
 
 
+@Route(
+    "GET",
+    f"{_COLLECTION}/{{id}}",
+    "One reservation",
+    response="Reservation",
+    refusals=(ReservationExpired,),
+)
 async def show(call: Call[None, None]) -> web.Response:
     row, names = await call.services.bookings.reservation(call.caller, _id(call))
     return resource_response(reservation_json(row, names), row.version)
 
 
+@Route(
+    "DELETE",
+    f"{_COLLECTION}/{{id}}",
+    "Release it; what is already over, or was booked, stays as it is",
+    status=204,
+    refusals=(IdempotencyMismatch,),
+)
 async def release(call: Call[None, None]) -> web.Response:
     return reply_response(await call.services.bookings.release(call.caller, _id(call)))
 
@@ -41,49 +74,4 @@ def _id(call: AnyCall) -> AppointmentId:
     return AppointmentId(call.path_id("id", "reservation"))
 
 
-ROUTES = (
-    Route(
-        method="POST",
-        path=_COLLECTION,
-        handler=hold,
-        tag=_TAG,
-        summary="Hold a slot until expires_at; holding the same again answers the same hold",
-        status=201,
-        other_statuses=(200,),
-        response="Reservation",
-        body=HOLD,
-        refusals=(
-            Forbidden,
-            NotFound,
-            SlotTaken,
-            OutsideAvailability,
-            TooSoon,
-            TooFar,
-            TooManyReservations,
-            IdempotencyMismatch,
-        ),
-        example={
-            "dentist_id": "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f",
-            "appointment_type_id": "01976f2e-5b1a-7c3d-9e4f-1a2b3c4d5e6f",
-            "start": "2027-03-08T09:00:00Z",
-        },
-    ),
-    Route(
-        method="GET",
-        path=f"{_COLLECTION}/{{id}}",
-        handler=show,
-        tag=_TAG,
-        summary="One reservation",
-        response="Reservation",
-        refusals=(NotFound, ReservationExpired),
-    ),
-    Route(
-        method="DELETE",
-        path=f"{_COLLECTION}/{{id}}",
-        handler=release,
-        tag=_TAG,
-        summary="Release it; what is already over, or was booked, stays as it is",
-        status=204,
-        refusals=(Forbidden, NotFound, IdempotencyMismatch),
-    ),
-)
+ROUTES: Routes = (hold, show, release)

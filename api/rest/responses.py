@@ -1,10 +1,18 @@
 """Responses: statuses from outcomes, entity tags, locations."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from aiohttp import web
 
+from actors.domain.channels import Channel
 from actors.domain.outcome import Outcome
+from actors.domain.position import Position
 from actors.ports.commits import Reply
+from api.cursors import ListQuery, next_cursor
 from api.rest.headers import content_tag, has_tag, version_tag
+from api.rest.route import Call
+from api.schemas.pages import Item, page_json
 
 _JSON = "application/json"
 _REVALIDATE = "private, no-cache"
@@ -29,6 +37,22 @@ def reply_response(reply: Reply, collection: str | None = None) -> web.Response:
         response.set_status(201)
         response.headers["Location"] = f"{collection}/{reply.resource_id}"
     return response
+
+
+def page_response(
+    call: Call[ListQuery, object],
+    data: Sequence[Item],
+    *,
+    last: Sequence[str | datetime] | None,
+    total: int,
+    position: tuple[Channel, Position] | None = None,
+) -> web.Response:
+    """A page of a list; ``last``: the sort key of its last item, if more items follow."""
+    cursor = next_cursor(call.request.path, call.query, last)
+    page = page_json(
+        data, limit=call.query.limit, next_cursor=cursor, total=total, position=position
+    )
+    return json_response(page)
 
 
 def tagged_response(request: web.Request, body: bytes, tag: str | None = None) -> web.Response:

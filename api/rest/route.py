@@ -1,7 +1,7 @@
-"""A route: one row of the table that serves, checks and documents it."""
+"""Routes: each is declared once, beside its handler, and served and documented from there."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from aiohttp import web
@@ -49,15 +49,21 @@ class Call(Generic[Query_co, Body_co]):
 AnyCall: TypeAlias = Call[object, object]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+Handler: TypeAlias = Callable[[Call[Query, Body]], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
 class Route(Generic[Query, Body]):
+    """What is served at a method and path, checked and documented; decorates the handler."""
+
     method: str
     path: str
-    handler: Callable[[Call[Query, Body]], Awaitable[web.StreamResponse]]
-    tag: str
     summary: str
+    _: KW_ONLY
     description: str = ""
     status: int = 200
+    other_statuses: tuple[int, ...] = ()
+    """Other statuses of success: 200 beside 201, 304."""
     response: str | None = None
     """Name of the response's schema in the API document; ``None``: no body."""
     streams: bool = False
@@ -65,9 +71,7 @@ class Route(Generic[Query, Body]):
     query: RequestSchema[Query] = NOTHING  # type: ignore[assignment]  # without it, Query is None
     body: RequestSchema[Body] = NOTHING  # type: ignore[assignment]  # without it, Body is None
     takes_version: bool = False
-    """``If-Match`` is checked; other routes ignore it and do not document it."""
-    other_statuses: tuple[int, ...] = ()
-    """Other statuses of success: 200 beside 201, 304."""
+    """``If-Match`` is checked, and may cause ``VersionConflict``."""
     refusals: tuple[type[Refusal], ...] = ()
     """Beside those that every route has."""
     example: Mapping[str, object] | None = None
@@ -77,16 +81,27 @@ class Route(Generic[Query, Body]):
     def takes_body(self) -> bool:
         return self.body is not NOTHING
 
+    def __call__(self, handler: Handler[Query, Body]) -> "RouteHandler[Query, Body]":
+        return RouteHandler(self, handler)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteHandler(Generic[Query, Body]):
+    """A handler and its route."""
+
+    route: Route[Query, Body]
+    handler: Handler[Query, Body]
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Check everything that was sent, then call the handler (criterion 9.6)."""
+        route = self.route
+        key = idempotency_key(request.headers) if route.method != "GET" else None
         caller = Caller(
-            principal=request[PRINCIPAL],
-            request_id=request[REQUEST_ID],
-            idempotency_key=idempotency_key(request.headers) if self.method != "GET" else None,
+            principal=request[PRINCIPAL], request_id=request[REQUEST_ID], idempotency_key=key
         )
-        version = expected_version(request.headers) if self.takes_version else None
-        query = load_query(request, self.query)
-        body = await load_body(request, self.body) if self.takes_body else self.body.make({})
+        version = expected_version(request.headers) if route.takes_version else None
+        query = load_query(request, route.query)
+        body = await load_body(request, route.body) if route.takes_body else route.body.make({})
         call = Call(
             request=request,
             deps=request.app[DEPS],
@@ -99,4 +114,5 @@ class Route(Generic[Query, Body]):
 
 
 AnyRoute: TypeAlias = Route[Any, Any]
-"""A row of the route table, with any query and body."""
+Routes: TypeAlias = tuple[RouteHandler[Any, Any], ...]
+"""Handlers with any query and body, for the route table."""

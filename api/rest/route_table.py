@@ -1,5 +1,6 @@
-"""Every route under /api in one table, from which it is served, checked and documented."""
+"""Every route under /api, by the tag under which the API document lists it."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from api.rest import (
@@ -12,15 +13,15 @@ from api.rest import (
     webhooks,
 )
 from api.rest.chat import routes as chat
-from api.rest.route import AnyRoute
+from api.rest.route import Routes
 
-ROUTES: Final[tuple[AnyRoute, ...]] = (
-    *appointments.ROUTES,
-    *reservations.ROUTES,
-    *availability.ROUTES,
-    *people.ROUTES,
-    *catalog.ROUTES,
-    *changes.ROUTES,
-    *webhooks.ROUTES,
-    *chat.ROUTES,
-)
+ROUTES: Final[Mapping[str, Routes]] = {
+    "Appointments": appointments.ROUTES,
+    "Reservations": reservations.ROUTES,
+    "Availability": availability.ROUTES,
+    "People": people.ROUTES,
+    "Appointment types": catalog.ROUTES,
+    "Changes": changes.ROUTES,
+    "Webhooks": webhooks.ROUTES,
+    "Chat": chat.ROUTES,
+}

@@ -4,14 +4,13 @@ from datetime import datetime
 
 from aiohttp import web
 
-from actors.domain.refusals import IdempotencyMismatch, VersionConflict
+from actors.domain.refusals import IdempotencyMismatch
 from actors.domain.webhook import WebhookId
 from actors.services.requests import NewWebhook, SecretRotation, WebhookChange, WebhookReplay
-from api.cursors import after_name, next_cursor
+from api.cursors import after_name
 from api.middleware import CLAIMS
-from api.rest.responses import json_response, reply_response, resource_response
-from api.rest.route import AnyCall, Call, Route
-from api.schemas import page_json
+from api.rest.responses import json_response, page_response, reply_response, resource_response
+from api.rest.route import AnyCall, Call, Route, Routes
 from api.schemas.queries import PAGE, PageQuery
 from api.schemas.webhooks import (
     CHANGE_WEBHOOK,
@@ -28,32 +27,40 @@ from api.schemas.webhooks import (
 
 _COLLECTION = "/api/webhooks"
 _ONE = f"{_COLLECTION}/{{id}}"
-_TAG = "Webhooks"
 _URL = "https://bot.example/chairside"
 
 
+@Route(
+    "GET", _COLLECTION, "One's own webhooks, the oldest first", response="WebhookPage", query=PAGE
+)
 async def page(call: Call[PageQuery, None]) -> web.Response:
-    limit = call.query.limit
-    last = after_name(call.request.path, call.query)
+    after = after_name(call.request.path, call.query)
     found = await call.services.webhooks.page(
-        call.caller.principal, limit=limit, after=WebhookId(last[1]) if last else None
+        call.caller.principal,
+        limit=call.query.limit,
+        after=WebhookId(after[1]) if after else None,
     )
-    after = ("", found.next_after) if found.next_after else None
-    body = page_json(
-        [webhook_data(view.webhook, view.progress) for view in found.webhooks],
-        limit=limit,
-        next_cursor=next_cursor(call.request.path, call.query, after),
-        total=found.total,
-        position=None,
-    )
-    return json_response(body)
+    shown = [webhook_data(view.webhook, view.progress) for view in found.webhooks]
+    last = ("", found.next_after) if found.next_after else None
+    return page_response(call, shown, last=last, total=found.total)
 
 
+@Route("GET", _ONE, "One webhook, and how far it is in each channel", response="Webhook")
 async def get(call: Call[None, None]) -> web.Response:
     view = await call.services.webhooks.get(call.caller.principal, _id(call))
     return resource_response(webhook_json(view.webhook, view.progress), view.webhook.version)
 
 
+@Route(
+    "POST",
+    _COLLECTION,
+    "Be told by POST requests, by a chatbot or an admin; shows the secret once",
+    status=201,
+    response="Webhook",
+    body=CREATE_WEBHOOK,
+    refusals=(IdempotencyMismatch,),
+    example={"url": _URL, "channels": ["availability:all"]},
+)
 async def create(call: Call[None, NewWebhook]) -> web.Response:
     reply = await call.services.webhooks.create(
         call.caller, call.body, rights_until=_rights_until(call)
@@ -61,6 +68,16 @@ async def create(call: Call[None, NewWebhook]) -> web.Response:
     return reply_response(reply, _COLLECTION)
 
 
+@Route(
+    "PUT",
+    _ONE,
+    "Change it, stop it, or start it again; also renews a delegation",
+    response="Webhook",
+    body=CHANGE_WEBHOOK,
+    takes_version=True,
+    refusals=(IdempotencyMismatch,),
+    example={"status": "active"},
+)
 async def change(call: Call[None, WebhookChange]) -> web.Response:
     reply = await call.services.webhooks.change(
         call.caller,
@@ -72,6 +89,14 @@ async def change(call: Call[None, WebhookChange]) -> web.Response:
     return reply_response(reply)
 
 
+@Route(
+    "DELETE",
+    _ONE,
+    "End it, with all its deliveries",
+    status=204,
+    takes_version=True,
+    refusals=(IdempotencyMismatch,),
+)
 async def delete(call: Call[None, None]) -> web.Response:
     reply = await call.services.webhooks.delete(
         call.caller, _id(call), expected_version=call.expected_version
@@ -79,18 +104,49 @@ async def delete(call: Call[None, None]) -> web.Response:
     return reply_response(reply)
 
 
+@Route(
+    "POST",
+    f"{_ONE}/rotate-secret",
+    "A new secret; the old one signs along for a day",
+    response="Webhook",
+    body=ROTATE_SECRET,
+    refusals=(IdempotencyMismatch,),
+    example={},
+)
 async def rotate(call: Call[None, SecretRotation]) -> web.Response:
     return reply_response(await call.services.webhooks.rotate(call.caller, _id(call), call.body))
 
 
+@Route(
+    "POST",
+    f"{_ONE}/replay",
+    "Deliver a channel again from a position on",
+    response="Webhook",
+    body=REPLAY,
+    refusals=(IdempotencyMismatch,),
+    example={"channel": "availability:all", "since": "1795411990.42"},
+)
 async def replay(call: Call[None, WebhookReplay]) -> web.Response:
     return reply_response(await call.services.webhooks.replay(call.caller, _id(call), call.body))
 
 
+@Route(
+    "POST",
+    f"{_ONE}/ping",
+    "Send a test event now, and say how that went",
+    response="WebhookAttempt",
+)
 async def ping(call: Call[None, None]) -> web.Response:
     return json_response(attempt_json(await call.services.webhooks.ping(call.caller, _id(call))))
 
 
+@Route(
+    "GET",
+    f"{_ONE}/deliveries",
+    "What became of the latest events, the newest first",
+    response="WebhookDeliveries",
+    query=DELIVERIES,
+)
 async def deliveries(call: Call[DeliveriesQuery, None]) -> web.Response:
     found = await call.services.webhooks.deliveries(
         call.caller.principal, _id(call), limit=call.query.limit
@@ -108,95 +164,4 @@ def _rights_until(call: AnyCall) -> datetime | None:
     return claims.expires_at if claims.actor is not None else None
 
 
-ROUTES = (
-    Route(
-        method="GET",
-        path=_COLLECTION,
-        handler=page,
-        tag=_TAG,
-        summary="One's own webhooks, the oldest first",
-        response="WebhookPage",
-        query=PAGE,
-    ),
-    Route(
-        method="POST",
-        path=_COLLECTION,
-        handler=create,
-        tag=_TAG,
-        summary="Be told by POST requests, by a chatbot or an admin; shows the secret once",
-        status=201,
-        response="Webhook",
-        body=CREATE_WEBHOOK,
-        refusals=(IdempotencyMismatch,),
-        example={"url": _URL, "channels": ["availability:all"]},
-    ),
-    Route(
-        method="GET",
-        path=_ONE,
-        handler=get,
-        tag=_TAG,
-        summary="One webhook, and how far it is in each channel",
-        response="Webhook",
-    ),
-    Route(
-        method="PUT",
-        path=_ONE,
-        handler=change,
-        tag=_TAG,
-        summary="Change it, stop it, or start it again; also renews a delegation",
-        response="Webhook",
-        body=CHANGE_WEBHOOK,
-        takes_version=True,
-        refusals=(VersionConflict, IdempotencyMismatch),
-        example={"status": "active"},
-    ),
-    Route(
-        method="DELETE",
-        path=_ONE,
-        handler=delete,
-        tag=_TAG,
-        summary="End it, with all its deliveries",
-        status=204,
-        takes_version=True,
-        refusals=(VersionConflict, IdempotencyMismatch),
-    ),
-    Route(
-        method="GET",
-        path=f"{_ONE}/deliveries",
-        handler=deliveries,
-        tag=_TAG,
-        summary="What became of the latest events, the newest first",
-        response="WebhookDeliveries",
-        query=DELIVERIES,
-    ),
-    Route(
-        method="POST",
-        path=f"{_ONE}/ping",
-        handler=ping,
-        tag=_TAG,
-        summary="Send a test event now, and say how that went",
-        response="WebhookAttempt",
-    ),
-    Route(
-        method="POST",
-        path=f"{_ONE}/replay",
-        handler=replay,
-        tag=_TAG,
-        summary="Deliver a channel again from a position on",
-        response="Webhook",
-        body=REPLAY,
-        refusals=(IdempotencyMismatch,),
-        example={"channel": "availability:all", "since": "1795411990.42"},
-    ),
-    Route(
-        method="POST",
-        path=f"{_ONE}/rotate-secret",
-        handler=rotate,
-        tag=_TAG,
-        summary="A new secret; the old one signs along for a day",
-        response="Webhook",
-        body=ROTATE_SECRET,
-        refusals=(IdempotencyMismatch,),
-        example={},
-    ),
-)
+ROUTES: Routes = (page, create, get, change, delete, deliveries, ping, replay, rotate)

@@ -9,14 +9,10 @@ from marshmallow import fields
 from actors.domain.appointment import Appointment
 from actors.domain.channels import Channel
 from actors.domain.position import Position
-from actors.domain.profile import Profile, PublicCard
 from actors.ports.rendering import Names
 from actors.services.availability import ScheduleView, SlotPage
 from api.schemas.fields import Id, Instant
 from api.schemas.resources import (
-    FOUND_PATIENT,
-    PROFILE,
-    PUBLIC_CARD,
     RESERVATION,
     IntervalSchema,
     Shown,
@@ -96,23 +92,6 @@ def availability_json(view: ScheduleView, page: SlotPage | None = None) -> bytes
 
 def reservation_json(row: Appointment, names: Names) -> bytes:
     return orjson.dumps(RESERVATION.dump(Shown(row, names)))
-
-
-def profile_data(profile: Profile) -> Item:
-    shown: Item = PROFILE.dump(profile)
-    return shown
-
-
-def card_data(profile: Profile | PublicCard) -> Item:
-    """The public card of a dentist, for every signed-in user."""
-    shown: Item = PUBLIC_CARD.dump(profile)
-    return shown
-
-
-def found_patient_data(profile: Profile) -> Item:
-    """What a search shows of another dentist's patient."""
-    shown: Item = FOUND_PATIENT.dump(profile)
-    return shown
 
 
 def _pagination(limit: int, next_cursor: str | None, total: int | None) -> Item:

@@ -20,8 +20,7 @@ from actors.services.services import Services
 from api.errors import to_public
 from api.realtime.socketio.commands import COMMANDS
 from api.schemas.fields import parse_instant
-from api.schemas.pages import card_data
-from api.schemas.resources import APPOINTMENT_TYPE, appointment_data
+from api.schemas.resources import APPOINTMENT_TYPE, PUBLIC_CARD, appointment_data
 from chairside.client.commands import Commands, new_key
 from chairside.client.errors import HubError
 from chairside.client.operations import Operation, ResultT
@@ -67,7 +66,7 @@ class InHub(Commands):
         page = await _answered(
             self.services.people.dentists(self._caller, limit=_DENTISTS_MAX, after=None)
         )
-        return [cast("DentistCard", card_data(profile)) for profile in page.profiles]
+        return [cast("DentistCard", PUBLIC_CARD.dump(profile)) for profile in page.profiles]
 
     async def appointment_types(self) -> list[AppointmentType]:
         kinds = await _answered(self.services.catalog.types())

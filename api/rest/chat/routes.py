@@ -11,7 +11,7 @@ from actors.domain.refusals import Forbidden, ValidationFailed
 from api.rest.chat.deps import CHAT_DEPS
 from api.rest.chat.in_process import InHub
 from api.rest.responses import json_response
-from api.rest.route import Call, Route
+from api.rest.route import Call, Route, Routes
 from api.schemas.chat import (
     CHAT,
     ChatRequest,
@@ -29,6 +29,14 @@ from chairside.chatbot.sealing import sealed, unsealed
 from chairside.client.channels import availability_channel
 
 
+@Route(
+    "POST",
+    "/api/chat",
+    "Say something to the chatbot that books, moves and cancels; it answers at once",
+    response="ChatAnswer",
+    body=CHAT,
+    example={"message": "I need a cleaning next Tuesday after 3"},
+)
 async def answer(call: Call[None, ChatRequest]) -> web.Response:
     """Patients only, and chatbots for theirs; others have no appointments of their own."""
     principal = call.caller.principal
@@ -80,16 +88,4 @@ def shown(reply: ChatReply) -> ShownReply:
     return ShownReply(text=reply.text, options=options, notice=reply.notice)
 
 
-ROUTES = (
-    Route(
-        method="POST",
-        path="/api/chat",
-        handler=answer,
-        tag="Chat",
-        summary="Say something to the chatbot that books, moves and cancels; it answers at once",
-        response="ChatAnswer",
-        body=CHAT,
-        refusals=(Forbidden,),
-        example={"message": "I need a cleaning next Tuesday after 3"},
-    ),
-)
+ROUTES: Routes = (answer,)
