@@ -1,1 +1,1 @@
-"""Webhook deliveries: signed messages to receivers, with retries, order and address checks."""
+"""Webhook deliveries: signed, ordered, retried, and only to checked addresses."""

@@ -1,4 +1,4 @@
-"""The active webhooks in memory: which channels each subscribes to, and its progress."""
+"""The active webhooks in memory: their channels and their progress."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence, Set

@@ -1,4 +1,4 @@
-"""Which addresses receive deliveries: public ones, and those that the operator allows.
+"""Which addresses get deliveries: public ones, and those in allowed networks.
 
 The owner of a webhook chooses where the hub sends requests. Addresses that only the hub can
 reach (this machine, its network, the metadata service of its cloud) are refused, whether they
@@ -30,7 +30,7 @@ _COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
 
 
 class RefusedAddress(Exception):
-    """No delivery to this address. The text reveals nothing about the operator's network."""
+    """No delivery to this address. The text hides the operator's network."""
 
 
 def networks(texts: Sequence[str]) -> tuple[Network, ...]:

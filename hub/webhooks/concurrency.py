@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 
 class ConcurrencyLimits:
-    """Bounds the requests under way to ``total``, and to ``per_target`` for each receiver."""
+    """At most ``total`` requests under way, and ``per_target`` to each receiver."""
 
     def __init__(self, total: int, per_target: int) -> None:
         self._total = asyncio.Semaphore(total)

@@ -1,4 +1,4 @@
-"""Delivers the events of one feed (one channel of one webhook), in order, a batch at a time."""
+"""Delivers the events of one feed (a channel of a webhook), batch by batch."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -45,7 +45,7 @@ class NextStep(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deliverer:
-    """Checks the owner's rights, sends, and records the result, for each event of a feed."""
+    """For each event: checks the owner's rights, sends it, records the result."""
 
     queue: WebhookQueue
     events: EventLog

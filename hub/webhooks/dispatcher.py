@@ -1,4 +1,4 @@
-"""Dispatches committed events to webhooks: in order for each channel, at least once.
+"""Dispatches committed events to webhooks, in channel order, at least once.
 
 The progress of each webhook in each channel is a row of the database; memory holds copies. A
 commit wakes the feeds that it concerns, and the clock wakes the feeds that wait for their next
@@ -41,7 +41,10 @@ _POLL_S: Final = 0.5
 
 
 class Dispatcher:
-    """Implements :class:`actors.ports.webhooks.WebhookDispatcher`. Use :func:`open_dispatcher`."""
+    """Runs a task for each feed with undelivered events. Use :func:`open_dispatcher`.
+
+    Implements :class:`actors.ports.webhooks.WebhookDispatcher`.
+    """
 
     def __init__(
         self,
@@ -146,7 +149,7 @@ class Dispatcher:
                 await asyncio.sleep(_STORE_RETRY_S)
 
     async def _sync(self, is_ours: Callable[[WebhookId], bool]) -> None:
-        """Loads this process's active webhooks, and wakes new and changed ones with events."""
+        """Loads this process's active webhooks, and wakes new ones that are behind."""
         newer: set[WebhookId] = set()
         ours: set[WebhookId] = set()
         async for target in self._load_active():

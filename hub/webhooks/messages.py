@@ -1,4 +1,4 @@
-"""Webhook messages: CloudEvents 1.0 in structured mode, signed as Standard Webhooks says."""
+"""Webhook messages: CloudEvents 1.0, signed according to Standard Webhooks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ def event_message(record: EventRecord) -> WebhookMessage:
 def reset_message(
     webhook: Webhook, before: DeliveryProgress, head: Position, time: datetime
 ) -> WebhookMessage:
-    """``channel.reset``: history before ``head`` is gone, so the receiver must reload."""
+    """``channel.reset``: history before ``head`` is gone; the receiver must reload."""
     channel = before.channel
     name = f"{webhook.id} {before.position} {channel} {head}"
     return _message(

@@ -1,4 +1,4 @@
-"""Resolves names of receivers, and checks the addresses before a connection is made.
+"""Resolves names of receivers and checks the addresses before it connects.
 
 A connection goes to the addresses that were checked. No second lookup happens whose answer
 could differ (DNS rebinding).
@@ -55,7 +55,7 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Raises RefusedAddress, with the same text for unknown names and private addresses.
+        """Raises RefusedAddress, with one text for unknown and for private names.
 
         So a caller cannot find out which names the operator's network has.
         """

@@ -61,7 +61,7 @@ class Sender:
             raise ValidationFailed.of("url", NOT_PUBLIC) from None
 
     async def send(self, target: Target, message: WebhookMessage, now: datetime) -> Attempt:
-        """Sends the message once. Failures of the receiver or the network are in the result."""
+        """Makes one attempt; failures of the receiver or network are in the result."""
         began = time.perf_counter()
         try:
             url = self._url(target.view.webhook.url)

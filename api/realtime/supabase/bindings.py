@@ -1,4 +1,4 @@
-"""Bindings of ``postgres_changes``: the changes of ``appointments`` that a client wants; pure.
+"""Bindings: which ``postgres_changes`` of appointments a client wants; pure.
 
 A binding names events and may have one filter, ``column=operator.value``. Columns are the
 fields of an appointment as REST shows it. A filter applies to the row after the change (for a
@@ -62,6 +62,8 @@ class InvalidBinding(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
+    """A condition on one column of a row."""
+
     column: str
     matches_value: Callable[[object], bool]
 
@@ -72,6 +74,8 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
+    """The changes that one ``postgres_changes`` of a join selects."""
+
     id: int
     """The same for equal bindings, so that they share one frame."""
     event: str
@@ -154,7 +158,7 @@ def _value(column_type: str, text: str) -> object:
 
 
 def _comparable(column_type: str, value: object) -> object:
-    """The value as its column compares it; ``None`` for null and for values of other types."""
+    """The value as its column compares it; ``None`` for null and other types."""
     match column_type, value:
         case ("text", str()) | ("bool", bool()):
             return value

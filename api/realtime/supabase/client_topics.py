@@ -71,7 +71,7 @@ class ClientTopics:
     # --- joining ---
 
     async def join(self, action: Join) -> None:
-        """Replies ``ok`` once the topic is live: it receives every event that is committed later.
+        """Joins a topic; after ``ok`` it receives every event that is committed later.
 
         Raises :class:`JoinRefused`, or an error of the store; the topic is then not joined. An
         earlier join of the topic ends in either case.
@@ -176,7 +176,7 @@ class ClientTopics:
     # --- while joined ---
 
     async def renew(self, action: RenewToken) -> None:
-        """Gives the topic a new token; the topic is closed if it may not be joined with it."""
+        """Gives the topic a new token; closes it if the token may not join it."""
         topic = self.by_name[action.message.topic]
         try:
             claims, principal = await self._authenticate(action.token)

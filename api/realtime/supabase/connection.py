@@ -1,4 +1,4 @@
-"""One Supabase client: executes its messages one after the other, and replies to them."""
+"""One Supabase client: executes its messages in order and replies to them."""
 
 from typing import Final
 

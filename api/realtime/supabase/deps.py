@@ -10,6 +10,8 @@ from api.realtime.supabase.presence_sync import PresencePeers
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SupabaseDeps:
+    """The parts that the gateway shares with the rest of the hub."""
+
     realtime: RealtimeDeps
     """Shared with Socket.IO: verifier, limits, settings, metrics."""
     context: RoomsContext

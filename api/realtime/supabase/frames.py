@@ -78,7 +78,7 @@ def decode(vsn: Vsn, data: str | bytes) -> ClientMessage:
 def message_frame(
     vsn: Vsn, topic: str, event: str, payload: object, *, ref: Ref = None, join_ref: Ref = None
 ) -> Frame:
-    """A message for a client; ``payload`` may be or hold encoded JSON (``orjson.Fragment``)."""
+    """A message; ``payload`` may hold encoded JSON, as ``orjson.Fragment``."""
     if vsn is Vsn.ONE:
         fields = {"topic": topic, "event": event, "payload": payload, "ref": ref}
         return Frame(orjson.dumps(fields))
@@ -151,7 +151,7 @@ def _ref(value: object) -> Ref:
 
 
 def _binary_broadcast(data: bytes) -> ClientMessage:
-    """Reads kind 3. Clients write one byte for each character, so names may not be UTF-8."""
+    """Reads kind 3, whose names may not be UTF-8: clients write a byte a character."""
     if len(data) < _HEADER_BYTES or data[0] != _BROADCAST_IN:
         raise MalformedFrame("not a broadcast of a client")
     *lengths, encoding = data[1:_HEADER_BYTES]

@@ -1,4 +1,4 @@
-"""The WebSocket endpoint for Supabase Realtime clients, beside Socket.IO, over the same rooms.
+"""The WebSocket endpoint for Supabase Realtime clients, over the hub's rooms.
 
 A handshake needs a user's token or one of the configured public keys. Authorization is decided
 for each topic (:mod:`api.realtime.supabase.client_topics`).
@@ -65,17 +65,17 @@ class Supabase:
         return {NAMESPACE: len(self._connections)}
 
     def publish_presence(self) -> None:
-        """To be called every :data:`~api.realtime.supabase.presence_sync.PUBLISH_EVERY_S`."""
+        """To be called every ``presence_sync.PUBLISH_EVERY_S`` seconds."""
         if self._presence_sync is not None:
             self._presence_sync.publish()
 
     def receive_presence(self, node: str, update: Mapping[str, Any]) -> None:
-        """Applies the update of another node. Raises as :meth:`PresenceSync.receive` does."""
+        """Applies the update of another node; see :meth:`PresenceSync.receive`."""
         if self._presence_sync is not None:
             self._presence_sync.receive(node, update)
 
     async def retire(self, over_s: float) -> None:
-        """Closes the present sockets, spread over ``over_s``; new ones are still accepted."""
+        """Closes the open sockets, spread over ``over_s``, and still accepts new ones."""
         async for connection in one_by_one(self._connections, over_s):
             self._tasks.start(connection.close(*_SERVICE_RESTART))
 

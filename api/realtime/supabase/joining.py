@@ -24,6 +24,8 @@ class InvalidJoin(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplayRequest:
+    """Requests the events since a time, before the live ones."""
+
     since: datetime
     limit: int | None
     """Only the newest ``limit`` events; ``None`` for all since then."""
@@ -31,6 +33,8 @@ class ReplayRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JoinRequest:
+    """The validated options of a join."""
+
     token: str | None
     """``None``: the key of the socket counts."""
     ack: bool

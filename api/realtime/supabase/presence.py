@@ -1,4 +1,4 @@
-"""Presence of one channel: its state, the diffs between states, and their bounds; pure.
+"""Presence of one channel: its state, diffs and limits; pure.
 
 Each connection has at most one meta, under its presence key; several connections may share a
 key. The state also holds the metas of other nodes. It is bounded in bytes, because it is sent
@@ -66,7 +66,7 @@ def is_presence_key(text: str) -> bool:
 
 
 class PresenceState:
-    """The metas of one channel: those of this node by owner (a connection), others by node."""
+    """The metas of one channel: of this node by connection, and of other nodes."""
 
     def __init__(self) -> None:
         self._local: dict[object, PresenceMeta] = {}

@@ -19,13 +19,15 @@ LocalListener = Callable[[Channel, PresenceDiff], None]
 
 
 class _WatchedState:
+    """The presence of one channel, and the topics that watch it."""
+
     def __init__(self) -> None:
         self.state = PresenceState()
         self.watchers: dict[Topic, None] = {}
 
 
 class PresenceRegistry:
-    """Applies changes of presence and pushes each diff to the watchers of its channel."""
+    """Applies changes of presence and pushes the diffs to the watching topics."""
 
     def __init__(self, new_id: NewId) -> None:
         self._channels: dict[Channel, _WatchedState] = {}

@@ -1,4 +1,4 @@
-"""Anti-entropy between nodes: each node publishes the presence of its own clients.
+"""Anti-entropy of presence: each node publishes the metas of its own clients.
 
 A node publishes its metas one channel at a time and always whole, so that a repetition is
 harmless. Every second it also publishes a digest of all its metas. A node whose own digest of
@@ -135,7 +135,7 @@ class PresenceSync:
         return boards
 
     def _resync(self) -> None:
-        """Begins a resync, at most one at a time and once a second; peers repeat requests."""
+        """Begins a resync, at most once a second; peers repeat their requests."""
         now_s = self._monotonic()
         if self._resyncing is not None or now_s - self._resynced_at_s < DIGEST_EVERY_S:
             return

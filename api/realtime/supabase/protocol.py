@@ -1,4 +1,4 @@
-"""The state machine of one socket's topics: which action each message leads to; pure.
+"""The state machine of a socket's topics: an action for each message; pure.
 
 ::
 
@@ -49,6 +49,8 @@ class Respond:
 
 @dataclass(frozen=True, slots=True)
 class Join:
+    """Joins a topic; an earlier join of it ends."""
+
     name: ClassVar = "join"
     message: ClientMessage
     request: JoinRequest
@@ -66,6 +68,8 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
+    """Leaves a joined topic."""
+
     name: ClassVar = "leave"
     message: ClientMessage
 
@@ -81,6 +85,8 @@ class RenewToken:
 
 @dataclass(frozen=True, slots=True)
 class Track:
+    """Sets the client's presence meta in a joined topic."""
+
     name: ClassVar = "track"
     message: ClientMessage
     meta: Mapping[str, object]
@@ -88,6 +94,8 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Untrack:
+    """Removes the client's presence meta."""
+
     name: ClassVar = "untrack"
     message: ClientMessage
 

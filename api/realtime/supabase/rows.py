@@ -31,6 +31,8 @@ _FIRST_VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
+    """One change of an appointment, ready for every binding that matches."""
+
     type: ChangeType
     row: Row
     """After the change; of a DELETE, the last row."""

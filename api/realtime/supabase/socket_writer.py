@@ -1,4 +1,4 @@
-"""Writes frames to one client's WebSocket through a bounded send buffer, and closes it."""
+"""Writes to one client's WebSocket through a bounded buffer, and closes it."""
 
 import asyncio
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class SocketWriter:
         self.closed = False
 
     def write(self, frame: Sent, *, more: bool = False) -> None:
-        """Sends a frame, in order. ``more`` frames follow at once, so it may wait for them."""
+        """Sends a frame, in order; with ``more``, others follow at once and join it."""
         self._buffer.put(frame, more=more)
 
     async def drain(self) -> None:

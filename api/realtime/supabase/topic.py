@@ -49,7 +49,7 @@ class Topic:
 
     @property
     def channel(self) -> Channel | None:
-        """The channel of the hub that the topic names; ``None`` for a name of the client's own."""
+        """The hub's channel of this name; ``None`` for a name of the client's own."""
         name = self.name.removeprefix(PREFIX)
         return Channel(name) if is_reserved(name) else None
 
@@ -109,7 +109,7 @@ class Topic:
         self._push_end("phx_close")
 
     def push_error(self) -> None:
-        """``phx_error``: the topic has ended, and the client joins again after 1, 2, 5, 10 s."""
+        """``phx_error``: the topic has ended; the client joins again after 1 to 10 s."""
         self._push_end("phx_error")
 
     def _push_end(self, event: str) -> None:
