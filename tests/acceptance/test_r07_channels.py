@@ -115,7 +115,7 @@ async def test_r7_5_a_failed_broadcast_is_retried_up_to_three_times_with_backoff
         assert (row["status"], row["attempts"]) == ("sent", failures + 1)
 
 
-async def test_r7_5_other_channels_do_not_wait_for_one_that_fails(
+async def test_r7_5_other_channels_do_not_wait_for_a_failing_one(
     open_clinic: OpenClinic,
 ) -> None:
     def wrap(real: Broadcaster) -> Broadcaster:

@@ -56,7 +56,7 @@ async def interrupted(network: Network) -> None:
 
 
 @pytest.mark.parametrize("transports", WAYS, ids="+".join)
-async def test_r7_4_an_interrupted_client_comes_back_and_misses_nothing(
+async def test_r7_4_an_interrupted_client_reconnects_and_misses_nothing(
     clinic: Clinic, kind: str, transports: tuple[str, ...]
 ) -> None:
     dentist, patient = clinic.dentists[0], clinic.patients[0]
@@ -78,7 +78,7 @@ async def test_r7_4_an_interrupted_client_comes_back_and_misses_nothing(
         assert await it.refetches(channel) == 1, "at the start alone"
 
 
-async def test_r7_4_a_half_open_connection_is_noticed_and_replaced(
+async def test_r7_4_a_half_open_connection_is_replaced(
     open_clinic: OpenClinic, kind: str
 ) -> None:
     """Nobody says that it is dead: heartbeats stay away."""
@@ -94,7 +94,7 @@ async def test_r7_4_a_half_open_connection_is_noticed_and_replaced(
         await has_connected(it, 2)
 
 
-async def test_r7_4_a_client_that_missed_nothing_is_told_nothing(clinic: Clinic, kind: str) -> None:
+async def test_r7_4_a_client_that_missed_nothing_gets_no_event(clinic: Clinic, kind: str) -> None:
     """Zero-event recovery: neither an event again nor a reason to fetch anew."""
     dentist, patient = clinic.dentists[0], clinic.patients[0]
     channel = appointments_of(dentist)
@@ -110,7 +110,7 @@ async def test_r7_4_a_client_that_missed_nothing_is_told_nothing(clinic: Clinic,
             assert await it.refetches(each) == 1, "at the start alone"
 
 
-async def test_r7_4_recovery_outlives_the_server(
+async def test_r7_4_catch_up_works_after_a_crash_of_the_server(
     template: Template, tmp_path: Path, kind: str
 ) -> None:
     """``kill -9``: what it had told and what it had not, the next one knows."""
@@ -133,7 +133,7 @@ async def test_r7_4_recovery_outlives_the_server(
         assert await it.refetches(channel) == 1, "at the start alone"
 
 
-async def test_r7_4_whoever_was_away_for_too_long_is_told_to_fetch_anew(
+async def test_r7_4_a_client_beyond_retention_must_fetch_again(
     open_clinic: OpenClinic, kind: str
 ) -> None:
     """History does not reach back any more: said plainly, never a silent gap."""

@@ -32,7 +32,7 @@ from tests.unit.relay_world import until
 SLOTS = availability_channel(DENTIST)
 
 
-async def test_a_channel_that_was_joined_delivers_and_one_that_was_left_does_not() -> None:
+async def test_events_arrive_after_a_join_and_not_after_a_leave() -> None:
     async with running_world() as world:
         screen = await world.screen()
         world.commit(event(1, SLOTS))
@@ -53,7 +53,7 @@ async def test_a_channel_that_was_joined_delivers_and_one_that_was_left_does_not
         assert live(screen, SLOTS) == [2]
 
 
-async def test_a_join_with_a_position_recovers_what_was_missed() -> None:
+async def test_a_join_with_a_position_returns_the_missed_events() -> None:
     async with running_world(*events(1, 9, SLOTS)) as world:
         screen = await world.screen()
         answer = await screen.ok("channel:join", {"channel": SLOTS, "since": place(6)})
@@ -64,7 +64,7 @@ async def test_a_join_with_a_position_recovers_what_was_missed() -> None:
         assert (beyond["recovered"], beyond["offset"]) == (False, 9)
 
 
-async def test_live_events_wait_for_the_answer_to_a_join_and_then_follow_it() -> None:
+async def test_live_events_follow_the_answer_to_a_join() -> None:
     async with running_world(*events(1, 5, SLOTS)) as world:
         screen = await world.screen()
         world.log.readable.clear()
@@ -82,7 +82,7 @@ async def test_live_events_wait_for_the_answer_to_a_join_and_then_follow_it() ->
         assert live(screen, SLOTS) == [6, 7]
 
 
-async def test_a_leave_waits_for_the_join_that_came_before_it() -> None:
+async def test_a_leave_waits_for_an_earlier_join() -> None:
     async with running_world(*events(1, 5, SLOTS)) as world:
         screen = await world.screen()
         world.log.readable.clear()
@@ -101,7 +101,7 @@ async def test_a_leave_waits_for_the_join_that_came_before_it() -> None:
         assert live(screen, SLOTS) == []
 
 
-async def test_asking_again_in_a_joined_channel_repeats_nothing_live() -> None:
+async def test_joining_again_repeats_no_live_event() -> None:
     async with running_world() as world:
         screen = await world.screen()
         world.commit(*events(1, 3))
@@ -113,7 +113,7 @@ async def test_asking_again_in_a_joined_channel_repeats_nothing_live() -> None:
         assert live(screen) == [1, 2, 3, 4]
 
 
-async def test_when_a_join_fails_the_socket_stays_where_it_was() -> None:
+async def test_a_failed_join_changes_no_membership() -> None:
     async with running_world(*events(1, 3)) as world:
         screen = await world.screen()
         world.log.broken.add("read")
@@ -129,7 +129,7 @@ async def test_when_a_join_fails_the_socket_stays_where_it_was() -> None:
         assert (await screen.ok("channel:join", asked))["recovered"]
 
 
-async def test_a_long_absence_comes_in_pages_and_live_events_after_the_last() -> None:
+async def test_many_missed_events_come_in_pages_before_live_events() -> None:
     async with running_world(*events(1, 1_200, SLOTS)) as world:
         screen = await world.screen(since={SLOTS: place(0)})
         answer = screen.ready[SLOTS]
@@ -146,7 +146,7 @@ async def test_a_long_absence_comes_in_pages_and_live_events_after_the_last() ->
         assert had + live(screen, SLOTS) == list(range(1, 1_203))
 
 
-async def test_sockets_are_told_where_their_channels_are_from_time_to_time() -> None:
+async def test_clients_get_the_positions_of_their_channels_periodically() -> None:
     settings = RealtimeSettings(position_interval_s=0.05)
     async with running_world(*events(1, 4), settings=settings) as world:
         screen = await world.screen()
@@ -172,7 +172,7 @@ class Failing:
         return await self._inner.broadcast(records)
 
 
-async def test_after_a_failed_broadcast_clients_are_told_and_can_fetch_what_they_missed() -> None:
+async def test_after_a_failed_broadcast_clients_can_fetch_missed_events() -> None:
     def fails(record: EventRecord, attempt: int) -> bool:
         return record.position.offset == 2
 
@@ -192,7 +192,7 @@ async def test_after_a_failed_broadcast_clients_are_told_and_can_fetch_what_they
         assert (mark.sent, mark.attempts) == (False, 4)
 
 
-async def test_a_broadcast_that_fails_after_it_reached_some_sockets_repeats_nothing() -> None:
+async def test_a_retried_broadcast_repeats_no_event() -> None:
     class FailsAfterwards(Failing):
         async def broadcast(self, records: Sequence[EventRecord]) -> int:
             await self._inner.broadcast(records)
@@ -225,7 +225,7 @@ async def test_a_broadcast_that_fails_after_it_reached_some_sockets_repeats_noth
         ({"channel": SLOTS, "more": True}, "VALIDATION_ERROR"),
     ],
 )
-async def test_a_join_that_may_not_be_or_cannot_be_meant_is_refused(
+async def test_forbidden_and_invalid_joins_are_refused(
     data: dict[str, object], code: str
 ) -> None:
     async with running_world() as world:
@@ -233,7 +233,7 @@ async def test_a_join_that_may_not_be_or_cannot_be_meant_is_refused(
         assert (await screen.refused("channel:join", data))["code"] == code
 
 
-async def test_a_socket_can_be_in_a_limited_number_of_channels() -> None:
+async def test_the_number_of_channels_of_a_client_is_limited() -> None:
     async with running_world() as world:
         screen = await world.screen()
         for n in range(97):
@@ -243,7 +243,7 @@ async def test_a_socket_can_be_in_a_limited_number_of_channels() -> None:
         await screen.ok("channel:join", {"channel": AVAILABILITY_ALL})
 
 
-async def test_the_hubs_figures_go_to_the_admins_who_asked_for_them() -> None:
+async def test_status_events_go_to_admins_that_joined_the_channel() -> None:
     async with running_world() as world:
         watching = await world.screen("/admin", token("admin", "root"))
         other = await world.screen("/admin", token("admin", "root"))

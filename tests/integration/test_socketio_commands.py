@@ -59,7 +59,7 @@ CHANGED = {
         ),
     ],
 )
-async def test_a_command_asks_the_same_service_as_rest_with_the_same_words(
+async def test_a_command_calls_the_same_service_as_rest(
     command: str, data: dict[str, Any], asked: tuple[str, dict[str, Any]]
 ) -> None:
     async with running_world() as world:
@@ -154,7 +154,7 @@ async def test_a_refusal_is_an_ack_with_the_error_object_of_rest() -> None:
         ("trigger_event", {}, {"event"}),
     ],
 )
-async def test_input_that_cannot_be_meant_is_refused_with_its_fields_and_changes_nothing(
+async def test_invalid_input_is_refused_with_the_names_of_its_fields(
     command: str, data: Any, fields: set[str]
 ) -> None:
     async with running_world() as world:
@@ -174,7 +174,7 @@ async def test_a_role_without_a_profile_has_none() -> None:
         assert (await screen.refused("reservation:create", SLOT))["code"] == "FORBIDDEN"
 
 
-async def test_our_own_fault_is_an_internal_error_logged_once_with_its_stack_trace() -> None:
+async def test_an_internal_error_is_logged_once_with_its_stack_trace() -> None:
     async def bug() -> None:
         raise ZeroDivisionError("secret detail")
 
@@ -193,7 +193,7 @@ async def test_our_own_fault_is_an_internal_error_logged_once_with_its_stack_tra
         await screen.ok("reservation:create", SLOT)
 
 
-async def test_every_command_is_logged_like_a_request_and_never_with_its_data() -> None:
+async def test_commands_are_logged_like_requests_and_without_their_data() -> None:
     async with running_world() as world:
         screen = await world.screen()
         with structlog.testing.capture_logs() as logs:
@@ -212,14 +212,14 @@ async def test_every_command_is_logged_like_a_request_and_never_with_its_data() 
         ]
 
 
-async def test_commands_without_an_ack_are_carried_out_too() -> None:
+async def test_a_command_without_an_ack_is_executed() -> None:
     async with running_world() as world:
         screen = await world.screen()
         await screen.sio.emit("reservation:create", SLOT, namespace="/patient")
         await until(lambda: len(world.bookings.asked) == 1)
 
 
-async def test_the_allowance_of_a_principal_is_one_for_all_its_sockets() -> None:
+async def test_all_sockets_of_a_principal_share_one_rate_limit() -> None:
     async with running_world(burst=6) as world:
         first, second = await world.screen(), await world.screen()
         codes = []
@@ -230,7 +230,7 @@ async def test_the_allowance_of_a_principal_is_one_for_all_its_sockets() -> None
         assert codes == ["ok"] * 4 + ["RATE_LIMITED"] * 4
 
 
-async def test_one_socket_has_a_limited_number_of_commands_under_way() -> None:
+async def test_the_number_of_running_commands_of_a_socket_is_limited() -> None:
     gate = asyncio.Event()
     begun: list[None] = []
 
@@ -254,7 +254,7 @@ async def test_one_socket_has_a_limited_number_of_commands_under_way() -> None:
         await screen.ok("profile:get")
 
 
-async def test_stopping_answers_the_commands_that_are_under_way() -> None:
+async def test_running_commands_are_answered_when_the_hub_stops() -> None:
     gate, begun = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:
@@ -315,7 +315,7 @@ class Raw:
         "2" + "[" * 5_000,
     ],
 )
-async def test_what_is_not_socket_io_ends_the_connection_and_is_logged_once(packet: str) -> None:
+async def test_a_malformed_packet_ends_the_connection_and_is_logged_once(packet: str) -> None:
     async with running_world() as world, aiohttp.ClientSession() as http:
         address = f"{world.url}/socket.io/?EIO=4&transport=websocket"
         with structlog.testing.capture_logs() as logs:
@@ -332,7 +332,7 @@ async def test_what_is_not_socket_io_ends_the_connection_and_is_logged_once(pack
     "body",
     ["4x", "x", '42/patient,["event"]', "4" + "9" * 3_000, "4" + "[" * 1_500, b"\xff\xfe"],
 )
-async def test_polling_clients_are_treated_alike(body: str | bytes) -> None:
+async def test_malformed_packets_end_polling_connections_too(body: str | bytes) -> None:
     settings = RealtimeSettings(max_message_bytes=2_000)
     async with running_world(settings=settings) as world, aiohttp.ClientSession() as http:
         address = f"{world.url}/socket.io/?EIO=4&transport=polling"

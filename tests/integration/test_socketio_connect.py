@@ -41,7 +41,7 @@ from tests.support.tokens import token
 from tests.unit.relay_world import until
 
 
-async def test_a_client_is_in_its_own_channels_at_once_and_hub_ready_says_so() -> None:
+async def test_hub_ready_lists_the_clients_own_channels() -> None:
     async with running_world() as world:
         patient = await world.screen()
         assert set(patient.ready) == {
@@ -72,7 +72,7 @@ async def test_a_client_is_in_its_own_channels_at_once_and_hub_ready_says_so() -
         }
 
 
-async def test_an_event_arrives_as_its_type_with_the_envelope_as_only_argument() -> None:
+async def test_an_event_is_named_by_its_type_and_carries_the_envelope() -> None:
     async with running_world() as world:
         screen = await world.screen()
         sent = event(1, notes='ä \u2028 "quoted"')
@@ -92,7 +92,7 @@ async def test_an_event_arrives_as_its_type_with_the_envelope_as_only_argument()
 
 
 @pytest.mark.parametrize("transports", [("polling",), ("polling", "websocket")])
-async def test_polling_and_the_upgrade_from_it_work_as_well(transports: tuple[str, ...]) -> None:
+async def test_polling_and_its_upgrade_work(transports: tuple[str, ...]) -> None:
     async with running_world(*events(1, 3)) as world:
         screen = await world.screen(transports=transports, since={CHANNEL: place(1)})
         assert offsets(screen.ready[CHANNEL]["events"]) == [2, 3]
@@ -152,14 +152,14 @@ async def test_a_refused_connection_gets_the_code_and_the_error_object(
         assert sum(world.realtime.connections().values()) == 0
 
 
-async def test_a_namespace_nobody_knows_is_refused_in_the_protocols_words() -> None:
+async def test_an_unknown_namespace_is_refused_as_in_the_reference() -> None:
     async with running_world() as world:
         with pytest.raises(ConnectionRefused) as refused:
             await world.refused_screen({"token": token("patient", "patient")}, "/nowhere")
         assert refused.value.message == "Invalid namespace"
 
 
-async def test_a_chatbot_is_in_the_channels_of_the_patient_it_acts_for() -> None:
+async def test_a_chatbot_joins_the_channels_of_its_patient() -> None:
     async with running_world() as world:
         plain = await world.screen("/chatbot", token("chatbot", "bot"))
         assert set(plain.ready) == {AVAILABILITY_ALL}
@@ -173,7 +173,7 @@ async def test_a_chatbot_is_in_the_channels_of_the_patient_it_acts_for() -> None
         assert live(plain) == []
 
 
-async def test_an_unknown_patient_to_act_for_is_not_found() -> None:
+async def test_acting_for_an_unknown_patient_is_not_found() -> None:
     async with running_world() as world:
         auth = {"token": token("chatbot", "bot"), "on_behalf_of": DENTIST}
         with pytest.raises(ConnectionRefused) as refused:
@@ -181,7 +181,7 @@ async def test_an_unknown_patient_to_act_for_is_not_found() -> None:
         assert refused.value.message == "NOT_FOUND"
 
 
-async def test_what_was_missed_comes_with_hub_ready_and_before_any_live_event() -> None:
+async def test_hub_ready_carries_missed_events_before_any_live_event() -> None:
     async with running_world(*events(1, 9)) as world:
         screen = await world.screen(since={CHANNEL: place(4), AVAILABILITY_ALL: None})
         ready = screen.ready[CHANNEL]
@@ -192,7 +192,7 @@ async def test_what_was_missed_comes_with_hub_ready_and_before_any_live_event() 
         assert screen.ready[AVAILABILITY_ALL]["recovered"] is False
 
 
-async def test_commits_during_the_catch_up_leave_neither_hole_nor_duplicate() -> None:
+async def test_commits_during_catch_up_are_neither_lost_nor_repeated() -> None:
     async with running_world(*events(1, 50)) as world:
         world.log.delay_s = 0.01
         next_offset = 51
@@ -219,7 +219,7 @@ async def test_commits_during_the_catch_up_leave_neither_hole_nor_duplicate() ->
             assert had == list(range(n + 1, last + 1))
 
 
-async def test_when_the_catch_up_cannot_be_read_the_connection_ends_to_be_tried_again() -> None:
+async def test_a_failed_catch_up_ends_the_connection() -> None:
     async with running_world() as world:
         world.log.broken.add("heads")
         with structlog.testing.capture_logs() as logs, pytest.raises(TimeoutError):
@@ -231,7 +231,7 @@ async def test_when_the_catch_up_cannot_be_read_the_connection_ends_to_be_tried_
         await world.screen()
 
 
-async def test_a_token_about_to_end_is_told_then_its_socket_is_closed() -> None:
+async def test_token_expiry_is_announced_before_the_socket_is_closed() -> None:
     settings = RealtimeSettings(expiring_notice_s=0.3)
     async with running_world(settings=settings) as world:
         screen = await world.screen(bearer=token("patient", "patient", ttl_s=1.5))
@@ -245,7 +245,7 @@ async def test_a_token_about_to_end_is_told_then_its_socket_is_closed() -> None:
         await until(lambda: sum(world.realtime.connections().values()) == 0)
 
 
-async def test_a_refreshed_token_keeps_the_socket_open_with_all_its_channels() -> None:
+async def test_a_refreshed_token_keeps_the_socket_and_its_channels() -> None:
     settings = RealtimeSettings(expiring_notice_s=5)
     async with running_world(settings=settings) as world:
         screen = await world.screen(bearer=token("patient", "patient", ttl_s=1.5))
@@ -270,14 +270,14 @@ async def test_a_refreshed_token_keeps_the_socket_open_with_all_its_channels() -
         ({"token": token("patient", "patient"), "more": 1}, "VALIDATION_ERROR"),
     ],
 )
-async def test_a_token_of_anybody_else_does_not_refresh(data: Any, code: str) -> None:
+async def test_a_token_of_another_user_does_not_refresh(data: Any, code: str) -> None:
     async with running_world() as world:
         screen = await world.screen()
         assert (await screen.refused("auth:refresh", data))["code"] == code
         assert (await screen.ok("profile:get"))["name"] == "Ada"
 
 
-async def test_who_is_no_longer_known_is_shut_out_within_a_second_and_whoever_acts_for_them() -> (
+async def test_sockets_of_a_deleted_person_are_closed_within_a_second() -> (
     None
 ):
     async with running_world() as world:
@@ -300,7 +300,7 @@ async def test_who_is_no_longer_known_is_shut_out_within_a_second_and_whoever_ac
         assert (await other.ok("profile:get"))["name"] == "Ada"
 
 
-async def test_a_database_that_cannot_be_asked_takes_nobodys_rights_away(
+async def test_a_database_outage_closes_no_socket(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with running_world() as world:
@@ -344,7 +344,7 @@ class Poller:
 CONNECT = '40/patient,{"token":"%s"}'
 
 
-async def test_a_client_that_goes_while_it_is_let_in_leaves_no_ghost() -> None:
+async def test_a_client_that_leaves_during_admission_is_forgotten() -> None:
     async with running_world() as world, aiohttp.ClientSession() as http:
         poller = Poller(http, world.url)
         await poller.open()
@@ -360,7 +360,7 @@ async def test_a_client_that_goes_while_it_is_let_in_leaves_no_ghost() -> None:
         assert world.log.marks[0].recipients == 0
 
 
-async def test_a_leave_that_is_sent_with_connect_is_carried_out_after_it() -> None:
+async def test_a_leave_sent_with_connect_is_executed_after_it() -> None:
     """It has nothing to wait for, but for coming into the channel that it leaves."""
     async with running_world() as world, aiohttp.ClientSession() as http:
         poller = Poller(http, world.url)
@@ -401,7 +401,7 @@ BIG = "ä" * 4_000
 """8 kB on the wire, so that counting characters for bytes would be noticed."""
 
 
-async def test_a_websocket_that_never_reads_is_closed_and_delays_nobody() -> None:
+async def test_a_websocket_that_never_reads_is_closed_without_delays() -> None:
     limit = 400_000
     async with running_world(settings=RealtimeSettings(max_buffer_bytes=limit)) as world:
         async with never_reading(world):
@@ -419,7 +419,7 @@ async def test_a_websocket_that_never_reads_is_closed_and_delays_nobody() -> Non
         assert world.realtime.connections()["/patient"] == 1
 
 
-async def test_a_polling_client_that_never_polls_is_closed_and_costs_no_more_memory() -> None:
+async def test_a_polling_client_that_never_polls_is_closed() -> None:
     settings = RealtimeSettings(max_buffer_bytes=400_000)
     async with running_world(settings=settings) as world, aiohttp.ClientSession() as http:
         poller = Poller(http, world.url)
@@ -439,7 +439,7 @@ async def test_a_polling_client_that_never_polls_is_closed_and_costs_no_more_mem
 
 
 @pytest.mark.parametrize("compress_from_bytes", [0, 1_000])
-async def test_large_messages_are_compressed_only_if_that_is_set(compress_from_bytes: int) -> None:
+async def test_large_messages_are_compressed_only_if_configured(compress_from_bytes: int) -> None:
     settings = RealtimeSettings(compress_from_bytes=compress_from_bytes)
     async with running_world(settings=settings) as world, aiohttp.ClientSession() as http:
         address = f"{world.url}/socket.io/?EIO=4&transport=websocket"
@@ -454,7 +454,7 @@ async def test_large_messages_are_compressed_only_if_that_is_set(compress_from_b
         assert [len(text) > 1_000 for text in received] == [False, True, False]
 
 
-async def test_a_connection_that_never_asks_to_be_let_in_is_closed() -> None:
+async def test_a_connection_without_connect_is_closed() -> None:
     settings = RealtimeSettings(connect_timeout_s=0.1)
     async with running_world(settings=settings) as world, aiohttp.ClientSession() as http:
         screen = await world.screen()
@@ -466,7 +466,7 @@ async def test_a_connection_that_never_asks_to_be_let_in_is_closed() -> None:
         assert (await screen.ok("profile:get"))["name"] == "Ada"
 
 
-async def test_a_client_that_goes_leaves_nothing_behind() -> None:
+async def test_a_disconnected_client_leaves_no_state() -> None:
     async with running_world() as world:
         screen = await world.screen()
         await screen.close()
@@ -477,7 +477,7 @@ async def test_a_client_that_goes_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.parametrize("transports", [("websocket",), ("polling",)])
-async def test_stopping_closes_every_socket_quickly_and_leaves_no_task(
+async def test_stopping_closes_every_socket_and_leaves_no_task(
     transports: tuple[str, ...],
 ) -> None:
     async with running_world() as world:

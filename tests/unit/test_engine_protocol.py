@@ -67,12 +67,12 @@ def test_a_request_is_refused_for_its_first_fault(
 
 
 @pytest.mark.parametrize("body", [b"", b"4", b"7", b"abc", b"3\x1e", b"\x1e3", b"b*", b"4\xff"])
-def test_a_malformed_payload_counts_for_nothing(body: bytes) -> None:
+def test_no_packet_of_a_malformed_payload_is_processed(body: bytes) -> None:
     with pytest.raises(Malformed):
         packets_of(body)
 
 
-def test_a_payload_is_its_packets_in_order() -> None:
+def test_a_payload_holds_packets_in_order() -> None:
     assert packets_of(b'42["a"]\x1e3\x1ebAQI=') == [
         (PacketType.MESSAGE, '2["a"]'),
         (PacketType.PONG, ""),
@@ -80,7 +80,7 @@ def test_a_payload_is_its_packets_in_order() -> None:
     ]
 
 
-def test_a_payload_has_a_most() -> None:
+def test_the_number_of_packets_in_a_payload_is_bounded() -> None:
     assert len(packets_of(b"\x1e".join([b"3"] * PACKETS_MAX))) == PACKETS_MAX
     with pytest.raises(Malformed):
         packets_of(b"\x1e".join([b"3"] * (PACKETS_MAX + 1)))

@@ -97,7 +97,7 @@ async def world() -> AsyncIterator[World]:
         task.cancel()
 
 
-async def test_a_person_who_is_gone_loses_the_connection(world: World) -> None:
+async def test_the_connection_of_a_deleted_person_ends(world: World) -> None:
     connection = world.connect()
     world.answers = [NotFound("patient")]
     world.tell()
@@ -105,7 +105,7 @@ async def test_a_person_who_is_gone_loses_the_connection(world: World) -> None:
     assert connection.ended
 
 
-async def test_whose_principal_holds_keeps_it(world: World) -> None:
+async def test_a_connection_whose_principal_is_unchanged_continues(world: World) -> None:
     connection = world.connect()
     world.answers = [PRINCIPAL]
     world.tell()
@@ -113,7 +113,7 @@ async def test_whose_principal_holds_keeps_it(world: World) -> None:
     assert not connection.ended
 
 
-async def test_a_database_that_is_away_is_asked_until_it_answers(world: World) -> None:
+async def test_the_check_is_repeated_until_the_database_answers(world: World) -> None:
     connection = world.connect()
     world.answers = [StoreUnavailable("away"), StoreUnavailable("away"), NotFound("patient")]
     with captured_logs() as logs:
@@ -123,7 +123,7 @@ async def test_a_database_that_is_away_is_asked_until_it_answers(world: World) -
     assert len(logs.lines("rights_unknown")) == 1, "an outage is told once, not each second"
 
 
-async def test_nobody_is_asked_about_once_the_connection_has_ended(world: World) -> None:
+async def test_an_ended_connection_is_not_checked_again(world: World) -> None:
     connection = world.connect()
     world.answers = [StoreUnavailable("away")] * 1_000
     with captured_logs():
@@ -134,7 +134,7 @@ async def test_nobody_is_asked_about_once_the_connection_has_ended(world: World)
     assert world.asked < 1_000
 
 
-async def test_what_is_told_while_somebody_is_asked_about_is_asked_about_again(
+async def test_an_event_during_a_check_causes_another_check(
     world: World,
 ) -> None:
     connection = world.connect()

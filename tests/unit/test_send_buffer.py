@@ -73,12 +73,12 @@ def test_a_frame_has_the_header_of_its_length(size: int) -> None:
 
 
 @pytest.mark.parametrize("characters", [0, 100, 200, 70_000])
-def test_what_goes_into_a_frame_comes_out_for_a_poll(characters: int) -> None:
+def test_a_poll_gets_the_payload_of_a_frame(characters: int) -> None:
     text = '42/patient,["x","ä"]' + "x" * characters
     assert Frame(text).text == text
 
 
-def test_a_compressed_frame_needs_nothing_that_came_before_it() -> None:
+def test_a_compressed_frame_refers_to_no_earlier_frame() -> None:
     frame = Frame("4" + "again and " * 50)
     data = frame.deflated
     assert data[0] == 0xC1, "the last frame of a compressed text"
@@ -89,7 +89,7 @@ def test_a_compressed_frame_needs_nothing_that_came_before_it() -> None:
     assert text.decode() == frame.text
 
 
-async def test_when_idle_a_frame_is_written_at_once() -> None:
+async def test_a_frame_is_written_at_once_when_idle() -> None:
     world = World().open()
     world.outbox.put(Frame("4a"))
     assert world.texts == [["4a"]]
@@ -98,7 +98,7 @@ async def test_when_idle_a_frame_is_written_at_once() -> None:
     assert world.texts == [["4a"], ["4b"]]
 
 
-async def test_what_comes_before_the_loop_has_turned_is_joined_into_one_write() -> None:
+async def test_frames_of_one_iteration_are_joined_into_one_write() -> None:
     world = World().open()
     for text in ("4a", "4b", "4c", "4d"):
         world.outbox.put(Frame(text))
@@ -107,7 +107,7 @@ async def test_what_comes_before_the_loop_has_turned_is_joined_into_one_write() 
     assert world.texts == [["4a"], ["4b", "4c", "4d"]]
 
 
-async def test_what_is_followed_by_more_goes_out_with_it() -> None:
+async def test_a_frame_followed_by_more_is_written_with_it() -> None:
     world = World().open()
     world.outbox.put(Frame("4a"), more=True)
     world.outbox.put(Frame("4b"), more=True)
@@ -118,7 +118,7 @@ async def test_what_is_followed_by_more_goes_out_with_it() -> None:
     assert len(world.texts) == 1
 
 
-async def test_several_as_one_are_one_write_that_all_who_get_them_share() -> None:
+async def test_a_group_of_frames_is_one_write_shared_by_all_recipients() -> None:
     frames = Frames([Frame("4a"), Frame("4b")])
     worlds = [World().open(), World().open()]
     for world in worlds:
@@ -131,14 +131,14 @@ async def test_several_as_one_are_one_write_that_all_who_get_them_share() -> Non
     assert worlds[0].texts[1:] == [["4c", "4a", "4b"]]
 
 
-async def test_several_as_one_are_packets_of_their_own_for_polls() -> None:
+async def test_a_group_of_frames_is_split_into_packets_for_polls() -> None:
     world = World()
     world.outbox.put(Frames([Frame("4a"), Frame("4b"), Frame("4c")]))
     polls = [await world.outbox.take(2, alone=END) for _ in range(2)]
     assert [[frame.text for frame in poll] for poll in polls] == [["4a", "4b"], ["4c"]]
 
 
-async def test_several_as_one_are_compressed_one_by_one() -> None:
+async def test_frames_of_a_group_are_compressed_individually() -> None:
     small, large = Frame("4a"), Frame("4" + "again and " * 50)
     world = World(deflate_from_bytes=100).open(deflates=True)
     for _ in range(2):
@@ -147,7 +147,7 @@ async def test_several_as_one_are_compressed_one_by_one() -> None:
     assert world.transport.writes == [small.framed + large.deflated] * 2
 
 
-async def test_of_several_as_one_a_slow_reader_is_kept_no_more_than_the_limit_and_a_frame() -> None:
+async def test_a_group_of_frames_exceeds_the_limit_by_one_frame_at_most() -> None:
     world = World(max_bytes=100).open()
     parts = [Frame("4" + letter * 37) for letter in "abcdef"]
     world.outbox.put(Frames(parts))
@@ -157,14 +157,14 @@ async def test_of_several_as_one_a_slow_reader_is_kept_no_more_than_the_limit_an
     assert (world.slow, world.texts) == ([120], [])
 
 
-async def test_more_that_never_comes_holds_nothing_back() -> None:
+async def test_a_frame_is_written_even_if_nothing_follows() -> None:
     world = World().open()
     world.outbox.put(Frame("4a"), more=True)
     await asyncio.sleep(0)
     assert world.texts == [["4a"]]
 
 
-async def test_all_who_are_sent_the_same_frames_share_what_is_written() -> None:
+async def test_recipients_of_the_same_frames_share_the_written_bytes() -> None:
     sending = SendPolicy(time_slice=TimeSlice(), max_bytes=1_000)
     frames = [Frame("4a"), Frame("4b")]
     written = []
@@ -177,7 +177,7 @@ async def test_all_who_are_sent_the_same_frames_share_what_is_written() -> None:
     assert written[0] is written[1]
 
 
-async def test_frames_wait_for_polls_and_what_is_left_goes_to_the_websocket_first() -> None:
+async def test_frames_left_by_polls_go_to_the_websocket_first() -> None:
     world = World()
     for text in ("4a", "4b", "4c"):
         world.outbox.put(Frame(text))
@@ -188,7 +188,7 @@ async def test_frames_wait_for_polls_and_what_is_left_goes_to_the_websocket_firs
     assert [text for texts in world.texts for text in texts] == ["4b", "4c", "4d"]
 
 
-async def test_what_must_be_alone_is_left_for_a_poll_of_its_own() -> None:
+async def test_a_frame_that_must_be_alone_waits_for_its_own_poll() -> None:
     world, last = World(), Frame("1")
     for frame in (Frame("4a"), last):
         world.outbox.put(frame)
@@ -196,7 +196,7 @@ async def test_what_must_be_alone_is_left_for_a_poll_of_its_own() -> None:
     assert [[frame.text for frame in poll] for poll in polls] == [["4a"], ["1"]]
 
 
-async def test_a_poll_gets_what_comes_and_nothing_after_the_end() -> None:
+async def test_a_poll_waits_for_frames_and_gets_none_after_the_end() -> None:
     world = World()
     poll = asyncio.create_task(world.outbox.take(16, alone=END))
     await asyncio.sleep(0)
@@ -210,7 +210,7 @@ async def test_a_poll_gets_what_comes_and_nothing_after_the_end() -> None:
     assert await world.outbox.take(16, alone=END) == []
 
 
-async def test_the_goodbye_is_a_poll_of_its_own() -> None:
+async def test_close_is_sent_in_a_poll_of_its_own() -> None:
     world = World()
     world.outbox.put(Frame("4a"))
     world.outbox.put(END)
@@ -220,7 +220,7 @@ async def test_the_goodbye_is_a_poll_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("polls", [True, False])
-async def test_who_has_more_than_the_bound_unread_is_told_of_once_and_gets_nothing_more(
+async def test_a_full_buffer_is_reported_once_and_takes_no_more_frames(
     polls: bool,
 ) -> None:
     world = World(max_bytes=100)
@@ -235,7 +235,7 @@ async def test_who_has_more_than_the_bound_unread_is_told_of_once_and_gets_nothi
     assert world.outbox.unsent_bytes == world.transport.unread
 
 
-async def test_the_end_sends_what_waits_and_a_transport_that_has_gone_gets_nothing() -> None:
+async def test_the_end_flushes_but_not_to_a_closing_transport() -> None:
     world = World().open()
     world.outbox.put(Frame("4a"), more=True)
     world.outbox.end()
@@ -248,7 +248,7 @@ async def test_the_end_sends_what_waits_and_a_transport_that_has_gone_gets_nothi
     assert gone.texts == []
 
 
-async def test_large_frames_are_compressed_for_who_agreed_and_for_nobody_else() -> None:
+async def test_large_frames_are_compressed_only_for_clients_that_agreed() -> None:
     small, large = Frame("4small"), Frame("4" + "large" * 30)
     agreed = World(deflate_from_bytes=100).open(deflates=True)
     agreed.outbox.put(small, more=True)
@@ -259,7 +259,7 @@ async def test_large_frames_are_compressed_for_who_agreed_and_for_nobody_else() 
     assert plain.transport.writes == [large.framed]
 
 
-async def test_a_turn_is_over_when_its_time_is_and_others_come_first() -> None:
+async def test_other_tasks_run_when_the_time_slice_is_used_up() -> None:
     time_slice, order = TimeSlice(slice_s=0), list[str]()
     assert not time_slice.is_used_up
     time_slice.begin()

@@ -129,7 +129,7 @@ class FailsNowAndThen:
 
 
 @pytest.mark.parametrize("seed", range(25))
-async def test_whoever_joins_whenever_ends_with_every_event_once_and_in_order(
+async def test_every_join_gets_every_event_once_and_in_order(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = random.Random(seed)
@@ -173,7 +173,7 @@ async def test_whoever_joins_whenever_ends_with_every_event_once_and_in_order(
         assert live == sorted(set(live)), sid
 
 
-async def test_who_enters_while_an_event_is_being_sent_gets_it_after_the_answer(
+async def test_a_join_during_a_broadcast_gets_the_event_after_the_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("api.realtime.rooms.broadcaster._CHECK_EVERY", 1)
@@ -196,7 +196,7 @@ async def test_who_enters_while_an_event_is_being_sent_gets_it_after_the_answer(
     await edge.relay.stop()
 
 
-async def test_more_than_can_be_held_for_one_answer_is_told_as_a_position() -> None:
+async def test_a_position_replaces_events_that_could_not_be_held() -> None:
     edge = Edge(MemoryLog())
     sockets = edge.sockets
     await edge.relay.start(edge.wire, on_failure=edge.wire.notify_position)
@@ -216,7 +216,7 @@ async def test_more_than_can_be_held_for_one_answer_is_told_as_a_position() -> N
     await edge.relay.stop()
 
 
-async def test_one_subscriber_that_fails_costs_the_others_nothing() -> None:
+async def test_a_failing_subscriber_does_not_affect_the_others() -> None:
     edge = Edge(MemoryLog())
     await edge.relay.start(edge.wire, on_failure=edge.wire.notify_position)
     broken = edge.session("broken")
@@ -239,7 +239,7 @@ async def test_one_subscriber_that_fails_costs_the_others_nothing() -> None:
     assert [mark.attempts for mark in edge.log.marks] == [3, 2, 2], "the first together"
 
 
-async def test_a_large_room_is_written_to_in_turns_with_others_in_between() -> None:
+async def test_other_tasks_run_while_a_large_room_is_written_to() -> None:
     edge = Edge(MemoryLog())
     wire = RoomBroadcaster(edge.rooms, TimeSlice(slice_s=0))  # every turn is over at once
     for number in range(80):

@@ -41,7 +41,7 @@ def strictly(text: str) -> tuple[object, ...] | None:
 @example('2/patient,7["channel:leave",{"channel":"availability:none"}]')
 @example('2/patient,["a,b[",{}]')
 @example('2/patient,7["disconnect"]')
-def test_the_shortcut_and_the_strict_reader_agree(text: str) -> None:
+def test_plain_event_agrees_with_the_strict_packet(text: str) -> None:
     try:
         event = plain_event(text)
     except ValueError:
@@ -51,13 +51,13 @@ def test_the_shortcut_and_the_strict_reader_agree(text: str) -> None:
 
 
 @pytest.mark.parametrize("id_text", ["", "7", "123456789012345"])
-def test_what_clients_usually_send_takes_the_shortcut(id_text: str) -> None:
+def test_usual_events_are_plain_events(id_text: str) -> None:
     text = f'2/patient,{id_text}["slots:list",{{"limit":5}}]'
     expected = int(id_text) if id_text else None
     assert plain_event(text) == ("/patient", expected, "slots:list", [{"limit": 5}])
 
 
-def test_frames_are_packets_that_can_be_read_again() -> None:
+def test_encoded_frames_can_be_decoded() -> None:
     event = HubPacket(encoded_packet=event_frame("/patient", "ä", b'{"x":1}').text[1:])
     assert (event.packet_type, event.namespace, event.data) == (
         sio.EVENT,
