@@ -6,9 +6,9 @@ import pytest
 
 from tests.support.clinic import ADMIN, CHATBOT, Clinic, appointments_of
 from tests.support.logs import Logs
+from tests.support.raw_socket import raw_socket
 from tests.support.screens import ConnectionRefused, Screen
 from tests.support.tokens import token
-from tests.support.wire import raw_socket
 
 pytestmark = pytest.mark.usefixtures("nothing_changes")
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.clinic import CHATBOT, Clinic
 from tests.support.database import rows
-from tests.support.wires import all_ended, all_go_on, every_wire
+from tests.support.live_connections import all_ended, all_go_on, every_wire
 
 NOBODY = "01976f2e-0000-7000-8000-000000000001"
 

@@ -78,9 +78,7 @@ async def test_r7_4_an_interrupted_client_reconnects_and_misses_nothing(
         assert await it.refetches(channel) == 1, "at the start alone"
 
 
-async def test_r7_4_a_half_open_connection_is_replaced(
-    open_clinic: OpenClinic, kind: str
-) -> None:
+async def test_r7_4_a_half_open_connection_is_replaced(open_clinic: OpenClinic, kind: str) -> None:
     """Nobody says that it is dead: heartbeats stay away."""
     quick = RealtimeSettings(ping_interval_s=0.3, ping_timeout_s=0.5)
     async with (

@@ -10,10 +10,10 @@ from tests.integration.cluster_world import three as three
 from tests.integration.cluster_world import valkey as valkey
 from tests.support.cluster import NodeOf, all_know, nodes, one_node
 from tests.support.database import OnPostgres, rows
+from tests.support.live_connections import all_ended, all_go_on, every_wire
 from tests.support.ports import free_port
 from tests.support.running import Template
 from tests.support.valkey import ValkeyServer
-from tests.support.wires import all_ended, all_go_on, every_wire
 
 
 async def test_every_wire_at_every_node_ends_whichever_node_is_asked(

@@ -225,9 +225,7 @@ async def test_a_retried_broadcast_repeats_no_event() -> None:
         ({"channel": SLOTS, "more": True}, "VALIDATION_ERROR"),
     ],
 )
-async def test_forbidden_and_invalid_joins_are_refused(
-    data: dict[str, object], code: str
-) -> None:
+async def test_forbidden_and_invalid_joins_are_refused(data: dict[str, object], code: str) -> None:
     async with running_world() as world:
         screen = await world.screen()
         assert (await screen.refused("channel:join", data))["code"] == code

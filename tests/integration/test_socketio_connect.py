@@ -277,9 +277,7 @@ async def test_a_token_of_another_user_does_not_refresh(data: Any, code: str) ->
         assert (await screen.ok("profile:get"))["name"] == "Ada"
 
 
-async def test_sockets_of_a_deleted_person_are_closed_within_a_second() -> (
-    None
-):
+async def test_sockets_of_a_deleted_person_are_closed_within_a_second() -> None:
     async with running_world() as world:
         own = await world.screen()
         acting = await world.screen(
