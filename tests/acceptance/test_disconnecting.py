@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.clinic import CHATBOT, Clinic
 from tests.support.database import rows
-from tests.support.live_connections import all_ended, all_go_on, every_wire
+from tests.support.live_connections import all_ended, all_go_on, every_protocol
 
 NOBODY = "01976f2e-0000-7000-8000-000000000001"
 
@@ -18,8 +18,8 @@ async def test_every_wire_of_that_person_ends_and_nobody_elses(clinic: Clinic, r
     """Those of chatbots that act for a patient, too."""
     people = clinic.patients if role == "patient" else clinic.dentists
     async with (
-        every_wire(clinic, people[0]) as lost,
-        every_wire(clinic, people[1]) as others,
+        every_protocol(clinic, people[0]) as lost,
+        every_protocol(clinic, people[1]) as others,
     ):
         ended = await clinic.admin.delete(path_of(people[0].id))
         assert (ended.status, ended.body) == (204, None)
@@ -30,7 +30,7 @@ async def test_every_wire_of_that_person_ends_and_nobody_elses(clinic: Clinic, r
 async def test_a_token_that_is_still_valid_may_connect_again(clinic: Clinic) -> None:
     patient = clinic.patients[0]
     for _ in range(2):
-        async with every_wire(clinic, patient) as lost:
+        async with every_protocol(clinic, patient) as lost:
             assert (await clinic.admin.delete(path_of(patient.id))).status == 204
             await all_ended(lost)
 
@@ -47,7 +47,7 @@ async def test_who_did_it_and_to_whom_is_audited_without_a_name(clinic: Clinic) 
 
 async def test_only_an_admin_may(clinic: Clinic) -> None:
     patient = clinic.patients[0]
-    async with every_wire(clinic, patient) as own:
+    async with every_protocol(clinic, patient) as own:
         for api in (
             clinic.api(patient),
             clinic.api(clinic.dentists[0]),

@@ -1,4 +1,4 @@
-"""Criteria 7.2, 7.3, 7.5: which channel gets what, and that a failed broadcast is retried."""
+"""Criteria 7.2, 7.3, 7.5: each change goes to its channels, failed broadcasts are retried."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from tests.support.eventually import eventually
 
 
 class FlakyBroadcaster:
-    """Fails as ``fails`` says, else does what the real one does."""
+    """Fails where ``fails`` is true; otherwise the real broadcaster."""
 
     def __init__(self, real: Broadcaster, fails: Callable[[EventRecord, int], bool]) -> None:
         self._real, self._fails = real, fails
@@ -110,7 +110,7 @@ async def test_r7_5_a_failed_broadcast_is_retried_up_to_three_times_with_backoff
             step = 0.1 * 2**number
             assert step * 0.4 <= wait <= step + 0.2, "100, 200, 400 ms, jittered"
         same = [each for each in screen.events(channel) if each.data["offset"] == offset]
-        assert len(same) == 1, "shown once"
+        assert len(same) == 1, "displayed once"
         row = await _marked(clinic, channel, offset)
         assert (row["status"], row["attempts"]) == ("sent", failures + 1)
 
@@ -132,7 +132,7 @@ async def test_r7_5_other_channels_do_not_wait_for_a_failing_one(
 
 
 async def _marked(clinic: Clinic, channel: str, offset: int) -> dict[str, Any]:
-    """The event's row once its delivery was written, which happens off the hot path."""
+    """The event's row, once its delivery was recorded."""
 
     def marked() -> dict[str, Any] | None:
         sql = 'SELECT * FROM realtime_events WHERE channel = ? AND "offset" = ?'

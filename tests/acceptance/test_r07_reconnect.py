@@ -1,5 +1,7 @@
-"""Criterion 7.4: the network is interrupted, clients reconnect by themselves and miss nothing;
-with the official JavaScript client and with the Python client."""
+"""Criterion 7.4: after an interruption clients reconnect by themselves and miss nothing.
+
+With the official JavaScript client and with the Python client.
+"""
 
 import asyncio
 import contextlib
@@ -28,17 +30,17 @@ pytestmark = pytest.mark.parametrize("kind", KINDS)
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """One engine: that both answer alike what was missed is a matter of the contract tests."""
+    """SQLite only: the contract tests compare the catch-up of both engines."""
     with captured_logs():
         return make_template(tmp_path_factory.mktemp("template"))
 
 
-async def was_told(it: Screen, channel: str, expected: list[tuple[int, str]]) -> None:
+async def has_received(it: Screen, channel: str, expected: list[tuple[int, str]]) -> None:
     async def enough() -> bool:
-        return len(await it.told(channel)) >= len(expected)
+        return len(await it.received(channel)) >= len(expected)
 
     await eventually(enough, BACK_S)
-    assert await it.told(channel) == expected, "each once, in order"
+    assert await it.received(channel) == expected, "each once, in order"
 
 
 async def has_connected(it: Screen, times: int) -> None:
@@ -49,7 +51,7 @@ async def has_connected(it: Screen, times: int) -> None:
 
 
 async def interrupted(network: Network) -> None:
-    """As a failing router would: no goodbye, and nobody gets through for a while."""
+    """Cut all connections without a close, and refuse new ones, as a failing router does."""
     network.down = True
     network.cut()
     await asyncio.sleep(0)
@@ -66,20 +68,20 @@ async def test_r7_4_an_interrupted_client_reconnects_and_misses_nothing(
         screen(kind, network.url, dentist, transports) as it,
     ):
         ids = [(await clinic.book(patient, "08:00"))["id"]]
-        await was_told(it, channel, [(1, ids[0])])
+        await has_received(it, channel, [(1, ids[0])])
         for turn in (1, 2):
             await interrupted(network)
             missed = [await clinic.book(patient, f"{8 + turn:02}:{at}") for at in ("00", "30")]
             network.down = False
             live = await clinic.book(patient, f"{11 + turn:02}:00")
             ids += [row["id"] for row in (*missed, live)]
-            await was_told(it, channel, list(enumerate(ids, 1)))
+            await has_received(it, channel, list(enumerate(ids, 1)))
             await has_connected(it, turn + 1)
-        assert await it.refetches(channel) == 1, "at the start alone"
+        assert await it.refetches(channel) == 1, "only at the start"
 
 
 async def test_r7_4_a_half_open_connection_is_replaced(open_clinic: OpenClinic, kind: str) -> None:
-    """Nobody says that it is dead: heartbeats stay away."""
+    """Only the missing heartbeats show that the connection is dead."""
     quick = RealtimeSettings(ping_interval_s=0.3, ping_timeout_s=0.5)
     async with (
         open_clinic(realtime=quick) as clinic,
@@ -88,30 +90,30 @@ async def test_r7_4_a_half_open_connection_is_replaced(open_clinic: OpenClinic, 
     ):
         network.freeze()
         booked = await clinic.book(clinic.patients[0])
-        await was_told(it, appointments_of(clinic.dentists[0]), [(1, booked["id"])])
+        await has_received(it, appointments_of(clinic.dentists[0]), [(1, booked["id"])])
         await has_connected(it, 2)
 
 
 async def test_r7_4_a_client_that_missed_nothing_gets_no_event(clinic: Clinic, kind: str) -> None:
-    """Zero-event recovery: neither an event again nor a reason to fetch anew."""
+    """Recovery without missed events: no event is repeated, and nothing is fetched again."""
     dentist, patient = clinic.dentists[0], clinic.patients[0]
     channel = appointments_of(dentist)
     async with network_to(clinic.url) as network, screen(kind, network.url, dentist) as it:
         first = await clinic.book(patient, "09:00")
-        await was_told(it, channel, [(1, first["id"])])
+        await has_received(it, channel, [(1, first["id"])])
         network.cut()
         await has_connected(it, 2)
-        assert await it.told(channel) == [(1, first["id"])]
+        assert await it.received(channel) == [(1, first["id"])]
         second = await clinic.book(patient, "10:00")
-        await was_told(it, channel, [(1, first["id"]), (2, second["id"])])
+        await has_received(it, channel, [(1, first["id"]), (2, second["id"])])
         for each in (channel, "availability:all", f"profiles:user:{dentist.id}"):
-            assert await it.refetches(each) == 1, "at the start alone"
+            assert await it.refetches(each) == 1, "only at the start"
 
 
 async def test_r7_4_catch_up_works_after_a_crash_of_the_server(
     template: Template, tmp_path: Path, kind: str
 ) -> None:
-    """``kill -9``: what it had told and what it had not, the next one knows."""
+    """After ``kill -9`` the next process knows which events a client has received."""
     database = template.copy_to(tmp_path)
     dentist, patient = template.people.dentists[0], template.people.patients[0]
     channel = appointments_of(dentist)
@@ -126,22 +128,22 @@ async def test_r7_4_catch_up_works_after_a_crash_of_the_server(
         await hub.kill()  # the last event may have been sent, or not
         await hub.start()
         ids.append((await clinic.book(patient, "11:00"))["id"])
-        await was_told(it, channel, list(enumerate(ids, 1)))
+        await has_received(it, channel, list(enumerate(ids, 1)))
         assert await it.connections() == 2
-        assert await it.refetches(channel) == 1, "at the start alone"
+        assert await it.refetches(channel) == 1, "only at the start"
 
 
 async def test_r7_4_a_client_beyond_retention_must_fetch_again(
     open_clinic: OpenClinic, kind: str
 ) -> None:
-    """History does not reach back any more: said plainly, never a silent gap."""
+    """The events are no longer stored: the client must fetch again, never a silent gap."""
     short = RetentionSettings(events_days=1.0, sweep_minutes=0.005)
     async with open_clinic(retention=short) as clinic, network_to(clinic.url) as network:
         dentist, patient = clinic.dentists[0], clinic.patients[0]
         channel = appointments_of(dentist)
         async with screen(kind, network.url, dentist) as it:
             first = await clinic.book(patient, "09:00")
-            await was_told(it, channel, [(1, first["id"])])
+            await has_received(it, channel, [(1, first["id"])])
             await interrupted(network)
             for clock in ("10:00", "11:00"):
                 await clinic.book(patient, clock)
@@ -149,16 +151,16 @@ async def test_r7_4_a_client_beyond_retention_must_fetch_again(
             network.down = False
             await has_connected(it, 2)
 
-            async def told_to_refetch() -> bool:
+            async def must_refetch() -> bool:
                 return await it.refetches(channel) == 2
 
-            assert await eventually(told_to_refetch, BACK_S)
+            assert await eventually(must_refetch, BACK_S)
             later = await clinic.book(patient, "12:00")
-            await was_told(it, channel, [(1, first["id"]), (4, later["id"])])
+            await has_received(it, channel, [(1, first["id"]), (4, later["id"])])
 
 
 async def _two_days_pass(clinic: Clinic, channel: str) -> None:
-    """For the events told so far; then the hub's own sweep comes along."""
+    """Age the published events by two days, and wait until the hub's sweep deletes them."""
     sql = "SELECT 1 FROM realtime_events WHERE channel = ? AND status = 'pending'"
     assert await eventually(lambda: not rows(clinic.database, sql, channel), 3.0)
     execute(

@@ -1,9 +1,9 @@
-"""The Socket.IO edge against the published protocols, driven by the official client and by
-hand from Node, over a hub in a process of its own (criterion 7.1).
+"""Socket.IO conforms to the published protocols (criterion 7.1).
 
-The cases stand in ``tests/node/conformance``: all packet types of Engine.IO 4 and Socket.IO 5,
+The official client, and hand-written packets from Node, drive a hub in its own process. The
+cases are in ``tests/node/conformance``: all packet types of Engine.IO 4 and Socket.IO 5,
 polling, WebSocket and the upgrade between them, namespaces, acknowledgements, binary data,
-refusals. One Node process runs them all; here each is a test of its own.
+refusals. One Node process runs them all; each is one test here.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ Results = Mapping[str, Mapping[str, Any]]
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """What became of each case, by name."""
+    """The result of each case, by name."""
     template = make_template(tmp_path_factory.mktemp("template"))
     return asyncio.run(run_all(template, tmp_path_factory.mktemp("hub")))
 
@@ -58,7 +58,7 @@ async def run_all(template: Template, folder: Path) -> Results:
 
 
 def world_of(template: Template, url: str) -> dict[str, Any]:
-    """All that the cases know of the hub and its clinic."""
+    """What the cases need to know of the hub and its clinic."""
     people = template.people
     dentist, other, *_ = people.dentists
     morning = datetime.now(UTC).replace(hour=8, minute=0, second=0, microsecond=0)
@@ -91,5 +91,5 @@ def test_r7_1_conformance(results: Results, name: str) -> None:
 
 
 def test_r7_1_every_case_is_a_test(results: Results) -> None:
-    assert sorted(results) == sorted(CASES), "write cases.txt anew"
+    assert sorted(results) == sorted(CASES), "rewrite cases.txt"
     assert len(CASES) >= LEAST

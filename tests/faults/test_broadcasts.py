@@ -110,7 +110,7 @@ async def test_whatever_becomes_of_broadcasts_clients_end_with_every_event(
             ]
             await asyncio.gather(*(_book(clinic, number) for number in range(BOOKINGS)))
             for channel, each in screens:
-                await _was_told_everything(clinic, each, channel)
+                await _has_received_everything(clinic, each, channel)
             events = await _marked(clinic, unlucky[0].tried)
         assert problems_of(clinic.database) == []
     assert len(unlucky[0].tried) == len(events)
@@ -137,13 +137,13 @@ async def _book(clinic: Clinic, number: int) -> None:
     assert booked.status == 201, booked.body
 
 
-async def _was_told_everything(clinic: Clinic, it: Screen, channel: str) -> None:
+async def _has_received_everything(clinic: Clinic, it: Screen, channel: str) -> None:
     sql = 'SELECT "offset" FROM realtime_events WHERE channel = ? ORDER BY "offset"'
     expected = [row["offset"] for row in rows(clinic.database, sql, channel)]
     assert expected
 
     async def offsets() -> list[int]:
-        return [offset for offset, _ in await it.told(channel)]
+        return [offset for offset, _ in await it.received(channel)]
 
     async def complete() -> bool:
         return len(await offsets()) >= len(expected)

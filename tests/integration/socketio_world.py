@@ -1,6 +1,6 @@
-"""The Socket.IO edge on a free port, over a relay and an event log in memory.
+"""A Socket.IO server on a free port, over a relay and an event log in memory.
 
-The services are small but honest: they check, remember and refuse like the real ones.
+The services are small, but check, record and refuse like the real ones.
 """
 
 import asyncio
@@ -67,12 +67,12 @@ class SystemClock:
 
 class FakeIdentity:
     def __init__(self) -> None:
-        self.asked = 0
+        self.queries = 0
         self.answers = asyncio.Event()
-        """Cleared, nobody gets in yet."""
+        """While cleared, no client is admitted."""
         self.answers.set()
         self.gone: set[ProfileId] = set()
-        """People who are no longer known."""
+        """Deleted people."""
 
     async def principal(
         self, claims: Claims, on_behalf_of: str | None = None, *, create: bool = True
@@ -83,7 +83,7 @@ class FakeIdentity:
         return found
 
     async def _principal(self, claims: Claims, on_behalf_of: str | None) -> Principal:
-        self.asked += 1
+        self.queries += 1
         await self.answers.wait()
         if claims.role in (Role.ADMIN, Role.CHATBOT) and on_behalf_of is None:
             return Principal(role=claims.role, subject=claims.subject)
@@ -106,7 +106,7 @@ class FakeIdentity:
 
 class FakeBookings:
     def __init__(self) -> None:
-        self.asked: list[tuple[str, Caller, dict[str, Any]]] = []
+        self.calls: list[tuple[str, Caller, dict[str, Any]]] = []
         self.taken: set[datetime] = set()
         self.before: Callable[[], Any] | None = None
 
@@ -159,7 +159,7 @@ class FakeBookings:
     def _reply(
         self, what: str, caller: Caller, sent: dict[str, Any], *, gone: bool = False
     ) -> Reply:
-        self.asked.append((what, caller, sent))
+        self.calls.append((what, caller, sent))
         return Reply(
             outcome=Outcome.GONE if gone else Outcome.CREATED,
             resource_id="x",
@@ -170,15 +170,15 @@ class FakeBookings:
 
 class FakeAvailability:
     def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
+        self.calls: list[dict[str, Any]] = []
 
     async def find(self, caller: Caller, search: SlotSearch) -> SlotPage:
-        self.asked.append(all_fields(search))
+        self.calls.append(all_fields(search))
         start = datetime(2027, 3, 8, 9, tzinfo=UTC)
         return SlotPage(slots=(), next_after=(start, DENTIST), positions={})
 
     async def replace(self, caller: Caller, dentist_id: str, schedule: Any, **sent: Any) -> Reply:
-        self.asked.append({"dentist_id": dentist_id, "schedule": schedule, **sent})
+        self.calls.append({"dentist_id": dentist_id, "schedule": schedule, **sent})
         return Reply(outcome=Outcome.CHANGED, resource_id=dentist_id, version=2, body=b"{}")
 
 
@@ -190,7 +190,7 @@ class FakePeople:
 
 
 class World:
-    """The running edge; ``append`` is a commit, ``announce`` what the store does then."""
+    """The running server, and the parts that a test controls."""
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from tests.integration.cluster_world import three as three
 from tests.integration.cluster_world import valkey as valkey
 from tests.support.cluster import NodeOf, all_know, nodes, one_node
 from tests.support.database import OnPostgres, rows
-from tests.support.live_connections import all_ended, all_go_on, every_wire
+from tests.support.live_connections import all_ended, all_go_on, every_protocol
 from tests.support.ports import free_port
 from tests.support.running import Template
 from tests.support.valkey import ValkeyServer
@@ -23,10 +23,12 @@ async def test_every_wire_at_every_node_ends_whichever_node_is_asked(
     lost, other = clinic.patients[0], clinic.patients[1]
     async with AsyncExitStack() as opened:
         ends = [
-            await opened.enter_async_context(every_wire(node.clinic, lost)) for node in three[1:]
+            await opened.enter_async_context(every_protocol(node.clinic, lost))
+            for node in three[1:]
         ]
         others = [
-            await opened.enter_async_context(every_wire(node.clinic, other)) for node in three[1:]
+            await opened.enter_async_context(every_protocol(node.clinic, other))
+            for node in three[1:]
         ]
         answer = await clinic.admin.delete(f"/api/profiles/{lost.id}/connections")
         assert answer.status == 204, answer.body
@@ -40,7 +42,7 @@ async def test_every_wire_at_every_node_ends_whichever_node_is_asked(
 
 async def test_only_an_admin_may_at_any_node(three: Sequence[NodeOf]) -> None:
     patient = three[0].clinic.patients[0]
-    async with every_wire(three[1].clinic, patient) as own:
+    async with every_protocol(three[1].clinic, patient) as own:
         for node in three:
             answer = await node.clinic.api(patient).delete(
                 f"/api/profiles/{patient.id}/connections"
@@ -61,7 +63,7 @@ async def test_a_node_that_does_not_answer_is_told_to_the_admin_and_keeps_nobody
         )
         await all_know([*made, third], 3)
         patient, path = clinic.patients[0], f"/api/profiles/{clinic.patients[0].id}/connections"
-        async with every_wire(made[1].clinic, patient) as ends:
+        async with every_protocol(made[1].clinic, patient) as ends:
             answer = await clinic.admin.delete(path)
             assert (answer.status, answer.code) == (503, "UNAVAILABLE")
             assert answer.headers["Retry-After"]

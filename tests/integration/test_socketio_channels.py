@@ -1,4 +1,4 @@
-"""Channels over Socket.IO: nothing is missed, nothing comes twice (DESIGN §6, 7.2, 7.3, 7.5)."""
+"""Channels over Socket.IO lose and repeat no event (criteria 7.2, 7.3, 7.5)."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -117,8 +117,8 @@ async def test_a_failed_join_changes_no_membership() -> None:
     async with running_world(*events(1, 3)) as world:
         screen = await world.screen()
         world.log.broken.add("read")
-        asked = {"channel": CHANNEL, "since": place(1)}
-        assert (await screen.refused("channel:join", asked))["code"] == "INTERNAL_ERROR"
+        request = {"channel": CHANNEL, "since": place(1)}
+        assert (await screen.refused("channel:join", request))["code"] == "INTERNAL_ERROR"
         world.log.broken.add("heads")
         fresh = await screen.refused("channel:join", {"channel": SLOTS})
         assert fresh["code"] == "INTERNAL_ERROR"
@@ -126,7 +126,7 @@ async def test_a_failed_join_changes_no_membership() -> None:
         world.commit(event(4), event(1, SLOTS))
         await arrived(screen, 4)
         assert live(screen, SLOTS) == []
-        assert (await screen.ok("channel:join", asked))["recovered"]
+        assert (await screen.ok("channel:join", request))["recovered"]
 
 
 async def test_many_missed_events_come_in_pages_before_live_events() -> None:
@@ -137,8 +137,8 @@ async def test_many_missed_events_come_in_pages_before_live_events() -> None:
         world.commit(event(1_201, SLOTS))
         for _ in range(2):
             assert (answer["recovered"], answer["more"]) == (True, True)
-            asked = {"channel": SLOTS, "since": place(answer["offset"])}
-            answer = await screen.ok("channel:join", asked)
+            request = {"channel": SLOTS, "since": place(answer["offset"])}
+            answer = await screen.ok("channel:join", request)
             had += offsets(answer["events"])
         assert not answer["more"]
         world.commit(event(1_202, SLOTS))
@@ -150,10 +150,10 @@ async def test_clients_get_the_positions_of_their_channels_periodically() -> Non
     settings = RealtimeSettings(position_interval_s=0.05)
     async with running_world(*events(1, 4), settings=settings) as world:
         screen = await world.screen()
-        told = await screen.until(
+        notice = await screen.until(
             lambda each: each.event == "channel:position" and each.data["channel"] == CHANNEL, 2
         )
-        assert told.data == {"channel": CHANNEL, "epoch": 1, "offset": 4}
+        assert notice.data == {"channel": CHANNEL, "epoch": 1, "offset": 4}
 
 
 class Failing:
@@ -179,10 +179,10 @@ async def test_after_a_failed_broadcast_clients_can_fetch_missed_events() -> Non
     async with running_world(broadcaster=lambda inner: Failing(inner, fails)) as world:
         screen = await world.screen()
         world.commit(event(1), event(2))
-        told = await screen.until(lambda each: each.event == "channel:position", 5)
-        assert told.data == {"channel": CHANNEL, "epoch": 1, "offset": 2}
-        asked = {"channel": CHANNEL, "since": place(1)}
-        answer = await screen.ok("channel:join", asked)
+        notice = await screen.until(lambda each: each.event == "channel:position", 5)
+        assert notice.data == {"channel": CHANNEL, "epoch": 1, "offset": 2}
+        request = {"channel": CHANNEL, "since": place(1)}
+        answer = await screen.ok("channel:join", request)
         assert offsets(answer["events"]) == [2]
         world.commit(event(3))
         await arrived(screen, 3)

@@ -1,4 +1,4 @@
-"""Commands over Socket.IO and their acks, good and bad (DESIGN §8; criteria 9.4, 9.6, 10.2)."""
+"""Commands over Socket.IO and their acknowledgements (criteria 9.4, 9.6, 10.2)."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ CHANGED = {
 
 
 @pytest.mark.parametrize(
-    ("command", "data", "asked"),
+    ("command", "data", "expected"),
     [
         ("reservation:create", SLOT, ("hold", LOADED)),
         ("reservation:release", {"id": ROW}, ("release", {"id": ROW})),
@@ -60,13 +60,13 @@ CHANGED = {
     ],
 )
 async def test_a_command_calls_the_same_service_as_rest(
-    command: str, data: dict[str, Any], asked: tuple[str, dict[str, Any]]
+    command: str, data: dict[str, Any], expected: tuple[str, dict[str, Any]]
 ) -> None:
     async with running_world() as world:
         screen = await world.screen()
         answer = await screen.ok(command, {**data, "idempotency_key": "key-1"})
-        ((what, caller, sent),) = world.bookings.asked
-        assert (what, sent) == asked
+        ((what, caller, sent),) = world.bookings.calls
+        assert (what, sent) == expected
         assert caller.idempotency_key == "key-1"
         assert (caller.principal.role, caller.principal.person) == (Role.PATIENT, PATIENT)
         gone = command in ("reservation:release", "appointment:cancel")
@@ -76,17 +76,17 @@ async def test_a_command_calls_the_same_service_as_rest(
 async def test_slots_are_listed_page_by_page() -> None:
     async with running_world() as world:
         screen = await world.screen()
-        asked = {
+        query = {
             "appointment_type_id": TYPE,
             "from": START,
             "to": "2027-03-09T09:00:00+01:00",
             "time_from": "09:30",
             "dentist_id": DENTIST,
         }
-        page = await screen.ok("slots:list", asked)
+        page = await screen.ok("slots:list", query)
         cursor = page["pagination"]["next_cursor"]
-        await screen.ok("slots:list", {**asked, "cursor": cursor, "limit": 5})
-        first, second = world.availability.asked
+        await screen.ok("slots:list", {**query, "cursor": cursor, "limit": 5})
+        first, second = world.availability.calls
         assert first == {
             "appointment_type_id": TYPE,
             "dentist_ids": (DENTIST,),
@@ -100,7 +100,7 @@ async def test_slots_are_listed_page_by_page() -> None:
         }
         assert (second["limit"], second["after"]) == (5, (NINE, DENTIST))
         for other in ({"cursor": "bm9uc2Vuc2U"}, {"cursor": cursor, "time_from": "10:00"}):
-            refused = await screen.refused("slots:list", {**asked, **other})
+            refused = await screen.refused("slots:list", {**query, **other})
             assert refused["details"][0]["field"] == "cursor"
 
 
@@ -111,9 +111,9 @@ async def test_a_schedule_is_replaced_with_the_body_of_rest() -> None:
         body = {"time_zone": "Europe/Vienna", "rules": [rule]}
         sent = {"dentist_id": DENTIST, "version": 3, "dry_run": True, **body}
         await screen.ok("availability:update", sent)
-        (asked,) = world.availability.asked
-        assert (asked["expected_version"], asked["dry_run"]) == (3, True)
-        assert asked["schedule"].time_zone == "Europe/Vienna"
+        (call,) = world.availability.calls
+        assert (call["expected_version"], call["dry_run"]) == (3, True)
+        assert call["schedule"].time_zone == "Europe/Vienna"
 
 
 async def test_a_refusal_is_an_ack_with_the_error_object_of_rest() -> None:
@@ -127,7 +127,7 @@ async def test_a_refusal_is_an_ack_with_the_error_object_of_rest() -> None:
             "appointment:update", {"id": ROW, "version": 9, "start": START}
         )
         assert stale["code"] == "VERSION_CONFLICT"
-        assert len(world.bookings.asked) == 1
+        assert len(world.bookings.calls) == 1
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ async def test_invalid_input_is_refused_with_the_names_of_its_fields(
         assert error["code"] == "VALIDATION_ERROR"
         assert {detail["field"] for detail in error["details"]} == fields
         assert all(detail["message"] for detail in error["details"])
-        assert world.bookings.asked == []
+        assert world.bookings.calls == []
         assert (await screen.ok("profile:get"))["id"] == PATIENT
 
 
@@ -199,12 +199,12 @@ async def test_commands_are_logged_like_requests_and_without_their_data() -> Non
         with structlog.testing.capture_logs() as logs:
             await screen.ok("appointment:book", {**SLOT, "notes": "very private"})
             await screen.refused("made-up-by-the-client", {"x": "very private"})
-        told = [line for line in logs if line["event"] == "socket_command"]
-        assert [(line["command"], line["code"]) for line in told] == [
+        logged = [line for line in logs if line["event"] == "socket_command"]
+        assert [(line["command"], line["code"]) for line in logged] == [
             ("appointment:book", "ok"),
             ("unknown", "VALIDATION_ERROR"),
         ]
-        assert all(line["duration_ms"] >= 0 and line["request_id"] for line in told)
+        assert all(line["duration_ms"] >= 0 and line["request_id"] for line in logged)
         assert "private" not in str(logs)
         assert world.commands == [
             ("/patient", "appointment:book", "ok"),
@@ -216,7 +216,7 @@ async def test_a_command_without_an_ack_is_executed() -> None:
     async with running_world() as world:
         screen = await world.screen()
         await screen.sio.emit("reservation:create", SLOT, namespace="/patient")
-        await until(lambda: len(world.bookings.asked) == 1)
+        await until(lambda: len(world.bookings.calls) == 1)
 
 
 async def test_all_sockets_of_a_principal_share_one_rate_limit() -> None:
@@ -264,18 +264,18 @@ async def test_running_commands_are_answered_when_the_hub_stops() -> None:
     async with running_world() as world:
         screen = await world.screen()
         world.bookings.before = wait
-        asking = asyncio.create_task(screen.ask("reservation:create", SLOT))
+        command = asyncio.create_task(screen.ask("reservation:create", SLOT))
         await begun.wait()
         closing = asyncio.create_task(world.realtime.close())
         await asyncio.sleep(0)
         assert (await screen.refused("profile:get"))["code"] == "UNAVAILABLE"
         gate.set()
-        assert (await asking)["ok"]
+        assert (await command)["ok"]
         await closing
 
 
 class Raw:
-    """Packets as somebody who does not use a client library would send them."""
+    """Sends packets as they are, without a client library."""
 
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
         self.websocket = websocket
@@ -284,7 +284,7 @@ class Raw:
         await self.websocket.send_str(text)
 
     async def closed(self) -> bool:
-        """Whether the hub closes the connection, whatever it says before that."""
+        """Whether the hub closes the connection, after any number of messages."""
         async with asyncio.timeout(2):
             async for _ in self.websocket:
                 pass

@@ -1,4 +1,4 @@
-"""Coming in over Socket.IO, and going (criteria 5.1, 5.2; DESIGN §8)."""
+"""Connecting over Socket.IO, and disconnecting (criteria 5.1, 5.2)."""
 
 import asyncio
 import json
@@ -284,12 +284,12 @@ async def test_sockets_of_a_deleted_person_are_closed_within_a_second() -> None:
             "/chatbot", token("chatbot", "the bot"), on_behalf_of=str(PATIENT)
         )
         other = await world.screen(bearer=token("patient", "other"))
-        told = event(1, user_profile_channel(PATIENT))
-        world.commit(told)
-        await arrived(own, 1, told.channel)
-        assert not own.disconnected.is_set(), "a change that takes nothing away"
+        change = event(1, user_profile_channel(PATIENT))
+        world.commit(change)
+        await arrived(own, 1, change.channel)
+        assert not own.disconnected.is_set(), "a change that revokes nothing"
         world.identity.gone.add(PATIENT)
-        world.commit(event(2, told.channel))
+        world.commit(event(2, change.channel))
         for screen in (own, acting):
             await screen.until(lambda each: each.event == "auth:expired", 1)
             async with asyncio.timeout(1):
@@ -303,20 +303,20 @@ async def test_a_database_outage_closes_no_socket(
 ) -> None:
     async with running_world() as world:
         screen = await world.screen()
-        asked: list[None] = []
+        queries: list[None] = []
 
         async def away(*_: Any, **__: Any) -> Principal:
-            asked.append(None)
+            queries.append(None)
             raise ConnectionError
 
         monkeypatch.setattr(world.identity, "principal", away)
         world.commit(event(1, user_profile_channel(PATIENT)))
-        await until(lambda: bool(asked))
+        await until(lambda: bool(queries))
         assert (await screen.ok("profile:get"))["name"] == "Ada"
 
 
 class Poller:
-    """A polling client of our own, which need not behave."""
+    """A polling client that may break the protocol."""
 
     def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
         self._http, self._address = http, f"{url}/socket.io/?EIO=4&transport=polling"
@@ -348,7 +348,7 @@ async def test_a_client_that_leaves_during_admission_is_forgotten() -> None:
         await poller.open()
         world.identity.answers.clear()
         coming = asyncio.create_task(poller.post(CONNECT % token("patient", "patient")))
-        await until(lambda: world.identity.asked == 1)
+        await until(lambda: world.identity.queries == 1)
         assert await poller.post("1") == 400, "one post at a time; the session has ended"
         world.identity.answers.set()
         await coming
@@ -359,16 +359,16 @@ async def test_a_client_that_leaves_during_admission_is_forgotten() -> None:
 
 
 async def test_a_leave_sent_with_connect_is_executed_after_it() -> None:
-    """It has nothing to wait for, but for coming into the channel that it leaves."""
+    """The leave waits only for the join of the channel."""
     async with running_world() as world, aiohttp.ClientSession() as http:
         poller = Poller(http, world.url)
         await poller.open()
         leave = f'42/patient,1["channel:leave",{{"channel":"{CHANNEL}"}}]'
         await poller.post(CONNECT % token("patient", "patient") + "\x1e" + leave)
-        told = ""
-        while "43/patient,1" not in told:
-            told += await poller.payload()
-        assert told.index("hub:ready") < told.index("43/patient,1")
+        received = ""
+        while "43/patient,1" not in received:
+            received += await poller.payload()
+        assert received.index("hub:ready") < received.index("43/patient,1")
         world.commit(event(1))
         await until(lambda: bool(world.log.marks))
         assert world.log.marks[0].recipients == 0
@@ -376,7 +376,7 @@ async def test_a_leave_sent_with_connect_is_executed_after_it() -> None:
 
 @asynccontextmanager
 async def never_reading(world: World) -> AsyncIterator[asyncio.StreamReader]:
-    """A WebSocket client of the patient's that says what it must, and reads nothing more."""
+    """A WebSocket client of the patient that connects, and then never reads."""
     parts = urlsplit(world.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=1)
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -396,7 +396,7 @@ async def never_reading(world: World) -> AsyncIterator[asyncio.StreamReader]:
 
 
 BIG = "ä" * 4_000
-"""8 kB on the wire, so that counting characters for bytes would be noticed."""
+"""8 kB on the wire, so that the test fails if characters are counted instead of bytes."""
 
 
 async def test_a_websocket_that_never_reads_is_closed_without_delays() -> None:
@@ -459,7 +459,7 @@ async def test_a_connection_without_connect_is_closed() -> None:
         poller = Poller(http, world.url)
         await poller.open()
         async with asyncio.timeout(2):
-            assert await poller.poll() == 200  # told that it is closed
+            assert await poller.poll() == 200  # the poll returns CLOSE
             assert await poller.poll() == 400
         assert (await screen.ok("profile:get"))["name"] == "Ada"
 
@@ -490,7 +490,7 @@ async def test_stopping_closes_every_socket_and_leaves_no_task(
 
 
 def servers_tasks() -> list[str]:
-    """What the edge and its libraries have running; the clients' tasks are not ours."""
+    """The running tasks of the server and its libraries, without those of the clients."""
     names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
     ours = ("Socket", "AsyncServer", "Engine", "WebSocket", "Realtime")
     return [name for name in names if name.startswith(ours)]

@@ -1,5 +1,7 @@
-"""A dentist's screen with either client, ours for Python or the official one for JavaScript:
-what it was told, how often it connected, when it was told to fetch anew."""
+"""A dentist's screen with the Python client or the official JavaScript client.
+
+It records received events, connections, and requests to fetch a channel again.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,14 +16,14 @@ RETRY = RetryPolicy(attempts=8, first_delay_s=0.02, longest_delay_s=0.2)
 
 
 class Screen(Protocol):
-    async def told(self, channel: str) -> list[tuple[int, str]]:
-        """(offset, id of the resource) of every event, in the order of their coming."""
+    async def received(self, channel: str) -> list[tuple[int, str]]:
+        """(offset, id of the resource) of every event, in the order of arrival."""
         ...
 
     async def connections(self) -> int: ...
 
     async def refetches(self, channel: str) -> int:
-        """How often it was told to fetch the channel anew; once for the first time."""
+        """How often it had to fetch the channel; the first time counts."""
         ...
 
 
@@ -40,7 +42,7 @@ class _Python:
         self.refetched: list[str] = []
         self.client: LiveClient | None = None
 
-    async def told(self, channel: str) -> list[tuple[int, str]]:
+    async def received(self, channel: str) -> list[tuple[int, str]]:
         return [
             (event.offset or 0, event.data["id"])
             for event in self.events
@@ -80,7 +82,7 @@ class _JavaScript:
         assert isinstance(story, dict)
         return story
 
-    async def told(self, channel: str) -> list[tuple[int, str]]:
+    async def received(self, channel: str) -> list[tuple[int, str]]:
         events = (await self._story())["told"].get(channel, ())
         return [(event["offset"], event["data"]["id"]) for event in events]
 

@@ -1,4 +1,4 @@
-"""One person's live connections on every wire there is, and whether they go on."""
+"""One person's live connections in every protocol, and whether they have ended."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,8 +17,8 @@ Ended = Callable[[], Awaitable[bool]]
 
 
 @asynccontextmanager
-async def every_wire(clinic: Clinic, person: Person) -> AsyncIterator[Mapping[str, Ended]]:
-    """As the person themselves; for a patient also chatbots that act for them, each way."""
+async def every_protocol(clinic: Clinic, person: Person) -> AsyncIterator[Mapping[str, Ended]]:
+    """The person's own connections; for a patient, also those of chatbots that act for them."""
     channel = appointments_of(person)
     async with AsyncExitStack() as opened:
         raw = await opened.enter_async_context(
@@ -56,15 +56,15 @@ async def every_wire(clinic: Clinic, person: Person) -> AsyncIterator[Mapping[st
 
 
 async def all_ended(ends: Mapping[str, Ended]) -> None:
-    """Each of them, within :data:`ENDED_S`."""
-    for wire, ended in ends.items():
-        assert await eventually(ended, ENDED_S), f"{wire} goes on"
+    """Assert that each connection ends within :data:`ENDED_S`."""
+    for protocol, ended in ends.items():
+        assert await eventually(ended, ENDED_S), f"{protocol} goes on"
 
 
 async def all_go_on(ends: Mapping[str, Ended]) -> None:
-    """To be asked when others, ended before, have been seen to be."""
-    for wire, ended in ends.items():
-        assert not await ended(), f"{wire} has ended"
+    """Assert that none has ended; call it after ``all_ended`` of others."""
+    for protocol, ended in ends.items():
+        assert not await ended(), f"{protocol} has ended"
 
 
 def _number(person: Person) -> int:
@@ -73,8 +73,8 @@ def _number(person: Person) -> int:
 
 def _of_screen(screen: Screen) -> Ended:
     async def ended() -> bool:
-        told = any(each.event == "auth:expired" for each in screen.received)
-        return told and screen.disconnected.is_set()
+        announced = any(each.event == "auth:expired" for each in screen.received)
+        return announced and screen.disconnected.is_set()
 
     return ended
 

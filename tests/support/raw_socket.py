@@ -1,4 +1,4 @@
-"""Socket.IO by hand, for what a well-behaved library would never send."""
+"""A Socket.IO client without a library, which can break the protocol."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ import aiohttp
 
 
 class RawSocket:
-    """Engine.IO 4 over one WebSocket: frames go in and come out as they are."""
+    """Engine.IO 4 over one WebSocket: messages are sent and returned as they are."""
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         self._ws = ws
@@ -22,7 +22,7 @@ class RawSocket:
             await self._ws.send_str(frame)
 
     async def read(self, within_s: float = 2.0) -> str | None:
-        """The next message (heartbeats are answered), ``None`` when the hub hung up."""
+        """The next message, or ``None`` if the hub closed; heartbeats are answered."""
         while True:
             message = await asyncio.wait_for(self._ws.receive(), within_s)
             if message.type is not aiohttp.WSMsgType.TEXT:
@@ -32,11 +32,11 @@ class RawSocket:
             await self._ws.send_str("3")
 
     async def until_closed(self, within_s: float = 3.0) -> list[str]:
-        """All that still comes before the hub hangs up; TimeoutError if it does not."""
+        """The messages until the hub closes the connection; TimeoutError if it does not."""
         frames: list[str] = []
         async with asyncio.timeout(within_s):
             while (frame := await self.read(within_s)) is not None:
-                if frame == "1":  # Engine.IO's goodbye
+                if frame == "1":  # CLOSE of Engine.IO
                     return frames
                 frames.append(frame)
         return frames
@@ -48,7 +48,7 @@ class RawSocket:
 
 @asynccontextmanager
 async def raw_socket(session: aiohttp.ClientSession, url: str) -> AsyncIterator[RawSocket]:
-    """Connected at the level of Engine.IO, not yet in any namespace."""
+    """A client that is connected to Engine.IO, but to no namespace."""
     address = f"{url}/socket.io/?EIO=4&transport=websocket"
     async with session.ws_connect(address) as ws:
         opened = await ws.receive_str()

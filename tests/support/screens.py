@@ -1,4 +1,4 @@
-"""A client of the hub's Socket.IO as a user's page is one: it keeps all it was sent, raw."""
+"""A Socket.IO client like a user's page, which records all received events."""
 
 import asyncio
 import time
@@ -98,17 +98,17 @@ class Screen:
         return await self.until(wanted, within_s)
 
     async def ask(self, event: str, data: Any = None) -> Any:
-        """A command and its ack, as it is."""
+        """Send a command; returns its acknowledgement."""
         return await self.sio.call(event, data, namespace=self.namespace, timeout=ACK_S)
 
     async def ok(self, event: str, data: Any = None) -> Any:
-        """The data of an ack that must be a yes."""
+        """Send a command that must succeed; returns the data."""
         ack = await self.ask(event, data)
         assert ack["ok"] is True, ack
         return ack["data"]
 
     async def refused(self, event: str, data: Any = None) -> dict[str, Any]:
-        """The error of an ack that must be a no."""
+        """Send a command that must be refused; returns the error."""
         ack = await self.ask(event, data)
         assert ack["ok"] is False, ack
         error = ack["error"]

@@ -1,4 +1,4 @@
-"""Waiting for a process of ours that listens, where there is no event loop to wait in."""
+"""Waiting for a process to listen, without an event loop."""
 
 import socket
 import time
@@ -9,7 +9,7 @@ START_S = 15.0
 
 
 def wait_for_port(port: int, lives: Callable[[], bool], log: Path) -> None:
-    """Raises with its log if it ended, or does not listen in time."""
+    """Raises RuntimeError with the log if the process ended, or does not listen in time."""
     deadline = time.monotonic() + START_S
     while True:
         try:

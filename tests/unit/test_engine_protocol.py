@@ -1,4 +1,4 @@
-"""Requests of Engine.IO, judged without a server (protocol revision 4)."""
+"""Requests and packets of Engine.IO, protocol revision 4, without a server."""
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,7 @@ from api.realtime.engineio.protocol import (
 )
 
 
-def asked(
+def request(
     method: str = "GET",
     version: str | None = "4",
     transport: str | None = "polling",
@@ -38,26 +38,30 @@ def asked(
 @pytest.mark.parametrize(
     ("request_", "current", "fault"),
     [
-        (asked(), None, None),
-        (asked(transport="websocket", upgrades=True), None, None),
-        (asked(transport=None), None, UNKNOWN_TRANSPORT),
-        (asked(transport="abc", version="3", method="PUT"), None, UNKNOWN_TRANSPORT),
-        (asked(method="POST", version="3"), None, BAD_METHOD),
-        (asked(version="3"), None, UNSUPPORTED_VERSION),
-        (asked(version=None), None, UNSUPPORTED_VERSION),
-        (asked(transport="websocket"), None, BAD_REQUEST),
-        (asked(upgrades=True), None, BAD_REQUEST),
-        (asked(session="s"), None, UNKNOWN_SESSION),
-        (asked(session="s"), "polling", None),
-        (asked("POST", session="s"), "polling", None),
-        (asked("PUT", session="s"), "polling", BAD_REQUEST),
-        (asked(session="s", version=None), "polling", UNSUPPORTED_VERSION),
-        (asked(session="s"), "websocket", BAD_REQUEST),
-        (asked("POST", session="s"), "websocket", BAD_REQUEST),
-        (asked(session="s", transport="websocket"), "websocket", BAD_REQUEST),
-        (asked(session="s", transport="websocket", upgrades=True), "polling", None),
-        (asked("POST", session="s", transport="websocket", upgrades=True), "polling", BAD_REQUEST),
-        (asked(session="s", upgrades=True), "polling", BAD_REQUEST),
+        (request(), None, None),
+        (request(transport="websocket", upgrades=True), None, None),
+        (request(transport=None), None, UNKNOWN_TRANSPORT),
+        (request(transport="abc", version="3", method="PUT"), None, UNKNOWN_TRANSPORT),
+        (request(method="POST", version="3"), None, BAD_METHOD),
+        (request(version="3"), None, UNSUPPORTED_VERSION),
+        (request(version=None), None, UNSUPPORTED_VERSION),
+        (request(transport="websocket"), None, BAD_REQUEST),
+        (request(upgrades=True), None, BAD_REQUEST),
+        (request(session="s"), None, UNKNOWN_SESSION),
+        (request(session="s"), "polling", None),
+        (request("POST", session="s"), "polling", None),
+        (request("PUT", session="s"), "polling", BAD_REQUEST),
+        (request(session="s", version=None), "polling", UNSUPPORTED_VERSION),
+        (request(session="s"), "websocket", BAD_REQUEST),
+        (request("POST", session="s"), "websocket", BAD_REQUEST),
+        (request(session="s", transport="websocket"), "websocket", BAD_REQUEST),
+        (request(session="s", transport="websocket", upgrades=True), "polling", None),
+        (
+            request("POST", session="s", transport="websocket", upgrades=True),
+            "polling",
+            BAD_REQUEST,
+        ),
+        (request(session="s", upgrades=True), "polling", BAD_REQUEST),
     ],
 )
 def test_a_request_is_refused_for_its_first_fault(

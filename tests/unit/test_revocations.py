@@ -1,4 +1,4 @@
-"""Losing a right ends a connection, even if the database is away just then."""
+"""A connection that would no longer be admitted ends, even after a database outage."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -37,12 +37,12 @@ class Connection:
 
 
 class World:
-    """The token verifier and the directory, whose answers are written down beforehand."""
+    """The token verifier and the directory, with prepared answers."""
 
     def __init__(self) -> None:
         self.answers: list[Principal | Exception] = []
-        self.asked = 0
-        self.is_asked = asyncio.Event()
+        self.queries = 0
+        self.query_started = asyncio.Event()
         self.tasks: list[asyncio.Future[None]] = []
         self.revocations = Revocations(
             cast("Any", self), cast("Any", self), self.spawn, retry_s=0.001
@@ -58,8 +58,8 @@ class World:
 
     async def principal(self, *_: object, create: bool) -> Principal:
         assert not create
-        self.asked += 1
-        self.is_asked.set()
+        self.queries += 1
+        self.query_started.set()
         answer = self.answers.pop(0)
         await asyncio.sleep(0)
         if isinstance(answer, Exception):
@@ -71,7 +71,7 @@ class World:
         self.revocations.watch(connection, connection.end)
         return connection
 
-    def tell(self) -> None:
+    def change_profile(self) -> None:
         self.revocations.event_committed(
             EventRecord(
                 channel=Channel(f"profiles:user:{ANN}"),
@@ -100,7 +100,7 @@ async def world() -> AsyncIterator[World]:
 async def test_the_connection_of_a_deleted_person_ends(world: World) -> None:
     connection = world.connect()
     world.answers = [NotFound("patient")]
-    world.tell()
+    world.change_profile()
     await world.settle()
     assert connection.ended
 
@@ -108,7 +108,7 @@ async def test_the_connection_of_a_deleted_person_ends(world: World) -> None:
 async def test_a_connection_whose_principal_is_unchanged_continues(world: World) -> None:
     connection = world.connect()
     world.answers = [PRINCIPAL]
-    world.tell()
+    world.change_profile()
     await world.settle()
     assert not connection.ended
 
@@ -117,31 +117,29 @@ async def test_the_check_is_repeated_until_the_database_answers(world: World) ->
     connection = world.connect()
     world.answers = [StoreUnavailable("away"), StoreUnavailable("away"), NotFound("patient")]
     with captured_logs() as logs:
-        world.tell()
+        world.change_profile()
         await world.settle()
     assert connection.ended
-    assert len(logs.lines("rights_unknown")) == 1, "an outage is told once, not each second"
+    assert len(logs.lines("rights_unknown")) == 1, "an outage is logged once"
 
 
 async def test_an_ended_connection_is_not_checked_again(world: World) -> None:
     connection = world.connect()
     world.answers = [StoreUnavailable("away")] * 1_000
     with captured_logs():
-        world.tell()
-        await world.is_asked.wait()
+        world.change_profile()
+        await world.query_started.wait()
         world.revocations.forget(connection)
         await world.settle()
-    assert world.asked < 1_000
+    assert world.queries < 1_000
 
 
-async def test_an_event_during_a_check_causes_another_check(
-    world: World,
-) -> None:
+async def test_an_event_during_a_check_causes_another_check(world: World) -> None:
     connection = world.connect()
     world.answers = [PRINCIPAL, NotFound("patient")]
-    world.tell()
-    await world.is_asked.wait()
-    world.tell()
-    world.tell()
+    world.change_profile()
+    await world.query_started.wait()
+    world.change_profile()
+    world.change_profile()
     await world.settle()
-    assert (world.asked, connection.ended) == (2, True)
+    assert (world.queries, connection.ended) == (2, True)

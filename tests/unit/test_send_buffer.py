@@ -1,4 +1,4 @@
-"""What one session is sent: in order, at once when idle, joined when busy, bounded."""
+"""The frames of one connection: in order, at once when idle, joined when busy, bounded."""
 
 import asyncio
 import zlib
@@ -13,7 +13,7 @@ END = Frame("1")
 
 
 class Transport:
-    """Takes writes; ``unread`` bytes of them wait for the peer."""
+    """Records writes; ``unread`` bytes of them wait for the peer."""
 
     def __init__(self) -> None:
         self.writes: list[bytes] = []
@@ -34,13 +34,13 @@ class World:
     def __init__(self, *, max_bytes: int = 1_000, deflate_from_bytes: int | None = None) -> None:
         self.slow: list[int] = []
         self.transport = Transport()
-        sending = SendPolicy(
+        policy = SendPolicy(
             time_slice=TimeSlice(), max_bytes=max_bytes, deflate_from_bytes=deflate_from_bytes
         )
-        self.outbox = SendBuffer(sending, self.slow.append)
+        self.buffer = SendBuffer(policy, self.slow.append)
 
     def open(self, *, deflates: bool = False) -> "World":
-        self.outbox.write_to(self.transport, deflates=deflates)
+        self.buffer.write_to(self.transport, deflates=deflates)
         return self
 
     @property
@@ -91,17 +91,17 @@ def test_a_compressed_frame_refers_to_no_earlier_frame() -> None:
 
 async def test_a_frame_is_written_at_once_when_idle() -> None:
     world = World().open()
-    world.outbox.put(Frame("4a"))
+    world.buffer.put(Frame("4a"))
     assert world.texts == [["4a"]]
     await asyncio.sleep(0)
-    world.outbox.put(Frame("4b"))
+    world.buffer.put(Frame("4b"))
     assert world.texts == [["4a"], ["4b"]]
 
 
 async def test_frames_of_one_iteration_are_joined_into_one_write() -> None:
     world = World().open()
     for text in ("4a", "4b", "4c", "4d"):
-        world.outbox.put(Frame(text))
+        world.buffer.put(Frame(text))
     assert world.texts == [["4a"]]
     await asyncio.sleep(0)
     assert world.texts == [["4a"], ["4b", "4c", "4d"]]
@@ -109,10 +109,10 @@ async def test_frames_of_one_iteration_are_joined_into_one_write() -> None:
 
 async def test_a_frame_followed_by_more_is_written_with_it() -> None:
     world = World().open()
-    world.outbox.put(Frame("4a"), more=True)
-    world.outbox.put(Frame("4b"), more=True)
+    world.buffer.put(Frame("4a"), more=True)
+    world.buffer.put(Frame("4b"), more=True)
     assert world.texts == []
-    world.outbox.put(Frame("4c"))
+    world.buffer.put(Frame("4c"))
     assert world.texts == [["4a", "4b", "4c"]]
     await asyncio.sleep(0)
     assert len(world.texts) == 1
@@ -122,19 +122,19 @@ async def test_a_group_of_frames_is_one_write_shared_by_all_recipients() -> None
     frames = Frames([Frame("4a"), Frame("4b")])
     worlds = [World().open(), World().open()]
     for world in worlds:
-        world.outbox.put(frames)
+        world.buffer.put(frames)
         assert world.texts == [["4a", "4b"]]
     assert worlds[0].transport.writes[0] is worlds[1].transport.writes[0]
-    worlds[0].outbox.put(Frame("4c"))
-    worlds[0].outbox.put(frames)
+    worlds[0].buffer.put(Frame("4c"))
+    worlds[0].buffer.put(frames)
     await asyncio.sleep(0)
     assert worlds[0].texts[1:] == [["4c", "4a", "4b"]]
 
 
 async def test_a_group_of_frames_is_split_into_packets_for_polls() -> None:
     world = World()
-    world.outbox.put(Frames([Frame("4a"), Frame("4b"), Frame("4c")]))
-    polls = [await world.outbox.take(2, alone=END) for _ in range(2)]
+    world.buffer.put(Frames([Frame("4a"), Frame("4b"), Frame("4c")]))
+    polls = [await world.buffer.take(2, alone=END) for _ in range(2)]
     assert [[frame.text for frame in poll] for poll in polls] == [["4a", "4b"], ["4c"]]
 
 
@@ -142,7 +142,7 @@ async def test_frames_of_a_group_are_compressed_individually() -> None:
     small, large = Frame("4a"), Frame("4" + "again and " * 50)
     world = World(deflate_from_bytes=100).open(deflates=True)
     for _ in range(2):
-        world.outbox.put(Frames([small, large]))
+        world.buffer.put(Frames([small, large]))
         await asyncio.sleep(0)
     assert world.transport.writes == [small.framed + large.deflated] * 2
 
@@ -150,29 +150,29 @@ async def test_frames_of_a_group_are_compressed_individually() -> None:
 async def test_a_group_of_frames_exceeds_the_limit_by_one_frame_at_most() -> None:
     world = World(max_bytes=100).open()
     parts = [Frame("4" + letter * 37) for letter in "abcdef"]
-    world.outbox.put(Frames(parts))
+    world.buffer.put(Frames(parts))
     assert world.slow == [120], "three of 40 bytes each"
-    world.outbox.put(Frames(parts))
+    world.buffer.put(Frames(parts))
     await asyncio.sleep(0)
     assert (world.slow, world.texts) == ([120], [])
 
 
 async def test_a_frame_is_written_even_if_nothing_follows() -> None:
     world = World().open()
-    world.outbox.put(Frame("4a"), more=True)
+    world.buffer.put(Frame("4a"), more=True)
     await asyncio.sleep(0)
     assert world.texts == [["4a"]]
 
 
 async def test_recipients_of_the_same_frames_share_the_written_bytes() -> None:
-    sending = SendPolicy(time_slice=TimeSlice(), max_bytes=1_000)
+    policy = SendPolicy(time_slice=TimeSlice(), max_bytes=1_000)
     frames = [Frame("4a"), Frame("4b")]
     written = []
     for _ in range(2):
-        outbox, transport = SendBuffer(sending, lambda _: None), Transport()
-        outbox.write_to(transport)
-        outbox.put(frames[0], more=True)
-        outbox.put(frames[1])
+        buffer, transport = SendBuffer(policy, lambda _: None), Transport()
+        buffer.write_to(transport)
+        buffer.put(frames[0], more=True)
+        buffer.put(frames[1])
         written.append(transport.writes[0])
     assert written[0] is written[1]
 
@@ -180,10 +180,10 @@ async def test_recipients_of_the_same_frames_share_the_written_bytes() -> None:
 async def test_frames_left_by_polls_go_to_the_websocket_first() -> None:
     world = World()
     for text in ("4a", "4b", "4c"):
-        world.outbox.put(Frame(text))
-    assert [frame.text for frame in await world.outbox.take(1, alone=END)] == ["4a"]
+        world.buffer.put(Frame(text))
+    assert [frame.text for frame in await world.buffer.take(1, alone=END)] == ["4a"]
     world.open()
-    world.outbox.put(Frame("4d"))
+    world.buffer.put(Frame("4d"))
     await asyncio.sleep(0)
     assert [text for texts in world.texts for text in texts] == ["4b", "4c", "4d"]
 
@@ -191,59 +191,57 @@ async def test_frames_left_by_polls_go_to_the_websocket_first() -> None:
 async def test_a_frame_that_must_be_alone_waits_for_its_own_poll() -> None:
     world, last = World(), Frame("1")
     for frame in (Frame("4a"), last):
-        world.outbox.put(frame)
-    polls = [await world.outbox.take(16, alone=last) for _ in range(2)]
+        world.buffer.put(frame)
+    polls = [await world.buffer.take(16, alone=last) for _ in range(2)]
     assert [[frame.text for frame in poll] for poll in polls] == [["4a"], ["1"]]
 
 
 async def test_a_poll_waits_for_frames_and_gets_none_after_the_end() -> None:
     world = World()
-    poll = asyncio.create_task(world.outbox.take(16, alone=END))
+    poll = asyncio.create_task(world.buffer.take(16, alone=END))
     await asyncio.sleep(0)
-    world.outbox.put(Frame("4a"))
+    world.buffer.put(Frame("4a"))
     assert [frame.text for frame in await poll] == ["4a"]
-    poll = asyncio.create_task(world.outbox.take(16, alone=END))
+    poll = asyncio.create_task(world.buffer.take(16, alone=END))
     await asyncio.sleep(0)
-    world.outbox.end()
+    world.buffer.end()
     assert await poll == []
-    world.outbox.put(Frame("4b"))
-    assert await world.outbox.take(16, alone=END) == []
+    world.buffer.put(Frame("4b"))
+    assert await world.buffer.take(16, alone=END) == []
 
 
 async def test_close_is_sent_in_a_poll_of_its_own() -> None:
     world = World()
-    world.outbox.put(Frame("4a"))
-    world.outbox.put(END)
-    world.outbox.end()
-    assert [frame.text for frame in await world.outbox.take(16, alone=END)] == ["4a"]
-    assert [frame.text for frame in await world.outbox.take(16, alone=END)] == ["1"]
+    world.buffer.put(Frame("4a"))
+    world.buffer.put(END)
+    world.buffer.end()
+    assert [frame.text for frame in await world.buffer.take(16, alone=END)] == ["4a"]
+    assert [frame.text for frame in await world.buffer.take(16, alone=END)] == ["1"]
 
 
 @pytest.mark.parametrize("polls", [True, False])
-async def test_a_full_buffer_is_reported_once_and_takes_no_more_frames(
-    polls: bool,
-) -> None:
+async def test_a_full_buffer_is_reported_once_and_takes_no_more_frames(polls: bool) -> None:
     world = World(max_bytes=100)
     if not polls:
         world.open().transport.unread = 80
     await asyncio.sleep(0)
     for _ in range(10):
-        world.outbox.put(Frame("4" + "x" * 49))
+        world.buffer.put(Frame("4" + "x" * 49))
     (waited,) = world.slow
     assert 100 < waited <= 100 + 51
     await asyncio.sleep(0)
-    assert world.outbox.unsent_bytes == world.transport.unread
+    assert world.buffer.unsent_bytes == world.transport.unread
 
 
 async def test_the_end_flushes_but_not_to_a_closing_transport() -> None:
     world = World().open()
-    world.outbox.put(Frame("4a"), more=True)
-    world.outbox.end()
+    world.buffer.put(Frame("4a"), more=True)
+    world.buffer.end()
     assert world.texts == [["4a"]]
     gone = World().open()
     gone.transport.closing = True
-    gone.outbox.put(Frame("4a"))
-    gone.outbox.put(Frame("4b"))
+    gone.buffer.put(Frame("4a"))
+    gone.buffer.put(Frame("4b"))
     await asyncio.sleep(0)
     assert gone.texts == []
 
@@ -251,11 +249,11 @@ async def test_the_end_flushes_but_not_to_a_closing_transport() -> None:
 async def test_large_frames_are_compressed_only_for_clients_that_agreed() -> None:
     small, large = Frame("4small"), Frame("4" + "large" * 30)
     agreed = World(deflate_from_bytes=100).open(deflates=True)
-    agreed.outbox.put(small, more=True)
-    agreed.outbox.put(large)
+    agreed.buffer.put(small, more=True)
+    agreed.buffer.put(large)
     assert agreed.transport.writes == [small.framed + large.deflated]
     plain = World(deflate_from_bytes=100).open(deflates=False)
-    plain.outbox.put(large)
+    plain.buffer.put(large)
     assert plain.transport.writes == [large.framed]
 
 

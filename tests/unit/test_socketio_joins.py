@@ -1,4 +1,4 @@
-"""Joining while events are sent: no hole, no duplicate, in any interleaving (DESIGN §6)."""
+"""Joins while events are sent lose and repeat no event, in any interleaving."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ from tests.unit.relay_world import A, B, FixedClock, MemoryLog, record, records,
 
 
 class Sockets:
-    """What each socket was sent, in order."""
+    """The frames sent to each client, in order."""
 
     def __init__(self) -> None:
         self.frames: dict[str, list[str]] = {}
@@ -42,12 +42,12 @@ class Sockets:
         return send
 
     def offsets(self, sid: str, event: str = "slots.changed") -> list[int]:
-        told = [json.loads(frame.split(",", 1)[1]) for frame in self.frames.get(sid, [])]
-        return [data["offset"] for name, data in told if name == event]
+        events = [json.loads(frame.split(",", 1)[1]) for frame in self.frames.get(sid, [])]
+        return [data["offset"] for name, data in events if name == event]
 
 
-class Others(TimeSlice):
-    """A turn for every subscriber; what happens between two is up to the test."""
+class PausedSlice(TimeSlice):
+    """Pauses before every part of a room; the test decides for how long."""
 
     def __init__(self, rng: random.Random | None = None) -> None:
         super().__init__()
@@ -69,9 +69,9 @@ class Others(TimeSlice):
 
 
 class Edge:
-    def __init__(self, log: MemoryLog, others: Others | None = None) -> None:
+    def __init__(self, log: MemoryLog, time_slice: PausedSlice | None = None) -> None:
         self.log, self.sockets, self.rooms = log, Sockets(), Rooms()
-        self.wire = RoomBroadcaster(self.rooms, others or Others())
+        self.broadcaster = RoomBroadcaster(self.rooms, time_slice or PausedSlice())
         self.deliveries: list[Delivery] = []
         self.published = 0
         self.relay = Relay(
@@ -95,7 +95,7 @@ class Edge:
         )
 
     async def join(self, session: SocketSession, since: int | None) -> list[int]:
-        """The offsets of the answer, written before what was held is released."""
+        """The offsets of the answer, which is written before the held events are released."""
         wanted = {A: None if since is None else Position(1, since)}
         joined = await self.joins.join(session, session.principal, wanted)
         answer = json.loads(joined.answers[A])
@@ -109,8 +109,8 @@ class Edge:
         self.relay.publish(rows)
 
 
-class FailsNowAndThen:
-    """An attempt may fail before or after it reached the rooms; never four times."""
+class FlakyRooms:
+    """Fails sometimes, before or after it reached the rooms; never four times for one event."""
 
     def __init__(self, inner: RoomBroadcaster, rng: random.Random) -> None:
         self._inner, self._rng = inner, rng
@@ -134,9 +134,11 @@ async def test_every_join_gets_every_event_once_and_in_order(
 ) -> None:
     rng = random.Random(seed)
     monkeypatch.setattr("api.realtime.rooms.broadcaster._CHECK_EVERY", rng.choice((1, 2, 5)))
-    edge = Edge(MemoryLog(records(1, 20)), Others(rng))
+    edge = Edge(MemoryLog(records(1, 20)), PausedSlice(rng))
     sockets = edge.sockets
-    await edge.relay.start(FailsNowAndThen(edge.wire, rng), on_failure=edge.wire.notify_position)
+    await edge.relay.start(
+        FlakyRooms(edge.broadcaster, rng), on_failure=edge.broadcaster.notify_position
+    )
 
     other = 0
 
@@ -145,9 +147,9 @@ async def test_every_join_gets_every_event_once_and_in_order(
         for offset in range(21, 81):
             row = record(offset)
             edge.log.append(row)
-            await asyncio.sleep(rng.choice((0, 0, 0.001)))  # committed, not announced yet
+            await asyncio.sleep(rng.choice((0, 0, 0.001)))  # committed, not yet published
             edge.relay.publish([row])
-            if rng.random() < 0.3:  # another channel, so that this one's lane is forgotten
+            if rng.random() < 0.3:  # another channel, so that this one's queue is dropped
                 other += 1
                 edge.commit(record(other, B))
                 await asyncio.sleep(rng.choice((0, 0.002)))
@@ -177,19 +179,19 @@ async def test_a_join_during_a_broadcast_gets_the_event_after_the_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("api.realtime.rooms.broadcaster._CHECK_EVERY", 1)
-    others = Others()
-    edge = Edge(MemoryLog(records(1, 3)), others)
+    time_slice = PausedSlice()
+    edge = Edge(MemoryLog(records(1, 3)), time_slice)
     sockets = edge.sockets
-    await edge.relay.start(edge.wire, on_failure=edge.wire.notify_position)
+    await edge.relay.start(edge.broadcaster, on_failure=edge.broadcaster.notify_position)
     await until(lambda: sent(edge.deliveries) == 3)
     await edge.join(edge.session("first"), 0)
     await edge.join(edge.session("last"), 0)
-    others.gate.clear()
+    time_slice.gate.clear()
     edge.commit(record(4))
-    await until(lambda: others.waiting > 0)
+    await until(lambda: time_slice.waiting > 0)
     joining = asyncio.create_task(edge.join(edge.session("second"), 1))
     await until(lambda: edge.log.reads == 3)
-    others.gate.set()
+    time_slice.gate.set()
     assert await joining == [2, 3]
     await until(lambda: sockets.offsets("second") == [4])
     await until(lambda: sockets.offsets("last")[-1:] == [4])
@@ -199,7 +201,7 @@ async def test_a_join_during_a_broadcast_gets_the_event_after_the_answer(
 async def test_a_position_replaces_events_that_could_not_be_held() -> None:
     edge = Edge(MemoryLog())
     sockets = edge.sockets
-    await edge.relay.start(edge.wire, on_failure=edge.wire.notify_position)
+    await edge.relay.start(edge.broadcaster, on_failure=edge.broadcaster.notify_position)
     session = edge.session("slow")
     edge.log.append(record(1))
     edge.log.readable.clear()
@@ -218,7 +220,7 @@ async def test_a_position_replaces_events_that_could_not_be_held() -> None:
 
 async def test_a_failing_subscriber_does_not_affect_the_others() -> None:
     edge = Edge(MemoryLog())
-    await edge.relay.start(edge.wire, on_failure=edge.wire.notify_position)
+    await edge.relay.start(edge.broadcaster, on_failure=edge.broadcaster.notify_position)
     broken = edge.session("broken")
     failures = iter([ConnectionError(), ConnectionError()])
     send = broken.send
@@ -236,15 +238,15 @@ async def test_a_failing_subscriber_does_not_affect_the_others() -> None:
     assert edge.sockets.offsets("whole") == [1, 2, 3]
     assert edge.sockets.offsets("broken") == [1, 2, 3]
     await edge.relay.stop()
-    assert [mark.attempts for mark in edge.log.marks] == [3, 2, 2], "the first together"
+    assert [mark.attempts for mark in edge.log.marks] == [3, 2, 2], "first all three together"
 
 
 async def test_other_tasks_run_while_a_large_room_is_written_to() -> None:
     edge = Edge(MemoryLog())
-    wire = RoomBroadcaster(edge.rooms, TimeSlice(slice_s=0))  # every turn is over at once
+    broadcaster = RoomBroadcaster(edge.rooms, TimeSlice(slice_s=0))  # always used up
     for number in range(80):
         session = edge.session(f"s{number}")
-        session.send = ending_a_turn(session.send, wire)
+        session.send = using_up_the_slice(session.send, broadcaster)
         edge.rooms.enter(session, A, held=False)
     others = 0
 
@@ -255,17 +257,17 @@ async def test_other_tasks_run_while_a_large_room_is_written_to() -> None:
             await asyncio.sleep(0)
 
     task = asyncio.create_task(other())
-    assert await wire.broadcast([record(1)]) == 80
+    assert await broadcaster.broadcast([record(1)]) == 80
     task.cancel()
     assert others >= 80 / 8 - 1
     assert all(edge.sockets.offsets(f"s{number}") == [1] for number in range(80))
 
 
-def ending_a_turn(send: Send, wire: RoomBroadcaster) -> Send:
-    """A write begins a turn, as a socket's outbox does."""
+def using_up_the_slice(send: Send, broadcaster: RoomBroadcaster) -> Send:
+    """Begins a time slice with each write, as a send buffer does."""
 
     def sending(frame: Sent, *, more: bool = False) -> None:
-        wire._time_slice.begin()
+        broadcaster._time_slice.begin()
         send(frame, more=more)
 
     return sending

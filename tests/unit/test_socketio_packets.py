@@ -1,4 +1,4 @@
-"""Events are read in a shortcut; whatever it says, the strict reader says the same."""
+"""Socket.IO packets: the fast path for events agrees with the strict packet class."""
 
 import orjson
 import pytest
@@ -29,7 +29,7 @@ NEARLY = st.builds(
 
 
 def strictly(text: str) -> tuple[object, ...] | None:
-    """What the strict reader makes of it; nothing: no packet."""
+    """The packet type, and the event; ``None`` if this is no packet."""
     try:
         packet = HubPacket(encoded_packet=text)
     except ValueError:
