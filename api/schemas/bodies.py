@@ -39,8 +39,6 @@ _SLOT = ("dentist_id", "appointment_type_id", "start")
 
 
 class HoldSchema(RequestSchema[HoldRequest]):
-    makes = HoldRequest
-
     dentist_id = Id(required=True)
     appointment_type_id = Id(required=True)
     start = WholeMinute(required=True)
@@ -84,8 +82,6 @@ class ChangeSchema(RequestSchema[T]):
 
 
 class ChangeAppointmentSchema(ChangeSchema[AppointmentChange]):
-    makes = AppointmentChange
-
     start = WholeMinute()
     appointment_type_id = Id()
     status = OneOf(tuple(Status))
@@ -95,8 +91,6 @@ class ChangeAppointmentSchema(ChangeSchema[AppointmentChange]):
 
 
 class ChangeProfileSchema(ChangeSchema[ProfileChange]):
-    makes = ProfileChange
-
     name = name_text()
     email = email_text()
     phone = phone_text()
@@ -104,8 +98,6 @@ class ChangeProfileSchema(ChangeSchema[ProfileChange]):
 
 
 class CreateProfileSchema(RequestSchema[NewProfile]):
-    makes = NewProfile
-
     role = OneOf((Role.DENTIST, Role.PATIENT), required=True)
     name = name_text(required=True)
     subject = Text(
@@ -120,8 +112,6 @@ class CreateProfileSchema(RequestSchema[NewProfile]):
 
 
 class CreateTypeSchema(RequestSchema[NewAppointmentType]):
-    makes = NewAppointmentType
-
     name = name_text(required=True)
     duration_minutes = Whole(low=1, high=MAX_MINUTES, required=True)
     buffer_before_minutes = Whole(low=0, high=MAX_MINUTES)
@@ -129,8 +119,6 @@ class CreateTypeSchema(RequestSchema[NewAppointmentType]):
 
 
 class ChangeTypeSchema(ChangeSchema[AppointmentTypeChange]):
-    makes = AppointmentTypeChange
-
     name = name_text()
     duration_minutes = Whole(low=1, high=MAX_MINUTES)
     buffer_before_minutes = Whole(low=0, high=MAX_MINUTES)

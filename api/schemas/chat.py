@@ -58,15 +58,11 @@ class ChatResponse:
 
 
 class HappenedSchema(RequestSchema[ReceivedEvent]):
-    makes = ReceivedEvent
-
     type = Text(required=True, min_chars=1, max_chars=100)
     data = fields.Dict(required=True)
 
 
 class ChatSchema(RequestSchema[ChatRequest]):
-    makes = ChatRequest
-
     message = Text(
         max_chars=MESSAGE_MAX_CHARS,
         many_lines=True,

@@ -103,13 +103,8 @@ class _RangeSchema(RequestSchema[T]):
 class NothingSchema(RequestSchema[None]):
     """No parameters at all."""
 
-    def make(self, data: Loaded) -> None:
-        return None
-
 
 class PageSchema(RequestSchema[PageQuery]):
-    makes = PageQuery
-
     limit = _limit()
     cursor = _cursor()
 
@@ -143,8 +138,6 @@ class AppointmentsSchema(_RangeSchema[AppointmentPageQuery]):
 
 
 class CancelSchema(RequestSchema[Cancellation]):
-    makes = Cancellation
-
     reason = OneOf(tuple(CancelReason))
 
 
@@ -167,8 +160,6 @@ class AvailabilitySlotsSchema(_RangeSchema[SlotRange | None]):
 
 
 class ReplaceOptionsSchema(RequestSchema[ReplaceOptions]):
-    makes = ReplaceOptions
-
     dry_run = Flag(
         in_query=True,
         load_default=False,
@@ -177,8 +168,6 @@ class ReplaceOptionsSchema(RequestSchema[ReplaceOptions]):
 
 
 class SlotsSchema(_RangeSchema[SlotPageQuery]):
-    makes = SlotPageQuery
-
     dentist_ids = fields.List(
         Id(),
         data_key="dentist_id",
@@ -189,12 +178,8 @@ class SlotsSchema(_RangeSchema[SlotPageQuery]):
     appointment_type_id = Id(required=True)
     starts_from = _starts("the first", data_key="from", required=True)
     starts_before = _starts("not included, at most 62 days", data_key="to", required=True)
-    time_from = WallTime(
-        load_default=None, allow_none=False, metadata={"description": "In the dentist's zone"}
-    )
-    time_to = WallTime(
-        load_default=None, allow_none=False, metadata={"description": "Not included"}
-    )
+    time_from = _time_of_day("In the dentist's zone")
+    time_to = _time_of_day("Not included")
     limit = _limit()
     cursor = _cursor()
 
@@ -206,8 +191,6 @@ class SlotsSchema(_RangeSchema[SlotPageQuery]):
 
 
 class PatientsSchema(RequestSchema[PatientPageQuery]):
-    makes = PatientPageQuery
-
     limit = _limit()
     cursor = _cursor()
     q = Text(
@@ -230,8 +213,6 @@ class SinceField(JsonField[Position | None]):
 
 
 class ChangesSchema(RequestSchema[ChangesQuery]):
-    makes = ChangesQuery
-
     channels = fields.List(
         Text(min_chars=1, max_chars=200),
         data_key="channel",

@@ -49,8 +49,6 @@ class _OrderedSchema(RequestSchema[T]):
 
 
 class WindowSchema(_OrderedSchema[Window]):
-    makes = Window
-
     start = _start()
     end = _end()
 
@@ -68,8 +66,6 @@ class RuleSchema(_OrderedSchema[WeeklyRule]):
 
 
 class OverrideSchema(RequestSchema[Override]):
-    makes = Override
-
     date = LocalDate(required=True, metadata={"example": "2027-03-08"})
     windows = fields.List(
         fields.Nested(WindowSchema),
@@ -81,8 +77,6 @@ class OverrideSchema(RequestSchema[Override]):
 
 class TimeOffSchema(RequestSchema[TimeOff]):
     """Both dates are included; without times, all of them."""
-
-    makes = TimeOff
 
     start_date = LocalDate(required=True, metadata={"example": "2027-12-24"})
     end_date = LocalDate(required=True, metadata={"example": "2027-12-31"})
@@ -124,8 +118,6 @@ class ReservedBlockSchema(_OrderedSchema[ReservedBlock]):
 
 
 class DailyLimitSchema(RequestSchema[DailyLimit]):
-    makes = DailyLimit
-
     appointment_type_id = Id(required=True)
     per_day = Whole(low=0, high=1_000, required=True)
 
@@ -136,8 +128,6 @@ def _many(schema: type[Strict], what: str, most: int) -> fields.List[object]:
 
 class ScheduleSchema(RequestSchema[Schedule]):
     """What ``PUT /api/availability/{dentistId}`` takes: the schedule whole."""
-
-    makes = Schedule
 
     time_zone = TimeZone(required=True)
     slot_step_minutes = Whole(low=1, high=MINUTES_PER_DAY, load_default=15)

@@ -68,8 +68,6 @@ def _description() -> Text:
 
 
 class CreateWebhookSchema(RequestSchema[NewWebhook]):
-    makes = NewWebhook
-
     url = _url(required=True)
     channels = _channels("Own channels, if not given")
     description = _description()
@@ -77,8 +75,6 @@ class CreateWebhookSchema(RequestSchema[NewWebhook]):
 
 
 class ChangeWebhookSchema(ChangeSchema[WebhookChange]):
-    makes = WebhookChange
-
     url = _url()
     channels = _channels()
     description = _description()
@@ -86,8 +82,6 @@ class ChangeWebhookSchema(ChangeSchema[WebhookChange]):
 
 
 class RotateSecretSchema(RequestSchema[SecretRotation]):
-    makes = SecretRotation
-
     secret = SecretField(metadata={"description": "One is made, and shown once, if not given"})
 
 
@@ -97,8 +91,6 @@ def _not_now(since: Position | None) -> None:
 
 
 class ReplaySchema(RequestSchema[WebhookReplay]):
-    makes = WebhookReplay
-
     channel = Text(min_chars=1, max_chars=200, required=True)
     since = SinceField(
         required=True,
@@ -113,8 +105,6 @@ class DeliveriesQuery:
 
 
 class DeliveriesSchema(RequestSchema[DeliveriesQuery]):
-    makes = DeliveriesQuery
-
     limit = Whole(low=1, high=LIMIT_MAX, in_query=True, load_default=LIMIT_DEFAULT)
 
 

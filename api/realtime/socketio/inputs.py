@@ -61,8 +61,6 @@ class SocketAuth:
 
 
 class SinceSchema(RequestSchema[Position]):
-    makes = Position
-
     epoch = Whole(low=0, high=_OFFSET_MAX, required=True)
     offset = Whole(low=0, high=_OFFSET_MAX, required=True)
 
@@ -78,8 +76,6 @@ def _channel(*, required: bool = False) -> Text:
 
 class HeaderSchema(RequestSchema[CommandHeader]):
     """Each command takes some of these fields."""
-
-    makes = CommandHeader
 
     idempotency_key = Text(max_chars=MAX_KEY_CHARS, pattern=KEY_FORM, expected=KEY_EXPECTED)
     expected_version = Whole(low=1, high=_VERSION_MAX, data_key="version")
@@ -97,21 +93,15 @@ class SocketSlotsSchema(SlotsSchema):
 
 
 class JoinSchema(RequestSchema[JoinCommand]):
-    makes = JoinCommand
-
     channel = _channel(required=True)
     since = since()
 
 
 class LeaveSchema(RequestSchema[LeaveCommand]):
-    makes = LeaveCommand
-
     channel = _channel(required=True)
 
 
 class AuthSchema(RequestSchema[SocketAuth]):
-    makes = SocketAuth
-
     token = fields.Raw(required=True)
     on_behalf_of = Id(load_default=None, allow_none=True)
     since = fields.Dict(
