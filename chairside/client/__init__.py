@@ -22,7 +22,7 @@ from chairside.client.commands import Commands
 from chairside.client.dentist_slots import CacheSettings
 from chairside.client.errors import ClientClosed, ClientError, ConnectionLost, HubError
 from chairside.client.live import LiveClient
-from chairside.client.rest import HubClient, HubResponse
+from chairside.client.rest import HubClient
 from chairside.client.retry import RetryPolicy
 from chairside.client.slot_cache import Free, SlotCache
 from chairside.client.slot_table import FreeSlot
@@ -41,7 +41,6 @@ __all__ = [
     "HubClient",
     "HubError",
     "HubEvent",
-    "HubResponse",
     "LiveClient",
     "Position",
     "RetryPolicy",

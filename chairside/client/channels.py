@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chairside.client.shapes import ChannelState, Envelope
+from chairside.client.shapes import ChannelPosition, ChannelState, Envelope
 
 
 def availability_channel(dentist_id: str) -> str:
@@ -18,6 +18,10 @@ class Position:
 
     epoch: int
     offset: int
+
+    @classmethod
+    def from_wire(cls, raw: ChannelPosition) -> "Position":
+        return cls(epoch=raw["epoch"], offset=raw["offset"])
 
     def __str__(self) -> str:
         """As ``GET /api/changes?since=`` takes it."""

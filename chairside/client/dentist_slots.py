@@ -12,7 +12,7 @@ from typing import Final
 from chairside.client.channels import Position
 from chairside.client.errors import ConnectionLost, HubError
 from chairside.client.rest import HubClient
-from chairside.client.shapes import SlotsChanged
+from chairside.client.shapes import DentistAvailability, SlotsChanged
 from chairside.client.slot_table import (
     Block,
     FreeSlot,
@@ -27,17 +27,17 @@ from chairside.client.slot_table import (
 
 logger = logging.getLogger(__name__)
 
-MAX_DAYS: Final = 62
+DAYS_MAX: Final = 62
 """The hub lists slots of at most so many days at once."""
-MAX_RANGES: Final = 8
+RANGES_MAX: Final = 8
 """With more ranges to refetch, everything is refetched."""
-MAX_RETRY_DELAY_S: Final = 5
+RETRY_DELAY_MAX_S: Final = 5
 _DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CacheSettings:
-    """Durations in seconds, unless the name says otherwise."""
+    """Durations are in seconds, except ``days``."""
 
     days: int = 14
     """How far ahead slots are kept in memory; later ones are requested from the hub."""
@@ -53,7 +53,7 @@ class CacheSettings:
     random: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:
-        assert 1 <= self.days < MAX_DAYS, f"the hub answers for at most {MAX_DAYS} days"
+        assert 1 <= self.days < DAYS_MAX, f"the hub answers for at most {DAYS_MAX} days"
 
     def starts_ahead(self) -> StartRange:
         """What is kept in memory, as of now."""
@@ -61,43 +61,16 @@ class CacheSettings:
         return StartRange(first, first + timedelta(days=self.days))
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedSlots:
-    """Free slots as the hub listed them, and the position that they are true for."""
-
-    slots: tuple[FreeSlot, ...]
-    position: Position
-    min_notice: timedelta
-    has_daily_limits: bool
-    """Then a booking can close other slots of the same day."""
-
-
-class SlotRequests:
-    """Requests slots from the hub, and counts the requests."""
-
-    def __init__(self, client: HubClient) -> None:
-        self._client = client
-        self.count = 0
-
-    async def fetch(self, dentist_id: str, type_id: str, starts: StartRange) -> FetchedSlots:
-        """Raises HubError, ConnectionLost."""
-        self.count += 1
-        answer = await self._client.availability(
-            dentist_id,
-            appointment_type_id=type_id,
-            starts_from=text_of(starts.first),
-            starts_before=text_of(starts.before),
-        )
-        position = answer["position"]
-        return FetchedSlots(
-            slots=tuple(
-                FreeSlot(dentist_id, type_id, moment(slot["start"]), moment(slot["end"]))
-                for slot in answer["slots"]
-            ),
-            position=Position(epoch=position["epoch"], offset=position["offset"]),
-            min_notice=timedelta(minutes=answer["min_notice_minutes"]),
-            has_daily_limits=bool(answer.get("daily_limits")),
-        )
+async def fetch_slots(
+    client: HubClient, dentist_id: str, type_id: str, starts: StartRange
+) -> DentistAvailability:
+    """The slots of one dentist. Raises HubError, ConnectionLost."""
+    return await client.availability(
+        dentist_id,
+        appointment_type_id=type_id,
+        starts_from=text_of(starts.first),
+        starts_before=text_of(starts.before),
+    )
 
 
 class DentistSlots:
@@ -107,15 +80,15 @@ class DentistSlots:
         self,
         dentist_id: str,
         types: Mapping[str, TypeTimes],
-        requests: SlotRequests,
+        client: HubClient,
         settings: CacheSettings,
     ) -> None:
         self._id, self._types = dentist_id, types
-        self._requests, self._settings = requests, settings
+        self._client, self._settings = client, settings
         self._kept = settings.starts_ahead()
         self._table = SlotTable()
         self._min_notice = timedelta()
-        self._has_daily_limits = False
+        self._has_daily_limits = False  # with them a booking can close other slots of its day
         self._loaded_to: datetime | None = None  # up to here memory is right; None: nowhere
         self._pending: list[StartRange] = []
         self._pending_since: float | None = None
@@ -183,7 +156,7 @@ class DentistSlots:
 
     def _refetch(self, ranges: Iterable[StartRange]) -> None:
         self._pending = join([*self._pending, *ranges])
-        if len(self._pending) > MAX_RANGES:
+        if len(self._pending) > RANGES_MAX:
             self._pending = [self._kept]
         if self._pending_since is None:
             self._pending_since = time.monotonic()
@@ -202,7 +175,7 @@ class DentistSlots:
                         await self._fetch(starts)
                 except (HubError, ConnectionLost) as error:
                     logger.warning("slots not loaded", extra={"error": type(error).__name__})
-                    failures = min(failures + 1, MAX_RETRY_DELAY_S)
+                    failures = min(failures + 1, RETRY_DELAY_MAX_S)
                     self._pending = join([*wanted, *self._pending])
                     continue
                 failures = 0
@@ -219,17 +192,13 @@ class DentistSlots:
         for times in tuple(self._types.values()):
             is_stored = False
             while not is_stored:
-                fetched = await self._requests.fetch(self._id, times.id, starts)
-                first = first or fetched.position
-                self._min_notice = fetched.min_notice
-                self._has_daily_limits = fetched.has_daily_limits
-                is_stored = self._table.replace(
-                    times,
-                    starts,
-                    [(slot.start, slot.end) for slot in fetched.slots],
-                    fetched.position.epoch,
-                    fetched.position.offset,
-                )
+                answer = await fetch_slots(self._client, self._id, times.id, starts)
+                position = Position.from_wire(answer["position"])
+                self._min_notice = timedelta(minutes=answer["min_notice_minutes"])
+                self._has_daily_limits = bool(answer["daily_limits"])
+                found = [(moment(one["start"]), moment(one["end"])) for one in answer["slots"]]
+                first = first or position
+                is_stored = self._table.replace(times, starts, found, position)
         if is_everything and not any(other.covers(self._kept) for other in self._pending):
             self._loaded_to = starts.before
         return first

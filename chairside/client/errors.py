@@ -43,13 +43,11 @@ class HubError(ClientError):
         status: int | None = None,
         details: tuple[FieldProblem, ...] = (),
         request_id: str | None = None,
-        timestamp: str | None = None,
         retry_after_s: float | None = None,
     ) -> None:
         super().__init__(code, message)
         self.code, self.message, self.status = code, message, status
-        self.details, self.request_id, self.timestamp = details, request_id, timestamp
-        self.retry_after_s = retry_after_s
+        self.details, self.request_id, self.retry_after_s = details, request_id, retry_after_s
 
     def __str__(self) -> str:
         fields = "; ".join(f"{each.field}: {each.message}" for each in self.details)
@@ -85,7 +83,6 @@ class HubError(ClientError):
                 for each in error.get("details") or ()
             ),
             request_id=error.get("request_id"),
-            timestamp=error.get("timestamp"),
             retry_after_s=retry_after_s,
         )
 

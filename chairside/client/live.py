@@ -24,14 +24,14 @@ from chairside.client.errors import ClientError, ConnectionLost, HubError
 from chairside.client.operations import Operation, ResultT
 from chairside.client.reconnecting import OnEnd, ReconnectingConnection, Token
 from chairside.client.retry import RetryPolicy
-from chairside.client.shapes import ChannelState, Envelope
+from chairside.client.shapes import ChannelPosition, ChannelState, Envelope
 from chairside.client.socketio_connection import HubAddress, OnData
 from chairside.client.subscription import ChannelSubscription, OnEvent, OnRefetch
 from chairside.client.tracking import CATCH_UP, NOTHING, ChannelTracker, ChannelUpdate
 
 logger = logging.getLogger(__name__)
 
-MAX_COMMANDS: Final = 32
+COMMANDS_MAX: Final = 32
 """Commands in flight: as many as a hub accepts from one socket."""
 
 
@@ -85,7 +85,7 @@ class LiveClient(Commands):
         self._left: set[str] = set()
         for channel, position in (since or {}).items():
             self._subscribe(ChannelTracker(channel, position))
-        self._commands = asyncio.Semaphore(MAX_COMMANDS)
+        self._commands = asyncio.Semaphore(COMMANDS_MAX)
 
     # --- lifetime ----------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ class LiveClient(Commands):
         if event == "hub:ready":
             self._hub_ready(catch_ups(data["channels"]))
         elif event == "channel:position":
-            position = Position(epoch=data["epoch"], offset=data["offset"])
+            position = Position.from_wire(cast("ChannelPosition", data))
             if subscription := self._subscriptions.get(data["channel"]):
                 self._apply(subscription, subscription.tracker.hub_is_at(position))
         elif {"channel", "offset"} <= data.keys():

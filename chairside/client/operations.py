@@ -4,9 +4,9 @@ A Socket.IO command carries the fields of the REST body, path and query together
 describes both (``docs/protocol.md``).
 """
 
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 from chairside.client.shapes import (
     Appointment,
@@ -26,24 +26,18 @@ class Operation(Generic[ResultT]):
     event: str
     method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
-    """May contain names of fields in braces."""
+    """Contains names of fields in braces."""
     query: frozenset[str] = frozenset()
     """Fields that REST takes in the query string."""
 
     @property
+    def in_path(self) -> list[str]:
+        """Fields that REST takes in the path."""
+        return re.findall(r"{(\w+)}", self.path)
+
+    @property
     def writes(self) -> bool:
         return self.method != "GET"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RestForm:
-    """Where the fields of an operation go in an HTTP request."""
-
-    path: str
-    query: Mapping[str, object]
-    body: Mapping[str, object] | None
-    version: int | None
-    """For ``If-Match``."""
 
 
 SLOTS: Final[Operation[SlotList]] = Operation(
@@ -99,20 +93,3 @@ ME: Final[Operation[Profile]] = Operation(
 UPDATE_ME: Final[Operation[Profile]] = Operation(
     event="profile:update", method="PUT", path="/api/profiles/me"
 )
-
-
-def rest_form(operation: Operation[Any], data: Mapping[str, object]) -> RestForm:
-    """Where each field of ``data`` goes in a request."""
-    rest = dict(data)
-    version = rest.pop("version", None)
-    assert version is None or isinstance(version, int)
-    in_path = {name: rest.pop(name) for name in list(rest) if f"{{{name}}}" in operation.path}
-    query = {name: rest.pop(name) for name in list(rest) if name in operation.query}
-    has_body = operation.method in ("POST", "PUT")
-    assert has_body or not rest, f"{operation.event} takes no {sorted(rest)}"
-    return RestForm(
-        path=operation.path.format(**in_path),
-        query=query,
-        body=rest if has_body else None,
-        version=version,
-    )

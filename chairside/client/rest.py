@@ -12,7 +12,6 @@ import email.utils
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Unpack, cast
 
 import aiohttp
@@ -20,7 +19,7 @@ import aiohttp
 from chairside.client.channels import CatchUp, Position, catch_ups
 from chairside.client.commands import Commands, new_key
 from chairside.client.errors import ConnectionLost, HubError
-from chairside.client.operations import Operation, ResultT, rest_form
+from chairside.client.operations import Operation, ResultT
 from chairside.client.retry import RetryPolicy
 from chairside.client.shapes import (
     Appointment,
@@ -28,22 +27,11 @@ from chairside.client.shapes import (
     AppointmentList,
     AppointmentType,
     DentistCard,
-    Profile,
     Reservation,
 )
 
 Query = Mapping[str, object] | Sequence[tuple[str, str]]
 """Of a request; a list repeats its name."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HubResponse:
-    """A successful response."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: Any
-    """The parsed JSON; ``None`` if there is none."""
 
 
 class HubClient(Commands):
@@ -73,16 +61,21 @@ class HubClient(Commands):
     async def perform(
         self, operation: Operation[ResultT], data: Mapping[str, object], *, key: str | None = None
     ) -> ResultT:
-        form = rest_form(operation, data)
-        response = await self.request(
+        body = dict(data)
+        version = body.pop("version", None)
+        path = operation.path.format(**{name: body.pop(name) for name in operation.in_path})
+        query = {name: body.pop(name) for name in operation.query & body.keys()}
+        has_body = operation.method in ("POST", "PUT")
+        assert has_body or not body, f"{operation.event} takes no {sorted(body)}"
+        answer = await self.request(
             operation.method,
-            form.path,
-            query=form.query,
-            body=form.body,
-            version=form.version,
+            path,
+            query=query,
+            body=body if has_body else None,
+            version=version,
             key=key,
         )
-        return cast("ResultT", response.body)
+        return cast("ResultT", answer)
 
     async def request(
         self,
@@ -91,19 +84,18 @@ class HubClient(Commands):
         *,
         query: Query = (),
         body: Mapping[str, object] | None = None,
-        version: int | None = None,
+        version: object = None,
         key: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> HubResponse:
-        """Send one request, and retry it if the connection is lost or the hub is busy.
+    ) -> Any:
+        """Send a request and return the JSON of its answer, ``None`` if there is none.
 
-        All attempts carry the same idempotency key, so a command is executed once.
-        Raises HubError, ConnectionLost.
+        Retried if the connection is lost or the hub is busy. All attempts carry the same
+        idempotency key, so a command is executed once. Raises HubError, ConnectionLost.
         """
         if method != "GET":
             key = key or new_key()
-        sent = self._headers(version, key) | dict(headers or {})
-        return await self._retry.run(lambda: self._attempt(method, path, query, body, sent))
+        headers = self._headers(version, key)
+        return await self._retry.run(lambda: self._attempt(method, path, query, body, headers))
 
     async def _attempt(
         self,
@@ -112,7 +104,7 @@ class HubClient(Commands):
         query: Query,
         body: Mapping[str, object] | None,
         headers: Mapping[str, str],
-    ) -> HubResponse:
+    ) -> object:
         try:
             async with self._session.request(
                 method,
@@ -124,17 +116,15 @@ class HubClient(Commands):
                 allow_redirects=False,
             ) as response:
                 raw = await response.read()
-                status, received = response.status, response.headers
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as lost:
             raise ConnectionLost(f"{method} {path}: {type(lost).__name__}") from lost
-        parsed = _json(raw)
-        if 200 <= status < 300:
-            return HubResponse(status=status, headers=received, body=parsed)
-        raise HubError.from_json(
-            parsed, status=status, retry_after_s=_seconds(received.get("Retry-After"))
-        )
+        answer = _json(raw)
+        if 200 <= response.status < 300:
+            return answer
+        retry_after_s = _seconds(response.headers.get("Retry-After"))
+        raise HubError.from_json(answer, status=response.status, retry_after_s=retry_after_s)
 
-    def _headers(self, version: int | None, key: str | None) -> dict[str, str]:
+    def _headers(self, version: object, key: str | None) -> dict[str, str]:
         headers: dict[str, str] = {}
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
@@ -149,18 +139,21 @@ class HubClient(Commands):
     # --- offered by REST only ----------------------------------------------------------
 
     async def appointment(self, appointment_id: str) -> Appointment:
-        return cast("Appointment", await self._get(f"/api/appointments/{appointment_id}"))
+        answer = await self.request("GET", f"/api/appointments/{appointment_id}")
+        return cast("Appointment", answer)
 
     async def appointments(self, **filters: Unpack[AppointmentFilters]) -> AppointmentList:
         """One page of the appointments that the caller may see."""
-        return cast("AppointmentList", await self._get("/api/appointments", _query(filters)))
+        answer = await self.request("GET", "/api/appointments", query=_query(filters))
+        return cast("AppointmentList", answer)
 
     async def all_appointments(self, **filters: Unpack[AppointmentFilters]) -> list[Appointment]:
         """The rows of all pages. Rows that change meanwhile may be missed or outdated."""
         return await self._all_pages("/api/appointments", filters)
 
     async def reservation(self, reservation_id: str) -> Reservation:
-        return cast("Reservation", await self._get(f"/api/reservations/{reservation_id}"))
+        answer = await self.request("GET", f"/api/reservations/{reservation_id}")
+        return cast("Reservation", answer)
 
     async def dentists(self) -> list[DentistCard]:
         """The whole public directory."""
@@ -169,16 +162,6 @@ class HubClient(Commands):
     async def appointment_types(self) -> list[AppointmentType]:
         return await self._all_pages("/api/appointment-types", {})
 
-    async def create_appointment_type(self, **fields: object) -> AppointmentType:
-        response = await self.request("POST", "/api/appointment-types", body=fields)
-        return cast("AppointmentType", response.body)
-
-    async def create_profile(self, **fields: object) -> Profile:
-        return cast("Profile", (await self.request("POST", "/api/profiles", body=fields)).body)
-
-    async def profile(self, profile_id: str) -> Profile:
-        return cast("Profile", await self._get(f"/api/profiles/{profile_id}"))
-
     async def changes(self, since: Mapping[str, Position | None]) -> dict[str, CatchUp]:
         """Catch up with some channels; one without a position answers where it is now."""
         pairs = [
@@ -186,16 +169,15 @@ class HubClient(Commands):
             for channel, position in since.items()
             for pair in (("channel", channel), ("since", str(position or "now")))
         ]
-        return catch_ups((await self._get("/api/changes", pairs))["channels"])
-
-    async def _get(self, path: str, query: Query = ()) -> Any:
-        return (await self.request("GET", path, query=query)).body
+        answer = await self.request("GET", "/api/changes", query=pairs)
+        return catch_ups(answer["channels"])
 
     async def _all_pages(self, path: str, filters: Mapping[str, object]) -> list[Any]:
         rows: list[Any] = []
         cursor: str | None = None
         while True:
-            page = await self._get(path, _query({**filters, "cursor": cursor}))
+            query = _query({**filters, "cursor": cursor})
+            page = await self.request("GET", path, query=query)
             rows += page["data"]
             cursor = page["pagination"]["next_cursor"]
             if cursor is None:

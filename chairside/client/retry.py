@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from chairside.client.errors import ClientError, ConnectionLost, HubError
 
-MAX_RETRY_AFTER_S: Final = 30.0
+RETRY_AFTER_MAX_S: Final = 30.0
 """Upper bound for the ``Retry-After`` of a hub or a proxy."""
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class RetryPolicy:
         """
         backoff_s = min(self.longest_delay_s, self.first_delay_s * 2.0 ** min(failures, 32))
         retry_after_s = (isinstance(error, HubError) and error.retry_after_s) or 0.0
-        return max(backoff_s * (0.5 + 0.5 * self.random()), min(retry_after_s, MAX_RETRY_AFTER_S))
+        return max(backoff_s * (0.5 + 0.5 * self.random()), min(retry_after_s, RETRY_AFTER_MAX_S))
 
     async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Await ``attempt()`` until it succeeds or is refused, at most ``attempts`` times.

@@ -9,18 +9,30 @@ from typing import Any, NotRequired, TypedDict
 # --- resources --------------------------------------------------------------------------
 
 
+class TimeRange(TypedDict):
+    start: str
+    end: str
+
+
+class Slot(TimeRange):
+    dentist_id: str
+    appointment_type_id: str
+
+
+class Reservation(Slot):
+    id: str
+    patient_id: str
+    expires_at: str
+
+
 class Person(TypedDict):
     id: str
     name: str
 
 
-class Appointment(TypedDict):
+class Appointment(Slot):
     id: str
-    dentist_id: str
     patient_id: str
-    appointment_type_id: str
-    start: str
-    end: str
     status: str
     version: int
     overbooked: bool
@@ -34,42 +46,17 @@ class Appointment(TypedDict):
     expires_at: NotRequired[str]
 
 
-class Reservation(TypedDict):
-    id: str
-    dentist_id: str
-    patient_id: str
-    appointment_type_id: str
-    start: str
-    end: str
-    expires_at: str
-
-
-class TimeRange(TypedDict):
-    start: str
-    end: str
-
-
-class Slot(TimeRange):
-    dentist_id: str
-    appointment_type_id: str
-
-
-class Profile(TypedDict):
-    id: str
-    role: str
-    name: str
-    email: str | None
-    phone: str | None
-    time_zone: str | None
-    version: int
-
-
-class DentistCard(TypedDict):
+class DentistCard(Person):
     """A dentist in the public directory."""
 
-    id: str
-    name: str
     time_zone: str | None
+
+
+class Profile(DentistCard):
+    role: str
+    email: str | None
+    phone: str | None
+    version: int
 
 
 class AppointmentType(TypedDict):
@@ -81,27 +68,15 @@ class AppointmentType(TypedDict):
     version: int
 
 
-# --- schedules --------------------------------------------------------------------------
-
-
-class WeeklyHours(TimeRange):
-    weekday: str
-
-
 class DateOverride(TypedDict):
-    """Replaces the weekly hours of one date; no windows close it."""
+    """Replaces the weekly hours of one date; without windows the date is closed."""
 
     date: str
     windows: list[TimeRange]
 
 
-class DailyMaximum(TypedDict):
-    appointment_type_id: str
-    per_day: int
-
-
 class DentistAvailability(TypedDict):
-    """A dentist's schedule; ``slots`` and ``position`` only when slots were requested."""
+    """A dentist's schedule; ``slots`` and ``position`` only if slots were requested."""
 
     dentist_id: str
     time_zone: str
@@ -109,9 +84,9 @@ class DentistAvailability(TypedDict):
     min_notice_minutes: int
     cancel_notice_minutes: int
     horizon_days: int
-    rules: list[WeeklyHours]
+    rules: list[dict[str, str]]
     overrides: list[DateOverride]
-    daily_limits: list[DailyMaximum]
+    daily_limits: list[dict[str, str | int]]
     version: int
     slots: NotRequired[list[TimeRange]]
     affected_appointments: NotRequired[list[Appointment]]

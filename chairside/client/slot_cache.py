@@ -1,4 +1,4 @@
-"""Free slots in memory, for a program that is asked often: "what is free next Tuesday?"
+"""Free slots in memory, for programs that often look up what is free.
 
 ::
 
@@ -22,20 +22,20 @@ import aiohttp
 
 from chairside.client.channels import HubEvent, Position, availability_channel
 from chairside.client.dentist_slots import (
-    MAX_RETRY_DELAY_S,
+    RETRY_DELAY_MAX_S,
     CacheSettings,
     DentistSlots,
-    SlotRequests,
+    fetch_slots,
 )
 from chairside.client.errors import ConnectionLost, HubError
 from chairside.client.rest import HubClient
 from chairside.client.shapes import SlotsChanged
-from chairside.client.slot_table import FreeSlot, StartRange, TypeTimes
+from chairside.client.slot_table import FreeSlot, StartRange, TypeTimes, moment
 from chairside.client.stream import ChangeStream
 
 logger = logging.getLogger(__name__)
 
-MAX_DENTISTS: Final = 99
+DENTISTS_MAX: Final = 99
 """A stream has at most 100 channels; one of them is about all dentists."""
 _ALL: Final = "availability:all"
 
@@ -47,7 +47,7 @@ class Free:
     slots: tuple[FreeSlot, ...]
     """By start, then by dentist."""
     age_s: float
-    """Time since the hub was last heard from; 0 if the hub was queried."""
+    """Time since the last byte of the stream; 0 if the hub was queried."""
     from_memory: bool
 
 
@@ -86,7 +86,6 @@ class SlotCache:
         self._client, self._session, self._token = client, session, token
         self._only = tuple(dentist_ids)
         self._settings = settings or CacheSettings()
-        self._requests = SlotRequests(client)
         self._loaded = _Loaded({}, {}, None)
         self._refresher: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
@@ -113,7 +112,7 @@ class SlotCache:
             raw["id"]: TypeTimes.from_wire(raw) for raw in await self._client.appointment_types()
         }
         dentists = {
-            dentist_id: DentistSlots(dentist_id, types, self._requests, self._settings)
+            dentist_id: DentistSlots(dentist_id, types, self._client, self._settings)
             for dentist_id in await self._dentist_ids()
         }
         for dentist_id, dentist in dentists.items():
@@ -130,20 +129,15 @@ class SlotCache:
 
     async def _dentist_ids(self) -> Sequence[str]:
         found = self._only or [dentist["id"] for dentist in await self._client.dentists()]
-        if len(found) > MAX_DENTISTS:
-            raise ValueError(f"a cache is for at most {MAX_DENTISTS} dentists; name them")
+        if len(found) > DENTISTS_MAX:
+            raise ValueError(f"a cache is for at most {DENTISTS_MAX} dentists; name them")
         return found
 
     # --- answering ---------------------------------------------------------------------
 
     @property
-    def requests(self) -> int:
-        """Requests for slots that were sent so far; answers from memory need none."""
-        return self._requests.count
-
-    @property
     def age_s(self) -> float:
-        """Time since the hub was last heard from; infinite while the stream is down."""
+        """Time since the last byte of the stream; infinite while it is down."""
         stream = self._loaded.stream
         if stream is None or not stream.connected:
             return float("inf")
@@ -193,7 +187,11 @@ class SlotCache:
     async def _from_hub(self, type_id: str, starts: StartRange, wanted: Sequence[str]) -> Free:
         found: list[FreeSlot] = []
         for name in wanted:
-            found += (await self._requests.fetch(name, type_id, starts)).slots
+            answer = await fetch_slots(self._client, name, type_id, starts)
+            found += [
+                FreeSlot(name, type_id, moment(slot["start"]), moment(slot["end"]))
+                for slot in answer["slots"]
+            ]
         return Free(slots=_sorted(found), age_s=0.0, from_memory=False)
 
     # --- following the stream ------------------------------------------------------------
@@ -247,7 +245,7 @@ class SlotCache:
                 break
             except (HubError, ConnectionLost) as error:
                 logger.warning("cache not loaded", extra={"error": type(error).__name__})
-                failures = min(failures + 1, MAX_RETRY_DELAY_S)
+                failures = min(failures + 1, RETRY_DELAY_MAX_S)
         self._reloading = None
 
 

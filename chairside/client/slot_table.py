@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from chairside.client.channels import Position
 from chairside.client.shapes import AppointmentType, BlockedTime
 
-MAX_TAKEN: Final = 256
+TAKEN_MAX: Final = 256
 """Taken times of a dentist that are remembered for fetches in flight."""
 
 
@@ -107,7 +108,7 @@ class SlotTable:
     def __init__(self) -> None:
         self.epoch = -1
         self._slots: dict[str, dict[datetime, _CachedSlot]] = {}
-        self._taken: deque[tuple[int, Block]] = deque(maxlen=MAX_TAKEN)
+        self._taken: deque[tuple[int, Block]] = deque(maxlen=TAKEN_MAX)
         self._forgotten_to = -1
         """Some of what was taken up to this offset is no longer remembered."""
 
@@ -116,28 +117,29 @@ class SlotTable:
         times: TypeTimes,
         starts: StartRange,
         slots: Iterable[tuple[datetime, datetime]],
-        epoch: int,
-        as_of: int,
+        position: Position,
     ) -> bool:
         """Store what was fetched for ``starts``. False: it is outdated, fetch again."""
-        if epoch != self.epoch:
-            self.clear()
-            self.epoch = epoch
-        if as_of < self._forgotten_to:
+        if position.epoch != self.epoch:
+            self._slots.clear()
+            self._taken.clear()
+            self._forgotten_to = -1
+            self.epoch = position.epoch
+        if position.offset < self._forgotten_to:
             return False
-        since = [block for offset, block in self._taken if offset > as_of]
+        since = [block for offset, block in self._taken if offset > position.offset]
         shown = self._slots.setdefault(times.id, {})
         for start in [s for s in shown if s in starts]:
             del shown[start]
         for start, end in slots:
             if not any(block.prevents(start, end, times) for block in since):
-                shown[start] = _CachedSlot(end, as_of)
+                shown[start] = _CachedSlot(end, position.offset)
         return True
 
     def take(self, blocks: Sequence[Block], offset: int, types: Mapping[str, TypeTimes]) -> None:
         """Remove slots that are no longer free, except those fetched later than ``offset``."""
         for block in blocks:
-            if len(self._taken) == MAX_TAKEN:
+            if len(self._taken) == TAKEN_MAX:
                 self._forgotten_to = self._taken[0][0]
             self._taken.append((offset, block))
         for type_id, shown in self._slots.items():
@@ -156,11 +158,6 @@ class SlotTable:
         for start, entry in self._slots.get(type_id, {}).items():
             if start in starts:
                 yield start, entry.end
-
-    def clear(self) -> None:
-        self._slots.clear()
-        self._taken.clear()
-        self._forgotten_to = -1
 
 
 def around(blocks: Sequence[Block], types: Iterable[TypeTimes]) -> list[StartRange]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
+EVENT_BYTES_MAX: Final = 4 * 1024 * 1024
 """A longer event does not come from a hub."""
 
 
@@ -31,12 +31,12 @@ class SseReader:
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """The events that are complete now. Raises :class:`UnreadableStream`."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > MAX_EVENT_BYTES:
+        if len(self._rest) > EVENT_BYTES_MAX:
             raise UnreadableStream("a line is too long")
         found: list[ServerSentEvent] = []
         for line in lines:
             self._size += len(line)
-            if self._size > MAX_EVENT_BYTES:
+            if self._size > EVENT_BYTES_MAX:
                 raise UnreadableStream("an event is too long")
             if event := self._line(line.removesuffix(b"\r")):
                 found.append(event)

@@ -31,7 +31,6 @@ from chairside.mcp.results import (
     local_text,
     name,
     slot_info,
-    whole_seconds,
 )
 from chairside.patient_access import PatientAccess
 
@@ -168,11 +167,11 @@ class PatientTools:
             appointment_type_id,
             start,
         )
-        left = datetime.fromisoformat(held["expires_at"]) - self._now()
+        left_s = (datetime.fromisoformat(held["expires_at"]) - self._now()).total_seconds()
         return HoldResult(
             reservation_id=held["id"],
             expires_at=held["expires_at"],
-            seconds_left=whole_seconds(left),
+            seconds_left=max(0, int(left_s)),
             slot=slot_info(slot(held), facts),
             next_step="The time is kept for the patient until expires_at. Nothing is booked yet:"
             " call book_appointment with reservation_id.",

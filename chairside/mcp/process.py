@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -28,14 +27,6 @@ PATIENTS_MAX: Final = 200
 """Patients whose tools, with what they have cached, are kept in memory."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HttpOptions:
-    host: str
-    port: int
-    origins: tuple[str, ...] = ()
-    """Origins of pages that may send requests; other pages may not."""
-
-
 async def serve_stdio(access: PatientAccess, version: str) -> None:
     """Serve one AI client on standard input and output, for one patient, until it closes.
 
@@ -48,11 +39,18 @@ async def serve_stdio(access: PatientAccess, version: str) -> None:
 
 
 async def serve_http(
-    hub_url: str, options: HttpOptions, version: str, stopping: asyncio.Event | None = None
+    hub_url: str,
+    version: str,
+    *,
+    host: str,
+    port: int,
+    origins: tuple[str, ...] = (),
+    stopping: asyncio.Event | None = None,
 ) -> None:
     """Serve many clients over streamable HTTP, each for the patient of its own token.
 
-    Runs until SIGINT, SIGTERM or ``stopping``.
+    Of web pages, only those of ``origins`` may send requests. Runs until SIGINT, SIGTERM or
+    ``stopping``.
     """
     async with _environment() as environment:
 
@@ -75,20 +73,10 @@ async def serve_http(
             except ClientError:
                 return None
 
-        app = http_app(
-            tools_server(tools_of, version),
-            hub_url,
-            verify,
-            host=options.host,
-            origins=options.origins,
-        )
+        server = tools_server(tools_of, version)
+        app = http_app(server, hub_url, verify, host=host, origins=origins)
         config = uvicorn.Config(
-            app,
-            host=options.host,
-            port=options.port,
-            log_level="warning",
-            access_log=False,
-            lifespan="on",
+            app, host=host, port=port, log_level="warning", access_log=False, lifespan="on"
         )
         await _serve(uvicorn.Server(config), stopping)
 

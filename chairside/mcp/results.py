@@ -1,13 +1,12 @@
 """Results of the tools: structured, with a description of each field for the AI."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from chairside.chatbot.clinic import Facts
+from chairside.chatbot.dialogue.offers import zone_of
 from chairside.chatbot.patient_calendar import written
 from chairside.chatbot.understanding.normalize import readable
 from chairside.client import FreeSlot
@@ -122,9 +121,8 @@ def name(text: str) -> str:
 
 
 def local_text(facts: Facts, dentist_id: str, moment: datetime) -> str:
-    dentist = facts.dentist(dentist_id)
-    zone = dentist.time_zone if dentist else facts.time_zone
-    at = moment.astimezone(ZoneInfo(zone))
+    zone = zone_of(facts, dentist_id)
+    at = moment.astimezone(zone)
     return f"{at:%A} {at.day} {at:%B %Y, %H:%M} ({zone})"
 
 
@@ -144,26 +142,18 @@ def slot_info(slot: FreeSlot, facts: Facts) -> SlotInfo:
     )
 
 
-def slot_infos(slots: Sequence[FreeSlot], facts: Facts) -> list[SlotInfo]:
-    return [slot_info(slot, facts) for slot in slots]
-
-
 def appointment_info(row: Appointment, facts: Facts) -> AppointmentInfo:
-    kind = facts.treatment(row["appointment_type_id"])
+    treatment = facts.treatment(row["appointment_type_id"])
     notes = row["notes"]
     return AppointmentInfo(
         id=row["id"],
         dentist_id=row["dentist_id"],
         dentist_name=dentist_name(facts, row["dentist_id"]),
         appointment_type_id=row["appointment_type_id"],
-        appointment_type=name(kind.name) if kind else "appointment",
+        appointment_type=name(treatment.name) if treatment else "appointment",
         start=row["start"],
         end=row["end"],
         local=local_text(facts, row["dentist_id"], datetime.fromisoformat(row["start"])),
         status=row["status"],
         notes_quoted=None if notes is None else f"“{readable(notes, NOTES_MAX_CHARS)}”",
     )
-
-
-def whole_seconds(left: timedelta) -> int:
-    return max(0, int(left.total_seconds()))

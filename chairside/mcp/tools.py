@@ -235,7 +235,7 @@ async def _consent(
     try:
         proposal = await propose(_tools(context))
     except ToolRefused:
-        return NotAsked()  # the tool will be refused, too, and says why
+        return NotAsked()  # the tool itself is then refused with the reason
     if isinstance(proposal, ChangeResult):
         return NotAsked()
     return Elicit(proposal.question, ConsentAnswer)

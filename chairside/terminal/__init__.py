@@ -1,1 +1,1 @@
-"""The conversation of ``chairside chat`` in a terminal."""
+"""``chairside chat``: the chatbot in a terminal, or for scripts."""

@@ -1,4 +1,4 @@
-"""Where a conversation is shown: a terminal, plain lines, or JSON lines for scripts."""
+"""Screens of a chat session: a terminal, plain lines, or JSON lines for scripts."""
 
 import asyncio
 import json
@@ -10,32 +10,29 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from chairside.chatbot.dialogue.state import ChatReply, LiveChange
-from chairside.terminal.session import Screen
+from chairside.chatbot.dialogue.state import ChatReply
+from chairside.terminal.session import Inbox
 
-__all__ = ["JsonLines", "Lines", "Screen", "Terminal"]
-
-Inbox = asyncio.Queue[str | LiveChange | None]
 PROMPT = "you › "
 
 
 def _read(next_line: Callable[[], str], inbox: Inbox) -> None:
-    """Read lines in a thread of their own: reading blocks, and notices must not wait for it."""
+    """Read lines in a thread: reading blocks, and notices must not wait for it."""
     loop = asyncio.get_running_loop()
 
-    def tell(item: str | None) -> None:
+    def put(item: str | None) -> None:
         try:
             loop.call_soon_threadsafe(inbox.put_nowait, item)
         except RuntimeError:
-            return  # the conversation is over
+            return  # the session has ended
 
     def read() -> None:
         try:
             while line := next_line():
-                tell(line.rstrip("\n"))
+                put(line.rstrip("\n"))
         except (EOFError, KeyboardInterrupt, ValueError, UnicodeDecodeError):
             pass
-        tell(None)
+        put(None)
 
     threading.Thread(target=read, daemon=True, name="typed lines").start()
 
@@ -46,13 +43,13 @@ class Lines:
     def __init__(self, source: TextIO, target: TextIO) -> None:
         self._source, self._target = source, target
 
-    def start(self, said: Inbox) -> None:
-        _read(self._source.readline, said)
+    def start(self, inbox: Inbox) -> None:
+        _read(self._source.readline, inbox)
 
     def show(self, reply: ChatReply) -> None:
         self._write(("! " if reply.notice else "") + reply.text)
 
-    def ask(self) -> None:
+    def prompt(self) -> None:
         pass
 
     def _write(self, line: str) -> None:
@@ -62,13 +59,13 @@ class Lines:
 
 class JsonLines(Lines):
     """One JSON object a line: ``{"text", "options", "notice"}``, and ``{"ready": true}``
-    whenever it is the patient's turn."""
+    when input is expected."""
 
     def show(self, reply: ChatReply) -> None:
         options = [{"label": one.label, "say": one.say} for one in reply.options]
         self._json({"text": reply.text, "options": options, "notice": reply.notice})
 
-    def ask(self) -> None:
+    def prompt(self) -> None:
         self._json({"ready": True})
 
     def _json(self, data: object) -> None:
@@ -82,8 +79,8 @@ class Terminal:
         self._console = console
         self._prompting = False
 
-    def start(self, said: Inbox) -> None:
-        _read(self._typed, said)
+    def start(self, inbox: Inbox) -> None:
+        _read(self._typed, inbox)
 
     def _typed(self) -> str:
         line = sys.stdin.readline()
@@ -98,7 +95,7 @@ class Terminal:
         self._console.print(Text("  ● " if reply.notice else "  ", style=style), end="")
         self._console.print(Text(reply.text.replace("\n", "\n  ")))  # text is data, never markup
 
-    def ask(self) -> None:
+    def prompt(self) -> None:
         self._console.print(Text(PROMPT, style="bold"), end="")
         self._console.file.flush()
         self._prompting = True

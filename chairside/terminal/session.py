@@ -1,4 +1,4 @@
-"""A conversation over REST with live notices: what ``chairside chat`` runs."""
+"""One session of ``chairside chat``: a conversation over REST, with live notices."""
 
 import asyncio
 import time
@@ -22,28 +22,34 @@ from chairside.patient_access import PatientAccess
 log = structlog.get_logger(__name__)
 
 
+Inbox = asyncio.Queue[str | LiveChange | None]
+"""Typed lines and live changes in order of arrival; ``None`` ends the session."""
+
+
 class Screen(Protocol):
     """Where the patient types and reads."""
 
-    def start(self, said: "asyncio.Queue[str | LiveChange | None]") -> None:
-        """Put every line that is typed into ``said``, and ``None`` at the end."""
+    def start(self, inbox: Inbox) -> None:
+        """Put every typed line into ``inbox``, and ``None`` at the end of input."""
         ...
 
     def show(self, reply: ChatReply) -> None: ...
 
-    def ask(self) -> None:
-        """It is the patient's turn."""
+    def prompt(self) -> None:
+        """Show that input is expected."""
         ...
 
 
 class ChatSession:
+    """The conversation of one patient, shown on a screen."""
+
     def __init__(self, access: PatientAccess, model: LanguageModel | None, screen: Screen) -> None:
         self._access, self._model, self._screen = access, model, screen
-        self._inbox: asyncio.Queue[str | LiveChange | None] = asyncio.Queue()
+        self._inbox: Inbox = asyncio.Queue()
         self._followed: set[str] = set()
 
     async def run(self) -> None:
-        """Until the patient ends it; raises ClientError when the hub cannot be used at all."""
+        """Run until the input ends. Raises ClientError if the hub cannot be used."""
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(aiohttp.ClientSession())
             client = self._access.client(session)
@@ -60,8 +66,8 @@ class ChatSession:
             await self._converse(conversation, live)
 
     async def _converse(self, conversation: Conversation, live: LiveClient) -> None:
-        """One thing after the other, so that a notice never overtakes an answer."""
-        self._screen.ask()
+        """Handle one item at a time, so that a notice never overtakes a reply."""
+        self._screen.prompt()
         while (item := await self._inbox.get()) is not None:
             if isinstance(item, str):
                 replies = await conversation.say(item) if item.strip() else ()
@@ -70,7 +76,7 @@ class ChatSession:
             self._show(replies)
             await self._follow(live, conversation)
             if replies or isinstance(item, str):
-                self._screen.ask()
+                self._screen.prompt()
 
     def _show(self, replies: tuple[ChatReply, ...]) -> None:
         for reply in replies:
@@ -89,12 +95,12 @@ class ChatSession:
         )
 
     def _received(self, event: HubEvent) -> None:
-        with suppress(KeyError, ValueError, TypeError):  # newer than we are: not for us
+        with suppress(KeyError, ValueError, TypeError):  # data of a newer hub
             if (live := heard(event.type, event.data)) is not None:
                 self._inbox.put_nowait(live)
 
     async def _follow(self, live: LiveClient, conversation: Conversation) -> None:
-        """The calendars of what is offered now, and no others."""
+        """Follow the dentists of the current offers, and no others."""
         wanted = {availability_channel(one) for one in watched(conversation.state)}
         for channel in wanted - self._followed:
             try:

@@ -19,9 +19,9 @@ from chairside.traffic.overlaps import ATTENDING, LIVE, Overlap, dentist_overlap
 
 T = TypeVar("T")
 
-MAX_READS = 8
+READS_MAX = 8
 """Reads at once, so that the audit does not overload the hub."""
-MAX_CHANNELS = 20
+CHANNELS_MAX = 20
 """Channels in one request."""
 PAGE = 200
 
@@ -122,8 +122,8 @@ async def audit_channels(observers: Iterable[Observer], findings: AuditFindings)
 
     async def check(observer: Observer) -> None:
         names = sorted(observer.channels)
-        for at in range(0, len(names), MAX_CHANNELS):
-            batch = {name: observer.channels[name] for name in names[at : at + MAX_CHANNELS]}
+        for at in range(0, len(names), CHANNELS_MAX):
+            batch = {name: observer.channels[name] for name in names[at : at + CHANNELS_MAX]}
             histories = await histories_since(
                 observer.reader, {name: watched.start for name, watched in batch.items()}
             )
@@ -186,8 +186,8 @@ async def histories_since(
 async def heads(reader: HubClient, channels: Iterable[str]) -> dict[str, Position]:
     """The current position of each channel."""
     names, found = list(channels), dict[str, Position]()
-    for at in range(0, len(names), MAX_CHANNELS):
-        answers = await reader.changes(dict.fromkeys(names[at : at + MAX_CHANNELS]))
+    for at in range(0, len(names), CHANNELS_MAX):
+        answers = await reader.changes(dict.fromkeys(names[at : at + CHANNELS_MAX]))
         found |= {name: answer.position for name, answer in answers.items() if answer.position}
     return found
 
@@ -202,7 +202,7 @@ async def _appointment(client: HubClient, appointment_id: str) -> Appointment | 
 
 
 async def _each(items: Iterable[T], check: Callable[[T], Awaitable[None]]) -> None:
-    limit = asyncio.Semaphore(MAX_READS)
+    limit = asyncio.Semaphore(READS_MAX)
 
     async def one(item: T) -> None:
         async with limit:

@@ -19,7 +19,7 @@ class ShownEvent:
 
 
 def digest_of(event: HubEvent) -> bytes:
-    """Equal for equal envelopes, whatever the order of their fields."""
+    """Equal for equal envelopes, in any order of their fields."""
     whole = [event.id, event.type, event.channel, event.time, event.data]
     text = orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(text, digest_size=12).digest()

@@ -23,7 +23,7 @@ from chairside.traffic.observer import Observer
 from chairside.traffic.patients import SimulatedPatient
 
 DASHBOARDS_PER_DENTIST = 3
-MAX_CONNECTING = 10
+CONNECTING_MAX = 10
 
 
 def audit_clients(url: str, links: Links, session: aiohttp.ClientSession) -> AuditClients:
@@ -58,7 +58,7 @@ class Participants:
         """Connect all dentists and some patients. Raises ClientError if one cannot connect."""
         for number, person in enumerate(self._context.links.dentists):
             await self._add_dentist(number, person)
-        limit = asyncio.Semaphore(MAX_CONNECTING)
+        limit = asyncio.Semaphore(CONNECTING_MAX)
 
         async def connect(number: int, person: LinkedPerson) -> None:
             async with limit:

@@ -28,12 +28,12 @@ from chairside.traffic.participants import DASHBOARDS_PER_DENTIST, Participants,
 from chairside.traffic.statistics import RunStatistics
 
 COMMANDS_PER_S = 100.0
-MAX_COMMANDS = 32
+COMMANDS_MAX = 32
 """Commands in flight."""
 STOP_S = 15.0
 """How long the last commands may take after the end of the run."""
 SETTLE_S = 5.0
-"""How long the screens may take to show the last commit, whatever has failed before."""
+"""How long the screens may take to show the last commit, even after failures."""
 SETTLE_STEP_S = 0.2
 DELAY_STEP_S = 0.05
 
@@ -102,7 +102,7 @@ class Simulation:
         self._context = SimulationContext(
             url=plan.url,
             links=plan.links,
-            pace=Pace(per_s=plan.commands_per_s, max_in_flight=MAX_COMMANDS),
+            pace=Pace(per_s=plan.commands_per_s, max_in_flight=COMMANDS_MAX),
             random=random.Random(plan.seed),  # noqa: S311  # variety, not secrets
             statistics=self.statistics,
             ledger=self.ledger,

@@ -47,12 +47,14 @@ def _run(args: argparse.Namespace) -> int:
             run_async(mcp_process.serve_stdio(patient_access(args, os.environ), __version__))
         else:
             url = args.url or os.environ.get(URL, DEFAULT_URL)
-            options = mcp_process.HttpOptions(
-                host=args.host, port=args.http, origins=tuple(args.origin)
-            )
             address = f"http://{args.host}:{args.http}/mcp"
             show(args, {"url": address, "hub": url}, [f"MCP on {address}, for the hub {url}"])
-            run_async(mcp_process.serve_http(url, options, __version__))
+            origins = tuple(args.origin)
+            run_async(
+                mcp_process.serve_http(
+                    url, __version__, host=args.host, port=args.http, origins=origins
+                )
+            )
     except ClientError as error:
         raise CliError(str(error)) from None
     return 0

@@ -12,6 +12,7 @@ import pytest
 
 from chairside.client import CacheSettings, ConnectionLost, HubClient, RetryPolicy, SlotCache
 from tests.acceptance.conftest import OpenClinic
+from tests.support.bot import CountingClient
 from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person, instant, schedule
 from tests.support.proxy import Network, network_to
 
@@ -20,9 +21,9 @@ QUICK = RetryPolicy(attempts=2, first_delay_s=0.01, longest_delay_s=0.05)
 
 @asynccontextmanager
 async def caching(
-    clinic: Clinic, url: str | None = None, **settings: Any
+    clinic: Clinic, url: str | None = None, client: HubClient | None = None, **settings: Any
 ) -> AsyncIterator[SlotCache]:
-    client = HubClient(
+    client = client or HubClient(
         url or clinic.url, token=CHATBOT, session=clinic.session, retry=QUICK, timeout_s=2.0
     )
     async with SlotCache(
@@ -64,13 +65,14 @@ async def settled(clinic: Clinic, cache: SlotCache, dentist: Person, within_s: f
 async def test_a_cache_answers_from_memory_without_asking_and_says_its_age(
     clinic: Clinic,
 ) -> None:
-    async with caching(clinic) as cache:
+    client = CountingClient(clinic.url, token=CHATBOT, session=clinic.session, retry=QUICK)
+    async with caching(clinic, client=client) as cache:
         for dentist in clinic.dentists:
             await settled(clinic, cache, dentist, 2.0)
-        requests = cache.requests
+        requests = client.requests
         for _ in range(50):
             await offered(clinic, cache, clinic.dentists[0])
-        assert cache.requests == requests
+        assert client.requests == requests
         free = await cache.free(clinic.types["cleaning"])
         assert free.from_memory
         assert 0 <= free.age_s < 11

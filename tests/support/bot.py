@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 
 from chairside.client import CacheSettings, ChangeStream, HubClient, HubError, HubEvent, SlotCache
+from chairside.client.shapes import DentistAvailability
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,11 +25,21 @@ ROOT = Path(__file__).parents[2]
 # --- in the process ---------------------------------------------------------------------
 
 
+class CountingClient(HubClient):
+    """Counts the requests for slots."""
+
+    requests = 0
+
+    async def availability(self, dentist_id: str, **options: Any) -> DentistAvailability:
+        self.requests += 1
+        return await super().availability(dentist_id, **options)
+
+
 class Bot:
     def __init__(self, session: aiohttp.ClientSession, told: Mapping[str, Any]) -> None:
         self._session, self._url, self._token = session, told["url"], told["token"]
         self._patient = told["patient"]
-        self.everybody = HubClient(self._url, token=self._token, session=session)
+        self.everybody = CountingClient(self._url, token=self._token, session=session)
         self.acting = HubClient(
             self._url, token=self._token, session=session, on_behalf_of=self._patient
         )
@@ -68,7 +79,7 @@ class Bot:
                     "starts": [slot.start.isoformat() for slot in free.slots],
                     "from_memory": free.from_memory,
                     "age_s": free.age_s,
-                    "requests": self.cache.requests,
+                    "requests": self.everybody.requests,
                 }
             case other:
                 raise ValueError(other)

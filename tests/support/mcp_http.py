@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from chairside.mcp.process import HttpOptions, serve_http
+from chairside.mcp.process import serve_http
 from hub import __version__
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
@@ -18,7 +18,7 @@ async def serving_http(hub_url: str) -> AsyncIterator[str]:
     port = free_port()
     stopping = asyncio.Event()
     server = asyncio.create_task(
-        serve_http(hub_url, HttpOptions(host="127.0.0.1", port=port), __version__, stopping)
+        serve_http(hub_url, __version__, host="127.0.0.1", port=port, stopping=stopping)
     )
     url = f"http://127.0.0.1:{port}/mcp"
 

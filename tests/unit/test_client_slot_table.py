@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chairside.client.channels import Position
 from chairside.client.slot_table import (
-    MAX_TAKEN,
+    TAKEN_MAX,
     Block,
     SlotTable,
     StartRange,
@@ -34,7 +35,10 @@ def table(of: TypeTimes, starts: Sequence[int], as_of: int = 10) -> SlotTable:
     made = SlotTable()
     slots = [(NOON + s * MINUTE, NOON + s * MINUTE + of.duration) for s in starts]
     assert made.replace(
-        of, StartRange(NOON - timedelta(days=1), NOON + timedelta(days=1)), slots, 1, as_of
+        of,
+        StartRange(NOON - timedelta(days=1), NOON + timedelta(days=1)),
+        slots,
+        Position(epoch=1, offset=as_of),
     )
     return made
 
@@ -77,27 +81,35 @@ def test_a_time_taken_during_a_fetch_is_not_offered() -> None:
     made = table(own, [0, 30], as_of=10)
     made.take([block(30, 60)], 12, {"t": own})
     late = [(NOON + n * MINUTE, NOON + (n + 30) * MINUTE) for n in (0, 30, 60)]
-    assert made.replace(own, StartRange(NOON, NOON + timedelta(hours=2)), late, 1, 11)
+    assert made.replace(
+        own, StartRange(NOON, NOON + timedelta(hours=2)), late, Position(epoch=1, offset=11)
+    )
     assert starts(made) == [0, 60]
 
 
 def test_a_fetch_older_than_what_is_remembered_is_refused() -> None:
     own = kind()
     made = table(own, [0], as_of=10)
-    for offset in range(11, 11 + MAX_TAKEN + 5):
+    for offset in range(11, 11 + TAKEN_MAX + 5):
         made.take([block(500, 530)], offset, {"t": own})
-    assert not made.replace(own, StartRange(NOON, NOON + timedelta(hours=1)), [], 1, 11)
+    assert not made.replace(
+        own, StartRange(NOON, NOON + timedelta(hours=1)), [], Position(epoch=1, offset=11)
+    )
     assert starts(made) == [0]
-    assert made.replace(own, StartRange(NOON, NOON + timedelta(hours=1)), [], 1, 20)
+    assert made.replace(
+        own, StartRange(NOON, NOON + timedelta(hours=1)), [], Position(epoch=1, offset=20)
+    )
 
 
 def test_a_fetch_changes_its_own_range_and_a_new_epoch_everything() -> None:
     own = kind()
     made = table(own, [0, 30, 60])
     window = StartRange(NOON + 30 * MINUTE, NOON + 60 * MINUTE)
-    assert made.replace(own, window, [], 1, 11)
+    assert made.replace(own, window, [], Position(epoch=1, offset=11))
     assert starts(made) == [0, 60]
-    assert made.replace(own, window, [(NOON + 30 * MINUTE, NOON + 60 * MINUTE)], 2, 1)
+    assert made.replace(
+        own, window, [(NOON + 30 * MINUTE, NOON + 60 * MINUTE)], Position(epoch=2, offset=1)
+    )
     assert starts(made) == [30]
 
 

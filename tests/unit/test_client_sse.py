@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chairside.client.sse import MAX_EVENT_BYTES, ServerSentEvent, SseReader, UnreadableStream
+from chairside.client.sse import EVENT_BYTES_MAX, ServerSentEvent, SseReader, UnreadableStream
 
 TEXT = (
     b":\n\nretry: 1200\nevent: hub:ready\ndata: {}\nid: a\n\n"
@@ -30,7 +30,7 @@ def test_chunks_of_any_size_give_the_same_events(cuts: list[int]) -> None:
 
 def test_an_endless_event_is_refused() -> None:
     with pytest.raises(UnreadableStream):
-        SseReader().feed(b"x" * (MAX_EVENT_BYTES + 1))
-    lines = (b"data: " + b"x" * 1_000 + b"\n") * (MAX_EVENT_BYTES // 1_000 + 2)
+        SseReader().feed(b"x" * (EVENT_BYTES_MAX + 1))
+    lines = (b"data: " + b"x" * 1_000 + b"\n") * (EVENT_BYTES_MAX // 1_000 + 2)
     with pytest.raises(UnreadableStream):
         SseReader().feed(lines)
