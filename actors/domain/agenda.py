@@ -1,7 +1,7 @@
-"""The live rows of one calendar in the order of their starts: immutable, cheap to change.
+"""The live appointments of one calendar, sorted by start.
 
-Changing an agenda copies lists of pointers; asking for the neighbourhood of a time is a
-bisection. Both the deciding actor and the readers of its snapshots ask it the same way.
+An agenda is immutable. A change copies two lists of references, and the rows near a time are
+found by bisection. The actor that decides and the readers of its snapshots use the same one.
 """
 
 from bisect import bisect_left
@@ -15,7 +15,7 @@ from actors.domain.slots import Minute, Taken, minute_up, to_minute
 
 
 class _Entry(NamedTuple):
-    """Sorted by start, then id: both are unique together."""
+    """A row with its times in minutes; sorted by start, then id."""
 
     start: Minute
     id: AppointmentId
@@ -30,17 +30,19 @@ def _entry(row: Appointment) -> _Entry:
 
 
 class Agenda:
+    """The rows of a calendar that block time (:data:`actors.domain.appointment.LIVE`)."""
+
     __slots__ = ("_by_id", "_entries", "_reach_after", "_reach_before", "hold_count")
 
     def __init__(self, rows: Iterable[Appointment] = ()) -> None:
         self._entries: Sequence[_Entry] = sorted(_entry(row) for row in rows if row.blocked)
         self._by_id = {entry.id: entry.row for entry in self._entries}
         self.hold_count = sum(1 for row in self if row.status is Status.HELD)
-        """Rows that are held, overdue ones included."""
+        """The number of held rows, overdue holds included."""
         self._reach_before = max((e.taken.buffer_before for e in self._entries), default=0)
-        """No row is felt longer before its start than this, …"""
-        self._reach_after = max((_felt_after(e.taken) for e in self._entries), default=0)
-        """… nor longer after it. Both may be too large for the rows that are left."""
+        """At least the longest time before its start that a row blocks by its buffer."""
+        self._reach_after = max((_blocked_after_start(e.taken) for e in self._entries), default=0)
+        """At least the longest time after its start that a row blocks, buffer included."""
 
     def __iter__(self) -> Iterator[Appointment]:
         return (entry.row for entry in self._entries)
@@ -52,7 +54,7 @@ class Agenda:
         return self._by_id.get(appointment_id)
 
     def changed(self, before: Appointment | None, after: Appointment) -> "Agenda":
-        """The agenda with ``after`` in place of ``before``, or without it if not live."""
+        """The agenda with ``after`` instead of ``before``; without it if it is not live."""
         entries, by_id = list(self._entries), dict(self._by_id)
         reach_before, reach_after = self._reach_before, self._reach_after
         if before is not None and before.id in by_id:
@@ -63,7 +65,7 @@ class Agenda:
             entries.insert(bisect_left(entries, (entry.start, entry.id)), entry)
             by_id[after.id] = after
             reach_before = max(reach_before, entry.taken.buffer_before)
-            reach_after = max(reach_after, _felt_after(entry.taken))
+            reach_after = max(reach_after, _blocked_after_start(entry.taken))
         was_held = before is not None and before.status is Status.HELD
         holds = self.hold_count - was_held + (after.status is Status.HELD)
         agenda = Agenda.__new__(Agenda)
@@ -72,14 +74,14 @@ class Agenda:
         return agenda
 
     def since(self, instant: datetime) -> "Agenda":
-        """Without the rows that ended before ``instant``."""
+        """The agenda without the rows that ended before ``instant``."""
         begun = self._entries[: bisect_left(self._entries, (minute_up(instant),))]
         if all(entry.row.end >= instant for entry in begun):
             return self
         return Agenda(row for row in self if row.end >= instant)
 
     def next_expiry(self, now: datetime) -> datetime | None:
-        """When the next of the live holds runs out."""
+        """When the next hold that is not overdue expires; ``None`` if there is none."""
         if not self.hold_count:
             return None
         ends = (row.expires_at for row in self if row.status is Status.HELD and row.expires_at)
@@ -88,9 +90,9 @@ class Agenda:
     def near(
         self, start: Minute, end: Minute, *, before: int = 0, after: int = 0
     ) -> Iterator[Appointment]:
-        """Every row that could touch ``[start, end)``, and some more.
+        """At least every row that blocks part of ``[start, end)``, its buffers included.
 
-        Their own buffers are included; ``before`` and ``after`` are those of the time itself.
+        ``before`` and ``after`` are the buffers of the interval itself, in minutes.
         """
         return (entry.row for entry in self._near(start - before, end + after))
 
@@ -105,9 +107,9 @@ class Agenda:
         free_for: PatientId | None = None,
         ignoring: AppointmentId | None = None,
     ) -> list[Taken]:
-        """What blocks time around ``[start, end)`` at ``now``, sorted by start; see ``near``.
+        """The times blocked around ``[start, end)`` at ``now``, sorted by start; see ``near``.
 
-        Overdue holds do not block, nor do live holds of ``free_for``: their own.
+        Overdue holds block nothing, nor do the holds of the patient ``free_for``.
         """
         return [
             entry.taken
@@ -125,5 +127,5 @@ class Agenda:
         return self._entries[first:last]
 
 
-def _felt_after(taken: Taken) -> int:
+def _blocked_after_start(taken: Taken) -> int:
     return taken.end - taken.start + taken.buffer_after

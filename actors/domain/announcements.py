@@ -1,7 +1,7 @@
-"""What subscribers are told of an event: type, channels and content (DESIGN §6).
+"""Announcements: which events of which type subscribers get, and in which channels.
 
-The content is a *body*: a domain value that ``Render`` turns into the JSON that REST
-shows for the same thing. One announcement gets one event id, whatever the channels.
+The content is a *body*: a domain value that ``Render`` turns into the same JSON as REST. An
+announcement has one event id in all its channels. ``docs/protocol.md`` lists the types.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,6 +19,7 @@ from actors.domain.channels import (
 from actors.domain.events import (
     AppointmentBooked,
     AppointmentCancelled,
+    AppointmentChanged,
     AppointmentTypeSaved,
     Event,
     HoldExpired,
@@ -38,14 +39,14 @@ from actors.domain.webhook import DeliveryProgress, Webhook
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppointmentBody:
-    """An appointment as REST shows it."""
+    """An appointment, as in REST."""
 
     appointment: Appointment
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReservationBody:
-    """A hold, or what became of one, as REST shows it."""
+    """A hold, also one that has ended, as in REST."""
 
     appointment: Appointment
 
@@ -55,12 +56,12 @@ class ScheduleBody:
     dentist_id: DentistId
     schedule: Schedule
     affected: tuple[Appointment, ...] | None = None
-    """Booked appointments outside the new hours: only in the dentist's own answer."""
+    """Booked appointments outside the new hours; only in the reply to the dentist."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SlotsChangedBody:
-    """Times only, never who: intervals that became blocked or free."""
+    """Times that became taken or free. Bodies for everyone do not identify patients."""
 
     dentist_id: DentistId
     taken: tuple[TimeBlock, ...]
@@ -86,7 +87,7 @@ class ProfileBody:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookBody:
-    """A webhook as REST shows it; only the answer that makes a secret shows it."""
+    """A webhook, as in REST; the secret is only in the reply that creates it."""
 
     webhook: Webhook
     progress: tuple[DeliveryProgress, ...] = ()
@@ -107,12 +108,15 @@ Body = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Announcement:
+    """One event for subscribers."""
+
     type: str
-    """The event type on the wire, e.g. ``appointment.created``."""
+    """The type in the envelope, for instance ``appointment.created``."""
     channels: tuple[Channel, ...]
     body: Body
     dentists_of: PatientId | None = None
-    """Also to ``profiles:dentist:*`` of each dentist of this patient, known to the store."""
+    """If set, also goes to ``profiles:dentist:*`` of this patient's dentists; the store
+    resolves them."""
 
 
 _TYPES: dict[type[RowEvent], str] = {
@@ -120,21 +124,22 @@ _TYPES: dict[type[RowEvent], str] = {
     HoldReleased: "reservation.released",
     HoldExpired: "reservation.expired",
     AppointmentBooked: "appointment.created",
+    AppointmentChanged: "appointment.updated",
     AppointmentCancelled: "appointment.cancelled",
 }
 
 
 def announcements(events: Sequence[Event]) -> tuple[Announcement, ...]:
-    """All that one turn announces; changed slots are told once, at the end."""
-    told = [told for event in events for told in _announce(event)]
-    return (*told, *_slots_changed([e for e in events if isinstance(e, RowEvent)]))
+    """The announcements of one turn; one ``slots.changed`` at the end sums up its rows."""
+    each = [announcement for event in events for announcement in _announce(event)]
+    return (*each, *_slots_changed([e for e in events if isinstance(e, RowEvent)]))
 
 
 def _announce(event: Event) -> Iterable[Announcement]:
     match event:
         case RowEvent(after=row):
             yield Announcement(
-                type=_TYPES.get(type(event), "appointment.updated"),
+                type=_TYPES[type(event)],
                 channels=(dentist_channel(row.dentist_id), patient_channel(row.patient_id)),
                 body=ReservationBody(appointment=row)
                 if isinstance(event, SlotHeld | HoldReleased | HoldExpired)
@@ -167,9 +172,9 @@ def _announce(event: Event) -> Iterable[Announcement]:
 
 
 def _slots_changed(events: Sequence[RowEvent]) -> Iterable[Announcement]:
-    """Compare what blocked time before the turn with what does after it.
+    """Compare the times that rows blocked before the turn with those after it.
 
-    Booking a hold blocks the same time as the hold did, so it says nothing.
+    A booked hold blocks the same time as before, so it is no change.
     """
     before: dict[AppointmentId, TimeBlock | None] = {}
     after: dict[AppointmentId, TimeBlock | None] = {}

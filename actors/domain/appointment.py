@@ -1,7 +1,7 @@
-"""The appointment: one row, one id, one state machine, from the first click on.
+"""The appointment: one row with one id and one state machine.
 
-A reservation (hold) is the first state of an appointment; booking it changes the
-status of the same row, so a slot is taken by exactly one row at any moment::
+A reservation (hold) is the first state of an appointment. Booking it changes the status of
+the same row, so that exactly one row takes a slot at any moment::
 
     held ──▶ confirmed ──▶ arrived ──▶ checked_in ──▶ completed
       │          ├──▶ cancelled / no_show
@@ -14,7 +14,6 @@ from enum import StrEnum
 
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId
-from actors.domain.interval import Interval
 from actors.domain.refusals import InvalidTransition
 
 
@@ -34,10 +33,10 @@ LIVE = frozenset({Status.HELD, Status.CONFIRMED, Status.ARRIVED, Status.CHECKED_
 """Statuses that block time in the dentist's calendar."""
 
 ATTENDING = LIVE - {Status.HELD}
-"""Statuses in which the patient is expected or present, so they cannot be elsewhere."""
+"""Statuses in which the patient is expected or present, and cannot be at another dentist."""
 
 NEVER_BOOKED = frozenset({Status.HELD, Status.RELEASED, Status.EXPIRED})
-"""Statuses of rows that are, or only ever were, a reservation."""
+"""Statuses of rows that are or were only a reservation."""
 
 _NEXT: dict[Status, frozenset[Status]] = {
     Status.HELD: frozenset({Status.CONFIRMED, Status.RELEASED, Status.EXPIRED}),
@@ -49,18 +48,18 @@ _NEXT: dict[Status, frozenset[Status]] = {
 
 
 MAX_MINUTES = 24 * 60
-"""No appointment and no buffer is longer than a day, so neighbours are found nearby."""
+"""No appointment and no buffer is longer than a day."""
 
 
 def check_transition(current: Status, wanted: Status) -> None:
-    """Raise :class:`InvalidTransition` unless the state machine has that arrow."""
+    """Raise :class:`InvalidTransition` unless the state machine allows the change."""
     if wanted not in _NEXT.get(current, frozenset()):
         raise InvalidTransition(current, wanted)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppointmentType:
-    """What can be booked (FHIR ``serviceType``); lengths in minutes."""
+    """A treatment that can be booked (FHIR ``serviceType``); durations in minutes."""
 
     id: AppointmentTypeId
     name: str
@@ -72,7 +71,7 @@ class AppointmentType:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TimeBlock:
-    """Time taken in a calendar, with the buffers it wants kept: times only, never who."""
+    """Time taken in a calendar, with its buffers. It does not identify the patient."""
 
     start: datetime
     end: datetime
@@ -94,7 +93,7 @@ class Appointment:
     buffer_after_minutes: int
     status: Status
     expires_at: datetime | None = None
-    """When a held slot is offered again; ``None`` once it was booked."""
+    """When a hold ends by itself; ``None`` once it was booked."""
     version: int = 1
     overbooked: bool = False
     created_via: str
@@ -108,12 +107,8 @@ class Appointment:
         assert (self.status is not Status.HELD) or self.expires_at, "a hold has an end"
 
     @property
-    def interval(self) -> Interval:
-        return Interval(self.start, self.end)
-
-    @property
     def blocked(self) -> TimeBlock | None:
-        """The time this row takes by its status, or ``None``."""
+        """The time that this row blocks, or ``None`` if its status blocks none."""
         if self.status not in LIVE:
             return None
         return TimeBlock(
@@ -124,9 +119,5 @@ class Appointment:
         )
 
     def is_overdue(self, now: datetime) -> bool:
-        """A hold whose time is over: the clock decides, not whether a timer has run."""
+        """Whether this is a hold whose time is over, whether or not its alarm has fired."""
         return self.status is Status.HELD and self.expires_at is not None and now >= self.expires_at
-
-    def blocks(self, now: datetime) -> bool:
-        """Whether the row takes its time in the calendar at ``now``."""
-        return self.status in LIVE and not self.is_overdue(now)

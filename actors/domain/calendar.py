@@ -1,4 +1,4 @@
-"""One dentist's calendar as a value, and the next one after an event."""
+"""One dentist's calendar as an immutable value, and how events change it."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,25 +11,27 @@ from actors.domain.events import CalendarEvent, RowEvent
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId
 from actors.domain.refusals import NotFound, Refusal
 from actors.domain.schedule import Schedule
-from actors.domain.slots import Full, Minute, free_starts, local_date, to_minute, why_not
+from actors.domain.slots import IsFull, Minute, free_starts, local_date, to_minute, why_not
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Calendar:
+    """All that commands of one dentist are decided on."""
+
     dentist_id: DentistId
     schedule: Schedule
     types: Mapping[AppointmentTypeId, AppointmentType]
     hold_time: timedelta
-    """How long a slot is kept for a patient (criterion 8.1)."""
+    """How long a slot is held for a patient (criterion 8.1)."""
     agenda: Agenda
-    """Live rows from yesterday on."""
+    """Live rows that end yesterday or later."""
     completed: tuple[Appointment, ...] = ()
-    """Completed rows from yesterday on: they count towards daily limits."""
+    """Completed rows that end yesterday or later; they count towards daily limits."""
     named: Mapping[AppointmentId, Appointment] = field(default_factory=dict)
-    """Rows loaded because a command of this batch names them, whatever their status."""
+    """Rows of any status that commands of the current batch name."""
 
     def kind(self, type_id: AppointmentTypeId) -> AppointmentType:
-        """The appointment type, or :class:`NotFound`."""
+        """The appointment type; raises :class:`NotFound`."""
         if kind := self.types.get(type_id):
             return kind
         raise NotFound("appointment type")
@@ -46,7 +48,7 @@ class Calendar:
         now: datetime,
         patient_id: PatientId | None,
     ) -> list[Minute]:
-        """Bookable starts in ``[first, before)``; the patient's own holds count as free."""
+        """The bookable starts in ``[first, before)``; the patient's own holds count as free."""
         return free_starts(
             self.schedule,
             kind,
@@ -65,8 +67,10 @@ class Calendar:
         )
 
     def why_not(self, kind: AppointmentType, row: Appointment, now: datetime) -> Refusal | None:
-        """``None`` if the row's patient would be offered its start; the row itself, where
-        it is now, is not in its own way."""
+        """Why the row's patient cannot have its start, or ``None`` if they can.
+
+        The time that the row itself takes now counts as free.
+        """
         start, end = to_minute(row.start), to_minute(row.end)
         taken = self.agenda.taken(
             start,
@@ -86,10 +90,10 @@ class Calendar:
         now: datetime,
         free_for: PatientId | None,
         ignoring: AppointmentId | None,
-    ) -> Full | None:
-        """Whether this type has reached its daily limit on one of the dentist's dates.
+    ) -> IsFull | None:
+        """A predicate: whether the type has reached its daily limit on a date. ``None``: no limit.
 
-        Everything that took or takes its time counts: live rows and completed ones.
+        Live and completed rows count.
         """
         limit = self.schedule.daily_limit(kind.id)
         if limit is None:
@@ -108,13 +112,13 @@ class Calendar:
         return replace(self, named={row.id: row for row in rows})
 
     def settled(self, live_after: datetime) -> "Calendar":
-        """What stays in memory between batches: what ends at ``live_after`` or later."""
+        """The calendar as kept between batches: rows that end at ``live_after`` or later."""
         completed = tuple(row for row in self.completed if row.end >= live_after)
         return replace(self, agenda=self.agenda.since(live_after), completed=completed, named={})
 
 
 def evolve(calendar: Calendar, event: CalendarEvent) -> Calendar:
-    """The calendar after the event; it was decided, so it always applies."""
+    """The calendar after an event. Events were decided, so that every one applies."""
     if not isinstance(event, RowEvent):
         return replace(calendar, schedule=event.after)
     row, completed = event.after, calendar.completed

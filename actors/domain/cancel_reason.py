@@ -1,4 +1,4 @@
-"""Why an appointment was cancelled: our words, and FHIR's.
+"""Reasons for cancelling an appointment, with their FHIR codes.
 
 FHIR R4 value set ``appointment-cancellation-reason``
 (http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason).
@@ -27,7 +27,7 @@ class CancelReason(StrEnum):
 
     @property
     def fhir(self) -> str:
-        """The code of the value set; where it has none of its own, the one above it."""
+        """The code of the value set; the more general one where it has none of its own."""
         return _FHIR[self]
 
 

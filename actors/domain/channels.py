@@ -1,7 +1,7 @@
-"""Channels: named ordered streams of events, and who may join them (criteria 7.2, 7.3).
+"""Channels: named, ordered streams of events, and who may join them (criteria 7.2, 7.3).
 
-Names come from these functions only. ``may_join`` is the one authorization of
-subscriptions, whatever the wire.
+Channel names are built by these functions only. :func:`may_join` authorises every
+subscription, in every protocol.
 """
 
 from typing import NewType
@@ -43,7 +43,7 @@ def dentist_profiles_channel(dentist_id: DentistId) -> Channel:
 
 
 def own_channels(principal: Principal) -> tuple[Channel, ...]:
-    """The channels a connected client is in without asking (DESIGN §8)."""
+    """The channels that a client joins by connecting."""
     if principal.role is Role.DENTIST and principal.person:
         me = DentistId(principal.person)
         return (
@@ -60,19 +60,19 @@ def own_channels(principal: Principal) -> tuple[Channel, ...]:
 
 
 def is_public(channel: Channel) -> bool:
-    """Whether the channel carries times only and is open to every signed-in client."""
+    """Whether the channel carries only times, and is open to every signed-in client."""
     return channel == AVAILABILITY_ALL or (
         channel.startswith(_DENTIST_AVAILABILITY) and len(channel) > len(_DENTIST_AVAILABILITY)
     )
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a name is, or looks like, one of the hub's channels, whoever may join it."""
+    """Whether a name is in a namespace of the hub's channels, existing or not."""
     return name.startswith(_NAMESPACES)
 
 
 def may_join(principal: Principal, channel: Channel) -> bool:
-    """Deny by default: own channels, anybody's availability, and figures for admins."""
+    """Whether the principal may join: own channels, all availability, figures for admins."""
     if is_public(channel):
         return True
     if channel == HUB_STATUS:

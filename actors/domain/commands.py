@@ -1,7 +1,7 @@
-"""What one may ask of a calendar: imperative names, plain data, checked by the edges.
+"""Commands of a calendar: plain data, validated by the API before they get here.
 
-``by`` carries the rights the command is decided with. Ids of new rows come with the
-command, so that deciding stays pure.
+``by`` is the principal whose rights apply. The ids of new rows come with the command, so that
+:func:`actors.domain.decide.decide` is pure.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from actors.domain.schedule import Schedule
 
 
 class Unset(Enum):
-    """Told apart from ``None``: a field that was not sent stays as it is."""
+    """The type of :data:`UNSET`: a field that was not sent, and does not change."""
 
     UNSET = "unset"
 
@@ -32,7 +32,7 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HoldSlot(Command):
-    """Keep a slot for a patient until the hold time is over (criterion 8.1)."""
+    """Hold a slot for a patient until the hold time is over (criterion 8.1)."""
 
     appointment_id: AppointmentId
     patient_id: PatientId
@@ -42,7 +42,7 @@ class HoldSlot(Command):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BookSlot(Command):
-    """Book without a reservation id; one's own hold of the same slot is converted."""
+    """Book a slot directly. The patient's own hold of the same slot is turned into it."""
 
     appointment_id: AppointmentId
     patient_id: PatientId
@@ -67,14 +67,14 @@ class ReleaseHold(Command):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExpireHold(Command):
-    """Sent by the alarms; does nothing if the hold was booked or released meanwhile."""
+    """Expire an overdue hold; no change if it was booked or released meanwhile."""
 
     appointment_id: AppointmentId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChangeAppointment(Command):
-    """Reschedule, change status, type or notes; only what is set changes."""
+    """Change start, type, status or notes of an appointment: those that are set."""
 
     appointment_id: AppointmentId
     expected_version: int | None = None
@@ -95,7 +95,7 @@ class CancelAppointment(Command):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplaceSchedule(Command):
-    """Replace the availability schedule whole; ``schedule.version`` is ignored."""
+    """Replace the whole availability schedule; ``schedule.version`` is ignored."""
 
     schedule: Schedule
     expected_version: int | None = None
@@ -103,4 +103,4 @@ class ReplaceSchedule(Command):
 
 
 Named = BookReservation | ReleaseHold | ExpireHold | ChangeAppointment | CancelAppointment
-"""Commands that name an existing row, which must be in memory before their turn."""
+"""Commands that name an existing row. It is loaded before they are decided."""

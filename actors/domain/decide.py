@@ -1,7 +1,9 @@
-"""The clinic's rules: ``decide(command, calendar, now)`` is pure, and nothing else decides.
+"""The rules of booking: ``decide(command, calendar, now)`` returns events or refuses.
 
-Between the check and the decision there is no await, so no two patients can both win.
-Every refusal is raised as a leaf of :mod:`actors.domain.refusals`.
+This is the only place where commands are decided. The function is pure: no I/O, no clock, no
+await. Commands of a calendar are decided one after the other, so that a slot which is free
+during the check is still free when it is taken. A refusal is raised as one of
+:mod:`actors.domain.refusals`.
 """
 
 from collections.abc import Sequence
@@ -57,7 +59,7 @@ from actors.domain.rules import (
     new_row,
     next_version,
     own_hold_of,
-    staff_place,
+    place_by_staff,
     visible,
 )
 from actors.domain.slots import in_open_time, to_minute
@@ -65,7 +67,7 @@ from actors.domain.slots import in_open_time, to_minute
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """What a command comes to: the events, in order, and what its caller is shown."""
+    """The result of a command: its events in order, and the reply to the caller."""
 
     events: tuple[CalendarEvent, ...] = ()
     outcome: Outcome
@@ -76,7 +78,7 @@ class Decision:
 
 @singledispatch
 def decide(command: Command, calendar: Calendar, now: datetime) -> Decision:
-    """Decide ``command`` on ``calendar`` at ``now``; raises a ``Refusal``."""
+    """Decide ``command`` on ``calendar`` at the instant ``now``; raises a ``Refusal``."""
     raise AssertionError(f"no rule for {type(command).__name__}")
 
 
@@ -85,7 +87,7 @@ def decide(command: Command, calendar: Calendar, now: datetime) -> Decision:
 
 @decide.register
 def _hold(command: HoldSlot, calendar: Calendar, now: datetime) -> Decision:
-    """Holding the same again answers the same hold; what it overlaps of one's own goes."""
+    """Hold a slot. A repeated hold returns the first one; own holds in the way end."""
     kind = calendar.kind(command.appointment_type_id)
     same = own_hold_of(calendar, command, now)
     if same is not None:
@@ -100,7 +102,7 @@ def _hold(command: HoldSlot, calendar: Calendar, now: datetime) -> Decision:
 
 @decide.register
 def _release(command: ReleaseHold, calendar: Calendar, now: datetime) -> Decision:
-    """Releasing what is already over, or was booked meanwhile, changes nothing."""
+    """Release a hold. If it is over, or was booked meanwhile, nothing changes."""
     row = visible(calendar, command.appointment_id, command.by, "reservation")
     events = (end_hold(row, now),) if row.status is Status.HELD else ()
     return _gone(row, *events)
@@ -108,7 +110,7 @@ def _release(command: ReleaseHold, calendar: Calendar, now: datetime) -> Decisio
 
 @decide.register
 def _expire(command: ExpireHold, calendar: Calendar, now: datetime) -> Decision:
-    """The alarm: a hold that was booked, released or held anew meanwhile is left alone."""
+    """Expire a hold that is overdue; any other row stays as it is."""
     row = visible(calendar, command.appointment_id, command.by, "reservation")
     return _gone(row, *((end_hold(row, now),) if row.is_overdue(now) else ()))
 
@@ -118,7 +120,7 @@ def _expire(command: ExpireHold, calendar: Calendar, now: datetime) -> Decision:
 
 @decide.register
 def _book_reservation(command: BookReservation, calendar: Calendar, now: datetime) -> Decision:
-    """A live hold becomes the confirmed appointment; it needs no slot check any more."""
+    """Confirm a hold. Its slot needs no check, because the hold has kept it."""
     row = visible(calendar, command.appointment_id, command.by, "reservation")
     match row.status:
         case Status.HELD if not row.is_overdue(now):
@@ -133,6 +135,7 @@ def _book_reservation(command: BookReservation, calendar: Calendar, now: datetim
 
 @decide.register
 def _book_slot(command: BookSlot, calendar: Calendar, now: datetime) -> Decision:
+    """Book a slot that the listing offers; staff may book any time, and overbook."""
     if command.overbook and not command.by.is_staff:
         raise Forbidden("Only the dentist may overbook")
     kind = calendar.kind(command.appointment_type_id)
@@ -141,7 +144,7 @@ def _book_slot(command: BookSlot, calendar: Calendar, now: datetime) -> Decision
         return _confirm_hold(same, command.notes, now)
     wanted = new_row(calendar, command, kind, now, status=Status.CONFIRMED, notes=command.notes)
     if command.by.is_staff:
-        wanted = staff_place(calendar, wanted, now, overbook=command.overbook)
+        wanted = place_by_staff(calendar, wanted, now, overbook=command.overbook)
     else:
         check_offered(calendar, kind, wanted, now)
     cleared = clear_holds(calendar, wanted, now)
@@ -158,6 +161,7 @@ def _confirm_hold(row: Appointment, notes: str | None, now: datetime) -> Decisio
 
 @decide.register
 def _change(command: ChangeAppointment, calendar: Calendar, now: datetime) -> Decision:
+    """Change an appointment. If it takes other time, that time is checked like a booking."""
     row = visible(calendar, command.appointment_id, command.by, "appointment")
     _check_may_change(command, row, now)
     check_version(command.expected_version, row.version)
@@ -165,9 +169,9 @@ def _change(command: ChangeAppointment, calendar: Calendar, now: datetime) -> De
     if command.notes is not UNSET:
         after = replace(after, notes=command.notes)
     cleared: Sequence[RowEvent] = ()
-    if _needs_place(command, row, after):
+    if _takes_other_time(command, row, after):
         if command.by.is_staff:
-            after = staff_place(calendar, after, now, overbook=bool(command.overbook))
+            after = place_by_staff(calendar, after, now, overbook=bool(command.overbook))
         else:
             check_not_too_late(row, now, notice=cancel_notice(calendar))
             check_offered(calendar, kind_of(after), after, now)
@@ -180,7 +184,7 @@ def _change(command: ChangeAppointment, calendar: Calendar, now: datetime) -> De
 
 
 def _check_may_change(command: ChangeAppointment, row: Appointment, now: datetime) -> None:
-    """Patients: start and notes of their own confirmed, future appointments."""
+    """Patients may change start and notes of their own confirmed, future appointments."""
     if row.status in NEVER_BOOKED:
         raise InvalidTransition(row.status, command.status or "changed")
     if command.by.is_staff:
@@ -195,7 +199,7 @@ def _check_may_change(command: ChangeAppointment, row: Appointment, now: datetim
 
 
 def _with_time(command: ChangeAppointment, calendar: Calendar, row: Appointment) -> Appointment:
-    """The row at its new start, with its new type's length and buffers."""
+    """The row with its new start, and with the duration and buffers of its new type."""
     start, length = command.start or row.start, row.end - row.start
     type_id = command.appointment_type_id
     if type_id is None or type_id == row.appointment_type_id:
@@ -212,7 +216,7 @@ def _with_time(command: ChangeAppointment, calendar: Calendar, row: Appointment)
 
 
 def _with_status(command: ChangeAppointment, after: Appointment, row: Appointment) -> Appointment:
-    """``after`` is the row with its new time; only one that is attended has a time to move."""
+    """``after`` with the new status and cancel reason; only attended rows may be moved."""
     status = command.status or row.status
     if status is not row.status:
         check_transition(row.status, status)
@@ -226,8 +230,8 @@ def _with_status(command: ChangeAppointment, after: Appointment, row: Appointmen
     return replace(after, cancel_reason=command.cancel_reason)
 
 
-def _needs_place(command: ChangeAppointment, row: Appointment, after: Appointment) -> bool:
-    """Whether time is taken that this row did not take before, or on other terms."""
+def _takes_other_time(command: ChangeAppointment, row: Appointment, after: Appointment) -> bool:
+    """Whether the row takes time that it did not take before, or overbooking changes."""
     if after.blocked is None:
         return False
     return after.blocked != row.blocked or (
@@ -237,7 +241,7 @@ def _needs_place(command: ChangeAppointment, row: Appointment, after: Appointmen
 
 @decide.register
 def _cancel(command: CancelAppointment, calendar: Calendar, now: datetime) -> Decision:
-    """Softly: the row stays. Cancelling twice is one event; a hold is released."""
+    """Cancel an appointment; its row stays. Repeated, nothing changes; a hold is released."""
     row = visible(calendar, command.appointment_id, command.by, "appointment")
     if row.status is Status.CANCELLED:
         return _gone(row)
@@ -256,7 +260,7 @@ def _cancel(command: CancelAppointment, calendar: Calendar, now: datetime) -> De
 
 @decide.register
 def _replace_schedule(command: ReplaceSchedule, calendar: Calendar, now: datetime) -> Decision:
-    """A schedule change never cancels: what falls outside is listed, and stays."""
+    """Replace the schedule. Appointments outside it stay, and the reply lists them."""
     before = calendar.schedule
     check_version(command.expected_version, before.version)
     after = replace(command.schedule, version=before.version)

@@ -1,7 +1,7 @@
-"""What happened: domain events in the past tense, each with the row before and after.
+"""Domain events: what a command changed, with the row before and after.
 
-Everything else follows from them: the rows to write, the audit, what subscribers are
-told (:mod:`actors.domain.announcements`) and the next state of the calendar.
+Everything else is derived from them: the rows to write, the audit log, the announcements to
+subscribers (:mod:`actors.domain.announcements`), and the next state of the calendar.
 """
 
 from dataclasses import dataclass, field
@@ -69,18 +69,18 @@ class AppointmentTypeSaved:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookSaved:
-    """A webhook was made (``before`` is ``None``), changed, or given a new secret."""
+    """A webhook was created (``before`` is ``None``), changed, or given a new secret."""
 
     before: Webhook | None
     after: Webhook
     secret: str | None = field(default=None, repr=False)
-    """A new one, ``whsec_…``."""
+    """A new secret, ``whsec_…``, if there is one."""
     old_secrets_until: datetime | None = None
     """With a new secret: until when deliveries are signed with the old ones, too."""
     moved_to: tuple[DeliveryProgress, ...] = ()
-    """Where deliveries of these channels begin, or begin again."""
+    """New positions of channels: where their deliveries begin, or begin again."""
     retries_now: bool = False
-    """What failed is due at once, as if it never had."""
+    """Whether failed deliveries are due at once, with their failures forgotten."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

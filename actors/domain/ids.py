@@ -1,7 +1,7 @@
-"""Identities: every record has a UUIDv7 in text form, and every kind its own type.
+"""Types of ids. Every record has a UUIDv7 in text form.
 
-A dentist id and a patient id are both ids of ``profiles`` rows; the type says which
-role the surrounding code has already established.
+Ids of dentists and of patients are both ids of ``profiles`` rows. The type records which role
+was established before.
 """
 
 from typing import NewType

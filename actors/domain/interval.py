@@ -1,4 +1,4 @@
-"""Half-open intervals of time in UTC: ``[start, end)``, so back-to-back is legal."""
+"""Intervals of time."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True, slots=True)
 class Interval:
+    """A half-open interval ``[start, end)`` of instants in UTC."""
+
     start: datetime
     end: datetime
 
@@ -13,6 +15,3 @@ class Interval:
         assert self.start.tzinfo is UTC, "instants are UTC"
         assert self.end.tzinfo is UTC, "instants are UTC"
         assert self.start < self.end, "an interval has a positive length"
-
-    def overlaps(self, other: "Interval") -> bool:
-        return self.start < other.end and other.start < self.end

@@ -1,4 +1,4 @@
-"""Who is asking: the effective person, and the party acting for them."""
+"""Principals: the effective person of a request, and the party acting for them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,12 +12,12 @@ class Role(StrEnum):
     DENTIST = "dentist"
     CHATBOT = "chatbot"
     ADMIN = "admin"
-    SYSTEM = "system"  # the hub itself: alarms; never the role of a token
+    SYSTEM = "system"  # the hub itself, for instance its alarms; never the role of a token
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Principal:
-    """The rights a request is decided with.
+    """The party whose rights apply to a request.
 
     A chatbot acting for a patient is that patient (``role`` and ``person``) with
     ``acting`` naming the chatbot (RFC 8693 ``act``, or a service token with
@@ -34,12 +34,12 @@ class Principal:
 
     @property
     def scope(self) -> str:
-        """Where an idempotency key lives: the effective person and the acting party."""
+        """The scope of its idempotency keys and rate limits: person and acting party."""
         return f"{self.role}:{self.person or self.subject}|{self.acting or ''}"
 
     @property
     def created_via(self) -> str:
-        """What ``created_via`` of a row says: ``chatbot`` whenever one acted."""
+        """The value of ``created_via`` in rows: ``chatbot`` if one acted, else the role."""
         return Role.CHATBOT if self.acting else self.role
 
     @property
@@ -47,10 +47,7 @@ class Principal:
         return self.role is Role.DENTIST
 
     def require(self, *roles: Role) -> ProfileId:
-        """The effective person, whose role must be one of ``roles``.
-
-        Raises :class:`Forbidden` for every other role: deny by default.
-        """
+        """The effective person; raises :class:`Forbidden` unless the role is in ``roles``."""
         if self.role not in roles or self.person is None:
             raise Forbidden
         return self.person

@@ -1,4 +1,4 @@
-"""People: one profile per dentist and patient; admins and chatbots need none."""
+"""Profiles of dentists and patients; admins and chatbots have none."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Profile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublicCard:
-    """What everybody signed in may know of a dentist, and nothing more."""
+    """The part of a dentist's profile that every signed-in user may see."""
 
     id: ProfileId
     name: str

@@ -1,29 +1,29 @@
-"""Everything the hub may say no with: one tree, each leaf with data and a stable code.
+"""Refusals: all reasons for which the hub rejects a request, each with a stable code.
 
 ::
 
     Refusal
-    ├── ValidationFailed        VALIDATION_ERROR       the input cannot be meant
-    ├── InvalidToken            UNAUTHORIZED           we do not know who asks
-    ├── Forbidden               FORBIDDEN              this role may never do this
-    ├── NotFound                NOT_FOUND              not there, or not yours
-    ├── SlotTaken               SLOT_TAKEN             somebody else was faster
-    ├── PatientConflict         PATIENT_CONFLICT       the patient is elsewhere then
-    ├── InvalidTransition       INVALID_TRANSITION     the state machine says no
+    ├── ValidationFailed        VALIDATION_ERROR       the input is not valid
+    ├── InvalidToken            UNAUTHORIZED           the caller is not authenticated
+    ├── Forbidden               FORBIDDEN              the caller's role may not do this
+    ├── NotFound                NOT_FOUND              missing, or not the caller's
+    ├── SlotTaken               SLOT_TAKEN             the time is taken
+    ├── PatientConflict         PATIENT_CONFLICT       the patient has another appointment then
+    ├── InvalidTransition       INVALID_TRANSITION     the status cannot change this way
     ├── ReservationExpired      RESERVATION_EXPIRED    the hold's time is over
     ├── VersionConflict         VERSION_CONFLICT       changed since it was read
     ├── OutsideAvailability     OUTSIDE_AVAILABILITY   closed, off the grid, not offered
     ├── TooSoon                 TOO_SOON               inside the minimum notice, or past
     ├── TooFar                  TOO_FAR                beyond the booking horizon
-    ├── TooLate                 TOO_LATE               a patient changes what has begun
+    ├── TooLate                 TOO_LATE               too close to the start, or past it
     ├── IdempotencyMismatch     IDEMPOTENCY_MISMATCH   the key was used for something else
     ├── RateLimited             RATE_LIMITED           too many requests of one principal
-    ├── TooManyReservations     TOO_MANY_RESERVATIONS  the patient holds enough slots
+    ├── TooManyReservations     TOO_MANY_RESERVATIONS  the patient holds as many as allowed
     ├── CalendarBusy            CALENDAR_BUSY          the mailbox is full, or the wait too long
-    └── Unavailable             UNAVAILABLE            neither yes nor no: ask again, same key
+    └── Unavailable             UNAVAILABLE            outcome unknown: retry with the same key
 
-``api/errors.py`` maps them to statuses, and nothing else does. An instance carries
-data; ``str()`` writes the sentence a person reads.
+``api/errors.py`` is the only place that maps them to HTTP statuses. An instance carries data;
+``str()`` gives the message for people.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class FieldError:
 
 
 class Refusal(Exception):
-    """Base of the tree; ``code`` is stable, clients depend on it."""
+    """Base of all refusals. ``code`` is part of the API and never changes."""
 
     code: ClassVar[str]
     sentence: ClassVar[str]
@@ -72,7 +72,7 @@ class ValidationFailed(Refusal):
 
 
 class InvalidToken(Refusal):
-    """The reason goes to the log, never to the caller (criterion 5.2)."""
+    """The token was not accepted. The reason is logged, never sent (criterion 5.2)."""
 
     code = "UNAUTHORIZED"
     sentence = "Invalid token"
@@ -206,7 +206,7 @@ class CalendarBusy(Refusal):
 
 
 class Unavailable(Refusal):
-    """Neither yes nor no was said; a retry with the same idempotency key is safe."""
+    """The outcome is not known; a retry with the same idempotency key is safe."""
 
     code = "UNAVAILABLE"
     sentence = "The hub cannot answer right now; retrying with the same idempotency key is safe"

@@ -1,5 +1,4 @@
-"""What the decisions of :mod:`actors.domain.decide` share: who sees what, which place is
-free for whom, what ends a hold."""
+"""Rules that several decisions share: visibility, free slots, and how holds end."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,7 +16,7 @@ from actors.domain.slots import overlaps, to_minute
 def visible(
     calendar: Calendar, appointment_id: AppointmentId, by: Principal, what: str
 ) -> Appointment:
-    """The row, if it concerns the caller; what is not theirs does not exist."""
+    """The row if it belongs to the caller; raises NotFound otherwise, as if it did not exist."""
     row = calendar.find(appointment_id)
     match by.role:
         case Role.SYSTEM:
@@ -34,7 +33,7 @@ def visible(
 
 
 def check_not_too_late(row: Appointment, now: datetime, *, notice: timedelta) -> None:
-    """Until exactly ``notice`` before the start; what has begun is always too late."""
+    """Raise TooLate less than ``notice`` before the start, and always after the start."""
     if row.start <= now or row.start - now < notice:
         raise TooLate
 
@@ -51,25 +50,28 @@ def check_version(expected: int | None, current: int) -> None:
 def check_offered(
     calendar: Calendar, kind: AppointmentType, row: Appointment, now: datetime
 ) -> None:
-    """A patient may have what the listing would show them, and nothing else."""
+    """Raise why the patient cannot have this slot, unless the listing offers it to them."""
     if refusal := calendar.why_not(kind, row, now):
         raise refusal
 
 
-def staff_place(
+def place_by_staff(
     calendar: Calendar, row: Appointment, now: datetime, *, overbook: bool
 ) -> Appointment:
-    """Hours, grid, notice and buffers do not bind staff; overlaps do, unless overbooked."""
+    """The row as staff may book it: at any time that no other row takes, or overbooked.
+
+    Opening hours, grid, notice and buffers do not bind staff. Raises SlotTaken.
+    """
     start, end = to_minute(row.start), to_minute(row.end)
     taken = calendar.agenda.taken(start, end, now, free_for=row.patient_id, ignoring=row.id)
-    crowded = overlaps(taken, start, end)
-    if crowded and not overbook:
+    is_taken = overlaps(taken, start, end)
+    if is_taken and not overbook:
         raise SlotTaken
-    return replace(row, overbooked=crowded)
+    return replace(row, overbooked=is_taken)
 
 
 def clear_holds(calendar: Calendar, row: Appointment, now: datetime) -> list[RowEvent]:
-    """End the holds in the way: anybody's overdue ones, and the patient's own live ones."""
+    """End the holds in the way of a row: all overdue ones, and the patient's own."""
     start, end = to_minute(row.start), to_minute(row.end)
     return [
         end_hold(hold, now)
@@ -84,7 +86,7 @@ def clear_holds(calendar: Calendar, row: Appointment, now: datetime) -> list[Row
 
 
 def touches(hold: Appointment, row: Appointment) -> bool:
-    """Whether the two could not stand side by side, buffers included."""
+    """Whether the two are too close to each other, buffers included."""
     gap_after = max(hold.buffer_after_minutes, row.buffer_before_minutes)
     gap_before = max(hold.buffer_before_minutes, row.buffer_after_minutes)
     return row.start < hold.end + timedelta(minutes=gap_after) and row.end > hold.start - timedelta(
@@ -138,7 +140,7 @@ def new_row(
 
 
 def kind_of(row: Appointment) -> AppointmentType:
-    """The type as it was when this row was booked: a reschedule keeps its length."""
+    """The type as it was when the row was booked; a rescheduled row keeps its duration."""
     return AppointmentType(
         id=row.appointment_type_id,
         name="",
@@ -155,5 +157,4 @@ def end_hold(hold: Appointment, now: datetime) -> RowEvent:
 
 
 def next_version(row: Appointment, now: datetime, **changes: object) -> Appointment:
-    """The row's next version."""
     return replace(row, version=row.version + 1, updated_at=now, **changes)  # type: ignore[arg-type]  # field names are this module's own

@@ -1,7 +1,7 @@
-"""A dentist's availability schedule: weekly rules, date overrides, zone and policy.
+"""A dentist's availability schedule: weekly rules, exceptions, time zone and booking policy.
 
-Rules are local wall time in the dentist's IANA zone (RFC 7953 in spirit); turning them
-into instants is :mod:`actors.domain.slots`' job.
+Times are local wall time in the dentist's IANA zone, similar to RFC 7953.
+:mod:`actors.domain.slots` converts them to instants.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,8 @@ MINUTES_PER_DAY = 24 * 60
 MAX_HORIZON_DAYS = 1_095
 MAX_MIN_NOTICE_MINUTES = MAX_HORIZON_DAYS * MINUTES_PER_DAY
 """A longer notice than the longest horizon could never be met."""
-SPANS_KEPT_DAYS_MAX = 400
+CACHED_DAYS_MAX = 400
+"""Local dates whose open spans are cached, for each schedule."""
 
 
 class Weekday(StrEnum):
@@ -57,7 +58,7 @@ class WeeklyRule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Override:
-    """Replaces the rules of one local date; no windows closes it."""
+    """Replaces the rules on one local date; without windows, the date is closed."""
 
     date: date
     windows: tuple[Window, ...]
@@ -65,10 +66,9 @@ class Override:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TimeOff:
-    """Away from ``start`` on the first date until ``end`` on the last, without a break.
+    """Time off from ``start`` on the first date until ``end`` on the last; by default whole days.
 
-    Whole days by default. It closes time without moving the grid: the slots around it
-    stay where they are.
+    It does not move the grid: the other slots of these dates stay where they are.
     """
 
     start_date: date
@@ -85,12 +85,12 @@ class TimeOff:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReservedBlock:
-    """Kept free for emergencies: patients may book into it only shortly before."""
+    """A window kept free for emergencies, which patients can book only shortly before."""
 
     weekday: Weekday
     window: Window
     opens_minutes_before: int
-    """How long before its start the block is offered like any other time."""
+    """How long before its start the block is opened for booking."""
 
     def __post_init__(self) -> None:
         assert self.opens_minutes_before >= 0
@@ -109,13 +109,13 @@ class DailyLimit:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """The whole of it; PUT replaces it whole and raises ``version``."""
+    """The whole schedule. It is replaced as a whole, and ``version`` counts the changes."""
 
     time_zone: str
     slot_step_minutes: int = 15
     min_notice_minutes: int = 0
     cancel_notice_minutes: int = 0
-    """Until how long before the start a patient may cancel or reschedule."""
+    """How long before the start a patient may no longer cancel or reschedule."""
     horizon_days: int = 365
     rules: tuple[WeeklyRule, ...] = ()
     overrides: tuple[Override, ...] = ()
@@ -123,21 +123,20 @@ class Schedule:
     reserved_blocks: tuple[ReservedBlock, ...] = ()
     daily_limits: tuple[DailyLimit, ...] = ()
     appointment_type_ids: tuple[AppointmentTypeId, ...] | None = None
-    """The types patients may book here; ``None``: all of the clinic's."""
+    """The types that patients may book here; ``None``: all types of the clinic."""
     version: int = 1
 
     zone: ZoneInfo = field(init=False, repr=False, compare=False)
     _weekly: Mapping[Weekday, tuple[Window, ...]] = field(init=False, repr=False, compare=False)
     _dated: Mapping[date, tuple[Window, ...]] = field(init=False, repr=False, compare=False)
-    spans_known: dict[date, Sequence[tuple[int, int]]] = field(
+    cached_spans: dict[date, Sequence[tuple[int, int]]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
-    """What :mod:`actors.domain.slots` worked out for a local date, kept while the schedule
-    lives: at most ``SPANS_KEPT_DAYS_MAX`` dates."""
-    time_off_known: list[tuple[int, int]] = field(
+    """Open spans by local date, a cache of :mod:`actors.domain.slots`."""
+    cached_time_off: list[tuple[int, int]] = field(
         init=False, repr=False, compare=False, default_factory=list
     )
-    """The same for all time off, once it was asked for."""
+    """All time off as instants, a cache of :mod:`actors.domain.slots`."""
 
     def __post_init__(self) -> None:
         assert 1 <= self.slot_step_minutes <= MINUTES_PER_DAY
@@ -150,13 +149,13 @@ class Schedule:
         dated: dict[date, list[Window]] = {}
         for override in self.overrides:
             dated.setdefault(override.date, []).extend(override.windows)
-        set_ = object.__setattr__  # frozen: derived look-ups are computed once, here
+        set_ = object.__setattr__  # the class is frozen: derived values are set once, here
         set_(self, "zone", ZoneInfo(self.time_zone))
         set_(self, "_weekly", {day: tuple(windows) for day, windows in weekly.items()})
         set_(self, "_dated", {day: tuple(windows) for day, windows in dated.items()})
 
     def windows_on(self, day: date) -> tuple[Window, ...]:
-        """The windows of a local date, as written: overlaps are merged in UTC later."""
+        """The windows of a local date as entered; they may overlap."""
         if day in self._dated:
             return self._dated[day]
         return self._weekly.get(Weekday.of(day), ())
@@ -165,7 +164,7 @@ class Schedule:
         return self.appointment_type_ids is None or type_id in self.appointment_type_ids
 
     def daily_limit(self, type_id: AppointmentTypeId) -> int | None:
-        """How many of the type fit into one local date; the smallest, if stated twice."""
+        """The daily limit of the type, the smallest of several; ``None``: no limit."""
         limits = [
             limit.per_day for limit in self.daily_limits if limit.appointment_type_id == type_id
         ]

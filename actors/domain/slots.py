@@ -1,8 +1,11 @@
-"""Slots: the starts a schedule offers. Listing and booking use :func:`free_starts`.
+"""Computes free slots: the starts that a schedule offers and no appointment blocks.
 
-Inside, time is whole minutes since the Unix epoch in UTC: integers sweep fast and cannot
-be naive. Spans and intervals are half-open. How local wall time becomes instants, what
-the grid is and what buffers ask for is DESIGN §3.
+The listing and the booking of slots both use :func:`free_starts`, so every listed slot can be
+booked. ``docs/scheduling.md`` describes the rules: grid, buffers, and how local wall time
+becomes an instant.
+
+Time is counted here in whole minutes since the Unix epoch, in UTC. Integers are fast to
+compare and have no time zone. Spans are half-open: ``(start, end)`` excludes ``end``.
 """
 
 from bisect import bisect_left
@@ -16,26 +19,27 @@ from zoneinfo import ZoneInfo
 from actors.domain.appointment import MAX_MINUTES, AppointmentType
 from actors.domain.refusals import OutsideAvailability, Refusal, SlotTaken, TooFar, TooSoon
 from actors.domain.schedule import (
+    CACHED_DAYS_MAX,
     MINUTES_PER_DAY,
-    SPANS_KEPT_DAYS_MAX,
     Schedule,
     Weekday,
 )
 
 Minute = int
 Span = tuple[Minute, Minute]
-Full = Callable[[date], bool]
+IsFull = Callable[[date], bool]
+"""Whether an appointment type has reached its daily limit on a local date."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH: Final = datetime(1970, 1, 1)
 _MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
 _REACH_MINUTES: Final = 2 * MAX_MINUTES
-"""How far after its start a row can still be in the way, its buffer included."""
+"""How long after its start a row can block time at most, its buffer included."""
 
 _OFFSETS_DAYS: Final = 2
-"""No zone's clock was ever put on or back by as much: what is nearer than the horizon by
-this is within it, whatever the dates are called."""
+"""More than any time zone's offset ever changed. A start that is closer than the horizon by
+this much is within the horizon, and its local date need not be computed."""
 
 _start_of = attrgetter("start")
 
@@ -64,7 +68,7 @@ _LAST_MINUTE: Final = to_minute(datetime(9999, 12, 24, tzinfo=UTC))
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Time a live row blocks, with the buffers it wants kept, all in minutes."""
+    """Time that a live row blocks, and its buffers, in minutes."""
 
     start: Minute
     end: Minute
@@ -85,12 +89,11 @@ def free_starts(
     first: Minute,
     before: Minute,
     now: datetime,
-    full: Full | None = None,
+    full: IsFull | None = None,
 ) -> list[Minute]:
-    """Every start in ``[first, before)`` that can be booked at ``now``, ascending.
+    """Every start in ``[first, before)`` that can be booked at ``now``, in ascending order.
 
-    ``taken`` is sorted by start; rows of it may overlap (overbooked ones do). ``full``
-    says of a local date whether this type has reached its daily limit there.
+    ``taken`` is sorted by start; overbooked rows may overlap.
     """
     earliest = _earliest_start(schedule, now)
     starts = _within_horizon(schedule, kind, max(first, earliest), before, now)
@@ -105,12 +108,12 @@ def why_not(
     start: Minute,
     now: datetime,
     *,
-    full: Full | None = None,
+    full: IsFull | None = None,
 ) -> Refusal | None:
-    """``None`` if :func:`free_starts` offers ``start``, else the first reason that holds.
+    """Why :func:`free_starts` does not offer ``start``; ``None`` if it does.
 
-    The order is: not offered at all (hours, grid, type, daily limit), too soon, too far,
-    taken.
+    The first reason of these: not offered at all (hours, grid, type, daily limit), too soon,
+    too far ahead, taken.
     """
     if free_starts(schedule, kind, taken, first=start, before=start + 1, now=now, full=full):
         return None
@@ -125,34 +128,34 @@ def why_not(
 
 
 def overlaps(taken: Sequence[Taken], start: Minute, end: Minute) -> bool:
-    """Whether a row's own time meets ``[start, end)``: all that binds staff, no buffers."""
+    """Whether a row overlaps ``[start, end)``, without buffers."""
     return any(start < row.end for row in _between(taken, start - MAX_MINUTES, end))
 
 
 def in_open_time(schedule: Schedule, start: Minute, end: Minute) -> bool:
-    """Whether all of ``[start, end)`` is open, on the grid or not, whatever is taken."""
+    """Whether all of ``[start, end)`` is open, on the grid or not, taken or not."""
     open_times = _without(_union(_spans(schedule, start, end)), _time_off(schedule))
     return any(opens <= start and end <= closes for opens, closes in open_times)
 
 
 def local_date(minute: Minute, zone: ZoneInfo) -> date:
-    """The dentist's date of an instant: daily limits and horizons count these."""
+    """The local date of an instant; daily limits and horizons count local dates."""
     return to_instant(minute).astimezone(zone).date()
 
 
 def _earliest_start(schedule: Schedule, now: datetime) -> Minute:
-    """``now`` plus the notice, up to the next whole minute: that one is allowed."""
+    """The first whole minute at or after ``now`` plus the minimum notice."""
     return minute_up(now) + schedule.min_notice_minutes
 
 
 def _within_horizon(
     schedule: Schedule, kind: AppointmentType, first: Minute, before: Minute, now: datetime
 ) -> list[Minute]:
-    """Starts on the grid whose local date the horizon reaches, ascending."""
+    """The starts on the grid whose local date is within the horizon, ascending."""
     if before <= minute_up(now) + (schedule.horizon_days - _OFFSETS_DAYS) * MINUTES_PER_DAY:
         return _starts_on_grid(schedule, kind, first, before, now)
     last_day = now.astimezone(schedule.zone).date() + schedule.horizon_days * _DAY
-    # A midnight may come twice: until the second one, each start's date is looked at.
+    # Midnight may occur twice: between the two, the date of each start is computed.
     first_midnight, last_midnight = _span(schedule.zone, last_day + _DAY, 0, 0)
     starts = _starts_on_grid(schedule, kind, first, min(before, last_midnight), now)
     if not starts or starts[-1] < first_midnight:
@@ -164,7 +167,7 @@ def _within_horizon(
 def _starts_on_grid(
     schedule: Schedule, kind: AppointmentType, first: Minute, before: Minute, now: datetime
 ) -> list[Minute]:
-    """Starts in ``[first, before)`` by the hours, the grid and what is kept back, ascending."""
+    """The starts in ``[first, before)`` that hours, time off and grid allow, ascending."""
     if first >= before or not schedule.offers(kind.id):
         return []
     last = before + kind.duration_minutes
@@ -172,12 +175,12 @@ def _starts_on_grid(
     closed = sorted([*_time_off(schedule), *_kept_back(schedule, first, last, now)])
     open_times = _without(_union(spans), closed)
     starts: list[Minute] = []
-    tangled = False
+    out_of_order = False
     for own in _grid(spans, open_times, schedule.slot_step_minutes, kind, first, before):
-        tangled = tangled or bool(starts and own and own[0] <= starts[-1])
+        out_of_order = out_of_order or bool(starts and own and own[0] <= starts[-1])
         starts += own
-    # Two dates share instants where the clocks go back over midnight (Havana, Azores).
-    return sorted(set(starts)) if tangled else starts
+    # Two dates share instants where clocks go back over midnight (Havana, Azores).
+    return sorted(set(starts)) if out_of_order else starts
 
 
 def _grid(
@@ -188,7 +191,7 @@ def _grid(
     first: Minute,
     before: Minute,
 ) -> Iterator[range]:
-    """Each span's own grid, wherever a whole appointment fits into open time."""
+    """The starts on the grid of each span where a whole appointment fits into open time."""
     at = 0
     for opens, closes in spans:
         while at < len(open_times) and open_times[at][1] <= opens:
@@ -201,13 +204,13 @@ def _grid(
             yield range(opens - (opens - begin) // step * step, stop, step)
 
 
-def _not_full(full: Full | None, starts: list[Minute], zone: ZoneInfo) -> list[Minute]:
+def _not_full(full: IsFull | None, starts: list[Minute], zone: ZoneInfo) -> list[Minute]:
     return starts if full is None else [at for at in starts if not full(local_date(at, zone))]
 
 
 def _time_off(schedule: Schedule) -> Sequence[Span]:
-    """All of it as instants, merged; worked out once per schedule."""
-    if schedule.time_off and not schedule.time_off_known:
+    """All time off as instants, merged; computed once for each schedule."""
+    if schedule.time_off and not schedule.cached_time_off:
         zone = schedule.zone
         spans = (
             (
@@ -216,12 +219,12 @@ def _time_off(schedule: Schedule) -> Sequence[Span]:
             )
             for off in schedule.time_off
         )
-        schedule.time_off_known.extend(_union(sorted(spans)))
-    return schedule.time_off_known
+        schedule.cached_time_off.extend(_union(sorted(spans)))
+    return schedule.cached_time_off
 
 
 def _kept_back(schedule: Schedule, first: Minute, last: Minute, now: datetime) -> list[Span]:
-    """The blocks for emergencies around ``[first, last]`` that are not open yet."""
+    """The emergency blocks around ``[first, last]`` that cannot be booked yet."""
     if not schedule.reserved_blocks:
         return []
     zone, present = schedule.zone, minute_up(now)
@@ -239,7 +242,7 @@ def _kept_back(schedule: Schedule, first: Minute, last: Minute, now: datetime) -
 
 
 def _without(spans: Sequence[Span], closed: Sequence[Span]) -> Sequence[Span]:
-    """What is left of ``spans`` (disjoint, sorted) outside ``closed`` (sorted by start)."""
+    """The parts of ``spans`` (disjoint, sorted) outside ``closed`` (sorted by start)."""
     if not closed:
         return spans
     left: list[Span] = []
@@ -260,9 +263,9 @@ def _without(spans: Sequence[Span], closed: Sequence[Span]) -> Sequence[Span]:
 def _clear_of(
     taken: Sequence[Taken], starts: Sequence[Minute], kind: AppointmentType
 ) -> list[Minute]:
-    """The starts (ascending, at least one) whose appointment no row is in the way of.
+    """The starts (ascending, at least one) at which no row blocks the appointment.
 
-    Between two neighbours the larger of the two facing buffers is enough.
+    Between two appointments, the larger of the two facing buffers must be free.
     """
     duration = kind.duration_minutes
     before, after = kind.buffer_before_minutes, kind.buffer_after_minutes
@@ -291,13 +294,13 @@ def _between(taken: Sequence[Taken], after: Minute, before: Minute) -> Sequence[
 
 
 def _spans(schedule: Schedule, first: Minute, last: Minute) -> list[Span]:
-    """The open spans of all local dates that may meet ``[first, last]``, by start.
+    """The open spans of all local dates that may overlap ``[first, last]``, by start.
 
-    Each date's are merged among themselves only: the grid belongs to the date.
+    Only spans of the same date are merged, because each date has its own grid.
     """
     if last < _FIRST_MINUTE or first > _LAST_MINUTE:
         return []
-    # A date more on both sides: where midnight comes twice, a date reaches into its neighbour.
+    # One more date on both sides: where midnight occurs twice, dates share instants.
     day = local_date(max(first, _FIRST_MINUTE), schedule.zone) - _DAY
     last_day = local_date(min(last, _LAST_MINUTE), schedule.zone) + _DAY
     spans: list[Span] = []
@@ -308,18 +311,18 @@ def _spans(schedule: Schedule, first: Minute, last: Minute) -> list[Span]:
 
 
 def _spans_on(schedule: Schedule, day: date) -> Sequence[Span]:
-    known = schedule.spans_known.get(day)
-    if known is None:
+    spans = schedule.cached_spans.get(day)
+    if spans is None:
         written = (_span(schedule.zone, day, w.start, w.end) for w in schedule.windows_on(day))
-        known = _union(sorted(span for span in written if span[0] < span[1]))
-        if len(schedule.spans_known) >= SPANS_KEPT_DAYS_MAX:
-            schedule.spans_known.clear()
-        schedule.spans_known[day] = known
-    return known
+        spans = _union(sorted(span for span in written if span[0] < span[1]))
+        if len(schedule.cached_spans) >= CACHED_DAYS_MAX:
+            schedule.cached_spans.clear()
+        schedule.cached_spans[day] = spans
+    return spans
 
 
 def _union(spans: Iterable[Span]) -> list[Span]:
-    """Merge what overlaps or touches; ``spans`` are sorted by start."""
+    """Merge spans that overlap or touch; they are sorted by start."""
     merged: list[Span] = []
     for start, end in spans:
         if merged and start <= merged[-1][1]:
@@ -333,7 +336,7 @@ def _union(spans: Iterable[Span]) -> list[Span]:
 def _span(zone: ZoneInfo, day: date, start: int, end: int) -> Span:
     """The instants of two wall times of a date, given in minutes after its midnight.
 
-    A wall time that comes twice is its first occurrence as a start, its second as an end.
+    Of a wall time that occurs twice, the start is the first occurrence, the end the second.
     """
     midnight = datetime(day.year, day.month, day.day)
     return (
@@ -343,9 +346,10 @@ def _span(zone: ZoneInfo, day: date, start: int, end: int) -> Span:
 
 
 def _instant_of(wall: datetime, zone: ZoneInfo, *, fold: int) -> Minute:
-    """The given occurrence of a wall time; one that is skipped is the first instant after.
+    """The instant of a wall time; ``fold`` selects the first or the second occurrence.
 
-    Offsets with seconds ended in 1972; they are cut to the minute, alike for all.
+    A wall time that is skipped becomes the first instant after it. Offsets with seconds, which
+    ended in 1972, are cut to the minute.
     """
     # PEP 495: where wall time is skipped, fold 0 is the offset before and the smaller one.
     first = _utc(wall, wall.replace(tzinfo=zone, fold=0).utcoffset())

@@ -1,7 +1,6 @@
-"""Webhooks: who is told where, with whose rights, and how long a receiver may fail.
+"""Webhooks: their owners, channels and rights, and how failed deliveries are retried.
 
-Standard library only, like all of the domain: what is sent over the network, and how, is
-``hub/webhooks``.
+Requests are built and sent in ``hub/webhooks``.
 """
 
 from dataclasses import dataclass
@@ -29,18 +28,20 @@ class WebhookStatus(StrEnum):
 class DisabledReason(StrEnum):
     BY_OWNER = "by_owner"
     FAILING = "failing"
-    """An event could not be delivered for as long as it is tried."""
+    """An event could not be delivered until its retries ended."""
     GONE = "gone"
     """The receiver answered 410."""
     RIGHTS_ENDED = "rights_ended"
-    """Its owner may not hear of these channels any more."""
+    """Its owner may no longer join one of its channels."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Webhook:
+    """A subscription that delivers the events of some channels to a URL."""
+
     id: WebhookId
     owner: Principal
-    """Deliveries are decided with exactly these rights."""
+    """Whose rights decide what is delivered."""
     url: str
     channels: tuple[Channel, ...]
     description: str | None = None
@@ -48,14 +49,14 @@ class Webhook:
     disabled_reason: DisabledReason | None = None
     disabled_at: datetime | None = None
     rights_until: datetime | None = None
-    """When the delegation ends that its owner acts by; ``None``: with the owner's role."""
+    """When the delegation of a chatbot ends; ``None`` for owners with a role of their own."""
     created_at: datetime
     updated_at: datetime
     version: int = 1
 
     @property
     def patient(self) -> PatientId | None:
-        """Of whom it tells, beside everybody's free times."""
+        """The patient whose events are delivered in addition to free times, if any."""
         return PatientId(self.owner.person) if self.owner.person else None
 
 
@@ -71,7 +72,7 @@ class DeliveryProgress:
     failing_since: datetime | None = None
     next_attempt_at: datetime | None = None
     moves: int = 0
-    """Counts every change, so that a delivery under way notices that it was moved."""
+    """Counts changes, so that a delivery under way notices a change made meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,8 +84,8 @@ class RetryRules:
     give_up_after: timedelta = timedelta(hours=24)
 
     def wait(self, attempts: int, jitter: float) -> timedelta:
-        """After this many failed attempts; ``jitter`` in [0, 1) shortens it by up to half."""
-        assert attempts >= 1, "there was one"
+        """The wait after so many failures; ``jitter`` in [0, 1) shortens it by up to half."""
+        assert attempts >= 1, "an attempt has failed"
         assert 0 <= jitter < 1
         step = min(self.longest, self.first * 2.0 ** min(attempts - 1, 30))
         return step * (1 - jitter / 2)
@@ -94,19 +95,19 @@ class RetryRules:
 
 
 def party_of(principal: Principal) -> str:
-    """Whom webhooks are counted for: the chatbot, however many patients it acts for."""
+    """The party whose webhooks are counted: a chatbot counts once for all its patients."""
     acting = principal.acting
     return f"{Role.CHATBOT}:{acting}" if acting else f"{principal.role}:{principal.subject}"
 
 
 def check_owner(principal: Principal) -> None:
-    """A chatbot, for itself or a patient, or an admin; raises Forbidden."""
+    """Raise Forbidden unless the principal may own webhooks: a chatbot or an admin."""
     if principal.acting is None and principal.role not in (Role.CHATBOT, Role.ADMIN):
         raise Forbidden("Webhooks are for chatbots and admins")
 
 
 def check_channels(principal: Principal, channels: tuple[Channel, ...]) -> None:
-    """Raises Forbidden, ValidationFailed."""
+    """Raise Forbidden, or ValidationFailed, for a channel that cannot be delivered."""
     for channel in channels:
         if not may_deliver(principal, channel):
             if channel == HUB_STATUS:
@@ -115,10 +116,10 @@ def check_channels(principal: Principal, channels: tuple[Channel, ...]) -> None:
 
 
 def may_deliver(principal: Principal, channel: Channel) -> bool:
-    """Whether a webhook of this principal may tell of the channel, now."""
+    """Whether a webhook of this principal may deliver events of the channel."""
     return channel != HUB_STATUS and may_join(principal, channel)
 
 
 def default_channels(principal: Principal) -> tuple[Channel, ...]:
-    """Where a webhook that names none listens: as a socket would (DESIGN §8)."""
+    """The channels of a webhook that names none: those that a socket joins by itself."""
     return own_channels(principal)

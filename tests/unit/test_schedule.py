@@ -67,6 +67,6 @@ def test_a_policy_out_of_its_bounds_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_what_was_worked_out_for_slots_is_no_part_of_a_schedules_value() -> None:
     one, other = (Schedule(time_zone="UTC", rules=daily("09:00-12:00")) for _ in range(2))
-    one.spans_known[MONDAY] = ((0, 1),)
+    one.cached_spans[MONDAY] = ((0, 1),)
     assert one == other
     assert hash(one) == hash(other)

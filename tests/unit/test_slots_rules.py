@@ -201,7 +201,7 @@ def test_the_days_a_schedule_remembers_are_bounded() -> None:
     starts = free_starts(
         schedule, kind(60), (), first=first, before=first + 1000 * 1440, now=LONG_AGO
     )
-    assert len(schedule.spans_known) <= 400
+    assert len(schedule.cached_spans) <= 400
     assert starts == free_starts(
         schedule, kind(60), (), first=first, before=first + 1000 * 1440, now=LONG_AGO
     )
