@@ -374,10 +374,10 @@ async def settled(database: Database, screens: Sequence[Screen], node: Program) 
     await eventually(nobody_is, SETTLE_S)
     assert late == []
     assert await eventually(lambda: not pending(database), 5.0)
-    stories = await ask(node, "told")
+    stories = await ask(node, "received")
     for name, story in stories.items():
         assert len(story["refetches"]) == len(set(story["refetches"])), f"{name} lost its history"
-    told: dict[str, Told] = {name: story["told"] for name, story in stories.items()}
+    told: dict[str, Told] = {name: story["received"] for name, story in stories.items()}
     return told | {screen.name: screen.told for screen in screens}
 
 

@@ -77,13 +77,13 @@ class _JavaScript:
         self._node = node
 
     async def _story(self) -> dict[str, Any]:
-        await self._node.tell({"told": True})
+        await self._node.tell({"received": True})
         story = (await self._node.answer())["it"]
         assert isinstance(story, dict)
         return story
 
     async def received(self, channel: str) -> list[tuple[int, str]]:
-        events = (await self._story())["told"].get(channel, ())
+        events = (await self._story())["received"].get(channel, ())
         return [(event["offset"], event["data"]["id"]) for event in events]
 
     async def connections(self) -> int:

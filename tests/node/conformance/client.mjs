@@ -8,7 +8,7 @@ const BYTES = Uint8Array.from([1, 2, 3, 4]);
 
 for (const namespace of ["/dentist", "/patient", "/chatbot", "/admin"]) {
   for (const transports of [["websocket"], ["polling"]]) {
-    test(`it connects to ${namespace} by ${transports[0]} and hears hub:ready`, async (t) => {
+    test(`it connects to ${namespace} by ${transports[0]} and receives hub:ready`, async (t) => {
       const socket = await t.connected(namespace, { transports });
       assert.ok(socket.connected);
       assert.ok(socket.ready.channels["availability:all"]);
@@ -216,7 +216,7 @@ test("it reconnects by itself from polling, too", async (t) => {
   assert.equal((await socket.emitWithAck("profile:get")).ok, true);
 });
 
-test("what it says while it is away is said when it is back", async (t) => {
+test("events emitted while disconnected are sent after reconnecting", async (t) => {
   const socket = t.client("/patient", { autoConnect: false });
   const ack = socket.emitWithAck("profile:get");
   assert.equal(socket.sendBuffer.length, 1);
@@ -224,7 +224,7 @@ test("what it says while it is away is said when it is back", async (t) => {
   assert.equal((await ack).ok, true);
 });
 
-test("what is volatile is not said later", async (t) => {
+test("volatile events are not sent later", async (t) => {
   const socket = t.client("/patient", { autoConnect: false });
   let answered = false;
   socket.volatile.emit("profile:get", () => (answered = true));
@@ -234,14 +234,14 @@ test("what is volatile is not said later", async (t) => {
   assert.equal(answered, false);
 });
 
-test("what is volatile is said while connected", async (t) => {
+test("volatile events are sent while connected", async (t) => {
   const socket = await t.connected("/patient");
   const ack = new Promise((resolve) => socket.volatile.emit("profile:get", resolve));
   assert.equal((await ack).ok, true);
 });
 
 for (const transports of [["websocket"], ["polling"]]) {
-  test(`the end of a token is told, then carried out, by ${transports[0]}`, async (t) => {
+  test(`token expiry is announced, then carried out, by ${transports[0]}`, async (t) => {
     const socket = t.client("/patient", { transports, auth: { token: token("patient", "patient-0", 1.5) } });
     const seen = [];
     socket.onAny((event) => seen.push(event));
@@ -251,7 +251,7 @@ for (const transports of [["websocket"], ["polling"]]) {
       seen.filter((event) => event.startsWith("auth:")),
       ["auth:expiring", "auth:expired"],
     );
-    assert.equal(socket.active, false, "told by the hub to go, it does not come back by itself");
+    assert.equal(socket.active, false, "disconnected by the hub, it does not reconnect by itself");
   });
 }
 

@@ -8,7 +8,7 @@ function isHandshake(handshake, upgrades) {
   assert.deepEqual(Object.keys(handshake).sort(), FIELDS);
   assert.equal(typeof handshake.sid, "string");
   assert.deepEqual(handshake.upgrades, upgrades);
-  assert.equal(handshake.pingInterval, world.ping_interval_ms, "told as it is, below a second");
+  assert.equal(handshake.pingInterval, world.ping_interval_ms, "sent as it is, below a second");
   assert.equal(handshake.pingTimeout, world.ping_timeout_ms);
   assert.equal(handshake.maxPayload, world.max_payload);
 }
@@ -19,7 +19,7 @@ function isRefused(answer, code, message, status = 400) {
   assert.match(answer.headers.get("content-type"), /^application\/json/);
 }
 
-test("a polling session opens with all it must say", async () => {
+test("a polling session opens with a complete handshake", async () => {
   const answer = await get("&transport=polling");
   assert.equal(answer.status, 200);
   assert.equal(answer.headers.get("content-type"), "text/plain; charset=utf-8");
@@ -29,11 +29,11 @@ test("a polling session opens with all it must say", async () => {
   isHandshake(JSON.parse(answer.text.slice(1)), ["websocket"]);
 });
 
-test("a WebSocket session opens with all it must say and no upgrade", async (t) => {
+test("a WebSocket session opens with a complete handshake and no upgrade", async (t) => {
   isHandshake((await t.engine()).handshake, []);
 });
 
-test("sessions have ids that nobody guesses", async (t) => {
+test("session ids cannot be guessed", async (t) => {
   const ids = new Set();
   for (let n = 0; n < 5; n++) ids.add((await t.poller()).handshake.sid);
   assert.equal(ids.size, 5);
@@ -61,8 +61,8 @@ for (const method of ["POST", "PUT", "DELETE", "PATCH"]) {
 }
 
 test("an unknown session is refused", async () => {
-  isRefused(await get("&transport=polling&sid=nobody"), 1, "Session ID unknown");
-  isRefused(await post("&transport=polling&sid=nobody", "2"), 1, "Session ID unknown");
+  isRefused(await get("&transport=polling&sid=unknown"), 1, "Session ID unknown");
+  isRefused(await post("&transport=polling&sid=unknown", "2"), 1, "Session ID unknown");
   isRefused(await get("&transport=polling&sid=__proto__"), 1, "Session ID unknown");
 });
 
@@ -74,7 +74,7 @@ for (const query of [
   "?EIO=4",
   "?EIO=4&transport=abc",
   "?EIO=4&transport=polling",
-  "?EIO=4&transport=websocket&sid=nobody",
+  "?EIO=4&transport=websocket&sid=unknown",
   "?EIO=3&transport=websocket",
   "?transport=websocket",
 ]) {
@@ -101,11 +101,11 @@ test("a page of a known origin may read the answers, refusals too", async () => 
   }
 });
 
-test("a browser that asks first is answered", async () => {
-  const asks = { "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-clinic" };
+test("a CORS preflight is answered", async () => {
+  const preflight = { "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-clinic" };
   const known = await fetched("&transport=polling", {
     method: "OPTIONS",
-    headers: { Origin: "https://clinic.example", ...asks },
+    headers: { Origin: "https://clinic.example", ...preflight },
   });
   assert.equal(known.status, 204);
   assert.equal(known.headers.get("access-control-allow-origin"), "https://clinic.example");
@@ -113,12 +113,12 @@ test("a browser that asks first is answered", async () => {
   assert.equal(known.headers.get("access-control-allow-headers"), "x-clinic");
   const foreign = await fetched("&transport=polling", {
     method: "OPTIONS",
-    headers: { Origin: "https://evil.example", ...asks },
+    headers: { Origin: "https://evil.example", ...preflight },
   });
   assert.equal(foreign.headers.get("access-control-allow-origin"), null);
 });
 
-test("the protocol knows no JSONP any more", async () => {
+test("JSONP is not offered", async () => {
   const answer = await get("&transport=polling&j=0");
   assert.equal(answer.text[0], "0", "no script");
 });

@@ -13,10 +13,10 @@ export function test(name, run) {
   cases.push({ name, run });
 }
 
-/** `world` is what the Python side tells: url, people, tokens, times. */
+/** `world` is what the Python side sends: url, people, tokens, times. */
 export let world;
-export function setWorld(told) {
-  world = told;
+export function setWorld(sent) {
+  world = sent;
 }
 
 export const WAIT_MS = 6_000;
@@ -100,7 +100,7 @@ export class Case {
   }
 }
 
-/** The first event of that name, or with what `wanted` says yes to. */
+/** The first event of that name, or the first for which `wanted` is true. */
 export function once(emitter, event, wanted = () => true) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -130,7 +130,7 @@ export async function eventually(look, what = "it") {
   }
 }
 
-/** A WebSocket whose messages are kept until they are asked for; pings are answered. */
+/** A WebSocket whose messages are kept until they are read; pings are answered. */
 class Raw {
   constructor(ws) {
     this.ws = ws;
@@ -185,7 +185,7 @@ class Raw {
     return answer;
   }
 
-  /** Closed by the hub, which may say goodbye before. */
+  /** Closed by the hub, perhaps after a CLOSE packet. */
   async isClosed() {
     return within(this.closed, "being closed");
   }
@@ -255,7 +255,7 @@ class Poller {
     await this.packetThat((packet) => packet.includes('"hub:ready"'));
   }
 
-  /** The session is over: nobody knows it any more. */
+  /** The session has ended: its id is unknown. */
   async isGone() {
     await eventually(async () => (await this.poll()).status === 400, "the end of the session");
     assert.deepEqual((await this.poll()).json(), { code: 1, message: "Session ID unknown" });

@@ -99,7 +99,7 @@ test("BINARY_EVENT without an id is put together, too", async (t) => {
   await raw.works("/patient");
 });
 
-test("ACK and BINARY_ACK that nobody waits for are ignored", async (t) => {
+test("ACK and BINARY_ACK that nothing waits for are ignored", async (t) => {
   const raw = await t.raw("/patient");
   raw.send("43/patient,12[]", '43/patient,13["yes"]');
   raw.send('461-/patient,14[{"_placeholder":true,"num":0}]', BYTES);
@@ -175,7 +175,7 @@ for (const [what, ...frames] of [
   });
 }
 
-test("a broken client harms nobody else", async (t) => {
+test("a broken client does not affect other clients", async (t) => {
   const good = await t.raw("/patient");
   const bad = await t.raw("/patient");
   bad.send("4" + "[".repeat(5_000));

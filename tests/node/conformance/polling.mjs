@@ -12,7 +12,7 @@ async function acknowledged(poller, ids) {
 
 const profile = (id) => `42/patient,${id}["profile:get"]`;
 
-test("what is posted is answered with ok, and acknowledged by a poll", async (t) => {
+test("a post is answered with ok, and its events are acknowledged by a poll", async (t) => {
   const poller = await t.poller();
   await poller.connect("/patient");
   const answer = await poller.post(profile(1));
@@ -114,7 +114,7 @@ test("a post that is too large is refused with 413", async (t) => {
   await poller.isGone();
 });
 
-test("packets that nobody needs are ignored", async (t) => {
+test("unneeded packets are ignored", async (t) => {
   const poller = await t.poller();
   assert.equal((await poller.post("6\x1e3\x1e5\x1e0")).status, 200);
   await poller.connect("/patient");
@@ -166,7 +166,7 @@ test("a polling session is not reached as another transport without an upgrade",
   await poller.connect("/patient");
 });
 
-test("every request says its version", async (t) => {
+test("every request carries its version", async (t) => {
   const poller = await t.poller();
   const answer = await fetch(`${world.url}/socket.io/?${poller.query.slice(1)}`);
   assert.deepEqual(await answer.json(), { code: 5, message: "Unsupported protocol version" });
@@ -195,7 +195,7 @@ test("a client closes its session, and the poll that waits is let go", async (t)
   await poller.isGone();
 });
 
-test("a session is told why it ends before it is gone", async (t) => {
+test("a session receives the reason before it ends", async (t) => {
   const poller = await t.poller();
   await poller.connect("/patient");
   await poller.post("47");

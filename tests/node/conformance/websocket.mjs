@@ -29,7 +29,7 @@ test("any packet is a sign of life", async (t) => {
   }
 });
 
-test("an answer to no ping harms nobody", async (t) => {
+test("a pong without a ping is harmless", async (t) => {
   const raw = await t.engine();
   raw.send("3", "3");
   await raw.connect("/patient");
@@ -75,7 +75,7 @@ test("a frame that is too large ends the session", async (t) => {
   await raw.isClosed();
 });
 
-test("a frame is not larger than it is told to be, and arrives", async (t) => {
+test("a frame of exactly maxPayload arrives", async (t) => {
   const raw = await t.raw("/patient");
   const head = '42/patient,1["profile:get",{"x":"';
   raw.send(head + "x".repeat(world.max_payload - head.length - 4) + '"}]');
@@ -89,7 +89,7 @@ test("a message may come in fragments", async (t) => {
   assert.match(await raw.messageThat((m) => m.startsWith("43/patient,1")), /"ok":true/);
 });
 
-test("frames are not compressed unless the hub is told to", async (t) => {
+test("frames are not compressed unless configured", async (t) => {
   const raw = await t.engine({ perMessageDeflate: true });
   assert.equal(raw.ws.extensions, "");
 });
@@ -97,8 +97,8 @@ test("frames are not compressed unless the hub is told to", async (t) => {
 test("WebSocket pings are answered as WebSockets do", async (t) => {
   const raw = await t.engine();
   const pong = once(raw.ws, "pong");
-  raw.ws.ping("anybody there?");
-  assert.equal((await pong).toString(), "anybody there?");
+  raw.ws.ping("are you there?");
+  assert.equal((await pong).toString(), "are you there?");
 });
 
 test("a client that goes without a word is let go", async (t) => {
