@@ -1,4 +1,4 @@
-"""Reads of appointments, as the caller."""
+"""Reading appointments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from actors.ports.rendering import Names
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppointmentQuery:
-    """Filters of a list; ``starts_from``/``starts_before`` select starts in ``[from, to)``."""
+    """Filters of a list. Starts are in ``[starts_from, starts_before)``."""
 
     statuses: frozenset[Status]
     """Empty means the default: every status but held, released and expired."""
@@ -27,7 +27,7 @@ class AppointmentQuery:
     descending: bool = False
     limit: int = 50
     after: tuple[datetime, AppointmentId] | None = None
-    """The last row of the page before: keyset, so that inserts shift nothing."""
+    """The last row of the previous page; rows inserted meanwhile shift nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,20 +37,20 @@ class AppointmentPage:
     total: int
     next_after: tuple[datetime, AppointmentId] | None
     position: tuple[Channel, Position] | None
-    """Of the caller's own channel, read in the same transaction as the rows."""
+    """The caller's own channel and its head, read in the same transaction as the rows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HistoryEntry:
-    """What was done to an appointment, from the audit log: statuses and times, no names."""
+    """One change of an appointment, from the audit log; without names."""
 
     at: datetime
     action: str
     """E.g. ``slot.held``, ``appointment.booked``, ``hold.expired``."""
     by: Role
-    """Whose rights it was done with: patient, dentist, or system."""
+    """Whose rights applied: patient, dentist, or system."""
     via: Role
-    """``chatbot`` when one acted, else the same."""
+    """``chatbot`` if one acted, else the same as ``by``."""
     old_status: Status | None
     new_status: Status
     old_start: datetime | None
@@ -61,7 +61,10 @@ class HistoryEntry:
 
 
 class Appointments(Protocol):
-    """Reads of rows, as the caller: what is not theirs does not exist."""
+    """Reads appointments with the caller's rights; other rows do not exist for them.
+
+    Raises StoreUnavailable.
+    """
 
     async def page(self, principal: Principal, query: AppointmentQuery) -> AppointmentPage: ...
 
@@ -72,5 +75,5 @@ class Appointments(Protocol):
     async def history(
         self, principal: Principal, appointment_id: AppointmentId
     ) -> Sequence[HistoryEntry] | None:
-        """Everything done to the row, oldest first; ``None`` if it is not the caller's."""
+        """All changes of the row, oldest first; ``None`` if it is not the caller's."""
         ...

@@ -1,4 +1,4 @@
-"""Calendars in the store: opening, loading and committing them."""
+"""Opening, loading and committing calendars."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ from actors.ports.commits import CalendarCommit, Committed, IdempotencyKey, Repl
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredReply:
+    """The reply that is stored under an idempotency key."""
+
     key: IdempotencyKey
     reply: Reply
     at: datetime
@@ -21,34 +23,39 @@ class StoredReply:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadedCalendar:
-    """All an actor starts from, read in the transaction that raised the fence."""
+    """What an actor starts with, read in the transaction that raised the fence."""
 
     dentist_id: DentistId
     fence: int
     schedule: Schedule
     types: tuple[AppointmentType, ...]
     rows: tuple[Appointment, ...]
-    """Live rows (overdue holds included) and completed ones that end after the instant
-    asked for."""
+    """Live rows, overdue holds included, and completed rows that end after ``live_after``."""
     replies: tuple[StoredReply, ...]
-    """Replies to clients' keys of the last day at this calendar, oldest first, bounded."""
+    """Replies of the last day under clients' keys, oldest first; a bounded number."""
     position: Position
-    """Head of ``availability:dentist:{id}``."""
+    """The head of ``availability:dentist:{id}``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DueHold:
+    """A held slot, and when its hold ends."""
+
     expires_at: datetime
     dentist_id: DentistId
     appointment_id: AppointmentId
 
 
 class CalendarStore(Protocol):
-    """The actors' side of the store.
+    """The store as calendar actors use it.
 
-    ``commit`` is durable when it returns; its announcements reach the outbox in commit
-    order, after the awaiting actors were resumed (so a snapshot is published before
-    anybody hears of it). Commits of different calendars are independent.
+    Guarantees:
+
+    - A commit is durable when ``commit`` returns.
+    - Events are published in the order of the commits, after the committing actor was resumed.
+      So its new snapshot is visible before subscribers get the events.
+    - Commits of different calendars do not affect each other, even if the store writes them
+      in one transaction.
     """
 
     async def open(
@@ -56,35 +63,36 @@ class CalendarStore(Protocol):
     ) -> LoadedCalendar | None:
         """Raise the fence, then load; ``None`` if there is no such calendar.
 
-        Waits for a half-dead transaction of the previous owner. With ``owner``, a node's id
-        (PostgreSQL), the calendar becomes that node's, unless a node that is alive has it:
-        raises OwnedElsewhere. Raises StoreUnavailable.
+        From then on, commits with an older fence fail. Waits for a transaction of the previous
+        owner that is still open. With ``owner``, the id of a node, the calendar becomes that
+        node's. Raises OwnedElsewhere if another live node owns it, and StoreUnavailable.
         """
         ...
 
     async def view(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
-        """What ``open`` would load, as it is committed now; nobody is fenced."""
+        """Load the committed state without raising the fence; ``None`` as in ``open``."""
         ...
 
     async def load_rows(
         self, dentist_id: DentistId, ids: Sequence[AppointmentId]
     ) -> Sequence[Appointment]:
-        """Rows of this calendar by id, whatever their age or status."""
+        """Rows of this calendar by id, of any age and status."""
         ...
 
     async def load_types(self) -> Sequence[AppointmentType]: ...
 
     async def replies(self, keys: Sequence[IdempotencyKey]) -> Sequence[StoredReply]:
-        """What is stored under these keys: settles an unknown outcome."""
+        """The replies stored under these keys; after an unknown outcome, they decide it."""
         ...
 
     async def commit(self, commit: CalendarCommit) -> Committed:
-        """Fence, channels, checks, rows, events, replies, audit: one transaction.
+        """Write a batch in one transaction: rows, events, replies and audit entries.
 
-        Raises a :class:`CommitFailure`.
+        Checks first the fence, the versions of appointment types, and what other calendars
+        know of the patients. Raises a :class:`~actors.ports.commits.CommitFailure`.
         """
         ...
 
     async def live_holds(self) -> Sequence[DueHold]:
-        """Every row that is ``held``, of all calendars, overdue ones included."""
+        """All holds of all calendars, overdue ones included."""
         ...

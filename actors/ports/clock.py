@@ -1,4 +1,4 @@
-"""Time and identity: what the core needs from the outside to be deterministic in tests."""
+"""Time and new ids, which tests replace to be deterministic."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,14 +6,16 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    """The current time."""
+
     def now(self) -> datetime:
         """The current instant, aware, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never go back; for deadlines and durations only."""
+        """Seconds that never decrease, for deadlines and durations only."""
         ...
 
 
 NewId = Callable[[], str]
-"""A fresh UUIDv7 in text form."""
+"""Returns a new UUIDv7 in text form."""

@@ -1,4 +1,4 @@
-"""What a commit is made of, what it returns, and how it fails."""
+"""Commits: their parts, their results, and how they fail."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from actors.domain.refusals import Refusal
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """What the caller gets, and what is stored under its idempotency key."""
+    """The reply to a command, also stored under its idempotency key."""
 
     outcome: Outcome
     resource_id: str
@@ -27,21 +27,22 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IdempotencyKey:
+    """Identifies a request, so that a repetition gets the stored reply."""
+
     scope: str
     key: str
     fingerprint: str
-    """Digest of operation and canonical body: the same key must mean the same request."""
+    """Digest of operation and body: requests with the same key must have the same one."""
     internal: bool = False
-    """Made by the hub for a command without one, to settle an unknown outcome."""
+    """Whether the hub made the key for a command without one, to find its outcome."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turn:
     """One decided command, ready to be committed.
 
-    ``events`` in the order they happened; all rows are written in that order, never
-    regrouped. A turn without events writes nothing, except its reply under a key that
-    the client sent.
+    Rows are written in the order of ``events``. A turn without events writes only its reply,
+    and that only under a key that the client sent.
     """
 
     by: Principal
@@ -58,36 +59,36 @@ class Turn:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Committed:
-    """What a commit brought: a reply per turn, in order, and where the channels are now."""
+    """The result of a commit: the reply of each turn, in order, and the new heads."""
 
     replies: tuple[Reply, ...]
     positions: Mapping[Channel, Position]
-    """The heads after this commit of every channel it wrote to."""
+    """The head of every channel that the commit wrote to."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CalendarCommit:
-    """One batch of one calendar: all of it is committed, or nothing."""
+    """A batch of one calendar, committed as a whole or not at all."""
 
     dentist_id: DentistId
     fence: int
     types: Mapping[AppointmentTypeId, int]
-    """The version of every appointment type the decisions rest on."""
+    """The version of every appointment type that the decisions rest on."""
     hold_limit: int
     """How many live holds a patient may have, at all dentists together."""
     turns: tuple[Turn, ...]
 
 
 class CommitFailure(Exception):
-    """Nothing of the commit was written (except for :class:`OutcomeUnknown`)."""
+    """A commit failed. Nothing was written, except perhaps for :class:`OutcomeUnknown`."""
 
 
 class Fenced(CommitFailure):
-    """Another owner raised the fence: this actor must stop."""
+    """Another owner has raised the fence; this actor must stop."""
 
 
 class OwnedElsewhere(CommitFailure):
-    """A node that is alive has this calendar: ask there."""
+    """Another live node owns the calendar; commands belong there."""
 
     def __init__(self, dentist_id: DentistId, owner: str | None) -> None:
         super().__init__(dentist_id, owner)
@@ -95,25 +96,25 @@ class OwnedElsewhere(CommitFailure):
 
 
 class StaleTypes(CommitFailure):
-    """An appointment type changed since the calendar loaded it."""
+    """An appointment type has changed since the calendar loaded it."""
 
 
 class ConstraintViolated(CommitFailure):
-    """The database, the last arbiter, refused what ``decide`` allowed: our bug."""
+    """A constraint of the database refused what ``decide`` allowed: a bug of ours."""
 
 
 class OutcomeUnknown(CommitFailure):
-    """COMMIT was sent and no answer came: it may have been written."""
+    """COMMIT was sent and got no answer; the commit may have been written."""
 
 
 class StoreUnavailable(CommitFailure):
-    """The database cannot be reached or cannot write now."""
+    """The database cannot be reached, or cannot write now."""
 
 
 class TurnRefused(CommitFailure):
-    """Turn ``index`` conflicts with what one calendar cannot know.
+    """Turn ``index`` conflicts with data outside its calendar.
 
-    The batch was rolled back; without that turn, the rest may be decided again.
+    The batch was rolled back. It can be decided again without that turn.
     """
 
     def __init__(self, index: int, refusal: Refusal) -> None:
@@ -122,7 +123,7 @@ class TurnRefused(CommitFailure):
 
 
 class TurnReplayed(CommitFailure):
-    """Turn ``index`` carries a key that already has this stored reply; like a refusal."""
+    """The key of turn ``index`` already has a stored reply; otherwise like TurnRefused."""
 
     def __init__(self, index: int, reply: Reply) -> None:
         super().__init__(index, reply)

@@ -1,4 +1,4 @@
-"""The live connections of people, at every node."""
+"""Ending the live connections of a person."""
 
 from typing import Protocol
 
@@ -6,12 +6,12 @@ from actors.domain.ids import ProfileId
 
 
 class Connections(Protocol):
-    """The live connections of everybody, whatever they speak, at every node of the hub."""
+    """All live connections, of every protocol and at every node of the hub."""
 
     async def end(self, person: ProfileId) -> None:
-        """End all there are now of a person, those of chatbots that act for them included.
+        """End the connections of a person, and those of chatbots that act for them.
 
-        Raises :class:`~actors.domain.refusals.Unavailable` when a node did not answer: then
-        those of all other nodes have been ended, and asking again does no harm.
+        Raises :class:`~actors.domain.refusals.Unavailable` if a node did not answer. The
+        connections at all other nodes have been ended then, and the call can be repeated.
         """
         ...

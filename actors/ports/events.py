@@ -1,4 +1,4 @@
-"""Committed events: the log, the outbox and the broadcaster."""
+"""Committed events: their log, the relay as publisher, and the broadcaster."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,12 +21,12 @@ class EventRecord:
     type: str
     time: datetime
     payload: bytes = field(repr=False)
-    """The rendered body: the ``data`` of the envelope."""
+    """The rendered body as JSON: the ``data`` of the envelope."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delivery:
-    """What became of one broadcast (criterion 10.1)."""
+    """The outcome of the broadcast of one event (criterion 10.1)."""
 
     channel: Channel
     position: Position
@@ -38,17 +38,21 @@ class Delivery:
     recipients: int
     error: str | None = None
     problem: str | None = None
-    """The kind of exception of the last attempt that failed, also if a later one did not."""
+    """The type of the last error, even if a later attempt succeeded."""
 
 
 class EventLog(Protocol):
-    """``realtime_events``: the outbox, the history for catch-up, the log of 10.1."""
+    """The table ``realtime_events``: outbox, history for catch-up, and log of broadcasts.
+
+    Offsets of a channel have no gaps and are in commit order. All methods raise
+    StoreUnavailable. With ``by``, rows are read with the rights of that principal, for whom
+    other channels do not exist; ``None`` reads for the hub itself.
+    """
 
     async def heads(
         self, channels: Sequence[Channel], by: Principal | None = None
     ) -> Mapping[Channel, Position]:
-        """The committed head of each channel; a channel nothing was sent to is at the
-        hub's first epoch with offset 0. Read as ``by``; ``None`` is the relay."""
+        """The committed head of each channel; offset 0 of the first epoch if it has no event."""
         ...
 
     async def read(
@@ -61,22 +65,23 @@ class EventLog(Protocol):
         max_bytes: int,
         by: Principal | None = None,
     ) -> Sequence[EventRecord]:
-        """Events with ``after < offset <= up_to`` in order, without a gap, at most
-        ``limit`` and about ``max_bytes`` of payload (at least one if there is one).
-        Read as ``by``, to whom no other channel exists; ``None`` is the relay.
+        """Events with ``after < offset <= up_to``, in order and without a gap.
+
+        At most ``limit`` events and about ``max_bytes`` of payload, but at least one event if
+        there is one.
         """
         ...
 
     async def oldest(self, channel: Channel) -> int | None:
-        """The offset of the oldest event still kept, ``None`` if there is none."""
+        """The offset of the oldest event that is kept; ``None`` if there is none."""
         ...
 
     async def pending(self, *, limit: int) -> Sequence[EventRecord]:
-        """Committed and never broadcast (a crash left them), by channel and offset."""
+        """Committed events that are not marked as broadcast, by channel and offset."""
         ...
 
     async def mark(self, deliveries: Sequence["Delivery"]) -> None:
-        """Write what became of broadcasts; off the hot path, in batches."""
+        """Write the outcomes of broadcasts. Marking an event twice does no harm."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Reads of people."""
+"""Reading profiles, and auditing searches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,22 @@ from actors.domain.profile import Profile
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProfilePage:
+    """One page of a list of profiles."""
+
     profiles: tuple[Profile, ...]
     total: int
     next_after: tuple[str, ProfileId] | None
-    """(name, id) of the last row."""
+    """Name and id of the last row, if there are more."""
     own: frozenset[ProfileId] = frozenset()
-    """In a search: whose contact data the searching dentist may see, too."""
+    """In a search: patients whose contact data the searching dentist may see."""
 
 
 class Profiles(Protocol):
-    """Reads of people. ``by_subject``, ``adoptable`` and ``by_id`` serve the hub itself
-    (who is this token, does this person exist); ``dentists``, ``own_patient`` and
-    ``search`` read as the caller, and show of a person what the caller may see.
+    """Reads profiles.
+
+    ``by_subject``, ``by_id`` and ``adoptable`` serve the hub itself, for instance to find the
+    person of a token. ``dentists``, ``own_patient`` and ``search`` read with the caller's
+    rights, and return only the fields that the caller may see. Raises StoreUnavailable.
     """
 
     async def by_subject(self, subject: str) -> Profile | None: ...
@@ -30,18 +34,20 @@ class Profiles(Protocol):
     async def by_id(self, profile_id: ProfileId) -> Profile | None: ...
 
     async def adoptable(self, email: str) -> Sequence[Profile]:
-        """Patients without a subject that have this e-mail (case-insensitive), at most 2."""
+        """Patients without a subject who have this e-mail address in any case; at most 2."""
         ...
 
     async def dentists(
         self, by: Principal, *, limit: int, after: tuple[str, ProfileId] | None
     ) -> ProfilePage:
-        """Every dentist, by name then id; of each what is public."""
+        """All dentists, sorted by name and id, with their public fields."""
         ...
 
     async def own_patient(self, dentist_id: DentistId, patient_id: PatientId) -> Profile | None:
-        """The patient, if they are this dentist's: any appointment confirmed or later,
-        or entered by this dentist."""
+        """The patient, if they belong to this dentist.
+
+        They do if this dentist entered them or has an appointment with them that was booked.
+        """
         ...
 
     async def search(
@@ -52,15 +58,18 @@ class Profiles(Protocol):
         limit: int,
         after: tuple[str, ProfileId] | None,
     ) -> ProfilePage:
-        """A dentist's own patients whose name, e-mail or phone contains ``text``
-        (case-insensitive; empty: all of them), and any patient whose e-mail or phone is
-        exactly ``text``; with ``dentist_id=None`` only the exact ones. By name then id."""
+        """Search patients, sorted by name and id.
+
+        Finds the dentist's own patients whose name, e-mail or phone contains ``text`` in any
+        case (all of them if it is empty), and any patient whose e-mail or phone equals
+        ``text``. With ``dentist_id=None``, only the latter.
+        """
         ...
 
     async def record_search(self, by: Principal, request_id: str, found: int) -> None:
-        """Audit a search of people: who searched and how many were found, never the text."""
+        """Audit a search: the principal and the number of results, never the text."""
         ...
 
     async def record_disconnect(self, by: Principal, request_id: str, person: Profile) -> None:
-        """Audit that somebody's connections are being ended: who did it, and whose."""
+        """Audit that the connections of a person are being ended."""
         ...

@@ -1,4 +1,4 @@
-"""Writes of profiles and appointment types, which have no actor."""
+"""Writing records that have no actor: profiles, appointment types and webhooks."""
 
 from typing import Protocol
 
@@ -6,14 +6,14 @@ from actors.ports.commits import Reply, Turn
 
 
 class RecordStore(Protocol):
-    """Writes of profiles and appointment types, through the same committer."""
+    """Writes records in the same way as calendars: audited, and with events."""
 
     async def commit_record(self, turn: Turn) -> Reply:
-        """Write ``turn.events`` (ProfileSaved, AppointmentTypeSaved) and announce them.
+        """Write ``turn.events`` in one transaction, and publish its announcements.
 
-        A changed row must still have ``before.version``, else raises
-        :class:`~actors.domain.refusals.VersionConflict`. A new dentist gets a calendar
-        with an empty schedule in the profile's zone. Raises TurnReplayed,
-        IdempotencyMismatch, ValidationFailed (subject already used) or a CommitFailure.
+        A new dentist gets a calendar with an empty schedule in the profile's time zone.
+        Raises :class:`~actors.domain.refusals.VersionConflict` if a changed row no longer has
+        ``before.version``; also TurnReplayed, IdempotencyMismatch, ValidationFailed (the
+        subject is used already) or another CommitFailure.
         """
         ...

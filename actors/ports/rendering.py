@@ -1,4 +1,4 @@
-"""How the core's values become JSON: implemented by ``api.schemas``."""
+"""Rendering values of the core as JSON; implemented by ``api.schemas``."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,7 +6,7 @@ from actors.domain.announcements import Body
 from actors.domain.ids import ProfileId
 
 Names = Mapping[ProfileId, str]
-"""Names of the people a body mentions, as of the transaction that renders it."""
+"""Names of the people in a body, read in the transaction that renders it."""
 
 Render = Callable[[Body, Names], bytes]
-"""A body as the JSON that REST shows; the only place where JSON is made (api/schemas.py)."""
+"""Renders a body as the same JSON that REST returns."""

@@ -1,4 +1,4 @@
-"""What webhooks need of the world: a place for their state, and a way to their receivers."""
+"""The state of webhooks in the store, and the dispatcher that delivers to receivers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from actors.domain.webhook import DeliveryProgress, DisabledReason, Webhook, Web
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookView:
-    """A webhook, and how far it is in each of its channels."""
+    """A webhook, with the progress of its deliveries in each channel."""
 
     webhook: Webhook
     progress: tuple[DeliveryProgress, ...]
@@ -22,6 +22,8 @@ class WebhookView:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookPage:
+    """One page of a list of webhooks."""
+
     webhooks: tuple[WebhookView, ...]
     next_after: WebhookId | None
     total: int
@@ -29,7 +31,7 @@ class WebhookPage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookDelivery:
-    """What became of one event at one webhook, over all its attempts."""
+    """The outcome of one event at one webhook, over all its attempts."""
 
     channel: Channel
     position: Position
@@ -40,27 +42,27 @@ class WebhookDelivery:
     first_at: datetime
     last_at: datetime
     response_status: int | None
-    """Of the last attempt; ``None`` when there was no answer."""
+    """HTTP status of the last attempt; ``None`` if there was no response."""
     duration_ms: float | None
     error: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """All that a delivery needs to know of its webhook."""
+    """A webhook with all that a delivery needs."""
 
     view: WebhookView
     secrets: tuple[str, ...] = field(repr=False)
-    """To sign with, the newest first."""
+    """Secrets to sign with, the newest first."""
 
 
 class WebhookReads(Protocol):
-    """Reads as the owner: other parties' webhooks do not exist."""
+    """Reads webhooks with the owner's rights; webhooks of others do not exist for them."""
 
     async def page(
         self, principal: Principal, *, limit: int, after: WebhookId | None
     ) -> WebhookPage:
-        """Own webhooks, the oldest first."""
+        """The principal's own webhooks, oldest first."""
         ...
 
     async def get(self, principal: Principal, webhook_id: WebhookId) -> WebhookView | None: ...
@@ -68,25 +70,25 @@ class WebhookReads(Protocol):
     async def deliveries(
         self, principal: Principal, webhook_id: WebhookId, *, limit: int
     ) -> Sequence[WebhookDelivery]:
-        """The latest ones, the newest first."""
+        """The latest deliveries, newest first."""
         ...
 
 
 class WebhookQueue(Protocol):
-    """The hub's own side: what is to be delivered, and what was.
+    """Reads and writes the progress of deliveries, for the dispatcher.
 
-    A place in a channel only moves from where the hub knew it to be (``moves``), so that
-    a delivery that was under way never undoes what the owner did meanwhile.
+    Progress is only written if it has not changed since it was read (``moves``). So a delivery
+    under way never overwrites a change that the owner made meanwhile.
     """
 
     async def active(
         self, *, after: WebhookId | None, limit: int, now: datetime
     ) -> Sequence[Target]:
-        """Active webhooks by id, a page at a time."""
+        """One page of the active webhooks, sorted by id."""
         ...
 
     async def target(self, webhook_id: WebhookId, now: datetime) -> Target | None:
-        """One webhook, active or not."""
+        """A webhook, active or not; ``None`` if it does not exist."""
         ...
 
     async def record(
@@ -96,25 +98,25 @@ class WebhookQueue(Protocol):
         after: DeliveryProgress,
         delivery: WebhookDelivery | None,
     ) -> bool:
-        """Move on, or write down a failure; false when it was moved elsewhere meanwhile."""
+        """Write progress or a failure; returns false if the progress changed meanwhile."""
         ...
 
     async def disable(
         self, webhook_id: WebhookId, reason: DisabledReason, now: datetime
     ) -> Webhook | None:
-        """Audited as done by the hub; ``None`` when it is not active any more."""
+        """Disable and audit it; returns ``None`` if it was not active any more."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """How one request to a receiver went."""
+    """The result of one request to a receiver."""
 
     status: int | None
-    """Of the answer; ``None`` when there was none."""
+    """HTTP status of the response; ``None`` if there was none."""
     duration_ms: float
     error: str | None = None
-    """In words for the owner: never what the receiver said."""
+    """A message for the owner; never the content of the response."""
     retry_after_s: float | None = None
 
     @property
@@ -123,7 +125,7 @@ class Attempt:
 
 
 class WebhookDispatcher(Protocol):
-    """Delivers to receivers."""
+    """Delivers events to receivers."""
 
     async def check(self, url: str) -> None:
         """Raises ValidationFailed for an address that deliveries would be refused to."""
