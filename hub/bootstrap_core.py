@@ -1,17 +1,23 @@
-"""The calendars of this process and the services over them, put together."""
+"""Builds what decides and what is decided on: calendars, their events, and the services."""
 
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from actors.calendar.alarms import Alarms
 from actors.calendar.registry import Calendars, Registry
-from actors.ports.calendars import CalendarStore
+from actors.domain.channels import Channel
 from actors.ports.clock import Clock, NewId
-from actors.ports.webhooks import WebhookDispatcher
+from actors.ports.connections import Connections
+from actors.ports.events import Broadcaster, EventRecord
+from actors.relay.committed_events import CommittedEvents
+from actors.relay.relay import Listener, Relay
 from actors.services.availability import Availability
 from actors.services.bookings import Bookings
 from actors.services.catalog import Catalog
 from actors.services.changes import Changes
+from actors.services.delivery_rights import DeliveryRights
 from actors.services.directory import Directory
 from actors.services.identity import Identity
 from actors.services.people import People
@@ -19,56 +25,193 @@ from actors.services.records import Records
 from actors.services.replays import Replays
 from actors.services.services import Services
 from actors.services.webhooks import Webhooks
-from hub.cluster.calendars.ownership import ClaimingStore
-from hub.cluster.wiring import Meeting
+from actors.tasks import Tasks
+from api.auth import TokenVerifier
+from api.realtime.rooms.broadcaster import RoomBroadcaster
+from api.realtime.rooms.context import RoomsContext
+from api.realtime.rooms.fairness import TimeSlice
+from api.realtime.rooms.joins import Joins
+from api.realtime.rooms.revocations import Revocations
+from api.realtime.rooms.rooms import Rooms
+from api.realtime.rooms.send_buffer import SendPolicy
+from api.realtime.supabase.presence_registry import PresenceRegistry
+from hub.cluster.local_node import LocalNode
 from hub.config import Config
+from hub.telemetry.metrics import Metrics
+from hub.webhooks.dispatcher import Dispatcher, open_dispatcher
 from store.engine import Store
+
+WrapBroadcaster = Callable[[Broadcaster], Broadcaster]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Core:
+    """The calendars of this process, the relay of their events, and the rooms it reaches."""
+
     clock: Clock
     new_id: NewId
+    metrics: Metrics
+    store: Store
     directory: Directory
+    records: Records
+    catalog: Catalog
+    identity: Identity
+    verifier: TokenVerifier
     alarms: Alarms
     registry: Registry
-    services: Services
-    meeting: Meeting
+    dispatcher: Dispatcher
+    relay: Relay
+    context: RoomsContext
+    presence: PresenceRegistry
 
-    def forget_caches(self) -> None:
-        """Nothing that was read before now is believed."""
+    def followed_channels(self) -> Sequence[Channel]:
+        """The channels with a subscriber at this process."""
+        return self.context.rooms.channels
+
+    def clear_caches(self) -> None:
+        """Read again what may have changed unnoticed."""
         self.directory.people.clear()
         self.directory.subjects.clear()
-        self.services.catalog.cache.clear()
+        self.catalog.cache.clear()
         for actor in self.registry.actors():
             actor.types_stale = True
 
 
-def build_core(
+@asynccontextmanager
+async def open_core(
+    config: Config,
+    store: Store,
+    committed: CommittedEvents,
+    alarms: Alarms,
+    node: LocalNode | None,
+    *,
+    clock: Clock,
+    new_id: NewId,
+    metrics: Metrics,
+    wrap_broadcaster: WrapBroadcaster | None,
+) -> AsyncIterator[Core]:
+    """Ready to work until the block ends; then the calendars complete what they accepted,
+    and the relay broadcasts the events of that."""
+    directory, records = Directory(store.profiles), Records(store.records, clock, new_id)
+    catalog = Catalog(store.calendars.load_types, records)
+    identity = Identity(store.profiles, directory, records)
+    verifier = TokenVerifier(config.auth, clock)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(verifier.close)
+        dispatcher = await stack.enter_async_context(
+            _open_dispatcher(config, store, directory, clock, new_id, metrics)
+        )
+        tasks = Tasks()
+        stack.push_async_callback(tasks.finish)
+        revocations = Revocations(verifier, identity, tasks.start)
+        calendars = node.claims if node else store.calendars
+        settings = config.actors, config.reservations
+        registry = Registry(calendars, clock, *settings, on_hold=alarms.add)
+        listeners = directory.forget, catalog.forget, registry.on_event, dispatcher.on_event
+        relay, context = _relay(
+            config,
+            store,
+            clock,
+            metrics,
+            revocations,
+            listeners=(*listeners, revocations.event_committed),
+            wrap_broadcaster=wrap_broadcaster,
+            is_ours=node.publisher.take_own if node else None,
+        )
+        stack.push_async_callback(relay.stop)
+        stack.push_async_callback(registry.close)
+        if node:
+            committed.subscribe(node.publisher.publish_events)
+        committed.subscribe(relay.publish)
+        yield Core(
+            clock=clock,
+            new_id=new_id,
+            metrics=metrics,
+            store=store,
+            directory=directory,
+            records=records,
+            catalog=catalog,
+            identity=identity,
+            verifier=verifier,
+            alarms=alarms,
+            registry=registry,
+            dispatcher=dispatcher,
+            relay=relay,
+            context=context,
+            presence=PresenceRegistry(new_id),
+        )
+
+
+def _open_dispatcher(
     config: Config,
     store: Store,
     directory: Directory,
-    dispatcher: WebhookDispatcher,
     clock: Clock,
     new_id: NewId,
-) -> Core:
-    """``dispatcher`` delivers what the webhooks of :class:`Services` ask for."""
-    records = Records(store.records, clock, new_id)
-    catalog = Catalog(store.calendars.load_types, records)
-    meeting = Meeting()
-    alarms = Alarms(clock, lambda due: bookings.expire(due))
-    own: CalendarStore = store.calendars
-    if config.is_clustered:
-        own = meeting.claims = ClaimingStore(store.calendars, alarms.add)
-    registry = Registry(own, clock, config.actors, config.reservations, on_hold=alarms.add)
-    asked: Calendars = meeting if config.is_clustered else registry
-    bookings = Bookings(asked, store.appointments, directory, clock, new_id)
-    services = Services(
-        identity=Identity(store.profiles, directory, records),
-        people=People(store.profiles, directory, records, meeting),
+    metrics: Metrics,
+) -> AbstractAsyncContextManager[Dispatcher]:
+    return open_dispatcher(
+        config.webhooks,
+        queue=store.webhooks,
+        events=store.events,
+        may_deliver=DeliveryRights(directory, clock),
+        clock=clock,
+        new_id=new_id,
+        metrics=metrics,
+    )
+
+
+def _relay(
+    config: Config,
+    store: Store,
+    clock: Clock,
+    metrics: Metrics,
+    revocations: Revocations,
+    *,
+    listeners: Sequence[Listener],
+    wrap_broadcaster: WrapBroadcaster | None,
+    is_ours: Callable[[EventRecord], bool] | None,
+) -> tuple[Relay, RoomsContext]:
+    """The relay, and the rooms that it broadcasts to."""
+    rooms, time_slice = Rooms(), TimeSlice()
+    broadcaster = RoomBroadcaster(rooms, time_slice)
+    relay = Relay(
+        events=store.events,
+        clock=clock,
+        broadcaster=wrap_broadcaster(broadcaster) if wrap_broadcaster else broadcaster,
+        on_failure=broadcaster.notify_position,
+        has_subscribers=lambda channel: bool(wrap_broadcaster or rooms.members(channel)),
+        listeners=listeners,
+        on_delivery=metrics.delivered,
+        is_ours=is_ours,
+        settings=config.relay,
+    )
+    context = RoomsContext(
+        rooms=rooms,
+        joins=Joins(rooms, Changes(store.events), relay.positions),
+        broadcaster=broadcaster,
+        revocations=revocations,
+        send_policy=SendPolicy(
+            time_slice=time_slice,
+            max_bytes=config.realtime.max_buffer_bytes,
+            deflate_from_bytes=config.realtime.compress_from_bytes or None,
+        ),
+    )
+    return relay, context
+
+
+def build_services(
+    config: Config, core: Core, calendars: Calendars, connections: Connections
+) -> Services:
+    """The services over the calendars of this process, or of all nodes together."""
+    store, clock, new_id = core.store, core.clock, core.new_id
+    directory, catalog, records = core.directory, core.catalog, core.records
+    return Services(
+        identity=core.identity,
+        people=People(store.profiles, directory, records, connections),
         catalog=catalog,
-        availability=Availability(asked, catalog, directory, store.profiles, clock, new_id),
-        bookings=bookings,
+        availability=Availability(calendars, catalog, directory, store.profiles, clock, new_id),
+        bookings=Bookings(calendars, store.appointments, directory, clock, new_id),
         changes=Changes(store.events),
         replays=Replays(store.events, clock, kept=timedelta(days=config.retention.events_days)),
         webhooks=Webhooks(
@@ -76,17 +219,8 @@ def build_core(
             queue=store.webhooks,
             records=records,
             events=store.events,
-            dispatcher=dispatcher,
+            dispatcher=core.dispatcher,
             clock=clock,
             old_secret_kept=timedelta(hours=config.webhooks.old_secret_hours),
         ),
-    )
-    return Core(
-        meeting=meeting,
-        clock=clock,
-        new_id=new_id,
-        directory=directory,
-        alarms=alarms,
-        registry=registry,
-        services=services,
     )

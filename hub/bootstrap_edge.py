@@ -1,37 +1,35 @@
-"""What the world sees of a hub, put together: REST, sockets of every kind, streams, figures."""
+"""Builds what clients see of a hub: REST, live connections of every protocol, and figures."""
 
 import os
 import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from actors.calendar.calendar_actor import CalendarActor
 from actors.ports.clock import Clock
-from actors.relay.relay import Relay
+from actors.services.services import Services
 from api.app import create_app
-from api.auth import TokenVerifier
 from api.deps import AppDeps
 from api.ratelimit import RateLimiter
-from api.realtime.socketio import Realtime, RealtimeDeps
+from api.realtime.rooms.deps import RealtimeDeps
+from api.realtime.socketio import Realtime
 from api.realtime.sse.streams import Streams
 from api.realtime.supabase import Supabase, SupabaseDeps
-from api.rest.chat.deps import ChatDeps
 from hub.bootstrap_core import Core
-from hub.cluster.cluster import Cluster
-from hub.cluster.wiring import OtherNodes
+from hub.chat import chat_deps
 from hub.config import Config
 from hub.telemetry.figures import About, Figures, busiest
 from hub.telemetry.health import Health
-from hub.telemetry.metrics import CalendarFigures, Gauges, Metrics
+from hub.telemetry.metrics import CalendarFigures, Gauges
 from hub.telemetry.recent_errors import RecentErrors
-from hub.webhooks.dispatcher import Dispatcher
-from store.engine import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Edge:
-    """``app`` is to be served; the rest is what is attached to it."""
+    """``app`` is to be served; the connections of the other parts come through it."""
 
     app: web.Application
     health: Health
@@ -39,68 +37,92 @@ class Edge:
     supabase: Supabase
     streams: Streams
     figures: Figures
-    verifier: TokenVerifier
 
 
-def build_edge(
-    config: Config,
-    store: Store,
-    core: Core,
-    relay: Relay,
-    metrics: Metrics,
-    dispatcher: Dispatcher,
-    errors: RecentErrors,
-    chat: ChatDeps,
-    cluster: Cluster | None,
-) -> Edge:
-    """REST and Socket.IO over the same services, the same verifier and the same limits."""
-    clock = core.clock
-    verifier = TokenVerifier(config.auth, clock)
-    limiter = _limiter(config, clock)
-    wired = _realtime_deps(config, core, relay, metrics, verifier, limiter)
-    realtime = core.meeting.realtime = Realtime(wired)
-    supabase = core.meeting.supabase = _supabase(config, wired, realtime, cluster)
-    streams = _streams(config, core, realtime, metrics)
-    gauges = _gauges(core, realtime, supabase, streams, dispatcher)
-    metrics.watch(gauges)
+@asynccontextmanager
+async def open_edge(
+    config: Config, core: Core, services: Services, errors: RecentErrors
+) -> AsyncIterator[Edge]:
+    """Over the same services, verifier and limits; closes every connection in the end."""
+    deps = _realtime_deps(config, core, services)
+    realtime = Realtime(deps)
+    supabase = Supabase(
+        SupabaseDeps(
+            realtime=deps, presence=core.presence, message_limiter=_limiter(config, core.clock)
+        )
+    )
+    streams = _streams(config, core)
+    gauges = _gauges(core, realtime, supabase, streams)
+    core.metrics.watch(gauges)
     health = Health(
-        clock=clock,
-        ping=store.ping,
+        clock=core.clock,
+        ping=core.store.ping,
         ping_timeout_s=config.database.ping_timeout_s,
         connections=gauges.connections,
     )
-    app = create_app(
-        AppDeps(
-            services=core.services,
-            verifier=verifier,
-            limiter=limiter,
+    about = About(node=_node_name(), engine=config.database.engine)
+    async with AsyncExitStack() as stack:
+        chat = await stack.enter_async_context(
+            chat_deps(config.chat, auth_secret=config.auth.secret)
+        )
+        app = create_app(_app_deps(config, core, deps, streams, health), chat)
+        realtime.attach(app)
+        supabase.attach(app)
+        stack.push_async_callback(realtime.close)
+        stack.push_async_callback(supabase.close)
+        yield Edge(
+            app=app,
+            health=health,
+            realtime=realtime,
+            supabase=supabase,
             streams=streams,
-            health=health,
-            clock=clock,
-            new_id=core.new_id,
-            settings=config.api,
-            metrics=metrics.render,
-            on_request=metrics.request,
-        ),
-        chat,
+            figures=Figures(
+                core.metrics, gauges, core.clock, health=health, about=about, errors=errors
+            ),
+        )
+
+
+def _realtime_deps(config: Config, core: Core, services: Services) -> RealtimeDeps:
+    return RealtimeDeps(
+        services=services,
+        context=core.context,
+        verifier=core.verifier,
+        clock=core.clock,
+        new_id=core.new_id,
+        positions=core.relay.positions,
+        limiter=_limiter(config, core.clock),
+        settings=config.realtime,
+        cors_origins=config.api.cors_origins,
+        on_command=core.metrics.command,
+        on_slow=core.metrics.slow_reader,
     )
-    realtime.attach(app)
-    supabase.attach(app)
-    return Edge(
-        app=app,
-        health=health,
-        realtime=realtime,
-        supabase=supabase,
+
+
+def _app_deps(
+    config: Config, core: Core, realtime: RealtimeDeps, streams: Streams, health: Health
+) -> AppDeps:
+    return AppDeps(
+        services=realtime.services,
+        verifier=core.verifier,
+        limiter=realtime.limiter,
         streams=streams,
-        verifier=verifier,
-        figures=Figures(
-            metrics,
-            gauges,
-            clock,
-            health=health,
-            about=About(node=_node(), engine=config.database.engine),
-            errors=errors,
-        ),
+        health=health,
+        clock=core.clock,
+        new_id=core.new_id,
+        settings=config.api,
+        metrics=core.metrics.render,
+        on_request=core.metrics.request,
+    )
+
+
+def _streams(config: Config, core: Core) -> Streams:
+    return Streams(
+        context=core.context,
+        clock=core.clock,
+        settings=config.realtime,
+        leeway_s=config.auth.leeway_s,
+        on_end=core.metrics.stream_ended,
+        on_slow=core.metrics.slow_reader,
     )
 
 
@@ -110,59 +132,7 @@ def _limiter(config: Config, clock: Clock) -> RateLimiter:
     )
 
 
-def _realtime_deps(
-    config: Config,
-    core: Core,
-    relay: Relay,
-    metrics: Metrics,
-    verifier: TokenVerifier,
-    limiter: RateLimiter,
-) -> RealtimeDeps:
-    return RealtimeDeps(
-        services=core.services,
-        verifier=verifier,
-        clock=core.clock,
-        new_id=core.new_id,
-        positions=relay.positions,
-        limiter=limiter,
-        settings=config.realtime,
-        cors_origins=config.api.cors_origins,
-        on_command=metrics.command,
-        on_slow=metrics.slow_reader,
-    )
-
-
-def _supabase(
-    config: Config, wired: RealtimeDeps, realtime: Realtime, cluster: Cluster | None
-) -> Supabase:
-    return Supabase(
-        SupabaseDeps(
-            realtime=wired,
-            context=realtime.context,
-            peers=OtherNodes(cluster) if cluster is not None else None,
-            message_limiter=_limiter(config, wired.clock),
-        )
-    )
-
-
-def _streams(config: Config, core: Core, realtime: Realtime, metrics: Metrics) -> Streams:
-    return Streams(
-        context=realtime.context,
-        clock=core.clock,
-        settings=config.realtime,
-        leeway_s=config.auth.leeway_s,
-        on_end=metrics.stream_ended,
-        on_slow=metrics.slow_reader,
-    )
-
-
-def _gauges(
-    core: Core,
-    realtime: Realtime,
-    supabase: Supabase,
-    streams: Streams,
-    dispatcher: Dispatcher,
-) -> Gauges:
+def _gauges(core: Core, realtime: Realtime, supabase: Supabase, streams: Streams) -> Gauges:
     registry = core.registry
     return Gauges(
         live_calendars=lambda: len(registry.actors()),
@@ -173,13 +143,13 @@ def _gauges(
             **supabase.connections(),
             "stream": len(streams),
         },
-        webhooks=lambda: len(dispatcher),
-        webhooks_failing=lambda: dispatcher.failing,
+        webhooks=lambda: len(core.dispatcher),
+        webhooks_failing=lambda: core.dispatcher.failing,
         busiest=lambda: busiest([_calendar_figures(actor) for actor in registry.actors()]),
         cache_lookups=lambda: {
             "people": core.directory.people.lookups,
             "subjects": core.directory.subjects.lookups,
-            "appointment_types": core.services.catalog.cache.lookups,
+            "appointment_types": core.catalog.cache.lookups,
         },
     )
 
@@ -193,6 +163,6 @@ def _calendar_figures(actor: CalendarActor) -> CalendarFigures:
     )
 
 
-def _node() -> str:
-    """A name for this process among those of the clinic."""
+def _node_name() -> str:
+    """Names this process among those of the clinic."""
     return f"{socket.gethostname()}-{os.getpid()}"

@@ -17,17 +17,18 @@ from actors.ports.clock import Clock
 
 log = logging.getLogger(__name__)
 
+Expire = Callable[[DueHold], Awaitable[object]]
+
 _CONCURRENCY = 64
-"""Calls of ``fire`` under way at the same time."""
+"""Calls of ``expire`` under way at the same time."""
 _RETRY_AFTER = timedelta(seconds=1)
 
 
 class Alarms:
-    """Calls ``fire`` for each hold that is due; again after a moment if that fails."""
+    """Has each hold expired when it is due; again after a moment if that fails."""
 
-    def __init__(self, clock: Clock, fire: Callable[[DueHold], Awaitable[object]]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._fire = fire
         self._heap: list[tuple[datetime, str, DueHold]] = []
         self._sooner = asyncio.Event()
         self._slots = asyncio.Semaphore(_CONCURRENCY)
@@ -38,8 +39,8 @@ class Alarms:
     def add(self, due: DueHold) -> None:
         self._push(due.expires_at, due)
 
-    async def run(self) -> None:
-        """Fire due alarms until cancelled; calls under way are cancelled with it."""
+    async def run(self, expire: Expire) -> None:
+        """Call ``expire`` for each due hold until cancelled; calls under way are cancelled, too."""
         async with asyncio.TaskGroup() as expiries:
             while True:
                 self._sooner.clear()
@@ -49,12 +50,12 @@ class Alarms:
                     continue
                 _, _, due = heapq.heappop(self._heap)
                 await self._slots.acquire()
-                expiries.create_task(self._expire(due))
+                expiries.create_task(self._expire(due, expire))
 
-    async def _expire(self, due: DueHold) -> None:
+    async def _expire(self, due: DueHold, expire: Expire) -> None:
         """Expire one hold; a busy calendar or an unreachable database is retried."""
         try:
-            await self._fire(due)
+            await expire(due)
         except NotFound:
             log.warning("alarm_without_hold", extra={"appointment_id": due.appointment_id})
         except Refusal as refusal:

@@ -20,7 +20,6 @@ it broadcast (:mod:`actors.relay.retries`) and settles it. The task ends with th
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -45,15 +44,6 @@ HasSubscribers = Callable[[Channel], bool]
 _GAP_BYTES_MAX = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Outlet:
-    """Where events go; the relay has one from ``start`` on."""
-
-    broadcaster: RetryingBroadcaster
-    on_failure: OnFailure
-    has_subscribers: HasSubscribers
-
-
 class Relay:
     """Takes committed events of this node and of others, and broadcasts them.
 
@@ -62,6 +52,9 @@ class Relay:
     ``listeners`` are called with every event at once, before any broadcast, so that caches
     drop what is no longer true (criterion 10.5). ``on_delivery`` is called with the outcome of
     each broadcast. Both must be quick; what they raise is logged.
+
+    ``on_failure`` is called with a channel's position after a broadcast of it has failed for
+    good. Where ``has_subscribers`` is false, an event is settled without a broadcast.
 
     ``is_ours`` is given where several nodes share one log: it tells whether this node
     committed an event, and so marks it in the log.
@@ -72,6 +65,9 @@ class Relay:
         *,
         events: EventLog,
         clock: Clock,
+        broadcaster: Broadcaster,
+        on_failure: OnFailure,
+        has_subscribers: HasSubscribers = lambda _channel: True,
         listeners: Sequence[Listener] = (),
         on_delivery: Callable[[Delivery], None] = lambda _delivery: None,
         is_ours: Callable[[EventRecord], bool] | None = None,
@@ -81,10 +77,14 @@ class Relay:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._events, self._clock = events, clock
-        self._listeners, self._on_delivery = list(listeners), on_delivery
+        self._on_failure, self._has_subscribers = on_failure, has_subscribers
+        self._listeners, self._on_delivery = listeners, on_delivery
         self._is_ours = is_ours
         self._settings, self._limits = settings or RelaySettings(), limits or RelayLimits()
-        self._jitter, self._sleep = jitter, sleep
+        self._sleep = sleep
+        self._broadcaster = RetryingBroadcaster(
+            broadcaster, self._settings, jitter=jitter, sleep=sleep
+        )
         self._queues = ChannelQueues(events, idle_max=self._limits.idle_channels_max)
         self._marks = DeliveryMarks(
             events,
@@ -92,35 +92,21 @@ class Relay:
             batch_max=self._limits.flush_max,
             kept_max=self._limits.unmarked_max,
         )
-        self._outlet: _Outlet | None = None
         self._tasks = Tasks()
-        self._stopped = False
+        self._started = self._stopped = False
 
     # --- lifetime ---
 
-    async def start(
-        self,
-        broadcaster: Broadcaster,
-        *,
-        on_failure: OnFailure,
-        has_subscribers: HasSubscribers = lambda _channel: True,
-        recovers: bool = True,
-    ) -> None:
+    async def start(self, *, recovers: bool = True) -> None:
         """Begin to broadcast, also what was published before.
 
         ``recovers``: broadcast first what a crash left pending in the log. Other nodes that
-        share the log may be broadcasting it, so pass false if there can be any.
-
-        ``on_failure`` is called with a channel's position after a broadcast of it has failed
-        for good. Where ``has_subscribers`` is false, an event is settled without a broadcast.
-        Raises what ``EventLog.pending`` raises.
+        share the log may be broadcasting it, so pass false if there can be any. Raises what
+        ``EventLog.pending`` raises.
         """
-        assert self._outlet is None, "a relay starts once"
+        assert not self._started, "a relay starts once"
         page = await self._events.pending(limit=self._limits.page_size) if recovers else ()
-        retrying = RetryingBroadcaster(
-            broadcaster, self._settings, jitter=self._jitter, sleep=self._sleep
-        )
-        self._outlet = _Outlet(retrying, on_failure, has_subscribers)
+        self._started = True
         self._marks.start()
         for record in page:
             self._queues.queue_of(record).add_recovered(record)
@@ -139,10 +125,6 @@ class Relay:
         await self._marks.stop()
 
     # --- intake ---
-
-    def add_listener(self, listener: Listener) -> None:
-        """Call this listener, too, after those that were added before."""
-        self._listeners.append(listener)
 
     def publish(self, records: Sequence[EventRecord]) -> None:
         """Take events that this node committed. Never blocks or raises."""
@@ -200,13 +182,12 @@ class Relay:
     # --- broadcasts ---
 
     def _wake(self, queue: ChannelQueue) -> None:
-        outlet = self._outlet
-        if outlet is None or self._stopped or queue.task is not None or not queue.has_work:
+        if not self._started or self._stopped or queue.task is not None or not queue.has_work:
             return
-        if not outlet.has_subscribers(queue.channel):
+        if not self._has_subscribers(queue.channel):
             self._skip(queue)
         if queue.has_work:
-            queue.task = self._tasks.start(self._drain(queue, outlet))
+            queue.task = self._tasks.start(self._drain(queue))
 
     def _skip(self, queue: ChannelQueue) -> None:
         """Settle what nobody would receive, without a task: most channels are empty."""
@@ -214,27 +195,25 @@ class Relay:
             for record in records:
                 self._settle(queue, record, BroadcastOutcome(attempts=1))
 
-    async def _drain(self, queue: ChannelQueue, outlet: _Outlet) -> None:
+    async def _drain(self, queue: ChannelQueue) -> None:
         """Broadcast what the queue holds, then end; ``_wake`` starts the next task."""
         gap_wait_s = self._limits.gap_wait_s
         try:
             while queue.has_work:
                 if records := self._take(queue):
-                    await self._broadcast(queue, records, outlet)
+                    await self._broadcast(queue, records)
                 elif queue.next_is_in_log or not await queue.next_arrives(gap_wait_s):
-                    await self._fill_gap(queue, outlet)
+                    await self._fill_gap(queue)
         except Exception:
             log.exception("relay_channel_failed", channel=queue.channel)
         finally:
             queue.task = None
 
-    async def _broadcast(
-        self, queue: ChannelQueue, records: Sequence[EventRecord], outlet: _Outlet
-    ) -> None:
-        async for record, outcome in outlet.broadcaster.broadcast(records):
+    async def _broadcast(self, queue: ChannelQueue, records: Sequence[EventRecord]) -> None:
+        async for record, outcome in self._broadcaster.broadcast(records):
             self._settle(queue, record, outcome)
             if outcome.error is not None:
-                await self._report_failure(queue, outlet)
+                await self._report_failure(queue)
 
     def _take(self, queue: ChannelQueue) -> Sequence[EventRecord]:
         return queue.take(self._limits.batch_max, self._limits.batch_bytes_max)
@@ -253,16 +232,16 @@ class Relay:
             context = _context(record)
             log.error("broadcast_failed", **context, attempts=outcome.attempts, exc_info=error)
 
-    async def _report_failure(self, queue: ChannelQueue, outlet: _Outlet) -> None:
+    async def _report_failure(self, queue: ChannelQueue) -> None:
         try:
             async with asyncio.timeout(self._settings.attempt_timeout_s):
-                await outlet.on_failure(queue.channel, queue.position)
+                await self._on_failure(queue.channel, queue.position)
         except Exception:  # the position that is sent periodically makes up for it
             log.exception("position_after_failure_failed", channel=queue.channel)
 
     # --- events that are not in memory ---
 
-    async def _fill_gap(self, queue: ChannelQueue, outlet: _Outlet) -> None:
+    async def _fill_gap(self, queue: ChannelQueue) -> None:
         """Read what was not published here, or was more than memory holds."""
         try:
             records = await self._events.read(
@@ -286,7 +265,7 @@ class Relay:
                 self._notify_listeners(record)
         if not queue.fill_gap(records):
             log.error("relay_gap_skipped", channel=queue.channel, resumed_at=queue.next)
-            await self._report_failure(queue, outlet)
+            await self._report_failure(queue)
 
     async def _recover_rest(self) -> None:
         """Broadcast the pending events after the first page, each page once the last is marked."""

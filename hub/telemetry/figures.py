@@ -15,6 +15,9 @@ from hub.telemetry.health import Health
 from hub.telemetry.metrics import CalendarFigures, Gauges, Metrics
 from hub.telemetry.recent_errors import RecentErrors
 
+StatusFigures = Mapping[str, Any]
+"""The JSON of ``hub:status``."""
+
 CALENDARS_SHOWN: Final = 20
 PROBLEMS_SHOWN: Final = 10
 _SOCKET_IO: Final = "socket.io"

@@ -79,7 +79,7 @@ async def test_r6_4_two_hubs_in_one_process_know_nothing_of_each_other(
         ):
             assert first.url != second.url
             assert first.hub.services.bookings is not second.hub.services.bookings
-            assert first.hub.figures is not second.hub.figures
+            assert first.hub.edge.figures is not second.hub.edge.figures
 
 
 async def test_r6_4_the_hub_runs_on_the_clock_it_is_given(open_clinic: OpenClinic) -> None:
@@ -139,8 +139,14 @@ async def test_r6_4_a_component_is_built_with_substitutes_alone() -> None:
         raise AssertionError("no broadcast fails here")
 
     log, clock = Log(), FakeClock()
-    relay = Relay(events=log, clock=clock, limits=RelayLimits(flush_interval_s=0.01))
-    await relay.start(Rooms(), on_failure=rooms_are_told)
+    relay = Relay(
+        events=log,
+        clock=clock,
+        broadcaster=Rooms(),
+        on_failure=rooms_are_told,
+        limits=RelayLimits(flush_interval_s=0.01),
+    )
+    await relay.start()
     relay.publish([_record(channel, offset, clock.now()) for offset in (1, 2, 3)])
     await eventually(lambda: len(log.marked) == 3, 2.0)
     await relay.stop()

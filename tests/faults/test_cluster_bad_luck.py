@@ -121,7 +121,7 @@ async def test_the_lost_answer_of_a_renewal_costs_nothing(
         members, life = pair.far.cluster.membership, pair.far.id
         before = _lease_of(pair.near, life)
         pair.wire.lose_answer_to(COMMIT, of=RENEWALS)
-        members.look_again()
+        members.request_refresh()
         assert await eventually(lambda: _lease_of(pair.near, life) > before, 1.0)
         pair.wire.cut()
         pair.wire.flow()
@@ -160,7 +160,7 @@ async def test_the_lost_answer_of_a_birth_leaves_a_ghost_that_is_buried(
         (ghost,) = ghosts()
         pair.wire.cut()
         pair.wire.flow()
-        assert await eventually(lambda: members.surely, 5.0)
+        assert await eventually(lambda: members.lease_is_held, 5.0)
         assert pair.far.id not in (old, ghost)
         for number, dentist in enumerate(pair.near.clinic.dentists):
             slot = pair.near.clinic.slot("09:00", dentist=dentist)
@@ -222,7 +222,7 @@ async def test_a_handover_that_waits_for_a_lock_costs_no_lease(
     async with nodes(postgres_template, tmp_path, valkey, 2) as made:
         database = database_of(made[0])
         dentist = await make_owner(made, made[0])
-        life, lives = made[0].id, made[0].cluster.membership.lives
+        life, lives = made[0].id, made[0].cluster.membership.incarnations
         with database.server.transaction(database.name) as say:
             say(f"SELECT 1 FROM calendars WHERE dentist_id = '{dentist.id}' FOR UPDATE")  # noqa: S608  # an id of ours
             giving = asyncio.create_task(
@@ -230,10 +230,10 @@ async def test_a_handover_that_waits_for_a_lock_costs_no_lease(
             )
             until = time.monotonic() + 2 * LEASE_S
             while time.monotonic() < until:
-                assert made[0].cluster.membership.surely
+                assert made[0].cluster.membership.lease_is_held
                 await asyncio.sleep(0.05)
         await asyncio.gather(giving, return_exceptions=True)
-        assert (made[0].id, made[0].cluster.membership.lives) == (life, lives)
+        assert (made[0].id, made[0].cluster.membership.incarnations) == (life, lives)
         slot = made[1].clinic.slot("09:00", dentist=dentist)
         await book_when_possible(made[1], made[1].clinic.patients[0], slot, key="after")
 
@@ -268,13 +268,13 @@ async def test_what_redis_forgot_before_a_node_read_it_is_read_from_the_log(
         clinic = pair.near.clinic
         dentist = await make_owner(pair.both, pair.near)
         screen = await pair.far.clinic.screen(dentist)
-        stream = pair.near.cluster.redis.stream
+        stream = pair.near.running.hub.config.redis.stream
         pair.wire.stall(up=False)
         told = []
         for turn in range(4):
             row = await clinic.book(clinic.patients[turn], f"{8 + turn:02}:00", dentist=dentist)
             told.append(row["id"])
-        await pair.near.cluster.fanout.stream.flush()
+        await pair.near.cluster.node.writer.flush()
         assert valkey.say("XTRIM", stream, "MAXLEN", "0")
         pair.wire.flow()
         for each in told:

@@ -39,10 +39,19 @@ from actors.services.requests import (
     all_fields,
 )
 from actors.services.services import Services
+from actors.tasks import Tasks
 from api.auth import AuthSettings, TokenVerifier
 from api.ratelimit import RateLimiter
+from api.realtime.rooms.broadcaster import RoomBroadcaster
+from api.realtime.rooms.context import RoomsContext
+from api.realtime.rooms.deps import RealtimeDeps
+from api.realtime.rooms.fairness import TimeSlice
+from api.realtime.rooms.joins import Joins
+from api.realtime.rooms.revocations import Revocations
+from api.realtime.rooms.rooms import Rooms
+from api.realtime.rooms.send_buffer import SendPolicy
 from api.realtime.rooms.settings import RealtimeSettings
-from api.realtime.socketio import Realtime, RealtimeDeps
+from api.realtime.socketio import Realtime
 from tests.support.screens import Screen, connect
 from tests.support.tokens import SECRET, token
 from tests.unit.relay_world import MemoryLog
@@ -197,15 +206,24 @@ class World:
         log: MemoryLog,
         settings: RealtimeSettings,
         burst: int,
+        wrap: Callable[[Broadcaster], Broadcaster],
         **options: Any,
     ) -> None:
         self.log, self.identity = log, FakeIdentity()
         self.bookings, self.availability = FakeBookings(), FakeAvailability()
         clock = SystemClock()
         ids = count(1)
+        rooms, time_slice = Rooms(), TimeSlice()
+        broadcaster = RoomBroadcaster(rooms, time_slice)
+        verifier = TokenVerifier(AuthSettings(secret=SECRET), clock)
+        self.tasks = Tasks()
+        revocations = Revocations(verifier, cast("Any", self.identity), self.tasks.start)
         self.relay = Relay(
             events=log,
             clock=clock,
+            broadcaster=wrap(broadcaster),
+            on_failure=broadcaster.notify_position,
+            listeners=[revocations.event_committed],
             settings=RelaySettings(backoff_ms=10),
             limits=RelayLimits(flush_interval_s=0.01),
         )
@@ -222,7 +240,18 @@ class World:
                     replays=cast("Any", None),
                     webhooks=cast("Any", None),
                 ),
-                verifier=TokenVerifier(AuthSettings(secret=SECRET), clock),
+                context=RoomsContext(
+                    rooms=rooms,
+                    joins=Joins(rooms, Changes(log), self.relay.positions),
+                    broadcaster=broadcaster,
+                    revocations=revocations,
+                    send_policy=SendPolicy(
+                        time_slice=time_slice,
+                        max_bytes=settings.max_buffer_bytes,
+                        deflate_from_bytes=settings.compress_from_bytes or None,
+                    ),
+                ),
+                verifier=verifier,
                 clock=clock,
                 new_id=lambda: f"request-{next(ids)}",
                 positions=self.relay.positions,
@@ -235,7 +264,6 @@ class World:
                 on_slow=self._slow,
             )
         )
-        self.relay.add_listener(self.realtime.context.revocations.event_committed)
         self.slow_readers = 0
         self.url = ""
         self._screens = AsyncExitStack()
@@ -269,9 +297,7 @@ class World:
         self.relay.publish(records)
 
     @asynccontextmanager
-    async def running(
-        self, broadcaster: Callable[[Broadcaster], Broadcaster]
-    ) -> AsyncIterator["World"]:
+    async def running(self) -> AsyncIterator["World"]:
         app = web.Application()
         self.realtime.attach(app)
         runner = web.AppRunner(app, shutdown_timeout=1)
@@ -279,10 +305,7 @@ class World:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        await self.relay.start(
-            broadcaster(self.realtime.context.broadcaster),
-            on_failure=self.realtime.position_changed,
-        )
+        await self.relay.start()
         self.realtime.start()
         try:
             async with self._screens:
@@ -290,6 +313,7 @@ class World:
         finally:
             await self.relay.stop()
             await runner.cleanup()
+            await self.tasks.finish()
 
 
 @asynccontextmanager
@@ -302,8 +326,8 @@ async def running_world(
 ) -> AsyncIterator[World]:
     log = MemoryLog(rows)
     log.marks = []
-    world = World(log, settings or RealtimeSettings(), burst, **options)
-    async with world.running(broadcaster):
+    world = World(log, settings or RealtimeSettings(), burst, broadcaster, **options)
+    async with world.running():
         yield world
 
 

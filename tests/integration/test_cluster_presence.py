@@ -105,9 +105,10 @@ async def test_a_node_declared_dead_publishes_its_presence_again(
         await here.track()
         await there.track()
         await here.sees("here", "there")
-        lives = three[1].cluster.membership.lives
+        members = three[1].cluster.membership
+        before = members.incarnations
         await _declare_dead(three[1])
-        assert await eventually(lambda: three[1].cluster.membership.lives > lives, CONVERGED_S)
+        assert await eventually(lambda: members.incarnations > before, CONVERGED_S)
         assert await eventually(lambda: here.has_seen_leave("there"), CONVERGED_S)
         await here.sees("here", "there", within_s=CONVERGED_S)
         await there.sees("here", "there", within_s=CONVERGED_S)
@@ -135,7 +136,7 @@ async def test_presence_changed_without_redis_converges_after_it(
             await gone.track()
             await a.sees("gone")
             own_valkey.kill()
-            away = lambda: not made[0].cluster.fanout.stream.up  # noqa: E731  # a condition to poll
+            away = lambda: not made[0].cluster.receiver.reader.up  # noqa: E731  # a condition to poll
             assert await eventually(away, CONVERGED_S)
             await a.track()
             await b.track()

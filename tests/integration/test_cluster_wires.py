@@ -209,4 +209,4 @@ def _ids(frames: Sequence[Frame]) -> list[str]:
 
 
 def _sockets(node: NodeOf) -> int:
-    return node.running.hub.supabase.connections()["supabase"]
+    return node.running.hub.edge.supabase.connections()["supabase"]

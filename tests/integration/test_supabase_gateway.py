@@ -653,7 +653,7 @@ async def test_a_client_that_does_not_read_is_disconnected(
     dentist = template.people.dentists[0]
     channel = Channel(appointments_of(dentist))
     async with running_hub(config) as running, aiohttp.ClientSession() as session:
-        broadcaster, supabase = running.hub.realtime.context.broadcaster, running.hub.supabase
+        broadcaster, supabase = running.hub.core.context.broadcaster, running.hub.edge.supabase
         async with (
             raw_supabase(session, running.url, dentist.token) as reader,
             _unreading_client(running.url, dentist.token, f"realtime:{channel}"),

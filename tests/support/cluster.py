@@ -142,16 +142,16 @@ async def make_owner(made: Sequence[NodeOf], wanted: NodeOf) -> Person:
 
 async def _live_anew(made: Sequence[NodeOf], node: NodeOf, owning: Person) -> None:
     """The same node under an id with which it has that calendar."""
-    members = node.cluster.membership
-    others, any_id = [each.id for each in made if each is not node], members._new_id
+    keeper, members = node.cluster.keeper, node.cluster.membership
+    others, any_id = [each.id for each in made if each is not node], keeper._new_id
     ids = (any_id() for _ in range(100_000))
     fitting = next(one for one in ids if place(owning.id, (*others, one)) == one)
-    members._new_id = lambda: fitting
+    keeper._new_id = lambda: fitting
     try:
-        await members._nodes.leave(members.me)
-        await members.renew()  # or its own loop was faster
+        await keeper._nodes.leave(members.me)
+        await keeper.renew()  # or its own loop was faster
     finally:
-        members._new_id = any_id
+        keeper._new_id = any_id
     await all_know(made, len(made))
 
 
@@ -182,7 +182,7 @@ async def quick_again(
     dentist = dentist or booker.clinic.dentists[0]
 
     def whole() -> bool:
-        return all(each.cluster.fanout.stream.up for each in made)
+        return all(each.cluster.receiver.reader.up for each in made)
 
     assert await eventually(whole, 10.0)
     for clock in ("13:00", "14:00", "15:00", "16:00"):

@@ -41,8 +41,8 @@ def due(clock: FakeClock, id: str, in_s: float) -> DueHold:
     )
 
 
-async def running(alarms: Alarms) -> asyncio.Task[None]:
-    task = asyncio.create_task(alarms.run())
+async def running(alarms: Alarms, fired: Fired) -> asyncio.Task[None]:
+    task = asyncio.create_task(alarms.run(fired))
     await asyncio.sleep(0)
     return task
 
@@ -54,10 +54,10 @@ async def stop(task: asyncio.Task[None]) -> None:
 
 async def test_overdue_holds_fire_at_once_in_order_of_time() -> None:
     clock, fired = FakeClock(), Fired()
-    alarms = Alarms(clock, fired)
+    alarms = Alarms(clock)
     for name, in_s in [("b", -1.0), ("a", -2.0), ("later", 3600.0)]:
         alarms.add(due(clock, name, in_s))
-    task = await running(alarms)
+    task = await running(alarms, fired)
     await fired.reached(2)
     await stop(task)
     assert fired.ids == ["a", "b"]
@@ -66,9 +66,9 @@ async def test_overdue_holds_fire_at_once_in_order_of_time() -> None:
 
 async def test_a_sooner_hold_wakes_a_sleeping_alarm() -> None:
     clock, fired = FakeClock(), Fired()
-    alarms = Alarms(clock, fired)
+    alarms = Alarms(clock)
     alarms.add(due(clock, "later", 3600.0))
-    task = await running(alarms)
+    task = await running(alarms, fired)
     alarms.add(due(clock, "now", 0.0))
     await fired.reached(1)
     await stop(task)
@@ -77,9 +77,9 @@ async def test_a_sooner_hold_wakes_a_sleeping_alarm() -> None:
 
 async def test_a_hold_of_a_busy_calendar_is_retried_a_second_later() -> None:
     clock, fired = FakeClock(), Fired(CalendarBusy())
-    alarms = Alarms(clock, fired)
+    alarms = Alarms(clock)
     alarms.add(due(clock, "x", 0.0))
-    task = await running(alarms)
+    task = await running(alarms, fired)
     await fired.reached(1)
     while not len(alarms):  # noqa: ASYNC110 - the heap has no event; a turn of the loop fills it
         await asyncio.sleep(0)
@@ -92,9 +92,9 @@ async def test_a_hold_of_a_busy_calendar_is_retried_a_second_later() -> None:
 
 async def test_a_hold_that_is_gone_is_not_retried() -> None:
     clock, fired = FakeClock(), Fired(NotFound("reservation"))
-    alarms = Alarms(clock, fired)
+    alarms = Alarms(clock)
     alarms.add(due(clock, "x", 0.0))
-    task = await running(alarms)
+    task = await running(alarms, fired)
     await fired.reached(1)
     await asyncio.sleep(0)
     await stop(task)

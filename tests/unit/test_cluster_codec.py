@@ -1,6 +1,6 @@
 """What travels between nodes arrives as it was, and nothing else is taken for it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -31,17 +31,13 @@ from actors.ports.events import EventRecord
 from hub.cluster.calendars.snapshots import snapshot_json, snapshot_of
 from hub.cluster.internal.codec import (
     Unreadable,
-    command_json,
-    command_of,
-    key_of,
-    plain,
+    from_json,
     refusal_json,
     refusal_of,
-    reply_json,
-    reply_of,
+    to_json,
 )
 from hub.cluster.internal.signing import sign
-from hub.cluster.stream.entries import Entry, Garbled, Kind, decode, encode
+from hub.cluster.stream.entries import EntryKind, StreamEntry, UnreadableEntry, decode, encode
 from tests.unit.calendars import (
     ANNA,
     BEN,
@@ -123,6 +119,21 @@ REFUSALS = [
 ]
 
 
+@dataclass(frozen=True)
+class _Carrier:
+    """A request that a command travels in."""
+
+    command: c.Command
+
+
+def _command_json(command: c.Command) -> Any:
+    return to_json(_Carrier(command))["command"]
+
+
+def _command_of(data: Any) -> c.Command:
+    return from_json({"command": data}, _Carrier).command
+
+
 def _travelled(said: Any) -> Any:
     return orjson.loads(orjson.dumps(said))
 
@@ -135,7 +146,7 @@ def test_every_command_is_among_the_examples() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda each: type(each).__name__)
 def test_a_command_arrives_as_it_was(command: c.Command) -> None:
-    assert command_of(_travelled(command_json(command))) == command
+    assert _command_of(_travelled(_command_json(command))) == command
 
 
 def test_every_refusal_is_among_the_examples() -> None:
@@ -158,16 +169,16 @@ def test_a_refusal_of_a_newer_version_is_no_answer() -> None:
 
 def test_replies_and_keys_arrive_as_they_were() -> None:
     reply = Reply(outcome=Outcome.CREATED, resource_id="a", version=1, body=b'{"id":"\xc3\xbc"}')
-    assert reply_of(_travelled(reply_json(reply))) == reply
+    assert from_json(_travelled(to_json(reply)), Reply) == reply
     key = IdempotencyKey(scope="s", key="k", fingerprint="f", internal=True)
-    assert key_of(_travelled(plain(key))) == key
+    assert from_json(_travelled(to_json(key)), IdempotencyKey) == key
 
 
 def test_what_a_newer_node_added_is_left_out_and_what_an_older_lacks_has_its_default() -> None:
-    said = _travelled(command_json(COMMANDS[-1]))
+    said = _travelled(_command_json(COMMANDS[-1]))
     said["added_later"] = 1
     del said["dry_run"]
-    arrived = command_of(said)
+    arrived = _command_of(said)
     assert isinstance(arrived, c.ReplaceSchedule)
     assert arrived.dry_run is False
 
@@ -185,9 +196,9 @@ def test_what_a_newer_node_added_is_left_out_and_what_an_older_lacks_has_its_def
     ],
 )
 def test_what_cannot_be_meant_is_refused(change: dict[str, Any], why: str) -> None:
-    said = _travelled(command_json(COMMANDS[1])) | change
+    said = _travelled(_command_json(COMMANDS[1])) | change
     with pytest.raises(Unreadable, match=why):
-        command_of(said)
+        _command_of(said)
 
 
 def test_an_entry_arrives_as_it_was_and_rubbish_is_refused() -> None:
@@ -199,25 +210,29 @@ def test_an_entry_arrives_as_it_was_and_rubbish_is_refused() -> None:
         time=AT,
         payload=b'{"a":1}',
     )
-    entry = Entry(node="n", number=3, kind=Kind.EVENTS, records=[record], said={"x": 1})
+    entry = StreamEntry(node="n", number=3, kind=EntryKind.EVENTS, records=[record], body={"x": 1})
     assert decode(encode(entry, KEY), KEY) == entry
     for body in (b"", b"[]", b"{}", b"\xff", b'{"n":1,"i":"x","k":"events","r":[],"s":{}}'):
         for rubbish in (body, sign(KEY, body).encode() + body):
-            with pytest.raises(Garbled):
+            with pytest.raises(UnreadableEntry):
                 decode(rubbish, KEY)
 
 
 def test_what_only_a_newer_version_says_is_heard_and_leaves_no_gap() -> None:
     body = b'{"n":"newer","i":7,"k":"weather","r":[],"s":{"x":1}}'
     entry = decode(sign(KEY, body).encode() + body, KEY)
-    assert (entry.node, entry.number, entry.kind) == ("newer", 7, Kind.OTHER)
+    assert (entry.node, entry.number, entry.kind) == ("newer", 7, EntryKind.OTHER)
 
 
 def test_an_entry_of_somebody_without_the_key_is_refused() -> None:
-    forged = encode(Entry(node="n", number=1, kind=Kind.PRESENCE, said={"x": 1}), b"other")
-    changed = encode(Entry(node="n", number=1, kind=Kind.BEAT), KEY).replace(b"beat", b"presence")
+    forged = encode(
+        StreamEntry(node="n", number=1, kind=EntryKind.PRESENCE, body={"x": 1}), b"other"
+    )
+    changed = encode(StreamEntry(node="n", number=1, kind=EntryKind.BEAT), KEY).replace(
+        b"beat", b"presence"
+    )
     for each in (forged, changed):
-        with pytest.raises(Garbled):
+        with pytest.raises(UnreadableEntry):
             decode(each, KEY)
 
 

@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.cluster.calendars.routing import (
-    Here,
-    Nowhere,
+    Accept,
+    NoNode,
+    OtherNode,
     Redirect,
-    Serve,
-    There,
-    receive,
+    ThisNode,
+    accept,
     route,
 )
-from hub.cluster.internal.signing import Forged, Seen, check, sign
+from hub.cluster.internal.signing import NonceCache, NotAuthentic, check, sign
 from hub.cluster.members.lease import Lease
 from hub.cluster.members.placement import place
-from hub.cluster.members.view import View
+from hub.cluster.members.view import ClusterView
 from hub.cluster.stream.continuity import Continuity
 
 names = st.text("abcdef", min_size=1, max_size=4)
@@ -71,12 +71,12 @@ def test_a_lease_is_good_from_the_sending_of_its_renewal() -> None:
 
 def test_who_was_without_a_lease_itself_leaves_the_others_time_to_renew_theirs() -> None:
     lease = Lease(ttl_s=6, margin_s=1).renewed(0.0)
-    assert not lease.may_bury(2.0), "it knows nothing of before"
+    assert not lease.may_evict(2.0), "it knows nothing of before"
     lease = lease.renewed(2.0).renewed(4.0).renewed(6.0)
-    assert lease.may_bury(6.0)
+    assert lease.may_evict(6.0)
     after_outage = lease.renewed(30.0)
-    assert not after_outage.may_bury(31.0)
-    assert after_outage.renewed(33.0).renewed(36.0).may_bury(36.0)
+    assert not after_outage.may_evict(31.0)
+    assert after_outage.renewed(33.0).renewed(36.0).may_evict(36.0)
 
 
 @dataclass
@@ -138,7 +138,7 @@ def test_no_two_nodes_ever_surely_own_the_same_calendar(seed: int) -> None:
             sent = local[name]
             assert database.renew(life, ttl_s)
             pending.append((database.now_s + chance.uniform(0, 3), name, life, sent))
-            if leases[name].may_bury(sent):
+            if leases[name].may_evict(sent):
                 database.bury()
             if leases[name].held(local[name]) and chance.random() < 0.5:
                 owns[name] = database.claim(life)
@@ -158,18 +158,18 @@ def test_no_two_nodes_ever_surely_own_the_same_calendar(seed: int) -> None:
 # --- routing ---------------------------------------------------------------------------
 
 
-def _view(me: str, *nodes: str, leaving: tuple[str, ...] = ()) -> View:
-    return View(me=me, epoch=1, nodes=nodes, leaving=frozenset(leaving))
+def _view(me: str, *nodes: str, leaving: tuple[str, ...] = ()) -> ClusterView:
+    return ClusterView(me=me, epoch=1, nodes=nodes, leaving=frozenset(leaving))
 
 
 @given(nodes=node_sets, key=names)
 def test_with_one_view_every_ask_arrives_after_one_hop(nodes: list[str], key: str) -> None:
     for me in nodes:
-        there = route(_view(me, *nodes), key, have=False, owner=None)
-        if isinstance(there, There):
-            assert receive(_view(there.node, *nodes), key, have=False, named=False) == Serve()
+        there = route(_view(me, *nodes), key, is_active=False, owner=None)
+        if isinstance(there, OtherNode):
+            assert accept(_view(there.id, *nodes), key, is_active=False, named=False) == Accept()
         else:
-            assert there == Here()
+            assert there == ThisNode()
             assert place(key, nodes) == me
 
 
@@ -180,31 +180,31 @@ def test_with_two_views_a_redirect_names_where_the_newer_one_places_it(
     where = place(key, old)
     if where not in new:
         return
-    answer = receive(_view(str(where), *new), key, have=False, named=False)
+    answer = accept(_view(str(where), *new), key, is_active=False, named=False)
     right = place(key, new)
-    assert answer == (Serve() if right == where else Redirect(right))
+    assert answer == (Accept() if right == where else Redirect(right))
 
 
 def test_what_one_has_one_answers_and_what_the_database_names_is_tried() -> None:
     view = _view("a", "a", "b")
     for key in KEYS[:20]:
-        assert route(view, key, have=True, owner="b") == Here()
-        assert route(view, key, have=False, owner="b") == There("b")
-        assert receive(view, key, have=False, named=True) == Serve()
+        assert route(view, key, is_active=True, owner="b") == ThisNode()
+        assert route(view, key, is_active=False, owner="b") == OtherNode("b")
+        assert accept(view, key, is_active=False, named=True) == Accept()
 
 
 def test_nothing_is_placed_on_a_node_that_leaves_unless_all_do() -> None:
     leaving = _view("a", "a", "b", leaving=("a",))
     alone = _view("a", "a", leaving=("a",))
     for key in KEYS[:20]:
-        assert route(leaving, key, have=False, owner=None) == There("b")
-        assert receive(leaving, key, have=False, named=True) == Redirect("b")
-        assert receive(alone, key, have=False, named=False) == Serve()
+        assert route(leaving, key, is_active=False, owner=None) == OtherNode("b")
+        assert accept(leaving, key, is_active=False, named=True) == Redirect("b")
+        assert accept(alone, key, is_active=False, named=False) == Accept()
 
 
 def test_who_is_no_member_has_nothing_and_knows_nowhere() -> None:
-    assert route(_view("a"), "key", have=True, owner=None) == Nowhere()
-    assert route(_view("a", "b"), "key", have=True, owner=None) == There("b")
+    assert route(_view("a"), "key", is_active=True, owner=None) == NoNode()
+    assert route(_view("a", "b"), "key", is_active=True, owner=None) == OtherNode("b")
 
 
 # --- continuity ------------------------------------------------------------------------
@@ -212,29 +212,29 @@ def test_who_is_no_member_has_nothing_and_knows_nowhere() -> None:
 
 @given(kept=st.lists(st.booleans(), min_size=1, max_size=40))
 def test_every_skipped_number_is_noticed_at_the_next_one(kept: list[bool]) -> None:
-    heard = Continuity(silence_s=3)
+    stream = Continuity(silence_s=3)
     last = 0
     for number, arrives in enumerate(kept, 1):
         if arrives:
-            assert heard.heard("n", number, 0.0) is (number == last + 1)
+            assert stream.received("n", number, 0.0) is (number == last + 1)
             last = number
 
 
 def test_a_member_that_nobody_hears_is_noticed_and_one_that_left_is_forgotten() -> None:
-    heard = Continuity(silence_s=3)
-    assert heard.silent(["a", "b"], 0.0) == ()
-    heard.heard("a", 1, 2.0)
-    assert heard.silent(["a", "b"], 4.0) == ("b",)
-    heard.forget(["b"])
-    assert not heard.heard("a", 5, 5.0), "of its former numbers nothing is known any more"
+    stream = Continuity(silence_s=3)
+    assert stream.silent(["a", "b"], 0.0) == ()
+    stream.received("a", 1, 2.0)
+    assert stream.silent(["a", "b"], 4.0) == ("b",)
+    stream.keep_only(["b"])
+    assert not stream.received("a", 5, 5.0), "of its former numbers nothing is known any more"
 
 
 def test_what_is_read_twice_is_no_gap() -> None:
-    heard = Continuity(silence_s=3)
-    assert heard.heard("a", 1, 0.0)
-    assert heard.heard("a", 2, 0.0)
-    assert heard.heard("a", 1, 0.0)
-    assert heard.heard("a", 3, 0.0)
+    stream = Continuity(silence_s=3)
+    assert stream.received("a", 1, 0.0)
+    assert stream.received("a", 2, 0.0)
+    assert stream.received("a", 1, 0.0)
+    assert stream.received("a", 3, 0.0)
 
 
 # --- signatures ------------------------------------------------------------------------
@@ -245,18 +245,18 @@ def test_a_signature_is_of_these_parts_alone(parts: list[bytes]) -> None:
     key = b"k" * 32
     signature = sign(key, *parts)
     check(key, signature, *parts)
-    with pytest.raises(Forged):
+    with pytest.raises(NotAuthentic):
         check(b"x" * 32, signature, *parts)
-    with pytest.raises(Forged):
+    with pytest.raises(NotAuthentic):
         check(key, signature, b"".join(parts[:2]), *parts[2:])
 
 
 def test_a_number_is_good_once_and_for_a_while() -> None:
-    seen = Seen()
-    seen.take("n1", 100.0, 100.0)
-    with pytest.raises(Forged, match="before"):
-        seen.take("n1", 100.0, 101.0)
-    with pytest.raises(Forged, match="clocks"):
-        seen.take("n2", 100.0, 131.0)
-    with pytest.raises(Forged, match="clocks"):
-        seen.take("n3", 140.0, 100.0)
+    nonces = NonceCache()
+    nonces.add("n1", 100.0, 100.0)
+    with pytest.raises(NotAuthentic, match="before"):
+        nonces.add("n1", 100.0, 101.0)
+    with pytest.raises(NotAuthentic, match="clocks"):
+        nonces.add("n2", 100.0, 131.0)
+    with pytest.raises(NotAuthentic, match="clocks"):
+        nonces.add("n3", 140.0, 100.0)

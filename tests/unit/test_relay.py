@@ -49,6 +49,9 @@ class World:
         self.relay = Relay(
             events=self.log,
             clock=FixedClock(),
+            broadcaster=self.broadcaster,
+            on_failure=self._failed,
+            has_subscribers=lambda channel: channel not in self.empty,
             settings=settings,
             limits=replace(limits, batch_max=1),  # batches: test_relay_batches
             jitter=lambda: 1.0,
@@ -66,11 +69,7 @@ class World:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["World"]:
-        await self.relay.start(
-            self.broadcaster,
-            on_failure=self._failed,
-            has_subscribers=lambda channel: channel not in self.empty,
-        )
+        await self.relay.start()
         try:
             yield self
         finally:

@@ -1,6 +1,6 @@
 """A relay that shares its log with those of other nodes (DESIGN §9)."""
 
-from tests.unit.relay_world import A, B, MemoryLog, ScriptedBroadcaster, record, records, until
+from tests.unit.relay_world import A, B, MemoryLog, record, records, until
 from tests.unit.test_relay import QUICK, World
 
 
@@ -78,7 +78,7 @@ async def test_a_new_epoch_in_the_log_is_where_the_channel_goes_on() -> None:
 
 async def test_what_a_crash_left_is_not_taken_from_those_who_live() -> None:
     world = World(*records(1, 2))
-    await world.relay.start(ScriptedBroadcaster(), on_failure=world._failed, recovers=False)
+    await world.relay.start(recovers=False)
     await world.relay.stop()
     assert isinstance(world.log, MemoryLog)
     assert world.log.marks == []

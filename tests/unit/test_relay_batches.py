@@ -40,6 +40,8 @@ class World:
         self.relay = Relay(
             events=self.log,
             clock=FixedClock(),
+            broadcaster=self.broadcaster,
+            on_failure=self._failed,
             settings=settings,
             limits=limits,
             jitter=lambda: 1.0,
@@ -56,7 +58,7 @@ class World:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["World"]:
-        await self.relay.start(self.broadcaster, on_failure=self._failed)
+        await self.relay.start()
         try:
             yield self
         finally:

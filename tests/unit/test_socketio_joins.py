@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ import pytest
 from actors.domain.ids import ProfileId
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
-from actors.ports.events import Delivery, EventRecord
+from actors.ports.events import Broadcaster, Delivery, EventRecord
 from actors.relay.relay import Relay
 from actors.relay.settings import RelayLimits, RelaySettings
 from actors.services.changes import Changes
@@ -69,7 +69,12 @@ class PausedSlice(TimeSlice):
 
 
 class Edge:
-    def __init__(self, log: MemoryLog, time_slice: PausedSlice | None = None) -> None:
+    def __init__(
+        self,
+        log: MemoryLog,
+        time_slice: PausedSlice | None = None,
+        wrap: Callable[[RoomBroadcaster], Broadcaster] = lambda inner: inner,
+    ) -> None:
         self.log, self.sockets, self.rooms = log, Sockets(), Rooms()
         self.broadcaster = RoomBroadcaster(self.rooms, time_slice or PausedSlice())
         self.deliveries: list[Delivery] = []
@@ -77,6 +82,8 @@ class Edge:
         self.relay = Relay(
             events=log,
             clock=FixedClock(),
+            broadcaster=wrap(self.broadcaster),
+            on_failure=self.broadcaster.notify_position,
             settings=RelaySettings(backoff_ms=1, attempt_timeout_ms=30_000),
             limits=RelayLimits(drain_s=5, idle_channels_max=1),
             on_delivery=self.deliveries.append,
@@ -134,11 +141,9 @@ async def test_every_join_gets_every_event_once_and_in_order(
 ) -> None:
     rng = random.Random(seed)
     monkeypatch.setattr("api.realtime.rooms.broadcaster._CHECK_EVERY", rng.choice((1, 2, 5)))
-    edge = Edge(MemoryLog(records(1, 20)), PausedSlice(rng))
+    edge = Edge(MemoryLog(records(1, 20)), PausedSlice(rng), lambda inner: FlakyRooms(inner, rng))
     sockets = edge.sockets
-    await edge.relay.start(
-        FlakyRooms(edge.broadcaster, rng), on_failure=edge.broadcaster.notify_position
-    )
+    await edge.relay.start()
 
     other = 0
 
@@ -182,7 +187,7 @@ async def test_a_join_during_a_broadcast_gets_the_event_after_the_answer(
     time_slice = PausedSlice()
     edge = Edge(MemoryLog(records(1, 3)), time_slice)
     sockets = edge.sockets
-    await edge.relay.start(edge.broadcaster, on_failure=edge.broadcaster.notify_position)
+    await edge.relay.start()
     await until(lambda: sent(edge.deliveries) == 3)
     await edge.join(edge.session("first"), 0)
     await edge.join(edge.session("last"), 0)
@@ -201,7 +206,7 @@ async def test_a_join_during_a_broadcast_gets_the_event_after_the_answer(
 async def test_a_position_replaces_events_that_could_not_be_held() -> None:
     edge = Edge(MemoryLog())
     sockets = edge.sockets
-    await edge.relay.start(edge.broadcaster, on_failure=edge.broadcaster.notify_position)
+    await edge.relay.start()
     session = edge.session("slow")
     edge.log.append(record(1))
     edge.log.readable.clear()
@@ -220,7 +225,7 @@ async def test_a_position_replaces_events_that_could_not_be_held() -> None:
 
 async def test_a_failing_subscriber_does_not_affect_the_others() -> None:
     edge = Edge(MemoryLog())
-    await edge.relay.start(edge.broadcaster, on_failure=edge.broadcaster.notify_position)
+    await edge.relay.start()
     broken = edge.session("broken")
     failures = iter([ConnectionError(), ConnectionError()])
     send = broken.send

@@ -133,6 +133,8 @@ class World:
         self.relay = Relay(
             events=log,
             clock=FixedClock(),
+            broadcaster=self,
+            on_failure=self.wire.notify_position,
             settings=RelaySettings(retries=0),
             limits=RelayLimits(drain_s=0.1),
         )
@@ -203,7 +205,7 @@ class World:
 @asynccontextmanager
 async def world(log: MemoryLog | None = None, **settings: Any) -> AsyncIterator[World]:
     made = World(log or MemoryLog(), **settings)
-    await made.relay.start(made, on_failure=made.wire.notify_position)
+    await made.relay.start()
     try:
         yield made
     finally:

@@ -7,6 +7,7 @@ from actors.ports.clock import Clock, NewId
 from actors.services.services import Services
 from api.auth import TokenVerifier
 from api.ratelimit import RateLimiter
+from api.realtime.rooms.context import RoomsContext
 from api.realtime.rooms.joins import Positions
 from api.realtime.rooms.settings import RealtimeSettings
 
@@ -14,6 +15,7 @@ from api.realtime.rooms.settings import RealtimeSettings
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RealtimeDeps:
     services: Services
+    context: RoomsContext
     verifier: TokenVerifier
     clock: Clock
     new_id: NewId

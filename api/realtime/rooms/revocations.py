@@ -56,6 +56,8 @@ End = Callable[[], Work]
 class Revocations:
     """Ends live connections that would no longer be admitted.
 
+    Implements :class:`actors.ports.connections.Connections` for the connections of this process.
+
     ``event_committed`` is a listener of the relay: an event of a person's profile channel
     makes that person's connections be checked again.
     """
@@ -110,7 +112,7 @@ class Revocations:
                 self._checking.add(person)
                 self._spawn(self._check(person))
 
-    def dismiss(self, person: ProfileId) -> None:
+    async def end(self, person: ProfileId) -> None:
         """End all connections in this person's name, also those of a chatbot that acts for them."""
         for connection in list(self._of.get(person, ())):
             self._revoke(connection, "dismissed")

@@ -7,10 +7,8 @@ import orjson
 import structlog
 from aiohttp import web
 
-from actors.domain.channels import HUB_STATUS, Channel
-from actors.domain.position import Position
+from actors.domain.channels import HUB_STATUS
 from actors.tasks import Tasks
-from api.realtime.rooms.context import rooms_context
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.socketio.command_handler import CommandHandler
 from api.realtime.socketio.server import SocketServer
@@ -21,23 +19,22 @@ log = structlog.get_logger(__name__)
 
 
 class Realtime:
-    """Live connections over Socket.IO, and the ``context`` that all protocols share.
+    """Live connections over Socket.IO. Attach it to the application, and close it.
 
-    Attach it to the application, hand ``context.broadcaster`` to the relay, close it.
     ``start`` begins the periodic positions; everything else works without them.
     """
 
     def __init__(self, deps: RealtimeDeps) -> None:
         self._deps, self._tasks = deps, Tasks()
-        self.context = rooms_context(deps, self._tasks.start)
-        self._sessions = SocketSessions(deps, self.context, self._tasks.start)
-        commands = CommandHandler(deps, self._sessions, self.context)
+        self._context = deps.context
+        self._sessions = SocketSessions(deps, deps.context, self._tasks.start)
+        commands = CommandHandler(deps, self._sessions, deps.context)
         self._server = SocketServer(
             self._sessions,
             commands,
             deps.settings,
             cors_origins=deps.cors_origins,
-            send_policy=self.context.send_policy,
+            send_policy=self._context.send_policy,
             on_slow=deps.on_slow,
         )
 
@@ -70,13 +67,9 @@ class Realtime:
         """Close the connections one by one over a while, so that clients move elsewhere."""
         await self._server.retire(over_s)
 
-    async def position_changed(self, channel: Channel, position: Position) -> None:
-        """For ``Relay.start(on_failure=…)``: members of the channel learn what they missed."""
-        await self.context.broadcaster.notify_position(channel, position)
-
     async def publish_status(self, figures: Mapping[str, object]) -> None:
         """Send the hub's figures to watching admins: an event without a row or an offset."""
-        if not self.context.rooms.members(HUB_STATUS):
+        if not self._context.rooms.members(HUB_STATUS):
             return
         envelope = {
             "id": self._deps.new_id(),
@@ -87,7 +80,7 @@ class Realtime:
             "time": instant_text(self._deps.clock.now()),
             "data": figures,
         }
-        await self.context.broadcaster.notify(HUB_STATUS, "hub.status", orjson.dumps(envelope))
+        await self._context.broadcaster.notify(HUB_STATUS, "hub.status", orjson.dumps(envelope))
 
     async def _send_positions(self) -> None:
         """Send positions periodically, so that a client notices even a lost last event."""
@@ -99,8 +92,8 @@ class Realtime:
                 log.exception("positions_untold")
 
     async def _send_positions_once(self) -> None:
-        channels = [name for name in self.context.rooms.channels if name != HUB_STATUS]
+        channels = [name for name in self._context.rooms.channels if name != HUB_STATUS]
         positions = await self._deps.positions(channels) if channels else {}
         for channel, position in positions.items():
-            await self.context.broadcaster.notify_position(channel, position)
+            await self._context.broadcaster.notify_position(channel, position)
             await asyncio.sleep(0)  # positions are never urgent

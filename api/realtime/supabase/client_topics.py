@@ -57,6 +57,7 @@ class ClientTopics:
         spawn: Spawn,
     ) -> None:
         self._deps, self._presence = deps, presence
+        self._context = deps.realtime.context
         self._vsn, self._key, self._write, self._spawn = vsn, key, write, spawn
         self.by_name: dict[str, Topic] = {}
         self._expiry: TokenExpiry[Topic] = TokenExpiry(
@@ -93,7 +94,7 @@ class ClientTopics:
             topic.push_system("postgres_changes", "ok", "Subscribed to PostgreSQL")
         for record in replayed:
             topic.push_replayed(record)
-        self._deps.context.joins.release(joined)
+        self._context.joins.release(joined)
         self._watch_rights(topic)
 
     async def _authorize(self, name: str, request: JoinRequest) -> tuple[Claims, Principal]:
@@ -150,12 +151,12 @@ class ClientTopics:
             since[topic.rows] = None
         if topic.channel is not None:
             since[topic.channel] = await self._replay_from(topic, topic.channel, request.replay)
-        joined = await self._deps.context.joins.join(topic, topic.principal, since)
+        joined = await self._context.joins.join(topic, topic.principal, since)
         changes = next((c for c in joined.changes if c.channel == topic.channel), None)
         if request.replay is None or changes is None:
             return joined, ()
         if changes.more or not changes.recovered:
-            self._deps.context.rooms.leave_all(topic)
+            self._context.rooms.leave_all(topic)
             raise _incomplete_replay()
         return joined, changes.events[-(request.replay.limit or len(changes.events)) :]
 
@@ -189,7 +190,7 @@ class ClientTopics:
             raise
         if topic.closed:
             return
-        self._deps.context.revocations.forget(topic)
+        self._context.revocations.forget(topic)
         before, topic.claims, topic.principal = topic.rows, claims, principal
         self._watch_rights(topic)
         if topic.rows != before:
@@ -202,22 +203,22 @@ class ClientTopics:
     def _watch_rights(self, topic: Topic) -> None:
         """Ends the topic when its token expires, its key is removed or its person leaves."""
         self._expiry.watch(topic)
-        self._deps.context.revocations.watch(topic, partial(self._expired, topic))
+        self._context.revocations.watch(topic, partial(self._expired, topic))
 
     async def _change_rows(self, topic: Topic, before: Channel | None) -> None:
         """The token is of another person now: subscribes the topic to that person's rows."""
         if before is not None and before != topic.channel:
-            self._deps.context.rooms.leave(topic, before)
+            self._context.rooms.leave(topic, before)
         if topic.rows is not None and topic.rows != topic.channel:
-            joined = await self._deps.context.joins.join(topic, topic.principal, {topic.rows: None})
-            self._deps.context.joins.release(joined)
+            joined = await self._context.joins.join(topic, topic.principal, {topic.rows: None})
+            self._context.joins.release(joined)
 
     def _on_position(self, topic: Topic, channel: Channel, position: Position) -> None:
         """Begins a catch-up if the hub is ahead of the topic in the channel.
 
         Clients of this protocol do not know positions, so only the hub can notice a gap.
         """
-        subscription = self._deps.context.rooms.subscription(topic, channel)
+        subscription = self._context.rooms.subscription(topic, channel)
         if subscription is None or topic.catching_up:
             return
         if position > subscription.sent:
@@ -227,14 +228,14 @@ class ClientTopics:
 
     async def _catch_up(self, topic: Topic, channel: Channel, since: Position) -> None:
         try:
-            joined = await self._deps.context.joins.join(topic, topic.principal, {channel: since})
+            joined = await self._context.joins.join(topic, topic.principal, {channel: since})
             if topic.closed:
-                self._deps.context.rooms.leave_all(topic)
+                self._context.rooms.leave_all(topic)
             elif all(each.recovered and not each.more for each in joined.changes):
                 for each in joined.changes:
                     if each.events:
                         topic.deliver(EventBatch(each.events))
-                self._deps.context.joins.release(joined)
+                self._context.joins.release(joined)
             else:
                 self._fail(topic, "missed events are no longer in the log")
         finally:
@@ -266,8 +267,8 @@ class ClientTopics:
         self.by_name.pop(topic.name, None)
         topic.closed = True
         self._expiry.forget(topic)
-        self._deps.context.revocations.forget(topic)
-        self._deps.context.rooms.leave_all(topic)
+        self._context.revocations.forget(topic)
+        self._context.rooms.leave_all(topic)
         self._presence.leave(topic)
 
 

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from api.ratelimit import RateLimiter
-from api.realtime.rooms.context import RoomsContext
 from api.realtime.rooms.deps import RealtimeDeps
-from api.realtime.supabase.presence_sync import PresencePeers
+from api.realtime.supabase.presence_registry import PresenceRegistry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,8 +13,6 @@ class SupabaseDeps:
 
     realtime: RealtimeDeps
     """Shared with Socket.IO: verifier, limits, settings, metrics."""
-    context: RoomsContext
+    presence: PresenceRegistry
     message_limiter: RateLimiter
     """Of the messages of each socket; a socket that exceeds it is closed."""
-    peers: PresencePeers | None = None
-    """The other nodes, if this process is one of several."""

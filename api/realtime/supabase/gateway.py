@@ -6,7 +6,7 @@ for each topic (:mod:`api.realtime.supabase.client_topics`).
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import structlog
@@ -21,8 +21,6 @@ from api.realtime.rooms.retiring import one_by_one
 from api.realtime.supabase.connection import NAMESPACE, Connection
 from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import Vsn
-from api.realtime.supabase.presence_registry import PresenceRegistry
-from api.realtime.supabase.presence_sync import PresenceSync
 from api.realtime.supabase.socket_writer import SocketWriter
 
 log = structlog.get_logger(__name__)
@@ -41,12 +39,7 @@ class Supabase:
 
     def __init__(self, deps: SupabaseDeps) -> None:
         self._deps = deps
-        self._presence = PresenceRegistry(deps.realtime.new_id)
-        self._presence_sync = (
-            PresenceSync(self._presence, deps.peers, deps.realtime.clock.monotonic)
-            if deps.peers is not None
-            else None
-        )
+        self._presence = deps.presence
         self._connections: set[Connection] = set()
         self._tasks = Tasks()
         self._closing = False
@@ -63,16 +56,6 @@ class Supabase:
     def connections(self) -> Mapping[str, int]:
         """The number of connected sockets, in the form of :meth:`Realtime.connections`."""
         return {NAMESPACE: len(self._connections)}
-
-    def publish_presence(self) -> None:
-        """To be called every ``presence_sync.PUBLISH_EVERY_S`` seconds."""
-        if self._presence_sync is not None:
-            self._presence_sync.publish()
-
-    def receive_presence(self, node: str, update: Mapping[str, Any]) -> None:
-        """Applies the update of another node; see :meth:`PresenceSync.receive`."""
-        if self._presence_sync is not None:
-            self._presence_sync.receive(node, update)
 
     async def retire(self, over_s: float) -> None:
         """Closes the open sockets, spread over ``over_s``, and still accepts new ones."""
@@ -157,7 +140,7 @@ class Supabase:
         writer = SocketWriter(
             socket,
             request.transport,
-            self._deps.context.send_policy,
+            self._deps.realtime.context.send_policy,
             on_slow=partial(self._on_slow, id),
         )
         connection = Connection(

@@ -1,390 +1,187 @@
-"""Asks go to wherever the calendar's owner is: here, or one hop away (DESIGN §9).
+"""Sends each request to the node that owns the calendar.
 
-A :class:`~actors.calendar.registry.Calendars` like the registry itself. Whatever this node believes
-about owners only decides whom it asks first; who really owns a calendar the database says,
-and a commit by anybody else writes nothing.
+A request finds the owner also while calendars move:
+
+1. It goes to the node that is known as the owner, or else to the node where the calendar is
+   placed. If that is this node, no other node is involved.
+2. A node that does not own the calendar answers 421 and names the owner: that one is asked next.
+3. After two nodes in a row the search pauses for a moment and starts again with the members of
+   then. So it does after a node that did not answer. Such a node keeps its calendars until its
+   lease has ended and another member has evicted it. From then on they are placed on other
+   nodes, and the first request activates each of them there: the takeover.
+4. At the deadline of the command the answer is Unavailable.
+
+What this node believes about owners only decides which node it asks first. The database decides
+who owns a calendar: activating it raises its fence, and a commit with an older fence writes
+nothing. If an answer was lost, the command may have been committed. Then the next owner looks
+for the stored reply first, after it has raised the fence.
 """
 
 import asyncio
-import random
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 import structlog
+from cachetools import LRUCache
 
-from actors.calendar.batch import KeyId, key_id
 from actors.calendar.registry import Registry
 from actors.calendar.snapshot import Snapshot
 from actors.domain.commands import Command
 from actors.domain.ids import DentistId
-from actors.domain.refusals import CalendarBusy, Refusal, Unavailable
-from actors.ports.calendars import CalendarStore
 from actors.ports.clock import Clock
 from actors.ports.commits import IdempotencyKey, OwnedElsewhere, Reply
-from hub.cluster.calendars.ownership import Ownership
-from hub.cluster.calendars.routing import Here, Nowhere, Redirect, Route, There, receive, route
-from hub.cluster.calendars.snapshots import snapshot_json, snapshot_of
-from hub.cluster.internal.codec import (
-    command_json,
-    command_of,
-    key_of,
-    plain,
-    refusal_json,
-    refusal_of,
-    reply_json,
-    reply_of,
+from hub.cluster.calendars.local import LocalCalendars
+from hub.cluster.calendars.messages import (
+    COMMAND_PATH,
+    SNAPSHOT_PATH,
+    CalendarRequest,
+    CommandRequest,
+    SnapshotRequest,
 )
-from hub.cluster.internal.node_client import Link, NeverSent, NoAnswer, NotThere
+from hub.cluster.calendars.owner_search import OwnerSearch
+from hub.cluster.calendars.ownership import Ownership
+from hub.cluster.calendars.remote_snapshots import RemoteSnapshots
+from hub.cluster.calendars.routing import OtherNode, ThisNode
+from hub.cluster.internal.codec import JsonObject, from_json, refusal_of, to_json
+from hub.cluster.internal.node_client import NoAnswer, NodeClient, NotOwner, NotSent
 from hub.cluster.members.membership import Membership
 
 log = structlog.get_logger(__name__)
-
-ASK, LOOK = "/internal/ask", "/internal/look"
-HOPS_MAX = 2
-"""Nodes asked in a row before this one pauses and looks at the members again."""
-_PAUSE_S = (0.05, 0.15)
-_KNOWN_MAX = 50_000
-_REPLICAS_MAX = 5_000
-_LOOKS_AT_ONCE = 32
-
-
-@dataclass(slots=True)
-class RouterStats:
-    """Counters since the start, for metrics."""
-
-    hops: int = 0
-    """Requests that were sent to another node."""
-    redirects: int = 0
-    """Answers 421."""
-    unanswered: int = 0
-    """Requests that another node did not answer."""
-    served: int = 0
-    """Requests that were answered for another node."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Replica:
-    tag: str
-    fence: int
-    snapshot: Snapshot
-
-
-@dataclass(slots=True)
-class _Search:
-    """One ask on its way to the owner."""
-
-    deadline_s: float
-    owner: str | None = None
-    """Who is said to have it."""
-    named: bool = False
-    """The database said so."""
-    hops: int = 0
-    unanswered: bool = False
-    """A node did not answer at all."""
-    doubtful: bool = False
-    """Somebody may have committed it already, and the answer was lost."""
+_OWNERS_MAX: Final = 50_000
+_SNAPSHOTS_AT_ONCE: Final = 32
 
 
 class Router:
+    """Implements :class:`actors.calendar.registry.Calendars` for all nodes together."""
+
     def __init__(
         self,
         registry: Registry,
-        store: CalendarStore,
+        local: LocalCalendars,
         membership: Membership,
         ownership: Ownership,
-        link: Link,
+        client: NodeClient,
         clock: Clock,
         *,
         deadline_s: float,
     ) -> None:
-        self._registry, self._store = registry, store
-        self._members, self._own, self._link = membership, ownership, link
+        self._registry, self._local = registry, local
+        self._members, self._ownership, self._client = membership, ownership, client
         self._clock, self._deadline_s = clock, deadline_s
-        self._owners: OrderedDict[DentistId, str] = OrderedDict()
-        """Where a calendar was found, if not where it belongs."""
-        self._replicas: OrderedDict[DentistId, _Replica] = OrderedDict()
-        self._running: dict[KeyId, asyncio.Task[Reply]] = {}
-        self._looks = asyncio.Semaphore(_LOOKS_AT_ONCE)
-        self.stats = RouterStats()
-
-    # --- for the services ---
+        self._known_owners: LRUCache[DentistId, str] = LRUCache(_OWNERS_MAX)
+        self._snapshots = RemoteSnapshots()
+        self._slots = asyncio.Semaphore(_SNAPSHOTS_AT_ONCE)
+        self.hops = 0
+        """Requests to other nodes."""
+        self.redirects = 0
+        """Answers 421."""
+        self.unanswered = 0
+        """Requests that another node did not answer."""
 
     async def execute(
         self, dentist_id: DentistId, command: Command, *, key: IdempotencyKey, request_id: str
     ) -> Reply:
-        """As :meth:`actors.calendar.registry.Registry.ask`, wherever the owner is."""
-        search = self._begin(dentist_id)
+        search = self._search(dentist_id)
         while True:
-            match await self._next(search, dentist_id):
-                case Here():
+            match await search.next_node():
+                case ThisNode():
                     try:
-                        return await self._ask_here(
-                            dentist_id, command, key, request_id, doubtful=search.doubtful
+                        return await self._local.execute(
+                            dentist_id,
+                            command,
+                            key=key,
+                            request_id=request_id,
+                            maybe_committed=search.maybe_committed,
                         )
                     except OwnedElsewhere as elsewhere:
-                        search.doubtful = True
-                        self._not_here(search, dentist_id, elsewhere)
-                case There(node):
-                    said = {
-                        "dentist_id": dentist_id,
-                        "command": command_json(command),
-                        "key": plain(key),
-                        "request_id": request_id,
-                        "doubtful": search.doubtful,
-                    }
-                    answer = await self._post(search, node, ASK, dentist_id, said)
+                        search.maybe_committed = True
+                        search.not_owned_here(elsewhere.owner)
+                case OtherNode(node_id):
+                    request = CommandRequest(
+                        dentist_id=dentist_id,
+                        epoch=self._members.view.epoch,
+                        named=search.named,
+                        command=command,
+                        key=key,
+                        request_id=request_id,
+                        doubtful=search.maybe_committed,
+                    )
+                    answer = await self._post(search, node_id, COMMAND_PATH, request)
                     if answer is not None:
-                        return reply_of(answer["reply"])
-            await self._pause(search)
+                        return from_json(answer["reply"], Reply)
+            await search.pause()
 
     async def snapshot(self, dentist_id: DentistId) -> Snapshot:
-        """The calendar as of its last commit, from whoever surely owns it now; from the
-        database, while that one does not answer."""
-        search = self._begin(dentist_id)
+        """The calendar as of its last commit, from a node that certainly owns it; from the
+        database while that node does not answer."""
+        search = self._search(dentist_id)
         while True:
-            match await self._next(search, dentist_id):
-                case Here():
+            match await search.next_node():
+                case ThisNode():
                     try:
-                        return (await self._look_here(dentist_id))[2]
+                        return (await self._local.look(dentist_id)).snapshot
                     except OwnedElsewhere as elsewhere:
-                        self._not_here(search, dentist_id, elsewhere)
-                case There(node):
-                    known = self._replicas.get(dentist_id)
-                    said = {"dentist_id": dentist_id, "tag": known.tag if known else ""}
-                    answer = await self._post(search, node, LOOK, dentist_id, said)
-                    if (found := self._understood(dentist_id, answer, known)) is not None:
-                        return found
-                    if search.unanswered:  # its owner is gone: what is committed, is so
+                        search.not_owned_here(elsewhere.owner)
+                case OtherNode(node_id):
+                    kept = self._snapshots.get(dentist_id)
+                    request = SnapshotRequest(
+                        dentist_id=dentist_id,
+                        epoch=self._members.view.epoch,
+                        named=search.named,
+                        tag=kept.tag if kept else "",
+                    )
+                    answer = await self._post(search, node_id, SNAPSHOT_PATH, request)
+                    if answer is not None:
+                        snapshot = self._snapshots.take(dentist_id, answer, kept)
+                        if snapshot is not None:
+                            return snapshot
+                    if search.unanswered:  # the owner is gone: what is committed is the truth
                         return await self._registry.stored_snapshot(dentist_id)
-            await self._pause(search)
+            await search.pause()
 
     async def snapshots(self, dentist_ids: Sequence[DentistId]) -> Sequence[Snapshot]:
         async def one(dentist_id: DentistId) -> Snapshot:
-            async with self._looks:
+            async with self._slots:
                 return await self.snapshot(dentist_id)
 
         return await asyncio.gather(*(one(each) for each in dentist_ids))
 
-    def is_placed_here(self, key: str) -> bool:
-        """Whether something that one node is to do is for this one."""
-        return self._members.view.place(key) == self._members.me
-
-    # --- for the other nodes ---
-
-    async def serve_ask(self, said: Any) -> Any:
-        """A forwarded command; raises NotThere. It goes on even if its asker hangs up."""
-        dentist_id, key = DentistId(said["dentist_id"]), key_of(said["key"])
-        command = command_of(said["command"])
-        await self._receive(dentist_id, said)
-        try:
-            reply = await self._once(
-                key,
-                lambda: self._ask_here(
-                    dentist_id, command, key, said["request_id"], doubtful=said["doubtful"]
-                ),
-            )
-        except OwnedElsewhere as elsewhere:
-            raise NotThere(elsewhere.owner) from None
-        except (CalendarBusy, Unavailable):
-            raise
-        except Refusal as refusal:
-            return {"refusal": refusal_json(refusal)}
-        return {"reply": reply_json(reply)}
-
-    async def serve_look(self, said: Any) -> Any:
-        dentist_id = DentistId(said["dentist_id"])
-        await self._receive(dentist_id, said)
-        try:
-            tag, fence, snapshot = await self._look_here(dentist_id)
-        except OwnedElsewhere as elsewhere:
-            raise NotThere(elsewhere.owner) from None
-        except (CalendarBusy, Unavailable):
-            raise
-        except Refusal as refusal:
-            return {"refusal": refusal_json(refusal)}
-        unchanged = tag == said["tag"]
-        shown = None if unchanged else snapshot_json(snapshot)
-        return {"tag": tag, "fence": fence, "snapshot": shown}
-
-    async def _receive(self, dentist_id: DentistId, said: Any) -> None:
-        """Raises NotThere where somebody else is to be asked."""
-        self.stats.served += 1
-        if said["epoch"] > self._members.view.epoch:
-            self._members.look_again()
-        await self._own.settled(dentist_id)
-        have = self._own.has(dentist_id)
-        decided = receive(self._members.view, dentist_id, have=have, named=said["named"])
-        if isinstance(decided, Redirect):
-            if said["named"] and not have:
-                # Ours in the database, and not to be taken up any more: let it go.
-                await self._own.hand_over([dentist_id])
-            raise NotThere(decided.owner)
-
-    async def _once(self, key: IdempotencyKey, make: Any) -> Reply:
-        """A request that is repeated while it runs waits for the one that runs."""
-        running = self._running.get(key_id(key))
-        if running is None:
-            running = self._running[key_id(key)] = asyncio.ensure_future(make())
-            running.add_done_callback(lambda _: self._running.pop(key_id(key), None))
-            running.add_done_callback(_retrieved)
-        return await asyncio.shield(running)
-
-    async def close(self) -> None:
-        """What other nodes asked for is finished first."""
-        while self._running:
-            await asyncio.wait(tuple(self._running.values()))
-
-    # --- here ---
-
-    async def _ask_here(
-        self,
-        dentist_id: DentistId,
-        command: Command,
-        key: IdempotencyKey,
-        request_id: str,
-        *,
-        doubtful: bool,
-    ) -> Reply:
-        self._check_lease()
-        if doubtful and (stored := await self._stored(dentist_id, key)) is not None:
-            return stored
-        try:
-            return await self._registry.execute(dentist_id, command, key=key, request_id=request_id)
-        except (CalendarBusy, Unavailable):
-            raise
-        except Refusal:
-            self._check_lease()  # it rests on what was read, and must not be a former owner's
-            raise
-
-    async def _stored(self, dentist_id: DentistId, key: IdempotencyKey) -> Reply | None:
-        """What became of it before: certain, once the calendar is open here and fenced."""
-        await self._registry.snapshot(dentist_id)
-        for stored in await self._store.replies([key]):
-            if stored.key.fingerprint == key.fingerprint:
-                return stored.reply
-        return None
-
-    async def _look_here(self, dentist_id: DentistId) -> tuple[str, int, Snapshot]:
-        self._check_lease()
-        fence, number, snapshot = await self._registry.numbered_snapshot(dentist_id)
-        self._check_lease()  # activation takes time
-        return f"{self._members.me}.{fence}.{number}", fence, snapshot
-
-    def _check_lease(self) -> None:
-        """Only while nobody else can own what is ours may it be answered from memory."""
-        if not self._members.surely:
-            raise Unavailable
-
-    # --- there ---
-
-    def _begin(self, dentist_id: DentistId) -> _Search:
-        deadline_s = self._clock.monotonic() + self._deadline_s
-        return _Search(deadline_s, owner=self._owners.get(dentist_id))
-
-    async def _next(self, search: _Search, dentist_id: DentistId) -> Route:
-        await self._own.settled(dentist_id)
-        view, have = self._members.view, self._own.has(dentist_id)
-        decided = route(view, dentist_id, have=have, owner=search.owner)
-        if isinstance(decided, Nowhere):
-            search.hops = HOPS_MAX
-        elif isinstance(decided, Here) and not have and search.named:
-            taken = receive(view, dentist_id, have=False, named=True)
-            if isinstance(taken, Redirect):  # ours in the database; but this node leaves
-                await self._own.hand_over([dentist_id])
-                self._lost(search, dentist_id)
-                return route(view, dentist_id, have=False, owner=None)
-        return decided
-
-    def _not_here(self, search: _Search, dentist_id: DentistId, elsewhere: OwnedElsewhere) -> None:
-        search.hops += 1
-        if elsewhere.owner is None or elsewhere.owner not in self._members.view.nodes:
-            self._members.look_again()
-            search.hops = HOPS_MAX
-        self._follow(search, dentist_id, elsewhere.owner)
+    def _search(self, dentist_id: DentistId) -> OwnerSearch:
+        return OwnerSearch(
+            dentist_id,
+            self._members,
+            self._ownership,
+            self._known_owners,
+            self._clock,
+            deadline_s=self._clock.monotonic() + self._deadline_s,
+        )
 
     async def _post(
-        self, search: _Search, node_id: str, path: str, dentist_id: DentistId, said: Any
-    ) -> Any:
-        """The answer; ``None`` where another node is to be asked next."""
+        self, search: OwnerSearch, node_id: str, path: str, request: CalendarRequest
+    ) -> JsonObject | None:
+        """The answer of the node; ``None`` if another node is to be asked next.
+
+        Raises the Refusal that the node answered.
+        """
         node = self._members.node(node_id)
         if node is None:
-            self._lost(search, dentist_id)
+            search.forget_owner()
             return None
-        said |= {"epoch": self._members.view.epoch, "named": search.named}
-        self.stats.hops += 1
-        search.hops += 1
-        within_s = max(0.1, search.deadline_s - self._clock.monotonic())
+        self.hops += 1
+        search.asked()
         try:
-            answer = await self._link.post(node, path, said, within_s=within_s)
-        except NotThere as elsewhere:
-            self.stats.redirects += 1
-            self._follow(search, dentist_id, elsewhere.owner)
+            answer = await self._client.post(node, path, to_json(request), within_s=search.left_s)
+        except NotOwner as elsewhere:
+            self.redirects += 1
+            search.redirected(elsewhere.owner)
             return None
-        except NeverSent as error:
-            self._unanswered(search, dentist_id, error)
+        except (NotSent, NoAnswer) as error:
+            self.unanswered += 1
+            log.warning("node_unanswered", dentist_id=request.dentist_id, error=str(error))
+            search.maybe_committed |= isinstance(error, NoAnswer)
+            search.not_answered()
             return None
-        except NoAnswer as error:
-            search.doubtful = True
-            self._unanswered(search, dentist_id, error)
-            return None
-        if search.owner == node_id and self._members.view.place(dentist_id) != node_id:
-            self._owners[dentist_id] = node_id
-            if len(self._owners) > _KNOWN_MAX:
-                self._owners.popitem(last=False)
+        search.answered_by(node_id)
         if "refusal" in answer:
             raise refusal_of(answer["refusal"])
         return answer
-
-    def _follow(self, search: _Search, dentist_id: DentistId, owner: str | None) -> None:
-        """Ask the one who was named next; nobody named: where it belongs."""
-        self._owners.pop(dentist_id, None)
-        search.named = owner is not None and owner != search.owner
-        search.owner = owner if search.named else None
-
-    def _lost(self, search: _Search, dentist_id: DentistId) -> None:
-        self._owners.pop(dentist_id, None)
-        search.owner, search.named = None, False
-
-    def _unanswered(self, search: _Search, dentist_id: DentistId, error: Exception) -> None:
-        self.stats.unanswered += 1
-        log.warning("node_unanswered", dentist_id=dentist_id, error=str(error))
-        self._members.look_again()
-        self._lost(search, dentist_id)
-        search.unanswered = True
-        search.hops = HOPS_MAX  # pause: its lease must end before another can have it
-
-    async def _pause(self, search: _Search) -> None:
-        """Raises Unavailable when the time is over."""
-        left_s = search.deadline_s - self._clock.monotonic()
-        if left_s <= 0:
-            raise Unavailable
-        if search.hops >= HOPS_MAX:
-            search.hops = 0
-            await asyncio.sleep(min(left_s, random.uniform(*_PAUSE_S)))  # noqa: S311  # jitter
-
-    def _understood(
-        self, dentist_id: DentistId, answer: Any, known: _Replica | None
-    ) -> Snapshot | None:
-        """``None``: from an owner before the one that was seen last; ask again."""
-        if answer is None:
-            return None
-        if known is not None and answer["fence"] < known.fence:
-            log.warning("answer_of_a_former_owner", dentist_id=dentist_id)
-            return None
-        if known is not None and answer["tag"] == known.tag:
-            self._replicas.move_to_end(dentist_id)
-            return known.snapshot
-        snapshot = snapshot_of(answer["snapshot"])
-        self._replicas[dentist_id] = _Replica(answer["tag"], answer["fence"], snapshot)
-        self._replicas.move_to_end(dentist_id)
-        if len(self._replicas) > _REPLICAS_MAX:
-            self._replicas.popitem(last=False)
-        return snapshot
-
-
-def _retrieved(task: "asyncio.Task[Reply]") -> None:
-    """Nobody may be waiting any more for how it ended."""
-    if not task.cancelled():
-        task.exception()

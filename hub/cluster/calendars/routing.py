@@ -1,67 +1,67 @@
-"""Where a calendar is to be asked: decided from what this node knows, without asking anybody."""
+"""Which node to ask for a calendar: decided from what this node knows, without any request."""
 
 from dataclasses import dataclass
 
-from hub.cluster.members.view import View
+from hub.cluster.members.view import ClusterView
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
-    """This node's own actor."""
+class ThisNode:
+    """The actor of this node answers."""
 
 
 @dataclass(frozen=True, slots=True)
-class There:
-    node: str
+class OtherNode:
+    """That node is asked."""
+
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Nowhere:
-    """No node is known that could have it; look at the members again."""
+class NoNode:
+    """This node knows no member that could own the calendar."""
 
 
-Route = Here | There | Nowhere
+Route = ThisNode | OtherNode | NoNode
 
 
-def route(view: View, key: str, *, have: bool, owner: str | None) -> Route:
-    """Where to ask. ``have``: its actor lives here. ``owner``: who is said to have it.
+def route(view: ClusterView, key: str, *, is_active: bool, owner: str | None) -> Route:
+    """Where a request goes.
 
-    What one has, one answers; else the one that was named, if it is a member; else where
-    it belongs. A node outside of the members (it was buried, or has not joined) has nothing.
+    ``is_active``: the actor is in the memory of this node. ``owner``: the node that is said to
+    own the calendar. The order is: this node if the actor is here; the named owner if it is a
+    member; the node where the calendar is placed. A node that is not a member (it was evicted,
+    or has not joined) owns nothing.
     """
-    inside = view.me in view.nodes
-    if have and inside:
-        return Here()
-    if owner in view.nodes:
-        return Here() if owner == view.me else There(str(owner))
-    where = view.place(key)
-    if where is None:
-        return Nowhere()
-    return Here() if where == view.me else There(where)
+    if is_active and view.me in view.nodes:
+        return ThisNode()
+    node = owner if owner in view.nodes else view.place(key)
+    if node is None:
+        return NoNode()
+    return ThisNode() if node == view.me else OtherNode(node)
 
 
 @dataclass(frozen=True, slots=True)
-class Serve:
-    """A forwarded request is answered here."""
+class Accept:
+    """This node answers a forwarded request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """421: not here; ``owner`` may have it."""
+    """421: another node is to be asked; ``owner`` may own the calendar."""
 
     owner: str | None
 
 
-def receive(view: View, key: str, *, have: bool, named: bool) -> Serve | Redirect:
-    """What to do with a forwarded request.
+def accept(view: ClusterView, key: str, *, is_active: bool, named: bool) -> Accept | Redirect:
+    """What to do with a request that another node forwarded.
 
-    ``named``: the asker was told that the database says this node is the owner, so it is
-    tried even where it does not belong (any more). A node that leaves takes up nothing.
+    ``named``: according to the database this node is the owner. Then it answers even if the
+    calendar is placed elsewhere. A node that is leaving activates nothing.
     """
-    leaving = view.me in view.leaving and set(view.nodes) != view.leaving
-    if have:
-        return Serve()
-    where = view.place(key)
-    if not leaving and (named or where == view.me):
-        return Serve()
-    return Redirect(where if where != view.me else None)
+    if is_active:
+        return Accept()
+    node = view.place(key)
+    if not view.is_leaving and (named or node == view.me):
+        return Accept()
+    return Redirect(node if node != view.me else None)

@@ -1,86 +1,112 @@
 """A calendar's snapshot between nodes: what free slots are computed from, and no more.
 
-Notes, reasons and the patients of booked rows stay with the owner; a hold says whose it is,
-for to that patient it counts as free.
+Notes, reasons and the patients of booked rows stay with the owner. A hold names its patient,
+because it counts as free for that patient.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 from actors.calendar.snapshot import Snapshot
 from actors.domain.agenda import Agenda
 from actors.domain.appointment import Appointment, AppointmentType, Status
 from actors.domain.calendar import Calendar
-from actors.domain.channels import availability_channel
+from actors.domain.channels import Channel, availability_channel
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId, ProfileId
 from actors.domain.position import Position
 from actors.domain.schedule import Schedule
 from actors.domain.slots import to_instant, to_minute
-from hub.cluster.internal.codec import plain, read
+from hub.cluster.internal.codec import JsonObject, from_json, to_json
 
-_NOBODY = PatientId(ProfileId(""))
+_NO_PATIENT = PatientId(ProfileId(""))
 
 
-def snapshot_json(snapshot: Snapshot) -> Any:
+class _Row(NamedTuple):
+    """The times of one appointment; ``start`` and ``end`` in minutes since 1970."""
+
+    id: AppointmentId
+    type_id: AppointmentTypeId
+    start: int
+    end: int
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    status: Status
+    expires_at: datetime | None
+    patient_id: PatientId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Message:
+    dentist_id: DentistId
+    schedule: Schedule
+    types: tuple[AppointmentType, ...]
+    hold_time_s: float
+    rows: tuple[_Row, ...]
+    completed: tuple[_Row, ...]
+    position: tuple[Channel, int, int]
+
+
+def snapshot_json(snapshot: Snapshot) -> JsonObject:
     calendar, position = snapshot.calendar, snapshot.position
-    return {
-        "dentist_id": calendar.dentist_id,
-        "schedule": plain(calendar.schedule),
-        "types": [plain(kind) for kind in calendar.types.values()],
-        "hold_time_s": calendar.hold_time.total_seconds(),
-        "rows": [_row_json(row) for row in calendar.agenda],
-        "completed": [_row_json(row) for row in calendar.completed],
-        "position": [availability_channel(calendar.dentist_id), *position],
-    }
+    message = _Message(
+        dentist_id=calendar.dentist_id,
+        schedule=calendar.schedule,
+        types=tuple(calendar.types.values()),
+        hold_time_s=calendar.hold_time.total_seconds(),
+        rows=tuple(map(_row, calendar.agenda)),
+        completed=tuple(map(_row, calendar.completed)),
+        position=(availability_channel(calendar.dentist_id), *position),
+    )
+    data: JsonObject = to_json(message)
+    return data
 
 
-def snapshot_of(said: Any) -> Snapshot:
-    dentist_id = DentistId(said["dentist_id"])
-    _, epoch, offset = said["position"]
-    kinds: list[AppointmentType] = [read(AppointmentType, each) for each in said["types"]]
-    schedule: Schedule = read(Schedule, said["schedule"])
+def snapshot_of(data: object) -> Snapshot:
+    """Raises :class:`~hub.cluster.internal.codec.Unreadable`."""
+    message = from_json(data, _Message)
+    _, epoch, offset = message.position
     return Snapshot(
         calendar=Calendar(
-            dentist_id=dentist_id,
-            schedule=schedule,
-            types={kind.id: kind for kind in kinds},
-            hold_time=timedelta(seconds=said["hold_time_s"]),
-            agenda=Agenda([_row_of(each, dentist_id) for each in said["rows"]]),
-            completed=tuple(_row_of(each, dentist_id) for each in said["completed"]),
+            dentist_id=message.dentist_id,
+            schedule=message.schedule,
+            types={kind.id: kind for kind in message.types},
+            hold_time=timedelta(seconds=message.hold_time_s),
+            agenda=Agenda([_appointment(row, message.dentist_id) for row in message.rows]),
+            completed=tuple(_appointment(row, message.dentist_id) for row in message.completed),
         ),
         position=Position(epoch, offset),
     )
 
 
-def _row_json(row: Appointment) -> Any:
-    held = row.status is Status.HELD
-    return [
-        row.id,
-        row.appointment_type_id,
-        to_minute(row.start),
-        to_minute(row.end),
-        row.buffer_before_minutes,
-        row.buffer_after_minutes,
-        str(row.status),
-        row.expires_at.isoformat() if row.expires_at else None,
-        row.patient_id if held else _NOBODY,
-    ]
+def _row(appointment: Appointment) -> _Row:
+    is_held = appointment.status is Status.HELD
+    return _Row(
+        id=appointment.id,
+        type_id=appointment.appointment_type_id,
+        start=to_minute(appointment.start),
+        end=to_minute(appointment.end),
+        buffer_before_minutes=appointment.buffer_before_minutes,
+        buffer_after_minutes=appointment.buffer_after_minutes,
+        status=appointment.status,
+        expires_at=appointment.expires_at,
+        patient_id=appointment.patient_id if is_held else _NO_PATIENT,
+    )
 
 
-def _row_of(said: Any, dentist_id: DentistId) -> Appointment:
-    row_id, type_id, start, end, before, after, status, expires_at, patient_id = said
-    starts = to_instant(start)
+def _appointment(row: _Row, dentist_id: DentistId) -> Appointment:
+    starts = to_instant(row.start)
     return Appointment(
-        id=AppointmentId(row_id),
+        id=row.id,
         dentist_id=dentist_id,
-        patient_id=PatientId(ProfileId(patient_id)),
-        appointment_type_id=AppointmentTypeId(type_id),
+        patient_id=row.patient_id,
+        appointment_type_id=row.type_id,
         start=starts,
-        end=to_instant(end),
-        buffer_before_minutes=before,
-        buffer_after_minutes=after,
-        status=Status(status),
-        expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
+        end=to_instant(row.end),
+        buffer_before_minutes=row.buffer_before_minutes,
+        buffer_after_minutes=row.buffer_after_minutes,
+        status=row.status,
+        expires_at=row.expires_at,
         created_via="",
         created_at=starts,
         updated_at=starts,

@@ -1,56 +1,66 @@
-"""Ending a person's connections at every node: each is asked, so that done means done."""
+"""Ends a person's connections at every node, by a request to each."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from actors.domain.ids import ProfileId
 from actors.domain.refusals import Refusal, Unavailable
-from hub.cluster.internal.node_client import Link, NeverSent, NoAnswer, NotThere
+from actors.ports.connections import Connections
+from hub.cluster.internal.codec import JsonObject, from_json
+from hub.cluster.internal.node_client import NoAnswer, NodeClient, NotOwner, NotSent
+from hub.cluster.members.lease_keeper import LeaseKeeper
 from hub.cluster.members.membership import Membership
 from store.postgres.nodes import Node
 
 log = structlog.get_logger(__name__)
 
-DISMISS: Final = "/internal/dismiss"
-_WITHIN_S: Final = 2.0
+DISCONNECT_PATH: Final = "/internal/dismiss"
+_ANSWER_S: Final = 2.0
 
 
-class Dismissals:
-    """``here`` ends the connections of this node. Not over the stream of events: nobody would
-    know whether that was heard."""
+class ClusterConnections:
+    """Implements :class:`actors.ports.connections.Connections` for all nodes.
+
+    It does not use the stream of events: there, no node learns what another received.
+    """
 
     def __init__(
-        self, membership: Membership, link: Link, here: Callable[[ProfileId], None]
+        self,
+        membership: Membership,
+        keeper: LeaseKeeper,
+        client: NodeClient,
+        local: Connections,
     ) -> None:
-        self._members, self._link, self._here = membership, link, here
+        """``local`` are the connections of this node."""
+        self._members, self._keeper, self._client = membership, keeper, client
+        self._local = local
 
-    async def serve(self, said: Any) -> Any:
-        self._here(ProfileId(said["person"]))
-        return {}
-
-    async def elsewhere(self, person: ProfileId) -> None:
-        """At all other nodes. Raises Unavailable when one of them did not answer."""
-        await self._look_around()
+    async def end(self, person: ProfileId) -> None:
+        await self._local.end(person)
+        await self._refresh_members()
         others = [node for node in self._members.roster.nodes if node.id != self._members.me]
-        done = await asyncio.gather(*(self._ask(node, person) for node in others))
-        if not all(done):
-            self._members.look_again()
+        if not all(await asyncio.gather(*(self._end_at(node, person) for node in others))):
+            self._members.request_refresh()
             raise Unavailable
 
-    async def _look_around(self) -> None:
-        """Somebody may have come a moment ago. Raises Unavailable."""
+    async def serve(self, request: JsonObject) -> JsonObject:
+        """Another node's request to end a person's connections here."""
+        await self._local.end(ProfileId(from_json(request["person"], str)))
+        return {}
+
+    async def _refresh_members(self) -> None:
+        """A node may have joined a moment ago. Raises Unavailable."""
         try:
-            await self._members.renew()
-        except Exception as error:  # whatever the database says
+            await self._keeper.renew()
+        except Exception as error:  # whatever the database raises
             raise Unavailable from error
 
-    async def _ask(self, node: Node, person: ProfileId) -> bool:
+    async def _end_at(self, node: Node, person: ProfileId) -> bool:
         try:
-            await self._link.post(node, DISMISS, {"person": person}, within_s=_WITHIN_S)
-        except (NeverSent, NoAnswer, NotThere, Refusal) as error:
+            await self._client.post(node, DISCONNECT_PATH, {"person": person}, within_s=_ANSWER_S)
+        except (NotSent, NoAnswer, NotOwner, Refusal) as error:
             log.warning("node_unanswered", node=node.id, error=str(error))
             return False
         return True

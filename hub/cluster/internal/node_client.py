@@ -1,14 +1,14 @@
-"""Asking another node: one signed POST, one signed answer."""
+"""Requests to another node: one signed POST, one signed answer."""
 
 import secrets
 import time
-from typing import Any
 
 import aiohttp
 
 from actors.domain.refusals import CalendarBusy, Unavailable
-from hub.cluster.internal.codec import Unreadable, dumps, loads
-from hub.cluster.internal.signing import Forged, check, sign
+from hub.cluster.internal.codec import JsonObject, Unreadable, dumps, loads
+from hub.cluster.internal.signing import NotAuthentic, check, sign
+from hub.cluster.members.membership import Membership
 from store.postgres.nodes import Node
 
 FROM, TO, TIME, NONCE, SIGNATURE = (
@@ -20,77 +20,73 @@ FROM, TO, TIME, NONCE, SIGNATURE = (
 )
 _CONNECT_S = 1.0
 _CONNECTIONS = 200
-_BEYOND_S = 0.5
-"""How much longer than the deadline an answer is waited for."""
+_GRACE_S = 0.5
+"""How long after the deadline an answer is still accepted."""
 
 
-class NeverSent(Exception):
-    """No connection: the other node knows nothing of the request."""
+class NotSent(Exception):
+    """There was no connection: the other node has not received the request."""
 
 
 class NoAnswer(Exception):
-    """It was sent, and what became of it is unknown."""
+    """The request was sent, and its result is unknown."""
 
 
-class NotThere(Exception):
-    """421: that node does not have the calendar; ``owner`` may."""
+class NotOwner(Exception):
+    """421: that node does not own the calendar; ``owner`` may."""
 
     def __init__(self, owner: str | None) -> None:
         super().__init__(owner)
         self.owner = owner
 
 
-class Link:
-    """Connections to the other nodes, kept open; ``key`` and ``me`` may change with a life."""
+class NodeClient:
+    """Sends requests as this node, over connections that are kept open."""
 
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
-        self.me, self.key = "", b""
+    def __init__(self, membership: Membership) -> None:
+        self._members = membership
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=30),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._session.close()
 
-    async def post(self, node: Node, path: str, said: Any, *, within_s: float) -> Any:
-        """The other's answer. Raises NeverSent, NoAnswer, NotThere, CalendarBusy, Unavailable."""
-        body = dumps(said)
+    async def post(self, node: Node, path: str, body: JsonObject, *, within_s: float) -> JsonObject:
+        """The node's answer. Raises NotSent, NoAnswer, NotOwner, CalendarBusy, Unavailable."""
+        key, me, raw = self._members.key, self._members.me, dumps(body)
         sent, nonce = f"{time.time():.3f}", secrets.token_hex(12)
-        signature = sign(self.key, path, self.me, node.id, sent, nonce, body)
-        headers = {FROM: self.me, TO: node.id, TIME: sent, NONCE: nonce, SIGNATURE: signature}
+        signature = sign(key, path, me, node.id, sent, nonce, raw)
+        headers = {FROM: me, TO: node.id, TIME: sent, NONCE: nonce, SIGNATURE: signature}
         timeout = aiohttp.ClientTimeout(
-            total=within_s + _BEYOND_S, sock_connect=min(_CONNECT_S, within_s)
+            total=within_s + _GRACE_S, sock_connect=min(_CONNECT_S, within_s)
         )
         try:
-            async with self._open().post(
-                node.address + path, data=body, headers=headers, timeout=timeout
+            async with self._session.post(
+                node.address + path, data=raw, headers=headers, timeout=timeout
             ) as answer:
-                raw = await answer.read()
+                answered = await answer.read()
                 status, signed = answer.status, answer.headers.get(SIGNATURE, "")
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise NeverSent(f"{node.name}: {error}") from error
+            raise NotSent(f"{node.name}: {error}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NoAnswer(f"{node.name}: {error!r}") from error
         try:
-            check(self.key, signed, nonce, str(status), raw)
-            return _meaning(status, loads(raw))
-        except (Forged, Unreadable) as error:
+            check(key, signed, nonce, str(status), answered)
+            return _result(status, loads(answered))
+        except (NotAuthentic, Unreadable) as error:
             raise NoAnswer(f"{node.name}: answer {status}: {error}") from error
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=30)
-            self._session = aiohttp.ClientSession(
-                connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
-            )
-        return self._session
 
-
-def _meaning(status: int, said: Any) -> Any:
+def _result(status: int, body: JsonObject) -> JsonObject:
     match status:
         case 200:
-            return said
+            return body
         case 421:
-            raise NotThere(said.get("owner"))
+            owner = body.get("owner")
+            raise NotOwner(owner if isinstance(owner, str) else None)
         case 429:
             raise CalendarBusy
         case _:

@@ -1,75 +1,75 @@
-"""What the other nodes ask this one: on an address of its own, signed, or not answered."""
+"""Answers the requests of other nodes, on an address of their own."""
 
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from aiohttp import web
 
 from actors.domain.refusals import CalendarBusy, Refusal, Unavailable
 from actors.ports.commits import CommitFailure
-from hub.cluster.internal.codec import Unreadable, dumps, loads
-from hub.cluster.internal.node_client import FROM, NONCE, SIGNATURE, TIME, TO, Link, NotThere
-from hub.cluster.internal.signing import Forged, Seen, check, sign
+from hub.cluster.internal.codec import JsonObject, Unreadable, dumps, loads
+from hub.cluster.internal.node_client import FROM, NONCE, SIGNATURE, TIME, TO, NotOwner
+from hub.cluster.internal.signing import NonceCache, NotAuthentic, check, sign
+from hub.cluster.members.membership import Membership
 
 log = structlog.get_logger(__name__)
 
 REQUEST_BYTES_MAX = 1024 * 1024
 
-Handler = Callable[[Any], Awaitable[Any]]
+NodeHandler = Callable[[JsonObject], Awaitable[JsonObject]]
+"""Answers a request with JSON; may raise NotOwner, CalendarBusy, Unavailable or CommitFailure."""
 
 
-def internal_app(link: Link, handlers: dict[str, Handler]) -> web.Application:
-    """POST routes by path; ``link`` says who this node is and which key it signs with.
-
-    An unsigned request is answered 404 without a body: there is nothing here for strangers.
-    """
+def internal_app(membership: Membership, handlers: Mapping[str, NodeHandler]) -> web.Application:
+    """POST routes by path. A request that no node signed is answered 404, without a body."""
     app = web.Application(client_max_size=REQUEST_BYTES_MAX)
-    seen = Seen()
+    nonces = NonceCache()
     for path, handler in handlers.items():
-        app.router.add_post(path, _guarded(link, seen, handler))
+        app.router.add_post(path, _authenticated(membership, nonces, handler))
     return app
 
 
-def _guarded(
-    link: Link, seen: Seen, handler: Handler
+def _authenticated(
+    membership: Membership, nonces: NonceCache, handler: NodeHandler
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         try:
-            body = await _checked(request, link, seen)
-        except Forged as error:
+            body = await _authentic_body(request, membership, nonces)
+        except NotAuthentic as error:
             log.warning("internal_request_refused", peer=request.remote, why=str(error))
             return web.Response(status=404)
-        status, said = await _answered(handler, body)
-        raw = dumps(said)
-        signature = sign(link.key, request.headers[NONCE], str(status), raw)
+        status, answer = await _answer(handler, body)
+        raw = dumps(answer)
+        signature = sign(membership.key, request.headers[NONCE], str(status), raw)
         return web.Response(status=status, body=raw, headers={SIGNATURE: signature})
 
     return handle
 
 
-async def _checked(request: web.Request, link: Link, seen: Seen) -> bytes:
+async def _authentic_body(
+    request: web.Request, membership: Membership, nonces: NonceCache
+) -> bytes:
     headers = request.headers
     try:
-        sender, to, sent, nonce, signature = (
+        sender, receiver, sent, nonce, signature = (
             headers[name] for name in (FROM, TO, TIME, NONCE, SIGNATURE)
         )
         sent_s = float(sent)
     except (KeyError, ValueError) as error:
-        raise Forged("unsigned") from error
+        raise NotAuthentic("unsigned") from error
     body = await request.read()
-    check(link.key, signature, request.path, sender, to, sent, nonce, body)
-    seen.take(nonce, sent_s, time.time())
-    if to != link.me:
-        raise Forged("for another node, or for a life before this one")
+    check(membership.key, signature, request.path, sender, receiver, sent, nonce, body)
+    nonces.add(nonce, sent_s, time.time())
+    if receiver != membership.me:
+        raise NotAuthentic("for another node, or for an earlier incarnation of this one")
     return body
 
 
-async def _answered(handler: Handler, body: bytes) -> tuple[int, Any]:
+async def _answer(handler: NodeHandler, body: bytes) -> tuple[int, JsonObject]:
     try:
         return 200, await handler(loads(body))
-    except NotThere as elsewhere:
+    except NotOwner as elsewhere:
         return 421, {"owner": elsewhere.owner}
     except CalendarBusy:
         return 429, {}

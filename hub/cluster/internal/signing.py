@@ -1,8 +1,8 @@
-"""What nodes say to each other is signed: HMAC-SHA256 over all of it, once and for one node.
+"""Signatures of the nodes: HMAC-SHA256 over a whole request or answer, for one receiver, once.
 
-The key is the cluster's; the time and a number used once keep a recorded request from being
-said again; the receiver's id keeps it from being said to another node. Answers are signed
-with the request's number, so that none can be put in another's place.
+All nodes share one key. The time and the nonce of a request keep a recording of it from being
+sent again, and the id of the receiver keeps it from being sent to another node. An answer is
+signed together with the nonce of its request, so that no other answer can replace it.
 """
 
 import hashlib
@@ -14,12 +14,12 @@ TOLERANCE_S = 30.0
 _NONCES_MAX = 200_000
 
 
-class Forged(Exception):
-    """Not signed by a node of this cluster, not for this one, too old, or seen before."""
+class NotAuthentic(Exception):
+    """Not signed by a node of this cluster, not for this node, too old, or repeated."""
 
 
 def sign(key: bytes, *parts: str | bytes) -> str:
-    """Over the parts, each with its length, so that none can pass into its neighbour."""
+    """The signature of ``parts``, each with its length, so that no part can run into the next."""
     mac = hmac.new(key, digestmod=hashlib.sha256)
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
@@ -29,25 +29,25 @@ def sign(key: bytes, *parts: str | bytes) -> str:
 
 
 def check(key: bytes, signature: str, *parts: str | bytes) -> None:
-    """Raises :class:`Forged`."""
+    """Raises :class:`NotAuthentic` unless ``signature`` is that of ``parts``."""
     if not hmac.compare_digest(sign(key, *parts).encode(), signature.encode()):
-        raise Forged("wrong signature")
+        raise NotAuthentic("wrong signature")
 
 
-class Seen:
-    """Numbers used once, for as long as their time would still be accepted."""
+class NonceCache:
+    """The nonces of accepted requests, for as long as their time would still be accepted."""
 
     def __init__(self) -> None:
         self._until: OrderedDict[str, float] = OrderedDict()
 
-    def take(self, nonce: str, sent_s: float, now_s: float) -> None:
-        """``sent_s`` and ``now_s`` in Unix seconds. Raises :class:`Forged`."""
+    def add(self, nonce: str, sent_s: float, now_s: float) -> None:
+        """Accept a request of that time (Unix seconds). Raises :class:`NotAuthentic`."""
         if abs(now_s - sent_s) > TOLERANCE_S:
-            raise Forged(f"the clocks differ by {abs(now_s - sent_s):.0f} s, or it is old")
+            raise NotAuthentic(f"the clocks differ by {abs(now_s - sent_s):.0f} s, or it is old")
         while self._until and next(iter(self._until.values())) < now_s:
             self._until.popitem(last=False)
         if nonce in self._until:
-            raise Forged("said before")
+            raise NotAuthentic("sent before")
         if len(self._until) >= _NONCES_MAX:
-            raise Forged("too many at once")
+            raise NotAuthentic("too many at once")
         self._until[nonce] = now_s + 2 * TOLERANCE_S

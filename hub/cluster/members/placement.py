@@ -1,7 +1,7 @@
-"""Which node a calendar belongs on: rendezvous hashing, the same answer on every node.
+"""On which node a key belongs: rendezvous hashing, with the same result on every node.
 
-Each node has a score for each key; the highest wins. A node that comes or goes therefore
-moves only the keys that it wins or had won, and no table of assignments is kept anywhere.
+Each node has a score for each key, and the highest score wins. When a node joins or leaves,
+only the keys move that it wins or had won. No table of assignments is stored.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 
 def place(key: str, nodes: Iterable[str]) -> str | None:
-    """The node of ``nodes`` that has ``key``, ``None`` if there are none."""
+    """The node of ``nodes`` for ``key``; ``None`` if there are no nodes."""
     return max(nodes, key=lambda node: _score(key, node), default=None)
 
 

@@ -1,42 +1,42 @@
-"""Whether the stream of events is whole: a number with each entry, and a beat every second.
+"""Detects entries of the stream that were lost.
 
-Each node numbers what it publishes, whether or not that could be sent. A number that was
-skipped, a node that nobody hears although it is a member, or an epoch unheard of: then
-something may be missing, and the database is asked.
+Each node numbers what it publishes, also what could not be sent, and sends a beat every second.
+So a lost entry shows as a skipped number, and a node that is cut off shows as silence.
 """
 
 from collections.abc import Iterable
 
 
 class Continuity:
+    """The last entry of each node, and when it was received."""
+
     def __init__(self, *, silence_s: float) -> None:
         self._silence_s = silence_s
         self._last: dict[str, int] = {}
-        self._heard_s: dict[str, float] = {}
+        self._received_s: dict[str, float] = {}
 
-    def heard(self, node: str, number: int, now_s: float) -> bool:
-        """Take an entry in; whether it follows the one before of the same node.
+    def received(self, node: str, number: int, now_s: float) -> bool:
+        """Note an entry; returns whether no entry of that node is missing before it.
 
-        The first entry of a node follows nothing: what it published before is unknown,
-        unless it is its very first.
+        Entries before the first one are missing, too, unless it is number 1.
         """
         before = self._last.get(node, 0)
-        self._heard_s[node] = now_s
+        self._received_s[node] = now_s
         if number <= before:
-            return True  # read twice, after the stream was taken up again
+            return True  # repeated, after the reader was restarted
         self._last[node] = number
         return number == before + 1
 
     def silent(self, members: Iterable[str], now_s: float) -> tuple[str, ...]:
-        """Members that were not heard of for too long; each has that long to say its first."""
+        """Members without an entry for too long; a new member has that long for its first."""
         return tuple(
             node
             for node in members
-            if now_s - self._heard_s.setdefault(node, now_s) > self._silence_s
+            if now_s - self._received_s.setdefault(node, now_s) > self._silence_s
         )
 
-    def forget(self, members: Iterable[str]) -> None:
-        """Keep only what concerns members."""
+    def keep_only(self, members: Iterable[str]) -> None:
+        """Forget the nodes that are no members any more."""
         kept = set(members)
         self._last = {node: n for node, n in self._last.items() if node in kept}
-        self._heard_s = {node: at for node, at in self._heard_s.items() if node in kept}
+        self._received_s = {node: at for node, at in self._received_s.items() if node in kept}

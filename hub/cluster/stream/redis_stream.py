@@ -1,14 +1,13 @@
-"""The one stream of all nodes, in Redis: written behind the commits, read from a cursor.
+"""One Redis stream of bytes: its writer and its reader, which survive outages of Redis.
 
-Nothing here is trusted and nothing waits for it. What cannot be sent is dropped with its
-number used up, so that the others see that something is missing.
+Nothing waits for the stream, and nothing relies on it: what is lost is read from the database.
 """
 
 import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from redis.asyncio import Redis
@@ -16,168 +15,179 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from hub.cluster.settings import RedisSettings
+
 log = structlog.get_logger(__name__)
 
-Cursor = bytes | str
-"""An entry's id: what comes after it is still to be read."""
+EntryId = bytes | str
 
-STREAM = "chairside:events"
-_FIELD = b"e"
+_FIELD: Final = b"e"
 """The one field of an entry."""
-_AT_ONCE = 100
-"""Entries in one round trip, each way."""
-_WAIT_MS = 500
-_TIMEOUT_S = 2.0
-"""Without a word of Redis for so long, the connection is given up."""
-_AGAIN_S = (0.1, 0.2, 0.5, 1.0, 1.0)
-_BROKEN = (RedisError, OSError, asyncio.TimeoutError)
+_BATCH: Final = 100
+"""Entries in one round trip."""
+_QUEUED_MAX: Final = 5_000
+_BLOCK_MS: Final = 500
+"""How long a read waits for new entries."""
+_TIMEOUT_S: Final = 2.0
+"""A connection that is silent for so long is given up."""
+_RECONNECT_S: Final = (0.1, 0.2, 0.5, 1.0)
+"""The waits before reconnecting; the last one is repeated."""
+_UNAVAILABLE: Final = (RedisError, OSError, asyncio.TimeoutError)
 
 
-class Stream:
-    """Of bytes. ``on_entry`` is called for every entry, one's own included; ``on_break``
-    whenever some may have been missed. Both are quick, synchronous, and do not raise."""
+class RedisStreamWriter:
+    """Appends entries in the background. Entries that cannot be sent are dropped."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        on_entry: Callable[[bytes], None],
-        on_break: Callable[[str], None],
-        name: str = STREAM,
-        keep: int = 20_000,
-        waiting_max: int = 5_000,
-    ) -> None:
-        self._url, self._name = url, name
-        self._on_entry, self._on_break = on_entry, on_break
-        self._keep, self._waiting_max = keep, waiting_max
-        self._waiting: deque[bytes] = deque()
-        self._some, self._none = asyncio.Event(), asyncio.Event()
-        self._none.set()
-        self._restart = False
-        self.up = False
-        """Whether the last attempt to read succeeded."""
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+        self._queue: deque[bytes] = deque()
+        self._not_empty, self._flushed = asyncio.Event(), asyncio.Event()
+        self._flushed.set()
         self.sent = 0
         self.dropped = 0
-        """Entries that could not be sent."""
-        self.received = 0
-
-    def send(self, entry: bytes) -> None:
-        """Queue an entry; never waits, never raises."""
-        if len(self._waiting) >= self._waiting_max:
-            self._waiting.popleft()
-            self.dropped += 1
-        self._waiting.append(entry)
-        self._some.set()
-        self._none.clear()
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return len(self._queue)
 
-    def take_up_anew(self) -> None:
-        """Begin again at the stream's end: one's own beats do not come back any more."""
-        self._restart = True
+    def send(self, entry: bytes) -> None:
+        """Queue an entry; never waits, never raises."""
+        if len(self._queue) >= _QUEUED_MAX:
+            self._queue.popleft()
+            self.dropped += 1
+        self._queue.append(entry)
+        self._not_empty.set()
+        self._flushed.clear()
 
-    # --- writing ---
-
-    async def write(self) -> None:
+    async def run(self) -> None:
         """Send what is queued, until cancelled."""
         failures = 0
         while True:
-            redis = self._connect()
+            redis = _connect(self._settings)
             try:
                 while True:
-                    await self._some.wait()
-                    await self._write_some(redis)
+                    await self._not_empty.wait()
+                    await self._send_batch(redis)
                     failures = 0
-            except _BROKEN as error:
+            except _UNAVAILABLE as error:
                 if failures == 0:
                     log.warning("stream_unwritable", error=str(error) or repr(error))
             finally:
                 await _close(redis)
-            self.dropped += len(self._waiting)  # old news by then: the database has it
-            self._waiting.clear()
-            self._none.set()
-            await asyncio.sleep(_AGAIN_S[min(failures, len(_AGAIN_S) - 1)])
+            self.dropped += len(self._queue)  # the others have read it from the database by then
+            self._queue.clear()
+            self._flushed.set()
+            await _pause(failures)
             failures += 1
 
     async def flush(self, within_s: float = 1.0) -> None:
-        """Let what is queued go out, if that is quickly done."""
+        """Wait until everything that is queued was sent, for a limited time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                await self._none.wait()
+                await self._flushed.wait()
 
-    async def _write_some(self, redis: Any) -> None:
-        some = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
-        if not self._waiting:
-            self._some.clear()
+    async def _send_batch(self, redis: Any) -> None:
+        stream, queue = self._settings.stream, self._queue
+        batch = [queue.popleft() for _ in range(min(_BATCH, len(queue)))]
+        if not queue:
+            self._not_empty.clear()
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 pipe = redis.pipeline(transaction=False)
-                for raw in some:
-                    pipe.xadd(self._name, {_FIELD: raw}, maxlen=self._keep, approximate=True)
+                for raw in batch:
+                    pipe.xadd(
+                        stream, {_FIELD: raw}, maxlen=self._settings.keep_entries, approximate=True
+                    )
                 await pipe.execute()
         except BaseException:
-            self.dropped += len(some)
+            self.dropped += len(batch)
             raise
-        self.sent += len(some)
-        if not self._waiting:
-            self._none.set()
+        self.sent += len(batch)
+        if not queue:
+            self._flushed.set()
 
-    # --- reading ---
 
-    async def read(self) -> None:
-        """Hand over what comes, until cancelled."""
-        cursor: Cursor | None = None
+class RedisStreamReader:
+    """Hands over the entries of all nodes, those of this node included, from now on.
+
+    ``on_gap`` is called with a reason whenever entries may have been missed. Both callbacks are
+    quick, synchronous, and do not raise.
+    """
+
+    def __init__(
+        self,
+        settings: RedisSettings,
+        *,
+        on_entry: Callable[[bytes], None],
+        on_gap: Callable[[str], None],
+    ) -> None:
+        self._settings, self._on_entry, self._on_gap = settings, on_entry, on_gap
+        self._restart = False
+        self.up = False
+        """Whether the last read succeeded."""
+        self.received = 0
+
+    def restart(self) -> None:
+        """Continue at the end of the stream: it may have been replaced."""
+        self._restart = True
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        last: EntryId | None = None
         failures = 0
         while True:
-            redis = self._connect()
+            redis = _connect(self._settings)
             try:
                 while True:
-                    if cursor is None or self._restart:
-                        cursor, self._restart = await self._end(redis), False
-                        self._on_break("taken up")
-                    cursor = await self._read_some(redis, cursor)
+                    if last is None or self._restart:
+                        last, self._restart = await self._end(redis), False
+                        self._on_gap("started at the end")
+                    last = await self._read_batch(redis, last)
                     self.up, failures = True, 0
-            except _BROKEN as error:
+            except _UNAVAILABLE as error:
                 if self.up or failures == 0:
                     log.warning("stream_unreadable", error=str(error) or repr(error))
                 self.up = False
-                self._on_break("unreadable")
+                self._on_gap("unreadable")
             finally:
                 await _close(redis)
-            await asyncio.sleep(_AGAIN_S[min(failures, len(_AGAIN_S) - 1)])
+            await _pause(failures)
             failures += 1
 
-    async def _end(self, redis: Any) -> Cursor:
+    async def _end(self, redis: Any) -> EntryId:
         async with asyncio.timeout(_TIMEOUT_S):
-            last = await redis.xrevrange(self._name, count=1)
-        cursor: Cursor = last[0][0] if last else "0-0"
-        return cursor
+            newest = await redis.xrevrange(self._settings.stream, count=1)
+        last: EntryId = newest[0][0] if newest else "0-0"
+        return last
 
-    async def _read_some(self, redis: Any, cursor: Cursor) -> Cursor:
-        async with asyncio.timeout(_TIMEOUT_S + _WAIT_MS / 1_000):
-            found = await redis.xread({self._name: cursor}, count=_AT_ONCE, block=_WAIT_MS)
+    async def _read_batch(self, redis: Any, last: EntryId) -> EntryId:
+        async with asyncio.timeout(_TIMEOUT_S + _BLOCK_MS / 1_000):
+            found = await redis.xread({self._settings.stream: last}, count=_BATCH, block=_BLOCK_MS)
         for _, entries in found or ():
             for entry_id, fields in entries:
-                cursor = entry_id
+                last = entry_id
                 self.received += 1
                 self._on_entry(fields.get(_FIELD, b""))
-        return cursor
+        return last
 
-    def _connect(self) -> Any:
-        return Redis.from_url(
-            self._url,
-            protocol=2,
-            socket_connect_timeout=_TIMEOUT_S,
-            socket_timeout=_TIMEOUT_S + _WAIT_MS / 1_000,
-            retry=Retry(NoBackoff(), 0),
-        )
+
+def _connect(settings: RedisSettings) -> Any:  # redis-py annotates its commands only in part
+    return Redis.from_url(
+        settings.url,
+        protocol=2,
+        socket_connect_timeout=_TIMEOUT_S,
+        socket_timeout=_TIMEOUT_S + _BLOCK_MS / 1_000,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+async def _pause(failures: int) -> None:
+    await asyncio.sleep(_RECONNECT_S[min(failures, len(_RECONNECT_S) - 1)])
 
 
 async def _close(redis: Any) -> None:
     try:
         async with asyncio.timeout(1.0):
             await redis.aclose()
-    except _BROKEN as error:
+    except _UNAVAILABLE as error:
         log.debug("stream_unclosed", error=repr(error))

@@ -39,7 +39,7 @@ class Publisher:
     """Announces events to the relay; they are no rows, so a commit's time is not in it."""
 
     def __init__(self, hub: Hub) -> None:
-        self._relay = hub.relay
+        self._relay = hub.core.relay
         self._offsets: dict[str, int] = {}
         self._epochs: dict[str, int] = {}
         self._payload = orjson.dumps(data())

@@ -1,0 +1,151 @@
+"""Builds this node's part in the cluster, around the calendars and events of the core."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from aiohttp import web
+
+from actors.tasks import Tasks
+from api.realtime.supabase.presence_sync import PresenceSync
+from hub.bootstrap_core import Core
+from hub.clock import SystemClock
+from hub.cluster.calendars.forwarded import ForwardedRequests
+from hub.cluster.calendars.holds import HoldWatch
+from hub.cluster.calendars.local import LocalCalendars
+from hub.cluster.calendars.messages import COMMAND_PATH, SNAPSHOT_PATH
+from hub.cluster.calendars.ownership import Ownership
+from hub.cluster.calendars.router import Router
+from hub.cluster.cluster import Cluster
+from hub.cluster.figures import ClusterFigures
+from hub.cluster.internal.address import advertised_address, internal_listener
+from hub.cluster.internal.disconnects import DISCONNECT_PATH, ClusterConnections
+from hub.cluster.internal.node_client import NodeClient
+from hub.cluster.internal.node_server import NodeHandler, internal_app
+from hub.cluster.local_node import LocalNode
+from hub.cluster.members.lease_keeper import LeaseKeeper
+from hub.cluster.stream.publisher import StreamPeers
+from hub.cluster.stream.receiver import StreamReceiver
+from hub.cluster.stream.repair import AbandonedEvents, ChannelRepair
+from hub.config import Config
+from store.postgres.nodes import Nodes, open_nodes
+
+_CLOSE_S = 2.0
+"""How long requests of other nodes may take when this node stops."""
+
+
+@asynccontextmanager
+async def open_cluster(config: Config, core: Core, node: LocalNode) -> AsyncIterator[Cluster]:
+    """A member of the cluster until the block ends. Raises what the database raises.
+
+    In the end the node completes what it accepted, publishes the events of that, and leaves;
+    only then it stops answering the other nodes.
+    """
+    async with AsyncExitStack() as stack:
+        renew_s = config.cluster.renew_s
+        nodes = await stack.enter_async_context(
+            open_nodes(config.database, SystemClock(), renew_s=renew_s)
+        )
+        listener = stack.enter_context(internal_listener(config.cluster, config.database.location))
+        client = NodeClient(node.membership)
+        stack.push_async_callback(client.close)
+        address = advertised_address(config.cluster, listener)
+        cluster = _build(config, core, node, nodes, client, address)
+        runner = web.AppRunner(
+            internal_app(node.membership, _handlers(cluster)),
+            access_log=None,
+            shutdown_timeout=_CLOSE_S,
+        )
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        stack.push_async_callback(cluster.forwarded.close)
+        await web.SockSite(runner, listener).start()
+        await cluster.keeper.join()
+        stack.push_async_callback(cluster.leave)
+        tasks = Tasks()
+        tasks.start(cluster.keeper.run())
+        tasks.start(node.writer.run())
+        stack.push_async_callback(tasks.finish)
+        stack.push_async_callback(node.writer.flush)
+        stack.push_async_callback(core.registry.close)
+        yield cluster
+
+
+def _handlers(cluster: Cluster) -> Mapping[str, NodeHandler]:
+    return {
+        COMMAND_PATH: cluster.forwarded.serve_command,
+        SNAPSHOT_PATH: cluster.forwarded.serve_snapshot,
+        DISCONNECT_PATH: cluster.connections.serve,
+    }
+
+
+def _build(
+    config: Config, core: Core, node: LocalNode, nodes: Nodes, client: NodeClient, address: str
+) -> Cluster:
+    members, clock, events = node.membership, core.clock, core.store.events
+    ownership = Ownership(core.registry, nodes, members)
+    local = LocalCalendars(core.registry, core.store.calendars, members)
+    router = Router(
+        core.registry,
+        local,
+        members,
+        ownership,
+        client,
+        clock,
+        deadline_s=config.actors.command_deadline_s,
+    )
+    forwarded = ForwardedRequests(local, members, ownership)
+    holds = HoldWatch(core.store.calendars, core.alarms, members)
+    keeper = _keeper(config, core, node, nodes, address, ownership, holds)
+    repair = ChannelRepair(
+        core.relay, events, core.followed_channels, repair_s=config.cluster.repair_s
+    )
+    peers = StreamPeers(members, node.publisher)
+    presence = PresenceSync(core.presence, peers, clock.monotonic)
+    receiver = StreamReceiver(
+        config.redis,
+        members,
+        clock,
+        relay=core.relay,
+        repair=repair,
+        clear_caches=core.clear_caches,
+        on_presence=presence.receive,
+    )
+    return Cluster(
+        node=node,
+        keeper=keeper,
+        ownership=ownership,
+        router=router,
+        forwarded=forwarded,
+        connections=ClusterConnections(members, keeper, client, core.context.revocations),
+        holds=holds,
+        repair=repair,
+        receiver=receiver,
+        abandoned=AbandonedEvents(events, members, clock),
+        presence=presence,
+        figures=ClusterFigures(node, ownership, router, forwarded, receiver, repair, clock),
+        repair_s=config.cluster.repair_s,
+    )
+
+
+def _keeper(
+    config: Config,
+    core: Core,
+    node: LocalNode,
+    nodes: Nodes,
+    address: str,
+    ownership: Ownership,
+    holds: HoldWatch,
+) -> LeaseKeeper:
+    settings = config.cluster
+    return LeaseKeeper(
+        nodes,
+        node.membership,
+        core.clock,
+        core.new_id,
+        name=settings.name or address.partition("//")[2],
+        address=address,
+        key=settings.key,
+        renew_s=settings.renew_s,
+        on_lost=core.registry.abandon,
+        on_change=(ownership.members_changed, holds.members_changed),
+    )
