@@ -24,7 +24,7 @@ from store.postgres.errors import (
     to_be_retried,
     was_refused,
 )
-from store.postgres.outbox_order import Committing, OutboxOrder
+from store.postgres.publishing_order import PublishingOrder, UnpublishedCommit
 from store.postgres.transaction import PostgresConnection
 from store.sql.prepared import Done, Plan, Rows, Step
 from store.sql.writer import (
@@ -55,7 +55,7 @@ job waits its full time."""
 class _Committed:
     values: Sequence[object]
     """One for each job."""
-    announcement: Committing
+    unpublished: UnpublishedCommit
 
 
 class _BatchFailed(Exception):
@@ -70,7 +70,7 @@ class PostgresWriters:
     ) -> None:
         self._connect = connect
         self._context = context
-        self._announcing = OutboxOrder(context.publisher)
+        self._publishing = PublishingOrder(context.publisher)
         self._queue: deque[QueuedJob] = deque()
         self._idle: list[asyncio.Future[None]] = []
         """The worker that was busy last is woken first: its statements are prepared."""
@@ -150,7 +150,7 @@ class PostgresWriters:
                 for queued, value in zip(batch, committed.values, strict=True):
                     queued.succeed(value)
                 # After the callers, which were scheduled to resume just now.
-                self._announcing.end(committed.announcement, committed=True)
+                self._publishing.end(committed.unpublished, committed=True)
                 seconds = clock.monotonic() - started
                 self._context.count(committed=jobs, failed=0, seconds=seconds)
         await connection.close()
@@ -225,17 +225,17 @@ class PostgresWriters:
         except BaseException:
             await connection.rollback()
             raise
-        announcement = self._announcing.begin(done.records)
+        unpublished = self._publishing.begin(done.records)
         try:
             await connection.commit()
         except BaseException as error:
-            self._announcing.end(announcement, committed=False)
+            self._publishing.end(unpublished, committed=False)
             await connection.rollback()
             if not isinstance(error, BROKEN) or is_an_answer(error):
                 raise
             log.error("commit_outcome_unknown", exc_info=error)
             raise OutcomeUnknown(str(error)) from error
-        return _Committed(done.value, announcement)
+        return _Committed(done.value, unpublished)
 
 
 def _meaning(error: Exception) -> Exception:

@@ -202,7 +202,7 @@ Plan = Generator[Step, Rows, T]
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[T_co]):
-    """The result of a whole plan: a value for its caller, and events for the outbox."""
+    """The result of a whole plan: a value for its caller, and events to be published."""
 
     value: T_co
     records: Sequence[EventRecord] = ()

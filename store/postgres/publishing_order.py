@@ -9,15 +9,15 @@ from actors.ports.events import EventPublisher, EventRecord
 
 
 @dataclass(slots=True, eq=False)
-class Committing:
-    """The records of one transaction, from just before COMMIT until they are announced."""
+class UnpublishedCommit:
+    """The records of one transaction, from just before COMMIT until they are published."""
 
     records: Sequence[EventRecord]
     first: dict[Channel, int]
     committed: bool = False
 
 
-class OutboxOrder:
+class PublishingOrder:
     """Publishes committed events, for each channel in the order of offsets.
 
     The server releases the locks of a commit before it answers. So a later commit of the same
@@ -26,18 +26,18 @@ class OutboxOrder:
 
     def __init__(self, publisher: EventPublisher) -> None:
         self._publisher = publisher
-        self._open: list[Committing] = []
+        self._open: list[UnpublishedCommit] = []
 
-    def begin(self, records: Sequence[EventRecord]) -> Committing:
+    def begin(self, records: Sequence[EventRecord]) -> UnpublishedCommit:
         first: dict[Channel, int] = {}
         for record in records:
             first.setdefault(record.channel, record.position.offset)
-        commit = Committing(records, first)
+        commit = UnpublishedCommit(records, first)
         self._open.append(commit)
         return commit
 
-    def end(self, commit: Committing, *, committed: bool) -> None:
-        """Announce what need not wait any more; the callers, just resumed, run before that."""
+    def end(self, commit: UnpublishedCommit, *, committed: bool) -> None:
+        """Publish what need not wait any more; the callers, just resumed, run before that."""
         commit.committed = committed
         if not committed:
             self._open.remove(commit)
@@ -46,7 +46,7 @@ class OutboxOrder:
             if ready.records:
                 asyncio.get_running_loop().call_soon(self._publisher.publish, ready.records)
 
-    def _waits(self, commit: Committing) -> bool:
+    def _waits(self, commit: UnpublishedCommit) -> bool:
         return any(
             other.first[channel] < first
             for other in self._open

@@ -8,7 +8,7 @@ from actors.domain.channels import Channel
 from actors.domain.ids import EventId
 from actors.domain.position import Position
 from actors.ports.events import EventRecord
-from store.postgres.outbox_order import OutboxOrder
+from store.postgres.publishing_order import PublishingOrder
 
 
 class Told:
@@ -32,7 +32,7 @@ def event(channel: str, offset: int) -> EventRecord:
 
 async def test_a_later_offset_waits_for_the_earlier_one() -> None:
     told = Told()
-    order = OutboxOrder(told)
+    order = PublishingOrder(told)
     first, second = order.begin([event("a", 1)]), order.begin([event("a", 2), event("b", 1)])
     other = order.begin([event("c", 7)])
     order.end(second, committed=True)
@@ -46,7 +46,7 @@ async def test_a_later_offset_waits_for_the_earlier_one() -> None:
 
 async def test_nobody_waits_for_what_was_not_committed() -> None:
     told = Told()
-    order = OutboxOrder(told)
+    order = PublishingOrder(told)
     first, second = order.begin([event("a", 1)]), order.begin([event("a", 1)])
     third = order.begin([event("a", 2)])
     order.end(third, committed=True)
