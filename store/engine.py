@@ -113,20 +113,15 @@ async def open_store(
         # SQLite's writer goes first: it creates the files that readers cannot.
         await writer.run(single_job(lambda: _lock(sql)))
         commits = CommitContext(sql=sql, render=render, new_id=new_id)
-        yield _assemble(writer, readers, commits, clock)
-
-
-def _assemble(writer: Writer, readers: Readers, context: CommitContext, clock: Clock) -> Store:
-    sql = context.sql
-    return Store(
-        calendars=CalendarRepository(writer, readers, context, clock),
-        records=RecordRepository(writer, context),
-        appointments=AppointmentRepository(readers, clock),
-        profiles=ProfileRepository(writer, readers, sql, clock),
-        events=EventRepository(writer, readers, sql),
-        webhooks=WebhookRepository(writer, readers, sql, context.new_id),
-        retention=RetentionRepository(writer, sql),
-        _writer=writer,
-        _readers=readers,
-        _sql=sql,
-    )
+        yield Store(
+            calendars=CalendarRepository(writer, readers, commits, clock),
+            records=RecordRepository(writer, commits),
+            appointments=AppointmentRepository(readers, clock),
+            profiles=ProfileRepository(writer, readers, sql, clock),
+            events=EventRepository(writer, readers, sql),
+            webhooks=WebhookRepository(writer, readers, sql, new_id),
+            retention=RetentionRepository(writer, sql),
+            _writer=writer,
+            _readers=readers,
+            _sql=sql,
+        )

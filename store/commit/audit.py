@@ -22,6 +22,7 @@ from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.webhook import Webhook
 from actors.ports.commits import Turn
+from store.sql.schema import audit_log
 
 _ACTIONS: dict[type[Event], str] = {
     SlotHeld: "slot.held",
@@ -99,14 +100,13 @@ def _webhook(webhook: Webhook) -> dict[str, object]:
 
 
 def _entry(by: Principal, at: datetime, request_id: str) -> dict[str, object]:
-    return {
+    return _UNSET | {
         "at": at,
         "role": str(by.role),
         "subject": by.subject,
         "acting": by.acting,
         "on_behalf_of": by.person,
         "request_id": request_id,
-        **_UNSET,
     }
 
 
@@ -126,18 +126,5 @@ def _appointment(before: Appointment | None, after: Appointment) -> dict[str, ob
     }
 
 
-_UNSET: dict[str, None] = dict.fromkeys(
-    (
-        "resource_id",
-        "dentist_id",
-        "patient_id",
-        "old_status",
-        "new_status",
-        "old_starts_at",
-        "old_ends_at",
-        "new_starts_at",
-        "new_ends_at",
-        "version",
-        "found",
-    )
-)
+_UNSET: dict[str, None] = dict.fromkeys(column.name for column in audit_log.c if column.nullable)
+"""All rows have the same columns, so that one statement inserts them."""

@@ -13,16 +13,16 @@ from actors.domain.events import (
 from actors.domain.ids import DentistId
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
-from actors.domain.refusals import NotFound, Refusal, ValidationFailed, VersionConflict
+from actors.domain.refusals import Refusal, ValidationFailed
 from actors.domain.schedule import Schedule
 from actors.ports.commits import Reply, Turn, TurnRefused
 from store.commit.committer import write_audit
 from store.commit.context import CommitContext
 from store.commit.event_rows import advance_channels, write_events
 from store.commit.idempotency import refuse_known_keys, store_replies
-from store.commit.webhook_commit import delete_webhook, save_webhook
+from store.commit.webhook_commit import delete_webhook, refusal_of, save_webhook
 from store.sql.codec import APPOINTMENT_TYPE, profile_params, schedule_json
-from store.sql.prepared import Done, Plan, Statement, once
+from store.sql.prepared import Done, Plan, once
 from store.sql.write_statements import WriteStatements
 
 
@@ -72,7 +72,7 @@ def _save(event: Event, sql: WriteStatements) -> Plan[None]:
         case AppointmentTypeSaved(before=old, after=kind) if old is not None:
             guard = {"row_id": old.id, "before_version": old.version}
             if not (yield once(sql.update_type, **APPOINTMENT_TYPE.params(kind), **guard)):
-                raise (yield from _reason(sql.current_type_version, "appointment type", old.id))
+                raise (yield from refusal_of(sql.current_type_version, "appointment type", old.id))
         case WebhookSaved():
             yield from save_webhook(event, sql.webhooks)
         case WebhookDeleted():
@@ -90,7 +90,7 @@ def _save_profile(before: Profile | None, profile: Profile, sql: WriteStatements
     if before is not None:
         guard = {"row_id": before.id, "before_version": before.version}
         if not (yield once(sql.update_profile, **values, **guard)):
-            raise (yield from _reason(sql.profile_version, "profile", before.id))
+            raise (yield from refusal_of(sql.profile_version, "profile", before.id))
         return
     if not (yield once(sql.insert_profile, **values)):
         raise _subject_used()  # another transaction was faster
@@ -107,9 +107,3 @@ def _save_profile(before: Profile | None, profile: Profile, sql: WriteStatements
 
 def _subject_used() -> Refusal:
     return ValidationFailed.of("subject", "This subject already has a profile")
-
-
-def _reason(version: Statement, what: str, id: str) -> Plan[Refusal]:
-    """The reason for which a guarded UPDATE found no row."""
-    rows = yield once(version, row_id=id)
-    return VersionConflict(rows[0][0]) if rows else NotFound(what)

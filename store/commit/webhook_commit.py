@@ -6,7 +6,7 @@ from actors.domain.events import WebhookDeleted, WebhookSaved
 from actors.domain.refusals import Forbidden, NotFound, Refusal, VersionConflict
 from actors.domain.webhook import party_of
 from store.sql.codec import PROGRESS, webhook_params
-from store.sql.prepared import Plan, Step, once
+from store.sql.prepared import Plan, Statement, Step, once
 from store.sql.webhook_statements import WebhookStatements
 
 WEBHOOKS_MAX = 1_000
@@ -24,7 +24,7 @@ def save_webhook(event: WebhookSaved, sql: WebhookStatements) -> Plan[None]:
     else:
         guard = {"row_id": webhook.id, "before_version": event.before.version}
         if not (yield once(sql.update, **values, **guard)):
-            raise (yield from _reason(webhook.id, sql))
+            raise (yield from refusal_of(sql.version, "webhook", webhook.id))
         yield from _leave_channels(webhook.id, webhook.channels, sql)
     yield from _new_secret(event, sql)
     if event.retries_now:
@@ -68,7 +68,7 @@ def _leave_channels(row_id: str, kept: Sequence[str], sql: WebhookStatements) ->
         yield Step(sql.delete_cursor, left)
 
 
-def _reason(row_id: str, sql: WebhookStatements) -> Plan[Refusal]:
-    """The reason for which a guarded UPDATE found no row."""
-    rows = yield once(sql.version, row_id=row_id)
-    return VersionConflict(rows[0][0]) if rows else NotFound("webhook")
+def refusal_of(version: Statement, what: str, row_id: str) -> Plan[Refusal]:
+    """The reason for which a guarded UPDATE found no row: ``version`` selects the row's version."""
+    rows = yield once(version, row_id=row_id)
+    return VersionConflict(rows[0][0]) if rows else NotFound(what)

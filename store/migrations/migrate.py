@@ -16,8 +16,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.pool import NullPool
+from sqlalchemy import URL, Connection
 
 from store.migrations.seal import refuse_sealed
 from store.postgres.claims import MAINTENANCE
@@ -25,6 +24,7 @@ from store.postgres.roles import prepare
 from store.postgres.sync import on_postgresql
 from store.sql.lockfile import exclusive
 from store.sql.url import is_postgresql, parse_url, sqlite_path
+from store.sqlite.sync import on_sqlite
 
 log = structlog.get_logger(__name__)
 
@@ -140,7 +140,7 @@ def upgrade(
     with exclusive(path):
         todo = plan(url)
         if todo.pending:
-            _apply_on_sqlite(url, todo, progress, to)
+            on_sqlite(parse_url(url), lambda connection: _apply(connection, todo, progress, to))
     return todo
 
 
@@ -158,13 +158,6 @@ def _upgrade_postgresql(owner: URL, user: URL, progress: Progress | None, to: st
             owner, lambda connection: _apply(connection, todo, progress, to), begin=MAINTENANCE
         )
     return todo
-
-
-def _apply_on_sqlite(url: str, todo: MigrationPlan, progress: Progress | None, to: str) -> None:
-    engine = _engine(parse_url(url))
-    with engine.connect() as connection:
-        _apply(connection, todo, progress, to)
-    engine.dispose()
 
 
 def _apply(connection: Connection, todo: MigrationPlan, progress: Progress | None, to: str) -> None:
@@ -198,31 +191,8 @@ def _config() -> Config:
 def _current(url: URL) -> str | None:
     if is_postgresql(url):
         return on_postgresql(url, _revision)
-    if not sqlite_path(url).exists():
-        return None
-    engine = _engine(url)
-    try:
-        with engine.connect() as connection:
-            return _revision(connection)
-    finally:
-        engine.dispose()
+    return on_sqlite(url, _revision) if sqlite_path(url).exists() else None
 
 
 def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
-
-
-def _engine(url: URL) -> Engine:
-    """Transactions include DDL; the driver's own transaction handling is switched off."""
-    engine = create_engine(
-        url,
-        poolclass=NullPool,
-        connect_args={"isolation_level": None},
-        hide_parameters=True,  # keeps personal data out of error messages
-    )
-
-    @event.listens_for(engine, "begin")
-    def begun(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
-
-    return engine

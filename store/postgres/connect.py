@@ -16,7 +16,7 @@ from actors.ports.commits import StoreUnavailable
 from store.postgres.errors import BROKEN
 from store.postgres.tls import encryption, meaning_of
 from store.settings import DatabaseSettings
-from store.sql.read_only import only_reads
+from store.sql.readers import only_reads
 from store.sql.url import postgresql_dsn
 
 CONNECT_TIMEOUT_S = 5.0

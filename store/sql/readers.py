@@ -50,6 +50,15 @@ BindPrincipal = Callable[[AsyncConnection, Principal | None, Lookup], Awaitable[
 """Gives the current transaction the rights of the principal, or those of the hub (``None``)."""
 
 
+def only_reads(sql: str) -> bool:
+    """Whether the statement begins as a query does.
+
+    Read-only transactions refuse writes. This refuses also what would change the principal
+    (SET, DO) or show more than rows (EXPLAIN).
+    """
+    return sql.lstrip().upper().startswith(("SELECT", "WITH"))
+
+
 class Readers:
     """Opens read transactions. They raise StoreUnavailable if the database cannot be read now."""
 

@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from actors.domain.principal import Principal
-from store.sql.read_only import only_reads
+from store.sql.readers import only_reads
 from store.sql.schema import metadata
 from store.sqlite.rules import CURRENT_PRINCIPAL, RULES, Rule, facts
 

@@ -7,13 +7,12 @@ request.
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import URL, Connection, create_engine, event, make_url
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection
 
-from actors.ports.commits import StoreUnavailable
 from store.postgres.claims import MAINTENANCE
 from store.postgres.sync import on_postgresql
-from store.sql.url import is_postgresql, parse_url, sqlite_path
+from store.sql.url import is_postgresql, parse_url
+from store.sqlite.sync import on_sqlite
 
 T = TypeVar("T")
 
@@ -29,7 +28,7 @@ def reading(url: str, work: Callable[[Connection], T]) -> T:
     parsed = parse_url(url)
     if is_postgresql(parsed):
         return on_postgresql(parsed, _in_transaction(work), begin=(_SNAPSHOT, *MAINTENANCE))
-    return _on_sqlite(parsed, work, mode="ro", begin="BEGIN", pragmas=())
+    return on_sqlite(parsed, _in_transaction(work), mode="ro")
 
 
 def writing(url: str, work: Callable[[Connection], T]) -> T:
@@ -37,7 +36,9 @@ def writing(url: str, work: Callable[[Connection], T]) -> T:
     parsed = parse_url(url)
     if is_postgresql(parsed):
         return on_postgresql(parsed, _in_transaction(work), begin=MAINTENANCE)
-    return _on_sqlite(parsed, work, mode="rw", begin="BEGIN IMMEDIATE", pragmas=_WRITING_SQLITE)
+    return on_sqlite(
+        parsed, _in_transaction(work), begin="BEGIN IMMEDIATE", pragmas=_WRITING_SQLITE
+    )
 
 
 def _in_transaction(work: Callable[[Connection], T]) -> Callable[[Connection], T]:
@@ -46,30 +47,3 @@ def _in_transaction(work: Callable[[Connection], T]) -> Callable[[Connection], T
             return work(connection)
 
     return run
-
-
-def _on_sqlite(
-    url: URL, work: Callable[[Connection], T], *, mode: str, begin: str, pragmas: tuple[str, ...]
-) -> T:
-    path = sqlite_path(url).absolute()
-    if not path.exists():
-        raise StoreUnavailable(f"{path} does not exist")
-    engine = create_engine(
-        make_url("sqlite://").set(database=path.as_uri(), query={"mode": mode, "uri": "true"}),
-        poolclass=NullPool,
-        connect_args={"isolation_level": None},
-    )
-
-    @event.listens_for(engine, "begin")
-    def begun(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    try:
-        with engine.connect() as connection:
-            raw = connection.connection.cursor()
-            for pragma in pragmas:
-                raw.execute(pragma)
-            raw.close()
-            return _in_transaction(work)(connection)
-    finally:
-        engine.dispose()
