@@ -19,7 +19,6 @@ Commands carry an idempotency key, so a retry never executes one twice. All erro
 
 from chairside.client.channels import CatchUp, HubEvent, Position, availability_channel
 from chairside.client.commands import Commands
-from chairside.client.dentist_slots import CacheSettings
 from chairside.client.errors import ClientClosed, ClientError, ConnectionLost, HubError
 from chairside.client.live import LiveClient
 from chairside.client.rest import HubClient
@@ -29,7 +28,6 @@ from chairside.client.slot_table import FreeSlot
 from chairside.client.stream import ChangeStream
 
 __all__ = [
-    "CacheSettings",
     "CatchUp",
     "ChangeStream",
     "ClientClosed",

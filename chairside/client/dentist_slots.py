@@ -4,8 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -27,38 +26,18 @@ from chairside.client.slot_table import (
 
 logger = logging.getLogger(__name__)
 
-DAYS_MAX: Final = 62
-"""The hub lists slots of at most so many days at once."""
 RANGES_MAX: Final = 8
 """With more ranges to refetch, everything is refetched."""
+COLLECT_S: Final = 0.3
+"""Changes are collected for up to this long before slots are refetched."""
+SETTLE_S: Final = 0.7
+"""While a refetch takes longer, memory is not used."""
 RETRY_DELAY_MAX_S: Final = 5
 _DAY: Final = timedelta(days=1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CacheSettings:
-    """Durations are in seconds, except ``days``."""
-
-    days: int = 14
-    """How far ahead slots are kept in memory; later ones are requested from the hub."""
-    jitter_s: float = 0.3
-    """Changes are collected for up to this long before slots are refetched."""
-    settle_s: float = 0.7
-    """If a refetch takes longer, requests go to the hub until it has succeeded."""
-    max_age_s: float = 25.0
-    """After this silence requests go to the hub; longer than the hub's heartbeat."""
-    refresh_s: float = 60.0
-    """Interval of a full refetch: time itself opens and closes slots."""
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    random: Callable[[], float] = random.random
-
-    def __post_init__(self) -> None:
-        assert 1 <= self.days < DAYS_MAX, f"the hub answers for at most {DAYS_MAX} days"
-
-    def starts_ahead(self) -> StartRange:
-        """What is kept in memory, as of now."""
-        first = self.now()
-        return StartRange(first, first + timedelta(days=self.days))
+def collect_delay_s() -> float:
+    return COLLECT_S * random.random()  # noqa: S311  # spreads load, no secret
 
 
 async def fetch_slots(
@@ -81,11 +60,10 @@ class DentistSlots:
         dentist_id: str,
         types: Mapping[str, TypeTimes],
         client: HubClient,
-        settings: CacheSettings,
+        kept: StartRange,
     ) -> None:
-        self._id, self._types = dentist_id, types
-        self._client, self._settings = client, settings
-        self._kept = settings.starts_ahead()
+        self._id, self._types, self._client = dentist_id, types, client
+        self._kept = kept
         self._table = SlotTable()
         self._min_notice = timedelta()
         self._has_daily_limits = False  # with them a booking can close other slots of its day
@@ -97,15 +75,15 @@ class DentistSlots:
     # --- reading ---------------------------------------------------------------------------
 
     def knows(self, starts: StartRange) -> bool:
-        """Whether memory is right for ``starts``, or wrong for less than ``settle_s``."""
+        """Whether memory is right for ``starts``, or wrong for less than ``SETTLE_S``."""
         if self._loaded_to is None or starts.before > self._loaded_to:
             return False
         since = self._pending_since
-        return since is None or time.monotonic() - since <= self._settings.settle_s
+        return since is None or time.monotonic() - since <= SETTLE_S
 
     def free(self, type_id: str, starts: StartRange) -> Iterator[FreeSlot]:
         """The slots in memory that can still be booked, in no order."""
-        earliest = self._settings.now() + self._min_notice
+        earliest = datetime.now(UTC) + self._min_notice
         for start, end in self._table.free(type_id, starts):
             if start >= earliest:
                 yield FreeSlot(self._id, type_id, start, end)
@@ -134,10 +112,10 @@ class DentistSlots:
         self._loaded_to = None
         self._refetch([self._kept])
 
-    def refresh(self) -> None:
-        """Refetch everything, from now on."""
-        self._kept = self._settings.starts_ahead()
-        self._refetch([self._kept])
+    def refresh(self, kept: StartRange) -> None:
+        """Refetch everything."""
+        self._kept = kept
+        self._refetch([kept])
 
     async def stop(self) -> None:
         """Cancel a refetch."""
@@ -167,7 +145,7 @@ class DentistSlots:
         failures = 0
         try:
             while self._pending:
-                await asyncio.sleep(self._settings.jitter_s * self._settings.random() + failures)
+                await asyncio.sleep(collect_delay_s() + failures)
                 wanted, self._pending = self._pending, []
                 began = time.monotonic()
                 try:
@@ -185,7 +163,7 @@ class DentistSlots:
 
     async def _fetch(self, starts: StartRange) -> Position | None:
         is_everything = starts.covers(self._kept)
-        starts = starts.within(StartRange(self._settings.now(), self._kept.before))
+        starts = starts.within(StartRange(datetime.now(UTC), self._kept.before))
         if starts.first >= starts.before:
             return None
         first: Position | None = None

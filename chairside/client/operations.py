@@ -1,7 +1,8 @@
 """The hub's commands and queries, as both REST and Socket.IO name them.
 
 A Socket.IO command carries the fields of the REST body, path and query together, so one table
-describes both (``docs/protocol.md``).
+describes both (``docs/protocol.md``). Over REST the fields that are not in the path go into the
+body of POST and PUT, and into the query string otherwise.
 """
 
 import re
@@ -27,8 +28,6 @@ class Operation(Generic[ResultT]):
     method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     """Contains names of fields in braces."""
-    query: frozenset[str] = frozenset()
-    """Fields that REST takes in the query string."""
 
     @property
     def in_path(self) -> list[str]:
@@ -44,18 +43,6 @@ SLOTS: Final[Operation[SlotList]] = Operation(
     event="slots:list",
     method="GET",
     path="/api/slots",
-    query=frozenset(
-        {
-            "dentist_id",
-            "appointment_type_id",
-            "from",
-            "to",
-            "time_from",
-            "time_to",
-            "limit",
-            "cursor",
-        }
-    ),
 )
 HOLD: Final[Operation[Reservation]] = Operation(
     event="reservation:create", method="POST", path="/api/reservations"
@@ -73,19 +60,16 @@ CANCEL: Final[Operation[None]] = Operation(
     event="appointment:cancel",
     method="DELETE",
     path="/api/appointments/{id}",
-    query=frozenset({"reason"}),
 )
 AVAILABILITY: Final[Operation[DentistAvailability]] = Operation(
     event="availability:get",
     method="GET",
     path="/api/availability/{dentist_id}",
-    query=frozenset({"from", "to", "appointment_type_id"}),
 )
 REPLACE_AVAILABILITY: Final[Operation[DentistAvailability]] = Operation(
     event="availability:update",
     method="PUT",
     path="/api/availability/{dentist_id}",
-    query=frozenset({"dry_run"}),
 )
 ME: Final[Operation[Profile]] = Operation(
     event="profile:get", method="GET", path="/api/profiles/me"

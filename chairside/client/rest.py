@@ -64,13 +64,11 @@ class HubClient(Commands):
         body = dict(data)
         version = body.pop("version", None)
         path = operation.path.format(**{name: body.pop(name) for name in operation.in_path})
-        query = {name: body.pop(name) for name in operation.query & body.keys()}
         has_body = operation.method in ("POST", "PUT")
-        assert has_body or not body, f"{operation.event} takes no {sorted(body)}"
         answer = await self.request(
             operation.method,
             path,
-            query=query,
+            query={} if has_body else body,
             body=body if has_body else None,
             version=version,
             key=key,

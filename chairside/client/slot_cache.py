@@ -12,10 +12,11 @@ change has not been refetched yet, it queries the hub instead.
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
 import aiohttp
@@ -23,8 +24,8 @@ import aiohttp
 from chairside.client.channels import HubEvent, Position, availability_channel
 from chairside.client.dentist_slots import (
     RETRY_DELAY_MAX_S,
-    CacheSettings,
     DentistSlots,
+    collect_delay_s,
     fetch_slots,
 )
 from chairside.client.errors import ConnectionLost, HubError
@@ -37,6 +38,10 @@ logger = logging.getLogger(__name__)
 
 DENTISTS_MAX: Final = 99
 """A stream has at most 100 channels; one of them is about all dentists."""
+DAYS_MAX: Final = 62
+"""The hub lists slots of at most so many days at once."""
+REFRESH_S: Final = 60.0
+"""About how often everything is refetched, as time itself opens and closes slots."""
 _ALL: Final = "availability:all"
 
 
@@ -69,6 +74,9 @@ class _Loaded:
 class SlotCache:
     """Free slots of some dentists, or of all; ``async with`` loads and follows them.
 
+    Slots of the next ``days`` are kept in memory. After ``max_age_s`` without a byte from the
+    stream, which must be longer than the hub's heartbeat, memory is not used.
+
     The cache sees what ``client`` may see. For the slots of no patient in particular use a
     client that acts for none, such as a chatbot's service token without ``on_behalf_of``:
     slots that any patient holds then count as taken.
@@ -81,11 +89,13 @@ class SlotCache:
         session: aiohttp.ClientSession,
         token: str | Callable[[], str],
         dentist_ids: Sequence[str] = (),
-        settings: CacheSettings | None = None,
+        days: int = 14,
+        max_age_s: float = 25.0,
     ) -> None:
+        assert 1 <= days < DAYS_MAX, f"the hub lists at most {DAYS_MAX} days"
         self._client, self._session, self._token = client, session, token
         self._only = tuple(dentist_ids)
-        self._settings = settings or CacheSettings()
+        self._kept, self._max_age_s = timedelta(days=days), max_age_s
         self._loaded = _Loaded({}, {}, None)
         self._refresher: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
@@ -112,7 +122,7 @@ class SlotCache:
             raw["id"]: TypeTimes.from_wire(raw) for raw in await self._client.appointment_types()
         }
         dentists = {
-            dentist_id: DentistSlots(dentist_id, types, self._client, self._settings)
+            dentist_id: DentistSlots(dentist_id, types, self._client, self._starts_kept())
             for dentist_id in await self._dentist_ids()
         }
         for dentist_id, dentist in dentists.items():
@@ -126,6 +136,10 @@ class SlotCache:
             session=self._session,
         )
         return _Loaded(types, dentists, await stream.__aenter__())
+
+    def _starts_kept(self) -> StartRange:
+        now = datetime.now(UTC)
+        return StartRange(now, now + self._kept)
 
     async def _dentist_ids(self) -> Sequence[str]:
         found = self._only or [dentist["id"] for dentist in await self._client.dentists()]
@@ -155,7 +169,7 @@ class SlotCache:
 
         Raises HubError, ConnectionLost if the hub was queried.
         """
-        kept = self._settings.starts_ahead()
+        kept = self._starts_kept()
         starts = StartRange(
             max(starts_from or kept.first, kept.first),
             starts_before or kept.before - timedelta(minutes=1),
@@ -164,7 +178,7 @@ class SlotCache:
         if starts.first >= starts.before:
             return Free(slots=(), age_s=0.0, from_memory=True)  # in the past
         age_s = self.age_s
-        if age_s <= self._settings.max_age_s and self._knows(appointment_type_id, starts, wanted):
+        if age_s <= self._max_age_s and self._knows(appointment_type_id, starts, wanted):
             return self._from_memory(appointment_type_id, starts, wanted, age_s)
         return await self._from_hub(appointment_type_id, starts, wanted)
 
@@ -223,12 +237,11 @@ class SlotCache:
                 dentist.schedule_changed()
 
     async def _refresh(self) -> None:
-        """Refetch regularly: time itself opens and closes slots."""
         while True:
-            await asyncio.sleep(self._settings.refresh_s * (0.75 + 0.5 * self._settings.random()))
+            await asyncio.sleep(REFRESH_S * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load
             if self._reloading is None:
                 for dentist in self._loaded.dentists.values():
-                    dentist.refresh()
+                    dentist.refresh(self._starts_kept())
 
     def _reload(self) -> None:
         """Load everything again; requests go to the hub meanwhile."""
@@ -239,7 +252,7 @@ class SlotCache:
         failures = 0
         await self._loaded.stop()
         while True:
-            await asyncio.sleep(self._settings.jitter_s * self._settings.random() + failures)
+            await asyncio.sleep(collect_delay_s() + failures)
             try:
                 self._loaded = await self._load()
                 break

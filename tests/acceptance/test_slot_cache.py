@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chairside.client import CacheSettings, ConnectionLost, HubClient, RetryPolicy, SlotCache
+from chairside.client import ConnectionLost, HubClient, RetryPolicy, SlotCache
 from tests.acceptance.conftest import OpenClinic
 from tests.support.bot import CountingClient
 from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person, instant, schedule
@@ -30,7 +30,7 @@ async def caching(
         client,
         session=clinic.session,
         token=CHATBOT,
-        settings=CacheSettings(**{"days": DAYS_AHEAD + 3, **settings}),
+        **{"days": DAYS_AHEAD + 3, **settings},
     ) as cache:
         yield cache
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from chairside.client import CacheSettings, ChangeStream, HubClient, HubError, HubEvent, SlotCache
+from chairside.client import ChangeStream, HubClient, HubError, HubEvent, SlotCache
 from chairside.client.shapes import DentistAvailability
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ class Bot:
             self.everybody,
             session=session,
             token=self._token,
-            settings=CacheSettings(**told.get("settings", {})),
+            **told["settings"],
         )
         self.stream = ChangeStream(
             self._url,
