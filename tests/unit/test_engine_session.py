@@ -6,10 +6,11 @@ from typing import cast
 
 import pytest
 
-from api.realtime.engineio.session import EngineSession, EngineSettings, SessionCallbacks
+from api.realtime.engineio.session import EngineSession, SessionCallbacks
 from api.realtime.engineio.websocket import WebSocket
 from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.send_buffer import SendPolicy
+from api.realtime.rooms.settings import RealtimeSettings
 
 
 class EagerWebSocket:
@@ -60,7 +61,7 @@ class Listener:
         return EngineSession(
             "sid",
             "websocket",
-            settings=EngineSettings(ping_interval_s=25, ping_timeout_s=20, max_payload_bytes=1_000),
+            settings=RealtimeSettings(),
             send_policy=SendPolicy(time_slice=TimeSlice(), max_bytes=1_000),
             callbacks=callbacks,
         )

@@ -8,9 +8,9 @@ import pytest
 import socketio  # type: ignore[import-untyped]  # ships no types
 
 from api.realtime.engineio.engine import Engine
-from api.realtime.engineio.session import EngineSettings
 from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.send_buffer import SendPolicy
+from api.realtime.rooms.settings import RealtimeSettings
 from api.realtime.socketio import library
 from api.realtime.socketio.library import (
     PRIVATE_NAMES,
@@ -114,7 +114,7 @@ class RecordingEngine(Engine):
     def __init__(self, journal: list[str]) -> None:
         super().__init__(
             NoListener(),
-            EngineSettings(ping_interval_s=25, ping_timeout_s=20, max_payload_bytes=1_000),
+            RealtimeSettings(),
             send_policy=SendPolicy(time_slice=TimeSlice(), max_bytes=1_000),
             on_slow=lambda: None,
         )

@@ -52,8 +52,8 @@ class _RequestRefused(Exception):
 class Endpoint:
     """Answers the requests of one engine; pages of ``origins`` may connect, too."""
 
-    def __init__(self, engine: Engine, origins: tuple[str, ...]) -> None:
-        self._engine, self._origins = engine, origins
+    def __init__(self, engine: Engine, *, max_body_bytes: int, origins: tuple[str, ...]) -> None:
+        self._engine, self._max_body_bytes, self._origins = engine, max_body_bytes, origins
 
     def attach(self, app: web.Application) -> None:
         app.router.add_route("*", PATH, self.handle)
@@ -131,12 +131,12 @@ class Endpoint:
 
     async def _body(self, request: web.Request) -> bytes:
         """The body, bounded whether or not its length is announced."""
-        if (request.content_length or 0) > self._engine.max_payload_bytes:
+        if (request.content_length or 0) > self._max_body_bytes:
             raise _RequestRefused(TOO_LARGE)
         body = bytearray()
         async for chunk in request.content.iter_any():
             body += chunk
-            if len(body) > self._engine.max_payload_bytes:
+            if len(body) > self._max_body_bytes:
                 raise _RequestRefused(TOO_LARGE)
         return bytes(body)
 

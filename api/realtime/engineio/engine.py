@@ -14,16 +14,12 @@ from aiohttp import WSCloseCode, web
 
 from actors.tasks import Tasks
 from api.realtime.engineio.protocol import MESSAGE_TYPE, TransportName
-from api.realtime.engineio.session import (
-    CloseReason,
-    EngineSession,
-    EngineSettings,
-    SessionCallbacks,
-)
+from api.realtime.engineio.session import CloseReason, EngineSession, SessionCallbacks
 from api.realtime.engineio.websocket import CLOSE_S, WebSocket
 from api.realtime.rooms.frames import Frame, Send, Sent
 from api.realtime.rooms.retiring import one_by_one
 from api.realtime.rooms.send_buffer import SendPolicy
+from api.realtime.rooms.settings import RealtimeSettings
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +46,7 @@ class Engine:
     def __init__(
         self,
         listener: EngineListener,
-        settings: EngineSettings,
+        settings: RealtimeSettings,
         *,
         send_policy: SendPolicy,
         on_slow: Callable[[], None],
@@ -69,10 +65,6 @@ class Engine:
         )
 
     # --- requests, for the endpoint ---
-
-    @property
-    def max_payload_bytes(self) -> int:
-        return self._settings.max_payload_bytes
 
     def find(self, sid: str) -> EngineSession | None:
         return self._sessions.get(sid)
@@ -105,7 +97,7 @@ class Engine:
     async def _accept(self, request: web.Request) -> WebSocket:
         websocket = WebSocket(
             request,
-            self._settings.max_payload_bytes,
+            self._settings.max_message_bytes,
             compress=self._send_policy.deflate_from_bytes is not None,
         )
         await websocket.prepare()

@@ -33,6 +33,7 @@ from api.realtime.engineio.protocol import (
 from api.realtime.engineio.websocket import WebSocket
 from api.realtime.rooms.frames import Frame
 from api.realtime.rooms.send_buffer import SendBuffer, SendPolicy
+from api.realtime.rooms.settings import RealtimeSettings
 
 log = structlog.get_logger(__name__)
 
@@ -62,15 +63,6 @@ class CloseReason:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EngineSettings:
-    """What the client learns in the handshake. Times in seconds, sizes in bytes."""
-
-    ping_interval_s: float
-    ping_timeout_s: float
-    max_payload_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class SessionCallbacks:
     """What a session calls; the first argument is its id."""
 
@@ -93,7 +85,7 @@ class EngineSession:
         sid: str,
         transport: TransportName,
         *,
-        settings: EngineSettings,
+        settings: RealtimeSettings,
         send_policy: SendPolicy,
         callbacks: SessionCallbacks,
     ) -> None:
@@ -120,7 +112,7 @@ class EngineSession:
             "upgrades": ["websocket"] if self.transport == "polling" else [],
             "pingInterval": round(self._settings.ping_interval_s * 1_000),
             "pingTimeout": round(self._settings.ping_timeout_s * 1_000),
-            "maxPayload": self._settings.max_payload_bytes,
+            "maxPayload": self._settings.max_message_bytes,
         }
         self.send(Frame(f"{int(PacketType.OPEN)}{orjson.dumps(greeting).decode()}"))
         self._ping_later()

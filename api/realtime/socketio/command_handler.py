@@ -10,7 +10,6 @@ import structlog
 
 from actors.domain.channels import Channel
 from actors.domain.refusals import Unavailable, ValidationFailed
-from api.realtime.rooms.context import RoomsContext
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.errors import SocketRequest, public_error
 from api.realtime.rooms.joins import check_count, check_may_join
@@ -41,9 +40,9 @@ SessionCommand = Callable[[SocketSession, dict[str, Any]], Ack | Pending]
 class CommandHandler:
     """Executes the commands of all sessions, and acknowledges each of them."""
 
-    def __init__(self, deps: RealtimeDeps, sessions: SocketSessions, context: RoomsContext) -> None:
+    def __init__(self, deps: RealtimeDeps, sessions: SocketSessions) -> None:
         self._deps, self._sessions = deps, sessions
-        self._rooms, self._joins = context.rooms, context.joins
+        self._rooms, self._joins = deps.context.rooms, deps.context.joins
         # bound once, not for each command
         self._log, self._monotonic = log.bind(), deps.clock.monotonic
         self._unlogged: list[tuple[SocketRequest, str, float]] = []

@@ -7,7 +7,7 @@ gets to CONNECT end the connection.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Final
 
 import structlog
@@ -17,9 +17,7 @@ from socketio import packet as sio  # type: ignore[import-untyped]  # ships no t
 from actors.tasks import Tasks
 from api.realtime.engineio.endpoint import Endpoint
 from api.realtime.engineio.engine import Engine
-from api.realtime.engineio.session import EngineSettings
-from api.realtime.rooms.send_buffer import SendPolicy
-from api.realtime.rooms.settings import RealtimeSettings
+from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.socketio.command_handler import Ack, CommandHandler
 from api.realtime.socketio.library import SocketIOLibrary
 from api.realtime.socketio.packets import HubPacket, ack_frame, event_of, plain_event
@@ -37,22 +35,14 @@ class SocketServer:
 
     def __init__(
         self,
+        deps: RealtimeDeps,
         sessions: SocketSessions,
         commands: CommandHandler,
-        settings: RealtimeSettings,
-        *,
-        cors_origins: tuple[str, ...],
-        send_policy: SendPolicy,
-        on_slow: Callable[[], None],
     ) -> None:
-        self._commands, self._settings = commands, settings
-        self._cors_origins = cors_origins
-        engine_settings = EngineSettings(
-            ping_interval_s=settings.ping_interval_s,
-            ping_timeout_s=settings.ping_timeout_s,
-            max_payload_bytes=settings.max_message_bytes,
+        self._deps, self._commands = deps, commands
+        self._engine = Engine(
+            self, deps.settings, send_policy=deps.context.send_policy, on_slow=deps.on_slow
         )
-        self._engine = Engine(self, engine_settings, send_policy=send_policy, on_slow=on_slow)
         self._library = SocketIOLibrary(self._engine, sessions)
         self._clients = self._library.clients
         self._tasks = Tasks()
@@ -61,7 +51,12 @@ class SocketServer:
         """Packets whose attachments have not all come."""
 
     def attach(self, app: web.Application) -> None:
-        Endpoint(self._engine, self._cors_origins).attach(app)
+        endpoint = Endpoint(
+            self._engine,
+            max_body_bytes=self._deps.settings.max_message_bytes,
+            origins=self._deps.cors_origins,
+        )
+        endpoint.attach(app)
 
     async def retire(self, over_s: float) -> None:
         await self._engine.retire(over_s)
@@ -76,7 +71,7 @@ class SocketServer:
     async def opened(self, eio_sid: str) -> None:
         await self._library.opened(eio_sid)
         self._connect_timers[eio_sid] = asyncio.get_running_loop().call_later(
-            self._settings.connect_timeout_s,
+            self._deps.settings.connect_timeout_s,
             lambda: self._tasks.start(self._hang_up_unconnected(eio_sid)),
         )
 

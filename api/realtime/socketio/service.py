@@ -27,16 +27,8 @@ class Realtime:
     def __init__(self, deps: RealtimeDeps) -> None:
         self._deps, self._tasks = deps, Tasks()
         self._context = deps.context
-        self._sessions = SocketSessions(deps, deps.context, self._tasks.start)
-        commands = CommandHandler(deps, self._sessions, deps.context)
-        self._server = SocketServer(
-            self._sessions,
-            commands,
-            deps.settings,
-            cors_origins=deps.cors_origins,
-            send_policy=self._context.send_policy,
-            on_slow=deps.on_slow,
-        )
+        self._sessions = SocketSessions(deps, self._tasks.start)
+        self._server = SocketServer(deps, self._sessions, CommandHandler(deps, self._sessions))
 
     def attach(self, app: web.Application) -> None:
         """Serve ``/socket.io/`` there, until the application shuts down."""

@@ -10,7 +10,6 @@ import structlog
 from actors.domain.channels import own_channels
 from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
 from actors.tasks import Spawn
-from api.realtime.rooms.context import RoomsContext
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.errors import SocketRequest, public_error, token_failure
 from api.realtime.rooms.expiry import TokenExpiry
@@ -33,10 +32,9 @@ class SocketSessions:
     def __init__(
         self,
         deps: RealtimeDeps,
-        context: RoomsContext,
         spawn: Spawn,
     ) -> None:
-        self._deps, self._context, self._spawn = deps, context, spawn
+        self._deps, self._context, self._spawn = deps, deps.context, spawn
         self._sessions: dict[str, SocketSession] = {}
         self.closing = False
         """The hub stops: no client is admitted any more."""
