@@ -79,19 +79,19 @@ class Endpoint:
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        asked = _parse(request)
-        session = self._engine.find(asked.session) if asked.session else None
-        if fault := fault_of(asked, session.transport if session else None):
+        engine_request = _parse(request)
+        session = self._engine.find(engine_request.session) if engine_request.session else None
+        if fault := fault_of(engine_request, session.transport if session else None):
             raise _RequestRefused(fault)
-        if asked.upgrades and not web.WebSocketResponse().can_prepare(request):
+        if engine_request.upgrades and not web.WebSocketResponse().can_prepare(request):
             raise _RequestRefused(BAD_REQUEST)
         if session is None:
-            if asked.upgrades:
+            if engine_request.upgrades:
                 return await self._engine.open_websocket(request)
             return await self._poll(await self._engine.open_polling(), request)
-        if asked.upgrades:
+        if engine_request.upgrades:
             return await self._engine.upgrade(session, request)
-        if asked.method == "POST":
+        if engine_request.method == "POST":
             return await self._post(session, request)
         return await self._poll(session, request)
 

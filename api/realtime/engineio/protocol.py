@@ -46,7 +46,7 @@ class EngineRequest:
     transport: str | None
     session: str | None
     upgrades: bool
-    """The request asks for a WebSocket."""
+    """The request is a WebSocket handshake."""
 
 
 def fault_of(request: EngineRequest, current: TransportName | None) -> Fault | None:

@@ -252,7 +252,7 @@ class EngineSession:
         except Malformed as malformed:
             log.warning("socket_frame_malformed", engine=self.sid, why=str(malformed))
         except OSError:
-            pass  # the WebSocket has ended, whatever the reason
+            pass  # the WebSocket has ended
 
     # --- the end ---
 

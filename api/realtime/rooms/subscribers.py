@@ -2,7 +2,7 @@
 
 A subscription is *held* while its catch-up answer is on the way. Live events are then kept, in
 order, until the answer was written; those that the answer contained are dropped. So no event is
-lost or repeated, whatever is committed meanwhile.
+lost or repeated.
 """
 
 from collections import deque

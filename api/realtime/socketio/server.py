@@ -123,7 +123,7 @@ class SocketServer:
                     raise ValueError("a binary packet before CONNECT")
                 self._incomplete[eio_sid] = packet
                 return None
-            case sio.ACK:  # events of the hub ask for no acknowledgement
+            case sio.ACK:  # the hub requests no acknowledgements
                 return None
             case other:
                 raise ValueError(f"unexpected packet type {other}")
