@@ -7,7 +7,7 @@ owner's rights; each delivery is decided with them again (``delivery_rights``).
 import secrets
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from actors.domain.announcements import WebhookBody
@@ -146,7 +146,7 @@ class Webhooks:
         retries failed deliveries at once.
         """
 
-        async def edit(before: WebhookView) -> _Edit:
+        async def edit(before: WebhookView) -> WebhookSaved:
             after = before.webhook
             fresh: tuple[DeliveryProgress, ...] = ()
             if not isinstance(change.url, Unset) and change.url != after.url:
@@ -161,34 +161,34 @@ class Webhooks:
             after = replace(after, description=sent_or(change.description, after.description))
             after = self._with_status(after, sent_or(change.status, after.status))
             after = replace(after, rights_until=_later(after.rights_until, rights_until))
-            retries = change.status is WebhookStatus.ACTIVE
-            return _Edit(after, moved_to=fresh, retries_now=retries)
+            return WebhookSaved(
+                before=before.webhook,
+                after=after,
+                moved_to=fresh,
+                retries_now=change.status is WebhookStatus.ACTIVE,
+            )
 
         sent = sent_fields(change)
         return await self._edit(caller, webhook_id, "update", sent, expected_version, edit)
 
     async def rotate(
-        self,
-        caller: Caller,
-        webhook_id: WebhookId,
-        rotation: SecretRotation,
-        *,
-        expected_version: int | None = None,
+        self, caller: Caller, webhook_id: WebhookId, rotation: SecretRotation
     ) -> Reply:
         """Replace the secret; for a while deliveries are signed with the old one, too."""
         secret = rotation.secret or new_secret()
         until = self._clock.now() + self._old_secret_kept
 
-        async def edit(before: WebhookView) -> _Edit:
-            return _Edit(
-                before.webhook,
-                secret=secret,
-                old_secrets_until=until,
-                shows_secret=not rotation.secret,
+        async def edit(before: WebhookView) -> WebhookSaved:
+            webhook = before.webhook
+            return WebhookSaved(
+                before=webhook, after=webhook, secret=secret, old_secrets_until=until
             )
 
         request = {"secret": rotation.secret}
-        return await self._edit(caller, webhook_id, "rotate", request, expected_version, edit)
+        shown = not rotation.secret
+        return await self._edit(
+            caller, webhook_id, "rotate", request, None, edit, shows_secret=shown
+        )
 
     async def replay(self, caller: Caller, webhook_id: WebhookId, replay: WebhookReplay) -> Reply:
         """Continue after ``since``: deliver later events again, or skip those up to it.
@@ -197,11 +197,11 @@ class Webhooks:
         """
         channel, since = replay.channel, replay.since
 
-        async def edit(before: WebhookView) -> _Edit:
+        async def edit(before: WebhookView) -> WebhookSaved:
             if channel not in before.webhook.channels:
                 raise ValidationFailed.of("channel", "is no channel of this webhook")
             place = await self._place(caller.principal, channel, since)
-            return _Edit(before.webhook, moved_to=(place,))
+            return WebhookSaved(before=before.webhook, after=before.webhook, moved_to=(place,))
 
         request = {"channel": channel, "epoch": since.epoch, "offset": since.offset}
         return await self._edit(caller, webhook_id, "replay", request, None, edit)
@@ -233,31 +233,22 @@ class Webhooks:
         operation: str,
         request: Mapping[str, object],
         expected_version: int | None,
-        edit: Callable[[WebhookView], Awaitable["_Edit"]],
+        edit: Callable[[WebhookView], Awaitable[WebhookSaved]],
+        *,
+        shows_secret: bool = False,
     ) -> Reply:
         sent = {**request, "id": webhook_id, "version": expected_version}
         key = self._records.key(caller, f"webhook:{operation}", sent)
 
         async def save() -> Reply:
             before = await self._current(caller, webhook_id, expected_version)
-            edited = await edit(before)
-            after = replace(
-                edited.after,
-                updated_at=self._clock.now(),
-                version=before.webhook.version + 1,
-            )
-            event = WebhookSaved(
-                before=before.webhook,
-                after=after,
-                secret=edited.secret,
-                old_secrets_until=edited.old_secrets_until,
-                moved_to=edited.moved_to,
-                retries_now=edited.retries_now,
-            )
+            event = await edit(before)
+            version, now = before.webhook.version + 1, self._clock.now()
+            event = replace(event, after=replace(event.after, updated_at=now, version=version))
             body = WebhookBody(
-                webhook=after,
-                progress=edited.progress(before),
-                secret=edited.secret if edited.shows_secret else None,
+                webhook=event.after,
+                progress=_progress(before, event),
+                secret=event.secret if shows_secret else None,
             )
             return await self._records.save(caller, key, event, body)
 
@@ -304,26 +295,16 @@ class Webhooks:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Edit:
-    after: Webhook
-    _: KW_ONLY
-    secret: str | None = None
-    shows_secret: bool = False
-    old_secrets_until: datetime | None = None
-    moved_to: tuple[DeliveryProgress, ...] = ()
-    retries_now: bool = False
-
-    def progress(self, before: WebhookView) -> tuple[DeliveryProgress, ...]:
-        """The progress of the channels after the change."""
-        places = {place.channel: place for place in before.progress}
-        if self.retries_now:
-            places = {
-                name: replace(place, attempts=0, failing_since=None, next_attempt_at=None)
-                for name, place in places.items()
-            }
-        places |= {place.channel: place for place in self.moved_to}
-        return tuple(places[name] for name in sorted(self.after.channels))
+def _progress(before: WebhookView, event: WebhookSaved) -> tuple[DeliveryProgress, ...]:
+    """The progress of the channels after the change."""
+    places = {place.channel: place for place in before.progress}
+    if event.retries_now:
+        places = {
+            name: replace(place, attempts=0, failing_since=None, next_attempt_at=None)
+            for name, place in places.items()
+        }
+    places |= {place.channel: place for place in event.moved_to}
+    return tuple(places[name] for name in sorted(event.after.channels))
 
 
 def new_secret() -> str:
