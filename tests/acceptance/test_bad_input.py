@@ -1,4 +1,4 @@
-"""Bad input, on REST and on Socket.IO alike: its documented error, once in the log, and
+"""Bad input, on REST and on Socket.IO: its documented error, once in the log, and
 nothing changed.
 """
 
@@ -113,7 +113,7 @@ async def test_a_body_of_another_media_type_is_415(clinic: Clinic, form: str) ->
     assert (answer.status, answer.code) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-async def test_another_method_is_405_and_says_which_there_are(clinic: Clinic) -> None:
+async def test_another_method_is_405_with_the_allowed_ones(clinic: Clinic) -> None:
     answer = await clinic.api(clinic.patients[1]).send("PATCH", "/api/appointments")
     assert (answer.status, answer.code) == (405, "METHOD_NOT_ALLOWED")
     assert {"GET", "POST"} <= set(answer.headers["Allow"].split(", "))
@@ -197,10 +197,10 @@ async def test_an_id_that_cannot_be_one_is_not_found_in_a_path_and_an_error_in_d
     assert error["code"] == "VALIDATION_ERROR"
 
 
-# --- ids of others and of nobody -----------------------------------------------------
+# --- foreign and unknown ids ---------------------------------------------------------
 
 
-async def test_ids_of_others_and_of_nobody_are_not_found_over_either_wire(
+async def test_foreign_and_unknown_ids_are_not_found_over_either_wire(
     clinic: Clinic, logs: Logs
 ) -> None:
     (foreign,) = rows(clinic.database, "SELECT id FROM appointments")

@@ -204,7 +204,7 @@ async def test_an_event_before_connect_ends_the_connection(clinic: Clinic, logs:
         b"\x00\x01\x02",
     ],
 )
-async def test_a_malformed_packet_harms_nobody_but_its_sender(
+async def test_a_malformed_packet_harms_only_its_sender(
     clinic: Clinic, logs: Logs, frame: str | bytes
 ) -> None:
     good = await clinic.screen(clinic.patients[0])

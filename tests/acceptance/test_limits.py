@@ -1,4 +1,4 @@
-"""Limits of DESIGN §7: how often one may ask, and what every answer carries."""
+"""Rate limits, and the headers of every response."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.support.screens import ConnectionRefused
 STRICT = ApiSettings(rate_per_s=0.5, rate_burst=5)
 
 
-async def test_who_asks_too_often_is_told_when_to_come_back_and_others_are_not_concerned(
+async def test_a_rate_limit_gives_retry_after_and_spares_other_principals(
     open_clinic: OpenClinic,
 ) -> None:
     async with open_clinic(api=STRICT) as clinic:
@@ -58,7 +58,9 @@ async def test_only_configured_origins_may_read_answers(open_clinic: OpenClinic)
         ):
             answer = await api.send("GET", "/api/profiles/me", headers={"Origin": origin})
             assert answer.headers.get("Access-Control-Allow-Origin") == allowed
-        asks = {"Origin": "https://clinic.example", "Access-Control-Request-Method": "POST"}
-        preflight = await clinic.with_token(None).send("OPTIONS", "/api/appointments", headers=asks)
+        headers = {"Origin": "https://clinic.example", "Access-Control-Request-Method": "POST"}
+        preflight = await clinic.with_token(None).send(
+            "OPTIONS", "/api/appointments", headers=headers
+        )
         assert preflight.status == 204
         assert "Authorization" in preflight.headers["Access-Control-Allow-Headers"]

@@ -1,4 +1,4 @@
-"""The API document is kept: whatever it allows or forbids is answered as it says (4.1–4.7).
+"""The API keeps to its document, for requests that it allows and forbids (4.1–4.7).
 
 Schemathesis makes the requests from the document, some that fit it and some that do not.
 The ids and times it chooses from are the clinic's own, so that many of them really hold,
@@ -38,7 +38,7 @@ CHECKS = [
     response_schema_conformance,
     negative_data_rejection,
 ]
-"""Not that what fits is accepted: no schema says that ``to`` is later than ``from``."""
+"""No check that valid data are accepted: a schema cannot require ``to`` after ``from``."""
 
 
 @pytest.mark.parametrize("role", ["dentist", "patient"])
@@ -50,7 +50,7 @@ async def test_every_answer_is_one_that_the_api_document_describes(
         person = clinic.dentists[0] if role == "dentist" else clinic.patients[0]
         booked = [await clinic.book(clinic.patients[0], at) for at in ("09:00", "10:00")]
         _offer(clinic, [row["id"] for row in booked])
-        statuses = await asyncio.to_thread(_ask_everything, clinic, person)
+        statuses = await asyncio.to_thread(_call_every_operation, clinic, person)
     assert {200, 201, 204, 400, 404} <= statuses, "the requests reach the hub's work, too"
 
 
@@ -62,8 +62,8 @@ def _offer(clinic: Clinic, rows: list[str]) -> None:
     schemathesis.openapi.format("date-time", st.sampled_from(times))
 
 
-def _ask_everything(clinic: Clinic, person: Person) -> set[int]:
-    """Ask for every operation of the document; returns the statuses of the answers."""
+def _call_every_operation(clinic: Clinic, person: Person) -> set[int]:
+    """Call every operation of the document; returns the statuses of the responses."""
     document = schemathesis.openapi.from_dict(openapi())
     statuses = set[int]()
     with requests.Session() as session:
@@ -74,12 +74,12 @@ def _ask_everything(clinic: Clinic, person: Person) -> set[int]:
                 cases = found.ok().as_strategy(generation_mode=mode)
                 if mode is GenerationMode.POSITIVE:
                     cases = cases.map(partial(_meant, clinic))
-                _ask(cases, most, clinic.url, session, statuses)
+                _call(cases, most, clinic.url, session, statuses)
     return statuses
 
 
 def _meant(clinic: Clinic, case: Case[Any]) -> Case[Any]:
-    """The same request about this clinic, and on nobody's behalf: more than 403 and 404."""
+    """The same request about this clinic, so that more than 403 and 404 are reached."""
     known = {
         "dentistId": clinic.dentists[0].id,
         "dentist_id": clinic.dentists[0].id,
@@ -95,7 +95,7 @@ def _meant(clinic: Clinic, case: Case[Any]) -> Case[Any]:
     return case
 
 
-def _ask(
+def _call(
     cases: st.SearchStrategy[Case[Any]],
     most: int,
     url: str,
@@ -110,8 +110,8 @@ def _ask(
         suppress_health_check=list(HealthCheck),  # the machine may be slow
     )
     @given(case=cases)
-    def asked(case: Case[Any]) -> None:
+    def call_one(case: Case[Any]) -> None:
         answer = case.call_and_validate(base_url=url, session=session, checks=CHECKS)
         statuses.add(answer.status_code)
 
-    asked()
+    call_one()

@@ -61,7 +61,7 @@ async def test_r4_1_a_dentist_books_for_a_patient_outside_the_grid(clinic: Clini
     assert answer.body["patient_id"] == patient.id
 
 
-async def test_r4_1_a_dentist_must_say_for_whom(clinic: Clinic) -> None:
+async def test_r4_1_a_dentist_must_name_the_patient(clinic: Clinic) -> None:
     answer = await clinic.api(clinic.dentists[0]).post("/api/appointments", clinic.slot())
     assert (answer.status, answer.code) == (400, "VALIDATION_ERROR")
     assert answer.error["details"][0]["field"] == "patient_id"
@@ -122,7 +122,7 @@ async def test_r4_2_filters_select_by_status_time_dentist_patient_and_type(
     assert await ids(patient, dentist_id=clinic.dentists[1].id) == {elsewhere["id"]}
 
 
-async def test_r4_2_reservations_are_listed_only_when_asked_for(clinic: Clinic) -> None:
+async def test_r4_2_reservations_are_listed_only_on_request(clinic: Clinic) -> None:
     api = clinic.api(clinic.patients[0])
     held = await clinic.hold(clinic.patients[0])
     assert (await api.get("/api/appointments")).body["data"] == []
@@ -237,7 +237,7 @@ async def test_r4_5_unchanged_availability_is_answered_304(clinic: Clinic) -> No
     assert (changed.status, changed.body["horizon_days"]) == (200, 30)
 
 
-async def test_r4_5_a_dry_run_says_whom_it_would_affect_and_changes_nothing(
+async def test_r4_5_a_dry_run_lists_affected_appointments_only(
     clinic: Clinic,
 ) -> None:
     dentist = clinic.dentists[0]
@@ -326,5 +326,5 @@ async def test_r4_7_every_error_has_the_one_form(clinic: Clinic) -> None:
         assert error["code"].isupper()
         assert error["message"]
         assert error["request_id"] == answer.headers["X-Request-ID"]
-        told = datetime.fromisoformat(error["timestamp"])
-        assert abs(datetime.now(UTC) - told) < timedelta(seconds=10)
+        timestamp = datetime.fromisoformat(error["timestamp"])
+        assert abs(datetime.now(UTC) - timestamp) < timedelta(seconds=10)

@@ -1,4 +1,4 @@
-"""Criteria 5.1–5.4: who asks is known first, and everybody reaches only what is theirs."""
+"""Criteria 5.1–5.4: tokens are verified first, and people reach only their own data."""
 
 import asyncio
 import base64
@@ -79,8 +79,8 @@ async def test_r5_2_a_token_that_expires_meanwhile_stops_working(clinic: Clinic)
 
 async def test_r5_1_every_documented_route_wants_a_token(clinic: Clinic) -> None:
     """Taken from the document itself, so a new route is tested, too."""
-    nobody = clinic.with_token(None)
-    document = (await nobody.get("/api/openapi.json")).body
+    anonymous = clinic.with_token(None)
+    document = (await anonymous.get("/api/openapi.json")).body
     paths = [
         (method.upper(), path.replace("{id}", ID).replace("{dentistId}", ID))
         for path, methods in document["paths"].items()
@@ -90,7 +90,7 @@ async def test_r5_1_every_documented_route_wants_a_token(clinic: Clinic) -> None
     ]
     assert len(paths) >= 20
     for method, path in paths:
-        answer = await nobody.send(method, path)
+        answer = await anonymous.send(method, path)
         assert (answer.status, answer.code) == (401, "UNAUTHORIZED"), (method, path)
 
 
@@ -156,7 +156,7 @@ async def test_r5_4_a_patient_cannot_book_for_another_patient(clinic: Clinic) ->
 
 
 @pytest.mark.parametrize("role", ["dentist", "patient", "chatbot", "admin"])
-async def test_r5_3_r5_4_nobody_joins_channels_of_others(clinic: Clinic, role: str) -> None:
+async def test_r5_3_r5_4_no_role_joins_channels_of_others(clinic: Clinic, role: str) -> None:
     match role:
         case "dentist":
             page = await clinic.screen(clinic.dentists[1])
@@ -219,9 +219,7 @@ async def test_r5_4_a_patients_own_token_with_act_is_a_chatbot_for_that_patient(
 
 
 @pytest.mark.parametrize("role", ["patient", "dentist", "admin"])
-async def test_r5_4_nobody_but_a_chatbot_acts_on_behalf_of_others(
-    clinic: Clinic, role: str
-) -> None:
+async def test_r5_4_only_a_chatbot_acts_on_behalf_of_others(clinic: Clinic, role: str) -> None:
     subject = {"patient": "patient-1", "dentist": "dentist-0", "admin": "clinic-admin"}[role]
     api = clinic.with_token(token(role, subject), on_behalf_of=clinic.patients[0].id)
     answer = await api.get("/api/appointments")

@@ -1,4 +1,4 @@
-"""Criteria 9.1–9.6: whatever goes wrong is said in one form, and everything else goes on."""
+"""Criteria 9.1–9.6: every error has one form, and unrelated work continues."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -56,7 +56,7 @@ async def test_r9_1_a_broadcast_that_failed_for_good_is_logged_with_its_context_
         assert row is not None
         assert (row["attempts"], row["status"]) == (4, "failed")
         assert "on fire" in row["error"]
-        # nothing is lost for good: the position tells the client to ask
+        # no event is lost: the client sees the gap in positions and catches up
         answer = await dashboard.ok(
             "channel:join",
             {"channel": channel, "since": {"epoch": lost.data["epoch"], "offset": 0}},

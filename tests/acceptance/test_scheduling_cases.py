@@ -46,7 +46,7 @@ class Desk:
     kind: str = ""
 
     async def opens(self, *windows: str, zone: str = "UTC", **changes: Any) -> Answer:
-        """Replace the schedule: daily windows, unless ``rules`` says otherwise."""
+        """Replace the schedule: daily windows, unless ``rules`` are given."""
         self.zone = zone
         wanted = schedule(zone, **{"horizon_days": 1_095, "rules": daily(*windows), **changes})
         dentist = self.clinic.dentists[0]
@@ -228,7 +228,7 @@ async def test_s7_leap_days_exist_only_in_leap_years(desk: Desk) -> None:
     ]
 
 
-async def test_s8_windows_of_a_date_are_a_union_whatever_their_order(desk: Desk) -> None:
+async def test_s8_windows_of_a_date_are_a_union_in_any_order(desk: Desk) -> None:
     await desk.offers(20)
     for windows in (("11:00-12:00", "11:20-12:40"), ("11:20-12:40", "11:00-12:00")):
         await desk.opens(*windows, slot_step_minutes=20)
@@ -278,8 +278,8 @@ async def test_s10_what_a_smaller_day_leaves_outside_stays_and_is_listed(desk: D
     screen = await desk.clinic.screen(patient, f"availability:dentist:{dentist.id}")
     saved = await desk.opens("09:00-12:00", overrides=[day_of("2026-06-08", "09:00-10:00")])
     assert [row["id"] for row in saved.body["affected_appointments"]] == [booked["id"]]
-    told = await screen.event("availability.updated", dentist_id=dentist.id)
-    assert "affected_appointments" not in told.data
+    event = await screen.event("availability.updated", dentist_id=dentist.id)
+    assert "affected_appointments" not in event.data
     assert await desk.local("2026-06-08") == ["09:00", "09:15", "09:30"]
     kept = await desk.clinic.api(patient).get(f"/api/appointments/{booked['id']}")
     assert kept.body["status"] == "confirmed"

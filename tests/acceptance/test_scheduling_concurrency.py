@@ -24,7 +24,7 @@ async def run(*requests: Any) -> list[Answer]:
 
 
 @pytest.mark.parametrize("what", ["hold", "book"])
-async def test_s14_fifty_at_once_for_one_slot_one_wins_and_the_others_are_told_so(
+async def test_s14_of_fifty_bookings_of_one_slot_exactly_one_wins(
     open_clinic: OpenClinic, what: str
 ) -> None:
     async with open_clinic(api=HURRIED) as clinic:
@@ -123,7 +123,7 @@ async def test_s16_releasing_a_reservation_that_was_booked_leaves_the_appointmen
 # --- 17: what the holder sees --------------------------------------------------------
 
 
-async def test_s17_the_holder_sees_the_slot_as_free_and_nobody_else_does(clinic: Clinic) -> None:
+async def test_s17_only_the_holder_sees_the_held_slot_as_free(clinic: Clinic) -> None:
     held = await clinic.hold(clinic.patients[0], "09:00")
     assert held["start"] in await clinic.free(clinic.patients[0])
     for other in (clinic.patients[1], clinic.dentists[0]):
@@ -192,10 +192,10 @@ async def test_s19_after_a_cancellation_two_race_and_events_come_in_order(clinic
     assert sorted(answer.status for answer in answers) == [201, 409]
     (winner,) = [answer.body["id"] for answer in answers if answer.status == 201]
     await dashboard.event("appointment.created", id=winner)
-    told = [
+    events = [
         (each.event, each.resource["id"]) for each in dashboard.events(appointments_of(dentist))
     ]
-    assert told == [
+    assert events == [
         ("appointment.created", booked["id"]),
         ("appointment.cancelled", booked["id"]),
         ("appointment.created", winner),
@@ -240,9 +240,9 @@ async def test_s20_concurrent_twins_get_the_same_reply(clinic: Clinic) -> None:
     body = clinic.slot()
     twins = [api.post("/api/appointments", body, idempotency_key="k1") for _ in range(6)]
     acks = [screen.ask("appointment:book", {**body, "idempotency_key": "k1"}) for _ in range(6)]
-    answers, told = await asyncio.gather(asyncio.gather(*twins), asyncio.gather(*acks))
+    answers, acked = await asyncio.gather(asyncio.gather(*twins), asyncio.gather(*acks))
     assert {answer.status for answer in answers} == {201}
-    shown = [answer.body for answer in answers] + [ack["data"] for ack in told]
+    shown = [answer.body for answer in answers] + [ack["data"] for ack in acked]
     assert all(each == shown[0] for each in shown), "one key, both wires"
     assert len((await api.get("/api/appointments")).body["data"]) == 1
 

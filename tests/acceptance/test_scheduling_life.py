@@ -152,7 +152,7 @@ def test_every_reason_maps_to_the_value_set_of_fhir() -> None:
 # --- what was done -------------------------------------------------------------------
 
 
-async def test_an_appointment_tells_its_history_to_its_two_people_only(clinic: Clinic) -> None:
+async def test_only_the_two_people_of_an_appointment_see_its_history(clinic: Clinic) -> None:
     patient, dentist = clinic.patients[0], clinic.dentists[0]
     held = await clinic.hold(patient)
     await clinic.chatbot(patient).post("/api/appointments", {"reservation_id": held["id"]})
@@ -161,10 +161,10 @@ async def test_an_appointment_tells_its_history_to_its_two_people_only(clinic: C
     await clinic.api(dentist).put(path, {"status": "no_show"})
     await clinic.api(dentist).put(path, {"status": "confirmed"})
     for who in (patient, dentist):
-        told = await history(clinic, who, held["id"])
+        entries = await history(clinic, who, held["id"])
         assert [
             (entry["action"], entry["by"], entry["via"], entry["old_status"], entry["new_status"])
-            for entry in told
+            for entry in entries
         ] == [
             ("slot.held", "patient", "patient", None, "held"),
             ("appointment.booked", "patient", "chatbot", "held", "confirmed"),
@@ -172,8 +172,8 @@ async def test_an_appointment_tells_its_history_to_its_two_people_only(clinic: C
             ("appointment.changed", "dentist", "dentist", "confirmed", "no_show"),
             ("appointment.changed", "dentist", "dentist", "no_show", "confirmed"),
         ]
-        assert [entry["version"] for entry in told] == [1, 2, 3, 4, 5]
-        moved = told[2]
+        assert [entry["version"] for entry in entries] == [1, 2, 3, 4, 5]
+        moved = entries[2]
         assert (moved["old_start"], moved["new_start"]) == (held["start"], clinic.at("11:00"))
     for stranger in (clinic.patients[1], clinic.dentists[1]):
         answer = await clinic.api(stranger).get(f"{path}/history")
@@ -236,7 +236,7 @@ async def test_only_offered_types_are_free_and_unknown_ones_cannot_be_offered(
 # --- first available -----------------------------------------------------------------
 
 
-async def test_the_first_available_anywhere_mornings_only_says_what_it_is_true_for(
+async def test_first_available_mornings_carry_the_positions_they_reflect(
     clinic: Clinic,
 ) -> None:
     wanted = {

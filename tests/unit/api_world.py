@@ -1,5 +1,8 @@
-"""The web application with honest stand-ins for its services: they record what they are
-asked, and answer or refuse as they are told. No rule of the clinic is imitated here."""
+"""The web application with stubs for its services.
+
+The stubs record calls, and return or raise what the test sets. They imitate no rule of the
+clinic.
+"""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -66,35 +69,35 @@ def reply(outcome: Outcome = Outcome.CREATED, body: bytes = b'{"id":"x"}') -> Re
 
 
 @dataclass
-class Told:
-    """One service: ``answers[method]`` is returned, raised if it is an exception."""
+class ServiceStub:
+    """One service: ``results[method]`` is returned, or raised if it is an exception."""
 
-    answers: dict[str, Any] = field(default_factory=dict)
-    asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+    results: dict[str, Any] = field(default_factory=dict)
+    calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
-        async def ask(*args: Any, **kwargs: Any) -> Any:
-            self.asked.append((method, args, kwargs))
-            answer = self.answers[method]
-            if isinstance(answer, BaseException):
-                raise answer
-            return answer
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append((method, args, kwargs))
+            result = self.results[method]
+            if isinstance(result, BaseException):
+                raise result
+            return result
 
-        return ask
+        return call
 
     @property
     def request(self) -> Any:
         """The last positional argument of the last call: what the schema loaded."""
-        return self.asked[-1][1][-1]
+        return self.calls[-1][1][-1]
 
     @property
     def last(self) -> dict[str, Any]:
-        """The keywords of the last question."""
-        return self.asked[-1][2]
+        """The keywords of the last call."""
+        return self.calls[-1][2]
 
 
 class FakeIdentity:
-    """Everybody is known, as the person their token names."""
+    """Resolves every token to the person that it names."""
 
     def __init__(self) -> None:
         self.refusal: Exception | None = None
@@ -132,9 +135,9 @@ class World:
 
     def __init__(self, settings: ApiSettings, *, rate_per_s: float, burst: int) -> None:
         self.clock = FakeClock()
-        self.bookings, self.availability, self.people = Told(), Told(), Told()
-        self.catalog, self.changes = Told(), Told()
-        self.streams, self.webhooks = Told({"close": None}), Told()
+        self.bookings, self.availability, self.people = ServiceStub(), ServiceStub(), ServiceStub()
+        self.catalog, self.changes = ServiceStub(), ServiceStub()
+        self.streams, self.webhooks = ServiceStub({"close": None}), ServiceStub()
         self.identity, self.health = FakeIdentity(), FakeHealth()
         self.requests: list[tuple[str, str, int, float]] = []
         ids = count(1)
@@ -146,7 +149,7 @@ class World:
                 availability=cast("Any", self.availability),
                 bookings=cast("Any", self.bookings),
                 changes=cast("Any", self.changes),
-                replays=cast("Any", Told()),
+                replays=cast("Any", ServiceStub()),
                 webhooks=cast("Any", self.webhooks),
             ),
             verifier=TokenVerifier(AuthSettings(secret=SECRET), self.clock),
@@ -157,7 +160,7 @@ class World:
             new_id=lambda: f"id-{next(ids)}",
             settings=settings,
             metrics=lambda: (b"chairside_up 1\n", "text/plain; version=0.0.4"),
-            on_request=lambda *told: self.requests.append(told),
+            on_request=lambda *request: self.requests.append(request),
         )
 
     def token(self, role: Role = Role.PATIENT, subject: str = "sub-1", **claims: Any) -> str:

@@ -1,4 +1,4 @@
-"""The API document says what is served, neither more nor less."""
+"""The API document describes what is served, neither more nor less."""
 
 from typing import Any
 

@@ -76,7 +76,7 @@ async def test_unknown_paths_and_methods_answer_in_the_one_form() -> None:
 async def test_every_request_is_logged_with_method_path_status_and_duration() -> None:
     with structlog.testing.capture_logs() as logs:
         async with world() as w:
-            w.people.answers |= {"me": PROFILE, "patients": Forbidden()}
+            w.people.results |= {"me": PROFILE, "patients": Forbidden()}
             await w.send("GET", "/api/profiles/me", headers={"X-Request-ID": "req-7"})
             await w.send("GET", "/api/patients?q=secret%20name")
     first, second = logs
@@ -93,12 +93,12 @@ async def test_every_request_is_logged_with_method_path_status_and_duration() ->
     assert "secret" not in str(logs)
 
 
-async def test_metrics_are_told_the_pattern_of_the_route_and_never_an_id() -> None:
+async def test_metrics_get_the_route_pattern_and_never_an_id() -> None:
     async with world() as w:
-        w.people.answers["view"] = NotFound("profile")
+        w.people.results["view"] = NotFound("profile")
         await w.send("GET", f"/api/profiles/{PATIENT}")
         await w.send("PROPFIND", "/api/whatever")
-        assert [told[:3] for told in w.requests] == [
+        assert [request[:3] for request in w.requests] == [
             ("GET", "/api/profiles/{id}", 404),
             ("unknown", "unknown", 404),
         ]
@@ -111,9 +111,9 @@ async def test_an_odd_request_id_is_replaced(odd: str) -> None:
         assert answer.headers["X-Request-ID"].startswith("id-")
 
 
-async def test_a_principal_that_asks_too_often_is_told_when_to_come_back() -> None:
+async def test_a_rate_limited_principal_gets_retry_after() -> None:
     async with world(rate_per_s=0.5, burst=2) as w:
-        w.people.answers["me"] = PROFILE
+        w.people.results["me"] = PROFILE
         statuses = [(await w.send("GET", "/api/profiles/me")).status for _ in range(2)]
         assert statuses == [200, 200]
         refused = await w.send("GET", "/api/profiles/me")
@@ -133,7 +133,7 @@ async def test_a_body_beyond_the_limit_is_refused() -> None:
 
 async def test_every_answer_carries_the_security_headers() -> None:
     async with world() as w:
-        w.people.answers["me"] = PROFILE
+        w.people.results["me"] = PROFILE
         for path in ("/api/profiles/me", "/api/nowhere", "/docs", "/health"):
             headers = (await w.send("GET", path)).headers
             assert headers["X-Content-Type-Options"] == "nosniff"
@@ -143,16 +143,16 @@ async def test_every_answer_carries_the_security_headers() -> None:
         assert (await w.send("GET", "/api/profiles/me")).headers["Cache-Control"] == "no-store"
 
 
-async def test_without_configured_origins_nobody_elsewhere_may_read() -> None:
+async def test_without_configured_origins_no_other_page_may_read() -> None:
     async with world() as w:
         answer = await w.send("GET", "/api/nowhere", headers={"Origin": ORIGIN})
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-async def test_a_configured_origin_may_ask_and_read_errors_included() -> None:
+async def test_a_configured_origin_may_read_responses_and_errors() -> None:
     async with world(ApiSettings(cors_origins=(ORIGIN,))) as w:
-        asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "PUT"}
-        may = await w.send("OPTIONS", "/api/appointments/x", role=None, headers=asked)
+        preflight = {"Origin": ORIGIN, "Access-Control-Request-Method": "PUT"}
+        may = await w.send("OPTIONS", "/api/appointments/x", role=None, headers=preflight)
         assert may.status == 204
         assert may.headers["Access-Control-Allow-Origin"] == ORIGIN
         assert "PUT" in may.headers["Access-Control-Allow-Methods"]
@@ -165,8 +165,8 @@ async def test_a_configured_origin_may_ask_and_read_errors_included() -> None:
 
 async def test_another_origin_may_not() -> None:
     async with world(ApiSettings(cors_origins=(ORIGIN,))) as w:
-        asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "PUT"}
-        answer = await w.send("OPTIONS", "/api/appointments/x", role=None, headers=asked)
+        preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "PUT"}
+        answer = await w.send("OPTIONS", "/api/appointments/x", role=None, headers=preflight)
         assert answer.status == 401
         assert "Access-Control-Allow-Origin" not in answer.headers
 
@@ -179,12 +179,12 @@ async def test_any_origin_may_be_allowed() -> None:
 
 async def test_a_chatbot_acts_for_the_patient_it_names() -> None:
     async with world() as w:
-        w.people.answers["me"] = PROFILE
+        w.people.results["me"] = PROFILE
         answer = await w.send(
             "GET", "/api/profiles/me", role=Role.CHATBOT, headers={"On-Behalf-Of": PATIENT}
         )
         assert answer.status == 200
-        caller = w.people.asked[0][1][0]
+        caller = w.people.calls[0][1][0]
         assert (caller.principal.person, caller.principal.acting) == (PATIENT, "sub-1")
 
 
@@ -196,7 +196,7 @@ async def test_a_patient_who_cannot_be_is_not_found() -> None:
         assert (answer.status, answer.code) == (404, "NOT_FOUND")
 
 
-async def test_health_is_short_for_everybody_and_detailed_for_admins() -> None:
+async def test_health_is_short_in_public_and_detailed_for_admins() -> None:
     async with world() as w:
         assert "figures" not in (await w.send("GET", "/health", role=None)).json
         assert "figures" not in (await w.send("GET", "/health", role=Role.PATIENT)).json

@@ -62,7 +62,7 @@ def test_an_error_is_shown_in_the_one_form() -> None:
         (SlotTaken(), None),
     ],
 )
-def test_whoever_is_told_to_wait_is_told_how_long(refusal: Refusal, seconds: str | None) -> None:
+def test_errors_that_ask_to_wait_carry_retry_after(refusal: Refusal, seconds: str | None) -> None:
     assert to_public(refusal).retry_after_header == seconds
 
 
@@ -96,7 +96,7 @@ def test_what_the_server_itself_refuses_has_a_code_of_ours(
 
 async def test_a_refusal_of_a_service_reaches_the_client_with_its_status() -> None:
     async with world() as w:
-        w.bookings.answers["get"] = VersionConflict(7)
+        w.bookings.results["get"] = VersionConflict(7)
         answer = await w.send("GET", f"/api/appointments/{ROW}", headers={"X-Request-ID": "abc"})
         assert (answer.status, answer.code) == (412, "VERSION_CONFLICT")
         assert answer.json["error"]["request_id"] == "abc" == answer.headers["X-Request-ID"]
@@ -106,7 +106,7 @@ async def test_a_refusal_of_a_service_reaches_the_client_with_its_status() -> No
 async def test_an_unexpected_failure_is_logged_once_with_its_trace_and_shown_without() -> None:
     with structlog.testing.capture_logs() as logs:
         async with world() as w:
-            w.bookings.answers["get"] = RuntimeError("the notes of Pat Ient")
+            w.bookings.results["get"] = RuntimeError("the notes of Pat Ient")
             answer = await w.send("GET", f"/api/appointments/{ROW}")
     assert (answer.status, answer.code) == (500, "INTERNAL_ERROR")
     assert b"Pat" not in answer.text
@@ -119,7 +119,7 @@ async def test_an_unexpected_failure_is_logged_once_with_its_trace_and_shown_wit
 
 async def test_unavailable_answers_503_with_retry_after() -> None:
     async with world() as w:
-        w.bookings.answers["get"] = StoreUnavailable()
+        w.bookings.results["get"] = StoreUnavailable()
         answer = await w.send("GET", f"/api/appointments/{ROW}")
         assert (answer.status, answer.code) == (503, "UNAVAILABLE")
         assert answer.headers["Retry-After"] == "2"

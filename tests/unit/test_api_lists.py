@@ -1,4 +1,4 @@
-"""Lists: their pages, cursors and positions (DESIGN §6, §7)."""
+"""Lists: their pages, cursors and positions."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -29,11 +29,11 @@ def _page(**changes: Any) -> AppointmentPage:
 
 async def test_a_list_has_its_page_and_the_position_it_is_true_for() -> None:
     async with world() as w:
-        w.bookings.answers["page"] = _page()
+        w.bookings.results["page"] = _page()
         answer = await w.send(
             "GET", "/api/appointments?status=confirmed,arrived&status=held&limit=1&sort=-start"
         )
-        query = w.bookings.asked[0][1][1]
+        query = w.bookings.calls[0][1][1]
         assert query.statuses == {Status.CONFIRMED, Status.ARRIVED, Status.HELD}
         assert (query.descending, query.limit, query.after) == (True, 1, None)
         assert [row["id"] for row in answer.json["data"]] == [ROW]
@@ -46,7 +46,7 @@ async def test_a_list_has_its_page_and_the_position_it_is_true_for() -> None:
 
 
 async def _first_cursor(w: World, path: str) -> str:
-    w.bookings.answers["page"] = _page()
+    w.bookings.results["page"] = _page()
     answer = await w.send("GET", path)
     return str(answer.json["pagination"]["next_cursor"])
 
@@ -54,10 +54,10 @@ async def _first_cursor(w: World, path: str) -> str:
 async def test_a_cursor_goes_on_after_the_last_row() -> None:
     async with world() as w:
         cursor = await _first_cursor(w, "/api/appointments?limit=1")
-        w.bookings.answers["page"] = _page(rows=(), next_after=None)
+        w.bookings.results["page"] = _page(rows=(), next_after=None)
         answer = await w.send("GET", f"/api/appointments?limit=5&cursor={cursor}")
         assert answer.json["pagination"]["next_cursor"] is None
-        assert w.bookings.asked[-1][1][1].after == (START, ROW)
+        assert w.bookings.calls[-1][1][1].after == (START, ROW)
 
 
 async def test_a_cursor_of_other_filters_or_altered_is_refused() -> None:
@@ -75,7 +75,7 @@ async def test_a_cursor_of_other_filters_or_altered_is_refused() -> None:
 
 async def test_dentists_are_shown_as_public_cards_only() -> None:
     async with world() as w:
-        w.people.answers["dentists"] = ProfilePage(profiles=(PROFILE,), total=1, next_after=None)
+        w.people.results["dentists"] = ProfilePage(profiles=(PROFILE,), total=1, next_after=None)
         answer = await w.send("GET", "/api/dentists")
         assert answer.json["data"] == [{"id": PATIENT, "name": "Pat Ient", "time_zone": None}]
         assert answer.json["position"] is None
@@ -85,20 +85,20 @@ async def test_a_search_shows_contact_data_of_own_patients_only() -> None:
     async with world() as w:
         own = frozenset({PROFILE.id})
         page = ProfilePage(profiles=(PROFILE,), total=1, next_after=None)
-        w.people.answers["patients"] = page
+        w.people.results["patients"] = page
         foreign = await w.send("GET", "/api/patients?q=pat@example.com", role=Role.DENTIST)
         assert foreign.json["data"] == [{"id": PATIENT, "name": "Pat Ient"}]
-        w.people.answers["patients"] = ProfilePage(
+        w.people.results["patients"] = ProfilePage(
             profiles=(PROFILE,), total=1, next_after=None, own=own
         )
         mine = await w.send("GET", "/api/patients?q=pat", role=Role.DENTIST)
         assert mine.json["data"][0]["email"] == "pat@example.com"
-        assert w.people.asked[-1][1][1] == "pat"
+        assert w.people.calls[-1][1][1] == "pat"
 
 
 async def test_types_are_paged_by_name() -> None:
     async with world() as w:
-        w.catalog.answers["types"] = tuple(
+        w.catalog.results["types"] = tuple(
             AppointmentType(
                 id=AppointmentTypeId(f"01976f2e-0000-7000-8000-00000000000{n}"),
                 name=name,

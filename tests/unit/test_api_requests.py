@@ -45,7 +45,7 @@ RANGE = {"from": "2027-03-08T00:00:00Z", "to": "2027-03-09T00:00:00Z"}
 
 async def test_booking_a_slot_answers_201_with_its_location() -> None:
     async with world() as w:
-        w.bookings.answers["book"] = reply()
+        w.bookings.results["book"] = reply()
         answer = await w.send("POST", "/api/appointments", json={**SLOT, "notes": "hello"})
         assert (answer.status, answer.text) == (201, b'{"id":"x"}')
         assert answer.headers["Location"] == f"/api/appointments/{ROW}"
@@ -57,7 +57,7 @@ async def test_booking_a_slot_answers_201_with_its_location() -> None:
 
 async def test_booking_a_reservation_that_is_booked_already_answers_200() -> None:
     async with world() as w:
-        w.bookings.answers["book"] = reply(Outcome.UNCHANGED)
+        w.bookings.results["book"] = reply(Outcome.UNCHANGED)
         answer = await w.send("POST", "/api/appointments", json={"reservation_id": ROW})
         assert answer.status == 200
         assert "Location" not in answer.headers
@@ -66,12 +66,12 @@ async def test_booking_a_reservation_that_is_booked_already_answers_200() -> Non
 
 async def test_an_idempotency_key_goes_with_the_caller() -> None:
     async with world() as w:
-        w.bookings.answers["hold"] = reply()
+        w.bookings.results["hold"] = reply()
         headers = {"Idempotency-Key": "k-1", "X-Request-ID": "r-1"}
         answer = await w.send("POST", "/api/reservations", json=SLOT, headers=headers)
         assert answer.status == 201
         assert answer.headers["Location"] == f"/api/reservations/{ROW}"
-        caller = w.bookings.asked[0][1][0]
+        caller = w.bookings.calls[0][1][0]
         assert (caller.idempotency_key, caller.request_id) == ("k-1", "r-1")
         assert caller.principal.person == PATIENT
 
@@ -87,7 +87,7 @@ async def test_an_odd_idempotency_key_is_refused(key: str) -> None:
 
 async def test_only_the_fields_that_were_sent_are_changed() -> None:
     async with world() as w:
-        w.bookings.answers["change"] = reply(Outcome.CHANGED)
+        w.bookings.results["change"] = reply(Outcome.CHANGED)
         answer = await w.send(
             "PUT", f"/api/appointments/{ROW}", json={"notes": None}, headers={"If-Match": '"3"'}
         )
@@ -107,7 +107,7 @@ async def test_an_odd_if_match_is_refused(tag: str) -> None:
 
 async def test_cancelling_answers_204_with_nothing() -> None:
     async with world() as w:
-        w.bookings.answers["cancel"] = reply(Outcome.GONE, b"")
+        w.bookings.results["cancel"] = reply(Outcome.GONE, b"")
         answer = await w.send(
             "DELETE", f"/api/appointments/{ROW}?reason=patient_ill", headers={"If-Match": '"2"'}
         )
@@ -118,7 +118,7 @@ async def test_cancelling_answers_204_with_nothing() -> None:
 
 async def test_releasing_answers_204() -> None:
     async with world() as w:
-        w.bookings.answers["release"] = reply(Outcome.GONE, b"")
+        w.bookings.results["release"] = reply(Outcome.GONE, b"")
         assert (await w.send("DELETE", f"/api/reservations/{ROW}")).status == 204
 
 
@@ -134,7 +134,7 @@ async def test_what_is_not_a_json_object_is_a_validation_error(body: bytes) -> N
         answer = await w.send("POST", "/api/reservations", data=body, headers=headers)
         assert (answer.status, answer.code) == (400, "VALIDATION_ERROR")
         assert "body" in answer.fields
-        assert w.bookings.asked == []
+        assert w.bookings.calls == []
 
 
 async def test_a_form_is_an_unsupported_media_type() -> None:
@@ -211,24 +211,24 @@ async def test_bad_parameters_are_refused_and_named(path: str, field: str) -> No
 async def test_a_reservation_is_shown_with_its_expiry_and_version() -> None:
     async with world() as w:
         held = appointment(status=Status.HELD, expires_at=START)
-        w.bookings.answers["reservation"] = (held, NAMES)
+        w.bookings.results["reservation"] = (held, NAMES)
         answer = await w.send("GET", f"/api/reservations/{ROW.upper()}")
         assert answer.json["expires_at"] == "2027-03-08T09:00:00Z"
         assert answer.headers["ETag"] == '"3"'
-        assert w.bookings.asked[0][1][1] == ROW
+        assert w.bookings.calls[0][1][1] == ROW
 
 
 async def test_a_dentist_is_shown_as_exactly_the_public_card() -> None:
     async with world() as w:
         card = PublicCard(id=ProfileId(DENTIST), name="Dr Dent", time_zone="Europe/Vienna")
-        w.people.answers["view"] = card
+        w.people.results["view"] = card
         answer = await w.send("GET", f"/api/profiles/{DENTIST}")
         assert answer.json == {"id": DENTIST, "name": "Dr Dent", "time_zone": "Europe/Vienna"}
 
 
 async def test_head_answers_like_get_without_the_body() -> None:
     async with world() as w:
-        w.people.answers["me"] = PROFILE
+        w.people.results["me"] = PROFILE
         answer = await w.send("HEAD", "/api/profiles/me")
         assert (answer.status, answer.text, answer.headers["ETag"]) == (200, b"", '"1"')
 
@@ -245,7 +245,7 @@ SLOTS = SlotPage(
 
 async def test_a_schedule_is_tagged_with_its_version_and_not_sent_twice() -> None:
     async with world() as w:
-        w.availability.answers["schedule"] = VIEW
+        w.availability.results["schedule"] = VIEW
         path = f"/api/availability/{DENTIST}"
         first = await w.send("GET", path)
         assert first.headers["ETag"] == '"4"'
@@ -255,9 +255,9 @@ async def test_a_schedule_is_tagged_with_its_version_and_not_sent_twice() -> Non
         assert (again.status, again.text, again.headers["ETag"]) == (304, b"", '"4"')
 
 
-async def test_a_schedule_with_its_free_slots_says_what_it_is_true_for() -> None:
+async def test_a_schedule_with_free_slots_has_the_position_it_reflects() -> None:
     async with world() as w:
-        w.availability.answers |= {"schedule": VIEW, "slots": SLOTS}
+        w.availability.results |= {"schedule": VIEW, "slots": SLOTS}
         params = {**RANGE, "appointment_type_id": TYPE}
         answer = await w.send("GET", f"/api/availability/{DENTIST}", params=params)
         at = "2027-03-08T09:00:00Z"
@@ -270,7 +270,7 @@ async def test_a_schedule_with_its_free_slots_says_what_it_is_true_for() -> None
 
 async def test_slots_over_several_dentists() -> None:
     async with world() as w:
-        w.availability.answers["find"] = SLOTS
+        w.availability.results["find"] = SLOTS
         params = [*RANGE.items(), ("appointment_type_id", TYPE), ("dentist_id", DENTIST)]
         params += [("dentist_id", PATIENT), ("time_from", "08:00"), ("time_to", "24:00")]
         answer = await w.send("GET", "/api/slots", params=params)
@@ -284,7 +284,7 @@ async def test_slots_over_several_dentists() -> None:
 
 async def test_a_schedule_is_replaced_whole() -> None:
     async with world() as w:
-        w.availability.answers["replace"] = reply(Outcome.CHANGED)
+        w.availability.results["replace"] = reply(Outcome.CHANGED)
         body = {"time_zone": "Europe/Vienna", "rules": []}
         answer = await w.send(
             "PUT", f"/api/availability/{DENTIST}?dry_run=true", role=Role.DENTIST, json=body
@@ -308,7 +308,7 @@ async def test_missed_events_are_shown_by_channel() -> None:
             time=START,
             payload=b'{"id":"row"}',
         )
-        w.changes.answers["read"] = (
+        w.changes.results["read"] = (
             ChannelChanges(
                 channel=channel,
                 recovered=True,
@@ -320,7 +320,7 @@ async def test_missed_events_are_shown_by_channel() -> None:
         params = [("channel", channel), ("channel", "availability:all")]
         params += [("since", "1.7"), ("since", "now")]
         answer = await w.send("GET", "/api/changes", params=params, role=Role.DENTIST)
-        assert w.changes.asked[0][1][1] == [
+        assert w.changes.calls[0][1][1] == [
             (channel, Position(1, 7)),
             (Channel("availability:all"), None),
         ]
@@ -331,12 +331,12 @@ async def test_missed_events_are_shown_by_channel() -> None:
 
 async def test_a_hundred_channels_fit_into_one_request() -> None:
     async with world() as w:
-        w.changes.answers["read"] = ()
+        w.changes.results["read"] = ()
         params = [("channel", f"{dentist_channel(DENTIST)}{n:02}") for n in range(100)]
         params += [("since", "1795411990.123456789")] * 100
         answer = await w.send("GET", "/api/changes", params=params)
         assert answer.status == 200
-        assert len(w.changes.asked[0][1][1]) == 100
+        assert len(w.changes.calls[0][1][1]) == 100
         more = [*params, ("channel", "x"), ("since", "now")]
         assert (await w.send("GET", "/api/changes", params=more)).fields == {
             "channel": "at most 100 channels"

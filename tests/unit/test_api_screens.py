@@ -34,7 +34,7 @@ async def serving(built: Path, settings: ApiSettings | None = None) -> AsyncIter
         yield w.client
 
 
-async def test_each_built_page_has_an_address_and_is_asked_for_anew(built: Path) -> None:
+async def test_each_built_page_has_an_address_and_is_revalidated(built: Path) -> None:
     async with serving(built) as client:
         answer = await client.get("/chat", headers={"Accept-Encoding": "identity"})
         assert (answer.status, await answer.text()) == (200, HTML)
@@ -65,7 +65,7 @@ async def test_nothing_else_is_served(built: Path, path: str) -> None:
         assert (await client.get(path)).status == 404
 
 
-async def test_a_page_that_was_not_built_says_how_to(tmp_path: Path) -> None:
+async def test_a_page_that_was_not_built_explains_how_to_build_it(tmp_path: Path) -> None:
     async with serving(tmp_path) as client:
         for name in SCREENS:
             answer = await client.get(f"/{name}")

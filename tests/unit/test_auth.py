@@ -40,7 +40,7 @@ async def why(token: str, checker: TokenVerifier | None = None) -> str:
     return caught.value.reason
 
 
-async def test_a_good_token_says_who_it_is_for() -> None:
+async def test_a_valid_token_yields_its_claims() -> None:
     token = signed(name=" Pat Ient ", email="pat@example.com", email_verified=True, phone="+43 1")
     claims = await verifier().verify(token)
     assert (claims.subject, claims.role, claims.actor) == ("s-1", Role.PATIENT, None)
@@ -242,7 +242,7 @@ async def test_an_issued_token_is_believed() -> None:
     assert claims.expires_at == datetime(2027, 2, 26, 13, tzinfo=UTC)
 
 
-def test_the_bearer_scheme_is_read_whatever_its_case() -> None:
+def test_the_bearer_scheme_is_case_insensitive() -> None:
     assert bearer("bearer abc") == "abc"
     for header in (None, "", "Bearer", "Basic abc", "abc"):
         with pytest.raises(InvalidToken):

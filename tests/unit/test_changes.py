@@ -1,4 +1,4 @@
-"""Catch-up: every missed event, or plainly none (DESIGN §6)."""
+"""Catch-up: every missed event, or plainly none."""
 
 import pytest
 
@@ -63,7 +63,7 @@ async def test_an_untouched_channel_is_recovered_from_its_beginning() -> None:
     assert (answer.recovered, offsets(answer), answer.position.offset) == (True, [], 0)
 
 
-async def test_without_a_position_only_the_current_one_is_told() -> None:
+async def test_without_a_position_only_the_current_one_is_returned() -> None:
     answer = await read(MemoryLog(records(1, 9)), None)
     assert (answer.recovered, offsets(answer), answer.position.offset) == (False, [], 9)
 
@@ -108,7 +108,7 @@ async def test_a_long_absence_comes_in_pages_without_gap_or_repetition() -> None
     assert not answer.more
 
 
-async def test_a_cut_answer_says_so_and_where_to_go_on() -> None:
+async def test_a_cut_response_says_more_and_where_to_continue() -> None:
     answer = await read(MemoryLog(records(1, 25)), at(0), limit=10)
     assert (answer.recovered, answer.more, answer.position.offset) == (True, True, 10)
 
@@ -155,7 +155,7 @@ async def test_who_is_ahead_of_the_log_has_not_recovered() -> None:
     assert (answer.recovered, answer.position.offset) == (False, 7)
 
 
-async def test_heads_are_asked_for_only_where_they_decide() -> None:
+async def test_heads_are_read_only_where_they_decide() -> None:
     log = MemoryLog(records(1, 9))
     await read(log, at(4), released=7)
     await read(log, None, released=7)

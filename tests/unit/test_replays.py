@@ -53,7 +53,7 @@ async def test_it_begins_with_the_first_event_at_or_after_the_time() -> None:
     assert await place(rows, 5) == Position(CREATED, 3)
 
 
-async def test_everything_is_told_when_history_has_its_beginning() -> None:
+async def test_a_complete_history_replays_from_its_beginning() -> None:
     assert await place([event(1, 60), event(2, 30)], 10_000_000) == Position(CREATED, 0)
 
 

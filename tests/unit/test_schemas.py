@@ -67,7 +67,7 @@ def test_a_fraction_is_shown_only_when_there_is_one() -> None:
 
 
 @pytest.mark.parametrize("text", ["2027-03-08T09:00:00", "2027-03-08T09:00"])
-def test_an_instant_without_an_offset_is_told_so(text: str) -> None:
+def test_an_instant_without_an_offset_is_refused(text: str) -> None:
     complaint = refused(HOLD, {**SLOT, "start": text})["start"]
     assert complaint == "an instant needs an offset, e.g. 2027-03-08T09:00:00Z"
 

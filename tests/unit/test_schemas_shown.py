@@ -1,4 +1,4 @@
-"""What the hub shows: exactly the JSON of DESIGN §6 and §10."""
+"""The exact JSON of resources, events and catch-up."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -75,7 +75,7 @@ def test_an_appointment() -> None:
     }
 
 
-def test_a_held_appointment_says_until_when() -> None:
+def test_a_held_appointment_has_its_expiry() -> None:
     held = appointment(status=Status.HELD, expires_at=AT)
     assert shown(AppointmentBody(appointment=held))["expires_at"] == "2027-03-08T09:00:00Z"
 
@@ -97,7 +97,7 @@ def test_a_reservation() -> None:
     }
 
 
-def test_changed_slots_say_times_and_never_who() -> None:
+def test_changed_slots_have_times_but_no_people() -> None:
     block = appointment().blocked
     assert block is not None
     body = SlotsChangedBody(
@@ -139,8 +139,8 @@ def test_a_changed_availability_a_type_and_a_profile() -> None:
 
 def test_affected_appointments_are_shown_only_where_they_are_given() -> None:
     schedule = Schedule(time_zone="Europe/Vienna")
-    told = shown(ScheduleBody(dentist_id=DENTIST, schedule=schedule))
-    assert "affected_appointments" not in told
+    published = shown(ScheduleBody(dentist_id=DENTIST, schedule=schedule))
+    assert "affected_appointments" not in published
     answered = shown(ScheduleBody(dentist_id=DENTIST, schedule=schedule, affected=(appointment(),)))
     assert [row["id"] for row in answered["affected_appointments"]] == [ROW]
 
