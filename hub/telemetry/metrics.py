@@ -1,22 +1,16 @@
 """Metrics for Prometheus, and the running totals that the status page is made from.
 
-One instance per hub with a registry of its own: nothing global. Components call the
-plain methods; what has a current value is asked for when somebody scrapes.
+Each hub has an instance with a registry of its own: nothing is global. The parts of the hub
+report what happens; current values are read at each scrape.
 """
 
-from bisect import bisect_left
 from collections import Counter as Counter_
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -78,81 +72,75 @@ class Totals:
 
 
 class Metrics:
+    """Counts what the parts of one hub report; :meth:`render` shows it to Prometheus."""
+
     def __init__(self) -> None:
         self.totals = Totals()
         self.latencies_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
         """Commit to broadcast, of the broadcasts since the figures were last taken."""
         self.commit_times_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
         """The same of commits."""
-        self._registry = registry = CollectorRegistry()
-        self._requests = _Timings(
-            "chairside_request_seconds",
+        self._registry = CollectorRegistry()
+        self._requests = self._histogram(
+            "request_seconds",
             "API requests by route and status, and how long they took",
             ("method", "route", "status"),
         )
-        self._commands = _Timings(
-            "chairside_socket_command_seconds",
+        self._commands = self._histogram(
+            "socket_command_seconds",
             "Socket.IO commands by event and outcome, and how long they took",
             ("namespace", "event", "outcome"),
         )
-        registry.register(self._requests)
-        registry.register(self._commands)
-        self._commit_seconds = Histogram(
-            "chairside_commit_seconds", "Transactions", buckets=_SECONDS, registry=registry
+        self._commit_seconds = self._histogram("commit_seconds", "Transactions")
+        self._commit_size = self._histogram(
+            "commit_commands", "Commands in one transaction", buckets=_SIZES
         )
-        self._commit_size = Histogram(
-            "chairside_commit_commands",
-            "Commands in one transaction",
-            buckets=_SIZES,
-            registry=registry,
+        self._latency = self._histogram(
+            "broadcast_latency_seconds", "From the commit of an event to the end of its broadcast"
         )
-        self._latency = Histogram(
-            "chairside_broadcast_latency_seconds",
-            "From the commit of an event to the end of its broadcast",
-            buckets=_SECONDS,
-            registry=registry,
+        self._recipients = self._counter("deliveries", "Events handed to sockets")
+        self._retries = self._counter("broadcast_retries", "Repeated broadcast attempts")
+        self._failures = self._counter("broadcast_failures", "Broadcasts given up")
+        self._slow_readers = self._counter(
+            "slow_readers", "Sockets closed because they did not read"
         )
-        self._recipients = Counter(
-            "chairside_deliveries", "Events handed to sockets", registry=registry
+        self._streams_ended = self._counter(
+            "streams_ended", "Event streams over HTTP that ended, by reason", ("reason",)
         )
-        self._retries = Counter(
-            "chairside_broadcast_retries", "Repeated broadcast attempts", registry=registry
-        )
-        self._failures = Counter(
-            "chairside_broadcast_failures", "Broadcasts given up", registry=registry
-        )
-        self._slow_readers = Counter(
-            "chairside_slow_readers", "Sockets closed because they did not read", registry=registry
-        )
-        self._streams_ended = Counter(
-            "chairside_streams_ended",
-            "Event streams over HTTP that ended, by why",
-            ("reason",),
-            registry=registry,
-        )
-        self._webhook_attempts = Histogram(
-            "chairside_webhook_attempt_seconds",
-            "Requests to receivers of webhooks by what became of them, and how long they took",
+        self._webhook_attempts = self._histogram(
+            "webhook_attempt_seconds",
+            "Requests to receivers of webhooks by outcome, and how long they took",
             ("outcome",),
             buckets=(*_SECONDS, 10.0),
-            registry=registry,
         )
-        self._webhooks_disabled = Counter(
-            "chairside_webhooks_disabled",
-            "Webhooks that the hub gave up, by why",
-            ("reason",),
-            registry=registry,
+        self._webhooks_disabled = self._counter(
+            "webhooks_disabled", "Webhooks that the hub gave up, by reason", ("reason",)
         )
-        Gauge("chairside_up", "1 while the hub runs", registry=registry).set(1)
+        Gauge("chairside_up", "1 while the hub runs", registry=self._registry).set(1)
+
+    def _counter(self, name: str, text: str, labels: Sequence[str] = ()) -> Counter:
+        return Counter(f"chairside_{name}", text, labels, registry=self._registry)
+
+    def _histogram(
+        self,
+        name: str,
+        text: str,
+        labels: Sequence[str] = (),
+        *,
+        buckets: Sequence[float] = _SECONDS,
+    ) -> Histogram:
+        return Histogram(
+            f"chairside_{name}", text, labels, buckets=buckets, registry=self._registry
+        )
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """``route`` is the pattern, e.g. ``/api/appointments/{id}``: never a path with ids."""
-        self._requests.observe((method, route, str(status)), seconds)
+        self._requests.labels(method, route, str(status)).observe(seconds)
 
     def command(self, namespace: str, event: str, outcome: str, seconds: float) -> None:
         """``event`` must be a known one (unknown names are ``unknown``); ``outcome`` is
         ``ok`` or the refusal's code."""
-        self._commands.observe((namespace, event, outcome), seconds)
+        self._commands.labels(namespace, event, outcome).observe(seconds)
 
     def commit(self, commands: int, seconds: float) -> None:
         self.totals.commits += 1
@@ -202,35 +190,6 @@ class Metrics:
     def render(self) -> tuple[bytes, str]:
         """Everything in Prometheus' text format, and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
-
-
-class _Timings(Collector):
-    """A histogram of what happens with each request, always in the thread of the loop.
-
-    The library's takes two locks and looks through the buckets for each observation.
-    """
-
-    def __init__(self, name: str, text: str, labels: Sequence[str]) -> None:
-        self._name, self._text, self._labels = name, text, labels
-        self._counts: dict[tuple[str, ...], list[int]] = {}
-        """By labels, one for each bucket, the last without a bound."""
-        self._sums: dict[tuple[str, ...], float] = {}
-
-    def observe(self, labels: tuple[str, ...], seconds: float) -> None:
-        counts = self._counts.get(labels)
-        if counts is None:
-            counts = self._counts[labels] = [0] * (len(_SECONDS) + 1)
-            self._sums[labels] = 0.0
-        counts[bisect_left(_SECONDS, seconds)] += 1
-        self._sums[labels] += seconds
-
-    def collect(self) -> Iterator[Metric]:
-        family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
-        bounds = [*map(str, _SECONDS), "+Inf"]
-        for labels, counts in self._counts.items():
-            buckets = list(zip(bounds, accumulate(counts), strict=True))
-            family.add_metric(labels, buckets, self._sums[labels])
-        yield family
 
 
 class _Watched(Collector):

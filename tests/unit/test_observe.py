@@ -1,8 +1,5 @@
 """Logs: one form for everything, and nothing of a person or a token in any of it."""
 
-import asyncio
-import io
-import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -135,63 +132,3 @@ def test_auto_is_json_where_no_terminal_reads(out: Logs) -> None:
     configure_logging(LoggingSettings(format="auto"), out)
     structlog.get_logger("a").info("one")
     assert only_line(out)["event"] == "one"
-
-
-class Writes(io.StringIO):
-    """Counts how often it is written to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def write(self, text: str) -> int:
-        self.count += 1
-        return super().write(text)
-
-    @property
-    def events(self) -> list[str]:
-        return [json.loads(line)["event"] for line in self.getvalue().splitlines()]
-
-
-@pytest.fixture
-def writes() -> Iterator[Writes]:
-    with captured_logs():  # puts everything back
-        stream = Writes()
-        configure_logging(LoggingSettings(format="json"), stream)
-        yield stream
-
-
-async def test_lines_of_one_turn_of_the_loop_are_written_together(writes: Writes) -> None:
-    log = structlog.get_logger("a")
-    for number in range(3):
-        log.info(f"line_{number}")
-    assert writes.count == 0
-    await asyncio.sleep(0)
-    assert (writes.count, writes.events) == (1, ["line_0", "line_1", "line_2"])
-    log.info("later")
-    await asyncio.sleep(0)
-    assert writes.events[-1] == "later"
-
-
-async def test_a_warning_is_written_at_once_and_what_was_said_before_it(writes: Writes) -> None:
-    log = structlog.get_logger("a")
-    log.info("first")
-    log.warning("careful")
-    assert writes.events == ["first", "careful"]
-    log.info("afterwards")
-    await asyncio.sleep(0)
-    assert writes.events == ["first", "careful", "afterwards"]
-
-
-async def test_who_has_no_loop_waits_for_none(writes: Writes) -> None:
-    structlog.get_logger("a").info("of the loop")
-    await asyncio.to_thread(structlog.get_logger("b").info, "of a thread")
-    assert sorted(writes.events) == ["of a thread", "of the loop"]
-
-
-def test_what_a_loop_said_last_is_written_before_it_closes(writes: Writes) -> None:
-    async def say() -> None:
-        structlog.get_logger("a").info("goodbye")
-
-    asyncio.run(say())
-    assert writes.events == ["goodbye"]
