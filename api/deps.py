@@ -10,7 +10,7 @@ from actors.ports.clock import Clock, NewId
 from actors.services.services import Services
 from api.auth import TokenVerifier
 from api.ratelimit import RateLimiter
-from api.realtime.sse.streams import Streams
+from api.realtime.sse.streams import EventStreams
 from api.settings import ApiSettings
 
 
@@ -30,7 +30,7 @@ class HealthCheck(Protocol):
 class AppDeps:
     services: Services
     verifier: TokenVerifier
-    streams: Streams
+    streams: EventStreams
     limiter: RateLimiter
     """Shared with Socket.IO, so that a principal has one limit on every wire."""
     health: HealthCheck

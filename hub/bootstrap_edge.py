@@ -16,7 +16,7 @@ from api.deps import AppDeps
 from api.ratelimit import RateLimiter
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.socketio import Realtime
-from api.realtime.sse.streams import Streams
+from api.realtime.sse.streams import EventStreams
 from api.realtime.supabase import Supabase, SupabaseDeps
 from hub.bootstrap_core import Core
 from hub.chat import chat_deps
@@ -35,7 +35,7 @@ class Edge:
     health: Health
     realtime: Realtime
     supabase: Supabase
-    streams: Streams
+    streams: EventStreams
     figures: Figures
 
 
@@ -99,7 +99,7 @@ def _realtime_deps(config: Config, core: Core, services: Services) -> RealtimeDe
 
 
 def _app_deps(
-    config: Config, core: Core, realtime: RealtimeDeps, streams: Streams, health: Health
+    config: Config, core: Core, realtime: RealtimeDeps, streams: EventStreams, health: Health
 ) -> AppDeps:
     return AppDeps(
         services=realtime.services,
@@ -115,8 +115,8 @@ def _app_deps(
     )
 
 
-def _streams(config: Config, core: Core) -> Streams:
-    return Streams(
+def _streams(config: Config, core: Core) -> EventStreams:
+    return EventStreams(
         context=core.context,
         clock=core.clock,
         settings=config.realtime,
@@ -132,7 +132,7 @@ def _limiter(config: Config, clock: Clock) -> RateLimiter:
     )
 
 
-def _gauges(core: Core, realtime: Realtime, supabase: Supabase, streams: Streams) -> Gauges:
+def _gauges(core: Core, realtime: Realtime, supabase: Supabase, streams: EventStreams) -> Gauges:
     registry = core.registry
     return Gauges(
         live_calendars=lambda: len(registry.actors()),

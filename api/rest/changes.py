@@ -55,7 +55,7 @@ async def _stream(call: Call[ChangesQuery, None]) -> web.StreamResponse:
         check_readable(principal, channel)
     response = web.StreamResponse(headers=_HEADERS)
     streams = call.deps.streams
-    with streams.room_for(principal):
+    with streams.admit(principal):
         await response.prepare(request)
         if request.method != "HEAD":
             bearer = Bearer(

@@ -1,4 +1,4 @@
-"""The cursor of a stream: whole, small, and of no use where it does not belong."""
+"""Cursors of streams: complete, small, and valid for their channels only."""
 
 import base64
 
@@ -22,7 +22,7 @@ positions = st.dictionaries(
 
 
 @given(positions)
-def test_a_cursor_is_read_as_it_was_written_whatever_the_order_of_the_channels(
+def test_a_cursor_is_decoded_in_any_order_of_the_channels(
     at: dict[Channel, Position],
 ) -> None:
     text = str(Cursor(at))
@@ -31,18 +31,19 @@ def test_a_cursor_is_read_as_it_was_written_whatever_the_order_of_the_channels(
 
 
 @given(positions, st.data())
-def test_moving_a_channel_is_the_same_as_beginning_there(
+def test_a_moved_cursor_equals_one_that_begins_there(
     at: dict[Channel, Position], data: st.DataObject
 ) -> None:
     cursor = Cursor(at)
     channel = data.draw(st.sampled_from(sorted(at)))
     to = data.draw(st.builds(Position, epoch=numbers, offset=numbers))
     cursor.move(channel, to)
-    assert cursor[channel] == to
     assert str(cursor) == str(Cursor({**at, channel: to}))
+    cursor.move_all(at)
+    assert str(cursor) == str(Cursor(at))
 
 
-def test_a_hundred_channels_fit_into_a_short_line() -> None:
+def test_a_hundred_channels_fit_into_a_header_line() -> None:
     at = {
         Channel(f"availability:dentist:01976f2e-0000-7000-8000-{n:012}"): Position(
             epoch=1_795_411_990, offset=1_000_000 + n
@@ -56,7 +57,7 @@ def test_a_hundred_channels_fit_into_a_short_line() -> None:
     "text",
     ["", "x", "AAAA", "é", "=" * 9, "A" * 5_000, "1-2", "null", "\x00", " ", "AAAAAAAAAQEBAQ"],
 )
-def test_what_is_no_cursor_is_refused(text: str) -> None:
+def test_text_that_is_no_cursor_is_refused(text: str) -> None:
     with pytest.raises(ValidationFailed):
         read_cursor(text, [A])
 
@@ -68,6 +69,6 @@ def test_an_altered_cursor_or_one_of_other_channels_is_refused() -> None:
             read_cursor(text, channels)
     raw = bytearray(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     for n in range(len(raw)):
-        altered = bytes(byte ^ (n == place) for place, byte in enumerate(raw))
+        altered = bytes(byte ^ (n == index) for index, byte in enumerate(raw))
         with pytest.raises(ValidationFailed):
             read_cursor(base64.urlsafe_b64encode(altered).decode().rstrip("="), [A, B])

@@ -1,11 +1,12 @@
-"""Streams over the same rooms as sockets: no hole, no repeat, no more memory than allowed."""
+"""Event streams: no gap, no repetition, bounded memory, and how they end."""
 
 import asyncio
 import json
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -30,15 +31,15 @@ from api.realtime.rooms.send_buffer import SendPolicy
 from api.realtime.rooms.settings import RealtimeSettings
 from api.realtime.sse.cursor import read_cursor
 from api.realtime.sse.stream import Bearer
-from api.realtime.sse.streams import Streams
+from api.realtime.sse.streams import EventStreams
 from tests.unit.relay_world import NOW, A, B, FixedClock, MemoryLog, record, records, until
 
 WHO = Principal(role=Role.CHATBOT, subject="bot")
 PATIENT = Principal(role=Role.PATIENT, subject="bot", person=ProfileId("p"), acting="bot")
 
 
-def told(*rows: EventRecord) -> MemoryLog:
-    """A log whose events were sent long ago."""
+def sent_log(*rows: EventRecord) -> MemoryLog:
+    """A log whose events are marked as broadcast."""
     log = MemoryLog(rows)
     log.marks = [
         Delivery(
@@ -55,15 +56,18 @@ def told(*rows: EventRecord) -> MemoryLog:
     return log
 
 
-class MovedClock(FixedClock):
-    later = timedelta(0)
+class RunningClock(FixedClock):
+    """Runs from ``NOW`` on."""
 
-    def now(self) -> Any:
-        return NOW + self.later
+    def __init__(self) -> None:
+        self._started_s = time.monotonic()
+
+    def now(self) -> datetime:
+        return NOW + timedelta(seconds=time.monotonic() - self._started_s)
 
 
 class Gatekeeper:
-    """Verifier and identity: everybody is who they were, until the test says otherwise."""
+    """Verifier and identity: every principal stays the same until the test changes it."""
 
     def __init__(self) -> None:
         self.refusal: Exception | None = None
@@ -80,7 +84,7 @@ class Gatekeeper:
     async def principal(
         self, claims: Claims, on_behalf_of: str | None, *, create: bool
     ) -> Principal:
-        assert not create, "looking again makes nobody"
+        assert not create, "a check creates no profile"
         if self.refusal is not None:
             raise self.refusal
         return self.principal_now
@@ -91,7 +95,7 @@ def _claims(ttl_s: float = 3_600) -> Claims:
 
 
 class Client:
-    """Reads what is written, unless it is told to stop; parses it like a browser."""
+    """Reads while ``reads`` is set; parses frames like a browser."""
 
     def __init__(self) -> None:
         self.text = b""
@@ -118,8 +122,8 @@ class Client:
         ]
 
     def offsets(self, channel: Channel = A) -> list[int]:
-        told = [json.loads(frame["data"]) for frame in self.frames if ":" not in frame["event"]]
-        return [data["offset"] for data in told if data["channel"] == channel]
+        events = [json.loads(frame["data"]) for frame in self.frames if ":" not in frame["event"]]
+        return [data["offset"] for data in events if data["channel"] == channel]
 
     @property
     def ids(self) -> list[str]:
@@ -138,12 +142,12 @@ class World:
             settings=RelaySettings(retries=0),
             limits=RelayLimits(drain_s=0.1),
         )
-        self.clock, self.gate = MovedClock(), Gatekeeper()
+        self.clock, self.gate = RunningClock(), Gatekeeper()
         self.revocations = Revocations(cast("Any", self.gate), cast("Any", self.gate), self._spawn)
         self.ended: list[str] = []
         self.slow = 0
         self.failing: set[int] = set()
-        self.streams = Streams(
+        self.streams = EventStreams(
             context=RoomsContext(
                 rooms=self.rooms,
                 joins=Joins(self.rooms, Changes(log), self.relay.positions),
@@ -167,7 +171,7 @@ class World:
         self.tasks: list[asyncio.Task[None]] = []
 
     async def broadcast(self, records: Sequence[EventRecord]) -> int:
-        """To the rooms, unless the test wants it to fail."""
+        """Broadcast, unless the test lets these offsets fail."""
         if any(record.position.offset in self.failing for record in records):
             raise ConnectionError("the rooms cannot be reached")
         return await self.wire.broadcast(records)
@@ -189,7 +193,7 @@ class World:
         bearer = Bearer(claims=_claims(ttl_s), on_behalf_of=None, principal=who)
 
         async def run() -> None:
-            with self.streams.room_for(who):
+            with self.streams.admit(who):
                 await self.streams.run(
                     bearer, wanted or {A: None}, write=client.write, abort=client.abort
                 )
@@ -214,8 +218,8 @@ async def world(log: MemoryLog | None = None, **settings: Any) -> AsyncIterator[
         await made.relay.stop()
 
 
-async def test_the_first_frame_says_where_the_stream_begins_and_when_to_come_back() -> None:
-    async with world(told(*records(1, 3))) as w:
+async def test_the_first_frame_has_the_positions_and_the_retry_time() -> None:
+    async with world(sent_log(*records(1, 3))) as w:
         client = w.open()
         await until(lambda: bool(client.frames))
         (first,) = client.frames
@@ -228,9 +232,9 @@ async def test_the_first_frame_says_where_the_stream_begins_and_when_to_come_bac
         assert read_cursor(first["id"], [A]) == {A: Position(1, 3)}
 
 
-async def test_what_was_missed_follows_page_by_page_and_then_what_happens() -> None:
+async def test_missed_events_follow_page_by_page_then_live_events() -> None:
     missed = EVENTS_MAX * 2 + 20
-    log = told(*records(1, missed), *records(1, missed, B))
+    log = sent_log(*records(1, missed), *records(1, missed, B))
     async with world(log) as w:
         begin = Position(1, 0)
         client = w.open({A: begin, B: begin})
@@ -243,8 +247,8 @@ async def test_what_was_missed_follows_page_by_page_and_then_what_happens() -> N
         assert [frame["event"] for frame in client.frames].count("hub:ready") == 1
 
 
-async def test_from_every_id_a_client_goes_on_without_loss_or_repeat() -> None:
-    log = told(*records(1, 4), *records(1, 3, B))
+async def test_a_client_resumes_from_every_id_without_loss_or_repetition() -> None:
+    log = sent_log(*records(1, 4), *records(1, 3, B))
     async with world(log) as w:
         client = w.open({A: Position(1, 1), B: Position(1, 0)})
         await until(lambda: len(client.offsets()) + len(client.offsets(B)) == 6)
@@ -259,7 +263,7 @@ async def test_from_every_id_a_client_goes_on_without_loss_or_repeat() -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_streams_that_come_and_go_while_events_are_sent_get_each_event_once(
+async def test_streams_opened_while_events_are_sent_get_each_event_once(
     seed: int,
 ) -> None:
     rng = random.Random(seed)
@@ -278,8 +282,8 @@ async def test_streams_that_come_and_go_while_events_are_sent_get_each_event_onc
             assert client.offsets() == list(range(since + 1, 61))
 
 
-async def test_what_the_relay_gave_up_is_read_before_anything_later_is_sent() -> None:
-    async with world(told(*records(1, 2))) as w:
+async def test_an_event_that_the_relay_gave_up_is_read_before_later_ones() -> None:
+    async with world(sent_log(*records(1, 2))) as w:
         client = w.open()
         await until(lambda: bool(client.frames))
         w.failing = {3, 5, 6}
@@ -292,8 +296,8 @@ async def test_what_the_relay_gave_up_is_read_before_anything_later_is_sent() ->
         await until(lambda: 9 in client.offsets())
 
 
-async def test_a_position_ahead_of_the_stream_makes_it_read_what_is_missing() -> None:
-    async with world(told(*records(1, 2))) as w:
+async def test_a_position_ahead_of_the_stream_makes_it_read_the_log() -> None:
+    async with world(sent_log(*records(1, 2))) as w:
         client = w.open()
         await until(lambda: bool(client.frames))
         w.log.append(record(3))
@@ -304,8 +308,8 @@ async def test_a_position_ahead_of_the_stream_makes_it_read_what_is_missing() ->
         await until(lambda: client.offsets() == [3, 4])
 
 
-async def test_a_history_that_does_not_reach_back_any_more_is_said_in_the_stream() -> None:
-    async with world(told(*records(1, 2))) as w:
+async def test_a_lost_history_is_reported_in_the_stream() -> None:
+    async with world(sent_log(*records(1, 2))) as w:
         client = w.open()
         await until(lambda: bool(client.frames))
         w.commit(record(1, epoch=2))
@@ -319,7 +323,7 @@ async def test_a_history_that_does_not_reach_back_any_more_is_said_in_the_stream
 # --- bounds ------------------------------------------------------------------------------
 
 
-async def test_who_reads_nothing_costs_a_bounded_memory_and_is_closed() -> None:
+async def test_a_client_that_does_not_read_is_closed_at_a_memory_bound() -> None:
     async with world(max_buffer_bytes=20_000) as w:
         client, other = w.open(), w.open()
         await until(lambda: bool(client.frames) and bool(other.frames))
@@ -327,7 +331,7 @@ async def test_who_reads_nothing_costs_a_bounded_memory_and_is_closed() -> None:
         (stream,) = [
             subscription.subscriber
             for subscription in w.rooms.members(A)
-            if cast("Any", subscription.subscriber)._abort == client.abort
+            if cast("Any", subscription.subscriber).abort == client.abort
         ]
         largest = 0
         for offset in range(1, 61):
@@ -342,7 +346,7 @@ async def test_who_reads_nothing_costs_a_bounded_memory_and_is_closed() -> None:
         assert len(w.streams) == 1
 
 
-async def test_who_does_not_take_a_single_write_in_time_is_closed() -> None:
+async def test_a_client_that_does_not_take_a_write_in_time_is_closed() -> None:
     async with world(stream_write_timeout_s=0.05) as w:
         client = w.open()
         await until(lambda: bool(client.frames))
@@ -350,7 +354,7 @@ async def test_who_does_not_take_a_single_write_in_time_is_closed() -> None:
         await until(lambda: w.ended == ["too_slow"])
 
 
-async def test_who_has_gone_is_noticed_at_the_next_heartbeat() -> None:
+async def test_a_lost_client_is_noticed_at_the_next_heartbeat() -> None:
     async with world() as w:
         client = w.open()
         await until(lambda: client.text.count(b"\n:\n") > 1)
@@ -359,23 +363,23 @@ async def test_who_has_gone_is_noticed_at_the_next_heartbeat() -> None:
         assert not w.rooms.channels
 
 
-async def test_one_principal_has_a_bounded_number_of_streams() -> None:
+async def test_the_streams_of_a_principal_are_limited() -> None:
     other = Principal(role=Role.ADMIN, subject="other")
     async with world(streams_per_user=2) as w:
         clients = [w.open(), w.open()]
         await until(lambda: all(client.frames for client in clients))
-        with pytest.raises(RateLimited), w.streams.room_for(WHO):
+        with pytest.raises(RateLimited), w.streams.admit(WHO):
             pass
-        with w.streams.room_for(other):
+        with w.streams.admit(other):
             pass
         clients[0].aborted = True
         await until(lambda: len(w.streams) == 1)
         await asyncio.sleep(0)
-        with w.streams.room_for(WHO):
+        with w.streams.admit(WHO):
             pass
 
 
-async def test_a_hub_that_stops_does_not_wait_for_who_does_not_read() -> None:
+async def test_closing_does_not_wait_for_a_client_that_does_not_read() -> None:
     async with world(stream_write_timeout_s=60) as w:
         client = w.open()
         await until(lambda: bool(client.frames))
@@ -389,20 +393,18 @@ async def test_a_hub_that_stops_does_not_wait_for_who_does_not_read() -> None:
 # --- ends --------------------------------------------------------------------------------
 
 
-async def test_the_end_of_a_token_is_told_before_and_then_is_the_end() -> None:
-    async with world(expiring_notice_s=60) as w:
-        client = w.open(ttl_s=100)
-        await until(lambda: bool(client.frames))
-        w.clock.later = timedelta(seconds=41)
+async def test_the_expiry_of_a_token_is_announced_and_ends_the_stream() -> None:
+    async with world(expiring_notice_s=0.2) as w:
+        client = w.open(ttl_s=0.4)
         await until(lambda: len(client.frames) == 2)
-        w.clock.later = timedelta(seconds=101)
+        assert not w.ended
         await until(lambda: w.ended == ["token_expired"])
         events = [frame["event"] for frame in client.frames]
         assert events == ["hub:ready", "auth:expiring", "auth:expired"]
-        assert json.loads(client.frames[1]["data"]) == {"expires_at": "2027-03-08T09:01:40Z"}
+        assert json.loads(client.frames[1]["data"]) == {"expires_at": "2027-03-08T09:00:00.400000Z"}
 
 
-async def test_a_key_that_was_taken_out_ends_the_stream() -> None:
+async def test_a_withdrawn_key_ends_the_stream() -> None:
     async with world() as w:
         client = w.open()
         await until(lambda: bool(client.frames))
@@ -421,23 +423,23 @@ async def test_a_key_that_was_taken_out_ends_the_stream() -> None:
         (None, Principal(role=Role.ADMIN, subject="bot")),
     ],
 )
-async def test_who_is_somebody_else_now_loses_the_stream(
+async def test_a_stream_ends_when_its_principal_changes(
     refusal: Exception | None, now: Principal
 ) -> None:
     async with world() as w:
         w.gate.principal_now = PATIENT
         client = w.open(who=PATIENT)
         await until(lambda: bool(client.frames))
-        told = record(1, user_profile_channel(ProfileId("p")))
-        w.revocations.event_committed(told)
+        changed = record(1, user_profile_channel(ProfileId("p")))
+        w.revocations.event_committed(changed)
         await asyncio.sleep(0.02)
         assert not w.ended
         w.gate.refusal, w.gate.principal_now = refusal, now
-        w.revocations.event_committed(told)
+        w.revocations.event_committed(changed)
         await until(lambda: w.ended == ["rights_lost"])
 
 
-async def test_a_hub_that_stops_says_goodbye_and_when_to_come_back() -> None:
+async def test_a_stopping_hub_writes_when_to_reconnect() -> None:
     async with world() as w:
         clients = [w.open(), w.open({AVAILABILITY_ALL: None})]
         await until(lambda: all(client.frames for client in clients))
@@ -448,12 +450,12 @@ async def test_a_hub_that_stops_says_goodbye_and_when_to_come_back() -> None:
                 "event": "hub:closing",
                 "data": '{"reason":"hub_stopping"}',
             }
-        with pytest.raises(Unavailable), w.streams.room_for(WHO):
+        with pytest.raises(Unavailable), w.streams.admit(WHO):
             pass
 
 
-async def test_a_database_that_is_away_ends_the_stream_so_that_the_client_comes_back() -> None:
-    log = told(*records(1, 2))
+async def test_an_unreachable_database_ends_the_stream() -> None:
+    log = sent_log(*records(1, 2))
     log.broken = {"heads"}
     async with world(log) as w:
         client = w.open()
@@ -469,7 +471,9 @@ async def test_an_event_is_encoded_once_for_all_streams() -> None:
         bodies: set[int] = set()
         for subscription in w.rooms.members(A):
             stream = cast("Any", subscription.subscriber)
-            stream.wakes = asyncio.Event()  # nobody writes, so that we can look
+            stream.wakes = (
+                asyncio.Event()
+            )  # the stream writes nothing, so that its queue can be read
         await w.wire.broadcast([record(1)])
         for subscription in w.rooms.members(A):
             (waiting,) = cast("Any", subscription.subscriber)._queue

@@ -1,9 +1,9 @@
-"""The id of each event of a stream: where the client is in all its channels, in one text.
+"""Cursors: the ids of events in a stream, which encode the position of every channel.
 
-Opaque to clients, who send it back as ``Last-Event-ID``. It belongs to a set of channels;
-the check sum is no secret (positions open nothing that the channels do not show), it makes
-altered cursors, and those of other channels, plain errors. Positions are written relative
-to the first epoch, so that a hundred channels fit into one header line.
+A cursor is opaque to clients. They send it back as ``Last-Event-ID`` to resume. It is valid for
+one set of channels. A checksum rejects cursors that were altered or belong to other channels. It
+is no secret, because a position grants nothing. Epochs are encoded relative to the first one, so
+that the positions of a hundred channels fit into one header line.
 """
 
 import base64
@@ -23,7 +23,11 @@ _BITS_MAX: Final = 64
 
 
 class Cursor:
-    """Positions in a fixed set of channels; encoded anew for every event, so cheaply."""
+    """Positions in a fixed set of channels; ``str()`` encodes them.
+
+    It is encoded for every event of a stream. So the encoded parts are kept, and a move encodes
+    only the part of its channel.
+    """
 
     def __init__(self, positions: Mapping[Channel, Position]) -> None:
         self._channels = sorted(positions)
@@ -32,9 +36,6 @@ class Cursor:
         self._at = [positions[channel] for channel in self._channels]
         self._parts = self._encoded()
 
-    def __getitem__(self, channel: Channel) -> Position:
-        return self._at[self._number[channel]]
-
     def move(self, channel: Channel, to: Position) -> None:
         number = self._number[channel]
         before, self._at[number] = self._at[number], to
@@ -42,6 +43,12 @@ class Cursor:
             self._parts[number] = self._part(to)
         else:
             self._parts = self._encoded()
+
+    def move_all(self, to: Mapping[Channel, Position]) -> None:
+        """Move several channels, also to other epochs, and encode once."""
+        for channel, position in to.items():
+            self._at[self._number[channel]] = position
+        self._parts = self._encoded()
 
     def __str__(self) -> str:
         body = _VERSION + _varint(self._at[0].epoch) + b"".join(self._parts)
@@ -56,7 +63,7 @@ class Cursor:
 
 
 def read_cursor(text: str, channels: Sequence[Channel]) -> Mapping[Channel, Position]:
-    """Where a client was that sends this cursor back; raises ValidationFailed."""
+    """Decode a cursor that belongs to these channels; raises ValidationFailed."""
     ordered = sorted(channels)
     try:
         if len(text) > _MAX_CHARS:
@@ -94,7 +101,7 @@ def _key(names: bytes) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    """Seven bits a byte, the low ones first; the high bit says that more follow."""
+    """Seven bits in each byte, the low ones first; the high bit is set if more follow."""
     assert number >= 0, "positions count from zero"
     written = bytearray()
     while number > 0x7F:

@@ -1,4 +1,4 @@
-"""What a stream is made of (HTML Standard §9.2, ``text/event-stream``)."""
+"""The frames of a stream (HTML Standard §9.2, ``text/event-stream``)."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,11 +10,11 @@ from actors.services.changes import ChannelChanges
 from api.schemas import envelope
 
 HEARTBEAT: Final = b":\n\n"
-"""A comment: it keeps proxies, and whoever listens for silence, content."""
+"""A comment, so that proxies and clients do not take the silence for a lost connection."""
 
 
 def event_body(record: EventRecord) -> bytes:
-    """An event without its id, which is another one in every stream."""
+    """An event without its id, which differs from stream to stream."""
     return b"event: %b\ndata: %b\n" % (record.type.encode(), envelope(record))
 
 
@@ -23,8 +23,10 @@ def with_id(body: bytes, cursor: str) -> bytes:
 
 
 def ready(changes: Sequence[ChannelChanges], cursor: str, retry_ms: int | None = None) -> bytes:
-    """``hub:ready``: where the stream begins in each channel; missed events follow it as
-    events, so there is nothing to ask on for."""
+    """``hub:ready``: where the stream begins in each channel.
+
+    Missed events follow as events of the stream, so ``events`` is always empty here.
+    """
     channels = {
         each.channel: {
             "recovered": each.recovered,
@@ -35,13 +37,15 @@ def ready(changes: Sequence[ChannelChanges], cursor: str, retry_ms: int | None =
         }
         for each in changes
     }
-    retry = b"" if retry_ms is None else b"retry: %d\n" % retry_ms
-    return with_id(
-        b"%bevent: hub:ready\ndata: %b\n" % (retry, orjson.dumps({"channels": channels})), cursor
-    )
+    body = b"event: hub:ready\ndata: %b\n" % orjson.dumps({"channels": channels})
+    return with_id(_retry(retry_ms) + body, cursor)
 
 
 def notice(event: str, data: object, *, retry_ms: int | None = None) -> bytes:
-    """Something that is no event of a channel, so it has no id."""
-    retry = b"" if retry_ms is None else b"retry: %d\n" % retry_ms
-    return b"%bevent: %b\ndata: %b\n\n" % (retry, event.encode(), orjson.dumps(data))
+    """A message that is no event of a channel, and so has no id."""
+    return b"%bevent: %b\ndata: %b\n\n" % (_retry(retry_ms), event.encode(), orjson.dumps(data))
+
+
+def _retry(retry_ms: int | None) -> bytes:
+    """When the client should reconnect after the connection was lost."""
+    return b"" if retry_ms is None else b"retry: %d\n" % retry_ms

@@ -1,15 +1,19 @@
-"""One live stream over plain HTTP: a subscriber whose events are written in turn.
+"""One stream of server-sent events: a subscriber that queues events, and writes them.
 
-``deliver`` only queues; :meth:`Stream.run` writes, as fast as the client reads. What waits
-is bounded in bytes, and so is how long a single write may take. A stream never has a gap:
-where the relay skipped something, it is read from the log before anything later is sent.
+The rooms call ``deliver``, which only queues. The task that serves the stream calls
+:meth:`EventStream.work`, which writes as fast as the client reads. The queue is bounded in bytes,
+and every write in time.
+
+A stream has no gaps. If the relay skipped an event, the stream reads it from the log before it
+sends any later event of that channel.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from actors.domain.channels import Channel
 from actors.domain.position import Position
@@ -21,54 +25,56 @@ from api.realtime.rooms.joins import Joins
 from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.subscribers import EventBatch, WireForms
 from api.realtime.sse.cursor import Cursor
-from api.realtime.sse.frames import HEARTBEAT, event_body, ready, with_id
+from api.realtime.sse.frames import HEARTBEAT, event_body, notice, ready, with_id
+from api.schemas.fields import instant_text
 
-_WRITE_BYTES = 65_536
+_WRITE_BYTES: Final = 65_536
 """Queued events are written together up to about this size."""
-_FRAME_BYTES = 64
-"""What an entry of the queue costs beside its text."""
+_ENTRY_BYTES: Final = 64
+"""The cost of an entry of the queue in addition to its text."""
+_BEGINNING: Final = Position(0, 0)
 
 Write = Callable[[bytes], Awaitable[None]]
 
 
 class Ended(StrEnum):
-    """Why a stream is over."""
+    """Why a stream has ended."""
 
     CLIENT_LEFT = "client_left"
     TOO_SLOW = "too_slow"
     TOKEN_EXPIRED = "token_expired"  # noqa: S105  # a reason, no token
     RIGHTS_LOST = "rights_lost"
-    """The token's key was withdrawn, or it no longer stands for the same person."""
+    """The token's key was withdrawn, or the token no longer stands for the same principal."""
     HUB_STOPPING = "hub_stopping"
     FAILED = "failed"
 
 
 class ClientGone(Exception):
-    """Nobody is there any more to be written to."""
+    """The client has closed the connection."""
 
 
 class ClientTooSlow(Exception):
-    """The client does not read, and has had its time."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    channel: Channel
-    at: Position
-    body: bytes
+    """The client did not read a write in time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bearer:
-    """Whose stream it is."""
+    """The client of a stream, as its token identifies it."""
 
     claims: Claims
     on_behalf_of: str | None
     principal: Principal
 
 
-class Stream:
-    """A :class:`~api.realtime.rooms.subscribers.Subscriber` of its channels."""
+@dataclass(frozen=True, slots=True)
+class _QueuedEvent:
+    channel: Channel
+    position: Position
+    body: bytes
+
+
+class EventStream:
+    """A :class:`~api.realtime.rooms.subscribers.Subscriber` of the wanted channels."""
 
     def __init__(
         self,
@@ -82,26 +88,29 @@ class Stream:
         max_buffer_bytes: int,
         write_timeout_s: float,
     ) -> None:
-        """``abort`` drops the connection at once, and so ends a write that waits."""
+        """``abort`` drops the connection at once, which also ends a write under way."""
         self.claims, self.principal = bearer.claims, bearer.principal
         self.on_behalf_of = bearer.on_behalf_of
+        self.expiry_announced = False
+        self.expiry_timer: asyncio.TimerHandle | None = None
         self.ended: Ended | None = None
         self.wakes = asyncio.Event()
-        """Set when there is something to do."""
-        self._wanted: Mapping[Channel, Position | None] = wanted
+        """Set when there is work, or the stream has ended."""
+        self.abort = abort
+        self._wanted = wanted
         self._rooms, self._joins = rooms, joins
-        self._write_bytes, self._write_timeout_s = write, write_timeout_s
-        self._abort = abort
+        self._write, self._write_timeout_s = write, write_timeout_s
         self._max_buffer_bytes = max_buffer_bytes
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_QueuedEvent] = deque()
         self._queued_bytes = 0
         self._queued_to: dict[Channel, Position] = {}
-        """Up to here each channel is written or queued."""
+        """How far each channel was written or queued."""
         self._behind: set[Channel] = set()
-        """Channels of which something was skipped."""
-        self._cursor: Cursor | None = None
+        """Channels of which an event was skipped."""
+        self._notices: list[bytes] = []
+        self._cursor = Cursor(dict.fromkeys(wanted, _BEGINNING))
 
-    # --- as the rooms see it -----------------------------------------------------------
+    # --- a subscriber of the rooms -----------------------------------------------------
 
     @property
     def closed(self) -> bool:
@@ -111,80 +120,84 @@ class Stream:
         for record, forms in batch.events:
             if self.closed:
                 return
-            self._deliver(record, forms)
-
-    def _deliver(self, record: EventRecord, forms: WireForms) -> None:
-        channel, at = record.channel, record.position
-        before = self._queued_to.get(channel)
-        if channel in self._behind or before is None or at != before.next:
-            self._fall_behind(channel)
-            return
-        body = forms("sse", lambda: event_body(record))
-        self._queued_to[channel] = at
-        self._queue.append(_Waiting(channel, at, body))
-        self._queued_bytes += len(body) + _FRAME_BYTES
-        if self._queued_bytes > self._max_buffer_bytes:
-            self.end(Ended.TOO_SLOW)
+            self._enqueue(record, forms)
         self.wakes.set()
 
+    def _enqueue(self, record: EventRecord, forms: WireForms) -> None:
+        channel, before = record.channel, self._queued_to.get(record.channel)
+        if channel in self._behind or before is None or record.position != before.next:
+            self._behind.add(channel)
+            return
+        body = forms("sse", lambda: event_body(record))
+        self._queued_to[channel] = record.position
+        self._queue.append(_QueuedEvent(channel, record.position, body))
+        self._queued_bytes += len(body) + _ENTRY_BYTES
+        if self._queued_bytes > self._max_buffer_bytes:
+            self.end(Ended.TOO_SLOW)
+
     def notify_position(self, channel: Channel, position: Position, forms: WireForms) -> None:
-        """Nobody has to ask: what is missing is read and sent."""
+        """If the stream is behind ``position``, read the missing events from the log."""
         known = self._queued_to.get(channel)
         if known is None or position > known:
-            self._fall_behind(channel)
+            self._behind.add(channel)
+            self.wakes.set()
 
     def notify(self, event: str, data: bytes, forms: WireForms) -> None:
-        """Streams are in no channel that has such messages."""
+        """Streams are not in channels with such messages."""
 
-    def end(self, why: Ended) -> None:
-        """Nothing more is queued; whoever runs the stream says goodbye."""
+    def announce_expiry(self) -> None:
+        """Queue ``auth:expiring``: the token is about to expire."""
+        self._notices.append(notice("auth:expiring", self.expiry))
+        self.wakes.set()
+
+    @property
+    def expiry(self) -> Mapping[str, str]:
+        return {"expires_at": instant_text(self.claims.expires_at)}
+
+    def end(self, reason: Ended) -> None:
+        """Queue nothing more. The first reason counts."""
         if self.ended is None:
-            self.ended = why
+            self.ended = reason
             self._queue.clear()
             self._queued_bytes = 0
             self.wakes.set()
-            if why is Ended.TOO_SLOW:
-                self._abort()
+            if reason is Ended.TOO_SLOW:
+                self.abort()
 
-    def _fall_behind(self, channel: Channel) -> None:
-        self._behind.add(channel)
-        self.wakes.set()
-
-    # --- as whoever runs it sees it ----------------------------------------------------
+    # --- for the task that serves the stream -------------------------------------------
 
     async def begin(self, *, retry_ms: int) -> None:
-        """``hub:ready``, then all that was missed, page by page."""
+        """Write ``hub:ready``, then all missed events, page by page."""
         await self._catch_up(self._wanted, retry_ms)
 
     @property
     def has_work(self) -> bool:
-        return bool(self._queue or self._behind)
+        return bool(self._queue or self._behind or self._notices)
 
     async def work(self) -> None:
-        """Write what is there; returns when it was taken by the connection."""
+        """Write what is queued; returns when the connection has taken it."""
+        notices, self._notices = self._notices, []
+        for each in notices:
+            await self.write(each)
         if self._behind:
             behind, self._behind = self._behind, set()
-            for channel in behind:  # anew: what was skipped counts as had in the old place
+            for channel in behind:  # else the join would count skipped events as received
                 self._rooms.leave(self, channel)
             await self._catch_up({channel: self._queued_to.get(channel) for channel in behind})
         await self._write_queued()
 
-    async def beat(self) -> None:
+    async def write_heartbeat(self) -> None:
         await self.write(HEARTBEAT)
 
     async def write(self, frame: bytes) -> None:
-        """Raises ClientTooSlow, ClientGone."""
+        """Write a frame; raises ClientTooSlow, ClientGone."""
         try:
             async with asyncio.timeout(self._write_timeout_s):
-                await self._write_bytes(frame)
+                await self._write(frame)
         except TimeoutError:
             raise ClientTooSlow from None
         except ConnectionError:
             raise ClientGone from None
-
-    def abort(self) -> None:
-        """Drop the connection, whatever was not written."""
-        self._abort()
 
     def leave(self) -> None:
         self._rooms.leave_all(self)
@@ -192,35 +205,30 @@ class Stream:
     async def _catch_up(
         self, wanted: Mapping[Channel, Position | None], retry_ms: int | None = None
     ) -> None:
-        first = self._cursor is None
+        """Join channels and write what was missed.
+
+        With ``retry_ms``, the first frame of the stream. Later, ``hub:ready`` is only sent for
+        channels whose history does not reach back.
+        """
         while wanted and not self.closed:
             joined = await self._joins.join(self, self.principal, wanted)
-            await self._write_queued()  # what other channels have queued came before
+            await self._write_queued()  # queued events of other channels come first
             changes = joined.changes
-            self._move_to_begin(changes)
-            told = changes if first else [each for each in changes if not each.recovered]
-            if told and self._cursor is not None:
-                await self.write(ready(told, str(self._cursor), retry_ms))
-            first, retry_ms = False, None
+            self._cursor.move_all({each.channel: each.begins_at for each in changes})
+            shown = [each for each in changes if retry_ms is not None or not each.recovered]
+            if shown:
+                await self.write(ready(shown, str(self._cursor), retry_ms))
+            retry_ms = None
             for each in changes:
                 await self._write_missed(each)
                 self._queued_to[each.channel] = each.position
             self._joins.release(joined)
             wanted = {each.channel: each.position for each in changes if each.more}
 
-    def _move_to_begin(self, changes: Sequence[ChannelChanges]) -> None:
-        begins = {each.channel: each.begins_at for each in changes}
-        if self._cursor is None and begins:
-            self._cursor = Cursor(begins)
-        for channel, at in begins.items():
-            assert self._cursor is not None, "there are channels, so there is a cursor"
-            self._cursor.move(channel, at)
-
     async def _write_missed(self, missed: ChannelChanges) -> None:
         part = bytearray()
         for record in missed.events:
-            at = record.position
-            part += self._frame(_Waiting(record.channel, at, event_body(record)))
+            part += self._frame(record.channel, record.position, event_body(record))
             if len(part) >= _WRITE_BYTES:
                 await self.write(bytes(part))
                 part.clear()
@@ -231,12 +239,11 @@ class Stream:
         while self._queue:
             part = bytearray()
             while self._queue and len(part) < _WRITE_BYTES:
-                waiting = self._queue.popleft()
-                self._queued_bytes -= len(waiting.body) + _FRAME_BYTES
-                part += self._frame(waiting)
+                queued = self._queue.popleft()
+                self._queued_bytes -= len(queued.body) + _ENTRY_BYTES
+                part += self._frame(queued.channel, queued.position, queued.body)
             await self.write(bytes(part))
 
-    def _frame(self, waiting: _Waiting) -> bytes:
-        assert self._cursor is not None, "hub:ready comes first"
-        self._cursor.move(waiting.channel, waiting.at)
-        return with_id(waiting.body, str(self._cursor))
+    def _frame(self, channel: Channel, position: Position, body: bytes) -> bytes:
+        self._cursor.move(channel, position)
+        return with_id(body, str(self._cursor))

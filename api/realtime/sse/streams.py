@@ -1,15 +1,10 @@
-"""All live streams of this hub: who may have one, how each lives, how they end.
-
-The end of a token is told before, the end of the hub with a moment to come back at: not
-everybody's at once.
-"""
+"""All event streams of this process: admission, serving, and how they end."""
 
 import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -20,24 +15,27 @@ from actors.domain.principal import Principal
 from actors.domain.refusals import RateLimited, Refusal, Unavailable
 from actors.ports.clock import Clock
 from actors.ports.commits import StoreUnavailable
+from actors.tasks import Tasks
 from api.realtime.rooms.context import RoomsContext
+from api.realtime.rooms.expiry import TokenExpiry
 from api.realtime.rooms.retiring import one_by_one
 from api.realtime.rooms.settings import RealtimeSettings
 from api.realtime.sse.frames import notice
-from api.realtime.sse.stream import Bearer, ClientGone, ClientTooSlow, Ended, Stream, Write
-from api.schemas.fields import instant_text
+from api.realtime.sse.stream import Bearer, ClientGone, ClientTooSlow, Ended, EventStream, Write
 
 log = structlog.get_logger(__name__)
 
 RETRY_MS: Final = (500, 3_000)
-"""When a client comes back after a connection was lost: anywhere in between."""
+"""Clients reconnect after a random time in this range when the connection was lost."""
 RESTART_MS: Final = (1_000, 8_000)
-"""The same after a hub said goodbye: all its streams end in one moment."""
+"""The range after the hub has stopped, which ends all streams at the same moment."""
 _FULL_RETRY_S: Final = 5.0
-_GOODBYE_S: Final = 2.0
+_CLOSE_S: Final = 2.0
 
 
-class Streams:
+class EventStreams:
+    """Serves streams; limits their number for each user, and ends them."""
+
     def __init__(
         self,
         *,
@@ -49,38 +47,45 @@ class Streams:
         on_slow: Callable[[], None] = lambda: None,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._context, self._clock = context, clock
-        self._settings, self._jitter = settings, jitter
-        self.leeway_s = leeway_s
+        self._context, self._settings, self._jitter = context, settings, jitter
         self._on_end, self._on_slow = on_end, on_slow
-        self._open: set[Stream] = set()
-        self._of: Counter[str] = Counter()
-        self.closing = False
-        """The whole hub stops, and everybody has to go at once."""
+        self._open: set[EventStream] = set()
+        self._open_of: Counter[str] = Counter()
+        """Streams by the scope of their principal, also those that are not yet served."""
+        self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
+        self._tasks = Tasks()
+        self._expiry = TokenExpiry[EventStream](
+            clock,
+            notice_s=settings.expiring_notice_s,
+            leeway_s=leeway_s,
+            announce=_announce_expiry,
+            end=_end_expired,
+            spawn=self._tasks.start,
+        )
 
     def __len__(self) -> int:
         return len(self._open)
 
     @contextmanager
-    def room_for(self, principal: Principal) -> Iterator[None]:
-        """A stream's place among those of its user, from before it is answered.
+    def admit(self, principal: Principal) -> Iterator[None]:
+        """Count a stream of a user for as long as the block lasts.
 
-        Raises RateLimited for who has too many, Unavailable when the hub stops.
+        Raises RateLimited if the user has too many, Unavailable when the hub stops.
         """
-        if self.closing:
+        if self._closing:
             raise Unavailable
         scope = principal.scope
-        if self._of[scope] >= self._settings.streams_per_user:
+        if self._open_of[scope] >= self._settings.streams_per_user:
             raise RateLimited(_FULL_RETRY_S)
-        self._of[scope] += 1
+        self._open_of[scope] += 1
         try:
             yield
         finally:
-            self._of[scope] -= 1
-            if not self._of[scope]:
-                del self._of[scope]
+            self._open_of[scope] -= 1
+            if not self._open_of[scope]:
+                del self._open_of[scope]
 
     async def run(
         self,
@@ -90,9 +95,11 @@ class Streams:
         write: Write,
         abort: Callable[[], None],
     ) -> None:
-        """Serve one stream until it ends; it has its room, and its channels were
-        authorised. Never raises but for cancellation."""
-        stream = Stream(
+        """Serve one stream until it ends; raises nothing but CancelledError.
+
+        The caller has admitted it (:meth:`admit`) and authorised its channels.
+        """
+        stream = EventStream(
             bearer=bearer,
             wanted=wanted,
             rooms=self._context.rooms,
@@ -102,135 +109,107 @@ class Streams:
             max_buffer_bytes=self._settings.max_buffer_bytes,
             write_timeout_s=self._settings.stream_write_timeout_s,
         )
-        life = _Life(stream, self)
-        self._enter(stream)
+        self._add(stream)
         try:
-            await life.live()
+            await self._serve(stream)
         except ClientTooSlow:
             stream.end(Ended.TOO_SLOW)
         except ClientGone:
             stream.end(Ended.CLIENT_LEFT)
-        except (StoreUnavailable, Refusal):  # the database is away: the client comes back
+        except (StoreUnavailable, Refusal):  # the database is away; the client reconnects
             log.warning("stream_failed", exc_info=True)
             stream.end(Ended.FAILED)
-        except Exception:  # the edge of every stream
+        except Exception:  # a failure must end this stream only
             log.exception("stream_failed")
             stream.end(Ended.FAILED)
         finally:
             stream.end(Ended.CLIENT_LEFT)
-            self._leave(stream)
+            self._remove(stream)
         if stream.ended is Ended.FAILED:
-            abort()  # an end without a goodbye, as when a connection is lost
+            abort()  # without a last message, as when a connection is lost
 
     async def retire(self, over_s: float) -> None:
-        """Send everybody elsewhere, over a while; whoever still comes is served."""
+        """End the present streams one by one over a while; new ones are still served."""
         async for stream in one_by_one(self._open, over_s):
             stream.end(Ended.HUB_STOPPING)
 
     async def close(self) -> None:
-        """Say goodbye to everybody; who does not listen is not waited for."""
-        self.closing = True
+        """End all streams; abort those whose clients do not read their last message."""
+        self._closing = True
         for stream in list(self._open):
             stream.end(Ended.HUB_STOPPING)
         try:
-            async with asyncio.timeout(_GOODBYE_S):
+            async with asyncio.timeout(_CLOSE_S):
                 await self._empty.wait()
         except TimeoutError:
             log.warning("streams_left", count=len(self._open))
             for stream in list(self._open):
                 stream.abort()
+        await self._tasks.finish()
 
-    # --- for the life of a stream ---
+    # --- one stream ---
 
-    @property
-    def settings(self) -> RealtimeSettings:
-        return self._settings
-
-    def now(self) -> datetime:
-        return self._clock.now()
-
-    def retry_ms(self, between: tuple[int, int] = RETRY_MS) -> int:
-        return round(self._jitter(*between))
-
-    def _enter(self, stream: Stream) -> None:
+    def _add(self, stream: EventStream) -> None:
         self._open.add(stream)
         self._empty.clear()
 
-        async def lost() -> None:
+        async def end() -> None:
             stream.end(Ended.RIGHTS_LOST)
 
-        self._context.revocations.watch(stream, lost)
+        self._context.revocations.watch(stream, end)
+        self._expiry.watch(stream)
 
-    def _leave(self, stream: Stream) -> None:
+    def _remove(self, stream: EventStream) -> None:
         stream.leave()
+        self._expiry.forget(stream)
         self._context.revocations.forget(stream)
         self._open.discard(stream)
         if not self._open:
             self._empty.set()
-        assert stream.ended is not None, "whoever leaves has ended"
+        assert stream.ended is not None, "a stream is removed when it has ended"
         if stream.ended is Ended.TOO_SLOW:
             self._on_slow()
             log.warning("stream_too_slow", scope_role=stream.principal.role)
         self._on_end(stream.ended)
 
-
-class _Life:
-    """One stream from ``hub:ready`` to its goodbye."""
-
-    def __init__(self, stream: Stream, streams: Streams) -> None:
-        self._stream, self._streams = stream, streams
-        self._told_expiring = False
-        leeway = timedelta(seconds=streams.leeway_s)
-        self._expires = stream.claims.expires_at + leeway
-
-    async def live(self) -> None:
-        stream = self._stream
-        await stream.begin(retry_ms=self._streams.retry_ms())
+    async def _serve(self, stream: EventStream) -> None:
+        """From ``hub:ready`` to the last message."""
+        await stream.begin(retry_ms=self._retry_ms(RETRY_MS))
         while not stream.closed:
             stream.wakes.clear()
             if stream.has_work:
                 await stream.work()
-            elif not stream.closed and not await self._woken():
-                await stream.beat()
-            await self._look()
-        await self._say_goodbye()
+            elif not stream.closed and not await self._work_arrives(stream):
+                await stream.write_heartbeat()
+        await self._write_last(stream)
 
-    async def _woken(self) -> bool:
-        """Whether there is something to do before the next heartbeat, or to look at."""
-        wait_s = self._streams.settings.stream_heartbeat_s
-        left_s = (self._next_look() - self._streams.now()).total_seconds()
+    async def _work_arrives(self, stream: EventStream) -> bool:
+        """Wait for work until the next heartbeat is due; returns whether there is some."""
         try:
-            async with asyncio.timeout(max(0.0, min(wait_s, left_s))):
-                await self._stream.wakes.wait()
+            async with asyncio.timeout(self._settings.stream_heartbeat_s):
+                await stream.wakes.wait()
         except TimeoutError:
-            return left_s < wait_s
+            return False
         return True
 
-    def _next_look(self) -> datetime:
-        notice_at = self._expires - timedelta(seconds=self._streams.settings.expiring_notice_s)
-        return self._expires if self._told_expiring else notice_at
+    async def _write_last(self, stream: EventStream) -> None:
+        """Write why the stream ends, and when the client should reconnect."""
+        match stream.ended:
+            case Ended.TOKEN_EXPIRED | Ended.RIGHTS_LOST:
+                await stream.write(notice("auth:expired", stream.expiry))
+            case Ended.HUB_STOPPING:
+                # A node that retires ends its streams at different moments.
+                retry_ms = self._retry_ms(RESTART_MS if self._closing else RETRY_MS)
+                reason = {"reason": stream.ended}
+                await stream.write(notice("hub:closing", reason, retry_ms=retry_ms))
 
-    async def _look(self) -> None:
-        """At the token's end."""
-        now = self._streams.now()
-        if now >= self._expires:
-            self._stream.end(Ended.TOKEN_EXPIRED)
-            return
-        if not self._told_expiring and now >= self._next_look():
-            self._told_expiring = True
-            await self._stream.write(notice("auth:expiring", self._expiry()))
+    def _retry_ms(self, between: tuple[int, int]) -> int:
+        return round(self._jitter(*between))
 
-    async def _say_goodbye(self) -> None:
-        why = self._stream.ended
-        if why in (Ended.TOO_SLOW, Ended.CLIENT_LEFT):
-            return
-        if why in (Ended.TOKEN_EXPIRED, Ended.RIGHTS_LOST):
-            await self._stream.write(notice("auth:expired", self._expiry()))
-            return
-        # of a node that lets them go one by one, each may come back (elsewhere) soon
-        between = RESTART_MS if self._streams.closing else RETRY_MS
-        retry_ms = self._streams.retry_ms(between)
-        await self._stream.write(notice("hub:closing", {"reason": why}, retry_ms=retry_ms))
 
-    def _expiry(self) -> dict[str, str]:
-        return {"expires_at": instant_text(self._stream.claims.expires_at)}
+async def _announce_expiry(stream: EventStream) -> None:
+    stream.announce_expiry()
+
+
+async def _end_expired(stream: EventStream) -> None:
+    stream.end(Ended.TOKEN_EXPIRED)
