@@ -8,7 +8,7 @@ import pytest
 from actors.ports.events import Broadcaster, EventRecord
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic, appointments_of
-from tests.support.database import execute, nobody_writes, rows
+from tests.support.database import execute, rows, writes_locked
 from tests.support.eventually import eventually
 from tests.support.logs import Logs
 
@@ -138,7 +138,7 @@ async def test_r9_3_a_database_that_cannot_write_is_an_error_and_heals_by_itself
     patient, api = clinic.patients[0], clinic.api(clinic.patients[0])
     await clinic.book(patient, "08:00")
     body = clinic.slot("09:00")
-    with nobody_writes(clinic.database):
+    with writes_locked(clinic.database):
         failed = await api.post("/api/appointments", body, idempotency_key="once")
     assert (failed.status, failed.code) in ((500, "INTERNAL_ERROR"), (503, "UNAVAILABLE"))
     if failed.status == 503:

@@ -1,1 +1,1 @@
-"""What every store must do, whichever the engine: one suite, looped over all of them."""
+"""What the store must do on every engine: one suite, run on each of them."""

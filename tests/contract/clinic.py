@@ -52,21 +52,21 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 def render(body: Body, names: Names) -> bytes:
-    """Simple and deterministic: what the body is, of whom, and the names it was given."""
-    said: dict[str, object] = {"kind": type(body).__name__, "names": dict(sorted(names.items()))}
+    """Deterministic: the kind of the body, its names and its main values."""
+    content: dict[str, object] = {"kind": type(body).__name__, "names": dict(sorted(names.items()))}
     match body:
         case AppointmentBody(appointment=row) | ReservationBody(appointment=row):
             mine = {row.patient_id, row.dentist_id}
-            said["names"] = {id_: name for id_, name in sorted(names.items()) if id_ in mine}
-            said |= {"id": row.id, "status": row.status, "version": row.version}
+            content["names"] = {id_: name for id_, name in sorted(names.items()) if id_ in mine}
+            content |= {"id": row.id, "status": row.status, "version": row.version}
         case ProfileBody(profile=profile):
-            said |= {"id": profile.id, "name": profile.name}
-    return json.dumps(said).encode()
+            content |= {"id": profile.id, "name": profile.name}
+    return json.dumps(content).encode()
 
 
 @dataclass
 class Postbox:
-    """An outbox that keeps what it was told, and lets a test wait for it."""
+    """A publisher that keeps the events."""
 
     batches: list[Sequence[EventRecord]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)

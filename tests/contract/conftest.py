@@ -40,7 +40,7 @@ def database(template: Path | str, tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture(autouse=True)
 def logged() -> Iterator[list[MutableMapping[str, Any]]]:
-    """What the store logs: kept for the test that asks, out of the way otherwise."""
+    """The log of the store."""
     with capture_logs() as entries:
         yield entries
 

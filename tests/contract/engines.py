@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
-from tests.support.database import OnPostgres, nobody_writes, numbered
+from tests.support.database import OnPostgres, numbered, writes_locked
 from tests.support.postgres import ADMIN, PostgresServer, postgres_server
 
 ENGINES = ["sqlite", "postgres"]
@@ -24,11 +24,11 @@ class Database(Protocol):
     """With a lock timeout that is short for tests of outages, and long enough for races."""
 
     def query(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
-        """As somebody outside the hub, with every right; ``?`` stands for a parameter."""
+        """Query past the hub, with all rights; ``?`` stands for a parameter."""
         ...
 
     def locked(self) -> AbstractContextManager[None]:
-        """Nobody else can write inside the block."""
+        """No other connection can write inside the block."""
         ...
 
     def lost(self) -> AbstractContextManager[None]:
@@ -87,7 +87,7 @@ class PostgresDatabase:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        with nobody_writes(OnPostgres(server=self.server, name=self.name)):
+        with writes_locked(OnPostgres(server=self.server, name=self.name)):
             yield
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Raw SQL as each of PostgreSQL's roles, from connections of our own: what attacks are told in."""
+"""Raw SQL as each role of PostgreSQL, on separate connections, for simulated attacks."""
 
 # ruff: noqa: S608  # names of tables, out of the schema
 
@@ -20,7 +20,7 @@ TABLES = sorted({*metadata.tables, "alembic_version"})
 VIEWS = {"profiles"}
 """Which callers read in the table's place: of each row no more columns than are theirs."""
 NO_SECRETS = {"alembic_version", "hub"}
-"""A revision and an epoch: whoever may connect may know them."""
+"""Tables of a revision and an epoch, which every login may know."""
 
 
 class Outside:
@@ -38,9 +38,9 @@ class Outside:
         path = f"SET LOCAL search_path = {reading_path(who or ADMIN)}"
         return self.run_all(["SET LOCAL ROLE hub_reader", path, *claiming(claims)], statements)
 
-    def as_hub(self, asked: Lookup, table: str) -> list[Row]:
+    def as_hub(self, lookup: Lookup, table: str) -> list[Row]:
         """The hub's own question: what it names, and nothing else."""
-        claims = json.dumps(reading_claims(None, asked))
+        claims = json.dumps(reading_claims(None, lookup))
         return self.run(["SET LOCAL ROLE hub_reader", *claiming(claims)], f"SELECT * FROM {table}")
 
     def as_writer(self, sql: str, *declared: str) -> list[Row]:
@@ -52,10 +52,10 @@ class Outside:
 
     def run_all(self, before: list[str], statements: Sequence[str]) -> list[list[Row]]:
         """In a transaction that is rolled back."""
-        with self.database.server.transaction(self.database.name) as say:
+        with self.database.server.transaction(self.database.name) as execute:
             for statement in before:
-                say(statement)
-            return [[dict(row) for row in say(statement)] for statement in statements]
+                execute(statement)
+            return [[dict(row) for row in execute(statement)] for statement in statements]
 
     def all_rows(self, table: str) -> list[Row]:
         if table not in self._known:

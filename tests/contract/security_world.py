@@ -37,7 +37,7 @@ class World:
     eve: Profile  # entered by Ann, has no appointment
 
     @property
-    def everybody(self) -> dict[str, Principal | None]:
+    def principals(self) -> dict[str, Principal | None]:
         return {
             "ann": dentist(self.ann),
             "bob": dentist(self.bob),
@@ -59,7 +59,7 @@ class World:
             for row in self.database.query(f'SELECT * FROM "{table}"')
         ]
 
-    async def ask(self, who: Principal | None, sql: str, *params: Any) -> list[Row]:
+    async def query(self, who: Principal | None, sql: str, *params: Any) -> list[Row]:
         """Raw SQL on a caller's connection."""
         store = self.clinic.store
         async with store._readers.caller(who or BOT) as connection:
@@ -116,7 +116,7 @@ def _share(database: Database) -> None:
 
 
 def _own_webhook(world: World, who: Principal, row: Row) -> bool:
-    """Whoever made it, for the same person."""
+    """Of the party that created it, for the same person."""
     scopes = dict(world.database.query("SELECT id, scope FROM webhooks"))
     return bool(scopes[row.get("webhook_id") or row["id"]] == who.scope)
 

@@ -1,4 +1,4 @@
-"""Calendars whose commits wait together are written as one, and nobody can tell."""
+"""Commits that wait together are written as one; the answers are those of single commits."""
 
 import asyncio
 import threading
@@ -78,7 +78,9 @@ async def at_once(clinic: Clinic, *commits: CalendarCommit) -> list[Answer]:
         return Done(None)
 
     tasks: list[asyncio.Task[object]] = []
-    if isinstance(writer, SqliteWriter):  # else whoever takes them is woken after all have come
+    if isinstance(
+        writer, SqliteWriter
+    ):  # on PostgreSQL, the worker runs after all have been queued
         tasks.append(asyncio.create_task(writer.run(single_job(busy))))
         await asyncio.to_thread(taken.wait, 10)
     answers = asyncio.gather(*map(clinic.store.calendars.commit, commits), return_exceptions=True)
@@ -101,7 +103,7 @@ def succeeded(answers: Sequence[Answer]) -> list[bool]:
     return [isinstance(answer, Committed) for answer in answers]
 
 
-async def test_each_is_answered_its_own_and_all_are_one_transaction(
+async def test_waiting_commits_share_a_transaction_and_get_their_own_answers(
     clinic: Clinic, places: list[Place]
 ) -> None:
     rows, commits = zip(*(booking(clinic, place) for place in places), strict=True)
@@ -114,19 +116,21 @@ async def test_each_is_answered_its_own_and_all_are_one_transaction(
     for place, row, answer in zip(places, rows, answers, strict=True):
         assert isinstance(answer, Committed)
         assert [(r.outcome, r.resource_id) for r in answer.replies] == [(Outcome.CREATED, row.id)]
-        told = [record for record in clinic.postbox.records if record.channel in answer.positions]
+        published = [
+            record for record in clinic.postbox.records if record.channel in answer.positions
+        ]
         assert {str(channel) for channel in answer.positions} == {
             f"appointments:dentist:{place.dentist.id}",
             f"appointments:patient:{place.patient.id}",
             f"availability:dentist:{place.dentist.id}",
         }
-        assert {r.channel: r.position.offset for r in told} == {
+        assert {r.channel: r.position.offset for r in published} == {
             channel: position.offset for channel, position in answer.positions.items()
         }
         assert await clinic.stored(row) == row
 
 
-async def test_a_patient_of_two_of_them_has_one_sequence_and_each_its_own_place_in_it(
+async def test_patient_of_two_batched_calendars_has_one_sequence(
     clinic: Clinic, places: list[Place]
 ) -> None:
     first, second = places[:2]
@@ -149,8 +153,8 @@ async def test_a_patient_of_two_of_them_has_one_sequence_and_each_its_own_place_
         if channel.startswith("appointments:patient:")
     ]
     assert of_patient == [1, 2]
-    told = [r.position.offset for r in clinic.postbox.records if r.channel.endswith(shared.id)]
-    assert told == [1, 2]
+    published = [r.position.offset for r in clinic.postbox.records if r.channel.endswith(shared.id)]
+    assert published == [1, 2]
 
 
 async def another_owner(clinic: Clinic, places: list[Place]) -> CalendarCommit:
@@ -207,7 +211,7 @@ COMPETING = (patient_elsewhere, key_used_by_a_neighbour)
 @pytest.mark.parametrize(
     ("spoil", "failure", "refusal"), SPOILT, ids=[spoil.__name__ for spoil, _, _ in SPOILT]
 )
-async def test_what_one_of_them_may_not_do_is_told_to_it_alone(
+async def test_refused_job_of_a_batch_fails_alone(
     clinic: Clinic,
     places: list[Place],
     database: Database,
@@ -232,7 +236,7 @@ async def test_what_one_of_them_may_not_do_is_told_to_it_alone(
     assert len(_booked_at(database)) - before == 4
 
 
-async def test_a_bug_that_one_of_them_meets_is_its_own(
+async def test_bug_met_by_one_job_fails_only_that_job(
     clinic: Clinic, places: list[Place], logged: list[MutableMapping[str, Any]]
 ) -> None:
     """A value that no engine can store."""
@@ -242,11 +246,11 @@ async def test_a_bug_that_one_of_them_meets_is_its_own(
     answers = await at_once(clinic, *commits)
     assert succeeded(answers) == [False, True, True, True, True]
     assert not isinstance(answers[0], ConstraintViolated)
-    (told,) = [entry for entry in logged if entry["event"] == "jobs_separated"]
-    assert told["log_level"] == "warning"
+    (published,) = [entry for entry in logged if entry["event"] == "jobs_separated"]
+    assert published["log_level"] == "warning"
 
 
-async def test_what_comes_between_them_keeps_its_own_transaction_or_savepoint(
+async def test_opening_between_commits_sees_the_booking_or_fences_it(
     clinic: Clinic, places: list[Place]
 ) -> None:
     """A calendar that is opened meanwhile has the booking, or fences it."""
@@ -271,7 +275,7 @@ def _booked_on(clinic: Clinic, place: Place, day: int) -> Turn:
     )
 
 
-async def test_different_events_of_many_calendars_go_together(
+async def test_different_events_of_several_calendars_share_a_batch(
     clinic: Clinic, places: list[Place]
 ) -> None:
     rows, commits = zip(*(booking(clinic, place) for place in places), strict=True)
@@ -296,7 +300,7 @@ async def test_different_events_of_many_calendars_go_together(
 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
-async def test_a_calendar_that_somebody_holds_up_does_not_hold_up_the_others(
+async def test_locked_calendar_does_not_delay_the_others(
     clinic: Clinic, places: list[Place], database: PostgresDatabase
 ) -> None:
     """A hub that died in a transaction has its row's lock: the others do not wait for its end."""
@@ -304,13 +308,13 @@ async def test_a_calendar_that_somebody_holds_up_does_not_hold_up_the_others(
         other = beside(clinic, store)
         commits = [booking(other, place)[1] for place in places]
         lock = f"SELECT 1 FROM calendars WHERE dentist_id = '{places[0].dentist.id}' FOR UPDATE"  # noqa: S608  # an id of the test
-        with database.server.transaction(database.name) as say:
-            say(lock)
+        with database.server.transaction(database.name) as execute:
+            execute(lock)
             answers = asyncio.ensure_future(at_once(other, *commits))
             free = {(place.dentist.id,) for place in places[1:]}
             assert await eventually(lambda: _booked_at(database) == free, 5.0)
             assert not answers.done()
-            say("ROLLBACK")
+            execute("ROLLBACK")
             assert succeeded(await answers) == [True] * 5
     assert len(_booked_at(database)) == 5
 

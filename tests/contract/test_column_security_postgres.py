@@ -17,11 +17,11 @@ from tests.contract.security_world import world as world
 pytestmark = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 
 PUBLIC = {"id", "role", "name", "time_zone", "version"}
-"""Of a dentist, to whoever is signed in; of a mere hold's patient, to that dentist."""
+"""Of a dentist, to all who are signed in; of a patient with a hold, to that dentist."""
 
 
-def _told(rows: list[Row], id_: str) -> set[str]:
-    """The columns of a profile that say anything."""
+def _shown(rows: list[Row], id_: str) -> set[str]:
+    """The columns of a profile that have a value."""
     (row,) = [row for row in rows if row["id"] == id_]
     return {name for name, value in row.items() if value is not None}
 
@@ -29,21 +29,21 @@ def _told(rows: list[Row], id_: str) -> set[str]:
 async def test_a_profile_shows_the_columns_that_are_the_callers(outside: Outside) -> None:
     world = outside.world
     for who in (patient(world.pat), dentist(world.bob), ADMIN, BOT):
-        assert _told(outside.as_reader(who, "SELECT * FROM profiles"), world.ann.id) <= PUBLIC
+        assert _shown(outside.as_reader(who, "SELECT * FROM profiles"), world.ann.id) <= PUBLIC
     anns = outside.as_reader(dentist(world.ann), "SELECT * FROM profiles")
-    assert _told(anns, world.ann.id) >= {"email", "phone", "search_text"}
-    assert _told(anns, world.hal.id) <= PUBLIC
-    assert _told(anns, world.pat.id) - PUBLIC == {"email", "phone", "search_text"}
-    assert _told(anns, world.eve.id) - PUBLIC == {"email", "search_text", "created_by"}
+    assert _shown(anns, world.ann.id) >= {"email", "phone", "search_text"}
+    assert _shown(anns, world.hal.id) <= PUBLIC
+    assert _shown(anns, world.pat.id) - PUBLIC == {"email", "phone", "search_text"}
+    assert _shown(anns, world.eve.id) - PUBLIC == {"email", "search_text", "created_by"}
     (me,) = outside.as_reader(patient(world.pat), "SELECT * FROM profiles WHERE role = 'patient'")
     assert (me["subject"], me["email"], me["phone"]) == ("sub-pat", "pat@example.org", "2")
 
 
-async def test_both_engines_show_the_same_columns_of_everybody(outside: Outside) -> None:
+async def test_both_engines_show_the_same_columns_of_people(outside: Outside) -> None:
     """Each person's sight of each profile, against the rule as it stands in Python."""
     world = outside.world
     own = {world.ann.id: {world.pat.id, world.eve.id}, world.bob.id: {world.pat.id, world.pia.id}}
-    for name, who in world.everybody.items():
+    for name, who in world.principals.items():
         for row in outside.as_reader(who, "SELECT * FROM profiles"):
             assert who is not None
             mine = who.person is not None and row["id"] == who.person
@@ -73,7 +73,7 @@ COLUMN_PROBES = (
 )
 
 
-async def test_a_hidden_column_is_told_by_no_condition_and_no_error(outside: Outside) -> None:
+async def test_conditions_and_errors_reveal_no_hidden_column(outside: Outside) -> None:
     outside.run([], "ANALYZE")
     for sql in COLUMN_PROBES:
         assert outside.as_reader(dentist(outside.world.bob), sql) == [], sql
@@ -84,21 +84,21 @@ async def test_the_table_of_people_shows_callers_nothing_and_the_hub_whom_it_nam
     outside: Outside,
 ) -> None:
     world = outside.world
-    for who in world.everybody.values():
+    for who in world.principals.values():
         assert outside.as_reader(who, "SELECT * FROM public.profiles") == []
     assert outside.as_hub(Lookup(), "profiles") == []
-    for asked in (
+    for lookup in (
         Lookup(people=(world.pat.id,)),
         Lookup(subjects=("sub-pat",)),
         Lookup(exact="PAT@example.org"),
         Lookup(exact="2"),
     ):
-        (found,) = outside.as_hub(asked, "profiles")
+        (found,) = outside.as_hub(lookup, "profiles")
         assert (found["id"], found["email"]) == (world.pat.id, "pat@example.org")
 
 
 async def test_a_caller_who_claims_to_name_people_sees_no_more(outside: Outside) -> None:
-    """What widens the hub's sight widens nobody else's, though the claims say it."""
+    """Claims that let the hub see more have no effect for callers."""
     world = outside.world
     everything = Lookup(
         calendars=(world.bob.id,),

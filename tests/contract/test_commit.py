@@ -66,13 +66,15 @@ async def test_offsets_are_gapless_and_in_the_order_of_the_turns(clinic: Clinic)
     first, second = clinic.row(ann, pat), clinic.row(ann, pia, clinic.clock.now() + 2 * DAY)
     await clinic.commit(loaded, clinic.turn(booked(first)), clinic.turn(booked(second)))
     await clinic.commit(loaded, clinic.turn(cancelled(first)))
-    told = [r for r in clinic.postbox.records if r.channel == dentist_channel(DentistId(ann.id))]
-    assert [(r.position.offset, r.type) for r in told] == [
+    published = [
+        r for r in clinic.postbox.records if r.channel == dentist_channel(DentistId(ann.id))
+    ]
+    assert [(r.position.offset, r.type) for r in published] == [
         (1, "appointment.created"),
         (2, "appointment.created"),
         (3, "appointment.cancelled"),
     ]
-    assert [first.id.encode() in r.payload for r in told] == [True, False, True]
+    assert [first.id.encode() in r.payload for r in published] == [True, False, True]
 
 
 async def test_one_announcement_has_one_id_on_all_its_channels(clinic: Clinic) -> None:
@@ -227,7 +229,7 @@ async def test_a_stale_appointment_type_stops_the_commit(clinic: Clinic) -> None
     await clinic.commit(loaded, clinic.turn(booked(row)))
 
 
-async def test_a_schedule_is_replaced_whole_and_told(clinic: Clinic) -> None:
+async def test_schedule_is_replaced_and_published(clinic: Clinic) -> None:
     ann = await clinic.add_dentist()
     loaded = await clinic.open(ann)
     wanted = replace(
@@ -252,7 +254,7 @@ async def test_a_schedule_is_replaced_whole_and_told(clinic: Clinic) -> None:
         await clinic.commit(await clinic.open(ann), clinic.turn(event))
 
 
-async def test_callers_go_on_before_the_outbox_hears(clinic: Clinic) -> None:
+async def test_callers_resume_before_events_are_published(clinic: Clinic) -> None:
     ann, pat = await clinic.add_dentist(), await clinic.add_patient()
     loaded, log = await clinic.open(ann), clinic.postbox.log
     log.clear()
@@ -284,7 +286,7 @@ async def test_events_reach_the_outbox_in_commit_order(clinic: Clinic) -> None:
     assert offsets == list(range(1, 41))
 
 
-async def test_a_cancelled_callers_commit_is_finished_and_told(clinic: Clinic) -> None:
+async def test_commit_of_a_cancelled_caller_is_finished_and_published(clinic: Clinic) -> None:
     ann, pat = await clinic.add_dentist(), await clinic.add_patient()
     loaded, row = await clinic.open(ann), clinic.row(ann, pat)
     task = asyncio.create_task(clinic.commit(loaded, clinic.turn(booked(row))))
@@ -296,7 +298,7 @@ async def test_a_cancelled_callers_commit_is_finished_and_told(clinic: Clinic) -
     assert await clinic.stored(row) == row
 
 
-async def test_the_audit_says_who_did_what_and_no_names(clinic: Clinic, database: Database) -> None:
+async def test_audit_names_the_parties_by_id_only(clinic: Clinic, database: Database) -> None:
     ann, pat = await clinic.add_dentist("Dr Ann"), await clinic.add_patient("Pat Secret")
     loaded = await clinic.open(ann)
     row = clinic.row(ann, pat, notes="Hush")

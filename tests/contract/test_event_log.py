@@ -52,9 +52,9 @@ async def test_heads_of_known_and_unknown_channels(clinic: Clinic, channel: Chan
 
 
 async def test_history_is_read_as_it_was_announced(clinic: Clinic, channel: Channel) -> None:
-    told = [record for record in clinic.postbox.records if record.channel == channel]
+    published = [record for record in clinic.postbox.records if record.channel == channel]
     found = await clinic.store.events.read(channel, after=0, up_to=10, limit=500, max_bytes=2**19)
-    assert found == told
+    assert found == published
 
 
 async def test_history_has_bounds(clinic: Clinic, channel: Channel) -> None:
@@ -78,11 +78,14 @@ async def test_the_oldest_event_still_kept(clinic: Clinic, channel: Channel) -> 
 
 
 async def test_what_was_never_broadcast_is_pending(clinic: Clinic, channel: Channel) -> None:
-    """The process died between commit and broadcast: whoever starts next finds the rows."""
+    """The process died between commit and broadcast: the next one finds the rows."""
     pending = await clinic.store.events.pending(limit=1_000)
-    told = {(record.channel, record.position.offset) for record in clinic.postbox.records}
-    founding = (AVAILABILITY_ALL, 1)  # the appointment type, told before the postbox was emptied
-    assert [(r.channel, r.position.offset) for r in pending] == sorted({*told, founding})
+    published = {(record.channel, record.position.offset) for record in clinic.postbox.records}
+    founding = (
+        AVAILABILITY_ALL,
+        1,
+    )  # the appointment type, published before the postbox was emptied
+    assert [(r.channel, r.position.offset) for r in pending] == sorted({*published, founding})
     assert len(await clinic.store.events.pending(limit=7)) == 7
 
 

@@ -77,7 +77,7 @@ def read(database: Database, dump: bytes, clock: FakeClock, *, move: bool = Fals
 
 
 def content(dump: bytes) -> list[bytes]:
-    """All but the header, which says when the dump was made."""
+    """All but the header, which contains the time of the export."""
     return dump.splitlines()[1:]
 
 
@@ -105,8 +105,8 @@ async def fill(database: Database, clock: FakeClock, *, people: int = 3) -> None
         await clinic.commit(loaded, *turns)
         hold = clinic.row(ann, pats[0], now + 99 * DAY, status=Status.HELD)
         await clinic.commit(loaded, clinic.turn(held(hold)))
-        told = postbox.records[:-1]
-        await store.events.mark([delivered(record, clinic) for record in told])
+        summary = postbox.records[:-1]
+        await store.events.mark([delivered(record, clinic) for record in summary])
         await store.profiles.record_search(ADMIN_USER, "r", 1)
         await add_webhook(clinic, ADMIN_USER)
 
@@ -121,13 +121,13 @@ async def source(database: Database, clock: FakeClock) -> Database:
 async def test_a_clinic_moves_there_and_back_and_is_the_same(
     source: Database, target: str, engine: str, new_database: NewDatabase, clock: FakeClock
 ) -> None:
-    first, told = dumped(source, clock, sealing=True)
-    assert told.sealed
-    assert all(told.rows.values()), "every table has something to lose"
+    first, summary = dumped(source, clock, sealing=True)
+    assert summary.sealed
+    assert all(summary.rows.values()), "every table has something to lose"
     there, back = new_database(target), new_database(engine)
-    assert read(there, first, clock, move=True) == told
+    assert read(there, first, clock, move=True) == summary
     second, _ = dumped(there, clock, sealing=True)
-    assert read(back, second, clock, move=True).sha256 == told.sha256
+    assert read(back, second, clock, move=True).sha256 == summary.sha256
     third, _ = dumped(back, clock)
     assert content(first) == content(second) == content(third)
 
@@ -155,9 +155,9 @@ async def test_a_moved_clinic_goes_on(
 async def test_without_move_every_position_is_lost_and_nothing_else(
     source: Database, new_database: NewDatabase, engine: str, clock: FakeClock
 ) -> None:
-    dump, told = dumped(source, clock)
+    dump, summary = dumped(source, clock)
     there = new_database(engine)
-    assert read(there, dump, clock).rows == told.rows
+    assert read(there, dump, clock).rows == summary.rows
     old = dict(source.query("SELECT channel, epoch FROM channels"))
     new = dict(there.query("SELECT channel, epoch FROM channels"))
     now = int(clock.now().timestamp())
@@ -214,8 +214,8 @@ async def test_a_dump_can_be_made_while_the_hub_runs(
     ann, pat = await clinic.add_dentist(), await clinic.add_patient()
     loaded = await clinic.open(ann)
     await clinic.commit(loaded, clinic.turn(booked(clinic.row(ann, pat))))
-    _, told = dumped(database, clock)
-    assert told.rows["appointments"] == 1
+    _, summary = dumped(database, clock)
+    assert summary.rows["appointments"] == 1
     with pytest.raises((StoreUnavailable, DatabaseInUse), match="use"):
         dumped(database, clock, sealing=True)
     check_schema(database.url)
@@ -250,8 +250,8 @@ async def test_of_a_damaged_dump_nothing_is_imported(
     dump, _ = dumped(source, clock)
     there = new_database(engine)
     empty = content(dumped(there, clock)[0])
-    for damage, said in DAMAGES:
-        with pytest.raises(UnusableDump, match=said):
+    for damage, message in DAMAGES:
+        with pytest.raises(UnusableDump, match=message):
             read(there, damage(dump), clock)
     assert content(dumped(there, clock)[0]) == empty
     read(there, dump, clock)
@@ -264,29 +264,29 @@ async def test_nothing_is_imported_where_a_clinic_lives(source: Database, clock:
     assert content(dumped(source, clock)[0]) == content(dump)
 
 
-async def test_progress_tells_of_every_table_and_ends_at_the_total(
+async def test_progress_covers_every_table_and_ends_at_the_total(
     source: Database, new_database: NewDatabase, engine: str, clock: FakeClock
 ) -> None:
-    out, told = io.BytesIO(), list[tuple[str, int, int]]()
+    out, summary = io.BytesIO(), list[tuple[str, int, int]]()
     done = export(
         admin(source),
         out,
         now=clock.now(),
         sealing=False,
-        progress=lambda *step: told.append(step),
+        progress=lambda *step: summary.append(step),
     )
     total = sum(done.rows.values())
-    assert {table for table, _, _ in told} == set(done.rows)
-    assert told[-1][1:] == (total, total)
+    assert {table for table, _, _ in summary} == set(done.rows)
+    assert summary[-1][1:] == (total, total)
     header = json.loads(out.getvalue().splitlines()[0])
     assert {name: table["rows"] for name, table in header["tables"].items()} == done.rows
-    told.clear()
+    summary.clear()
     out.seek(0)
     import_(
         admin(new_database(engine)),
         out,
         now=clock.now(),
         move=False,
-        progress=lambda *step: told.append(step),
+        progress=lambda *step: summary.append(step),
     )
-    assert told[-1][1:] == (total, total)
+    assert summary[-1][1:] == (total, total)

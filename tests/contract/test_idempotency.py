@@ -1,4 +1,4 @@
-"""Keys: the first reply again, once only, whoever asks and however the first ended."""
+"""Idempotency keys: a repeated request gets the first reply, and happens once."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -35,7 +35,7 @@ async def test_a_known_key_with_another_request_is_refused(clinic: Clinic) -> No
     assert await clinic.stored(row) == row
 
 
-async def test_a_key_is_one_request_at_whichever_calendar(clinic: Clinic) -> None:
+async def test_key_means_one_request_at_all_calendars(clinic: Clinic) -> None:
     ann, bob = await clinic.add_dentist("Dr Ann"), await clinic.add_dentist("Dr Bob")
     pat = await clinic.add_patient()
     row = clinic.row(ann, pat)
@@ -70,13 +70,13 @@ async def test_a_turn_without_events_keeps_its_reply_only_under_a_clients_key(
     nothing = replace(
         clinic.turn(booked(row)), events=(), announcements=(), outcome=Outcome.UNCHANGED
     )
-    asked = replace(nothing, key=client_key("k"))
+    sent = replace(nothing, key=client_key("k"))
     clinic.postbox.batches.clear()
-    replies = (await clinic.commit(loaded, nothing, asked)).replies
+    replies = (await clinic.commit(loaded, nothing, sent)).replies
     assert [reply.outcome for reply in replies] == [Outcome.UNCHANGED] * 2
     assert clinic.postbox.batches == []
-    stored = await clinic.store.calendars.replies([nothing.key, asked.key])
-    assert [one.key for one in stored] == [asked.key]
+    stored = await clinic.store.calendars.replies([nothing.key, sent.key])
+    assert [one.key for one in stored] == [sent.key]
     assert stored[0].reply == replies[1]
 
 

@@ -51,9 +51,9 @@ def populous(template: Path | str, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 async def planned(store: Store, reading: Reading) -> str:
-    said = await plans(store, reading, "COSTS off")
-    assert said, "it asked the database nothing"
-    return "\n".join(line for _, lines in said for line in lines)
+    plan_text = await plans(store, reading, "COSTS off")
+    assert plan_text, "it asked the database nothing"
+    return "\n".join(line for _, lines in plan_text for line in lines)
 
 
 async def test_every_list_finds_its_rows_by_an_index(

@@ -37,7 +37,7 @@ async def test_live_rows_that_still_matter_are_loaded(clinic: Clinic) -> None:
     assert loaded.types == (clinic.kind,)
 
 
-async def test_rows_are_loaded_by_id_whatever_their_age_and_status(clinic: Clinic) -> None:
+async def test_rows_of_any_age_and_status_are_loaded_by_id(clinic: Clinic) -> None:
     ann, bob = await clinic.add_dentist("Dr Ann"), await clinic.add_dentist("Dr Bob")
     pat = await clinic.add_patient()
     old = clinic.row(ann, pat, clinic.clock.now() - 400 * DAY, status=Status.CANCELLED)
@@ -58,7 +58,7 @@ async def test_the_position_is_that_of_the_availability_channel(clinic: Clinic) 
     assert again.position == committed.positions[availability_channel(DentistId(ann.id))]
 
 
-async def test_looking_shows_what_opening_would_and_fences_nobody(clinic: Clinic) -> None:
+async def test_viewing_shows_what_opening_loads_without_a_fence(clinic: Clinic) -> None:
     ann, pat = await clinic.add_dentist(), await clinic.add_patient()
     now = clinic.clock.now()
     mine = await clinic.open(ann)
@@ -73,5 +73,5 @@ async def test_looking_shows_what_opening_would_and_fences_nobody(clinic: Clinic
     assert later is not None
     assert (later.rows, later.schedule, later.types) == (opened.rows, opened.schedule, opened.types)
     assert later.position == opened.position
-    nobody = DentistId(ProfileId("nobody"))
-    assert await clinic.store.calendars.view(nobody, live_after=now) is None
+    unknown = DentistId(ProfileId("unknown"))
+    assert await clinic.store.calendars.view(unknown, live_after=now) is None

@@ -1,4 +1,4 @@
-"""The database goes away and comes back: nobody waits for ever, nothing promised is lost."""
+"""The database is lost and comes back: no call waits for ever, no acknowledged commit is lost."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
@@ -14,7 +14,7 @@ from tests.support.clock import FakeClock
 from tests.support.ids import SerialIds
 
 
-async def test_while_nobody_can_write_commits_fail_and_reads_go_on(
+async def test_reads_go_on_while_commits_cannot_be_written(
     clinic: Clinic, database: Database
 ) -> None:
     ann, pat = await clinic.add_dentist(), await clinic.add_patient()
@@ -31,7 +31,9 @@ async def test_while_nobody_can_write_commits_fail_and_reads_go_on(
     assert await clinic.stored(row) == row
 
 
-async def test_all_that_wait_are_told_of_the_outage(clinic: Clinic, database: Database) -> None:
+async def test_all_waiting_commits_fail_when_the_database_is_lost(
+    clinic: Clinic, database: Database
+) -> None:
     dentists = [await clinic.add_dentist(f"Dr {n}") for n in range(6)]
     loaded, pat = [await clinic.open(one) for one in dentists], await clinic.add_patient()
     turns = [
@@ -71,7 +73,7 @@ async def test_the_store_recovers_by_itself_when_the_database_is_back(
 async def test_closing_answers_everyone_who_waits(
     database: Database, clock: FakeClock, new_id: SerialIds, postbox: Postbox
 ) -> None:
-    """Each is told what happened to it, and what was confirmed is there afterwards."""
+    """Each caller learns the outcome; what was confirmed is stored afterwards."""
     async with _opened(database, clock, new_id, postbox) as store:
         clinic = Clinic(store, clock, new_id, postbox)
         await clinic.found()
@@ -104,7 +106,7 @@ async def test_a_crash_between_commit_and_broadcast_loses_no_event(
         ann, pat = await clinic.add_dentist(), await clinic.add_patient()
         await clinic.commit(await clinic.open(ann), clinic.turn(booked(clinic.row(ann, pat))))
         epoch = postbox.records[0].position.epoch
-    # Nobody marked anything: the process ended before a single broadcast.
+    # No event was marked: the process ended before the first broadcast.
     async with _opened(database, clock, new_id, Postbox()) as store:
         pending = await store.events.pending(limit=100)
         assert len(pending) == len(postbox.records)

@@ -115,7 +115,7 @@ async def test_turns_of_one_patient_in_a_batch_see_each_other(clinic: Clinic) ->
 async def test_the_database_refuses_a_patient_at_two_places(
     clinic: Clinic, database: Database
 ) -> None:
-    """The last arbiter, asked past the committer."""
+    """The constraint of the database, without the checks of the committer."""
     ann, bob = await clinic.add_dentist("Dr Ann"), await clinic.add_dentist("Dr Bob")
     pat = await clinic.add_patient()
     row, other = clinic.row(ann, pat), clinic.row(bob, pat, clinic.clock.now() + 2 * DAY)

@@ -48,7 +48,7 @@ async def test_a_patient_entered_by_the_clinic_is_adoptable_by_email(clinic: Cli
     assert await clinic.store.profiles.adoptable("nobody@example.org") == []
 
 
-async def test_whose_patient_somebody_is(clinic: Clinic) -> None:
+async def test_dentists_know_their_own_patients(clinic: Clinic) -> None:
     ann, bob = await clinic.add_dentist("Dr Ann"), await clinic.add_dentist("Dr Bob")
     seen, gone, holding = [await clinic.add_patient(name) for name in ("Seen", "Gone", "Holding")]
     entered = await clinic.add_patient("Entered", created_by=ann.id)
@@ -85,7 +85,7 @@ async def test_a_dentist_finds_own_patients_by_any_part(clinic: Clinic) -> None:
     assert await search(clinic, ann, "somebody") == []
 
 
-async def test_anybody_is_found_by_exact_email_or_phone(clinic: Clinic) -> None:
+async def test_patient_is_found_by_exact_email_or_phone(clinic: Clinic) -> None:
     ann = await clinic.add_dentist("Dr Ann", email="ann@example.org")
     own = await clinic.add_patient("Own", phone="1", created_by=ann.id)
     await clinic.add_patient("Far", email="Far@Example.org", phone="+1 555 0199")

@@ -71,10 +71,10 @@ async def _serve_many(clinic: Clinic, url: str) -> None:
             *(store.appointments.page(patient(pat), DEFAULT) for pat in people)
         )
         assert [page.total for page in pages] == [5] * 6
-        nobody = await store.appointments.page(
+        empty = await store.appointments.page(
             Principal(role=Role.PATIENT, subject="?", person=ProfileId("?")), DEFAULT
         )
-        assert nobody.total == 0
+        assert empty.total == 0
 
 
 _HUB = """
@@ -96,7 +96,7 @@ asyncio.run(main())
 
 
 async def test_hubs_come_and_go_and_leave_nothing_prepared(clinic: Clinic, pooled: Pooled) -> None:
-    """Processes name their statements alike: one that was left behind on the server's only
+    """Processes give their statements the same names: one that was left behind on the server's only
     connection would make the next hub fail, already when it looks at the schema."""
     await clinic.add_dentist()
     async with pooled(1) as url:
@@ -104,8 +104,8 @@ async def test_hubs_come_and_go_and_leave_nothing_prepared(clinic: Clinic, poole
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-c", _HUB, url), cwd=ROOT, stdout=asyncio.subprocess.PIPE
             )
-            said, _ = await process.communicate()
-            assert (process.returncode, said.split()) == (0, [b"1"])
+            output, _ = await process.communicate()
+            assert (process.returncode, output.split()) == (0, [b"1"])
 
 
 @needs_pgbouncer

@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL: what each ``sslmode`` accepts, and errors that say what to look at."""
+"""TLS to PostgreSQL: what each ``sslmode`` accepts, and errors that name what to check."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -66,7 +66,7 @@ async def refusal(opening: AbstractAsyncContextManager[Store]) -> str:
 async def test_a_hub_works_over_tls(
     over_tls: Open, front: TlsFront, clinic: Clinic, authority: Authority, options: str
 ) -> None:
-    """Writers, readers and the look at the schema alike."""
+    """Writers, readers and the check of the schema."""
     ann, pat = await clinic.add_dentist(), await clinic.add_patient()
     async with over_tls(options.format(ca=quote(str(authority.certificate)))) as store:
         before = front.encrypted
@@ -80,9 +80,9 @@ async def test_a_hub_works_over_tls(
 async def test_a_certificate_of_another_authority_is_refused(
     over_tls: Open, front: TlsFront, stranger: Authority
 ) -> None:
-    said = await refusal(over_tls(f"sslmode=verify-full&sslrootcert={stranger.certificate}"))
-    assert "its certificate is not accepted" in said
-    assert "sslrootcert" in said
+    message = await refusal(over_tls(f"sslmode=verify-full&sslrootcert={stranger.certificate}"))
+    assert "its certificate is not accepted" in message
+    assert "sslrootcert" in message
     assert front.encrypted == 0
 
 
@@ -92,8 +92,8 @@ async def test_a_certificate_for_another_host_is_refused_by_verify_full_alone(
     elsewhere = authority.signed("elsewhere", "db.example", "10.0.0.1")
     root = f"sslrootcert={authority.certificate}"
     async with tls_front(database.url, elsewhere) as front:
-        said = await refusal(opened(f"{front.url}?sslmode=verify-full&{root}", clinic))
-        assert "IP address mismatch, certificate is not valid for '127.0.0.1'" in said
+        message = await refusal(opened(f"{front.url}?sslmode=verify-full&{root}", clinic))
+        assert "IP address mismatch, certificate is not valid for '127.0.0.1'" in message
         async with opened(f"{front.url}?sslmode=verify-ca&{root}", clinic) as store:
             await store.ping()
 
@@ -109,7 +109,7 @@ async def test_the_authorities_of_the_machine_may_vouch_for_the_server(
     assert "its certificate is not accepted" in await refusal(over_tls(options))
 
 
-async def test_a_server_may_ask_for_the_hubs_certificate(
+async def test_server_may_require_a_client_certificate(
     database: PostgresDatabase, clinic: Clinic, authority: Authority, stranger: Authority
 ) -> None:
     server = authority.signed("asking", "127.0.0.1")
@@ -127,15 +127,15 @@ async def test_a_server_may_ask_for_the_hubs_certificate(
         assert "cannot be reached" in await refusal(opened(f"{front.url}?{root}", clinic))
 
 
-async def test_no_encryption_on_either_side_is_said(
+async def test_missing_encryption_is_reported(
     over_tls: Open, database: PostgresDatabase, clinic: Clinic
 ) -> None:
     assert "no encryption" in await refusal(over_tls("sslmode=disable"))
-    said = await refusal(opened(f"{database.url}?sslmode=require", clinic))
-    assert "rejected SSL upgrade" in said
+    message = await refusal(opened(f"{database.url}?sslmode=require", clinic))
+    assert "rejected SSL upgrade" in message
 
 
 @pytest.mark.parametrize("option", ["sslrootcert", "sslcert", "sslkey"])
 async def test_a_file_that_is_not_there_is_named(over_tls: Open, option: str) -> None:
-    said = await refusal(over_tls(f"sslmode=verify-full&{option}=/nowhere.pem"))
-    assert f"{option} of the database URL is no file: /nowhere.pem" in said
+    message = await refusal(over_tls(f"sslmode=verify-full&{option}=/nowhere.pem"))
+    assert f"{option} of the database URL is no file: /nowhere.pem" in message

@@ -187,9 +187,9 @@ async def test_a_half_dead_owner_is_waited_for_and_then_ended(
     """It holds the fence's row, and its hub is gone: the server gives up on it in time."""
     ann = await clinic.add_dentist()
     lock = f"SELECT 1 FROM calendars WHERE dentist_id = '{ann.id}' FOR UPDATE"  # noqa: S608  # an id of the test
-    with database.server.transaction(database.name) as say:
-        say("SET LOCAL idle_in_transaction_session_timeout = 800")
-        say(lock)
+    with database.server.transaction(database.name) as execute:
+        execute("SET LOCAL idle_in_transaction_session_timeout = 800")
+        execute(lock)
         with pytest.raises(StoreUnavailable, match="lock timeout"):
             await clinic.open(ann)
         assert (await clinic.open(ann)).fence > 0
@@ -208,7 +208,7 @@ async def pooler(database: PostgresDatabase) -> AsyncIterator[Pooler]:
 async def test_a_connection_lost_at_commit_is_an_unknown_outcome(
     clinic: Clinic, pooler: Pooler, lost: Any
 ) -> None:
-    """Neither yes nor no was said; what is stored under the key tells which it was."""
+    """COMMIT was not answered; what is stored under the key shows whether it succeeded."""
     ann, pat = await clinic.add_dentist(), await clinic.add_patient()
     postbox = Postbox()
     async with opened(pooler.url, clinic, postbox=postbox, prepared_statements=False) as store:

@@ -1,4 +1,4 @@
-"""Who asks cannot be changed in the middle of a question: PostgreSQL's reading connections."""
+"""A query cannot change the principal of its connection: PostgreSQL's reading connections."""
 
 import json
 
@@ -36,10 +36,10 @@ HARDENED = (
 """docs/postgresql.md, for an administrator."""
 
 
-async def test_a_reading_connection_says_nothing_but_questions(world: World) -> None:
+async def test_reading_connection_executes_queries_only(world: World) -> None:
     for sql in NOT_QUESTIONS:
         with pytest.raises(Exception, match=r"may only SELECT|multiple commands"):
-            await world.ask(patient(world.pat), sql)
+            await world.query(patient(world.pat), sql)
 
 
 async def test_nothing_is_written_even_by_a_question(world: World) -> None:
@@ -50,12 +50,12 @@ async def test_nothing_is_written_even_by_a_question(world: World) -> None:
         "SELECT lo_create(1)",
     ):
         with pytest.raises(Exception, match=r"read-only transaction|permission denied"):
-            await world.ask(patient(world.pat), sql)
+            await world.query(patient(world.pat), sql)
 
 
-async def test_nothing_is_told_of_other_sessions_and_none_is_ended(world: World) -> None:
+async def test_other_sessions_are_neither_shown_nor_ended(world: World) -> None:
     sql = "SELECT query, pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ 'claims'"
-    assert await world.ask(patient(world.pat), sql) == []
+    assert await world.query(patient(world.pat), sql) == []
 
 
 BECOMING_ANOTHER = (
@@ -67,16 +67,16 @@ BECOMING_ANOTHER = (
 )
 
 
-async def test_where_it_was_hardened_a_question_cannot_become_somebody_else(
+async def test_hardened_server_lets_no_query_change_its_principal(
     world: World, clinic: Clinic, database: PostgresDatabase, outside: Outside
 ) -> None:
-    """Without that, whoever writes the text of a query can claim to be another in it."""
+    """Without that, the text of a query could change its principal."""
     for statement in HARDENED:
         database.server.run(database.name, statement)
     claims = json.dumps(reading_claims(dentist(world.bob), Lookup()))
     for sql in BECOMING_ANOTHER:
         with pytest.raises(Exception, match="permission denied for function set_config"):
-            await world.ask(patient(world.pat), sql.replace("{claims}", claims))
+            await world.query(patient(world.pat), sql.replace("{claims}", claims))
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             outside.as_reader(patient(world.pat), sql.replace("{claims}", claims))
     row = clinic.row(world.ann, world.eve, clinic.clock.now() + 30 * DAY)

@@ -60,7 +60,7 @@ async def listed(clinic: Clinic, who: Principal, query: AppointmentQuery = DEFAU
     return [row.id for row in (await clinic.store.appointments.page(who, query)).rows]
 
 
-async def test_everybody_sees_their_own_rows_only(clinic: Clinic, week: Week) -> None:
+async def test_callers_see_their_own_rows_only(clinic: Clinic, week: Week) -> None:
     ids = {name: row.id for name, row in week.rows.items()}
     assert await listed(clinic, dentist(week.ann)) == [ids["ann-pat"], ids["ann-pia"]]
     assert await listed(clinic, dentist(week.bob)) == [ids["bob-pat"], ids["bob-pia"]]
@@ -69,7 +69,7 @@ async def test_everybody_sees_their_own_rows_only(clinic: Clinic, week: Week) ->
 
 
 @pytest.mark.parametrize(
-    "nobody",
+    "principal",
     [
         ADMIN,
         SYSTEM,
@@ -79,11 +79,13 @@ async def test_everybody_sees_their_own_rows_only(clinic: Clinic, week: Week) ->
     ],
     ids=lambda who: f"{who.role}",
 )
-async def test_everybody_else_sees_nothing(clinic: Clinic, week: Week, nobody: Principal) -> None:
-    page = await clinic.store.appointments.page(nobody, DEFAULT)
+async def test_other_principals_see_nothing(
+    clinic: Clinic, week: Week, principal: Principal
+) -> None:
+    page = await clinic.store.appointments.page(principal, DEFAULT)
     assert (page.rows, page.total, page.position, dict(page.names)) == ((), 0, None, {})
     for row in week.rows.values():
-        assert await clinic.store.appointments.get(nobody, row.id) is None
+        assert await clinic.store.appointments.get(principal, row.id) is None
 
 
 async def test_a_role_does_not_lend_its_id_to_another(clinic: Clinic, week: Week) -> None:
@@ -182,7 +184,7 @@ async def test_a_row_inserted_while_paging_shifts_nothing(clinic: Clinic) -> Non
     assert [*first.rows, *second.rows] == rows
 
 
-async def test_lists_omit_reservations_unless_asked_for(clinic: Clinic) -> None:
+async def test_lists_omit_reservations_by_default(clinic: Clinic) -> None:
     ann, pat = await clinic.add_dentist(), await clinic.add_patient()
     now, loaded = clinic.clock.now(), await clinic.open(ann)
     rows = {
@@ -200,7 +202,7 @@ async def test_lists_omit_reservations_unless_asked_for(clinic: Clinic) -> None:
     assert {row.status for row in page.rows} == {Status.HELD, Status.EXPIRED}
 
 
-async def test_an_overdue_hold_is_not_listed_whatever_its_timer_does(clinic: Clinic) -> None:
+async def test_overdue_hold_is_not_listed_before_its_timer_runs(clinic: Clinic) -> None:
     ann, pat = await clinic.add_dentist(), await clinic.add_patient()
     hold = clinic.row(ann, pat, status=Status.HELD)
     await clinic.commit(await clinic.open(ann), clinic.turn(held(hold)))

@@ -1,4 +1,4 @@
-"""RecordStore: profiles and appointment types, guarded by version, told to whom they concern."""
+"""RecordStore: profiles and types, guarded by version, published to the people concerned."""
 
 import asyncio
 from dataclasses import replace
@@ -95,7 +95,7 @@ async def test_of_two_first_tokens_of_one_subject_one_makes_the_profile(clinic: 
     assert sum(isinstance(result, ValidationFailed) for result in results) == 3
 
 
-async def test_a_patients_change_is_told_to_them_and_their_dentists(clinic: Clinic) -> None:
+async def test_changed_patient_is_published_to_patient_and_dentists(clinic: Clinic) -> None:
     """Any appointment confirmed or later makes a dentist theirs; a mere hold does not."""
     booked_at, cancelled_at, held_at, stranger = [
         await clinic.add_dentist(f"Dr {n}") for n in range(4)
@@ -111,8 +111,8 @@ async def test_a_patients_change_is_told_to_them_and_their_dentists(clinic: Clin
     await clinic.commit(await clinic.open(stranger), clinic.turn(booked(clinic.row(stranger, pia))))
     clinic.postbox.batches.clear()
     body = await clinic.save(renamed(pat))
-    told = {record.channel: record.position.offset for record in clinic.postbox.records}
-    assert told == {
+    published = {record.channel: record.position.offset for record in clinic.postbox.records}
+    assert published == {
         user_profile_channel(pat.id): 1,
         dentist_profiles_channel(DentistId(booked_at.id)): 1,
         dentist_profiles_channel(DentistId(cancelled_at.id)): 1,
@@ -121,7 +121,7 @@ async def test_a_patients_change_is_told_to_them_and_their_dentists(clinic: Clin
     assert len({record.event_id for record in clinic.postbox.records}) == 1
 
 
-async def test_a_types_change_is_told_to_everybody(clinic: Clinic) -> None:
+async def test_changed_type_is_published_to_all(clinic: Clinic) -> None:
     longer = replace(clinic.kind, duration_minutes=60, version=2)
     await clinic.save(AppointmentTypeSaved(before=clinic.kind, after=longer))
     assert [r.channel for r in clinic.postbox.records] == [AVAILABILITY_ALL]

@@ -51,7 +51,7 @@ async def offsets(clinic: Clinic, channel: Channel) -> list[int]:
 
 @pytest.fixture
 async def channel(clinic: Clinic) -> Channel:
-    """Six events, ten days apart, told to everybody; the last is of now."""
+    """Six events, ten days apart, on a public channel; the last is of now."""
     ann, pat = await clinic.add_dentist(), await clinic.add_patient()
     loaded = await clinic.open(ann)
     for n in range(1, 7):

@@ -1,6 +1,6 @@
 """Row-level security on PostgreSQL: raw SQL as each role, against every table of the schema.
 
-As the reader, with the claims of each person: whatever the statement, only what is theirs.
+As the reader, with the claims of each person, every statement shows only their own rows.
 As the writer: nothing but what the transaction declared. As the owner: nothing by accident.
 """
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 
 
 def test_every_table_of_the_schema_is_guarded(outside: Outside) -> None:
-    """A new table without a policy fails here, and one that nobody thought about, too."""
+    """A new table without a policy fails here, as does one that is missing in this test."""
     found = outside.run(
         [],
         "SELECT relname, relrowsecurity, relforcerowsecurity, relkind::text FROM pg_class"
@@ -67,7 +67,7 @@ async def test_r5_5_every_statement_sees_only_the_rows_of_its_caller(outside: Ou
             f"SELECT x.* FROM hub CROSS JOIN LATERAL (SELECT * FROM {table}) AS x",
             f"TABLE {table}",
         )
-        for name, who in outside.world.everybody.items():
+        for name, who in outside.world.principals.items():
             wanted = outside.expected(table, who)
             for sql, found in zip(shapes, outside.all_as_reader(who, shapes), strict=True):
                 assert keys(table, found) == wanted, f"{name}: {sql}"
@@ -77,7 +77,7 @@ async def test_counting_counts_what_is_theirs(outside: Outside) -> None:
     shut = closed(outside)
     for table in (each for each in TABLES if each not in shut):
         key = f'"{key_of(table)[0]}"'
-        for name, who in outside.world.everybody.items():
+        for name, who in outside.world.principals.items():
             count = len(outside.expected(table, who))
             (found,) = outside.as_reader(
                 who,
@@ -89,7 +89,7 @@ async def test_counting_counts_what_is_theirs(outside: Outside) -> None:
 
 async def test_what_the_reader_has_no_right_to_is_refused(outside: Outside) -> None:
     for table in closed(outside):
-        for who in outside.world.everybody.values():
+        for who in outside.world.principals.values():
             for sql in (f"SELECT * FROM {table}", f"SELECT EXISTS (SELECT 1 FROM {table})"):
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     outside.as_reader(who, sql)
@@ -105,8 +105,8 @@ PROBES = (
 )
 
 
-async def test_conditions_and_errors_tell_nothing_of_foreign_rows(outside: Outside) -> None:
-    """A condition that fails on a foreign row would have been asked about it."""
+async def test_conditions_and_errors_reveal_no_foreign_rows(outside: Outside) -> None:
+    """A condition that fails on a foreign row would have been evaluated on it."""
     for sql in PROBES:
         outside.as_reader(patient(outside.world.pat), sql)
         outside.as_reader(dentist(outside.world.ann), sql)
@@ -140,7 +140,7 @@ async def test_the_reader_writes_nothing(outside: Outside) -> None:
                 outside.as_reader(dentist(outside.world.ann), sql)
 
 
-async def test_the_hub_sees_of_people_only_what_it_asks_for(outside: Outside) -> None:
+async def test_hub_sees_only_the_people_it_looks_up(outside: Outside) -> None:
     ann, pat = outside.world.ann, outside.world.pat
     (held,) = outside.as_hub(Lookup(), "appointments")
     assert held["status"] == "held"
@@ -179,7 +179,7 @@ async def test_the_roles_cannot_pass_by_the_policies(outside: Outside) -> None:
     assert [row["tableowner"] for row in owned] == ["hub_owner"]
 
 
-async def test_the_owner_sees_rows_only_when_it_says_what_for(outside: Outside) -> None:
+async def test_owner_sees_rows_only_for_maintenance(outside: Outside) -> None:
     for table in (each for each in TABLES if each != "alembic_version"):
         assert outside.run(["SET LOCAL ROLE hub_owner"], f"SELECT * FROM {table}") == []
         assert outside.run([*MAINTENANCE], f"SELECT * FROM {table}") == outside.all_rows(table)
@@ -188,7 +188,7 @@ async def test_the_owner_sees_rows_only_when_it_says_what_for(outside: Outside) 
 # --- writing --------------------------------------------------------------------------
 
 
-async def test_a_bug_that_writes_for_somebody_else_is_refused(outside: Outside) -> None:
+async def test_write_for_another_person_is_refused(outside: Outside) -> None:
     ann, pia = outside.world.ann, outside.world.pia
     stolen = f"UPDATE appointments SET on_behalf_of = '{pia.id}' WHERE dentist_id = '{ann.id}'"
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
@@ -227,7 +227,7 @@ async def test_a_commit_writes_into_no_calendar_it_did_not_declare(outside: Outs
             outside.as_writer(sql, ann.id)
 
 
-async def test_a_commit_for_somebody_else_is_a_constraint_violated(world: World) -> None:
+async def test_commit_for_another_person_violates_a_constraint(world: World) -> None:
     """The same bug through the store: an error of ours, and nothing is written."""
     clinic = world.clinic
     row = clinic.row(world.ann, world.eve)

@@ -61,18 +61,18 @@ async def test_r5_5_every_statement_sees_only_the_rows_of_its_caller(
         f"SELECT * FROM [{table}]",
         f"SELECT * FROM `{table}`",
     ]
-    for name, who in world.everybody.items():
+    for name, who in world.principals.items():
         wanted = expected(world, table, who)
         for sql in shapes:
             if "hub" in sql and who is None:
                 continue
-            assert keys(table, await world.ask(who, sql)) == wanted, f"{name}: {sql}"
+            assert keys(table, await world.query(who, sql)) == wanted, f"{name}: {sql}"
 
 
 @pytest.mark.parametrize("table", sorted(MAY_SEE))
 async def test_counting_and_summing_count_what_is_theirs(world: World, table: str) -> None:
     column = key_of(table)[0]
-    for name, who in world.everybody.items():
+    for name, who in world.principals.items():
         count = len(expected(world, table, who))
         for sql in (
             f"SELECT count({column}) AS n FROM {table}",
@@ -81,7 +81,7 @@ async def test_counting_and_summing_count_what_is_theirs(world: World, table: st
             f"SELECT (SELECT count({column}) FROM {table}) AS n",
             f"SELECT count(x) AS n FROM (SELECT {column} AS x FROM {table})",
         ):
-            (found,) = await world.ask(who, sql)
+            (found,) = await world.query(who, sql)
             assert (found["n"] or 0) == count, f"{name}: {sql}"
 
 
@@ -90,18 +90,18 @@ async def test_a_dentist_shows_public_fields_only_and_a_mere_hold_a_name_only(
 ) -> None:
     public = {"id", "role", "name", "time_zone", "version"}
     for who in (patient(world.pat), dentist(world.bob), ADMIN, BOT):
-        (ann,) = await world.ask(who, "SELECT * FROM profiles WHERE id = ?", world.ann.id)
+        (ann,) = await world.query(who, "SELECT * FROM profiles WHERE id = ?", world.ann.id)
         assert {name for name, value in ann.items() if value is not None} <= public
-    (hal,) = await world.ask(
+    (hal,) = await world.query(
         dentist(world.ann), "SELECT * FROM profiles WHERE id = ?", world.hal.id
     )
     assert hal["name"] == "Hal"
     assert {name for name, value in hal.items() if value is not None} <= public
-    (pat,) = await world.ask(
+    (pat,) = await world.query(
         dentist(world.ann), "SELECT * FROM profiles WHERE id = ?", world.pat.id
     )
     assert (pat["email"], pat["phone"], pat["subject"]) == ("pat@example.org", "2", None)
-    (me,) = await world.ask(patient(world.pat), "SELECT * FROM profiles WHERE role = 'patient'")
+    (me,) = await world.query(patient(world.pat), "SELECT * FROM profiles WHERE role = 'patient'")
     assert (me["id"], me["email"], me["subject"]) == (world.pat.id, "pat@example.org", "sub-pat")
 
 
@@ -109,14 +109,14 @@ async def test_a_known_email_or_phone_finds_a_name_and_nothing_else(world: World
     sql = "SELECT * FROM profiles WHERE role = 'patient' ORDER BY name"
     for who, others in ((BOT, set()), (dentist(world.ann), {"Eve", "Hal", "Pat"})):
         for exact in ("PIA@example.org", "3"):
-            asked = Lookup(exact=exact)
-            async with world.clinic.store._readers.caller(who, asked) as connection:
+            lookup = Lookup(exact=exact)
+            async with world.clinic.store._readers.caller(who, lookup) as connection:
                 found = [dict(r._mapping) for r in await connection.exec_driver_sql(sql)]
             assert {row["name"] for row in found} == {"Pia", *others}
             (pia,) = [row for row in found if row["name"] == "Pia"]
             assert (pia["email"], pia["subject"], pia["search_text"]) == (None, None, None)
-    asked = Lookup(exact="3")
-    async with world.clinic.store._readers.caller(patient(world.pat), asked) as connection:
+    lookup = Lookup(exact="3")
+    async with world.clinic.store._readers.caller(patient(world.pat), lookup) as connection:
         found = [dict(r._mapping) for r in await connection.exec_driver_sql(sql)]
     assert [row["name"] for row in found] == ["Pat"]
 
@@ -243,7 +243,7 @@ async def test_every_known_way_around_is_closed(world: World) -> None:
     for who in (patient(world.pia), dentist(world.ann), ADMIN, None):
         for sql in WAYS_AROUND:
             try:
-                found = await world.ask(who, sql)
+                found = await world.query(who, sql)
             except (DatabaseError, sqlite3.Error):
                 continue
             open_ways.append((who, sql, found))
@@ -254,10 +254,10 @@ async def test_what_was_tried_did_nothing(world: World) -> None:
     before = {table: world.all_rows(table) for table in MAY_SEE}
     for sql in WAYS_AROUND:
         with pytest.raises((DatabaseError, sqlite3.Error)):
-            await world.ask(dentist(world.ann), sql)
+            await world.query(dentist(world.ann), sql)
     assert {table: world.all_rows(table) for table in MAY_SEE} == before
-    for name, who in world.everybody.items():
-        found = await world.ask(who, "SELECT * FROM appointments")
+    for name, who in world.principals.items():
+        found = await world.query(who, "SELECT * FROM appointments")
         assert keys("appointments", found) == expected(world, "appointments", who), name
 
 
@@ -273,7 +273,7 @@ async def test_the_guarding_view_cannot_be_guessed_and_never_shows(world: World)
             assert guard._token not in str(refused.value)
 
 
-async def test_errors_and_order_tell_nothing_of_foreign_rows(world: World) -> None:
+async def test_errors_and_order_reveal_no_foreign_rows(world: World) -> None:
     """The same question, whether or not the row it probes for exists."""
     who = patient(world.hal)
     for value in ("of Pia and Bob", "of nobody"):
@@ -285,7 +285,7 @@ async def test_errors_and_order_tell_nothing_of_foreign_rows(world: World) -> No
             "SELECT id FROM appointments ORDER BY notes = ?, (SELECT min(notes) FROM appointments)",
             "SELECT 1 FROM hub WHERE ? IN (SELECT notes FROM appointments)",
         ):
-            found = await world.ask(who, sql, value)
+            found = await world.query(who, sql, value)
             mine = keys("appointments", found) if "ORDER" in sql else found
             assert mine == (expected(world, "appointments", who) if "ORDER" in sql else [])
 
@@ -294,7 +294,7 @@ _OVERFLOWS = (
     "(SELECT sum(x) FROM (SELECT CASE WHEN {what} THEN 9223372036854775807 ELSE 0 END AS x"
     " UNION ALL SELECT 1))"
 )
-"""No function, and yet it fails, if it is ever asked about a row of which ``what`` is true."""
+"""An expression without a function that fails on a row for which ``what`` is true."""
 FAILING_IF = {
     "appointments": "notes = 'of Pia and Bob'",
     "profiles": "profiles.name = 'Pia' OR email IS NOT NULL OR phone = '3'",
@@ -306,7 +306,7 @@ FAILING_IF = {
 
 
 @pytest.mark.parametrize("table", sorted(FAILING_IF))
-async def test_a_condition_that_fails_is_never_asked_about_a_foreign_row(
+async def test_failing_condition_is_never_evaluated_on_a_foreign_row(
     world: World, table: str
 ) -> None:
     hal = world.hal
@@ -323,13 +323,13 @@ async def test_a_condition_that_fails_is_never_asked_about_a_foreign_row(
         f"SELECT 1 FROM hub LEFT JOIN {table} ON {overflow} > 0",
         f"SELECT 1 FROM hub WHERE EXISTS (SELECT 1 FROM {table} WHERE {overflow} > 0)",
     ):
-        await world.ask(patient(hal), sql)
+        await world.query(patient(hal), sql)
     raw = overflow.replace("email IS NOT NULL OR ", "")
     with pytest.raises(sqlite3.OperationalError, match="integer overflow"):
         world.database.query(f"SELECT count({raw}) FROM {table}")
 
 
-async def test_a_connection_back_in_the_pool_reads_for_nobody(world: World) -> None:
+async def test_connection_in_the_pool_shows_no_rows(world: World) -> None:
     store = world.clinic.store
     async with store._readers.caller(patient(world.pat)) as connection:
         guard = connection.info["guard"]
@@ -346,7 +346,7 @@ async def test_a_statement_prepared_for_one_caller_serves_the_next_one_as_theirs
     sql = "SELECT id, notes FROM appointments"
     for _ in range(3):
         for who in (patient(world.pat), patient(world.pia), None, dentist(world.ann)):
-            found = await world.ask(who, sql)
+            found = await world.query(who, sql)
             assert keys("appointments", found) == expected(world, "appointments", who)
 
 
@@ -372,16 +372,16 @@ async def plan_of(world: World, who: Principal, sql: str) -> str:
 async def test_lists_use_the_same_indexes_as_without_row_security(
     world: World, role: str, index: str
 ) -> None:
-    who = world.everybody[role]
+    who = world.principals[role]
     assert who
-    said: list[str] = []
+    statements: list[str] = []
     engine = world.clinic.store._readers._callers.sync_engine
 
     def listen(_c: Any, _cursor: Any, statement: str, params: Any, *_: Any) -> None:
         for value in params if statement != "BEGIN" else ():
             literal = f"'{value}'" if isinstance(value, str) else str(value)
             statement = statement.replace("?", literal, 1)
-        said.append(statement)
+        statements.append(statement)
 
     event.listen(engine, "before_cursor_execute", listen)
     now = world.clinic.clock.now()
@@ -390,7 +390,7 @@ async def test_lists_use_the_same_indexes_as_without_row_security(
     )
     await world.clinic.store.appointments.page(who, query)
     event.remove(engine, "before_cursor_execute", listen)
-    lists = [sql for sql in said if "appointments" in sql and sql.startswith("SELECT")]
+    lists = [sql for sql in statements if "appointments" in sql and sql.startswith("SELECT")]
     assert len(lists) >= 2
     for sql in lists[:2]:
         plan = await plan_of(world, who, sql)

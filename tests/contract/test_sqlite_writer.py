@@ -124,7 +124,7 @@ async def test_when_commit_fails_the_outcome_is_unknown_until_looked_up(
 async def test_when_commit_fails_refusals_are_not_believed(
     clinic: Clinic, database: SqliteDatabase
 ) -> None:
-    """The second was refused because of the first, which may be lost: both ask again."""
+    """The second was refused because of the first, which may be lost: both must retry."""
     ann, bob = await clinic.add_dentist("Dr Ann"), await clinic.add_dentist("Dr Bob")
     pat = await clinic.add_patient()
     row = clinic.row(ann, pat)
@@ -190,7 +190,7 @@ async def test_what_waits_together_is_committed_together(clinic: Clinic, meter: 
     assert clinic.store.stats.waiting == 0
 
 
-async def test_a_second_hub_is_refused_and_told_who_holds_the_database(
+async def test_second_hub_is_refused_with_the_holders_name(
     clinic: Clinic, database: SqliteDatabase, clock: FakeClock, new_id: SerialIds
 ) -> None:
     with pytest.raises(DatabaseInUse, match=r"pid \d+ on "):

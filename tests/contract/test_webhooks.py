@@ -29,9 +29,7 @@ async def made(clinic: Clinic, owner: Principal = BOT, *channels: Channel) -> We
     return hook
 
 
-async def test_a_webhook_is_read_as_it_was_saved_by_its_owner_and_nobody_else(
-    clinic: Clinic, store: Store
-) -> None:
+async def test_webhook_is_read_by_its_owner_only(clinic: Clinic, store: Store) -> None:
     pat, pia = await clinic.add_patient("Pat"), await clinic.add_patient("Pia")
     owner = Principal(role=Role.PATIENT, subject="bot", person=pat.id, acting="bot")
     channel = patient_channel(PatientId(pat.id))
@@ -127,7 +125,7 @@ async def test_the_attempts_of_an_event_are_one_delivery(clinic: Clinic, store: 
     assert await store.webhooks.deliveries(BOT, hook.id, limit=10) == [done]
 
 
-async def test_trying_anew_forgets_failures_but_no_place(clinic: Clinic, store: Store) -> None:
+async def test_retry_resets_failures_and_keeps_the_position(clinic: Clinic, store: Store) -> None:
     hook = await made(clinic)
     failing = replace(
         at(AVAILABILITY_ALL, 5, attempts=9, moves=1), failing_since=clinic.clock.now()
@@ -169,7 +167,7 @@ async def test_old_secrets_sign_along_until_their_time_is_over(
     assert len(database.query("SELECT number FROM webhook_secrets")) == 2, "no use, not kept"
 
 
-async def test_the_hub_disables_once_and_says_so_in_the_audit(
+async def test_hub_disables_a_webhook_once_and_audits_it(
     clinic: Clinic, store: Store, database: Database
 ) -> None:
     hook = await made(clinic)
@@ -179,11 +177,11 @@ async def test_the_hub_disables_once_and_says_so_in_the_audit(
     assert (disabled.status, disabled.version) == (WebhookStatus.DISABLED, 2)
     assert await store.webhooks.disable(hook.id, DisabledReason.GONE, now) is None
     assert await store.webhooks.active(after=None, limit=10, now=now) == []
-    said = database.query(
+    audited = database.query(
         "SELECT action, role, subject, new_status FROM audit_log WHERE resource_id = ? ORDER BY id",
         hook.id,
     )
-    assert said == [
+    assert audited == [
         ("webhook.saved", "chatbot", "bot", "active"),
         ("webhook.disabled", "system", "system", "disabled"),
     ]

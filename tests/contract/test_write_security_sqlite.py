@@ -31,7 +31,7 @@ async def written(world: World, sql: str, *declared: str) -> None:
     await writer.run(single_job(plan, declares=declared))
 
 
-async def test_a_bug_that_writes_for_somebody_else_is_refused(world: World) -> None:
+async def test_write_for_another_person_is_refused(world: World) -> None:
     clinic, ann = world.clinic, world.ann
     row = clinic.row(ann, world.eve, clinic.clock.now() + 30 * DAY)
     loaded = await clinic.open(ann)

@@ -1,5 +1,5 @@
 """The hub ends under traffic, again and again, by ``kill -9`` or politely: what was
-acknowledged is there, what was committed is told, no screen misses or doubles anything.
+acknowledged is there, what was committed is published, no screen misses or doubles anything.
 """
 
 import asyncio

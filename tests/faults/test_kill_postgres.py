@@ -1,4 +1,4 @@
-"""PostgreSQL is killed under traffic and started again: the hub says 503 meanwhile and
+"""PostgreSQL is killed under traffic and started again: the hub answers 503 meanwhile and
 recovers by itself; what was acknowledged is there, and nothing is there twice.
 """
 
@@ -73,7 +73,7 @@ async def kill_again_and_again(template: Template, folder: Path, kills: int, see
                     await asyncio.sleep(chance.uniform(*LIFE_S))  # anywhere in its work
                     witness = await promises(clinic, turn)
                     await asyncio.to_thread(database.server.kill)
-                    await _says_503(clinic)
+                    await _answers_503(clinic)
                     await asyncio.to_thread(database.server.start)
                     await _is_back(hub, session)
                     await kept(witness)
@@ -91,7 +91,7 @@ async def kill_again_and_again(template: Template, folder: Path, kills: int, see
     )
 
 
-async def _says_503(clinic: Clinic) -> None:
+async def _answers_503(clinic: Clinic) -> None:
     """Of what needs the database; the process itself lives on."""
     api = clinic.api(clinic.patients[-1])
     read = await api.get("/api/appointments")

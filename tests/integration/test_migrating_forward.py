@@ -154,7 +154,7 @@ def _contents(connection: Connection) -> dict[str, list[dict[str, Any]]]:
 
 
 def _populate(connection: Connection) -> None:
-    """Whatever was not there yet, in every table that there is."""
+    """Fill every table and column that an older revision lacks."""
     for name, columns in _present(connection).items():
         table = metadata.tables[name]
         if name == "hub" or connection.execute(select(table).limit(1)).first():

@@ -50,17 +50,17 @@ def environ(server: PostgresServer, name: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("environ")
-def test_migrate_says_what_it_will_do_and_check_finds_a_sound_database(
+def test_migrate_announces_its_plan_and_check_finds_no_problem(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["check"]) == 1
     assert "run `chairside migrate`" in capsys.readouterr().out
     assert main(["migrate"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     steps = _history()
-    assert f"nothing yet; {len(steps)} steps lead to {steps[-1].id}" in said
-    assert f"6/{len(steps)}  0006  Row-level security on PostgreSQL" in said
+    assert f"nothing yet; {len(steps)} steps lead to {steps[-1].id}" in output
+    assert f"6/{len(steps)}  0006  Row-level security on PostgreSQL" in output
     assert main(["check"]) == 0
     assert "is sound; 0 dentists" in capsys.readouterr().out
     assert main(["migrate"]) == 0
@@ -77,7 +77,7 @@ def test_the_migrations_make_what_the_statements_expect(server: PostgresServer, 
     assert on_postgresql(parse_url(server.url(name, ADMIN)), differences) == []
 
 
-def test_a_login_without_the_right_is_told_what_an_administrator_must_run(
+def test_login_without_rights_gets_the_script_for_an_administrator(
     server: PostgresServer, name: str
 ) -> None:
     """And when that was run, it migrates by itself."""
@@ -96,7 +96,7 @@ STRANGER = "stranger"
 
 
 @pytest.mark.usefixtures("environ")
-def test_check_says_which_grant_the_hubs_login_lacks(
+def test_check_names_the_grant_that_the_login_lacks(
     server: PostgresServer,
     name: str,
     capsys: pytest.CaptureFixture[str],
@@ -109,9 +109,9 @@ def test_check_says_which_grant_the_hubs_login_lacks(
         server.run("postgres", f"CREATE ROLE {STRANGER} LOGIN")
     monkeypatch.setenv("CHAIRSIDE_DATABASE_URL", server.url(name, STRANGER))
     assert main(["check"]) == 1
-    said = capsys.readouterr().out
-    assert f"the login {STRANGER} is no member of hub_writer: GRANT hub_writer TO" in said
-    assert f"the login {STRANGER} is no member of hub_reader" in said
+    output = capsys.readouterr().out
+    assert f"the login {STRANGER} is no member of hub_writer: GRANT hub_writer TO" in output
+    assert f"the login {STRANGER} is no member of hub_reader" in output
 
 
 async def test_a_hub_whose_login_lacks_a_grant_does_not_start(
@@ -132,7 +132,7 @@ async def test_a_hub_whose_login_lacks_a_grant_does_not_start(
             pytest.fail("it opened")
 
 
-def test_preparing_again_asks_for_nothing(server: PostgresServer, name: str) -> None:
+def test_preparing_again_executes_nothing(server: PostgresServer, name: str) -> None:
     upgrade(server.url(name), migrate_url=server.url(name, ADMIN))
     server.script(name, f"GRANT hub_owner TO {OPERATOR}")
     assert upgrade(server.url(name), migrate_url=server.url(name, OPERATOR)).pending == ()

@@ -1,4 +1,4 @@
-"""Looking into the hub's database from outside, and disturbing it; whichever engine it is."""
+"""Queries and disturbs the hub's database from outside, on either engine."""
 
 import itertools
 import re
@@ -56,13 +56,13 @@ def execute(database: Database, *statements: str) -> None:
 
 
 @contextmanager
-def nobody_writes(database: Database) -> Iterator[None]:
-    """Somebody else holds the lock that every commit needs."""
+def writes_locked(database: Database) -> Iterator[None]:
+    """Hold the lock that every commit needs."""
     if isinstance(database, OnPostgres):
         tables = rows(database, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        with database.server.transaction(database.name) as say:
+        with database.server.transaction(database.name) as execute:
             for table in tables:
-                say(f'LOCK TABLE "{table["tablename"]}" IN EXCLUSIVE MODE')
+                execute(f'LOCK TABLE "{table["tablename"]}" IN EXCLUSIVE MODE')
             yield
         return
     with closing(sqlite3.connect(database, isolation_level=None)) as intruder:

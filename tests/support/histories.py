@@ -1,4 +1,4 @@
-"""What a hub's database must look like, whatever failed: no overlap, histories without a gap
+"""What a hub's database must look like after any failure: no overlap, histories without a gap
 or a repeat, true to the rows, and fences that never went back."""
 
 import json
@@ -43,7 +43,7 @@ def pending(database: Database) -> set[tuple[str, int]]:
 
 
 def _overlaps(database: Database) -> list[str]:
-    """Nobody, dentist or patient, is at two live rows at once; holds bind their dentist only."""
+    """No dentist and no patient has two live rows at once; holds bind their dentist only."""
     sql = (
         "SELECT id, dentist_id, patient_id, status, starts_at, ends_at FROM appointments"
         " WHERE status IN ('held', 'confirmed', 'arrived', 'checked_in') AND NOT overbooked"
@@ -79,7 +79,7 @@ def _gaps(database: Database) -> list[str]:
 
 
 def _repeats(database: Database) -> list[str]:
-    """Nothing was done twice: of each appointment every version is told once, one after the
+    """Nothing was done twice: of each appointment every version is published once, one after the
     other, and no channel tells one event twice."""
     versions: dict[tuple[str, str], list[int]] = defaultdict(list)
     ids: dict[str, list[str]] = defaultdict(list)

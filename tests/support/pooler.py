@@ -1,6 +1,6 @@
 """A transaction pooler before PostgreSQL, as PgBouncer is one, and one that fails on command.
 
-After each transaction the server's connection goes to whoever asks next: nothing that a
+After each transaction the server's connection goes to the next client: nothing that a
 client left in a session is there the next time, and prepared statements are somebody else's.
 """
 
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 READY, QUERY, SYNC, TERMINATE = b"Z", b"Q", b"S", b"X"
 _COMMIT = b"COMMIT\0"
 _NO_TLS = b"N"
-ASKS_FOR_TLS = 80_877_103  # the protocol's own number
+TLS_REQUEST = 80_877_103  # the protocol's own number
 
 
 @dataclass
@@ -23,7 +23,7 @@ class _Server:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     greeting: bytes
-    """All that the server said up to its first ReadyForQuery."""
+    """All messages of the server up to its first ReadyForQuery."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Pooler:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         startup = await untyped(reader)
-        if int.from_bytes(startup[4:8], "big") == ASKS_FOR_TLS:
+        if int.from_bytes(startup[4:8], "big") == TLS_REQUEST:
             writer.write(_NO_TLS)
             startup = await untyped(reader)
         server = await self._take(startup)
@@ -104,7 +104,7 @@ class Pooler:
                     return False
                 if state == b"I":
                     return True
-            elif kind == b"H":  # Flush: the client waits for what was said so far
+            elif kind == b"H":  # Flush: the client waits for the answers so far
                 await self._flushed(server, writer)
             kind, message = await _message(reader)
 

@@ -74,19 +74,19 @@ class Populous:
                 connection.execute(statement)
 
     def _statements(self, words: dict[str, str]) -> Sequence[str]:
-        say = {**words, "dentists": self.dentists, "patients": self.patients}
+        values = {**words, "dentists": self.dentists, "patients": self.patients}
         return (
             "INSERT INTO appointment_types VALUES ('t', 'Check-up', 30, 0, 0, 1)",
-            _numbered(_DENTISTS, self.dentists, say),
-            _numbered(_CALENDARS, self.dentists, say),
-            _numbered(_PATIENTS, self.patients, say),
+            _numbered(_DENTISTS, self.dentists, values),
+            _numbered(_CALENDARS, self.dentists, values),
+            _numbered(_PATIENTS, self.patients, values),
             *(
-                _numbered(_APPOINTMENTS, min(first + _AT_ONCE, self.rows), say, first)
+                _numbered(_APPOINTMENTS, min(first + _AT_ONCE, self.rows), values, first)
                 for first in range(0, self.rows, _AT_ONCE)
             ),
-            _numbered(_CHANNELS, self.dentists, say),
-            _numbered(_EVENTS, self.dentists * EVENTS_OF_A_CALENDAR, say),
-            _numbered(_AUDIT, self.rows // 10, say),
+            _numbered(_CHANNELS, self.dentists, values),
+            _numbered(_EVENTS, self.dentists * EVENTS_OF_A_CALENDAR, values),
+            _numbered(_AUDIT, self.rows // 10, values),
         )
 
 
@@ -215,8 +215,8 @@ _NOT_A_LIST = re.compile("^BEGIN|set_config|FROM hub$")
 async def plans(store: Store, reading: Reading, explain: str) -> list[tuple[str, list[str]]]:
     """Each statement of a reading, and what the database does for it, as the same caller.
 
-    Past the gate that refuses readers EXPLAIN. ``explain`` is PostgreSQL's word for how much
-    it shall tell; SQLite knows one only.
+    Past the gate that refuses readers EXPLAIN. ``explain`` selects how much PostgreSQL
+    shows; SQLite has only one form.
     """
     answers: list[tuple[str, list[str]]] = []
     engines = {store._readers._callers.sync_engine, store._readers._hub.sync_engine}
@@ -225,8 +225,8 @@ async def plans(store: Store, reading: Reading, explain: str) -> list[tuple[str,
         if _NOT_A_LIST.search(sql):
             return
         raw = connection.connection.dbapi_connection
-        told = _told if connection.dialect.name == "sqlite" else _explained
-        answers.append((sql, raw.run_async(lambda driver: told(driver, sql, params, explain))))
+        plan_of = _plan_on_sqlite if connection.dialect.name == "sqlite" else _explained
+        answers.append((sql, raw.run_async(lambda driver: plan_of(driver, sql, params, explain))))
 
     for engine in engines:
         event.listen(engine, "before_cursor_execute", listen)
@@ -242,6 +242,6 @@ async def _explained(driver: Any, sql: str, params: Any, explain: str) -> list[s
     return [row[0] for row in await driver.fetch(f"EXPLAIN ({explain}) {sql}", *params)]
 
 
-async def _told(driver: Any, sql: str, params: Any, _explain: str) -> list[str]:
+async def _plan_on_sqlite(driver: Any, sql: str, params: Any, _explain: str) -> list[str]:
     async with driver.execute(f"EXPLAIN QUERY PLAN {sql}", params) as found:
         return [line for *_, line in await found.fetchall()]

@@ -101,7 +101,7 @@ class PostgresServer:
         return True
 
     def kill(self) -> None:
-        """As a crash: the postmaster gets no chance to say goodbye, its children follow."""
+        """As a crash: the postmaster cannot shut down, its children follow."""
         assert self._process is not None
         children = _children(self._process.pid)
         self._process.send_signal(signal.SIGKILL)
@@ -142,7 +142,7 @@ class PostgresServer:
 
     @contextmanager
     def transaction(self, database: str) -> Iterator[Callable[[str], list[Any]]]:
-        """Say statements in a transaction that stays open; it is rolled back at the end."""
+        """Execute statements in a transaction that stays open; it is rolled back at the end."""
         connection = self.loop.run(asyncpg.connect(self.url(database, ADMIN), timeout=10))
         self.loop.run(connection.execute("BEGIN"))
         try:
@@ -155,7 +155,7 @@ class PostgresServer:
         self.loop.run(_execute(self.url(database, ADMIN), statements))
 
 
-_WHEN_NOBODY_HOLDS_THE_PIPE = """
+_WHEN_THE_PIPE_IS_CLOSED = """
 cat > /dev/null
 pid=$(head -n 1 "$0/data/postmaster.pid" 2> /dev/null)
 if [ -n "$pid" ] && ps -ww -o args= -p "$pid" | grep -qF "$0"; then
@@ -168,9 +168,9 @@ rm -rf "$0"
 
 def _guardian_of(folder: Path) -> "subprocess.Popen[bytes]":
     """Ends the server and removes its folder when this process is gone, however it went:
-    ``atexit`` knows nothing of SIGKILL, nor of a SIGTERM that nobody handles."""
+    ``atexit`` runs neither after SIGKILL nor after an unhandled SIGTERM."""
     return subprocess.Popen(
-        ["sh", "-c", _WHEN_NOBODY_HOLDS_THE_PIPE, str(folder)],
+        ["sh", "-c", _WHEN_THE_PIPE_IS_CLOSED, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -254,7 +254,7 @@ _servers: dict[bool, PostgresServer] = {}
 
 def postgres_server(*, durable: bool = False) -> PostgresServer:
     """The one server of this process; it ends with it."""
-    if durable not in _servers:  # one a process, whichever fixture asks first
+    if durable not in _servers:  # one for a process, made by the first fixture
         server = _servers[durable] = PostgresServer(durable=durable)
         server.start()
         server.run("postgres", f"CREATE ROLE {LOGIN} LOGIN NOINHERIT")

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.support.pooler import ASKS_FOR_TLS, untyped
+from tests.support.pooler import TLS_REQUEST, untyped
 
 _YES = b"S"
 _ONLY_ENCRYPTED = b"SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry for this host, no encryption\0\0"
@@ -115,7 +115,7 @@ class TlsFront:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         startup = await untyped(reader)
-        if int.from_bytes(startup[4:8], "big") != ASKS_FOR_TLS:
+        if int.from_bytes(startup[4:8], "big") != TLS_REQUEST:
             size = len(_ONLY_ENCRYPTED) + 4
             writer.write(b"E" + size.to_bytes(4, "big") + _ONLY_ENCRYPTED)
             await writer.drain()

@@ -30,7 +30,7 @@ def quiet(*_: int) -> None:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """Migrated, with a channel at epoch 5 and one event nobody was sent."""
+    """Migrated, with a channel at epoch 5 and one pending event."""
     path = tmp_path / "clinic.db"
     with captured_logs():
         upgrade(f"sqlite:///{path}")

@@ -19,7 +19,7 @@ with exclusive(Path(sys.argv[1])):
 """
 
 
-def test_a_second_holder_is_refused_and_told_who_holds(tmp_path: Path) -> None:
+def test_second_holder_is_refused_with_the_first_ones_name(tmp_path: Path) -> None:
     database = tmp_path / "clinic.db"
     with (
         exclusive(database),

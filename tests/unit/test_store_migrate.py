@@ -26,13 +26,15 @@ def url(tmp_path: Path) -> str:
 
 
 def test_an_empty_database_is_brought_to_the_newest_schema(url: str) -> None:
-    told: list[tuple[Revision, int, int]] = []
+    reported: list[tuple[Revision, int, int]] = []
     before = plan(url)
     assert before.current is None
-    done = upgrade(url, lambda *progress: told.append(progress))
+    done = upgrade(url, lambda *progress: reported.append(progress))
     assert done == before
-    assert [revision for revision, _, _ in told] == list(before.pending)
-    assert [(n, of) for _, n, of in told] == [(n, len(told)) for n in range(1, len(told) + 1)]
+    assert [revision for revision, _, _ in reported] == list(before.pending)
+    assert [(n, of) for _, n, of in reported] == [
+        (n, len(reported)) for n in range(1, len(reported) + 1)
+    ]
     after = plan(url)
     assert (after.current, after.pending) == (before.head, ())
     assert check_schema(url) == before.head
@@ -45,9 +47,9 @@ def test_planning_leaves_no_trace(url: str, tmp_path: Path) -> None:
 
 def test_a_second_upgrade_does_nothing(url: str) -> None:
     upgrade(url)
-    told: list[Revision] = []
-    assert upgrade(url, lambda revision, *_: told.append(revision)).pending == ()
-    assert told == []
+    reported: list[Revision] = []
+    assert upgrade(url, lambda revision, *_: reported.append(revision)).pending == ()
+    assert reported == []
 
 
 def test_the_migrations_make_what_the_statements_expect(url: str) -> None:
@@ -59,7 +61,7 @@ def test_the_migrations_make_what_the_statements_expect(url: str) -> None:
     engine.dispose()
 
 
-def test_an_older_schema_is_named_and_the_remedy_told(url: str) -> None:
+def test_older_schema_is_named_with_the_remedy(url: str) -> None:
     with pytest.raises(SchemaTooOld, match=r"empty.*chairside migrate"):
         check_schema(url)
 

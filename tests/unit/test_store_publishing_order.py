@@ -1,4 +1,4 @@
-"""Side by side commits: a channel's events are told in the order of their offsets."""
+"""Concurrent commits: the events of a channel are published in the order of offsets."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from actors.ports.events import EventRecord
 from store.postgres.publishing_order import PublishingOrder
 
 
-class Told:
+class Published:
     def __init__(self) -> None:
         self.offsets: list[tuple[str, int]] = []
 
@@ -31,26 +31,26 @@ def event(channel: str, offset: int) -> EventRecord:
 
 
 async def test_a_later_offset_waits_for_the_earlier_one() -> None:
-    told = Told()
-    order = PublishingOrder(told)
+    published = Published()
+    order = PublishingOrder(published)
     first, second = order.begin([event("a", 1)]), order.begin([event("a", 2), event("b", 1)])
     other = order.begin([event("c", 7)])
     order.end(second, committed=True)
     order.end(other, committed=True)
     await asyncio.sleep(0)
-    assert told.offsets == [("c", 7)], "of other channels nobody waits"
+    assert published.offsets == [("c", 7)], "of other channels nobody waits"
     order.end(first, committed=True)
     await asyncio.sleep(0)
-    assert told.offsets == [("c", 7), ("a", 1), ("a", 2), ("b", 1)]
+    assert published.offsets == [("c", 7), ("a", 1), ("a", 2), ("b", 1)]
 
 
-async def test_nobody_waits_for_what_was_not_committed() -> None:
-    told = Told()
-    order = PublishingOrder(told)
+async def test_failed_commit_delays_no_events() -> None:
+    published = Published()
+    order = PublishingOrder(published)
     first, second = order.begin([event("a", 1)]), order.begin([event("a", 1)])
     third = order.begin([event("a", 2)])
     order.end(third, committed=True)
     order.end(first, committed=False)
     order.end(second, committed=True)
     await asyncio.sleep(0)
-    assert told.offsets == [("a", 1), ("a", 2)]
+    assert published.offsets == [("a", 1), ("a", 2)]

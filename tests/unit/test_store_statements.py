@@ -31,7 +31,7 @@ POSTGRESQL: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLA
 
 
 @pytest.mark.parametrize("dialect", [sqlite.dialect(), POSTGRESQL], ids=lambda d: d.name)
-def test_every_statement_can_be_said_in_every_dialect(dialect: Dialect) -> None:
+def test_every_statement_compiles_in_every_dialect(dialect: Dialect) -> None:
     sql = WriteStatements(dialect)
     assert all(getattr(sql, name).sql for name in STATEMENTS)
 
@@ -81,7 +81,7 @@ def test_values_are_bound_in_the_order_of_the_text() -> None:
     assert statement.bind({"status": "held", "overbooked": True}) == (1, "held")
 
 
-def test_an_insert_can_be_said_for_many_rows_at_once(migrated: Path) -> None:
+def test_insert_takes_many_rows_at_once(migrated: Path) -> None:
     """Also one that looks something up within its values."""
     statement = WriteStatements(sqlite.dialect()).advance_channel
     connection = sqlite3.connect(migrated)
@@ -91,7 +91,7 @@ def test_an_insert_can_be_said_for_many_rows_at_once(migrated: Path) -> None:
     connection.close()
 
 
-def test_rows_by_key_are_asked_for_together(migrated: Path) -> None:
+def test_rows_by_key_are_selected_together(migrated: Path) -> None:
     name = WriteStatements(sqlite.dialect()).name
     assert name.takes_many
     with sqlite3.connect(migrated) as connection:

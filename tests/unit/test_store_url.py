@@ -1,4 +1,4 @@
-"""Database URLs: what is accepted, and errors that say what would do."""
+"""Database URLs: what is accepted, and errors that name a usable form."""
 
 from pathlib import Path
 

@@ -20,7 +20,7 @@ time.sleep(60) if sys.argv[1] == "wait" else None
 
 
 def gone(pid: str, folder: str) -> bool:
-    """A zombie is gone: whether somebody adopts and buries it is the machine's matter."""
+    """A zombie counts as gone, even if its parent has not waited for it."""
     listed = subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, check=False)
     return listed.stdout.strip()[:1] in (b"", b"Z") and not Path(folder).exists()
 
