@@ -1,10 +1,11 @@
-"""What the conversation needs of a clinic. Nothing else of the hub is known to it."""
+"""What the chatbot knows of a clinic, and of one patient's calendar there. Instants are UTC."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
-from typing import Protocol
+from datetime import datetime, time, timedelta
 
 from chairside.client import FreeSlot
+from chairside.client.slot_table import TypeTimes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,19 +17,20 @@ class Practitioner:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Treatment:
-    """An appointment type."""
+    """An appointment type, by the name that patients see."""
 
     id: str
     name: str
-    minutes: int
-    before: int = 0
-    """Minutes kept free before it."""
-    after: int = 0
+    times: TypeTimes
+
+    @property
+    def minutes(self) -> int:
+        return self.times.duration // timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
-    """What everybody may know of the clinic, and the zone the patient thinks in."""
+    """The clinic's public directory, and the zone that the patient thinks in."""
 
     dentists: tuple[Practitioner, ...]
     treatments: tuple[Treatment, ...]
@@ -37,8 +39,12 @@ class Facts:
     def dentist(self, dentist_id: str) -> Practitioner | None:
         return next((one for one in self.dentists if one.id == dentist_id), None)
 
-    def treatment(self, appointment_type_id: str | None) -> Treatment | None:
-        return next((one for one in self.treatments if one.id == appointment_type_id), None)
+    def treatment(self, type_id: str | None) -> Treatment | None:
+        return next((one for one in self.treatments if one.id == type_id), None)
+
+    def ids(self, dentist_ids: Sequence[str]) -> tuple[str, ...]:
+        """The given dentists; every dentist if none is given."""
+        return tuple(dentist_ids) or tuple(one.id for one in self.dentists)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +66,11 @@ class OwnAppointment:
     status: str
     version: int
 
+    @property
+    def slot(self) -> FreeSlot:
+        """The time that it takes."""
+        return FreeSlot(self.dentist_id, self.appointment_type_id, self.start, self.end)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SlotQuery:
@@ -73,50 +84,4 @@ class SlotQuery:
     time_from: time | None = None
     time_to: time | None = None
     weekdays: tuple[int, ...] = ()
-    """Only these are of use (Monday is 0); more may be answered."""
-
-
-class ClinicError(Exception):
-    """Base of what a clinic may answer instead of yes."""
-
-
-class ClinicRefused(ClinicError):
-    """The hub said no; ``code`` is one of its codes, ``message`` its sentence."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code, message)
-        self.code, self.message = code, message
-
-
-class ClinicUnreachable(ClinicError):
-    """Nobody answered: whether a command was carried out is unknown. Same key, once more."""
-
-
-class Clinic(Protocol):
-    """One patient's view of a clinic; every call is made as that patient.
-
-    Commands take a ``key``: repeated with it they are carried out once. All raise
-    :class:`ClinicRefused` and :class:`ClinicUnreachable`, and nothing else.
-    """
-
-    async def facts(self) -> Facts: ...
-
-    async def slots(self, query: SlotQuery) -> tuple[FreeSlot, ...]:
-        """Free slots, ascending by start; the first few hundred."""
-        ...
-
-    async def mine(self) -> tuple[OwnAppointment, ...]:
-        """The patient's confirmed and past appointments, ascending; never holds."""
-        ...
-
-    async def hold(self, slot: FreeSlot, key: str) -> Hold: ...
-
-    async def release(self, hold_id: str, key: str) -> None: ...
-
-    async def book(self, hold_id: str, key: str) -> OwnAppointment: ...
-
-    async def move(
-        self, appointment: OwnAppointment, start: datetime, key: str
-    ) -> OwnAppointment: ...
-
-    async def cancel(self, appointment: OwnAppointment, key: str) -> None: ...
+    """Only these are of use (Monday is 0); the result may contain others."""

@@ -1,15 +1,14 @@
-"""The shell around the machine: carries out what it asks for and tells it the outcome."""
+"""The shell around the dialogue: carries out its effects and feeds their results back."""
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from chairside.chatbot.clinic import Clinic, ClinicRefused, ClinicUnreachable
+from chairside.chatbot.clinic import Facts
 from chairside.chatbot.dialogue import sentences
 from chairside.chatbot.dialogue.machine import Dialogue
 from chairside.chatbot.dialogue.state import (
-    UNREACHABLE,
     BookHold,
     CancelOwnAppointment,
     ChangeDone,
@@ -31,104 +30,108 @@ from chairside.chatbot.dialogue.state import (
     Utterance,
 )
 from chairside.chatbot.language_model import LanguageModel, act_of, question_for
+from chairside.chatbot.patient_calendar import PatientCalendar, failure_code
 from chairside.chatbot.understanding.acts import Intent
+from chairside.client import ConnectionLost, HubError
 
-COMMANDS_MAX: Final = 12
-"""What one message may set off; the machine needs four at most."""
+STEPS_MAX: Final = 12
+"""Steps that one message may cause; the dialogue needs four at most."""
 
 
 class Conversation:
-    """One patient's conversation. Not to be called twice at once: a conversation has an order.
+    """One patient's conversation; its methods must not run concurrently.
 
-    ``state`` is all it remembers; it may be kept anywhere between two messages.
+    ``state`` is everything that it remembers; it may be stored anywhere between two messages.
     """
 
     def __init__(
         self,
-        clinic: Clinic,
+        calendar: PatientCalendar,
         now: Callable[[], datetime],
         state: DialogueState,
         model: LanguageModel | None = None,
     ) -> None:
-        self._clinic, self._now, self._model = clinic, now, model
+        self._calendar, self._now, self._model = calendar, now, model
         self.state = state
 
     async def greeting(self) -> tuple[ChatReply, ...]:
         dialogue = await self._dialogue()
         return (dialogue.greeting(),) if dialogue else (ChatReply(text=sentences.BUSY),)
 
-    async def say(self, message: str) -> tuple[ChatReply, ...]:
-        """What the chatbot answers to a message."""
+    async def answer(self, message: str) -> tuple[ChatReply, ...]:
+        """The replies to a message of the patient."""
         dialogue = await self._dialogue()
         if dialogue is None:
             return (ChatReply(text=f"{sentences.BUSY} Please try again in a moment."),)
-        heard = await self._understood(dialogue, message)
-        return await self._run(dialogue, heard)
+        utterance = await self._understood(dialogue, message)
+        return await self._run(dialogue, utterance)
 
-    async def happened(self, live: LiveChange) -> tuple[ChatReply, ...]:
-        """What the chatbot says unasked, because something happened."""
+    async def notify(self, change: LiveChange) -> tuple[ChatReply, ...]:
+        """Replies that no message caused, because something changed at the clinic."""
         dialogue = await self._dialogue()
-        return await self._run(dialogue, live) if dialogue else ()
+        return await self._run(dialogue, change) if dialogue else ()
 
-    async def _dialogue(self) -> Dialogue | None:
+    async def facts(self) -> Facts | None:
+        """What is known of the clinic; None if the hub does not answer."""
         try:
-            return Dialogue(await self._clinic.facts())
-        except (ClinicRefused, ClinicUnreachable):
+            return await self._calendar.facts()
+        except (HubError, ConnectionLost):
             return None
 
+    async def _dialogue(self) -> Dialogue | None:
+        facts = await self.facts()
+        return None if facts is None else Dialogue(facts)
+
     async def _understood(self, dialogue: Dialogue, message: str) -> Utterance:
-        """By the rules; what they do not know a model may have a guess at, if there is one."""
-        heard = dialogue.hear(self.state, message, self._now())
-        if self._model is None or heard.acts[0].intent is not Intent.UNKNOWN:
-            return heard
+        """By the rules; a model, if there is one, may interpret what they do not know."""
+        utterance = dialogue.understand(self.state, message, self._now())
+        if self._model is None or utterance.acts[0].intent is not Intent.UNKNOWN:
+            return utterance
         question = question_for(message, self.state, dialogue.facts)
-        answer = await self._model.choose(question)
-        if answer is None:
-            return heard
+        choice = await self._model.choose(question)
+        if choice is None:
+            return utterance
         local = self._now().astimezone(ZoneInfo(dialogue.facts.time_zone))
-        act = act_of(answer, question, dialogue.facts, local)
-        return Utterance((act,)) if act is not None else heard
+        act = act_of(choice, question, dialogue.facts, local)
+        return Utterance((act,)) if act is not None else utterance
 
-    async def _run(self, dialogue: Dialogue, heard: DialogueInput) -> tuple[ChatReply, ...]:
-        said: list[ChatReply] = []
-        waiting: list[DialogueInput] = [heard]
-        for _ in range(COMMANDS_MAX):
-            if not waiting:
+    async def _run(self, dialogue: Dialogue, first: DialogueInput) -> tuple[ChatReply, ...]:
+        replies: list[ChatReply] = []
+        inputs: list[DialogueInput] = [first]
+        for _ in range(STEPS_MAX):
+            if not inputs:
                 break
-            step = dialogue.step(self.state, waiting.pop(0), self._now())
+            step = dialogue.step(self.state, inputs.pop(0), self._now())
             self.state = step.state
-            said += step.say
-            for command in step.do:
-                outcome = await self._outcome(command)
-                if outcome is not None:
-                    waiting.append(outcome)
-        return tuple(said)
+            replies += step.replies
+            for effect in step.effects:
+                result = await self._result(effect)
+                if result is not None:
+                    inputs.append(result)
+        return tuple(replies)
 
-    async def _outcome(self, command: Effect) -> EffectResult | None:
+    async def _result(self, effect: Effect) -> EffectResult | None:
         try:
-            return await self._carry_out(command)
-        except ClinicRefused as refusal:
-            failed = EffectFailed(refusal.code)
-        except ClinicUnreachable:
-            failed = EffectFailed(UNREACHABLE)
-        return None if isinstance(command, DropHold) else failed
+            return await self._carry_out(effect)
+        except (HubError, ConnectionLost) as error:
+            return None if isinstance(effect, DropHold) else EffectFailed(failure_code(error))
 
-    async def _carry_out(self, command: Effect) -> EffectResult | None:
-        clinic = self._clinic
-        match command:
+    async def _carry_out(self, effect: Effect) -> EffectResult | None:
+        calendar = self._calendar
+        match effect:
             case FindSlots(query=query):
-                return SlotsFound(await clinic.slots(query))
+                return SlotsFound(await calendar.slots(query))
             case FindOwnAppointments():
-                return OwnAppointmentsFound(await clinic.mine())
+                return OwnAppointmentsFound(await calendar.own_appointments())
             case PlaceHold(slot=slot, key=key):
-                return HoldPlaced(await clinic.hold(slot, key))
+                return HoldPlaced(await calendar.hold(slot, key))
             case DropHold(hold_id=hold_id, key=key):
-                await clinic.release(hold_id, key)
+                await calendar.release(hold_id, key)
                 return None
             case BookHold(hold_id=hold_id, key=key):
-                return ChangeDone(await clinic.book(hold_id, key))
+                return ChangeDone(await calendar.book(hold_id, key))
             case MoveOwnAppointment(appointment=appointment, start=start, key=key):
-                return ChangeDone(await clinic.move(appointment, start, key))
+                return ChangeDone(await calendar.move(appointment, start, key))
             case CancelOwnAppointment(appointment=appointment, key=key):
-                await clinic.cancel(appointment, key)
+                await calendar.cancel(appointment, key)
                 return ChangeDone(None)

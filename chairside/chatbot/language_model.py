@@ -1,15 +1,15 @@
-"""The port for a real language model, which is never needed and never trusted.
+"""The port for a language model, which is optional and never trusted.
 
-It is asked only about messages that the chatbot's own rules do not understand, and may only
-choose: an intent, a treatment, a dentist, an offered option, and words of the message that
-speak of the time. What it answers is checked like any input; it cannot say yes, it sees no
-names, notes or appointments of patients, and nothing it writes is shown or obeyed.
+It gets only messages that the chatbot's own rules do not understand, and it may only choose:
+an intent, a treatment, a dentist, an offered option, and words of the message that name a
+time. Its answer is checked like any input. It cannot confirm anything, it sees no names, notes
+or appointments of patients, and nothing that it writes is shown or obeyed.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from chairside.chatbot.clinic import Facts
 from chairside.chatbot.dialogue.state import DialogueState, Stage
@@ -32,27 +32,27 @@ CHOICES: Final = (
     Intent.HELP,
     Intent.UNKNOWN,
 )
-"""What a model may choose. Not "yes": what cannot be undone takes the patient's own word."""
+"""What a model may choose. Not "yes": only the patient confirms what cannot be undone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """One message, and what may be chosen for it."""
+    """One message, and the choices for it."""
 
     message: str
     intents: tuple[str, ...]
     treatments: tuple[str, ...]
     dentists: tuple[str, ...]
     options: int
-    """How many times were offered; they have numbers from 1."""
+    """How many times are offered; they have numbers from 1."""
 
 
 class LanguageModel(Protocol):
-    async def choose(self, question: Question) -> Mapping[str, Any] | None:
-        """``{"intent", "treatment", "dentist", "option", "time"}``, each of the question's
-        choices or ``None``; ``None`` as a whole when the model is away, slow or confused.
+    async def choose(self, question: Question) -> Mapping[str, object] | None:
+        """``{"intent", "treatment", "dentist", "option", "time"}``, each one of the question's
+        choices or ``None``; ``None`` as a whole if the model is unreachable, slow or confused.
 
-        Never raises. The answer is unchecked: :func:`wish_of` decides what it is worth.
+        Never raises. The answer is unchecked; :func:`act_of` checks it.
         """
         ...
 
@@ -70,9 +70,9 @@ def question_for(message: str, state: DialogueState, facts: Facts) -> Question:
 
 
 def act_of(
-    answer: Mapping[str, Any], question: Question, facts: Facts, now: datetime
+    answer: Mapping[str, object], question: Question, facts: Facts, now: datetime
 ) -> DialogueAct | None:
-    """The wish a model chose, each part of it only if it was among the choices."""
+    """The act that a model chose, each part of it only if it was among the choices."""
     intent = answer.get("intent")
     if intent not in question.intents or intent == Intent.UNKNOWN:
         return None
@@ -96,8 +96,8 @@ def act_of(
     return None if act == DialogueAct(intent=Intent.INFORM) else act
 
 
-def _when(words: Any, message: str, facts: Facts, now: datetime) -> When:
-    """The time in words the patient used; a model's own words count for nothing."""
+def _when(words: object, message: str, facts: Facts, now: datetime) -> When:
+    """The time in words that the patient used; words of the model's own are ignored."""
     if not isinstance(words, str) or not words.strip() or plain(words) not in plain(message):
         return When()
     return understand(words, facts, now)[0].when

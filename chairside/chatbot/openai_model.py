@@ -1,14 +1,14 @@
 """A language model behind any endpoint that speaks OpenAI's chat completions.
 
 The model is given the choices as a JSON schema and must answer in it; temperature 0, a time
-limit, a bound on the answer. Whatever goes wrong, the chatbot goes on without it.
+limit, a bound on the answer. If anything fails, the chatbot goes on without the model.
 """
 
 import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 
@@ -44,7 +44,7 @@ class OpenAiModel:
     def __init__(self, settings: OpenAiSettings, session: aiohttp.ClientSession) -> None:
         self._settings, self._session = settings, session
 
-    async def choose(self, question: Question) -> Mapping[str, Any] | None:
+    async def choose(self, question: Question) -> Mapping[str, object] | None:
         settings = self._settings
         headers = {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
         try:
@@ -65,8 +65,8 @@ class OpenAiModel:
             return None
 
 
-def request_body(model: str, question: Question) -> dict[str, Any]:
-    """The request as ``POST /chat/completions`` takes it, with structured output."""
+def request_body(model: str, question: Question) -> dict[str, object]:
+    """The body of ``POST /chat/completions``, with structured output."""
     return {
         "model": model,
         "temperature": 0,
@@ -87,7 +87,7 @@ def _quoted(message: str) -> str:
     return message.replace("<", "‹").replace(">", "›")
 
 
-def _schema(question: Question) -> dict[str, Any]:
+def _schema(question: Question) -> dict[str, object]:
     options = [*range(1, question.options + 1), None]
     properties = {
         "intent": {"type": "string", "enum": list(question.intents)},
@@ -104,7 +104,7 @@ def _schema(question: Question) -> dict[str, Any]:
     }
 
 
-def _chosen(raw: bytes) -> Mapping[str, Any] | None:
+def _chosen(raw: bytes) -> Mapping[str, object] | None:
     """The object in the first choice's content; a refusal or prose is no answer."""
     try:
         content = json.loads(raw)["choices"][0]["message"]["content"]

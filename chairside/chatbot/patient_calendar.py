@@ -1,15 +1,14 @@
-"""The port over a hub: one patient's view through the Python client."""
+"""One patient's calendar at a hub: the hub's JSON as the values of the dialogue."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, Final, Protocol, TypeVar, Unpack
+from typing import Final, Protocol
 
 from chairside.chatbot.clinic import (
-    ClinicRefused,
-    ClinicUnreachable,
     Facts,
     Hold,
     OwnAppointment,
@@ -17,85 +16,63 @@ from chairside.chatbot.clinic import (
     SlotQuery,
     Treatment,
 )
-from chairside.client import ConnectionLost, FreeSlot, HubError
-from chairside.client.operations import SLOTS, Operation, ResultT
-from chairside.client.shapes import (
-    Appointment,
-    AppointmentFilters,
-    AppointmentList,
-    AppointmentType,
-    DentistCard,
-    Profile,
-    Reservation,
-)
+from chairside.chatbot.dialogue.state import UNREACHABLE
+from chairside.client import ConnectionLost, FreeSlot, HubError, RestCommands
+from chairside.client.shapes import Appointment, Reservation, Slot
+from chairside.client.slot_table import TypeTimes
 
 FACTS_FOR_S: Final = 60.0
-"""How long names of dentists and types are kept; times are always asked for."""
+"""How long names of dentists and treatments are cached; slots are not, see SlotMemory."""
+MEMORY_LAG_S: Final = 1.0
+"""A slot cache follows every change within a second (criterion 2.3)."""
 PAGES_MAX: Final = 4
 PAGE: Final = 200
 PAST: Final = timedelta(days=2 * 365)
 """How far back the usual dentist is looked for."""
 DEFAULT_ZONE: Final = "UTC"
 
-T = TypeVar("T")
+
+class SlotMemory(Protocol):
+    """Free slots in memory, right within a second of every change."""
+
+    async def find(
+        self, query: SlotQuery, dentist_ids: tuple[str, ...]
+    ) -> tuple[FreeSlot, ...] | None:
+        """All slots of these dentists, by start; more than the query's times of day are
+        allowed. None: they are not in memory, ask the hub. Raises as the hub's client."""
+        ...
 
 
-class Hub(Protocol):
-    """What of the client is used; :class:`chairside.client.HubClient` is one."""
-
-    async def perform(
-        self, operation: Operation[ResultT], data: Mapping[str, object], *, key: str | None = None
-    ) -> ResultT: ...
-    async def hold(
-        self, *, dentist_id: str, appointment_type_id: str, start: str, key: str | None = None
-    ) -> Reservation: ...
-    async def release(self, reservation_id: str, *, key: str | None = None) -> None: ...
-    async def book_reservation(
-        self, reservation_id: str, *, notes: str | None = None, key: str | None = None
-    ) -> Appointment: ...
-    async def change(
-        self,
-        appointment_id: str,
-        *,
-        version: int | None = None,
-        key: str | None = None,
-        **fields: Any,
-    ) -> Appointment: ...
-    async def cancel(
-        self,
-        appointment_id: str,
-        *,
-        reason: str | None = None,
-        version: int | None = None,
-        key: str | None = None,
-    ) -> None: ...
-    async def me(self) -> Profile: ...
-    async def dentists(self) -> list[DentistCard]: ...
-    async def appointment_types(self) -> list[AppointmentType]: ...
-    async def appointments(self, **filters: Unpack[AppointmentFilters]) -> AppointmentList: ...
-
-
-@dataclass(slots=True)
-class _Known:
+@dataclass(frozen=True, slots=True)
+class _CachedFacts:
     facts: Facts
     until: float
 
 
 class PatientCalendar:
-    """``now`` and ``monotonic`` are the caller's clocks."""
+    """Every call is made as the patient of ``hub`` and raises HubError, ConnectionLost.
+
+    Commands take a ``key``: repeated with it they are carried out once. ``now`` and
+    ``monotonic`` are the caller's clocks.
+    """
 
     def __init__(
-        self, hub: Hub, now: Callable[[], datetime], monotonic: Callable[[], float]
+        self,
+        hub: RestCommands,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+        memory: SlotMemory | None = None,
     ) -> None:
         self._hub, self._now, self._monotonic = hub, now, monotonic
-        self._known: _Known | None = None
+        self._memory, self._memory_lags_until = memory, 0.0
+        self._cached: _CachedFacts | None = None
 
     async def facts(self) -> Facts:
-        known = self._known
-        if known is None or self._monotonic() >= known.until:
-            known = _Known(await _asked(self._load_facts()), self._monotonic() + FACTS_FOR_S)
-            self._known = known
-        return known.facts
+        cached = self._cached
+        if cached is None or self._monotonic() >= cached.until:
+            cached = _CachedFacts(await self._load_facts(), self._monotonic() + FACTS_FOR_S)
+            self._cached = cached
+        return cached.facts
 
     async def _load_facts(self) -> Facts:
         me, dentists, types = await asyncio.gather(
@@ -106,81 +83,102 @@ class PatientCalendar:
             for one in dentists
         )
         zones = Counter(one.time_zone for one in people).most_common(1)
-        home = me["time_zone"] or (zones[0][0] if zones else DEFAULT_ZONE)
-        return Facts(dentists=people, treatments=tuple(map(_kind, types)), time_zone=home)
+        return Facts(
+            dentists=people,
+            treatments=tuple(
+                Treatment(id=one["id"], name=one["name"], times=TypeTimes.from_wire(one))
+                for one in types
+            ),
+            time_zone=me["time_zone"] or (zones[0][0] if zones else DEFAULT_ZONE),
+        )
 
     async def slots(self, query: SlotQuery) -> tuple[FreeSlot, ...]:
-        data: dict[str, Any] = {
-            "dentist_id": list(query.dentist_ids) or None,
-            "appointment_type_id": query.appointment_type_id,
-            "from": written(query.first),
-            "to": written(query.before),
-            "time_from": _clock(query.time_from),
-            "time_to": _clock(query.time_to),
-            "limit": PAGE,
-        }
-        asked = {name: value for name, value in data.items() if value is not None}
+        """Free slots, by start; the first few hundred.
+
+        From memory, unless the last command of our own is so young that memory may not know it.
+        """
+        if self._memory is not None and self._monotonic() >= self._memory_lags_until:
+            dentist_ids = (await self.facts()).ids(query.dentist_ids)
+            remembered = await self._memory.find(query, dentist_ids)
+            if remembered is not None:
+                return remembered
         found: list[FreeSlot] = []
+        cursor: str | None = None
         for _ in range(PAGES_MAX):
-            page = await _asked(self._hub.perform(SLOTS, asked))
-            found += [slot(one) for one in page["data"]]
+            page = await self._hub.find_slots(
+                appointment_type_id=query.appointment_type_id,
+                dentist_ids=query.dentist_ids,
+                starts_from=written(query.first),
+                starts_before=written(query.before),
+                time_from=_clock(query.time_from),
+                time_to=_clock(query.time_to),
+                limit=PAGE,
+                cursor=cursor,
+            )
+            found += map(slot_of, page["data"])
             cursor = page["pagination"]["next_cursor"]
             if cursor is None:
                 break
-            asked["cursor"] = cursor
         return tuple(found)
 
-    async def mine(self) -> tuple[OwnAppointment, ...]:
-        """The upcoming ones first asked for, so that a long history never crowds them out."""
+    async def own_appointments(self) -> tuple[OwnAppointment, ...]:
+        """Confirmed and past ones, by start; never holds.
+
+        Two requests, so that a long history never crowds out the upcoming ones.
+        """
         now = self._now()
         ahead, past = await asyncio.gather(
-            _asked(self._hub.appointments(from_=written(now), limit=PAGE)),
-            _asked(
-                self._hub.appointments(
-                    from_=written(now - PAST), to=written(now), sort="-start", limit=PAGE
-                )
+            self._hub.appointments(from_=written(now), limit=PAGE),
+            self._hub.appointments(
+                from_=written(now - PAST), to=written(now), sort="-start", limit=PAGE
             ),
         )
-        rows = [appointment(row) for row in (*past["data"], *ahead["data"])]
+        rows = map(appointment_of, (*past["data"], *ahead["data"]))
         return tuple(sorted(rows, key=lambda row: row.start))
 
     async def hold(self, slot: FreeSlot, key: str) -> Hold:
-        made = await _asked(
-            self._hub.hold(
+        with self._command():
+            made = await self._hub.hold(
                 dentist_id=slot.dentist_id,
                 appointment_type_id=slot.appointment_type_id,
                 start=written(slot.start),
                 key=key,
             )
-        )
-        return Hold(id=made["id"], slot=_slot(made), expires_at=read(made["expires_at"]))
+        return Hold(id=made["id"], slot=slot_of(made), expires_at=read(made["expires_at"]))
 
     async def release(self, hold_id: str, key: str) -> None:
-        await _asked(self._hub.release(hold_id, key=key))
+        with self._command():
+            await self._hub.release(hold_id, key=key)
 
     async def book(self, hold_id: str, key: str) -> OwnAppointment:
-        return appointment(await _asked(self._hub.book_reservation(hold_id, key=key)))
+        with self._command():
+            return appointment_of(await self._hub.book_reservation(hold_id, key=key))
 
     async def move(self, appointment: OwnAppointment, start: datetime, key: str) -> OwnAppointment:
-        moved = self._hub.change(
-            appointment.id, version=appointment.version, key=key, start=written(start)
-        )
-        return _appointment(await _asked(moved))
+        with self._command():
+            moved = await self._hub.change(
+                appointment.id, version=appointment.version, key=key, start=written(start)
+            )
+        return appointment_of(moved)
 
     async def cancel(self, appointment: OwnAppointment, key: str) -> None:
-        await _asked(self._hub.cancel(appointment.id, version=appointment.version, key=key))
+        with self._command():
+            await self._hub.cancel(appointment.id, version=appointment.version, key=key)
+
+    @contextmanager
+    def _command(self) -> Iterator[None]:
+        """The answer to a command, even a refusal, may overtake events on their way to memory."""
+        try:
+            yield
+        finally:
+            self._memory_lags_until = self._monotonic() + MEMORY_LAG_S
 
 
-async def _asked(answer: Awaitable[T]) -> T:
-    """The client's errors as the port's."""
-    try:
-        return await answer
-    except ConnectionLost as lost:
-        raise ClinicUnreachable(str(lost)) from lost
-    except HubError as refusal:
-        if refusal.may_be_retried or refusal.code in ("UNREADABLE_ANSWER", "INTERNAL_ERROR"):
-            raise ClinicUnreachable(str(refusal)) from refusal
-        raise ClinicRefused(refusal.code, refusal.message) from refusal
+def failure_code(error: HubError | ConnectionLost) -> str:
+    """The hub's code; UNREACHABLE if it is unknown whether a command was carried out."""
+    if isinstance(error, ConnectionLost) or error.may_be_retried:
+        return UNREACHABLE
+    return UNREACHABLE if error.code in ("UNREADABLE_ANSWER", "INTERNAL_ERROR") else error.code
 
 
 # --- JSON of the hub -----------------------------------------------------------------------
@@ -195,7 +193,7 @@ def read(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def slot(raw: Mapping[str, Any]) -> FreeSlot:
+def slot_of(raw: Slot | Reservation) -> FreeSlot:
     return FreeSlot(
         dentist_id=raw["dentist_id"],
         appointment_type_id=raw["appointment_type_id"],
@@ -204,7 +202,7 @@ def slot(raw: Mapping[str, Any]) -> FreeSlot:
     )
 
 
-def appointment(raw: Mapping[str, Any]) -> OwnAppointment:
+def appointment_of(raw: Appointment) -> OwnAppointment:
     return OwnAppointment(
         id=raw["id"],
         dentist_id=raw["dentist_id"],
@@ -213,19 +211,6 @@ def appointment(raw: Mapping[str, Any]) -> OwnAppointment:
         end=read(raw["end"]),
         status=raw["status"],
         version=raw["version"],
-    )
-
-
-_slot, _appointment = slot, appointment  # where a parameter has the name
-
-
-def _kind(raw: AppointmentType) -> Treatment:
-    return Treatment(
-        id=raw["id"],
-        name=raw["name"],
-        minutes=raw["duration_minutes"],
-        before=raw["buffer_before_minutes"],
-        after=raw["buffer_after_minutes"],
     )
 
 

@@ -18,7 +18,7 @@ Commands carry an idempotency key, so a retry never executes one twice. All erro
 """
 
 from chairside.client.channels import CatchUp, HubEvent, Position, availability_channel
-from chairside.client.commands import Commands
+from chairside.client.commands import Commands, RestCommands
 from chairside.client.errors import ClientClosed, ClientError, ConnectionLost, HubError
 from chairside.client.live import LiveClient
 from chairside.client.rest import HubClient
@@ -41,6 +41,7 @@ __all__ = [
     "HubEvent",
     "LiveClient",
     "Position",
+    "RestCommands",
     "RetryPolicy",
     "SlotCache",
     "availability_channel",

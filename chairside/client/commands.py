@@ -2,13 +2,18 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Unpack
 from uuid import uuid4
 
 from chairside.client import operations
 from chairside.client.operations import Operation, ResultT
 from chairside.client.shapes import (
     Appointment,
+    AppointmentFilters,
+    AppointmentList,
+    AppointmentType,
     DentistAvailability,
+    DentistCard,
     Profile,
     Reservation,
     SlotList,
@@ -45,15 +50,22 @@ class Commands(ABC):
         starts_from: str,
         starts_before: str,
         dentist_ids: Sequence[str] = (),
+        time_from: str | None = None,
+        time_to: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> SlotList:
-        """Free slots of the given dentists (of all, if empty), the earliest first."""
+        """Free slots of the given dentists (of all, if empty), the earliest first.
+
+        ``time_from`` and ``time_to`` limit the start to a part of the dentist's day.
+        """
         data = {
             "dentist_id": list(dentist_ids) or None,
             "appointment_type_id": appointment_type_id,
             "from": starts_from,
             "to": starts_before,
+            "time_from": time_from,
+            "time_to": time_to,
             "limit": limit,
             "cursor": cursor,
         }
@@ -164,6 +176,22 @@ class Commands(ABC):
         """Change the given fields of the caller's own profile."""
         data = {**fields, **_without_none({"version": version})}
         return await self.perform(operations.UPDATE_ME, data, key=key)
+
+
+class RestCommands(Commands):
+    """Commands, and the lists that Socket.IO does not offer."""
+
+    @abstractmethod
+    async def dentists(self) -> list[DentistCard]:
+        """The whole public directory."""
+
+    @abstractmethod
+    async def appointment_types(self) -> list[AppointmentType]:
+        """All of them, by name."""
+
+    @abstractmethod
+    async def appointments(self, **filters: Unpack[AppointmentFilters]) -> AppointmentList:
+        """One page of the appointments that the caller may see."""
 
 
 def _without_none(data: Mapping[str, object]) -> dict[str, object]:

@@ -17,7 +17,7 @@ from typing import Any, Unpack, cast
 import aiohttp
 
 from chairside.client.channels import CatchUp, Position, catch_ups
-from chairside.client.commands import Commands, new_key
+from chairside.client.commands import RestCommands, new_key
 from chairside.client.errors import ConnectionLost, HubError
 from chairside.client.operations import Operation, ResultT
 from chairside.client.retry import RetryPolicy
@@ -34,7 +34,7 @@ Query = Mapping[str, object] | Sequence[tuple[str, str]]
 """Of a request; a list repeats its name."""
 
 
-class HubClient(Commands):
+class HubClient(RestCommands):
     """REST client of one principal.
 
     ``session`` is owned by the caller; many clients may share one. ``on_behalf_of`` is the id
@@ -54,7 +54,7 @@ class HubClient(Commands):
         self.url = url.rstrip("/")
         self.token = token
         self._session = session
-        self._on_behalf_of = on_behalf_of
+        self.on_behalf_of = on_behalf_of
         self._retry = retry or RetryPolicy()
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
 
@@ -126,8 +126,8 @@ class HubClient(Commands):
         headers: dict[str, str] = {}
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
-        if self._on_behalf_of is not None:
-            headers["On-Behalf-Of"] = self._on_behalf_of
+        if self.on_behalf_of is not None:
+            headers["On-Behalf-Of"] = self.on_behalf_of
         if key is not None:
             headers["Idempotency-Key"] = key
         if version is not None:
@@ -141,7 +141,6 @@ class HubClient(Commands):
         return cast("Appointment", answer)
 
     async def appointments(self, **filters: Unpack[AppointmentFilters]) -> AppointmentList:
-        """One page of the appointments that the caller may see."""
         answer = await self.request("GET", "/api/appointments", query=_query(filters))
         return cast("AppointmentList", answer)
 
@@ -154,7 +153,6 @@ class HubClient(Commands):
         return cast("Reservation", answer)
 
     async def dentists(self) -> list[DentistCard]:
-        """The whole public directory."""
         return await self._all_pages("/api/dentists", {})
 
     async def appointment_types(self) -> list[AppointmentType]:

@@ -33,6 +33,7 @@ from chairside.client.rest import HubClient
 from chairside.client.shapes import SlotsChanged
 from chairside.client.slot_table import FreeSlot, StartRange, TypeTimes, moment
 from chairside.client.stream import ChangeStream
+from chairside.client.subscription import OnEvent
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,8 @@ class SlotCache:
 
     The cache sees what ``client`` may see. For the slots of no patient in particular use a
     client that acts for none, such as a chatbot's service token without ``on_behalf_of``:
-    slots that any patient holds then count as taken.
+    slots that any patient holds then count as taken. ``on_event`` is called with every event of
+    its channels, after the cache has taken it in.
     """
 
     def __init__(
@@ -89,12 +91,15 @@ class SlotCache:
         session: aiohttp.ClientSession,
         token: str | Callable[[], str],
         dentist_ids: Sequence[str] = (),
+        appointment_type_ids: Sequence[str] = (),
         days: int = 14,
         max_age_s: float = 25.0,
+        on_event: OnEvent = lambda _event: None,
     ) -> None:
         assert 1 <= days < DAYS_MAX, f"the hub lists at most {DAYS_MAX} days"
         self._client, self._session, self._token = client, session, token
-        self._only = tuple(dentist_ids)
+        self._only, self._only_types = tuple(dentist_ids), frozenset(appointment_type_ids)
+        self._on_event = on_event
         self._kept, self._max_age_s = timedelta(days=days), max_age_s
         self._loaded = _Loaded({}, {}, None)
         self._refresher: asyncio.Task[None] | None = None
@@ -119,7 +124,9 @@ class SlotCache:
         """Read positions before the slots, so that the stream delivers what happens between."""
         since = {_ALL: (await self._client.changes({_ALL: None}))[_ALL].position}
         types = {
-            raw["id"]: TypeTimes.from_wire(raw) for raw in await self._client.appointment_types()
+            raw["id"]: TypeTimes.from_wire(raw)
+            for raw in await self._client.appointment_types()
+            if not self._only_types or raw["id"] in self._only_types
         }
         dentists = {
             dentist_id: DentistSlots(dentist_id, types, self._client, self._starts_kept())
@@ -134,6 +141,7 @@ class SlotCache:
             on_event=self._received,
             on_refetch=self._history_lost,
             session=self._session,
+            on_behalf_of=self._client.on_behalf_of,
         )
         return _Loaded(types, dentists, await stream.__aenter__())
 
@@ -211,6 +219,10 @@ class SlotCache:
     # --- following the stream ------------------------------------------------------------
 
     def _received(self, event: HubEvent) -> None:
+        self._take_in(event)
+        self._on_event(event)
+
+    def _take_in(self, event: HubEvent) -> None:
         if event.type == "appointment_types.updated":
             self._reload()
             return

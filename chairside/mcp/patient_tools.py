@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import aiohttp
 
-from chairside.chatbot.clinic import ClinicRefused, ClinicUnreachable, Facts, SlotQuery
+from chairside.chatbot.clinic import Facts, SlotQuery
 from chairside.chatbot.dialogue.offers import spread, zone_of, zones_of
 from chairside.chatbot.dialogue.state import UNREACHABLE
-from chairside.chatbot.patient_calendar import PatientCalendar, slot, written
+from chairside.chatbot.patient_calendar import PatientCalendar, failure_code, slot_of, written
 from chairside.client import ConnectionLost, HubError
 from chairside.client.shapes import Appointment, AppointmentFilters
 from chairside.mcp.consent import ProposedChange, confirms, sign_confirmation
@@ -172,7 +172,7 @@ class PatientTools:
             reservation_id=held["id"],
             expires_at=held["expires_at"],
             seconds_left=max(0, int(left_s)),
-            slot=slot_info(slot(held), facts),
+            slot=slot_info(slot_of(held), facts),
             next_step="The time is kept for the patient until expires_at. Nothing is booked yet:"
             " call book_appointment with reservation_id.",
         )
@@ -340,7 +340,7 @@ class PatientTools:
         )
         try:
             facts, free = await asyncio.gather(self._calendar.facts(), self._calendar.slots(query))
-        except (ClinicRefused, ClinicUnreachable):
+        except (HubError, ConnectionLost):
             return []
         nearest = sorted(free, key=lambda one: abs(one.start - start))[:_NEAREST_MAX]
         return [slot_info(one, facts) for one in spread(nearest)]
@@ -355,14 +355,9 @@ async def _or_refused(answer: Awaitable[T]) -> T:
     """Await the answer; errors of the hub are raised as ToolRefused."""
     try:
         return await answer
-    except HubError as error:
-        if not error.may_be_retried:
-            fields = "; ".join(f"{one.field}: {one.message}" for one in error.details)
-            message = f"{error.message} ({fields})" if fields else error.message
-            raise ToolRefused(error.code, message) from error
-        cause: Exception = error
-    except ClinicRefused as refused:
-        raise ToolRefused(refused.code, refused.message) from refused
-    except (ConnectionLost, ClinicUnreachable) as lost:
-        cause = lost
-    raise ToolRefused(UNREACHABLE, "The clinic's hub does not answer") from cause
+    except (HubError, ConnectionLost) as error:
+        if isinstance(error, ConnectionLost) or failure_code(error) == UNREACHABLE:
+            raise ToolRefused(UNREACHABLE, "The clinic's hub does not answer") from error
+        fields = "; ".join(f"{one.field}: {one.message}" for one in error.details)
+        message = f"{error.message} ({fields})" if fields else error.message
+        raise ToolRefused(error.code, message) from error

@@ -62,7 +62,7 @@ class JsonLines(Lines):
     when input is expected."""
 
     def show(self, reply: ChatReply) -> None:
-        options = [{"label": one.label, "say": one.say} for one in reply.options]
+        options = [{"label": one.label, "say": one.message} for one in reply.options]
         self._json({"text": reply.text, "options": options, "notice": reply.notice})
 
     def prompt(self) -> None:

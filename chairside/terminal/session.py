@@ -1,8 +1,8 @@
-"""One session of ``chairside chat``: a conversation over REST, with live notices."""
+"""A conversation over the network, with notices as things change: ``chairside chat``."""
 
 import asyncio
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Protocol
 from uuid import uuid4
@@ -13,14 +13,13 @@ import structlog
 from chairside.chatbot.conversation import Conversation
 from chairside.chatbot.dialogue.state import ChatReply, DialogueState, LiveChange
 from chairside.chatbot.language_model import LanguageModel
-from chairside.chatbot.live_events import heard, watched
+from chairside.chatbot.live_events import live_change, searched
 from chairside.chatbot.patient_calendar import PatientCalendar
-from chairside.client import ClientError, HubError, HubEvent, LiveClient
-from chairside.client.channels import availability_channel
+from chairside.chatbot.slot_memory import DENTISTS_MAX, FollowedSlots
+from chairside.client import HubEvent, LiveClient
 from chairside.patient_access import PatientAccess
 
 log = structlog.get_logger(__name__)
-
 
 Inbox = asyncio.Queue[str | LiveChange | None]
 """Typed lines and live changes in order of arrival; ``None`` ends the session."""
@@ -46,35 +45,46 @@ class ChatSession:
     def __init__(self, access: PatientAccess, model: LanguageModel | None, screen: Screen) -> None:
         self._access, self._model, self._screen = access, model, screen
         self._inbox: Inbox = asyncio.Queue()
-        self._followed: set[str] = set()
 
     async def run(self) -> None:
         """Run until the input ends. Raises ClientError if the hub cannot be used."""
+        access = self._access
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(aiohttp.ClientSession())
-            client = self._access.client(session)
+            client = access.client(session)
             await client.me()  # reports a wrong address or token first
-            live = await self._live(stack, session)
-            conversation = Conversation(
-                PatientCalendar(client, _now, time.monotonic),
-                _now,
-                DialogueState(id=str(uuid4())),
-                self._model,
+            await stack.enter_async_context(
+                LiveClient(
+                    access.url,
+                    namespace="/chatbot",
+                    token=access.token,
+                    on_behalf_of=access.on_behalf_of,
+                    on_event=self._received,
+                    session=session,
+                )
             )
+            slots = await stack.enter_async_context(
+                FollowedSlots(
+                    client, session=session, token=access.token, now=_now, on_event=self._received
+                )
+            )
+            calendar = PatientCalendar(client, _now, time.monotonic, slots)
+            state = DialogueState(id=str(uuid4()))
+            conversation = Conversation(calendar, _now, state, self._model)
             self._show(await conversation.greeting())
             self._screen.start(self._inbox)
-            await self._converse(conversation, live)
+            await self._converse(conversation, slots)
 
-    async def _converse(self, conversation: Conversation, live: LiveClient) -> None:
+    async def _converse(self, conversation: Conversation, slots: FollowedSlots) -> None:
         """Handle one item at a time, so that a notice never overtakes a reply."""
         self._screen.prompt()
         while (item := await self._inbox.get()) is not None:
             if isinstance(item, str):
-                replies = await conversation.say(item) if item.strip() else ()
+                replies = await conversation.answer(item) if item.strip() else ()
             else:
-                replies = await conversation.happened(item)
+                replies = await conversation.notify(item)
             self._show(replies)
-            await self._follow(live, conversation)
+            await self._follow(conversation, slots)
             if replies or isinstance(item, str):
                 self._screen.prompt()
 
@@ -82,36 +92,23 @@ class ChatSession:
         for reply in replies:
             self._screen.show(reply)
 
-    async def _live(self, stack: AsyncExitStack, session: aiohttp.ClientSession) -> LiveClient:
-        return await stack.enter_async_context(
-            LiveClient(
-                self._access.url,
-                namespace="/chatbot",
-                token=self._access.token,
-                on_behalf_of=self._access.on_behalf_of,
-                on_event=self._received,
-                session=session,
-            )
-        )
-
     def _received(self, event: HubEvent) -> None:
-        with suppress(KeyError, ValueError, TypeError):  # data of a newer hub
-            if (live := heard(event.type, event.data)) is not None:
-                self._inbox.put_nowait(live)
+        try:
+            change = live_change(event.type, event.data)
+        except ValueError as error:  # an event of a later version of the hub
+            log.debug("event_not_understood", type=event.type, error=str(error))
+            return
+        if change is not None:
+            self._inbox.put_nowait(change)
 
-    async def _follow(self, live: LiveClient, conversation: Conversation) -> None:
-        """Follow the dentists of the current offers, and no others."""
-        wanted = {availability_channel(one) for one in watched(conversation.state)}
-        for channel in wanted - self._followed:
-            try:
-                await live.follow(channel)
-            except (HubError, ClientError) as error:
-                log.warning("not_followed", channel=channel, why=str(error))
-                wanted.discard(channel)
-        for channel in self._followed - wanted:
-            with suppress(HubError, ClientError):
-                await live.leave(channel)
-        self._followed = wanted
+    async def _follow(self, conversation: Conversation, slots: FollowedSlots) -> None:
+        """Keep the slots in memory that the task searches."""
+        task, facts = conversation.state.task, await conversation.facts()
+        if task is None or task.appointment_type_id is None or facts is None:
+            return
+        dentist_ids = searched(task, facts, DENTISTS_MAX)
+        if dentist_ids:
+            await slots.follow(task.appointment_type_id, dentist_ids)
 
 
 def _now() -> datetime:

@@ -5,32 +5,10 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import OpenClinic
-from tests.support.api import Answer, Api
+from tests.support.chats import Page
 from tests.support.clinic import CHATBOT, Clinic, Person, availability_of
 from tests.support.database import rows
 from tests.support.tokens import token
-
-
-class Page:
-    """It keeps the state and sends what the patient types, and what it hears."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
-        self.state: str | None = None
-        self.watch: list[str] = []
-
-    async def post(self, **body: Any) -> Answer:
-        kept = {"state": self.state} if self.state else {}
-        return await self._api.post("/api/chat", {**kept, **body})
-
-    async def send(self, **body: Any) -> str:
-        answer = await self.post(**body)
-        assert answer.status == 200, answer.body
-        self.state, self.watch = answer.body["state"], answer.body["watch"]
-        return "\n".join(reply["text"] for reply in answer.body["replies"])
-
-    async def say(self, message: str) -> str:
-        return await self.send(message=message)
 
 
 def page_of(clinic: Clinic, patient: Person) -> Page:
@@ -46,22 +24,22 @@ async def mine(clinic: Clinic, patient: Person, **filters: Any) -> list[dict[str
 async def test_a_patient_books_moves_and_cancels_in_words(clinic: Clinic) -> None:
     patient = clinic.patients[0]
     page = page_of(clinic, patient)
-    assert "Hello!" in await page.send()
-    assert "15:00" in await page.say("I need a cleaning with Dentist 0 tomorrow after 3")
+    assert "Hello!" in await page.begin()
+    assert "15:00" in await page.send("I need a cleaning with Dentist 0 tomorrow after 3")
     assert page.watch == [availability_of(clinic.dentists[0])]
-    assert "Shall I book it?" in await page.say("the first one")
+    assert "Shall I book it?" in await page.send("the first one")
     assert page.watch == []
     assert await mine(clinic, patient) == [], "a hold is no appointment"
-    assert "Booked" in await page.say("yes")
+    assert "Booked" in await page.send("yes")
     (booked,) = await mine(clinic, patient)
     assert (booked["status"], booked["created_via"]) == ("confirmed", "chatbot")
-    assert "Shall I move" in await page.say("move it a week later")
-    assert "Done" in await page.say("yes")
+    assert "Shall I move" in await page.send("move it a week later")
+    assert "Done" in await page.send("yes")
     (moved,) = await mine(clinic, patient)
     assert moved["start"][:10] != booked["start"][:10]
     assert moved["start"][10:] == booked["start"][10:]
-    assert "Shall I cancel" in await page.say("cancel my appointment")
-    assert "Cancelled" in await page.say("yes, cancel it")
+    assert "Shall I cancel" in await page.send("cancel my appointment")
+    assert "Cancelled" in await page.send("yes, cancel it")
     (cancelled,) = await mine(clinic, patient)
     assert cancelled["status"] == "cancelled"
     audited = rows(
@@ -79,28 +57,28 @@ async def test_a_patient_books_moves_and_cancels_in_words(clinic: Clinic) -> Non
 
 async def test_a_lost_race_is_said_and_others_are_offered(clinic: Clinic) -> None:
     page = page_of(clinic, clinic.patients[0])
-    offer = await page.say("check-up with Dentist 0 in 3 days at 9am or later")
+    offer = await page.send("check-up with Dentist 0 in 3 days at 9am or later")
     assert "09:00" in offer, offer
     await clinic.book(clinic.patients[1], "09:00")
-    said = await page.say("1")
+    said = await page.send("1")
     assert "somebody else has just taken" in said
     assert "Booked" in await _until_booked(page)
 
 
 async def _until_booked(page: Page) -> str:
-    await page.say("1")
-    return await page.say("yes")
+    await page.send("1")
+    return await page.send("yes")
 
 
 async def test_an_offered_time_that_goes_is_told_when_its_event_is(clinic: Clinic) -> None:
     page = page_of(clinic, clinic.patients[0])
     screen = await clinic.screen(clinic.patients[0], availability_of(clinic.dentists[0]))
-    await page.say("check-up with Dentist 0 in 3 days after 9am")
+    await page.send("check-up with Dentist 0 in 3 days after 9am")
     await clinic.book(clinic.patients[1], "09:00")
     event = await screen.event("slots.changed", 1.0)
-    told = await page.send(event={"type": event.event, "data": event.resource})
+    told = await page.post_event({"type": event.event, "data": event.resource})
     assert "was just taken by somebody else" in told
-    assert await page.send(event={"type": "unheard.of", "data": {}}) == ""
+    assert await page.post_event({"type": "unheard.of", "data": {}}) == ""
 
 
 async def test_a_chatbot_chats_for_its_patient_and_says_so(clinic: Clinic) -> None:
@@ -111,20 +89,20 @@ async def test_a_chatbot_chats_for_its_patient_and_says_so(clinic: Clinic) -> No
 
 
 async def _booked(page: Page) -> str:
-    await page.say("check-up with Dentist 0 in 3 days at 10am")
-    return await page.say("yes")
+    await page.send("check-up with Dentist 0 in 3 days at 10am")
+    return await page.send("yes")
 
 
 async def test_a_state_is_its_patients_and_its_hubs_alone(clinic: Clinic) -> None:
     page = page_of(clinic, clinic.patients[0])
-    await page.say("check-up with Dentist 0 in 3 days at 10am")
+    await page.send("check-up with Dentist 0 in 3 days at 10am")
     thief = page_of(clinic, clinic.patients[1])
     thief.state = page.state
-    assert "let’s begin again" in await thief.say("yes")
+    assert "let’s begin again" in await thief.send("yes")
     assert await mine(clinic, clinic.patients[1]) == []
     forged = page_of(clinic, clinic.patients[0])
     forged.state = clinic.patients[0].token
-    assert "let’s begin again" in await forged.say("yes")
+    assert "let’s begin again" in await forged.send("yes")
 
 
 async def test_who_has_no_appointments_has_no_chat(clinic: Clinic) -> None:
@@ -168,7 +146,7 @@ async def test_bad_input_is_refused_and_hostile_messages_change_nothing(clinic: 
         "line one\nline two",
         "",
     ):
-        said = await page.say(message)
+        said = await page.send(message)
         assert "Patient 0" not in said
         assert len(said) < 2_000
 
@@ -179,9 +157,9 @@ async def test_a_hub_that_begins_anew_goes_on_with_the_conversation(
     """The state is with the client: a restart, or another process, loses none."""
     async with open_clinic() as clinic:
         page = page_of(clinic, clinic.patients[0])
-        await page.say("check-up with Dentist 0 in 3 days after 9am")
+        await page.send("check-up with Dentist 0 in 3 days after 9am")
         state = page.state
     async with open_clinic() as clinic:
         page = page_of(clinic, clinic.patients[0])
         page.state = state
-        assert "Shall I book it?" in await page.say("the second one")
+        assert "Shall I book it?" in await page.send("the second one")

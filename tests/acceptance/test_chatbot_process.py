@@ -1,148 +1,126 @@
-"""Criteria 1.1, 2.3, 3.1, 3.3 for a chatbot that is a process of its own, over REST and the
-event stream alone."""
+"""Criteria 1.1, 2.3, 3.1 and 3.3 for the chatbot that ships with the hub, both ways to it.
+
+``chairside chat`` is a process of its own that keeps the slots it searches in memory;
+``POST /api/chat`` reads the snapshots that the hub's calendars publish.
+"""
 
 import asyncio
+import re
 import time
-from collections.abc import AsyncIterator, Callable
-from datetime import datetime
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 
 import pytest
 
-from tests.support.bot import BotProcess, bot_process
-from tests.support.clinic import CHATBOT, Clinic, Person, instant, schedule
-from tests.support.database import rows
+from tests.support.chats import Page, chatting
+from tests.support.clinic import ADMIN, Clinic, schedule
+
+CLOCKS = ("08:00", "08:30", "08:45", "09:00", "09:15", "12:45", "13:00", "13:30", "16:00", "19:00")
 
 
-@pytest.fixture
-async def bot(clinic: Clinic) -> AsyncIterator[BotProcess]:
-    async with bot_process(clinic.url, CHATBOT, clinic.patients[0].id) as process:
-        yield process
+@dataclass(frozen=True)
+class Chat:
+    """A conversation of the clinic's first patient, who looks for a check-up."""
+
+    send: Callable[[str], Awaitable[str]]
+    is_remote: bool
+
+    async def offers(self, clock: str) -> bool:
+        """Whether the chatbot offers the first dentist's slot of this time."""
+        hour, minute = clock.split(":")
+        reply = await self.send(f"in 3 days between {clock} and {hour}:{int(minute) + 10}")
+        assert "Nothing is free" in reply or "I can offer" in reply, reply
+        assert "None of them?" in await self.send("no"), "else a time would choose an offer"
+        return "I can offer" in reply
 
 
-async def free(clinic: Clinic, bot: BotProcess, dentist: Person, kind: str) -> set[str]:
-    """What the bot would offer on the tests' day; it must know it without asking."""
-    day = clinic.day_of(dentist, kind)
-    answer = await bot.ask(
-        "free",
-        dentist_id=dentist.id,
-        appointment_type_id=clinic.types[kind],
-        starts_from=day["from"],
-        starts_before=day["to"],
-    )
-    assert answer["from_memory"], "an answer from memory"
-    assert answer["age_s"] < 15
-    return {instant(datetime.fromisoformat(start)) for start in answer["starts"]}
+@pytest.fixture(params=["chairside chat", "/api/chat"])
+async def chat(request: pytest.FixtureRequest, clinic: Clinic) -> AsyncIterator[Chat]:
+    patient, search = clinic.patients[0], "check-up with Dentist 0 in 3 days after 9am"
+    if request.param == "/api/chat":
+        page = Page(clinic.api(patient))
+        assert "09:00" in await page.send(search)
+        await page.send("no")
+        yield Chat(page.send, is_remote=False)
+    else:
+        async with chatting(clinic, patient) as typist:
+            assert "09:00" in await typist.send(search)
+            await typist.send("no")
+            yield Chat(typist.send, is_remote=True)
+
+
+async def searches(clinic: Clinic) -> float:
+    """Requests for slots that the hub has answered so far."""
+    metrics = (await clinic.with_token(ADMIN).send("GET", "/metrics")).body
+    routes = r'route="/api/(?:slots|availability/\{\w+\})"'
+    lines = re.findall(rf"_seconds_count\{{[^}}]*{routes}[^}}]*\}} ([\d.]+)", metrics)
+    assert lines, "there is a figure of each route that was called"
+    return sum(map(float, lines))
 
 
 async def within_one_second(
-    clinic: Clinic, bot: BotProcess, dentist: Person, right: Callable[[set[str]], bool]
+    clinic: Clinic, chat: Chat, clock: str, *, is_free: bool, since: float
 ) -> None:
-    """The bot's cache becomes right in time, and says what the hub says."""
-    until = time.monotonic() + 1.0
-    while not right(await free(clinic, bot, dentist, "check-up")):
-        assert time.monotonic() < until, "the cache is not up to date within 1 s"
-        await asyncio.sleep(0.01)
-    for kind in ("check-up", "cleaning", "surgery"):
-        shown = await clinic.free(clinic.patients[9], dentist=dentist, kind=kind)
-        assert await free(clinic, bot, dentist, kind) == shown
+    """The chatbot's free slots become right in time, and are then those of the hub."""
+    while await chat.offers(clock) is not is_free:
+        assert time.monotonic() < since + 1.0, "the free slots are not right within 1 s"
+    await asyncio.sleep(max(0.0, since + 1.0 - time.monotonic()))
+    hub_has = await clinic.free(clinic.patients[9])
+    before = await searches(clinic)
+    for each in CLOCKS:
+        assert await chat.offers(each) is (clinic.at(each) in hub_has), each
+    if chat.is_remote:
+        assert await searches(clinic) == before, "answered from memory"
 
 
-async def test_r1_1_a_booking_by_the_chatbot_is_committed_within_500_ms(
-    clinic: Clinic, bot: BotProcess
+async def test_r2_3_free_slots_follow_every_booking_within_one_second(
+    clinic: Clinic, chat: Chat
 ) -> None:
-    answer = await bot.ask("book", **clinic.slot())
-    assert answer["took_s"] < 0.5
-    (row,) = rows(
-        clinic.database, "SELECT * FROM appointments WHERE id = ?", answer["booked"]["id"]
-    )
-    assert (row["status"], row["created_via"]) == ("confirmed", "chatbot")
-    assert row["changed_by"] == "clinic-chatbot"
-    assert row["on_behalf_of"] == row["patient_id"] == clinic.patients[0].id
-
-
-async def test_r2_3_the_chatbots_cache_follows_every_change_within_one_second(
-    clinic: Clinic, bot: BotProcess
-) -> None:
-    dentist, other = clinic.dentists[0], clinic.patients[1]
-    at = clinic.at("09:00")
-    assert at in await free(clinic, bot, dentist, "check-up")
+    other = clinic.patients[1]
+    assert await chat.offers("09:00")
 
     held = await clinic.hold(other, "09:00")
-    await within_one_second(clinic, bot, dentist, lambda starts: at not in starts)
+    await within_one_second(clinic, chat, "09:00", is_free=False, since=time.monotonic())
     gone = await clinic.api(other).delete(f"/api/reservations/{held['id']}")
     assert gone.status == 204
-    await within_one_second(clinic, bot, dentist, lambda starts: at in starts)
+    await within_one_second(clinic, chat, "09:00", is_free=True, since=time.monotonic())
     booked = await clinic.book(other, "09:00", kind="surgery")
-    await within_one_second(clinic, bot, dentist, lambda starts: at not in starts)
-    later = clinic.at("13:00")
-    moved = await clinic.api(other).put(f"/api/appointments/{booked['id']}", {"start": later})
-    assert moved.status == 200, moved.body
-    await within_one_second(
-        clinic, bot, dentist, lambda starts: at in starts and later not in starts
+    await within_one_second(clinic, chat, "09:00", is_free=False, since=time.monotonic())
+    moved = await clinic.api(other).put(
+        f"/api/appointments/{booked['id']}", {"start": clinic.at("13:00")}
     )
+    assert moved.status == 200, moved.body
+    since = time.monotonic()
+    await within_one_second(clinic, chat, "09:00", is_free=True, since=since)
+    await within_one_second(clinic, chat, "13:00", is_free=False, since=since + 1.0)
 
 
-async def test_r2_3_the_chatbots_cache_follows_a_changed_schedule_within_one_second(
-    clinic: Clinic, bot: BotProcess
+async def test_r2_3_free_slots_follow_a_changed_schedule_within_one_second(
+    clinic: Clinic, chat: Chat
 ) -> None:
     dentist = clinic.dentists[0]
-    nine, evening = clinic.at("09:00"), clinic.at("19:00")
     hours = [
         {"weekday": day, "start": "10:00", "end": "20:00"}
         for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
     ]
     saved = await clinic.api(dentist).put(f"/api/availability/{dentist.id}", schedule(rules=hours))
     assert saved.status == 200, saved.body
-    until = time.monotonic() + 1.0
-
-    async def offered() -> Any:
-        day = clinic.day_of(dentist)
-        return await bot.ask(
-            "free",
-            dentist_id=dentist.id,
-            appointment_type_id=clinic.types["check-up"],
-            starts_from=day["from"],
-            starts_before=day["to"],
-        )
-
-    while True:
-        answer = await offered()
-        starts = {instant(datetime.fromisoformat(start)) for start in answer["starts"]}
-        if answer["from_memory"] and evening in starts and nine not in starts:
-            break
-        assert time.monotonic() < until, "the cache is not up to date within 1 s"
-        await asyncio.sleep(0.01)
+    since = time.monotonic()
+    await within_one_second(clinic, chat, "19:00", is_free=True, since=since)
+    assert not await chat.offers("09:00")
 
 
-async def test_r3_1_the_chatbot_is_told_what_the_dentist_changes_within_one_second(
-    clinic: Clinic, bot: BotProcess
+async def test_r2_3_search_after_an_event_never_finds_the_slot_that_it_took(
+    clinic: Clinic,
 ) -> None:
-    dentist, patient = clinic.dentists[0], clinic.patients[0]
-    booked = await clinic.book(patient)
-    changed = await clinic.api(dentist).put(
-        f"/api/appointments/{booked['id']}", {"start": clinic.at("15:00")}
-    )
-    assert changed.status == 200
-    event = await bot.event("appointment.updated", 1.0, id=booked["id"])
-    assert event["data"] == changed.body
-
-
-async def test_r3_3_what_the_chatbot_books_is_on_both_dashboards_within_one_second(
-    clinic: Clinic, bot: BotProcess
-) -> None:
-    dashboards = [
-        await clinic.screen(clinic.dentists[0]),
-        await clinic.screen(clinic.patients[0]),
-    ]
-    answer = await bot.ask("book", **clinic.slot())
-    for screen in dashboards:
-        shown = await screen.event("appointment.created", 1.0, id=answer["booked"]["id"])
-        assert shown.resource["created_via"] == "chatbot"
-
-
-async def test_a_race_for_a_slot_is_lost_with_a_word_and_leaves_no_trace(
-    clinic: Clinic, bot: BotProcess
-) -> None:
-    await clinic.hold(clinic.patients[1], "09:00")
-    assert await bot.ask("book", **clinic.slot("09:00")) == {"number": 1, "refused": "SLOT_TAKEN"}
+    async with chatting(clinic, clinic.patients[0]) as bot:
+        reply = await bot.send("check-up with Dentist 0 in 3 days between 9:00 and 9:10")
+        assert "at 09:00" in reply
+        before = await searches(clinic)
+        await clinic.book(clinic.patients[1], "09:00")
+        reply = await bot.notice("was just taken by somebody else", 2.0)
+        taken, *offers = reply.splitlines()
+        assert "at 09:00" in taken
+        assert any("at 09:30" in offer for offer in offers)
+        assert not any("at 09:00" in offer for offer in offers)
+        assert await searches(clinic) == before, "answered from memory"

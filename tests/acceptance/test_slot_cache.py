@@ -11,12 +11,22 @@ from typing import Any
 import pytest
 
 from chairside.client import ConnectionLost, HubClient, RetryPolicy, SlotCache
+from chairside.client.shapes import DentistAvailability
 from tests.acceptance.conftest import OpenClinic
-from tests.support.bot import CountingClient
 from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person, instant, schedule
 from tests.support.proxy import Network, network_to
 
 QUICK = RetryPolicy(attempts=2, first_delay_s=0.01, longest_delay_s=0.05)
+
+
+class CountingClient(HubClient):
+    """Counts the requests for slots."""
+
+    requests = 0
+
+    async def availability(self, dentist_id: str, **options: Any) -> DentistAvailability:
+        self.requests += 1
+        return await super().availability(dentist_id, **options)
 
 
 @asynccontextmanager

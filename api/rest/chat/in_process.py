@@ -1,13 +1,15 @@
-"""The hub as the chatbot's client sees it, without a network: for the chat that it serves.
+"""The hub as a client sees it, without a network: for the chat that the hub serves.
 
-The same commands with the same data as Socket.IO's, the same JSON as REST's, and the same
-services decide; only the wire is left out. Whatever is done is done by the chatbot for the
-patient: ``created_via`` says so.
+Commands take the data of Socket.IO, results are the JSON of REST, and the same services decide.
+Free slots come from the snapshots that calendars publish at each commit, so they need no cache
+that follows events (criterion 2.3). The chatbot acts for the patient; ``created_via`` and the
+audit log record it.
 """
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar, Unpack, cast
+from datetime import datetime
+from typing import Final, TypeVar, Unpack, cast
 
 import orjson
 
@@ -21,7 +23,7 @@ from api.errors import to_public
 from api.realtime.socketio.commands import COMMANDS
 from api.schemas.fields import parse_instant
 from api.schemas.resources import APPOINTMENT_TYPE, PUBLIC_CARD, appointment_data
-from chairside.client.commands import Commands, new_key
+from chairside.client.commands import RestCommands, new_key
 from chairside.client.errors import HubError
 from chairside.client.operations import Operation, ResultT
 from chairside.client.shapes import (
@@ -32,23 +34,23 @@ from chairside.client.shapes import (
 )
 
 ACTOR: Final = "chairside-chat"
-"""Who acts for a patient that uses the hub's own chat with a token of their own."""
+"""Who acts for a patient whose own token names no chatbot."""
 _DENTISTS_MAX: Final = 1_000
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class InHub(Commands):
-    """One patient's view. Raises :class:`HubError` like the client, never a connection's end."""
+class InProcessHub(RestCommands):
+    """The commands of one patient; raises HubError like the client, never ConnectionLost."""
 
     services: Services
     principal: Principal
     request_id: str
 
     @classmethod
-    def acting(cls, services: Services, principal: Principal, request_id: str) -> "InHub":
-        """For the principal, by the chatbot they use or, if none says so, by the hub's own."""
+    def acting(cls, services: Services, principal: Principal, request_id: str) -> "InProcessHub":
+        """For the principal, by the chatbot in their token or else by the hub's own."""
         acting = replace(principal, acting=principal.acting or ACTOR)
         return cls(services, acting, request_id)
 
@@ -59,17 +61,17 @@ class InHub(Commands):
         if operation.writes:
             sent["idempotency_key"] = key or new_key()
         command = COMMANDS[operation.event]
-        answer = command(self.services, self.principal, self.request_id, sent)
-        return cast("ResultT", orjson.loads(await _answered(answer)))
+        result = command(self.services, self.principal, self.request_id, sent)
+        return cast("ResultT", orjson.loads(await _hub_errors(result)))
 
     async def dentists(self) -> list[DentistCard]:
-        page = await _answered(
+        page = await _hub_errors(
             self.services.people.dentists(self._caller, limit=_DENTISTS_MAX, after=None)
         )
         return [cast("DentistCard", PUBLIC_CARD.dump(profile)) for profile in page.profiles]
 
     async def appointment_types(self) -> list[AppointmentType]:
-        kinds = await _answered(self.services.catalog.types())
+        kinds = await _hub_errors(self.services.catalog.types())
         return [cast("AppointmentType", APPOINTMENT_TYPE.dump(kind)) for kind in kinds]
 
     async def appointments(self, **filters: Unpack[AppointmentFilters]) -> AppointmentList:
@@ -81,7 +83,7 @@ class InHub(Commands):
             limit=filters["limit"],
             after=None,
         )
-        found = await _answered(self.services.bookings.page(self._caller, query))
+        found = await _hub_errors(self.services.bookings.page(self._caller, query))
         rows = [appointment_data(row, found.names) for row in found.rows]
         shown = orjson.loads(orjson.dumps(rows))
         return cast("AppointmentList", {"data": shown, "pagination": {}, "position": None})
@@ -91,14 +93,14 @@ class InHub(Commands):
         return Caller(principal=self.principal, request_id=self.request_id)
 
 
-def _instant(text: str | None) -> Any:
+def _instant(text: str | None) -> datetime | None:
     return None if text is None else parse_instant(text)
 
 
-async def _answered(answer: Awaitable[T]) -> T:
-    """The services' refusals as the client knows them."""
+async def _hub_errors(result: Awaitable[T]) -> T:
+    """Raise the services' refusals as the client's errors."""
     try:
-        return await answer
+        return await result
     except (Refusal, StoreUnavailable, OutcomeUnknown) as refusal:
         problem = to_public(refusal)
         raise HubError(problem.code, problem.message, status=problem.status) from refusal

@@ -1,7 +1,7 @@
-"""``POST /api/chat``: one message of a patient to the hub's own chatbot, and its answer.
+"""``POST /api/chat``: one message of a patient to the hub's own chatbot, and its replies.
 
-The conversation's state travels with the client, signed (:mod:`chairside.chatbot.sealing`); the
-answer names the channels to follow, and what happens there is told to the same route.
+The conversation's state travels with the client, signed (:mod:`chairside.chatbot.sealing`). The
+response names the channels to follow; the client sends their events to the same route.
 """
 
 from aiohttp import web
@@ -9,7 +9,7 @@ from aiohttp import web
 from actors.domain.principal import Role
 from actors.domain.refusals import Forbidden, ValidationFailed
 from api.rest.chat.deps import CHAT_DEPS
-from api.rest.chat.in_process import InHub
+from api.rest.chat.in_process import InProcessHub
 from api.rest.responses import json_response
 from api.rest.route import Call, Route, Routes
 from api.schemas.chat import (
@@ -23,7 +23,7 @@ from api.schemas.chat import (
 )
 from chairside.chatbot.conversation import Conversation
 from chairside.chatbot.dialogue.state import ChatReply, DialogueState, LiveChange
-from chairside.chatbot.live_events import heard, watched
+from chairside.chatbot.live_events import live_change, offering
 from chairside.chatbot.patient_calendar import PatientCalendar
 from chairside.chatbot.sealing import sealed, unsealed
 from chairside.client.channels import availability_channel
@@ -38,53 +38,52 @@ from chairside.client.channels import availability_channel
     example={"message": "I need a cleaning next Tuesday after 3"},
 )
 async def answer(call: Call[None, ChatRequest]) -> web.Response:
-    """Patients only, and chatbots for theirs; others have no appointments of their own."""
+    """For patients, and for chatbots that act for one; other roles have no appointments."""
     principal = call.caller.principal
     if principal.role is not Role.PATIENT or principal.person is None:
         raise Forbidden("The chat is for patients")
     deps, chat, body = call.deps, call.request.app[CHAT_DEPS], call.body
-    kept = body.state
     now, key = deps.clock.now(), chat.key
-    state = unsealed(kept, principal.person, key, now) if kept else None
-    hub = InHub.acting(call.services, principal, call.caller.request_id)
+    state = unsealed(body.state, principal.person, key, now) if body.state else None
+    hub = InProcessHub.acting(call.services, principal, call.caller.request_id)
     conversation = Conversation(
         PatientCalendar(hub, deps.clock.now, deps.clock.monotonic),
         deps.clock.now,
         state or DialogueState(id=deps.new_id()),
         chat.model,
     )
-    replies = await _replies(conversation, body, lost=bool(kept) and state is None)
+    replies = await _replies(conversation, body, is_lost=bool(body.state) and state is None)
     response = ChatResponse(
         replies=[shown(reply) for reply in replies],
         state=sealed(conversation.state, principal.person, key, deps.clock.now()),
-        watch=[availability_channel(one) for one in watched(conversation.state)],
+        watch=[availability_channel(one) for one in offering(conversation.state.task)],
     )
     return json_response(chat_json(response))
 
 
 async def _replies(
-    conversation: Conversation, request: ChatRequest, *, lost: bool
+    conversation: Conversation, request: ChatRequest, *, is_lost: bool
 ) -> tuple[ChatReply, ...]:
     if request.event is not None:
-        live = _live(request.event)
-        return () if live is None or lost else await conversation.happened(live)
-    said: tuple[ChatReply, ...] = ()
-    if lost:
-        said = (ChatReply(text="It’s been a while, so let’s begin again."),)
+        change = _change(request.event)
+        return () if change is None or is_lost else await conversation.notify(change)
+    first: tuple[ChatReply, ...] = ()
+    if is_lost:
+        first = (ChatReply(text="It’s been a while, so let’s begin again."),)
     if request.message is None:
-        return said + await conversation.greeting()
-    return said + await conversation.say(request.message)
+        return first + await conversation.greeting()
+    return first + await conversation.answer(request.message)
 
 
-def _live(event: ReceivedEvent) -> LiveChange | None:
+def _change(event: ReceivedEvent) -> LiveChange | None:
     try:
-        return heard(event.type, event.data)
-    except (KeyError, ValueError, TypeError):
+        return live_change(event.type, event.data)
+    except ValueError:
         raise ValidationFailed.of("event.data", "must be the event's data as it came") from None
 
 
 def shown(reply: ChatReply) -> ShownReply:
-    options = [ShownOption(label=one.label, say=one.say) for one in reply.options]
+    options = [ShownOption(label=one.label, say=one.message) for one in reply.options]
     return ShownReply(text=reply.text, options=options, notice=reply.notice)
 
 

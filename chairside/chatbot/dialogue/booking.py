@@ -1,4 +1,4 @@
-"""Booking a new appointment: what for, with whom, when. Pure."""
+"""Booking a new appointment: what for, with whom, when."""
 
 from collections import Counter
 from dataclasses import replace
@@ -11,8 +11,8 @@ from chairside.chatbot.understanding.acts import DialogueAct
 from chairside.chatbot.understanding.when import When, on
 
 
-def begin(turn: Exchange, act: DialogueAct) -> None:
-    """A wish to book; what was said before about another one is forgotten."""
+def begin(exchange: Exchange, act: DialogueAct) -> None:
+    """Start a booking; details of an earlier task are dropped."""
     when = act.when
     if act.urgent and when.is_empty:
         when = When(soonest=True)
@@ -24,78 +24,78 @@ def begin(turn: Exchange, act: DialogueAct) -> None:
         dentist_ids=act.dentists if len(act.dentists) == 1 else (),
         when=when,
     )
-    last = turn.state.last
+    last = exchange.state.last
     if act.by is not None and last is not None:  # "another one, two weeks later"
-        there = turn.local(last) + act.by
+        there = exchange.local(last) + act.by
         task = replace(
             task,
             appointment_type_id=task.appointment_type_id or last.appointment_type_id,
             dentist_ids=task.dentist_ids or (last.dentist_id,),
             when=replace(on(there.date()), at=there.time()),
         )
-    turn.begin(task)
+    exchange.begin(task)
     if act.urgent:
-        turn.say(sentences.EMERGENCY)
-    advance(turn)
+        exchange.reply(sentences.EMERGENCY)
+    advance(exchange)
 
 
-def advance(turn: Exchange) -> None:
-    """Ask for what is missing, one thing at a time; then look for times."""
-    task, facts = turn.task, turn.facts
+def advance(exchange: Exchange) -> None:
+    """Prompt for what is missing, one thing at a time; then search for times."""
+    task, facts = exchange.task, exchange.facts
     act = task.act
     if act.unknown_treatment and not task.appointment_type_id:
-        turn.lead += f"We don’t offer {sentences.name(act.unknown_treatment)} here. "
+        exchange.lead += f"We don’t offer {sentences.name(act.unknown_treatment)} here. "
     if task.appointment_type_id is None and len(facts.treatments) == 1:
-        task = turn.update(appointment_type_id=facts.treatments[0].id)
+        task = exchange.update(appointment_type_id=facts.treatments[0].id)
     if task.appointment_type_id is None:
-        turn.update(stage=Stage.TREATMENT, act=replace(act, unknown_treatment=None))
-        turn.ask(sentences.ask_kind(facts, turn.lead))
+        exchange.update(stage=Stage.TREATMENT, act=replace(act, unknown_treatment=None))
+        exchange.show(sentences.treatment_prompt(facts, exchange.lead))
     elif act.unknown_dentist and not task.dentist_ids:
         named = sentences.name(act.unknown_dentist).title()
-        turn.update(stage=Stage.DENTIST, act=replace(act, unknown_dentist=None))
-        turn.lead += f"I know no Dr. {named} here. "
-        turn.ask_again()
+        exchange.update(stage=Stage.DENTIST, act=replace(act, unknown_dentist=None))
+        exchange.lead += f"I know no Dr. {named} here. "
+        exchange.prompt()
     elif len(act.dentists) > 1 and not task.dentist_ids:
         several = [one for one in facts.dentists if one.id in act.dentists]
-        turn.update(stage=Stage.DENTIST, act=replace(act, dentists=()))
-        turn.ask(sentences.ask_dentist(several, turn.lead))
+        exchange.update(stage=Stage.DENTIST, act=replace(act, dentists=()))
+        exchange.show(sentences.dentist_prompt(several, exchange.lead))
     elif act.usual_dentist and not task.dentist_ids:
-        turn.look_up_mine(Waiting.USUAL)
+        exchange.find_own(Waiting.USUAL)
     else:
-        finding.search(turn)
+        finding.search(exchange)
 
 
-def usual_found(turn: Exchange, appointments: tuple[OwnAppointment, ...]) -> None:
-    """The dentist seen most often, the latest of those; without any visit, ask."""
-    known = {one.id for one in turn.facts.dentists}
+def usual_found(exchange: Exchange, appointments: tuple[OwnAppointment, ...]) -> None:
+    """The dentist seen most often, the latest of those; without any visit, prompt for one."""
+    known = {one.id for one in exchange.facts.dentists}
     seen = Counter(
         row.dentist_id
         for row in appointments
         if row.dentist_id in known and row.status not in ("cancelled", "no_show")
     )
-    turn.update(act=replace(turn.task.act, usual_dentist=False))
+    exchange.update(act=replace(exchange.task.act, usual_dentist=False))
     if not seen:
-        turn.update(stage=Stage.DENTIST)
-        turn.lead += "I don’t see an earlier visit of yours. "
-        turn.ask_again()
+        exchange.update(stage=Stage.DENTIST)
+        exchange.lead += "I don’t see an earlier visit of yours. "
+        exchange.prompt()
         return
     most = max(seen.values())
     usual = next(row.dentist_id for row in reversed(appointments) if seen[row.dentist_id] == most)
-    turn.update(dentist_ids=(usual,))
-    advance(turn)
+    exchange.update(dentist_ids=(usual,))
+    advance(exchange)
 
 
-def detail(turn: Exchange, act: DialogueAct) -> bool:
-    """Details for a booking under way; whether it took any."""
-    task = turn.task
-    if finding.answer(turn, act):
+def detail(exchange: Exchange, act: DialogueAct) -> bool:
+    """Take in details for the current booking; False if there were none."""
+    task = exchange.task
+    if finding.take_choice(exchange, act):
         return True
-    refined = finding.refine(turn, act)
-    unheard = act.usual_dentist or act.unknown_dentist or act.unknown_treatment
-    if unheard or (task.stage is Stage.DENTIST and act.any_dentist) or len(act.dentists) > 1:
-        turn.drop_hold()
-        ids = () if unheard or len(act.dentists) > 1 else turn.task.dentist_ids
-        turn.update(
+    refined = finding.refine(exchange, act)
+    unresolved = act.usual_dentist or act.unknown_dentist or act.unknown_treatment
+    if unresolved or (task.stage is Stage.DENTIST and act.any_dentist) or len(act.dentists) > 1:
+        exchange.drop_hold()
+        ids = () if unresolved or len(act.dentists) > 1 else exchange.task.dentist_ids
+        exchange.update(
             dentist_ids=ids,
             act=replace(
                 task.act,
@@ -106,23 +106,23 @@ def detail(turn: Exchange, act: DialogueAct) -> bool:
             ),
         )
         if act.unknown_treatment:
-            turn.update(appointment_type_id=None)
+            exchange.update(appointment_type_id=None)
         refined = True
     if refined:
-        advance(turn)
+        advance(exchange)
     return refined
 
 
-def confirm(turn: Exchange) -> None:
-    task = turn.task
+def confirm(exchange: Exchange) -> None:
+    task = exchange.task
     assert task.hold is not None, "a booking is confirmed for a hold"
-    key = task.key or turn.new_key()
-    turn.update(key=key)
-    turn.do(BookHold(task.hold.id, key), Waiting.DO)
+    key = task.key or exchange.new_key()
+    exchange.update(key=key)
+    exchange.emit(BookHold(task.hold.id, key), Waiting.CHANGE)
 
 
-def booked(turn: Exchange, appointment: OwnAppointment) -> None:
-    turn.update(hold=None)
-    turn.know(appointment)
-    turn.remember(task=None, last=appointment)
-    turn.say(f"Booked: {sentences.appointment(turn.facts, appointment, turn.now)}. See you then!")
+def booked(exchange: Exchange, appointment: OwnAppointment) -> None:
+    exchange.update(hold=None)
+    exchange.mark_seen(appointment)
+    exchange.remember(task=None, last=appointment)
+    exchange.reply(f"Booked: {exchange.name(appointment)}. See you then!")

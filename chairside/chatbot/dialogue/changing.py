@@ -1,10 +1,10 @@
-"""Moving and cancelling: which appointment, and then what. Pure."""
+"""Moving and cancelling: which appointment, and where to."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from chairside.chatbot.clinic import OwnAppointment
-from chairside.chatbot.dialogue import finding, sentences
+from chairside.chatbot.dialogue import finding
 from chairside.chatbot.dialogue.exchange import Exchange
 from chairside.chatbot.dialogue.state import (
     LISTED_MAX,
@@ -17,43 +17,41 @@ from chairside.chatbot.dialogue.state import (
 )
 from chairside.chatbot.understanding.acts import LAST, DialogueAct, Intent, Shift
 from chairside.chatbot.understanding.when import When, on
-from chairside.client import FreeSlot
 
 
-def begin(turn: Exchange, goal: Goal, act: DialogueAct) -> None:
-    turn.begin(Task(goal=goal, stage=Stage.WHICH, act=act, when=act.when))
-    turn.look_up_mine(Waiting.PICK)
+def begin(exchange: Exchange, goal: Goal, act: DialogueAct) -> None:
+    exchange.begin(Task(goal=goal, stage=Stage.WHICH, act=act, when=act.when))
+    exchange.find_own(Waiting.PICK)
 
 
-def mine_found(turn: Exchange, appointments: tuple[OwnAppointment, ...]) -> None:
+def own_found(exchange: Exchange, appointments: tuple[OwnAppointment, ...]) -> None:
     """Find the appointment that is meant among the upcoming ones."""
-    goal, act = turn.task.goal, turn.task.act
-    upcoming = turn.upcoming(appointments)
-    for row in upcoming:
-        turn.know(row)
+    goal, act = exchange.task.goal, exchange.task.act
+    upcoming = exchange.upcoming(appointments)
+    exchange.mark_seen(*upcoming)
     if not upcoming:
-        turn.end()
-        turn.say(f"{turn.lead}You have no upcoming appointment that I could {goal}.")
+        exchange.end()
+        exchange.reply(f"{exchange.lead}You have no upcoming appointment that I could {goal}.")
         return
-    fit = _meant(turn, upcoming, act)
+    fit = _meant(exchange, upcoming, act)
     if len(fit) == 1 and not act.everything:
-        picked(turn, fit[0])
+        picked(exchange, fit[0])
         return
     verb = "cancel" if goal is Goal.CANCEL else "move"
     if act.everything and len(upcoming) > 1:
-        turn.lead += f"I {verb} one at a time, so that nothing goes by mistake. "
+        exchange.lead += f"I {verb} one at a time, so that nothing goes by mistake. "
     elif not fit:
-        turn.lead += "I see no appointment of yours like that. "
+        exchange.lead += "I see no appointment of yours like that. "
     shown = tuple(fit or upcoming)[:LISTED_MAX]
-    turn.remember(listed=shown)
-    turn.update(stage=Stage.WHICH, act=replace(act, which=When(), everything=False))
-    turn.ask_again()
+    exchange.remember(listed=shown)
+    exchange.update(stage=Stage.WHICH, act=replace(act, which=When(), everything=False))
+    exchange.prompt()
 
 
 def _meant(
-    turn: Exchange, upcoming: Sequence[OwnAppointment], act: DialogueAct
+    exchange: Exchange, upcoming: Sequence[OwnAppointment], act: DialogueAct
 ) -> list[OwnAppointment]:
-    listed = turn.state.listed
+    listed = exchange.state.listed
     if act.number is not None and listed:
         index = len(listed) - 1 if act.number == LAST else act.number - 1
         ids = {row.id for row in listed[index : index + 1]}
@@ -61,60 +59,55 @@ def _meant(
     if act.number in (1, LAST) or act.extreme is not None:
         last = act.number == LAST or act.extreme is Shift.LATER
         return [upcoming[-1 if last else 0]]
-    found = [row for row in upcoming if act.which.allows(turn.local(row))]
+    found = [row for row in upcoming if act.which.allows(exchange.local(row))]
     if act.treatment:
         found = [row for row in found if row.appointment_type_id == act.treatment]
     if act.dentists:
         found = [row for row in found if row.dentist_id in act.dentists]
-    said = not act.which.is_empty or act.treatment or act.dentists or act.unknown_dentist
-    recent = turn.state.last
-    if len(found) > 1 and not said and recent is not None:
+    is_named = not act.which.is_empty or act.treatment or act.dentists or act.unknown_dentist
+    recent = exchange.state.last
+    if len(found) > 1 and not is_named and recent is not None:
         found = [row for row in found if row.id == recent.id] or found
     return [] if act.unknown_dentist else found
 
 
-def picked(turn: Exchange, appointment: OwnAppointment) -> None:
-    """It is this appointment: cancel it after a yes, or look where it can go."""
-    task = turn.update(
+def picked(exchange: Exchange, appointment: OwnAppointment) -> None:
+    """Confirm the cancellation of this appointment, or search where it can go."""
+    task = exchange.update(
         appointment=appointment,
         appointment_type_id=appointment.appointment_type_id,
         dentist_ids=(appointment.dentist_id,),
     )
-    turn.remember(last=appointment)
+    exchange.remember(last=appointment)
     if task.goal is Goal.CANCEL:
-        turn.update(stage=Stage.CONFIRM)
-        turn.ask_again()
+        exchange.update(stage=Stage.CONFIRM)
+        exchange.prompt()
         return
-    _where_to(turn, appointment, task.act)
-    finding.search(turn)
+    _where_to(exchange, appointment, task.act)
+    finding.search(exchange)
 
 
-def _where_to(turn: Exchange, appointment: OwnAppointment, act: DialogueAct) -> None:
-    """ "an hour later", "a week later", "earlier": seen from where it is."""
-    at = turn.local(appointment)
+def _where_to(exchange: Exchange, appointment: OwnAppointment, act: DialogueAct) -> None:
+    """Times relative to the appointment: "an hour later", "a week later", "earlier"."""
+    at = exchange.local(appointment)
     if act.by is not None:
         there = at + act.by
-        turn.update(when=replace(on(there.date()), at=there.time()))
+        exchange.update(when=replace(on(there.date()), at=there.time()))
     elif act.when.has_time and not act.when.has_day and not act.when.problem:
-        turn.update(when=replace(act.when, days=on(at.date()).days))
+        exchange.update(when=replace(act.when, days=on(at.date()).days))
     elif act.shift in (Shift.LATER, Shift.EARLIER) and act.when.is_empty:
-        edge = FreeSlot(
-            dentist_id=appointment.dentist_id,
-            appointment_type_id=appointment.appointment_type_id,
-            start=appointment.start,
-            end=appointment.end,
-        )
-        turn.update(offered=(edge,))
-        finding.refine(turn, DialogueAct(intent=Intent.INFORM, shift=act.shift))
-        turn.update(offered=())
+        exchange.update(offered=(appointment.slot,))
+        finding.refine(exchange, DialogueAct(intent=Intent.INFORM, shift=act.shift))
+        exchange.update(offered=())
 
 
-def detail(turn: Exchange, act: DialogueAct) -> bool:
-    """Details for a change under way; whether it took any."""
-    task = turn.task
+def detail(exchange: Exchange, act: DialogueAct) -> bool:
+    """Take in details for the current change; False if there were none."""
+    task = exchange.task
     if task.stage is Stage.WHICH:
-        told = not act.when.is_empty or act.number or act.treatment or act.dentists or act.extreme
-        if not told:
+        if not (
+            act.number or act.treatment or act.dentists or act.extreme or not act.when.is_empty
+        ):
             return False
         which = act.which if not act.which.is_empty else replace(act.when, problem=None, about="")
         changed = replace(
@@ -127,47 +120,47 @@ def detail(turn: Exchange, act: DialogueAct) -> bool:
             everything=False,
             unknown_dentist=None,
         )
-        turn.update(act=changed)
-        turn.look_up_mine(Waiting.PICK)
+        exchange.update(act=changed)
+        exchange.find_own(Waiting.PICK)
         return True
     if task.goal is Goal.CANCEL:
         return False
-    if finding.answer(turn, act):
+    if finding.take_choice(exchange, act):
         return True
     if act.by is not None and task.appointment is not None:
-        turn.drop_hold()
-        turn.update(chosen=None, offered=())
-        _where_to(turn, task.appointment, act)
-        finding.search(turn)
+        exchange.drop_hold()
+        exchange.update(chosen=None, offered=())
+        _where_to(exchange, task.appointment, act)
+        finding.search(exchange)
         return True
-    if finding.refine(turn, act):
-        finding.search(turn)
+    if finding.refine(exchange, act):
+        finding.search(exchange)
         return True
     return False
 
 
-def confirm(turn: Exchange) -> None:
-    task = turn.task
+def confirm(exchange: Exchange) -> None:
+    task = exchange.task
     assert task.appointment is not None, "a change is confirmed for an appointment"
-    key = task.key or turn.new_key()
-    turn.update(key=key)
+    key = task.key or exchange.new_key()
+    exchange.update(key=key)
     if task.goal is Goal.CANCEL:
-        turn.do(CancelOwnAppointment(task.appointment, key), Waiting.DO)
+        exchange.emit(CancelOwnAppointment(task.appointment, key), Waiting.CHANGE)
     else:
         assert task.chosen is not None, "a move has somewhere to go"
-        turn.do(MoveOwnAppointment(task.appointment, task.chosen.start, key), Waiting.DO)
+        exchange.emit(MoveOwnAppointment(task.appointment, task.chosen.start, key), Waiting.CHANGE)
 
 
-def moved(turn: Exchange, appointment: OwnAppointment) -> None:
-    turn.update(hold=None)  # the move itself let it go
-    turn.know(appointment)
-    turn.remember(task=None, last=appointment)
-    turn.say(f"Done. It is now: {sentences.appointment(turn.facts, appointment, turn.now)}.")
+def moved(exchange: Exchange, appointment: OwnAppointment) -> None:
+    exchange.update(hold=None)  # the move itself released it
+    exchange.mark_seen(appointment)
+    exchange.remember(task=None, last=appointment)
+    exchange.reply(f"Done. It is now: {exchange.name(appointment)}.")
 
 
-def cancelled(turn: Exchange) -> None:
-    appointment = turn.task.appointment
+def cancelled(exchange: Exchange) -> None:
+    appointment = exchange.task.appointment
     assert appointment is not None
-    turn.know(replace(appointment, version=appointment.version + 1))
-    turn.remember(task=None, last=None, listed=())
-    turn.say(f"Cancelled: {sentences.appointment(turn.facts, appointment, turn.now)}.")
+    exchange.mark_seen(replace(appointment, version=appointment.version + 1))
+    exchange.remember(task=None, last=None, listed=())
+    exchange.reply(f"Cancelled: {exchange.name(appointment)}.")

@@ -1,6 +1,6 @@
-"""From what is wanted to one slot that is held: search, offer, choose. Pure.
+"""From the wanted time to one held slot: search, offer, choose.
 
-Booking and moving share it; they differ in what the held slot becomes.
+Booking and moving share it; they differ in what becomes of the held slot.
 """
 
 from collections.abc import Sequence
@@ -27,49 +27,49 @@ from chairside.chatbot.understanding.when import When, on
 from chairside.client import FreeSlot
 
 
-def search(turn: Exchange) -> None:
-    """Ask the clinic for what the task wants, or the patient for when."""
-    task = turn.task
+def search(exchange: Exchange) -> None:
+    """Search for what the task wants, or prompt for the time."""
+    task = exchange.task
     if task.when.problem is not None:
-        turn.lead += sentences.problem(task.when)
-        turn.update(when=When(), stage=Stage.WHEN)
-        turn.ask_again()
+        exchange.lead += sentences.problem(task.when)
+        exchange.update(when=When(), stage=Stage.WHEN)
+        exchange.prompt()
     elif task.when.is_empty:
-        turn.update(stage=Stage.WHEN)
-        turn.ask_again()
+        exchange.update(stage=Stage.WHEN)
+        exchange.prompt()
     else:
-        turn.find(FindSlots(query_for(task, turn.facts, turn.now)), Waiting.OFFER)
+        exchange.emit(FindSlots(query_for(task, exchange.facts, exchange.now)), Waiting.OFFER)
 
 
-def found(turn: Exchange, slots: Sequence[FreeSlot]) -> None:
-    """What the clinic has at the wanted time: take the one, offer some, or look around."""
-    task = turn.task
-    fit = fitting(slots, task, turn.facts, turn.now)
-    beside = None if fit else _beside_itself(turn)
+def found(exchange: Exchange, slots: Sequence[FreeSlot]) -> None:
+    """Free slots at the wanted time: hold the only one, offer some, or search around it."""
+    task = exchange.task
+    fit = fitting(slots, task, exchange.facts, exchange.now)
+    beside = None if fit else _overlapping(exchange)
     if beside is not None:
-        choose(turn, beside)
+        choose(exchange, beside)
     elif not fit:
-        turn.find(FindSlots(nearest_query(task, turn.facts, turn.now)), Waiting.NEAREST)
+        exchange.emit(FindSlots(nearest_query(task, exchange.facts, exchange.now)), Waiting.NEAREST)
     elif task.when.at is not None and len(fit) == 1:
-        choose(turn, fit[0])
+        choose(exchange, fit[0])
     elif task.when.at is not None and not task.dentist_ids and len({s.start for s in fit}) == 1:
-        choose(turn, fit[0])  # one time, several dentists, and anyone will do
+        choose(exchange, fit[0])  # one time, several dentists, and anyone will do
     else:
-        offered = spread(alternatives_first(fit, task.when, turn.facts))
-        turn.update(offered=offered, stage=Stage.CHOOSE)
-        lead = turn.lead or _offer_lead(turn)
-        turn.ask(sentences.ask_choice(turn.task, turn.facts, turn.now, lead))
+        offered = spread(alternatives_first(fit, task.when, exchange.facts))
+        exchange.update(offered=offered, stage=Stage.CHOOSE)
+        lead = exchange.lead or _offer_lead(exchange)
+        exchange.show_offer(lead)
 
 
-def _beside_itself(turn: Exchange) -> FreeSlot | None:
-    """A time that only the appointment itself stands in the way of: a little later, say.
+def _overlapping(exchange: Exchange) -> FreeSlot | None:
+    """A time that overlaps the appointment that is moved, such as a little later.
 
-    No list of free times has it, but moving there may be possible; the clinic decides.
+    No list of free times contains it, but the move may be possible; the hub decides.
     """
-    appointment, when = turn.task.appointment, turn.task.when
+    appointment, when = exchange.task.appointment, exchange.task.when
     if appointment is None or when.at is None or len(when.days) != 1:
         return None
-    there = datetime.combine(when.days[0].first, when.at, turn.local(appointment).tzinfo)
+    there = datetime.combine(when.days[0].first, when.at, exchange.local(appointment).tzinfo)
     start = there.astimezone(UTC)
     slot = FreeSlot(
         dentist_id=appointment.dentist_id,
@@ -77,125 +77,114 @@ def _beside_itself(turn: Exchange) -> FreeSlot | None:
         start=start,
         end=start + (appointment.end - appointment.start),
     )
-    tried = (slot.dentist_id, start) in turn.task.excluded
+    tried = (slot.dentist_id, start) in exchange.task.excluded
     overlaps = (
         start < appointment.end and slot.end > appointment.start and start != appointment.start
     )
-    return slot if overlaps and start > turn.now and not tried else None
+    return slot if overlaps and start > exchange.now and not tried else None
 
 
-def _offer_lead(turn: Exchange) -> str:
-    what = sentences.treatment_name(turn.facts, turn.task.appointment_type_id)
+def _offer_lead(exchange: Exchange) -> str:
+    what = sentences.treatment_name(exchange.facts, exchange.task.appointment_type_id)
     article = "an" if what[0] in "aeiou" else "a"
-    dentists = sorted({slot.dentist_id for slot in turn.task.offered})
-    return f"For {article} {what}{sentences.who(turn.facts, dentists)} I can offer:"
+    dentists = sorted({slot.dentist_id for slot in exchange.task.offered})
+    return f"For {article} {what}{sentences.who(exchange.facts, dentists)} I can offer:"
 
 
-def found_nearest(turn: Exchange, slots: Sequence[FreeSlot]) -> None:
-    """Nothing as it was wanted; what comes closest is offered instead."""
-    task, facts = turn.task, turn.facts
-    close = nearest(slots, task, facts, turn.now)
-    wanted = sentences.wanted(task.when, facts, task, turn.now)
+def found_nearest(exchange: Exchange, slots: Sequence[FreeSlot]) -> None:
+    """Nothing is free at the wanted time: offer what comes closest."""
+    task, facts = exchange.task, exchange.facts
+    close = nearest(slots, task, facts, exchange.now)
+    wanted = sentences.wanted(task.when, facts, task, exchange.now)
     who = sentences.who(facts, task.dentist_ids)
     nothing = f"Nothing is free{who}{' ' + wanted if wanted else ''}"
-    more = turn.lead
+    more = exchange.lead
     if not close:
-        turn.update(stage=Stage.WHEN, when=When(), offered=(), beyond=None)
+        exchange.update(stage=Stage.WHEN, when=When(), offered=(), beyond=None)
         other = " Another day, or another dentist?" if task.dentist_ids else " Another day?"
-        turn.say(f"{more}{nothing}, nor in the weeks after.{other}")
+        exchange.reply(f"{more}{nothing}, nor in the weeks after.{other}")
         return
-    turn.update(offered=close, stage=Stage.CHOOSE, beyond=None)
-    lead = f"{more}{nothing}. The nearest times are:"
-    turn.ask(sentences.ask_choice(turn.task, facts, turn.now, lead))
+    exchange.update(offered=close, stage=Stage.CHOOSE, beyond=None)
+    exchange.show_offer(f"{more}{nothing}. The nearest times are:")
 
 
-def choose(turn: Exchange, slot: FreeSlot) -> None:
-    """Hold it; moving within one's own appointment's time needs and gets no hold."""
-    turn.drop_hold()
-    task = turn.update(chosen=slot, offered=())
+def choose(exchange: Exchange, slot: FreeSlot) -> None:
+    """Hold the slot; a move that overlaps the appointment itself needs no hold."""
+    exchange.drop_hold()
+    task = exchange.update(chosen=slot, offered=())
     appointment = task.appointment
-    beside = appointment is None or appointment.dentist_id != slot.dentist_id
     if (
         appointment is None
-        or beside
+        or appointment.dentist_id != slot.dentist_id
         or slot.start >= appointment.end
         or slot.end <= appointment.start
     ):
-        turn.hold_chosen()
+        exchange.hold_chosen()
     else:
-        turn.update(stage=Stage.CONFIRM)
-        turn.ask_again()
+        exchange.update(stage=Stage.CONFIRM)
+        exchange.prompt()
 
 
-def held(turn: Exchange, hold: Hold) -> None:
-    if turn.task.retaken:
-        turn.lead = "The time had run out, but it was still free, so I took it again. "
-    turn.update(hold=hold, chosen=hold.slot, stage=Stage.CONFIRM, key="", retaken=False)
-    turn.ask_again()
+def held(exchange: Exchange, hold: Hold) -> None:
+    if exchange.task.retaken:
+        exchange.lead = "The time had run out, but it was still free, so I took it again. "
+    exchange.update(hold=hold, chosen=hold.slot, stage=Stage.CONFIRM, key="", retaken=False)
+    exchange.prompt()
 
 
-def refine(turn: Exchange, act: DialogueAct) -> bool:
-    """Take in details that change what is looked for; whether there were any."""
-    task = turn.task
-    changes: dict[str, object] = {}
+def refine(exchange: Exchange, act: DialogueAct) -> bool:
+    """Take in details that change what is searched for; False if there were none."""
+    task = exchange.task
+    when, beyond = task.when, None
+    type_id, dentist_ids = task.appointment_type_id, task.dentist_ids
+    has_time = act.shift is not None or not act.when.is_empty
     if act.shift is not None and (act.when.is_empty or act.shift is Shift.MORE):
-        when = shifted(task, act.shift, turn.facts).refined_by(act.when)
-        changes["when"] = when
-        if act.shift is Shift.MORE and task.offered:
-            changes["beyond"] = task.offered[-1].start
-        else:
-            changes["beyond"] = None
-    elif not act.when.is_empty:
+        when = shifted(task, act.shift, exchange.facts).refined_by(act.when)
+    elif has_time:
         when = task.when.refined_by(act.when)
         if act.when.has_time and not act.when.has_day and task.chosen and not task.when.days:
-            when = replace(when, days=_same_day(turn, task.chosen).days)
-        changes["when"] = when
-        changes["beyond"] = None
+            when = replace(when, days=on(local(exchange.facts, task.chosen).date()).days)
     if task.goal is Goal.BOOK:
-        changes |= _who_and_what(turn, act)
-    if not changes:
+        type_id = act.treatment or type_id
+        dentist_ids = act.dentists or (() if act.any_dentist else dentist_ids)
+    has_others = task.goal is Goal.BOOK and (
+        type_id != task.appointment_type_id or bool(act.dentists) or act.any_dentist
+    )
+    if not has_time and not has_others:
         return False
-    turn.drop_hold()
-    turn.update(**changes, chosen=None, retaken=False)
+    if act.shift is Shift.MORE and task.offered and not has_others:
+        beyond = task.offered[-1].start
+    exchange.drop_hold()
+    exchange.update(
+        when=when,
+        appointment_type_id=type_id,
+        dentist_ids=dentist_ids,
+        beyond=beyond,
+        chosen=None,
+        retaken=False,
+    )
     return True
 
 
-def _same_day(turn: Exchange, slot: FreeSlot) -> When:
-    return on(local(turn.facts, slot).date())
-
-
-def _who_and_what(turn: Exchange, act: DialogueAct) -> dict[str, object]:
-    changes: dict[str, object] = {}
-    if act.treatment is not None and act.treatment != turn.task.appointment_type_id:
-        changes["appointment_type_id"] = act.treatment
-    if act.dentists:
-        changes["dentist_ids"] = act.dentists
-    if act.any_dentist and not act.dentists:
-        changes["dentist_ids"] = ()
-    if changes:
-        changes["beyond"] = None
-    return changes
-
-
-def answer(turn: Exchange, act: DialogueAct) -> bool:
-    """An answer to offered times: one of them, or which others; whether it was one."""
-    task = turn.task
+def take_choice(exchange: Exchange, act: DialogueAct) -> bool:
+    """Take in a choice among the offered times; False if the act is none."""
+    task = exchange.task
     if task.stage is not Stage.CHOOSE:
         return False
-    several = meant(act, task.offered, turn.facts)
+    several = meant(act, task.offered, exchange.facts)
     if len(several) == 1:
-        choose(turn, several[0])
+        choose(exchange, several[0])
         return True
     if several and act.shift is None:
         if len(several) < len(task.offered):
-            turn.update(offered=several)
-            turn.ask(sentences.ask_choice(turn.task, turn.facts, turn.now, "Of these?"))
+            exchange.update(offered=several)
+            exchange.show_offer("Of these?")
             return True
         if act.number is None and not act.when.has_day and not act.when.has_time:
-            turn.ask_again()
+            exchange.prompt()
             return True
     if act.number is not None and act.when.is_empty and not several:
-        turn.lead = f"I offered only {len(task.offered)}:"
-        turn.ask_again()
+        exchange.lead = f"I offered only {len(task.offered)}:"
+        exchange.prompt()
         return True
     return False

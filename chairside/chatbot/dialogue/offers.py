@@ -1,4 +1,4 @@
-"""Which of the free slots are offered, and which of the offered ones is meant. Pure."""
+"""Which free slots are offered, and which of the offered ones the patient means."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,8 +22,7 @@ def zone_of(facts: Facts, dentist_id: str) -> ZoneInfo:
 
 
 def zones_of(facts: Facts, dentist_ids: Sequence[str]) -> tuple[ZoneInfo, ...]:
-    ids = dentist_ids or [one.id for one in facts.dentists]
-    return tuple({zone_of(facts, one) for one in ids})
+    return tuple({zone_of(facts, one) for one in facts.ids(dentist_ids)})
 
 
 def local(facts: Facts, slot: FreeSlot | OwnAppointment) -> datetime:
@@ -32,10 +31,8 @@ def local(facts: Facts, slot: FreeSlot | OwnAppointment) -> datetime:
 
 
 def query_for(task: Task, facts: Facts, now: datetime) -> SlotQuery:
-    """The question to the clinic for what a task wants."""
-    assert task.appointment_type_id is not None, (
-        "the treatment is known before slots are looked for"
-    )
+    """The search for what a task wants."""
+    assert task.appointment_type_id is not None, "a search comes after the treatment is known"
     first, before = span(task.when, now, zones_of(facts, task.dentist_ids))
     at = task.when.at
     return SlotQuery(
@@ -50,7 +47,7 @@ def query_for(task: Task, facts: Facts, now: datetime) -> SlotQuery:
 
 
 def nearest_query(task: Task, facts: Facts, now: datetime) -> SlotQuery:
-    """The question when what was wanted is not free: any time from a little before on."""
+    """The search if the wanted time is not free: any time from a little before on."""
     exact = query_for(task, facts, now)
     first = max(now, exact.first - timedelta(days=3))
     before = max(exact.before, first + timedelta(days=OPEN_SPAN_DAYS))
@@ -61,7 +58,7 @@ def nearest_query(task: Task, facts: Facts, now: datetime) -> SlotQuery:
 
 
 def fitting(slots: Sequence[FreeSlot], task: Task, facts: Facts, now: datetime) -> list[FreeSlot]:
-    """Those that are what was said, in order."""
+    """Those that match what the task wants, in order."""
     return [
         slot
         for slot in slots
@@ -103,7 +100,7 @@ def alternatives_first(slots: Sequence[FreeSlot], when: When, facts: Facts) -> l
 def nearest(
     slots: Sequence[FreeSlot], task: Task, facts: Facts, now: datetime
 ) -> tuple[FreeSlot, ...]:
-    """A few that come closest to what was said, ascending: the same day, or the same hour."""
+    """A few that come closest to the wanted time, ascending: the same day, or the same hour."""
     wanted = task.when
     day = wanted.days[0].first if wanted.days else None
     clock = wanted.at or wanted.time_from or _before(wanted.time_to)
@@ -121,7 +118,7 @@ def nearest(
 
 
 def meant(act: DialogueAct, offered: Sequence[FreeSlot], facts: Facts) -> tuple[FreeSlot, ...]:
-    """The offered slots that a wish may mean; none if it speaks of something else."""
+    """The offered slots that an act may mean; none if it is about something else."""
     if not offered:
         return ()
     if act.number is not None:
@@ -135,8 +132,7 @@ def meant(act: DialogueAct, offered: Sequence[FreeSlot], facts: Facts) -> tuple[
         found = [slot for slot in found if slot.dentist_id in act.dentists]
     if act.extreme is not None and found:
         return (found[-1] if act.extreme is Shift.LATER else found[0],)
-    said = not act.when.is_empty or bool(act.dentists)
-    return tuple(found) if said else ()
+    return tuple(found) if act.dentists or not act.when.is_empty else ()
 
 
 def _numbered(number: int, offered: Sequence[FreeSlot]) -> tuple[FreeSlot, ...]:

@@ -1,5 +1,8 @@
-"""What the chatbot says, word by word. Names come from the clinic and are data: shown as
-they are, on one line, cut to a bounded length, never obeyed."""
+"""The chatbot's replies, word by word.
+
+Names come from the clinic and are data: they are shown as they are, on one line, cut to a
+bounded length, and never obeyed.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -33,7 +36,7 @@ BUSY: Final = "I can’t reach the practice’s calendar right now."
 
 
 def name(text: str) -> str:
-    """A name of the clinic's, fit to be part of a sentence."""
+    """A name from the clinic, fit to be part of a sentence."""
     return readable(text, NAME_MAX_CHARS) or "—"
 
 
@@ -60,7 +63,7 @@ def clock(moment: datetime) -> str:
 
 
 def zone_note(facts: Facts, dentist_id: str, moment: datetime) -> str:
-    """Whose clock it is, where dentist and patient may not agree."""
+    """Whose clock it is, if those of dentist and patient differ."""
     zone = zone_of(facts, dentist_id)
     if moment.astimezone(ZoneInfo(facts.time_zone)).utcoffset() == moment.utcoffset():
         return ""
@@ -91,26 +94,26 @@ def one_of(words: Iterable[str], last: str = "or") -> str:
 # --- questions ---------------------------------------------------------------------------
 
 
-def ask_kind(facts: Facts, lead: str = "") -> ChatReply:
+def treatment_prompt(facts: Facts, lead: str = "") -> ChatReply:
     names = [name(treatment.name) for treatment in facts.treatments]
     return ChatReply(
         text=f"{lead}What is it for? We offer {one_of(word.lower() for word in names)}.",
-        options=tuple(Option(label=each, say=each) for each in names),
+        options=tuple(Option(label=each, message=each) for each in names),
     )
 
 
-def ask_dentist(dentists: Sequence[Practitioner], lead: str = "") -> ChatReply:
+def dentist_prompt(dentists: Sequence[Practitioner], lead: str = "") -> ChatReply:
     names = [name(one.name) for one in dentists]
     return ChatReply(
         text=f"{lead}Which dentist would you like? {one_of(names)}, or anyone?",
         options=(
-            *(Option(label=each, say=f"with {each}") for each in names),
-            Option(label="Anyone", say="any dentist"),
+            *(Option(label=each, message=f"with {each}") for each in names),
+            Option(label="Anyone", message="any dentist"),
         ),
     )
 
 
-def ask_when(task: Task, facts: Facts, lead: str = "") -> ChatReply:
+def time_prompt(task: Task, facts: Facts, lead: str = "") -> ChatReply:
     if task.goal is Goal.MOVE:
         question = "When would you like to come instead?"
     else:
@@ -120,14 +123,14 @@ def ask_when(task: Task, facts: Facts, lead: str = "") -> ChatReply:
     return ChatReply(
         text=lead + question + hint,
         options=(
-            Option(label="As soon as possible", say="as soon as possible"),
-            Option(label="This week", say="this week"),
-            Option(label="Next week", say="next week"),
+            Option(label="As soon as possible", message="as soon as possible"),
+            Option(label="This week", message="this week"),
+            Option(label="Next week", message="next week"),
         ),
     )
 
 
-def ask_which(
+def which_prompt(
     goal: Goal, appointments: Sequence[OwnAppointment], facts: Facts, now: datetime, lead: str
 ) -> ChatReply:
     verb = "cancel" if goal is Goal.CANCEL else "move"
@@ -138,7 +141,7 @@ def ask_which(
     )
 
 
-def ask_choice(
+def choice_prompt(
     task: Task, facts: Facts, now: datetime, lead: str, *, notice: bool = False
 ) -> ChatReply:
     offered = task.offered
@@ -152,19 +155,19 @@ def ask_choice(
         return ChatReply(
             text=f"{lead}\n{listed(shown)}\nShall I take it?",
             options=(
-                Option(label="Yes", say="yes"),
-                Option(label="Other times", say="other times"),
+                Option(label="Yes", message="yes"),
+                Option(label="Other times", message="other times"),
             ),
             notice=notice,
         )
     return ChatReply(
         text=f"{lead}\n{listed(shown)}\nWhich one suits you?",
-        options=(*_numbers(shown), Option(label="Other times", say="other times")),
+        options=(*_numbers(shown), Option(label="Other times", message="other times")),
         notice=notice,
     )
 
 
-def ask_booking(hold: Hold, facts: Facts, now: datetime, lead: str = "") -> ChatReply:
+def booking_prompt(hold: Hold, facts: Facts, now: datetime, lead: str = "") -> ChatReply:
     slot = hold.slot
     until = hold.expires_at.astimezone(ZoneInfo(facts.time_zone))
     treatment = treatment_name(facts, slot.appointment_type_id)
@@ -173,14 +176,14 @@ def ask_booking(hold: Hold, facts: Facts, now: datetime, lead: str = "") -> Chat
         text=f"{lead}I’m holding this for you until {clock(until)}: {what},"
         f" {moment(facts, slot, now)}. Shall I book it?",
         options=(
-            Option(label="Yes, book it", say="yes, book it"),
-            Option(label="Another time", say="another time"),
-            Option(label="No", say="no"),
+            Option(label="Yes, book it", message="yes, book it"),
+            Option(label="Another time", message="another time"),
+            Option(label="No", message="no"),
         ),
     )
 
 
-def ask_move(task: Task, facts: Facts, now: datetime, lead: str = "") -> ChatReply:
+def move_prompt(task: Task, facts: Facts, now: datetime, lead: str = "") -> ChatReply:
     row = task.appointment
     assert row is not None
     assert task.chosen is not None
@@ -189,28 +192,28 @@ def ask_move(task: Task, facts: Facts, now: datetime, lead: str = "") -> ChatRep
         f" {dentist_name(facts, row.dentist_id)} from {moment(facts, row, now)}"
         f" to {moment(facts, task.chosen, now)}?",
         options=(
-            Option(label="Yes, move it", say="yes, move it"),
-            Option(label="Another time", say="another time"),
-            Option(label="No", say="no"),
+            Option(label="Yes, move it", message="yes, move it"),
+            Option(label="Another time", message="another time"),
+            Option(label="No", message="no"),
         ),
     )
 
 
-def ask_cancel(row: OwnAppointment, facts: Facts, now: datetime, lead: str = "") -> ChatReply:
+def cancel_prompt(row: OwnAppointment, facts: Facts, now: datetime, lead: str = "") -> ChatReply:
     return ChatReply(
         text=f"{lead}Shall I cancel your {appointment(facts, row, now)}?"
         " If you’d rather come another time, say “move it”.",
         options=(
-            Option(label="Yes, cancel it", say="yes, cancel it"),
-            Option(label="Move it", say="move it"),
-            Option(label="No, keep it", say="keep it"),
+            Option(label="Yes, cancel it", message="yes, cancel it"),
+            Option(label="Move it", message="move it"),
+            Option(label="No, keep it", message="keep it"),
         ),
     )
 
 
 def _numbers(shown: Sequence[str]) -> tuple[Option, ...]:
     return tuple(
-        Option(label=text, say=f"number {number}") for number, text in enumerate(shown, start=1)
+        Option(label=text, message=f"number {number}") for number, text in enumerate(shown, start=1)
     )
 
 
@@ -274,11 +277,13 @@ def treatments(facts: Facts) -> str:
     return f"We offer {one_of(shown, 'and')}."
 
 
-def mine(appointments: Sequence[OwnAppointment], facts: Facts, now: datetime) -> ChatReply:
+def own_appointments(
+    appointments: Sequence[OwnAppointment], facts: Facts, now: datetime
+) -> ChatReply:
     if not appointments:
         return ChatReply(
             text="You have no upcoming appointments. Shall I find you one?",
-            options=(Option(label="Book an appointment", say="I'd like an appointment"),),
+            options=(Option(label="Book an appointment", message="I'd like an appointment"),),
         )
     shown = [appointment(facts, row, now) for row in appointments]
     lead = "You have one appointment:" if len(shown) == 1 else "Your appointments:"

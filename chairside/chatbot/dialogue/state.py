@@ -1,19 +1,25 @@
-"""What a conversation remembers, what it hears and what it asks to be done. All frozen."""
+"""The dialogue's state, its inputs and its outputs: replies, and effects to carry out.
+
+All values are frozen. The state travels to the client and back (``sealing``), so renaming a
+field or a value ends the conversations of the older version.
+"""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from chairside.chatbot.clinic import Hold, OwnAppointment, SlotQuery
 from chairside.chatbot.understanding.acts import DialogueAct
 from chairside.chatbot.understanding.when import When
 from chairside.client import FreeSlot
+from chairside.client.slot_table import Block
 
-OFFERED_MAX = 3
-"""How many times are offered at once: more nobody keeps in mind."""
-LISTED_MAX = 10
-KNOWN_MAX = 20
-EXCLUDED_MAX = 20
+OFFERED_MAX: Final = 3
+"""Times that are offered at once."""
+LISTED_MAX: Final = 10
+SEEN_MAX: Final = 20
+EXCLUDED_MAX: Final = 20
 
 
 class Goal(StrEnum):
@@ -23,7 +29,7 @@ class Goal(StrEnum):
 
 
 class Stage(StrEnum):
-    """Which answer of the patient a task waits for."""
+    """What a task needs next from the patient."""
 
     TREATMENT = "treatment"
     DENTIST = "dentist"
@@ -34,25 +40,25 @@ class Stage(StrEnum):
 
 
 class Waiting(StrEnum):
-    """Which answer of the clinic is on its way."""
+    """What the result of the last effect is for."""
 
     LIST = "list"
-    """One's appointments, to be shown."""
+    """Own appointments, to be shown."""
     USUAL = "usual"
-    """One's appointments, for the usual dentist."""
+    """Own appointments, to find the usual dentist."""
     PICK = "pick"
-    """One's appointments, to find the one that is meant."""
+    """Own appointments, to find the one that is meant."""
     OFFER = "offer"
     NEAREST = "nearest"
-    """Slots around what was asked for, as that had none."""
+    """Slots around the wanted time, which had none."""
     HOLD = "hold"
-    DO = "do"
+    CHANGE = "change"
     """The booking, the move or the cancellation itself."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """One thing to be done, from the wish to the confirmation."""
+    """One goal of the patient, from the first message to the confirmation."""
 
     goal: Goal
     stage: Stage
@@ -64,45 +70,47 @@ class Task:
     appointment: OwnAppointment | None = None
     """The appointment that is moved or cancelled."""
     beyond: datetime | None = None
-    """Only starts after it are of interest: the others were offered before."""
+    """Earlier starts were offered before and are skipped."""
     excluded: tuple[tuple[str, datetime], ...] = ()
-    """Dentist and start of what the clinic refused, so that it is not tried for ever."""
+    """Dentist and start of what the hub refused, so that it is not tried for ever."""
     offered: tuple[FreeSlot, ...] = ()
     chosen: FreeSlot | None = None
     hold: Hold | None = None
     key: str = ""
-    """Idempotency key of the last step; kept until its outcome is known."""
+    """Idempotency key of the last command; kept until its outcome is known."""
     retaken: bool = False
-    """The hold ran out once and was taken again."""
+    """The hold expired once and was placed again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DialogueState:
     id: str
     """Of the conversation, unguessable; idempotency keys begin with it."""
-    turn: int = 0
+    commands: int = 0
+    """Idempotency keys made so far."""
     task: Task | None = None
     waiting: Waiting | None = None
     queue: tuple[DialogueAct, ...] = ()
-    """Wishes of the same message that come later."""
+    """Later acts of the same message."""
     listed: tuple[OwnAppointment, ...] = ()
     """The appointments that were shown with numbers."""
     last: OwnAppointment | None = None
-    """The appointment that was dealt with last: "it"."""
-    known: tuple[tuple[str, int], ...] = ()
-    """Versions of appointments that the patient has heard of."""
+    """The appointment that the patient dealt with last: "it"."""
+    seen: tuple[tuple[str, int], ...] = ()
+    """Id and version of appointments that the patient was shown."""
     misses: int = 0
     """Messages in a row that were not understood."""
 
 
-# --- what it says ------------------------------------------------------------------------
+# --- replies -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Option:
+    """A button below a reply; pressing it sends ``message``."""
+
     label: str
-    say: str
-    """What choosing it is the same as saying."""
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,10 +118,10 @@ class ChatReply:
     text: str
     options: tuple[Option, ...] = ()
     notice: bool = False
-    """Said unasked, because something happened."""
+    """Caused by a change at the clinic, not by a message."""
 
 
-# --- what it asks to be done -----------------------------------------------------------
+# --- effects -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +142,7 @@ class PlaceHold:
 
 @dataclass(frozen=True, slots=True)
 class DropHold:
-    """Its outcome matters to nobody: a hold ends by itself."""
+    """Its result is ignored: a hold ends by itself."""
 
     hold_id: str
     key: str
@@ -170,11 +178,13 @@ Effect = (
 )
 
 
-# --- what it hears --------------------------------------------------------------------
+# --- inputs ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
+    """A message of the patient, understood."""
+
     acts: tuple[DialogueAct, ...]
 
 
@@ -206,28 +216,13 @@ class EffectFailed:
     """One of the hub's, or :data:`UNREACHABLE`."""
 
 
-UNREACHABLE = "UNREACHABLE"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Block:
-    """A time that was taken from a calendar, with the buffers it wants kept (minutes)."""
-
-    start: datetime
-    end: datetime
-    before: int = 0
-    after: int = 0
-
-    def hits(self, slot: FreeSlot, own_before: int, own_after: int) -> bool:
-        """Whether the slot can no longer be booked beside it."""
-        gap_after = timedelta(minutes=max(self.after, own_before))
-        gap_before = timedelta(minutes=max(self.before, own_after))
-        return slot.start < self.end + gap_after and slot.end > self.start - gap_before
+UNREACHABLE: Final = "UNREACHABLE"
+"""No answer: it is unknown whether the command was carried out."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimesTaken:
-    """Live: somebody took these times of a dentist."""
+    """Live: these times of a dentist are no longer free."""
 
     dentist_id: str
     blocks: tuple[Block, ...]
@@ -235,7 +230,7 @@ class TimesTaken:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleChanged:
-    """Live: a dentist works at other times now."""
+    """Live: a dentist has other working hours now."""
 
     dentist_id: str
 
@@ -249,7 +244,7 @@ class OwnAppointmentChanged:
 
 @dataclass(frozen=True, slots=True)
 class HoldEnded:
-    """Live: a hold of the patient's is over without having been booked."""
+    """Live: a hold of the patient ended without having been booked."""
 
     hold_id: str
 
@@ -261,7 +256,9 @@ DialogueInput = Utterance | EffectResult | LiveChange
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DialogueStep:
+    """The outcome of one input."""
+
     state: DialogueState
-    say: tuple[ChatReply, ...] = ()
-    do: tuple[Effect, ...] = ()
-    """In this order; at most the last one is waited for."""
+    replies: tuple[ChatReply, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    """To be carried out in this order; only the result of the last one is waited for."""

@@ -1,4 +1,4 @@
-"""What a message comes to: intents and slots, nothing that acts."""
+"""Dialogue acts: the intent of a message and its entities (treatment, dentists, times)."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,9 +18,9 @@ class Intent(StrEnum):
     NO = "no"
     STOP = "stop"
     INFORM = "inform"
-    """Only details: a day, a dentist, one of the offers; the context says what for."""
+    """Only entities: a day, a dentist, one of the offers; the context decides what for."""
     OTHER_PEOPLE = "other_people"
-    """Somebody else's data or appointments."""
+    """Data or appointments of another person."""
     HELLO = "hello"
     HELP = "help"
     THANKS = "thanks"
@@ -29,7 +29,7 @@ class Intent(StrEnum):
 
 
 class Shift(StrEnum):
-    """What else to look for than what was offered."""
+    """Which other times to search for than those that were offered."""
 
     LATER = "later"
     EARLIER = "earlier"

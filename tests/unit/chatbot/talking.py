@@ -1,4 +1,4 @@
-"""One patient talking to the chatbot over the clinic in memory, and others who interfere."""
+"""One patient in a conversation with the chatbot over the hub in memory, and others who book."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,36 +6,50 @@ from zoneinfo import ZoneInfo
 
 from chairside.chatbot.clinic import OwnAppointment
 from chairside.chatbot.conversation import Conversation
-from chairside.chatbot.dialogue.state import Block, ChatReply, DialogueState, LiveChange, TimesTaken
+from chairside.chatbot.dialogue.state import ChatReply, DialogueState, LiveChange, TimesTaken
 from chairside.chatbot.language_model import LanguageModel
 from chairside.client import FreeSlot
-from tests.support.memory_clinic import Calendars, ClockTimes, MemoryClinic
+from chairside.client.slot_table import Block
+from tests.support.memory_hub import Calendars, HandClock, MemoryHub
 from tests.unit.chatbot.world import FACTS, WEDNESDAY
 
 
+def block(slot: FreeSlot, *, longer: float = 0, after: float = 0) -> Block:
+    """The time that a booking of this slot takes, in minutes ``longer``, and a buffer."""
+    end = slot.end + timedelta(minutes=longer)
+    return Block(slot.start, end, timedelta(), timedelta(minutes=after))
+
+
 class Talk:
-    """``ada`` talks; the clinic and the clock stand still unless a test moves them."""
+    """The conversation of ``ada``; clinic and clock stand still unless a test moves them."""
 
     def __init__(self, model: LanguageModel | None = None) -> None:
-        self.clock = ClockTimes(WEDNESDAY)
+        self.clock = HandClock(WEDNESDAY)
         self.calendars = Calendars(FACTS, self.clock)
-        self.ada: MemoryClinic = self.calendars.patient("ada")
         self.bob = self.calendars.patient("bob")
-        self.conversation = Conversation(self.ada, self.clock, DialogueState(id="c"), model)
         self.replies: tuple[ChatReply, ...] = ()
+        self._model = model
+        self.begin()
 
-    async def say(self, message: str) -> str:
-        return self._shown(await self.conversation.say(message))
+    def begin(self) -> None:
+        """A new conversation at the clinic of ``calendars``."""
+        self.ada: MemoryHub = self.calendars.patient("ada")
+        self.conversation = Conversation(
+            self.ada.calendar, self.clock, DialogueState(id="c"), self._model
+        )
 
-    async def happened(self, live: LiveChange) -> str:
-        return self._shown(await self.conversation.happened(live))
+    async def send(self, message: str) -> str:
+        return self._shown(await self.conversation.answer(message))
+
+    async def notify(self, change: LiveChange) -> str:
+        return self._shown(await self.conversation.notify(change))
 
     async def all(self, *messages: str) -> str:
-        """Say one after the other; the answer to the last."""
-        answer = ""
+        """Send one after the other; the reply to the last."""
+        reply = ""
         for message in messages:
-            answer = await self.say(message)
-        return answer
+            reply = await self.send(message)
+        return reply
 
     def _shown(self, replies: tuple[ChatReply, ...]) -> str:
         self.replies = replies
@@ -58,16 +72,16 @@ class Talk:
         return self.ada.booked(self.slot(dentist, local, kind))
 
     def bob_takes(self, dentist: str, local: str, kind: str = "cleaning") -> TimesTaken:
-        """Somebody else books it; the event that tells of it."""
+        """Another patient books it; the event about it."""
         slot = self.slot(dentist, local, kind)
         self.bob.booked(slot)
-        return TimesTaken(dentist, (Block(start=slot.start, end=slot.end),))
+        return TimesTaken(dentist, (block(slot),))
 
     async def booked(self) -> list[str]:
         """Ada's confirmed appointments, ``cleaning mara 16.3. 15:00``, ascending."""
         return [
             f"{row.appointment_type_id} {row.dentist_id} {local.day}.{local.month}. {local:%H:%M}"
-            for row in await self.ada.mine()
+            for row in await self.ada.calendar.own_appointments()
             if row.status == "confirmed"
             for dentist in [FACTS.dentist(row.dentist_id)]
             if dentist

@@ -323,8 +323,8 @@ async def test_a_conversation_ends_as_expected(case: Case) -> None:
         talk.has(dentist, at)
     for dentist, at in case.taken:
         talk.bob_takes(dentist, at)
-    said = await talk.all(*case.says)
-    assert (await talk.booked(), said.splitlines()[-1]) == (list(case.ends), case.last)
+    reply = await talk.all(*case.says)
+    assert (await talk.booked(), reply.splitlines()[-1]) == (list(case.ends), case.last)
     assert (talk.holds(), talk.conversation.state.task) == (0, None), "nothing is left open"
 
 

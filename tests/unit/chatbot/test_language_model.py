@@ -18,7 +18,7 @@ from hub.chat import ChatSettings, model_of
 from hub.config import load_config
 from hub.config_reader import ConfigError
 from tests.unit.chatbot.talking import Talk
-from tests.unit.chatbot.world import FACTS, local, told
+from tests.unit.chatbot.world import FACTS, local, shown_acts
 
 RIDDLE = "grr the thing with the brush, mara, you know, next friday at 10"
 CHOSEN = {
@@ -31,7 +31,7 @@ CHOSEN = {
 
 
 class StandIn:
-    """Answers like an OpenAI-compatible server, whatever it is told to choose."""
+    """Answers like an OpenAI-compatible server, whatever it is shown_acts to choose."""
 
     def __init__(self) -> None:
         self.requests: list[Any] = []
@@ -81,11 +81,11 @@ async def stand_in(**settings: Any) -> AsyncIterator[tuple[StandIn, OpenAiModel]
 
 
 async def test_a_message_the_rules_do_not_know_is_understood_with_help() -> None:
-    assert "didn’t understand" in await Talk().say("grr the thing with the brush")
+    assert "didn’t understand" in await Talk().send("grr the thing with the brush")
     async with stand_in(key="secret") as (script, model):
         talk = Talk(model)
         script.answer = lambda: completion(json.dumps({**CHOSEN, "time": None, "dentist": None}))
-        assert "When would you like" in await talk.say("grr the thing with the brush")
+        assert "When would you like" in await talk.send("grr the thing with the brush")
         (request,) = script.requests
         assert request["model"] == "m"
         assert script.headers[0]["Authorization"] == "Bearer secret"
@@ -128,7 +128,7 @@ async def test_a_model_that_is_away_or_confused_changes_nothing(
     async with stand_in() as (script, model):
         script.answer = answer
         talk = Talk(model)
-        assert "didn’t understand" in await talk.say("grr the thing with the brush")
+        assert "didn’t understand" in await talk.send("grr the thing with the brush")
         assert len(script.requests) == 1
         assert talk.conversation.state.task is None
 
@@ -136,19 +136,19 @@ async def test_a_model_that_is_away_or_confused_changes_nothing(
 async def test_a_model_that_is_not_there_or_too_slow_changes_nothing() -> None:
     async with aiohttp.ClientSession() as session:
         nobody = OpenAiModel(OpenAiSettings(url="http://127.0.0.1:9/v1", model="m"), session)
-        assert "didn’t understand" in await Talk(nobody).say("grr")
+        assert "didn’t understand" in await Talk(nobody).send("grr")
 
 
 async def test_a_model_cannot_confirm_anything() -> None:
     async with stand_in() as (script, model):
         talk = Talk(model)
         talk.has("mara", "2027-03-12 09:00")
-        await talk.say("cancel my appointment")
+        await talk.send("cancel my appointment")
         for intent in ("yes", "cancel", "inform"):
             script.answer = lambda intent=intent: completion(  # type: ignore[misc]  # mypy infers no lambda with a default
                 json.dumps(dict.fromkeys(CHOSEN) | {"intent": intent})
             )
-            await talk.say("zwrgl blah")
+            await talk.send("zwrgl blah")
         assert await talk.booked() == ["cleaning mara 12.3. 09:00"]
         assert script.requests
 
@@ -165,7 +165,7 @@ def question(message: str = RIDDLE, options: int = 0) -> Question:
 
 def chosen(answer: dict[str, Any], **asked: Any) -> str | None:
     act = act_of(answer, question(**asked), FACTS, local())
-    return told((act,)) if act else None
+    return shown_acts((act,)) if act else None
 
 
 def test_only_choices_and_the_patients_own_words_count() -> None:

@@ -1,67 +1,65 @@
 """What happens in between: races, holds that end, lost answers, changes by the practice."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 from chairside.chatbot.dialogue.state import (
-    Block,
     HoldEnded,
     OwnAppointmentChanged,
     ScheduleChanged,
     TimesTaken,
 )
-from tests.unit.chatbot.talking import Talk
+from tests.unit.chatbot.talking import Talk, block
 
 TUESDAY = "2027-03-16"
 OFFER = "I need a cleaning with Dr. Lindqvist next Tuesday after 3"
 
 
-async def test_an_offered_time_that_goes_is_told_at_once() -> None:
+async def test_an_offered_time_that_goes_is_notice_at_once() -> None:
     talk = Talk()
-    await talk.say(OFFER)
-    told = await talk.happened(talk.bob_takes("mara", f"{TUESDAY} 16:00"))
-    assert told.startswith("Tuesday 16 March at 16:00 was just taken by somebody else.")
-    assert "15:00" in told
-    assert "17:00" in told
+    await talk.send(OFFER)
+    notice = await talk.notify(talk.bob_takes("mara", f"{TUESDAY} 16:00"))
+    assert notice.startswith("Tuesday 16 March at 16:00 was just taken by somebody else.")
+    assert "15:00" in notice
+    assert "17:00" in notice
     assert talk.replies[0].notice
-    assert "17:00" in await talk.say("the second one"), "the numbers are those of the new offer"
+    assert "17:00" in await talk.send("the second one"), "the numbers are those of the new offer"
 
 
 async def test_when_all_offered_times_go_new_ones_are_offered() -> None:
     talk = Talk()
-    await talk.say(OFFER)
+    await talk.send(OFFER)
     slots = [talk.slot("mara", f"{TUESDAY} {hour}:00") for hour in (15, 16, 17)]
     for slot in slots:
         talk.bob.booked(slot)
-    blocks = tuple(Block(start=slot.start, end=slot.end) for slot in slots)
-    told = await talk.happened(TimesTaken("mara", blocks))
-    assert "were just taken" in told
-    assert "Tuesday 16 March at 15:45" in told or "nearest" in told
+    blocks = tuple(map(block, slots))
+    notice = await talk.notify(TimesTaken("mara", blocks))
+    assert "were just taken" in notice
+    assert "Tuesday 16 March at 15:45" in notice or "nearest" in notice
     assert "Booked" in await talk.all("1", "yes")
 
 
 async def test_times_of_others_and_elsewhere_are_nobodys_business() -> None:
     talk = Talk()
-    await talk.say(OFFER)
-    assert await talk.happened(talk.bob_takes("james", f"{TUESDAY} 15:00")) == ""
-    assert await talk.happened(talk.bob_takes("mara", "2027-03-17 15:00")) == ""
+    await talk.send(OFFER)
+    assert await talk.notify(talk.bob_takes("james", f"{TUESDAY} 15:00")) == ""
+    assert await talk.notify(talk.bob_takes("mara", "2027-03-17 15:00")) == ""
 
 
 async def test_buffers_count_when_a_neighbour_is_taken() -> None:
     talk = Talk()
-    await talk.say(OFFER)
+    await talk.send(OFFER)
     slot = talk.slot("mara", f"{TUESDAY} 14:00", "check-up")
-    beside = Block(start=slot.start, end=slot.end + timedelta(minutes=15), after=20)
-    assert "15:00 was just taken" in await talk.happened(TimesTaken("mara", (beside,)))
+    beside = block(slot, longer=15, after=20)
+    assert "15:00 was just taken" in await talk.notify(TimesTaken("mara", (beside,)))
 
 
 async def test_a_race_lost_at_the_choice_is_said_and_others_are_offered() -> None:
     talk = Talk()
-    await talk.say(OFFER)
+    await talk.send(OFFER)
     talk.bob_takes("mara", f"{TUESDAY} 15:00")  # and the event is late
-    said = await talk.say("the first one")
-    assert said.startswith("Sorry, somebody else has just taken that time.")
-    assert "15:45" in said
+    reply = await talk.send("the first one")
+    assert reply.startswith("Sorry, somebody else has just taken that time.")
+    assert "15:45" in reply
     assert "Booked" in await talk.all("1", "yes")
 
 
@@ -69,7 +67,7 @@ async def test_a_race_won_stays_won() -> None:
     talk = Talk()
     await talk.all(OFFER, "the first one")
     talk.clock.advance(minutes=4)
-    assert "Booked" in await talk.say("yes")
+    assert "Booked" in await talk.send("yes")
 
 
 async def test_a_hold_that_ran_out_is_taken_again_if_it_can_be() -> None:
@@ -79,10 +77,10 @@ async def test_a_hold_that_ran_out_is_taken_again_if_it_can_be() -> None:
     assert hold
     assert hold.hold
     talk.clock.advance(minutes=6)
-    assert "has run out" in await talk.happened(HoldEnded(hold.hold.id))
-    assert "so I took it again" in await talk.say("yes")
+    assert "has run out" in await talk.notify(HoldEnded(hold.hold.id))
+    assert "so I took it again" in await talk.send("yes")
     assert await talk.booked() == []
-    assert "Booked" in await talk.say("yes")
+    assert "Booked" in await talk.send("yes")
     assert await talk.booked() == ["cleaning mara 16.3. 15:00"]
 
 
@@ -91,8 +89,8 @@ async def test_a_hold_that_ran_out_and_was_taken_by_another_is_gone() -> None:
     await talk.all(OFFER, "the first one")
     talk.clock.advance(minutes=6)
     talk.bob_takes("mara", f"{TUESDAY} 15:00")
-    said = await talk.say("yes")
-    assert "somebody else has just taken" in said
+    reply = await talk.send("yes")
+    assert "somebody else has just taken" in reply
     assert await talk.booked() == []
 
 
@@ -100,100 +98,100 @@ async def test_a_lost_answer_is_asked_for_again_and_nothing_happens_twice() -> N
     talk = Talk()
     await talk.all(OFFER, "the first one")
     talk.calendars.lost = 1
-    assert "I don’t know yet whether that went through" in await talk.say("yes")
+    assert "I don’t know yet whether that went through" in await talk.send("yes")
     assert await talk.booked() == ["cleaning mara 16.3. 15:00"]
-    assert "Booked" in await talk.say("yes")
+    assert "Booked" in await talk.send("yes")
     assert await talk.booked() == ["cleaning mara 16.3. 15:00"]
 
 
 async def test_a_lost_answer_to_a_cancellation_is_asked_for_again() -> None:
     talk = Talk()
     talk.has("mara", f"{TUESDAY} 09:00")
-    await talk.say("cancel my appointment")
+    await talk.send("cancel my appointment")
     talk.calendars.lost = 1
-    assert "can’t happen twice" in await talk.say("yes")
-    assert "Cancelled" in await talk.say("yes")
+    assert "can’t happen twice" in await talk.send("yes")
+    assert "Cancelled" in await talk.send("yes")
 
 
 async def test_a_time_that_is_taken_while_moving_leaves_the_appointment_alone() -> None:
     talk = Talk()
     talk.has("mara", f"{TUESDAY} 09:00")
-    await talk.say("move my appointment to Wednesday afternoon")
+    await talk.send("move my appointment to Wednesday afternoon")
     talk.bob_takes("mara", "2027-03-17 12:00")
-    assert "just taken" in await talk.say("1")
+    assert "just taken" in await talk.send("1")
     assert await talk.booked() == ["cleaning mara 16.3. 09:00"]
 
 
-async def test_what_the_practice_changes_is_told_once() -> None:
+async def test_what_the_practice_changes_is_notice_once() -> None:
     talk = Talk()
     appointment = talk.has("mara", f"{TUESDAY} 09:00")
-    await talk.say("my appointments")
+    await talk.send("my appointments")
     moved = talk.moved_by_the_practice(appointment, f"{TUESDAY} 11:00")
-    told = await talk.happened(OwnAppointmentChanged(moved))
-    assert told == (
+    notice = await talk.notify(OwnAppointmentChanged(moved))
+    assert notice == (
         "Your appointment is now: cleaning with Dr. Mara Lindqvist, Tuesday 16 March at 11:00."
     )
-    assert await talk.happened(OwnAppointmentChanged(moved)) == ""
+    assert await talk.notify(OwnAppointmentChanged(moved)) == ""
     cancelled = replace(moved, status="cancelled", version=moved.version + 1)
-    assert "was cancelled" in await talk.happened(OwnAppointmentChanged(cancelled))
+    assert "was cancelled" in await talk.notify(OwnAppointmentChanged(cancelled))
 
 
 async def test_what_the_patient_does_here_is_no_news() -> None:
     talk = Talk()
     await talk.all(OFFER, "the first one", "yes")
-    (appointment,) = await talk.ada.mine()
-    assert await talk.happened(OwnAppointmentChanged(appointment)) == ""
+    (appointment,) = await talk.ada.calendar.own_appointments()
+    assert await talk.notify(OwnAppointmentChanged(appointment)) == ""
 
 
 async def test_a_change_by_the_practice_stops_what_was_being_done_with_it() -> None:
     talk = Talk()
     appointment = talk.has("mara", f"{TUESDAY} 09:00")
-    await talk.say("cancel my appointment")
+    await talk.send("cancel my appointment")
     moved = talk.moved_by_the_practice(appointment, f"{TUESDAY} 11:00")
-    assert "stopped" in await talk.happened(OwnAppointmentChanged(moved))
-    await talk.say("yes")
+    assert "stopped" in await talk.notify(OwnAppointmentChanged(moved))
+    await talk.send("yes")
     assert await talk.booked() == ["cleaning mara 16.3. 11:00"]
 
 
-async def test_a_change_nobody_told_of_is_noticed_before_anything_is_done() -> None:
+async def test_a_change_nobody_notice_of_is_noticed_before_anything_is_done() -> None:
     talk = Talk()
     appointment = talk.has("mara", f"{TUESDAY} 09:00")
-    await talk.say("cancel my appointment")
+    await talk.send("cancel my appointment")
     talk.moved_by_the_practice(appointment, f"{TUESDAY} 11:00")
-    said = await talk.say("yes")
-    assert "changed in the meantime" in said
-    assert "at 11:00" in said, "it asks again, with the new time"
+    reply = await talk.send("yes")
+    assert "changed in the meantime" in reply
+    assert "at 11:00" in reply, "it asks again, with the new time"
     assert await talk.booked() == ["cleaning mara 16.3. 11:00"]
 
 
 async def test_new_hours_renew_the_offer() -> None:
     talk = Talk()
-    await talk.say(OFFER)
+    await talk.send(OFFER)
     talk.calendars.closed.add(("mara", TUESDAY))
-    told = await talk.happened(ScheduleChanged("mara"))
-    assert "hours have just changed" in told
-    assert "Nothing is free" in told
+    notice = await talk.notify(ScheduleChanged("mara"))
+    assert "hours have just changed" in notice
+    assert "Nothing is free" in notice
 
 
 async def test_at_another_dentists_at_the_same_time_is_refused_in_words() -> None:
     talk = Talk()
     talk.has("james", f"{TUESDAY} 15:00")
-    said = await talk.all(OFFER, "the first one", "yes")
-    assert "You already have another appointment at that time." in said
+    reply = await talk.all(OFFER, "the first one", "yes")
+    assert "You already have another appointment at that time." in reply
     assert await talk.booked() == ["cleaning james 16.3. 15:00"]
     assert talk.holds() == 0
 
 
 async def test_a_clinic_that_cannot_be_reached_is_said() -> None:
     talk = Talk()
-    await talk.say(OFFER)
+    await talk.send(OFFER)
     talk.calendars.lost = 1
-    assert "can’t reach" in await talk.say("1")
+    assert "can’t reach" in await talk.send("1")
     assert await talk.booked() == []
 
 
 async def test_holding_too_much_is_said() -> None:
     talk = Talk()
     for hour in ("09", "11", "13"):
-        await talk.ada.hold(talk.slot("james", f"{TUESDAY} {hour}:00"), f"k{hour}")
+        await talk.ada.calendar.hold(talk.slot("james", f"{TUESDAY} {hour}:00"), f"k{hour}")
     assert "as many times as one may" in await talk.all(OFFER, "1")

@@ -28,7 +28,7 @@ async def test_every_state_of_a_conversation_comes_back_as_it_was() -> None:
     talk.has("mara", "2027-03-12 09:00")
     talk.has("james", "2027-03-16 11:00")
     for message in MESSAGES:
-        await talk.say(message)
+        await talk.send(message)
         state = talk.conversation.state
         text = sealed(state, "ada", KEY, WEDNESDAY)
         assert len(text) < STATE_MAX_CHARS / 3

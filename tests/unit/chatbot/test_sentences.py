@@ -1,7 +1,7 @@
 """The table of sentences: what each one means, at a fixed moment, in several zones.
 
 Wednesday, 10 March 2027, 10:00 in Berlin, unless the row says otherwise. The short form of a
-wish is that of :func:`tests.unit.chatbot.world.told`.
+wish is that of :func:`tests.unit.chatbot.world.shown_acts`.
 """
 
 from dataclasses import replace
@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 
 from chairside.chatbot.understanding.messages import understand
-from tests.unit.chatbot.world import BERLIN, FACTS, NEW_YORK, local, time_of, told
+from tests.unit.chatbot.world import BERLIN, FACTS, NEW_YORK, local, shown_acts, time_of
 
 SENTENCES = [
     (
@@ -319,7 +319,7 @@ TIMES = [
 
 @pytest.mark.parametrize(("sentence", "understood"), SENTENCES, ids=lambda text: text[:40])
 def test_a_sentence_is_understood(sentence: str, understood: str) -> None:
-    assert told(understand(sentence, FACTS, local())) == understood
+    assert shown_acts(understand(sentence, FACTS, local())) == understood
 
 
 @pytest.mark.parametrize(("zone", "now", "sentence", "meant"), TIMES)
@@ -340,4 +340,4 @@ def test_the_table_is_as_long_as_promised() -> None:
 def test_letters_and_blanks_make_no_difference(change: object) -> None:
     assert callable(change)
     for sentence, understood in SENTENCES[::5]:
-        assert told(understand(change(sentence), FACTS, local())) == understood, sentence
+        assert shown_acts(understand(change(sentence), FACTS, local())) == understood, sentence

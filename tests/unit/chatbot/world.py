@@ -1,20 +1,28 @@
 """The clinic of the chatbot's tests, and short forms of what it understands."""
 
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from chairside.chatbot.clinic import Facts, Practitioner, Treatment
 from chairside.chatbot.understanding.acts import DialogueAct
 from chairside.chatbot.understanding.when import Days, When
+from chairside.client.slot_table import TypeTimes
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 
 MARA = Practitioner(id="mara", name="Dr. Mara Lindqvist", time_zone=BERLIN)
 JAMES = Practitioner(id="james", name="Dr. James Okonkwo", time_zone=BERLIN)
 WEI = Practitioner(id="wei", name="Dr. Wei Chen", time_zone=NEW_YORK)
+
+
+def treatment(name: str, minutes: int) -> Treatment:
+    times = TypeTimes(name.split()[0].lower(), timedelta(minutes=minutes), timedelta(), timedelta())
+    return Treatment(id=times.id, name=name, times=times)
+
+
 TREATMENTS = tuple(
-    Treatment(id=name.split()[0].lower(), name=name, minutes=minutes)
+    treatment(name, minutes)
     for name, minutes in (
         ("Check-up", 30),
         ("Cleaning", 45),
@@ -32,8 +40,8 @@ def local(zone: str = BERLIN, now: datetime = WEDNESDAY) -> datetime:
     return now.astimezone(ZoneInfo(zone))
 
 
-def told(acts: tuple[DialogueAct, ...]) -> str:
-    """Wishes on one line: ``book treatment=cleaning 16.3. from=15:00 ++ cancel of:12.3.``"""
+def shown_acts(acts: tuple[DialogueAct, ...]) -> str:
+    """Acts on one line: ``book treatment=cleaning 16.3. from=15:00 ++ cancel of:12.3.``"""
     return " ++ ".join(map(_act, acts))
 
 

@@ -1,5 +1,5 @@
-"""One contract for every clinic behind the chatbot's port: the hub over REST, the hub from
-within, and the clinic in memory that stands in for them in tests of the dialogue."""
+"""One contract for every hub behind the chatbot: over REST, in the hub's
+own process, and in memory, where it replaces the others in tests of the dialogue."""
 
 import time
 from collections.abc import AsyncIterator
@@ -11,16 +11,16 @@ import pytest
 
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Principal, Role
-from api.rest.chat.in_process import InHub
-from chairside.chatbot.clinic import Clinic, ClinicRefused, SlotQuery
+from api.rest.chat.in_process import InProcessHub
+from chairside.chatbot.clinic import SlotQuery
 from chairside.chatbot.patient_calendar import PatientCalendar
-from chairside.client import FreeSlot, HubClient
+from chairside.client import FreeSlot, HubClient, HubError
 from tests.support.clinic import CHATBOT
-from tests.support.memory_clinic import Calendars, ClockTimes
+from tests.support.memory_hub import Calendars, HandClock
 from tests.support.running import Template, clinic_on, config_for, running_hub
 from tests.unit.chatbot.world import FACTS, WEDNESDAY
 
-Two = tuple[Clinic, Clinic, datetime]
+Two = tuple[PatientCalendar, PatientCalendar, datetime]
 """Two patients of the same clinic, and what time it is there."""
 
 
@@ -34,8 +34,8 @@ async def two(
 ) -> AsyncIterator[Two]:
     async with AsyncExitStack() as stack:
         if request.param == "memory":
-            calendars = Calendars(FACTS, ClockTimes(WEDNESDAY))
-            yield calendars.patient("ada"), calendars.patient("bob"), WEDNESDAY
+            calendars = Calendars(FACTS, HandClock(WEDNESDAY))
+            yield calendars.patient("ada").calendar, calendars.patient("bob").calendar, WEDNESDAY
         elif request.param == "rest":
             clinic = await stack.enter_async_context(clinic_on(template, tmp_path))
             ada, bob = (
@@ -57,17 +57,17 @@ async def two(
                 for n, one in enumerate(template.people.patients[:2])
             ]
             ada, bob = (
-                PatientCalendar(InHub.acting(hub.services, who, "r"), now, time.monotonic)
+                PatientCalendar(InProcessHub.acting(hub.services, who, "r"), now, time.monotonic)
                 for who in people
             )
             yield ada, bob, now()
 
 
-async def free(clinic: Clinic, at: datetime) -> tuple[FreeSlot, ...]:
+async def free(calendar: PatientCalendar, at: datetime) -> tuple[FreeSlot, ...]:
     """The first dentist's free times for the first type, on the days from tomorrow on."""
-    facts = await clinic.facts()
+    facts = await calendar.facts()
     first = at + timedelta(days=1)
-    return await clinic.slots(
+    return await calendar.slots(
         SlotQuery(
             appointment_type_id=facts.treatments[0].id,
             dentist_ids=(facts.dentists[0].id,),
@@ -78,7 +78,7 @@ async def free(clinic: Clinic, at: datetime) -> tuple[FreeSlot, ...]:
 
 
 async def code_of(refused: object) -> str:
-    with pytest.raises(ClinicRefused) as refusal:
+    with pytest.raises(HubError) as refusal:
         await refused  # type: ignore[misc]  # an awaitable it is
     return refusal.value.code
 
@@ -90,11 +90,11 @@ async def test_a_time_is_held_booked_moved_and_cancelled(two: Two) -> None:
     hold = await ada.hold(slots[0], "k1")
     assert hold.slot == slots[0]
     assert await ada.hold(slots[0], "k2") == hold, "the same hold"
-    assert await ada.mine() == (), "holds are no appointments"
+    assert await ada.own_appointments() == (), "holds are no appointments"
     booked = await ada.book(hold.id, "k3")
     assert (booked.start, booked.status) == (slots[0].start, "confirmed")
     assert (await ada.book(hold.id, "k4")).id == booked.id, "booked once"
-    assert await ada.mine() == (booked,)
+    assert await ada.own_appointments() == (booked,)
     later = await free(ada, at)
     moved = await ada.move(booked, later[-1].start, "k5")
     assert (moved.id, moved.start) == (booked.id, later[-1].start)
@@ -102,7 +102,7 @@ async def test_a_time_is_held_booked_moved_and_cancelled(two: Two) -> None:
     assert await code_of(ada.cancel(booked, "k6")) == "VERSION_CONFLICT"
     await ada.cancel(moved, "k7")
     await ada.cancel(moved, "k8")
-    assert [row.status for row in await ada.mine()] == ["cancelled"]
+    assert [row.status for row in await ada.own_appointments()] == ["cancelled"]
 
 
 async def test_one_wins_and_the_other_is_told(two: Two) -> None:
@@ -119,7 +119,7 @@ async def test_one_wins_and_the_other_is_told(two: Two) -> None:
     booked = await bob.book(held.id, "g")
     assert await code_of(ada.cancel(booked, "h")) == "NOT_FOUND"
     assert await code_of(ada.move(booked, slots[-1].start, "i")) == "NOT_FOUND"
-    assert await ada.mine() == ()
+    assert await ada.own_appointments() == ()
 
 
 async def test_what_cannot_be_is_refused_with_the_hubs_codes(two: Two) -> None:
