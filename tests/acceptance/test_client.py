@@ -1,4 +1,4 @@
-"""The Python client against a real hub: exactly once and in order, over a bad network."""
+"""The Python client on a running hub: exactly once and in order over a bad network."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -49,7 +49,7 @@ def offsets(got: list[HubEvent], channel: str) -> list[int | None]:
 CLOCKS = [f"{hour:02}:{minute}" for hour in range(8, 17) for minute in ("00", "30")]
 
 
-async def test_events_of_own_and_followed_channels_come_in_order(clinic: Clinic) -> None:
+async def test_events_of_own_and_followed_channels_arrive_in_order(clinic: Clinic) -> None:
     got: list[HubEvent] = []
     other = availability_of(clinic.dentists[1])
     async with live(clinic, got) as client:
@@ -62,8 +62,8 @@ async def test_events_of_own_and_followed_channels_come_in_order(clinic: Clinic)
     assert offsets(got, channel) == [1, 2, 3, 4, 5]
 
 
-async def test_after_a_cut_nothing_is_missing_and_nothing_comes_twice(clinic: Clinic) -> None:
-    """Ten times: book, cut every connection, book while nobody is connected, go on."""
+async def test_reconnections_lose_and_repeat_no_event(clinic: Clinic) -> None:
+    """Repeatedly: book, cut every connection, book while the client is away, reconnect."""
     got: list[HubEvent] = []
     refetched: list[str] = []
     channel = appointments_of(clinic.dentists[0])
@@ -73,7 +73,7 @@ async def test_after_a_cut_nothing_is_missing_and_nothing_comes_twice(clinic: Cl
             clinic, got, url=network.url, on_refetch=lambda name, _position: refetched.append(name)
         ) as client,
     ):
-        refetched.clear()  # the first answers had no position to begin from
+        refetched.clear()  # the first connection had no positions
         booked = 0
         for turn in range(6):
             await clinic.book(clinic.patients[turn], CLOCKS[3 * turn])
@@ -91,7 +91,7 @@ async def test_after_a_cut_nothing_is_missing_and_nothing_comes_twice(clinic: Cl
         assert refetched == [], "history reached back every time"
 
 
-async def test_a_command_whose_connection_is_cut_is_repeated_with_its_key(clinic: Clinic) -> None:
+async def test_a_command_is_retried_with_its_key_after_a_cut(clinic: Clinic) -> None:
     got: list[HubEvent] = []
     patient = clinic.patients[0]
     async with (
@@ -108,7 +108,7 @@ async def test_a_command_whose_connection_is_cut_is_repeated_with_its_key(clinic
                     key="the-same",
                 )
             )
-            await asyncio.sleep(0)  # it is on its way
+            await asyncio.sleep(0)  # the command is in flight
             network.cut()
             row = await command
             assert row["status"] == "confirmed"
@@ -116,8 +116,8 @@ async def test_a_command_whose_connection_is_cut_is_repeated_with_its_key(clinic
     assert len(page.body["data"]) == 1
 
 
-async def test_a_broadcast_that_failed_for_good_is_asked_for(open_clinic: OpenClinic) -> None:
-    class Deaf:
+async def test_a_failed_broadcast_is_recovered_by_a_catch_up(open_clinic: OpenClinic) -> None:
+    class LossyBroadcaster:
         """Offset 2 of the dentist's appointments is never broadcast."""
 
         def __init__(self, real: Broadcaster) -> None:
@@ -127,12 +127,12 @@ async def test_a_broadcast_that_failed_for_good_is_asked_for(open_clinic: OpenCl
             for record in records:
                 in_channel = record.channel.startswith("appointments:dentist:")
                 if in_channel and record.position.offset == 2:
-                    raise ConnectionError("nobody hears me")
+                    raise ConnectionError("not delivered")
             return await self._real.broadcast(records)
 
     got: list[HubEvent] = []
     async with (
-        open_clinic(overrides={"wrap_broadcaster": Deaf}) as clinic,
+        open_clinic(overrides={"wrap_broadcaster": LossyBroadcaster}) as clinic,
         live(clinic, got) as client,
     ):
         channel = appointments_of(clinic.dentists[0])
@@ -143,10 +143,10 @@ async def test_a_broadcast_that_failed_for_good_is_asked_for(open_clinic: OpenCl
         assert client.tracker(channel).gaps == 1
 
 
-async def test_a_client_that_was_away_pages_through_what_it_missed(
+async def test_a_client_catches_up_page_by_page(
     open_clinic: OpenClinic,
 ) -> None:
-    """More than one answer holds: the answer of a join is bounded."""
+    """It missed more events than one answer contains."""
     async with open_clinic(api=ApiSettings(rate_per_s=1_000, rate_burst=1_000)) as clinic:
         await _page_through(clinic)
 
@@ -179,9 +179,7 @@ async def _page_through(clinic: Clinic) -> None:
     [Position(epoch=1, offset=3), Position(epoch=1, offset=999_999_999)],
     ids=["epoch", "ahead"],
 )
-async def test_a_position_that_cannot_be_continued_means_refetch(
-    clinic: Clinic, since: Position
-) -> None:
+async def test_an_unknown_position_leads_to_a_refetch(clinic: Clinic, since: Position) -> None:
     got: list[HubEvent] = []
     refetched: list[tuple[str, Position]] = []
     channel = appointments_of(clinic.dentists[0])
@@ -199,8 +197,8 @@ async def test_a_position_that_cannot_be_continued_means_refetch(
         assert client.tracker(channel).refetches == 1
 
 
-async def test_both_wires_offer_the_same_commands(clinic: Clinic) -> None:
-    """The whole life of an appointment, command by command, on each."""
+async def test_rest_and_socketio_offer_the_same_commands(clinic: Clinic) -> None:
+    """The whole life of an appointment over each protocol."""
     dentist = clinic.dentists[0]
     rest = HubClient(clinic.url, token=clinic.patients[0].token, session=clinic.session)
     patient = clinic.patients[1]
@@ -243,7 +241,7 @@ async def test_a_refusal_of_the_connection_is_raised_with_its_code(clinic: Clini
         assert refused.value.code == code
 
 
-async def test_a_channel_that_may_not_be_joined_is_raised_and_forgotten(clinic: Clinic) -> None:
+async def test_a_refused_channel_is_raised_and_not_followed(clinic: Clinic) -> None:
     async with live(clinic, []) as client:
         foreign = appointments_of(clinic.dentists[1])
         with pytest.raises(HubError) as refused:
@@ -252,7 +250,7 @@ async def test_a_channel_that_may_not_be_joined_is_raised_and_forgotten(clinic: 
         assert foreign not in client.channels
 
 
-async def test_a_hub_that_is_not_there_is_connection_lost(clinic: Clinic) -> None:
+async def test_a_hub_that_does_not_answer_raises_connection_lost(clinic: Clinic) -> None:
     async with network_to(clinic.url) as network:
         network.down = True
         with pytest.raises(ConnectionLost):
@@ -260,7 +258,7 @@ async def test_a_hub_that_is_not_there_is_connection_lost(clinic: Clinic) -> Non
                 pass
 
 
-async def test_a_left_channel_is_silent(clinic: Clinic) -> None:
+async def test_a_left_channel_delivers_nothing(clinic: Clinic) -> None:
     got: list[HubEvent] = []
     other = availability_of(clinic.dentists[1])
     async with live(clinic, got) as client:
@@ -272,7 +270,7 @@ async def test_a_left_channel_is_silent(clinic: Clinic) -> None:
         assert offsets(got, other) == []
 
 
-async def test_a_failing_callback_costs_nobody_the_connection(clinic: Clinic) -> None:
+async def test_a_failing_callback_keeps_the_connection(clinic: Clinic) -> None:
     seen: list[str] = []
 
     def fail_once(event: HubEvent) -> None:
@@ -294,12 +292,12 @@ async def test_a_failing_callback_costs_nobody_the_connection(clinic: Clinic) ->
         assert client.connections == 1
 
 
-async def test_a_token_is_asked_for_before_every_connection(clinic: Clinic) -> None:
-    asked: list[str] = []
+async def test_a_token_function_is_called_before_every_connection(clinic: Clinic) -> None:
+    given: list[str] = []
 
     def fresh() -> str:
-        asked.append(token("dentist", "dentist-0", ttl_s=600 + len(asked)))
-        return asked[-1]
+        given.append(token("dentist", "dentist-0", ttl_s=600 + len(given)))
+        return given[-1]
 
     async with (
         network_to(clinic.url) as network,
@@ -307,4 +305,4 @@ async def test_a_token_is_asked_for_before_every_connection(clinic: Clinic) -> N
     ):
         network.cut()
         assert await eventually(lambda: client.connections == 2, 3.0)
-        assert len(set(asked)) == 2
+        assert len(set(given)) == 2

@@ -1,4 +1,4 @@
-"""The Python client where networks, tokens and transports fail: it finds its way, or says so."""
+"""The Python client when networks, tokens and transports fail."""
 
 import asyncio
 
@@ -19,12 +19,12 @@ from tests.support.tokens import token
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """One engine is enough: nothing here depends on how rows are stored."""
+    """One engine is enough: nothing here depends on the database."""
     with captured_logs():
         return make_template(tmp_path_factory.mktemp("template"))
 
 
-async def test_a_token_that_is_about_to_end_is_renewed_on_the_same_connection(
+async def test_an_expiring_token_is_renewed_on_the_same_connection(
     clinic: Clinic,
 ) -> None:
     given = iter([token("dentist", "dentist-0", ttl_s=2.0)])
@@ -41,7 +41,7 @@ async def test_a_token_that_is_about_to_end_is_renewed_on_the_same_connection(
         assert client.connections == 1
 
 
-async def test_a_token_that_ended_on_its_way_is_asked_for_once_more(clinic: Clinic) -> None:
+async def test_an_expired_token_is_requested_once_more(clinic: Clinic) -> None:
     given = [clinic.dentists[0].token, token("dentist", "dentist-0", ttl_s=-1)]
     async with live(clinic, [], token=given.pop) as client:
         assert client.connected
@@ -52,20 +52,20 @@ async def test_a_token_that_ended_on_its_way_is_asked_for_once_more(clinic: Clin
     assert refused.value.code == "UNAUTHORIZED"
 
 
-async def test_a_token_that_cannot_be_had_is_asked_for_again(clinic: Clinic) -> None:
-    failures = [ConnectionError("the issuer is away")] * 2
+async def test_a_failing_token_function_is_called_again(clinic: Clinic) -> None:
+    failures = [ConnectionError("the issuer does not answer")] * 2
 
-    def moody() -> str:
+    def unreliable() -> str:
         if failures:
             raise failures.pop()
         return clinic.dentists[0].token
 
-    async with live(clinic, [], token=moody) as client:
+    async with live(clinic, [], token=unreliable) as client:
         assert client.connected
 
 
-async def test_a_client_that_is_refused_for_good_later_says_so(clinic: Clinic) -> None:
-    """Its token ends, and it has no other."""
+async def test_a_client_that_is_refused_later_reports_it(clinic: Clinic) -> None:
+    """Its token expires, and it has no other."""
     ends: list[HubError] = []
     short = token("dentist", "dentist-0", ttl_s=1.0)
     async with live(clinic, [], token=short, on_end=ends.append) as client:
@@ -75,7 +75,7 @@ async def test_a_client_that_is_refused_for_good_later_says_so(clinic: Clinic) -
             await client.me()
 
 
-async def test_where_websockets_do_not_pass_it_polls(clinic: Clinic) -> None:
+async def test_without_websockets_it_falls_back_to_polling(clinic: Clinic) -> None:
     got: list[HubEvent] = []
     async with network_to(clinic.url) as network:
         network.lets_through = no_websockets
@@ -88,7 +88,7 @@ async def test_where_websockets_do_not_pass_it_polls(clinic: Clinic) -> None:
                 pass
 
 
-async def test_a_half_open_connection_is_noticed_by_its_silence(open_clinic: OpenClinic) -> None:
+async def test_a_half_open_connection_is_noticed_by_its_heartbeat(open_clinic: OpenClinic) -> None:
     quick = RealtimeSettings(ping_interval_s=0.3, ping_timeout_s=0.4)
     got: list[HubEvent] = []
     async with (
@@ -102,10 +102,10 @@ async def test_a_half_open_connection_is_noticed_by_its_silence(open_clinic: Ope
         assert await eventually(lambda: offsets(got, appointments_of(clinic.dentists[0])), 2.0)
 
 
-async def test_a_half_open_connection_is_noticed_by_a_command_without_an_answer(
+async def test_a_half_open_connection_is_noticed_by_a_missing_ack(
     clinic: Clinic,
 ) -> None:
-    """Long before a heartbeat is missed; and the command is carried out once."""
+    """Long before a heartbeat is missed. The command is executed once."""
     async with (
         network_to(clinic.url) as network,
         live(
@@ -137,18 +137,18 @@ async def test_a_left_channel_stays_left_over_reconnections(clinic: Clinic) -> N
         assert await eventually(lambda: client.connections == 2, 3.0)
         assert own not in client.channels
         await clinic.book(clinic.patients[0])
-        assert await eventually(lambda: got, 2.0), "other channels go on"
+        assert await eventually(lambda: got, 2.0), "other channels continue"
         assert offsets(got, own) == []
 
 
-async def test_a_closed_client_says_that_it_is(clinic: Clinic) -> None:
+async def test_a_closed_client_raises_client_closed(clinic: Clinic) -> None:
     async with live(clinic, []) as client:
         pass
     with pytest.raises(ClientClosed):
         await client.me()
 
 
-async def test_more_commands_than_a_socket_may_have_at_once_just_wait(
+async def test_commands_beyond_the_limit_of_a_socket_wait(
     open_clinic: OpenClinic,
 ) -> None:
     async with (
@@ -159,7 +159,7 @@ async def test_more_commands_than_a_socket_may_have_at_once_just_wait(
         assert len(profiles) == 100
 
 
-async def test_a_namespace_that_is_not_there_is_refused_for_good(clinic: Clinic) -> None:
+async def test_an_unknown_namespace_is_refused_for_good(clinic: Clinic) -> None:
     with pytest.raises(HubError) as refused:
         async with live(clinic, [], namespace="/nowhere"):
             pass

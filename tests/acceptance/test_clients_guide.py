@@ -1,4 +1,4 @@
-"""docs/clients.md: its examples are run as they stand, against a demo clinic of their own."""
+"""Runs the examples of docs/clients.md against a demo clinic."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Live over plain HTTP: ``GET /api/changes`` as ``text/event-stream`` (DESIGN §6, §7)."""
+"""Live events over plain HTTP: ``GET /api/changes`` as ``text/event-stream``."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ async def _book_and_cancel(clinic: Clinic, patient: Person, clock: str) -> None:
     assert gone.status == 204
 
 
-async def test_a_stream_says_hub_ready_and_then_what_happens_as_every_wire_says_it(
+async def test_a_stream_sends_hub_ready_then_the_same_events_as_sockets(
     clinic: Clinic,
 ) -> None:
     patient, dentist = clinic.patients[0], clinic.dentists[0]
@@ -52,7 +52,7 @@ async def test_a_stream_says_hub_ready_and_then_what_happens_as_every_wire_says_
         assert (await stream.event("slots.changed")).data["channel"] == channels[1]
 
 
-async def test_a_stream_may_begin_in_the_past_or_now_and_json_is_still_the_default(
+async def test_a_stream_may_begin_in_the_past_and_json_is_the_default(
     clinic: Clinic,
 ) -> None:
     patient = clinic.patients[0]
@@ -65,11 +65,11 @@ async def test_a_stream_may_begin_in_the_past_or_now_and_json_is_still_the_defau
         clinic.session, clinic.url, patient.token, [channel], since=[f"{epoch}.0"]
     ) as stream:
         frames = await stream.until(3)
-    told = await clinic.api(patient).get("/api/changes", channel=channel, since=f"{epoch}.0")
-    assert [frame.data for frame in frames[1:]] == told.body["channels"][channel]["events"]
+    caught_up = await clinic.api(patient).get("/api/changes", channel=channel, since=f"{epoch}.0")
+    assert [frame.data for frame in frames[1:]] == caught_up.body["channels"][channel]["events"]
 
 
-async def test_a_hundred_channels_fit_into_one_stream_and_its_cursor_into_one_header(
+async def test_the_cursor_of_a_hundred_channels_fits_into_one_header(
     clinic: Clinic,
 ) -> None:
     dentist = clinic.dentists[0]
@@ -89,7 +89,7 @@ async def test_a_hundred_channels_fit_into_one_stream_and_its_cursor_into_one_he
     ) as stream:
         await stream.event("slots.changed")
         assert len(stream.events) == 1
-        assert all(told["recovered"] for told in stream.frames[0].data["channels"].values())
+        assert all(state["recovered"] for state in stream.frames[0].data["channels"].values())
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ async def test_a_hundred_channels_fit_into_one_stream_and_its_cursor_into_one_he
         ({"channel": "hub:status"}, {}, 403, None),
     ],
 )
-async def test_what_cannot_be_streamed_is_refused_in_the_one_form(
+async def test_a_stream_that_is_not_permitted_is_refused_as_json(
     clinic: Clinic, query: dict[str, str], headers: dict[str, str], status: int, field: str | None
 ) -> None:
     answer = await clinic.api(clinic.patients[0]).send(
@@ -112,7 +112,7 @@ async def test_what_cannot_be_streamed_is_refused_in_the_one_form(
     assert field is None or [each["field"] for each in answer.error["details"]] == [field]
 
 
-async def test_a_stream_needs_a_token_like_everything_else(clinic: Clinic) -> None:
+async def test_a_stream_needs_a_token(clinic: Clinic) -> None:
     answer = await clinic.with_token(None).send(
         "GET",
         "/api/changes",
@@ -125,8 +125,7 @@ async def test_a_stream_needs_a_token_like_everything_else(clinic: Clinic) -> No
 async def _follow(
     url: str, clinic: Clinic, channels: Sequence[str], stop: asyncio.Event, cuts: list[int]
 ) -> list[Frame]:
-    """A client that comes back with its last id whenever its stream ends, and renews its
-    token each time, until told to stop."""
+    """Reconnect with the last id whenever the stream ends, each time with a new token."""
     subject = "patient-0"
     events: list[Frame] = []
     last_id: str | None = None
@@ -146,7 +145,7 @@ async def _follow(
     return events
 
 
-async def test_a_stream_resumes_without_loss_or_repeat_after_cuts_and_token_renewals(
+async def test_a_stream_resumes_exactly_after_cuts_and_token_renewals(
     clinic: Clinic,
 ) -> None:
     patient, dentist = clinic.patients[0], clinic.dentists[0]
@@ -171,18 +170,18 @@ async def test_a_stream_resumes_without_loss_or_repeat_after_cuts_and_token_rene
 async def _positions(clinic: Clinic, who: Person, channels: Sequence[str]) -> dict[str, int]:
     pairs = [pair for name in channels for pair in (("channel", name), ("since", "now"))]
     answer = await clinic.api(who).send("GET", "/api/changes", query=pairs)
-    return {name: told["offset"] for name, told in answer.body["channels"].items()}
+    return {name: state["offset"] for name, state in answer.body["channels"].items()}
 
 
 def _are_whole(events: Sequence[Frame], positions: dict[str, int]) -> None:
-    """Of each channel every event up to its position, each once, in order."""
+    """Check that each channel has every event up to its position, once and in order."""
     for channel, position in positions.items():
-        told = [frame.data["offset"] for frame in events if frame.data["channel"] == channel]
-        assert told, channel
-        assert told == list(range(told[0], position + 1)), channel
+        offsets = [frame.data["offset"] for frame in events if frame.data["channel"] == channel]
+        assert offsets, channel
+        assert offsets == list(range(offsets[0], position + 1)), channel
 
 
-async def test_a_stream_resumes_without_loss_or_repeat_over_a_restart_and_a_kill(
+async def test_a_stream_resumes_exactly_after_a_restart_and_a_kill(
     template: Template, tmp_path: Path, clinic: Clinic
 ) -> None:
     with template.copied_to(tmp_path / "own") as database:
@@ -228,7 +227,7 @@ async def test_a_stream_resumes_without_loss_or_repeat_over_a_restart_and_a_kill
             assert len(events) == 8
 
 
-async def test_a_token_that_ends_is_told_and_a_new_one_goes_on_where_it_was(
+async def test_an_expiring_token_is_announced_and_a_new_one_resumes(
     open_clinic: OpenClinic,
 ) -> None:
     async with open_clinic(realtime=RealtimeSettings(expiring_notice_s=1.0)) as clinic:
@@ -251,7 +250,7 @@ async def test_a_token_that_ends_is_told_and_a_new_one_goes_on_where_it_was(
             assert [frame.data["data"]["start"] for frame in again.events] == [clinic.at("10:00")]
 
 
-async def test_a_stream_that_reads_nothing_is_closed_counted_and_delays_nobody(
+async def test_a_stream_whose_client_does_not_read_is_closed_and_counted(
     open_clinic: OpenClinic,
 ) -> None:
     small = RealtimeSettings(
@@ -261,7 +260,7 @@ async def test_a_stream_that_reads_nothing_is_closed_counted_and_delays_nobody(
         patient = clinic.patients[0]
         channel = appointments_of(patient)
         booked = await clinic.book(patient)
-        deaf = await _a_client_that_does_not_read(clinic.url, patient.token, [channel])
+        idle = await _a_client_that_does_not_read(clinic.url, patient.token, [channel])
         try:
             async with listening(clinic.session, clinic.url, patient.token, [channel]) as stream:
                 await stream.until(1)
@@ -276,13 +275,13 @@ async def test_a_stream_that_reads_nothing_is_closed_counted_and_delays_nobody(
                 assert await eventually(lambda: _is_counted(clinic), 3.0)
                 assert await eventually(lambda: len(stream.events) == number, 3.0)
         finally:
-            deaf.close()
+            idle.close()
 
 
 async def _a_client_that_does_not_read(
     url: str, bearer: str, channels: Sequence[str]
 ) -> socket.socket:
-    """It asks for a stream, and leaves whatever comes in the smallest of buffers."""
+    """Request a stream with the smallest receive buffer, and never read."""
     parts = urlsplit(url)
     assert parts.port is not None
     peer = socket.socket()

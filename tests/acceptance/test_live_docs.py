@@ -1,4 +1,4 @@
-"""docs/webhooks.md and docs/live.md are run as they stand, against a demo clinic."""
+"""Runs the examples of docs/webhooks.md and docs/live.md against a demo clinic."""
 
 import asyncio
 import re
@@ -55,7 +55,7 @@ async def run(folder: Path, *argv: str, **variables: str) -> str:
     return out.decode()
 
 
-async def test_the_receiver_of_the_guide_gets_what_the_guide_books(tmp_path: Path) -> None:
+async def test_the_receiver_of_the_guide_receives_its_booking(tmp_path: Path) -> None:
     (tmp_path / "receiver.py").write_text(block("webhooks.md", "receiver.py"), encoding="utf-8")
     port = str(free_port())
     async with (
@@ -64,9 +64,9 @@ async def test_the_receiver_of_the_guide_gets_what_the_guide_books(tmp_path: Pat
     ):
         assert await eventually(lambda: _answers(port), 10.0)
         shell = ("bash", "-euo", "pipefail", "-c", block("webhooks.md", "sh"))
-        said = await run(tmp_path, *shell, PORT=port)
-        assert '{"delivered":true,"response_status":204' in said
-        assert '"type":"appointment.created","delivered":true,"attempts":1' in said
+        output = await run(tmp_path, *shell, PORT=port)
+        assert '{"delivered":true,"response_status":204' in output
+        assert '"type":"appointment.created","delivered":true,"attempts":1' in output
         assert receiver.stdout is not None
         async with asyncio.timeout(10):
             lines = [(await receiver.stdout.readline()).decode() for _ in range(2)]
@@ -88,15 +88,15 @@ async def _answers(port: str) -> bool:
 async def test_the_cache_of_the_guide_answers_from_memory(tmp_path: Path) -> None:
     (tmp_path / "free.py").write_text(block("live.md", "free.py"), encoding="utf-8")
     async with command(tmp_path, "demo"):
-        said = await run(tmp_path, sys.executable, "free.py")
-    lines = said.splitlines()
+        output = await run(tmp_path, sys.executable, "free.py")
+    lines = output.splitlines()
     assert len(lines) == 6
     assert lines[-1].startswith("from memory: True age: ")
     assert int(lines[-2].split()[0]) > 100
 
 
 @pytest.mark.parametrize("page", ["webhooks.md", "live.md"])
-def test_what_the_guides_point_to_is_there(page: str) -> None:
+def test_links_of_the_guides_exist(page: str) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     for name in re.findall(r"\]\(((?!http)[^)#]+)\)", text):
         assert (ROOT / "docs" / name).exists()

@@ -57,7 +57,7 @@ class Assistant:
         if tool not in self._schemas:
             self._schemas[tool] = (await self.tools())[tool].output_schema
         jsonschema.validate(result.structured_content, self._schemas[tool])
-        assert json.loads(result.content[0].text) == result.structured_content  # type: ignore[union-attr]  # text it is
+        assert json.loads(result.content[0].text) == result.structured_content  # type: ignore[union-attr]  # it is a text
         return result.structured_content
 
     async def refused(self, tool: str, **arguments: Any) -> Any:
@@ -69,10 +69,10 @@ class Assistant:
 
     async def confirmed(self, tool: str, **arguments: Any) -> Any:
         """The question first, then the same with the confirmation."""
-        asked = await self.ok(tool, **arguments)
-        assert asked["status"] == "confirmation_required", asked
-        assert asked["question"].endswith("?")
-        return await self.ok(tool, **arguments, confirmation=asked["confirmation"])
+        question = await self.ok(tool, **arguments)
+        assert question["status"] == "confirmation_required", question
+        assert question["question"].endswith("?")
+        return await self.ok(tool, **arguments, confirmation=question["confirmation"])
 
 
 @asynccontextmanager
@@ -133,7 +133,7 @@ async def test_an_ai_books_moves_and_cancels_over_stdio(clinic: Clinic) -> None:
         there = clinic.at("15:00")
         await ai.confirmed("reschedule_appointment", **appointment, start=there)
         moved = await ai.ok("reschedule_appointment", **appointment, start=there)
-        assert moved["status"] == "done", "it is there already"
+        assert moved["status"] == "done", "it is at that time already"
         assert [one["start"] for one in (await ai.ok("my_appointments"))["appointments"]] == [there]
         await ai.confirmed("cancel_appointment", **appointment, reason="patient_ill")
         assert (await ai.ok("cancel_appointment", **appointment))["status"] == "done"
@@ -211,8 +211,8 @@ async def _others_appointments(clinic: Clinic, ai: Assistant, bob: Person) -> No
 async def _consent_is_needed(clinic: Clinic, ai: Assistant) -> None:
     one = (await ai.ok("hold_slot", **clinic.slot("10:00")))["reservation_id"]
     two = (await ai.ok("hold_slot", **clinic.slot("11:00")))["reservation_id"]
-    asked = await ai.ok("book_appointment", reservation_id=one)
-    token_of_one = asked["confirmation"]
+    question = await ai.ok("book_appointment", reservation_id=one)
+    token_of_one = question["confirmation"]
     for arguments in (
         {"reservation_id": two, "confirmation": token_of_one},
         {"reservation_id": one, "notes": "other words", "confirmation": token_of_one},
@@ -224,16 +224,16 @@ async def _consent_is_needed(clinic: Clinic, ai: Assistant) -> None:
         assert problem["code"] == "CONFIRMATION_INVALID"
     done = await ai.ok("book_appointment", reservation_id=one, confirmation=token_of_one)
     appointment = {"appointment_id": done["appointment"]["id"]}
-    asked = await ai.ok("cancel_appointment", **appointment)
+    question = await ai.ok("cancel_appointment", **appointment)
     dentist = clinic.api(clinic.dentists[0])
     moved = await dentist.put(
         f"/api/appointments/{appointment['appointment_id']}", {"start": clinic.at("17:00")}
     )
     assert moved.status == 200
     problem = await ai.refused(
-        "cancel_appointment", **appointment, confirmation=asked["confirmation"]
+        "cancel_appointment", **appointment, confirmation=question["confirmation"]
     )
-    assert problem["code"] == "CONFIRMATION_INVALID", "it is another time now: ask again"
+    assert problem["code"] == "CONFIRMATION_INVALID", "the time has changed since"
 
 
 async def _bad_arguments(clinic: Clinic, ai: Assistant) -> None:
@@ -269,7 +269,7 @@ async def _tokens(clinic: Clinic, url: str, ada: Person) -> None:
             {"Authorization": "Bearer nonsense"},
             {"Authorization": f"Bearer {token('patient', 'patient-0', ttl_s=-5)}"},
             {"Authorization": f"Bearer {ada.token}"},  # would hide that a chatbot acts
-            {"Authorization": f"Bearer {CHATBOT}"},  # for nobody
+            {"Authorization": f"Bearer {CHATBOT}"},  # without a patient
             {"Authorization": f"Bearer {CHATBOT}", "On-Behalf-Of": clinic.dentists[0].id},
         ):
             answer = await http.post(url, json=ping, headers=accept | headers)
@@ -285,10 +285,10 @@ async def _tokens(clinic: Clinic, url: str, ada: Person) -> None:
 
 
 async def _elicitation(clinic: Clinic, url: str, ada: Person) -> None:
-    """A client that can ask its user is asked, in both generations of the protocol."""
+    """A client with elicitation shows the question, in both generations of the protocol."""
     answers: list[str] = []
 
-    async def asked(_context: Any, params: Any) -> ElicitResult:
+    async def elicit(_context: Any, params: Any) -> ElicitResult:
         answers.append(params.message)
         if len(answers) % 3 == 1:
             return ElicitResult(action="decline")
@@ -296,7 +296,7 @@ async def _elicitation(clinic: Clinic, url: str, ada: Person) -> None:
 
     for mode, clock in (("auto", "08:00"), ("legacy", "08:30")):
         answers.clear()
-        options = {"elicitation_callback": asked, "mode": mode}
+        options = {"elicitation_callback": elicit, "mode": mode}
         async with over_http(url, CHATBOT, ada, **options) as ai:
             held = await ai.ok("hold_slot", **clinic.slot(clock, dentist=clinic.dentists[2]))
             booking = {"reservation_id": held["reservation_id"]}
@@ -307,7 +307,7 @@ async def _elicitation(clinic: Clinic, url: str, ada: Person) -> None:
             assert all(each.startswith("Book check-up with Dentist 2") for each in answers)
 
 
-async def test_a_hold_that_ran_out_is_a_problem_with_a_next_step(open_clinic: OpenClinic) -> None:
+async def test_an_expired_hold_is_a_problem_with_a_next_step(open_clinic: OpenClinic) -> None:
     from actors.calendar.settings import ReservationSettings
 
     async with (
@@ -316,26 +316,26 @@ async def test_a_hold_that_ran_out_is_a_problem_with_a_next_step(open_clinic: Op
         over_http(url, CHATBOT, clinic.patients[0]) as ai,
     ):
         held = await ai.ok("hold_slot", **clinic.slot("09:00"))
-        asked = await ai.call("book_appointment", reservation_id=held["reservation_id"])
+        question = await ai.call("book_appointment", reservation_id=held["reservation_id"])
         await asyncio.sleep(0.6)
         problem = await ai.refused(
             "book_appointment",
             reservation_id=held["reservation_id"],
-            confirmation=(asked.structured_content or {}).get("confirmation", "x"),
+            confirmation=(question.structured_content or {}).get("confirmation", "x"),
         )
         assert problem["code"] == "RESERVATION_EXPIRED"
         assert "hold_slot" in problem["next_step"]
 
 
-async def test_a_hub_that_is_away_is_a_problem_and_not_a_failure(clinic: Clinic) -> None:
+async def test_an_unreachable_hub_is_a_problem_with_a_next_step(clinic: Clinic) -> None:
     async with (
         network_to(clinic.url) as network,
         serving_http(network.url) as url,
         over_http(url, CHATBOT, clinic.patients[0]) as ai,
     ):
         held = await ai.ok("hold_slot", **clinic.slot("09:00"))
-        asked = await ai.ok("book_appointment", reservation_id=held["reservation_id"])
-        yes = {"reservation_id": held["reservation_id"], "confirmation": asked["confirmation"]}
+        question = await ai.ok("book_appointment", reservation_id=held["reservation_id"])
+        yes = {"reservation_id": held["reservation_id"], "confirmation": question["confirmation"]}
         network.down = True
         network.cut()
         problem = await ai.refused("book_appointment", **yes)

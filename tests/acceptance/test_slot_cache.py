@@ -1,4 +1,4 @@
-"""The slot cache on a bad day: cuts, a hub that is away, changes of everything (2.3)."""
+"""The slot cache during cuts, an unreachable hub, and changes of any kind (criterion 2.3)."""
 
 import asyncio
 import random
@@ -60,7 +60,7 @@ async def offered(
 
 
 async def settled(clinic: Clinic, cache: SlotCache, dentist: Person, within_s: float) -> None:
-    """In time the cache says from memory what the hub says, of every type."""
+    """In time the cache answers from memory as the hub does, for every type."""
     until = time.monotonic() + within_s
     for kind in clinic.types:
         while True:
@@ -72,7 +72,7 @@ async def settled(clinic: Clinic, cache: SlotCache, dentist: Person, within_s: f
             await asyncio.sleep(0.02)
 
 
-async def test_a_cache_answers_from_memory_without_asking_and_says_its_age(
+async def test_a_cache_answers_from_memory_and_reports_its_age(
     clinic: Clinic,
 ) -> None:
     client = CountingClient(clinic.url, token=CHATBOT, session=clinic.session, retry=QUICK)
@@ -92,9 +92,7 @@ async def test_a_cache_answers_from_memory_without_asking_and_says_its_age(
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_whatever_happens_to_bookings_and_the_network_the_cache_is_right_again(
-    clinic: Clinic, seed: int
-) -> None:
+async def test_the_cache_is_right_again_after_changes_and_cuts(clinic: Clinic, seed: int) -> None:
     rng = random.Random(seed)
     dentist = clinic.dentists[0]
     async with network_to(clinic.url) as network, caching(clinic, network.url) as cache:
@@ -119,7 +117,7 @@ async def test_whatever_happens_to_bookings_and_the_network_the_cache_is_right_a
         await settled(clinic, cache, dentist, 8.0)
 
 
-async def test_while_the_stream_is_down_the_cache_asks_and_without_a_hub_it_says_so(
+async def test_without_the_stream_the_cache_queries_the_hub(
     clinic: Clinic,
 ) -> None:
     dentist = clinic.dentists[0]
@@ -135,7 +133,7 @@ async def test_while_the_stream_is_down_the_cache_asks_and_without_a_hub_it_says
             await clinic.book(clinic.patients[0], "09:00")
             network.down = False
             starts, _ = await offered(clinic, cache, dentist)
-            assert clinic.at("09:00") not in starts, "asked, or caught up: never out of date"
+            assert clinic.at("09:00") not in starts, "queried or caught up, but never outdated"
             await settled(clinic, cache, dentist, 8.0)
 
 
@@ -147,14 +145,14 @@ async def _streams_down(network: Network, cache: SlotCache) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_hub_that_is_silent_is_not_trusted(open_clinic: OpenClinic) -> None:
+async def test_memory_is_not_used_after_a_silence(open_clinic: OpenClinic) -> None:
     async with open_clinic() as clinic, caching(clinic, max_age_s=0.05) as cache:
         await asyncio.sleep(0.1)
         _, from_memory = await offered(clinic, cache, clinic.dentists[0])
         assert not from_memory
 
 
-async def test_new_types_new_dentists_and_new_limits_are_taken_in(clinic: Clinic) -> None:
+async def test_new_types_and_new_limits_are_loaded(clinic: Clinic) -> None:
     async with caching(clinic) as cache:
         made = await clinic.admin.post(
             "/api/appointment-types", {"name": "whitening", "duration_minutes": 90}
@@ -177,10 +175,10 @@ async def test_new_types_new_dentists_and_new_limits_are_taken_in(clinic: Clinic
         assert (await offered(clinic, cache, dentist))[0]
         await clinic.book(clinic.patients[0], "09:00")
         await settled(clinic, cache, dentist, 1.5)
-        assert (await offered(clinic, cache, dentist))[0] == set(), "one a day, and no more"
+        assert (await offered(clinic, cache, dentist))[0] == set(), "at most one a day"
 
 
-async def test_what_is_beyond_memory_is_asked_for(clinic: Clinic) -> None:
+async def test_times_beyond_memory_are_queried_from_the_hub(clinic: Clinic) -> None:
     async with caching(clinic, days=1) as cache:
         starts, from_memory = await offered(clinic, cache, clinic.dentists[0])
         assert not from_memory

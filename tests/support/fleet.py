@@ -25,7 +25,7 @@ from tests.support.running import Template
 from tests.support.valkey import ValkeyServer, valkey_server
 
 SHOWN_S = 5.0
-"""So soon after a failure has healed, every screen shows what was committed by then."""
+"""How soon after a failure is repaired every screen shows what was committed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +36,13 @@ class Fleet:
     balancer: Balancer
     session: aiohttp.ClientSession
     shown_after_s: list[float] = field(default_factory=list)
-    """For each failure that healed: when every screen showed what was committed by then."""
+    """For each repaired failure: when every screen showed what was committed."""
 
     def clinic(self, hub: HubProcess) -> Clinic:
         return Clinic(hub.url, self.template.people, self.session, AsyncExitStack(), self.database)
 
     def owner_of(self, dentist: Person) -> HubProcess:
-        """Whose the calendar is, by the database."""
+        """The owner of a calendar, by the database."""
         owner = self.owners()[dentist.id]
         return next(each for each in self.hubs if each.runs and self.node_of(each) == owner)
 
@@ -55,7 +55,7 @@ class Fleet:
         return str(rows(self.database, sql, str(hub.port))[0]["id"])
 
     async def all_show(self, simulation: Simulation) -> None:
-        """Called when a failure has healed: every screen equals the database in time."""
+        """After a failure is repaired: every screen equals the database in time."""
         healed_s = time.monotonic()
         sql = 'SELECT channel, epoch, "offset" FROM channels'
         heads = {
@@ -140,7 +140,7 @@ class Wires:
 async def wired_fleet(
     template: Template, folder: Path, valkey: ValkeyServer
 ) -> AsyncIterator[tuple[Fleet, list[Wires]]]:
-    """Three processes, each behind networks of its own that can fail."""
+    """Three processes, each behind its own networks that can fail."""
     async with AsyncExitStack() as stack:
         wires, settings = [], []
         server = postgres_server()

@@ -1,4 +1,4 @@
-"""Reading ``text/event-stream`` in tests, by the letter of the standard and no more."""
+"""Reads ``text/event-stream`` in tests, strictly by the standard."""
 
 import asyncio
 import contextlib
@@ -62,7 +62,7 @@ class Listener:
         self._arrived.set()
 
     async def until(self, count: int, within_s: float = 5.0) -> list[Frame]:
-        """The first ``count`` frames; fewer when the time is over, or the stream."""
+        """The first ``count`` frames; fewer after the timeout or the end of the stream."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while len(self.frames) < count and not self.ended:
@@ -86,7 +86,7 @@ class Listener:
 
     @property
     def events(self) -> list[Frame]:
-        """Without what the hub says of itself."""
+        """Without the hub's own events, such as ``hub:ready``."""
         return [frame for frame in self.frames if ":" not in frame.event]
 
     @property
@@ -109,7 +109,7 @@ async def listening(
     last_id: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Listener]:
-    """A stream of the channels, read until the block ends; it was accepted."""
+    """Open a stream of the channels and read it until the block ends."""
     sent = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream", **(headers or {})}
     if last_id is not None:
         sent["Last-Event-ID"] = last_id

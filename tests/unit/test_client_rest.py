@@ -1,4 +1,4 @@
-"""The REST client: one key per logical command, bounded retries, errors with their data."""
+"""The REST client: one key per command, bounded retries, errors with their data."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -58,7 +58,7 @@ def keys(script: Scripted) -> list[str]:
     return [headers["Idempotency-Key"] for _, _, headers, _ in script.requests]
 
 
-async def test_a_busy_hub_is_asked_again_with_the_same_key(
+async def test_a_busy_hub_gets_a_retry_with_the_same_key(
     scripted: tuple[Scripted, HubClient],
 ) -> None:
     script, client = scripted
@@ -71,7 +71,7 @@ async def test_a_busy_hub_is_asked_again_with_the_same_key(
     assert len(script.requests) == 2
 
 
-async def test_a_lost_answer_is_asked_for_again_with_the_same_key(
+async def test_a_lost_answer_leads_to_a_retry_with_the_same_key(
     scripted: tuple[Scripted, HubClient],
 ) -> None:
     script, client = scripted
@@ -113,7 +113,7 @@ async def test_a_refusal_is_raised_at_once_with_all_its_data(
     assert len(script.requests) == 1
 
 
-async def test_a_page_that_is_no_hub_s_is_an_error_of_its_own(
+async def test_a_page_that_is_not_of_a_hub_has_its_own_error_code(
     scripted: tuple[Scripted, HubClient],
 ) -> None:
     script, client = scripted
@@ -123,7 +123,7 @@ async def test_a_page_that_is_no_hub_s_is_an_error_of_its_own(
     assert (refused.value.code, refused.value.status) == ("UNREADABLE_ANSWER", 502)
 
 
-async def test_path_query_version_and_delegation_go_where_rest_wants_them(
+async def test_path_query_version_and_delegation_are_sent_as_rest_expects(
     scripted: tuple[Scripted, HubClient],
 ) -> None:
     script, client = scripted
@@ -145,8 +145,8 @@ def test_retry_after_is_read_as_a_number_or_a_date() -> None:
     assert _seconds(None) is None
 
 
-def test_a_client_that_has_waited_for_long_is_back_soon_after_its_hub() -> None:
-    """Every screen is right within five seconds: the wait, connecting and catching up."""
+def test_after_a_long_wait_a_client_reconnects_soon() -> None:
+    """Screens are right within five seconds, which includes connecting and catching up."""
     assert RetryPolicy(random=lambda: 1.0).delay_s(1_000) <= 3.0
 
 
