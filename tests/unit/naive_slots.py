@@ -1,7 +1,7 @@
-"""The slot rules again, minute by minute: slow, and too simple to be wrong in the same way.
+"""A second implementation of the slot rules, minute by minute, to compare the first one with.
 
-Nothing here computes with offsets: every UTC minute is asked what the local clock shows,
-and wall times are looked up among the answers.
+It is slow and simple. It does not compute with UTC offsets: it converts every UTC minute to local
+time, and looks wall times up among the results.
 """
 
 from collections.abc import Callable, Sequence
@@ -96,8 +96,8 @@ class NaiveSlots:
         earliest = now + timedelta(minutes=schedule.min_notice_minutes)
         last_day = now.astimezone(zone).date() + timedelta(days=schedule.horizon_days)
         duration = kind.duration_minutes
-        asked = range(first, before)
-        whole = {m for m in asked if all(n in anywhere for n in range(m, m + duration))}
+        minutes = range(first, before)
+        whole = {m for m in minutes if all(n in anywhere for n in range(m, m + duration))}
         self.open = {m for m in whole if away.isdisjoint(range(m, m + duration))}
         bookable = {m for m in self.open if kept.isdisjoint(range(m, m + duration))}
         self.offered = bookable & on_grid if schedule.offers(kind.id) else set()

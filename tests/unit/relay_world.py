@@ -1,4 +1,4 @@
-"""An event log and a broadcaster in memory, honest about order, gaps and failures."""
+"""An event log and a broadcaster in memory."""
 
 import asyncio
 from collections import defaultdict
@@ -47,7 +47,7 @@ class MemoryLog:
         self.rows = sorted(rows, key=lambda row: (row.channel, row.position))
         self.marks: list[Delivery] = []
         self.broken: set[str] = set()
-        self.heads_asked: list[Channel] = []
+        self.heads_read: list[Channel] = []
         self.reads = 0
         self.during_heads: Callable[[], None] | None = None
         self.delay_s = 0.0
@@ -65,7 +65,7 @@ class MemoryLog:
         self, channels: Sequence[Channel], by: Principal | None = None
     ) -> Mapping[Channel, Position]:
         self._check("heads")
-        self.heads_asked += channels
+        self.heads_read += channels
         found = {channel: self._head(channel) for channel in channels}
         await asyncio.sleep(self.delay_s)
         if self.during_heads is not None:
@@ -130,7 +130,7 @@ class MemoryLog:
 
 
 class ScriptedBroadcaster:
-    """Sends to nobody in particular; ``script`` and ``batch_script`` may let an attempt fail.
+    """Records broadcasts; ``script`` and ``batch_script`` may let an attempt fail.
 
     ``script`` is called with an event that is sent on its own and the number of the attempt,
     ``batch_script`` with several that are sent together.
@@ -169,7 +169,7 @@ def sent(deliveries: Sequence[Delivery]) -> int:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what other tasks are about to do; fails after five seconds."""
+    """Wait until other tasks have made it true; fails after five seconds."""
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110  # conditions are looked at, nobody signals them
+        while not condition():  # noqa: ASYNC110  # conditions have no event to wait for
             await asyncio.sleep(0.001)

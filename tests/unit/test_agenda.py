@@ -40,7 +40,7 @@ def test_neighbours_back_to_back_are_not_near() -> None:
     assert near(Agenda([row("left", -30), row("right", 30), row("here", 15)])) == ["here"]
 
 
-def test_a_row_of_a_day_with_a_buffer_of_a_day_is_felt_two_days_later() -> None:
+def test_a_row_of_a_day_with_a_buffer_of_a_day_blocks_two_days() -> None:
     day = 24 * 60
     long = row("long", -2 * day + 1, day, after=day)
     assert near(Agenda([long])) == ["long"]
@@ -48,20 +48,20 @@ def test_a_row_of_a_day_with_a_buffer_of_a_day_is_felt_two_days_later() -> None:
     assert near(Agenda([row("over", -2 * day, day, after=day)])) == []
 
 
-def test_a_buffer_before_is_felt_before_the_start() -> None:
+def test_a_buffer_before_blocks_time_before_the_start() -> None:
     assert near(Agenda([row("later", 89, before=60)])) == ["later"]
     assert near(Agenda().changed(None, row("later", 89, before=60))) == ["later"]
     assert near(Agenda([row("too late", 90, before=60)])) == []
 
 
-def test_the_buffers_of_the_time_itself_count_as_well() -> None:
+def test_the_buffers_of_the_interval_count_too() -> None:
     agenda = Agenda([row("left", -40, 30), row("right", 40)])
     assert near(agenda, before=10, after=10) == []
     assert near(agenda, before=11) == ["left"]
     assert near(agenda, after=11) == ["right"]
 
 
-def test_what_ended_leaves_and_what_has_not_stays() -> None:
+def test_only_rows_that_have_ended_are_dropped() -> None:
     agenda = Agenda([row("long", -300, 240), row("short", -120, 30), row("next", 0)])
     assert agenda.since(NOON - 91 * MINUTE) is agenda
     assert [each.id for each in agenda.since(NOON - 90 * MINUTE + MINUTE / 2)] == ["long", "next"]

@@ -1,4 +1,4 @@
-"""Who is told what of an event."""
+"""Which announcements events have, and in which channels."""
 
 from dataclasses import replace
 
@@ -35,80 +35,80 @@ BOTH = ("appointments:dentist:dentist", "appointments:patient:anna")
 SLOTS = ("availability:dentist:dentist",)
 
 
-def told(all_told: tuple[Announcement, ...]) -> list[tuple[str, tuple[str, ...]]]:
-    return [(one.type, one.channels) for one in all_told]
+def shown(found: tuple[Announcement, ...]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(one.type, one.channels) for one in found]
 
 
-def slots_changed(all_told: tuple[Announcement, ...]) -> tuple[list[object], list[object]]:
+def slots_changed(found: tuple[Announcement, ...]) -> tuple[list[object], list[object]]:
     """Starts taken and freed by the last announcement."""
-    body = all_told[-1].body
+    body = found[-1].body
     assert isinstance(body, SlotsChangedBody)
     return [block.start for block in body.taken], [block.start for block in body.freed]
 
 
-def test_a_hold_is_told_to_both_people_and_its_time_to_everybody() -> None:
-    heard = announcements(decide(hold_slot(at(9)), calendar(), NOW).events)
-    assert told(heard) == [("reservation.created", BOTH), ("slots.changed", SLOTS)]
-    assert slots_changed(heard) == ([at(9)], [])
+def test_a_hold_is_announced_to_its_people_and_its_time_to_all() -> None:
+    found = announcements(decide(hold_slot(at(9)), calendar(), NOW).events)
+    assert shown(found) == [("reservation.created", BOTH), ("slots.changed", SLOTS)]
+    assert slots_changed(found) == ([at(9)], [])
 
 
-def test_booking_a_hold_says_neither_released_nor_slots_changed() -> None:
+def test_booking_a_hold_announces_no_change_of_slots() -> None:
     book = BookReservation(by=patient(), appointment_id=HOLD)
-    heard = announcements(decide(book, calendar([held(at(9))]), NOW).events)
-    assert told(heard) == [("appointment.created", BOTH)]
+    found = announcements(decide(book, calendar([held(at(9))]), NOW).events)
+    assert shown(found) == [("appointment.created", BOTH)]
 
 
 def test_a_cancellation_frees_its_time() -> None:
     cancel = CancelAppointment(by=patient(), appointment_id=ROW)
-    heard = announcements(decide(cancel, calendar([row(at(9))]), NOW).events)
-    assert told(heard) == [("appointment.cancelled", BOTH), ("slots.changed", SLOTS)]
-    assert slots_changed(heard) == ([], [at(9)])
+    found = announcements(decide(cancel, calendar([row(at(9))]), NOW).events)
+    assert shown(found) == [("appointment.cancelled", BOTH), ("slots.changed", SLOTS)]
+    assert slots_changed(found) == ([], [at(9)])
 
 
 def test_a_replaced_hold_is_one_change_of_slots() -> None:
-    heard = announcements(decide(hold_slot(at(9, 15)), calendar([held(at(9))]), NOW).events)
-    assert [name for name, _ in told(heard)] == [
+    found = announcements(decide(hold_slot(at(9, 15)), calendar([held(at(9))]), NOW).events)
+    assert [name for name, _ in shown(found)] == [
         "reservation.released",
         "reservation.created",
         "slots.changed",
     ]
-    assert slots_changed(heard) == ([at(9, 15)], [at(9)])
+    assert slots_changed(found) == ([at(9, 15)], [at(9)])
 
 
-def test_changed_slots_never_say_who() -> None:
-    heard = announcements(decide(hold_slot(at(9)), calendar(), NOW).events)
-    assert ANNA not in repr(heard[-1])
+def test_changed_slots_do_not_identify_patients() -> None:
+    found = announcements(decide(hold_slot(at(9)), calendar(), NOW).events)
+    assert ANNA not in repr(found[-1])
 
 
-def test_a_new_schedule_is_told_to_its_watchers_and_its_version_to_everybody() -> None:
+def test_a_new_schedule_is_announced_and_its_version_to_all() -> None:
     replace_it = ReplaceSchedule(by=STAFF, schedule=with_schedule(rules=()))
-    heard = announcements(decide(replace_it, calendar(), NOW).events)
-    assert told(heard) == [
+    found = announcements(decide(replace_it, calendar(), NOW).events)
+    assert shown(found) == [
         ("availability.updated", SLOTS),
         ("availability.changed", (AVAILABILITY_ALL,)),
     ]
     assert SCHEDULE.version == 1
 
 
-def test_a_changed_patient_is_told_to_themselves_and_their_dentists() -> None:
+def test_a_changed_patient_is_announced_to_them_and_their_dentists() -> None:
     before = Profile(id=ProfileId("anna"), role=Role.PATIENT, name="Anna")
-    (heard,) = announcements([ProfileSaved(before=before, after=replace(before, phone="1"))])
-    assert (heard.type, heard.channels) == ("profile.updated", ("profiles:user:anna",))
-    assert heard.dentists_of == ANNA
+    (found,) = announcements([ProfileSaved(before=before, after=replace(before, phone="1"))])
+    assert (found.type, found.channels) == ("profile.updated", ("profiles:user:anna",))
+    assert found.dentists_of == ANNA
 
 
-def test_a_new_profile_is_told_to_nobody() -> None:
+def test_a_new_profile_is_not_announced() -> None:
     new = Profile(id=ProfileId("anna"), role=Role.PATIENT, name="Anna")
     assert announcements([ProfileSaved(before=None, after=new)]) == ()
 
 
-def test_appointment_types_are_told_to_everybody() -> None:
-    (heard,) = announcements([AppointmentTypeSaved(before=None, after=CHECKUP)])
-    assert (heard.type, heard.channels) == ("appointment_types.updated", (AVAILABILITY_ALL,))
+def test_appointment_types_are_announced_to_all() -> None:
+    (found,) = announcements([AppointmentTypeSaved(before=None, after=CHECKUP)])
+    assert (found.type, found.channels) == ("appointment_types.updated", (AVAILABILITY_ALL,))
 
 
-def test_a_row_that_stops_being_live_frees_its_time_whatever_it_becomes() -> None:
+def test_a_row_that_is_no_longer_live_frees_its_time() -> None:
     before = row(at(9), status=Status.CHECKED_IN)
     after = replace(before, status=Status.COMPLETED, version=2)
-    heard = announcements([AppointmentChanged(before=before, after=after)])
-    assert slots_changed(heard) == ([], [at(9)])
+    found = announcements([AppointmentChanged(before=before, after=after)])
+    assert slots_changed(found) == ([], [at(9)])

@@ -1,4 +1,4 @@
-"""Random lives of one calendar: whatever is asked in whatever order, the invariants hold."""
+"""Random commands on one calendar, in any order, break no invariant."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -48,7 +48,7 @@ class Life:
     table: dict[AppointmentId, Appointment] = field(default_factory=dict)
     now: datetime = NOW
 
-    def ask(self, command: Command) -> bool:
+    def execute(self, command: Command) -> bool:
         """Decide and apply; whether it was allowed."""
         try:
             decision = decide(command, self.calendar.with_named(self.table.values()), self.now)
@@ -109,7 +109,7 @@ def test_no_sequence_of_commands_breaks_an_invariant(data: st.DataObject) -> Non
     life = Life()
     for number in range(data.draw(st.integers(5, 25))):
         life.now += timedelta(minutes=data.draw(st.integers(0, 3)))
-        life.ask(data.draw(commands(life, number)))
+        life.execute(data.draw(commands(life, number)))
         live = {row.id for row in life.table.values() if row.blocked}
         assert {row.id for row in life.calendar.agenda} == live
         holds = sum(row.status is Status.HELD for row in life.table.values())
@@ -122,7 +122,7 @@ def test_what_is_listed_is_exactly_what_can_be_held(data: st.DataObject) -> None
     life = Life()
     for number in range(data.draw(st.integers(0, 12))):
         life.now += timedelta(minutes=data.draw(st.integers(0, 3)))
-        life.ask(data.draw(commands(life, number)))
+        life.execute(data.draw(commands(life, number)))
     who, kind = data.draw(st.sampled_from(PATIENTS)), data.draw(st.sampled_from(KINDS))
     first, before = to_minute(at(8)), to_minute(at(18))
     listed = life.calendar.free(kind, first=first, before=before, now=life.now, patient_id=who)
@@ -130,6 +130,6 @@ def test_what_is_listed_is_exactly_what_can_be_held(data: st.DataObject) -> None
         trial = Life(life.calendar, dict(life.table), life.now)
         hold = hold_slot(to_instant(start), by=patient(who), kind=kind, id="trial")
         again = own_hold_of(life.calendar, hold, life.now) is not None
-        held = trial.ask(hold)
-        # One's own hold is answered again even if the dentist has overbooked its time since.
+        held = trial.execute(hold)
+        # A repeated hold is returned even if the dentist has overbooked its time since.
         assert held is (start in listed or again), to_instant(start)

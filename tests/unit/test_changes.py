@@ -159,7 +159,7 @@ async def test_heads_are_read_only_where_they_decide() -> None:
     log = MemoryLog(records(1, 9))
     await read(log, at(4), released=7)
     await read(log, None, released=7)
-    assert log.heads_asked == []
+    assert log.heads_read == []
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_a_hold_lasts_the_hold_time() -> None:
     assert shown(decision).expires_at == NOW + HOLD_TIME
 
 
-def test_holding_ones_own_held_slot_again_answers_the_same_hold() -> None:
+def test_a_repeated_hold_returns_the_first_one() -> None:
     decision = decide(hold_slot(at(9)), calendar([held(at(9))]), NOW + timedelta(minutes=1))
     assert decision.events == ()
     assert decision.outcome is Outcome.UNCHANGED
@@ -94,7 +94,7 @@ def test_a_hold_of_any_type_blocks_every_type() -> None:
         decide(hold_slot(at(9), by=patient(BEN), kind=CLEANING), calendar([held(at(9, 30))]), NOW)
 
 
-def test_a_new_hold_that_overlaps_ones_own_replaces_it_in_the_same_turn() -> None:
+def test_an_overlapping_own_hold_is_replaced_in_the_same_turn() -> None:
     decision = decide(hold_slot(at(9, 15)), calendar([held(at(9))]), NOW)
     assert changes(decision) == [
         ("HoldReleased", "hold", Status.RELEASED),
@@ -107,7 +107,7 @@ def test_another_type_at_the_same_start_replaces_ones_own_hold() -> None:
     assert [name for name, _, _ in changes(decision)] == ["HoldReleased", "SlotHeld"]
 
 
-def test_an_overdue_hold_in_the_way_is_expired_first_whether_or_not_a_timer_ran() -> None:
+def test_an_overdue_hold_in_the_way_expires_without_its_alarm() -> None:
     decision = decide(hold_slot(at(9), by=patient(BEN)), calendar([held(at(9))]), NOW + HOLD_TIME)
     assert changes(decision) == [
         ("HoldExpired", "hold", Status.EXPIRED),
@@ -155,7 +155,7 @@ def test_releasing_a_hold_frees_it() -> None:
     assert decision.outcome is Outcome.GONE
 
 
-def test_releasing_a_hold_that_was_booked_meanwhile_leaves_the_appointment() -> None:
+def test_releasing_a_booked_hold_leaves_the_appointment() -> None:
     decision = decide(ReleaseHold(by=patient(), appointment_id=ROW), calendar([row(at(9))]), NOW)
     assert (decision.events, decision.outcome) == ((), Outcome.GONE)
 
@@ -208,7 +208,7 @@ def test_booking_at_exactly_expires_at_is_too_late() -> None:
 
 
 @pytest.mark.parametrize("status", [Status.EXPIRED, Status.RELEASED])
-def test_a_hold_that_is_over_cannot_be_booked_even_if_the_slot_is_free(status: Status) -> None:
+def test_an_expired_hold_of_a_free_slot_cannot_be_booked(status: Status) -> None:
     with pytest.raises(ReservationExpired):
         decide(
             BookReservation(by=patient(), appointment_id=ROW),
@@ -217,7 +217,7 @@ def test_a_hold_that_is_over_cannot_be_booked_even_if_the_slot_is_free(status: S
         )
 
 
-def test_booking_a_booked_reservation_again_answers_its_appointment() -> None:
+def test_booking_a_reservation_again_returns_its_appointment() -> None:
     decision = decide(
         BookReservation(by=patient(), appointment_id=ROW), calendar([row(at(9))]), NOW
     )
@@ -266,7 +266,7 @@ def test_between_two_neighbours_the_larger_facing_buffer_is_kept() -> None:
     assert decide(book_slot(at(10, 15), who=BEN), calendar([cleaning]), NOW).events
 
 
-def test_a_chatbots_booking_says_so() -> None:
+def test_a_booking_by_a_chatbot_is_marked() -> None:
     by = patient(acting="bot")
     assert shown(decide(book_slot(at(9), by=by), calendar(), NOW)).created_via == "chatbot"
 
@@ -374,7 +374,7 @@ def test_until_exactly_the_cancel_notice_a_patient_may_cancel_or_move() -> None:
             decide(too_late, noted, at(8) + timedelta(seconds=1))
 
 
-def test_notes_may_be_changed_until_the_start_whatever_the_cancel_notice() -> None:
+def test_notes_may_be_changed_until_the_start() -> None:
     noted = calendar([row(at(9))], schedule=with_schedule(cancel_notice_minutes=60))
     assert decide(change(notes="left side"), noted, at(8, 59)).events
 
@@ -389,7 +389,7 @@ def test_the_cancel_notice_does_not_bind_staff() -> None:
 ONE_A_DAY = with_schedule(daily_limits=(DailyLimit(appointment_type_id=CHECKUP.id, per_day=1),))
 
 
-def test_a_daily_limit_that_is_reached_offers_no_more_of_the_type() -> None:
+def test_a_reached_daily_limit_offers_no_more_slots_of_the_type() -> None:
     busy = calendar([row(at(9))], schedule=ONE_A_DAY)
     with pytest.raises(OutsideAvailability):
         decide(book_slot(at(11), who=BEN), busy, NOW)
@@ -423,12 +423,12 @@ def test_daily_limits_do_not_count_what_did_not_take_place(status: Status) -> No
     assert decide(book_slot(at(11), who=BEN), free, NOW).events
 
 
-def test_ones_own_hold_and_the_row_that_moves_do_not_count_against_oneself() -> None:
+def test_daily_limits_do_not_count_own_holds_and_the_moved_row() -> None:
     assert decide(hold_slot(at(11)), calendar([held(at(9))], schedule=ONE_A_DAY), NOW).events
     assert decide(change(start=at(11)), calendar([row(at(9))], schedule=ONE_A_DAY), NOW).events
 
 
-def test_a_type_that_is_not_offered_cannot_be_booked_by_patients_but_by_staff() -> None:
+def test_a_type_that_is_not_offered_can_be_booked_by_staff_only() -> None:
     picky = calendar(schedule=with_schedule(appointment_type_ids=(CLEANING.id,)))
     with pytest.raises(OutsideAvailability):
         decide(hold_slot(at(9)), picky, NOW)
@@ -473,12 +473,12 @@ def test_another_type_brings_its_length_and_buffers() -> None:
         (Status.NO_SHOW, Status.CONFIRMED),
     ],
 )
-def test_every_arrow_of_the_state_machine_can_be_gone(current: Status, wanted: Status) -> None:
+def test_every_transition_of_the_state_machine_is_allowed(current: Status, wanted: Status) -> None:
     decision = decide(change(by=STAFF, status=wanted), calendar([row(at(9), status=current)]), NOW)
     assert shown(decision).status is wanted
 
 
-def test_every_other_arrow_is_refused() -> None:
+def test_every_other_transition_is_refused() -> None:
     allowed = {
         ("confirmed", "arrived"),
         ("arrived", "checked_in"),
@@ -507,7 +507,7 @@ def test_undoing_a_no_show_after_the_slot_was_taken_is_refused() -> None:
 
 
 @pytest.mark.parametrize("status", [Status.CANCELLED, Status.COMPLETED, Status.NO_SHOW])
-def test_what_is_over_has_no_time_to_move(status: Status) -> None:
+def test_an_ended_appointment_cannot_be_moved(status: Status) -> None:
     with pytest.raises(InvalidTransition):
         decide(change(by=STAFF, start=at(11)), calendar([row(at(9), status=status)]), NOW)
 
@@ -519,7 +519,7 @@ def test_a_cancel_reason_belongs_to_a_cancellation() -> None:
         )
 
 
-def test_an_overbooked_row_moved_to_a_free_time_is_overbooked_no_more() -> None:
+def test_an_overbooked_row_moved_to_free_time_is_not_overbooked() -> None:
     rows = [row(at(9), overbooked=True), row(at(9), id="other", patient_id=BEN)]
     assert not shown(decide(change(by=STAFF, start=at(14)), calendar(rows), NOW)).overbooked
 
@@ -533,7 +533,7 @@ def test_taking_back_overbooking_while_it_overlaps_is_refused() -> None:
 # --- cancelling ----------------------------------------------------------------------
 
 
-def test_cancelling_keeps_the_row_and_says_why() -> None:
+def test_cancelling_keeps_the_row_with_its_reason() -> None:
     cancel = CancelAppointment(by=patient(), appointment_id=ROW, reason=CancelReason.PATIENT_ILL)
     decision = decide(cancel, calendar([row(at(9))]), NOW)
     assert changes(decision) == [("AppointmentCancelled", "row", Status.CANCELLED)]
@@ -553,7 +553,7 @@ def test_a_cancelled_slot_can_be_booked_at_once() -> None:
     assert decide(book_slot(at(9), who=BEN), cancelled, NOW).outcome is Outcome.CREATED
 
 
-def test_a_patient_cannot_cancel_what_has_begun_but_staff_can() -> None:
+def test_only_staff_can_cancel_an_appointment_that_has_begun() -> None:
     with pytest.raises(TooLate):
         decide(CancelAppointment(by=patient(), appointment_id=ROW), calendar([row(at(9))]), at(9))
     cancel = CancelAppointment(by=STAFF, appointment_id=ROW)
@@ -592,7 +592,7 @@ def test_appointments_outside_the_new_hours_stay_and_are_listed() -> None:
     assert [type(event) for event in decision.events] == [ScheduleReplaced]
 
 
-def test_a_dry_run_only_looks() -> None:
+def test_a_dry_run_changes_nothing() -> None:
     dry = ReplaceSchedule(by=STAFF, schedule=with_schedule(rules=()), dry_run=True)
     decision = decide(dry, calendar([row(at(9), patient_id=ANNA)]), NOW)
     assert decision.events == ()

@@ -1,4 +1,4 @@
-"""The relay: per channel in order, whatever fails (DESIGN §6, criteria 7.5, 9.1, 10.1)."""
+"""The relay: order in each channel, gaps, retries and restarts (criteria 7.5, 9.1, 10.1)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -40,7 +40,7 @@ class World:
         **options: Any,
     ) -> None:
         self.empty: set[Channel] = set()
-        """Channels that nobody is in."""
+        """Channels without subscribers."""
         self.log = MemoryLog(rows)
         self.broadcaster = ScriptedBroadcaster()
         self.slept: list[float] = []
@@ -100,7 +100,7 @@ async def test_events_of_a_channel_go_out_in_the_order_of_their_offsets() -> Non
     assert world.sent() == list(range(1, 51))
 
 
-async def test_an_event_announced_too_early_waits_for_the_one_before() -> None:
+async def test_an_event_published_early_waits_for_the_one_before() -> None:
     async with World(limits=RelayLimits(gap_wait_s=60, drain_s=0.5)).running() as world:
         world.commit(record(1))
         world.relay.publish([record(3)])
@@ -113,7 +113,7 @@ async def test_an_event_announced_too_early_waits_for_the_one_before() -> None:
     assert world.log.reads == 0
 
 
-async def test_a_gap_that_nobody_announces_is_read_from_the_log() -> None:
+async def test_an_event_that_was_not_published_is_read_from_the_log() -> None:
     async with World().running() as world:
         world.commit(record(1))
         world.log.append(record(2), record(3))
@@ -122,7 +122,7 @@ async def test_a_gap_that_nobody_announces_is_read_from_the_log() -> None:
     assert world.sent() == [1, 2, 3, 4]
 
 
-async def test_a_gap_that_even_the_log_does_not_have_is_passed_over() -> None:
+async def test_a_gap_that_the_log_has_too_is_skipped() -> None:
     async with World().running() as world:
         world.commit(record(1))
         world.relay.publish([record(3)])
@@ -130,7 +130,7 @@ async def test_a_gap_that_even_the_log_does_not_have_is_passed_over() -> None:
     assert world.sent() == [1, 3]
 
 
-async def test_a_gap_that_cannot_be_read_does_not_stop_the_channel_for_good() -> None:
+async def test_a_gap_that_cannot_be_read_is_skipped_after_some_attempts() -> None:
     limits = replace(QUICK, gap_reads_max=3)
     async with World(limits=limits).running() as world:
         world.commit(record(1))
@@ -140,8 +140,8 @@ async def test_a_gap_that_cannot_be_read_does_not_stop_the_channel_for_good() ->
     assert world.sent() == [1, 3]
 
 
-async def test_a_log_that_is_away_for_a_while_costs_no_event() -> None:
-    """Whoever missed one could not have asked for it, either; nor would anybody tell them soon."""
+async def test_no_event_is_lost_while_the_log_is_unreachable() -> None:
+    """Subscribers could not have read the missing events from the log either."""
     async with World().running() as world:
         world.commit(record(1))
         world.log.append(record(2))
@@ -154,7 +154,7 @@ async def test_a_log_that_is_away_for_a_while_costs_no_event() -> None:
     assert world.sent() == [1, 2, 3]
 
 
-async def test_subscribers_are_told_at_once_where_a_channel_goes_on_behind_a_hole() -> None:
+async def test_subscribers_get_the_position_behind_a_skipped_gap() -> None:
     async with World().running() as world:
         world.commit(record(1))
         world.relay.publish([record(3)])
@@ -162,7 +162,7 @@ async def test_subscribers_are_told_at_once_where_a_channel_goes_on_behind_a_hol
     assert [position.offset for _, position in world.failures] == [2]
 
 
-async def test_a_failed_broadcast_is_retried_three_times_with_growing_waits() -> None:
+async def test_a_failed_broadcast_is_retried_with_exponential_backoff() -> None:
     async with World().running() as world:
         world.broadcaster.script = failing(3)
         world.commit(record(1))
@@ -174,7 +174,7 @@ async def test_a_failed_broadcast_is_retried_three_times_with_growing_waits() ->
     assert not world.failures
 
 
-async def test_after_the_third_retry_it_is_logged_with_context_marked_and_told() -> None:
+async def test_after_the_third_retry_a_failure_is_logged_and_reported() -> None:
     with structlog.testing.capture_logs() as logs:
         async with World().running() as world:
             world.broadcaster.script = failing(4)
@@ -211,7 +211,7 @@ async def test_after_a_failure_the_channel_goes_on_with_the_next_event() -> None
         assert await world.relay.position(A) == Position(1, 2)
 
 
-async def test_a_broadcast_that_hangs_is_given_up_after_the_limit() -> None:
+async def test_a_broadcast_that_hangs_is_cancelled_after_the_timeout() -> None:
     async def hang_once(_: EventRecord, attempt: int) -> None:
         if attempt == 1:
             await asyncio.Event().wait()
@@ -236,7 +236,7 @@ async def test_a_channel_that_fails_or_hangs_delays_no_other() -> None:
         assert world.sent(A) == []
 
 
-async def test_what_was_sent_is_marked_with_latency_recipients_and_attempts() -> None:
+async def test_a_broadcast_is_marked_with_latency_recipients_and_attempts() -> None:
     async with World().running() as world:
         world.commit(record(1))
         await until(lambda: bool(world.log.marks))
@@ -254,7 +254,7 @@ async def test_what_was_sent_is_marked_with_latency_recipients_and_attempts() ->
         assert world.deliveries == world.log.marks
 
 
-async def test_a_log_that_cannot_be_written_stops_no_broadcast_and_is_written_later() -> None:
+async def test_marks_that_cannot_be_written_are_written_later() -> None:
     async with World().running() as world:
         world.log.broken.add("mark")
         world.commit(*records(1, 10))
@@ -265,7 +265,7 @@ async def test_a_log_that_cannot_be_written_stops_no_broadcast_and_is_written_la
     assert sorted(world.log.marked()) == list(range(1, 11))
 
 
-async def test_what_a_crash_left_pending_goes_out_at_start_page_by_page_in_order() -> None:
+async def test_pending_events_of_a_crash_are_broadcast_at_start_in_order() -> None:
     world = World(*records(1, 11), *records(7, 9, B))
     async with world.running():
         await until(lambda: len(world.log.marks) == 14)
@@ -273,7 +273,7 @@ async def test_what_a_crash_left_pending_goes_out_at_start_page_by_page_in_order
     assert world.sent(B) == [7, 8, 9]
 
 
-async def test_pending_events_with_holes_between_them_do_not_wait_for_the_holes() -> None:
+async def test_gaps_between_pending_events_of_a_crash_are_no_gaps() -> None:
     world = World(record(3), record(6), limits=RelayLimits(gap_wait_s=60, drain_s=0.5))
     async with world.running():
         await until(lambda: len(world.sent()) == 2)
@@ -282,7 +282,7 @@ async def test_pending_events_with_holes_between_them_do_not_wait_for_the_holes(
     assert world.sent() == [3, 6, 7]
 
 
-async def test_events_announced_before_the_start_go_out_after_what_was_pending() -> None:
+async def test_events_published_before_the_start_follow_the_pending_ones() -> None:
     world = World(*records(1, 3))
     world.commit(record(4))
     assert world.sent() == []
@@ -291,17 +291,15 @@ async def test_events_announced_before_the_start_go_out_after_what_was_pending()
     assert world.sent() == [1, 2, 3, 4]
 
 
-async def test_a_channel_nothing_was_announced_for_is_at_its_committed_head() -> None:
+async def test_a_channel_without_published_events_is_at_its_head() -> None:
     async with World().running() as world:
         world.log.append(*records(1, 5))
         assert await world.relay.position(A) == Position(1, 5)
         await world.relay.position(A)
-        assert world.log.heads_asked == [A]
+        assert world.log.heads_read == [A]
 
 
-async def test_an_event_committed_but_not_announced_before_the_head_was_read_still_goes_out() -> (
-    None
-):
+async def test_an_event_published_after_the_head_was_read_is_broadcast() -> None:
     async with World().running() as world:
         world.log.append(record(5))
         assert (await world.relay.position(A)).offset == 5
@@ -312,7 +310,7 @@ async def test_an_event_committed_but_not_announced_before_the_head_was_read_sti
         await until(lambda: world.sent() == [5, 6])
 
 
-async def test_an_announcement_while_the_head_is_being_read_decides_the_position() -> None:
+async def test_an_event_published_during_the_lookup_decides_the_position() -> None:
     async with World(settings=LONG_ATTEMPTS, limits=RelayLimits(drain_s=0)).running() as world:
         gate = asyncio.Event()
 
@@ -328,7 +326,7 @@ async def test_an_announcement_while_the_head_is_being_read_decides_the_position
         assert (await world.relay.position(A)).offset == 7
 
 
-async def test_the_released_position_follows_only_what_was_sent() -> None:
+async def test_the_position_includes_only_broadcast_events() -> None:
     async with World(settings=LONG_ATTEMPTS, limits=RelayLimits(drain_s=0)).running() as world:
         gate = asyncio.Event()
 
@@ -345,7 +343,7 @@ async def test_the_released_position_follows_only_what_was_sent() -> None:
         assert (await world.relay.position(A)).offset == 3
 
 
-async def test_more_than_memory_holds_is_read_from_the_log_in_order() -> None:
+async def test_events_beyond_the_memory_bound_are_read_from_the_log() -> None:
     last = WAITING_MAX + 300
     limits = RelayLimits(gap_wait_s=60, drain_s=0.5, page_size=100)
     async with World(limits=limits).running() as world:
@@ -355,7 +353,7 @@ async def test_more_than_memory_holds_is_read_from_the_log_in_order() -> None:
     assert world.log.reads >= 3
 
 
-async def test_a_new_epoch_begins_anew_after_what_was_left_of_the_old() -> None:
+async def test_a_new_epoch_starts_after_the_events_of_the_old_one() -> None:
     async with World().running() as world:
         world.commit(record(8), record(9))
         world.commit(record(3, epoch=2), record(4, epoch=2))
@@ -364,20 +362,20 @@ async def test_a_new_epoch_begins_anew_after_what_was_left_of_the_old() -> None:
     assert set(world.sent()) == {8, 9, 3, 4}
 
 
-async def test_listeners_hear_of_every_event_at_once_and_may_fail() -> None:
-    heard: list[int] = []
+async def test_listeners_are_called_at_once_and_may_fail() -> None:
+    received: list[int] = []
 
     def broken(_: EventRecord) -> None:
         raise RuntimeError("a bug")
 
-    world = World(listeners=[broken, lambda record: heard.append(record.position.offset)])
+    world = World(listeners=[broken, lambda record: received.append(record.position.offset)])
     world.relay.publish(records(1, 2))
-    assert heard == [1, 2]
+    assert received == [1, 2]
     async with world.running():
         await until(lambda: world.sent() == [1, 2])
 
 
-async def test_forgotten_channels_are_taken_up_again_where_they_are() -> None:
+async def test_a_forgotten_channel_continues_at_its_head() -> None:
     limits = RelayLimits(idle_channels_max=1, drain_s=0.5)
     async with World(limits=limits).running() as world:
         world.commit(record(1))
@@ -385,12 +383,12 @@ async def test_forgotten_channels_are_taken_up_again_where_they_are() -> None:
         world.commit(record(1, B))
         await until(lambda: world.sent(B) == [1])
         assert (await world.relay.position(A)).offset == 1
-        assert world.log.heads_asked == [A]
+        assert world.log.heads_read == [A]
         world.commit(record(2))
         await until(lambda: world.sent(A) == [1, 2])
 
 
-async def test_stopping_finishes_what_is_quick_and_leaves_the_rest_pending() -> None:
+async def test_stopping_leaves_slow_broadcasts_pending() -> None:
     async def second_hangs(record: EventRecord, _: int) -> None:
         if record.position.offset == 2:
             await asyncio.Event().wait()
@@ -420,7 +418,7 @@ async def test_idle_channels_have_no_task() -> None:
         await until(lambda: len(asyncio.all_tasks()) == before)
 
 
-async def test_where_nobody_is_no_broadcast_is_begun_and_the_event_counts_as_sent_at_once() -> None:
+async def test_without_subscribers_an_event_is_settled_without_a_broadcast() -> None:
     async with World().running() as world:
         world.empty.add(A)
         world.relay.publish([record(1), record(1, B), record(2)])
@@ -436,7 +434,7 @@ async def test_where_nobody_is_no_broadcast_is_begun_and_the_event_counts_as_sen
         assert not world.broadcaster.sent[A]
 
 
-async def test_who_comes_in_gets_what_follows_and_a_gap_is_filled_even_for_nobody() -> None:
+async def test_gaps_are_filled_without_subscribers_for_those_who_join() -> None:
     async with World(*records(1, 4)).running() as world:
         await until(lambda: world.broadcaster.sent[A] == [1, 2, 3, 4])
         world.empty.add(A)

@@ -1,20 +1,20 @@
-"""A relay that shares its log with those of other nodes (DESIGN §9)."""
+"""A relay that shares its log with the relays of other nodes."""
 
 from tests.unit.relay_world import A, B, MemoryLog, record, records, until
 from tests.unit.test_relay import QUICK, World
 
 
-async def test_what_others_committed_goes_to_the_rooms_that_somebody_joined() -> None:
+async def test_events_of_other_nodes_are_broadcast_in_followed_channels() -> None:
     world = World(is_ours=lambda _: False)
     async with world.running():
         await world.relay.position(A)
         world.relay.receive([record(1), record(1, B), record(2)])
         await until(lambda: world.broadcaster.sent[A] == [1, 2])
-        assert world.broadcaster.sent[B] == [], "nobody asked about that channel here"
-    assert world.log.marks == [], "who committed it writes it down"
+        assert world.broadcaster.sent[B] == [], "this channel is not followed here"
+    assert world.log.marks == [], "the node that committed it marks it"
 
 
-async def test_what_others_committed_is_sent_in_order_whatever_order_it_comes_in() -> None:
+async def test_events_of_other_nodes_are_broadcast_in_order() -> None:
     world = World()
     async with world.running():
         await world.relay.position(A)
@@ -24,15 +24,15 @@ async def test_what_others_committed_is_sent_in_order_whatever_order_it_comes_in
         await until(lambda: world.broadcaster.sent[A] == [1, 2, 3])
 
 
-async def test_caches_hear_of_every_event_of_the_others() -> None:
-    heard: list[tuple[str, int]] = []
-    world = World(listeners=[lambda each: heard.append((each.channel, each.position.offset))])
+async def test_listeners_get_every_event_of_other_nodes() -> None:
+    received: list[tuple[str, int]] = []
+    world = World(listeners=[lambda each: received.append((each.channel, each.position.offset))])
     async with world.running():
         world.relay.receive([record(1, B)])
-    assert heard == [(B, 1)]
+    assert received == [(B, 1)]
 
 
-async def test_an_event_that_comes_while_its_channel_is_asked_about_is_not_missed() -> None:
+async def test_an_event_received_during_the_lookup_is_not_missed() -> None:
     world = World()
     async with world.running():
         world.log.during_heads = lambda: world.relay.receive([record(1)])
@@ -41,10 +41,10 @@ async def test_an_event_that_comes_while_its_channel_is_asked_about_is_not_misse
         assert position.offset <= 1
 
 
-async def test_what_nobody_told_is_read_up_to_the_head_and_told_to_the_caches() -> None:
-    heard: list[int] = []
+async def test_missing_events_are_read_up_to_the_head_and_given_to_listeners() -> None:
+    received: list[int] = []
     world = World(
-        is_ours=lambda _: False, listeners=[lambda each: heard.append(each.position.offset)]
+        is_ours=lambda _: False, listeners=[lambda each: received.append(each.position.offset)]
     )
     async with world.running():
         await world.relay.position(A)
@@ -52,11 +52,11 @@ async def test_what_nobody_told_is_read_up_to_the_head_and_told_to_the_caches() 
         assert world.relay.catch_up(await world.log.heads([A])) == 1
         await until(lambda: world.broadcaster.sent[A] == [1, 2, 3])
         assert world.relay.catch_up(await world.log.heads([A])) == 0, "nothing is behind now"
-    assert heard == [1, 2, 3]
+    assert received == [1, 2, 3]
     assert world.log.marks == []
 
 
-async def test_more_than_one_page_is_caught_up_with() -> None:
+async def test_catching_up_reads_several_pages() -> None:
     world = World()
     async with world.running():
         await world.relay.position(A)
@@ -66,7 +66,7 @@ async def test_more_than_one_page_is_caught_up_with() -> None:
     assert world.broadcaster.sent[A] == list(range(1, 3 * QUICK.page_size + 1))
 
 
-async def test_a_new_epoch_in_the_log_is_where_the_channel_goes_on() -> None:
+async def test_a_channel_continues_at_a_new_epoch_of_the_log() -> None:
     world = World()
     async with world.running():
         await world.relay.position(A)
@@ -76,7 +76,7 @@ async def test_a_new_epoch_in_the_log_is_where_the_channel_goes_on() -> None:
     assert (position.epoch, position.offset) == (2, 5)
 
 
-async def test_what_a_crash_left_is_not_taken_from_those_who_live() -> None:
+async def test_pending_events_of_other_nodes_are_left_to_them() -> None:
     world = World(*records(1, 2))
     await world.relay.start(recovers=False)
     await world.relay.stop()
@@ -84,7 +84,7 @@ async def test_what_a_crash_left_is_not_taken_from_those_who_live() -> None:
     assert world.log.marks == []
 
 
-async def test_only_what_is_ours_is_written_down_here() -> None:
+async def test_only_events_of_this_node_are_marked() -> None:
     world = World(is_ours=lambda each: each.position.offset == 2)
     async with world.running():
         await world.relay.position(A)

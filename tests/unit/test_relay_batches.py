@@ -1,4 +1,4 @@
-"""Events that had to wait go out together, and lose nothing by it (criteria 7.5, 9.1)."""
+"""Events that wait are broadcast together, with the same guarantees (criteria 7.5, 9.1)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -81,7 +81,7 @@ async def hangs(_: Sequence[EventRecord]) -> None:
     await asyncio.Event().wait()
 
 
-async def test_an_event_that_need_not_wait_goes_alone() -> None:
+async def test_an_event_that_does_not_wait_is_sent_alone() -> None:
     async with World().running() as world:
         for offset in (1, 2, 3):
             world.commit(record(offset))
@@ -90,7 +90,7 @@ async def test_an_event_that_need_not_wait_goes_alone() -> None:
     assert world.broadcaster.sent[A] == [1, 2, 3]
 
 
-async def test_what_has_waited_goes_together_in_order_and_in_bounded_batches() -> None:
+async def test_waiting_events_are_sent_in_order_in_bounded_batches() -> None:
     async with World().running() as world:
         world.commit(*records(1, 40))
         await until(lambda: sent(world.deliveries) == 40)
@@ -103,7 +103,7 @@ async def test_what_has_waited_goes_together_in_order_and_in_bounded_batches() -
     assert sorted(world.attempts) == list(range(1, 41))
 
 
-async def test_a_batch_holds_no_more_bytes_than_its_bound_but_at_least_one_event() -> None:
+async def test_a_batch_is_bounded_in_bytes_and_has_at_least_one_event() -> None:
     limits = RelayLimits(batch_bytes_max=100, drain_s=0.5)
     async with World(RelaySettings(), limits).running() as world:
         sizes = (40, 40, 40, 500, 10, 10)
@@ -113,7 +113,7 @@ async def test_a_batch_holds_no_more_bytes_than_its_bound_but_at_least_one_event
     assert world.broadcaster.sent[A] == [1, 2, 3, 4, 5, 6]
 
 
-async def test_a_batch_that_fails_was_the_first_attempt_of_each_and_they_go_on_alone() -> None:
+async def test_events_of_a_failed_batch_are_retried_one_by_one() -> None:
     async with World().running() as world:
         world.broadcaster.batch_script = fails
         world.commit(*records(1, 3))
@@ -123,7 +123,7 @@ async def test_a_batch_that_fails_was_the_first_attempt_of_each_and_they_go_on_a
     assert world.slept == [0.1], "they wait for the first retry together"
 
 
-async def test_an_event_of_a_failed_batch_has_three_retries_as_any_other() -> None:
+async def test_an_event_of_a_failed_batch_has_three_retries_in_all() -> None:
     async def second_fails(record: EventRecord, _: int) -> None:
         if record.position.offset == 2:
             raise ConnectionError
@@ -151,7 +151,7 @@ async def test_without_retries_a_failed_batch_has_failed() -> None:
     assert world.broadcaster.attempts == []
 
 
-async def test_a_batch_that_hangs_is_given_up_and_delays_no_other_channel() -> None:
+async def test_a_batch_that_hangs_delays_no_other_channel() -> None:
     async with World(RelaySettings(attempt_timeout_ms=200)).running() as world:
 
         async def hangs_in_a(rows: Sequence[EventRecord]) -> None:
@@ -167,8 +167,8 @@ async def test_a_batch_that_hangs_is_given_up_and_delays_no_other_channel() -> N
     assert world.broadcaster.sent[A] == [1, 2, 3]
 
 
-async def test_events_that_go_together_have_the_time_of_all_of_them() -> None:
-    """A large room takes as much longer; given up, it would be sent all of them one by one."""
+async def test_a_batch_has_the_timeout_of_all_its_events() -> None:
+    """Otherwise a large room would be sent all of them one by one."""
     async with World(
         RelaySettings(attempt_timeout_ms=100), RelayLimits(drain_s=5)
     ).running() as world:
@@ -183,7 +183,7 @@ async def test_events_that_go_together_have_the_time_of_all_of_them() -> None:
     assert [len(batch) for batch in world.broadcaster.batches] == [16]
 
 
-async def test_the_position_follows_a_batch_only_when_all_of_it_was_sent() -> None:
+async def test_the_position_moves_after_the_whole_batch() -> None:
     async with World(
         RelaySettings(attempt_timeout_ms=30_000), RelayLimits(drain_s=0)
     ).running() as world:
@@ -196,7 +196,7 @@ async def test_the_position_follows_a_batch_only_when_all_of_it_was_sent() -> No
         world.commit(*records(1, 5))
         await until(lambda: bool(world.broadcaster.batches))
         assert (await world.relay.position(A)).offset == 0
-        world.relay.publish(records(1, 5))  # told twice: what is under way is not taken again
+        world.relay.publish(records(1, 5))  # published twice: events in flight are not added again
         gate.set()
         await until(lambda: sent(world.deliveries) >= 5)
         assert (await world.relay.position(A)).offset == 5

@@ -22,7 +22,7 @@ def test_weekdays_follow_the_calendar() -> None:
     assert week == list(Weekday)
 
 
-def test_a_date_has_the_windows_of_its_weekday_as_written() -> None:
+def test_a_date_has_the_windows_of_its_weekday() -> None:
     schedule = Schedule(
         time_zone="Europe/Berlin", rules=on(Weekday.MONDAY, "14:00-18:00", "09:00-12:00")
     )
@@ -65,7 +65,7 @@ def test_a_policy_out_of_its_bounds_is_refused(wrong: dict[str, Any]) -> None:
         Schedule(time_zone="UTC", **wrong)
 
 
-def test_what_was_worked_out_for_slots_is_no_part_of_a_schedules_value() -> None:
+def test_caches_are_no_part_of_the_value_of_a_schedule() -> None:
     one, other = (Schedule(time_zone="UTC", rules=daily("09:00-12:00")) for _ in range(2))
     one.cached_spans[MONDAY] = ((0, 1),)
     assert one == other

@@ -190,12 +190,12 @@ def test_staff_are_bound_by_bare_overlaps_only() -> None:
         Taken(100, 1540, 60, 60),
         Taken(2000, 2030, 1440, 1440),
     ]
-    asked = {(70, 100): False, (70, 101): True, (1539, 1569): True, (1540, 2000): False}
-    assert {span: overlaps(taken, *span) for span in asked} == asked
+    spans = {(70, 100): False, (70, 101): True, (1539, 1569): True, (1540, 2000): False}
+    assert {span: overlaps(taken, *span) for span in spans} == spans
     assert not overlaps((), 0, 1440)
 
 
-def test_the_days_a_schedule_remembers_are_bounded() -> None:
+def test_the_cached_days_of_a_schedule_are_bounded() -> None:
     schedule = Schedule(time_zone=BERLIN, horizon_days=1095, rules=daily("09:00-10:00"))
     first = minute(DAY)
     starts = free_starts(

@@ -217,7 +217,7 @@ def test_case_6_a_start_exactly_at_now_plus_notice_is_allowed() -> None:
     assert why_not(schedule, kind(15), (), minute("2026-06-08T12:00"), now) is None
 
 
-def test_case_6_a_refused_start_says_the_earliest_one() -> None:
+def test_case_6_a_start_that_is_too_soon_names_the_earliest() -> None:
     schedule = Schedule(time_zone="UTC", min_notice_minutes=120, rules=daily("09:00-17:00"))
     now = at("2026-06-08T10:00:30")
     refusal = why_not(schedule, kind(15), (), minute("2026-06-08T12:00"), now)
