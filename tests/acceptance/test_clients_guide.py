@@ -45,7 +45,7 @@ async def test_the_examples_watch_and_book(tmp_path: Path) -> None:
         running(tmp_path, "watch.mjs", str(node.node)) as javascript,
     ):
         assert re.match(r"\d+ appointments", await line_of(python, ""))
-        assert "appointments:dentist:" in await line_of(javascript, "fetch anew")
+        assert "appointments:dentist:" in await line_of(javascript, "fetch again")
         async with running(tmp_path, "book.py", sys.executable) as patient:
             booked = (await line_of(patient, "booked ")).split()[1]
         shown = f"appointment.created {booked} confirmed\n"
