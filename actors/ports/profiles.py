@@ -11,8 +11,6 @@ from actors.domain.profile import Profile
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProfilePage:
-    """One page of a list of profiles."""
-
     profiles: tuple[Profile, ...]
     total: int
     next_after: tuple[str, ProfileId] | None

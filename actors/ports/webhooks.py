@@ -22,8 +22,6 @@ class WebhookView:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookPage:
-    """One page of a list of webhooks."""
-
     webhooks: tuple[WebhookView, ...]
     next_after: WebhookId | None
     total: int

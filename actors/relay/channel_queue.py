@@ -155,7 +155,7 @@ class ChannelQueue:
     def fill_gap(self, records: Sequence[EventRecord]) -> bool:
         """Add what the log holds from ``next`` on; returns false if ``next`` is missing there.
 
-        The queue then goes on behind the gap. Subscribers notice the gap and ask for it.
+        The queue then goes on behind the gap. Subscribers notice the gap and read it from the log.
         """
         for record in records:
             if record.position.offset >= self.next:

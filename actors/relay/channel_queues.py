@@ -26,7 +26,7 @@ class ChannelQueues:
         return iter(tuple(self._queues.values()))
 
     def is_followed(self, channel: Channel) -> bool:
-        """Whether somebody here was given a position of the channel, or is about to be."""
+        """Whether a position of the channel was looked up here, or is being looked up."""
         return channel in self._queues or self._lookups[channel] > 0
 
     def queue_of(self, record: EventRecord) -> ChannelQueue:

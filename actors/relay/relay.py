@@ -13,8 +13,9 @@ Guarantees:
   committed row: what memory lacks is read from the log when its turn comes.
 
 The way of an event: :meth:`Relay.publish` puts it into the queue of its channel and wakes the
-queue. A queue with work has one task, :meth:`Relay._drain`, which takes what may go out, has
-it broadcast (:mod:`actors.relay.retries`) and settles it. The task ends with the work.
+queue. A queue with work has one task, :meth:`Relay._drain`. It takes the events that may go out,
+broadcasts them with retries (:mod:`actors.relay.retries`), and settles them. The task ends when
+the queue is empty.
 """
 
 import asyncio
@@ -56,8 +57,8 @@ class Relay:
     ``on_failure`` is called with a channel's position after a broadcast of it has failed for
     good. Where ``has_subscribers`` is false, an event is settled without a broadcast.
 
-    ``is_ours`` is given where several nodes share one log: it tells whether this node
-    committed an event, and so marks it in the log.
+    ``is_ours`` is given where several nodes share one log: whether this node committed an
+    event, and so marks it in the log.
     """
 
     def __init__(
@@ -190,7 +191,7 @@ class Relay:
             queue.task = self._tasks.start(self._drain(queue))
 
     def _skip(self, queue: ChannelQueue) -> None:
-        """Settle what nobody would receive, without a task: most channels are empty."""
+        """Settle events of a channel without subscribers. Most channels have none."""
         while records := self._take(queue):
             for record in records:
                 self._settle(queue, record, BroadcastOutcome(attempts=1))
@@ -303,7 +304,7 @@ def _delivery(record: EventRecord, outcome: BroadcastOutcome, now: datetime) -> 
 
 
 def _context(record: EventRecord) -> dict[str, str | int]:
-    """What a log line says about an event: everything but its content."""
+    """The fields of a log line about an event: everything but its content."""
     return {
         "event_id": record.event_id,
         "channel": record.channel,
