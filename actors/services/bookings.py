@@ -198,7 +198,7 @@ class Bookings:
     async def history(
         self, caller: Caller, appointment_id: AppointmentId
     ) -> Sequence[HistoryEntry]:
-        """What was done to the appointment, oldest first."""
+        """The changes of the appointment, oldest first."""
         found = await self._appointments.history(caller.principal, appointment_id)
         if found is None:
             raise NotFound("appointment")

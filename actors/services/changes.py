@@ -1,8 +1,8 @@
-"""Catch-up: what happened in a channel since a position, or plainly that it is lost.
+"""Catch-up: the events of a channel since a position, or that they are lost.
 
-One rule for ``GET /api/changes``, ``channel:join`` and ``hub:ready`` (DESIGN §6): either
-every missed event in order, or ``recovered: false`` with the current position; never a
-silent or partial gap.
+``GET /api/changes``, ``channel:join`` and ``hub:ready`` follow one rule: either every missed
+event in order, or ``recovered: false`` with the current position; never a silent or partial
+gap.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,9 @@ from actors.domain.refusals import Forbidden, ValidationFailed
 from actors.ports.events import EventLog, EventRecord
 
 EVENTS_MAX = 500
-"""Events of one whole answer, all its channels together."""
+"""Most events of one response, all its channels together."""
 BYTES_MAX = 512 * 1024
-"""Size of one whole answer; only a single event that is larger may exceed it."""
+"""Largest response; only a single event that is larger may exceed it."""
 ENVELOPE_BYTES = 320
 """What the envelope adds to a payload, at most: names, ids, times, punctuation."""
 
@@ -31,7 +31,7 @@ class ChannelChanges:
     more: bool
     """The response was cut: the client requests the rest from ``position``."""
     position: Position
-    """The position of a client that has this answer and all before it."""
+    """The position of a client that has this response and all before it."""
 
     @property
     def begins_at(self) -> Position:
@@ -56,7 +56,7 @@ class Changes:
 
         ``None`` instead of a position: only where the channel is now. ``up_to`` is where
         live delivery takes over (the relay's released position); without it, the
-        committed head. ``limit`` and ``max_bytes`` are for the whole answer. Raises
+        committed head. ``limit`` and ``max_bytes`` are for the whole response. Raises
         Forbidden for a channel the principal may not join, ValidationFailed for one
         without history.
         """
@@ -128,13 +128,13 @@ def check_readable(principal: Principal, channel: Channel) -> None:
 @dataclass(frozen=True, slots=True)
 class _End:
     position: Position
-    """Up to here this answer reaches."""
+    """Where this response ends."""
     head: Position | None
     """The committed head, where it was read."""
 
 
 class _Budget:
-    """What the answer may still hold."""
+    """What the response may still hold."""
 
     def __init__(self, events: int, max_bytes: int) -> None:
         self.events, self.bytes = events, max_bytes

@@ -49,7 +49,7 @@ class Records:
         event: ProfileSaved | AppointmentTypeSaved | WebhookSaved,
         body: Body,
     ) -> Reply:
-        """Commit the event, or only answer where nothing changed.
+        """Commit the event; without a change, store only the reply.
 
         Raises VersionConflict when the row changed since ``event.before`` was read.
         """

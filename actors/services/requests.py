@@ -57,7 +57,7 @@ BookingRequest = BookReservationRequest | BookSlotRequest
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppointmentChange:
-    """``None`` in a field that cannot be empty means the same as ``UNSET``."""
+    """What to change of an appointment; ``None`` in a required field means ``UNSET``."""
 
     start: datetime | None = None
     appointment_type_id: AppointmentTypeId | None = None
@@ -160,7 +160,7 @@ class SecretRotation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookReplay:
-    """Deliver the channel's events after ``since`` again."""
+    """From where to deliver a channel's events again."""
 
     channel: Channel
     since: Position
