@@ -1,5 +1,5 @@
-"""The core: the clinic's rules, and the one actor per dentist that enforces them.
+"""The core: the rules of booking, the calendar actors, the relay, and the use cases.
 
-Nothing outside is imported here. What the core needs of the world it states as
-Protocols in :mod:`actors.ports`; ``store`` and ``api`` implement them, ``hub`` wires them.
+It imports nothing of ``api``, ``store`` or ``hub``. What it needs of them stands in
+:mod:`actors.ports` as Protocols, which they implement.
 """
