@@ -9,6 +9,7 @@ from sqlalchemy import (
     Row,
     Select,
     TextClause,
+    false,
     func,
     literal,
     not_,
@@ -19,13 +20,13 @@ from sqlalchemy import (
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from actors.domain.appointment import Appointment, Status
-from actors.domain.ids import AppointmentId, ProfileId
+from actors.domain.channels import Channel, dentist_channel, patient_channel
+from actors.domain.ids import AppointmentId, DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.ports.appointments import AppointmentPage, AppointmentQuery, HistoryEntry
 from actors.ports.clock import Clock
 from actors.ports.rendering import Names
 from store.repositories.positions import positions
-from store.repositories.visible import own_appointments_channel, visible_appointments
 from store.sql.codec import APPOINTMENT
 from store.sql.readers import Readers
 from store.sql.schema import WAS_BOOKED, appointments, audit_log, profiles
@@ -78,9 +79,9 @@ class AppointmentRepository:
         self._clock = clock
 
     async def page(self, principal: Principal, query: AppointmentQuery) -> AppointmentPage:
-        matching = (visible_appointments(principal), *self._filters(query))
+        visible, channel = _visible_to(principal)
+        matching = (visible, *self._filters(query))
         counting = select(func.count()).select_from(appointments).where(*matching)
-        channel = own_appointments_channel(principal)
         async with self._readers.caller(principal) as connection:
             found = (await connection.execute(_page(query, matching))).all()
             total = (await connection.execute(counting)).scalar_one()
@@ -98,7 +99,7 @@ class AppointmentRepository:
         self, principal: Principal, appointment_id: AppointmentId
     ) -> tuple[Appointment, Names] | None:
         query = _with_names(appointments.c).where(
-            visible_appointments(principal), appointments.c.id == appointment_id
+            _visible_to(principal)[0], appointments.c.id == appointment_id
         )
         async with self._readers.caller(principal) as connection:
             row = (await connection.execute(query)).one_or_none()
@@ -108,7 +109,7 @@ class AppointmentRepository:
         self, principal: Principal, appointment_id: AppointmentId
     ) -> Sequence[HistoryEntry] | None:
         row = select(appointments.c.id).where(
-            visible_appointments(principal), appointments.c.id == appointment_id
+            _visible_to(principal)[0], appointments.c.id == appointment_id
         )
         entries = (
             select(*_HISTORY)
@@ -148,6 +149,20 @@ class AppointmentRepository:
             overdue = a.expires_at <= self._clock.now()
             filters.append(or_(a.status != Status.HELD.value, not_(overdue)))
         return filters
+
+
+def _visible_to(principal: Principal) -> tuple[ColumnElement[bool], Channel | None]:
+    """The rows that a principal sees, and the channel of exactly these rows.
+
+    Deny by default (criteria 5.3, 5.4): a dentist sees the own calendar, a patient the own rows,
+    everyone else nothing.
+    """
+    person = principal.person
+    if person is not None and principal.role is Role.DENTIST:
+        return appointments.c.dentist_id == person, dentist_channel(DentistId(person))
+    if person is not None and principal.role is Role.PATIENT:
+        return appointments.c.patient_id == person, patient_channel(PatientId(person))
+    return false(), None
 
 
 def _page(query: AppointmentQuery, matching: Sequence[Condition]) -> Select[Any]:

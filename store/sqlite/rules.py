@@ -54,7 +54,7 @@ class Rule:
     rows: str
     """The condition for a row to be seen, on its columns."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Further conditions, for columns that not every caller sees who sees the row."""
+    """Further conditions for columns, of a row that is seen."""
 
 
 def _everyone(column: str) -> Rule:

@@ -1,4 +1,4 @@
-"""What one calendar cannot know: a patient's rows at other dentists (DESIGN §4.3)."""
+"""Checks across calendars: the rows of a patient at other dentists."""
 
 import asyncio
 from dataclasses import replace

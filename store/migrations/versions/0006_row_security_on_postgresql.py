@@ -1,8 +1,8 @@
 """Row-level security on PostgreSQL: who may read and write which rows
 
 Every table is closed first, then opened policy by policy. ``hub_reader`` reads with the
-claims of whoever asks; ``hub_writer`` writes what the commit declared; ``hub_owner`` sees
-rows only in a transaction that says what for (``hub.purpose``).
+claims of the caller; ``hub_writer`` writes the records that a commit declared; ``hub_owner``
+sees rows only in a transaction that sets ``hub.purpose``.
 """
 
 from alembic import op
@@ -36,7 +36,7 @@ _OWN_CHANNEL = (
 )
 
 _SEEN = {
-    "hub": "true",  # the first epoch: of nobody, and no secret
+    "hub": "true",  # the first epoch is no secret
     "appointment_types": _SIGNED_IN,
     "appointments": (
         f"({_DENTIST} AND dentist_id = {_PERSON}) OR ({_PATIENT} AND patient_id = {_PERSON})"
@@ -182,7 +182,7 @@ def _open(table: str) -> None:
 
 
 def _revision() -> None:
-    """The schema's revision is no secret, and nobody but its owner may change it."""
+    """The schema's revision is no secret; only its owner may change it."""
     op.execute("ALTER TABLE alembic_version ENABLE ROW LEVEL SECURITY")
     op.execute("CREATE POLICY seen ON alembic_version FOR SELECT TO PUBLIC USING (true)")
     op.execute("GRANT SELECT ON alembic_version TO PUBLIC")

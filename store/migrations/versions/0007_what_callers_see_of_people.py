@@ -1,8 +1,8 @@
 """What callers see of people: columns as well as rows on PostgreSQL, and quicker lists
 
-Callers read people through the view ``hub_shown.profiles``, which stands in the table's
-place (each transaction puts its schema first) and leaves out of a row what is not theirs.
-The table itself shows a reader nothing, except what the hub asks for by name.
+Callers read people through the view ``hub_shown.profiles``. It replaces the table, because each
+transaction puts its schema first, and hides columns that the caller may not see. The table
+itself shows a reader only the rows that the hub looks up by key.
 """
 
 from alembic import op
@@ -45,7 +45,7 @@ _PEOPLE_SHOWN = (
     f" OR EXISTS ({_AT_MY_CALENDAR}) OR ({_KNOWN})"
     f" WHEN 'patient' THEN id = {_PERSON} WHEN 'chatbot' THEN {_KNOWN} ELSE false END"
 )
-_PEOPLE_ASKED_FOR = (
+_PEOPLE_LOOKED_UP = (
     f"{_ROLE} = 'hub' AND (id = {_named('people')} OR subject = {_named('subjects')}"
     f" OR email_key = {_EXACT_KEY} OR phone = {_EXACT})"
 )
@@ -63,7 +63,7 @@ _COLUMNS = {
     "email_key": f"email_key = {_EXACT_KEY}",
     "search_text": _WHOLE,
 }
-"""Of ``profiles``, in order: the condition to see it, where not everybody does who sees the row."""
+"""The columns of ``profiles``, in order, with a further condition where there is one."""
 
 
 def upgrade() -> None:
@@ -82,7 +82,7 @@ def _index_own_patients() -> None:
 
 
 def _functions() -> None:
-    """Bound when they are made: whoever runs them cannot put other functions in their place."""
+    """Names are bound on creation, so a caller cannot replace the functions they use."""
     claims = "nullif(current_setting('request.jwt.claims', true), '')::jsonb"
     channels = (
         "CASE hub_claim('role') WHEN 'dentist' THEN ARRAY["
@@ -124,11 +124,11 @@ def _if(condition: str, value: str) -> str:
 
 def _restrict_rows() -> None:
     op.execute(f"ALTER POLICY seen ON appointments USING ({_APPOINTMENTS_SEEN})")
-    op.execute(f"ALTER POLICY seen ON profiles USING ({_PEOPLE_ASKED_FOR})")
+    op.execute(f"ALTER POLICY seen ON profiles USING ({_PEOPLE_LOOKED_UP})")
 
 
 def _show_people() -> None:
-    """A view reads as its owner, who by these policies sees no more than whoever asks."""
+    """A view reads as its owner, which by these policies sees no more than the caller."""
     op.execute(
         "CREATE POLICY shown ON appointments FOR SELECT TO hub_owner"
         f" USING (dentist_id = {_MY_CALENDAR})"

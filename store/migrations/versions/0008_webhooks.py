@@ -1,4 +1,4 @@
-"""Webhooks: who is told where, up to which position, and what became of it"""
+"""Webhooks: receivers, positions in channels, and deliveries"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,11 +15,11 @@ _DECLARED = "(patient_id IS NULL OR patient_id = ANY ((SELECT hub_claims('declar
 
 _SEEN = {
     "webhooks": f"{_HUB} OR {_OWN}",
-    "webhook_secrets": _HUB,  # shown once, by whoever makes them
+    "webhook_secrets": _HUB,  # shown once, when they are made
     "webhook_cursors": f"{_HUB} OR {_OF_OWN}",
     "webhook_deliveries": f"{_HUB} OR {_OF_OWN}",
 }
-"""What ``hub_reader`` sees: the hub delivers, an owner looks at their own."""
+"""What ``hub_reader`` sees: the hub delivers, owners see their own."""
 
 _CHANGED_COLUMNS = {
     "webhooks": (
