@@ -21,7 +21,7 @@ from api.schemas import render
 from hub import clock as system
 from hub.background import every, running
 from hub.bootstrap_cluster import open_cluster
-from hub.bootstrap_core import Core, WrapBroadcaster, build_services, open_core
+from hub.bootstrap_core import Base, Core, WrapBroadcaster, build_services, open_core
 from hub.bootstrap_edge import Edge, open_edge
 from hub.cluster.cluster import Cluster
 from hub.cluster.local_node import local_node
@@ -42,7 +42,6 @@ _KEY_CHECK_EVERY_S = 0.5
 class Hub:
     """A running hub; ``app`` is to be served, the services may be called directly."""
 
-    config: Config
     core: Core
     services: Services
     edge: Edge
@@ -64,7 +63,7 @@ class Hub:
         they are forwarded.
         """
         if self.cluster is not None:
-            drain_s = self.config.cluster.drain_s
+            drain_s = self.core.base.config.cluster.drain_s
             await asyncio.gather(
                 self.cluster.drain(),
                 self.edge.realtime.retire(drain_s),
@@ -106,57 +105,46 @@ async def open_hub(
                 on_commit=lambda turns, calendars, seconds: metrics.commit(turns, seconds),
             )
         )
-        alarms, cluster = Alarms(clock), None
-        node = (
-            local_node(config.cluster, config.redis, store.calendars, alarms, clock)
-            if config.is_clustered
-            else None
-        )
+        base = Base(config=config, clock=clock, new_id=new_id, metrics=metrics, store=store)
+        alarms, node, cluster = Alarms(clock), None, None
+        if config.is_clustered:
+            node = local_node(config.cluster, config.redis, store.calendars, alarms, clock)
         core = await stack.enter_async_context(
-            open_core(
-                config,
-                store,
-                committed,
-                alarms,
-                node,
-                clock=clock,
-                new_id=new_id,
-                metrics=metrics,
-                wrap_broadcaster=wrap_broadcaster,
-            )
+            open_core(base, committed, alarms, node, wrap_broadcaster)
         )
         if node:
-            cluster = await stack.enter_async_context(open_cluster(config, core, node))
-        services = (
-            build_services(config, core, cluster.router, cluster.connections)
-            if cluster
-            else build_services(config, core, core.registry, core.context.revocations)
-        )
-        edge = await stack.enter_async_context(
-            open_edge(config, core, services, errors or RecentErrors())
-        )
-        hub = Hub(config=config, core=core, services=services, edge=edge, cluster=cluster)
+            cluster = await stack.enter_async_context(open_cluster(core, node))
+        services = _services(core, cluster)
+        edge = await stack.enter_async_context(open_edge(core, services, errors or RecentErrors()))
+        hub = Hub(core=core, services=services, edge=edge, cluster=cluster)
         await _start(hub)
         await stack.enter_async_context(running(*_background(hub)))
         yield hub
+
+
+def _services(core: Core, cluster: Cluster | None) -> Services:
+    if cluster is None:
+        return build_services(core, core.registry, core.context.revocations)
+    return build_services(core, cluster.router, cluster.connections)
 
 
 async def _start(hub: Hub) -> None:
     """Resume what an earlier process left: holds to expire, and events to broadcast."""
     core, is_alone = hub.core, hub.cluster is None
     if is_alone:  # in a cluster, each node has the holds of its own calendars
-        for due in await core.store.calendars.live_holds():
+        for due in await core.base.store.calendars.live_holds():
             core.alarms.add(due)
     await core.relay.start(recovers=is_alone)
     hub.edge.realtime.start()
 
 
 def _background(hub: Hub) -> tuple[Work, ...]:
-    core, cluster, retention = hub.core, hub.cluster, hub.config.retention
+    core, cluster = hub.core, hub.cluster
+    base, retention = core.base, core.base.config.retention
 
     async def delete_expired_rows() -> None:
         if cluster is None or cluster.membership.is_placed_here("retention"):
-            await core.store.retention.forget(core.clock.now(), retention)
+            await base.store.retention.forget(base.clock.now(), retention)
 
     work = (
         core.alarms.run(hub.services.bookings.expire),

@@ -26,7 +26,6 @@ from hub.cluster.members.lease_keeper import LeaseKeeper
 from hub.cluster.stream.publisher import StreamPeers
 from hub.cluster.stream.receiver import StreamReceiver
 from hub.cluster.stream.repair import AbandonedEvents, ChannelRepair
-from hub.config import Config
 from store.postgres.nodes import Nodes, open_nodes
 
 _CLOSE_S = 2.0
@@ -34,12 +33,13 @@ _CLOSE_S = 2.0
 
 
 @asynccontextmanager
-async def open_cluster(config: Config, core: Core, node: LocalNode) -> AsyncIterator[Cluster]:
+async def open_cluster(core: Core, node: LocalNode) -> AsyncIterator[Cluster]:
     """A member of the cluster until the block ends. Raises what the database raises.
 
     In the end the node completes what it accepted, publishes the events of that, and leaves;
     only then it stops answering the other nodes.
     """
+    config = core.base.config
     async with AsyncExitStack() as stack:
         renew_s = config.cluster.renew_s
         nodes = await stack.enter_async_context(
@@ -49,7 +49,8 @@ async def open_cluster(config: Config, core: Core, node: LocalNode) -> AsyncIter
         client = NodeClient(node.membership)
         stack.push_async_callback(client.close)
         address = advertised_address(config.cluster, listener)
-        cluster = _build(config, core, node, nodes, client, address)
+        cluster = _build(core, node, nodes, client, address)
+        core.base.metrics.watch_cluster(cluster.figures.counters, cluster.figures.gauges)
         runner = web.AppRunner(
             internal_app(node.membership, _handlers(cluster)),
             access_log=None,
@@ -78,12 +79,11 @@ def _handlers(cluster: Cluster) -> Mapping[str, NodeHandler]:
     }
 
 
-def _build(
-    config: Config, core: Core, node: LocalNode, nodes: Nodes, client: NodeClient, address: str
-) -> Cluster:
-    members, clock, events = node.membership, core.clock, core.store.events
+def _build(core: Core, node: LocalNode, nodes: Nodes, client: NodeClient, address: str) -> Cluster:
+    config, store, clock = core.base.config, core.base.store, core.base.clock
+    members, events = node.membership, store.events
     ownership = Ownership(core.registry, nodes, members)
-    local = LocalCalendars(core.registry, core.store.calendars, members)
+    local = LocalCalendars(core.registry, store.calendars, members)
     router = Router(
         core.registry,
         local,
@@ -94,8 +94,8 @@ def _build(
         deadline_s=config.actors.command_deadline_s,
     )
     forwarded = ForwardedRequests(local, members, ownership)
-    holds = HoldWatch(core.store.calendars, core.alarms, members)
-    keeper = _keeper(config, core, node, nodes, address, ownership, holds)
+    holds = HoldWatch(store.calendars, core.alarms, members)
+    keeper = _keeper(core, node, nodes, address, ownership, holds)
     repair = ChannelRepair(
         core.relay, events, core.followed_channels, repair_s=config.cluster.repair_s
     )
@@ -128,7 +128,6 @@ def _build(
 
 
 def _keeper(
-    config: Config,
     core: Core,
     node: LocalNode,
     nodes: Nodes,
@@ -136,12 +135,12 @@ def _keeper(
     ownership: Ownership,
     holds: HoldWatch,
 ) -> LeaseKeeper:
-    settings = config.cluster
+    settings = core.base.config.cluster
     return LeaseKeeper(
         nodes,
         node.membership,
-        core.clock,
-        core.new_id,
+        core.base.clock,
+        core.base.new_id,
         name=settings.name or address.partition("//")[2],
         address=address,
         key=settings.key,

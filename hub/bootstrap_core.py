@@ -25,7 +25,7 @@ from actors.services.records import Records
 from actors.services.replays import Replays
 from actors.services.services import Services
 from actors.services.webhooks import Webhooks
-from actors.tasks import Tasks
+from actors.tasks import Spawn, Tasks
 from api.auth import TokenVerifier
 from api.realtime.rooms.broadcaster import RoomBroadcaster
 from api.realtime.rooms.context import RoomsContext
@@ -45,13 +45,21 @@ WrapBroadcaster = Callable[[Broadcaster], Broadcaster]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Core:
-    """The calendars of this process, the relay of their events, and the rooms it reaches."""
+class Base:
+    """What every part of a hub is built on."""
 
+    config: Config
     clock: Clock
     new_id: NewId
     metrics: Metrics
     store: Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Core:
+    """The calendars of this process, the relay of their events, and the rooms it reaches."""
+
+    base: Base
     directory: Directory
     records: Records
     catalog: Catalog
@@ -79,93 +87,84 @@ class Core:
 
 @asynccontextmanager
 async def open_core(
-    config: Config,
-    store: Store,
+    base: Base,
     committed: CommittedEvents,
     alarms: Alarms,
     node: LocalNode | None,
-    *,
-    clock: Clock,
-    new_id: NewId,
-    metrics: Metrics,
     wrap_broadcaster: WrapBroadcaster | None,
 ) -> AsyncIterator[Core]:
     """Ready to work until the block ends; then the calendars complete what they accepted,
     and the relay broadcasts the events of that."""
-    directory, records = Directory(store.profiles), Records(store.records, clock, new_id)
+    async with AsyncExitStack() as stack:
+        directory = Directory(base.store.profiles)
+        dispatcher = await stack.enter_async_context(_open_dispatcher(base, directory))
+        tasks = Tasks()
+        stack.push_async_callback(tasks.finish)
+        core = _core(base, alarms, node, directory, dispatcher, tasks.start, wrap_broadcaster)
+        stack.push_async_callback(core.verifier.close)
+        stack.push_async_callback(core.relay.stop)
+        stack.push_async_callback(core.registry.close)
+        if node:
+            committed.subscribe(node.publisher.publish_events)
+        committed.subscribe(core.relay.publish)
+        yield core
+
+
+def _core(
+    base: Base,
+    alarms: Alarms,
+    node: LocalNode | None,
+    directory: Directory,
+    dispatcher: Dispatcher,
+    spawn: Spawn,
+    wrap_broadcaster: WrapBroadcaster | None,
+) -> Core:
+    config, store, clock = base.config, base.store, base.clock
+    records = Records(store.records, clock, base.new_id)
     catalog = Catalog(store.calendars.load_types, records)
     identity = Identity(store.profiles, directory, records)
     verifier = TokenVerifier(config.auth, clock)
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(verifier.close)
-        dispatcher = await stack.enter_async_context(
-            _open_dispatcher(config, store, directory, clock, new_id, metrics)
-        )
-        tasks = Tasks()
-        stack.push_async_callback(tasks.finish)
-        revocations = Revocations(verifier, identity, tasks.start)
-        calendars = node.claims if node else store.calendars
-        settings = config.actors, config.reservations
-        registry = Registry(calendars, clock, *settings, on_hold=alarms.add)
-        listeners = directory.forget, catalog.forget, registry.on_event, dispatcher.on_event
-        relay, context = _relay(
-            config,
-            store,
-            clock,
-            metrics,
-            revocations,
-            listeners=(*listeners, revocations.event_committed),
-            wrap_broadcaster=wrap_broadcaster,
-            is_ours=node.publisher.take_own if node else None,
-        )
-        stack.push_async_callback(relay.stop)
-        stack.push_async_callback(registry.close)
-        if node:
-            committed.subscribe(node.publisher.publish_events)
-        committed.subscribe(relay.publish)
-        yield Core(
-            clock=clock,
-            new_id=new_id,
-            metrics=metrics,
-            store=store,
-            directory=directory,
-            records=records,
-            catalog=catalog,
-            identity=identity,
-            verifier=verifier,
-            alarms=alarms,
-            registry=registry,
-            dispatcher=dispatcher,
-            relay=relay,
-            context=context,
-            presence=PresenceRegistry(new_id),
-        )
+    revocations = Revocations(verifier, identity, spawn)
+    calendars = node.claims if node else store.calendars
+    registry = Registry(calendars, clock, config.actors, config.reservations, on_hold=alarms.add)
+    listeners = directory.forget, catalog.forget, registry.on_event, dispatcher.on_event
+    relay, context = _relay(
+        base,
+        revocations,
+        listeners=(*listeners, revocations.event_committed),
+        wrap_broadcaster=wrap_broadcaster,
+        is_ours=node.publisher.take_own if node else None,
+    )
+    return Core(
+        base=base,
+        directory=directory,
+        records=records,
+        catalog=catalog,
+        identity=identity,
+        verifier=verifier,
+        alarms=alarms,
+        registry=registry,
+        dispatcher=dispatcher,
+        relay=relay,
+        context=context,
+        presence=PresenceRegistry(base.new_id),
+    )
 
 
-def _open_dispatcher(
-    config: Config,
-    store: Store,
-    directory: Directory,
-    clock: Clock,
-    new_id: NewId,
-    metrics: Metrics,
-) -> AbstractAsyncContextManager[Dispatcher]:
+def _open_dispatcher(base: Base, directory: Directory) -> AbstractAsyncContextManager[Dispatcher]:
     return open_dispatcher(
-        config.webhooks,
-        queue=store.webhooks,
-        events=store.events,
-        may_deliver=DeliveryRights(directory, clock),
-        clock=clock,
-        new_id=new_id,
-        metrics=metrics,
+        base.config.webhooks,
+        queue=base.store.webhooks,
+        events=base.store.events,
+        may_deliver=DeliveryRights(directory, base.clock),
+        clock=base.clock,
+        new_id=base.new_id,
+        metrics=base.metrics,
     )
 
 
 def _relay(
-    config: Config,
-    store: Store,
-    clock: Clock,
-    metrics: Metrics,
+    base: Base,
     revocations: Revocations,
     *,
     listeners: Sequence[Listener],
@@ -173,38 +172,38 @@ def _relay(
     is_ours: Callable[[EventRecord], bool] | None,
 ) -> tuple[Relay, RoomsContext]:
     """The relay, and the rooms that it broadcasts to."""
+    realtime, events = base.config.realtime, base.store.events
     rooms, time_slice = Rooms(), TimeSlice()
     broadcaster = RoomBroadcaster(rooms, time_slice)
     relay = Relay(
-        events=store.events,
-        clock=clock,
+        events=events,
+        clock=base.clock,
         broadcaster=wrap_broadcaster(broadcaster) if wrap_broadcaster else broadcaster,
         on_failure=broadcaster.notify_position,
         has_subscribers=lambda channel: bool(wrap_broadcaster or rooms.members(channel)),
         listeners=listeners,
-        on_delivery=metrics.delivered,
+        on_delivery=base.metrics.delivered,
         is_ours=is_ours,
-        settings=config.relay,
+        settings=base.config.relay,
     )
     context = RoomsContext(
         rooms=rooms,
-        joins=Joins(rooms, Changes(store.events), relay.positions),
+        joins=Joins(rooms, Changes(events), relay.positions),
         broadcaster=broadcaster,
         revocations=revocations,
         send_policy=SendPolicy(
             time_slice=time_slice,
-            max_bytes=config.realtime.max_buffer_bytes,
-            deflate_from_bytes=config.realtime.compress_from_bytes or None,
+            max_bytes=realtime.max_buffer_bytes,
+            deflate_from_bytes=realtime.compress_from_bytes or None,
         ),
     )
     return relay, context
 
 
-def build_services(
-    config: Config, core: Core, calendars: Calendars, connections: Connections
-) -> Services:
+def build_services(core: Core, calendars: Calendars, connections: Connections) -> Services:
     """The services over the calendars of this process, or of all nodes together."""
-    store, clock, new_id = core.store, core.clock, core.new_id
+    config, store = core.base.config, core.base.store
+    clock, new_id = core.base.clock, core.base.new_id
     directory, catalog, records = core.directory, core.catalog, core.records
     return Services(
         identity=core.identity,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from actors.calendar.calendar_actor import CalendarActor
-from actors.ports.clock import Clock
 from actors.services.services import Services
 from api.app import create_app
 from api.deps import AppDeps
@@ -18,9 +17,8 @@ from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.socketio import Realtime
 from api.realtime.sse.streams import EventStreams
 from api.realtime.supabase import Supabase, SupabaseDeps
-from hub.bootstrap_core import Core
+from hub.bootstrap_core import Base, Core
 from hub.chat import chat_deps
-from hub.config import Config
 from hub.telemetry.figures import About, Figures, busiest
 from hub.telemetry.health import Health
 from hub.telemetry.metrics import CalendarFigures, Gauges
@@ -40,23 +38,20 @@ class Edge:
 
 
 @asynccontextmanager
-async def open_edge(
-    config: Config, core: Core, services: Services, errors: RecentErrors
-) -> AsyncIterator[Edge]:
+async def open_edge(core: Core, services: Services, errors: RecentErrors) -> AsyncIterator[Edge]:
     """Over the same services, verifier and limits; closes every connection in the end."""
-    deps = _realtime_deps(config, core, services)
+    base, config = core.base, core.base.config
+    deps = _realtime_deps(core, services)
     realtime = Realtime(deps)
     supabase = Supabase(
-        SupabaseDeps(
-            realtime=deps, presence=core.presence, message_limiter=_limiter(config, core.clock)
-        )
+        SupabaseDeps(realtime=deps, presence=core.presence, message_limiter=_limiter(base))
     )
-    streams = _streams(config, core)
+    streams = _streams(core)
     gauges = _gauges(core, realtime, supabase, streams)
-    core.metrics.watch(gauges)
+    base.metrics.watch(gauges)
     health = Health(
-        clock=core.clock,
-        ping=core.store.ping,
+        clock=base.clock,
+        ping=base.store.ping,
         ping_timeout_s=config.database.ping_timeout_s,
         connections=gauges.connections,
     )
@@ -65,7 +60,7 @@ async def open_edge(
         chat = await stack.enter_async_context(
             chat_deps(config.chat, auth_secret=config.auth.secret)
         )
-        app = create_app(_app_deps(config, core, deps, streams, health), chat)
+        app = create_app(_app_deps(core, deps, streams, health), chat)
         realtime.attach(app)
         supabase.attach(app)
         stack.push_async_callback(realtime.close)
@@ -77,58 +72,60 @@ async def open_edge(
             supabase=supabase,
             streams=streams,
             figures=Figures(
-                core.metrics, gauges, core.clock, health=health, about=about, errors=errors
+                base.metrics, gauges, base.clock, health=health, about=about, errors=errors
             ),
         )
 
 
-def _realtime_deps(config: Config, core: Core, services: Services) -> RealtimeDeps:
+def _realtime_deps(core: Core, services: Services) -> RealtimeDeps:
+    base = core.base
     return RealtimeDeps(
         services=services,
         context=core.context,
         verifier=core.verifier,
-        clock=core.clock,
-        new_id=core.new_id,
+        clock=base.clock,
+        new_id=base.new_id,
         positions=core.relay.positions,
-        limiter=_limiter(config, core.clock),
-        settings=config.realtime,
-        cors_origins=config.api.cors_origins,
-        on_command=core.metrics.command,
-        on_slow=core.metrics.slow_reader,
+        limiter=_limiter(base),
+        settings=base.config.realtime,
+        cors_origins=base.config.api.cors_origins,
+        on_command=base.metrics.command,
+        on_slow=base.metrics.slow_reader,
     )
 
 
-def _app_deps(
-    config: Config, core: Core, realtime: RealtimeDeps, streams: EventStreams, health: Health
-) -> AppDeps:
+def _app_deps(core: Core, realtime: RealtimeDeps, streams: EventStreams, health: Health) -> AppDeps:
+    base = core.base
     return AppDeps(
         services=realtime.services,
         verifier=core.verifier,
         limiter=realtime.limiter,
         streams=streams,
         health=health,
-        clock=core.clock,
-        new_id=core.new_id,
-        settings=config.api,
-        metrics=core.metrics.render,
-        on_request=core.metrics.request,
+        clock=base.clock,
+        new_id=base.new_id,
+        settings=base.config.api,
+        metrics=base.metrics.render,
+        on_request=base.metrics.request,
     )
 
 
-def _streams(config: Config, core: Core) -> EventStreams:
+def _streams(core: Core) -> EventStreams:
+    base = core.base
     return EventStreams(
         context=core.context,
-        clock=core.clock,
-        settings=config.realtime,
-        leeway_s=config.auth.leeway_s,
-        on_end=core.metrics.stream_ended,
-        on_slow=core.metrics.slow_reader,
+        clock=base.clock,
+        settings=base.config.realtime,
+        leeway_s=base.config.auth.leeway_s,
+        on_end=base.metrics.stream_ended,
+        on_slow=base.metrics.slow_reader,
     )
 
 
-def _limiter(config: Config, clock: Clock) -> RateLimiter:
+def _limiter(base: Base) -> RateLimiter:
+    api = base.config.api
     return RateLimiter(
-        rate_per_s=config.api.rate_per_s, burst=config.api.rate_burst, monotonic=clock.monotonic
+        rate_per_s=api.rate_per_s, burst=api.rate_burst, monotonic=base.clock.monotonic
     )
 
 

@@ -147,7 +147,7 @@ class _Seeding:
         self, visit: Visit, dentist: Principal, patient: Principal, kind: AppointmentTypeId
     ) -> None:
         assert dentist.person is not None, "a dentist's principal has a person"
-        over = visit.start <= self._hub.core.clock.now() + timedelta(hours=1)
+        over = visit.start <= self._hub.core.base.clock.now() + timedelta(hours=1)
         by_staff = over or visit.booked_by == "dentist"
         reply = await self._hub.services.bookings.book(
             self._caller(dentist if by_staff else self._booker(visit, patient)),
@@ -168,7 +168,7 @@ class _Seeding:
             await self._hub.services.bookings.cancel(
                 dentist, appointment_id, Cancellation(reason=CancelReason.PATIENT_ILL)
             )
-        elif _end(booked) <= self._hub.core.clock.now():
+        elif _end(booked) <= self._hub.core.base.clock.now():
             for status in _ON_THE_WAY[visit.ends_as]:
                 await self._hub.services.bookings.change(
                     dentist, appointment_id, AppointmentChange(status=status)
@@ -180,13 +180,13 @@ class _Seeding:
         return Principal(role=Role.PATIENT, subject=CHATBOT, person=patient.person, acting=CHATBOT)
 
     async def _principal(self, subject: str, role: Role) -> Principal:
-        expires_at = self._hub.core.clock.now() + TOKEN_LIFE
+        expires_at = self._hub.core.base.clock.now() + TOKEN_LIFE
         return await self._hub.services.identity.principal(
             Claims(subject=subject, role=role, expires_at=expires_at)
         )
 
     def _caller(self, principal: Principal) -> Caller:
-        return Caller(principal=principal, request_id=self._hub.core.new_id())
+        return Caller(principal=principal, request_id=self._hub.core.base.new_id())
 
 
 def _end(booked: Reply) -> datetime:

@@ -78,7 +78,7 @@ async def test_r5_5_what_a_request_answers_is_read_as_its_caller(
         assert held.status == 201, held.body
         one = f"/api/appointments/{booked.body['id']}"
         channel = appointments_of(ann)
-        spy = Spy(running.hub.core.store._readers)
+        spy = Spy(running.hub.core.base.store._readers)
         asked_of_all: tuple[tuple[Api, str, dict[str, Any]], ...] = (
             (as_ann, "/api/appointments", {}),
             (as_ann, one, {}),

@@ -268,7 +268,7 @@ async def test_what_redis_forgot_before_a_node_read_it_is_read_from_the_log(
         clinic = pair.near.clinic
         dentist = await make_owner(pair.both, pair.near)
         screen = await pair.far.clinic.screen(dentist)
-        stream = pair.near.running.hub.config.redis.stream
+        stream = pair.near.running.hub.core.base.config.redis.stream
         pair.wire.stall(up=False)
         told = []
         for turn in range(4):
