@@ -83,5 +83,3 @@ class SlotQuery:
     before: datetime
     time_from: time | None = None
     time_to: time | None = None
-    weekdays: tuple[int, ...] = ()
-    """Only these are of use (Monday is 0); the result may contain others."""

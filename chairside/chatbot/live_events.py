@@ -4,8 +4,11 @@ Events may come from a client (``POST /api/chat``), so their data is checked.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
+
+from cattrs import BaseValidationError
 
 from chairside.chatbot.clinic import Facts, OwnAppointment
 from chairside.chatbot.dialogue.state import (
@@ -18,14 +21,35 @@ from chairside.chatbot.dialogue.state import (
     Task,
     TimesTaken,
 )
+from chairside.chatbot.json_values import value_converter
 from chairside.client.slot_table import Block
 
-_APPOINTMENTS: Final = frozenset(
-    {"appointment.created", "appointment.updated", "appointment.cancelled"}
-)
-_HOLD_ENDS: Final = frozenset({"reservation.expired", "reservation.released"})
-_YEARS: Final = range(1970, 9000)
-_MINUTES_MAX: Final = 24 * 60
+T = TypeVar("T")
+
+_CONVERTER: Final = value_converter(forbid_extra_keys=False)
+_BUFFER_MINUTES_MAX: Final = 24 * 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _TakenTime:
+    start: datetime
+    end: datetime
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+
+    @property
+    def block(self) -> Block:
+        before, after = (
+            timedelta(minutes=min(minutes, _BUFFER_MINUTES_MAX))
+            for minutes in (self.buffer_before_minutes, self.buffer_after_minutes)
+        )
+        return Block(self.start, self.end, before, after)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _SlotsChanged:
+    dentist_id: str
+    taken: tuple[_TakenTime, ...]
 
 
 def live_change(event_type: str, data: Mapping[str, object]) -> LiveChange | None:
@@ -35,17 +59,15 @@ def live_change(event_type: str, data: Mapping[str, object]) -> LiveChange | Non
     """
     match event_type:
         case "slots.changed":
-            taken = data.get("taken")
-            if not isinstance(taken, list):
-                raise ValueError("taken is no list")
-            blocks = tuple(map(_block, taken))
-            return TimesTaken(_text(data, "dentist_id"), blocks) if blocks else None
+            slots = _checked(data, _SlotsChanged)
+            blocks = tuple(one.block for one in slots.taken)
+            return TimesTaken(slots.dentist_id, blocks) if blocks else None
         case "availability.updated":
-            return ScheduleChanged(_text(data, "dentist_id"))
-        case event_type if event_type in _APPOINTMENTS:
-            return OwnAppointmentChanged(_appointment(data))
-        case event_type if event_type in _HOLD_ENDS:
-            return HoldEnded(_text(data, "id"))
+            return ScheduleChanged(_checked(data.get("dentist_id"), str))
+        case "appointment.created" | "appointment.updated" | "appointment.cancelled":
+            return OwnAppointmentChanged(_checked(data, OwnAppointment))
+        case "reservation.expired" | "reservation.released":
+            return HoldEnded(_checked(data.get("id"), str))
         case _:
             return None
 
@@ -65,47 +87,8 @@ def searched(task: Task, facts: Facts, dentists_max: int) -> tuple[str, ...]:
     return among if len(among) <= dentists_max else offering(task)
 
 
-# --- checked data ----------------------------------------------------------------------------
-
-
-def _appointment(data: Mapping[str, object]) -> OwnAppointment:
-    return OwnAppointment(
-        id=_text(data, "id"),
-        dentist_id=_text(data, "dentist_id"),
-        appointment_type_id=_text(data, "appointment_type_id"),
-        start=_instant(data, "start"),
-        end=_instant(data, "end"),
-        status=_text(data, "status"),
-        version=_number(data, "version"),
-    )
-
-
-def _block(data: object) -> Block:
-    if not isinstance(data, Mapping):
-        raise ValueError("a taken time is no object")
-    before, after = (
-        timedelta(minutes=min(_number(data, name), _MINUTES_MAX))
-        for name in ("buffer_before_minutes", "buffer_after_minutes")
-    )
-    return Block(_instant(data, "start"), _instant(data, "end"), before, after)
-
-
-def _text(data: Mapping[str, object], name: str) -> str:
-    value = data.get(name)
-    if not isinstance(value, str):
-        raise ValueError(f"{name} is no text")
-    return value
-
-
-def _number(data: Mapping[str, object], name: str) -> int:
-    value = data.get(name)
-    if not isinstance(value, int) or value < 0:
-        raise ValueError(f"{name} is no number from 0 on")
-    return value
-
-
-def _instant(data: Mapping[str, object], name: str) -> datetime:
-    instant = datetime.fromisoformat(_text(data, name))
-    if instant.tzinfo is None or instant.year not in _YEARS:
-        raise ValueError(f"{name} is no instant of a calendar")
-    return instant
+def _checked(data: object, cls: type[T]) -> T:
+    try:
+        return _CONVERTER.structure(data, cls)
+    except (BaseValidationError, TypeError) as error:
+        raise ValueError(f"not as the hub sends it: {cls.__name__}") from error

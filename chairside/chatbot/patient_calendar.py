@@ -17,6 +17,7 @@ from chairside.chatbot.clinic import (
     Treatment,
 )
 from chairside.chatbot.dialogue.state import UNREACHABLE
+from chairside.chatbot.json_values import value_converter
 from chairside.client import ConnectionLost, FreeSlot, HubError, RestCommands
 from chairside.client.shapes import Appointment, Reservation, Slot
 from chairside.client.slot_table import TypeTimes
@@ -30,6 +31,7 @@ PAGE: Final = 200
 PAST: Final = timedelta(days=2 * 365)
 """How far back the usual dentist is looked for."""
 DEFAULT_ZONE: Final = "UTC"
+_CONVERTER: Final = value_converter(forbid_extra_keys=False)
 
 
 class SlotMemory(Protocol):
@@ -194,24 +196,11 @@ def read(text: str) -> datetime:
 
 
 def slot_of(raw: Slot | Reservation) -> FreeSlot:
-    return FreeSlot(
-        dentist_id=raw["dentist_id"],
-        appointment_type_id=raw["appointment_type_id"],
-        start=read(raw["start"]),
-        end=read(raw["end"]),
-    )
+    return _CONVERTER.structure(raw, FreeSlot)
 
 
 def appointment_of(raw: Appointment) -> OwnAppointment:
-    return OwnAppointment(
-        id=raw["id"],
-        dentist_id=raw["dentist_id"],
-        appointment_type_id=raw["appointment_type_id"],
-        start=read(raw["start"]),
-        end=read(raw["end"]),
-        status=raw["status"],
-        version=raw["version"],
-    )
+    return _CONVERTER.structure(raw, OwnAppointment)
 
 
 def _clock(clock: time | None) -> str | None:

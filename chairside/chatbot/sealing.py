@@ -7,14 +7,14 @@ the text to one patient and a time.
 
 import hashlib
 import hmac
-from datetime import date, datetime, time, timedelta
-from enum import StrEnum
-from typing import Final, TypeVar
+from datetime import datetime, timedelta
+from typing import Final
 
 import jwt
-from cattrs import BaseValidationError, Converter
+from cattrs import BaseValidationError
 
 from chairside.chatbot.dialogue.state import DialogueState
+from chairside.chatbot.json_values import value_converter
 
 LIFE: Final = timedelta(hours=12)
 """A conversation that rested longer begins again."""
@@ -22,7 +22,8 @@ _ALGORITHM: Final = "HS256"
 _AUDIENCE: Final = "chairside-chat"
 """No token of the hub has it, and no state is a token."""
 
-P = TypeVar("P", str, int, bool)
+_CONVERTER: Final = value_converter(forbid_extra_keys=True)
+"""Refuses fields that it does not know, as another version of the hub may seal them."""
 
 
 def signing_key(secret: str) -> bytes:
@@ -55,26 +56,3 @@ def unsealed(text: str, person: str, key: bytes, now: datetime) -> DialogueState
         return _CONVERTER.structure(payload["state"], DialogueState)
     except (jwt.PyJWTError, BaseValidationError, KeyError, TypeError):
         return None
-
-
-def _exactly(value: object, wanted: type[P]) -> P:
-    """cattrs converts what it gets ("5" for 5); a state of another version is refused."""
-    if type(value) is not wanted:
-        raise TypeError(f"{value!r:.40} is no {wanted.__name__}")
-    return value
-
-
-def _converter() -> Converter:
-    converter = Converter(forbid_extra_keys=True, omit_if_default=True)
-    for primitive in (str, int, bool):
-        converter.register_structure_hook(primitive, _exactly)
-    converter.register_structure_hook(StrEnum, lambda value, cls: cls(value))
-    for moment in (datetime, date, time):
-        converter.register_unstructure_hook(moment, moment.isoformat)
-        converter.register_structure_hook(moment, lambda text, cls: cls.fromisoformat(text))
-    converter.register_unstructure_hook(timedelta, timedelta.total_seconds)
-    converter.register_structure_hook(timedelta, lambda seconds, _: timedelta(seconds=seconds))
-    return converter
-
-
-_CONVERTER: Final = _converter()

@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -24,14 +22,6 @@ _DAYS: Final = OPEN_SPAN_DAYS + 7
 _LOADS_WITHIN_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Followed:
-    cache: SlotCache
-    stack: AsyncExitStack
-    appointment_type_id: str
-    dentist_ids: frozenset[str]
-
-
 class FollowedSlots:
     """One slot cache at a time, for one treatment and few dentists; ``async with`` ends it.
 
@@ -50,7 +40,8 @@ class FollowedSlots:
     ) -> None:
         self._client, self._session, self._token = client, session, token
         self._now, self._on_event = now, on_event
-        self._followed: _Followed | None = None
+        self._cache: SlotCache | None = None
+        self._covered: tuple[str, frozenset[str]] = ("", frozenset())
 
     async def __aenter__(self) -> "FollowedSlots":
         return self
@@ -63,10 +54,9 @@ class FollowedSlots:
 
         Without an answer from the hub nothing is followed, and searches go to the hub.
         """
-        if self._covering(appointment_type_id, dentist_ids) is not None:
+        if self._covers(appointment_type_id, dentist_ids):
             return
         await self._end()
-        stack = AsyncExitStack()
         cache = SlotCache(
             self._client,
             session=self._session,
@@ -78,19 +68,21 @@ class FollowedSlots:
         )
         try:
             async with asyncio.timeout(_LOADS_WITHIN_S):
-                await stack.enter_async_context(cache)
+                self._cache = await cache.__aenter__()
         except (HubError, ConnectionLost, TimeoutError) as error:
             log.warning("slots_not_followed", error=type(error).__name__)
             return
-        self._followed = _Followed(cache, stack, appointment_type_id, frozenset(dentist_ids))
+        self._covered = (appointment_type_id, frozenset(dentist_ids))
 
     async def find(
         self, query: SlotQuery, dentist_ids: tuple[str, ...]
     ) -> tuple[FreeSlot, ...] | None:
-        followed = self._covering(query.appointment_type_id, dentist_ids)
-        if followed is None or query.before > self._now() + timedelta(days=_DAYS):
+        is_near = query.before <= self._now() + timedelta(days=_DAYS)
+        if self._cache is None or not is_near:
             return None
-        free = await followed.cache.free(
+        if not self._covers(query.appointment_type_id, dentist_ids):
+            return None
+        free = await self._cache.free(
             query.appointment_type_id,
             starts_from=query.first,
             starts_before=query.before,
@@ -98,13 +90,15 @@ class FollowedSlots:
         )
         return free.slots
 
-    def _covering(self, appointment_type_id: str, dentist_ids: Sequence[str]) -> _Followed | None:
-        followed = self._followed
-        if followed is None or followed.appointment_type_id != appointment_type_id:
-            return None
-        return followed if followed.dentist_ids.issuperset(dentist_ids) else None
+    def _covers(self, appointment_type_id: str, dentist_ids: Sequence[str]) -> bool:
+        followed_type, followed_dentists = self._covered
+        return (
+            self._cache is not None
+            and followed_type == appointment_type_id
+            and followed_dentists.issuperset(dentist_ids)
+        )
 
     async def _end(self) -> None:
-        followed, self._followed = self._followed, None
-        if followed is not None:
-            await followed.stack.aclose()
+        cache, self._cache = self._cache, None
+        if cache is not None:
+            await cache.__aexit__()

@@ -42,7 +42,6 @@ def query_for(task: Task, facts: Facts, now: datetime) -> SlotQuery:
         before=before,
         time_from=at if at is not None else task.when.time_from,
         time_to=_minute_after(at) if at is not None else task.when.time_to,
-        weekdays=task.when.weekdays,
     )
 
 
@@ -52,9 +51,7 @@ def nearest_query(task: Task, facts: Facts, now: datetime) -> SlotQuery:
     first = max(now, exact.first - timedelta(days=3))
     before = max(exact.before, first + timedelta(days=OPEN_SPAN_DAYS))
     longest = first + timedelta(days=61)
-    return replace(
-        exact, first=first, before=min(before, longest), time_from=None, time_to=None, weekdays=()
-    )
+    return replace(exact, first=first, before=min(before, longest), time_from=None, time_to=None)
 
 
 def fitting(slots: Sequence[FreeSlot], task: Task, facts: Facts, now: datetime) -> list[FreeSlot]:

@@ -1,96 +1,36 @@
-"""What people typed, brought into one form: small letters, plain marks, digits for numbers."""
+"""Typed text in one form: small letters, plain punctuation, digits for numbers."""
 
 import re
 import unicodedata
 from typing import Final
 
 MESSAGE_MAX_CHARS: Final = 1_000
-"""Longer messages are cut before they are understood; nobody asks for a dentist in more."""
+"""Longer messages are cut before they are understood."""
 
-# The first three are marks of our own, which nobody may type.
-_MARKS: Final = str.maketrans(
-    {
-        "⟦": " ",
-        "⟧": " ",
-        "¤": " ",
-        "’": "'",
-        "‘": "'",
-        "`": "'",
-        "´": "'",
-        "“": '"',
-        "”": '"',
-        "–": "-",
-        "—": "-",
-        "−": "-",
-    }
-)
+# The first three are marks of the patterns here, so they are removed from what is typed.
+_MARKS: Final = str.maketrans("⟦⟧¤’‘`´“”–—−", "   ''''\"\"---")
 
-_NUMBERS: Final = {
-    word: str(number)
-    for number, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
-    )
-} | {"thirty": "30", "forty": "40", "forty-five": "45", "fifty": "50"}
-del _NUMBERS["zero"], _NUMBERS["one"]  # "the later one" is not a number
+_CARDINALS: Final = (  # without "one": "the later one" is not a number
+    "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+)  # fmt: skip
+_NUMBERS: Final = {word: str(number) for number, word in enumerate(_CARDINALS, start=2)} | {
+    "thirty": "30",
+    "forty": "40",
+    "forty-five": "45",
+    "fifty": "50",
+}
 
+_TO_NINTH: Final = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
+)  # fmt: skip
+_TO_TWENTIETH: Final = (
+    *_TO_NINTH, "tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth",
+    "sixteenth", "seventeenth", "eighteenth", "nineteenth", "twentieth",
+)  # fmt: skip
 _ORDINALS: Final = (
-    {
-        word: number
-        for number, word in enumerate(
-            [
-                "first",
-                "second",
-                "third",
-                "fourth",
-                "fifth",
-                "sixth",
-                "seventh",
-                "eighth",
-                "ninth",
-                "tenth",
-                "eleventh",
-                "twelfth",
-                "thirteenth",
-                "fourteenth",
-                "fifteenth",
-                "sixteenth",
-                "seventeenth",
-                "eighteenth",
-                "nineteenth",
-                "twentieth",
-            ],
-            start=1,
-        )
-    }
-    | {
-        f"twenty-{word}": 20 + number
-        for number, word in enumerate(
-            ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"],
-            start=1,
-        )
-    }
+    {word: number for number, word in enumerate(_TO_TWENTIETH, start=1)}
+    | {f"twenty-{word}": number for number, word in enumerate(_TO_NINTH, start=21)}
     | {"thirtieth": 30, "thirty-first": 31}
 )
 
