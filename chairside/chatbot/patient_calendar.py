@@ -40,8 +40,10 @@ class SlotMemory(Protocol):
     async def find(
         self, query: SlotQuery, dentist_ids: tuple[str, ...]
     ) -> tuple[FreeSlot, ...] | None:
-        """All slots of these dentists, by start; more than the query's times of day are
-        allowed. None: they are not in memory, ask the hub. Raises as the hub's client."""
+        """All slots of these dentists in the query's range, by start, at any time of day.
+
+        None: they are not in memory, query the hub. Raises HubError, ConnectionLost.
+        """
         ...
 
 

@@ -42,12 +42,12 @@ LAST = -1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DialogueAct:
-    """One wish of a message. ``treatment`` and ``dentists`` are ids of the clinic's own."""
+    """One intent with its entities; ``treatment`` and ``dentists`` are the clinic's ids."""
 
     intent: Intent
     treatment: str | None = None
     unknown_treatment: str | None = None
-    """A treatment this clinic does not offer, as it was named."""
+    """A treatment that this clinic does not offer, as it was named."""
     dentists: tuple[str, ...] = ()
     """Several when a name fits several."""
     unknown_dentist: str | None = None
@@ -55,7 +55,7 @@ class DialogueAct:
     any_dentist: bool = False
     when: When = field(default_factory=When)
     which: When = field(default_factory=When)
-    """When the appointment is that is to be moved or cancelled."""
+    """The current time of the appointment that is to be moved or cancelled."""
     number: int | None = None
     """Of an option that was shown, from 1; :data:`LAST`."""
     extreme: Shift | None = None
@@ -64,12 +64,11 @@ class DialogueAct:
     by: timedelta | None = None
     """"A week later" than it is."""
     verb: Intent | None = None
-    """What a "yes, cancel it" says yes to."""
+    """What a "yes, cancel it" confirms."""
     everything: bool = False
     """"All my appointments"."""
     urgent: bool = False
 
     @property
-    def says_something(self) -> bool:
-        """Whether there is any detail in it."""
+    def has_entities(self) -> bool:
         return self != DialogueAct(intent=self.intent)

@@ -1,10 +1,10 @@
 """Times of day in words: "after 3", "between two and four", "early afternoon".
 
-:func:`take_clock` finds them in plain text, takes them out and says what they mean.
+:func:`take_clock` finds them in plain text, removes them and returns what they mean.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import time
 from typing import Final
@@ -167,10 +167,8 @@ def _around(found: ClockTimes, clock: time) -> None:
 
 def _range(match: re.Match[str], found: ClockTimes, hints: tuple[bool, bool]) -> str:
     first, second = _read(match, 1, hints), _read(match, 2, hints)
-    said = match["x1"], match["x2"]
-    strong = match["lead"] or any(said) or match["m1"] or match["m2"] or match["w1"] or match["w2"]
-    if not strong:
-        return match[0]
+    if not any(match[group] for group in ("lead", "x1", "x2", "m1", "m2", "w1", "w2")):
+        return match[0]  # two bare numbers need not be times
     if first is None or second is None:
         found.impossible.append(match[0])
         return TAKEN
@@ -193,8 +191,9 @@ def _same_half(first: time, second: time) -> time:
     return first
 
 
-def _one(match: re.Match[str], found: ClockTimes, hints: tuple[bool, bool], use: object) -> str:
-    assert callable(use)
+def _one(
+    match: re.Match[str], found: ClockTimes, hints: tuple[bool, bool], use: Callable[[time], None]
+) -> str:
     for number in _numbers(match):
         clock = _read(match, number, hints)
         if clock is None:

@@ -1,6 +1,6 @@
 """The ways to write days: "next Tuesday", "the 12th of March", "in two weeks", "not on Mondays".
 
-:func:`take_days` finds them in plain text, takes them out and says which they are, seen from
+:func:`take_days` finds them in plain text, removes them and returns which they are, seen from
 a given day; what each one comes to is decided in :mod:`chairside.chatbot.understanding.day_reader`.
 """
 

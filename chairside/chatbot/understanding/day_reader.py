@@ -14,7 +14,7 @@ from chairside.chatbot.understanding.clock_words import TAKEN
 from chairside.chatbot.understanding.when import Days
 
 YEARS_AHEAD_MAX: Final = 3
-"""A date farther away is not a time to come, whatever was meant."""
+"""No appointment is farther away than this."""
 _BOUND: Final = timedelta(days=28)
 """How far "from Tuesday on" reaches."""
 
@@ -206,22 +206,13 @@ class DayReader:
 
     def _part(self, first: date, length: int, match: re.Match[str]) -> str:
         """The early, middle or late part of a week or a month, or all of what is left."""
-        edge, third = match["edge"] or "", max(2, length // 3)
-        if edge in ("early", "beginning of", "start of"):
-            last = first + timedelta(days=third - 1)
-        elif edge in ("mid", "middle of"):
-            first, last = first + timedelta(days=length // 7), first + timedelta(days=length // 7)
-            last = first + timedelta(days=third if length == 7 else length // 2)
-            first = first if length == 7 else first + timedelta(days=length // 4)
-        elif edge in ("late", "end of"):
-            end = first + timedelta(days=length - 1)
-            first, last = (end - timedelta(days=3) if length == 7 else end - timedelta(days=8)), end
-        else:
-            last = first + timedelta(days=length - 1)
-        if last < self._today:
+        start, end = _part_of(match["edge"] or "", length)
+        if first + timedelta(days=end) < self._today:
             self._dates.past.append(match[0].strip())
             return TAKEN
-        return self._put(max(first, self._today), last)
+        return self._put(
+            max(first + timedelta(days=start), self._today), first + timedelta(days=end)
+        )
 
     def weekend(self, match: re.Match[str]) -> str:
         which = match["which"] or ""
@@ -359,6 +350,18 @@ class DayReader:
 
 
 _NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def _part_of(edge: str, length: int) -> tuple[int, int]:
+    """First and last day of a part of a week (``length`` 7) or a month, from 0."""
+    is_week = length == 7
+    if edge in ("early", "beginning of", "start of"):
+        return 0, 1 if is_week else length // 3 - 1
+    if edge in ("mid", "middle of"):
+        return (1, 3) if is_week else (11, 4 + length // 2)
+    if edge in ("late", "end of"):
+        return length - (4 if is_week else 9), length - 1
+    return 0, length - 1
 
 
 def _number(weekday: str) -> int:

@@ -1,4 +1,4 @@
-"""The words that tell intents apart. Order matters: the first that fits is meant."""
+"""The words by which intents are recognised. Order matters: the first match wins."""
 
 import re
 from typing import Final
@@ -97,14 +97,14 @@ _POLITE: Final = (
 
 
 class _Only:
-    """A message of these words and politeness, and nothing else.
+    """Matches messages that consist of these words and polite ones.
 
-    Word by word, the longest first, and never back: no message takes long.
+    It takes the longest word first and never backtracks, so its time is linear.
     """
 
     def __init__(self, words: str) -> None:
-        said = sorted(words.split("|"), key=len, reverse=True)
-        self._words = re.compile(rf"\W*(?:{'|'.join(map(re.escape, said))})(?!\w)")
+        longest_first = sorted(words.split("|"), key=len, reverse=True)
+        self._words = re.compile(rf"\W*(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
         self._polite = re.compile(rf"\W*(?:{_POLITE})(?!\w)")
         self._nothing = re.compile(r"\W*$")
 

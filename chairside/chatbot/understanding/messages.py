@@ -1,4 +1,4 @@
-"""English free text → wishes. Pure and quick; what it cannot tell it calls unknown."""
+"""English text to dialogue acts. Pure; what no rule recognises is Intent.UNKNOWN."""
 
 import re
 from dataclasses import replace
@@ -14,12 +14,12 @@ from chairside.chatbot.understanding.when import TimeProblem, When
 from chairside.chatbot.understanding.when_words import take_when
 
 ACTS_MAX: Final = 3
-"""More wishes in one message are not kept: nobody remembers what they asked for first."""
+"""Acts that are kept of one message."""
 
 SHORT_MAX_CHARS: Final = 80
-"""A yes is not longer."""
+"""Short answers such as a yes are not longer."""
 CLAUSES_MAX: Final = 6
-"""Each costs time; nobody means more."""
+"""Each costs time; messages rarely have more."""
 
 _CLAUSES: Final = re.compile(
     r"(?<=\w)(?<!\.\d)(?<!\.\d\d)[.!?;]+ (?=\w)|,? (?:and then|and also|then also|after that|also)[, ]+|,? and (?=(?:please |i (?:want|need|would)"
@@ -40,7 +40,7 @@ _TASKS: Final = frozenset({Intent.BOOK, Intent.MOVE, Intent.CANCEL})
 
 
 def understand(message: str, facts: Facts, now: datetime) -> tuple[DialogueAct, ...]:
-    """The wishes of a message, in its order; at least one.
+    """The acts of a message, in its order; at least one.
 
     ``now`` is a wall time in the zone that "tomorrow" is meant in.
     """
@@ -61,11 +61,11 @@ def understand(message: str, facts: Facts, now: datetime) -> tuple[DialogueAct, 
 
 
 def _short_answer(text: str) -> DialogueAct | None:
-    """What is the whole message: yes, no, bye. Never a part of one."""
+    """Acts that must be the whole message: yes, no, bye."""
     if lexicon.YES.match(text):
         return DialogueAct(intent=Intent.YES)
-    if spoken := lexicon.YES_VERB.match(text):
-        verb = lexicon.VERBS[spoken["verb"]]
+    if found := lexicon.YES_VERB.match(text):
+        verb = lexicon.VERBS[found["verb"]]
         agreed = re.match(r"\W*(?:yes|yeah|yep|sure|ok|okay|go ahead)\b", text)
         if agreed or verb is None:
             return DialogueAct(intent=Intent.YES, verb=verb)
@@ -85,7 +85,7 @@ def _short_answer(text: str) -> DialogueAct | None:
 
 
 def _add(acts: list[DialogueAct], act: DialogueAct) -> None:
-    """A clause with details alone belongs to the wish before it."""
+    """Append an act; a clause with entities only belongs to the act before it."""
     if act.intent is Intent.INFORM and acts and acts[-1].intent in _TASKS:
         acts[-1] = _with_details(acts[-1], act)
     elif act.intent in _TASKS and acts and acts[-1].intent is Intent.INFORM:
@@ -97,20 +97,25 @@ def _add(acts: list[DialogueAct], act: DialogueAct) -> None:
 
 
 def _with_details(act: DialogueAct, details: DialogueAct) -> DialogueAct:
-    time = "which" if act.intent is Intent.CANCEL else "when"
-    merged = getattr(act, time).refined_by(details.when)
+    when, which = act.when, act.which
+    if act.intent is Intent.CANCEL:
+        which = which.refined_by(details.when)
+    else:
+        when = when.refined_by(details.when)
+    unknown = act.unknown_treatment or details.unknown_treatment
+    if act.treatment or details.treatment:
+        unknown = None
     return replace(
         act,
         treatment=act.treatment or details.treatment,
-        unknown_treatment=None
-        if act.treatment or details.treatment
-        else act.unknown_treatment or details.unknown_treatment,
+        unknown_treatment=unknown,
         dentists=act.dentists or details.dentists,
         unknown_dentist=act.unknown_dentist or details.unknown_dentist,
         usual_dentist=act.usual_dentist or details.usual_dentist,
         any_dentist=act.any_dentist or details.any_dentist,
         urgent=act.urgent or details.urgent,
-        **{time: merged},
+        when=when,
+        which=which,
     )
 
 
@@ -153,7 +158,7 @@ def _act(text: str, facts: Facts, now: datetime) -> DialogueAct:
 def _without_intent(act: DialogueAct, rest: str) -> DialogueAct:
     if act.treatment or act.urgent or act.unknown_treatment:
         return replace(act, intent=Intent.BOOK)
-    if act.says_something:
+    if act.has_entities:
         return replace(act, intent=Intent.INFORM)
     if lexicon.THANKS.search(rest):
         return DialogueAct(intent=Intent.THANKS)
@@ -190,7 +195,7 @@ def _with_choice(act: DialogueAct, rest: str) -> DialogueAct:
 
 
 def _with_source(act: DialogueAct, text: str, now: datetime, *, month_first: bool) -> DialogueAct:
-    """Which appointment, and where to: "move my Friday appointment to Monday"."""
+    """Which appointment, and the new time: "move my Friday appointment to Monday"."""
     if cannot := _CANNOT.search(text):
         source, _ = take_when(cannot["then"], now, month_first=month_first)
         target, _ = take_when(text[cannot.end() :], now, month_first=month_first)
@@ -215,7 +220,7 @@ def _with_source(act: DialogueAct, text: str, now: datetime, *, month_first: boo
 
 
 def _reference(when: When) -> When:
-    """A time that points at an appointment: where it lies is no problem of its own."""
+    """A time that identifies an appointment; it may be in the past."""
     return replace(when, problem=None, about="", soonest=False, any_time=False)
 
 
@@ -224,15 +229,9 @@ def _distance(text: str) -> tuple[timedelta | None, str]:
     found = lexicon.BY.search(text)
     if found is None:
         return None, text
-    said = found["count"] or found["count2"] or found["count3"]
-    count = (
-        0.5
-        if said == "half an"
-        else 2.0
-        if said == "a couple of"
-        else float(said)
-        if said.isdigit()
-        else 1.0
+    words = found["count"] or found["count2"] or found["count3"]
+    count = {"half an": 0.5, "a couple of": 2.0}.get(words) or (
+        float(words) if words.isdigit() else 1.0
     )
     unit = found["unit"] or found["unit2"] or found["unit3"]
     length = {

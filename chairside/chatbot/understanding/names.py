@@ -1,4 +1,4 @@
-"""Which dentist and which treatment a plain text names, among those there are."""
+"""Which of the clinic's dentists and treatments a plain text names."""
 
 import re
 from difflib import SequenceMatcher
@@ -13,7 +13,8 @@ _TITLES: Final = frozenset(
 _TYPO_RATIO: Final = 0.84
 _TYPO_MIN_CHARS: Final = 5
 
-# What patients say -> how a clinic calls it. The first that fits wins: a lost filling hurts.
+# Words of patients, and how clinics name the treatment. The first match wins: a lost filling
+# is an emergency.
 _TREATMENTS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "emergency visit",
@@ -50,8 +51,9 @@ _TREATMENTS: Final[tuple[tuple[str, str, str], ...]] = (
     ("implant", r"implants?", r"implant"),
     ("X-ray", r"x-?rays?", r"x-?ray|radio"),
 )  # fmt: skip
-_SAID: Final = tuple(
-    (name, re.compile(rf"\b(?:{said})\b"), re.compile(called)) for name, said, called in _TREATMENTS
+_TREATMENT_RULES: Final = tuple(
+    (name, re.compile(rf"\b(?:{words})\b"), re.compile(called))
+    for name, words, called in _TREATMENTS
 )
 _LOST: Final = re.compile(
     r"\b(?:lost|broke(?:n)?|chipped) (?:a |my |the )?(?:filling|crown|tooth)\b"
@@ -64,19 +66,21 @@ _WITH: Final = re.compile(r"\bwith (?:dr\.?|doctor|dentist) ([a-z][\w'-]+)")
 
 
 def find_treatment(text: str, facts: Facts) -> tuple[Treatment | None, str | None]:
-    """The appointment type that is named, or the name of a treatment nobody offers here."""
+    """The treatment that is named, or the name of one that this clinic does not offer."""
     if _LOST.search(text):  # a lost filling is not an appointment for one
         urgent = [
-            treatment for treatment in facts.treatments if _SAID[0][2].search(plain(treatment.name))
+            treatment
+            for treatment in facts.treatments
+            if _TREATMENT_RULES[0][2].search(plain(treatment.name))
         ]
         if urgent:
             return urgent[0], None
-    named = [treatment for treatment in facts.treatments if _says(text, _words_of(treatment.name))]
+    named = [treatment for treatment in facts.treatments if _contains(text, treatment.name)]
     if named:
         return max(named, key=lambda treatment: len(treatment.name)), None
     missing: str | None = None
-    for name, said, called in _SAID:
-        if not said.search(text):
+    for name, words, called in _TREATMENT_RULES:
+        if not words.search(text):
             continue
         for treatment in facts.treatments:
             if called.search(plain(treatment.name)):
@@ -86,8 +90,8 @@ def find_treatment(text: str, facts: Facts) -> tuple[Treatment | None, str | Non
 
 
 def find_dentists(text: str, facts: Facts) -> tuple[tuple[Practitioner, ...], str | None]:
-    """The dentists whose name is there; else a name after "Dr." that nobody here has."""
-    whole = tuple(one for one in facts.dentists if _says(text, _words_of(one.name)))
+    """The dentists who are named, or a name after "Dr." that no dentist here has."""
+    whole = tuple(one for one in facts.dentists if _contains(text, one.name))
     if whole:
         return whole, None
     words = re.findall(r"[\w'-]+", text)
@@ -102,18 +106,15 @@ def find_dentists(text: str, facts: Facts) -> tuple[tuple[Practitioner, ...], st
     return (), titled[1] if titled else None
 
 
-def _words_of(name: str) -> str:
-    return plain(name)
-
-
-def _says(text: str, name: str) -> bool:
-    """Whether the text has the whole name, hyphens and spaces alike."""
-    pattern = r"[- ]?".join(re.escape(part) for part in re.split(r"[- ]", name) if part)
+def _contains(text: str, name: str) -> bool:
+    """Whether the text contains the whole name; hyphens and spaces are the same."""
+    parts = re.split(r"[- ]", plain(name))
+    pattern = r"[- ]?".join(re.escape(part) for part in parts if part)
     return bool(pattern) and re.search(rf"(?<!\w){pattern}s?(?!\w)", text) is not None
 
 
 def _parts(name: str) -> list[str]:
-    """The words of a name that tell its bearer from others."""
+    """The words of a name that distinguish it from others."""
     words = re.findall(r"[\w'-]+", plain(name))
     return [word for word in words if word not in _TITLES and not word.isdigit() and len(word) > 2]
 

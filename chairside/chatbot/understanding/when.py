@@ -1,7 +1,7 @@
-"""When somebody would like to come: wall dates and times, in no zone yet.
+"""When a patient would like to come: wall dates and times, in no zone yet.
 
-A :class:`When` says what was meant ("next Tuesday after three"); :meth:`When.allows` says
-whether a local time fits, and :func:`span` which instants to look at in a zone.
+A :class:`When` is the meaning of words such as "next Tuesday after three"; :meth:`When.allows`
+checks a local time, and :func:`span` gives the instants to search in a zone.
 """
 
 from collections.abc import Iterable
@@ -11,15 +11,15 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
-LONGEST_SPAN = timedelta(days=62)
-"""What the hub answers slots for at once."""
+LONGEST_SPAN: Final = timedelta(days=62)
+"""The hub lists slots of at most so many days at once."""
 OPEN_SPAN_DAYS: Final = 28
-"""How far to look when no date was said."""
+"""How far to search if no date was given."""
 DAYS_MAX: Final = 6
 
 
 class TimeProblem(StrEnum):
-    """Why a time cannot be meant."""
+    """Why no appointment can be at a time."""
 
     PAST = "past"
     FAR = "far"
@@ -43,7 +43,7 @@ class Days:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class When:
-    """Everything said about the time; empty parts were not said."""
+    """What a message gives about the time; other parts are empty."""
 
     days: tuple[Days, ...] = ()
     """Alternatives, ascending: "Monday or Tuesday"."""
@@ -58,7 +58,7 @@ class When:
     """Starts exactly then."""
     soonest: bool = False
     any_time: bool = False
-    """"Any time" takes back what was said about the time of day."""
+    """"Any time" takes back the earlier time of day."""
     problem: TimeProblem | None = None
     about: str = ""
     """The words that are the problem."""
@@ -76,7 +76,7 @@ class When:
         return (self.time_from, self.time_to, self.at) != (None, None, None)
 
     def refined_by(self, newer: "When") -> "When":
-        """What is wanted after ``newer`` was said: it replaces what it speaks of."""
+        """This time after a newer message, whose parts replace those here."""
         result = replace(self, problem=newer.problem, about=newer.about, any_time=False)
         if newer.has_day:
             result = replace(

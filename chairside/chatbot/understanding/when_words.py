@@ -1,4 +1,4 @@
-"""A sentence's day and time together, seen from a moment in a zone."""
+"""The day and the time of a message together, relative to a moment in a zone."""
 
 import re
 from datetime import datetime
@@ -27,7 +27,7 @@ _ANY_TIME: Final = re.compile(
 
 
 def take_when(text: str, now: datetime, *, month_first: bool = False) -> tuple[When, str]:
-    """What plain ``text`` says about the time, and the text without it.
+    """The time in plain ``text``, and the text without it.
 
     ``now`` is a wall time (with or without a zone) where the appointment will be.
     """
@@ -36,8 +36,8 @@ def take_when(text: str, now: datetime, *, month_first: bool = False) -> tuple[W
         last = _BARE_NUMBER.sub(r"at \1", corrected[-1])
         later, rest = _take(last, now, month_first=month_first)
         if not later.is_empty:
-            said, before = _take(" ".join(corrected[:-1]), now, month_first=month_first)
-            return said.refined_by(later), f"{before} {rest}"
+            first, before = _take(" ".join(corrected[:-1]), now, month_first=month_first)
+            return first.refined_by(later), f"{before} {rest}"
     return _take(text, now, month_first=month_first)
 
 
