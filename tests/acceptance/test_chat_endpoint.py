@@ -1,4 +1,4 @@
-"""``POST /api/chat``: the hub's own chatbot, asked over REST as its page asks it."""
+"""``POST /api/chat``: the hub's own chatbot over REST, as its page uses it."""
 
 from typing import Any
 
@@ -55,13 +55,13 @@ async def test_a_patient_books_moves_and_cancels_in_words(clinic: Clinic) -> Non
     assert (row["changed_by"], row["on_behalf_of"]) == ("chairside-chat", patient.id)
 
 
-async def test_a_lost_race_is_said_and_others_are_offered(clinic: Clinic) -> None:
+async def test_a_lost_race_leads_to_another_offer(clinic: Clinic) -> None:
     page = page_of(clinic, clinic.patients[0])
     offer = await page.send("check-up with Dentist 0 in 3 days at 9am or later")
     assert "09:00" in offer, offer
     await clinic.book(clinic.patients[1], "09:00")
-    said = await page.send("1")
-    assert "somebody else has just taken" in said
+    reply = await page.send("1")
+    assert "somebody else has just taken" in reply
     assert "Booked" in await _until_booked(page)
 
 
@@ -70,18 +70,18 @@ async def _until_booked(page: Page) -> str:
     return await page.send("yes")
 
 
-async def test_an_offered_time_that_goes_is_told_when_its_event_is(clinic: Clinic) -> None:
+async def test_event_of_a_taken_time_leads_to_a_notice(clinic: Clinic) -> None:
     page = page_of(clinic, clinic.patients[0])
     screen = await clinic.screen(clinic.patients[0], availability_of(clinic.dentists[0]))
     await page.send("check-up with Dentist 0 in 3 days after 9am")
     await clinic.book(clinic.patients[1], "09:00")
     event = await screen.event("slots.changed", 1.0)
-    told = await page.post_event({"type": event.event, "data": event.resource})
-    assert "was just taken by somebody else" in told
+    notice = await page.post_event({"type": event.event, "data": event.resource})
+    assert "was just taken by somebody else" in notice
     assert await page.post_event({"type": "unheard.of", "data": {}}) == ""
 
 
-async def test_a_chatbot_chats_for_its_patient_and_says_so(clinic: Clinic) -> None:
+async def test_a_chatbot_chats_for_its_patient_and_is_recorded(clinic: Clinic) -> None:
     page = Page(clinic.chatbot(clinic.patients[0]))
     assert "Booked" in await _booked(page)
     (row,) = rows(clinic.database, "SELECT * FROM appointments WHERE status = 'confirmed'")
@@ -93,7 +93,7 @@ async def _booked(page: Page) -> str:
     return await page.send("yes")
 
 
-async def test_a_state_is_its_patients_and_its_hubs_alone(clinic: Clinic) -> None:
+async def test_a_state_is_valid_for_one_patient_and_hub(clinic: Clinic) -> None:
     page = page_of(clinic, clinic.patients[0])
     await page.send("check-up with Dentist 0 in 3 days at 10am")
     thief = page_of(clinic, clinic.patients[1])
@@ -105,7 +105,7 @@ async def test_a_state_is_its_patients_and_its_hubs_alone(clinic: Clinic) -> Non
     assert "let’s begin again" in await forged.send("yes")
 
 
-async def test_who_has_no_appointments_has_no_chat(clinic: Clinic) -> None:
+async def test_other_roles_than_patients_have_no_chat(clinic: Clinic) -> None:
     for api in (clinic.admin, clinic.api(clinic.dentists[0]), clinic.with_token(CHATBOT)):
         answer = await api.post("/api/chat", {"message": "hello"})
         assert (answer.status, answer.code) == (403, "FORBIDDEN")
@@ -115,13 +115,32 @@ async def test_who_has_no_appointments_has_no_chat(clinic: Clinic) -> None:
     assert (await clinic.with_token(expired).post("/api/chat", {})).status == 401
 
 
+NO_ZONE = {
+    "start": "2027-03-08T09:00:00",
+    "end": "2027-03-08T09:30:00",
+    "buffer_before_minutes": 0,
+    "buffer_after_minutes": 0,
+}
+CREATED = {
+    "id": "a",
+    "dentist_id": "d",
+    "appointment_type_id": "t",
+    "start": "2027-03-08T09:00:00Z",
+    "end": "2027-03-08T09:30:00Z",
+    "status": "confirmed",
+    "version": 1,
+}
 BAD: tuple[dict[str, Any], ...] = (
     {"message": 5},
     {"message": "x" * 20_001},
     {"message": "bell\x07"},
     {"message": "a", "event": {"type": "x", "data": {}}},
     {"event": {"type": "slots.changed", "data": {"taken": [{"start": "soon"}]}}},
+    {"event": {"type": "slots.changed", "data": {"dentist_id": "d", "taken": [NO_ZONE]}}},
     {"event": {"type": "appointment.created", "data": {}}},
+    {"event": {"type": "appointment.created", "data": {**CREATED, "version": "1"}}},
+    {"event": {"type": "appointment.created", "data": {**CREATED, "id": ["a"]}}},
+    {"event": {"type": "appointment.created", "data": {**CREATED, "end": NO_ZONE["end"]}}},
     {"event": {"type": "appointment.created", "data": []}},
     {"event": {}},
     {"state": "x" * 40_000},
@@ -146,12 +165,12 @@ async def test_bad_input_is_refused_and_hostile_messages_change_nothing(clinic: 
         "line one\nline two",
         "",
     ):
-        said = await page.send(message)
-        assert "Patient 0" not in said
-        assert len(said) < 2_000
+        reply = await page.send(message)
+        assert "Patient 0" not in reply
+        assert len(reply) < 2_000
 
 
-async def test_a_hub_that_begins_anew_goes_on_with_the_conversation(
+async def test_a_conversation_continues_after_a_restart_of_the_hub(
     open_clinic: OpenClinic,
 ) -> None:
     """The state is with the client: a restart, or another process, loses none."""

@@ -105,7 +105,7 @@ async def test_a_time_is_held_booked_moved_and_cancelled(two: Two) -> None:
     assert [row.status for row in await ada.own_appointments()] == ["cancelled"]
 
 
-async def test_one_wins_and_the_other_is_told(two: Two) -> None:
+async def test_one_patient_wins_and_the_other_is_refused(two: Two) -> None:
     ada, bob, at = two
     slots = await free(ada, at)
     hold = await ada.hold(slots[0], "a")
@@ -122,7 +122,7 @@ async def test_one_wins_and_the_other_is_told(two: Two) -> None:
     assert await ada.own_appointments() == ()
 
 
-async def test_what_cannot_be_is_refused_with_the_hubs_codes(two: Two) -> None:
+async def test_impossible_commands_are_refused_with_the_hubs_codes(two: Two) -> None:
     ada, _, at = two
     slots = await free(ada, at)
     night = FreeSlot(

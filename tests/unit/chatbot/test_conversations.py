@@ -1,4 +1,4 @@
-"""Conversations over several turns, each to its end: what is booked, and what was said last."""
+"""Conversations over several messages: what is booked in the end, and the last reply."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from tests.unit.chatbot.talking import Talk
 @dataclass(frozen=True, kw_only=True)
 class Case:
     name: str
-    says: tuple[str, ...]
+    messages: tuple[str, ...]
     ends: tuple[str, ...]
     """Ada's confirmed appointments at the end."""
     last: str
@@ -24,13 +24,17 @@ class Case:
 CASES = (
     Case(
         name="books what was offered",
-        says=("I need a cleaning with Dr. Lindqvist next Tuesday after 3", "the later one", "yes"),
+        messages=(
+            "I need a cleaning with Dr. Lindqvist next Tuesday after 3",
+            "the later one",
+            "yes",
+        ),
         ends=("cleaning mara 16.3. 17:00",),
         last="Booked: cleaning with Dr. Mara Lindqvist, Tuesday 16 March at 17:00. See you then!",
     ),
     Case(
         name="knows the usual dentist",
-        says=("a check-up with my usual dentist on Friday at 10", "yes please"),
+        messages=("a check-up with my usual dentist on Friday at 10", "yes please"),
         ends=(
             "cleaning mara 12.1. 09:00",
             "cleaning mara 2.2. 09:00",
@@ -46,7 +50,7 @@ CASES = (
     ),
     Case(
         name="asks for what is missing, one thing at a time",
-        says=(
+        messages=(
             "I'd like an appointment",
             "cleaning",
             "with Dr. Okonkwo",
@@ -59,7 +63,7 @@ CASES = (
     ),
     Case(
         name="an offer is chosen by its number",
-        says=("check-up tomorrow with Mara", "3", "ok"),
+        messages=("check-up tomorrow with Mara", "3", "ok"),
         ends=("check-up mara 11.3. 10:00",),
         last=(
             "Booked: check-up with Dr. Mara Lindqvist, tomorrow, Thursday 11 March at 10:00."
@@ -68,14 +72,14 @@ CASES = (
     ),
     Case(
         name="offers the nearest times when the wanted one is taken",
-        says=("cleaning with Mara next Tuesday at 3", "the first one", "yes"),
+        messages=("cleaning with Mara next Tuesday at 3", "the first one", "yes"),
         ends=("cleaning mara 16.3. 13:15",),
         last="Booked: cleaning with Dr. Mara Lindqvist, Tuesday 16 March at 13:15. See you then!",
         taken=(("mara", "2027-03-16 15:00"),),
     ),
     Case(
         name="another time before the yes replaces the hold",
-        says=("cleaning with Mara next Tuesday at 3", "rather on Thursday at 10", "yes"),
+        messages=("cleaning with Mara next Tuesday at 3", "rather on Thursday at 10", "yes"),
         ends=("cleaning mara 11.3. 10:00",),
         last=(
             "Booked: cleaning with Dr. Mara Lindqvist, tomorrow, Thursday 11 March at"
@@ -84,25 +88,25 @@ CASES = (
     ),
     Case(
         name="a no lets the hold go and asks again",
-        says=("filling with James on Friday at 9", "no", "Monday at 9", "yes"),
+        messages=("filling with James on Friday at 9", "no", "Monday at 9", "yes"),
         ends=("filling james 15.3. 09:00",),
         last="Booked: filling with Dr. James Okonkwo, Monday 15 March at 09:00. See you then!",
     ),
     Case(
         name="later, and the earliest of those",
-        says=("check-up with Mara on Friday morning", "something later", "the earliest", "yes"),
+        messages=("check-up with Mara on Friday morning", "something later", "the earliest", "yes"),
         ends=("check-up mara 12.3. 10:15",),
         last="Booked: check-up with Dr. Mara Lindqvist, Friday 12 March at 10:15. See you then!",
     ),
     Case(
         name="another dentist at the same time",
-        says=("check-up with Mara on Friday at 9", "with Okonkwo instead", "yes"),
+        messages=("check-up with Mara on Friday at 9", "with Okonkwo instead", "yes"),
         ends=("check-up james 12.3. 09:00",),
         last="Booked: check-up with Dr. James Okonkwo, Friday 12 March at 09:00. See you then!",
     ),
     Case(
         name="a dentist in another zone",
-        says=("check-up with Dr. Chen tomorrow at 9", "yes"),
+        messages=("check-up with Dr. Chen tomorrow at 9", "yes"),
         ends=("check-up wei 11.3. 09:00",),
         last=(
             "Booked: check-up with Dr. Wei Chen, tomorrow, Thursday 11 March at 09:00 (New"
@@ -111,77 +115,77 @@ CASES = (
     ),
     Case(
         name="moves it",
-        says=("move it to Friday afternoon", "1", "yes"),
+        messages=("move it to Friday afternoon", "1", "yes"),
         ends=("cleaning mara 12.3. 12:00",),
         last="Done. It is now: cleaning with Dr. Mara Lindqvist, Friday 12 March at 12:00.",
         before=(("mara", "2027-03-12 09:00"),),
     ),
     Case(
         name="asks which one to move",
-        says=("move my appointment to next Thursday at 10", "the second one", "yes"),
+        messages=("move my appointment to next Thursday at 10", "the second one", "yes"),
         ends=("cleaning mara 12.3. 09:00", "cleaning james 18.3. 10:00"),
         last="Done. It is now: cleaning with Dr. James Okonkwo, Thursday 18 March at 10:00.",
         before=(("mara", "2027-03-12 09:00"), ("james", "2027-03-16 11:00")),
     ),
     Case(
         name="an hour later than it is",
-        says=("can I come an hour later?", "yes"),
+        messages=("can I come an hour later?", "yes"),
         ends=("cleaning mara 12.3. 10:00",),
         last="Done. It is now: cleaning with Dr. Mara Lindqvist, Friday 12 March at 10:00.",
         before=(("mara", "2027-03-12 09:00"),),
     ),
     Case(
         name="a quarter of an hour later, over its own time",
-        says=("move my appointment to Friday at 9:15", "yes"),
+        messages=("move my appointment to Friday at 9:15", "yes"),
         ends=("cleaning mara 12.3. 09:15",),
         last="Done. It is now: cleaning with Dr. Mara Lindqvist, Friday 12 March at 09:15.",
         before=(("mara", "2027-03-12 09:00"),),
     ),
     Case(
         name="a no leaves it where it is",
-        says=("move my appointment to Monday at 10", "no"),
+        messages=("move my appointment to Monday at 10", "no"),
         ends=("cleaning mara 12.3. 09:00",),
         last="All right, your appointment stays as it is.",
         before=(("mara", "2027-03-12 09:00"),),
     ),
     Case(
         name="cancels after a yes",
-        says=("cancel my appointment", "yes, cancel it"),
+        messages=("cancel my appointment", "yes, cancel it"),
         ends=(),
         last="Cancelled: cleaning with Dr. Mara Lindqvist, Friday 12 March at 09:00.",
         before=(("mara", "2027-03-12 09:00"),),
     ),
     Case(
         name="keeps it when told so",
-        says=("cancel my appointment", "keep it"),
+        messages=("cancel my appointment", "keep it"),
         ends=("cleaning mara 12.3. 09:00",),
         last="All right, your appointment stays as it is.",
         before=(("mara", "2027-03-12 09:00"),),
     ),
     Case(
         name="moves instead of cancelling",
-        says=("cancel my appointment", "move it", "Monday at 10", "yes"),
+        messages=("cancel my appointment", "move it", "Monday at 10", "yes"),
         ends=("cleaning mara 15.3. 10:00",),
         last="Done. It is now: cleaning with Dr. Mara Lindqvist, Monday 15 March at 10:00.",
         before=(("mara", "2027-03-12 09:00"),),
     ),
     Case(
         name="cancels the one of that day",
-        says=("cancel my appointment next Tuesday", "yes"),
+        messages=("cancel my appointment next Tuesday", "yes"),
         ends=("cleaning mara 12.3. 09:00",),
         last="Cancelled: cleaning with Dr. James Okonkwo, Tuesday 16 March at 11:00.",
         before=(("mara", "2027-03-12 09:00"), ("james", "2027-03-16 11:00")),
     ),
     Case(
         name="cancels one at a time",
-        says=("cancel all my appointments", "1", "yes", "cancel my appointment", "yes"),
+        messages=("cancel all my appointments", "1", "yes", "cancel my appointment", "yes"),
         ends=(),
         last="Cancelled: cleaning with Dr. James Okonkwo, Tuesday 16 March at 11:00.",
         before=(("mara", "2027-03-12 09:00"), ("james", "2027-03-16 11:00")),
     ),
     Case(
         name="two wishes of one sentence, one after the other",
-        says=(
+        messages=(
             "cancel my Friday appointment and book a check-up with James on Monday at 9",
             "yes",
             "yes",
@@ -192,13 +196,13 @@ CASES = (
     ),
     Case(
         name="never mind lets everything go",
-        says=("cleaning with Mara next Tuesday at 3", "never mind"),
+        messages=("cleaning with Mara next Tuesday at 3", "never mind"),
         ends=(),
         last="All right, I’ve dropped that. Nothing was booked.",
     ),
     Case(
         name="answers questions in between and goes on",
-        says=(
+        messages=(
             "cleaning with Mara next Tuesday after 3",
             "which dentists do you have?",
             "the first one",
@@ -210,7 +214,7 @@ CASES = (
     ),
     Case(
         name="a past day is refused, the next answer is taken",
-        says=("cleaning with Mara yesterday", "tomorrow at 9 then", "yes"),
+        messages=("cleaning with Mara yesterday", "tomorrow at 9 then", "yes"),
         ends=("cleaning mara 11.3. 09:00",),
         last=(
             "Booked: cleaning with Dr. Mara Lindqvist, tomorrow, Thursday 11 March at"
@@ -219,13 +223,13 @@ CASES = (
     ),
     Case(
         name="an unknown dentist is said to be unknown",
-        says=("check-up with Dr. House on Friday at 9", "anyone", "with Mara", "yes"),
+        messages=("check-up with Dr. House on Friday at 9", "anyone", "with Mara", "yes"),
         ends=("check-up mara 12.3. 09:00",),
         last="Booked: check-up with Dr. Mara Lindqvist, Friday 12 March at 09:00. See you then!",
     ),
     Case(
         name="a treatment nobody offers",
-        says=(
+        messages=(
             "can I have my teeth whitened?",
             "a cleaning then",
             "with Mara on Friday at 9",
@@ -236,7 +240,7 @@ CASES = (
     ),
     Case(
         name="pain comes first",
-        says=("I have a terrible toothache", "the first one", "yes"),
+        messages=("I have a terrible toothache", "the first one", "yes"),
         ends=("emergency mara 10.3. 10:15",),
         last=(
             "Booked: emergency visit with Dr. Mara Lindqvist, today, Wednesday 10 March at"
@@ -245,32 +249,32 @@ CASES = (
     ),
     Case(
         name="a choice of days is narrowed by one",
-        says=("cleaning on Thursday or Monday with James", "the Monday one", "yes"),
+        messages=("cleaning on Thursday or Monday with James", "the Monday one", "yes"),
         ends=("cleaning james 15.3. 08:00",),
         last="Booked: cleaning with Dr. James Okonkwo, Monday 15 March at 08:00. See you then!",
     ),
     Case(
         name="nobody has an appointment yet",
-        says=("when is my next appointment?", "no"),
+        messages=("when is my next appointment?", "no"),
         ends=(),
         last="All right. Is there anything else?",
     ),
     Case(
         name="cancels by the number in the list",
-        says=("show my appointments", "cancel the second one", "yes"),
+        messages=("show my appointments", "cancel the second one", "yes"),
         ends=("cleaning mara 12.3. 09:00",),
         last="Cancelled: cleaning with Dr. James Okonkwo, Tuesday 16 March at 11:00.",
         before=(("mara", "2027-03-12 09:00"), ("james", "2027-03-16 11:00")),
     ),
     Case(
         name="another one two weeks later",
-        says=("check-up with Mara on Friday at 9", "yes", "another one two weeks later", "yes"),
+        messages=("check-up with Mara on Friday at 9", "yes", "another one two weeks later", "yes"),
         ends=("check-up mara 12.3. 09:00", "check-up mara 26.3. 09:00"),
         last="Booked: check-up with Dr. Mara Lindqvist, Friday 26 March at 09:00. See you then!",
     ),
     Case(
         name="as soon as possible, with anyone",
-        says=("cleaning", "anyone", "as soon as possible", "1", "yes"),
+        messages=("cleaning", "anyone", "as soon as possible", "1", "yes"),
         ends=("cleaning mara 10.3. 10:15",),
         last=(
             "Booked: cleaning with Dr. Mara Lindqvist, today, Wednesday 10 March at 10:15."
@@ -279,31 +283,31 @@ CASES = (
     ),
     Case(
         name="a closed day leads to the nearest and then another day",
-        says=("check-up with Mara on Saturday", "Monday morning", "1", "yes"),
+        messages=("check-up with Mara on Saturday", "Monday morning", "1", "yes"),
         ends=("check-up mara 15.3. 08:00",),
         last="Booked: check-up with Dr. Mara Lindqvist, Monday 15 March at 08:00. See you then!",
     ),
     Case(
         name="contradictory times are not guessed at",
-        says=("check-up with Mara after 5 but before 3", "Tuesday at 10", "yes"),
+        messages=("check-up with Mara after 5 but before 3", "Tuesday at 10", "yes"),
         ends=("check-up mara 16.3. 10:00",),
         last="Booked: check-up with Dr. Mara Lindqvist, Tuesday 16 March at 10:00. See you then!",
     ),
     Case(
         name="a correction in the same sentence",
-        says=("cleaning with Mara next Tuesday, no wait, Wednesday at 9", "yes"),
+        messages=("cleaning with Mara next Tuesday, no wait, Wednesday at 9", "yes"),
         ends=("cleaning mara 17.3. 09:00",),
         last="Booked: cleaning with Dr. Mara Lindqvist, Wednesday 17 March at 09:00. See you then!",
     ),
     Case(
         name="a time and a dentist are kept until the treatment is known",
-        says=("Friday at 10 with James", "check-up", "yes"),
+        messages=("Friday at 10 with James", "check-up", "yes"),
         ends=("check-up james 12.3. 10:00",),
         last="Booked: check-up with Dr. James Okonkwo, Friday 12 March at 10:00. See you then!",
     ),
     Case(
         name="more and more offers",
-        says=(
+        messages=(
             "check-up with Mara on Monday",
             "none of these",
             "show me more",
@@ -323,7 +327,7 @@ async def test_a_conversation_ends_as_expected(case: Case) -> None:
         talk.has(dentist, at)
     for dentist, at in case.taken:
         talk.bob_takes(dentist, at)
-    reply = await talk.all(*case.says)
+    reply = await talk.all(*case.messages)
     assert (await talk.booked(), reply.splitlines()[-1]) == (list(case.ends), case.last)
     assert (talk.holds(), talk.conversation.state.task) == (0, None), "nothing is left open"
 

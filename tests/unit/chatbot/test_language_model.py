@@ -31,7 +31,7 @@ CHOSEN = {
 
 
 class StandIn:
-    """Answers like an OpenAI-compatible server, whatever it is shown_acts to choose."""
+    """Answers like an OpenAI-compatible server, with a choice that the test sets."""
 
     def __init__(self) -> None:
         self.requests: list[Any] = []
@@ -99,7 +99,7 @@ async def test_a_message_the_rules_do_not_know_is_understood_with_help() -> None
         assert "ada" not in sent.lower().replace("adapt", "")
 
 
-async def test_what_the_rules_know_no_model_is_asked() -> None:
+async def test_a_model_gets_only_messages_that_the_rules_do_not_know() -> None:
     async with stand_in() as (script, model):
         await Talk(model).all("a cleaning with Mara on Friday at 10", "yes")
         assert script.requests == []
@@ -135,8 +135,8 @@ async def test_a_model_that_is_away_or_confused_changes_nothing(
 
 async def test_a_model_that_is_not_there_or_too_slow_changes_nothing() -> None:
     async with aiohttp.ClientSession() as session:
-        nobody = OpenAiModel(OpenAiSettings(url="http://127.0.0.1:9/v1", model="m"), session)
-        assert "didn’t understand" in await Talk(nobody).send("grr")
+        unreachable = OpenAiModel(OpenAiSettings(url="http://127.0.0.1:9/v1", model="m"), session)
+        assert "didn’t understand" in await Talk(unreachable).send("grr")
 
 
 async def test_a_model_cannot_confirm_anything() -> None:
@@ -163,8 +163,8 @@ def question(message: str = RIDDLE, options: int = 0) -> Question:
     )
 
 
-def chosen(answer: dict[str, Any], **asked: Any) -> str | None:
-    act = act_of(answer, question(**asked), FACTS, local())
+def chosen(answer: dict[str, Any], **choices: Any) -> str | None:
+    act = act_of(answer, question(**choices), FACTS, local())
     return shown_acts((act,)) if act else None
 
 
@@ -197,9 +197,9 @@ async def test_off_by_default_and_refused_when_half_configured() -> None:
             load_config(None, wrong)
 
 
-def test_a_state_says_nothing_of_appointments_to_a_model() -> None:
+def test_a_model_gets_nothing_about_appointments() -> None:
     from chairside.chatbot.language_model import question_for
 
-    asked = question_for("hello " * 1_000, DialogueState(id="c"), FACTS)
-    assert len(asked.message) <= 1_000
-    assert asked.options == 0
+    question = question_for("hello " * 1_000, DialogueState(id="c"), FACTS)
+    assert len(question.message) <= 1_000
+    assert question.options == 0

@@ -14,7 +14,7 @@ TUESDAY = "2027-03-16"
 OFFER = "I need a cleaning with Dr. Lindqvist next Tuesday after 3"
 
 
-async def test_an_offered_time_that_goes_is_notice_at_once() -> None:
+async def test_notice_of_an_offered_time_that_is_taken() -> None:
     talk = Talk()
     await talk.send(OFFER)
     notice = await talk.notify(talk.bob_takes("mara", f"{TUESDAY} 16:00"))
@@ -25,7 +25,7 @@ async def test_an_offered_time_that_goes_is_notice_at_once() -> None:
     assert "17:00" in await talk.send("the second one"), "the numbers are those of the new offer"
 
 
-async def test_when_all_offered_times_go_new_ones_are_offered() -> None:
+async def test_new_times_are_offered_when_all_offered_ones_are_taken() -> None:
     talk = Talk()
     await talk.send(OFFER)
     slots = [talk.slot("mara", f"{TUESDAY} {hour}:00") for hour in (15, 16, 17)]
@@ -38,7 +38,7 @@ async def test_when_all_offered_times_go_new_ones_are_offered() -> None:
     assert "Booked" in await talk.all("1", "yes")
 
 
-async def test_times_of_others_and_elsewhere_are_nobodys_business() -> None:
+async def test_no_notice_of_times_that_were_not_offered() -> None:
     talk = Talk()
     await talk.send(OFFER)
     assert await talk.notify(talk.bob_takes("james", f"{TUESDAY} 15:00")) == ""
@@ -53,7 +53,7 @@ async def test_buffers_count_when_a_neighbour_is_taken() -> None:
     assert "15:00 was just taken" in await talk.notify(TimesTaken("mara", (beside,)))
 
 
-async def test_a_race_lost_at_the_choice_is_said_and_others_are_offered() -> None:
+async def test_a_race_lost_at_the_choice_leads_to_another_offer() -> None:
     talk = Talk()
     await talk.send(OFFER)
     talk.bob_takes("mara", f"{TUESDAY} 15:00")  # and the event is late
@@ -70,7 +70,7 @@ async def test_a_race_won_stays_won() -> None:
     assert "Booked" in await talk.send("yes")
 
 
-async def test_a_hold_that_ran_out_is_taken_again_if_it_can_be() -> None:
+async def test_an_expired_hold_is_placed_again_if_the_time_is_free() -> None:
     talk = Talk()
     await talk.all(OFFER, "the first one")
     hold = talk.conversation.state.task
@@ -84,7 +84,7 @@ async def test_a_hold_that_ran_out_is_taken_again_if_it_can_be() -> None:
     assert await talk.booked() == ["cleaning mara 16.3. 15:00"]
 
 
-async def test_a_hold_that_ran_out_and_was_taken_by_another_is_gone() -> None:
+async def test_an_expired_hold_of_a_taken_time_is_lost() -> None:
     talk = Talk()
     await talk.all(OFFER, "the first one")
     talk.clock.advance(minutes=6)
@@ -94,7 +94,7 @@ async def test_a_hold_that_ran_out_and_was_taken_by_another_is_gone() -> None:
     assert await talk.booked() == []
 
 
-async def test_a_lost_answer_is_asked_for_again_and_nothing_happens_twice() -> None:
+async def test_a_booking_without_a_response_is_repeated_and_happens_once() -> None:
     talk = Talk()
     await talk.all(OFFER, "the first one")
     talk.calendars.lost = 1
@@ -104,7 +104,7 @@ async def test_a_lost_answer_is_asked_for_again_and_nothing_happens_twice() -> N
     assert await talk.booked() == ["cleaning mara 16.3. 15:00"]
 
 
-async def test_a_lost_answer_to_a_cancellation_is_asked_for_again() -> None:
+async def test_a_cancellation_without_a_response_is_repeated() -> None:
     talk = Talk()
     talk.has("mara", f"{TUESDAY} 09:00")
     await talk.send("cancel my appointment")
@@ -122,7 +122,7 @@ async def test_a_time_that_is_taken_while_moving_leaves_the_appointment_alone() 
     assert await talk.booked() == ["cleaning mara 16.3. 09:00"]
 
 
-async def test_what_the_practice_changes_is_notice_once() -> None:
+async def test_one_notice_of_a_change_by_the_practice() -> None:
     talk = Talk()
     appointment = talk.has("mara", f"{TUESDAY} 09:00")
     await talk.send("my appointments")
@@ -136,14 +136,14 @@ async def test_what_the_practice_changes_is_notice_once() -> None:
     assert "was cancelled" in await talk.notify(OwnAppointmentChanged(cancelled))
 
 
-async def test_what_the_patient_does_here_is_no_news() -> None:
+async def test_no_notice_of_a_change_in_the_conversation_itself() -> None:
     talk = Talk()
     await talk.all(OFFER, "the first one", "yes")
     (appointment,) = await talk.ada.calendar.own_appointments()
     assert await talk.notify(OwnAppointmentChanged(appointment)) == ""
 
 
-async def test_a_change_by_the_practice_stops_what_was_being_done_with_it() -> None:
+async def test_a_change_by_the_practice_ends_the_task_about_it() -> None:
     talk = Talk()
     appointment = talk.has("mara", f"{TUESDAY} 09:00")
     await talk.send("cancel my appointment")
@@ -153,7 +153,7 @@ async def test_a_change_by_the_practice_stops_what_was_being_done_with_it() -> N
     assert await talk.booked() == ["cleaning mara 16.3. 11:00"]
 
 
-async def test_a_change_nobody_notice_of_is_noticed_before_anything_is_done() -> None:
+async def test_a_change_without_an_event_is_found_before_cancelling() -> None:
     talk = Talk()
     appointment = talk.has("mara", f"{TUESDAY} 09:00")
     await talk.send("cancel my appointment")
@@ -173,7 +173,7 @@ async def test_new_hours_renew_the_offer() -> None:
     assert "Nothing is free" in notice
 
 
-async def test_at_another_dentists_at_the_same_time_is_refused_in_words() -> None:
+async def test_two_appointments_at_one_time_are_refused_in_words() -> None:
     talk = Talk()
     talk.has("james", f"{TUESDAY} 15:00")
     reply = await talk.all(OFFER, "the first one", "yes")
@@ -182,7 +182,7 @@ async def test_at_another_dentists_at_the_same_time_is_refused_in_words() -> Non
     assert talk.holds() == 0
 
 
-async def test_a_clinic_that_cannot_be_reached_is_said() -> None:
+async def test_reply_if_the_hub_is_unreachable() -> None:
     talk = Talk()
     await talk.send(OFFER)
     talk.calendars.lost = 1
@@ -190,7 +190,7 @@ async def test_a_clinic_that_cannot_be_reached_is_said() -> None:
     assert await talk.booked() == []
 
 
-async def test_holding_too_much_is_said() -> None:
+async def test_reply_if_too_much_is_held() -> None:
     talk = Talk()
     for hour in ("09", "11", "13"):
         await talk.ada.calendar.hold(talk.slot("james", f"{TUESDAY} {hour}:00"), f"k{hour}")

@@ -1,7 +1,7 @@
-"""The table of sentences: what each one means, at a fixed moment, in several zones.
+"""The table of sentences and the meaning of each, at a fixed moment, in several zones.
 
-Wednesday, 10 March 2027, 10:00 in Berlin, unless the row says otherwise. The short form of a
-wish is that of :func:`tests.unit.chatbot.world.shown_acts`.
+Wednesday, 10 March 2027, 10:00 in Berlin, unless the row has another moment. The short
+form of an act is that of :func:`tests.unit.chatbot.world.shown_acts`.
 """
 
 from dataclasses import replace
@@ -245,7 +245,7 @@ SENTENCES = [
     ("cancle my appointment", "cancel"),
     ("i want 2 book a checkup 4 next fri", "book treatment=check-up 19.3."),
 ]
-"""What is said, and what is understood."""
+"""A sentence, and the acts that are understood."""
 
 TIMES = [
     (BERLIN, "2027-03-10T09:00Z", "tomorrow", "11.3."),
@@ -284,6 +284,10 @@ TIMES = [
     ("America/Chicago", "2027-03-10T09:00Z", "3/4", "4.3.2028"),
     ("America/Chicago", "2027-03-10T15:00Z", "4/12 at 10", "12.4. at=10:00"),
     ("Europe/London", "2027-03-10T09:00Z", "4.12. at 10", "4.12. at=10:00"),
+    ("Europe/London", "2027-03-10T09:00Z", "3/16", "16.3."),
+    ("UTC", "2027-03-10T09:00Z", "10 March at 4pm", "10.3. at=16:00"),
+    ("UTC", "2027-03-10T09:00Z", "9 March", "9.3.2028"),
+    ("UTC", "2027-03-10T09:00Z", "29 February", "29.2.2028"),
     ("UTC", "2027-03-10T09:00Z", "today at 8", "10.3. at=08:00 !past"),
     ("UTC", "2027-03-10T09:00Z", "today at 9:30", "10.3. at=09:30"),
     ("UTC", "2027-03-10T09:00Z", "yesterday", "!past"),
@@ -314,7 +318,7 @@ TIMES = [
     ("UTC", "2027-03-10T09:00Z", "weekday mornings", "only=mon/tue/wed/thu/fri to=12:00"),
     ("UTC", "2027-03-10T09:00Z", "any day but Friday, not before 10", "not=fri from=10:00"),
 ]
-"""Zone, now, what is said, and the wall time that is meant there."""
+"""Zone, now, a sentence, and the wall time that it means there."""
 
 
 @pytest.mark.parametrize(("sentence", "understood"), SENTENCES, ids=lambda text: text[:40])

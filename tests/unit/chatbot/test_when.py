@@ -1,4 +1,4 @@
-"""From wall times to instants: every slot that is meant lies in the span that is asked for."""
+"""From wall times to instants: the searched span contains every slot that is meant."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ def utc(text: str) -> datetime:
         ("Pacific/Kiritimati", date(2027, 6, 1), "2027-05-31 10:00", "2027-06-01 10:00"),
     ],
 )
-def test_a_day_is_as_long_as_its_zone_says(zone: str, day: date, first: str, before: str) -> None:
+def test_a_day_is_as_long_as_in_its_zone(zone: str, day: date, first: str, before: str) -> None:
     assert span(on(day), NOW, [ZoneInfo(zone)]) == (utc(first), utc(before))
 
 
@@ -35,7 +35,7 @@ def test_a_day_that_has_no_midnight_holds_all_its_hours() -> None:
     assert before == datetime(2026, 9, 7, tzinfo=zone).astimezone(UTC)
 
 
-def test_dentists_in_several_zones_are_asked_for_the_hull_of_their_days() -> None:
+def test_span_over_several_zones_covers_the_day_in_each() -> None:
     zones = [ZoneInfo("Pacific/Auckland"), ZoneInfo("America/Los_Angeles")]
     starts, before = span(on(date(2027, 6, 1)), NOW, zones)
     assert starts == datetime(2027, 6, 1, tzinfo=zones[0]).astimezone(UTC)
@@ -50,7 +50,7 @@ def test_a_wall_time_that_occurs_twice_is_meant_twice() -> None:
     assert not when.allows(datetime(2027, 11, 7, 2, 30, tzinfo=zone))
 
 
-def test_the_past_is_never_asked_for_and_no_more_than_the_hub_answers() -> None:
+def test_span_begins_now_and_is_no_longer_than_the_hub_lists() -> None:
     now = datetime(2027, 3, 10, 9, tzinfo=UTC)
     starts, before = span(between(date(2027, 1, 1), date(2027, 12, 31)), now, [])
     assert (starts, before) == (now, now + LONGEST_SPAN)
@@ -60,7 +60,7 @@ def test_the_past_is_never_asked_for_and_no_more_than_the_hub_answers() -> None:
     assert timedelta(days=7) < before - starts < LONGEST_SPAN
 
 
-def test_newer_words_replace_what_they_speak_of_and_keep_the_rest() -> None:
+def test_newer_words_replace_their_part_and_keep_the_rest() -> None:
     tuesday, wednesday = on(date(2027, 3, 16)), on(date(2027, 3, 17))
     after_three = When(time_from=time(15))
     wanted = tuesday.refined_by(after_three)

@@ -56,7 +56,7 @@ def time_of(when: When) -> str:
         if clock is not None
     ]
     parts += [
-        word for word, said in (("soonest", when.soonest), ("any-time", when.any_time)) if said
+        word for word, is_set in (("soonest", when.soonest), ("any-time", when.any_time)) if is_set
     ]
     if when.problem:
         parts.append(f"!{when.problem}")
