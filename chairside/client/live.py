@@ -18,6 +18,7 @@ from typing import Final, cast
 
 import aiohttp
 
+from chairside.client.callbacks import Callbacks, OnEvent, OnRefetch
 from chairside.client.channels import CatchUp, HubEvent, Position, catch_ups
 from chairside.client.commands import Commands, new_key
 from chairside.client.errors import ClientError, ConnectionLost, HubError
@@ -26,7 +27,6 @@ from chairside.client.reconnecting import OnEnd, ReconnectingConnection, Token
 from chairside.client.retry import RetryPolicy
 from chairside.client.shapes import ChannelPosition, ChannelState, Envelope
 from chairside.client.socketio_connection import HubAddress, OnData
-from chairside.client.subscription import ChannelSubscription, OnEvent, OnRefetch
 from chairside.client.tracking import CATCH_UP, NOTHING, ChannelTracker, ChannelUpdate
 
 logger = logging.getLogger(__name__)
@@ -79,35 +79,30 @@ class LiveClient(Commands):
             on_end=on_end or (lambda _refusal: None),
         )
         self._on_behalf_of = on_behalf_of
-        self._on_event = on_event
-        self._on_refetch: OnRefetch = on_refetch or (lambda _channel, _position: None)
-        self._subscriptions: dict[str, ChannelSubscription] = {}
+        self._callbacks = Callbacks(on_event, on_refetch or (lambda _channel, _position: None))
+        self._trackers = {
+            channel: ChannelTracker(channel, position)
+            for channel, position in (since or {}).items()
+        }
         self._left: set[str] = set()
-        for channel, position in (since or {}).items():
-            self._subscribe(ChannelTracker(channel, position))
         self._commands = asyncio.Semaphore(COMMANDS_MAX)
 
     # --- lifetime ----------------------------------------------------------------------
 
     async def __aenter__(self) -> "LiveClient":
-        await self.connect()
+        """Raises HubError if the hub refuses, ConnectionLost if it does not answer in time."""
+        await self._connection.open()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        await self.close()
-
-    async def connect(self) -> None:
-        """Connect, and stay connected until :meth:`close`.
-
-        Raises HubError if the hub refuses, ConnectionLost if it does not answer in time.
-        """
-        await self._connection.open()
+        """Commands in flight raise ConnectionLost or ClientClosed."""
+        await self._connection.close()
 
     async def ready(self) -> None:
         """Wait until the client is connected.
 
         Raises HubError if the hub refuses it for good, ConnectionLost after the timeout,
-        ClientClosed after :meth:`close`.
+        ClientClosed after the client was closed.
         """
         await self._connection.ready()
 
@@ -120,82 +115,58 @@ class LiveClient(Commands):
         """How many connections became ready so far."""
         return self._connection.count
 
-    async def close(self) -> None:
-        """Commands in flight raise ConnectionLost or ClientClosed."""
-        await self._connection.close()
-
     def _connection_lost(self) -> None:
-        for subscription in self._subscriptions.values():
-            subscription.tracker.catch_up_failed()
+        for tracker in self._trackers.values():
+            tracker.catch_up_failed()
 
     def _auth(self) -> dict[str, object]:
         auth: dict[str, object] = {}
         if self._on_behalf_of is not None:
             auth["on_behalf_of"] = self._on_behalf_of
         since = {
-            channel: position.to_wire()
-            for channel in self._subscriptions
-            if (position := self.position(channel)) is not None
+            channel: tracker.position.to_wire()
+            for channel, tracker in self._trackers.items()
+            if tracker.position is not None
         }
         return {**auth, "since": since} if since else auth
 
     # --- channels ----------------------------------------------------------------------
 
-    async def follow(
-        self,
-        channel: str,
-        on_event: OnEvent | None = None,
-        *,
-        on_refetch: OnRefetch | None = None,
-        since: Position | None = None,
-    ) -> None:
+    async def follow(self, channel: str) -> None:
         """Join ``channel`` and stay in it. Raises HubError if that is not permitted.
 
-        Following a channel again restarts it at ``since``.
+        A channel that is followed already is started again, with a refetch.
         """
         self._left.discard(channel)
-        subscription = self._subscribe(ChannelTracker(channel, since), on_event, on_refetch)
+        tracker = self._trackers[channel] = ChannelTracker(channel)
         try:
-            await self._retry.run(lambda: self._join(subscription))
+            await self._retry.run(lambda: self._join(tracker))
         except (HubError, ConnectionLost):
-            self._subscriptions.pop(channel, None)
+            self._trackers.pop(channel, None)
             raise
 
     async def leave(self, channel: str) -> None:
         """Stop following a channel, even one of the principal's own, for good."""
-        self._subscriptions.pop(channel, None)
+        self._trackers.pop(channel, None)
         self._left.add(channel)
         await self.call("channel:leave", {"channel": channel})
 
     def position(self, channel: str) -> Position | None:
         """Up to where events of ``channel`` were delivered; ``None`` if that is unknown."""
-        subscription = self._subscriptions.get(channel)
-        return subscription.tracker.position if subscription else None
+        tracker = self._trackers.get(channel)
+        return tracker.position if tracker else None
 
     def tracker(self, channel: str) -> ChannelTracker:
         """Counts of gaps and duplicates in ``channel``. Raises KeyError if not followed."""
-        return self._subscriptions[channel].tracker
+        return self._trackers[channel]
 
     @property
     def channels(self) -> tuple[str, ...]:
-        return tuple(self._subscriptions)
+        return tuple(self._trackers)
 
-    def _subscribe(
-        self,
-        tracker: ChannelTracker,
-        on_event: OnEvent | None = None,
-        on_refetch: OnRefetch | None = None,
-    ) -> ChannelSubscription:
-        subscription = ChannelSubscription(
-            tracker, on_event or self._on_event, on_refetch or self._on_refetch
-        )
-        self._subscriptions[tracker.channel] = subscription
-        return subscription
-
-    async def _join(self, subscription: ChannelSubscription) -> None:
+    async def _join(self, tracker: ChannelTracker) -> None:
         """Catch up until nothing is missing; each answer is handled on arrival."""
-        tracker = subscription.tracker
-        while self._subscriptions.get(tracker.channel) is subscription:
+        while self._trackers.get(tracker.channel) is tracker:
             data: dict[str, object] = {"channel": tracker.channel}
             if tracker.position is not None:
                 data["since"] = tracker.position.to_wire()
@@ -204,7 +175,7 @@ class LiveClient(Commands):
             def joined(answer: object) -> None:
                 nonlocal update
                 update = tracker.caught_up(CatchUp.from_wire(cast("ChannelState", answer)))
-                subscription.deliver(update)
+                self._callbacks.deliver(tracker, update)
 
             tracker.catch_up_sent()
             try:
@@ -215,19 +186,19 @@ class LiveClient(Commands):
             if not update.catch_up:
                 return
 
-    def _apply(self, subscription: ChannelSubscription, update: ChannelUpdate) -> None:
-        subscription.deliver(update)
+    def _apply(self, tracker: ChannelTracker, update: ChannelUpdate) -> None:
+        self._callbacks.deliver(tracker, update)
         if update.catch_up:
-            self._connection.spawn(self._catch_up(subscription))
+            self._connection.spawn(self._catch_up(tracker))
 
-    async def _catch_up(self, subscription: ChannelSubscription) -> None:
-        channel = subscription.tracker.channel
+    async def _catch_up(self, tracker: ChannelTracker) -> None:
+        channel = tracker.channel
         try:
-            await self._retry.run(lambda: self._join(subscription))
+            await self._retry.run(lambda: self._join(tracker))
         except HubError as refusal:
             logger.warning("channel lost", extra={"channel": channel, "code": refusal.code})
             if not refusal.may_be_retried:
-                self._subscriptions.pop(channel, None)
+                self._trackers.pop(channel, None)
         except ClientError:
             pass  # the next connection or channel:position starts another catch-up
 
@@ -242,25 +213,24 @@ class LiveClient(Commands):
             self._hub_ready(catch_ups(data["channels"]))
         elif event == "channel:position":
             position = Position.from_wire(cast("ChannelPosition", data))
-            if subscription := self._subscriptions.get(data["channel"]):
-                self._apply(subscription, subscription.tracker.hub_is_at(position))
+            if tracker := self._trackers.get(data["channel"]):
+                self._apply(tracker, tracker.hub_is_at(position))
         elif {"channel", "offset"} <= data.keys():
             envelope = HubEvent.from_wire(cast("Envelope", data))
-            if subscription := self._subscriptions.get(envelope.channel):
-                self._apply(subscription, subscription.tracker.received(envelope))
+            if tracker := self._trackers.get(envelope.channel):
+                self._apply(tracker, tracker.received(envelope))
 
     def _hub_ready(self, channels: Mapping[str, CatchUp]) -> None:
-        for channel, subscription in list(self._subscriptions.items()):
+        for channel, tracker in list(self._trackers.items()):
             if channel not in channels:  # it had no position to send
-                self._apply(subscription, CATCH_UP)
+                self._apply(tracker, CATCH_UP)
         for channel, answer in channels.items():
             if channel in self._left:
                 self._connection.spawn(self._leave_again(channel))
                 continue
-            subscription = self._subscriptions.get(channel) or self._subscribe(
-                ChannelTracker(channel)  # an own channel, which needs no join
-            )
-            self._apply(subscription, subscription.tracker.caught_up(answer))
+            # The principal's own channels need no join: they are tracked from here on.
+            tracker = self._trackers.setdefault(channel, ChannelTracker(channel))
+            self._apply(tracker, tracker.caught_up(answer))
 
     # --- commands ----------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from typing import Final, cast
 
 import aiohttp
 
+from chairside.client.callbacks import OnEvent
 from chairside.client.channels import HubEvent, Position, availability_channel
 from chairside.client.dentist_slots import (
     RETRY_DELAY_MAX_S,
@@ -33,7 +34,6 @@ from chairside.client.rest import HubClient
 from chairside.client.shapes import SlotsChanged
 from chairside.client.slot_table import FreeSlot, StartRange, TypeTimes, moment
 from chairside.client.stream import ChangeStream
-from chairside.client.subscription import OnEvent
 
 logger = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import aiohttp
 
+from chairside.client.callbacks import Callbacks, OnEvent, OnRefetch
 from chairside.client.channels import HubEvent, Position, catch_ups
 from chairside.client.errors import FINAL, ConnectionLost, HubError
 from chairside.client.retry import RetryPolicy
 from chairside.client.sse import ServerSentEvent, SseReader
-from chairside.client.subscription import ChannelSubscription, OnEvent, OnRefetch
 from chairside.client.tracking import ChannelTracker
 
 logger = logging.getLogger(__name__)
@@ -52,10 +52,8 @@ class ChangeStream:
         self._timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=timeout_s, sock_read=silence_s
         )
-        self._subscriptions = {
-            name: ChannelSubscription(ChannelTracker(name, position), on_event, on_refetch)
-            for name, position in since.items()
-        }
+        self._callbacks = Callbacks(on_event, on_refetch)
+        self._trackers = {name: ChannelTracker(name, position) for name, position in since.items()}
         self._last_id: str | None = None
         self._retry_ms: int | None = None
         self._runner: asyncio.Task[None] | None = None
@@ -77,10 +75,6 @@ class ChangeStream:
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
-
-    def tracker(self, channel: str) -> ChannelTracker:
-        """Counts of gaps and duplicates in ``channel``. Raises KeyError if not followed."""
-        return self._subscriptions[channel].tracker
 
     async def _run(self) -> None:
         failures, was_refused = 0, False
@@ -138,8 +132,8 @@ class ChangeStream:
 
     def _query(self) -> Sequence[tuple[str, str]]:
         pairs: list[tuple[str, str]] = []
-        for name, subscription in self._subscriptions.items():
-            pairs += [("channel", name), ("since", str(subscription.tracker.position or "now"))]
+        for name, tracker in self._trackers.items():
+            pairs += [("channel", name), ("since", str(tracker.position or "now"))]
         return pairs
 
     def _headers(self, token: str) -> dict[str, str]:
@@ -159,16 +153,16 @@ class ChangeStream:
             return self._token() == token  # with a new token reconnect, else go on to the end
         elif event.event == "hub:ready":
             for name, answer in catch_ups(data["channels"]).items():
-                subscription = self._subscriptions[name]
-                subscription.deliver(subscription.tracker.caught_up(answer))
+                tracker = self._trackers[name]
+                self._callbacks.deliver(tracker, tracker.caught_up(answer))
             self.connected = True
             self.connections += 1
         elif "offset" in data:
-            subscription = self._subscriptions[data["channel"]]
-            update = subscription.tracker.received(HubEvent.from_wire(data))
-            subscription.deliver(update)
+            tracker = self._trackers[data["channel"]]
+            update = tracker.received(HubEvent.from_wire(data))
+            self._callbacks.deliver(tracker, update)
             if update.catch_up:  # a hub leaves no gap, so something in between did
-                subscription.tracker.catch_up_failed()
+                tracker.catch_up_failed()
                 self._last_id = None
                 return False
         self._last_id = event.id or self._last_id

@@ -14,6 +14,7 @@ from chairside.client import ConnectionLost, HubClient, RetryPolicy, SlotCache
 from chairside.client.shapes import DentistAvailability
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person, instant, schedule
+from tests.support.eventually import eventually
 from tests.support.proxy import Network, network_to
 
 QUICK = RetryPolicy(attempts=2, first_delay_s=0.01, longest_delay_s=0.05)
@@ -147,7 +148,7 @@ async def _streams_down(network: Network, cache: SlotCache) -> None:
 
 async def test_memory_is_not_used_after_a_silence(open_clinic: OpenClinic) -> None:
     async with open_clinic() as clinic, caching(clinic, max_age_s=0.05) as cache:
-        await asyncio.sleep(0.1)
+        assert await eventually(lambda: 0.05 < cache.age_s < 10, 5.0), "connected, and silent since"
         _, from_memory = await offered(clinic, cache, clinic.dentists[0])
         assert not from_memory
 

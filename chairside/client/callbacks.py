@@ -1,4 +1,4 @@
-"""A channel that a client follows, and the callbacks of the application."""
+"""The callbacks with which an application receives events."""
 
 import logging
 from collections.abc import Callable
@@ -18,20 +18,17 @@ the channel is about. Also called at first, for a channel without a position."""
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelSubscription:
-    """The tracker of one channel with its callbacks."""
-
-    tracker: ChannelTracker
+class Callbacks:
     on_event: OnEvent
     on_refetch: OnRefetch
 
-    def deliver(self, update: ChannelUpdate) -> None:
+    def deliver(self, tracker: ChannelTracker, update: ChannelUpdate) -> None:
         """Call back; an exception of a callback is logged and keeps the connection."""
         try:
             if update.refetch:
-                assert self.tracker.position is not None
-                self.on_refetch(self.tracker.channel, self.tracker.position)
+                assert tracker.position is not None
+                self.on_refetch(tracker.channel, tracker.position)
             for event in update.deliver:
                 self.on_event(event)
         except Exception:
-            logger.exception("callback failed", extra={"channel": self.tracker.channel})
+            logger.exception("callback failed", extra={"channel": tracker.channel})
