@@ -25,6 +25,14 @@ class _ShownField(NamedTuple):
     """``None``: the value is dumped as it is."""
 
 
+class _LoadedField(NamedTuple):
+    key: str
+    attribute: str
+    field: fields.Field[Any]
+    read: Callable[..., object] | None
+    """The field's one step for a value that is present, if it has no others."""
+
+
 class Strict(Schema):
     """Refuses unknown fields, and dumps plain attributes of objects."""
 
@@ -86,13 +94,57 @@ class RequestSchema(Strict, Generic[T]):
         )
 
     @cached_property
+    def _flat(self) -> Sequence[_LoadedField] | None:
+        """``None`` for a schema with hooks of its own or nested fields."""
+        hooks = {hook[0] for hooked in self._hooks.values() for hook in hooked}
+        found = self.load_fields.items()
+        nests = any(isinstance(getattr(field, "inner", field), fields.Nested) for _, field in found)
+        if nests or hooks != {"_make"}:
+            return None
+        return [
+            _LoadedField(field.data_key or name, field.attribute or name, field, _only_step(field))
+            for name, field in found
+        ]
+
+    def load_flat(self, data: object) -> T | None:
+        """What ``load`` returns for valid data of a flat schema; ``None``: ``load`` must decide.
+
+        It takes 3 µs instead of 24 for a command of one field, and half of the time of such
+        a command is its loading (``tests/benchmarks/bench_schemas.py``).
+        """
+        if self._flat is None or type(data) is not dict:
+            return None
+        loaded, known = {}, 0
+        try:
+            for key, attribute, field, read in self._flat:
+                sent = data.get(key, missing)
+                known += sent is not missing
+                if read is None or sent is None or sent is missing:
+                    value = field.deserialize(sent, key, data)
+                else:
+                    value = read(sent, key, data)
+                if value is not missing:
+                    loaded[attribute] = value
+        except ValidationError:
+            return None
+        return self._make(loaded) if known == len(data) else None
+
+    @cached_property
     def keys(self) -> Mapping[str, fields.Field[Any]]:
         """The fields by the names that clients send."""
         return {field.data_key or name: field for name, field in self.load_fields.items()}
 
 
+def _only_step(field: fields.Field[Any]) -> Callable[..., object] | None:
+    plain = type(field).deserialize is fields.Field.deserialize
+    more = (*field.pre_load, *field.validators, *field.post_load)
+    return field._deserialize if plain and not more else None
+
+
 def load(schema: RequestSchema[T], data: object, *, where: str = "body") -> T:
     """The request in ``data``, or :class:`ValidationFailed` that names every wrong field."""
+    if (flat := schema.load_flat(data)) is not None:
+        return flat
     try:
         loaded: T = schema.load(data)  # type: ignore[arg-type]  # marshmallow checks any value
     except ValidationError as error:
