@@ -1,4 +1,4 @@
-"""Which worker runs a test, and what each leaves behind: nothing that another could log into."""
+"""Assigns tests to workers, and restores the loggers after each test."""
 
 import gc
 import logging
@@ -10,35 +10,40 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 IN_ONE_WORKER = ("tests/browser/", "tests/faults/", "tests/acceptance/test_socketio_conformance.py")
-"""Several hubs or a browser a test, or a fixture that takes long: two side by side would take
-each other's time, and both wait at moments when one of the others could use the machine."""
+"""These tests run one after the other: each uses several hubs, a browser or a slow fixture,
+and two of them side by side would exceed their time limits."""
 
 
-class _Lanes(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
+class _OneWorkerScheduling(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
     def _split_scope(self, nodeid: str) -> str:
-        """What goes to a worker as a whole. By path, not by ``xdist_group``, which has no effect
-        with pytest 9.2 (pytest-xdist 3.8, its issue 1386)."""
+        """The group of tests that one worker runs.
+
+        ``xdist_group`` has no effect with pytest 9.2 (pytest-xdist 3.8, issue 1386).
+        """
         return next(filter(nodeid.startswith, IN_ONE_WORKER), nodeid)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Lanes:
-    return _Lanes(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _OneWorkerScheduling:
+    return _OneWorkerScheduling(config, log)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def no_long_pauses() -> None:
-    """What was made by now lasts as long as the run: to look for garbage among it stops every
-    loop of this process for seconds, and most limits here are shorter."""
+    """Exclude all present objects from garbage collection.
+
+    They live as long as the run. Scanning them would stop every event loop of this process
+    for seconds, and most time limits of the tests are shorter.
+    """
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """Whoever configures the hub's logs (commands do) does it for the whole process."""
+    """Undo the configuration of logs that a command made for the whole process."""
     yield
     structlog.reset_defaults()
     root = logging.getLogger()
     for handler in root.handlers[:]:
-        if type(handler) is logging.StreamHandler:  # pytest's own are kinds of it
+        if type(handler) is logging.StreamHandler:  # pytest's own are subclasses of it
             root.removeHandler(handler)

@@ -1,4 +1,4 @@
-"""A running hub for every test, on a copy of a clinic that is founded once."""
+"""A running hub for every test, on a copy of a clinic that is created once."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -21,7 +21,7 @@ OpenClinic = Callable[..., AbstractAsyncContextManager[Clinic]]
 
 @pytest.fixture(scope="session", params=ENGINES)
 def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """Whoever uses it, uses each engine in turn."""
+    """A clinic on each engine: a test that uses it runs once for each."""
     with captured_logs():
         return make_template(tmp_path_factory.mktemp("template"), request.param)
 
@@ -41,8 +41,7 @@ async def clinic(template: Template, tmp_path: Path) -> AsyncIterator[Clinic]:
 
 @pytest.fixture
 async def nothing_changes(clinic: Clinic) -> AsyncIterator[None]:
-    """For bad input. Before: a booking. After, whatever was sent: the same rows, and a hub
-    that works."""
+    """Asserts that a test's bad input changes no row, and that the hub still works."""
     await clinic.book(clinic.patients[0], "09:00")
     before = _state(clinic)
     yield

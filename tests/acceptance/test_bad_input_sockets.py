@@ -40,7 +40,7 @@ async def test_an_oversized_socket_message_ends_that_connection_alone(clinic: Cl
         await bad.connect("/patient", {"token": clinic.patients[1].token})
         await bad.send('42/patient,1["appointment:book",{"notes":"' + "x" * 400_000 + '"}]')
         await bad.until_closed()
-    assert (await good.ask("profile:get"))["ok"] is True
+    assert (await good.call("profile:get"))["ok"] is True
 
 
 async def test_binary_data_is_refused(clinic: Clinic) -> None:
@@ -211,7 +211,7 @@ async def test_a_malformed_packet_harms_only_its_sender(
     async with raw_socket(clinic.session, clinic.url) as bad:
         await bad.connect("/patient", {"token": clinic.patients[1].token})
         await bad.send(frame)
-        assert (await good.ask("profile:get"))["ok"] is True
+        assert (await good.call("profile:get"))["ok"] is True
     assert not [line for line in logs.lines() if "Traceback" in line.get("exception", "")]
 
 
@@ -240,7 +240,7 @@ async def test_auth_refresh_takes_only_the_same_party(clinic: Clinic) -> None:
     assert await refresh({"token": token("patient", "patient-1", ttl_s=-5)}) == "UNAUTHORIZED"
     assert await refresh({}) == "UNAUTHORIZED"
     assert await refresh({"token": clinic.patients[1].token, "more": 1}) == "VALIDATION_ERROR"
-    assert (await screen.ask("auth:refresh", {"token": token("patient", "patient-1")}))["ok"]
+    assert (await screen.call("auth:refresh", {"token": token("patient", "patient-1")}))["ok"]
 
 
 async def test_input_of_one_client_is_never_shown_to_another(clinic: Clinic) -> None:

@@ -26,7 +26,7 @@ async def test_both_wires_count_together(open_clinic: OpenClinic) -> None:
     async with open_clinic(api=STRICT) as clinic:
         patient = clinic.patients[0]
         screen = await clinic.screen(patient)
-        assert (await screen.ask("profile:get"))["ok"]
+        assert (await screen.call("profile:get"))["ok"]
         for _ in range(3):
             await clinic.api(patient).get("/api/profiles/me")
         assert (await screen.refused("profile:get"))["code"] == "RATE_LIMITED"

@@ -16,7 +16,7 @@ from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic, appointments_of
 from tests.support.database import execute, rows
 from tests.support.eventually import eventually
-from tests.support.followers import KINDS, Screen, screen
+from tests.support.followers import KINDS, FollowingScreen, screen
 from tests.support.logs import captured_logs
 from tests.support.process import hub_process
 from tests.support.proxy import Network, network_to
@@ -35,7 +35,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
         return make_template(tmp_path_factory.mktemp("template"))
 
 
-async def has_received(it: Screen, channel: str, expected: list[tuple[int, str]]) -> None:
+async def has_received(it: FollowingScreen, channel: str, expected: list[tuple[int, str]]) -> None:
     async def enough() -> bool:
         return len(await it.received(channel)) >= len(expected)
 
@@ -43,7 +43,7 @@ async def has_received(it: Screen, channel: str, expected: list[tuple[int, str]]
     assert await it.received(channel) == expected, "each once, in order"
 
 
-async def has_connected(it: Screen, times: int) -> None:
+async def has_connected(it: FollowingScreen, times: int) -> None:
     async def connected() -> bool:
         return await it.connections() >= times
 

@@ -36,7 +36,7 @@ def over_rest(clinic: Clinic, person: Person) -> Try:
 def over_socket(screen: Screen) -> Try:
     async def attempt(what: str, body: dict[str, str]) -> tuple[str, dict[str, Any] | None]:
         event = "reservation:create" if what == "hold" else "appointment:book"
-        ack = await screen.ask(event, body)
+        ack = await screen.call(event, body)
         return ("ok", ack["data"]) if ack["ok"] else (ack["error"]["code"], None)
 
     return attempt

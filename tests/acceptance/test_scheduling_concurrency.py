@@ -239,7 +239,7 @@ async def test_s20_concurrent_twins_get_the_same_reply(clinic: Clinic) -> None:
     api, screen = clinic.api(clinic.patients[0]), await clinic.screen(clinic.patients[0])
     body = clinic.slot()
     twins = [api.post("/api/appointments", body, idempotency_key="k1") for _ in range(6)]
-    acks = [screen.ask("appointment:book", {**body, "idempotency_key": "k1"}) for _ in range(6)]
+    acks = [screen.call("appointment:book", {**body, "idempotency_key": "k1"}) for _ in range(6)]
     answers, acked = await asyncio.gather(asyncio.gather(*twins), asyncio.gather(*acks))
     assert {answer.status for answer in answers} == {201}
     shown = [answer.body for answer in answers] + [ack["data"] for ack in acked]
@@ -267,7 +267,7 @@ async def test_s21_a_patient_cannot_be_at_two_dentists_at_once(clinic: Clinic) -
         clock = f"{8 + clinic.patients.index(patient)}:00".zfill(5)
         rest, ack = await asyncio.gather(
             api.post("/api/appointments", clinic.slot(clock)),
-            screen.ask("appointment:book", clinic.slot(clock, dentist=clinic.dentists[2])),
+            screen.call("appointment:book", clinic.slot(clock, dentist=clinic.dentists[2])),
         )
         codes = [rest.code, None if ack["ok"] else ack["error"]["code"]]
         assert sorted(codes, key=str) == [None, "PATIENT_CONFLICT"]

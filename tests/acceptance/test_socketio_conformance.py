@@ -50,7 +50,7 @@ async def run_all(template: Template, folder: Path) -> Results:
         hub_process(template.copy_to(folder), folder, **settings) as hub,
         program("conformance/run.mjs") as node,
     ):
-        await node.tell(world_of(template, hub.url))
+        await node.send(world_of(template, hub.url))
         node.no_more()
         found = {line["name"]: line async for line in node.lines()}
         assert await hub.stop() == 0

@@ -141,7 +141,7 @@ async def test_each_channel_is_in_order_despite_failures(
             await clinic.book(patient, clock)
         await receiver.until(16)
         for channel in channels:
-            offsets = [offset for name, offset in receiver.places if name == channel]
+            offsets = [offset for name, offset in receiver.positions if name == channel]
             assert offsets == list(range(offsets[0], offsets[0] + 8))
         ids = [each.id for each in receiver.requests]
         assert len(ids) > 16, "some were retried, under the same id"
@@ -182,10 +182,10 @@ async def test_all_events_of_an_outage_of_an_hour_are_delivered(
             place = await _failing(clinic, patient, webhook, attempts)
             clock.later += datetime.fromisoformat(place["next_attempt_at"]) - clock.now()
         assert 8 <= attempts <= 14, "5 s, 10 s, 20 s ...: few attempts, the last ones far apart"
-        assert {each.place for each in receiver.requests} == {receiver.requests[0].place}
+        assert {each.position for each in receiver.requests} == {receiver.requests[0].position}
         receiver.status = 204
         await receiver.until(5)
-        offsets = [offset for _, offset in receiver.places]
+        offsets = [offset for _, offset in receiver.positions]
         assert offsets == list(range(offsets[0], offsets[0] + 5))
         assert (await look(bot(clinic, patient), webhook))["status"] == "active"
 
@@ -530,8 +530,8 @@ async def test_deliveries_continue_in_order_after_a_kill(
                 receiver.status = 204
                 await hub.start()
                 await clinic.book(patient, CLOCKS[6])
-                assert await eventually(lambda: len(set(receiver.places)) == 7, 8.0)
-    offsets = [offset for _, offset in receiver.places]
+                assert await eventually(lambda: len(set(receiver.positions)) == 7, 8.0)
+    offsets = [offset for _, offset in receiver.positions]
     assert sorted(set(offsets)) == list(range(offsets[0], offsets[0] + 7))
     assert offsets == sorted(offsets), "in order; only a delivery under way is repeated"
     assert receiver.unsigned == 0

@@ -22,7 +22,7 @@ from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
 from tests.contract.clinic import Postbox, render
 from tests.support.database import ENGINES, Database, OnPostgres, url_of
-from tests.support.populous import READINGS, Populous, Reading, plans
+from tests.support.large_clinic import READINGS, LargeClinic, Reading, plans
 from tests.support.postgres import ADMIN, postgres_server
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -90,7 +90,7 @@ def main() -> None:
     for engine in [each for each in ENGINES if each in sys.argv[1:]] or ENGINES:
         for rows in sizes:
             with migrated(engine) as database:
-                Populous(rows=rows, per_dentist=PER_DENTIST).fill(database)
+                LargeClinic(rows=rows, per_dentist=PER_DENTIST).fill(database)
                 asyncio.run(measure(engine, database, rows, explained=rows == sizes[-1]))
 
 

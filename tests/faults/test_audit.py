@@ -149,7 +149,7 @@ async def python_screens(url: str, seats: Sequence[Seat]) -> AsyncIterator[list[
 
 async def open_official(node: Program, url: str, seats: Sequence[Seat]) -> dict[str, Any]:
     """Returns where each channel of each screen begins."""
-    await node.tell(
+    await node.send(
         {
             "open": {
                 seat.name: {
@@ -167,7 +167,7 @@ async def open_official(node: Program, url: str, seats: Sequence[Seat]) -> dict[
 
 
 async def ask(node: Program, what: str) -> dict[str, Any]:
-    await node.tell({what: True})
+    await node.send({what: True})
     answer = await node.answer()
     assert isinstance(answer, dict)
     return answer

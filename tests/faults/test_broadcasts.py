@@ -17,7 +17,7 @@ from api.settings import ApiSettings
 from tests.support.clinic import Clinic, appointments_of
 from tests.support.database import rows
 from tests.support.eventually import eventually
-from tests.support.followers import KINDS, Screen, screen
+from tests.support.followers import KINDS, FollowingScreen, screen
 from tests.support.histories import problems_of
 from tests.support.logs import captured_logs
 from tests.support.running import Template, clinic_on
@@ -137,7 +137,7 @@ async def _book(clinic: Clinic, number: int) -> None:
     assert booked.status == 201, booked.body
 
 
-async def _has_received_everything(clinic: Clinic, it: Screen, channel: str) -> None:
+async def _has_received_everything(clinic: Clinic, it: FollowingScreen, channel: str) -> None:
     sql = 'SELECT "offset" FROM realtime_events WHERE channel = ? ORDER BY "offset"'
     expected = [row["offset"] for row in rows(clinic.database, sql, channel)]
     assert expected

@@ -19,14 +19,14 @@ from tests.support.cluster import (
     AT_ONCE_S,
     LATE_S,
     QUICK,
-    NodeOf,
+    ClusterNode,
     all_know,
     book_when_possible,
     database_of,
     make_owner,
     nodes,
     one_node,
-    quick_again,
+    stream_recovers,
 )
 from tests.support.database import OnPostgres, execute, rows
 from tests.support.eventually import eventually
@@ -45,13 +45,13 @@ COMMIT = b"COMMIT\0"
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    far: NodeOf
-    near: NodeOf
+    far: ClusterNode
+    near: ClusterNode
     wire: Network
     """Between ``far`` and PostgreSQL, or Redis."""
 
     @property
-    def both(self) -> list[NodeOf]:
+    def both(self) -> list[ClusterNode]:
         return [self.far, self.near]
 
 
@@ -131,13 +131,13 @@ async def test_the_lost_answer_of_a_renewal_costs_nothing(
         assert pair.far.id == life
 
 
-def _address(node: NodeOf) -> bytes:
+def _address(node: ClusterNode) -> bytes:
     """Said to PostgreSQL when the node joins."""
     (found,) = [each for each in node.cluster.membership.roster.nodes if each.id == node.id]
     return found.address.encode()
 
 
-def _lease_of(node: NodeOf, node_id: str) -> Any:
+def _lease_of(node: ClusterNode, node_id: str) -> Any:
     (row,) = rows(database_of(node), "SELECT lease_until FROM nodes WHERE id = ?", node_id)
     return row["lease_until"]
 
@@ -257,7 +257,7 @@ async def test_a_slow_redis_makes_remote_screens_late_and_nothing_else(
             for screen in (here, there):
                 await screen.event("appointment.created", LATE_S, id=row["id"])
         pair.wire.delay_s = 0.0
-        await quick_again(pair.both, here, pair.near)
+        await stream_recovers(pair.both, here, pair.near)
 
 
 async def test_what_redis_forgot_before_a_node_read_it_is_read_from_the_log(
@@ -275,11 +275,11 @@ async def test_what_redis_forgot_before_a_node_read_it_is_read_from_the_log(
             row = await clinic.book(clinic.patients[turn], f"{8 + turn:02}:00", dentist=dentist)
             told.append(row["id"])
         await pair.near.cluster.node.writer.flush()
-        assert valkey.say("XTRIM", stream, "MAXLEN", "0")
+        assert valkey.execute("XTRIM", stream, "MAXLEN", "0")
         pair.wire.flow()
         for each in told:
             await screen.event("appointment.created", LATE_S, id=each)
-        await quick_again(pair.both, screen, pair.near, dentist)
+        await stream_recovers(pair.both, screen, pair.near, dentist)
 
 
 async def test_a_very_large_event_passes_as_quickly_as_a_small_one(

@@ -15,13 +15,13 @@ from tests.support.clinic import Person
 from tests.support.cluster import (
     AT_ONCE_S,
     LATE_S,
-    NodeOf,
+    ClusterNode,
     all_know,
     book_when_possible,
     database_of,
     make_owner,
     one_node,
-    quick_again,
+    stream_recovers,
 )
 from tests.support.database import OnPostgres, rows
 from tests.support.eventually import eventually
@@ -51,15 +51,15 @@ def _ways(*, long: str) -> pytest.MarkDecorator:
 
 @dataclass(frozen=True, kw_only=True)
 class Isle:
-    cut: NodeOf
-    others: Sequence[NodeOf]
+    cut: ClusterNode
+    others: Sequence[ClusterNode]
     wire: Network
     """Between the one and what it is to be cut off from."""
     wires_of_others: Sequence[Network] = ()
     """On which the others are reached, by each other, too."""
 
     @property
-    def everybody(self) -> Sequence[NodeOf]:
+    def everybody(self) -> Sequence[ClusterNode]:
         return [self.cut, *self.others]
 
 
@@ -77,11 +77,11 @@ async def three(
                 stack.callback(wire.flow)
                 return wire
 
-            async def node(redis_url: str = valkey.url, **settings: object) -> NodeOf:
+            async def node(redis_url: str = valkey.url, **settings: object) -> ClusterNode:
                 one = one_node(template, database, redis_url, deadline_ms=1_500, **settings)  # type: ignore[arg-type]  # by name
                 return await stack.enter_async_context(one)
 
-            async def reached() -> tuple[NodeOf, Network]:
+            async def reached() -> tuple[ClusterNode, Network]:
                 wire = await wire_to(port := free_port())
                 return await node(port=port, advertise=wire.url), wire
 
@@ -128,7 +128,7 @@ async def test_a_node_cut_off_from_redis_alone_books_and_is_shown_late_at_most(
             for screen in screens:
                 await screen.event("appointment.created", LATE_S, id=row["id"])
         isle.wire.flow()
-        await quick_again(isle.everybody, screens[0], isle.others[0])
+        await stream_recovers(isle.everybody, screens[0], isle.others[0])
         for screen in screens:
             events = screen.events(f"appointments:dentist:{dentist.id}")
             shown = [each.resource["id"] for each in events]
@@ -175,7 +175,7 @@ async def test_a_node_cut_off_from_postgresql_serves_nothing_stale_and_comes_bac
 class _Watch:
     """Asks a node for the free times again and again; 503 is an honest answer."""
 
-    node: NodeOf
+    node: ClusterNode
     viewer: Person
     dentist: Person
     seen: list[tuple[float, set[str]]] = field(default_factory=list)
@@ -224,7 +224,9 @@ async def test_a_node_that_reaches_nobody_is_refused_what_it_does_not_own(
         await _refused_until_healed(isle, isle.cut, isle.others[0], dentist)
 
 
-async def _refused_until_healed(isle: Isle, asked: NodeOf, owner: NodeOf, dentist: Person) -> None:
+async def _refused_until_healed(
+    isle: Isle, asked: ClusterNode, owner: ClusterNode, dentist: Person
+) -> None:
     """``asked`` cannot have the owner's answers, until the networks are whole."""
     clinic = asked.clinic
     slot = clinic.slot("09:00", dentist=dentist)

@@ -18,7 +18,7 @@ from tests.support.cluster import (
     database_of,
     nodes,
     owner_of,
-    quick_again,
+    stream_recovers,
 )
 from tests.support.eventually import eventually
 from tests.support.histories import pending, problems_of
@@ -38,15 +38,15 @@ def _restart_empty(valkey: ValkeyServer) -> None:
 
 def _kill_clients(valkey: ValkeyServer) -> None:
     """As when a reader's output buffer is full: the server closes its connection."""
-    valkey.say("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    valkey.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
 
 def _set_its_clock_back(valkey: ValkeyServer) -> None:
     """As after a failover to a machine whose clock is behind: new entries have ids that come
     before those that were read."""
-    valkey.say("XADD", _stream(valkey), "9999999999999-0", "e", "of a clock that is ahead")
+    valkey.execute("XADD", _stream(valkey), "9999999999999-0", "e", "of a clock that is ahead")
     time.sleep(0.2)  # everybody reads it
-    valkey.say("DEL", _stream(valkey))
+    valkey.execute("DEL", _stream(valkey))
 
 
 def _stream(valkey: ValkeyServer) -> str:
@@ -57,7 +57,7 @@ def _stream(valkey: ValkeyServer) -> str:
 FAILURES: dict[str, tuple[Callable[[ValkeyServer], object], Callable[[ValkeyServer], object]]] = {
     "killed": (ValkeyServer.kill, ValkeyServer.start),
     "hung": (ValkeyServer.hang, ValkeyServer.wake),
-    "flushed": (lambda valkey: valkey.say("FLUSHALL"), _say_nothing),
+    "flushed": (lambda valkey: valkey.execute("FLUSHALL"), _say_nothing),
     "restarted empty": (_restart_empty, _say_nothing),
     "its readers cut off": (_kill_clients, _say_nothing),
     "its clock set back": (_set_its_clock_back, _say_nothing),
@@ -87,7 +87,7 @@ async def test_without_redis_bookings_go_on_and_remote_screens_are_late_at_most(
                 await screen.event("appointment.created", LATE_S, id=row["id"])
         finally:
             await asyncio.to_thread(ends, valkey)
-        await quick_again(made, screen, c)
+        await stream_recovers(made, screen, c)
         for row in booked:
             await screen.event("appointment.created", LATE_S, id=row["id"])
         offsets = [

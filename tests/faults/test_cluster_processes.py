@@ -211,7 +211,7 @@ class Chaos:
                 await asyncio.sleep(lasts_s)
                 self.valkey.wake()
             case "flush redis":
-                await asyncio.to_thread(self.valkey.say, "FLUSHALL")
+                await asyncio.to_thread(self.valkey.execute, "FLUSHALL")
             case "kill postgres":
                 await asyncio.to_thread(self.fleet.database.server.kill)
                 await asyncio.sleep(lasts_s)

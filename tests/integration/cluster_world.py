@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import NodeOf, nodes
+from tests.support.cluster import ClusterNode, nodes
 from tests.support.logs import Logs, captured_logs
 from tests.support.running import Template, make_template
 from tests.support.valkey import ValkeyServer, valkey_server
@@ -43,6 +43,6 @@ def own_valkey() -> Iterator[ValkeyServer]:
 @pytest.fixture
 async def three(
     template: Template, valkey: ValkeyServer, tmp_path: Path
-) -> AsyncIterator[Sequence[NodeOf]]:
+) -> AsyncIterator[Sequence[ClusterNode]]:
     async with nodes(template, tmp_path, valkey) as made:
         yield made

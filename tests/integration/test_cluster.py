@@ -14,7 +14,7 @@ from hub.cluster.internal.codec import dumps
 from hub.cluster.internal.node_client import FROM, NONCE, SIGNATURE, TIME, TO
 from hub.cluster.internal.signing import sign
 from tests.support.clinic import Person
-from tests.support.cluster import NodeOf, all_know, nodes, one_node, owner_of
+from tests.support.cluster import ClusterNode, all_know, nodes, one_node, owner_of
 from tests.support.database import OnPostgres, rows
 from tests.support.eventually import eventually
 from tests.support.histories import pending, problems_of
@@ -45,17 +45,17 @@ def valkey() -> ValkeyServer:
 @pytest.fixture
 async def three(
     template: Template, valkey: ValkeyServer, tmp_path: Path
-) -> AsyncIterator[Sequence[NodeOf]]:
+) -> AsyncIterator[Sequence[ClusterNode]]:
     async with nodes(template, tmp_path, valkey) as made:
         yield made
 
 
-def _others(made: Sequence[NodeOf], one: NodeOf) -> list[NodeOf]:
+def _others(made: Sequence[ClusterNode], one: ClusterNode) -> list[ClusterNode]:
     return [each for each in made if each is not one]
 
 
 async def test_a_screen_at_b_sees_a_booking_made_at_c_in_a_calendar_of_a(
-    three: Sequence[NodeOf],
+    three: Sequence[ClusterNode],
 ) -> None:
     dentist = three[0].clinic.dentists[0]
     a = owner_of(three, dentist)
@@ -73,7 +73,7 @@ async def test_a_screen_at_b_sees_a_booking_made_at_c_in_a_calendar_of_a(
     assert a.cluster.forwarded.served >= 1
 
 
-async def test_every_node_shows_the_same_slots_at_once(three: Sequence[NodeOf]) -> None:
+async def test_every_node_shows_the_same_slots_at_once(three: Sequence[ClusterNode]) -> None:
     clinic = three[0].clinic
     for number, node in enumerate(three):
         slot = clinic.slot(f"1{number}:00")
@@ -86,7 +86,7 @@ async def test_every_node_shows_the_same_slots_at_once(three: Sequence[NodeOf]) 
             assert slot["start"] not in shown
 
 
-async def test_a_hold_is_its_patients_on_every_node(three: Sequence[NodeOf]) -> None:
+async def test_a_hold_is_its_patients_on_every_node(three: Sequence[ClusterNode]) -> None:
     clinic = three[0].clinic
     holder, other = clinic.patients[0], clinic.patients[1]
     slot = clinic.slot("09:00")
@@ -103,7 +103,9 @@ async def test_a_hold_is_its_patients_on_every_node(three: Sequence[NodeOf]) -> 
     assert (booked.status, booked.body["id"]) == (201, held.body["id"])
 
 
-async def test_a_key_means_one_booking_whichever_node_is_asked(three: Sequence[NodeOf]) -> None:
+async def test_a_key_means_one_booking_whichever_node_is_asked(
+    three: Sequence[ClusterNode],
+) -> None:
     clinic = three[0].clinic
     slot = clinic.slot("09:00")
     answers = await asyncio.gather(
@@ -118,7 +120,7 @@ async def test_a_key_means_one_booking_whichever_node_is_asked(three: Sequence[N
     assert len({answer.body["id"] for answer in answers}) == 1
 
 
-async def test_a_changed_profile_is_read_anew_everywhere(three: Sequence[NodeOf]) -> None:
+async def test_a_changed_profile_is_read_anew_everywhere(three: Sequence[ClusterNode]) -> None:
     clinic = three[0].clinic
     patient = clinic.patients[0]
     for node in three:
@@ -157,7 +159,7 @@ async def test_a_hold_runs_out_once_wherever_its_calendar_went(
         assert problems_of(database) == []
 
 
-async def test_the_figures_of_all_nodes_are_those_of_one_hub(three: Sequence[NodeOf]) -> None:
+async def test_the_figures_of_all_nodes_are_those_of_one_hub(three: Sequence[ClusterNode]) -> None:
     clinic = three[0].clinic
     for number, node in enumerate(three):
         await node.clinic.screen(clinic.patients[number])
@@ -177,7 +179,7 @@ async def test_the_figures_of_all_nodes_are_those_of_one_hub(three: Sequence[Nod
     assert shown["redis"] == {"status": "ok"}
 
 
-async def test_strangers_find_nothing_on_the_internal_address(three: Sequence[NodeOf]) -> None:
+async def test_strangers_find_nothing_on_the_internal_address(three: Sequence[ClusterNode]) -> None:
     node = three[0].cluster.membership.node(three[0].id)
     assert node is not None
     session = three[0].clinic.session
@@ -189,7 +191,7 @@ async def test_strangers_find_nothing_on_the_internal_address(three: Sequence[No
 
 
 async def test_what_was_overheard_changed_or_meant_for_another_node_is_not_served(
-    three: Sequence[NodeOf],
+    three: Sequence[ClusterNode],
 ) -> None:
     asked, other = three[0], three[1]
     node = asked.cluster.membership.node(asked.id)
@@ -215,7 +217,7 @@ async def test_what_was_overheard_changed_or_meant_for_another_node_is_not_serve
 
 
 async def test_sockets_of_a_node_that_leaves_are_told_to_come_back_elsewhere(
-    three: Sequence[NodeOf],
+    three: Sequence[ClusterNode],
 ) -> None:
     """WebSocket close 1012, service restart; the client's library connects again by itself."""
     leaving = three[0]
@@ -286,7 +288,7 @@ async def test_a_node_that_leaves_gives_its_calendars_away_in_good_order(
         assert problems_of(database) == []
 
 
-async def _book(node: NodeOf, patient: Person, slot: dict[str, Any]) -> dict[str, Any]:
+async def _book(node: ClusterNode, patient: Person, slot: dict[str, Any]) -> dict[str, Any]:
     made = await node.clinic.api(patient).post("/api/appointments", slot)
     assert made.status == 201, made.body
     body: dict[str, Any] = made.body

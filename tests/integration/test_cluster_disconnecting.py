@@ -8,7 +8,7 @@ from tests.integration.cluster_world import logs as logs
 from tests.integration.cluster_world import template as template
 from tests.integration.cluster_world import three as three
 from tests.integration.cluster_world import valkey as valkey
-from tests.support.cluster import NodeOf, all_know, nodes, one_node
+from tests.support.cluster import ClusterNode, all_know, nodes, one_node
 from tests.support.database import OnPostgres, rows
 from tests.support.live_connections import all_ended, all_go_on, every_protocol
 from tests.support.ports import free_port
@@ -17,7 +17,7 @@ from tests.support.valkey import ValkeyServer
 
 
 async def test_every_wire_at_every_node_ends_whichever_node_is_asked(
-    three: Sequence[NodeOf],
+    three: Sequence[ClusterNode],
 ) -> None:
     clinic = three[0].clinic
     lost, other = clinic.patients[0], clinic.patients[1]
@@ -40,7 +40,7 @@ async def test_every_wire_at_every_node_ends_whichever_node_is_asked(
     assert len(rows(clinic.database, audited)) == 1, "by the node that was asked"
 
 
-async def test_only_an_admin_may_at_any_node(three: Sequence[NodeOf]) -> None:
+async def test_only_an_admin_may_at_any_node(three: Sequence[ClusterNode]) -> None:
     patient = three[0].clinic.patients[0]
     async with every_protocol(three[1].clinic, patient) as own:
         for node in three:

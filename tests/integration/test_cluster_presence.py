@@ -13,7 +13,7 @@ from tests.integration.cluster_world import template as template
 from tests.integration.cluster_world import three as three
 from tests.integration.cluster_world import valkey as valkey
 from tests.support.clinic import appointments_of
-from tests.support.cluster import NodeOf, all_know, nodes, one_node
+from tests.support.cluster import ClusterNode, all_know, nodes, one_node
 from tests.support.database import OnPostgres, url_of
 from tests.support.eventually import eventually
 from tests.support.presence import at
@@ -24,7 +24,7 @@ from tests.support.valkey import ValkeyServer
 CONVERGED_S = 8.0
 
 
-async def test_joins_and_leaves_at_one_node_are_seen_at_all(three: Sequence[NodeOf]) -> None:
+async def test_joins_and_leaves_at_one_node_are_seen_at_all(three: Sequence[ClusterNode]) -> None:
     dentist = three[0].clinic.dentists[0]
     async with at(three[0].clinic, dentist, "a") as a, at(three[1].clinic, dentist, "b") as b:
         await a.track(room=1)
@@ -43,7 +43,7 @@ async def test_joins_and_leaves_at_one_node_are_seen_at_all(three: Sequence[Node
         await a.sees("a")  # its socket was closed
 
 
-async def test_official_clients_at_two_nodes_see_each_other(three: Sequence[NodeOf]) -> None:
+async def test_official_clients_at_two_nodes_see_each_other(three: Sequence[ClusterNode]) -> None:
     dentist = three[0].clinic.dentists[0]
     channel = appointments_of(dentist)
     async with (
@@ -62,7 +62,7 @@ async def test_official_clients_at_two_nodes_see_each_other(three: Sequence[Node
             )
 
 
-async def test_presence_stays_in_its_channel(three: Sequence[NodeOf]) -> None:
+async def test_presence_stays_in_its_channel(three: Sequence[ClusterNode]) -> None:
     one, other = three[0].clinic.dentists[0], three[0].clinic.dentists[1]
     async with (
         at(three[0].clinic, one, "one") as here,
@@ -94,7 +94,7 @@ async def test_a_joining_node_learns_presence_and_a_leaving_one_removes_it(
 
 
 async def test_a_node_declared_dead_publishes_its_presence_again(
-    three: Sequence[NodeOf],
+    three: Sequence[ClusterNode],
 ) -> None:
     """It rejoins under another name, as after a loss of PostgreSQL."""
     dentist = three[0].clinic.dentists[0]
@@ -114,7 +114,7 @@ async def test_a_node_declared_dead_publishes_its_presence_again(
         await there.sees("here", "there", within_s=CONVERGED_S)
 
 
-async def _declare_dead(node: NodeOf) -> None:
+async def _declare_dead(node: ClusterNode) -> None:
     database = node.clinic.database
     assert isinstance(database, OnPostgres)
     async with open_nodes(

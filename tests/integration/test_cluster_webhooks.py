@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hub.webhooks.settings import WebhookSettings
-from tests.support.cluster import NodeOf, all_know, nodes, one_node
+from tests.support.cluster import ClusterNode, all_know, nodes, one_node
 from tests.support.database import OnPostgres
 from tests.support.receiver import Receiver, receiving
 from tests.support.running import Template, make_template
@@ -59,14 +59,14 @@ async def test_a_remaining_node_sends_for_one_that_left(
         assert len({each.event["channel"] for each in receiver.requests}) == WEBHOOKS
 
 
-async def _subscribe(node: NodeOf, number: int, receiver: Receiver) -> None:
+async def _subscribe(node: ClusterNode, number: int, receiver: Receiver) -> None:
     api = node.clinic.chatbot(node.clinic.patients[number])
     made = await api.post("/api/webhooks", {"url": receiver.url})
     assert made.status == 201, made.body
     receiver.secrets.append(made.body["secret"])
 
 
-async def _book_each(made: Sequence[NodeOf], first_hour: int) -> None:
+async def _book_each(made: Sequence[ClusterNode], first_hour: int) -> None:
     """One booking of each patient, through the nodes in turn."""
     for number in range(WEBHOOKS):
         clinic = made[number % len(made)].clinic

@@ -13,7 +13,7 @@ from tests.integration.cluster_world import three as three
 from tests.integration.cluster_world import valkey as valkey
 from tests.support.balancer import balancer_for
 from tests.support.clinic import DAYS_AHEAD, Person, appointments_of
-from tests.support.cluster import QUICK, NodeOf, nodes, owner_of
+from tests.support.cluster import QUICK, ClusterNode, nodes, owner_of
 from tests.support.eventually import eventually
 from tests.support.running import Template
 from tests.support.screens import Received
@@ -28,13 +28,13 @@ REJOIN_S = 20.0
 """The clients of other people wait as long as they like before they connect again."""
 
 
-def _owner_and_others(made: Sequence[NodeOf], dentist: Person) -> list[NodeOf]:
+def _owner_and_others(made: Sequence[ClusterNode], dentist: Person) -> list[ClusterNode]:
     owner = owner_of(made, dentist)
     return [owner, *(each for each in made if each is not owner)]
 
 
 async def test_every_wire_at_b_tells_of_a_booking_made_at_c_in_a_calendar_of_a(
-    three: Sequence[NodeOf],
+    three: Sequence[ClusterNode],
 ) -> None:
     dentist = three[0].clinic.dentists[0]
     _, b, c = _owner_and_others(three, dentist)
@@ -84,7 +84,7 @@ async def test_while_redis_is_away_every_wire_is_late_by_an_interval_and_misses_
 
 
 async def test_the_status_of_any_node_counts_the_sockets_of_all_by_their_wire(
-    three: Sequence[NodeOf],
+    three: Sequence[ClusterNode],
 ) -> None:
     """Socket.IO's namespaces, Supabase, streams: two of each here, one of each there."""
 
@@ -114,7 +114,7 @@ async def test_the_status_of_any_node_counts_the_sockets_of_all_by_their_wire(
 
 
 async def test_official_supabase_clients_leave_a_node_that_drains_and_miss_nothing(
-    three: Sequence[NodeOf],
+    three: Sequence[ClusterNode],
 ) -> None:
     """Close code 1012; who loads its list at each SUBSCRIBED, as the guide says, has it all."""
     dentist = three[0].clinic.dentists[0]
@@ -156,7 +156,7 @@ async def test_official_supabase_clients_leave_a_node_that_drains_and_miss_nothi
 
 
 async def test_a_stream_leaves_a_node_that_drains_and_goes_on_at_another(
-    three: Sequence[NodeOf],
+    three: Sequence[ClusterNode],
 ) -> None:
     dentist = three[0].clinic.dentists[0]
     a, b, c = _owner_and_others(three, dentist)
@@ -175,11 +175,13 @@ async def test_a_stream_leaves_a_node_that_drains_and_goes_on_at_another(
         last = await a.clinic.book(a.clinic.patients[-1], "17:30")
         assert await eventually(lambda: _ids(resumed.events)[-1:] == [last["id"]], 2.0)
     told = [*stream.events, *resumed.events]
-    assert [at for _, at in (*stream.places, *resumed.places)] == list(range(1, len(told) + 1))
+    assert [at for _, at in (*stream.positions, *resumed.positions)] == list(
+        range(1, len(told) + 1)
+    )
     assert _ids(told) == [*booked, last["id"]], "once and in order"
 
 
-async def _rejoined(client: RealClient, since: int, node: NodeOf) -> set[str]:
+async def _rejoined(client: RealClient, since: int, node: ClusterNode) -> set[str]:
     """What the list shows when the client is subscribed again."""
     await client.status("SUBSCRIBED", REJOIN_S, since=since)
     dentist = node.clinic.dentists[0]
@@ -187,7 +189,7 @@ async def _rejoined(client: RealClient, since: int, node: NodeOf) -> set[str]:
     return {each["id"] for each in listed.body["data"]}
 
 
-async def _book_until(node: NodeOf, over: Callable[[], bool]) -> list[str]:
+async def _book_until(node: ClusterNode, over: Callable[[], bool]) -> list[str]:
     """One booking after the other, ten a second, and one more; their ids."""
     clinic, booked = node.clinic, list[str]()
     times = [(day, hour) for day in range(DAYS_AHEAD, 30) for hour in range(8, 17)]
@@ -208,5 +210,5 @@ def _ids(frames: Sequence[Frame]) -> list[str]:
     return [frame.data["data"]["id"] for frame in frames]
 
 
-def _sockets(node: NodeOf) -> int:
+def _sockets(node: ClusterNode) -> int:
     return node.running.hub.edge.supabase.connections()["supabase"]

@@ -225,7 +225,7 @@ async def test_all_sockets_of_a_principal_share_one_rate_limit() -> None:
         codes = []
         for _ in range(4):
             for screen in (first, second):
-                ack = await screen.ask("profile:get")
+                ack = await screen.call("profile:get")
                 codes.append("ok" if ack["ok"] else ack["error"]["code"])
         assert codes == ["ok"] * 4 + ["RATE_LIMITED"] * 4
 
@@ -243,7 +243,7 @@ async def test_the_number_of_running_commands_of_a_socket_is_limited() -> None:
         world.bookings.before = wait
         waiting = [
             asyncio.create_task(
-                screen.ask("reservation:create", {**SLOT, "start": f"2027-03-08T09:{n:02}:00Z"})
+                screen.call("reservation:create", {**SLOT, "start": f"2027-03-08T09:{n:02}:00Z"})
             )
             for n in range(3)
         ]
@@ -264,7 +264,7 @@ async def test_running_commands_are_answered_when_the_hub_stops() -> None:
     async with running_world() as world:
         screen = await world.screen()
         world.bookings.before = wait
-        command = asyncio.create_task(screen.ask("reservation:create", SLOT))
+        command = asyncio.create_task(screen.call("reservation:create", SLOT))
         await begun.wait()
         closing = asyncio.create_task(world.realtime.close())
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Plain HTTP for tests: whatever the hub answers is returned, nothing is raised or retried."""
+"""An HTTP client for tests: it returns every response, and never raises or retries."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: Any
-    """The JSON, ``None`` when there is no body, text when it is not JSON."""
+    """The decoded JSON, ``None`` without a body, or text that is not JSON."""
 
     @property
     def error(self) -> dict[str, Any]:
@@ -28,7 +28,7 @@ class Answer:
 
 
 class Api:
-    """One principal; ``None`` as token sends none."""
+    """Sends requests as one principal; without a token for ``None``."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What stands before several hubs in the tests: connections to those that are ready, in turn."""
+"""A load balancer in front of several hubs: it picks ready hubs in rotation."""
 
 import asyncio
 import contextlib
@@ -7,23 +7,26 @@ from collections.abc import AsyncIterator, Sequence
 import aiohttp
 
 CHUNK_BYTES = 65_536
-LOOK_S = 0.2
+CHECK_INTERVAL_S = 0.2
 
 
 class Balancer:
-    """As HAProxy with ``option httpchk``: ready is who says so; who fails to connect is
-    passed over. Whole connections, not requests: a WebSocket stays where it is."""
+    """Balances TCP connections, like HAProxy with ``option httpchk``.
+
+    A hub is ready if its readiness endpoint responds with 200. A hub that refuses the
+    connection is skipped. A WebSocket stays on the hub to which it was connected.
+    """
 
     def __init__(self, ports: Sequence[int]) -> None:
         self._ports = list(ports)
         self._ready: list[int] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._turn = 0
+        self._next = 0
         self.url = ""
 
     @property
     def ready(self) -> Sequence[int]:
-        """The ports of those that said so when they were last asked."""
+        """The ports of the hubs that were ready at the last check."""
         return self._ready
 
     async def watch(self) -> None:
@@ -32,7 +35,7 @@ class Balancer:
             while True:
                 found = await asyncio.gather(*(_is_ready(session, p) for p in self._ports))
                 self._ready = [p for p, ready in zip(self._ports, found, strict=True) if ready]
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(CHECK_INTERVAL_S)
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._accepted(reader, writer))
@@ -52,7 +55,7 @@ class Balancer:
         try:
             await asyncio.gather(*pumps)
         except OSError:
-            pass  # one end is gone: so is the other, and nobody else gets what was begun
+            pass  # one end has closed: the connection is not moved to another hub
         finally:
             up.transport.abort()
             for pump in pumps:
@@ -60,12 +63,12 @@ class Balancer:
             await asyncio.gather(*pumps, return_exceptions=True)
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Raises OSError if not one of them accepts."""
+        """Raises OSError if no hub accepts the connection."""
         ready = self._ready or self._ports
         for last in range(len(ready)):
-            self._turn += 1
+            self._next += 1
             try:
-                return await asyncio.open_connection("127.0.0.1", ready[self._turn % len(ready)])
+                return await asyncio.open_connection("127.0.0.1", ready[self._next % len(ready)])
             except OSError:
                 if last == len(ready) - 1:
                     raise

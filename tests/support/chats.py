@@ -1,4 +1,4 @@
-"""Both ways to the chatbot: a page that posts to ``/api/chat``, and the process of a terminal."""
+"""Two chatbot clients: a page that posts to ``/api/chat``, and ``chairside chat``."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ REPLIES_WITHIN_S = 5
 
 
 class Page:
-    """It keeps the state, and posts messages of the patient and events of the hub."""
+    """Keeps the chat state, and posts the patient's messages and the hub's events."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -34,7 +34,7 @@ class Page:
         return await self._replies({"event": event})
 
     async def post(self, **body: Any) -> Answer:
-        """Any body at all; the state stays as it is."""
+        """Post any body; the kept state does not change."""
         state = {"state": self.state} if self.state else {}
         return await self._api.post("/api/chat", {**state, **body})
 
@@ -67,7 +67,7 @@ class Typist:
         return found
 
     async def _until(self, within_s: float, *, notice: bool) -> str:
-        """The replies up to the next prompt that begin with a notice, or with none."""
+        """The next replies whose first one is (or is not) a notice."""
         async with asyncio.timeout(within_s):
             while True:
                 replies = await self._up_to_prompt()

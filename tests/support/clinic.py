@@ -1,4 +1,4 @@
-"""A small clinic made through the real API, and everything a test needs to act in it."""
+"""A small clinic made through the real API, and the calls with which tests act in it."""
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -18,7 +18,7 @@ ADMIN = token("admin", "clinic-admin")
 CHATBOT = token("chatbot", "clinic-chatbot")
 
 DAYS_AHEAD = 3
-"""Tests book on this day: free of notice periods, whatever the time now."""
+"""Tests book on this day: no minimum notice applies, at any time of the day."""
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -34,7 +34,7 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True)
 class People:
-    """Who there is in every test's clinic."""
+    """The people and appointment types of every test's clinic."""
 
     dentists: tuple[Person, ...]
     patients: tuple[Person, ...]
@@ -57,7 +57,7 @@ def schedule(time_zone: str = "UTC", **changes: Any) -> dict[str, Any]:
 
 
 async def found_clinic(session: aiohttp.ClientSession, url: str, *, patients: int = 50) -> People:
-    """Dentists, patients, types and schedules, each made as a clinic makes them."""
+    """Create dentists, patients, types and schedules through the API."""
     admin = Api(session, url, ADMIN)
     types = {}
     for name, minutes, after in (("check-up", 30, 0), ("cleaning", 60, 0), ("surgery", 45, 15)):
@@ -109,7 +109,7 @@ def _created(answer: Answer) -> dict[str, Any]:
 
 
 class Clinic:
-    """A running hub's clinic, seen from outside: people, their wires, and free times."""
+    """A running hub's clinic, seen by its clients: people, connections, free times."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class Clinic:
         self.dentists, self.patients, self.types = people.dentists, people.patients, people.types
         self._opened = opened
 
-    # --- wires -------------------------------------------------------------------------
+    # --- clients -----------------------------------------------------------------------
 
     def api(self, person: Person | None) -> Api:
         return Api(self.session, self.url, person.token if person else None)
@@ -150,7 +150,10 @@ class Clinic:
         return await self._screen("/admin", {"token": ADMIN}, *join)
 
     async def connect(self, namespace: str, auth: Any, **options: Any) -> Screen:
-        """Any connection at all; closed with the clinic. Raises ConnectionRefused."""
+        """A connection with any namespace and auth, closed with the clinic.
+
+        Raises ConnectionRefused.
+        """
         screen = await connect(self.url, namespace, auth, session=self.session, **options)
         self._opened.push_async_callback(screen.close)
         return screen
@@ -169,7 +172,7 @@ class Clinic:
         day = (datetime.now(zone) + timedelta(days=days)).date()
         return instant(datetime.combine(day, time.fromisoformat(clock), zone))
 
-    # --- what is done often ---------------------------------------------------------------
+    # --- frequent actions ------------------------------------------------------------------
 
     def slot(
         self, clock: str = "09:00", *, dentist: Person | None = None, kind: str = "check-up"
@@ -218,7 +221,7 @@ class Clinic:
 
 
 def instant(moment: datetime) -> str:
-    """As the hub writes instants, in whole seconds."""
+    """An instant in the hub's format, in whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -1,4 +1,4 @@
-"""Several hubs on one PostgreSQL and one Valkey: in this process, quick to start."""
+"""Several hubs in this process, on one PostgreSQL and one Valkey."""
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -33,18 +33,18 @@ QUICK: dict[str, Any] = {
     "drain_s": 0.2,
     "host": "127.0.0.1",
 }
-"""A cluster whose failures are over soon."""
+"""Cluster settings with short timeouts, so that recovery is fast."""
 LATE_S = float(QUICK["repair_s"]) + 2.0
-"""An event that Redis lost: one interval, and the time that a gap in a lane is waited for."""
+"""Delivery of an event that Redis lost: one repair interval, then the wait for the gap."""
 AT_ONCE_S = 1.5
-"""What waited for Redis would take two seconds, or for ever."""
+"""Anything that waited for Redis would take two seconds or more."""
 QUICKLY_S = 0.3
-"""Over the stream; by repair it takes longer."""
+"""Delivery over the stream; repair takes longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class NodeOf:
-    """One of the hubs: its clinic is seen through it."""
+class ClusterNode:
+    """One hub of the cluster, and the clinic as its clients see it."""
 
     running: Running
     clinic: Clinic
@@ -76,8 +76,8 @@ async def one_node(
     hold_seconds: float = 300.0,
     webhooks: WebhookSettings | None = None,
     **cluster: Any,
-) -> AsyncIterator[NodeOf]:
-    """``url``: another way to the same database; ``limits``: settings of that section."""
+) -> AsyncIterator[ClusterNode]:
+    """``url``: another address of the database; ``limits``: more database settings."""
     config = Config(
         auth=AuthSettings(secret=SECRET),
         database=DatabaseSettings(url=url or url_of(database), **(limits or {})),
@@ -93,14 +93,14 @@ async def one_node(
         AsyncExitStack() as opened,
     ):
         clinic = Clinic(running.url, template.people, session, opened, database)
-        yield NodeOf(running=running, clinic=clinic)
+        yield ClusterNode(running=running, clinic=clinic)
 
 
 @asynccontextmanager
 async def nodes(
     template: Template, folder: Path, valkey: ValkeyServer, count: int = 3, **cluster: Any
-) -> AsyncIterator[Sequence[NodeOf]]:
-    """That many nodes on a copy of the clinic, all of which know each other."""
+) -> AsyncIterator[Sequence[ClusterNode]]:
+    """``count`` nodes on a copy of the clinic, with complete member lists."""
     with template.copied_to(folder) as database:
         assert isinstance(database, OnPostgres)
         async with AsyncExitStack() as stack:
@@ -112,8 +112,8 @@ async def nodes(
             yield made
 
 
-async def all_know(made: Sequence[NodeOf], count: int) -> None:
-    """Wait until each of them sees so many members, and these as they are called now."""
+async def all_know(made: Sequence[ClusterNode], count: int) -> None:
+    """Wait until each node sees ``count`` members under their present ids."""
 
     def ready() -> bool:
         ids = {each.cluster.membership.me for each in made}
@@ -123,42 +123,44 @@ async def all_know(made: Sequence[NodeOf], count: int) -> None:
     assert await eventually(ready, 10.0), [each.cluster.membership.view for each in made]
 
 
-def database_of(node: NodeOf) -> OnPostgres:
+def database_of(node: ClusterNode) -> OnPostgres:
     database = node.clinic.database
     assert isinstance(database, OnPostgres)
     return database
 
 
-async def make_owner(made: Sequence[NodeOf], wanted: NodeOf) -> Person:
-    """A dentist whose calendar belongs to that node, which may get another id for it; the
-    calendar is there."""
+async def make_owner(made: Sequence[ClusterNode], wanted: ClusterNode) -> Person:
+    """A dentist whose calendar is active on the wanted node.
+
+    The node joins again under another id if its present one does not own the calendar.
+    """
     dentist = wanted.clinic.dentists[0]
     if owner_of(made, dentist) is not wanted:
-        await _live_anew(made, wanted, dentist)
+        await _rejoin_as_owner(made, wanted, dentist)
     assert owner_of(made, dentist) is wanted
     await wanted.clinic.free(wanted.clinic.patients[8], dentist=dentist)
     return dentist
 
 
-async def _live_anew(made: Sequence[NodeOf], node: NodeOf, owning: Person) -> None:
-    """The same node under an id with which it has that calendar."""
+async def _rejoin_as_owner(made: Sequence[ClusterNode], node: ClusterNode, dentist: Person) -> None:
+    """Give the node an id under which placement assigns it the dentist's calendar."""
     keeper, members = node.cluster.keeper, node.cluster.membership
-    others, any_id = [each.id for each in made if each is not node], keeper._new_id
-    ids = (any_id() for _ in range(100_000))
-    fitting = next(one for one in ids if place(owning.id, (*others, one)) == one)
-    keeper._new_id = lambda: fitting
+    others, new_id = [each.id for each in made if each is not node], keeper._new_id
+    ids = (new_id() for _ in range(100_000))
+    owner_id = next(one for one in ids if place(dentist.id, (*others, one)) == one)
+    keeper._new_id = lambda: owner_id
     try:
         await keeper._nodes.leave(members.me)
-        await keeper.renew()  # or its own loop was faster
+        await keeper.renew()  # unless its own loop has renewed already
     finally:
-        keeper._new_id = any_id
+        keeper._new_id = new_id
     await all_know(made, len(made))
 
 
 async def book_when_possible(
-    node: NodeOf, patient: Person, slot: dict[str, str], *, key: str, within_s: float = 10.0
+    node: ClusterNode, patient: Person, slot: dict[str, str], *, key: str, within_s: float = 10.0
 ) -> dict[str, Any]:
-    """The booking; until then 503 is an honest answer, and with its key it is made once."""
+    """Book, and retry with the same idempotency key while the hub responds with 503."""
     body: dict[str, Any] = {}
 
     async def booked() -> bool:
@@ -171,13 +173,13 @@ async def book_when_possible(
     return body
 
 
-async def quick_again(
-    made: Sequence[NodeOf], screen: Screen, booker: NodeOf, dentist: Person | None = None
+async def stream_recovers(
+    made: Sequence[ClusterNode], screen: Screen, booker: ClusterNode, dentist: Person | None = None
 ) -> None:
-    """The stream is taken up by itself: an event is with ``screen`` sooner than by repair.
+    """Assert that the stream recovers: ``screen`` gets an event faster than by repair.
 
-    Books the afternoon of the screen's dentist (the first, if nobody is named) for the
-    seventh patient, through ``booker``.
+    Books afternoon slots of the dentist (default: the first) for the seventh patient
+    through ``booker``, until one event is fast enough.
     """
     dentist = dentist or booker.clinic.dentists[0]
 
@@ -194,7 +196,7 @@ async def quick_again(
     raise AssertionError("the stream did not come back")
 
 
-def owner_of(made: Sequence[NodeOf], dentist: Person) -> NodeOf:
-    """Where the calendar belongs, as all of them see it."""
+def owner_of(made: Sequence[ClusterNode], dentist: Person) -> ClusterNode:
+    """The node that owns the calendar, by placement."""
     where = made[0].cluster.membership.view.place(DentistId(dentist.id))  # type: ignore[arg-type]  # a profile's id
     return next(each for each in made if each.id == where)

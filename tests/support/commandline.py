@@ -1,4 +1,4 @@
-"""A hub in a process of its own, started as its operators start it."""
+"""The ``chairside`` command in a process of its own."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ _STOPS_WITHIN_S = 20
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Ours without any ``CHAIRSIDE_*`` that happens to be set, then ``variables``."""
+    """This process's environment without any ``CHAIRSIDE_*``, plus ``variables``."""
     clean = {name: text for name, text in os.environ.items() if not name.startswith("CHAIRSIDE_")}
     return clean | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | variables
 
@@ -26,7 +26,7 @@ def environment(**variables: str) -> dict[str, str]:
 class Process:
     process: asyncio.subprocess.Process
     ready: dict[str, Any]
-    """What the command said, in JSON, once it answered requests."""
+    """The JSON that the command printed when it was ready for requests."""
 
     @property
     def url(self) -> str:
@@ -34,7 +34,7 @@ class Process:
         return url
 
     async def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to stop; returns the exit code."""
+        """Send the signal (SIGTERM) and wait; returns the exit code."""
         self.process.send_signal(number)
         async with asyncio.timeout(_STOPS_WITHIN_S):
             return await self.process.wait()
@@ -57,13 +57,13 @@ async def started(folder: Path, *argv: str, **variables: str) -> asyncio.subproc
 
 @asynccontextmanager
 async def command(folder: Path, *argv: str, **variables: str) -> AsyncIterator[Process]:
-    """``serve`` or ``demo`` until the block ends; on a free port unless ARGV names one."""
+    """``serve`` or ``demo`` until the block ends, on a free port unless ARGV has one."""
     process = await started(folder, argv[0], "--json", "--port", "0", *argv[1:], **variables)
     try:
         assert process.stdout is not None
         async with asyncio.timeout(_STARTS_WITHIN_S):
-            said = await process.stdout.readuntil(b"}\n")
-        yield Process(process=process, ready=json.loads(said))
+            output = await process.stdout.readuntil(b"}\n")
+        yield Process(process=process, ready=json.loads(output))
     except asyncio.IncompleteReadError:
         log = (folder / "log").read_text()
         raise AssertionError(f"`chairside {argv[0]}` ended before it served:\n{log}") from None

@@ -1,4 +1,4 @@
-"""Queries and disturbs the hub's database from outside, on either engine."""
+"""Queries and changes the hub's database past the hub, on either engine."""
 
 import itertools
 import re
@@ -21,20 +21,20 @@ class OnPostgres:
 
 
 Database = Path | OnPostgres
-"""SQLite's is its file."""
+"""A SQLite database is its file."""
 
 ENGINES = ("sqlite", "postgres")
 
 
 def url_of(database: Database) -> str:
-    """What a hub has as ``[database] url``."""
+    """The value of ``[database] url``."""
     if isinstance(database, OnPostgres):
         return database.server.url(database.name)
     return f"sqlite:///{database}"
 
 
 def rows(database: Database, sql: str, *parameters: Any) -> list[dict[str, Any]]:
-    """What is committed, read by a connection of our own."""
+    """The committed rows, read through a separate connection."""
     if isinstance(database, OnPostgres):
         found = database.server.run(database.name, numbered(sql), *parameters)
         return [dict(row) for row in found]
@@ -44,7 +44,7 @@ def rows(database: Database, sql: str, *parameters: Any) -> list[dict[str, Any]]
 
 
 def execute(database: Database, *statements: str) -> None:
-    """Change the database behind the hub's back, in one transaction."""
+    """Change the database without the hub, in one transaction."""
     if isinstance(database, OnPostgres):
         database.server.script(database.name, *statements)
         return
@@ -65,14 +65,14 @@ def writes_locked(database: Database) -> Iterator[None]:
                 execute(f'LOCK TABLE "{table["tablename"]}" IN EXCLUSIVE MODE')
             yield
         return
-    with closing(sqlite3.connect(database, isolation_level=None)) as intruder:
-        intruder.execute("BEGIN IMMEDIATE")
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
         yield
-        intruder.execute("ROLLBACK")
+        other.execute("ROLLBACK")
 
 
 def without_guards(database: Database) -> list[str]:
-    """Statements that take down what keeps appointments from overlapping."""
+    """Statements that drop the constraints or triggers against double booking."""
     if isinstance(database, OnPostgres):
         sql = "SELECT conname AS name FROM pg_constraint WHERE contype = 'x'"
         drop = "ALTER TABLE appointments DROP CONSTRAINT"
@@ -83,6 +83,6 @@ def without_guards(database: Database) -> list[str]:
 
 
 def numbered(sql: str) -> str:
-    """``?`` as PostgreSQL writes it: ``$1``, ``$2`` …"""
+    """The statement with PostgreSQL's placeholders (``$1``, ``$2`` …) for ``?``."""
     number = itertools.count(1)
     return re.sub(r"\?", lambda _: f"${next(number)}", sql)

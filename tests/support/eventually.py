@@ -1,4 +1,4 @@
-"""Waiting for something that becomes true by itself, with a bound and without luck."""
+"""Polls a condition until it becomes true or a time limit passes."""
 
 import asyncio
 import time
@@ -19,9 +19,9 @@ async def eventually(look: Callable[[], T], within_s: float) -> T: ...
 
 
 async def eventually(look: Callable[[], Awaitable[T] | T], within_s: float) -> T:
-    """The first answer of ``look`` that is true; the last one when the time is over.
+    """The first true result of ``look``, or its last result when the time is over.
 
-    Asserting on the answer then says what is wrong.
+    An assertion on the result then shows the actual value.
     """
     until = time.monotonic() + within_s
     while True:

@@ -1,4 +1,4 @@
-"""The real store with a hand on the tap: commits can be held back, or fail on purpose."""
+"""A wrapper of the real store that can delay commits or make them fail."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from actors.ports.commits import CalendarCommit, Committed, IdempotencyKey
 
 
 class FaultyStore:
-    """``before`` fails the next commits unwritten, ``after`` once they were written."""
+    """``before``: errors raised before a commit; ``after``: errors after the write."""
 
     def __init__(self, store: CalendarStore) -> None:
         self._store = store
@@ -19,13 +19,13 @@ class FaultyStore:
         self.after: list[Exception] = []
         self.open_failures: list[Exception] = []
         self.batches: list[int] = []
-        """Turns of each commit that was tried."""
+        """The number of turns of each attempted commit."""
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._begun = asyncio.Event()
 
     def hold_commits(self) -> None:
-        """The next commit hangs until :meth:`let_commits_go`."""
+        """Block the next commits until :meth:`let_commits_go`."""
         self._flowing.clear()
         self._begun.clear()
 

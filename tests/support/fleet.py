@@ -25,7 +25,7 @@ from tests.support.running import Template
 from tests.support.valkey import ValkeyServer, valkey_server
 
 SHOWN_S = 5.0
-"""How soon after a failure is repaired every screen shows what was committed."""
+"""The limit for every screen to show what was committed when a failure ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +36,13 @@ class Fleet:
     balancer: Balancer
     session: aiohttp.ClientSession
     shown_after_s: list[float] = field(default_factory=list)
-    """For each repaired failure: when every screen showed what was committed."""
+    """For each failure: the time until every screen showed the committed state."""
 
     def clinic(self, hub: HubProcess) -> Clinic:
         return Clinic(hub.url, self.template.people, self.session, AsyncExitStack(), self.database)
 
     def owner_of(self, dentist: Person) -> HubProcess:
-        """The owner of a calendar, by the database."""
+        """The hub that owns the calendar, by the database."""
         owner = self.owners()[dentist.id]
         return next(each for each in self.hubs if each.runs and self.node_of(each) == owner)
 
@@ -55,8 +55,8 @@ class Fleet:
         return str(rows(self.database, sql, str(hub.port))[0]["id"])
 
     async def all_show(self, simulation: Simulation) -> None:
-        """After a failure is repaired: every screen equals the database in time."""
-        healed_s = time.monotonic()
+        """Assert that every screen reaches the heads of its channels within SHOWN_S."""
+        ended_s = time.monotonic()
         sql = 'SELECT channel, epoch, "offset" FROM channels'
         heads = {
             row["channel"]: Position(epoch=row["epoch"], offset=row["offset"])
@@ -71,9 +71,9 @@ class Fleet:
                 if not screen.has_reached(channel, heads[channel])
             ]
 
-        left = SHOWN_S - (time.monotonic() - healed_s)
+        left = SHOWN_S - (time.monotonic() - ended_s)
         assert await eventually(lambda: not behind(), left), behind()
-        self.shown_after_s.append(round(time.monotonic() - healed_s, 1))
+        self.shown_after_s.append(round(time.monotonic() - ended_s, 1))
 
 
 def _shown(screen: Observer, channel: str) -> str:
@@ -89,7 +89,7 @@ async def fleet(
     each: Sequence[Mapping[str, str]] = ({}, {}, {}),
     wires: Sequence["Wires"] = (),
 ) -> AsyncIterator[Fleet]:
-    """``each``: settings of the first, the second, the third."""
+    """Three hubs; ``each``: settings of the first, the second and the third."""
     with template.copied_to(folder) as database:
         assert isinstance(database, OnPostgres)
         watch_fences(database)
@@ -129,7 +129,7 @@ async def fleet(
 
 @dataclass(frozen=True, kw_only=True)
 class Wires:
-    """The networks of one node: to PostgreSQL, to Redis, and from the others to it."""
+    """The networks of one node: to PostgreSQL, to Redis, and from other nodes to it."""
 
     postgres: Network
     redis: Network
@@ -140,7 +140,7 @@ class Wires:
 async def wired_fleet(
     template: Template, folder: Path, valkey: ValkeyServer
 ) -> AsyncIterator[tuple[Fleet, list[Wires]]]:
-    """Three processes, each behind its own networks that can fail."""
+    """Three hubs; the networks of each can fail independently."""
     async with AsyncExitStack() as stack:
         wires, settings = [], []
         server = postgres_server()

@@ -1,6 +1,6 @@
-"""A dentist's screen with the Python client or the official JavaScript client.
+"""A screen that follows its channels with the Python or the JavaScript client.
 
-It records received events, connections, and requests to fetch a channel again.
+It records received events, connections and refetches of channels.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -15,7 +15,7 @@ KINDS = ("javascript", "python")
 RETRY = RetryPolicy(attempts=8, first_delay_s=0.02, longest_delay_s=0.2)
 
 
-class Screen(Protocol):
+class FollowingScreen(Protocol):
     async def received(self, channel: str) -> list[tuple[int, str]]:
         """(offset, id of the resource) of every event, in the order of arrival."""
         ...
@@ -23,14 +23,14 @@ class Screen(Protocol):
     async def connections(self) -> int: ...
 
     async def refetches(self, channel: str) -> int:
-        """How often it had to fetch the channel; the first time counts."""
+        """How often it had to fetch the channel, the first time included."""
         ...
 
 
 @asynccontextmanager
 async def screen(
     kind: str, url: str, person: Person, transports: Sequence[str] = ("websocket",)
-) -> AsyncIterator[Screen]:
+) -> AsyncIterator[FollowingScreen]:
     opened = _javascript if kind == "javascript" else _python
     async with opened(url, person, transports) as found:
         yield found
@@ -58,14 +58,16 @@ class _Python:
 
 
 @asynccontextmanager
-async def _python(url: str, person: Person, transports: Sequence[str]) -> AsyncIterator[Screen]:
+async def _python(
+    url: str, person: Person, transports: Sequence[str]
+) -> AsyncIterator[FollowingScreen]:
     found = _Python()
     async with LiveClient(
         url,
         namespace=f"/{person.role}",
         token=person.token,
         on_event=found.events.append,
-        on_refetch=lambda channel, _place: found.refetched.append(channel),
+        on_refetch=lambda channel, _position: found.refetched.append(channel),
         transports=transports,
         retry=RETRY,
     ) as found.client:
@@ -76,33 +78,35 @@ class _JavaScript:
     def __init__(self, node: Program) -> None:
         self._node = node
 
-    async def _story(self) -> dict[str, Any]:
-        await self._node.tell({"received": True})
-        story = (await self._node.answer())["it"]
-        assert isinstance(story, dict)
-        return story
+    async def _record(self) -> dict[str, Any]:
+        await self._node.send({"received": True})
+        record = (await self._node.answer())["it"]
+        assert isinstance(record, dict)
+        return record
 
     async def received(self, channel: str) -> list[tuple[int, str]]:
-        events = (await self._story())["received"].get(channel, ())
+        events = (await self._record())["received"].get(channel, ())
         return [(event["offset"], event["data"]["id"]) for event in events]
 
     async def connections(self) -> int:
-        return int((await self._story())["connections"])
+        return int((await self._record())["connections"])
 
     async def refetches(self, channel: str) -> int:
-        refetched: list[str] = (await self._story())["refetches"]
+        refetched: list[str] = (await self._record())["refetches"]
         return refetched.count(channel)
 
 
 @asynccontextmanager
-async def _javascript(url: str, person: Person, transports: Sequence[str]) -> AsyncIterator[Screen]:
+async def _javascript(
+    url: str, person: Person, transports: Sequence[str]
+) -> AsyncIterator[FollowingScreen]:
     async with program("screens.mjs") as node:
-        seat = {
+        options = {
             "url": url,
             "namespace": f"/{person.role}",
             "auth": {"token": person.token},
             "transports": transports,
         }
-        await node.tell({"open": {"it": seat}})
+        await node.send({"open": {"it": options}})
         assert await node.answer() == {"opened": 1}
         yield _JavaScript(node)

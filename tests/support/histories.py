@@ -1,5 +1,8 @@
-"""What a hub's database must look like after any failure: no overlap, histories without a gap
-or a repeat, true to the rows, and fences that never went back."""
+"""Checks of a hub's database after failures.
+
+Appointments do not overlap, histories have no gap and no repeated event and agree with the
+rows, and no fence was lowered.
+"""
 
 import json
 from collections import defaultdict
@@ -11,18 +14,18 @@ from tests.support.database import Database, OnPostgres, execute, rows
 
 
 def problems_of(database: Database) -> list[str]:
-    """Everything that is wrong with rows, channels and events; nothing, one hopes."""
+    """All problems of rows, channels and events; empty if the database is right."""
     return [
         *_overlaps(database),
         *_gaps(database),
         *_repeats(database),
-        *_untrue_ends(database),
+        *_wrong_last_events(database),
         *_lowered_fences(database),
     ]
 
 
 def watch_fences(database: OnPostgres) -> None:
-    """From now on the database itself notes each fence that is lowered, for problems_of."""
+    """Make the database record each lowered fence, for :func:`problems_of`."""
     execute(
         database,
         "CREATE TABLE lowered_fences (dentist_id text, before bigint, after bigint)",
@@ -43,27 +46,27 @@ def pending(database: Database) -> set[tuple[str, int]]:
 
 
 def _overlaps(database: Database) -> list[str]:
-    """No dentist and no patient has two live rows at once; holds bind their dentist only."""
+    """Live rows of a dentist or a patient that overlap; holds count for dentists only."""
     sql = (
         "SELECT id, dentist_id, patient_id, status, starts_at, ends_at FROM appointments"
         " WHERE status IN ('held', 'confirmed', 'arrived', 'checked_in') AND NOT overbooked"
         " ORDER BY starts_at, ends_at"
     )
-    of: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    rows_of: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in rows(database, sql):
-        of["dentist", row["dentist_id"]].append(row)
+        rows_of["dentist", row["dentist_id"]].append(row)
         if row["status"] != "held":
-            of["patient", row["patient_id"]].append(row)
+            rows_of["patient", row["patient_id"]].append(row)
     return [
-        f"{who} {person}: {first['id']} and {second['id']} overlap"
-        for (who, person), its in of.items()
-        for first, second in pairwise(its)
+        f"{role} {person}: {first['id']} and {second['id']} overlap"
+        for (role, person), own_rows in rows_of.items()
+        for first, second in pairwise(own_rows)
         if second["starts_at"] < first["ends_at"]
     ]
 
 
 def _gaps(database: Database) -> list[str]:
-    """Each channel's offsets are 1, 2, … up to its head, none missing, none twice."""
+    """Channels whose offsets are not exactly 1, 2, … up to the head."""
     sql = 'SELECT channel, "offset" FROM realtime_events ORDER BY channel, "offset"'
     offsets: dict[str, list[int]] = {}
     for row in rows(database, sql):
@@ -79,8 +82,7 @@ def _gaps(database: Database) -> list[str]:
 
 
 def _repeats(database: Database) -> list[str]:
-    """Nothing was done twice: of each appointment every version is published once, one after the
-    other, and no channel tells one event twice."""
+    """Channels with an event twice, or with an appointment's versions not in sequence."""
     versions: dict[tuple[str, str], list[int]] = defaultdict(list)
     ids: dict[str, list[str]] = defaultdict(list)
     sql = 'SELECT channel, event_id, payload FROM realtime_events ORDER BY channel, "offset"'
@@ -90,17 +92,17 @@ def _repeats(database: Database) -> list[str]:
             data = json.loads(event["payload"])
             versions[event["channel"], data["id"]].append(data["version"])
     return [
-        *(f"{where}: an event twice" for where, of in ids.items() if len(set(of)) < len(of)),
+        *(f"{name}: an event twice" for name, sent in ids.items() if len(set(sent)) < len(sent)),
         *(
-            f"{row}: {where} tells of versions {of}"
-            for (where, row), of in versions.items()
-            if any(b != a + 1 for a, b in pairwise(of))
+            f"{row}: {channel} has versions {sent}"
+            for (channel, row), sent in versions.items()
+            if any(after != before + 1 for before, after in pairwise(sent))
         ),
     ]
 
 
 def _lowered_fences(database: Database) -> Iterable[str]:
-    """Known where :func:`watch_fences` was called."""
+    """The recorded fences, if :func:`watch_fences` was called."""
     if not isinstance(database, OnPostgres):
         return []
     if not rows(database, "SELECT 1 FROM pg_tables WHERE tablename = 'lowered_fences'"):
@@ -109,8 +111,8 @@ def _lowered_fences(database: Database) -> Iterable[str]:
     return [f"{r['dentist_id']}: fence {r['before']} became {r['after']}" for r in lowered]
 
 
-def _untrue_ends(database: Database) -> list[str]:
-    """The last event of every appointment, on both its channels, is the row as it stands."""
+def _wrong_last_events(database: Database) -> list[str]:
+    """Appointments whose last event on one of their two channels differs from the row."""
     table = rows(database, "SELECT id, dentist_id, patient_id, status, version FROM appointments")
     last: dict[tuple[str, str], dict[str, Any]] = {}
     sql = (
@@ -128,7 +130,7 @@ def _untrue_ends(database: Database) -> list[str]:
         ):
             data = last.get((channel, row["id"]))
             if data is None:
-                found.append(f"{row['id']}: never told on {channel}")
+                found.append(f"{row['id']}: no event on {channel}")
             elif (data["status"], data["version"]) != (row["status"], row["version"]):
                 found.append(f"{row['id']}: {channel} ends with {data['status']}, row {row}")
     return found

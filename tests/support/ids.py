@@ -1,4 +1,4 @@
-"""Ids in the order they are asked for, the same in every run; they look like UUIDs."""
+"""Sequential ids in the form of UUIDs, the same in every run."""
 
 from itertools import count
 

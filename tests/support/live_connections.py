@@ -1,4 +1,4 @@
-"""One person's live connections in every protocol, and whether they have ended."""
+"""One person's live connections in every protocol, and whether each has ended."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -62,7 +62,7 @@ async def all_ended(ends: Mapping[str, Ended]) -> None:
 
 
 async def all_go_on(ends: Mapping[str, Ended]) -> None:
-    """Assert that none has ended; call it after ``all_ended`` of others."""
+    """Assert that none has ended; call it after ``all_ended`` of other connections."""
     for protocol, ended in ends.items():
         assert not await ended(), f"{protocol} has ended"
 

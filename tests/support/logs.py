@@ -1,4 +1,4 @@
-"""What the hub logs, as a test may read it: JSON lines in memory."""
+"""Captures the hub's logs in memory, as JSON lines."""
 
 import io
 import json
@@ -21,7 +21,7 @@ class Logs(io.StringIO):
 
 @contextmanager
 def captured_logs(level: str = "info") -> Iterator[Logs]:
-    """Logs go into memory, in the form of production; afterwards everything is as it was."""
+    """Log to memory in the production format; the block's end restores the loggers."""
     root = logging.getLogger()
     handlers, before = root.handlers[:], root.level
     logs = Logs()

@@ -1,6 +1,6 @@
-"""A hub in memory behind the chatbot's client: small, but it refuses what the hub refuses.
+"""A small in-memory hub for the chatbot's client, with the real hub's refusals.
 
-The same tests run over it and over the real hub, so it may stand in for the hub.
+tests/acceptance/test_patient_calendar.py runs over this and over the real hub.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ class Calendars:
     """Dentist and ISO date of days off."""
     ids: "count[int]" = field(default_factory=lambda: count(1))
     lost: int = 0
-    """So many of the next commands are carried out, but their response is lost."""
+    """The number of next commands that are executed, but whose response is lost."""
 
     def patient(self, name: str) -> "MemoryHub":
         return MemoryHub(self, name)
@@ -336,7 +336,7 @@ class MemoryHub(RestCommands):
     # --- JSON ------------------------------------------------------------------------------
 
     def _shown(self, row: _Row) -> Appointment:
-        """What the chatbot reads of an appointment; the hub shows more."""
+        """The fields that the chatbot reads of an appointment; the hub sends more."""
         one = row.appointment
         shown = {"id": one.id, "status": one.status, "version": one.version, **_slot(one.slot)}
         return cast("Appointment", shown)

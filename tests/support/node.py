@@ -1,4 +1,4 @@
-"""The programs of ``tests/node``: official clients, driven over standard input and output."""
+"""Runs the programs of ``tests/node``: official clients, driven over their stdio."""
 
 import asyncio
 import contextlib
@@ -13,29 +13,29 @@ FOLDER = Path(__file__).parents[1] / "node"
 
 
 class Program:
-    """A running program that talks in JSON lines."""
+    """A running program that reads and writes lines of JSON."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def tell(self, message: Any) -> None:
+    async def send(self, message: Any) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(message).encode() + b"\n")
         await self._process.stdin.drain()
 
     def no_more(self) -> None:
-        """The end of its input."""
+        """Close its input."""
         assert self._process.stdin is not None
         self._process.stdin.close()
 
     async def lines(self) -> AsyncIterator[Any]:
-        """What it says, until it ends."""
+        """The lines that it writes, until it ends."""
         assert self._process.stdout is not None
         async for line in self._process.stdout:
             yield json.loads(line)
 
     async def answer(self) -> Any:
-        """The next thing it says; raises AssertionError when it has ended."""
+        """The next line that it writes; raises AssertionError when it has ended."""
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         assert line, "the program has ended"
@@ -47,7 +47,7 @@ class Program:
 
 @contextlib.asynccontextmanager
 async def program(script: str) -> AsyncIterator[Program]:
-    """``script`` is a path in ``tests/node``; its packages are installed if need be."""
+    """Run a script of ``tests/node``; missing packages are installed first."""
     node = await asyncio.to_thread(install, FOLDER)
     process = await asyncio.create_subprocess_exec(
         *(node.node, FOLDER / script),

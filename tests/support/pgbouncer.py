@@ -14,18 +14,18 @@ from tests.support.ports import free_port
 from tests.support.tls import Identity
 from tests.support.waiting import wait_for_port
 
-MISSING = "no pgbouncer on this machine; the tests' own pooler stands for it"
+MISSING = "no pgbouncer on this machine; tests.support.pooler takes its place"
 _UNPRIVILEGED = "nobody"
 
 
 def pgbouncer() -> str | None:
-    """Debian keeps it where only root's PATH looks."""
+    """The path of the program; Debian keeps it outside the PATH of normal users."""
     return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
 @contextlib.contextmanager
 def pgbouncer_to(url: str, *, servers: int = 3, tls: Identity | None = None) -> Iterator[str]:
-    """A transaction pooler with so many connections; the URL that leads through it."""
+    """The URL of a transaction pooler that has ``servers`` connections to ``url``."""
     program, parts, port = pgbouncer(), urlsplit(url), free_port()
     assert program, MISSING
     with tempfile.TemporaryDirectory(prefix="chairside-pgbouncer-") as name:
@@ -69,7 +69,7 @@ def _settings(folder: Path, port: int, servers: int, tls: Identity | None, url: 
 
 
 def _hand_over(folder: Path) -> str | None:
-    """PgBouncer refuses to run as root, too."""
+    """Give the folder to another account: PgBouncer refuses to run as root."""
     if os.geteuid() != 0:
         return None
     account = pwd.getpwnam(_UNPRIVILEGED)

@@ -1,7 +1,7 @@
-"""A transaction pooler before PostgreSQL, as PgBouncer is one, and one that fails on command.
+"""A transaction pooler in front of PostgreSQL, like PgBouncer, that fails on command.
 
-After each transaction the server's connection goes to the next client: nothing that a
-client left in a session is there the next time, and prepared statements are somebody else's.
+After each transaction the server connection goes to the next client. So no session state
+and no prepared statement of a client is there in its next transaction.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class Pooler:
     servers: int
     url: str = ""
     at_commit: Literal["pass", "lose the request", "lose the answer"] = "pass"
-    """What becomes of the next COMMIT, and of the connection that it came on."""
+    """The fate of the next COMMIT; unless it passes, its connection is lost."""
     transactions: int = 0
     _free: deque[_Server] = field(default_factory=deque)
     _made: int = 0
@@ -104,7 +104,7 @@ class Pooler:
                     return False
                 if state == b"I":
                     return True
-            elif kind == b"H":  # Flush: the client waits for the answers so far
+            elif kind == b"H":  # Flush: the client waits for the responses so far
                 await self._flushed(server, writer)
             kind, message = await _message(reader)
 
@@ -124,10 +124,10 @@ class Pooler:
             if kind in (b"T", b"n", b"E"):
                 return
 
-    # --- the server's connections --------------------------------------------------------
+    # --- connections to the server -------------------------------------------------------
 
     async def _take(self, startup: bytes) -> _Server:
-        """The one that was free longest: seldom the same twice in a row."""
+        """The connection that was free longest, so that clients rarely keep one."""
         async with self._returned:
             while not self._free and self._made >= self.servers:
                 await self._returned.wait()

@@ -1,10 +1,10 @@
-"""Ports for servers that are started again and must be found where they were."""
+"""Free ports for servers that restart on the same port."""
 
 import socket
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """A loopback port on which no process listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

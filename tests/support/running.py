@@ -1,4 +1,4 @@
-"""A hub in this process, served on a free loopback port, on a database of its own."""
+"""A hub in this process, on a free loopback port and a database of its own."""
 
 import asyncio
 import shutil
@@ -41,7 +41,7 @@ class Running:
 
 @asynccontextmanager
 async def running_hub(config: Config, *, port: int = 0, **overrides: Any) -> AsyncIterator[Running]:
-    """``overrides`` are substitutes for the composition root (:func:`open_hub`)."""
+    """``overrides`` replace parts of the hub (see :func:`open_hub`)."""
     async with open_hub(config, **overrides) as hub:
         runner = web.AppRunner(
             hub.app,
@@ -62,14 +62,14 @@ async def running_hub(config: Config, *, port: int = 0, **overrides: Any) -> Asy
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """A founded clinic; every test works on its own copy."""
+    """A prepared clinic; every test works on its own copy."""
 
     database: Database
     people: People
 
     @contextmanager
     def copied_to(self, folder: Path) -> Iterator[Database]:
-        """A copy, in ``folder`` if it is a file; a server's is gone after the block."""
+        """A copy: a file in ``folder``, or a server's database that the block's end drops."""
         if isinstance(self.database, Path):
             yield self.copy_to(folder)
             return
@@ -81,7 +81,7 @@ class Template:
             server.drop(copy.name)
 
     def copy_to(self, folder: Path) -> Path:
-        assert isinstance(self.database, Path), "a server's copies are to be dropped"
+        assert isinstance(self.database, Path), "copies on a server must be dropped"
         folder.mkdir(exist_ok=True)
         target = folder / "chairside.db"
         shutil.copyfile(self.database, target)
@@ -89,7 +89,7 @@ class Template:
 
 
 def make_template(folder: Path, engine: str = "sqlite") -> Template:
-    """Migrate a database and found the clinic in it, once for many tests."""
+    """Migrate a database and create the clinic in it, once for many tests."""
     database = _migrated(folder, engine)
 
     async def found() -> People:
@@ -102,7 +102,7 @@ def make_template(folder: Path, engine: str = "sqlite") -> Template:
     people = _in_thread(found)
     if isinstance(database, Path):
         wal = database.with_name(database.name + "-wal")
-        assert not wal.exists(), "closed means checkpointed"
+        assert not wal.exists(), "closing the hub checkpoints the WAL"
     return Template(database=database, people=people)
 
 
@@ -118,14 +118,14 @@ def _migrated(folder: Path, engine: str) -> Database:
 
 
 def _in_thread(work: Callable[[], Any]) -> Any:
-    """Run a coroutine function to its end where no event loop is in the way."""
+    """Run a coroutine function to its end in a thread without an event loop."""
     result: list[Any] = []
     failure: list[BaseException] = []
 
     def run() -> None:
         try:
             result.append(asyncio.run(work()))
-        except BaseException as error:  # handed over to the thread that waits
+        except BaseException as error:  # raised again in the thread that waits
             failure.append(error)
 
     thread = threading.Thread(target=run)

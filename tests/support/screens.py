@@ -27,7 +27,7 @@ class Received:
 
 
 class ConnectionRefused(Exception):
-    """``message`` and ``data`` are what the hub sent with the refusal."""
+    """The hub refused the connection, with this message and data."""
 
     def __init__(self, message: str, data: Any) -> None:
         super().__init__(message)
@@ -97,19 +97,19 @@ class Screen:
 
         return await self.until(wanted, within_s)
 
-    async def ask(self, event: str, data: Any = None) -> Any:
+    async def call(self, event: str, data: Any = None) -> Any:
         """Send a command; returns its acknowledgement."""
         return await self.sio.call(event, data, namespace=self.namespace, timeout=ACK_S)
 
     async def ok(self, event: str, data: Any = None) -> Any:
         """Send a command that must succeed; returns the data."""
-        ack = await self.ask(event, data)
+        ack = await self.call(event, data)
         assert ack["ok"] is True, ack
         return ack["data"]
 
     async def refused(self, event: str, data: Any = None) -> dict[str, Any]:
         """Send a command that must be refused; returns the error."""
-        ack = await self.ask(event, data)
+        ack = await self.call(event, data)
         assert ack["ok"] is False, ack
         error = ack["error"]
         assert isinstance(error, dict)

@@ -90,7 +90,7 @@ class Listener:
         return [frame for frame in self.frames if ":" not in frame.event]
 
     @property
-    def places(self) -> list[tuple[str, int]]:
+    def positions(self) -> list[tuple[str, int]]:
         return [(frame.data["channel"], frame.data["offset"]) for frame in self.events]
 
     @property
@@ -113,7 +113,7 @@ async def listening(
     sent = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream", **(headers or {})}
     if last_id is not None:
         sent["Last-Event-ID"] = last_id
-    query = [("channel", name) for name in channels] + [("since", place) for place in since]
+    query = [("channel", name) for name in channels] + [("since", position) for position in since]
     listener = Listener()
     async with session.get(
         f"{url}/api/changes", params=query, headers=sent, timeout=aiohttp.ClientTimeout(total=None)

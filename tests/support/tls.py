@@ -1,7 +1,7 @@
-"""TLS before a PostgreSQL that has none of its own: certificates of the test's making, and a
-front that speaks the protocol's own way into TLS (``SSLRequest``), as a server with ``ssl = on``.
+"""A TLS proxy in front of PostgreSQL, and the certificates for it.
 
-(The PostgreSQL of the wheel is built without OpenSSL. What is under test is the hub's side.)
+The PostgreSQL of the wheel is built without OpenSSL. The proxy handles PostgreSQL's
+``SSLRequest`` as a server with ``ssl = on`` does; the hub's side is under test.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class Identity:
 
 
 class Authority:
-    """One that signs certificates; its own is ``certificate``."""
+    """A certificate authority; ``certificate`` is its own certificate."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder, x509.Name([_called(name)])
@@ -104,7 +104,7 @@ class TlsFront:
     context: ssl.SSLContext
     url: str = ""
     encrypted: int = 0
-    """Connections that came through TLS."""
+    """The number of connections that used TLS."""
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -141,7 +141,7 @@ async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
 async def tls_front(
     url: str, identity: Identity, *, clients: Path | None = None
 ) -> AsyncIterator[TlsFront]:
-    """``clients``: whose certificates clients must have, if they must have one."""
+    """``clients``: the authority of client certificates, if these are required."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(identity.certificate, identity.key)
     if clients:

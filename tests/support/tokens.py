@@ -1,4 +1,4 @@
-"""Tokens for tests: real ones, signed with the tests' own secret."""
+"""Real tokens, signed with the tests' own secret."""
 
 import time
 from typing import Any
@@ -17,8 +17,10 @@ def token(
     algorithm: str = "HS256",
     **claims: Any,
 ) -> str:
-    """A token as an identity provider would issue it; ``claims`` are added or replaced, and
-    left out where they are ``None``."""
+    """A token as an identity provider issues it.
+
+    ``claims`` are added or replace others; a claim that is ``None`` is left out.
+    """
     now = time.time()
     payload: dict[str, Any] = {"sub": subject, "iat": int(now), "exp": now + ttl_s, **claims}
     if role is not None:

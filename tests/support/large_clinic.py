@@ -1,6 +1,6 @@
-"""A clinic of many people and appointments, and every list a hub reads of it, with its plan."""
+"""A clinic with many rows, all lists that a hub reads of it, and their query plans."""
 
-# ruff: noqa: S608  # statements out of this file's own words
+# ruff: noqa: S608  # all parts of the statements are constants of this file
 
 import re
 import sqlite3
@@ -24,13 +24,13 @@ FIRST = datetime(2027, 1, 4, tzinfo=UTC)
 EVENTS_OF_A_CALENDAR = 100
 _AT_ONCE = 100_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNCHECKED = "SET LOCAL session_replication_role = replica"  # no look at what refers to what
-_POSTGRES_WORDS = {
+_UNCHECKED = "SET LOCAL session_replication_role = replica"  # no checks of foreign keys
+_POSTGRES_VALUES = {
     "start": f"'{FIRST.isoformat()}'::timestamptz",
     "step": "interval '30 minutes'",
     "empty": "'{}'::bytea",
 }
-_SQLITE_WORDS = {
+_SQLITE_VALUES = {
     "start": str((FIRST - _EPOCH) // timedelta(microseconds=1)),
     "step": "1800000000",
     "empty": "x'7b7d'",
@@ -43,9 +43,8 @@ _PEOPLE = "INSERT INTO profiles (id, role, name, phone, email, email_key, versio
 
 
 @dataclass(frozen=True, kw_only=True)
-class Populous:
-    """``rows`` appointments: each dentist's calendar is full for half an hour after half an
-    hour; one in 997 is a hold."""
+class LargeClinic:
+    """``rows`` appointments of 30 minutes without a break; one in 997 is a hold."""
 
     rows: int
     per_dentist: int
@@ -60,21 +59,21 @@ class Populous:
         return self.rows // self.per_patient
 
     def fill(self, database: Database) -> None:
-        """Without the guards against double booking, which no list looks at."""
+        """Insert all rows, after dropping the guards against double booking."""
         if isinstance(database, OnPostgres):
             database.server.script(database.name, *without_guards(database))
-            for statement in self._statements(_POSTGRES_WORDS):
+            for statement in self._statements(_POSTGRES_VALUES):
                 database.server.script(database.name, _UNCHECKED, statement)
             database.server.run(database.name, "VACUUM (ANALYZE)")
             return
         guards = without_guards(database)
         with closing(sqlite3.connect(database, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous = OFF")
-            for statement in (*guards, *self._statements(_SQLITE_WORDS)):
+            for statement in (*guards, *self._statements(_SQLITE_VALUES)):
                 connection.execute(statement)
 
-    def _statements(self, words: dict[str, str]) -> Sequence[str]:
-        values = {**words, "dentists": self.dentists, "patients": self.patients}
+    def _statements(self, literals: dict[str, str]) -> Sequence[str]:
+        values = {**literals, "dentists": self.dentists, "patients": self.patients}
         return (
             "INSERT INTO appointment_types VALUES ('t', 'Check-up', 30, 0, 0, 1)",
             _numbered(_DENTISTS, self.dentists, values),
@@ -90,10 +89,10 @@ class Populous:
         )
 
 
-def _numbered(rest: str, last: int, words: dict[str, Any], first: int = 0) -> str:
+def _numbered(rest: str, last: int, literals: dict[str, Any], first: int = 0) -> str:
     insert, select = rest.split("SELECT", 1)
     numbers = _NUMBERS.format(first=first, last=last)
-    return f"{insert} {numbers} SELECT {select.format(**words)} FROM numbers"
+    return f"{insert} {numbers} SELECT {select.format(**literals)} FROM numbers"
 
 
 _DENTISTS = (
@@ -127,7 +126,7 @@ _AUDIT = (
 )
 
 
-# --- what is read ------------------------------------------------------------------------
+# --- the lists ---------------------------------------------------------------------------
 
 DENTIST = Principal(role=Role.DENTIST, subject="", person=ProfileId("d1"))
 PATIENT = Principal(role=Role.PATIENT, subject="", person=ProfileId("p1"))
@@ -153,7 +152,7 @@ class Reading:
     name: str
     read: Read
     found: Callable[[Any], int] = lambda answer: len(answer.rows)
-    """How many rows its answer has."""
+    """The number of rows of a result."""
 
 
 def _people(answer: Any) -> int:
@@ -181,9 +180,9 @@ READINGS = (
         found=len,
     ),
     Reading(name="a dentist's patients", read=_search(""), found=_people),
-    Reading(name="those with a text", read=_search("p 1"), found=_people),
-    Reading(name="whose phone is this", read=_search("+7"), found=_people),
-    Reading(name="a chatbot asks so", read=_search("+7", None), found=_people),
+    Reading(name="patients with a text", read=_search("p 1"), found=_people),
+    Reading(name="a patient by phone", read=_search("+7"), found=_people),
+    Reading(name="a patient by phone, for a chatbot", read=_search("+7", None), found=_people),
     Reading(
         name="one's own patient",
         read=lambda s: s.profiles.own_patient(_MINE, PatientId(ProfileId("p1"))),
@@ -195,28 +194,28 @@ READINGS = (
         found=_people,
     ),
     Reading(
-        name="what happened since",
+        name="events since an offset",
         read=lambda s: s.events.read(
             _CHANNEL, after=50, up_to=100, limit=500, max_bytes=10**6, by=DENTIST
         ),
         found=len,
     ),
     Reading(
-        name="where channels are", read=lambda s: s.events.heads([_CHANNEL], DENTIST), found=len
+        name="heads of channels", read=lambda s: s.events.heads([_CHANNEL], DENTIST), found=len
     ),
 )
 
 
-# --- how it is read ----------------------------------------------------------------------
+# --- the query plans ---------------------------------------------------------------------
 
 _NOT_A_LIST = re.compile("^BEGIN|set_config|FROM hub$")
 
 
 async def plans(store: Store, reading: Reading, explain: str) -> list[tuple[str, list[str]]]:
-    """Each statement of a reading, and what the database does for it, as the same caller.
+    """Each statement of a list with its query plan, as the same caller.
 
-    Past the gate that refuses readers EXPLAIN. ``explain`` selects how much PostgreSQL
-    shows; SQLite has only one form.
+    EXPLAIN bypasses the guard that refuses it to callers. ``explain`` holds PostgreSQL's
+    options; SQLite has none.
     """
     answers: list[tuple[str, list[str]]] = []
     engines = {store._readers._callers.sync_engine, store._readers._hub.sync_engine}
