@@ -122,11 +122,7 @@ def time_prompt(task: Task, facts: Facts, lead: str = "") -> ChatReply:
     hint = " For example “next Tuesday after 3”, “Friday morning” or “as soon as possible”."
     return ChatReply(
         text=lead + question + hint,
-        options=(
-            Option(label="As soon as possible", message="as soon as possible"),
-            Option(label="This week", message="this week"),
-            Option(label="Next week", message="next week"),
-        ),
+        options=_buttons("As soon as possible", "This week", "Next week"),
     )
 
 
@@ -152,19 +148,11 @@ def choice_prompt(
         for slot in offered
     ]
     if len(offered) == 1:
-        return ChatReply(
-            text=f"{lead}\n{listed(shown)}\nShall I take it?",
-            options=(
-                Option(label="Yes", message="yes"),
-                Option(label="Other times", message="other times"),
-            ),
-            notice=notice,
-        )
-    return ChatReply(
-        text=f"{lead}\n{listed(shown)}\nWhich one suits you?",
-        options=(*_numbers(shown), Option(label="Other times", message="other times")),
-        notice=notice,
-    )
+        question, options = "Shall I take it?", _buttons("Yes", "Other times")
+    else:
+        question = "Which one suits you?"
+        options = (*_numbers(shown), *_buttons("Other times"))
+    return ChatReply(text=f"{lead}\n{listed(shown)}\n{question}", options=options, notice=notice)
 
 
 def booking_prompt(hold: Hold, facts: Facts, now: datetime, lead: str = "") -> ChatReply:
@@ -175,11 +163,7 @@ def booking_prompt(hold: Hold, facts: Facts, now: datetime, lead: str = "") -> C
     return ChatReply(
         text=f"{lead}I’m holding this for you until {clock(until)}: {what},"
         f" {moment(facts, slot, now)}. Shall I book it?",
-        options=(
-            Option(label="Yes, book it", message="yes, book it"),
-            Option(label="Another time", message="another time"),
-            Option(label="No", message="no"),
-        ),
+        options=_buttons("Yes, book it", "Another time", "No"),
     )
 
 
@@ -191,11 +175,7 @@ def move_prompt(task: Task, facts: Facts, now: datetime, lead: str = "") -> Chat
         text=f"{lead}Shall I move your {treatment_name(facts, row.appointment_type_id)} with"
         f" {dentist_name(facts, row.dentist_id)} from {moment(facts, row, now)}"
         f" to {moment(facts, task.chosen, now)}?",
-        options=(
-            Option(label="Yes, move it", message="yes, move it"),
-            Option(label="Another time", message="another time"),
-            Option(label="No", message="no"),
-        ),
+        options=_buttons("Yes, move it", "Another time", "No"),
     )
 
 
@@ -209,6 +189,11 @@ def cancel_prompt(row: OwnAppointment, facts: Facts, now: datetime, lead: str = 
             Option(label="No, keep it", message="keep it"),
         ),
     )
+
+
+def _buttons(*labels: str) -> tuple[Option, ...]:
+    """Options that send their own label."""
+    return tuple(Option(label=label, message=label.lower()) for label in labels)
 
 
 def _numbers(shown: Sequence[str]) -> tuple[Option, ...]:

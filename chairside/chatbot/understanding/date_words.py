@@ -108,7 +108,7 @@ _RULES: Final[Rules] = tuple(
             lambda reader, match: (
                 DayReader.day_of_month(reader, match)
                 if int(match["number"]) > 5 or not match[0].startswith("the")
-                else ""
+                else match[0]
             ),
         ),
     )

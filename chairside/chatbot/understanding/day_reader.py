@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from typing import Final
 
 from chairside.chatbot.understanding.clock_words import TAKEN
@@ -61,14 +62,11 @@ class DayReader:
         self._today, self._month_first = today, month_first
         self._found: list[_Found] = []
         self._dates = Dates()
-        self._parses = 0
 
     def read(self, text: str, rules: "Rules", combinations: "Rules") -> tuple[Dates, str]:
         """The days in ``text`` and the text without them: first each one, then together."""
-        for pattern, rule in rules:
-            text = pattern.sub(lambda match, rule=rule: rule(self, match) or match[0], text)  # type: ignore[misc]  # mypy infers no lambda with a default
-        for pattern, combine in combinations:
-            text = pattern.sub(lambda match, combine=combine: combine(self, match), text)  # type: ignore[misc]  # as above
+        for pattern, rule in (*rules, *combinations):
+            text = pattern.sub(partial(rule, self), text)
         return self._dates, _TOKEN.sub(self._alone, text)
 
     # --- what is found first --------------------------------------------------------------
@@ -85,12 +83,20 @@ class DayReader:
         self._found.append(_Found(days=days, weekday=weekday, concrete=concrete))
         return f" ⟦{len(self._found) - 1}⟧ "
 
+    def _past(self, match: re.Match[str]) -> str:
+        self._dates.past.append(match[0].strip())
+        return TAKEN
+
+    def _impossible(self, match: re.Match[str]) -> str:
+        self._dates.impossible.append(match[0].strip())
+        return TAKEN
+
     def iso(self, match: re.Match[str]) -> str:
         year, month, day = match[0].split("-")
-        return self._put_date(match[0], self._date(int(day), int(month), year))
+        return self._put_date(match, self._date(int(day), int(month), year))
 
     def dotted(self, match: re.Match[str]) -> str:
-        return self._put_date(match[0], self._date(int(match[1]), int(match[2]), match[3]))
+        return self._put_date(match, self._date(int(match[1]), int(match[2]), match[3]))
 
     def slashed(self, match: re.Match[str]) -> str:
         """Day and month in the order of the zone; in the other one if only that is a date."""
@@ -98,17 +104,14 @@ class DayReader:
         year = rest[0] if rest else None
         day, month = (other, one) if self._month_first else (one, other)
         found = self._date(int(day), int(month), year) or self._date(int(month), int(day), year)
-        return self._put_date(match[0], found)
+        return self._put_date(match, found)
 
     def named(self, match: re.Match[str]) -> str:
         day = self._date(int(match["day"]), _month_number(match["month"]), match["year"])
-        return self._put_date(match[0], day)
+        return self._put_date(match, day)
 
-    def _put_date(self, words: str, day: date | None) -> str:
-        if day is None:
-            self._dates.impossible.append(words.strip())
-            return TAKEN
-        return self._put(day, concrete=True)
+    def _put_date(self, match: re.Match[str], day: date | None) -> str:
+        return self._impossible(match) if day is None else self._put(day, concrete=True)
 
     def _date(self, day: int, month: int, year: str | None) -> date | None:
         """A calendar date; without a year the next one from today on. None: there is none."""
@@ -170,19 +173,17 @@ class DayReader:
     def within(self, match: re.Match[str]) -> str:
         last = self._ahead(_count(match["count"]), match["unit"])
         if last is None:
-            return ""
+            return match[0]
         return self._put(self._today, max(last, self._today))
 
     def ago(self, match: re.Match[str]) -> str:
-        self._dates.past.append(match[0].strip())
-        return TAKEN
+        return self._past(match)
 
     def week(self, match: re.Match[str]) -> str:
         monday = self._today - timedelta(days=self._today.weekday())
         which = match["which"] or ""
         if which == "last":
-            self._dates.past.append(match[0].strip())
-            return TAKEN
+            return self._past(match)
         weeks = 2 if "after next" in match[0] else 1 if which in ("next", "following") else 0
         return self._part(monday + timedelta(weeks=weeks), 7, match)
 
@@ -191,14 +192,13 @@ class DayReader:
         if match["which"] in ("next", "following"):
             first = _next_month(first)
         elif match["which"] == "last":
-            self._dates.past.append(match[0].strip())
-            return TAKEN
+            return self._past(match)
         return self._part(first, _days_of(first), match)
 
     def month_name(self, match: re.Match[str]) -> str:
         month = _month_number(match["month"])
         first = self._first_of(month) if not match["year"] else self._date(1, month, match["year"])
-        return self._part(first, _days_of(first), match) if first is not None else ""
+        return self._part(first, _days_of(first), match) if first is not None else match[0]
 
     def _first_of(self, month: int) -> date:
         """Of the month we are in, or the next one of that name."""
@@ -208,8 +208,7 @@ class DayReader:
         """The early, middle or late part of a week or a month, or all of what is left."""
         start, end = _part_of(match["edge"] or "", length)
         if first + timedelta(days=end) < self._today:
-            self._dates.past.append(match[0].strip())
-            return TAKEN
+            return self._past(match)
         return self._put(
             max(first + timedelta(days=start), self._today), first + timedelta(days=end)
         )
@@ -217,8 +216,7 @@ class DayReader:
     def weekend(self, match: re.Match[str]) -> str:
         which = match["which"] or ""
         if which == "last":
-            self._dates.past.append(match[0].strip())
-            return TAKEN
+            return self._past(match)
         if match["plural"] or which in ("any", "on"):
             self._dates.weekdays += [5, 6]
             return TAKEN
@@ -255,8 +253,7 @@ class DayReader:
         nth = {"first": 0, "second": 1, "third": 2, "fourth": 3, "last": -1}
         index = nth.get(match["nth"], int(re.sub(r"\D", "", match["nth"]) or 1) - 1)
         if index >= len(days):
-            self._dates.impossible.append(match[0].strip())
-            return TAKEN
+            return self._impossible(match)
         return self._put(days[index], concrete=True)
 
     def weekday(self, match: re.Match[str]) -> str:
@@ -265,8 +262,7 @@ class DayReader:
             self._dates.weekdays.append(number)
             return TAKEN
         if which in ("last", "past"):
-            self._dates.past.append(match[0].strip())
-            return TAKEN
+            return self._past(match)
         ahead = (number - self._today.weekday()) % 7
         day = self._today + timedelta(days=ahead or (0 if which == "this" else 7))
         monday = self._today - timedelta(days=self._today.weekday())
@@ -288,8 +284,7 @@ class DayReader:
             if wanted <= _days_of(first) and first.replace(day=wanted) >= self._today:
                 return self._put(first.replace(day=wanted), concrete=True)
             first = _next_month(first)
-        self._dates.impossible.append(match[0].strip())
-        return TAKEN
+        return self._impossible(match)
 
     # --- how they belong together ---------------------------------------------------------
 
@@ -327,8 +322,7 @@ class DayReader:
         before = match["word"] in ("before", "earlier than")
         last = days.first - timedelta(days=1) if before else days.last
         if last < self._today:
-            self._dates.past.append(match[0].strip())
-            return TAKEN
+            return self._past(match)
         if self._dates.days and self._dates.days[-1].first <= last:  # after Monday, before Friday
             self._dates.days[-1] = Days(first=self._dates.days[-1].first, last=last)
         else:
@@ -398,5 +392,5 @@ def _shown(day: date) -> str:
 
 
 Rule = Callable[[DayReader, re.Match[str]], str]
-"""What stands in the match's place afterwards; empty: it was nothing."""
+"""Returns what replaces the match: the match itself if it is no day."""
 Rules = tuple[tuple[re.Pattern[str], Rule], ...]
