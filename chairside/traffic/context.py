@@ -92,11 +92,11 @@ class SimulationContext:
     async def free_slot(self, commands: Commands, dentist: LinkedPerson) -> Slot | None:
         """One of the first free slots from a random day of the coming weeks on."""
         day = datetime.now(UTC) + timedelta(days=self.random.randrange(WEEKS_AHEAD * 7))
-        kind = self.random.choice(self.links.appointment_types)
+        appointment_type_id = self.random.choice(self.links.appointment_type_ids)
         page = await self.command(
             "find",
             lambda: commands.find_slots(
-                appointment_type_id=kind.id,
+                appointment_type_id=appointment_type_id,
                 dentist_ids=[dentist.id],
                 starts_from=instant(day),
                 starts_before=instant(day + timedelta(days=4)),

@@ -14,14 +14,7 @@ class LinksError(Exception):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkedPerson:
     id: str
-    name: str = field(repr=False)
     token: str = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LinkedType:
-    id: str
-    duration_minutes: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +23,7 @@ class Links:
     patients: tuple[LinkedPerson, ...]
     chatbot_token: str = field(repr=False)
     """A service token, which acts for the patient that each request names."""
-    appointment_types: tuple[LinkedType, ...]
+    appointment_type_ids: tuple[str, ...]
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> "Links":
@@ -40,14 +33,11 @@ class Links:
                 dentists=_people(raw["dentists"]),
                 patients=_people(raw["patients"]),
                 chatbot_token=raw["chatbot"]["token"],
-                appointment_types=tuple(
-                    LinkedType(id=kind["id"], duration_minutes=kind["duration_minutes"])
-                    for kind in raw["appointment_types"]
-                ),
+                appointment_type_ids=tuple(one["id"] for one in raw["appointment_types"]),
             )
         except (KeyError, TypeError) as missing:
             raise LinksError(f"links without {missing}: not a file of `chairside demo`") from None
-        if not (links.dentists and links.patients and links.appointment_types):
+        if not (links.dentists and links.patients and links.appointment_type_ids):
             raise LinksError("traffic needs a dentist, a patient and an appointment type")
         return links
 
@@ -67,4 +57,4 @@ def read_links(path: Path) -> Links:
 
 
 def _people(raw: list[Mapping[str, Any]]) -> tuple[LinkedPerson, ...]:
-    return tuple(LinkedPerson(id=one["id"], name=one["name"], token=one["token"]) for one in raw)
+    return tuple(LinkedPerson(id=one["id"], token=one["token"]) for one in raw)

@@ -17,7 +17,7 @@ from chairside.traffic.audit import (
     audit_overlaps,
 )
 from chairside.traffic.ledger import Ledger
-from chairside.traffic.links import LinkedPerson, LinkedType, Links
+from chairside.traffic.links import LinkedPerson, Links
 from chairside.traffic.observer import Observer
 from chairside.traffic.participants import audit_clients
 from chairside.traffic.report import as_json
@@ -30,13 +30,13 @@ from tests.support.database import execute, without_guards
 
 def links_of(clinic: Clinic) -> Links:
     def linked(people: tuple[Person, ...]) -> tuple[LinkedPerson, ...]:
-        return tuple(LinkedPerson(id=one.id, name=one.name, token=one.token) for one in people)
+        return tuple(LinkedPerson(id=one.id, token=one.token) for one in people)
 
     return Links(
         dentists=linked(clinic.dentists),
         patients=linked(clinic.patients),
         chatbot_token=CHATBOT,
-        appointment_types=(LinkedType(id=clinic.types["check-up"], duration_minutes=30),),
+        appointment_type_ids=(clinic.types["check-up"],),
     )
 
 

@@ -5,7 +5,7 @@ import re
 
 from playwright.async_api import expect
 
-from chairside.traffic.links import LinkedPerson, LinkedType, Links
+from chairside.traffic.links import LinkedPerson, Links
 from chairside.traffic.simulation import Simulation, SimulationPlan
 from tests.browser.windows import Windows
 from tests.support.clinic import CHATBOT, Clinic, Person
@@ -14,13 +14,13 @@ from tests.support.eventually import eventually
 
 def links_of(clinic: Clinic) -> Links:
     def linked(people: tuple[Person, ...]) -> tuple[LinkedPerson, ...]:
-        return tuple(LinkedPerson(id=one.id, name=one.name, token=one.token) for one in people)
+        return tuple(LinkedPerson(id=one.id, token=one.token) for one in people)
 
     return Links(
         dentists=linked(clinic.dentists),
         patients=linked(clinic.patients),
         chatbot_token=CHATBOT,
-        appointment_types=(LinkedType(id=clinic.types["check-up"], duration_minutes=30),),
+        appointment_type_ids=(clinic.types["check-up"],),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chairside.traffic.links import LinkedPerson, LinkedType, Links
+from chairside.traffic.links import LinkedPerson, Links
 from chairside.traffic.simulation import Simulation, SimulationPlan
 from tests.support.api import Api
 from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person
@@ -129,16 +129,16 @@ def links_of(template: Template, dentists: int | None = None) -> Links:
     """Of the first so many dentists, or all."""
 
     def linked(people: tuple[Person, ...]) -> tuple[LinkedPerson, ...]:
-        return tuple(LinkedPerson(id=one.id, name=one.name, token=one.token) for one in people)
+        return tuple(LinkedPerson(id=one.id, token=one.token) for one in people)
 
     people = template.people
     return Links(
         dentists=linked(people.dentists[:dentists]),
         patients=linked(people.patients[:TRAFFIC_PATIENTS]),
         chatbot_token=CHATBOT,
-        appointment_types=(
-            LinkedType(id=people.types["check-up"], duration_minutes=30),
-            LinkedType(id=people.types["cleaning"], duration_minutes=60),
+        appointment_type_ids=(
+            people.types["check-up"],
+            people.types["cleaning"],
         ),
     )
 
