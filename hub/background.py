@@ -1,4 +1,4 @@
-"""Work that repeats for as long as the hub lives: each task has an owner that ends it."""
+"""Work that repeats while the hub runs."""
 
 import asyncio
 import inspect
@@ -15,8 +15,7 @@ Action = Callable[[], Awaitable[object] | object]
 
 
 async def every(interval_s: float, action: Action) -> None:
-    """Call ``action``, plain or a coroutine function, until cancelled; a failure is logged
-    and does not end it."""
+    """Call ``action``, a function or a coroutine function, until cancelled; log its failures."""
     while True:
         await asyncio.sleep(interval_s)
         try:
@@ -29,7 +28,7 @@ async def every(interval_s: float, action: Action) -> None:
 
 @asynccontextmanager
 async def running(*work: Work) -> AsyncIterator[None]:
-    """Run the coroutines for as long as the block lasts, then cancel and await them."""
+    """Run the coroutines until the block ends; then cancel and await them."""
     tasks = Tasks()
     for each in work:
         tasks.start(each)

@@ -1,4 +1,4 @@
-"""The real clock, and ids that sort by the time they were made (ports Clock, NewId)."""
+"""The system clock, and ids that sort by their creation time."""
 
 import time
 from datetime import UTC, datetime
@@ -7,6 +7,8 @@ from uuid_utils import uuid7
 
 
 class SystemClock:
+    """Implements :class:`actors.ports.clock.Clock`."""
+
     def now(self) -> datetime:
         return datetime.now(UTC)
 

@@ -1,8 +1,10 @@
-"""Strict reading of settings into frozen dataclasses, from TOML and the environment.
+"""Reads settings strictly into frozen dataclasses, from TOML and the environment.
 
-Knows nothing of Chairside's own settings: a root dataclass whose fields are sections,
-each a dataclass whose fields are settings with defaults, says it all. Every refusal is a
-:class:`ConfigError` that names the setting, where its value stands and what is expected.
+The fields of a root dataclass are sections; each section is a dataclass whose fields are
+settings with defaults. Bounds are metadata of the `annotated-types` library. A field without
+``repr`` is a secret, whose value no message shows. A section may raise ValueError when its
+settings do not go together; its message begins with the name of the setting.
+Every error is a :class:`ConfigError` that names the setting, its place and what is expected.
 """
 
 import difflib
@@ -20,10 +22,10 @@ from annotated_types import Ge, Le
 PREFIX = "CHAIRSIDE_"
 
 _NEAR = 0.85
-"""How alike an unknown variable must be to a known one to be taken for a slip of it."""
+"""How similar an unknown variable must be to a known one to count as a misspelling."""
 
 _KUBERNETES = re.compile(rf"{PREFIX}(SERVICE_HOST|SERVICE_PORT|PORT)(_.*)?$")
-"""What Kubernetes sets by itself for a service that is named like the product."""
+"""Variables that Kubernetes sets for a service with the name of the product."""
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
@@ -32,16 +34,16 @@ Root = TypeVar("Root")
 
 
 class ConfigError(Exception):
-    """A setting that cannot be meant; ``str()`` is one sentence for the operator."""
+    """An invalid setting; the message is one sentence for the operator."""
 
 
-class _Unfit(Exception):
-    """A value that is not what the setting expects; the caller knows key and place."""
+class _Invalid(Exception):
+    """A value that the setting does not accept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting's type and bounds, taken apart once."""
+    """The type and the bounds of one setting."""
 
     section: str
     key: str
@@ -49,7 +51,7 @@ class Setting:
     least: float | None
     most: float | None
     secret: bool
-    """No message may show its value: the field is left out of ``repr``, too."""
+    """No message shows its value."""
 
     @property
     def name(self) -> str:
@@ -73,7 +75,7 @@ class Setting:
         return "text" if self.type is str else "a list of texts"
 
     def fit(self, value: object) -> object:
-        """``value`` as this setting's type; raises :class:`_Unfit`."""
+        """``value`` in the type of this setting. Raises :class:`_Invalid`."""
         if self.type is float and type(value) is int:
             value = float(value)
         if get_origin(self.type) is Literal:
@@ -86,7 +88,7 @@ class Setting:
         if fits and self.type in (int, float):
             fits = self._within_bounds(cast("float", value))
         if not fits:
-            raise _Unfit
+            raise _Invalid
         return value
 
     def _within_bounds(self, number: float) -> bool:
@@ -95,23 +97,23 @@ class Setting:
         return math.isfinite(number) and least <= number <= most
 
     def parse(self, text: str) -> object:
-        """The value a variable's ``text`` stands for; raises :class:`_Unfit`."""
+        """The value of a variable's ``text``. Raises :class:`_Invalid`."""
         if get_origin(self.type) is tuple:
             return self.fit([item.strip() for item in text.split(",") if item.strip()])
         if self.type is bool:
             if text.lower() not in _TRUE | _FALSE:
-                raise _Unfit
+                raise _Invalid
             return text.lower() in _TRUE
         if self.type in (int, float):
             try:
                 return self.fit(self.type(text))
             except ValueError:
-                raise _Unfit from None
+                raise _Invalid from None
         return self.fit(text)
 
 
 def settings_of(root: type) -> Mapping[str, Mapping[str, Setting]]:
-    """Every setting that ``root`` knows, by section and key, in order."""
+    """Every setting of ``root``, by section and key, in order."""
     return {
         section: {
             field.name: _setting(section, field, hints[field.name])
@@ -141,7 +143,7 @@ def _number(bound: object) -> float | None:
 
 
 def read_toml(path: Path) -> Mapping[str, object]:
-    """The tables of a file; raises :class:`ConfigError` if it cannot be read as TOML."""
+    """The tables of a file. Raises :class:`ConfigError` if it is not readable TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -155,7 +157,7 @@ def read_toml(path: Path) -> Mapping[str, object]:
 def read_config(
     root: type[Root], tables: Mapping[str, object], environ: Mapping[str, str], *, file: str
 ) -> Root:
-    """``root`` filled from defaults, then ``tables`` of ``file``, then ``environ``."""
+    """``root`` from its defaults, overridden by ``tables`` of ``file``, then by ``environ``."""
     known = settings_of(root)
     _refuse_unknown_variables(known, environ)
     for section in tables:
@@ -199,7 +201,7 @@ def _read_section(
 def _checked(setting: Setting, value: object, place: str, *, from_text: bool = False) -> object:
     try:
         return setting.parse(str(value)) if from_text else setting.fit(value)
-    except _Unfit:
+    except _Invalid:
         shown = "the value given" if setting.secret else _shown(value)
         raise ConfigError(f"{place} must be {setting.expected}, not {shown}") from None
 
@@ -217,9 +219,9 @@ def _unknown(file: str, kind: str, shown: str, word: str, known: Iterable[str], 
 def _refuse_unknown_variables(
     known: Mapping[str, Mapping[str, Setting]], environ: Mapping[str, str]
 ) -> None:
-    """Refuse a slip in a variable's name: of a known section, or nearly a known name.
+    """Refuse an unknown variable of a known section, and one that is nearly a known name.
 
-    Other ``CHAIRSIDE_*`` variables are not ours to judge.
+    Other programs may use further ``CHAIRSIDE_*`` variables.
     """
     names = [setting.variable for keys in known.values() for setting in keys.values()]
     for variable in sorted(environ):

@@ -1,4 +1,4 @@
-"""The HTTP server around a hub, from the open port to the last answer."""
+"""Serves a hub over HTTP, from the open port to the last answer."""
 
 import asyncio
 import errno
@@ -21,23 +21,23 @@ from hub.telemetry.recent_errors import RecentErrors
 log = structlog.get_logger(__name__)
 
 BACKLOG = 1024
-"""Connections that may wait to be accepted: a fleet of screens reconnects at once."""
+"""Connections that may wait to be accepted, for example when all screens reconnect at once."""
 
 YOUNG_OBJECTS_MAX = 20_000
-"""Made and not freed since the last look for garbage in cycles. At Python's 700 every
-booking is followed by one, and calendars and caches are looked through again and again."""
+"""The threshold of the garbage collector. With Python's 700, each booking causes a collection,
+and most of these scan all calendars and caches."""
 
 Ready = Callable[[str, Hub], Awaitable[None]]
-"""Called with the hub's address once requests are answered."""
+"""Called with the hub's address when it answers requests."""
 
 _FORCED = 130
-"""The exit code of a process that an interrupt ended."""
+"""The exit code of an interrupted process."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; raises :class:`ConfigError` that says why there is none.
+    """A listening socket; raises :class:`ConfigError` with the reason if there is none.
 
-    Done before anything else is started, so that a port in use costs nothing.
+    To be called before anything else is started, so that a port in use has no effect.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(
@@ -45,19 +45,22 @@ def bind(host: str, port: int) -> socket.socket:
         )[0]
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
-        raise ConfigError(_why_not(error, host, port)) from None
+        raise ConfigError(_bind_problem(error, host, port)) from None
 
 
-def _why_not(error: OSError, host: str, port: int) -> str:
+def _bind_problem(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"Port {port} on {host} is in use; stop what uses it, or choose another with --port"
+        return (
+            f"Port {port} on {host} is in use; stop the program that uses it, or choose another"
+            " with --port"
+        )
     if error.errno == errno.EACCES:
-        return f"Port {port} needs rights this user does not have; choose one above 1023"
+        return f"Port {port} needs permissions that this user does not have; choose one above 1023"
     return f"Cannot listen on {host}, port {port}: {error.strerror}"
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where a browser on this machine finds the listener."""
+    """The address of the listener for a browser on this machine."""
     host, port = listener.getsockname()[:2]
     if host in ("0.0.0.0", "::"):  # noqa: S104  # compared, not bound
         host = "127.0.0.1"
@@ -67,11 +70,11 @@ def url_of(listener: socket.socket) -> str:
 async def serve(
     config: Config, listener: socket.socket, ready: Ready, *, errors: RecentErrors | None = None
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what is in flight. One of several nodes
-    goes on answering until its calendars and its sockets went to the others.
+    """Serve until SIGINT or SIGTERM, then complete the requests in flight.
 
-    A second signal ends the process at once: what was acknowledged is on disk. ``errors``
-    is what the log of this process notes, for the status page.
+    A node of a cluster first hands its calendars and connections over to other nodes, and
+    answers requests meanwhile. A second signal ends the process at once; acknowledged writes
+    are on disk. ``errors`` are the last errors of the log, for the status page.
     """
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -85,7 +88,7 @@ async def serve(
             max_field_size=MAX_LINE_BYTES,
         )
         await runner.setup()
-        _spare_what_lasts()
+        _tune_garbage_collection()
         try:
             await web.SockSite(runner, listener, backlog=BACKLOG).start()
             log.info("hub_started", url=url_of(listener))
@@ -100,8 +103,8 @@ async def serve(
     log.info("hub_stopped")
 
 
-def _spare_what_lasts() -> None:
-    """What is there when the hub starts stays until it ends: no garbage is looked for in it."""
+def _tune_garbage_collection() -> None:
+    """Exclude what exists when the hub starts from collections: it stays until the end."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS_MAX, 20, 20)

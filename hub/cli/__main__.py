@@ -1,13 +1,13 @@
-"""Where ``chairside`` begins, and ``python -m hub.cli``, where the script is not on the path."""
+"""The entry point of ``chairside``, and of ``python -m hub.cli``."""
 
 import gc
 import sys
 
 
 def run() -> int:
-    """Import the commands, and carry out one.
+    """Import the commands and run one.
 
-    What imports make is never garbage, and looking for some among it costs a fifth of the start.
+    Imports create no garbage, and collecting it would take a fifth of the start-up time.
     """
     gc.disable()
     from hub.cli.main import main

@@ -1,9 +1,9 @@
-"""``chairside backup``: a copy of the embedded database, while the hub runs."""
+"""``chairside backup``: copies the SQLite database while the hub runs."""
 
 import argparse
 from pathlib import Path
 
-from hub.cli.common import CliError, add_command, add_config, configured, log_only_warnings, show
+from hub.cli.common import CliError, add_command, add_config, configured_quietly, show
 from hub.cli.progress import bar
 from store.transfer.backup import CopyResult, backup
 
@@ -21,11 +21,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _run(args: argparse.Namespace) -> int:
-    config = configured(args.config)
-    log_only_warnings(config)
+    config = configured_quietly(args.config)
     try:
-        with bar(quiet=args.json) as tell:
-            done = backup(config.database.url, args.file, lambda n, of: tell("pages", n, of))
+        with bar(quiet=args.json) as progress:
+            done = backup(config.database.url, args.file, lambda n, of: progress("pages", n, of))
     except OSError as error:
         raise CliError(str(error)) from None
     show(args, as_json(done), [f"{done.path}: {size(done)}, schema {done.schema}, sound."])

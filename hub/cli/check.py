@@ -1,4 +1,4 @@
-"""``chairside check``: would a hub run with this configuration and this database?"""
+"""``chairside check``: checks whether a hub can run with this configuration and database."""
 
 import argparse
 import os
@@ -23,7 +23,7 @@ from store.transfer.verify import verify
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CheckResult:
     ok: bool
     what: str
 
@@ -53,65 +53,67 @@ def _run(args: argparse.Namespace) -> int:
     return 0 if ok else 1
 
 
-def _lines(path: Path | None) -> Iterator[Line]:
+def _lines(path: Path | None) -> Iterator[CheckResult]:
     try:
         config = configured(path)
     except ConfigError as error:
-        yield Line(False, f"configuration: {error}")
+        yield CheckResult(False, f"configuration: {error}")
         return
     file = path or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
     overrides = sum(name.startswith("CHAIRSIDE_") for name in os.environ)
     variables = f", {overrides} variables CHAIRSIDE_* are set" if overrides else ""
-    yield Line(True, f"configuration: {file or 'defaults, no file'}{variables}")
+    yield CheckResult(True, f"configuration: {file or 'defaults, no file'}{variables}")
     yield _keys(config)
     yield from _database(config.database)
     if config.is_clustered:
         yield _redis(config.redis.url)
 
 
-def _keys(config: Config) -> Line:
+def _keys(config: Config) -> CheckResult:
     try:
         config.require_keys()
     except ConfigError as error:
-        return Line(False, f"tokens: {error}")
+        return CheckResult(False, f"tokens: {error}")
     jwks = config.auth.jwks
     if jwks and "://" not in jwks and not Path(jwks).is_file():
-        return Line(False, f"tokens: auth.jwks names {jwks}, which is not there")
-    return Line(True, f"tokens: verified with {', '.join(config.auth.allowed_algorithms)}")
+        return CheckResult(False, f"tokens: auth.jwks names {jwks}, which is not there")
+    return CheckResult(True, f"tokens: verified with {', '.join(config.auth.allowed_algorithms)}")
 
 
-def _database(database: DatabaseSettings) -> Iterator[Line]:
+def _database(database: DatabaseSettings) -> Iterator[CheckResult]:
     url = parse_url(database.url)
     name = url.render_as_string() if is_postgresql(url) else str(sqlite_path(url))
     if not is_postgresql(url) and not sqlite_path(url).exists():
-        yield Line(False, f"database: {name} is not there; run `chairside migrate`")
+        yield CheckResult(False, f"database: {name} is not there; run `chairside migrate`")
         return
     try:
-        yield Line(True, f"schema: {check_schema(database.url)}")
+        yield CheckResult(True, f"schema: {check_schema(database.url)}")
         if is_postgresql(url):
-            yield from (Line(False, f"database: {problem}") for problem in lacking(url))
+            yield from (CheckResult(False, f"database: {problem}") for problem in lacking(url))
         found = verify(database.migrate_url or database.url)
     except (SchemaMismatch, DatabaseSealed) as error:
-        yield Line(False, f"schema: {error}")
+        yield CheckResult(False, f"schema: {error}")
         return
     except StoreUnavailable as error:
-        yield Line(False, f"database: {name}: {error}")
+        yield CheckResult(False, f"database: {name}: {error}")
         return
     except DatabaseError as error:
         hint = "; set database.migrate_url" if is_postgresql(url) else ""
-        yield Line(False, f"database: {name} cannot be read: {error.orig}{hint}")
+        yield CheckResult(False, f"database: {name} cannot be read: {error.orig}{hint}")
         return
-    yield from (Line(False, f"database: {problem}") for problem in found.problems)
+    yield from (CheckResult(False, f"database: {problem}") for problem in found.problems)
     if not found.problems:
         people = f"{found.dentists} dentists, {found.patients} patients"
-        yield Line(True, f"database: {name} is sound; {people}, {found.appointments} appointments")
+        yield CheckResult(
+            True, f"database: {name} is sound; {people}, {found.appointments} appointments"
+        )
 
 
-def _redis(url: str) -> Line:
-    """A hub runs without it, and its nodes see each other's events a little later."""
+def _redis(url: str) -> CheckResult:
+    """Never a failure: a hub runs without Redis, and remote events are then a little late."""
     try:
         with Redis.from_url(url, socket_connect_timeout=2.0, socket_timeout=2.0) as redis:
             redis.ping()
     except (RedisError, OSError) as error:
-        return Line(True, f"redis: not reachable now ({error}); remote events will be late")
-    return Line(True, "redis: answers")
+        return CheckResult(True, f"redis: not reachable now ({error}); remote events will be late")
+    return CheckResult(True, "redis: answers")

@@ -1,4 +1,4 @@
-"""What the commands share: where settings come from, how results and errors are shown."""
+"""What the commands share: reading the configuration, showing results, reporting errors."""
 
 import argparse
 import asyncio
@@ -21,7 +21,7 @@ Run = Callable[[argparse.Namespace], int]
 
 
 class CliError(Exception):
-    """What went wrong and what to do about it, in one sentence for a person."""
+    """A failure; its message is one sentence that also names the remedy."""
 
 
 def add_command(
@@ -50,12 +50,12 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help=f"settings; default: {DEFAULT_CONFIG} if there is one here",
+        help=f"settings; default: {DEFAULT_CONFIG}, if the current folder has it",
     )
 
 
 def port_number(text: str) -> int:
-    """A TCP port; argparse turns the ValueError into its own sentence."""
+    """A TCP port; argparse reports the ValueError of other texts."""
     port = int(text)
     if not 0 <= port <= 65_535:
         raise argparse.ArgumentTypeError("a port is a number from 0 to 65535; 0 picks a free one")
@@ -63,22 +63,27 @@ def port_number(text: str) -> int:
 
 
 def configured(path: Path | None) -> Config:
-    """The settings of ``path``, else of ``config.toml`` here, else the defaults; then the
-    environment's. Raises ConfigError."""
+    """The settings of ``path``, or of ``config.toml`` in this folder, or the defaults; variables
+    of the environment override them. Raises ConfigError."""
     if path is None and DEFAULT_CONFIG.exists():
         path = DEFAULT_CONFIG
     return load_config(path, os.environ)
 
 
+def configured_quietly(path: Path | None) -> Config:
+    """As :func:`configured`, for a command that reports by itself: it logs only warnings."""
+    config = configured(path)
+    log_only_warnings(config)
+    return config
+
+
 def log_only_warnings(config: Config) -> None:
-    """For work whose own output says all that people want to know."""
-    if config.logging.level in ("debug", "info"):
-        config = replace(config, logging=replace(config.logging, level="warning"))
-    configure_logging(config.logging)
+    quiet = config.logging.level in ("debug", "info")
+    configure_logging(replace(config.logging, level="warning") if quiet else config.logging)
 
 
 def show(args: argparse.Namespace, data: object, lines: Iterable[str]) -> None:
-    """``data`` as JSON if that was asked for, else ``lines`` for people."""
+    """Print ``data`` as JSON if ``--json`` is given, else ``lines``."""
     if args.json:
         print(json.dumps(data, indent=2, ensure_ascii=False), flush=True)
     else:
@@ -86,7 +91,7 @@ def show(args: argparse.Namespace, data: object, lines: Iterable[str]) -> None:
 
 
 def run_async(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run ``work`` to its end on the fast event loop."""
+    """Run ``work`` on uvloop, where there is one."""
     if sys.platform == "win32":
         return asyncio.run(work)
     import uvloop  # not there on Windows

@@ -1,4 +1,4 @@
-"""``chairside demo``: a clinic to try, with its own database and tokens for a day."""
+"""``chairside demo``: runs a demo clinic with its own database, and tokens for a day."""
 
 import argparse
 import socket
@@ -40,12 +40,16 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         example="chairside demo --data ./var --port 8080",
     )
     parser.add_argument(
-        "--data", type=Path, default=Path("var"), metavar="DIR", help="its folder; default: ./var"
+        "--data",
+        type=Path,
+        default=Path("var"),
+        metavar="DIR",
+        help="folder of its data; default: ./var",
     )
     parser.add_argument(
         "--port", type=port_number, metavar="N", help="default: server.port, which is 8080"
     )
-    parser.add_argument("--fresh", action="store_true", help="forget its data and begin anew")
+    parser.add_argument("--fresh", action="store_true", help="delete its data and create it again")
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -68,7 +72,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 async def _seed(folder: DemoFolder, base: Config) -> None:
-    """Fill a database aside and give it its name when it is complete."""
+    """Fill a temporary database, and rename it when it is complete."""
     config = folder.seeding_config(base)
     upgrade(config.database.url)
     async with open_hub(config) as hub:
@@ -106,24 +110,24 @@ def _table(links: dict[str, Any], folder: DemoFolder) -> Iterator[str]:
     url = links["url"]
     yield f"Chairside’s demo clinic is open on {url}"
     yield ""
-    yield "Open these, signed in; put two beside each other and book:"
+    yield "Open two of these side by side, signed in, and book:"
     yield f"  a patient          {url}/patient#token={links['patients'][0]['token']}"
     yield f"  a dentist          {url}/dentist#token={links['dentists'][0]['token']}"
     yield f"  the chatbot        {url}/chat#token={links['patients'][0]['token']}"
     yield f"  the hub’s status   {url}/status#token={links['admin']['token']}"
     yield ""
     yield f"  API documentation  {url}/docs"
-    yield f"  all tokens         {folder.links} (valid for a day, made anew at each start)"
+    yield f"  all tokens         {folder.links} (valid for a day; each start makes new ones)"
     yield ""
     for dentist in links["dentists"]:
         yield f"  {dentist['name']:<20} {dentist['time_zone']:<18} {dentist['id']}"
     patients, types = len(links["patients"]), len(links["appointment_types"])
     yield f"  {patients} patients, {types} appointment types"
     yield ""
-    yield "Be a patient, or a dentist:"
+    yield "As a patient, or as a dentist:"
     yield f"  PATIENT={links['patients'][0]['token']}"
     yield f"  DENTIST={links['dentists'][0]['token']}"
     yield f'  curl -H "Authorization: Bearer $PATIENT" {url}/api/profiles/me'
     yield f'  curl -H "Authorization: Bearer $DENTIST" {url}/api/appointments'
     yield ""
-    yield f"Ctrl-C stops it; {folder.path} keeps the data, --fresh begins anew."
+    yield f"Ctrl-C stops it. {folder.path} keeps the data; --fresh starts with new data."

@@ -1,4 +1,4 @@
-"""``chairside export``: the whole clinic as JSON lines, for another engine or another tool."""
+"""``chairside export``: writes the whole clinic as JSON lines, for another engine or tool."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from hub.cli.common import CliError, add_command, add_config, configured, log_only_warnings, show
+from hub.cli.common import CliError, add_command, add_config, configured_quietly, show
 from hub.cli.progress import bar
 from hub.clock import SystemClock
 from hub.config import Config
@@ -30,33 +30,36 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         type=Path,
         nargs="?",
         metavar="FILE",
-        help="a new one; default: standard output",
+        help="a new file; default: standard output",
     )
     ending = parser.add_mutually_exclusive_group()
     ending.add_argument(
         "--seal",
         action="store_true",
-        help="for good: no hub starts on this database again, so `import --move` keeps"
-        " the positions of every client",
+        help="no hub can start on this database again, so `import --move` keeps the positions"
+        " of all clients",
     )
     ending.add_argument(
-        "--unseal", action="store_true", help="write nothing, open a sealed database again"
+        "--unseal", action="store_true", help="reopen a sealed database, and write nothing"
     )
     add_config(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
-    config = configured(args.config)
-    log_only_warnings(config)
+    config = configured_quietly(args.config)
     url, now = admin_url(config), SystemClock().now()
     if args.unseal:
         reopen(url, now=now)
-        show(args, {"sealed": False}, ["The database is open again; clients will fetch anew."])
+        show(
+            args,
+            {"sealed": False},
+            ["The database is open again. Clients will fetch everything again."],
+        )
         return 0
     if args.file is None and args.json:
-        raise CliError("standard output cannot be both the dump and JSON: name a FILE")
-    with _output(args.file) as out, bar(quiet=args.json) as tell:
-        done = export(url, out, now=now, sealing=args.seal, progress=tell)
+        raise CliError("standard output cannot hold both the dump and JSON: name a FILE")
+    with _output(args.file) as out, bar(quiet=args.json) as progress:
+        done = export(url, out, now=now, sealing=args.seal, progress=progress)
     lines = [*summary(done, "exported"), *(["The database is sealed."] if done.sealed else [])]
     if args.file is None:
         print("\n".join(lines), file=sys.stderr)
@@ -66,7 +69,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def admin_url(config: Config) -> str:
-    """The login that sees everything: on PostgreSQL the one for migrations."""
+    """The login that may read everything: on PostgreSQL, that of the migrations."""
     return config.database.migrate_url or config.database.url
 
 
@@ -90,7 +93,7 @@ def summary(done: DumpSummary, what: str) -> Iterator[str]:
 
 @contextmanager
 def _output(path: Path | None) -> Iterator[BinaryIO]:
-    """A new file that only its owner may read, whole or not at all; or standard output."""
+    """A new file that only its owner may read, written as a whole; or standard output."""
     if path is None:
         yield sys.stdout.buffer
         return

@@ -1,4 +1,4 @@
-"""``chairside import``: a dump into an empty database of either engine."""
+"""``chairside import``: reads a dump into an empty database of either engine."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from hub.cli.common import CliError, add_command, add_config, configured, log_only_warnings, show
+from hub.cli.common import CliError, add_command, add_config, configured_quietly, show
 from hub.cli.export import admin_url, as_json, summary
 from hub.cli.progress import bar
 from hub.clock import SystemClock
@@ -19,26 +19,25 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         subparsers,
         "import",
         _run,
-        summary="read what `chairside export` wrote into an empty, migrated database",
+        summary="read a dump of `chairside export` into an empty, migrated database",
         example="chairside migrate && chairside import clinic.jsonl",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the dump; - is standard input")
     parser.add_argument(
         "--move",
         action="store_true",
-        help="the dump's source is sealed and never goes on: clients keep their positions",
+        help="the source of the dump is sealed: clients keep their positions",
     )
     add_config(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
-    config = configured(args.config)
-    log_only_warnings(config)
-    with _input(args.file) as source, bar(quiet=args.json) as tell:
+    config = configured_quietly(args.config)
+    with _input(args.file) as source, bar(quiet=args.json) as progress:
         done = import_(
-            admin_url(config), source, now=SystemClock().now(), move=args.move, progress=tell
+            admin_url(config), source, now=SystemClock().now(), move=args.move, progress=progress
         )
-    positions = "keep their positions" if args.move else "will fetch anew"
+    positions = "keep their positions" if args.move else "will fetch everything again"
     show(args, as_json(done), [*summary(done, "imported"), f"Clients {positions}."])
     return 0
 

@@ -1,4 +1,4 @@
-"""The parser of the command line, and how commands end."""
+"""The parser of the command line, and the exit codes of commands."""
 
 import argparse
 import sys
@@ -47,7 +47,7 @@ _EXPECTED = (
     UnusableBackup,
     UnusableDump,
 )
-"""What goes wrong in daily use; each says in one sentence what it is."""
+"""Errors of daily use; the message of each is one sentence for the user."""
 
 _COMMANDS = (
     serve,

@@ -1,4 +1,4 @@
-"""``chairside mcp``: tools with which an AI books for one patient."""
+"""``chairside mcp``: offers an AI the tools to book for one patient."""
 
 import argparse
 import os
@@ -23,7 +23,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--http",
         type=port_number,
         metavar="PORT",
-        help="serve streamable HTTP on /mcp instead; each request brings its patient's token",
+        help="serve streamable HTTP on /mcp instead; each request carries its patient's token",
     )
     parser.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="with --http; default: 127.0.0.1"
@@ -33,7 +33,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         action="append",
         default=[],
         metavar="ORIGIN",
-        help="with --http: a web origin whose pages may ask; repeatable",
+        help="with --http: a web origin whose pages may send requests; repeatable",
     )
 
 

@@ -1,8 +1,8 @@
-"""``chairside migrate``: bring the database to this version's schema."""
+"""``chairside migrate``: creates the database, or updates its schema."""
 
 import argparse
 
-from hub.cli.common import add_command, add_config, configured, log_only_warnings, show
+from hub.cli.common import add_command, add_config, configured_quietly, show
 from store.migrations.migrate import Revision, plan, upgrade
 
 
@@ -11,16 +11,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         subparsers,
         "migrate",
         _run,
-        summary="create the database, or bring it to this version's schema",
+        summary="create the database, or update its schema to this version",
         example="chairside migrate --config config.toml",
     )
     add_config(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
-    config = configured(args.config)
-    log_only_warnings(config)
-
+    config = configured_quietly(args.config)
     database = config.database
     todo = plan(database.migrate_url or database.url)
     if todo.pending and not args.json:

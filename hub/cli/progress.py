@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, nothing anywhere else."""
+"""A progress bar on a terminal; nothing elsewhere."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-Tell = Callable[[str, int, int], None]
-"""What is being done, how much of it is, and how much there is."""
+OnProgress = Callable[[str, int, int], None]
+"""Gets the name of the step, how much of it is done, and how much there is."""
 
 
 @contextmanager
-def bar(*, quiet: bool) -> Iterator[Tell]:
-    """On standard error: standard output may be the file that is written."""
+def bar(*, quiet: bool) -> Iterator[OnProgress]:
+    """On standard error, as standard output may be the file that is written."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield lambda *_: None

@@ -1,4 +1,4 @@
-"""``chairside token``: a token for development, and nothing else on standard output."""
+"""``chairside token``: prints a token for development."""
 
 import argparse
 import re
@@ -37,10 +37,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def duration(text: str) -> timedelta:
-    """A positive time such as ``90s`` or ``1h``."""
+    """A positive duration such as ``90s`` or ``1h``."""
     found = re.fullmatch(r"([1-9]\d{0,6})([smhd])", text)
     if not found:
-        raise argparse.ArgumentTypeError("a time is a number and s, m, h or d, such as 15m")
+        raise argparse.ArgumentTypeError("a duration is a number and s, m, h or d, such as 15m")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
@@ -49,7 +49,7 @@ def _run(args: argparse.Namespace) -> int:
     if not auth.secret:
         raise CliError(
             "tokens are signed with auth.secret (CHAIRSIDE_AUTH_SECRET), which is not set;"
-            " with auth.jwks alone only the keys' owner can make tokens"
+            " with auth.jwks alone, only the owner of the keys can make tokens"
         )
     if "HS256" not in auth.allowed_algorithms:
         raise CliError("auth.algorithms does not allow HS256, so no hub would accept the token")

@@ -1,4 +1,4 @@
-"""``chairside traffic``: simulated life for a running hub, and an audit at the end."""
+"""``chairside traffic``: simulates the users of a running hub, and audits the result."""
 
 import argparse
 import asyncio
@@ -16,7 +16,7 @@ from chairside.traffic.simulation import Simulation, SimulationPlan, SimulationR
 from hub.cli.common import CliError, add_command, run_async
 
 PLAIN_WIDTH = 120
-"""Columns where no terminal says how many it has."""
+"""Columns where there is no terminal."""
 
 DEFAULT_LINKS = Path("var/links.json")
 
@@ -29,7 +29,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         summary="drive a running hub with simulated patients, dentists and chatbots",
         example="chairside traffic http://127.0.0.1:8080 --seconds 30 --patients 100",
     )
-    parser.add_argument("url", metavar="URL", help="where the hub answers")
+    parser.add_argument("url", metavar="URL", help="address of the hub")
     parser.add_argument(
         "--links",
         type=Path,
@@ -42,19 +42,19 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         type=_between(1, 3600),
         default=30,
         metavar="N",
-        help="how long; default: 30. Connecting and the audit come on top",
+        help="duration; default: 30, plus the time to connect and for the audit",
     )
     parser.add_argument(
         "--patients",
         type=_between(1, 1000),
         default=100,
         metavar="N",
-        help="how many patients of the links take part; default: 100",
+        help="number of patients of the links that take part; default: 100",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 only if nothing overlapped, nothing was lost and nothing failed."""
+    """Returns 0 only if no appointments overlap, no event was lost and no request failed."""
     try:
         plan = SimulationPlan(
             url=args.url.rstrip("/"),

@@ -1,12 +1,12 @@
-"""Fill an empty hub with the demo clinic, and name the people in it (DESIGN §10).
+"""Fills an empty hub with the demo clinic, and lists its people and their tokens.
 
-Everything goes through the hub's own services, so the clinic keeps its own rules.
+Everything goes through the services of the hub, so the rules of booking apply.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -25,7 +25,14 @@ from actors.services.requests import (
     NewProfile,
 )
 from hub.bootstrap import Hub
-from hub.demo.plan import PATIENTS, Dentist, Kind, Patient, Plan, Visit
+from hub.demo.plan import (
+    PATIENTS,
+    DemoPlan,
+    PlannedDentist,
+    PlannedPatient,
+    PlannedType,
+    PlannedVisit,
+)
 
 TOKEN_LIFE = timedelta(days=1)
 
@@ -33,16 +40,18 @@ DENTISTS = 3
 ADMIN = "demo-admin"
 CHATBOT = "demo-chatbot"
 
-_AT_ONCE = 64
-"""Commands in flight while seeding: enough to share commits, far from filling a mailbox."""
+_CONCURRENCY = 64
+"""Commands in flight while seeding: enough to share commits, too few to fill a mailbox."""
 
-_ON_THE_WAY = {
+_STATUSES_UNTIL = {
     "completed": (Status.ARRIVED, Status.CHECKED_IN, Status.COMPLETED),
     "no_show": (Status.NO_SHOW,),
 }
 
+T = TypeVar("T")
+
 IssueToken = Callable[[str, Role], str]
-"""A token of TOKEN_LIFE for this subject and role."""
+"""Makes a token that is valid for TOKEN_LIFE, for a subject and a role."""
 
 
 def dentist_subject(number: int) -> str:
@@ -53,7 +62,7 @@ def patient_subject(number: int) -> str:
     return f"demo-patient-{number + 1:03}"
 
 
-async def seed(hub: Hub, plan: Plan) -> None:
+async def seed(hub: Hub, plan: DemoPlan) -> None:
     """Create the planned clinic in an empty hub."""
     await _Seeding(hub).run(plan)
 
@@ -86,21 +95,21 @@ class _Seeding:
         self._hub = hub
         self._admin = self._caller(Principal(role=Role.ADMIN, subject=ADMIN))
 
-    async def run(self, plan: Plan) -> None:
-        kinds = await _all(self._kind(kind) for kind in plan.kinds)
+    async def run(self, plan: DemoPlan) -> None:
+        types = await _all(self._type(each) for each in plan.types)
         patients = await _all(self._patient(n, who) for n, who in enumerate(plan.patients))
         dentists = await _all(self._dentist(n, who) for n, who in enumerate(plan.dentists))
         await _all(
-            self._visit(visit, dentists[visit.dentist], patients[visit.patient], kinds[visit.kind])
+            self._visit(visit, dentists[visit.dentist], patients[visit.patient], types[visit.kind])
             for visit in plan.visits
         )
 
-    async def person(self, subject: str, role: Role) -> dict[str, Any]:
+    async def person(self, subject: str, role: Role) -> dict[str, str | None]:
         principal = await self._principal(subject, role)
         profile = await self._hub.services.people.me(self._caller(principal))
         return {"id": profile.id, "name": profile.name, "time_zone": profile.time_zone}
 
-    async def _kind(self, kind: Kind) -> AppointmentTypeId:
+    async def _type(self, kind: PlannedType) -> AppointmentTypeId:
         reply = await self._hub.services.catalog.create(
             self._admin,
             NewAppointmentType(
@@ -112,7 +121,7 @@ class _Seeding:
         )
         return AppointmentTypeId(reply.resource_id)
 
-    async def _patient(self, number: int, who: Patient) -> Principal:
+    async def _patient(self, number: int, who: PlannedPatient) -> Principal:
         subject = patient_subject(number)
         await self._hub.services.people.create(
             self._admin,
@@ -126,7 +135,7 @@ class _Seeding:
         )
         return await self._principal(subject, Role.PATIENT)
 
-    async def _dentist(self, number: int, who: Dentist) -> Principal:
+    async def _dentist(self, number: int, who: PlannedDentist) -> Principal:
         subject = dentist_subject(number)
         reply = await self._hub.services.people.create(
             self._admin,
@@ -144,7 +153,7 @@ class _Seeding:
         return dentist
 
     async def _visit(
-        self, visit: Visit, dentist: Principal, patient: Principal, kind: AppointmentTypeId
+        self, visit: PlannedVisit, dentist: Principal, patient: Principal, kind: AppointmentTypeId
     ) -> None:
         assert dentist.person is not None, "a dentist's principal has a person"
         over = visit.start <= self._hub.core.base.clock.now() + timedelta(hours=1)
@@ -161,20 +170,20 @@ class _Seeding:
         )
         await self._ending(visit, self._caller(dentist), reply)
 
-    async def _ending(self, visit: Visit, dentist: Caller, booked: Reply) -> None:
-        """What became of it: a visit that is over is completed or missed, some are off."""
+    async def _ending(self, visit: PlannedVisit, dentist: Caller, booked: Reply) -> None:
+        """Complete the visits that are over, or mark them missed; cancel some."""
         appointment_id = AppointmentId(booked.resource_id)
         if visit.ends_as == "cancelled":
             await self._hub.services.bookings.cancel(
                 dentist, appointment_id, Cancellation(reason=CancelReason.PATIENT_ILL)
             )
         elif _end(booked) <= self._hub.core.base.clock.now():
-            for status in _ON_THE_WAY[visit.ends_as]:
+            for status in _STATUSES_UNTIL[visit.ends_as]:
                 await self._hub.services.bookings.change(
                     dentist, appointment_id, AppointmentChange(status=status)
                 )
 
-    def _booker(self, visit: Visit, patient: Principal) -> Principal:
+    def _booker(self, visit: PlannedVisit, patient: Principal) -> Principal:
         if visit.booked_by == "patient":
             return patient
         return Principal(role=Role.PATIENT, subject=CHATBOT, person=patient.person, acting=CHATBOT)
@@ -193,11 +202,11 @@ def _end(booked: Reply) -> datetime:
     return datetime.fromisoformat(orjson.loads(booked.body)["end"])
 
 
-async def _all(work: Iterable[Awaitable[Any]]) -> Sequence[Any]:
-    """The results in order, a bounded number at a time so that commits are shared."""
-    free = asyncio.Semaphore(_AT_ONCE)
+async def _all(work: Iterable[Awaitable[T]]) -> Sequence[T]:
+    """The results in order; a bounded number runs at a time, so that commits are shared."""
+    free = asyncio.Semaphore(_CONCURRENCY)
 
-    async def one(part: Awaitable[Any]) -> Any:
+    async def one(part: Awaitable[T]) -> T:
         async with free:
             return await part
 

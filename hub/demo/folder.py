@@ -1,4 +1,4 @@
-"""The demo's folder: its database, its secret, its links; and what it must never touch."""
+"""The folder of the demo: its database, its secret and its links."""
 
 import os
 import secrets
@@ -24,9 +24,9 @@ _SECRET_BYTES = 48
 
 
 def refuse_real_clinic(config: Config) -> None:
-    """Raise :class:`ConfigError` if these settings are those of a clinic that exists.
+    """Raise :class:`ConfigError` if the settings belong to a real clinic.
 
-    The demo hands out tokens for every role, an admin's included.
+    The demo makes tokens for every role, also for an admin.
     """
     if config.server.environment == "production":
         raise ConfigError(
@@ -34,12 +34,12 @@ def refuse_real_clinic(config: Config) -> None:
         )
     if config.database.url != DatabaseSettings().url:
         raise ConfigError(
-            "The demo keeps its own database, but the settings name another (database.url):"
-            " run it without them, and choose its place with --data"
+            "The demo has its own database, but the settings name another one (database.url):"
+            " run it without them, and choose its folder with --data"
         )
     if config.auth.secret or config.auth.jwks:
         raise ConfigError(
-            "The demo makes its own secret, but the settings hold a real one"
+            "The demo makes its own secret, but the settings contain a real one"
             " (auth.secret or auth.jwks): run it without them"
         )
 
@@ -59,10 +59,10 @@ class DemoFolder:
     @classmethod
     @contextmanager
     def open(cls, path: Path, *, fresh: bool) -> Iterator[Self]:
-        """The folder with its secret, ours alone until the block ends.
+        """The folder with its secret, locked until the block ends.
 
-        ``fresh`` forgets what was there. Raises DatabaseInUse while another demo runs in
-        it, and :class:`ConfigError` if it holds a database that no demo made.
+        ``fresh`` deletes what it contains. Raises DatabaseInUse while another demo uses it, and
+        :class:`ConfigError` if it contains a database that no demo made.
         """
         folder = cls(path)
         with ExitStack() as stack:
@@ -81,28 +81,28 @@ class DemoFolder:
             )
         if fresh:
             with exclusive(self.path / _DATABASE):
-                self._forget(_DATABASE)
+                self._delete(_DATABASE)
             self._secret.unlink(missing_ok=True)
-        self._forget(_SEEDING)  # what an interrupted start left
+        self._delete(_SEEDING)  # of an interrupted start
         if not self._secret.exists():
-            _write_privately(self._secret, secrets.token_urlsafe(_SECRET_BYTES).encode())
+            _write_private(self._secret, secrets.token_urlsafe(_SECRET_BYTES).encode())
 
     def config(self, base: Config) -> Config:
-        """``base`` with the demo's own database and secret."""
+        """``base`` with the database and the secret of the demo."""
         return self._with_database(base, _DATABASE)
 
     def seeding_config(self, base: Config) -> Config:
-        """The same for the database while it is being filled."""
+        """The same, with the database that is being filled."""
         return self._with_database(base, _SEEDING)
 
     def seeded(self) -> None:
-        """The database is filled and closed: from now on it is the demo's."""
+        """The database is filled and closed: use it from now on."""
         assert not (self.path / f"{_SEEDING}-wal").exists(), "a closed database is one file"
         (self.path / _SEEDING).rename(self.path / _DATABASE)
         (self.path / f"{_SEEDING}.lock").unlink(missing_ok=True)
 
     def write_links(self, links: dict[str, Any]) -> None:
-        _write_privately(self.links, orjson.dumps(links, option=orjson.OPT_INDENT_2))
+        _write_private(self.links, orjson.dumps(links, option=orjson.OPT_INDENT_2))
 
     @property
     def _secret(self) -> Path:
@@ -116,13 +116,13 @@ class DemoFolder:
             auth=AuthSettings(secret=self._secret.read_text()),
         )
 
-    def _forget(self, name: str) -> None:
+    def _delete(self, name: str) -> None:
         for suffix in _SQLITE_FILES:
             (self.path / f"{name}{suffix}").unlink(missing_ok=True)
 
 
-def _write_privately(path: Path, content: bytes) -> None:
-    """Whole or not at all, and readable by its owner only: it holds tokens."""
+def _write_private(path: Path, content: bytes) -> None:
+    """Write the file as a whole, readable by its owner only: it contains tokens."""
     draft = path.with_name(f".{path.name}")
     draft.unlink(missing_ok=True)
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "wb") as file:

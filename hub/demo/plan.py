@@ -1,7 +1,7 @@
-"""The demo clinic on paper: who works when, who comes when. Pure, and the same every time.
+"""The plan of the demo clinic: dentists, patients and their appointments.
 
-Everything follows from the date and a fixed seed. Names are made up, e-mail addresses
-are of example.org (RFC 2606) and telephone numbers of the range reserved for fiction.
+It depends only on the date: the seed is fixed. Names are made up, e-mail addresses are of
+example.org (RFC 2606), and telephone numbers are of the range reserved for fiction.
 """
 
 import random
@@ -19,7 +19,7 @@ DAYS_AFTER = 10
 _SEED = 49
 _STEP_MINUTES = 15
 _BUSY = 0.65
-"""The share of openings that are taken; the rest stays free to be booked."""
+"""The share of openings that are booked; the others stay free."""
 
 # fmt: off
 _FIRST = (
@@ -42,7 +42,7 @@ _NOTES = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kind:
+class PlannedType:
     """An appointment type; lengths in minutes."""
 
     name: str
@@ -50,25 +50,25 @@ class Kind:
     before: int
     after: int
     share: int
-    """How often it is chosen, against the others."""
+    """Its frequency, relative to the other types."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Dentist:
+class PlannedDentist:
     name: str
     schedule: Schedule
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Patient:
+class PlannedPatient:
     name: str
     email: str
     phone: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Visit:
-    """One appointment; people and type by their place in the plan's lists."""
+class PlannedVisit:
+    """One appointment; people and type by their index in the plan."""
 
     dentist: int
     patient: int
@@ -77,52 +77,52 @@ class Visit:
     booked_by: str
     """``dentist``, ``patient`` or ``chatbot``."""
     ends_as: str
-    """The status it would have once its time is over."""
+    """Its status once its time is over."""
     notes: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    kinds: tuple[Kind, ...]
-    dentists: tuple[Dentist, ...]
-    patients: tuple[Patient, ...]
-    visits: tuple[Visit, ...]
+class DemoPlan:
+    types: tuple[PlannedType, ...]
+    dentists: tuple[PlannedDentist, ...]
+    patients: tuple[PlannedPatient, ...]
+    visits: tuple[PlannedVisit, ...]
 
 
-KINDS = (
-    Kind(name="Check-up", duration=30, before=0, after=5, share=5),
-    Kind(name="Cleaning", duration=45, before=0, after=10, share=4),
-    Kind(name="Filling", duration=60, before=5, after=10, share=3),
-    Kind(name="Root canal", duration=90, before=10, after=15, share=1),
-    Kind(name="Emergency visit", duration=15, before=0, after=5, share=1),
+TYPES = (
+    PlannedType(name="Check-up", duration=30, before=0, after=5, share=5),
+    PlannedType(name="Cleaning", duration=45, before=0, after=10, share=4),
+    PlannedType(name="Filling", duration=60, before=5, after=10, share=3),
+    PlannedType(name="Root canal", duration=90, before=10, after=15, share=1),
+    PlannedType(name="Emergency visit", duration=15, before=0, after=5, share=1),
 )
 
 
-def plan(today: date) -> Plan:
-    """The clinic around ``today``: a fortnight, a few days of it already over."""
+def plan(today: date) -> DemoPlan:
+    """The clinic around ``today``: a fortnight, of which a few days are over."""
     rng = random.Random(_SEED)  # noqa: S311  # a demo, not a secret
     dentists = _dentists(today)
-    return Plan(
-        kinds=KINDS,
+    return DemoPlan(
+        types=TYPES,
         dentists=dentists,
         patients=tuple(_patients(rng)),
         visits=tuple(_visits(today, dentists, rng)),
     )
 
 
-def _dentists(today: date) -> tuple[Dentist, ...]:
+def _dentists(today: date) -> tuple[PlannedDentist, ...]:
     short_day = Override(date=today + timedelta(days=8), windows=(_window(10, 12),))
     day_off = Override(date=today + timedelta(days=9), windows=())
     return (
-        Dentist(
+        PlannedDentist(
             name="Dr. Mara Lindqvist",
             schedule=_schedule("Europe/Berlin", "MTWRF", ((9, 12.5), (13.25, 17)), short_day),
         ),
-        Dentist(
+        PlannedDentist(
             name="Dr. Tomas Herrera",
             schedule=_schedule("Europe/Berlin", "TWRFS", ((8, 12), (13, 16))),
         ),
-        Dentist(
+        PlannedDentist(
             name="Dr. Aisha Bell",
             schedule=_schedule("America/New_York", "MTWRF", ((9, 13), (14, 18)), day_off),
         ),
@@ -135,7 +135,7 @@ _LETTERS = dict(zip("MTWRFSU", Weekday, strict=True))
 def _schedule(
     time_zone: str, days: str, hours: Sequence[tuple[float, float]], *overrides: Override
 ) -> Schedule:
-    """Hours of opening with a break for lunch between them."""
+    """Opening hours with a lunch break between them."""
     return Schedule(
         time_zone=time_zone,
         slot_step_minutes=_STEP_MINUTES,
@@ -153,18 +153,20 @@ def _window(start: float, end: float) -> Window:
     return Window(int(start * 60), int(end * 60))
 
 
-def _patients(rng: random.Random) -> Iterator[Patient]:
+def _patients(rng: random.Random) -> Iterator[PlannedPatient]:
     for number, (first, last) in enumerate(rng.sample(list(product(_FIRST, _LAST)), PATIENTS)):
-        yield Patient(
+        yield PlannedPatient(
             name=f"{first} {last}",
             email=f"{first}.{last}@example.org".lower(),
             phone=f"+1 202 555 {100 + number:04}",
         )
 
 
-def _visits(today: date, dentists: Sequence[Dentist], rng: random.Random) -> Iterator[Visit]:
+def _visits(
+    today: date, dentists: Sequence[PlannedDentist], rng: random.Random
+) -> Iterator[PlannedVisit]:
     for offset in range(-DAYS_BEFORE, DAYS_AFTER + 1):
-        # nobody has two appointments on one day, so nobody is in two places at once
+        # a patient has at most one appointment a day, so no two overlap
         coming = rng.sample(range(PATIENTS), PATIENTS)
         for number, dentist in enumerate(dentists):
             for kind, start in _openings(dentist.schedule, today + timedelta(days=offset), rng):
@@ -173,22 +175,24 @@ def _visits(today: date, dentists: Sequence[Dentist], rng: random.Random) -> Ite
 
 
 def _openings(schedule: Schedule, day: date, rng: random.Random) -> Iterator[tuple[int, datetime]]:
-    """One after the other on the grid, buffers kept, until the window is full."""
+    """Consecutive appointments on the grid, with their buffers, until the window is full."""
     midnight = datetime.combine(day, datetime.min.time(), tzinfo=schedule.zone)
     for window in schedule.windows_on(day):
         at = window.start
         while True:
-            (number,) = rng.choices(range(len(KINDS)), [kind.share for kind in KINDS])
-            kind = KINDS[number]
+            (number,) = rng.choices(range(len(TYPES)), [kind.share for kind in TYPES])
+            kind = TYPES[number]
             if at + kind.duration > window.end:
                 break
             yield number, (midnight + timedelta(minutes=at)).astimezone(UTC)
-            busy = kind.duration + max(kind.after, *(other.before for other in KINDS))
+            busy = kind.duration + max(kind.after, *(other.before for other in TYPES))
             at += -(-busy // _STEP_MINUTES) * _STEP_MINUTES
 
 
-def _visit(dentist: int, patient: int, kind: int, start: datetime, rng: random.Random) -> Visit:
-    return Visit(
+def _visit(
+    dentist: int, patient: int, kind: int, start: datetime, rng: random.Random
+) -> PlannedVisit:
+    return PlannedVisit(
         dentist=dentist,
         patient=patient,
         kind=kind,

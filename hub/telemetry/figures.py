@@ -1,7 +1,7 @@
 """The figures of ``hub:status``: what the status page shows, once a second.
 
-Numbers of the hub itself. Whose appointments, and who is connected, is nobody's business
-here; a calendar is named by its dentist, as in the public directory.
+They are about the hub, never about people: a calendar is named by its dentist, as in the public
+directory.
 """
 
 from collections import deque
@@ -25,7 +25,7 @@ _SOCKET_IO: Final = "socket.io"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class About:
-    """What does not change while the hub runs."""
+    """Facts that do not change while the hub runs."""
 
     node: str
     engine: str
@@ -41,7 +41,7 @@ class _Reading:
 
 
 class Figures:
-    """Rates are since the reading before."""
+    """Takes the figures of this process; rates are since the last time they were taken."""
 
     def __init__(
         self,
@@ -57,10 +57,10 @@ class Figures:
         self._health, self._about, self._errors = health, about, errors
         self._before = self._read()
 
-    def take(self) -> dict[str, Any]:
-        """Everything the status page shows; call it once per interval.
+    def take(self) -> StatusFigures:
+        """All that the status page shows; to be called once per interval.
 
-        The database is not asked: the page asks ``/health`` each second, which does.
+        It does not query the database: the page requests ``/health`` every second, which does.
         """
         return {
             **self._rates(),
@@ -70,7 +70,7 @@ class Figures:
             "errors": [asdict(error) for error in self._errors.newest()],
         }
 
-    def _rates(self) -> dict[str, Any]:
+    def _rates(self) -> StatusFigures:
         before, now = self._before, self._read()
         self._before = now
         seconds = max(now.at - before.at, 0.001)
@@ -87,7 +87,7 @@ class Figures:
             "latency_p99_ms": percentile(latencies, 99),
         }
 
-    def _now(self) -> dict[str, Any]:
+    def _now(self) -> StatusFigures:
         gauges, totals = self._gauges, self._metrics.totals
         connections = dict(gauges.connections())
         status, ping_ms = self._health.database
@@ -108,7 +108,7 @@ class Figures:
             "database": {"status": status, "engine": self._about.engine, "ping_ms": ping_ms},
         }
 
-    def _node(self) -> dict[str, Any]:
+    def _node(self) -> StatusFigures:
         return {
             "id": self._about.node,
             "version": __version__,
@@ -121,7 +121,7 @@ class Figures:
 
 
 def busiest(calendars: Sequence[CalendarFigures]) -> Sequence[CalendarFigures]:
-    """Those that have most to do first, as many as a page shows."""
+    """The calendars with the highest load first, as many as the status page shows."""
 
     def order(each: CalendarFigures) -> tuple[int, int, float, str]:
         return -each.waiting, -each.holds, -each.turn_ms, each.dentist_id
@@ -138,14 +138,14 @@ def percentile(ordered: Sequence[float], percent: int) -> float | None:
 
 
 def _drained(measured: deque[float]) -> list[float]:
-    """What was measured since the last time, in order of size."""
+    """Sorts and clears the values."""
     ordered = sorted(measured)
     measured.clear()
     return ordered
 
 
-def sockets(connections: Mapping[str, int]) -> list[dict[str, Any]]:
-    """What is connected, by wire; Socket.IO's namespaces begin with a slash."""
+def sockets(connections: Mapping[str, int]) -> list[StatusFigures]:
+    """Connections by protocol; the namespaces of Socket.IO begin with a slash."""
     return [
         {"wire": _SOCKET_IO, "namespace": name, "count": count}
         if name.startswith("/")

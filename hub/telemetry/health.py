@@ -1,4 +1,4 @@
-"""How the hub is: for load balancers, for the status page, for criterion 10.3."""
+"""The health of the hub, for load balancers and the status page (criterion 10.3)."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from hub import __version__
 log = structlog.get_logger(__name__)
 
 PING_KEPT_S = 1.0
-"""An answer of the database counts this long: /health is public and must cost nothing."""
+"""How long an answer of the database is reused: /health is public and must be cheap."""
 
 
 class Verdict(StrEnum):
@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 
 
 class Health:
-    """Asks the database with a time limit, at most once a second however many ask."""
+    """Pings the database with a time limit, at most once a second for all callers."""
 
     def __init__(
         self,
@@ -38,14 +38,14 @@ class Health:
         self._connections = connections
         self._started = clock.monotonic()
         self._accepting = True
-        self._asking = asyncio.Lock()
-        self._asked: float | None = None
+        self._pinging = asyncio.Lock()
+        self._pinged_s: float | None = None
         self._database = Verdict.OK
         self._ping_ms = 0.0
 
     @property
     def database(self) -> tuple[Verdict, float]:
-        """What it was found to be the last time, and how many milliseconds it took."""
+        """The verdict of the last ping, and its duration in milliseconds."""
         return self._database, round(self._ping_ms, 2)
 
     @property
@@ -53,19 +53,19 @@ class Health:
         return int(self._clock.monotonic() - self._started)
 
     def accepting(self, *, accepts: bool) -> None:
-        """Whether new requests are welcome; from the moment of stopping they are not."""
+        """Set whether the hub accepts new requests; it does not from the moment of stopping."""
         self._accepting = accepts
 
     async def ready(self) -> bool:
         """Whether a load balancer should send requests here."""
-        return self._accepting and await self._ask_database() is Verdict.OK
+        return self._accepting and await self._ping_database() is Verdict.OK
 
     async def report(self, *, detailed: bool = False) -> dict[str, Any]:
-        """Status of the whole and of each part; ``detailed`` adds figures (for admins).
+        """The status of the hub and of each part; ``detailed`` adds figures, for admins.
 
-        ``down``: nothing can be booked. ``degraded``: stopping.
+        ``down``: the database does not answer. ``degraded``: the hub is stopping.
         """
-        database = await self._ask_database()
+        database = await self._ping_database()
         hub = Verdict.OK if self._accepting else Verdict.DEGRADED
         connections = dict(self._connections())
         answer: dict[str, Any] = {
@@ -81,25 +81,25 @@ class Health:
             answer["realtime"]["namespaces"] = connections
         return answer
 
-    async def _ask_database(self) -> Verdict:
-        async with self._asking:
+    async def _ping_database(self) -> Verdict:
+        async with self._pinging:
             now = self._clock.monotonic()
-            if self._asked is None or now - self._asked >= PING_KEPT_S:
-                self._note(await self._answer())
-                self._asked = self._clock.monotonic()
+            if self._pinged_s is None or now - self._pinged_s >= PING_KEPT_S:
+                self._note(await self._failure())
+                self._pinged_s = self._clock.monotonic()
             return self._database
 
-    async def _answer(self) -> BaseException | None:
+    async def _failure(self) -> Exception | None:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._ping()
-        except Exception as error:  # whatever the driver raises, it does not answer
+        except Exception as error:  # whatever the driver raises
             return error
         self._ping_ms = (time.perf_counter() - began) * 1000
         return None
 
-    def _note(self, error: BaseException | None) -> None:
+    def _note(self, error: Exception | None) -> None:
         verdict = Verdict.DOWN if error else Verdict.OK
         if verdict is not self._database:
             self._database = verdict

@@ -25,41 +25,43 @@ _LATENCIES_KEPT = 4096
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CalendarFigures:
+    """The load of one calendar, for the status page."""
+
     dentist_id: str
     waiting: int
     """Commands in the mailbox."""
     turn_ms: float
-    """How long the last batch took, from the mailbox to the replies."""
+    """The time of the last batch, from the mailbox to the replies."""
     holds: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gauges:
-    """What the hub is doing now, as functions that cost nothing until they are called."""
+    """Current values, as functions that are called at each scrape."""
 
     live_calendars: Callable[[], int]
     deepest_mailbox: Callable[[], int]
-    """Commands waiting at the calendar where most wait."""
+    """Commands that wait at the calendar with the longest queue."""
     holds: Callable[[], int]
     connections: Callable[[], Mapping[str, int]]
     """Connected sockets by namespace."""
     webhooks: Callable[[], int] = int
-    """Active ones."""
+    """Active webhooks."""
     webhooks_failing: Callable[[], int] = int
-    """Channels of theirs that wait for another attempt."""
+    """Channels of webhooks that wait for another attempt."""
     cache_lookups: Callable[[], Mapping[str, Lookups]] = dict
-    """Of each cache, since the start."""
+    """By cache, since the start."""
     busiest: Callable[[], Sequence[CalendarFigures]] = tuple
-    """The calendars that have most to do, as many as a page shows."""
+    """The calendars with the highest load, as many as the status page shows."""
 
 
-Figures = Callable[[], Mapping[str, float]]
-"""Figures by name, asked for when somebody scrapes."""
+ReadValues = Callable[[], Mapping[str, float]]
+"""Current values by name."""
 
 
 @dataclass(kw_only=True, slots=True)
 class Totals:
-    """Since the start; whoever wants a rate takes the difference of two readings."""
+    """Totals since the start; a rate is the difference of two readings."""
 
     commits: int = 0
     commands: int = 0
@@ -68,7 +70,7 @@ class Totals:
     failures: int = 0
     slow_readers: int = 0
     problems: Counter_[str] = field(default_factory=Counter_)
-    """Kinds of exception for which broadcasts were repeated or given up."""
+    """Exception classes of failed broadcast attempts."""
 
 
 class Metrics:
@@ -77,9 +79,9 @@ class Metrics:
     def __init__(self) -> None:
         self.totals = Totals()
         self.latencies_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
-        """Commit to broadcast, of the broadcasts since the figures were last taken."""
+        """From commit to broadcast, since the figures were last taken."""
         self.commit_times_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
-        """The same of commits."""
+        """Durations of commits, since the figures were last taken."""
         self._registry = CollectorRegistry()
         self._requests = self._histogram(
             "request_seconds",
@@ -138,8 +140,7 @@ class Metrics:
         self._requests.labels(method, route, str(status)).observe(seconds)
 
     def command(self, namespace: str, event: str, outcome: str, seconds: float) -> None:
-        """``event`` must be a known one (unknown names are ``unknown``); ``outcome`` is
-        ``ok`` or the refusal's code."""
+        """``event`` is a known name or ``unknown``; ``outcome`` is ``ok`` or a refusal's code."""
         self._commands.labels(namespace, event, outcome).observe(seconds)
 
     def commit(self, commands: int, seconds: float) -> None:
@@ -150,7 +151,7 @@ class Metrics:
         self._commit_size.observe(commands)
 
     def delivered(self, delivery: Delivery) -> None:
-        """What became of a broadcast: sent, after how many attempts, or given up."""
+        """The outcome of a broadcast: sent, after some attempts, or given up."""
         retries = delivery.attempts - 1
         self.totals.retries += retries
         self._retries.inc(retries)
@@ -173,26 +174,26 @@ class Metrics:
         self._streams_ended.labels(reason).inc()
 
     def webhook_attempt(self, outcome: str, seconds: float) -> None:
-        """``delivered``, ``refused`` (an answer, but no) or ``failed`` (no answer)."""
+        """``outcome``: ``delivered``, ``refused`` (another status) or ``failed`` (no answer)."""
         self._webhook_attempts.labels(outcome).observe(seconds)
 
     def webhook_disabled(self, reason: str) -> None:
         self._webhooks_disabled.labels(reason).inc()
 
     def watch(self, gauges: Gauges) -> None:
-        """From now on also show the current values; called once, by the composition root."""
-        self._registry.register(_Watched(gauges))
+        """Show current values, too; to be called once, by the composition root."""
+        self._registry.register(_CurrentValues(gauges))
 
-    def watch_cluster(self, counters: Figures, gauges: Figures) -> None:
-        """Of one of several nodes: also show its part; called once."""
-        self._registry.register(_WatchedCluster(counters, gauges))
+    def watch_cluster(self, counters: ReadValues, gauges: ReadValues) -> None:
+        """Show the values of a node of a cluster, too; to be called once."""
+        self._registry.register(_ClusterValues(counters, gauges))
 
     def render(self) -> tuple[bytes, str]:
-        """Everything in Prometheus' text format, and its content type."""
+        """All metrics in the text format of Prometheus, and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
 
 
-class _Watched(Collector):
+class _CurrentValues(Collector):
     def __init__(self, gauges: Gauges) -> None:
         self._gauges = gauges
 
@@ -221,12 +222,12 @@ class _Watched(Collector):
         yield lookups
 
 
-class _WatchedCluster(Collector):
-    def __init__(self, counters: Figures, gauges: Figures) -> None:
+class _ClusterValues(Collector):
+    def __init__(self, counters: ReadValues, gauges: ReadValues) -> None:
         self._counters, self._gauges = counters, gauges
 
     def collect(self) -> Iterator[Metric]:
-        """What each is: docs/operations.md."""
+        """Their meaning: docs/operations.md."""
         for name, value in self._counters().items():
             text = f"Of this node in the cluster: {name}"
             yield CounterMetricFamily(f"chairside_cluster_{name}", text, value=value)

@@ -1,7 +1,7 @@
-"""The last errors of this process, for the status page: what and when, never of whom.
+"""The last errors of this process, for the status page, without any personal data.
 
-Only an event's name is kept, its logger and the kind of exception. Texts and fields may
-hold anything, so they stay in the log, where the redaction is.
+Only the event name, the logger and the time are kept. Texts and fields may contain anything;
+they stay in the log, which redacts them.
 """
 
 import re
@@ -26,7 +26,7 @@ class RecentError:
 
 
 class RecentErrors:
-    """A structlog processor that changes nothing; the newest of each kind, and how many."""
+    """Counts errors by event and logger; a structlog processor that changes nothing."""
 
     def __init__(self) -> None:
         self._errors: OrderedDict[tuple[str, str], RecentError] = OrderedDict()
@@ -50,7 +50,7 @@ class RecentErrors:
 
 
 def _safe(value: object, otherwise: str) -> str:
-    """Names of our own making; a sentence may quote somebody."""
+    """``value`` if it is an identifier; a sentence may quote personal data."""
     return value if isinstance(value, str) and _NAME.fullmatch(value) else otherwise
 
 

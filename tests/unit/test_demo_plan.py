@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from actors.domain.schedule import MINUTES_PER_DAY
-from hub.demo.plan import DAYS_AFTER, DAYS_BEFORE, PATIENTS, Plan, Visit, plan
+from hub.demo.plan import DAYS_AFTER, DAYS_BEFORE, PATIENTS, DemoPlan, PlannedVisit, plan
 
 TODAYS = [date(2027, 3, 8), date(2026, 3, 24), date(2028, 2, 25)]
 """An ordinary week; clocks change in Berlin within the fortnight; a leap day."""
@@ -19,8 +19,8 @@ def today(request: pytest.FixtureRequest) -> date:
     return day
 
 
-def end_of(clinic: Plan, visit: Visit) -> datetime:
-    return visit.start + timedelta(minutes=clinic.kinds[visit.kind].duration)
+def end_of(clinic: DemoPlan, visit: PlannedVisit) -> datetime:
+    return visit.start + timedelta(minutes=clinic.types[visit.kind].duration)
 
 
 def test_the_same_day_gives_the_same_clinic(today: date) -> None:
@@ -62,7 +62,7 @@ def test_no_two_visits_of_a_dentist_touch_each_others_buffers(today: date) -> No
             key=lambda visit: visit.start,
         )
         for one, next_one in pairwise(visits):
-            buffer = max(clinic.kinds[one.kind].after, clinic.kinds[next_one.kind].before)
+            buffer = max(clinic.types[one.kind].after, clinic.types[next_one.kind].before)
             assert end_of(clinic, one) + timedelta(minutes=buffer) <= next_one.start
 
 
