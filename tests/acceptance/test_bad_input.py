@@ -1,6 +1,4 @@
-"""Bad input, on REST and on Socket.IO: its documented error, once in the log, and
-nothing changed.
-"""
+"""Bad input over REST and Socket.IO gets its documented error and changes nothing."""
 
 from typing import Any
 
@@ -15,17 +13,16 @@ NOWHERE = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
 pytestmark = pytest.mark.usefixtures("nothing_changes")
 
 
-# --- bodies and data: the same mistakes over either wire -----------------------------
+# --- bodies and data: the same mistakes over both protocols --------------------------
 
 
 def mistakes(good: dict[str, str]) -> dict[str, tuple[dict[str, Any], str]]:
-    """Bodies of ``POST /api/appointments`` made from a good one, each with the field that
-    is named as wrong."""
+    """Wrong bodies of ``POST /api/appointments``, each with the field that the error names."""
     return {
         "nothing": ({}, "start"),
         "a field is missing": ({"dentist_id": good["dentist_id"], "start": good["start"]}, "appo"),
         "unknown field": (good | {"surprise": 1}, "surprise"),
-        "an id that is none": (good | {"dentist_id": "42"}, "dentist_id"),
+        "not an id": (good | {"dentist_id": "42"}, "dentist_id"),
         "an id of the wrong type": (good | {"dentist_id": 42}, "dentist_id"),
         "an id that is a list": (good | {"dentist_id": [good["dentist_id"]]}, "dentist_id"),
         "null": (good | {"start": None}, "start"),
@@ -34,9 +31,9 @@ def mistakes(good: dict[str, str]) -> dict[str, tuple[dict[str, Any], str]]:
         "a number as time": (good | {"start": 1_804_500_000}, "start"),
         "seconds": (good | {"start": good["start"][:-3] + "30Z"}, "start"),
         "no such day": (good | {"start": "2027-02-29T09:00:00Z"}, "start"),
-        "a year beyond all calendars": (good | {"start": "9999-12-31T23:59:00Z"}, "start"),
+        "a year that is too late": (good | {"start": "9999-12-31T23:59:00Z"}, "start"),
         "notes of the wrong type": (good | {"notes": {"text": "hello"}}, "notes"),
-        "notes without end": (good | {"notes": "x" * 5_000}, "notes"),
+        "notes that are too long": (good | {"notes": "x" * 5_000}, "notes"),
         "control characters": (good | {"notes": "a\x00b"}, "notes"),
         "text for a flag": (good | {"overbook": "yes"}, "overbook"),
         "a slot and a reservation": (good | {"reservation_id": NOWHERE}, "dentist_id"),
@@ -47,7 +44,7 @@ SLOT_NAMES = ("dentist_id", "appointment_type_id", "start")
 
 
 @pytest.mark.parametrize("mistake", mistakes(dict.fromkeys(SLOT_NAMES, "")))
-async def test_a_wrong_body_is_a_validation_error_over_either_wire(
+async def test_a_wrong_body_is_a_validation_error_over_both_protocols(
     clinic: Clinic, logs: Logs, mistake: str
 ) -> None:
     body, field = mistakes(clinic.slot("10:00"))[mistake]
@@ -60,7 +57,7 @@ async def test_a_wrong_body_is_a_validation_error_over_either_wire(
     screen = await clinic.screen(clinic.patients[1])
     error = await screen.refused("appointment:book", body)
     assert error["code"] == "VALIDATION_ERROR"
-    assert error["details"] == answer.error["details"], "word for word"
+    assert error["details"] == answer.error["details"], "the same over both protocols"
     assert [line["code"] for line in logs.lines("socket_command")] == ["VALIDATION_ERROR"]
     assert not [line for line in logs.lines() if line["level"] in ("error", "warning")]
 
@@ -179,7 +176,7 @@ async def test_a_wrong_header_is_a_validation_error(clinic: Clinic, name: str, v
 
 
 @pytest.mark.parametrize("bad", ["x", "1", "..%2f..", "%00", "a" * 500, NOWHERE + "0", "null"])
-async def test_an_id_that_cannot_be_one_is_not_found_in_a_path_and_an_error_in_data(
+async def test_a_malformed_id_is_404_in_a_path_and_invalid_in_data(
     clinic: Clinic, bad: str
 ) -> None:
     api = clinic.api(clinic.patients[1])
@@ -200,7 +197,7 @@ async def test_an_id_that_cannot_be_one_is_not_found_in_a_path_and_an_error_in_d
 # --- foreign and unknown ids ---------------------------------------------------------
 
 
-async def test_foreign_and_unknown_ids_are_not_found_over_either_wire(
+async def test_foreign_and_unknown_ids_are_not_found_over_both_protocols(
     clinic: Clinic, logs: Logs
 ) -> None:
     (foreign,) = rows(clinic.database, "SELECT id FROM appointments")
@@ -220,4 +217,4 @@ async def test_foreign_and_unknown_ids_are_not_found_over_either_wire(
         body = clinic.slot("10:00") | {name: NOWHERE}
         assert (await api.post("/api/reservations", body)).code == "NOT_FOUND", name
         assert (await screen.refused("reservation:create", body))["code"] == "NOT_FOUND", name
-    assert not [line for line in logs.lines() if line["level"] == "error"], "nobody's fault"
+    assert not [line for line in logs.lines() if line["level"] == "error"], "no error of the hub"

@@ -13,7 +13,7 @@ from tests.support.tokens import token
 pytestmark = pytest.mark.usefixtures("nothing_changes")
 
 
-# --- what a command carries ------------------------------------------------------------
+# --- the data of commands --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ async def test_a_socket_with_wrong_auth_data_is_refused(
         ("admin", "/dentist"),
     ],
 )
-async def test_a_namespace_the_role_may_not_use_is_forbidden(
+async def test_a_namespace_of_another_role_is_forbidden(
     clinic: Clinic, role: str, namespace: str
 ) -> None:
     tokens = {
@@ -157,12 +157,12 @@ async def test_a_namespace_the_role_may_not_use_is_forbidden(
 
 
 async def test_an_unknown_namespace_is_refused(clinic: Clinic) -> None:
-    for namespace in ("/", "/nobody"):
+    for namespace in ("/", "/unknown"):
         with pytest.raises(ConnectionRefused):
             await clinic.connect(namespace, {"token": clinic.patients[1].token})
 
 
-async def test_a_chatbot_alone_can_do_nothing_that_is_a_patients(clinic: Clinic) -> None:
+async def test_a_chatbot_without_a_patient_cannot_hold_or_book(clinic: Clinic) -> None:
     alone = await clinic.connect("/chatbot", {"token": CHATBOT})
     assert set(alone.ready) == {"availability:all"}
     api = clinic.with_token(CHATBOT)
@@ -174,7 +174,7 @@ async def test_a_chatbot_alone_can_do_nothing_that_is_a_patients(clinic: Clinic)
         assert (await api.post(path, clinic.slot("10:00"))).code == "FORBIDDEN"
 
 
-# --- the protocol itself, by hand ----------------------------------------------------
+# --- hand-written packets ------------------------------------------------------------
 
 
 async def test_an_event_before_connect_ends_the_connection(clinic: Clinic, logs: Logs) -> None:

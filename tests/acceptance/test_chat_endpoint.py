@@ -173,7 +173,7 @@ async def test_bad_input_is_refused_and_hostile_messages_change_nothing(clinic: 
 async def test_a_conversation_continues_after_a_restart_of_the_hub(
     open_clinic: OpenClinic,
 ) -> None:
-    """The state is with the client: a restart, or another process, loses none."""
+    """The client keeps the state, so a restart or another process does not lose it."""
     async with open_clinic() as clinic:
         page = page_of(clinic, clinic.patients[0])
         await page.send("check-up with Dentist 0 in 3 days after 9am")

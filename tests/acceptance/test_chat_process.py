@@ -1,7 +1,7 @@
-"""The chatbot as a process of its own, which reaches the hub over the network only.
+"""``chairside chat``, which reaches the hub over the network only.
 
-Criteria 1.1, 2.5, 3.1 and 3.3 with ``chairside chat``: its bookings are seen in time, and its
-patient is notified of what others do in time.
+Criteria 1.1, 2.5, 3.1 and 3.3: its bookings reach other clients in time, and it notifies its
+patient of other people's changes in time.
 """
 
 import time
@@ -11,7 +11,7 @@ from tests.support.clinic import Clinic
 from tests.support.database import rows
 
 
-async def test_r1_1_and_r3_3_a_booking_by_the_chatbot_is_committed_and_seen_in_time(
+async def test_r1_1_and_r3_3_a_chatbots_booking_reaches_all_clients_in_time(
     clinic: Clinic,
 ) -> None:
     patient, dentist = clinic.patients[0], clinic.dentists[0]
@@ -32,7 +32,7 @@ async def test_r1_1_and_r3_3_a_booking_by_the_chatbot_is_committed_and_seen_in_t
     assert recorded == ("chatbot", "clinic-chatbot", patient.id)
 
 
-async def test_r2_5_and_r3_1_what_others_do_is_noticed_in_time(clinic: Clinic) -> None:
+async def test_r2_5_and_r3_1_changes_by_others_reach_the_chatbot_in_time(clinic: Clinic) -> None:
     patient, dentist = clinic.patients[0], clinic.dentists[0]
     booked = await clinic.book(patient, "16:00")
     async with chatting(clinic, patient) as bot:

@@ -1,6 +1,6 @@
-"""Criteria 1.1, 2.3, 3.1 and 3.3 for the chatbot that ships with the hub, both ways to it.
+"""The free slots of the hub's own chatbot (criterion 2.3), in the terminal and over REST.
 
-``chairside chat`` is a process of its own that keeps the slots it searches in memory;
+``chairside chat`` is a process of its own that keeps slots in memory;
 ``POST /api/chat`` reads the snapshots that the hub's calendars publish.
 """
 
@@ -54,14 +54,14 @@ async def searches(clinic: Clinic) -> float:
     metrics = (await clinic.with_token(ADMIN).send("GET", "/metrics")).body
     routes = r'route="/api/(?:slots|availability/\{\w+\})"'
     lines = re.findall(rf"_seconds_count\{{[^}}]*{routes}[^}}]*\}} ([\d.]+)", metrics)
-    assert lines, "there is a figure of each route that was called"
+    assert lines, "the metrics have a count for each route"
     return sum(map(float, lines))
 
 
 async def within_one_second(
     clinic: Clinic, chat: Chat, clock: str, *, is_free: bool, since: float
 ) -> None:
-    """The chatbot's free slots become right in time, and are then those of the hub."""
+    """The chatbot's free slots become right in time, and equal those of the hub."""
     while await chat.offers(clock) is not is_free:
         assert time.monotonic() < since + 1.0, "the free slots are not right within 1 s"
     await asyncio.sleep(max(0.0, since + 1.0 - time.monotonic()))

@@ -1,4 +1,4 @@
-"""Delegation: a chatbot has exactly its patient's rights, and every row it made says so."""
+"""Delegation: a chatbot has exactly its patient's rights, and rows record its acts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from tests.support.api import Api
-from tests.support.clinic import CHATBOT, Clinic
+from tests.support.clinic import CHATBOT, Clinic, schedule
 from tests.support.database import rows
 from tests.support.tokens import token
 
 ACTOR = "clinic-chatbot"
 
 
-def with_act(clinic: Clinic) -> Api:
+def with_act_claim(clinic: Clinic) -> Api:
     return clinic.with_token(token("patient", "patient-0", act={"sub": ACTOR}))
 
 
@@ -22,11 +22,11 @@ def with_service_token(clinic: Clinic) -> Api:
 
 
 Delegated = Callable[[Clinic], Api]
-both = pytest.mark.parametrize("delegated", [with_act, with_service_token])
+both_delegations = pytest.mark.parametrize("delegated", [with_act_claim, with_service_token])
 
 
-@both
-async def test_every_row_a_chatbot_made_or_changed_says_so(
+@both_delegations
+async def test_every_row_written_by_a_chatbot_names_the_chatbot(
     clinic: Clinic, delegated: Delegated
 ) -> None:
     api, patient = delegated(clinic), clinic.patients[0]
@@ -41,18 +41,18 @@ async def test_every_row_a_chatbot_made_or_changed_says_so(
     assert (await api.delete(path)).status == 204
     for row_id in (held["id"], released["id"], direct["id"]):
         (row,) = rows(clinic.database, "SELECT * FROM appointments WHERE id = ?", row_id)
-        said = (row["created_via"], row["changed_by"], row["on_behalf_of"])
-        assert said == ("chatbot", ACTOR, patient.id)
+        recorded = (row["created_via"], row["changed_by"], row["on_behalf_of"])
+        assert recorded == ("chatbot", ACTOR, patient.id)
     audited = rows(clinic.database, "SELECT * FROM audit_log WHERE patient_id = ?", patient.id)
     changes = [each for each in audited if each["resource_kind"] == "appointment"]
     assert len(changes) == 8
     for each in changes:
-        said = (each["role"], each["acting"], each["on_behalf_of"])
-        assert said == ("patient", ACTOR, patient.id), each["action"]
+        recorded = (each["role"], each["acting"], each["on_behalf_of"])
+        assert recorded == ("patient", ACTOR, patient.id), each["action"]
 
 
-@both
-async def test_a_row_of_the_patients_own_that_a_chatbot_changes_says_who_did(
+@both_delegations
+async def test_a_chatbots_change_to_a_patients_own_row_names_the_chatbot(
     clinic: Clinic, delegated: Delegated
 ) -> None:
     patient = clinic.patients[0]
@@ -60,7 +60,7 @@ async def test_a_row_of_the_patients_own_that_a_chatbot_changes_says_who_did(
     moved = await delegated(clinic).put(
         f"/api/appointments/{booked['id']}", {"start": clinic.at("15:00")}
     )
-    assert moved.body["created_via"] == "patient", "who made it stays"
+    assert moved.body["created_via"] == "patient", "a change keeps the creator"
     (row,) = rows(clinic.database, "SELECT * FROM appointments WHERE id = ?", booked["id"])
     assert (row["changed_by"], row["on_behalf_of"]) == (ACTOR, patient.id)
     back = await clinic.api(patient).put(
@@ -71,8 +71,8 @@ async def test_a_row_of_the_patients_own_that_a_chatbot_changes_says_who_did(
     assert (row["changed_by"], row["on_behalf_of"]) == ("patient-0", patient.id)
 
 
-@both
-async def test_a_profile_a_chatbot_changed_is_audited_as_such(
+@both_delegations
+async def test_a_chatbots_change_to_a_profile_is_audited(
     clinic: Clinic, delegated: Delegated
 ) -> None:
     patient = clinic.patients[0]
@@ -87,7 +87,7 @@ async def test_a_profile_a_chatbot_changed_is_audited_as_such(
     assert audited == [{"role": "patient", "acting": ACTOR, "on_behalf_of": patient.id}]
 
 
-@both
+@both_delegations
 async def test_a_chatbot_has_its_patients_rights_and_no_others(
     clinic: Clinic, delegated: Delegated
 ) -> None:
@@ -105,7 +105,7 @@ async def test_a_chatbot_has_its_patients_rights_and_no_others(
     ):
         assert (answer.status, answer.code) == (404, "NOT_FOUND")
     refused: tuple[tuple[str, str, Any], ...] = (
-        ("PUT", f"/api/availability/{dentist.id}", {**_schedule(clinic)}),
+        ("PUT", f"/api/availability/{dentist.id}", schedule()),
         ("POST", "/api/appointment-types", {"name": "x", "duration_minutes": 5}),
         ("POST", "/api/profiles", {"role": "patient", "name": "New"}),
         ("GET", "/api/patients", None),
@@ -119,14 +119,8 @@ async def test_a_chatbot_has_its_patients_rights_and_no_others(
     assert for_another.status in (400, 403), for_another.body
 
 
-def _schedule(clinic: Clinic) -> dict[str, Any]:
-    from tests.support.clinic import schedule
-
-    return schedule()
-
-
-async def test_patient_and_chatbot_may_use_the_same_key(clinic: Clinic) -> None:
-    """Keys live with the person and the acting party: neither gets the other's reply."""
+async def test_patient_and_chatbot_may_use_the_same_idempotency_key(clinic: Clinic) -> None:
+    """A key belongs to a person and an acting party: neither gets the other's reply."""
     patient = clinic.patients[0]
     for api, clock in ((clinic.api(patient), "09:00"), (with_service_token(clinic), "11:00")):
         answer = await api.post("/api/appointments", clinic.slot(clock), idempotency_key="mine")
@@ -134,7 +128,7 @@ async def test_patient_and_chatbot_may_use_the_same_key(clinic: Clinic) -> None:
     assert len((await clinic.api(patient).get("/api/appointments")).body["data"]) == 2
 
 
-async def test_nobody_can_act_with_half_a_delegation(clinic: Clinic) -> None:
+async def test_an_incomplete_delegation_is_refused(clinic: Clinic) -> None:
     patient = clinic.patients[0]
     acts: tuple[Any, ...] = ("x", {}, {"sub": ""}, {"sub": 5}, None, [], {"sub": "x" * 5_000})
     for act in acts[:4] + acts[5:]:
@@ -146,7 +140,7 @@ async def test_nobody_can_act_with_half_a_delegation(clinic: Clinic) -> None:
     for whom in ("", "x", "../me", clinic.dentists[0].id):
         answer = await clinic.with_token(CHATBOT, on_behalf_of=whom).get("/api/profiles/me")
         assert (answer.status, answer.code) == (404, "NOT_FOUND"), whom
-    both_at_once = clinic.with_token(
+    act_claim_and_header = clinic.with_token(
         token("patient", "patient-0", act={"sub": ACTOR}), on_behalf_of=patient.id
     )
-    assert (await both_at_once.get("/api/profiles/me")).status == 403
+    assert (await act_claim_and_header.get("/api/profiles/me")).status == 403

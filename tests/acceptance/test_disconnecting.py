@@ -1,4 +1,4 @@
-"""An admin ends all live connections of a person: a lost device, a person who has left."""
+"""An admin ends all live connections of a person, such as those of a lost device."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.support.clinic import CHATBOT, Clinic
 from tests.support.database import rows
 from tests.support.live_connections import all_ended, all_go_on, every_protocol
 
-NOBODY = "01976f2e-0000-7000-8000-000000000001"
+UNKNOWN_ID = "01976f2e-0000-7000-8000-000000000001"
 
 
 def path_of(profile_id: str) -> str:
@@ -14,8 +14,8 @@ def path_of(profile_id: str) -> str:
 
 
 @pytest.mark.parametrize("role", ["patient", "dentist"])
-async def test_every_wire_of_that_person_ends_and_nobody_elses(clinic: Clinic, role: str) -> None:
-    """Those of chatbots that act for a patient, too."""
+async def test_all_connections_of_only_that_person_end(clinic: Clinic, role: str) -> None:
+    """Also those of chatbots that act for the patient."""
     people = clinic.patients if role == "patient" else clinic.dentists
     async with (
         every_protocol(clinic, people[0]) as lost,
@@ -35,7 +35,7 @@ async def test_a_token_that_is_still_valid_may_connect_again(clinic: Clinic) -> 
             await all_ended(lost)
 
 
-async def test_who_did_it_and_to_whom_is_audited_without_a_name(clinic: Clinic) -> None:
+async def test_the_admin_and_the_person_are_audited_without_names(clinic: Clinic) -> None:
     for person in (clinic.patients[0], clinic.dentists[0]):
         assert (await clinic.admin.delete(path_of(person.id))).status == 204
         sql = "SELECT * FROM audit_log WHERE action = 'connections.ended' AND resource_id = ?"
@@ -45,7 +45,7 @@ async def test_who_did_it_and_to_whom_is_audited_without_a_name(clinic: Clinic) 
         assert person.name not in repr(row)
 
 
-async def test_only_an_admin_may(clinic: Clinic) -> None:
+async def test_only_an_admin_may_end_connections(clinic: Clinic) -> None:
     patient = clinic.patients[0]
     async with every_protocol(clinic, patient) as own:
         for api in (
@@ -56,13 +56,13 @@ async def test_only_an_admin_may(clinic: Clinic) -> None:
         ):
             answer = await api.delete(path_of(patient.id))
             assert (answer.status, answer.code) == (403, "FORBIDDEN")
-            unknown = await api.delete(path_of(NOBODY))
-            assert unknown.status == 403, "whoever may not, learns not who there is"
+            unknown = await api.delete(path_of(UNKNOWN_ID))
+            assert unknown.status == 403, "a refusal does not show whether the person exists"
         assert (await clinic.with_token(None).delete(path_of(patient.id))).status == 401
         await all_go_on(own)
 
 
-@pytest.mark.parametrize("unknown", [NOBODY, "me", "nobody"])
+@pytest.mark.parametrize("unknown", [UNKNOWN_ID, "me", "not-an-id"])
 async def test_an_unknown_person_is_not_found(clinic: Clinic, unknown: str) -> None:
     answer = await clinic.admin.delete(path_of(unknown))
     assert (answer.status, answer.code) == (404, "NOT_FOUND")

@@ -1,4 +1,4 @@
-"""Rate limits, and the headers of every response."""
+"""Rate limits, and the security headers of every response."""
 
 import pytest
 
@@ -22,7 +22,7 @@ async def test_a_rate_limit_gives_retry_after_and_spares_other_principals(
         assert (await clinic.api(clinic.patients[1]).get("/api/profiles/me")).status == 200
 
 
-async def test_both_wires_count_together(open_clinic: OpenClinic) -> None:
+async def test_rest_and_socketio_share_one_rate_limit(open_clinic: OpenClinic) -> None:
     async with open_clinic(api=STRICT) as clinic:
         patient = clinic.patients[0]
         screen = await clinic.screen(patient)
@@ -35,7 +35,7 @@ async def test_both_wires_count_together(open_clinic: OpenClinic) -> None:
             await clinic.screen(patient)
 
 
-async def test_every_answer_carries_the_security_headers(clinic: Clinic) -> None:
+async def test_every_response_carries_the_security_headers(clinic: Clinic) -> None:
     api = clinic.api(clinic.patients[0])
     for answer in (
         await api.get("/api/profiles/me"),
@@ -49,7 +49,7 @@ async def test_every_answer_carries_the_security_headers(clinic: Clinic) -> None
         assert "default-src" in answer.headers["Content-Security-Policy"]
 
 
-async def test_only_configured_origins_may_read_answers(open_clinic: OpenClinic) -> None:
+async def test_only_configured_origins_may_read_responses(open_clinic: OpenClinic) -> None:
     async with open_clinic(api=ApiSettings(cors_origins=("https://clinic.example",))) as clinic:
         api = clinic.api(clinic.patients[0])
         for origin, allowed in (

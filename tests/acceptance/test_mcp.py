@@ -1,6 +1,6 @@
 """The MCP tools, driven by the official client against a running hub.
 
-Over stdio as an AI application starts them, and over streamable HTTP with a token a request.
+Over stdio, as an AI application starts the server, and over HTTP with a token per request.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ TOOLS = {
 
 
 class Assistant:
-    """An AI that uses the tools: every answer is checked against the tool's own schema."""
+    """An AI that uses the tools; every result is checked against the tool's schema."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -146,7 +146,7 @@ async def test_an_ai_books_moves_and_cancels_over_stdio(clinic: Clinic) -> None:
 
 
 async def test_races_consent_and_tokens_over_http(clinic: Clinic) -> None:
-    """One server, several patients; each request is its own patient's."""
+    """Several patients use one server; each request acts for its own patient."""
     ada, bob = clinic.patients[:2]
     async with serving_http(clinic.url) as url:
         async with over_http(url, CHATBOT, ada) as ai, over_http(url, CHATBOT, bob) as other:

@@ -1,8 +1,8 @@
-"""The API keeps to its document, for requests that it allows and forbids (4.1–4.7).
+"""The API conforms to its OpenAPI document (criteria 4.1–4.7).
 
-Schemathesis makes the requests from the document, some that fit it and some that do not.
-The ids and times it chooses from are the clinic's own, so that many of them really hold,
-book, change and cancel; which it chooses is the same in every run.
+Schemathesis generates valid and invalid requests from the document. It chooses ids and times
+from the clinic's own, so that many requests really hold, book, change and cancel. The choice
+is the same in every run.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic, Person
 
 EXAMPLES = {GenerationMode.POSITIVE: 3, GenerationMode.NEGATIVE: 2}
-"""Requests for each operation, role and way of making them."""
+"""The number of requests for each operation and role, by generation mode."""
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -38,24 +38,22 @@ CHECKS = [
     response_schema_conformance,
     negative_data_rejection,
 ]
-"""No check that valid data are accepted: a schema cannot require ``to`` after ``from``."""
+"""Accepting valid data is not checked: a schema cannot require ``to`` after ``from``."""
 
 
 @pytest.mark.parametrize("role", ["dentist", "patient"])
-async def test_every_answer_is_one_that_the_api_document_describes(
-    open_clinic: OpenClinic, role: str
-) -> None:
+async def test_every_response_matches_the_api_document(open_clinic: OpenClinic, role: str) -> None:
     unlimited = ApiSettings(rate_per_s=1e6, rate_burst=1_000_000)
     async with open_clinic(api=unlimited) as clinic:
         person = clinic.dentists[0] if role == "dentist" else clinic.patients[0]
         booked = [await clinic.book(clinic.patients[0], at) for at in ("09:00", "10:00")]
-        _offer(clinic, [row["id"] for row in booked])
+        _register_values(clinic, [row["id"] for row in booked])
         statuses = await asyncio.to_thread(_call_every_operation, clinic, person)
-    assert {200, 201, 204, 400, 404} <= statuses, "the requests reach the hub's work, too"
+    assert {200, 201, 204, 400, 404} <= statuses, "some requests succeed"
 
 
-def _offer(clinic: Clinic, rows: list[str]) -> None:
-    """What ids and times are chosen from, in every operation."""
+def _register_values(clinic: Clinic, rows: list[str]) -> None:
+    """Register the ids and times from which Schemathesis chooses."""
     ids = [*rows, clinic.dentists[0].id, clinic.patients[0].id, *clinic.types.values()]
     schemathesis.openapi.format("uuid", st.sampled_from(ids) | st.uuids().map(str))
     times = [clinic.at(f"{hour:02}:{minute}") for hour in (9, 11, 14) for minute in ("00", "15")]
@@ -69,17 +67,17 @@ def _call_every_operation(clinic: Clinic, person: Person) -> set[int]:
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {person.token}"
         for found in document.get_all_operations():
-            assert isinstance(found, Ok), "the document can be read"
+            assert isinstance(found, Ok), "the document is valid"
             for mode, most in EXAMPLES.items():
                 cases = found.ok().as_strategy(generation_mode=mode)
                 if mode is GenerationMode.POSITIVE:
-                    cases = cases.map(partial(_meant, clinic))
+                    cases = cases.map(partial(_for_this_clinic, clinic))
                 _call(cases, most, clinic.url, session, statuses)
     return statuses
 
 
-def _meant(clinic: Clinic, case: Case[Any]) -> Case[Any]:
-    """The same request about this clinic, so that more than 403 and 404 are reached."""
+def _for_this_clinic(clinic: Clinic, case: Case[Any]) -> Case[Any]:
+    """The same request with this clinic's ids, so that not all of them are 403 or 404."""
     known = {
         "dentistId": clinic.dentists[0].id,
         "dentist_id": clinic.dentists[0].id,
@@ -90,7 +88,7 @@ def _meant(clinic: Clinic, case: Case[Any]) -> Case[Any]:
     for part in (case.path_parameters, case.body):
         if isinstance(part, dict):
             part.update({name: value for name, value in known.items() if name in part})
-            part.pop("subject", None)  # an admin's alone
+            part.pop("subject", None)  # only admins may send it
     case.headers.pop("On-Behalf-Of", None)
     return case
 

@@ -1,5 +1,4 @@
-"""One contract for every hub behind the chatbot: over REST, in the hub's
-own process, and in memory, where it replaces the others in tests of the dialogue."""
+"""The contract of every hub behind the chatbot: over REST, in process, and in memory."""
 
 import time
 from collections.abc import AsyncIterator
@@ -21,7 +20,7 @@ from tests.support.running import Template, clinic_on, config_for, running_hub
 from tests.unit.chatbot.world import FACTS, WEDNESDAY
 
 Two = tuple[PatientCalendar, PatientCalendar, datetime]
-"""Two patients of the same clinic, and what time it is there."""
+"""The calendars of two patients of the same clinic, and the time there."""
 
 
 def now() -> datetime:
@@ -64,7 +63,7 @@ async def two(
 
 
 async def free(calendar: PatientCalendar, at: datetime) -> tuple[FreeSlot, ...]:
-    """The first dentist's free times for the first type, on the days from tomorrow on."""
+    """The first dentist's free slots of the first type, on three days from tomorrow."""
     facts = await calendar.facts()
     first = at + timedelta(days=1)
     return await calendar.slots(
@@ -79,7 +78,7 @@ async def free(calendar: PatientCalendar, at: datetime) -> tuple[FreeSlot, ...]:
 
 async def code_of(refused: object) -> str:
     with pytest.raises(HubError) as refusal:
-        await refused  # type: ignore[misc]  # an awaitable it is
+        await refused  # type: ignore[misc]  # it is an awaitable
     return refusal.value.code
 
 
@@ -109,7 +108,7 @@ async def test_one_patient_wins_and_the_other_is_refused(two: Two) -> None:
     ada, bob, at = two
     slots = await free(ada, at)
     hold = await ada.hold(slots[0], "a")
-    assert slots[0] in await free(ada, at), "to its holder it is free"
+    assert slots[0] in await free(ada, at), "a held slot is free for its holder"
     assert slots[0] not in await free(bob, at)
     assert await code_of(bob.hold(slots[0], "b")) == "SLOT_TAKEN"
     await ada.release(hold.id, "c")

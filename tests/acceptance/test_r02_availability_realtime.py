@@ -5,7 +5,7 @@ import asyncio
 from tests.support.clinic import Clinic, availability_of, schedule
 
 
-async def test_r2_1_all_clients_concerned_have_a_changed_schedule_within_one_second(
+async def test_r2_1_all_subscribers_receive_a_changed_schedule_in_1_s(
     clinic: Clinic,
 ) -> None:
     dentist = clinic.dentists[0]
@@ -30,7 +30,7 @@ async def test_r2_1_all_clients_concerned_have_a_changed_schedule_within_one_sec
         assert event.resource["slot_step_minutes"] == 30
 
 
-async def test_r2_1_every_signed_in_client_hears_that_a_schedule_changed(clinic: Clinic) -> None:
+async def test_r2_1_every_client_receives_the_version_of_a_changed_schedule(clinic: Clinic) -> None:
     dentist = clinic.dentists[0]
     screens = [
         await clinic.screen(clinic.patients[0]),
@@ -47,7 +47,7 @@ async def test_r2_1_every_signed_in_client_hears_that_a_schedule_changed(clinic:
         assert event.resource["version"] == saved.body["version"]
 
 
-async def test_r2_1_appointments_outside_the_new_hours_stay_and_are_told_to_the_dentist_alone(
+async def test_r2_1_only_the_dentist_sees_appointments_outside_the_new_hours(
     clinic: Clinic,
 ) -> None:
     dentist, patient = clinic.dentists[0], clinic.patients[0]
@@ -63,33 +63,33 @@ async def test_r2_1_appointments_outside_the_new_hours_stay_and_are_told_to_the_
     assert "affected_appointments" not in event.resource
     stays = await clinic.api(patient).get(f"/api/appointments/{booked['id']}")
     assert stays.body["status"] == "confirmed"
-    assert await clinic.free(clinic.patients[1]) == set(), "new slots go"
+    assert await clinic.free(clinic.patients[1]) == set(), "a closed day has no slots"
 
 
-async def test_r2_4_only_slots_that_are_unbooked_now_are_shown(clinic: Clinic) -> None:
-    dentist, looker = clinic.dentists[0], clinic.patients[1]
+async def test_r2_4_only_unbooked_slots_are_offered(clinic: Clinic) -> None:
+    dentist, viewer = clinic.dentists[0], clinic.patients[1]
     nine = clinic.at("09:00")
-    assert nine in await clinic.free(looker)
+    assert nine in await clinic.free(viewer)
 
     booked = await clinic.book(clinic.patients[0], "09:00")
 
     taken = {clinic.at(clock) for clock in ("08:45", "09:00", "09:15")}
-    assert not taken & await clinic.free(looker), "30 minutes that would touch 09:00–09:30"
-    assert {clinic.at("08:30"), clinic.at("09:30")} <= await clinic.free(looker), "back to back"
+    assert not taken & await clinic.free(viewer), "30 minutes would overlap 09:00–09:30"
+    assert {clinic.at("08:30"), clinic.at("09:30")} <= await clinic.free(viewer), "adjacent"
     query = clinic.day_of(dentist)
     del query["dentist_id"], query["limit"]
-    detailed = await clinic.api(looker).get(f"/api/availability/{dentist.id}", **query)
-    assert {slot["start"] for slot in detailed.body["slots"]} == await clinic.free(looker)
-    screen = await clinic.screen(looker)
+    detailed = await clinic.api(viewer).get(f"/api/availability/{dentist.id}", **query)
+    assert {slot["start"] for slot in detailed.body["slots"]} == await clinic.free(viewer)
+    screen = await clinic.screen(viewer)
     over_the_socket = await screen.ok("slots:list", _as_command(clinic.day_of(dentist)))
-    assert {slot["start"] for slot in over_the_socket["data"]} == await clinic.free(looker)
+    assert {slot["start"] for slot in over_the_socket["data"]} == await clinic.free(viewer)
 
     await clinic.api(clinic.patients[0]).delete(f"/api/appointments/{booked['id']}")
-    assert nine in await clinic.free(looker), "cancelled: free at once"
+    assert nine in await clinic.free(viewer), "a cancelled slot is free immediately"
 
 
-async def test_r2_4_nothing_is_shown_that_cannot_be_booked(clinic: Clinic) -> None:
-    """The first, the last and one in the middle of what is offered are really to be had."""
+async def test_r2_4_every_offered_slot_can_be_held(clinic: Clinic) -> None:
+    """The first, the middle and the last of the offered slots can be held."""
     await clinic.book(clinic.patients[0], "12:00", kind="cleaning")
     offered = sorted(await clinic.free(clinic.patients[1], kind="surgery"))
     for start in (offered[0], offered[len(offered) // 2], offered[-1]):
@@ -98,13 +98,13 @@ async def test_r2_4_nothing_is_shown_that_cannot_be_booked(clinic: Clinic) -> No
         assert held.status == 201, held.body
 
 
-async def test_r2_4_a_new_or_changed_type_holds_at_once_for_calendars_in_use(
+async def test_r2_4_a_new_or_changed_type_applies_to_active_calendars(
     clinic: Clinic,
 ) -> None:
     patient, api = clinic.patients[0], clinic.api(clinic.patients[0])
     await clinic.book(patient, "09:00")
     made = await clinic.admin.post(
-        "/api/appointment-types", {"name": "look", "duration_minutes": 60}
+        "/api/appointment-types", {"name": "inspection", "duration_minutes": 60}
     )
     body = clinic.slot("17:30") | {"appointment_type_id": made.body["id"]}
     too_long = await api.post("/api/reservations", body)
@@ -119,11 +119,11 @@ async def test_r2_4_a_new_or_changed_type_holds_at_once_for_calendars_in_use(
     offered = (await api.get("/api/slots", **query)).body["data"]
     assert offered[-1]["start"] == clinic.at("17:30")
     held = await api.post("/api/reservations", body)
-    assert held.status == 201, "what is shown can be booked"
+    assert held.status == 201, "an offered slot can be held"
     assert held.body["end"] == clinic.at("18:00")
 
 
-async def test_r2_5_a_reserved_slot_vanishes_from_every_other_client_within_two_seconds(
+async def test_r2_5_other_clients_learn_of_a_held_slot_in_2_s(
     clinic: Clinic,
 ) -> None:
     dentist = clinic.dentists[0]
@@ -140,12 +140,12 @@ async def test_r2_5_a_reserved_slot_vanishes_from_every_other_client_within_two_
         (taken,) = event.resource["taken"]
         assert (taken["start"], taken["end"]) == (held["start"], held["end"])
         assert event.resource["freed"] == []
-        assert clinic.patients[0].id not in str(event.data), "times only, never who"
+        assert clinic.patients[0].id not in str(event.data), "the event names no patient"
     assert held["start"] not in await clinic.free(clinic.patients[1])
     assert held["start"] in await clinic.free(clinic.patients[0]), "free for the holder"
 
 
-async def test_r2_5_a_released_slot_is_announced_as_free_again(clinic: Clinic) -> None:
+async def test_r2_5_a_released_slot_is_published_as_free(clinic: Clinic) -> None:
     watcher = await clinic.screen(clinic.patients[1], availability_of(clinic.dentists[0]))
     held = await clinic.hold(clinic.patients[0], "10:00")
     released = await clinic.api(clinic.patients[0]).delete(f"/api/reservations/{held['id']}")

@@ -1,4 +1,4 @@
-"""Criteria 4.1–4.7: the REST API, by its documented contract."""
+"""Criteria 4.1–4.7: the REST API conforms to its documented contract."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -31,7 +31,7 @@ APPOINTMENT_FIELDS = {
 # --- 4.1 -----------------------------------------------------------------------------
 
 
-async def test_r4_1_posting_a_slot_creates_an_appointment_and_answers_201(clinic: Clinic) -> None:
+async def test_r4_1_posting_a_slot_creates_an_appointment_with_201(clinic: Clinic) -> None:
     patient, dentist = clinic.patients[0], clinic.dentists[0]
     answer = await clinic.api(patient).post(
         "/api/appointments", {**clinic.slot("09:00"), "notes": "first visit"}
@@ -51,7 +51,7 @@ async def test_r4_1_posting_a_slot_creates_an_appointment_and_answers_201(clinic
 
 
 async def test_r4_1_a_dentist_books_for_a_patient_outside_the_grid(clinic: Clinic) -> None:
-    """Hours and grid do not bind staff: a walk-in at 18:10 is theirs to take."""
+    """Staff may book outside opening hours and grid, such as a walk-in at 18:10."""
     patient, dentist = clinic.patients[0], clinic.dentists[0]
     answer = await clinic.api(dentist).post(
         "/api/appointments", {**clinic.slot("18:10"), "patient_id": patient.id}
@@ -126,13 +126,13 @@ async def test_r4_2_reservations_are_listed_only_on_request(clinic: Clinic) -> N
     api = clinic.api(clinic.patients[0])
     held = await clinic.hold(clinic.patients[0])
     assert (await api.get("/api/appointments")).body["data"] == []
-    asked = await api.get("/api/appointments", status="held")
-    (row,) = asked.body["data"]
+    page = await api.get("/api/appointments", status="held")
+    (row,) = page.body["data"]
     assert (row["id"], row["status"]) == (held["id"], "held")
     assert row["expires_at"] == held["expires_at"]
 
 
-async def test_r4_2_the_position_of_a_list_joins_the_stream_without_a_hole(
+async def test_r4_2_changes_since_the_position_of_a_list_have_no_gap(
     clinic: Clinic,
 ) -> None:
     patient = clinic.patients[0]
@@ -155,7 +155,7 @@ async def test_r4_2_the_position_of_a_list_joins_the_stream_without_a_hole(
 # --- 4.3 -----------------------------------------------------------------------------
 
 
-async def test_r4_3_put_reschedules_and_answers_200_with_the_next_version(
+async def test_r4_3_put_reschedules_and_returns_the_next_version(
     clinic: Clinic,
 ) -> None:
     patient = clinic.patients[0]
@@ -196,7 +196,7 @@ async def test_r4_3_if_match_with_a_stale_version_is_refused_with_412(clinic: Cl
 # --- 4.4 -----------------------------------------------------------------------------
 
 
-async def test_r4_4_delete_cancels_softly_and_answers_204_each_time(clinic: Clinic) -> None:
+async def test_r4_4_delete_keeps_the_row_as_cancelled_and_is_204_each_time(clinic: Clinic) -> None:
     patient = clinic.patients[0]
     booked = await clinic.book(patient)
     path, api = f"/api/appointments/{booked['id']}", clinic.api(patient)
@@ -206,7 +206,7 @@ async def test_r4_4_delete_cancels_softly_and_answers_204_each_time(clinic: Clin
     assert again.status == 204
     row = (await api.get(path)).body
     assert (row["status"], row["cancel_reason"]) == ("cancelled", "patient_moved_away")
-    assert row["version"] == 2, "the second one changed nothing"
+    assert row["version"] == 2, "the second cancellation changed nothing"
 
 
 # --- 4.5 -----------------------------------------------------------------------------
@@ -223,7 +223,7 @@ async def test_r4_5_availability_shows_the_dentists_schedule(clinic: Clinic) -> 
     assert "slots" not in answer.body
 
 
-async def test_r4_5_unchanged_availability_is_answered_304(clinic: Clinic) -> None:
+async def test_r4_5_unchanged_availability_is_304(clinic: Clinic) -> None:
     dentist, api = clinic.dentists[0], clinic.api(clinic.patients[0])
     first = await api.get(f"/api/availability/{dentist.id}")
     again = await api.send(
@@ -287,7 +287,7 @@ async def test_r4_6_admins_have_no_profile_and_chatbots_have_their_patients(
     assert acting.body["id"] == patient.id
 
 
-async def test_r4_6_a_first_token_makes_the_profile_from_its_claims(clinic: Clinic) -> None:
+async def test_r4_6_the_first_token_creates_the_profile_from_its_claims(clinic: Clinic) -> None:
     newcomer = clinic.with_token(
         token("patient", "newcomer", name="New Comer", email="new@example.org")
     )
@@ -301,7 +301,7 @@ async def test_r4_6_a_first_token_makes_the_profile_from_its_claims(clinic: Clin
 # --- 4.7 -----------------------------------------------------------------------------
 
 
-async def test_r4_7_every_error_has_the_one_form(clinic: Clinic) -> None:
+async def test_r4_7_every_error_has_the_same_form(clinic: Clinic) -> None:
     patient = clinic.api(clinic.patients[0])
     await clinic.book(clinic.patients[1], "09:00")
     nowhere = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"

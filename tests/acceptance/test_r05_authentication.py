@@ -1,4 +1,4 @@
-"""Criteria 5.1–5.4: tokens are verified first, and people reach only their own data."""
+"""Criteria 5.1–5.4: tokens are verified first, and callers reach only their own data."""
 
 import asyncio
 import base64
@@ -16,7 +16,7 @@ ID = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
 
 
 def unsigned(claims: dict[str, Any]) -> str:
-    """A token of ``alg: none``, which no library would make for us any more."""
+    """A token with ``alg: none``, which JWT libraries no longer create."""
 
     def part(value: dict[str, Any]) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
@@ -31,7 +31,7 @@ def bad_tokens() -> dict[str, str | None]:
     return {
         "missing": None,
         "empty": "",
-        "no token at all": "not.a.token",
+        "malformed": "not.a.token",
         "expired": token("patient", "patient-0", ttl_s=-1),
         "signed with another key": token("patient", "patient-0", secret="x" * 40),
         "alg none": unsigned({"sub": "patient-0", "role": "patient", "exp": time.time() + 60}),
@@ -51,11 +51,11 @@ def bad_tokens() -> dict[str, str | None]:
 
 
 @pytest.mark.parametrize("which", sorted(bad_tokens()))
-async def test_r5_2_a_bad_token_is_answered_401_invalid_token(clinic: Clinic, which: str) -> None:
+async def test_r5_2_a_bad_token_is_401_invalid_token(clinic: Clinic, which: str) -> None:
     answer = await clinic.with_token(bad_tokens()[which]).get("/api/profiles/me")
     assert answer.status == 401
     assert (answer.code, answer.error["message"]) == ("UNAUTHORIZED", "Invalid token")
-    assert answer.error["details"] == [], "why is the log's business"
+    assert answer.error["details"] == [], "only the log contains the reason"
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
@@ -69,16 +69,16 @@ async def test_r5_2_a_bad_token_does_not_connect_a_socket(clinic: Clinic, which:
     assert error.keys() == {"code", "message", "timestamp", "request_id", "details"}
 
 
-async def test_r5_2_a_token_that_expires_meanwhile_stops_working(clinic: Clinic) -> None:
-    brief = clinic.with_token(token("patient", "patient-0", ttl_s=1.2))
-    assert (await brief.get("/api/profiles/me")).status == 200
-    await asyncio.sleep(1.3)  # the token's own end, by the real clock
-    late = await brief.get("/api/profiles/me")
+async def test_r5_2_a_token_stops_working_when_it_expires(clinic: Clinic) -> None:
+    short_lived = clinic.with_token(token("patient", "patient-0", ttl_s=1.2))
+    assert (await short_lived.get("/api/profiles/me")).status == 200
+    await asyncio.sleep(1.3)  # until the token expires, by the real clock
+    late = await short_lived.get("/api/profiles/me")
     assert (late.status, late.error["message"]) == (401, "Invalid token")
 
 
-async def test_r5_1_every_documented_route_wants_a_token(clinic: Clinic) -> None:
-    """Taken from the document itself, so a new route is tested, too."""
+async def test_r5_1_every_documented_route_requires_a_token(clinic: Clinic) -> None:
+    """The paths come from the API document, so that new routes are tested too."""
     anonymous = clinic.with_token(None)
     document = (await anonymous.get("/api/openapi.json")).body
     paths = [
@@ -106,7 +106,7 @@ async def test_r5_1_every_documented_route_wants_a_token(clinic: Clinic) -> None
         ("GET", "/api", None),
     ],
 )
-async def test_r5_1_the_token_is_verified_before_anything_else_happens(
+async def test_r5_1_the_token_is_verified_before_anything_else(
     clinic: Clinic, method: str, path: str, raw: bytes | None
 ) -> None:
     answer = await clinic.with_token(None).send(method, path, raw=raw)
@@ -117,11 +117,11 @@ async def test_r5_1_the_token_is_verified_before_anything_else_happens(
 
 
 @pytest.mark.parametrize("whose", ["another dentist", "another patient"])
-async def test_r5_3_r5_4_what_is_not_yours_does_not_exist(clinic: Clinic, whose: str) -> None:
-    stranger = clinic.dentists[1] if whose == "another dentist" else clinic.patients[1]
+async def test_r5_3_r5_4_data_of_others_is_not_found(clinic: Clinic, whose: str) -> None:
+    other_person = clinic.dentists[1] if whose == "another dentist" else clinic.patients[1]
     booked = await clinic.book(clinic.patients[0])
     held = await clinic.hold(clinic.patients[0], "15:00")
-    api = clinic.api(stranger)
+    api = clinic.api(other_person)
     path = f"/api/appointments/{booked['id']}"
     for answer in (
         await api.get(path),
@@ -132,7 +132,7 @@ async def test_r5_3_r5_4_what_is_not_yours_does_not_exist(clinic: Clinic, whose:
     ):
         assert (answer.status, answer.code) == (404, "NOT_FOUND"), answer.body
     released = await api.delete(f"/api/reservations/{held['id']}")
-    assert released.status == (403 if stranger.role == "dentist" else 404), "only patients hold"
+    assert released.status == (403 if other_person.role == "dentist" else 404), "only patients hold"
     for filters in ({}, {"status": ["held", "confirmed"]}, {"patient_id": clinic.patients[0].id}):
         assert (await api.get("/api/appointments", **filters)).body["data"] == []
     unchanged = await clinic.api(clinic.patients[0]).get(path)
@@ -156,7 +156,7 @@ async def test_r5_4_a_patient_cannot_book_for_another_patient(clinic: Clinic) ->
 
 
 @pytest.mark.parametrize("role", ["dentist", "patient", "chatbot", "admin"])
-async def test_r5_3_r5_4_no_role_joins_channels_of_others(clinic: Clinic, role: str) -> None:
+async def test_r5_3_r5_4_no_role_may_join_channels_of_others(clinic: Clinic, role: str) -> None:
     match role:
         case "dentist":
             page = await clinic.screen(clinic.dentists[1])
@@ -166,22 +166,22 @@ async def test_r5_3_r5_4_no_role_joins_channels_of_others(clinic: Clinic, role: 
             page = await clinic.chatbot_screen(clinic.patients[1])
         case _:
             page = await clinic.admin_screen()
-    victim, dentist = clinic.patients[0], clinic.dentists[0]
+    patient, dentist = clinic.patients[0], clinic.dentists[0]
     for channel in (
-        appointments_of(victim),
+        appointments_of(patient),
         appointments_of(dentist),
-        f"profiles:user:{victim.id}",
+        f"profiles:user:{patient.id}",
         f"profiles:dentist:{dentist.id}",
         "appointments:patient:*",
         "appointments:dentist:",
     ):
         error = await page.refused("channel:join", {"channel": channel})
         assert error["code"] == "FORBIDDEN", channel
-    booked = await clinic.book(victim)
+    booked = await clinic.book(patient)
     assert booked["id"] not in str(page.received)
 
 
-async def test_r5_3_r5_4_changes_of_others_are_not_read_either(clinic: Clinic) -> None:
+async def test_r5_3_r5_4_changes_of_others_cannot_be_read(clinic: Clinic) -> None:
     await clinic.book(clinic.patients[0])
     for person in (clinic.patients[1], clinic.dentists[1]):
         answer = await clinic.api(person).get(
@@ -190,7 +190,7 @@ async def test_r5_3_r5_4_changes_of_others_are_not_read_either(clinic: Clinic) -
         assert (answer.status, answer.code) == (403, "FORBIDDEN")
 
 
-async def test_r5_4_a_chatbot_has_exactly_the_rights_of_the_patient_it_acts_for(
+async def test_r5_4_a_chatbot_has_exactly_the_rights_of_its_patient(
     clinic: Clinic,
 ) -> None:
     booked = await clinic.book(clinic.patients[0])
@@ -203,7 +203,7 @@ async def test_r5_4_a_chatbot_has_exactly_the_rights_of_the_patient_it_acts_for(
     assert (unknown.status, unknown.code) == (404, "NOT_FOUND")
 
 
-async def test_r5_4_a_patients_own_token_with_act_is_a_chatbot_for_that_patient(
+async def test_r5_4_a_patients_token_with_act_claim_is_a_chatbots(
     clinic: Clinic,
 ) -> None:
     delegated = token("patient", "patient-0", act={"sub": "clinic-chatbot"})
@@ -227,7 +227,7 @@ async def test_r5_4_only_a_chatbot_acts_on_behalf_of_others(clinic: Clinic, role
 
 
 async def test_r5_3_an_unknown_dentist_is_refused_and_not_created(clinic: Clinic) -> None:
-    answer = await clinic.with_token(token("dentist", "nobody")).get("/api/appointments")
+    answer = await clinic.with_token(token("dentist", "unknown")).get("/api/appointments")
     assert (answer.status, answer.code) == (403, "FORBIDDEN")
 
 

@@ -1,4 +1,4 @@
-"""Criteria 6.1–6.4: layers that nothing skips, and components built with substitutes."""
+"""Criteria 6.1–6.4: imports follow the layers, and components accept substitutes."""
 
 import pkgutil
 import subprocess
@@ -27,14 +27,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_r6_1_r6_2_r6_3_the_import_contracts_hold() -> None:
-    """In a process of its own: the linter would switch off the loggers of this one."""
+    """Runs in another process, because the linter disables loggers of its process."""
     check = "from importlinter.cli import lint_imports_command; lint_imports_command()"
     command = [sys.executable, "-c", check, "--no-cache"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_r6_1_r6_2_r6_3_each_layer_has_its_own_place() -> None:
+def test_r6_1_r6_2_r6_3_each_layer_has_its_own_package() -> None:
     """Controllers in ``api``, services in ``actors``, repositories in ``store``."""
     for layer, word in ((api, "rest"), (actors, "services"), (store, "repositories")):
         assert word in {module.name for module in pkgutil.iter_modules(layer.__path__)}
@@ -52,9 +52,11 @@ print(threading.active_count(), os.listdir())
 """
 
 
-def test_r6_4_importing_builds_nothing(tmp_path: Path) -> None:
-    """Every module can be imported without configuration, database or event loop; no thread
-    runs afterwards and no file is there."""
+def test_r6_4_imports_have_no_side_effects(tmp_path: Path) -> None:
+    """All modules can be imported without configuration, database or event loop.
+
+    The imports start no thread and create no file.
+    """
     done = subprocess.run(
         [sys.executable, "-c", IMPORT_ALL],
         cwd=tmp_path,
@@ -69,7 +71,7 @@ def test_r6_4_importing_builds_nothing(tmp_path: Path) -> None:
     assert left == "1 []"
 
 
-async def test_r6_4_two_hubs_in_one_process_know_nothing_of_each_other(
+async def test_r6_4_two_hubs_in_one_process_share_no_parts(
     template: Template, tmp_path: Path
 ) -> None:
     with template.copied_to(tmp_path / "a") as one, template.copied_to(tmp_path / "b") as two:
@@ -82,8 +84,8 @@ async def test_r6_4_two_hubs_in_one_process_know_nothing_of_each_other(
             assert first.hub.edge.figures is not second.hub.edge.figures
 
 
-async def test_r6_4_the_hub_runs_on_the_clock_it_is_given(open_clinic: OpenClinic) -> None:
-    """A hold of five minutes ends at once when the hub's clock says so."""
+async def test_r6_4_the_hub_uses_the_injected_clock(open_clinic: OpenClinic) -> None:
+    """Advancing the hub's clock by five minutes ends a hold."""
     clock = FakeClock(datetime.now(UTC))
     async with open_clinic(overrides={"clock": clock}) as clinic:
         held = await clinic.hold(clinic.patients[0])
@@ -96,11 +98,11 @@ async def test_r6_4_the_hub_runs_on_the_clock_it_is_given(open_clinic: OpenClini
         assert (late.status, late.code) == (410, "RESERVATION_EXPIRED")
 
 
-async def test_r6_4_a_component_is_built_with_substitutes_alone() -> None:
-    """The relay, on a log and a broadcaster that exist in this test only."""
-    channel, told = Channel("appointments:dentist:d1"), list[int]()
+async def test_r6_4_the_relay_runs_with_substitutes_for_its_ports() -> None:
+    """The event log and the broadcaster of the relay exist in this test only."""
+    channel, offsets = Channel("appointments:dentist:d1"), list[int]()
 
-    class Log:
+    class MemoryLog:
         def __init__(self) -> None:
             self.marked: list[Delivery] = []
 
@@ -130,27 +132,27 @@ async def test_r6_4_a_component_is_built_with_substitutes_alone() -> None:
         async def mark(self, deliveries: Sequence[Delivery]) -> None:
             self.marked += deliveries
 
-    class Rooms(Broadcaster):
+    class RecordingBroadcaster(Broadcaster):
         async def broadcast(self, records: Sequence[EventRecord]) -> int:
-            told.extend(record.position.offset for record in records)
+            offsets.extend(record.position.offset for record in records)
             return 1
 
-    async def rooms_are_told(channel: Channel, position: Position) -> None:
+    async def on_failure(channel: Channel, position: Position) -> None:
         raise AssertionError("no broadcast fails here")
 
-    log, clock = Log(), FakeClock()
+    log, clock = MemoryLog(), FakeClock()
     relay = Relay(
         events=log,
         clock=clock,
-        broadcaster=Rooms(),
-        on_failure=rooms_are_told,
+        broadcaster=RecordingBroadcaster(),
+        on_failure=on_failure,
         limits=RelayLimits(flush_interval_s=0.01),
     )
     await relay.start()
     relay.publish([_record(channel, offset, clock.now()) for offset in (1, 2, 3)])
     await eventually(lambda: len(log.marked) == 3, 2.0)
     await relay.stop()
-    assert told == [1, 2, 3]
+    assert offsets == [1, 2, 3]
     assert [delivery.sent for delivery in log.marked] == [True] * 3
 
 

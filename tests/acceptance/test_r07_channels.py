@@ -15,7 +15,7 @@ from tests.support.eventually import eventually
 
 
 class FlakyBroadcaster:
-    """Fails where ``fails`` is true; otherwise the real broadcaster."""
+    """Fails if ``fails`` is true for a record and its attempt, else broadcasts."""
 
     def __init__(self, real: Broadcaster, fails: Callable[[EventRecord, int], bool]) -> None:
         self._real, self._fails = real, fails
@@ -28,20 +28,20 @@ class FlakyBroadcaster:
             attempts.append(time.monotonic())
             fails |= self._fails(record, len(attempts))
         if fails:
-            raise ConnectionError("the room is on fire")
+            raise ConnectionError("injected failure")
         return await self._real.broadcast(records)
 
 
-async def test_r7_2_changes_go_to_the_channel_of_the_dentist(clinic: Clinic) -> None:
+async def test_r7_2_changes_are_published_to_the_dentists_channel(clinic: Clinic) -> None:
     await _assert_channel(clinic, clinic.dentists[0])
 
 
-async def test_r7_3_changes_go_to_the_channel_of_the_patient(clinic: Clinic) -> None:
+async def test_r7_3_changes_are_published_to_the_patients_channel(clinic: Clinic) -> None:
     await _assert_channel(clinic, clinic.patients[0])
 
 
 async def _assert_channel(clinic: Clinic, person: Person) -> None:
-    """Hold, book, change, cancel: each is one event, in order, offsets without a gap."""
+    """Hold, book, change and cancel are one event each, in order and without a gap."""
     patient, api = clinic.patients[0], clinic.api(clinic.patients[0])
     screen = await clinic.screen(person)
     channel = appointments_of(person)
@@ -65,7 +65,7 @@ async def _assert_channel(clinic: Clinic, person: Person) -> None:
         assert each.data.keys() == {"id", "type", "channel", "offset", "epoch", "time", "data"}
         assert each.data["type"] == each.event
         assert each.data["epoch"] == screen.ready[channel]["epoch"]
-        assert each.resource["id"] == held["id"], "one row, one id, from the first click on"
+        assert each.resource["id"] == held["id"], "a hold keeps its id when it is booked"
 
 
 async def test_r7_2_r7_3_both_channels_carry_the_same_event(clinic: Clinic) -> None:
@@ -80,7 +80,7 @@ async def test_r7_2_r7_3_both_channels_carry_the_same_event(clinic: Clinic) -> N
 
 
 @pytest.mark.parametrize("failures", [1, 2, 3])
-async def test_r7_5_a_failed_broadcast_is_retried_up_to_three_times_with_backoff(
+async def test_r7_5_a_failed_broadcast_is_retried_three_times_with_backoff(
     open_clinic: OpenClinic, failures: int
 ) -> None:
     flaky: list[FlakyBroadcaster] = []
@@ -110,7 +110,7 @@ async def test_r7_5_a_failed_broadcast_is_retried_up_to_three_times_with_backoff
             step = 0.1 * 2**number
             assert step * 0.4 <= wait <= step + 0.2, "100, 200, 400 ms, jittered"
         same = [each for each in screen.events(channel) if each.data["offset"] == offset]
-        assert len(same) == 1, "displayed once"
+        assert len(same) == 1, "delivered once"
         row = await _marked(clinic, channel, offset)
         assert (row["status"], row["attempts"]) == ("sent", failures + 1)
 
@@ -132,7 +132,7 @@ async def test_r7_5_other_channels_do_not_wait_for_a_failing_one(
 
 
 async def _marked(clinic: Clinic, channel: str, offset: int) -> dict[str, Any]:
-    """The event's row, once its delivery was recorded."""
+    """The event's row, after its delivery was recorded."""
 
     def marked() -> dict[str, Any] | None:
         sql = 'SELECT * FROM realtime_events WHERE channel = ? AND "offset" = ?'

@@ -1,7 +1,4 @@
-"""Criterion 7.4: after an interruption clients reconnect by themselves and miss nothing.
-
-With the official JavaScript client and with the Python client.
-"""
+"""Criterion 7.4: the JavaScript and the Python client reconnect and miss no event."""
 
 import asyncio
 import contextlib
@@ -22,8 +19,8 @@ from tests.support.process import hub_process
 from tests.support.proxy import Network, network_to
 from tests.support.running import Template, make_template
 
-BACK_S = 5.0
-WAYS = [("websocket",), ("polling",), ("polling", "websocket")]
+RECOVERY_S = 5.0
+TRANSPORTS = [("websocket",), ("polling",), ("polling", "websocket")]
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 
@@ -39,7 +36,7 @@ async def has_received(it: FollowingScreen, channel: str, expected: list[tuple[i
     async def enough() -> bool:
         return len(await it.received(channel)) >= len(expected)
 
-    await eventually(enough, BACK_S)
+    await eventually(enough, RECOVERY_S)
     assert await it.received(channel) == expected, "each once, in order"
 
 
@@ -47,7 +44,7 @@ async def has_connected(it: FollowingScreen, times: int) -> None:
     async def connected() -> bool:
         return await it.connections() >= times
 
-    assert await eventually(connected, BACK_S)
+    assert await eventually(connected, RECOVERY_S)
 
 
 async def interrupted(network: Network) -> None:
@@ -57,7 +54,7 @@ async def interrupted(network: Network) -> None:
     await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("transports", WAYS, ids="+".join)
+@pytest.mark.parametrize("transports", TRANSPORTS, ids="+".join)
 async def test_r7_4_an_interrupted_client_reconnects_and_misses_nothing(
     clinic: Clinic, kind: str, transports: tuple[str, ...]
 ) -> None:
@@ -94,7 +91,9 @@ async def test_r7_4_a_half_open_connection_is_replaced(open_clinic: OpenClinic, 
         await has_connected(it, 2)
 
 
-async def test_r7_4_a_client_that_missed_nothing_gets_no_event(clinic: Clinic, kind: str) -> None:
+async def test_r7_4_a_client_that_missed_nothing_receives_no_event_again(
+    clinic: Clinic, kind: str
+) -> None:
     """Recovery without missed events: no event is repeated, and nothing is fetched again."""
     dentist, patient = clinic.dentists[0], clinic.patients[0]
     channel = appointments_of(dentist)
@@ -154,7 +153,7 @@ async def test_r7_4_a_client_beyond_retention_must_fetch_again(
             async def must_refetch() -> bool:
                 return await it.refetches(channel) == 2
 
-            assert await eventually(must_refetch, BACK_S)
+            assert await eventually(must_refetch, RECOVERY_S)
             later = await clinic.book(patient, "12:00")
             await has_received(it, channel, [(1, first["id"]), (4, later["id"])])
 

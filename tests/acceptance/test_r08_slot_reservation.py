@@ -1,4 +1,4 @@
-"""Criteria 8.1–8.4: a slot is held while its patient completes the booking."""
+"""Criteria 8.1–8.4: a slot is held until its patient completes the booking."""
 
 import asyncio
 from datetime import datetime
@@ -29,7 +29,7 @@ async def test_r8_1_a_slot_is_held_for_five_minutes(clinic: Clinic) -> None:
     assert (shown.status, shown.body["expires_at"]) == (200, held["expires_at"])
 
 
-async def test_r8_2_while_it_is_held_other_patients_are_not_offered_it(clinic: Clinic) -> None:
+async def test_r8_2_a_held_slot_is_not_offered_to_other_patients(clinic: Clinic) -> None:
     held = await clinic.hold(clinic.patients[0], "09:00")
     for other in clinic.patients[1:4]:
         assert held["start"] not in await clinic.free(other)
@@ -39,7 +39,7 @@ async def test_r8_2_while_it_is_held_other_patients_are_not_offered_it(clinic: C
         assert (refused.status, refused.code) == (409, "SLOT_TAKEN")
 
 
-async def test_r8_3_when_the_hold_runs_out_it_is_released_by_itself_and_offered_again(
+async def test_r8_3_an_expired_hold_is_released_and_its_slot_offered_again(
     open_clinic: OpenClinic,
 ) -> None:
     async with open_clinic(reservations=SHORT) as clinic:
@@ -62,19 +62,19 @@ async def test_r8_3_when_the_hold_runs_out_it_is_released_by_itself_and_offered_
         assert taken.status == 201, taken.body
 
 
-async def test_r8_3_booking_after_the_hold_ran_out_is_refused_even_if_the_slot_is_free(
+async def test_r8_3_an_expired_hold_cannot_be_booked_even_if_its_slot_is_free(
     open_clinic: OpenClinic,
 ) -> None:
     async with open_clinic(reservations=SHORT) as clinic:
         held = await clinic.hold(clinic.patients[0])
-        await asyncio.sleep(1.05)  # the hold's own end, by the real clock
+        await asyncio.sleep(1.05)  # until the hold expires, by the real clock
         late = await clinic.api(clinic.patients[0]).post(
             "/api/appointments", {"reservation_id": held["id"]}
         )
         assert (late.status, late.code) == (410, "RESERVATION_EXPIRED")
 
 
-async def test_r8_4_completing_the_booking_makes_the_hold_a_confirmed_appointment(
+async def test_r8_4_booking_a_hold_makes_it_a_confirmed_appointment(
     clinic: Clinic,
 ) -> None:
     dentist, patient = clinic.dentists[0], clinic.patients[0]
@@ -100,21 +100,23 @@ async def test_r8_4_completing_the_booking_makes_the_hold_a_confirmed_appointmen
     assert held["start"] not in await clinic.free(clinic.patients[1])
 
 
-async def test_r8_4_a_booked_hold_outlives_the_time_of_the_hold(open_clinic: OpenClinic) -> None:
+async def test_r8_4_a_booked_hold_does_not_expire(open_clinic: OpenClinic) -> None:
     async with open_clinic(reservations=SHORT) as clinic:
         patient = clinic.patients[0]
         held = await clinic.hold(patient)
         booked = await clinic.api(patient).post("/api/appointments", {"reservation_id": held["id"]})
         assert booked.status == 201
-        await asyncio.sleep(1.3)  # past the hold's own end, by the real clock
+        await asyncio.sleep(1.3)  # past the expiry of the hold, by the real clock
         row = await clinic.api(patient).get(f"/api/appointments/{held['id']}")
         assert (row.body["status"], row.body["version"]) == ("confirmed", booked.body["version"])
 
 
-@pytest.mark.parametrize("wire", ["REST", "Socket.IO"])
-async def test_r8_1_r8_4_the_whole_way_over_either_wire(clinic: Clinic, wire: str) -> None:
+@pytest.mark.parametrize("protocol", ["REST", "Socket.IO"])
+async def test_r8_1_r8_4_a_slot_is_held_and_booked_over_both_protocols(
+    clinic: Clinic, protocol: str
+) -> None:
     patient, api = clinic.patients[0], clinic.api(clinic.patients[0])
-    if wire == "REST":
+    if protocol == "REST":
         held = await clinic.hold(patient)
         booked = (await api.post("/api/appointments", {"reservation_id": held["id"]})).body
     else:

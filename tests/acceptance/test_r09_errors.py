@@ -13,29 +13,29 @@ from tests.support.eventually import eventually
 from tests.support.logs import Logs
 
 
-class BurningRoom:
-    """Never delivers one event: the ``count``-th of a channel prefix and type."""
+class FailingBroadcaster:
+    """Never delivers one event: the first of a type on a channel with the prefix."""
 
     def __init__(self, real: Broadcaster, kind: str, prefix: str) -> None:
         self._real, self._kind, self._prefix = real, kind, prefix
-        self.victim: tuple[str, int] | None = None
+        self.failing: tuple[str, int] | None = None
 
     async def broadcast(self, records: Sequence[EventRecord]) -> int:
         for record in records:
             if record.type == self._kind and record.channel.startswith(self._prefix):
-                self.victim = self.victim or (record.channel, record.position.offset)
-            if (record.channel, record.position.offset) == self.victim:
-                raise ConnectionError("the room is on fire")
+                self.failing = self.failing or (record.channel, record.position.offset)
+            if (record.channel, record.position.offset) == self.failing:
+                raise ConnectionError("injected failure")
         return await self._real.broadcast(records)
 
 
 # --- 9.1 -----------------------------------------------------------------------------
 
 
-async def test_r9_1_a_broadcast_that_failed_for_good_is_logged_with_its_context_and_marked(
+async def test_r9_1_a_finally_failed_broadcast_is_logged_and_marked(
     open_clinic: OpenClinic, logs: Logs
 ) -> None:
-    async with open_clinic(overrides={"wrap_broadcaster": _burning}) as clinic:
+    async with open_clinic(overrides={"wrap_broadcaster": _failing_appointments}) as clinic:
         dentist = clinic.dentists[0]
         channel = appointments_of(dentist)
         dashboard = await clinic.screen(dentist)
@@ -50,12 +50,12 @@ async def test_r9_1_a_broadcast_that_failed_for_good_is_logged_with_its_context_
         assert (line["channel"], line["offset"]) == (channel, lost.data["offset"])
         assert line["type"] == "appointment.created"
         assert line["event_id"]
-        assert line["attempts"] == 4, "once, and three retries"
-        assert "the room is on fire" in str(line)
+        assert line["attempts"] == 4, "one attempt and three retries"
+        assert "injected failure" in str(line)
         row = await eventually(lambda: _failed_row(clinic), 3.0)
         assert row is not None
         assert (row["attempts"], row["status"]) == (4, "failed")
-        assert "on fire" in row["error"]
+        assert "injected failure" in row["error"]
         # no event is lost: the client sees the gap in positions and catches up
         answer = await dashboard.ok(
             "channel:join",
@@ -64,19 +64,19 @@ async def test_r9_1_a_broadcast_that_failed_for_good_is_logged_with_its_context_
         assert [each["data"]["id"] for each in answer["events"]] == [booked["id"]]
 
 
-async def test_r9_1_everything_else_goes_on(open_clinic: OpenClinic) -> None:
-    async with open_clinic(overrides={"wrap_broadcaster": _burning}) as clinic:
+async def test_r9_1_a_failed_broadcast_does_not_stop_later_events(open_clinic: OpenClinic) -> None:
+    async with open_clinic(overrides={"wrap_broadcaster": _failing_appointments}) as clinic:
         dashboard = await clinic.screen(clinic.dentists[0])
         page = await clinic.screen(clinic.patients[0])
         lost = await clinic.book(clinic.patients[0], "09:00")
         await page.event("appointment.created", 1.0, id=lost["id"])
         later = await clinic.book(clinic.patients[1], "10:00")
         event = await dashboard.event("appointment.created", 3.0, id=later["id"])
-        assert event.data["offset"] == 2, "the next one of the same channel follows"
+        assert event.data["offset"] == 2, "the next event of the same channel is delivered"
 
 
-def _burning(real: Broadcaster) -> Broadcaster:
-    return BurningRoom(real, "appointment.created", "appointments:dentist:")
+def _failing_appointments(real: Broadcaster) -> Broadcaster:
+    return FailingBroadcaster(real, "appointment.created", "appointments:dentist:")
 
 
 def _failed_row(clinic: Clinic) -> dict[str, Any] | None:
@@ -84,10 +84,10 @@ def _failed_row(clinic: Clinic) -> dict[str, Any] | None:
     return failed[0] if failed else None
 
 
-# --- 9.2 is test_r4_7; on sockets the same object ---------------------------------------
+# --- 9.2: test_r4_7 checks the form over REST -------------------------------------------
 
 
-async def test_r9_2_an_error_over_a_socket_is_the_error_of_rest(clinic: Clinic) -> None:
+async def test_r9_2_socketio_and_rest_report_the_same_error(clinic: Clinic) -> None:
     await clinic.book(clinic.patients[1], "09:00")
     screen = await clinic.screen(clinic.patients[0])
     over_rest = (
@@ -102,21 +102,21 @@ async def test_r9_2_an_error_over_a_socket_is_the_error_of_rest(clinic: Clinic) 
 # --- 9.3 -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wire", ["REST", "Socket.IO"])
-async def test_r9_3_a_failing_query_is_500_internal_error_without_leaking_and_heals(
-    clinic: Clinic, logs: Logs, wire: str
+@pytest.mark.parametrize("protocol", ["REST", "Socket.IO"])
+async def test_r9_3_a_failing_query_is_500_without_details_and_the_hub_recovers(
+    clinic: Clinic, logs: Logs, protocol: str
 ) -> None:
-    """The table is really gone, then really back."""
+    """The table is renamed, so that queries fail, and then restored."""
     patient, api = clinic.patients[0], clinic.api(clinic.patients[0])
     screen = await clinic.screen(patient)
     booked = await clinic.book(patient)
     execute(clinic.database, "ALTER TABLE appointments RENAME TO elsewhere")
     try:
-        if wire == "REST":
+        if protocol == "REST":
             failed = await api.get("/api/appointments")
             error, status = failed.error, failed.status
         else:
-            # a release names a row that is not in memory, so it must be read
+            # a release of an unknown id must read the database
             error = await screen.refused("reservation:release", {"id": _other_id(booked["id"])})
             status = 503 if error["code"] == "UNAVAILABLE" else 500
     finally:
@@ -126,12 +126,12 @@ async def test_r9_3_a_failing_query_is_500_internal_error_without_leaking_and_he
     for word in ("sqlite", "postgres", "relation", "appointments", "table", "Traceback", "SELECT"):
         assert word not in error["message"]
     assert logs.lines("api_error") or logs.lines("socket_error") or status == 503
-    healed = await api.get(f"/api/appointments/{booked['id']}")
-    assert (healed.status, healed.body["id"]) == (200, booked["id"])
+    recovered = await api.get(f"/api/appointments/{booked['id']}")
+    assert (recovered.status, recovered.body["id"]) == (200, booked["id"])
     assert (await clinic.book(patient, "15:00"))["status"] == "confirmed"
 
 
-async def test_r9_3_a_database_that_cannot_write_is_an_error_and_heals_by_itself(
+async def test_r9_3_a_locked_database_is_an_error_and_the_hub_recovers(
     clinic: Clinic,
 ) -> None:
     """Another process holds the write lock for longer than the hub waits."""
@@ -149,9 +149,9 @@ async def test_r9_3_a_database_that_cannot_write_is_an_error_and_heals_by_itself
         return str(answer.body["id"]) if answer.status == 201 else ""
 
     booked = await eventually(repeated, 10.0)
-    assert booked, "works again when the database does"
+    assert booked, "the hub works again when the lock is released"
     page = await api.get("/api/appointments", from_=body["start"])
-    assert [row["id"] for row in page.body["data"]] == [booked], "once, however often asked for"
+    assert [row["id"] for row in page.body["data"]] == [booked], "booked once for one key"
 
 
 def _other_id(known: str) -> str:
@@ -162,7 +162,7 @@ def _other_id(known: str) -> str:
 # --- 9.4, 9.6 ------------------------------------------------------------------------
 
 
-async def test_r9_4_invalid_input_is_400_with_the_fields_and_why(clinic: Clinic) -> None:
+async def test_r9_4_invalid_input_is_400_with_fields_and_reasons(clinic: Clinic) -> None:
     answer = await clinic.api(clinic.patients[0]).post(
         "/api/reservations",
         {"dentist_id": "x", "start": "2027-03-08T09:00:00", "surprise": 1},
@@ -175,7 +175,7 @@ async def test_r9_4_invalid_input_is_400_with_the_fields_and_why(clinic: Clinic)
 
 
 async def test_r9_6_input_is_validated_before_it_is_processed(clinic: Clinic) -> None:
-    """A good first field beside a bad second one changes nothing at all."""
+    """One invalid field means that no field is changed."""
     patient, api = clinic.patients[0], clinic.api(clinic.patients[0])
     booked = await clinic.book(patient)
     before = rows(clinic.database, "SELECT COUNT(*) AS n FROM audit_log")
@@ -194,7 +194,7 @@ async def test_r9_6_input_is_validated_before_it_is_processed(clinic: Clinic) ->
 # --- 9.5 -----------------------------------------------------------------------------
 
 
-async def test_r9_5_no_such_resource_is_404_not_found(clinic: Clinic) -> None:
+async def test_r9_5_an_unknown_resource_is_404_not_found(clinic: Clinic) -> None:
     api = clinic.api(clinic.patients[0])
     nowhere = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
     answers = {

@@ -1,4 +1,4 @@
-"""Criteria 10.1–10.5: what the hub records, logs, reports and remembers."""
+"""Criteria 10.1–10.5: event records, logs, health, metrics and caches of the hub."""
 
 import asyncio
 import re
@@ -13,7 +13,7 @@ from tests.support.logs import Logs
 # --- 10.1 ----------------------------------------------------------------------------
 
 
-async def test_r10_1_every_broadcast_is_a_row_with_timestamp_and_latency(clinic: Clinic) -> None:
+async def test_r10_1_every_broadcast_is_recorded_with_time_and_latency(clinic: Clinic) -> None:
     dentist, patient = clinic.dentists[0], clinic.patients[0]
     for _ in range(2):
         await clinic.screen(dentist)
@@ -44,7 +44,7 @@ async def test_r10_1_every_broadcast_is_a_row_with_timestamp_and_latency(clinic:
         assert row["recipients"] == (2 if row["channel"] == appointments_of(dentist) else 1)
 
 
-async def test_r10_1_an_event_nobody_listens_to_is_recorded_as_well(clinic: Clinic) -> None:
+async def test_r10_1_an_event_without_subscribers_is_recorded_too(clinic: Clinic) -> None:
     await clinic.book(clinic.patients[0])
     sql = "SELECT * FROM realtime_events WHERE recipients = 0 AND channel = ?"
     channel = appointments_of(clinic.dentists[0])
@@ -55,7 +55,7 @@ async def test_r10_1_an_event_nobody_listens_to_is_recorded_as_well(clinic: Clin
 # --- 10.2 ----------------------------------------------------------------------------
 
 
-async def test_r10_2_every_request_is_logged_with_method_path_status_and_duration(
+async def test_r10_2_every_request_is_logged_with_path_status_and_duration(
     clinic: Clinic, logs: Logs
 ) -> None:
     api = clinic.api(clinic.patients[0])
@@ -81,7 +81,7 @@ async def test_r10_2_every_request_is_logged_with_method_path_status_and_duratio
         datetime.fromisoformat(line["time"])
 
 
-async def test_r10_2_a_request_keeps_the_id_its_client_gave_it(clinic: Clinic, logs: Logs) -> None:
+async def test_r10_2_a_request_keeps_the_id_of_its_client(clinic: Clinic, logs: Logs) -> None:
     answer = await clinic.api(clinic.patients[0]).send(
         "GET", "/api/profiles/me", headers={"X-Request-ID": "follow-me-1"}
     )
@@ -101,7 +101,7 @@ async def test_r10_2_logs_never_hold_tokens_names_or_notes(clinic: Clinic, logs:
     await clinic.with_token(patient.token + "x").get("/api/profiles/me")
     await screen.refused("appointment:book", {"notes": "wrong and private"})
     text = logs.getvalue()
-    assert logs.lines("api_request"), "there is something to look at"
+    assert logs.lines("api_request"), "requests were logged"
     for private in (
         "latex",
         "drills",
@@ -120,7 +120,7 @@ async def test_r10_2_logs_never_hold_tokens_names_or_notes(clinic: Clinic, logs:
 # --- 10.3 ----------------------------------------------------------------------------
 
 
-async def test_r10_3_health_tells_of_the_hub_the_database_and_the_realtime_connections(
+async def test_r10_3_health_reports_hub_database_and_realtime_connections(
     clinic: Clinic,
 ) -> None:
     await clinic.screen(clinic.dentists[0])
@@ -141,12 +141,12 @@ async def test_r10_3_health_tells_of_the_hub_the_database_and_the_realtime_conne
     assert (await clinic.with_token(None).get("/health/ready")).status == 200
 
 
-async def test_r10_3_an_admin_sees_the_figures_once_a_second(clinic: Clinic) -> None:
+async def test_r10_3_an_admin_receives_the_figures_every_second(clinic: Clinic) -> None:
     screen = await clinic.admin_screen("hub:status")
     first = await screen.until(lambda each: _is_status(each.data), 2.5)
     await clinic.book(clinic.patients[0])
     second = await screen.until(lambda each: _is_status(each.data) and each is not first, 2.5)
-    assert first.data["offset"] is None, "ephemeral: no row, no history"
+    assert first.data["offset"] is None, "ephemeral: not stored"
     assert 0.5 < second.at - first.at < 2.0
     assert second.data["data"]["connections"]["/admin"] == 1
 
@@ -161,7 +161,7 @@ def _is_status(data: object) -> bool:
 async def test_r10_4_an_error_is_logged_with_stack_trace_and_context(
     clinic: Clinic, logs: Logs
 ) -> None:
-    """The table is gone: an error nobody foresaw."""
+    """The table is renamed, so that the query fails unexpectedly."""
     execute(clinic.database, "ALTER TABLE appointments RENAME TO elsewhere")
     try:
         failed = await clinic.api(clinic.patients[0]).get("/api/appointments")
@@ -182,8 +182,8 @@ async def test_r10_4_an_error_is_logged_with_stack_trace_and_context(
 # --- 10.5 ----------------------------------------------------------------------------
 
 
-async def test_r10_5_profiles_are_answered_from_the_cache(clinic: Clinic) -> None:
-    """Changed behind the hub's back: whoever does not ask the database does not know."""
+async def test_r10_5_profiles_are_read_from_the_cache(clinic: Clinic) -> None:
+    """A change that bypasses the hub is not visible, so the cache was used."""
     dentist, api = clinic.dentists[0], clinic.api(clinic.patients[0])
     path = f"/api/profiles/{dentist.id}"
     before = (await api.get(path)).body
@@ -193,7 +193,7 @@ async def test_r10_5_profiles_are_answered_from_the_cache(clinic: Clinic) -> Non
         assert (await api.get(path)).body == before
 
 
-async def test_r10_5_the_cache_forgets_what_was_changed(clinic: Clinic) -> None:
+async def test_r10_5_a_change_invalidates_the_cache(clinic: Clinic) -> None:
     dentist = clinic.dentists[0]
     path = f"/api/profiles/{dentist.id}"
     assert (await clinic.api(clinic.patients[0]).get(path)).body["name"] == dentist.name
@@ -203,7 +203,7 @@ async def test_r10_5_the_cache_forgets_what_was_changed(clinic: Clinic) -> None:
     assert booked["dentist"]["name"] == "Dr. New"
 
 
-async def test_r10_5_metrics_count_what_is_done(clinic: Clinic) -> None:
+async def test_r10_5_metrics_count_requests_commands_and_connections(clinic: Clinic) -> None:
     await clinic.screen(clinic.dentists[0])
     await clinic.book(clinic.patients[0])
 
@@ -221,11 +221,11 @@ async def test_r10_5_metrics_count_what_is_done(clinic: Clinic) -> None:
     assert refused.status == 401
 
 
-async def test_r10_2_many_requests_at_once_are_each_logged(clinic: Clinic, logs: Logs) -> None:
-    async def look(person: Person) -> str:
+async def test_r10_2_each_of_many_concurrent_requests_is_logged(clinic: Clinic, logs: Logs) -> None:
+    async def request_id_of(person: Person) -> str:
         return (await clinic.api(person).get("/api/profiles/me")).headers["X-Request-ID"]
 
-    ids = await asyncio.gather(*(look(person) for person in clinic.patients * 5))
+    ids = await asyncio.gather(*(request_id_of(person) for person in clinic.patients * 5))
     logged = [line["request_id"] for line in logs.lines("api_request")]
     assert set(ids) <= set(logged)
     assert len(set(ids)) == len(ids)

@@ -1,4 +1,4 @@
-"""Fifty clients race for one slot, REST and Socket.IO mixed: one wins, every time."""
+"""Fifty clients race for one slot over REST and Socket.IO: exactly one wins."""
 
 import asyncio
 import random
@@ -18,11 +18,11 @@ from tests.support.screens import Screen
 CLIENTS = 50
 ROUNDS = 20
 
-Try = Callable[[str, dict[str, str]], Awaitable[tuple[str, dict[str, Any] | None]]]
-"""A command (``hold`` or ``book``) and its body to the outcome: a code, ``ok`` with a row."""
+Attempt = Callable[[str, dict[str, str]], Awaitable[tuple[str, dict[str, Any] | None]]]
+"""Maps a command (``hold`` or ``book``) and its body to a code and, for ``ok``, a row."""
 
 
-def over_rest(clinic: Clinic, person: Person) -> Try:
+def over_rest(clinic: Clinic, person: Person) -> Attempt:
     api = clinic.api(person)
 
     async def attempt(what: str, body: dict[str, str]) -> tuple[str, dict[str, Any] | None]:
@@ -33,7 +33,7 @@ def over_rest(clinic: Clinic, person: Person) -> Try:
     return attempt
 
 
-def over_socket(screen: Screen) -> Try:
+def over_socket(screen: Screen) -> Attempt:
     async def attempt(what: str, body: dict[str, str]) -> tuple[str, dict[str, Any] | None]:
         event = "reservation:create" if what == "hold" else "appointment:book"
         ack = await screen.call(event, body)
@@ -42,19 +42,19 @@ def over_socket(screen: Screen) -> Try:
     return attempt
 
 
-async def racers(clinic: Clinic) -> list[Try]:
-    """Fifty patients: every other one over Socket.IO."""
-    tries: list[Try] = []
+async def racers(clinic: Clinic) -> list[Attempt]:
+    """Attempts of fifty patients, every second one over Socket.IO."""
+    attempts: list[Attempt] = []
     for number, person in enumerate(clinic.patients[:CLIENTS]):
         if number % 2:
-            tries.append(over_socket(await clinic.screen(person)))
+            attempts.append(over_socket(await clinic.screen(person)))
         else:
-            tries.append(over_rest(clinic, person))
-    return tries
+            attempts.append(over_rest(clinic, person))
+    return attempts
 
 
 @pytest.mark.parametrize("intervals", ["equal", "overlapping"])
-async def test_of_fifty_clients_exactly_one_wins_in_every_one_of_twenty_rounds(
+async def test_exactly_one_of_fifty_clients_wins_in_each_of_twenty_rounds(
     open_clinic: OpenClinic, intervals: str
 ) -> None:
     settings = {
@@ -65,12 +65,12 @@ async def test_of_fifty_clients_exactly_one_wins_in_every_one_of_twenty_rounds(
         dentist = clinic.dentists[0]
         dashboard = await clinic.screen(dentist)
         start = dashboard.ready[appointments_of(dentist)]
-        tries, shuffled = await racers(clinic), random.Random(14)
+        attempts, shuffled = await racers(clinic), random.Random(14)
         winners: list[str] = []
         for turn in range(ROUNDS):
             bodies = [_body(clinic, turn, number, intervals) for number in range(CLIENTS)]
             kinds = ["hold" if number % 3 else "book" for number in range(CLIENTS)]
-            entries = list(zip(tries, kinds, bodies, strict=True))
+            entries = list(zip(attempts, kinds, bodies, strict=True))
             shuffled.shuffle(entries)
             outcomes = await asyncio.gather(*(run(what, body) for run, what, body in entries))
             counts = Counter(code for code, _ in outcomes)
@@ -81,8 +81,10 @@ async def test_of_fifty_clients_exactly_one_wins_in_every_one_of_twenty_rounds(
 
 
 def _body(clinic: Clinic, turn: int, number: int, intervals: str) -> dict[str, str]:
-    """Round by round another day. Overlapping: 60 minutes from 09:00 to 09:45, so any two
-    of them share some time and most are not equal."""
+    """A slot on another day in each round.
+
+    ``overlapping``: 60 minutes from 09:00, 09:15, 09:30 or 09:45, so all slots overlap.
+    """
     clock = "09:00" if intervals == "equal" else f"09:{15 * (number % 4):02}"
     return {
         **clinic.slot(kind="cleaning"),
@@ -93,7 +95,7 @@ def _body(clinic: Clinic, turn: int, number: int, intervals: str) -> dict[str, s
 async def _audit(
     clinic: Clinic, dashboard: Screen, start: dict[str, int], winners: list[str]
 ) -> None:
-    """One row and one event each round, in order, on the screen as in the history."""
+    """Check that each round has one row, and one event on the screen and in the history."""
     dentist = clinic.dentists[0]
     channel = appointments_of(dentist)
     page = await clinic.api(dentist).get(

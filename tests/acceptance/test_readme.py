@@ -1,4 +1,4 @@
-"""The README's tour is run as it stands, against a demo clinic of its own."""
+"""Runs the tour of the README against a demo clinic."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ def block(label: str) -> str:
 
 async def test_the_tour_books_a_slot_and_the_dentists_terminal_shows_it(tmp_path: Path) -> None:
     (tmp_path / "listen.py").write_text(block("listen.py"), encoding="utf-8")
-    async with command(tmp_path, "demo"), listening(tmp_path) as dentist:
+    async with command(tmp_path, "demo"), listener(tmp_path) as dentist:
         assert (await line_of(dentist, "hub:ready")).startswith("hub:ready")
         patient = await asyncio.create_subprocess_exec(
             "bash",
@@ -40,7 +40,7 @@ async def test_the_tour_books_a_slot_and_the_dentists_terminal_shows_it(tmp_path
         async with asyncio.timeout(60):
             out, err = await patient.communicate()
         assert (patient.returncode, err) == (0, b""), err
-        start, booked, page, health = told(out.decode())
+        start, booked, page, health = outputs_of(out.decode())
         assert booked["status"] == "confirmed"
         assert booked["start"] == start
         assert booked["id"] in [row["id"] for row in page["data"]]
@@ -51,8 +51,8 @@ async def test_the_tour_books_a_slot_and_the_dentists_terminal_shows_it(tmp_path
     assert booked["id"] in created
 
 
-def told(out: str) -> tuple[str, dict, dict, dict]:  # type: ignore[type-arg]  # JSON
-    """The tour prints a sentence, then three JSON documents, one after the other."""
+def outputs_of(out: str) -> tuple[str, dict, dict, dict]:  # type: ignore[type-arg]  # JSON
+    """The first free slot, and the three JSON documents that the tour prints after it."""
     sentence, _, documents = out.partition("\n")
     start = sentence.removeprefix("first free slot: ")
     found, decoder = [], json.JSONDecoder()
@@ -65,7 +65,7 @@ def told(out: str) -> tuple[str, dict, dict, dict]:  # type: ignore[type-arg]  #
 
 
 @asynccontextmanager
-async def listening(folder: Path) -> AsyncIterator[asyncio.StreamReader]:
+async def listener(folder: Path) -> AsyncIterator[asyncio.StreamReader]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "listen.py",
@@ -82,7 +82,7 @@ async def listening(folder: Path) -> AsyncIterator[asyncio.StreamReader]:
 
 
 async def line_of(stream: asyncio.StreamReader, event: str) -> str:
-    """The next line the listener prints about ``event``."""
+    """The listener's next line that begins with ``event``."""
     async with asyncio.timeout(20):
         while line := (await stream.readline()).decode():
             if line.startswith(event):
@@ -91,7 +91,7 @@ async def line_of(stream: asyncio.StreamReader, event: str) -> str:
 
 
 @pytest.mark.parametrize("name", re.findall(r"\]\(((?!http)[^)#]+)\)", README))
-def test_what_the_readme_points_to_is_there(name: str) -> None:
+def test_links_of_the_readme_exist(name: str) -> None:
     assert (ROOT / name).exists()
 
 

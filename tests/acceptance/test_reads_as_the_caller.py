@@ -1,6 +1,7 @@
-"""Criterion 5.5: what a request answers was read as its caller.
+"""Criterion 5.5: the data of a response is read with the rights of its caller.
 
-Every route that reads is asked; what the hub asked in its own name meanwhile is looked at.
+The test calls every route that reads, and checks which statements ran with the hub's own
+rights meanwhile.
 """
 
 import re
@@ -23,33 +24,33 @@ from tests.support.clinic import ADMIN, appointments_of
 from tests.support.database import Database
 from tests.support.running import Template, config_for, running_hub
 
-_WHO_IS_THIS = re.compile(r"WHERE profiles\.(id|subject) = ")
-_WHOSE_IS_THIS = re.compile(r"^SELECT profiles\.id \s*FROM profiles")
-_NOBODYS = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
-"""An id that nothing has: what is asked for it is asked all the same."""
+_PERSON_OF_TOKEN = re.compile(r"WHERE profiles\.(id|subject) = ")
+_PERSON_OF_CONTACT = re.compile(r"^SELECT profiles\.id \s*FROM profiles")
+_UNKNOWN_ID = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
+"""An id without a resource; the queries for it are the same."""
 _TYPES = re.compile(r"FROM appointment_types")
 
 
-class Spy:
-    """What the hub asked in its own name: what it named, and the statement."""
+class HubReadRecorder:
+    """Records each statement with the hub's own rights, and the lookup it belongs to."""
 
     def __init__(self, readers: Readers) -> None:
-        self.asked: list[tuple[Lookup, str]] = []
+        self.statements: list[tuple[Lookup, str]] = []
         self._hub = readers.hub
-        readers.hub = self.hub  # type: ignore[method-assign]  # the one seam that all such reads pass
+        readers.hub = self.hub  # type: ignore[method-assign]  # all such reads use this method
 
     @asynccontextmanager
     async def hub(self, lookup: Lookup = NO_LOOKUP) -> AsyncIterator[AsyncConnection]:
         async with self._hub(lookup) as connection:
 
-            def said(_c: Any, _cursor: Any, sql: str, *_further: Any) -> None:
-                self.asked.append((lookup, sql))
+            def record(_c: Any, _cursor: Any, sql: str, *_further: Any) -> None:
+                self.statements.append((lookup, sql))
 
-            event.listen(connection.sync_connection, "before_cursor_execute", said)
+            event.listen(connection.sync_connection, "before_cursor_execute", record)
             try:
                 yield connection
             finally:
-                event.remove(connection.sync_connection, "before_cursor_execute", said)
+                event.remove(connection.sync_connection, "before_cursor_execute", record)
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def database(template: Template, tmp_path: Path) -> Any:
         yield database
 
 
-async def test_r5_5_what_a_request_answers_is_read_as_its_caller(
+async def test_r5_5_every_route_reads_with_the_rights_of_its_caller(
     template: Template, database: Database
 ) -> None:
     ann, pat, pia = template.people.dentists[0], *template.people.patients[:2]
@@ -70,22 +71,22 @@ async def test_r5_5_what_a_request_answers_is_read_as_its_caller(
     ):
         as_ann, as_pat = (Api(session, running.url, who.token) for who in (ann, pat))
         as_pia, as_admin = (Api(session, running.url, who) for who in (pia.token, ADMIN))
-        start = (await as_ann.get("/api/slots", **_soon(ann.id, kind))).body["data"][0]["start"]
+        start = (await as_ann.get("/api/slots", **_days(ann.id, kind))).body["data"][0]["start"]
         booked = await as_pat.post("/api/appointments", {**slot, "start": start})
         assert booked.status == 201, booked.body
-        later = (await as_ann.get("/api/slots", **_soon(ann.id, kind))).body["data"][0]["start"]
+        later = (await as_ann.get("/api/slots", **_days(ann.id, kind))).body["data"][0]["start"]
         held = await as_pia.post("/api/reservations", {**slot, "start": later})
         assert held.status == 201, held.body
         one = f"/api/appointments/{booked.body['id']}"
         channel = appointments_of(ann)
-        spy = Spy(running.hub.core.base.store._readers)
-        asked_of_all: tuple[tuple[Api, str, dict[str, Any]], ...] = (
+        recorder = HubReadRecorder(running.hub.core.base.store._readers)
+        requests: tuple[tuple[Api, str, dict[str, Any]], ...] = (
             (as_ann, "/api/appointments", {}),
             (as_ann, one, {}),
             (as_ann, f"{one}/history", {}),
             (as_pia, f"/api/reservations/{held.body['id']}", {}),
             (as_ann, f"/api/availability/{ann.id}", {}),
-            (as_ann, "/api/slots", _soon(ann.id, kind)),
+            (as_ann, "/api/slots", _days(ann.id, kind)),
             (as_pat, "/api/dentists", {}),
             (as_pat, "/api/profiles/me", {}),
             (as_ann, f"/api/profiles/{pat.id}", {}),
@@ -93,27 +94,27 @@ async def test_r5_5_what_a_request_answers_is_read_as_its_caller(
             (as_pat, "/api/appointment-types", {}),
             (as_ann, "/api/changes", {"channel": channel, "since": "0.0"}),
             (as_admin, "/api/webhooks", {}),
-            (as_admin, f"/api/webhooks/{_NOBODYS}", {}),
-            (as_admin, f"/api/webhooks/{_NOBODYS}/deliveries", {}),
+            (as_admin, f"/api/webhooks/{_UNKNOWN_ID}", {}),
+            (as_admin, f"/api/webhooks/{_UNKNOWN_ID}/deliveries", {}),
         )
-        for api, path, query in asked_of_all:
+        for api, path, query in requests:
             answer = await api.get(path, **query)
-            assert answer.status == (404 if _NOBODYS in path else 200), (path, answer.body)
+            assert answer.status == (404 if _UNKNOWN_ID in path else 200), (path, answer.body)
         epoch, head = await _position(as_ann, channel)
         missed = await as_ann.get("/api/changes", channel=channel, since=f"{epoch}.{head - 1}")
         assert len(missed.body["channels"][channel]["events"]) == 1
-    for asked, sql in spy.asked:
-        named = asked.people or asked.subjects or asked.exact
+    for lookup, sql in recorder.statements:
+        named = lookup.people or lookup.subjects or lookup.exact
         assert (
-            (named and _WHO_IS_THIS.search(sql))
-            or (asked.exact and _WHOSE_IS_THIS.search(sql))
+            (named and _PERSON_OF_TOKEN.search(sql))
+            or (lookup.exact and _PERSON_OF_CONTACT.search(sql))
             or _TYPES.search(sql)
         ), sql
-    assert any(asked.exact for asked, _ in spy.asked), "the spy saw the search's own question"
-    _every_route_was_asked({path for _, path, _ in asked_of_all})
+    assert any(lookup.exact for lookup, _ in recorder.statements), "the search was recorded"
+    _check_that_every_route_was_called({path for _, path, _ in requests})
 
 
-def _soon(dentist_id: str, kind: str) -> dict[str, Any]:
+def _days(dentist_id: str, kind: str) -> dict[str, Any]:
     now = datetime.now(UTC)
     return {
         "dentist_id": dentist_id,
@@ -125,12 +126,12 @@ def _soon(dentist_id: str, kind: str) -> dict[str, Any]:
 
 async def _position(api: Api, channel: str) -> tuple[int, int]:
     answer = await api.get("/api/changes", channel=channel, since="now")
-    place = answer.body["channels"][channel]
-    return place["epoch"], place["offset"]
+    position = answer.body["channels"][channel]
+    return position["epoch"], position["offset"]
 
 
-def _every_route_was_asked(paths: set[str]) -> None:
-    """A new route that reads has to be added to the test."""
+def _check_that_every_route_was_called(paths: set[str]) -> None:
+    """A new route that reads must be added to the test."""
     for served in chain.from_iterable(ROUTES.values()):
         route = served.route
         if route.method == "GET":

@@ -1,4 +1,4 @@
-"""SCHEDULING 14–26: what many people do at once, REST and Socket.IO mixed."""
+"""Scheduling cases 14–26: concurrent commands over REST and Socket.IO."""
 
 import asyncio
 from collections import Counter
@@ -13,30 +13,30 @@ from tests.acceptance.test_race import CLIENTS, racers
 from tests.support.api import Answer
 from tests.support.clinic import Clinic, appointments_of, availability_of
 
-HURRIED = ApiSettings(rate_per_s=10_000, rate_burst=10_000)
+UNLIMITED = ApiSettings(rate_per_s=10_000, rate_burst=10_000)
 
 
 async def run(*requests: Any) -> list[Answer]:
     return list(await asyncio.gather(*requests))
 
 
-# --- 14: many for one ----------------------------------------------------------------
+# --- 14: many bookings of one slot ---------------------------------------------------
 
 
 @pytest.mark.parametrize("what", ["hold", "book"])
 async def test_s14_of_fifty_bookings_of_one_slot_exactly_one_wins(
     open_clinic: OpenClinic, what: str
 ) -> None:
-    async with open_clinic(api=HURRIED) as clinic:
-        tries = await racers(clinic)
-        outcomes = await asyncio.gather(*(attempt(what, clinic.slot()) for attempt in tries))
+    async with open_clinic(api=UNLIMITED) as clinic:
+        attempts = await racers(clinic)
+        outcomes = await asyncio.gather(*(attempt(what, clinic.slot()) for attempt in attempts))
         assert Counter(code for code, _ in outcomes) == {"ok": 1, "SLOT_TAKEN": CLIENTS - 1}
 
 
-# --- 15: at the end of a hold --------------------------------------------------------
+# --- 15: expiry of a hold ------------------------------------------------------------
 
 
-async def test_s15_the_timer_that_fires_after_conversion_does_nothing(
+async def test_s15_the_timer_of_a_booked_hold_does_nothing(
     open_clinic: OpenClinic,
 ) -> None:
     async with open_clinic(reservations=ReservationSettings(hold_seconds=0.6)) as clinic:
@@ -52,10 +52,10 @@ async def test_s15_the_timer_that_fires_after_conversion_does_nothing(
         assert kinds == ["reservation.created", "appointment.created", "appointment.created"]
 
 
-# --- 16: one's own holds and those of others -----------------------------------------
+# --- 16: own holds and holds of others ------------------------------------------------
 
 
-async def test_s16_anothers_reservation_id_is_404_and_stays_unchanged(clinic: Clinic) -> None:
+async def test_s16_another_patients_reservation_is_404_and_unchanged(clinic: Clinic) -> None:
     held = await clinic.hold(clinic.patients[0])
     other = clinic.api(clinic.patients[1])
     assert (await other.delete(f"/api/reservations/{held['id']}")).status == 404
@@ -64,14 +64,14 @@ async def test_s16_anothers_reservation_id_is_404_and_stays_unchanged(clinic: Cl
     assert shown.body["expires_at"] == held["expires_at"]
 
 
-async def test_s16_holding_ones_own_held_slot_again_is_200_the_same_hold(clinic: Clinic) -> None:
+async def test_s16_holding_the_same_slot_again_returns_the_same_hold(clinic: Clinic) -> None:
     held = await clinic.hold(clinic.patients[0])
     again = await clinic.api(clinic.patients[0]).post("/api/reservations", clinic.slot())
     assert (again.status, again.body["id"]) == (200, held["id"])
     assert again.body["expires_at"] == held["expires_at"]
 
 
-async def test_s16_booking_a_booked_reservation_again_is_200_its_appointment(
+async def test_s16_booking_a_reservation_again_returns_its_appointment(
     clinic: Clinic,
 ) -> None:
     api = clinic.api(clinic.patients[0])
@@ -82,13 +82,13 @@ async def test_s16_booking_a_booked_reservation_again_is_200_its_appointment(
     assert again.body == first.body
 
 
-async def test_s16_a_direct_booking_into_anothers_hold_is_slot_taken(clinic: Clinic) -> None:
+async def test_s16_a_booking_that_overlaps_another_patients_hold_is_refused(clinic: Clinic) -> None:
     await clinic.hold(clinic.patients[0], "09:00")
     answer = await clinic.api(clinic.patients[1]).post("/api/appointments", clinic.slot("09:15"))
     assert (answer.status, answer.code) == (409, "SLOT_TAKEN")
 
 
-async def test_s16_a_direct_booking_of_ones_own_held_slot_converts_the_hold(
+async def test_s16_a_direct_booking_of_the_own_held_slot_converts_the_hold(
     clinic: Clinic,
 ) -> None:
     held = await clinic.hold(clinic.patients[0])
@@ -96,7 +96,7 @@ async def test_s16_a_direct_booking_of_ones_own_held_slot_converts_the_hold(
     assert (booked.status, booked.body["id"]) == (201, held["id"])
 
 
-async def test_s16_a_direct_booking_that_overlaps_ones_own_hold_releases_it(
+async def test_s16_a_direct_booking_that_overlaps_the_own_hold_releases_it(
     clinic: Clinic,
 ) -> None:
     patient, api = clinic.patients[0], clinic.api(clinic.patients[0])
@@ -110,7 +110,7 @@ async def test_s16_a_direct_booking_that_overlaps_ones_own_hold_releases_it(
     assert (gone.status, gone.code) == (410, "RESERVATION_EXPIRED")
 
 
-async def test_s16_releasing_a_reservation_that_was_booked_leaves_the_appointment(
+async def test_s16_releasing_a_booked_reservation_keeps_the_appointment(
     clinic: Clinic,
 ) -> None:
     api = clinic.api(clinic.patients[0])
@@ -120,7 +120,7 @@ async def test_s16_releasing_a_reservation_that_was_booked_leaves_the_appointmen
     assert (await api.get(f"/api/appointments/{held['id']}")).body == booked
 
 
-# --- 17: what the holder sees --------------------------------------------------------
+# --- 17: slots as the holder sees them ------------------------------------------------
 
 
 async def test_s17_only_the_holder_sees_the_held_slot_as_free(clinic: Clinic) -> None:
@@ -144,7 +144,7 @@ async def test_s18_rescheduling_to_the_same_time_is_200_and_changes_nothing(
     assert (same.status, same.body) == (200, booked)
 
 
-async def test_s18_one_may_move_onto_ones_own_old_time(clinic: Clinic) -> None:
+async def test_s18_an_appointment_may_move_to_a_time_that_overlaps_itself(clinic: Clinic) -> None:
     booked = await clinic.book(clinic.patients[0], "09:00", kind="cleaning")
     moved = await clinic.api(clinic.patients[0]).put(
         f"/api/appointments/{booked['id']}", {"start": clinic.at("09:30")}
@@ -152,7 +152,7 @@ async def test_s18_one_may_move_onto_ones_own_old_time(clinic: Clinic) -> None:
     assert (moved.status, moved.body["start"]) == (200, clinic.at("09:30"))
 
 
-async def test_s18_a_taken_target_is_409_and_the_original_untouched(clinic: Clinic) -> None:
+async def test_s18_moving_to_a_taken_slot_is_409_and_changes_nothing(clinic: Clinic) -> None:
     mine = await clinic.book(clinic.patients[0], "09:00")
     await clinic.book(clinic.patients[1], "10:00")
     api = clinic.api(clinic.patients[0])
@@ -161,7 +161,7 @@ async def test_s18_a_taken_target_is_409_and_the_original_untouched(clinic: Clin
     assert (await api.get(f"/api/appointments/{mine['id']}")).body == mine
 
 
-async def test_s18_two_who_swap_into_the_same_slot_one_wins(clinic: Clinic) -> None:
+async def test_s18_of_two_moves_to_the_same_slot_one_wins(clinic: Clinic) -> None:
     rows = [
         await clinic.book(person, clock)
         for person, clock in zip(clinic.patients[:2], ("09:00", "10:00"), strict=True)
@@ -176,10 +176,10 @@ async def test_s18_two_who_swap_into_the_same_slot_one_wins(clinic: Clinic) -> N
     assert sorted(answer.status for answer in answers) == [200, 409]
 
 
-# --- 19: cancelled, and fought over --------------------------------------------------
+# --- 19: cancellation and rebooking --------------------------------------------------
 
 
-async def test_s19_after_a_cancellation_two_race_and_events_come_in_order(clinic: Clinic) -> None:
+async def test_s19_cancellation_and_rebooking_are_published_in_order(clinic: Clinic) -> None:
     dentist = clinic.dentists[0]
     dashboard = await clinic.screen(dentist)
     booked = await clinic.book(clinic.patients[0])
@@ -202,7 +202,7 @@ async def test_s19_after_a_cancellation_two_race_and_events_come_in_order(clinic
     ]
 
 
-async def test_s19_cancelling_twice_is_204_twice_and_one_event(clinic: Clinic) -> None:
+async def test_s19_repeated_cancellations_are_204_and_one_event(clinic: Clinic) -> None:
     dentist = clinic.dentists[0]
     dashboard = await clinic.screen(dentist)
     booked = await clinic.book(clinic.patients[0])
@@ -219,7 +219,7 @@ async def test_s19_cancelling_twice_is_204_twice_and_one_event(clinic: Clinic) -
 # --- 20: idempotency -----------------------------------------------------------------
 
 
-async def test_s20_the_same_key_and_body_is_the_first_reply_and_one_row(clinic: Clinic) -> None:
+async def test_s20_the_same_key_and_body_returns_the_first_reply(clinic: Clinic) -> None:
     api = clinic.api(clinic.patients[0])
     first = await api.post("/api/appointments", clinic.slot(), idempotency_key="k1")
     again = await api.post("/api/appointments", clinic.slot(), idempotency_key="k1")
@@ -235,15 +235,15 @@ async def test_s20_the_same_key_with_another_body_is_422(clinic: Clinic) -> None
     assert (other.status, other.code) == (422, "IDEMPOTENCY_MISMATCH")
 
 
-async def test_s20_concurrent_twins_get_the_same_reply(clinic: Clinic) -> None:
+async def test_s20_concurrent_repeats_get_the_same_reply(clinic: Clinic) -> None:
     api, screen = clinic.api(clinic.patients[0]), await clinic.screen(clinic.patients[0])
     body = clinic.slot()
-    twins = [api.post("/api/appointments", body, idempotency_key="k1") for _ in range(6)]
+    requests = [api.post("/api/appointments", body, idempotency_key="k1") for _ in range(6)]
     acks = [screen.call("appointment:book", {**body, "idempotency_key": "k1"}) for _ in range(6)]
-    answers, acked = await asyncio.gather(asyncio.gather(*twins), asyncio.gather(*acks))
+    answers, acked = await asyncio.gather(asyncio.gather(*requests), asyncio.gather(*acks))
     assert {answer.status for answer in answers} == {201}
     shown = [answer.body for answer in answers] + [ack["data"] for ack in acked]
-    assert all(each == shown[0] for each in shown), "one key, both wires"
+    assert all(each == shown[0] for each in shown), "one reply over both protocols"
     assert len((await api.get("/api/appointments")).body["data"]) == 1
 
 
@@ -261,7 +261,7 @@ async def test_s20_two_patients_may_use_the_same_key(clinic: Clinic) -> None:
 
 
 async def test_s21_a_patient_cannot_be_at_two_dentists_at_once(clinic: Clinic) -> None:
-    """Many pairs sent at the same instant, halves over Socket.IO: one of each pair wins."""
+    """Pairs of concurrent bookings, one over REST and one over Socket.IO: one wins."""
     for patient in clinic.patients[:8]:
         screen, api = await clinic.screen(patient), clinic.api(patient)
         clock = f"{8 + clinic.patients.index(patient)}:00".zfill(5)
@@ -274,7 +274,7 @@ async def test_s21_a_patient_cannot_be_at_two_dentists_at_once(clinic: Clinic) -
         assert len((await api.get("/api/appointments")).body["data"]) == 1
 
 
-async def test_s21_a_hold_elsewhere_may_overlap_but_not_be_confirmed(clinic: Clinic) -> None:
+async def test_s21_an_overlapping_hold_at_another_dentist_cannot_be_booked(clinic: Clinic) -> None:
     patient, api = clinic.patients[0], clinic.api(clinic.patients[0])
     await clinic.book(patient, "09:00")
     held = await clinic.hold(patient, "09:15", dentist=clinic.dentists[2])
@@ -282,7 +282,7 @@ async def test_s21_a_hold_elsewhere_may_overlap_but_not_be_confirmed(clinic: Cli
     assert (refused.status, refused.code) == (409, "PATIENT_CONFLICT")
 
 
-# --- 22: stale and too late ----------------------------------------------------------
+# --- 22: stale changes ---------------------------------------------------------------
 
 
 async def test_s22_undoing_a_no_show_after_the_slot_was_taken_is_409(clinic: Clinic) -> None:
@@ -296,7 +296,7 @@ async def test_s22_undoing_a_no_show_after_the_slot_was_taken_is_409(clinic: Cli
     assert (await dentist.get(path)).body["status"] == "no_show"
 
 
-async def test_s22_of_many_with_the_same_if_match_one_wins(clinic: Clinic) -> None:
+async def test_s22_of_many_changes_with_the_same_if_match_one_wins(clinic: Clinic) -> None:
     booked = await clinic.book(clinic.patients[0])
     api, path = clinic.api(clinic.patients[0]), f"/api/appointments/{booked['id']}"
     answers = await run(*(api.put(path, {"notes": str(n)}, if_match='"1"') for n in range(10)))
@@ -307,7 +307,7 @@ async def test_s22_of_many_with_the_same_if_match_one_wins(clinic: Clinic) -> No
 # --- 24: too many holds --------------------------------------------------------------
 
 
-async def test_s24_a_fourth_hold_is_429_also_when_all_are_sent_at_once(clinic: Clinic) -> None:
+async def test_s24_only_three_of_many_concurrent_holds_succeed(clinic: Clinic) -> None:
     api = clinic.api(clinic.patients[0])
     answers = await run(
         *(
@@ -329,7 +329,7 @@ async def test_s24_a_fourth_hold_is_429_also_when_all_are_sent_at_once(clinic: C
 # --- 25: overbooking -----------------------------------------------------------------
 
 
-async def test_s25_only_the_dentist_overbooks_and_only_that_row_escapes(clinic: Clinic) -> None:
+async def test_s25_only_the_dentist_may_overbook_and_only_that_row(clinic: Clinic) -> None:
     first = await clinic.book(clinic.patients[0], "09:00")
     body = clinic.slot("09:00")
     patient = await clinic.api(clinic.patients[1]).post(
@@ -339,7 +339,7 @@ async def test_s25_only_the_dentist_overbooks_and_only_that_row_escapes(clinic: 
     dentist = clinic.api(clinic.dentists[0])
     for_one = {**body, "patient_id": clinic.patients[1].id}
     plain = await dentist.post("/api/appointments", for_one)
-    assert (plain.status, plain.code) == (409, "SLOT_TAKEN"), "not by accident"
+    assert (plain.status, plain.code) == (409, "SLOT_TAKEN"), "without the flag"
     over = await dentist.post("/api/appointments", {**for_one, "overbook": True})
     assert (over.status, over.body["overbooked"]) == (201, True)
     shown = await clinic.api(clinic.patients[0]).get(f"/api/appointments/{first['id']}")
@@ -348,22 +348,22 @@ async def test_s25_only_the_dentist_overbooks_and_only_that_row_escapes(clinic: 
     assert (again.status, again.code) == (409, "SLOT_TAKEN")
 
 
-# --- 26: more than a mailbox takes ---------------------------------------------------
+# --- 26: a full mailbox --------------------------------------------------------------
 
 
-async def test_s26_a_full_mailbox_answers_503_and_loses_and_doubles_nothing(
+async def test_s26_a_full_mailbox_is_503_and_retries_book_exactly_once(
     open_clinic: OpenClinic,
 ) -> None:
-    """A mailbox of one: most of many commands at once are sent away, and come back."""
+    """The mailbox holds one command, so most concurrent commands must be retried."""
     async with open_clinic(
-        api=HURRIED, actors=ActorSettings(mailbox_size=1, batch_size=1)
+        api=UNLIMITED, actors=ActorSettings(mailbox_size=1, batch_size=1)
     ) as clinic:
         watcher = await clinic.screen(clinic.dentists[0])
         await clinic.free(clinic.patients[0])
         refused: Counter[str] = Counter()
 
-        async def persist(number: int) -> str:
-            """Book one of forty slots, with one key, until there is an answer."""
+        async def book_with_retries(number: int) -> str:
+            """Book one of forty slots with one key, and retry while the calendar is busy."""
             body = clinic.slot() | {
                 "start": clinic.at(f"{8 + number // 4 % 10:02}:{15 * (number % 4):02}", days=3),
                 "appointment_type_id": short,
@@ -378,16 +378,16 @@ async def test_s26_a_full_mailbox_answers_503_and_loses_and_doubles_nothing(
                 assert int(answer.headers["Retry-After"]) >= 1
                 refused["CALENDAR_BUSY"] += 1
                 await asyncio.sleep(0.01 * (1 + number % 7))
-            raise AssertionError("never let in")
+            raise AssertionError("always busy")
 
         made = await clinic.admin.post(
-            "/api/appointment-types", {"name": "look", "duration_minutes": 15}
+            "/api/appointment-types", {"name": "inspection", "duration_minutes": 15}
         )
         short = made.body["id"]
-        ids = await asyncio.gather(*(persist(number) for number in range(40)))
+        ids = await asyncio.gather(*(book_with_retries(number) for number in range(40)))
 
         assert refused["CALENDAR_BUSY"] > 0, "the mailbox was full at times"
-        assert len(set(ids)) == 40, "none applied twice, none lost"
+        assert len(set(ids)) == 40, "each was booked once"
         page = await clinic.api(clinic.dentists[0]).get("/api/appointments", limit=200)
         assert {row["id"] for row in page.body["data"]} == set(ids)
         last = await watcher.until(

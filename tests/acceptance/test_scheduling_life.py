@@ -1,4 +1,4 @@
-"""The life of an appointment: until when what may be done, why, and what was done."""
+"""Deadlines, cancel reasons, history and schedule rules of appointments."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ HOLD = timedelta(minutes=5)
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """Stands still at the real day's midnight: the clinic's helpers count from today."""
+    """A clock at today's midnight, because the clinic's helpers count days from today."""
     return FakeClock(datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
 
 
@@ -30,7 +30,7 @@ async def timed(open_clinic: OpenClinic, clock: FakeClock) -> AsyncIterator[Clin
         yield clinic
 
 
-async def replaced(clinic: Clinic, **changes: Any) -> dict[str, Any]:
+async def replace_schedule(clinic: Clinic, **changes: Any) -> dict[str, Any]:
     dentist = clinic.dentists[0]
     saved = await clinic.api(dentist).put(
         f"/api/availability/{dentist.id}", schedule(dentist.time_zone, **changes)
@@ -47,12 +47,10 @@ async def history(clinic: Clinic, who: Any, appointment_id: str) -> list[dict[st
     return entries
 
 
-# --- holds and the clock -------------------------------------------------------------
+# --- expiry of holds -----------------------------------------------------------------
 
 
-async def test_s15_booking_at_exactly_expires_at_is_410_though_the_slot_is_free(
-    timed: Clinic, clock: FakeClock
-) -> None:
+async def test_s15_booking_exactly_at_expires_at_is_410(timed: Clinic, clock: FakeClock) -> None:
     held = await timed.hold(timed.patients[0])
     clock.advance(HOLD)
     late = await timed.api(timed.patients[0]).post(
@@ -62,7 +60,7 @@ async def test_s15_booking_at_exactly_expires_at_is_410_though_the_slot_is_free(
     assert held["start"] in await timed.free(timed.patients[1])
 
 
-async def test_s23_after_a_restart_the_hold_is_there_with_its_old_expiry(
+async def test_s23_a_hold_keeps_its_expiry_over_a_restart(
     template: Template, tmp_path: Path
 ) -> None:
     patient, dentist = template.people.patients[0], template.people.dentists[0]
@@ -86,13 +84,13 @@ async def test_s23_after_a_restart_the_hold_is_there_with_its_old_expiry(
                 assert (await other.post("/api/appointments", slot)).code == "SLOT_TAKEN"
 
 
-# --- until when ----------------------------------------------------------------------
+# --- cancel notice -------------------------------------------------------------------
 
 
-async def test_patients_cancel_and_move_until_exactly_the_cancel_notice_staff_always(
+async def test_the_cancel_notice_binds_patients_but_not_staff(
     timed: Clinic, clock: FakeClock
 ) -> None:
-    await replaced(timed, cancel_notice_minutes=24 * 60)
+    await replace_schedule(timed, cancel_notice_minutes=24 * 60)
     patient, dentist = timed.patients[0], timed.dentists[0]
     first, second = await timed.book(patient, "09:00"), await timed.book(patient, "12:00")
     clock.advance(datetime.fromisoformat(first["start"]) - timedelta(days=1) - clock.now())
@@ -110,10 +108,10 @@ async def test_patients_cancel_and_move_until_exactly_the_cancel_notice_staff_al
     assert staff.status == 204
 
 
-# --- why -----------------------------------------------------------------------------
+# --- cancel reasons ------------------------------------------------------------------
 
 
-async def test_a_reason_is_one_of_the_documented_list(clinic: Clinic) -> None:
+async def test_a_cancel_reason_must_be_on_the_documented_list(clinic: Clinic) -> None:
     booked = await clinic.book(clinic.patients[0])
     mine, path = clinic.api(clinic.patients[0]), f"/api/appointments/{booked['id']}"
     unknown = await mine.delete(path, reason="no idea")
@@ -123,7 +121,7 @@ async def test_a_reason_is_one_of_the_documented_list(clinic: Clinic) -> None:
     assert (await mine.get(path)).body["cancel_reason"] == "patient_ill"
 
 
-async def test_a_dentist_cancels_with_a_reason_by_changing_the_status(clinic: Clinic) -> None:
+async def test_a_dentist_cancels_by_changing_the_status_with_a_reason(clinic: Clinic) -> None:
     booked = await clinic.book(clinic.patients[0])
     changed = await clinic.api(clinic.dentists[0]).put(
         f"/api/appointments/{booked['id']}",
@@ -144,15 +142,15 @@ FHIR_R4 = frozenset(
 )
 
 
-def test_every_reason_maps_to_the_value_set_of_fhir() -> None:
+def test_every_cancel_reason_maps_to_the_value_set_of_fhir() -> None:
     assert len(FHIR_R4) == 32
     assert {reason.fhir for reason in CancelReason} <= FHIR_R4
 
 
-# --- what was done -------------------------------------------------------------------
+# --- history -------------------------------------------------------------------------
 
 
-async def test_only_the_two_people_of_an_appointment_see_its_history(clinic: Clinic) -> None:
+async def test_only_its_patient_and_dentist_see_an_appointments_history(clinic: Clinic) -> None:
     patient, dentist = clinic.patients[0], clinic.dentists[0]
     held = await clinic.hold(patient)
     await clinic.chatbot(patient).post("/api/appointments", {"reservation_id": held["id"]})
@@ -175,24 +173,24 @@ async def test_only_the_two_people_of_an_appointment_see_its_history(clinic: Cli
         assert [entry["version"] for entry in entries] == [1, 2, 3, 4, 5]
         moved = entries[2]
         assert (moved["old_start"], moved["new_start"]) == (held["start"], clinic.at("11:00"))
-    for stranger in (clinic.patients[1], clinic.dentists[1]):
-        answer = await clinic.api(stranger).get(f"{path}/history")
+    for other_person in (clinic.patients[1], clinic.dentists[1]):
+        answer = await clinic.api(other_person).get(f"{path}/history")
         assert (answer.status, answer.code) == (404, "NOT_FOUND")
 
 
 # --- rules of the schedule -----------------------------------------------------------
 
 
-async def test_time_off_closes_part_of_a_day_and_comes_back_as_it_was_sent(clinic: Clinic) -> None:
+async def test_time_off_closes_part_of_a_day_and_is_shown_as_sent(clinic: Clinic) -> None:
     day = clinic.at("00:00")[:10]
     off = {"start_date": day, "end_date": day, "start": "09:00", "end": "17:30"}
-    shown = await replaced(clinic, time_off=[off])
+    shown = await replace_schedule(clinic, time_off=[off])
     assert shown["time_off"] == [off]
     free = await clinic.free(clinic.patients[0])
     assert {start[11:16] for start in free} == {"08:00", "08:15", "08:30", "17:30"}
 
 
-async def test_a_block_for_emergencies_opens_so_long_before(
+async def test_a_reserved_block_opens_shortly_before_its_start(
     timed: Clinic, clock: FakeClock
 ) -> None:
     start = datetime.fromisoformat(timed.at("10:00"))
@@ -202,7 +200,7 @@ async def test_a_block_for_emergencies_opens_so_long_before(
         "end": "11:00",
         "opens_minutes_before": 60,
     }
-    await replaced(timed, reserved_blocks=[block])
+    await replace_schedule(timed, reserved_blocks=[block])
     patient = timed.patients[0]
     assert timed.at("10:00") not in await timed.free(patient)
     early = await timed.api(patient).post("/api/appointments", timed.slot("10:00"))
@@ -212,10 +210,10 @@ async def test_a_block_for_emergencies_opens_so_long_before(
     assert (await timed.book(patient, "10:00"))["status"] == "confirmed"
 
 
-async def test_only_offered_types_are_free_and_unknown_ones_cannot_be_offered(
+async def test_only_offered_types_have_slots_and_unknown_ones_are_refused(
     clinic: Clinic,
 ) -> None:
-    await replaced(clinic, appointment_type_ids=[clinic.types["cleaning"]])
+    await replace_schedule(clinic, appointment_type_ids=[clinic.types["cleaning"]])
     patient, dentist = clinic.patients[0], clinic.dentists[0]
     assert await clinic.free(patient) == set()
     assert len(await clinic.free(patient, kind="cleaning")) > 0
@@ -236,7 +234,7 @@ async def test_only_offered_types_are_free_and_unknown_ones_cannot_be_offered(
 # --- first available -----------------------------------------------------------------
 
 
-async def test_first_available_mornings_carry_the_positions_they_reflect(
+async def test_first_available_slots_are_paged_and_have_positions(
     clinic: Clinic,
 ) -> None:
     wanted = {
@@ -258,7 +256,7 @@ async def test_first_available_mornings_carry_the_positions_they_reflect(
         if cursor is None or len(starts) > 150:
             break
         page = await api.get("/api/slots", **wanted, cursor=cursor)
-    assert starts == sorted(set(starts)), "in order, none twice"
+    assert starts == sorted(set(starts)), "sorted and unique"
     zones = {dentist.id: dentist.time_zone for dentist in clinic.dentists}
     assert set(zones) == {dentist_id for _, dentist_id in starts}
     first_day = clinic.at("00:00")[:10]

@@ -60,7 +60,9 @@ async def offered(
     return {instant(slot.start) for slot in free.slots}, free.from_memory
 
 
-async def settled(clinic: Clinic, cache: SlotCache, dentist: Person, within_s: float) -> None:
+async def wait_until_right(
+    clinic: Clinic, cache: SlotCache, dentist: Person, within_s: float
+) -> None:
     """In time the cache answers from memory as the hub does, for every type."""
     until = time.monotonic() + within_s
     for kind in clinic.types:
@@ -79,7 +81,7 @@ async def test_a_cache_answers_from_memory_and_reports_its_age(
     client = CountingClient(clinic.url, token=CHATBOT, session=clinic.session, retry=QUICK)
     async with caching(clinic, client=client) as cache:
         for dentist in clinic.dentists:
-            await settled(clinic, cache, dentist, 2.0)
+            await wait_until_right(clinic, cache, dentist, 2.0)
         requests = client.requests
         for _ in range(50):
             await offered(clinic, cache, clinic.dentists[0])
@@ -115,7 +117,7 @@ async def test_the_cache_is_right_again_after_changes_and_cuts(clinic: Clinic, s
                     booked.append(made.body)
             if rng.random() < 0.15:
                 network.cut()
-        await settled(clinic, cache, dentist, 8.0)
+        await wait_until_right(clinic, cache, dentist, 8.0)
 
 
 async def test_without_the_stream_the_cache_queries_the_hub(
@@ -125,7 +127,7 @@ async def test_without_the_stream_the_cache_queries_the_hub(
     async with network_to(clinic.url) as network:
         client_url = network.url
         async with caching(clinic, client_url) as cache:
-            await settled(clinic, cache, dentist, 2.0)
+            await wait_until_right(clinic, cache, dentist, 2.0)
             assert cache.age_s < 11
             await _streams_down(network, cache)
             assert cache.age_s == float("inf")
@@ -135,7 +137,7 @@ async def test_without_the_stream_the_cache_queries_the_hub(
             network.down = False
             starts, _ = await offered(clinic, cache, dentist)
             assert clinic.at("09:00") not in starts, "queried or caught up, but never outdated"
-            await settled(clinic, cache, dentist, 8.0)
+            await wait_until_right(clinic, cache, dentist, 8.0)
 
 
 async def _streams_down(network: Network, cache: SlotCache) -> None:
@@ -172,10 +174,10 @@ async def test_new_types_and_new_limits_are_loaded(clinic: Clinic) -> None:
                 break
             assert time.monotonic() < until
             await asyncio.sleep(0.02)
-        await settled(clinic, cache, dentist, 2.0)
+        await wait_until_right(clinic, cache, dentist, 2.0)
         assert (await offered(clinic, cache, dentist))[0]
         await clinic.book(clinic.patients[0], "09:00")
-        await settled(clinic, cache, dentist, 1.5)
+        await wait_until_right(clinic, cache, dentist, 1.5)
         assert (await offered(clinic, cache, dentist))[0] == set(), "at most one a day"
 
 

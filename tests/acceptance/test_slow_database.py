@@ -1,4 +1,4 @@
-"""A database that answers too late: 503 with Retry-After, within bounds, and well again after."""
+"""A database that responds too late: 503 with Retry-After, and recovery afterwards."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +15,7 @@ from tests.support.clinic import Clinic
 from tests.support.database import OnPostgres, url_of
 from tests.support.running import Template, config_for, make_template, running_hub
 
-PATIENCE_MS = 400
+TIMEOUT_MS = 400
 
 
 @pytest.fixture(scope="module")
@@ -24,23 +24,25 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 
 @contextmanager
-def nobody_reads(clinic: Clinic) -> Iterator[None]:
-    """An administrator rewrites the table: every statement on it waits."""
+def appointments_locked(clinic: Clinic) -> Iterator[None]:
+    """Lock the table as its rewriting does: every statement on it waits."""
     assert isinstance(clinic.database, OnPostgres)
-    with clinic.database.server.transaction(clinic.database.name) as say:
-        say("LOCK TABLE appointments IN ACCESS EXCLUSIVE MODE")
+    with clinic.database.server.transaction(clinic.database.name) as execute:
+        execute("LOCK TABLE appointments IN ACCESS EXCLUSIVE MODE")
         yield
 
 
 @asynccontextmanager
-async def impatient(template: Template, folder: Path, *, readers: int) -> AsyncIterator[Clinic]:
-    """A hub with so many connections for reading, that waits for no statement long."""
+async def hub_with_short_timeouts(
+    template: Template, folder: Path, *, readers: int
+) -> AsyncIterator[Clinic]:
+    """A hub with short timeouts, and ``readers`` connections for reading."""
     with template.copied_to(folder) as database:
         section = DatabaseSettings(
             url=url_of(database),
             readers=readers,
-            statement_timeout_ms=PATIENCE_MS,
-            lock_timeout_ms=PATIENCE_MS,
+            statement_timeout_ms=TIMEOUT_MS,
+            lock_timeout_ms=TIMEOUT_MS,
         )
         async with (
             running_hub(replace(config_for(database), database=section)) as running,
@@ -50,32 +52,36 @@ async def impatient(template: Template, folder: Path, *, readers: int) -> AsyncI
             yield Clinic(running.url, template.people, session, opened, database)
 
 
-def _says_come_back(answer: Answer) -> None:
+def _is_unavailable(answer: Answer) -> None:
     assert (answer.status, answer.code) == (503, "UNAVAILABLE"), answer.body
     assert int(answer.headers["Retry-After"]) >= 1
 
 
-async def test_a_statement_that_takes_too_long_is_ended(template: Template, tmp_path: Path) -> None:
-    async with impatient(template, tmp_path, readers=4) as clinic:
-        pat = clinic.patients[0]
-        await clinic.book(pat)
-        with nobody_reads(clinic):
-            _says_come_back(await clinic.api(pat).get("/api/appointments"))
-            _says_come_back(await clinic.api(pat).post("/api/appointments", clinic.slot("10:00")))
-        assert (await clinic.api(pat).get("/api/appointments")).status == 200
-        await clinic.book(pat, "10:00")
+async def test_a_statement_that_takes_too_long_is_cancelled(
+    template: Template, tmp_path: Path
+) -> None:
+    async with hub_with_short_timeouts(template, tmp_path, readers=4) as clinic:
+        patient = clinic.patients[0]
+        await clinic.book(patient)
+        with appointments_locked(clinic):
+            _is_unavailable(await clinic.api(patient).get("/api/appointments"))
+            _is_unavailable(
+                await clinic.api(patient).post("/api/appointments", clinic.slot("10:00"))
+            )
+        assert (await clinic.api(patient).get("/api/appointments")).status == 200
+        await clinic.book(patient, "10:00")
 
 
-async def test_who_finds_every_reading_connection_busy_is_asked_to_come_back(
+async def test_requests_get_503_while_all_reading_connections_are_busy(
     template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.postgres.connect._POOL_WAIT_S", PATIENCE_MS / 2_000)
-    async with impatient(template, tmp_path, readers=1) as clinic:
+    monkeypatch.setattr("store.postgres.connect._POOL_WAIT_S", TIMEOUT_MS / 2_000)
+    async with hub_with_short_timeouts(template, tmp_path, readers=1) as clinic:
         api = clinic.api(clinic.patients[0])
         assert (await api.get("/api/appointments")).status == 200
-        with nobody_reads(clinic):
+        with appointments_locked(clinic):
             for answer in await asyncio.gather(*(api.get("/api/appointments") for _ in range(6))):
-                _says_come_back(answer)
+                _is_unavailable(answer)
             live = await clinic.api(None).get("/health/live")
             assert live.status == 200
         assert (await api.get("/api/appointments")).status == 200

@@ -1,9 +1,9 @@
 """Socket.IO conforms to the published protocols (criterion 7.1).
 
-The official client, and hand-written packets from Node, drive a hub in its own process. The
-cases are in ``tests/node/conformance``: all packet types of Engine.IO 4 and Socket.IO 5,
-polling, WebSocket and the upgrade between them, namespaces, acknowledgements, binary data,
-refusals. One Node process runs them all; each is one test here.
+The cases are in ``tests/node/conformance``: all packet types of Engine.IO 4 and Socket.IO 5,
+polling, WebSocket and the upgrade between them, namespaces, acknowledgements, binary data
+and refusals. One Node process runs all cases, with the official client and hand-written
+packets, against a hub in another process. Each case is one test here.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from tests.support.tokens import SECRET
 PING_INTERVAL_S, PING_TIMEOUT_S, CONNECT_TIMEOUT_S = 0.7, 1.5, 4.0
 MAX_MESSAGE_BYTES = 50_000
 CASES = (FOLDER / "conformance" / "cases.txt").read_text().splitlines()
-"""Written by ``node tests/node/conformance/run.mjs --list``: tests are collected without Node."""
-LEAST = 50
+"""The output of ``node tests/node/conformance/run.mjs --list``; collection needs no Node."""
+MIN_CASES = 50
 
 Results = Mapping[str, Mapping[str, Any]]
 
@@ -50,15 +50,15 @@ async def run_all(template: Template, folder: Path) -> Results:
         hub_process(template.copy_to(folder), folder, **settings) as hub,
         program("conformance/run.mjs") as node,
     ):
-        await node.send(world_of(template, hub.url))
+        await node.send(parameters_of(template, hub.url))
         node.no_more()
         found = {line["name"]: line async for line in node.lines()}
         assert await hub.stop() == 0
         return found
 
 
-def world_of(template: Template, url: str) -> dict[str, Any]:
-    """What the cases need to know of the hub and its clinic."""
+def parameters_of(template: Template, url: str) -> dict[str, Any]:
+    """The parameters of the cases: the hub's URL and limits, and the clinic's people."""
     people = template.people
     dentist, other, *_ = people.dentists
     morning = datetime.now(UTC).replace(hour=8, minute=0, second=0, microsecond=0)
@@ -92,4 +92,4 @@ def test_r7_1_conformance(results: Results, name: str) -> None:
 
 def test_r7_1_every_case_is_a_test(results: Results) -> None:
     assert sorted(results) == sorted(CASES), "rewrite cases.txt"
-    assert len(CASES) >= LEAST
+    assert len(CASES) >= MIN_CASES

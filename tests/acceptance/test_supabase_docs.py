@@ -1,4 +1,4 @@
-"""Runs the snippets of docs/supabase.md unchanged, against a running hub."""
+"""Runs the examples of docs/supabase.md against a running hub."""
 
 import asyncio
 import json
@@ -32,8 +32,8 @@ def block(label: str) -> str:
 FRONT_ENDS = ("front-end.mjs", "table.mjs")
 
 
-def test_a_front_end_is_migrated_in_five_lines() -> None:
-    """The import is not counted: the front end had it before."""
+def test_a_front_end_needs_five_lines() -> None:
+    """The import is not counted, because front ends for Supabase have it already."""
     for name in FRONT_ENDS:
         _, *lines = [line for line in block(name).splitlines() if line.strip()]
         assert len(lines) == 5
@@ -42,7 +42,7 @@ def test_a_front_end_is_migrated_in_five_lines() -> None:
 @pytest.mark.parametrize("name", FRONT_ENDS)
 async def test_a_front_end_of_the_guide_shows_a_booking(open_clinic: OpenClinic, name: str) -> None:
     node, script = install(NODE_FOLDER), NODE_FOLDER / f"snippet-{os.getpid()}-{name}"
-    script.write_text(block(name), encoding="utf-8")  # where its import is installed
+    script.write_text(block(name), encoding="utf-8")  # beside node_modules
     command = [str(node.node), "--import", "./browser.mjs", str(script)]
     try:
         async with (

@@ -176,7 +176,7 @@ async def test_the_audit_finds_an_event_that_a_screen_missed(clinic: Clinic) -> 
 
 
 def _without_guards(clinic: Clinic, statement: str) -> None:
-    """Write what no hub would, with the database's own guards removed."""
+    """Execute a statement that a hub never would, after dropping the database's guards."""
     execute(clinic.database, *without_guards(clinic.database), statement)
 
 

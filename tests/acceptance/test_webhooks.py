@@ -1,4 +1,4 @@
-"""Webhooks: events for servers that cannot hold a stream open, as a chatbot uses them."""
+"""Webhooks deliver events to servers that cannot keep a stream open, such as chatbots."""
 
 import asyncio
 import time
@@ -31,22 +31,22 @@ SHOWN = set(RESOURCES["Webhook"]().fields) - {"secret"}
 CLOCKS = [f"{hour:02}:{minute:02}" for hour in range(8, 18) for minute in (0, 30)]
 
 
-class LaterClock:
+class ShiftedClock:
     """The time of the machine plus an offset that the test sets."""
 
     def __init__(self) -> None:
-        self.later = timedelta()
+        self.shift = timedelta()
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + self.later
+        return datetime.now(UTC) + self.shift
 
     def monotonic(self) -> float:
-        return time.monotonic() + self.later.total_seconds()
+        return time.monotonic() + self.shift.total_seconds()
 
 
 @asynccontextmanager
 async def local(open_clinic: OpenClinic, **options: Any) -> AsyncIterator[tuple[Clinic, Receiver]]:
-    """A clinic that may deliver to this machine, and a receiver on it."""
+    """A clinic that may send webhooks to this machine, and a receiver on it."""
     async with open_clinic(webhooks=LOCAL, **options) as clinic, receiving() as receiver:
         yield clinic, receiver
 
@@ -67,10 +67,10 @@ async def subscribe(api: Api, receiver: Receiver, **body: Any) -> dict[str, Any]
     return webhook
 
 
-async def look(api: Api, webhook: dict[str, Any]) -> dict[str, Any]:
+async def read_webhook(api: Api, webhook: dict[str, Any]) -> dict[str, Any]:
     answer = await api.get(f"/api/webhooks/{webhook['id']}")
     assert answer.status == 200, answer.body
-    assert set(answer.body) == SHOWN, "neither more nor less than documented"
+    assert set(answer.body) == SHOWN, "exactly the documented fields"
     found = answer.body
     assert isinstance(found, dict)
     return found
@@ -149,7 +149,7 @@ async def test_each_channel_is_in_order_despite_failures(
         assert receiver.unsigned == 0
 
         async def none_fails() -> bool:
-            progress = (await look(bot(clinic, patient), webhook))["progress"]
+            progress = (await read_webhook(bot(clinic, patient), webhook))["progress"]
             return not any(place["attempts"] for place in progress)
 
         assert await eventually(none_fails, 2.0)
@@ -162,7 +162,7 @@ async def test_each_channel_is_in_order_despite_failures(
 async def test_all_events_of_an_outage_of_an_hour_are_delivered(
     open_clinic: OpenClinic,
 ) -> None:
-    clock = LaterClock()
+    clock = ShiftedClock()
     slow = WebhookSettings(allowed_networks=("127.0.0.0/8",), allow_http=True)
     async with (
         open_clinic(webhooks=slow, overrides={"clock": clock}) as clinic,
@@ -176,18 +176,18 @@ async def test_all_events_of_an_outage_of_an_hour_are_delivered(
         for at in CLOCKS[:5]:
             await clinic.book(patient, at)
         attempts = 0
-        while clock.later < timedelta(hours=1):
+        while clock.shift < timedelta(hours=1):
             attempts += 1
             assert await eventually(lambda n=attempts: len(receiver.requests) >= n, 3.0)  # type: ignore[misc]  # mypy infers no lambda with a default
             place = await _failing(clinic, patient, webhook, attempts)
-            clock.later += datetime.fromisoformat(place["next_attempt_at"]) - clock.now()
+            clock.shift += datetime.fromisoformat(place["next_attempt_at"]) - clock.now()
         assert 8 <= attempts <= 14, "5 s, 10 s, 20 s ...: few attempts, the last ones far apart"
         assert {each.position for each in receiver.requests} == {receiver.requests[0].position}
         receiver.status = 204
         await receiver.until(5)
         offsets = [offset for _, offset in receiver.positions]
         assert offsets == list(range(offsets[0], offsets[0] + 5))
-        assert (await look(bot(clinic, patient), webhook))["status"] == "active"
+        assert (await read_webhook(bot(clinic, patient), webhook))["status"] == "active"
 
 
 async def test_an_owner_can_retry_at_once_or_skip_an_event(
@@ -227,7 +227,7 @@ async def _failing(
     clinic: Clinic, patient: Person, webhook: dict[str, Any], attempts: int
 ) -> dict[str, Any]:
     async def places() -> list[dict[str, Any]]:
-        found = (await look(bot(clinic, patient), webhook))["progress"]
+        found = (await read_webhook(bot(clinic, patient), webhook))["progress"]
         return [place for place in found if place["attempts"] == attempts]
 
     (found,) = await eventually(places, 3.0)
@@ -240,7 +240,7 @@ async def _failing(
 async def test_a_day_of_failures_disables_a_webhook_until_reactivation(
     open_clinic: OpenClinic,
 ) -> None:
-    clock = LaterClock()
+    clock = ShiftedClock()
     async with local(open_clinic, overrides={"clock": clock}) as (clinic, receiver):
         patient = clinic.patients[0]
         api = bot(clinic, patient)
@@ -248,13 +248,13 @@ async def test_a_day_of_failures_disables_a_webhook_until_reactivation(
         receiver.status = 500
         await clinic.book(patient, "09:00")
         assert await eventually(lambda: receiver.requests, 3.0)
-        clock.later = timedelta(hours=24)
+        clock.shift = timedelta(hours=24)
 
         async def disabled() -> bool:
-            return bool((await look(api, webhook))["status"] == "disabled")
+            return bool((await read_webhook(api, webhook))["status"] == "disabled")
 
         assert await eventually(disabled, 3.0)
-        seen = await look(api, webhook)
+        seen = await read_webhook(api, webhook)
         assert seen["disabled_reason"] == "failing"
         assert seen["disabled_at"]
         assert await eventually(
@@ -285,7 +285,7 @@ async def test_a_receiver_that_answers_410_gets_no_more_requests(open_clinic: Op
         await clinic.book(patient, "09:00")
 
         async def gone() -> bool:
-            return bool((await look(api, webhook))["disabled_reason"] == "gone")
+            return bool((await read_webhook(api, webhook))["disabled_reason"] == "gone")
 
         assert await eventually(gone, 3.0)
         await clinic.book(patient, "10:00")
@@ -296,7 +296,7 @@ async def test_a_receiver_that_answers_410_gets_no_more_requests(open_clinic: Op
 async def test_a_delegation_ends_with_its_token_and_a_new_token_renews_it(
     open_clinic: OpenClinic,
 ) -> None:
-    clock = LaterClock()
+    clock = ShiftedClock()
     async with local(open_clinic, overrides={"clock": clock}) as (clinic, receiver):
         patient = clinic.patients[0]
 
@@ -307,11 +307,13 @@ async def test_a_delegation_ends_with_its_token_and_a_new_token_renews_it(
         webhook = await subscribe(delegated(1), receiver, channels=[appointments_of(patient)])
         await clinic.book(patient, "09:00")
         await receiver.until(1)
-        clock.later = timedelta(hours=2)
+        clock.shift = timedelta(hours=2)
         await clinic.book(patient, "10:00")
 
         async def ended() -> bool:
-            return bool((await look(delegated(48), webhook))["disabled_reason"] == "rights_ended")
+            return bool(
+                (await read_webhook(delegated(48), webhook))["disabled_reason"] == "rights_ended"
+            )
 
         assert await eventually(ended, 3.0)
         assert [each.event["type"] for each in receiver.requests[1:]] == ["webhook.disabled"]
@@ -377,13 +379,13 @@ async def test_webhooks_are_private_and_for_chatbots_and_admins(
             "/api/webhooks", {"url": receiver.url, "channels": [appointments_of(other)]}
         )
         assert (foreign.status, foreign.code) == (403, "FORBIDDEN")
-        assert (await look(bot(clinic, patient), webhook))["status"] == "active"
+        assert (await read_webhook(bot(clinic, patient), webhook))["status"] == "active"
 
 
 async def test_both_secrets_sign_after_a_rotation(
     open_clinic: OpenClinic,
 ) -> None:
-    clock = LaterClock()
+    clock = ShiftedClock()
     async with local(open_clinic, overrides={"clock": clock}) as (clinic, receiver):
         patient = clinic.patients[0]
         api = bot(clinic, patient)
@@ -396,7 +398,7 @@ async def test_both_secrets_sign_after_a_rotation(
             receiver.secrets = [only]
             assert (await api.post(f"{path}/ping", None)).body["delivered"] is True
             assert receiver.unsigned == 0
-        clock.later = timedelta(hours=25)
+        clock.shift = timedelta(hours=25)
         assert (await api.post(f"{path}/ping", None)).body["delivered"] is True
         signatures = receiver.requests[-1].headers["webhook-signature"].split(" ")
         assert [len(each.headers["webhook-signature"].split(" ")) for each in receiver.requests][
