@@ -4,7 +4,17 @@ from typing import Any
 
 from marshmallow import fields
 
-from api.schemas.fields import Flag, Id, Instant, LocalDate, OneOf, Text, TimeZone, WallTime, Whole
+from api.schemas.fields import (
+    Flag,
+    Id,
+    InstantField,
+    LocalDate,
+    OneOf,
+    Text,
+    TimeZone,
+    WallTime,
+    Whole,
+)
 from api.schemas.queries import SinceField
 from api.schemas.resources import PersonField
 
@@ -21,7 +31,7 @@ _PERSON = {
 def field_form(field: fields.Field[Any]) -> dict[str, Any]:
     """The JSON schema of one field, as far as apispec cannot know it."""
     match field:
-        case Instant():
+        case InstantField():
             return {"type": "string", "format": "date-time", "example": "2027-03-08T09:00:00Z"}
         case Id():
             return {"type": "string", "format": "uuid"}

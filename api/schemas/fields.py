@@ -95,7 +95,7 @@ class JsonField(fields.Field[T]):
         return self.read(value)
 
 
-class Instant(JsonField[datetime]):
+class InstantField(JsonField[datetime]):
     def _serialize(
         self, value: datetime | None, attr: str | None, obj: object, **kwargs: object
     ) -> str | None:
@@ -105,7 +105,7 @@ class Instant(JsonField[datetime]):
         return parse_instant(value)
 
 
-class WholeMinute(Instant):
+class WholeMinute(InstantField):
     """When an appointment starts: calendars know whole minutes only."""
 
     def read(self, value: object) -> datetime:

@@ -11,7 +11,7 @@ from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.ports.rendering import Names
 from actors.services.availability import ScheduleView, SlotPage
-from api.schemas.fields import Id, Instant
+from api.schemas.fields import Id, InstantField
 from api.schemas.resources import (
     RESERVATION,
     IntervalSchema,
@@ -28,8 +28,8 @@ class SlotSchema(Strict):
 
     dentist_id = Id()
     appointment_type_id = Id()
-    start = Instant()
-    end = Instant()
+    start = InstantField()
+    end = InstantField()
 
 
 class PositionSchema(Strict):

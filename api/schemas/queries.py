@@ -14,7 +14,7 @@ from actors.services.requests import Cancellation, SlotRange, SlotSearch
 from api.schemas.fields import (
     Flag,
     Id,
-    Instant,
+    InstantField,
     JsonField,
     OneOf,
     OneOfMany,
@@ -46,9 +46,9 @@ def _cursor() -> Text:
     )
 
 
-def _starts(which: str, *, data_key: str, required: bool = False) -> Instant:
+def _starts(which: str, *, data_key: str, required: bool = False) -> InstantField:
     metadata = {"description": f"Starts in [from, to): {which}"}
-    return Instant(data_key=data_key, required=required, metadata=metadata)
+    return InstantField(data_key=data_key, required=required, metadata=metadata)
 
 
 def _time_of_day(description: str) -> WallTime:

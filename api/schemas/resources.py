@@ -15,7 +15,7 @@ from actors.domain.cancel_reason import CancelReason
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Role
 from actors.ports.rendering import Names
-from api.schemas.fields import Id, Instant, OneOf, Text, TimeZone, Whole
+from api.schemas.fields import Id, InstantField, OneOf, Text, TimeZone, Whole
 from api.schemas.strict import Strict
 
 
@@ -50,8 +50,8 @@ class AppointmentSchema(RowSchema):
     dentist_id = Id()
     patient_id = Id()
     appointment_type_id = Id()
-    start = Instant()
-    end = Instant()
+    start = InstantField()
+    end = InstantField()
     status = OneOf(tuple(Status))
     version = fields.Raw(metadata={"type": "integer", "example": 3})
     overbooked = fields.Raw(metadata={"type": "boolean"})
@@ -61,8 +61,8 @@ class AppointmentSchema(RowSchema):
         metadata={"type": "string", "description": "Shared by the dentist and the patient"},
     )
     cancel_reason = OneOf(tuple(CancelReason), allow_none=True)
-    created_at = Instant()
-    updated_at = Instant()
+    created_at = InstantField()
+    updated_at = InstantField()
     patient = PersonField("patient_id")
     dentist = PersonField("dentist_id")
 
@@ -70,7 +70,7 @@ class AppointmentSchema(RowSchema):
 class HeldAppointmentSchema(AppointmentSchema):
     """A row that is or was a reservation, with the end of its hold time."""
 
-    expires_at = Instant(allow_none=True)
+    expires_at = InstantField(allow_none=True)
 
 
 class ReservationSchema(RowSchema):
@@ -78,9 +78,9 @@ class ReservationSchema(RowSchema):
     dentist_id = Id()
     patient_id = Id()
     appointment_type_id = Id()
-    start = Instant()
-    end = Instant()
-    expires_at = Instant(allow_none=True)
+    start = InstantField()
+    end = InstantField()
+    expires_at = InstantField(allow_none=True)
     status = OneOf(tuple(Status))
     version = fields.Raw(metadata={"type": "integer"})
     patient = PersonField("patient_id")
@@ -90,16 +90,16 @@ class ReservationSchema(RowSchema):
 class HistoryEntrySchema(Strict):
     """One change of an appointment, without names or notes."""
 
-    at = Instant()
+    at = InstantField()
     action = fields.Raw(metadata={"type": "string", "example": "appointment.booked"})
     by = OneOf(tuple(Role))
     via = OneOf(tuple(Role))
     old_status = OneOf(tuple(Status), allow_none=True)
     new_status = OneOf(tuple(Status))
-    old_start = Instant(allow_none=True)
-    new_start = Instant()
-    old_end = Instant(allow_none=True)
-    new_end = Instant()
+    old_start = InstantField(allow_none=True)
+    new_start = InstantField()
+    old_end = InstantField(allow_none=True)
+    new_end = InstantField()
     version = fields.Raw(metadata={"type": "integer"})
 
 
@@ -136,15 +136,15 @@ class FoundPatientSchema(Strict):
 
 
 class TimeBlockSchema(Strict):
-    start = Instant()
-    end = Instant()
+    start = InstantField()
+    end = InstantField()
     buffer_before_minutes = Whole(low=0, high=1440)
     buffer_after_minutes = Whole(low=0, high=1440)
 
 
 class IntervalSchema(Strict):
-    start = Instant()
-    end = Instant()
+    start = InstantField()
+    end = InstantField()
 
 
 class SlotsChangedSchema(Strict):

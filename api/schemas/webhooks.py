@@ -20,7 +20,7 @@ from actors.domain.webhook import (
 from actors.ports.webhooks import Attempt, WebhookDelivery
 from actors.services.requests import NewWebhook, SecretRotation, WebhookChange, WebhookReplay
 from api.schemas.bodies import ChangeSchema
-from api.schemas.fields import Id, Instant, JsonField, OneOf, Text, Whole, at_most
+from api.schemas.fields import Id, InstantField, JsonField, OneOf, Text, Whole, at_most
 from api.schemas.queries import LIMIT_DEFAULT, LIMIT_MAX, SinceField
 from api.schemas.strict import RequestSchema
 
@@ -127,8 +127,8 @@ class ProgressSchema(Schema):
     epoch = _number("position.epoch")
     offset = _number("position.offset", description="Everything up to here was delivered")
     attempts = _number(description="Failed ones, of the event after it")
-    failing_since = Instant(allow_none=True)
-    next_attempt_at = Instant(allow_none=True)
+    failing_since = InstantField(allow_none=True)
+    next_attempt_at = InstantField(allow_none=True)
 
 
 class WebhookSchema(Schema):
@@ -138,13 +138,13 @@ class WebhookSchema(Schema):
     description = fields.Raw(allow_none=True, metadata={"type": "string"})
     status = OneOf(tuple(WebhookStatus))
     disabled_reason = OneOf(tuple(DisabledReason), allow_none=True)
-    disabled_at = Instant(allow_none=True)
-    rights_until = Instant(
+    disabled_at = InstantField(allow_none=True)
+    rights_until = InstantField(
         allow_none=True,
         metadata={"description": "When the delegation ends that it was made with"},
     )
-    created_at = Instant()
-    updated_at = Instant()
+    created_at = InstantField()
+    updated_at = InstantField()
     version = _number()
 
 
@@ -165,8 +165,8 @@ class DeliverySchema(Schema):
     type = fields.Raw(metadata={"type": "string", "example": "appointment.created"})
     delivered = fields.Raw(metadata={"type": "boolean"})
     attempts = _number()
-    first_at = Instant()
-    last_at = Instant()
+    first_at = InstantField()
+    last_at = InstantField()
     response_status = fields.Raw(allow_none=True, metadata={"type": "integer"})
     duration_ms = fields.Raw(allow_none=True, metadata={"type": "number"})
     error = fields.Raw(allow_none=True, metadata={"type": "string"})
