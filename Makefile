@@ -1,4 +1,4 @@
-# Chairside. On a fresh machine: Python 3.11 or newer, make, and nothing else.
+# Chairside. It needs Python 3.11 or newer and make, and nothing else.
 
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -11,13 +11,13 @@ IMAGES ?= build/screenshots
 BUILT := api/pages/built/.built
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-# Our modules are compiled once, not at every start of a process.
+# Modules are compiled once, not at every start of a process.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run cluster test test-long web screenshots check format bench bench-booking bench-cluster bench-fanout clean
 
-help: ## this list
+help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
 		|| grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST)
 
@@ -27,19 +27,19 @@ run: $(VENV)/.installed $(BUILT) ## the demo clinic on http://127.0.0.1:8080 (PO
 cluster: $(VENV)/.installed-dev ## the demo clinic on three nodes, PostgreSQL and Valkey (PORT=…); Ctrl-C stops it
 	@exec $(BIN)/python -m tools.cluster --data $(DATA)/cluster --port $(PORT)
 
-test: $(VENV)/.installed-dev $(BUILT) ## every test but the long ones
+test: $(VENV)/.installed-dev $(BUILT) ## all tests except the long ones
 	@$(BIN)/python tools/node.py install tests/node
 	@$(BIN)/python tools/node.py run web test
 	@$(BIN)/python -m tools.chromium
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
-test-long: $(VENV)/.installed-dev $(BUILT) ## the long ones too: more examples, rounds and crashes
+test-long: $(VENV)/.installed-dev $(BUILT) ## all tests, also the long ones: more examples, rounds and crashes
 	@$(BIN)/python tools/node.py install tests/node
 	$(BIN)/python -m pytest -n $(JOBS) -m 'long or not long' $(ARGS)
 
-web: $(BUILT) ## the screens, from web/ into the package; run and test do it by themselves
+web: $(BUILT) ## build the screens of web/ into the package; run and test do that, too
 
-screenshots: $(VENV)/.installed-dev $(BUILT) ## pictures of every screen, with Chromium (IMAGES=build/screenshots)
+screenshots: $(VENV)/.installed-dev $(BUILT) ## screenshots of every screen, with Chromium (IMAGES=build/screenshots)
 	$(BIN)/python -m tools.screenshots $(IMAGES)
 
 check: $(VENV)/.installed-dev ## style, types and the direction of the imports
@@ -49,27 +49,27 @@ check: $(VENV)/.installed-dev ## style, types and the direction of the imports
 	$(BIN)/lint-imports
 	@$(BIN)/python tools/node.py run web check
 
-format: $(VENV)/.installed-dev ## put the code into the agreed form
+format: $(VENV)/.installed-dev ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-dev ## the benchmarks; the figures mean something on an idle machine only
+bench: $(VENV)/.installed-dev ## run the benchmarks; their figures are meaningful only on an idle machine
 	@for name in $(notdir $(basename $(wildcard tests/benchmarks/bench_*.py))); do \
 		echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
 
-bench-booking: $(VENV)/.installed-dev ## bookings a second beside what people write, and beside doing nothing
+bench-booking: $(VENV)/.installed-dev ## bookings per second, beside a common FastAPI design and an empty server
 	$(BIN)/python -m tests.benchmarks.bench_booking $(ARGS)
 
-bench-cluster: $(VENV)/.installed-dev ## bookings a second and p99 with 1, 2, 3 nodes, and the cost of one hop
+bench-cluster: $(VENV)/.installed-dev ## bookings per second and p99 with 1, 2 and 3 nodes, and the cost of one hop
 	$(BIN)/python -m tests.benchmarks.bench_cluster
 
-bench-fanout: $(VENV)/.installed-dev ## fan-out beside other servers, as a table and as docs/fanout.svg
+bench-fanout: $(VENV)/.installed-dev ## fan-out compared with other servers, as a table and as docs/fanout.svg
 	$(BIN)/python -m tests.benchmarks.bench_fanout --plot docs/fanout.svg --json docs/fanout.json $(ARGS)
 
-clean: ## remove the virtual environment and what tools left; the demo's data stay
+clean: ## remove the virtual environment and generated files; the data of the demo stay
 	rm -rf $(VENV) build dist api/pages/built web/node_modules web/openapi.json web/sdk/openapi.d.ts web/sdk/dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-# The screens are typed from the API's own document, so a changed schema builds them anew.
+# The types of the screens come from the API document, so a changed schema rebuilds them.
 $(BUILT): $(VENV)/.installed $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name 'openapi.*') \
 		$(wildcard api/openapi*.py api/rest/*.py api/schemas/*.py)
 	@echo "Building the screens …"
@@ -77,7 +77,7 @@ $(BUILT): $(VENV)/.installed $(shell find web -type f -not -path '*/node_modules
 	@$(BIN)/python tools/node.py run web build
 	@touch $@
 
-# A stamp is written last, so that an interrupted installation is done again.
+# The stamp is written last, so that an interrupted installation is repeated.
 
 $(VENV)/.installed: pyproject.toml constraints.txt hub/__init__.py
 	@$(venv)
@@ -95,7 +95,7 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt hub/__init__.py
 
 define venv
 if [ -z "$(PYTHON)" ]; then \
-	echo "Chairside needs Python 3.11 or newer: install it, or say where it is with PYTHON=/path/to/python3"; exit 1; \
+	echo "Chairside needs Python 3.11 or newer: install it, or set PYTHON=/path/to/python3"; exit 1; \
 fi; \
 if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	echo "Chairside needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1)"; exit 1; \

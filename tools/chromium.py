@@ -15,7 +15,7 @@ from playwright.async_api import Browser, async_playwright
 ROOT = Path(__file__).parents[1]
 BUILT = ROOT / "api" / "pages" / "built"
 REQUIRED = "REQUIRE_CHROMIUM"
-"""Set to 1 where tests must not be skipped for want of a browser."""
+"""Set to 1 where a missing browser is an error instead of a skipped test."""
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _ARGUMENTS = (
@@ -27,17 +27,17 @@ _ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-HOW = "install it (on Debian: apt-get install chromium), or say where it is with CHROMIUM=/path"
+HOW = "install it (on Debian: apt-get install chromium), or set CHROMIUM=/path"
 
 
 def chromium() -> str | None:
-    """Its path; ``CHROMIUM`` names another one."""
+    """The path of the browser; the variable ``CHROMIUM`` overrides it."""
     named = os.environ.get("CHROMIUM")
     return named or next((path for name in _NAMES if (path := shutil.which(name))), None)
 
 
 def missing() -> str | None:
-    """Why there can be no tests in a browser here, and what to do; ``None`` if there can."""
+    """Why tests cannot use a browser here, and the remedy; ``None`` if they can."""
     if chromium() is None:
         return f"no Chromium on this machine: {HOW}"
     if not (BUILT / ".built").exists():
@@ -49,7 +49,7 @@ def missing() -> str | None:
 async def launched() -> AsyncIterator[Browser]:
     """One browser process with a profile of its own; closed after the block."""
     path = chromium()
-    assert path is not None, "the caller has looked whether there is one"
+    assert path is not None, "the caller has checked that there is one"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
         try:

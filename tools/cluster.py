@@ -1,8 +1,8 @@
-"""``make cluster``: PostgreSQL, Valkey, three hubs and a balancer on this machine, with the
-demo clinic in it and one link to open. All of it is gone when it ends.
+"""``make cluster``: the demo clinic on three nodes with PostgreSQL, Valkey and a load balancer.
 
-The servers come out of the wheels that the tests use. HAProxy (or nginx) is the machine's:
-without it, the three links are shown, each of which is the whole hub.
+Everything runs on this machine and is deleted at the end. PostgreSQL and Valkey come from the
+wheels that the tests use. HAProxy or nginx must be installed; without them, the addresses of the
+three nodes are shown, and each of them serves the whole hub.
 """
 
 import argparse
@@ -43,7 +43,7 @@ _OWNER_ONLY = 0o600
 
 
 async def run(folder: Path, port: int, stop: asyncio.Event, report: Callable[[str], None]) -> None:
-    """Until ``stop`` is set; then everything ends in good order."""
+    """Run until ``stop`` is set; then stop everything in order."""
     postgres, valkey = PostgresServer(), ValkeyServer()
     async with AsyncExitStack() as stack:
         for name, server in (("PostgreSQL", postgres), ("Valkey", valkey)):
@@ -85,7 +85,7 @@ async def run(folder: Path, port: int, stop: asyncio.Event, report: Callable[[st
             report(line)
         await stop.wait()
         report("Stopping …")
-        await asyncio.gather(*map(_end, hubs))  # all at once, not one after the other
+        await asyncio.gather(*map(_end, hubs))
 
 
 def _clinic(postgres: PostgresServer) -> str:
@@ -112,7 +112,7 @@ async def _hub(
             },
             stdout=asyncio.subprocess.DEVNULL,
             stderr=log,
-            start_new_session=True,  # Ctrl-C is for us: who stops first is in good order
+            start_new_session=True,  # Ctrl-C stops only this process; it stops the others
         )
     try:
         await _ready(f"http://127.0.0.1:{port}/health/ready", process)
@@ -123,7 +123,7 @@ async def _hub(
 
 @asynccontextmanager
 async def _balancer(folder: Path, port: int, nodes: Sequence[int]) -> AsyncIterator[str]:
-    """The name of the one that runs; empty if this machine has none."""
+    """The name of the load balancer; empty if this machine has none."""
     addresses = [f"127.0.0.1:{each}" for each in nodes]
     if program := shutil.which("haproxy", path=_path()):
         environ = {f"HUB_NODE{n}": address for n, address in enumerate(addresses, 1)}
@@ -160,7 +160,7 @@ async def _ready(url: str, process: asyncio.subprocess.Process) -> None:
     async with aiohttp.ClientSession() as session, asyncio.timeout(START_S):
         while True:
             if process.returncode is not None:
-                raise RuntimeError(f"{url} did not come up: see the logs beside links.json")
+                raise RuntimeError(f"{url} did not start: see the logs beside links.json")
             with contextlib.suppress(aiohttp.ClientError):
                 async with session.get(url) as answer:
                     if answer.status == 200:
@@ -182,7 +182,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Readable by its owner only: it holds tokens."""
+    """Write a file that only its owner can read: it contains tokens."""
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "wb") as file:
         file.write(content)
@@ -192,22 +192,23 @@ def _summary(
     url: str, balancer: str, ports: Sequence[int], folder: Path, admin: str
 ) -> Sequence[str]:
     nodes = ", ".join(f"http://127.0.0.1:{each}" for each in ports)
-    before = (
+    load_balancer = (
         f"{balancer} on {url}"
         if balancer
-        else "no balancer: install haproxy (or nginx) for one address before all of them"
+        else "none: install haproxy (or nginx) to have one address for all nodes"
     )
     return (
         f"Chairside’s demo clinic is open on {url}",
         "",
         f"  three nodes        {nodes}",
-        f"  before them        {before}",
+        f"  load balancer      {load_balancer}",
         f"  API documentation  {url}/docs",
         f"  status, live       {url}/status#token={admin}",
         f"  all tokens         {folder / 'links.json'}",
         f"  try it             chairside traffic {url} --links {folder / 'links.json'}",
         "",
-        "Kill a node (its port is in its command line) and watch; Ctrl-C stops everything.",
+        "Kill a node (its port is in its command line) and watch the status.",
+        "Ctrl-C stops everything.",
     )
 
 

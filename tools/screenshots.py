@@ -1,7 +1,7 @@
-"""Pictures of every screen, light, dark and on a telephone, of a demo clinic with people in it.
+"""Screenshots of every screen of a busy demo clinic: light, dark and on a phone.
 
-``python -m tools.screenshots FOLDER`` starts a demo of its own, opens its pages as their
-users do, and writes a PNG for each. Look at them: no test can judge them.
+``python -m tools.screenshots FOLDER`` starts a demo of its own, opens its pages as their users
+do, and writes a PNG for each. They are for people to look at; no test checks them.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ async def _profile(page: Page) -> None:
 
 
 async def _calendar(page: Page) -> None:
-    if page.viewport_size == PHONE:  # a day at a time: one that is yet to come
+    if page.viewport_size == PHONE:  # it shows one day: go to a later one
         await page.locator(".turn .icon").last.click()
     await expect(page.locator(".ec-event.is-confirmed").first).to_be_visible()
 
@@ -111,7 +111,7 @@ async def _sign_in(page: Page) -> None:
 
 
 def _each(name: str, page: str, act: Act, **more: Any) -> tuple[Shot, ...]:
-    """Light, dark, on a telephone, and there in German and dark."""
+    """Light, dark, on a phone, and on a dark phone in German."""
     return (
         Shot(name=name, page=page, act=act, **more),
         Shot(name=f"{name}-dark", page=page, act=act, dark=True, **more),
@@ -146,7 +146,7 @@ UNDER_LOAD = _each("status", "status", _status)
 
 async def main(folder: Path) -> None:
     async with demo() as links, launched() as browser:
-        await _liven(links)
+        await _create_activity(links)
         for shot in SHOTS:
             await _take(browser, links, shot, folder)
         plan = SimulationPlan(
@@ -180,8 +180,8 @@ async def _take(browser: Browser, links: dict[str, Any], shot: Shot, folder: Pat
     print(folder / f"{shot.name}.png", flush=True)
 
 
-async def _liven(links: dict[str, Any]) -> None:
-    """Some who are booking now, and some who have appointments ahead."""
+async def _create_activity(links: dict[str, Any]) -> None:
+    """Let some patients hold a slot, and some book one."""
     dentist, kinds = links["dentists"][0], links["appointment_types"]
     async with aiohttp.ClientSession() as session:
         for number, person in enumerate(links["patients"][2:6]):
@@ -208,7 +208,7 @@ def _in(*, days: int) -> str:
 
 @asynccontextmanager
 async def demo() -> AsyncIterator[dict[str, Any]]:
-    """A demo clinic on a free port, in a folder of its own; its links."""
+    """A demo clinic on a free port, with a temporary folder; yields its links."""
     with tempfile.TemporaryDirectory() as folder:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "hub.cli", "demo"),

@@ -1,9 +1,12 @@
-"""Several processes on one PostgreSQL and one Redis, as one hub (DESIGN §9).
+"""Several hub processes on one PostgreSQL and one Redis, as one hub.
 
-PostgreSQL is the only arbiter: who is alive, who owns a calendar, what was committed. Redis
-only makes remote screens quick; whatever it loses is read again from the log.
+PostgreSQL decides which nodes live, which node owns a calendar, and what was committed. Redis
+only makes events fast; what it loses is read from the database.
 
-Pure: ``placement``, ``lease``, ``routing``, ``continuity``, ``signing``, ``codec``. What acts:
-``membership`` (leases), ``ownership`` (claims and handovers), ``router`` (asks go to the
-owner), ``listener`` and ``link`` (between nodes), ``fanout`` (events), ``cluster`` (all of it).
+- ``members``: leases, and the nodes that form the cluster
+- ``calendars``: which node owns a calendar, and how a request gets there
+- ``internal``: signed requests between the nodes
+- ``stream``: events, presence and figures over Redis
+- ``local_node``: the part of this node that its calendars and its relay need
+- ``cluster`` and ``figures``: all parts together, built in ``hub/bootstrap_cluster.py``
 """

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,13 @@ def _program(name: str) -> str | None:
 def _understood(environ: dict[str, str]) -> None:
     """A hub with these variables starts: unknown ones and impossible values are refused."""
     load_config(None, environ).require_keys()
+
+
+def _packages() -> list[str]:
+    """The packages that pyproject.toml installs."""
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    return [pattern.rstrip("*") for pattern in patterns]
 
 
 # --- containers ------------------------------------------------------------------------
@@ -60,6 +68,8 @@ def test_the_dockerfile_takes_what_there_is_and_starts_what_exists() -> None:
         if line.startswith("COPY ") and "--from" not in line:
             for source in line.split()[1:-1]:
                 assert (DEPLOY.parent / source).exists(), line
+    for package in _packages():
+        assert f"COPY {package} {package}" in lines
     assert lines[-2:] == ['ENTRYPOINT ["chairside"]', 'CMD ["serve"]']
     assert any(line.startswith("USER ") and "root" not in line for line in lines)
     environ = dict(re.findall(r"(CHAIRSIDE_\w+)=(\S+)", "\n".join(lines)))
