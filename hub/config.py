@@ -70,7 +70,7 @@ class Config:
         return bool(self.redis.url)
 
     def require_keys(self) -> None:
-        """Raise :class:`ConfigError` unless the hub can verify anybody's token."""
+        """Raise :class:`ConfigError` unless the hub can verify tokens."""
         if not self.auth.has_keys:
             raise ConfigError(
                 "No key to verify tokens with: set auth.secret (CHAIRSIDE_AUTH_SECRET,"

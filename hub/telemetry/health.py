@@ -94,7 +94,7 @@ class Health:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._ping()
-        except Exception as error:  # whatever the driver raises
+        except Exception as error:  # of any kind, from the driver
             return error
         self._ping_ms = (time.perf_counter() - began) * 1000
         return None

@@ -74,7 +74,7 @@ class ForwardedRequests:
             return {"refusal": refusal_json(refusal)}
 
     async def _accept(self, request: CalendarRequest) -> None:
-        """Raises NotOwner if another node is to be asked."""
+        """Raises NotOwner if another node has to answer."""
         self.served += 1
         if request.epoch > self._members.view.epoch:
             self._members.request_refresh()

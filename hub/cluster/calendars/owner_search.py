@@ -13,7 +13,7 @@ from hub.cluster.calendars.routing import NoNode, Route, ThisNode, route
 from hub.cluster.members.membership import Membership
 
 HOPS_MAX: Final = 2
-"""Nodes that are asked in a row before the search pauses."""
+"""Requests in a row before the search pauses."""
 _PAUSE_S: Final = (0.05, 0.15)
 _SHORTEST_ATTEMPT_S: Final = 0.1
 
@@ -22,7 +22,7 @@ KnownOwners = MutableMapping[DentistId, str]
 
 
 class OwnerSearch:
-    """Chooses the node to ask next, from the answers so far, until the deadline."""
+    """Chooses the next node from the answers so far, until the deadline."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class OwnerSearch:
         return max(_SHORTEST_ATTEMPT_S, self._deadline_s - self._clock.monotonic())
 
     async def next_node(self) -> Route:
-        """The node to ask now; waits for a handover that is under way."""
+        """The node for the next request; waits for a handover that is under way."""
         dentist_id, ownership = self.dentist_id, self._ownership
         await ownership.settled(dentist_id)
         view, is_active = self._members.view, ownership.is_active(dentist_id)
@@ -68,7 +68,7 @@ class OwnerSearch:
             return route(view, dentist_id, is_active=False, owner=None)
         return found
 
-    def asked(self) -> None:
+    def sent(self) -> None:
         """A request is being sent."""
         self._hops += 1
 
@@ -85,7 +85,7 @@ class OwnerSearch:
         self.redirected(owner)
 
     def redirected(self, owner: str | None) -> None:
-        """Ask the named owner next; without a new name, the node where the calendar is placed."""
+        """Continue with the named owner; without a new name, where the calendar is placed."""
         self._known.pop(self.dentist_id, None)
         self.named = owner is not None and owner != self._owner
         self._owner = owner if self.named else None

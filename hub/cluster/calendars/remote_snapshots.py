@@ -35,7 +35,7 @@ class RemoteSnapshots:
     def take(
         self, dentist_id: DentistId, answer: JsonObject, kept: ReceivedSnapshot | None
     ) -> Snapshot | None:
-        """The snapshot of an answer; ``None`` if a former owner answered: ask again.
+        """The snapshot of an answer; ``None`` if a former owner answered.
 
         ``kept`` is what was kept when the request was sent.
         """

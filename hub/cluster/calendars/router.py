@@ -4,14 +4,14 @@ A request finds the owner also while calendars move:
 
 1. It goes to the node that is known as the owner, or else to the node where the calendar is
    placed. If that is this node, no other node is involved.
-2. A node that does not own the calendar answers 421 and names the owner: that one is asked next.
+2. A node that does not own the calendar answers 421 and names the owner, which is next.
 3. After two nodes in a row the search pauses for a moment and starts again with the members of
    then. So it does after a node that did not answer. Such a node keeps its calendars until its
    lease has ended and another member has evicted it. From then on they are placed on other
    nodes, and the first request activates each of them there: the takeover.
 4. At the deadline of the command the answer is Unavailable.
 
-What this node believes about owners only decides which node it asks first. The database decides
+What this node knows about owners only decides where a request goes first. The database decides
 who owns a calendar: activating it raises its fence, and a commit with an older fence writes
 nothing. If an answer was lost, the command may have been committed. Then the next owner looks
 for the stored reply first, after it has raised the fence.
@@ -159,7 +159,7 @@ class Router:
     async def _post(
         self, search: OwnerSearch, node_id: str, path: str, request: CalendarRequest
     ) -> JsonObject | None:
-        """The answer of the node; ``None`` if another node is to be asked next.
+        """The answer of the node; ``None`` if the search has to continue.
 
         Raises the Refusal that the node answered.
         """
@@ -168,7 +168,7 @@ class Router:
             search.forget_owner()
             return None
         self.hops += 1
-        search.asked()
+        search.sent()
         try:
             answer = await self._client.post(node, path, to_json(request), within_s=search.left_s)
         except NotOwner as elsewhere:

@@ -1,4 +1,4 @@
-"""Which node to ask for a calendar: decided from what this node knows, without any request."""
+"""Which node owns a calendar: decided from what this node knows, without any request."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class ThisNode:
 
 @dataclass(frozen=True, slots=True)
 class OtherNode:
-    """That node is asked."""
+    """The request goes to that node."""
 
     id: str
 
@@ -48,7 +48,7 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """421: another node is to be asked; ``owner`` may own the calendar."""
+    """421: this node does not own the calendar; ``owner`` may."""
 
     owner: str | None
 

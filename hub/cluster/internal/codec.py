@@ -56,7 +56,7 @@ def loads(body: bytes) -> JsonObject:
     return data
 
 
-def to_json(value: object) -> Any:  # whatever JSON the dataclass becomes
+def to_json(value: object) -> Any:  # the JSON of any dataclass
     """A dataclass of the domain as JSON; a command gets its ``kind``."""
     return _CONVERTER.unstructure(value)
 

@@ -54,7 +54,7 @@ class ClusterConnections:
         """A node may have joined a moment ago. Raises Unavailable."""
         try:
             await self._keeper.renew()
-        except Exception as error:  # whatever the database raises
+        except Exception as error:  # of any kind, from the database
             raise Unavailable from error
 
     async def _end_at(self, node: Node, person: ProfileId) -> bool:

@@ -78,7 +78,7 @@ class LeaseKeeper:
             try:
                 await self.renew()
                 failed = False
-            except Exception as error:  # whatever the database raises, the renewal is repeated
+            except Exception as error:  # of any kind: the renewal is repeated
                 failed = True
                 left_s = round(members.lease_left_s, 2)
                 log.warning("lease_not_renewed", left_s=left_s, error=str(error))
