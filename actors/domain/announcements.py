@@ -1,7 +1,8 @@
 """Announcements: which events of which type subscribers get, and in which channels.
 
-The content is a *body*: a domain value that ``Render`` turns into the same JSON as REST. An
-announcement has one event id in all its channels. ``docs/protocol.md`` lists the types.
+The content is a *body*: a domain value that ``Render`` turns into the same JSON as REST. A row
+that is or was only a reservation is shown as one. An announcement has one event id in all its
+channels. ``docs/protocol.md`` lists the types.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,25 +31,10 @@ from actors.domain.events import (
     SlotHeld,
 )
 from actors.domain.ids import AppointmentId, DentistId, PatientId
-from actors.domain.interval import Interval
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
 from actors.domain.schedule import Schedule
 from actors.domain.webhook import DeliveryProgress, Webhook
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AppointmentBody:
-    """An appointment, as in REST."""
-
-    appointment: Appointment
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReservationBody:
-    """A hold, also one that has ended, as in REST."""
-
-    appointment: Appointment
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,23 +52,13 @@ class SlotsChangedBody:
     dentist_id: DentistId
     taken: tuple[TimeBlock, ...]
     freed: tuple[TimeBlock, ...]
-    refetch: tuple[Interval, ...] = ()
+    refetch: tuple[TimeBlock, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AvailabilityChangedBody:
     dentist_id: DentistId
     version: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AppointmentTypeBody:
-    appointment_type: AppointmentType
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ProfileBody:
-    profile: Profile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,13 +71,12 @@ class WebhookBody:
 
 
 Body = (
-    AppointmentBody
-    | ReservationBody
+    Appointment
     | ScheduleBody
     | SlotsChangedBody
     | AvailabilityChangedBody
-    | AppointmentTypeBody
-    | ProfileBody
+    | AppointmentType
+    | Profile
     | WebhookBody
 )
 
@@ -141,9 +116,7 @@ def _announce(event: Event) -> Iterable[Announcement]:
             yield Announcement(
                 type=_TYPES[type(event)],
                 channels=(dentist_channel(row.dentist_id), patient_channel(row.patient_id)),
-                body=ReservationBody(appointment=row)
-                if isinstance(event, SlotHeld | HoldReleased | HoldExpired)
-                else AppointmentBody(appointment=row),
+                body=row,
             )
         case ScheduleReplaced(dentist_id=dentist_id, after=schedule):
             yield Announcement(
@@ -160,14 +133,14 @@ def _announce(event: Event) -> Iterable[Announcement]:
             yield Announcement(
                 type="profile.updated",
                 channels=(user_profile_channel(profile.id),),
-                body=ProfileBody(profile=profile),
+                body=profile,
                 dentists_of=PatientId(profile.id) if profile.role is Role.PATIENT else None,
             )
         case AppointmentTypeSaved(after=kind):
             yield Announcement(
                 type="appointment_types.updated",
                 channels=(AVAILABILITY_ALL,),
-                body=AppointmentTypeBody(appointment_type=kind),
+                body=kind,
             )
 
 

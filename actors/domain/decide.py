@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import singledispatch
 
-from actors.domain.announcements import AppointmentBody, Body, ReservationBody, ScheduleBody
+from actors.domain.announcements import Body, ScheduleBody
 from actors.domain.appointment import (
     ATTENDING,
     NEVER_BOOKED,
@@ -82,6 +82,17 @@ def decide(command: Command, calendar: Calendar, now: datetime) -> Decision:
     raise AssertionError(f"no rule for {type(command).__name__}")
 
 
+def _decided(outcome: Outcome, row: Appointment, *events: RowEvent) -> Decision:
+    """The decision of a command about one row; the reply shows it, unless it is gone."""
+    return Decision(
+        events=events,
+        outcome=outcome,
+        resource_id=row.id,
+        version=row.version,
+        reply=None if outcome is Outcome.GONE else row,
+    )
+
+
 # --- reservations --------------------------------------------------------------------
 
 
@@ -91,13 +102,13 @@ def _hold(command: HoldSlot, calendar: Calendar, now: datetime) -> Decision:
     kind = calendar.kind(command.appointment_type_id)
     same = own_hold_of(calendar, command, now)
     if same is not None:
-        return _reserved(Outcome.UNCHANGED, same)
+        return _decided(Outcome.UNCHANGED, same)
     wanted = new_row(
         calendar, command, kind, now, status=Status.HELD, expires_at=now + calendar.hold_time
     )
     check_offered(calendar, kind, wanted, now)
     cleared = clear_holds(calendar, wanted, now)
-    return _reserved(Outcome.CREATED, wanted, *cleared, SlotHeld(before=None, after=wanted))
+    return _decided(Outcome.CREATED, wanted, *cleared, SlotHeld(before=None, after=wanted))
 
 
 @decide.register
@@ -105,14 +116,14 @@ def _release(command: ReleaseHold, calendar: Calendar, now: datetime) -> Decisio
     """Release a hold. If it is over, or was booked meanwhile, nothing changes."""
     row = visible(calendar, command.appointment_id, command.by, "reservation")
     events = (end_hold(row, now),) if row.status is Status.HELD else ()
-    return _gone(row, *events)
+    return _decided(Outcome.GONE, row, *events)
 
 
 @decide.register
 def _expire(command: ExpireHold, calendar: Calendar, now: datetime) -> Decision:
     """Expire a hold that is overdue; any other row stays as it is."""
     row = visible(calendar, command.appointment_id, command.by, "reservation")
-    return _gone(row, *((end_hold(row, now),) if row.is_overdue(now) else ()))
+    return _decided(Outcome.GONE, row, *((end_hold(row, now),) if row.is_overdue(now) else ()))
 
 
 # --- booking -------------------------------------------------------------------------
@@ -130,7 +141,7 @@ def _book_reservation(command: BookReservation, calendar: Calendar, now: datetim
         case Status.CANCELLED | Status.NO_SHOW:
             raise InvalidTransition(row.status, Status.CONFIRMED)
         case _:
-            return _booked(Outcome.UNCHANGED, row)
+            return _decided(Outcome.UNCHANGED, row)
 
 
 @decide.register
@@ -148,12 +159,12 @@ def _book_slot(command: BookSlot, calendar: Calendar, now: datetime) -> Decision
     else:
         check_offered(calendar, kind, wanted, now)
     cleared = clear_holds(calendar, wanted, now)
-    return _booked(Outcome.CREATED, wanted, *cleared, AppointmentBooked(before=None, after=wanted))
+    return _decided(Outcome.CREATED, wanted, *cleared, AppointmentBooked(before=None, after=wanted))
 
 
 def _confirm_hold(row: Appointment, notes: str | None, now: datetime) -> Decision:
     after = next_version(row, now, status=Status.CONFIRMED, expires_at=None, notes=notes)
-    return _booked(Outcome.CREATED, after, AppointmentBooked(before=row, after=after))
+    return _decided(Outcome.CREATED, after, AppointmentBooked(before=row, after=after))
 
 
 # --- changing ------------------------------------------------------------------------
@@ -177,10 +188,10 @@ def _change(command: ChangeAppointment, calendar: Calendar, now: datetime) -> De
             check_offered(calendar, kind_of(after), after, now)
         cleared = clear_holds(calendar, after, now)
     if after == row:
-        return _booked(Outcome.UNCHANGED, row)
+        return _decided(Outcome.UNCHANGED, row)
     after = next_version(after, now)
     kind = AppointmentCancelled if after.status is Status.CANCELLED else AppointmentChanged
-    return _booked(Outcome.CHANGED, after, *cleared, kind(before=row, after=after))
+    return _decided(Outcome.CHANGED, after, *cleared, kind(before=row, after=after))
 
 
 def _check_may_change(command: ChangeAppointment, row: Appointment, now: datetime) -> None:
@@ -244,15 +255,15 @@ def _cancel(command: CancelAppointment, calendar: Calendar, now: datetime) -> De
     """Cancel an appointment; its row stays. Repeated, nothing changes; a hold is released."""
     row = visible(calendar, command.appointment_id, command.by, "appointment")
     if row.status is Status.CANCELLED:
-        return _gone(row)
+        return _decided(Outcome.GONE, row)
     check_version(command.expected_version, row.version)
     if row.status is Status.HELD and not command.by.is_staff:
-        return _gone(row, end_hold(row, now))
+        return _decided(Outcome.GONE, row, end_hold(row, now))
     check_transition(row.status, Status.CANCELLED)
     if not command.by.is_staff:
         check_not_too_late(row, now, notice=cancel_notice(calendar))
     after = next_version(row, now, status=Status.CANCELLED, cancel_reason=command.reason)
-    return _gone(after, AppointmentCancelled(before=row, after=after))
+    return _decided(Outcome.GONE, after, AppointmentCancelled(before=row, after=after))
 
 
 # --- the schedule --------------------------------------------------------------------
@@ -284,31 +295,4 @@ def _replace_schedule(command: ReplaceSchedule, calendar: Calendar, now: datetim
         resource_id=dentist_id,
         version=after.version,
         reply=ScheduleBody(dentist_id=dentist_id, schedule=after, affected=affected),
-    )
-
-
-# --- replies -------------------------------------------------------------------------
-
-
-def _reserved(outcome: Outcome, row: Appointment, *events: RowEvent) -> Decision:
-    return _decision(outcome, row, ReservationBody(appointment=row), events)
-
-
-def _booked(outcome: Outcome, row: Appointment, *events: RowEvent) -> Decision:
-    return _decision(outcome, row, AppointmentBody(appointment=row), events)
-
-
-def _gone(row: Appointment, *events: RowEvent) -> Decision:
-    return _decision(Outcome.GONE, row, None, events)
-
-
-def _decision(
-    outcome: Outcome, row: Appointment, reply: Body | None, events: Sequence[RowEvent]
-) -> Decision:
-    return Decision(
-        events=tuple(events),
-        outcome=outcome,
-        resource_id=row.id,
-        version=row.version,
-        reply=reply,
     )

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from actors.domain.announcements import AppointmentTypeBody
 from actors.domain.appointment import AppointmentType
 from actors.domain.events import AppointmentTypeSaved
 from actors.domain.ids import AppointmentTypeId
@@ -60,7 +59,7 @@ class Catalog:
             caller,
             self._records.key(caller, "appointment_type:create", all_fields(new)),
             AppointmentTypeSaved(before=None, after=kind),
-            AppointmentTypeBody(appointment_type=kind),
+            kind,
         )
         self.cache.clear()
         return reply
@@ -86,8 +85,7 @@ class Catalog:
             if after != before:
                 after = replace(after, version=before.version + 1)
             event = AppointmentTypeSaved(before=before, after=after)
-            body = AppointmentTypeBody(appointment_type=after)
-            return await self._records.save(caller, key, event, body)
+            return await self._records.save(caller, key, event, after)
 
         reply = await retried(expected_version, save)
         self.cache.clear()

@@ -4,7 +4,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from actors.domain.announcements import ProfileBody
 from actors.domain.events import ProfileSaved
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Principal, Role
@@ -106,7 +105,7 @@ class Identity:
             caller,
             self._records.key(caller, "profile:first_seen", {"subject": claims.subject}),
             ProfileSaved(before=before, after=after),
-            ProfileBody(profile=after),
+            after,
         )
         self._directory.drop(after.id)
 

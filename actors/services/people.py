@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from actors.domain.announcements import ProfileBody
 from actors.domain.events import ProfileSaved
 from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
@@ -58,7 +57,7 @@ class People:
             if after != before:
                 after = replace(after, version=before.version + 1)
             event = ProfileSaved(before=before, after=after)
-            return await self._records.save(caller, key, event, ProfileBody(profile=after))
+            return await self._records.save(caller, key, event, after)
 
         reply = await retried(expected_version, save)
         self._directory.drop(me)
@@ -103,7 +102,7 @@ class People:
             caller,
             self._records.key(caller, "profile:create", all_fields(new)),
             ProfileSaved(before=None, after=profile),
-            ProfileBody(profile=profile),
+            profile,
         )
 
     async def disconnect(self, caller: Caller, profile_id: ProfileId) -> None:

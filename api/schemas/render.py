@@ -3,16 +3,14 @@
 import orjson
 
 from actors.domain.announcements import (
-    AppointmentBody,
-    AppointmentTypeBody,
     AvailabilityChangedBody,
     Body,
-    ProfileBody,
-    ReservationBody,
     ScheduleBody,
     SlotsChangedBody,
     WebhookBody,
 )
+from actors.domain.appointment import NEVER_BOOKED, Appointment, AppointmentType
+from actors.domain.profile import Profile
 from actors.ports.rendering import Names
 from api.schemas.resources import (
     APPOINTMENT_TYPE,
@@ -34,19 +32,19 @@ def render(body: Body, names: Names) -> bytes:
 
 def _data(body: Body, names: Names) -> object:
     match body:
-        case AppointmentBody(appointment=row):
-            return appointment_data(row, names)
-        case ReservationBody(appointment=row):
-            return RESERVATION.dump(Shown(row, names))
+        case Appointment(status=status) if status in NEVER_BOOKED:
+            return RESERVATION.dump(Shown(body, names))
+        case Appointment():
+            return appointment_data(body, names)
         case SlotsChangedBody():
             return SLOTS_CHANGED.dump(body)
         case ScheduleBody():
             return availability_data(body.dentist_id, body.schedule, body.affected, names)
         case AvailabilityChangedBody():
             return AVAILABILITY_CHANGED.dump(body)
-        case ProfileBody(profile=profile):
-            return PROFILE.dump(profile)
-        case AppointmentTypeBody(appointment_type=kind):
-            return APPOINTMENT_TYPE.dump(kind)
+        case Profile():
+            return PROFILE.dump(body)
+        case AppointmentType():
+            return APPOINTMENT_TYPE.dump(body)
         case WebhookBody(webhook=webhook, progress=progress, secret=secret):
             return webhook_data(webhook, progress, secret)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from actors.domain.announcements import AppointmentBody, Body, ReservationBody, ScheduleBody
+from actors.domain.announcements import Body, ScheduleBody
 from actors.domain.appointment import Appointment
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId, ProfileId
@@ -116,8 +116,8 @@ def _bodies(turns: Sequence[Turn]) -> Iterator[Body]:
 def _people(body: Body) -> Iterator[ProfileId]:
     rows: Sequence[Appointment] = ()
     match body:
-        case AppointmentBody(appointment=row) | ReservationBody(appointment=row):
-            rows = (row,)
+        case Appointment():
+            rows = (body,)
         case ScheduleBody(affected=affected):
             rows = affected or ()
     for row in rows:

@@ -6,16 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from actors.domain.announcements import (
-    AppointmentBody,
-    AppointmentTypeBody,
-    Body,
-    ProfileBody,
-    ReservationBody,
-    ScheduleBody,
-    WebhookBody,
-    announcements,
-)
+from actors.domain.announcements import Body, ScheduleBody, WebhookBody, announcements
 from actors.domain.appointment import Appointment, AppointmentType, Status
 from actors.domain.events import (
     AppointmentBooked,
@@ -55,11 +46,11 @@ def render(body: Body, names: Names) -> bytes:
     """Deterministic: the kind of the body, its names and its main values."""
     content: dict[str, object] = {"kind": type(body).__name__, "names": dict(sorted(names.items()))}
     match body:
-        case AppointmentBody(appointment=row) | ReservationBody(appointment=row):
+        case Appointment() as row:
             mine = {row.patient_id, row.dentist_id}
             content["names"] = {id_: name for id_, name in sorted(names.items()) if id_ in mine}
             content |= {"id": row.id, "status": row.status, "version": row.version}
-        case ProfileBody(profile=profile):
+        case Profile() as profile:
             content |= {"id": profile.id, "name": profile.name}
     return json.dumps(content).encode()
 
@@ -119,10 +110,8 @@ class Clinic:
     def record_turn(self, event: RecordEvent, **changes: object) -> Turn:
         saved: Profile | AppointmentType | Webhook
         match event:
-            case ProfileSaved(after=saved):
-                body: Body = ProfileBody(profile=saved)
-            case AppointmentTypeSaved(after=saved):
-                body = AppointmentTypeBody(appointment_type=saved)
+            case ProfileSaved(after=saved) | AppointmentTypeSaved(after=saved):
+                body: Body = saved
             case WebhookSaved(after=saved) | WebhookDeleted(before=saved):
                 body = WebhookBody(webhook=saved)
         return self._turn(ADMIN, (event,), body, saved.id, saved.version, changes)
@@ -183,8 +172,7 @@ class Clinic:
         match events[-1]:
             case RowEvent(after=row):
                 by = by or Principal(role=Role.PATIENT, subject="p", person=row.patient_id)
-                held = row.status is Status.HELD
-                body: Body = (ReservationBody if held else AppointmentBody)(appointment=row)
+                body: Body = row
                 resource, version = str(row.id), row.version
             case ScheduleReplaced(dentist_id=dentist_id, after=schedule):
                 by = by or Principal(role=Role.DENTIST, subject="d", person=dentist_id)

@@ -10,7 +10,7 @@ import pytest
 
 from actors.calendar.registry import Registry
 from actors.calendar.settings import ActorSettings, ReservationSettings
-from actors.domain.announcements import AppointmentTypeBody, Body, ProfileBody, announcements
+from actors.domain.announcements import Body, announcements
 from actors.domain.appointment import AppointmentType
 from actors.domain.commands import (
     BookReservation,
@@ -117,11 +117,6 @@ class Clinic:
         return profile.id
 
     async def save(self, event: ProfileSaved | AppointmentTypeSaved) -> None:
-        body = (
-            ProfileBody(profile=event.after)
-            if isinstance(event, ProfileSaved)
-            else AppointmentTypeBody(appointment_type=event.after)
-        )
         await self.store.records.commit_record(
             Turn(
                 by=SYSTEM,
@@ -133,7 +128,7 @@ class Clinic:
                 outcome=Outcome.CREATED,
                 resource_id=event.after.id,
                 version=event.after.version,
-                reply=body,
+                reply=event.after,
             )
         )
 

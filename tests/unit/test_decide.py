@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from actors.domain.announcements import AppointmentBody, ReservationBody, ScheduleBody
+from actors.domain.announcements import ScheduleBody
 from actors.domain.appointment import Appointment, Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.commands import (
@@ -63,8 +63,8 @@ HOLD = AppointmentId("hold")
 
 
 def shown(decision: Decision) -> Appointment:
-    assert isinstance(decision.reply, AppointmentBody | ReservationBody)
-    return decision.reply.appointment
+    assert isinstance(decision.reply, Appointment)
+    return decision.reply
 
 
 # --- holding -------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
-from actors.domain.announcements import ProfileBody
 from actors.domain.ids import AppointmentId, DentistId, ProfileId
 from actors.domain.principal import Principal
 from actors.domain.schedule import Schedule
@@ -127,7 +126,7 @@ async def _replace_availability(call: CommandCall[Schedule]) -> bytes:
 
 
 async def _get_profile(call: CommandCall[None]) -> bytes:
-    return render(ProfileBody(profile=await call.services.people.me(call.caller)), {})
+    return render(await call.services.people.me(call.caller), {})
 
 
 async def _change_profile(call: CommandCall[ProfileChange]) -> bytes:
