@@ -11,18 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    Float,
-    bindparam,
-    delete,
-    func,
-    insert,
-    literal_column,
-    select,
-    update,
-)
+import sqlalchemy as sa
 
 from actors.domain.ids import DentistId
 from actors.ports.clock import Clock
@@ -32,14 +21,15 @@ from store.postgres.opening import asyncpg_dialect
 from store.postgres.transaction import PostgresConnection
 from store.postgres.writer import PostgresWriters
 from store.settings import DatabaseSettings
-from store.sql.prepared import Done, Plan, StatementSet, Step, once
+from store.sql.prepared import ONE, Done, Plan, Statement, StatementSet, Step, once
 from store.sql.schema import calendars, cluster, nodes
 from store.sql.writer import Writer, WriterContext, single_job
 
-_NOW: ColumnElement[datetime] = literal_column("clock_timestamp()")
-_LEFT_S: ColumnElement[float] = literal_column(
+_NOW: sa.ColumnElement[datetime] = sa.literal_column("clock_timestamp()")
+_LEFT_S: sa.ColumnElement[float] = sa.literal_column(
     "extract(epoch FROM lease_until - clock_timestamp())::float8"
 )
+_ME: sa.BindParameter[str] = sa.bindparam("me")
 _QUEUED_MAX = 64
 
 LONGEST_LEASE_S = 60.0
@@ -74,43 +64,50 @@ class Roster:
 class _NodeStatements(StatementSet):
     def __init__(self) -> None:
         super().__init__(asyncpg_dialect())
-        n, k, c = nodes.c, cluster.c, calendars.c
-        me: BindParameter[str] = bindparam("me")
-        zeros: list[ColumnElement[int]] = [literal_column("0")] * 6
-        lease = _NOW + func.make_interval(*zeros, bindparam("lease_s", type_=Float))
-        longest = _NOW + func.make_interval(*zeros, bindparam("longest_s", type_=Float))
+        self._membership()
+        self._calendars()
+
+    def _membership(self) -> None:
+        n, k = nodes.c, cluster.c
+        this = n.id == _ME
+        zeros: list[sa.ColumnElement[int]] = [sa.literal_column("0")] * 6
+        lease = _NOW + sa.func.make_interval(*zeros, sa.bindparam("lease_s", type_=sa.Float))
+        longest = _NOW + sa.func.make_interval(*zeros, sa.bindparam("longest_s", type_=sa.Float))
         founding = self._upsert(cluster).values(
-            id=literal_column("1"), epoch=literal_column("0"), key=bindparam("key")
+            id=ONE, epoch=sa.literal_column("0"), key=sa.bindparam("key")
         )
-        joining = insert(nodes).values(
-            id=me,
-            name=bindparam("name"),
-            address=bindparam("address"),
-            version=bindparam("version"),
-            state=literal_column("'live'"),
+        self.create_cluster = self._build(founding.on_conflict_do_nothing())
+        joining = sa.insert(nodes).values(
+            id=_ME,
+            name=sa.bindparam("name"),
+            address=sa.bindparam("address"),
+            version=sa.bindparam("version"),
+            state=sa.literal_column("'live'"),
             joined_at=_NOW,
             lease_until=lease,
         )
-        lapsed = select(n.id).where(n.lease_until <= _NOW).with_for_update(skip_locked=True)
-        leaving = update(nodes).where(n.id == me).values(state=literal_column("'leaving'"))
-        giving_up = update(calendars).where(c.dentist_id == bindparam("dentist"), c.owner == me)
-        freed = giving_up.values(owner=literal_column("NULL"), fence=c.fence + literal_column("1"))
-        renewing = update(nodes).where(n.id == me).values(lease_until=lease)
-        self.create_cluster = self._build(founding.on_conflict_do_nothing())
         self.join = self._build(joining)
-        self.renew = self._build(renewing.returning(n.id))
-        shortening = update(nodes).where(n.lease_until > longest).values(lease_until=lease)
-        self.shorten = self._build(shortening)
-        self.bury = self._build(delete(nodes).where(n.id.in_(lapsed)).returning(n.id))
+        renewing = sa.update(nodes).values(lease_until=lease)
+        self.renew = self._build(renewing.where(this).returning(n.id))
+        self.shorten = self._build(renewing.where(n.lease_until > longest))
+        lapsed = sa.select(n.id).where(n.lease_until <= _NOW).with_for_update(skip_locked=True)
+        self.bury = self._build(sa.delete(nodes).where(n.id.in_(lapsed)).returning(n.id))
+        leaving = sa.update(nodes).where(this).values(state=sa.literal_column("'leaving'"))
         self.leave = self._build(leaving.returning(n.id))
-        self.remove = self._build(delete(nodes).where(n.id == me).returning(n.id))
-        self.raise_epoch = self._build(update(cluster).values(epoch=k.epoch + literal_column("1")))
-        self.epoch = self._build(select(k.epoch))
-        self.key = self._build(select(k.key))
+        self.remove = self._build(sa.delete(nodes).where(this).returning(n.id))
+        self.raise_epoch = self._build(sa.update(cluster).values(epoch=k.epoch + ONE))
+        self.epoch = self._build(sa.select(k.epoch))
+        self.key = self._build(sa.select(k.key))
         self.roster = self._build(
-            select(n.id, n.name, n.address, n.version, n.state, _LEFT_S).order_by(n.id)
+            sa.select(n.id, n.name, n.address, n.version, n.state, _LEFT_S).order_by(n.id)
         )
-        self.owned = self._build(select(c.dentist_id).where(c.owner == me))
+
+    def _calendars(self) -> None:
+        c = calendars.c
+        mine = c.owner == _ME
+        self.owned = self._build(sa.select(c.dentist_id).where(mine))
+        giving_up = sa.update(calendars).where(c.dentist_id == sa.bindparam("dentist"), mine)
+        freed = giving_up.values(owner=sa.literal_column("NULL"), fence=c.fence + ONE)
         self.release = self._build(freed.returning(c.dentist_id))
 
 
@@ -124,9 +121,7 @@ class Nodes:
     async def join(self, node: Node, *, lease_s: float, fresh_key: str) -> tuple[Roster, str]:
         """Add a node. Also answers the key that all nodes sign with: ``fresh_key``, if there
         is none yet."""
-        return await self._writer.run(
-            single_job(lambda: _join(node, lease_s, fresh_key, self._sql))
-        )
+        return await self._writer.run(single_job(lambda: self._join(node, lease_s, fresh_key)))
 
     async def renew(self, node_id: str, *, lease_s: float, bury: bool) -> Roster | None:
         """Renew the lease; ``None`` if the node was buried.
@@ -134,31 +129,86 @@ class Nodes:
         ``bury`` buries other nodes whose lease has ended. It also shortens leases that are
         longer than any may be, because the clock was set back since.
         """
-        return await self._writer.run(single_job(lambda: _renew(node_id, lease_s, bury, self._sql)))
+        return await self._writer.run(single_job(lambda: self._renew(node_id, lease_s, bury)))
 
     async def begin_to_leave(self, node_id: str) -> None:
         """No further calendar is placed on the node; it keeps those it owns."""
-        await self._writer.run(
-            single_job(lambda: _change(once(self._sql.leave, me=node_id), self._sql))
-        )
+        await self._change(self._sql.leave, node_id)
 
     async def leave(self, node_id: str) -> None:
         """Remove the node; calendars that it still owned are free."""
-        await self._writer.run(
-            single_job(lambda: _change(once(self._sql.remove, me=node_id), self._sql))
-        )
+        await self._change(self._sql.remove, node_id)
 
     async def owned_by(self, node_id: str) -> Sequence[DentistId]:
-        return await self._writer.run(single_job(lambda: _owned(node_id, self._sql)))
+        owned = once(self._sql.owned, me=node_id)
+        return await self._writer.run(single_job(lambda: _dentists(owned)))
 
     async def release(self, node_id: str, dentist_ids: Sequence[DentistId]) -> Sequence[DentistId]:
         """Give up calendars and raise their fences; answers those that the node owned."""
-        return await self._writer.run(
-            single_job(
-                lambda: _release(node_id, dentist_ids, self._sql),
-                declares=tuple(dentist_ids),
-            )
+        released = Step(self._sql.release, [{"me": node_id, "dentist": n} for n in dentist_ids])
+        job = single_job(lambda: _dentists(released), declares=tuple(dentist_ids))
+        return await self._writer.run(job)
+
+    async def _change(self, statement: Statement, node_id: str) -> None:
+        def plan() -> Plan[Done[None]]:
+            if (yield once(statement, me=node_id)):
+                yield once(self._sql.raise_epoch)
+            return Done(None)
+
+        await self._writer.run(single_job(plan))
+
+    # --- plans -------------------------------------------------------------------------
+
+    def _join(self, node: Node, lease_s: float, key: str) -> Plan[Done[tuple[Roster, str]]]:
+        sql = self._sql
+        yield once(sql.create_cluster, key=key)
+        yield once(
+            sql.join,
+            me=node.id,
+            name=node.name,
+            address=node.address,
+            version=node.version,
+            lease_s=lease_s,
         )
+        yield once(sql.raise_epoch)
+        roster = yield from self._roster(())
+        ((common,),) = yield once(sql.key)
+        return Done((roster, common))
+
+    def _renew(self, node_id: str, lease_s: float, bury: bool) -> Plan[Done[Roster | None]]:
+        sql = self._sql
+        if not (yield once(sql.renew, me=node_id, lease_s=lease_s)):
+            return Done(None)
+        buried: tuple[str, ...] = ()
+        if bury:
+            buried = tuple(row[0] for row in (yield once(sql.bury)))
+            if buried:
+                yield once(sql.raise_epoch)
+        roster = yield from self._roster(buried)
+        if bury and any(node.lease_left_s > LONGEST_LEASE_S for node in roster.nodes):
+            yield once(sql.shorten, longest_s=LONGEST_LEASE_S, lease_s=lease_s)
+        return Done(roster)
+
+    def _roster(self, buried: tuple[str, ...]) -> Plan[Roster]:
+        ((epoch,),) = yield once(self._sql.epoch)
+        rows = yield once(self._sql.roster)
+        found = tuple(
+            Node(
+                id=id_,
+                name=name,
+                address=address,
+                version=version,
+                leaving=state == "leaving",
+                lease_left_s=left_s,
+            )
+            for id_, name, address, version, state, left_s in rows
+        )
+        return Roster(epoch=epoch, nodes=found, buried=buried)
+
+
+def _dentists(step: Step) -> Plan[Done[Sequence[DentistId]]]:
+    rows = yield step
+    return Done(tuple(DentistId(row[0]) for row in rows))
 
 
 @asynccontextmanager
@@ -186,75 +236,3 @@ async def open_nodes(
 class _NoEvents:
     def publish(self, records: Sequence[EventRecord]) -> None:
         assert not records, "membership has no events"
-
-
-# --- plans ---------------------------------------------------------------------------
-
-
-def _join(
-    node: Node, lease_s: float, key: str, sql: _NodeStatements
-) -> Plan[Done[tuple[Roster, str]]]:
-    yield once(sql.create_cluster, key=key)
-    yield once(
-        sql.join,
-        me=node.id,
-        name=node.name,
-        address=node.address,
-        version=node.version,
-        lease_s=lease_s,
-    )
-    yield once(sql.raise_epoch)
-    roster = yield from _roster(sql, ())
-    ((common,),) = yield once(sql.key)
-    return Done((roster, common))
-
-
-def _renew(
-    node_id: str, lease_s: float, bury: bool, sql: _NodeStatements
-) -> Plan[Done[Roster | None]]:
-    if not (yield once(sql.renew, me=node_id, lease_s=lease_s)):
-        return Done(None)
-    buried: tuple[str, ...] = ()
-    if bury:
-        buried = tuple(row[0] for row in (yield once(sql.bury)))
-        if buried:
-            yield once(sql.raise_epoch)
-    roster = yield from _roster(sql, buried)
-    if bury and any(node.lease_left_s > LONGEST_LEASE_S for node in roster.nodes):
-        yield once(sql.shorten, longest_s=LONGEST_LEASE_S, lease_s=lease_s)
-    return Done(roster)
-
-
-def _change(step: Step, sql: _NodeStatements) -> Plan[Done[None]]:
-    if (yield step):
-        yield once(sql.raise_epoch)
-    return Done(None)
-
-
-def _roster(sql: _NodeStatements, buried: tuple[str, ...]) -> Plan[Roster]:
-    ((epoch,),) = yield once(sql.epoch)
-    rows = yield once(sql.roster)
-    found = tuple(
-        Node(
-            id=id_,
-            name=name,
-            address=address,
-            version=version,
-            leaving=state == "leaving",
-            lease_left_s=left_s,
-        )
-        for id_, name, address, version, state, left_s in rows
-    )
-    return Roster(epoch=epoch, nodes=found, buried=buried)
-
-
-def _owned(node_id: str, sql: _NodeStatements) -> Plan[Done[Sequence[DentistId]]]:
-    rows = yield once(sql.owned, me=node_id)
-    return Done(tuple(DentistId(row[0]) for row in rows))
-
-
-def _release(
-    node_id: str, dentist_ids: Sequence[DentistId], sql: _NodeStatements
-) -> Plan[Done[Sequence[DentistId]]]:
-    rows = yield Step(sql.release, [{"me": node_id, "dentist": each} for each in dentist_ids])
-    return Done(tuple(DentistId(row[0]) for row in rows))

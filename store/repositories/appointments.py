@@ -3,20 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Row,
-    Select,
-    TextClause,
-    false,
-    func,
-    literal,
-    not_,
-    or_,
-    select,
-    tuple_,
-)
+import sqlalchemy as sa
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from actors.domain.appointment import Appointment, Status
@@ -32,7 +19,7 @@ from store.sql.readers import Readers
 from store.sql.schema import WAS_BOOKED, appointments, audit_log, profiles
 from store.sql.types import Instant
 
-Condition = ColumnElement[bool] | TextClause
+Condition = sa.ColumnElement[bool] | sa.TextClause
 Columns = ReadOnlyColumnCollection[str, Any]
 
 _patient, _dentist = profiles.alias("patient"), profiles.alias("dentist")
@@ -41,7 +28,7 @@ HISTORY_MAX = 1_000
 """Entries shown of one appointment: far more than it is ever changed."""
 
 _l = audit_log.c
-_HISTORY: tuple[Column[Any], ...] = (
+_HISTORY: tuple[sa.Column[Any], ...] = (
     _l.at,
     _l.action,
     _l.role,
@@ -56,7 +43,7 @@ _HISTORY: tuple[Column[Any], ...] = (
 )
 
 
-def _history_entry(row: Row[Any]) -> HistoryEntry:
+def _history_entry(row: sa.Row[Any]) -> HistoryEntry:
     role = Role(row.role)
     return HistoryEntry(
         at=row.at,
@@ -81,7 +68,7 @@ class AppointmentRepository:
     async def page(self, principal: Principal, query: AppointmentQuery) -> AppointmentPage:
         visible, channel = _visible_to(principal)
         matching = (visible, *self._filters(query))
-        counting = select(func.count()).select_from(appointments).where(*matching)
+        counting = sa.select(sa.func.count()).select_from(appointments).where(*matching)
         async with self._readers.caller(principal) as connection:
             found = (await connection.execute(_page(query, matching))).all()
             total = (await connection.execute(counting)).scalar_one()
@@ -108,18 +95,11 @@ class AppointmentRepository:
     async def history(
         self, principal: Principal, appointment_id: AppointmentId
     ) -> Sequence[HistoryEntry] | None:
-        row = select(appointments.c.id).where(
+        row = sa.select(appointments.c.id).where(
             _visible_to(principal)[0], appointments.c.id == appointment_id
         )
-        entries = (
-            select(*_HISTORY)
-            .where(
-                audit_log.c.resource_kind == "appointment",
-                audit_log.c.resource_id == appointment_id,
-            )
-            .order_by(audit_log.c.id)
-            .limit(HISTORY_MAX)
-        )
+        of_this = (_l.resource_kind == "appointment", _l.resource_id == appointment_id)
+        entries = sa.select(*_HISTORY).where(*of_this).order_by(_l.id).limit(HISTORY_MAX)
         async with self._readers.caller(principal) as connection:
             if (await connection.execute(row)).one_or_none() is None:
                 return None
@@ -143,15 +123,14 @@ class AppointmentRepository:
         if not query.statuses:
             return [*filters, WAS_BOOKED]
         filters.append(a.status.in_(sorted(query.statuses)))
-        if (
-            Status.HELD in query.statuses
-        ):  # an overdue hold is over, even if no timer has expired it
+        if Status.HELD in query.statuses:
+            # An overdue hold is over, even if no timer has expired it.
             overdue = a.expires_at <= self._clock.now()
-            filters.append(or_(a.status != Status.HELD.value, not_(overdue)))
+            filters.append(sa.or_(a.status != Status.HELD.value, sa.not_(overdue)))
         return filters
 
 
-def _visible_to(principal: Principal) -> tuple[ColumnElement[bool], Channel | None]:
+def _visible_to(principal: Principal) -> tuple[sa.ColumnElement[bool], Channel | None]:
     """The rows that a principal sees, and the channel of exactly these rows.
 
     Deny by default (criteria 5.3, 5.4): a dentist sees the own calendar, a patient the own rows,
@@ -162,46 +141,46 @@ def _visible_to(principal: Principal) -> tuple[ColumnElement[bool], Channel | No
         return appointments.c.dentist_id == person, dentist_channel(DentistId(person))
     if person is not None and principal.role is Role.PATIENT:
         return appointments.c.patient_id == person, patient_channel(PatientId(person))
-    return false(), None
+    return sa.false(), None
 
 
-def _page(query: AppointmentQuery, matching: Sequence[Condition]) -> Select[Any]:
+def _page(query: AppointmentQuery, matching: Sequence[Condition]) -> sa.Select[Any]:
     """One row more than the limit, which shows whether there is a next page.
 
     The page is cut before it is joined to names, because row security checks person by person:
     so it checks those of the page, and not of the whole calendar.
     """
     a = appointments.c
-    cut = select(*APPOINTMENT.columns).where(*matching).limit(query.limit + 1)
+    cut = sa.select(*APPOINTMENT.columns).where(*matching).limit(query.limit + 1)
     cut = cut.where(_after(query)) if query.after else cut
     page = cut.order_by(*_order(a, query)).subquery("page").c
     return _with_names(page).order_by(*_order(page, query))
 
 
-def _order(columns: Columns, query: AppointmentQuery) -> tuple[ColumnElement[Any], ...]:
+def _order(columns: Columns, query: AppointmentQuery) -> tuple[sa.ColumnElement[Any], ...]:
     place = (columns.starts_at, columns.id)
     return tuple(column.desc() for column in place) if query.descending else place
 
 
-def _after(query: AppointmentQuery) -> ColumnElement[bool]:
+def _after(query: AppointmentQuery) -> sa.ColumnElement[bool]:
     assert query.after
-    a = appointments.c
     start, row_id = query.after
-    place, last = tuple_(a.starts_at, a.id), tuple_(literal(start, Instant), literal(row_id))
+    place = sa.tuple_(appointments.c.starts_at, appointments.c.id)
+    last = sa.tuple_(sa.literal(start, Instant), sa.literal(row_id))
     return place < last if query.descending else place > last
 
 
-def _with_names(rows: Columns) -> Select[Any]:
+def _with_names(rows: Columns) -> sa.Select[Any]:
     """``rows`` has at least :data:`APPOINTMENT.columns`."""
     shown = [rows[column.name] for column in APPOINTMENT.columns]
     return (
-        select(*shown, _patient.c.name.label("patient"), _dentist.c.name.label("dentist"))
+        sa.select(*shown, _patient.c.name.label("patient"), _dentist.c.name.label("dentist"))
         .join(_patient, _patient.c.id == rows.patient_id)
         .join(_dentist, _dentist.c.id == rows.dentist_id)
     )
 
 
-def _names(rows: Iterable[Row[Any]]) -> Names:
+def _names(rows: Iterable[sa.Row[Any]]) -> Names:
     names: dict[ProfileId, str] = {}
     for row in rows:
         names[row.patient_id], names[row.dentist_id] = row.patient, row.dentist

@@ -13,23 +13,7 @@ from functools import cache, cached_property
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Delete,
-    Dialect,
-    Insert,
-    Select,
-    Table,
-    TextClause,
-    Update,
-    bindparam,
-    delete,
-    literal_column,
-    select,
-    tuple_,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from actors.ports.events import EventRecord
@@ -40,9 +24,10 @@ Rows = Sequence[Row]
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-Clause = Select[Any] | Insert | Update | Delete
+Clause = sa.Select[Any] | sa.Insert | sa.Update | sa.Delete
 _Processor = Callable[[Any], object]
-NO_OFFSET: ColumnElement[int] = literal_column("0")
+ONE: sa.ColumnElement[int] = sa.literal_column("1")
+NO_OFFSET: sa.ColumnElement[int] = sa.literal_column("0")
 """Written out, because the dialect of SQLite would add a parameter."""
 _TYPED = re.compile(r"\$(\d+)::(TIMESTAMP WITH TIME ZONE|[A-Z]+)")
 """A parameter, as the dialect of asyncpg writes it."""
@@ -54,7 +39,7 @@ class Statement:
     def __init__(
         self,
         clause: Clause,
-        dialect: Dialect,
+        dialect: sa.Dialect,
         *,
         sets: Sequence[str] | None = None,
         by_key: bool = False,
@@ -71,7 +56,7 @@ class Statement:
         self._pick = _picker(compiled.positiontup)
         writes = [bind.type.dialect_impl(dialect).bind_processor(dialect) for bind in binds]
         self._writes = tuple((n, write) for n, write in enumerate(writes) if write)
-        self._values = _values_clause(self.sql) if isinstance(clause, Insert) else None
+        self._values = _values_clause(self.sql) if isinstance(clause, sa.Insert) else None
         self._by_key = by_key
         reads = [
             column.type.dialect_impl(dialect).result_processor(dialect, None)
@@ -150,7 +135,7 @@ def _picker(names: Sequence[str]) -> Callable[[Params], Row]:
 class StatementSet:
     """Statements for one dialect; subclasses build them when they are constructed."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: sa.Dialect) -> None:
         self._dialect = dialect
         self._upsert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
 
@@ -160,32 +145,35 @@ class StatementSet:
         return Statement(clause, self._dialect, sets=sets, by_key=by_key)
 
     def _guarded_update(
-        self, table: Table, sets: Sequence[str], version: str = "version"
+        self, table: sa.Table, *, without: str, version: str = "version"
     ) -> Statement:
-        """Set columns of the row ``row_id``, if it still has ``before_version``."""
+        """Set the other columns of the row ``row_id``, if it still has ``before_version``."""
         key = next(iter(table.primary_key))
-        clause = (
-            update(table)
-            .where(key == bindparam("row_id"), table.c[version] == bindparam("before_version"))
-            .returning(key)
-        )
-        return self._build(clause, sets)
+        unchanged = table.c[version] == sa.bindparam("before_version")
+        clause = sa.update(table).where(key == sa.bindparam("row_id"), unchanged).returning(key)
+        return self._build(clause, columns_of(table, without=without))
 
     def _delete_oldest(
         self,
-        key: Sequence[Column[Any]],
-        age: Column[datetime],
-        *conditions: ColumnElement[bool] | TextClause,
+        key: Sequence[sa.Column[Any]],
+        age: sa.Column[datetime],
+        *conditions: sa.ColumnElement[bool] | sa.TextClause,
     ) -> Statement:
         """Delete at most ``at_most`` rows that are older than ``before``."""
         oldest = (
-            select(*key)
-            .where(age < bindparam("before"), *conditions)
+            sa.select(*key)
+            .where(age < sa.bindparam("before"), *conditions)
             .order_by(age)
-            .limit(bindparam("at_most"))
+            .limit(sa.bindparam("at_most"))
             .offset(NO_OFFSET)
         )
-        return self._build(delete(age.table).where(tuple_(*key).in_(oldest)).returning(key[0]))
+        return self._build(
+            sa.delete(age.table).where(sa.tuple_(*key).in_(oldest)).returning(key[0])
+        )
+
+
+def columns_of(table: sa.Table, *, without: str = "") -> list[str]:
+    return [column.name for column in table.c if column.name not in without.split()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,36 +1,16 @@
 """The statements that write webhooks, their secrets, cursors and deliveries."""
 
-from sqlalchemy import (
-    ColumnElement,
-    Dialect,
-    bindparam,
-    delete,
-    insert,
-    literal_column,
-    or_,
-    select,
-    update,
-)
+import sqlalchemy as sa
 
-from store.sql.prepared import StatementSet
+from store.sql.prepared import ONE, StatementSet, columns_of
 from store.sql.schema import webhook_cursors, webhook_deliveries, webhook_secrets, webhooks
 
-_CHANGED = (
-    "url",
-    "description",
-    "channels",
-    "status",
-    "disabled_reason",
-    "disabled_at",
-    "rights_until",
-    "version",
-    "updated_at",
-)
-_PROGRESS = ("epoch", "offset", "moves", "attempts", "failing_since", "next_attempt_at")
+_ROW: sa.BindParameter[str] = sa.bindparam("row_id")
+_CHANNEL: sa.BindParameter[str] = sa.bindparam("of_channel")
 
 
 class WebhookStatements(StatementSet):
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: sa.Dialect) -> None:
         super().__init__(dialect)
         self._webhooks()
         self._secrets()
@@ -39,94 +19,64 @@ class WebhookStatements(StatementSet):
 
     def _webhooks(self) -> None:
         w = webhooks.c
-        self.of_party = self._build(select(w.id).where(w.owner == bindparam("party")))
-        self.insert = self._build(insert(webhooks))
-        self.update = self._guarded_update(webhooks, _CHANGED)
+        self.of_party = self._build(sa.select(w.id).where(w.owner == sa.bindparam("party")))
+        self.insert = self._build(sa.insert(webhooks))
+        self.update = self._guarded_update(
+            webhooks, without="id owner scope role subject acting patient_id created_at"
+        )
         # Locked, so that a delivery in progress adds no row to what is being deleted.
-        self.version = self._build(
-            select(w.version).where(w.id == bindparam("row_id")).with_for_update()
-        )
-        self.delete = self._build(
-            delete(webhooks).where(w.id == bindparam("row_id")).returning(w.id)
-        )
+        self.version = self._build(sa.select(w.version).where(w.id == _ROW).with_for_update())
+        self.delete = self._build(sa.delete(webhooks).where(w.id == _ROW).returning(w.id))
 
     def _secrets(self) -> None:
         s = webhook_secrets.c
-        self.secret_numbers = self._build(
-            select(s.number).where(s.webhook_id == bindparam("row_id")).order_by(s.number)
-        )
-        self.insert_secret = self._build(insert(webhook_secrets))
+        mine = s.webhook_id == _ROW
+        self.secret_numbers = self._build(sa.select(s.number).where(mine).order_by(s.number))
+        self.insert_secret = self._build(sa.insert(webhook_secrets))
+        still_valid = sa.or_(s.expires_at.is_(None), s.expires_at > sa.bindparam("until"))
         self.retire_secrets = self._build(
-            update(webhook_secrets).where(
-                s.webhook_id == bindparam("row_id"),
-                or_(s.expires_at.is_(None), s.expires_at > bindparam("until")),
-            ),
-            ["expires_at"],
+            sa.update(webhook_secrets).where(mine, still_valid), ["expires_at"]
         )
         self.delete_expired_secrets = self._build(
-            delete(webhook_secrets).where(
-                s.webhook_id == bindparam("row_id"), s.expires_at <= bindparam("now")
-            )
+            sa.delete(webhook_secrets).where(mine, s.expires_at <= sa.bindparam("now"))
         )
-        self.delete_secrets = self._build(
-            delete(webhook_secrets).where(s.webhook_id == bindparam("row_id"))
-        )
+        self.delete_secrets = self._build(sa.delete(webhook_secrets).where(mine))
 
     def _cursors(self) -> None:
         c = webhook_cursors.c
-        self.cursor_channels = self._build(
-            select(c.channel).where(c.webhook_id == bindparam("row_id"))
-        )
+        mine = c.webhook_id == _ROW
+        self.cursor_channels = self._build(sa.select(c.channel).where(mine))
+        progress = columns_of(webhook_cursors, without="webhook_id channel")
         inserting = self._upsert(webhook_cursors)
+        placed: dict[str, sa.ColumnElement[object]] = {n: inserting.excluded[n] for n in progress}
         self.place_cursor = self._build(
             inserting.on_conflict_do_update(
-                index_elements=[c.webhook_id, c.channel],
-                set_={
-                    name: inserting.excluded[name] if name != "moves" else c.moves + _ONE
-                    for name in _PROGRESS
-                },
-            ),
-            ["webhook_id", "channel", *_PROGRESS],
-        )
-        moving = (
-            update(webhook_cursors)
-            .where(
-                c.webhook_id == bindparam("row_id"),
-                c.channel == bindparam("of_channel"),
-                c.moves == bindparam("moves_before"),
+                index_elements=[c.webhook_id, c.channel], set_=placed | {"moves": c.moves + ONE}
             )
-            .returning(c.channel)
         )
-        self.move_cursor = self._build(moving, _PROGRESS)
+        unmoved = c.moves == sa.bindparam("moves_before")
+        moving = sa.update(webhook_cursors).where(mine, c.channel == _CHANNEL, unmoved)
+        self.move_cursor = self._build(moving.returning(c.channel), progress)
         self.retry = self._build(
-            update(webhook_cursors).where(c.webhook_id == bindparam("row_id")),
+            sa.update(webhook_cursors).where(mine),
             ["attempts", "failing_since", "next_attempt_at"],
         )
         self.delete_cursor = self._build(
-            delete(webhook_cursors).where(
-                c.webhook_id == bindparam("row_id"), c.channel == bindparam("of_channel")
-            )
+            sa.delete(webhook_cursors).where(mine, c.channel == _CHANNEL)
         )
-        self.delete_cursors = self._build(
-            delete(webhook_cursors).where(c.webhook_id == bindparam("row_id"))
-        )
+        self.delete_cursors = self._build(sa.delete(webhook_cursors).where(mine))
 
     def _deliveries(self) -> None:
         d = webhook_deliveries.c
+        key = (d.webhook_id, d.channel, d.epoch, d.offset)
         inserting = self._upsert(webhook_deliveries)
         changed = ("delivered", "attempts", "last_at", "response_status", "duration_ms", "error")
         self.note_delivery = self._build(
             inserting.on_conflict_do_update(
-                index_elements=[d.webhook_id, d.channel, d.epoch, d.offset],
-                set_={name: inserting.excluded[name] for name in changed},
-            ),
-            [column.name for column in webhook_deliveries.c],
+                index_elements=key, set_={name: inserting.excluded[name] for name in changed}
+            )
         )
         self.delete_deliveries = self._build(
-            delete(webhook_deliveries).where(d.webhook_id == bindparam("row_id"))
+            sa.delete(webhook_deliveries).where(d.webhook_id == _ROW)
         )
-        key = (d.webhook_id, d.channel, d.epoch, d.offset)
         self.forget_deliveries = self._delete_oldest(key, d.last_at)
-
-
-_ONE: ColumnElement[int] = literal_column("1")

@@ -4,48 +4,21 @@ A statement returns rows wherever its effect must be checked: a guarded UPDATE t
 nothing returns nothing, on every engine.
 """
 
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    Dialect,
-    Table,
-    bindparam,
-    exists,
-    insert,
-    literal_column,
-    not_,
-    or_,
-    select,
-    update,
-)
+import sqlalchemy as sa
 
+from store.sql import schema
 from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, STORED_REPLY
-from store.sql.prepared import NO_OFFSET, Statement, StatementSet
-from store.sql.schema import (
-    IS_ATTENDING,
-    IS_COMPLETED,
-    IS_HELD,
-    IS_LIVE,
-    IS_OVER_UNBOOKED,
-    WAS_BOOKED,
-    appointment_types,
-    appointments,
-    audit_log,
-    calendars,
-    channels,
-    hub,
-    idempotency_keys,
-    nodes,
-    profiles,
-    realtime_events,
-)
+from store.sql.prepared import NO_OFFSET, ONE, Statement, StatementSet, columns_of
 from store.sql.webhook_statements import WebhookStatements
 
-_PENDING: ColumnElement[str] = literal_column("'pending'")
+_DENTIST: sa.BindParameter[str] = sa.bindparam("dentist")
+_PATIENT: sa.BindParameter[str] = sa.bindparam("patient")
+_ROW: sa.BindParameter[str] = sa.bindparam("row_id")
+_PENDING: sa.ColumnElement[str] = sa.literal_column("'pending'")
 
 
 class WriteStatements(StatementSet):
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: sa.Dialect) -> None:
         super().__init__(dialect)
         self._fences()
         self._channels()
@@ -57,211 +30,142 @@ class WriteStatements(StatementSet):
         self.webhooks = WebhookStatements(dialect)
 
     def _fences(self) -> None:
-        c = calendars.c
+        c, n = schema.calendars.c, schema.nodes.c
+        this, opened = c.dentist_id == _DENTIST, (c.fence, c.schedule, c.schedule_version)
         # Succeeds only where the hub can write: not on a standby, not on a full disk.
-        self.lock_hub = self._build(select(hub.c.id).with_for_update(read=True))
+        self.lock_hub = self._build(sa.select(schema.hub.c.id).with_for_update(read=True))
         # Locks the row as an UPDATE would, and writes no page. SQLite needs no row locks,
-        # because a write transaction locks the whole database.
-        self.lock_fence = self._build(
-            select(c.dentist_id, c.fence)
-            .where(c.dentist_id == bindparam("dentist"))
-            .order_by(c.dentist_id)  # so that two commits cannot deadlock
-            .with_for_update(),
-            by_key=True,
+        # because a write transaction locks the whole database. The order prevents deadlocks.
+        locking = sa.select(c.dentist_id, c.fence).where(this).order_by(c.dentist_id)
+        self.lock_fence = self._build(locking.with_for_update(), by_key=True)
+        raising = sa.update(schema.calendars).where(this).values(fence=c.fence + ONE)
+        self.raise_fence = self._build(raising.returning(*opened))
+        self.see_calendar = self._build(sa.select(*opened).where(this).with_for_update(read=True))
+        self.owner = self._build(sa.select(c.owner).where(this).with_for_update())
+        owner: sa.BindParameter[str] = sa.bindparam("owner")
+        buried = sa.not_(sa.exists(sa.select(n.id).where(n.id == c.owner)))
+        claiming = raising.values(owner=owner).where(
+            sa.or_(c.owner == owner, c.owner.is_(None), buried),
+            sa.exists(sa.select(n.id).where(n.id == owner)),
         )
-        self.raise_fence = self._build(
-            update(calendars)
-            .where(c.dentist_id == bindparam("dentist"))
-            .values(fence=c.fence + literal_column("1"))
-            .returning(c.fence, c.schedule, c.schedule_version)
-        )
-        self.see_calendar = self._build(
-            select(c.fence, c.schedule, c.schedule_version)
-            .where(c.dentist_id == bindparam("dentist"))
-            .with_for_update(read=True)
-        )
-        n = nodes.c
-        owner: BindParameter[str] = bindparam("owner")
-        buried = not_(exists(select(n.id).where(n.id == c.owner)))
-        self.owner = self._build(
-            select(c.owner).where(c.dentist_id == bindparam("dentist")).with_for_update()
-        )
-        self.claim = self._build(
-            update(calendars)
-            .where(
-                c.dentist_id == bindparam("dentist"),
-                or_(c.owner == owner, c.owner.is_(None), buried),
-                exists(select(n.id).where(n.id == owner)),
-            )
-            .values(fence=c.fence + literal_column("1"), owner=owner)
-            .returning(c.fence, c.schedule, c.schedule_version)
-        )
+        self.claim = self._build(claiming.returning(*opened))
 
     def _channels(self) -> None:
-        adding = self._upsert(channels).values(
-            channel=bindparam("channel"),
-            epoch=select(hub.c.first_epoch).scalar_subquery(),
-            offset=bindparam("count"),
+        c, first_epoch = schema.channels.c, schema.hub.c.first_epoch
+        adding = self._upsert(schema.channels).values(
+            channel=sa.bindparam("channel"),
+            epoch=sa.select(first_epoch).scalar_subquery(),
+            offset=sa.bindparam("count"),
         )
         self.advance_channel = self._build(
             adding.on_conflict_do_update(
-                index_elements=[channels.c.channel],
-                set_={"offset": channels.c.offset + adding.excluded.offset},
-            ).returning(channels.c.channel, channels.c.epoch, channels.c.offset)
+                index_elements=[c.channel], set_={"offset": c.offset + adding.excluded.offset}
+            ).returning(c.channel, c.epoch, c.offset)
         )
-        self.head = self._build(
-            select(hub.c.first_epoch, channels.c.epoch, channels.c.offset).select_from(
-                hub.outerjoin(channels, channels.c.channel == bindparam("channel"))
-            )
+        joined = schema.hub.outerjoin(schema.channels, c.channel == sa.bindparam("channel"))
+        self.head = self._build(sa.select(first_epoch, c.epoch, c.offset).select_from(joined))
+        not_sent = columns_of(
+            schema.realtime_events, without="broadcast_at latency_ms recipients error"
         )
-        named = ("channel", "offset", "epoch", "event_id", "type")
-        self.insert_event = self._build(
-            insert(realtime_events),
-            [*named, "payload", "created_at", "status", "attempts"],
-        )
+        self.insert_event = self._build(sa.insert(schema.realtime_events), not_sent)
 
     def _checks(self) -> None:
-        a, k, t = appointments.c, idempotency_keys.c, appointment_types.c
-        self.type_version = self._build(
-            select(t.id, t.version).where(t.id == bindparam("type_id")).with_for_update(read=True),
-            by_key=True,
-        )
+        a, k, t = schema.appointments.c, schema.idempotency_keys.c, schema.appointment_types.c
+        typed = sa.select(t.id, t.version).where(t.id == sa.bindparam("type_id"))
+        self.type_version = self._build(typed.with_for_update(read=True), by_key=True)
         self.reply = self._build(
-            select(*STORED_REPLY.columns).where(
-                k.scope == bindparam("scope"), k.key == bindparam("key")
+            sa.select(*STORED_REPLY.columns).where(
+                k.scope == sa.bindparam("scope"), k.key == sa.bindparam("key")
             )
         )
         self.attending_overlaps = self._build(
-            select(a.patient_id, a.id, a.starts_at, a.ends_at).where(
-                a.patient_id == bindparam("patient"),
-                IS_ATTENDING,
-                a.starts_at < bindparam("end"),
-                a.ends_at > bindparam("start"),
+            sa.select(a.patient_id, a.id, a.starts_at, a.ends_at).where(
+                a.patient_id == _PATIENT,
+                schema.IS_ATTENDING,
+                a.starts_at < sa.bindparam("end"),
+                a.ends_at > sa.bindparam("start"),
             )
         )
+        is_live_hold = sa.and_(schema.IS_HELD, a.expires_at > sa.bindparam("at"))
         self.live_holds_of = self._build(
-            select(a.patient_id, a.id).where(
-                a.patient_id == bindparam("patient"), IS_HELD, a.expires_at > bindparam("at")
-            )
+            sa.select(a.patient_id, a.id).where(a.patient_id == _PATIENT, is_live_hold)
         )
 
     def _rows(self) -> None:
-        k = idempotency_keys.c
-        self.insert_appointment = self._build(insert(appointments))
+        k, p = schema.idempotency_keys.c, schema.profiles.c
+        self.insert_appointment = self._build(sa.insert(schema.appointments))
         self.update_appointment = self._guarded_update(
-            appointments,
-            _columns(appointments, without="id dentist_id patient_id created_via created_at"),
+            schema.appointments, without="id dentist_id patient_id created_via created_at"
         )
         self.update_schedule = self._guarded_update(
-            calendars, ["schedule", "schedule_version"], version="schedule_version"
+            schema.calendars, without="dentist_id fence owner", version="schedule_version"
         )
-        self.name = self._build(
-            select(profiles.c.id, profiles.c.name).where(profiles.c.id == bindparam("person")),
-            by_key=True,
-        )
-        self.insert_reply = self._build(
-            self._upsert(idempotency_keys).on_conflict_do_nothing().returning(k.scope, k.key),
-            _columns(idempotency_keys),
-        )
+        named = sa.select(p.id, p.name).where(p.id == sa.bindparam("person"))
+        self.name = self._build(named, by_key=True)
+        adding = self._upsert(schema.idempotency_keys).on_conflict_do_nothing()
+        self.insert_reply = self._build(adding.returning(k.scope, k.key))
         self.insert_audit = self._build(
-            insert(audit_log).inline(), _columns(audit_log, without="id")
+            sa.insert(schema.audit_log).inline(), columns_of(schema.audit_log, without="id")
         )
 
     def _people(self) -> None:
-        a, p, t = appointments.c, profiles.c, appointment_types.c
+        a, p, t = schema.appointments.c, schema.profiles.c, schema.appointment_types.c
         self.subject_owner = self._build(
-            select(p.id).where(p.subject == bindparam("wanted_subject"))
+            sa.select(p.id).where(p.subject == sa.bindparam("wanted_subject"))
         )
-        self.insert_profile = self._build(
-            self._upsert(profiles)
-            .on_conflict_do_nothing(index_elements=[p.subject])
-            .returning(p.id),
-            _columns(profiles),
-        )
-        self.update_profile = self._guarded_update(
-            profiles, _columns(profiles, without="id role created_by")
-        )
-        self.profile_version = self._build(select(p.version).where(p.id == bindparam("row_id")))
-        self.dentists_of = self._build(
-            select(a.dentist_id)
-            .where(a.patient_id == bindparam("patient"), WAS_BOOKED)
-            .distinct()
-            .order_by(a.dentist_id)
-        )
+        adding = self._upsert(schema.profiles).on_conflict_do_nothing(index_elements=[p.subject])
+        self.insert_profile = self._build(adding.returning(p.id))
+        self.update_profile = self._guarded_update(schema.profiles, without="id role created_by")
+        self.profile_version = self._build(sa.select(p.version).where(p.id == _ROW))
+        dentists = sa.select(a.dentist_id).where(a.patient_id == _PATIENT, schema.WAS_BOOKED)
+        self.dentists_of = self._build(dentists.distinct().order_by(a.dentist_id))
         self.insert_calendar = self._build(
-            insert(calendars), ["dentist_id", "fence", "schedule", "schedule_version"]
+            sa.insert(schema.calendars), columns_of(schema.calendars, without="owner")
         )
-        self.insert_type = self._build(insert(appointment_types))
-        self.update_type = self._guarded_update(
-            appointment_types, _columns(appointment_types, without="id")
-        )
-        self.current_type_version = self._build(
-            select(t.version).where(t.id == bindparam("row_id"))
-        )
+        self.insert_type = self._build(sa.insert(schema.appointment_types))
+        self.update_type = self._guarded_update(schema.appointment_types, without="id")
+        self.current_type_version = self._build(sa.select(t.version).where(t.id == _ROW))
 
     def _opening(self) -> None:
-        a, k = appointments.c, idempotency_keys.c
-        self.types = self._build(
-            select(*APPOINTMENT_TYPE.columns).order_by(
-                appointment_types.c.name, appointment_types.c.id
-            )
-        )
-        self.live_rows = self._build(
-            select(*APPOINTMENT.columns)
-            .where(
-                a.dentist_id == bindparam("dentist"), IS_LIVE, a.ends_at > bindparam("live_after")
-            )
+        a, k, t = schema.appointments.c, schema.idempotency_keys.c, schema.appointment_types.c
+        self.types = self._build(sa.select(*APPOINTMENT_TYPE.columns).order_by(t.name, t.id))
+        rows = (
+            sa.select(*APPOINTMENT.columns)
+            .where(a.dentist_id == _DENTIST, a.ends_at > sa.bindparam("live_after"))
             .order_by(a.starts_at, a.id)
         )
+        self.live_rows = self._build(rows.where(schema.IS_LIVE))
         self.completed_rows = self._build(
-            select(*APPOINTMENT.columns)
-            .where(
-                a.dentist_id == bindparam("dentist"),
-                IS_COMPLETED,
-                a.starts_at > bindparam("started_after"),
-                a.ends_at > bindparam("live_after"),
-            )
-            .order_by(a.starts_at, a.id)
+            rows.where(schema.IS_COMPLETED, a.starts_at > sa.bindparam("started_after"))
         )
+        recent = k.created_at > sa.bindparam("since")
         self.recent_replies = self._build(
-            select(*STORED_REPLY.columns)
-            .where(
-                k.dentist_id == bindparam("dentist"),
-                k.created_at > bindparam("since"),
-                not_(k.internal),
-            )
+            sa.select(*STORED_REPLY.columns)
+            .where(k.dentist_id == _DENTIST, recent, sa.not_(k.internal))
             .order_by(k.created_at.desc(), k.key.desc())
-            .limit(bindparam("at_most"))
+            .limit(sa.bindparam("at_most"))
             .offset(NO_OFFSET)
         )
 
     def _housekeeping(self) -> None:
-        e = realtime_events.c
+        a, k, e = schema.appointments.c, schema.idempotency_keys.c, schema.realtime_events.c
+        this = (e.channel == sa.bindparam("of_channel"), e.offset == sa.bindparam("at_offset"))
         self.mark_event = self._build(
-            update(realtime_events).where(
-                e.channel == bindparam("of_channel"), e.offset == bindparam("at_offset")
-            ),
+            sa.update(schema.realtime_events).where(*this),
             ["status", "broadcast_at", "latency_ms", "attempts", "recipients", "error"],
         )
         self.delete_events = self._delete_events()
-        a, k = appointments.c, idempotency_keys.c
-        self.delete_holds = self._delete_oldest((a.id,), a.updated_at, IS_OVER_UNBOOKED)
+        self.delete_holds = self._delete_oldest((a.id,), a.updated_at, schema.IS_OVER_UNBOOKED)
         self.delete_replies = self._delete_oldest((k.scope, k.key), k.created_at)
 
     def _delete_events(self) -> Statement:
         """Only from the beginning of a channel, so that the kept events have no gap."""
-        e, earlier = realtime_events.c, realtime_events.alias("earlier")
-        kept_before = exists().where(
-            earlier.c.channel == e.channel,
-            earlier.c.offset < e.offset,
-            or_(
-                earlier.c.created_at >= bindparam("before"),
-                earlier.c.status == _PENDING,
-            ),
+        e, earlier = schema.realtime_events.c, schema.realtime_events.alias("earlier").c
+        is_kept = sa.or_(earlier.created_at >= sa.bindparam("before"), earlier.status == _PENDING)
+        kept_before = sa.exists().where(
+            earlier.channel == e.channel, earlier.offset < e.offset, is_kept
         )
         settled = e.status != _PENDING
-        return self._delete_oldest((e.channel, e.offset), e.created_at, settled, not_(kept_before))
-
-
-def _columns(table: Table, *, without: str = "") -> list[str]:
-    return [column.name for column in table.c if column.name not in without.split()]
+        return self._delete_oldest(
+            (e.channel, e.offset), e.created_at, settled, sa.not_(kept_before)
+        )
