@@ -1,6 +1,6 @@
-"""The web application with stubs for its services.
+"""The web application with stubs in place of its services.
 
-The stubs record calls, and return or raise what the test sets. They imitate no rule of the
+The stubs record calls, and return or raise what the test sets. They implement no rule of the
 clinic.
 """
 
@@ -87,7 +87,7 @@ class ServiceStub:
 
     @property
     def request(self) -> Any:
-        """The last positional argument of the last call: what the schema loaded."""
+        """The last positional argument of the last call: the request that the schema loaded."""
         return self.calls[-1][1][-1]
 
     @property
@@ -129,7 +129,7 @@ class FakeHealth:
 
 
 class World:
-    """An application under test, and a client that talks HTTP to it."""
+    """An application under test, and an HTTP client for it."""
 
     client: TestClient[Any, Any]
 
@@ -200,7 +200,7 @@ class Answer:
 
     @property
     def fields(self) -> dict[str, str]:
-        """What was wrong, by field."""
+        """The messages of the error's details, by field."""
         return {each["field"]: each["message"] for each in self.json["error"]["details"]}
 
 

@@ -1,4 +1,4 @@
-"""A small calendar for tests of the pure core: Monday 2027-03-01, nine to five in UTC."""
+"""A small calendar for tests of the domain: open daily from 09:00 to 17:00 UTC."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -137,7 +137,7 @@ def then(before: Calendar, command: Command, now: datetime = NOW) -> Calendar:
 
 
 def changes(decision: Decision) -> list[tuple[str, str, Status]]:
-    """What a decision does to rows: event, row id, new status."""
+    """The changed rows of a decision: event, row id, new status."""
     return [
         (type(event).__name__, event.after.id, event.after.status)
         for event in decision.events

@@ -1,4 +1,4 @@
-"""A second implementation of the slot rules, minute by minute, to compare the first one with.
+"""A second implementation of the slot rules, minute by minute, to check the first one.
 
 It is slow and simple. It does not compute with UTC offsets: it converts every UTC minute to local
 time, and looks wall times up among the results.
@@ -19,7 +19,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @lru_cache(maxsize=512)
 def local_clock(zone: ZoneInfo, utc_day: int) -> dict[datetime, list[int]]:
-    """What a wall clock shows on the n-th UTC day since the epoch, and at which minutes."""
+    """The wall times of the n-th UTC day since the epoch, each with its minutes."""
     minutes_of: dict[datetime, list[int]] = {}
     for minute in range(utc_day * DAY, (utc_day + 1) * DAY):
         minutes_of.setdefault(wall_clock(zone, minute), []).append(minute)
@@ -31,7 +31,7 @@ def wall_clock(zone: ZoneInfo, minute: int) -> datetime:
 
 
 def minutes_at(zone: ZoneInfo, wall: datetime) -> list[int]:
-    """Every minute at which the clock shows ``wall``, or the first that shows more."""
+    """Every minute at which the clock shows ``wall``, or the first that shows a later time."""
     utc_day = (wall.replace(tzinfo=UTC) - EPOCH).days
     near = [local_clock(zone, day) for day in range(utc_day - 2, utc_day + 3)]
     if found := [minute for clock in near for minute in clock.get(wall, ())]:
@@ -55,7 +55,7 @@ def minutes_off(zone: ZoneInfo, off: TimeOff) -> range:
     return range(minutes_at(zone, first)[0], minutes_at(zone, last)[-1])
 
 
-def kept_back(schedule: Schedule, days: Sequence[date], now: datetime) -> set[int]:
+def reserved_minutes(schedule: Schedule, days: Sequence[date], now: datetime) -> set[int]:
     """The minutes of the emergency blocks that patients may not book yet."""
     minutes: set[int] = set()
     for block in schedule.reserved_blocks:
@@ -69,7 +69,7 @@ def kept_back(schedule: Schedule, days: Sequence[date], now: datetime) -> set[in
 
 
 class NaiveSlots:
-    """All there is to know of the starts in ``[first, before)``, each rule on its own."""
+    """The starts in ``[first, before)``, as each rule sees them."""
 
     def __init__(
         self,
@@ -84,27 +84,31 @@ class NaiveSlots:
     ) -> None:
         days = range(first // DAY - 2, before // DAY + 4)
         zone = schedule.zone
-        anywhere: set[int] = set()
+        open_minutes_of_days: set[int] = set()
         on_grid: set[int] = set()
         for day in days:
             local = (EPOCH + timedelta(days=day)).date()
             own = open_minutes(zone, local, schedule.windows_on(local))
             on_grid |= grid(own, schedule.slot_step_minutes)
-            anywhere |= own
+            open_minutes_of_days |= own
         away = {minute for off in schedule.time_off for minute in minutes_off(zone, off)}
-        kept = kept_back(schedule, [(EPOCH + timedelta(days=day)).date() for day in days], now)
+        reserved = reserved_minutes(
+            schedule, [(EPOCH + timedelta(days=day)).date() for day in days], now
+        )
         earliest = now + timedelta(minutes=schedule.min_notice_minutes)
         last_day = now.astimezone(zone).date() + timedelta(days=schedule.horizon_days)
         duration = kind.duration_minutes
         minutes = range(first, before)
-        whole = {m for m in minutes if all(n in anywhere for n in range(m, m + duration))}
+        whole = {
+            m for m in minutes if all(n in open_minutes_of_days for n in range(m, m + duration))
+        }
         self.open = {m for m in whole if away.isdisjoint(range(m, m + duration))}
-        bookable = {m for m in self.open if kept.isdisjoint(range(m, m + duration))}
+        bookable = {m for m in self.open if reserved.isdisjoint(range(m, m + duration))}
         self.offered = bookable & on_grid if schedule.offers(kind.id) else set()
         self.offered = {m for m in self.offered if not full(wall_clock(zone, m).date())}
         self.too_soon = {m for m in self.offered if EPOCH + timedelta(minutes=m) < earliest}
         self.too_far = {m for m in self.offered if wall_clock(zone, m).date() > last_day}
-        self.blocked = {m for m in self.offered if any(in_the_way(row, m, kind) for row in taken)}
+        self.blocked = {m for m in self.offered if any(blocks(row, m, kind) for row in taken)}
 
     @property
     def free(self) -> list[int]:
@@ -112,7 +116,7 @@ class NaiveSlots:
 
 
 def grid(minutes: set[int], step: int) -> set[int]:
-    """Every ``step``-th minute of each unbroken run."""
+    """Every ``step``-th minute of each run of consecutive minutes."""
     starts: set[int] = set()
     run_start = 0
     for minute in sorted(minutes):
@@ -123,7 +127,7 @@ def grid(minutes: set[int], step: int) -> set[int]:
     return starts
 
 
-def in_the_way(row: Taken, start: int, kind: AppointmentType) -> bool:
+def blocks(row: Taken, start: int, kind: AppointmentType) -> bool:
     end = start + kind.duration_minutes
     clear_before = row.end + max(row.buffer_after, kind.buffer_before_minutes) <= start
     clear_after = end + max(kind.buffer_after_minutes, row.buffer_before) <= row.start

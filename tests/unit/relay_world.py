@@ -41,7 +41,7 @@ class FixedClock:
 
 
 class MemoryLog:
-    """``realtime_events``: rows are pending until they are marked."""
+    """``realtime_events`` in memory: rows are pending until they are marked."""
 
     def __init__(self, rows: Sequence[EventRecord] = ()) -> None:
         self.rows = sorted(rows, key=lambda row: (row.channel, row.position))
@@ -52,7 +52,7 @@ class MemoryLog:
         self.during_heads: Callable[[], None] | None = None
         self.delay_s = 0.0
         self.readable = asyncio.Event()
-        """Cleared, reads wait: a slow database."""
+        """Reads wait while it is cleared, as with a slow database."""
         self.readable.set()
 
     def append(self, *rows: EventRecord) -> None:
@@ -123,7 +123,7 @@ class MemoryLog:
 
     def _check(self, what: str) -> None:
         if what in self.broken:
-            raise ConnectionError(f"{what}: the database is away")
+            raise ConnectionError(f"{what}: the database is unavailable")
 
     def marked(self, channel: Channel = A) -> dict[int, Delivery]:
         return {mark.position.offset: mark for mark in self.marks if mark.channel == channel}
@@ -164,12 +164,12 @@ class ScriptedBroadcaster:
 
 
 def sent(deliveries: Sequence[Delivery]) -> int:
-    """How many events were broadcast."""
+    """The number of events that were broadcast."""
     return sum(delivery.sent for delivery in deliveries)
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until other tasks have made it true; fails after five seconds."""
+    """Wait until the condition is true; TimeoutError after five seconds."""
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110  # conditions have no event to wait for
             await asyncio.sleep(0.001)

@@ -1,4 +1,4 @@
-"""Short words for the slot tests: schedules, types and instants as a person writes them."""
+"""Short constructors for the slot tests: schedules, types and instants from text."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime

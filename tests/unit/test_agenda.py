@@ -1,4 +1,4 @@
-"""The agenda: what is near a time, however long rows and their buffers are."""
+"""The agenda finds the rows near a time, for rows and buffers of any length."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +13,7 @@ START = to_minute(NOON)
 
 
 def row(name: str, at: int, minutes: int = 30, *, before: int = 0, after: int = 0) -> Appointment:
-    """It starts ``at`` minutes after noon."""
+    """A row that starts ``at`` minutes after noon."""
     start = NOON + at * MINUTE
     return Appointment(
         id=AppointmentId(name),
@@ -32,11 +32,11 @@ def row(name: str, at: int, minutes: int = 30, *, before: int = 0, after: int = 
 
 
 def near(agenda: Agenda, *, before: int = 0, after: int = 0) -> list[str]:
-    """The rows around half an hour from noon on."""
+    """The rows near the half hour from noon."""
     return [each.id for each in agenda.near(START, START + 30, before=before, after=after)]
 
 
-def test_neighbours_back_to_back_are_not_near() -> None:
+def test_adjacent_rows_are_not_near() -> None:
     assert near(Agenda([row("left", -30), row("right", 30), row("here", 15)])) == ["here"]
 
 

@@ -1,4 +1,4 @@
-"""Alarms fire due holds in the order of their times, and retry what failed."""
+"""Alarms expire due holds in the order of their times, and retry after failures."""
 
 import asyncio
 from datetime import timedelta
@@ -12,7 +12,7 @@ from tests.support.clock import FakeClock
 DENTIST = DentistId(ProfileId("dentist"))
 
 
-class Fired:
+class FiredHolds:
     """Records the ids of fired holds; raises the given failures first."""
 
     def __init__(self, *failures: Exception) -> None:
@@ -41,7 +41,7 @@ def due(clock: FakeClock, id: str, in_s: float) -> DueHold:
     )
 
 
-async def running(alarms: Alarms, fired: Fired) -> asyncio.Task[None]:
+async def running(alarms: Alarms, fired: FiredHolds) -> asyncio.Task[None]:
     task = asyncio.create_task(alarms.run(fired))
     await asyncio.sleep(0)
     return task
@@ -53,7 +53,7 @@ async def stop(task: asyncio.Task[None]) -> None:
 
 
 async def test_overdue_holds_fire_at_once_in_order_of_time() -> None:
-    clock, fired = FakeClock(), Fired()
+    clock, fired = FakeClock(), FiredHolds()
     alarms = Alarms(clock)
     for name, in_s in [("b", -1.0), ("a", -2.0), ("later", 3600.0)]:
         alarms.add(due(clock, name, in_s))
@@ -65,7 +65,7 @@ async def test_overdue_holds_fire_at_once_in_order_of_time() -> None:
 
 
 async def test_a_sooner_hold_wakes_a_sleeping_alarm() -> None:
-    clock, fired = FakeClock(), Fired()
+    clock, fired = FakeClock(), FiredHolds()
     alarms = Alarms(clock)
     alarms.add(due(clock, "later", 3600.0))
     task = await running(alarms, fired)
@@ -76,22 +76,22 @@ async def test_a_sooner_hold_wakes_a_sleeping_alarm() -> None:
 
 
 async def test_a_hold_of_a_busy_calendar_is_retried_a_second_later() -> None:
-    clock, fired = FakeClock(), Fired(CalendarBusy())
+    clock, fired = FakeClock(), FiredHolds(CalendarBusy())
     alarms = Alarms(clock)
     alarms.add(due(clock, "x", 0.0))
     task = await running(alarms, fired)
     await fired.reached(1)
-    while not len(alarms):  # noqa: ASYNC110 - the heap has no event; a turn of the loop fills it
+    while not len(alarms):  # noqa: ASYNC110 - the heap has no event to wait for
         await asyncio.sleep(0)
     clock.advance(timedelta(seconds=1))
-    alarms.add(due(clock, "y", 0.0))  # wakes it; the clock of the test does not run by itself
+    alarms.add(due(clock, "y", 0.0))  # wakes the task, because the fake clock does not run
     await fired.reached(3)
     await stop(task)
     assert sorted(fired.ids) == ["x", "x", "y"]
 
 
 async def test_a_hold_that_is_gone_is_not_retried() -> None:
-    clock, fired = FakeClock(), Fired(NotFound("reservation"))
+    clock, fired = FakeClock(), FiredHolds(NotFound("reservation"))
     alarms = Alarms(clock)
     alarms.add(due(clock, "x", 0.0))
     task = await running(alarms, fired)

@@ -1,4 +1,4 @@
-"""The built screens over HTTP: caching, compression, policy, and what is not served."""
+"""The built screens over HTTP: caching, compression, content policy, hidden files."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,7 +29,7 @@ def built(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def serving(built: Path, settings: ApiSettings | None = None) -> AsyncIterator[Client]:
-    """The pages of this folder, in an application of the world's."""
+    """An application that serves the pages of this folder."""
     async with world(settings, screens=built) as w:
         yield w.client
 
@@ -45,7 +45,7 @@ async def test_each_built_page_has_an_address_and_is_revalidated(built: Path) ->
         assert again.status == 304
 
 
-async def test_files_named_after_their_content_are_kept_for_ever(built: Path) -> None:
+async def test_files_named_by_their_hash_are_immutable(built: Path) -> None:
     async with serving(built) as client:
         answer = await client.get(
             "/assets/chat-abc123.js", headers={"Accept-Encoding": "br"}, auto_decompress=False

@@ -41,15 +41,15 @@ STARTS = tuple(at(9) + timedelta(minutes=15 * n) for n in range(12))
 
 
 @dataclass
-class Life:
-    """A calendar, the table it would leave in a database, and a clock."""
+class SimulatedCalendar:
+    """A calendar, the table that its events write, and a clock."""
 
     calendar: Calendar = field(default_factory=calendar)
     table: dict[AppointmentId, Appointment] = field(default_factory=dict)
     now: datetime = NOW
 
     def execute(self, command: Command) -> bool:
-        """Decide and apply; whether it was allowed."""
+        """Decide a command and apply its events; returns whether it was allowed."""
         try:
             decision = decide(command, self.calendar.with_named(self.table.values()), self.now)
         except Refusal:
@@ -62,9 +62,9 @@ class Life:
         return True
 
     def _write(self, event: RowEvent) -> None:
-        """What the database would check of every single row, in this order."""
+        """Apply an event with the database's checks, in the order of events."""
         before, after = event.before, event.after
-        assert self.table.get(after.id) == before, "decided on the row as it is"
+        assert self.table.get(after.id) == before, "decided on the current row"
         assert after.version == (before.version + 1 if before else 1)
         if after.blocked and not after.overbooked:
             for other in self.table.values():
@@ -74,11 +74,11 @@ class Life:
 
 
 @st.composite
-def commands(draw: st.DrawFn, life: Life, number: int) -> Command:
+def commands(draw: st.DrawFn, simulated: SimulatedCalendar, number: int) -> Command:
     who = draw(st.sampled_from(PATIENTS))
     kind, start = draw(st.sampled_from(KINDS)), draw(st.sampled_from(STARTS))
     by: Principal = draw(st.sampled_from((patient(who), STAFF)))
-    known = sorted(life.table) or [AppointmentId("nothing")]
+    known = sorted(simulated.table) or [AppointmentId("nothing")]
     named = draw(st.sampled_from(known))
     new = f"row-{number}"
     overbook = by is STAFF and draw(st.booleans())
@@ -106,30 +106,32 @@ def commands(draw: st.DrawFn, life: Life, number: int) -> Command:
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_no_sequence_of_commands_breaks_an_invariant(data: st.DataObject) -> None:
-    life = Life()
+    simulated = SimulatedCalendar()
     for number in range(data.draw(st.integers(5, 25))):
-        life.now += timedelta(minutes=data.draw(st.integers(0, 3)))
-        life.execute(data.draw(commands(life, number)))
-        live = {row.id for row in life.table.values() if row.blocked}
-        assert {row.id for row in life.calendar.agenda} == live
-        holds = sum(row.status is Status.HELD for row in life.table.values())
-        assert life.calendar.agenda.hold_count == holds
+        simulated.now += timedelta(minutes=data.draw(st.integers(0, 3)))
+        simulated.execute(data.draw(commands(simulated, number)))
+        live = {row.id for row in simulated.table.values() if row.blocked}
+        assert {row.id for row in simulated.calendar.agenda} == live
+        holds = sum(row.status is Status.HELD for row in simulated.table.values())
+        assert simulated.calendar.agenda.hold_count == holds
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_what_is_listed_is_exactly_what_can_be_held(data: st.DataObject) -> None:
-    life = Life()
+def test_exactly_the_listed_slots_can_be_held(data: st.DataObject) -> None:
+    simulated = SimulatedCalendar()
     for number in range(data.draw(st.integers(0, 12))):
-        life.now += timedelta(minutes=data.draw(st.integers(0, 3)))
-        life.execute(data.draw(commands(life, number)))
+        simulated.now += timedelta(minutes=data.draw(st.integers(0, 3)))
+        simulated.execute(data.draw(commands(simulated, number)))
     who, kind = data.draw(st.sampled_from(PATIENTS)), data.draw(st.sampled_from(KINDS))
     first, before = to_minute(at(8)), to_minute(at(18))
-    listed = life.calendar.free(kind, first=first, before=before, now=life.now, patient_id=who)
+    listed = simulated.calendar.free(
+        kind, first=first, before=before, now=simulated.now, patient_id=who
+    )
     for start in range(first, before, 5):
-        trial = Life(life.calendar, dict(life.table), life.now)
+        trial = SimulatedCalendar(simulated.calendar, dict(simulated.table), simulated.now)
         hold = hold_slot(to_instant(start), by=patient(who), kind=kind, id="trial")
-        again = own_hold_of(life.calendar, hold, life.now) is not None
+        again = own_hold_of(simulated.calendar, hold, simulated.now) is not None
         held = trial.execute(hold)
-        # A repeated hold is returned even if the dentist has overbooked its time since.
+        # A repeated hold is returned even if the dentist has since overbooked its time.
         assert held is (start in listed or again), to_instant(start)

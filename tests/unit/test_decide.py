@@ -1,4 +1,4 @@
-"""The clinic's rules, one behaviour each; no await, no clock, no database."""
+"""The clinic's rules: decisions on single commands."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -102,7 +102,7 @@ def test_an_overlapping_own_hold_is_replaced_in_the_same_turn() -> None:
     ]
 
 
-def test_another_type_at_the_same_start_replaces_ones_own_hold() -> None:
+def test_another_type_at_the_same_start_replaces_the_own_hold() -> None:
     decision = decide(hold_slot(at(9), kind=CLEANING), calendar([held(at(9))]), NOW)
     assert [name for name, _, _ in changes(decision)] == ["HoldReleased", "SlotHeld"]
 
@@ -239,28 +239,28 @@ def test_another_patients_reservation_does_not_exist() -> None:
         decide(BookReservation(by=patient(BEN), appointment_id=HOLD), calendar([held(at(9))]), NOW)
 
 
-def test_a_direct_booking_of_ones_own_held_slot_converts_the_hold() -> None:
+def test_a_direct_booking_of_the_own_held_slot_converts_the_hold() -> None:
     decision = decide(book_slot(at(9)), calendar([held(at(9))]), NOW)
     assert changes(decision) == [("AppointmentBooked", "hold", Status.CONFIRMED)]
 
 
-def test_a_direct_booking_that_overlaps_ones_own_hold_releases_it() -> None:
+def test_a_direct_booking_that_overlaps_the_own_hold_releases_it() -> None:
     decision = decide(book_slot(at(9, 15)), calendar([held(at(9))]), NOW)
     assert [name for name, _, _ in changes(decision)] == ["HoldReleased", "AppointmentBooked"]
 
 
-def test_a_direct_booking_into_anothers_hold_is_refused() -> None:
+def test_a_direct_booking_that_overlaps_another_hold_is_refused() -> None:
     with pytest.raises(SlotTaken):
         decide(book_slot(at(9), who=BEN), calendar([held(at(9))]), NOW)
 
 
-def test_back_to_back_is_allowed() -> None:
+def test_adjacent_appointments_are_allowed() -> None:
     decision = decide(book_slot(at(9, 30), who=BEN), calendar([row(at(9))]), NOW)
     assert decision.outcome is Outcome.CREATED
 
 
 def test_between_two_neighbours_the_larger_facing_buffer_is_kept() -> None:
-    cleaning = row(at(9), kind=CLEANING)  # ends 10:00, wants 10 minutes after
+    cleaning = row(at(9), kind=CLEANING)  # ends at 10:00 and needs 10 minutes after it
     with pytest.raises(SlotTaken):
         decide(book_slot(at(10), who=BEN), calendar([cleaning]), NOW)
     assert decide(book_slot(at(10, 15), who=BEN), calendar([cleaning]), NOW).events
@@ -289,14 +289,14 @@ def test_buffers_do_not_bind_staff() -> None:
 
 
 def test_overlaps_bind_staff_unless_they_overbook() -> None:
-    crowded = calendar([row(at(9))])
+    busy = calendar([row(at(9))])
     with pytest.raises(SlotTaken):
-        decide(book_slot(at(9, 15), by=STAFF, who=BEN), crowded, NOW)
-    decision = decide(book_slot(at(9, 15), by=STAFF, who=BEN, overbook=True), crowded, NOW)
+        decide(book_slot(at(9, 15), by=STAFF, who=BEN), busy, NOW)
+    decision = decide(book_slot(at(9, 15), by=STAFF, who=BEN, overbook=True), busy, NOW)
     assert shown(decision).overbooked
 
 
-def test_only_what_overlaps_is_marked_overbooked() -> None:
+def test_only_overlapping_rows_are_marked_overbooked() -> None:
     decision = decide(book_slot(at(9), by=STAFF, who=BEN, overbook=True), calendar(), NOW)
     assert not shown(decision).overbooked
 
@@ -324,7 +324,7 @@ def test_rescheduling_to_the_same_time_changes_nothing() -> None:
     assert (decision.events, decision.outcome) == ((), Outcome.UNCHANGED)
 
 
-def test_rescheduling_onto_ones_own_old_time_is_allowed() -> None:
+def test_rescheduling_to_a_time_that_overlaps_itself_is_allowed() -> None:
     assert decide(change(start=at(9, 15)), calendar([row(at(9))]), NOW).events
 
 
@@ -334,7 +334,7 @@ def test_a_taken_target_leaves_the_original_untouched() -> None:
         decide(change(start=at(11)), busy, NOW)
 
 
-def test_the_old_slot_is_free_at_once() -> None:
+def test_rescheduling_frees_the_old_slot() -> None:
     moved = then(calendar([row(at(9))]), change(start=at(11)))
     assert decide(book_slot(at(9), who=BEN), moved, NOW).outcome is Outcome.CREATED
 
@@ -359,7 +359,7 @@ def test_a_patient_may_change_only_start_and_notes(fields: dict[str, object]) ->
         decide(change(None, **fields), calendar([row(at(9))]), NOW)
 
 
-def test_a_patient_cannot_change_what_has_begun() -> None:
+def test_a_patient_cannot_change_an_appointment_that_has_begun() -> None:
     with pytest.raises(TooLate):
         decide(change(notes="late"), calendar([row(at(9))]), at(9))
 
@@ -397,7 +397,7 @@ def test_a_reached_daily_limit_offers_no_more_slots_of_the_type() -> None:
     assert decide(book_slot(at(11) + timedelta(days=1), who=BEN), busy, NOW).events
 
 
-def test_daily_limits_count_holds_and_what_was_completed() -> None:
+def test_daily_limits_count_holds_and_completed_appointments() -> None:
     for taken in (held(at(9)), row(at(9), status=Status.COMPLETED)):
         busy = replace(calendar([taken], schedule=ONE_A_DAY), completed=completed_of([taken]))
         with pytest.raises(OutsideAvailability):
@@ -408,7 +408,7 @@ def completed_of(rows: list[Appointment]) -> tuple[Appointment, ...]:
     return tuple(row for row in rows if row.status is Status.COMPLETED)
 
 
-def test_an_appointment_completed_in_this_calendars_life_goes_on_counting() -> None:
+def test_daily_limits_count_appointments_completed_since_activation() -> None:
     seen = then(
         calendar([row(at(9), status=Status.CHECKED_IN)], schedule=ONE_A_DAY),
         change(by=STAFF, status=Status.COMPLETED),
@@ -418,7 +418,7 @@ def test_an_appointment_completed_in_this_calendars_life_goes_on_counting() -> N
 
 
 @pytest.mark.parametrize("status", [Status.CANCELLED, Status.NO_SHOW, Status.RELEASED])
-def test_daily_limits_do_not_count_what_did_not_take_place(status: Status) -> None:
+def test_daily_limits_do_not_count_cancelled_or_missed_appointments(status: Status) -> None:
     free = calendar([row(at(9), status=status)], schedule=ONE_A_DAY)
     assert decide(book_slot(at(11), who=BEN), free, NOW).events
 
@@ -429,11 +429,11 @@ def test_daily_limits_do_not_count_own_holds_and_the_moved_row() -> None:
 
 
 def test_a_type_that_is_not_offered_can_be_booked_by_staff_only() -> None:
-    picky = calendar(schedule=with_schedule(appointment_type_ids=(CLEANING.id,)))
+    restricted = calendar(schedule=with_schedule(appointment_type_ids=(CLEANING.id,)))
     with pytest.raises(OutsideAvailability):
-        decide(hold_slot(at(9)), picky, NOW)
-    assert decide(hold_slot(at(9), kind=CLEANING), picky, NOW).events
-    assert decide(book_slot(at(9), by=STAFF), picky, NOW).events
+        decide(hold_slot(at(9)), restricted, NOW)
+    assert decide(hold_slot(at(9), kind=CLEANING), restricted, NOW).events
+    assert decide(book_slot(at(9), by=STAFF), restricted, NOW).events
 
 
 def test_daily_limits_do_not_bind_staff() -> None:
@@ -453,7 +453,7 @@ def test_another_patients_appointment_does_not_exist() -> None:
         decide(change(by=patient(BEN), start=at(11)), calendar([row(at(9))]), NOW)
 
 
-def test_another_type_brings_its_length_and_buffers() -> None:
+def test_changing_the_type_changes_duration_and_buffers() -> None:
     decision = decide(
         change(by=STAFF, appointment_type_id=CLEANING.id), calendar([row(at(9))]), NOW
     )
@@ -524,7 +524,7 @@ def test_an_overbooked_row_moved_to_free_time_is_not_overbooked() -> None:
     assert not shown(decide(change(by=STAFF, start=at(14)), calendar(rows), NOW)).overbooked
 
 
-def test_taking_back_overbooking_while_it_overlaps_is_refused() -> None:
+def test_an_overlapping_row_must_stay_overbooked() -> None:
     rows = [row(at(9), overbooked=True), row(at(9), id="other", patient_id=BEN)]
     with pytest.raises(SlotTaken):
         decide(change(by=STAFF, overbook=False), calendar(rows), NOW)
@@ -560,7 +560,7 @@ def test_only_staff_can_cancel_an_appointment_that_has_begun() -> None:
     assert decide(cancel, calendar([row(at(9))]), at(9)).events
 
 
-def test_cancelling_ones_hold_releases_it() -> None:
+def test_cancelling_a_hold_releases_it() -> None:
     cancel = CancelAppointment(by=patient(), appointment_id=HOLD)
     decision = decide(cancel, calendar([held(at(9))]), NOW)
     assert changes(decision) == [("HoldReleased", "hold", Status.RELEASED)]

@@ -1,4 +1,4 @@
-"""The demo's folder: private, kept between starts, and never somebody's real clinic."""
+"""The demo's folder is private, kept between starts, and never a real clinic's."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -35,11 +35,11 @@ def test_the_demo_refuses_the_settings_of_a_real_clinic(config: Config) -> None:
         refuse_real_clinic(config)
 
 
-def test_the_demo_takes_the_defaults() -> None:
+def test_the_demo_accepts_the_defaults() -> None:
     refuse_real_clinic(Config())
 
 
-def test_it_refuses_a_database_that_no_demo_made(tmp_path: Path) -> None:
+def test_a_database_that_the_demo_did_not_make_is_refused(tmp_path: Path) -> None:
     (tmp_path / "chairside.db").write_bytes(b"real")
     with (
         pytest.raises(ConfigError, match="was not made by the demo"),
@@ -49,7 +49,7 @@ def test_it_refuses_a_database_that_no_demo_made(tmp_path: Path) -> None:
     assert (tmp_path / "chairside.db").read_bytes() == b"real"
 
 
-def test_secret_and_links_are_for_their_owner_only(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_secret_and_links(tmp_path: Path) -> None:
     with DemoFolder.open(tmp_path / "new", fresh=False) as folder:
         folder.write_links({"url": "http://127.0.0.1"})
         assert orjson.loads(folder.links.read_bytes()) == {"url": "http://127.0.0.1"}
@@ -57,7 +57,7 @@ def test_secret_and_links_are_for_their_owner_only(tmp_path: Path) -> None:
         assert (tmp_path / "new" / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_its_settings_are_the_base_with_its_own_database_and_secret(tmp_path: Path) -> None:
+def test_the_demo_replaces_database_and_secret_of_the_settings(tmp_path: Path) -> None:
     base = Config(reservations=replace(Config().reservations, hold_seconds=2.0))
     with DemoFolder.open(tmp_path, fresh=False) as folder:
         config = folder.config(base)
@@ -79,7 +79,7 @@ def test_data_and_secret_are_kept_between_starts(tmp_path: Path) -> None:
     assert (tmp_path / "chairside.db").read_bytes() == b"filled"
 
 
-def test_fresh_forgets_data_and_secret(tmp_path: Path) -> None:
+def test_a_fresh_start_deletes_data_and_secret(tmp_path: Path) -> None:
     with DemoFolder.open(tmp_path, fresh=False) as folder:
         secret = secret_of(folder)
     for name in ("chairside.db", "chairside.db-wal", "chairside.db-shm"):
@@ -90,14 +90,14 @@ def test_fresh_forgets_data_and_secret(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*-wal"))
 
 
-def test_a_start_that_was_interrupted_while_seeding_begins_anew(tmp_path: Path) -> None:
+def test_an_interrupted_seeding_is_repeated(tmp_path: Path) -> None:
     (tmp_path / "seeding.db").write_bytes(b"half")
     with DemoFolder.open(tmp_path, fresh=False) as folder:
         assert not folder.is_seeded
     assert not (tmp_path / "seeding.db").exists()
 
 
-def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
+def test_two_demos_cannot_share_a_folder(tmp_path: Path) -> None:
     with (
         DemoFolder.open(tmp_path, fresh=False),
         pytest.raises(DatabaseInUse, match="pid"),
@@ -106,7 +106,7 @@ def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_an_unusable_folder_is_named_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(ConfigError, match="Cannot use the folder"),

@@ -1,4 +1,4 @@
-"""The demo clinic on paper is plausible, and the same for everybody."""
+"""The plan of the demo clinic is plausible and deterministic."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
@@ -10,7 +10,7 @@ from actors.domain.schedule import MINUTES_PER_DAY
 from hub.demo.plan import DAYS_AFTER, DAYS_BEFORE, PATIENTS, DemoPlan, PlannedVisit, plan
 
 TODAYS = [date(2027, 3, 8), date(2026, 3, 24), date(2028, 2, 25)]
-"""An ordinary week; clocks change in Berlin within the fortnight; a leap day."""
+"""An ordinary week, a change of clocks in Berlin within two weeks, and a leap day."""
 
 
 @pytest.fixture(params=TODAYS, ids=str)
@@ -23,7 +23,7 @@ def end_of(clinic: DemoPlan, visit: PlannedVisit) -> datetime:
     return visit.start + timedelta(minutes=clinic.types[visit.kind].duration)
 
 
-def test_the_same_day_gives_the_same_clinic(today: date) -> None:
+def test_the_plan_of_a_day_is_deterministic(today: date) -> None:
     assert plan(today) == plan(today)
 
 
@@ -33,10 +33,10 @@ def test_three_dentists_in_two_zones_with_a_break_at_noon(today: date) -> None:
     assert len({dentist.schedule.time_zone for dentist in dentists}) == 2
     for dentist in dentists:
         hours = Counter(rule.weekday for rule in dentist.schedule.rules)
-        assert set(hours.values()) == {2}, "two windows a day: a break between them"
+        assert set(hours.values()) == {2}, "two windows a day, with a break between them"
 
 
-def test_a_hundred_patients_who_can_be_told_apart(today: date) -> None:
+def test_a_hundred_patients_have_different_contact_data(today: date) -> None:
     patients = plan(today).patients
     assert len(patients) == PATIENTS == 100
     for field in ("name", "email", "phone"):
@@ -54,7 +54,7 @@ def test_every_visit_lies_within_the_opening_hours_of_its_day(today: date) -> No
         assert any(window.start <= span[0] < span[1] <= window.end for window in windows)
 
 
-def test_no_two_visits_of_a_dentist_touch_each_others_buffers(today: date) -> None:
+def test_visits_of_a_dentist_keep_their_buffers(today: date) -> None:
     clinic = plan(today)
     for dentist in range(len(clinic.dentists)):
         visits = sorted(
@@ -66,7 +66,7 @@ def test_no_two_visits_of_a_dentist_touch_each_others_buffers(today: date) -> No
             assert end_of(clinic, one) + timedelta(minutes=buffer) <= next_one.start
 
 
-def test_nobody_is_in_two_places_at_once(today: date) -> None:
+def test_visits_of_a_patient_do_not_overlap(today: date) -> None:
     clinic = plan(today)
     for patient in range(PATIENTS):
         visits = sorted(
@@ -77,7 +77,7 @@ def test_nobody_is_in_two_places_at_once(today: date) -> None:
             assert end_of(clinic, one) <= next_one.start
 
 
-def test_the_fortnight_is_busy_and_has_room_left(today: date) -> None:
+def test_the_plan_has_visits_and_free_slots_in_its_two_weeks(today: date) -> None:
     clinic = plan(today)
     assert 80 <= len(clinic.visits) <= 250
     days = {visit.start.date() - today for visit in clinic.visits}

@@ -1,4 +1,4 @@
-"""The files of ``deploy/`` say what the hub understands; what can be checked here, is."""
+"""The files of ``deploy/`` are valid, and set only variables that the hub knows."""
 
 import os
 import re
@@ -14,7 +14,7 @@ import yaml  # type: ignore[import-untyped]  # ships no types
 from hub.config import load_config
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-SECRET = "a secret of thirty-two bytes or so"  # of nobody
+SECRET = "a secret of thirty-two bytes or so"
 NODES = {f"HUB_NODE{n}": f"127.0.0.1:{8080 + n}" for n in (1, 2, 3)}
 
 
@@ -27,8 +27,8 @@ def _program(name: str) -> str | None:
     return shutil.which(name, path=places)
 
 
-def _understood(environ: dict[str, str]) -> None:
-    """A hub with these variables starts: unknown ones and impossible values are refused."""
+def _check_environment(environ: dict[str, str]) -> None:
+    """Check that a hub accepts these variables: it refuses unknown ones and bad values."""
     load_config(None, environ).require_keys()
 
 
@@ -42,7 +42,7 @@ def _packages() -> list[str]:
 # --- containers ------------------------------------------------------------------------
 
 
-def test_compose_sets_what_the_hub_understands() -> None:
+def test_compose_sets_only_variables_that_the_hub_knows() -> None:
     (compose,) = _documents("compose.yaml")
     services = compose["services"]
     for name in ("node1", "node2", "node3", "migrate"):
@@ -50,15 +50,15 @@ def test_compose_sets_what_the_hub_understands() -> None:
             key: re.sub(r"\$\{[^}]*\}", SECRET.replace(" ", "-"), str(value))
             for key, value in services[name]["environment"].items()
         }
-        _understood(environ)
-        assert environ["CHAIRSIDE_CLUSTER_PORT"] != "0", "the containers' own port is known"
+        _check_environment(environ)
+        assert environ["CHAIRSIDE_CLUSTER_PORT"] != "0", "containers need a fixed port"
     assert services["migrate"]["command"] == ["migrate"]
     assert set(services["balancer"]["depends_on"]) == {"node1", "node2", "node3"}
-    asked = set(re.findall(r"\$\{(HUB_\w+)\}", (DEPLOY / "haproxy.cfg").read_text()))
-    assert asked == {key for key in services["balancer"]["environment"] if key.startswith("HUB_")}
+    used = set(re.findall(r"\$\{(HUB_\w+)\}", (DEPLOY / "haproxy.cfg").read_text()))
+    assert used == {key for key in services["balancer"]["environment"] if key.startswith("HUB_")}
 
 
-def test_the_dockerfile_takes_what_there_is_and_starts_what_exists() -> None:
+def test_the_dockerfile_copies_existing_files_and_starts_the_hub() -> None:
     lines = [
         line.strip()
         for line in (DEPLOY / "Dockerfile").read_text(encoding="utf-8").splitlines()
@@ -73,7 +73,7 @@ def test_the_dockerfile_takes_what_there_is_and_starts_what_exists() -> None:
     assert lines[-2:] == ['ENTRYPOINT ["chairside"]', 'CMD ["serve"]']
     assert any(line.startswith("USER ") and "root" not in line for line in lines)
     environ = dict(re.findall(r"(CHAIRSIDE_\w+)=(\S+)", "\n".join(lines)))
-    _understood({**environ, "CHAIRSIDE_AUTH_SECRET": SECRET})
+    _check_environment({**environ, "CHAIRSIDE_AUTH_SECRET": SECRET})
 
 
 # --- Kubernetes ------------------------------------------------------------------------
@@ -85,12 +85,12 @@ def _of_kind(kind: str) -> dict[str, Any]:
     return one
 
 
-def test_pods_are_probed_spread_kept_and_ended_gracefully() -> None:
+def test_pods_have_probes_and_time_for_a_graceful_shutdown() -> None:
     deployment = _of_kind("Deployment")["spec"]
     pod = deployment["template"]["spec"]
     (hub,) = pod["containers"]
     assert hub["readinessProbe"]["httpGet"]["path"] == "/health/ready"
-    assert hub["livenessProbe"]["httpGet"]["path"] == "/health/live", "never the database's"
+    assert hub["livenessProbe"]["httpGet"]["path"] == "/health/live", "not the database's health"
     environ = {each["name"]: each.get("value", "") for each in hub["env"]}
     environ |= {
         "CHAIRSIDE_DATABASE_URL": "postgresql://user@db/clinic",
@@ -98,7 +98,7 @@ def test_pods_are_probed_spread_kept_and_ended_gracefully() -> None:
         "CHAIRSIDE_AUTH_SECRET": SECRET,
         "CHAIRSIDE_CLUSTER_HOST": "10.0.0.7",
     }
-    _understood(environ)
+    _check_environment(environ)
     drains_s = float(environ["CHAIRSIDE_CLUSTER_DRAIN_S"])
     drains_s += float(environ["CHAIRSIDE_SERVER_SHUTDOWN_GRACE_S"])
     assert pod["terminationGracePeriodSeconds"] > drains_s + 10
@@ -106,7 +106,7 @@ def test_pods_are_probed_spread_kept_and_ended_gracefully() -> None:
     assert deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
-def test_everything_selects_the_same_pods() -> None:
+def test_all_selectors_match_the_same_pods() -> None:
     labels = _of_kind("Deployment")["spec"]["template"]["metadata"]["labels"]
     assert _of_kind("Deployment")["spec"]["selector"]["matchLabels"] == labels
     assert _of_kind("Service")["spec"]["selector"] == labels
@@ -119,16 +119,16 @@ def test_everything_selects_the_same_pods() -> None:
     assert {port["port"] for rule in policy["ingress"] for port in rule["ports"]} == named
 
 
-def test_the_service_keeps_polling_where_it_began() -> None:
+def test_the_service_routes_polling_of_a_client_to_one_pod() -> None:
     assert _of_kind("Service")["spec"]["sessionAffinity"] == "ClientIP"
 
 
-def test_the_job_migrates() -> None:
+def test_the_job_runs_the_migration() -> None:
     (job,) = _of_kind("Job")["spec"]["template"]["spec"]["containers"]
     assert job["args"] == ["migrate"]
 
 
-# --- what programs check themselves ----------------------------------------------------
+# --- checks by the programs themselves -------------------------------------------------
 
 
 def test_haproxy_accepts_its_configuration() -> None:
@@ -144,7 +144,7 @@ def test_haproxy_accepts_its_configuration() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_haproxy_sends_polling_to_one_node_and_asks_for_readiness() -> None:
+def test_haproxy_routes_polling_to_one_node_and_checks_readiness() -> None:
     text = (DEPLOY / "haproxy.cfg").read_text(encoding="utf-8")
     assert text.count("option httpchk GET /health/ready") == text.count("\nbackend ") == 2
     assert "use_backend sticky if is_socketio is_polling" in text
@@ -160,7 +160,7 @@ def test_nginx_accepts_its_configuration(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "syntax is ok" in done.stderr, done.stderr  # its folders may be another user's
+    assert "syntax is ok" in done.stderr, done.stderr  # other checks fail without its folders
 
 
 def test_systemd_accepts_its_unit(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_systemd_accepts_its_unit(tmp_path: Path) -> None:
     assert [command for _, command in commands] == ["serve"]
     if (program := _program("systemd-analyze")) is None:
         pytest.skip("systemd-analyze is not installed here")
-    here = tmp_path / "chairside.service"  # the command that it names exists nowhere yet
+    here = tmp_path / "chairside.service"  # with a command that exists on this machine
     here.write_text(text.replace("/opt/chairside/bin/chairside", "/bin/true"), encoding="utf-8")
     done = subprocess.run(
         [program, "verify", "--man=no", here],

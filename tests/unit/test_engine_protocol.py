@@ -1,4 +1,4 @@
-"""Requests and packets of Engine.IO, protocol revision 4, without a server."""
+"""Requests and packets of Engine.IO, protocol revision 4."""
 
 import pytest
 from hypothesis import given

@@ -36,8 +36,8 @@ class EagerWebSocket:
     def abort(self) -> None: ...
 
 
-class Listener:
-    """Handles half of the messages at once, and awaits something for the others."""
+class MessageHandler:
+    """Handles half of the messages synchronously, and the others in a coroutine."""
 
     def __init__(self) -> None:
         self.taken = 0
@@ -69,13 +69,13 @@ class Listener:
 
 @pytest.mark.parametrize("messages", [1, 1_000])
 async def test_many_messages_at_once_do_not_block_the_event_loop(messages: int) -> None:
-    listener = Listener()
+    handler = MessageHandler()
     serving = asyncio.create_task(
-        listener.session().serve(cast("WebSocket", EagerWebSocket(messages)))
+        handler.session().serve(cast("WebSocket", EagerWebSocket(messages)))
     )
     most = before = 0
     while not serving.done():
         await asyncio.sleep(0)
-        most, before = max(most, listener.taken - before), listener.taken
-    assert listener.taken == messages
+        most, before = max(most, handler.taken - before), handler.taken
+    assert handler.taken == messages
     assert most <= 16

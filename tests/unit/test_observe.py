@@ -1,4 +1,4 @@
-"""Logs: one form for everything, and nothing of a person or a token in any of it."""
+"""Log lines have one form, and contain no personal data and no tokens."""
 
 import logging
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def test_a_line_has_time_level_event_logger_and_the_fields(out: Logs) -> None:
     }
 
 
-def test_the_standard_librarys_loggers_take_the_same_way(out: Logs) -> None:
+def test_the_standard_librarys_loggers_write_the_same_form(out: Logs) -> None:
     logging.getLogger("actors.stand_in").warning("actor_stopped %s", "d1", extra={"waiting": 3})
     line = only_line(out)
     assert (line["event"], line["level"], line["logger"], line["waiting"]) == (
@@ -64,7 +64,7 @@ def test_an_error_is_logged_with_its_stack_trace_and_context(out: Logs) -> None:
         assert "LookupError: no such calendar" in line["exception"]
 
 
-def test_a_request_that_is_no_http_is_one_warning_without_its_bytes(out: Logs) -> None:
+def test_a_malformed_request_is_one_warning_without_its_bytes(out: Logs) -> None:
     error = BadHttpMessage("Invalid header value char: b'Authorization: Bearer opaque'")
     server = logging.getLogger("aiohttp.server")
     server.exception("Error handling request from %s", "127.0.0.1", exc_info=error)
@@ -74,7 +74,7 @@ def test_a_request_that_is_no_http_is_one_warning_without_its_bytes(out: Logs) -
     assert "opaque" not in out.getvalue()
 
 
-def test_a_requests_context_is_on_every_line_of_it(out: Logs) -> None:
+def test_every_line_of_a_request_has_its_context(out: Logs) -> None:
     with structlog.contextvars.bound_contextvars(request_id="r1"):
         structlog.get_logger("a").info("one")
         logging.getLogger("b").warning("two")
@@ -90,7 +90,7 @@ def test_values_of_sensitive_keys_are_redacted_at_any_depth(out: Logs, key: str)
     assert out.getvalue().count(REDACTED) == 3
 
 
-def test_tokens_are_redacted_wherever_they_stand(out: Logs) -> None:
+def test_tokens_are_redacted_in_any_position(out: Logs) -> None:
     structlog.get_logger("a").info("one", path=f"/?token={TOKEN}")
     logging.getLogger("b").warning("bad header %s", TOKEN)
     try:
@@ -115,12 +115,12 @@ def test_levels_below_the_configured_one_are_dropped(out: Logs) -> None:
     assert [line["event"] for line in out.lines()] == ["loud"]
 
 
-def test_what_json_does_not_know_is_written_as_text(out: Logs) -> None:
+def test_values_unknown_to_json_are_written_as_text(out: Logs) -> None:
     structlog.get_logger("a").info("one", channel=object)
     assert "object" in only_line(out)["channel"]
 
 
-def test_the_console_form_is_for_people(out: Logs) -> None:
+def test_the_console_format_is_readable_text(out: Logs) -> None:
     configure_logging(LoggingSettings(format="console"), out)
     structlog.get_logger("a").info("hub_started", url="http://127.0.0.1", token=TOKEN)
     assert "hub_started" in out.getvalue()
@@ -128,7 +128,7 @@ def test_the_console_form_is_for_people(out: Logs) -> None:
     assert TOKEN not in out.getvalue()
 
 
-def test_auto_is_json_where_no_terminal_reads(out: Logs) -> None:
+def test_the_auto_format_is_json_without_a_terminal(out: Logs) -> None:
     configure_logging(LoggingSettings(format="auto"), out)
     structlog.get_logger("a").info("one")
     assert only_line(out)["event"] == "one"

@@ -1,4 +1,4 @@
-"""What a wheel carries: the pages and everything they load, though they are built files."""
+"""The wheel contains the built pages and all their files."""
 
 import fnmatch
 import json
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
     "name", ["dentist.html", "dentist.html.br", "dentist-x.js", "dentist-x.js.gz", "dentist-x.css"]
 )
 def test_every_kind_of_file_of_the_built_pages_is_package_data(name: str) -> None:
-    """Folders without Python in them are packages to setuptools, too (namespaces)."""
+    """To setuptools, folders without Python files are (namespace) packages too."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     tool = pyproject["tool"]["setuptools"]
     assert any(fnmatch.fnmatch(name, pattern) for pattern in tool["package-data"]["*"])

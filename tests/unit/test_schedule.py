@@ -1,4 +1,4 @@
-"""What a schedule accepts, and which windows a local date has."""
+"""The limits of a schedule, and the windows of a local date."""
 
 from datetime import date
 from typing import Any
@@ -30,7 +30,7 @@ def test_a_date_has_the_windows_of_its_weekday() -> None:
     assert schedule.windows_on(date(2026, 6, 9)) == ()
 
 
-def test_an_override_replaces_one_date_and_two_of_them_add_up() -> None:
+def test_overrides_of_a_date_replace_its_rules_and_add_up() -> None:
     schedule = Schedule(
         time_zone="Europe/Berlin",
         rules=daily("09:00-12:00"),
@@ -65,7 +65,7 @@ def test_a_policy_out_of_its_bounds_is_refused(wrong: dict[str, Any]) -> None:
         Schedule(time_zone="UTC", **wrong)
 
 
-def test_caches_are_no_part_of_the_value_of_a_schedule() -> None:
+def test_the_caches_of_a_schedule_do_not_affect_equality() -> None:
     one, other = (Schedule(time_zone="UTC", rules=daily("09:00-12:00")) for _ in range(2))
     one.cached_spans[MONDAY] = ((0, 1),)
     assert one == other

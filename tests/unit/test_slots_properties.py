@@ -1,4 +1,4 @@
-"""Slots against the naive model and against themselves, on random schedules and dates."""
+"""Slots on random schedules and dates agree with the naive model and with themselves."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -42,7 +42,7 @@ ZONES = (
     "UTC",
 )
 CLEANING = kind(30).id
-NEVER_WAS = date(2011, 12, 30)  # in Apia
+SKIPPED_DATE = date(2011, 12, 30)  # in Apia
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +91,11 @@ def changes(zone: str) -> tuple[date, ...]:
     noons = [datetime(2025, 1, 1, 12, tzinfo=UTC) + timedelta(n) for n in range(5 * 365)]
     offsets = [noon.astimezone(ZoneInfo(zone)).utcoffset() for noon in noons]
     found = [noons[n].date() for n in range(1, len(noons)) if offsets[n - 1] != offsets[n]]
-    return tuple(found) + ((NEVER_WAS,) if zone == "Pacific/Apia" else ())
+    return tuple(found) + ((SKIPPED_DATE,) if zone == "Pacific/Apia" else ())
 
 
 def anchors(zone: str) -> st.SearchStrategy[date]:
-    """Days to look at: mostly those on which the clocks change, if there are any."""
+    """Days for a case: mostly those on which the clocks change, if there are any."""
     anyday = st.dates(date(2025, 1, 1), date(2029, 12, 31))
     if not changes(zone):
         return anyday
@@ -188,7 +188,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def examples(count: int) -> Callable[[Callable[[Case], None]], Callable[[], None]]:
-    """Run a property on so many cases; a slow case or a slow machine is no failure."""
+    """Run a property on ``count`` cases, without time limits for single cases."""
 
     def decorate(run: Callable[[Case], None]) -> Callable[[], None]:
         quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -237,12 +237,12 @@ def test_no_slot_offered_is_refused_when_booked(case: Case) -> None:
 
 
 @examples(200)
-def test_order_repetition_and_splitting_of_rules_change_nothing(case: Case) -> None:
+def test_reordered_repeated_and_split_rules_offer_the_same_slots(case: Case) -> None:
     schedule = case.schedule
     halves = [
         replace(rule, window=half) for rule in schedule.rules for half in halves_of(rule.window)
     ]
-    scattered = tuple(
+    split_overrides = tuple(
         Override(date=override.date, windows=(half,))
         for override in schedule.overrides
         for window in override.windows
@@ -251,7 +251,7 @@ def test_order_repetition_and_splitting_of_rules_change_nothing(case: Case) -> N
     rewritten = replace(
         schedule,
         rules=(*reversed(halves), *schedule.rules),
-        overrides=(*reversed(schedule.overrides), *scattered),
+        overrides=(*reversed(schedule.overrides), *split_overrides),
     )
     assert replace(case, schedule=rewritten).free() == case.free()
 
@@ -264,13 +264,13 @@ def halves_of(window: Window) -> list[Window]:
 
 
 @examples(200)
-def test_a_range_offers_what_its_parts_offer(case: Case) -> None:
+def test_a_range_offers_the_slots_of_its_parts(case: Case) -> None:
     middle = (case.first + case.before) // 2
     assert case.free() == case.free(before=middle) + case.free(first=middle)
 
 
 @examples(200)
-def test_booking_a_slot_only_takes_slots_away(case: Case) -> None:
+def test_booking_a_slot_only_removes_overlapping_slots(case: Case) -> None:
     free = case.free()
     if not free:
         return

@@ -1,4 +1,4 @@
-"""SCHEDULING.md, Rules: cases 8-13 at the level of :mod:`actors.domain.slots`."""
+"""Rules of slots: scheduling cases 8-13 in :mod:`actors.domain.slots`."""
 
 import pytest
 
@@ -79,9 +79,7 @@ def test_case_9_an_override_opens_a_closed_weekday() -> None:
     ("zone", "window"),
     [("America/Los_Angeles", "20:00-21:00"), ("Pacific/Kiritimati", "01:00-02:00")],
 )
-def test_case_9_an_override_on_another_utc_date_keeps_the_neighbours_rules(
-    zone: str, window: str
-) -> None:
+def test_case_9_an_override_on_another_utc_date_keeps_its_rules(zone: str, window: str) -> None:
     schedule = Schedule(
         time_zone=zone,
         slot_step_minutes=60,
@@ -93,7 +91,7 @@ def test_case_9_an_override_on_another_utc_date_keeps_the_neighbours_rules(
     assert local_starts(schedule, 60, "2026-06-09") == ["12:00"]
 
 
-def test_case_10_an_override_that_shrinks_the_day_leaves_appointments_outside() -> None:
+def test_case_10_a_shortened_day_has_appointments_outside_open_time() -> None:
     before = Schedule(time_zone=BERLIN, rules=daily("09:00-17:00"))
     after = Schedule(
         time_zone=BERLIN, rules=before.rules, overrides=(override(DAY, "09:00-12:00"),)
@@ -105,7 +103,7 @@ def test_case_10_an_override_that_shrinks_the_day_leaves_appointments_outside() 
     assert local_starts(after, 30, DAY)[-1] == "11:30"
 
 
-def test_case_10_open_time_goes_on_across_midnight_but_not_across_a_break() -> None:
+def test_case_10_open_time_spans_midnight_but_not_a_break() -> None:
     schedule = Schedule(time_zone=BERLIN, rules=daily("00:00-12:00", "13:00-24:00"))
     night = minute(f"{DAY}T23:00", BERLIN)
     noon = minute(f"{DAY}T11:45", BERLIN)
@@ -113,14 +111,14 @@ def test_case_10_open_time_goes_on_across_midnight_but_not_across_a_break() -> N
     assert not in_open_time(schedule, noon, noon + 120)
 
 
-def test_case_11_the_whole_appointment_must_fit_and_may_end_at_closing() -> None:
+def test_case_11_an_appointment_must_fit_and_may_end_at_closing() -> None:
     schedule = Schedule(time_zone=BERLIN, rules=daily("09:00-10:00"))
     assert local_starts(schedule, 45, DAY) == ["09:00", "09:15"]
     assert local_starts(schedule, 60, DAY) == ["09:00"]
     assert local_starts(schedule, 61, DAY) == []
 
 
-def test_case_11_back_to_back_is_allowed() -> None:
+def test_case_11_adjacent_appointments_are_allowed() -> None:
     schedule = Schedule(time_zone=BERLIN, rules=daily("09:00-10:30"))
     taken = [row(f"{DAY}T09:30", 30, BERLIN)]
     assert local_starts(schedule, 30, DAY, taken=taken) == ["09:00", "10:00"]
@@ -130,7 +128,7 @@ def test_case_11_back_to_back_is_allowed() -> None:
     ("row_after", "own_before", "first"),
     [(10, 5, "09:40"), (5, 10, "09:40"), (10, 10, "09:40"), (0, 0, "09:30"), (0, 5, "09:35")],
 )
-def test_case_12_between_two_neighbours_the_larger_facing_buffer_is_enough(
+def test_case_12_the_larger_of_two_facing_buffers_is_enough(
     row_after: int, own_before: int, first: str
 ) -> None:
     schedule = Schedule(time_zone=BERLIN, slot_step_minutes=5, rules=daily("09:00-17:00"))
@@ -141,7 +139,7 @@ def test_case_12_between_two_neighbours_the_larger_facing_buffer_is_enough(
 @pytest.mark.parametrize(
     ("row_before", "own_after", "last"), [(10, 5, "16:00"), (5, 10, "16:00"), (0, 0, "16:10")]
 )
-def test_case_12_buffers_before_the_next_row_count_the_same_way(
+def test_case_12_buffers_before_the_next_row_count_too(
     row_before: int, own_after: int, last: str
 ) -> None:
     schedule = Schedule(time_zone=BERLIN, slot_step_minutes=5, rules=daily("09:00-17:00"))
@@ -149,12 +147,12 @@ def test_case_12_buffers_before_the_next_row_count_the_same_way(
     assert local_starts(schedule, kind(30, after=own_after), DAY, taken=taken)[-1] == last
 
 
-def test_case_12_buffers_may_spill_past_opening_hours() -> None:
+def test_case_12_buffers_may_extend_past_opening_hours() -> None:
     schedule = Schedule(time_zone=BERLIN, rules=daily("09:00-10:00"))
     assert local_starts(schedule, kind(60, before=60, after=60), DAY) == ["09:00"]
 
 
-def test_case_12_a_long_buffer_reaches_past_a_row_between() -> None:
+def test_case_12_a_long_buffer_extends_past_a_later_row() -> None:
     schedule = Schedule(time_zone=BERLIN, slot_step_minutes=30, rules=daily("09:00-13:00"))
     taken = [row(f"{DAY}T09:00", 30, BERLIN, after=120), row(f"{DAY}T09:30", 15, BERLIN)]
     assert local_starts(schedule, 30, DAY, taken=taken) == ["11:30", "12:00", "12:30"]
@@ -207,7 +205,7 @@ def test_the_cached_days_of_a_schedule_are_bounded() -> None:
     )
 
 
-# --- time off and blocks for emergencies ---------------------------------------------
+# --- time off and reserved blocks ----------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -240,7 +238,7 @@ def test_time_off_closes_whole_or_part_days_and_moves_no_slot(
     assert local_starts(schedule, 30, DAY) == starts
 
 
-def test_time_off_closes_what_an_override_opened() -> None:
+def test_time_off_closes_the_time_of_an_override() -> None:
     schedule = Schedule(
         time_zone=BERLIN,
         rules=(),
@@ -250,7 +248,7 @@ def test_time_off_closes_what_an_override_opened() -> None:
     assert local_starts(schedule, 30, DAY) == []
 
 
-def test_a_buffer_may_spill_into_time_off() -> None:
+def test_a_buffer_may_extend_into_time_off() -> None:
     schedule = Schedule(
         time_zone=BERLIN,
         slot_step_minutes=30,
@@ -269,9 +267,7 @@ def test_a_buffer_may_spill_into_time_off() -> None:
     ],
     ids=["a week before", "a minute too early", "exactly a day before"],
 )
-def test_a_block_for_emergencies_opens_so_long_before_its_start(
-    now: str, starts: list[str]
-) -> None:
+def test_a_reserved_block_opens_before_its_start(now: str, starts: list[str]) -> None:
     schedule = Schedule(
         time_zone=BERLIN,
         slot_step_minutes=30,
@@ -287,7 +283,7 @@ def test_a_block_for_emergencies_opens_so_long_before_its_start(
     assert local_starts(schedule, 30, DAY, now=at(now, BERLIN)) == starts
 
 
-def test_an_appointment_may_not_reach_into_a_block_that_is_not_open() -> None:
+def test_an_appointment_may_not_extend_into_a_closed_reserved_block() -> None:
     schedule = Schedule(
         time_zone=BERLIN,
         slot_step_minutes=30,
@@ -303,7 +299,7 @@ def test_an_appointment_may_not_reach_into_a_block_that_is_not_open() -> None:
     assert isinstance(refusal, OutsideAvailability)
 
 
-def test_emergency_blocks_do_not_make_appointments_affected() -> None:
+def test_reserved_blocks_do_not_make_appointments_affected() -> None:
     schedule = Schedule(
         time_zone=BERLIN,
         rules=daily("09:00-12:00"),

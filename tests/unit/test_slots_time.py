@@ -1,4 +1,4 @@
-"""SCHEDULING.md, Time: cases 1-7 at the level of :mod:`actors.domain.slots`."""
+"""Time zones and dates: scheduling cases 1-7 in :mod:`actors.domain.slots`."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -57,7 +57,7 @@ def test_case_2_the_night_of_the_autumn_change_has_seven_hours() -> None:
     assert local_starts(schedule, 60, AUTUMN) == local
 
 
-def test_case_2_half_past_one_comes_twice_in_autumn() -> None:
+def test_case_2_half_past_one_occurs_twice_in_autumn() -> None:
     schedule = Schedule(time_zone=NEW_YORK, rules=daily("01:30-01:45"))
     first, second = minute(f"{AUTUMN}T01:30", NEW_YORK), minute(f"{AUTUMN}T01:45", NEW_YORK, fold=1)
     assert second - first == 75
@@ -71,7 +71,7 @@ def test_case_2_half_past_one_comes_twice_in_autumn() -> None:
     [
         ("02:30-04:00", ["03:00", "03:15", "03:30"]),  # opens at the first instant after the gap
         ("01:00-02:30", ["01:00", "01:15", "01:30"]),  # closes when the gap begins
-        ("02:00-03:00", []),  # nothing of it exists
+        ("02:00-03:00", []),  # it does not exist
         ("02:15-02:45", []),
     ],
 )
@@ -82,7 +82,7 @@ def test_case_2_a_boundary_in_the_gap_is_the_first_instant_after_it(
     assert local_starts(schedule, 30, SPRING) == starts
 
 
-def test_case_2_windows_that_the_gap_makes_touch_are_one_window_with_one_grid() -> None:
+def test_case_2_windows_that_touch_because_of_the_gap_are_merged() -> None:
     schedule = Schedule(
         time_zone=NEW_YORK, slot_step_minutes=40, rules=daily("01:00-02:15", "02:45-04:00")
     )
@@ -104,7 +104,7 @@ def test_case_3_lord_howe_changes_by_half_an_hour() -> None:
     assert [later - start for start, later in pairwise(starts)] == [1470, 1440]
 
 
-def test_case_3_a_date_that_never_was_offers_nothing() -> None:
+def test_case_3_a_skipped_date_has_no_slots() -> None:
     schedule = Schedule(
         time_zone="Pacific/Apia", slot_step_minutes=60, rules=daily("00:00-01:00", "23:00-24:00")
     )
@@ -116,14 +116,14 @@ def test_case_3_a_date_that_never_was_offers_nothing() -> None:
     assert local == ["29 23:00", "31 00:00"]
 
 
-def test_case_3_a_midnight_that_comes_twice_gives_no_start_twice() -> None:
+def test_case_3_a_repeated_midnight_repeats_no_start() -> None:
     havana = "America/Havana"  # 2026-11-01 01:00 becomes 00:00
     schedule = Schedule(time_zone=havana, slot_step_minutes=30, rules=daily("00:00-24:00"))
     assert local_starts(schedule, 30, AUTUMN)[:5] == ["00:00", "00:30", "00:00", "00:30", "01:00"]
     assert len(local_starts(schedule, 30, AUTUMN)) == 50
 
 
-def test_case_3_a_date_may_begin_before_the_last_one_has_ended() -> None:
+def test_case_3_a_date_may_begin_before_the_previous_one_ends() -> None:
     st_johns = "America/St_Johns"  # on 2010-11-07 at 00:01 it became 23:01 of the 6th
     schedule = Schedule(time_zone=st_johns, rules=on(Weekday.SUNDAY, "00:00-01:00"))
     first = minute("2010-11-07", st_johns)
@@ -134,7 +134,7 @@ def test_case_3_a_date_may_begin_before_the_last_one_has_ended() -> None:
     assert in_open_time(schedule, first, minute("2010-11-07T01:00", st_johns))
 
 
-def test_case_4_windows_that_touch_across_midnight_are_one_open_time() -> None:
+def test_case_4_windows_that_touch_at_midnight_are_one_open_time() -> None:
     rules = (*on(Weekday.MONDAY, "23:00-24:00"), *on(Weekday.TUESDAY, "00:00-00:30"))
     schedule = Schedule(time_zone="Europe/Berlin", rules=rules)
     starts = local_starts(schedule, 60, "2026-06-08", until="2026-06-10")
@@ -148,19 +148,19 @@ def test_case_4_the_open_time_may_begin_before_and_end_after_the_range() -> None
     assert offered == [start]
 
 
-def test_case_4_a_day_long_appointment_over_a_short_day_ends_two_dates_later() -> None:
+def test_case_4_a_day_long_appointment_may_end_two_dates_later() -> None:
     schedule = Schedule(time_zone="Europe/Berlin", rules=daily("00:00-24:00"))
     start = minute("2026-03-28T23:45", "Europe/Berlin")
     assert why_not(schedule, kind(1440), (), start, LONG_AGO) is None
 
 
 @pytest.mark.parametrize(("start", "end"), [(600, 600), (600, 540), (-15, 60), (1380, 1441)])
-def test_case_4_a_window_that_is_empty_or_leaves_its_day_is_no_window(start: int, end: int) -> None:
+def test_case_4_a_window_must_be_within_its_day_and_not_empty(start: int, end: int) -> None:
     with pytest.raises(AssertionError):
         Window(start, end)
 
 
-def test_case_4_each_dates_grid_starts_at_its_own_midnight() -> None:
+def test_case_4_the_grid_of_each_date_begins_at_its_midnight() -> None:
     schedule = Schedule(
         time_zone="Europe/Berlin", slot_step_minutes=7 * 60, rules=daily("00:00-24:00")
     )
@@ -168,7 +168,7 @@ def test_case_4_each_dates_grid_starts_at_its_own_midnight() -> None:
     assert local_starts(schedule, 60, "2026-06-08", until="2026-06-10") == each_day * 2
 
 
-def test_case_5_horizons_count_the_dentists_days() -> None:
+def test_case_5_horizons_use_the_dentists_dates() -> None:
     schedule = Schedule(time_zone="Asia/Tokyo", horizon_days=1, rules=daily("00:00-24:00"))
     now = at("2026-06-08T23:50", "Asia/Tokyo")
     until = "2026-06-12"
@@ -178,7 +178,7 @@ def test_case_5_horizons_count_the_dentists_days() -> None:
     assert len(local_starts(schedule, 15, "2026-06-09", until=until, now=later)) == 192
 
 
-def test_case_5_the_horizon_looks_at_the_date_where_midnight_comes_twice() -> None:
+def test_case_5_the_horizon_uses_the_date_at_a_repeated_midnight() -> None:
     schedule = Schedule(
         time_zone="America/Havana", horizon_days=1, slot_step_minutes=60, rules=daily("00:00-24:00")
     )
@@ -188,21 +188,19 @@ def test_case_5_the_horizon_looks_at_the_date_where_midnight_comes_twice() -> No
     assert starts[-1] == "23:00"
 
 
-def test_case_5_the_last_day_goes_on_after_the_clock_returns_to_it() -> None:
+def test_case_5_the_last_day_continues_after_the_clock_returns_to_it() -> None:
     st_johns = "America/St_Johns"  # on 2010-11-07 at 00:01 it became 23:01 of the 6th
     schedule = Schedule(time_zone=st_johns, horizon_days=1, rules=daily("23:00-24:00"))
     now = at("2010-11-05T12:00", st_johns)
     starts = local_starts(schedule, 15, "2010-11-06", until="2010-11-09", now=now)
-    # One start is missing between: 00:00, the first minute of the 7th.
+    # One start is not offered: 00:00, the first minute of the 7th.
     assert starts == ["23:00", "23:15", "23:30", "23:45", "23:15", "23:30", "23:45"]
 
 
 @pytest.mark.parametrize(
     ("notice", "first"), [(0, "12:05"), (4, "12:05"), (5, "12:10"), (60, "13:05")]
 )
-def test_case_6_with_half_a_minute_gone_the_first_slot_is_the_next_on_the_grid(
-    notice: int, first: str
-) -> None:
+def test_case_6_after_half_a_minute_the_first_slot_is_the_next(notice: int, first: str) -> None:
     schedule = Schedule(
         time_zone="UTC", slot_step_minutes=5, min_notice_minutes=notice, rules=daily("09:00-17:00")
     )
@@ -225,7 +223,7 @@ def test_case_6_a_start_that_is_too_soon_names_the_earliest() -> None:
     assert refusal.earliest == at("2026-06-08T12:01")
 
 
-def test_case_6_past_and_too_far_starts_are_refused_when_listing_and_booking() -> None:
+def test_case_6_past_and_too_far_starts_are_neither_listed_nor_booked() -> None:
     schedule = Schedule(time_zone="UTC", horizon_days=2, rules=daily("09:00-10:00"))
     now = at("2026-06-08T09:20")
     listed = local_starts(schedule, 15, "2026-06-07", until="2026-06-15", now=now)
@@ -238,7 +236,7 @@ def test_case_6_past_and_too_far_starts_are_refused_when_listing_and_booking() -
 
 
 @pytest.mark.parametrize("start", [at("0001-01-01"), at("9999-12-31T23:59")])
-def test_case_6_the_ends_of_the_calendar_are_refused_like_any_other_time(start: datetime) -> None:
+def test_case_6_the_first_and_last_dates_of_python_are_refused(start: datetime) -> None:
     schedule = Schedule(time_zone="Pacific/Kiritimati", rules=daily("00:00-24:00"))
     refusal = why_not(schedule, kind(15), (), to_minute(start), LONG_AGO)
     assert isinstance(refusal, OutsideAvailability)
@@ -254,7 +252,7 @@ def test_case_6_the_ends_of_the_calendar_are_refused_like_any_other_time(start: 
     assert everything[0] == to_minute(LONG_AGO)
 
 
-def test_case_7_a_leap_day_is_a_day_like_any_other() -> None:
+def test_case_7_a_leap_day_is_an_ordinary_day() -> None:
     schedule = Schedule(
         time_zone="Europe/Berlin",
         horizon_days=1095,

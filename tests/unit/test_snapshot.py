@@ -1,4 +1,4 @@
-"""Cached free starts equal those that would be computed again."""
+"""Cached free starts equal freshly computed ones."""
 
 from datetime import datetime, timedelta
 
@@ -26,48 +26,48 @@ def snapshot(*, hold: bool = False) -> Snapshot:
     return Snapshot(calendar=calendar(rows), position=Position(1, 0))
 
 
-def starts(seen: Snapshot, now: datetime, who: PatientId | None = None) -> list[int]:
-    return list(seen.free(CHECKUP, first=FIRST, before=BEFORE, now=now, patient_id=who))
+def starts(cached: Snapshot, now: datetime, who: PatientId | None = None) -> list[int]:
+    return list(cached.free(CHECKUP, first=FIRST, before=BEFORE, now=now, patient_id=who))
 
 
 def test_a_query_is_cached_within_its_minute() -> None:
-    seen = snapshot()
-    seen.free(CHECKUP, first=FIRST, before=BEFORE, now=at(10, 1), patient_id=None)
-    once = seen.free(CHECKUP, first=FIRST, before=BEFORE, now=at(10, 1), patient_id=None)
-    again = seen.free(
+    cached = snapshot()
+    cached.free(CHECKUP, first=FIRST, before=BEFORE, now=at(10, 1), patient_id=None)
+    once = cached.free(CHECKUP, first=FIRST, before=BEFORE, now=at(10, 1), patient_id=None)
+    again = cached.free(
         CHECKUP, first=FIRST, before=BEFORE, now=at(10) + timedelta(seconds=59), patient_id=None
     )
     assert once is again
 
 
-def test_a_start_is_gone_once_its_minute_has_passed() -> None:
-    seen = snapshot()
-    assert to_minute(at(10)) in starts(seen, at(10))
-    assert to_minute(at(10)) not in starts(seen, at(10) + timedelta(seconds=1))
+def test_a_start_is_not_free_after_its_minute_has_begun() -> None:
+    cached = snapshot()
+    assert to_minute(at(10)) in starts(cached, at(10))
+    assert to_minute(at(10)) not in starts(cached, at(10) + timedelta(seconds=1))
 
 
-def test_a_held_slot_is_free_the_moment_the_hold_expires() -> None:
-    seen = snapshot(hold=True)
-    assert to_minute(at(9)) not in starts(seen, NOW)
-    assert to_minute(at(9)) not in starts(seen, NOW + HOLD_TIME - timedelta(microseconds=1))
-    assert to_minute(at(9)) in starts(seen, NOW + HOLD_TIME)
+def test_a_held_slot_is_free_when_the_hold_expires() -> None:
+    cached = snapshot(hold=True)
+    assert to_minute(at(9)) not in starts(cached, NOW)
+    assert to_minute(at(9)) not in starts(cached, NOW + HOLD_TIME - timedelta(microseconds=1))
+    assert to_minute(at(9)) in starts(cached, NOW + HOLD_TIME)
 
 
 def test_a_held_slot_is_free_for_its_holder_only() -> None:
-    seen = snapshot(hold=True)
-    assert to_minute(at(9)) in starts(seen, NOW, ANNA)
-    assert to_minute(at(9)) not in starts(seen, NOW, BEN)
-    assert to_minute(at(9)) not in starts(seen, NOW)
+    cached = snapshot(hold=True)
+    assert to_minute(at(9)) in starts(cached, NOW, ANNA)
+    assert to_minute(at(9)) not in starts(cached, NOW, BEN)
+    assert to_minute(at(9)) not in starts(cached, NOW)
 
 
 def test_each_appointment_type_has_its_own_starts() -> None:
-    seen = snapshot()
-    cleanings = seen.free(CLEANING, first=FIRST, before=BEFORE, now=NOW, patient_id=None)
-    assert len(starts(seen, NOW)) > len(cleanings)
+    cached = snapshot()
+    cleanings = cached.free(CLEANING, first=FIRST, before=BEFORE, now=NOW, patient_id=None)
+    assert len(starts(cached, NOW)) > len(cleanings)
 
 
 def test_the_cache_is_bounded() -> None:
-    seen = snapshot()
+    cached = snapshot()
     for minute in range(FIRST, FIRST + 1_000):
-        seen.free(CHECKUP, first=minute, before=BEFORE, now=NOW, patient_id=None)
-    assert len(seen._cached) == 256
+        cached.free(CHECKUP, first=minute, before=BEFORE, now=NOW, patient_id=None)
+    assert len(cached._cached) == 256

@@ -1,4 +1,4 @@
-"""The tests' own PostgreSQL leaves nothing behind, however the tests end."""
+"""The PostgreSQL server of the tests ends with them and removes its files."""
 
 import signal
 import subprocess
@@ -20,14 +20,14 @@ time.sleep(60) if sys.argv[1] == "wait" else None
 
 
 def gone(pid: str, folder: str) -> bool:
-    """A zombie counts as gone, even if its parent has not waited for it."""
+    """Whether process and folder are gone; a zombie process counts as gone."""
     listed = subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, check=False)
     return listed.stdout.strip()[:1] in (b"", b"Z") and not Path(folder).exists()
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, None])
 async def test_a_server_ends_with_the_tests_that_started_it(how: signal.Signals | None) -> None:
-    with subprocess.Popen(  # noqa: ASYNC220  # it answers in a moment, and this test is alone
+    with subprocess.Popen(  # noqa: ASYNC220  # blocks briefly, while no other task runs
         [sys.executable, "-c", _STARTED, "wait" if how else "end"],
         stdout=subprocess.PIPE,
         text=True,

@@ -1,4 +1,4 @@
-"""Background tasks: their owner logs what fails, and ends all of them."""
+"""The owner of background tasks logs failures, and ends all tasks."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ async def failing() -> None:
     raise ConnectionError("gone")
 
 
-async def test_a_failure_is_logged_with_the_name_of_the_work() -> None:
+async def test_a_failure_is_logged_with_the_name_of_the_coroutine() -> None:
     owner = Tasks()
     with structlog.testing.capture_logs() as logs:
         task = owner.start(failing())
@@ -48,17 +48,17 @@ async def test_a_task_whose_cancellation_was_swallowed_is_cancelled_again(
 ) -> None:
     monkeypatch.setattr(tasks, "_CANCEL_AGAIN_S", 0.01)
 
-    async def deaf_once() -> None:
+    async def swallow_one_cancellation() -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await forever()
         await forever()
 
     owner = Tasks()
-    deaf = owner.start(deaf_once())
+    stubborn = owner.start(swallow_one_cancellation())
     owner.start(failing())
     await asyncio.sleep(0)
     await asyncio.wait_for(owner.finish(), 5.0)
-    assert deaf.cancelled()
+    assert stubborn.cancelled()
 
 
 async def test_without_tasks_finish_returns_at_once() -> None:
