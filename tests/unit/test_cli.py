@@ -1,4 +1,4 @@
-"""The command line: one sentence when something is wrong, and 0 only on success."""
+"""The command line: an error is one sentence, and the exit code is 0 only on success."""
 
 import json
 import sqlite3
@@ -24,7 +24,7 @@ Captured = pytest.CaptureFixture[str]
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder to run in; the logging of the tests is as it was afterwards."""
+    """An empty working folder; afterwards the logging of the tests is restored."""
     monkeypatch.chdir(tmp_path)
     with captured_logs():
         yield tmp_path
@@ -37,7 +37,7 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def refusal(capsys: Captured, *argv: str) -> str:
-    """What a failing command says: one line on standard error, nothing else."""
+    """The message of a failing command: one line on standard error, nothing else."""
     assert main(argv) == 1
     out, err = capsys.readouterr()
     assert out == ""
@@ -56,13 +56,13 @@ def test_every_command_has_help_with_an_example(command: str, capsys: Captured) 
 
 
 @pytest.mark.parametrize("argv", [[], ["unknown"], ["serve", "--port", "70000"], ["token"]])
-def test_a_command_line_that_cannot_be_meant_is_an_error(argv: list[str]) -> None:
+def test_an_invalid_command_line_is_an_error(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(argv)
     assert ended.value.code != 0
 
 
-def test_the_version_is_said(capsys: Captured) -> None:
+def test_version_prints_the_version(capsys: Captured) -> None:
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out == f"chairside {__version__}\n"
@@ -80,7 +80,7 @@ def test_token_prints_a_token_and_nothing_else(secret: str, capsys: Captured) ->
     assert timedelta(minutes=14) < left <= timedelta(minutes=15)
 
 
-def test_a_token_carries_what_the_configuration_asks_of_tokens(
+def test_a_token_has_the_claims_that_the_configuration_requires(
     secret: str, tmp_path: Path, capsys: Captured
 ) -> None:
     config = tmp_path / "hub.toml"
@@ -94,19 +94,21 @@ def test_a_token_carries_what_the_configuration_asks_of_tokens(
     assert claims["app_metadata"] == {"role": "admin"}
 
 
-def test_without_a_secret_there_is_no_token(capsys: Captured) -> None:
-    said = refusal(capsys, "token", "--role", "patient", "--subject", "me")
-    assert said.startswith("chairside token: ")
-    assert "CHAIRSIDE_AUTH_SECRET" in said
+def test_token_without_a_secret_is_refused(capsys: Captured) -> None:
+    message = refusal(capsys, "token", "--role", "patient", "--subject", "me")
+    assert message.startswith("chairside token: ")
+    assert "CHAIRSIDE_AUTH_SECRET" in message
 
 
-def test_keys_of_others_make_no_tokens(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+def test_token_with_a_jwks_alone_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
     monkeypatch.setenv("CHAIRSIDE_AUTH_JWKS", "keys.json")
     assert "auth.secret" in refusal(capsys, "token", "--role", "patient", "--subject", "me")
 
 
 @pytest.mark.parametrize("ttl", ["", "0s", "1", "h", "-1h", "1w", "1.5h", "99999999s"])
-def test_a_time_that_cannot_be_meant_is_refused(secret: str, ttl: str) -> None:
+def test_an_invalid_duration_is_refused(secret: str, ttl: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["token", "--role", "patient", "--subject", "me", f"--ttl={ttl}"])
     assert ended.value.code != 0
@@ -115,9 +117,7 @@ def test_a_time_that_cannot_be_meant_is_refused(secret: str, ttl: str) -> None:
 # --- migrate and check ---------------------------------------------------------------
 
 
-def test_check_says_what_is_missing_and_then_that_all_is_well(
-    secret: str, capsys: Captured
-) -> None:
+def test_check_reports_what_is_missing_and_then_success(secret: str, capsys: Captured) -> None:
     assert main(["check"]) == 1
     out = capsys.readouterr().out
     assert "✓ configuration" in out
@@ -131,7 +131,7 @@ def test_check_says_what_is_missing_and_then_that_all_is_well(
     assert "0 dentists, 0 patients, 0 appointments" in out
 
 
-def test_migrate_says_what_it_did_and_may_be_repeated(capsys: Captured) -> None:
+def test_migrate_reports_its_steps_and_may_be_repeated(capsys: Captured) -> None:
     assert main(["migrate", "--json"]) == 0
     first = json.loads(capsys.readouterr().out)
     assert first["from"] is None
@@ -141,7 +141,7 @@ def test_migrate_says_what_it_did_and_may_be_repeated(capsys: Captured) -> None:
     assert again == {"from": first["to"], "to": first["to"], "applied": []}
 
 
-def test_check_names_a_setting_that_cannot_be_meant(elsewhere: Path, capsys: Captured) -> None:
+def test_check_names_an_invalid_setting(elsewhere: Path, capsys: Captured) -> None:
     (elsewhere / "config.toml").write_text("[server]\nprot = 1\n")
     assert main(["check"]) == 1
     assert "did you mean server.port?" in capsys.readouterr().out
@@ -159,7 +159,7 @@ def test_check_names_missing_keys(capsys: Captured, monkeypatch: pytest.MonkeyPa
     assert "none.json, which is not there" in capsys.readouterr().out
 
 
-def test_check_finds_a_file_that_is_no_database(
+def test_check_reports_a_file_that_is_no_database(
     secret: str, elsewhere: Path, capsys: Captured
 ) -> None:
     (elsewhere / "chairside.db").write_bytes(
@@ -169,7 +169,7 @@ def test_check_finds_a_file_that_is_no_database(
     assert "✗ database: chairside.db cannot be read" in capsys.readouterr().out
 
 
-def test_check_finds_appointments_that_overlap(
+def test_check_reports_appointments_that_overlap(
     secret: str, elsewhere: Path, capsys: Captured
 ) -> None:
     main(["migrate"])
@@ -181,7 +181,7 @@ def test_check_finds_appointments_that_overlap(
 
 
 def with_overlap(path: Path) -> None:
-    """Two live rows at one time, as only a database without its guards can hold them."""
+    """Two overlapping live rows, which only a database without its triggers accepts."""
     database = sqlite3.connect(path)
     guards = database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
     for (name,) in guards:
@@ -208,19 +208,17 @@ def with_overlap(path: Path) -> None:
 # --- serve and demo, before they serve ------------------------------------------------
 
 
-def test_serve_without_keys_says_what_to_set(capsys: Captured) -> None:
+def test_serve_without_keys_names_the_missing_setting(capsys: Captured) -> None:
     assert "CHAIRSIDE_AUTH_SECRET" in refusal(capsys, "serve")
 
 
-def test_serve_with_a_missing_file_names_it(capsys: Captured) -> None:
+def test_serve_names_a_missing_configuration_file(capsys: Captured) -> None:
     assert "none.toml" in refusal(capsys, "serve", "--config", "none.toml")
 
 
-def test_serve_on_a_database_that_was_not_migrated_says_what_to_run(
-    secret: str, capsys: Captured
-) -> None:
-    said = refusal(capsys, "serve", "--port", "0")
-    assert "chairside migrate" in said
+def test_serve_on_a_database_without_schema_names_migrate(secret: str, capsys: Captured) -> None:
+    message = refusal(capsys, "serve", "--port", "0")
+    assert "chairside migrate" in message
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``backup``, ``restore``, ``export`` and ``import``: what they say, and when they refuse."""
+"""``backup``, ``restore``, ``export`` and ``import``: their output and their errors."""
 
 import io
 import json
@@ -30,8 +30,8 @@ def answer(capsys: Captured, *argv: str) -> dict[str, object]:
     assert main([*argv, "--json"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    said: dict[str, object] = json.loads(out)
-    return said
+    output: dict[str, object] = json.loads(out)
+    return output
 
 
 def refusal(capsys: Captured, *argv: str) -> str:
@@ -43,10 +43,10 @@ def refusal(capsys: Captured, *argv: str) -> str:
 
 
 def test_backup_and_restore_answer_in_json(capsys: Captured, clinic: Path) -> None:
-    said = answer(capsys, "backup", "copy.db")
-    assert said["bytes"] == Path("copy.db").stat().st_size
+    output = answer(capsys, "backup", "copy.db")
+    assert output["bytes"] == Path("copy.db").stat().st_size
     again = answer(capsys, "restore", "copy.db")
-    assert again["schema"] == said["schema"]
+    assert again["schema"] == output["schema"]
     assert Path(str(again["replaced"])).exists()
 
 
@@ -74,9 +74,9 @@ def test_while_a_hub_runs_nothing_is_restored_sealed_or_imported(capsys: Capture
 
 def test_a_dump_may_go_through_a_pipe(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["export"]) == 0
-    dump, said = capsys.readouterr()
+    dump, output = capsys.readouterr()
     assert dump.splitlines()[-1].startswith('{"end":true')
-    assert "sha256" in said
+    assert "sha256" in output
     monkeypatch.setenv("CHAIRSIDE_DATABASE_URL", "sqlite:///second.db")
     assert main(["migrate"]) == 0
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(dump.encode())))

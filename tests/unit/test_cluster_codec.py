@@ -1,4 +1,4 @@
-"""What travels between nodes arrives as it was, and nothing else is taken for it."""
+"""Messages between nodes arrive unchanged, and invalid ones are refused."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -134,8 +134,8 @@ def _command_of(data: Any) -> c.Command:
     return from_json({"command": data}, _Carrier).command
 
 
-def _travelled(said: Any) -> Any:
-    return orjson.loads(orjson.dumps(said))
+def _sent(data: Any) -> Any:
+    return orjson.loads(orjson.dumps(data))
 
 
 def test_every_command_is_among_the_examples() -> None:
@@ -145,8 +145,8 @@ def test_every_command_is_among_the_examples() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda each: type(each).__name__)
-def test_a_command_arrives_as_it_was(command: c.Command) -> None:
-    assert _command_of(_travelled(_command_json(command))) == command
+def test_a_command_arrives_unchanged(command: c.Command) -> None:
+    assert _command_of(_sent(_command_json(command))) == command
 
 
 def test_every_refusal_is_among_the_examples() -> None:
@@ -156,29 +156,29 @@ def test_every_refusal_is_among_the_examples() -> None:
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda each: each.code)
-def test_a_refusal_says_the_same_there(refusal: r.Refusal) -> None:
-    arrived = refusal_of(_travelled(refusal_json(refusal)))
+def test_a_refusal_arrives_unchanged(refusal: r.Refusal) -> None:
+    arrived = refusal_of(_sent(refusal_json(refusal)))
     assert type(arrived) is type(refusal)
     assert str(arrived) == str(refusal)
     assert tuple(arrived.details) == tuple(refusal.details)
 
 
-def test_a_refusal_of_a_newer_version_is_no_answer() -> None:
+def test_an_unknown_refusal_becomes_unavailable() -> None:
     assert isinstance(refusal_of({"code": "NEW", "given": []}), r.Unavailable)
 
 
-def test_replies_and_keys_arrive_as_they_were() -> None:
+def test_replies_and_keys_arrive_unchanged() -> None:
     reply = Reply(outcome=Outcome.CREATED, resource_id="a", version=1, body=b'{"id":"\xc3\xbc"}')
-    assert from_json(_travelled(to_json(reply)), Reply) == reply
+    assert from_json(_sent(to_json(reply)), Reply) == reply
     key = IdempotencyKey(scope="s", key="k", fingerprint="f", internal=True)
-    assert from_json(_travelled(to_json(key)), IdempotencyKey) == key
+    assert from_json(_sent(to_json(key)), IdempotencyKey) == key
 
 
-def test_what_a_newer_node_added_is_left_out_and_what_an_older_lacks_has_its_default() -> None:
-    said = _travelled(_command_json(COMMANDS[-1]))
-    said["added_later"] = 1
-    del said["dry_run"]
-    arrived = _command_of(said)
+def test_unknown_fields_are_ignored_and_missing_ones_have_their_default() -> None:
+    data = _sent(_command_json(COMMANDS[-1]))
+    data["added_later"] = 1
+    del data["dry_run"]
+    arrived = _command_of(data)
     assert isinstance(arrived, c.ReplaceSchedule)
     assert arrived.dry_run is False
 
@@ -195,13 +195,13 @@ def test_what_a_newer_node_added_is_left_out_and_what_an_older_lacks_has_its_def
         ({"overbook": 1}, "no"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(change: dict[str, Any], why: str) -> None:
-    said = _travelled(_command_json(COMMANDS[1])) | change
+def test_an_invalid_command_is_refused(change: dict[str, Any], why: str) -> None:
+    data = _sent(_command_json(COMMANDS[1])) | change
     with pytest.raises(Unreadable, match=why):
-        _command_of(said)
+        _command_of(data)
 
 
-def test_an_entry_arrives_as_it_was_and_rubbish_is_refused() -> None:
+def test_an_entry_arrives_unchanged_and_other_bytes_are_refused() -> None:
     record = EventRecord(
         channel="availability:all",  # type: ignore[arg-type]  # a name, as names come
         position=Position(1, 2),
@@ -213,18 +213,18 @@ def test_an_entry_arrives_as_it_was_and_rubbish_is_refused() -> None:
     entry = StreamEntry(node="n", number=3, kind=EntryKind.EVENTS, records=[record], body={"x": 1})
     assert decode(encode(entry, KEY), KEY) == entry
     for body in (b"", b"[]", b"{}", b"\xff", b'{"n":1,"i":"x","k":"events","r":[],"s":{}}'):
-        for rubbish in (body, sign(KEY, body).encode() + body):
+        for other in (body, sign(KEY, body).encode() + body):
             with pytest.raises(UnreadableEntry):
-                decode(rubbish, KEY)
+                decode(other, KEY)
 
 
-def test_what_only_a_newer_version_says_is_heard_and_leaves_no_gap() -> None:
+def test_an_unknown_kind_of_entry_counts_as_received() -> None:
     body = b'{"n":"newer","i":7,"k":"weather","r":[],"s":{"x":1}}'
     entry = decode(sign(KEY, body).encode() + body, KEY)
     assert (entry.node, entry.number, entry.kind) == ("newer", 7, EntryKind.OTHER)
 
 
-def test_an_entry_of_somebody_without_the_key_is_refused() -> None:
+def test_an_entry_with_a_wrong_signature_is_refused() -> None:
     forged = encode(
         StreamEntry(node="n", number=1, kind=EntryKind.PRESENCE, body={"x": 1}), b"other"
     )
@@ -236,7 +236,7 @@ def test_an_entry_of_somebody_without_the_key_is_refused() -> None:
             decode(each, KEY)
 
 
-def test_a_snapshot_offers_the_same_slots_there_and_tells_of_nobody() -> None:
+def test_a_snapshot_offers_the_same_slots_and_contains_no_patient() -> None:
     rows = [
         held(at(9), patient_id=ANNA),
         replace(row(at(11), id="b", patient_id=BEN, kind=CLEANING), notes="a secret"),
@@ -248,12 +248,16 @@ def test_a_snapshot_offers_the_same_slots_there_and_tells_of_nobody() -> None:
         calendar=replace(whole, completed=tuple(rows[2:])),
         position=Position(1, 5),
     )
-    said = _travelled(snapshot_json(here))
-    there = snapshot_of(said)
+    data = _sent(snapshot_json(here))
+    there = snapshot_of(data)
     assert there.position == here.position
     for who in (None, ANNA, BEN):
         for kind in (CHECKUP, CLEANING):
-            asked: Any = {"first": to_minute(at(8)), "before": to_minute(at(18)), "patient_id": who}
-            assert there.free(kind, now=NOW, **asked) == here.free(kind, now=NOW, **asked)
-    assert "secret" not in str(said)
-    assert BEN not in str(said), "a booked row tells of nobody"
+            wanted: Any = {
+                "first": to_minute(at(8)),
+                "before": to_minute(at(18)),
+                "patient_id": who,
+            }
+            assert there.free(kind, now=NOW, **wanted) == here.free(kind, now=NOW, **wanted)
+    assert "secret" not in str(data)
+    assert BEN not in str(data), "a booked row contains no patient"

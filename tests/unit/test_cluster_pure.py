@@ -1,4 +1,4 @@
-"""Placement, leases, routing and continuity: what a node decides by itself, without asking."""
+"""Placement, leases, routing and continuity: what a node decides without any request."""
 
 import random
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ KEYS = [f"dentist-{n}" for n in range(300)]
 
 
 @given(nodes=node_sets, key=names, seed=st.integers())
-def test_every_node_places_alike_in_whatever_order_it_knows_the_others(
+def test_placement_does_not_depend_on_the_order_of_the_nodes(
     nodes: list[str], key: str, seed: int
 ) -> None:
     shuffled = random.Random(seed).sample(nodes, len(nodes))
@@ -40,7 +40,7 @@ def test_every_node_places_alike_in_whatever_order_it_knows_the_others(
 
 
 @given(nodes=node_sets, gone=st.integers(0, 5))
-def test_only_what_a_node_had_moves_when_it_goes(nodes: list[str], gone: int) -> None:
+def test_only_the_keys_of_a_node_move_when_it_leaves(nodes: list[str], gone: int) -> None:
     left = [node for n, node in enumerate(nodes) if n != gone % len(nodes)]
     lost = nodes[gone % len(nodes)]
     for key in KEYS[:50]:
@@ -55,21 +55,21 @@ def test_calendars_are_spread_evenly() -> None:
     assert all(70 <= count <= 130 for count in counts.values()), counts
 
 
-def test_nobody_has_anything_where_there_is_nobody() -> None:
+def test_without_nodes_nothing_is_placed() -> None:
     assert place("key", []) is None
 
 
 # --- leases ----------------------------------------------------------------------------
 
 
-def test_a_lease_is_good_from_the_sending_of_its_renewal() -> None:
+def test_a_lease_begins_with_the_sending_of_its_renewal() -> None:
     lease = Lease(ttl_s=6, margin_s=1).renewed(100.0)
     assert lease.held(104.9)
     assert not lease.held(105.0), "the margin is given up"
     assert not lease.lost().held(100.1)
 
 
-def test_who_was_without_a_lease_itself_leaves_the_others_time_to_renew_theirs() -> None:
+def test_a_node_evicts_others_only_after_an_unbroken_lease_of_its_own() -> None:
     lease = Lease(ttl_s=6, margin_s=1).renewed(0.0)
     assert not lease.may_evict(2.0), "it knows nothing of before"
     lease = lease.renewed(2.0).renewed(4.0).renewed(6.0)
@@ -81,7 +81,7 @@ def test_who_was_without_a_lease_itself_leaves_the_others_time_to_renew_theirs()
 
 @dataclass
 class _Database:
-    """The lease table, by a clock of its own; exactly what ``store.nodes`` promises."""
+    """The lease table with a clock of its own, as ``store.postgres.nodes`` has it."""
 
     now_s: float = 1_000.0
     until: dict[str, float] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class _Database:
         self.until[node] = self.now_s + ttl_s
         return True
 
-    def bury(self) -> None:
+    def evict(self) -> None:
         self.until = {node: at for node, at in self.until.items() if at > self.now_s}
 
     def claim(self, node: str) -> bool:
@@ -103,7 +103,7 @@ class _Database:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_no_two_nodes_ever_surely_own_the_same_calendar(seed: int) -> None:
+def test_two_nodes_are_never_certain_of_the_same_calendar(seed: int) -> None:
     """Nodes with clocks of their own, that start anywhere and run up to 1 % wrong; requests
     and answers that take up to seconds or are lost; an owner that is cut off and comes back.
     """
@@ -128,7 +128,7 @@ def test_no_two_nodes_ever_surely_own_the_same_calendar(seed: int) -> None:
             if database.now_s < cut[name] or chance.random() > 0.05:
                 continue
             life = f"{name}{lives[name]}"
-            if life not in database.until:  # buried, or never there: a new life, owning nothing
+            if life not in database.until:  # evicted or new: a new incarnation, which owns nothing
                 owns[name] = False
                 lives[name] += 1
                 life = f"{name}{lives[name]}"
@@ -139,7 +139,7 @@ def test_no_two_nodes_ever_surely_own_the_same_calendar(seed: int) -> None:
             assert database.renew(life, ttl_s)
             pending.append((database.now_s + chance.uniform(0, 3), name, life, sent))
             if leases[name].may_evict(sent):
-                database.bury()
+                database.evict()
             if leases[name].held(local[name]) and chance.random() < 0.5:
                 owns[name] = database.claim(life)
         for due in [each for each in pending if each[0] <= database.now_s]:
@@ -163,7 +163,7 @@ def _view(me: str, *nodes: str, leaving: tuple[str, ...] = ()) -> ClusterView:
 
 
 @given(nodes=node_sets, key=names)
-def test_with_one_view_every_ask_arrives_after_one_hop(nodes: list[str], key: str) -> None:
+def test_with_equal_views_a_request_needs_one_hop(nodes: list[str], key: str) -> None:
     for me in nodes:
         there = route(_view(me, *nodes), key, is_active=False, owner=None)
         if isinstance(there, OtherNode):
@@ -174,7 +174,7 @@ def test_with_one_view_every_ask_arrives_after_one_hop(nodes: list[str], key: st
 
 
 @given(old=node_sets, new=node_sets, key=names)
-def test_with_two_views_a_redirect_names_where_the_newer_one_places_it(
+def test_a_redirect_names_the_node_of_the_newer_view(
     old: list[str], new: list[str], key: str
 ) -> None:
     where = place(key, old)
@@ -185,7 +185,7 @@ def test_with_two_views_a_redirect_names_where_the_newer_one_places_it(
     assert answer == (Accept() if right == where else Redirect(right))
 
 
-def test_what_one_has_one_answers_and_what_the_database_names_is_tried() -> None:
+def test_an_active_calendar_and_a_named_owner_come_before_placement() -> None:
     view = _view("a", "a", "b")
     for key in KEYS[:20]:
         assert route(view, key, is_active=True, owner="b") == ThisNode()
@@ -193,7 +193,7 @@ def test_what_one_has_one_answers_and_what_the_database_names_is_tried() -> None
         assert accept(view, key, is_active=False, named=True) == Accept()
 
 
-def test_nothing_is_placed_on_a_node_that_leaves_unless_all_do() -> None:
+def test_nothing_is_placed_on_a_leaving_node_unless_all_leave() -> None:
     leaving = _view("a", "a", "b", leaving=("a",))
     alone = _view("a", "a", leaving=("a",))
     for key in KEYS[:20]:
@@ -202,7 +202,7 @@ def test_nothing_is_placed_on_a_node_that_leaves_unless_all_do() -> None:
         assert accept(alone, key, is_active=False, named=False) == Accept()
 
 
-def test_who_is_no_member_has_nothing_and_knows_nowhere() -> None:
+def test_a_node_that_is_no_member_owns_nothing() -> None:
     assert route(_view("a"), "key", is_active=True, owner=None) == NoNode()
     assert route(_view("a", "b"), "key", is_active=True, owner=None) == OtherNode("b")
 
@@ -211,7 +211,7 @@ def test_who_is_no_member_has_nothing_and_knows_nowhere() -> None:
 
 
 @given(kept=st.lists(st.booleans(), min_size=1, max_size=40))
-def test_every_skipped_number_is_noticed_at_the_next_one(kept: list[bool]) -> None:
+def test_a_skipped_number_is_noticed_at_the_next_entry(kept: list[bool]) -> None:
     stream = Continuity(silence_s=3)
     last = 0
     for number, arrives in enumerate(kept, 1):
@@ -220,7 +220,7 @@ def test_every_skipped_number_is_noticed_at_the_next_one(kept: list[bool]) -> No
             last = number
 
 
-def test_a_member_that_nobody_hears_is_noticed_and_one_that_left_is_forgotten() -> None:
+def test_a_silent_member_is_noticed_and_a_former_one_is_forgotten() -> None:
     stream = Continuity(silence_s=3)
     assert stream.silent(["a", "b"], 0.0) == ()
     stream.received("a", 1, 2.0)
@@ -229,7 +229,7 @@ def test_a_member_that_nobody_hears_is_noticed_and_one_that_left_is_forgotten() 
     assert not stream.received("a", 5, 5.0), "of its former numbers nothing is known any more"
 
 
-def test_what_is_read_twice_is_no_gap() -> None:
+def test_a_repeated_entry_is_no_gap() -> None:
     stream = Continuity(silence_s=3)
     assert stream.received("a", 1, 0.0)
     assert stream.received("a", 2, 0.0)
@@ -241,7 +241,7 @@ def test_what_is_read_twice_is_no_gap() -> None:
 
 
 @given(st.lists(st.binary(max_size=4), min_size=2, max_size=4))
-def test_a_signature_is_of_these_parts_alone(parts: list[bytes]) -> None:
+def test_a_signature_covers_exactly_its_parts(parts: list[bytes]) -> None:
     key = b"k" * 32
     signature = sign(key, *parts)
     check(key, signature, *parts)
@@ -251,7 +251,7 @@ def test_a_signature_is_of_these_parts_alone(parts: list[bytes]) -> None:
         check(key, signature, b"".join(parts[:2]), *parts[2:])
 
 
-def test_a_number_is_good_once_and_for_a_while() -> None:
+def test_a_nonce_is_accepted_once_and_for_a_limited_time() -> None:
     nonces = NonceCache()
     nonces.add("n1", 100.0, 100.0)
     with pytest.raises(NotAuthentic, match="before"):

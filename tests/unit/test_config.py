@@ -1,4 +1,4 @@
-"""Settings are strict: what cannot be meant is refused in a sentence that says where."""
+"""Settings are strict: an invalid one is refused, and the message names its place."""
 
 import tomllib
 from dataclasses import asdict, fields
@@ -40,17 +40,17 @@ def test_config_toml_lists_every_setting_with_its_default() -> None:
     }, "in the same order, too"
 
 
-def test_config_toml_says_what_every_setting_means() -> None:
+def test_config_toml_explains_every_setting() -> None:
     for line in (ROOT / "config.toml").read_text(encoding="utf-8").splitlines():
         if line and not line.startswith(("#", "[")):
             assert "  # " in line, f"no meaning: {line}"
 
 
-def test_without_a_file_and_variables_every_setting_has_its_default() -> None:
+def test_every_setting_has_a_default() -> None:
     assert load_config(None, {}) == Config()
 
 
-def test_the_file_overrides_defaults_and_variables_override_the_file(tmp_path: Path) -> None:
+def test_a_variable_overrides_the_file_and_the_file_a_default(tmp_path: Path) -> None:
     path = file_with(tmp_path, "[server]\nport = 9000\nhost = '0.0.0.0'\n")
     config = load_config(path, {"CHAIRSIDE_SERVER_PORT": "9001"})
     assert (config.server.port, config.server.host) == (9001, "0.0.0.0")  # noqa: S104  # not bound
@@ -110,7 +110,7 @@ def test_a_whole_number_is_a_number_of_seconds_in_the_file(tmp_path: Path) -> No
         ("[server\n", "is not valid TOML"),
     ],
 )  # fmt: skip
-def test_what_the_file_cannot_mean_is_refused_with_its_place(
+def test_an_invalid_line_of_the_file_is_refused_with_its_place(
     tmp_path: Path, text: str, sentence: str
 ) -> None:
     path = file_with(tmp_path, text)
@@ -130,13 +130,13 @@ def test_what_the_file_cannot_mean_is_refused_with_its_place(
          "Unknown variable CHAIRSIDE_AUHT_SECRET; did you mean CHAIRSIDE_AUTH_SECRET?"),
     ],
 )  # fmt: skip
-def test_what_a_variable_cannot_mean_is_refused_with_its_name(
+def test_an_invalid_variable_is_refused_with_its_name(
     variable: str, text: str, sentence: str
 ) -> None:
     assert refusal(None, {variable: text}) == sentence
 
 
-def test_variables_that_an_orchestrator_sets_for_a_service_are_none_of_ours() -> None:
+def test_variables_of_an_orchestrator_are_ignored() -> None:
     environ = {"CHAIRSIDE_PORT": "tcp://10.0.0.1:8080", "CHAIRSIDE_SERVICE_HOST": "10.0.0.1"}
     assert load_config(None, environ) == Config()
 
@@ -157,7 +157,7 @@ def test_a_short_secret_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["none", "HS512", "hs256", "RS256"])
-def test_an_algorithm_that_no_key_is_for_is_refused(name: str) -> None:
+def test_an_algorithm_without_a_key_is_refused(name: str) -> None:
     environ = {"CHAIRSIDE_AUTH_SECRET": SECRET, "CHAIRSIDE_AUTH_ALGORITHMS": f"HS256,{name}"}
     assert refusal(None, environ) == f"auth: no key for {name}"
 
@@ -174,12 +174,12 @@ def test_the_role_claim_is_a_path(claim: str) -> None:
     assert "auth.role_claim must be a path" in refusal(None, {"CHAIRSIDE_AUTH_ROLE_CLAIM": claim})
 
 
-def test_a_hub_without_any_key_says_what_to_set() -> None:
+def test_a_missing_key_is_reported_with_its_setting() -> None:
     with pytest.raises(ConfigError, match="CHAIRSIDE_AUTH_SECRET"):
         Config().require_keys()
 
 
-def test_what_a_client_may_say_must_fit_into_what_may_wait_for_it() -> None:
+def test_the_largest_message_must_fit_into_the_buffer() -> None:
     sizes = {"MESSAGE": "20000", "BUFFER": "19999"}
     environ = {f"CHAIRSIDE_REALTIME_MAX_{name}_BYTES": size for name, size in sizes.items()}
     assert refusal(None, environ) == (
@@ -193,7 +193,7 @@ def test_a_database_that_cannot_be_used_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("variable", ["CHAIRSIDE_DATABASE_URL", "CHAIRSIDE_DATABASE_MIGRATE_URL"])
-def test_a_password_in_the_databases_address_is_never_shown(variable: str) -> None:
+def test_a_password_in_the_database_address_is_never_shown(variable: str) -> None:
     refused = refusal(None, {variable: "postgresql://hub:hunter2@db/chairside?ssl=yes"})
     assert refused.startswith("database.")
     assert "hunter2" not in refused
@@ -208,7 +208,7 @@ def test_a_password_in_the_databases_address_is_never_shown(variable: str) -> No
     )
 
 
-def test_a_file_has_no_second_login() -> None:
+def test_a_sqlite_database_has_no_second_login() -> None:
     url = "postgresql://owner@db/chairside"
     assert "needs none" in refusal(None, {"CHAIRSIDE_DATABASE_MIGRATE_URL": url})
 
@@ -223,6 +223,6 @@ def test_settings_cannot_be_changed_once_read() -> None:
 @pytest.mark.parametrize(
     "origin", ["https://a.example/", "https://a.example; script-src *", "a.example", "*"]
 )
-def test_only_origins_become_part_of_the_frame_policy(tmp_path: Path, origin: str) -> None:
+def test_only_origins_are_accepted_for_the_frame_policy(tmp_path: Path, origin: str) -> None:
     path = file_with(tmp_path, f"[api]\nframe_origins = ['{origin}']\n")
     assert f'api.frame_origins: "{origin}" is no origin' in refusal(path)

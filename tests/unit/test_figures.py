@@ -1,4 +1,4 @@
-"""The figures of ``hub:status``: rates, the busiest calendars, errors; nothing of anybody."""
+"""The figures of ``hub:status``: rates, the busiest calendars and errors, without people."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -91,7 +91,7 @@ def test_other_wires_than_socket_io_have_no_namespaces() -> None:
 
 
 def test_the_figures_of_nodes_are_added_up_or_the_worst_of_them_told() -> None:
-    def told(node: str, **figures: Any) -> dict[str, Any]:
+    def of_node(node: str, **figures: Any) -> dict[str, Any]:
         return {
             "holds": 1,
             "latency_p99_ms": None,
@@ -105,7 +105,7 @@ def test_the_figures_of_nodes_are_added_up_or_the_worst_of_them_told() -> None:
         }
 
     busy = {"dentist_id": "d", "waiting": 4, "holds": 0, "turn_ms": 1.0}
-    whole = merged(told("a"), [told("b", latency_p99_ms=7, busiest=[busy])])
+    whole = merged(of_node("a"), [of_node("b", latency_p99_ms=7, busiest=[busy])])
     assert (whole["holds"], whole["latency_p99_ms"], whole["commands_per_commit"]) == (2, 7, 3.0)
     assert whole["connections"] == {"/patient": 4}
     assert whole["sockets"] == sockets({"/patient": 4})
@@ -114,7 +114,7 @@ def test_the_figures_of_nodes_are_added_up_or_the_worst_of_them_told() -> None:
     assert whole["problems"] == [{"reason": "TimeoutError", "count": 2}]
 
 
-def test_what_is_now_is_told_with_node_engine_and_wire() -> None:
+def test_current_values_come_with_node_engine_and_protocol() -> None:
     taken = figures_of(Metrics(), FakeClock()).take()
     assert (taken["calendars"], taken["mailbox_depth"], taken["holds"]) == (3, 7, 2)
     assert taken["connections"] == {"/dentist": 1, "/patient": 4}
@@ -127,9 +127,7 @@ def test_what_is_now_is_told_with_node_engine_and_wire() -> None:
     assert taken["redis"] is None
 
 
-def test_retries_and_failures_are_told_with_their_reason_and_slow_readers_with_their_number() -> (
-    None
-):
+def test_failures_are_counted_with_their_reasons() -> None:
     metrics = Metrics()
     metrics.delivered(delivery(attempts=2, problem="TimeoutError"))
     metrics.delivered(delivery(attempts=4, problem="TimeoutError"))
@@ -143,7 +141,7 @@ def test_retries_and_failures_are_told_with_their_reason_and_slow_readers_with_t
     ]
 
 
-def test_the_busiest_calendars_come_first_and_not_more_than_a_page_shows() -> None:
+def test_the_busiest_calendars_come_first_up_to_a_limit() -> None:
     idle = [
         CalendarFigures(dentist_id=f"{n:03}", waiting=0, turn_ms=0.0, holds=0) for n in range(50)
     ]
@@ -154,7 +152,7 @@ def test_the_busiest_calendars_come_first_and_not_more_than_a_page_shows() -> No
     assert len(shown) == CALENDARS_SHOWN
 
 
-def test_errors_of_the_log_are_counted_by_kind_without_their_words() -> None:
+def test_errors_of_the_log_are_counted_without_their_texts() -> None:
     errors, out = RecentErrors(), Logs()
     configure_logging(LoggingSettings(format="json"), out, also=errors)
     log = structlog.get_logger("store.sqlite.writer")
@@ -184,7 +182,7 @@ def test_only_the_newest_kinds_of_errors_are_kept() -> None:
     ("values", "percent", "expected"),
     [([], 50, None), ([4.0], 99, 4.0), ([1.0, 2.0], 50, 1.0), ([1.0, 2.0, 3.0], 99, 3.0)],
 )
-def test_a_percentile_is_a_value_that_was_measured(
+def test_a_percentile_is_a_measured_value(
     values: list[float], percent: int, expected: float | None
 ) -> None:
     assert percentile(values, percent) == expected

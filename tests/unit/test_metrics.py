@@ -1,4 +1,4 @@
-"""Metrics and figures say what happened, each hub for itself."""
+"""Metrics count what happens, separately for each hub."""
 
 from datetime import UTC, datetime
 
@@ -48,7 +48,7 @@ def test_commits_count_transactions_and_the_commands_in_them() -> None:
     assert "chairside_commit_commands_sum 5.0" in lines
 
 
-def test_broadcasts_retries_and_failures_are_told_apart() -> None:
+def test_broadcasts_retries_and_failures_are_counted_separately() -> None:
     metrics = Metrics()
     metrics.delivered(delivery())
     metrics.delivered(delivery(attempts=3))
@@ -68,7 +68,7 @@ def test_socket_commands_are_counted_by_outcome() -> None:
     assert f"chairside_socket_command_seconds_count{{{labels}}} 1.0" in text
 
 
-def test_current_values_are_asked_for_at_each_scrape() -> None:
+def test_current_values_are_read_at_each_scrape() -> None:
     depth = [1]
     metrics = Metrics()
     metrics.watch(
