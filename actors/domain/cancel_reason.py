@@ -5,47 +5,31 @@ FHIR R4 value set ``appointment-cancellation-reason``
 """
 
 from enum import StrEnum
+from typing import Self
 
 
 class CancelReason(StrEnum):
-    PATIENT = "patient"
-    PATIENT_ILL = "patient_ill"
-    PATIENT_FEELS_BETTER = "patient_feels_better"
-    PATIENT_NO_TRANSPORT = "patient_no_transport"
-    PATIENT_MOVED_AWAY = "patient_moved_away"
-    PATIENT_CHANGED_DENTIST = "patient_changed_dentist"
-    DENTIST = "dentist"
-    DENTIST_PERSONAL = "dentist_personal"
-    DENTIST_MEETING = "dentist_meeting"
-    DENTIST_IN_HOSPITAL = "dentist_in_hospital"
-    EQUIPMENT = "equipment"
-    ROOM = "room"
-    WEATHER = "weather"
-    PAYMENT = "payment"
-    BOOKING_ERROR = "booking_error"
-    OTHER = "other"
+    fhir: str
+    """The code of the value set; the more general one where it has none of its own."""
 
-    @property
-    def fhir(self) -> str:
-        """The code of the value set; the more general one where it has none of its own."""
-        return _FHIR[self]
+    def __new__(cls, value: str, fhir: str) -> Self:
+        reason = str.__new__(cls, value)
+        reason._value_, reason.fhir = value, fhir
+        return reason
 
-
-_FHIR = {
-    CancelReason.PATIENT: "pat",
-    CancelReason.PATIENT_ILL: "pat",
-    CancelReason.PATIENT_FEELS_BETTER: "pat-fb",
-    CancelReason.PATIENT_NO_TRANSPORT: "pat-lt",
-    CancelReason.PATIENT_MOVED_AWAY: "pat-mv",
-    CancelReason.PATIENT_CHANGED_DENTIST: "pat-ucp",
-    CancelReason.DENTIST: "prov",
-    CancelReason.DENTIST_PERSONAL: "prov-pers",
-    CancelReason.DENTIST_MEETING: "prov-edu",
-    CancelReason.DENTIST_IN_HOSPITAL: "prov-hosp",
-    CancelReason.EQUIPMENT: "maint",
-    CancelReason.ROOM: "oth-room",
-    CancelReason.WEATHER: "oth-weath",
-    CancelReason.PAYMENT: "oth-fin",
-    CancelReason.BOOKING_ERROR: "oth-err",
-    CancelReason.OTHER: "other",
-}
+    PATIENT = "patient", "pat"
+    PATIENT_ILL = "patient_ill", "pat"
+    PATIENT_FEELS_BETTER = "patient_feels_better", "pat-fb"
+    PATIENT_NO_TRANSPORT = "patient_no_transport", "pat-lt"
+    PATIENT_MOVED_AWAY = "patient_moved_away", "pat-mv"
+    PATIENT_CHANGED_DENTIST = "patient_changed_dentist", "pat-ucp"
+    DENTIST = "dentist", "prov"
+    DENTIST_PERSONAL = "dentist_personal", "prov-pers"
+    DENTIST_MEETING = "dentist_meeting", "prov-edu"
+    DENTIST_IN_HOSPITAL = "dentist_in_hospital", "prov-hosp"
+    EQUIPMENT = "equipment", "maint"
+    ROOM = "room", "oth-room"
+    WEATHER = "weather", "oth-weath"
+    PAYMENT = "payment", "oth-fin"
+    BOOKING_ERROR = "booking_error", "oth-err"
+    OTHER = "other", "other"

@@ -45,9 +45,10 @@ class Refusal(Exception):
 
     code: ClassVar[str]
     sentence: ClassVar[str]
+    """The message; ``{0}`` is the refusal itself."""
 
     def __str__(self) -> str:
-        return self.sentence
+        return self.sentence.format(self)
 
     @property
     def details(self) -> Sequence[FieldError]:
@@ -59,8 +60,7 @@ class ValidationFailed(Refusal):
     sentence = "The request is not valid"
 
     def __init__(self, *errors: FieldError) -> None:
-        super().__init__(errors)
-        self._errors = errors
+        super().__init__(*errors)
 
     @classmethod
     def of(cls, field: str, message: str) -> "ValidationFailed":
@@ -68,41 +68,33 @@ class ValidationFailed(Refusal):
 
     @property
     def details(self) -> Sequence[FieldError]:
-        return self._errors
+        return self.args
 
 
+@dataclass(eq=False)
 class InvalidToken(Refusal):
     """The token was not accepted. The reason is logged, never sent (criterion 5.2)."""
 
     code = "UNAUTHORIZED"
     sentence = "Invalid token"
-
-    def __init__(self, reason: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
+    reason: str = ""
 
 
+@dataclass(eq=False)
 class Forbidden(Refusal):
     code = "FORBIDDEN"
     sentence = "Your role may not do this"
-
-    def __init__(self, sentence: str | None = None) -> None:
-        super().__init__(sentence)
-        self._sentence = sentence
+    reason: str | None = None
 
     def __str__(self) -> str:
-        return self._sentence or self.sentence
+        return self.reason or self.sentence
 
 
+@dataclass(eq=False)
 class NotFound(Refusal):
     code = "NOT_FOUND"
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
-
-    def __str__(self) -> str:
-        return f"No such {self.what}"
+    sentence = "No such {0.what}"
+    what: str
 
 
 class SlotTaken(Refusal):
@@ -115,15 +107,12 @@ class PatientConflict(Refusal):
     sentence = "The patient has another appointment at this time"
 
 
+@dataclass(eq=False)
 class InvalidTransition(Refusal):
     code = "INVALID_TRANSITION"
-
-    def __init__(self, current: str, wanted: str) -> None:
-        super().__init__(current, wanted)
-        self.current, self.wanted = current, wanted
-
-    def __str__(self) -> str:
-        return f"An appointment that is {self.current} cannot become {self.wanted}"
+    sentence = "An appointment that is {0.current} cannot become {0.wanted}"
+    current: str
+    wanted: str
 
 
 class ReservationExpired(Refusal):
@@ -131,15 +120,11 @@ class ReservationExpired(Refusal):
     sentence = "The reservation has expired"
 
 
+@dataclass(eq=False)
 class VersionConflict(Refusal):
     code = "VERSION_CONFLICT"
-
-    def __init__(self, current: int) -> None:
-        super().__init__(current)
-        self.current = current
-
-    def __str__(self) -> str:
-        return f"It was changed meanwhile: the current version is {self.current}"
+    sentence = "It was changed meanwhile: the current version is {0.current}"
+    current: int
 
 
 class OutsideAvailability(Refusal):
@@ -147,26 +132,18 @@ class OutsideAvailability(Refusal):
     sentence = "The dentist does not offer this time"
 
 
+@dataclass(eq=False)
 class TooSoon(Refusal):
     code = "TOO_SOON"
-
-    def __init__(self, earliest: datetime) -> None:
-        super().__init__(earliest)
-        self.earliest = earliest
-
-    def __str__(self) -> str:
-        return f"The earliest start that can be booked now is {self.earliest:%Y-%m-%dT%H:%M:%SZ}"
+    sentence = "The earliest start that can be booked now is {0.earliest:%Y-%m-%dT%H:%M:%SZ}"
+    earliest: datetime
 
 
+@dataclass(eq=False)
 class TooFar(Refusal):
     code = "TOO_FAR"
-
-    def __init__(self, horizon_days: int) -> None:
-        super().__init__(horizon_days)
-        self.horizon_days = horizon_days
-
-    def __str__(self) -> str:
-        return f"Appointments can be booked at most {self.horizon_days} days ahead"
+    sentence = "Appointments can be booked at most {0.horizon_days} days ahead"
+    horizon_days: int
 
 
 class TooLate(Refusal):
@@ -179,24 +156,18 @@ class IdempotencyMismatch(Refusal):
     sentence = "This idempotency key was used for a different request"
 
 
+@dataclass(eq=False)
 class RateLimited(Refusal):
     code = "RATE_LIMITED"
     sentence = "Too many requests; please slow down"
-
-    def __init__(self, retry_after_s: float) -> None:
-        super().__init__(retry_after_s)
-        self.retry_after_s = retry_after_s
+    retry_after_s: float
 
 
+@dataclass(eq=False)
 class TooManyReservations(Refusal):
     code = "TOO_MANY_RESERVATIONS"
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit)
-        self.limit = limit
-
-    def __str__(self) -> str:
-        return f"At most {self.limit} slots can be held at once"
+    sentence = "At most {0.limit} slots can be held at once"
+    limit: int
 
 
 class CalendarBusy(Refusal):

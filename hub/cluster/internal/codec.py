@@ -70,8 +70,7 @@ def from_json(data: object, kind: type[T]) -> T:
 
 
 def refusal_json(refusal: Refusal) -> JsonObject:
-    given = refusal.details if isinstance(refusal, ValidationFailed) else refusal.args
-    return {"code": refusal.code, "given": to_json(tuple(given))}
+    return {"code": refusal.code, "given": to_json(refusal.args)}
 
 
 def refusal_of(data: object) -> Refusal:
