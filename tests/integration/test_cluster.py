@@ -1,4 +1,4 @@
-"""Three hubs on one PostgreSQL and one Valkey are one hub (DESIGN §9)."""
+"""Three hubs on one PostgreSQL and one Valkey are one hub."""
 
 import asyncio
 import time
