@@ -16,7 +16,7 @@ from api.ratelimit import RateLimiter
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.socketio import Realtime
 from api.realtime.sse.streams import EventStreams
-from api.realtime.supabase import Supabase, SupabaseDeps
+from api.realtime.supabase import Supabase
 from hub.bootstrap_core import Base, Core
 from hub.chat import chat_deps
 from hub.telemetry.figures import About, Figures, busiest
@@ -43,9 +43,7 @@ async def open_edge(core: Core, services: Services, errors: RecentErrors) -> Asy
     base, config = core.base, core.base.config
     deps = _realtime_deps(core, services)
     realtime = Realtime(deps)
-    supabase = Supabase(
-        SupabaseDeps(realtime=deps, presence=core.presence, message_limiter=_limiter(base))
-    )
+    supabase = Supabase(deps, core.presence, _limiter(base))
     streams = _streams(core)
     gauges = _gauges(core, realtime, supabase, streams)
     base.metrics.watch(gauges)

@@ -16,7 +16,6 @@ from api.realtime.supabase.protocol import (
     RejectBroadcast,
     RenewToken,
     Respond,
-    TopicJoin,
     Track,
     Untrack,
     decide,
@@ -36,12 +35,19 @@ CONFIG = {
     "postgres_changes": [BINDING],
     "private": True,
 }
-JOINED = {TOPIC: TopicJoin(topic=TOPIC, ref="1", join_ref="1", ack=True)}
 
 
 def message(event: str, payload: Any = None, *, topic: str = TOPIC, **refs: Ref) -> ClientMessage:
     refs = {"ref": "2", "join_ref": "1", **refs}
     return ClientMessage(topic=topic, event=event, payload=payload or {}, **refs)
+
+
+def joined(*, ack: bool = True) -> Join:
+    request = parse_join({"config": {"broadcast": {"ack": ack}}})
+    return Join(message("phx_join", ref="1"), request)
+
+
+JOINED = joined()
 
 
 def reply(action: object) -> Any:
@@ -56,7 +62,7 @@ def reply(action: object) -> Any:
 def test_a_heartbeat_is_replied_to_with_its_ref() -> None:
     for ref in ("26", None):
         beat = message("heartbeat", topic="phoenix", ref=ref, join_ref=None)
-        action = decide(Vsn.TWO, beat, {})
+        action = decide(Vsn.TWO, beat, None)
         assert isinstance(action, Respond)
         assert action.frame is not None
         assert json.loads(action.frame.payload) == [
@@ -70,25 +76,26 @@ def test_a_heartbeat_is_replied_to_with_its_ref() -> None:
 
 @pytest.mark.parametrize("event", ["broadcast", "presence", "access_token", "anything"])
 def test_a_topic_that_is_not_joined_is_unmatched(event: str) -> None:
-    assert reply(decide(Vsn.TWO, message(event), {})) == {
+    assert reply(decide(Vsn.TWO, message(event), None)) == {
         "status": "error",
         "response": {"reason": "unmatched topic"},
     }
 
 
 def test_leaving_twice_is_no_error() -> None:
-    assert reply(decide(Vsn.TWO, message("phx_leave"), {}))["status"] == "ok"
+    assert reply(decide(Vsn.TWO, message("phx_leave"), None))["status"] == "ok"
 
 
 # --- joining -----------------------------------------------------------------------------
 
 
 def test_a_join_with_all_options() -> None:
-    action = decide(Vsn.TWO, message("phx_join", {"config": CONFIG, "access_token": "JWT"}), {})
+    action = decide(Vsn.TWO, message("phx_join", {"config": CONFIG, "access_token": "JWT"}), None)
     assert isinstance(action, Join)
-    assert action.topic_join == TopicJoin(topic=TOPIC, ref="2", join_ref="1", ack=True)
+    assert (action.message.topic, action.message.ref, action.join_ref) == (TOPIC, "2", "1")
     request = action.request
-    assert (request.token, request.presence, request.presence_key) == ("JWT", True, "")
+    assert (request.token, request.ack, request.presence) == ("JWT", True, True)
+    assert request.presence_key == ""
     assert request.replay is not None
     assert request.replay.since == datetime(2025, 11, 17, 19, 18, 23, 911_000, tzinfo=UTC)
     assert request.replay.limit == 10
@@ -145,7 +152,7 @@ def test_the_reply_repeats_bindings_in_order() -> None:
     ],
 )
 def test_an_invalid_join_is_refused_with_a_reason(config: Any) -> None:
-    answer = reply(decide(Vsn.TWO, message("phx_join", {"config": config}), {}))
+    answer = reply(decide(Vsn.TWO, message("phx_join", {"config": config}), None))
     assert answer["status"] == "error"
     assert answer["response"]["reason"].startswith("Invalid join: ")
 
@@ -163,14 +170,14 @@ def test_deeply_nested_bindings_are_refused() -> None:
     ["appointments:dentist:42", "realtime:", "Realtime:x", "phoenix", "", "realtime:" + "é" * 124],
 )
 def test_topics_begin_with_realtime_and_are_short(topic: str) -> None:
-    answer = reply(decide(Vsn.TWO, message("phx_join", topic=topic), {}))
+    answer = reply(decide(Vsn.TWO, message("phx_join", topic=topic), None))
     assert answer["status"] == "error"
 
 
 def test_the_ref_of_a_join_is_its_default_join_ref() -> None:
-    action = decide(Vsn.TWO, message("phx_join", join_ref=None), {})
+    action = decide(Vsn.TWO, message("phx_join", join_ref=None), None)
     assert isinstance(action, Join)
-    assert (action.topic_join.ref, action.topic_join.join_ref) == ("2", "2")
+    assert (action.message.ref, action.join_ref) == ("2", "2")
 
 
 # --- in a topic --------------------------------------------------------------------------
@@ -203,8 +210,7 @@ def test_a_broadcast_is_rejected_with_a_reply_if_ack_is_set() -> None:
     assert isinstance(action, RejectBroadcast)
     assert action.reply is not None
     assert json.loads(action.reply.payload)[4]["status"] == "error"
-    quiet = {TOPIC: TopicJoin(topic=TOPIC, ref="1", join_ref="1", ack=False)}
-    assert decide(Vsn.TWO, forged, quiet) == RejectBroadcast(forged, None)
+    assert decide(Vsn.TWO, forged, joined(ack=False)) == RejectBroadcast(forged, None)
 
 
 def test_messages_of_an_ended_join_are_ignored() -> None:
@@ -243,4 +249,4 @@ def test_every_message_has_an_action(
     vsn: Vsn, topic: str, event: str, payload: Any, join_ref: Ref
 ) -> None:
     sent = message(event, payload, topic=topic, join_ref=join_ref)
-    assert decide(vsn, sent, JOINED) is not None
+    assert decide(vsn, sent, JOINED if topic == TOPIC else None) is not None

@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -11,11 +11,14 @@ from actors.domain.ids import EventId, ProfileId
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.ports.events import EventRecord
-from api.realtime.rooms.subscribers import WireForms
+from api.realtime.rooms.frames import Frame, Sent
+from api.realtime.rooms.subscribers import EventBatch
 from api.realtime.supabase.bindings import COLUMNS, parse_binding
-from api.realtime.supabase.event_frames import change_frame, event_frame, replayed_frame
-from api.realtime.supabase.frames import Vsn
+from api.realtime.supabase.frames import ClientMessage, Vsn
+from api.realtime.supabase.joining import parse_join
+from api.realtime.supabase.protocol import Join
 from api.realtime.supabase.rows import RowChange, change_of, rows_channel
+from api.realtime.supabase.topic import Topic
 
 TOPIC = "realtime:appointments:dentist:d1"
 ROW = {
@@ -102,26 +105,57 @@ def test_rows_come_from_the_channel_of_the_person() -> None:
         assert rows_channel(Principal(role=role, subject="s")) is None
 
 
-def test_one_event_is_encoded_once_for_each_version_and_topic() -> None:
-    forms, event = WireForms(), record("appointment.created")
-    one = event_frame(Vsn.ONE, TOPIC, event, forms)
-    assert event_frame(Vsn.ONE, TOPIC, event, forms) is one
-    assert event_frame(Vsn.TWO, TOPIC, event, forms) is not one
-    bindings = (parse_binding({"event": "*"}), parse_binding({"event": "INSERT"}))
-    changed = change_frame(Vsn.ONE, TOPIC, event, bindings, forms)
-    assert changed is not None
-    assert change_frame(Vsn.ONE, TOPIC, event, bindings, forms) is changed
-    assert change_frame(Vsn.ONE, TOPIC, event, bindings[:1], forms) is not changed
-    assert change_frame(Vsn.ONE, TOPIC, event, (), forms) is None
+class Client:
+    """A topic of a dentist, and the frames that it wrote."""
+
+    def __init__(self, vsn: Vsn, *events: str) -> None:
+        self.frames: list[Sent] = []
+        bindings = [{"event": event} for event in events]
+        request = parse_join({"config": {"postgres_changes": bindings}})
+        message = ClientMessage(topic=TOPIC, event="phx_join", payload={}, ref="1")
+        self.topic = Topic(
+            vsn=vsn,
+            join=Join(message, request),
+            principal=Principal(role=Role.DENTIST, subject="s", person=ProfileId("d1")),
+            claims=cast("Any", None),
+            presence_key="",
+            presence=False,
+            write=self._write,
+            on_position=lambda *_: None,
+        )
+
+    def _write(self, frame: Sent, *, more: bool = False) -> None:
+        self.frames.append(frame)
+
+    def received(self, batch: EventBatch) -> list[Sent]:
+        self.topic.deliver(batch)
+        return self.frames
+
+
+def test_one_event_is_encoded_once_for_each_version_topic_and_set_of_bindings() -> None:
+    batch = EventBatch([record("appointment.created")])
+    event, changed = Client(Vsn.ONE, "*", "INSERT").received(batch)
+    same_event, same_changed = Client(Vsn.ONE, "*", "INSERT").received(batch)
+    assert same_event is event
+    assert same_changed is changed
+    assert Client(Vsn.TWO).received(batch) != [event]
+    other_event, other_changed = Client(Vsn.ONE, "*").received(batch)
+    assert other_event is event
+    assert other_changed is not changed
+    assert Client(Vsn.ONE).received(batch) == [event]
+    assert Client(Vsn.ONE, "DELETE").received(batch) == [event]
 
 
 def test_a_broadcast_contains_the_envelope_with_its_position() -> None:
-    outer = json.loads(
-        event_frame(Vsn.ONE, TOPIC, record("appointment.created"), WireForms()).payload
-    )
-    payload = outer["payload"]
+    created, client = record("appointment.created"), Client(Vsn.ONE)
+    (event,) = client.received(EventBatch([created]))
+    assert isinstance(event, Frame)
+    payload = json.loads(event.payload)["payload"]
     assert payload["meta"] == {"id": "event-7"}
     inner = payload["payload"]
     assert (inner["offset"], inner["epoch"], inner["data"]) == (7, 5, ROW)
-    replayed = json.loads(replayed_frame(Vsn.ONE, TOPIC, record("appointment.created")).payload)
-    assert replayed["payload"]["meta"] == {"id": "event-7", "replayed": True}
+    client.topic.push_replayed(created)
+    replayed = client.frames[-1]
+    assert isinstance(replayed, Frame)
+    meta = json.loads(replayed.payload)["payload"]["meta"]
+    assert meta == {"id": "event-7", "replayed": True}

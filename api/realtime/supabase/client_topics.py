@@ -18,11 +18,11 @@ from actors.domain.refusals import Forbidden, InvalidToken, NotFound, RateLimite
 from actors.ports.events import EventRecord
 from actors.services.identity import Claims
 from actors.tasks import Spawn
+from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.expiry import TokenExpiry
 from api.realtime.rooms.frames import Send
 from api.realtime.rooms.joins import CHANNELS_MAX, Joined
 from api.realtime.rooms.subscribers import EventBatch
-from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import PREFIX, Vsn, ok_reply
 from api.realtime.supabase.joining import JoinRequest, ReplayRequest
 from api.realtime.supabase.presence_registry import PresenceRegistry
@@ -48,7 +48,7 @@ class ClientTopics:
 
     def __init__(
         self,
-        deps: SupabaseDeps,
+        deps: RealtimeDeps,
         presence: PresenceRegistry,
         *,
         vsn: Vsn,
@@ -57,13 +57,13 @@ class ClientTopics:
         spawn: Spawn,
     ) -> None:
         self._deps, self._presence = deps, presence
-        self._context = deps.realtime.context
+        self._context = deps.context
         self._vsn, self._key, self._write, self._spawn = vsn, key, write, spawn
         self.by_name: dict[str, Topic] = {}
         self._expiry: TokenExpiry[Topic] = TokenExpiry(
-            deps.realtime.clock,
+            deps.clock,
             notice_s=0,
-            leeway_s=deps.realtime.verifier.leeway_s,
+            leeway_s=deps.verifier.leeway_s,
             announce=self._expired,
             end=self._expired,
             spawn=spawn,
@@ -83,7 +83,16 @@ class ClientTopics:
             if self._vsn is Vsn.TWO:  # version 1 cannot name the join that has ended
                 old.push_close()
         claims, principal = await self._authorize(message.topic, request)
-        topic = self._topic(action, claims, principal)
+        topic = Topic(
+            vsn=self._vsn,
+            join=action,
+            claims=claims,
+            principal=principal,
+            presence_key=request.presence_key or self._deps.new_id(),
+            presence=request.presence,
+            write=self._write,
+            on_position=self._on_position,
+        )
         joined, replayed = await self._enter_rooms(topic, request)
         self.by_name[topic.name] = topic
         response = {"postgres_changes": orjson.Fragment(request.bindings_reply)}
@@ -100,7 +109,7 @@ class ClientTopics:
     async def _authorize(self, name: str, request: JoinRequest) -> tuple[Claims, Principal]:
         try:
             claims, principal = await self._authenticate(request.token or self._key)
-            self._deps.realtime.limiter.take(principal.scope)
+            self._deps.limiter.take(principal.scope)
         except InvalidToken:
             raise JoinRefused(InvalidToken.code, "Unauthorized: Invalid token") from None
         except Forbidden as refusal:
@@ -125,22 +134,8 @@ class ClientTopics:
             raise JoinRefused("TOO_MANY_CHANNELS", f"{reason} on one socket")
 
     async def _authenticate(self, token: str) -> tuple[Claims, Principal]:
-        claims = await self._deps.realtime.verifier.verify(token)
-        return claims, await self._deps.realtime.services.identity.principal(claims)
-
-    def _topic(self, action: Join, claims: Claims, principal: Principal) -> Topic:
-        request = action.request
-        return Topic(
-            vsn=self._vsn,
-            join=action.topic_join,
-            principal=principal,
-            claims=claims,
-            bindings=request.bindings,
-            presence_key=request.presence_key or self._deps.realtime.new_id(),
-            presence=request.presence,
-            write=self._write,
-            on_position=self._on_position,
-        )
+        claims = await self._deps.verifier.verify(token)
+        return claims, await self._deps.services.identity.principal(claims)
 
     async def _enter_rooms(
         self, topic: Topic, request: JoinRequest
@@ -167,7 +162,7 @@ class ClientTopics:
             return None
         if channel == HUB_STATUS:
             raise _incomplete_replay()
-        since = await self._deps.realtime.services.replays.place_before(
+        since = await self._deps.services.replays.place_before(
             topic.principal, channel, replay.since
         )
         if since is None:

@@ -1,5 +1,6 @@
 """One Supabase client: executes its messages in order and replies to them."""
 
+import asyncio
 from typing import Final
 
 import structlog
@@ -8,23 +9,13 @@ from aiohttp import WSMessage, WSMsgType, web
 from actors.domain.refusals import Forbidden, RateLimited, ValidationFailed
 from actors.tasks import Spawn
 from api.ratelimit import RateLimiter
+from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.errors import SocketRequest, public_error
+from api.realtime.supabase import protocol
 from api.realtime.supabase.client_topics import ClientTopics, JoinRefused
-from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import MalformedFrame, Vsn, decode, error_reply, ok_reply
 from api.realtime.supabase.presence import PresenceLimitExceeded
 from api.realtime.supabase.presence_registry import PresenceRegistry
-from api.realtime.supabase.protocol import (
-    Join,
-    Leave,
-    RejectBroadcast,
-    RenewToken,
-    Respond,
-    TopicCommand,
-    Track,
-    Untrack,
-    decide,
-)
 from api.realtime.supabase.socket_writer import SocketWriter
 
 log = structlog.get_logger(__name__)
@@ -42,7 +33,7 @@ class Connection:
 
     def __init__(
         self,
-        deps: SupabaseDeps,
+        deps: RealtimeDeps,
         presence: PresenceRegistry,
         limiter: RateLimiter,
         *,
@@ -50,14 +41,14 @@ class Connection:
         vsn: Vsn,
         key: str,
         socket: web.WebSocketResponse,
-        writer: SocketWriter,
+        transport: asyncio.Transport,
         spawn: Spawn,
     ) -> None:
-        self.id, self._writer = id, writer
+        self.id, self._vsn, self._socket = id, vsn, socket
         self._deps, self._presence, self._limiter = deps, presence, limiter
-        self._vsn, self._socket = vsn, socket
+        self._writer = SocketWriter(socket, transport, deps.context.send_policy, self._on_slow)
         self._topics = ClientTopics(
-            deps, presence, vsn=vsn, key=key, write=writer.write, spawn=spawn
+            deps, presence, vsn=vsn, key=key, write=self._writer.write, spawn=spawn
         )
 
     async def run(self) -> None:
@@ -71,8 +62,14 @@ class Connection:
         log.info("supabase_ended", connection=self.id, close_code=code, why=reason)
         await self._writer.close(code, reason)
 
+    def _on_slow(self, waiting_bytes: int) -> None:
+        log.warning(
+            "socket_too_slow", namespace=NAMESPACE, sid=self.id, waiting_bytes=waiting_bytes
+        )
+        self._deps.on_slow()
+
     async def _read_messages(self) -> None:
-        idle_s = self._deps.realtime.settings.idle_timeout_s
+        idle_s = self._deps.settings.idle_timeout_s
         while not self._writer.closed:
             try:
                 frame = await self._socket.receive(timeout=idle_s)
@@ -94,19 +91,19 @@ class Connection:
         except MalformedFrame as malformed:
             await self.close(_PROTOCOL_ERROR, f"malformed frame: {malformed}")
             return
-        joined = {name: topic.join for name, topic in self._topics.by_name.items()}
-        action = decide(self._vsn, message, joined)
-        if not isinstance(action, Respond):
+        topic = self._topics.by_name.get(message.topic)
+        action = protocol.decide(self._vsn, message, topic.join if topic else None)
+        if not isinstance(action, protocol.Respond):
             await self._execute_logged(action)
         elif action.frame is not None:
             self._writer.write(action.frame)
 
-    async def _execute_logged(self, command: TopicCommand) -> None:
+    async def _execute_logged(self, command: protocol.TopicCommand) -> None:
         """Logs and counts the command like one of Socket.IO; no failure ends the socket."""
-        deps = self._deps.realtime
+        deps = self._deps
         began = deps.clock.monotonic()
         request = SocketRequest(deps.new_id(), NAMESPACE, command.name)
-        code = Forbidden.code if isinstance(command, RejectBroadcast) else "ok"
+        code = Forbidden.code if isinstance(command, protocol.RejectBroadcast) else "ok"
         try:
             with structlog.contextvars.bound_contextvars(request_id=request.request_id):
                 await self._execute(command)
@@ -116,7 +113,7 @@ class Connection:
         except Exception as error:  # the outermost handler: no detail of an error may leak
             refused = public_error(error, request, deps.clock)
             code = str(refused["code"])
-            if not isinstance(command, RenewToken):  # there is no reply to it
+            if not isinstance(command, protocol.RenewToken):  # there is no reply to it
                 reason = f"{code}: {refused['message']}"
                 self._writer.write(error_reply(self._vsn, command.message, reason))
         duration_s = deps.clock.monotonic() - began
@@ -132,24 +129,24 @@ class Connection:
         if deps.on_command is not None:
             deps.on_command(NAMESPACE, request.event, code, duration_s)
 
-    async def _execute(self, command: TopicCommand) -> None:
+    async def _execute(self, command: protocol.TopicCommand) -> None:
         match command:
-            case Join():
+            case protocol.Join():
                 await self._topics.join(command)
-            case Leave():
+            case protocol.Leave():
                 self._topics.leave(command)
-            case RenewToken():
+            case protocol.RenewToken():
                 await self._topics.renew(command)
-            case Track():
+            case protocol.Track():
                 self._track(command)
-            case Untrack(message):
+            case protocol.Untrack(message):
                 self._presence.untrack(self._topics.by_name[message.topic])
                 self._writer.write(ok_reply(self._vsn, message))
-            case RejectBroadcast(_, reply):
+            case protocol.RejectBroadcast(_, reply):
                 if reply is not None:
                     self._writer.write(reply)
 
-    def _track(self, command: Track) -> None:
+    def _track(self, command: protocol.Track) -> None:
         topic = self._topics.by_name[command.message.topic]
         if not topic.carries_presence:
             raise Forbidden("Presence belongs to the channels of one person")

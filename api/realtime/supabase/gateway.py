@@ -5,7 +5,6 @@ for each topic (:mod:`api.realtime.supabase.client_topics`).
 """
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Final
 
 import orjson
@@ -16,12 +15,13 @@ from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, Validat
 from actors.tasks import Tasks
 from api.errors import to_public
 from api.origins import may_connect
+from api.ratelimit import RateLimiter
+from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.errors import SocketRequest, public_error, token_failure
 from api.realtime.rooms.retiring import one_by_one
 from api.realtime.supabase.connection import NAMESPACE, Connection
-from api.realtime.supabase.deps import SupabaseDeps
 from api.realtime.supabase.frames import Vsn
-from api.realtime.supabase.socket_writer import SocketWriter
+from api.realtime.supabase.presence_registry import PresenceRegistry
 
 log = structlog.get_logger(__name__)
 
@@ -37,9 +37,11 @@ _SHUTDOWN_S: Final = 2.0
 class Supabase:
     """The gateway. Attach it to the application, whose shutdown closes it."""
 
-    def __init__(self, deps: SupabaseDeps) -> None:
-        self._deps = deps
-        self._presence = deps.presence
+    def __init__(
+        self, deps: RealtimeDeps, presence: PresenceRegistry, message_limiter: RateLimiter
+    ) -> None:
+        """Messages count against ``message_limiter``; a socket that exceeds it is closed."""
+        self._deps, self._presence, self._limiter = deps, presence, message_limiter
         self._connections: set[Connection] = set()
         self._tasks = Tasks()
         self._closing = False
@@ -72,7 +74,7 @@ class Supabase:
     # --- handshakes ---
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        connect = SocketRequest(self._deps.realtime.new_id(), NAMESPACE, "connect")
+        connect = SocketRequest(self._deps.new_id(), NAMESPACE, "connect")
         try:
             key, vsn = await self._admit(request)
         except Exception as error:  # the outermost handler: no detail of an error may leak
@@ -85,7 +87,7 @@ class Supabase:
             raise Unavailable
         key = request.query.get("apikey") or request.headers.get("x-api-key") or ""
         await self._check_key(request, key)
-        if not may_connect(request, self._deps.realtime.cors_origins):
+        if not may_connect(request, self._deps.cors_origins):
             raise Forbidden("Pages of this origin may not connect")
         try:
             vsn = Vsn(request.query.get("vsn") or Vsn.ONE)
@@ -96,7 +98,7 @@ class Supabase:
         return key, vsn
 
     async def _check_key(self, request: web.Request, key: str) -> None:
-        deps = self._deps.realtime
+        deps = self._deps
         if not key:
             raise InvalidToken("no apikey")
         if key in deps.settings.supabase_keys:
@@ -107,7 +109,7 @@ class Supabase:
         deps.limiter.take(principal.scope)
 
     def _refusal(self, error: Exception, connect: SocketRequest) -> web.Response:
-        refused = public_error(error, connect, self._deps.realtime.clock)
+        refused = public_error(error, connect, self._deps.clock)
         problem = to_public(error)
         log.info(
             "socket_refused",
@@ -127,7 +129,7 @@ class Supabase:
     # --- sockets ---
 
     async def _serve(self, request: web.Request, id: str, key: str, vsn: Vsn) -> web.StreamResponse:
-        settings = self._deps.realtime.settings
+        settings = self._deps.settings
         socket = web.WebSocketResponse(
             max_msg_size=settings.max_message_bytes,
             compress=False,
@@ -137,21 +139,15 @@ class Supabase:
         await socket.prepare(request)
         if request.transport is None:  # the client has gone
             return socket
-        writer = SocketWriter(
-            socket,
-            request.transport,
-            self._deps.realtime.context.send_policy,
-            on_slow=partial(self._on_slow, id),
-        )
         connection = Connection(
             self._deps,
             self._presence,
-            self._deps.message_limiter,
+            self._limiter,
             id=id,
             vsn=vsn,
             key=key,
             socket=socket,
-            writer=writer,
+            transport=request.transport,
             spawn=self._tasks.start,
         )
         self._connections.add(connection)
@@ -167,7 +163,3 @@ class Supabase:
                 "socket_disconnected", namespace=NAMESPACE, sid=id, close_code=socket.close_code
             )
         return socket
-
-    def _on_slow(self, id: str, waiting_bytes: int) -> None:
-        log.warning("socket_too_slow", namespace=NAMESPACE, sid=id, waiting_bytes=waiting_bytes)
-        self._deps.realtime.on_slow()

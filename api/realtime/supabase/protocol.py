@@ -28,18 +28,6 @@ from api.realtime.supabase.joining import InvalidJoin, JoinRequest, parse_join, 
 HEARTBEAT_TOPIC: Final = "phoenix"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TopicJoin:
-    """The join by which a topic is joined."""
-
-    topic: str
-    ref: Ref
-    join_ref: Ref
-    """The join's own ref if the client named none, as in version 1.0.0."""
-    ack: bool
-    """Whether the client's broadcasts are answered."""
-
-
 @dataclass(frozen=True, slots=True)
 class Respond:
     """Sends the frame, if there is one; nothing else happens."""
@@ -56,14 +44,9 @@ class Join:
     request: JoinRequest
 
     @property
-    def topic_join(self) -> TopicJoin:
-        message = self.message
-        return TopicJoin(
-            topic=message.topic,
-            ref=message.ref,
-            join_ref=message.ref if message.join_ref is None else message.join_ref,
-            ack=self.request.ack,
-        )
+    def join_ref(self) -> Ref:
+        """The join's own ref if the client named none, as in version 1.0.0."""
+        return self.message.ref if self.message.join_ref is None else self.message.join_ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +96,19 @@ TopicCommand = Join | Leave | RenewToken | Track | Untrack | RejectBroadcast
 """Actions that are logged and counted, under their ``name``."""
 
 
-def decide(
-    vsn: Vsn, message: ClientMessage, joined: Mapping[str, TopicJoin]
-) -> Respond | TopicCommand:
-    """The action for a message; raises nothing."""
-    topic = message.topic
-    if topic == HEARTBEAT_TOPIC and message.event == "heartbeat":
+def decide(vsn: Vsn, message: ClientMessage, join: Join | None) -> Respond | TopicCommand:
+    """The action for a message of a topic that is joined by ``join``, if at all; raises nothing."""
+    if message.topic == HEARTBEAT_TOPIC and message.event == "heartbeat":
         return Respond(ok_reply(vsn, message))
     if message.event == "phx_join":
         return _join(vsn, message)
-    topic_join = joined.get(topic)
-    if topic_join is None:
+    if join is None:
         if message.event == "phx_leave":  # the topic has been left already
             return Respond(ok_reply(vsn, message))
         return _refuse(vsn, message, "unmatched topic")
-    if vsn is Vsn.TWO and message.join_ref not in (None, topic_join.join_ref):
+    if vsn is Vsn.TWO and message.join_ref not in (None, join.join_ref):
         return Respond()  # it belongs to a join that has ended
-    return _in_topic(vsn, message, topic_join)
+    return _in_topic(vsn, message, join)
 
 
 def _join(vsn: Vsn, message: ClientMessage) -> Respond | Join:
@@ -144,7 +123,7 @@ def _join(vsn: Vsn, message: ClientMessage) -> Respond | Join:
         return _refuse(vsn, message, f"Invalid join: {invalid}")
 
 
-def _in_topic(vsn: Vsn, message: ClientMessage, topic_join: TopicJoin) -> Respond | TopicCommand:
+def _in_topic(vsn: Vsn, message: ClientMessage, join: Join) -> Respond | TopicCommand:
     match message.event:
         case "phx_leave":
             return Leave(message)
@@ -155,7 +134,7 @@ def _in_topic(vsn: Vsn, message: ClientMessage, topic_join: TopicJoin) -> Respon
             return _presence(vsn, message)
         case "broadcast":
             reason = "Unauthorized: only the hub broadcasts on its channels"
-            reply = error_reply(vsn, message, reason) if topic_join.ack else None
+            reply = error_reply(vsn, message, reason) if join.request.ack else None
             return RejectBroadcast(message, reply)
         case _:
             return _refuse(vsn, message, "unknown event")

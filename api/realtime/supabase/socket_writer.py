@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from api.realtime.rooms.frames import Sent
+from api.realtime.rooms.frames import Send
 from api.realtime.rooms.send_buffer import SendBuffer, SendPolicy
 
 _CLOSE_S: Final = 1.5
@@ -29,11 +29,8 @@ class SocketWriter:
         self._socket, self._transport, self._on_slow = socket, transport, on_slow
         self._buffer = SendBuffer(policy, self._too_slow)
         self._buffer.write_to(transport)
+        self.write: Send = self._buffer.put
         self.closed = False
-
-    def write(self, frame: Sent, *, more: bool = False) -> None:
-        """Sends a frame, in order; with ``more``, others follow at once and join it."""
-        self._buffer.put(frame, more=more)
 
     async def drain(self) -> None:
         """Waits until the client has read its answers, or is disconnected."""

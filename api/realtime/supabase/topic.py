@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import orjson
 
 from actors.domain.channels import HUB_STATUS, Channel, is_public, is_reserved
 from actors.domain.position import Position
@@ -11,47 +13,51 @@ from actors.ports.events import EventRecord
 from actors.services.identity import Claims
 from api.realtime.rooms.frames import Frame, Send
 from api.realtime.rooms.subscribers import EventBatch, WireForms
-from api.realtime.supabase import event_frames
 from api.realtime.supabase.bindings import Binding
-from api.realtime.supabase.frames import PREFIX, Vsn, message_frame
-from api.realtime.supabase.protocol import TopicJoin
-from api.realtime.supabase.rows import rows_channel
+from api.realtime.supabase.frames import PREFIX, Vsn, broadcast_frame, message_frame
+from api.realtime.supabase.protocol import Join
+from api.realtime.supabase.rows import RowChange, change_of, rows_channel
+from api.schemas import envelope
+
+_PROTOCOL = "supabase"
 
 
 @dataclass(kw_only=True, eq=False, slots=True)
 class Topic:
-    """Writes what it receives to its client at once. Compared by identity."""
+    """Writes what it receives to its client at once. Compared by identity.
+
+    Frames of events depend on the version, the topic and, for ``postgres_changes``, the ids of
+    the matching bindings. So each is encoded once for all sockets that receive it.
+    """
 
     vsn: Vsn
-    join: TopicJoin
+    join: Join
     principal: Principal
     claims: Claims
-    bindings: tuple[Binding, ...]
     presence_key: str
     presence: bool
     """Whether it watches the presence of its channel."""
     write: Send
     on_position: Callable[["Topic", Channel, Position], None]
     """Called with the hub's position in a channel, which may be ahead of the topic's."""
+    name: str = field(init=False)
+    bindings: tuple[Binding, ...] = field(init=False)
+    channel: Channel | None = field(init=False)
+    """The hub's channel of this name; ``None`` for a name of the client's own."""
     closed: bool = False
     catching_up: bool = False
     expiry_announced: bool = False
     expiry_timer: asyncio.TimerHandle | None = None
 
-    @property
-    def name(self) -> str:
-        return self.join.topic
+    def __post_init__(self) -> None:
+        self.name, self.bindings = self.join.message.topic, self.join.request.bindings
+        name = self.name.removeprefix(PREFIX)
+        self.channel = Channel(name) if is_reserved(name) else None
 
     @property
     def on_behalf_of(self) -> None:
         """The protocol cannot name the patient that a chatbot's service token acts for."""
         return None
-
-    @property
-    def channel(self) -> Channel | None:
-        """The hub's channel of this name; ``None`` for a name of the client's own."""
-        name = self.name.removeprefix(PREFIX)
-        return Channel(name) if is_reserved(name) else None
 
     @property
     def rows(self) -> Channel | None:
@@ -74,23 +80,34 @@ class Topic:
     def _frames(self, record: EventRecord, forms: WireForms) -> Iterator[Frame]:
         """The event as a broadcast, as a change of a row, or both."""
         if record.channel == self.channel:
-            yield event_frames.event_frame(self.vsn, self.name, record, forms)
+            yield forms((_PROTOCOL, self.vsn, self.name), lambda: self._broadcast(record))
         if record.channel == self.rows:
-            change = event_frames.change_frame(self.vsn, self.name, record, self.bindings, forms)
-            if change is not None:
-                yield change
+            change = forms((_PROTOCOL, "change"), lambda: change_of(record))
+            if change and (ids := change.ids(self.bindings)):
+                key = (_PROTOCOL, self.vsn, self.name, ids)
+                yield forms(key, lambda: self._change(change, ids))
+
+    def _broadcast(self, record: EventRecord, **meta: object) -> Frame:
+        """A broadcast whose payload is the event's envelope, with its position."""
+        meta = {"id": record.event_id, **meta}
+        return broadcast_frame(self.vsn, self.name, record.type, envelope(record), meta)
+
+    def _change(self, change: RowChange, ids: tuple[int, ...]) -> Frame:
+        content = {"ids": list(ids), "data": orjson.Fragment(change.data)}
+        return self.shared_frame("postgres_changes", content)
 
     def notify(self, event: str, data: bytes, forms: WireForms) -> None:
-        self.write(event_frames.ephemeral_frame(self.vsn, self.name, event, data, forms))
+        key = (_PROTOCOL, self.vsn, self.name)
+        self.write(forms(key, lambda: broadcast_frame(self.vsn, self.name, event, data, {})))
 
     def notify_position(self, channel: Channel, position: Position, forms: WireForms) -> None:
         self.on_position(self, channel, position)
 
-    # --- for this client alone ---
-
     def shared_frame(self, event: str, payload: object) -> Frame:
         """A frame for all topics of this name and version: it contains no ref."""
         return message_frame(self.vsn, self.name, event, payload)
+
+    # --- for this client alone ---
 
     def push(self, event: str, payload: object) -> None:
         frame = message_frame(self.vsn, self.name, event, payload, join_ref=self.join.join_ref)
@@ -102,7 +119,7 @@ class Topic:
         self.push("system", {**content, "channel": channel})
 
     def push_replayed(self, record: EventRecord) -> None:
-        self.write(event_frames.replayed_frame(self.vsn, self.name, record))
+        self.write(self._broadcast(record, replayed=True))
 
     def push_close(self) -> None:
         """``phx_close``: the topic has ended, and the client does not join again."""
@@ -113,5 +130,5 @@ class Topic:
         self._push_end("phx_error")
 
     def _push_end(self, event: str) -> None:
-        ref, join_ref = self.join.ref, self.join.join_ref
+        ref, join_ref = self.join.message.ref, self.join.join_ref
         self.write(message_frame(self.vsn, self.name, event, {}, ref=ref, join_ref=join_ref))
