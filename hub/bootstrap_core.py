@@ -28,7 +28,7 @@ from actors.services.webhooks import Webhooks
 from actors.tasks import Spawn, Tasks
 from api.auth import TokenVerifier
 from api.realtime.rooms.broadcaster import RoomBroadcaster
-from api.realtime.rooms.context import RoomsContext
+from api.realtime.rooms.deps import RoomsContext
 from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.joins import Joins
 from api.realtime.rooms.revocations import Revocations

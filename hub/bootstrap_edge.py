@@ -44,7 +44,7 @@ async def open_edge(core: Core, services: Services, errors: RecentErrors) -> Asy
     deps = _realtime_deps(core, services)
     realtime = Realtime(deps)
     supabase = Supabase(deps, core.presence, _limiter(base))
-    streams = _streams(core)
+    streams = EventStreams(deps, on_end=base.metrics.stream_ended)
     gauges = _gauges(core, realtime, supabase, streams)
     base.metrics.watch(gauges)
     health = Health(
@@ -105,18 +105,6 @@ def _app_deps(core: Core, realtime: RealtimeDeps, streams: EventStreams, health:
         settings=base.config.api,
         metrics=base.metrics.render,
         on_request=base.metrics.request,
-    )
-
-
-def _streams(core: Core) -> EventStreams:
-    base = core.base
-    return EventStreams(
-        context=core.context,
-        clock=base.clock,
-        settings=base.config.realtime,
-        leeway_s=base.config.auth.leeway_s,
-        on_end=base.metrics.stream_ended,
-        on_slow=base.metrics.slow_reader,
     )
 
 

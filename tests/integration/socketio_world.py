@@ -43,8 +43,7 @@ from actors.tasks import Tasks
 from api.auth import AuthSettings, TokenVerifier
 from api.ratelimit import RateLimiter
 from api.realtime.rooms.broadcaster import RoomBroadcaster
-from api.realtime.rooms.context import RoomsContext
-from api.realtime.rooms.deps import RealtimeDeps
+from api.realtime.rooms.deps import RealtimeDeps, RoomsContext
 from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.joins import Joins
 from api.realtime.rooms.revocations import Revocations

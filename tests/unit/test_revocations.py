@@ -32,7 +32,7 @@ class Connection:
     on_behalf_of: str | None = None
     ended: bool = False
 
-    async def end(self) -> None:
+    def end(self) -> None:
         self.ended = True
 
 

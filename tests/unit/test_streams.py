@@ -22,7 +22,7 @@ from actors.relay.settings import RelayLimits, RelaySettings
 from actors.services.changes import EVENTS_MAX, Changes
 from actors.services.identity import Claims
 from api.realtime.rooms.broadcaster import RoomBroadcaster
-from api.realtime.rooms.context import RoomsContext
+from api.realtime.rooms.deps import RealtimeDeps, RoomsContext
 from api.realtime.rooms.fairness import TimeSlice
 from api.realtime.rooms.joins import Joins
 from api.realtime.rooms.revocations import Revocations
@@ -68,6 +68,8 @@ class RunningClock(FixedClock):
 
 class Gatekeeper:
     """Verifier and identity: every principal stays the same until the test changes it."""
+
+    leeway_s = 0.0
 
     def __init__(self) -> None:
         self.refusal: Exception | None = None
@@ -147,7 +149,8 @@ class World:
         self.ended: list[str] = []
         self.slow = 0
         self.failing: set[int] = set()
-        self.streams = EventStreams(
+        deps = RealtimeDeps(
+            services=cast("Any", None),
             context=RoomsContext(
                 rooms=self.rooms,
                 joins=Joins(self.rooms, Changes(log), self.relay.positions),
@@ -155,7 +158,11 @@ class World:
                 revocations=self.revocations,
                 send_policy=SendPolicy(time_slice=TimeSlice(), max_bytes=1_000),
             ),
+            verifier=cast("Any", self.gate),
             clock=self.clock,
+            new_id=lambda: "id",
+            positions=self.relay.positions,
+            limiter=cast("Any", None),
             settings=RealtimeSettings(
                 **{
                     "stream_heartbeat_s": 0.02,
@@ -164,10 +171,9 @@ class World:
                     **settings,
                 }
             ),
-            on_end=self.ended.append,
             on_slow=self._slow,
-            jitter=lambda low, high: low,
         )
+        self.streams = EventStreams(deps, on_end=self.ended.append, jitter=lambda low, high: low)
         self.tasks: list[asyncio.Task[None]] = []
 
     async def broadcast(self, records: Sequence[EventRecord]) -> int:

@@ -7,9 +7,23 @@ from actors.ports.clock import Clock, NewId
 from actors.services.services import Services
 from api.auth import TokenVerifier
 from api.ratelimit import RateLimiter
-from api.realtime.rooms.context import RoomsContext
-from api.realtime.rooms.joins import Positions
+from api.realtime.rooms.broadcaster import RoomBroadcaster
+from api.realtime.rooms.joins import Joins, Positions
+from api.realtime.rooms.revocations import Revocations
+from api.realtime.rooms.rooms import Rooms
+from api.realtime.rooms.send_buffer import SendPolicy
 from api.realtime.rooms.settings import RealtimeSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoomsContext:
+    """Subscriptions, catch-up, broadcasts, revocations and send limits of one hub."""
+
+    rooms: Rooms
+    joins: Joins
+    broadcaster: RoomBroadcaster
+    revocations: Revocations
+    send_policy: SendPolicy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

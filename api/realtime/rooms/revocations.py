@@ -24,7 +24,7 @@ from actors.domain.principal import Principal
 from actors.domain.refusals import Forbidden, NotFound
 from actors.ports.events import EventRecord
 from actors.services.identity import Claims, Identity
-from actors.tasks import Spawn, Work
+from actors.tasks import Spawn
 from api.auth import TokenVerifier
 
 log = structlog.get_logger(__name__)
@@ -47,10 +47,6 @@ class LiveConnection(Protocol):
 
     @property
     def on_behalf_of(self) -> str | None: ...
-
-
-End = Callable[[], Work]
-"""Ends the connection."""
 
 
 class Revocations:
@@ -76,12 +72,12 @@ class Revocations:
         """People whose connections must be checked."""
         self._checking: set[ProfileId] = set()
         """People whose connections a task is checking."""
-        self._ends: dict[LiveConnection, End] = {}
+        self._ends: dict[LiveConnection, Callable[[], None]] = {}
         self._of: dict[ProfileId, set[LiveConnection]] = {}
         verifier.on_rotation(self.keys_changed)
 
-    def watch(self, connection: LiveConnection, end: End) -> None:
-        """Watch a connection until ``forget``; ``end`` is called at most once, in a task."""
+    def watch(self, connection: LiveConnection, end: Callable[[], None]) -> None:
+        """Watch a connection until ``forget``; ``end`` is called at most once, and not here."""
         self._ends[connection] = end
         if person := connection.principal.person:
             self._of.setdefault(person, set()).add(connection)
@@ -154,4 +150,4 @@ class Revocations:
         self.forget(connection)
         if end is not None:
             log.info("rights_lost", why=why, role=connection.principal.role)
-            self._spawn(end())
+            asyncio.get_running_loop().call_soon(end)

@@ -39,8 +39,6 @@ class SocketSession:
     running: int = 0
     """Commands that were not answered yet."""
     closed: bool = False
-    expiry_announced: bool = False
-    expiry_timer: asyncio.TimerHandle | None = None
     scope: str = field(init=False)
     """Of the principal: commands count against its rate limit."""
 

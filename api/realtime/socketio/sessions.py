@@ -29,11 +29,7 @@ class SocketSessions:
     Implements :class:`api.realtime.socketio.library.Admission`.
     """
 
-    def __init__(
-        self,
-        deps: RealtimeDeps,
-        spawn: Spawn,
-    ) -> None:
+    def __init__(self, deps: RealtimeDeps, spawn: Spawn) -> None:
         self._deps, self._context, self._spawn = deps, deps.context, spawn
         self._sessions: dict[str, SocketSession] = {}
         self.closing = False
@@ -44,7 +40,6 @@ class SocketSessions:
             leeway_s=deps.verifier.leeway_s,
             announce=self._announce_expiry,
             end=self._end,
-            spawn=spawn,
         )
 
     def find(self, sid: str) -> SocketSession | None:
@@ -144,13 +139,13 @@ class SocketSessions:
         self._expiry.watch(session)
         return _expires_at(session)
 
-    async def _announce_expiry(self, session: SocketSession) -> None:
+    def _announce_expiry(self, session: SocketSession) -> None:
         session.emit("auth:expiring", _expires_at(session))
 
-    async def _end(self, session: SocketSession) -> None:
+    def _end(self, session: SocketSession) -> None:
         """End the session for good: its token expired, or was revoked."""
         session.emit("auth:expired", _expires_at(session))
-        await session.client.disconnect()
+        self._spawn(session.client.disconnect())
 
     # --- ending ---
 

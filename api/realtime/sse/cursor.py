@@ -32,7 +32,7 @@ class Cursor:
     def __init__(self, positions: Mapping[Channel, Position]) -> None:
         self._channels = sorted(positions)
         self._number = {channel: n for n, channel in enumerate(self._channels)}
-        self._names = _names(self._channels)
+        self._key = _key(self._channels)
         self._at = [positions[channel] for channel in self._channels]
         self._parts = self._encoded()
 
@@ -52,7 +52,7 @@ class Cursor:
 
     def __str__(self) -> str:
         body = _VERSION + _varint(self._at[0].epoch) + b"".join(self._parts)
-        return base64.urlsafe_b64encode(_sum(self._names, body) + body).rstrip(b"=").decode()
+        return base64.urlsafe_b64encode(_sum(self._key, body) + body).rstrip(b"=").decode()
 
     def _encoded(self) -> list[bytes]:
         return [self._part(at) for at in self._at]
@@ -70,7 +70,7 @@ def read_cursor(text: str, channels: Sequence[Channel]) -> Mapping[Channel, Posi
             raise ValueError("longer than any cursor")
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         body = raw[_SUM_BYTES:]
-        if raw[:_SUM_BYTES] != _sum(_names(ordered), body) or body[:1] != _VERSION:
+        if raw[:_SUM_BYTES] != _sum(_key(ordered), body) or body[:1] != _VERSION:
             raise ValueError("altered, or of other channels")
         numbers = _numbers(body[1:])
         first = next(numbers)
@@ -88,16 +88,12 @@ def _read(numbers: Iterator[int], first: int) -> Position:
     return Position(epoch=epoch, offset=next(numbers))
 
 
-def _names(channels: Sequence[Channel]) -> bytes:
-    return "\n".join(channels).encode()
+def _key(channels: Sequence[Channel]) -> bytes:
+    return hashlib.blake2b("\n".join(channels).encode(), digest_size=16).digest()
 
 
-def _sum(names: bytes, body: bytes) -> bytes:
-    return hashlib.blake2b(body, digest_size=_SUM_BYTES, key=_key(names)).digest()
-
-
-def _key(names: bytes) -> bytes:
-    return hashlib.blake2b(names, digest_size=16).digest()
+def _sum(key: bytes, body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=_SUM_BYTES, key=key).digest()
 
 
 def _varint(number: int) -> bytes:

@@ -10,7 +10,7 @@ sends any later event of that channel.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -19,10 +19,9 @@ from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.ports.events import EventRecord
-from actors.services.changes import ChannelChanges
 from actors.services.identity import Claims
-from api.realtime.rooms.joins import Joins
-from api.realtime.rooms.rooms import Rooms
+from api.realtime.rooms.deps import RoomsContext
+from api.realtime.rooms.settings import RealtimeSettings
 from api.realtime.rooms.subscribers import EventBatch, WireForms
 from api.realtime.sse.cursor import Cursor
 from api.realtime.sse.frames import HEARTBEAT, event_body, notice, ready, with_id
@@ -49,14 +48,6 @@ class Ended(StrEnum):
     FAILED = "failed"
 
 
-class ClientGone(Exception):
-    """The client has closed the connection."""
-
-
-class ClientTooSlow(Exception):
-    """The client did not read a write in time."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bearer:
     """The client of a stream, as its token identifies it."""
@@ -66,11 +57,8 @@ class Bearer:
     principal: Principal
 
 
-@dataclass(frozen=True, slots=True)
-class _QueuedEvent:
-    channel: Channel
-    position: Position
-    body: bytes
+class ClientGone(Exception):
+    """The client has closed the connection, or reads too slowly."""
 
 
 class EventStream:
@@ -78,30 +66,24 @@ class EventStream:
 
     def __init__(
         self,
-        *,
         bearer: Bearer,
         wanted: Mapping[Channel, Position | None],
-        rooms: Rooms,
-        joins: Joins,
+        context: RoomsContext,
+        settings: RealtimeSettings,
+        *,
         write: Write,
         abort: Callable[[], None],
-        max_buffer_bytes: int,
-        write_timeout_s: float,
     ) -> None:
         """``abort`` drops the connection at once, which also ends a write under way."""
         self.claims, self.principal = bearer.claims, bearer.principal
         self.on_behalf_of = bearer.on_behalf_of
-        self.expiry_announced = False
-        self.expiry_timer: asyncio.TimerHandle | None = None
         self.ended: Ended | None = None
         self.wakes = asyncio.Event()
         """Set when there is work, or the stream has ended."""
         self.abort = abort
-        self._wanted = wanted
-        self._rooms, self._joins = rooms, joins
-        self._write, self._write_timeout_s = write, write_timeout_s
-        self._max_buffer_bytes = max_buffer_bytes
-        self._queue: deque[_QueuedEvent] = deque()
+        self._wanted, self._settings, self._write = wanted, settings, write
+        self._rooms, self._joins = context.rooms, context.joins
+        self._queue: deque[tuple[Channel, Position, bytes]] = deque()
         self._queued_bytes = 0
         self._queued_to: dict[Channel, Position] = {}
         """How far each channel was written or queued."""
@@ -130,9 +112,9 @@ class EventStream:
             return
         body = forms("sse", lambda: event_body(record))
         self._queued_to[channel] = record.position
-        self._queue.append(_QueuedEvent(channel, record.position, body))
+        self._queue.append((channel, record.position, body))
         self._queued_bytes += len(body) + _ENTRY_BYTES
-        if self._queued_bytes > self._max_buffer_bytes:
+        if self._queued_bytes > self._settings.max_buffer_bytes:
             self.end(Ended.TOO_SLOW)
 
     def notify_position(self, channel: Channel, position: Position, forms: WireForms) -> None:
@@ -190,12 +172,13 @@ class EventStream:
         await self.write(HEARTBEAT)
 
     async def write(self, frame: bytes) -> None:
-        """Write a frame; raises ClientTooSlow, ClientGone."""
+        """Write a frame; raises ClientGone."""
         try:
-            async with asyncio.timeout(self._write_timeout_s):
+            async with asyncio.timeout(self._settings.stream_write_timeout_s):
                 await self._write(frame)
         except TimeoutError:
-            raise ClientTooSlow from None
+            self.end(Ended.TOO_SLOW)
+            raise ClientGone from None
         except ConnectionError:
             raise ClientGone from None
 
@@ -220,28 +203,32 @@ class EventStream:
                 await self.write(ready(shown, str(self._cursor), retry_ms))
             retry_ms = None
             for each in changes:
-                await self._write_missed(each)
+                await self._write_together(
+                    self._frame(each.channel, record.position, event_body(record))
+                    for record in each.events
+                )
                 self._queued_to[each.channel] = each.position
             self._joins.release(joined)
             wanted = {each.channel: each.position for each in changes if each.more}
 
-    async def _write_missed(self, missed: ChannelChanges) -> None:
+    async def _write_queued(self) -> None:
+        while self._queue:
+            await self._write_together(self._unqueued())
+
+    def _unqueued(self) -> Iterator[bytes]:
+        while self._queue:
+            channel, position, body = self._queue.popleft()
+            self._queued_bytes -= len(body) + _ENTRY_BYTES
+            yield self._frame(channel, position, body)
+
+    async def _write_together(self, frames: Iterable[bytes]) -> None:
         part = bytearray()
-        for record in missed.events:
-            part += self._frame(record.channel, record.position, event_body(record))
+        for frame in frames:
+            part += frame
             if len(part) >= _WRITE_BYTES:
                 await self.write(bytes(part))
                 part.clear()
         if part:
-            await self.write(bytes(part))
-
-    async def _write_queued(self) -> None:
-        while self._queue:
-            part = bytearray()
-            while self._queue and len(part) < _WRITE_BYTES:
-                queued = self._queue.popleft()
-                self._queued_bytes -= len(queued.body) + _ENTRY_BYTES
-                part += self._frame(queued.channel, queued.position, queued.body)
             await self.write(bytes(part))
 
     def _frame(self, channel: Channel, position: Position, body: bytes) -> bytes:

@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import structlog
@@ -13,15 +14,12 @@ from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.domain.refusals import RateLimited, Refusal, Unavailable
-from actors.ports.clock import Clock
 from actors.ports.commits import StoreUnavailable
-from actors.tasks import Tasks
-from api.realtime.rooms.context import RoomsContext
+from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.expiry import TokenExpiry
 from api.realtime.rooms.retiring import one_by_one
-from api.realtime.rooms.settings import RealtimeSettings
 from api.realtime.sse.frames import notice
-from api.realtime.sse.stream import Bearer, ClientGone, ClientTooSlow, Ended, EventStream, Write
+from api.realtime.sse.stream import Bearer, ClientGone, Ended, EventStream, Write
 
 log = structlog.get_logger(__name__)
 
@@ -38,31 +36,25 @@ class EventStreams:
 
     def __init__(
         self,
+        deps: RealtimeDeps,
         *,
-        context: RoomsContext,
-        clock: Clock,
-        settings: RealtimeSettings,
-        leeway_s: float = 0.0,
-        on_end: Callable[[str], None] = lambda _reason: None,
-        on_slow: Callable[[], None] = lambda: None,
+        on_end: Callable[[str], None],
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._context, self._settings, self._jitter = context, settings, jitter
-        self._on_end, self._on_slow = on_end, on_slow
+        self._deps, self._context, self._settings = deps, deps.context, deps.settings
+        self._on_end, self._jitter = on_end, jitter
         self._open: set[EventStream] = set()
         self._open_of: Counter[str] = Counter()
         """Streams by the scope of their principal, also those that are not yet served."""
         self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
-        self._tasks = Tasks()
         self._expiry = TokenExpiry[EventStream](
-            clock,
-            notice_s=settings.expiring_notice_s,
-            leeway_s=leeway_s,
-            announce=_announce_expiry,
-            end=_end_expired,
-            spawn=self._tasks.start,
+            deps.clock,
+            notice_s=deps.settings.expiring_notice_s,
+            leeway_s=deps.verifier.leeway_s,
+            announce=EventStream.announce_expiry,
+            end=lambda stream: stream.end(Ended.TOKEN_EXPIRED),
         )
 
     def __len__(self) -> int:
@@ -100,20 +92,11 @@ class EventStreams:
         The caller has admitted it (:meth:`admit`) and authorised its channels.
         """
         stream = EventStream(
-            bearer=bearer,
-            wanted=wanted,
-            rooms=self._context.rooms,
-            joins=self._context.joins,
-            write=write,
-            abort=abort,
-            max_buffer_bytes=self._settings.max_buffer_bytes,
-            write_timeout_s=self._settings.stream_write_timeout_s,
+            bearer, wanted, self._context, self._settings, write=write, abort=abort
         )
         self._add(stream)
         try:
             await self._serve(stream)
-        except ClientTooSlow:
-            stream.end(Ended.TOO_SLOW)
         except ClientGone:
             stream.end(Ended.CLIENT_LEFT)
         except (StoreUnavailable, Refusal):  # the database is away; the client reconnects
@@ -145,18 +128,13 @@ class EventStreams:
             log.warning("streams_left", count=len(self._open))
             for stream in list(self._open):
                 stream.abort()
-        await self._tasks.finish()
 
     # --- one stream ---
 
     def _add(self, stream: EventStream) -> None:
         self._open.add(stream)
         self._empty.clear()
-
-        async def end() -> None:
-            stream.end(Ended.RIGHTS_LOST)
-
-        self._context.revocations.watch(stream, end)
+        self._context.revocations.watch(stream, partial(stream.end, Ended.RIGHTS_LOST))
         self._expiry.watch(stream)
 
     def _remove(self, stream: EventStream) -> None:
@@ -168,7 +146,7 @@ class EventStreams:
             self._empty.set()
         assert stream.ended is not None, "a stream is removed when it has ended"
         if stream.ended is Ended.TOO_SLOW:
-            self._on_slow()
+            self._deps.on_slow()
             log.warning("stream_too_slow", scope_role=stream.principal.role)
         self._on_end(stream.ended)
 
@@ -205,11 +183,3 @@ class EventStreams:
 
     def _retry_ms(self, between: tuple[int, int]) -> int:
         return round(self._jitter(*between))
-
-
-async def _announce_expiry(stream: EventStream) -> None:
-    stream.announce_expiry()
-
-
-async def _end_expired(stream: EventStream) -> None:
-    stream.end(Ended.TOKEN_EXPIRED)

@@ -66,7 +66,6 @@ class ClientTopics:
             leeway_s=deps.verifier.leeway_s,
             announce=self._expired,
             end=self._expired,
-            spawn=spawn,
         )
 
     # --- joining ---
@@ -236,7 +235,7 @@ class ClientTopics:
         finally:
             topic.catching_up = False
 
-    async def _expired(self, topic: Topic) -> None:
+    def _expired(self, topic: Topic) -> None:
         if not topic.closed:
             topic.push_system("system", "error", "Unauthorized: the token has expired")
             self._fail(topic, "token expired")

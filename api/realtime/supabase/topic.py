@@ -1,6 +1,5 @@
 """One joined topic of one Supabase client: a subscriber of the rooms."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -46,8 +45,6 @@ class Topic:
     """The hub's channel of this name; ``None`` for a name of the client's own."""
     closed: bool = False
     catching_up: bool = False
-    expiry_announced: bool = False
-    expiry_timer: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
         self.name, self.bindings = self.join.message.topic, self.join.request.bindings
