@@ -135,7 +135,6 @@ async def _start(hub: Hub) -> None:
         for due in await core.base.store.calendars.live_holds():
             core.alarms.add(due)
     await core.relay.start(recovers=is_alone)
-    hub.edge.realtime.start()
 
 
 def _background(hub: Hub) -> tuple[Work, ...]:
@@ -150,6 +149,7 @@ def _background(hub: Hub) -> tuple[Work, ...]:
         core.alarms.run(hub.services.bookings.expire),
         every(_SWEEP_EVERY_S, core.registry.sweep),
         every(_KEY_CHECK_EVERY_S, core.verifier.keep_fresh),
+        every(base.config.realtime.position_interval_s, hub.edge.realtime.send_positions),
         every(_STATUS_EVERY_S, lambda: hub.edge.realtime.publish_status(hub.status())),
         every(retention.sweep_minutes * 60, delete_expired_rows),
     )

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -54,15 +54,10 @@ async def open_edge(core: Core, services: Services, errors: RecentErrors) -> Asy
         connections=gauges.connections,
     )
     about = About(node=_node_name(), engine=config.database.engine)
-    async with AsyncExitStack() as stack:
-        chat = await stack.enter_async_context(
-            chat_deps(config.chat, auth_secret=config.auth.secret)
-        )
+    async with chat_deps(config.chat, auth_secret=config.auth.secret) as chat:
         app = create_app(_app_deps(core, deps, streams, health), chat)
         realtime.attach(app)
         supabase.attach(app)
-        stack.push_async_callback(realtime.close)
-        stack.push_async_callback(supabase.close)
         yield Edge(
             app=app,
             health=health,

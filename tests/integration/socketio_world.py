@@ -51,6 +51,7 @@ from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.send_buffer import SendPolicy
 from api.realtime.rooms.settings import RealtimeSettings
 from api.realtime.socketio import Realtime
+from hub.background import every
 from tests.support.screens import Screen, connect
 from tests.support.tokens import SECRET, token
 from tests.unit.relay_world import MemoryLog
@@ -208,7 +209,7 @@ class World:
         wrap: Callable[[Broadcaster], Broadcaster],
         **options: Any,
     ) -> None:
-        self.log, self.identity = log, FakeIdentity()
+        self.log, self.settings, self.identity = log, settings, FakeIdentity()
         self.bookings, self.availability = FakeBookings(), FakeAvailability()
         clock = SystemClock()
         ids = count(1)
@@ -263,6 +264,7 @@ class World:
                 on_slow=self._slow,
             )
         )
+        self.app = web.Application()
         self.slow_readers = 0
         self.url = ""
         self._screens = AsyncExitStack()
@@ -297,15 +299,15 @@ class World:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["World"]:
-        app = web.Application()
-        self.realtime.attach(app)
-        runner = web.AppRunner(app, shutdown_timeout=1)
+        self.realtime.attach(self.app)
+        runner = web.AppRunner(self.app, shutdown_timeout=1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         await self.relay.start()
-        self.realtime.start()
+        interval_s = self.settings.position_interval_s
+        self.tasks.start(every(interval_s, self.realtime.send_positions))
         try:
             async with self._screens:
                 yield self

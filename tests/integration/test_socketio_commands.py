@@ -266,7 +266,7 @@ async def test_running_commands_are_answered_when_the_hub_stops() -> None:
         world.bookings.before = wait
         command = asyncio.create_task(screen.call("reservation:create", SLOT))
         await begun.wait()
-        closing = asyncio.create_task(world.realtime.close())
+        closing = asyncio.create_task(world.app.shutdown())
         await asyncio.sleep(0)
         assert (await screen.refused("profile:get"))["code"] == "UNAVAILABLE"
         gate.set()

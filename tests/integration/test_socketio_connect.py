@@ -482,7 +482,7 @@ async def test_stopping_closes_every_socket_and_leaves_no_task(
         screen = await world.screen(transports=transports)
         assert servers_tasks()
         began = time.monotonic()
-        await world.realtime.close()
+        await world.app.shutdown()
         assert time.monotonic() - began < 2
         async with asyncio.timeout(3):
             await screen.disconnected.wait()

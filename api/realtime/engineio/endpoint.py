@@ -55,9 +55,6 @@ class Endpoint:
     def __init__(self, engine: Engine, *, max_body_bytes: int, origins: tuple[str, ...]) -> None:
         self._engine, self._max_body_bytes, self._origins = engine, max_body_bytes, origins
 
-    def attach(self, app: web.Application) -> None:
-        app.router.add_route("*", PATH, self.handle)
-
     async def handle(self, request: web.Request) -> web.StreamResponse:
         origin = request.headers.get("Origin")
         allowed = may_connect(request, self._origins)

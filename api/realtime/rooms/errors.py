@@ -36,6 +36,14 @@ def public_error(error: Exception, request: SocketRequest, clock: Clock) -> dict
     return error_body(problem, request.request_id, clock.now())["error"]
 
 
-def token_failure(error: Exception) -> str | None:
-    """Why a token was not accepted: for the log only, never for the client."""
-    return error.reason if isinstance(error, InvalidToken) else None
+def refused_connect(error: Exception, request: SocketRequest, clock: Clock) -> dict[str, object]:
+    """The error object of a refused client. Only the log has the reason for a refused token."""
+    refused = public_error(error, request, clock)
+    log.info(
+        "socket_refused",
+        namespace=request.namespace,
+        code=refused["code"],
+        why=error.reason if isinstance(error, InvalidToken) else None,
+        request_id=request.request_id,
+    )
+    return refused

@@ -7,7 +7,7 @@ Events do not pass through it: see ``server.py``.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -34,51 +34,31 @@ PRIVATE_NAMES: Final = {
 
 Handler = Callable[..., Awaitable[None]]
 
-
-class EngineServer(Protocol):
-    """What python-socketio needs of an Engine.IO server, as far as the hub uses it."""
-
-    async_mode: str
-    """Copied by the library's constructor, and not used."""
-
-    def on(self, event: str, handler: Handler) -> None:
-        """Keeps the library's handlers of ``connect``, ``message`` and ``disconnect``."""
-        ...
-
-    def generate_id(self) -> str:
-        """The id of a new client of a namespace."""
-        ...
-
-    async def send(self, eio_sid: str, data: str) -> None:
-        """Sends CONNECT, CONNECT_ERROR or DISCONNECT; to a closed connection, nothing."""
-        ...
+ConnectionRefused = socketio.exceptions.ConnectionRefusedError
+"""A client may not connect; its arguments are the error code and the REST error object."""
 
 
 class EngineAdapter:
-    """The hub's engine as an :class:`EngineServer`."""
+    """The hub's engine with what python-socketio needs of an Engine.IO server."""
 
     async_mode = "aiohttp"
+    """Copied by the library's constructor, and not used."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.handlers: dict[str, Handler] = {}
 
     def on(self, event: str, handler: Handler) -> None:
+        """Keep the library's handler of ``connect``, ``message`` or ``disconnect``."""
         self.handlers[event] = handler
 
     def generate_id(self) -> str:
+        """The id of a new client of a namespace."""
         return new_sid()
 
     async def send(self, eio_sid: str, data: str) -> None:
+        """Send CONNECT, CONNECT_ERROR or DISCONNECT; to a closed connection, nothing."""
         self._engine.send(eio_sid, data)
-
-
-class ConnectionRefused(Exception):
-    """A client may not connect; ``error`` is the REST error object."""
-
-    def __init__(self, code: str, error: Mapping[str, object]) -> None:
-        super().__init__(code)
-        self.code, self.error = code, error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +121,7 @@ class SocketIOLibrary(socketio.AsyncServer):  # type: ignore[misc]  # the librar
         for namespace in NAMESPACES:
             self.register_namespace(ConnectionHandlers(namespace, self, admission))
 
-    def _engineio_server_class(self) -> Callable[..., EngineServer]:
+    def _engineio_server_class(self) -> Callable[..., EngineAdapter]:
         return lambda **_options: self._adapter
 
     async def opened(self, eio_sid: str) -> None:
@@ -172,12 +152,7 @@ class ConnectionHandlers(socketio.AsyncNamespace):  # type: ignore[misc]  # the 
             eio_sid = self._library.clients.eio_sid_from_sid(sid, self.namespace)
             send = self._library.engine.sender(eio_sid)
             client = Client(sid, eio_sid, self.namespace, send, self._library)
-            try:
-                await self._admission.admit(client, args[1])
-            except ConnectionRefused as refused:
-                raise socketio.exceptions.ConnectionRefusedError(
-                    refused.code, refused.error
-                ) from None
+            await self._admission.admit(client, args[1])
         elif event == "disconnect":
             self._admission.disconnected(sid, str(args[0]))
 

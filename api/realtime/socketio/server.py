@@ -11,11 +11,9 @@ from collections.abc import Awaitable
 from typing import Final
 
 import structlog
-from aiohttp import web
 from socketio import packet as sio  # type: ignore[import-untyped]  # ships no types
 
 from actors.tasks import Tasks
-from api.realtime.engineio.endpoint import Endpoint
 from api.realtime.engineio.engine import Engine
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.socketio.command_handler import Ack, CommandHandler
@@ -34,37 +32,23 @@ class SocketServer:
     """Implements :class:`api.realtime.engineio.engine.EngineListener`."""
 
     def __init__(
-        self,
-        deps: RealtimeDeps,
-        sessions: SocketSessions,
-        commands: CommandHandler,
+        self, deps: RealtimeDeps, sessions: SocketSessions, commands: CommandHandler
     ) -> None:
         self._deps, self._commands = deps, commands
-        self._engine = Engine(
+        self.engine = Engine(
             self, deps.settings, send_policy=deps.context.send_policy, on_slow=deps.on_slow
         )
-        self._library = SocketIOLibrary(self._engine, sessions)
+        self._library = SocketIOLibrary(self.engine, sessions)
         self._clients = self._library.clients
         self._tasks = Tasks()
         self._connect_timers: dict[str, asyncio.TimerHandle] = {}
         self._incomplete: dict[str, HubPacket] = {}
         """Packets whose attachments have not all come."""
 
-    def attach(self, app: web.Application) -> None:
-        endpoint = Endpoint(
-            self._engine,
-            max_body_bytes=self._deps.settings.max_message_bytes,
-            origins=self._deps.cors_origins,
-        )
-        endpoint.attach(app)
-
-    async def retire(self, over_s: float) -> None:
-        await self._engine.retire(over_s)
-
     async def close(self) -> None:
         """Let running commands finish for a moment; then close every connection."""
         await self._tasks.finish(_ANSWER_S)
-        await self._engine.close()
+        await self.engine.close()
 
     # --- connections ---
 
@@ -85,7 +69,7 @@ class SocketServer:
         """Close a connection without a client; a late event after DISCONNECT is harmless."""
         if eio_sid in self._library.environ and not self._clients.has_any(eio_sid):
             log.warning("socket_never_connected", engine=eio_sid)
-            await self._engine.hang_up(eio_sid)
+            await self.engine.hang_up(eio_sid)
 
     # --- messages ---
 
@@ -159,7 +143,7 @@ class SocketServer:
     def _acknowledge(self, eio_sid: str, namespace: str, id: int | None, ack: Ack) -> None:
         try:
             if id is not None:
-                self._engine.sender(eio_sid)(ack_frame(namespace, id, ack.body))
+                self.engine.sender(eio_sid)(ack_frame(namespace, id, ack.body))
         finally:
             if ack.written is not None:
                 ack.written()
@@ -171,4 +155,4 @@ class SocketServer:
             log.warning("socket_packet_malformed", engine=eio_sid, error=type(error).__name__)
         else:
             log.error("socket_packet_failed", engine=eio_sid, exc_info=error)
-        await self._engine.hang_up(eio_sid)
+        await self.engine.hang_up(eio_sid)

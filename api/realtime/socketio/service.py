@@ -4,25 +4,20 @@ import asyncio
 from collections.abc import Mapping
 
 import orjson
-import structlog
 from aiohttp import web
 
 from actors.domain.channels import HUB_STATUS
 from actors.tasks import Tasks
+from api.realtime.engineio.endpoint import PATH, Endpoint
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.socketio.command_handler import CommandHandler
 from api.realtime.socketio.server import SocketServer
 from api.realtime.socketio.sessions import SocketSessions
 from api.schemas.fields import instant_text
 
-log = structlog.get_logger(__name__)
-
 
 class Realtime:
-    """Live connections over Socket.IO. Attach it to the application, and close it.
-
-    ``start`` begins the periodic positions; everything else works without them.
-    """
+    """Live connections over Socket.IO. Attach it to the application, whose shutdown closes it."""
 
     def __init__(self, deps: RealtimeDeps) -> None:
         self._deps, self._tasks = deps, Tasks()
@@ -32,21 +27,17 @@ class Realtime:
 
     def attach(self, app: web.Application) -> None:
         """Serve ``/socket.io/`` there, until the application shuts down."""
-        self._server.attach(app)
+        endpoint = Endpoint(
+            self._server.engine,
+            max_body_bytes=self._deps.settings.max_message_bytes,
+            origins=self._deps.cors_origins,
+        )
+        app.router.add_route("*", PATH, endpoint.handle)
+        app.on_shutdown.append(self._close)
 
-        async def close(_: web.Application) -> None:
-            await self.close()
-
-        app.on_shutdown.append(close)
-
-    def start(self) -> None:
-        self._tasks.start(self._send_positions())
-
-    async def close(self) -> None:
+    async def _close(self, _: web.Application) -> None:
         """Let commands finish for a moment, close every connection, end every task."""
-        if self._sessions.closing:
-            return
-        self._sessions.stop_admitting()
+        self._sessions.closing = True
         await self._server.close()
         self._sessions.end_all("hub stops")
         await self._tasks.finish()
@@ -57,7 +48,7 @@ class Realtime:
 
     async def retire(self, over_s: float) -> None:
         """Close the connections one by one over a while, so that clients move elsewhere."""
-        await self._server.retire(over_s)
+        await self._server.engine.retire(over_s)
 
     async def publish_status(self, figures: Mapping[str, object]) -> None:
         """Send the hub's figures to watching admins: an event without a row or an offset."""
@@ -74,16 +65,8 @@ class Realtime:
         }
         await self._context.broadcaster.notify(HUB_STATUS, "hub.status", orjson.dumps(envelope))
 
-    async def _send_positions(self) -> None:
-        """Send positions periodically, so that a client notices even a lost last event."""
-        while True:
-            await asyncio.sleep(self._deps.settings.position_interval_s)
-            try:
-                await self._send_positions_once()
-            except Exception:  # a database outage, for example: the next round sends them
-                log.exception("positions_untold")
-
-    async def _send_positions_once(self) -> None:
+    async def send_positions(self) -> None:
+        """Called periodically, so that a client notices even a lost last event."""
         channels = [name for name in self._context.rooms.channels if name != HUB_STATUS]
         positions = await self._deps.positions(channels) if channels else {}
         for channel, position in positions.items():

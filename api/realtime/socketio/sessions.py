@@ -11,7 +11,7 @@ from actors.domain.channels import own_channels
 from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
 from actors.tasks import Spawn
 from api.realtime.rooms.deps import RealtimeDeps
-from api.realtime.rooms.errors import SocketRequest, public_error, token_failure
+from api.realtime.rooms.errors import SocketRequest, public_error, refused_connect
 from api.realtime.rooms.expiry import TokenExpiry
 from api.realtime.rooms.joins import check_count, check_may_join
 from api.realtime.socketio.inputs import AUTH, token_of
@@ -57,14 +57,7 @@ class SocketSessions:
         try:
             session = await self._checked(client, auth)
         except Exception as error:  # the edge of every connection: no error may leak
-            refused = public_error(error, request, self._deps.clock)
-            log.info(
-                "socket_refused",
-                namespace=client.namespace,
-                code=refused["code"],
-                why=token_failure(error),
-                request_id=request.request_id,
-            )
+            refused = refused_connect(error, request, self._deps.clock)
             raise ConnectionRefused(str(refused["code"]), refused) from None
         self._sessions[client.sid] = session
         self._context.revocations.watch(session, partial(self._end, session))
@@ -158,9 +151,6 @@ class SocketSessions:
         self._context.revocations.forget(session)
         self._context.rooms.leave_all(session)
         log.info("socket_disconnected", namespace=session.namespace, sid=sid, reason=reason)
-
-    def stop_admitting(self) -> None:
-        self.closing = True
 
     def end_all(self, reason: str) -> None:
         for sid in list(self._sessions):

@@ -17,7 +17,7 @@ from api.errors import to_public
 from api.origins import may_connect
 from api.ratelimit import RateLimiter
 from api.realtime.rooms.deps import RealtimeDeps
-from api.realtime.rooms.errors import SocketRequest, public_error, token_failure
+from api.realtime.rooms.errors import SocketRequest, refused_connect
 from api.realtime.rooms.retiring import one_by_one
 from api.realtime.supabase.connection import NAMESPACE, Connection
 from api.realtime.supabase.frames import Vsn
@@ -49,11 +49,7 @@ class Supabase:
     def attach(self, app: web.Application) -> None:
         for path in PATHS:
             app.router.add_get(path, self.handle, allow_head=False)
-
-        async def close(_: web.Application) -> None:
-            await self.close()
-
-        app.on_shutdown.append(close)
+        app.on_shutdown.append(self._close)
 
     def connections(self) -> Mapping[str, int]:
         """The number of connected sockets, in the form of :meth:`Realtime.connections`."""
@@ -64,7 +60,7 @@ class Supabase:
         async for connection in one_by_one(self._connections, over_s):
             self._tasks.start(connection.close(*_SERVICE_RESTART))
 
-    async def close(self) -> None:
+    async def _close(self, _: web.Application) -> None:
         """Closes all sockets and accepts no new ones; the clients reconnect soon."""
         self._closing = True
         for connection in list(self._connections):
@@ -109,15 +105,8 @@ class Supabase:
         deps.limiter.take(principal.scope)
 
     def _refusal(self, error: Exception, connect: SocketRequest) -> web.Response:
-        refused = public_error(error, connect, self._deps.clock)
+        refused = refused_connect(error, connect, self._deps.clock)
         problem = to_public(error)
-        log.info(
-            "socket_refused",
-            namespace=NAMESPACE,
-            code=refused["code"],
-            why=token_failure(error),
-            request_id=connect.request_id,
-        )
         retry_after = problem.retry_after_header
         return web.Response(
             status=problem.status,
