@@ -1,7 +1,7 @@
 """Builds what decides and what is decided on: calendars, their events, and the services."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -38,7 +38,7 @@ from api.realtime.supabase.presence_registry import PresenceRegistry
 from hub.cluster.local_node import LocalNode
 from hub.config import Config
 from hub.telemetry.metrics import Metrics
-from hub.webhooks.dispatcher import Dispatcher, open_dispatcher
+from hub.webhooks.dispatcher import Dispatcher
 from store.engine import Store
 
 WrapBroadcaster = Callable[[Broadcaster], Broadcaster]
@@ -96,11 +96,10 @@ async def open_core(
     """Ready to work until the block ends; then the calendars complete what they accepted,
     and the relay broadcasts the events of that."""
     async with AsyncExitStack() as stack:
-        directory = Directory(base.store.profiles)
-        dispatcher = await stack.enter_async_context(_open_dispatcher(base, directory))
         tasks = Tasks()
         stack.push_async_callback(tasks.finish)
-        core = _core(base, alarms, node, directory, dispatcher, tasks.start, wrap_broadcaster)
+        core = _core(base, alarms, node, tasks.start, wrap_broadcaster)
+        stack.push_async_callback(core.dispatcher.close)
         stack.push_async_callback(core.verifier.close)
         stack.push_async_callback(core.relay.stop)
         stack.push_async_callback(core.registry.close)
@@ -114,17 +113,24 @@ def _core(
     base: Base,
     alarms: Alarms,
     node: LocalNode | None,
-    directory: Directory,
-    dispatcher: Dispatcher,
     spawn: Spawn,
     wrap_broadcaster: WrapBroadcaster | None,
 ) -> Core:
     config, store, clock = base.config, base.store, base.clock
-    records = Records(store.records, clock, base.new_id)
+    directory, records = Directory(store.profiles), Records(store.records, clock, base.new_id)
     catalog = Catalog(store.calendars.load_types, records)
     identity = Identity(store.profiles, directory, records)
     verifier = TokenVerifier(config.auth, clock)
     revocations = Revocations(verifier, identity, spawn)
+    dispatcher = Dispatcher(
+        config.webhooks,
+        queue=store.webhooks,
+        events=store.events,
+        may_deliver=DeliveryRights(directory, clock),
+        clock=clock,
+        new_id=base.new_id,
+        metrics=base.metrics,
+    )
     calendars = node.claims if node else store.calendars
     registry = Registry(calendars, clock, config.actors, config.reservations, on_hold=alarms.add)
     listeners = directory.forget, catalog.forget, registry.on_event, dispatcher.on_event
@@ -148,18 +154,6 @@ def _core(
         relay=relay,
         context=context,
         presence=PresenceRegistry(base.new_id),
-    )
-
-
-def _open_dispatcher(base: Base, directory: Directory) -> AbstractAsyncContextManager[Dispatcher]:
-    return open_dispatcher(
-        base.config.webhooks,
-        queue=base.store.webhooks,
-        events=base.store.events,
-        may_deliver=DeliveryRights(directory, base.clock),
-        clock=base.clock,
-        new_id=base.new_id,
-        metrics=base.metrics,
     )
 
 

@@ -1,14 +1,11 @@
-"""Webhooks: their owners, channels and rights, and how failed deliveries are retried.
-
-Requests are built and sent in ``hub/webhooks``.
-"""
+"""Webhooks: their owners, channels and rights. ``hub/webhooks`` delivers to them."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
-from actors.domain.channels import HUB_STATUS, Channel, may_join, own_channels
+from actors.domain.channels import HUB_STATUS, Channel, may_join
 from actors.domain.ids import PatientId
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
@@ -75,25 +72,6 @@ class DeliveryProgress:
     """Counts changes, so that a delivery under way notices a change made meanwhile."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RetryRules:
-    """Exponential backoff up to a day (Standard Webhooks)."""
-
-    first: timedelta = timedelta(seconds=5)
-    longest: timedelta = timedelta(hours=4)
-    give_up_after: timedelta = timedelta(hours=24)
-
-    def wait(self, attempts: int, jitter: float) -> timedelta:
-        """The wait after so many failures; ``jitter`` in [0, 1) shortens it by up to half."""
-        assert attempts >= 1, "an attempt has failed"
-        assert 0 <= jitter < 1
-        step = min(self.longest, self.first * 2.0 ** min(attempts - 1, 30))
-        return step * (1 - jitter / 2)
-
-    def is_over(self, failing_since: datetime, now: datetime) -> bool:
-        return now - failing_since >= self.give_up_after
-
-
 def party_of(principal: Principal) -> str:
     """The party whose webhooks are counted: a chatbot counts once for all its patients."""
     acting = principal.acting
@@ -118,8 +96,3 @@ def check_channels(principal: Principal, channels: tuple[Channel, ...]) -> None:
 def may_deliver(principal: Principal, channel: Channel) -> bool:
     """Whether a webhook of this principal may deliver events of the channel."""
     return channel != HUB_STATUS and may_join(principal, channel)
-
-
-def default_channels(principal: Principal) -> tuple[Channel, ...]:
-    """The channels of a webhook that names none: those that a socket joins by itself."""
-    return own_channels(principal)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from actors.domain.announcements import WebhookBody
-from actors.domain.channels import Channel
+from actors.domain.channels import Channel, own_channels
 from actors.domain.commands import Unset
 from actors.domain.events import WebhookDeleted, WebhookSaved
 from actors.domain.position import Position
@@ -25,31 +25,14 @@ from actors.domain.webhook import (
     WebhookStatus,
     check_channels,
     check_owner,
-    default_channels,
 )
+from actors.ports import webhooks as ports
 from actors.ports.clock import Clock
 from actors.ports.commits import Reply
 from actors.ports.events import EventLog
-from actors.ports.webhooks import (
-    Attempt,
-    WebhookDelivery,
-    WebhookDispatcher,
-    WebhookPage,
-    WebhookQueue,
-    WebhookReads,
-    WebhookView,
-)
+from actors.services import requests
 from actors.services.caller import Caller
 from actors.services.records import Records, retried
-from actors.services.requests import (
-    NewWebhook,
-    SecretRotation,
-    WebhookChange,
-    WebhookReplay,
-    all_fields,
-    sent_fields,
-    sent_or,
-)
 
 SECRET_BYTES = 32
 SECRET_PREFIX = "whsec_"  # noqa: S105  # the prefix of secrets (Standard Webhooks), none itself
@@ -61,11 +44,11 @@ class Webhooks:
     def __init__(
         self,
         *,
-        reads: WebhookReads,
-        queue: WebhookQueue,
+        reads: ports.WebhookReads,
+        queue: ports.WebhookQueue,
         records: Records,
         events: EventLog,
-        dispatcher: WebhookDispatcher,
+        dispatcher: ports.WebhookDispatcher,
         clock: Clock,
         old_secret_kept: timedelta,
     ) -> None:
@@ -77,11 +60,11 @@ class Webhooks:
 
     async def page(
         self, principal: Principal, *, limit: int, after: WebhookId | None
-    ) -> WebhookPage:
+    ) -> ports.WebhookPage:
         check_owner(principal)
         return await self._reads.page(principal, limit=limit, after=after)
 
-    async def get(self, principal: Principal, webhook_id: WebhookId) -> WebhookView:
+    async def get(self, principal: Principal, webhook_id: WebhookId) -> ports.WebhookView:
         """Raises NotFound, also for a webhook of another owner."""
         check_owner(principal)
         view = await self._reads.get(principal, webhook_id)
@@ -91,14 +74,14 @@ class Webhooks:
 
     async def deliveries(
         self, principal: Principal, webhook_id: WebhookId, *, limit: int
-    ) -> Sequence[WebhookDelivery]:
+    ) -> Sequence[ports.WebhookDelivery]:
         await self.get(principal, webhook_id)
         return await self._reads.deliveries(principal, webhook_id, limit=limit)
 
     # --- changing ----------------------------------------------------------------------
 
     async def create(
-        self, caller: Caller, new: NewWebhook, *, rights_until: datetime | None
+        self, caller: Caller, new: requests.NewWebhook, *, rights_until: datetime | None
     ) -> Reply:
         """A webhook that receives everything from now on.
 
@@ -120,7 +103,7 @@ class Webhooks:
             created_at=now,
             updated_at=now,
         )
-        request = {**all_fields(new), "channels": chosen}
+        request = {**requests.all_fields(new), "channels": chosen}
         key = self._records.key(caller, "webhook:create", request)
         progress = await self._from_now(principal, chosen)
         secret = new.secret or new_secret()
@@ -135,7 +118,7 @@ class Webhooks:
         self,
         caller: Caller,
         webhook_id: WebhookId,
-        change: WebhookChange,
+        change: requests.WebhookChange,
         *,
         rights_until: datetime | None,
         expected_version: int | None = None,
@@ -146,7 +129,7 @@ class Webhooks:
         retries failed deliveries at once.
         """
 
-        async def edit(before: WebhookView) -> WebhookSaved:
+        async def edit(before: ports.WebhookView) -> WebhookSaved:
             after = before.webhook
             fresh: tuple[DeliveryProgress, ...] = ()
             if not isinstance(change.url, Unset) and change.url != after.url:
@@ -158,8 +141,10 @@ class Webhooks:
                 fresh = await self._from_now(
                     caller.principal, [name for name in after.channels if name not in known]
                 )
-            after = replace(after, description=sent_or(change.description, after.description))
-            after = self._with_status(after, sent_or(change.status, after.status))
+            after = replace(
+                after, description=requests.sent_or(change.description, after.description)
+            )
+            after = self._with_status(after, requests.sent_or(change.status, after.status))
             after = replace(after, rights_until=_later(after.rights_until, rights_until))
             return WebhookSaved(
                 before=before.webhook,
@@ -168,17 +153,17 @@ class Webhooks:
                 retries_now=change.status is WebhookStatus.ACTIVE,
             )
 
-        sent = sent_fields(change)
+        sent = requests.sent_fields(change)
         return await self._edit(caller, webhook_id, "update", sent, expected_version, edit)
 
     async def rotate(
-        self, caller: Caller, webhook_id: WebhookId, rotation: SecretRotation
+        self, caller: Caller, webhook_id: WebhookId, rotation: requests.SecretRotation
     ) -> Reply:
         """Replace the secret; for a while deliveries are signed with the old one, too."""
         secret = rotation.secret or new_secret()
         until = self._clock.now() + self._old_secret_kept
 
-        async def edit(before: WebhookView) -> WebhookSaved:
+        async def edit(before: ports.WebhookView) -> WebhookSaved:
             webhook = before.webhook
             return WebhookSaved(
                 before=webhook, after=webhook, secret=secret, old_secrets_until=until
@@ -190,14 +175,16 @@ class Webhooks:
             caller, webhook_id, "rotate", request, None, edit, shows_secret=shown
         )
 
-    async def replay(self, caller: Caller, webhook_id: WebhookId, replay: WebhookReplay) -> Reply:
+    async def replay(
+        self, caller: Caller, webhook_id: WebhookId, replay: requests.WebhookReplay
+    ) -> Reply:
         """Continue after ``since``: deliver later events again, or skip those up to it.
 
         Raises ValidationFailed for a position that the history does not reach.
         """
         channel, since = replay.channel, replay.since
 
-        async def edit(before: WebhookView) -> WebhookSaved:
+        async def edit(before: ports.WebhookView) -> WebhookSaved:
             if channel not in before.webhook.channels:
                 raise ValidationFailed.of("channel", "is no channel of this webhook")
             place = await self._place(caller.principal, channel, since)
@@ -216,7 +203,7 @@ class Webhooks:
         self._dispatcher.changed(webhook_id)
         return reply
 
-    async def ping(self, caller: Caller, webhook_id: WebhookId) -> Attempt:
+    async def ping(self, caller: Caller, webhook_id: WebhookId) -> ports.Attempt:
         """Send one test event at once, without queueing or retries, and return the result."""
         await self.get(caller.principal, webhook_id)
         target = await self._queue.target(webhook_id, self._clock.now())
@@ -233,7 +220,7 @@ class Webhooks:
         operation: str,
         request: Mapping[str, object],
         expected_version: int | None,
-        edit: Callable[[WebhookView], Awaitable[WebhookSaved]],
+        edit: Callable[[ports.WebhookView], Awaitable[WebhookSaved]],
         *,
         shows_secret: bool = False,
     ) -> Reply:
@@ -258,7 +245,7 @@ class Webhooks:
 
     async def _current(
         self, caller: Caller, webhook_id: WebhookId, expected_version: int | None
-    ) -> WebhookView:
+    ) -> ports.WebhookView:
         view = await self.get(caller.principal, webhook_id)
         if expected_version not in (None, view.webhook.version):
             raise VersionConflict(view.webhook.version)
@@ -295,7 +282,7 @@ class Webhooks:
         )
 
 
-def _progress(before: WebhookView, event: WebhookSaved) -> tuple[DeliveryProgress, ...]:
+def _progress(before: ports.WebhookView, event: WebhookSaved) -> tuple[DeliveryProgress, ...]:
     """The progress of the channels after the change."""
     places = {place.channel: place for place in before.progress}
     if event.retries_now:
@@ -314,7 +301,7 @@ def new_secret() -> str:
 
 def _channels(principal: Principal, wanted: Sequence[str] | None) -> tuple[Channel, ...]:
     """The wanted channels; raises Forbidden for one that the principal may not join."""
-    channels = default_channels(principal) if wanted is None else tuple(map(Channel, wanted))
+    channels = own_channels(principal) if wanted is None else tuple(map(Channel, wanted))
     check_channels(principal, channels)
     return channels
 

@@ -12,7 +12,7 @@ import structlog
 
 from actors.domain.channels import Channel
 from actors.domain.position import Position
-from actors.domain.webhook import DeliveryProgress, DisabledReason, RetryRules, Webhook
+from actors.domain.webhook import DeliveryProgress, DisabledReason, Webhook
 from actors.ports.clock import Clock, NewId
 from actors.ports.events import EventLog, EventRecord
 from actors.ports.webhooks import Attempt, Target, WebhookDelivery, WebhookQueue
@@ -20,6 +20,7 @@ from hub.telemetry.metrics import Metrics
 from hub.webhooks.active import ActiveWebhook
 from hub.webhooks.messages import WebhookMessage, event_message, notice_message, reset_message
 from hub.webhooks.sender import host_and_port
+from hub.webhooks.settings import WebhookSettings
 
 log = structlog.get_logger(__name__)
 
@@ -47,13 +48,13 @@ class NextStep(Enum):
 class Deliverer:
     """For each event: checks the owner's rights, sends it, records the result."""
 
+    settings: WebhookSettings
     queue: WebhookQueue
     events: EventLog
     send: SendAttempt
     may_deliver: MayDeliver
     clock: Clock
     new_id: NewId
-    rules: RetryRules
     metrics: Metrics
     jitter: Callable[[], float] = random.random
 
@@ -115,20 +116,20 @@ class Deliverer:
         if attempt.status == HTTPStatus.GONE:
             return await self._disable(active, DisabledReason.GONE)
         assert after.failing_since is not None, "a failed attempt sets it"
-        if self.rules.is_over(after.failing_since, now):
+        if now - after.failing_since >= timedelta(hours=self.settings.give_up_after_hours):
             return await self._disable(active, DisabledReason.FAILING)
         return NextStep.RETRY_LATER
 
     def _after_failure(
         self, before: DeliveryProgress, attempt: Attempt, now: datetime
     ) -> DeliveryProgress:
-        backoff = self.rules.wait(before.attempts + 1, self.jitter())
-        retry_after = timedelta(seconds=attempt.retry_after_s or 0)
+        backoff_s = self.settings.retry_wait_s(before.attempts + 1, self.jitter())
+        asked_s = min(attempt.retry_after_s or 0, self.settings.retry_longest_s)
         return replace(
             before,
             attempts=before.attempts + 1,
             failing_since=before.failing_since or now,
-            next_attempt_at=now + max(backoff, min(retry_after, self.rules.longest)),
+            next_attempt_at=now + timedelta(seconds=max(backoff_s, asked_s)),
             moves=before.moves + 1,
         )
 

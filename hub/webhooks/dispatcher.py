@@ -13,17 +13,17 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
+from weakref import WeakValueDictionary
 
 import structlog
 
-from actors.domain.webhook import RetryRules, WebhookId, WebhookStatus
+from actors.domain.webhook import Webhook, WebhookId, WebhookStatus
 from actors.ports.clock import Clock, NewId
 from actors.ports.events import EventLog, EventRecord
 from actors.ports.webhooks import Attempt, Target, WebhookQueue
 from actors.tasks import Tasks
 from hub.telemetry.metrics import Metrics
 from hub.webhooks.active import ActiveWebhooks, Feed
-from hub.webhooks.concurrency import ConcurrencyLimits
 from hub.webhooks.delivery import Deliverer, MayDeliver, NextStep
 from hub.webhooks.messages import notice_message
 from hub.webhooks.sender import Sender, host_and_port
@@ -41,25 +41,37 @@ _POLL_S: Final = 0.5
 
 
 class Dispatcher:
-    """Runs a task for each feed with undelivered events. Use :func:`open_dispatcher`.
+    """Runs a task for each feed with undelivered events; to be closed in the end.
 
     Implements :class:`actors.ports.webhooks.WebhookDispatcher`.
     """
 
     def __init__(
         self,
+        settings: WebhookSettings,
         *,
         queue: WebhookQueue,
         events: EventLog,
-        sender: Sender,
-        deliverer: Deliverer,
-        limits: ConcurrencyLimits,
+        may_deliver: MayDeliver,
         clock: Clock,
         new_id: NewId,
+        metrics: Metrics,
     ) -> None:
-        self._queue, self._events, self._sender = queue, events, sender
-        self._deliverer, self._limits = deliverer, limits
-        self._clock, self._new_id = clock, new_id
+        self._queue, self._events, self._clock, self._new_id = queue, events, clock, new_id
+        self._sender = Sender(settings)
+        self._deliverer = Deliverer(
+            settings=settings,
+            queue=queue,
+            events=events,
+            send=self._sender.send,
+            may_deliver=may_deliver,
+            clock=clock,
+            new_id=new_id,
+            metrics=metrics,
+        )
+        self._total = asyncio.Semaphore(settings.concurrency)
+        self._per_receiver = settings.concurrency_per_target
+        self._of_receiver: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._active = ActiveWebhooks()
         self._tasks = Tasks()
         self._running: dict[Feed, bool] = {}
@@ -68,6 +80,9 @@ class Dispatcher:
         self._changed: set[WebhookId] = set()
         self._wakeup = asyncio.Event()
         self._stopping = False
+
+    async def close(self) -> None:
+        await self._sender.close()
 
     def __len__(self) -> int:
         return len(self._active)
@@ -93,10 +108,21 @@ class Dispatcher:
         now, webhook = self._clock.now(), target.view.webhook
         message = notice_message(webhook, self._new_id(), "webhook.ping", now)
         try:
-            async with asyncio.timeout(_PING_S), self._limits.acquire(host_and_port(webhook.url)):
+            async with asyncio.timeout(_PING_S), self._request(webhook):
                 return await self._sender.send(target, message, now)
         except TimeoutError:
             return Attempt(status=None, duration_ms=_PING_S * 1_000, error="the receiver is busy")
+
+    @asynccontextmanager
+    async def _request(self, webhook: Webhook) -> AsyncIterator[None]:
+        """One of the requests that may be under way at once, in total and to this receiver.
+
+        Waits for the receiver's own limit first, so a slow receiver delays no others.
+        """
+        receiver = host_and_port(webhook.url)
+        limit = self._of_receiver.setdefault(receiver, asyncio.Semaphore(self._per_receiver))
+        async with limit, self._total:
+            yield
 
     # --- the main loop -----------------------------------------------------------------
 
@@ -234,7 +260,7 @@ class Dispatcher:
         active = self._active.get(webhook_id)
         if active is None or channel not in active.progress:
             return NextStep.WAIT_FOR_EVENTS
-        async with self._limits.acquire(host_and_port(active.webhook.url)):
+        async with self._request(active.webhook):
             if not self._active.is_current(active):
                 return NextStep.CONTINUE  # it changed while it waited for the limits
             step = await self._deliverer.deliver_batch(active, channel, self._active.is_current)
@@ -246,45 +272,3 @@ class Dispatcher:
         elif step is NextStep.RELOAD:
             self.changed(webhook_id)
         return step
-
-
-@asynccontextmanager
-async def open_dispatcher(
-    settings: WebhookSettings,
-    *,
-    queue: WebhookQueue,
-    events: EventLog,
-    may_deliver: MayDeliver,
-    clock: Clock,
-    new_id: NewId,
-    metrics: Metrics,
-) -> AsyncIterator[Dispatcher]:
-    """Opens a dispatcher with its connections; the caller runs it within the block."""
-    rules = RetryRules(
-        first=timedelta(seconds=settings.retry_first_s),
-        longest=timedelta(seconds=settings.retry_longest_s),
-        give_up_after=timedelta(hours=settings.give_up_after_hours),
-    )
-    sender = Sender(settings)
-    deliverer = Deliverer(
-        queue=queue,
-        events=events,
-        send=sender.send,
-        may_deliver=may_deliver,
-        clock=clock,
-        new_id=new_id,
-        rules=rules,
-        metrics=metrics,
-    )
-    try:
-        yield Dispatcher(
-            queue=queue,
-            events=events,
-            sender=sender,
-            deliverer=deliverer,
-            limits=ConcurrencyLimits(settings.concurrency, settings.concurrency_per_target),
-            clock=clock,
-            new_id=new_id,
-        )
-    finally:
-        await sender.close()

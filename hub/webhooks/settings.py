@@ -23,6 +23,16 @@ class WebhookSettings:
     give_up_after_hours: Positive = 24.0
     old_secret_hours: NotNegative = 24.0
 
+    def retry_wait_s(self, attempts: int, jitter: float) -> float:
+        """The wait after so many failures, exponential as Standard Webhooks recommends.
+
+        ``jitter`` in [0, 1) shortens it by up to half.
+        """
+        assert attempts >= 1, "an attempt has failed"
+        assert 0 <= jitter < 1
+        step_s = min(self.retry_longest_s, self.retry_first_s * 2.0 ** min(attempts - 1, 30))
+        return step_s * (1 - jitter / 2)
+
     def __post_init__(self) -> None:
         for text in self.allowed_networks:
             try:

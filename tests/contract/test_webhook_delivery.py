@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from actors.domain.channels import AVAILABILITY_ALL, Channel
 from actors.domain.events import AppointmentTypeSaved, WebhookSaved
 from actors.domain.principal import Principal, Role
-from actors.domain.webhook import DeliveryProgress, RetryRules, Webhook
+from actors.domain.webhook import DeliveryProgress, Webhook
 from actors.ports.webhooks import Attempt, Target
 from hub.telemetry.metrics import Metrics
 from hub.webhooks.active import ActiveWebhook
 from hub.webhooks.delivery import Deliverer, NextStep
 from hub.webhooks.messages import WebhookMessage
+from hub.webhooks.settings import WebhookSettings
 from store.engine import Store
 from tests.contract.clinic import Clinic
 from tests.contract.hooks import webhook
@@ -50,7 +51,7 @@ def deliverer(clinic: Clinic, sent: Sent) -> Deliverer:
         may_deliver=allowed,
         clock=clinic.clock,
         new_id=clinic.new_id,
-        rules=RetryRules(),
+        settings=WebhookSettings(),
         jitter=lambda: 0.0,
         metrics=Metrics(),
     )

@@ -27,6 +27,8 @@ from tests.integration.socketio_world import (
     CHANNEL,
     DENTIST,
     PATIENT,
+    START,
+    TYPE,
     World,
     arrived,
     event,
@@ -478,9 +480,21 @@ async def test_a_disconnected_client_leaves_no_state() -> None:
 async def test_stopping_closes_every_socket_and_leaves_no_task(
     transports: tuple[str, ...],
 ) -> None:
+    gate, begun = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await gate.wait()
+
     async with running_world() as world:
+        world.bookings.before = wait
         screen = await world.screen(transports=transports)
+        slot = {"dentist_id": DENTIST, "appointment_type_id": TYPE, "start": START}
+        command = asyncio.create_task(screen.call("reservation:create", slot))
+        await begun.wait()
         assert servers_tasks()
+        gate.set()
+        assert (await command)["ok"]
         began = time.monotonic()
         await world.app.shutdown()
         assert time.monotonic() - began < 2

@@ -22,17 +22,8 @@ import structlog
 from aiohttp import web
 
 from api.origins import may_connect
+from api.realtime.engineio import protocol
 from api.realtime.engineio.engine import Engine
-from api.realtime.engineio.protocol import (
-    BAD_REQUEST,
-    FORBIDDEN,
-    TOO_LARGE,
-    EngineRequest,
-    Fault,
-    Malformed,
-    fault_of,
-    packets_of,
-)
 from api.realtime.engineio.session import EngineSession
 
 log = structlog.get_logger(__name__)
@@ -44,7 +35,7 @@ _PACKETS_PER_ITERATION: Final = 64
 
 
 class _RequestRefused(Exception):
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: protocol.Fault) -> None:
         super().__init__(fault.message)
         self.fault = fault
 
@@ -62,7 +53,7 @@ class Endpoint:
             if request.method == "OPTIONS":
                 response: web.StreamResponse = _preflight(request, allowed=allowed)
             elif not allowed:
-                raise _RequestRefused(FORBIDDEN)
+                raise _RequestRefused(protocol.FORBIDDEN)
             else:
                 response = await self._answer(request)
         except _RequestRefused as refused:
@@ -76,26 +67,29 @@ class Endpoint:
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        engine_request = _parse(request)
-        session = self._engine.find(engine_request.session) if engine_request.session else None
-        if fault := fault_of(engine_request, session.transport if session else None):
+        upgrades = request.headers.get("Upgrade", "").lower() == "websocket"
+        parsed = protocol.EngineRequest(
+            method=request.method,
+            version=request.query.get("EIO"),
+            transport=request.query.get("transport"),
+            session=request.query.get("sid") or None,
+            upgrades=upgrades,
+        )
+        session = self._engine.find(parsed.session) if parsed.session else None
+        if fault := protocol.fault_of(parsed, session.transport if session else None):
             raise _RequestRefused(fault)
-        if engine_request.upgrades and not web.WebSocketResponse().can_prepare(request):
-            raise _RequestRefused(BAD_REQUEST)
-        if session is None:
-            if engine_request.upgrades:
-                return await self._engine.open_websocket(request)
-            return await self._poll(await self._engine.open_polling(), request)
-        if engine_request.upgrades:
-            return await self._engine.upgrade(session, request)
-        if engine_request.method == "POST":
+        if upgrades:
+            if not web.WebSocketResponse().can_prepare(request):
+                raise _RequestRefused(protocol.BAD_REQUEST)
+            return await self._engine.serve(session, request)
+        if request.method == "POST" and session is not None:
             return await self._post(session, request)
-        return await self._poll(session, request)
+        return await self._poll(session or await self._engine.open("polling"), request)
 
     async def _poll(self, session: EngineSession, request: web.Request) -> web.Response:
         if session.polling:
             await session.cut(goodbye=True)
-            raise _RequestRefused(BAD_REQUEST)
+            raise _RequestRefused(protocol.BAD_REQUEST)
         text = await session.payload()
         if request.transport is None:  # the client has gone, and these packets with it
             await session.cut()
@@ -104,19 +98,19 @@ class Endpoint:
     async def _post(self, session: EngineSession, request: web.Request) -> web.Response:
         if session.posting:
             await session.cut()
-            raise _RequestRefused(BAD_REQUEST)
+            raise _RequestRefused(protocol.BAD_REQUEST)
         session.posting = True
         try:
             if request.content_type == "application/octet-stream":
-                raise Malformed("packets are text")
-            for number, packet in enumerate(packets_of(await self._body(request)), 1):
+                raise protocol.Malformed("packets are text")
+            for number, packet in enumerate(protocol.packets_of(await self._body(request)), 1):
                 await session.receive(packet)
                 if number % _PACKETS_PER_ITERATION == 0:
                     await asyncio.sleep(0)  # other tasks run in between
-        except Malformed as malformed:
+        except protocol.Malformed as malformed:
             log.warning("socket_post_malformed", why=str(malformed))
             await session.cut()
-            raise _RequestRefused(BAD_REQUEST) from None
+            raise _RequestRefused(protocol.BAD_REQUEST) from None
         except _RequestRefused as refused:  # its packets are lost, so the session must end
             log.warning("socket_post_refused", why=refused.fault.message)
             await session.cut()
@@ -129,24 +123,13 @@ class Endpoint:
     async def _body(self, request: web.Request) -> bytes:
         """The body, bounded whether or not its length is announced."""
         if (request.content_length or 0) > self._max_body_bytes:
-            raise _RequestRefused(TOO_LARGE)
+            raise _RequestRefused(protocol.TOO_LARGE)
         body = bytearray()
         async for chunk in request.content.iter_any():
             body += chunk
             if len(body) > self._max_body_bytes:
-                raise _RequestRefused(TOO_LARGE)
+                raise _RequestRefused(protocol.TOO_LARGE)
         return bytes(body)
-
-
-def _parse(request: web.Request) -> EngineRequest:
-    query = request.query
-    return EngineRequest(
-        method=request.method,
-        version=query.get("EIO"),
-        transport=query.get("transport"),
-        session=query.get("sid") or None,
-        upgrades=request.headers.get("Upgrade", "").lower() == "websocket",
-    )
 
 
 def _preflight(request: web.Request, *, allowed: bool) -> web.Response:
@@ -160,6 +143,6 @@ def _preflight(request: web.Request, *, allowed: bool) -> web.Response:
     return response
 
 
-def _refusal(fault: Fault) -> web.Response:
+def _refusal(fault: protocol.Fault) -> web.Response:
     body = orjson.dumps({"code": fault.code, "message": fault.message})
     return web.Response(status=fault.status, body=body, content_type="application/json")

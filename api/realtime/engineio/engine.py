@@ -69,19 +69,7 @@ class Engine:
     def find(self, sid: str) -> EngineSession | None:
         return self._sessions.get(sid)
 
-    async def open_polling(self) -> EngineSession:
-        return await self._open("polling")
-
-    async def open_websocket(self, request: web.Request) -> web.StreamResponse:
-        """Serve a new session on a WebSocket until it ends."""
-        websocket = await self._accept(request)
-        return await self._serve(await self._open("websocket"), websocket)
-
-    async def upgrade(self, session: EngineSession, request: web.Request) -> web.StreamResponse:
-        """Move a polling session to a WebSocket; one that may not move is closed at once."""
-        return await self._serve(session, await self._accept(request))
-
-    async def _open(self, transport: TransportName) -> EngineSession:
+    async def open(self, transport: TransportName) -> EngineSession:
         session = EngineSession(
             new_sid(),
             transport,
@@ -94,16 +82,17 @@ class Engine:
         await self._listener.opened(session.sid)
         return session
 
-    async def _accept(self, request: web.Request) -> WebSocket:
+    async def serve(
+        self, session: EngineSession | None, request: web.Request
+    ) -> web.StreamResponse:
+        """Run a new session, or one that polled, on a WebSocket until it ends."""
         websocket = WebSocket(
             request,
             self._settings.max_message_bytes,
             compress=self._send_policy.deflate_from_bytes is not None,
         )
         await websocket.prepare()
-        return websocket
-
-    async def _serve(self, session: EngineSession, websocket: WebSocket) -> web.StreamResponse:
+        session = session or await self.open("websocket")
         self._websockets.add(websocket)
         try:
             await session.serve(websocket)

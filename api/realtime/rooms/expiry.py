@@ -3,23 +3,16 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
 from actors.ports.clock import Clock
-from actors.services.identity import Claims
+from api.realtime.rooms.revocations import LiveConnection
 
 _CHECK_EVERY_S: Final = 3_600.0
 """The wall clock is read at least this often, because it may have been set."""
 
 
-class TokenHolder(Protocol):
-    """A connection, or a channel of one, that ends with its token; compared by identity."""
-
-    @property
-    def claims(self) -> Claims: ...
-
-
-AnyHolder = TypeVar("AnyHolder", bound=TokenHolder)
+AnyHolder = TypeVar("AnyHolder", bound=LiveConnection)
 
 
 class TokenExpiry(Generic[AnyHolder]):

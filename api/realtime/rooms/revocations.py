@@ -35,7 +35,7 @@ RETRY_S: Final = 1.0
 
 
 class LiveConnection(Protocol):
-    """A connection of any protocol, compared by identity."""
+    """A connection of any protocol, or a channel of one, compared by identity."""
 
     @property
     def claims(self) -> Claims:

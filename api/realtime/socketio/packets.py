@@ -7,6 +7,7 @@ Binary attachments are counted and dropped, because nothing in this product is b
 
 import re
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import ClassVar, Final, cast
 
 import orjson
@@ -22,21 +23,7 @@ RESERVED: Final = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
 
-
 _TYPES: Final = frozenset("0123456")
-
-
-class Json:
-    """orjson with the signatures that python-socketio calls."""
-
-    @staticmethod
-    def dumps(data: object, **_options: object) -> str:
-        return orjson.dumps(data).decode()
-
-    @staticmethod
-    def loads(text: str) -> object:
-        value: object = orjson.loads(text)
-        return value
 
 
 class HubPacket(sio.Packet):  # type: ignore[misc]  # the library ships no types
@@ -45,7 +32,10 @@ class HubPacket(sio.Packet):  # type: ignore[misc]  # the library ships no types
     Raises ValueError.
     """
 
-    json: ClassVar[type[Json]] = Json
+    json: ClassVar = SimpleNamespace(
+        dumps=lambda data, **_: orjson.dumps(data).decode(), loads=orjson.loads
+    )
+    """orjson with the signatures that python-socketio calls."""
     packet_type: int
     namespace: str | None
     id: int | None
