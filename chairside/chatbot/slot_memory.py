@@ -11,7 +11,7 @@ import structlog
 from chairside.chatbot.clinic import SlotQuery
 from chairside.chatbot.understanding.when import OPEN_SPAN_DAYS
 from chairside.client import ConnectionLost, FreeSlot, HubClient, HubError, SlotCache
-from chairside.client.callbacks import OnEvent
+from chairside.client.tracking import OnEvent
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chairside.client.shapes import ChannelPosition, ChannelState, Envelope
+Json = Mapping[str, Any]
+"""An object of the protocol (``docs/protocol.md``)."""
 
 
 def availability_channel(dentist_id: str) -> str:
@@ -12,7 +13,7 @@ def availability_channel(dentist_id: str) -> str:
     return f"availability:dentist:{dentist_id}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Position:
     """A position in a channel: every event up to ``offset`` of this ``epoch`` is known."""
 
@@ -20,7 +21,7 @@ class Position:
     offset: int
 
     @classmethod
-    def from_wire(cls, raw: ChannelPosition) -> "Position":
+    def from_wire(cls, raw: Json) -> "Position":
         return cls(epoch=raw["epoch"], offset=raw["offset"])
 
     def __str__(self) -> str:
@@ -47,16 +48,15 @@ class HubEvent:
     """The resource as REST shows it; which one depends on ``type``."""
 
     @classmethod
-    def from_wire(cls, raw: Envelope) -> "HubEvent":
-        return cls(
-            id=raw["id"],
-            type=raw["type"],
-            channel=raw["channel"],
-            offset=raw["offset"],
-            epoch=raw["epoch"],
-            time=raw["time"],
-            data=raw["data"],
-        )
+    def from_wire(cls, raw: Json) -> "HubEvent":
+        return cls(**{name: raw[name] for name in cls.__slots__})
+
+    @property
+    def position(self) -> Position | None:
+        """The position after this event; ``None`` for ephemeral events."""
+        if self.epoch is None or self.offset is None:
+            return None
+        return Position(epoch=self.epoch, offset=self.offset)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,18 +72,15 @@ class CatchUp:
     """``None`` for ephemeral channels, which have no history."""
 
     @classmethod
-    def from_wire(cls, raw: ChannelState) -> "CatchUp":
-        epoch, offset = raw["epoch"], raw["offset"]
+    def from_wire(cls, raw: Json) -> "CatchUp":
         return cls(
             recovered=raw["recovered"],
             events=tuple(map(HubEvent.from_wire, raw["events"])),
             more=raw["more"],
-            position=None
-            if epoch is None or offset is None
-            else Position(epoch=epoch, offset=offset),
+            position=None if raw["epoch"] is None else Position.from_wire(raw),
         )
 
 
-def catch_ups(channels: Mapping[str, ChannelState]) -> dict[str, CatchUp]:
+def catch_ups(channels: Mapping[str, Json]) -> dict[str, CatchUp]:
     """The catch-up of each channel, by name."""
     return {name: CatchUp.from_wire(raw) for name, raw in channels.items()}

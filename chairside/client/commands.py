@@ -1,26 +1,53 @@
-"""Commands and queries that a client can send to a hub, over any protocol."""
+"""Commands and queries that a client can send to a hub, over any protocol.
+
+A Socket.IO command carries the fields of the REST body, path and query together, so one
+:class:`Operation` describes both (``docs/protocol.md``).
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Unpack
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar, Unpack
 from uuid import uuid4
 
-from chairside.client import operations
-from chairside.client.operations import Operation, ResultT
-from chairside.client.shapes import (
-    Appointment,
-    AppointmentFilters,
-    AppointmentList,
-    AppointmentType,
-    DentistAvailability,
-    DentistCard,
-    Profile,
-    Reservation,
-    SlotList,
-)
+from chairside.client import shapes
+
+ResultT = TypeVar("ResultT")
 
 READ_ONLY = frozenset({"dentist_id", "version", "slots", "affected_appointments", "position"})
 """Fields that the hub adds to a schedule, and that an update must not contain."""
+
+
+@dataclass(frozen=True)
+class Operation(Generic[ResultT]):
+    """One command or query; ``ResultT`` is the JSON of its answer."""
+
+    event: str
+    """Its name over Socket.IO."""
+    method: str
+    path: str
+    """Contains names of fields in braces. Over REST the other fields go into the body of POST
+    and PUT, and into the query string otherwise."""
+
+    @property
+    def writes(self) -> bool:
+        return self.method != "GET"
+
+
+SLOTS: Final = Operation[shapes.SlotList]("slots:list", "GET", "/api/slots")
+HOLD: Final = Operation[shapes.Reservation]("reservation:create", "POST", "/api/reservations")
+RELEASE: Final = Operation[None]("reservation:release", "DELETE", "/api/reservations/{id}")
+BOOK: Final = Operation[shapes.Appointment]("appointment:book", "POST", "/api/appointments")
+CHANGE: Final = Operation[shapes.Appointment]("appointment:update", "PUT", "/api/appointments/{id}")
+CANCEL: Final = Operation[None]("appointment:cancel", "DELETE", "/api/appointments/{id}")
+SCHEDULE: Final = Operation[shapes.DentistAvailability](
+    "availability:get", "GET", "/api/availability/{dentist_id}"
+)
+REPLACE_SCHEDULE: Final = Operation[shapes.DentistAvailability](
+    "availability:update", "PUT", "/api/availability/{dentist_id}"
+)
+ME: Final = Operation[shapes.Profile]("profile:get", "GET", "/api/profiles/me")
+UPDATE_ME: Final = Operation[shapes.Profile]("profile:update", "PUT", "/api/profiles/me")
 
 
 def new_key() -> str:
@@ -54,7 +81,7 @@ class Commands(ABC):
         time_to: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> SlotList:
+    ) -> shapes.SlotList:
         """Free slots of the given dentists (of all, if empty), the earliest first.
 
         ``time_from`` and ``time_to`` limit the start to a part of the dentist's day.
@@ -69,28 +96,28 @@ class Commands(ABC):
             "limit": limit,
             "cursor": cursor,
         }
-        return await self.perform(operations.SLOTS, _without_none(data))
+        return await self.perform(SLOTS, _without_none(data))
 
     async def hold(
         self, *, dentist_id: str, appointment_type_id: str, start: str, key: str | None = None
-    ) -> Reservation:
+    ) -> shapes.Reservation:
         """Hold a free slot until the ``expires_at`` of the answer."""
         data = {
             "dentist_id": dentist_id,
             "appointment_type_id": appointment_type_id,
             "start": start,
         }
-        return await self.perform(operations.HOLD, data, key=key)
+        return await self.perform(HOLD, data, key=key)
 
     async def release(self, reservation_id: str, *, key: str | None = None) -> None:
-        await self.perform(operations.RELEASE, {"id": reservation_id}, key=key)
+        await self.perform(RELEASE, {"id": reservation_id}, key=key)
 
     async def book_reservation(
         self, reservation_id: str, *, notes: str | None = None, key: str | None = None
-    ) -> Appointment:
+    ) -> shapes.Appointment:
         """Book a held slot."""
         data = _without_none({"reservation_id": reservation_id, "notes": notes})
-        return await self.perform(operations.BOOK, data, key=key)
+        return await self.perform(BOOK, data, key=key)
 
     async def book_slot(
         self,
@@ -102,7 +129,7 @@ class Commands(ABC):
         notes: str | None = None,
         overbook: bool | None = None,
         key: str | None = None,
-    ) -> Appointment:
+    ) -> shapes.Appointment:
         """Book a free slot without holding it first."""
         data = {
             "dentist_id": dentist_id,
@@ -112,7 +139,7 @@ class Commands(ABC):
             "notes": notes,
             "overbook": overbook,
         }
-        return await self.perform(operations.BOOK, _without_none(data), key=key)
+        return await self.perform(BOOK, _without_none(data), key=key)
 
     async def change(
         self,
@@ -121,10 +148,10 @@ class Commands(ABC):
         version: int | None = None,
         key: str | None = None,
         **fields: object,
-    ) -> Appointment:
+    ) -> shapes.Appointment:
         """Change the given fields: ``start`` (reschedule), ``status``, ``notes``, …"""
         data = {"id": appointment_id, **fields, **_without_none({"version": version})}
-        return await self.perform(operations.CHANGE, data, key=key)
+        return await self.perform(CHANGE, data, key=key)
 
     async def cancel(
         self,
@@ -135,7 +162,7 @@ class Commands(ABC):
         key: str | None = None,
     ) -> None:
         data = _without_none({"id": appointment_id, "reason": reason, "version": version})
-        await self.perform(operations.CANCEL, data, key=key)
+        await self.perform(CANCEL, data, key=key)
 
     async def availability(
         self,
@@ -144,7 +171,7 @@ class Commands(ABC):
         appointment_type_id: str | None = None,
         starts_from: str | None = None,
         starts_before: str | None = None,
-    ) -> DentistAvailability:
+    ) -> shapes.DentistAvailability:
         """The schedule; with a type and a range of instants also its free ``slots``."""
         data = {
             "dentist_id": dentist_id,
@@ -152,7 +179,7 @@ class Commands(ABC):
             "from": starts_from,
             "to": starts_before,
         }
-        return await self.perform(operations.AVAILABILITY, _without_none(data))
+        return await self.perform(SCHEDULE, _without_none(data))
 
     async def replace_availability(
         self,
@@ -161,36 +188,38 @@ class Commands(ABC):
         *,
         version: int | None = None,
         key: str | None = None,
-    ) -> DentistAvailability:
+    ) -> shapes.DentistAvailability:
         """Replace the whole schedule; the answer of :meth:`availability` is accepted, too."""
         sent = {name: value for name, value in schedule.items() if name not in READ_ONLY}
         data = {**sent, "dentist_id": dentist_id, **_without_none({"version": version})}
-        return await self.perform(operations.REPLACE_AVAILABILITY, data, key=key)
+        return await self.perform(REPLACE_SCHEDULE, data, key=key)
 
-    async def me(self) -> Profile:
-        return await self.perform(operations.ME, {})
+    async def me(self) -> shapes.Profile:
+        return await self.perform(ME, {})
 
     async def update_me(
         self, *, version: int | None = None, key: str | None = None, **fields: object
-    ) -> Profile:
+    ) -> shapes.Profile:
         """Change the given fields of the caller's own profile."""
         data = {**fields, **_without_none({"version": version})}
-        return await self.perform(operations.UPDATE_ME, data, key=key)
+        return await self.perform(UPDATE_ME, data, key=key)
 
 
 class RestCommands(Commands):
     """Commands, and the lists that Socket.IO does not offer."""
 
     @abstractmethod
-    async def dentists(self) -> list[DentistCard]:
+    async def dentists(self) -> list[shapes.DentistCard]:
         """The whole public directory."""
 
     @abstractmethod
-    async def appointment_types(self) -> list[AppointmentType]:
+    async def appointment_types(self) -> list[shapes.AppointmentType]:
         """All of them, by name."""
 
     @abstractmethod
-    async def appointments(self, **filters: Unpack[AppointmentFilters]) -> AppointmentList:
+    async def appointments(
+        self, **filters: Unpack[shapes.AppointmentFilters]
+    ) -> shapes.AppointmentList:
         """One page of the appointments that the caller may see."""
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from chairside.client.channels import Position
+from chairside.client.channels import Json, Position
 from chairside.client.errors import ConnectionLost, HubError
 from chairside.client.rest import HubClient
-from chairside.client.shapes import DentistAvailability, SlotsChanged
+from chairside.client.shapes import DentistAvailability
 from chairside.client.slot_table import (
     Block,
     FreeSlot,
@@ -20,8 +20,6 @@ from chairside.client.slot_table import (
     TypeTimes,
     around,
     join,
-    moment,
-    text_of,
 )
 
 logger = logging.getLogger(__name__)
@@ -47,9 +45,15 @@ async def fetch_slots(
     return await client.availability(
         dentist_id,
         appointment_type_id=type_id,
-        starts_from=text_of(starts.first),
-        starts_before=text_of(starts.before),
+        starts_from=starts.first.isoformat(),
+        starts_before=starts.before.isoformat(),
     )
+
+
+def times_of(answer: DentistAvailability) -> list[tuple[datetime, datetime]]:
+    """Start and end of each slot."""
+    read = datetime.fromisoformat
+    return [(read(slot["start"]), read(slot["end"])) for slot in answer["slots"]]
 
 
 class DentistSlots:
@@ -90,7 +94,7 @@ class DentistSlots:
 
     # --- changes ---------------------------------------------------------------------------
 
-    def slots_changed(self, data: SlotsChanged, position: Position) -> None:
+    def slots_changed(self, data: Json, position: Position) -> None:
         """Remove what was taken, and refetch around what was freed."""
         if position.epoch != self._table.epoch:
             self.schedule_changed()
@@ -125,13 +129,6 @@ class DentistSlots:
 
     # --- refetching ------------------------------------------------------------------------
 
-    async def load(self) -> Position | None:
-        """Fetch everything; the position that the oldest part is true for.
-
-        Raises HubError, ConnectionLost.
-        """
-        return await self._fetch(self._kept)
-
     def _refetch(self, ranges: Iterable[StartRange]) -> None:
         self._pending = join([*self._pending, *ranges])
         if len(self._pending) > RANGES_MAX:
@@ -150,7 +147,7 @@ class DentistSlots:
                 began = time.monotonic()
                 try:
                     for starts in wanted:
-                        await self._fetch(starts)
+                        await self.fetch(starts)
                 except (HubError, ConnectionLost) as error:
                     logger.warning("slots not loaded", extra={"error": type(error).__name__})
                     failures = min(failures + 1, RETRY_DELAY_MAX_S)
@@ -161,9 +158,15 @@ class DentistSlots:
         finally:
             self._task = None
 
-    async def _fetch(self, starts: StartRange) -> Position | None:
+    async def fetch(self, starts: StartRange) -> Position | None:
+        """Fetch the kept part of ``starts``; the position that the oldest part is true for.
+
+        Raises HubError, ConnectionLost.
+        """
         is_everything = starts.covers(self._kept)
-        starts = starts.within(StartRange(datetime.now(UTC), self._kept.before))
+        starts = StartRange(
+            max(starts.first, datetime.now(UTC)), min(starts.before, self._kept.before)
+        )
         if starts.first >= starts.before:
             return None
         first: Position | None = None
@@ -174,9 +177,8 @@ class DentistSlots:
                 position = Position.from_wire(answer["position"])
                 self._min_notice = timedelta(minutes=answer["min_notice_minutes"])
                 self._has_daily_limits = bool(answer["daily_limits"])
-                found = [(moment(one["start"]), moment(one["end"])) for one in answer["slots"]]
                 first = first or position
-                is_stored = self._table.replace(times, starts, found, position)
+                is_stored = self._table.replace(times, starts, times_of(answer), position)
         if is_everything and not any(other.covers(self._kept) for other in self._pending):
             self._loaded_to = starts.before
         return first

@@ -8,6 +8,7 @@
     └── ClientClosed      the client was closed, by its owner or for good by the hub
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -97,3 +98,11 @@ class ClientClosed(ClientError):
     def __init__(self, refusal: HubError | None = None) -> None:
         super().__init__(str(refusal) if refusal else "the client is closed")
         self.refusal = refusal
+
+
+def json_or_none(raw: bytes) -> object:
+    """The JSON of an answer; ``None`` for anything else, such as the page of a proxy."""
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None

@@ -18,16 +18,21 @@ from typing import Final, cast
 
 import aiohttp
 
-from chairside.client.callbacks import Callbacks, OnEvent, OnRefetch
-from chairside.client.channels import CatchUp, HubEvent, Position, catch_ups
-from chairside.client.commands import Commands, new_key
+from chairside.client.channels import CatchUp, HubEvent, Json, Position, catch_ups
+from chairside.client.commands import Commands, Operation, ResultT, new_key
 from chairside.client.errors import ClientError, ConnectionLost, HubError
-from chairside.client.operations import Operation, ResultT
-from chairside.client.reconnecting import OnEnd, ReconnectingConnection, Token
+from chairside.client.reconnecting import OnEnd, ReconnectingClient, Token
 from chairside.client.retry import RetryPolicy
-from chairside.client.shapes import ChannelPosition, ChannelState, Envelope
-from chairside.client.socketio_connection import HubAddress, OnData
-from chairside.client.tracking import CATCH_UP, NOTHING, ChannelTracker, ChannelUpdate
+from chairside.client.socketio_connection import HubAddress
+from chairside.client.tracking import (
+    CATCH_UP,
+    NOTHING,
+    Callbacks,
+    ChannelTracker,
+    ChannelUpdate,
+    OnEvent,
+    OnRefetch,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +40,7 @@ COMMANDS_MAX: Final = 32
 """Commands in flight: as many as a hub accepts from one socket."""
 
 
-class LiveClient(Commands):
+class LiveClient(ReconnectingClient, Commands):
     """Socket.IO client of one principal; ``async with`` connects and closes it.
 
     The principal's own channels are followed from the start with ``on_event`` and
@@ -54,8 +59,8 @@ class LiveClient(Commands):
         namespace: str,
         token: Token,
         on_event: OnEvent,
-        on_refetch: OnRefetch | None = None,
-        on_end: OnEnd | None = None,
+        on_refetch: OnRefetch = lambda _channel, _position: None,
+        on_end: OnEnd = lambda _refusal: None,
         on_behalf_of: str | None = None,
         since: Mapping[str, Position] | None = None,
         session: aiohttp.ClientSession | None = None,
@@ -64,56 +69,24 @@ class LiveClient(Commands):
         retry: RetryPolicy | None = None,
         timeout_s: float = 10.0,
     ) -> None:
-        self._retry = retry or RetryPolicy()
-        self._connection = ReconnectingConnection(
+        super().__init__(
             HubAddress(
                 url=url.rstrip("/"), namespace=namespace, timeout_s=timeout_s, session=session
             ),
             transports=transports,
             fallback=fallback,
             token=token,
-            retry=self._retry,
-            auth=self._auth,
-            on_message=self._received,
-            on_lost=self._connection_lost,
-            on_end=on_end or (lambda _refusal: None),
+            retry=retry or RetryPolicy(),
+            on_end=on_end,
         )
         self._on_behalf_of = on_behalf_of
-        self._callbacks = Callbacks(on_event, on_refetch or (lambda _channel, _position: None))
+        self._callbacks = Callbacks(on_event, on_refetch)
         self._trackers = {
             channel: ChannelTracker(channel, position)
             for channel, position in (since or {}).items()
         }
         self._left: set[str] = set()
         self._commands = asyncio.Semaphore(COMMANDS_MAX)
-
-    # --- lifetime ----------------------------------------------------------------------
-
-    async def __aenter__(self) -> "LiveClient":
-        """Raises HubError if the hub refuses, ConnectionLost if it does not answer in time."""
-        await self._connection.open()
-        return self
-
-    async def __aexit__(self, *_exc: object) -> None:
-        """Commands in flight raise ConnectionLost or ClientClosed."""
-        await self._connection.close()
-
-    async def ready(self) -> None:
-        """Wait until the client is connected.
-
-        Raises HubError if the hub refuses it for good, ConnectionLost after the timeout,
-        ClientClosed after the client was closed.
-        """
-        await self._connection.ready()
-
-    @property
-    def connected(self) -> bool:
-        return self._connection.is_ready
-
-    @property
-    def connections(self) -> int:
-        """How many connections became ready so far."""
-        return self._connection.count
 
     def _connection_lost(self) -> None:
         for tracker in self._trackers.values():
@@ -174,7 +147,7 @@ class LiveClient(Commands):
 
             def joined(answer: object) -> None:
                 nonlocal update
-                update = tracker.caught_up(CatchUp.from_wire(cast("ChannelState", answer)))
+                update = tracker.caught_up(CatchUp.from_wire(cast("Json", answer)))
                 self._callbacks.deliver(tracker, update)
 
             tracker.catch_up_sent()
@@ -189,7 +162,7 @@ class LiveClient(Commands):
     def _apply(self, tracker: ChannelTracker, update: ChannelUpdate) -> None:
         self._callbacks.deliver(tracker, update)
         if update.catch_up:
-            self._connection.spawn(self._catch_up(tracker))
+            self._spawn(self._catch_up(tracker))
 
     async def _catch_up(self, tracker: ChannelTracker) -> None:
         channel = tracker.channel
@@ -212,11 +185,11 @@ class LiveClient(Commands):
         if event == "hub:ready":
             self._hub_ready(catch_ups(data["channels"]))
         elif event == "channel:position":
-            position = Position.from_wire(cast("ChannelPosition", data))
+            position = Position.from_wire(data)
             if tracker := self._trackers.get(data["channel"]):
                 self._apply(tracker, tracker.hub_is_at(position))
         elif {"channel", "offset"} <= data.keys():
-            envelope = HubEvent.from_wire(cast("Envelope", data))
+            envelope = HubEvent.from_wire(data)
             if tracker := self._trackers.get(envelope.channel):
                 self._apply(tracker, tracker.received(envelope))
 
@@ -226,7 +199,7 @@ class LiveClient(Commands):
                 self._apply(tracker, CATCH_UP)
         for channel, answer in channels.items():
             if channel in self._left:
-                self._connection.spawn(self._leave_again(channel))
+                self._spawn(self._leave_again(channel))
                 continue
             # The principal's own channels need no join: they are tracked from here on.
             tracker = self._trackers.setdefault(channel, ChannelTracker(channel))
@@ -243,11 +216,3 @@ class LiveClient(Commands):
         async with self._commands:
             answer = await self._retry.run(lambda: self.call(operation.event, sent))
         return cast("ResultT", answer)
-
-    async def call(self, event: str, data: object, *, on_data: OnData | None = None) -> object:
-        """Send one command without retry, and return the data of its ack.
-
-        ``on_data`` gets the data as the ack arrives, before any later event is delivered.
-        Raises HubError, ConnectionLost.
-        """
-        return await self._connection.call(event, data, on_data)

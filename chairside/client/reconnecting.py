@@ -1,15 +1,12 @@
-"""Reconnects until the client is closed, or the hub refuses it for good.
-
-Chooses the transport and the token of each attempt, and waits between attempts. What is sent
-over the connections is the business of :mod:`chairside.client.live`.
-"""
+"""Reconnects until the client is closed, or the hub refuses it for good."""
 
 import asyncio
 import inspect
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Final
+from typing import Final, Self
 
 from chairside.client.errors import FINAL, ClientClosed, ConnectionLost, HubError
 from chairside.client.retry import RetryPolicy
@@ -27,11 +24,10 @@ STABLE_S: Final = 1.0
 """A connection that ended earlier counts as a failure for the backoff."""
 
 
-class ReconnectingConnection:
-    """A connection that is replaced whenever it ends.
+class ReconnectingClient(ABC):
+    """A client whose connection is replaced whenever it ends; ``async with`` runs it.
 
-    ``auth`` supplies what is sent beside the token; ``on_lost`` is called whenever a connection
-    ends.
+    Chooses the transport and the token of each attempt, and waits between attempts.
     """
 
     def __init__(
@@ -42,43 +38,61 @@ class ReconnectingConnection:
         fallback: bool,
         token: Token,
         retry: RetryPolicy,
-        auth: Callable[[], Mapping[str, object]],
-        on_message: Callable[[str, object], None],
-        on_lost: Callable[[], None],
         on_end: OnEnd,
     ) -> None:
         self._address, self._token, self._retry = address, token, retry
         self._transports: list[Sequence[str]] = [tuple(transports)]
         if fallback and "polling" not in transports:
             self._transports.append(FALLBACK)
-        self._auth, self._on_message = auth, on_message
-        self._on_lost, self._on_end = on_lost, on_end
+        self._on_end = on_end
         self._current: SocketIoConnection | None = None
         self._settled = asyncio.Event()  # connected, refused for good, or closed
         self._refusal: HubError | None = None
         self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self.count = 0
-        """Connections that became ready so far."""
+        self.connections = 0
+        """How many connections became ready so far."""
 
-    @property
-    def is_ready(self) -> bool:
-        return self._current is not None
+    @abstractmethod
+    def _auth(self) -> Mapping[str, object]:
+        """What is sent beside the token."""
 
-    async def open(self) -> None:
-        """Connect, and reconnect from then on. Closes if :meth:`ready` raises."""
-        self.spawn(self._run())
+    @abstractmethod
+    def _received(self, event: str, data: object) -> None:
+        """Handle a message of the hub."""
+
+    @abstractmethod
+    def _connection_lost(self) -> None:
+        """A connection has ended."""
+
+    async def __aenter__(self) -> Self:
+        """Raises HubError if the hub refuses, ConnectionLost if it does not answer in time."""
+        self._spawn(self._run())
         try:
             await self.ready()
         except BaseException:
-            await self.close()
+            await self.__aexit__()
             raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        """Commands in flight raise ConnectionLost or ClientClosed."""
+        self._closed = True
+        self._settled.set()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def connected(self) -> bool:
+        return self._current is not None
 
     async def ready(self) -> None:
-        """Wait for a connection.
+        """Wait until the client is connected.
 
-        Raises HubError if the hub refuses for good, ConnectionLost after the timeout,
-        ClientClosed after :meth:`close`.
+        Raises HubError if the hub refuses it for good, ConnectionLost after the timeout,
+        ClientClosed after the client was closed.
         """
         if self._closed:
             raise ClientClosed(self._refusal)
@@ -93,23 +107,19 @@ class ReconnectingConnection:
         if self._closed:
             raise ClientClosed
 
-    async def call(self, event: str, data: object, on_data: OnData | None = None) -> object:
-        """As :meth:`SocketIoConnection.call`, after waiting for a connection."""
+    async def call(self, event: str, data: object, *, on_data: OnData | None = None) -> object:
+        """Send one command without retry, and return the data of its ack.
+
+        ``on_data`` gets the data as the ack arrives, before any later event is delivered.
+        Raises HubError, ConnectionLost.
+        """
         await self.ready()
         if self._current is None:
             raise ConnectionLost(f"{event}: not connected")
         return await self._current.call(event, data, on_data)
 
-    async def close(self) -> None:
-        self._closed = True
-        self._settled.set()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def spawn(self, work: Coroutine[object, object, None]) -> None:
-        """Start a task that :meth:`close` cancels."""
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        """Start a task that is cancelled when the client is closed."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -125,7 +135,7 @@ class ReconnectingConnection:
                 has_renewed = False
             except HubError as refusal:
                 # The token may have expired on its way: request a new one, once.
-                can_renew = refusal.code == "UNAUTHORIZED" and not isinstance(self._token, str)
+                can_renew = refusal.code == "UNAUTHORIZED" and callable(self._token)
                 if refusal.code in FINAL and (has_renewed or not can_renew):
                     self._refused(refusal)
                     return
@@ -143,36 +153,31 @@ class ReconnectingConnection:
     async def _connect_once(self) -> None:
         """From the attempt to the end. Raises HubError, ConnectionLost."""
         auth = {"token": await self._current_token(), **self._auth()}
-        connection = SocketIoConnection(self._address, self._transports[0], auth, self._received)
+        connection = SocketIoConnection(self._address, self._transports[0], auth, self._message)
         try:
             # Every transport is tried before callers of ready() time out.
             await connection.open(self._address.timeout_s / len(self._transports))
+            self._current = connection
+            self.connections += 1
+            self._settled.set()
             await connection.closed.wait()
         finally:
             self._current = None
             if not self._closed:
                 self._settled.clear()
-            self._on_lost()
+            self._connection_lost()
             await connection.close()
 
-    def _received(self, connection: SocketIoConnection, event: str, data: object) -> None:
-        match event:
-            case "hub:ready":
-                self._current = connection
-                self.count += 1
-                self._settled.set()
-                connection.mark_ready()
-            case "auth:expiring":
-                self.spawn(self._renew_token())
-        self._on_message(event, data)
+    def _message(self, event: str, data: object) -> None:
+        if event == "auth:expiring" and callable(self._token):
+            self._spawn(self._renew_token())
+        self._received(event, data)
 
     async def _renew_token(self) -> None:
-        """Send a new token over the same connection, if the token is a function.
+        """Send a new token over the same connection.
 
         If that fails, the hub ends the connection when the old token expires.
         """
-        if isinstance(self._token, str):
-            return
         try:
             await self.call("auth:refresh", {"token": await self._current_token()})
         except Exception as error:
@@ -187,7 +192,5 @@ class ReconnectingConnection:
             logger.exception("callback failed", extra={"code": refusal.code})
 
     async def _current_token(self) -> str:
-        if isinstance(self._token, str):
-            return self._token
-        token = self._token()
+        token = self._token() if callable(self._token) else self._token
         return await token if inspect.isawaitable(token) else token

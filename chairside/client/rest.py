@@ -9,7 +9,7 @@
 """
 
 import email.utils
-import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack, cast
@@ -17,9 +17,8 @@ from typing import Any, Unpack, cast
 import aiohttp
 
 from chairside.client.channels import CatchUp, Position, catch_ups
-from chairside.client.commands import RestCommands, new_key
-from chairside.client.errors import ConnectionLost, HubError
-from chairside.client.operations import Operation, ResultT
+from chairside.client.commands import Operation, RestCommands, ResultT, new_key
+from chairside.client.errors import ConnectionLost, HubError, json_or_none
 from chairside.client.retry import RetryPolicy
 from chairside.client.shapes import (
     Appointment,
@@ -63,7 +62,8 @@ class HubClient(RestCommands):
     ) -> ResultT:
         body = dict(data)
         version = body.pop("version", None)
-        path = operation.path.format(**{name: body.pop(name) for name in operation.in_path})
+        in_path = re.findall(r"{(\w+)}", operation.path)
+        path = operation.path.format(**{name: body.pop(name) for name in in_path})
         has_body = operation.method in ("POST", "PUT")
         answer = await self.request(
             operation.method,
@@ -90,58 +90,44 @@ class HubClient(RestCommands):
         Retried if the connection is lost or the hub is busy. All attempts carry the same
         idempotency key, so a command is executed once. Raises HubError, ConnectionLost.
         """
-        if method != "GET":
-            key = key or new_key()
-        headers = self._headers(version, key)
-        return await self._retry.run(lambda: self._attempt(method, path, query, body, headers))
+        given = {
+            "Authorization": self.token and f"Bearer {self.token}",
+            "On-Behalf-Of": self.on_behalf_of,
+            "Idempotency-Key": key or (None if method == "GET" else new_key()),
+            "If-Match": None if version is None else f'"{version}"',
+        }
+        headers = {name: value for name, value in given.items() if value is not None}
 
-    async def _attempt(
-        self,
-        method: str,
-        path: str,
-        query: Query,
-        body: Mapping[str, object] | None,
-        headers: Mapping[str, str],
-    ) -> object:
-        try:
-            async with self._session.request(
-                method,
-                self.url + path,
-                params=_pairs(query),
-                json=body,
-                headers=headers,
-                timeout=self._timeout,
-                allow_redirects=False,
-            ) as response:
-                raw = await response.read()
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as lost:
-            raise ConnectionLost(f"{method} {path}: {type(lost).__name__}") from lost
-        answer = _json(raw)
-        if 200 <= response.status < 300:
-            return answer
-        retry_after_s = _seconds(response.headers.get("Retry-After"))
-        raise HubError.from_json(answer, status=response.status, retry_after_s=retry_after_s)
+        async def attempt() -> object:
+            try:
+                async with self._session.request(
+                    method,
+                    self.url + path,
+                    params=_pairs(query),
+                    json=body,
+                    headers=headers,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                ) as response:
+                    raw = await response.read()
+            except (aiohttp.ClientError, TimeoutError, ConnectionError) as lost:
+                raise ConnectionLost(f"{method} {path}: {type(lost).__name__}") from lost
+            answer = json_or_none(raw)
+            if 200 <= response.status < 300:
+                return answer
+            retry_after_s = _seconds(response.headers.get("Retry-After"))
+            raise HubError.from_json(answer, status=response.status, retry_after_s=retry_after_s)
 
-    def _headers(self, version: object, key: str | None) -> dict[str, str]:
-        headers: dict[str, str] = {}
-        if self.token is not None:
-            headers["Authorization"] = f"Bearer {self.token}"
-        if self.on_behalf_of is not None:
-            headers["On-Behalf-Of"] = self.on_behalf_of
-        if key is not None:
-            headers["Idempotency-Key"] = key
-        if version is not None:
-            headers["If-Match"] = f'"{version}"'
-        return headers
+        return await self._retry.run(attempt)
 
     # --- offered by REST only ----------------------------------------------------------
 
     async def appointment(self, appointment_id: str) -> Appointment:
-        answer = await self.request("GET", f"/api/appointments/{appointment_id}")
-        return cast("Appointment", answer)
+        path = f"/api/appointments/{appointment_id}"
+        return cast("Appointment", await self.request("GET", path))
 
     async def appointments(self, **filters: Unpack[AppointmentFilters]) -> AppointmentList:
-        answer = await self.request("GET", "/api/appointments", query=_query(filters))
+        answer = await self.request("GET", "/api/appointments", query=filters)
         return cast("AppointmentList", answer)
 
     async def all_appointments(self, **filters: Unpack[AppointmentFilters]) -> list[Appointment]:
@@ -172,37 +158,23 @@ class HubClient(RestCommands):
         rows: list[Any] = []
         cursor: str | None = None
         while True:
-            query = _query({**filters, "cursor": cursor})
-            page = await self.request("GET", path, query=query)
+            page = await self.request("GET", path, query={**filters, "cursor": cursor})
             rows += page["data"]
             cursor = page["pagination"]["next_cursor"]
             if cursor is None:
                 return rows
 
 
-def _query(filters: Mapping[str, object]) -> Query:
-    return {name.rstrip("_"): value for name, value in filters.items() if value is not None}
-
-
 def _pairs(query: Query) -> Sequence[tuple[str, str]]:
+    """Without values that are None; ``from_`` stands for ``from``."""
     if not isinstance(query, Mapping):
         return query
     return [
-        (name, _text(each))
+        (name.rstrip("_"), str(each).lower() if isinstance(each, bool) else str(each))
         for name, value in query.items()
         for each in (value if isinstance(value, list | tuple) else [value])
+        if each is not None
     ]
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _json(raw: bytes) -> object:
-    try:
-        return json.loads(raw) if raw else None
-    except ValueError:
-        return None
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -4,9 +4,7 @@ Instants are UTC in ISO 8601, e.g. ``2027-03-08T09:00:00Z``; times of day are th
 wall clock, e.g. ``09:00``.
 """
 
-from typing import Any, NotRequired, TypedDict
-
-# --- resources --------------------------------------------------------------------------
+from typing import NotRequired, TypedDict
 
 
 class TimeRange(TypedDict):
@@ -68,6 +66,12 @@ class AppointmentType(TypedDict):
     version: int
 
 
+class ChannelPosition(TypedDict):
+    channel: str
+    epoch: int
+    offset: int
+
+
 class DateOverride(TypedDict):
     """Replaces the weekly hours of one date; without windows the date is closed."""
 
@@ -90,22 +94,13 @@ class DentistAvailability(TypedDict):
     version: int
     slots: NotRequired[list[TimeRange]]
     affected_appointments: NotRequired[list[Appointment]]
-    position: NotRequired["ChannelPosition"]
-
-
-# --- lists ------------------------------------------------------------------------------
+    position: NotRequired[ChannelPosition]
 
 
 class Pagination(TypedDict):
     limit: int
     next_cursor: str | None
     total: int | None
-
-
-class ChannelPosition(TypedDict):
-    channel: str
-    epoch: int
-    offset: int
 
 
 class AppointmentList(TypedDict):
@@ -133,40 +128,3 @@ class AppointmentFilters(TypedDict, total=False):
     """``start`` or ``-start``."""
     limit: int
     cursor: str | None
-
-
-# --- events -----------------------------------------------------------------------------
-
-
-class Envelope(TypedDict):
-    id: str
-    type: str
-    channel: str
-    offset: int | None
-    epoch: int | None
-    time: str
-    data: dict[str, Any]
-
-
-class ChannelState(TypedDict):
-    """One channel in ``hub:ready``, in the ack of a join, in ``GET /api/changes``."""
-
-    recovered: bool
-    events: list[Envelope]
-    more: bool
-    epoch: int | None
-    offset: int | None
-
-
-class BlockedTime(TimeRange):
-    buffer_before_minutes: NotRequired[int]
-    buffer_after_minutes: NotRequired[int]
-
-
-class SlotsChanged(TypedDict):
-    """Data of ``slots.changed``."""
-
-    dentist_id: str
-    taken: list[BlockedTime]
-    freed: list[BlockedTime]
-    refetch: list[BlockedTime]

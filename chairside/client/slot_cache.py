@@ -17,23 +17,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, cast
+from typing import Final
 
 import aiohttp
 
-from chairside.client.callbacks import OnEvent
 from chairside.client.channels import HubEvent, Position, availability_channel
 from chairside.client.dentist_slots import (
     RETRY_DELAY_MAX_S,
     DentistSlots,
     collect_delay_s,
     fetch_slots,
+    times_of,
 )
 from chairside.client.errors import ConnectionLost, HubError
 from chairside.client.rest import HubClient
-from chairside.client.shapes import SlotsChanged
-from chairside.client.slot_table import FreeSlot, StartRange, TypeTimes, moment
+from chairside.client.slot_table import FreeSlot, StartRange, TypeTimes
 from chairside.client.stream import ChangeStream
+from chairside.client.tracking import OnEvent
 
 logger = logging.getLogger(__name__)
 
@@ -128,12 +128,13 @@ class SlotCache:
             for raw in await self._client.appointment_types()
             if not self._only_types or raw["id"] in self._only_types
         }
+        kept = self._starts_kept()
         dentists = {
-            dentist_id: DentistSlots(dentist_id, types, self._client, self._starts_kept())
+            dentist_id: DentistSlots(dentist_id, types, self._client, kept)
             for dentist_id in await self._dentist_ids()
         }
         for dentist_id, dentist in dentists.items():
-            since[availability_channel(dentist_id)] = await dentist.load()
+            since[availability_channel(dentist_id)] = await dentist.fetch(kept)
         stream = ChangeStream(
             self._client.url,
             token=self._token,
@@ -207,13 +208,11 @@ class SlotCache:
         return Free(slots=_sorted(found), age_s=age_s, from_memory=True)
 
     async def _from_hub(self, type_id: str, starts: StartRange, wanted: Sequence[str]) -> Free:
-        found: list[FreeSlot] = []
-        for name in wanted:
-            answer = await fetch_slots(self._client, name, type_id, starts)
-            found += [
-                FreeSlot(name, type_id, moment(slot["start"]), moment(slot["end"]))
-                for slot in answer["slots"]
-            ]
+        found = [
+            FreeSlot(name, type_id, start, end)
+            for name in wanted
+            for start, end in times_of(await fetch_slots(self._client, name, type_id, starts))
+        ]
         return Free(slots=_sorted(found), age_s=0.0, from_memory=False)
 
     # --- following the stream ------------------------------------------------------------
@@ -233,12 +232,8 @@ class SlotCache:
         elif dentist is not None and event.type == "availability.updated":
             dentist.schedule_changed()
         elif dentist is not None and event.type == "slots.changed":
-            assert event.epoch is not None
-            assert event.offset is not None
-            dentist.slots_changed(
-                cast("SlotsChanged", event.data),
-                Position(epoch=event.epoch, offset=event.offset),
-            )
+            assert event.position is not None, "kept by the hub"
+            dentist.slots_changed(event.data, event.position)
 
     def _history_lost(self, channel: str, _position: Position) -> None:
         """The stream starts without a position, or history does not reach back to it."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from chairside.client.channels import Position
-from chairside.client.shapes import AppointmentType, BlockedTime
+from chairside.client.channels import Json, Position
+from chairside.client.shapes import AppointmentType
 
 TAKEN_MAX: Final = 256
 """Taken times of a dentist that are remembered for fetches in flight."""
@@ -54,10 +54,10 @@ class Block:
     after: timedelta
 
     @classmethod
-    def from_wire(cls, raw: BlockedTime) -> "Block":
+    def from_wire(cls, raw: Json) -> "Block":
         return cls(
-            start=moment(raw["start"]),
-            end=moment(raw["end"]),
+            start=datetime.fromisoformat(raw["start"]),
+            end=datetime.fromisoformat(raw["end"]),
             before=timedelta(minutes=raw.get("buffer_before_minutes", 0)),
             after=timedelta(minutes=raw.get("buffer_after_minutes", 0)),
         )
@@ -72,7 +72,7 @@ class Block:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, order=True, slots=True)
 class StartRange:
     """Slot starts in ``[first, before)``."""
 
@@ -85,29 +85,14 @@ class StartRange:
     def covers(self, other: "StartRange") -> bool:
         return self.first <= other.first and self.before >= other.before
 
-    def within(self, bounds: "StartRange") -> "StartRange":
-        """The intersection; it may be empty (``first >= before``)."""
-        return StartRange(max(self.first, bounds.first), min(self.before, bounds.before))
-
-    def joined(self, other: "StartRange") -> "StartRange | None":
-        """The union, if the two touch."""
-        if self.first > other.before or other.first > self.before:
-            return None
-        return StartRange(min(self.first, other.first), max(self.before, other.before))
-
-
-@dataclass(frozen=True, slots=True)
-class _CachedSlot:
-    end: datetime
-    as_of: int
-
 
 class SlotTable:
     """The slots of one dentist, by type and start."""
 
     def __init__(self) -> None:
         self.epoch = -1
-        self._slots: dict[str, dict[datetime, _CachedSlot]] = {}
+        self._slots: dict[str, dict[datetime, tuple[datetime, int]]] = {}
+        """By type and start: the end, and the offset at which the slot was fetched."""
         self._taken: deque[tuple[int, Block]] = deque(maxlen=TAKEN_MAX)
         self._forgotten_to = -1
         """Some of what was taken up to this offset is no longer remembered."""
@@ -128,12 +113,13 @@ class SlotTable:
         if position.offset < self._forgotten_to:
             return False
         since = [block for offset, block in self._taken if offset > position.offset]
-        shown = self._slots.setdefault(times.id, {})
-        for start in [s for s in shown if s in starts]:
-            del shown[start]
+        shown = self._slots.get(times.id, {})
+        self._slots[times.id] = {
+            start: slot for start, slot in shown.items() if start not in starts
+        }
         for start, end in slots:
             if not any(block.prevents(start, end, times) for block in since):
-                shown[start] = _CachedSlot(end, position.offset)
+                self._slots[times.id][start] = end, position.offset
         return True
 
     def take(self, blocks: Sequence[Block], offset: int, types: Mapping[str, TypeTimes]) -> None:
@@ -143,21 +129,17 @@ class SlotTable:
                 self._forgotten_to = self._taken[0][0]
             self._taken.append((offset, block))
         for type_id, shown in self._slots.items():
-            times = types.get(type_id)
-            taken = [
-                start
-                for start, entry in shown.items()
-                if times is not None
-                and entry.as_of < offset
-                and any(block.prevents(start, entry.end, times) for block in blocks)
-            ]
-            for start in taken:
-                del shown[start]
+            times = types[type_id]
+            self._slots[type_id] = {
+                start: (end, as_of)
+                for start, (end, as_of) in shown.items()
+                if as_of >= offset or not any(b.prevents(start, end, times) for b in blocks)
+            }
 
     def free(self, type_id: str, starts: StartRange) -> Iterator[tuple[datetime, datetime]]:
-        for start, entry in self._slots.get(type_id, {}).items():
+        for start, (end, _) in self._slots.get(type_id, {}).items():
             if start in starts:
-                yield start, entry.end
+                yield start, end
 
 
 def around(blocks: Sequence[Block], types: Iterable[TypeTimes]) -> list[StartRange]:
@@ -165,14 +147,13 @@ def around(blocks: Sequence[Block], types: Iterable[TypeTimes]) -> list[StartRan
 
     Each begins one longest duration and the largest buffers before its block.
     """
-    known = tuple(types)
-    longest = max((times.duration for times in known), default=timedelta())
-    buffers = max(
-        (buffer for times in known for buffer in (times.before, times.after)), default=timedelta()
-    )
+    longest = largest = timedelta()
+    for times in types:
+        longest = max(longest, times.duration)
+        largest = max(largest, times.before, times.after)
     found = []
     for block in blocks:
-        buffer = max(buffers, block.before, block.after)
+        buffer = max(largest, block.before, block.after)
         found.append(StartRange(block.start - longest - buffer, block.end + buffer))
     return join(found)
 
@@ -180,18 +161,9 @@ def around(blocks: Sequence[Block], types: Iterable[TypeTimes]) -> list[StartRan
 def join(ranges: Iterable[StartRange]) -> list[StartRange]:
     """The same starts in ascending ranges that do not touch."""
     joined: list[StartRange] = []
-    for one in sorted(ranges, key=lambda each: each.first):
-        both = joined[-1].joined(one) if joined else None
-        if both is None:
-            joined.append(one)
+    for one in sorted(ranges):
+        if joined and one.first <= joined[-1].before:
+            joined[-1] = StartRange(joined[-1].first, max(joined[-1].before, one.before))
         else:
-            joined[-1] = both
+            joined.append(one)
     return joined
-
-
-def moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def text_of(instant: datetime) -> str:
-    return instant.isoformat().replace("+00:00", "Z")

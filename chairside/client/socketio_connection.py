@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 CLOSE_TIMEOUT_S: Final = 1.0
 """Bound of an orderly close; a dead network answers nothing."""
 
-OnMessage = Callable[["SocketIoConnection", str, object], None]
+OnMessage = Callable[[str, object], None]
 OnData = Callable[[object], None]
 
 
@@ -37,10 +37,7 @@ class HubAddress:
 
 
 class SocketIoConnection:
-    """One connection. ``on_message`` receives every event of the hub.
-
-    The owner calls :meth:`mark_ready` when ``hub:ready`` has arrived.
-    """
+    """One connection. ``on_message`` receives every event of the hub."""
 
     def __init__(
         self,
@@ -60,7 +57,7 @@ class SocketIoConnection:
             reconnection=False, handle_sigint=False, http_session=self._http
         )
         self._sio.on("connect_error", self._connect_refused, namespace=address.namespace)
-        self._sio.on("disconnect", self._disconnected, namespace=address.namespace)
+        self._sio.on("disconnect", lambda *_reason: self._end(), namespace=address.namespace)
         self._sio.on("*", self._received, namespace=address.namespace)
 
     async def open(self, timeout_s: float) -> None:
@@ -83,9 +80,6 @@ class SocketIoConnection:
         # check its transport as well.
         if self.closed.is_set() or self._sio.eio.state != "connected":
             raise ConnectionLost("closed while connecting")
-
-    def mark_ready(self) -> None:
-        self._settled.set()
 
     async def call(self, event: str, data: object, on_data: OnData | None = None) -> object:
         """Send one command and return the data of its ack; ``on_data`` gets it on arrival.
@@ -139,18 +133,18 @@ class SocketIoConnection:
             await self._http.close()
 
     def _received(self, event: str, data: object = None, *_more: object) -> None:
-        if not self.closed.is_set():
-            try:
-                self._on_message(self, event, data)
-            except Exception:  # one malformed message must not end the connection
-                logger.exception("message not understood", extra={"event_name": event})
+        if self.closed.is_set():
+            return
+        try:
+            self._on_message(event, data)
+        except Exception:  # one malformed message must not end the connection
+            logger.exception("message not understood", extra={"event_name": event})
+        if event == "hub:ready":
+            self._settled.set()
 
     def _connect_refused(self, data: object = None, *_more: object) -> None:
         if isinstance(data, Mapping):
             self._refusal = HubError.from_json(data.get("data") or {"code": data.get("message")})
-
-    def _disconnected(self, *_reason: object) -> None:
-        self._end()
 
     def _end(self) -> None:
         self.closed.set()

@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import aiohttp
 
-from chairside.client.callbacks import Callbacks, OnEvent, OnRefetch
 from chairside.client.channels import HubEvent, Position, catch_ups
-from chairside.client.errors import FINAL, ConnectionLost, HubError
+from chairside.client.errors import FINAL, ConnectionLost, HubError, json_or_none
 from chairside.client.retry import RetryPolicy
 from chairside.client.sse import ServerSentEvent, SseReader
-from chairside.client.tracking import ChannelTracker
+from chairside.client.tracking import Callbacks, ChannelTracker, OnEvent, OnRefetch
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +120,8 @@ class ChangeStream:
             self._url, params=self._query(), headers=self._headers(token), timeout=self._timeout
         ) as response:
             if response.status != 200:
-                raise HubError.from_json(await _json(response), status=response.status)
+                answer = json_or_none(await response.read())
+                raise HubError.from_json(answer, status=response.status)
             if response.content_type != "text/event-stream":
                 raise ConnectionLost(f"expected an event stream, got {response.content_type}")
             async for chunk in response.content.iter_any():
@@ -167,10 +167,3 @@ class ChangeStream:
                 return False
         self._last_id = event.id or self._last_id
         return True
-
-
-async def _json(response: aiohttp.ClientResponse) -> object:
-    try:
-        return await response.json(content_type=None)
-    except ValueError:
-        return None

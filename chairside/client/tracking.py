@@ -1,4 +1,4 @@
-"""Tracks the position in one channel: which events are new, and which are missing. Pure.
+"""Tracks the position in one channel: which events are new, and which are missing.
 
 Rules of the protocol (``docs/protocol.md``): an event is identified by (channel, epoch,
 offset); a gap is closed by catching up from the last known position; if history does not
@@ -6,10 +6,21 @@ reach back that far, the application fetches its data again. Events are never de
 of order.
 """
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from chairside.client.channels import CatchUp, HubEvent, Position
+
+logger = logging.getLogger(__name__)
+
+OnEvent = Callable[[HubEvent], None]
+"""Called with each event, once and in order. Must not block."""
+
+OnRefetch = Callable[[str, Position], None]
+"""Called with a channel and its position when history does not reach back: fetch again what
+the channel is about. Also called at first, for a channel without a position."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +37,7 @@ CATCH_UP: Final = ChannelUpdate(catch_up=True)
 
 
 class ChannelTracker:
-    """The position of one client in one channel, over all its connections."""
+    """The position of one client in one channel, over all its connections. Pure."""
 
     def __init__(self, channel: str, since: Position | None = None) -> None:
         self.channel = channel
@@ -35,29 +46,22 @@ class ChannelTracker:
         """Events that were dropped because they were delivered before."""
         self.gaps = 0
         """Times that events were missing and a catch-up was requested."""
-        self.refetches = 0
-        """Times that history did not reach back to the position."""
         self._catching_up = False
 
     def received(self, event: HubEvent) -> ChannelUpdate:
         """A live event arrived."""
-        if event.offset is None or event.epoch is None:
+        if event.offset is None:
             return ChannelUpdate(deliver=(event,))
         if self.position is None or event.epoch != self.position.epoch:
             return self._request_catch_up()
-        if event.offset <= self.position.offset:
-            self.duplicates += 1
-            return NOTHING
-        if event.offset > self.position.offset + 1:
-            return self._request_catch_up()
-        self._advance(event.offset)
-        return ChannelUpdate(deliver=(event,))
+        return self._advance(self.position, (event,))
 
     def hub_is_at(self, position: Position) -> ChannelUpdate:
         """``channel:position`` arrived: reveals that the latest events were lost."""
-        if self.position is None or position.epoch != self.position.epoch:
-            return self._request_catch_up()
-        return self._request_catch_up() if position.offset > self.position.offset else NOTHING
+        known = self.position
+        if known and known.epoch == position.epoch and known.offset >= position.offset:
+            return NOTHING
+        return self._request_catch_up()
 
     def catch_up_sent(self) -> None:
         """A catch-up is in flight; it also covers gaps that are noticed until it returns."""
@@ -74,37 +78,56 @@ class ChannelTracker:
             return NOTHING
         if not answer.recovered:
             self.position = answer.position
-            self.refetches += 1
             return ChannelUpdate(refetch=True)
         if self.position is None or self.position.epoch != answer.position.epoch:
             return self._request_catch_up()  # the answer to another position
-        fresh: list[HubEvent] = []
-        for event in answer.events:
-            assert event.offset is not None, "history holds no ephemeral events"
-            if event.offset > self.position.offset + 1:
-                return self._deliver(fresh, catch_up=self._request_catch_up().catch_up)
-            if event.offset <= self.position.offset:
-                self.duplicates += 1
-                continue
-            self._advance(event.offset)
-            fresh.append(event)
+        update = self._advance(self.position, answer.events)
+        if update.catch_up:
+            return update
         if answer.more:
             self._catching_up = True
-            return self._deliver(fresh, catch_up=True)
-        is_behind = answer.position.offset > self.position.offset
-        return self._deliver(fresh, catch_up=is_behind and self._request_catch_up().catch_up)
+            return replace(update, catch_up=True)
+        if self.position < answer.position:
+            return self._request_catch_up(update.deliver)
+        return update
 
-    def _deliver(self, events: list[HubEvent], *, catch_up: bool) -> ChannelUpdate:
-        return ChannelUpdate(deliver=tuple(events), catch_up=catch_up)
+    def _advance(self, position: Position, events: Sequence[HubEvent]) -> ChannelUpdate:
+        """Move over the events, which are of this epoch, up to a gap."""
+        fresh: list[HubEvent] = []
+        for event in events:
+            assert event.offset is not None, "history holds no ephemeral events"
+            if event.offset > position.offset + 1:
+                return self._request_catch_up(fresh)
+            if event.offset <= position.offset:
+                self.duplicates += 1
+            else:
+                self.position = position = Position(epoch=position.epoch, offset=event.offset)
+                fresh.append(event)
+        return ChannelUpdate(deliver=tuple(fresh))
 
-    def _advance(self, offset: int) -> None:
-        assert self.position is not None, "nothing is delivered before the first answer"
-        assert offset == self.position.offset + 1, "delivered in order, without a gap"
-        self.position = Position(epoch=self.position.epoch, offset=offset)
-
-    def _request_catch_up(self) -> ChannelUpdate:
+    def _request_catch_up(self, fresh: Sequence[HubEvent] = ()) -> ChannelUpdate:
+        """Deliver the fresh events; catch up, unless that is in flight."""
         if self._catching_up:
-            return NOTHING
+            return ChannelUpdate(deliver=tuple(fresh))
         self._catching_up = True
         self.gaps += 1
-        return CATCH_UP
+        return ChannelUpdate(deliver=tuple(fresh), catch_up=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """The callbacks with which an application receives events."""
+
+    on_event: OnEvent
+    on_refetch: OnRefetch
+
+    def deliver(self, tracker: ChannelTracker, update: ChannelUpdate) -> None:
+        """Call back; an exception of a callback is logged and keeps the connection."""
+        try:
+            if update.refetch:
+                assert tracker.position is not None
+                self.on_refetch(tracker.channel, tracker.position)
+            for event in update.deliver:
+                self.on_event(event)
+        except Exception:
+            logger.exception("callback failed", extra={"channel": tracker.channel})

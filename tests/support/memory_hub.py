@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from chairside.chatbot.clinic import Facts, OwnAppointment
 from chairside.chatbot.patient_calendar import PatientCalendar, read, written
 from chairside.client import ConnectionLost, FreeSlot, HubError, RestCommands
-from chairside.client.operations import Operation, ResultT
+from chairside.client.commands import Operation, ResultT
 from chairside.client.shapes import (
     Appointment,
     AppointmentFilters,

@@ -23,9 +23,8 @@ from api.errors import to_public
 from api.realtime.socketio.commands import COMMANDS
 from api.schemas.fields import parse_instant
 from api.schemas.resources import APPOINTMENT_TYPE, PUBLIC_CARD, appointment_data
-from chairside.client.commands import RestCommands, new_key
+from chairside.client.commands import Operation, RestCommands, ResultT, new_key
 from chairside.client.errors import HubError
-from chairside.client.operations import Operation, ResultT
 from chairside.client.shapes import (
     AppointmentFilters,
     AppointmentList,
