@@ -1,4 +1,4 @@
-"""The API document describes what is served, neither more nor less."""
+"""The API document describes exactly the served routes."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def _served(app: web.Application) -> set[tuple[str, str]]:
     }
 
 
-async def test_every_route_under_api_is_documented_and_every_documented_one_served() -> None:
+async def test_exactly_the_served_routes_under_api_are_documented() -> None:
     async with world() as w:
         assert w.client.app is not None
         served = {(method, path) for method, path in _served(w.client.app) if method != "HEAD"}
@@ -39,7 +39,7 @@ async def test_every_route_under_api_is_documented_and_every_documented_one_serv
 
 
 @pytest.mark.parametrize("route", ALL, ids=lambda route: f"{route.method} {route.path}")
-def test_a_route_documents_its_answers_errors_and_form(route: AnyRoute) -> None:
+def test_a_route_documents_its_responses_errors_and_body(route: AnyRoute) -> None:
     operation = DOCUMENT["paths"][route.path][route.method.lower()]
     responses = operation["responses"]
     for status in (route.status, *route.other_statuses, 400, 401, 429, 500, 503):
@@ -54,12 +54,12 @@ def test_a_route_documents_its_answers_errors_and_form(route: AnyRoute) -> None:
 @pytest.mark.parametrize(
     "route", [route for route in ALL if route.takes_body], ids=lambda route: f"{route.path}"
 )
-def test_the_examples_are_accepted(route: AnyRoute) -> None:
+def test_the_documented_examples_are_valid(route: AnyRoute) -> None:
     assert route.example is not None
     load(route.body, dict(route.example))
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_resolves() -> None:
     def references(part: Any) -> set[str]:
         if isinstance(part, dict):
             here = {part["$ref"]} if "$ref" in part else set()
@@ -74,13 +74,13 @@ def test_every_reference_leads_somewhere() -> None:
             place = place[name]
 
 
-def test_the_security_scheme_and_the_form_of_errors_are_there() -> None:
+def test_the_security_scheme_and_the_error_form_are_documented() -> None:
     assert DOCUMENT["security"] == [{"bearer": []}]
     error = DOCUMENT["components"]["schemas"]["Error"]["properties"]["error"]
     assert set(error["required"]) == {"code", "message", "timestamp", "request_id", "details"}
 
 
-def test_operations_have_names_of_their_own() -> None:
+def test_operation_names_are_unique() -> None:
     ids = [
         operation["operationId"]
         for item in DOCUMENT["paths"].values()

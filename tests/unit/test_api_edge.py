@@ -1,4 +1,4 @@
-"""What surrounds every request: tokens first, limits, headers, CORS, the log."""
+"""The middleware around every request: tokens, limits, headers, CORS and the log."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ ORIGIN = "https://clinic.example"
         ("GET", "/api/appointments?limit=none"),
     ],
 )
-async def test_nothing_under_api_is_looked_at_without_a_token(method: str, path: str) -> None:
+async def test_every_path_under_api_needs_a_token(method: str, path: str) -> None:
     async with world() as w:
         answer = await w.send(method, path, role=None)
         assert (answer.status, answer.code) == (401, "UNAUTHORIZED")
@@ -34,7 +34,7 @@ async def test_nothing_under_api_is_looked_at_without_a_token(method: str, path:
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-async def test_the_token_comes_before_the_body() -> None:
+async def test_the_token_is_verified_before_the_body_is_read() -> None:
     async with world(ApiSettings(max_body_bytes=1024)) as w:
         for body in (b"{", b"x" * 10_000):
             answer = await w.send("POST", "/api/appointments", role=None, data=body)
@@ -42,13 +42,13 @@ async def test_the_token_comes_before_the_body() -> None:
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic abc", "Bearer a.b.c", "abc"])
-async def test_an_odd_authorization_header_is_an_invalid_token(header: str) -> None:
+async def test_a_malformed_authorization_header_is_an_invalid_token(header: str) -> None:
     async with world() as w:
         answer = await w.send("GET", "/api/profiles/me", headers={"Authorization": header})
         assert (answer.status, answer.json["error"]["message"]) == (401, "Invalid token")
 
 
-async def test_why_a_token_is_invalid_stands_in_the_log_only() -> None:
+async def test_only_the_log_contains_why_a_token_is_invalid() -> None:
     with structlog.testing.capture_logs() as logs:
         async with world() as w:
             old = w.token(ttl=timedelta(minutes=-1))
@@ -62,7 +62,7 @@ async def test_why_a_token_is_invalid_stands_in_the_log_only() -> None:
     assert old not in str(logs)
 
 
-async def test_unknown_paths_and_methods_answer_in_the_one_form() -> None:
+async def test_unknown_paths_and_methods_have_the_error_form() -> None:
     async with world() as w:
         unknown = await w.send("GET", "/api/nowhere")
         assert (unknown.status, unknown.code) == (404, "NOT_FOUND")
@@ -93,7 +93,7 @@ async def test_every_request_is_logged_with_method_path_status_and_duration() ->
     assert "secret" not in str(logs)
 
 
-async def test_metrics_get_the_route_pattern_and_never_an_id() -> None:
+async def test_metrics_contain_the_route_pattern_and_no_ids() -> None:
     async with world() as w:
         w.people.results["view"] = NotFound("profile")
         await w.send("GET", f"/api/profiles/{PATIENT}")
@@ -105,7 +105,7 @@ async def test_metrics_get_the_route_pattern_and_never_an_id() -> None:
 
 
 @pytest.mark.parametrize("odd", ["", "a b", "x" * 65, "naïve"])
-async def test_an_odd_request_id_is_replaced(odd: str) -> None:
+async def test_a_malformed_request_id_is_replaced(odd: str) -> None:
     async with world() as w:
         answer = await w.send("GET", "/health", role=None, headers={"X-Request-ID": odd})
         assert answer.headers["X-Request-ID"].startswith("id-")
@@ -131,7 +131,7 @@ async def test_a_body_beyond_the_limit_is_refused() -> None:
         assert (answer.status, answer.code) == (413, "PAYLOAD_TOO_LARGE")
 
 
-async def test_every_answer_carries_the_security_headers() -> None:
+async def test_every_response_carries_the_security_headers() -> None:
     async with world() as w:
         w.people.results["me"] = PROFILE
         for path in ("/api/profiles/me", "/api/nowhere", "/docs", "/health"):
@@ -143,7 +143,7 @@ async def test_every_answer_carries_the_security_headers() -> None:
         assert (await w.send("GET", "/api/profiles/me")).headers["Cache-Control"] == "no-store"
 
 
-async def test_without_configured_origins_no_other_page_may_read() -> None:
+async def test_without_configured_origins_no_origin_may_read_responses() -> None:
     async with world() as w:
         answer = await w.send("GET", "/api/nowhere", headers={"Origin": ORIGIN})
         assert "Access-Control-Allow-Origin" not in answer.headers
@@ -163,7 +163,7 @@ async def test_a_configured_origin_may_read_responses_and_errors() -> None:
         assert refused.headers["Vary"] == "Origin"
 
 
-async def test_another_origin_may_not() -> None:
+async def test_another_origin_may_not_read_responses() -> None:
     async with world(ApiSettings(cors_origins=(ORIGIN,))) as w:
         preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "PUT"}
         answer = await w.send("OPTIONS", "/api/appointments/x", role=None, headers=preflight)
@@ -171,7 +171,7 @@ async def test_another_origin_may_not() -> None:
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-async def test_any_origin_may_be_allowed() -> None:
+async def test_all_origins_may_be_allowed() -> None:
     async with world(ApiSettings(cors_origins=("*",))) as w:
         answer = await w.send("GET", "/api/nowhere", headers={"Origin": ORIGIN})
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -188,7 +188,7 @@ async def test_a_chatbot_acts_for_the_patient_it_names() -> None:
         assert (caller.principal.person, caller.principal.acting) == (PATIENT, "sub-1")
 
 
-async def test_a_patient_who_cannot_be_is_not_found() -> None:
+async def test_a_malformed_patient_id_is_not_found() -> None:
     async with world() as w:
         answer = await w.send(
             "GET", "/api/profiles/me", role=Role.CHATBOT, headers={"On-Behalf-Of": "42"}
@@ -250,6 +250,6 @@ async def test_pages_need_no_token_and_allow_no_foreign_script(
 @pytest.mark.parametrize(
     "path", ["/pages/nothing.js", "/pages/..%2fapp.py", "/docs/__init__.py", "/pages/%00"]
 )
-async def test_only_the_files_of_the_pages_are_served(path: str) -> None:
+async def test_no_other_files_than_those_of_the_pages_are_served(path: str) -> None:
     async with world() as w:
         assert (await w.send("GET", path, role=None)).status in (400, 404)

@@ -34,11 +34,11 @@ def leaves(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
         yield from leaves(each)
 
 
-def test_every_leaf_of_the_refusals_has_a_status() -> None:
+def test_every_refusal_has_a_status() -> None:
     assert set(leaves()) == set(STATUS)
 
 
-def test_an_error_is_shown_in_the_one_form() -> None:
+def test_an_error_has_the_documented_form() -> None:
     refusal = ValidationFailed.of("start", "must be a whole minute")
     assert error_body(to_public(refusal), "r-1", NOW) == {
         "error": {
@@ -62,19 +62,19 @@ def test_an_error_is_shown_in_the_one_form() -> None:
         (SlotTaken(), None),
     ],
 )
-def test_errors_that_ask_to_wait_carry_retry_after(refusal: Refusal, seconds: str | None) -> None:
+def test_temporary_errors_carry_retry_after(refusal: Refusal, seconds: str | None) -> None:
     assert to_public(refusal).retry_after_header == seconds
 
 
 @pytest.mark.parametrize("failure", [StoreUnavailable(), OutcomeUnknown()])
-def test_a_store_that_is_away_for_a_while_is_unavailable(failure: Exception) -> None:
+def test_a_temporary_failure_of_the_store_is_unavailable(failure: Exception) -> None:
     problem = to_public(failure)
     assert (problem.status, problem.code) == (503, "UNAVAILABLE")
     assert problem.retry_after_header is not None
 
 
 @pytest.mark.parametrize("failure", [ConstraintViolated("row x"), RuntimeError("SELECT notes")])
-def test_our_own_faults_are_internal_errors_without_a_word_about_them(failure: Exception) -> None:
+def test_faults_of_the_hub_are_internal_errors_without_details(failure: Exception) -> None:
     assert to_public(failure) is INTERNAL
 
 
@@ -88,7 +88,7 @@ def test_our_own_faults_are_internal_errors_without_a_word_about_them(failure: E
         (web.HTTPBadRequest(), "VALIDATION_ERROR"),
     ],
 )
-def test_what_the_server_itself_refuses_has_a_code_of_ours(
+def test_refusals_of_the_http_server_have_an_error_code(
     error: web.HTTPException, code: str
 ) -> None:
     assert to_public(error).code == code
@@ -103,7 +103,7 @@ async def test_a_refusal_of_a_service_reaches_the_client_with_its_status() -> No
         assert answer.headers["Content-Type"] == "application/json"
 
 
-async def test_an_unexpected_failure_is_logged_once_with_its_trace_and_shown_without() -> None:
+async def test_an_unexpected_failure_is_logged_once_with_its_stack_trace() -> None:
     with structlog.testing.capture_logs() as logs:
         async with world() as w:
             w.bookings.results["get"] = RuntimeError("the notes of Pat Ient")
@@ -117,7 +117,7 @@ async def test_an_unexpected_failure_is_logged_once_with_its_trace_and_shown_wit
     assert [line["status"] for line in logs if line["event"] == "api_request"] == [500]
 
 
-async def test_unavailable_answers_503_with_retry_after() -> None:
+async def test_unavailable_is_503_with_retry_after() -> None:
     async with world() as w:
         w.bookings.results["get"] = StoreUnavailable()
         answer = await w.send("GET", f"/api/appointments/{ROW}")
@@ -125,7 +125,7 @@ async def test_unavailable_answers_503_with_retry_after() -> None:
         assert answer.headers["Retry-After"] == "2"
 
 
-async def test_forbidden_may_come_before_the_route() -> None:
+async def test_a_refusal_may_precede_the_lookup_of_the_route() -> None:
     async with world() as w:
         w.identity.refusal = Forbidden("No dentist is known for this token")
         answer = await w.send("GET", "/api/nowhere")

@@ -27,7 +27,7 @@ def _page(**changes: Any) -> AppointmentPage:
     return AppointmentPage(**page | changes)
 
 
-async def test_a_list_has_its_page_and_the_position_it_is_true_for() -> None:
+async def test_a_list_has_its_page_and_the_position_that_it_reflects() -> None:
     async with world() as w:
         w.bookings.results["page"] = _page()
         answer = await w.send(
@@ -51,7 +51,7 @@ async def _first_cursor(w: World, path: str) -> str:
     return str(answer.json["pagination"]["next_cursor"])
 
 
-async def test_a_cursor_goes_on_after_the_last_row() -> None:
+async def test_a_cursor_continues_after_the_last_row() -> None:
     async with world() as w:
         cursor = await _first_cursor(w, "/api/appointments?limit=1")
         w.bookings.results["page"] = _page(rows=(), next_after=None)

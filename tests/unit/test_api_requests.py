@@ -1,4 +1,4 @@
-"""What the routes make of requests: statuses, headers, pages, refusals of bad input."""
+"""Routes load requests, call services, and return statuses and headers."""
 
 from datetime import UTC, datetime
 
@@ -43,7 +43,7 @@ RANGE = {"from": "2027-03-08T00:00:00Z", "to": "2027-03-09T00:00:00Z"}
 # --- creating, changing, cancelling --------------------------------------------------
 
 
-async def test_booking_a_slot_answers_201_with_its_location() -> None:
+async def test_booking_a_slot_is_201_with_its_location() -> None:
     async with world() as w:
         w.bookings.results["book"] = reply()
         answer = await w.send("POST", "/api/appointments", json={**SLOT, "notes": "hello"})
@@ -55,7 +55,7 @@ async def test_booking_a_slot_answers_201_with_its_location() -> None:
         )
 
 
-async def test_booking_a_reservation_that_is_booked_already_answers_200() -> None:
+async def test_booking_a_booked_reservation_again_is_200() -> None:
     async with world() as w:
         w.bookings.results["book"] = reply(Outcome.UNCHANGED)
         answer = await w.send("POST", "/api/appointments", json={"reservation_id": ROW})
@@ -64,7 +64,7 @@ async def test_booking_a_reservation_that_is_booked_already_answers_200() -> Non
         assert w.bookings.request == BookReservationRequest(reservation_id=ROW)
 
 
-async def test_an_idempotency_key_goes_with_the_caller() -> None:
+async def test_an_idempotency_key_is_passed_with_the_caller() -> None:
     async with world() as w:
         w.bookings.results["hold"] = reply()
         headers = {"Idempotency-Key": "k-1", "X-Request-ID": "r-1"}
@@ -77,7 +77,7 @@ async def test_an_idempotency_key_goes_with_the_caller() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 201, "ключ"])
-async def test_an_odd_idempotency_key_is_refused(key: str) -> None:
+async def test_a_malformed_idempotency_key_is_refused(key: str) -> None:
     async with world() as w:
         headers = {"Idempotency-Key": key}
         answer = await w.send("POST", "/api/reservations", json=SLOT, headers=headers)
@@ -85,7 +85,7 @@ async def test_an_odd_idempotency_key_is_refused(key: str) -> None:
         assert "Idempotency-Key" in answer.fields
 
 
-async def test_only_the_fields_that_were_sent_are_changed() -> None:
+async def test_only_the_sent_fields_are_changed() -> None:
     async with world() as w:
         w.bookings.results["change"] = reply(Outcome.CHANGED)
         answer = await w.send(
@@ -97,7 +97,7 @@ async def test_only_the_fields_that_were_sent_are_changed() -> None:
 
 
 @pytest.mark.parametrize("tag", ["3", 'W/"3"', '"three"', '"0"', '"3", "4"', '""'])
-async def test_an_odd_if_match_is_refused(tag: str) -> None:
+async def test_a_malformed_if_match_is_refused(tag: str) -> None:
     async with world() as w:
         answer = await w.send(
             "PUT", f"/api/appointments/{ROW}", json={"notes": ""}, headers={"If-Match": tag}
@@ -105,7 +105,7 @@ async def test_an_odd_if_match_is_refused(tag: str) -> None:
         assert (answer.status, list(answer.fields)) == (400, ["If-Match"])
 
 
-async def test_cancelling_answers_204_with_nothing() -> None:
+async def test_cancelling_is_204_without_a_body() -> None:
     async with world() as w:
         w.bookings.results["cancel"] = reply(Outcome.GONE, b"")
         answer = await w.send(
@@ -116,7 +116,7 @@ async def test_cancelling_answers_204_with_nothing() -> None:
         assert w.bookings.last == {"expected_version": 2}
 
 
-async def test_releasing_answers_204() -> None:
+async def test_releasing_is_204() -> None:
     async with world() as w:
         w.bookings.results["release"] = reply(Outcome.GONE, b"")
         assert (await w.send("DELETE", f"/api/reservations/{ROW}")).status == 204
@@ -128,7 +128,7 @@ async def test_releasing_answers_204() -> None:
 @pytest.mark.parametrize(
     "body", [b"{", b"", b"[]", b"null", b"\xff", b'"text"', b'{"a":NaN}', b'{"notes":"\\ud800"}']
 )
-async def test_what_is_not_a_json_object_is_a_validation_error(body: bytes) -> None:
+async def test_a_body_that_is_no_json_object_is_a_validation_error(body: bytes) -> None:
     async with world() as w:
         headers = {"Content-Type": "application/json"}
         answer = await w.send("POST", "/api/reservations", data=body, headers=headers)
@@ -166,7 +166,7 @@ async def test_every_wrong_field_is_named_with_the_reason() -> None:
         ("DELETE", f"/api/appointments/{ROW}x"),
     ],
 )
-async def test_an_id_that_cannot_be_one_is_not_found(method: str, path: str) -> None:
+async def test_a_malformed_id_is_not_found(method: str, path: str) -> None:
     async with world() as w:
         answer = await w.send(method, path)
         assert (answer.status, answer.code) == (404, "NOT_FOUND")
@@ -198,7 +198,7 @@ async def test_an_id_that_cannot_be_one_is_not_found(method: str, path: str) -> 
         ("/api/patients?q=%00", "q"),
     ],
 )
-async def test_bad_parameters_are_refused_and_named(path: str, field: str) -> None:
+async def test_invalid_parameters_are_refused_and_named(path: str, field: str) -> None:
     async with world() as w:
         answer = await w.send("GET", path)
         assert (answer.status, answer.code) == (400, "VALIDATION_ERROR")
@@ -226,7 +226,7 @@ async def test_a_dentist_is_shown_as_exactly_the_public_card() -> None:
         assert answer.json == {"id": DENTIST, "name": "Dr Dent", "time_zone": "Europe/Vienna"}
 
 
-async def test_head_answers_like_get_without_the_body() -> None:
+async def test_head_has_the_headers_of_get_without_the_body() -> None:
     async with world() as w:
         w.people.results["me"] = PROFILE
         answer = await w.send("HEAD", "/api/profiles/me")
@@ -243,7 +243,7 @@ SLOTS = SlotPage(
 )
 
 
-async def test_a_schedule_is_tagged_with_its_version_and_not_sent_twice() -> None:
+async def test_a_schedule_has_an_etag_and_an_unchanged_one_is_304() -> None:
     async with world() as w:
         w.availability.results["schedule"] = VIEW
         path = f"/api/availability/{DENTIST}"
@@ -282,7 +282,7 @@ async def test_slots_over_several_dentists() -> None:
         assert (search.limit, search.after) == (50, None)
 
 
-async def test_a_schedule_is_replaced_whole() -> None:
+async def test_a_schedule_is_replaced_as_a_whole() -> None:
     async with world() as w:
         w.availability.results["replace"] = reply(Outcome.CHANGED)
         body = {"time_zone": "Europe/Vienna", "rules": []}

@@ -1,4 +1,4 @@
-"""Tokens: which are believed, and that every other one is an invalid token (5.1, 5.2)."""
+"""Valid tokens yield claims; every other token is invalid (criteria 5.1, 5.2)."""
 
 import base64
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def verifier(clock: FakeClock | None = None, **settings: Any) -> TokenVerifier:
 def signed(
     changes: Mapping[str, Any] | None = None, /, *, secret: str = SECRET, **more: Any
 ) -> str:
-    """A good token, with ``changes`` (``None`` removes a claim)."""
+    """A valid token with changed claims (``None`` removes a claim)."""
     end = (FakeClock().now() + HOUR).timestamp()
     claims = {"sub": "s-1", "role": "patient", "exp": int(end), **(changes or {}), **more}
     claims = {key: value for key, value in claims.items() if value is not None}
@@ -50,12 +50,12 @@ async def test_a_valid_token_yields_its_claims() -> None:
 
 
 @pytest.mark.parametrize("role", ["patient", "dentist", "chatbot", "admin"])
-async def test_the_four_roles_are_believed(role: str) -> None:
+async def test_the_four_roles_are_accepted(role: str) -> None:
     assert (await verifier().verify(signed(role=role))).role == role
 
 
 @pytest.mark.parametrize("role", ["system", "root", "", "Patient", 1, ["patient"], None])
-async def test_a_token_without_a_role_of_ours_is_invalid(role: object) -> None:
+async def test_a_token_with_an_unknown_role_is_invalid(role: object) -> None:
     assert await why(signed(role=role)) == "role"
 
 
@@ -70,13 +70,13 @@ async def test_an_altered_payload_is_invalid() -> None:
 
 
 @pytest.mark.parametrize("alg", ["none", "None", "NONE", "", None])
-async def test_alg_none_is_never_believed(alg: str | None) -> None:
+async def test_alg_none_is_never_accepted(alg: str | None) -> None:
     header = base64.urlsafe_b64encode(orjson.dumps({"alg": alg, "typ": "JWT"})).rstrip(b"=")
     payload = signed().split(".")[1]
     assert await why(f"{header.decode()}.{payload}.")
 
 
-async def test_an_algorithm_that_is_not_allowed_is_invalid_though_the_key_fits() -> None:
+async def test_an_algorithm_that_is_not_allowed_is_invalid() -> None:
     token = jwt.encode({"sub": "s-1", "role": "patient"}, SECRET * 2, algorithm="HS512")
     assert "HS512" in await why(token)
 
@@ -84,26 +84,26 @@ async def test_an_algorithm_that_is_not_allowed_is_invalid_though_the_key_fits()
 @pytest.mark.parametrize(
     "token", ["", "x", "a.b.c", "..", "é.é.é", "x" * 9_000, signed() + ".x", "{}.{}.{}"]
 )
-async def test_what_is_no_token_is_invalid(token: str) -> None:
+async def test_malformed_text_is_an_invalid_token(token: str) -> None:
     assert await why(token)
 
 
 @pytest.mark.parametrize("claim", ["exp", "sub"])
-async def test_end_and_subject_are_required(claim: str) -> None:
+async def test_expiry_and_subject_are_required(claim: str) -> None:
     assert await why(signed({claim: None}))
 
 
 @pytest.mark.parametrize("sub", ["", "x" * 256, 42, True, ["s"], "a\0b", "a\ud800"])
-async def test_a_subject_is_text(sub: object) -> None:
+async def test_a_subject_must_be_bounded_text(sub: object) -> None:
     assert await why(signed(sub=sub))
 
 
 @pytest.mark.parametrize("exp", ["soon", True, 1e300, -1e300, [1], {"a": 1}])
-async def test_an_end_is_a_date(exp: object) -> None:
+async def test_an_expiry_must_be_a_date(exp: object) -> None:
     assert await why(signed(exp=exp))
 
 
-async def test_an_expired_token_is_invalid_to_the_second() -> None:
+async def test_a_token_is_invalid_from_the_second_of_its_expiry() -> None:
     clock = FakeClock()
     checker, token = verifier(clock), signed()
     clock.advance(HOUR - timedelta(seconds=1))
@@ -112,7 +112,7 @@ async def test_an_expired_token_is_invalid_to_the_second() -> None:
     assert await why(token, checker) == "expired"
 
 
-async def test_a_remembered_token_expires_like_any_other() -> None:
+async def test_a_cached_token_expires_too() -> None:
     clock = FakeClock()
     checker, token = verifier(clock), signed()
     assert await checker.verify(token) is await checker.verify(token)
@@ -129,7 +129,7 @@ async def test_leeway_is_allowed_when_configured() -> None:
     assert await why(token, checker) == "expired"
 
 
-async def test_a_token_is_invalid_before_its_time() -> None:
+async def test_a_token_is_invalid_before_its_nbf() -> None:
     clock = FakeClock()
     later = signed(nbf=int(clock.now().timestamp()) + 60)
     assert await why(later, verifier(clock)) == "not yet valid"
@@ -144,7 +144,7 @@ async def test_audience_and_issuer_are_checked_when_configured() -> None:
         assert await why(signed({**good, **bad}), checker)
 
 
-async def test_without_configured_audience_any_audience_will_do() -> None:
+async def test_without_a_configured_audience_any_audience_is_accepted() -> None:
     await verifier().verify(signed(aud="authenticated"))
 
 
@@ -163,23 +163,23 @@ async def test_a_chatbot_may_use_the_patients_own_token() -> None:
 
 
 @pytest.mark.parametrize("act", ["bot", {}, {"sub": ""}, {"sub": 1}, [], {"sub": "x" * 256}])
-async def test_an_odd_delegation_is_invalid(act: object) -> None:
+async def test_a_malformed_delegation_is_invalid(act: object) -> None:
     assert await why(signed(act=act)) == "act"
 
 
 @pytest.mark.parametrize("role", ["dentist", "admin", "chatbot"])
-async def test_only_patients_delegate(role: str) -> None:
+async def test_only_tokens_of_patients_may_have_an_act_claim(role: str) -> None:
     assert await why(signed(role=role, act={"sub": "bot-1"}))
 
 
-async def test_claims_that_may_fill_a_profile_are_bounded_and_printable() -> None:
+async def test_claims_for_a_profile_are_bounded_and_printable() -> None:
     odd = signed(name="x" * 201, email=["a@b.c"], phone="1\n2", email_verified=True)
     claims = await verifier().verify(odd)
     assert (claims.name, claims.email, claims.phone) == (None, None, "12")
     assert not claims.email_verified
 
 
-async def test_a_verified_email_is_a_claim_of_the_issuer_and_not_of_its_owner() -> None:
+async def test_a_verified_email_needs_the_issuers_claim() -> None:
     owner = {"email_verified": True, "full_name": "Pat Ient"}
     claims = await verifier().verify(signed(email="a@example.com", user_metadata=owner))
     assert (claims.email_verified, claims.name) == (False, "Pat Ient")
@@ -187,7 +187,7 @@ async def test_a_verified_email_is_a_claim_of_the_issuer_and_not_of_its_owner() 
     assert not text.email_verified
 
 
-async def test_the_memory_of_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_cache_of_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "CACHE_MAX", 2)
     checker = verifier()
     first = await checker.verify(signed(sub="s-1"))
@@ -206,18 +206,16 @@ async def test_the_memory_of_verified_tokens_is_bounded(monkeypatch: pytest.Monk
         ({"jwks": "keys.json", "algorithms": ("HS256",)}, "no key for HS256"),
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused(
-    settings: dict[str, Any], complaint: str
-) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         TokenVerifier(AuthSettings(**settings), FakeClock())
 
 
-def test_the_secret_is_not_in_the_settings_text() -> None:
+def test_the_repr_of_the_settings_does_not_contain_the_secret() -> None:
     assert SECRET not in repr(AuthSettings(secret=SECRET))
 
 
-async def test_an_issued_token_is_believed() -> None:
+async def test_an_issued_token_is_valid() -> None:
     clock = FakeClock()
     token = issue_token(
         SECRET,

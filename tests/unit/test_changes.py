@@ -1,4 +1,4 @@
-"""Catch-up: every missed event, or plainly none."""
+"""Catch-up returns all missed events in order, or reports that it cannot."""
 
 import pytest
 
@@ -46,14 +46,14 @@ def at(offset: int) -> Position:
     return Position(1, offset)
 
 
-async def test_all_missed_events_come_in_order() -> None:
+async def test_all_missed_events_are_returned_in_order() -> None:
     answer = await read(MemoryLog(records(1, 9)), at(4))
     assert answer.recovered
     assert offsets(answer) == [5, 6, 7, 8, 9]
     assert (answer.position.epoch, answer.position.offset, answer.more) == (1, 9, False)
 
 
-async def test_who_missed_nothing_has_recovered_with_no_events() -> None:
+async def test_a_client_that_missed_nothing_has_recovered_without_events() -> None:
     answer = await read(MemoryLog(records(1, 9)), at(9))
     assert (answer.recovered, offsets(answer), answer.position.offset) == (True, [], 9)
 
@@ -78,25 +78,25 @@ async def test_a_position_ahead_of_the_channel_is_not_recovered() -> None:
     assert (answer.recovered, answer.position.offset) == (False, 9)
 
 
-async def test_history_that_does_not_reach_back_is_not_recovered_not_even_in_part() -> None:
+async def test_a_history_that_begins_too_late_is_not_recovered() -> None:
     log = MemoryLog(records(5, 9))
     assert not (await read(log, at(3))).recovered
     assert offsets(await read(log, at(4))) == [5, 6, 7, 8, 9]
     assert offsets(await read(MemoryLog([record(9)]), at(8))) == [9]
 
 
-async def test_a_history_with_a_hole_is_never_shown_as_whole() -> None:
+async def test_a_history_with_a_gap_is_not_recovered() -> None:
     log = MemoryLog([*records(1, 3), *records(5, 9)])
     assert not (await read(log, at(1))).recovered
 
 
-async def test_a_history_that_was_swept_away_up_to_the_head_is_not_recovered() -> None:
+async def test_a_completely_deleted_history_is_not_recovered() -> None:
     log = MemoryLog()
     (answer,) = await Changes(log).read(PATIENT, [(A, at(3))], up_to={A: Position(1, 9)})
     assert (answer.recovered, answer.position.offset) == (False, 9)
 
 
-async def test_a_long_absence_comes_in_pages_without_gap_or_repetition() -> None:
+async def test_many_events_are_paged_without_gap_or_repetition() -> None:
     log = MemoryLog(records(1, 25))
     seen: list[int] = []
     since = at(2)
@@ -108,12 +108,12 @@ async def test_a_long_absence_comes_in_pages_without_gap_or_repetition() -> None
     assert not answer.more
 
 
-async def test_a_cut_response_says_more_and_where_to_continue() -> None:
+async def test_an_incomplete_page_has_more_and_the_position_to_continue_at() -> None:
     answer = await read(MemoryLog(records(1, 25)), at(0), limit=10)
     assert (answer.recovered, answer.more, answer.position.offset) == (True, True, 10)
 
 
-async def test_the_size_of_an_answer_is_limited_but_one_event_always_fits() -> None:
+async def test_a_page_is_bounded_in_bytes_but_has_at_least_one_event() -> None:
     rows = [record(offset, payload=b"x" * 1_000) for offset in range(1, 6)]
     size = 1_000 + ENVELOPE_BYTES
     assert offsets(await read(MemoryLog(rows), at(0), max_bytes=3 * size)) == [1, 2, 3]
@@ -121,7 +121,7 @@ async def test_the_size_of_an_answer_is_limited_but_one_event_always_fits() -> N
     assert (offsets(answer), answer.more) == ([1], True)
 
 
-async def test_the_limits_are_for_all_channels_of_one_answer_together() -> None:
+async def test_the_limits_apply_to_all_channels_together() -> None:
     log = MemoryLog([*records(1, 8), *records(1, 8, B)])
     first, second = await Changes(log).read(PATIENT, [(A, at(0)), (B, at(3))], limit=8)
     assert (offsets(first), first.more) == (list(range(1, 9)), False)
@@ -133,29 +133,29 @@ async def test_the_limits_are_for_all_channels_of_one_answer_together() -> None:
     )
 
 
-async def test_a_large_event_waits_for_the_next_answer_instead_of_breaking_the_limit() -> None:
+async def test_a_large_event_waits_for_the_next_page() -> None:
     log = MemoryLog([record(1), record(1, B, payload=b"x" * 10_000)])
     first, second = await Changes(log).read(PATIENT, [(A, at(0)), (B, at(0))], max_bytes=2_000)
     assert offsets(first) == [1]
     assert (offsets(second), second.more, second.position.offset) == ([], True, 0)
 
 
-async def test_a_socket_reads_up_to_where_live_delivery_takes_over() -> None:
+async def test_a_join_reads_up_to_the_position_of_live_delivery() -> None:
     answer = await read(MemoryLog(records(1, 9)), at(4), released=7)
     assert (offsets(answer), answer.position.offset, answer.more) == ([5, 6, 7], 7, False)
 
 
-async def test_who_is_ahead_of_live_delivery_but_not_of_the_log_has_recovered() -> None:
+async def test_a_position_between_live_delivery_and_the_head_is_recovered() -> None:
     answer = await read(MemoryLog(records(1, 9)), at(8), released=7)
     assert (answer.recovered, offsets(answer), answer.position.offset) == (True, [], 8)
 
 
-async def test_who_is_ahead_of_the_log_has_not_recovered() -> None:
+async def test_a_position_ahead_of_the_head_is_not_recovered() -> None:
     answer = await read(MemoryLog(records(1, 9)), at(10), released=7)
     assert (answer.recovered, answer.position.offset) == (False, 7)
 
 
-async def test_heads_are_read_only_where_they_decide() -> None:
+async def test_heads_are_read_only_when_needed() -> None:
     log = MemoryLog(records(1, 9))
     await read(log, at(4), released=7)
     await read(log, None, released=7)
@@ -172,13 +172,13 @@ async def test_heads_are_read_only_where_they_decide() -> None:
         Channel(""),
     ],
 )
-async def test_channels_of_others_are_forbidden_before_anything_is_read(channel: Channel) -> None:
+async def test_channels_of_others_are_forbidden_before_reading(channel: Channel) -> None:
     log = MemoryLog()
     log.broken = {"heads", "read"}
     with pytest.raises(Forbidden):
         await Changes(log).read(PATIENT, [(AVAILABILITY_ALL, None), (channel, at(0))])
 
 
-async def test_the_hubs_figures_keep_no_history() -> None:
+async def test_hub_status_has_no_history() -> None:
     with pytest.raises(ValidationFailed):
         await Changes(MemoryLog()).read(ADMIN, [(HUB_STATUS, None)])

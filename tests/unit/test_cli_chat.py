@@ -1,4 +1,4 @@
-"""``chairside chat`` and ``chairside mcp``: the patient they act for, and refusals to start."""
+"""``chairside chat`` and ``chairside mcp``: their tokens, patients and start errors."""
 
 import argparse
 import json

@@ -27,8 +27,8 @@ def refusal(code: str, status: int, headers: dict[str, str] | None = None) -> we
     return web.json_response({"error": error}, status=status, headers=headers)
 
 
-class Scripted:
-    """A server that answers one scripted reply per request and remembers the requests."""
+class ScriptedServer:
+    """A server that sends one scripted response per request, and records the requests."""
 
     def __init__(self) -> None:
         self.replies: list[Callable[[web.Request], web.Response]] = []
@@ -45,8 +45,8 @@ class Scripted:
 
 
 @pytest.fixture
-async def scripted() -> AsyncIterator[tuple[Scripted, HubClient]]:
-    script = Scripted()
+async def scripted() -> AsyncIterator[tuple[ScriptedServer, HubClient]]:
+    script = ScriptedServer()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", script.handle)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
@@ -54,12 +54,12 @@ async def scripted() -> AsyncIterator[tuple[Scripted, HubClient]]:
         yield script, HubClient(url, token="t", session=session, retry=QUICK, on_behalf_of="p1")
 
 
-def keys(script: Scripted) -> list[str]:
+def keys(script: ScriptedServer) -> list[str]:
     return [headers["Idempotency-Key"] for _, _, headers, _ in script.requests]
 
 
 async def test_a_busy_hub_gets_a_retry_with_the_same_key(
-    scripted: tuple[Scripted, HubClient],
+    scripted: tuple[ScriptedServer, HubClient],
 ) -> None:
     script, client = scripted
     script.replies = [
@@ -72,7 +72,7 @@ async def test_a_busy_hub_gets_a_retry_with_the_same_key(
 
 
 async def test_a_lost_answer_leads_to_a_retry_with_the_same_key(
-    scripted: tuple[Scripted, HubClient],
+    scripted: tuple[ScriptedServer, HubClient],
 ) -> None:
     script, client = scripted
     script.replies = [
@@ -84,7 +84,7 @@ async def test_a_lost_answer_leads_to_a_retry_with_the_same_key(
     assert len(script.requests) == 2
 
 
-async def test_two_commands_have_two_keys(scripted: tuple[Scripted, HubClient]) -> None:
+async def test_two_commands_have_two_keys(scripted: tuple[ScriptedServer, HubClient]) -> None:
     script, client = scripted
     script.replies = [lambda _: web.Response(status=204)] * 2
     await client.cancel("a1")
@@ -92,7 +92,7 @@ async def test_two_commands_have_two_keys(scripted: tuple[Scripted, HubClient]) 
     assert len(set(keys(script))) == 2
 
 
-async def test_retries_are_bounded(scripted: tuple[Scripted, HubClient]) -> None:
+async def test_retries_are_bounded(scripted: tuple[ScriptedServer, HubClient]) -> None:
     script, client = scripted
     script.replies = [lambda _: web.Response(status=599)] * 9
     with pytest.raises(ConnectionLost):
@@ -101,7 +101,7 @@ async def test_retries_are_bounded(scripted: tuple[Scripted, HubClient]) -> None
 
 
 async def test_a_refusal_is_raised_at_once_with_all_its_data(
-    scripted: tuple[Scripted, HubClient],
+    scripted: tuple[ScriptedServer, HubClient],
 ) -> None:
     script, client = scripted
     script.replies = [lambda _: refusal("SLOT_TAKEN", 409)]
@@ -114,7 +114,7 @@ async def test_a_refusal_is_raised_at_once_with_all_its_data(
 
 
 async def test_a_page_that_is_not_of_a_hub_has_its_own_error_code(
-    scripted: tuple[Scripted, HubClient],
+    scripted: tuple[ScriptedServer, HubClient],
 ) -> None:
     script, client = scripted
     script.replies = [lambda _: web.Response(status=502, text="<h1>Bad gateway</h1>")]
@@ -124,7 +124,7 @@ async def test_a_page_that_is_not_of_a_hub_has_its_own_error_code(
 
 
 async def test_path_query_version_and_delegation_are_sent_as_rest_expects(
-    scripted: tuple[Scripted, HubClient],
+    scripted: tuple[ScriptedServer, HubClient],
 ) -> None:
     script, client = scripted
     script.replies = [lambda _: web.json_response({}), lambda _: web.Response(status=204)]

@@ -1,4 +1,4 @@
-"""The client's table of free slots: what an event or a fetch changes in it."""
+"""The client's table of free slots, as events and fetches change it."""
 
 import itertools
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ def test_a_time_taken_during_a_fetch_is_not_offered() -> None:
     assert starts(made) == [0, 60]
 
 
-def test_a_fetch_older_than_what_is_remembered_is_refused() -> None:
+def test_a_fetch_older_than_the_recorded_events_is_refused() -> None:
     own = kind()
     made = table(own, [0], as_of=10)
     for offset in range(11, 11 + TAKEN_MAX + 5):

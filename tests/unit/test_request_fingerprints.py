@@ -1,4 +1,4 @@
-"""Fingerprints of requests: stored keys keep meaning the same request after an upgrade."""
+"""Fingerprints of requests stay the same, so that stored idempotency keys stay valid."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -68,7 +68,7 @@ class Rows:
 
 
 class World:
-    """Stands in for calendars, stores and directory, and keeps the last key it was given."""
+    """Stubs of calendars, stores and directory that keep the last idempotency key."""
 
     def __init__(self) -> None:
         self.key: IdempotencyKey | None = None
@@ -253,7 +253,7 @@ CALLS: Final[Mapping[str, tuple[str, Callable[[World], Awaitable[Reply]]]]] = {
 
 
 @pytest.mark.parametrize(("fingerprint", "call"), CALLS.values(), ids=CALLS)
-async def test_a_request_has_the_fingerprint_it_always_had(
+async def test_the_fingerprint_of_a_request_never_changes(
     fingerprint: str, call: Callable[[World], Awaitable[Reply]]
 ) -> None:
     world = World()

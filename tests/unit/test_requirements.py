@@ -1,4 +1,4 @@
-"""``docs/requirements.md`` lists all 49 criteria, each with the tests that prove it."""
+"""``docs/requirements.md`` lists all 49 criteria, each with its test files."""
 
 import re
 from pathlib import Path
@@ -9,14 +9,14 @@ ROW = re.compile(r"^\| (\d+\.\d+) \|.*\| (.*) \|$", re.MULTILINE)
 CRITERIA = {1: 5, 2: 5, 3: 3, 4: 7, 5: 5, 6: 4, 7: 5, 8: 4, 9: 6, 10: 5}
 
 
-def listed() -> dict[str, list[str]]:
-    """The linked test files of each criterion."""
+def linked_files() -> dict[str, list[str]]:
+    """The test files that the page links for each criterion."""
     rows = ROW.findall(PAGE.read_text(encoding="utf-8"))
     return {number: re.findall(r"\]\(\.\./([^)]+)\)", links) for number, links in rows}
 
 
-def proving() -> dict[str, set[str]]:
-    """The files with tests that carry each criterion's number."""
+def files_by_criterion() -> dict[str, set[str]]:
+    """The files whose test names contain each criterion's number."""
     found: dict[str, set[str]] = {}
     for folder in ("acceptance", "browser", "contract"):
         for path in (ROOT / "tests" / folder).glob("test_*.py"):
@@ -29,9 +29,9 @@ def proving() -> dict[str, set[str]]:
 
 def test_all_49_criteria_are_listed() -> None:
     expected = [f"{group}.{row}" for group, last in CRITERIA.items() for row in range(1, last + 1)]
-    assert list(listed()) == expected
+    assert list(linked_files()) == expected
     assert len(expected) == 49
 
 
-def test_every_criterion_links_exactly_the_files_that_prove_it() -> None:
-    assert {number: set(files) for number, files in listed().items()} == proving()
+def test_every_criterion_links_exactly_its_test_files() -> None:
+    assert {number: set(files) for number, files in linked_files().items()} == files_by_criterion()

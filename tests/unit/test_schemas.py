@@ -1,4 +1,4 @@
-"""What clients may send, and how it is refused: strictly, and in words for people."""
+"""Schemas accept valid data only, and report errors by field in plain sentences."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -62,7 +62,7 @@ def test_an_instant_with_an_offset_is_read_as_utc(text: str) -> None:
     assert instant_text(read) == "2027-03-08T09:00:00Z"
 
 
-def test_a_fraction_is_shown_only_when_there_is_one() -> None:
+def test_a_fraction_of_a_second_is_shown_only_if_it_is_not_zero() -> None:
     assert instant_text(parse_instant("2027-03-08T09:00:00.5Z")) == "2027-03-08T09:00:00.500000Z"
 
 
@@ -92,7 +92,7 @@ def test_an_instant_without_an_offset_is_refused(text: str) -> None:
         ["2027-03-08T09:00:00Z"],
     ],
 )
-def test_what_is_no_instant_is_refused(value: object) -> None:
+def test_an_invalid_instant_is_refused(value: object) -> None:
     assert list(refused(HOLD, {**SLOT, "start": value})) == ["start"]
 
 
@@ -107,12 +107,12 @@ def test_appointments_start_at_whole_minutes(text: str) -> None:
 @pytest.mark.parametrize(
     "value", ["", "42", ID[:-1], ID + "0", "{" + ID + "}", ID.replace("-", ""), 42, None, [ID]]
 )
-def test_what_is_no_uuid_is_refused(value: object) -> None:
+def test_an_invalid_uuid_is_refused(value: object) -> None:
     assert list(refused(HOLD, {**SLOT, "dentist_id": value})) == ["dentist_id"]
     assert parse_id(value) is None
 
 
-def test_an_id_has_one_form() -> None:
+def test_an_id_has_one_canonical_form() -> None:
     assert load(HOLD, {**SLOT, "dentist_id": ID.upper()}).dentist_id == ID
 
 
@@ -146,7 +146,7 @@ def test_profile_fields_have_bounds(field: str, value: object) -> None:
     assert list(refused(CHANGE_PROFILE, {field: value})) == [field]
 
 
-def test_a_profile_may_lose_what_is_optional() -> None:
+def test_optional_profile_fields_may_be_removed() -> None:
     emptied = {"email": None, "phone": None, "time_zone": None}
     assert load(CHANGE_PROFILE, emptied) == ProfileChange(email=None, phone=None, time_zone=None)
 
@@ -159,7 +159,7 @@ def test_a_field_that_was_not_sent_differs_from_null() -> None:
     assert sent_or(change.email, "kept") is None
 
 
-def test_blanks_around_text_are_dropped_and_other_scripts_welcome() -> None:
+def test_text_is_stripped_and_may_be_of_any_script() -> None:
     assert load(CHANGE_PROFILE, {"name": "  Źdź Łukasz 李 "}).name == "Źdź Łukasz 李"
 
 
@@ -177,7 +177,7 @@ def test_a_duration_is_a_whole_number_of_minutes_up_to_a_day(value: object) -> N
 
 
 @pytest.mark.parametrize("value", ["true", 1, 0, None])
-def test_a_flag_is_true_or_false_and_nothing_like_it(value: object) -> None:
+def test_a_flag_is_exactly_true_or_false(value: object) -> None:
     assert list(refused(CHANGE_APPOINTMENT, {"overbook": value})) == ["overbook"]
 
 
@@ -211,18 +211,18 @@ def test_a_booking_is_of_a_reservation_or_of_a_slot() -> None:
     assert list(refused(BOOK, {"reservation_id": ID, "patient_id": ID})) == ["patient_id"]
 
 
-def test_a_change_of_nothing_is_a_mistake() -> None:
+def test_a_change_without_fields_is_refused() -> None:
     assert refused(CHANGE_APPOINTMENT, {}) == {"body": "at least one field to change is needed"}
 
 
-def test_words_of_the_domain_are_read_as_such() -> None:
+def test_statuses_and_reasons_are_loaded_as_enums() -> None:
     assert load(CHANGE_APPOINTMENT, {"status": "no_show"}).status is Status.NO_SHOW
     assert load(CREATE_PROFILE, {"role": "dentist", "name": "A"}).role is Role.DENTIST
     assert list(refused(CHANGE_APPOINTMENT, {"status": "late"})) == ["status"]
     assert list(refused(CREATE_PROFILE, {"role": "system", "name": "A"})) == ["role"]
 
 
-def test_a_flood_of_mistakes_is_answered_with_a_bounded_list() -> None:
+def test_the_list_of_errors_is_bounded() -> None:
     data: dict[str, Any] = {"k" * 1_000 + str(n): n for n in range(1_000)}
     with pytest.raises(ValidationFailed) as caught:
         load(HOLD, data)

@@ -130,7 +130,7 @@ def test_a_changed_availability_a_type_and_a_profile() -> None:
     }
 
 
-def test_affected_appointments_are_shown_only_where_they_are_given() -> None:
+def test_affected_appointments_are_shown_only_if_given() -> None:
     schedule = Schedule(time_zone="Europe/Vienna")
     published = shown(ScheduleBody(dentist_id=DENTIST, schedule=schedule))
     assert "affected_appointments" not in published
@@ -146,7 +146,7 @@ def test_affected_appointments_are_shown_only_where_they_are_given() -> None:
         (ProfileSchema, PROFILE),
     ],
 )
-def test_schemas_show_what_marshmallow_would(schema: type[Strict], value: object) -> None:
+def test_schemas_dump_the_same_as_marshmallow(schema: type[Strict], value: object) -> None:
     class Plain(schema):  # type: ignore[misc, valid-type]  # mypy knows no classes from parameters
         _serialize = Schema._serialize
 
@@ -178,7 +178,7 @@ SENT: dict[str, Any] = {
 }
 
 
-def test_a_schedule_comes_back_as_it_was_sent() -> None:
+def test_a_schedule_is_shown_as_it_was_sent() -> None:
     schedule = load(SCHEDULE, SENT)
     assert schedule == Schedule(
         time_zone="America/New_York",
@@ -262,15 +262,13 @@ def _rule(**changes: str) -> dict[str, str]:
         ("dentist_id", {"dentist_id": DENTIST}),
     ],
 )
-def test_a_schedule_that_cannot_be_meant_is_refused_by_field(
-    field: str, changes: dict[str, Any]
-) -> None:
+def test_an_invalid_schedule_is_refused_with_the_field(field: str, changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationFailed) as caught:
         load(SCHEDULE, {**SENT, **changes})
     assert [one.field for one in caught.value.details] == [field]
 
 
-def test_a_schedule_is_replaced_whole_so_zone_and_rules_are_needed() -> None:
+def test_a_schedule_needs_time_zone_and_rules() -> None:
     with pytest.raises(ValidationFailed) as caught:
         load(SCHEDULE, {})
     assert {one.field for one in caught.value.details} == {"time_zone", "rules"}
@@ -288,7 +286,7 @@ RECORD = EventRecord(
 )
 
 
-def test_an_envelope_embeds_the_stored_payload_as_it_is() -> None:
+def test_an_envelope_embeds_the_stored_payload_unchanged() -> None:
     assert envelope(RECORD) == (
         b'{"id":"e-42","type":"availability.changed","channel":"availability:all","offset":42,'
         b'"epoch":7,"time":"2027-03-08T09:00:00.000005Z",'

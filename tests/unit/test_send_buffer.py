@@ -1,4 +1,4 @@
-"""The frames of one connection: in order, at once when idle, joined when busy, bounded."""
+"""The send buffer of a connection keeps the order of frames, joins them, and is bounded."""
 
 import asyncio
 import zlib

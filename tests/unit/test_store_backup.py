@@ -1,6 +1,6 @@
-"""Backup and restore of the embedded database: whole or not at all, and never behind a hub."""
+"""Backup and restore of SQLite are atomic, and refuse a database in use."""
 
-# ruff: noqa: S608  # the tests' own names and numbers
+# ruff: noqa: S608  # all parts of the statements are constants of the tests
 
 import os
 import sqlite3
@@ -80,7 +80,7 @@ def restored(database: Path, source: Path) -> CopyResult:
     return restore(f"sqlite:///{database}", source, now=NOW, progress=quiet)
 
 
-def test_a_backup_is_one_sound_file_that_only_its_owner_may_read(
+def test_a_backup_is_one_valid_file_that_only_its_owner_may_read(
     database: Path, tmp_path: Path
 ) -> None:
     add(database, "Pat")
@@ -96,8 +96,8 @@ def test_a_backup_is_one_sound_file_that_only_its_owner_may_read(
     assert os.listdir(target.parent) == ["copy.db"]
 
 
-def test_a_backup_needs_no_lock_and_disturbs_no_writer(database: Path, tmp_path: Path) -> None:
-    """A hub holds the lock and commits all the time; the copy is of one instant."""
+def test_a_backup_needs_no_lock_and_blocks_no_writer(database: Path, tmp_path: Path) -> None:
+    """A hub holds the lock and commits continuously; the copy is of one instant."""
     execute(database, "CREATE TABLE filler (x)")
     execute(database, *["INSERT INTO filler VALUES (zeroblob(1000000))"] * 30)
     going, stop = threading.Event(), threading.Event()
@@ -127,7 +127,7 @@ def test_a_backup_needs_no_lock_and_disturbs_no_writer(database: Path, tmp_path:
     finally:
         stop.set()
         hub.join()
-    assert after > before, "the writer went on"
+    assert after > before, "the writer committed meanwhile"
     with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
         (ones,) = copy.execute("SELECT count(*) FROM filler WHERE x = 1").fetchone()
         (twos,) = copy.execute("SELECT count(*) FROM filler WHERE x = 2").fetchone()
@@ -163,7 +163,7 @@ def test_a_restored_database_is_the_backup_and_the_old_one_is_kept(
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".part")]
 
 
-def test_epochs_go_beyond_those_of_the_backup_and_of_what_it_replaces(
+def test_epochs_exceed_those_of_the_backup_and_of_the_old_database(
     database: Path, tmp_path: Path
 ) -> None:
     copied(database, tmp_path / "copy.db")
@@ -179,7 +179,7 @@ def test_epochs_go_beyond_those_of_the_backup_and_of_what_it_replaces(
     assert epochs(tmp_path / "fresh" / "clinic.db")[1] == SECONDS + 501
 
 
-def test_events_of_the_lost_history_are_not_sent(database: Path, tmp_path: Path) -> None:
+def test_pending_events_of_the_lost_history_are_not_sent(database: Path, tmp_path: Path) -> None:
     copied(database, tmp_path / "copy.db")
     restored(database, tmp_path / "copy.db")
     with closing(sqlite3.connect(database)) as connection:
@@ -187,7 +187,7 @@ def test_events_of_the_lost_history_are_not_sent(database: Path, tmp_path: Path)
     assert found == [("failed", "history was replaced")]
 
 
-def test_restoring_behind_a_running_hub_is_refused(database: Path, tmp_path: Path) -> None:
+def test_restoring_while_a_hub_runs_is_refused(database: Path, tmp_path: Path) -> None:
     copied(database, tmp_path / "copy.db")
     add(database, "Pat")
     with exclusive(database), pytest.raises(DatabaseInUse):
@@ -195,7 +195,7 @@ def test_restoring_behind_a_running_hub_is_refused(database: Path, tmp_path: Pat
     assert names(database) == ["Pat"]
 
 
-def test_what_is_no_sound_backup_replaces_nothing(database: Path, tmp_path: Path) -> None:
+def test_an_invalid_backup_replaces_nothing(database: Path, tmp_path: Path) -> None:
     add(database, "Pat")
     text, other, torn = (tmp_path / name for name in ("text.db", "other.db", "torn.db"))
     text.write_text("not a database at all, but a text that is long enough to be one" * 20)

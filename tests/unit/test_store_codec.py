@@ -1,4 +1,4 @@
-"""Values survive their way into rows and back."""
+"""Values read from rows equal the stored ones."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 
@@ -60,7 +60,7 @@ def test_an_instant_keeps_its_microseconds(instant: datetime) -> None:
 
 
 @given(st.lists(st.datetimes(timezones=st.just(UTC)), min_size=2, max_size=2))
-def test_instants_are_ordered_as_they_are_stored(two: list[datetime]) -> None:
+def test_stored_instants_have_the_order_of_the_instants(two: list[datetime]) -> None:
     first, second = (Instant().process_bind_param(instant, SQLITE) for instant in two)
     assert (first < second) == (two[0] < two[1])
 
@@ -71,12 +71,12 @@ def test_an_instant_without_a_zone_cannot_be_stored() -> None:
         Instant().process_bind_param(naive, SQLITE)
 
 
-def test_nothing_stays_nothing() -> None:
+def test_none_is_stored_as_null() -> None:
     assert Instant().process_bind_param(None, SQLITE) is None
     assert Instant().process_result_value(None, SQLITE) is None
 
 
-def test_another_zone_is_the_same_instant() -> None:
+def test_an_instant_of_another_zone_is_stored_in_utc() -> None:
     here = datetime(2027, 3, 8, 9, tzinfo=timezone(timedelta(hours=-5)))
     stored = Instant().process_bind_param(here, SQLITE)
     assert Instant().process_result_value(stored, SQLITE) == here

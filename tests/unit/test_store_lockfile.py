@@ -1,4 +1,4 @@
-"""One hub a database file."""
+"""Only one hub may use a database file."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ with exclusive(Path(sys.argv[1])):
 """
 
 
-def test_second_holder_is_refused_with_the_first_ones_name(tmp_path: Path) -> None:
+def test_a_second_hub_is_refused_with_the_name_of_the_first(tmp_path: Path) -> None:
     database = tmp_path / "clinic.db"
     with (
         exclusive(database),
@@ -32,7 +32,7 @@ def test_second_holder_is_refused_with_the_first_ones_name(tmp_path: Path) -> No
         pass
 
 
-def test_another_process_is_named_and_its_lock_ends_with_it(tmp_path: Path) -> None:
+def test_another_process_is_named_and_its_end_releases_the_lock(tmp_path: Path) -> None:
     database = tmp_path / "clinic.db"
     command = [sys.executable, "-c", HOLD, str(database)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
@@ -45,6 +45,6 @@ def test_another_process_is_named_and_its_lock_ends_with_it(tmp_path: Path) -> N
         pass
 
 
-def test_other_databases_are_not_concerned(tmp_path: Path) -> None:
+def test_other_databases_are_not_locked(tmp_path: Path) -> None:
     with exclusive(tmp_path / "one.db"), exclusive(tmp_path / "two.db"):
         pass

@@ -1,4 +1,4 @@
-"""Migrations: forward, visible, never between two revisions, never under a running hub."""
+"""Migrations go forward, revision by revision, and never under a running hub."""
 
 import sqlite3
 from pathlib import Path
@@ -25,7 +25,7 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'var' / 'clinic.db'}"
 
 
-def test_an_empty_database_is_brought_to_the_newest_schema(url: str) -> None:
+def test_an_empty_database_is_migrated_to_the_newest_schema(url: str) -> None:
     reported: list[tuple[Revision, int, int]] = []
     before = plan(url)
     assert before.current is None
@@ -40,7 +40,7 @@ def test_an_empty_database_is_brought_to_the_newest_schema(url: str) -> None:
     assert check_schema(url) == before.head
 
 
-def test_planning_leaves_no_trace(url: str, tmp_path: Path) -> None:
+def test_planning_creates_no_file(url: str, tmp_path: Path) -> None:
     plan(url)
     assert list(tmp_path.iterdir()) == []
 
@@ -52,7 +52,7 @@ def test_a_second_upgrade_does_nothing(url: str) -> None:
     assert reported == []
 
 
-def test_the_migrations_make_what_the_statements_expect(url: str) -> None:
+def test_the_migrations_create_the_schema_of_the_statements(url: str) -> None:
     upgrade(url)
     engine = create_engine(url)
     with engine.connect() as connection:
@@ -61,7 +61,7 @@ def test_the_migrations_make_what_the_statements_expect(url: str) -> None:
     engine.dispose()
 
 
-def test_older_schema_is_named_with_the_remedy(url: str) -> None:
+def test_an_old_schema_is_refused_with_the_command_to_run(url: str) -> None:
     with pytest.raises(SchemaTooOld, match=r"empty.*chairside migrate"):
         check_schema(url)
 
@@ -74,16 +74,16 @@ def test_a_newer_schema_is_refused(url: str, tmp_path: Path) -> None:
             attempt(url)
 
 
-def test_a_running_hub_is_not_migrated_under_its_feet(url: str, tmp_path: Path) -> None:
+def test_the_database_of_a_running_hub_is_not_migrated(url: str, tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     with exclusive(tmp_path / "var" / "clinic.db"), pytest.raises(DatabaseInUse):
         upgrade(url)
 
 
-def test_a_revision_that_fails_leaves_the_one_before(url: str, tmp_path: Path) -> None:
+def test_a_failed_revision_leaves_the_previous_one(url: str, tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     connection = sqlite3.connect(tmp_path / "var" / "clinic.db")
-    connection.execute("CREATE TABLE realtime_events (in_the_way INTEGER)")
+    connection.execute("CREATE TABLE realtime_events (conflicting INTEGER)")
     connection.close()
     with pytest.raises(Exception, match="realtime_events already exists"):
         upgrade(url)

@@ -11,7 +11,7 @@ from actors.ports.events import EventRecord
 from store.postgres.publishing_order import PublishingOrder
 
 
-class Published:
+class RecordingPublisher:
     def __init__(self) -> None:
         self.offsets: list[tuple[str, int]] = []
 
@@ -31,21 +31,21 @@ def event(channel: str, offset: int) -> EventRecord:
 
 
 async def test_a_later_offset_waits_for_the_earlier_one() -> None:
-    published = Published()
+    published = RecordingPublisher()
     order = PublishingOrder(published)
     first, second = order.begin([event("a", 1)]), order.begin([event("a", 2), event("b", 1)])
     other = order.begin([event("c", 7)])
     order.end(second, committed=True)
     order.end(other, committed=True)
     await asyncio.sleep(0)
-    assert published.offsets == [("c", 7)], "of other channels nobody waits"
+    assert published.offsets == [("c", 7)], "other channels do not wait"
     order.end(first, committed=True)
     await asyncio.sleep(0)
     assert published.offsets == [("c", 7), ("a", 1), ("a", 2), ("b", 1)]
 
 
 async def test_failed_commit_delays_no_events() -> None:
-    published = Published()
+    published = RecordingPublisher()
     order = PublishingOrder(published)
     first, second = order.begin([event("a", 1)]), order.begin([event("a", 1)])
     third = order.begin([event("a", 2)])

@@ -1,4 +1,4 @@
-"""Prepared statements: the same on every engine, and fast where it matters."""
+"""Prepared statements compile for every engine, and use indexes."""
 
 import sqlite3
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_every_statement_compiles_in_every_dialect(dialect: Dialect) -> None:
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
-def test_every_statement_is_understood_by_sqlite(name: str, migrated: Path) -> None:
+def test_sqlite_accepts_every_statement(name: str, migrated: Path) -> None:
     connection = sqlite3.connect(migrated)
     statement: Statement = getattr(WriteStatements(sqlite.dialect()), name)
     connection.execute(f"EXPLAIN {statement.sql}", [None] * statement.sql.count("?"))
@@ -57,7 +57,7 @@ def test_every_statement_is_understood_by_sqlite(name: str, migrated: Path) -> N
         ("delete_replies", "ix_idempotency_keys_created_at"),
     ],
 )
-def test_what_could_read_a_whole_table_uses_an_index(name: str, index: str, migrated: Path) -> None:
+def test_statements_on_large_tables_use_an_index(name: str, index: str, migrated: Path) -> None:
     connection = sqlite3.connect(migrated)
     sql = getattr(WriteStatements(sqlite.dialect()), name).sql
     values = [None] * sql.count("?")
@@ -66,7 +66,7 @@ def test_what_could_read_a_whole_table_uses_an_index(name: str, index: str, migr
     assert index in " ".join(row[3] for row in rows)
 
 
-def test_a_constant_hidden_in_a_statement_is_our_bug() -> None:
+def test_a_statement_with_an_unnamed_constant_is_an_error() -> None:
     clause = select(profiles.c.id).where(profiles.c.name == "constant")
     with pytest.raises(AssertionError, match="written out"):
         Statement(clause, sqlite.dialect())
@@ -82,7 +82,7 @@ def test_values_are_bound_in_the_order_of_the_text() -> None:
 
 
 def test_insert_takes_many_rows_at_once(migrated: Path) -> None:
-    """Also one that looks something up within its values."""
+    """Also an INSERT with a subquery in its values."""
     statement = WriteStatements(sqlite.dialect()).advance_channel
     connection = sqlite3.connect(migrated)
     values = [value for n in range(3) for value in statement.bind({"channel": f"c{n}", "count": n})]
@@ -101,7 +101,7 @@ def test_rows_by_key_are_selected_together(migrated: Path) -> None:
 
 
 def test_on_postgresql_many_rows_are_an_array_for_each_value() -> None:
-    """What an INSERT looks up within its values stays; of a SELECT only the key changes."""
+    """Subqueries in an INSERT are kept; in a SELECT only the key becomes an array."""
     sql = WriteStatements(POSTGRESQL)
     advance, fence = sql.advance_channel.sql_of_arrays, sql.lock_fence.sql_of_arrays
     assert "SELECT given_1, (SELECT hub.first_epoch" in advance

@@ -43,7 +43,7 @@ def test_anything_else_is_refused_with_an_example(url: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+asyncpg"])
-def test_postgresql_is_named_by_either_scheme(scheme: str) -> None:
+def test_both_schemes_of_postgresql_are_accepted(scheme: str) -> None:
     url = parse_url(f"{scheme}://hub:hunter2@host:5433/clinic?sslmode=verify-full")
     assert is_postgresql(url)
     assert postgresql_dsn(url) == ("postgresql://hub:hunter2@host:5433/clinic?sslmode=verify-full")
@@ -60,7 +60,7 @@ def test_postgresql_is_named_by_either_scheme(scheme: str) -> None:
         "postgresql://hub:hunter2@host/clinic?sslrootcert=system&sslmode=require",
     ],
 )
-def test_a_postgresql_url_that_cannot_work_is_refused_without_its_password(url: str) -> None:
+def test_an_invalid_postgresql_url_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(UnusableDatabaseUrl) as caught:
         parse_url(url)
     assert "hunter2" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""The audit: what violates an acknowledgement, what overlaps, what a screen missed."""
+"""The audit finds violated acknowledgements, overlaps and events missed by screens."""
 
 from datetime import UTC, datetime
 from typing import Any, cast
