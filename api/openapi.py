@@ -13,23 +13,9 @@ from typing import Any, Final
 import orjson
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
-from apispec.ext.marshmallow.common import resolve_schema_cls
-from apispec.ext.marshmallow.openapi import OpenAPIConverter
-from marshmallow import Schema, fields
 
-from actors.domain.refusals import (
-    CalendarBusy,
-    Forbidden,
-    InvalidToken,
-    NotFound,
-    RateLimited,
-    Refusal,
-    Unavailable,
-    ValidationFailed,
-    VersionConflict,
-)
+from actors.domain import refusals
 from api.errors import HTTP, INTERNAL, STATUS
-from api.openapi_fields import field_form
 from api.rest.headers import VERSION
 from api.rest.route import AnyRoute, Handler
 from api.rest.route_table import ROUTES
@@ -41,13 +27,13 @@ _DESCRIPTION: Final = (
     " error has one form. Instants are UTC, ISO 8601 with an offset. A request that changes"
     " something may be sent again with the same `Idempotency-Key`: it happens once."
 )
-_EVERYWHERE: Final[tuple[type[Refusal], ...]] = (
-    ValidationFailed,
-    InvalidToken,
-    Forbidden,  # like the next: of `On-Behalf-Of`, which every route takes
-    NotFound,
-    RateLimited,
-    Unavailable,
+_EVERYWHERE: Final[tuple[type[refusals.Refusal], ...]] = (
+    refusals.ValidationFailed,
+    refusals.InvalidToken,
+    refusals.Forbidden,  # like the next: of `On-Behalf-Of`, which every route takes
+    refusals.NotFound,
+    refusals.RateLimited,
+    refusals.Unavailable,
 )
 _DONE: Final = {
     200: "Done, or it was so already",
@@ -69,17 +55,14 @@ def openapi_json() -> bytes:
 
 def openapi() -> Form:
     """The whole document."""
-    plugin = MarshmallowPlugin(schema_name_resolver=_name)
     spec = APISpec(
         title="Chairside",
         version=_version(),
         openapi_version="3.0.3",
-        plugins=[plugin],
+        plugins=[MarshmallowPlugin()],
         info={"description": _DESCRIPTION},
         security=[{"bearer": []}],
     )
-    assert isinstance(plugin.converter, OpenAPIConverter), "made by APISpec"
-    plugin.converter.add_attribute_function(_describe)  # type: ignore[no-untyped-call]  # apispec has no type here
     spec.components.security_scheme(
         "bearer",
         {
@@ -110,7 +93,10 @@ def _operation(tag: str, route: AnyRoute, handler: Handler[Any, Any]) -> Form:
         "tags": [tag],
         "summary": route.summary,
         "parameters": list(_parameters(route)),
-        "responses": {**_successes(route), **_failures(route)},
+        "responses": {
+            **{status: _success(route, status) for status in (route.status, *route.other_statuses)},
+            **_failures(route),
+        },
     }
     if route.description:
         operation["description"] = route.description
@@ -143,12 +129,6 @@ def _header(name: str, description: str, form: Form) -> Form:
     return {"in": "header", "name": name, "description": description, "schema": form}
 
 
-def _successes(route: AnyRoute) -> dict[str, Form]:
-    return {
-        str(status): _success(route, status) for status in (route.status, *route.other_statuses)
-    }
-
-
 def _success(route: AnyRoute, status: int) -> Form:
     form: Form = {"description": _DONE[status]}
     if route.response is not None and status != 304:
@@ -158,18 +138,18 @@ def _success(route: AnyRoute, status: int) -> Form:
     return form
 
 
-def _failures(route: AnyRoute) -> dict[str, Form]:
-    refusals = [*_EVERYWHERE, *route.refusals]
+def _failures(route: AnyRoute) -> dict[int, Form]:
+    possible = [*_EVERYWHERE, *route.refusals]
     if route.takes_version:
-        refusals.append(VersionConflict)
+        possible.append(refusals.VersionConflict)
     if route.method != "GET":
-        refusals.append(CalendarBusy)
-    codes = [(STATUS[refusal], refusal.code) for refusal in refusals]
+        possible.append(refusals.CalendarBusy)
+    codes = [(STATUS[refusal], refusal.code) for refusal in possible]
     codes.append((INTERNAL.status, INTERNAL.code))
     if route.takes_body:
         codes += [(status, HTTP[status][0]) for status in (413, 415)]
     return {
-        str(status): _failure([code for _, code in group])
+        status: _failure([code for _, code in group])
         for status, group in groupby(sorted(set(codes)), key=lambda pair: pair[0])
     }
 
@@ -177,7 +157,7 @@ def _failures(route: AnyRoute) -> dict[str, Form]:
 def _failure(codes: Sequence[str]) -> Form:
     content = {
         "schema": ref("Error"),
-        "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
+        "examples": dict(zip(codes, codes, strict=True)),
     }
     return {"description": " · ".join(codes), "content": {"application/json": content}}
 
@@ -187,23 +167,6 @@ def _codes() -> Iterable[str]:
     yield from (refusal.code for refusal in STATUS)
     yield from (code for code, _ in HTTP.values())
     yield INTERNAL.code
-
-
-def _describe(converter: OpenAPIConverter, field: fields.Field[Any], ret: Form, **_: Any) -> Form:
-    """An attribute function of apispec, after all of its own; ``ret`` is what they found."""
-    if ret.get("default", ...) is None:
-        del ret["default"]  # of a parameter that may be missing, but is never null
-    stated = {key: value for key, value in field.metadata.items() if key in {"format", "enum"}}
-    return {**field_form(field), **stated}
-
-
-def _name(schema: type[Schema] | Schema | str) -> str:
-    resolved = resolve_schema_cls(schema)
-    assert isinstance(resolved, type), "one class, not several of the same name"
-    for name, known in RESOURCES.items():
-        if resolved is known:
-            return name
-    return resolved.__name__.removesuffix("Schema")
 
 
 def _version() -> str:

@@ -1,5 +1,6 @@
 """Request bodies: of REST, and the same fields as data of Socket.IO commands."""
 
+import re
 from typing import Final
 
 from marshmallow import ValidationError, pre_load, validates_schema
@@ -7,53 +8,48 @@ from marshmallow import ValidationError, pre_load, validates_schema
 from actors.domain.appointment import MAX_MINUTES, Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.principal import Role
-from actors.services.requests import (
-    AppointmentChange,
-    AppointmentTypeChange,
-    BookingRequest,
-    BookReservationRequest,
-    BookSlotRequest,
-    HoldRequest,
-    NewAppointmentType,
-    NewProfile,
-    ProfileChange,
-)
-from api.schemas.fields import (
-    MAX_SUBJECT_CHARS,
-    Flag,
-    Id,
-    OneOf,
-    Text,
-    TimeZone,
-    Whole,
-    WholeMinute,
-    email_text,
-    name_text,
-    notes_text,
-    phone_text,
-)
+from actors.services import requests
+from api.schemas import fields
 from api.schemas.strict import Loaded, RequestSchema, T
 
+_ATOM = r"[^\s@<>,;:\"()\[\]\\]"
+
+# A schema copies its fields, so several may declare the same one.
+_NAME = fields.Text(min_chars=1, max_chars=fields.MAX_NAME_CHARS)
+_NEEDED_NAME = fields.Text(min_chars=1, max_chars=fields.MAX_NAME_CHARS, required=True)
+_NOTES = fields.Text(max_chars=2_000, many_lines=True, allow_none=True)
+_EMAIL = fields.Text(
+    max_chars=fields.MAX_EMAIL_CHARS,
+    pattern=re.compile(rf"{_ATOM}{{1,64}}@{_ATOM}+\.{_ATOM}+"),
+    expected="must be an e-mail address",
+    allow_none=True,
+)
+_PHONE = fields.Text(
+    max_chars=40,
+    pattern=re.compile(r"\+?[0-9 ()./-]{3,40}", re.ASCII),
+    expected="must be a telephone number: digits, spaces and + ( ) . / - only",
+    allow_none=True,
+)
 _MISSING = "is needed, unless there is a reservation_id"
 _SLOT = ("dentist_id", "appointment_type_id", "start")
 
 
-class HoldSchema(RequestSchema[HoldRequest]):
-    dentist_id = Id(required=True)
-    appointment_type_id = Id(required=True)
-    start = WholeMinute(required=True)
+class HoldSchema(RequestSchema[requests.HoldRequest]):
+    dentist_id = fields.Id(required=True)
+    appointment_type_id = fields.Id(required=True)
+    start = fields.WholeMinute(required=True)
 
 
-class BookSchema(RequestSchema[BookingRequest]):
+class BookSchema(RequestSchema[requests.BookingRequest]):
     """Either a reservation, or a slot: the fields of both together are refused."""
 
-    reservation_id = Id()
-    dentist_id = Id()
-    appointment_type_id = Id()
-    start = WholeMinute()
-    patient_id = Id(metadata={"description": "By a dentist: for whom"})
-    notes = notes_text()
-    overbook = Flag(metadata={"description": "By a dentist: although the time is taken"})
+    reservation_id = fields.Id()
+    dentist_id = fields.Id()
+    appointment_type_id = fields.Id()
+    start = fields.WholeMinute()
+    patient_id = fields.Id(metadata={"description": "By a dentist: for whom"})
+    notes = _NOTES
+    overbook = fields.Flag(metadata={"description": "By a dentist: although the time is taken"})
 
     @validates_schema
     def check_form(self, data: Loaded, **_: object) -> None:
@@ -65,10 +61,10 @@ class BookSchema(RequestSchema[BookingRequest]):
         if missing := [key for key in _SLOT if key not in data]:
             raise ValidationError({key: [_MISSING] for key in missing})
 
-    def make(self, data: Loaded) -> BookingRequest:
+    def make(self, data: Loaded) -> requests.BookingRequest:
         if "reservation_id" in data:
-            return BookReservationRequest(**data)
-        return BookSlotRequest(**data)
+            return requests.BookReservationRequest(**data)
+        return requests.BookSlotRequest(**data)
 
 
 class ChangeSchema(RequestSchema[T]):
@@ -81,48 +77,48 @@ class ChangeSchema(RequestSchema[T]):
         return data
 
 
-class ChangeAppointmentSchema(ChangeSchema[AppointmentChange]):
-    start = WholeMinute()
-    appointment_type_id = Id()
-    status = OneOf(tuple(Status))
-    notes = notes_text()
-    cancel_reason = OneOf(tuple(CancelReason), allow_none=True)
-    overbook = Flag()
+class ChangeAppointmentSchema(ChangeSchema[requests.AppointmentChange]):
+    start = fields.WholeMinute()
+    appointment_type_id = fields.Id()
+    status = fields.OneOf(Status)
+    notes = _NOTES
+    cancel_reason = fields.OneOf(CancelReason, allow_none=True)
+    overbook = fields.Flag()
 
 
-class ChangeProfileSchema(ChangeSchema[ProfileChange]):
-    name = name_text()
-    email = email_text()
-    phone = phone_text()
-    time_zone = TimeZone(allow_none=True)
+class ChangeProfileSchema(ChangeSchema[requests.ProfileChange]):
+    name = _NAME
+    email = _EMAIL
+    phone = _PHONE
+    time_zone = fields.TimeZone(allow_none=True)
 
 
-class CreateProfileSchema(RequestSchema[NewProfile]):
-    role = OneOf((Role.DENTIST, Role.PATIENT), required=True)
-    name = name_text(required=True)
-    subject = Text(
+class CreateProfileSchema(RequestSchema[requests.NewProfile]):
+    role = fields.OneOf((Role.DENTIST, Role.PATIENT), required=True)
+    name = _NEEDED_NAME
+    subject = fields.Text(
         min_chars=1,
-        max_chars=MAX_SUBJECT_CHARS,
+        max_chars=fields.MAX_SUBJECT_CHARS,
         allow_none=True,
         metadata={"description": "The `sub` of this person's tokens"},
     )
-    email = email_text()
-    phone = phone_text()
-    time_zone = TimeZone(allow_none=True)
+    email = _EMAIL
+    phone = _PHONE
+    time_zone = fields.TimeZone(allow_none=True)
 
 
-class CreateTypeSchema(RequestSchema[NewAppointmentType]):
-    name = name_text(required=True)
-    duration_minutes = Whole(low=1, high=MAX_MINUTES, required=True)
-    buffer_before_minutes = Whole(low=0, high=MAX_MINUTES)
-    buffer_after_minutes = Whole(low=0, high=MAX_MINUTES)
+class CreateTypeSchema(RequestSchema[requests.NewAppointmentType]):
+    name = _NEEDED_NAME
+    duration_minutes = fields.Whole(low=1, high=MAX_MINUTES, required=True)
+    buffer_before_minutes = fields.Whole(low=0, high=MAX_MINUTES)
+    buffer_after_minutes = fields.Whole(low=0, high=MAX_MINUTES)
 
 
-class ChangeTypeSchema(ChangeSchema[AppointmentTypeChange]):
-    name = name_text()
-    duration_minutes = Whole(low=1, high=MAX_MINUTES)
-    buffer_before_minutes = Whole(low=0, high=MAX_MINUTES)
-    buffer_after_minutes = Whole(low=0, high=MAX_MINUTES)
+class ChangeTypeSchema(ChangeSchema[requests.AppointmentTypeChange]):
+    name = _NAME
+    duration_minutes = fields.Whole(low=1, high=MAX_MINUTES)
+    buffer_before_minutes = fields.Whole(low=0, high=MAX_MINUTES)
+    buffer_after_minutes = fields.Whole(low=0, high=MAX_MINUTES)
 
 
 HOLD: Final = HoldSchema()

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import orjson
-from marshmallow import ValidationError, fields, validates_schema
+from marshmallow import ValidationError, validates_schema
 
-from api.schemas.fields import Text
+from api.schemas import fields
 from api.schemas.strict import Loaded, RequestSchema
 
 STATE_MAX_CHARS: Final = 32_768
@@ -58,18 +58,18 @@ class ChatResponse:
 
 
 class HappenedSchema(RequestSchema[ReceivedEvent]):
-    type = Text(required=True, min_chars=1, max_chars=100)
+    type = fields.Text(required=True, min_chars=1, max_chars=100)
     data = fields.Dict(required=True)
 
 
 class ChatSchema(RequestSchema[ChatRequest]):
-    message = Text(
+    message = fields.Text(
         max_chars=MESSAGE_MAX_CHARS,
         many_lines=True,
         metadata={"description": "What the patient says"},
     )
     event = fields.Nested(HappenedSchema)
-    state = Text(
+    state = fields.Text(
         max_chars=STATE_MAX_CHARS,
         metadata={"description": "`state` of the answer before; without it a new conversation"},
     )

@@ -1,22 +1,26 @@
-"""The field types of the hub's JSON.
+"""The field types of the hub's JSON, beside the ones of marshmallow that it uses as they are.
 
 Loading is strict: errors name the expected form, and nothing is converted silently
 (``"1"`` is not ``1``, ``1`` is not ``true``, a time without offset is not an instant).
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, ClassVar, TypedDict, TypeVar, Unpack
 from zoneinfo import ZoneInfo
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError
+from marshmallow.fields import Dict as Dict
+from marshmallow.fields import Field as Field
+from marshmallow.fields import List as List
+from marshmallow.fields import Nested as Nested
+from marshmallow.fields import Raw as Raw
 
 from actors.domain.schedule import MINUTES_PER_DAY
 
 MAX_NAME_CHARS = 200
-MAX_NOTES_CHARS = 2_000
 MAX_SUBJECT_CHARS = 255
 MAX_EMAIL_CHARS = 254
 MAX_KEY_CHARS = 200
@@ -32,8 +36,6 @@ _INSTANT = re.compile(
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _WALL = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_EMAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[^\s@<>,;:\"()\[\]\\]+\.[^\s@<>,;:\"()\[\]\\]+")
-_PHONE = re.compile(r"\+?[0-9 ()./-]{3,40}", re.ASCII)
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -84,22 +86,40 @@ class FieldOptions(TypedDict, total=False):
     metadata: Mapping[str, object]
 
 
-class JsonField(fields.Field[T]):
-    """Loads one JSON value with :meth:`read`."""
+class JsonField(Field[T]):
+    """Loads one JSON value with :meth:`read`, and dumps it with :meth:`show`."""
+
+    form: ClassVar[Mapping[str, object]] = {}
+    """The JSON schema of every field of this type, in the API document."""
+
+    def __init__(
+        self, form: Mapping[str, object] | None = None, **kwargs: Unpack[FieldOptions]
+    ) -> None:
+        """``form`` is of this field only. Metadata of the same name are shown instead."""
+        super().__init__(**kwargs)
+        self.metadata = {**(form or self.form), **self.metadata}
 
     def read(self, value: object) -> T:
         """The loaded value; raises marshmallow's ValidationError."""
         raise NotImplementedError
 
+    def show(self, value: T) -> object:
+        return value
+
     def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> T:
         return self.read(value)
 
+    def _serialize(
+        self, value: T | None, attr: str | None, obj: object, **kwargs: object
+    ) -> object:
+        return None if value is None else self.show(value)
+
 
 class InstantField(JsonField[datetime]):
-    def _serialize(
-        self, value: datetime | None, attr: str | None, obj: object, **kwargs: object
-    ) -> str | None:
-        return None if value is None else instant_text(value)
+    form: ClassVar = {"type": "string", "format": "date-time", "example": "2027-03-08T09:00:00Z"}
+
+    def show(self, value: datetime) -> str:
+        return instant_text(value)
 
     def read(self, value: object) -> datetime:
         return parse_instant(value)
@@ -117,6 +137,8 @@ class WholeMinute(InstantField):
 
 class Id(JsonField[str]):
     """The UUID of a record, in text form."""
+
+    form: ClassVar = {"type": "string", "format": "uuid"}
 
     def read(self, value: object) -> str:
         if (found := parse_id(value)) is None:
@@ -137,8 +159,9 @@ class Text(JsonField[str]):
         many_lines: bool = False,
         **kwargs: Unpack[FieldOptions],
     ) -> None:
-        super().__init__(**kwargs)
-        self.min_chars, self.max_chars = min_chars, max_chars
+        form = {"type": "string", "minLength": min_chars, "maxLength": max_chars}
+        super().__init__(form, **kwargs)
+        self._min_chars, self._max_chars = min_chars, max_chars
         self._pattern, self._expected = pattern, expected
         self._control = _CONTROL_BUT_LINES if many_lines else _CONTROL
 
@@ -146,10 +169,10 @@ class Text(JsonField[str]):
         if not isinstance(value, str):
             raise ValidationError("must be text")
         text = value.strip()
-        if len(text) < self.min_chars:
+        if len(text) < self._min_chars:
             raise ValidationError("must not be empty")
-        if len(text) > self.max_chars:
-            raise ValidationError(f"must have at most {self.max_chars} characters")
+        if len(text) > self._max_chars:
+            raise ValidationError(f"must have at most {self._max_chars} characters")
         if self._control.search(text):
             raise ValidationError("must not contain control characters")
         if self._pattern is not None and not self._pattern.fullmatch(text):
@@ -157,30 +180,10 @@ class Text(JsonField[str]):
         return text
 
 
-def name_text(**kwargs: Unpack[FieldOptions]) -> Text:
-    return Text(min_chars=1, max_chars=MAX_NAME_CHARS, **kwargs)
-
-
-def notes_text() -> Text:
-    return Text(max_chars=MAX_NOTES_CHARS, many_lines=True, allow_none=True)
-
-
-def email_text() -> Text:
-    return Text(
-        max_chars=MAX_EMAIL_CHARS,
-        pattern=_EMAIL,
-        expected="must be an e-mail address",
-        allow_none=True,
-    )
-
-
-def phone_text() -> Text:
-    expected = "must be a telephone number: digits, spaces and + ( ) . / - only"
-    return Text(max_chars=40, pattern=_PHONE, expected=expected, allow_none=True)
-
-
 class TimeZone(JsonField[str]):
     """The name of a zone in the IANA database, e.g. ``America/New_York``."""
+
+    form: ClassVar = {"type": "string", "example": "Europe/Vienna"}
 
     def read(self, value: object) -> str:
         if isinstance(value, str) and len(value) <= 64 and _ZONE.fullmatch(value):
@@ -194,10 +197,10 @@ class TimeZone(JsonField[str]):
 class WallTime(JsonField[int]):
     """Local wall time as ``HH:MM``, in minutes after midnight; ``24:00`` ends a day."""
 
-    def _serialize(
-        self, value: int | None, attr: str | None, obj: object, **kwargs: object
-    ) -> str | None:
-        return None if value is None else f"{value // 60:02}:{value % 60:02}"
+    form: ClassVar = {"type": "string", "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"}
+
+    def show(self, value: int) -> str:
+        return f"{value // 60:02}:{value % 60:02}"
 
     def read(self, value: object) -> int:
         found = _WALL.fullmatch(value) if isinstance(value, str) else None
@@ -207,10 +210,10 @@ class WallTime(JsonField[int]):
 
 
 class LocalDate(JsonField[date]):
-    def _serialize(
-        self, value: date | None, attr: str | None, obj: object, **kwargs: object
-    ) -> str | None:
-        return None if value is None else value.isoformat()
+    form: ClassVar = {"type": "string", "format": "date"}
+
+    def show(self, value: date) -> str:
+        return value.isoformat()
 
     def read(self, value: object) -> date:
         if not isinstance(value, str) or not _DATE.fullmatch(value):
@@ -230,21 +233,23 @@ class Whole(JsonField[int]):
     def __init__(
         self, *, low: int, high: int, in_query: bool = False, **kwargs: Unpack[FieldOptions]
     ) -> None:
-        super().__init__(**kwargs)
-        self.low, self.high, self._in_query = low, high, in_query
+        super().__init__({"type": "integer", "minimum": low, "maximum": high}, **kwargs)
+        self._low, self._high, self._in_query = low, high, in_query
 
     def read(self, value: object) -> int:
         if self._in_query and isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,9}", value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise ValidationError("must be a whole number")
-        if not self.low <= value <= self.high:
-            raise ValidationError(f"must be between {self.low} and {self.high}")
+        if not self._low <= value <= self._high:
+            raise ValidationError(f"must be between {self._low} and {self._high}")
         return value
 
 
 class Flag(JsonField[bool]):
     """``true`` or ``false``; in a query they are text."""
+
+    form: ClassVar = {"type": "boolean"}
 
     def __init__(self, *, in_query: bool = False, **kwargs: Unpack[FieldOptions]) -> None:
         super().__init__(**kwargs)
@@ -261,25 +266,23 @@ class Flag(JsonField[bool]):
 class OneOf(JsonField[E_]):
     """A member of an enumeration, by its value."""
 
-    def __init__(self, members: Sequence[E_], **kwargs: Unpack[FieldOptions]) -> None:
-        super().__init__(**kwargs)
-        self.members = {str(member.value): member for member in members}
+    def __init__(self, members: Iterable[E_], **kwargs: Unpack[FieldOptions]) -> None:
+        self._members = {str(member.value): member for member in members}
+        super().__init__({"type": "string", "enum": list(self._members)}, **kwargs)
 
-    def _serialize(
-        self, value: E_ | None, attr: str | None, obj: object, **kwargs: object
-    ) -> str | None:
-        return None if value is None else str(value.value)
+    def show(self, value: E_) -> str:
+        return str(value.value)
 
     def read(self, value: object) -> E_:
-        if isinstance(value, str) and value in self.members:
-            return self.members[value]
-        raise ValidationError(f"must be one of {', '.join(self.members)}")
+        if isinstance(value, str) and value in self._members:
+            return self._members[value]
+        raise ValidationError(f"must be one of {', '.join(self._members)}")
 
 
-class OneOfMany(fields.List[E_]):
+class OneOfMany(List[E_]):
     """Several members in a query: the parameter repeats, or has commas."""
 
-    def __init__(self, members: Sequence[E_], **kwargs: Unpack[FieldOptions]) -> None:
+    def __init__(self, members: Iterable[E_], **kwargs: Unpack[FieldOptions]) -> None:
         super().__init__(OneOf(members), **kwargs)
 
     def _deserialize(

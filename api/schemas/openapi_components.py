@@ -3,61 +3,30 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from marshmallow import Schema, fields
+from marshmallow import Schema
 
-from api.schemas.fields import Id
-from api.schemas.pages import PaginationSchema, PositionSchema, SlotSchema
-from api.schemas.resources import (
-    AppointmentTypeSchema,
-    FoundPatientSchema,
-    HeldAppointmentSchema,
-    HistoryEntrySchema,
-    IntervalSchema,
-    ProfileSchema,
-    PublicCardSchema,
-    ReservationSchema,
-)
-from api.schemas.schedule import AvailabilitySchema
-from api.schemas.webhooks import (
-    AttemptSchema,
-    DeliverySchema,
-    ProgressSchema,
-    ShownWebhookSchema,
-)
+from api.schemas import pages, resources, schedule, webhooks
 
 Form = dict[str, Any]
 
 
-class FullAvailabilitySchema(AvailabilitySchema):
-    dentist_id = Id()
-    slots = fields.List(
-        fields.Nested(IntervalSchema),
-        metadata={"description": "Only with from, to and appointment_type_id"},
-    )
-    position = fields.Nested(PositionSchema, metadata={"description": "Goes with slots"})
-    affected_appointments = fields.List(
-        fields.Nested(HeldAppointmentSchema),
-        metadata={"description": "Only answering PUT: booked, and now outside"},
-    )
-
-
 RESOURCES: Final[Mapping[str, type[Schema]]] = {
-    "Appointment": HeldAppointmentSchema,
-    "Position": PositionSchema,
-    "Pagination": PaginationSchema,
-    "Interval": IntervalSchema,
-    "HistoryEntry": HistoryEntrySchema,
-    "Reservation": ReservationSchema,
-    "AppointmentType": AppointmentTypeSchema,
-    "Profile": ProfileSchema,
-    "PublicCard": PublicCardSchema,
-    "FoundPatient": FoundPatientSchema,
-    "Slot": SlotSchema,
-    "Availability": FullAvailabilitySchema,
-    "WebhookProgress": ProgressSchema,
-    "Webhook": ShownWebhookSchema,
-    "WebhookDelivery": DeliverySchema,
-    "WebhookAttempt": AttemptSchema,
+    "Appointment": resources.AppointmentSchema,
+    "Position": resources.PositionSchema,
+    "Pagination": pages.PaginationSchema,
+    "Interval": resources.IntervalSchema,
+    "HistoryEntry": resources.HistoryEntrySchema,
+    "Reservation": resources.ReservationSchema,
+    "AppointmentType": resources.AppointmentTypeSchema,
+    "Profile": resources.ProfileSchema,
+    "PublicCard": resources.PublicCardSchema,
+    "FoundPatient": resources.FoundPatientSchema,
+    "Slot": pages.SlotSchema,
+    "Availability": schedule.AvailabilitySchema,
+    "WebhookProgress": webhooks.ProgressSchema,
+    "Webhook": webhooks.ShownWebhookSchema,
+    "WebhookDelivery": webhooks.DeliverySchema,
+    "WebhookAttempt": webhooks.AttemptSchema,
 }
 
 
@@ -65,7 +34,7 @@ def ref(name: str) -> Form:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _object(properties: Form) -> Form:
+def _object(**properties: Form) -> Form:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
@@ -79,23 +48,64 @@ def _page(items: Form) -> Form:
         "nullable": True,
         "description": "What the page is true for; null for directories",
     }
-    return _object({"data": _list(items), "pagination": ref("Pagination"), "position": position})
+    return _object(data=_list(items), pagination=ref("Pagination"), position=position)
 
 
 _TEXT: Final = {"type": "string"}
 _NUMBER: Final = {"type": "integer"}
-
-_EVENT: Final = _object(
-    {
-        "id": {"type": "string", "format": "uuid"},
-        "type": {"type": "string", "example": "appointment.created"},
-        "channel": _TEXT,
-        "offset": _NUMBER,
-        "epoch": _NUMBER,
-        "time": {"type": "string", "format": "date-time"},
-        "data": {"type": "object", "description": "The resource as REST shows it"},
-    }
+_INSTANT: Final = {"type": "string", "format": "date-time"}
+_REPLY: Final = _object(
+    text=_TEXT,
+    options=_list(_object(label=_TEXT, say=_TEXT)),
+    notice={"type": "boolean", "description": "Said unasked"},
 )
+_ERROR: Final = _object(
+    code=_TEXT,
+    message=_TEXT,
+    timestamp=_INSTANT,
+    request_id=_TEXT,
+    details=_list(_object(field=_TEXT, message=_TEXT)),
+)
+_MISSED: Final = _object(
+    recovered={"type": "boolean"},
+    events=_list(ref("Event")),
+    more={"type": "boolean"},
+    epoch=_NUMBER,
+    offset=_NUMBER,
+)
+
+FORMS: Final[Mapping[str, Form]] = {
+    "AppointmentPage": _page(ref("Appointment")),
+    "WebhookPage": _page(ref("Webhook")),
+    "WebhookDeliveries": _object(data=_list(ref("WebhookDelivery"))),
+    "AppointmentHistory": _object(data=_list(ref("HistoryEntry"))),
+    "DentistPage": _page(ref("PublicCard")),
+    "PatientPage": _page({"anyOf": [ref("Profile"), ref("FoundPatient")]}),
+    "AppointmentTypePage": _page(ref("AppointmentType")),
+    "ProfileOrCard": {"anyOf": [ref("Profile"), ref("PublicCard")]},
+    "SlotPage": _object(
+        data=_list(ref("Slot")), pagination=ref("Pagination"), positions=_list(ref("Position"))
+    ),
+    "Event": _object(
+        id={"type": "string", "format": "uuid"},
+        type={"type": "string", "example": "appointment.created"},
+        channel=_TEXT,
+        offset=_NUMBER,
+        epoch=_NUMBER,
+        time=_INSTANT,
+        data={"type": "object", "description": "The resource as REST shows it"},
+    ),
+    "Changes": _object(channels={"type": "object", "additionalProperties": _MISSED}),
+    "ChatAnswer": _object(
+        replies=_list(_REPLY),
+        state={"type": "string", "description": "To be sent with the next message"},
+        watch={
+            **_list(_TEXT),
+            "description": "Channels whose events are to be told, beside one's own",
+        },
+    ),
+    "Error": _object(error=_ERROR),
+}
 
 
 def error_example(code: str) -> Form:
@@ -108,73 +118,3 @@ def error_example(code: str) -> Form:
             "details": [],
         }
     }
-
-
-_ERROR: Final = _object(
-    {
-        "error": _object(
-            {
-                "code": _TEXT,
-                "message": _TEXT,
-                "timestamp": {"type": "string", "format": "date-time"},
-                "request_id": _TEXT,
-                "details": _list(_object({"field": _TEXT, "message": _TEXT})),
-            }
-        )
-    },
-)
-
-FORMS: Final[Mapping[str, Form]] = {
-    "AppointmentPage": _page(ref("Appointment")),
-    "WebhookPage": _page(ref("Webhook")),
-    "WebhookDeliveries": _object({"data": _list(ref("WebhookDelivery"))}),
-    "AppointmentHistory": _object({"data": _list(ref("HistoryEntry"))}),
-    "DentistPage": _page(ref("PublicCard")),
-    "PatientPage": _page({"anyOf": [ref("Profile"), ref("FoundPatient")]}),
-    "AppointmentTypePage": _page(ref("AppointmentType")),
-    "ProfileOrCard": {"anyOf": [ref("Profile"), ref("PublicCard")]},
-    "SlotPage": _object(
-        {
-            "data": _list(ref("Slot")),
-            "pagination": ref("Pagination"),
-            "positions": _list(ref("Position")),
-        }
-    ),
-    "Event": _EVENT,
-    "Changes": _object(
-        {
-            "channels": {
-                "type": "object",
-                "additionalProperties": _object(
-                    {
-                        "recovered": {"type": "boolean"},
-                        "events": _list(ref("Event")),
-                        "more": {"type": "boolean"},
-                        "epoch": _NUMBER,
-                        "offset": _NUMBER,
-                    }
-                ),
-            }
-        }
-    ),
-    "ChatAnswer": _object(
-        {
-            "replies": _list(
-                _object(
-                    {
-                        "text": _TEXT,
-                        "options": _list(_object({"label": _TEXT, "say": _TEXT})),
-                        "notice": {"type": "boolean", "description": "Said unasked"},
-                    }
-                )
-            ),
-            "state": {"type": "string", "description": "To be sent with the next message"},
-            "watch": {
-                "type": "array",
-                "items": _TEXT,
-                "description": "Channels whose events are to be told, beside one's own",
-            },
-        }
-    ),
-    "Error": _ERROR,
-}

@@ -4,19 +4,14 @@ from collections.abc import Sequence
 from typing import Final
 
 import orjson
-from marshmallow import fields
 
 from actors.domain.appointment import Appointment
 from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.ports.rendering import Names
 from actors.services.availability import ScheduleView, SlotPage
-from api.schemas.fields import Id, InstantField
-from api.schemas.resources import (
-    RESERVATION,
-    IntervalSchema,
-    Shown,
-)
+from api.schemas import fields
+from api.schemas.resources import RESERVATION, IntervalSchema, Shown
 from api.schemas.schedule import availability_data
 from api.schemas.strict import Strict
 
@@ -26,16 +21,10 @@ Item = dict[str, object]
 class SlotSchema(Strict):
     """A bookable start; computed on demand, never stored."""
 
-    dentist_id = Id()
-    appointment_type_id = Id()
-    start = InstantField()
-    end = InstantField()
-
-
-class PositionSchema(Strict):
-    channel = fields.Raw(metadata={"type": "string"})
-    epoch = fields.Raw(metadata={"type": "integer"})
-    offset = fields.Raw(metadata={"type": "integer"})
+    dentist_id = fields.Id()
+    appointment_type_id = fields.Id()
+    start = fields.InstantField()
+    end = fields.InstantField()
 
 
 class PaginationSchema(Strict):

@@ -2,27 +2,16 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
-from marshmallow import ValidationError, fields, validates_schema
+from marshmallow import ValidationError, validates_schema
 
 from actors.domain.appointment import Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.position import Position
 from actors.ports.appointments import AppointmentQuery
 from actors.services.requests import Cancellation, SlotRange, SlotSearch
-from api.schemas.fields import (
-    Flag,
-    Id,
-    InstantField,
-    JsonField,
-    OneOf,
-    OneOfMany,
-    Text,
-    WallTime,
-    Whole,
-    at_most,
-)
+from api.schemas import fields
 from api.schemas.strict import Loaded, RequestSchema, T
 
 LIMIT_DEFAULT, LIMIT_MAX = 50, 200
@@ -33,33 +22,25 @@ CHANNELS_MAX = 100
 _SINCE = re.compile(r"(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})", re.ASCII)
 
 
-def _limit() -> Whole:
-    return Whole(low=1, high=LIMIT_MAX, in_query=True, load_default=LIMIT_DEFAULT)
+# A schema copies its fields, so several may declare the same one.
+_LIMIT = fields.Whole(low=1, high=LIMIT_MAX, in_query=True, load_default=LIMIT_DEFAULT)
+_CURSOR = fields.Text(
+    max_chars=CURSOR_MAX_CHARS, metadata={"description": "`next_cursor` of the page before"}
+)
 
 
-def _cursor() -> Text:
-    return Text(
-        max_chars=CURSOR_MAX_CHARS,
-        load_default=None,
-        allow_none=False,
-        metadata={"description": "`next_cursor` of the page before"},
-    )
-
-
-def _starts(which: str, *, data_key: str, required: bool = False) -> InstantField:
+def _starts(
+    data_key: str, *, last: str = "not included", required: bool = False
+) -> fields.InstantField:
+    which = "the first" if data_key == "from" else last
     metadata = {"description": f"Starts in [from, to): {which}"}
-    return InstantField(data_key=data_key, required=required, metadata=metadata)
-
-
-def _time_of_day(description: str) -> WallTime:
-    metadata = {"description": description}
-    return WallTime(load_default=None, allow_none=False, metadata=metadata)
+    return fields.InstantField(data_key=data_key, required=required, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PageQuery:
     limit: int
-    cursor: str | None
+    cursor: str | None = None
     """``next_cursor`` of the page before; ``None`` for the first page."""
 
 
@@ -70,12 +51,12 @@ class PatientPageQuery(PageQuery):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppointmentPageQuery(AppointmentQuery):
-    cursor: str | None
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SlotPageQuery(SlotSearch):
-    cursor: str | None
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +67,7 @@ class ReplaceOptions:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChangesQuery:
     channels: tuple[str, ...]
-    since: tuple[Position | None, ...] | None
+    since: tuple[Position | None, ...] | None = None
     """One for each channel; ``None``: no ``since`` was sent."""
 
 
@@ -95,8 +76,8 @@ class _RangeSchema(RequestSchema[T]):
 
     @validates_schema
     def check_range(self, data: Loaded, **_: object) -> None:
-        first, before = data.get("starts_from"), data.get("starts_before")
-        if first is not None and before is not None and before <= first:
+        given = {"starts_from", "starts_before"} <= data.keys()
+        if given and data["starts_before"] <= data["starts_from"]:
             raise ValidationError("must be later than from", "to")
 
 
@@ -105,48 +86,47 @@ class NothingSchema(RequestSchema[None]):
 
 
 class PageSchema(RequestSchema[PageQuery]):
-    limit = _limit()
-    cursor = _cursor()
+    limit = _LIMIT
+    cursor = _CURSOR
 
 
 class AppointmentsSchema(_RangeSchema[AppointmentPageQuery]):
-    statuses = OneOfMany(
-        tuple(Status),
+    statuses = fields.OneOfMany(
+        Status,
         data_key="status",
-        load_default=list,
         metadata={"description": "Repeatable, or with commas; all but reservations if not given"},
     )
-    starts_from = _starts("the first", data_key="from")
-    starts_before = _starts("not included", data_key="to")
-    dentist_id = Id()
-    patient_id = Id()
-    appointment_type_id = Id()
-    sort = Text(
+    starts_from = _starts("from")
+    starts_before = _starts("to")
+    dentist_id = fields.Id()
+    patient_id = fields.Id()
+    appointment_type_id = fields.Id()
+    sort = fields.Text(
         max_chars=6,
         pattern=re.compile("-?start"),
         expected="must be start or -start",
         load_default="start",
         metadata={"enum": ["start", "-start"]},
     )
-    limit = _limit()
-    cursor = _cursor()
+    limit = _LIMIT
+    cursor = _CURSOR
 
     def make(self, data: Loaded) -> AppointmentPageQuery:
         sent = dict(data)
-        statuses, sort = frozenset(sent.pop("statuses")), sent.pop("sort")
+        statuses, sort = frozenset(sent.pop("statuses", ())), sent.pop("sort")
         return AppointmentPageQuery(statuses=statuses, descending=sort == "-start", **sent)
 
 
 class CancelSchema(RequestSchema[Cancellation]):
-    reason = OneOf(tuple(CancelReason))
+    reason = fields.OneOf(CancelReason)
 
 
 class AvailabilitySlotsSchema(_RangeSchema[SlotRange | None]):
     """All three, for the slots too, or none."""
 
-    starts_from = _starts("the first", data_key="from")
-    starts_before = _starts("not included", data_key="to")
-    appointment_type_id = Id()
+    starts_from = _starts("from")
+    starts_before = _starts("to")
+    appointment_type_id = fields.Id()
 
     @validates_schema
     def check_complete(self, data: Loaded, **_: object) -> None:
@@ -160,7 +140,7 @@ class AvailabilitySlotsSchema(_RangeSchema[SlotRange | None]):
 
 
 class ReplaceOptionsSchema(RequestSchema[ReplaceOptions]):
-    dry_run = Flag(
+    dry_run = fields.Flag(
         in_query=True,
         load_default=False,
         metadata={"description": "Only say which appointments would lie outside"},
@@ -169,39 +149,43 @@ class ReplaceOptionsSchema(RequestSchema[ReplaceOptions]):
 
 class SlotsSchema(_RangeSchema[SlotPageQuery]):
     dentist_ids = fields.List(
-        Id(),
+        fields.Id(),
         data_key="dentist_id",
-        load_default=list,
-        validate=at_most(DENTISTS_MAX, "dentists"),
+        validate=fields.at_most(DENTISTS_MAX, "dentists"),
         metadata={"description": "Repeatable; every dentist if not given"},
     )
-    appointment_type_id = Id(required=True)
-    starts_from = _starts("the first", data_key="from", required=True)
-    starts_before = _starts("not included, at most 62 days", data_key="to", required=True)
-    time_from = _time_of_day("In the dentist's zone")
-    time_to = _time_of_day("Not included")
-    limit = _limit()
-    cursor = _cursor()
+    appointment_type_id = fields.Id(required=True)
+    starts_from = _starts("from", required=True)
+    starts_before = _starts("to", last="not included, at most 62 days", required=True)
+    time_from = fields.WallTime(metadata={"description": "In the dentist's zone"})
+    time_to = fields.WallTime(metadata={"description": "Not included"})
+    limit = _LIMIT
+    cursor = _CURSOR
 
     @validates_schema
     def check_times(self, data: Loaded, **_: object) -> None:
-        first, before = data["time_from"], data["time_to"]
-        if first is not None and before is not None and before <= first:
+        if {"time_from", "time_to"} <= data.keys() and data["time_to"] <= data["time_from"]:
             raise ValidationError("must be later than time_from", "time_to")
 
 
 class PatientsSchema(RequestSchema[PatientPageQuery]):
-    limit = _limit()
-    cursor = _cursor()
-    q = Text(
+    limit = _LIMIT
+    cursor = _CURSOR
+    q = fields.Text(
         max_chars=200,
         load_default="",
         metadata={"description": "Part of a name; an exact telephone number or e-mail"},
     )
 
 
-class SinceField(JsonField[Position | None]):
+class SinceField(fields.JsonField[Position | None]):
     """``epoch.offset``, or ``now`` for the channel's current position."""
+
+    form: ClassVar = {
+        "type": "string",
+        "pattern": r"^(now|[0-9]+\.[0-9]+)$",
+        "example": "1.42",
+    }
 
     def read(self, value: object) -> Position | None:
         if value == "now":
@@ -214,15 +198,15 @@ class SinceField(JsonField[Position | None]):
 
 class ChangesSchema(RequestSchema[ChangesQuery]):
     channels = fields.List(
-        Text(min_chars=1, max_chars=200),
+        fields.Text(min_chars=1, max_chars=200),
         data_key="channel",
         required=True,
-        validate=at_most(CHANNELS_MAX, "channels"),
+        validate=fields.at_most(CHANNELS_MAX, "channels"),
         metadata={"description": "Repeatable"},
     )
     since = fields.List(
         SinceField(),
-        load_default=None,
+        allow_none=True,
         metadata={
             "description": "One for each channel, in their order; of a stream also none: from now"
         },
@@ -230,7 +214,7 @@ class ChangesSchema(RequestSchema[ChangesQuery]):
 
     @validates_schema
     def check_pairs(self, data: Loaded, **_: object) -> None:
-        channels, since = data["channels"], data["since"]
+        channels, since = data["channels"], data.get("since")
         if since is not None and len(channels) != len(since):
             raise ValidationError("one since is needed for each channel", "since")
         if len(set(channels)) != len(channels):

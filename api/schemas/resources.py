@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from marshmallow import fields
-
 from actors.domain.appointment import Appointment, Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Role
 from actors.ports.rendering import Names
-from api.schemas.fields import Id, InstantField, OneOf, Text, TimeZone, Whole
+from api.schemas import fields
 from api.schemas.strict import Strict
 
 
@@ -27,11 +25,21 @@ class Shown:
     names: Names
 
 
+_PERSON: Final = {
+    "type": "object",
+    "required": ["id", "name"],
+    "properties": {
+        "id": fields.Id.form,
+        "name": {"type": "string", "nullable": True},
+    },
+}
+
+
 class PersonField(fields.Field[ProfileId]):
     """``{"id", "name"}`` of one of the two people of a row."""
 
     def __init__(self, id_attribute: str) -> None:
-        super().__init__(dump_only=True, attribute=id_attribute)
+        super().__init__(dump_only=True, attribute=id_attribute, metadata=_PERSON)
 
     def _serialize(
         self, value: ProfileId | None, attr: str | None, obj: Shown, **kwargs: object
@@ -41,18 +49,24 @@ class PersonField(fields.Field[ProfileId]):
 
 
 class RowSchema(Strict):
+    """What appointments and reservations have in common."""
+
+    id = fields.Id()
+    dentist_id = fields.Id()
+    patient_id = fields.Id()
+    appointment_type_id = fields.Id()
+    start = fields.InstantField()
+    end = fields.InstantField()
+    status = fields.OneOf(Status)
+    patient = PersonField("patient_id")
+    dentist = PersonField("dentist_id")
+    expires_at = fields.InstantField(allow_none=True)
+
     def get_attribute(self, obj: Shown, attr: str, default: object) -> object:
         return getattr(obj.row, attr, default)
 
 
 class AppointmentSchema(RowSchema):
-    id = Id()
-    dentist_id = Id()
-    patient_id = Id()
-    appointment_type_id = Id()
-    start = InstantField()
-    end = InstantField()
-    status = OneOf(tuple(Status))
     version = fields.Raw(metadata={"type": "integer", "example": 3})
     overbooked = fields.Raw(metadata={"type": "boolean"})
     created_via = fields.Raw(metadata={"type": "string", "example": "patient"})
@@ -60,107 +74,94 @@ class AppointmentSchema(RowSchema):
         allow_none=True,
         metadata={"type": "string", "description": "Shared by the dentist and the patient"},
     )
-    cancel_reason = OneOf(tuple(CancelReason), allow_none=True)
-    created_at = InstantField()
-    updated_at = InstantField()
-    patient = PersonField("patient_id")
-    dentist = PersonField("dentist_id")
-
-
-class HeldAppointmentSchema(AppointmentSchema):
-    """A row that is or was a reservation, with the end of its hold time."""
-
-    expires_at = InstantField(allow_none=True)
+    cancel_reason = fields.OneOf(CancelReason, allow_none=True)
+    created_at = fields.InstantField()
+    updated_at = fields.InstantField()
 
 
 class ReservationSchema(RowSchema):
-    id = Id()
-    dentist_id = Id()
-    patient_id = Id()
-    appointment_type_id = Id()
-    start = InstantField()
-    end = InstantField()
-    expires_at = InstantField(allow_none=True)
-    status = OneOf(tuple(Status))
     version = fields.Raw(metadata={"type": "integer"})
-    patient = PersonField("patient_id")
-    dentist = PersonField("dentist_id")
 
 
 class HistoryEntrySchema(Strict):
     """One change of an appointment, without names or notes."""
 
-    at = InstantField()
+    at = fields.InstantField()
     action = fields.Raw(metadata={"type": "string", "example": "appointment.booked"})
-    by = OneOf(tuple(Role))
-    via = OneOf(tuple(Role))
-    old_status = OneOf(tuple(Status), allow_none=True)
-    new_status = OneOf(tuple(Status))
-    old_start = InstantField(allow_none=True)
-    new_start = InstantField()
-    old_end = InstantField(allow_none=True)
-    new_end = InstantField()
+    by = fields.OneOf(Role)
+    via = fields.OneOf(Role)
+    old_status = fields.OneOf(Status, allow_none=True)
+    new_status = fields.OneOf(Status)
+    old_start = fields.InstantField(allow_none=True)
+    new_start = fields.InstantField()
+    old_end = fields.InstantField(allow_none=True)
+    new_end = fields.InstantField()
     version = fields.Raw(metadata={"type": "integer"})
 
 
 class AppointmentTypeSchema(Strict):
-    id = Id()
-    name = Text(max_chars=200)
-    duration_minutes = Whole(low=1, high=1440)
-    buffer_before_minutes = Whole(low=0, high=1440)
-    buffer_after_minutes = Whole(low=0, high=1440)
+    id = fields.Id()
+    name = fields.Text(max_chars=200)
+    duration_minutes = fields.Whole(low=1, high=1440)
+    buffer_before_minutes = fields.Whole(low=0, high=1440)
+    buffer_after_minutes = fields.Whole(low=0, high=1440)
     version = fields.Raw(metadata={"type": "integer"})
 
 
 class ProfileSchema(Strict):
-    id = Id()
-    role = OneOf((Role.DENTIST, Role.PATIENT))
-    name = Text(max_chars=200)
-    email = Text(max_chars=254, allow_none=True)
-    phone = Text(max_chars=40, allow_none=True)
-    time_zone = TimeZone(allow_none=True)
+    id = fields.Id()
+    role = fields.OneOf((Role.DENTIST, Role.PATIENT))
+    name = fields.Text(max_chars=200)
+    email = fields.Text(max_chars=254, allow_none=True)
+    phone = fields.Text(max_chars=40, allow_none=True)
+    time_zone = fields.TimeZone(allow_none=True)
     version = fields.Raw(metadata={"type": "integer"})
 
 
 class PublicCardSchema(Strict):
-    id = Id()
-    name = Text(max_chars=200)
-    time_zone = TimeZone(allow_none=True)
+    id = fields.Id()
+    name = fields.Text(max_chars=200)
+    time_zone = fields.TimeZone(allow_none=True)
 
 
 class FoundPatientSchema(Strict):
     """Another dentist's patient, found by an exact telephone number or e-mail."""
 
-    id = Id()
-    name = Text(max_chars=200)
-
-
-class TimeBlockSchema(Strict):
-    start = InstantField()
-    end = InstantField()
-    buffer_before_minutes = Whole(low=0, high=1440)
-    buffer_after_minutes = Whole(low=0, high=1440)
+    id = fields.Id()
+    name = fields.Text(max_chars=200)
 
 
 class IntervalSchema(Strict):
-    start = InstantField()
-    end = InstantField()
+    start = fields.InstantField()
+    end = fields.InstantField()
+
+
+class TimeBlockSchema(IntervalSchema):
+    buffer_before_minutes = fields.Whole(low=0, high=1440)
+    buffer_after_minutes = fields.Whole(low=0, high=1440)
+
+
+class PositionSchema(Strict):
+    channel = fields.Raw(metadata={"type": "string"})
+    epoch = fields.Raw(metadata={"type": "integer"})
+    offset = fields.Raw(metadata={"type": "integer"})
 
 
 class SlotsChangedSchema(Strict):
-    dentist_id = Id()
+    dentist_id = fields.Id()
     taken = fields.List(fields.Nested(TimeBlockSchema))
     freed = fields.List(fields.Nested(TimeBlockSchema))
     refetch = fields.List(fields.Nested(IntervalSchema))
 
 
 class AvailabilityChangedSchema(Strict):
-    dentist_id = Id()
+    dentist_id = fields.Id()
     version = fields.Raw(metadata={"type": "integer"})
 
 
-APPOINTMENT: Final = AppointmentSchema()
-HELD_APPOINTMENT: Final = HeldAppointmentSchema()
+HELD_APPOINTMENT: Final = AppointmentSchema()
+"""A row that is or was a reservation, with the end of its hold time."""
+APPOINTMENT: Final = AppointmentSchema(exclude=["expires_at"])
 RESERVATION: Final = ReservationSchema()
 HISTORY: Final = HistoryEntrySchema(many=True)
 APPOINTMENT_TYPE: Final = AppointmentTypeSchema()

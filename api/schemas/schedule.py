@@ -3,26 +3,19 @@
 from collections.abc import Sequence
 from typing import Final
 
-from marshmallow import ValidationError, fields, validates_schema
+from marshmallow import ValidationError, validates_schema
 
+from actors.domain import schedule as domain
 from actors.domain.appointment import Appointment
 from actors.domain.ids import DentistId
-from actors.domain.schedule import (
-    MAX_HORIZON_DAYS,
-    MAX_MIN_NOTICE_MINUTES,
-    MINUTES_PER_DAY,
-    DailyLimit,
-    Override,
-    ReservedBlock,
-    Schedule,
-    TimeOff,
-    Weekday,
-    WeeklyRule,
-    Window,
-)
 from actors.ports.rendering import Names
-from api.schemas.fields import Id, LocalDate, OneOf, TimeZone, WallTime, Whole, at_most
-from api.schemas.resources import appointment_data
+from api.schemas import fields
+from api.schemas.resources import (
+    AppointmentSchema,
+    IntervalSchema,
+    PositionSchema,
+    appointment_data,
+)
 from api.schemas.strict import Loaded, RequestSchema, Strict, T
 
 RULES_MAX = 200
@@ -33,61 +26,56 @@ BLOCKS_MAX = 100
 LIMITS_MAX = 200
 
 
-def _start() -> WallTime:
-    return WallTime(required=True, metadata={"example": "09:00"})
-
-
-def _end() -> WallTime:
-    return WallTime(required=True, metadata={"example": "17:00"})
-
-
 class _OrderedSchema(RequestSchema[T]):
+    start = fields.WallTime(required=True, metadata={"example": "09:00"})
+    end = fields.WallTime(required=True, metadata={"example": "17:00"})
+
     @validates_schema(skip_on_field_errors=True)
     def check_order(self, data: Loaded, **_: object) -> None:
         if data["end"] <= data["start"]:
             raise ValidationError("must be later than start", "end")
 
 
-class WindowSchema(_OrderedSchema[Window]):
-    start = _start()
-    end = _end()
+class WindowSchema(_OrderedSchema[domain.Window]): ...
 
 
-class RuleSchema(_OrderedSchema[WeeklyRule]):
-    weekday = OneOf(tuple(Weekday), required=True)
-    start = _start()
-    end = _end()
+class RuleSchema(_OrderedSchema[domain.WeeklyRule]):
+    weekday = fields.OneOf(domain.Weekday, required=True)
 
-    def make(self, data: Loaded) -> WeeklyRule:
-        return WeeklyRule(weekday=data["weekday"], window=Window(data["start"], data["end"]))
+    def make(self, data: Loaded) -> domain.WeeklyRule:
+        return domain.WeeklyRule(
+            weekday=data["weekday"], window=domain.Window(data["start"], data["end"])
+        )
 
-    def get_attribute(self, obj: WeeklyRule, attr: str, default: object) -> object:
+    def get_attribute(self, obj: domain.WeeklyRule, attr: str, default: object) -> object:
         return getattr(obj if attr == "weekday" else obj.window, attr, default)
 
 
-class OverrideSchema(RequestSchema[Override]):
-    date = LocalDate(required=True, metadata={"example": "2027-03-08"})
+class OverrideSchema(RequestSchema[domain.Override]):
+    date = fields.LocalDate(required=True, metadata={"example": "2027-03-08"})
     windows = fields.List(
         fields.Nested(WindowSchema),
         required=True,
-        validate=at_most(WINDOWS_MAX, "windows"),
+        validate=fields.at_most(WINDOWS_MAX, "windows"),
         metadata={"description": "Replace that day's rules; an empty list closes it"},
     )
 
 
-class TimeOffSchema(RequestSchema[TimeOff]):
+class TimeOffSchema(RequestSchema[domain.TimeOff]):
     """Both dates are included; without times, all of them."""
 
-    start_date = LocalDate(required=True, metadata={"example": "2027-12-24"})
-    end_date = LocalDate(required=True, metadata={"example": "2027-12-31"})
-    start = WallTime(load_default=0, metadata={"description": "On the first date"})
-    end = WallTime(load_default=MINUTES_PER_DAY, metadata={"description": "On the last date"})
+    start_date = fields.LocalDate(required=True, metadata={"example": "2027-12-24"})
+    end_date = fields.LocalDate(required=True, metadata={"example": "2027-12-31"})
+    start = fields.WallTime(load_default=0, metadata={"description": "On the first date"})
+    end = fields.WallTime(
+        load_default=domain.MINUTES_PER_DAY, metadata={"description": "On the last date"}
+    )
 
     @validates_schema(skip_on_field_errors=True)
     def check_order(self, data: Loaded, **_: object) -> None:
         if data["end_date"] < data["start_date"]:
             raise ValidationError("must not be before start_date", "end_date")
-        if data["start"] == MINUTES_PER_DAY:
+        if data["start"] == domain.MINUTES_PER_DAY:
             raise ValidationError("must be before 24:00", "start")
         if data["end"] == 0:
             raise ValidationError("must be after 00:00", "end")
@@ -95,62 +83,59 @@ class TimeOffSchema(RequestSchema[TimeOff]):
             raise ValidationError("must be later than start", "end")
 
 
-class ReservedBlockSchema(_OrderedSchema[ReservedBlock]):
-    start = _start()
-    end = _end()
-    weekday = OneOf(tuple(Weekday), required=True)
-    opens_minutes_before = Whole(
+class ReservedBlockSchema(_OrderedSchema[domain.ReservedBlock]):
+    weekday = fields.OneOf(domain.Weekday, required=True)
+    opens_minutes_before = fields.Whole(
         low=0,
-        high=MAX_MIN_NOTICE_MINUTES,
+        high=domain.MAX_MIN_NOTICE_MINUTES,
         required=True,
         metadata={"description": "How long before its start patients may book it", "example": 1440},
     )
 
-    def make(self, data: Loaded) -> ReservedBlock:
-        return ReservedBlock(
+    def make(self, data: Loaded) -> domain.ReservedBlock:
+        return domain.ReservedBlock(
             weekday=data["weekday"],
-            window=Window(data["start"], data["end"]),
+            window=domain.Window(data["start"], data["end"]),
             opens_minutes_before=data["opens_minutes_before"],
         )
 
-    def get_attribute(self, obj: ReservedBlock, attr: str, default: object) -> object:
+    def get_attribute(self, obj: domain.ReservedBlock, attr: str, default: object) -> object:
         return getattr(obj.window if attr in ("start", "end") else obj, attr, default)
 
 
-class DailyLimitSchema(RequestSchema[DailyLimit]):
-    appointment_type_id = Id(required=True)
-    per_day = Whole(low=0, high=1_000, required=True)
+class DailyLimitSchema(RequestSchema[domain.DailyLimit]):
+    appointment_type_id = fields.Id(required=True)
+    per_day = fields.Whole(low=0, high=1_000, required=True)
 
 
 def _many(schema: type[Strict], what: str, most: int) -> fields.List[object]:
-    return fields.List(fields.Nested(schema), load_default=list, validate=at_most(most, what))
+    return fields.List(fields.Nested(schema), validate=fields.at_most(most, what))
 
 
-class ScheduleSchema(RequestSchema[Schedule]):
+class ScheduleSchema(RequestSchema[domain.Schedule]):
     """What ``PUT /api/availability/{dentistId}`` takes: the schedule whole."""
 
-    time_zone = TimeZone(required=True)
-    slot_step_minutes = Whole(low=1, high=MINUTES_PER_DAY, load_default=15)
-    min_notice_minutes = Whole(low=0, high=MAX_MIN_NOTICE_MINUTES, load_default=0)
-    cancel_notice_minutes = Whole(
+    time_zone = fields.TimeZone(required=True)
+    slot_step_minutes = fields.Whole(low=1, high=domain.MINUTES_PER_DAY, load_default=15)
+    min_notice_minutes = fields.Whole(low=0, high=domain.MAX_MIN_NOTICE_MINUTES, load_default=0)
+    cancel_notice_minutes = fields.Whole(
         low=0,
-        high=MAX_MIN_NOTICE_MINUTES,
+        high=domain.MAX_MIN_NOTICE_MINUTES,
         load_default=0,
         metadata={"description": "Until how long before the start patients may cancel or move"},
     )
-    horizon_days = Whole(low=1, high=MAX_HORIZON_DAYS, load_default=365)
+    horizon_days = fields.Whole(low=1, high=domain.MAX_HORIZON_DAYS, load_default=365)
     rules = fields.List(
-        fields.Nested(RuleSchema), required=True, validate=at_most(RULES_MAX, "rules")
+        fields.Nested(RuleSchema), required=True, validate=fields.at_most(RULES_MAX, "rules")
     )
     overrides = _many(OverrideSchema, "overrides", OVERRIDES_MAX)
     time_off = _many(TimeOffSchema, "time_off", TIME_OFF_MAX)
     reserved_blocks = _many(ReservedBlockSchema, "reserved_blocks", BLOCKS_MAX)
     daily_limits = _many(DailyLimitSchema, "daily_limits", LIMITS_MAX)
     appointment_type_ids = fields.List(
-        Id(),
-        load_default=None,
+        fields.Id(),
         allow_none=True,
-        validate=at_most(LIMITS_MAX, "appointment_type_ids"),
+        validate=fields.at_most(LIMITS_MAX, "appointment_type_ids"),
         metadata={"description": "What patients may book here; null: every type"},
     )
 
@@ -158,18 +143,29 @@ class ScheduleSchema(RequestSchema[Schedule]):
 class AvailabilitySchema(Strict):
     """What ``GET /api/availability/{dentistId}`` shows."""
 
-    time_zone = TimeZone()
-    slot_step_minutes = Whole(low=1, high=MINUTES_PER_DAY)
-    min_notice_minutes = Whole(low=0, high=MAX_MIN_NOTICE_MINUTES)
-    cancel_notice_minutes = Whole(low=0, high=MAX_MIN_NOTICE_MINUTES)
-    horizon_days = Whole(low=1, high=MAX_HORIZON_DAYS)
+    time_zone = fields.TimeZone()
+    slot_step_minutes = fields.Whole(low=1, high=domain.MINUTES_PER_DAY)
+    min_notice_minutes = fields.Whole(low=0, high=domain.MAX_MIN_NOTICE_MINUTES)
+    cancel_notice_minutes = fields.Whole(low=0, high=domain.MAX_MIN_NOTICE_MINUTES)
+    horizon_days = fields.Whole(low=1, high=domain.MAX_HORIZON_DAYS)
     rules = fields.List(fields.Nested(RuleSchema))
     overrides = fields.List(fields.Nested(OverrideSchema))
     time_off = fields.List(fields.Nested(TimeOffSchema))
     reserved_blocks = fields.List(fields.Nested(ReservedBlockSchema))
     daily_limits = fields.List(fields.Nested(DailyLimitSchema))
-    appointment_type_ids = fields.List(Id(), allow_none=True)
+    appointment_type_ids = fields.List(fields.Id(), allow_none=True)
     version = fields.Raw(metadata={"type": "integer"})
+    # beside the schedule itself:
+    dentist_id = fields.Id()
+    slots = fields.List(
+        fields.Nested(IntervalSchema),
+        metadata={"description": "Only with from, to and appointment_type_id"},
+    )
+    position = fields.Nested(PositionSchema, metadata={"description": "Goes with slots"})
+    affected_appointments = fields.List(
+        fields.Nested(AppointmentSchema),
+        metadata={"description": "Only answering PUT: booked, and now outside"},
+    )
 
 
 SCHEDULE: Final = ScheduleSchema()
@@ -178,7 +174,7 @@ AVAILABILITY: Final = AvailabilitySchema()
 
 def availability_data(
     dentist_id: DentistId,
-    schedule: Schedule,
+    schedule: domain.Schedule,
     affected: Sequence[Appointment] | None = None,
     names: Names | None = None,
 ) -> dict[str, object]:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, get_args
 
-from marshmallow import RAISE, Schema, ValidationError, fields, missing, post_load
+from marshmallow import RAISE, Schema, ValidationError, missing, post_load
 
 from actors.domain.refusals import FieldError, ValidationFailed
+from api.schemas.fields import Field, JsonField, Nested
 
 _DETAILS_MAX = 50
 _FIELD_MAX_CHARS = 100
@@ -18,17 +19,10 @@ Loaded: TypeAlias = Mapping[str, Any]
 static type for them; the dataclass that is made of them has."""
 
 
-class _ShownField(NamedTuple):
-    key: str
-    attribute: str
-    write: Callable[..., object] | None
-    """``None``: the value is dumped as it is."""
-
-
 class _LoadedField(NamedTuple):
     key: str
     attribute: str
-    field: fields.Field[Any]
+    field: Field[Any]
     read: Callable[..., object] | None
     """The field's one step for a value that is present, if it has no others."""
 
@@ -44,13 +38,10 @@ class Strict(Schema):
         return getattr(obj, attr, default)
 
     @cached_property
-    def _shown(self) -> Sequence[_ShownField]:
+    def _shown(self) -> Sequence[tuple[str, str, Callable[..., object] | None]]:
+        """Key, attribute and dumping function of each field; ``None``: dumped as it is."""
         return [
-            _ShownField(
-                field.data_key or name,
-                field.attribute or name,
-                None if type(field)._serialize is fields.Field._serialize else field._serialize,
-            )
+            (field.data_key or name, field.attribute or name, _dumping(field))
             for name, field in self.dump_fields.items()
         ]
 
@@ -98,7 +89,7 @@ class RequestSchema(Strict, Generic[T]):
         """``None`` for a schema with hooks of its own or nested fields."""
         hooks = {hook[0] for hooked in self._hooks.values() for hook in hooked}
         found = self.load_fields.items()
-        nests = any(isinstance(getattr(field, "inner", field), fields.Nested) for _, field in found)
+        nests = any(isinstance(getattr(field, "inner", field), Nested) for _, field in found)
         if nests or hooks != {"_make"}:
             return None
         return [
@@ -130,13 +121,21 @@ class RequestSchema(Strict, Generic[T]):
         return self._make(loaded) if known == len(data) else None
 
     @cached_property
-    def keys(self) -> Mapping[str, fields.Field[Any]]:
+    def keys(self) -> Mapping[str, Field[Any]]:
         """The fields by the names that clients send."""
         return {field.data_key or name: field for name, field in self.load_fields.items()}
 
 
-def _only_step(field: fields.Field[Any]) -> Callable[..., object] | None:
-    plain = type(field).deserialize is fields.Field.deserialize
+def _dumping(field: Field[Any]) -> Callable[..., object] | None:
+    if isinstance(field, JsonField):
+        plain = type(field).show is JsonField.show
+    else:
+        plain = type(field)._serialize is Field._serialize
+    return None if plain else field._serialize
+
+
+def _only_step(field: Field[Any]) -> Callable[..., object] | None:
+    plain = type(field).deserialize is Field.deserialize
     more = (*field.pre_load, *field.validators, *field.post_load)
     return field._deserialize if plain and not more else None
 

@@ -34,7 +34,7 @@ from actors.services.availability import Slot
 from actors.services.changes import ChannelChanges
 from api.schemas import channel_json, channels_json, envelope, load, render
 from api.schemas.pages import SlotSchema
-from api.schemas.resources import HeldAppointmentSchema, ProfileSchema, Shown, appointment_data
+from api.schemas.resources import AppointmentSchema, ProfileSchema, Shown, appointment_data
 from api.schemas.schedule import AVAILABILITY, SCHEDULE
 from api.schemas.strict import Strict
 from tests.unit.api_world import DENTIST, NAMES, PATIENT, PROFILE, ROW, TYPE, appointment
@@ -142,7 +142,7 @@ def test_affected_appointments_are_shown_only_if_given() -> None:
     ("schema", "value"),
     [
         (SlotSchema, Slot(dentist_id=DENTIST, appointment_type_id=TYPE, start=AT, end=AT)),
-        (HeldAppointmentSchema, Shown(appointment(expires_at=AT), NAMES)),
+        (AppointmentSchema, Shown(appointment(expires_at=AT), NAMES)),
         (ProfileSchema, PROFILE),
     ],
 )

@@ -4,23 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from marshmallow import fields, pre_load
+from marshmallow import pre_load
 
 from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.domain.refusals import FieldError, InvalidToken, ValidationFailed
 from api.realtime.socketio.packets import BINARY
-from api.schemas import load
-from api.schemas.fields import (
-    KEY_EXPECTED,
-    KEY_FORM,
-    MAX_KEY_CHARS,
-    Flag,
-    Id,
-    Text,
-    Whole,
-    at_most,
-)
+from api.schemas import fields, load
 from api.schemas.queries import CHANNELS_MAX, SlotsSchema
 from api.schemas.strict import RequestSchema
 
@@ -61,8 +51,8 @@ class SocketAuth:
 
 
 class SinceSchema(RequestSchema[Position]):
-    epoch = Whole(low=0, high=_OFFSET_MAX, required=True)
-    offset = Whole(low=0, high=_OFFSET_MAX, required=True)
+    epoch = fields.Whole(low=0, high=_OFFSET_MAX, required=True)
+    offset = fields.Whole(low=0, high=_OFFSET_MAX, required=True)
 
 
 def since() -> fields.Nested:
@@ -70,18 +60,20 @@ def since() -> fields.Nested:
     return fields.Nested(SinceSchema, allow_none=True, load_default=None)
 
 
-def _channel(*, required: bool = False) -> Text:
-    return Text(min_chars=1, max_chars=_CHANNEL_MAX_CHARS, required=required)
+def _channel(*, required: bool = False) -> fields.Text:
+    return fields.Text(min_chars=1, max_chars=_CHANNEL_MAX_CHARS, required=required)
 
 
 class HeaderSchema(RequestSchema[CommandHeader]):
     """Each command takes some of these fields."""
 
-    idempotency_key = Text(max_chars=MAX_KEY_CHARS, pattern=KEY_FORM, expected=KEY_EXPECTED)
-    expected_version = Whole(low=1, high=_VERSION_MAX, data_key="version")
-    id = Id(required=True)
-    dentist_id = Id(required=True)
-    dry_run = Flag(in_query=True)
+    idempotency_key = fields.Text(
+        max_chars=fields.MAX_KEY_CHARS, pattern=fields.KEY_FORM, expected=fields.KEY_EXPECTED
+    )
+    expected_version = fields.Whole(low=1, high=_VERSION_MAX, data_key="version")
+    id = fields.Id(required=True)
+    dentist_id = fields.Id(required=True)
+    dry_run = fields.Flag(in_query=True)
 
 
 class SocketSlotsSchema(SlotsSchema):
@@ -103,13 +95,13 @@ class LeaveSchema(RequestSchema[LeaveCommand]):
 
 class AuthSchema(RequestSchema[SocketAuth]):
     token = fields.Raw(required=True)
-    on_behalf_of = Id(load_default=None, allow_none=True)
+    on_behalf_of = fields.Id(load_default=None, allow_none=True)
     since = fields.Dict(
         keys=_channel(),
         values=since(),
         load_default=dict,
         allow_none=True,
-        validate=at_most(CHANNELS_MAX, "channels"),
+        validate=fields.at_most(CHANNELS_MAX, "channels"),
     )
 
 
