@@ -12,9 +12,9 @@ from sqlalchemy.dialects import sqlite
 from actors.ports.appointments import Appointments
 from actors.ports.calendars import CalendarStore
 from actors.ports.clock import Clock, NewId
+from actors.ports.commits import RecordStore
 from actors.ports.events import EventLog, EventPublisher
 from actors.ports.profiles import Profiles
-from actors.ports.records import RecordStore
 from actors.ports.rendering import Render
 from store.commit.context import CommitContext
 from store.migrations.migrate import check_schema

@@ -17,20 +17,9 @@ from actors.domain.slots import Minute, minute_up
 _CACHED_MAX: Final = 256
 """Results of :meth:`Snapshot.free` that are kept for one snapshot."""
 
-_FreeQuery = tuple[AppointmentType, Minute, Minute, PatientId | None]
-
-
-@dataclass(frozen=True, slots=True)
-class _FreeStarts:
-    """A cached result. It is valid within its minute, and until the next hold expires.
-
-    Notice, horizon and emergency blocks move with the minute.
-    """
-
-    starts: Sequence[Minute]
-    minute: Minute
-    valid_until: datetime | None
-    """When the next hold expires; ``None`` if there is none."""
+_FreeQuery = tuple[AppointmentType, Minute, Minute, PatientId | None, Minute]
+_FreeStarts = tuple[Sequence[Minute], datetime | None]
+"""The starts, and when the next hold expires; ``None`` if there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,22 +42,15 @@ class Snapshot:
         now: datetime,
         patient_id: PatientId | None,
     ) -> Sequence[Minute]:
-        """The bookable starts in ``[first, before)``; the patient's own holds count as free.
+        """See :meth:`Calendar.free`; cached within a minute while no hold expires.
 
-        Results are cached within a minute while no hold expires.
+        Notice, horizon and emergency blocks move with the minute.
         """
-        minute = minute_up(now)
-        query = kind, first, before, patient_id
-        cached = self._cached.get(query)
-        if (
-            cached
-            and cached.minute == minute
-            and (cached.valid_until is None or now < cached.valid_until)
-        ):
-            return cached.starts
-        starts = self.calendar.free(
-            kind, first=first, before=before, now=now, patient_id=patient_id
-        )
-        expiry = self.calendar.agenda.next_expiry(now)
-        self._cached[query] = _FreeStarts(tuple(starts), minute, expiry)
+        query = kind, first, before, patient_id, minute_up(now)
+        starts, expiry = self._cached.get(query, (None, None))
+        if starts is None or (expiry is not None and now >= expiry):
+            starts = tuple(
+                self.calendar.free(kind, first=first, before=before, now=now, patient_id=patient_id)
+            )
+            self._cached[query] = starts, self.calendar.agenda.next_expiry(now)
         return starts

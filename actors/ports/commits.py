@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from actors.domain.announcements import Announcement, Body
 from actors.domain.channels import Channel
@@ -128,3 +129,17 @@ class TurnReplayed(CommitFailure):
     def __init__(self, index: int, reply: Reply) -> None:
         super().__init__(index, reply)
         self.index, self.reply = index, reply
+
+
+class RecordStore(Protocol):
+    """Writes records in the same way as calendars: audited, and with events."""
+
+    async def commit_record(self, turn: Turn) -> Reply:
+        """Write ``turn.events`` in one transaction, and publish its announcements.
+
+        A new dentist gets a calendar with an empty schedule in the profile's time zone.
+        Raises :class:`~actors.domain.refusals.VersionConflict` if a changed row no longer has
+        ``before.version``; also TurnReplayed, IdempotencyMismatch, ValidationFailed (the
+        subject is used already) or another CommitFailure.
+        """
+        ...

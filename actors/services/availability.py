@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from actors.calendar.registry import Calendars
 from actors.calendar.snapshot import Snapshot
+from actors.domain.announcements import ScheduleBody
 from actors.domain.appointment import AppointmentType
 from actors.domain.channels import Channel, availability_channel
 from actors.domain.commands import ReplaceSchedule
@@ -27,12 +28,6 @@ from actors.services.requests import SlotRange, SlotSearch
 
 MAX_RANGE = timedelta(days=62)
 _DIRECTORY_PAGE = 200
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScheduleView:
-    dentist_id: DentistId
-    schedule: Schedule
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,10 +66,10 @@ class Availability:
         self._clock = clock
         self._new_id = new_id
 
-    async def schedule(self, caller: Caller, dentist_id: DentistId) -> ScheduleView:
+    async def schedule(self, dentist_id: DentistId) -> ScheduleBody:
         """A dentist's availability schedule (criterion 4.5), for anyone signed in."""
         snapshot = await self._snapshot(dentist_id)
-        return ScheduleView(dentist_id=dentist_id, schedule=snapshot.calendar.schedule)
+        return ScheduleBody(dentist_id=dentist_id, schedule=snapshot.calendar.schedule)
 
     async def slots(
         self,

@@ -1,24 +1,22 @@
 """Appointment types: read by all users, changed by admins."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 from actors.domain.appointment import AppointmentType
 from actors.domain.events import AppointmentTypeSaved
 from actors.domain.ids import AppointmentTypeId
 from actors.domain.principal import Role
-from actors.domain.refusals import Forbidden, NotFound, VersionConflict
+from actors.domain.refusals import Forbidden, NotFound
 from actors.ports.commits import Reply
 from actors.ports.events import EventRecord
 from actors.services.cache import Cache
 from actors.services.caller import Caller
-from actors.services.records import Records, retried
+from actors.services.records import Records, edited, retried
 from actors.services.requests import (
     AppointmentTypeChange,
     NewAppointmentType,
     all_fields,
     sent_fields,
-    sent_or,
 )
 
 _ALL = "all"
@@ -79,11 +77,7 @@ class Catalog:
 
         async def save() -> Reply:
             before = _find(await self._load(_ALL), type_id)
-            if expected_version not in (None, before.version):
-                raise VersionConflict(before.version)
-            after = _changed(before, change)
-            if after != before:
-                after = replace(after, version=before.version + 1)
+            after = edited(before, change, expected_version)
             event = AppointmentTypeSaved(before=before, after=after)
             return await self._records.save(caller, key, event, after)
 
@@ -102,16 +96,6 @@ def _find(types: Sequence[AppointmentType], type_id: AppointmentTypeId) -> Appoi
         if kind.id == type_id:
             return kind
     raise NotFound("appointment type")
-
-
-def _changed(before: AppointmentType, change: AppointmentTypeChange) -> AppointmentType:
-    return replace(
-        before,
-        name=sent_or(change.name, before.name),
-        duration_minutes=sent_or(change.duration_minutes, before.duration_minutes),
-        buffer_before_minutes=sent_or(change.buffer_before_minutes, before.buffer_before_minutes),
-        buffer_after_minutes=sent_or(change.buffer_after_minutes, before.buffer_after_minutes),
-    )
 
 
 def _admins_only(caller: Caller) -> None:

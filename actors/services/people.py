@@ -1,19 +1,17 @@
 """Profiles: the caller's own, the dentists, a dentist's patients."""
 
-from dataclasses import replace
-
 from actors.domain.events import ProfileSaved
 from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile, PublicCard
-from actors.domain.refusals import Forbidden, NotFound, ValidationFailed, VersionConflict
+from actors.domain.refusals import Forbidden, NotFound, ValidationFailed
 from actors.ports.commits import Reply
 from actors.ports.connections import Connections
 from actors.ports.profiles import ProfilePage, Profiles
 from actors.services.caller import Caller
 from actors.services.directory import Directory
-from actors.services.records import Records, retried
-from actors.services.requests import NewProfile, ProfileChange, all_fields, sent_fields, sent_or
+from actors.services.records import Records, edited, retried
+from actors.services.requests import NewProfile, ProfileChange, all_fields, sent_fields
 
 
 class People:
@@ -51,11 +49,7 @@ class People:
             before = await self._profiles.by_id(me)
             if before is None:
                 raise NotFound("profile")
-            if expected_version not in (None, before.version):
-                raise VersionConflict(before.version)
-            after = _changed(before, change)
-            if after != before:
-                after = replace(after, version=before.version + 1)
+            after = edited(before, change, expected_version)
             event = ProfileSaved(before=before, after=after)
             return await self._records.save(caller, key, event, after)
 
@@ -140,13 +134,3 @@ class People:
         if not by.is_staff or by.person is None:
             return None
         return await self._profiles.own_patient(DentistId(by.person), PatientId(patient_id))
-
-
-def _changed(before: Profile, change: ProfileChange) -> Profile:
-    return replace(
-        before,
-        name=sent_or(change.name, before.name),
-        email=sent_or(change.email, before.email),
-        phone=sent_or(change.phone, before.phone),
-        time_zone=sent_or(change.time_zone, before.time_zone),
-    )

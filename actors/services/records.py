@@ -1,31 +1,25 @@
 """Commits of profiles, appointment types and webhooks, which have no actor."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import TypeVar
 
 from actors.domain.announcements import Body, announcements
-from actors.domain.events import (
-    AppointmentTypeSaved,
-    ProfileSaved,
-    RecordEvent,
-    WebhookDeleted,
-    WebhookSaved,
-)
+from actors.domain.appointment import AppointmentType
+from actors.domain.events import RecordEvent, WebhookDeleted
 from actors.domain.outcome import Outcome
+from actors.domain.profile import Profile
 from actors.domain.refusals import Unavailable, VersionConflict
+from actors.domain.rules import check_version
+from actors.domain.webhook import Webhook
+from actors.ports import commits
 from actors.ports.clock import Clock, NewId
-from actors.ports.commits import (
-    IdempotencyKey,
-    OutcomeUnknown,
-    Reply,
-    StoreUnavailable,
-    Turn,
-    TurnRefused,
-    TurnReplayed,
-)
-from actors.ports.records import RecordStore
+from actors.ports.commits import IdempotencyKey, Reply
 from actors.services.caller import Caller
-from actors.services.idempotency import Body as Request
 from actors.services.idempotency import idempotency_key
+from actors.services.requests import AppointmentTypeChange, ProfileChange, sent_fields
+
+Record = TypeVar("Record", Profile, AppointmentType)
 
 _TRIES = 5
 """Attempts to change a record that others change too; each attempt reads it again."""
@@ -34,60 +28,30 @@ _TRIES = 5
 class Records:
     """Commits changed records with their events, replies and idempotency keys."""
 
-    def __init__(self, store: RecordStore, clock: Clock, new_id: NewId) -> None:
-        self._store = store
-        self._clock = clock
-        self.new_id = new_id
+    def __init__(self, store: commits.RecordStore, clock: Clock, new_id: NewId) -> None:
+        self._store, self._clock, self.new_id = store, clock, new_id
 
-    def key(self, caller: Caller, operation: str, request: Request) -> IdempotencyKey:
+    def key(self, caller: Caller, operation: str, request: Mapping[str, object]) -> IdempotencyKey:
         return idempotency_key(caller, operation, request, self.new_id)
 
     async def save(
-        self,
-        caller: Caller,
-        key: IdempotencyKey,
-        event: ProfileSaved | AppointmentTypeSaved | WebhookSaved,
-        body: Body,
+        self, caller: Caller, key: IdempotencyKey, event: RecordEvent, reply: Body | None
     ) -> Reply:
         """Commit the event; without a change, store only the reply.
 
         Raises VersionConflict when the row changed since ``event.before`` was read.
         """
-        changed = event.before != event.after
-        outcome = Outcome.CHANGED if changed else Outcome.UNCHANGED
-        return await self._commit(
-            caller,
-            key,
-            (event,) if changed else (),
-            outcome=outcome if event.before else Outcome.CREATED,
-            resource_id=event.after.id,
-            version=event.after.version,
-            reply=body,
-        )
-
-    async def delete(self, caller: Caller, key: IdempotencyKey, event: WebhookDeleted) -> Reply:
-        return await self._commit(
-            caller,
-            key,
-            (event,),
-            outcome=Outcome.GONE,
-            resource_id=event.before.id,
-            version=event.before.version,
-            reply=None,
-        )
-
-    async def _commit(
-        self,
-        caller: Caller,
-        key: IdempotencyKey,
-        events: tuple[RecordEvent, ...],
-        *,
-        outcome: Outcome,
-        resource_id: str,
-        version: int,
-        reply: Body | None,
-    ) -> Reply:
-        turn = Turn(
+        record: Profile | AppointmentType | Webhook
+        events: tuple[RecordEvent, ...] = (event,)
+        if isinstance(event, WebhookDeleted):
+            record, outcome = event.before, Outcome.GONE
+        elif event.before is None:
+            record, outcome = event.after, Outcome.CREATED
+        elif event.before != event.after:
+            record, outcome = event.after, Outcome.CHANGED
+        else:
+            record, outcome, events = event.after, Outcome.UNCHANGED, ()
+        turn = commits.Turn(
             by=caller.principal,
             at=self._clock.now(),
             request_id=caller.request_id,
@@ -95,18 +59,30 @@ class Records:
             events=events,
             announcements=announcements(events),
             outcome=outcome,
-            resource_id=resource_id,
-            version=version,
+            resource_id=record.id,
+            version=record.version,
             reply=reply,
         )
         try:
             return await self._store.commit_record(turn)
-        except TurnReplayed as replayed:
+        except commits.TurnReplayed as replayed:
             return replayed.reply
-        except TurnRefused as refused:
+        except commits.TurnRefused as refused:
             raise refused.refusal from None
-        except (StoreUnavailable, OutcomeUnknown) as error:
+        except (commits.StoreUnavailable, commits.OutcomeUnknown) as error:
             raise Unavailable from error
+
+
+def edited(
+    before: Record, change: ProfileChange | AppointmentTypeChange, expected_version: int | None
+) -> Record:
+    """The record with the fields that were sent, as a new version if that changes it.
+
+    Raises VersionConflict unless ``before`` has the expected version.
+    """
+    check_version(expected_version, before.version)
+    after = replace(before, **sent_fields(change))  # type: ignore[arg-type]  # a change has fields of its record
+    return after if after == before else replace(after, version=before.version + 1)
 
 
 async def retried(expected_version: int | None, save: Callable[[], Awaitable[Reply]]) -> Reply:

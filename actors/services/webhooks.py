@@ -199,7 +199,7 @@ class Webhooks:
         request = {"id": webhook_id, "version": expected_version}
         key = self._records.key(caller, "webhook:delete", request)
         before = await self._current(caller, webhook_id, expected_version)
-        reply = await self._records.delete(caller, key, WebhookDeleted(before=before.webhook))
+        reply = await self._records.save(caller, key, WebhookDeleted(before=before.webhook), None)
         self._dispatcher.changed(webhook_id)
         return reply
 

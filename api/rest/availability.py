@@ -35,7 +35,7 @@ async def show(call: Call[SlotRange | None, None]) -> web.Response:
     """The schedule alone is tagged with its version, which ``PUT`` takes as ``If-Match``."""
     dentist_id = _dentist(call)
     availability = call.services.availability
-    view = await availability.schedule(call.caller, dentist_id)
+    view = await availability.schedule(dentist_id)
     if call.query is None:
         tag = version_tag(view.schedule.version)
         return tagged_response(call.request, availability_json(view), tag)

@@ -5,11 +5,12 @@ from typing import Final
 
 import orjson
 
+from actors.domain.announcements import ScheduleBody
 from actors.domain.appointment import Appointment
 from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.ports.rendering import Names
-from actors.services.availability import ScheduleView, SlotPage
+from actors.services.availability import SlotPage
 from api.schemas import fields
 from api.schemas.resources import RESERVATION, IntervalSchema, Shown
 from api.schemas.schedule import availability_data
@@ -69,7 +70,7 @@ def slots_json(page: SlotPage, *, limit: int, next_cursor: str | None) -> bytes:
     )
 
 
-def availability_json(view: ScheduleView, page: SlotPage | None = None) -> bytes:
+def availability_json(view: ScheduleBody, page: SlotPage | None = None) -> bytes:
     """A schedule; with ``page`` also its free slots and the position that they reflect."""
     shown = availability_data(view.dentist_id, view.schedule)
     if page is not None:

@@ -27,7 +27,7 @@ from store.sql.write_statements import WriteStatements
 
 
 def commit_record(turn: Turn, ctx: CommitContext) -> Plan[Done[Reply]]:
-    """Raises as :class:`~actors.ports.records.RecordStore` says."""
+    """Raises as :class:`~actors.ports.commits.RecordStore` says."""
     sql = ctx.sql
     patients = sorted({each.dentists_of for each in turn.announcements if each.dentists_of})
     # The patient's dentists must stay the same until COMMIT, so no booking meanwhile.

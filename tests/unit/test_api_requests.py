@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from actors.domain.announcements import ScheduleBody
 from actors.domain.appointment import Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.channels import Channel, dentist_channel, patient_channel
@@ -14,7 +15,7 @@ from actors.domain.principal import Role
 from actors.domain.profile import PublicCard
 from actors.domain.schedule import Schedule
 from actors.ports.events import EventRecord
-from actors.services.availability import ScheduleView, Slot, SlotPage
+from actors.services.availability import Slot, SlotPage
 from actors.services.changes import ChannelChanges
 from actors.services.requests import (
     AppointmentChange,
@@ -235,7 +236,7 @@ async def test_head_has_the_headers_of_get_without_the_body() -> None:
 
 # --- availability --------------------------------------------------------------------
 
-VIEW = ScheduleView(dentist_id=DENTIST, schedule=Schedule(time_zone="Europe/Vienna", version=4))
+VIEW = ScheduleBody(dentist_id=DENTIST, schedule=Schedule(time_zone="Europe/Vienna", version=4))
 SLOTS = SlotPage(
     slots=(Slot(dentist_id=DENTIST, appointment_type_id=TYPE, start=START, end=START),),
     next_after=None,

@@ -109,7 +109,7 @@ async def _cancel(call: CommandCall[Cancellation]) -> bytes:
 
 async def _get_availability(call: CommandCall[SlotRange | None]) -> bytes:
     availability, query = call.services.availability, call.body
-    view = await availability.schedule(call.caller, call.dentist_id)
+    view = await availability.schedule(call.dentist_id)
     page = await availability.slots(call.caller, call.dentist_id, query) if query else None
     return availability_json(view, page)
 
