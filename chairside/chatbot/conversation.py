@@ -1,37 +1,21 @@
 """The shell around the dialogue: carries out its effects and feeds their results back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from chairside.chatbot.clinic import Facts
 from chairside.chatbot.dialogue import sentences
+from chairside.chatbot.dialogue.exchange import Continuation, Effect, Exchange
+from chairside.chatbot.dialogue.failures import failed
 from chairside.chatbot.dialogue.machine import Dialogue
-from chairside.chatbot.dialogue.state import (
-    BookHold,
-    CancelOwnAppointment,
-    ChangeDone,
-    ChatReply,
-    DialogueInput,
-    DialogueState,
-    DropHold,
-    Effect,
-    EffectFailed,
-    EffectResult,
-    FindOwnAppointments,
-    FindSlots,
-    HoldPlaced,
-    LiveChange,
-    MoveOwnAppointment,
-    OwnAppointmentsFound,
-    PlaceHold,
-    SlotsFound,
-    Utterance,
-)
+from chairside.chatbot.dialogue.state import ChatReply, DialogueState, LiveChange
 from chairside.chatbot.language_model import LanguageModel, act_of, question_for
 from chairside.chatbot.patient_calendar import PatientCalendar, failure_code
-from chairside.chatbot.understanding.acts import Intent
+from chairside.chatbot.understanding.acts import DialogueAct, Intent
 from chairside.client import ConnectionLost, HubError
 
 STEPS_MAX: Final = 12
@@ -63,13 +47,15 @@ class Conversation:
         dialogue = await self._dialogue()
         if dialogue is None:
             return (ChatReply(text=f"{sentences.BUSY} Please try again in a moment."),)
-        utterance = await self._understood(dialogue, message)
-        return await self._run(dialogue, utterance)
+        acts = await self._understood(dialogue, message)
+        return await self._run(dialogue, dialogue.answer(self.state, acts, self._now()))
 
     async def notify(self, change: LiveChange) -> tuple[ChatReply, ...]:
         """Replies that no message caused, because something changed at the clinic."""
         dialogue = await self._dialogue()
-        return await self._run(dialogue, change) if dialogue else ()
+        if dialogue is None:
+            return ()
+        return await self._run(dialogue, dialogue.notify(self.state, change, self._now()))
 
     async def facts(self) -> Facts | None:
         """What is known of the clinic; None if the hub does not answer."""
@@ -82,56 +68,36 @@ class Conversation:
         facts = await self.facts()
         return None if facts is None else Dialogue(facts)
 
-    async def _understood(self, dialogue: Dialogue, message: str) -> Utterance:
+    async def _understood(self, dialogue: Dialogue, message: str) -> Sequence[DialogueAct]:
         """By the rules; a model, if there is one, may interpret what they do not know."""
-        utterance = dialogue.understand(self.state, message, self._now())
-        if self._model is None or utterance.acts[0].intent is not Intent.UNKNOWN:
-            return utterance
+        acts = dialogue.understand(self.state, message, self._now())
+        if self._model is None or acts[0].intent is not Intent.UNKNOWN:
+            return acts
         question = question_for(message, self.state, dialogue.facts)
         choice = await self._model.choose(question)
         if choice is None:
-            return utterance
+            return acts
         local = self._now().astimezone(ZoneInfo(dialogue.facts.time_zone))
         act = act_of(choice, question, dialogue.facts, local)
-        return Utterance((act,)) if act is not None else utterance
+        return (act,) if act is not None else acts
 
-    async def _run(self, dialogue: Dialogue, first: DialogueInput) -> tuple[ChatReply, ...]:
+    async def _run(self, dialogue: Dialogue, step: Exchange) -> tuple[ChatReply, ...]:
+        """Run the effect of this step, and those of the steps that follow."""
         replies: list[ChatReply] = []
-        inputs: list[DialogueInput] = [first]
         for _ in range(STEPS_MAX):
-            if not inputs:
-                break
-            step = dialogue.step(self.state, inputs.pop(0), self._now())
             self.state = step.state
             replies += step.replies
-            for effect in step.effects:
-                result = await self._result(effect)
-                if result is not None:
-                    inputs.append(result)
+            for hold_id, key in step.releases:
+                with suppress(HubError, ConnectionLost):  # a hold ends by itself
+                    await self._calendar.release(hold_id, key)
+            if step.effect is None:
+                break
+            then = await self._result(step.effect)
+            step = dialogue.resume(self.state, then, self._now())
         return tuple(replies)
 
-    async def _result(self, effect: Effect) -> EffectResult | None:
+    async def _result(self, effect: Effect) -> Continuation:
         try:
-            return await self._carry_out(effect)
+            return await effect.run(self._calendar)
         except (HubError, ConnectionLost) as error:
-            return None if isinstance(effect, DropHold) else EffectFailed(failure_code(error))
-
-    async def _carry_out(self, effect: Effect) -> EffectResult | None:
-        calendar = self._calendar
-        match effect:
-            case FindSlots(query=query):
-                return SlotsFound(await calendar.slots(query))
-            case FindOwnAppointments():
-                return OwnAppointmentsFound(await calendar.own_appointments())
-            case PlaceHold(slot=slot, key=key):
-                return HoldPlaced(await calendar.hold(slot, key))
-            case DropHold(hold_id=hold_id, key=key):
-                await calendar.release(hold_id, key)
-                return None
-            case BookHold(hold_id=hold_id, key=key):
-                return ChangeDone(await calendar.book(hold_id, key))
-            case MoveOwnAppointment(appointment=appointment, start=start, key=key):
-                return ChangeDone(await calendar.move(appointment, start, key))
-            case CancelOwnAppointment(appointment=appointment, key=key):
-                await calendar.cancel(appointment, key)
-                return ChangeDone(None)
+            return partial(failed, code=failure_code(error), purpose=effect.purpose)

@@ -11,17 +11,9 @@ from typing import Final, TypeVar
 from cattrs import BaseValidationError
 
 from chairside.chatbot.clinic import Facts, OwnAppointment
-from chairside.chatbot.dialogue.state import (
-    Goal,
-    HoldEnded,
-    LiveChange,
-    OwnAppointmentChanged,
-    ScheduleChanged,
-    Stage,
-    Task,
-    TimesTaken,
-)
+from chairside.chatbot.dialogue import state
 from chairside.chatbot.json_values import value_converter
+from chairside.chatbot.understanding.acts import Intent
 from chairside.client.slot_table import Block
 
 T = TypeVar("T")
@@ -52,7 +44,7 @@ class _SlotsChanged:
     taken: tuple[_TakenTime, ...]
 
 
-def live_change(event_type: str, data: Mapping[str, object]) -> LiveChange | None:
+def live_change(event_type: str, data: Mapping[str, object]) -> state.LiveChange | None:
     """What an event means to the patient's conversation; None if nothing.
 
     Raises ValueError if ``data`` is not what the hub sends.
@@ -61,27 +53,27 @@ def live_change(event_type: str, data: Mapping[str, object]) -> LiveChange | Non
         case "slots.changed":
             slots = _checked(data, _SlotsChanged)
             blocks = tuple(one.block for one in slots.taken)
-            return TimesTaken(slots.dentist_id, blocks) if blocks else None
+            return state.TimesTaken(slots.dentist_id, blocks) if blocks else None
         case "availability.updated":
-            return ScheduleChanged(_checked(data.get("dentist_id"), str))
+            return state.ScheduleChanged(_checked(data.get("dentist_id"), str))
         case "appointment.created" | "appointment.updated" | "appointment.cancelled":
-            return OwnAppointmentChanged(_checked(data, OwnAppointment))
+            return state.OwnAppointmentChanged(_checked(data, OwnAppointment))
         case "reservation.expired" | "reservation.released":
-            return HoldEnded(_checked(data.get("id"), str))
+            return state.HoldEnded(_checked(data.get("id"), str))
         case _:
             return None
 
 
-def offering(task: Task | None) -> tuple[str, ...]:
+def offering(task: state.Task | None) -> tuple[str, ...]:
     """The dentists of the offered times; ids, ascending."""
-    if task is None or task.stage is not Stage.CHOOSE:
+    if task is None or task.stage is not state.Stage.CHOOSE:
         return ()
     return tuple(sorted({slot.dentist_id for slot in task.offered}))
 
 
-def searched(task: Task, facts: Facts, dentists_max: int) -> tuple[str, ...]:
+def searched(task: state.Task, facts: Facts, dentists_max: int) -> tuple[str, ...]:
     """The dentists among whom a task searches, if they are few; else those of its offers."""
-    if task.goal is Goal.CANCEL:
+    if task.goal is Intent.CANCEL:
         return ()
     among = facts.ids(task.dentist_ids)
     return among if len(among) <= dentists_max else offering(task)

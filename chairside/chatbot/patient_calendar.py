@@ -16,7 +16,6 @@ from chairside.chatbot.clinic import (
     SlotQuery,
     Treatment,
 )
-from chairside.chatbot.dialogue.state import UNREACHABLE
 from chairside.chatbot.json_values import value_converter
 from chairside.client import ConnectionLost, FreeSlot, HubError, RestCommands
 from chairside.client.shapes import Appointment, Reservation, Slot
@@ -30,6 +29,8 @@ PAGES_MAX: Final = 4
 PAGE: Final = 200
 PAST: Final = timedelta(days=2 * 365)
 """How far back the usual dentist is looked for."""
+UNREACHABLE: Final = "UNREACHABLE"
+"""The code if it is unknown whether a command was carried out."""
 DEFAULT_ZONE: Final = "UTC"
 _CONVERTER: Final = value_converter(forbid_extra_keys=False)
 
@@ -179,7 +180,7 @@ class PatientCalendar:
 
 
 def failure_code(error: HubError | ConnectionLost) -> str:
-    """The hub's code; UNREACHABLE if it is unknown whether a command was carried out."""
+    """The hub's code, or UNREACHABLE."""
     if isinstance(error, ConnectionLost) or error.may_be_retried:
         return UNREACHABLE
     return UNREACHABLE if error.code in ("UNREADABLE_ANSWER", "INTERNAL_ERROR") else error.code

@@ -11,8 +11,13 @@ import aiohttp
 
 from chairside.chatbot.clinic import Facts, SlotQuery
 from chairside.chatbot.dialogue.offers import spread, zone_of, zones_of
-from chairside.chatbot.dialogue.state import UNREACHABLE
-from chairside.chatbot.patient_calendar import PatientCalendar, failure_code, slot_of, written
+from chairside.chatbot.patient_calendar import (
+    UNREACHABLE,
+    PatientCalendar,
+    failure_code,
+    slot_of,
+    written,
+)
 from chairside.client import ConnectionLost, HubError
 from chairside.client.shapes import Appointment, AppointmentFilters
 from chairside.mcp.consent import ProposedChange, confirms, sign_confirmation

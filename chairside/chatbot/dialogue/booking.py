@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from chairside.chatbot.clinic import OwnAppointment
 from chairside.chatbot.dialogue import finding, sentences
-from chairside.chatbot.dialogue.exchange import Exchange
-from chairside.chatbot.dialogue.state import BookHold, Goal, Stage, Task, Waiting
-from chairside.chatbot.understanding.acts import DialogueAct
+from chairside.chatbot.dialogue.exchange import Exchange, Purpose
+from chairside.chatbot.dialogue.state import Stage, Task
+from chairside.chatbot.patient_calendar import PatientCalendar
+from chairside.chatbot.understanding.acts import DialogueAct, Intent
 from chairside.chatbot.understanding.when import When, on
 
 
@@ -17,7 +18,7 @@ def begin(exchange: Exchange, act: DialogueAct) -> None:
     if act.urgent and when.is_empty:
         when = When(soonest=True)
     task = Task(
-        goal=Goal.BOOK,
+        goal=Intent.BOOK,
         stage=Stage.TREATMENT,
         act=act,
         appointment_type_id=act.treatment,
@@ -49,7 +50,7 @@ def advance(exchange: Exchange) -> None:
         task = exchange.update(appointment_type_id=facts.treatments[0].id)
     if task.appointment_type_id is None:
         exchange.update(stage=Stage.TREATMENT, act=replace(act, unknown_treatment=None))
-        exchange.show(sentences.treatment_prompt(facts, exchange.lead))
+        exchange.prompt()
     elif act.unknown_dentist and not task.dentist_ids:
         named = sentences.name(act.unknown_dentist).title()
         exchange.update(stage=Stage.DENTIST, act=replace(act, unknown_dentist=None))
@@ -58,9 +59,9 @@ def advance(exchange: Exchange) -> None:
     elif len(act.dentists) > 1 and not task.dentist_ids:
         several = [one for one in facts.dentists if one.id in act.dentists]
         exchange.update(stage=Stage.DENTIST, act=replace(act, dentists=()))
-        exchange.show(sentences.dentist_prompt(several, exchange.lead))
+        exchange.show(sentences.dentist_prompt(several))
     elif act.usual_dentist and not task.dentist_ids:
-        exchange.find_own(Waiting.USUAL)
+        exchange.emit(PatientCalendar.own_appointments, usual_found, Purpose.LOOK_UP)
     else:
         finding.search(exchange)
 
@@ -114,11 +115,10 @@ def detail(exchange: Exchange, act: DialogueAct) -> bool:
 
 
 def confirm(exchange: Exchange) -> None:
-    task = exchange.task
-    assert task.hold is not None, "a booking is confirmed for a hold"
-    key = task.key or exchange.new_key()
+    hold, key = exchange.task.hold, exchange.task.key or exchange.new_key()
+    assert hold is not None, "a booking is confirmed for a hold"
     exchange.update(key=key)
-    exchange.emit(BookHold(task.hold.id, key), Waiting.CHANGE)
+    exchange.emit(lambda calendar: calendar.book(hold.id, key), booked, Purpose.CHANGE)
 
 
 def booked(exchange: Exchange, appointment: OwnAppointment) -> None:

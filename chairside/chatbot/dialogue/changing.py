@@ -5,23 +5,20 @@ from dataclasses import replace
 
 from chairside.chatbot.clinic import OwnAppointment
 from chairside.chatbot.dialogue import finding
-from chairside.chatbot.dialogue.exchange import Exchange
-from chairside.chatbot.dialogue.state import (
-    LISTED_MAX,
-    CancelOwnAppointment,
-    Goal,
-    MoveOwnAppointment,
-    Stage,
-    Task,
-    Waiting,
-)
+from chairside.chatbot.dialogue.exchange import Exchange, Purpose
+from chairside.chatbot.dialogue.state import LISTED_MAX, Stage, Task
+from chairside.chatbot.patient_calendar import PatientCalendar
 from chairside.chatbot.understanding.acts import LAST, DialogueAct, Intent, Shift
 from chairside.chatbot.understanding.when import When, on
 
 
-def begin(exchange: Exchange, goal: Goal, act: DialogueAct) -> None:
-    exchange.begin(Task(goal=goal, stage=Stage.WHICH, act=act, when=act.when))
-    exchange.find_own(Waiting.PICK)
+def begin(exchange: Exchange, act: DialogueAct) -> None:
+    exchange.begin(Task(goal=act.intent, stage=Stage.WHICH, act=act, when=act.when))
+    find_own(exchange)
+
+
+def find_own(exchange: Exchange) -> None:
+    exchange.emit(PatientCalendar.own_appointments, own_found, Purpose.PREPARE)
 
 
 def own_found(exchange: Exchange, appointments: tuple[OwnAppointment, ...]) -> None:
@@ -31,15 +28,14 @@ def own_found(exchange: Exchange, appointments: tuple[OwnAppointment, ...]) -> N
     exchange.mark_seen(*upcoming)
     if not upcoming:
         exchange.end()
-        exchange.reply(f"{exchange.lead}You have no upcoming appointment that I could {goal}.")
+        exchange.reply(f"You have no upcoming appointment that I could {goal}.")
         return
     fit = _meant(exchange, upcoming, act)
     if len(fit) == 1 and not act.everything:
         picked(exchange, fit[0])
         return
-    verb = "cancel" if goal is Goal.CANCEL else "move"
     if act.everything and len(upcoming) > 1:
-        exchange.lead += f"I {verb} one at a time, so that nothing goes by mistake. "
+        exchange.lead += f"I {goal} one at a time, so that nothing goes by mistake. "
     elif not fit:
         exchange.lead += "I see no appointment of yours like that. "
     shown = tuple(fit or upcoming)[:LISTED_MAX]
@@ -79,7 +75,7 @@ def picked(exchange: Exchange, appointment: OwnAppointment) -> None:
         dentist_ids=(appointment.dentist_id,),
     )
     exchange.remember(last=appointment)
-    if task.goal is Goal.CANCEL:
+    if task.goal is Intent.CANCEL:
         exchange.update(stage=Stage.CONFIRM)
         exchange.prompt()
         return
@@ -121,9 +117,9 @@ def detail(exchange: Exchange, act: DialogueAct) -> bool:
             unknown_dentist=None,
         )
         exchange.update(act=changed)
-        exchange.find_own(Waiting.PICK)
+        find_own(exchange)
         return True
-    if task.goal is Goal.CANCEL:
+    if task.goal is Intent.CANCEL:
         return False
     if finding.take_choice(exchange, act):
         return True
@@ -140,15 +136,15 @@ def detail(exchange: Exchange, act: DialogueAct) -> bool:
 
 
 def confirm(exchange: Exchange) -> None:
-    task = exchange.task
-    assert task.appointment is not None, "a change is confirmed for an appointment"
-    key = task.key or exchange.new_key()
+    task, key = exchange.task, exchange.task.key or exchange.new_key()
+    row, chosen = task.appointment, task.chosen
+    assert row is not None, "a change is confirmed for an appointment"
     exchange.update(key=key)
-    if task.goal is Goal.CANCEL:
-        exchange.emit(CancelOwnAppointment(task.appointment, key), Waiting.CHANGE)
+    if task.goal is Intent.CANCEL:
+        exchange.emit(lambda calendar: calendar.cancel(row, key), cancelled, Purpose.CHANGE)
     else:
-        assert task.chosen is not None, "a move has somewhere to go"
-        exchange.emit(MoveOwnAppointment(task.appointment, task.chosen.start, key), Waiting.CHANGE)
+        assert chosen is not None, "a move has somewhere to go"
+        exchange.emit(lambda calendar: calendar.move(row, chosen.start, key), moved, Purpose.CHANGE)
 
 
 def moved(exchange: Exchange, appointment: OwnAppointment) -> None:
@@ -158,7 +154,7 @@ def moved(exchange: Exchange, appointment: OwnAppointment) -> None:
     exchange.reply(f"Done. It is now: {exchange.name(appointment)}.")
 
 
-def cancelled(exchange: Exchange) -> None:
+def cancelled(exchange: Exchange, _done: None) -> None:
     appointment = exchange.task.appointment
     assert appointment is not None
     exchange.mark_seen(replace(appointment, version=appointment.version + 1))

@@ -1,41 +1,54 @@
 """One step of the dialogue while it is computed: the new state, replies and effects so far."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
+from typing import TypeVar
 
 from chairside.chatbot.clinic import Facts, OwnAppointment
 from chairside.chatbot.dialogue import sentences
 from chairside.chatbot.dialogue.offers import local
-from chairside.chatbot.dialogue.state import (
-    SEEN_MAX,
-    ChatReply,
-    DialogueState,
-    DialogueStep,
-    DropHold,
-    Effect,
-    FindOwnAppointments,
-    Option,
-    PlaceHold,
-    Stage,
-    Task,
-    Waiting,
-)
+from chairside.chatbot.dialogue.state import SEEN_MAX, ChatReply, DialogueState, Stage, Task
+from chairside.chatbot.patient_calendar import PatientCalendar
+
+T = TypeVar("T")
+
+Continuation = Callable[["Exchange"], None]
+"""What the next step does."""
+
+
+class Purpose(StrEnum):
+    """What an effect is for; it decides how the dialogue continues if the effect fails."""
+
+    LOOK_UP = "look_up"
+    """The task stays as it is."""
+    PREPARE = "prepare"
+    CHANGE = "change"
+    """Without an answer it is unknown whether the change was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A call of the patient's calendar, for the shell to make."""
+
+    run: Callable[[PatientCalendar], Awaitable[Continuation]]
+    """Raises HubError, ConnectionLost."""
+    purpose: Purpose
 
 
 class Exchange:
-    """Collects the step; ``lead`` is the beginning of the next prompt."""
+    """Collects the outcome of one step; ``lead`` is the beginning of the next reply.
+
+    ``releases`` are holds (id and idempotency key) that are released before ``effect`` is run.
+    """
 
     def __init__(self, state: DialogueState, facts: Facts, now: datetime) -> None:
         self.state, self.facts, self.now = state, facts, now
-        self._replies: list[ChatReply] = []
-        self._effects: list[Effect] = []
+        self.replies: list[ChatReply] = []
+        self.releases: list[tuple[str, str]] = []
+        self.effect: Effect | None = None
         self.lead = ""
-
-    def step(self) -> DialogueStep:
-        return DialogueStep(
-            state=self.state, replies=tuple(self._replies), effects=tuple(self._effects)
-        )
 
     @property
     def task(self) -> Task:
@@ -60,7 +73,7 @@ class Exchange:
 
     def end(self) -> None:
         self.drop_hold()
-        self.remember(task=None, waiting=None)
+        self.remember(task=None)
 
     def mark_seen(self, *appointments: OwnAppointment) -> None:
         """The patient knows these versions: no notice is due about them."""
@@ -89,52 +102,54 @@ class Exchange:
 
     # --- replies --------------------------------------------------------------------------
 
-    def reply(self, text: str, options: tuple[Option, ...] = (), *, notice: bool = False) -> None:
-        self.show(ChatReply(text=text, options=options, notice=notice))
+    def reply(self, text: str, *, notice: bool = False) -> None:
+        self.show(ChatReply(text=text, notice=notice))
 
     def show(self, reply: ChatReply) -> None:
-        self._replies.append(reply)
+        self.replies.append(replace(reply, text=self.lead + reply.text))
         self.lead = ""
 
     def show_offer(self, lead: str, *, notice: bool = False) -> None:
         """Show the offered times to choose from."""
-        self.show(sentences.choice_prompt(self.task, self.facts, self.now, lead, notice=notice))
+        self.lead = f"{lead}\n"
+        self.show(sentences.choice_prompt(self.task, self.facts, self.now, notice=notice))
 
     def prompt(self) -> None:
         """Show the task's open question."""
-        task, facts, now, lead = self.task, self.facts, self.now, self.lead
+        task, facts, now = self.task, self.facts, self.now
         match task.stage:
             case Stage.TREATMENT:
-                self.show(sentences.treatment_prompt(facts, lead))
+                self.show(sentences.treatment_prompt(facts))
             case Stage.DENTIST:
-                self.show(sentences.dentist_prompt(facts.dentists, lead))
+                self.show(sentences.dentist_prompt(facts.dentists))
             case Stage.WHEN:
-                self.show(sentences.time_prompt(task, facts, lead))
+                self.show(sentences.time_prompt(task, facts))
             case Stage.WHICH:
-                self.show(sentences.which_prompt(task.goal, self.state.listed, facts, now, lead))
+                self.show(sentences.which_prompt(task.goal, self.state.listed, facts, now))
             case Stage.CHOOSE:
-                self.show_offer(lead or "These times are free:")
+                self.show_offer(self.lead or "These times are free:")
             case Stage.CONFIRM if task.appointment is None:
                 if task.hold is not None:
-                    self.show(sentences.booking_prompt(task.hold, facts, now, lead))
-            case Stage.CONFIRM if task.chosen is not None:
-                self.show(sentences.move_prompt(task, facts, now, lead))
+                    self.show(sentences.booking_prompt(task.hold, facts, now))
             case Stage.CONFIRM:
-                assert task.appointment is not None
-                self.show(sentences.cancel_prompt(task.appointment, facts, now, lead))
+                self.show(sentences.change_prompt(task, facts, now))
 
     # --- effects --------------------------------------------------------------------------
 
-    def emit(self, effect: Effect, waiting: Waiting) -> None:
-        self._effects.append(effect)
-        self.remember(waiting=waiting)
+    def emit(
+        self,
+        call: Callable[[PatientCalendar], Awaitable[T]],
+        then: Callable[["Exchange", T], None],
+        purpose: Purpose,
+    ) -> None:
+        """End the step with this call; ``then`` is the next step, with its result."""
 
-    def find_own(self, waiting: Waiting) -> None:
-        self.emit(FindOwnAppointments(), waiting)
+        async def run(calendar: PatientCalendar) -> Continuation:
+            result = await call(calendar)
+            return lambda exchange: then(exchange, result)
 
-    def hold_chosen(self) -> None:
-        assert self.task.chosen is not None
-        self.emit(PlaceHold(self.task.chosen, self.new_key()), Waiting.HOLD)
+        assert self.effect is None, "a step waits for one result"
+        self.effect = Effect(run, purpose)
 
     def drop_hold(self) -> None:
         """Release what is held for a task that will not need it."""
@@ -142,5 +157,5 @@ class Exchange:
         if task is None or task.hold is None:
             return
         if task.hold.expires_at > self.now:
-            self._effects.append(DropHold(task.hold.id, self.new_key()))
+            self.releases.append((task.hold.id, self.new_key()))
         self.update(hold=None)

@@ -8,21 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from chairside.chatbot.clinic import Hold
-from chairside.chatbot.dialogue import sentences
-from chairside.chatbot.dialogue.exchange import Exchange
-from chairside.chatbot.dialogue.offers import (
-    alternatives_first,
-    fitting,
-    local,
-    meant,
-    nearest,
-    nearest_query,
-    query_for,
-    shifted,
-    spread,
-)
-from chairside.chatbot.dialogue.state import FindSlots, Goal, Stage, Waiting
-from chairside.chatbot.understanding.acts import DialogueAct, Shift
+from chairside.chatbot.dialogue import offers, sentences
+from chairside.chatbot.dialogue.exchange import Exchange, Purpose
+from chairside.chatbot.dialogue.state import Stage
+from chairside.chatbot.understanding.acts import DialogueAct, Intent, Shift
 from chairside.chatbot.understanding.when import When, on
 from chairside.client import FreeSlot
 
@@ -38,27 +27,28 @@ def search(exchange: Exchange) -> None:
         exchange.update(stage=Stage.WHEN)
         exchange.prompt()
     else:
-        exchange.emit(FindSlots(query_for(task, exchange.facts, exchange.now)), Waiting.OFFER)
+        query = offers.query_for(task, exchange.facts, exchange.now)
+        exchange.emit(lambda calendar: calendar.slots(query), found, Purpose.LOOK_UP)
 
 
 def found(exchange: Exchange, slots: Sequence[FreeSlot]) -> None:
     """Free slots at the wanted time: hold the only one, offer some, or search around it."""
     task = exchange.task
-    fit = fitting(slots, task, exchange.facts, exchange.now)
+    fit = offers.fitting(slots, task, exchange.facts, exchange.now)
     beside = None if fit else _overlapping(exchange)
     if beside is not None:
         choose(exchange, beside)
     elif not fit:
-        exchange.emit(FindSlots(nearest_query(task, exchange.facts, exchange.now)), Waiting.NEAREST)
+        query = offers.nearest_query(task, exchange.facts, exchange.now)
+        exchange.emit(lambda calendar: calendar.slots(query), found_nearest, Purpose.LOOK_UP)
     elif task.when.at is not None and len(fit) == 1:
         choose(exchange, fit[0])
     elif task.when.at is not None and not task.dentist_ids and len({s.start for s in fit}) == 1:
         choose(exchange, fit[0])  # one time, several dentists, and anyone will do
     else:
-        offered = spread(alternatives_first(fit, task.when, exchange.facts))
+        offered = offers.spread(offers.alternatives_first(fit, task.when, exchange.facts))
         exchange.update(offered=offered, stage=Stage.CHOOSE)
-        lead = exchange.lead or _offer_lead(exchange)
-        exchange.show_offer(lead)
+        exchange.show_offer(_offer_lead(exchange))
 
 
 def _overlapping(exchange: Exchange) -> FreeSlot | None:
@@ -94,18 +84,17 @@ def _offer_lead(exchange: Exchange) -> str:
 def found_nearest(exchange: Exchange, slots: Sequence[FreeSlot]) -> None:
     """Nothing is free at the wanted time: offer what comes closest."""
     task, facts = exchange.task, exchange.facts
-    close = nearest(slots, task, facts, exchange.now)
+    close = offers.nearest(slots, task, facts, exchange.now)
     wanted = sentences.wanted(task.when, facts, task, exchange.now)
     who = sentences.who(facts, task.dentist_ids)
     nothing = f"Nothing is free{who}{' ' + wanted if wanted else ''}"
-    more = exchange.lead
     if not close:
         exchange.update(stage=Stage.WHEN, when=When(), offered=(), beyond=None)
         other = " Another day, or another dentist?" if task.dentist_ids else " Another day?"
-        exchange.reply(f"{more}{nothing}, nor in the weeks after.{other}")
+        exchange.reply(f"{nothing}, nor in the weeks after.{other}")
         return
     exchange.update(offered=close, stage=Stage.CHOOSE, beyond=None)
-    exchange.show_offer(f"{more}{nothing}. The nearest times are:")
+    exchange.show_offer(f"{nothing}. The nearest times are:")
 
 
 def choose(exchange: Exchange, slot: FreeSlot) -> None:
@@ -119,16 +108,21 @@ def choose(exchange: Exchange, slot: FreeSlot) -> None:
         or slot.start >= appointment.end
         or slot.end <= appointment.start
     ):
-        exchange.hold_chosen()
+        hold(exchange, slot)
     else:
         exchange.update(stage=Stage.CONFIRM)
         exchange.prompt()
 
 
-def held(exchange: Exchange, hold: Hold) -> None:
+def hold(exchange: Exchange, slot: FreeSlot) -> None:
+    key = exchange.new_key()
+    exchange.emit(lambda calendar: calendar.hold(slot, key), held, Purpose.PREPARE)
+
+
+def held(exchange: Exchange, placed: Hold) -> None:
     if exchange.task.retaken:
         exchange.lead = "The time had run out, but it was still free, so I took it again. "
-    exchange.update(hold=hold, chosen=hold.slot, stage=Stage.CONFIRM, key="", retaken=False)
+    exchange.update(hold=placed, chosen=placed.slot, stage=Stage.CONFIRM, key="", retaken=False)
     exchange.prompt()
 
 
@@ -139,15 +133,15 @@ def refine(exchange: Exchange, act: DialogueAct) -> bool:
     type_id, dentist_ids = task.appointment_type_id, task.dentist_ids
     has_time = act.shift is not None or not act.when.is_empty
     if act.shift is not None and (act.when.is_empty or act.shift is Shift.MORE):
-        when = shifted(task, act.shift, exchange.facts).refined_by(act.when)
+        when = offers.shifted(task, act.shift, exchange.facts).refined_by(act.when)
     elif has_time:
         when = task.when.refined_by(act.when)
         if act.when.has_time and not act.when.has_day and task.chosen and not task.when.days:
-            when = replace(when, days=on(local(exchange.facts, task.chosen).date()).days)
-    if task.goal is Goal.BOOK:
+            when = replace(when, days=on(offers.local(exchange.facts, task.chosen).date()).days)
+    if task.goal is Intent.BOOK:
         type_id = act.treatment or type_id
         dentist_ids = act.dentists or (() if act.any_dentist else dentist_ids)
-    has_others = task.goal is Goal.BOOK and (
+    has_others = task.goal is Intent.BOOK and (
         type_id != task.appointment_type_id or bool(act.dentists) or act.any_dentist
     )
     if not has_time and not has_others:
@@ -171,7 +165,7 @@ def take_choice(exchange: Exchange, act: DialogueAct) -> bool:
     task = exchange.task
     if task.stage is not Stage.CHOOSE:
         return False
-    several = meant(act, task.offered, exchange.facts)
+    several = offers.meant(act, task.offered, exchange.facts)
     if len(several) == 1:
         choose(exchange, several[0])
         return True
@@ -184,7 +178,6 @@ def take_choice(exchange: Exchange, act: DialogueAct) -> bool:
             exchange.prompt()
             return True
     if act.number is not None and act.when.is_empty and not several:
-        exchange.lead = f"I offered only {len(task.offered)}:"
-        exchange.prompt()
+        exchange.show_offer(f"I offered only {len(task.offered)}:")
         return True
     return False

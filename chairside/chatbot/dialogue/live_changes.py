@@ -1,42 +1,33 @@
 """Changes while the patient is thinking: offers go, holds end, the practice moves appointments."""
 
 from chairside.chatbot.clinic import OwnAppointment
-from chairside.chatbot.dialogue import finding, sentences
+from chairside.chatbot.dialogue import finding, sentences, state
 from chairside.chatbot.dialogue.exchange import Exchange
-from chairside.chatbot.dialogue.state import (
-    HoldEnded,
-    LiveChange,
-    OwnAppointmentChanged,
-    ScheduleChanged,
-    Stage,
-    Task,
-    TimesTaken,
-)
 from chairside.client import FreeSlot
 
 
-def apply(exchange: Exchange, change: LiveChange) -> None:
+def apply(exchange: Exchange, change: state.LiveChange) -> None:
     """Reply with a notice at once if the change concerns what the patient sees."""
     match change:
-        case TimesTaken():
+        case state.TimesTaken():
             _times_taken(exchange, change)
-        case ScheduleChanged(dentist_id=dentist_id):
+        case state.ScheduleChanged(dentist_id=dentist_id):
             _schedule_changed(exchange, dentist_id)
-        case OwnAppointmentChanged(appointment=appointment):
+        case state.OwnAppointmentChanged(appointment=appointment):
             _own_appointment_changed(exchange, appointment)
-        case HoldEnded(hold_id=hold_id):
+        case state.HoldEnded(hold_id=hold_id):
             _hold_ended(exchange, hold_id)
 
 
-def _open_offer(exchange: Exchange) -> Task | None:
+def _open_offer(exchange: Exchange) -> state.Task | None:
     """The task, if the patient is choosing among offered times."""
     task = exchange.state.task
-    if task is None or task.stage is not Stage.CHOOSE or exchange.state.waiting is not None:
+    if task is None or task.stage is not state.Stage.CHOOSE:
         return None
     return task
 
 
-def _times_taken(exchange: Exchange, taken: TimesTaken) -> None:
+def _times_taken(exchange: Exchange, taken: state.TimesTaken) -> None:
     if (task := _open_offer(exchange)) is None:
         return
     gone = tuple(slot for slot in task.offered if _is_gone(exchange, slot, taken))
@@ -57,7 +48,7 @@ def _times_taken(exchange: Exchange, taken: TimesTaken) -> None:
         finding.search(exchange)
 
 
-def _is_gone(exchange: Exchange, slot: FreeSlot, taken: TimesTaken) -> bool:
+def _is_gone(exchange: Exchange, slot: FreeSlot, taken: state.TimesTaken) -> bool:
     treatment = exchange.facts.treatment(slot.appointment_type_id)
     if slot.dentist_id != taken.dentist_id or treatment is None:
         return False
@@ -98,9 +89,8 @@ def _hold_ended(exchange: Exchange, hold_id: str) -> None:
     task = exchange.state.task
     if task is None or task.hold is None or task.hold.id != hold_id:
         return
-    if exchange.state.waiting is None:
-        exchange.reply(
-            "The time I held for you has run out. Say “yes” and I’ll try to get it again, or name"
-            " another time.",
-            notice=True,
-        )
+    exchange.reply(
+        "The time I held for you has run out. Say “yes” and I’ll try to get it again, or name"
+        " another time.",
+        notice=True,
+    )

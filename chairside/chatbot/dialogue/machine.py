@@ -1,51 +1,39 @@
-"""The conversation as a state machine: ``step(state, input, now)`` is pure and decides everything.
+"""The conversation as a state machine, which decides everything and is pure.
 
-Inputs are what the patient means, results of effects, and live changes at the clinic. A step
-returns replies, and effects for the shell to carry out. Nothing irreversible happens without a
-plain "yes" to a question that names it.
+A step takes the state and what happened: what the patient means, the result of an effect, or a
+live change at the clinic. Its outcome is the new state, replies, and at most one effect that
+the shell runs. Nothing irreversible happens without a plain "yes" to a question that names it.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from chairside.chatbot.clinic import Facts
-from chairside.chatbot.dialogue import (
-    booking,
-    changing,
-    finding,
-    live_changes,
-    results,
-    sentences,
-)
-from chairside.chatbot.dialogue.exchange import Exchange
+from chairside.chatbot.clinic import Facts, OwnAppointment
+from chairside.chatbot.dialogue import booking, changing, finding, live_changes, sentences
+from chairside.chatbot.dialogue.exchange import Continuation, Exchange, Purpose
 from chairside.chatbot.dialogue.offers import zone_of
 from chairside.chatbot.dialogue.state import (
+    LISTED_MAX,
     ChatReply,
-    DialogueInput,
     DialogueState,
-    DialogueStep,
-    Goal,
-    HoldEnded,
+    LiveChange,
     Option,
-    OwnAppointmentChanged,
-    ScheduleChanged,
     Stage,
-    TimesTaken,
-    Utterance,
-    Waiting,
 )
+from chairside.chatbot.patient_calendar import PatientCalendar
 from chairside.chatbot.understanding.acts import DialogueAct, Intent, Shift
 from chairside.chatbot.understanding.messages import ACTS_MAX, understand
-
-_GOALS: Final = {Intent.MOVE: Goal.MOVE, Intent.CANCEL: Goal.CANCEL}
-_INTENTS: Final = {Goal.BOOK: Intent.BOOK, Goal.MOVE: Intent.MOVE, Goal.CANCEL: Intent.CANCEL}
 
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """The machine for one clinic; beyond the state it knows only ``facts``."""
+    """The machine for one clinic; beyond the state it knows only ``facts``.
+
+    ``now`` is a UTC instant.
+    """
 
     facts: Facts
 
@@ -59,30 +47,37 @@ class Dialogue:
             ),
         )
 
-    def understand(self, state: DialogueState, message: str, now: datetime) -> Utterance:
+    def understand(
+        self, state: DialogueState, message: str, now: datetime
+    ) -> tuple[DialogueAct, ...]:
         """What ``message`` means; its days are those where the appointment will be."""
         acts = understand(message, self.facts, now.astimezone(self._zone(state)))
         dentists = {one for act in acts for one in act.dentists}
         if len(dentists) == 1:
             zone = zone_of(self.facts, dentists.pop())
             acts = understand(message, self.facts, now.astimezone(zone))
-        return Utterance(acts)
+        return acts
 
-    def step(self, state: DialogueState, given: DialogueInput, now: datetime) -> DialogueStep:
-        """The outcome of one input; ``now`` is a UTC instant."""
+    def answer(self, state: DialogueState, acts: Sequence[DialogueAct], now: datetime) -> Exchange:
+        """The step after a message of the patient."""
+        queue = (*acts[1:], *state.queue)[:ACTS_MAX]
+        return self.resume(replace(state, queue=queue), lambda step: _act(step, acts[0]), now)
+
+    def notify(self, state: DialogueState, change: LiveChange, now: datetime) -> Exchange:
+        """The step after a change at the clinic."""
         exchange = Exchange(state, self.facts, now)
-        match given:
-            case Utterance(acts=acts):
-                queue = (*acts[1:], *state.queue)[:ACTS_MAX]
-                exchange.remember(queue=queue, waiting=None)
-                _act(exchange, acts[0])
-                _next_in_queue(exchange)
-            case TimesTaken() | ScheduleChanged() | OwnAppointmentChanged() | HoldEnded():
-                live_changes.apply(exchange, given)
-            case _:
-                results.take(exchange, given)
-                _next_in_queue(exchange)
-        return exchange.step()
+        live_changes.apply(exchange, change)
+        return exchange
+
+    def resume(self, state: DialogueState, then: Continuation, now: datetime) -> Exchange:
+        """The step after an effect; later acts of the message follow once its task is done."""
+        exchange = Exchange(state, self.facts, now)
+        then(exchange)
+        while exchange.state.queue and exchange.state.task is None and exchange.effect is None:
+            act, *rest = exchange.state.queue
+            exchange.remember(queue=tuple(rest))
+            _act(exchange, act)
+        return exchange
 
     def _zone(self, state: DialogueState) -> ZoneInfo:
         task = state.task
@@ -91,37 +86,13 @@ class Dialogue:
         return ZoneInfo(self.facts.time_zone)
 
 
-def _next_in_queue(exchange: Exchange) -> None:
-    """Continue with later acts of the same message once the one before is finished."""
-    while exchange.state.queue and exchange.state.task is None and exchange.state.waiting is None:
-        act, *rest = exchange.state.queue
-        exchange.remember(queue=tuple(rest))
-        _act(exchange, act)
-
-
 # --- the patient's intents -----------------------------------------------------------------
 
 
 def _act(exchange: Exchange, act: DialogueAct) -> None:
     understood = act.intent is not Intent.UNKNOWN
     exchange.remember(misses=0 if understood else exchange.state.misses + 1)
-    match act.intent:
-        case Intent.YES:
-            _yes(exchange, act)
-        case Intent.NO:
-            _no(exchange)
-        case Intent.STOP:
-            _stop(exchange)
-        case Intent.BOOK:
-            _book(exchange, act)
-        case Intent.MOVE | Intent.CANCEL:
-            _change(exchange, act)
-        case Intent.INFORM:
-            _inform(exchange, act)
-        case Intent.MINE:
-            exchange.find_own(Waiting.LIST)
-        case _:
-            _chat(exchange, act)
+    _ACTIONS.get(act.intent, _chat)(exchange, act)
 
 
 def _chat(exchange: Exchange, act: DialogueAct) -> None:
@@ -132,23 +103,38 @@ def _chat(exchange: Exchange, act: DialogueAct) -> None:
         case Intent.TREATMENTS:
             lead = f"No {act.unknown_treatment} here. " if act.unknown_treatment else ""
             exchange.reply(lead + sentences.treatments(exchange.facts))
-        case Intent.OTHER_PEOPLE:
-            exchange.reply(sentences.NOT_OTHERS)
-        case Intent.HELLO:
-            exchange.reply("Hello! What can I do for you?")
-        case Intent.HELP:
-            exchange.reply(sentences.CAN_DO)
-        case Intent.THANKS:
-            exchange.reply("You’re welcome!")
         case Intent.BYE:
             exchange.end()
             exchange.reply("Goodbye!")
-        case _:
-            assert act.intent is Intent.UNKNOWN, act.intent
+        case Intent.UNKNOWN:
             needs_help = exchange.state.misses > 1 or exchange.state.task is None
             hint = f" {sentences.CAN_DO}" if needs_help else ""
             exchange.reply(sentences.NOT_UNDERSTOOD + hint)
+        case _:
+            exchange.reply(_ANSWERS[act.intent])
     if exchange.state.task is not None and act.intent is not Intent.THANKS:
+        exchange.prompt()
+
+
+_ANSWERS: Final = {
+    Intent.OTHER_PEOPLE: sentences.NOT_OTHERS,
+    Intent.HELLO: "Hello! What can I do for you?",
+    Intent.HELP: sentences.CAN_DO,
+    Intent.THANKS: "You’re welcome!",
+}
+
+
+def _list(exchange: Exchange, _act: DialogueAct) -> None:
+    exchange.emit(PatientCalendar.own_appointments, _listed, Purpose.LOOK_UP)
+
+
+def _listed(exchange: Exchange, appointments: Sequence[OwnAppointment]) -> None:
+    upcoming = exchange.upcoming(appointments)
+    exchange.mark_seen(*upcoming)
+    listed = upcoming[:LISTED_MAX]
+    exchange.remember(listed=listed, last=upcoming[0] if len(upcoming) == 1 else None)
+    exchange.show(sentences.own_appointments(listed, exchange.facts, exchange.now))
+    if exchange.state.task is not None:
         exchange.prompt()
 
 
@@ -156,38 +142,35 @@ def _yes(exchange: Exchange, act: DialogueAct) -> None:
     task = exchange.state.task
     if task is None:
         exchange.reply("All right. Is there anything else I can do for you?")
-    elif act.verb is not None and act.verb is not _INTENTS[task.goal]:
+    elif act.verb is not None and act.verb is not task.goal:
         exchange.lead = "Just to be sure: "
         exchange.prompt()
     elif task.stage is Stage.CONFIRM:
-        (booking.confirm if task.goal is Goal.BOOK else changing.confirm)(exchange)
+        (booking.confirm if task.goal is Intent.BOOK else changing.confirm)(exchange)
     elif task.stage is Stage.CHOOSE and len(task.offered) == 1:
         finding.choose(exchange, task.offered[0])
     else:
         exchange.prompt()
 
 
-def _no(exchange: Exchange) -> None:
+def _no(exchange: Exchange, act: DialogueAct) -> None:
     task = exchange.state.task
-    if task is None:
-        exchange.reply("All right. Is there anything else?")
-    elif task.stage is Stage.CONFIRM and task.goal is Goal.BOOK:
+    if task is not None and task.stage is Stage.CONFIRM and task.goal is Intent.BOOK:
         exchange.drop_hold()
         exchange.update(chosen=None, stage=Stage.WHEN)
         exchange.lead = "All right, I’ve let that time go. "
         exchange.prompt()
-    elif task.stage is Stage.CONFIRM:
-        exchange.end()
-        exchange.reply("All right, your appointment stays as it is.")
-    elif task.stage is Stage.CHOOSE:
+    elif task is not None and task.stage is Stage.CHOOSE:
         exchange.update(stage=Stage.WHEN, offered=())
         exchange.lead = "None of them? "
         exchange.prompt()
+    elif task is not None and task.stage is Stage.CONFIRM:
+        _drop(exchange)
     else:
-        _stop(exchange)
+        _stop(exchange, act)
 
 
-def _stop(exchange: Exchange) -> None:
+def _stop(exchange: Exchange, _act: DialogueAct) -> None:
     exchange.remember(queue=())
     _drop(exchange)
 
@@ -197,7 +180,7 @@ def _drop(exchange: Exchange) -> None:
     exchange.end()
     if task is None:
         exchange.reply("All right. Is there anything else?")
-    elif task.goal is Goal.BOOK:
+    elif task.goal is Intent.BOOK:
         exchange.reply("All right, I’ve dropped that. Nothing was booked.")
     else:
         exchange.reply("All right, your appointment stays as it is.")
@@ -210,7 +193,7 @@ def _book(exchange: Exchange, act: DialogueAct) -> None:
         _yes(exchange, act)
     elif agreed:
         exchange.reply("Book what? " + sentences.CAN_DO)
-    elif task is not None and task.goal is Goal.BOOK and not act.urgent:
+    elif task is not None and task.goal is Intent.BOOK and not act.urgent:
         if not booking.detail(exchange, act):
             exchange.prompt()
     else:
@@ -218,25 +201,25 @@ def _book(exchange: Exchange, act: DialogueAct) -> None:
 
 
 def _change(exchange: Exchange, act: DialogueAct) -> None:
-    task, goal = exchange.state.task, _GOALS[act.intent]
+    task = exchange.state.task
     it = act.which.is_empty and not act.treatment and not act.dentists and act.number is None
-    if task is not None and task.stage is Stage.CONFIRM and act.verb is _INTENTS[task.goal]:
+    if task is not None and task.stage is Stage.CONFIRM and act.verb is task.goal:
         _yes(exchange, act)
-    elif task is not None and act.verb is Intent.CANCEL and task.goal is not Goal.CANCEL:
+    elif task is not None and act.verb is Intent.CANCEL and task.goal is not Intent.CANCEL:
         _drop(exchange)  # "cancel it" means the current task, not an appointment
-    elif task is not None and goal is Goal.MOVE and it and task.goal is not Goal.CANCEL:
+    elif task is not None and act.intent is Intent.MOVE and it and task.goal is not Intent.CANCEL:
         _details(exchange, act)
     else:
-        if task is not None and goal is Goal.MOVE and it and task.appointment:
+        if task is not None and act.intent is Intent.MOVE and it and task.appointment:
             exchange.remember(last=task.appointment)
-        changing.begin(exchange, goal, act)
+        changing.begin(exchange, act)
 
 
 def _inform(exchange: Exchange, act: DialogueAct) -> None:
     if exchange.state.task is not None:
         _details(exchange, act)
     elif act.by or (exchange.state.last and act.shift in (Shift.LATER, Shift.EARLIER)):
-        changing.begin(exchange, Goal.MOVE, replace(act, intent=Intent.MOVE))
+        changing.begin(exchange, replace(act, intent=Intent.MOVE))
     elif not act.when.is_empty or act.dentists or act.usual_dentist or act.unknown_dentist:
         booking.begin(exchange, replace(act, intent=Intent.BOOK))
     else:
@@ -245,6 +228,19 @@ def _inform(exchange: Exchange, act: DialogueAct) -> None:
 
 
 def _details(exchange: Exchange, act: DialogueAct) -> None:
-    take = booking.detail if exchange.task.goal is Goal.BOOK else changing.detail
+    take = booking.detail if exchange.task.goal is Intent.BOOK else changing.detail
     if not take(exchange, act):
         exchange.prompt()
+
+
+_ACTIONS: Final[Mapping[Intent, Callable[[Exchange, DialogueAct], None]]] = {
+    Intent.YES: _yes,
+    Intent.NO: _no,
+    Intent.STOP: _stop,
+    Intent.BOOK: _book,
+    Intent.MOVE: _change,
+    Intent.CANCEL: _change,
+    Intent.INFORM: _inform,
+    Intent.MINE: _list,
+}
+"""The others are answered by :func:`_chat`."""

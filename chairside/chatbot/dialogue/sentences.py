@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from chairside.chatbot.clinic import Facts, Hold, OwnAppointment, Practitioner
 from chairside.chatbot.dialogue.offers import local, zone_of
-from chairside.chatbot.dialogue.state import ChatReply, Goal, Option, Task
+from chairside.chatbot.dialogue.state import ChatReply, Option, Task
+from chairside.chatbot.understanding.acts import Intent
 from chairside.chatbot.understanding.normalize import readable
 from chairside.chatbot.understanding.when import TimeProblem, When
 from chairside.client import FreeSlot
@@ -94,18 +95,18 @@ def one_of(words: Iterable[str], last: str = "or") -> str:
 # --- questions ---------------------------------------------------------------------------
 
 
-def treatment_prompt(facts: Facts, lead: str = "") -> ChatReply:
+def treatment_prompt(facts: Facts) -> ChatReply:
     names = [name(treatment.name) for treatment in facts.treatments]
     return ChatReply(
-        text=f"{lead}What is it for? We offer {one_of(word.lower() for word in names)}.",
+        text=f"What is it for? We offer {one_of(word.lower() for word in names)}.",
         options=tuple(Option(label=each, message=each) for each in names),
     )
 
 
-def dentist_prompt(dentists: Sequence[Practitioner], lead: str = "") -> ChatReply:
+def dentist_prompt(dentists: Sequence[Practitioner]) -> ChatReply:
     names = [name(one.name) for one in dentists]
     return ChatReply(
-        text=f"{lead}Which dentist would you like? {one_of(names)}, or anyone?",
+        text=f"Which dentist would you like? {one_of(names)}, or anyone?",
         options=(
             *(Option(label=each, message=f"with {each}") for each in names),
             Option(label="Anyone", message="any dentist"),
@@ -113,33 +114,30 @@ def dentist_prompt(dentists: Sequence[Practitioner], lead: str = "") -> ChatRepl
     )
 
 
-def time_prompt(task: Task, facts: Facts, lead: str = "") -> ChatReply:
-    if task.goal is Goal.MOVE:
+def time_prompt(task: Task, facts: Facts) -> ChatReply:
+    if task.goal is Intent.MOVE:
         question = "When would you like to come instead?"
     else:
         what = f"{treatment_name(facts, task.appointment_type_id)}{who(facts, task.dentist_ids)}"
         question = f"When would you like to come for the {what}?"
     hint = " For example “next Tuesday after 3”, “Friday morning” or “as soon as possible”."
     return ChatReply(
-        text=lead + question + hint,
+        text=question + hint,
         options=_buttons("As soon as possible", "This week", "Next week"),
     )
 
 
 def which_prompt(
-    goal: Goal, appointments: Sequence[OwnAppointment], facts: Facts, now: datetime, lead: str
+    goal: Intent, appointments: Sequence[OwnAppointment], facts: Facts, now: datetime
 ) -> ChatReply:
-    verb = "cancel" if goal is Goal.CANCEL else "move"
     shown = [appointment(facts, row, now) for row in appointments]
     return ChatReply(
-        text=f"{lead}Which one shall I {verb}?\n{listed(shown)}",
+        text=f"Which one shall I {goal}?\n{listed(shown)}",
         options=_numbers(shown),
     )
 
 
-def choice_prompt(
-    task: Task, facts: Facts, now: datetime, lead: str, *, notice: bool = False
-) -> ChatReply:
+def choice_prompt(task: Task, facts: Facts, now: datetime, *, notice: bool = False) -> ChatReply:
     offered = task.offered
     one_dentist = len({slot.dentist_id for slot in offered}) == 1
     shown = [
@@ -152,42 +150,39 @@ def choice_prompt(
     else:
         question = "Which one suits you?"
         options = (*_numbers(shown), *_buttons("Other times"))
-    return ChatReply(text=f"{lead}\n{listed(shown)}\n{question}", options=options, notice=notice)
+    return ChatReply(text=f"{listed(shown)}\n{question}", options=options, notice=notice)
 
 
-def booking_prompt(hold: Hold, facts: Facts, now: datetime, lead: str = "") -> ChatReply:
+def booking_prompt(hold: Hold, facts: Facts, now: datetime) -> ChatReply:
     slot = hold.slot
     until = hold.expires_at.astimezone(ZoneInfo(facts.time_zone))
     treatment = treatment_name(facts, slot.appointment_type_id)
     what = f"{treatment} with {dentist_name(facts, slot.dentist_id)}"
     return ChatReply(
-        text=f"{lead}I’m holding this for you until {clock(until)}: {what},"
+        text=f"I’m holding this for you until {clock(until)}: {what},"
         f" {moment(facts, slot, now)}. Shall I book it?",
         options=_buttons("Yes, book it", "Another time", "No"),
     )
 
 
-def move_prompt(task: Task, facts: Facts, now: datetime, lead: str = "") -> ChatReply:
+def change_prompt(task: Task, facts: Facts, now: datetime) -> ChatReply:
     row = task.appointment
-    assert row is not None
-    assert task.chosen is not None
+    assert row is not None, "a change is confirmed for an appointment"
+    if task.chosen is None:
+        return ChatReply(
+            text=f"Shall I cancel your {appointment(facts, row, now)}?"
+            " If you’d rather come another time, say “move it”.",
+            options=(
+                Option(label="Yes, cancel it", message="yes, cancel it"),
+                Option(label="Move it", message="move it"),
+                Option(label="No, keep it", message="keep it"),
+            ),
+        )
     return ChatReply(
-        text=f"{lead}Shall I move your {treatment_name(facts, row.appointment_type_id)} with"
+        text=f"Shall I move your {treatment_name(facts, row.appointment_type_id)} with"
         f" {dentist_name(facts, row.dentist_id)} from {moment(facts, row, now)}"
         f" to {moment(facts, task.chosen, now)}?",
         options=_buttons("Yes, move it", "Another time", "No"),
-    )
-
-
-def cancel_prompt(row: OwnAppointment, facts: Facts, now: datetime, lead: str = "") -> ChatReply:
-    return ChatReply(
-        text=f"{lead}Shall I cancel your {appointment(facts, row, now)}?"
-        " If you’d rather come another time, say “move it”.",
-        options=(
-            Option(label="Yes, cancel it", message="yes, cancel it"),
-            Option(label="Move it", message="move it"),
-            Option(label="No, keep it", message="keep it"),
-        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""The dialogue's state, its inputs and its outputs: replies, and effects to carry out.
+"""The dialogue's state, its replies, and changes at the clinic that it follows.
 
 All values are frozen. The state travels to the client and back (``sealing``), so renaming a
 field or a value ends the conversations of the older version.
@@ -9,8 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from chairside.chatbot.clinic import Hold, OwnAppointment, SlotQuery
-from chairside.chatbot.understanding.acts import DialogueAct
+from chairside.chatbot.clinic import Hold, OwnAppointment
+from chairside.chatbot.understanding.acts import DialogueAct, Intent
 from chairside.chatbot.understanding.when import When
 from chairside.client import FreeSlot
 from chairside.client.slot_table import Block
@@ -20,12 +20,6 @@ OFFERED_MAX: Final = 3
 LISTED_MAX: Final = 10
 SEEN_MAX: Final = 20
 EXCLUDED_MAX: Final = 20
-
-
-class Goal(StrEnum):
-    BOOK = "book"
-    MOVE = "move"
-    CANCEL = "cancel"
 
 
 class Stage(StrEnum):
@@ -39,28 +33,12 @@ class Stage(StrEnum):
     CONFIRM = "confirm"
 
 
-class Waiting(StrEnum):
-    """What the result of the last effect is for."""
-
-    LIST = "list"
-    """Own appointments, to be shown."""
-    USUAL = "usual"
-    """Own appointments, to find the usual dentist."""
-    PICK = "pick"
-    """Own appointments, to find the one that is meant."""
-    OFFER = "offer"
-    NEAREST = "nearest"
-    """Slots around the wanted time, which had none."""
-    HOLD = "hold"
-    CHANGE = "change"
-    """The booking, the move or the cancellation itself."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
     """One goal of the patient, from the first message to the confirmation."""
 
-    goal: Goal
+    goal: Intent
+    """BOOK, MOVE or CANCEL."""
     stage: Stage
     act: DialogueAct
     appointment_type_id: str | None = None
@@ -89,7 +67,6 @@ class DialogueState:
     commands: int = 0
     """Idempotency keys made so far."""
     task: Task | None = None
-    waiting: Waiting | None = None
     queue: tuple[DialogueAct, ...] = ()
     """Later acts of the same message."""
     listed: tuple[OwnAppointment, ...] = ()
@@ -121,108 +98,12 @@ class ChatReply:
     """Caused by a change at the clinic, not by a message."""
 
 
-# --- effects -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class FindSlots:
-    query: SlotQuery
-
-
-@dataclass(frozen=True, slots=True)
-class FindOwnAppointments:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceHold:
-    slot: FreeSlot
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class DropHold:
-    """Its result is ignored: a hold ends by itself."""
-
-    hold_id: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class BookHold:
-    hold_id: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class MoveOwnAppointment:
-    appointment: OwnAppointment
-    start: datetime
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class CancelOwnAppointment:
-    appointment: OwnAppointment
-    key: str
-
-
-Effect = (
-    FindSlots
-    | FindOwnAppointments
-    | PlaceHold
-    | DropHold
-    | BookHold
-    | MoveOwnAppointment
-    | CancelOwnAppointment
-)
-
-
-# --- inputs ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """A message of the patient, understood."""
-
-    acts: tuple[DialogueAct, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SlotsFound:
-    slots: tuple[FreeSlot, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class OwnAppointmentsFound:
-    appointments: tuple[OwnAppointment, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HoldPlaced:
-    hold: Hold
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeDone:
-    """Booked or moved (the appointment as it is now), or cancelled (``None``)."""
-
-    appointment: OwnAppointment | None
-
-
-@dataclass(frozen=True, slots=True)
-class EffectFailed:
-    code: str
-    """One of the hub's, or :data:`UNREACHABLE`."""
-
-
-UNREACHABLE: Final = "UNREACHABLE"
-"""No answer: it is unknown whether the command was carried out."""
+# --- live changes ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class TimesTaken:
-    """Live: these times of a dentist are no longer free."""
+    """These times of a dentist are no longer free."""
 
     dentist_id: str
     blocks: tuple[Block, ...]
@@ -230,35 +111,23 @@ class TimesTaken:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleChanged:
-    """Live: a dentist has other working hours now."""
+    """A dentist has other working hours now."""
 
     dentist_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class OwnAppointmentChanged:
-    """Live: one of the patient's appointments was made, changed or cancelled."""
+    """One of the patient's appointments was made, changed or cancelled."""
 
     appointment: OwnAppointment
 
 
 @dataclass(frozen=True, slots=True)
 class HoldEnded:
-    """Live: a hold of the patient ended without having been booked."""
+    """A hold of the patient ended without having been booked."""
 
     hold_id: str
 
 
-EffectResult = SlotsFound | OwnAppointmentsFound | HoldPlaced | ChangeDone | EffectFailed
 LiveChange = TimesTaken | ScheduleChanged | OwnAppointmentChanged | HoldEnded
-DialogueInput = Utterance | EffectResult | LiveChange
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DialogueStep:
-    """The outcome of one input."""
-
-    state: DialogueState
-    replies: tuple[ChatReply, ...] = ()
-    effects: tuple[Effect, ...] = ()
-    """To be carried out in this order; only the result of the last one is waited for."""
