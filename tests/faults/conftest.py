@@ -34,7 +34,7 @@ def valkey() -> Iterator[ValkeyServer]:
 @pytest.fixture
 def quiet() -> Iterator[None]:
     """Stack traces of an outage, drawn for a terminal, take seconds each. A test that fails
-    shows what the hubs had to say beyond their requests."""
+    shows the log lines of the hubs that are not about requests."""
     with captured_logs() as logs:
         yield
     for line in logs.lines():

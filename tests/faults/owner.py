@@ -1,7 +1,7 @@
 """A process of its own that owns a calendar, or believes so: ``python -m tests.faults.owner``.
 
 Arguments: the database's URL, the dentist. It raises the fence, prints ``owns FENCE``, and for
-each line ``PATIENT TYPE START`` that it reads it commits a booking and says what became of it.
+each line ``PATIENT TYPE START`` that it reads, it commits a booking and prints the outcome.
 """
 
 import asyncio

@@ -75,7 +75,7 @@ class Unlucky:
 
 
 @pytest.mark.parametrize("where", ["everywhere", "in one channel"])
-async def test_whatever_becomes_of_broadcasts_clients_end_with_every_event(
+async def test_clients_get_every_event_although_broadcasts_fail(
     template: Template, tmp_path: Path, where: str
 ) -> None:
     chance = random.Random(7)

@@ -1,5 +1,5 @@
-"""Rare and nasty: connections that are dead and look alive, answers lost at the worst moment,
-clocks that jump, locks that nobody lets go, a Redis that is slow or forgets too soon.
+"""Rare faults: dead connections that look alive, answers that are lost at the worst moment, clocks
+that jump, locks that are not released, and a Redis that is slow or forgets too soon.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.usefixtures("quiet"), pytest.mark.timeout(120)]
 
 LEASE_S = float(QUICK["lease_s"])
 RENEWALS = struct.pack("!d", LEASE_S)
-"""How long a lease is to last, as PostgreSQL is told it, and told nothing else like it."""
+"""The length of a lease as sent to PostgreSQL; no other statement contains it."""
 COMMIT = b"COMMIT\0"
 
 
@@ -86,7 +86,7 @@ async def two(
 # --- PostgreSQL ----------------------------------------------------------------------------
 
 
-async def test_connections_that_are_dead_and_look_alive_are_given_up(
+async def test_dead_connections_that_look_alive_are_given_up(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     """As after a failover of PostgreSQL, or of what stands before it: nobody says goodbye, old
@@ -112,10 +112,10 @@ async def test_connections_that_are_dead_and_look_alive_are_given_up(
         assert problems_of(database_of(pair.near)) == []
 
 
-async def test_the_lost_answer_of_a_renewal_costs_nothing(
+async def test_a_lost_answer_of_a_renewal_has_no_effect(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
-    """PostgreSQL has renewed the lease and the connection ends before it says so."""
+    """PostgreSQL has renewed the lease, and the connection ends before its answer."""
     async with two(postgres_template, tmp_path, valkey, to="postgres") as pair:
         dentist = await make_owner(pair.both, pair.far)
         members, life = pair.far.cluster.membership, pair.far.id
@@ -132,7 +132,7 @@ async def test_the_lost_answer_of_a_renewal_costs_nothing(
 
 
 def _address(node: ClusterNode) -> bytes:
-    """Said to PostgreSQL when the node joins."""
+    """Sent to PostgreSQL when the node joins."""
     (found,) = [each for each in node.cluster.membership.roster.nodes if each.id == node.id]
     return found.address.encode()
 
@@ -142,36 +142,36 @@ def _lease_of(node: ClusterNode, node_id: str) -> Any:
     return row["lease_until"]
 
 
-async def test_the_lost_answer_of_a_birth_leaves_a_ghost_that_is_buried(
+async def test_a_lost_answer_of_a_join_leaves_a_row_that_is_evicted(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
-    """A node that was buried joins, and never hears that it did: it joins again, and calendars
-    that were placed on its ghost can be booked when the ghost's lease is over."""
+    """An evicted node joins without getting the answer, so it joins again. Calendars that were
+    placed on the first row can be booked when the lease of that row has ended."""
     async with two(postgres_template, tmp_path, valkey, to="postgres") as pair:
         database = database_of(pair.near)
         members, old = pair.far.cluster.membership, pair.far.id
         execute(database, f"DELETE FROM nodes WHERE id = '{old}'")  # noqa: S608  # an id of ours
         pair.wire.lose_answer_to(COMMIT, of=_address(pair.far))
 
-        def ghosts() -> set[str]:
+        def stale_rows() -> set[str]:
             return {row["id"] for row in rows(database, "SELECT id FROM nodes")} - {pair.near.id}
 
-        assert await eventually(ghosts, 5.0)
-        (ghost,) = ghosts()
+        assert await eventually(stale_rows, 5.0)
+        (stale_row,) = stale_rows()
         pair.wire.cut()
         pair.wire.flow()
         assert await eventually(lambda: members.lease_is_held, 5.0)
-        assert pair.far.id not in (old, ghost)
+        assert pair.far.id not in (old, stale_row)
         for number, dentist in enumerate(pair.near.clinic.dentists):
             slot = pair.near.clinic.slot("09:00", dentist=dentist)
             await book_when_possible(
                 pair.both[number % 2], pair.near.clinic.patients[number], slot, key=f"{number}"
             )
-        assert await eventually(lambda: ghosts() == {pair.far.id}, 5.0)
+        assert await eventually(lambda: stale_rows() == {pair.far.id}, 5.0)
         assert problems_of(database) == []
 
 
-async def test_a_dead_nodes_calendars_are_taken_over_even_if_the_clock_was_set_back(
+async def test_a_dead_node_is_evicted_although_the_clock_was_set_back(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     """PostgreSQL's clock goes back by an hour: a lease of before would last that long."""
@@ -191,7 +191,7 @@ async def test_a_dead_nodes_calendars_are_taken_over_even_if_the_clock_was_set_b
 
 
 @pytest.mark.long
-async def test_when_the_clock_is_set_forward_all_leases_end_and_all_live_anew(
+async def test_all_nodes_rejoin_when_the_clock_is_set_forward(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     async with nodes(postgres_template, tmp_path, valkey) as made:
@@ -215,16 +215,16 @@ async def test_when_the_clock_is_set_forward_all_leases_end_and_all_live_anew(
         assert problems_of(database) == []
 
 
-async def test_a_handover_that_waits_for_a_lock_costs_no_lease(
+async def test_a_handover_that_waits_for_a_lock_keeps_the_lease(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     """A half-dead transaction holds the calendar; who is to give it away goes on renewing."""
     async with nodes(postgres_template, tmp_path, valkey, 2) as made:
         database = database_of(made[0])
         dentist = await make_owner(made, made[0])
-        life, lives = made[0].id, made[0].cluster.membership.incarnations
-        with database.server.transaction(database.name) as say:
-            say(f"SELECT 1 FROM calendars WHERE dentist_id = '{dentist.id}' FOR UPDATE")  # noqa: S608  # an id of ours
+        life, incarnations = made[0].id, made[0].cluster.membership.incarnations
+        with database.server.transaction(database.name) as execute_there:
+            execute_there(f"SELECT 1 FROM calendars WHERE dentist_id = '{dentist.id}' FOR UPDATE")  # noqa: S608  # an id of ours
             giving = asyncio.create_task(
                 made[0].cluster.ownership.hand_over([DentistId(ProfileId(dentist.id))])
             )
@@ -233,7 +233,7 @@ async def test_a_handover_that_waits_for_a_lock_costs_no_lease(
                 assert made[0].cluster.membership.lease_is_held
                 await asyncio.sleep(0.05)
         await asyncio.gather(giving, return_exceptions=True)
-        assert (made[0].id, made[0].cluster.membership.incarnations) == (life, lives)
+        assert (made[0].id, made[0].cluster.membership.incarnations) == (life, incarnations)
         slot = made[1].clinic.slot("09:00", dentist=dentist)
         await book_when_possible(made[1], made[1].clinic.patients[0], slot, key="after")
 
@@ -242,7 +242,7 @@ async def test_a_handover_that_waits_for_a_lock_costs_no_lease(
 
 
 @pytest.mark.long
-async def test_a_slow_redis_makes_remote_screens_late_and_nothing_else(
+async def test_a_slow_redis_only_delays_remote_screens(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     async with two(postgres_template, tmp_path, valkey, to="redis") as pair:
@@ -260,7 +260,7 @@ async def test_a_slow_redis_makes_remote_screens_late_and_nothing_else(
         await stream_recovers(pair.both, here, pair.near)
 
 
-async def test_what_redis_forgot_before_a_node_read_it_is_read_from_the_log(
+async def test_entries_that_redis_dropped_are_read_from_the_log(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     """More comes than the stream keeps, while one node reads slowly."""
@@ -270,19 +270,19 @@ async def test_what_redis_forgot_before_a_node_read_it_is_read_from_the_log(
         screen = await pair.far.clinic.screen(dentist)
         stream = pair.near.running.hub.core.base.config.redis.stream
         pair.wire.stall(up=False)
-        told = []
+        booked = []
         for turn in range(4):
             row = await clinic.book(clinic.patients[turn], f"{8 + turn:02}:00", dentist=dentist)
-            told.append(row["id"])
+            booked.append(row["id"])
         await pair.near.cluster.node.writer.flush()
         assert valkey.execute("XTRIM", stream, "MAXLEN", "0")
         pair.wire.flow()
-        for each in told:
+        for each in booked:
             await screen.event("appointment.created", LATE_S, id=each)
         await stream_recovers(pair.both, screen, pair.near, dentist)
 
 
-async def test_a_very_large_event_passes_as_quickly_as_a_small_one(
+async def test_a_very_large_event_is_as_fast_as_a_small_one(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     """A dentist's schedule with an exception for each day of a year."""

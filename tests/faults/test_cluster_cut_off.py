@@ -1,5 +1,6 @@
-"""One node of three is cut off, from Redis, from PostgreSQL or from the others, in both directions
-or in one: no slot is booked twice, nothing stale is served as current, and it comes back.
+"""One node of three is cut off from Redis, PostgreSQL or the others, in one or both directions.
+
+No slot is booked twice, nothing stale is served as current, and the node recovers.
 """
 
 import asyncio
@@ -34,39 +35,39 @@ from tests.support.valkey import ValkeyServer
 pytestmark = [pytest.mark.usefixtures("quiet"), pytest.mark.timeout(120)]
 
 HEALED_S = 5.0
-"""So soon after a network is whole again, everything is as it was."""
+"""Everything has recovered so soon after the network."""
 WAYS = {
     "both ways": {"up": True, "back": True},
-    "what it says": {"up": True, "back": False},
-    "what it is told": {"up": False, "back": True},
+    "outgoing": {"up": True, "back": False},
+    "incoming": {"up": False, "back": True},
 }
-"""What does not come through, seen from the node that is cut off."""
+"""The traffic that is lost, as seen from the node that is cut off."""
 
 
 def _ways(*, long: str) -> pytest.MarkDecorator:
-    """Each of them; one is left to the long tests."""
+    """All ways; one of them belongs to the long tests."""
     marked = [pytest.param(way, marks=pytest.mark.long) if way == long else way for way in WAYS]
     return pytest.mark.parametrize("way", marked)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Isle:
+class Partition:
     cut: ClusterNode
     others: Sequence[ClusterNode]
     wire: Network
-    """Between the one and what it is to be cut off from."""
+    """Between the node and what it is cut off from."""
     wires_of_others: Sequence[Network] = ()
-    """On which the others are reached, by each other, too."""
+    """In front of the other nodes."""
 
     @property
-    def everybody(self) -> Sequence[ClusterNode]:
+    def nodes(self) -> Sequence[ClusterNode]:
         return [self.cut, *self.others]
 
 
 @asynccontextmanager
 async def three(
     template: Template, folder: Path, valkey: ValkeyServer, cut_off_from: str
-) -> AsyncIterator[Isle]:
+) -> AsyncIterator[Partition]:
     """Nodes on a copy of the clinic; the first is behind a network that can fail."""
     with template.copied_to(folder) as database:
         assert isinstance(database, OnPostgres)
@@ -102,84 +103,85 @@ async def three(
                     pairs = [await reached(), await reached()]
                     others, further = [each for each, _ in pairs], [each for _, each in pairs]
             await all_know([cut, *others], 3)
-            yield Isle(cut=cut, others=others, wire=wire, wires_of_others=further)
+            yield Partition(cut=cut, others=others, wire=wire, wires_of_others=further)
 
 
 # --- from Redis --------------------------------------------------------------------------
 
 
-@_ways(long="what it says")
-async def test_a_node_cut_off_from_redis_alone_books_and_is_shown_late_at_most(
+@_ways(long="outgoing")
+async def test_a_node_cut_off_from_redis_books_and_its_events_are_late(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path, way: str
 ) -> None:
-    """The other two reach it: nothing of what they tell may be missing there, nor the other
-    way round."""
-    async with three(postgres_template, tmp_path, valkey, "redis") as isle:
-        clinic = isle.cut.clinic
+    """The other nodes reach it, so no event may be missing on either side."""
+    async with three(postgres_template, tmp_path, valkey, "redis") as partition:
+        clinic = partition.cut.clinic
         dentist = clinic.dentists[0]
-        screens = [await each.clinic.screen(dentist) for each in isle.everybody]
-        isle.wire.stall(**WAYS[way])
-        told = []
-        for turn, node in enumerate((*isle.everybody, isle.cut)):
+        screens = [await each.clinic.screen(dentist) for each in partition.nodes]
+        partition.wire.stall(**WAYS[way])
+        booked_ids = []
+        for turn, node in enumerate((*partition.nodes, partition.cut)):
             began_s = time.monotonic()
             row = await node.clinic.book(clinic.patients[turn], f"{8 + turn:02}:00")
             assert time.monotonic() - began_s < AT_ONCE_S, "Redis is not on the commit's path"
-            told.append(row["id"])
+            booked_ids.append(row["id"])
             for screen in screens:
                 await screen.event("appointment.created", LATE_S, id=row["id"])
-        isle.wire.flow()
-        await stream_recovers(isle.everybody, screens[0], isle.others[0])
+        partition.wire.flow()
+        await stream_recovers(partition.nodes, screens[0], partition.others[0])
         for screen in screens:
             events = screen.events(f"appointments:dentist:{dentist.id}")
             shown = [each.resource["id"] for each in events]
-            assert [each for each in shown if each in told] == told, "in order, and none twice"
-        assert problems_of(database_of(isle.cut)) == []
+            assert [each for each in shown if each in booked_ids] == booked_ids, (
+                "in order, and none twice"
+            )
+        assert problems_of(database_of(partition.cut)) == []
 
 
 # --- from PostgreSQL ---------------------------------------------------------------------
 
 
-@_ways(long="what it says")
-async def test_a_node_cut_off_from_postgresql_serves_nothing_stale_and_comes_back(
+@_ways(long="outgoing")
+async def test_a_node_cut_off_from_postgresql_serves_nothing_stale(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path, way: str
 ) -> None:
-    async with three(postgres_template, tmp_path, valkey, "postgres") as isle:
-        cut, others = isle.cut, isle.others
+    async with three(postgres_template, tmp_path, valkey, "postgres") as partition:
+        cut, others = partition.cut, partition.others
         clinic = others[0].clinic
-        dentist = await make_owner(isle.everybody, cut)
+        dentist = await make_owner(partition.nodes, cut)
         screen = await cut.clinic.screen(dentist)
         slot = clinic.slot("09:00", dentist=dentist)
         watch = _Watch(cut, clinic.patients[9], dentist)
         assert slot["start"] in await cut.clinic.free(watch.viewer, dentist=dentist)
-        first_life = cut.id
-        isle.wire.stall(**WAYS[way])
+        first_id = cut.id
+        partition.wire.stall(**WAYS[way])
         async with watch.watching():
             booked = await book_when_possible(others[0], clinic.patients[0], slot, key="meanwhile")
-            told_s = time.monotonic()
-            assert await eventually(lambda: watch.seen[-1][0] > told_s, 15.0)
-            isle.wire.cut()  # what waits is never said, as after a partition that lasts
-            isle.wire.flow()
+            acknowledged_s = time.monotonic()
+            assert await eventually(lambda: watch.seen[-1][0] > acknowledged_s, 15.0)
+            partition.wire.cut()  # what waits is lost, as after a long partition
+            partition.wire.flow()
             healed_s = time.monotonic()
             await screen.event("appointment.created", HEALED_S, id=booked["id"])
             later = clinic.slot("10:00", dentist=dentist)
             await book_when_possible(cut, clinic.patients[1], later, key="after", within_s=HEALED_S)
             assert time.monotonic() - healed_s < HEALED_S
-        assert cut.id != first_life, "it was given up, and lives anew"
-        await all_know(isle.everybody, 3)
-        stale = [at for at, starts in watch.seen if at > told_s and slot["start"] in starts]
-        assert not stale, "after the booking was acknowledged, nobody is offered its time"
+        assert cut.id != first_id, "it was evicted, and has joined again"
+        await all_know(partition.nodes, 3)
+        stale = [at for at, starts in watch.seen if at > acknowledged_s and slot["start"] in starts]
+        assert not stale, "no free slot after the acknowledgement of its booking"
         assert problems_of(database_of(cut)) == []
 
 
 @dataclass
 class _Watch:
-    """Asks a node for the free times again and again; 503 is an honest answer."""
+    """Requests the free slots of a node again and again; 503 is allowed."""
 
     node: ClusterNode
     viewer: Person
     dentist: Person
     seen: list[tuple[float, set[str]]] = field(default_factory=list)
-    """When it was asked, and what it offered."""
+    """The times of the requests, and the slots of the answers."""
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -191,11 +193,11 @@ class _Watch:
     async def _watch(self) -> None:
         api, day = self.node.clinic.api(self.viewer), self.node.clinic.day_of(self.dentist)
         while True:
-            asked_s = time.monotonic()
+            requested_s = time.monotonic()
             answer = await api.get("/api/slots", **day)
             assert answer.status in (200, 503), answer.body
             free = answer.body["data"] if answer.status == 200 else ()
-            self.seen.append((asked_s, {slot["start"] for slot in free}))
+            self.seen.append((requested_s, {slot["start"] for slot in free}))
             await asyncio.sleep(0.02)
 
 
@@ -203,32 +205,32 @@ class _Watch:
 
 
 @_ways(long="both ways")
-async def test_a_node_that_nobody_reaches_keeps_its_calendars_and_the_others_say_so(
+async def test_an_unreachable_node_keeps_its_calendars(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path, way: str
 ) -> None:
-    """Its lease goes on, so nobody takes them. Where only its answers are lost, what was asked
-    may have been done: the key tells."""
-    async with three(postgres_template, tmp_path, valkey, "nodes") as isle:
-        dentist = await make_owner(isle.everybody, isle.cut)
-        isle.wire.stall(up=WAYS[way]["back"], back=WAYS[way]["up"])
-        await _refused_until_healed(isle, isle.others[0], isle.cut, dentist)
+    """Its lease continues, so no node takes them. Where only its answers are lost, a command may
+    have been committed; the idempotency key settles it."""
+    async with three(postgres_template, tmp_path, valkey, "nodes") as partition:
+        dentist = await make_owner(partition.nodes, partition.cut)
+        partition.wire.stall(up=WAYS[way]["back"], back=WAYS[way]["up"])
+        await _refused_until_healed(partition, partition.others[0], partition.cut, dentist)
 
 
-async def test_a_node_that_reaches_nobody_is_refused_what_it_does_not_own(
+async def test_a_node_that_reaches_no_other_answers_503_for_theirs(
     postgres_template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
-    async with three(postgres_template, tmp_path, valkey, "nodes") as isle:
-        dentist = await make_owner(isle.everybody, isle.others[0])
-        for wire in isle.wires_of_others:
+    async with three(postgres_template, tmp_path, valkey, "nodes") as partition:
+        dentist = await make_owner(partition.nodes, partition.others[0])
+        for wire in partition.wires_of_others:
             wire.stall()
-        await _refused_until_healed(isle, isle.cut, isle.others[0], dentist)
+        await _refused_until_healed(partition, partition.cut, partition.others[0], dentist)
 
 
 async def _refused_until_healed(
-    isle: Isle, asked: ClusterNode, owner: ClusterNode, dentist: Person
+    partition: Partition, receiver: ClusterNode, owner: ClusterNode, dentist: Person
 ) -> None:
-    """``asked`` cannot have the owner's answers, until the networks are whole."""
-    clinic = asked.clinic
+    """``receiver`` gets no answers of the owner until the networks have recovered."""
+    clinic = receiver.clinic
     slot = clinic.slot("09:00", dentist=dentist)
     refused = await clinic.api(clinic.patients[0]).post(
         "/api/appointments", slot, idempotency_key="one"
@@ -238,9 +240,9 @@ async def _refused_until_healed(
     there = await owner.clinic.book(owner.clinic.patients[1], "11:00", dentist=dentist)
     shown = await clinic.free(clinic.patients[2], dentist=dentist)
     assert there["start"] not in shown, "read from the database meanwhile, and not from memory"
-    for wire in (isle.wire, *isle.wires_of_others):
+    for wire in (partition.wire, *partition.wires_of_others):
         wire.flow()
-    await book_when_possible(asked, clinic.patients[0], slot, key="one", within_s=HEALED_S)
-    made = rows(database_of(asked), "SELECT id FROM appointments WHERE status = 'confirmed'")
-    assert len(made) == 2, "one, however often it was asked for, and the owner's own"
-    assert problems_of(database_of(asked)) == []
+    await book_when_possible(receiver, clinic.patients[0], slot, key="one", within_s=HEALED_S)
+    made = rows(database_of(receiver), "SELECT id FROM appointments WHERE status = 'confirmed'")
+    assert len(made) == 2, "one in spite of the repetitions, and the one of the owner"
+    assert problems_of(database_of(receiver)) == []

@@ -1,5 +1,5 @@
 """Processes that stand still and go on, that come back at once under the same address, that
-start in the same moment: nothing is booked twice, and nobody waits for long.
+start in the same moment: nothing is booked twice, and no request waits for long.
 """
 
 import asyncio
@@ -37,10 +37,10 @@ QUICK = {
 
 
 @pytest.mark.long
-async def test_a_process_that_stood_still_past_its_lease_serves_nothing_of_then(
+async def test_a_paused_process_serves_nothing_stale_afterwards(
     postgres_template: Template, tmp_path: Path
 ) -> None:
-    """What it was asked meanwhile waits in its sockets: it answers when it goes on, and must
+    """Requests of the meantime wait in its sockets: it answers when it continues, and must
     know by then that its calendars may be another's."""
     async with fleet(postgres_template, tmp_path, each=[QUICK] * 3) as hubs, _people(hubs) as at:
         dentist = at[hubs.hubs[0]].dentists[0]
@@ -51,7 +51,7 @@ async def test_a_process_that_stood_still_past_its_lease_serves_nothing_of_then(
         stood.pause()
         try:
             taken = await _book(other, 1, "09:00", dentist)
-            asked = [
+            requests = [
                 asyncio.create_task(still.free(still.patients[9], dentist=dentist)),
                 asyncio.create_task(_status(still, 2, "09:00", dentist)),
             ]
@@ -59,7 +59,7 @@ async def test_a_process_that_stood_still_past_its_lease_serves_nothing_of_then(
         finally:
             stood.wake()
         woke_s = time.monotonic()
-        shown, refused = await asyncio.gather(*asked, return_exceptions=True)
+        shown, refused = await asyncio.gather(*requests, return_exceptions=True)
         assert not isinstance(shown, set) or taken not in shown, "503, or what is true"
         assert refused in (409, 503)
         while time.monotonic() - woke_s < 2 * LEASE_S:
@@ -73,10 +73,10 @@ async def test_a_process_that_stood_still_past_its_lease_serves_nothing_of_then(
 
 
 @pytest.mark.long
-async def test_a_node_that_is_killed_and_starts_at_once_under_its_address_is_another_node(
+async def test_a_restarted_node_with_the_same_address_is_a_new_node(
     postgres_template: Template, tmp_path: Path
 ) -> None:
-    """Its calendars are still owned by the one that died: by nobody who answers."""
+    """Its calendars still belong to the process that died and does not answer."""
     each = [{"CHAIRSIDE_CLUSTER_PORT": str(free_port())} for _ in range(3)]
     async with fleet(postgres_template, tmp_path, each=each) as hubs, _people(hubs) as at:
         clinic = at[hubs.hubs[0]]
@@ -98,7 +98,7 @@ async def test_a_node_that_is_killed_and_starts_at_once_under_its_address_is_ano
 
 
 @pytest.mark.long
-async def test_nodes_that_start_in_the_same_moment_on_an_empty_database_are_one_hub(
+async def test_nodes_that_start_at_once_on_an_empty_database_are_one_hub(
     tmp_path: Path,
 ) -> None:
     server = postgres_server()

@@ -60,7 +60,7 @@ async def under_traffic(
 
 
 @pytest.mark.timeout(240)
-async def test_a_killed_node_is_taken_over_within_ten_seconds_and_nothing_is_lost(
+async def test_a_killed_node_is_replaced_within_ten_seconds(
     postgres_template: Template, tmp_path: Path
 ) -> None:
     await _kill_nodes(postgres_template, tmp_path, kills=1, seed=1)
@@ -126,7 +126,7 @@ async def _books(fleet: Fleet, hub: HubProcess, dentist_id: str, turn: int) -> N
 
 
 @pytest.mark.timeout(240)
-async def test_all_nodes_are_restarted_in_turn_and_no_request_fails(
+async def test_no_request_fails_during_a_rolling_restart(
     postgres_template: Template, tmp_path: Path
 ) -> None:
     await _restart_nodes(postgres_template, tmp_path, rounds=1, seed=7)
@@ -135,7 +135,7 @@ async def test_all_nodes_are_restarted_in_turn_and_no_request_fails(
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [8, 9, 10])
-async def test_all_nodes_are_restarted_again_and_again_and_no_request_fails(
+async def test_no_request_fails_during_many_rolling_restarts(
     postgres_template: Template, tmp_path: Path, seed: int
 ) -> None:
     await _restart_nodes(postgres_template, tmp_path, rounds=5, seed=seed)
@@ -177,7 +177,7 @@ class Chaos:
     wires: list[Wires]
     valkey: ValkeyServer
     chance: random.Random
-    told: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
     async def once(self) -> None:
         number = self.chance.randrange(3)
@@ -187,7 +187,7 @@ class Chaos:
                 *("kill redis", "hang redis", "flush redis", "kill postgres", "one way"),
             ]
         )
-        self.told.append(f"{kind} {number}")
+        self.faults.append(f"{kind} {number}")
         wires, lasts_s = self.wires[number], self.chance.uniform(0.5, 9.0)
         match kind:
             case "stall postgres" | "stall redis" | "stall nodes":
@@ -228,7 +228,7 @@ class Chaos:
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_whatever_fails_the_invariants_hold_after_healing(
+async def test_the_invariants_hold_after_random_faults(
     postgres_template: Template, tmp_path: Path, seed: int
 ) -> None:
     valkey = ValkeyServer()
@@ -245,7 +245,7 @@ async def test_whatever_fails_the_invariants_hold_after_healing(
         try:
             result = await under_traffic(hubs, seed, happens)
         finally:
-            print(f"\n{chaos.told}, shown after {hubs.shown_after_s} s")
+            print(f"\n{chaos.faults}, shown after {hubs.shown_after_s} s")
         left = await eventually(lambda: not pending(hubs.database), LEFT_BEHIND_S)
         assert left, "what was left unmarked, another node marked"
     valkey.remove()

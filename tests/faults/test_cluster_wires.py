@@ -52,7 +52,7 @@ class Pair:
 
 @pytest.fixture
 async def pair(postgres_template: Template, tmp_path: Path) -> AsyncIterator[Pair]:
-    """Only the one that will go is running yet: whoever connects now is there."""
+    """Only the node that will stop is ready, so that clients connect to it."""
     with postgres_template.copied_to(tmp_path) as database:
         assert isinstance(database, OnPostgres)
         settings = {
@@ -90,11 +90,11 @@ async def pair(postgres_template: Template, tmp_path: Path) -> AsyncIterator[Pai
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("end", [HubProcess.stop, HubProcess.kill], ids=["SIGTERM", "SIGKILL"])
-async def test_clients_of_a_node_that_ends_go_on_at_another_with_nothing_missed_or_doubled(
+async def test_clients_of_an_ending_node_continue_at_another(
     pair: Pair, end: Callable[[HubProcess], Awaitable[object]]
 ) -> None:
     dentist = pair.template.people.dentists[0]
-    channel, told = appointments_of(dentist), list[HubEvent]()
+    channel, events = appointments_of(dentist), list[HubEvent]()
     async with AsyncExitStack() as opened:
         clients = [
             await opened.enter_async_context(real_client(kind, pair.balancer.url, dentist.token))
@@ -102,7 +102,7 @@ async def test_clients_of_a_node_that_ends_go_on_at_another_with_nothing_missed_
         ]
         for client in clients:
             await client.join(channel, broadcasts=[EVENT])
-        stream = await opened.enter_async_context(_stream(pair, dentist, told))
+        stream = await opened.enter_async_context(_stream(pair, dentist, events))
         assert await eventually(lambda: stream.connected, 10.0)
         await pair.start_the_other()
         clinic = pair.clinic(pair.stays)
@@ -116,22 +116,24 @@ async def test_clients_of_a_node_that_ends_go_on_at_another_with_nothing_missed_
         listed = await asyncio.gather(
             *(_rejoined(each, at, clinic) for each, at in zip(clients, marks, strict=True))
         )
-        back = lambda: stream.connected and stream.connections > 1  # noqa: E731  # asked often
+        back = lambda: stream.connected and stream.connections > 1  # noqa: E731  # a condition to poll
         assert await eventually(back, COME_BACK_S)
         booked.append(await _book(clinic, 6))
 
         for client, loaded in zip(clients, listed, strict=True):
             await client.event(EVENT, 5.0, id=booked[-1])
-            heard = [each["payload"] for each in client.broadcasts()]
-            offsets = [each["offset"] for each in heard]
+            received = [each["payload"] for each in client.broadcasts()]
+            offsets = [each["offset"] for each in received]
             assert offsets == sorted(set(offsets)), "nothing twice"
-            assert set(booked) <= loaded | {each["data"]["id"] for each in heard}, "nothing missed"
-        assert await eventually(lambda: told and told[-1].data["id"] == booked[-1], 5.0)
-        assert [each.data["id"] for each in told] == booked, "once and in order"
+            assert set(booked) <= loaded | {each["data"]["id"] for each in received}, (
+                "nothing missed"
+            )
+        assert await eventually(lambda: events and events[-1].data["id"] == booked[-1], 5.0)
+        assert [each.data["id"] for each in events] == booked, "once and in order"
 
 
 @pytest.mark.timeout(120)
-async def test_a_killed_node_takes_its_presences_with_it_when_its_lease_has_ended(
+async def test_the_presence_of_a_killed_node_ends_with_its_lease(
     pair: Pair,
 ) -> None:
     dentist = pair.template.people.dentists[0]
@@ -145,12 +147,12 @@ async def test_a_killed_node_takes_its_presences_with_it_when_its_lease_has_ende
             await stays.sees("stays", within_s=LEASE_S + 3.0)
 
 
-def _stream(pair: Pair, person: Person, told: list[HubEvent]) -> ChangeStream:
+def _stream(pair: Pair, person: Person, events: list[HubEvent]) -> ChangeStream:
     return ChangeStream(
         pair.balancer.url,
         token=person.token,
         since={appointments_of(person): None},
-        on_event=told.append,
+        on_event=events.append,
         on_refetch=lambda _channel, _place: None,
         session=pair.session,
         retry=RetryPolicy(attempts=8, first_delay_s=0.1, longest_delay_s=0.5),

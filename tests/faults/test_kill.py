@@ -62,11 +62,11 @@ async def test_ten_kills_under_traffic_lose_nothing(template: Template, tmp_path
 
 
 @pytest.mark.timeout(120)
-async def test_polite_stops_under_traffic_lose_nothing_and_leave_nothing_to_do(
+async def test_clean_stops_under_traffic_leave_nothing_pending(
     template: Template, tmp_path: Path
 ) -> None:
     story = await end_again_and_again(template, tmp_path, STOPS, seed=4, politely=True)
-    assert story.pending_at_end == [0] * STOPS, "all that was committed was told and marked"
+    assert story.pending_at_end == [0] * STOPS, "all committed events were broadcast and marked"
 
 
 @pytest.mark.long

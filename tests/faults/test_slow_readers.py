@@ -1,4 +1,4 @@
-"""Sockets that never read: memory stays bounded, and everybody else gets every event."""
+"""Sockets that never read: memory stays bounded, and all other clients get every event."""
 
 import time
 from contextlib import closing
@@ -51,7 +51,7 @@ def growth_in_mib(server: Server, events: int) -> list[float]:
 @pytest.mark.parametrize(
     "events", [15_000, pytest.param(100_000, marks=pytest.mark.long, id="100000")]
 )
-def test_a_hundred_sockets_that_never_read_cost_a_bounded_amount_of_memory(events: int) -> None:
+def test_a_hundred_sockets_that_never_read_use_bounded_memory(events: int) -> None:
     with running(HUB) as server:
         grown = growth_in_mib(server, events)
         deadline = time.monotonic() + 5

@@ -36,12 +36,12 @@ class Owner:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
 
-    async def says(self) -> str:
+    async def outcome(self) -> str:
         assert self.process.stdout
         async with asyncio.timeout(ANSWER_S):
             return (await self.process.stdout.readline()).decode().strip()
 
-    def told(self, patient: Person, kind: str, start: str) -> None:
+    def book(self, patient: Person, kind: str, start: str) -> None:
         assert self.process.stdin
         self.process.stdin.write(f"{patient.id} {kind} {start}\n".encode())
 
@@ -65,45 +65,43 @@ def written(database: Database) -> dict[str, list[dict[str, object]]]:
     return {table: rows(database, f"SELECT * FROM {table}") for table in WRITTEN}  # noqa: S608  # names of ours
 
 
-async def test_a_process_that_was_away_and_is_fenced_writes_nothing(
-    postgres_template: Template, tmp_path: Path
-) -> None:
+async def test_a_fenced_process_writes_nothing(postgres_template: Template, tmp_path: Path) -> None:
     """The first is stopped as by a long pause of its machine, the second takes over; the
-    first wakes up, knows of nothing, and commits what it was asked to."""
+    first wakes up without knowing that, and commits its command."""
     people = postgres_template.people
     ann, (pat, pia) = people.dentists[0], people.patients[:2]
     kind, start, later = people.types["check-up"], "2031-03-03T09:00:00Z", "2031-03-04T09:00:00Z"
     with postgres_template.copied_to(tmp_path) as database:
         async with owner(database, ann) as former, owner_after(former, database, ann) as present:
             former.process.send_signal(signal.SIGSTOP)
-            former.told(pat, kind, start)
-            present.told(pia, kind, start)
-            assert await present.says() == "Committed"
+            former.book(pat, kind, start)
+            present.book(pia, kind, start)
+            assert await present.outcome() == "Committed"
             before = written(database)
             former.process.send_signal(signal.SIGCONT)
-            assert await former.says() == "Fenced"
-            former.told(pat, kind, later)  # a slot that is free: it may not take that, either
-            assert await former.says() == "Fenced"
+            assert await former.outcome() == "Fenced"
+            former.book(pat, kind, later)  # a slot that is free: it may not take that, either
+            assert await former.outcome() == "Fenced"
             assert written(database) == before
-            present.told(pat, kind, later)
-            assert await present.says() == "Committed"
+            present.book(pat, kind, later)
+            assert await present.outcome() == "Committed"
         taken = rows(database, "SELECT patient_id FROM appointments ORDER BY starts_at")
         assert [row["patient_id"] for row in taken] == [pia.id, pat.id]
 
 
 @asynccontextmanager
 async def owner_after(former: Owner, database: Database, dentist: Person) -> AsyncIterator[Owner]:
-    first = await former.says()
+    first = await former.outcome()
     async with owner(database, dentist) as present:
-        second = await present.says()
+        second = await present.outcome()
         assert int(second.removeprefix("owns ")) > int(first.removeprefix("owns "))
         yield present
 
 
-async def test_two_hubs_that_take_a_calendar_from_each_other_book_no_slot_twice(
+async def test_two_hubs_that_compete_for_a_calendar_book_no_slot_twice(
     postgres_template: Template, tmp_path: Path
 ) -> None:
-    """Whole hubs: whoever asks the fenced one learns what is true, or is asked to try again."""
+    """Whole hubs: a request to the fenced one gets the current state, or 503."""
     with postgres_template.copied_to(tmp_path) as database:
         folders = [tmp_path / name for name in ("one", "other")]
         for folder in folders:

@@ -54,7 +54,7 @@ def _others(made: Sequence[ClusterNode], one: ClusterNode) -> list[ClusterNode]:
     return [each for each in made if each is not one]
 
 
-async def test_a_screen_at_b_sees_a_booking_made_at_c_in_a_calendar_of_a(
+async def test_a_booking_reaches_screens_of_other_nodes(
     three: Sequence[ClusterNode],
 ) -> None:
     dentist = three[0].clinic.dentists[0]
@@ -86,7 +86,7 @@ async def test_every_node_shows_the_same_slots_at_once(three: Sequence[ClusterNo
             assert slot["start"] not in shown
 
 
-async def test_a_hold_is_its_patients_on_every_node(three: Sequence[ClusterNode]) -> None:
+async def test_a_hold_belongs_to_its_patient_on_every_node(three: Sequence[ClusterNode]) -> None:
     clinic = three[0].clinic
     holder, other = clinic.patients[0], clinic.patients[1]
     slot = clinic.slot("09:00")
@@ -103,7 +103,7 @@ async def test_a_hold_is_its_patients_on_every_node(three: Sequence[ClusterNode]
     assert (booked.status, booked.body["id"]) == (201, held.body["id"])
 
 
-async def test_a_key_means_one_booking_whichever_node_is_asked(
+async def test_an_idempotency_key_means_one_booking_on_all_nodes(
     three: Sequence[ClusterNode],
 ) -> None:
     clinic = three[0].clinic
@@ -120,7 +120,7 @@ async def test_a_key_means_one_booking_whichever_node_is_asked(
     assert len({answer.body["id"] for answer in answers}) == 1
 
 
-async def test_a_changed_profile_is_read_anew_everywhere(three: Sequence[ClusterNode]) -> None:
+async def test_a_changed_profile_is_shown_by_every_node(three: Sequence[ClusterNode]) -> None:
     clinic = three[0].clinic
     patient = clinic.patients[0]
     for node in three:
@@ -135,10 +135,10 @@ async def test_a_changed_profile_is_read_anew_everywhere(three: Sequence[Cluster
     assert await eventually(everywhere, 2.0)
 
 
-async def test_a_hold_runs_out_once_wherever_its_calendar_went(
+async def test_a_hold_expires_once_after_its_calendar_has_moved(
     template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
-    """Criterion 8.3; nobody asks for the calendar after its node has left."""
+    """Criterion 8.3; no request needs the calendar after its node has left."""
     async with nodes(template, tmp_path, valkey, 2, hold_seconds=2.0) as made:
         clinic = made[0].clinic
         database = clinic.database
@@ -152,14 +152,14 @@ async def test_a_hold_runs_out_once_wherever_its_calendar_went(
         sql = "SELECT count(*) AS n FROM appointments WHERE status = 'expired'"
         assert await eventually(lambda: rows(database, sql)[0]["n"] == 3, 5.0)
         await asyncio.sleep(0.5)
-        told = "SELECT channel, count(*) AS n FROM realtime_events WHERE type = ? GROUP BY channel"
-        counts = [r["n"] for r in rows(database, told, "reservation.expired")]
+        query = "SELECT channel, count(*) AS n FROM realtime_events WHERE type = ? GROUP BY channel"
+        counts = [r["n"] for r in rows(database, query, "reservation.expired")]
         assert counts
         assert set(counts) == {1}, "alarms may ring at several nodes; a hold runs out once"
         assert problems_of(database) == []
 
 
-async def test_the_figures_of_all_nodes_are_those_of_one_hub(three: Sequence[ClusterNode]) -> None:
+async def test_the_status_contains_the_figures_of_all_nodes(three: Sequence[ClusterNode]) -> None:
     clinic = three[0].clinic
     for number, node in enumerate(three):
         await node.clinic.screen(clinic.patients[number])
@@ -179,7 +179,7 @@ async def test_the_figures_of_all_nodes_are_those_of_one_hub(three: Sequence[Clu
     assert shown["redis"] == {"status": "ok"}
 
 
-async def test_strangers_find_nothing_on_the_internal_address(three: Sequence[ClusterNode]) -> None:
+async def test_unsigned_internal_requests_get_404(three: Sequence[ClusterNode]) -> None:
     node = three[0].cluster.membership.node(three[0].id)
     assert node is not None
     session = three[0].clinic.session
@@ -190,33 +190,35 @@ async def test_strangers_find_nothing_on_the_internal_address(three: Sequence[Cl
     assert len(stored["key"]) == 64
 
 
-async def test_what_was_overheard_changed_or_meant_for_another_node_is_not_served(
+async def test_replayed_changed_or_misdirected_requests_get_404(
     three: Sequence[ClusterNode],
 ) -> None:
-    asked, other = three[0], three[1]
-    node = asked.cluster.membership.node(asked.id)
+    receiver, other = three[0], three[1]
+    node = receiver.cluster.membership.node(receiver.id)
     assert node is not None
-    key = asked.cluster.membership.key
-    dentist = asked.clinic.dentists[0]
+    key = receiver.cluster.membership.key
+    dentist = receiver.clinic.dentists[0]
     body = dumps({"dentist_id": dentist.id, "tag": "", "epoch": 0, "named": True})
 
-    async def say(to: str, nonce: str, said: bytes, *, at: float = 0.0, signed: bytes = b"") -> int:
+    async def post(
+        to: str, nonce: str, content: bytes, *, at: float = 0.0, signed: bytes = b""
+    ) -> int:
         sent = f"{(at or time.time()):.3f}"
-        signature = sign(key, SNAPSHOT_PATH, other.id, to, sent, nonce, signed or said)
+        signature = sign(key, SNAPSHOT_PATH, other.id, to, sent, nonce, signed or content)
         headers = {FROM: other.id, TO: to, TIME: sent, NONCE: nonce, SIGNATURE: signature}
-        async with asked.clinic.session.post(
-            node.address + SNAPSHOT_PATH, data=said, headers=headers
+        async with receiver.clinic.session.post(
+            node.address + SNAPSHOT_PATH, data=content, headers=headers
         ) as r:
             return r.status
 
-    assert await say(asked.id, "one", body) in (200, 421)
-    assert await say(asked.id, "one", body) == 404, "overheard and said again"
-    assert await say(other.id, "two", body) == 404, "for another node"
-    assert await say(asked.id, "three", body + b" ", signed=body) == 404, "changed on the way"
-    assert await say(asked.id, "four", body, at=time.time() - 60) == 404, "old"
+    assert await post(receiver.id, "one", body) in (200, 421)
+    assert await post(receiver.id, "one", body) == 404, "recorded and sent again"
+    assert await post(other.id, "two", body) == 404, "for another node"
+    assert await post(receiver.id, "three", body + b" ", signed=body) == 404, "changed on the way"
+    assert await post(receiver.id, "four", body, at=time.time() - 60) == 404, "old"
 
 
-async def test_sockets_of_a_node_that_leaves_are_told_to_come_back_elsewhere(
+async def test_sockets_of_a_leaving_node_reconnect_to_another(
     three: Sequence[ClusterNode],
 ) -> None:
     """WebSocket close 1012, service restart; the client's library connects again by itself."""
@@ -231,7 +233,7 @@ async def test_sockets_of_a_node_that_leaves_are_told_to_come_back_elsewhere(
     assert message.data == 1012
 
 
-async def test_a_node_that_joins_takes_its_share_and_only_that(
+async def test_a_joining_node_takes_only_its_share_of_calendars(
     template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     async with nodes(template, tmp_path, valkey, 2) as made:
@@ -242,9 +244,9 @@ async def test_a_node_that_joins_takes_its_share_and_only_that(
             await _book(made[0], clinic.patients[number], clinic.slot("09:00", dentist=dentist))
         before = {r["dentist_id"]: r["owner"] for r in _calendars(database)}
         async with one_node(template, database, valkey.url) as third:
-            everybody = [*made, third]
-            await all_know(everybody, 3)
-            wanted = {each.id: owner_of(everybody, each).id for each in clinic.dentists}
+            all_nodes = [*made, third]
+            await all_know(all_nodes, 3)
+            wanted = {each.id: owner_of(all_nodes, each).id for each in clinic.dentists}
 
             def settled() -> bool:
                 owners = {r["dentist_id"]: r["owner"] for r in _calendars(database)}
@@ -256,11 +258,11 @@ async def test_a_node_that_joins_takes_its_share_and_only_that(
             assert all(after[each] == before[each] for each in stayed)
             for number, dentist in enumerate(clinic.dentists):
                 slot = clinic.slot("10:00", dentist=dentist)
-                await _book(everybody[number], clinic.patients[number], slot)
+                await _book(all_nodes[number], clinic.patients[number], slot)
             assert {r["dentist_id"]: r["owner"] for r in _calendars(database)} == wanted
 
 
-async def test_a_node_that_leaves_gives_its_calendars_away_in_good_order(
+async def test_a_leaving_node_hands_its_calendars_over(
     template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     async with nodes(template, tmp_path, valkey, 2) as made:

@@ -1,4 +1,4 @@
-"""An admin asks one node, and a person's connections end at all of them, or the admin is told."""
+"""An admin's request to one node ends a person's connections at all nodes, or fails."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -16,7 +16,7 @@ from tests.support.running import Template
 from tests.support.valkey import ValkeyServer
 
 
-async def test_every_wire_at_every_node_ends_whichever_node_is_asked(
+async def test_connections_of_all_protocols_end_at_all_nodes(
     three: Sequence[ClusterNode],
 ) -> None:
     clinic = three[0].clinic
@@ -37,10 +37,10 @@ async def test_every_wire_at_every_node_ends_whichever_node_is_asked(
         for each in others:
             await all_go_on(each)
     audited = "SELECT * FROM audit_log WHERE action = 'connections.ended'"
-    assert len(rows(clinic.database, audited)) == 1, "by the node that was asked"
+    assert len(rows(clinic.database, audited)) == 1, "by the node that got the request"
 
 
-async def test_only_an_admin_may_at_any_node(three: Sequence[ClusterNode]) -> None:
+async def test_only_an_admin_may_end_connections_at_any_node(three: Sequence[ClusterNode]) -> None:
     patient = three[0].clinic.patients[0]
     async with every_protocol(three[1].clinic, patient) as own:
         for node in three:
@@ -51,7 +51,7 @@ async def test_only_an_admin_may_at_any_node(three: Sequence[ClusterNode]) -> No
         await all_go_on(own)
 
 
-async def test_a_node_that_does_not_answer_is_told_to_the_admin_and_keeps_nobody_elses(
+async def test_a_node_without_answer_makes_the_request_fail(
     template: Template, valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     async with nodes(template, tmp_path, valkey, 2) as made, AsyncExitStack() as deaf:

@@ -1,4 +1,4 @@
-"""Leases and ownership in PostgreSQL: who is alive there, and whose a calendar is."""
+"""Leases and ownership in PostgreSQL: the living nodes, and the owners of calendars."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -90,7 +90,7 @@ async def claim(store: Store, dentist: DentistId, owner: str) -> LoadedCalendar:
     return loaded
 
 
-async def test_all_learn_of_each_other_and_sign_with_the_first_ones_key(nodes: Nodes) -> None:
+async def test_all_nodes_know_each_other_and_sign_with_one_key(nodes: Nodes) -> None:
     assert await join(nodes, "a", key="first") == "first"
     assert await join(nodes, "b", key="second") == "first"
     roster = await nodes.renew("a", lease_s=LONG_S, bury=False)
@@ -104,7 +104,7 @@ async def test_all_learn_of_each_other_and_sign_with_the_first_ones_key(nodes: N
     assert later.epoch > roster.epoch
 
 
-async def test_a_lapsed_lease_counts_once_somebody_buried_it_and_not_before(nodes: Nodes) -> None:
+async def test_an_expired_lease_counts_only_after_an_eviction(nodes: Nodes) -> None:
     await join(nodes, "a")
     await join(nodes, "b", SHORT_S)
     await asyncio.sleep(2 * SHORT_S)
@@ -113,24 +113,26 @@ async def test_a_lapsed_lease_counts_once_somebody_buried_it_and_not_before(node
     roster = await nodes.renew("a", lease_s=LONG_S, bury=True)
     assert roster is not None
     assert roster.buried == ("b",)
-    assert await nodes.renew("b", lease_s=LONG_S, bury=False) is None, "it lives anew, or not"
+    assert await nodes.renew("b", lease_s=LONG_S, bury=False) is None, "it must join again"
 
 
-async def test_a_renewal_under_way_is_not_buried(
+async def test_a_node_that_is_renewing_is_not_evicted(
     database: OnPostgres, nodes: Nodes, others: Nodes
 ) -> None:
     """The renewal holds the row: who would bury passes over it and does not wait."""
     await join(nodes, "a")
     await join(nodes, "b", SHORT_S)
     await asyncio.sleep(2 * SHORT_S)
-    with database.server.transaction(database.name) as say:
-        say("UPDATE nodes SET lease_until = clock_timestamp() + interval '1 minute' WHERE id = 'b'")
+    with database.server.transaction(database.name) as execute:
+        execute(
+            "UPDATE nodes SET lease_until = clock_timestamp() + interval '1 minute' WHERE id = 'b'"
+        )
         roster = await others.renew("a", lease_s=LONG_S, bury=True)
         assert roster is not None
         assert roster.buried == ()
 
 
-async def test_a_calendar_is_the_owners_until_it_is_given_away_or_the_owner_is_buried(
+async def test_a_calendar_keeps_its_owner_until_handover_or_eviction(
     nodes: Nodes, store: Store, dentist: DentistId
 ) -> None:
     await join(nodes, "a")
@@ -139,7 +141,7 @@ async def test_a_calendar_is_the_owners_until_it_is_given_away_or_the_owner_is_b
     await asyncio.sleep(2 * SHORT_S)
     with pytest.raises(OwnedElsewhere) as elsewhere:
         await claim(store, dentist, "a")
-    assert elsewhere.value.owner == "b", "its lease has lapsed, but nobody buried it"
+    assert elsewhere.value.owner == "b", "its lease has expired, but it was not evicted"
     await nodes.renew("a", lease_s=LONG_S, bury=True)
     taken = await claim(store, dentist, "a")
     assert taken.fence > first.fence
@@ -147,7 +149,7 @@ async def test_a_calendar_is_the_owners_until_it_is_given_away_or_the_owner_is_b
         await claim(store, dentist, "b")  # a ghost takes nothing
 
 
-async def test_giving_away_raises_the_fence_and_only_what_is_ones_own_is_given(
+async def test_a_release_raises_the_fence_of_owned_calendars_only(
     database: OnPostgres, nodes: Nodes, store: Store, dentist: DentistId
 ) -> None:
     await join(nodes, "a")
@@ -162,7 +164,7 @@ async def test_giving_away_raises_the_fence_and_only_what_is_ones_own_is_given(
     await claim(store, dentist, "b")
 
 
-async def test_a_single_process_owns_nothing_and_fences_all_the_same(
+async def test_a_single_process_raises_fences_without_owning(
     database: OnPostgres, nodes: Nodes, store: Store, dentist: DentistId
 ) -> None:
     await join(nodes, "a")
@@ -172,7 +174,7 @@ async def test_a_single_process_owns_nothing_and_fences_all_the_same(
     assert alone.fence > mine.fence
 
 
-async def test_two_that_want_the_same_calendar_at_once_do_not_both_get_it(
+async def test_only_one_of_two_concurrent_claims_succeeds(
     nodes: Nodes, store: Store, dentist: DentistId
 ) -> None:
     names = [f"n{number}" for number in range(6)]
@@ -185,7 +187,7 @@ async def test_two_that_want_the_same_calendar_at_once_do_not_both_get_it(
     assert sum(isinstance(each, OwnedElsewhere) for each in got) == len(names) - 1
 
 
-async def test_the_one_who_left_owns_nothing_any_more(
+async def test_a_node_that_left_owns_nothing(
     nodes: Nodes, store: Store, dentist: DentistId
 ) -> None:
     await join(nodes, "a")

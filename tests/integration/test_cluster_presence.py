@@ -141,7 +141,7 @@ async def test_presence_changed_without_redis_converges_after_it(
             await a.track()
             await b.track()
             await gone.untrack()
-            await a.sees("a", "gone")  # losing Redis removes nobody
+            await a.sees("a", "gone")  # the loss of Redis removes no presence
             own_valkey.start()
             for each in (a, b):
                 await each.sees("a", "b", within_s=CONVERGED_S)

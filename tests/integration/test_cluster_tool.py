@@ -16,11 +16,11 @@ from tools.cluster import run
 @pytest.mark.long
 @pytest.mark.timeout(120)
 async def test_one_command_opens_the_demo_clinic_on_three_nodes(tmp_path: Path) -> None:
-    said: list[str] = []
+    output: list[str] = []
     stop, port = asyncio.Event(), free_port()
     with captured_logs():
-        running = asyncio.create_task(run(tmp_path, port, stop, said.append))
-        while not any("Ctrl-C" in line for line in said):
+        running = asyncio.create_task(run(tmp_path, port, stop, output.append))
+        while not any("Ctrl-C" in line for line in output):
             if running.done():
                 await running
             await asyncio.sleep(0.1)
@@ -36,4 +36,4 @@ async def test_one_command_opens_the_demo_clinic_on_three_nodes(tmp_path: Path) 
             assert await eventually(all_three, 5.0)
         stop.set()
         await running
-    assert any("three nodes" in line for line in said)
+    assert any("three nodes" in line for line in output)

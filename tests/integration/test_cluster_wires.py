@@ -1,4 +1,4 @@
-"""Supabase clients and streams on any node of several: what Socket.IO shows, they show."""
+"""Supabase clients and event streams on any node: they get what Socket.IO clients get."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ def _owner_and_others(made: Sequence[ClusterNode], dentist: Person) -> list[Clus
     return [owner, *(each for each in made if each is not owner)]
 
 
-async def test_every_wire_at_b_tells_of_a_booking_made_at_c_in_a_calendar_of_a(
+async def test_a_booking_reaches_every_protocol_on_other_nodes(
     three: Sequence[ClusterNode],
 ) -> None:
     dentist = three[0].clinic.dentists[0]
@@ -54,12 +54,12 @@ async def test_every_wire_at_b_tells_of_a_booking_made_at_c_in_a_calendar_of_a(
             assert (await stream.event(EVENT)).data == shown
             assert (await raw.until("broadcast")).payload["payload"] == shown
             row = (await raw.until("postgres_changes")).payload["data"]
-            told = await real.event(EVENT, id=booked["id"])
+            events = await real.event(EVENT, id=booked["id"])
         assert (row["type"], row["record"]) == ("INSERT", shown["data"])
-        assert told.message["payload"] == shown
+        assert events.message["payload"] == shown
 
 
-async def test_while_redis_is_away_every_wire_is_late_by_an_interval_and_misses_nothing(
+async def test_without_redis_events_are_late_and_complete(
     template: Template, own_valkey: ValkeyServer, tmp_path: Path
 ) -> None:
     async with nodes(template, tmp_path, own_valkey, 2) as (here, there):
@@ -79,11 +79,11 @@ async def test_while_redis_is_away_every_wire_is_late_by_an_interval_and_misses_
                 for number in range(3)
             ]
             assert await eventually(lambda: _ids(stream.events) == booked, LATE_S)
-            heard = [(await raw.until("broadcast", LATE_S)).payload["payload"] for _ in booked]
-            assert heard == [frame.data for frame in stream.events]
+            received = [(await raw.until("broadcast", LATE_S)).payload["payload"] for _ in booked]
+            assert received == [frame.data for frame in stream.events]
 
 
-async def test_the_status_of_any_node_counts_the_sockets_of_all_by_their_wire(
+async def test_the_status_counts_the_connections_of_all_nodes(
     three: Sequence[ClusterNode],
 ) -> None:
     """Socket.IO's namespaces, Supabase, streams: two of each here, one of each there."""
@@ -113,10 +113,10 @@ async def test_the_status_of_any_node_counts_the_sockets_of_all_by_their_wire(
             assert by_wire["supabase", ""] == by_wire["stream", ""] == 3
 
 
-async def test_official_supabase_clients_leave_a_node_that_drains_and_miss_nothing(
+async def test_supabase_clients_leave_a_draining_node_without_loss(
     three: Sequence[ClusterNode],
 ) -> None:
-    """Close code 1012; who loads its list at each SUBSCRIBED, as the guide says, has it all."""
+    """Close code 1012; a client that loads its list at each SUBSCRIBED is complete."""
     dentist = three[0].clinic.dentists[0]
     a, b, c = _owner_and_others(three, dentist)
     channel = appointments_of(dentist)
@@ -148,14 +148,14 @@ async def test_official_supabase_clients_leave_a_node_that_drains_and_miss_nothi
         assert (_sockets(b), _sockets(c)) == (0, len(clients))
         for client, loaded in zip(clients, listed, strict=True):
             await client.event(EVENT, id=booked[-1])
-            told = [each["payload"] for each in client.broadcasts()]
-            offsets = [each["offset"] for each in told]
+            events = [each["payload"] for each in client.broadcasts()]
+            offsets = [each["offset"] for each in events]
             assert offsets == sorted(set(offsets)), "nothing twice"
-            known = loaded | {each["data"]["id"] for each in told}
+            known = loaded | {each["data"]["id"] for each in events}
             assert set(booked) <= known, "nothing missed"
 
 
-async def test_a_stream_leaves_a_node_that_drains_and_goes_on_at_another(
+async def test_an_event_stream_continues_at_another_node(
     three: Sequence[ClusterNode],
 ) -> None:
     dentist = three[0].clinic.dentists[0]
@@ -168,17 +168,17 @@ async def test_a_stream_leaves_a_node_that_drains_and_goes_on_at_another(
         )
         closing = await stream.event("hub:closing")
         assert (closing.data, closing.id) == ({"reason": "hub_stopping"}, None)
-        assert closing.retry_ms, "not everybody at once"
+        assert closing.retry_ms, "not all at once"
     async with listening(
         c.clinic.session, c.url, dentist.token, channels, last_id=stream.last_id
     ) as resumed:
         last = await a.clinic.book(a.clinic.patients[-1], "17:30")
         assert await eventually(lambda: _ids(resumed.events)[-1:] == [last["id"]], 2.0)
-    told = [*stream.events, *resumed.events]
+    events = [*stream.events, *resumed.events]
     assert [at for _, at in (*stream.positions, *resumed.positions)] == list(
-        range(1, len(told) + 1)
+        range(1, len(events) + 1)
     )
-    assert _ids(told) == [*booked, last["id"]], "once and in order"
+    assert _ids(events) == [*booked, last["id"]], "once and in order"
 
 
 async def _rejoined(client: RealClient, since: int, node: ClusterNode) -> set[str]:

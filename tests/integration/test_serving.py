@@ -36,7 +36,7 @@ async def ran(folder: Path, *argv: str, **variables: str) -> tuple[int, str]:
     return process.returncode, (folder / "log").read_text()
 
 
-async def test_the_demo_clinic_is_what_its_links_say(tmp_path: Path) -> None:
+async def test_the_demo_clinic_matches_its_links(tmp_path: Path) -> None:
     async with command(tmp_path, "demo") as demo:
         links = links_in(tmp_path)
         assert links["url"] == demo.url
@@ -65,7 +65,7 @@ async def test_the_demo_clinic_is_what_its_links_say(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminate"])
-async def test_it_stops_cleanly(tmp_path: Path, number: int) -> None:
+async def test_the_demo_stops_cleanly(tmp_path: Path, number: int) -> None:
     async with command(tmp_path, "demo") as demo:
         assert await demo.stop(number) == 0
     log = (tmp_path / "log").read_text()
@@ -73,7 +73,7 @@ async def test_it_stops_cleanly(tmp_path: Path, number: int) -> None:
     assert '"level":"error"' not in log
 
 
-async def test_it_keeps_its_data(tmp_path: Path) -> None:
+async def test_the_demo_keeps_its_data(tmp_path: Path) -> None:
     async with command(tmp_path, "demo"):
         before = links_in(tmp_path)  # it is killed
     async with command(tmp_path, "demo"):
@@ -83,7 +83,7 @@ async def test_it_keeps_its_data(tmp_path: Path) -> None:
     ]
 
 
-async def test_fresh_begins_anew(tmp_path: Path) -> None:
+async def test_fresh_deletes_the_data_of_the_demo(tmp_path: Path) -> None:
     async with command(tmp_path, "demo") as demo:
         before = links_in(tmp_path)
         await demo.stop()
@@ -94,28 +94,28 @@ async def test_fresh_begins_anew(tmp_path: Path) -> None:
     assert after["patients"][0]["id"] != before["patients"][0]["id"]
 
 
-async def test_a_port_in_use_is_said_in_one_sentence(tmp_path: Path) -> None:
+async def test_a_port_in_use_is_reported_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     async with command(tmp_path, "demo") as demo:
         port = demo.url.rpartition(":")[2]
-        code, said = await ran(tmp_path / "other", "demo", "--port", port)
+        code, message = await ran(tmp_path / "other", "demo", "--port", port)
     assert code == 1
-    assert said.startswith(f"chairside demo: Port {port} on 127.0.0.1 is in use")
-    assert len(said.splitlines()) == 1
+    assert message.startswith(f"chairside demo: Port {port} on 127.0.0.1 is in use")
+    assert len(message.splitlines()) == 1
     assert not (tmp_path / "other" / "var").exists()
 
 
 async def test_a_second_demo_in_the_same_folder_names_the_first(tmp_path: Path) -> None:
     async with command(tmp_path, "demo") as demo:
         (tmp_path / "log").rename(tmp_path / "log.first")
-        code, said = await ran(tmp_path, "demo", "--port", "0", "--fresh")
+        code, message = await ran(tmp_path, "demo", "--port", "0", "--fresh")
         status, _ = await get(f"{demo.url}/health")
     assert (code, status) == (1, 200)
-    assert f"pid {demo.process.pid}" in said
-    assert len(said.splitlines()) == 1
+    assert f"pid {demo.process.pid}" in message
+    assert len(message.splitlines()) == 1
 
 
-async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+async def test_a_second_signal_ends_the_process_at_once(tmp_path: Path) -> None:
     async with (
         command(tmp_path, "demo", CHAIRSIDE_SERVER_SHUTDOWN_GRACE_S="600") as demo,
         unfinished_request(demo, links_in(tmp_path)["patients"][0]["token"]),
@@ -146,7 +146,7 @@ async def seen_in_log(folder: Path, event: str) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_serve_runs_a_clinic_of_ones_own(tmp_path: Path) -> None:
+async def test_serve_runs_a_clinic_with_its_own_configuration(tmp_path: Path) -> None:
     settings = {"CHAIRSIDE_AUTH_SECRET": SECRET}
     assert (await ran(tmp_path, "migrate", **settings))[0] == 0
     async with command(tmp_path, "serve", **settings) as serving:
