@@ -1,6 +1,5 @@
 """The hub's own chatbot: its key, and the language model if one is configured."""
 
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,9 +8,8 @@ import aiohttp
 
 from actors.bounds import Positive
 from api.auth import MIN_SECRET_BYTES
-from api.rest.chat.deps import ChatDeps
+from api.rest.chat.routes import ChatDeps
 from chairside.chatbot.language_model import LanguageModel
-from chairside.chatbot.openai_model import OpenAiModel, OpenAiSettings
 from chairside.chatbot.sealing import signing_key
 
 
@@ -41,9 +39,8 @@ class ChatSettings:
 async def chat_deps(settings: ChatSettings, *, auth_secret: str) -> AsyncIterator[ChatDeps]:
     """Until the block ends; without a model nothing is opened."""
     secret = settings.state_secret or auth_secret
-    key = signing_key(secret) if secret else secrets.token_bytes(32)
     async with model_of(settings) as model:
-        yield ChatDeps(key=key, model=model)
+        yield ChatDeps(key=signing_key(secret), model=model) if secret else ChatDeps(model=model)
 
 
 @asynccontextmanager
@@ -52,8 +49,11 @@ async def model_of(chat: ChatSettings) -> AsyncIterator[LanguageModel | None]:
     if not chat.model_url:
         yield None
         return
-    settings = OpenAiSettings(
-        url=chat.model_url, model=chat.model, key=chat.model_key, timeout_s=chat.model_timeout_s
-    )
     async with aiohttp.ClientSession() as session:
-        yield OpenAiModel(settings, session)
+        yield LanguageModel(
+            session,
+            url=chat.model_url,
+            model=chat.model,
+            key=chat.model_key,
+            timeout_s=chat.model_timeout_s,
+        )

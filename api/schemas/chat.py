@@ -1,10 +1,9 @@
-"""``POST /api/chat``: the request, and the response as JSON."""
+"""The request of ``POST /api/chat``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
 from marshmallow import ValidationError, validates_schema
 
 from api.schemas import fields
@@ -33,30 +32,6 @@ class ChatRequest:
     """``state`` of the response before; ``None`` begins a new conversation."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShownOption:
-    label: str
-    say: str
-    """The message to send when the patient chooses this option."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShownReply:
-    text: str
-    options: Sequence[ShownOption] = ()
-    notice: bool = False
-    """Sent because of an event, not in response to a message."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChatResponse:
-    replies: Sequence[ShownReply]
-    state: str
-    """To be sent with the next message."""
-    watch: Sequence[str]
-    """Channels whose events the client sends to the chatbot, beside its own."""
-
-
 class HappenedSchema(RequestSchema[ReceivedEvent]):
     type = fields.Text(required=True, min_chars=1, max_chars=100)
     data = fields.Dict(required=True)
@@ -81,7 +56,3 @@ class ChatSchema(RequestSchema[ChatRequest]):
 
 
 CHAT: Final = ChatSchema()
-
-
-def chat_json(response: ChatResponse) -> bytes:
-    return orjson.dumps(response)

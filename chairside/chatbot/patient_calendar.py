@@ -2,27 +2,21 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, time, timedelta
-from typing import Final, Protocol
+from typing import Final, TypeVar
 
-from chairside.chatbot.clinic import (
-    Facts,
-    Hold,
-    OwnAppointment,
-    Practitioner,
-    SlotQuery,
-    Treatment,
-)
+from chairside.chatbot.clinic import Facts, Hold, OwnAppointment, Practitioner, SlotQuery, Treatment
 from chairside.chatbot.json_values import value_converter
+from chairside.chatbot.slot_memory import FollowedSlots
 from chairside.client import ConnectionLost, FreeSlot, HubError, RestCommands
 from chairside.client.shapes import Appointment, Reservation, Slot
 from chairside.client.slot_table import TypeTimes
 
+T = TypeVar("T")
+
 FACTS_FOR_S: Final = 60.0
-"""How long names of dentists and treatments are cached; slots are not, see SlotMemory."""
+"""How long names of dentists and treatments are cached; slots are not, see FollowedSlots."""
 MEMORY_LAG_S: Final = 1.0
 """A slot cache follows every change within a second (criterion 2.3)."""
 PAGES_MAX: Final = 4
@@ -33,25 +27,6 @@ UNREACHABLE: Final = "UNREACHABLE"
 """The code if it is unknown whether a command was carried out."""
 DEFAULT_ZONE: Final = "UTC"
 _CONVERTER: Final = value_converter(forbid_extra_keys=False)
-
-
-class SlotMemory(Protocol):
-    """Free slots in memory, right within a second of every change."""
-
-    async def find(
-        self, query: SlotQuery, dentist_ids: tuple[str, ...]
-    ) -> tuple[FreeSlot, ...] | None:
-        """All slots of these dentists in the query's range, by start, at any time of day.
-
-        None: they are not in memory, query the hub. Raises HubError, ConnectionLost.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _CachedFacts:
-    facts: Facts
-    until: float
 
 
 class PatientCalendar:
@@ -66,18 +41,18 @@ class PatientCalendar:
         hub: RestCommands,
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
-        memory: SlotMemory | None = None,
+        memory: FollowedSlots | None = None,
     ) -> None:
         self._hub, self._now, self._monotonic = hub, now, monotonic
         self._memory, self._memory_lags_until = memory, 0.0
-        self._cached: _CachedFacts | None = None
+        self._cached: tuple[Facts, float] | None = None
 
     async def facts(self) -> Facts:
         cached = self._cached
-        if cached is None or self._monotonic() >= cached.until:
-            cached = _CachedFacts(await self._load_facts(), self._monotonic() + FACTS_FOR_S)
+        if cached is None or self._monotonic() >= cached[1]:
+            cached = (await self._load_facts(), self._monotonic() + FACTS_FOR_S)
             self._cached = cached
-        return cached.facts
+        return cached[0]
 
     async def _load_facts(self) -> Facts:
         me, dentists, types = await asyncio.gather(
@@ -142,39 +117,32 @@ class PatientCalendar:
         return tuple(sorted(rows, key=lambda row: row.start))
 
     async def hold(self, slot: FreeSlot, key: str) -> Hold:
-        with self._command():
-            made = await self._hub.hold(
-                dentist_id=slot.dentist_id,
-                appointment_type_id=slot.appointment_type_id,
-                start=written(slot.start),
-                key=key,
-            )
+        command = self._hub.hold(
+            dentist_id=slot.dentist_id,
+            appointment_type_id=slot.appointment_type_id,
+            start=written(slot.start),
+            key=key,
+        )
+        made = await self._done(command)
         return Hold(id=made["id"], slot=slot_of(made), expires_at=read(made["expires_at"]))
 
     async def release(self, hold_id: str, key: str) -> None:
-        with self._command():
-            await self._hub.release(hold_id, key=key)
+        await self._done(self._hub.release(hold_id, key=key))
 
     async def book(self, hold_id: str, key: str) -> OwnAppointment:
-        with self._command():
-            return appointment_of(await self._hub.book_reservation(hold_id, key=key))
+        return appointment_of(await self._done(self._hub.book_reservation(hold_id, key=key)))
 
-    async def move(self, appointment: OwnAppointment, start: datetime, key: str) -> OwnAppointment:
-        with self._command():
-            moved = await self._hub.change(
-                appointment.id, version=appointment.version, key=key, start=written(start)
-            )
-        return appointment_of(moved)
+    async def move(self, row: OwnAppointment, start: datetime, key: str) -> OwnAppointment:
+        command = self._hub.change(row.id, version=row.version, key=key, start=written(start))
+        return appointment_of(await self._done(command))
 
-    async def cancel(self, appointment: OwnAppointment, key: str) -> None:
-        with self._command():
-            await self._hub.cancel(appointment.id, version=appointment.version, key=key)
+    async def cancel(self, row: OwnAppointment, key: str) -> None:
+        await self._done(self._hub.cancel(row.id, version=row.version, key=key))
 
-    @contextmanager
-    def _command(self) -> Iterator[None]:
+    async def _done(self, command: Awaitable[T]) -> T:
         """The answer to a command, even a refusal, may overtake events on their way to memory."""
         try:
-            yield
+            return await command
         finally:
             self._memory_lags_until = self._monotonic() + MEMORY_LAG_S
 

@@ -77,6 +77,10 @@ class FollowedSlots:
     async def find(
         self, query: SlotQuery, dentist_ids: tuple[str, ...]
     ) -> tuple[FreeSlot, ...] | None:
+        """All slots of these dentists in the query's range, by start, at any time of day.
+
+        None: they are not in memory, query the hub. Raises HubError, ConnectionLost.
+        """
         is_near = query.before <= self._now() + timedelta(days=_DAYS)
         if self._cache is None or not is_near:
             return None

@@ -5,6 +5,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TextIO
 
 from rich.console import Console
@@ -62,8 +63,7 @@ class JsonLines(Lines):
     when input is expected."""
 
     def show(self, reply: ChatReply) -> None:
-        options = [{"label": one.label, "say": one.message} for one in reply.options]
-        self._json({"text": reply.text, "options": options, "notice": reply.notice})
+        self._json(asdict(reply))
 
     def prompt(self) -> None:
         self._json({"ready": True})

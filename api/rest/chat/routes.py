@@ -4,29 +4,37 @@ The conversation's state travels with the client, signed (:mod:`chairside.chatbo
 response names the channels to follow; the client sends their events to the same route.
 """
 
+import secrets
+from dataclasses import dataclass, field
+
+import orjson
 from aiohttp import web
 
 from actors.domain.principal import Role
 from actors.domain.refusals import Forbidden, ValidationFailed
-from api.rest.chat.deps import CHAT_DEPS
 from api.rest.chat.in_process import InProcessHub
 from api.rest.responses import json_response
 from api.rest.route import Call, Route, Routes
-from api.schemas.chat import (
-    CHAT,
-    ChatRequest,
-    ChatResponse,
-    ReceivedEvent,
-    ShownOption,
-    ShownReply,
-    chat_json,
-)
+from api.schemas.chat import CHAT, ChatRequest, ReceivedEvent
 from chairside.chatbot.conversation import Conversation
 from chairside.chatbot.dialogue.state import ChatReply, DialogueState, LiveChange
+from chairside.chatbot.language_model import LanguageModel
 from chairside.chatbot.live_events import live_change, offering
 from chairside.chatbot.patient_calendar import PatientCalendar
 from chairside.chatbot.sealing import sealed, unsealed
 from chairside.client.channels import availability_channel
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChatDeps:
+    """What the hub's own chatbot needs beside the services."""
+
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    """Signs conversations; every process that answers the same clients has the same."""
+    model: LanguageModel | None = None
+
+
+CHAT_DEPS = web.AppKey("chat", ChatDeps)
 
 
 @Route(
@@ -53,12 +61,12 @@ async def answer(call: Call[None, ChatRequest]) -> web.Response:
         chat.model,
     )
     replies = await _replies(conversation, body, is_lost=bool(body.state) and state is None)
-    response = ChatResponse(
-        replies=[shown(reply) for reply in replies],
-        state=sealed(conversation.state, principal.person, key, deps.clock.now()),
-        watch=[availability_channel(one) for one in offering(conversation.state.task)],
-    )
-    return json_response(chat_json(response))
+    response = {
+        "replies": replies,
+        "state": sealed(conversation.state, principal.person, key, deps.clock.now()),
+        "watch": [availability_channel(one) for one in offering(conversation.state.task)],
+    }
+    return json_response(orjson.dumps(response))
 
 
 async def _replies(
@@ -80,11 +88,6 @@ def _change(event: ReceivedEvent) -> LiveChange | None:
         return live_change(event.type, event.data)
     except ValueError:
         raise ValidationFailed.of("event.data", "must be the event's data as it came") from None
-
-
-def shown(reply: ChatReply) -> ShownReply:
-    options = [ShownOption(label=one.label, say=one.message) for one in reply.options]
-    return ShownReply(text=reply.text, options=options, notice=reply.notice)
 
 
 ROUTES: Routes = (answer,)

@@ -46,7 +46,7 @@ def _unreachable(exchange: Exchange, purpose: Purpose) -> None:
             f"{sentences.BUSY} I don’t know yet whether that went through. Say “yes” and I’ll"
             " ask again; it can’t happen twice."
         )
-        exchange.show(ChatReply(text=text, options=(Option(label="Try again", message="yes"),)))
+        exchange.show(ChatReply(text=text, options=(Option(label="Try again", say="yes"),)))
     else:
         exchange.end()
         exchange.reply(f"{sentences.BUSY} Nothing was changed. Please try again in a moment.")

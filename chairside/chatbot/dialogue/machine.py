@@ -41,9 +41,9 @@ class Dialogue:
         return ChatReply(
             text=f"Hello! {sentences.CAN_DO}",
             options=(
-                Option(label="Book an appointment", message="I'd like an appointment"),
-                Option(label="My appointments", message="my appointments"),
-                Option(label="Dentists", message="which dentists do you have"),
+                Option(label="Book an appointment", say="I'd like an appointment"),
+                Option(label="My appointments", say="my appointments"),
+                Option(label="Dentists", say="which dentists do you have"),
             ),
         )
 

@@ -99,7 +99,7 @@ def treatment_prompt(facts: Facts) -> ChatReply:
     names = [name(treatment.name) for treatment in facts.treatments]
     return ChatReply(
         text=f"What is it for? We offer {one_of(word.lower() for word in names)}.",
-        options=tuple(Option(label=each, message=each) for each in names),
+        options=tuple(Option(label=each, say=each) for each in names),
     )
 
 
@@ -108,8 +108,8 @@ def dentist_prompt(dentists: Sequence[Practitioner]) -> ChatReply:
     return ChatReply(
         text=f"Which dentist would you like? {one_of(names)}, or anyone?",
         options=(
-            *(Option(label=each, message=f"with {each}") for each in names),
-            Option(label="Anyone", message="any dentist"),
+            *(Option(label=each, say=f"with {each}") for each in names),
+            Option(label="Anyone", say="any dentist"),
         ),
     )
 
@@ -173,9 +173,9 @@ def change_prompt(task: Task, facts: Facts, now: datetime) -> ChatReply:
             text=f"Shall I cancel your {appointment(facts, row, now)}?"
             " If you’d rather come another time, say “move it”.",
             options=(
-                Option(label="Yes, cancel it", message="yes, cancel it"),
-                Option(label="Move it", message="move it"),
-                Option(label="No, keep it", message="keep it"),
+                Option(label="Yes, cancel it", say="yes, cancel it"),
+                Option(label="Move it", say="move it"),
+                Option(label="No, keep it", say="keep it"),
             ),
         )
     return ChatReply(
@@ -188,12 +188,12 @@ def change_prompt(task: Task, facts: Facts, now: datetime) -> ChatReply:
 
 def _buttons(*labels: str) -> tuple[Option, ...]:
     """Options that send their own label."""
-    return tuple(Option(label=label, message=label.lower()) for label in labels)
+    return tuple(Option(label=label, say=label.lower()) for label in labels)
 
 
 def _numbers(shown: Sequence[str]) -> tuple[Option, ...]:
     return tuple(
-        Option(label=text, message=f"number {number}") for number, text in enumerate(shown, start=1)
+        Option(label=text, say=f"number {number}") for number, text in enumerate(shown, start=1)
     )
 
 
@@ -263,7 +263,7 @@ def own_appointments(
     if not appointments:
         return ChatReply(
             text="You have no upcoming appointments. Shall I find you one?",
-            options=(Option(label="Book an appointment", message="I'd like an appointment"),),
+            options=(Option(label="Book an appointment", say="I'd like an appointment"),),
         )
     shown = [appointment(facts, row, now) for row in appointments]
     lead = "You have one appointment:" if len(shown) == 1 else "Your appointments:"

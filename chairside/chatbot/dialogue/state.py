@@ -84,14 +84,16 @@ class DialogueState:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Option:
-    """A button below a reply; pressing it sends ``message``."""
+    """A button below a reply; pressing it sends ``say``."""
 
     label: str
-    message: str
+    say: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChatReply:
+    """Its fields, and those of its options, are those of the JSON."""
+
     text: str
     options: tuple[Option, ...] = ()
     notice: bool = False

@@ -11,8 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from chairside.chatbot.dialogue.state import DialogueState
-from chairside.chatbot.language_model import CHOICES, Question, act_of
-from chairside.chatbot.openai_model import OpenAiModel, OpenAiSettings
+from chairside.chatbot.language_model import CHOICES, LanguageModel, Question, act_of
 from chairside.chatbot.understanding.acts import Intent
 from hub.chat import ChatSettings, model_of
 from hub.config import load_config
@@ -71,13 +70,13 @@ def completion(content: Any, **message: Any) -> web.Response:
 
 
 @asynccontextmanager
-async def stand_in(**settings: Any) -> AsyncIterator[tuple[StandIn, OpenAiModel]]:
+async def stand_in(**settings: Any) -> AsyncIterator[tuple[StandIn, LanguageModel]]:
     script = StandIn()
     app = web.Application()
     app.router.add_post("/v1/chat/completions", script.handle)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         url = str(server.make_url("/v1/"))
-        yield script, OpenAiModel(OpenAiSettings(url=url, model="m", **settings), session)
+        yield script, LanguageModel(session, url=url, model="m", **settings)
 
 
 async def test_a_message_the_rules_do_not_know_is_understood_with_help() -> None:
@@ -135,7 +134,7 @@ async def test_a_model_that_is_away_or_confused_changes_nothing(
 
 async def test_a_model_that_is_not_there_or_too_slow_changes_nothing() -> None:
     async with aiohttp.ClientSession() as session:
-        unreachable = OpenAiModel(OpenAiSettings(url="http://127.0.0.1:9/v1", model="m"), session)
+        unreachable = LanguageModel(session, url="http://127.0.0.1:9/v1", model="m")
         assert "didn’t understand" in await Talk(unreachable).send("grr")
 
 
