@@ -3,37 +3,21 @@
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from tests.acceptance.test_readme import line_of
-from tests.support.commandline import ROOT, command, environment
+from tests.support.commandline import command
+from tests.support.examples import example, line_of, program
 from tests.support.node import FOLDER
 from tools.node import install
 
-GUIDE = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
 
-
-@asynccontextmanager
-async def running(folder: Path, label: str, program: str) -> AsyncIterator[asyncio.StreamReader]:
-    """What the example under ``<!-- run: LABEL -->`` prints."""
-    found = re.search(rf"<!-- run: {re.escape(label)} -->\n```\w+\n(.*?)```", GUIDE, re.DOTALL)
-    assert found, f"the guide has no block {label}"
-    (folder / label).write_text(found[1], encoding="utf-8")
-    process = await asyncio.create_subprocess_exec(
-        *(program, label),
-        cwd=folder,
-        env={**environment(), "PYTHONPATH": str(ROOT)},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    try:
-        yield process.stdout
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+def running(
+    folder: Path, label: str, interpreter: str
+) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """The example of the guide with this label."""
+    (folder / label).write_text(example("docs/clients.md", label), encoding="utf-8")
+    return program(folder, interpreter, label)
 
 
 async def test_the_examples_watch_and_book(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.clinic import CHATBOT, Clinic
 from tests.support.database import rows
-from tests.support.live_connections import all_ended, all_go_on, every_protocol
+from tests.support.live_connections import all_ended, every_protocol, none_has_ended
 
 UNKNOWN_ID = "01976f2e-0000-7000-8000-000000000001"
 
@@ -24,7 +24,7 @@ async def test_all_connections_of_only_that_person_end(clinic: Clinic, role: str
         ended = await clinic.admin.delete(path_of(people[0].id))
         assert (ended.status, ended.body) == (204, None)
         await all_ended(lost)
-        await all_go_on(others)
+        await none_has_ended(others)
 
 
 async def test_a_token_that_is_still_valid_may_connect_again(clinic: Clinic) -> None:
@@ -59,7 +59,7 @@ async def test_only_an_admin_may_end_connections(clinic: Clinic) -> None:
             unknown = await api.delete(path_of(UNKNOWN_ID))
             assert unknown.status == 403, "a refusal does not show whether the person exists"
         assert (await clinic.with_token(None).delete(path_of(patient.id))).status == 401
-        await all_go_on(own)
+        await none_has_ended(own)
 
 
 @pytest.mark.parametrize("unknown", [UNKNOWN_ID, "me", "not-an-id"])

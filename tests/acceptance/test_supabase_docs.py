@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,35 +13,26 @@ import pytest
 from api.realtime.rooms.settings import RealtimeSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic
-from tests.support.process import ROOT
+from tests.support.examples import example
 from tests.support.supabase_clients import NODE_FOLDER
 from tools.node import install
 
-GUIDE = (ROOT / "docs" / "supabase.md").read_text(encoding="utf-8")
+GUIDE = "docs/supabase.md"
 KEY = "front-ends-of-the-clinic"
-
-
-def block(label: str) -> str:
-    """The code under ``<!-- run: LABEL -->``."""
-    found = re.search(rf"<!-- run: {re.escape(label)} -->\n```\w+\n(.*?)```", GUIDE, re.DOTALL)
-    assert found, f"the guide has no block {label}"
-    return found[1]
-
-
 FRONT_ENDS = ("front-end.mjs", "table.mjs")
 
 
 def test_a_front_end_needs_five_lines() -> None:
     """The import is not counted, because front ends for Supabase have it already."""
     for name in FRONT_ENDS:
-        _, *lines = [line for line in block(name).splitlines() if line.strip()]
+        _, *lines = [line for line in example(GUIDE, name).splitlines() if line.strip()]
         assert len(lines) == 5
 
 
 @pytest.mark.parametrize("name", FRONT_ENDS)
 async def test_a_front_end_of_the_guide_shows_a_booking(open_clinic: OpenClinic, name: str) -> None:
     node, script = install(NODE_FOLDER), NODE_FOLDER / f"snippet-{os.getpid()}-{name}"
-    script.write_text(block(name), encoding="utf-8")  # beside node_modules
+    script.write_text(example(GUIDE, name), encoding="utf-8")  # beside node_modules
     command = [str(node.node), "--import", "./browser.mjs", str(script)]
     try:
         async with (
@@ -57,7 +47,7 @@ async def test_a_front_end_of_the_guide_shows_a_booking(open_clinic: OpenClinic,
 
 
 async def test_the_python_of_the_guide_prints_a_booking(clinic: Clinic, tmp_path: Path) -> None:
-    (tmp_path / "listen.py").write_text(block("listen.py"), encoding="utf-8")
+    (tmp_path / "listen.py").write_text(example(GUIDE, "listen.py"), encoding="utf-8")
     async with _running([sys.executable, "listen.py"], clinic, tmp_path) as output:
         assert (await output.readline()).split() == [b"SUBSCRIBED"]
         booked = await clinic.book(clinic.patients[0])

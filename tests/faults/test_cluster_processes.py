@@ -19,7 +19,7 @@ from tests.faults.test_kill import (
     traffic_flows,
 )
 from tests.support.eventually import eventually
-from tests.support.fleet import Fleet, Wires, fleet, wired_fleet
+from tests.support.fleet import Fleet, NodeNetworks, fleet, fleet_with_networks
 from tests.support.histories import pending, problems_of
 from tests.support.process import HubProcess
 from tests.support.proxy import Network
@@ -174,7 +174,7 @@ class Chaos:
     """One failure at a time, chosen by the seed; each heals before the next."""
 
     fleet: Fleet
-    wires: list[Wires]
+    networks: list[NodeNetworks]
     valkey: ValkeyServer
     chance: random.Random
     faults: list[str] = field(default_factory=list)
@@ -188,16 +188,16 @@ class Chaos:
             ]
         )
         self.faults.append(f"{kind} {number}")
-        wires, lasts_s = self.wires[number], self.chance.uniform(0.5, 9.0)
+        networks, lasts_s = self.networks[number], self.chance.uniform(0.5, 9.0)
         match kind:
             case "stall postgres" | "stall redis" | "stall nodes":
-                await self._stalled(getattr(wires, kind.split()[1]), lasts_s, up=True, back=True)
+                await self._stalled(getattr(networks, kind.split()[1]), lasts_s, up=True, back=True)
             case "one way":
-                wire = self.chance.choice([wires.postgres, wires.redis, wires.nodes])
+                wire = self.chance.choice([networks.postgres, networks.redis, networks.nodes])
                 up = self.chance.random() < 0.5
                 await self._stalled(wire, lasts_s, up=up, back=not up)
             case "cut postgres":
-                wires.postgres.cut()
+                networks.postgres.cut()
             case "kill node":
                 await self.fleet.hubs[number].kill()
                 await asyncio.sleep(lasts_s)
@@ -233,8 +233,8 @@ async def test_the_invariants_hold_after_random_faults(
 ) -> None:
     valkey = ValkeyServer()
     valkey.start()
-    async with wired_fleet(postgres_template, tmp_path, valkey) as (hubs, wires):
-        chaos = Chaos(hubs, wires, valkey, random.Random(seed))
+    async with fleet_with_networks(postgres_template, tmp_path, valkey) as (hubs, networks):
+        chaos = Chaos(hubs, networks, valkey, random.Random(seed))
 
         async def happens(simulation: Simulation) -> None:
             for _ in range(8):

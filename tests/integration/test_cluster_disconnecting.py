@@ -10,7 +10,7 @@ from tests.integration.cluster_world import three as three
 from tests.integration.cluster_world import valkey as valkey
 from tests.support.cluster import ClusterNode, all_know, nodes, one_node
 from tests.support.database import OnPostgres, rows
-from tests.support.live_connections import all_ended, all_go_on, every_protocol
+from tests.support.live_connections import all_ended, every_protocol, none_has_ended
 from tests.support.ports import free_port
 from tests.support.running import Template
 from tests.support.valkey import ValkeyServer
@@ -35,7 +35,7 @@ async def test_connections_of_all_protocols_end_at_all_nodes(
         for each in ends:
             await all_ended(each)
         for each in others:
-            await all_go_on(each)
+            await none_has_ended(each)
     audited = "SELECT * FROM audit_log WHERE action = 'connections.ended'"
     assert len(rows(clinic.database, audited)) == 1, "by the node that got the request"
 
@@ -48,7 +48,7 @@ async def test_only_an_admin_may_end_connections_at_any_node(three: Sequence[Clu
                 f"/api/profiles/{patient.id}/connections"
             )
             assert (answer.status, answer.code) == (403, "FORBIDDEN")
-        await all_go_on(own)
+        await none_has_ended(own)
 
 
 async def test_a_node_without_answer_makes_the_request_fail(

@@ -183,10 +183,10 @@ async def stream_recovers(
     """
     dentist = dentist or booker.clinic.dentists[0]
 
-    def whole() -> bool:
+    def all_streams_up() -> bool:
         return all(each.cluster.receiver.reader.up for each in made)
 
-    assert await eventually(whole, 10.0)
+    assert await eventually(all_streams_up, 10.0)
     for clock in ("13:00", "14:00", "15:00", "16:00"):
         row = await booker.clinic.book(booker.clinic.patients[6], clock, dentist=dentist)
         before = time.monotonic()

@@ -87,7 +87,7 @@ async def fleet(
     folder: Path,
     *,
     each: Sequence[Mapping[str, str]] = ({}, {}, {}),
-    wires: Sequence["Wires"] = (),
+    networks: Sequence["NodeNetworks"] = (),
 ) -> AsyncIterator[Fleet]:
     """Three hubs; ``each``: settings of the first, the second and the third."""
     with template.copied_to(folder) as database:
@@ -106,9 +106,9 @@ async def fleet(
             for number in range(3):
                 (own := folder / str(number)).mkdir()
                 settings = {**common, **each[number]}
-                if wires:
+                if networks:
                     settings["CHAIRSIDE_DATABASE_URL"] = (
-                        f"postgresql://{LOGIN}@127.0.0.1:{wires[number].postgres.port}"
+                        f"postgresql://{LOGIN}@127.0.0.1:{networks[number].postgres.port}"
                         f"/{database.name}"
                     )
                 hub = HubProcess(database, own, **settings)
@@ -128,7 +128,7 @@ async def fleet(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wires:
+class NodeNetworks:
     """The networks of one node: to PostgreSQL, to Redis, and from other nodes to it."""
 
     postgres: Network
@@ -137,30 +137,32 @@ class Wires:
 
 
 @asynccontextmanager
-async def wired_fleet(
+async def fleet_with_networks(
     template: Template, folder: Path, valkey: ValkeyServer
-) -> AsyncIterator[tuple[Fleet, list[Wires]]]:
+) -> AsyncIterator[tuple[Fleet, list[NodeNetworks]]]:
     """Three hubs; the networks of each can fail independently."""
     async with AsyncExitStack() as stack:
-        wires, settings = [], []
+        networks, settings = [], []
         server = postgres_server()
         for _ in range(3):
             port = free_port()
-            one = Wires(
+            node = NodeNetworks(
                 postgres=await stack.enter_async_context(_network(server.port)),
                 redis=await stack.enter_async_context(_network(valkey.port)),
                 nodes=await stack.enter_async_context(_network(port)),
             )
-            wires.append(one)
+            networks.append(node)
             settings.append(
                 {
-                    "CHAIRSIDE_REDIS_URL": f"redis://127.0.0.1:{one.redis.port}/0",
+                    "CHAIRSIDE_REDIS_URL": f"redis://127.0.0.1:{node.redis.port}/0",
                     "CHAIRSIDE_CLUSTER_PORT": str(port),
-                    "CHAIRSIDE_CLUSTER_ADVERTISE": one.nodes.url,
+                    "CHAIRSIDE_CLUSTER_ADVERTISE": node.nodes.url,
                 }
             )
-        hubs = await stack.enter_async_context(fleet(template, folder, each=settings, wires=wires))
-        yield hubs, wires
+        hubs = await stack.enter_async_context(
+            fleet(template, folder, each=settings, networks=networks)
+        )
+        yield hubs, networks
 
 
 def _network(port: int) -> AbstractAsyncContextManager[Network]:

@@ -58,10 +58,10 @@ async def every_protocol(clinic: Clinic, person: Person) -> AsyncIterator[Mappin
 async def all_ended(ends: Mapping[str, Ended]) -> None:
     """Assert that each connection ends within :data:`ENDED_S`."""
     for protocol, ended in ends.items():
-        assert await eventually(ended, ENDED_S), f"{protocol} goes on"
+        assert await eventually(ended, ENDED_S), f"{protocol} has not ended"
 
 
-async def all_go_on(ends: Mapping[str, Ended]) -> None:
+async def none_has_ended(ends: Mapping[str, Ended]) -> None:
     """Assert that none has ended; call it after ``all_ended`` of other connections."""
     for protocol, ended in ends.items():
         assert not await ended(), f"{protocol} has ended"

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.support.database import Database, url_of
-from tests.support.ports import free_port as free_port
+from tests.support.ports import free_port
 from tests.support.tokens import SECRET
 
 ROOT = Path(__file__).parents[2]

@@ -99,10 +99,10 @@ class NaiveSlots:
         last_day = now.astimezone(zone).date() + timedelta(days=schedule.horizon_days)
         duration = kind.duration_minutes
         minutes = range(first, before)
-        whole = {
+        fitting = {
             m for m in minutes if all(n in open_minutes_of_days for n in range(m, m + duration))
         }
-        self.open = {m for m in whole if away.isdisjoint(range(m, m + duration))}
+        self.open = {m for m in fitting if away.isdisjoint(range(m, m + duration))}
         bookable = {m for m in self.open if reserved.isdisjoint(range(m, m + duration))}
         self.offered = bookable & on_grid if schedule.offers(kind.id) else set()
         self.offered = {m for m in self.offered if not full(wall_clock(zone, m).date())}

@@ -84,7 +84,7 @@ def test_a_dump_may_go_through_a_pipe(capsys: Captured, monkeypatch: pytest.Monk
     assert "rows imported" in capsys.readouterr().out
 
 
-def test_a_sealed_database_says_so_everywhere(capsys: Captured) -> None:
+def test_every_command_reports_that_the_database_is_sealed(capsys: Captured) -> None:
     assert answer(capsys, "export", "--seal", "clinic.jsonl")["sealed"] is True
     for command in (["serve", "--port", "0"], ["migrate"], ["backup", "copy.db"]):
         assert "this database is sealed" in refusal(capsys, *command)

@@ -90,7 +90,7 @@ def test_other_wires_than_socket_io_have_no_namespaces() -> None:
     ]
 
 
-def test_the_figures_of_nodes_are_added_up_or_the_worst_of_them_told() -> None:
+def test_figures_of_nodes_are_summed_or_the_worst_is_shown() -> None:
     def of_node(node: str, **figures: Any) -> dict[str, Any]:
         return {
             "holds": 1,

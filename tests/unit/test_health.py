@@ -33,7 +33,7 @@ def health_of(database: Database, clock: FakeClock) -> Health:
     )
 
 
-async def test_a_hub_in_order_says_so_of_every_part() -> None:
+async def test_a_healthy_hub_reports_every_part_as_ok() -> None:
     clock = FakeClock()
     health = health_of(Database(), clock)
     clock.advance(timedelta(seconds=90))
@@ -81,7 +81,7 @@ async def test_the_hub_is_well_again_when_the_database_is_back() -> None:
     assert (await health.report())["status"] == "ok"
 
 
-async def test_the_database_is_asked_once_a_second_however_many_want_to_know() -> None:
+async def test_the_database_is_pinged_at_most_once_a_second() -> None:
     database, clock = Database(), FakeClock()
     health = health_of(database, clock)
     await asyncio.gather(*(health.report() for _ in range(50)))

@@ -13,6 +13,7 @@ from actors.domain.refusals import Forbidden
 from actors.ports.events import EventRecord
 from actors.services.changes import EVENTS_MAX
 from actors.services.replays import Replays
+from tests.support.clock import FakeClock
 from tests.unit.relay_world import MemoryLog
 
 CHANNEL = Channel("appointments:dentist:d1")
@@ -20,14 +21,6 @@ DENTIST = Principal(role=Role.DENTIST, subject="s", person=ProfileId("d1"))
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 KEPT = timedelta(days=30)
 CREATED = int((NOW - timedelta(days=90)).timestamp())
-
-
-class FixedClock:
-    def now(self) -> datetime:
-        return NOW
-
-    def monotonic(self) -> float:
-        return 0.0
 
 
 def event(offset: int, minutes_ago: float, epoch: int = CREATED) -> EventRecord:
@@ -42,7 +35,7 @@ def event(offset: int, minutes_ago: float, epoch: int = CREATED) -> EventRecord:
 
 
 async def position_before(rows: list[EventRecord], minutes_ago: float) -> Position | None:
-    replays = Replays(MemoryLog(rows), FixedClock(), kept=KEPT)
+    replays = Replays(MemoryLog(rows), FakeClock(NOW), kept=KEPT)
     return await replays.place_before(DENTIST, CHANNEL, NOW - timedelta(minutes=minutes_ago))
 
 
@@ -78,7 +71,7 @@ async def test_a_time_before_the_retained_events_has_no_position() -> None:
 
 async def test_a_channel_whose_events_were_all_deleted_replays_nothing() -> None:
     log = MemoryLog([event(1, 60)])
-    replays = Replays(log, FixedClock(), kept=KEPT)
+    replays = Replays(log, FakeClock(NOW), kept=KEPT)
     log.rows.clear()
     head = (await log.heads([CHANNEL]))[CHANNEL]
     days = timedelta(days=1)
@@ -109,6 +102,6 @@ async def test_a_time_before_a_restore_has_no_position() -> None:
 
 async def test_only_members_of_the_channel_may_replay_it() -> None:
     other: Any = Principal(role=Role.DENTIST, subject="s", person=ProfileId("d2"))
-    replays = Replays(MemoryLog([event(1, 60)]), FixedClock(), kept=KEPT)
+    replays = Replays(MemoryLog([event(1, 60)]), FakeClock(NOW), kept=KEPT)
     with pytest.raises(Forbidden):
         await replays.place_before(other, CHANNEL, NOW)

@@ -135,12 +135,12 @@ class Client:
 class World:
     def __init__(self, log: MemoryLog, **settings: Any) -> None:
         self.log, self.rooms = log, Rooms()
-        self.wire = RoomBroadcaster(self.rooms, TimeSlice())
+        self.broadcaster = RoomBroadcaster(self.rooms, TimeSlice())
         self.relay = Relay(
             events=log,
             clock=FixedClock(),
             broadcaster=self,
-            on_failure=self.wire.notify_position,
+            on_failure=self.broadcaster.notify_position,
             settings=RelaySettings(retries=0),
             limits=RelayLimits(drain_s=0.1),
         )
@@ -154,7 +154,7 @@ class World:
             context=RoomsContext(
                 rooms=self.rooms,
                 joins=Joins(self.rooms, Changes(log), self.relay.positions),
-                broadcaster=self.wire,
+                broadcaster=self.broadcaster,
                 revocations=self.revocations,
                 send_policy=SendPolicy(time_slice=TimeSlice(), max_bytes=1_000),
             ),
@@ -180,7 +180,7 @@ class World:
         """Broadcast, unless the test lets these offsets fail."""
         if any(record.position.offset in self.failing for record in records):
             raise ConnectionError("the rooms cannot be reached")
-        return await self.wire.broadcast(records)
+        return await self.broadcaster.broadcast(records)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         self.tasks.append(asyncio.ensure_future(work))
@@ -308,7 +308,7 @@ async def test_a_position_ahead_of_the_stream_makes_it_read_the_log() -> None:
         await until(lambda: bool(client.frames))
         w.log.append(record(3))
         w.relay._queues._queues.clear()  # as if it had been idle for long
-        await w.wire.notify_position(A, await w.relay.position(A))
+        await w.broadcaster.notify_position(A, await w.relay.position(A))
         await until(lambda: client.offsets() == [3])
         w.commit(record(4))
         await until(lambda: client.offsets() == [3, 4])
@@ -480,7 +480,7 @@ async def test_an_event_is_encoded_once_for_all_streams() -> None:
             stream.wakes = (
                 asyncio.Event()
             )  # the stream writes nothing, so that its queue can be read
-        await w.wire.broadcast([record(1)])
+        await w.broadcaster.broadcast([record(1)])
         for subscription in w.rooms.members(A):
             ((_, _, body),) = cast("Any", subscription.subscriber)._queue
             bodies.add(id(body))

@@ -96,11 +96,11 @@ class World:
 
     def publish(self, sender: Node, update: PresenceUpdate) -> None:
         """The update reaches each other node in order, or is lost."""
-        wire = orjson.dumps(update)
+        encoded = orjson.dumps(update)
         self.updates.append((sender.me, update))
         for node in self.nodes.values():
             if node is not sender and not self.lost():
-                node.sync.receive(sender.me, orjson.loads(wire))
+                node.sync.receive(sender.me, orjson.loads(encoded))
 
     def advance(self, seconds: float) -> None:
         for _ in range(round(seconds / PUBLISH_EVERY_S)):

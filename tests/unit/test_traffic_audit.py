@@ -14,7 +14,7 @@ NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 
 
 def row(**changes: Any) -> Appointment:
-    whole = {
+    complete = {
         "id": "a1",
         "dentist_id": "d1",
         "patient_id": "p1",
@@ -25,7 +25,7 @@ def row(**changes: Any) -> Appointment:
         "version": 2,
         "overbooked": False,
     }
-    return cast("Appointment", whole | changes)
+    return cast("Appointment", complete | changes)
 
 
 def acknowledged(**changes: Any) -> AcknowledgedRow:
