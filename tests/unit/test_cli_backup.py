@@ -42,7 +42,7 @@ def refusal(capsys: Captured, *argv: str) -> str:
     return line
 
 
-def test_backup_and_restore_answer_in_json(capsys: Captured, clinic: Path) -> None:
+def test_backup_and_restore_print_json(capsys: Captured, clinic: Path) -> None:
     output = answer(capsys, "backup", "copy.db")
     assert output["bytes"] == Path("copy.db").stat().st_size
     again = answer(capsys, "restore", "copy.db")
@@ -50,7 +50,7 @@ def test_backup_and_restore_answer_in_json(capsys: Captured, clinic: Path) -> No
     assert Path(str(again["replaced"])).exists()
 
 
-def test_what_cannot_be_done_is_one_sentence(capsys: Captured) -> None:
+def test_an_impossible_command_is_refused_with_one_sentence(capsys: Captured) -> None:
     assert "nowhere does not exist" in refusal(capsys, "backup", "nowhere/copy.db")
     assert "chairside.db exists already" in refusal(capsys, "backup", "chairside.db")
     assert "chairside.db exists already" in refusal(capsys, "export", "chairside.db")
@@ -59,7 +59,7 @@ def test_what_cannot_be_done_is_one_sentence(capsys: Captured) -> None:
     assert "name a FILE" in refusal(capsys, "export", "--json")
 
 
-def test_while_a_hub_runs_nothing_is_restored_sealed_or_imported(capsys: Captured) -> None:
+def test_a_database_in_use_is_not_restored_sealed_or_imported(capsys: Captured) -> None:
     answer(capsys, "backup", "copy.db")
     answer(capsys, "export", "clinic.jsonl")
     with exclusive(CLINIC):
@@ -72,7 +72,7 @@ def test_while_a_hub_runs_nothing_is_restored_sealed_or_imported(capsys: Capture
     assert not Path("third.jsonl").exists()
 
 
-def test_a_dump_may_go_through_a_pipe(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dump_may_be_piped(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["export"]) == 0
     dump, output = capsys.readouterr()
     assert dump.splitlines()[-1].startswith('{"end":true')

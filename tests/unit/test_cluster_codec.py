@@ -121,7 +121,7 @@ REFUSALS = [
 
 @dataclass(frozen=True)
 class _Carrier:
-    """A request that a command travels in."""
+    """A request that contains a command."""
 
     command: c.Command
 
@@ -203,7 +203,7 @@ def test_an_invalid_command_is_refused(change: dict[str, Any], why: str) -> None
 
 def test_an_entry_arrives_unchanged_and_other_bytes_are_refused() -> None:
     record = EventRecord(
-        channel="availability:all",  # type: ignore[arg-type]  # a name, as names come
+        channel="availability:all",  # type: ignore[arg-type]  # a plain text
         position=Position(1, 2),
         event_id="e",  # type: ignore[arg-type]  # an id
         type="availability.changed",

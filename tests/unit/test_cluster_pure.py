@@ -65,13 +65,13 @@ def test_without_nodes_nothing_is_placed() -> None:
 def test_a_lease_begins_with_the_sending_of_its_renewal() -> None:
     lease = Lease(ttl_s=6, margin_s=1).renewed(100.0)
     assert lease.held(104.9)
-    assert not lease.held(105.0), "the margin is given up"
+    assert not lease.held(105.0), "the margin is not used"
     assert not lease.lost().held(100.1)
 
 
 def test_a_node_evicts_others_only_after_an_unbroken_lease_of_its_own() -> None:
     lease = Lease(ttl_s=6, margin_s=1).renewed(0.0)
-    assert not lease.may_evict(2.0), "it knows nothing of before"
+    assert not lease.may_evict(2.0), "other nodes may have missed renewals before"
     lease = lease.renewed(2.0).renewed(4.0).renewed(6.0)
     assert lease.may_evict(6.0)
     after_outage = lease.renewed(30.0)
@@ -104,8 +104,9 @@ class _Database:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_two_nodes_are_never_certain_of_the_same_calendar(seed: int) -> None:
-    """Nodes with clocks of their own, that start anywhere and run up to 1 % wrong; requests
-    and answers that take up to seconds or are lost; an owner that is cut off and comes back.
+    """Simulates nodes with wrong clocks, slow or lost renewals, and owners that are cut off.
+
+    Each clock has its own start and runs up to 1 % too fast or too slow.
     """
     chance = random.Random(seed)
     database, ttl_s, margin_s = _Database(), 6.0, 1.0
@@ -148,11 +149,11 @@ def test_two_nodes_are_never_certain_of_the_same_calendar(seed: int) -> None:
             known = leases[name].sent_s
             if life == f"{name}{lives[name]}" and known is not None and sent >= known:
                 leases[name] = leases[name].renewed(sent)
-        surely = [n for n in names if owns[n] and leases[n].held(local[n])]
-        assert len(surely) <= 1, (seed, step, surely)
-        if surely and surely[0] != last_owner:
-            last_owner, changes = surely[0], changes + 1
-    assert changes >= 2, "ownership moved, or this shows nothing"
+        certain = [n for n in names if owns[n] and leases[n].held(local[n])]
+        assert len(certain) <= 1, (seed, step, certain)
+        if certain and certain[0] != last_owner:
+            last_owner, changes = certain[0], changes + 1
+    assert changes >= 2, "the simulation must move the ownership"
 
 
 # --- routing ---------------------------------------------------------------------------
@@ -226,7 +227,7 @@ def test_a_silent_member_is_noticed_and_a_former_one_is_forgotten() -> None:
     stream.received("a", 1, 2.0)
     assert stream.silent(["a", "b"], 4.0) == ("b",)
     stream.keep_only(["b"])
-    assert not stream.received("a", 5, 5.0), "of its former numbers nothing is known any more"
+    assert not stream.received("a", 5, 5.0), "its former numbers are forgotten"
 
 
 def test_a_repeated_entry_is_no_gap() -> None:

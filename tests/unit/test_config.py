@@ -37,13 +37,13 @@ def test_config_toml_lists_every_setting_with_its_default() -> None:
     assert written == defaults
     assert {name: list(keys) for name, keys in written.items()} == {
         name: list(keys) for name, keys in defaults.items()
-    }, "in the same order, too"
+    }, "in the same order"
 
 
 def test_config_toml_explains_every_setting() -> None:
     for line in (ROOT / "config.toml").read_text(encoding="utf-8").splitlines():
         if line and not line.startswith(("#", "[")):
-            assert "  # " in line, f"no meaning: {line}"
+            assert "  # " in line, f"no explanation: {line}"
 
 
 def test_every_setting_has_a_default() -> None:

@@ -58,7 +58,7 @@ def delivery(latency_ms: float = 1.0, *, attempts: int = 1, problem: str | None 
     )
 
 
-def test_rates_are_since_the_reading_before() -> None:
+def test_rates_cover_the_time_since_the_previous_reading() -> None:
     metrics, clock = Metrics(), FakeClock()
     figures = figures_of(metrics, clock)
     for latency_ms in range(1, 101):
@@ -82,7 +82,7 @@ def test_rates_are_since_the_reading_before() -> None:
     assert (after["latency_p50_ms"], after["commit_p99_ms"]) == (None, None)
 
 
-def test_other_wires_than_socket_io_have_no_namespaces() -> None:
+def test_only_socketio_connections_have_namespaces() -> None:
     assert sockets({"/admin": 1, "supabase": 2, "stream": 3}) == [
         {"wire": "socket.io", "namespace": "/admin", "count": 1},
         {"wire": "supabase", "namespace": "", "count": 2},
@@ -167,7 +167,7 @@ def test_errors_of_the_log_are_counted_without_their_texts() -> None:
     ]
     assert taken[0]["time"].endswith("Z")
     assert "Ada" not in str(taken)
-    assert len(out.lines("commit_failed")) == 2, "the log itself loses nothing"
+    assert len(out.lines("commit_failed")) == 2, "the log contains every line"
 
 
 def test_only_the_newest_kinds_of_errors_are_kept() -> None:

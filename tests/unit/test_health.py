@@ -9,7 +9,7 @@ from tests.support.clock import FakeClock
 
 
 class Database:
-    """Answers, fails, or never answers; counts the pings."""
+    """A database whose pings succeed, fail or hang; it counts them."""
 
     def __init__(self) -> None:
         self.pings = 0
@@ -71,7 +71,7 @@ async def test_a_database_that_does_not_answer_in_time_is_down() -> None:
     assert report["database"]["status"] == "down"
 
 
-async def test_the_hub_is_well_again_when_the_database_is_back() -> None:
+async def test_the_hub_recovers_with_the_database() -> None:
     database, clock = Database(), FakeClock()
     database.error = OSError("disk gone")
     health = health_of(database, clock)
@@ -91,7 +91,7 @@ async def test_the_database_is_pinged_at_most_once_a_second() -> None:
     assert database.pings == 2
 
 
-async def test_a_hub_that_stops_is_degraded_and_not_ready() -> None:
+async def test_a_stopping_hub_is_degraded_and_not_ready() -> None:
     health = health_of(Database(), FakeClock())
     health.accepting(accepts=False)
     assert (await health.report())["status"] == "degraded"

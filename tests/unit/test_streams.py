@@ -66,7 +66,7 @@ class RunningClock(FixedClock):
         return NOW + timedelta(seconds=time.monotonic() - self._started_s)
 
 
-class Gatekeeper:
+class StubIdentity:
     """Verifier and identity: every principal stays the same until the test changes it."""
 
     leeway_s = 0.0
@@ -144,7 +144,7 @@ class World:
             settings=RelaySettings(retries=0),
             limits=RelayLimits(drain_s=0.1),
         )
-        self.clock, self.gate = RunningClock(), Gatekeeper()
+        self.clock, self.gate = RunningClock(), StubIdentity()
         self.revocations = Revocations(cast("Any", self.gate), cast("Any", self.gate), self._spawn)
         self.ended: list[str] = []
         self.slow = 0
@@ -288,7 +288,7 @@ async def test_streams_opened_while_events_are_sent_get_each_event_once(
             assert client.offsets() == list(range(since + 1, 61))
 
 
-async def test_an_event_that_the_relay_gave_up_is_read_before_later_ones() -> None:
+async def test_an_event_whose_broadcast_failed_is_read_before_later_ones() -> None:
     async with world(sent_log(*records(1, 2))) as w:
         client = w.open()
         await until(lambda: bool(client.frames))

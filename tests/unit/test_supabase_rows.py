@@ -132,7 +132,7 @@ class Client:
         return self.frames
 
 
-def test_one_event_is_encoded_once_for_each_version_topic_and_set_of_bindings() -> None:
+def test_an_event_is_encoded_once_for_each_version_topic_and_bindings() -> None:
     batch = EventBatch([record("appointment.created")])
     event, changed = Client(Vsn.ONE, "*", "INSERT").received(batch)
     same_event, same_changed = Client(Vsn.ONE, "*", "INSERT").received(batch)
