@@ -3,24 +3,20 @@
 import argparse
 from pathlib import Path
 
-from hub.cli.common import CliError, add_command, add_config, configured_quietly, show
+from hub.cli.common import CliError, add_config, configured_quietly, show
 from hub.cli.progress import bar
 from store.transfer.backup import CopyResult, backup
 
+SUMMARY = "copy the SQLite database into a file, while the hub runs"
+EXAMPLE = "chairside backup /backups/clinic-2027-03-08.db"
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = add_command(
-        subparsers,
-        "backup",
-        _run,
-        summary="copy the SQLite database into a file, while the hub runs",
-        example="chairside backup /backups/clinic-2027-03-08.db",
-    )
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="the copy; must not exist")
     add_config(parser)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     config = configured_quietly(args.config)
     try:
         with bar(quiet=args.json) as progress:

@@ -11,23 +11,19 @@ from chairside.patient_access import PatientAccess
 from chairside.terminal.screen import JsonLines, Lines, Terminal
 from chairside.terminal.session import ChatSession, Screen
 from hub.chat import ChatSettings, model_of
-from hub.cli.common import CliError, add_command, add_config, configured, run_async
+from hub.cli.common import CliError, add_config, configured, run_async
 from hub.cli.patient_access import add_patient_access, patient_access
 
+SUMMARY = "talk to the chatbot: it books, moves and cancels appointments in plain English"
+EXAMPLE = 'echo "when is my next appointment?" | chairside chat --patient 3'
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = add_command(
-        subparsers,
-        "chat",
-        _run,
-        summary="talk to the chatbot: it books, moves and cancels appointments in plain English",
-        example='echo "when is my next appointment?" | chairside chat --patient 3',
-    )
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_patient_access(parser)
     add_config(parser)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     access = patient_access(args, os.environ)
     settings = configured(args.config).chat
     try:

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DatabaseError
 
 from actors.ports.commits import StoreUnavailable
-from hub.cli.common import DEFAULT_CONFIG, add_command, add_config, configured, show
+from hub.cli.common import DEFAULT_CONFIG, add_config, configured, show
 from hub.config import Config
 from hub.config_reader import ConfigError
 from store.migrations.migrate import SchemaMismatch, check_schema
@@ -28,18 +28,12 @@ class CheckResult:
     what: str
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = add_command(
-        subparsers,
-        "check",
-        _run,
-        summary="check the configuration and the database",
-        example="chairside check --config config.toml",
-    )
-    add_config(parser)
+SUMMARY = "check the configuration and the database"
+EXAMPLE = "chairside check --config config.toml"
+add_arguments = add_config
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     lines = list(_lines(args.config))
     ok = all(line.ok for line in lines)
     show(

@@ -5,7 +5,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,33 +16,10 @@ from hub.telemetry.logging import configure_logging
 DEFAULT_CONFIG = Path("config.toml")
 
 Result = TypeVar("Result")
-Run = Callable[[argparse.Namespace], int]
-"""A command: its parsed arguments to the exit code, which is 0 only on success."""
 
 
 class CliError(Exception):
     """A failure; its message is one sentence that also names the remedy."""
-
-
-def add_command(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    run: Run,
-    *,
-    summary: str,
-    example: str,
-) -> argparse.ArgumentParser:
-    """A subcommand with ``--json`` and a ``--help`` that ends in an example."""
-    parser = subparsers.add_parser(
-        name,
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--json", action="store_true", help="answer in JSON, for scripts")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

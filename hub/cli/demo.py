@@ -13,7 +13,6 @@ from actors.domain.principal import Role
 from api.auth import issue_token
 from hub.bootstrap import Hub, open_hub
 from hub.cli.common import (
-    add_command,
     configured,
     log_only_warnings,
     port_number,
@@ -30,15 +29,11 @@ from hub.telemetry.logging import configure_logging
 from hub.telemetry.recent_errors import RecentErrors
 from store.migrations.migrate import upgrade
 
+SUMMARY = "run a demo clinic"
+EXAMPLE = "chairside demo --data ./var --port 8080"
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = add_command(
-        subparsers,
-        "demo",
-        _run,
-        summary="run a demo clinic",
-        example="chairside demo --data ./var --port 8080",
-    )
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=Path,
@@ -52,7 +47,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--fresh", action="store_true", help="delete its data and create it again")
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     base = configured(None)
     refuse_real_clinic(base)
     if args.port is not None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from hub.cli.common import CliError, add_command, add_config, configured_quietly, show
+from hub.cli.common import CliError, add_config, configured_quietly, show
 from hub.cli.progress import bar
 from hub.clock import SystemClock
 from hub.config import Config
@@ -17,14 +17,11 @@ from store.transfer.exporting import DumpSummary, export, reopen
 _OWNER_ONLY = 0o600
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = add_command(
-        subparsers,
-        "export",
-        _run,
-        summary="write the whole clinic as JSON lines, from either engine",
-        example="chairside export clinic.jsonl\n  chairside export | gzip > clinic.jsonl.gz",
-    )
+SUMMARY = "write the whole clinic as JSON lines, from either engine"
+EXAMPLE = "chairside export clinic.jsonl\n  chairside export | gzip > clinic.jsonl.gz"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         type=Path,
@@ -45,7 +42,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_config(parser)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     config = configured_quietly(args.config)
     url, now = admin_url(config), SystemClock().now()
     if args.unseal:

@@ -7,21 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from hub.cli.common import CliError, add_command, add_config, configured_quietly, show
+from hub.cli.common import CliError, add_config, configured_quietly, show
 from hub.cli.export import admin_url, as_json, summary
 from hub.cli.progress import bar
 from hub.clock import SystemClock
 from store.transfer.importing import import_
 
+SUMMARY = "read a dump of `chairside export` into an empty, migrated database"
+EXAMPLE = "chairside migrate && chairside import clinic.jsonl"
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = add_command(
-        subparsers,
-        "import",
-        _run,
-        summary="read a dump of `chairside export` into an empty, migrated database",
-        example="chairside migrate && chairside import clinic.jsonl",
-    )
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="the dump; - is standard input")
     parser.add_argument(
         "--move",
@@ -31,7 +27,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_config(parser)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     config = configured_quietly(args.config)
     with _input(args.file) as source, bar(quiet=args.json) as progress:
         done = import_(

@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -49,20 +50,34 @@ _EXPECTED = (
 )
 """Errors of daily use; the message of each is one sentence for the user."""
 
-_COMMANDS = (
-    serve,
-    demo,
-    token,
-    migrate,
-    check,
-    backup,
-    restore,
-    export,
-    import_,
-    traffic,
-    chat,
-    mcp,
-)
+
+class CommandModule(Protocol):
+    """A module of this package that is one command."""
+
+    SUMMARY: str
+    EXAMPLE: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser, /) -> None: ...
+
+    def run(self, args: argparse.Namespace, /) -> int:
+        """Returns the exit code, which is 0 only on success."""
+        ...
+
+
+_COMMANDS: Mapping[str, CommandModule] = {
+    "serve": serve,
+    "demo": demo,
+    "token": token,
+    "migrate": migrate,
+    "check": check,
+    "backup": backup,
+    "restore": restore,
+    "export": export,
+    "import": import_,
+    "traffic": traffic,
+    "chat": chat,
+    "mcp": mcp,
+}
 
 INTERRUPTED = 130
 
@@ -71,13 +86,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0 only on success."""
     args = _parser().parse_args(argv)
     try:
-        code: int = args.run(args)
+        return _COMMANDS[args.command].run(args)
     except _EXPECTED as error:
         print(f"chairside {args.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
-    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,6 +105,22 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", title="commands"
     )
-    for command in _COMMANDS:
-        command.add_parser(subparsers)
+    for name, command in _COMMANDS.items():
+        _add_command(subparsers.add_parser, name, command)
     return parser
+
+
+def _add_command(
+    add_parser: Callable[..., argparse.ArgumentParser], name: str, command: CommandModule
+) -> None:
+    """A subcommand with ``--json`` and a ``--help`` that ends in an example."""
+    summary = command.SUMMARY
+    parser = add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=f"example:\n  {command.EXAMPLE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="answer in JSON, for scripts")
+    command.add_arguments(parser)

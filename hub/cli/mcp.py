@@ -5,19 +5,15 @@ import os
 
 from chairside.client import ClientError
 from hub import __version__
-from hub.cli.common import CliError, add_command, port_number, run_async, show
+from hub.cli.common import CliError, port_number, run_async, show
 from hub.cli.patient_access import DEFAULT_URL, URL, add_patient_access, patient_access
 from hub.telemetry.logging import LoggingSettings, configure_logging
 
+SUMMARY = "offer an AI the tools to book for a patient (Model Context Protocol)"
+EXAMPLE = "chairside mcp --patient 1        # on standard input and output"
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = add_command(
-        subparsers,
-        "mcp",
-        _run,
-        summary="offer an AI the tools to book for a patient (Model Context Protocol)",
-        example="chairside mcp --patient 1        # on standard input and output",
-    )
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_patient_access(parser)
     parser.add_argument(
         "--http",
@@ -37,7 +33,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     # imported here: it takes a third of the start-up time of every command
     from chairside.mcp import process as mcp_process
 

@@ -2,22 +2,15 @@
 
 import argparse
 
-from hub.cli.common import add_command, add_config, configured_quietly, show
+from hub.cli.common import add_config, configured_quietly, show
 from store.migrations.migrate import Revision, plan, upgrade
 
-
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = add_command(
-        subparsers,
-        "migrate",
-        _run,
-        summary="create the database, or update its schema to this version",
-        example="chairside migrate --config config.toml",
-    )
-    add_config(parser)
+SUMMARY = "create the database, or update its schema to this version"
+EXAMPLE = "chairside migrate --config config.toml"
+add_arguments = add_config
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     config = configured_quietly(args.config)
     database = config.database
     todo = plan(database.migrate_url or database.url)

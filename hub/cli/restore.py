@@ -4,25 +4,21 @@ import argparse
 from pathlib import Path
 
 from hub.cli.backup import as_json, size
-from hub.cli.common import CliError, add_command, add_config, configured_quietly, show
+from hub.cli.common import CliError, add_config, configured_quietly, show
 from hub.cli.progress import bar
 from hub.clock import SystemClock
 from store.transfer.backup import restore
 
+SUMMARY = "replace the SQLite database by a backup, while no hub runs"
+EXAMPLE = "chairside restore /backups/clinic-2027-03-08.db"
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = add_command(
-        subparsers,
-        "restore",
-        _run,
-        summary="replace the SQLite database by a backup, while no hub runs",
-        example="chairside restore /backups/clinic-2027-03-08.db",
-    )
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="a file of `chairside backup`")
     add_config(parser)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     config = configured_quietly(args.config)
     try:
         with bar(quiet=args.json) as show_progress:

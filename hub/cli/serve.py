@@ -4,25 +4,21 @@ import argparse
 from dataclasses import replace
 
 from hub.bootstrap import Hub
-from hub.cli.common import add_command, add_config, configured, port_number, run_async, show
+from hub.cli.common import add_config, configured, port_number, run_async, show
 from hub.server import bind, serve
 from hub.telemetry.logging import configure_logging
 from hub.telemetry.recent_errors import RecentErrors
 
+SUMMARY = "run the hub"
+EXAMPLE = "CHAIRSIDE_AUTH_SECRET=… chairside serve --config config.toml"
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = add_command(
-        subparsers,
-        "serve",
-        _run,
-        summary="run the hub",
-        example="CHAIRSIDE_AUTH_SECRET=… chairside serve --config config.toml",
-    )
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--port", type=port_number, metavar="N", help="instead of server.port")
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     config = configured(args.config)
     config.require_keys()
     if args.port is not None:

@@ -6,19 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 from actors.domain.principal import Role
 from api.auth import ROLES, issue_token
-from hub.cli.common import CliError, add_command, add_config, configured, show
+from hub.cli.common import CliError, add_config, configured, show
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = add_command(
-        subparsers,
-        "token",
-        _run,
-        summary="print a token for development, signed with auth.secret",
-        example="chairside token --role patient --subject me --ttl 15m",
-    )
+SUMMARY = "print a token for development, signed with auth.secret"
+EXAMPLE = "chairside token --role patient --subject me --ttl 15m"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--role", choices=sorted(ROLES), required=True)
     parser.add_argument("--subject", required=True, metavar="ID", help="the claim sub")
     parser.add_argument(
@@ -44,7 +41,7 @@ def duration(text: str) -> timedelta:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     auth = configured(args.config).auth
     if not auth.secret:
         raise CliError(

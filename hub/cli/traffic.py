@@ -13,7 +13,7 @@ from chairside.traffic.display import show_progress
 from chairside.traffic.links import LinksError, read_links
 from chairside.traffic.report import as_json, as_table
 from chairside.traffic.simulation import Simulation, SimulationPlan, SimulationResult
-from hub.cli.common import CliError, add_command, run_async
+from hub.cli.common import CliError, run_async
 
 PLAIN_WIDTH = 120
 """Columns where there is no terminal."""
@@ -21,14 +21,11 @@ PLAIN_WIDTH = 120
 DEFAULT_LINKS = Path("var/links.json")
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = add_command(
-        subparsers,
-        "traffic",
-        run,
-        summary="drive a running hub with simulated patients, dentists and chatbots",
-        example="chairside traffic http://127.0.0.1:8080 --seconds 30 --patients 100",
-    )
+SUMMARY = "drive a running hub with simulated patients, dentists and chatbots"
+EXAMPLE = "chairside traffic http://127.0.0.1:8080 --seconds 30 --patients 100"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url", metavar="URL", help="address of the hub")
     parser.add_argument(
         "--links",
