@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from aiohttp import web
-
 from actors.calendar.alarms import Alarms
 from actors.ports.clock import Clock, NewId
 from actors.relay.committed_events import CommittedEvents
@@ -27,7 +25,6 @@ from hub.cluster.cluster import Cluster
 from hub.cluster.local_node import local_node
 from hub.config import Config
 from hub.telemetry.figures import StatusFigures
-from hub.telemetry.health import Health
 from hub.telemetry.metrics import Metrics
 from hub.telemetry.recent_errors import RecentErrors
 from store.engine import open_store
@@ -40,21 +37,13 @@ _KEY_CHECK_EVERY_S = 0.5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hub:
-    """A running hub; ``app`` is to be served, the services may be called directly."""
+    """A running hub; ``edge.app`` is to be served, the services may be called directly."""
 
     core: Core
     services: Services
     edge: Edge
     cluster: Cluster | None
     """This node's part in the cluster, if it is one of several."""
-
-    @property
-    def app(self) -> web.Application:
-        return self.edge.app
-
-    @property
-    def health(self) -> Health:
-        return self.edge.health
 
     async def drain(self) -> None:
         """Move calendars and live connections to the other nodes, if there are any.

@@ -81,7 +81,7 @@ async def serve(
         asyncio.get_running_loop().add_signal_handler(number, _stop_or_force, stop)
     async with open_hub(config, errors=errors) as hub:
         runner = web.AppRunner(
-            hub.app,
+            hub.edge.app,
             access_log=None,
             shutdown_timeout=config.server.shutdown_grace_s,
             max_line_size=MAX_LINE_BYTES,
@@ -95,10 +95,10 @@ async def serve(
             await ready(url_of(listener), hub)
             await stop.wait()
             log.info("hub_stopping", grace_s=config.server.shutdown_grace_s)
-            hub.health.accepting(accepts=False)
+            hub.edge.health.accepting(accepts=False)
             await hub.drain()
         finally:
-            hub.health.accepting(accepts=False)
+            hub.edge.health.accepting(accepts=False)
             await runner.cleanup()
     log.info("hub_stopped")
 

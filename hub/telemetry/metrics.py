@@ -182,55 +182,56 @@ class Metrics:
 
     def watch(self, gauges: Gauges) -> None:
         """Show current values, too; to be called once, by the composition root."""
-        self._registry.register(_CurrentValues(gauges))
+        self._registry.register(_Values(lambda: _current_values(gauges)))
 
     def watch_cluster(self, counters: ReadValues, gauges: ReadValues) -> None:
         """Show the values of a node of a cluster, too; to be called once."""
-        self._registry.register(_ClusterValues(counters, gauges))
+        self._registry.register(_Values(lambda: _cluster_values(counters, gauges)))
 
     def render(self) -> tuple[bytes, str]:
         """All metrics in the text format of Prometheus, and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
 
 
-class _CurrentValues(Collector):
-    def __init__(self, gauges: Gauges) -> None:
-        self._gauges = gauges
+class _Values(Collector):
+    """Reads current values at each scrape."""
+
+    def __init__(self, read: Callable[[], Iterator[Metric]]) -> None:
+        self._read = read
 
     def collect(self) -> Iterator[Metric]:
-        gauges = self._gauges
-        for name, text, value in (
-            ("calendars", "Calendars in memory", gauges.live_calendars()),
-            ("mailbox_depth", "Commands waiting at the busiest calendar", gauges.deepest_mailbox()),
-            ("holds", "Slots held for patients", gauges.holds()),
-            ("webhooks", "Active webhooks", gauges.webhooks()),
-            ("webhooks_failing", "Channels waiting for a receiver", gauges.webhooks_failing()),
-        ):
-            yield GaugeMetricFamily(f"chairside_{name}", text, value=value)
-        connections = GaugeMetricFamily(
-            "chairside_connections", "Connected sockets by namespace", labels=("namespace",)
-        )
-        for namespace, count in sorted(gauges.connections().items()):
-            connections.add_metric((namespace,), count)
-        yield connections
-        lookups = CounterMetricFamily(
-            "chairside_cache_lookups", "Look-ups by cache and result", labels=("cache", "result")
-        )
-        for cache, counted in sorted(gauges.cache_lookups().items()):
-            lookups.add_metric((cache, "hit"), counted.hits)
-            lookups.add_metric((cache, "miss"), counted.misses)
-        yield lookups
+        return self._read()
 
 
-class _ClusterValues(Collector):
-    def __init__(self, counters: ReadValues, gauges: ReadValues) -> None:
-        self._counters, self._gauges = counters, gauges
+def _current_values(gauges: Gauges) -> Iterator[Metric]:
+    for name, text, value in (
+        ("calendars", "Calendars in memory", gauges.live_calendars()),
+        ("mailbox_depth", "Commands waiting at the busiest calendar", gauges.deepest_mailbox()),
+        ("holds", "Slots held for patients", gauges.holds()),
+        ("webhooks", "Active webhooks", gauges.webhooks()),
+        ("webhooks_failing", "Channels waiting for a receiver", gauges.webhooks_failing()),
+    ):
+        yield GaugeMetricFamily(f"chairside_{name}", text, value=value)
+    connections = GaugeMetricFamily(
+        "chairside_connections", "Connected sockets by namespace", labels=("namespace",)
+    )
+    for namespace, count in sorted(gauges.connections().items()):
+        connections.add_metric((namespace,), count)
+    yield connections
+    lookups = CounterMetricFamily(
+        "chairside_cache_lookups", "Look-ups by cache and result", labels=("cache", "result")
+    )
+    for cache, counted in sorted(gauges.cache_lookups().items()):
+        lookups.add_metric((cache, "hit"), counted.hits)
+        lookups.add_metric((cache, "miss"), counted.misses)
+    yield lookups
 
-    def collect(self) -> Iterator[Metric]:
-        """Their meaning: docs/operations.md."""
-        for name, value in self._counters().items():
-            text = f"Of this node in the cluster: {name}"
-            yield CounterMetricFamily(f"chairside_cluster_{name}", text, value=value)
-        for name, value in self._gauges().items():
-            text = f"Of this node in the cluster: {name}"
-            yield GaugeMetricFamily(f"chairside_cluster_{name}", text, value=value)
+
+def _cluster_values(counters: ReadValues, gauges: ReadValues) -> Iterator[Metric]:
+    """Their meaning: docs/operations.md."""
+    for name, value in counters().items():
+        text = f"Of this node in the cluster: {name}"
+        yield CounterMetricFamily(f"chairside_cluster_{name}", text, value=value)
+    for name, value in gauges().items():
+        text = f"Of this node in the cluster: {name}"
+        yield GaugeMetricFamily(f"chairside_cluster_{name}", text, value=value)

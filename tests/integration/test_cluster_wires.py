@@ -120,7 +120,7 @@ async def test_supabase_clients_leave_a_draining_node_without_loss(
     dentist = three[0].clinic.dentists[0]
     a, b, c = _owner_and_others(three, dentist)
     channel = appointments_of(dentist)
-    c.running.hub.health.accepting(accepts=False)  # so that all begin at b
+    c.running.hub.edge.health.accepting(accepts=False)  # so that all begin at b
     ports = [urlsplit(each.url).port or 0 for each in (b, c)]
     async with balancer_for(ports) as balancer, AsyncExitStack() as opened:
         assert await eventually(lambda: balancer.ready == ports[:1], 5.0)
@@ -132,10 +132,10 @@ async def test_supabase_clients_leave_a_draining_node_without_loss(
             await client.join(channel, broadcasts=[EVENT])
         assert _sockets(b) == len(clients)
         raw = await opened.enter_async_context(raw_supabase(b.clinic.session, b.url, dentist.token))
-        c.running.hub.health.accepting(accepts=True)
+        c.running.hub.edge.health.accepting(accepts=True)
         assert await eventually(lambda: len(balancer.ready) == 2, 5.0)
         marks = [client.mark() for client in clients]
-        b.running.hub.health.accepting(accepts=False)
+        b.running.hub.edge.health.accepting(accepts=False)
         assert await eventually(lambda: balancer.ready == ports[1:], 5.0)
         rejoined = asyncio.gather(
             *(_rejoined(each, at, c) for each, at in zip(clients, marks, strict=True))

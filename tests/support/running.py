@@ -44,7 +44,7 @@ async def running_hub(config: Config, *, port: int = 0, **overrides: Any) -> Asy
     """``overrides`` replace parts of the hub (see :func:`open_hub`)."""
     async with open_hub(config, **overrides) as hub:
         runner = web.AppRunner(
-            hub.app,
+            hub.edge.app,
             access_log=None,
             shutdown_timeout=2.0,
             max_line_size=MAX_LINE_BYTES,
@@ -53,10 +53,10 @@ async def running_hub(config: Config, *, port: int = 0, **overrides: Any) -> Asy
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
-            hub.health.accepting(accepts=True)
+            hub.edge.health.accepting(accepts=True)
             yield Running(url=f"http://127.0.0.1:{runner.addresses[0][1]}", hub=hub)
         finally:
-            hub.health.accepting(accepts=False)
+            hub.edge.health.accepting(accepts=False)
             await runner.cleanup()
 
 
