@@ -4,7 +4,7 @@ A plan is a value. Its state replaces the calendar in memory only after its comm
 commit fails, the plan is dropped, and there is nothing to undo.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,8 +17,8 @@ from actors.domain.refusals import IdempotencyMismatch, Refusal
 from actors.ports.commits import IdempotencyKey, Reply, Turn
 
 KeyId = tuple[str, str]
-FindReply = Callable[[IdempotencyKey], tuple[str, Reply] | None]
-"""Finds the reply already given under a key, with the fingerprint of its request."""
+Replies = Mapping[KeyId, tuple[str, Reply]]
+"""The replies already given by key, each with the fingerprint of its request."""
 
 
 def key_id(key: IdempotencyKey) -> KeyId:
@@ -49,7 +49,7 @@ def plan_batch(
     commands: Sequence[PendingCommand],
     now: datetime,
     *,
-    find_reply: FindReply,
+    replies: Replies,
     answered: Mapping[PendingCommand, Reply | Refusal],
 ) -> BatchPlan:
     """Decide every command; ``answered`` holds those that the committer has answered."""
@@ -60,7 +60,7 @@ def plan_batch(
             plan.answers.append((pending, answered[pending]))
             continue
         try:
-            _plan_one(plan, turn_of, pending, now, find_reply)
+            _plan_one(plan, turn_of, pending, now, replies)
         except Refusal as refusal:
             plan.answers.append((pending, refusal))
     return plan
@@ -71,14 +71,15 @@ def _plan_one(
     turn_of: dict[KeyId, int],
     pending: PendingCommand,
     now: datetime,
-    find_reply: FindReply,
+    replies: Replies,
 ) -> None:
-    same_key = turn_of.get(key_id(pending.key))
+    key = key_id(pending.key)
+    same_key = turn_of.get(key)
     if same_key is not None:
         _check_same_request(pending.key, plan.turns[same_key].key.fingerprint)
         plan.waiting[same_key].append(pending)
         return
-    if found := find_reply(pending.key):
+    if found := replies.get(key):
         fingerprint, reply = found
         _check_same_request(pending.key, fingerprint)
         plan.answers.append((pending, reply))
@@ -89,7 +90,7 @@ def _plan_one(
         return
     for event in decision.events:
         plan.calendar = evolve(plan.calendar, event)
-    turn_of[key_id(pending.key)] = len(plan.turns)
+    turn_of[key] = len(plan.turns)
     plan.turns.append(_turn(pending, decision, now))
     plan.waiting.append([pending])
 

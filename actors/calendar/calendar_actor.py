@@ -17,7 +17,6 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import get_args
 
 from cachetools import FIFOCache
 
@@ -29,30 +28,16 @@ from actors.domain.agenda import Agenda
 from actors.domain.appointment import AppointmentType, Status
 from actors.domain.calendar import Calendar
 from actors.domain.channels import availability_channel
-from actors.domain.commands import Named
+from actors.domain.commands import RowCommand
 from actors.domain.events import SlotHeld
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId
 from actors.domain.refusals import CalendarBusy, Refusal, Unavailable
+from actors.ports import commits
 from actors.ports.calendars import CalendarStore, DueHold, LoadedCalendar
 from actors.ports.clock import Clock
-from actors.ports.commits import (
-    CalendarCommit,
-    Committed,
-    ConstraintViolated,
-    Fenced,
-    IdempotencyKey,
-    OutcomeUnknown,
-    OwnedElsewhere,
-    Reply,
-    StaleTypes,
-    StoreUnavailable,
-    TurnRefused,
-    TurnReplayed,
-)
+from actors.ports.commits import IdempotencyKey, Reply
 
 log = logging.getLogger(__name__)
-
-_NAMED = get_args(Named)
 
 _SPARE_ATTEMPTS = 4
 """Beyond one for each refused turn: stale types, a reload, and the attempt that succeeds."""
@@ -101,11 +86,6 @@ class CalendarActor:
         self._adopt(loaded)
 
     @property
-    def fence(self) -> int:
-        """The fence of this actor, raised each time that it loads the calendar."""
-        return self._fence
-
-    @property
     def snapshot(self) -> Snapshot:
         """What readers see: the state of the last commit."""
         return self._snapshot
@@ -136,9 +116,9 @@ class CalendarActor:
                 await self._execute(commands)
                 self.last_batch_s = self._clock.monotonic() - began_s
                 self._in_flight = ()
-        except (Moved, OwnedElsewhere) as moved:
+        except (Moved, commits.OwnedElsewhere) as moved:
             error = moved
-        except StoreUnavailable:
+        except commits.StoreUnavailable:
             error = Unavailable()
         except Exception as unexpected:
             log.exception("calendar_actor_failed", extra={"dentist_id": self.dentist_id})
@@ -159,27 +139,25 @@ class CalendarActor:
         reloaded = False
         for _ in range(len(commands) + _SPARE_ATTEMPTS):
             now = self._clock.now()
-            plan = plan_batch(
-                calendar, commands, now, find_reply=self._find_reply, answered=answered
-            )
+            plan = plan_batch(calendar, commands, now, replies=self._replies, answered=answered)
             try:
                 committed = await self._commit(plan)
-            except TurnRefused as refused:
+            except commits.TurnRefused as refused:
                 answered[plan.waiting[refused.index][0]] = refused.refusal
-            except TurnReplayed as replayed:
+            except commits.TurnReplayed as replayed:
                 answered[plan.waiting[replayed.index][0]] = replayed.reply
-            except StaleTypes:
+            except commits.StaleTypes:
                 calendar = replace(calendar, types=await self._load_types())
-            except ConstraintViolated:
+            except commits.ConstraintViolated:
                 log.exception("constraint_violated", extra={"dentist_id": self.dentist_id})
                 if reloaded:
                     raise
                 reloaded = True
                 await self._reload()
                 calendar = await self._with_named_rows(commands)
-            except Fenced:
+            except commits.Fenced:
                 raise Moved from None
-            except OutcomeUnknown:
+            except commits.OutcomeUnknown:
                 await self._resolve_unknown_outcome(plan)
                 return
             else:
@@ -219,20 +197,20 @@ class CalendarActor:
         missing: list[AppointmentId] = [
             pending.command.appointment_id
             for pending in commands
-            if isinstance(pending.command, _NAMED)
+            if isinstance(pending.command, RowCommand)
             and calendar.find(pending.command.appointment_id) is None
         ]
         if not missing:
             return calendar
         return calendar.with_named(await self._store.load_rows(self.dentist_id, missing))
 
-    async def _commit(self, plan: BatchPlan) -> Committed:
+    async def _commit(self, plan: BatchPlan) -> commits.Committed:
         if not plan.turns:
-            return Committed(replies=(), positions={})
+            return commits.Committed(replies=(), positions={})
         return await self._store.commit(
-            CalendarCommit(
+            commits.CalendarCommit(
                 dentist_id=self.dentist_id,
-                fence=self._fence,
+                fence=self.fence,
                 types=plan.types(),
                 hold_limit=self._reservations.max_per_patient,
                 turns=tuple(plan.turns),
@@ -241,7 +219,7 @@ class CalendarActor:
 
     # --- after the commit -----------------------------------------------------------
 
-    def _release(self, plan: BatchPlan, committed: Committed) -> None:
+    def _release(self, plan: BatchPlan, committed: commits.Committed) -> None:
         """Publish the snapshot, set alarms for the holds, reply. Only after COMMIT."""
         assert len(committed.replies) == len(plan.turns), "a reply per turn"
         if any(turn.events for turn in plan.turns):
@@ -300,16 +278,11 @@ class CalendarActor:
         self._adopt(loaded)
 
     def _adopt(self, loaded: LoadedCalendar) -> None:
-        self._fence = loaded.fence
+        self.fence = loaded.fence
         self.snapshot = loaded_snapshot(loaded, self._reservations)
         self._replies.clear()
         for stored in loaded.replies:
             self._remember(stored.key, stored.reply)
-
-    # --- idempotency ----------------------------------------------------------------
-
-    def _find_reply(self, key: IdempotencyKey) -> tuple[str, Reply] | None:
-        return self._replies.get(key_id(key))
 
     def _remember(self, key: IdempotencyKey, reply: Reply) -> None:
         if not key.internal:

@@ -31,8 +31,8 @@ class Command:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class HoldSlot(Command):
-    """Hold a slot for a patient until the hold time is over (criterion 8.1)."""
+class SlotCommand(Command):
+    """A command that takes a slot for a patient with a new row."""
 
     appointment_id: AppointmentId
     patient_id: PatientId
@@ -41,42 +41,45 @@ class HoldSlot(Command):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BookSlot(Command):
+class HoldSlot(SlotCommand):
+    """Hold a slot for a patient until the hold time is over (criterion 8.1)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BookSlot(SlotCommand):
     """Book a slot directly. The patient's own hold of the same slot is turned into it."""
 
-    appointment_id: AppointmentId
-    patient_id: PatientId
-    appointment_type_id: AppointmentTypeId
-    start: datetime
     notes: str | None = None
     overbook: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BookReservation(Command):
-    """Turn a hold into a confirmed appointment (criterion 8.4)."""
+class RowCommand(Command):
+    """A command that names an existing row, which is loaded before it is decided."""
 
     appointment_id: AppointmentId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BookReservation(RowCommand):
+    """Turn a hold into a confirmed appointment (criterion 8.4)."""
+
     notes: str | Unset | None = UNSET
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReleaseHold(Command):
-    appointment_id: AppointmentId
+class ReleaseHold(RowCommand): ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ExpireHold(Command):
+class ExpireHold(RowCommand):
     """Expire an overdue hold; no change if it was booked or released meanwhile."""
 
-    appointment_id: AppointmentId
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ChangeAppointment(Command):
+class ChangeAppointment(RowCommand):
     """Change start, type, status or notes of an appointment: those that are set."""
 
-    appointment_id: AppointmentId
     expected_version: int | None = None
     start: datetime | None = None
     appointment_type_id: AppointmentTypeId | None = None
@@ -87,8 +90,7 @@ class ChangeAppointment(Command):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CancelAppointment(Command):
-    appointment_id: AppointmentId
+class CancelAppointment(RowCommand):
     expected_version: int | None = None
     reason: CancelReason | None = None
 
@@ -100,7 +102,3 @@ class ReplaceSchedule(Command):
     schedule: Schedule
     expected_version: int | None = None
     dry_run: bool = False
-
-
-Named = BookReservation | ReleaseHold | ExpireHold | ChangeAppointment | CancelAppointment
-"""Commands that name an existing row. It is loaded before they are decided."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import singledispatch
 
+from actors.domain import refusals, rules
 from actors.domain.announcements import Body, ScheduleBody
 from actors.domain.appointment import (
     ATTENDING,
@@ -42,26 +43,6 @@ from actors.domain.events import (
     SlotHeld,
 )
 from actors.domain.outcome import Outcome
-from actors.domain.refusals import (
-    Forbidden,
-    InvalidTransition,
-    ReservationExpired,
-    ValidationFailed,
-)
-from actors.domain.rules import (
-    cancel_notice,
-    check_not_too_late,
-    check_offered,
-    check_version,
-    clear_holds,
-    end_hold,
-    kind_of,
-    new_row,
-    next_version,
-    own_hold_of,
-    place_by_staff,
-    visible,
-)
 from actors.domain.slots import in_open_time, to_minute
 
 
@@ -82,10 +63,10 @@ def decide(command: Command, calendar: Calendar, now: datetime) -> Decision:
     raise AssertionError(f"no rule for {type(command).__name__}")
 
 
-def _decided(outcome: Outcome, row: Appointment, *events: RowEvent) -> Decision:
+def _decided(outcome: Outcome, row: Appointment, *changes: RowEvent) -> Decision:
     """The decision of a command about one row; the reply shows it, unless it is gone."""
     return Decision(
-        events=events,
+        events=changes,
         outcome=outcome,
         resource_id=row.id,
         version=row.version,
@@ -100,30 +81,31 @@ def _decided(outcome: Outcome, row: Appointment, *events: RowEvent) -> Decision:
 def _hold(command: HoldSlot, calendar: Calendar, now: datetime) -> Decision:
     """Hold a slot. A repeated hold returns the first one; own holds in the way end."""
     kind = calendar.kind(command.appointment_type_id)
-    same = own_hold_of(calendar, command, now)
+    same = rules.own_hold_of(calendar, command, now)
     if same is not None:
         return _decided(Outcome.UNCHANGED, same)
-    wanted = new_row(
+    wanted = rules.new_row(
         calendar, command, kind, now, status=Status.HELD, expires_at=now + calendar.hold_time
     )
-    check_offered(calendar, kind, wanted, now)
-    cleared = clear_holds(calendar, wanted, now)
+    rules.check_offered(calendar, kind, wanted, now)
+    cleared = rules.clear_holds(calendar, wanted, now)
     return _decided(Outcome.CREATED, wanted, *cleared, SlotHeld(before=None, after=wanted))
 
 
 @decide.register
 def _release(command: ReleaseHold, calendar: Calendar, now: datetime) -> Decision:
     """Release a hold. If it is over, or was booked meanwhile, nothing changes."""
-    row = visible(calendar, command.appointment_id, command.by, "reservation")
-    events = (end_hold(row, now),) if row.status is Status.HELD else ()
-    return _decided(Outcome.GONE, row, *events)
+    row = rules.visible(calendar, command.appointment_id, command.by, "reservation")
+    ended = (rules.end_hold(row, now),) if row.status is Status.HELD else ()
+    return _decided(Outcome.GONE, row, *ended)
 
 
 @decide.register
 def _expire(command: ExpireHold, calendar: Calendar, now: datetime) -> Decision:
     """Expire a hold that is overdue; any other row stays as it is."""
-    row = visible(calendar, command.appointment_id, command.by, "reservation")
-    return _decided(Outcome.GONE, row, *((end_hold(row, now),) if row.is_overdue(now) else ()))
+    row = rules.visible(calendar, command.appointment_id, command.by, "reservation")
+    ended = (rules.end_hold(row, now),) if row.is_overdue(now) else ()
+    return _decided(Outcome.GONE, row, *ended)
 
 
 # --- booking -------------------------------------------------------------------------
@@ -132,14 +114,14 @@ def _expire(command: ExpireHold, calendar: Calendar, now: datetime) -> Decision:
 @decide.register
 def _book_reservation(command: BookReservation, calendar: Calendar, now: datetime) -> Decision:
     """Confirm a hold. Its slot needs no check, because the hold has kept it."""
-    row = visible(calendar, command.appointment_id, command.by, "reservation")
+    row = rules.visible(calendar, command.appointment_id, command.by, "reservation")
     match row.status:
         case Status.HELD if not row.is_overdue(now):
             return _confirm_hold(row, command.notes if command.notes is not UNSET else None, now)
         case Status.HELD | Status.EXPIRED | Status.RELEASED:
-            raise ReservationExpired
+            raise refusals.ReservationExpired
         case Status.CANCELLED | Status.NO_SHOW:
-            raise InvalidTransition(row.status, Status.CONFIRMED)
+            raise refusals.InvalidTransition(row.status, Status.CONFIRMED)
         case _:
             return _decided(Outcome.UNCHANGED, row)
 
@@ -148,22 +130,24 @@ def _book_reservation(command: BookReservation, calendar: Calendar, now: datetim
 def _book_slot(command: BookSlot, calendar: Calendar, now: datetime) -> Decision:
     """Book a slot that the listing offers; staff may book any time, and overbook."""
     if command.overbook and not command.by.is_staff:
-        raise Forbidden("Only the dentist may overbook")
+        raise refusals.Forbidden("Only the dentist may overbook")
     kind = calendar.kind(command.appointment_type_id)
-    same = own_hold_of(calendar, command, now)
+    same = rules.own_hold_of(calendar, command, now)
     if same is not None:
         return _confirm_hold(same, command.notes, now)
-    wanted = new_row(calendar, command, kind, now, status=Status.CONFIRMED, notes=command.notes)
+    wanted = rules.new_row(
+        calendar, command, kind, now, status=Status.CONFIRMED, notes=command.notes
+    )
     if command.by.is_staff:
-        wanted = place_by_staff(calendar, wanted, now, overbook=command.overbook)
+        wanted = rules.place_by_staff(calendar, wanted, now, overbook=command.overbook)
     else:
-        check_offered(calendar, kind, wanted, now)
-    cleared = clear_holds(calendar, wanted, now)
+        rules.check_offered(calendar, kind, wanted, now)
+    cleared = rules.clear_holds(calendar, wanted, now)
     return _decided(Outcome.CREATED, wanted, *cleared, AppointmentBooked(before=None, after=wanted))
 
 
 def _confirm_hold(row: Appointment, notes: str | None, now: datetime) -> Decision:
-    after = next_version(row, now, status=Status.CONFIRMED, expires_at=None, notes=notes)
+    after = rules.next_version(row, now, status=Status.CONFIRMED, expires_at=None, notes=notes)
     return _decided(Outcome.CREATED, after, AppointmentBooked(before=row, after=after))
 
 
@@ -173,23 +157,23 @@ def _confirm_hold(row: Appointment, notes: str | None, now: datetime) -> Decisio
 @decide.register
 def _change(command: ChangeAppointment, calendar: Calendar, now: datetime) -> Decision:
     """Change an appointment. If it takes other time, that time is checked like a booking."""
-    row = visible(calendar, command.appointment_id, command.by, "appointment")
+    row = rules.visible(calendar, command.appointment_id, command.by, "appointment")
     _check_may_change(command, row, now)
-    check_version(command.expected_version, row.version)
+    rules.check_version(command.expected_version, row.version)
     after = _with_status(command, _with_time(command, calendar, row), row)
     if command.notes is not UNSET:
         after = replace(after, notes=command.notes)
     cleared: Sequence[RowEvent] = ()
     if _takes_other_time(command, row, after):
         if command.by.is_staff:
-            after = place_by_staff(calendar, after, now, overbook=bool(command.overbook))
+            after = rules.place_by_staff(calendar, after, now, overbook=bool(command.overbook))
         else:
-            check_not_too_late(row, now, notice=cancel_notice(calendar))
-            check_offered(calendar, kind_of(after), after, now)
-        cleared = clear_holds(calendar, after, now)
+            rules.check_not_too_late(row, now, calendar.schedule.cancel_notice_minutes)
+            rules.check_offered(calendar, rules.kind_of(after), after, now)
+        cleared = rules.clear_holds(calendar, after, now)
     if after == row:
         return _decided(Outcome.UNCHANGED, row)
-    after = next_version(after, now)
+    after = rules.next_version(after, now)
     kind = AppointmentCancelled if after.status is Status.CANCELLED else AppointmentChanged
     return _decided(Outcome.CHANGED, after, *cleared, kind(before=row, after=after))
 
@@ -197,16 +181,16 @@ def _change(command: ChangeAppointment, calendar: Calendar, now: datetime) -> De
 def _check_may_change(command: ChangeAppointment, row: Appointment, now: datetime) -> None:
     """Patients may change start and notes of their own confirmed, future appointments."""
     if row.status in NEVER_BOOKED:
-        raise InvalidTransition(row.status, command.status or "changed")
+        raise refusals.InvalidTransition(row.status, command.status or "changed")
     if command.by.is_staff:
         return
     if (command.status, command.appointment_type_id, command.overbook) != (None, None, None) or (
         command.cancel_reason is not UNSET
     ):
-        raise Forbidden("A patient may change only the start and the notes")
+        raise refusals.Forbidden("A patient may change only the start and the notes")
     if row.status is not Status.CONFIRMED:
-        raise InvalidTransition(row.status, "changed")
-    check_not_too_late(row, now, notice=timedelta())
+        raise refusals.InvalidTransition(row.status, "changed")
+    rules.check_not_too_late(row, now)
 
 
 def _with_time(command: ChangeAppointment, calendar: Calendar, row: Appointment) -> Appointment:
@@ -232,12 +216,14 @@ def _with_status(command: ChangeAppointment, after: Appointment, row: Appointmen
     if status is not row.status:
         check_transition(row.status, status)
     if after != row and status not in ATTENDING:
-        raise InvalidTransition(row.status, "rescheduled")
+        raise refusals.InvalidTransition(row.status, "rescheduled")
     after = replace(after, status=status)
     if command.cancel_reason is UNSET:
         return after
     if status is not Status.CANCELLED and command.cancel_reason is not None:
-        raise ValidationFailed.of("cancel_reason", "belongs to a cancelled appointment only")
+        raise refusals.ValidationFailed.of(
+            "cancel_reason", "belongs to a cancelled appointment only"
+        )
     return replace(after, cancel_reason=command.cancel_reason)
 
 
@@ -253,16 +239,16 @@ def _takes_other_time(command: ChangeAppointment, row: Appointment, after: Appoi
 @decide.register
 def _cancel(command: CancelAppointment, calendar: Calendar, now: datetime) -> Decision:
     """Cancel an appointment; its row stays. Repeated, nothing changes; a hold is released."""
-    row = visible(calendar, command.appointment_id, command.by, "appointment")
+    row = rules.visible(calendar, command.appointment_id, command.by, "appointment")
     if row.status is Status.CANCELLED:
         return _decided(Outcome.GONE, row)
-    check_version(command.expected_version, row.version)
+    rules.check_version(command.expected_version, row.version)
     if row.status is Status.HELD and not command.by.is_staff:
-        return _decided(Outcome.GONE, row, end_hold(row, now))
+        return _decided(Outcome.GONE, row, rules.end_hold(row, now))
     check_transition(row.status, Status.CANCELLED)
     if not command.by.is_staff:
-        check_not_too_late(row, now, notice=cancel_notice(calendar))
-    after = next_version(row, now, status=Status.CANCELLED, cancel_reason=command.reason)
+        rules.check_not_too_late(row, now, calendar.schedule.cancel_notice_minutes)
+    after = rules.next_version(row, now, status=Status.CANCELLED, cancel_reason=command.reason)
     return _decided(Outcome.GONE, after, AppointmentCancelled(before=row, after=after))
 
 
@@ -273,7 +259,7 @@ def _cancel(command: CancelAppointment, calendar: Calendar, now: datetime) -> De
 def _replace_schedule(command: ReplaceSchedule, calendar: Calendar, now: datetime) -> Decision:
     """Replace the schedule. Appointments outside it stay, and the reply lists them."""
     before = calendar.schedule
-    check_version(command.expected_version, before.version)
+    rules.check_version(command.expected_version, before.version)
     after = replace(command.schedule, version=before.version)
     affected = tuple(
         row

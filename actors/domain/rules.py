@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from actors.domain.appointment import Appointment, AppointmentType, Status
 from actors.domain.calendar import Calendar
-from actors.domain.commands import BookSlot, HoldSlot
+from actors.domain.commands import SlotCommand
 from actors.domain.events import HoldExpired, HoldReleased, RowEvent
 from actors.domain.ids import AppointmentId
 from actors.domain.principal import Principal, Role
@@ -18,28 +18,19 @@ def visible(
 ) -> Appointment:
     """The row if it belongs to the caller; raises NotFound otherwise, as if it did not exist."""
     row = calendar.find(appointment_id)
-    match by.role:
-        case Role.SYSTEM:
-            theirs = row is not None
-        case Role.DENTIST:
-            theirs = row is not None and row.dentist_id == by.person
-        case Role.PATIENT:
-            theirs = row is not None and row.patient_id == by.person
-        case _:
-            theirs = False
-    if row is None or not theirs:
-        raise NotFound(what)
-    return row
+    if row is not None and (
+        by.role is Role.SYSTEM
+        or (by.role is Role.DENTIST and row.dentist_id == by.person)
+        or (by.role is Role.PATIENT and row.patient_id == by.person)
+    ):
+        return row
+    raise NotFound(what)
 
 
-def check_not_too_late(row: Appointment, now: datetime, *, notice: timedelta) -> None:
-    """Raise TooLate less than ``notice`` before the start, and always after the start."""
-    if row.start <= now or row.start - now < notice:
+def check_not_too_late(row: Appointment, now: datetime, notice_minutes: int = 0) -> None:
+    """Raise TooLate if the start has come, or is less than ``notice_minutes`` away."""
+    if row.start <= now or row.start - now < timedelta(minutes=notice_minutes):
         raise TooLate
-
-
-def cancel_notice(calendar: Calendar) -> timedelta:
-    return timedelta(minutes=calendar.schedule.cancel_notice_minutes)
 
 
 def check_version(expected: int | None, current: int) -> None:
@@ -81,11 +72,11 @@ def clear_holds(calendar: Calendar, row: Appointment, now: datetime) -> list[Row
         if hold.status is Status.HELD
         and hold.id != row.id
         and (hold.is_overdue(now) or hold.patient_id == row.patient_id)
-        and touches(hold, row)
+        and _touches(hold, row)
     ]
 
 
-def touches(hold: Appointment, row: Appointment) -> bool:
+def _touches(hold: Appointment, row: Appointment) -> bool:
     """Whether the two are too close to each other, buffers included."""
     gap_after = max(hold.buffer_after_minutes, row.buffer_before_minutes)
     gap_before = max(hold.buffer_before_minutes, row.buffer_after_minutes)
@@ -94,9 +85,7 @@ def touches(hold: Appointment, row: Appointment) -> bool:
     )
 
 
-def own_hold_of(
-    calendar: Calendar, command: HoldSlot | BookSlot, now: datetime
-) -> Appointment | None:
+def own_hold_of(calendar: Calendar, command: SlotCommand, now: datetime) -> Appointment | None:
     """The patient's live hold of exactly this start and type."""
     start = to_minute(command.start)
     for row in calendar.agenda.near(start, start + 1):
@@ -113,7 +102,7 @@ def own_hold_of(
 
 def new_row(
     calendar: Calendar,
-    command: HoldSlot | BookSlot,
+    command: SlotCommand,
     kind: AppointmentType,
     now: datetime,
     *,

@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 
 from actors.ports.events import EventRecord
 
-Consumer = Callable[[Sequence[EventRecord]], None]
-
 
 class CommittedEvents:
     """Hands the events of each commit to its consumers, in the order of their subscription.
@@ -16,9 +14,9 @@ class CommittedEvents:
     """
 
     def __init__(self) -> None:
-        self._consumers: list[Consumer] = []
+        self._consumers: list[Callable[[Sequence[EventRecord]], None]] = []
 
-    def subscribe(self, consumer: Consumer) -> None:
+    def subscribe(self, consumer: Callable[[Sequence[EventRecord]], None]) -> None:
         """``consumer`` must be quick, and must not raise."""
         self._consumers.append(consumer)
 

@@ -4,22 +4,13 @@ Each call finds the calendar of the slot and sends a command to its actor. The r
 :mod:`actors.domain.decide`.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 from cachetools import LRUCache
 
 from actors.calendar.registry import Calendars
+from actors.domain import commands
 from actors.domain.appointment import Appointment, Status
-from actors.domain.commands import (
-    BookReservation,
-    BookSlot,
-    CancelAppointment,
-    ChangeAppointment,
-    Command,
-    ExpireHold,
-    HoldSlot,
-    ReleaseHold,
-)
 from actors.domain.ids import AppointmentId, DentistId, PatientId, ProfileId
 from actors.domain.outcome import Outcome
 from actors.domain.principal import SYSTEM, Principal, Role
@@ -29,18 +20,11 @@ from actors.ports.calendars import DueHold
 from actors.ports.clock import Clock, NewId
 from actors.ports.commits import Reply
 from actors.ports.rendering import Names
+from actors.services import requests
 from actors.services.caller import Caller
 from actors.services.directory import Directory
-from actors.services.idempotency import Body, idempotency_key
-from actors.services.requests import (
-    AppointmentChange,
-    BookingRequest,
-    BookReservationRequest,
-    BookSlotRequest,
-    Cancellation,
-    HoldRequest,
-    all_fields,
-)
+from actors.services.idempotency import idempotency_key
+from actors.services.requests import all_fields
 
 _ROUTES_MAX = 50_000
 
@@ -65,11 +49,11 @@ class Bookings:
 
     # --- reservations ---------------------------------------------------------------
 
-    async def hold(self, caller: Caller, request: HoldRequest) -> Reply:
+    async def hold(self, caller: Caller, request: requests.HoldRequest) -> Reply:
         """Keep a slot for the patient until ``expires_at`` (criterion 8.1)."""
         patient_id = PatientId(caller.principal.require(Role.PATIENT))
         await self._directory.dentist(request.dentist_id)
-        command = HoldSlot(
+        command = commands.HoldSlot(
             by=caller.principal,
             appointment_id=AppointmentId(self._new_id()),
             patient_id=patient_id,
@@ -84,7 +68,7 @@ class Bookings:
         """Release a hold; one that has ended, or was booked meanwhile, stays as it is."""
         caller.principal.require(Role.PATIENT)
         dentist_id = await self._route(caller.principal, reservation_id, "reservation")
-        command = ReleaseHold(by=caller.principal, appointment_id=reservation_id)
+        command = commands.ReleaseHold(by=caller.principal, appointment_id=reservation_id)
         request = {"id": reservation_id}
         return await self._ask(caller, dentist_id, command, "reservation:release", request)
 
@@ -103,35 +87,37 @@ class Bookings:
     async def expire(self, due: DueHold) -> Reply:
         """Expire a hold whose time is over; called by the alarms (criterion 8.3)."""
         caller = Caller(principal=SYSTEM, request_id=self._new_id())
-        command = ExpireHold(by=SYSTEM, appointment_id=due.appointment_id)
+        command = commands.ExpireHold(by=SYSTEM, appointment_id=due.appointment_id)
         request = {"id": due.appointment_id}
         return await self._ask(caller, due.dentist_id, command, "reservation:expire", request)
 
     # --- appointments ---------------------------------------------------------------
 
-    def book(self, caller: Caller, request: BookingRequest) -> Awaitable[Reply]:
+    def book(self, caller: Caller, request: requests.BookingRequest) -> Awaitable[Reply]:
         """Book the caller's reservation (criterion 8.4), or a slot at once."""
-        if isinstance(request, BookReservationRequest):
+        if isinstance(request, requests.BookReservationRequest):
             return self._book_reservation(caller, request)
         return self._book_slot(caller, request)
 
-    async def _book_reservation(self, caller: Caller, request: BookReservationRequest) -> Reply:
+    async def _book_reservation(
+        self, caller: Caller, request: requests.BookReservationRequest
+    ) -> Reply:
         caller.principal.require(Role.PATIENT)
         reservation_id = request.reservation_id
         dentist_id = await self._route(caller.principal, reservation_id, "reservation")
-        command = BookReservation(
+        command = commands.BookReservation(
             by=caller.principal, appointment_id=reservation_id, notes=request.notes
         )
         return await self._ask(caller, dentist_id, command, "appointment:book", all_fields(request))
 
-    async def _book_slot(self, caller: Caller, request: BookSlotRequest) -> Reply:
+    async def _book_slot(self, caller: Caller, request: requests.BookSlotRequest) -> Reply:
         """A patient for themselves, a dentist for any known patient."""
         by, dentist_id = caller.principal, request.dentist_id
         me = by.require(Role.PATIENT, Role.DENTIST)
         if by.is_staff and dentist_id != me:
             raise Forbidden("A dentist books in their own calendar only")
         await self._directory.dentist(dentist_id)
-        command = BookSlot(
+        command = commands.BookSlot(
             by=by,
             appointment_id=AppointmentId(self._new_id()),
             patient_id=await self._patient(by, me, request.patient_id),
@@ -147,14 +133,14 @@ class Bookings:
         self,
         caller: Caller,
         appointment_id: AppointmentId,
-        change: AppointmentChange,
+        change: requests.AppointmentChange,
         *,
         expected_version: int | None = None,
     ) -> Reply:
         """Reschedule, or change status, type or notes; only what was sent changes."""
         caller.principal.require(Role.PATIENT, Role.DENTIST)
         dentist_id = await self._route(caller.principal, appointment_id, "appointment")
-        command = ChangeAppointment(
+        command = commands.ChangeAppointment(
             by=caller.principal,
             appointment_id=appointment_id,
             expected_version=expected_version,
@@ -172,7 +158,7 @@ class Bookings:
         self,
         caller: Caller,
         appointment_id: AppointmentId,
-        cancellation: Cancellation,
+        cancellation: requests.Cancellation,
         *,
         expected_version: int | None = None,
     ) -> Reply:
@@ -180,7 +166,7 @@ class Bookings:
         caller.principal.require(Role.PATIENT, Role.DENTIST)
         dentist_id = await self._route(caller.principal, appointment_id, "appointment")
         reason = cancellation.reason
-        command = CancelAppointment(
+        command = commands.CancelAppointment(
             by=caller.principal,
             appointment_id=appointment_id,
             expected_version=expected_version,
@@ -215,9 +201,9 @@ class Bookings:
         self,
         caller: Caller,
         dentist_id: DentistId,
-        command: Command,
+        command: commands.Command,
         operation: str,
-        request: Body,
+        request: Mapping[str, object],
     ) -> Reply:
         key = idempotency_key(caller, operation, request, self._new_id)
         reply = await self._registry.execute(

@@ -10,10 +10,10 @@ from actors.ports.clock import NewId
 from actors.ports.commits import IdempotencyKey
 from actors.services.caller import Caller
 
-Body = Mapping[str, object]
 
-
-def idempotency_key(caller: Caller, operation: str, body: Body, new_id: NewId) -> IdempotencyKey:
+def idempotency_key(
+    caller: Caller, operation: str, body: Mapping[str, object], new_id: NewId
+) -> IdempotencyKey:
     """Scope: the effective person and the acting party; fingerprint: operation and body.
 
     The body is canonical (sorted, instants in UTC), so the same request over REST and

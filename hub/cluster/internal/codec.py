@@ -27,8 +27,9 @@ JsonObject = Mapping[str, object]
 _COMMANDS: Final[Mapping[str, type[Command]]] = {
     each.__name__: each
     for each in vars(commands).values()
-    if isinstance(each, type) and issubclass(each, Command) and each is not Command
+    if isinstance(each, type) and issubclass(each, Command) and not each.__subclasses__()
 }
+"""The commands by their ``kind``, without the base classes."""
 _REFUSALS: Final[Mapping[str, type[Refusal]]] = {
     each.code: each
     for each in vars(refusals).values()
