@@ -91,7 +91,7 @@ async def open_hub(
                 publisher=committed,
                 new_id=new_id,
                 clock=clock,
-                on_commit=lambda turns, calendars, seconds: metrics.commit(turns, seconds),
+                on_commit=metrics.commit,
             )
         )
         base = Base(config=config, clock=clock, new_id=new_id, metrics=metrics, store=store)

@@ -16,7 +16,7 @@ from actors.ports.commits import RecordStore
 from actors.ports.events import EventLog, EventPublisher
 from actors.ports.profiles import Profiles
 from actors.ports.rendering import Render
-from store.commit.context import CommitContext
+from store.commit.event_rows import CommitContext
 from store.migrations.migrate import check_schema
 from store.postgres.opening import asyncpg_dialect, open_postgres
 from store.repositories.appointments import AppointmentRepository
@@ -53,13 +53,10 @@ class Store:
     events: EventLog
     webhooks: WebhookRepository
     retention: RetentionRepository
+    stats: WriterStats
     _writer: Writer
     _readers: Readers
     _sql: WriteStatements
-
-    @property
-    def stats(self) -> WriterStats:
-        return self._writer.stats
 
     async def ping(self) -> None:
         """Check that the database can be read and written. Raises StoreUnavailable."""
@@ -121,6 +118,7 @@ async def open_store(
             events=EventRepository(writer, readers, sql),
             webhooks=WebhookRepository(writer, readers, sql, new_id),
             retention=RetentionRepository(writer, sql),
+            stats=writing.stats,
             _writer=writer,
             _readers=readers,
             _sql=sql,

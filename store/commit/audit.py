@@ -2,57 +2,43 @@
 
 from datetime import datetime
 
+from actors.domain import events
 from actors.domain.appointment import Appointment
-from actors.domain.events import (
-    AppointmentBooked,
-    AppointmentCancelled,
-    AppointmentChanged,
-    AppointmentTypeSaved,
-    Event,
-    HoldExpired,
-    HoldReleased,
-    ProfileSaved,
-    RowEvent,
-    ScheduleReplaced,
-    SlotHeld,
-    WebhookDeleted,
-    WebhookSaved,
-)
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.webhook import Webhook
 from actors.ports.commits import Turn
 from store.sql.schema import audit_log
 
-_ACTIONS: dict[type[Event], str] = {
-    SlotHeld: "slot.held",
-    HoldReleased: "hold.released",
-    HoldExpired: "hold.expired",
-    AppointmentBooked: "appointment.booked",
-    AppointmentChanged: "appointment.changed",
-    AppointmentCancelled: "appointment.cancelled",
-    ScheduleReplaced: "schedule.replaced",
-    ProfileSaved: "profile.saved",
-    AppointmentTypeSaved: "appointment_type.saved",
-    WebhookSaved: "webhook.saved",
-    WebhookDeleted: "webhook.deleted",
+_ACTIONS: dict[type[events.Event], str] = {
+    events.SlotHeld: "slot.held",
+    events.HoldReleased: "hold.released",
+    events.HoldExpired: "hold.expired",
+    events.AppointmentBooked: "appointment.booked",
+    events.AppointmentChanged: "appointment.changed",
+    events.AppointmentCancelled: "appointment.cancelled",
+    events.ScheduleReplaced: "schedule.replaced",
+    events.ProfileSaved: "profile.saved",
+    events.AppointmentTypeSaved: "appointment_type.saved",
+    events.WebhookSaved: "webhook.saved",
+    events.WebhookDeleted: "webhook.deleted",
 }
 
 
-def audit_params(turn: Turn, event: Event) -> dict[str, object]:
+def audit_params(turn: Turn, event: events.Event) -> dict[str, object]:
     row = _entry(turn.by, turn.at, turn.request_id) | {"action": _ACTIONS[type(event)]}
     match event:
-        case RowEvent(before=before, after=after):
+        case events.RowEvent(before=before, after=after):
             return row | _appointment(before, after)
-        case ScheduleReplaced(dentist_id=dentist_id, after=schedule):
+        case events.ScheduleReplaced(dentist_id=dentist_id, after=schedule):
             kind, key, version = "schedule", str(dentist_id), schedule.version
             row["dentist_id"] = dentist_id
-        case ProfileSaved(after=profile):
+        case events.ProfileSaved(after=profile):
             kind, key, version = "profile", str(profile.id), profile.version
             row[_person_column(profile)] = profile.id
-        case AppointmentTypeSaved(after=type_):
+        case events.AppointmentTypeSaved(after=type_):
             kind, key, version = "appointment_type", str(type_.id), type_.version
-        case WebhookSaved(after=webhook) | WebhookDeleted(before=webhook):
+        case events.WebhookSaved(after=webhook) | events.WebhookDeleted(before=webhook):
             return row | _webhook(webhook)
     return row | {"resource_kind": kind, "resource_id": key, "version": version}
 

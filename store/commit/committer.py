@@ -28,8 +28,7 @@ from actors.ports.commits import (
 )
 from store.commit.audit import audit_params
 from store.commit.checks import IndexedTurn, check_patients, waves
-from store.commit.context import CommitContext
-from store.commit.event_rows import WrittenTurn, advance_channels, write_events
+from store.commit.event_rows import CommitContext, WrittenTurn, advance_channels, write_events
 from store.commit.idempotency import refuse_known_keys, store_replies
 from store.sql.codec import appointment_params, schedule_json
 from store.sql.prepared import Done, Params, Plan, Statement, Step

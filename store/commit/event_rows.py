@@ -12,11 +12,20 @@ from actors.domain.position import Position
 from actors.ports.clock import NewId
 from actors.ports.commits import Reply, Turn
 from actors.ports.events import EventRecord
-from actors.ports.rendering import Names
-from store.commit.context import CommitContext
+from actors.ports.rendering import Names, Render
 from store.sql.codec import event_params
 from store.sql.prepared import Plan, Step
 from store.sql.write_statements import WriteStatements
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommitContext:
+    """The statements of the engine, and how events are rendered and numbered."""
+
+    sql: WriteStatements
+    render: Render
+    """Called inside the transaction, in the engine's thread; must be pure."""
+    new_id: NewId
 
 
 @dataclass(frozen=True, slots=True)

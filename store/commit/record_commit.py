@@ -2,14 +2,8 @@
 
 from dataclasses import replace
 
+from actors.domain import events
 from actors.domain.channels import dentist_profiles_channel, patient_channel
-from actors.domain.events import (
-    AppointmentTypeSaved,
-    Event,
-    ProfileSaved,
-    WebhookDeleted,
-    WebhookSaved,
-)
 from actors.domain.ids import DentistId
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
@@ -17,8 +11,7 @@ from actors.domain.refusals import Refusal, ValidationFailed
 from actors.domain.schedule import Schedule
 from actors.ports.commits import Reply, Turn, TurnRefused
 from store.commit.committer import write_audit
-from store.commit.context import CommitContext
-from store.commit.event_rows import advance_channels, write_events
+from store.commit.event_rows import CommitContext, advance_channels, write_events
 from store.commit.idempotency import refuse_known_keys, store_replies
 from store.commit.webhook_commit import delete_webhook, refusal_of, save_webhook
 from store.sql.codec import APPOINTMENT_TYPE, profile_params, schedule_json
@@ -63,19 +56,19 @@ def _refuse_known_key(turn: Turn, sql: WriteStatements) -> Plan[None]:
         raise refused.refusal from None  # there is only one turn
 
 
-def _save(event: Event, sql: WriteStatements) -> Plan[None]:
+def _save(event: events.Event, sql: WriteStatements) -> Plan[None]:
     match event:
-        case ProfileSaved(before=before, after=profile):
+        case events.ProfileSaved(before=before, after=profile):
             yield from _save_profile(before, profile, sql)
-        case AppointmentTypeSaved(before=None, after=kind):
+        case events.AppointmentTypeSaved(before=None, after=kind):
             yield once(sql.insert_type, **APPOINTMENT_TYPE.params(kind))
-        case AppointmentTypeSaved(before=old, after=kind) if old is not None:
+        case events.AppointmentTypeSaved(before=old, after=kind) if old is not None:
             guard = {"row_id": old.id, "before_version": old.version}
             if not (yield once(sql.update_type, **APPOINTMENT_TYPE.params(kind), **guard)):
                 raise (yield from refusal_of(sql.current_type_version, "appointment type", old.id))
-        case WebhookSaved():
+        case events.WebhookSaved():
             yield from save_webhook(event, sql.webhooks)
-        case WebhookDeleted():
+        case events.WebhookDeleted():
             yield from delete_webhook(event, sql.webhooks)
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a record")

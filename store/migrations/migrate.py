@@ -14,11 +14,10 @@ from typing import TypeVar
 import structlog
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection
 
-from store.migrations.seal import refuse_sealed
+from store.migrations.seal import refuse_sealed, revision_of
 from store.postgres.claims import MAINTENANCE
 from store.postgres.roles import prepare
 from store.postgres.sync import on_postgresql
@@ -145,7 +144,7 @@ def upgrade(
 
 
 def _upgrade_postgresql(owner: URL, user: URL, progress: Progress | None, to: str) -> MigrationPlan:
-    todo = plan(owner.render_as_string(hide_password=False))
+    todo = _plan(_current(owner))
 
     def prepared(connection: Connection) -> None:
         with connection.begin():
@@ -190,9 +189,5 @@ def _config() -> Config:
 
 def _current(url: URL) -> str | None:
     if is_postgresql(url):
-        return on_postgresql(url, _revision)
-    return on_sqlite(url, _revision) if sqlite_path(url).exists() else None
-
-
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+        return on_postgresql(url, revision_of)
+    return on_sqlite(url, revision_of) if sqlite_path(url).exists() else None

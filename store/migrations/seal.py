@@ -4,6 +4,7 @@ It is a mark on the schema revision, so every version of the hub refuses the dat
 engine, older versions included.
 """
 
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from actors.ports.commits import StoreUnavailable
@@ -42,16 +43,7 @@ def without_seal(revision: str | None) -> str | None:
 
 def revision_of(connection: Connection) -> str | None:
     """The stored revision, with its seal; ``None`` if the database was never migrated."""
-    dialect = connection.dialect.name
-    known = (
-        "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
-        if dialect == "sqlite"
-        else "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL"
-    )
-    if connection.execute(text(known)).first() is None:
-        return None
-    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return revision
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def seal(connection: Connection) -> None:

@@ -1,8 +1,8 @@
 """Runs synchronous code on PostgreSQL: alembic, checks, dumps."""
 
 import asyncio
-import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from sqlalchemy import URL, Connection, event
@@ -25,21 +25,8 @@ def on_postgresql(url: URL, work: Callable[[Connection], T], *, begin: Sequence[
     The driver is asynchronous, so this uses a thread with its own event loop. The caller may be
     inside a loop or not. Raises what ``work`` raises, and StoreUnavailable.
     """
-    results: list[T] = []
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(asyncio.run(_on(url, work, begin)))
-        except BaseException as error:  # raised in the waiting thread
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="postgresql-work")
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return results[0]
+    with ThreadPoolExecutor(1, thread_name_prefix="postgresql-work") as thread:
+        return thread.submit(asyncio.run, _on(url, work, begin)).result()
 
 
 async def _on(url: URL, work: Callable[[Connection], T], begin: Sequence[str]) -> T:

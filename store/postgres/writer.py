@@ -33,7 +33,6 @@ from store.sql.writer import (
     Job,
     QueuedJob,
     WriterContext,
-    WriterStats,
     combined_declares,
     combined_plan,
     log_separated,
@@ -69,7 +68,7 @@ class PostgresWriters:
         self, connect: Callable[[], PostgresConnection], context: WriterContext, *, workers: int
     ) -> None:
         self._connect = connect
-        self._context = context
+        self._context, self._stats = context, context.stats
         self._publishing = PublishingOrder(context.publisher)
         self._queue: deque[QueuedJob] = deque()
         self._idle: list[asyncio.Future[None]] = []
@@ -79,15 +78,11 @@ class PostgresWriters:
             asyncio.create_task(self._work(), name=f"store-writer-{n}") for n in range(workers)
         ]
 
-    @property
-    def stats(self) -> WriterStats:
-        return self._context.stats
-
     async def run(self, job: Job[Input, T]) -> T:
         self._context.admit(len(self._queue), closing=self._closing)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._queue.append(QueuedJob(job, future))
-        self.stats.waiting = len(self._queue)
+        self._stats.waiting = len(self._queue)
         self._wake()
         # Awaited directly: a wrapper would resume the caller one turn later, after the publisher.
         return await future
@@ -128,7 +123,7 @@ class PostgresWriters:
         if len(batch) > 1:
             taken = set(map(id, batch))
             self._queue = deque(other for other in self._queue if id(other) not in taken)
-        self.stats.waiting = len(self._queue)
+        self._stats.waiting = len(self._queue)
         return batch
 
     async def _work(self) -> None:
@@ -144,25 +139,22 @@ class PostgresWriters:
             except Exception as failure:
                 for queued in batch:
                     queued.fail(failure)
-                seconds = clock.monotonic() - started
-                self._context.count(committed=(), failed=len(batch), seconds=seconds)
             else:
                 for queued, value in zip(batch, committed.values, strict=True):
                     queued.succeed(value)
                 # After the callers, which were scheduled to resume just now.
                 self._publishing.end(committed.unpublished, committed=True)
-                seconds = clock.monotonic() - started
-                self._context.count(committed=jobs, failed=0, seconds=seconds)
+                self._context.count(jobs, clock.monotonic() - started)
         await connection.close()
 
     def _separate(self, batch: Sequence[QueuedJob], error: _BatchFailed) -> None:
         """Put the jobs back at the head of the queue, for all workers to run individually."""
         log_separated(len(batch), error.__cause__)
-        self.stats.separations += 1
+        self._stats.separations += 1
         for queued in reversed(batch):
             queued.individually = True
             self._queue.appendleft(queued)
-        self.stats.waiting = len(self._queue)
+        self._stats.waiting = len(self._queue)
         for _ in batch:
             self._wake()
 

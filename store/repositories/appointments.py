@@ -13,7 +13,7 @@ from actors.domain.principal import Principal, Role
 from actors.ports.appointments import AppointmentPage, AppointmentQuery, HistoryEntry
 from actors.ports.clock import Clock
 from actors.ports.rendering import Names
-from store.repositories.positions import positions
+from store.repositories.event_log import positions
 from store.sql.codec import APPOINTMENT
 from store.sql.readers import Readers
 from store.sql.schema import WAS_BOOKED, appointments, audit_log, profiles

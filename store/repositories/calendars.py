@@ -12,7 +12,7 @@ from actors.ports.calendars import DueHold, LoadedCalendar, StoredReply
 from actors.ports.clock import Clock
 from actors.ports.commits import CalendarCommit, Committed, IdempotencyKey
 from store.commit.committer import commit_calendars
-from store.commit.context import CommitContext
+from store.commit.event_rows import CommitContext
 from store.commit.opening import open_calendar, view_calendar
 from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, STORED_REPLY
 from store.sql.readers import Lookup, Readers
@@ -28,31 +28,22 @@ class CalendarRepository:
         self._readers = readers
         self._context = context
         self._clock = clock
-        self._commit_all = partial(
-            commit_calendars, ctx=context
-        )  # shared, so that writers combine them
+        # One object for all jobs, so that writers combine them.
+        self._commit_all = partial(commit_calendars, ctx=context)
 
     async def open(
         self, dentist_id: DentistId, *, live_after: datetime, owner: str | None = None
     ) -> LoadedCalendar | None:
         now, sql = self._clock.now(), self._context.sql
-        return await self._writer.run(
-            single_job(
-                lambda: open_calendar(
-                    dentist_id, live_after=live_after, now=now, sql=sql, owner=owner
-                ),
-                declares=(dentist_id,),
-            )
+        plan = partial(
+            open_calendar, dentist_id, live_after=live_after, now=now, sql=sql, owner=owner
         )
+        return await self._writer.run(single_job(plan, declares=(dentist_id,)))
 
     async def view(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
         now, sql = self._clock.now(), self._context.sql
-        return await self._writer.run(
-            single_job(
-                lambda: view_calendar(dentist_id, live_after=live_after, now=now, sql=sql),
-                declares=(dentist_id,),
-            )
-        )
+        plan = partial(view_calendar, dentist_id, live_after=live_after, now=now, sql=sql)
+        return await self._writer.run(single_job(plan, declares=(dentist_id,)))
 
     async def commit(self, commit: CalendarCommit) -> Committed:
         return await self._writer.run(
@@ -60,7 +51,6 @@ class CalendarRepository:
                 plan=self._commit_all,
                 input=commit,
                 turns=len(commit.turns),
-                calendars=1,
                 declares=(commit.dentist_id,),
             )
         )

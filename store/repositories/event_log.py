@@ -1,7 +1,6 @@
 """``realtime_events``: :class:`~actors.ports.events.EventLog`."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,15 +9,15 @@ from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.ports.events import Delivery, EventRecord
-from store.repositories.positions import positions
 from store.sql.codec import EVENT
 from store.sql.prepared import Done, Plan, Step
-from store.sql.readers import Lookup, Readers
-from store.sql.schema import IS_PENDING, realtime_events
+from store.sql.readers import Lookup, Readers, ReadTransaction
+from store.sql.schema import IS_PENDING, channels, hub, realtime_events
 from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, single_job
 
 MARKED_AT_ONCE_MAX = 500
+_CHANNELS_IN_QUERY_MAX = 500
 
 _e = realtime_events.c
 
@@ -80,9 +79,7 @@ class EventRepository:
         for n in range(0, len(deliveries), MARKED_AT_ONCE_MAX):
             await self._mark(deliveries[n : n + MARKED_AT_ONCE_MAX])
 
-    def _reading(
-        self, by: Principal | None, *channels: Channel
-    ) -> AbstractAsyncContextManager[AsyncConnection]:
+    def _reading(self, by: Principal | None, *channels: Channel) -> ReadTransaction:
         if by is not None:
             return self._readers.caller(by)
         return self._readers.hub(Lookup(channels=channels))
@@ -109,3 +106,20 @@ def _mark(deliveries: Sequence[Delivery], sql: WriteStatements) -> Plan[Done[Non
         ],
     )
     return Done(None)
+
+
+async def positions(
+    connection: AsyncConnection, wanted: Sequence[Channel]
+) -> Mapping[Channel, Position]:
+    """As the transaction sees them; a channel without events is at offset 0 of the first epoch."""
+    first_epoch = (await connection.execute(select(hub.c.first_epoch))).scalar_one()
+    found = {name: Position(first_epoch, 0) for name in wanted}
+    c = channels.c
+    for n in range(0, len(wanted), _CHANNELS_IN_QUERY_MAX):
+        some = wanted[n : n + _CHANNELS_IN_QUERY_MAX]
+        rows = await connection.execute(
+            select(c.channel, c.epoch, c.offset).where(c.channel.in_(some))
+        )
+        for name, epoch, offset in rows:
+            found[Channel(name)] = Position(epoch, offset)
+    return found

@@ -16,7 +16,7 @@ from store.sql.codec import PROFILE, fold
 from store.sql.prepared import Done, Params, Plan, once
 from store.sql.readers import Lookup, Readers
 from store.sql.schema import WAS_BOOKED, appointments, profiles
-from store.sql.text_search import strpos
+from store.sql.types import strpos
 from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, single_job
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from actors.domain.events import Event, ProfileSaved, WebhookDeleted, WebhookSaved
 from actors.ports.commits import Reply, Turn
-from store.commit.context import CommitContext
+from store.commit.event_rows import CommitContext
 from store.commit.record_commit import commit_record
 from store.sql.writer import Writer, single_job
 

@@ -5,7 +5,7 @@ settings differ. Epochs and pending events are never deleted.
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from store.settings import RetentionSettings
@@ -17,35 +17,27 @@ BATCH_ROWS_MAX = 500
 _DEFAULT = RetentionSettings()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeletedRows:
-    """How many rows were deleted."""
-
-    events: int
-    holds: int
-    replies: int
-    deliveries: int
-    """Deliveries to webhooks, which are kept as long as events."""
-
-
 class RetentionRepository:
     def __init__(self, writer: Writer, sql: WriteStatements) -> None:
         self._writer = writer
         self._sql = sql
 
-    async def forget(self, now: datetime, keep: RetentionSettings = _DEFAULT) -> DeletedRows:
-        """Raises a CommitFailure; then call it again later."""
+    async def forget(self, now: datetime, keep: RetentionSettings = _DEFAULT) -> Mapping[str, int]:
+        """Answers how many rows were deleted. Raises a CommitFailure; then call it again later.
+
+        Deliveries to webhooks are kept as long as events.
+        """
         sql = self._sql
-        events, holds, replies = (
-            now - timedelta(days=days)
-            for days in (keep.events_days, keep.holds_days, keep.idempotency_keys_days)
-        )
-        return DeletedRows(
-            events=await self._delete_all(sql.delete_events, events),
-            holds=await self._delete_all(sql.delete_holds, holds),
-            replies=await self._delete_all(sql.delete_replies, replies),
-            deliveries=await self._delete_all(sql.webhooks.forget_deliveries, events),
-        )
+        kept = {
+            "events": (sql.delete_events, keep.events_days),
+            "holds": (sql.delete_holds, keep.holds_days),
+            "replies": (sql.delete_replies, keep.idempotency_keys_days),
+            "deliveries": (sql.webhooks.forget_deliveries, keep.events_days),
+        }
+        return {
+            what: await self._delete_all(statement, now - timedelta(days=days))
+            for what, (statement, days) in kept.items()
+        }
 
     async def _delete_all(self, statement: Statement, before: datetime) -> int:
         total = 0

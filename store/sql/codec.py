@@ -24,17 +24,8 @@ from actors.domain.webhook import DeliveryProgress, Webhook, party_of
 from actors.ports.calendars import StoredReply
 from actors.ports.events import EventRecord
 from actors.ports.webhooks import WebhookDelivery
+from store.sql import schema
 from store.sql.row_mapper import RowMapper
-from store.sql.schema import (
-    appointment_types,
-    appointments,
-    idempotency_keys,
-    profiles,
-    realtime_events,
-    webhook_cursors,
-    webhook_deliveries,
-    webhooks,
-)
 
 SYSTEM_PERSON = "system"
 """``on_behalf_of`` of what the hub itself did: the expiry of a hold."""
@@ -46,23 +37,23 @@ def _channels(stored: str) -> tuple[Channel, ...]:
 
 APPOINTMENT = RowMapper(
     Appointment,
-    appointments,
+    schema.appointments,
     renamed={"start": "starts_at", "end": "ends_at"},
     dumps={"created_via": str},  # it may be a Role
 )
-APPOINTMENT_TYPE = RowMapper(AppointmentType, appointment_types)
-PROFILE = RowMapper(Profile, profiles)
-EVENT = RowMapper(EventRecord, realtime_events, renamed={"time": "created_at"})
-STORED_REPLY = RowMapper(StoredReply, idempotency_keys, renamed={"at": "created_at"})
+APPOINTMENT_TYPE = RowMapper(AppointmentType, schema.appointment_types)
+PROFILE = RowMapper(Profile, schema.profiles)
+EVENT = RowMapper(EventRecord, schema.realtime_events, renamed={"time": "created_at"})
+STORED_REPLY = RowMapper(StoredReply, schema.idempotency_keys, renamed={"at": "created_at"})
 WEBHOOK = RowMapper(
     Webhook,
-    webhooks,
+    schema.webhooks,
     renamed={"person": "patient_id"},
     loads={"channels": _channels},
     dumps={"channels": json.dumps},
 )
-PROGRESS = RowMapper(DeliveryProgress, webhook_cursors)
-DELIVERY = RowMapper(WebhookDelivery, webhook_deliveries)
+PROGRESS = RowMapper(DeliveryProgress, schema.webhook_cursors)
+DELIVERY = RowMapper(WebhookDelivery, schema.webhook_deliveries)
 
 
 def appointment_params(row: Appointment, by: Principal) -> dict[str, object]:

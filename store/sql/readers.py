@@ -18,7 +18,7 @@ There are two ways to read, and the database itself enforces the difference:
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
@@ -29,6 +29,7 @@ from actors.domain.principal import Principal
 from actors.ports.commits import StoreUnavailable
 
 IsTemporary = Callable[[BaseException | None], bool]
+ReadTransaction = AbstractAsyncContextManager[AsyncConnection]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,19 +76,13 @@ class Readers:
         self._bind_principal = bind_principal
         self._is_temporary = is_temporary
 
-    @asynccontextmanager
-    async def caller(
-        self, principal: Principal, lookup: Lookup = NO_LOOKUP
-    ) -> AsyncIterator[AsyncConnection]:
+    def caller(self, principal: Principal, lookup: Lookup = NO_LOOKUP) -> ReadTransaction:
         """A read transaction with the rights of ``principal``."""
-        async with self._transaction(self._callers, principal, lookup) as connection:
-            yield connection
+        return self._transaction(self._callers, principal, lookup)
 
-    @asynccontextmanager
-    async def hub(self, lookup: Lookup = NO_LOOKUP) -> AsyncIterator[AsyncConnection]:
+    def hub(self, lookup: Lookup = NO_LOOKUP) -> ReadTransaction:
         """A read transaction of the hub itself; never for the rows that a request is answered."""
-        async with self._transaction(self._hub, None, lookup) as connection:
-            yield connection
+        return self._transaction(self._hub, None, lookup)
 
     @asynccontextmanager
     async def _transaction(

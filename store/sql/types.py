@@ -1,4 +1,4 @@
-"""Column types that are stored differently by the engines, with the same meaning."""
+"""Types of columns, and a function, that mean the same on every engine."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -6,6 +6,9 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Dialect, Integer, Text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -49,3 +52,20 @@ SerialKey = BigInteger().with_variant(Integer, "sqlite")
 
 Sorted = Text().with_variant(Text(collation="C"), "postgresql")
 """Text in the order of code points, on every engine, so that pages are the same."""
+
+
+class strpos(GenericFunction[int]):  # noqa: N801  # named as SQL names it
+    """Where ``part`` begins in ``text``, from 1; 0 if nowhere.
+
+    LIKE is not allowed to callers: its ESCAPE can fail depending on the content of a row, which
+    would reveal something of rows that the caller may not see (see ``store/sqlite/guard.py``).
+    """
+
+    inherit_cache = True
+    type = Integer()
+    name = "strpos"
+
+
+@compiles(strpos, "sqlite")
+def _instr(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **options)})"

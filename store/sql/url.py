@@ -5,7 +5,6 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
 _POSTGRESQL_DRIVERS = frozenset({"postgresql", "postgresql+asyncpg"})
 _POSTGRESQL_OPTIONS = frozenset(
@@ -72,7 +71,7 @@ def _check_tls(parsed: URL) -> None:
 
 
 def _checked_sqlite(parsed: URL) -> URL:
-    if parsed.get_backend_name() != SQLITE or "+" in parsed.drivername:
+    if parsed.get_backend_name() != "sqlite" or "+" in parsed.drivername:
         raise UnusableDatabaseUrl(
             f"unknown kind of database {parsed.drivername!r}; use sqlite:///PATH"
             " or postgresql://USER:PASSWORD@HOST/DATABASE"
@@ -89,7 +88,7 @@ def is_postgresql(url: URL) -> bool:
 
 
 def sqlite_path(url: URL) -> Path:
-    assert url.get_backend_name() == SQLITE, "the caller has checked the engine"
+    assert url.get_backend_name() == "sqlite", "the caller has checked the engine"
     assert url.database, "parse_url has checked it"
     return Path(url.database)
 

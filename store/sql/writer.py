@@ -23,7 +23,7 @@ QUEUED_JOBS_MAX = 1_024
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job(Generic[Input, T]):
-    """What a caller wants to be written, and what it counts as."""
+    """What a caller wants to be written, and how many turns it is."""
 
     plan: Callable[[Sequence[Input]], Plan[Done[Sequence[T]]]]
     """Plans any number of inputs at once; answers one result for each, in their order.
@@ -33,7 +33,6 @@ class Job(Generic[Input, T]):
     """
     input: Input
     turns: int = 0
-    calendars: int = 0
     declares: tuple[str, ...] = ()
     """The people (dentists of calendars, saved profiles) whose records the plan may write.
     Row security refuses all others."""
@@ -77,26 +76,20 @@ def log_separated(jobs: int, why: BaseException | None) -> None:
         log.warning("jobs_separated", jobs=jobs, exc_info=why)
 
 
-class OnCommit(Protocol):
-    def __call__(self, *, turns: int, calendars: int, seconds: float) -> None:
-        """Called on the event loop after each transaction that committed calendars."""
-        ...
+OnCommit = Callable[[int, float], None]
+"""Called on the event loop after each transaction that committed turns: their number, seconds."""
 
 
 @dataclass(slots=True)
 class WriterStats:
-    """Counters since the start, for metrics; written by the engine alone."""
+    """Counters since the start; written by the engine alone."""
 
     transactions: int = 0
-    calendars: int = 0
-    turns: int = 0
-    failed_jobs: int = 0
-    """Jobs that were refused or failed; others of their transaction may have been committed."""
-    failed_transactions: int = 0
+    """Those that were committed."""
     separations: int = 0
     """How often jobs that had been run as one were rolled back, to be run individually."""
     largest_batch: int = 0
-    busy_seconds: float = 0.0
+    """The most jobs that one transaction committed."""
     waiting: int = 0
     """Jobs in the queue now."""
 
@@ -118,20 +111,13 @@ class WriterContext:
         if queued >= self.queued_jobs_max:
             raise StoreUnavailable("too many commits are waiting")
 
-    def count(self, *, committed: Sequence[AnyJob], failed: int, seconds: float) -> None:
-        """Record one transaction."""
+    def count(self, committed: Sequence[AnyJob], seconds: float) -> None:
+        """Record a transaction that committed these jobs."""
+        self.stats.transactions += 1
+        self.stats.largest_batch = max(self.stats.largest_batch, len(committed))
         turns = sum(job.turns for job in committed)
-        calendars = sum(job.calendars for job in committed)
-        stats = self.stats
-        stats.transactions += bool(committed)
-        stats.failed_transactions += not committed
-        stats.failed_jobs += failed
-        stats.turns += turns
-        stats.calendars += calendars
-        stats.largest_batch = max(stats.largest_batch, calendars)
-        stats.busy_seconds += seconds
         if self.on_commit and turns:
-            self.on_commit(turns=turns, calendars=calendars, seconds=seconds)
+            self.on_commit(turns, seconds)
 
 
 @dataclass(slots=True)
@@ -164,9 +150,6 @@ class Writer(Protocol):
       records of one channel arrive in the order of their offsets.
     - Cancellation: the job of a cancelled caller is finished all the same.
     """
-
-    @property
-    def stats(self) -> WriterStats: ...
 
     async def run(self, job: Job[Input, T]) -> T:
         """Raises what the plan raises (CommitFailure, Refusal), and

@@ -27,7 +27,6 @@ from store.sql.writer import (
     Job,
     QueuedJob,
     WriterContext,
-    WriterStats,
     combined_declares,
     combined_plan,
     log_separated,
@@ -58,7 +57,7 @@ class SqliteWriter:
         self, path: Path, context: WriterContext, *, schema_version: str, lock_timeout_ms: int
     ) -> None:
         self._path = path
-        self._context = context
+        self._context, self._stats = context, context.stats
         self._schema_version = schema_version
         self._lock_timeout_ms = lock_timeout_ms
         self._loop = asyncio.get_running_loop()
@@ -71,16 +70,12 @@ class SqliteWriter:
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._thread.start()
 
-    @property
-    def stats(self) -> WriterStats:
-        return self._context.stats
-
     async def run(self, job: Job[Input, T]) -> T:
         future: asyncio.Future[T] = self._loop.create_future()
         with self._changed:
             self._context.admit(len(self._queue), closing=self._closing)
             self._queue.append(QueuedJob(job, future))
-            self.stats.waiting = len(self._queue)
+            self._stats.waiting = len(self._queue)
             self._changed.notify()
         # Awaited directly: a wrapper would resume the caller one turn later, after the publisher.
         return await future
@@ -120,7 +115,7 @@ class SqliteWriter:
                 self._changed.wait()
             count = min(len(self._queue), BATCH_JOBS_MAX)
             batch = [self._queue.popleft() for _ in range(count)]
-            self.stats.waiting = len(self._queue)
+            self._stats.waiting = len(self._queue)
         groups: dict[int, list[QueuedJob]] = {}
         for queued in batch:
             groups.setdefault(id(queued.job.plan), []).append(queued)
@@ -158,7 +153,7 @@ class SqliteWriter:
                 if _ends_transaction(connection, error):
                     raise
                 log_separated(len(group), error)
-                self.stats.separations += 1
+                self._stats.separations += 1
         return [_run_individually(connection, job) for job in group]
 
     def _connected(self) -> SqliteConnection:
@@ -215,8 +210,8 @@ class SqliteWriter:
         if records:
             # After the callers, which were scheduled to resume just now.
             self._loop.call_soon(self._context.publisher.publish, records)
-        failed = len(batch) - len(committed)
-        self._context.count(committed=committed, failed=failed, seconds=seconds)
+        if committed:
+            self._context.count(committed, seconds)
 
 
 def _run_individually(connection: SqliteConnection, job: AnyJob) -> _JobResult:

@@ -19,8 +19,7 @@ from actors.ports.commits import StoreUnavailable
 from store.migrations.migrate import plan
 from store.sql.lockfile import exclusive
 from store.sql.url import is_postgresql, parse_url, sqlite_path
-from store.transfer.epochs import largest_epoch, raise_epochs
-from store.transfer.maintenance import reading, writing
+from store.transfer.maintenance import largest_epoch, raise_epochs, reading, writing
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +64,7 @@ def backup(url: str, target: Path, progress: CopyProgress) -> CopyResult:
         if target.exists():
             raise FileExistsError(f"{target} exists already")
         draft.replace(target)
-    _sync_folder(target)
+    _sync(target.absolute().parent)
     return CopyResult(path=target, size_bytes=target.stat().st_size, schema=schema)
 
 
@@ -87,7 +86,7 @@ def restore(url: str, source: Path, *, now: datetime, progress: CopyProgress) ->
         writing(f"sqlite:///{draft}", lambda connection: raise_epochs(connection, at_least))
         replaced = _move_aside(target, now) if target.exists() else None
         draft.replace(target)
-        _sync_folder(target)
+        _sync(target.absolute().parent)
     return CopyResult(
         path=target, size_bytes=target.stat().st_size, schema=schema, replaced=replaced
     )
@@ -131,7 +130,7 @@ def _copy(source: Path, draft: Path, progress: CopyProgress) -> None:
             new.execute("PRAGMA journal_mode = DELETE").close()  # a single file
     except sqlite3.DatabaseError as error:
         raise UnusableBackup(f"{source} cannot be copied: {error}") from error
-    _sync_file(draft)
+    _sync(draft)
 
 
 def _checked(draft: Path) -> str:
@@ -167,14 +166,10 @@ def _move_aside(target: Path, now: datetime) -> Path:
     return aside
 
 
-def _sync_file(path: Path) -> None:
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path.absolute().parent, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Put a file, or the names in a folder, on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

@@ -1,7 +1,7 @@
 """``chairside export``: writes a dump that every engine can read, in bounded memory."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
@@ -13,8 +13,7 @@ from store.migrations.seal import revision_of, seal, unseal, without_seal
 from store.sql.lockfile import exclusive
 from store.sql.url import is_postgresql, parse_url, sqlite_path
 from store.transfer.dump import TABLES, Header, Progress, Tally, columns_of, encode_row, order_of
-from store.transfer.epochs import raise_epochs
-from store.transfer.maintenance import reading, writing
+from store.transfer.maintenance import raise_epochs, reading, writing
 
 _ROWS_AT_ONCE = 1_000
 
@@ -59,14 +58,10 @@ def reopen(url: str, *, now: datetime) -> None:
         writing(url, work)
 
 
-@contextmanager
-def alone_with(url: str) -> Iterator[None]:
+def alone_with(url: str) -> AbstractContextManager[None]:
     """Lock a SQLite database, so that no hub runs on it. Raises DatabaseInUse."""
     parsed = parse_url(url)
-    with ExitStack() as stack:
-        if not is_postgresql(parsed):
-            stack.enter_context(exclusive(sqlite_path(parsed)))
-        yield
+    return nullcontext() if is_postgresql(parsed) else exclusive(sqlite_path(parsed))
 
 
 @contextmanager

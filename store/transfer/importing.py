@@ -19,9 +19,8 @@ from store.transfer.dump import (
     columns_of,
     decode_row,
 )
-from store.transfer.epochs import raise_epochs
 from store.transfer.exporting import DumpSummary, alone_with
-from store.transfer.maintenance import writing
+from store.transfer.maintenance import raise_epochs, writing
 
 _ROWS_AT_ONCE = 500
 

@@ -7,15 +7,17 @@ request.
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, case, func, select, update
 
 from store.postgres.claims import MAINTENANCE
 from store.postgres.sync import on_postgresql
+from store.sql.schema import IS_PENDING, channels, hub, realtime_events
 from store.sql.url import is_postgresql, parse_url
 from store.sqlite.sync import on_sqlite
 
 T = TypeVar("T")
 
+_EPOCHS = ((hub, hub.c.first_epoch), (channels, channels.c.epoch))
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITING_SQLITE = ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = FULL")
 
@@ -47,3 +49,20 @@ def _in_transaction(work: Callable[[Connection], T]) -> Callable[[Connection], T
             return work(connection)
 
     return run
+
+
+def raise_epochs(connection: Connection, at_least: int) -> None:
+    """Set every epoch to ``at_least`` (Unix seconds) or its value + 1, whichever is larger.
+
+    A client with a position of an older epoch learns that its position is lost, and fetches
+    again. Pending events of older epochs are marked as failed: they will not be sent.
+    """
+    for table, epoch in _EPOCHS:
+        raised = case((epoch + 1 > at_least, epoch + 1), else_=at_least)
+        connection.execute(update(table).values({epoch: raised}))
+    pending = update(realtime_events).where(IS_PENDING)
+    connection.execute(pending.values(status="failed", error="history was replaced"))
+
+
+def largest_epoch(connection: Connection) -> int:
+    return max(connection.scalar(select(func.max(epoch))) or 0 for _, epoch in _EPOCHS)

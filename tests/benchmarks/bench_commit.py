@@ -167,7 +167,7 @@ async def main(seconds: float, rounds: int) -> None:
                 await way.set_up()
             benches = {name: Bench(way.book) for name, way in ways.items()}
             await compare(benches, seconds, rounds)
-            print(f"largest batch: {store.stats.largest_batch} calendars")
+            print(f"largest batch: {store.stats.largest_batch} commits")
 
 
 async def compare(benches: dict[str, Bench], seconds: float, rounds: int) -> None:

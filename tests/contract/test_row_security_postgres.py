@@ -13,7 +13,7 @@ import pytest
 
 from actors.ports.commits import ConstraintViolated, Fenced
 from store.commit.committer import commit_calendars
-from store.commit.context import CommitContext
+from store.commit.event_rows import CommitContext
 from store.postgres.claims import MAINTENANCE, SHOWN
 from store.sql.readers import Lookup
 from store.sql.writer import single_job

@@ -223,6 +223,6 @@ async def test_deliveries_are_forgotten_with_their_events(clinic: Clinic, store:
     noted = delivery(clinic, AVAILABILITY_ALL, 6)
     moved = at(AVAILABILITY_ALL, 6, moves=1)
     await store.webhooks.record(hook.id, at(AVAILABILITY_ALL, 5), moved, noted)
-    assert (await store.retention.forget(clinic.clock.now() + 29 * DAY)).deliveries == 0
-    assert (await store.retention.forget(clinic.clock.now() + 31 * DAY)).deliveries == 1
+    assert (await store.retention.forget(clinic.clock.now() + 29 * DAY))["deliveries"] == 0
+    assert (await store.retention.forget(clinic.clock.now() + 31 * DAY))["deliveries"] == 1
     assert await store.webhooks.deliveries(BOT, hook.id, limit=10) == []
