@@ -19,8 +19,9 @@ import aiohttp
 from playwright.async_api import Browser, Page, expect
 
 from chairside.client import HubClient
+from chairside.traffic.context import SimulationPlan
 from chairside.traffic.links import Links
-from chairside.traffic.simulation import Simulation, SimulationPlan
+from chairside.traffic.simulation import Simulation
 from tools.chromium import ROOT, launched, missing
 
 DESK = {"width": 1360, "height": 860}

@@ -9,20 +9,23 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeVar
+from itertools import pairwise
+from typing import NamedTuple, TypeVar
 
-from chairside.client import HubClient, HubError, Position
+import aiohttp
+
+from chairside.client import HubClient, HubError
 from chairside.client.shapes import Appointment
 from chairside.traffic.ledger import AcknowledgedRow, Ledger, violation
-from chairside.traffic.observer import Observer, ShownEvent, WatchedChannel, digest_of
-from chairside.traffic.overlaps import ATTENDING, LIVE, Overlap, dentist_overlaps, patient_overlaps
+from chairside.traffic.links import LinkedPerson, Links
+from chairside.traffic.screens import Observer, ShownEvent, WatchedChannel
 
 T = TypeVar("T")
 
+LIVE = frozenset({"held", "confirmed", "arrived", "checked_in"})
+ATTENDING = LIVE - {"held"}
 READS_MAX = 8
 """Reads at once, so that the audit does not overload the hub."""
-CHANNELS_MAX = 20
-"""Channels in one request."""
 PAGE = 200
 
 
@@ -47,64 +50,113 @@ class AuditFindings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditClients:
-    """A client for each dentist and patient, by profile id."""
+    """A REST client for each dentist and patient, by profile id."""
 
     dentists: Mapping[str, HubClient]
     patients: Mapping[str, HubClient]
 
+    @classmethod
+    def of(cls, url: str, links: Links, session: aiohttp.ClientSession) -> "AuditClients":
+        def clients(people: tuple[LinkedPerson, ...]) -> dict[str, HubClient]:
+            return {each.id: HubClient(url, token=each.token, session=session) for each in people}
+
+        return cls(dentists=clients(links.dentists), patients=clients(links.patients))
+
+
+# --- (a) overlaps ---------------------------------------------------------------------------
+
+
+class Overlap(NamedTuple):
+    first: Appointment
+    second: Appointment
+
+    def __str__(self) -> str:
+        return " and ".join(
+            f"{row['id']} ({row['status']}, {row['start']}–{row['end']})" for row in self
+        )
+
+
+def dentist_overlaps(rows: Iterable[Appointment], now: datetime) -> list[Overlap]:
+    """Overlapping rows of one dentist that are live and not overbooked.
+
+    An expired hold does not count, even if the hub has not processed its expiry.
+    """
+
+    def is_overdue(row: Appointment) -> bool:
+        expires_at = row.get("expires_at") if row["status"] == "held" else None
+        return expires_at is not None and datetime.fromisoformat(expires_at) <= now
+
+    return _overlaps(
+        row
+        for row in rows
+        if row["status"] in LIVE and not row["overbooked"] and not is_overdue(row)
+    )
+
+
+def patient_overlaps(rows: Iterable[Appointment]) -> list[Overlap]:
+    """Overlapping rows of one patient, confirmed or later, with any dentists."""
+    return _overlaps(row for row in rows if row["status"] in ATTENDING)
+
+
+def _overlaps(rows: Iterable[Appointment]) -> list[Overlap]:
+    """Compares neighbours by start, which finds an overlap if there is any.
+
+    Instants sort as text, because the hub writes them in one format.
+    """
+    ordered = sorted(rows, key=lambda row: (row["start"], row["end"]))
+    return [Overlap(a, b) for a, b in pairwise(ordered) if b["start"] < a["end"]]
+
 
 async def audit_overlaps(clients: AuditClients, findings: AuditFindings) -> None:
-    """(a): the live rows of every dentist, and the attended rows of every patient."""
+    """The live rows of every dentist, and the attended rows of every patient."""
+
+    def of_dentist(rows: Iterable[Appointment]) -> list[Overlap]:
+        return dentist_overlaps(rows, datetime.now(UTC))
+
+    async def check(
+        whose: str,
+        rows: Iterable[Appointment],
+        find: Callable[[Iterable[Appointment]], list[Overlap]],
+    ) -> None:
+        for overlap in find(rows):
+            # Pages are read one after another, so rows may have moved: read both again.
+            again = [
+                await _appointment(clients.dentists[r["dentist_id"]], r["id"]) for r in overlap
+            ]
+            if find(row for row in again if row is not None):
+                findings.overlaps.append(f"{whose}: {overlap}")
+
     by_patient: dict[str, list[Appointment]] = defaultdict(list)
     for dentist_id, client in clients.dentists.items():
         rows = await client.all_appointments(status=sorted(LIVE), limit=PAGE)
         findings.rows += len(rows)
-        for overlap in dentist_overlaps(rows, datetime.now(UTC)):
-            if await _dentist_overlaps_still(client, overlap):
-                findings.overlaps.append(f"dentist {dentist_id}: {overlap}")
+        await check(f"dentist {dentist_id}", rows, of_dentist)
         for row in rows:
             by_patient[row["patient_id"]].append(row)
     for patient_id, rows in by_patient.items():
-        for overlap in patient_overlaps(rows):
-            if await _patient_overlaps_still(clients, overlap):
-                findings.overlaps.append(f"patient {patient_id}: {overlap}")
+        await check(f"patient {patient_id}", rows, patient_overlaps)
 
 
-async def _dentist_overlaps_still(client: HubClient, overlap: Overlap) -> bool:
-    """Read both rows again: pages are read one after another, so rows may have moved."""
-    rows = [await _appointment(client, row["id"]) for row in (overlap.first, overlap.second)]
-    return bool(dentist_overlaps([row for row in rows if row is not None], datetime.now(UTC)))
-
-
-async def _patient_overlaps_still(clients: AuditClients, overlap: Overlap) -> bool:
-    rows = [
-        await _appointment(clients.dentists[row["dentist_id"]], row["id"])
-        for row in (overlap.first, overlap.second)
-    ]
-    return all(row is not None and row["status"] in ATTENDING for row in rows)
+# --- (b) acknowledgements ---------------------------------------------------------------------
 
 
 async def audit_acknowledged(
     clients: AuditClients, ledger: Ledger, findings: AuditFindings
 ) -> None:
-    """(b): every acknowledged row, read by its patient, or by the dentist for other patients."""
+    """Every acknowledged row, read by its patient, or by the dentist for other patients."""
 
     async def check(acknowledged: AcknowledgedRow) -> None:
-        reader = (
-            clients.patients.get(acknowledged.patient_id)
-            or clients.dentists[acknowledged.dentist_id]
-        )
-        row = await _appointment(reader, acknowledged.appointment_id)
-        if (wrong := violation(acknowledged, row)) is not None:
-            findings.lost.append(f"appointment {acknowledged.appointment_id}: {wrong}")
+        known = acknowledged.row
+        reader = clients.patients.get(known["patient_id"]) or clients.dentists[known["dentist_id"]]
+        if wrong := violation(acknowledged, await _appointment(reader, known["id"])):
+            findings.lost.append(f"appointment {known['id']}: {wrong}")
 
-    rows = list(ledger.rows)
-    findings.acknowledged += len(rows)
-    await _each(rows, check)
+    findings.acknowledged += len(ledger.rows)
+    await run_each(ledger.rows, check, at_once=READS_MAX)
 
 
 async def audit_holds(clients: AuditClients, ledger: Ledger, findings: AuditFindings) -> None:
-    """(b): every hold still exists with its expiry, or has expired in time."""
+    """Every hold still exists with its expiry, or has expired in time."""
     for hold in ledger.holds:
         try:
             shown = await clients.patients[hold["patient_id"]].reservation(hold["id"])
@@ -117,20 +169,27 @@ async def audit_holds(clients: AuditClients, ledger: Ledger, findings: AuditFind
                 findings.lost.append(f"reservation {hold['id']}: another expiry")
 
 
+async def _appointment(client: HubClient, appointment_id: str) -> Appointment | None:
+    try:
+        return await client.appointment(appointment_id)
+    except HubError as refusal:
+        if refusal.code == "NOT_FOUND":
+            return None
+        raise
+
+
+# --- (c) screens ------------------------------------------------------------------------------
+
+
 async def audit_channels(observers: Iterable[Observer], findings: AuditFindings) -> None:
-    """(c): each screen against the history of the same range."""
+    """Each screen against the history of the same range."""
 
     async def check(observer: Observer) -> None:
-        names = sorted(observer.channels)
-        for at in range(0, len(names), CHANNELS_MAX):
-            batch = {name: observer.channels[name] for name in names[at : at + CHANNELS_MAX]}
-            histories = await histories_since(
-                observer.reader, {name: watched.start for name, watched in batch.items()}
-            )
-            for name, watched in batch.items():
-                compare(f"{observer.name} {name}", watched, histories[name], findings)
+        histories = await observer.histories()
+        for name, watched in observer.channels.items():
+            compare(f"{observer.name} {name}", watched, histories.get(name), findings)
 
-    await _each(observers, check)
+    await run_each(observers, check, at_once=READS_MAX)
 
 
 def compare(
@@ -145,69 +204,27 @@ def compare(
     if watched.lost_history or history is None:
         findings.other.append(f"{where}: history did not reach back")
         return
-    shown = [(each.epoch, each.offset) for each in watched.shown]
+    shown = [each.position for each in watched.shown]
     if len(set(shown)) < len(shown):
         findings.duplicates.append(f"{where}: {len(shown) - len(set(shown))} shown twice")
-    if [each.offset for each in history] != list(
-        range(watched.start.offset + 1, watched.start.offset + 1 + len(history))
-    ):
+    first = watched.start.offset + 1
+    if [each.position.offset for each in history] != [*range(first, first + len(history))]:
         findings.lost.append(f"{where}: the history itself has a gap")
-    missing = {(each.epoch, each.offset) for each in history} - set(shown)
-    if missing:
+    if missing := {each.position for each in history} - set(shown):
         findings.lost.append(f"{where}: {len(missing)} never shown, first {min(missing)}")
     elif watched.shown != list(history):
         findings.other.append(f"{where}: order or content differs from the history")
 
 
-async def histories_since(
-    reader: HubClient, since: Mapping[str, Position]
-) -> dict[str, list[ShownEvent] | None]:
-    """All events after each position, page by page; ``None`` if history does not reach back."""
-    found: dict[str, list[ShownEvent] | None] = {name: [] for name in since}
-    wanted: dict[str, Position | None] = dict(since)
-    while wanted:
-        for name, answer in (await reader.changes(wanted)).items():
-            events = found[name]
-            if not answer.recovered or events is None:
-                found[name] = None
-                del wanted[name]
-                continue
-            for event in answer.events:
-                assert event.epoch is not None
-                assert event.offset is not None
-                events.append(ShownEvent(event.epoch, event.offset, digest_of(event)))
-            if answer.more and events:
-                wanted[name] = Position(epoch=events[-1].epoch, offset=events[-1].offset)
-            elif not answer.more:
-                del wanted[name]
-    return found
+async def run_each(
+    items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: int
+) -> None:
+    limit = asyncio.Semaphore(at_once)
 
-
-async def heads(reader: HubClient, channels: Iterable[str]) -> dict[str, Position]:
-    """The current position of each channel."""
-    names, found = list(channels), dict[str, Position]()
-    for at in range(0, len(names), CHANNELS_MAX):
-        answers = await reader.changes(dict.fromkeys(names[at : at + CHANNELS_MAX]))
-        found |= {name: answer.position for name, answer in answers.items() if answer.position}
-    return found
-
-
-async def _appointment(client: HubClient, appointment_id: str) -> Appointment | None:
-    try:
-        return await client.appointment(appointment_id)
-    except HubError as refusal:
-        if refusal.code == "NOT_FOUND":
-            return None
-        raise
-
-
-async def _each(items: Iterable[T], check: Callable[[T], Awaitable[None]]) -> None:
-    limit = asyncio.Semaphore(READS_MAX)
-
-    async def one(item: T) -> None:
+    async def run(item: T) -> None:
         async with limit:
-            await check(item)
+            await work(item)
 
     async with asyncio.TaskGroup() as group:
         for item in items:
-            group.create_task(one(item))
+            group.create_task(run(item))

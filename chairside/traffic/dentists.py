@@ -61,7 +61,7 @@ class SimulatedDentist:
     async def clean_up(self) -> None:
         """Remove the overrides that were added."""
         for _ in range(TIDY_TRIES):
-            if not self._added or await self._replace_without(set(self._added), late=True):
+            if not self._added or await self._replace_without(set(self._added)):
                 return
 
     async def _change_appointment(self) -> None:
@@ -73,7 +73,7 @@ class SimulatedDentist:
                 return
             fields = {"status": wanted}
         row = await self._context.command(
-            "dentist changes", lambda: self._commands.change(chosen, **fields)
+            "dentist changes", self._commands.change, chosen, **fields
         )
         if row is not None:
             self._context.ledger.shown(row)
@@ -94,27 +94,26 @@ class SimulatedDentist:
         self._added.add(date)  # removed at the end even if no answer arrives
         await self._replace(schedule)
 
-    async def _replace_without(self, dates: set[str], *, late: bool = False) -> bool:
-        schedule = await self._schedule(late=late)
+    async def _replace_without(self, dates: set[str]) -> bool:
+        schedule = await self._schedule()
         if schedule is None:
             return False
         schedule["overrides"] = [x for x in schedule["overrides"] if x["date"] not in dates]
-        if not await self._replace(schedule, late=late):
+        if not await self._replace(schedule):
             return False
         self._added -= dates
         return True
 
-    async def _schedule(self, *, late: bool = False) -> DentistAvailability | None:
-        return await self._context.command(
-            "see hours", lambda: self._commands.availability(self._person.id), late=late
-        )
+    async def _schedule(self) -> DentistAvailability | None:
+        see = self._commands.availability
+        return await self._context.command("see hours", see, self._person.id)
 
-    async def _replace(self, schedule: DentistAvailability, *, late: bool = False) -> bool:
+    async def _replace(self, schedule: DentistAvailability) -> bool:
         replaced = await self._context.command(
             "change hours",
-            lambda: self._commands.replace_availability(
-                self._person.id, schedule, version=schedule["version"]
-            ),
-            late=late,
+            self._commands.replace_availability,
+            self._person.id,
+            schedule,
+            version=schedule["version"],
         )
         return replaced is not None

@@ -3,8 +3,8 @@
 The ledger is in memory and independent of the hub, so a test may kill the hub meanwhile.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chairside.client.shapes import Appointment, Reservation, Slot
@@ -15,16 +15,11 @@ BUFFERS = timedelta(hours=1)
 NEVER_BOOKED = frozenset({"held", "released", "expired"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class AcknowledgedRow:
     """The newest acknowledged state of one appointment."""
 
-    appointment_id: str
-    dentist_id: str
-    patient_id: str
-    version: int
-    status: str
-    start: str
+    row: Appointment
     cancelled: bool
 
 
@@ -38,11 +33,11 @@ class Ledger:
         self.cancellations = 0
 
     @property
-    def rows(self) -> Iterable[AcknowledgedRow]:
+    def rows(self) -> Collection[AcknowledgedRow]:
         return self._rows.values()
 
     @property
-    def holds(self) -> Iterable[Reservation]:
+    def holds(self) -> Collection[Reservation]:
         """Acknowledged holds that no command has tried to end."""
         return self._holds.values()
 
@@ -55,10 +50,11 @@ class Ledger:
 
     def slot_requested(self, patient_id: str, slot: Slot) -> None:
         """The patient requests a slot, which may end own holds that overlap it."""
-        start, end = _instant(slot["start"]) - BUFFERS, _instant(slot["end"]) + BUFFERS
+        instant = datetime.fromisoformat
+        start, end = instant(slot["start"]) - BUFFERS, instant(slot["end"]) + BUFFERS
         for hold in list(self._holds.values()):
             if (hold["patient_id"], hold["dentist_id"]) == (patient_id, slot["dentist_id"]) and (
-                _instant(hold["start"]) < end and start < _instant(hold["end"])
+                instant(hold["start"]) < end and start < instant(hold["end"])
             ):
                 self.hold_may_end(hold["id"])
 
@@ -70,23 +66,14 @@ class Ledger:
         """The hub returned this state; older ones are ignored."""
         self.hold_may_end(row["id"])
         known = self._rows.get(row["id"])
-        if known is not None and known.version >= row["version"]:
-            return
-        self._rows[row["id"]] = AcknowledgedRow(
-            appointment_id=row["id"],
-            dentist_id=row["dentist_id"],
-            patient_id=row["patient_id"],
-            version=row["version"],
-            status=row["status"],
-            start=row["start"],
-            cancelled=known is not None and known.cancelled,
-        )
+        if known is None or known.row["version"] < row["version"]:
+            self._rows[row["id"]] = AcknowledgedRow(row, known is not None and known.cancelled)
 
     def cancelled(self, row: Appointment) -> None:
         """The cancellation of ``row`` (its last known state) was acknowledged."""
         self.cancellations += 1
         self.shown(row)
-        self._rows[row["id"]] = replace(self._rows[row["id"]], cancelled=True)
+        self._rows[row["id"]] = AcknowledgedRow(self._rows[row["id"]].row, cancelled=True)
 
 
 def violation(acknowledged: AcknowledgedRow, row: Appointment | None) -> str | None:
@@ -95,21 +82,18 @@ def violation(acknowledged: AcknowledgedRow, row: Appointment | None) -> str | N
     Other clients may have changed the row since, which raises its version. But a row never
     vanishes, its version never decreases, and a cancellation is final.
     """
+    known = acknowledged.row
     if row is None:
         return "acknowledged and lost"
-    if row["version"] < acknowledged.version:
-        return f"went back from version {acknowledged.version} to {row['version']}"
+    if row["version"] < known["version"]:
+        return f"went back from version {known['version']} to {row['version']}"
     if row["status"] in NEVER_BOOKED:
         return f"acknowledged as booked, now {row['status']}"
     if acknowledged.cancelled:
         return None if row["status"] == "cancelled" else f"cancelled, now {row['status']}"
-    if row["version"] > acknowledged.version:
+    if row["version"] > known["version"]:
         return None
     current = (row["status"], row["start"])
-    if current != (acknowledged.status, acknowledged.start):
+    if current != (known["status"], known["start"]):
         return f"same version, other content {current}"
     return None
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)

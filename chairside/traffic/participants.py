@@ -1,6 +1,5 @@
 """The simulated people, and how each of them is connected."""
 
-import asyncio
 import time
 from contextlib import AsyncExitStack
 
@@ -14,25 +13,14 @@ from chairside.client import (
     LiveClient,
     availability_channel,
 )
-from chairside.traffic.arrivals import Arrivals
-from chairside.traffic.audit import AuditClients
-from chairside.traffic.context import SimulationContext
+from chairside.traffic.audit import AuditClients, run_each
+from chairside.traffic.context import DASHBOARDS_PER_DENTIST, SimulationContext
 from chairside.traffic.dentists import Dashboard, SimulatedDentist
-from chairside.traffic.links import LinkedPerson, Links
-from chairside.traffic.observer import Observer
+from chairside.traffic.links import LinkedPerson
 from chairside.traffic.patients import SimulatedPatient
+from chairside.traffic.screens import Observer
 
-DASHBOARDS_PER_DENTIST = 3
 CONNECTING_MAX = 10
-
-
-def audit_clients(url: str, links: Links, session: aiohttp.ClientSession) -> AuditClients:
-    """A REST client for each person of the links."""
-
-    def clients(people: tuple[LinkedPerson, ...]) -> dict[str, HubClient]:
-        return {each.id: HubClient(url, token=each.token, session=session) for each in people}
-
-    return AuditClients(dentists=clients(links.dentists), patients=clients(links.patients))
 
 
 class Participants:
@@ -43,13 +31,10 @@ class Participants:
         context: SimulationContext,
         session: aiohttp.ClientSession,
         clients: AuditClients,
-        arrivals: Arrivals,
-        observers: list[Observer],
         stack: AsyncExitStack,
     ) -> None:
-        self._context, self._session, self._clients = context, session, clients
-        self._arrivals, self._stack = arrivals, stack
-        self.observers = observers
+        self._context, self._session = context, session
+        self._clients, self._stack = clients, stack
         self.dentists: list[SimulatedDentist] = []
         self.patients: list[SimulatedPatient] = []
         self.sockets: list[LiveClient] = []
@@ -58,17 +43,10 @@ class Participants:
         """Connect all dentists and some patients. Raises ClientError if one cannot connect."""
         for number, person in enumerate(self._context.links.dentists):
             await self._add_dentist(number, person)
-        limit = asyncio.Semaphore(CONNECTING_MAX)
-
-        async def connect(number: int, person: LinkedPerson) -> None:
-            async with limit:
-                await self._add_patient(number, person)
-
+        chosen = enumerate(self._context.links.patients[:patients])
         failed: BaseException | None = None
         try:
-            async with asyncio.TaskGroup() as group:
-                for number, person in enumerate(self._context.links.patients[:patients]):
-                    group.create_task(connect(number, person))
+            await run_each(chosen, self._add_patient, at_once=CONNECTING_MAX)
         except* ClientError as failures:
             failed = failures.exceptions[0]
         if failed is not None:
@@ -88,16 +66,17 @@ class Participants:
 
     def _arrived(self, event: HubEvent) -> None:
         if event.type == "appointment.created" and ":dentist:" in event.channel:
-            self._arrivals.appeared(event.data["id"], time.monotonic())
+            self._context.arrivals.appeared(event.data["id"], time.monotonic())
 
-    async def _add_patient(self, number: int, person: LinkedPerson) -> None:
+    async def _add_patient(self, numbered: tuple[int, LinkedPerson]) -> None:
         """A quarter each: REST, Socket.IO, chatbot over REST, chatbot over Socket.IO."""
+        number, person = numbered
         commands: Commands = self._clients.patients[person.id]
         chatbot = self._context.links.chatbot_token
         name = f"patient {number}"
         if number % 4 in (2, 3):
             commands = reader = HubClient(
-                self._context.url, token=chatbot, session=self._session, on_behalf_of=person.id
+                self._context.plan.url, token=chatbot, session=self._session, on_behalf_of=person.id
             )
             if number % 4 == 3:
                 observer = Observer(f"{name}'s chatbot", reader)
@@ -114,7 +93,7 @@ class Participants:
         self, observer: Observer, namespace: str, token: str, on_behalf_of: str | None = None
     ) -> LiveClient:
         client = LiveClient(
-            self._context.url,
+            self._context.plan.url,
             namespace=namespace,
             token=token,
             on_behalf_of=on_behalf_of,
@@ -122,6 +101,6 @@ class Participants:
             on_refetch=observer.on_refetch,
         )
         await self._stack.enter_async_context(client)
-        self.observers.append(observer)
+        self._context.observers.append(observer)
         self.sockets.append(client)
         return client

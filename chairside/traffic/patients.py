@@ -38,11 +38,10 @@ class SimulatedPatient:
     async def _book_directly(self, slot: Slot) -> None:
         row = await self._context.book(
             "book",
-            lambda: self._commands.book_slot(
-                dentist_id=slot["dentist_id"],
-                appointment_type_id=slot["appointment_type_id"],
-                start=slot["start"],
-            ),
+            self._commands.book_slot,
+            dentist_id=slot["dentist_id"],
+            appointment_type_id=slot["appointment_type_id"],
+            start=slot["start"],
         )
         if row is not None:
             self._mine.append(row)
@@ -51,27 +50,24 @@ class SimulatedPatient:
         """Most book the hold, some release it, a few let it expire."""
         hold = await self._context.command(
             "hold",
-            lambda: self._commands.hold(
-                dentist_id=slot["dentist_id"],
-                appointment_type_id=slot["appointment_type_id"],
-                start=slot["start"],
-            ),
+            self._commands.hold,
+            dentist_id=slot["dentist_id"],
+            appointment_type_id=slot["appointment_type_id"],
+            start=slot["start"],
         )
         if hold is None:
             return
         self._context.ledger.held(hold)
         await self._think()
         choice = self._context.random.random()
-        if choice < 0.8:
+        if choice < 0.95:
             self._context.ledger.hold_may_end(hold["id"])
-            row = await self._context.book(
-                "book hold", lambda: self._commands.book_reservation(hold["id"])
-            )
+        if choice < 0.8:
+            row = await self._context.book("book hold", self._commands.book_reservation, hold["id"])
             if row is not None:
                 self._mine.append(row)
         elif choice < 0.95:
-            self._context.ledger.hold_may_end(hold["id"])
-            await self._context.command("release", lambda: self._commands.release(hold["id"]))
+            await self._context.command("release", self._commands.release, hold["id"])
 
     async def _change_something(self) -> None:
         row = self._mine.pop(self._context.random.randrange(len(self._mine)))
@@ -81,7 +77,8 @@ class SimulatedPatient:
         elif choice < 0.8:
             await self._reschedule(row)
         else:
-            await self._note(row)
+            note, notes = self._commands.change, "please call before"
+            self._keep(row, await self._context.command("note", note, row["id"], notes=notes))
 
     async def _cancel(self, row: Appointment) -> None:
         async def cancel() -> bool:
@@ -98,22 +95,10 @@ class SimulatedPatient:
             self._mine.append(row)
             return
         self._context.ledger.slot_requested(self._patient_id, slot)
-        await self._keep(
-            row,
-            await self._context.command(
-                "reschedule", lambda: self._commands.change(row["id"], start=slot["start"])
-            ),
-        )
+        move, start = self._commands.change, slot["start"]
+        self._keep(row, await self._context.command("reschedule", move, row["id"], start=start))
 
-    async def _note(self, row: Appointment) -> None:
-        await self._keep(
-            row,
-            await self._context.command(
-                "note", lambda: self._commands.change(row["id"], notes="please call before")
-            ),
-        )
-
-    async def _keep(self, before: Appointment, after: Appointment | None) -> None:
+    def _keep(self, before: Appointment, after: Appointment | None) -> None:
         if after is not None:
             self._context.ledger.shown(after)
         self._mine.append(after or before)

@@ -1,16 +1,55 @@
-"""The result of a run, as a table or as JSON."""
+"""The progress of a run, and its result as a table or as JSON."""
 
-from collections.abc import Iterable
+import asyncio
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from chairside.traffic.simulation import SimulationResult
-from chairside.traffic.statistics import Latencies
+from chairside.traffic.simulation import Simulation, SimulationResult
 
 SHOWN_PROBLEMS = 20
+LIVE_STEP_S = 0.25
+LINE_STEP_S = 5.0
+
+
+async def show_progress(simulation: Simulation, console: Console) -> None:
+    """Show ``simulation`` until cancelled: a live table on a terminal, lines elsewhere."""
+    if not console.is_terminal:
+        while True:
+            rows = _progress(simulation)
+            console.print("; ".join(f"{name} {value}" for name, value in rows.items()))
+            await asyncio.sleep(LINE_STEP_S)
+    with Live(console=console, transient=True, auto_refresh=False) as live:
+        while True:
+            live.update(_table(_progress(simulation)), refresh=True)
+            await asyncio.sleep(LIVE_STEP_S)
+
+
+def _progress(simulation: Simulation) -> dict[str, str]:
+    statistics, elapsed_s = simulation.statistics, simulation.elapsed_s
+    return {
+        simulation.phase: f"{elapsed_s:.0f} of {simulation.plan.seconds:.0f} s",
+        "commands": f"{statistics.total} ({_rate(statistics.total, elapsed_s)})",
+        "bookings": str(simulation.ledger.bookings),
+        "cancellations": str(simulation.ledger.cancellations),
+        "events shown": str(simulation.events),
+        "to every dashboard": str(statistics.booking_to_dashboards),
+        **{code: str(count) for code, count in sorted(statistics.refusals.items())},
+    }
+
+
+def _rate(commands: int, seconds: float) -> str:
+    return f"{commands / seconds:.0f}/s" if seconds else "0/s"
+
+
+def _table(rows: dict[str, str]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for row in rows.items():
+        table.add_row(*row)
+    return table
 
 
 def as_json(result: SimulationResult) -> dict[str, Any]:
@@ -49,37 +88,24 @@ def as_json(result: SimulationResult) -> dict[str, Any]:
 
 def as_table(result: SimulationResult) -> RenderableType:
     """A table for a terminal; the last line is the verdict."""
-    statistics, findings = result.statistics, result.findings
-    table = Table.grid(padding=(0, 2))
-    rate = statistics.total / result.seconds if result.seconds else 0.0
-    table.add_row(
-        "commands",
-        f"{statistics.total} in {result.seconds:.1f} s ({rate:.0f}/s)"
-        f" of {result.patients} patients over REST and {result.sockets} sockets",
-    )
-    table.add_row(
-        "acknowledged",
-        f"{result.ledger.bookings} bookings, {result.ledger.cancellations} cancellations",
-    )
-    table.add_row("refused", _counts(statistics.refusals.most_common()))
-    table.add_row("booking → commit", _latency(statistics.booking_to_commit))
-    table.add_row("booking → every dashboard", _latency(statistics.booking_to_dashboards))
-    table.add_row("this program's own delay", _latency(statistics.own_delay))
-    table.add_row(
-        "audit",
-        f"{findings.rows} live rows, {findings.acknowledged} acknowledged rows,"
+    statistics, findings, ledger = result.statistics, result.findings, result.ledger
+    refusals = [f"{count} {code}" for code, count in statistics.refusals.most_common()]
+    rows = {
+        "commands": f"{statistics.total} in {result.seconds:.1f} s"
+        f" ({_rate(statistics.total, result.seconds)}) of {result.patients} patients over REST"
+        f" and {result.sockets} sockets",
+        "acknowledged": f"{ledger.bookings} bookings, {ledger.cancellations} cancellations",
+        "refused": ", ".join(refusals) or "none",
+        "booking → commit": str(statistics.booking_to_commit),
+        "booking → every dashboard": str(statistics.booking_to_dashboards),
+        "this program's own delay": str(statistics.own_delay),
+        "audit": f"{findings.rows} live rows, {findings.acknowledged} acknowledged rows,"
         f" {findings.events} events on {findings.channels} screens' channels",
-    )
-    table.add_row(
-        "found",
-        f"{len(findings.overlaps)} overlaps, {len(findings.lost) + result.unshown} lost,"
+        "found": f"{len(findings.overlaps)} overlaps, {len(findings.lost) + result.unshown} lost,"
         f" {len(findings.duplicates)} duplicates",
-    )
-    table.add_row(
-        "network",
-        f"{result.reconnections} reconnections, {result.gaps_healed} gaps healed,"
+        "network": f"{result.reconnections} reconnections, {result.gaps_healed} gaps healed,"
         f" {result.duplicates_dropped} duplicates dropped",
-    )
+    }
     problems = [Text(f"  {each}", style="red") for each in result.problems[:SHOWN_PROBLEMS]]
     if len(result.problems) > SHOWN_PROBLEMS:
         problems.append(Text(f"  … and {len(result.problems) - SHOWN_PROBLEMS} more"))
@@ -88,17 +114,4 @@ def as_table(result: SimulationResult) -> RenderableType:
         if result.problems
         else Text("verdict: ok", style="bold green")
     )
-    return Group(table, *problems, verdict)
-
-
-def _counts(counts: Iterable[tuple[str, int]]) -> str:
-    return ", ".join(f"{count} {code}" for code, count in counts) or "none"
-
-
-def _latency(latencies: Latencies) -> str:
-    """``p50 3.1 ms, p99 12.0 ms, max 30.2 ms``."""
-    if not latencies:
-        return "none"
-    summary = latencies.summary()
-    shown = ", ".join(f"{name} {summary[f'{name}_ms']} ms" for name in ("p50", "p99", "max"))
-    return f"{shown} ({len(latencies)})"
+    return Group(_table(rows), *problems, verdict)

@@ -1,7 +1,6 @@
 """One run: connect all participants, let them act, wait for the screens, audit."""
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,7 +8,6 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from chairside.traffic.arrivals import Arrivals
 from chairside.traffic.audit import (
     AuditClients,
     AuditFindings,
@@ -17,35 +15,19 @@ from chairside.traffic.audit import (
     audit_channels,
     audit_holds,
     audit_overlaps,
-    heads,
 )
-from chairside.traffic.context import SimulationContext
+from chairside.traffic.context import SimulationContext, SimulationPlan
 from chairside.traffic.ledger import Ledger
-from chairside.traffic.links import Links
-from chairside.traffic.observer import Observer
-from chairside.traffic.pace import Pace
-from chairside.traffic.participants import DASHBOARDS_PER_DENTIST, Participants, audit_clients
+from chairside.traffic.participants import Participants
+from chairside.traffic.screens import Observer
 from chairside.traffic.statistics import RunStatistics
 
-COMMANDS_PER_S = 100.0
-COMMANDS_MAX = 32
-"""Commands in flight."""
 STOP_S = 15.0
 """How long the last commands may take after the end of the run."""
 SETTLE_S = 5.0
 """How long the screens may take to show the last commit, even after failures."""
 SETTLE_STEP_S = 0.2
 DELAY_STEP_S = 0.05
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SimulationPlan:
-    url: str
-    links: Links
-    seconds: float
-    patients: int
-    commands_per_s: float = COMMANDS_PER_S
-    seed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,28 +68,15 @@ class SimulationResult:
         return found
 
 
-class Simulation:
-    """One run. Its attributes may be read while :meth:`run` is active."""
+class Simulation(SimulationContext):
+    """One run."""
 
     def __init__(self, plan: SimulationPlan) -> None:
-        self.plan = plan
-        self.statistics, self.ledger = RunStatistics(), Ledger()
-        self.observers: list[Observer] = []
-        """Of all screens that are connected so far."""
+        super().__init__(plan)
         self.phase = "connecting"
         self.events = 0
         """Events that all screens were shown so far."""
         self._started_at: float | None = None
-        self._arrivals = Arrivals(DASHBOARDS_PER_DENTIST, self.statistics.booking_to_dashboards)
-        self._context = SimulationContext(
-            url=plan.url,
-            links=plan.links,
-            pace=Pace(per_s=plan.commands_per_s, max_in_flight=COMMANDS_MAX),
-            random=random.Random(plan.seed),  # noqa: S311  # variety, not secrets
-            statistics=self.statistics,
-            ledger=self.ledger,
-            arrivals=self._arrivals,
-        )
 
     @property
     def elapsed_s(self) -> float:
@@ -117,19 +86,17 @@ class Simulation:
         """Raises ClientError if the hub does not answer, or refuses the tokens of the links."""
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as session, AsyncExitStack() as stack:
-            clients = audit_clients(self.plan.url, self.plan.links, session)
-            await clients.dentists[self.plan.links.dentists[0].id].me()  # fails early
-            participants = Participants(
-                self._context, session, clients, self._arrivals, self.observers, stack
-            )
+            clients = AuditClients.of(self.plan.url, self.links, session)
+            await clients.dentists[self.links.dentists[0].id].me()  # fails early
+            participants = Participants(self, session, clients, stack)
             await participants.connect(self.plan.patients)
             self._started_at = time.monotonic()
-            self._context.ends_at = self._started_at + self.plan.seconds
+            self.ends_at = self._started_at + self.plan.seconds
             self.phase = "running"
             async with self._monitored():
                 await _run(participants, self.plan.seconds + STOP_S)
                 elapsed_s = self.elapsed_s
-                self.phase = "settling"
+                self.phase, self.is_cleaning_up = "settling", True
                 for dentist in participants.dentists:
                     await dentist.clean_up()
                 await settle(self.observers)
@@ -139,7 +106,7 @@ class Simulation:
 
     def finish(self) -> None:
         """End the run early; the audit follows."""
-        self._context.ends_at = time.monotonic()
+        self.ends_at = time.monotonic()
 
     @asynccontextmanager
     async def _monitored(self) -> AsyncIterator[None]:
@@ -182,7 +149,7 @@ class Simulation:
             reconnections=sum(socket.connections - 1 for socket in sockets),
             gaps_healed=sum(tracker.gaps for tracker in trackers),
             duplicates_dropped=sum(tracker.duplicates for tracker in trackers),
-            unshown=self._arrivals.missing,
+            unshown=self.arrivals.missing,
         )
 
 
@@ -203,7 +170,7 @@ async def settle(observers: list[Observer], within_s: float = SETTLE_S) -> None:
     behind = [
         (observer, channel, position)
         for observer in observers
-        for channel, position in (await heads(observer.reader, observer.channels)).items()
+        for channel, position in (await observer.heads()).items()
     ]
     until = time.monotonic() + within_s
     while time.monotonic() < until:

@@ -1,7 +1,7 @@
 """Counts and latencies of a run."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -40,26 +40,68 @@ class Latencies:
     def __len__(self) -> int:
         return len(self._ms)
 
-    def percentile(self, percent: float) -> float | None:
-        return percentile(sorted(self._ms), percent)
-
     def summary(self) -> dict[str, float | int | None]:
         """Count, p50, p90, p99 and the largest, in milliseconds."""
         ordered = sorted(self._ms)
-        named = {f"p{each}_ms": percentile(ordered, each) for each in (50, 90, 99)}
-        rounded = {name: _tenth(value) for name, value in named.items()}
-        return {"count": len(ordered), **rounded, "max_ms": _tenth(percentile(ordered, 100))}
+        percents = {"p50_ms": 50, "p90_ms": 90, "p99_ms": 99, "max_ms": 100}
+        found = {name: percentile(ordered, percent) for name, percent in percents.items()}
+        return {"count": len(ordered)} | found
+
+    def __str__(self) -> str:
+        """``p50 3.1 ms, p99 12.0 ms, max 30.2 ms (120)``."""
+        summary = self.summary()
+        shown = [f"{name} {summary[f'{name}_ms']} ms" for name in ("p50", "p99", "max")]
+        return f"{', '.join(shown)} ({len(self)})" if self else "none"
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float | None:
-    """By nearest rank: the smallest value that ``percent`` of all values do not exceed."""
+    """By nearest rank: the smallest value that ``percent`` of all values do not exceed.
+
+    Rounded to a tenth.
+    """
     if not ordered:
         return None
-    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+    return round(ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)], 1)
 
 
-def _tenth(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
+@dataclass(slots=True)
+class _Arrival:
+    requested_at: float | None = None
+    screens: int = 0
+    last_at: float = 0.0
+
+
+class Arrivals:
+    """Measures when the last dashboard shows a booking. Acks and events arrive in any order."""
+
+    def __init__(self, dashboards_per_dentist: int, latencies: Latencies) -> None:
+        assert dashboards_per_dentist > 0
+        self._expected = dashboards_per_dentist
+        self._latencies = latencies
+        self._open: dict[str, _Arrival] = defaultdict(_Arrival)
+
+    @property
+    def missing(self) -> int:
+        """Acknowledged bookings that some dashboard has not shown yet."""
+        return sum(1 for each in self._open.values() if each.requested_at is not None)
+
+    def acknowledged(self, appointment_id: str, requested_at: float) -> None:
+        """A booking that was requested at that time was acknowledged."""
+        self._open[appointment_id].requested_at = requested_at
+        self._settle(appointment_id)
+
+    def appeared(self, appointment_id: str, at: float) -> None:
+        """One dashboard received the event."""
+        arrival = self._open[appointment_id]
+        arrival.screens += 1
+        arrival.last_at = max(arrival.last_at, at)
+        self._settle(appointment_id)
+
+    def _settle(self, appointment_id: str) -> None:
+        arrival = self._open[appointment_id]
+        if arrival.requested_at is not None and arrival.screens >= self._expected:
+            self._latencies.add(arrival.last_at - arrival.requested_at)
+            del self._open[appointment_id]
 
 
 @dataclass(slots=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from chairside.client import ClientError
-from chairside.traffic.display import show_progress
+from chairside.traffic.context import SimulationPlan
 from chairside.traffic.links import LinksError, read_links
-from chairside.traffic.report import as_json, as_table
-from chairside.traffic.simulation import Simulation, SimulationPlan, SimulationResult
+from chairside.traffic.report import as_json, as_table, show_progress
+from chairside.traffic.simulation import Simulation, SimulationResult
 from hub.cli.common import CliError, run_async
 
 PLAIN_WIDTH = 120

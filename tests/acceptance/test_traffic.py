@@ -10,18 +10,19 @@ import pytest
 from api.settings import ApiSettings
 from chairside.client import LiveClient
 from chairside.traffic.audit import (
+    AuditClients,
     AuditFindings,
     audit_acknowledged,
     audit_channels,
     audit_holds,
     audit_overlaps,
 )
+from chairside.traffic.context import SimulationPlan
 from chairside.traffic.ledger import Ledger
 from chairside.traffic.links import LinkedPerson, Links
-from chairside.traffic.observer import Observer
-from chairside.traffic.participants import audit_clients
 from chairside.traffic.report import as_json
-from chairside.traffic.simulation import Simulation, SimulationPlan, settle
+from chairside.traffic.screens import Observer
+from chairside.traffic.simulation import Simulation, settle
 from hub.cli.main import main
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import CHATBOT, Clinic, Person
@@ -73,7 +74,7 @@ async def hours(clinic: Clinic) -> list[object]:
 
 async def audited(clinic: Clinic, ledger: Ledger) -> AuditFindings:
     findings = AuditFindings()
-    clients = audit_clients(clinic.url, links_of(clinic), clinic.session)
+    clients = AuditClients.of(clinic.url, links_of(clinic), clinic.session)
     await audit_overlaps(clients, findings)
     await audit_acknowledged(clients, ledger, findings)
     await audit_holds(clients, ledger, findings)
@@ -83,7 +84,7 @@ async def audited(clinic: Clinic, ledger: Ledger) -> AuditFindings:
 async def acknowledged(clinic: Clinic) -> Ledger:
     """Two bookings, one cancellation and a hold, all acknowledged."""
     ledger = Ledger()
-    clients = audit_clients(clinic.url, links_of(clinic), clinic.session)
+    clients = AuditClients.of(clinic.url, links_of(clinic), clinic.session)
     one, two, three = (clients.patients[each.id] for each in clinic.patients[:3])
     dentist, kind = clinic.dentists[0].id, clinic.types["check-up"]
     for client, clock in ((one, "09:00"), (two, "10:00"), (three, "11:00")):
@@ -93,8 +94,8 @@ async def acknowledged(clinic: Clinic) -> Ledger:
             )
         )
     last = list(ledger.rows)[-1]
-    await three.cancel(last.appointment_id)
-    ledger.cancelled(await three.appointment(last.appointment_id))
+    await three.cancel(last.row["id"])
+    ledger.cancelled(await three.appointment(last.row["id"]))
     ledger.held(
         await one.hold(dentist_id=dentist, appointment_type_id=kind, start=clinic.at("12:00"))
     )
@@ -153,7 +154,7 @@ async def test_the_audit_finds_a_hold_with_another_expiry(clinic: Clinic) -> Non
 
 async def test_the_audit_finds_an_event_that_a_screen_missed(clinic: Clinic) -> None:
     dentist = clinic.dentists[0]
-    clients = audit_clients(clinic.url, links_of(clinic), clinic.session)
+    clients = AuditClients.of(clinic.url, links_of(clinic), clinic.session)
     observer = Observer("dashboard", clients.dentists[dentist.id])
     async with LiveClient(
         clinic.url,

@@ -5,8 +5,9 @@ import re
 
 from playwright.async_api import expect
 
+from chairside.traffic.context import SimulationPlan
 from chairside.traffic.links import LinkedPerson, Links
-from chairside.traffic.simulation import Simulation, SimulationPlan
+from chairside.traffic.simulation import Simulation
 from tests.browser.windows import Windows
 from tests.support.clinic import CHATBOT, Clinic, Person
 from tests.support.eventually import eventually

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from chairside.traffic.simulation import Simulation, SimulationPlan, SimulationResult
+from chairside.traffic.context import SimulationPlan
+from chairside.traffic.simulation import Simulation, SimulationResult
 from tests.faults.test_kill import (
     LONGEST_S,
     TRAFFIC_PATIENTS,

@@ -13,8 +13,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from chairside.traffic.context import SimulationPlan
 from chairside.traffic.links import LinkedPerson, Links
-from chairside.traffic.simulation import Simulation, SimulationPlan
+from chairside.traffic.simulation import Simulation
 from tests.support.api import Api
 from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person
 from tests.support.database import Database

@@ -9,7 +9,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from chairside.traffic.simulation import Simulation, SimulationPlan
+from chairside.traffic.context import SimulationPlan
+from chairside.traffic.simulation import Simulation
 from tests.faults.test_kill import (
     LIFE_S,
     LONGEST_S,

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 
 from chairside.client import Position
-from chairside.traffic.observer import Observer
+from chairside.traffic.screens import Observer
 from chairside.traffic.simulation import Simulation
 from tests.support.balancer import Balancer, balancer_for
 from tests.support.clinic import Clinic, Person
@@ -78,7 +78,7 @@ class Fleet:
 
 def _shown(screen: Observer, channel: str) -> str:
     seen = screen.channels[channel].shown
-    return str(seen[-1].offset if seen else screen.channels[channel].start.offset)
+    return str(seen[-1].position.offset if seen else screen.channels[channel].start.offset)
 
 
 @asynccontextmanager

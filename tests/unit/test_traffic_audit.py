@@ -5,10 +5,14 @@ from typing import Any, cast
 
 from chairside.client.channels import Position
 from chairside.client.shapes import Appointment, Reservation, Slot
-from chairside.traffic.audit import AuditFindings, compare
+from chairside.traffic.audit import (
+    AuditFindings,
+    compare,
+    dentist_overlaps,
+    patient_overlaps,
+)
 from chairside.traffic.ledger import AcknowledgedRow, Ledger, violation
-from chairside.traffic.observer import ShownEvent, WatchedChannel
-from chairside.traffic.overlaps import dentist_overlaps, patient_overlaps
+from chairside.traffic.screens import ShownEvent, WatchedChannel
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 
@@ -81,7 +85,7 @@ def test_the_newest_state_counts_in_any_order_of_acks() -> None:
     ledger.shown(row(version=3, status="arrived"))
     ledger.shown(row(version=2))
     (made,) = ledger.rows
-    assert (made.version, made.status) == (3, "arrived")
+    assert (made.row["version"], made.row["status"]) == (3, "arrived")
 
 
 def holding() -> Ledger:
@@ -169,7 +173,7 @@ def test_a_patient_may_hold_twice_but_not_be_confirmed_twice() -> None:
 
 
 def events(*offsets: int) -> list[ShownEvent]:
-    return [ShownEvent(1, offset, b"%d" % offset) for offset in offsets]
+    return [ShownEvent(Position(epoch=1, offset=offset), b"%d" % offset) for offset in offsets]
 
 
 def compared(shown: list[ShownEvent], history: list[ShownEvent] | None) -> AuditFindings:
@@ -196,7 +200,7 @@ def test_an_event_shown_twice_is_a_duplicate() -> None:
 
 def test_another_order_or_another_content_is_a_finding() -> None:
     assert compared(events(6, 5, 7), events(5, 6, 7)).other
-    assert compared([*events(5, 6), ShownEvent(1, 7, b"else")], events(5, 6, 7)).other
+    assert compared([*events(5, 6), events(7)[0]._replace(digest=b"else")], events(5, 6, 7)).other
 
 
 def test_more_events_than_the_history_is_a_finding() -> None:

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from chairside.traffic.arrivals import Arrivals
 from chairside.traffic.audit import AuditFindings
+from chairside.traffic.context import Pace
 from chairside.traffic.ledger import Ledger
 from chairside.traffic.links import LinksError, read_links
-from chairside.traffic.pace import Pace
 from chairside.traffic.report import as_json
 from chairside.traffic.simulation import SimulationResult
-from chairside.traffic.statistics import Latencies, RunStatistics, percentile
+from chairside.traffic.statistics import Arrivals, Latencies, RunStatistics, percentile
 
 
 def test_percentiles_are_values_that_occurred() -> None:
@@ -43,7 +42,7 @@ def test_an_arrival_is_complete_with_the_last_dashboard() -> None:
     arrivals.acknowledged("a1", 10.0)
     assert (len(latencies), arrivals.missing) == (0, 1)
     arrivals.appeared("a1", 10.5)
-    assert latencies.percentile(50) == pytest.approx(500)
+    assert latencies.summary()["p50_ms"] == pytest.approx(500)
     assert arrivals.missing == 0
 
 
