@@ -89,10 +89,8 @@ def embedded(address: Address) -> ipaddress.IPv4Address | None:
     """The IPv4 address inside an IPv6 address, if there is one."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    if address.sixtofour is not None:
-        return address.sixtofour
+    if (inner := address.ipv4_mapped or address.sixtofour) is not None:
+        return inner
     plain = ipaddress.IPv6Address(int(address))  # without a scope
     if plain in _NAT64 or (plain in _COMPATIBLE and int(plain) > 1):
         return ipaddress.IPv4Address(int(plain) & 0xFFFF_FFFF)

@@ -30,7 +30,6 @@ _BYTES_MAX: Final = 256 * 1024
 MayDeliver = Callable[[Webhook, Channel], Awaitable[bool]]
 """Whether the owner of the webhook may read the channel now."""
 
-
 SendAttempt = Callable[[Target, WebhookMessage, datetime], Awaitable[Attempt]]
 """Makes one attempt; failures of the receiver or the network are in the result."""
 

@@ -91,7 +91,7 @@ class Engine:
             self._settings.max_message_bytes,
             compress=self._send_policy.deflate_from_bytes is not None,
         )
-        await websocket.prepare()
+        await websocket.response.prepare(request)
         session = session or await self.open("websocket")
         self._websockets.add(websocket)
         try:

@@ -28,9 +28,6 @@ class WebSocket:
         """``None`` if the connection has already gone."""
         self._closed: asyncio.Event | None = None
 
-    async def prepare(self) -> None:
-        await self.response.prepare(self._request)
-
     @property
     def deflates(self) -> bool:
         """The peer agreed to permessage-deflate with the usual window."""

@@ -1,4 +1,8 @@
-"""Broadcasts committed events to the subscribers of their channel, in every protocol."""
+"""Broadcasts committed events to the subscribers of their channel, in every protocol.
+
+A large room is written to over several iterations of the event loop, so that other tasks wait
+for one time slice at most.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -15,11 +19,7 @@ _CHECK_EVERY: Final = 8
 
 
 class RoomBroadcaster:
-    """Implements :class:`actors.ports.events.Broadcaster` for the rooms.
-
-    A large room is written to over several iterations of the event loop, so that other tasks
-    wait for one time slice at most. The broadcast ends when the whole room was written to.
-    """
+    """Implements :class:`actors.ports.events.Broadcaster` for the rooms."""
 
     def __init__(self, rooms: Rooms, time_slice: TimeSlice) -> None:
         self._rooms, self._time_slice = rooms, time_slice
@@ -28,8 +28,7 @@ class RoomBroadcaster:
         """Write consecutive events to every subscriber of their channel; returns how many.
 
         A subscriber that has an event from an earlier attempt, or from its catch-up answer,
-        does not get it again. Raises the first failure of a subscriber, after all others
-        were served.
+        does not get it again. Raises the first failure, after all others were served.
         """
         channel, batch = records[0].channel, EventBatch(records)
         reached, failure = 0, None
@@ -61,7 +60,7 @@ class RoomBroadcaster:
         """Send ``channel:position``, so that clients notice even a lost last event."""
         forms = WireForms()
         await self._notify(
-            channel, lambda each: each.subscriber.notify_position(channel, position, forms)
+            channel, lambda to: to.subscriber.notify_position(channel, position, forms)
         )
 
     async def _notify(self, channel: Channel, send: Callable[[Subscription], None]) -> None:

@@ -42,7 +42,7 @@ class RealtimeDeps:
     """Other origins whose pages may connect; ``*`` is any. The hub's own always may."""
     commands_max: int = 32
     """Commands of one socket that may be under way at once."""
-    on_command: Callable[[str, str, str, float], None] | None = None
+    on_command: Callable[[str, str, str, float], None] = lambda *_: None
     """Called for each command: namespace, event, outcome (``ok`` or code), seconds."""
     on_slow: Callable[[], None] = lambda: None
     """Called for each connection that is closed because its client does not read."""

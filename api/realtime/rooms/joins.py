@@ -15,7 +15,7 @@ import orjson
 from actors.domain.channels import HUB_STATUS, Channel, may_join
 from actors.domain.position import Position
 from actors.domain.principal import Principal
-from actors.domain.refusals import FieldError, Forbidden, ValidationFailed
+from actors.domain.refusals import Forbidden, ValidationFailed
 from actors.services.changes import Changes, ChannelChanges
 from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.subscribers import Subscriber
@@ -37,8 +37,7 @@ def check_may_join(principal: Principal, channels: Sequence[Channel]) -> None:
 
 def check_count(field: str, count: int) -> None:
     if count > CHANNELS_MAX:
-        message = f"a socket can be in at most {CHANNELS_MAX} channels"
-        raise ValidationFailed(FieldError(field=field, message=message))
+        raise ValidationFailed.of(field, f"a socket can be in at most {CHANNELS_MAX} channels")
 
 
 @dataclass(frozen=True, slots=True)

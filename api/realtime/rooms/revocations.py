@@ -1,4 +1,4 @@
-"""Live connections that must end: their key, their person or their permission is gone.
+"""Ends live connections whose key, person or permission is gone.
 
 A connection is admitted with a verified token and the person it stands for. It ends as soon
 as it would no longer be admitted:
@@ -50,13 +50,7 @@ class LiveConnection(Protocol):
 
 
 class Revocations:
-    """Ends live connections that would no longer be admitted.
-
-    Implements :class:`actors.ports.connections.Connections` for the connections of this process.
-
-    ``event_committed`` is a listener of the relay: an event of a person's profile channel
-    makes that person's connections be checked again.
-    """
+    """Implements :class:`actors.ports.connections.Connections` for this process."""
 
     def __init__(
         self,
@@ -99,6 +93,7 @@ class Revocations:
                 self._revoke(connection, "key")
 
     def event_committed(self, record: EventRecord) -> None:
+        """A listener of the relay: after an event of a person's profile, check the person."""
         if record.channel.startswith(_PREFIX):
             person = ProfileId(record.channel.removeprefix(_PREFIX))
             if person not in self._of:

@@ -170,8 +170,7 @@ class CommandHandler:
                 duration_ms=round(seconds * 100_000) / 100,  # faster than round(…, 2)
                 request_id=request.request_id,
             )
-            if self._deps.on_command is not None:
-                self._deps.on_command(request.namespace, request.event, code, seconds)
+            self._deps.on_command(request.namespace, request.event, code, seconds)
 
 
 def _ok(data: bytes, written: Callable[[], None] | None = None) -> Ack:

@@ -27,10 +27,7 @@ _TYPES: Final = frozenset("0123456")
 
 
 class HubPacket(sio.Packet):  # type: ignore[misc]  # the library ships no types
-    """A packet that refuses what the protocol does not know; python-socketio's ``serializer``.
-
-    Raises ValueError.
-    """
+    """python-socketio's ``serializer``; raises ValueError for what the protocol does not know."""
 
     json: ClassVar = SimpleNamespace(
         dumps=lambda data, **_: orjson.dumps(data).decode(), loads=orjson.loads

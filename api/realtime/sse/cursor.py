@@ -1,9 +1,8 @@
 """Cursors: the ids of events in a stream, which encode the position of every channel.
 
-A cursor is opaque to clients. They send it back as ``Last-Event-ID`` to resume. It is valid for
-one set of channels. A checksum rejects cursors that were altered or belong to other channels. It
-is no secret, because a position grants nothing. Epochs are encoded relative to the first one, so
-that the positions of a hundred channels fit into one header line.
+Clients send a cursor back as ``Last-Event-ID`` to resume. A checksum rejects cursors that were
+altered or belong to other channels. It is no secret, because a position grants nothing. Epochs
+are encoded relative to the first one, so that a hundred positions fit into one header line.
 """
 
 import base64
@@ -23,10 +22,9 @@ _BITS_MAX: Final = 64
 
 
 class Cursor:
-    """Positions in a fixed set of channels; ``str()`` encodes them.
+    """Positions in a fixed set of channels; ``str()`` encodes them, for every event of a stream.
 
-    It is encoded for every event of a stream. So the encoded parts are kept, and a move encodes
-    only the part of its channel.
+    So the encoded parts are kept, and a move encodes only the part of its channel.
     """
 
     def __init__(self, positions: Mapping[Channel, Position]) -> None:
@@ -34,7 +32,7 @@ class Cursor:
         self._number = {channel: n for n, channel in enumerate(self._channels)}
         self._key = _key(self._channels)
         self._at = [positions[channel] for channel in self._channels]
-        self._parts = self._encoded()
+        self._parts = list(map(self._part, self._at))
 
     def move(self, channel: Channel, to: Position) -> None:
         number = self._number[channel]
@@ -42,20 +40,17 @@ class Cursor:
         if before.epoch == to.epoch:
             self._parts[number] = self._part(to)
         else:
-            self._parts = self._encoded()
+            self._parts = list(map(self._part, self._at))
 
     def move_all(self, to: Mapping[Channel, Position]) -> None:
         """Move several channels, also to other epochs, and encode once."""
         for channel, position in to.items():
             self._at[self._number[channel]] = position
-        self._parts = self._encoded()
+        self._parts = list(map(self._part, self._at))
 
     def __str__(self) -> str:
         body = _VERSION + _varint(self._at[0].epoch) + b"".join(self._parts)
         return base64.urlsafe_b64encode(_sum(self._key, body) + body).rstrip(b"=").decode()
-
-    def _encoded(self) -> list[bytes]:
-        return [self._part(at) for at in self._at]
 
     def _part(self, at: Position) -> bytes:
         apart = at.epoch - self._at[0].epoch

@@ -24,7 +24,7 @@ from api.realtime.rooms.deps import RoomsContext
 from api.realtime.rooms.settings import RealtimeSettings
 from api.realtime.rooms.subscribers import EventBatch, WireForms
 from api.realtime.sse.cursor import Cursor
-from api.realtime.sse.frames import HEARTBEAT, event_body, notice, ready, with_id
+from api.realtime.sse.frames import event_body, notice, ready, with_id
 from api.schemas.fields import instant_text
 
 _WRITE_BYTES: Final = 65_536
@@ -168,9 +168,6 @@ class EventStream:
             await self._catch_up({channel: self._queued_to.get(channel) for channel in behind})
         await self._write_queued()
 
-    async def write_heartbeat(self) -> None:
-        await self.write(HEARTBEAT)
-
     async def write(self, frame: bytes) -> None:
         """Write a frame; raises ClientGone."""
         try:
@@ -182,16 +179,12 @@ class EventStream:
         except ConnectionError:
             raise ClientGone from None
 
-    def leave(self) -> None:
-        self._rooms.leave_all(self)
-
     async def _catch_up(
         self, wanted: Mapping[Channel, Position | None], retry_ms: int | None = None
     ) -> None:
         """Join channels and write what was missed.
 
-        With ``retry_ms``, the first frame of the stream. Later, ``hub:ready`` is only sent for
-        channels whose history does not reach back.
+        Without ``retry_ms``, ``hub:ready`` is only for channels whose history is incomplete.
         """
         while wanted and not self.closed:
             joined = await self._joins.join(self, self.principal, wanted)

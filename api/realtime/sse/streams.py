@@ -18,7 +18,7 @@ from actors.ports.commits import StoreUnavailable
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.expiry import TokenExpiry
 from api.realtime.rooms.retiring import one_by_one
-from api.realtime.sse.frames import notice
+from api.realtime.sse.frames import HEARTBEAT, notice
 from api.realtime.sse.stream import Bearer, ClientGone, Ended, EventStream, Write
 
 log = structlog.get_logger(__name__)
@@ -138,7 +138,7 @@ class EventStreams:
         self._expiry.watch(stream)
 
     def _remove(self, stream: EventStream) -> None:
-        stream.leave()
+        self._context.rooms.leave_all(stream)
         self._expiry.forget(stream)
         self._context.revocations.forget(stream)
         self._open.discard(stream)
@@ -157,18 +157,13 @@ class EventStreams:
             stream.wakes.clear()
             if stream.has_work:
                 await stream.work()
-            elif not stream.closed and not await self._work_arrives(stream):
-                await stream.write_heartbeat()
+                continue
+            try:
+                async with asyncio.timeout(self._settings.stream_heartbeat_s):
+                    await stream.wakes.wait()
+            except TimeoutError:
+                await stream.write(HEARTBEAT)
         await self._write_last(stream)
-
-    async def _work_arrives(self, stream: EventStream) -> bool:
-        """Wait for work until the next heartbeat is due; returns whether there is some."""
-        try:
-            async with asyncio.timeout(self._settings.stream_heartbeat_s):
-                await stream.wakes.wait()
-        except TimeoutError:
-            return False
-        return True
 
     async def _write_last(self, stream: EventStream) -> None:
         """Write why the stream ends, and when the client should reconnect."""

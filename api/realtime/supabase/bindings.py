@@ -42,6 +42,7 @@ VALUES_MAX: Final = 100
 
 ChangeType = Literal["INSERT", "UPDATE", "DELETE"]
 Row = Mapping[str, object]
+RowFilter = Callable[[Row], bool]
 
 _EVENTS = frozenset({"*", "INSERT", "UPDATE", "DELETE"})
 _OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {  # of two values of one type
@@ -51,6 +52,7 @@ _OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {  # of two values
     "lte": le,
     "gt": gt,
     "gte": ge,
+    "in": lambda value, values: value in values,  # of a value and a set
 }
 _ID_BYTES = 6
 """An id is a number that JavaScript represents exactly."""
@@ -61,18 +63,6 @@ class InvalidBinding(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """A condition on one column of a row."""
-
-    column: str
-    matches_value: Callable[[object], bool]
-
-    def matches(self, row: Row) -> bool:
-        value = _comparable(COLUMNS[self.column], row.get(self.column))
-        return value is not None and self.matches_value(value)
-
-
-@dataclass(frozen=True, slots=True)
 class Binding:
     """The changes that one ``postgres_changes`` of a join selects."""
 
@@ -80,10 +70,10 @@ class Binding:
     """The same for equal bindings, so that they share one frame."""
     event: str
     """``*`` or a :data:`ChangeType`."""
-    filter: Filter | None
+    filter: RowFilter | None
 
     def matches(self, type: ChangeType, row: Row) -> bool:
-        return self.event in ("*", type) and (self.filter is None or self.filter.matches(row))
+        return self.event in ("*", type) and (self.filter is None or self.filter(row))
 
 
 def parse_binding(sent: Mapping[str, object]) -> Binding:
@@ -106,7 +96,7 @@ def _text(sent: Mapping[str, object], name: str, default: str) -> str:
     return value
 
 
-def parse_filter(text: str) -> Filter:
+def parse_filter(text: str) -> RowFilter:
     """Parses ``column=operator.value``. Raises only :class:`InvalidBinding`."""
     if len(text) > FILTER_CHARS_MAX:
         raise InvalidBinding(f"a filter has at most {FILTER_CHARS_MAX} characters")
@@ -118,14 +108,19 @@ def parse_filter(text: str) -> Filter:
         raise InvalidBinding(
             "a filter must be column=operator.value, with a column of an appointment"
         )
-    if operator == "in":
-        values = frozenset(_value(column_type, each) for each in _list(value))
-        return Filter(column, values.__contains__)
     compare = _OPERATORS.get(operator)
     if compare is None:
         raise InvalidBinding("the operators are eq, neq, lt, lte, gt, gte and in")
-    right = _value(column_type, value)
-    return Filter(column, lambda left: compare(left, right))
+    if operator == "in":
+        right: object = frozenset(_value(column_type, each) for each in _list(value))
+    else:
+        right = _value(column_type, value)
+
+    def matches(row: Row) -> bool:
+        left = _comparable(column_type, row.get(column))
+        return left is not None and compare(left, right)
+
+    return matches
 
 
 def _list(value: str) -> list[str]:

@@ -126,8 +126,7 @@ class Connection:
             request_id=request.request_id,
             connection=self.id,
         )
-        if deps.on_command is not None:
-            deps.on_command(NAMESPACE, request.event, code, duration_s)
+        deps.on_command(NAMESPACE, request.event, code, duration_s)
 
     async def _execute(self, command: protocol.TopicCommand) -> None:
         match command:
