@@ -63,21 +63,17 @@ def _url(*, required: bool = False) -> Text:
     return Text(min_chars=1, max_chars=URL_MAX_CHARS, required=required, metadata=metadata)
 
 
-def _description() -> Text:
-    return Text(max_chars=200, allow_none=True)
-
-
 class CreateWebhookSchema(RequestSchema[NewWebhook]):
     url = _url(required=True)
     channels = _channels("Own channels, if not given")
-    description = _description()
+    description = Text(max_chars=200, allow_none=True)
     secret = SecretField(metadata={"description": "One is made, and shown once, if not given"})
 
 
 class ChangeWebhookSchema(ChangeSchema[WebhookChange]):
     url = _url()
     channels = _channels()
-    description = _description()
+    description = Text(max_chars=200, allow_none=True)
     status = OneOf(tuple(WebhookStatus))
 
 

@@ -32,6 +32,9 @@ PRIVATE_NAMES: Final = {
 ``tests/unit/test_socketio_library.py`` fails when an upgrade changes one of them.
 """
 
+_LOG: Final = logging.getLogger("api.realtime.library")
+_LOG.setLevel(logging.ERROR)  # below it python-socketio logs packets, which may hold tokens
+
 Handler = Callable[..., Awaitable[None]]
 
 ConnectionRefused = socketio.exceptions.ConnectionRefusedError
@@ -116,7 +119,7 @@ class SocketIOLibrary(socketio.AsyncServer):  # type: ignore[misc]  # the librar
             client_manager=self.clients,
             serializer=HubPacket,
             namespaces="*",  # the registry refuses the unknown ones in the reference's words
-            logger=_library_log(),
+            logger=_LOG,
         )
         for namespace in NAMESPACES:
             self.register_namespace(ConnectionHandlers(namespace, self, admission))
@@ -204,10 +207,3 @@ class ClientRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the librar
     def has_any(self, eio_sid: str) -> bool:
         """Whether the connection has a client in any namespace."""
         return any(self.sid_from_eio_sid(eio_sid, name) is not None for name in NAMESPACES)
-
-
-def _library_log() -> logging.Logger:
-    """Errors only: at lower levels python-socketio logs packets, which may hold tokens."""
-    library = logging.getLogger("api.realtime.library")
-    library.setLevel(logging.ERROR)
-    return library

@@ -11,18 +11,23 @@ from actors.tasks import Spawn
 from api.ratelimit import RateLimiter
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.errors import SocketRequest, public_error
+from api.realtime.rooms.send_buffer import SendBuffer
 from api.realtime.supabase import protocol
 from api.realtime.supabase.client_topics import ClientTopics, JoinRefused
 from api.realtime.supabase.frames import MalformedFrame, Vsn, decode, error_reply, ok_reply
 from api.realtime.supabase.presence import PresenceLimitExceeded
 from api.realtime.supabase.presence_registry import PresenceRegistry
-from api.realtime.supabase.socket_writer import SocketWriter
 
 log = structlog.get_logger(__name__)
 
 NAMESPACE: Final = "supabase"
 """The name of these sockets in metrics and logs, beside the namespaces of Socket.IO."""
 
+_CLOSE_S: Final = 1.5
+"""Bound of the close: the client reads what is queued and answers."""
+_POLL_S: Final = 0.02
+_UNREAD_BYTES_MAX: Final = 131_072
+"""The hub reads no further messages of a client that leaves more of its answers unread."""
 _TRY_AGAIN_LATER: Final = 1013
 _PROTOCOL_ERROR: Final = 1002
 _POLICY_VIOLATION: Final = 1008
@@ -44,11 +49,14 @@ class Connection:
         transport: asyncio.Transport,
         spawn: Spawn,
     ) -> None:
-        self.id, self._vsn, self._socket = id, vsn, socket
+        self.id, self._vsn, self._socket, self._transport = id, vsn, socket, transport
         self._deps, self._presence, self._limiter = deps, presence, limiter
-        self._writer = SocketWriter(socket, transport, deps.context.send_policy, self._on_slow)
+        self._buffer = SendBuffer(deps.context.send_policy, self._too_slow)
+        self._buffer.write_to(transport)
+        self._write = self._buffer.put
+        self._closed = False
         self._topics = ClientTopics(
-            deps, presence, vsn=vsn, key=key, write=self._writer.write, spawn=spawn
+            deps, presence, vsn=vsn, key=key, write=self._write, spawn=spawn
         )
 
     async def run(self) -> None:
@@ -59,18 +67,31 @@ class Connection:
             self._topics.leave_all()
 
     async def close(self, code: int, reason: str) -> None:
+        """Sends what is queued and the reason, and waits a bounded time for the answer."""
         log.info("supabase_ended", connection=self.id, close_code=code, why=reason)
-        await self._writer.close(code, reason)
+        self._closed = True
+        self._buffer.end()
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await self._socket.close(code=code, message=reason.encode())
+        except TimeoutError:
+            self._abort()
 
-    def _on_slow(self, waiting_bytes: int) -> None:
+    def _abort(self) -> None:
+        self._closed = True
+        self._buffer.clear()
+        self._transport.abort()
+
+    def _too_slow(self, waiting_bytes: int) -> None:
         log.warning(
             "socket_too_slow", namespace=NAMESPACE, sid=self.id, waiting_bytes=waiting_bytes
         )
         self._deps.on_slow()
+        self._abort()
 
     async def _read_messages(self) -> None:
         idle_s = self._deps.settings.idle_timeout_s
-        while not self._writer.closed:
+        while not self._closed:
             try:
                 frame = await self._socket.receive(timeout=idle_s)
             except TimeoutError:
@@ -79,7 +100,13 @@ class Connection:
             if frame.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
             await self._handle(frame)
-            await self._writer.drain()
+            while self._is_behind():  # noqa: ASYNC110  # a transport's buffer has no event
+                await asyncio.sleep(_POLL_S)
+
+    def _is_behind(self) -> bool:
+        """Whether the client is to read its answers before the next message is read."""
+        gone = self._closed or self._transport.is_closing()
+        return not gone and self._buffer.unsent_bytes > _UNREAD_BYTES_MAX
 
     async def _handle(self, frame: WSMessage) -> None:
         try:
@@ -96,7 +123,7 @@ class Connection:
         if not isinstance(action, protocol.Respond):
             await self._execute_logged(action)
         elif action.frame is not None:
-            self._writer.write(action.frame)
+            self._write(action.frame)
 
     async def _execute_logged(self, command: protocol.TopicCommand) -> None:
         """Logs and counts the command like one of Socket.IO; no failure ends the socket."""
@@ -109,13 +136,13 @@ class Connection:
                 await self._execute(command)
         except (JoinRefused, PresenceLimitExceeded) as refusal:
             code = refusal.code if isinstance(refusal, JoinRefused) else ValidationFailed.code
-            self._writer.write(error_reply(self._vsn, command.message, str(refusal)))
+            self._write(error_reply(self._vsn, command.message, str(refusal)))
         except Exception as error:  # the outermost handler: no detail of an error may leak
             refused = public_error(error, request, deps.clock)
             code = str(refused["code"])
             if not isinstance(command, protocol.RenewToken):  # there is no reply to it
                 reason = f"{code}: {refused['message']}"
-                self._writer.write(error_reply(self._vsn, command.message, reason))
+                self._write(error_reply(self._vsn, command.message, reason))
         duration_s = deps.clock.monotonic() - began
         log.info(
             "socket_command",
@@ -140,10 +167,10 @@ class Connection:
                 self._track(command)
             case protocol.Untrack(message):
                 self._presence.untrack(self._topics.by_name[message.topic])
-                self._writer.write(ok_reply(self._vsn, message))
+                self._write(ok_reply(self._vsn, message))
             case protocol.RejectBroadcast(_, reply):
                 if reply is not None:
-                    self._writer.write(reply)
+                    self._write(reply)
 
     def _track(self, command: protocol.Track) -> None:
         topic = self._topics.by_name[command.message.topic]
@@ -153,4 +180,4 @@ class Connection:
             topic.presence = True
             self._presence.watch(topic)
         self._presence.track(topic, command.meta)
-        self._writer.write(ok_reply(self._vsn, command.message))
+        self._write(ok_reply(self._vsn, command.message))
