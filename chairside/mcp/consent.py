@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import jwt
@@ -39,12 +39,12 @@ class ProposedChange:
         return f"mcp:{self.digest}"
 
 
-def sign_confirmation(change: ProposedChange, key: bytes, now: datetime) -> str:
-    payload = {"aud": _AUDIENCE, "op": change.digest, "exp": now + LIFETIME}
+def sign_confirmation(change: ProposedChange, key: bytes) -> str:
+    payload = {"aud": _AUDIENCE, "op": change.digest, "exp": datetime.now(UTC) + LIFETIME}
     return jwt.encode(payload, key, algorithm=_ALGORITHM)
 
 
-def confirms(confirmation: str, change: ProposedChange, key: bytes, now: datetime) -> bool:
+def confirms(confirmation: str, change: ProposedChange, key: bytes) -> bool:
     """Whether the confirmation is genuine, still valid, and about this change."""
     try:
         payload = jwt.decode(
@@ -52,8 +52,8 @@ def confirms(confirmation: str, change: ProposedChange, key: bytes, now: datetim
             key,
             algorithms=[_ALGORITHM],
             audience=_AUDIENCE,
-            options={"require": ["exp", "op"], "verify_exp": False},
+            options={"require": ["exp", "op"]},
         )
-        return bool(payload["op"] == change.digest and payload["exp"] > now.timestamp())
-    except (jwt.PyJWTError, TypeError, KeyError):
+    except jwt.PyJWTError:
         return False
+    return bool(payload["op"] == change.digest)

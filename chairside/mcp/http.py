@@ -3,10 +3,10 @@
 A session belongs to the patient it was opened for; with another token it does not exist.
 """
 
-import time
-from collections.abc import Awaitable, Callable
+import logging
 from typing import Any, Final
 
+import aiohttp
 from cachetools import TTLCache
 from mcp.server import MCPServer
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
@@ -21,8 +21,11 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
+from chairside.client import ClientError
 from chairside.mcp.tools import ServerState
-from chairside.patient_access import PatientAccess
+from chairside.patient_access import NOT_DELEGATED, PatientAccess
+
+logger = logging.getLogger(__name__)
 
 PATH: Final = "/mcp"
 VERIFIED_FOR_S: Final = 60.0
@@ -30,17 +33,16 @@ VERIFIED_MAX: Final = 1_000
 _SCOPE: Final = "appointments"
 _PATIENT: Final = "chairside.patient"
 
-Verify = Callable[[PatientAccess], Awaitable[str | None]]
-"""The id of the patient whom a token acts for, by the hub; ``None`` if it is not valid."""
 
-
-def patient_of(context: Context[Any, Any]) -> tuple[PatientAccess, str] | None:
+def patient_of(context: Context[Any, Any]) -> tuple[PatientAccess, str]:
     """The access and the patient's id of the request that a tool answers.
 
     Not of the session: tokens are renewed.
     """
     request = context.request_context.request
-    return request.scope.get(_PATIENT) if isinstance(request, HTTPConnection) else None
+    assert isinstance(request, HTTPConnection), "the server listens to HTTP only"
+    access, patient_id = request.scope[_PATIENT]
+    return access, patient_id
 
 
 class _RequireToken(RequireAuthMiddleware):
@@ -56,7 +58,7 @@ class _RequireToken(RequireAuthMiddleware):
 def http_app(
     server: MCPServer[ServerState],
     hub_url: str,
-    verify: Verify,
+    session: aiohttp.ClientSession,
     *,
     host: str,
     origins: tuple[str, ...] = (),
@@ -73,7 +75,7 @@ def http_app(
         streamable_http_path=PATH, host=host, transport_security=security
     )
     app.user_middleware = [
-        Middleware(AuthenticationMiddleware, backend=PatientTokens(hub_url, verify)),
+        Middleware(AuthenticationMiddleware, backend=PatientTokens(hub_url, session)),
         Middleware(_RequireToken, required_scopes=[_SCOPE]),
         Middleware(AuthContextMiddleware),
         *app.user_middleware,
@@ -88,11 +90,9 @@ class PatientTokens(AuthenticationBackend):
     at the hub.
     """
 
-    def __init__(
-        self, hub_url: str, verify: Verify, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._hub_url, self._verify = hub_url, verify
-        self._verified: TTLCache[str, str] = TTLCache(VERIFIED_MAX, VERIFIED_FOR_S, clock)
+    def __init__(self, hub_url: str, session: aiohttp.ClientSession) -> None:
+        self._hub_url, self._session = hub_url, session
+        self._verified: TTLCache[str, str] = TTLCache(VERIFIED_MAX, VERIFIED_FOR_S)
 
     async def authenticate(
         self, conn: HTTPConnection
@@ -115,9 +115,15 @@ class PatientTokens(AuthenticationBackend):
         return AuthCredentials([_SCOPE]), AuthenticatedUser(user)
 
     async def _patient_id(self, access: PatientAccess) -> str | None:
-        patient_id = self._verified.get(access.fingerprint)
-        if patient_id is None:
-            patient_id = await self._verify(access)
-            if patient_id is not None:
-                self._verified[access.fingerprint] = patient_id
+        """The patient for whom the token acts, by the hub; ``None`` if it is not valid."""
+        if (patient_id := self._verified.get(access.fingerprint)) is not None:
+            return patient_id
+        if not access.is_delegated:
+            logger.warning("token refused: %s", NOT_DELEGATED)
+            return None
+        try:
+            patient_id = (await access.client(self._session).me())["id"]
+        except ClientError:
+            return None
+        self._verified[access.fingerprint] = patient_id
         return patient_id

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from time import monotonic
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -19,24 +20,10 @@ from chairside.chatbot.patient_calendar import (
     written,
 )
 from chairside.client import ConnectionLost, HubError
-from chairside.client.shapes import Appointment, AppointmentFilters
+from chairside.client.shapes import Appointment, AppointmentFilters, Slot
+from chairside.mcp import results
 from chairside.mcp.consent import ProposedChange, confirms, sign_confirmation
 from chairside.mcp.refusals import WITH_ALTERNATIVES, ToolRefused
-from chairside.mcp.results import (
-    AppointmentsResult,
-    AppointmentTypeInfo,
-    ChangeResult,
-    DentistInfo,
-    DirectoryResult,
-    HoldResult,
-    SlotInfo,
-    SlotsResult,
-    appointment_info,
-    dentist_name,
-    local_text,
-    name,
-    slot_info,
-)
 from chairside.patient_access import PatientAccess
 
 _SHOWN_MAX: Final = 50
@@ -44,19 +31,14 @@ _DAYS_MAX: Final = 60
 _NEAR: Final = timedelta(days=7)
 _NEAREST_MAX: Final = 12
 _DAY: Final = timedelta(days=1)
+_SOME_FREE: Final = (
+    "Offer the patient a few of these, then call hold_slot with the one they choose."
+)
+_NONE_FREE: Final = (
+    "Nothing is free within these limits: widen the dates or times, or ask for another dentist."
+)
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ToolEnvironment:
-    """What the tools of all patients share."""
-
-    session: aiohttp.ClientSession
-    key: bytes
-    """Signs confirmations."""
-    now: Callable[[], datetime]
-    monotonic: Callable[[], float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,34 +47,37 @@ class Proposal:
 
     question: str
     change: ProposedChange
-    execute: Callable[[], Awaitable[ChangeResult]]
+    execute: Callable[[], Awaitable[results.ChangeResult]]
 
 
 class PatientTools:
     """The tools of one patient. Every expected failure is raised as ToolRefused."""
 
     def __init__(
-        self, environment: ToolEnvironment, access: PatientAccess, patient_id: str
+        self, session: aiohttp.ClientSession, key: bytes, access: PatientAccess, patient_id: str
     ) -> None:
-        self._key, self._now, self._patient_id = environment.key, environment.now, patient_id
-        self._hub = access.client(environment.session)
-        self._calendar = PatientCalendar(self._hub, environment.now, environment.monotonic)
+        """``key`` signs confirmations."""
+        self._key, self._patient_id = key, patient_id
+        self._hub = access.client(session)
+        self._calendar = PatientCalendar(self._hub, _now, monotonic)
 
     # --- reading ---------------------------------------------------------------------------
 
-    async def directory(self) -> DirectoryResult:
+    async def directory(self) -> results.DirectoryResult:
         facts = await self._facts()
-        return DirectoryResult(
+        return results.DirectoryResult(
             dentists=[
-                DentistInfo(id=one.id, name=name(one.name), time_zone=one.time_zone)
+                results.DentistInfo(id=one.id, name=results.name(one.name), time_zone=one.time_zone)
                 for one in facts.dentists
             ],
             appointment_types=[
-                AppointmentTypeInfo(id=one.id, name=name(one.name), duration_minutes=one.minutes)
+                results.AppointmentTypeInfo(
+                    id=one.id, name=results.name(one.name), duration_minutes=one.minutes
+                )
                 for one in facts.treatments
             ],
             patient_time_zone=facts.time_zone,
-            now=written(self._now()),
+            now=written(_now()),
         )
 
     async def find_slots(
@@ -105,7 +90,7 @@ class PatientTools:
         time_from: time | None,
         time_to: time | None,
         limit: int,
-    ) -> SlotsResult:
+    ) -> results.SlotsResult:
         """Free times whose local date is in ``[first, last]``."""
         if last < first:
             raise ToolRefused("VALIDATION_ERROR", "to_date must not be before from_date")
@@ -117,7 +102,7 @@ class PatientTools:
         zones = zones_of(facts, dentist_ids) or (ZoneInfo(facts.time_zone),)
         starts = min(datetime.combine(first, time(), zone) for zone in zones)
         before = max(datetime.combine(last + _DAY, time(), zone) for zone in zones)
-        starts = max(starts, self._now())
+        starts = max(starts, _now())
         query = SlotQuery(
             appointment_type_id=appointment_type_id,
             dentist_ids=tuple(dentist_ids),
@@ -132,35 +117,29 @@ class PatientTools:
             if first <= one.start.astimezone(zone_of(facts, one.dentist_id)).date() <= last
         ]
         shown = found[: min(limit, _SHOWN_MAX)]
-        next_step = (
-            "Offer the patient a few of these, then call hold_slot with the one they choose."
-            if shown
-            else "Nothing is free within these limits: widen the dates or times, or ask for another"
-            " dentist."
-        )
-        return SlotsResult(
-            slots=[slot_info(one, facts) for one in shown],
+        return results.SlotsResult(
+            slots=[results.slot_info(one, facts) for one in shown],
             more=len(found) > len(shown),
-            next_step=next_step,
+            next_step=_SOME_FREE if shown else _NONE_FREE,
         )
 
-    async def appointments(self, *, include_past: bool) -> AppointmentsResult:
+    async def appointments(self, *, include_past: bool) -> results.AppointmentsResult:
         facts = await self._facts()
         filters: AppointmentFilters = (
             {"limit": _SHOWN_MAX, "sort": "-start"}
             if include_past
-            else {"limit": _SHOWN_MAX, "from_": written(self._now()), "status": "confirmed"}
+            else {"limit": _SHOWN_MAX, "from_": written(_now()), "status": "confirmed"}
         )
         page = await _or_refused(self._hub.appointments(**filters))
-        return AppointmentsResult(
-            appointments=[appointment_info(row, facts) for row in page["data"]]
+        return results.AppointmentsResult(
+            appointments=[results.appointment_info(row, facts) for row in page["data"]]
         )
 
     # --- holding ---------------------------------------------------------------------------
 
     async def hold(
         self, *, dentist_id: str, appointment_type_id: str, start: datetime
-    ) -> HoldResult:
+    ) -> results.HoldResult:
         facts = await self._facts()
         held = await self._or_alternatives(
             self._hub.hold(
@@ -172,12 +151,12 @@ class PatientTools:
             appointment_type_id,
             start,
         )
-        left_s = (datetime.fromisoformat(held["expires_at"]) - self._now()).total_seconds()
-        return HoldResult(
+        left_s = (datetime.fromisoformat(held["expires_at"]) - _now()).total_seconds()
+        return results.HoldResult(
             reservation_id=held["id"],
             expires_at=held["expires_at"],
             seconds_left=max(0, int(left_s)),
-            slot=slot_info(slot_of(held), facts),
+            slot=results.slot_info(slot_of(held), facts),
             next_step="The time is kept for the patient until expires_at. Nothing is booked yet:"
             " call book_appointment with reservation_id.",
         )
@@ -187,25 +166,20 @@ class PatientTools:
     async def propose_booking(self, reservation_id: str, notes: str | None) -> Proposal:
         facts = await self._facts()
         row = await _or_refused(self._hub.reservation(reservation_id))
-        treatment = facts.treatment(row["appointment_type_id"])
-        what = name(treatment.name) if treatment else "the appointment"
-        at = local_text(facts, row["dentist_id"], datetime.fromisoformat(row["start"]))
         change = self._change("book", reservation_id=reservation_id, notes=notes)
 
-        async def book() -> ChangeResult:
+        async def book() -> results.ChangeResult:
             booked = await _or_refused(
                 self._hub.book_reservation(reservation_id, notes=notes, key=change.idempotency_key)
             )
             return await self._done(booked, "Tell the patient that it is booked.")
 
-        return Proposal(
-            question=f"Book {what} with {dentist_name(facts, row['dentist_id'])} on {at}?",
-            change=change,
-            execute=book,
-        )
+        return Proposal(question=f"Book {_what(row, facts)}?", change=change, execute=book)
 
-    async def propose_move(self, appointment_id: str, start: datetime) -> Proposal | ChangeResult:
-        """A ChangeResult if the appointment is at that time already."""
+    async def propose_move(
+        self, appointment_id: str, start: datetime
+    ) -> Proposal | results.ChangeResult:
+        """The result if the appointment is at that time already."""
         facts = await self._facts()
         row = await self._appointment(appointment_id)
         if datetime.fromisoformat(row["start"]) == start and row["status"] == "confirmed":
@@ -214,7 +188,7 @@ class PatientTools:
             "move", row["version"], appointment_id=appointment_id, start=written(start)
         )
 
-        async def move() -> ChangeResult:
+        async def move() -> results.ChangeResult:
             moved = await self._or_alternatives(
                 self._hub.change(
                     appointment_id,
@@ -228,16 +202,13 @@ class PatientTools:
             )
             return await self._done(moved, "Tell the patient the new time.")
 
-        return Proposal(
-            question=f"Move {_what(row, facts)} to {local_text(facts, row['dentist_id'], start)}?",
-            change=change,
-            execute=move,
-        )
+        to = results.local_text(facts, row["dentist_id"], start)
+        return Proposal(question=f"Move {_what(row, facts)} to {to}?", change=change, execute=move)
 
     async def propose_cancellation(
         self, appointment_id: str, reason: str | None
-    ) -> Proposal | ChangeResult:
-        """A ChangeResult if the appointment is cancelled already."""
+    ) -> Proposal | results.ChangeResult:
+        """The result if the appointment is cancelled already."""
         facts = await self._facts()
         row = await self._appointment(appointment_id)
         if row["status"] == "cancelled":
@@ -246,7 +217,7 @@ class PatientTools:
             "cancel", row["version"], appointment_id=appointment_id, reason=reason
         )
 
-        async def cancel() -> ChangeResult:
+        async def cancel() -> results.ChangeResult:
             await _or_refused(
                 self._hub.cancel(
                     appointment_id,
@@ -262,35 +233,33 @@ class PatientTools:
 
     async def settle(
         self,
-        proposal: Proposal | ChangeResult,
+        proposal: Proposal | results.ChangeResult,
         *,
         consents: bool | None,
         confirmation: str | None,
-    ) -> ChangeResult:
+    ) -> results.ChangeResult:
         """Execute the proposal if the patient consents.
 
         ``consents`` is the patient's answer to the client, ``None`` if the client did not ask.
         Then the result is the question, unless ``confirmation`` belongs to this proposal.
         """
-        if isinstance(proposal, ChangeResult):
+        if isinstance(proposal, results.ChangeResult):
             return proposal
         if consents is False:
-            return ChangeResult(
+            return results.ChangeResult(
                 status="declined",
                 next_step="The patient said no. Nothing was changed; ask what they would like"
                 " instead.",
             )
         if consents is None and confirmation is None:
-            return ChangeResult(
+            return results.ChangeResult(
                 status="confirmation_required",
                 question=proposal.question,
-                confirmation=sign_confirmation(proposal.change, self._key, self._now()),
+                confirmation=sign_confirmation(proposal.change, self._key),
                 next_step="Nothing was changed. Ask the patient this question. Only after a clear"
                 " yes call the tool again with the same arguments and this confirmation.",
             )
-        if confirmation is not None and not confirms(
-            confirmation, proposal.change, self._key, self._now()
-        ):
+        if confirmation is not None and not confirms(confirmation, proposal.change, self._key):
             raise ToolRefused(
                 "CONFIRMATION_INVALID",
                 "The confirmation belongs to another question, has expired, or the appointment"
@@ -313,10 +282,10 @@ class PatientTools:
             name=name, patient_id=self._patient_id, arguments=arguments, version=version
         )
 
-    async def _done(self, row: Appointment, next_step: str) -> ChangeResult:
+    async def _done(self, row: Appointment, next_step: str) -> results.ChangeResult:
         facts = await self._facts()
-        return ChangeResult(
-            status="done", appointment=appointment_info(row, facts), next_step=next_step
+        return results.ChangeResult(
+            status="done", appointment=results.appointment_info(row, facts), next_step=next_step
         )
 
     async def _or_alternatives(
@@ -334,9 +303,9 @@ class PatientTools:
 
     async def _near(
         self, dentist_id: str, appointment_type_id: str, start: datetime
-    ) -> list[SlotInfo]:
+    ) -> list[results.SlotInfo]:
         """A few free times of the same dentist nearest to ``start``, ascending."""
-        first = max(self._now(), start - _NEAR)
+        first = max(_now(), start - _NEAR)
         query = SlotQuery(
             appointment_type_id=appointment_type_id,
             dentist_ids=(dentist_id,),
@@ -348,12 +317,18 @@ class PatientTools:
         except (HubError, ConnectionLost):
             return []
         nearest = sorted(free, key=lambda one: abs(one.start - start))[:_NEAREST_MAX]
-        return [slot_info(one, facts) for one in spread(nearest)]
+        return [results.slot_info(one, facts) for one in spread(nearest)]
 
 
-def _what(row: Appointment, facts: Facts) -> str:
-    info = appointment_info(row, facts)
-    return f"{info.appointment_type} with {info.dentist_name} on {info.local}"
+def _what(row: Slot, facts: Facts) -> str:
+    treatment = facts.treatment(row["appointment_type_id"])
+    slot = results.slot_info(slot_of(row), facts)
+    what = results.name(treatment.name) if treatment else "the appointment"
+    return f"{what} with {slot.dentist_name} on {slot.local}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def _or_refused(answer: Awaitable[T]) -> T:

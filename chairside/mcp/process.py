@@ -2,29 +2,20 @@
 
 import asyncio
 import functools
-import logging
 import secrets
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import uvicorn
-from mcp.server.mcpserver import Context
 
-from chairside.client import ClientError
 from chairside.mcp.http import http_app, patient_of
-from chairside.mcp.patient_tools import PatientTools, ToolEnvironment
-from chairside.mcp.refusals import ToolRefused
+from chairside.mcp.patient_tools import PatientTools
 from chairside.mcp.server import tools_server
-from chairside.patient_access import NOT_DELEGATED, PatientAccess
-
-logger = logging.getLogger(__name__)
+from chairside.patient_access import PatientAccess
 
 PATIENTS_MAX: Final = 200
 """Patients whose tools, with what they have cached, are kept in memory."""
+KEY_BYTES: Final = 32
 
 
 async def serve_stdio(access: PatientAccess, version: str) -> None:
@@ -32,9 +23,9 @@ async def serve_stdio(access: PatientAccess, version: str) -> None:
 
     Raises ClientError if the hub cannot be used with this token.
     """
-    async with _environment() as environment:
-        patient_id = await _verified(environment, access)
-        tools = PatientTools(environment, access, patient_id)
+    async with aiohttp.ClientSession() as session:
+        patient_id = (await access.client(session).me())["id"]
+        tools = PatientTools(session, secrets.token_bytes(KEY_BYTES), access, patient_id)
         await tools_server(lambda _context: tools, version).run_stdio_async()
 
 
@@ -52,29 +43,15 @@ async def serve_http(
     Of web pages, only those of ``origins`` may send requests. Runs until SIGINT, SIGTERM or
     ``stopping``.
     """
-    async with _environment() as environment:
+    async with aiohttp.ClientSession() as session:
+        key = secrets.token_bytes(KEY_BYTES)
 
         @functools.lru_cache(PATIENTS_MAX)
         def tools(access: PatientAccess, patient_id: str) -> PatientTools:
-            return PatientTools(environment, access, patient_id)
+            return PatientTools(session, key, access, patient_id)
 
-        def tools_of(context: Context[Any, Any]) -> PatientTools:
-            patient = patient_of(context)
-            if patient is None:
-                raise ToolRefused("UNAUTHORIZED", "The request has no token of a patient")
-            return tools(*patient)
-
-        async def verify(access: PatientAccess) -> str | None:
-            if not access.is_delegated:
-                logger.warning("token refused: %s", NOT_DELEGATED)
-                return None
-            try:
-                return await _verified(environment, access)
-            except ClientError:
-                return None
-
-        server = tools_server(tools_of, version)
-        app = http_app(server, hub_url, verify, host=host, origins=origins)
+        server = tools_server(lambda context: tools(*patient_of(context)), version)
+        app = http_app(server, hub_url, session, host=host, origins=origins)
         config = uvicorn.Config(
             app, host=host, port=port, log_level="warning", access_log=False, lifespan="on"
         )
@@ -92,19 +69,3 @@ async def _serve(server: uvicorn.Server, stopping: asyncio.Event | None) -> None
         await server.serve()
     finally:
         stopper.cancel()
-
-
-@asynccontextmanager
-async def _environment() -> AsyncIterator[ToolEnvironment]:
-    async with aiohttp.ClientSession() as session:
-        yield ToolEnvironment(
-            session=session,
-            key=secrets.token_bytes(32),
-            now=lambda: datetime.now(UTC),
-            monotonic=time.monotonic,
-        )
-
-
-async def _verified(environment: ToolEnvironment, access: PatientAccess) -> str:
-    """The patient's id, by the hub. Raises ClientError."""
-    return (await access.client(environment.session).me())["id"]

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chairside.mcp.results import SlotInfo, ToolProblem
+from chairside.mcp.results import ToolProblem
 
 NEXT_STEP: Final = {
     "SLOT_TAKEN": "Offer the patient one of the alternatives, or call find_slots.",
@@ -39,11 +39,8 @@ WITH_ALTERNATIVES: Final = frozenset(
 class ToolRefused(Exception):
     """A tool refuses; ``problem`` is its result."""
 
-    def __init__(self, code: str, message: str, alternatives: tuple[SlotInfo, ...] = ()) -> None:
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(code, message)
         self.problem = ToolProblem(
-            code=code,
-            message=message,
-            next_step=NEXT_STEP.get(code, _DEFAULT),
-            alternatives=list(alternatives),
+            code=code, message=message, next_step=NEXT_STEP.get(code, _DEFAULT)
         )

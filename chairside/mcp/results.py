@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chairside.chatbot.clinic import Facts
 from chairside.chatbot.dialogue.offers import zone_of
-from chairside.chatbot.patient_calendar import written
+from chairside.chatbot.patient_calendar import slot_of, written
 from chairside.chatbot.understanding.normalize import readable
 from chairside.client import FreeSlot
 from chairside.client.shapes import Appointment
@@ -146,14 +146,9 @@ def appointment_info(row: Appointment, facts: Facts) -> AppointmentInfo:
     treatment = facts.treatment(row["appointment_type_id"])
     notes = row["notes"]
     return AppointmentInfo(
+        **dict(slot_info(slot_of(row), facts)),
         id=row["id"],
-        dentist_id=row["dentist_id"],
-        dentist_name=dentist_name(facts, row["dentist_id"]),
-        appointment_type_id=row["appointment_type_id"],
         appointment_type=name(treatment.name) if treatment else "appointment",
-        start=row["start"],
-        end=row["end"],
-        local=local_text(facts, row["dentist_id"], datetime.fromisoformat(row["start"])),
         status=row["status"],
         notes_quoted=None if notes is None else f"“{readable(notes, NOTES_MAX_CHARS)}”",
     )
