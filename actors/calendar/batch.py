@@ -12,7 +12,6 @@ from actors.calendar.mailbox import PendingCommand
 from actors.domain.announcements import announcements
 from actors.domain.calendar import Calendar, evolve
 from actors.domain.decide import Decision, decide
-from actors.domain.ids import AppointmentTypeId
 from actors.domain.refusals import IdempotencyMismatch, Refusal
 from actors.ports.commits import IdempotencyKey, Reply, Turn
 
@@ -38,10 +37,6 @@ class BatchPlan:
     answers: list[tuple[PendingCommand, Reply | Refusal]] = field(default_factory=list)
     """Refusals and repeated replies. They may rest on turns of this batch, so they are given
     after its commit, too."""
-
-    def types(self) -> Mapping[AppointmentTypeId, int]:
-        """The versions of the appointment types that the decisions may rest on."""
-        return {kind.id: kind.version for kind in self.calendar.types.values()}
 
 
 def plan_batch(

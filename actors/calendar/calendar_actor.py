@@ -211,7 +211,7 @@ class CalendarActor:
             commits.CalendarCommit(
                 dentist_id=self.dentist_id,
                 fence=self.fence,
-                types=plan.types(),
+                types={kind.id: kind.version for kind in plan.calendar.types.values()},
                 hold_limit=self._reservations.max_per_patient,
                 turns=tuple(plan.turns),
             )

@@ -48,11 +48,7 @@ class Calendars(Protocol):
 
 
 class Registry:
-    """The :class:`Calendars` whose actors are in this process.
-
-    ``sweep`` must be called often: it drops overdue commands and passivates idle actors.
-    ``close`` lets every actor finish the commands that it accepted.
-    """
+    """The :class:`Calendars` whose actors are in this process."""
 
     def __init__(
         self,
@@ -150,7 +146,10 @@ class Registry:
         return tuple(self._actors.values())
 
     def sweep(self) -> None:
-        """Drop overdue commands, instead of a timer for each, and passivate idle actors."""
+        """Drop overdue commands and passivate idle actors; to be called often.
+
+        This replaces a timer for each command.
+        """
         now_s = self._clock.monotonic()
         for actor in self.actors():
             if dropped := actor.mailbox.drop_overdue(now_s):

@@ -87,14 +87,9 @@ class Agenda:
         ends = (row.expires_at for row in self if row.status is Status.HELD and row.expires_at)
         return min((end for end in ends if end > now), default=None)
 
-    def near(
-        self, start: Minute, end: Minute, *, before: int = 0, after: int = 0
-    ) -> Iterator[Appointment]:
-        """At least every row that blocks part of ``[start, end)``, its buffers included.
-
-        ``before`` and ``after`` are the buffers of the interval itself, in minutes.
-        """
-        return (entry.row for entry in self._near(start - before, end + after))
+    def near(self, start: Minute, end: Minute) -> Iterator[Appointment]:
+        """At least every row that blocks part of ``[start, end)``, its buffers included."""
+        return (entry.row for entry in self._near(start, end))
 
     def taken(
         self,
@@ -102,8 +97,6 @@ class Agenda:
         end: Minute,
         now: datetime,
         *,
-        before: int = 0,
-        after: int = 0,
         free_for: PatientId | None = None,
         ignoring: AppointmentId | None = None,
     ) -> list[Taken]:
@@ -113,7 +106,7 @@ class Agenda:
         """
         return [
             entry.taken
-            for entry in self._near(start - before, end + after)
+            for entry in self._near(start, end)
             if entry.id != ignoring
             and (
                 entry.row.status is not Status.HELD

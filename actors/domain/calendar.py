@@ -53,11 +53,9 @@ class Calendar:
             self.schedule,
             kind,
             self.agenda.taken(
-                first,
-                before + kind.duration_minutes,
+                first - kind.buffer_before_minutes,
+                before + kind.duration_minutes + kind.buffer_after_minutes,
                 now,
-                before=kind.buffer_before_minutes,
-                after=kind.buffer_after_minutes,
                 free_for=patient_id,
             ),
             first=first,
@@ -71,13 +69,11 @@ class Calendar:
 
         The time that the row itself takes now counts as free.
         """
-        start, end = to_minute(row.start), to_minute(row.end)
+        start = to_minute(row.start)
         taken = self.agenda.taken(
-            start,
-            end,
+            start - kind.buffer_before_minutes,
+            to_minute(row.end) + kind.buffer_after_minutes,
             now,
-            before=kind.buffer_before_minutes,
-            after=kind.buffer_after_minutes,
             free_for=row.patient_id,
             ignoring=row.id,
         )

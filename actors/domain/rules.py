@@ -63,12 +63,11 @@ def place_by_staff(
 
 def clear_holds(calendar: Calendar, row: Appointment, now: datetime) -> list[RowEvent]:
     """End the holds in the way of a row: all overdue ones, and the patient's own."""
-    start, end = to_minute(row.start), to_minute(row.end)
+    start = to_minute(row.start) - row.buffer_before_minutes
+    end = to_minute(row.end) + row.buffer_after_minutes
     return [
         end_hold(hold, now)
-        for hold in calendar.agenda.near(
-            start, end, before=row.buffer_before_minutes, after=row.buffer_after_minutes
-        )
+        for hold in calendar.agenda.near(start, end)
         if hold.status is Status.HELD
         and hold.id != row.id
         and (hold.is_overdue(now) or hold.patient_id == row.patient_id)

@@ -143,16 +143,16 @@ class Schedule:
         assert 0 <= self.min_notice_minutes <= MAX_MIN_NOTICE_MINUTES
         assert 0 <= self.cancel_notice_minutes <= MAX_MIN_NOTICE_MINUTES
         assert 1 <= self.horizon_days <= MAX_HORIZON_DAYS
-        weekly: dict[Weekday, list[Window]] = {}
+        weekly: dict[Weekday, tuple[Window, ...]] = {}
         for rule in self.rules:
-            weekly.setdefault(rule.weekday, []).append(rule.window)
-        dated: dict[date, list[Window]] = {}
-        for override in self.overrides:
-            dated.setdefault(override.date, []).extend(override.windows)
+            weekly[rule.weekday] = (*weekly.get(rule.weekday, ()), rule.window)
+        dated: dict[date, tuple[Window, ...]] = {}
+        for each in self.overrides:
+            dated[each.date] = dated.get(each.date, ()) + each.windows
         set_ = object.__setattr__  # the class is frozen: derived values are set once, here
         set_(self, "zone", ZoneInfo(self.time_zone))
-        set_(self, "_weekly", {day: tuple(windows) for day, windows in weekly.items()})
-        set_(self, "_dated", {day: tuple(windows) for day, windows in dated.items()})
+        set_(self, "_weekly", weekly)
+        set_(self, "_dated", dated)
 
     def windows_on(self, day: date) -> tuple[Window, ...]:
         """The windows of a local date as entered; they may overlap."""

@@ -23,21 +23,6 @@ class ChannelQueue:
     those that joined earlier, and no other event waits for them.
     """
 
-    __slots__ = (
-        "_in_flight",
-        "_late",
-        "_next_arrived",
-        "_unkept_up_to",
-        "_waiting",
-        "channel",
-        "epoch",
-        "failed_reads",
-        "head",
-        "next",
-        "start",
-        "task",
-    )
-
     def __init__(self, channel: Channel, position: Position) -> None:
         """``position``: everything up to it is broadcast, or need not be."""
         self.channel, self.epoch = channel, position.epoch

@@ -167,12 +167,8 @@ class Relay:
 
     # --- positions ---
 
-    async def position(self, channel: Channel) -> Position:
-        """The position up to which every event was broadcast or has failed for good."""
-        return (await self.positions([channel]))[channel]
-
     async def positions(self, channels: Sequence[Channel]) -> Mapping[Channel, Position]:
-        """:meth:`position` of many channels at once.
+        """The positions up to which every event was broadcast or has failed for good.
 
         A channel of which nothing was published is at its committed head. An event up to that
         head that is published later is still broadcast, for the subscribers that were there

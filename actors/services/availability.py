@@ -98,7 +98,6 @@ class Availability:
         kind = await self._catalog.kind(search.appointment_type_id)
         dentist_ids = await self._dentists(caller.principal, search.dentist_ids)
         snapshots = await self._snapshots(dentist_ids)
-        positions = _positions(snapshots)
         after, limit = search.after, search.limit
         found: list[Slot] = []
         resume = max(search.starts_from, after[0]) if after else search.starts_from
@@ -110,13 +109,13 @@ class Availability:
             stretch.sort(key=_order)
             found += (slot for slot in stretch if after is None or _order(slot) > after)
             if len(found) > limit:
-                return SlotPage(
-                    slots=tuple(found[:limit]),
-                    next_after=_order(found[limit - 1]),
-                    positions=positions,
-                )
+                break
             await asyncio.sleep(0)  # let other requests in between
-        return SlotPage(slots=tuple(found), next_after=None, positions=positions)
+        return SlotPage(
+            slots=tuple(found[:limit]),
+            next_after=_order(found[limit - 1]) if len(found) > limit else None,
+            positions=_positions(snapshots),
+        )
 
     async def replace(
         self,
@@ -165,13 +164,11 @@ class Availability:
 
     async def _check_types(self, schedule: Schedule) -> None:
         known = {kind.id for kind in await self._catalog.types()}
-        limited = {limit.appointment_type_id for limit in schedule.daily_limits}
-        named = {
-            "daily_limits": limited,
-            "appointment_type_ids": set(schedule.appointment_type_ids or ()),
-        }
-        for field, type_ids in named.items():
-            if type_ids - known:
+        for field, type_ids in (
+            ("daily_limits", [limit.appointment_type_id for limit in schedule.daily_limits]),
+            ("appointment_type_ids", schedule.appointment_type_ids or ()),
+        ):
+            if not known.issuperset(type_ids):
                 raise ValidationFailed.of(field, "there is no such appointment type")
 
     async def _dentists(
@@ -181,12 +178,12 @@ class Availability:
         if dentist_ids:
             return tuple(dict.fromkeys(dentist_ids))
         everyone: list[DentistId] = []
-        page = await self._profiles.dentists(by, limit=_DIRECTORY_PAGE, after=None)
-        everyone += (DentistId(profile.id) for profile in page.profiles)
-        while page.next_after:
-            page = await self._profiles.dentists(by, limit=_DIRECTORY_PAGE, after=page.next_after)
+        after = None
+        while True:
+            page = await self._profiles.dentists(by, limit=_DIRECTORY_PAGE, after=after)
             everyone += (DentistId(profile.id) for profile in page.profiles)
-        return everyone
+            if (after := page.next_after) is None:
+                return everyone
 
     def _free(
         self,

@@ -64,15 +64,18 @@ class Changes:
             check_readable(principal, channel)
         ends = await self._ends(principal, wanted, up_to or {})
         budget = _Budget(limit, max_bytes)
-        return tuple([await self._one(principal, *item, ends[item[0]], budget) for item in wanted])
+        return tuple([await self._one(principal, *item, *ends[item[0]], budget) for item in wanted])
 
     async def _ends(
         self,
         by: Principal,
         wanted: Sequence[tuple[Channel, Position | None]],
         up_to: Mapping[Channel, Position],
-    ) -> Mapping[Channel, "_End"]:
-        """Reads committed heads only where the result depends on them."""
+    ) -> Mapping[Channel, tuple[Position, Position]]:
+        """For each channel, where this response ends, and the last position known to exist.
+
+        Reads committed heads only where the result depends on them.
+        """
         needed = [
             channel
             for channel, since in wanted
@@ -80,9 +83,9 @@ class Changes:
             or (since is not None and since.epoch == end.epoch and since.offset > end.offset)
         ]
         heads = await self._events.heads(needed, by) if needed else {}
+        ends = {**heads, **up_to}
         return {
-            channel: _End(up_to.get(channel) or heads[channel], heads.get(channel))
-            for channel, _ in wanted
+            channel: (ends[channel], heads.get(channel, ends[channel])) for channel, _ in wanted
         }
 
     async def _one(
@@ -90,16 +93,15 @@ class Changes:
         by: Principal,
         channel: Channel,
         since: Position | None,
-        end: "_End",
+        now: Position,
+        head: Position,
         budget: "_Budget",
     ) -> ChannelChanges:
-        now = end.position
         if since is None or since.epoch != now.epoch or since.offset < 0:
             return _lost(channel, now)
         if since.offset >= now.offset:
-            known = end.head is not None and end.head.epoch == since.epoch
-            head = end.head.offset if known and end.head else now.offset
-            return _kept(channel, since) if since.offset <= head else _lost(channel, now)
+            exists = since <= (head if head.epoch == since.epoch else now)
+            return _kept(channel, since) if exists else _lost(channel, now)
         if budget.is_spent:
             return _kept(channel, since, more=True)
         read = await self._events.read(
@@ -123,14 +125,6 @@ def check_readable(principal: Principal, channel: Channel) -> None:
         raise Forbidden("You may not join this channel")
     if channel == HUB_STATUS:
         raise ValidationFailed.of("channel", f"{HUB_STATUS} keeps no history")
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    position: Position
-    """Where this response ends."""
-    head: Position | None
-    """The committed head, where it was read."""
 
 
 class _Budget:

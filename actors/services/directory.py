@@ -18,29 +18,24 @@ _PREFIX = user_profile_channel(ProfileId(""))
 class Directory:
     """Looks people up for the hub itself, without rules of visibility."""
 
-    def __init__(self, profiles: Profiles, *, limit: int = 10_000) -> None:
-        self.people: Cache[ProfileId, Profile] = Cache(profiles.by_id, limit=limit)
-        self.subjects: Cache[str, Profile] = Cache(profiles.by_subject, limit=limit)
+    def __init__(self, profiles: Profiles) -> None:
+        self.people: Cache[ProfileId, Profile] = Cache(profiles.by_id)
+        self.subjects: Cache[str, Profile] = Cache(profiles.by_subject)
 
-    async def person(self, profile_id: ProfileId) -> Profile | None:
-        return await self.people.get(profile_id)
-
-    async def by_subject(self, subject: str) -> Profile | None:
-        return await self.subjects.get(subject)
+    async def person(self, profile_id: ProfileId, role: Role | None = None) -> Profile:
+        """Raises :class:`NotFound`, also if the person does not have the given role."""
+        profile = await self.people.get(profile_id)
+        if profile is None or role not in (None, profile.role):
+            raise NotFound(role or "profile")
+        return profile
 
     async def patient(self, profile_id: ProfileId) -> PatientId:
         """The id as a patient's, or :class:`NotFound`."""
-        profile = await self.person(profile_id)
-        if profile is None or profile.role is not Role.PATIENT:
-            raise NotFound("patient")
-        return PatientId(profile.id)
+        return PatientId((await self.person(profile_id, Role.PATIENT)).id)
 
     async def dentist(self, profile_id: ProfileId) -> DentistId:
         """The id as a dentist's, or :class:`NotFound`."""
-        profile = await self.person(profile_id)
-        if profile is None or profile.role is not Role.DENTIST:
-            raise NotFound("dentist")
-        return DentistId(profile.id)
+        return DentistId((await self.person(profile_id, Role.DENTIST)).id)
 
     def forget(self, record: EventRecord) -> None:
         """Drop a cached profile when the relay publishes that it changed."""

@@ -54,10 +54,8 @@ class Identity:
         if on_behalf_of is not None and claims.role is not Role.CHATBOT:
             raise Forbidden("Only a chatbot's service token may act on behalf of a patient")
         match claims.role:
-            case Role.ADMIN:
-                return Principal(role=Role.ADMIN, subject=claims.subject)
-            case Role.CHATBOT if on_behalf_of is None:
-                return Principal(role=Role.CHATBOT, subject=claims.subject)
+            case Role.ADMIN | Role.CHATBOT if on_behalf_of is None:
+                return Principal(role=claims.role, subject=claims.subject)
             case Role.CHATBOT:
                 patient = await self._directory.patient(ProfileId(on_behalf_of or ""))
                 return _acting(claims, Role.PATIENT, patient, claims.subject)
@@ -71,14 +69,14 @@ class Identity:
                 raise Forbidden
 
     async def _known(self, claims: Claims) -> ProfileId:
-        profile = await self._directory.by_subject(claims.subject)
+        profile = await self._directory.subjects.get(claims.subject)
         if profile is None or profile.role is not claims.role:
             raise Forbidden(f"No {claims.role} is known for this token")
         return profile.id
 
     async def _patient(self, claims: Claims, create: bool) -> ProfileId:
         """The known patient, an adopted profile of the clinic, or a new one from the claims."""
-        if create and await self._directory.by_subject(claims.subject) is None:
+        if create and await self._directory.subjects.get(claims.subject) is None:
             # A concurrent first request of the same token may have created the profile.
             with suppress(ValidationFailed, VersionConflict):
                 await self._first_seen(claims)

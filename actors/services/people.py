@@ -2,7 +2,7 @@
 
 from actors.domain.events import ProfileSaved
 from actors.domain.ids import DentistId, PatientId, ProfileId
-from actors.domain.principal import Principal, Role
+from actors.domain.principal import Role
 from actors.domain.profile import Profile, PublicCard
 from actors.domain.refusals import Forbidden, NotFound, ValidationFailed
 from actors.ports.commits import Reply
@@ -25,17 +25,13 @@ class People:
         connections: Connections,
     ) -> None:
         self._connections = connections
-        self._profiles = profiles
-        self._directory = directory
-        self._records = records
+        self._profiles, self._directory, self._records = profiles, directory, records
 
     async def me(self, caller: Caller) -> Profile:
         """One's own profile (criterion 4.6); admins and chatbots have none."""
-        person = caller.principal.person
-        profile = await self._directory.person(person) if person else None
-        if profile is None:
+        if caller.principal.person is None:
             raise NotFound("profile")
-        return profile
+        return await self._directory.person(caller.principal.person)
 
     async def update_me(
         self, caller: Caller, change: ProfileChange, *, expected_version: int | None = None
@@ -61,15 +57,16 @@ class People:
         """A dentist's public card, one's own profile, or a dentist's own patient."""
         by = caller.principal
         profile = await self._directory.person(profile_id)
-        if profile is None:
-            raise NotFound("profile")
         if profile.role is Role.DENTIST:
             return PublicCard(id=profile.id, name=profile.name, time_zone=profile.time_zone)
         if by.person == profile.id:
             return profile
-        if own := await self._own_patient(by, profile.id):
-            return own
-        raise NotFound("profile")
+        own = None
+        if by.is_staff and by.person is not None:
+            own = await self._profiles.own_patient(DentistId(by.person), PatientId(profile.id))
+        if own is None:
+            raise NotFound("profile")
+        return own
 
     async def create(self, caller: Caller, new: NewProfile) -> Reply:
         """A new dentist or patient: by an admin; a patient also by a dentist or chatbot."""
@@ -108,8 +105,6 @@ class People:
         if by.role is not Role.ADMIN:
             raise Forbidden
         profile = await self._directory.person(profile_id)
-        if profile is None:
-            raise NotFound("profile")
         await self._profiles.record_disconnect(by, caller.request_id, profile)
         await self._connections.end(profile.id)
 
@@ -129,8 +124,3 @@ class People:
         page = await self._profiles.search(dentist_id, text, limit=limit, after=after)
         await self._profiles.record_search(by, caller.request_id, len(page.profiles))
         return page
-
-    async def _own_patient(self, by: Principal, patient_id: ProfileId) -> Profile | None:
-        if not by.is_staff or by.person is None:
-            return None
-        return await self._profiles.own_patient(DentistId(by.person), PatientId(patient_id))

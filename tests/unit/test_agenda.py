@@ -33,7 +33,7 @@ def row(name: str, at: int, minutes: int = 30, *, before: int = 0, after: int = 
 
 def near(agenda: Agenda, *, before: int = 0, after: int = 0) -> list[str]:
     """The rows near the half hour from noon."""
-    return [each.id for each in agenda.near(START, START + 30, before=before, after=after)]
+    return [each.id for each in agenda.near(START - before, START + 30 + after)]
 
 
 def test_adjacent_rows_are_not_near() -> None:

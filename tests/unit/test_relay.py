@@ -208,7 +208,7 @@ async def test_after_a_failure_the_channel_goes_on_with_the_next_event() -> None
         world.broadcaster.script = only_the_first_fails
         world.commit(record(1), record(2))
         await until(lambda: world.sent() == [2])
-        assert await world.relay.position(A) == Position(1, 2)
+        assert (await world.relay.positions([A]))[A] == Position(1, 2)
 
 
 async def test_a_broadcast_that_hangs_is_cancelled_after_the_timeout() -> None:
@@ -294,18 +294,18 @@ async def test_events_published_before_the_start_follow_the_pending_ones() -> No
 async def test_a_channel_without_published_events_is_at_its_head() -> None:
     async with World().running() as world:
         world.log.append(*records(1, 5))
-        assert await world.relay.position(A) == Position(1, 5)
-        await world.relay.position(A)
+        assert (await world.relay.positions([A]))[A] == Position(1, 5)
+        await world.relay.positions([A])
         assert world.log.heads_read == [A]
 
 
 async def test_an_event_published_after_the_head_was_read_is_broadcast() -> None:
     async with World().running() as world:
         world.log.append(record(5))
-        assert (await world.relay.position(A)).offset == 5
+        assert ((await world.relay.positions([A]))[A]).offset == 5
         world.relay.publish([record(5)])
         await until(lambda: world.sent() == [5])
-        assert (await world.relay.position(A)).offset == 5
+        assert ((await world.relay.positions([A]))[A]).offset == 5
         world.commit(record(6))
         await until(lambda: world.sent() == [5, 6])
 
@@ -320,10 +320,10 @@ async def test_an_event_published_during_the_lookup_decides_the_position() -> No
         world.broadcaster.script = wait
         world.log.append(*records(1, 6))
         world.log.during_heads = lambda: world.relay.publish([record(7)])
-        assert (await world.relay.position(A)).offset == 6
+        assert ((await world.relay.positions([A]))[A]).offset == 6
         gate.set()
         await until(lambda: world.sent() == [7])
-        assert (await world.relay.position(A)).offset == 7
+        assert ((await world.relay.positions([A]))[A]).offset == 7
 
 
 async def test_the_position_includes_only_broadcast_events() -> None:
@@ -337,10 +337,10 @@ async def test_the_position_includes_only_broadcast_events() -> None:
         world.broadcaster.script = wait
         world.commit(record(1), record(2), record(3))
         await until(lambda: world.sent() == [1])
-        assert (await world.relay.position(A)).offset == 1
+        assert ((await world.relay.positions([A]))[A]).offset == 1
         gate.set()
         await until(lambda: world.sent() == [1, 2, 3])
-        assert (await world.relay.position(A)).offset == 3
+        assert ((await world.relay.positions([A]))[A]).offset == 3
 
 
 async def test_events_beyond_the_memory_bound_are_read_from_the_log() -> None:
@@ -358,7 +358,7 @@ async def test_a_new_epoch_starts_after_the_events_of_the_old_one() -> None:
         world.commit(record(8), record(9))
         world.commit(record(3, epoch=2), record(4, epoch=2))
         await until(lambda: len(world.sent()) == 4)
-        assert await world.relay.position(A) == Position(2, 4)
+        assert (await world.relay.positions([A]))[A] == Position(2, 4)
     assert set(world.sent()) == {8, 9, 3, 4}
 
 
@@ -382,7 +382,7 @@ async def test_a_forgotten_channel_continues_at_its_head() -> None:
         await until(lambda: world.sent(A) == [1])
         world.commit(record(1, B))
         await until(lambda: world.sent(B) == [1])
-        assert (await world.relay.position(A)).offset == 1
+        assert ((await world.relay.positions([A]))[A]).offset == 1
         assert world.log.heads_read == [A]
         world.commit(record(2))
         await until(lambda: world.sent(A) == [1, 2])
@@ -429,7 +429,7 @@ async def test_without_subscribers_an_event_is_settled_without_a_broadcast() -> 
             (A, 2, 0),
         ]
         assert all(each.sent and each.attempts == 1 for each in world.deliveries)
-        assert (await world.relay.position(A)).offset == 2
+        assert ((await world.relay.positions([A]))[A]).offset == 2
         await until(lambda: world.broadcaster.sent[B] == [1])
         assert not world.broadcaster.sent[A]
 

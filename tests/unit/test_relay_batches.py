@@ -195,9 +195,9 @@ async def test_the_position_moves_after_the_whole_batch() -> None:
         world.broadcaster.batch_script = wait
         world.commit(*records(1, 5))
         await until(lambda: bool(world.broadcaster.batches))
-        assert (await world.relay.position(A)).offset == 0
+        assert (await world.relay.positions([A]))[A].offset == 0
         world.relay.publish(records(1, 5))  # published twice: events in flight are not added again
         gate.set()
         await until(lambda: sent(world.deliveries) >= 5)
-        assert (await world.relay.position(A)).offset == 5
+        assert (await world.relay.positions([A]))[A].offset == 5
     assert world.broadcaster.sent[A] == [1, 2, 3, 4, 5]

@@ -308,7 +308,7 @@ async def test_a_position_ahead_of_the_stream_makes_it_read_the_log() -> None:
         await until(lambda: bool(client.frames))
         w.log.append(record(3))
         w.relay._queues._queues.clear()  # as if it had been idle for long
-        await w.broadcaster.notify_position(A, await w.relay.position(A))
+        await w.broadcaster.notify_position(A, (await w.relay.positions([A]))[A])
         await until(lambda: client.offsets() == [3])
         w.commit(record(4))
         await until(lambda: client.offsets() == [3, 4])

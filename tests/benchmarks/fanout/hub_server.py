@@ -47,7 +47,7 @@ class Publisher:
     async def __call__(self, channel: str, count: int, stamp: str) -> None:
         name = Channel(channel)
         if channel not in self._epochs:  # the offsets begin again, far from the log's
-            self._epochs[channel] = (await self._relay.position(name)).epoch + 1
+            self._epochs[channel] = (await self._relay.positions([name]))[name].epoch + 1
         first = self._offsets.get(channel, FIRST_OFFSET) + 1
         self._offsets[channel] = first + count - 1
         self._relay.publish(
