@@ -17,6 +17,7 @@ from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.socketio import Realtime
 from api.realtime.sse.streams import EventStreams
 from api.realtime.supabase import Supabase
+from api.rest.commands import COMMANDS
 from hub.bootstrap_core import Base, Core
 from hub.chat import chat_deps
 from hub.telemetry.figures import About, Figures, busiest
@@ -42,7 +43,7 @@ async def open_edge(core: Core, services: Services, errors: RecentErrors) -> Asy
     """Over the same services, verifier and limits; closes every connection in the end."""
     base, config = core.base, core.base.config
     deps = _realtime_deps(core, services)
-    realtime = Realtime(deps)
+    realtime = Realtime(deps, COMMANDS)
     supabase = Supabase(deps, core.presence, _limiter(base))
     streams = EventStreams(deps, on_end=base.metrics.stream_ended)
     gauges = _gauges(core, realtime, supabase, streams)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import orjson
-from aiohttp import web
 
 from actors.domain.ids import AppointmentId
 from actors.domain.refusals import (
@@ -19,8 +18,8 @@ from actors.domain.refusals import (
 )
 from actors.services.requests import AppointmentChange, BookingRequest, Cancellation
 from api.cursors import after_start
-from api.rest.responses import json_response, page_response, reply_response, resource_response
-from api.rest.route import AnyCall, Call, Route, Routes
+from api.rest.responses import Resource, list_page
+from api.rest.route import AnyCall, Call, Result, Route, Routes
 from api.schemas.bodies import BOOK, CHANGE_APPOINTMENT
 from api.schemas.queries import APPOINTMENTS, CANCEL, AppointmentPageQuery
 from api.schemas.resources import HISTORY, appointment_data
@@ -40,9 +39,8 @@ _PLACE = (OutsideAvailability, TooSoon, TooFar, SlotTaken, PatientConflict)
     refusals=(ReservationExpired, InvalidTransition, IdempotencyMismatch, *_PLACE),
     example={"reservation_id": "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f", "notes": "First visit"},
 )
-async def book(call: Call[None, BookingRequest]) -> web.Response:
-    reply = await call.services.bookings.book(call.caller, call.body)
-    return reply_response(reply, _COLLECTION)
+async def book(call: Call[None, BookingRequest]) -> Result:
+    return await call.services.bookings.book(call.caller, call.body)
 
 
 @Route(
@@ -52,13 +50,14 @@ async def book(call: Call[None, BookingRequest]) -> web.Response:
     response="AppointmentPage",
     query=APPOINTMENTS,
 )
-async def page(call: Call[AppointmentPageQuery, None]) -> web.Response:
+async def page(call: Call[AppointmentPageQuery, None]) -> Result:
     query = call.query
-    if last := after_start(call.request.path, query):
+    if last := after_start(_COLLECTION, query):
         query = replace(query, after=(last[0], AppointmentId(last[1])))
     found = await call.services.bookings.page(call.caller, query)
-    return page_response(
-        call,
+    return list_page(
+        _COLLECTION,
+        call.query,
         [appointment_data(row, found.names) for row in found.rows],
         last=found.next_after,
         total=found.total,
@@ -67,9 +66,9 @@ async def page(call: Call[AppointmentPageQuery, None]) -> web.Response:
 
 
 @Route("GET", f"{_COLLECTION}/{{id}}", "One appointment", response="Appointment")
-async def show(call: Call[None, None]) -> web.Response:
+async def show(call: Call[None, None]) -> Result:
     row, names = await call.services.bookings.get(call.caller, _id(call))
-    return resource_response(orjson.dumps(appointment_data(row, names)), row.version)
+    return Resource(orjson.dumps(appointment_data(row, names)), row.version)
 
 
 @Route(
@@ -82,11 +81,10 @@ async def show(call: Call[None, None]) -> web.Response:
     refusals=(InvalidTransition, TooLate, IdempotencyMismatch, *_PLACE),
     example={"start": "2027-03-08T09:30:00Z"},
 )
-async def change(call: Call[None, AppointmentChange]) -> web.Response:
-    reply = await call.services.bookings.change(
+async def change(call: Call[None, AppointmentChange]) -> Result:
+    return await call.services.bookings.change(
         call.caller, _id(call), call.body, expected_version=call.expected_version
     )
-    return reply_response(reply)
 
 
 @Route(
@@ -98,11 +96,10 @@ async def change(call: Call[None, AppointmentChange]) -> web.Response:
     takes_version=True,
     refusals=(InvalidTransition, TooLate, IdempotencyMismatch),
 )
-async def cancel(call: Call[Cancellation, None]) -> web.Response:
-    reply = await call.services.bookings.cancel(
+async def cancel(call: Call[Cancellation, None]) -> Result:
+    return await call.services.bookings.cancel(
         call.caller, _id(call), call.query, expected_version=call.expected_version
     )
-    return reply_response(reply)
 
 
 @Route(
@@ -111,9 +108,9 @@ async def cancel(call: Call[Cancellation, None]) -> web.Response:
     "What was done to it, oldest first: statuses and times",
     response="AppointmentHistory",
 )
-async def history(call: Call[None, None]) -> web.Response:
+async def history(call: Call[None, None]) -> Result:
     entries = await call.services.bookings.history(call.caller, _id(call))
-    return json_response(orjson.dumps({"data": HISTORY.dump(entries)}))
+    return Resource(orjson.dumps({"data": HISTORY.dump(entries)}))
 
 
 def _id(call: AnyCall) -> AppointmentId:

@@ -1,15 +1,15 @@
 """``/api/availability`` and ``/api/slots``: schedules and what is free (2.1–2.5, 4.5)."""
 
-from aiohttp import web
+import dataclasses
 
 from actors.domain.ids import DentistId, ProfileId
 from actors.domain.refusals import IdempotencyMismatch
 from actors.domain.schedule import Schedule
 from actors.services.requests import SlotRange
-from api.rest.headers import version_tag
-from api.rest.responses import reply_response, tagged_response
-from api.rest.route import AnyCall, Call, Route, Routes
-from api.schemas.pages import availability_json
+from api.cursors import after_start, next_cursor
+from api.rest.responses import Resource
+from api.rest.route import AnyCall, Call, Result, Route, Routes
+from api.schemas.pages import availability_json, slots_json
 from api.schemas.queries import (
     AVAILABILITY_SLOTS,
     REPLACE_OPTIONS,
@@ -18,9 +18,9 @@ from api.schemas.queries import (
     SlotPageQuery,
 )
 from api.schemas.schedule import SCHEDULE
-from api.slot_page import slot_page_json
 
 _PATH = "/api/availability/{dentistId}"
+_SLOTS = "/api/slots"
 
 
 @Route(
@@ -31,16 +31,15 @@ _PATH = "/api/availability/{dentistId}"
     response="Availability",
     query=AVAILABILITY_SLOTS,
 )
-async def show(call: Call[SlotRange | None, None]) -> web.Response:
+async def show(call: Call[SlotRange | None, None]) -> Result:
     """The schedule alone is tagged with its version, which ``PUT`` takes as ``If-Match``."""
     dentist_id = _dentist(call)
     availability = call.services.availability
     view = await availability.schedule(dentist_id)
     if call.query is None:
-        tag = version_tag(view.schedule.version)
-        return tagged_response(call.request, availability_json(view), tag)
+        return Resource(availability_json(view), view.schedule.version)
     free = await availability.slots(call.caller, dentist_id, call.query)
-    return tagged_response(call.request, availability_json(view, free))
+    return Resource(availability_json(view, free))
 
 
 @Route(
@@ -61,28 +60,31 @@ async def show(call: Call[SlotRange | None, None]) -> web.Response:
         "overrides": [{"date": "2027-03-08", "windows": []}],
     },
 )
-async def replace(call: Call[ReplaceOptions, Schedule]) -> web.Response:
-    reply = await call.services.availability.replace(
+async def replace(call: Call[ReplaceOptions, Schedule]) -> Result:
+    return await call.services.availability.replace(
         call.caller,
         _dentist(call),
         call.body,
         expected_version=call.expected_version,
         dry_run=call.query.dry_run,
     )
-    return reply_response(reply)
 
 
 @Route(
     "GET",
-    "/api/slots",
+    _SLOTS,
     "The first free slots over some or all dentists",
     other_statuses=(304,),
     response="SlotPage",
     query=SLOTS,
 )
-async def find(call: Call[SlotPageQuery, None]) -> web.Response:
-    body = await slot_page_json(call.services.availability, call.caller, call.query)
-    return tagged_response(call.request, body)
+async def find(call: Call[SlotPageQuery, None]) -> Result:
+    query = call.query
+    if last := after_start(_SLOTS, query):
+        query = dataclasses.replace(query, after=(last[0], DentistId(ProfileId(last[1]))))
+    page = await call.services.availability.find(call.caller, query)
+    cursor = next_cursor(_SLOTS, query, page.next_after)
+    return Resource(slots_json(page, limit=query.limit, next_cursor=cursor))
 
 
 def _dentist(call: AnyCall) -> DentistId:

@@ -2,15 +2,13 @@
 
 from itertools import islice
 
-from aiohttp import web
-
 from actors.domain.appointment import AppointmentType
 from actors.domain.ids import AppointmentTypeId
 from actors.domain.refusals import IdempotencyMismatch
 from actors.services.requests import AppointmentTypeChange, NewAppointmentType
 from api.cursors import after_name
-from api.rest.responses import page_response, reply_response
-from api.rest.route import Call, Route, Routes
+from api.rest.responses import list_page
+from api.rest.route import Call, Result, Route, Routes
 from api.schemas.bodies import CHANGE_TYPE, CREATE_TYPE
 from api.schemas.queries import PAGE, PageQuery
 from api.schemas.resources import APPOINTMENT_TYPE
@@ -25,15 +23,16 @@ _COLLECTION = "/api/appointment-types"
     response="AppointmentTypePage",
     query=PAGE,
 )
-async def page(call: Call[PageQuery, None]) -> web.Response:
+async def page(call: Call[PageQuery, None]) -> Result:
     """The catalog is in memory, sorted by name; a page is cut out of it."""
     types = await call.services.catalog.types()
-    after = after_name(call.request.path, call.query)
+    after = after_name(_COLLECTION, call.query)
     rest = (kind for kind in types if after is None or _order(kind) > after)
     shown = list(islice(rest, call.query.limit))
     more = next(rest, None) is not None
-    return page_response(
-        call,
+    return list_page(
+        _COLLECTION,
+        call.query,
         [APPOINTMENT_TYPE.dump(kind) for kind in shown],
         last=_order(shown[-1]) if more else None,
         total=len(types),
@@ -50,8 +49,8 @@ async def page(call: Call[PageQuery, None]) -> web.Response:
     refusals=(IdempotencyMismatch,),
     example={"name": "Check-up", "duration_minutes": 30, "buffer_after_minutes": 10},
 )
-async def create(call: Call[None, NewAppointmentType]) -> web.Response:
-    return reply_response(await call.services.catalog.create(call.caller, call.body), _COLLECTION)
+async def create(call: Call[None, NewAppointmentType]) -> Result:
+    return await call.services.catalog.create(call.caller, call.body)
 
 
 @Route(
@@ -64,12 +63,11 @@ async def create(call: Call[None, NewAppointmentType]) -> web.Response:
     refusals=(IdempotencyMismatch,),
     example={"duration_minutes": 45},
 )
-async def change(call: Call[None, AppointmentTypeChange]) -> web.Response:
+async def change(call: Call[None, AppointmentTypeChange]) -> Result:
     type_id = AppointmentTypeId(call.path_id("id", "appointment type"))
-    reply = await call.services.catalog.change(
+    return await call.services.catalog.change(
         call.caller, type_id, call.body, expected_version=call.expected_version
     )
-    return reply_response(reply)
 
 
 def _order(kind: AppointmentType) -> tuple[str, str]:

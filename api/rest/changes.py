@@ -8,12 +8,13 @@ from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.domain.refusals import ValidationFailed
 from actors.services.changes import check_readable
+from api.deps import DEPS
 from api.middleware import CLAIMS
 from api.realtime.sse.cursor import HEADER, read_cursor
 from api.realtime.sse.stream import Bearer
 from api.rest.accept import prefers
-from api.rest.responses import json_response
-from api.rest.route import Call, Route, Routes
+from api.rest.responses import Resource
+from api.rest.route import Call, Result, Route, Routes
 from api.schemas import channels_json
 from api.schemas.queries import CHANGES, ChangesQuery
 
@@ -37,7 +38,7 @@ _HEADERS = {
     streams=True,
     query=CHANGES,
 )
-async def missed(call: Call[ChangesQuery, None]) -> web.StreamResponse:
+async def missed(call: Call[ChangesQuery, None]) -> Result:
     if prefers(call.request.headers.get("Accept"), _STREAM, "application/json"):
         return await _stream(call)
     channels, since = call.query.channels, call.query.since
@@ -45,7 +46,7 @@ async def missed(call: Call[ChangesQuery, None]) -> web.StreamResponse:
         raise ValidationFailed.of("since", "one since is needed for each channel")
     wanted = [(Channel(name), at) for name, at in zip(channels, since, strict=True)]
     answers = await call.services.changes.read(call.caller.principal, wanted)
-    return json_response(channels_json(answers))
+    return Resource(channels_json(answers))
 
 
 async def _stream(call: Call[ChangesQuery, None]) -> web.StreamResponse:
@@ -54,7 +55,7 @@ async def _stream(call: Call[ChangesQuery, None]) -> web.StreamResponse:
     for channel in wanted:
         check_readable(principal, channel)
     response = web.StreamResponse(headers=_HEADERS)
-    streams = call.deps.streams
+    streams = request.app[DEPS].streams
     with streams.admit(principal):
         await response.prepare(request)
         if request.method != "HEAD":

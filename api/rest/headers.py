@@ -12,11 +12,6 @@ VERSION: Final = re.compile(r'"([1-9][0-9]{0,8})"', re.ASCII)
 _TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
 
 
-def version_tag(version: int) -> str:
-    """The ``ETag`` of a single resource: what ``If-Match`` takes."""
-    return f'"{version}"'
-
-
 def expected_version(headers: Mapping[str, str]) -> int | None:
     """The version in ``If-Match``; ``None`` without the header, and for any version (``*``)."""
     sent = headers.get("If-Match")

@@ -8,19 +8,20 @@ from actors.domain.profile import PublicCard
 from actors.domain.refusals import IdempotencyMismatch
 from actors.services.requests import NewProfile, ProfileChange
 from api.cursors import after_name
-from api.rest.responses import json_response, page_response, reply_response, resource_response
-from api.rest.route import Call, Route, Routes
+from api.rest.responses import Resource, list_page
+from api.rest.route import Call, Result, Route, Routes
 from api.schemas.bodies import CHANGE_PROFILE, CREATE_PROFILE
 from api.schemas.queries import PAGE, PATIENTS, PageQuery, PatientPageQuery
 from api.schemas.resources import FOUND_PATIENT, PROFILE, PUBLIC_CARD
 
 _COLLECTION = "/api/profiles"
+_DENTISTS, _PATIENTS = "/api/dentists", "/api/patients"
 
 
 @Route("GET", f"{_COLLECTION}/me", "One's own profile", response="Profile")
-async def me(call: Call[None, None]) -> web.Response:
+async def me(call: Call[None, None]) -> Result:
     profile = await call.services.people.me(call.caller)
-    return resource_response(orjson.dumps(PROFILE.dump(profile)), profile.version)
+    return Resource(orjson.dumps(PROFILE.dump(profile)), profile.version)
 
 
 @Route(
@@ -33,11 +34,10 @@ async def me(call: Call[None, None]) -> web.Response:
     refusals=(IdempotencyMismatch,),
     example={"phone": "+43 1 234 5678"},
 )
-async def update_me(call: Call[None, ProfileChange]) -> web.Response:
-    reply = await call.services.people.update_me(
+async def update_me(call: Call[None, ProfileChange]) -> Result:
+    return await call.services.people.update_me(
         call.caller, call.body, expected_version=call.expected_version
     )
-    return reply_response(reply)
 
 
 @Route(
@@ -46,13 +46,13 @@ async def update_me(call: Call[None, ProfileChange]) -> web.Response:
     "A dentist's public card, or one of a dentist's own patients",
     response="ProfileOrCard",
 )
-async def show(call: Call[None, None]) -> web.Response:
+async def show(call: Call[None, None]) -> Result:
     """A dentist's public card has no version to match, and nothing to change."""
     profile_id = ProfileId(call.path_id("id", "profile"))
     found = await call.services.people.view(call.caller, profile_id)
     if isinstance(found, PublicCard):
-        return json_response(orjson.dumps(PUBLIC_CARD.dump(found)))
-    return resource_response(orjson.dumps(PROFILE.dump(found)), found.version)
+        return Resource(orjson.dumps(PUBLIC_CARD.dump(found)))
+    return Resource(orjson.dumps(PROFILE.dump(found)), found.version)
 
 
 @Route(
@@ -65,8 +65,8 @@ async def show(call: Call[None, None]) -> web.Response:
     refusals=(IdempotencyMismatch,),
     example={"role": "patient", "name": "Ada Example", "phone": "+43 1 234 5678"},
 )
-async def create(call: Call[None, NewProfile]) -> web.Response:
-    return reply_response(await call.services.people.create(call.caller, call.body), _COLLECTION)
+async def create(call: Call[None, NewProfile]) -> Result:
+    return await call.services.people.create(call.caller, call.body)
 
 
 @Route(
@@ -80,47 +80,49 @@ async def create(call: Call[None, NewProfile]) -> web.Response:
     ),
     status=204,
 )
-async def disconnect(call: Call[None, None]) -> web.Response:
+async def disconnect(call: Call[None, None]) -> Result:
     await call.services.people.disconnect(call.caller, ProfileId(call.path_id("id", "profile")))
     return web.Response(status=204)
 
 
 @Route(
     "GET",
-    "/api/dentists",
+    _DENTISTS,
     "Every dentist: the public card, by name",
     response="DentistPage",
     query=PAGE,
 )
-async def dentists(call: Call[PageQuery, None]) -> web.Response:
-    page = await call.services.people.dentists(
-        call.caller, limit=call.query.limit, after=_after(call)
-    )
+async def dentists(call: Call[PageQuery, None]) -> Result:
+    after = _after(_DENTISTS, call.query)
+    page = await call.services.people.dentists(call.caller, limit=call.query.limit, after=after)
     shown = [PUBLIC_CARD.dump(profile) for profile in page.profiles]
-    return page_response(call, shown, last=page.next_after, total=page.total)
+    return list_page(_DENTISTS, call.query, shown, last=page.next_after, total=page.total)
 
 
 @Route(
     "GET",
-    "/api/patients",
+    _PATIENTS,
     "A dentist's own patients; an exact telephone number or e-mail finds anybody",
     response="PatientPage",
     query=PATIENTS,
 )
-async def patients(call: Call[PatientPageQuery, None]) -> web.Response:
+async def patients(call: Call[PatientPageQuery, None]) -> Result:
     """Contact data of one's own patients only; of others, that they exist."""
     page = await call.services.people.patients(
-        call.caller, call.query.q, limit=call.query.limit, after=_after(call)
+        call.caller,
+        call.query.q,
+        limit=call.query.limit,
+        after=_after(_PATIENTS, call.query),
     )
     shown = [
         (PROFILE if profile.id in page.own else FOUND_PATIENT).dump(profile)
         for profile in page.profiles
     ]
-    return page_response(call, shown, last=page.next_after, total=page.total)
+    return list_page(_PATIENTS, call.query, shown, last=page.next_after, total=page.total)
 
 
-def _after(call: Call[PageQuery, None]) -> tuple[str, ProfileId] | None:
-    last = after_name(call.request.path, call.query)
+def _after(path: str, query: PageQuery) -> tuple[str, ProfileId] | None:
+    last = after_name(path, query)
     return None if last is None else (last[0], ProfileId(last[1]))
 
 

@@ -1,20 +1,10 @@
 """``/api/reservations``: keep a slot while its patient completes the booking (8.1–8.4)."""
 
-from aiohttp import web
-
+from actors.domain import refusals
 from actors.domain.ids import AppointmentId
-from actors.domain.refusals import (
-    IdempotencyMismatch,
-    OutsideAvailability,
-    ReservationExpired,
-    SlotTaken,
-    TooFar,
-    TooManyReservations,
-    TooSoon,
-)
 from actors.services.requests import HoldRequest
-from api.rest.responses import reply_response, resource_response
-from api.rest.route import AnyCall, Call, Route, Routes
+from api.rest.responses import Resource
+from api.rest.route import AnyCall, Call, Result, Route, Routes
 from api.schemas.bodies import HOLD
 from api.schemas.pages import reservation_json
 
@@ -30,12 +20,12 @@ _COLLECTION = "/api/reservations"
     response="Reservation",
     body=HOLD,
     refusals=(
-        SlotTaken,
-        OutsideAvailability,
-        TooSoon,
-        TooFar,
-        TooManyReservations,
-        IdempotencyMismatch,
+        refusals.SlotTaken,
+        refusals.OutsideAvailability,
+        refusals.TooSoon,
+        refusals.TooFar,
+        refusals.TooManyReservations,
+        refusals.IdempotencyMismatch,
     ),
     example={
         "dentist_id": "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f",
@@ -43,8 +33,8 @@ _COLLECTION = "/api/reservations"
         "start": "2027-03-08T09:00:00Z",
     },
 )
-async def hold(call: Call[None, HoldRequest]) -> web.Response:
-    return reply_response(await call.services.bookings.hold(call.caller, call.body), _COLLECTION)
+async def hold(call: Call[None, HoldRequest]) -> Result:
+    return await call.services.bookings.hold(call.caller, call.body)
 
 
 @Route(
@@ -52,11 +42,11 @@ async def hold(call: Call[None, HoldRequest]) -> web.Response:
     f"{_COLLECTION}/{{id}}",
     "One reservation",
     response="Reservation",
-    refusals=(ReservationExpired,),
+    refusals=(refusals.ReservationExpired,),
 )
-async def show(call: Call[None, None]) -> web.Response:
+async def show(call: Call[None, None]) -> Result:
     row, names = await call.services.bookings.reservation(call.caller, _id(call))
-    return resource_response(reservation_json(row, names), row.version)
+    return Resource(reservation_json(row, names), row.version)
 
 
 @Route(
@@ -64,10 +54,10 @@ async def show(call: Call[None, None]) -> web.Response:
     f"{_COLLECTION}/{{id}}",
     "Release it; what is already over, or was booked, stays as it is",
     status=204,
-    refusals=(IdempotencyMismatch,),
+    refusals=(refusals.IdempotencyMismatch,),
 )
-async def release(call: Call[None, None]) -> web.Response:
-    return reply_response(await call.services.bookings.release(call.caller, _id(call)))
+async def release(call: Call[None, None]) -> Result:
+    return await call.services.bookings.release(call.caller, _id(call))
 
 
 def _id(call: AnyCall) -> AppointmentId:

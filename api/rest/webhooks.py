@@ -2,15 +2,13 @@
 
 from datetime import datetime
 
-from aiohttp import web
-
 from actors.domain.refusals import IdempotencyMismatch
 from actors.domain.webhook import WebhookId
 from actors.services.requests import NewWebhook, SecretRotation, WebhookChange, WebhookReplay
 from api.cursors import after_name
 from api.middleware import CLAIMS
-from api.rest.responses import json_response, page_response, reply_response, resource_response
-from api.rest.route import AnyCall, Call, Route, Routes
+from api.rest.responses import Resource, list_page
+from api.rest.route import AnyCall, Call, Result, Route, Routes
 from api.schemas.queries import PAGE, PageQuery
 from api.schemas.webhooks import (
     CHANGE_WEBHOOK,
@@ -33,8 +31,8 @@ _URL = "https://bot.example/chairside"
 @Route(
     "GET", _COLLECTION, "One's own webhooks, the oldest first", response="WebhookPage", query=PAGE
 )
-async def page(call: Call[PageQuery, None]) -> web.Response:
-    after = after_name(call.request.path, call.query)
+async def page(call: Call[PageQuery, None]) -> Result:
+    after = after_name(_COLLECTION, call.query)
     found = await call.services.webhooks.page(
         call.caller.principal,
         limit=call.query.limit,
@@ -42,13 +40,13 @@ async def page(call: Call[PageQuery, None]) -> web.Response:
     )
     shown = [webhook_data(view.webhook, view.progress) for view in found.webhooks]
     last = ("", found.next_after) if found.next_after else None
-    return page_response(call, shown, last=last, total=found.total)
+    return list_page(_COLLECTION, call.query, shown, last=last, total=found.total)
 
 
 @Route("GET", _ONE, "One webhook, and how far it is in each channel", response="Webhook")
-async def get(call: Call[None, None]) -> web.Response:
+async def get(call: Call[None, None]) -> Result:
     view = await call.services.webhooks.get(call.caller.principal, _id(call))
-    return resource_response(webhook_json(view.webhook, view.progress), view.webhook.version)
+    return Resource(webhook_json(view.webhook, view.progress), view.webhook.version)
 
 
 @Route(
@@ -61,11 +59,10 @@ async def get(call: Call[None, None]) -> web.Response:
     refusals=(IdempotencyMismatch,),
     example={"url": _URL, "channels": ["availability:all"]},
 )
-async def create(call: Call[None, NewWebhook]) -> web.Response:
-    reply = await call.services.webhooks.create(
+async def create(call: Call[None, NewWebhook]) -> Result:
+    return await call.services.webhooks.create(
         call.caller, call.body, rights_until=_rights_until(call)
     )
-    return reply_response(reply, _COLLECTION)
 
 
 @Route(
@@ -78,15 +75,14 @@ async def create(call: Call[None, NewWebhook]) -> web.Response:
     refusals=(IdempotencyMismatch,),
     example={"status": "active"},
 )
-async def change(call: Call[None, WebhookChange]) -> web.Response:
-    reply = await call.services.webhooks.change(
+async def change(call: Call[None, WebhookChange]) -> Result:
+    return await call.services.webhooks.change(
         call.caller,
         _id(call),
         call.body,
         rights_until=_rights_until(call),
         expected_version=call.expected_version,
     )
-    return reply_response(reply)
 
 
 @Route(
@@ -97,11 +93,10 @@ async def change(call: Call[None, WebhookChange]) -> web.Response:
     takes_version=True,
     refusals=(IdempotencyMismatch,),
 )
-async def delete(call: Call[None, None]) -> web.Response:
-    reply = await call.services.webhooks.delete(
+async def delete(call: Call[None, None]) -> Result:
+    return await call.services.webhooks.delete(
         call.caller, _id(call), expected_version=call.expected_version
     )
-    return reply_response(reply)
 
 
 @Route(
@@ -113,8 +108,8 @@ async def delete(call: Call[None, None]) -> web.Response:
     refusals=(IdempotencyMismatch,),
     example={},
 )
-async def rotate(call: Call[None, SecretRotation]) -> web.Response:
-    return reply_response(await call.services.webhooks.rotate(call.caller, _id(call), call.body))
+async def rotate(call: Call[None, SecretRotation]) -> Result:
+    return await call.services.webhooks.rotate(call.caller, _id(call), call.body)
 
 
 @Route(
@@ -126,8 +121,8 @@ async def rotate(call: Call[None, SecretRotation]) -> web.Response:
     refusals=(IdempotencyMismatch,),
     example={"channel": "availability:all", "since": "1795411990.42"},
 )
-async def replay(call: Call[None, WebhookReplay]) -> web.Response:
-    return reply_response(await call.services.webhooks.replay(call.caller, _id(call), call.body))
+async def replay(call: Call[None, WebhookReplay]) -> Result:
+    return await call.services.webhooks.replay(call.caller, _id(call), call.body)
 
 
 @Route(
@@ -136,8 +131,8 @@ async def replay(call: Call[None, WebhookReplay]) -> web.Response:
     "Send a test event now, and say how that went",
     response="WebhookAttempt",
 )
-async def ping(call: Call[None, None]) -> web.Response:
-    return json_response(attempt_json(await call.services.webhooks.ping(call.caller, _id(call))))
+async def ping(call: Call[None, None]) -> Result:
+    return Resource(attempt_json(await call.services.webhooks.ping(call.caller, _id(call))))
 
 
 @Route(
@@ -147,11 +142,11 @@ async def ping(call: Call[None, None]) -> web.Response:
     response="WebhookDeliveries",
     query=DELIVERIES,
 )
-async def deliveries(call: Call[DeliveriesQuery, None]) -> web.Response:
+async def deliveries(call: Call[DeliveriesQuery, None]) -> Result:
     found = await call.services.webhooks.deliveries(
         call.caller.principal, _id(call), limit=call.query.limit
     )
-    return json_response(deliveries_json(found))
+    return Resource(deliveries_json(found))
 
 
 def _id(call: AnyCall) -> WebhookId:

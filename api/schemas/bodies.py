@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from marshmallow import ValidationError, pre_load, validates_schema
+from marshmallow import ValidationError
 
 from actors.domain.appointment import MAX_MINUTES, Status
 from actors.domain.cancel_reason import CancelReason
@@ -51,30 +51,23 @@ class BookSchema(RequestSchema[requests.BookingRequest]):
     notes = _NOTES
     overbook = fields.Flag(metadata={"description": "By a dentist: although the time is taken"})
 
-    @validates_schema
-    def check_form(self, data: Loaded, **_: object) -> None:
-        if "reservation_id" in data:
-            also = [key for key in (*_SLOT, "patient_id", "overbook") if key in data]
-            if also:
-                raise ValidationError({key: ["does not go with reservation_id"] for key in also})
-            return
-        if missing := [key for key in _SLOT if key not in data]:
-            raise ValidationError({key: [_MISSING] for key in missing})
-
     def make(self, data: Loaded) -> requests.BookingRequest:
         if "reservation_id" in data:
+            if also := [key for key in data if key not in ("reservation_id", "notes")]:
+                raise ValidationError({key: ["does not go with reservation_id"] for key in also})
             return requests.BookReservationRequest(**data)
+        if missing := [key for key in _SLOT if key not in data]:
+            raise ValidationError({key: [_MISSING] for key in missing})
         return requests.BookSlotRequest(**data)
 
 
 class ChangeSchema(RequestSchema[T]):
     """Only what is sent changes; sending nothing is a mistake."""
 
-    @pre_load
-    def check_not_empty(self, data: object, **_: object) -> object:
-        if data == {}:
+    def make(self, data: Loaded) -> T:
+        if not data:
             raise ValidationError("at least one field to change is needed")
-        return data
+        return super().make(data)
 
 
 class ChangeAppointmentSchema(ChangeSchema[requests.AppointmentChange]):

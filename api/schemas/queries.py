@@ -1,10 +1,11 @@
 """Query strings: filters, pages, positions."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from marshmallow import ValidationError, validates_schema
+from marshmallow import ValidationError, pre_load, validates_schema
 
 from actors.domain.appointment import Status
 from actors.domain.cancel_reason import CancelReason
@@ -161,6 +162,12 @@ class SlotsSchema(_RangeSchema[SlotPageQuery]):
     time_to = fields.WallTime(metadata={"description": "Not included"})
     limit = _LIMIT
     cursor = _CURSOR
+
+    @pre_load
+    def one_is_a_list(self, data: Mapping[str, object], **_: object) -> Mapping[str, object]:
+        """In a query one dentist is written like many; data of a socket may name one."""
+        one = data.get("dentist_id")
+        return {**data, "dentist_id": [one]} if isinstance(one, str) else data
 
     @validates_schema
     def check_times(self, data: Loaded, **_: object) -> None:

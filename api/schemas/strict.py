@@ -74,7 +74,7 @@ class RequestSchema(Strict, Generic[T]):
                     cls._type = argument
 
     def make(self, data: Loaded) -> T:
-        """The request with the loaded fields; the others keep their defaults."""
+        """The request with the loaded fields; raises marshmallow's ValidationError."""
         return self._type(**data)
 
     @post_load
@@ -116,9 +116,9 @@ class RequestSchema(Strict, Generic[T]):
                     value = read(sent, key, data)
                 if value is not missing:
                     loaded[attribute] = value
+            return self._make(loaded) if known == len(data) else None
         except ValidationError:
             return None
-        return self._make(loaded) if known == len(data) else None
 
     @cached_property
     def keys(self) -> Mapping[str, Field[Any]]:
@@ -142,6 +142,8 @@ def _only_step(field: Field[Any]) -> Callable[..., object] | None:
 
 def load(schema: RequestSchema[T], data: object, *, where: str = "body") -> T:
     """The request in ``data``, or :class:`ValidationFailed` that names every wrong field."""
+    if data == schema.fields == {}:
+        return schema.make({})
     if (flat := schema.load_flat(data)) is not None:
         return flat
     try:

@@ -51,6 +51,7 @@ from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.send_buffer import SendPolicy
 from api.realtime.rooms.settings import RealtimeSettings
 from api.realtime.socketio import Realtime
+from api.rest.commands import COMMANDS
 from hub.background import every
 from tests.support.screens import Screen, connect
 from tests.support.tokens import SECRET, token
@@ -262,7 +263,8 @@ class World:
                     (namespace, event, code)
                 ),
                 on_slow=self._slow,
-            )
+            ),
+            COMMANDS,
         )
         self.app = web.Application()
         self.slow_readers = 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from actors.domain import channels
 from actors.domain.refusals import Refusal
 from api.errors import HTTP, INTERNAL, STATUS
-from api.realtime.socketio.commands import COMMANDS
+from api.rest.commands import COMMANDS
 
 PAGE = (Path(__file__).parents[2] / "docs/protocol.md").read_text(encoding="utf-8")
 SESSION_COMMANDS = {"channel:join", "channel:leave", "auth:refresh"}

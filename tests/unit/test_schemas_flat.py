@@ -50,11 +50,11 @@ def test_the_shortcut_agrees_with_marshmallow(
 
 
 def test_valid_data_of_a_flat_schema_take_the_shortcut() -> None:
-    assert inputs.LEAVE.load_flat({"channel": "hub:status"}) == inputs.LeaveCommand(
+    assert inputs.LEAVE.load_flat({"channel": "hub:status"}) == inputs.JoinCommand(
         channel=Channel("hub:status")
     )
 
 
 def test_schemas_with_hooks_or_nested_fields_do_not() -> None:
     assert inputs.JOIN.load_flat({"channel": "hub:status"}) is None
-    assert inputs.SLOTS.load_flat({}) is None
+    assert queries.SLOTS.load_flat({}) is None

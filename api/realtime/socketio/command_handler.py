@@ -9,11 +9,12 @@ import orjson
 import structlog
 
 from actors.domain.channels import Channel
+from actors.domain.principal import Principal
 from actors.domain.refusals import Unavailable, ValidationFailed
+from actors.services.services import Services
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.errors import SocketRequest, public_error
 from api.realtime.rooms.joins import check_count, check_may_join
-from api.realtime.socketio.commands import COMMANDS
 from api.realtime.socketio.inputs import JOIN, LEAVE, only_object
 from api.realtime.socketio.session import SocketSession
 from api.realtime.socketio.sessions import SocketSessions
@@ -35,13 +36,19 @@ class Ack:
 Pending = Awaitable[Ack | bytes]
 """A command that waits for something; bytes are the data of a successful answer."""
 SessionCommand = Callable[[SocketSession, dict[str, Any]], Ack | Pending]
+ServiceCommands = Mapping[
+    str, Callable[[Services, Principal, str, Mapping[str, object]], Awaitable[bytes]]
+]
+"""Of the services, for a principal, with a request id and data; they return JSON."""
 
 
 class CommandHandler:
     """Executes the commands of all sessions, and acknowledges each of them."""
 
-    def __init__(self, deps: RealtimeDeps, sessions: SocketSessions) -> None:
-        self._deps, self._sessions = deps, sessions
+    def __init__(
+        self, deps: RealtimeDeps, sessions: SocketSessions, commands: ServiceCommands
+    ) -> None:
+        self._deps, self._sessions, self._commands = deps, sessions, commands
         self._rooms, self._joins = deps.context.rooms, deps.context.joins
         # bound once, not for each command
         self._log, self._monotonic = log.bind(), deps.clock.monotonic
@@ -58,7 +65,7 @@ class CommandHandler:
         A command that waits for nothing is answered at once, without a task. Refusals are.
         """
         session, began = self._sessions.find(sid), self._monotonic()
-        known = event in COMMANDS or event in self._session_commands
+        known = event in self._commands or event in self._session_commands
         request = SocketRequest(
             session.next_request_id() if session else self._deps.new_id(),
             session.namespace if session else "",
@@ -83,7 +90,7 @@ class CommandHandler:
         if session.running >= self._deps.commands_max:
             raise Unavailable
         data = only_object(arguments)
-        if command := COMMANDS.get(event):
+        if command := self._commands.get(event):
             return command(self._deps.services, session.principal, request_id, data)
         if session_command := self._session_commands.get(event):
             return session_command(session, data)

@@ -20,7 +20,7 @@ from actors.ports.commits import OutcomeUnknown, StoreUnavailable
 from actors.services.caller import Caller
 from actors.services.services import Services
 from api.errors import to_public
-from api.realtime.socketio.commands import COMMANDS
+from api.rest.commands import COMMANDS
 from api.schemas.fields import parse_instant
 from api.schemas.resources import APPOINTMENT_TYPE, PUBLIC_CARD, appointment_data
 from chairside.client.commands import Operation, RestCommands, ResultT, new_key

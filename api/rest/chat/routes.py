@@ -12,9 +12,10 @@ from aiohttp import web
 
 from actors.domain.principal import Role
 from actors.domain.refusals import Forbidden, ValidationFailed
+from api.deps import DEPS
 from api.rest.chat.in_process import InProcessHub
-from api.rest.responses import json_response
-from api.rest.route import Call, Route, Routes
+from api.rest.responses import Resource
+from api.rest.route import Call, Result, Route, Routes
 from api.schemas.chat import CHAT, ChatRequest, ReceivedEvent
 from chairside.chatbot.conversation import Conversation
 from chairside.chatbot.dialogue.state import ChatReply, DialogueState, LiveChange
@@ -45,12 +46,13 @@ CHAT_DEPS = web.AppKey("chat", ChatDeps)
     body=CHAT,
     example={"message": "I need a cleaning next Tuesday after 3"},
 )
-async def answer(call: Call[None, ChatRequest]) -> web.Response:
+async def answer(call: Call[None, ChatRequest]) -> Result:
     """For patients, and for chatbots that act for one; other roles have no appointments."""
     principal = call.caller.principal
     if principal.role is not Role.PATIENT or principal.person is None:
         raise Forbidden("The chat is for patients")
-    deps, chat, body = call.deps, call.request.app[CHAT_DEPS], call.body
+    app, body = call.request.app, call.body
+    deps, chat = app[DEPS], app[CHAT_DEPS]
     now, key = deps.clock.now(), chat.key
     state = unsealed(body.state, principal.person, key, now) if body.state else None
     hub = InProcessHub.acting(call.services, principal, call.caller.request_id)
@@ -66,7 +68,7 @@ async def answer(call: Call[None, ChatRequest]) -> web.Response:
         "state": sealed(conversation.state, principal.person, key, deps.clock.now()),
         "watch": [availability_channel(one) for one in offering(conversation.state.task)],
     }
-    return json_response(orjson.dumps(response))
+    return Resource(orjson.dumps(response))
 
 
 async def _replies(
