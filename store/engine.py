@@ -27,7 +27,7 @@ from store.repositories.records import RecordRepository
 from store.repositories.retention import RetentionRepository
 from store.repositories.webhooks import WebhookRepository
 from store.settings import DatabaseSettings
-from store.sql.prepared import Done, Plan, once
+from store.sql.prepared import once
 from store.sql.readers import Readers
 from store.sql.schema import hub
 from store.sql.write_statements import WriteStatements
@@ -37,7 +37,7 @@ from store.sql.writer import (
     Writer,
     WriterContext,
     WriterStats,
-    single_job,
+    step_job,
 )
 from store.sqlite.opening import open_sqlite
 
@@ -62,12 +62,7 @@ class Store:
         """Check that the database can be read and written. Raises StoreUnavailable."""
         async with self._readers.hub() as connection:
             await connection.execute(select(hub.c.first_epoch))
-        await self._writer.run(single_job(lambda: _lock(self._sql)))
-
-
-def _lock(sql: WriteStatements) -> Plan[Done[None]]:
-    yield once(sql.lock_hub)
-    return Done(None)
+        await self._writer.run(step_job(once(self._sql.lock_hub)))
 
 
 @cache
@@ -108,7 +103,7 @@ async def open_store(
     )
     async with opening as (writer, readers):
         # SQLite's writer goes first: it creates the files that readers cannot.
-        await writer.run(single_job(lambda: _lock(sql)))
+        await writer.run(step_job(once(sql.lock_hub)))
         commits = CommitContext(sql=sql, render=render, new_id=new_id)
         yield Store(
             calendars=CalendarRepository(writer, readers, commits, clock),

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from actors.domain.announcements import Body, ScheduleBody
 from actors.domain.appointment import Appointment
@@ -79,13 +80,7 @@ def write_events(
     several events and replies contain it.
     """
     names = yield from _names(turns, ctx.sql)
-    rendered: dict[Body, bytes] = {}
-
-    def rendering(body: Body) -> bytes:
-        if (found := rendered.get(body)) is None:
-            found = rendered[body] = ctx.render(body, names)
-        return found
-
+    rendering: Callable[[Body], bytes] = cache(lambda body: ctx.render(body, names))
     records = _records(turns, heads, rendering, ctx.new_id)
     written = [
         WrittenTurn(_reply(turn, rendering), own) for turn, own in zip(turns, records, strict=True)

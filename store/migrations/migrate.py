@@ -35,27 +35,15 @@ _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(4242001)"  # any number, always t
 
 
 class SchemaMismatch(Exception):
-    """The schema of the database does not fit this version of the hub."""
-
-    def __init__(self, current: str | None, head: str) -> None:
-        super().__init__(current, head)
-        self.current, self.head = current, head
+    """The schema of the database does not fit this version of the hub; the message says why."""
 
 
 class SchemaTooOld(SchemaMismatch):
-    def __str__(self) -> str:
-        return (
-            f"the database schema is {self.current or 'empty'}, this version needs {self.head}: "
-            "run `chairside migrate`"
-        )
+    """It lacks migrations of this version, or has none."""
 
 
 class SchemaTooNew(SchemaMismatch):
-    def __str__(self) -> str:
-        return (
-            f"the database schema {self.current} is newer than this version of Chairside "
-            f"({self.head}): start the newer version"
-        )
+    """This version does not know its revision."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +78,10 @@ def _plan(current: str | None) -> MigrationPlan:
     head = history[-1].id
     known = [revision.id for revision in history]
     if current is not None and current not in known:
-        raise SchemaTooNew(current, head)
+        raise SchemaTooNew(
+            f"the database schema {current} is newer than this version of Chairside "
+            f"({head}): start the newer version"
+        )
     done = known.index(current) + 1 if current else 0
     return MigrationPlan(current=current, head=head, pending=history[done:])
 
@@ -114,7 +105,10 @@ def check_revision(current: str | None) -> str:
     """The same for a revision that has been read already."""
     found = _plan(current)
     if found.pending:
-        raise SchemaTooOld(found.current, found.head)
+        raise SchemaTooOld(
+            f"the database schema is {found.current or 'empty'}, this version needs {found.head}: "
+            "run `chairside migrate`"
+        )
     return found.head
 
 

@@ -35,7 +35,6 @@ from store.sql.writer import (
     WriterContext,
     combined_declares,
     combined_plan,
-    log_separated,
 )
 
 log = structlog.get_logger(__name__)
@@ -68,7 +67,7 @@ class PostgresWriters:
         self, connect: Callable[[], PostgresConnection], context: WriterContext, *, workers: int
     ) -> None:
         self._connect = connect
-        self._context, self._stats = context, context.stats
+        self._context = context
         self._publishing = PublishingOrder(context.publisher)
         self._queue: deque[QueuedJob] = deque()
         self._idle: list[asyncio.Future[None]] = []
@@ -82,7 +81,6 @@ class PostgresWriters:
         self._context.admit(len(self._queue), closing=self._closing)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._queue.append(QueuedJob(job, future))
-        self._stats.waiting = len(self._queue)
         self._wake()
         # Awaited directly: a wrapper would resume the caller one turn later, after the publisher.
         return await future
@@ -123,7 +121,6 @@ class PostgresWriters:
         if len(batch) > 1:
             taken = set(map(id, batch))
             self._queue = deque(other for other in self._queue if id(other) not in taken)
-        self._stats.waiting = len(self._queue)
         return batch
 
     async def _work(self) -> None:
@@ -149,12 +146,10 @@ class PostgresWriters:
 
     def _separate(self, batch: Sequence[QueuedJob], error: _BatchFailed) -> None:
         """Put the jobs back at the head of the queue, for all workers to run individually."""
-        log_separated(len(batch), error.__cause__)
-        self._stats.separations += 1
+        self._context.separated(len(batch), error.__cause__)
         for queued in reversed(batch):
             queued.individually = True
             self._queue.appendleft(queued)
-        self._stats.waiting = len(self._queue)
         for _ in batch:
             self._wake()
 

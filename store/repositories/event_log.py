@@ -10,11 +10,11 @@ from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.ports.events import Delivery, EventRecord
 from store.sql.codec import EVENT
-from store.sql.prepared import Done, Plan, Step
+from store.sql.prepared import Params, Step
 from store.sql.readers import Lookup, Readers, ReadTransaction
 from store.sql.schema import IS_PENDING, channels, hub, realtime_events
 from store.sql.write_statements import WriteStatements
-from store.sql.writer import Writer, single_job
+from store.sql.writer import Writer, step_job
 
 MARKED_AT_ONCE_MAX = 500
 _CHANNELS_IN_QUERY_MAX = 500
@@ -77,35 +77,26 @@ class EventRepository:
 
     async def mark(self, deliveries: Sequence[Delivery]) -> None:
         for n in range(0, len(deliveries), MARKED_AT_ONCE_MAX):
-            await self._mark(deliveries[n : n + MARKED_AT_ONCE_MAX])
+            some = [_mark(delivery) for delivery in deliveries[n : n + MARKED_AT_ONCE_MAX]]
+            await self._writer.run(step_job(Step(self._sql.mark_event, some)))
 
     def _reading(self, by: Principal | None, *channels: Channel) -> ReadTransaction:
         if by is not None:
             return self._readers.caller(by)
         return self._readers.hub(Lookup(channels=channels))
 
-    async def _mark(self, some: Sequence[Delivery]) -> None:
-        await self._writer.run(single_job(lambda: _mark(some, self._sql)))
 
-
-def _mark(deliveries: Sequence[Delivery], sql: WriteStatements) -> Plan[Done[None]]:
-    yield Step(
-        sql.mark_event,
-        [
-            {
-                "of_channel": delivery.channel,
-                "at_offset": delivery.position.offset,
-                "status": "sent" if delivery.sent else "failed",
-                "broadcast_at": delivery.at,
-                "latency_ms": delivery.latency_ms,
-                "attempts": delivery.attempts,
-                "recipients": delivery.recipients,
-                "error": delivery.error,
-            }
-            for delivery in deliveries
-        ],
-    )
-    return Done(None)
+def _mark(delivery: Delivery) -> Params:
+    return {
+        "of_channel": delivery.channel,
+        "at_offset": delivery.position.offset,
+        "status": "sent" if delivery.sent else "failed",
+        "broadcast_at": delivery.at,
+        "latency_ms": delivery.latency_ms,
+        "attempts": delivery.attempts,
+        "recipients": delivery.recipients,
+        "error": delivery.error,
+    }
 
 
 async def positions(

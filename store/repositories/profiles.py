@@ -13,12 +13,12 @@ from actors.ports.clock import Clock
 from actors.ports.profiles import ProfilePage
 from store.commit.audit import disconnect_params, search_params
 from store.sql.codec import PROFILE, fold
-from store.sql.prepared import Done, Params, Plan, once
+from store.sql.prepared import Params, once
 from store.sql.readers import Lookup, Readers
 from store.sql.schema import WAS_BOOKED, appointments, profiles
 from store.sql.types import strpos
 from store.sql.write_statements import WriteStatements
-from store.sql.writer import Writer, single_job
+from store.sql.writer import Writer, step_job
 
 _p = profiles.c
 _EXACT_MAX = 500  # people who share one e-mail or phone
@@ -103,13 +103,15 @@ class ProfileRepository:
             return (await connection.execute(query.limit(_EXACT_MAX))).scalars().all()
 
     async def record_search(self, by: Principal, request_id: str, found: int) -> None:
-        params = search_params(by, self._clock.now(), request_id, found)
-        await self._writer.run(single_job(lambda: _audit(params, self._sql)))
+        await self._audit(search_params(by, self._clock.now(), request_id, found))
 
     async def record_disconnect(self, by: Principal, request_id: str, person: Profile) -> None:
         params = disconnect_params(by, self._clock.now(), request_id, person)
-        job = single_job(lambda: _audit(params, self._sql), declares=(person.id,))
-        await self._writer.run(job)
+        await self._audit(params, person.id)
+
+    async def _audit(self, params: Params, *declares: str) -> None:
+        entry = once(self._sql.insert_audit, **params)
+        await self._writer.run(step_job(entry, declares=declares))
 
     async def _one(self, condition: ColumnElement[bool], lookup: Lookup) -> Profile | None:
         query = select(*PROFILE.columns).where(condition)
@@ -167,8 +169,3 @@ def _ids_of_own(dentist_id: DentistId) -> tuple[Select[Any], Select[Any]]:
     a, entered = appointments.c, profiles.alias("entered")
     booked = select(a.patient_id).where(a.dentist_id == dentist_id, WAS_BOOKED)
     return booked, select(entered.c.id).where(entered.c.created_by == dentist_id)
-
-
-def _audit(params: Params, sql: WriteStatements) -> Plan[Done[None]]:
-    yield once(sql.insert_audit, **params)
-    return Done(None)

@@ -15,14 +15,7 @@ _OWNER_ONLY = 0o600
 
 
 class DatabaseInUse(Exception):
-    """Another process has the database open as its hub."""
-
-    def __init__(self, path: Path, holder: str) -> None:
-        super().__init__(path, holder)
-        self.path, self.holder = path, holder
-
-    def __str__(self) -> str:
-        return f"{self.path} is in use by another hub: {self.holder or 'unknown process'}"
+    """Another process has the database open as its hub; the message names it."""
 
 
 @contextmanager
@@ -35,7 +28,9 @@ def exclusive(database: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.pread(descriptor, 256, 0).decode(errors="replace").strip()
-            raise DatabaseInUse(database, holder) from error
+            raise DatabaseInUse(
+                f"{database} is in use by another hub: {holder or 'unknown process'}"
+            ) from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         try:

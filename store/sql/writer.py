@@ -11,7 +11,7 @@ from actors.domain.refusals import Refusal
 from actors.ports.clock import Clock
 from actors.ports.commits import CommitFailure, StoreUnavailable
 from actors.ports.events import EventPublisher
-from store.sql.prepared import Done, Plan
+from store.sql.prepared import Done, Plan, Step
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +54,16 @@ def single_job(
     return Job(plan=plan_alone, input=None, turns=turns, declares=declares)
 
 
+def step_job(step: Step, *, declares: tuple[str, ...] = ()) -> Job[None, None]:
+    """A single job of one step, whose rows do not matter."""
+
+    def plan() -> Plan[Done[None]]:
+        yield step
+        return Done(None)
+
+    return single_job(plan, declares=declares)
+
+
 def combined_plan(jobs: Sequence[Job[Input, T]]) -> Plan[Done[Sequence[T]]]:
     """The plan of jobs that share it."""
     return jobs[0].plan([job.input for job in jobs])
@@ -61,19 +71,6 @@ def combined_plan(jobs: Sequence[Job[Input, T]]) -> Plan[Done[Sequence[T]]]:
 
 def combined_declares(jobs: Sequence[AnyJob]) -> Sequence[str]:
     return sorted({person for job in jobs for person in job.declares})
-
-
-def log_separated(jobs: int, why: BaseException | None) -> None:
-    """Log that jobs which had been run as one were rolled back.
-
-    Refusals and commit failures are routine. Anything else, such as a lock that is held for
-    long or a bug of the plan, deserves a warning, because otherwise it would only show as
-    slowness.
-    """
-    if isinstance(why, CommitFailure | Refusal):
-        log.debug("jobs_separated", jobs=jobs, error=type(why).__name__)
-    else:
-        log.warning("jobs_separated", jobs=jobs, exc_info=why)
 
 
 OnCommit = Callable[[int, float], None]
@@ -90,8 +87,6 @@ class WriterStats:
     """How often jobs that had been run as one were rolled back, to be run individually."""
     largest_batch: int = 0
     """The most jobs that one transaction committed."""
-    waiting: int = 0
-    """Jobs in the queue now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,6 +113,19 @@ class WriterContext:
         turns = sum(job.turns for job in committed)
         if self.on_commit and turns:
             self.on_commit(turns, seconds)
+
+    def separated(self, jobs: int, why: BaseException | None) -> None:
+        """Record that jobs which had been run as one were rolled back.
+
+        Refusals and commit failures are routine. Anything else, such as a lock that is held for
+        long or a bug of the plan, deserves a warning, because otherwise it would only show as
+        slowness.
+        """
+        self.stats.separations += 1
+        if isinstance(why, CommitFailure | Refusal):
+            log.debug("jobs_separated", jobs=jobs, error=type(why).__name__)
+        else:
+            log.warning("jobs_separated", jobs=jobs, exc_info=why)
 
 
 @dataclass(slots=True)

@@ -29,7 +29,6 @@ from store.sql.writer import (
     WriterContext,
     combined_declares,
     combined_plan,
-    log_separated,
 )
 from store.sqlite.errors import concerns_one_statement
 from store.sqlite.file import SqliteConnection
@@ -57,7 +56,7 @@ class SqliteWriter:
         self, path: Path, context: WriterContext, *, schema_version: str, lock_timeout_ms: int
     ) -> None:
         self._path = path
-        self._context, self._stats = context, context.stats
+        self._context = context
         self._schema_version = schema_version
         self._lock_timeout_ms = lock_timeout_ms
         self._loop = asyncio.get_running_loop()
@@ -75,7 +74,6 @@ class SqliteWriter:
         with self._changed:
             self._context.admit(len(self._queue), closing=self._closing)
             self._queue.append(QueuedJob(job, future))
-            self._stats.waiting = len(self._queue)
             self._changed.notify()
         # Awaited directly: a wrapper would resume the caller one turn later, after the publisher.
         return await future
@@ -115,7 +113,6 @@ class SqliteWriter:
                 self._changed.wait()
             count = min(len(self._queue), BATCH_JOBS_MAX)
             batch = [self._queue.popleft() for _ in range(count)]
-            self._stats.waiting = len(self._queue)
         groups: dict[int, list[QueuedJob]] = {}
         for queued in batch:
             groups.setdefault(id(queued.job.plan), []).append(queued)
@@ -152,8 +149,7 @@ class SqliteWriter:
             except Exception as error:
                 if _ends_transaction(connection, error):
                     raise
-                log_separated(len(group), error)
-                self._stats.separations += 1
+                self._context.separated(len(group), error)
         return [_run_individually(connection, job) for job in group]
 
     def _connected(self) -> SqliteConnection:

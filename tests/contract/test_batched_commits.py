@@ -23,6 +23,7 @@ from actors.ports.commits import (
     TurnRefused,
     TurnReplayed,
 )
+from store.postgres.writer import PostgresWriters
 from store.sql.prepared import Done, Plan, once
 from store.sql.writer import single_job
 from store.sqlite.writer import SqliteWriter
@@ -85,7 +86,8 @@ async def at_once(clinic: Clinic, *commits: CalendarCommit) -> list[Answer]:
         await asyncio.to_thread(taken.wait, 10)
     answers = asyncio.gather(*map(clinic.store.calendars.commit, commits), return_exceptions=True)
     await asyncio.sleep(0)
-    assert clinic.store.stats.waiting == len(commits)
+    assert isinstance(writer, SqliteWriter | PostgresWriters)
+    assert len(writer._queue) == len(commits)
     free.set()
     await asyncio.gather(*tasks)
     given = await answers
