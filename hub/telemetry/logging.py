@@ -7,8 +7,11 @@ processors, so each line has the same fields and is redacted in the same way.
 import logging
 import re
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal, TextIO
 
 import orjson
@@ -62,18 +65,9 @@ def configure_logging(
     form = settings.format
     if form == "auto":
         form = "console" if out.isatty() else "json"
-    finish: list[Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
-        redact,
-        *([also] if also else []),
-        _renderer(form, out),
-    ]
-    context = structlog.contextvars.merge_contextvars
+    finish: list[Processor] = [_complete, redact, *([also] if also else []), _renderer(form, out)]
     structlog.configure(
-        processors=[context, structlog.stdlib.add_logger_name, *finish],
+        processors=finish,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *names: _NamedLogger(out, *names),
         cache_logger_on_first_use=False,  # so that configuring again reaches every module
@@ -82,12 +76,11 @@ def configure_logging(
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[
-                context,
                 structlog.stdlib.PositionalArgumentsFormatter(),
                 structlog.stdlib.ExtraAdder(),
-                structlog.stdlib.add_logger_name,
+                _complete,
             ],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish[1:]],
         )
     )
     handler.addFilter(_without_request_bytes)
@@ -116,6 +109,37 @@ def _without_request_bytes(record: logging.LogRecord) -> bool:
     return True
 
 
+def _complete(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Add what every line has: time, level, logger, the context and the exception.
+
+    Each request and each command is logged. Six processors of structlog would take three times
+    as long for it (``tests/benchmarks/bench_logging.py``).
+    """
+    record = event.get("_record")
+    line: EventDict = {
+        "time": _time_text(time.time_ns() // 1_000_000),
+        "level": method,
+        "event": event.pop("event"),
+        "logger": record.name if record else logger.name,
+        **({} if "request_id" in event else structlog.contextvars.get_contextvars()),
+        **event,
+    }
+    if line.get("stack_info"):
+        line = _STACK(logger, method, line)
+    return (
+        structlog.processors.format_exc_info(logger, method, line) if "exc_info" in line else line
+    )
+
+
+_STACK: Final = structlog.processors.StackInfoRenderer()
+
+
+@lru_cache(maxsize=2)
+def _time_text(ms: int) -> str:
+    """Most lines have the time of the one before."""
+    return datetime.fromtimestamp(ms / 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Remove what a log must never hold: known keys, tokens, values of SQL statements."""
     for key, value in event.items():
@@ -123,8 +147,13 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return event
 
 
+@lru_cache(maxsize=1_024)
+def _is_sensitive(key: object) -> bool:
+    return isinstance(key, str) and key.lower() in SENSITIVE
+
+
 def _redacted(key: object, value: Any) -> Any:
-    if isinstance(key, str) and key.lower() in SENSITIVE:
+    if _is_sensitive(key):
         return REDACTED
     if isinstance(value, str):
         if "eyJ" in value or _PARAMETERS in value:  # cheaper than the patterns

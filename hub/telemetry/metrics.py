@@ -8,6 +8,7 @@ from collections import Counter as Counter_
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -83,16 +84,19 @@ class Metrics:
         self.commit_times_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
         """Durations of commits, since the figures were last taken."""
         self._registry = CollectorRegistry()
-        self._requests = self._histogram(
+        requests = self._histogram(
             "request_seconds",
             "API requests by route and status, and how long they took",
             ("method", "route", "status"),
         )
-        self._commands = self._histogram(
+        commands = self._histogram(
             "socket_command_seconds",
             "Socket.IO commands by event and outcome, and how long they took",
             ("namespace", "event", "outcome"),
         )
+        # each request and command looks its series up
+        self._request_series = lru_cache(maxsize=1_024)(requests.labels)
+        self._command_series = lru_cache(maxsize=1_024)(commands.labels)
         self._commit_seconds = self._histogram("commit_seconds", "Transactions")
         self._commit_size = self._histogram(
             "commit_commands", "Commands in one transaction", buckets=_SIZES
@@ -137,11 +141,11 @@ class Metrics:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """``route`` is the pattern, e.g. ``/api/appointments/{id}``: never a path with ids."""
-        self._requests.labels(method, route, str(status)).observe(seconds)
+        self._request_series(method, route, str(status)).observe(seconds)
 
     def command(self, namespace: str, event: str, outcome: str, seconds: float) -> None:
         """``event`` is a known name or ``unknown``; ``outcome`` is ``ok`` or a refusal's code."""
-        self._commands.labels(namespace, event, outcome).observe(seconds)
+        self._command_series(namespace, event, outcome).observe(seconds)
 
     def commit(self, commands: int, seconds: float) -> None:
         self.totals.commits += 1
