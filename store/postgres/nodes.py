@@ -1,6 +1,6 @@
 """The nodes that share this database, and their leases (PostgreSQL only).
 
-A node is alive as long as its row exists. When its lease has ended, another node may *bury*
+A node is alive as long as its row exists. When its lease has ended, another node may *evict*
 it: delete the row under a lock. Only then are its calendars free. So two nodes never both have
 a lease on a calendar, and a node whose renewal finds no row knows that it owns nothing more.
 All times are those of the database's clock.
@@ -57,8 +57,8 @@ class Roster:
     epoch: int
     """Raised whenever a node joins, leaves, or begins to leave."""
     nodes: tuple[Node, ...]
-    buried: tuple[str, ...] = ()
-    """The nodes that this transaction buried."""
+    evicted: tuple[str, ...] = ()
+    """The nodes that this transaction evicted."""
 
 
 class _NodeStatements(StatementSet):
@@ -91,7 +91,7 @@ class _NodeStatements(StatementSet):
         self.renew = self._build(renewing.where(this).returning(n.id))
         self.shorten = self._build(renewing.where(n.lease_until > longest))
         lapsed = sa.select(n.id).where(n.lease_until <= _NOW).with_for_update(skip_locked=True)
-        self.bury = self._build(sa.delete(nodes).where(n.id.in_(lapsed)).returning(n.id))
+        self.evict = self._build(sa.delete(nodes).where(n.id.in_(lapsed)).returning(n.id))
         leaving = sa.update(nodes).where(this).values(state=sa.literal_column("'leaving'"))
         self.leave = self._build(leaving.returning(n.id))
         self.remove = self._build(sa.delete(nodes).where(this).returning(n.id))
@@ -123,13 +123,13 @@ class Nodes:
         is none yet."""
         return await self._writer.run(single_job(lambda: self._join(node, lease_s, fresh_key)))
 
-    async def renew(self, node_id: str, *, lease_s: float, bury: bool) -> Roster | None:
-        """Renew the lease; ``None`` if the node was buried.
+    async def renew(self, node_id: str, *, lease_s: float, evict: bool) -> Roster | None:
+        """Renew the lease; ``None`` if the node was evicted.
 
-        ``bury`` buries other nodes whose lease has ended. It also shortens leases that are
+        ``evict`` evicts other nodes whose lease has ended. It also shortens leases that are
         longer than any may be, because the clock was set back since.
         """
-        return await self._writer.run(single_job(lambda: self._renew(node_id, lease_s, bury)))
+        return await self._writer.run(single_job(lambda: self._renew(node_id, lease_s, evict)))
 
     async def begin_to_leave(self, node_id: str) -> None:
         """No further calendar is placed on the node; it keeps those it owns."""
@@ -175,21 +175,21 @@ class Nodes:
         ((common,),) = yield once(sql.key)
         return Done((roster, common))
 
-    def _renew(self, node_id: str, lease_s: float, bury: bool) -> Plan[Done[Roster | None]]:
+    def _renew(self, node_id: str, lease_s: float, evict: bool) -> Plan[Done[Roster | None]]:
         sql = self._sql
         if not (yield once(sql.renew, me=node_id, lease_s=lease_s)):
             return Done(None)
-        buried: tuple[str, ...] = ()
-        if bury:
-            buried = tuple(row[0] for row in (yield once(sql.bury)))
-            if buried:
+        evicted: tuple[str, ...] = ()
+        if evict:
+            evicted = tuple(row[0] for row in (yield once(sql.evict)))
+            if evicted:
                 yield once(sql.raise_epoch)
-        roster = yield from self._roster(buried)
-        if bury and any(node.lease_left_s > LONGEST_LEASE_S for node in roster.nodes):
+        roster = yield from self._roster(evicted)
+        if evict and any(node.lease_left_s > LONGEST_LEASE_S for node in roster.nodes):
             yield once(sql.shorten, longest_s=LONGEST_LEASE_S, lease_s=lease_s)
         return Done(roster)
 
-    def _roster(self, buried: tuple[str, ...]) -> Plan[Roster]:
+    def _roster(self, evicted: tuple[str, ...]) -> Plan[Roster]:
         ((epoch,),) = yield once(self._sql.epoch)
         rows = yield once(self._sql.roster)
         found = tuple(
@@ -203,7 +203,7 @@ class Nodes:
             )
             for id_, name, address, version, state, left_s in rows
         )
-        return Roster(epoch=epoch, nodes=found, buried=buried)
+        return Roster(epoch=epoch, nodes=found, evicted=evicted)
 
 
 def _dentists(step: Step) -> Plan[Done[Sequence[DentistId]]]:

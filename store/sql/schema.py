@@ -280,7 +280,7 @@ OF_THIS_DATABASE = {"dumped": False}
 nodes = sa.Table(
     "nodes",
     metadata,
-    # Of one run of a process: a node that was buried joins again under a new id.
+    # Of one run of a process: a node that was evicted joins again under a new id.
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("address", sa.Text, nullable=False),

@@ -43,9 +43,9 @@ class WriteStatements(StatementSet):
         self.see_calendar = self._build(sa.select(*opened).where(this).with_for_update(read=True))
         self.owner = self._build(sa.select(c.owner).where(this).with_for_update())
         owner: sa.BindParameter[str] = sa.bindparam("owner")
-        buried = sa.not_(sa.exists(sa.select(n.id).where(n.id == c.owner)))
+        evicted = sa.not_(sa.exists(sa.select(n.id).where(n.id == c.owner)))
         claiming = raising.values(owner=owner).where(
-            sa.or_(c.owner == owner, c.owner.is_(None), buried),
+            sa.or_(c.owner == owner, c.owner.is_(None), evicted),
             sa.exists(sa.select(n.id).where(n.id == owner)),
         )
         self.claim = self._build(claiming.returning(*opened))

@@ -93,12 +93,12 @@ async def claim(store: Store, dentist: DentistId, owner: str) -> LoadedCalendar:
 async def test_all_nodes_know_each_other_and_sign_with_one_key(nodes: Nodes) -> None:
     assert await join(nodes, "a", key="first") == "first"
     assert await join(nodes, "b", key="second") == "first"
-    roster = await nodes.renew("a", lease_s=LONG_S, bury=False)
+    roster = await nodes.renew("a", lease_s=LONG_S, evict=False)
     assert roster is not None
     assert [each.id for each in roster.nodes] == ["a", "b"]
     assert all(LONG_S - 5 < each.lease_left_s <= LONG_S for each in roster.nodes)
     await nodes.begin_to_leave("b")
-    later = await nodes.renew("a", lease_s=LONG_S, bury=False)
+    later = await nodes.renew("a", lease_s=LONG_S, evict=False)
     assert later is not None
     assert [each.leaving for each in later.nodes] == [False, True]
     assert later.epoch > roster.epoch
@@ -108,18 +108,18 @@ async def test_an_expired_lease_counts_only_after_an_eviction(nodes: Nodes) -> N
     await join(nodes, "a")
     await join(nodes, "b", SHORT_S)
     await asyncio.sleep(2 * SHORT_S)
-    assert await nodes.renew("b", lease_s=SHORT_S, bury=False) is not None, "late, and in time"
+    assert await nodes.renew("b", lease_s=SHORT_S, evict=False) is not None, "late, and in time"
     await asyncio.sleep(2 * SHORT_S)
-    roster = await nodes.renew("a", lease_s=LONG_S, bury=True)
+    roster = await nodes.renew("a", lease_s=LONG_S, evict=True)
     assert roster is not None
-    assert roster.buried == ("b",)
-    assert await nodes.renew("b", lease_s=LONG_S, bury=False) is None, "it must join again"
+    assert roster.evicted == ("b",)
+    assert await nodes.renew("b", lease_s=LONG_S, evict=False) is None, "it must join again"
 
 
 async def test_a_node_that_is_renewing_is_not_evicted(
     database: OnPostgres, nodes: Nodes, others: Nodes
 ) -> None:
-    """The renewal holds the row: who would bury passes over it and does not wait."""
+    """The renewal holds the row: who would evict passes over it and does not wait."""
     await join(nodes, "a")
     await join(nodes, "b", SHORT_S)
     await asyncio.sleep(2 * SHORT_S)
@@ -127,9 +127,9 @@ async def test_a_node_that_is_renewing_is_not_evicted(
         execute(
             "UPDATE nodes SET lease_until = clock_timestamp() + interval '1 minute' WHERE id = 'b'"
         )
-        roster = await others.renew("a", lease_s=LONG_S, bury=True)
+        roster = await others.renew("a", lease_s=LONG_S, evict=True)
         assert roster is not None
-        assert roster.buried == ()
+        assert roster.evicted == ()
 
 
 async def test_a_calendar_keeps_its_owner_until_handover_or_eviction(
@@ -142,7 +142,7 @@ async def test_a_calendar_keeps_its_owner_until_handover_or_eviction(
     with pytest.raises(OwnedElsewhere) as elsewhere:
         await claim(store, dentist, "a")
     assert elsewhere.value.owner == "b", "its lease has expired, but it was not evicted"
-    await nodes.renew("a", lease_s=LONG_S, bury=True)
+    await nodes.renew("a", lease_s=LONG_S, evict=True)
     taken = await claim(store, dentist, "a")
     assert taken.fence > first.fence
     with pytest.raises(OwnedElsewhere):

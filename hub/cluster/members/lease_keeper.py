@@ -89,7 +89,7 @@ class LeaseKeeper:
         async with self._renewing:
             sent_s = self._clock.monotonic()
             roster = await self._nodes.renew(
-                members.me, lease_s=members.lease.ttl_s, bury=members.lease.may_evict(sent_s)
+                members.me, lease_s=members.lease.ttl_s, evict=members.lease.may_evict(sent_s)
             )
             if roster is None:
                 self._lose()

@@ -69,9 +69,9 @@ class Membership:
     def update(self, roster: Roster) -> bool:
         """Adopt what the database answered; returns whether the members changed."""
         changed = roster.epoch != self.roster.epoch or self.view.me != self.me
-        for node in roster.buried:
+        for node in roster.evicted:
             self.evictions += 1
-            log.warning("node_evicted", node=node)
+            log.warning("node_buried", node=node)
         self.roster = roster
         self.view = ClusterView(
             me=self.me,
