@@ -1,8 +1,9 @@
 """The composition root: the one place that builds everything.
 
 The lifetimes of the parts nest: the store, the core (calendars and the relay of their events),
-the cluster, the edge (live connections), and the background work. They end in the opposite
-order, and each part answers everything that waits for it before it ends (criterion 6.4).
+the cluster, the edge, and the background work. At the end the server closes all connections
+first. Then the parts end in the opposite order, and each answers everything that waits for it
+(criterion 6.4).
 """
 
 import asyncio

@@ -40,7 +40,7 @@ class Edge:
 
 @asynccontextmanager
 async def open_edge(core: Core, services: Services, errors: RecentErrors) -> AsyncIterator[Edge]:
-    """Over the same services, verifier and limits; closes every connection in the end."""
+    """Over the same services and limits. The shutdown of ``app`` ends every connection."""
     base, config = core.base, core.base.config
     deps = _realtime_deps(core, services)
     realtime = Realtime(deps, COMMANDS)

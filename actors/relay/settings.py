@@ -52,4 +52,4 @@ class RelayLimits:
     page_size: int = 1_000
     """Events read at once: pending ones at start, and those of a gap."""
     drain_s: float = 2.0
-    """How long ``stop`` lets lanes finish before it cancels them."""
+    """How long ``stop`` lets queues drain before it cancels them."""

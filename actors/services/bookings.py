@@ -26,7 +26,7 @@ from actors.services.directory import Directory
 from actors.services.idempotency import idempotency_key
 from actors.services.requests import all_fields
 
-_ROUTES_MAX = 50_000
+_KNOWN_DENTISTS_MAX = 50_000
 
 
 class Bookings:
@@ -45,7 +45,7 @@ class Bookings:
         self._directory = directory
         self._clock = clock
         self._new_id = new_id
-        self._routes: LRUCache[AppointmentId, DentistId] = LRUCache(_ROUTES_MAX)
+        self._dentist_of: LRUCache[AppointmentId, DentistId] = LRUCache(_KNOWN_DENTISTS_MAX)
 
     # --- reservations ---------------------------------------------------------------
 
@@ -67,7 +67,7 @@ class Bookings:
     async def release(self, caller: Caller, reservation_id: AppointmentId) -> Reply:
         """Release a hold; one that has ended, or was booked meanwhile, stays as it is."""
         caller.principal.require(Role.PATIENT)
-        dentist_id = await self._route(caller.principal, reservation_id, "reservation")
+        dentist_id = await self._dentist(caller.principal, reservation_id, "reservation")
         command = commands.ReleaseHold(by=caller.principal, appointment_id=reservation_id)
         request = {"id": reservation_id}
         return await self._ask(caller, dentist_id, command, "reservation:release", request)
@@ -104,7 +104,7 @@ class Bookings:
     ) -> Reply:
         caller.principal.require(Role.PATIENT)
         reservation_id = request.reservation_id
-        dentist_id = await self._route(caller.principal, reservation_id, "reservation")
+        dentist_id = await self._dentist(caller.principal, reservation_id, "reservation")
         command = commands.BookReservation(
             by=caller.principal, appointment_id=reservation_id, notes=request.notes
         )
@@ -139,7 +139,7 @@ class Bookings:
     ) -> Reply:
         """Reschedule, or change status, type or notes; only what was sent changes."""
         caller.principal.require(Role.PATIENT, Role.DENTIST)
-        dentist_id = await self._route(caller.principal, appointment_id, "appointment")
+        dentist_id = await self._dentist(caller.principal, appointment_id, "appointment")
         command = commands.ChangeAppointment(
             by=caller.principal,
             appointment_id=appointment_id,
@@ -164,7 +164,7 @@ class Bookings:
     ) -> Reply:
         """Cancel softly; cancelling again changes nothing."""
         caller.principal.require(Role.PATIENT, Role.DENTIST)
-        dentist_id = await self._route(caller.principal, appointment_id, "appointment")
+        dentist_id = await self._dentist(caller.principal, appointment_id, "appointment")
         reason = cancellation.reason
         command = commands.CancelAppointment(
             by=caller.principal,
@@ -210,10 +210,10 @@ class Bookings:
             dentist_id, command, key=key, request_id=caller.request_id
         )
         if reply.outcome is Outcome.CREATED:
-            self._routes[AppointmentId(reply.resource_id)] = dentist_id
+            self._dentist_of[AppointmentId(reply.resource_id)] = dentist_id
         return reply
 
-    async def _route(self, by: Principal, appointment_id: AppointmentId, what: str) -> DentistId:
+    async def _dentist(self, by: Principal, appointment_id: AppointmentId, what: str) -> DentistId:
         """Which dentist's calendar has the row; raises NotFound.
 
         A row never changes its calendar, so this is cached. The calendar checks at each
@@ -221,12 +221,12 @@ class Bookings:
         """
         if by.is_staff and by.person:
             return DentistId(by.person)
-        if known := self._routes.get(appointment_id):
+        if known := self._dentist_of.get(appointment_id):
             return known
         found = await self._appointments.get(by, appointment_id)
         if found is None:
             raise NotFound(what)
-        self._routes[appointment_id] = found[0].dentist_id
+        self._dentist_of[appointment_id] = found[0].dentist_id
         return found[0].dentist_id
 
     async def _patient(

@@ -55,7 +55,7 @@ class Changes:
         """What ``principal`` missed in each wanted channel, in the order of ``wanted``.
 
         ``None`` instead of a position: only where the channel is now. ``up_to`` is where
-        live delivery takes over (the relay's released position); without it, the
+        live delivery takes over (the relay's position); without it, the
         committed head. ``limit`` and ``max_bytes`` are for the whole response. Raises
         Forbidden for a channel the principal may not join, ValidationFailed for one
         without history.

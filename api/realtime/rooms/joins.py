@@ -1,9 +1,8 @@
 """Joining channels without losing or repeating an event (``docs/protocol.md``).
 
-The subscriber enters the room first, with its live events held. Then the relay's released
-position R is taken, and the events after ``since`` up to R are read: this is the answer. When
-it was written, the held events follow. Every event is either up to R, and in the answer, or
-after R, and held.
+The subscriber enters the room first, with its live events held. Then the relay's position R is
+taken, and the events after ``since`` up to R are read: this is the answer. When it was written,
+the held events follow. Every event is either up to R, and in the answer, or after R, and held.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,7 +21,7 @@ from api.realtime.rooms.subscribers import Subscriber
 from api.schemas import channel_json
 
 Positions = Callable[[Sequence[Channel]], Awaitable[Mapping[Channel, Position]]]
-"""The relay's released positions of the channels."""
+"""How far the relay has broadcast each channel."""
 
 CHANNELS_MAX: Final = 100
 """Channels of one client."""
@@ -104,8 +103,8 @@ class Joins:
     ) -> Sequence[ChannelChanges]:
         if not wanted:
             return ()
-        released = await self._positions(tuple(wanted))
-        return await self._changes.read(principal, tuple(wanted.items()), up_to=released)
+        broadcast = await self._positions(tuple(wanted))
+        return await self._changes.read(principal, tuple(wanted.items()), up_to=broadcast)
 
 
 _EPHEMERAL: Final = orjson.dumps(

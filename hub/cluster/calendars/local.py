@@ -14,7 +14,7 @@ from hub.cluster.members.membership import Membership
 
 class TaggedSnapshot(NamedTuple):
     tag: str
-    """Names this state of the calendar among all of all time."""
+    """Identifies this state of the calendar, over all nodes and restarts."""
     fence: int
     snapshot: Snapshot
 
@@ -24,7 +24,7 @@ class LocalCalendars:
 
     Without a certain lease every method raises Unavailable. A snapshot and a refusal rest on
     memory alone, so for these the lease is checked again afterwards. A commit needs no such
-    check: the fence protects it. All methods raise OwnedElsewhere.
+    check: the fence protects it. All methods may raise OwnedElsewhere.
     """
 
     def __init__(self, registry: Registry, store: CalendarStore, membership: Membership) -> None:
