@@ -41,26 +41,41 @@ ConnectionRefused = socketio.exceptions.ConnectionRefusedError
 """A client may not connect; its arguments are the error code and the REST error object."""
 
 
-class EngineAdapter:
-    """The hub's engine with what python-socketio needs of an Engine.IO server."""
+class EngineServer(Protocol):
+    """All that python-socketio needs of an Engine.IO server."""
+
+    async_mode: str
+    """Copied by the library's constructor, and not used."""
+
+    def on(self, event: str, handler: Handler) -> None:
+        """Keep the library's handler of ``connect``, ``message`` or ``disconnect``."""
+        ...
+
+    def generate_id(self) -> str:
+        """The id of a new client of a namespace."""
+        ...
+
+    async def send(self, eio_sid: str, data: str) -> None:
+        """Send CONNECT, CONNECT_ERROR or DISCONNECT; to a closed connection, nothing."""
+        ...
+
+
+class EngineAdapter(EngineServer):
+    """The hub's engine, as python-socketio sees it."""
 
     async_mode = "aiohttp"
-    """Copied by the library's constructor, and not used."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.handlers: dict[str, Handler] = {}
 
     def on(self, event: str, handler: Handler) -> None:
-        """Keep the library's handler of ``connect``, ``message`` or ``disconnect``."""
         self.handlers[event] = handler
 
     def generate_id(self) -> str:
-        """The id of a new client of a namespace."""
         return new_sid()
 
     async def send(self, eio_sid: str, data: str) -> None:
-        """Send CONNECT, CONNECT_ERROR or DISCONNECT; to a closed connection, nothing."""
         self._engine.send(eio_sid, data)
 
 
