@@ -42,8 +42,5 @@ class Tasks:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("task_failed", task=_name(task), exc_info=error)
-
-
-def _name(task: asyncio.Task[None]) -> str:
-    return getattr(task.get_coro(), "__qualname__", task.get_name())
+            name = getattr(task.get_coro(), "__qualname__", task.get_name())
+            log.error("task_failed", task=name, exc_info=error)

@@ -9,8 +9,8 @@ from actors.calendar.alarms import Alarms
 from actors.calendar.registry import Calendars, Registry
 from actors.domain.channels import Channel
 from actors.ports.clock import Clock, NewId
-from actors.ports.connections import Connections
 from actors.ports.events import Broadcaster, EventRecord
+from actors.ports.profiles import Connections
 from actors.relay.committed_events import CommittedEvents
 from actors.relay.relay import Listener, Relay
 from actors.services.availability import Availability

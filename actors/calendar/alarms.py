@@ -9,6 +9,7 @@ import asyncio
 import heapq
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from actors.domain.refusals import NotFound, Refusal
@@ -46,7 +47,9 @@ class Alarms:
                 self._sooner.clear()
                 wait_s = self._until_next_s()
                 if wait_s is None or wait_s > 0:
-                    await self._sleep(wait_s)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(wait_s):
+                            await self._sooner.wait()
                     continue
                 _, _, due = heapq.heappop(self._heap)
                 await self._slots.acquire()
@@ -79,10 +82,3 @@ class Alarms:
         if not self._heap:
             return None
         return (self._heap[0][0] - self._clock.now()).total_seconds()
-
-    async def _sleep(self, wait_s: float | None) -> None:
-        try:
-            async with asyncio.timeout(wait_s):
-                await self._sooner.wait()
-        except TimeoutError:
-            pass

@@ -11,7 +11,7 @@ from datetime import datetime
 from actors.calendar.mailbox import PendingCommand
 from actors.domain.announcements import announcements
 from actors.domain.calendar import Calendar, evolve
-from actors.domain.decide import Decision, decide
+from actors.domain.decide import decide
 from actors.domain.refusals import IdempotencyMismatch, Refusal
 from actors.ports.commits import IdempotencyKey, Reply, Turn
 
@@ -80,40 +80,31 @@ def _plan_one(
         plan.answers.append((pending, reply))
         return
     decision = decide(pending.command, plan.calendar, now)
+    outcome, resource_id, version = decision.outcome, decision.resource_id, decision.version
     if not decision.events and decision.reply is None and pending.key.internal:
-        plan.answers.append((pending, _empty_reply(decision)))  # there is nothing to write
+        empty = Reply(outcome=outcome, resource_id=resource_id, version=version, body=b"")
+        plan.answers.append((pending, empty))  # there is nothing to write
         return
     for event in decision.events:
         plan.calendar = evolve(plan.calendar, event)
     turn_of[key] = len(plan.turns)
-    plan.turns.append(_turn(pending, decision, now))
+    plan.turns.append(
+        Turn(
+            by=pending.command.by,
+            at=now,
+            request_id=pending.request_id,
+            key=pending.key,
+            events=decision.events,
+            announcements=announcements(decision.events),
+            outcome=outcome,
+            resource_id=resource_id,
+            version=version,
+            reply=decision.reply,
+        )
+    )
     plan.waiting.append([pending])
 
 
 def _check_same_request(key: IdempotencyKey, fingerprint: str) -> None:
     if key.fingerprint != fingerprint:
         raise IdempotencyMismatch
-
-
-def _empty_reply(decision: Decision) -> Reply:
-    return Reply(
-        outcome=decision.outcome,
-        resource_id=decision.resource_id,
-        version=decision.version,
-        body=b"",
-    )
-
-
-def _turn(pending: PendingCommand, decision: Decision, now: datetime) -> Turn:
-    return Turn(
-        by=pending.command.by,
-        at=now,
-        request_id=pending.request_id,
-        key=pending.key,
-        events=decision.events,
-        announcements=announcements(decision.events),
-        outcome=decision.outcome,
-        resource_id=decision.resource_id,
-        version=decision.version,
-        reply=decision.reply,
-    )

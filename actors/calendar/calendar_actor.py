@@ -14,7 +14,7 @@ leaves nothing to undo.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -125,14 +125,15 @@ class CalendarActor:
             error = unexpected
         finally:
             for pending in self._in_flight:
-                pending.fail(error or Unavailable())
+                pending.respond(error or Unavailable())
             self.mailbox.abandon(error)
 
     # --- one batch ------------------------------------------------------------------
 
     async def _execute(self, commands: Sequence[PendingCommand]) -> None:
         """Decide and commit a batch; again without the commands that the committer refused."""
-        commands = self._drop_overdue(commands)
+        now_s = self._clock.monotonic()
+        commands = [pending for pending in commands if not pending.drop_if_overdue(now_s)]
         await self._refresh_types()
         calendar = await self._with_named_rows(commands)
         answered: dict[PendingCommand, Reply | Refusal] = {}
@@ -164,18 +165,7 @@ class CalendarActor:
                 self._release(plan, committed)
                 return
         for pending in commands:
-            pending.fail(CalendarBusy())
-
-    def _drop_overdue(self, commands: Iterable[PendingCommand]) -> list[PendingCommand]:
-        """Answer CALENDAR_BUSY to commands past their deadline; returns the others."""
-        now_s = self._clock.monotonic()
-        in_time = []
-        for pending in commands:
-            if pending.deadline_s < now_s:
-                pending.fail(CalendarBusy())
-            else:
-                in_time.append(pending)
-        return in_time
+            pending.respond(CalendarBusy())
 
     async def _refresh_types(self) -> None:
         """Read changed appointment types before they are used for a decision.
@@ -234,8 +224,9 @@ class CalendarActor:
                     self._set_alarm(event)
             self._remember(turn.key, reply)
             for pending in waiting:
-                pending.reply(reply)
-        _answer(plan.answers)
+                pending.respond(reply)
+        for pending, answer in plan.answers:
+            pending.respond(answer)
 
     def _set_alarm(self, event: SlotHeld) -> None:
         assert event.after.expires_at is not None, "a hold has an end"
@@ -261,12 +252,9 @@ class CalendarActor:
         for turn, waiting in zip(plan.turns, plan.waiting, strict=True):
             stored = found.get(key_id(turn.key))
             for pending in waiting:
-                if stored is None:
-                    pending.fail(Unavailable())
-                else:
-                    pending.reply(stored.reply)
+                pending.respond(stored.reply if stored else Unavailable())
         for pending, _ in plan.answers:
-            pending.fail(Unavailable())
+            pending.respond(Unavailable())
 
     async def _reload(self) -> None:
         """Raise the fence and load the calendar again, as at the start."""
@@ -301,11 +289,3 @@ def loaded_snapshot(loaded: LoadedCalendar, reservations: ReservationSettings) -
         ),
         position=loaded.position,
     )
-
-
-def _answer(answers: Iterable[tuple[PendingCommand, Reply | Refusal]]) -> None:
-    for pending, answer in answers:
-        if isinstance(answer, Reply):
-            pending.reply(answer)
-        else:
-            pending.fail(answer)

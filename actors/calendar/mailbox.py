@@ -24,13 +24,21 @@ class PendingCommand:
     """On the monotonic clock. A command that is still queued then is not executed."""
     answer: asyncio.Future[Reply]
 
-    def reply(self, reply: Reply) -> None:
-        if not self.answer.done():  # the caller may have gone
-            self.answer.set_result(reply)
+    def respond(self, answer: Reply | Exception) -> None:
+        """Answer the caller, unless the caller has gone."""
+        if self.answer.done():
+            return
+        if isinstance(answer, Reply):
+            self.answer.set_result(answer)
+        else:
+            self.answer.set_exception(answer)
 
-    def fail(self, error: Exception) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(error)
+    def drop_if_overdue(self, monotonic_s: float) -> bool:
+        """Answer CALENDAR_BUSY past the deadline; returns whether that was so."""
+        overdue = self.deadline_s < monotonic_s
+        if overdue:
+            self.respond(CalendarBusy())
+        return overdue
 
 
 class Mailbox:
@@ -64,10 +72,9 @@ class Mailbox:
 
     def drop_overdue(self, monotonic_s: float) -> int:
         """Answer CALENDAR_BUSY to commands past their deadline; returns how many there were."""
-        overdue = [pending for pending in self._queue if pending.deadline_s < monotonic_s]
+        overdue = [pending for pending in self._queue if pending.drop_if_overdue(monotonic_s)]
         for pending in overdue:
             self._queue.remove(pending)
-            pending.fail(CalendarBusy())
         return len(overdue)
 
     def seal(self) -> None:
@@ -79,4 +86,4 @@ class Mailbox:
         """Seal, and fail every queued command: none of them was executed."""
         self.seal()
         while self._queue:
-            self._queue.popleft().fail(error or Unavailable())
+            self._queue.popleft().respond(error or Unavailable())

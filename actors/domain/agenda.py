@@ -47,9 +47,6 @@ class Agenda:
     def __iter__(self) -> Iterator[Appointment]:
         return (entry.row for entry in self._entries)
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def get(self, appointment_id: AppointmentId) -> Appointment | None:
         return self._by_id.get(appointment_id)
 

@@ -9,7 +9,7 @@ from actors.domain.agenda import Agenda
 from actors.domain.appointment import Appointment, AppointmentType, Status
 from actors.domain.events import CalendarEvent, RowEvent
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId
-from actors.domain.refusals import NotFound, Refusal
+from actors.domain.refusals import NotFound
 from actors.domain.schedule import Schedule
 from actors.domain.slots import IsFull, Minute, free_starts, local_date, to_minute, why_not
 
@@ -64,8 +64,8 @@ class Calendar:
             full=self._full(kind, now, patient_id, None),
         )
 
-    def why_not(self, kind: AppointmentType, row: Appointment, now: datetime) -> Refusal | None:
-        """Why the row's patient cannot have its start, or ``None`` if they can.
+    def check_offered(self, kind: AppointmentType, row: Appointment, now: datetime) -> None:
+        """Raise why the row's patient cannot have its start, unless :meth:`free` lists it.
 
         The time that the row itself takes now counts as free.
         """
@@ -78,7 +78,8 @@ class Calendar:
             ignoring=row.id,
         )
         full = self._full(kind, now, row.patient_id, row.id)
-        return why_not(self.schedule, kind, taken, start, now, full=full)
+        if refusal := why_not(self.schedule, kind, taken, start, now, full=full):
+            raise refusal
 
     def _full(
         self,

@@ -14,20 +14,16 @@ Channel = NewType("Channel", str)
 AVAILABILITY_ALL = Channel("availability:all")
 HUB_STATUS = Channel("hub:status")
 
-_DENTIST_APPOINTMENTS = "appointments:dentist:"
-_PATIENT_APPOINTMENTS = "appointments:patient:"
 _DENTIST_AVAILABILITY = "availability:dentist:"
-_USER_PROFILE = "profiles:user:"
-_DENTIST_PROFILES = "profiles:dentist:"
 _NAMESPACES = ("appointments:", "availability:", "profiles:", "hub:")
 
 
 def dentist_channel(dentist_id: DentistId) -> Channel:
-    return Channel(_DENTIST_APPOINTMENTS + dentist_id)
+    return Channel("appointments:dentist:" + dentist_id)
 
 
 def patient_channel(patient_id: PatientId) -> Channel:
-    return Channel(_PATIENT_APPOINTMENTS + patient_id)
+    return Channel("appointments:patient:" + patient_id)
 
 
 def availability_channel(dentist_id: DentistId) -> Channel:
@@ -35,11 +31,11 @@ def availability_channel(dentist_id: DentistId) -> Channel:
 
 
 def user_profile_channel(user_id: ProfileId) -> Channel:
-    return Channel(_USER_PROFILE + user_id)
+    return Channel("profiles:user:" + user_id)
 
 
 def dentist_profiles_channel(dentist_id: DentistId) -> Channel:
-    return Channel(_DENTIST_PROFILES + dentist_id)
+    return Channel("profiles:dentist:" + dentist_id)
 
 
 def own_channels(principal: Principal) -> tuple[Channel, ...]:

@@ -87,7 +87,7 @@ def _hold(command: HoldSlot, calendar: Calendar, now: datetime) -> Decision:
     wanted = rules.new_row(
         calendar, command, kind, now, status=Status.HELD, expires_at=now + calendar.hold_time
     )
-    rules.check_offered(calendar, kind, wanted, now)
+    calendar.check_offered(kind, wanted, now)
     cleared = rules.clear_holds(calendar, wanted, now)
     return _decided(Outcome.CREATED, wanted, *cleared, SlotHeld(before=None, after=wanted))
 
@@ -141,7 +141,7 @@ def _book_slot(command: BookSlot, calendar: Calendar, now: datetime) -> Decision
     if command.by.is_staff:
         wanted = rules.place_by_staff(calendar, wanted, now, overbook=command.overbook)
     else:
-        rules.check_offered(calendar, kind, wanted, now)
+        calendar.check_offered(kind, wanted, now)
     cleared = rules.clear_holds(calendar, wanted, now)
     return _decided(Outcome.CREATED, wanted, *cleared, AppointmentBooked(before=None, after=wanted))
 
@@ -169,7 +169,7 @@ def _change(command: ChangeAppointment, calendar: Calendar, now: datetime) -> De
             after = rules.place_by_staff(calendar, after, now, overbook=bool(command.overbook))
         else:
             rules.check_not_too_late(row, now, calendar.schedule.cancel_notice_minutes)
-            rules.check_offered(calendar, rules.kind_of(after), after, now)
+            calendar.check_offered(rules.kind_of(after), after, now)
         cleared = rules.clear_holds(calendar, after, now)
     if after == row:
         return _decided(Outcome.UNCHANGED, row)

@@ -38,14 +38,6 @@ def check_version(expected: int | None, current: int) -> None:
         raise VersionConflict(current)
 
 
-def check_offered(
-    calendar: Calendar, kind: AppointmentType, row: Appointment, now: datetime
-) -> None:
-    """Raise why the patient cannot have this slot, unless the listing offers it to them."""
-    if refusal := calendar.why_not(kind, row, now):
-        raise refusal
-
-
 def place_by_staff(
     calendar: Calendar, row: Appointment, now: datetime, *, overbook: bool
 ) -> Appointment:

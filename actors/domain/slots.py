@@ -227,17 +227,14 @@ def _kept_back(schedule: Schedule, first: Minute, last: Minute, now: datetime) -
     """The emergency blocks around ``[first, last]`` that cannot be booked yet."""
     if not schedule.reserved_blocks:
         return []
-    zone, present = schedule.zone, minute_up(now)
-    day, last_day = local_date(first, zone) - _DAY, local_date(last, zone) + _DAY
-    kept: list[Span] = []
-    while day <= last_day:
+    present, kept = minute_up(now), []
+    for day in _local_dates(schedule.zone, first, last):
         weekday = Weekday.of(day)
         for block in schedule.reserved_blocks:
             if block.weekday is weekday:
-                span = _span(zone, day, block.window.start, block.window.end)
+                span = _span(schedule.zone, day, block.window.start, block.window.end)
                 if span[0] - block.opens_minutes_before > present and span[0] < span[1]:
                     kept.append(span)
-        day += _DAY
     return kept
 
 
@@ -298,16 +295,24 @@ def _spans(schedule: Schedule, first: Minute, last: Minute) -> list[Span]:
 
     Only spans of the same date are merged, because each date has its own grid.
     """
-    if last < _FIRST_MINUTE or first > _LAST_MINUTE:
-        return []
-    # One more date on both sides: where midnight occurs twice, dates share instants.
-    day = local_date(max(first, _FIRST_MINUTE), schedule.zone) - _DAY
-    last_day = local_date(min(last, _LAST_MINUTE), schedule.zone) + _DAY
     spans: list[Span] = []
-    while day <= last_day:
+    for day in _local_dates(schedule.zone, first, last):
         spans += _spans_on(schedule, day)
-        day += _DAY
     return spans
+
+
+def _local_dates(zone: ZoneInfo, first: Minute, last: Minute) -> Iterator[date]:
+    """The local dates of ``[first, last]``, ascending, and one more on both sides.
+
+    Where midnight occurs twice, dates share instants.
+    """
+    if last < _FIRST_MINUTE or first > _LAST_MINUTE:
+        return
+    day = local_date(max(first, _FIRST_MINUTE), zone) - _DAY
+    last_day = local_date(min(last, _LAST_MINUTE), zone) + _DAY
+    while day <= last_day:
+        yield day
+        day += _DAY
 
 
 def _spans_on(schedule: Schedule, day: date) -> Sequence[Span]:

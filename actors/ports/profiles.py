@@ -1,4 +1,4 @@
-"""Reading profiles, and auditing searches."""
+"""People: reading their profiles, auditing searches, and ending their connections."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,4 +70,16 @@ class Profiles(Protocol):
 
     async def record_disconnect(self, by: Principal, request_id: str, person: Profile) -> None:
         """Audit that the connections of a person are being ended."""
+        ...
+
+
+class Connections(Protocol):
+    """All live connections, of every protocol and at every node of the hub."""
+
+    async def end(self, person: ProfileId) -> None:
+        """End the connections of a person, and those of chatbots that act for them.
+
+        Raises :class:`~actors.domain.refusals.Unavailable` if a node did not answer. The
+        connections at all other nodes have been ended then, and the call can be repeated.
+        """
         ...

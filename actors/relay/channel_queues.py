@@ -2,6 +2,7 @@
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from actors.domain.channels import Channel
 from actors.domain.position import Position
@@ -76,5 +77,5 @@ class ChannelQueues:
         surplus = len(self._queues) - self._idle_max
         if surplus > 0:
             idle = (name for name, old in self._queues.items() if old.is_idle and old is not queue)
-            for name in [name for _, name in zip(range(surplus), idle, strict=False)]:
+            for name in list(islice(idle, surplus)):
                 del self._queues[name]

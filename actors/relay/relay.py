@@ -39,8 +39,6 @@ from actors.tasks import Tasks
 log = structlog.get_logger(__name__)
 
 Listener = Callable[[EventRecord], None]
-OnFailure = Callable[[Channel, Position], Awaitable[None]]
-HasSubscribers = Callable[[Channel], bool]
 
 _GAP_BYTES_MAX = 1_000_000
 
@@ -67,8 +65,8 @@ class Relay:
         events: EventLog,
         clock: Clock,
         broadcaster: Broadcaster,
-        on_failure: OnFailure,
-        has_subscribers: HasSubscribers = lambda _channel: True,
+        on_failure: Callable[[Channel, Position], Awaitable[None]],
+        has_subscribers: Callable[[Channel], bool] = lambda _channel: True,
         listeners: Sequence[Listener] = (),
         on_delivery: Callable[[Delivery], None] = lambda _delivery: None,
         is_ours: Callable[[EventRecord], bool] | None = None,

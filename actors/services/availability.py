@@ -20,10 +20,9 @@ from actors.domain.slots import Minute, minute_up, to_instant
 from actors.ports.clock import Clock, NewId
 from actors.ports.commits import Reply
 from actors.ports.profiles import Profiles
-from actors.services.caller import Caller
+from actors.services.caller import Caller, idempotency_key
 from actors.services.catalog import Catalog
 from actors.services.directory import Directory
-from actors.services.idempotency import idempotency_key
 from actors.services.requests import SlotRange, SlotSearch
 
 MAX_RANGE = timedelta(days=62)

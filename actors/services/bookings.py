@@ -21,9 +21,8 @@ from actors.ports.clock import Clock, NewId
 from actors.ports.commits import Reply
 from actors.ports.rendering import Names
 from actors.services import requests
-from actors.services.caller import Caller
+from actors.services.caller import Caller, idempotency_key
 from actors.services.directory import Directory
-from actors.services.idempotency import idempotency_key
 from actors.services.requests import all_fields
 
 _KNOWN_DENTISTS_MAX = 50_000
@@ -67,7 +66,7 @@ class Bookings:
     async def release(self, caller: Caller, reservation_id: AppointmentId) -> Reply:
         """Release a hold; one that has ended, or was booked meanwhile, stays as it is."""
         caller.principal.require(Role.PATIENT)
-        dentist_id = await self._dentist(caller.principal, reservation_id, "reservation")
+        dentist_id = await self._dentist(caller, reservation_id, "reservation")
         command = commands.ReleaseHold(by=caller.principal, appointment_id=reservation_id)
         request = {"id": reservation_id}
         return await self._ask(caller, dentist_id, command, "reservation:release", request)
@@ -76,9 +75,7 @@ class Bookings:
         self, caller: Caller, reservation_id: AppointmentId
     ) -> tuple[Appointment, Names]:
         """One reservation; raises ReservationExpired when it ended unbooked."""
-        found = await self._appointments.get(caller.principal, reservation_id)
-        if found is None:
-            raise NotFound("reservation")
+        found = await self.get(caller, reservation_id, "reservation")
         row = found[0]
         if row.status in (Status.EXPIRED, Status.RELEASED) or row.is_overdue(self._clock.now()):
             raise ReservationExpired
@@ -103,10 +100,9 @@ class Bookings:
         self, caller: Caller, request: requests.BookReservationRequest
     ) -> Reply:
         caller.principal.require(Role.PATIENT)
-        reservation_id = request.reservation_id
-        dentist_id = await self._dentist(caller.principal, reservation_id, "reservation")
+        dentist_id = await self._dentist(caller, request.reservation_id, "reservation")
         command = commands.BookReservation(
-            by=caller.principal, appointment_id=reservation_id, notes=request.notes
+            by=caller.principal, appointment_id=request.reservation_id, notes=request.notes
         )
         return await self._ask(caller, dentist_id, command, "appointment:book", all_fields(request))
 
@@ -139,7 +135,7 @@ class Bookings:
     ) -> Reply:
         """Reschedule, or change status, type or notes; only what was sent changes."""
         caller.principal.require(Role.PATIENT, Role.DENTIST)
-        dentist_id = await self._dentist(caller.principal, appointment_id, "appointment")
+        dentist_id = await self._dentist(caller, appointment_id, "appointment")
         command = commands.ChangeAppointment(
             by=caller.principal,
             appointment_id=appointment_id,
@@ -164,21 +160,22 @@ class Bookings:
     ) -> Reply:
         """Cancel softly; cancelling again changes nothing."""
         caller.principal.require(Role.PATIENT, Role.DENTIST)
-        dentist_id = await self._dentist(caller.principal, appointment_id, "appointment")
-        reason = cancellation.reason
+        dentist_id = await self._dentist(caller, appointment_id, "appointment")
         command = commands.CancelAppointment(
             by=caller.principal,
             appointment_id=appointment_id,
             expected_version=expected_version,
-            reason=reason,
+            reason=cancellation.reason,
         )
-        body = {"id": appointment_id, "version": expected_version, "reason": reason}
+        body = {"id": appointment_id, "version": expected_version, "reason": command.reason}
         return await self._ask(caller, dentist_id, command, "appointment:cancel", body)
 
-    async def get(self, caller: Caller, appointment_id: AppointmentId) -> tuple[Appointment, Names]:
+    async def get(
+        self, caller: Caller, appointment_id: AppointmentId, what: str = "appointment"
+    ) -> tuple[Appointment, Names]:
         found = await self._appointments.get(caller.principal, appointment_id)
         if found is None:
-            raise NotFound("appointment")
+            raise NotFound(what)
         return found
 
     async def history(
@@ -213,21 +210,19 @@ class Bookings:
             self._dentist_of[AppointmentId(reply.resource_id)] = dentist_id
         return reply
 
-    async def _dentist(self, by: Principal, appointment_id: AppointmentId, what: str) -> DentistId:
+    async def _dentist(self, caller: Caller, appointment_id: AppointmentId, what: str) -> DentistId:
         """Which dentist's calendar has the row; raises NotFound.
 
         A row never changes its calendar, so this is cached. The calendar checks at each
         command whether the caller may see the row.
         """
-        if by.is_staff and by.person:
-            return DentistId(by.person)
+        if caller.principal.is_staff and caller.principal.person:
+            return DentistId(caller.principal.person)
         if known := self._dentist_of.get(appointment_id):
             return known
-        found = await self._appointments.get(by, appointment_id)
-        if found is None:
-            raise NotFound(what)
-        self._dentist_of[appointment_id] = found[0].dentist_id
-        return found[0].dentist_id
+        row, _ = await self.get(caller, appointment_id, what)
+        self._dentist_of[appointment_id] = row.dentist_id
+        return row.dentist_id
 
     async def _patient(
         self, by: Principal, me: ProfileId, patient_id: ProfileId | None

@@ -1,21 +1,12 @@
 """A bounded cache of records that change seldom, invalidated by events."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from cachetools import LRUCache
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-
-@dataclass(slots=True)
-class Lookups:
-    """Hits and misses of a cache since the start."""
-
-    hits: int = 0
-    misses: int = 0
 
 
 class Cache(Generic[K, V]):
@@ -25,13 +16,14 @@ class Cache(Generic[K, V]):
         self._load = load
         self._kept: LRUCache[K, V] = LRUCache(limit)
         self._drops = 0
-        self.lookups = Lookups()
+        self.lookups = {"hit": 0, "miss": 0}
+        """Look-ups since the start, by result."""
 
     async def get(self, key: K) -> V | None:
         if (kept := self._kept.get(key)) is not None:
-            self.lookups.hits += 1
+            self.lookups["hit"] += 1
             return kept
-        self.lookups.misses += 1
+        self.lookups["miss"] += 1
         drops = self._drops
         value = await self._load(key)
         if value is not None and drops == self._drops:  # no event invalidated it while it was read

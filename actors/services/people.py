@@ -6,8 +6,7 @@ from actors.domain.principal import Role
 from actors.domain.profile import Profile, PublicCard
 from actors.domain.refusals import Forbidden, NotFound, ValidationFailed
 from actors.ports.commits import Reply
-from actors.ports.connections import Connections
-from actors.ports.profiles import ProfilePage, Profiles
+from actors.ports.profiles import Connections, ProfilePage, Profiles
 from actors.services.caller import Caller
 from actors.services.directory import Directory
 from actors.services.records import Records, edited, retried

@@ -15,8 +15,7 @@ from actors.domain.webhook import Webhook
 from actors.ports import commits
 from actors.ports.clock import Clock, NewId
 from actors.ports.commits import IdempotencyKey, Reply
-from actors.services.caller import Caller
-from actors.services.idempotency import idempotency_key
+from actors.services.caller import Caller, idempotency_key
 from actors.services.requests import AppointmentTypeChange, ProfileChange, sent_fields
 
 Record = TypeVar("Record", Profile, AppointmentType)

@@ -36,7 +36,13 @@ class Replays:
         check_readable(principal, channel)
         head = (await self._events.heads([channel]))[channel]
         for look in (_FIRST_LOOK, EVENTS_MAX + 1):
-            tail = await self._tail(channel, head, look)
+            tail = await self._events.read(
+                channel,
+                after=max(0, head.offset - look),
+                up_to=head.offset,
+                limit=look,
+                max_bytes=4 * BYTES_MAX,
+            )
             first = next((each for each in tail if each.time >= at), None)
             reaches_back = bool(tail) and tail[0].time < at
             if reaches_back or len(tail) < look:
@@ -51,15 +57,6 @@ class Replays:
         if _was_replaced(tail, head) and at < datetime.fromtimestamp(head.epoch, UTC):
             return None
         return Position(head.epoch, head.offset if first is None else first.position.offset - 1)
-
-    async def _tail(self, channel: Channel, head: Position, look: int) -> Sequence[EventRecord]:
-        return await self._events.read(
-            channel,
-            after=max(0, head.offset - look),
-            up_to=head.offset,
-            limit=look,
-            max_bytes=4 * BYTES_MAX,
-        )
 
     def _is_all(self, tail: Sequence[EventRecord], head: Position, at: datetime) -> bool:
         """Whether no event since ``at`` was deleted before the first of ``tail``."""

@@ -17,7 +17,6 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from actors.ports.events import Delivery
-from actors.services.cache import Lookups
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64)
@@ -50,7 +49,7 @@ class Gauges:
     """Active webhooks."""
     webhooks_failing: Callable[[], int] = int
     """Channels of webhooks that wait for another attempt."""
-    cache_lookups: Callable[[], Mapping[str, Lookups]] = dict
+    cache_lookups: Callable[[], Mapping[str, Mapping[str, int]]] = dict
     """By cache, since the start."""
     busiest: Callable[[], Sequence[CalendarFigures]] = tuple
     """The calendars with the highest load, as many as the status page shows."""
@@ -226,8 +225,8 @@ def _current_values(gauges: Gauges) -> Iterator[Metric]:
         "chairside_cache_lookups", "Look-ups by cache and result", labels=("cache", "result")
     )
     for cache, counted in sorted(gauges.cache_lookups().items()):
-        lookups.add_metric((cache, "hit"), counted.hits)
-        lookups.add_metric((cache, "miss"), counted.misses)
+        for result, count in counted.items():
+            lookups.add_metric((cache, result), count)
     yield lookups
 
 

@@ -87,6 +87,6 @@ async def test_abandoning_answers_every_caller() -> None:
 async def test_an_answer_to_a_cancelled_caller_is_dropped() -> None:
     one = pending()
     one.answer.cancel()
-    one.reply(REPLY)
-    one.fail(CalendarBusy())
+    one.respond(REPLY)
+    one.respond(CalendarBusy())
     assert one.answer.cancelled()

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.position import Position
 from actors.ports.events import Delivery
-from actors.services.cache import Lookups
 from hub.telemetry.metrics import Gauges, Metrics
 
 NOW = datetime(2027, 3, 8, 9, tzinfo=UTC)
@@ -77,7 +76,7 @@ def test_current_values_are_read_at_each_scrape() -> None:
             deepest_mailbox=lambda: depth[0],
             holds=lambda: 2,
             connections=lambda: {"/dentist": 1},
-            cache_lookups=lambda: {"people": Lookups(hits=5, misses=2)},
+            cache_lookups=lambda: {"people": {"hit": 5, "miss": 2}},
         )
     )
     assert "chairside_mailbox_depth 1.0" in rendered(metrics)

@@ -50,7 +50,7 @@ class LiveConnection(Protocol):
 
 
 class Revocations:
-    """Implements :class:`actors.ports.connections.Connections` for this process."""
+    """Implements :class:`actors.ports.profiles.Connections` for this process."""
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ import structlog
 
 from actors.domain.ids import ProfileId
 from actors.domain.refusals import Refusal, Unavailable
-from actors.ports.connections import Connections
+from actors.ports.profiles import Connections
 from hub.cluster.internal.codec import JsonObject, from_json
 from hub.cluster.internal.node_client import NoAnswer, NodeClient, NotOwner, NotSent
 from hub.cluster.members.lease_keeper import LeaseKeeper
@@ -21,7 +21,7 @@ _ANSWER_S: Final = 2.0
 
 
 class ClusterConnections:
-    """Implements :class:`actors.ports.connections.Connections` for all nodes.
+    """Implements :class:`actors.ports.profiles.Connections` for all nodes.
 
     It does not use the stream of events: there, no node learns what another received.
     """
