@@ -84,3 +84,11 @@ class CatchUp:
 def catch_ups(channels: Mapping[str, Json]) -> dict[str, CatchUp]:
     """The catch-up of each channel, by name."""
     return {name: CatchUp.from_wire(raw) for name, raw in channels.items()}
+
+
+def since_query(since: Mapping[str, Position | None]) -> list[tuple[str, str]]:
+    """The query of ``GET /api/changes``; a channel without a position begins now."""
+    pairs: list[tuple[str, str]] = []
+    for channel, position in since.items():
+        pairs += [("channel", channel), ("since", str(position or "now"))]
+    return pairs

@@ -10,7 +10,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Final
 
 RETRIED: Final = frozenset({"CALENDAR_BUSY", "UNAVAILABLE", "RATE_LIMITED"})
@@ -33,22 +33,17 @@ class FieldProblem:
     message: str
 
 
+@dataclass(eq=False)
 class HubError(ClientError):
     """The hub refused or failed. Depend on ``code``, which is stable; not on ``message``."""
 
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        *,
-        status: int | None = None,
-        details: tuple[FieldProblem, ...] = (),
-        request_id: str | None = None,
-        retry_after_s: float | None = None,
-    ) -> None:
-        super().__init__(code, message)
-        self.code, self.message, self.status = code, message, status
-        self.details, self.request_id, self.retry_after_s = details, request_id, retry_after_s
+    code: str
+    message: str
+    _: KW_ONLY
+    status: int | None = None
+    details: tuple[FieldProblem, ...] = ()
+    request_id: str | None = None
+    retry_after_s: float | None = None
 
     def __str__(self) -> str:
         fields = "; ".join(f"{each.field}: {each.message}" for each in self.details)

@@ -1,14 +1,4 @@
-"""A client that sends commands and follows channels over Socket.IO.
-
-::
-
-    async with LiveClient(
-        "https://hub.example", namespace="/patient", token=token, on_event=print
-    ) as patient:
-        await patient.book_slot(dentist_id=..., appointment_type_id=..., start=...)
-
-When a connection ends, the next one continues every channel at its position.
-"""
+"""A client that sends commands and follows channels over Socket.IO."""
 
 import asyncio
 import contextlib
@@ -43,6 +33,7 @@ COMMANDS_MAX: Final = 32
 class LiveClient(ReconnectingClient, Commands):
     """Socket.IO client of one principal; ``async with`` connects and closes it.
 
+    When a connection ends, the next one continues every channel at its position.
     The principal's own channels are followed from the start with ``on_event`` and
     ``on_refetch``; others with :meth:`follow`. Callbacks are plain functions, are called in
     order and must not block: put what takes time into a queue.

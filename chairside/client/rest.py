@@ -1,12 +1,4 @@
-"""A client that sends commands and queries over REST.
-
-::
-
-    async with aiohttp.ClientSession() as session:
-        hub = HubClient("https://hub.example", token=token, session=session)
-        for appointment in await hub.all_appointments(status="confirmed"):
-            print(appointment["start"])
-"""
+"""A client that sends commands and queries over REST."""
 
 import email.utils
 import re
@@ -16,7 +8,7 @@ from typing import Any, Unpack, cast
 
 import aiohttp
 
-from chairside.client.channels import CatchUp, Position, catch_ups
+from chairside.client.channels import CatchUp, Position, catch_ups, since_query
 from chairside.client.commands import Operation, RestCommands, ResultT, new_key
 from chairside.client.errors import ConnectionLost, HubError, json_or_none
 from chairside.client.retry import RetryPolicy
@@ -146,12 +138,7 @@ class HubClient(RestCommands):
 
     async def changes(self, since: Mapping[str, Position | None]) -> dict[str, CatchUp]:
         """Catch up with some channels; one without a position answers where it is now."""
-        pairs = [
-            pair
-            for channel, position in since.items()
-            for pair in (("channel", channel), ("since", str(position or "now")))
-        ]
-        answer = await self.request("GET", "/api/changes", query=pairs)
+        answer = await self.request("GET", "/api/changes", query=since_query(since))
         return catch_ups(answer["channels"])
 
     async def _all_pages(self, path: str, filters: Mapping[str, object]) -> list[Any]:

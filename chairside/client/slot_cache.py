@@ -1,14 +1,4 @@
-"""Free slots in memory, for programs that often look up what is free.
-
-::
-
-    async with SlotCache(hub, session=session, token=token) as cache:
-        free = await cache.free(appointment_type_id)
-
-The cache loads the slots of some dentists, follows the hub's event stream, and answers from
-memory, correct within a second of any change (criterion 2.3). While the stream is down, or a
-change has not been refetched yet, it queries the hub instead.
-"""
+"""Free slots in memory, for programs that often look up what is free (``docs/live.md``)."""
 
 import asyncio
 import logging
@@ -75,8 +65,10 @@ class _Loaded:
 class SlotCache:
     """Free slots of some dentists, or of all; ``async with`` loads and follows them.
 
-    Slots of the next ``days`` are kept in memory. After ``max_age_s`` without a byte from the
-    stream, which must be longer than the hub's heartbeat, memory is not used.
+    Answers are correct within a second of any change (criterion 2.3). Slots of the next ``days``
+    are kept in memory. It is not used while a change has not been refetched, while the stream is
+    down, and after ``max_age_s`` without a byte from it, which must be longer than the hub's
+    heartbeat: then the hub is queried.
 
     The cache sees what ``client`` may see. For the slots of no patient in particular use a
     client that acts for none, such as a chatbot's service token without ``on_behalf_of``:
@@ -102,22 +94,21 @@ class SlotCache:
         self._on_event = on_event
         self._kept, self._max_age_s = timedelta(days=days), max_age_s
         self._loaded = _Loaded({}, {}, None)
-        self._refresher: asyncio.Task[None] | None = None
-        self._reloading: asyncio.Task[None] | None = None
+        self._outdated = asyncio.Event()  # until everything has been loaded again
+        self._runner: asyncio.Task[None] | None = None
 
     # --- lifetime ----------------------------------------------------------------------
 
     async def __aenter__(self) -> "SlotCache":
         """Raises HubError, ConnectionLost."""
         self._loaded = await self._load()
-        self._refresher = asyncio.create_task(self._refresh())
+        self._runner = asyncio.create_task(self._run())
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        tasks = [task for task in (self._refresher, self._reloading) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.gather(self._runner, return_exceptions=True)
         await self._loaded.stop()
 
     async def _load(self) -> _Loaded:
@@ -195,7 +186,7 @@ class SlotCache:
         dentists = self._loaded.dentists
         return (
             type_id in self._loaded.types
-            and self._reloading is None
+            and not self._outdated.is_set()
             and all(name in dentists and dentists[name].knows(starts) for name in wanted)
         )
 
@@ -223,12 +214,12 @@ class SlotCache:
 
     def _take_in(self, event: HubEvent) -> None:
         if event.type == "appointment_types.updated":
-            self._reload()
+            self._outdated.set()
             return
         dentist = self._loaded.dentists.get(event.data.get("dentist_id", ""))
         if event.type == "availability.changed":
             if dentist is None and not self._only:
-                self._reload()  # a new dentist
+                self._outdated.set()  # a new dentist
         elif dentist is not None and event.type == "availability.updated":
             dentist.schedule_changed()
         elif dentist is not None and event.type == "slots.changed":
@@ -238,35 +229,35 @@ class SlotCache:
     def _history_lost(self, channel: str, _position: Position) -> None:
         """The stream starts without a position, or history does not reach back to it."""
         if channel == _ALL:
-            self._reload()
+            self._outdated.set()
         for dentist_id, dentist in self._loaded.dentists.items():
             if channel == availability_channel(dentist_id):
                 dentist.schedule_changed()
 
-    async def _refresh(self) -> None:
+    async def _run(self) -> None:
         while True:
-            await asyncio.sleep(REFRESH_S * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load
-            if self._reloading is None:
+            try:
+                async with asyncio.timeout(REFRESH_S * random.uniform(0.75, 1.25)):  # noqa: S311  # spreads load
+                    await self._outdated.wait()
+            except TimeoutError:
                 for dentist in self._loaded.dentists.values():
                     dentist.refresh(self._starts_kept())
-
-    def _reload(self) -> None:
-        """Load everything again; requests go to the hub meanwhile."""
-        if self._reloading is None:
-            self._reloading = asyncio.create_task(self._load_again())
+            else:
+                await self._load_again()
+                self._outdated.clear()
 
     async def _load_again(self) -> None:
+        """Load everything; requests go to the hub meanwhile."""
         failures = 0
         await self._loaded.stop()
         while True:
             await asyncio.sleep(collect_delay_s() + failures)
             try:
                 self._loaded = await self._load()
-                break
+                return
             except (HubError, ConnectionLost) as error:
                 logger.warning("cache not loaded", extra={"error": type(error).__name__})
                 failures = min(failures + 1, RETRY_DELAY_MAX_S)
-        self._reloading = None
 
 
 def _sorted(slots: Sequence[FreeSlot]) -> tuple[FreeSlot, ...]:

@@ -1,17 +1,14 @@
-"""A client that follows channels over plain HTTP: ``GET /api/changes`` as an event stream.
-
-For programs that do not use Socket.IO (``docs/live.md``).
-"""
+"""A client that follows channels over plain HTTP, without Socket.IO (``docs/live.md``)."""
 
 import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import aiohttp
 
-from chairside.client.channels import HubEvent, Position, catch_ups
+from chairside.client.channels import HubEvent, Position, catch_ups, since_query
 from chairside.client.errors import FINAL, ConnectionLost, HubError, json_or_none
 from chairside.client.retry import RetryPolicy
 from chairside.client.sse import ServerSentEvent, SseReader
@@ -82,10 +79,8 @@ class ChangeStream:
                 await self._connect_once()
                 failures, was_refused = 0, False
             except HubError as refusal:
-                retries = self._drops_cursor(refusal) or (
-                    self._may_renew(refusal) and not was_refused
-                )
-                if refusal.code in FINAL and not retries:
+                renews = refusal.code == "UNAUTHORIZED" and self._can_renew and not was_refused
+                if refusal.code in FINAL and not (self._drops_cursor(refusal) or renews):
                     self.refusal = refusal
                     return
                 failures, was_refused = failures + 1, True
@@ -107,17 +102,15 @@ class ChangeStream:
             return True
         return False
 
-    def _may_renew(self, refusal: HubError) -> bool:
-        return refusal.code == "UNAUTHORIZED" and self._can_renew
-
     def _delay_s(self, failures: int) -> float:
         retry_ms, self._retry_ms = self._retry_ms, None
         return max(self._retry.delay_s(failures), (retry_ms or 0) / 1_000)
 
     async def _connect_once(self) -> None:
         token, reader = self._token(), SseReader()
+        query = since_query({name: each.position for name, each in self._trackers.items()})
         async with self._session.get(
-            self._url, params=self._query(), headers=self._headers(token), timeout=self._timeout
+            self._url, params=query, headers=self._headers(token), timeout=self._timeout
         ) as response:
             if response.status != 200:
                 answer = json_or_none(await response.read())
@@ -129,12 +122,6 @@ class ChangeStream:
                 for event in reader.feed(chunk):
                     if not self._received(event, token):
                         return
-
-    def _query(self) -> Sequence[tuple[str, str]]:
-        pairs: list[tuple[str, str]] = []
-        for name, tracker in self._trackers.items():
-            pairs += [("channel", name), ("since", str(tracker.position or "now"))]
-        return pairs
 
     def _headers(self, token: str) -> dict[str, str]:
         headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}

@@ -2,20 +2,42 @@
 
 import asyncio
 import functools
+import logging
 import secrets
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import uvicorn
+from cachetools import TTLCache
+from mcp.server import MCPServer
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, RequireAuthMiddleware
+from mcp.server.auth.provider import AccessToken
+from mcp.server.mcpserver import Context
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.authentication import AuthCredentials, AuthenticationBackend
+from starlette.middleware import Middleware
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
 
-from chairside.mcp.http import http_app, patient_of
+from chairside.client import ClientError
 from chairside.mcp.patient_tools import PatientTools
 from chairside.mcp.server import tools_server
-from chairside.patient_access import PatientAccess
+from chairside.mcp.tools import ServerState
+from chairside.patient_access import NOT_DELEGATED, PatientAccess
 
+logger = logging.getLogger(__name__)
+
+PATH: Final = "/mcp"
+VERIFIED_FOR_S: Final = 60.0
+VERIFIED_MAX: Final = 1_000
 PATIENTS_MAX: Final = 200
 """Patients whose tools, with what they have cached, are kept in memory."""
 KEY_BYTES: Final = 32
+_SCOPE: Final = "appointments"
+_PATIENT: Final = "chairside.patient"
 
 
 async def serve_stdio(access: PatientAccess, version: str) -> None:
@@ -40,6 +62,7 @@ async def serve_http(
 ) -> None:
     """Serve many clients over streamable HTTP, each for the patient of its own token.
 
+    A session belongs to the patient it was opened for; with another token it does not exist.
     Of web pages, only those of ``origins`` may send requests. Runs until SIGINT, SIGTERM or
     ``stopping``.
     """
@@ -69,3 +92,98 @@ async def _serve(server: uvicorn.Server, stopping: asyncio.Event | None) -> None
         await server.serve()
     finally:
         stopper.cancel()
+
+
+def patient_of(context: Context[Any, Any]) -> tuple[PatientAccess, str]:
+    """The access and the patient's id of the request that a tool answers.
+
+    Not of the session: tokens are renewed.
+    """
+    request = context.request_context.request
+    assert isinstance(request, HTTPConnection), "the server listens to HTTP only"
+    access, patient_id = request.scope[_PATIENT]
+    return access, patient_id
+
+
+class _RequireToken(RequireAuthMiddleware):
+    """Requires a token of requests, but not of the server's lifespan messages."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+def http_app(
+    server: MCPServer[ServerState],
+    hub_url: str,
+    session: aiohttp.ClientSession,
+    *,
+    host: str,
+    origins: tuple[str, ...] = (),
+) -> Starlette:
+    """The ASGI application; ``host`` is the address it will listen on."""
+    security = None
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        security = TransportSecuritySettings(
+            enable_dns_rebinding_protection=bool(origins),
+            allowed_hosts=["*"],
+            allowed_origins=list(origins),
+        )
+    app = server.streamable_http_app(
+        streamable_http_path=PATH, host=host, transport_security=security
+    )
+    app.user_middleware = [
+        Middleware(AuthenticationMiddleware, backend=PatientTokens(hub_url, session)),
+        Middleware(_RequireToken, required_scopes=[_SCOPE]),
+        Middleware(AuthContextMiddleware),
+        *app.user_middleware,
+    ]
+    return app
+
+
+class PatientTokens(AuthenticationBackend):
+    """Bearer tokens, with ``On-Behalf-Of`` beside a service token.
+
+    The patient of a valid token is cached for a minute. Each command verifies the token again,
+    at the hub.
+    """
+
+    def __init__(self, hub_url: str, session: aiohttp.ClientSession) -> None:
+        self._hub_url, self._session = hub_url, session
+        self._verified: TTLCache[str, str] = TTLCache(VERIFIED_MAX, VERIFIED_FOR_S)
+
+    async def authenticate(
+        self, conn: HTTPConnection
+    ) -> tuple[AuthCredentials, AuthenticatedUser] | None:
+        scheme, _, token = conn.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            return None
+        access = PatientAccess(
+            url=self._hub_url,
+            token=token.strip(),
+            on_behalf_of=conn.headers.get("On-Behalf-Of") or None,
+        )
+        patient_id = await self._patient_id(access)
+        if patient_id is None:
+            return None
+        conn.scope[_PATIENT] = access, patient_id
+        user = AccessToken(
+            token=access.token, client_id=patient_id, subject=patient_id, scopes=[_SCOPE]
+        )
+        return AuthCredentials([_SCOPE]), AuthenticatedUser(user)
+
+    async def _patient_id(self, access: PatientAccess) -> str | None:
+        """The patient for whom the token acts, by the hub; ``None`` if it is not valid."""
+        if (patient_id := self._verified.get(access.fingerprint)) is not None:
+            return patient_id
+        if not access.is_delegated:
+            logger.warning("token refused: %s", NOT_DELEGATED)
+            return None
+        try:
+            patient_id = (await access.client(self._session).me())["id"]
+        except ClientError:
+            return None
+        self._verified[access.fingerprint] = patient_id
+        return patient_id

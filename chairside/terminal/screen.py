@@ -11,8 +11,10 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from chairside.chatbot.dialogue.state import ChatReply
-from chairside.terminal.session import Inbox
+from chairside.chatbot.dialogue.state import ChatReply, LiveChange
+
+Inbox = asyncio.Queue[str | LiveChange | None]
+"""Typed lines and live changes in order of arrival; ``None`` ends the session."""
 
 PROMPT = "you › "
 
@@ -45,13 +47,14 @@ class Lines:
         self._source, self._target = source, target
 
     def start(self, inbox: Inbox) -> None:
+        """Put every typed line into ``inbox``, and ``None`` at the end of input."""
         _read(self._source.readline, inbox)
 
     def show(self, reply: ChatReply) -> None:
         self._write(("! " if reply.notice else "") + reply.text)
 
     def prompt(self) -> None:
-        pass
+        """Show that input is expected."""
 
     def _write(self, line: str) -> None:
         self._target.write(line + "\n")
@@ -99,3 +102,6 @@ class Terminal:
         self._console.print(Text(PROMPT, style="bold"), end="")
         self._console.file.flush()
         self._prompting = True
+
+
+Screen = Lines | Terminal

@@ -4,39 +4,22 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Protocol
 from uuid import uuid4
 
 import aiohttp
 import structlog
 
 from chairside.chatbot.conversation import Conversation
-from chairside.chatbot.dialogue.state import ChatReply, DialogueState, LiveChange
+from chairside.chatbot.dialogue.state import ChatReply, DialogueState
 from chairside.chatbot.language_model import LanguageModel
 from chairside.chatbot.live_events import live_change, searched
 from chairside.chatbot.patient_calendar import PatientCalendar
 from chairside.chatbot.slot_memory import DENTISTS_MAX, FollowedSlots
 from chairside.client import HubEvent, LiveClient
 from chairside.patient_access import PatientAccess
+from chairside.terminal.screen import Inbox, Screen
 
 log = structlog.get_logger(__name__)
-
-Inbox = asyncio.Queue[str | LiveChange | None]
-"""Typed lines and live changes in order of arrival; ``None`` ends the session."""
-
-
-class Screen(Protocol):
-    """Where the patient types and reads."""
-
-    def start(self, inbox: Inbox) -> None:
-        """Put every typed line into ``inbox``, and ``None`` at the end of input."""
-        ...
-
-    def show(self, reply: ChatReply) -> None: ...
-
-    def prompt(self) -> None:
-        """Show that input is expected."""
-        ...
 
 
 class ChatSession:

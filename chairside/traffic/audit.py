@@ -63,6 +63,17 @@ class AuditClients:
         return cls(dentists=clients(links.dentists), patients=clients(links.patients))
 
 
+async def audit(
+    clients: AuditClients, ledger: Ledger, observers: Iterable[Observer]
+) -> AuditFindings:
+    findings = AuditFindings()
+    await audit_overlaps(clients, findings)
+    await audit_acknowledged(clients, ledger, findings)
+    await audit_holds(clients, ledger, findings)
+    await audit_channels(observers, findings)
+    return findings
+
+
 # --- (a) overlaps ---------------------------------------------------------------------------
 
 

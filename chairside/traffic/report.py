@@ -35,7 +35,7 @@ def _progress(simulation: Simulation) -> dict[str, str]:
         "commands": f"{statistics.total} ({_rate(statistics.total, elapsed_s)})",
         "bookings": str(simulation.ledger.bookings),
         "cancellations": str(simulation.ledger.cancellations),
-        "events shown": str(simulation.events),
+        "events shown": str(sum(screen.events for screen in simulation.observers)),
         "to every dashboard": str(statistics.booking_to_dashboards),
         **{code: str(count) for code, count in sorted(statistics.refusals.items())},
     }

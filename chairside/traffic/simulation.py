@@ -2,26 +2,29 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import aiohttp
 
-from chairside.traffic.audit import (
-    AuditClients,
-    AuditFindings,
-    audit_acknowledged,
-    audit_channels,
-    audit_holds,
-    audit_overlaps,
+from chairside.client import (
+    ClientError,
+    Commands,
+    HubClient,
+    HubEvent,
+    LiveClient,
+    availability_channel,
 )
-from chairside.traffic.context import SimulationContext, SimulationPlan
+from chairside.traffic.audit import AuditClients, AuditFindings, audit, run_each
+from chairside.traffic.context import DASHBOARDS_PER_DENTIST, SimulationContext, SimulationPlan
+from chairside.traffic.dentists import Dashboard, SimulatedDentist
 from chairside.traffic.ledger import Ledger
-from chairside.traffic.participants import Participants
+from chairside.traffic.links import LinkedPerson
+from chairside.traffic.patients import SimulatedPatient
 from chairside.traffic.screens import Observer
 from chairside.traffic.statistics import RunStatistics
 
+CONNECTING_MAX = 10
 STOP_S = 15.0
 """How long the last commands may take after the end of the run."""
 SETTLE_S = 5.0
@@ -68,14 +71,95 @@ class SimulationResult:
         return found
 
 
+class Participants:
+    """All simulated people with their connections, which ``stack`` closes."""
+
+    def __init__(
+        self,
+        context: SimulationContext,
+        session: aiohttp.ClientSession,
+        clients: AuditClients,
+        stack: AsyncExitStack,
+    ) -> None:
+        self._context, self._session = context, session
+        self._clients, self._stack = clients, stack
+        self.dentists: list[SimulatedDentist] = []
+        self.patients: list[SimulatedPatient] = []
+        self.sockets: list[LiveClient] = []
+
+    async def connect(self, patients: int) -> None:
+        """Connect all dentists and some patients. Raises ClientError if one cannot connect."""
+        for number, person in enumerate(self._context.links.dentists):
+            await self._add_dentist(number, person)
+        chosen = enumerate(self._context.links.patients[:patients])
+        failed: BaseException | None = None
+        try:
+            await run_each(chosen, self._add_patient, at_once=CONNECTING_MAX)
+        except* ClientError as failures:
+            failed = failures.exceptions[0]
+        if failed is not None:
+            raise failed
+
+    async def _add_dentist(self, number: int, person: LinkedPerson) -> None:
+        """Several dashboards; commands over Socket.IO or REST."""
+        reader, name = self._clients.dentists[person.id], f"dentist {number}"
+        dashboard = Dashboard()
+        socket = await self._connect(
+            Observer(name, reader, self._arrived, dashboard.on_event), "/dentist", person.token
+        )
+        for _ in range(DASHBOARDS_PER_DENTIST - 1):
+            await self._connect(Observer(name, reader, self._arrived), "/dentist", person.token)
+        commands = socket if number % 2 == 0 else reader
+        self.dentists.append(SimulatedDentist(self._context, person, commands, dashboard))
+
+    def _arrived(self, event: HubEvent) -> None:
+        if event.type == "appointment.created" and ":dentist:" in event.channel:
+            self._context.arrivals.appeared(event.data["id"], time.monotonic())
+
+    async def _add_patient(self, numbered: tuple[int, LinkedPerson]) -> None:
+        """A quarter each: REST, Socket.IO, chatbot over REST, chatbot over Socket.IO."""
+        number, person = numbered
+        commands: Commands = self._clients.patients[person.id]
+        chatbot = self._context.links.chatbot_token
+        name = f"patient {number}"
+        if number % 4 in (2, 3):
+            commands = reader = HubClient(
+                self._context.plan.url, token=chatbot, session=self._session, on_behalf_of=person.id
+            )
+            if number % 4 == 3:
+                observer = Observer(f"{name}'s chatbot", reader)
+                commands = await self._connect(observer, "/chatbot", chatbot, person.id)
+        elif number % 4 == 1:
+            observer = Observer(name, self._clients.patients[person.id])
+            commands = await self._connect(observer, "/patient", person.token)
+        if isinstance(commands, LiveClient):
+            dentist = self._context.random.choice(self._context.links.dentists)
+            await commands.follow(availability_channel(dentist.id))
+        self.patients.append(SimulatedPatient(self._context, person.id, commands))
+
+    async def _connect(
+        self, observer: Observer, namespace: str, token: str, on_behalf_of: str | None = None
+    ) -> LiveClient:
+        client = LiveClient(
+            self._context.plan.url,
+            namespace=namespace,
+            token=token,
+            on_behalf_of=on_behalf_of,
+            on_event=observer.on_event,
+            on_refetch=observer.on_refetch,
+        )
+        await self._stack.enter_async_context(client)
+        self._context.observers.append(observer)
+        self.sockets.append(client)
+        return client
+
+
 class Simulation(SimulationContext):
     """One run."""
 
     def __init__(self, plan: SimulationPlan) -> None:
         super().__init__(plan)
         self.phase = "connecting"
-        self.events = 0
-        """Events that all screens were shown so far."""
         self._started_at: float | None = None
 
     @property
@@ -93,46 +177,29 @@ class Simulation(SimulationContext):
             self._started_at = time.monotonic()
             self.ends_at = self._started_at + self.plan.seconds
             self.phase = "running"
-            async with self._monitored():
-                await _run(participants, self.plan.seconds + STOP_S)
-                elapsed_s = self.elapsed_s
-                self.phase, self.is_cleaning_up = "settling", True
-                for dentist in participants.dentists:
-                    await dentist.clean_up()
-                await settle(self.observers)
+            measuring = asyncio.create_task(self._measure_delay())
+            stack.callback(measuring.cancel)
+            await _run(participants, self.plan.seconds + STOP_S)
+            elapsed_s = self.elapsed_s
+            self.phase, self.is_cleaning_up = "settling", True
+            for dentist in participants.dentists:
+                await dentist.clean_up()
+            await settle(self.observers)
+            measuring.cancel()
             self.phase = "auditing"
-            findings = await self._audit(clients)
+            findings = await audit(clients, self.ledger, self.observers)
             return self._result(participants, findings, elapsed_s)
 
     def finish(self) -> None:
         """End the run early; the audit follows."""
         self.ends_at = time.monotonic()
 
-    @asynccontextmanager
-    async def _monitored(self) -> AsyncIterator[None]:
-        """Meanwhile count the events shown, and measure the delay of the event loop."""
-
-        async def monitor() -> None:
-            while True:
-                due = time.monotonic() + DELAY_STEP_S
-                await asyncio.sleep(DELAY_STEP_S)
-                self.statistics.own_delay.add(max(0.0, time.monotonic() - due))
-                self.events = sum(observer.events for observer in self.observers)
-
-        task = asyncio.create_task(monitor())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _audit(self, clients: AuditClients) -> AuditFindings:
-        findings = AuditFindings()
-        await audit_overlaps(clients, findings)
-        await audit_acknowledged(clients, self.ledger, findings)
-        await audit_holds(clients, self.ledger, findings)
-        await audit_channels(self.observers, findings)
-        return findings
+    async def _measure_delay(self) -> None:
+        """Measure the delay of the event loop until cancelled."""
+        while True:
+            due = time.monotonic() + DELAY_STEP_S
+            await asyncio.sleep(DELAY_STEP_S)
+            self.statistics.own_delay.add(max(0.0, time.monotonic() - due))
 
     def _result(
         self, participants: Participants, findings: AuditFindings, elapsed_s: float
@@ -162,17 +229,17 @@ async def _run(participants: Participants, timeout_s: float) -> None:
             group.create_task(patient.run())
 
 
-async def settle(observers: list[Observer], within_s: float = SETTLE_S) -> None:
+async def settle(observers: list[Observer]) -> None:
     """Wait until every screen shows what was committed before this call.
 
-    Returns after ``within_s`` in any case; the audit then reports what is missing.
+    Returns after ``SETTLE_S`` in any case; the audit then reports what is missing.
     """
     behind = [
         (observer, channel, position)
         for observer in observers
         for channel, position in (await observer.heads()).items()
     ]
-    until = time.monotonic() + within_s
+    until = time.monotonic() + SETTLE_S
     while time.monotonic() < until:
         behind = [each for each in behind if not each[0].has_reached(each[1], each[2])]
         if not behind:

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from chairside.client import ClientError
 from chairside.patient_access import PatientAccess
-from chairside.terminal.screen import JsonLines, Lines, Terminal
-from chairside.terminal.session import ChatSession, Screen
+from chairside.terminal.screen import JsonLines, Lines, Screen, Terminal
+from chairside.terminal.session import ChatSession
 from hub.chat import ChatSettings, model_of
 from hub.cli.common import CliError, add_config, configured, run_async
 from hub.cli.patient_access import add_patient_access, patient_access

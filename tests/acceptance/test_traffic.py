@@ -9,14 +9,7 @@ import pytest
 
 from api.settings import ApiSettings
 from chairside.client import LiveClient
-from chairside.traffic.audit import (
-    AuditClients,
-    AuditFindings,
-    audit_acknowledged,
-    audit_channels,
-    audit_holds,
-    audit_overlaps,
-)
+from chairside.traffic.audit import AuditClients, AuditFindings, audit, audit_channels
 from chairside.traffic.context import SimulationPlan
 from chairside.traffic.ledger import Ledger
 from chairside.traffic.links import LinkedPerson, Links
@@ -73,12 +66,8 @@ async def hours(clinic: Clinic) -> list[object]:
 
 
 async def audited(clinic: Clinic, ledger: Ledger) -> AuditFindings:
-    findings = AuditFindings()
     clients = AuditClients.of(clinic.url, links_of(clinic), clinic.session)
-    await audit_overlaps(clients, findings)
-    await audit_acknowledged(clients, ledger, findings)
-    await audit_holds(clients, ledger, findings)
-    return findings
+    return await audit(clients, ledger, [])
 
 
 async def acknowledged(clinic: Clinic) -> Ledger:
