@@ -7,18 +7,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from api import middleware
 from api.deps import DEPS, AppDeps
-from api.middleware import (
-    LOG,
-    OPENAPI_PATH,
-    add_headers,
-    authenticate,
-    errors,
-    limit,
-    log,
-    observe,
-    preflight,
-)
 from api.openapi import openapi_json
 from api.rest import health
 from api.rest.chat.routes import CHAT_DEPS, ChatDeps
@@ -27,11 +17,10 @@ from api.rest.responses import json_response
 from api.rest.route_table import ROUTES
 
 MIDDLEWARES: Final = (
-    observe,  # request id; one log line at the end
-    errors,  # every error inside gets the one form
-    preflight,  # CORS
-    authenticate,  # nothing under /api happens before this
-    limit,  # per principal
+    middleware.observe,  # request id; one log line at the end
+    middleware.errors,  # every error inside gets the one form
+    middleware.preflight,  # CORS
+    middleware.authenticate,  # and rate limit; nothing under /api happens before this
 )
 
 MAX_LINE_BYTES: Final = 32 * 1024
@@ -48,20 +37,20 @@ def create_app(
     ``observe`` writes one.
     """
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=deps.settings.max_body_bytes)
-    app[DEPS], app[LOG] = deps, log.bind()
+    app[DEPS], app[middleware.LOG] = deps, middleware.log.bind()
     app[CHAT_DEPS] = chat or ChatDeps()
-    app.on_response_prepare.append(add_headers)
+    app.on_response_prepare.append(middleware.add_headers)
     for served in chain.from_iterable(ROUTES.values()):
         route = served.route
         app.router.add_route(route.method, route.path, served.handle)
         if route.method == "GET":  # RFC 9110 §9.1: a server with GET has HEAD
             app.router.add_route("HEAD", route.path, served.handle)
-    app.router.add_get(OPENAPI_PATH, _document())
+    app.router.add_get(middleware.OPENAPI_PATH, _document())
     app.router.add_get("/health", health.health)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)
     app.router.add_get("/metrics", health.metrics)
-    app.router.add_routes(page_routes(screens))
+    app.router.add_routes(page_routes(screens, deps.settings.frame_origins))
 
     async def end_streams(_: web.Application) -> None:
         await deps.streams.close()

@@ -9,9 +9,8 @@ into plain errors.
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import Field
 from datetime import datetime
-from typing import Any, ClassVar, Final, Protocol
+from typing import Final, TypeAlias
 
 import orjson
 from marshmallow import ValidationError
@@ -19,22 +18,13 @@ from marshmallow import ValidationError
 from actors.domain.refusals import ValidationFailed
 from actors.services.requests import all_fields
 from api.schemas.fields import instant_text, parse_id, parse_instant
+from api.schemas.queries import AppointmentPageQuery, PageQuery, SlotPageQuery
 
 _SUM_BYTES: Final = 8
 _NOT_FILTERS: Final = frozenset({"cursor", "limit", "after"})
 
 
-class ListQuery(Protocol):
-    """A dataclass with the filters of a list, and which page of it is wanted."""
-
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-    @property
-    def limit(self) -> int: ...
-
-    @property
-    def cursor(self) -> str | None:
-        """``None`` on the first page."""
+ListQuery: TypeAlias = PageQuery | AppointmentPageQuery | SlotPageQuery
 
 
 def next_cursor(path: str, query: ListQuery, last: Sequence[str | datetime] | None) -> str | None:

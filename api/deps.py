@@ -1,7 +1,7 @@
 """What the API needs of the hub: services, settings, health and metrics."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
@@ -36,10 +36,10 @@ class AppDeps:
     health: HealthCheck
     clock: Clock
     new_id: NewId
-    settings: ApiSettings = field(default_factory=ApiSettings)
-    metrics: Callable[[], tuple[bytes, str]] | None = None
+    settings: ApiSettings
+    metrics: Callable[[], tuple[bytes, str]]
     """The text of ``/metrics`` and its content type."""
-    on_request: Callable[[str, str, int, float], None] | None = None
+    on_request: Callable[[str, str, int, float], None]
     """Called after each request with method, route pattern, status and seconds."""
 
 

@@ -13,59 +13,38 @@ from typing import Final
 
 from aiohttp import web
 
-from actors.domain.refusals import (
-    CalendarBusy,
-    FieldError,
-    Forbidden,
-    IdempotencyMismatch,
-    InvalidToken,
-    InvalidTransition,
-    NotFound,
-    OutsideAvailability,
-    PatientConflict,
-    RateLimited,
-    Refusal,
-    ReservationExpired,
-    SlotTaken,
-    TooFar,
-    TooLate,
-    TooManyReservations,
-    TooSoon,
-    Unavailable,
-    ValidationFailed,
-    VersionConflict,
-)
+from actors.domain import refusals
 from actors.ports.commits import OutcomeUnknown, StoreUnavailable
 from api.schemas.fields import instant_text
 
-STATUS: Final[Mapping[type[Refusal], int]] = MappingProxyType(
+STATUS: Final[Mapping[type[refusals.Refusal], int]] = MappingProxyType(
     {
-        ValidationFailed: 400,
-        InvalidToken: 401,
-        Forbidden: 403,
-        NotFound: 404,
-        SlotTaken: 409,
-        PatientConflict: 409,
-        InvalidTransition: 409,
-        ReservationExpired: 410,
-        VersionConflict: 412,
-        OutsideAvailability: 422,
-        TooSoon: 422,
-        TooFar: 422,
-        TooLate: 422,
-        IdempotencyMismatch: 422,
-        RateLimited: 429,
-        TooManyReservations: 429,
-        CalendarBusy: 503,
-        Unavailable: 503,
+        refusals.ValidationFailed: 400,
+        refusals.InvalidToken: 401,
+        refusals.Forbidden: 403,
+        refusals.NotFound: 404,
+        refusals.SlotTaken: 409,
+        refusals.PatientConflict: 409,
+        refusals.InvalidTransition: 409,
+        refusals.ReservationExpired: 410,
+        refusals.VersionConflict: 412,
+        refusals.OutsideAvailability: 422,
+        refusals.TooSoon: 422,
+        refusals.TooFar: 422,
+        refusals.TooLate: 422,
+        refusals.IdempotencyMismatch: 422,
+        refusals.RateLimited: 429,
+        refusals.TooManyReservations: 429,
+        refusals.CalendarBusy: 503,
+        refusals.Unavailable: 503,
     }
 )
 
 HTTP: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
     {
-        401: (InvalidToken.code, InvalidToken.sentence),
-        403: (Forbidden.code, Forbidden.sentence),
-        404: (NotFound.code, "No such resource"),
+        401: (refusals.InvalidToken.code, refusals.InvalidToken.sentence),
+        403: (refusals.Forbidden.code, refusals.Forbidden.sentence),
+        404: (refusals.NotFound.code, "No such resource"),
         405: ("METHOD_NOT_ALLOWED", "This resource does not have that method"),
         413: ("PAYLOAD_TOO_LARGE", "The request is too large"),
         415: ("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json"),
@@ -84,7 +63,7 @@ class PublicError:
     status: int
     code: str
     message: str
-    details: tuple[FieldError, ...] = ()
+    details: tuple[refusals.FieldError, ...] = ()
     retry_after_s: float | None = None
 
     @property
@@ -102,8 +81,8 @@ def to_public(error: BaseException) -> PublicError:
     """The error that the client receives for an exception of any type."""
     match error:
         case StoreUnavailable() | OutcomeUnknown():
-            return to_public(Unavailable())
-        case Refusal():
+            return to_public(refusals.Unavailable())
+        case refusals.Refusal():
             return PublicError(
                 status=STATUS[type(error)],
                 code=error.code,
@@ -115,7 +94,9 @@ def to_public(error: BaseException) -> PublicError:
             code, message = HTTP[error.status]
             return PublicError(status=error.status, code=code, message=message)
         case web.HTTPException() if 400 <= error.status < 500:
-            return PublicError(status=400, code=ValidationFailed.code, message=error.reason)
+            return PublicError(
+                status=400, code=refusals.ValidationFailed.code, message=error.reason
+            )
         case _:
             return INTERNAL
 
@@ -135,11 +116,11 @@ def error_body(error: PublicError, request_id: str, now: datetime) -> dict[str, 
     }
 
 
-def _retry_after_s(refusal: Refusal) -> float | None:
+def _retry_after_s(refusal: refusals.Refusal) -> float | None:
     match refusal:
-        case RateLimited() | CalendarBusy() | Unavailable():
+        case refusals.RateLimited() | refusals.CalendarBusy() | refusals.Unavailable():
             return refusal.retry_after_s
-        case TooManyReservations():
+        case refusals.TooManyReservations():
             return _HOLD_WAIT_S
         case _:
             return None

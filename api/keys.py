@@ -7,7 +7,7 @@ A token's algorithm selects the kind of key, so a public key is never used as a 
 import asyncio
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,7 @@ JWKS_TIMEOUT_S: Final = 5.0
 class VerifyingKey:
     name: str
     """A hash of the whole key: an issuer may use a ``kid`` again for another key."""
+    kid: str | None
     algorithm: str
     key: Any
     """As PyJWT takes it."""
@@ -58,7 +59,7 @@ class JwksKeys:
         self._source, self._clock = source, clock
         self._refresh_s, self._min_interval_s = refresh_s, min_interval_s
         self._timeout_s, self._on_change = timeout_s, on_change
-        self._keys: Mapping[str | None, tuple[VerifyingKey, ...]] | None = None
+        self._keys: tuple[VerifyingKey, ...] | None = None
         self._text = b""
         self._read_at = self._tried_at = -math.inf
         self._reading = asyncio.Lock()
@@ -66,7 +67,7 @@ class JwksKeys:
 
     def has(self, name: str) -> bool:
         """Whether the key of this name is in the set that was read last."""
-        return any(key.name == name for key in (self._keys or {}).get(None, ()))
+        return any(key.name == name for key in self._keys or ())
 
     async def find(self, kid: str | None, algorithm: str) -> VerifyingKey:
         """The key a token names; raises InvalidToken, or Unavailable without any keys."""
@@ -95,8 +96,9 @@ class JwksKeys:
 
     def _find(self, kid: str | None, algorithm: str) -> VerifyingKey | None:
         """By ``kid``; a token without one needs a set with just one fitting key."""
-        named = (self._keys or {}).get(kid, ())
-        fitting = [key for key in named if key.algorithm == algorithm]
+        fitting = [
+            key for key in self._keys or () if kid in (None, key.kid) and key.algorithm == algorithm
+        ]
         return fitting[0] if len(fitting) == 1 else None
 
     async def _read(self) -> None:
@@ -113,7 +115,7 @@ class JwksKeys:
             self._read_at = self._clock.monotonic()
             if text != self._text:
                 self._text, self._keys = text, keys
-                log.info("jwks_read", keys=len(keys.get(None, ())))
+                log.info("jwks_read", keys=len(keys))
                 self._on_change()
 
     async def _fetch(self) -> bytes:
@@ -126,29 +128,20 @@ class JwksKeys:
         ):
             if response.status != 200:
                 raise ValueError(f"the key set responded with status {response.status}")
-            return await _bounded(response.content)
+            text = bytearray()
+            async for part in response.content.iter_chunked(16 * 1024):
+                text += part
+                if len(text) > JWKS_MAX_BYTES:
+                    raise ValueError("the key set is too large")
+            return bytes(text)
 
 
-async def _bounded(content: aiohttp.StreamReader) -> bytes:
-    text = bytearray()
-    async for part in content.iter_chunked(16 * 1024):
-        text += part
-        if len(text) > JWKS_MAX_BYTES:
-            raise ValueError("the key set is too large")
-    return bytes(text)
-
-
-def _parse(text: bytes) -> Mapping[str | None, tuple[VerifyingKey, ...]]:
-    """Signature keys by ``kid``; all of them under ``None``. Keys of other kinds are skipped."""
+def _parse(text: bytes) -> tuple[VerifyingKey, ...]:
+    """The signature keys; keys of other kinds are skipped."""
     document = orjson.loads(text)
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
         raise ValueError("the key set has no keys")
-    found: dict[str | None, tuple[VerifyingKey, ...]] = {None: ()}
-    for data in document["keys"]:
-        if key := _key(data):
-            for kid in {None, data.get("kid")}:
-                found[kid] = (*found.get(kid, ()), key)
-    return found
+    return tuple(key for key in map(_key, document["keys"]) if key is not None)
 
 
 def _key(data: object) -> VerifyingKey | None:
@@ -163,4 +156,5 @@ def _key(data: object) -> VerifyingKey | None:
     if key.algorithm_name not in ASYMMETRIC or data.get("kty") == "oct":
         return None
     name = hashlib.sha256(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    return VerifyingKey(name=name, algorithm=key.algorithm_name, key=key.key)
+    kid = data.get("kid")
+    return VerifyingKey(name=name, kid=kid, algorithm=key.algorithm_name, key=key.key)

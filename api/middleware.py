@@ -71,21 +71,18 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn every error into the one form (4.7); log internal ones with a stack trace (10.4)."""
     try:
         return await handler(request)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        return _error_response(request, error)
-    except Refusal as error:
-        return _error_response(request, error)
     except Exception as error:  # the outermost handler: no detail of an error may leak
+        if isinstance(error, web.HTTPException) and error.status < 400:
+            raise
         response = _error_response(request, error)
-        log.exception(
-            "api_error",
-            method=request.method,
-            path=request.path,
-            status=response.status,
-            request_id=request[REQUEST_ID],
-        )
+        if not isinstance(error, web.HTTPException | Refusal):
+            log.exception(
+                "api_error",
+                method=request.method,
+                path=request.path,
+                status=response.status,
+                request_id=request[REQUEST_ID],
+            )
         return response
 
 
@@ -112,16 +109,12 @@ async def preflight(request: web.Request, handler: Handler) -> web.StreamRespons
 
 @web.middleware
 async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Verify the token before anything else happens under /api (criterion 5.1)."""
+    """Verify the token before anything else happens under /api (criterion 5.1).
+
+    Then the request is counted against its principal's rate limit.
+    """
     if is_api(request.path):
-        await identify(request)
-    return await handler(request)
-
-
-@web.middleware
-async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count the request against its principal's rate limit."""
-    if principal := request.get(PRINCIPAL):
+        principal = await identify(request)
         request.app[DEPS].limiter.take(principal.scope)
     return await handler(request)
 
@@ -178,9 +171,7 @@ def _error_response(request: web.Request, error: Exception) -> web.Response:
     return response
 
 
-def _log_request(
-    request: web.Request, status: int, seconds: float, *, streamed: bool = False
-) -> None:
+def _log_request(request: web.Request, status: int, seconds: float, *, streamed: bool) -> None:
     """Method, path, status, duration: never the query, which may hold personal data."""
     error = request.get(PUBLIC_ERROR)
     failure: dict[str, object] = {} if error is None else {"code": error.code}
@@ -195,10 +186,8 @@ def _log_request(
         request_id=request[REQUEST_ID],
         **failure,
     )
-    if streamed:
-        return  # a stream lasts as long as its client reads: that is no response time
-    if on_request := request.app[DEPS].on_request:
+    if not streamed:  # a stream lasts as long as its client reads: that is no response time
         resource = request.match_info.route.resource
         route = resource.canonical if resource else _UNKNOWN_ROUTE
         method = request.method if resource else _UNKNOWN_ROUTE
-        on_request(method, route, status, seconds)
+        request.app[DEPS].on_request(method, route, status, seconds)

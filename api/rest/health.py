@@ -34,14 +34,9 @@ async def ready(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     deps = request.app[DEPS]
-    if deps.metrics is None or deps.settings.metrics == "off":
+    if deps.settings.metrics == "off":
         raise web.HTTPNotFound
-    if deps.settings.metrics == "admin":
-        await _require_admin(request)
+    if deps.settings.metrics == "admin" and (await identify(request)).role is not Role.ADMIN:
+        raise Forbidden
     text, content_type = deps.metrics()
     return web.Response(body=text, headers={"Content-Type": content_type})
-
-
-async def _require_admin(request: web.Request) -> None:
-    if (await identify(request)).role is not Role.ADMIN:
-        raise Forbidden

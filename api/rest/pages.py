@@ -4,7 +4,7 @@ The screens are built from ``web/`` into ``api/pages/built`` (``make web``): a p
 ``.html``, and what they load, whose names change with their content.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,6 @@ from swagger_ui_bundle import (  # type: ignore[import-untyped]  # it has no typ
     swagger_ui_path,
 )
 
-from api.deps import DEPS
 from api.middleware import NO_FRAMES
 
 _PAGES: Final = Path(__file__).parent.parent / "pages"
@@ -52,34 +51,26 @@ _DOCS_CSP: Final = CSP.replace("style-src 'self'", "style-src 'self' 'unsafe-inl
 """Swagger UI sets styles on its elements; scripts stay files of this hub."""
 
 
-def page_routes(built: Path = BUILT) -> Iterator[web.RouteDef]:
+def page_routes(built: Path, frame_origins: Sequence[str]) -> Iterator[web.RouteDef]:
+    """Pages of ``built`` may be shown in frames by the pages of ``frame_origins``."""
+    frames = f"frame-ancestors {' '.join(frame_origins)}" if frame_origins else NO_FRAMES
+    policy = CSP.replace(NO_FRAMES, frames)
     pages = {path.stem: path for path in built.glob("*.html")}
     for name in sorted(SCREENS | pages.keys()):
-        yield web.get(f"/{name}", _screen(pages[name]) if name in pages else _unbuilt)
+        yield web.get(f"/{name}", _page(pages[name], policy) if name in pages else _unbuilt)
     yield web.get("/assets/{file}", _folder(built / "assets", _FOREVER))
-    yield web.get("/docs", _page(_PAGES / "docs.html"))
+    yield web.get("/docs", _page(_PAGES / "docs.html", _DOCS_CSP))
     yield web.get("/docs/{file}", _folder(Path(swagger_ui_path)))
     yield web.get("/pages/{file}", _folder(_PAGES))
-
-
-def _screen(path: Path) -> Handler:
-    """A page that the origins in ``frame_origins`` may show in a frame."""
-
-    async def respond(request: web.Request) -> web.StreamResponse:
-        origins = request.app[DEPS].settings.frame_origins
-        policy = CSP.replace(NO_FRAMES, f"frame-ancestors {' '.join(origins)}") if origins else CSP
-        return _file(path, policy)
-
-    return respond
 
 
 async def _unbuilt(request: web.Request) -> web.StreamResponse:
     return web.Response(status=503, text=_UNBUILT)
 
 
-def _page(path: Path) -> Handler:
+def _page(path: Path, policy: str) -> Handler:
     async def respond(request: web.Request) -> web.StreamResponse:
-        return _file(path, _DOCS_CSP)
+        return _file(path, policy)
 
     return respond
 
