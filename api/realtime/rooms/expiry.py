@@ -8,8 +8,8 @@ from typing import Final, Generic, TypeVar
 from actors.ports.clock import Clock
 from api.realtime.rooms.revocations import LiveConnection
 
-_CHECK_EVERY_S: Final = 3_600.0
-"""The wall clock is read at least this often, because it may have been set."""
+_CHECK_EVERY_S: Final = 10.0
+"""The wall clock is read this often, because it may have been set, or the machine suspended."""
 
 
 AnyHolder = TypeVar("AnyHolder", bound=LiveConnection)
