@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from chairside.chatbot.clinic import Facts, OwnAppointment, SlotQuery
 from chairside.chatbot.dialogue.state import OFFERED_MAX, Task
 from chairside.chatbot.understanding.acts import LAST, DialogueAct, Shift
-from chairside.chatbot.understanding.when import OPEN_SPAN_DAYS, When, between, on, span
+from chairside.chatbot.understanding.when import OPEN_SPAN_DAYS, When, between, on, plus, span
 from chairside.client import FreeSlot
 
 _APART: Final = timedelta(minutes=60)
@@ -34,14 +34,16 @@ def query_for(task: Task, facts: Facts, now: datetime) -> SlotQuery:
     """The search for what a task wants."""
     assert task.appointment_type_id is not None, "a search comes after the treatment is known"
     first, before = span(task.when, now, zones_of(facts, task.dentist_ids))
-    at = task.when.at
+    at, until = task.when.at, task.when.time_to
+    if at is not None:
+        until = plus(at, 1) if at < time(23, 59) else None
     return SlotQuery(
         appointment_type_id=task.appointment_type_id,
         dentist_ids=task.dentist_ids,
         first=first,
         before=before,
-        time_from=at if at is not None else task.when.time_from,
-        time_to=_minute_after(at) if at is not None else task.when.time_to,
+        time_from=at or task.when.time_from,
+        time_to=until,
     )
 
 
@@ -100,7 +102,7 @@ def nearest(
     """A few that come closest to the wanted time, ascending: the same day, or the same hour."""
     wanted = task.when
     day = wanted.days[0].first if wanted.days else None
-    clock = wanted.at or wanted.time_from or _before(wanted.time_to)
+    clock = wanted.at or wanted.time_from or (wanted.time_to and plus(wanted.time_to, -60))
 
     def distance(slot: FreeSlot) -> tuple[float, datetime]:
         at = local(facts, slot)
@@ -166,19 +168,6 @@ def shifted(task: Task, shift: Shift, facts: Facts) -> When:
 
 def _day_of(task: Task, at: datetime) -> When:
     return replace(task.when, days=on(at.date()).days, weekdays=(), soonest=False, problem=None)
-
-
-def _minute_after(clock: time) -> time | None:
-    if clock >= time(23, 59):
-        return None
-    total = clock.hour * 60 + clock.minute + 1
-    return time(total // 60, total % 60)
-
-
-def _before(clock: time | None) -> time | None:
-    if clock is None or clock < time(1):
-        return clock
-    return time(clock.hour - 1, clock.minute)
 
 
 def _minutes(clock: time) -> int:

@@ -1,13 +1,12 @@
-"""Times of day in words: "after 3", "between two and four", "early afternoon".
-
-:func:`take_clock` finds them in plain text, removes them and returns what they mean.
-"""
+"""Times of day in words: "after 3", "between two and four", "early afternoon"."""
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import time
+from functools import partial
 from typing import Final
+
+from chairside.chatbot.understanding.when import TimeProblem, plus
 
 TAKEN: Final = " ¤ "
 """What stands where something was understood, so that it is not understood twice."""
@@ -64,13 +63,12 @@ _OR_EARLIER: Final = re.compile(
 )
 _AROUND: Final = re.compile(
     rf"\b(?:around|about|roughly|approximately|circa|towards?) {_clock(1)}{_NOT_DATE}(?!\w)"
-    rf"|\b{_clock(2)} ?-?ish\b"
 )
+_ISH: Final = re.compile(rf"\b{_clock(1)} ?-?ish\b")
 _AT: Final = re.compile(rf"(?:\bat|@) ?{_clock(1)}{_NOT_DATE}(?!\w)")
 _BARE: Final = re.compile(
-    r"\b(?:(?P<h1>\d{1,2})[:.](?P<m1>\d{2})(?!\d|\.\d)(?: ?(?P<x1>am\b|pm\b|o'clock|h\b))?"
-    r"|(?P<h2>\d{1,2}) ?(?P<x2>am\b|pm\b|o'clock)"
-    r"|(?P<w1>noon|midday|midnight))(?!\w)"
+    r"\b(?:(?P<h1>\d{1,2})(?:[:.](?P<m1>\d{2})(?!\d|\.\d)|(?= ?(?:am|pm|o'clock)\b))"
+    r"(?: ?(?P<x1>am\b|pm\b|o'clock|h\b))?|(?P<w1>noon|midday|midnight))(?!\w)"
 )
 
 _SPOKEN: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
@@ -86,163 +84,137 @@ _AM_HINT: Final = re.compile(r"\bmornings?\b")
 _PM_HINT: Final = re.compile(r"\b(?:afternoons?|evenings?|tonight|at night)\b")
 
 
-@dataclass(slots=True)
-class ClockTimes:
-    """The times of day that were found."""
+class ClockReader:
+    """Reads the times of day in one plain text."""
 
-    time_from: time | None = None
-    time_to: time | None = None
-    at: time | None = None
-    impossible: list[str] = field(default_factory=list)
-    """Words that name a time no day has."""
-    clash: bool = False
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._morning, self._later = bool(_AM_HINT.search(text)), bool(_PM_HINT.search(text))
+        self.time_from: time | None = None
+        self.time_to: time | None = None
+        self.at: time | None = None
+        self.problems: dict[TimeProblem, str] = {}
+        """With the words that are one."""
 
-    def start_at_or_after(self, clock: time) -> None:
-        self.time_from = clock if self.time_from is None else max(self.time_from, clock)
+    def read(self) -> str:
+        """The text without its times."""
+        text = _TO_HOUR.sub(_to_hour, self._text)
+        for pattern, form in _SPOKEN:
+            text = pattern.sub(form, text)
+        text = _RANGE.sub(self._range, text)
+        for pattern, use in (
+            (_OR_LATER, self._from),
+            (_AFTER, self._from),
+            (_OR_EARLIER, self._before),
+            (_BEFORE, self._before),
+            (_AROUND, self._around),
+            (_ISH, self._around),
+            (_AT, self._exactly),
+            (_BARE, self._exactly),
+        ):
+            text = pattern.sub(partial(self._one, use), text)
+        text = self._without_parts(text)
+        earliest = self.at or self.time_from
+        if (earliest and self.time_to and earliest >= self.time_to) or (
+            self.at and self.time_from and self.at < self.time_from
+        ):
+            self._clash()
+        return text
 
-    def start_before(self, clock: time) -> None:
-        self.time_to = clock if self.time_to is None else min(self.time_to, clock)
+    def _without_parts(self, text: str) -> str:
+        for pattern, first, before in _PART_RULES:
+            match = pattern.search(text)
+            if match is None:
+                continue
+            text = pattern.sub(TAKEN, text)
+            if match["no"]:
+                first, before = before, first  # not in the morning: from noon on
+            if first is not None:
+                self._from(first)
+            if before is not None:
+                self._before(before)
+        return text
 
-    def start_exactly(self, clock: time) -> None:
+    def _clash(self) -> str:
+        self.problems[TimeProblem.CONTRADICTION] = "those times of day"
+        return TAKEN
+
+    def _unreal(self, words: str) -> str:
+        self.problems.setdefault(TimeProblem.UNREAL, words.strip())
+        return TAKEN
+
+    def _range(self, match: re.Match[str]) -> str:
+        if not any(match[group] for group in ("lead", "x1", "x2", "m1", "m2", "w1", "w2")):
+            return match[0]  # two bare numbers need not be times
+        first, second = self._clock(match, 1), self._clock(match, 2)
+        if first is None or second is None:
+            return self._unreal(match[0])
+        if match["x2"] and not match["x1"] and match["h1"]:
+            first = _same_half(first, second)
+        if first >= second:
+            return self._clash()
+        self._from(first)
+        self._before(second)
+        return TAKEN
+
+    def _one(self, use: Callable[[time], None], match: re.Match[str]) -> str:
+        clock = self._clock(match, 1)
+        if clock is None:
+            return self._unreal(match[0])
+        use(clock)
+        return TAKEN
+
+    def _from(self, clock: time) -> None:
+        self.time_from = max(clock, self.time_from or clock)
+
+    def _before(self, clock: time) -> None:
+        self.time_to = min(clock, self.time_to or clock)
+
+    def _around(self, clock: time) -> None:
+        self._from(plus(clock, -30))
+        self._before(plus(clock, 31))
+
+    def _exactly(self, clock: time) -> None:
         """Two of them are a choice: everything from the one to the other."""
-        if self.at is None and self.time_from is None:
+        if self.at is None:
             self.at = clock
-        elif self.at is not None and self.at != clock:
+        elif self.at != clock:
             first, last = sorted((self.at, clock))
             self.at = None
-            self.start_at_or_after(first)
-            self.start_before(_plus(last, 1))
-        elif self.at is None:
-            self.at = clock
+            self._from(first)
+            self._before(plus(last, 1))
 
-    @property
-    def contradicts(self) -> bool:
-        first, before, at = self.time_from, self.time_to, self.at
-        if first is not None and before is not None and first >= before:
-            return True
-        return at is not None and (
-            (first is not None and at < first) or (before is not None and at >= before)
-        )
+    def _clock(self, match: re.Match[str], number: int) -> time | None:
+        """The wall time of one clock in ``match``; ``None`` when no day has it."""
+        if word := match[f"w{number}"]:
+            return time(0) if word == "midnight" else time(12)
+        hour, minute = int(match[f"h{number}"]), int(match[f"m{number}"] or 0)
+        half = match[f"x{number}"]
+        if half in ("am", "pm"):
+            if not 1 <= hour <= 12:
+                return None
+            hour = hour % 12 + (12 if half == "pm" else 0)
+        elif half != "h" and hour <= 12:
+            hour = self._guessed(hour)
+        return time(hour, minute) if hour < 24 and minute < 60 else None
 
-
-def take_clock(text: str) -> tuple[ClockTimes, str]:
-    """The times of day in plain ``text``, and the text without them."""
-    found = ClockTimes()
-    hints = (bool(_AM_HINT.search(text)), bool(_PM_HINT.search(text)))
-    text = _TO_HOUR.sub(_to_hour, text)
-    for pattern, form in _SPOKEN:
-        text = pattern.sub(form, text)
-    text = _RANGE.sub(lambda match: _range(match, found, hints), text)
-    for pattern in (_OR_LATER, _AFTER):
-        text = pattern.sub(lambda match: _one(match, found, hints, found.start_at_or_after), text)
-    for pattern in (_OR_EARLIER, _BEFORE):
-        text = pattern.sub(lambda match: _one(match, found, hints, found.start_before), text)
-    text = _AROUND.sub(
-        lambda match: _one(match, found, hints, lambda clock: _around(found, clock)), text
-    )
-    for pattern in (_AT, _BARE):
-        text = pattern.sub(lambda match: _one(match, found, hints, found.start_exactly), text)
-    return found, _take_parts(text, found)
-
-
-def _take_parts(text: str, found: ClockTimes) -> str:
-    for pattern, first, before in _PART_RULES:
-        match = pattern.search(text)
-        if match is None:
-            continue
-        text = pattern.sub(TAKEN, text)
-        if match["no"]:
-            first, before = before, first  # not in the morning: from noon on
-        if first is not None:
-            found.start_at_or_after(first)
-        if before is not None:
-            found.start_before(before)
-    return text
-
-
-def _around(found: ClockTimes, clock: time) -> None:
-    found.start_at_or_after(_plus(clock, -30))
-    found.start_before(_plus(clock, 31))
-
-
-def _range(match: re.Match[str], found: ClockTimes, hints: tuple[bool, bool]) -> str:
-    first, second = _read(match, 1, hints), _read(match, 2, hints)
-    if not any(match[group] for group in ("lead", "x1", "x2", "m1", "m2", "w1", "w2")):
-        return match[0]  # two bare numbers need not be times
-    if first is None or second is None:
-        found.impossible.append(match[0])
-        return TAKEN
-    if match["x2"] and not match["x1"] and match["h1"]:
-        first = _same_half(first, second)
-    if first >= second:
-        found.clash = True
-        return TAKEN
-    found.start_at_or_after(first)
-    found.start_before(second)
-    return TAKEN
+    def _guessed(self, hour: int) -> int:
+        """A bare hour, as patients of a practice mean it: from eight to seven."""
+        if self._morning != self._later:
+            return hour if self._morning or hour == 12 else hour + 12
+        return hour + 12 if 1 <= hour <= 7 else hour
 
 
 def _same_half(first: time, second: time) -> time:
     """The "2" of "2-4 pm" is afternoon, the "10" of "10-2 pm" is not."""
     hour = first.hour % 12
     for candidate in (hour + 12 if second.hour >= 12 else hour, hour):
-        if candidate < 24 and time(candidate, first.minute) < second:
+        if time(candidate, first.minute) < second:
             return time(candidate, first.minute)
     return first
-
-
-def _one(
-    match: re.Match[str], found: ClockTimes, hints: tuple[bool, bool], use: Callable[[time], None]
-) -> str:
-    for number in _numbers(match):
-        clock = _read(match, number, hints)
-        if clock is None:
-            found.impossible.append(match[0].strip())
-        else:
-            use(clock)
-    return TAKEN
-
-
-def _numbers(match: re.Match[str]) -> Iterator[int]:
-    groups = match.groupdict()
-    for number in (1, 2):
-        if groups.get(f"h{number}") or groups.get(f"w{number}"):
-            yield number
-
-
-def _read(match: re.Match[str], number: int, hints: tuple[bool, bool]) -> time | None:
-    """The wall time of one clock in ``match``; ``None`` when no day has it."""
-    groups = match.groupdict()
-    word = groups.get(f"w{number}")
-    if word is not None:
-        return time(0) if word == "midnight" else time(12)
-    hour, minute = int(groups[f"h{number}"]), int(groups.get(f"m{number}") or 0)
-    half = groups.get(f"x{number}")
-    if half in ("am", "pm"):
-        if not 1 <= hour <= 12:
-            return None
-        hour = hour % 12 + (12 if half == "pm" else 0)
-    elif half != "h" and hour <= 12:
-        hour = _guessed(hour, hints)
-    return time(hour, minute) if hour < 24 and minute < 60 else None
-
-
-def _guessed(hour: int, hints: tuple[bool, bool]) -> int:
-    """A bare hour, as patients of a practice mean it: from eight to seven."""
-    morning, later = hints
-    if morning and not later:
-        return hour
-    if later and not morning:
-        return hour + 12 if hour < 12 else hour
-    return hour + 12 if 1 <= hour <= 7 else hour
 
 
 def _to_hour(match: re.Match[str]) -> str:
     minutes = 15 if match["quarter"] else int(match["minutes"] or match["few"])
     hour = (int(match["hour"]) - 1) % 12 or 12
     return f"{hour}:{60 - minutes:02}"
-
-
-def _plus(clock: time, minutes: int) -> time:
-    total = min(max(clock.hour * 60 + clock.minute + minutes, 0), 24 * 60 - 1)
-    return time(total // 60, total % 60)

@@ -1,22 +1,22 @@
 """Day expressions as they are found in a text: which days each way of writing means.
 
-The patterns of these ways are in :mod:`chairside.chatbot.understanding.date_words`.
+The patterns of these ways are in :mod:`chairside.chatbot.understanding.when_words`.
 """
 
 import calendar
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from typing import Final
 
 from chairside.chatbot.understanding.clock_words import TAKEN
-from chairside.chatbot.understanding.when import Days
+from chairside.chatbot.understanding.when import Days, TimeProblem
 
 YEARS_AHEAD_MAX: Final = 3
 """No appointment is farther away than this."""
-_BOUND: Final = timedelta(days=28)
+_BOUND_DAYS: Final = 28
 """How far "from Tuesday on" reaches."""
 
 WEEKDAY: Final = (
@@ -41,33 +41,23 @@ class _Found:
     """A single date of the calendar."""
 
 
-@dataclass(slots=True)
-class Dates:
-    """The days that were found."""
-
-    days: list[Days] = field(default_factory=list)
-    weekdays: list[int] = field(default_factory=list)
-    not_weekdays: list[int] = field(default_factory=list)
-    past: list[str] = field(default_factory=list)
-    far: list[str] = field(default_factory=list)
-    impossible: list[str] = field(default_factory=list)
-    clash: str | None = None
-    """Words that contradict each other."""
-
-
 class DayReader:
-    """One reading of one text; the methods after ``read`` are its rules' actions."""
+    """Reads the days in one text; the methods after ``read`` are its rules' actions."""
 
     def __init__(self, today: date, *, month_first: bool) -> None:
         self._today, self._month_first = today, month_first
         self._found: list[_Found] = []
-        self._dates = Dates()
+        self.days: list[Days] = []
+        self.weekdays: set[int] = set()
+        self.not_weekdays: set[int] = set()
+        self.problems: dict[TimeProblem, str] = {}
+        """With the first words that are one."""
 
-    def read(self, text: str, rules: "Rules", combinations: "Rules") -> tuple[Dates, str]:
-        """The days in ``text`` and the text without them: first each one, then together."""
-        for pattern, rule in (*rules, *combinations):
+    def read(self, text: str, rules: "Iterable[tuple[re.Pattern[str], Rule]]") -> str:
+        """The text without its days."""
+        for pattern, rule in rules:
             text = pattern.sub(partial(rule, self), text)
-        return self._dates, _TOKEN.sub(self._alone, text)
+        return _TOKEN.sub(self._alone, text)
 
     # --- what is found first --------------------------------------------------------------
 
@@ -83,13 +73,12 @@ class DayReader:
         self._found.append(_Found(days=days, weekday=weekday, concrete=concrete))
         return f" ⟦{len(self._found) - 1}⟧ "
 
-    def _past(self, match: re.Match[str]) -> str:
-        self._dates.past.append(match[0].strip())
+    def _reject(self, problem: TimeProblem, words: str) -> str:
+        self.problems.setdefault(problem, words.strip())
         return TAKEN
 
-    def _impossible(self, match: re.Match[str]) -> str:
-        self._dates.impossible.append(match[0].strip())
-        return TAKEN
+    def ago(self, match: re.Match[str]) -> str:
+        return self._reject(TimeProblem.PAST, match[0])
 
     def iso(self, match: re.Match[str]) -> str:
         year, month, day = match[0].split("-")
@@ -111,7 +100,11 @@ class DayReader:
         return self._put_date(match, day)
 
     def _put_date(self, match: re.Match[str], day: date | None) -> str:
-        return self._impossible(match) if day is None else self._put(day, concrete=True)
+        return (
+            self._reject(TimeProblem.UNREAL, match[0])
+            if day is None
+            else self._put(day, concrete=True)
+        )
 
     def _date(self, day: int, month: int, year: str | None) -> date | None:
         """A calendar date; without a year the next one from today on. None: there is none."""
@@ -143,47 +136,35 @@ class DayReader:
 
     def relative_day(self, match: re.Match[str]) -> str:
         word = match["word"]
-        distance = {"today": 0, "tonight": 0, "yesterday": -1, "day before yesterday": -2}
-        if "after tomorrow" in word:
-            return self._put(self._today + timedelta(days=2), concrete=True)
-        days = 0 if word.startswith("this") else distance.get(word, 1)
+        near = {"today": 0, "tonight": 0, "yesterday": -1, "day before yesterday": -2}
+        is_part = word == "tonight" or word.startswith("this ")
+        days = 0 if is_part else 2 if "after tomorrow" in word else near.get(word, 1)
         token = self._put(self._today + timedelta(days=days), concrete=True)
-        keep = {"tonight": "tonight", "this morning": "morning", "this afternoon": "afternoon",
-                "this evening": "evening"}.get(word, "")  # fmt: skip
-        return f"{token} {keep}" if keep else token
+        return token + word.removeprefix("this ") if is_part else token
 
     def distance(self, match: re.Match[str]) -> str:
         """ "in two weeks", "3 days from now", "a week from Monday" (the weekday follows)."""
-        count, unit = _count(match["count"]), match["unit"]
-        if unit.startswith("fortnight"):
-            count, unit = 2 * count, "weeks"
-        day = self._ahead(count, unit)
+        unit = match["unit"]
+        day = self._ahead(_count(match["count"]), unit)
         if day is not None and (anchor := match.groupdict().get("day")):
             ahead = (_number(anchor) - self._today.weekday()) % 7 or 7
-            day += timedelta(days=ahead)
-            return self._put(day)
+            return self._put(day + timedelta(days=ahead))
         if day is None or day.year > self._today.year + YEARS_AHEAD_MAX:
-            self._dates.far.append(match[0].strip())
-            return TAKEN
+            return self._reject(TimeProblem.FAR, match[0])
         if match.groupdict().get("now"):
             return self._put(day)
-        width = 0 if unit.startswith("day") else 6 if unit.startswith("week") else 13
+        width = 0 if unit.startswith("day") else 6 if unit.startswith(("week", "fort")) else 13
         return self._put(day, _later(day, width))
 
     def within(self, match: re.Match[str]) -> str:
         last = self._ahead(_count(match["count"]), match["unit"])
-        if last is None:
-            return match[0]
-        return self._put(self._today, max(last, self._today))
-
-    def ago(self, match: re.Match[str]) -> str:
-        return self._past(match)
+        return match[0] if last is None else self._put(self._today, last)
 
     def week(self, match: re.Match[str]) -> str:
         monday = self._today - timedelta(days=self._today.weekday())
         which = match["which"] or ""
         if which == "last":
-            return self._past(match)
+            return self._reject(TimeProblem.PAST, match[0])
         weeks = 2 if "after next" in match[0] else 1 if which in ("next", "following") else 0
         return self._part(monday + timedelta(weeks=weeks), 7, match)
 
@@ -192,7 +173,7 @@ class DayReader:
         if match["which"] in ("next", "following"):
             first = _next_month(first)
         elif match["which"] == "last":
-            return self._past(match)
+            return self._reject(TimeProblem.PAST, match[0])
         return self._part(first, _days_of(first), match)
 
     def month_name(self, match: re.Match[str]) -> str:
@@ -208,7 +189,7 @@ class DayReader:
         """The early, middle or late part of a week or a month, or all of what is left."""
         start, end = _part_of(match["edge"] or "", length)
         if first + timedelta(days=end) < self._today:
-            return self._past(match)
+            return self._reject(TimeProblem.PAST, match[0])
         return self._put(
             max(first + timedelta(days=start), self._today), first + timedelta(days=end)
         )
@@ -216,9 +197,9 @@ class DayReader:
     def weekend(self, match: re.Match[str]) -> str:
         which = match["which"] or ""
         if which == "last":
-            return self._past(match)
+            return self._reject(TimeProblem.PAST, match[0])
         if match["plural"] or which in ("any", "on"):
-            self._dates.weekdays += [5, 6]
+            self.weekdays |= {5, 6}
             return TAKEN
         saturday = self._today + timedelta(days=(5 - self._today.weekday()) % 7)
         if self._today.weekday() == 6:
@@ -228,14 +209,13 @@ class DayReader:
         return self._put(max(saturday, self._today), saturday + timedelta(days=1))
 
     def working_days(self, match: re.Match[str]) -> str:
-        self._dates.weekdays += range(5)
+        self.weekdays.update(range(5))
         return TAKEN
 
     def without_weekdays(self, match: re.Match[str]) -> str:
-        for name in re.findall(rf"\b{WEEKDAY}", match["names"]):
-            self._dates.not_weekdays.append(_number(name))
+        self.not_weekdays.update(map(_number, re.findall(rf"\b{WEEKDAY}", match["names"])))
         if "weekend" in match["names"]:
-            self._dates.not_weekdays += [5, 6]
+            self.not_weekdays |= {5, 6}
         return TAKEN
 
     def nth_weekday(self, match: re.Match[str]) -> str:
@@ -245,24 +225,21 @@ class DayReader:
         else:
             first = self._today.replace(day=1)
             first = _next_month(first) if "next" in match[0] else first
-        days = [
-            day
-            for day in calendar.Calendar().itermonthdates(first.year, first.month)
-            if day.month == first.month and day.weekday() == _number(match["day"])
-        ]
+        ahead = (_number(match["day"]) - first.weekday()) % 7
+        days = [first + timedelta(days=each) for each in range(ahead, _days_of(first), 7)]
         nth = {"first": 0, "second": 1, "third": 2, "fourth": 3, "last": -1}
         index = nth.get(match["nth"], int(re.sub(r"\D", "", match["nth"]) or 1) - 1)
         if index >= len(days):
-            return self._impossible(match)
+            return self._reject(TimeProblem.UNREAL, match[0])
         return self._put(days[index], concrete=True)
 
     def weekday(self, match: re.Match[str]) -> str:
         number, which = _number(match["day"]), (match["which"] or "").strip()
         if (match["plural"] and len(match["day"]) > 3) or which in ("any", "every", "some", "a"):
-            self._dates.weekdays.append(number)
+            self.weekdays.add(number)
             return TAKEN
         if which in ("last", "past"):
-            return self._past(match)
+            return self._reject(TimeProblem.PAST, match[0])
         ahead = (number - self._today.weekday()) % 7
         day = self._today + timedelta(days=ahead or (0 if which == "this" else 7))
         monday = self._today - timedelta(days=self._today.weekday())
@@ -279,12 +256,14 @@ class DayReader:
 
     def day_of_month(self, match: re.Match[str]) -> str:
         wanted = int(match["number"])
+        if wanted <= 5 and match[0].startswith("the"):  # "the 3rd" may be the third offer
+            return match[0]
         first = self._today.replace(day=1)
         for _ in range(12 if 1 <= wanted <= 31 else 0):
             if wanted <= _days_of(first) and first.replace(day=wanted) >= self._today:
                 return self._put(first.replace(day=wanted), concrete=True)
             first = _next_month(first)
-        return self._impossible(match)
+        return self._reject(TimeProblem.UNREAL, match[0])
 
     # --- how they belong together ---------------------------------------------------------
 
@@ -296,8 +275,8 @@ class DayReader:
         if one.weekday is None or not other.concrete:
             return match[0]
         if other.days.first.weekday() != one.weekday:
-            self._dates.clash = f"{_NAMES[one.weekday]} and {_shown(other.days.first)}"
-            return TAKEN
+            words = f"{calendar.day_name[one.weekday]} and {_shown(other.days.first)}"
+            return self._reject(TimeProblem.CONTRADICTION, words)
         return self._put(other.days.first, concrete=True)
 
     def range(self, match: re.Match[str]) -> str:
@@ -305,45 +284,38 @@ class DayReader:
         if last.last < first.first and self._found[int(match["b"])].weekday is not None:
             last = Days(first=last.first + timedelta(weeks=1), last=last.last + timedelta(weeks=1))
         if last.last < first.first:
-            self._dates.clash = f"{_shown(first.first)} and {_shown(last.last)}"
-            return TAKEN
-        self._add(first.first, last.last)
-        return TAKEN
+            words = f"{_shown(first.first)} and {_shown(last.last)}"
+            return self._reject(TimeProblem.CONTRADICTION, words)
+        return self._add(first.first, last.last)
 
     def lower_bound(self, match: re.Match[str]) -> str:
         days = self._found[int(match["a"])].days
         after = match["word"] in ("after", "later than")
         first = days.last + timedelta(days=1) if after else days.first
-        self._add(first, _later(first, _BOUND.days))
-        return TAKEN
+        return self._add(first, _later(first, _BOUND_DAYS))
 
     def upper_bound(self, match: re.Match[str]) -> str:
         days = self._found[int(match["a"])].days
         before = match["word"] in ("before", "earlier than")
         last = days.first - timedelta(days=1) if before else days.last
         if last < self._today:
-            return self._past(match)
-        if self._dates.days and self._dates.days[-1].first <= last:  # after Monday, before Friday
-            self._dates.days[-1] = Days(first=self._dates.days[-1].first, last=last)
-        else:
-            self._add(self._today, last)
-        return TAKEN
+            return self._reject(TimeProblem.PAST, match[0])
+        if self.days and self.days[-1].first <= last:  # after Monday, before Friday
+            self.days[-1] = Days(first=self.days[-1].first, last=last)
+            return TAKEN
+        return self._add(self._today, last)
 
     def _alone(self, match: re.Match[str]) -> str:
         days = self._found[int(match[1])].days
-        self._add(days.first, days.last)
-        return TAKEN
+        return self._add(days.first, days.last)
 
-    def _add(self, first: date, last: date) -> None:
+    def _add(self, first: date, last: date) -> str:
         if last < self._today:
-            self._dates.past.append(_shown(last))
-        elif first.year > self._today.year + YEARS_AHEAD_MAX:
-            self._dates.far.append(_shown(first))
-        else:
-            self._dates.days.append(Days(first=first, last=last))
-
-
-_NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+            return self._reject(TimeProblem.PAST, _shown(last))
+        if first.year > self._today.year + YEARS_AHEAD_MAX:
+            return self._reject(TimeProblem.FAR, _shown(first))
+        self.days.append(Days(first=first, last=last))
+        return TAKEN
 
 
 def _part_of(edge: str, length: int) -> tuple[int, int]:
@@ -393,4 +365,3 @@ def _shown(day: date) -> str:
 
 Rule = Callable[[DayReader, re.Match[str]], str]
 """Returns what replaces the match: the match itself if it is no day."""
-Rules = tuple[tuple[re.Pattern[str], Rule], ...]

@@ -19,12 +19,12 @@ DAYS_MAX: Final = 6
 
 
 class TimeProblem(StrEnum):
-    """Why no appointment can be at a time."""
+    """Why no appointment can be at a time; of several, the first one here is reported."""
 
+    UNREAL = "unreal"
+    CONTRADICTION = "contradiction"
     PAST = "past"
     FAR = "far"
-    CONTRADICTION = "contradiction"
-    UNREAL = "unreal"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
@@ -124,6 +124,12 @@ def between(first: date, last: date) -> When:
 def joined(days: Iterable[Days]) -> tuple[Days, ...]:
     """Ascending, without repeats, bounded."""
     return tuple(sorted(set(days)))[:DAYS_MAX]
+
+
+def plus(clock: time, minutes: int) -> time:
+    """Within the same day."""
+    total = min(max(clock.hour * 60 + clock.minute + minutes, 0), 24 * 60 - 1)
+    return time(total // 60, total % 60)
 
 
 def span(when: When, now: datetime, zones: Iterable[ZoneInfo]) -> tuple[datetime, datetime]:
