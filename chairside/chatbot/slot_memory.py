@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -40,6 +41,7 @@ class FollowedSlots:
     ) -> None:
         self._client, self._session, self._token = client, session, token
         self._now, self._on_event = now, on_event
+        self._stack = AsyncExitStack()
         self._cache: SlotCache | None = None
         self._covered: tuple[str, frozenset[str]] = ("", frozenset())
 
@@ -47,7 +49,7 @@ class FollowedSlots:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        await self._end()
+        await self._stack.aclose()
 
     async def follow(self, appointment_type_id: str, dentist_ids: Sequence[str]) -> None:
         """Load these slots and follow them, unless they are followed already.
@@ -56,7 +58,8 @@ class FollowedSlots:
         """
         if self._covers(appointment_type_id, dentist_ids):
             return
-        await self._end()
+        self._cache = None
+        await self._stack.aclose()
         cache = SlotCache(
             self._client,
             session=self._session,
@@ -68,7 +71,7 @@ class FollowedSlots:
         )
         try:
             async with asyncio.timeout(_LOADS_WITHIN_S):
-                self._cache = await cache.__aenter__()
+                self._cache = await self._stack.enter_async_context(cache)
         except (HubError, ConnectionLost, TimeoutError) as error:
             log.warning("slots_not_followed", error=type(error).__name__)
             return
@@ -82,9 +85,8 @@ class FollowedSlots:
         None: they are not in memory, query the hub. Raises HubError, ConnectionLost.
         """
         is_near = query.before <= self._now() + timedelta(days=_DAYS)
-        if self._cache is None or not is_near:
-            return None
-        if not self._covers(query.appointment_type_id, dentist_ids):
+        is_covered = self._covers(query.appointment_type_id, dentist_ids)
+        if self._cache is None or not is_near or not is_covered:
             return None
         free = await self._cache.free(
             query.appointment_type_id,
@@ -101,8 +103,3 @@ class FollowedSlots:
             and followed_type == appointment_type_id
             and followed_dentists.issuperset(dentist_ids)
         )
-
-    async def _end(self) -> None:
-        cache, self._cache = self._cache, None
-        if cache is not None:
-            await cache.__aexit__()

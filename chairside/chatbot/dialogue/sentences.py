@@ -59,10 +59,6 @@ def day(moment: datetime, now: datetime) -> str:
     return f"{near}{moment:%A} {moment.day} {moment:%B}{year}"
 
 
-def clock(moment: datetime) -> str:
-    return f"{moment:%H:%M}"
-
-
 def zone_note(facts: Facts, dentist_id: str, moment: datetime) -> str:
     """Whose clock it is, if those of dentist and patient differ."""
     zone = zone_of(facts, dentist_id)
@@ -75,7 +71,7 @@ def moment(facts: Facts, item: FreeSlot | OwnAppointment, now: datetime) -> str:
     """ "Tuesday 16 March at 15:00" on the dentist's clock."""
     at = local(facts, item)
     note = zone_note(facts, item.dentist_id, at)
-    return f"{day(at, now.astimezone(at.tzinfo))} at {clock(at)}{note}"
+    return f"{day(at, now.astimezone(at.tzinfo))} at {at:%H:%M}{note}"
 
 
 def appointment(facts: Facts, row: OwnAppointment, now: datetime) -> str:
@@ -159,7 +155,7 @@ def booking_prompt(hold: Hold, facts: Facts, now: datetime) -> ChatReply:
     treatment = treatment_name(facts, slot.appointment_type_id)
     what = f"{treatment} with {dentist_name(facts, slot.dentist_id)}"
     return ChatReply(
-        text=f"I’m holding this for you until {clock(until)}: {what},"
+        text=f"I’m holding this for you until {until:%H:%M}: {what},"
         f" {moment(facts, slot, now)}. Shall I book it?",
         options=_buttons("Yes, book it", "Another time", "No"),
     )
@@ -201,16 +197,16 @@ def _numbers(shown: Sequence[str]) -> tuple[Option, ...]:
 
 
 def problem(when: When) -> str:
-    about = readable(when.about, NAME_MAX_CHARS)
-    match when.problem:
-        case TimeProblem.PAST:
-            return f"That is in the past ({about}). "
-        case TimeProblem.FAR:
-            return f"That is too far ahead ({about}). "
-        case TimeProblem.CONTRADICTION:
-            return f"I can’t make {about} fit together. "
-        case _:
-            return f"I don’t know the date or time “{about}”. "
+    assert when.problem is not None, "callers have checked that there is one"
+    return _PROBLEMS[when.problem].format(readable(when.about, NAME_MAX_CHARS))
+
+
+_PROBLEMS: Final = {
+    TimeProblem.PAST: "That is in the past ({}). ",
+    TimeProblem.FAR: "That is too far ahead ({}). ",
+    TimeProblem.CONTRADICTION: "I can’t make {} fit together. ",
+    TimeProblem.UNREAL: "I don’t know the date or time “{}”. ",
+}
 
 
 def wanted(when: When, facts: Facts, task: Task, now: datetime) -> str:

@@ -11,25 +11,24 @@ from chairside.chatbot.understanding.when import TimeProblem, plus
 TAKEN: Final = " ¤ "
 """What stands where something was understood, so that it is not understood twice."""
 
-_PARTS: Final[tuple[tuple[str, time | None, time | None], ...]] = (
-    (r"(?:early (?:in the )?|first thing (?:in the )?)morning|first thing", None, time(10)),
-    (r"late morning", time(10), time(12)),
-    (r"mornings?|forenoons?", None, time(12)),
-    (r"early (?:in the )?afternoon", time(12), time(15)),
-    (r"late (?:in the )?afternoon", time(15), time(18)),
-    (r"afternoons?", time(12), time(17)),
-    (r"(?:lunch ?(?:time|break|hour)?|midday break)", time(12), time(14)),
-    (r"(?:end of the (?:working )?day|late in the day)", time(15, 30), None),
-    (r"(?:evenings?|tonight|at night)", time(17), None),
-    (r"after work", time(16, 30), None),
-    (r"after school", time(15), None),
-    (r"before (?:work|school)", None, time(9, 30)),
+_IN: Final = r"(?P<no>not |no |never )?(?:(?:in|on|at|during|by) )?(?:the |my )?"
+_PARTS: Final = tuple(
+    (re.compile(rf"\b{_IN}(?:{words})\b"), first, before)
+    for words, first, before in (
+        (r"(?:early (?:in the )?|first thing (?:in the )?)morning|first thing", None, time(10)),
+        (r"late morning", time(10), time(12)),
+        (r"mornings?|forenoons?", None, time(12)),
+        (r"early (?:in the )?afternoon", time(12), time(15)),
+        (r"late (?:in the )?afternoon", time(15), time(18)),
+        (r"afternoons?", time(12), time(17)),
+        (r"(?:lunch ?(?:time|break|hour)?|midday break)", time(12), time(14)),
+        (r"(?:end of the (?:working )?day|late in the day)", time(15, 30), None),
+        (r"(?:evenings?|tonight|at night)", time(17), None),
+        (r"after work", time(16, 30), None),
+        (r"after school", time(15), None),
+        (r"before (?:work|school)", None, time(9, 30)),
+    )
 )
-_PART_RULES: Final = tuple(
-    (re.compile(rf"\b(?P<no>not |no |never )?(?:(?:in|on|at|during|by) )?(?:the |my )?(?:{words})\b"),
-     first, last)
-    for words, first, last in _PARTS
-)  # fmt: skip
 
 _CLOCK: Final = (
     r"(?:(?P<h{n}>\d{{1,2}})(?:(?:[:.]|(?=\d{{2}}h))(?P<m{n}>\d{{2}})(?!\d)(?!\.\d))?"
@@ -122,7 +121,7 @@ class ClockReader:
         return text
 
     def _without_parts(self, text: str) -> str:
-        for pattern, first, before in _PART_RULES:
+        for pattern, first, before in _PARTS:
             match = pattern.search(text)
             if match is None:
                 continue

@@ -27,68 +27,47 @@ OTHER_PEOPLE: Final = re.compile(
     rf"|\b(?:his|her|their|your) {_DATA}\b|\b(?:book|cancel|move|make|schedule) (?:him|her|them) "
 )
 
-RULES: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
-    (intent, re.compile(pattern))
-    for intent, pattern in (
-        (
-            Intent.DENTISTS,
-            (
-                r"\b(?:which|what|who(?: are)?|list|show(?: me)?|tell me|name|how many|do you have|any other)\b"
-                r"(?! (?:time|day|slot)).{0,30}\b(?:dentists|doctors|doc(?:tor)?s? (?:are|is|works?))\b"
-                r"|\bwho (?:works|is working|are you guys|can i see|do you have)\b|\byour (?:dentists|doctors|team)\b"
-                r"|^(?:the )?(?:dentists|doctors)\??$"
-            ),
-        ),
-        (
-            Intent.TREATMENTS,
-            (
-                r"\b(?:what|which|list|show).{0,20}\b(?:treatments?|services|(?:appointment )?(?:types|kinds)"
-                r"|procedures)\b|\bwhat (?:do|can) (?:you|i) (?:offer|book|do here)\b|\bwhat kinds? of\b"
-                r"|\bhow long (?:does|is|will|do|are)\b|^(?:treatments|services|types)\??$|\bdo you (?:do|offer)\b"
-            ),
-        ),
-        (
-            Intent.MOVE,
-            (
-                r"\b(?:mov(?:e|ing)|re-?schedul(?:e|ing)|postpon(?:e|ing)|shift(?:ing)?|delay|push|put off|bring forward"
-                r"|swap|switch|bring .{0,20}forward|put .{0,20}off|reschedual)\b"
-                r"|\b(?:change|changing|alter) (?:the (?:date|time|day)|it|that|my|the|this|one)\b"
-                r"|\b(?:different|another|other|new|earlier|later|better) (?:time|date|day|slot)s? for (?:my|the|it|that)\b"
-                r"|\bcan't make .{0,60}\b(?:instead|rather|move|another|other|can (?:i|we)|could (?:i|we))\b"
-                r"|\bcome (?:another day|earlier|later|some other time) instead\b"
-            ),
-        ),
-        (
-            Intent.CANCEL,
-            (
-                r"\b(?:cancel(?:ing|ling|led|lation)?|cancle|call(?:ing)? off|delete|unbook|remove|get rid of"
-                r"|(?:can't|cannot|can not|(?:won't|will not|not) be able to|won't|will not|am not able to|unable to)"
-                r" (?:make|come|attend|keep)|drop (?:my|the|it)|withdraw"
-                r"|(?:don't|do not|no longer) (?:need|want) (?:it|my|the|that|to come))\b"
-            ),
-        ),
-        (
-            Intent.MINE,
-            (
-                r"\b(?:my|any|list|show|see|view|upcoming|next|our)\b.{0,25}\b(?:appointments|bookings|visits)\b"
-                r"|\bwhen(?:'s| is| was| do i).{0,30}\b(?:appointment|booking|visit|come in|due|see)\b"
-                r"|\b(?:what|which) (?:appointments|bookings|visits)\b|\bwhat (?:do i have|have i got|have i booked|did i book|am i booked)\b|\bdo i have (?:an|any\w*)\b"
-                r"|\b(?:am i|have i been) (?:booked|down for)\b|\b(?:show|see|check|view|list) my (?:next |upcoming )?"
-                r"(?:appointment|booking|visit|calendar|schedule)|^my (?:next )?(?:appointment|booking)s?\??$"
-            ),
-        ),
-        (
-            Intent.BOOK,
-            (
-                r"\b(?:book(?:ing)?|another (?:one|appointment|visit)|one more|schedule|reserve|arrange|appoint?ments?|apointment|appt|set up|sign me up|squeeze me in"
-                r"|fit me in|slots?|openings?|availab(?:le|ility)|vacanc(?:y|ies)"
-                r"|(?:is|are|when is|when are|anything|something|anyone|who is|who's|you) .{0,25}\bfree|free (?:time|slot|on)"
-                r"|(?:see|visit|need|want) (?:a|the|my|to see|to visit|an) .{0,20}(?:dentist|doctor)"
-                r"|come (?:in|by|over)|get in|have anything|have something|have time|dentist|see dr\.?|see doctor)\b"
-            ),
-        ),
-    )
-)
+RULES: Final = {
+    Intent.DENTISTS: re.compile(
+        r"\b(?:which|what|who(?: are)?|list|show(?: me)?|tell me|name|how many|do you have|any other)\b"
+        r"(?! (?:time|day|slot)).{0,30}\b(?:dentists|doctors|doc(?:tor)?s? (?:are|is|works?))\b"
+        r"|\bwho (?:works|is working|are you guys|can i see|do you have)\b|\byour (?:dentists|doctors|team)\b"
+        r"|^(?:the )?(?:dentists|doctors)\??$"
+    ),
+    Intent.TREATMENTS: re.compile(
+        r"\b(?:what|which|list|show).{0,20}\b(?:treatments?|services|(?:appointment )?(?:types|kinds)"
+        r"|procedures)\b|\bwhat (?:do|can) (?:you|i) (?:offer|book|do here)\b|\bwhat kinds? of\b"
+        r"|\bhow long (?:does|is|will|do|are)\b|^(?:treatments|services|types)\??$|\bdo you (?:do|offer)\b"
+    ),
+    Intent.MOVE: re.compile(
+        r"\b(?:mov(?:e|ing)|re-?schedul(?:e|ing)|postpon(?:e|ing)|shift(?:ing)?|delay|push|put off|bring forward"
+        r"|swap|switch|bring .{0,20}forward|put .{0,20}off|reschedual)\b"
+        r"|\b(?:change|changing|alter) (?:the (?:date|time|day)|it|that|my|the|this|one)\b"
+        r"|\b(?:different|another|other|new|earlier|later|better) (?:time|date|day|slot)s? for (?:my|the|it|that)\b"
+        r"|\bcan't make .{0,60}\b(?:instead|rather|move|another|other|can (?:i|we)|could (?:i|we))\b"
+        r"|\bcome (?:another day|earlier|later|some other time) instead\b"
+    ),
+    Intent.CANCEL: re.compile(
+        r"\b(?:cancel(?:ing|ling|led|lation)?|cancle|call(?:ing)? off|delete|unbook|remove|get rid of"
+        r"|(?:can't|cannot|can not|(?:won't|will not|not) be able to|won't|will not|am not able to|unable to)"
+        r" (?:make|come|attend|keep)|drop (?:my|the|it)|withdraw"
+        r"|(?:don't|do not|no longer) (?:need|want) (?:it|my|the|that|to come))\b"
+    ),
+    Intent.MINE: re.compile(
+        r"\b(?:my|any|list|show|see|view|upcoming|next|our)\b.{0,25}\b(?:appointments|bookings|visits)\b"
+        r"|\bwhen(?:'s| is| was| do i).{0,30}\b(?:appointment|booking|visit|come in|due|see)\b"
+        r"|\b(?:what|which) (?:appointments|bookings|visits)\b|\bwhat (?:do i have|have i got|have i booked|did i book|am i booked)\b|\bdo i have (?:an|any\w*)\b"
+        r"|\b(?:am i|have i been) (?:booked|down for)\b|\b(?:show|see|check|view|list) my (?:next |upcoming )?"
+        r"(?:appointment|booking|visit|calendar|schedule)|^my (?:next )?(?:appointment|booking)s?\??$"
+    ),
+    Intent.BOOK: re.compile(
+        r"\b(?:book(?:ing)?|another (?:one|appointment|visit)|one more|schedule|reserve|arrange|appoint?ments?|apointment|appt|set up|sign me up|squeeze me in"
+        r"|fit me in|slots?|openings?|availab(?:le|ility)|vacanc(?:y|ies)"
+        r"|(?:is|are|when is|when are|anything|something|anyone|who is|who's|you) .{0,25}\bfree|free (?:time|slot|on)"
+        r"|(?:see|visit|need|want) (?:a|the|my|to see|to visit|an) .{0,20}(?:dentist|doctor)"
+        r"|come (?:in|by|over)|get in|have anything|have something|have time|dentist|see dr\.?|see doctor)\b"
+    ),
+}
 
 _POLITE: Final = (
     r"please|pls|thanks?|thank you|that|it|is|'s|the|one|then|for me|now|just|really|so|much|i|with"
@@ -96,30 +75,17 @@ _POLITE: Final = (
 )
 
 
-class _Only:
-    """Matches messages that consist of these words and polite ones.
+def _only(words: str) -> re.Pattern[str]:
+    """Messages that consist of these words, at least one, and of polite ones.
 
-    It takes the longest word first and never backtracks, so its time is linear.
+    The longest word counts, and nothing is tried twice, so matching takes linear time.
     """
-
-    def __init__(self, words: str) -> None:
-        longest_first = sorted(words.split("|"), key=len, reverse=True)
-        self._words = re.compile(rf"\W*(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
-        self._polite = re.compile(rf"\W*(?:{_POLITE})(?!\w)")
-        self._nothing = re.compile(r"\W*$")
-
-    def match(self, text: str) -> bool:
-        at, meant = 0, False
-        while not self._nothing.match(text, at):
-            if word := self._words.match(text, at):
-                meant = True
-            elif not (word := self._polite.match(text, at)):
-                return False
-            at = word.end()
-        return meant
+    longest_first = "|".join(map(re.escape, sorted(words.split("|"), key=len, reverse=True)))
+    word, polite = rf"\W*(?:{longest_first})(?!\w)", rf"\W*(?:{_POLITE})(?!\w)"
+    return re.compile(rf"(?>(?!{word}){polite})*+(?>{word})(?>{word}|{polite})*+\W*$")
 
 
-YES: Final = _Only(
+YES: Final = _only(
     r"yes|yeah|yep|yup|yea|ya|sure|ok|okay|okey|k|go ahead|do it|do that|please do|go for it|confirm|confirmed"
     r"|perfect|great|fine|good|correct|right|absolutely|definitely|of course|certainly|lovely|excellent"
     r"|agreed|i do|take it|i'll take|i will take|i take|that works|works for me|y|by all means|alright"
@@ -139,7 +105,7 @@ VERBS: Final = {
     "reschedule": Intent.MOVE,
     "change": Intent.MOVE,
 }
-NO: Final = _Only(
+NO: Final = _only(
     r"no|nope|nah|no way|not|negative|don't|do not|don't do|better not|rather not|i'd rather not|n|not really"
     r"|not now|keep|not this|not today|wrong|not ok|not okay|no good|bad"
 )
@@ -147,40 +113,47 @@ STOP: Final = re.compile(
     r"\b(?:never ?mind|forget (?:it|about it|that)|stop|abort|start (?:over|again|from scratch)|reset"
     r"|leave it(?: (?:as it is|be))?|drop it|changed my mind|let it be|scrap that|restart)\b"
 )
-HELP: Final = re.compile(
-    r"^\W*(?:help|\?+|options|commands|menu|info)\W*$|\bwhat can (?:you|i) (?:do|say|ask)\b|\bhow (?:does|do) (?:this|you|i)\b"
-    r"|\bhelp me\b(?! (?:book|find|cancel|move|with (?:a|my)))|\bwhat are you\b|\bwho are you\b|\bare you (?:a )?(?:human|bot|robot|real)\b"
-)
-HELLO: Final = re.compile(
-    r"^\W*(?:hi|hello|hey|hiya|good (?:morning|afternoon|evening|day)|greetings|howdy|yo)\b[\w ]{0,15}\W*$"
-)
-THANKS: Final = re.compile(r"\b(?:thanks?|thank you|thx|cheers|much appreciated|ty)\b")
-BYE: Final = re.compile(
-    r"^\W*(?:bye|good ?bye|see you|see ya|cya|exit|quit|ciao|that's all|that is all)\b.{0,20}$"
-)
+SHORT: Final = {
+    Intent.HELLO: re.compile(
+        r"^\W*(?:hi|hello|hey|hiya|good (?:morning|afternoon|evening|day)|greetings|howdy|yo)\b[\w ]{0,15}\W*$"
+    ),
+    Intent.BYE: re.compile(
+        r"^\W*(?:bye|good ?bye|see you|see ya|cya|exit|quit|ciao|that's all|that is all)\b.{0,20}$"
+    ),
+    Intent.HELP: re.compile(
+        r"^\W*(?:help|\?+|options|commands|menu|info)\W*$|\bwhat can (?:you|i) (?:do|say|ask)\b|\bhow (?:does|do) (?:this|you|i)\b"
+        r"|\bhelp me\b(?! (?:book|find|cancel|move|with (?:a|my)))|\bwhat are you\b|\bwho are you\b|\bare you (?:a )?(?:human|bot|robot|real)\b"
+    ),
+}
+"""Messages that are nothing else."""
+ASIDE: Final = {
+    Intent.THANKS: re.compile(r"\b(?:thanks?|thank you|thx|cheers|much appreciated|ty)\b"),
+    Intent.HELLO: SHORT[Intent.HELLO],
+    Intent.HELP: SHORT[Intent.HELP],
+}
 
-SHIFTS: Final[tuple[tuple[Shift, re.Pattern[str]], ...]] = (
-    (
-        Shift.OTHER_DAY,
-        re.compile(
-            r"\b(?:an?other|different|other|some other) (?:days?|dates?)\b|\bnot that day\b"
-        ),
+SHIFTS: Final = {
+    Shift.OTHER_DAY: re.compile(
+        r"\b(?:an?other|different|other|some other) (?:days?|dates?)\b|\bnot that day\b"
     ),
-    (
-        Shift.MORE,
-        re.compile(
-            r"\b(?:none of (?:these|those|them|the above)|neither|something else|anything else|any others?|others?"
-            r"|(?:an?other|different|other|more|further|some more|any other) (?:times?|options?|slots?|ones?|choices?)"
-            r"|show (?:me )?more|^more\b|what else)"
-        ),
+    Shift.MORE: re.compile(
+        r"\b(?:none of (?:these|those|them|the above)|neither|something else|anything else|any others?|others?"
+        r"|(?:an?other|different|other|more|further|some more|any other) (?:times?|options?|slots?|ones?|choices?)"
+        r"|show (?:me )?more|^more\b|what else)"
     ),
-)
-LATER: Final = re.compile(r"\b(?:later|afterwards)\b")
-EARLIER: Final = re.compile(r"\b(?:earlier|sooner|before that)\b")
-EXTREMES: Final[tuple[tuple[Shift, re.Pattern[str]], ...]] = (
-    (Shift.LATER, re.compile(r"\b(?:the )?(?:later|latest)(?: of (?:the|those|these))?(?: (?:one|slot|option|two))\b|\bthe (?:later|latest)\b|\blatest\b|\bas late as possible\b")),
-    (Shift.EARLIER, re.compile(r"\b(?:the )?(?:earlier|earliest|soonest|sooner)(?: of (?:the|those|these))?(?: (?:one|slot|option|two))\b|\bthe (?:earlier|earliest|soonest)\b|\bearliest\b")),
-)  # fmt: skip
+}
+DIRECTIONS: Final = {
+    Shift.LATER: re.compile(r"\b(?:later|afterwards)\b"),
+    Shift.EARLIER: re.compile(r"\b(?:earlier|sooner|before that)\b"),
+}
+EXTREMES: Final = {
+    Shift.LATER: re.compile(
+        r"\b(?:the )?(?:later|latest)(?: of (?:the|those|these))?(?: (?:one|slot|option|two))\b|\bthe (?:later|latest)\b|\blatest\b|\bas late as possible\b"
+    ),
+    Shift.EARLIER: re.compile(
+        r"\b(?:the )?(?:earlier|earliest|soonest|sooner)(?: of (?:the|those|these))?(?: (?:one|slot|option|two))\b|\bthe (?:earlier|earliest|soonest)\b|\bearliest\b"
+    ),
+}
 
 ORDINALS: Final = {
     "first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4,

@@ -1,17 +1,20 @@
 """English text to dialogue acts. Pure; what no rule recognises is Intent.UNKNOWN."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from chairside.chatbot.clinic import Facts
 from chairside.chatbot.understanding import lexicon
-from chairside.chatbot.understanding.acts import DialogueAct, Intent, Shift
+from chairside.chatbot.understanding.acts import DialogueAct, Intent
 from chairside.chatbot.understanding.names import find_dentists, find_treatment
 from chairside.chatbot.understanding.normalize import plain
 from chairside.chatbot.understanding.when import TimeProblem, When
 from chairside.chatbot.understanding.when_words import take_when
+
+K = TypeVar("K")
 
 ACTS_MAX: Final = 3
 """Acts that are kept of one message."""
@@ -35,7 +38,14 @@ _CANNOT: Final = re.compile(
 )
 _TO: Final = re.compile(r" (?:to|for|onto|into|until|till|on)(?: the)? ")
 _MONTH_FIRST_ZONES: Final = ("America/", "US/", "Pacific/Honolulu")
-_MOVES: Final = dict(lexicon.RULES)[Intent.MOVE]
+_MOVES: Final = lexicon.RULES[Intent.MOVE]
+_UNITS: Final = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+    "fortnight": timedelta(weeks=2),
+}
 _TASKS: Final = frozenset({Intent.BOOK, Intent.MOVE, Intent.CANCEL})
 
 
@@ -74,14 +84,12 @@ def _short_answer(text: str) -> DialogueAct | None:
         return DialogueAct(intent=Intent.STOP)
     if lexicon.NO.match(text):
         return DialogueAct(intent=Intent.NO)
-    for intent, pattern in (
-        (Intent.HELLO, lexicon.HELLO),
-        (Intent.BYE, lexicon.BYE),
-        (Intent.HELP, lexicon.HELP),
-    ):
-        if pattern.search(text):
-            return DialogueAct(intent=intent)
-    return None
+    intent = _first(lexicon.SHORT, text)
+    return None if intent is None else DialogueAct(intent=intent)
+
+
+def _first(patterns: Mapping[K, re.Pattern[str]], text: str) -> K | None:
+    return next((which for which, pattern in patterns.items() if pattern.search(text)), None)
 
 
 def _add(acts: list[DialogueAct], act: DialogueAct) -> None:
@@ -160,22 +168,14 @@ def _without_intent(act: DialogueAct, rest: str) -> DialogueAct:
         return replace(act, intent=Intent.BOOK)
     if act.has_entities:
         return replace(act, intent=Intent.INFORM)
-    if lexicon.THANKS.search(rest):
-        return DialogueAct(intent=Intent.THANKS)
-    if lexicon.HELLO.match(rest):
-        return DialogueAct(intent=Intent.HELLO)
-    if lexicon.HELP.search(rest):
-        return DialogueAct(intent=Intent.HELP)
-    return act
+    aside = _first(lexicon.ASIDE, rest)
+    return act if aside is None else DialogueAct(intent=aside)
 
 
 def _intent(rest: str, text: str) -> Intent | None:
     if lexicon.OTHER_PEOPLE.search(rest) or lexicon.OTHER_PEOPLE.search(text):
         return Intent.OTHER_PEOPLE
-    for intent, pattern in lexicon.RULES:
-        if pattern.search(rest):
-            return intent
-    return None
+    return _first(lexicon.RULES, rest)
 
 
 def _with_choice(act: DialogueAct, rest: str) -> DialogueAct:
@@ -184,30 +184,26 @@ def _with_choice(act: DialogueAct, rest: str) -> DialogueAct:
         number = int(found["a"] or found["b"])
     elif named := lexicon.ORDINAL.search(rest):
         number = lexicon.ORDINALS[named["word"]]
-    extreme = next((which for which, words in lexicon.EXTREMES if words.search(rest)), None)
-    shift = next((which for which, words in lexicon.SHIFTS if words.search(rest)), None)
+    extreme, shift = _first(lexicon.EXTREMES, rest), _first(lexicon.SHIFTS, rest)
     if extreme is None and shift is None and act.by is None:
-        if lexicon.LATER.search(rest):
-            shift = Shift.LATER
-        elif lexicon.EARLIER.search(rest):
-            shift = Shift.EARLIER
+        shift = _first(lexicon.DIRECTIONS, rest)
     return replace(act, number=number, extreme=extreme, shift=shift)
 
 
 def _with_source(act: DialogueAct, text: str, now: datetime, *, month_first: bool) -> DialogueAct:
     """Which appointment, and the new time: "move my Friday appointment to Monday"."""
+
+    def time_in(part: str) -> When:
+        return take_when(part, now, month_first=month_first)[0]
+
     if cannot := _CANNOT.search(text):
-        source, _ = take_when(cannot["then"], now, month_first=month_first)
-        target, _ = take_when(text[cannot.end() :], now, month_first=month_first)
-        return replace(act, when=target, which=_reference(source))
+        target = time_in(text[cannot.end() :])
+        return replace(act, when=target, which=_reference(time_in(cannot["then"])))
     for split in _TO.finditer(text):
-        target, _ = take_when(text[split.end() :], now, month_first=month_first)
-        if target.is_empty:
+        target = time_in(text[split.end() :])
+        source = time_in(re.sub(r"\bfrom\b", " ", text[: split.start()]))
+        if target.is_empty or (split[0].startswith(" on") and not source.is_empty):
             continue
-        left = re.sub(r"\bfrom\b", " ", text[: split.start()])
-        if split[0].strip().startswith("on") and not take_when(left, now)[0].is_empty:
-            continue
-        source, _ = take_when(left, now, month_first=month_first)
         return replace(act, when=target, which=_reference(source))
     if re.search(r"\binstead\b", text):
         return act
@@ -229,18 +225,10 @@ def _distance(text: str) -> tuple[timedelta | None, str]:
     found = lexicon.BY.search(text)
     if found is None:
         return None, text
-    words = found["count"] or found["count2"] or found["count3"]
-    count = {"half an": 0.5, "a couple of": 2.0}.get(words) or (
-        float(words) if words.isdigit() else 1.0
-    )
-    unit = found["unit"] or found["unit2"] or found["unit3"]
-    length = {
-        "minute": timedelta(minutes=count),
-        "hour": timedelta(hours=count),
-        "day": timedelta(days=count),
-        "week": timedelta(weeks=count),
-        "fortnight": timedelta(weeks=2 * count),
-    }[unit]
-    way = found["way"] or found["way2"] or ("forward" if " forward" in text else "back")
+    words = {name.rstrip("23"): word for name, word in found.groupdict().items() if word}
+    count = words["count"]
+    number = float(count) if count.isdigit() else {"half an": 0.5, "a couple of": 2}.get(count, 1)
+    length = number * _UNITS[words["unit"]]
+    way = words.get("way") or ("forward" if " forward" in text else "back")
     earlier = way in ("earlier", "sooner", "forward")
     return (-length if earlier else length), text[: found.start()] + " " + text[found.end() :]

@@ -15,7 +15,8 @@ _TYPO_MIN_CHARS: Final = 5
 
 # Words of patients, and how clinics name the treatment. The first match wins: a lost filling
 # is an emergency.
-_TREATMENTS: Final[tuple[tuple[str, str, str], ...]] = (
+_TREATMENTS: Final = tuple(
+    (name, re.compile(rf"\b(?:{words})\b"), re.compile(called)) for name, words, called in (
     (
         "emergency visit",
         (r"emergenc(?:y|ies)|urgent care|tooth ?aches?|(?:in|a lot of|terrible|bad|severe|so much) pain"
@@ -50,11 +51,7 @@ _TREATMENTS: Final[tuple[tuple[str, str, str], ...]] = (
     ("crown", r"crowns?|bridge", r"crown|bridge"),
     ("implant", r"implants?", r"implant"),
     ("X-ray", r"x-?rays?", r"x-?ray|radio"),
-)  # fmt: skip
-_TREATMENT_RULES: Final = tuple(
-    (name, re.compile(rf"\b(?:{words})\b"), re.compile(called))
-    for name, words, called in _TREATMENTS
-)
+))  # fmt: skip
 _LOST: Final = re.compile(
     r"\b(?:lost|broke(?:n)?|chipped) (?:a |my |the )?(?:filling|crown|tooth)\b"
     r"|\b(?:filling|crown|tooth) (?:is |has |just )*(?:broke|broken|fell out|fallen out|come out|came out)"
@@ -67,26 +64,23 @@ _WITH: Final = re.compile(r"\bwith (?:dr\.?|doctor|dentist) ([a-z][\w'-]+)")
 
 def find_treatment(text: str, facts: Facts) -> tuple[Treatment | None, str | None]:
     """The treatment that is named, or the name of one that this clinic does not offer."""
-    if _LOST.search(text):  # a lost filling is not an appointment for one
-        urgent = [
-            treatment
-            for treatment in facts.treatments
-            if _TREATMENT_RULES[0][2].search(plain(treatment.name))
-        ]
-        if urgent:
-            return urgent[0], None
+    urgent = _offered(facts, _TREATMENTS[0][2])
+    if urgent is not None and _LOST.search(text):  # not an appointment for a filling
+        return urgent, None
     named = [treatment for treatment in facts.treatments if _contains(text, treatment.name)]
     if named:
         return max(named, key=lambda treatment: len(treatment.name)), None
     missing: str | None = None
-    for name, words, called in _TREATMENT_RULES:
-        if not words.search(text):
-            continue
-        for treatment in facts.treatments:
-            if called.search(plain(treatment.name)):
+    for name, words, called in _TREATMENTS:
+        if words.search(text):
+            if treatment := _offered(facts, called):
                 return treatment, None
-        missing = missing or name
+            missing = missing or name
     return None, missing
+
+
+def _offered(facts: Facts, called: re.Pattern[str]) -> Treatment | None:
+    return next((one for one in facts.treatments if called.search(plain(one.name))), None)
 
 
 def find_dentists(text: str, facts: Facts) -> tuple[tuple[Practitioner, ...], str | None]:

@@ -161,7 +161,7 @@ _DAY_RULES: Final = (
 )
 
 
-def take_when(text: str, now: datetime, *, month_first: bool = False) -> tuple[When, str]:
+def take_when(text: str, now: datetime, *, month_first: bool) -> tuple[When, str]:
     """The time in plain ``text``, and the text without it.
 
     ``now`` is a wall time (with or without a zone) where the appointment will be.
