@@ -71,6 +71,10 @@ class OwnAppointment:
         """The time that it takes."""
         return FreeSlot(self.dentist_id, self.appointment_type_id, self.start, self.end)
 
+    def overlaps(self, slot: FreeSlot) -> bool:
+        is_same = slot.dentist_id == self.dentist_id
+        return is_same and slot.start < self.end and slot.end > self.start
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SlotQuery:

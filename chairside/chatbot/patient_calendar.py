@@ -124,7 +124,8 @@ class PatientCalendar:
             key=key,
         )
         made = await self._done(command)
-        return Hold(id=made["id"], slot=slot_of(made), expires_at=read(made["expires_at"]))
+        expires_at = datetime.fromisoformat(made["expires_at"])
+        return Hold(id=made["id"], slot=slot_of(made), expires_at=expires_at)
 
     async def release(self, hold_id: str, key: str) -> None:
         await self._done(self._hub.release(hold_id, key=key))
@@ -160,10 +161,6 @@ def failure_code(error: HubError | ConnectionLost) -> str:
 def written(moment: datetime) -> str:
     """An instant as the hub reads it, in whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def read(text: str) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 def slot_of(raw: Slot | Reservation) -> FreeSlot:

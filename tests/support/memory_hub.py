@@ -11,7 +11,7 @@ from typing import TypeVar, Unpack, cast
 from zoneinfo import ZoneInfo
 
 from chairside.chatbot.clinic import Facts, OwnAppointment
-from chairside.chatbot.patient_calendar import PatientCalendar, read, written
+from chairside.chatbot.patient_calendar import PatientCalendar, written
 from chairside.client import ConnectionLost, FreeSlot, HubError, RestCommands
 from chairside.client.commands import Operation, ResultT
 from chairside.client.shapes import (
@@ -173,9 +173,9 @@ class MemoryHub(RestCommands):
         shared, treatment = self._shared, self._shared.facts.treatment(appointment_type_id)
         assert treatment, "the chatbot searches known treatments only"
         found: list[FreeSlot] = []
-        start = max(read(starts_from), shared.clock.now)
+        start = max(datetime.fromisoformat(starts_from), shared.clock.now)
         start += (datetime.min.replace(tzinfo=UTC) - start) % STEP
-        while start < read(starts_before):
+        while start < datetime.fromisoformat(starts_before):
             for dentist_id in shared.facts.ids(dentist_ids):
                 slot = FreeSlot(dentist_id, treatment.id, start, start + treatment.times.duration)
                 clock = f"{start.astimezone(shared.zone(dentist_id)):%H:%M}"
@@ -195,7 +195,7 @@ class MemoryHub(RestCommands):
 
     async def appointments(self, **filters: Unpack[AppointmentFilters]) -> AppointmentList:
         first, before = (
-            read(filters[name]) if name in filters else limit  # type: ignore[literal-required]
+            datetime.fromisoformat(filters[name]) if name in filters else limit  # type: ignore[literal-required]
             for name, limit in (("from_", _EARLIEST), ("to", _LATEST))
         )
         rows = [
@@ -215,7 +215,7 @@ class MemoryHub(RestCommands):
     ) -> Reservation:
         shared, treatment = self._shared, self._shared.facts.treatment(appointment_type_id)
         assert treatment
-        first = read(start)
+        first = datetime.fromisoformat(start)
         slot = FreeSlot(dentist_id, treatment.id, first, first + treatment.times.duration)
         for row in shared.rows.values():
             is_same = (row.appointment.start, row.appointment.dentist_id) == (first, dentist_id)
@@ -254,7 +254,7 @@ class MemoryHub(RestCommands):
         **fields: object,
     ) -> Appointment:
         row = self._own(appointment_id)
-        start, before = read(str(fields["start"])), row.appointment
+        start, before = datetime.fromisoformat(str(fields["start"])), row.appointment
         if before.start == start:
             return self._shown(row)
         self._check_version(row, version)

@@ -54,8 +54,7 @@ def advance(exchange: Exchange) -> None:
     elif act.unknown_dentist and not task.dentist_ids:
         named = sentences.name(act.unknown_dentist).title()
         exchange.update(stage=Stage.DENTIST, act=replace(act, unknown_dentist=None))
-        exchange.lead += f"I know no Dr. {named} here. "
-        exchange.prompt()
+        exchange.prompt(f"I know no Dr. {named} here. ")
     elif len(act.dentists) > 1 and not task.dentist_ids:
         several = [one for one in facts.dentists if one.id in act.dentists]
         exchange.update(stage=Stage.DENTIST, act=replace(act, dentists=()))
@@ -77,8 +76,7 @@ def usual_found(exchange: Exchange, appointments: tuple[OwnAppointment, ...]) ->
     exchange.update(act=replace(exchange.task.act, usual_dentist=False))
     if not seen:
         exchange.update(stage=Stage.DENTIST)
-        exchange.lead += "I don’t see an earlier visit of yours. "
-        exchange.prompt()
+        exchange.prompt("I don’t see an earlier visit of yours. ")
         return
     most = max(seen.values())
     usual = next(row.dentist_id for row in reversed(appointments) if seen[row.dentist_id] == most)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from chairside.chatbot.clinic import OwnAppointment
 from chairside.chatbot.dialogue import finding
 from chairside.chatbot.dialogue.exchange import Exchange, Purpose
+from chairside.chatbot.dialogue.offers import numbered
 from chairside.chatbot.dialogue.state import LISTED_MAX, Stage, Task
 from chairside.chatbot.patient_calendar import PatientCalendar
 from chairside.chatbot.understanding.acts import LAST, DialogueAct, Intent, Shift
@@ -49,8 +50,7 @@ def _meant(
 ) -> list[OwnAppointment]:
     listed = exchange.state.listed
     if act.number is not None and listed:
-        index = len(listed) - 1 if act.number == LAST else act.number - 1
-        ids = {row.id for row in listed[index : index + 1]}
+        ids = {row.id for row in numbered(act.number, listed)}
         return [row for row in upcoming if row.id in ids]
     if act.number in (1, LAST) or act.extreme is not None:
         last = act.number == LAST or act.extreme is Shift.LATER

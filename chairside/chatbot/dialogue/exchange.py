@@ -114,8 +114,9 @@ class Exchange:
         self.lead = f"{lead}\n"
         self.show(sentences.choice_prompt(self.task, self.facts, self.now, notice=notice))
 
-    def prompt(self) -> None:
+    def prompt(self, lead: str = "") -> None:
         """Show the task's open question."""
+        self.lead += lead
         task, facts, now = self.task, self.facts, self.now
         match task.stage:
             case Stage.TREATMENT:

@@ -61,17 +61,10 @@ def _overlapping(exchange: Exchange) -> FreeSlot | None:
         return None
     there = datetime.combine(when.days[0].first, when.at, exchange.local(appointment).tzinfo)
     start = there.astimezone(UTC)
-    slot = FreeSlot(
-        dentist_id=appointment.dentist_id,
-        appointment_type_id=appointment.appointment_type_id,
-        start=start,
-        end=start + (appointment.end - appointment.start),
-    )
-    tried = (slot.dentist_id, start) in exchange.task.excluded
-    overlaps = (
-        start < appointment.end and slot.end > appointment.start and start != appointment.start
-    )
-    return slot if overlaps and start > exchange.now and not tried else None
+    end = start + (appointment.end - appointment.start)
+    slot = replace(appointment.slot, start=start, end=end)
+    tried = (slot.dentist_id, start) in exchange.task.excluded or start == appointment.start
+    return slot if start > exchange.now and not tried and appointment.overlaps(slot) else None
 
 
 def _offer_lead(exchange: Exchange) -> str:
@@ -102,16 +95,11 @@ def choose(exchange: Exchange, slot: FreeSlot) -> None:
     exchange.drop_hold()
     task = exchange.update(chosen=slot, offered=())
     appointment = task.appointment
-    if (
-        appointment is None
-        or appointment.dentist_id != slot.dentist_id
-        or slot.start >= appointment.end
-        or slot.end <= appointment.start
-    ):
-        hold(exchange, slot)
-    else:
+    if appointment is not None and appointment.overlaps(slot):
         exchange.update(stage=Stage.CONFIRM)
         exchange.prompt()
+    else:
+        hold(exchange, slot)
 
 
 def hold(exchange: Exchange, slot: FreeSlot) -> None:

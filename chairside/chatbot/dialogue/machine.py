@@ -143,8 +143,7 @@ def _yes(exchange: Exchange, act: DialogueAct) -> None:
     if task is None:
         exchange.reply("All right. Is there anything else I can do for you?")
     elif act.verb is not None and act.verb is not task.goal:
-        exchange.lead = "Just to be sure: "
-        exchange.prompt()
+        exchange.prompt("Just to be sure: ")
     elif task.stage is Stage.CONFIRM:
         (booking.confirm if task.goal is Intent.BOOK else changing.confirm)(exchange)
     elif task.stage is Stage.CHOOSE and len(task.offered) == 1:
@@ -158,12 +157,10 @@ def _no(exchange: Exchange, act: DialogueAct) -> None:
     if task is not None and task.stage is Stage.CONFIRM and task.goal is Intent.BOOK:
         exchange.drop_hold()
         exchange.update(chosen=None, stage=Stage.WHEN)
-        exchange.lead = "All right, I’ve let that time go. "
-        exchange.prompt()
+        exchange.prompt("All right, I’ve let that time go. ")
     elif task is not None and task.stage is Stage.CHOOSE:
         exchange.update(stage=Stage.WHEN, offered=())
-        exchange.lead = "None of them? "
-        exchange.prompt()
+        exchange.prompt("None of them? ")
     elif task is not None and task.stage is Stage.CONFIRM:
         _drop(exchange)
     else:

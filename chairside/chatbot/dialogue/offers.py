@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, time, timedelta
-from typing import Final
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from chairside.chatbot.clinic import Facts, OwnAppointment, SlotQuery
@@ -11,6 +11,8 @@ from chairside.chatbot.dialogue.state import OFFERED_MAX, Task
 from chairside.chatbot.understanding.acts import LAST, DialogueAct, Shift
 from chairside.chatbot.understanding.when import OPEN_SPAN_DAYS, When, between, on, plus, span
 from chairside.client import FreeSlot
+
+T = TypeVar("T")
 
 _APART: Final = timedelta(minutes=60)
 """Offered times are at least so far from each other, if there is a choice."""
@@ -91,8 +93,6 @@ def alternatives_first(slots: Sequence[FreeSlot], when: When, facts: Facts) -> l
         next((slot for slot in slots if local(facts, slot).date() in days), None)
         for days in when.days
     ]
-    if len(when.days) < 2:
-        return list(slots)
     return [slot for slot in firsts if slot is not None] + list(slots)
 
 
@@ -121,7 +121,7 @@ def meant(act: DialogueAct, offered: Sequence[FreeSlot], facts: Facts) -> tuple[
     if not offered:
         return ()
     if act.number is not None:
-        by_number = _numbered(act.number, offered)
+        by_number = numbered(act.number, offered)
         if by_number or act.number > len(offered):
             return by_number or _at_hour(act.number, offered, facts)
     found = list(offered)
@@ -134,10 +134,9 @@ def meant(act: DialogueAct, offered: Sequence[FreeSlot], facts: Facts) -> tuple[
     return tuple(found) if act.dentists or not act.when.is_empty else ()
 
 
-def _numbered(number: int, offered: Sequence[FreeSlot]) -> tuple[FreeSlot, ...]:
-    if number == LAST:
-        return (offered[-1],)
-    return (offered[number - 1],) if 1 <= number <= len(offered) else ()
+def numbered(number: int, shown: Sequence[T]) -> tuple[T, ...]:
+    """The one with this number, if there is one; LAST is the last."""
+    return tuple(shown[-1:] if number == LAST else shown[number - 1 : number])
 
 
 def _at_hour(hour: int, offered: Sequence[FreeSlot], facts: Facts) -> tuple[FreeSlot, ...]:

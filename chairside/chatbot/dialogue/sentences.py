@@ -59,22 +59,19 @@ def day(moment: datetime, now: datetime) -> str:
     return f"{near}{moment:%A} {moment.day} {moment:%B}{year}"
 
 
-def zone_note(facts: Facts, dentist_id: str, moment: datetime) -> str:
-    """Whose clock it is, if those of dentist and patient differ."""
-    zone = zone_of(facts, dentist_id)
-    if moment.astimezone(ZoneInfo(facts.time_zone)).utcoffset() == moment.utcoffset():
-        return ""
-    return f" ({zone.key.rpartition('/')[2].replace('_', ' ')} time)"
+def _city(zone: str) -> str:
+    return zone.rpartition("/")[2].replace("_", " ")
 
 
 def moment(facts: Facts, item: FreeSlot | OwnAppointment, now: datetime) -> str:
-    """ "Tuesday 16 March at 15:00" on the dentist's clock."""
+    """ "Tuesday 16 March at 15:00" on the dentist's clock, named if the patient's differs."""
     at = local(facts, item)
-    note = zone_note(facts, item.dentist_id, at)
+    is_own = at.astimezone(ZoneInfo(facts.time_zone)).utcoffset() == at.utcoffset()
+    note = "" if is_own else f" ({_city(zone_of(facts, item.dentist_id).key)} time)"
     return f"{day(at, now.astimezone(at.tzinfo))} at {at:%H:%M}{note}"
 
 
-def appointment(facts: Facts, row: OwnAppointment, now: datetime) -> str:
+def appointment(facts: Facts, row: FreeSlot | OwnAppointment, now: datetime) -> str:
     what = treatment_name(facts, row.appointment_type_id)
     return f"{what} with {dentist_name(facts, row.dentist_id)}, {moment(facts, row, now)}"
 
@@ -150,13 +147,10 @@ def choice_prompt(task: Task, facts: Facts, now: datetime, *, notice: bool = Fal
 
 
 def booking_prompt(hold: Hold, facts: Facts, now: datetime) -> ChatReply:
-    slot = hold.slot
     until = hold.expires_at.astimezone(ZoneInfo(facts.time_zone))
-    treatment = treatment_name(facts, slot.appointment_type_id)
-    what = f"{treatment} with {dentist_name(facts, slot.dentist_id)}"
     return ChatReply(
-        text=f"I’m holding this for you until {until:%H:%M}: {what},"
-        f" {moment(facts, slot, now)}. Shall I book it?",
+        text=f"I’m holding this for you until {until:%H:%M}:"
+        f" {appointment(facts, hold.slot, now)}. Shall I book it?",
         options=_buttons("Yes, book it", "Another time", "No"),
     )
 
@@ -236,8 +230,7 @@ def dentists(facts: Facts) -> str:
         return "I see no dentists here yet."
     places = {one.time_zone for one in facts.dentists}
     shown = [
-        name(one.name)
-        + (f" ({one.time_zone.rpartition('/')[2].replace('_', ' ')})" if len(places) > 1 else "")
+        name(one.name) + (f" ({_city(one.time_zone)})" if len(places) > 1 else "")
         for one in facts.dentists
     ]
     return f"You can see {one_of(shown)}. Just say with whom, or “anyone”."

@@ -243,13 +243,10 @@ class DayReader:
         ahead = (number - self._today.weekday()) % 7
         day = self._today + timedelta(days=ahead or (0 if which == "this" else 7))
         monday = self._today - timedelta(days=self._today.weekday())
-        week = match["week"] or ""
-        if which in ("next", "following") or "next week" in week:
-            day = monday + timedelta(weeks=1, days=number)
-        if "this week" in week:
-            day = monday + timedelta(days=number)
-        if "after next" in week:
-            day = monday + timedelta(weeks=2, days=number)
+        week = match["week"] or ("next week" if which in ("next", "following") else None)
+        if week is not None:
+            weeks = ("this week", "next week", "week after next").index(week)
+            day = monday + timedelta(weeks=weeks, days=number)
         if match["plus"]:
             return self._put(day + timedelta(weeks=1))
         return self._put(day, weekday=number if which in ("", "on", "this") and not week else None)

@@ -1,8 +1,8 @@
 """Typed text in one form: small letters, plain punctuation, digits for numbers."""
 
 import re
-import unicodedata
 from typing import Final
+from unicodedata import category, normalize
 
 MESSAGE_MAX_CHARS: Final = 1_000
 """Longer messages are cut before they are understood."""
@@ -57,17 +57,13 @@ _ONE: Final = re.compile(
 
 def readable(text: str, limit: int = MESSAGE_MAX_CHARS) -> str:
     """``text`` without control characters and escapes, on one line, of bounded length."""
-    kept = "".join(
-        " " if char.isspace() else char
-        for char in text[: 4 * limit]
-        if char.isspace() or unicodedata.category(char)[0] != "C"
-    )
-    return " ".join(kept.split())[:limit].strip()
+    kept = (each for each in text[: 4 * limit] if each.isspace() or category(each)[0] != "C")
+    return " ".join("".join(kept).split())[:limit].strip()
 
 
 def plain(text: str) -> str:
     """``text`` as the patterns know it; idempotent."""
-    folded = unicodedata.normalize("NFKC", readable(text)).translate(_MARKS).lower()
+    folded = normalize("NFKC", readable(text)).translate(_MARKS).lower()
     folded = re.sub(r"\ba\.m\b\.?", "am", re.sub(r"\bp\.m\b\.?", "pm", folded))
     folded = re.sub(r"\bo'? ?clock\b", "o'clock", folded)
     folded = _ORDINAL_DATE.sub(lambda found: _nth(found["word"] or found["on"]), folded)

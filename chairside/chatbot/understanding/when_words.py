@@ -1,9 +1,6 @@
 """The ways to write a time: "next Tuesday after 3", "the 12th of March", "not on Mondays".
 
-:func:`take_when` finds them in plain text, removes them and returns what they mean together,
-seen from a given moment; what each one comes to is decided in
-:mod:`chairside.chatbot.understanding.day_reader` and
-:mod:`chairside.chatbot.understanding.clock_words`.
+What each day comes to is decided in :mod:`chairside.chatbot.understanding.day_reader`.
 """
 
 import re
@@ -101,7 +98,7 @@ _DAY_RULES: Final = (
     _rule(
         DayReader.weekday,
         rf"\b(?P<which>(?:next|this|coming|following|last|past|any|every|some|a|on) )?"
-        rf"(?P<day>{WEEKDAY})(?P<plural>s\b)?(?=\b)(?:,? (?P<week>(?:of |in )?(?:the )?(?:next week|this week|week after next)))?"
+        rf"(?P<day>{WEEKDAY})(?P<plural>s\b)?(?=\b)(?:,? (?:of |in )?(?:the )?(?P<week>next week|this week|week after next))?"
         rf"(?P<plus> week\b)?(?! ?- ?\d)",
     ),
     _rule(
@@ -165,6 +162,7 @@ def take_when(text: str, now: datetime, *, month_first: bool) -> tuple[When, str
     """The time in plain ``text``, and the text without it.
 
     ``now`` is a wall time (with or without a zone) where the appointment will be.
+    ``month_first``: how to read 3/4, as in the United States or as elsewhere.
     """
     corrected = _CORRECTION.split(text)
     if len(corrected) > 1:
