@@ -77,9 +77,7 @@ async def _replies(
     if request.event is not None:
         change = _change(request.event)
         return () if change is None or is_lost else await conversation.notify(change)
-    first: tuple[ChatReply, ...] = ()
-    if is_lost:
-        first = (ChatReply(text="It’s been a while, so let’s begin again."),)
+    first = (ChatReply(text="It’s been a while, so let’s begin again."),) if is_lost else ()
     if request.message is None:
         return first + await conversation.greeting()
     return first + await conversation.answer(request.message)

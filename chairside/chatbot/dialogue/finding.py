@@ -27,6 +27,8 @@ def search(exchange: Exchange) -> None:
         exchange.update(stage=Stage.WHEN)
         exchange.prompt()
     else:
+        if task.stage is Stage.CONFIRM:  # what was to be confirmed is not wanted any more
+            exchange.update(stage=Stage.WHEN)
         query = offers.query_for(task, exchange.facts, exchange.now)
         exchange.emit(lambda calendar: calendar.slots(query), found, Purpose.LOOK_UP)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from chairside.client import ConnectionLost
 from tests.unit.chatbot.talking import Talk
 
 
@@ -334,3 +335,18 @@ async def test_a_conversation_ends_as_expected(case: Case) -> None:
 
 def test_there_are_as_many_as_promised() -> None:
     assert len({case.name for case in CASES}) >= 30
+
+
+async def test_a_yes_after_a_search_that_failed_confirms_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def lost(**_: object) -> None:
+        raise ConnectionLost
+
+    talk = Talk()
+    await talk.send("cleaning with Mara next Tuesday at 3")
+    with monkeypatch.context() as unreachable:
+        unreachable.setattr(talk.ada, "find_slots", lost)
+        assert "can’t reach" in await talk.send("Friday instead")
+    assert "When would you like to come" in await talk.send("yes")
+    assert await talk.booked() == []
