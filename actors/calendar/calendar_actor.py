@@ -229,13 +229,10 @@ class CalendarActor:
             pending.respond(answer)
 
     def _set_alarm(self, event: SlotHeld) -> None:
-        assert event.after.expires_at is not None, "a hold has an end"
+        row = event.after
+        assert row.expires_at is not None, "a hold has an end"
         self._on_hold(
-            DueHold(
-                expires_at=event.after.expires_at,
-                dentist_id=self.dentist_id,
-                appointment_id=event.after.id,
-            )
+            DueHold(expires_at=row.expires_at, dentist_id=row.dentist_id, appointment_id=row.id)
         )
 
     # --- failures -------------------------------------------------------------------

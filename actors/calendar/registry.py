@@ -62,8 +62,6 @@ class Registry:
         self._store = store
         self._clock = clock
         self._settings, self._reservations = settings, reservations
-        self._deadline_s = settings.command_deadline_s
-        self._passivate_after_s = settings.passivate_after_minutes * 60
         self._on_hold = on_hold
         self._actors: dict[DentistId, CalendarActor] = {}
         self._tasks: dict[asyncio.Task[None], CalendarActor] = {}
@@ -80,7 +78,7 @@ class Registry:
                 command=command,
                 key=key,
                 request_id=request_id,
-                deadline_s=self._clock.monotonic() + self._deadline_s,
+                deadline_s=self._clock.monotonic() + self._settings.command_deadline_s,
                 answer=asyncio.get_running_loop().create_future(),
             )
             with suppress(MailboxSealed, Moved):
@@ -146,10 +144,7 @@ class Registry:
         return tuple(self._actors.values())
 
     def sweep(self) -> None:
-        """Drop overdue commands and passivate idle actors; to be called often.
-
-        This replaces a timer for each command.
-        """
+        """Drop overdue commands and passivate idle actors; called often, instead of timers."""
         now_s = self._clock.monotonic()
         for actor in self.actors():
             if dropped := actor.mailbox.drop_overdue(now_s):
@@ -157,7 +152,7 @@ class Registry:
                     "commands_overdue",
                     extra={"dentist_id": actor.dentist_id, "dropped": dropped},
                 )
-            if actor.idle and now_s - actor.used_s >= self._passivate_after_s:
+            if actor.idle and now_s - actor.used_s >= self._settings.passivate_after_minutes * 60:
                 del self._actors[actor.dentist_id]
                 actor.mailbox.seal()
 

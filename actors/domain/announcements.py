@@ -8,6 +8,7 @@ channels. ``docs/protocol.md`` lists the types.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from actors.domain import events
 from actors.domain.appointment import Appointment, AppointmentType, TimeBlock
 from actors.domain.channels import (
     AVAILABILITY_ALL,
@@ -16,19 +17,6 @@ from actors.domain.channels import (
     dentist_channel,
     patient_channel,
     user_profile_channel,
-)
-from actors.domain.events import (
-    AppointmentBooked,
-    AppointmentCancelled,
-    AppointmentChanged,
-    AppointmentTypeSaved,
-    Event,
-    HoldExpired,
-    HoldReleased,
-    ProfileSaved,
-    RowEvent,
-    ScheduleReplaced,
-    SlotHeld,
 )
 from actors.domain.ids import AppointmentId, DentistId, PatientId
 from actors.domain.principal import Role
@@ -94,31 +82,31 @@ class Announcement:
     resolves them."""
 
 
-_TYPES: dict[type[RowEvent], str] = {
-    SlotHeld: "reservation.created",
-    HoldReleased: "reservation.released",
-    HoldExpired: "reservation.expired",
-    AppointmentBooked: "appointment.created",
-    AppointmentChanged: "appointment.updated",
-    AppointmentCancelled: "appointment.cancelled",
+_TYPES: dict[type[events.RowEvent], str] = {
+    events.SlotHeld: "reservation.created",
+    events.HoldReleased: "reservation.released",
+    events.HoldExpired: "reservation.expired",
+    events.AppointmentBooked: "appointment.created",
+    events.AppointmentChanged: "appointment.updated",
+    events.AppointmentCancelled: "appointment.cancelled",
 }
 
 
-def announcements(events: Sequence[Event]) -> tuple[Announcement, ...]:
+def announcements(turn_events: Sequence[events.Event]) -> tuple[Announcement, ...]:
     """The announcements of one turn; one ``slots.changed`` at the end sums up its rows."""
-    each = [announcement for event in events for announcement in _announce(event)]
-    return (*each, *_slots_changed([e for e in events if isinstance(e, RowEvent)]))
+    each = [announcement for event in turn_events for announcement in _announce(event)]
+    return (*each, *_slots_changed([e for e in turn_events if isinstance(e, events.RowEvent)]))
 
 
-def _announce(event: Event) -> Iterable[Announcement]:
+def _announce(event: events.Event) -> Iterable[Announcement]:
     match event:
-        case RowEvent(after=row):
+        case events.RowEvent(after=row):
             yield Announcement(
                 type=_TYPES[type(event)],
                 channels=(dentist_channel(row.dentist_id), patient_channel(row.patient_id)),
                 body=row,
             )
-        case ScheduleReplaced(dentist_id=dentist_id, after=schedule):
+        case events.ScheduleReplaced(dentist_id=dentist_id, after=schedule):
             yield Announcement(
                 type="availability.updated",
                 channels=(availability_channel(dentist_id),),
@@ -129,14 +117,14 @@ def _announce(event: Event) -> Iterable[Announcement]:
                 channels=(AVAILABILITY_ALL,),
                 body=AvailabilityChangedBody(dentist_id=dentist_id, version=schedule.version),
             )
-        case ProfileSaved(before=before, after=profile) if before is not None:
+        case events.ProfileSaved(before=before, after=profile) if before is not None:
             yield Announcement(
                 type="profile.updated",
                 channels=(user_profile_channel(profile.id),),
                 body=profile,
                 dentists_of=PatientId(profile.id) if profile.role is Role.PATIENT else None,
             )
-        case AppointmentTypeSaved(after=kind):
+        case events.AppointmentTypeSaved(after=kind):
             yield Announcement(
                 type="appointment_types.updated",
                 channels=(AVAILABILITY_ALL,),
@@ -144,14 +132,14 @@ def _announce(event: Event) -> Iterable[Announcement]:
             )
 
 
-def _slots_changed(events: Sequence[RowEvent]) -> Iterable[Announcement]:
+def _slots_changed(turn_events: Sequence[events.RowEvent]) -> Iterable[Announcement]:
     """Compare the times that rows blocked before the turn with those after it.
 
     A booked hold blocks the same time as before, so it is no change.
     """
     before: dict[AppointmentId, TimeBlock | None] = {}
     after: dict[AppointmentId, TimeBlock | None] = {}
-    for event in events:
+    for event in turn_events:
         row = event.after
         before.setdefault(row.id, event.before.blocked if event.before else None)
         after[row.id] = row.blocked
@@ -159,7 +147,7 @@ def _slots_changed(events: Sequence[RowEvent]) -> Iterable[Announcement]:
     taken = tuple(block for row_id in changed if (block := after[row_id]))
     freed = tuple(block for row_id in changed if (block := before[row_id]))
     if taken or freed:
-        dentist_id = events[0].after.dentist_id
+        dentist_id = turn_events[0].after.dentist_id
         yield Announcement(
             type="slots.changed",
             channels=(availability_channel(dentist_id),),

@@ -40,7 +40,6 @@ class ChannelQueue:
 
     @property
     def position(self) -> Position:
-        """Everything up to here was broadcast, or has failed for good."""
         return Position(self.epoch, self.next - 1)
 
     @property

@@ -23,7 +23,6 @@ from actors.ports.rendering import Names
 from actors.services import requests
 from actors.services.caller import Caller, idempotency_key
 from actors.services.directory import Directory
-from actors.services.requests import all_fields
 
 _KNOWN_DENTISTS_MAX = 50_000
 
@@ -60,7 +59,7 @@ class Bookings:
             start=request.start,
         )
         return await self._ask(
-            caller, request.dentist_id, command, "reservation:create", all_fields(request)
+            caller, request.dentist_id, command, "reservation:create", requests.all_fields(request)
         )
 
     async def release(self, caller: Caller, reservation_id: AppointmentId) -> Reply:
@@ -104,7 +103,9 @@ class Bookings:
         command = commands.BookReservation(
             by=caller.principal, appointment_id=request.reservation_id, notes=request.notes
         )
-        return await self._ask(caller, dentist_id, command, "appointment:book", all_fields(request))
+        return await self._ask(
+            caller, dentist_id, command, "appointment:book", requests.all_fields(request)
+        )
 
     async def _book_slot(self, caller: Caller, request: requests.BookSlotRequest) -> Reply:
         """A patient for themselves, a dentist for any known patient."""
@@ -122,7 +123,7 @@ class Bookings:
             notes=request.notes,
             overbook=request.overbook,
         )
-        body = {**all_fields(request), "patient_id": command.patient_id}
+        body = {**requests.all_fields(request), "patient_id": command.patient_id}
         return await self._ask(caller, dentist_id, command, "appointment:book", body)
 
     async def change(
@@ -147,7 +148,7 @@ class Bookings:
             cancel_reason=change.cancel_reason,
             overbook=change.overbook,
         )
-        body = {**all_fields(change), "id": appointment_id, "version": expected_version}
+        body = {**requests.all_fields(change), "id": appointment_id, "version": expected_version}
         return await self._ask(caller, dentist_id, command, "appointment:update", body)
 
     async def cancel(

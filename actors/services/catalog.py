@@ -9,15 +9,10 @@ from actors.domain.principal import Role
 from actors.domain.refusals import Forbidden, NotFound
 from actors.ports.commits import Reply
 from actors.ports.events import EventRecord
+from actors.services import requests
 from actors.services.cache import Cache
 from actors.services.caller import Caller
 from actors.services.records import Records, edited, retried
-from actors.services.requests import (
-    AppointmentTypeChange,
-    NewAppointmentType,
-    all_fields,
-    sent_fields,
-)
 
 _ALL = "all"
 Types = tuple[AppointmentType, ...]
@@ -44,7 +39,7 @@ class Catalog:
         """One type, or :class:`NotFound`."""
         return _find(await self.types(), type_id)
 
-    async def create(self, caller: Caller, new: NewAppointmentType) -> Reply:
+    async def create(self, caller: Caller, new: requests.NewAppointmentType) -> Reply:
         _admins_only(caller)
         kind = AppointmentType(
             id=AppointmentTypeId(self._records.new_id()),
@@ -55,7 +50,7 @@ class Catalog:
         )
         reply = await self._records.save(
             caller,
-            self._records.key(caller, "appointment_type:create", all_fields(new)),
+            self._records.key(caller, "appointment_type:create", requests.all_fields(new)),
             AppointmentTypeSaved(before=None, after=kind),
             kind,
         )
@@ -66,13 +61,13 @@ class Catalog:
         self,
         caller: Caller,
         type_id: AppointmentTypeId,
-        change: AppointmentTypeChange,
+        change: requests.AppointmentTypeChange,
         *,
         expected_version: int | None = None,
     ) -> Reply:
         """Change what was sent; booked appointments keep the length they have."""
         _admins_only(caller)
-        request = {**sent_fields(change), "id": type_id, "version": expected_version}
+        request = {**requests.sent_fields(change), "id": type_id, "version": expected_version}
         key = self._records.key(caller, "appointment_type:update", request)
 
         async def save() -> Reply:

@@ -27,8 +27,8 @@ class ChannelChanges:
     channel: Channel
     recovered: bool
     """Whether ``events`` is all that was missed; if not, the client fetches again."""
-    events: tuple[EventRecord, ...]
-    more: bool
+    events: tuple[EventRecord, ...] = ()
+    more: bool = False
     """The response was cut: the client requests the rest from ``position``."""
     position: Position
     """The position of a client that has this response and all before it."""
@@ -98,12 +98,13 @@ class Changes:
         budget: "_Budget",
     ) -> ChannelChanges:
         if since is None or since.epoch != now.epoch or since.offset < 0:
-            return _lost(channel, now)
+            return ChannelChanges(channel=channel, recovered=False, position=now)
         if since.offset >= now.offset:
             exists = since <= (head if head.epoch == since.epoch else now)
-            return _kept(channel, since) if exists else _lost(channel, now)
+            at = since if exists else now
+            return ChannelChanges(channel=channel, recovered=exists, position=at)
         if budget.is_spent:
-            return _kept(channel, since, more=True)
+            return ChannelChanges(channel=channel, recovered=True, more=True, position=since)
         read = await self._events.read(
             channel,
             after=since.offset,
@@ -113,10 +114,12 @@ class Changes:
             by=by,
         )
         if not _is_whole(read, after=since):
-            return _lost(channel, now)
+            return ChannelChanges(channel=channel, recovered=False, position=now)
         events = budget.take(read)
         last = events[-1].position if events else since
-        return _kept(channel, last, events, more=last < now)
+        return ChannelChanges(
+            channel=channel, recovered=True, events=events, more=last < now, position=last
+        )
 
 
 def check_readable(principal: Principal, channel: Channel) -> None:
@@ -157,13 +160,3 @@ def _is_whole(read: Sequence[EventRecord], *, after: Position) -> bool:
     return bool(read) and all(
         record.position == (after.epoch, after.offset + n) for n, record in enumerate(read, 1)
     )
-
-
-def _lost(channel: Channel, now: Position) -> ChannelChanges:
-    return ChannelChanges(channel=channel, recovered=False, events=(), more=False, position=now)
-
-
-def _kept(
-    channel: Channel, to: Position, events: tuple[EventRecord, ...] = (), *, more: bool = False
-) -> ChannelChanges:
-    return ChannelChanges(channel=channel, recovered=True, events=events, more=more, position=to)

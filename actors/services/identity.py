@@ -62,9 +62,8 @@ class Identity:
             case Role.DENTIST:
                 return _acting(claims, Role.DENTIST, await self._known(claims), None)
             case Role.PATIENT:
-                return _acting(
-                    claims, Role.PATIENT, await self._patient(claims, create), claims.actor
-                )
+                person = await self._patient(claims, create)
+                return _acting(claims, Role.PATIENT, person, claims.actor)
             case _:
                 raise Forbidden
 

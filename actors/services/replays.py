@@ -49,19 +49,15 @@ class Replays:
                 break
         else:
             return None
-        if not reaches_back and not self._is_all(tail, head, at):
-            return None
+        oldest = tail[0].position.offset if tail else head.offset + 1
+        if not (reaches_back or oldest == 1 or at >= self._clock.now() - self._kept):
+            return None  # an event since then may have been deleted
         since = tail if first is None else tail[tail.index(first) :]
         if first is not None and since[-1].position.offset != head.offset:
             return None  # cut: more than may be read at once
         if _was_replaced(tail, head) and at < datetime.fromtimestamp(head.epoch, UTC):
             return None
         return Position(head.epoch, head.offset if first is None else first.position.offset - 1)
-
-    def _is_all(self, tail: Sequence[EventRecord], head: Position, at: datetime) -> bool:
-        """Whether no event since ``at`` was deleted before the first of ``tail``."""
-        oldest = tail[0].position.offset if tail else head.offset + 1
-        return oldest == 1 or at >= self._clock.now() - self._kept
 
 
 def _was_replaced(tail: Sequence[EventRecord], head: Position) -> bool:
