@@ -1,3 +1,3 @@
-"""The roof: configuration, the one place that wires everything, command line, relay, health."""
+"""The composition root, and what runs a hub: configuration, server, command line, cluster."""
 
 __version__ = "0.1.0"
