@@ -5,7 +5,6 @@ chatbot in an ``act`` claim (RFC 8693), or is a service token that is sent with 
 (``docs/chatbot.md``).
 """
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,11 +35,6 @@ class PatientAccess:
         The token is read without verification, which is the hub's task.
         """
         return self.on_behalf_of is not None or _has_act_claim(self.token)
-
-    @property
-    def fingerprint(self) -> str:
-        """Identifies the credentials without containing them."""
-        return hashlib.sha256(f"{self.token}\n{self.on_behalf_of}".encode()).hexdigest()
 
     def client(self, session: aiohttp.ClientSession) -> HubClient:
         return HubClient(

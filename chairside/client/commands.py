@@ -96,18 +96,13 @@ class Commands(ABC):
             "limit": limit,
             "cursor": cursor,
         }
-        return await self.perform(SLOTS, _without_none(data))
+        return await self.perform(SLOTS, without_none(data))
 
     async def hold(
-        self, *, dentist_id: str, appointment_type_id: str, start: str, key: str | None = None
+        self, *, key: str | None = None, **slot: Unpack[shapes.SlotChoice]
     ) -> shapes.Reservation:
         """Hold a free slot until the ``expires_at`` of the answer."""
-        data = {
-            "dentist_id": dentist_id,
-            "appointment_type_id": appointment_type_id,
-            "start": start,
-        }
-        return await self.perform(HOLD, data, key=key)
+        return await self.perform(HOLD, slot, key=key)
 
     async def release(self, reservation_id: str, *, key: str | None = None) -> None:
         await self.perform(RELEASE, {"id": reservation_id}, key=key)
@@ -116,30 +111,14 @@ class Commands(ABC):
         self, reservation_id: str, *, notes: str | None = None, key: str | None = None
     ) -> shapes.Appointment:
         """Book a held slot."""
-        data = _without_none({"reservation_id": reservation_id, "notes": notes})
+        data = without_none({"reservation_id": reservation_id, "notes": notes})
         return await self.perform(BOOK, data, key=key)
 
     async def book_slot(
-        self,
-        *,
-        dentist_id: str,
-        appointment_type_id: str,
-        start: str,
-        patient_id: str | None = None,
-        notes: str | None = None,
-        overbook: bool | None = None,
-        key: str | None = None,
+        self, *, key: str | None = None, **booking: Unpack[shapes.Booking]
     ) -> shapes.Appointment:
         """Book a free slot without holding it first."""
-        data = {
-            "dentist_id": dentist_id,
-            "appointment_type_id": appointment_type_id,
-            "start": start,
-            "patient_id": patient_id,
-            "notes": notes,
-            "overbook": overbook,
-        }
-        return await self.perform(BOOK, _without_none(data), key=key)
+        return await self.perform(BOOK, without_none(booking), key=key)
 
     async def change(
         self,
@@ -150,7 +129,7 @@ class Commands(ABC):
         **fields: object,
     ) -> shapes.Appointment:
         """Change the given fields: ``start`` (reschedule), ``status``, ``notes``, …"""
-        data = {"id": appointment_id, **fields, **_without_none({"version": version})}
+        data = {"id": appointment_id, **fields, **without_none({"version": version})}
         return await self.perform(CHANGE, data, key=key)
 
     async def cancel(
@@ -161,7 +140,7 @@ class Commands(ABC):
         version: int | None = None,
         key: str | None = None,
     ) -> None:
-        data = _without_none({"id": appointment_id, "reason": reason, "version": version})
+        data = without_none({"id": appointment_id, "reason": reason, "version": version})
         await self.perform(CANCEL, data, key=key)
 
     async def availability(
@@ -179,7 +158,7 @@ class Commands(ABC):
             "from": starts_from,
             "to": starts_before,
         }
-        return await self.perform(SCHEDULE, _without_none(data))
+        return await self.perform(SCHEDULE, without_none(data))
 
     async def replace_availability(
         self,
@@ -191,7 +170,7 @@ class Commands(ABC):
     ) -> shapes.DentistAvailability:
         """Replace the whole schedule; the answer of :meth:`availability` is accepted, too."""
         sent = {name: value for name, value in schedule.items() if name not in READ_ONLY}
-        data = {**sent, "dentist_id": dentist_id, **_without_none({"version": version})}
+        data = {**sent, "dentist_id": dentist_id, **without_none({"version": version})}
         return await self.perform(REPLACE_SCHEDULE, data, key=key)
 
     async def me(self) -> shapes.Profile:
@@ -201,7 +180,7 @@ class Commands(ABC):
         self, *, version: int | None = None, key: str | None = None, **fields: object
     ) -> shapes.Profile:
         """Change the given fields of the caller's own profile."""
-        data = {**fields, **_without_none({"version": version})}
+        data = {**fields, **without_none({"version": version})}
         return await self.perform(UPDATE_ME, data, key=key)
 
 
@@ -223,5 +202,5 @@ class RestCommands(Commands):
         """One page of the appointments that the caller may see."""
 
 
-def _without_none(data: Mapping[str, object]) -> dict[str, object]:
+def without_none(data: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in data.items() if value is not None}

@@ -8,19 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from chairside.client import slot_table
 from chairside.client.channels import Json, Position
 from chairside.client.errors import ConnectionLost, HubError
 from chairside.client.rest import HubClient
 from chairside.client.shapes import DentistAvailability
-from chairside.client.slot_table import (
-    Block,
-    FreeSlot,
-    SlotTable,
-    StartRange,
-    TypeTimes,
-    around,
-    join,
-)
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +31,7 @@ def collect_delay_s() -> float:
 
 
 async def fetch_slots(
-    client: HubClient, dentist_id: str, type_id: str, starts: StartRange
+    client: HubClient, dentist_id: str, type_id: str, starts: slot_table.StartRange
 ) -> DentistAvailability:
     """The slots of one dentist. Raises HubError, ConnectionLost."""
     return await client.availability(
@@ -62,52 +54,49 @@ class DentistSlots:
     def __init__(
         self,
         dentist_id: str,
-        types: Mapping[str, TypeTimes],
+        types: Mapping[str, slot_table.TypeTimes],
         client: HubClient,
-        kept: StartRange,
+        kept: slot_table.StartRange,
     ) -> None:
         self._id, self._types, self._client = dentist_id, types, client
         self._kept = kept
-        self._table = SlotTable()
+        self._table = slot_table.SlotTable()
         self._min_notice = timedelta()
         self._has_daily_limits = False  # with them a booking can close other slots of its day
         self._loaded_to: datetime | None = None  # up to here memory is right; None: nowhere
-        self._pending: list[StartRange] = []
+        self._pending: list[slot_table.StartRange] = []
         self._pending_since: float | None = None
         self._task: asyncio.Task[None] | None = None
 
-    # --- reading ---------------------------------------------------------------------------
-
-    def knows(self, starts: StartRange) -> bool:
+    def knows(self, starts: slot_table.StartRange) -> bool:
         """Whether memory is right for ``starts``, or wrong for less than ``SETTLE_S``."""
         if self._loaded_to is None or starts.before > self._loaded_to:
             return False
         since = self._pending_since
         return since is None or time.monotonic() - since <= SETTLE_S
 
-    def free(self, type_id: str, starts: StartRange) -> Iterator[FreeSlot]:
+    def free(self, type_id: str, starts: slot_table.StartRange) -> Iterator[slot_table.FreeSlot]:
         """The slots in memory that can still be booked, in no order."""
         earliest = datetime.now(UTC) + self._min_notice
         for start, end in self._table.free(type_id, starts):
             if start >= earliest:
-                yield FreeSlot(self._id, type_id, start, end)
-
-    # --- changes ---------------------------------------------------------------------------
+                yield slot_table.FreeSlot(self._id, type_id, start, end)
 
     def slots_changed(self, data: Json, position: Position) -> None:
         """Remove what was taken, and refetch around what was freed."""
         if position.epoch != self._table.epoch:
             self.schedule_changed()
             return
-        taken = [Block.from_wire(raw) for raw in data["taken"]]
+        taken = [slot_table.Block.from_wire(raw) for raw in data["taken"]]
         self._table.take(taken, position.offset, self._types)
-        freed = [Block.from_wire(raw) for raw in (*data["freed"], *data["refetch"])]
+        freed = [slot_table.Block.from_wire(raw) for raw in (*data["freed"], *data["refetch"])]
         if self._has_daily_limits:
             changed = [
-                StartRange(block.start - _DAY, block.end + _DAY) for block in (*taken, *freed)
+                slot_table.StartRange(block.start - _DAY, block.end + _DAY)
+                for block in (*taken, *freed)
             ]
         else:
-            changed = around(freed, self._types.values())
+            changed = slot_table.around(freed, self._types.values())
         if changed:
             self._refetch(changed)
 
@@ -116,7 +105,7 @@ class DentistSlots:
         self._loaded_to = None
         self._refetch([self._kept])
 
-    def refresh(self, kept: StartRange) -> None:
+    def refresh(self, kept: slot_table.StartRange) -> None:
         """Refetch everything."""
         self._kept = kept
         self._refetch([kept])
@@ -127,10 +116,8 @@ class DentistSlots:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    # --- refetching ------------------------------------------------------------------------
-
-    def _refetch(self, ranges: Iterable[StartRange]) -> None:
-        self._pending = join([*self._pending, *ranges])
+    def _refetch(self, ranges: Iterable[slot_table.StartRange]) -> None:
+        self._pending = slot_table.join([*self._pending, *ranges])
         if len(self._pending) > RANGES_MAX:
             self._pending = [self._kept]
         if self._pending_since is None:
@@ -151,20 +138,20 @@ class DentistSlots:
                 except (HubError, ConnectionLost) as error:
                     logger.warning("slots not loaded", extra={"error": type(error).__name__})
                     failures = min(failures + 1, RETRY_DELAY_MAX_S)
-                    self._pending = join([*wanted, *self._pending])
+                    self._pending = slot_table.join([*wanted, *self._pending])
                     continue
                 failures = 0
                 self._pending_since = began if self._pending else None
         finally:
             self._task = None
 
-    async def fetch(self, starts: StartRange) -> Position | None:
+    async def fetch(self, starts: slot_table.StartRange) -> Position | None:
         """Fetch the kept part of ``starts``; the position that the oldest part is true for.
 
         Raises HubError, ConnectionLost.
         """
         is_everything = starts.covers(self._kept)
-        starts = StartRange(
+        starts = slot_table.StartRange(
             max(starts.first, datetime.now(UTC)), min(starts.before, self._kept.before)
         )
         if starts.first >= starts.before:

@@ -8,21 +8,13 @@ from typing import Final, cast
 
 import aiohttp
 
+from chairside.client import tracking
 from chairside.client.channels import CatchUp, HubEvent, Json, Position, catch_ups
-from chairside.client.commands import Commands, Operation, ResultT, new_key
+from chairside.client.commands import Commands, Operation, ResultT, new_key, without_none
 from chairside.client.errors import ClientError, ConnectionLost, HubError
 from chairside.client.reconnecting import OnEnd, ReconnectingClient, Token
 from chairside.client.retry import RetryPolicy
 from chairside.client.socketio_connection import HubAddress
-from chairside.client.tracking import (
-    CATCH_UP,
-    NOTHING,
-    Callbacks,
-    ChannelTracker,
-    ChannelUpdate,
-    OnEvent,
-    OnRefetch,
-)
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +41,8 @@ class LiveClient(ReconnectingClient, Commands):
         *,
         namespace: str,
         token: Token,
-        on_event: OnEvent,
-        on_refetch: OnRefetch = lambda _channel, _position: None,
+        on_event: tracking.OnEvent,
+        on_refetch: tracking.OnRefetch = lambda _channel, _position: None,
         on_end: OnEnd = lambda _refusal: None,
         on_behalf_of: str | None = None,
         since: Mapping[str, Position] | None = None,
@@ -71,28 +63,26 @@ class LiveClient(ReconnectingClient, Commands):
             on_end=on_end,
         )
         self._on_behalf_of = on_behalf_of
-        self._callbacks = Callbacks(on_event, on_refetch)
-        self._trackers = {
-            channel: ChannelTracker(channel, position)
+        self._callbacks = tracking.Callbacks(on_event, on_refetch)
+        self.trackers = {
+            channel: tracking.ChannelTracker(channel, position)
             for channel, position in (since or {}).items()
         }
+        """Of the followed channels, with counts of gaps and duplicates."""
         self._left: set[str] = set()
         self._commands = asyncio.Semaphore(COMMANDS_MAX)
 
     def _connection_lost(self) -> None:
-        for tracker in self._trackers.values():
+        for tracker in self.trackers.values():
             tracker.catch_up_failed()
 
     def _auth(self) -> dict[str, object]:
-        auth: dict[str, object] = {}
-        if self._on_behalf_of is not None:
-            auth["on_behalf_of"] = self._on_behalf_of
         since = {
             channel: tracker.position.to_wire()
-            for channel, tracker in self._trackers.items()
+            for channel, tracker in self.trackers.items()
             if tracker.position is not None
         }
-        return {**auth, "since": since} if since else auth
+        return without_none({"on_behalf_of": self._on_behalf_of, "since": since or None})
 
     # --- channels ----------------------------------------------------------------------
 
@@ -102,39 +92,31 @@ class LiveClient(ReconnectingClient, Commands):
         A channel that is followed already is started again, with a refetch.
         """
         self._left.discard(channel)
-        tracker = self._trackers[channel] = ChannelTracker(channel)
+        tracker = self.trackers[channel] = tracking.ChannelTracker(channel)
         try:
             await self._retry.run(lambda: self._join(tracker))
         except (HubError, ConnectionLost):
-            self._trackers.pop(channel, None)
+            self.trackers.pop(channel, None)
             raise
 
     async def leave(self, channel: str) -> None:
         """Stop following a channel, even one of the principal's own, for good."""
-        self._trackers.pop(channel, None)
+        self.trackers.pop(channel, None)
         self._left.add(channel)
         await self.call("channel:leave", {"channel": channel})
 
     def position(self, channel: str) -> Position | None:
         """Up to where events of ``channel`` were delivered; ``None`` if that is unknown."""
-        tracker = self._trackers.get(channel)
+        tracker = self.trackers.get(channel)
         return tracker.position if tracker else None
 
-    def tracker(self, channel: str) -> ChannelTracker:
-        """Counts of gaps and duplicates in ``channel``. Raises KeyError if not followed."""
-        return self._trackers[channel]
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        return tuple(self._trackers)
-
-    async def _join(self, tracker: ChannelTracker) -> None:
+    async def _join(self, tracker: tracking.ChannelTracker) -> None:
         """Catch up until nothing is missing; each answer is handled on arrival."""
-        while self._trackers.get(tracker.channel) is tracker:
+        while self.trackers.get(tracker.channel) is tracker:
             data: dict[str, object] = {"channel": tracker.channel}
             if tracker.position is not None:
                 data["since"] = tracker.position.to_wire()
-            update = NOTHING
+            update = tracking.NOTHING
 
             def joined(answer: object) -> None:
                 nonlocal update
@@ -150,19 +132,19 @@ class LiveClient(ReconnectingClient, Commands):
             if not update.catch_up:
                 return
 
-    def _apply(self, tracker: ChannelTracker, update: ChannelUpdate) -> None:
+    def _apply(self, tracker: tracking.ChannelTracker, update: tracking.ChannelUpdate) -> None:
         self._callbacks.deliver(tracker, update)
         if update.catch_up:
             self._spawn(self._catch_up(tracker))
 
-    async def _catch_up(self, tracker: ChannelTracker) -> None:
+    async def _catch_up(self, tracker: tracking.ChannelTracker) -> None:
         channel = tracker.channel
         try:
             await self._retry.run(lambda: self._join(tracker))
         except HubError as refusal:
             logger.warning("channel lost", extra={"channel": channel, "code": refusal.code})
             if not refusal.may_be_retried:
-                self._trackers.pop(channel, None)
+                self.trackers.pop(channel, None)
         except ClientError:
             pass  # the next connection or channel:position starts another catch-up
 
@@ -177,23 +159,23 @@ class LiveClient(ReconnectingClient, Commands):
             self._hub_ready(catch_ups(data["channels"]))
         elif event == "channel:position":
             position = Position.from_wire(data)
-            if tracker := self._trackers.get(data["channel"]):
+            if tracker := self.trackers.get(data["channel"]):
                 self._apply(tracker, tracker.hub_is_at(position))
         elif {"channel", "offset"} <= data.keys():
             envelope = HubEvent.from_wire(data)
-            if tracker := self._trackers.get(envelope.channel):
+            if tracker := self.trackers.get(envelope.channel):
                 self._apply(tracker, tracker.received(envelope))
 
     def _hub_ready(self, channels: Mapping[str, CatchUp]) -> None:
-        for channel, tracker in list(self._trackers.items()):
+        for channel, tracker in list(self.trackers.items()):
             if channel not in channels:  # it had no position to send
-                self._apply(tracker, CATCH_UP)
+                self._apply(tracker, tracking.CATCH_UP)
         for channel, answer in channels.items():
             if channel in self._left:
                 self._spawn(self._leave_again(channel))
                 continue
             # The principal's own channels need no join: they are tracked from here on.
-            tracker = self._trackers.setdefault(channel, ChannelTracker(channel))
+            tracker = self.trackers.setdefault(channel, tracking.ChannelTracker(channel))
             self._apply(tracker, tracker.caught_up(answer))
 
     # --- commands ----------------------------------------------------------------------

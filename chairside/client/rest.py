@@ -8,18 +8,11 @@ from typing import Any, Unpack, cast
 
 import aiohttp
 
+from chairside.client import shapes
 from chairside.client.channels import CatchUp, Position, catch_ups, since_query
 from chairside.client.commands import Operation, RestCommands, ResultT, new_key
 from chairside.client.errors import ConnectionLost, HubError, json_or_none
 from chairside.client.retry import RetryPolicy
-from chairside.client.shapes import (
-    Appointment,
-    AppointmentFilters,
-    AppointmentList,
-    AppointmentType,
-    DentistCard,
-    Reservation,
-)
 
 Query = Mapping[str, object] | Sequence[tuple[str, str]]
 """Of a request; a list repeats its name."""
@@ -114,26 +107,30 @@ class HubClient(RestCommands):
 
     # --- offered by REST only ----------------------------------------------------------
 
-    async def appointment(self, appointment_id: str) -> Appointment:
+    async def appointment(self, appointment_id: str) -> shapes.Appointment:
         path = f"/api/appointments/{appointment_id}"
-        return cast("Appointment", await self.request("GET", path))
+        return cast("shapes.Appointment", await self.request("GET", path))
 
-    async def appointments(self, **filters: Unpack[AppointmentFilters]) -> AppointmentList:
+    async def appointments(
+        self, **filters: Unpack[shapes.AppointmentFilters]
+    ) -> shapes.AppointmentList:
         answer = await self.request("GET", "/api/appointments", query=filters)
-        return cast("AppointmentList", answer)
+        return cast("shapes.AppointmentList", answer)
 
-    async def all_appointments(self, **filters: Unpack[AppointmentFilters]) -> list[Appointment]:
+    async def all_appointments(
+        self, **filters: Unpack[shapes.AppointmentFilters]
+    ) -> list[shapes.Appointment]:
         """The rows of all pages. Rows that change meanwhile may be missed or outdated."""
         return await self._all_pages("/api/appointments", filters)
 
-    async def reservation(self, reservation_id: str) -> Reservation:
+    async def reservation(self, reservation_id: str) -> shapes.Reservation:
         answer = await self.request("GET", f"/api/reservations/{reservation_id}")
-        return cast("Reservation", answer)
+        return cast("shapes.Reservation", answer)
 
-    async def dentists(self) -> list[DentistCard]:
+    async def dentists(self) -> list[shapes.DentistCard]:
         return await self._all_pages("/api/dentists", {})
 
-    async def appointment_types(self) -> list[AppointmentType]:
+    async def appointment_types(self) -> list[shapes.AppointmentType]:
         return await self._all_pages("/api/appointment-types", {})
 
     async def changes(self, since: Mapping[str, Position | None]) -> dict[str, CatchUp]:

@@ -12,9 +12,24 @@ class TimeRange(TypedDict):
     end: str
 
 
-class Slot(TimeRange):
+class SlotChoice(TypedDict):
+    """Of a slot that is to be held or booked."""
+
     dentist_id: str
     appointment_type_id: str
+    start: str
+
+
+class Slot(SlotChoice):
+    end: str
+
+
+class Booking(SlotChoice, total=False):
+    """Of a slot that is booked without a hold."""
+
+    patient_id: str | None
+    notes: str | None
+    overbook: bool | None
 
 
 class Reservation(Slot):

@@ -119,10 +119,13 @@ class SlotCache:
             for raw in await self._client.appointment_types()
             if not self._only_types or raw["id"] in self._only_types
         }
+        dentist_ids = self._only or [each["id"] for each in await self._client.dentists()]
+        if len(dentist_ids) > DENTISTS_MAX:
+            raise ValueError(f"a cache is for at most {DENTISTS_MAX} dentists; name them")
         kept = self._starts_kept()
         dentists = {
             dentist_id: DentistSlots(dentist_id, types, self._client, kept)
-            for dentist_id in await self._dentist_ids()
+            for dentist_id in dentist_ids
         }
         for dentist_id, dentist in dentists.items():
             since[availability_channel(dentist_id)] = await dentist.fetch(kept)
@@ -140,12 +143,6 @@ class SlotCache:
     def _starts_kept(self) -> StartRange:
         now = datetime.now(UTC)
         return StartRange(now, now + self._kept)
-
-    async def _dentist_ids(self) -> Sequence[str]:
-        found = self._only or [dentist["id"] for dentist in await self._client.dentists()]
-        if len(found) > DENTISTS_MAX:
-            raise ValueError(f"a cache is for at most {DENTISTS_MAX} dentists; name them")
-        return found
 
     # --- answering ---------------------------------------------------------------------
 
@@ -178,9 +175,17 @@ class SlotCache:
         if starts.first >= starts.before:
             return Free(slots=(), age_s=0.0, from_memory=True)  # in the past
         age_s = self.age_s
-        if age_s <= self._max_age_s and self._knows(appointment_type_id, starts, wanted):
-            return self._from_memory(appointment_type_id, starts, wanted, age_s)
-        return await self._from_hub(appointment_type_id, starts, wanted)
+        from_memory = age_s <= self._max_age_s and self._knows(appointment_type_id, starts, wanted)
+        if from_memory:
+            found = [
+                slot
+                for name in wanted
+                for slot in self._loaded.dentists[name].free(appointment_type_id, starts)
+            ]
+        else:
+            age_s, found = 0.0, await self._from_hub(appointment_type_id, starts, wanted)
+        found.sort(key=lambda slot: (slot.start, slot.dentist_id))
+        return Free(slots=tuple(found), age_s=age_s, from_memory=from_memory)
 
     def _knows(self, type_id: str, starts: StartRange, wanted: Sequence[str]) -> bool:
         dentists = self._loaded.dentists
@@ -190,21 +195,14 @@ class SlotCache:
             and all(name in dentists and dentists[name].knows(starts) for name in wanted)
         )
 
-    def _from_memory(
-        self, type_id: str, starts: StartRange, wanted: Sequence[str], age_s: float
-    ) -> Free:
-        found = [
-            slot for name in wanted for slot in self._loaded.dentists[name].free(type_id, starts)
-        ]
-        return Free(slots=_sorted(found), age_s=age_s, from_memory=True)
-
-    async def _from_hub(self, type_id: str, starts: StartRange, wanted: Sequence[str]) -> Free:
-        found = [
+    async def _from_hub(
+        self, type_id: str, starts: StartRange, wanted: Sequence[str]
+    ) -> list[FreeSlot]:
+        return [
             FreeSlot(name, type_id, start, end)
             for name in wanted
             for start, end in times_of(await fetch_slots(self._client, name, type_id, starts))
         ]
-        return Free(slots=_sorted(found), age_s=0.0, from_memory=False)
 
     # --- following the stream ------------------------------------------------------------
 
@@ -258,7 +256,3 @@ class SlotCache:
             except (HubError, ConnectionLost) as error:
                 logger.warning("cache not loaded", extra={"error": type(error).__name__})
                 failures = min(failures + 1, RETRY_DELAY_MAX_S)
-
-
-def _sorted(slots: Sequence[FreeSlot]) -> tuple[FreeSlot, ...]:
-    return tuple(sorted(slots, key=lambda slot: (slot.start, slot.dentist_id)))

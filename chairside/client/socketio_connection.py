@@ -93,9 +93,15 @@ class SocketIoConnection:
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._pending.add(answer)
 
-        def acknowledged(*args: object) -> None:
-            if not answer.done():
-                _settle(answer, args[0] if args else None, on_data)
+        def acknowledged(ack: object = None, *_more: object) -> None:
+            if answer.done():
+                return
+            if isinstance(ack, Mapping) and ack.get("ok") is True:
+                if on_data is not None:
+                    on_data(ack.get("data"))
+                answer.set_result(ack.get("data"))
+            else:
+                answer.set_exception(HubError.from_json(ack))
 
         try:
             async with asyncio.timeout(self._address.timeout_s):
@@ -188,12 +194,3 @@ class _HttpSession:
         finally:
             if self._is_own:
                 await self._session.close()
-
-
-def _settle(answer: asyncio.Future[object], ack: object, on_data: OnData | None) -> None:
-    if isinstance(ack, Mapping) and ack.get("ok") is True:
-        if on_data is not None:
-            on_data(ack.get("data"))
-        answer.set_result(ack.get("data"))
-    else:
-        answer.set_exception(HubError.from_json(ack))

@@ -33,18 +33,14 @@ class SseReader:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         if len(self._rest) > EVENT_BYTES_MAX:
             raise UnreadableStream("a line is too long")
-        found: list[ServerSentEvent] = []
-        for line in lines:
-            self._size += len(line)
-            if self._size > EVENT_BYTES_MAX:
-                raise UnreadableStream("an event is too long")
-            if event := self._line(line.removesuffix(b"\r")):
-                found.append(event)
-        return found
+        return [event for line in lines if (event := self._line(line.removesuffix(b"\r")))]
 
     def _line(self, line: bytes) -> ServerSentEvent | None:
         if not line:
             return self._complete()
+        self._size += len(line)
+        if self._size > EVENT_BYTES_MAX:
+            raise UnreadableStream("an event is too long")
         name, _, value = line.decode("utf-8", "replace").partition(":")
         value = value.removeprefix(" ")
         if name == "data":

@@ -19,11 +19,10 @@ from chairside.chatbot.patient_calendar import (
     slot_of,
     written,
 )
-from chairside.client import ConnectionLost, HubError
+from chairside.client import ClientError, HubError
 from chairside.client.shapes import Appointment, AppointmentFilters, Slot
 from chairside.mcp import results
 from chairside.mcp.consent import ProposedChange, confirms, sign_confirmation
-from chairside.mcp.refusals import WITH_ALTERNATIVES, ToolRefused
 from chairside.patient_access import PatientAccess
 
 _SHOWN_MAX: Final = 50
@@ -51,7 +50,7 @@ class Proposal:
 
 
 class PatientTools:
-    """The tools of one patient. Every expected failure is raised as ToolRefused."""
+    """The tools of one patient. All raise ToolRefused, and ClientError as the hub's client."""
 
     def __init__(
         self, session: aiohttp.ClientSession, key: bytes, access: PatientAccess, patient_id: str
@@ -64,7 +63,7 @@ class PatientTools:
     # --- reading ---------------------------------------------------------------------------
 
     async def directory(self) -> results.DirectoryResult:
-        facts = await self._facts()
+        facts = await self._calendar.facts()
         return results.DirectoryResult(
             dentists=[
                 results.DentistInfo(id=one.id, name=results.name(one.name), time_zone=one.time_zone)
@@ -93,12 +92,12 @@ class PatientTools:
     ) -> results.SlotsResult:
         """Free times whose local date is in ``[first, last]``."""
         if last < first:
-            raise ToolRefused("VALIDATION_ERROR", "to_date must not be before from_date")
+            raise results.ToolRefused("VALIDATION_ERROR", "to_date must not be before from_date")
         if last - first > timedelta(days=_DAYS_MAX):
-            raise ToolRefused(
+            raise results.ToolRefused(
                 "VALIDATION_ERROR", f"from_date and to_date must be within {_DAYS_MAX} days"
             )
-        facts = await self._facts()
+        facts = await self._calendar.facts()
         zones = zones_of(facts, dentist_ids) or (ZoneInfo(facts.time_zone),)
         starts = min(datetime.combine(first, time(), zone) for zone in zones)
         before = max(datetime.combine(last + _DAY, time(), zone) for zone in zones)
@@ -113,7 +112,7 @@ class PatientTools:
         )
         found = [
             one
-            for one in await _or_refused(self._calendar.slots(query))
+            for one in await self._calendar.slots(query)
             if first <= one.start.astimezone(zone_of(facts, one.dentist_id)).date() <= last
         ]
         shown = found[: min(limit, _SHOWN_MAX)]
@@ -124,13 +123,13 @@ class PatientTools:
         )
 
     async def appointments(self, *, include_past: bool) -> results.AppointmentsResult:
-        facts = await self._facts()
+        facts = await self._calendar.facts()
         filters: AppointmentFilters = (
             {"limit": _SHOWN_MAX, "sort": "-start"}
             if include_past
             else {"limit": _SHOWN_MAX, "from_": written(_now()), "status": "confirmed"}
         )
-        page = await _or_refused(self._hub.appointments(**filters))
+        page = await self._hub.appointments(**filters)
         return results.AppointmentsResult(
             appointments=[results.appointment_info(row, facts) for row in page["data"]]
         )
@@ -140,7 +139,7 @@ class PatientTools:
     async def hold(
         self, *, dentist_id: str, appointment_type_id: str, start: datetime
     ) -> results.HoldResult:
-        facts = await self._facts()
+        facts = await self._calendar.facts()
         held = await self._or_alternatives(
             self._hub.hold(
                 dentist_id=dentist_id,
@@ -164,13 +163,13 @@ class PatientTools:
     # --- changing, with the patient's consent ------------------------------------------------
 
     async def propose_booking(self, reservation_id: str, notes: str | None) -> Proposal:
-        facts = await self._facts()
-        row = await _or_refused(self._hub.reservation(reservation_id))
+        facts = await self._calendar.facts()
+        row = await self._hub.reservation(reservation_id)
         change = self._change("book", reservation_id=reservation_id, notes=notes)
 
         async def book() -> results.ChangeResult:
-            booked = await _or_refused(
-                self._hub.book_reservation(reservation_id, notes=notes, key=change.idempotency_key)
+            booked = await self._hub.book_reservation(
+                reservation_id, notes=notes, key=change.idempotency_key
             )
             return await self._done(booked, "Tell the patient that it is booked.")
 
@@ -180,8 +179,8 @@ class PatientTools:
         self, appointment_id: str, start: datetime
     ) -> Proposal | results.ChangeResult:
         """The result if the appointment is at that time already."""
-        facts = await self._facts()
-        row = await self._appointment(appointment_id)
+        facts = await self._calendar.facts()
+        row = await self._hub.appointment(appointment_id)
         if datetime.fromisoformat(row["start"]) == start and row["status"] == "confirmed":
             return await self._done(row, "It is at that time already.")
         change = self._change(
@@ -209,8 +208,8 @@ class PatientTools:
         self, appointment_id: str, reason: str | None
     ) -> Proposal | results.ChangeResult:
         """The result if the appointment is cancelled already."""
-        facts = await self._facts()
-        row = await self._appointment(appointment_id)
+        facts = await self._calendar.facts()
+        row = await self._hub.appointment(appointment_id)
         if row["status"] == "cancelled":
             return await self._done(row, "It is cancelled already.")
         change = self._change(
@@ -218,15 +217,13 @@ class PatientTools:
         )
 
         async def cancel() -> results.ChangeResult:
-            await _or_refused(
-                self._hub.cancel(
-                    appointment_id,
-                    reason=reason,
-                    version=change.version,
-                    key=change.idempotency_key,
-                )
+            await self._hub.cancel(
+                appointment_id,
+                reason=reason,
+                version=change.version,
+                key=change.idempotency_key,
             )
-            cancelled = await self._appointment(appointment_id)
+            cancelled = await self._hub.appointment(appointment_id)
             return await self._done(cancelled, "Tell the patient that it is cancelled.")
 
         return Proposal(question=f"Cancel {_what(row, facts)}?", change=change, execute=cancel)
@@ -260,7 +257,7 @@ class PatientTools:
                 " yes call the tool again with the same arguments and this confirmation.",
             )
         if confirmation is not None and not confirms(confirmation, proposal.change, self._key):
-            raise ToolRefused(
+            raise results.ToolRefused(
                 "CONFIRMATION_INVALID",
                 "The confirmation belongs to another question, has expired, or the appointment"
                 " has changed since",
@@ -268,12 +265,6 @@ class PatientTools:
         return await proposal.execute()
 
     # --- the hub -------------------------------------------------------------------------------
-
-    async def _facts(self) -> Facts:
-        return await _or_refused(self._calendar.facts())
-
-    async def _appointment(self, appointment_id: str) -> Appointment:
-        return await _or_refused(self._hub.appointment(appointment_id))
 
     def _change(
         self, name: str, version: int | None = None, **arguments: str | None
@@ -283,7 +274,7 @@ class PatientTools:
         )
 
     async def _done(self, row: Appointment, next_step: str) -> results.ChangeResult:
-        facts = await self._facts()
+        facts = await self._calendar.facts()
         return results.ChangeResult(
             status="done", appointment=results.appointment_info(row, facts), next_step=next_step
         )
@@ -293,13 +284,13 @@ class PatientTools:
     ) -> T:
         """Await the answer; a refusal lists free times near ``start``."""
         try:
-            return await _or_refused(answer)
-        except ToolRefused as refused:
-            if refused.problem.code in WITH_ALTERNATIVES:
-                refused.problem.alternatives = await self._near(
-                    dentist_id, appointment_type_id, start
-                )
-            raise
+            return await answer
+        except HubError as error:
+            refusal = refused(error)
+            if error.code in results.WITH_ALTERNATIVES:
+                near = await self._near(dentist_id, appointment_type_id, start)
+                refusal.problem.alternatives = near
+            raise refusal from error
 
     async def _near(
         self, dentist_id: str, appointment_type_id: str, start: datetime
@@ -314,7 +305,7 @@ class PatientTools:
         )
         try:
             facts, free = await asyncio.gather(self._calendar.facts(), self._calendar.slots(query))
-        except (HubError, ConnectionLost):
+        except ClientError:
             return []
         nearest = sorted(free, key=lambda one: abs(one.start - start))[:_NEAREST_MAX]
         return [results.slot_info(one, facts) for one in spread(nearest)]
@@ -331,13 +322,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def _or_refused(answer: Awaitable[T]) -> T:
-    """Await the answer; errors of the hub are raised as ToolRefused."""
-    try:
-        return await answer
-    except (HubError, ConnectionLost) as error:
-        if isinstance(error, ConnectionLost) or failure_code(error) == UNREACHABLE:
-            raise ToolRefused(UNREACHABLE, "The clinic's hub does not answer") from error
-        fields = "; ".join(f"{one.field}: {one.message}" for one in error.details)
-        message = f"{error.message} ({fields})" if fields else error.message
-        raise ToolRefused(error.code, message) from error
+def refused(error: ClientError) -> results.ToolRefused:
+    """A refusal or failure of the hub as the AI gets it."""
+    if not isinstance(error, HubError) or failure_code(error) == UNREACHABLE:
+        return results.ToolRefused(UNREACHABLE, "The clinic's hub does not answer")
+    fields = "; ".join(f"{one.field}: {one.message}" for one in error.details)
+    message = f"{error.message} ({fields})" if fields else error.message
+    return results.ToolRefused(error.code, message)

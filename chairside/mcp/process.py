@@ -25,7 +25,7 @@ from starlette.types import Receive, Scope, Send
 from chairside.client import ClientError
 from chairside.mcp.patient_tools import PatientTools
 from chairside.mcp.server import tools_server
-from chairside.mcp.tools import ServerState
+from chairside.mcp.tools import ToolsOf
 from chairside.patient_access import NOT_DELEGATED, PatientAccess
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class _RequireToken(RequireAuthMiddleware):
 
 
 def http_app(
-    server: MCPServer[ServerState],
+    server: MCPServer[ToolsOf],
     hub_url: str,
     session: aiohttp.ClientSession,
     *,
@@ -152,7 +152,7 @@ class PatientTokens(AuthenticationBackend):
 
     def __init__(self, hub_url: str, session: aiohttp.ClientSession) -> None:
         self._hub_url, self._session = hub_url, session
-        self._verified: TTLCache[str, str] = TTLCache(VERIFIED_MAX, VERIFIED_FOR_S)
+        self._verified: TTLCache[PatientAccess, str] = TTLCache(VERIFIED_MAX, VERIFIED_FOR_S)
 
     async def authenticate(
         self, conn: HTTPConnection
@@ -176,7 +176,7 @@ class PatientTokens(AuthenticationBackend):
 
     async def _patient_id(self, access: PatientAccess) -> str | None:
         """The patient for whom the token acts, by the hub; ``None`` if it is not valid."""
-        if (patient_id := self._verified.get(access.fingerprint)) is not None:
+        if (patient_id := self._verified.get(access)) is not None:
             return patient_id
         if not access.is_delegated:
             logger.warning("token refused: %s", NOT_DELEGATED)
@@ -185,5 +185,5 @@ class PatientTokens(AuthenticationBackend):
             patient_id = (await access.client(self._session).me())["id"]
         except ClientError:
             return None
-        self._verified[access.fingerprint] = patient_id
+        self._verified[access] = patient_id
         return patient_id

@@ -8,17 +8,16 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
-from typing import Annotated, Any, Final, ParamSpec, get_type_hints
+from typing import Annotated, Final, ParamSpec, get_type_hints
 
 from mcp.server import MCPServer
-from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 
+from chairside.client import ClientError
 from chairside.mcp import tools
-from chairside.mcp.patient_tools import PatientTools
-from chairside.mcp.refusals import ToolRefused
-from chairside.mcp.results import ToolResult
-from chairside.mcp.tools import ServerState
+from chairside.mcp.patient_tools import refused
+from chairside.mcp.results import ToolRefused, ToolResult
+from chairside.mcp.tools import ToolsOf
 
 INSTRUCTIONS: Final = (
     "These tools act for one patient of a dental clinic and can see and change that patient's"
@@ -52,9 +51,7 @@ TOOLS: Final[tuple[tuple[Callable[..., Awaitable[ToolResult]], str, ToolAnnotati
 P = ParamSpec("P")
 
 
-def tools_server(
-    tools_of: Callable[[Context[Any, Any]], PatientTools], version: str
-) -> MCPServer[ServerState]:
+def tools_server(tools_of: ToolsOf, version: str) -> MCPServer[ToolsOf]:
     """A server with all tools, for any transport."""
     server = MCPServer(
         "chairside",
@@ -62,7 +59,7 @@ def tools_server(
         instructions=INSTRUCTIONS,
         version=version,
         log_level="WARNING",
-        lifespan=lambda _server: nullcontext(ServerState(tools_of)),
+        lifespan=lambda _server: nullcontext(tools_of),
     )
     for tool, title, annotations in TOOLS:
         server.add_tool(
@@ -83,8 +80,10 @@ def _structured(
     async def call(*args: P.args, **kwargs: P.kwargs) -> CallToolResult:
         try:
             result, is_error = await tool(*args, **kwargs), False
-        except ToolRefused as refused:
-            result, is_error = refused.problem, True
+        except ToolRefused as refusal:
+            result, is_error = refusal.problem, True
+        except ClientError as error:
+            result, is_error = refused(error).problem, True
         return CallToolResult(
             content=[TextContent(type="text", text=result.model_dump_json())],
             structured_content=result.model_dump(mode="json"),

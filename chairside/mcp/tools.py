@@ -5,7 +5,6 @@ does; any other client gets the question and a confirmation to pass back.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Annotated, Any, Final, Literal
 
@@ -14,15 +13,9 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.resolve import Elicit, Resolve
 from pydantic import AwareDatetime, BaseModel, Field
 
+from chairside.client import ClientError
+from chairside.mcp import results
 from chairside.mcp.patient_tools import PatientTools, Proposal
-from chairside.mcp.refusals import ToolRefused
-from chairside.mcp.results import (
-    AppointmentsResult,
-    ChangeResult,
-    DirectoryResult,
-    HoldResult,
-    SlotsResult,
-)
 
 _ID: Final = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 Id = Annotated[str, Field(pattern=_ID)]
@@ -63,15 +56,9 @@ Notes = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class ServerState:
-    """What every call of a tool needs; the lifespan state of the server."""
-
-    tools_of: Callable[[Context[Any, Any]], PatientTools]
-    """The tools of the patient whose request it is. Raises ToolRefused without a patient."""
-
-
-ToolContext = Context[ServerState, Any]
+ToolsOf = Callable[[Context[Any, Any]], PatientTools]
+"""The tools of the patient whose request it is; the lifespan state of the server."""
+ToolContext = Context[ToolsOf, Any]
 
 
 class ConsentAnswer(BaseModel):
@@ -90,13 +77,13 @@ Consent = ElicitationResult[ConsentAnswer]
 
 
 def _tools(context: ToolContext) -> PatientTools:
-    return context.request_context.lifespan_context.tools_of(context)
+    return context.request_context.lifespan_context(context)
 
 
 # --- reading ------------------------------------------------------------------------------
 
 
-async def list_dentists(context: ToolContext) -> DirectoryResult:
+async def list_dentists(context: ToolContext) -> results.DirectoryResult:
     """All dentists and appointment types that can be booked, with their durations and the ids
     that the other tools take. Call it first."""
     return await _tools(context).directory()
@@ -117,7 +104,7 @@ async def find_slots(
         Clock | None, Field(description="Starts before it, HH:MM, the dentist's time.")
     ] = None,
     limit: Annotated[int, Field(ge=1, le=50)] = 10,
-) -> SlotsResult:
+) -> results.SlotsResult:
     """Free times, the earliest first. Only these can be held and booked. Other patients may take
     them at any moment until you hold one."""
     return await _tools(context).find_slots(
@@ -136,7 +123,7 @@ async def my_appointments(
     include_past: Annotated[
         bool, Field(description="Also past and cancelled ones, the latest first.")
     ] = False,
-) -> AppointmentsResult:
+) -> results.AppointmentsResult:
     """The patient's upcoming confirmed appointments, the next one first, at most 50."""
     return await _tools(context).appointments(include_past=include_past)
 
@@ -146,7 +133,7 @@ async def my_appointments(
 
 async def hold_slot(
     dentist_id: DentistId, appointment_type_id: TypeId, start: Start, context: ToolContext
-) -> HoldResult:
+) -> results.HoldResult:
     """Keep a free time for the patient for a few minutes, so that nobody else can take it while
     they decide. It books nothing and expires by itself; a new hold at the same time replaces the
     old one."""
@@ -172,7 +159,7 @@ async def book_appointment(
     context: ToolContext,
     notes: Notes = None,
     confirmation: Confirmation = None,
-) -> ChangeResult:
+) -> results.ChangeResult:
     """Book the time that hold_slot holds, once the patient agrees."""
     tools = _tools(context)
     proposal = await tools.propose_booking(reservation_id, notes)
@@ -193,7 +180,7 @@ async def reschedule_appointment(
     answer: Annotated[Consent, Resolve(consent_to_move)],
     context: ToolContext,
     confirmation: Confirmation = None,
-) -> ChangeResult:
+) -> results.ChangeResult:
     """Move an appointment to another free time of the same dentist and type (find_slots), once
     the patient agrees. If that time is taken, the appointment stays where it is."""
     tools = _tools(context)
@@ -215,7 +202,7 @@ async def cancel_appointment(
     context: ToolContext,
     reason: Reason = None,
     confirmation: Confirmation = None,
-) -> ChangeResult:
+) -> results.ChangeResult:
     """Cancel an appointment, once the patient agrees. To come at another time instead, use
     reschedule_appointment."""
     tools = _tools(context)
@@ -226,7 +213,7 @@ async def cancel_appointment(
 async def _consent(
     context: ToolContext,
     confirmation: str | None,
-    propose: Callable[[PatientTools], Awaitable[Proposal | ChangeResult]],
+    propose: Callable[[PatientTools], Awaitable[Proposal | results.ChangeResult]],
 ) -> ConsentAnswer | Elicit[ConsentAnswer]:
     """Let the client ask the patient, if it can and there is no confirmation yet."""
     capabilities = context.client_capabilities
@@ -234,9 +221,9 @@ async def _consent(
         return NotAsked()
     try:
         proposal = await propose(_tools(context))
-    except ToolRefused:
+    except (results.ToolRefused, ClientError):
         return NotAsked()  # the tool itself is then refused with the reason
-    if isinstance(proposal, ChangeResult):
+    if isinstance(proposal, results.ChangeResult):
         return NotAsked()
     return Elicit(proposal.question, ConsentAnswer)
 

@@ -44,8 +44,13 @@ class AuditFindings:
     other: list[str] = field(default_factory=list)
 
     @property
-    def ok(self) -> bool:
-        return not (self.overlaps or self.lost or self.duplicates or self.other)
+    def problems(self) -> list[str]:
+        return [
+            *(f"overlap: {each}" for each in self.overlaps),
+            *(f"lost: {each}" for each in self.lost),
+            *(f"duplicate: {each}" for each in self.duplicates),
+            *self.other,
+        ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

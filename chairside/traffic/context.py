@@ -90,11 +90,7 @@ class SimulationContext:
         await asyncio.sleep(min(wait_s, max(0.0, self.ends_at - time.monotonic())))
 
     async def command(
-        self,
-        kind: str,
-        send: Callable[P, Awaitable[T]],
-        *args: P.args,
-        **fields: P.kwargs,
+        self, kind: str, send: Callable[P, Awaitable[T]], *args: P.args, **fields: P.kwargs
     ) -> T | None:
         """Send one command at the common pace; ``None`` if the hub refused it.
 

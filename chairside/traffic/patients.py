@@ -1,7 +1,7 @@
 """Simulated patients, directly or through a chatbot, over REST or Socket.IO."""
 
 from chairside.client import Commands
-from chairside.client.shapes import Appointment, Slot
+from chairside.client.shapes import Appointment, SlotChoice
 from chairside.traffic.context import SimulationContext
 
 THINK_S = (0.1, 1.2)
@@ -30,31 +30,24 @@ class SimulatedPatient:
         if slot is None or self._context.is_over:
             return
         self._context.ledger.slot_requested(self._patient_id, slot)
-        if self._context.random.random() < 0.3:
-            await self._book_directly(slot)
-        else:
-            await self._hold_and_decide(slot)
-
-    async def _book_directly(self, slot: Slot) -> None:
-        row = await self._context.book(
-            "book",
-            self._commands.book_slot,
+        chosen = SlotChoice(
             dentist_id=slot["dentist_id"],
             appointment_type_id=slot["appointment_type_id"],
             start=slot["start"],
         )
+        if self._context.random.random() < 0.3:
+            await self._book_directly(chosen)
+        else:
+            await self._hold_and_decide(chosen)
+
+    async def _book_directly(self, slot: SlotChoice) -> None:
+        row = await self._context.book("book", self._commands.book_slot, **slot)
         if row is not None:
             self._mine.append(row)
 
-    async def _hold_and_decide(self, slot: Slot) -> None:
+    async def _hold_and_decide(self, slot: SlotChoice) -> None:
         """Most book the hold, some release it, a few let it expire."""
-        hold = await self._context.command(
-            "hold",
-            self._commands.hold,
-            dentist_id=slot["dentist_id"],
-            appointment_type_id=slot["appointment_type_id"],
-            start=slot["start"],
-        )
+        hold = await self._context.command("hold", self._commands.hold, **slot)
         if hold is None:
             return
         self._context.ledger.held(hold)

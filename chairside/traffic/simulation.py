@@ -52,14 +52,8 @@ class SimulationResult:
     @property
     def problems(self) -> list[str]:
         """Why the run failed; empty if it did not."""
-        findings = self.findings
-        found = [
-            *(f"overlap: {each}" for each in findings.overlaps),
-            *(f"lost: {each}" for each in findings.lost),
-            *(f"duplicate: {each}" for each in findings.duplicates),
-            *findings.other,
-            *(f"{count} × {code}" for code, count in self.statistics.unexpected.items()),
-        ]
+        unexpected = self.statistics.unexpected.items()
+        found = self.findings.problems + [f"{count} × {code}" for code, count in unexpected]
         if self.duplicates_dropped and not (self.gaps_healed or self.reconnections):
             found.append(
                 f"duplicate: {self.duplicates_dropped} events arrived twice without a catch-up"
@@ -205,7 +199,7 @@ class Simulation(SimulationContext):
         self, participants: Participants, findings: AuditFindings, elapsed_s: float
     ) -> SimulationResult:
         sockets = participants.sockets
-        trackers = [socket.tracker(channel) for socket in sockets for channel in socket.channels]
+        trackers = [tracker for socket in sockets for tracker in socket.trackers.values()]
         return SimulationResult(
             statistics=self.statistics,
             ledger=self.ledger,

@@ -140,7 +140,7 @@ async def test_a_failed_broadcast_is_recovered_by_a_catch_up(open_clinic: OpenCl
             await clinic.book(clinic.patients[0], clock)
         assert await eventually(lambda: len(offsets(got, channel)) >= 4, 4.0)
         assert offsets(got, channel) == [1, 2, 3, 4]
-        assert client.tracker(channel).gaps == 1
+        assert client.trackers[channel].gaps == 1
 
 
 async def test_a_client_catches_up_page_by_page(
@@ -245,7 +245,7 @@ async def test_a_refused_channel_is_raised_and_not_followed(clinic: Clinic) -> N
         with pytest.raises(HubError) as refused:
             await client.follow(foreign)
         assert refused.value.code == "FORBIDDEN"
-        assert foreign not in client.channels
+        assert foreign not in client.trackers
 
 
 async def test_a_hub_that_does_not_answer_raises_connection_lost(clinic: Clinic) -> None:

@@ -135,7 +135,7 @@ async def test_a_left_channel_stays_left_over_reconnections(clinic: Clinic) -> N
         await client.leave(own)
         network.cut()
         assert await eventually(lambda: client.connections == 2, 3.0)
-        assert own not in client.channels
+        assert own not in client.trackers
         await clinic.book(clinic.patients[0])
         assert await eventually(lambda: got, 2.0), "other channels continue"
         assert offsets(got, own) == []

@@ -351,7 +351,7 @@ async def settled(database: Database, screens: Sequence[Screen], node: Program) 
         positions = await request(node, "places")
         for screen in screens:
             assert screen.client is not None
-            known = {name: screen.client.position(name) for name in screen.client.channels}
+            known = {name: tracker.position for name, tracker in screen.client.trackers.items()}
             positions[screen.name] = {
                 name: position.to_wire() for name, position in known.items() if position is not None
             }
