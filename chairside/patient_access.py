@@ -34,16 +34,14 @@ class PatientAccess:
 
         The token is read without verification, which is the hub's task.
         """
-        return self.on_behalf_of is not None or _has_act_claim(self.token)
+        if self.on_behalf_of is not None:
+            return True
+        try:
+            return "act" in jwt.decode(self.token, options={"verify_signature": False})
+        except jwt.PyJWTError:
+            return False
 
     def client(self, session: aiohttp.ClientSession) -> HubClient:
         return HubClient(
             self.url, token=self.token, on_behalf_of=self.on_behalf_of, session=session
         )
-
-
-def _has_act_claim(token: str) -> bool:
-    try:
-        return "act" in jwt.decode(token, options={"verify_signature": False})
-    except jwt.PyJWTError:
-        return False

@@ -38,10 +38,7 @@ class RetryPolicy:
         return max(backoff_s * (0.5 + 0.5 * self.random()), min(retry_after_s, RETRY_AFTER_MAX_S))
 
     async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Await ``attempt()`` until it succeeds or is refused, at most ``attempts`` times.
-
-        Raises what the last attempt raised.
-        """
+        """Await ``attempt()`` until it succeeds or fails for good, at most ``attempts`` times."""
         for failures in range(self.attempts - 1):
             try:
                 return await attempt()

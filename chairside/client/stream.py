@@ -96,11 +96,10 @@ class ChangeStream:
 
     def _drops_cursor(self, refusal: HubError) -> bool:
         """Whether the hub no longer knows the cursor; the positions then replace it."""
-        about_cursor = any(each.field == "Last-Event-ID" for each in refusal.details)
-        if about_cursor and self._last_id is not None:
-            self._last_id = None
-            return True
-        return False
+        if self._last_id is None or all(one.field != "Last-Event-ID" for one in refusal.details):
+            return False
+        self._last_id = None
+        return True
 
     def _delay_s(self, failures: int) -> float:
         retry_ms, self._retry_ms = self._retry_ms, None

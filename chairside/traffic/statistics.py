@@ -55,10 +55,7 @@ class Latencies:
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float | None:
-    """By nearest rank: the smallest value that ``percent`` of all values do not exceed.
-
-    Rounded to a tenth.
-    """
+    """By nearest rank, to a tenth: the smallest value that ``percent`` of all do not exceed."""
     if not ordered:
         return None
     return round(ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)], 1)
