@@ -11,7 +11,7 @@ from api import middleware
 from api.deps import DEPS, AppDeps
 from api.openapi import openapi_json
 from api.rest import health
-from api.rest.chat.routes import CHAT_DEPS, ChatDeps
+from api.rest.chat.chat import CHAT_DEPS, ChatDeps
 from api.rest.pages import BUILT, page_routes
 from api.rest.responses import json_response
 from api.rest.route_table import ROUTES

@@ -8,7 +8,7 @@ import aiohttp
 
 from actors.bounds import Positive
 from api.auth import MIN_SECRET_BYTES
-from api.rest.chat.routes import ChatDeps
+from api.rest.chat.chat import ChatDeps
 from chairside.chatbot.language_model import LanguageModel
 from chairside.chatbot.sealing import signing_key
 

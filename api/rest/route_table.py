@@ -12,7 +12,7 @@ from api.rest import (
     reservations,
     webhooks,
 )
-from api.rest.chat import routes as chat
+from api.rest.chat import chat
 from api.rest.route import Routes
 
 ROUTES: Final[Mapping[str, Routes]] = {

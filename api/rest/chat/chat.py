@@ -46,21 +46,21 @@ CHAT_DEPS = web.AppKey("chat", ChatDeps)
     body=CHAT,
     example={"message": "I need a cleaning next Tuesday after 3"},
 )
-async def answer(call: Call[None, ChatRequest]) -> Result:
+async def chat(call: Call[None, ChatRequest]) -> Result:
     """For patients, and for chatbots that act for one; other roles have no appointments."""
     principal = call.caller.principal
     if principal.role is not Role.PATIENT or principal.person is None:
         raise Forbidden("The chat is for patients")
     app, body = call.request.app, call.body
-    deps, chat = app[DEPS], app[CHAT_DEPS]
-    now, key = deps.clock.now(), chat.key
+    deps, own = app[DEPS], app[CHAT_DEPS]
+    now, key = deps.clock.now(), own.key
     state = unsealed(body.state, principal.person, key, now) if body.state else None
     hub = InProcessHub.acting(call.services, principal, call.caller.request_id)
     conversation = Conversation(
         PatientCalendar(hub, deps.clock.now, deps.clock.monotonic),
         deps.clock.now,
         state or DialogueState(id=deps.new_id()),
-        chat.model,
+        own.model,
     )
     replies = await _replies(conversation, body, is_lost=bool(body.state) and state is None)
     response = {
@@ -90,4 +90,4 @@ def _change(event: ReceivedEvent) -> LiveChange | None:
         raise ValidationFailed.of("event.data", "must be the event's data as it came") from None
 
 
-ROUTES: Routes = (answer,)
+ROUTES: Routes = (chat,)
