@@ -4,14 +4,15 @@ structlog's loggers and those of the standard library (aiohttp, asyncio, actors)
 processors, so each line has the same fields and is redacted in the same way.
 """
 
+import asyncio
 import logging
 import re
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
+from threading import Lock, get_ident
 from typing import Any, Final, Literal, TextIO
 
 import orjson
@@ -48,6 +49,9 @@ SENSITIVE = frozenset(
 
 REDACTED = "[redacted]"
 
+_LINES_MAX: Final = 1_000
+"""Lines that may wait for the end of an iteration."""
+
 _JWT: Final = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _PARAMETERS: Final = "[parameters: "
 _SQL_PARAMETERS: Final = re.compile(r"\[parameters: .*", re.DOTALL)
@@ -66,10 +70,11 @@ def configure_logging(
     if form == "auto":
         form = "console" if out.isatty() else "json"
     finish: list[Processor] = [_complete, redact, *([also] if also else []), _renderer(form, out)]
+    buffer = _LineBuffer(out)
     structlog.configure(
         processors=finish,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *names: _NamedLogger(out, *names),
+        logger_factory=lambda *names: _NamedLogger(buffer, *names),
         cache_logger_on_first_use=False,  # so that configuring again reaches every module
     )
     handler = logging.StreamHandler(out)
@@ -89,12 +94,59 @@ def configure_logging(
     logging.captureWarnings(capture=True)
 
 
-class _NamedLogger(structlog.WriteLogger):
-    """Writes lines, and has the name of the module that logs."""
+class _LineBuffer:
+    """Writes the lines of one event loop iteration with one system call.
 
-    def __init__(self, out: TextIO, name: str = "chairside") -> None:
-        super().__init__(out)
+    A command with its ack takes 40 µs instead of 50 with it (``make bench-fanout``). Warnings
+    and errors are written at once, with all lines before them.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out, self._lock = out, Lock()
+        self._lines: list[str] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """It will call :meth:`flush`, in the thread with the identifier ``_thread``."""
+        self._thread = 0
+
+    def add(self, line: str) -> None:
+        with self._lock:
+            self._lines.append(line)
+        if len(self._lines) >= _LINES_MAX or not self._is_flushed_soon():
+            self.flush()
+
+    def write(self, line: str) -> None:
+        with self._lock:
+            self._lines.append(line)
+        self.flush()
+
+    def flush(self) -> None:
+        self._loop = None
+        with self._lock:
+            lines, self._lines = self._lines, []
+        if lines:
+            self._out.write("\n".join(lines) + "\n")
+            self._out.flush()
+
+    def _is_flushed_soon(self) -> bool:
+        """Whether this thread runs an event loop, which will flush."""
+        if self._loop is not None and self._thread == get_ident() and self._loop.is_running():
+            return True
+        try:
+            self._loop = asyncio.get_running_loop()  # slower than the comparison above
+        except RuntimeError:
+            return False
+        self._thread = get_ident()
+        self._loop.call_soon(self.flush)
+        return True
+
+
+class _NamedLogger:
+    """Passes finished lines to the buffer, and has the name of the module that logs."""
+
+    def __init__(self, buffer: _LineBuffer, name: str = "chairside") -> None:
         self.name = name
+        self.debug = self.info = buffer.add
+        self.warning = self.error = self.critical = buffer.write
 
 
 def _without_request_bytes(record: logging.LogRecord) -> bool:
@@ -136,15 +188,24 @@ _STACK: Final = structlog.processors.StackInfoRenderer()
 
 @lru_cache(maxsize=2)
 def _time_text(ms: int) -> str:
-    """Most lines have the time of the one before."""
-    return datetime.fromtimestamp(ms / 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    """Most lines have the time of the one before, nearly all of them its second."""
+    return f"{_second_text(ms // 1_000)}.{ms % 1_000:03}Z"
+
+
+@lru_cache(maxsize=2)
+def _second_text(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Remove what a log must never hold: known keys, tokens, values of SQL statements."""
     for key, value in event.items():
-        event[key] = _redacted(key, value)  # replaces a value: the keys stay
+        if type(value) not in _NUMBERS or _is_sensitive(key):
+            event[key] = _redacted(key, value)  # replaces a value: the keys stay
     return event
+
+
+_NUMBERS: Final = frozenset({int, float, bool, type(None)})
 
 
 @lru_cache(maxsize=1_024)

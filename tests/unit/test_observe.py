@@ -1,5 +1,8 @@
 """Log lines have one form, and contain no personal data and no tokens."""
 
+import asyncio
+import io
+import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -132,3 +135,63 @@ def test_the_auto_format_is_json_without_a_terminal(out: Logs) -> None:
     configure_logging(LoggingSettings(format="auto"), out)
     structlog.get_logger("a").info("one")
     assert only_line(out)["event"] == "one"
+
+
+class Writes(io.StringIO):
+    """Counts how often it is written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def write(self, text: str) -> int:
+        self.count += 1
+        return super().write(text)
+
+    @property
+    def events(self) -> list[str]:
+        return [json.loads(line)["event"] for line in self.getvalue().splitlines()]
+
+
+@pytest.fixture
+def writes() -> Iterator[Writes]:
+    with captured_logs():  # restores the configuration
+        stream = Writes()
+        configure_logging(LoggingSettings(format="json"), stream)
+        yield stream
+
+
+async def test_lines_of_one_iteration_of_the_loop_are_written_together(writes: Writes) -> None:
+    log = structlog.get_logger("a")
+    for number in range(3):
+        log.info(f"line_{number}")
+    assert writes.count == 0
+    await asyncio.sleep(0)
+    assert (writes.count, writes.events) == (1, ["line_0", "line_1", "line_2"])
+    log.info("later")
+    await asyncio.sleep(0)
+    assert writes.events[-1] == "later"
+
+
+async def test_a_warning_is_written_at_once_with_all_lines_before_it(writes: Writes) -> None:
+    log = structlog.get_logger("a")
+    log.info("first")
+    log.warning("careful")
+    assert writes.events == ["first", "careful"]
+    log.info("afterwards")
+    await asyncio.sleep(0)
+    assert writes.events == ["first", "careful", "afterwards"]
+
+
+async def test_a_thread_without_a_loop_writes_at_once(writes: Writes) -> None:
+    structlog.get_logger("a").info("of the loop")
+    await asyncio.to_thread(structlog.get_logger("b").info, "of a thread")
+    assert sorted(writes.events) == ["of a thread", "of the loop"]
+
+
+def test_the_last_line_of_a_loop_is_written_before_it_closes(writes: Writes) -> None:
+    async def log_goodbye() -> None:
+        structlog.get_logger("a").info("goodbye")
+
+    asyncio.run(log_goodbye())
+    assert writes.events == ["goodbye"]
