@@ -115,8 +115,8 @@ class RequestSchema(Strict, Generic[T]):
                 else:
                     value = read(sent, key, data)
                 if value is not missing:
-                    loaded[attribute] = value
-            return self._make(loaded) if known == len(data) else None
+                    loaded[attribute] = tuple(value) if type(value) is list else value
+            return self.make(loaded) if known == len(data) else None
         except ValidationError:
             return None
 
