@@ -1,6 +1,6 @@
 """Numbers with bounds, for the fields of settings.
 
-The bounds are metadata of the `annotated-types` library: whoever reads the settings checks them.
+The bounds are metadata of the `annotated-types` library: the reader of the settings checks them.
 """
 
 from typing import Annotated
