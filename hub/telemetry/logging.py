@@ -97,7 +97,7 @@ def configure_logging(
 class _LineBuffer:
     """Writes the lines of one event loop iteration with one system call.
 
-    A line takes 0.4 µs instead of 1.3 with it (``tests/benchmarks/bench_logging.py``). Warnings
+    A line takes 0.4 µs instead of 1.4 with it (``tests/benchmarks/bench_logging.py``). Warnings
     and errors are written at once, with all lines before them.
     """
 
