@@ -29,7 +29,7 @@ positions fit into one request."""
 
 
 def create_app(
-    deps: AppDeps, chat: ChatDeps | None = None, *, screens: Path = BUILT
+    deps: AppDeps, chat: ChatDeps, *, screens: Path = BUILT
 ) -> web.Application:
     """The application of a hub, with all its routes; ``screens``: the folder of built pages.
 
@@ -38,7 +38,7 @@ def create_app(
     """
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=deps.settings.max_body_bytes)
     app[DEPS], app[middleware.LOG] = deps, middleware.log.bind()
-    app[CHAT_DEPS] = chat or ChatDeps()
+    app[CHAT_DEPS] = chat
     app.on_response_prepare.append(middleware.add_headers)
     for served in chain.from_iterable(ROUTES.values()):
         route = served.route

@@ -55,7 +55,9 @@ async def open_edge(core: Core, services: Services, errors: RecentErrors) -> Asy
         connections=gauges.connections,
     )
     about = About(node=_node_name(), engine=config.database.engine)
-    async with chat_deps(config.chat, auth_secret=config.auth.secret) as chat:
+    async with chat_deps(
+        config.chat, auth_secret=config.auth.secret, monotonic=base.clock.monotonic
+    ) as chat:
         app = create_app(_app_deps(core, deps, streams, health), chat)
         realtime.attach(app)
         supabase.attach(app)

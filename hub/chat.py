@@ -1,13 +1,15 @@
 """The hub's own chatbot: its key, and the language model if one is configured."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from secrets import token_urlsafe
 
 import aiohttp
 
-from actors.bounds import Positive
+from actors.bounds import Count, Positive
 from api.auth import MIN_SECRET_BYTES
+from api.ratelimit import RateLimiter
 from api.rest.chat.chat import ChatDeps
 from chairside.chatbot.language_model import LanguageModel
 from chairside.chatbot.sealing import signing_key
@@ -22,6 +24,8 @@ class ChatSettings:
     model: str = ""
     model_key: str = field(default="", repr=False)
     model_timeout_s: Positive = 5.0
+    rate_per_s: Positive = 2.0
+    rate_burst: Count = 20
 
     def __post_init__(self) -> None:
         if self.model_url and not self.model_url.startswith(("http://", "https://")):
@@ -36,11 +40,16 @@ class ChatSettings:
 
 
 @asynccontextmanager
-async def chat_deps(settings: ChatSettings, *, auth_secret: str) -> AsyncIterator[ChatDeps]:
+async def chat_deps(
+    settings: ChatSettings, *, auth_secret: str, monotonic: Callable[[], float]
+) -> AsyncIterator[ChatDeps]:
     """Until the block ends; without a model nothing is opened."""
-    secret = settings.state_secret or auth_secret
+    secret = settings.state_secret or auth_secret or token_urlsafe(MIN_SECRET_BYTES)
+    limiter = RateLimiter(
+        rate_per_s=settings.rate_per_s, burst=settings.rate_burst, monotonic=monotonic
+    )
     async with model_of(settings) as model:
-        yield ChatDeps(key=signing_key(secret), model=model) if secret else ChatDeps(model=model)
+        yield ChatDeps(key=signing_key(secret), model=model, limiter=limiter)
 
 
 @asynccontextmanager

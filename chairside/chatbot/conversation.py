@@ -1,5 +1,6 @@
 """The shell around the dialogue: carries out its effects and feeds their results back."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -69,8 +70,11 @@ class Conversation:
         return None if facts is None else Dialogue(facts)
 
     async def _understood(self, dialogue: Dialogue, message: str) -> Sequence[DialogueAct]:
-        """By the rules; a model, if there is one, may interpret what they do not know."""
-        acts = dialogue.understand(self.state, message, self._now())
+        """By the rules; a model, if there is one, may interpret what they do not know.
+
+        In a thread, so that the event loop never waits for a long message.
+        """
+        acts = await asyncio.to_thread(dialogue.understand, self.state, message, self._now())
         if self._model is None or acts[0].intent is not Intent.UNKNOWN:
             return acts
         question = question_for(message, self.state, dialogue.facts)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from hub.chat import ChatSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.chats import Page
 from tests.support.clinic import CHATBOT, Clinic, Person, availability_of
@@ -113,6 +114,19 @@ async def test_other_roles_than_patients_have_no_chat(clinic: Clinic) -> None:
     assert (answer.status, answer.error["message"]) == (401, "Invalid token")
     expired = token("patient", "patient-0", ttl_s=-5)
     assert (await clinic.with_token(expired).post("/api/chat", {})).status == 401
+
+
+async def test_chat_has_a_rate_limit_of_its_own(open_clinic: OpenClinic) -> None:
+    """One caller's flood is refused; events, other routes and other patients are not."""
+    async with open_clinic(chat=ChatSettings(rate_per_s=0.1, rate_burst=3)) as clinic:
+        page = page_of(clinic, clinic.patients[0])
+        answers = [await page.post(message="hello") for _ in range(5)]
+        assert [answer.status for answer in answers] == [200] * 3 + [429] * 2
+        assert answers[-1].code == "RATE_LIMITED"
+        assert 1 <= int(answers[-1].headers["Retry-After"]) <= 10
+        assert (await page.post(event={"type": "unheard.of", "data": {}})).status == 200
+        assert await mine(clinic, clinic.patients[0]) == []
+        assert "Hello" in await page_of(clinic, clinic.patients[1]).begin()
 
 
 NO_ZONE = {

@@ -27,6 +27,7 @@ from api.app import MAX_LINE_BYTES, create_app
 from api.auth import AuthSettings, TokenVerifier, issue_token
 from api.deps import AppDeps
 from api.ratelimit import RateLimiter
+from api.rest.chat.chat import ChatDeps
 from api.rest.pages import BUILT
 from api.settings import ApiSettings
 from tests.support.clock import FakeClock
@@ -163,6 +164,8 @@ class World:
             on_request=lambda *request: self.requests.append(request),
         )
 
+        self.chat = ChatDeps(key=b"k" * 32, limiter=self.deps.limiter)
+
     def token(self, role: Role = Role.PATIENT, subject: str = "sub-1", **claims: Any) -> str:
         claims = {"ttl": _HOUR, "now": self.clock.now(), **claims}
         return issue_token(SECRET, subject=subject, role=role, **claims)
@@ -213,7 +216,7 @@ async def world(
     screens: Path = BUILT,
 ) -> AsyncIterator[World]:
     made = World(settings or ApiSettings(), rate_per_s=rate_per_s, burst=burst)
-    server = TestServer(create_app(made.deps, screens=screens))
+    server = TestServer(create_app(made.deps, made.chat, screens=screens))
     await server.start_server(max_line_size=MAX_LINE_BYTES, max_field_size=MAX_LINE_BYTES)
     async with TestClient(server) as client:
         made.client = client

@@ -4,7 +4,6 @@ The conversation's state travels with the client, signed (:mod:`chairside.chatbo
 response names the channels to follow; the client sends their events to the same route.
 """
 
-import secrets
 from dataclasses import dataclass, field
 
 import orjson
@@ -13,6 +12,7 @@ from aiohttp import web
 from actors.domain.principal import Role
 from actors.domain.refusals import Forbidden, ValidationFailed
 from api.deps import DEPS
+from api.ratelimit import RateLimiter
 from api.rest.chat.in_process import InProcessHub
 from api.rest.responses import Resource
 from api.rest.route import Call, Result, Route, Routes
@@ -30,9 +30,11 @@ from chairside.client.channels import availability_channel
 class ChatDeps:
     """What the hub's own chatbot needs beside the services."""
 
-    key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    key: bytes = field(repr=False)
     """Signs conversations; every process that answers the same clients has the same."""
     model: LanguageModel | None = None
+    limiter: RateLimiter
+    """Of messages; what they cost is more than other requests."""
 
 
 CHAT_DEPS = web.AppKey("chat", ChatDeps)
@@ -53,6 +55,8 @@ async def chat(call: Call[None, ChatRequest]) -> Result:
         raise Forbidden("The chat is for patients")
     app, body = call.request.app, call.body
     deps, own = app[DEPS], app[CHAT_DEPS]
+    if body.event is None:  # events are forwarded at the hub's pace, and nothing is understood
+        own.limiter.take(principal.scope)
     now, key = deps.clock.now(), own.key
     state = unsealed(body.state, principal.person, key, now) if body.state else None
     hub = InProcessHub.acting(call.services, principal, call.caller.request_id)
