@@ -28,9 +28,7 @@ MAX_LINE_BYTES: Final = 32 * 1024
 positions fit into one request."""
 
 
-def create_app(
-    deps: AppDeps, chat: ChatDeps, *, screens: Path = BUILT
-) -> web.Application:
+def create_app(deps: AppDeps, chat: ChatDeps, *, screens: Path = BUILT) -> web.Application:
     """The application of a hub, with all its routes; ``screens``: the folder of built pages.
 
     Its runner must be given :data:`MAX_LINE_BYTES`, and no access log of aiohttp's:

@@ -19,14 +19,23 @@ _NEVER: Final[tuple[Network, ...]] = tuple(
             "168.63.129.16/32",  # Azure's host, a public number
             "192.0.0.0/24",  # protocol assignments; Oracle's metadata
             "192.88.99.0/24",  # 6to4 relays, withdrawn
+            "192.31.196.0/24",  # AS112: the nearest server may be inside the operator's network
+            "192.52.193.0/24",  # multicast tunnels
+            "192.175.48.0/24",  # AS112
             "64:ff9b:1::/48",  # translation into a local IPv4 network
             "2001::/23",  # Teredo and other protocol assignments
+            "2620:4f:8000::/48",  # AS112
+            "3ffe::/16",  # the 6bone, withdrawn
+            "3fff::/20",  # documentation; newer than the lists of some Python versions
             "5f00::/16",  # segment routing
         ),
     )
 )
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
+_ISATAP: Final = 0x0000_5EFE
+_ISATAP_MASK: Final = 0xFDFF_FFFF
+"""Bits 32 to 63 of an ISATAP address, without the bit for "globally unique" (RFC 5214 §6.1)."""
 
 
 class RefusedAddress(Exception):
@@ -92,6 +101,7 @@ def embedded(address: Address) -> ipaddress.IPv4Address | None:
     if (inner := address.ipv4_mapped or address.sixtofour) is not None:
         return inner
     plain = ipaddress.IPv6Address(int(address))  # without a scope
-    if plain in _NAT64 or (plain in _COMPATIBLE and int(plain) > 1):
+    is_isatap = (int(plain) >> 32) & _ISATAP_MASK == _ISATAP
+    if plain in _NAT64 or is_isatap or (plain in _COMPATIBLE and int(plain) > 1):
         return ipaddress.IPv4Address(int(plain) & 0xFFFF_FFFF)
     return None

@@ -78,6 +78,8 @@ class Dispatcher:
         """Feeds with a task, and whether each was woken again since the task began."""
         self._retry_at: dict[Feed, datetime] = {}
         self._changed: set[WebhookId] = set()
+        self._loaded: set[WebhookId] = set()
+        """Webhooks that were loaded, but not compared with the heads of their channels yet."""
         self._wakeup = asyncio.Event()
         self._stopping = False
 
@@ -176,7 +178,6 @@ class Dispatcher:
 
     async def _sync(self, is_ours: Callable[[WebhookId], bool]) -> None:
         """Loads this process's active webhooks, and wakes new ones that are behind."""
-        newer: set[WebhookId] = set()
         ours: set[WebhookId] = set()
         async for target in self._load_active():
             webhook_id = target.view.webhook.id
@@ -184,11 +185,12 @@ class Dispatcher:
                 ours.add(webhook_id)
                 if self._active.is_newer(target):
                     self._active.put(target)
-                    newer.add(webhook_id)
+                    self._loaded.add(webhook_id)
         for webhook_id in self._active.ids - ours - self._changed:
             self._active.drop(webhook_id)
-        if newer:
-            await self._wake_behind(newer)
+        if self._loaded:
+            await self._wake_behind(self._loaded)
+            self._loaded.clear()
 
     async def _load_active(self) -> AsyncIterator[Target]:
         after: WebhookId | None = None

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 import aiohttp
@@ -17,7 +18,8 @@ from hub.webhooks.resolver import NOT_PUBLIC, GuardedResolver, Lookup, SystemLoo
 from hub.webhooks.settings import WebhookSettings
 
 _CHECK_S: Final = 5.0
-_RETRY_AFTER_DIGITS: Final = 6
+_RETRY_AFTER_DIGITS: Final = 12
+"""Longer numbers mean "never"; the caller caps the wait."""
 
 
 class Sender:
@@ -72,7 +74,7 @@ class Sender:
                 allow_redirects=False,
             ) as response:
                 status = response.status
-                retry_after_s = _seconds(response.headers.get("Retry-After"))
+                asked_s = retry_after_s(response.headers.get("Retry-After"), now)
                 if not response.content.at_eof():
                     response.close()  # the body is never read, whatever its length
         except (TimeoutError, aiohttp.ClientError, OSError, RefusedAddress, ValueError) as error:
@@ -81,7 +83,7 @@ class Sender:
             status=status,
             duration_ms=_ms_since(began),
             error=None if 200 <= status < 300 else f"answered {status}",
-            retry_after_s=retry_after_s,
+            retry_after_s=asked_s,
         )
 
     def _url(self, text: str) -> URL:
@@ -128,9 +130,18 @@ def _ms_since(began: float) -> float:
     return round((time.perf_counter() - began) * 1_000, 2)
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """Whole seconds only: a date would depend on the receiver's clock."""
-    text = (retry_after or "").strip()
-    if text.isascii() and text.isdecimal() and len(text) <= _RETRY_AFTER_DIGITS:
-        return float(text)
-    return None
+def retry_after_s(header: str | None, now: datetime) -> float | None:
+    """The wait of a ``Retry-After`` header, not capped: seconds or an HTTP-date (RFC 9110 §10.2.3).
+
+    ``None`` without the header, or for any other text; 0 for a date in the past.
+    """
+    text = (header or "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text) if len(text) <= _RETRY_AFTER_DIGITS else float("inf")
+    try:
+        until = parsedate_to_datetime(text)
+        # the asctime form has no zone, and means UTC as the others do
+        until = until if until.tzinfo else until.replace(tzinfo=UTC)
+        return max(0.0, (until - now).total_seconds())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

@@ -1,38 +1,48 @@
 """Deliveries from the event log of each engine: no event is skipped, lost history is reported."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
 
 from actors.domain.channels import AVAILABILITY_ALL, Channel
 from actors.domain.events import AppointmentTypeSaved, WebhookSaved
 from actors.domain.principal import Principal, Role
 from actors.domain.webhook import DeliveryProgress, Webhook
+from actors.ports.commits import StoreUnavailable
 from actors.ports.webhooks import Attempt, Target
+from actors.services.webhooks import new_secret
 from hub.telemetry.metrics import Metrics
+from hub.webhooks import dispatcher
 from hub.webhooks.active import ActiveWebhook
 from hub.webhooks.delivery import Deliverer, NextStep
+from hub.webhooks.dispatcher import Dispatcher
 from hub.webhooks.messages import WebhookMessage
 from hub.webhooks.settings import WebhookSettings
 from store.engine import Store
 from tests.contract.clinic import Clinic
 from tests.contract.hooks import webhook
 from tests.contract.test_event_log import delivered
+from tests.support.receiver import receiving
 
 BOT = Principal(role=Role.CHATBOT, subject="bot")
 
 
 class Sent:
-    """A sender whose receiver accepts every message at once."""
+    """A sender whose receiver answers every message at once, with the same answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, status: int = 204, retry_after_s: float | None = None) -> None:
         self.messages: list[WebhookMessage] = []
+        self.answer = Attempt(status=status, duration_ms=1.0, retry_after_s=retry_after_s)
 
     async def send(self, target: Target, message: WebhookMessage, now: datetime) -> Attempt:
         self.messages.append(message)
         await asyncio.sleep(0)
-        return Attempt(status=204, duration_ms=1.0)
+        return self.answer
 
     @property
     def types(self) -> Sequence[str]:
@@ -128,3 +138,64 @@ async def test_deleted_history_is_reported_with_a_reset(clinic: Clinic) -> None:
     await next_batch(clinic, sent, active)
     assert sent.types == ["channel.reset"]
     assert active.progress[AVAILABILITY_ALL].position == begin.position
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "waits_s"), [(60.0, 60.0), (9e9, 14_400.0), (math.inf, 14_400.0)]
+)
+async def test_a_long_retry_after_is_capped_and_not_dropped(
+    clinic: Clinic, asked_s: float, waits_s: float
+) -> None:
+    begin = await here(clinic)
+    active = await active_at(clinic, begin)
+    kind = replace(clinic.kind, version=2)
+    await clinic.save(AppointmentTypeSaved(before=clinic.kind, after=kind))
+    assert await next_batch(clinic, Sent(503, asked_s), active) is NextStep.RETRY_LATER
+    due = active.progress[AVAILABILITY_ALL].next_attempt_at
+    assert due == clinic.clock.now() + timedelta(seconds=waits_s)
+
+
+class HeadsFailOnce:
+    """An event log whose first query for heads gets no answer."""
+
+    def __init__(self, events: Any) -> None:
+        self._events, self._failed = events, False
+
+    async def heads(self, *args: Any) -> Any:
+        if not self._failed:
+            self._failed = True
+            raise StoreUnavailable("no answer")
+        return await self._events.heads(*args)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._events, name)
+
+
+async def test_a_failed_query_at_the_start_delays_no_webhook_until_its_next_event(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "_STORE_RETRY_S", 0.01)
+    async with receiving() as receiver:
+        hook = replace(webhook(clinic, BOT), url=receiver.url)
+        begin = await here(clinic)
+        event = WebhookSaved(before=None, after=hook, secret=new_secret(), moved_to=(begin,))
+        await clinic.save(event, by=BOT)
+        after = replace(clinic.kind, version=2)
+        await clinic.save(AppointmentTypeSaved(before=clinic.kind, after=after))
+        dispatches = Dispatcher(
+            WebhookSettings(allowed_networks=("127.0.0.0/8",), allow_http=True),
+            queue=clinic.store.webhooks,
+            events=HeadsFailOnce(clinic.store.events),
+            may_deliver=allowed,
+            clock=clinic.clock,
+            new_id=clinic.new_id,
+            metrics=Metrics(),
+        )
+        running = asyncio.create_task(dispatches.run())
+        try:
+            (received,) = await receiver.until(1, 3.0)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await dispatches.close()
+    assert received.event["type"] == "appointment_types.updated"

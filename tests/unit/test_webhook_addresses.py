@@ -58,6 +58,17 @@ PRIVATE = [
     "64:ff9b::7f00:1",
     "64:ff9b::10.0.0.1",
     "64:ff9b:1::808:808",
+    "3fff::1",  # documentation
+    "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "3ffe::1",
+    "100:0:0:1::1",
+    "2001:20::1",
+    "4000::1",
+    "192.175.48.1",
+    "2620:4f:8000::1",
+    "2606:4700::5efe:10.0.0.1",  # ISATAP
+    "2606:4700::200:5efe:7f00:1",
+    "::ffff:0:8.8.8.8",
 ]
 PUBLIC = [
     "8.8.8.8",
@@ -68,6 +79,9 @@ PUBLIC = [
     "2001:4860:4860::8888",
     "::ffff:8.8.8.8",
     "64:ff9b::808:808",
+    "2002:808:808::1",
+    "2606:4700::5efe:8.8.8.8",
+    "3fff:1000::1",
 ]
 
 
@@ -182,7 +196,14 @@ async def test_names_of_this_machine_are_refused(
 
 @pytest.mark.parametrize(
     "addresses",
-    [["10.0.0.1"], ["::1"], ["::ffff:192.168.0.1"], ["8.8.8.8", "10.0.0.1"], ["fd00::1"]],
+    [
+        ["10.0.0.1"],
+        ["3fff::1"],
+        ["::1"],
+        ["::ffff:192.168.0.1"],
+        ["8.8.8.8", "10.0.0.1"],
+        ["fd00::1"],
+    ],
 )
 async def test_a_name_with_any_private_address_is_refused(
     sender: Sender, names: Names, addresses: list[str]

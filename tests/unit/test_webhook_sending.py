@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from standardwebhooks import Webhook as Verifier
@@ -14,7 +15,7 @@ from actors.domain.webhook import Webhook, WebhookId
 from actors.ports.webhooks import Attempt, Target, WebhookView
 from hub.webhooks.messages import WebhookMessage, notice_message
 from hub.webhooks.resolver import NOT_PUBLIC
-from hub.webhooks.sender import Sender
+from hub.webhooks.sender import Sender, retry_after_s
 from hub.webhooks.settings import WebhookSettings
 from tests.unit.test_webhook_addresses import Names
 
@@ -174,6 +175,48 @@ async def test_retry_after_is_read() -> None:
     async with serving(handle) as port:
         attempt = await send(f"http://127.0.0.1:{port}/")
     assert (attempt.status, attempt.retry_after_s) == (503, 120.0)
+
+
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "waits_s"),
+    [
+        ("120", 120.0),
+        (" 0 ", 0.0),
+        ("9999999", 9_999_999.0),  # the caller caps it
+        ("9" * 5_000, float("inf")),
+        ("Mon, 30 Nov 2026 12:02:00 GMT", 120.0),
+        ("Monday, 30-Nov-26 12:02:00 GMT", 120.0),
+        ("Mon Nov 30 12:02:00 2026", 120.0),
+        ("Mon, 30 Nov 2026 11:00:00 GMT", 0.0),
+        (
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+            (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) - NOW).total_seconds(),
+        ),
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("\u0663", None),
+        ("Mon, 30 Nov 99999 12:00:00 GMT", None),
+        ("Mon, 30 Nov 2026 12:02:00 +9999", None),
+    ],
+)
+def test_retry_after_takes_seconds_and_dates(header: str | None, waits_s: float | None) -> None:
+    assert retry_after_s(header, NOW) == waits_s
+
+
+async def test_a_date_in_retry_after_is_honoured() -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True).encode()
+    answer = b"HTTP/1.1 429 Slow\r\nRetry-After: " + later + b"\r\nContent-Length: 0\r\n\r\n"
+    handle, _ = answering(answer)
+    async with serving(handle) as port:
+        attempt = await send(f"http://127.0.0.1:{port}/")
+    assert attempt.retry_after_s is not None
+    assert 7_000 < attempt.retry_after_s <= 7_200
 
 
 async def test_a_name_is_looked_up_and_checked_for_every_connection() -> None:
