@@ -9,7 +9,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock, get_ident
@@ -173,7 +173,7 @@ def _complete(logger: WrappedLogger, method: str, event: EventDict) -> EventDict
         "level": method,
         "event": event.pop("event"),
         "logger": record.name if record else logger.name,
-        **({} if "request_id" in event else structlog.contextvars.get_contextvars()),
+        **({} if event.keys() & _OWN_CONTEXT else structlog.contextvars.get_contextvars()),
         **event,
     }
     if line.get("stack_info"):
@@ -183,6 +183,9 @@ def _complete(logger: WrappedLogger, method: str, event: EventDict) -> EventDict
     )
 
 
+EACH: Final = "each"
+"""A list of fields: each of its items becomes a line of its own, with the other fields."""
+_OWN_CONTEXT: Final = frozenset({"request_id", EACH})
 _STACK: Final = structlog.processors.StackInfoRenderer()
 
 
@@ -199,10 +202,16 @@ def _second_text(seconds: int) -> str:
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Remove what a log must never hold: known keys, tokens, values of SQL statements."""
-    for key, value in event.items():
-        if type(value) not in _NUMBERS or _is_sensitive(key):
-            event[key] = _redacted(key, value)  # replaces a value: the keys stay
+    for fields in event.get(EACH, ()):
+        _redact(fields)
+    _redact(event)
     return event
+
+
+def _redact(fields: EventDict) -> None:
+    for key, value in fields.items():
+        if key != EACH and (type(value) not in _NUMBERS or _is_sensitive(key)):
+            fields[key] = _redacted(key, value)  # replaces a value: the keys stay
 
 
 _NUMBERS: Final = frozenset({int, float, bool, type(None)})
@@ -229,13 +238,27 @@ def _redacted(key: object, value: Any) -> Any:
 
 def _renderer(form: str, out: TextIO) -> Processor:
     if form == "json":
-        return _json
-    return structlog.dev.ConsoleRenderer(
-        colors=out.isatty(),
-        timestamp_key="time",
-        # never a formatter that shows local variables: they hold names and tokens
-        exception_formatter=structlog.dev.plain_traceback,
+        return _each(_json)
+    return _each(
+        structlog.dev.ConsoleRenderer(
+            colors=out.isatty(),
+            timestamp_key="time",
+            # never a formatter that shows local variables: they hold names and tokens
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
+
+
+def _each(render: Callable[[WrappedLogger, str, EventDict], str]) -> Processor:
+    """Render one line, or one for each item of the field :data:`EACH`."""
+
+    def rendered(logger: WrappedLogger, method: str, event: EventDict) -> str:
+        if EACH not in event:
+            return render(logger, method, event)
+        each = event.pop(EACH)
+        return "\n".join(render(logger, method, {**event, **fields}) for fields in each)
+
+    return rendered
 
 
 def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:

@@ -1,4 +1,4 @@
-"""What the shortcuts of logging save: one processor for a line, and one write for many lines.
+"""What the shortcuts of logging save: one processor for a line, one call and one write for many.
 
 Run by hand: ``python -m tests.benchmarks.bench_logging``. Fails when it is not worth its lines.
 """
@@ -11,7 +11,7 @@ from time import perf_counter
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from hub.telemetry.logging import _complete, _LineBuffer
+from hub.telemetry.logging import LoggingSettings, _complete, _LineBuffer, configure_logging
 
 ROUNDS, CALLS = 50, 500
 LEAST_RATIO = 2.0
@@ -59,6 +59,27 @@ async def write_seconds() -> tuple[float, float]:
     return min(together), min(each)
 
 
+def call_seconds() -> tuple[float, float]:
+    """To log lines with one call, and with a call for each, in turns."""
+    one: list[float] = []
+    each: list[float] = []
+    lines = [dict(LINE) for _ in range(CALLS)]
+    for line in lines:
+        del line["event"]
+    with tempfile.TemporaryFile("w") as out:
+        configure_logging(LoggingSettings(format="json"), out)
+        log = structlog.get_logger("benchmark").bind()
+        for _ in range(ROUNDS):
+            began = perf_counter()
+            log.info("socket_command", each=lines)
+            one.append(perf_counter() - began)
+            began = perf_counter()
+            for line in lines:
+                log.info("socket_command", **line)
+            each.append(perf_counter() - began)
+    return min(one), min(each)
+
+
 def report(ours: str, ours_s: float, theirs: str, theirs_s: float) -> None:
     print(f"{ours} {ours_s / CALLS * 1e6:.1f} µs, {theirs} {theirs_s / CALLS * 1e6:.1f} µs")
     assert theirs_s / ours_s >= LEAST_RATIO, "the shortcut is not worth its lines any more"
@@ -71,6 +92,8 @@ def main() -> None:
     report("one processor", ours_s, "structlog's", theirs_s)
     together_s, each_s = asyncio.run(write_seconds())
     report("lines together", together_s, "one by one", each_s)
+    one_s, calls_s = call_seconds()
+    report("one call", one_s, "a call for each line", calls_s)
 
 
 if __name__ == "__main__":

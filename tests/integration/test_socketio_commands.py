@@ -199,7 +199,8 @@ async def test_commands_are_logged_like_requests_and_without_their_data() -> Non
         with structlog.testing.capture_logs() as logs:
             await screen.ok("appointment:book", {**SLOT, "notes": "very private"})
             await screen.refused("made-up-by-the-client", {"x": "very private"})
-        logged = [line for line in logs if line["event"] == "socket_command"]
+        calls = [call for call in logs if call["event"] == "socket_command"]
+        logged = [line for call in calls for line in call["each"]]
         assert [(line["command"], line["code"]) for line in logged] == [
             ("appointment:book", "ok"),
             ("unknown", "VALIDATION_ERROR"),

@@ -93,6 +93,37 @@ def test_values_of_sensitive_keys_are_redacted_at_any_depth(out: Logs, key: str)
     assert out.getvalue().count(REDACTED) == 3
 
 
+def test_one_call_logs_many_lines_in_the_same_form(out: Logs) -> None:
+    each = [{"request_id": "a.1", "code": "ok"}, {"request_id": "a.2", "why": f"not {TOKEN}"}]
+    with structlog.contextvars.bound_contextvars(request_id="another", task="one of many"):
+        structlog.get_logger("api.sockets").info("socket_command", each=each)
+    first, second = out.lines()
+    head = {"time": first["time"], "level": "info", "event": "socket_command"}
+    assert first == {**head, "logger": "api.sockets", **each[0]}
+    assert second == {
+        **head,
+        "logger": "api.sockets",
+        "request_id": "a.2",
+        "why": f"not {REDACTED}",
+    }
+
+
+def test_sensitive_keys_of_many_lines_are_redacted(out: Logs) -> None:
+    structlog.get_logger().info("imported", each=[{"name": "Ada", "row": {"email": "a@b.c"}}])
+    line = only_line(out)
+    assert (line["name"], line["row"]) == (REDACTED, {"email": REDACTED})
+
+
+def test_many_lines_of_one_call_are_many_for_people_too() -> None:
+    with captured_logs():  # restores the loggers
+        out = io.StringIO()
+        configure_logging(LoggingSettings(format="console"), out)
+        structlog.get_logger("api").info("socket_command", each=[{"code": "ok"}, {"code": "no"}])
+    first, second = out.getvalue().splitlines()
+    assert "code=ok" in first
+    assert "code=no" in second
+
+
 def test_tokens_are_redacted_in_any_position(out: Logs) -> None:
     structlog.get_logger("a").info("one", path=f"/?token={TOKEN}")
     logging.getLogger("b").warning("bad header %s", TOKEN)

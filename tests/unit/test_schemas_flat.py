@@ -50,7 +50,7 @@ def test_the_shortcut_agrees_with_marshmallow(
 
 
 def test_valid_data_of_a_flat_schema_take_the_shortcut() -> None:
-    assert inputs.LEAVE.load_flat({"channel": "hub:status"}) == inputs.JoinCommand(
+    assert inputs.LEAVE.load_flat({"channel": "hub:status"}) == inputs.LeaveCommand(
         channel=Channel("hub:status")
     )
 

@@ -1,6 +1,6 @@
 """Errors of live connections: what the client receives, and what the log records."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
@@ -11,8 +11,7 @@ from api.errors import error_body, to_public
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class SocketRequest:
+class SocketRequest(NamedTuple):
     """A connect, command or join, as logs and errors name it."""
 
     request_id: str

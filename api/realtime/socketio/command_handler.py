@@ -1,9 +1,8 @@
 """The commands of clients: checked, limited, executed, acknowledged and logged."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import structlog
@@ -12,6 +11,7 @@ from actors.domain.channels import Channel
 from actors.domain.principal import Principal
 from actors.domain.refusals import Unavailable, ValidationFailed
 from actors.services.services import Services
+from api.realtime.rooms.command_log import CommandLog
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.errors import SocketRequest, public_error
 from api.realtime.rooms.joins import check_count, check_may_join
@@ -19,8 +19,6 @@ from api.realtime.socketio.inputs import JOIN, LEAVE, only_object
 from api.realtime.socketio.session import SocketSession
 from api.realtime.socketio.sessions import SocketSessions
 from api.schemas import load
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -35,29 +33,37 @@ class Ack:
 
 Pending = Awaitable[Ack | bytes]
 """A command that waits for something; bytes are the data of a successful answer."""
-SessionCommand = Callable[[SocketSession, dict[str, Any]], Ack | Pending]
-ServiceCommands = Mapping[
-    str, Callable[[Services, Principal, str, Mapping[str, object]], Awaitable[bytes]]
-]
-"""Of the services, for a principal, with a request id and data; they return JSON."""
+Command = Callable[[SocketSession, str, dict[str, object]], Ack | Pending]
+"""For a session, with a request id and data."""
+ServiceCommand = Callable[[Services, Principal, str, Mapping[str, object]], Awaitable[bytes]]
+"""Of the services, for a principal, with a request id and data; it returns JSON."""
 
 
 class CommandHandler:
     """Executes the commands of all sessions, and acknowledges each of them."""
 
     def __init__(
-        self, deps: RealtimeDeps, sessions: SocketSessions, commands: ServiceCommands
+        self,
+        deps: RealtimeDeps,
+        sessions: SocketSessions,
+        commands: Mapping[str, ServiceCommand],
     ) -> None:
-        self._deps, self._sessions, self._commands = deps, sessions, commands
+        self._deps, self._sessions = deps, sessions
         self._rooms, self._joins = deps.context.rooms, deps.context.joins
-        # bound once, not for each command
-        self._log, self._monotonic = log.bind(), deps.clock.monotonic
-        self._unlogged: list[tuple[SocketRequest, str, float]] = []
-        self._session_commands: Final[Mapping[str, SessionCommand]] = {
+        self._monotonic = deps.clock.monotonic
+        self._log = CommandLog(deps.on_command)
+        self._commands: Final[Mapping[str, Command]] = {
+            **{name: self._of_services(command) for name, command in commands.items()},
             "channel:join": self._join,
             "channel:leave": self._leave,
-            "auth:refresh": sessions.renew,
+            "auth:refresh": lambda session, _, data: sessions.renew(session, data),
         }
+
+    def _of_services(self, command: ServiceCommand) -> Command:
+        services = self._deps.services
+        return lambda session, request_id, data: command(
+            services, session.principal, request_id, data
+        )
 
     def handle(self, sid: str, event: str, arguments: list[object]) -> Ack | Awaitable[Ack]:
         """Execute one command, and log it like a request (10.2); raises nothing.
@@ -65,36 +71,29 @@ class CommandHandler:
         A command that waits for nothing is answered at once, without a task. Refusals are.
         """
         session, began = self._sessions.find(sid), self._monotonic()
-        known = event in self._commands or event in self._session_commands
+        command = self._commands.get(event)
         request = SocketRequest(
             session.next_request_id() if session else self._deps.new_id(),
             session.namespace if session else "",
-            event if known else "unknown",
+            "unknown" if command is None else event,
         )
         try:
             if session is None or session.closed or self._sessions.closing:
                 raise Unavailable
-            answer = self._begin(session, event, arguments, request.request_id)
+            self._deps.limiter.take(session.scope)
+            if session.running >= self._deps.commands_max:
+                raise Unavailable
+            data = only_object(arguments)
+            if command is None:
+                raise ValidationFailed.of("event", "there is no such command")
+            answer = command(session, request.request_id, data)
         except Exception as error:  # the edge of every command: no error may leak
             return self._refused(request, began, error)
         if isinstance(answer, Ack):
-            self._log_later(request, "ok", began)
+            self._handled(request, "ok", began)
             return answer
         session.running += 1
         return self._finish(session, request, began, answer)
-
-    def _begin(
-        self, session: SocketSession, event: str, arguments: list[object], request_id: str
-    ) -> Ack | Pending:
-        self._deps.limiter.take(session.scope)
-        if session.running >= self._deps.commands_max:
-            raise Unavailable
-        data = only_object(arguments)
-        if command := self._commands.get(event):
-            return command(self._deps.services, session.principal, request_id, data)
-        if session_command := self._session_commands.get(event):
-            return session_command(session, data)
-        raise ValidationFailed.of("event", "there is no such command")
 
     async def _finish(
         self, session: SocketSession, request: SocketRequest, began: float, pending: Pending
@@ -107,17 +106,21 @@ class CommandHandler:
             return self._refused(request, began, error)
         finally:
             session.running -= 1
-        self._log_later(request, "ok", began)
+        self._handled(request, "ok", began)
         return answer if isinstance(answer, Ack) else _ok(answer)
 
     def _refused(self, request: SocketRequest, began: float, error: Exception) -> Ack:
         refusal = public_error(error, request, self._deps.clock)
-        self._log_later(request, str(refusal["code"]), began)
+        self._handled(request, str(refusal["code"]), began)
         return Ack(orjson.dumps({"ok": False, "error": refusal}))
+
+    def _handled(self, request: SocketRequest, code: str, began: float) -> None:
+        seconds = self._monotonic() - began
+        self._log.add(request.namespace, request.event, code, seconds, request.request_id)
 
     # --- commands of the session itself ---
 
-    async def _join(self, session: SocketSession, data: dict[str, Any]) -> Ack:
+    async def _join(self, session: SocketSession, _: str, data: dict[str, object]) -> Ack:
         request = load(JOIN, data, where="data")
         channel, since = request.channel, request.since
         check_may_join(session.principal, (channel,))
@@ -140,7 +143,7 @@ class CommandHandler:
 
         return _ok(answer, written)
 
-    def _leave(self, session: SocketSession, data: dict[str, Any]) -> Ack | Pending:
+    def _leave(self, session: SocketSession, _: str, data: dict[str, object]) -> Ack | Pending:
         """Leave a channel, even the client's own; leaving it again changes nothing."""
         channel = load(LEAVE, data, where="data").channel
         if session.may_be_joining:
@@ -154,30 +157,6 @@ class CommandHandler:
     def _left(self, session: SocketSession, channel: Channel) -> Ack:
         self._rooms.leave(session, channel)
         return _ok(orjson.dumps({"channel": channel}))
-
-    # --- log and metrics ---
-
-    def _log_later(self, request: SocketRequest, code: str, began: float) -> None:
-        """Log at the end of this event loop iteration.
-
-        Logging the commands of an iteration together costs less than one by one in between.
-        """
-        if not self._unlogged:
-            asyncio.get_running_loop().call_soon(self._log_now)
-        self._unlogged.append((request, code, self._monotonic() - began))
-
-    def _log_now(self) -> None:
-        unlogged, self._unlogged = self._unlogged, []
-        for request, code, seconds in unlogged:
-            self._log.info(
-                "socket_command",
-                namespace=request.namespace,
-                command=request.event,
-                code=code,
-                duration_ms=round(seconds * 100_000) / 100,  # faster than round(…, 2)
-                request_id=request.request_id,
-            )
-            self._deps.on_command(request.namespace, request.event, code, seconds)
 
 
 def _ok(data: bytes, written: Callable[[], None] | None = None) -> Ack:

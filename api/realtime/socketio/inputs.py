@@ -23,6 +23,11 @@ class JoinCommand:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LeaveCommand:
+    channel: Channel
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SocketAuth:
     token: object
     on_behalf_of: str | None
@@ -44,6 +49,10 @@ class JoinSchema(RequestSchema[JoinCommand]):
     since = _SINCE
 
 
+class LeaveSchema(RequestSchema[LeaveCommand]):
+    channel = _CHANNEL
+
+
 class AuthSchema(RequestSchema[SocketAuth]):
     token = fields.Raw(required=True)
     on_behalf_of = fields.Id(load_default=None, allow_none=True)
@@ -58,7 +67,7 @@ class AuthSchema(RequestSchema[SocketAuth]):
 
 AUTH: Final = AuthSchema()
 JOIN: Final = JoinSchema()
-LEAVE: Final = JoinSchema(only=["channel"])
+LEAVE: Final = LeaveSchema()
 
 
 def token_of(data: object) -> str:

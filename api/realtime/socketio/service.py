@@ -10,7 +10,7 @@ from actors.domain.channels import HUB_STATUS
 from actors.tasks import Tasks
 from api.realtime.engineio.endpoint import PATH, Endpoint
 from api.realtime.rooms.deps import RealtimeDeps
-from api.realtime.socketio.command_handler import CommandHandler, ServiceCommands
+from api.realtime.socketio.command_handler import CommandHandler, ServiceCommand
 from api.realtime.socketio.server import SocketServer
 from api.realtime.socketio.sessions import SocketSessions
 from api.schemas.fields import instant_text
@@ -19,7 +19,7 @@ from api.schemas.fields import instant_text
 class Realtime:
     """Live connections over Socket.IO. Attach it to the application, whose shutdown closes it."""
 
-    def __init__(self, deps: RealtimeDeps, commands: ServiceCommands) -> None:
+    def __init__(self, deps: RealtimeDeps, commands: Mapping[str, ServiceCommand]) -> None:
         self._deps, self._tasks = deps, Tasks()
         self._context = deps.context
         self._sessions = SocketSessions(deps, self._tasks.start)

@@ -9,6 +9,7 @@ from aiohttp import WSMessage, WSMsgType, web
 from actors.domain.refusals import Forbidden, RateLimited, ValidationFailed
 from actors.tasks import Spawn
 from api.ratelimit import RateLimiter
+from api.realtime.rooms.command_log import CommandLog
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.errors import SocketRequest, public_error
 from api.realtime.rooms.send_buffer import SendBuffer
@@ -54,6 +55,7 @@ class Connection:
         self._buffer = SendBuffer(deps.context.send_policy, self._too_slow)
         self._buffer.write_to(transport)
         self._write = self._buffer.put
+        self._log = CommandLog(deps.on_command)
         self._closed = False
         self._topics = ClientTopics(
             deps, presence, vsn=vsn, key=key, write=self._write, spawn=spawn
@@ -143,17 +145,10 @@ class Connection:
             if not isinstance(command, protocol.RenewToken):  # there is no reply to it
                 reason = f"{code}: {refused['message']}"
                 self._write(error_reply(self._vsn, command.message, reason))
-        duration_s = deps.clock.monotonic() - began
-        log.info(
-            "socket_command",
-            namespace=NAMESPACE,
-            command=request.event,
-            code=code,
-            duration_ms=round(duration_s * 1_000, 2),
-            request_id=request.request_id,
-            connection=self.id,
+        seconds = deps.clock.monotonic() - began
+        self._log.add(
+            NAMESPACE, request.event, code, seconds, request.request_id, connection=self.id
         )
-        deps.on_command(NAMESPACE, request.event, code, duration_s)
 
     async def _execute(self, command: protocol.TopicCommand) -> None:
         match command:
