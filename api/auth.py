@@ -4,10 +4,11 @@ Every failure is an ``InvalidToken`` whose reason goes to the log only.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, TypeAlias, TypeGuard
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
 
 import jwt
 from annotated_types import Ge, Le
@@ -18,8 +19,15 @@ from actors.domain.principal import Role
 from actors.domain.refusals import InvalidToken
 from actors.ports.clock import Clock
 from actors.services.identity import Claims
-from api.keys import ASYMMETRIC, SYMMETRIC, JwksKeys
-from api.schemas.fields import MAX_EMAIL_CHARS, MAX_NAME_CHARS, MAX_SUBJECT_CHARS
+from api.keys import (
+    ASYMMETRIC,
+    SYMMETRIC,
+    JwksKeys,
+    KeysStatus,
+    VerifyingKey,
+    refuse_unsafe_source,
+)
+from api.token_claims import Payload, claims_of, numeric_date
 
 MIN_SECRET_BYTES: Final = 32
 """HS256 keys are at least as long as the hash (RFC 7518 §3.2)."""
@@ -27,10 +35,6 @@ TOKEN_MAX_CHARS: Final = 8_192
 CACHE_MAX: Final = 10_000
 _UNKNOWN_KEY_INTERVAL_S: Final = 5.0
 """Shortest time between two reads of the key set because of unknown keys."""
-Payload: TypeAlias = Mapping[str, object]
-"""The claims of a token as its issuer wrote them."""
-ROLES: Final = frozenset({Role.PATIENT, Role.DENTIST, Role.CHATBOT, Role.ADMIN})
-"""``system`` is the hub itself, and never in a token."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,14 +44,16 @@ class AuthSettings:
     secret: str = field(default="", repr=False)
     """For HS256, at least 32 bytes; empty: no shared secret."""
     jwks: str = ""
-    """File or http(s) address of a key set; empty: none."""
+    """File or https address of a key set; http only from this machine; empty: none."""
     jwks_refresh_s: Positive = 300.0
+    jwks_max_age_s: Positive = 86_400.0
+    """How long keys are used when the set cannot be read again."""
     algorithms: tuple[str, ...] = ()
     """The allow-list; empty: what the given keys can verify."""
     audience: str = ""
     issuer: str = ""
     role_claim: str = "role"
-    """Path of the role's claim, e.g. ``app_metadata.role``."""
+    """Name or path of the role's claim: ``https://clinic.example/role``, ``app_metadata.role``."""
     leeway_s: Annotated[float, Ge(0), Le(300)] = 0.0
 
     def __post_init__(self) -> None:
@@ -56,6 +62,9 @@ class AuthSettings:
                 'role_claim must be a path such as "role" or "app_metadata.role",'
                 f' not "{self.role_claim}"'
             )
+        refuse_unsafe_source(self.jwks)
+        if self.jwks_max_age_s < self.jwks_refresh_s:
+            raise ValueError("jwks_max_age_s must not be shorter than jwks_refresh_s")
         if self.secret and len(self.secret.encode()) < MIN_SECRET_BYTES:
             raise ValueError(f"the secret must have at least {MIN_SECRET_BYTES} bytes")
         impossible = sorted(set(self.algorithms) - self._possible)
@@ -93,6 +102,7 @@ class TokenVerifier:
                 settings.jwks,
                 clock,
                 refresh_s=settings.jwks_refresh_s,
+                max_age_s=settings.jwks_max_age_s,
                 min_interval_s=min(_UNKNOWN_KEY_INTERVAL_S, settings.jwks_refresh_s),
                 on_change=self._rotated,
             )
@@ -140,80 +150,76 @@ class TokenVerifier:
         """Whether the key that verified the token is still in the key set."""
         return not claims.key or (self._keys is not None and self._keys.has(claims.key))
 
+    @property
+    def keys_status(self) -> KeysStatus:
+        """The state of the key set; ``ok`` without one."""
+        return KeysStatus.OK if self._keys is None else self._keys.status
+
     async def close(self) -> None:
         if self._keys is not None:
             await self._keys.close()
 
     async def _decode(self, token: str) -> Claims:
         """The claims of a genuine token that is already valid by the hub's clock."""
-        settings = self._settings
         try:
             header = jwt.get_unverified_header(token)
             algorithm = header.get("alg")
             if algorithm not in self._algorithms:
                 raise InvalidToken(f"algorithm {algorithm!r:.40}")
-            key, name = await self._key(header, algorithm)
-            payload = jwt.decode(
-                token,
-                key,
-                algorithms=[algorithm],
-                audience=settings.audience or None,
-                issuer=settings.issuer or None,
-                options={
-                    "require": ["exp", "sub"],
-                    "verify_aud": bool(settings.audience),
-                    "verify_exp": False,
-                    "verify_nbf": False,
-                    "verify_iat": False,
-                },
-            )
+            payload, key = self._verified_by(await self._candidates(header, algorithm), token)
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             # PyJWT does not wrap every error of malformed input and of its crypto library
             raise InvalidToken(type(error).__name__) from error
-        self._check_begin(payload.get("nbf"))
-        return self._claims(payload, name)
+        self._check_begin(payload)
+        return claims_of(payload, role_claim=self._settings.role_claim, key=key.name)
 
-    async def _key(self, header: Mapping[str, Any], algorithm: str) -> tuple[Any, str]:
-        """The key in PyJWT's form, and its name in :attr:`Claims.key`."""
+    async def _candidates(
+        self, header: Mapping[str, Any], algorithm: str
+    ) -> Sequence[VerifyingKey]:
+        """The keys that a token of this header may be signed with; at least one."""
         if algorithm in SYMMETRIC:
-            return self._settings.secret, ""
+            return (VerifyingKey(name="", kid=None, algorithm="HS256", key=self._settings.secret),)
         assert self._keys is not None, "settings allow only what there are keys for"
-        found = await self._keys.find(header.get("kid"), algorithm)
-        return found.key, found.name
+        return await self._keys.find(header.get("kid"), algorithm)
 
-    def _claims(self, payload: Payload, key: str) -> Claims:
-        subject, role, actor = payload["sub"], self._role(payload), _actor(payload)
-        if not _is_subject(subject):
-            raise InvalidToken("sub")
-        if actor is not None and role is not Role.PATIENT:
-            raise InvalidToken("act goes with a patient only")
-        email = _text(payload.get("email"), MAX_EMAIL_CHARS)
-        return Claims(
-            subject=subject,
-            role=role,
-            actor=actor,
-            name=_text(payload.get("name"), MAX_NAME_CHARS) or _metadata_name(payload),
-            email=email,
-            email_verified=email is not None and payload.get("email_verified") is True,
-            phone=_text(payload.get("phone"), 40),
-            expires_at=_instant(payload["exp"]),
-            key=key,
+    def _verified_by(
+        self, keys: Sequence[VerifyingKey], token: str
+    ) -> tuple[Payload, VerifyingKey]:
+        """The claims, and the key that verifies them; raises PyJWT's errors."""
+        *others, last = keys
+        for key in others:
+            with suppress(jwt.InvalidSignatureError):
+                return self._payload(token, key), key
+        return self._payload(token, last), last
+
+    def _payload(self, token: str, key: VerifyingKey) -> Payload:
+        settings = self._settings
+        payload: Payload = jwt.decode(
+            token,
+            key.key,
+            algorithms=[key.algorithm],
+            audience=settings.audience or None,
+            issuer=settings.issuer or None,
+            options={
+                "require": ["exp", "sub"],
+                "verify_aud": bool(settings.audience),
+                "verify_exp": False,
+                "verify_nbf": False,
+                "verify_iat": False,
+            },
         )
+        return payload
 
-    def _role(self, payload: Payload) -> Role:
-        value: object = payload
-        for part in self._settings.role_claim.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-        if not isinstance(value, str) or value not in ROLES:
-            raise InvalidToken("role")
-        return Role(value)
-
-    def _check_begin(self, nbf: object) -> None:
-        if nbf is not None and self._clock.now() + self._leeway < _instant(nbf):
+    def _check_begin(self, payload: Payload) -> None:
+        """``iat`` may lie in the future: issuers' clocks differ, and only ``nbf`` has a meaning."""
+        if payload.get("iat") is not None:
+            numeric_date(payload["iat"])
+        begin = payload.get("nbf")
+        if begin is not None and self._clock.now() + self._leeway < numeric_date(begin):
             raise InvalidToken("not yet valid")
 
     def _check_end(self, claims: Claims) -> None:
-        if self._clock.now() >= claims.expires_at + self._leeway:
+        if self._clock.now() - self._leeway >= claims.expires_at:
             raise InvalidToken("expired")
 
     def _rotated(self) -> None:
@@ -252,53 +258,10 @@ def issue_token(
         payload["iss"] = issuer
     if actor is not None:
         payload["act"] = {"sub": actor}
-    *folders, last = role_claim.split(".")
+    # A name with a slash is one claim (RFC 7519 §4.2), although it may contain dots.
+    *folders, last = [role_claim] if "/" in role_claim else role_claim.split(".")
     holder = payload
     for folder in folders:
         holder = holder.setdefault(folder, {})
     holder[last] = str(role)
     return jwt.encode(payload, secret, algorithm="HS256")
-
-
-def _is_subject(subject: object) -> TypeGuard[str]:
-    """Bounded and printable: no database stores every text that JSON can hold."""
-    return (
-        isinstance(subject, str) and 0 < len(subject) <= MAX_SUBJECT_CHARS and subject.isprintable()
-    )
-
-
-def _actor(payload: Payload) -> str | None:
-    """``act.sub`` (RFC 8693 §4.1)."""
-    if "act" not in payload:
-        return None
-    act = payload["act"]
-    actor = act.get("sub") if isinstance(act, Mapping) else None
-    if not _is_subject(actor):
-        raise InvalidToken("act")
-    return actor
-
-
-def _instant(value: object) -> datetime:
-    """A NumericDate (RFC 7519 §2)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidToken("not a NumericDate")
-    try:
-        return datetime.fromtimestamp(value, UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise InvalidToken("not a NumericDate") from error
-
-
-def _text(value: object, max_chars: int) -> str | None:
-    """A claim that may fill a profile: bounded and printable, otherwise ``None``."""
-    if not isinstance(value, str):
-        return None
-    text = "".join(char for char in value if char.isprintable()).strip()
-    return text if 0 < len(text) <= max_chars else None
-
-
-def _metadata_name(payload: Payload) -> str | None:
-    """The name in Supabase's ``user_metadata``, which its owner may change."""
-    metadata = payload.get("user_metadata")
-    if not isinstance(metadata, Mapping):
-        return None
-    return _text(metadata.get("full_name") or metadata.get("name"), MAX_NAME_CHARS)

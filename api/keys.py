@@ -6,16 +6,20 @@ A token's algorithm selects the kind of key, so a public key is never used as a 
 
 import asyncio
 import hashlib
+import ipaddress
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import jwt
 import orjson
 import structlog
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from actors.domain.refusals import InvalidToken, Unavailable
 from actors.ports.clock import Clock
@@ -27,6 +31,12 @@ ASYMMETRIC: Final = frozenset({"RS256", "ES256", "EdDSA"})
 
 JWKS_MAX_BYTES: Final = 256 * 1024
 JWKS_TIMEOUT_S: Final = 5.0
+MIN_RSA_BITS: Final = 2_048
+"""RFC 7518 §3.3."""
+_SAME_KID_MAX: Final = 4
+"""Keys of one ``kid`` that a token is tried with, so that its verification stays bounded."""
+_CURVES: Final = {"ES256": "P-256", "EdDSA": "Ed25519"}
+"""The one curve of an algorithm (RFC 7518 §3.4, RFC 8037 §3.1)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,11 +49,20 @@ class VerifyingKey:
     """As PyJWT takes it."""
 
 
+class KeysStatus(StrEnum):
+    OK = "ok"
+    DEGRADED = "degraded"
+    """The set could not be read again; its old keys are still used."""
+    DOWN = "down"
+    """There are no keys: tokens of the set are refused."""
+
+
 class JwksKeys:
     """A key set (JWKS), read when first needed and again when it is old or a key is unknown.
 
     Reads are at least ``min_interval_s`` apart, so that forged ``kid`` values cost nothing.
-    An old set is read again in the background, and stays in use if that fails.
+    An old set is read again in the background. If that fails, its keys stay in use until they
+    are ``max_age_s`` old: otherwise a key that was withdrawn, but not here, would last for ever.
     """
 
     def __init__(
@@ -52,15 +71,17 @@ class JwksKeys:
         clock: Clock,
         *,
         refresh_s: float = 300.0,
+        max_age_s: float = 86_400.0,
         min_interval_s: float = 5.0,
         timeout_s: float = JWKS_TIMEOUT_S,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._source, self._clock = source, clock
-        self._refresh_s, self._min_interval_s = refresh_s, min_interval_s
+        self._refresh_s, self._max_age_s = refresh_s, max_age_s
+        self._min_interval_s = min_interval_s
         self._timeout_s, self._on_change = timeout_s, on_change
         self._keys: tuple[VerifyingKey, ...] | None = None
-        self._text = b""
+        self._text, self._failed = b"", False
         self._read_at = self._tried_at = -math.inf
         self._reading = asyncio.Lock()
         self._refreshing: asyncio.Task[None] | None = None
@@ -69,23 +90,34 @@ class JwksKeys:
         """Whether the key of this name is in the set that was read last."""
         return any(key.name == name for key in self._keys or ())
 
-    async def find(self, kid: str | None, algorithm: str) -> VerifyingKey:
-        """The key a token names; raises InvalidToken, or Unavailable without any keys."""
-        key = self._find(kid, algorithm)
-        if key is None:
+    @property
+    def status(self) -> KeysStatus:
+        if not self._failed:
+            return KeysStatus.OK
+        return KeysStatus.DOWN if self._keys is None else KeysStatus.DEGRADED
+
+    async def find(self, kid: str | None, algorithm: str) -> Sequence[VerifyingKey]:
+        """The keys a token names; raises InvalidToken, or Unavailable without any keys."""
+        keys = self._find(kid, algorithm)
+        if not keys:
             await self._read()
-            key = self._find(kid, algorithm)
+            keys = self._find(kid, algorithm)
         if self._keys is None:
             raise Unavailable
-        if key is None:
+        if not keys:
             raise InvalidToken("no such key")
-        return key
+        return keys
 
     def refresh_if_old(self) -> None:
-        """Start a read in the background when the set is old."""
-        running = self._refreshing is not None and not self._refreshing.done()
-        old = self._clock.monotonic() - self._read_at >= self._refresh_s
-        if self._keys is not None and old and not running:
+        """Start a read in the background when the set is old; forget one that is too old."""
+        age_s = self._clock.monotonic() - self._read_at
+        if self._keys is None or age_s < self._refresh_s:
+            return
+        if age_s >= self._max_age_s and self._failed:
+            log.error("jwks_too_old", source=_shown(self._source), age_s=round(age_s))
+            self._keys, self._text = None, b""
+            self._on_change()
+        if self._refreshing is None or self._refreshing.done():
             self._refreshing = asyncio.create_task(self._read(), name="jwks-refresh")
 
     async def close(self) -> None:
@@ -94,12 +126,12 @@ class JwksKeys:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
 
-    def _find(self, kid: str | None, algorithm: str) -> VerifyingKey | None:
+    def _find(self, kid: str | None, algorithm: str) -> Sequence[VerifyingKey]:
         """By ``kid``; a token without one needs a set with just one fitting key."""
         fitting = [
             key for key in self._keys or () if kid in (None, key.kid) and key.algorithm == algorithm
         ]
-        return fitting[0] if len(fitting) == 1 else None
+        return fitting[:_SAME_KID_MAX] if kid is not None or len(fitting) == 1 else ()
 
     async def _read(self) -> None:
         async with self._reading:
@@ -108,14 +140,16 @@ class JwksKeys:
             self._tried_at = self._clock.monotonic()
             try:
                 text = await self._fetch()
-                keys = _parse(text)
-            except (OSError, ValueError, aiohttp.ClientError, TimeoutError):
-                log.warning("jwks_unreadable", source=self._source, exc_info=True)
+                keys = parse_keys(text) if text != self._text else self._keys
+            except (OSError, ValueError, aiohttp.ClientError, TimeoutError) as error:
+                self._failed = True
+                why = f"{type(error).__name__}: {error}"[:200]
+                log.warning("jwks_unreadable", source=_shown(self._source), reason=why)
                 return
-            self._read_at = self._clock.monotonic()
+            self._read_at, self._failed = self._clock.monotonic(), False
             if text != self._text:
                 self._text, self._keys = text, keys
-                log.info("jwks_read", keys=len(keys))
+                log.info("jwks_read", keys=len(keys or ()))
                 self._on_change()
 
     async def _fetch(self) -> bytes:
@@ -136,25 +170,77 @@ class JwksKeys:
             return bytes(text)
 
 
-def _parse(text: bytes) -> tuple[VerifyingKey, ...]:
-    """The signature keys; keys of other kinds are skipped."""
+def refuse_unsafe_source(jwks: str) -> None:
+    """Raise ValueError unless it is a file, an https address, or http from this machine.
+
+    Whoever can change an http answer on its way chooses the keys, and so every token.
+    """
+    if "://" not in jwks:
+        return
+    parts = urlsplit(jwks)
+    if parts.scheme == "https" and parts.hostname:
+        return
+    if parts.scheme != "http" or not _is_loopback(parts.hostname or ""):
+        raise ValueError(
+            "jwks must be a file or an https address; http is accepted from this machine only"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _shown(source: str) -> str:
+    """The source without a password, for the log."""
+    if "://" not in source:
+        return source
+    parts = urlsplit(source)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+
+
+class UnusableKey(ValueError):
+    """A key that is too weak, or of another curve than its algorithm's."""
+
+
+def parse_keys(text: bytes) -> tuple[VerifyingKey, ...]:
+    """The signature keys. One that cannot be used disables only itself.
+
+    Raises ValueError for a text that is no key set.
+    """
     document = orjson.loads(text)
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
         raise ValueError("the key set has no keys")
-    return tuple(key for key in map(_key, document["keys"]) if key is not None)
+    keys: dict[str, VerifyingKey] = {}
+    for data in document["keys"]:
+        try:
+            key = _key(data)
+        except UnusableKey as error:
+            log.warning("jwks_key_unusable", reason=str(error))
+        except Exception as error:  # of any kind, and its text may contain the key
+            log.warning("jwks_key_unusable", reason=type(error).__name__)
+        else:
+            if key is not None:
+                keys[key.name] = key  # a key that is listed twice is one key
+    return tuple(keys.values())
 
 
 def _key(data: object) -> VerifyingKey | None:
+    """``None``: of a kind that the hub does not use. Raises any error for a broken key."""
     if not isinstance(data, dict) or data.get("use", "sig") != "sig":
         return None
-    if not isinstance(data.get("kid"), str | None):
+    kid, curve = data.get("kid"), data.get("crv")
+    if not isinstance(kid, str | None) or "verify" not in data.get("key_ops", ("verify",)):
         return None
-    try:
-        key = jwt.PyJWK(data)
-    except jwt.PyJWTError:
+    key = jwt.PyJWK(data)
+    algorithm = key.algorithm_name
+    if algorithm not in ASYMMETRIC or data.get("kty") == "oct":
         return None
-    if key.algorithm_name not in ASYMMETRIC or data.get("kty") == "oct":
-        return None
+    if algorithm in _CURVES and curve != _CURVES[algorithm]:
+        raise UnusableKey(f"{algorithm} needs the curve {_CURVES[algorithm]}")
+    if isinstance(key.key, RSAPublicKey | RSAPrivateKey) and key.key.key_size < MIN_RSA_BITS:
+        raise UnusableKey(f"an RSA key needs {MIN_RSA_BITS} bits, not {key.key.key_size}")
     name = hashlib.sha256(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    kid = data.get("kid")
-    return VerifyingKey(name=name, kid=kid, algorithm=key.algorithm_name, key=key.key)
+    return VerifyingKey(name=name, kid=kid, algorithm=algorithm, key=key.key)

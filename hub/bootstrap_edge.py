@@ -53,6 +53,7 @@ async def open_edge(core: Core, services: Services, errors: RecentErrors) -> Asy
         ping=base.store.ping,
         ping_timeout_s=config.database.ping_timeout_s,
         connections=gauges.connections,
+        keys=lambda: core.verifier.keys_status,
     )
     about = About(node=_node_name(), engine=config.database.engine)
     async with chat_deps(

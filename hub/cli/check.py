@@ -3,7 +3,7 @@
 import argparse
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from redis import Redis
@@ -11,8 +11,9 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DatabaseError
 
 from actors.ports.commits import StoreUnavailable
+from hub.cli.check_result import CheckResult
+from hub.cli.check_tokens import check_tokens
 from hub.cli.common import DEFAULT_CONFIG, add_config, configured, show
-from hub.config import Config
 from hub.config_reader import ConfigError
 from store.migrations.migrate import SchemaMismatch, check_schema
 from store.migrations.seal import DatabaseSealed
@@ -20,13 +21,6 @@ from store.postgres.roles import lacking
 from store.settings import DatabaseSettings
 from store.sql.url import is_postgresql, parse_url, sqlite_path
 from store.transfer.verify import verify
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    ok: bool
-    what: str
-
 
 SUMMARY = "check the configuration and the database"
 EXAMPLE = "chairside check --config config.toml"
@@ -40,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         args,
         {"ok": ok, "checks": [asdict(line) for line in lines]},
         [
-            *(f"{'✓' if line.ok else '✗'} {line.what}" for line in lines),
+            *(f"{line.sign} {line.what}" for line in lines),
             "A hub can run with this." if ok else "A hub cannot run with this.",
         ],
     )
@@ -57,21 +51,10 @@ def _lines(path: Path | None) -> Iterator[CheckResult]:
     overrides = sum(name.startswith("CHAIRSIDE_") for name in os.environ)
     variables = f", {overrides} variables CHAIRSIDE_* are set" if overrides else ""
     yield CheckResult(True, f"configuration: {file or 'defaults, no file'}{variables}")
-    yield _keys(config)
+    yield from check_tokens(config)
     yield from _database(config.database)
     if config.is_clustered:
         yield _redis(config.redis.url)
-
-
-def _keys(config: Config) -> CheckResult:
-    try:
-        config.require_keys()
-    except ConfigError as error:
-        return CheckResult(False, f"tokens: {error}")
-    jwks = config.auth.jwks
-    if jwks and "://" not in jwks and not Path(jwks).is_file():
-        return CheckResult(False, f"tokens: auth.jwks names {jwks}, which is not there")
-    return CheckResult(True, f"tokens: verified with {', '.join(config.auth.allowed_algorithms)}")
 
 
 def _database(database: DatabaseSettings) -> Iterator[CheckResult]:

@@ -5,9 +5,11 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from actors.domain.principal import Role
-from api.auth import ROLES, issue_token
+from api.auth import issue_token
+from api.token_claims import ROLES
 from hub.cli.common import CliError, add_config, configured, show
 
+_LONGEST = timedelta(days=36_500)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -38,7 +40,10 @@ def duration(text: str) -> timedelta:
     found = re.fullmatch(r"([1-9]\d{0,6})([smhd])", text)
     if not found:
         raise argparse.ArgumentTypeError("a duration is a number and s, m, h or d, such as 15m")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    length = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if length > _LONGEST:
+        raise argparse.ArgumentTypeError(f"a duration has at most {_LONGEST.days} days")
+    return length
 
 
 def run(args: argparse.Namespace) -> int:

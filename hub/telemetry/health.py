@@ -33,9 +33,11 @@ class Health:
         ping: Callable[[], Awaitable[object]],
         ping_timeout_s: float,
         connections: Callable[[], Mapping[str, int]],
+        keys: Callable[[], str],
     ) -> None:
+        """``keys`` is the verdict on the keys that verify tokens."""
         self._clock, self._ping, self._timeout_s = clock, ping, ping_timeout_s
-        self._connections = connections
+        self._connections, self._keys = connections, keys
         self._started = clock.monotonic()
         self._accepting = True
         self._pinging = asyncio.Lock()
@@ -63,17 +65,20 @@ class Health:
     async def report(self, *, detailed: bool = False) -> dict[str, Any]:
         """The status of the hub and of each part; ``detailed`` adds figures, for admins.
 
-        ``down``: the database does not answer. ``degraded``: the hub is stopping.
+        ``down``: the database does not answer. ``degraded``: the hub is stopping, or the keys
+        that verify tokens cannot be read.
         """
-        database = await self._ping_database()
+        database, tokens = await self._ping_database(), Verdict(self._keys())
         hub = Verdict.OK if self._accepting else Verdict.DEGRADED
+        verdict = hub if tokens is Verdict.OK else Verdict.DEGRADED
         connections = dict(self._connections())
         answer: dict[str, Any] = {
-            "status": Verdict.DOWN if database is Verdict.DOWN else hub,
+            "status": Verdict.DOWN if database is Verdict.DOWN else verdict,
             "version": __version__,
             "uptime_s": self.uptime_s,
             "hub": {"status": hub},
             "database": {"status": database},
+            "tokens": {"status": tokens},
             "realtime": {"status": hub, "connections": sum(connections.values())},
         }
         if detailed:

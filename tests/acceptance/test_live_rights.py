@@ -64,3 +64,26 @@ async def test_r5_1_a_removed_key_ends_the_sockets_whose_tokens_it_signed(
 async def screen_with(clinic: Clinic, bearer: str) -> Screen:
     auth: Any = {"token": bearer}
     return await clinic.connect("/patient", auth)
+
+
+async def test_r5_1_keys_that_cannot_be_renewed_end_and_health_reports_it(
+    open_clinic: OpenClinic, tmp_path: Path
+) -> None:
+    keys = tmp_path / "jwks.json"
+    write_keys(keys, old=OLD)
+    auth = AuthSettings(secret=SECRET, jwks=str(keys), jwks_refresh_s=0.1, jwks_max_age_s=1.0)
+    async with open_clinic(auth=auth) as clinic:
+        bearer = signed(OLD, "old", "patient", "patient-0")
+        screen = await screen_with(clinic, bearer)
+        assert (await health(clinic))["tokens"] == {"status": "ok"}
+        keys.rename(tmp_path / "elsewhere")
+        await screen.until(lambda each: each.event == "auth:expired", 5.0)
+        report = await health(clinic)
+        assert (report["status"], report["tokens"]) == ("degraded", {"status": "down"})
+        assert (await clinic.with_token(bearer).get("/api/profiles/me")).status == 503
+        me = await clinic.with_token(clinic.patients[0].token).get("/api/profiles/me")
+        assert me.status == 200, "the shared secret still verifies tokens"
+
+
+async def health(clinic: Clinic) -> Any:
+    return (await clinic.with_token(None).get("/health")).body

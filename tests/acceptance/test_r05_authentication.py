@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from api.auth import AuthSettings
+from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import CHATBOT, Clinic, appointments_of
 from tests.support.screens import ConnectionRefused
-from tests.support.tokens import token
+from tests.support.tokens import SECRET, token
 
 ID = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
 
@@ -44,6 +46,9 @@ def bad_tokens() -> dict[str, str | None]:
         "without subject": token("patient", ""),
         "not valid yet": token("patient", "patient-0", nbf=time.time() + 600),
         "without expiry": token("patient", "patient-0", exp=None),
+        "with an expiry after all years": token("patient", "patient-0", exp=1e300),
+        "with an expiry that is no number": token("patient", "patient-0", exp=float("nan")),
+        "with an issue time of 400 digits": token("patient", "patient-0", iat=10**400),
     }
 
 
@@ -67,6 +72,17 @@ async def test_r5_2_a_bad_token_does_not_connect_a_socket(clinic: Clinic, which:
     error = refused.value.data
     assert (error["code"], error["message"]) == ("UNAUTHORIZED", "Invalid token")
     assert error.keys() == {"code", "message", "timestamp", "request_id", "details"}
+
+
+async def test_r5_2_a_token_until_the_end_of_the_calendar_works(open_clinic: OpenClinic) -> None:
+    auth = AuthSettings(secret=SECRET, leeway_s=300)
+    async with open_clinic(auth=auth) as clinic:
+        for exp in (253_402_300_799, 253_402_300_799.9):
+            bearer = token("patient", "patient-0", exp=exp)
+            assert (await clinic.with_token(bearer).get("/api/profiles/me")).status == 200
+            screen = await clinic.connect("/patient", {"token": bearer})
+            renewed = await screen.call("auth:refresh", {"token": bearer})
+            assert renewed["ok"], renewed
 
 
 async def test_r5_2_a_token_stops_working_when_it_expires(clinic: Clinic) -> None:

@@ -1,6 +1,8 @@
 """Valid tokens yield claims; every other token is invalid (criteria 5.1, 5.2)."""
 
 import base64
+import hashlib
+import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,6 +33,16 @@ def signed(
     claims = {"sub": "s-1", "role": "patient", "exp": int(end), **(changes or {}), **more}
     claims = {key: value for key, value in claims.items() if value is not None}
     return jwt.encode(claims, secret, algorithm="HS256")
+
+
+def raw(payload: str, header: str = '{"alg":"HS256"}') -> str:
+    """A signed token of these texts, which a library may refuse to write."""
+
+    def part(data: bytes) -> str:
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+    signing = f"{part(header.encode())}.{part(payload.encode())}"
+    return f"{signing}.{part(hmac.digest(SECRET.encode(), signing.encode(), hashlib.sha256))}"
 
 
 async def why(token: str, checker: TokenVerifier | None = None) -> str:
@@ -103,6 +115,75 @@ async def test_an_expiry_must_be_a_date(exp: object) -> None:
     assert await why(signed(exp=exp))
 
 
+_ODD_NUMBERS = (
+    *("1e300", "1e400", "-1e400", "NaN", "Infinity", "-Infinity", "253402300800", "1e15"),
+    *("9" * 400, "9" * 5_000, "-" + "9" * 400, "true", '"4000000000"', "[4000000000]", "{}", "1_0"),
+)
+
+
+@pytest.mark.parametrize("leeway_s", [0, 300])
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize("number", _ODD_NUMBERS, ids=lambda number: number[:12])
+async def test_a_date_of_any_size_or_type_is_refused(
+    number: str, claim: str, leeway_s: float
+) -> None:
+    end = "" if claim == "exp" else '"exp": 4000000000, '
+    token = raw(f'{{"sub": "s-1", "role": "patient", {end}"{claim}": {number}}}')
+    assert await why(token, verifier(leeway_s=leeway_s))
+
+
+@pytest.mark.parametrize("exp", [253_402_300_799, 253_402_300_799.9])
+async def test_the_last_moment_of_the_calendar_is_an_expiry(exp: float) -> None:
+    checker, token = verifier(leeway_s=300), signed(exp=exp)
+    assert (await checker.verify(token)).expires_at.year == 9999
+    assert (await checker.verify(token)).expires_at.year == 9999, "from the cache too"
+
+
+@pytest.mark.parametrize("past", ["-62135596800", "-0.0", "-5"])
+async def test_dates_before_all_others_are_dates(past: str) -> None:
+    assert await why(raw(f'{{"sub":"s-1","role":"patient","exp":{past}}}')) == "expired"
+    begun = raw(f'{{"sub":"s-1","role":"patient","exp":4000000000,"nbf":{past},"iat":{past}}}')
+    assert (await verifier(leeway_s=300).verify(begun)).subject == "s-1"
+
+
+async def test_a_token_may_be_issued_by_a_clock_that_is_ahead() -> None:
+    assert (await verifier().verify(signed(iat=3_900_000_000))).subject == "s-1"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        '{"alg":["HS256"]}',
+        '{"alg":{"a":1}}',
+        '{"alg":"HS256","crit":["exp"],"exp":1}',
+        '{"alg":"HS256","crit":[]}',
+        '{"alg":"HS256","crit":["b64"],"b64":false}',
+        '{"alg":"HS256","b64":false}',
+        '{"alg":"HS256","kid":["a"]}',
+        '{"alg":"HS256","kid":{"$ne":1}}',
+        '{"alg":"HS256","alg":"none"}',
+        '{"alg":"HS256","x":' + "[" * 2_500 + "]" * 2_500 + "}",
+        '{"alg":"HS256","x":' + "9" * 4_500 + "}",
+        "[]",
+        "null",
+    ],
+    ids=lambda header: header[:30],
+)
+async def test_a_hostile_header_is_an_invalid_token(header: str) -> None:
+    assert await why(raw('{"sub":"s-1","role":"patient","exp":4000000000}', header))
+
+
+async def test_of_repeated_claims_the_last_one_counts() -> None:
+    """RFC 7519 §4: a parser refuses them, or returns the last one."""
+    twice = raw('{"sub":"s-1","role":"admin","role":"patient","exp":1,"exp":4000000000}')
+    assert (await verifier().verify(twice)).role is Role.PATIENT
+
+
+async def test_claims_of_any_depth_are_an_invalid_token() -> None:
+    deep = '{"sub":"s-1","role":"patient","exp":4000000000,"x":' + "[" * 2_500 + "]" * 2_500 + "}"
+    assert await why(raw(deep))
+
+
 async def test_a_token_is_invalid_from_the_second_of_its_expiry() -> None:
     clock = FakeClock()
     checker, token = verifier(clock), signed()
@@ -157,6 +238,51 @@ async def test_the_role_is_read_at_the_configured_path() -> None:
     assert await why(signed(app_metadata="dentist"), checker) == "role"
 
 
+_URL = "https://clinic.example/role"
+
+
+@pytest.mark.parametrize(
+    ("path", "claims"),
+    [
+        (_URL, {_URL: "dentist"}),
+        (
+            "https://clinic.example/claims.role",
+            {"https://clinic.example/claims": {"role": "dentist"}},
+        ),
+        ("https://a.b/c.d.role", {"https://a.b/c.d": {"role": "dentist"}}),
+        ("https://a.b/c.d.role", {"https://a.b/c": {"d": {"role": "dentist"}}}),
+        ("a.b.c", {"a": {"x": 1}, "a.b": {"c": "dentist"}}),
+        ("app_metadata.role", {"app_metadata": {"role": "dentist"}}),
+        ("app_metadata.role", {"app_metadata.role": "dentist", "app_metadata": {"role": "admin"}}),
+    ],
+)
+async def test_the_name_of_the_roles_claim_may_contain_dots(
+    path: str, claims: dict[str, Any]
+) -> None:
+    checker = verifier(role_claim=path)
+    assert (await checker.verify(signed(claims, role="admin"))).role is Role.DENTIST
+
+
+@pytest.mark.parametrize(
+    "claims", [{}, {"https://clinic": {"example/role": 1}}, {_URL: None}, {"https://clinic": "x"}]
+)
+async def test_without_the_named_claim_there_is_no_role(claims: dict[str, Any]) -> None:
+    checker = verifier(role_claim=_URL)
+    assert await why(signed(claims, role="admin"), checker) == "role"
+
+
+def test_an_issued_token_has_a_claim_of_the_configured_name() -> None:
+    token = issue_token(
+        SECRET,
+        subject="s-1",
+        role=Role.DENTIST,
+        now=FakeClock().now(),
+        ttl=HOUR,
+        role_claim=_URL,
+    )
+    assert jwt.decode(token, options={"verify_signature": False})[_URL] == "dentist"
+
+
 async def test_a_chatbot_may_use_the_patients_own_token() -> None:
     claims = await verifier().verify(signed(act={"sub": "bot-1"}))
     assert (claims.role, claims.actor) == (Role.PATIENT, "bot-1")
@@ -204,11 +330,31 @@ async def test_the_cache_of_verified_tokens_is_bounded(monkeypatch: pytest.Monke
         ({"secret": SECRET, "algorithms": ("none",)}, "no key for none"),
         ({"secret": SECRET, "algorithms": ("RS256",)}, "no key for RS256"),
         ({"jwks": "keys.json", "algorithms": ("HS256",)}, "no key for HS256"),
+        ({"jwks": "keys.json", "jwks_max_age_s": 299.0}, "jwks_max_age_s"),
+        ({"jwks": "http://id.example/jwks"}, "https"),
+        ({"jwks": "HTTP://id.example/jwks"}, "https"),
+        ({"jwks": "http://127.0.0.1.example/jwks"}, "https"),
+        ({"jwks": "http://localhost.example/jwks"}, "https"),
+        ({"jwks": "http://user@id.example/jwks"}, "https"),
+        ({"jwks": "http://127.0.0.1@id.example/jwks"}, "https"),
+        ({"jwks": "http://0.0.0.0/jwks"}, "https"),
+        ({"jwks": "http://10.0.0.7/jwks"}, "https"),
+        ({"jwks": "http:///jwks"}, "https"),
+        ({"jwks": "https:///jwks"}, "https"),
+        ({"jwks": "ftp://id.example/jwks"}, "https"),
     ],
 )
 def test_invalid_settings_are_refused(settings: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         TokenVerifier(AuthSettings(**settings), FakeClock())
+
+
+@pytest.mark.parametrize(
+    "jwks",
+    ["https://id.example/jwks", "http://localhost:1/k", "http://127.0.0.9/k", "http://[::1]:1/k"],
+)
+def test_keys_come_over_tls_or_from_this_machine(jwks: str) -> None:
+    assert AuthSettings(jwks=jwks).has_keys
 
 
 def test_the_repr_of_the_settings_does_not_contain_the_secret() -> None:

@@ -12,12 +12,13 @@ import jwt
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 
 from actors.domain.refusals import InvalidToken, Unavailable
 from api.auth import AuthSettings, TokenVerifier
 from tests.support.clock import FakeClock
+from tests.support.logs import captured_logs
 from tests.unit.relay_world import until
 
 HOUR = timedelta(hours=1)
@@ -149,6 +150,101 @@ async def test_keys_of_other_kinds_are_not_used(key: dict[str, Any]) -> None:
             await checker.verify(signed(RSA, "RS256", "k1"))
 
 
+_WEAK = rsa.generate_private_key(public_exponent=65_537, key_size=1_024)  # noqa: S505  # to be refused
+_P384 = ec.generate_private_key(ec.SECP384R1())
+_ED448 = ed448.Ed448PrivateKey.generate()
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm"),
+    [(_WEAK, "RS256"), (_P384, "ES256"), (_ED448, "EdDSA")],
+    ids=["RSA of 1,024 bits", "P-384", "Ed448"],
+)
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+async def test_weak_keys_and_other_curves_are_refused(key: Any, algorithm: str) -> None:
+    weak = public(key, "weak", alg=algorithm)
+    async with serving(weak, public(ED, "good")) as issuer, verifying(issuer.url) as checker:
+        assert await accepts(checker, signed(ED, "EdDSA", "good"))
+        token = signed_by_force(key, algorithm, "weak")
+        assert not await accepts(checker, token)
+
+
+def signed_by_force(key: Any, algorithm: str, kid: str) -> str:
+    """A token whose key is not of the algorithm's curve, which PyJWT would not sign."""
+    head = {"alg": algorithm, "kid": kid, "typ": "JWT"}
+    payload = jwt.decode(signed("x" * 32, "HS256"), options={"verify_signature": False})
+    parts = [jwt.utils.base64url_encode(json.dumps(part).encode()) for part in (head, payload)]
+    signing = b".".join(parts)
+    if isinstance(key, rsa.RSAPrivateKey):
+        signature = key.sign(signing, padding.PKCS1v15(), hashes.SHA256())
+    elif isinstance(key, ec.EllipticCurvePrivateKey):
+        signature = jwt.utils.der_to_raw_signature(
+            key.sign(signing, ec.ECDSA(hashes.SHA256())), key.curve
+        )
+    else:
+        signature = key.sign(signing)
+    return b".".join((signing, jwt.utils.base64url_encode(signature))).decode()
+
+
+_ODD_KEYS: list[Any] = [
+    public(RSA_NEXT, "odd") | {"alg": ["RS256"]},
+    public(RSA_NEXT, "odd") | {"alg": {"a": 1}},
+    public(RSA_NEXT, "odd") | {"alg": 256},
+    public(RSA_NEXT, "odd") | {"kty": ["RSA"]},
+    public(RSA_NEXT, "odd") | {"kty": {"a": 1}},
+    public(RSA_NEXT, "odd") | {"use": ["sig"]},
+    public(RSA_NEXT, "odd") | {"key_ops": 7},
+    public(RSA_NEXT, "odd") | {"key_ops": ["encrypt"]},
+    public(RSA_NEXT, "odd") | {"kid": {"a": 1}},
+    public(RSA_NEXT, "odd") | {"n": 5},
+    public(RSA_NEXT, "odd") | {"n": "é"},
+    public(RSA_NEXT, "odd") | {"n": ""},
+    public(RSA_NEXT, "odd") | {"e": "AQ"},
+    public(RSA_NEXT, "odd") | {"e": None},
+    public(EC, "odd") | {"crv": ["P-256"]},
+    public(EC, "odd") | {"x": "AAAA"},
+    public(ED, "odd") | {"crv": 1},
+    public(ED, "odd") | {"x": [1]},
+    {"kty": "OKP", "crv": "Ed25519", "kid": "odd"},
+    {"kty": "AKP", "alg": "ML-DSA-44", "kid": "odd", "pub": "AAAA"},
+    None,
+    [],
+    "key",
+    42,
+]
+
+
+@pytest.mark.parametrize("odd", _ODD_KEYS, ids=range(len(_ODD_KEYS)))
+async def test_an_odd_key_disables_only_itself(odd: Any) -> None:
+    async with serving(odd, public(RSA, "k1"), odd) as issuer, verifying(issuer.url) as checker:
+        assert await accepts(checker, signed(RSA, "RS256", "k1"))
+        assert not await accepts(checker, signed(RSA_NEXT, "RS256", "odd"))
+
+
+async def test_keys_with_the_same_kid_do_not_disable_each_other() -> None:
+    keys = public(RSA_NEXT, "k1"), public(RSA, "k1"), public(RSA, "k1"), public(EC, "k2")
+    async with serving(*keys) as issuer, verifying(issuer.url) as checker:
+        for key in (RSA, RSA_NEXT):
+            claims = await checker.verify(signed(key, "RS256", "k1"))
+            assert checker.trusts(claims)
+        assert not await accepts(checker, signed(EC, "ES256", "k1"))
+
+
+async def test_a_key_that_is_listed_twice_is_one_key() -> None:
+    key = public(RSA, None)
+    async with serving(key, key) as issuer, verifying(issuer.url) as checker:
+        assert await accepts(checker, signed(RSA, "RS256"))
+
+
+async def test_the_log_contains_no_part_of_an_unusable_key() -> None:
+    private = {"kid": "odd", "kty": "none", "d": "private-part"}
+    with captured_logs() as logs:
+        async with serving(private, public(RSA, "k1")) as issuer, verifying(issuer.url) as checker:
+            assert await accepts(checker, signed(RSA, "RS256", "k1"))
+    assert len(logs.lines("jwks_key_unusable")) == 1
+    assert "private-part" not in logs.getvalue()
+
+
 async def test_without_a_kid_the_only_matching_key_is_used() -> None:
     async with serving(public(RSA, "k1"), public(EC, "k2")) as issuer:
         async with verifying(issuer.url) as checker:
@@ -269,6 +365,46 @@ async def test_a_set_that_cannot_be_loaded_removes_no_key(tmp_path: Path) -> Non
         checker.keep_fresh()
         await asyncio.sleep(0.05)
         assert checker.trusts(claims)
+
+
+async def test_keys_that_cannot_be_renewed_end_at_their_maximum_age() -> None:
+    clock = FakeClock()
+    settings = {"jwks_refresh_s": 60, "jwks_max_age_s": 3_600}
+    async with (
+        serving(public(RSA, "k1")) as issuer,
+        verifying(issuer.url, clock, **settings) as checker,
+    ):
+        token = signed(RSA, "RS256", "k1", exp=4_000_000_000)
+        rotations: list[None] = []
+        claims = await checker.verify(token)
+        assert checker.keys_status == "ok"
+        checker.on_rotation(lambda: rotations.append(None))
+        issuer.status = 500
+        clock.advance(timedelta(seconds=3_540))
+        checker.keep_fresh()
+        await until(lambda: checker.keys_status == "degraded")
+        assert await accepts(checker, token)
+        clock.advance(timedelta(seconds=60))
+        with pytest.raises(Unavailable):
+            await checker.verify(token)
+        assert (checker.keys_status, len(rotations)) == ("down", 1)
+        assert not checker.trusts(claims), "its live connections end"
+
+        issuer.status = 200
+        clock.advance(timedelta(seconds=5))
+        assert await accepts(checker, token)
+        assert checker.keys_status == "ok"
+
+
+async def test_a_hub_that_slept_reads_the_set_before_it_forgets_keys() -> None:
+    clock = FakeClock()
+    async with serving(public(RSA, "k1")) as issuer, verifying(issuer.url, clock) as checker:
+        token = signed(RSA, "RS256", "k1", exp=4_000_000_000)
+        await checker.verify(token)
+        clock.advance(timedelta(days=3))
+        assert await accepts(checker, token)
+        await until(lambda: issuer.reads == 2)
+        assert (checker.keys_status, await accepts(checker, token)) == ("ok", True)
 
 
 async def test_tokens_of_the_shared_secret_do_not_depend_on_the_key_set(tmp_path: Path) -> None:

@@ -107,7 +107,9 @@ def test_token_with_a_jwks_alone_is_refused(
     assert "auth.secret" in refusal(capsys, "token", "--role", "patient", "--subject", "me")
 
 
-@pytest.mark.parametrize("ttl", ["", "0s", "1", "h", "-1h", "1w", "1.5h", "99999999s"])
+@pytest.mark.parametrize(
+    "ttl", ["", "0s", "1", "h", "-1h", "1w", "1.5h", "99999999s", "9999999d", "36501d"]
+)
 def test_an_invalid_duration_is_refused(secret: str, ttl: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["token", "--role", "patient", "--subject", "me", f"--ttl={ttl}"])

@@ -34,7 +34,13 @@ async def _answers() -> None:
 
 
 def figures_of(metrics: Metrics, clock: FakeClock, errors: RecentErrors | None = None) -> Figures:
-    health = Health(clock=clock, ping=_answers, ping_timeout_s=1.0, connections=GAUGES.connections)
+    health = Health(
+        clock=clock,
+        ping=_answers,
+        ping_timeout_s=1.0,
+        connections=GAUGES.connections,
+        keys=lambda: "ok",
+    )
     return Figures(
         metrics,
         GAUGES,

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from hub import __version__
 from hub.telemetry.health import Health
 from tests.support.clock import FakeClock
@@ -24,12 +26,13 @@ class Database:
             raise self.error
 
 
-def health_of(database: Database, clock: FakeClock) -> Health:
+def health_of(database: Database, clock: FakeClock, keys: str = "ok") -> Health:
     return Health(
         clock=clock,
         ping=database.ping,
         ping_timeout_s=0.01,
         connections=lambda: {"/dentist": 1, "/patient": 2},
+        keys=lambda: keys,
     )
 
 
@@ -43,6 +46,7 @@ async def test_a_healthy_hub_reports_every_part_as_ok() -> None:
         "uptime_s": 90,
         "hub": {"status": "ok"},
         "database": {"status": "ok"},
+        "tokens": {"status": "ok"},
         "realtime": {"status": "ok", "connections": 3},
     }
     assert await health.ready()
@@ -52,6 +56,14 @@ async def test_the_detailed_report_adds_figures() -> None:
     report = await health_of(Database(), FakeClock()).report(detailed=True)
     assert report["realtime"]["namespaces"] == {"/dentist": 1, "/patient": 2}
     assert report["database"]["ping_ms"] >= 0
+
+
+@pytest.mark.parametrize("keys", ["degraded", "down"])
+async def test_keys_that_cannot_be_read_degrade_the_hub(keys: str) -> None:
+    health = health_of(Database(), FakeClock(), keys)
+    report = await health.report()
+    assert (report["status"], report["tokens"]) == ("degraded", {"status": keys})
+    assert await health.ready(), "other keys may still verify tokens"
 
 
 async def test_a_database_that_fails_takes_the_hub_down() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
@@ -47,3 +47,22 @@ async def test_a_token_ends_soon_after_the_clock_was_set_forward(
 def test_the_wall_clock_is_read_every_ten_seconds() -> None:
     """As often as a stream without events writes a heartbeat."""
     assert expiry._CHECK_EVERY_S <= 10
+
+
+async def test_a_token_until_the_last_year_never_ends_within_its_leeway() -> None:
+    ends = datetime.max.replace(tzinfo=UTC)
+    holder = Holder(Claims(subject="patient-0", role=Role.PATIENT, expires_at=ends))
+    tokens: TokenExpiry[LiveConnection] = TokenExpiry(
+        FakeClock(),
+        notice_s=60,
+        leeway_s=300,
+        announce=lambda _: holder.journal.append("announced"),
+        end=lambda _: holder.journal.append("ended"),
+    )
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    tokens.watch(cast("LiveConnection", holder))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    tokens.forget(cast("LiveConnection", holder))
+    assert (failures, holder.journal) == ([], [])

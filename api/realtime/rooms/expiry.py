@@ -43,7 +43,7 @@ class TokenExpiry(Generic[AnyHolder]):
 
     def _check(self, holder: AnyHolder, announced: bool) -> None:
         """Do what is due, and set a timer for the next step."""
-        left = holder.claims.expires_at + self._leeway - self._clock.now()
+        left = holder.claims.expires_at - self._clock.now() + self._leeway
         if left <= timedelta(0):
             self.forget(holder)
             self._end(holder)
