@@ -19,10 +19,12 @@ from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials, AuthenticationBackend
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from chairside.client import ClientError
+from chairside.mcp.messages import CheckedMessages, RefuseOrigins
 from chairside.mcp.patient_tools import PatientTools
 from chairside.mcp.server import tools_server
 from chairside.mcp.tools import ToolsOf
@@ -38,6 +40,9 @@ PATIENTS_MAX: Final = 200
 KEY_BYTES: Final = 32
 _SCOPE: Final = "appointments"
 _PATIENT: Final = "chairside.patient"
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
+_LOOPBACK_ORIGINS: Final = tuple(f"http://{name}:*" for name in _LOOPBACK_NAMES)
 
 
 async def serve_stdio(access: PatientAccess, version: str) -> None:
@@ -124,20 +129,30 @@ def http_app(
     origins: tuple[str, ...] = (),
 ) -> Starlette:
     """The ASGI application; ``host`` is the address it will listen on."""
-    security = None
-    if host not in ("127.0.0.1", "localhost", "::1"):
-        security = TransportSecuritySettings(
-            enable_dns_rebinding_protection=bool(origins),
-            allowed_hosts=["*"],
-            allowed_origins=list(origins),
-        )
+    local = host in _LOOPBACK
     app = server.streamable_http_app(
-        streamable_http_path=PATH, host=host, transport_security=security
+        streamable_http_path=PATH,
+        host=host,
+        transport_security=TransportSecuritySettings(
+            enable_dns_rebinding_protection=local,
+            allowed_hosts=[f"{name}:*" for name in _LOOPBACK_NAMES],
+            allowed_origins=[*_LOOPBACK_ORIGINS, *origins],
+        ),
+    )
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["Mcp-Session-Id"],
     )
     app.user_middleware = [
+        *([] if local else [Middleware(RefuseOrigins, allowed=frozenset(origins))]),
+        *([cors] if origins else []),  # before the token: a preflight has none
         Middleware(AuthenticationMiddleware, backend=PatientTokens(hub_url, session)),
         Middleware(_RequireToken, required_scopes=[_SCOPE]),
         Middleware(AuthContextMiddleware),
+        Middleware(CheckedMessages),
         *app.user_middleware,
     ]
     return app

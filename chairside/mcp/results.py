@@ -35,6 +35,8 @@ NEXT_STEP: Final = {
     "UNAUTHORIZED": "The token is no longer valid: the patient has to sign in again. Do not retry.",
     "FORBIDDEN": "This token may not do that. Do not retry.",
     "RATE_LIMITED": "Wait a few seconds, then try once more.",
+    "INTERNAL_ERROR": "Call this tool once more with the same arguments: nothing is done twice. If"
+    " it fails again, tell the patient that it does not work at the moment.",
     "VALIDATION_ERROR": "Correct the arguments that are named in the message.",
     "UNREACHABLE": "The clinic cannot be reached, and the outcome is unknown. Call this tool again"
     " with the same arguments: nothing is done twice.",

@@ -4,14 +4,15 @@ What cannot be undone requires the patient's consent. A client that can ask its 
 does; any other client gets the question and a confirmation to pass back.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import date, datetime, time
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.resolve import Elicit, Resolve
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field
 
 from chairside.client import ClientError
 from chairside.mcp import results
@@ -23,12 +24,37 @@ DentistId = Annotated[str, Field(pattern=_ID, description="From list_dentists or
 TypeId = Annotated[str, Field(pattern=_ID, description="From list_dentists.")]
 ReservationId = Annotated[str, Field(pattern=_ID, description="From hold_slot.")]
 AppointmentId = Annotated[str, Field(pattern=_ID, description="From my_appointments.")]
+DateT = TypeVar("DateT", bound=date)
+
+_DATE_FIRST: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+YEARS: Final = range(1970, 2200)
+"""Those that a hub knows. Dates outside are typing errors, and arithmetic on them may fail."""
+
+
+def _text(value: object) -> object:
+    """Dates are text: pydantic would also take numbers, as seconds since 1970."""
+    if not isinstance(value, str) or not _DATE_FIRST.match(value):
+        raise ValueError("must be a date or an instant in ISO 8601, as text")
+    return value
+
+
+def _near(value: DateT) -> DateT:
+    if value.year not in YEARS:
+        raise ValueError(f"the year must be between {YEARS[0]} and {YEARS[-1]}")
+    return value
+
+
+_DATE: Final = (BeforeValidator(_text), AfterValidator(_near))
+Day = Annotated[date, *_DATE]
 Start = Annotated[
     AwareDatetime,
+    *_DATE,
     Field(description="A start as find_slots returned it, e.g. 2027-03-16T14:00:00Z."),
 ]
+# Optional texts are ``str`` with an empty default: of ``str | None`` the library would read a
+# text like "[1]" as JSON. Null is left out before (arguments.py).
 Confirmation = Annotated[
-    str | None,
+    str,
     Field(
         max_length=2_000,
         description="Omit at first. After the patient said yes to the question: the"
@@ -51,7 +77,7 @@ Reason = Annotated[
     Field(description="Only if the patient gave one of these reasons."),
 ]
 Notes = Annotated[
-    str | None,
+    str,
     Field(max_length=2_000, description="A note from the patient to the practice, if any."),
 ]
 
@@ -92,8 +118,8 @@ async def list_dentists(context: ToolContext) -> results.DirectoryResult:
 async def find_slots(
     appointment_type_id: TypeId,
     context: ToolContext,
-    from_date: Annotated[date, Field(description="First day, on the dentist's calendar.")],
-    to_date: Annotated[date, Field(description="Last day, included; at most 60 days later.")],
+    from_date: Annotated[Day, Field(description="First day, on the dentist's calendar.")],
+    to_date: Annotated[Day, Field(description="Last day, included; at most 60 days later.")],
     dentist_ids: Annotated[
         list[Id], Field(max_length=20, description="Only these; empty: every dentist.")
     ] = [],  # noqa: B006  # pydantic copies it
@@ -103,7 +129,7 @@ async def find_slots(
     time_to: Annotated[
         Clock | None, Field(description="Starts before it, HH:MM, the dentist's time.")
     ] = None,
-    limit: Annotated[int, Field(ge=1, le=50)] = 10,
+    limit: Annotated[int, Field(ge=1, le=50, strict=True)] = 10,
 ) -> results.SlotsResult:
     """Free times, the earliest first. Only these can be held and booked. Other patients may take
     them at any moment until you hold one."""
@@ -121,7 +147,7 @@ async def find_slots(
 async def my_appointments(
     context: ToolContext,
     include_past: Annotated[
-        bool, Field(description="Also past and cancelled ones, the latest first.")
+        bool, Field(strict=True, description="Also past and cancelled ones, the latest first.")
     ] = False,
 ) -> results.AppointmentsResult:
     """The patient's upcoming confirmed appointments, the next one first, at most 50."""
@@ -146,10 +172,10 @@ async def hold_slot(
 
 
 async def consent_to_booking(
-    reservation_id: str, notes: str | None, confirmation: str | None, context: ToolContext
+    reservation_id: str, notes: str, confirmation: str, context: ToolContext
 ) -> ConsentAnswer | Elicit[ConsentAnswer]:
     return await _consent(
-        context, confirmation, lambda tools: tools.propose_booking(reservation_id, notes)
+        context, confirmation, lambda tools: tools.propose_booking(reservation_id, notes or None)
     )
 
 
@@ -157,17 +183,19 @@ async def book_appointment(
     reservation_id: ReservationId,
     answer: Annotated[Consent, Resolve(consent_to_booking)],
     context: ToolContext,
-    notes: Notes = None,
-    confirmation: Confirmation = None,
+    notes: Notes = "",
+    confirmation: Confirmation = "",
 ) -> results.ChangeResult:
     """Book the time that hold_slot holds, once the patient agrees."""
     tools = _tools(context)
-    proposal = await tools.propose_booking(reservation_id, notes)
-    return await tools.settle(proposal, consents=_consents(answer), confirmation=confirmation)
+    proposal = await tools.propose_booking(reservation_id, notes or None)
+    return await tools.settle(
+        proposal, consents=_consents(answer), confirmation=confirmation or None
+    )
 
 
 async def consent_to_move(
-    appointment_id: str, start: datetime, confirmation: str | None, context: ToolContext
+    appointment_id: str, start: datetime, confirmation: str, context: ToolContext
 ) -> ConsentAnswer | Elicit[ConsentAnswer]:
     return await _consent(
         context, confirmation, lambda tools: tools.propose_move(appointment_id, start)
@@ -179,17 +207,19 @@ async def reschedule_appointment(
     start: Start,
     answer: Annotated[Consent, Resolve(consent_to_move)],
     context: ToolContext,
-    confirmation: Confirmation = None,
+    confirmation: Confirmation = "",
 ) -> results.ChangeResult:
     """Move an appointment to another free time of the same dentist and type (find_slots), once
     the patient agrees. If that time is taken, the appointment stays where it is."""
     tools = _tools(context)
     proposal = await tools.propose_move(appointment_id, start)
-    return await tools.settle(proposal, consents=_consents(answer), confirmation=confirmation)
+    return await tools.settle(
+        proposal, consents=_consents(answer), confirmation=confirmation or None
+    )
 
 
 async def consent_to_cancellation(
-    appointment_id: str, reason: str | None, confirmation: str | None, context: ToolContext
+    appointment_id: str, reason: str | None, confirmation: str, context: ToolContext
 ) -> ConsentAnswer | Elicit[ConsentAnswer]:
     return await _consent(
         context, confirmation, lambda tools: tools.propose_cancellation(appointment_id, reason)
@@ -201,23 +231,25 @@ async def cancel_appointment(
     answer: Annotated[Consent, Resolve(consent_to_cancellation)],
     context: ToolContext,
     reason: Reason = None,
-    confirmation: Confirmation = None,
+    confirmation: Confirmation = "",
 ) -> results.ChangeResult:
     """Cancel an appointment, once the patient agrees. To come at another time instead, use
     reschedule_appointment."""
     tools = _tools(context)
     proposal = await tools.propose_cancellation(appointment_id, reason)
-    return await tools.settle(proposal, consents=_consents(answer), confirmation=confirmation)
+    return await tools.settle(
+        proposal, consents=_consents(answer), confirmation=confirmation or None
+    )
 
 
 async def _consent(
     context: ToolContext,
-    confirmation: str | None,
+    confirmation: str,
     propose: Callable[[PatientTools], Awaitable[Proposal | results.ChangeResult]],
 ) -> ConsentAnswer | Elicit[ConsentAnswer]:
     """Let the client ask the patient, if it can and there is no confirmation yet."""
     capabilities = context.client_capabilities
-    if confirmation is not None or capabilities is None or capabilities.elicitation is None:
+    if confirmation or capabilities is None or capabilities.elicitation is None:
         return NotAsked()
     try:
         proposal = await propose(_tools(context))

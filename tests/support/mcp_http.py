@@ -13,12 +13,14 @@ from tests.support.ports import free_port
 
 
 @asynccontextmanager
-async def serving_http(hub_url: str) -> AsyncIterator[str]:
+async def serving_http(
+    hub_url: str, *, host: str = "127.0.0.1", origins: tuple[str, ...] = ()
+) -> AsyncIterator[str]:
     """The URL of its endpoint."""
     port = free_port()
     stopping = asyncio.Event()
     server = asyncio.create_task(
-        serve_http(hub_url, __version__, host="127.0.0.1", port=port, stopping=stopping)
+        serve_http(hub_url, __version__, host=host, port=port, origins=origins, stopping=stopping)
     )
     url = f"http://127.0.0.1:{port}/mcp"
 
