@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
+from actors.domain.zones import zone_names
 from tests.browser.windows import DESK, PHONE, Windows, monday, signed_in
 from tests.support.clinic import ADMIN, DAYS_AHEAD, Clinic
 from tools.chromium import BUILT, ROOT
@@ -180,3 +181,19 @@ async def test_pages_load_from_the_hub_only_and_send_no_token_in_a_url(
         # a browser keeps the fragment to itself; playwright shows it on the page's own request
         assert not [address for address in requested[1:] if token[:20] in address]
         assert token[:20] not in await page.evaluate("location.href")
+
+
+async def test_the_hub_accepts_the_time_zones_that_the_browser_knows(
+    clinic: Clinic, windows: Windows
+) -> None:
+    page = await windows.open(f"{clinic.url}/status")
+    unknown = await page.evaluate(
+        """names => names.filter((timeZone) => {
+            try { return !new Intl.DateTimeFormat("en", { timeZone }); } catch { return true; }
+        })""",
+        sorted(zone_names()),
+    )
+    offered = await page.evaluate("Intl.supportedValuesOf('timeZone')")
+    assert unknown == []
+    assert set(offered) <= zone_names()
+    await page.context.close()
