@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from actors.bounds import Count, Positive
 
-MEMORY_REACH = timedelta(days=1)
-"""Live rows that ended longer ago than this leave memory."""
+MEMORY_REACH = timedelta(days=2)
+"""Live rows that ended longer ago than this leave memory. It is longer than any local day: daily
+limits count all rows of today, and a day on which clocks go back has 25 hours or more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from actors.domain.agenda import Agenda
 from actors.domain.appointment import Appointment, AppointmentType, Status
@@ -24,9 +24,9 @@ class Calendar:
     hold_time: timedelta
     """How long a slot is held for a patient (criterion 8.1)."""
     agenda: Agenda
-    """Live rows that end yesterday or later."""
+    """Live rows, without those of days that are over."""
     completed: tuple[Appointment, ...] = ()
-    """Completed rows that end yesterday or later; they count towards daily limits."""
+    """Completed rows, without those of days that are over; they count towards daily limits."""
     named: Mapping[AppointmentId, Appointment] = field(default_factory=dict)
     """Rows of any status that commands of the current batch name."""
 
@@ -67,7 +67,7 @@ class Calendar:
     def check_offered(self, kind: AppointmentType, row: Appointment, now: datetime) -> None:
         """Raise why the row's patient cannot have its start, unless :meth:`free` lists it.
 
-        The time that the row itself takes now counts as free.
+        The row itself, as it is now, does not count. ``row`` has the length of ``kind``.
         """
         start = to_minute(row.start)
         taken = self.agenda.taken(
@@ -90,20 +90,25 @@ class Calendar:
     ) -> IsFull | None:
         """A predicate: whether the type has reached its daily limit on a date. ``None``: no limit.
 
-        Live and completed rows count.
+        Booked and completed rows count. The holds of a patient on a date are alternatives:
+        together they count as one, and as none once that patient has booked one there.
         """
         limit = self.schedule.daily_limit(kind.id)
         if limit is None:
             return None
-        counts = Counter(
-            local_date(to_minute(row.start), self.schedule.zone)
-            for row in (*self.agenda, *self.completed)
-            if row.appointment_type_id == kind.id
-            and row.id != ignoring
-            and not row.is_overdue(now)
-            and not (row.status is Status.HELD and row.patient_id == free_for)
-        )
-        return lambda day: counts[day] >= limit
+        booked: Counter[date] = Counter()
+        booking, holding = set[tuple[date, PatientId]](), set[tuple[date, PatientId]]()
+        for row in (*self.agenda, *self.completed):
+            if row.appointment_type_id != kind.id or row.id == ignoring or row.is_overdue(now):
+                continue
+            day = local_date(to_minute(row.start), self.schedule.zone)
+            if row.status is not Status.HELD:
+                booked[day] += 1
+                booking.add((day, row.patient_id))
+            elif row.patient_id != free_for:
+                holding.add((day, row.patient_id))
+        booked.update(day for day, _ in holding - booking)
+        return lambda day: booked[day] >= limit
 
     def with_named(self, rows: Iterable[Appointment]) -> "Calendar":
         return replace(self, named={row.id: row for row in rows})

@@ -8,7 +8,7 @@ during the check is still free when it is taken. A refusal is raised as one of
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import singledispatch
 
 from actors.domain import refusals, rules
@@ -43,6 +43,7 @@ from actors.domain.events import (
     SlotHeld,
 )
 from actors.domain.outcome import Outcome
+from actors.domain.principal import Principal
 from actors.domain.slots import in_open_time, to_minute
 
 
@@ -87,8 +88,7 @@ def _hold(command: HoldSlot, calendar: Calendar, now: datetime) -> Decision:
     wanted = rules.new_row(
         calendar, command, kind, now, status=Status.HELD, expires_at=now + calendar.hold_time
     )
-    calendar.check_offered(kind, wanted, now)
-    cleared = rules.clear_holds(calendar, wanted, now)
+    wanted, cleared = rules.placed(calendar, wanted, command.by, now)
     return _decided(Outcome.CREATED, wanted, *cleared, SlotHeld(before=None, after=wanted))
 
 
@@ -113,11 +113,12 @@ def _expire(command: ExpireHold, calendar: Calendar, now: datetime) -> Decision:
 
 @decide.register
 def _book_reservation(command: BookReservation, calendar: Calendar, now: datetime) -> Decision:
-    """Confirm a hold. Its slot needs no check, because the hold has kept it."""
+    """Confirm a hold, as if its slot were booked now: the hold only keeps others out."""
     row = rules.visible(calendar, command.appointment_id, command.by, "reservation")
     match row.status:
         case Status.HELD if not row.is_overdue(now):
-            return _confirm_hold(row, command.notes if command.notes is not UNSET else None, now)
+            notes = command.notes if command.notes is not UNSET else None
+            return _confirm(calendar, row, command.by, notes, now)
         case Status.HELD | Status.EXPIRED | Status.RELEASED:
             raise refusals.ReservationExpired
         case Status.CANCELLED | Status.NO_SHOW:
@@ -134,21 +135,28 @@ def _book_slot(command: BookSlot, calendar: Calendar, now: datetime) -> Decision
     kind = calendar.kind(command.appointment_type_id)
     same = rules.own_hold_of(calendar, command, now)
     if same is not None:
-        return _confirm_hold(same, command.notes, now)
+        return _confirm(calendar, same, command.by, command.notes, now, overbook=command.overbook)
     wanted = rules.new_row(
         calendar, command, kind, now, status=Status.CONFIRMED, notes=command.notes
     )
-    if command.by.is_staff:
-        wanted = rules.place_by_staff(calendar, wanted, now, overbook=command.overbook)
-    else:
-        calendar.check_offered(kind, wanted, now)
-    cleared = rules.clear_holds(calendar, wanted, now)
+    wanted, cleared = rules.placed(calendar, wanted, command.by, now, overbook=command.overbook)
     return _decided(Outcome.CREATED, wanted, *cleared, AppointmentBooked(before=None, after=wanted))
 
 
-def _confirm_hold(row: Appointment, notes: str | None, now: datetime) -> Decision:
-    after = rules.next_version(row, now, status=Status.CONFIRMED, expires_at=None, notes=notes)
-    return _decided(Outcome.CREATED, after, AppointmentBooked(before=row, after=after))
+def _confirm(
+    calendar: Calendar,
+    hold: Appointment,
+    by: Principal,
+    notes: str | None,
+    now: datetime,
+    *,
+    overbook: bool = False,
+) -> Decision:
+    kind = calendar.kind(hold.appointment_type_id)
+    after = replace(rules.of_kind(hold, kind), status=Status.CONFIRMED, expires_at=None)
+    after, cleared = rules.placed(calendar, after, by, now, overbook=overbook)
+    after = rules.next_version(after, now, notes=notes)
+    return _decided(Outcome.CREATED, after, *cleared, AppointmentBooked(before=hold, after=after))
 
 
 # --- changing ------------------------------------------------------------------------
@@ -165,12 +173,10 @@ def _change(command: ChangeAppointment, calendar: Calendar, now: datetime) -> De
         after = replace(after, notes=command.notes)
     cleared: Sequence[RowEvent] = ()
     if _takes_other_time(command, row, after):
-        if command.by.is_staff:
-            after = rules.place_by_staff(calendar, after, now, overbook=bool(command.overbook))
-        else:
+        if not command.by.is_staff:
             rules.check_not_too_late(row, now, calendar.schedule.cancel_notice_minutes)
-            calendar.check_offered(rules.kind_of(after), after, now)
-        cleared = rules.clear_holds(calendar, after, now)
+        overbook = bool(command.overbook)
+        after, cleared = rules.placed(calendar, after, command.by, now, overbook=overbook)
     if after == row:
         return _decided(Outcome.UNCHANGED, row)
     after = rules.next_version(after, now)
@@ -194,20 +200,17 @@ def _check_may_change(command: ChangeAppointment, row: Appointment, now: datetim
 
 
 def _with_time(command: ChangeAppointment, calendar: Calendar, row: Appointment) -> Appointment:
-    """The row with its new start, and with the duration and buffers of its new type."""
-    start, length = command.start or row.start, row.end - row.start
-    type_id = command.appointment_type_id
-    if type_id is None or type_id == row.appointment_type_id:
-        return replace(row, start=start, end=start + length)
-    kind = calendar.kind(type_id)
-    return replace(
-        row,
-        appointment_type_id=kind.id,
-        start=start,
-        end=start + timedelta(minutes=kind.duration_minutes),
-        buffer_before_minutes=kind.buffer_before_minutes,
-        buffer_after_minutes=kind.buffer_after_minutes,
-    )
+    """The row with its new start and type.
+
+    Of a new type, and where a patient moves it, it gets the present duration and buffers, as
+    the listing of slots assumes. Staff move it as it is.
+    """
+    type_id = command.appointment_type_id or row.appointment_type_id
+    start = command.start or row.start
+    moved = replace(row, start=start, end=start + (row.end - row.start))
+    if type_id != row.appointment_type_id or (moved != row and not command.by.is_staff):
+        return rules.of_kind(moved, calendar.kind(type_id))
+    return moved
 
 
 def _with_status(command: ChangeAppointment, after: Appointment, row: Appointment) -> Appointment:

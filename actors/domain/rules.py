@@ -38,7 +38,22 @@ def check_version(expected: int | None, current: int) -> None:
         raise VersionConflict(current)
 
 
-def place_by_staff(
+def placed(
+    calendar: Calendar, row: Appointment, by: Principal, now: datetime, *, overbook: bool = False
+) -> tuple[Appointment, list[RowEvent]]:
+    """The row as it may be placed now, and the ends of the holds that give way to it.
+
+    Every way to take time ends here, so that none is less strict than a direct booking:
+    booking a slot or a hold, and moving an appointment. Raises the refusal.
+    """
+    if by.is_staff:
+        row = _placed_by_staff(calendar, row, now, overbook=overbook)
+    else:
+        calendar.check_offered(calendar.kind(row.appointment_type_id), row, now)
+    return row, _clear_holds(calendar, row, now)
+
+
+def _placed_by_staff(
     calendar: Calendar, row: Appointment, now: datetime, *, overbook: bool
 ) -> Appointment:
     """The row as staff may book it: at any time that no other row takes, or overbooked.
@@ -53,7 +68,7 @@ def place_by_staff(
     return replace(row, overbooked=is_taken)
 
 
-def clear_holds(calendar: Calendar, row: Appointment, now: datetime) -> list[RowEvent]:
+def _clear_holds(calendar: Calendar, row: Appointment, now: datetime) -> list[RowEvent]:
     """End the holds in the way of a row: all overdue ones, and the patient's own."""
     start = to_minute(row.start) - row.buffer_before_minutes
     end = to_minute(row.end) + row.buffer_after_minutes
@@ -119,14 +134,14 @@ def new_row(
     )
 
 
-def kind_of(row: Appointment) -> AppointmentType:
-    """The type as it was when the row was booked; a rescheduled row keeps its duration."""
-    return AppointmentType(
-        id=row.appointment_type_id,
-        name="",
-        duration_minutes=int((row.end - row.start) / timedelta(minutes=1)),
-        buffer_before_minutes=row.buffer_before_minutes,
-        buffer_after_minutes=row.buffer_after_minutes,
+def of_kind(row: Appointment, kind: AppointmentType) -> Appointment:
+    """The row with the type, and with its duration and buffers as they are now."""
+    return replace(
+        row,
+        appointment_type_id=kind.id,
+        end=row.start + timedelta(minutes=kind.duration_minutes),
+        buffer_before_minutes=kind.buffer_before_minutes,
+        buffer_after_minutes=kind.buffer_after_minutes,
     )
 
 

@@ -2,23 +2,27 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from actors.calendar.settings import MEMORY_REACH
 from actors.domain.announcements import ScheduleBody
 from actors.domain.appointment import Appointment, Status
+from actors.domain.calendar import Calendar
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.commands import (
     BookReservation,
     CancelAppointment,
     ChangeAppointment,
+    Command,
     ExpireHold,
     ReleaseHold,
     ReplaceSchedule,
 )
 from actors.domain.decide import Decision, decide
 from actors.domain.events import ScheduleReplaced
-from actors.domain.ids import AppointmentId
+from actors.domain.ids import AppointmentId, PatientId, ProfileId
 from actors.domain.outcome import Outcome
 from actors.domain.principal import SYSTEM, Principal
 from actors.domain.refusals import (
@@ -35,7 +39,15 @@ from actors.domain.refusals import (
     ValidationFailed,
     VersionConflict,
 )
-from actors.domain.schedule import DailyLimit, Override, TimeOff, Window
+from actors.domain.schedule import (
+    DailyLimit,
+    Override,
+    Schedule,
+    TimeOff,
+    Weekday,
+    WeeklyRule,
+    Window,
+)
 from tests.unit.calendars import (
     ANNA,
     BEN,
@@ -192,10 +204,75 @@ def test_booking_a_hold_changes_the_status_of_the_same_row() -> None:
     assert (booked.version, booked.expires_at, booked.notes) == (2, None, "left side")
 
 
-def test_converting_a_live_hold_needs_no_slot_check() -> None:
-    closed = calendar([held(at(9))], schedule=with_schedule(rules=()))
+CLOSED = with_schedule(rules=())
+AWAY = with_schedule(time_off=(TimeOff(start_date=at(9).date(), end_date=at(9).date()),))
+OTHER_TYPE = with_schedule(appointment_type_ids=(CLEANING.id,))
+NONE_A_DAY = with_schedule(daily_limits=(DailyLimit(appointment_type_id=CHECKUP.id, per_day=0),))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "refusal"),
+    [
+        (CLOSED, OutsideAvailability),
+        (AWAY, OutsideAvailability),
+        (OTHER_TYPE, OutsideAvailability),
+        (NONE_A_DAY, OutsideAvailability),
+        (with_schedule(slot_step_minutes=120, time_zone="Asia/Kolkata"), OutsideAvailability),
+        (with_schedule(min_notice_minutes=7 * 24 * 60), TooSoon),
+        (with_schedule(horizon_days=1), TooFar),
+    ],
+    ids=["closed", "time off", "type", "daily limit", "grid and zone", "notice", "horizon"],
+)
+@pytest.mark.parametrize(
+    "book", [BookReservation(by=patient(), appointment_id=HOLD), book_slot(at(9))]
+)
+def test_a_hold_is_refused_by_the_rules_of_the_moment(
+    book: Command, schedule: Schedule, refusal: type[Refusal]
+) -> None:
+    with pytest.raises(refusal):
+        decide(book, calendar([held(at(9))], schedule=schedule), NOW)
+
+
+def test_a_hold_inside_the_notice_by_now_cannot_be_booked() -> None:
+    notice = int((at(9) - NOW) / timedelta(minutes=1))
+    waiting = calendar([held(at(9))], schedule=with_schedule(min_notice_minutes=notice))
     book = BookReservation(by=patient(), appointment_id=HOLD)
-    assert decide(book, closed, NOW).outcome is Outcome.CREATED
+    assert decide(book, waiting, NOW).events
+    with pytest.raises(TooSoon):
+        decide(book, waiting, NOW + timedelta(seconds=1))
+
+
+def test_a_hold_whose_time_staff_overbooked_cannot_be_booked() -> None:
+    overbooked = row(at(9, 15), patient_id=BEN, overbooked=True)
+    with pytest.raises(SlotTaken):
+        decide(
+            BookReservation(by=patient(), appointment_id=HOLD),
+            calendar([held(at(9)), overbooked]),
+            NOW,
+        )
+
+
+def test_a_booked_hold_gets_the_present_length_of_its_type() -> None:
+    longer = replace(CHECKUP, duration_minutes=45, buffer_after_minutes=5)
+    changed = replace(calendar([held(at(9))]), types={CHECKUP.id: longer})
+    book = BookReservation(by=patient(), appointment_id=HOLD)
+    booked = shown(decide(book, changed, NOW))
+    assert (booked.end, booked.buffer_after_minutes) == (at(9, 45), 5)
+    neighbour = row(at(9, 30), patient_id=BEN)
+    with pytest.raises(SlotTaken):
+        decide(book, replace(changed, agenda=calendar([held(at(9)), neighbour]).agenda), NOW)
+
+
+def test_staff_may_book_a_patients_hold_outside_the_rules() -> None:
+    decision = decide(book_slot(at(9), by=STAFF), calendar([held(at(9))], schedule=CLOSED), NOW)
+    assert changes(decision) == [("AppointmentBooked", "hold", Status.CONFIRMED)]
+
+
+def test_staff_must_overbook_to_book_a_hold_whose_time_is_taken() -> None:
+    taken = calendar([held(at(9)), row(at(9, 15), patient_id=BEN, overbooked=True)])
+    with pytest.raises(SlotTaken):
+        decide(book_slot(at(9), by=STAFF), taken, NOW)
+    assert shown(decide(book_slot(at(9), by=STAFF, overbook=True), taken, NOW)).overbooked
 
 
 def test_booking_at_exactly_expires_at_is_too_late() -> None:
@@ -426,6 +503,63 @@ def test_daily_limits_do_not_count_cancelled_or_missed_appointments(status: Stat
 def test_daily_limits_do_not_count_own_holds_and_the_moved_row() -> None:
     assert decide(hold_slot(at(11)), calendar([held(at(9))], schedule=ONE_A_DAY), NOW).events
     assert decide(change(start=at(11)), calendar([row(at(9))], schedule=ONE_A_DAY), NOW).events
+
+
+def test_of_several_holds_on_a_limited_day_one_can_be_booked() -> None:
+    day = calendar(schedule=ONE_A_DAY)
+    for hour in (9, 11, 14):
+        day = then(day, hold_slot(at(hour), id=f"hold-{hour}"))
+    day = then(day, BookReservation(by=patient(), appointment_id=AppointmentId("hold-11")))
+    for hour in (9, 14):
+        held_then = AppointmentId(f"hold-{hour}")
+        for book in (
+            BookReservation(by=patient(), appointment_id=held_then),
+            book_slot(at(hour)),
+            hold_slot(at(hour, 30)),
+        ):
+            with pytest.raises(OutsideAvailability):
+                decide(book, day, NOW)
+
+
+def test_daily_limits_count_the_whole_of_a_day_with_25_hours() -> None:
+    zone = ZoneInfo("Europe/Vienna")
+    first = datetime(2027, 10, 31, tzinfo=zone).astimezone(UTC)
+    late = datetime(2027, 10, 31, 23, 45, tzinfo=zone).astimezone(UTC)
+    allday = tuple(WeeklyRule(weekday=day, window=Window(0, 1440)) for day in Weekday)
+    limited = replace(ONE_A_DAY, time_zone=zone.key, rules=allday)
+    now = late - timedelta(minutes=1)
+    assert now - row(first).end > timedelta(days=1)
+    day = calendar([row(first)], schedule=limited).settled(now - MEMORY_REACH)
+    with pytest.raises(OutsideAvailability):
+        decide(book_slot(late, who=BEN), day, now)
+
+
+def test_several_holds_of_one_patient_take_one_place_of_a_limited_day() -> None:
+    limit = DailyLimit(appointment_type_id=CHECKUP.id, per_day=2)
+    holds = [held(at(9)), held(at(11), id="b"), held(at(14), id="c", patient_id=BEN)]
+    day = calendar(holds, schedule=with_schedule(daily_limits=(limit,)))
+    cleo = patient(PatientId(ProfileId("cleo")))
+    with pytest.raises(OutsideAvailability):
+        decide(hold_slot(at(10), by=cleo), day, NOW)
+    for first, second in (("hold", "c"), ("c", "hold"), ("b", "c")):
+        one = then(day, BookReservation(by=_owner(day, first), appointment_id=AppointmentId(first)))
+        both = then(
+            one, BookReservation(by=_owner(day, second), appointment_id=AppointmentId(second))
+        )
+        assert sum(row.status is Status.CONFIRMED for row in both.agenda) == 2
+
+
+def _owner(day: Calendar, name: str) -> Principal:
+    found = day.find(AppointmentId(name))
+    assert found
+    return patient(found.patient_id)
+
+
+def test_a_moved_appointment_gets_the_present_length_of_its_type() -> None:
+    shorter = replace(CHECKUP, duration_minutes=15)
+    changed = replace(calendar([row(at(9))]), types={CHECKUP.id: shorter})
+    assert shown(decide(change(start=at(16, 45)), changed, NOW)).end == at(17)
+    assert shown(decide(change(by=STAFF, start=at(11)), changed, NOW)).end == at(11, 30)
 
 
 def test_a_type_that_is_not_offered_can_be_booked_by_staff_only() -> None:
