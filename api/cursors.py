@@ -15,9 +15,10 @@ from typing import Final, TypeAlias
 import orjson
 from marshmallow import ValidationError
 
+from actors.domain.ids import parse_id
 from actors.domain.refusals import ValidationFailed
 from actors.services.requests import all_fields
-from api.schemas.fields import instant_text, parse_id, parse_instant
+from api.schemas.fields import instant_text, parse_instant
 from api.schemas.queries import AppointmentPageQuery, PageQuery, SlotPageQuery
 
 _SUM_BYTES: Final = 8

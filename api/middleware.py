@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from structlog.typing import FilteringBoundLogger
 
+from actors.domain.ids import parse_id
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import InvalidToken, NotFound, Refusal
 from actors.services.identity import Claims
@@ -16,7 +17,6 @@ from api.auth import bearer
 from api.deps import DEPS
 from api.errors import PublicError, error_body, to_public
 from api.origins import cors_origin
-from api.schemas.fields import parse_id
 
 log = structlog.get_logger(__name__)
 

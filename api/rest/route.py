@@ -9,6 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from aiohttp import web
 
+from actors.domain.ids import parse_id
 from actors.domain.outcome import Outcome
 from actors.domain.refusals import NotFound, Refusal
 from actors.ports.commits import Reply
@@ -19,7 +20,6 @@ from api.middleware import PRINCIPAL, REQUEST_ID
 from api.rest.headers import content_tag, expected_version, has_tag, idempotency_key
 from api.rest.parser import load_body, load_query
 from api.rest.responses import Resource, json_response
-from api.schemas.fields import parse_id
 from api.schemas.queries import NOTHING
 from api.schemas.strict import RequestSchema
 

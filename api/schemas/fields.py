@@ -17,6 +17,7 @@ from marshmallow.fields import List as List
 from marshmallow.fields import Nested as Nested
 from marshmallow.fields import Raw as Raw
 
+from actors.domain.ids import parse_id
 from actors.domain.schedule import MINUTES_PER_DAY
 from actors.domain.zones import zone_names
 
@@ -33,7 +34,6 @@ YEARS = range(1970, 2200)
 _INSTANT = re.compile(
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?", re.ASCII
 )
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _WALL = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -61,13 +61,6 @@ def parse_instant(text: object) -> datetime:
     if instant.year not in YEARS:
         raise ValidationError(f"the year must be between {YEARS[0]} and {YEARS[-1]}")
     return instant
-
-
-def parse_id(text: object) -> str | None:
-    """A record's id in its canonical form, ``None`` if it cannot be one."""
-    if isinstance(text, str) and _UUID.fullmatch(text):
-        return text.lower()
-    return None
 
 
 T = TypeVar("T")

@@ -77,6 +77,65 @@ async def test_table_changes_arrive_as_filtered_rows(clinic: Clinic, kind: str) 
     assert {each.name for each in client.reports if each.type == "change"} == {"mine"}
 
 
+FILTERS = {
+    "all of it": "status=eq.confirmed,version=gte.1,notes=ilike.caf%",
+    "in quotes": 'notes=eq."Café, (crown)",overbooked=is.false',
+    "negated": "status=not.in.( held , cancelled ),notes=not.match.^x",
+    "in small letters": "notes=imatch.CROWN",
+    "other": "status=eq.confirmed,notes=like.x%",
+}
+
+
+@every_kind
+async def test_filters_of_the_whole_grammar_select_rows(clinic: Clinic, kind: str) -> None:
+    dentist, patient = clinic.dentists[0], clinic.patients[0]
+    async with real_client(kind, clinic.url, dentist.token) as client:
+        for name, text in FILTERS.items():
+            change = {"event": "INSERT", **APPOINTMENTS, "filter": text}
+            await client.join(f"page {name}", changes=[change], name=name)
+        body = {**clinic.slot("09:00"), "notes": "Café, (crown)"}
+        await clinic.api(patient).post("/api/appointments", body)
+        await client.until(lambda _: len(client.changes()) == len(FILTERS) - 1)
+    assert {each.name for each in client.reports if each.type == "change"} == FILTERS.keys() - {
+        "other"
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS[:2])
+async def test_filters_of_the_builder_of_realtime_js_select_rows(clinic: Clinic, kind: str) -> None:
+    """The combinations of Supabase Realtime's own end-to-end checks."""
+    notes, dentist, patient = '50% "off", (a_b) ', clinic.dentists[0], clinic.patients[0]
+    passing = [
+        [["eq", "notes", notes.strip()]],
+        [["neq", "notes", "x"], ["not", "notes", "like", "skip%"]],
+        [["gte", "start", "2020-01-01"], ["lte", "start", "2100-01-01T00:00:00Z"]],
+        [["in", "notes", ["x, y", notes.strip()]], ["like", "notes", "50%"]],
+        [["is", "cancel_reason", None], ["ilike", "notes", '50% "OFF%']],
+        [["match", "notes", "^50.{1,20}b\\)$"], ["imatch", "notes", "OFF"]],
+        [["isDistinct", "cancel_reason", "practice"], ["not", "notes", "is", None]],
+        [["eq", "version", 1], ["eq", "overbooked", False], ["lt", "version", 2]],
+        [["in", "dentist_id", [dentist.id.upper()]], ["gt", "version", 0]],
+        [],
+    ]
+    failing = [
+        [["neq", "notes", notes.strip()]],
+        [["like", "notes", "50%"], ["eq", "created_via", "x"]],
+        [["not", "status", "in", ["confirmed", "held"]]],
+        [["not", "cancel_reason", "is", None]],
+    ]
+    async with real_client(kind, clinic.url, dentist.token) as client:
+        for number, steps in enumerate([*passing, *failing]):
+            change = {"event": "INSERT", **APPOINTMENTS, "steps": steps, "select": ["version"]}
+            await client.join(f"page-{number}", changes=[change], name=str(number))
+        await clinic.api(patient).post(
+            "/api/appointments", {**clinic.slot("09:00"), "notes": notes}
+        )
+        await client.until(lambda _: len(client.changes()) == len(passing))
+    changed = [each for each in client.reports if each.type == "change"]
+    assert sorted(int(each.name) for each in changed) == list(range(len(passing)))
+    assert all(each.message["new"].keys() == {"id", "version"} for each in changed)
+
+
 @every_kind
 async def test_presence_is_seen_in_both_directions(clinic: Clinic, kind: str) -> None:
     dentist = clinic.dentists[0]

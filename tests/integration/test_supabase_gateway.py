@@ -34,7 +34,13 @@ from tests.support.database import execute
 from tests.support.eventually import eventually
 from tests.support.logs import Logs
 from tests.support.running import Template, config_for, running_hub
-from tests.support.supabase_wire import BINDING, RawSupabase, client_broadcast, raw_supabase
+from tests.support.supabase_wire import (
+    BINDING,
+    RawSupabase,
+    ServerMessage,
+    client_broadcast,
+    raw_supabase,
+)
 from tests.support.tokens import SECRET, token
 
 BASES = ("/realtime/v1", "/socket")
@@ -208,14 +214,111 @@ async def test_bindings_are_confirmed_and_changes_name_matching_ones(
         booked = await clinic.book(clinic.patients[0])
         inserted = await raw.until("postgres_changes")
         assert inserted.payload["ids"] == [ids[1]]
-        assert inserted.payload["data"]["record"] == booked
+        assert inserted.payload["data"]["record"] == {"id": booked["id"]}, "as selected"
         api = clinic.api(clinic.patients[0])
         await api.put(f"/api/appointments/{booked['id']}", {"notes": "x"})
-        assert (await raw.until("postgres_changes")).payload["ids"] == ids[:2]
+        whole, selected = await raw.until("postgres_changes"), await raw.until("postgres_changes")
+        assert (whole.payload["ids"], selected.payload["ids"]) == ([ids[0]], [ids[1]])
+        assert whole.payload["data"]["record"] == {**booked, **_changed(whole)}
         await api.delete(f"/api/appointments/{booked['id']}")
         cancelled = await raw.until("postgres_changes")
-        assert cancelled.payload["ids"] == ids
+        assert cancelled.payload["ids"] == [ids[0], ids[2]]
         assert cancelled.payload["data"]["record"]["status"] == "cancelled"
+
+
+def _changed(message: ServerMessage) -> dict[str, Any]:
+    record = message.payload["data"]["record"]
+    return {name: record[name] for name in ("notes", "version", "updated_at")}
+
+
+async def test_filters_select_rows_by_the_whole_grammar(clinic: Clinic) -> None:
+    """One binding for each filter; the ids of a change name those whose filter it passes."""
+    dentist, patient = clinic.dentists[0], clinic.patients[0]
+    passing = [
+        f"status=eq.confirmed,dentist_id=eq.{dentist.id.upper()}",
+        f"status=in.( held , confirmed ) , patient_id=in.({patient.id.upper()})",
+        'notes=eq."a, \\"b\\" (c)"',
+        "notes=like.a%b%",
+        "notes=ilike.A_ %",
+        'notes=match."^a.*\\\\(c\\\\)$"',
+        'notes=imatch."B.{1,9}C"',
+        "cancel_reason=is.null,overbooked=is.false",
+        "cancel_reason=isdistinct.practice",
+        "version=not.in.(2,3),start=gte.2020-01-01,overbooked=not.eq.t",
+    ]
+    failing = [
+        f"status=neq.held,dentist_id=eq.{clinic.dentists[2].id}",
+        "status=eq. confirmed",
+        "notes=like.b%",
+        "notes=not.match.a",
+        "cancel_reason=neq.practice",
+        "cancel_reason=not.eq.practice",
+        "start=lt.2020-01-01",
+    ]
+    filters = [*passing, *failing]
+    bindings = [{**BINDING, "event": "insert", "filter": each} for each in filters]
+    async with connect(clinic, patient.token) as raw:
+        reply = await raw.joined("my-page", changes=bindings)
+        answered = reply.payload["response"]["postgres_changes"]
+        ids = {each.pop("id"): each["filter"] for each in answered}
+        assert answered == bindings, "unchanged, in order"
+        body = {**clinic.slot("09:00"), "notes": 'a, "b" (c)'}
+        assert (await clinic.api(patient).post("/api/appointments", body)).status == 201
+        change = await raw.until("postgres_changes")
+    assert [ids[each] for each in change.payload["ids"]] == filters[: len(passing)]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"filter": "status=eq.held,"}, "extra commas"),
+        ({"filter": "status=fts.held"}, "operator of eq, neq"),
+        ({"filter": "notes=match.(?=a)"}, "lookaround"),
+        ({"filter": r"notes=match.(a)\1"}, "not offered"),
+        ({"filter": r"notes=match.\bfoo"}, "not offered"),
+        ({"filter": "notes=match.(a{200}){200}"}, "not a valid pattern"),
+        ({"filter": 'notes=match."' + "x{0,250}" * 20 + '"'}, "too large"),
+        ({"filter": "notes=match.a{1,2}"}, "bounds in a pattern"),  # the comma ends it
+        ({"filter": "version=like.1%"}, "text column"),
+        ({"filter": "status=in.()"}, "at least one value"),
+        ({"event": "TRUNCATE"}, "event must be"),
+        ({"select": ["password"]}, "no column"),
+    ],
+)
+async def test_a_filter_that_is_not_offered_is_refused_at_the_join(
+    clinic: Clinic, change: dict[str, Any], reason: str
+) -> None:
+    async with connect(clinic, clinic.patients[0].token) as raw:
+        refusal = await raw.join("my-page", changes=[{**BINDING, **change}])
+        assert refusal.status == "error"
+        assert refusal.reason.startswith("Invalid join: postgres_changes: ")
+        assert reason in refusal.reason
+        await raw.joined("my-page", changes=[BINDING])
+
+
+async def test_the_patterns_of_a_socket_are_bounded_together(clinic: Clinic) -> None:
+    large = {**BINDING, "filter": 'notes=match.".{0,50}x.{0,20}y"'}
+    async with connect(clinic, clinic.patients[0].token) as raw:
+        await raw.joined("page-1", changes=[large])
+        refusal = await raw.join("page-2", changes=[large])
+        assert refusal.reason.startswith("ChannelRateLimitReached: The patterns")
+        await raw.joined("page-1", changes=[large])  # it replaces itself
+        await raw.joined("page-2", changes=[{**BINDING, "filter": "notes=ilike.%x%"}])
+
+
+@pytest.mark.parametrize("vsn", ["1.0.0", "2.0.0"])
+async def test_a_delete_is_filtered_by_the_last_row(clinic: Clinic, vsn: str) -> None:
+    patient = clinic.patients[0]
+    held = {**BINDING, "event": "delete", "filter": "status=eq.held,notes=is.null"}
+    other = {**BINDING, "event": "DELETE", "filter": "status=not.eq.held"}
+    async with connect(clinic, patient.token, vsn=vsn) as raw:
+        reply = await raw.joined("my-page", changes=[held, other])
+        ids = [each["id"] for each in reply.payload["response"]["postgres_changes"]]
+        reservation = await clinic.hold(patient)
+        await clinic.api(patient).delete(f"/api/reservations/{reservation['id']}")
+        change = await raw.until("postgres_changes")
+        assert change.payload["ids"] == [ids[0]]
+        assert change.payload["data"]["old_record"] == {"id": reservation["id"]}
 
 
 async def test_rows_of_others_never_arrive(

@@ -1,7 +1,7 @@
 // Drives @supabase/realtime-js: reads commands and writes reports, both as lines of JSON.
 // tests/support/supabase_clients.py documents them.
 import { createInterface } from "node:readline";
-import { RealtimeClient } from "@supabase/realtime-js";
+import { RealtimeClient, postgresChangesFilter } from "@supabase/realtime-js";
 import WebSocket from "ws";
 
 const report = (content) => process.stdout.write(JSON.stringify(content) + "\n");
@@ -19,8 +19,12 @@ const actions = {
     const channel = client.channel(topic, { config: { private: true, ...config } });
     for (const event of broadcasts)
       channel.on("broadcast", { event }, (message) => report({ report: "broadcast", name, message }));
-    for (const filter of changes)
+    for (const { steps, ...rest } of changes) {
+      // The calls of the client's own builder of filters.
+      const built = steps?.reduce((filter, [call, ...values]) => filter[call](...values), postgresChangesFilter());
+      const filter = built ? { ...rest, filter: built } : rest;
       channel.on("postgres_changes", filter, (message) => report({ report: "change", name, message }));
+    }
     if (presence)
       channel.on("presence", { event: "sync" }, () =>
         report({ report: "presence", name, message: channel.presenceState() }),

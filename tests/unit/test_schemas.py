@@ -7,7 +7,13 @@ import pytest
 
 from actors.domain.appointment import Status
 from actors.domain.commands import UNSET
-from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, ProfileId
+from actors.domain.ids import (
+    AppointmentId,
+    AppointmentTypeId,
+    DentistId,
+    ProfileId,
+    parse_id,
+)
 from actors.domain.principal import Role
 from actors.domain.refusals import ValidationFailed
 from actors.services.requests import (
@@ -27,7 +33,7 @@ from api.schemas.bodies import (
     CREATE_TYPE,
     HOLD,
 )
-from api.schemas.fields import instant_text, parse_id, parse_instant
+from api.schemas.fields import instant_text, parse_instant
 from api.schemas.strict import RequestSchema
 
 ID = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"

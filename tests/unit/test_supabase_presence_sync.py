@@ -33,6 +33,7 @@ class FakeTopic:
     presence_key: str
     carries_presence: bool = True
     vsn: str = "2.0.0"
+    name: str = "realtime:appointments:dentist:1"
     pushed: list[tuple[str, Any]] = field(default_factory=list)
 
     def push(self, event: str, payload: Any) -> None:

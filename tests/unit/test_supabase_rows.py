@@ -13,7 +13,8 @@ from actors.domain.principal import Principal, Role
 from actors.ports.events import EventRecord
 from api.realtime.rooms.frames import Frame, Sent
 from api.realtime.rooms.subscribers import EventBatch
-from api.realtime.supabase.bindings import COLUMNS, parse_binding
+from api.realtime.supabase.bindings import parse_binding
+from api.realtime.supabase.columns import COLUMNS
 from api.realtime.supabase.frames import ClientMessage, Vsn
 from api.realtime.supabase.joining import parse_join
 from api.realtime.supabase.protocol import Join
@@ -27,6 +28,7 @@ ROW = {
     "start": "2027-03-08T09:00:00Z",
     "status": "confirmed",
     "version": 1,
+    "created_via": "dentist",
     "patient": {"id": "p1", "name": "Ada"},
 }
 
@@ -61,7 +63,7 @@ def change(type: str, **changes: Any) -> RowChange:
     ],
 )
 def test_each_event_is_one_type_of_change(type: str, row: Any, expected: str) -> None:
-    data = json.loads(change(type, **row).data)
+    data = json.loads(change(type, **row).data(None))
     assert data["type"] == expected
     assert (data["schema"], data["table"], data["errors"]) == ("public", "appointments", None)
     assert data["commit_timestamp"] == "2027-03-01T12:00:00Z"
@@ -76,7 +78,7 @@ def test_other_events_change_no_appointment() -> None:
 
 
 def test_the_record_is_the_row_of_rest_with_column_types() -> None:
-    data = json.loads(change("appointment.updated", version=2).data)
+    data = json.loads(change("appointment.updated", version=2).data(None))
     assert data["record"] == {**ROW, "version": 2}
     assert data["old_record"] == {"id": "a1"}
     assert {each["name"]: each["type"] for each in data["columns"]} == {
@@ -86,13 +88,27 @@ def test_the_record_is_the_row_of_rest_with_column_types() -> None:
 
 def test_a_delete_has_the_id_and_is_filtered_by_the_last_row() -> None:
     gone = change("reservation.expired", status="expired")
-    data = json.loads(gone.data)
+    data = json.loads(gone.data(None))
     assert data["old_record"] == {"id": "a1"}
     assert data["columns"] == [{"name": "id", "type": "text"}]
-    mine = parse_binding({"event": "DELETE", "filter": "dentist_id=eq.d1"})
-    other = parse_binding({"event": "DELETE", "filter": "dentist_id=eq.d2"})
+    mine = parse_binding({"event": "DELETE", "filter": "created_via=eq.dentist"})
+    other = parse_binding({"event": "DELETE", "filter": "created_via=eq.patient"})
     held = parse_binding({"event": "*", "filter": "status=eq.held"})
-    assert gone.ids((mine, other, held, mine)) == (mine.id, held.id)
+    assert gone.ids((mine, other, held, mine)) == {None: (mine.id, held.id)}
+
+
+def test_a_record_contains_the_selected_columns_and_the_id() -> None:
+    changed = change("appointment.updated", version=2)
+    table = {"schema": "public", "table": "appointments"}
+    whole = parse_binding({"event": "*", **table})
+    status = parse_binding({"event": "*", **table, "select": ["status"]})
+    assert changed.ids((status, whole)) == {
+        frozenset({"id", "status"}): (status.id,),
+        None: (whole.id,),
+    }
+    data = json.loads(changed.data(status.columns))
+    assert data["record"] == {"id": "a1", "status": "confirmed"}
+    assert [each["name"] for each in data["columns"]] == ["id", "status"]
 
 
 def test_rows_come_from_the_channel_of_the_person() -> None:

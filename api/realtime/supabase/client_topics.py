@@ -25,6 +25,7 @@ from api.realtime.rooms.joins import CHANNELS_MAX, Joined
 from api.realtime.rooms.subscribers import EventBatch
 from api.realtime.supabase.frames import PREFIX, Vsn, ok_reply
 from api.realtime.supabase.joining import JoinRequest, ReplayRequest
+from api.realtime.supabase.patterns import SIZE_MAX
 from api.realtime.supabase.presence_registry import PresenceRegistry
 from api.realtime.supabase.protocol import Join, Leave, RenewToken
 from api.realtime.supabase.topic import Topic
@@ -127,9 +128,14 @@ class ClientTopics:
         if len(self.by_name) >= CHANNELS_MAX:
             reason = f"ChannelRateLimitReached: At most {CHANNELS_MAX} channels on one socket"
             raise JoinRefused("TOO_MANY_CHANNELS", reason)
-        count = len(request.bindings) + sum(len(topic.bindings) for topic in self.by_name.values())
-        if count > BINDINGS_OF_SOCKET_MAX:
+        bindings = [*request.bindings]
+        for topic in self.by_name.values():
+            bindings += topic.bindings
+        if len(bindings) > BINDINGS_OF_SOCKET_MAX:
             reason = f"ChannelRateLimitReached: At most {BINDINGS_OF_SOCKET_MAX} postgres_changes"
+            raise JoinRefused("TOO_MANY_CHANNELS", f"{reason} on one socket")
+        if sum(binding.size for binding in bindings) > SIZE_MAX:
+            reason = "ChannelRateLimitReached: The patterns of all filters are too large"
             raise JoinRefused("TOO_MANY_CHANNELS", f"{reason} on one socket")
 
     async def _authenticate(self, token: str) -> tuple[Claims, Principal]:

@@ -12,6 +12,7 @@ from typing import Final, TypeGuard
 import orjson
 
 from api.realtime.supabase.bindings import BINDINGS_MAX, Binding, InvalidBinding, parse_binding
+from api.realtime.supabase.patterns import SIZE_MAX
 from api.realtime.supabase.presence import KEY_CHARS_MAX, is_presence_key
 
 _TOKENS: Final = ("access_token", "user_token")
@@ -53,10 +54,7 @@ def parse_join(payload: Mapping[str, object]) -> JoinRequest:
     config = _object(payload, "config")
     sent = _bindings(config)
     broadcast, presence = _object(config, "broadcast"), _object(config, "presence")
-    try:
-        bindings = tuple(parse_binding(each) for each in sent)
-    except InvalidBinding as invalid:
-        raise InvalidJoin(f"postgres_changes: {invalid}") from None
+    bindings = _parsed(sent)
     return JoinRequest(
         token=token_of(payload),
         ack=_flag(broadcast, "ack", default=False),
@@ -136,6 +134,20 @@ def _bindings(config: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
     if not all(isinstance(each, Mapping) for each in sent):
         raise InvalidJoin("postgres_changes: a binding must be an object")
     return sent
+
+
+def _parsed(sent: Sequence[Mapping[str, object]]) -> tuple[Binding, ...]:
+    bindings: list[Binding] = []
+    size = 0
+    try:
+        for each in sent:
+            bindings.append(parse_binding(each))
+            size += bindings[-1].size
+            if size > SIZE_MAX:  # before the next pattern is compiled
+                raise InvalidBinding("the patterns of a channel are too large")
+    except InvalidBinding as invalid:
+        raise InvalidJoin(f"postgres_changes: {invalid}") from None
+    return tuple(bindings)
 
 
 def _reply(sent: Sequence[Mapping[str, object]], bindings: Sequence[Binding]) -> bytes:

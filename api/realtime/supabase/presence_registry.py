@@ -109,7 +109,8 @@ class PresenceRegistry:
             return
         forms, payload = WireForms(), orjson.Fragment(diff.payload)
         for topic in watched.watchers:
-            topic.write(forms(topic.vsn, partial(topic.shared_frame, "presence_diff", payload)))
+            frame = partial(topic.shared_frame, "presence_diff", payload)
+            topic.write(forms((topic.vsn, topic.name), frame))
 
     def _drop_if_unused(self, channel: Channel) -> None:
         watched = self._channels[channel]

@@ -15,7 +15,8 @@ from actors.domain.channels import Channel, dentist_channel, patient_channel
 from actors.domain.ids import DentistId, PatientId
 from actors.domain.principal import Principal, Role
 from actors.ports.events import EventRecord
-from api.realtime.supabase.bindings import COLUMNS, SCHEMA, TABLE, Binding, ChangeType, Row
+from api.realtime.supabase.bindings import Binding, ChangeType, Selection
+from api.realtime.supabase.columns import COLUMNS, SCHEMA, TABLE, Row
 from api.schemas.fields import instant_text
 
 _CHANGES: Final[Mapping[str, ChangeType]] = {
@@ -36,12 +37,34 @@ class RowChange:
     type: ChangeType
     row: Row
     """After the change; of a DELETE, the last row."""
-    data: bytes
-    """The ``data`` of ``postgres_changes``, as JSON."""
+    time: str
+    """When it was committed."""
 
-    def ids(self, bindings: tuple[Binding, ...]) -> tuple[int, ...]:
-        """The ids of the bindings that match, without repetition."""
-        return tuple(dict.fromkeys(b.id for b in bindings if b.matches(self.type, self.row)))
+    def ids(self, bindings: tuple[Binding, ...]) -> Mapping[Selection, tuple[int, ...]]:
+        """The ids of the bindings that match, without repetition, by the columns they select."""
+        found: dict[Selection, dict[int, None]] = {}
+        for binding in bindings:
+            if binding.matches(self.type, self.row):
+                found.setdefault(binding.columns, {})[binding.id] = None
+        return {columns: tuple(ids) for columns, ids in found.items()}
+
+    def data(self, columns: Selection) -> bytes:
+        """The ``data`` of ``postgres_changes`` with these columns, as JSON."""
+        key = {"id": self.row["id"]}
+        shown = key if self.type == "DELETE" else _selected(self.row, columns)
+        data: dict[str, object] = {
+            "schema": SCHEMA,
+            "table": TABLE,
+            "type": self.type,
+            "commit_timestamp": self.time,
+            "columns": [{"name": name, "type": COLUMNS.get(name, "jsonb")} for name in shown],
+            "errors": None,
+        }
+        if self.type != "DELETE":
+            data["record"] = shown
+        if self.type != "INSERT":
+            data["old_record"] = key
+        return orjson.dumps(data)
 
 
 def change_of(record: EventRecord) -> RowChange | None:
@@ -54,7 +77,7 @@ def change_of(record: EventRecord) -> RowChange | None:
         change_type = "UPDATE"  # it was a hold before
     if change_type == "DELETE":
         row["status"] = Status.HELD
-    return RowChange(change_type, row, orjson.dumps(_data(record, change_type, row)))
+    return RowChange(change_type, row, instant_text(record.time))
 
 
 def rows_channel(principal: Principal) -> Channel | None:
@@ -70,18 +93,5 @@ def rows_channel(principal: Principal) -> Channel | None:
             return None
 
 
-def _data(record: EventRecord, type: ChangeType, row: Row) -> dict[str, object]:
-    shown = {"id": row["id"]} if type == "DELETE" else row
-    data: dict[str, object] = {
-        "schema": SCHEMA,
-        "table": TABLE,
-        "type": type,
-        "commit_timestamp": instant_text(record.time),
-        "columns": [{"name": name, "type": COLUMNS.get(name, "jsonb")} for name in shown],
-        "errors": None,
-    }
-    if type != "DELETE":
-        data["record"] = orjson.Fragment(record.payload)
-    if type != "INSERT":
-        data["old_record"] = {"id": row["id"]}
-    return data
+def _selected(row: Row, columns: Selection) -> Row:
+    return row if columns is None else {name: row[name] for name in row if name in columns}

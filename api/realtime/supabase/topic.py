@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import orjson
 
@@ -80,18 +81,21 @@ class Topic:
             yield forms((_PROTOCOL, self.vsn, self.name), lambda: self._broadcast(record))
         if record.channel == self.rows:
             change = forms((_PROTOCOL, "change"), lambda: change_of(record))
-            if change and (ids := change.ids(self.bindings)):
-                key = (_PROTOCOL, self.vsn, self.name, ids)
-                yield forms(key, lambda: self._change(change, ids))
+            if change is not None:
+                yield from self._change_frames(change, forms)
 
     def _broadcast(self, record: EventRecord, **meta: object) -> Frame:
         """A broadcast whose payload is the event's envelope, with its position."""
         meta = {"id": record.event_id, **meta}
         return broadcast_frame(self.vsn, self.name, record.type, envelope(record), meta)
 
-    def _change(self, change: RowChange, ids: tuple[int, ...]) -> Frame:
-        content = {"ids": list(ids), "data": orjson.Fragment(change.data)}
-        return self.shared_frame("postgres_changes", content)
+    def _change_frames(self, change: RowChange, forms: WireForms) -> Iterator[Frame]:
+        """One for each selection of columns; most clients select all."""
+        for columns, ids in change.ids(self.bindings).items():
+            data = forms((_PROTOCOL, "data", columns), partial(change.data, columns))
+            content = {"ids": ids, "data": orjson.Fragment(data)}
+            frame = partial(self.shared_frame, "postgres_changes", content)
+            yield forms((_PROTOCOL, self.vsn, self.name, columns, ids), frame)
 
     def notify(self, event: str, data: bytes, forms: WireForms) -> None:
         key = (_PROTOCOL, self.vsn, self.name)
