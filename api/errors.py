@@ -35,6 +35,7 @@ STATUS: Final[Mapping[type[refusals.Refusal], int]] = MappingProxyType(
         refusals.IdempotencyMismatch: 422,
         refusals.RateLimited: 429,
         refusals.TooManyReservations: 429,
+        refusals.TooManyAppointments: 429,
         refusals.CalendarBusy: 503,
         refusals.Unavailable: 503,
     }

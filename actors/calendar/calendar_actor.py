@@ -203,6 +203,7 @@ class CalendarActor:
                 fence=self.fence,
                 types={kind.id: kind.version for kind in plan.calendar.types.values()},
                 hold_limit=self._reservations.max_per_patient,
+                future_limit=self._reservations.max_future_per_patient,
                 turns=tuple(plan.turns),
             )
         )

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Annotated
+
+from annotated_types import Ge
 
 from actors.bounds import Count, Positive
 
@@ -32,3 +35,6 @@ class ReservationSettings:
     hold_seconds: Positive = 300.0
     max_per_patient: Count = 3
     """Live holds of a patient, at all dentists together."""
+    max_future_per_patient: Annotated[int, Ge(0)] = 10
+    """Appointments and holds of a patient that lie ahead, at all dentists together; 0: no
+    limit. It does not bind staff."""

@@ -19,6 +19,7 @@
     ├── IdempotencyMismatch     IDEMPOTENCY_MISMATCH   the key was used for something else
     ├── RateLimited             RATE_LIMITED           too many requests of one principal
     ├── TooManyReservations     TOO_MANY_RESERVATIONS  the patient holds as many as allowed
+    ├── TooManyAppointments     TOO_MANY_APPOINTMENTS  the patient has as many ahead as allowed
     ├── CalendarBusy            CALENDAR_BUSY          the mailbox is full, or the wait too long
     └── Unavailable             UNAVAILABLE            outcome unknown: retry with the same key
 
@@ -167,6 +168,13 @@ class RateLimited(Refusal):
 class TooManyReservations(Refusal):
     code = "TOO_MANY_RESERVATIONS"
     sentence = "At most {0.limit} slots can be held at once"
+    limit: int
+
+
+@dataclass(eq=False)
+class TooManyAppointments(Refusal):
+    code = "TOO_MANY_APPOINTMENTS"
+    sentence = "At most {0.limit} appointments can lie ahead, reservations included"
     limit: int
 
 

@@ -77,6 +77,8 @@ class CalendarCommit:
     """The version of every appointment type that the decisions rest on."""
     hold_limit: int
     """How many live holds a patient may have, at all dentists together."""
+    future_limit: int
+    """How many appointments and holds a patient may have ahead, at all dentists; 0: no limit."""
     turns: tuple[Turn, ...]
 
 

@@ -14,6 +14,7 @@ from actors.domain.refusals import (
     SlotTaken,
     TooFar,
     TooLate,
+    TooManyAppointments,
     TooSoon,
 )
 from actors.services.requests import AppointmentChange, BookingRequest, Cancellation
@@ -36,7 +37,13 @@ _PLACE = (OutsideAvailability, TooSoon, TooFar, SlotTaken, PatientConflict)
     other_statuses=(200,),
     response="Appointment",
     body=BOOK,
-    refusals=(ReservationExpired, InvalidTransition, IdempotencyMismatch, *_PLACE),
+    refusals=(
+        ReservationExpired,
+        InvalidTransition,
+        IdempotencyMismatch,
+        TooManyAppointments,
+        *_PLACE,
+    ),
     example={"reservation_id": "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f", "notes": "First visit"},
 )
 async def book(call: Call[None, BookingRequest]) -> Result:

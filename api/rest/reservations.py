@@ -25,6 +25,7 @@ _COLLECTION = "/api/reservations"
         refusals.TooSoon,
         refusals.TooFar,
         refusals.TooManyReservations,
+        refusals.TooManyAppointments,
         refusals.IdempotencyMismatch,
     ),
     example={

@@ -32,6 +32,8 @@ NEXT_STEP: Final = {
     " tools only: list_dentists, find_slots, my_appointments.",
     "TOO_MANY_RESERVATIONS": "The patient holds as many times as allowed. Book one of them, or wait"
     " until a hold has expired.",
+    "TOO_MANY_APPOINTMENTS": "The patient has as many appointments ahead as allowed. Offer to move"
+    " or cancel one of them, or tell the patient to call the practice.",
     "UNAUTHORIZED": "The token is no longer valid: the patient has to sign in again. Do not retry.",
     "FORBIDDEN": "This token may not do that. Do not retry.",
     "RATE_LIMITED": "Wait a few seconds, then try once more.",

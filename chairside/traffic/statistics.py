@@ -16,6 +16,7 @@ EXPECTED_REFUSALS = frozenset(
         "SLOT_TAKEN",
         "TOO_FAR",
         "TOO_LATE",
+        "TOO_MANY_APPOINTMENTS",
         "TOO_MANY_RESERVATIONS",
         "TOO_SOON",
         "UNAVAILABLE",

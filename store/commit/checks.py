@@ -4,16 +4,27 @@ Turns are checked in *waves*: consecutive turns of which no two concern the same
 that the checks of a wave cannot depend on rows that the same wave writes.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
-from actors.domain.appointment import ATTENDING, Appointment
+from actors.domain.appointment import ATTENDING, MAX_MINUTES, Appointment, Status
 from actors.domain.events import RowEvent, SlotHeld
 from actors.domain.ids import AppointmentId, PatientId
-from actors.domain.refusals import PatientConflict, Refusal, TooManyReservations
+from actors.domain.refusals import (
+    PatientConflict,
+    Refusal,
+    TooManyAppointments,
+    TooManyReservations,
+)
 from actors.ports.commits import CalendarCommit, Turn, TurnRefused
+from store.sql.codec import APPOINTMENT
 from store.sql.prepared import Plan, Step
 from store.sql.write_statements import WriteStatements
+
+_LONGEST: Final = timedelta(minutes=MAX_MINUTES)
+_NO_END: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,69 +64,78 @@ def waves(commits: Iterable[CalendarCommit]) -> Iterator[list[IndexedTurn]]:
 
 
 def check_patients(wave: Sequence[IndexedTurn], sql: WriteStatements) -> Plan[None]:
-    """Raises TurnRefused for the first turn that conflicts."""
-    refused: dict[int, Refusal] = {}
-    refused |= yield from _too_many_holds(wave, sql)
-    refused |= yield from _conflicts(wave, sql)
-    if refused:
-        first = min(refused)
-        raise TurnRefused(first, refused[first])
-
-
-def _conflicts(wave: Sequence[IndexedTurn], sql: WriteStatements) -> Plan[dict[int, Refusal]]:
-    """A patient cannot have two appointments at once, at any dentists."""
-    moves = [
-        (indexed, event.after)
+    """Raises TurnRefused for the first turn that conflicts; one statement for the wave."""
+    placed = [
+        _Placed(indexed, event)
         for indexed in wave
         for event in indexed.row_events
-        if _attends(event)
+        if _places(event)
     ]
-    if not moves:
-        return {}
-    found = yield Step(
-        sql.attending_overlaps,
-        [{"patient": row.patient_id, "start": row.start, "end": row.end} for _, row in moves],
-    )
-    return {
-        indexed.index: PatientConflict()
-        for indexed, row in moves
-        for patient_id, row_id, start, end in found
-        if patient_id == row.patient_id
-        and row_id not in indexed.final_rows
-        and start < row.end
-        and row.start < end
-    }
+    if not placed:
+        return
+    found = yield Step(sql.live_rows_of, [each.query for each in placed])
+    others: dict[PatientId, dict[AppointmentId, Appointment]] = {}
+    for row in map(APPOINTMENT.read, found):
+        others.setdefault(row.patient_id, {})[row.id] = row
+    for each in placed:
+        if refusal := each.refusal(others.get(each.row.patient_id, {})):
+            raise TurnRefused(each.indexed.index, refusal)
 
 
-def _attends(event: RowEvent) -> bool:
-    """Whether the event takes time of the patient that was not taken before."""
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A row that takes time of its patient which it did not take before."""
+
+    indexed: IndexedTurn
+    event: RowEvent
+
+    @property
+    def row(self) -> Appointment:
+        return self.event.after
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is one more that a limit on the patient's rows counts; staff are exempt."""
+        before = self.event.before
+        is_new = before is None or before.status not in ATTENDING
+        return is_new and not self.indexed.turn.by.is_staff
+
+    @property
+    def query(self) -> Mapping[str, object]:
+        """The starts of rows that matter: those that may overlap and, if it counts, all ahead."""
+        first, before = self.row.start, self.row.end
+        if self.counts and (self.row.status is Status.HELD or self.indexed.commit.future_limit):
+            first, before = min(first, self.indexed.turn.at), _NO_END
+        return {"patient": self.row.patient_id, "after": first - _LONGEST, "before": before}
+
+    def refusal(self, live: Mapping[AppointmentId, Appointment]) -> Refusal | None:
+        """Why the patient cannot have the row, beside their other ``live`` rows."""
+        row, final = self.row, self.indexed.final_rows
+        others = [each for each in live.values() if each.id not in final]
+        if row.status in ATTENDING and any(
+            each.status in ATTENDING and each.start < row.end and row.start < each.end
+            for each in others
+        ):
+            return PatientConflict()
+        if not self.counts:
+            return None
+        after = [*others, *(each for each in final.values() if each.patient_id == row.patient_id)]
+        at, commit = self.indexed.turn.at, self.indexed.commit
+        holds = sum(each.status is Status.HELD and not each.is_overdue(at) for each in after)
+        if row.status is Status.HELD and holds > commit.hold_limit:
+            return TooManyReservations(commit.hold_limit)
+        booked = sum(each.status in ATTENDING and each.start > at for each in after)
+        if commit.future_limit and holds + booked > commit.future_limit:
+            return TooManyAppointments(commit.future_limit)
+        return None
+
+
+def _places(event: RowEvent) -> bool:
     before, after = event.before, event.after
+    if isinstance(event, SlotHeld):
+        return True
     return after.status in ATTENDING and (
         before is None
         or before.status not in ATTENDING
         or (before.start, before.end) != (after.start, after.end)
     )
-
-
-def _too_many_holds(wave: Sequence[IndexedTurn], sql: WriteStatements) -> Plan[dict[int, Refusal]]:
-    """Counts the live holds at all dentists; those of the turn itself as the turn leaves them."""
-    new = [
-        (indexed, event.after.patient_id)
-        for indexed in wave
-        for event in indexed.row_events
-        if isinstance(event, SlotHeld)
-    ]
-    if not new:
-        return {}
-    found = yield Step(
-        sql.live_holds_of,
-        [{"patient": patient_id, "at": indexed.turn.at} for indexed, patient_id in new],
-    )
-    held = {(patient_id, row_id) for patient_id, row_id in found}
-    return {
-        indexed.index: TooManyReservations(indexed.commit.hold_limit)
-        for indexed, patient_id in new
-        if sum(owner == patient_id and row_id not in indexed.final_rows for owner, row_id in held)
-        + sum(other == (indexed, patient_id) for other in new)
-        > indexed.commit.hold_limit
-    }

@@ -78,17 +78,13 @@ class WriteStatements(StatementSet):
                 k.scope == sa.bindparam("scope"), k.key == sa.bindparam("key")
             )
         )
-        self.attending_overlaps = self._build(
-            sa.select(a.patient_id, a.id, a.starts_at, a.ends_at).where(
+        self.live_rows_of = self._build(
+            sa.select(*APPOINTMENT.columns).where(
                 a.patient_id == _PATIENT,
-                schema.IS_ATTENDING,
-                a.starts_at < sa.bindparam("end"),
-                a.ends_at > sa.bindparam("start"),
+                schema.IS_LIVE,
+                a.starts_at > sa.bindparam("after"),
+                a.starts_at < sa.bindparam("before"),
             )
-        )
-        is_live_hold = sa.and_(schema.IS_HELD, a.expires_at > sa.bindparam("at"))
-        self.live_holds_of = self._build(
-            sa.select(a.patient_id, a.id).where(a.patient_id == _PATIENT, is_live_hold)
         )
 
     def _rows(self) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.clinic import ADMIN, CHATBOT
 from tests.support.node import FOLDER, program
-from tests.support.process import hub_process
+from tests.support.process import UNLIMITED, hub_process
 from tests.support.running import Template, make_template
 from tests.support.tokens import SECRET
 
@@ -43,8 +43,7 @@ async def run_all(template: Template, folder: Path) -> Results:
         "CHAIRSIDE_REALTIME_CONNECT_TIMEOUT_S": str(CONNECT_TIMEOUT_S),
         "CHAIRSIDE_REALTIME_MAX_MESSAGE_BYTES": str(MAX_MESSAGE_BYTES),
         "CHAIRSIDE_API_CORS_ORIGINS": "https://clinic.example",
-        "CHAIRSIDE_API_RATE_PER_S": "1000",
-        "CHAIRSIDE_API_RATE_BURST": "1000",
+        **UNLIMITED,
     }
     async with (
         hub_process(template.copy_to(folder), folder, **settings) as hub,

@@ -21,7 +21,7 @@ import aiohttp
 from tests.support.clinic import Clinic
 from tests.support.database import OnPostgres, rows
 from tests.support.logs import captured_logs
-from tests.support.process import HubProcess
+from tests.support.process import UNLIMITED, HubProcess
 from tests.support.running import Template, make_template
 from tests.support.valkey import valkey_server
 
@@ -87,8 +87,7 @@ async def _clinics(
             CHAIRSIDE_REDIS_URL=valkey_server().url,
             CHAIRSIDE_REDIS_STREAM=database.name,
             CHAIRSIDE_CLUSTER_DRAIN_S="0",
-            CHAIRSIDE_API_RATE_PER_S="100000",
-            CHAIRSIDE_API_RATE_BURST="100000",
+            **UNLIMITED,
         )
         hub.set("CHAIRSIDE_CLUSTER_NAME", str(hub.port))
         await hub.start()

@@ -92,6 +92,7 @@ class Clinic:
     new_id: NewId
     postbox: Postbox
     kind: AppointmentType = field(init=False)
+    future_limit: int = 0
 
     async def found(self) -> None:
         """The appointment type that everything here is."""
@@ -215,6 +216,7 @@ class Clinic:
             fence=loaded.fence,
             types={self.kind.id: self.kind.version} if types is None else types,
             hold_limit=HOLD_LIMIT,
+            future_limit=self.future_limit,
             turns=turns,
         )
 

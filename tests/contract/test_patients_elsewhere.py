@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from actors.domain.appointment import Status
-from actors.domain.refusals import PatientConflict, TooManyReservations
+from actors.domain.refusals import PatientConflict, TooManyAppointments, TooManyReservations
 from actors.ports.commits import ConstraintViolated, TurnRefused
 from tests.contract.clinic import (
     DAY,
@@ -17,8 +17,10 @@ from tests.contract.clinic import (
     booked,
     cancelled,
     changed,
+    dentist,
     expired,
     held,
+    patient,
     released,
 )
 from tests.contract.engines import Database
@@ -192,6 +194,80 @@ async def test_a_hold_that_the_turn_itself_gives_back_does_not_count(clinic: Cli
     await clinic.commit(loaded, clinic.turn(released(holds[0]), held(holds[3])))
     live = await clinic.store.calendars.live_holds()
     assert {hold.appointment_id for hold in live} == {hold.id for hold in holds[1:]}
+
+
+# --- how many appointments may lie ahead ------------------------------------------------
+
+
+async def test_appointments_and_holds_ahead_are_limited_over_all_dentists(clinic: Clinic) -> None:
+    clinic.future_limit = 3
+    dentists = [await clinic.add_dentist(f"Dr {n}") for n in range(2)]
+    loaded = [await clinic.open(one) for one in dentists]
+    pat, now = await clinic.add_patient(), clinic.clock.now()
+    rows = [clinic.row(dentists[n % 2], pat, now + DAY + n * HOUR) for n in range(5)]
+    hold = replace(rows[2], status=Status.HELD, expires_at=now + 5 * MINUTE)
+    by = patient(pat)
+    await clinic.commit(loaded[0], clinic.turn(booked(rows[0]), by=by))
+    await clinic.commit(loaded[1], clinic.turn(booked(rows[1]), by=by))
+    await clinic.commit(loaded[0], clinic.turn(held(hold), by=by))
+    another = replace(rows[3], status=Status.HELD, expires_at=now + 5 * MINUTE)
+    for event in (booked(rows[3]), held(another)):
+        with pytest.raises(TurnRefused) as caught:
+            await clinic.commit(loaded[1], clinic.turn(event, by=by))
+        assert isinstance(caught.value.refusal, TooManyAppointments)
+        assert caught.value.refusal.limit == 3
+    confirmed = replace(hold, status=Status.CONFIRMED, expires_at=None, version=2)
+    await clinic.commit(loaded[0], clinic.turn(booked(confirmed, before=hold), by=by))
+    later = {"start": now + 9 * DAY, "end": now + 9 * DAY + 30 * MINUTE}
+    await clinic.commit(loaded[1], clinic.turn(changed(rows[1], **later), by=by))
+    await clinic.commit(loaded[0], clinic.turn(cancelled(rows[0]), by=by))
+    await clinic.commit(loaded[1], clinic.turn(booked(rows[3]), by=by))
+
+
+async def test_what_lies_behind_or_is_overdue_does_not_count(clinic: Clinic) -> None:
+    clinic.future_limit = 1
+    ann, pat = await clinic.add_dentist(), await clinic.add_patient()
+    loaded, by, now = await clinic.open(ann), patient(pat), clinic.clock.now()
+    await clinic.commit(loaded, clinic.turn(booked(clinic.row(ann, pat, now + HOUR)), by=by))
+    clinic.clock.advance(HOUR)
+    hold = clinic.row(ann, pat, now + 2 * HOUR, status=Status.HELD)
+    await clinic.commit(loaded, clinic.turn(held(hold), by=by))
+    clinic.clock.advance(5 * MINUTE)
+    await clinic.commit(loaded, clinic.turn(booked(clinic.row(ann, pat, now + DAY)), by=by))
+
+
+async def test_the_limit_of_appointments_ahead_does_not_bind_staff(clinic: Clinic) -> None:
+    clinic.future_limit = 1
+    ann, pat = await clinic.add_dentist(), await clinic.add_patient()
+    loaded, now = await clinic.open(ann), clinic.clock.now()
+    rows = [clinic.row(ann, pat, now + n * DAY) for n in range(1, 4)]
+    chatbot = replace(patient(pat), acting="bot")
+    await clinic.commit(loaded, clinic.turn(booked(rows[0]), by=chatbot))
+    with pytest.raises(TurnRefused):
+        await clinic.commit(loaded, clinic.turn(booked(rows[1]), by=chatbot))
+    await clinic.commit(loaded, clinic.turn(booked(rows[1]), by=dentist(ann)))
+    with pytest.raises(TurnRefused):
+        await clinic.commit(loaded, clinic.turn(booked(rows[2]), by=patient(pat)))
+
+
+async def test_of_bookings_sent_at_the_same_instant_only_the_limit_wins(clinic: Clinic) -> None:
+    clinic.future_limit = 4
+    dentists = [await clinic.add_dentist(f"Dr {n}") for n in range(8)]
+    loaded = [await clinic.open(one) for one in dentists]
+    pat = await clinic.add_patient()
+    turns = [
+        clinic.turn(
+            booked(clinic.row(one, pat, clinic.clock.now() + DAY + n * HOUR)), by=patient(pat)
+        )
+        for n, one in enumerate(dentists)
+    ]
+    results = await asyncio.gather(
+        *(clinic.commit(a, turn) for a, turn in zip(loaded, turns, strict=True)),
+        return_exceptions=True,
+    )
+    lost = [result for result in results if isinstance(result, TurnRefused)]
+    assert len(lost) == 4
+    assert all(isinstance(one.refusal, TooManyAppointments) for one in lost)
 
 
 async def test_the_hub_expires_holds_in_its_own_name(clinic: Clinic, database: Database) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from actors.calendar.settings import ReservationSettings
 from actors.ports.events import Broadcaster, EventRecord
 from actors.relay.settings import RelaySettings
 from api.settings import ApiSettings
@@ -100,6 +101,7 @@ async def test_clients_get_every_event_although_broadcasts_fail(
                 overrides={"wrap_broadcaster": wrap},
                 relay=QUICK,
                 api=ApiSettings(rate_per_s=1_000, rate_burst=1_000),
+                reservations=ReservationSettings(max_future_per_patient=0),
             ) as clinic,
             AsyncExitStack() as opened,
         ):

@@ -21,7 +21,7 @@ from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person
 from tests.support.database import Database
 from tests.support.eventually import eventually
 from tests.support.histories import pending, problems_of
-from tests.support.process import HubProcess, hub_process
+from tests.support.process import UNLIMITED, HubProcess, hub_process
 from tests.support.running import Template
 
 KILLS, KILLS_LONG = 10, 40
@@ -84,8 +84,10 @@ async def end_again_and_again(
 ) -> Story:
     chance, story, began = random.Random(seed), Story(), time.monotonic()
     database = template.copy_to(folder)
-    limits = {"CHAIRSIDE_API_RATE_PER_S": "1000", "CHAIRSIDE_API_RATE_BURST": "1000"}
-    async with hub_process(database, folder, **limits) as hub, aiohttp.ClientSession() as session:
+    async with (
+        hub_process(database, folder, **UNLIMITED) as hub,
+        aiohttp.ClientSession() as session,
+    ):
         simulation = Simulation(
             SimulationPlan(
                 url=hub.url,

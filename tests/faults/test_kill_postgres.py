@@ -26,7 +26,7 @@ from tests.support.clinic import Clinic
 from tests.support.database import OnPostgres
 from tests.support.eventually import eventually
 from tests.support.histories import pending, problems_of
-from tests.support.process import HubProcess, hub_process
+from tests.support.process import UNLIMITED, HubProcess, hub_process
 from tests.support.running import Template
 
 KILLS, KILLS_LONG = 3, 15
@@ -50,11 +50,10 @@ async def test_killing_postgresql_many_times_loses_and_doubles_nothing(
 
 async def kill_again_and_again(template: Template, folder: Path, kills: int, seed: int) -> None:
     chance = random.Random(seed)
-    limits = {"CHAIRSIDE_API_RATE_PER_S": "1000", "CHAIRSIDE_API_RATE_BURST": "1000"}
     with template.copied_to(folder) as database:
         assert isinstance(database, OnPostgres)
         async with (
-            hub_process(database, folder, **limits) as hub,
+            hub_process(database, folder, **UNLIMITED) as hub,
             aiohttp.ClientSession() as session,
         ):
             simulation = Simulation(

@@ -83,7 +83,7 @@ class Clinic:
         self.faulty = FaultyStore(store.calendars)
         self.due: list[DueHold] = []
         self.settings = ActorSettings(mailbox_size=8, batch_size=4)
-        self.reservations = ReservationSettings()
+        self.reservations = ReservationSettings(max_future_per_patient=0)
         self.registry = self.new_registry()
         self.kind = AppointmentType(
             id=AppointmentTypeId(new_id()), name="Check-up", duration_minutes=30

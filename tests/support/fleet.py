@@ -19,7 +19,7 @@ from tests.support.eventually import eventually
 from tests.support.histories import watch_fences
 from tests.support.ports import free_port
 from tests.support.postgres import LOGIN, postgres_server
-from tests.support.process import HubProcess
+from tests.support.process import UNLIMITED, HubProcess
 from tests.support.proxy import Network, network_to
 from tests.support.running import Template
 from tests.support.valkey import ValkeyServer, valkey_server
@@ -98,8 +98,7 @@ async def fleet(
             "CHAIRSIDE_REDIS_STREAM": database.name,
             "CHAIRSIDE_CLUSTER_DRAIN_S": "1",
             "CHAIRSIDE_DATABASE_WRITERS": "4",
-            "CHAIRSIDE_API_RATE_PER_S": "1000",
-            "CHAIRSIDE_API_RATE_BURST": "1000",
+            **UNLIMITED,
         }
         async with AsyncExitStack() as stack:
             hubs = []

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 HOLD = timedelta(minutes=5)
 HOLDS_MAX = 3
+AHEAD_MAX = 10
 STEP = timedelta(minutes=15)
 
 
@@ -225,6 +226,15 @@ class MemoryHub(RestCommands):
         held = [r for r in shared.rows.values() if r.patient == self._patient and shared.is_held(r)]
         if len(held) >= HOLDS_MAX:
             raise HubError("TOO_MANY_RESERVATIONS", "enough")
+        ahead = [
+            row
+            for row in shared.rows.values()
+            if row.patient == self._patient
+            and row.appointment.status == "confirmed"
+            and row.appointment.start > shared.clock.now
+        ]
+        if len(held) + len(ahead) >= AHEAD_MAX:
+            raise HubError("TOO_MANY_APPOINTMENTS", "enough")
         row = self._add(slot, "held")
         row.expires_at = shared.clock.now + HOLD
         return self._respond(self._reservation(row))

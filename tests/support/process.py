@@ -16,6 +16,12 @@ from tests.support.ports import free_port
 from tests.support.tokens import SECRET
 
 ROOT = Path(__file__).parents[2]
+UNLIMITED = {
+    "CHAIRSIDE_API_RATE_PER_S": "1000000",
+    "CHAIRSIDE_API_RATE_BURST": "1000000",
+    "CHAIRSIDE_RESERVATIONS_MAX_FUTURE_PER_PATIENT": "0",
+}
+"""Settings for tests and benchmarks in which a few people stand for many."""
 START_S = 90.0
 """Far more than a start takes on an idle machine; under traffic it takes longer."""
 STOP_S = 40.0

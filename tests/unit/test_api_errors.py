@@ -14,6 +14,7 @@ from actors.domain.refusals import (
     RateLimited,
     Refusal,
     SlotTaken,
+    TooManyAppointments,
     TooManyReservations,
     Unavailable,
     ValidationFailed,
@@ -59,6 +60,7 @@ def test_an_error_has_the_documented_form() -> None:
         (CalendarBusy(), "1"),
         (Unavailable(), "2"),
         (TooManyReservations(3), "30"),
+        (TooManyAppointments(10), None),
         (SlotTaken(), None),
     ],
 )

@@ -112,6 +112,7 @@ REFUSALS = [
     r.TooLate(),
     r.IdempotencyMismatch(),
     r.TooManyReservations(3),
+    r.TooManyAppointments(10),
     r.CalendarBusy(),
     r.Unavailable(),
     r.InvalidToken("reason"),

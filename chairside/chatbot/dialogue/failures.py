@@ -31,6 +31,9 @@ def failed(exchange: Exchange, *, code: str, purpose: Purpose) -> None:
         exchange.drop_hold()
         exchange.update(appointment=None, chosen=None, key="")
         changing.find_own(exchange)
+    elif code == "TOO_MANY_APPOINTMENTS" and task.goal is Intent.MOVE and task.chosen is not None:
+        exchange.update(hold=None, stage=Stage.CONFIRM, key="")  # a move adds none: without a hold
+        exchange.prompt()
     elif code == "TOO_MANY_RESERVATIONS":
         exchange.update(stage=Stage.WHEN, chosen=None)
         exchange.reply(sentences.refused(code))

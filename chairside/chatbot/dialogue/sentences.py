@@ -271,6 +271,10 @@ _REFUSED: Final = {
         "You are holding as many times as one may at once. They are let go by themselves after a"
         " few minutes; or book one of them first."
     ),
+    "TOO_MANY_APPOINTMENTS": (
+        "You have as many appointments ahead as can be booked online. I can move or cancel one of"
+        " them; for more, please call the practice."
+    ),
     "INVALID_TRANSITION": "That appointment can’t be changed any more.",
     "NOT_FOUND": "I can’t find that any more.",
     "VERSION_CONFLICT": "That appointment was changed in the meantime.",

@@ -21,13 +21,12 @@ from tests.support.database import Database, OnPostgres
 from tests.support.ports import free_port
 from tests.support.postgres import ADMIN as POSTGRES_ADMIN
 from tests.support.postgres import PostgresServer, postgres_server
-from tests.support.process import ROOT, hub_process
+from tests.support.process import ROOT, UNLIMITED, hub_process
 from tests.support.tokens import token
 
 CALENDARS = 100
 PATIENTS = 400
 START_S = 20.0
-_NO_LIMITS = {"CHAIRSIDE_API_RATE_PER_S": "1000000", "CHAIRSIDE_API_RATE_BURST": "1000000"}
 
 
 class Surroundings:
@@ -131,7 +130,7 @@ async def _dentist(session: aiohttp.ClientSession, url: str, admin: Api, number:
 @asynccontextmanager
 async def _hub(name: str, database: Database, around: Surroundings) -> AsyncIterator[Server]:
     with _on_the_servers_core():
-        running = hub_process(database, around.folder, **_NO_LIMITS)
+        running = hub_process(database, around.folder, **UNLIMITED)
         hub = await running.__aenter__()
     try:
         clinic = await Clinic.found(around.session, hub.url)

@@ -350,3 +350,20 @@ async def test_a_yes_after_a_search_that_failed_confirms_nothing(
         assert "can’t reach" in await talk.send("Friday instead")
     assert "When would you like to come" in await talk.send("yes")
     assert await talk.booked() == []
+
+
+async def test_with_as_many_appointments_as_allowed_one_can_be_moved_but_none_added() -> None:
+    talk = Talk()
+    for day in range(15, 25):
+        if day not in (17, 18, 24):
+            talk.has("mara", f"2027-04-{day} 09:00")
+    for hour in range(10, 13):
+        talk.has("mara", f"2027-04-15 {hour}:00")
+    before = await talk.booked()
+    assert len(before) == 10
+    refused = await talk.send("a check-up with Dr. Lindqvist next Tuesday at 10")
+    assert "as many appointments ahead as can be booked online" in refused
+    assert await talk.booked() == before
+    await talk.all("move my appointment", "10", "26 April at 10", "yes")
+    after = await talk.booked()
+    assert (len(after), set(after) - set(before)) == (10, {"cleaning mara 26.4. 10:00"})

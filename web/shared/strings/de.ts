@@ -314,6 +314,8 @@ export const de: Strings = {
   "error.RATE_LIMITED": "Zu viele Anfragen. Bitte einen Moment warten.",
   "error.TOO_MANY_RESERVATIONS":
     "Sie haben zu viele Zeiten reserviert. Bestätigen Sie eine oder geben Sie eine frei.",
+  "error.TOO_MANY_APPOINTMENTS":
+    "Sie haben so viele künftige Termine, wie hier gebucht werden können. Bitte rufen Sie an.",
   "error.CALENDAR_BUSY": "Dieser Kalender ist sehr gefragt. Bitte gleich noch einmal versuchen.",
   "error.UNAVAILABLE": "Der Hub kann gerade nicht antworten. Bitte gleich noch einmal versuchen.",
 };

@@ -306,6 +306,8 @@ export const en = {
   "error.IDEMPOTENCY_MISMATCH": "Please try again.",
   "error.RATE_LIMITED": "Too many requests. Please wait a moment.",
   "error.TOO_MANY_RESERVATIONS": "You keep too many times at once. Confirm one or give one back.",
+  "error.TOO_MANY_APPOINTMENTS":
+    "You have as many appointments ahead as can be booked here. Please call the clinic.",
   "error.CALENDAR_BUSY": "This calendar is very busy. Please try again in a moment.",
   "error.UNAVAILABLE": "The hub cannot answer just now. Please try again in a moment.",
 } as const;
