@@ -11,10 +11,12 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+import orjson
 from aiohttp import web
 
 from actors.domain import refusals
 from actors.ports.commits import OutcomeUnknown, StoreUnavailable
+from api.client_faults import CODINGS, RequestTooSlow, TooManyConnections, UnknownCoding
 from api.schemas.fields import instant_text
 
 STATUS: Final[Mapping[type[refusals.Refusal], int]] = MappingProxyType(
@@ -47,8 +49,10 @@ HTTP: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
         403: (refusals.Forbidden.code, refusals.Forbidden.sentence),
         404: (refusals.NotFound.code, "No such resource"),
         405: ("METHOD_NOT_ALLOWED", "This resource does not have that method"),
+        408: ("REQUEST_TIMEOUT", "The request did not arrive in time"),
         413: ("PAYLOAD_TOO_LARGE", "The request is too large"),
         415: ("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json"),
+        417: ("EXPECTATION_FAILED", "The only expectation that is met is 100-continue"),
     }
 )
 """What aiohttp itself refuses, by status: the hub's code and sentence for it."""
@@ -76,6 +80,24 @@ class PublicError:
 INTERNAL: Final = PublicError(
     status=500, code="INTERNAL_ERROR", message="Something went wrong inside the hub"
 )
+TOO_SLOW: Final = PublicError(status=408, code=HTTP[408][0], message=HTTP[408][1])
+UNKNOWN_CODING: Final = PublicError(
+    status=415,
+    code=HTTP[415][0],
+    message=f"The Content-Encoding of a body must be {' or '.join(CODINGS)}",
+)
+BROKEN_BODY: Final = PublicError(
+    status=400, code=refusals.ValidationFailed.code, message="The body is broken"
+)
+NOT_HTTP: Final = PublicError(
+    status=400, code=refusals.ValidationFailed.code, message="The request is not valid HTTP/1.1"
+)
+TOO_MANY_CONNECTIONS: Final = PublicError(
+    status=503,
+    code=refusals.Unavailable.code,
+    message="The hub has too many connections right now",
+    retry_after_s=refusals.Unavailable.retry_after_s,
+)
 
 
 def to_public(error: BaseException) -> PublicError:
@@ -91,6 +113,14 @@ def to_public(error: BaseException) -> PublicError:
                 details=tuple(error.details),
                 retry_after_s=_retry_after_s(error),
             )
+        case RequestTooSlow():
+            return TOO_SLOW
+        case web.RequestPayloadError():
+            return BROKEN_BODY
+        case TooManyConnections():
+            return TOO_MANY_CONNECTIONS
+        case UnknownCoding():
+            return UNKNOWN_CODING
         case web.HTTPException() if error.status in HTTP:
             code, message = HTTP[error.status]
             return PublicError(status=error.status, code=code, message=message)
@@ -115,6 +145,21 @@ def error_body(error: PublicError, request_id: str, now: datetime) -> dict[str, 
             ],
         }
     }
+
+
+def error_response(error: PublicError, request_id: str, now: datetime) -> web.Response:
+    """The response with the one form, and the headers that belong to its status."""
+    body = error_body(error, request_id, now)
+    response = web.Response(
+        status=error.status, body=orjson.dumps(body), content_type="application/json"
+    )
+    if error.retry_after_header:
+        response.headers["Retry-After"] = error.retry_after_header
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if error is UNKNOWN_CODING:
+        response.headers["Accept-Encoding"] = ", ".join(CODINGS)  # RFC 9110 §15.5.16
+    return response
 
 
 def _retry_after_s(refusal: refusals.Refusal) -> float | None:

@@ -3,7 +3,6 @@
 import re
 from typing import Final
 
-import orjson
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -14,8 +13,17 @@ from actors.domain.principal import Principal, Role
 from actors.domain.refusals import InvalidToken, NotFound, Refusal
 from actors.services.identity import Claims
 from api.auth import bearer
+from api.client_faults import (
+    TooManyConnections,
+    check_coding,
+    check_length,
+    client_left,
+    is_client_fault,
+)
 from api.deps import DEPS
-from api.errors import PublicError, error_body, to_public
+from api.errors import PublicError, error_response, to_public
+from api.http.connection import HttpConnection
+from api.http.headers import secure
 from api.origins import cors_origin
 
 log = structlog.get_logger(__name__)
@@ -31,12 +39,13 @@ LOG: Final[web.AppKey[FilteringBoundLogger]] = web.AppKey("log")
 """A bound logger. Binding costs as much as writing a line, so it is done once."""
 
 OPENAPI_PATH: Final = "/api/openapi.json"
-NO_FRAMES: Final = "frame-ancestors 'none'"
+HEALTH_PATHS: Final = frozenset({"/health", "/health/live", "/health/ready"})
 SOCKET_PREFIXES: Final = ("/socket.io/", "/realtime/v1/websocket", "/socket/websocket")
 """Protocols with error forms and log lines of their own."""
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_CLIENT_GONE: Final = 499
+CLIENT_GONE: Final = 499
+"""In the log and the metrics only, as nginx has it: the client left before its response."""
 _UNKNOWN_ROUTE: Final = "unknown"
 
 
@@ -54,7 +63,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.path.startswith(SOCKET_PREFIXES):
         return await handler(request)
     began = deps.clock.monotonic()
-    status, streamed = _CLIENT_GONE, False
+    status, streamed = CLIENT_GONE, False
     try:
         response = await handler(request)
         status, streamed = response.status, response.content_type == "text/event-stream"
@@ -70,12 +79,15 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn every error into the one form (4.7); log internal ones with a stack trace (10.4)."""
     try:
+        _check_connection(request)
         return await handler(request)
     except Exception as error:  # the outermost handler: no detail of an error may leak
         if isinstance(error, web.HTTPException) and error.status < 400:
             raise
+        if client_left(request, error):
+            return web.Response(status=CLIENT_GONE)
         response = _error_response(request, error)
-        if not isinstance(error, web.HTTPException | Refusal):
+        if not (isinstance(error, web.HTTPException | Refusal) or is_client_fault(error)):
             log.exception(
                 "api_error",
                 method=request.method,
@@ -116,6 +128,8 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     if is_api(request.path):
         principal = await identify(request)
         request.app[DEPS].limiter.take(principal.scope)
+        check_length(request)
+    check_coding(request)
     return await handler(request)
 
 
@@ -133,16 +147,10 @@ async def identify(request: web.Request) -> Principal:
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add security and CORS headers, also to errors and pages; sockets send their own."""
-    if request.path.startswith(SOCKET_PREFIXES):
+    if request.path.startswith(SOCKET_PREFIXES) and PUBLIC_ERROR not in request:
         return
     headers = response.headers
-    headers["X-Request-ID"] = request.get(REQUEST_ID, "")
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    policy = headers.setdefault("Content-Security-Policy", f"default-src 'none'; {NO_FRAMES}")
-    if NO_FRAMES in policy:
-        headers["X-Frame-Options"] = "DENY"
-    headers.setdefault("Cache-Control", "no-store")
+    secure(headers, request.get(REQUEST_ID, ""))
     if request.app[DEPS].settings.cors_origins and request.path.startswith("/api"):
         headers.add("Vary", "Origin")
         if origin := _cors_origin(request):
@@ -154,18 +162,22 @@ def _cors_origin(request: web.Request) -> str | None:
     return cors_origin(request, request.app[DEPS].settings.cors_origins)
 
 
+def _check_connection(request: web.Request) -> None:
+    """Raises TooManyConnections unless the connection is served, or checks the health."""
+    connection = request.protocol
+    if (
+        isinstance(connection, HttpConnection)
+        and connection.is_reserved
+        and request.path not in HEALTH_PATHS
+    ):
+        raise TooManyConnections
+
+
 def _error_response(request: web.Request, error: Exception) -> web.Response:
     public = request[PUBLIC_ERROR] = to_public(error)
     if isinstance(error, InvalidToken):
         request[WHY] = error.reason
-    body = error_body(public, request[REQUEST_ID], request.app[DEPS].clock.now())
-    response = web.Response(
-        status=public.status, body=orjson.dumps(body), content_type="application/json"
-    )
-    if public.retry_after_header:
-        response.headers["Retry-After"] = public.retry_after_header
-    if public.status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
+    response = error_response(public, request[REQUEST_ID], request.app[DEPS].clock.now())
     if isinstance(error, web.HTTPMethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
     return response

@@ -147,7 +147,7 @@ def _failures(route: AnyRoute) -> dict[int, Form]:
     codes = [(STATUS[refusal], refusal.code) for refusal in possible]
     codes.append((INTERNAL.status, INTERNAL.code))
     if route.takes_body:
-        codes += [(status, HTTP[status][0]) for status in (413, 415)]
+        codes += [(status, HTTP[status][0]) for status in (408, 413, 415)]
     return {
         status: _failure([code for _, code in group])
         for status, group in groupby(sorted(set(codes)), key=lambda pair: pair[0])

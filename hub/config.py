@@ -8,14 +8,11 @@ empty text means "not set".
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
-
-from actors.bounds import NotNegative
 from actors.calendar.settings import ActorSettings, ReservationSettings
 from actors.relay.settings import RelaySettings
 from api.auth import MIN_SECRET_BYTES, AuthSettings
+from api.http.settings import ServerSettings
 from api.realtime.rooms.settings import RealtimeSettings
 from api.settings import ApiSettings
 from hub.chat import ChatSettings
@@ -25,16 +22,6 @@ from hub.telemetry.logging import LoggingSettings
 from hub.webhooks.settings import WebhookSettings
 from store.settings import DatabaseSettings, RetentionSettings
 from store.sql.url import UnusableDatabaseUrl, is_postgresql, parse_url
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ServerSettings:
-    """Where the hub listens, and how it stops."""
-
-    environment: Literal["development", "production", "demo"] = "development"
-    host: str = "127.0.0.1"
-    port: Annotated[int, Ge(0), Le(65_535)] = 8080
-    shutdown_grace_s: NotNegative = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,11 +8,15 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 import structlog
-from aiohttp import web
 
 from api.app import MAX_LINE_BYTES
+from api.deps import DEPS
+from api.http.connections import ConnectionTable
+from api.http.refusals import HttpRefusals
+from api.http.site import Limits, serving
 from hub.bootstrap import Hub, open_hub
 from hub.config import Config
 from hub.config_reader import ConfigError
@@ -28,7 +32,11 @@ YOUNG_OBJECTS_MAX = 20_000
 and most of these scan all calendars and caches."""
 
 Ready = Callable[[str, Hub], Awaitable[None]]
-"""Called with the hub's address when it answers requests."""
+"""Called with the hub's address before it answers the first request.
+
+Connections are possible: they wait until it returns. So what it writes, for example the links
+of the demo, exists when ``/health`` answers.
+"""
 
 _FORCED = 130
 """The exit code of an interrupted process."""
@@ -80,27 +88,33 @@ async def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, _stop_or_force, stop)
     async with open_hub(config, errors=errors) as hub:
-        runner = web.AppRunner(
-            hub.edge.app,
-            access_log=None,
-            shutdown_timeout=config.server.shutdown_grace_s,
-            max_line_size=MAX_LINE_BYTES,
-            max_field_size=MAX_LINE_BYTES,
-        )
-        await runner.setup()
-        _tune_garbage_collection()
         try:
-            await web.SockSite(runner, listener, backlog=BACKLOG).start()
             log.info("hub_started", url=url_of(listener))
             await ready(url_of(listener), hub)
-            await stop.wait()
-            log.info("hub_stopping", grace_s=config.server.shutdown_grace_s)
-            hub.edge.health.accepting(accepts=False)
-            await hub.drain()
+            async with serving_hub(hub, listener, config.server.shutdown_grace_s):
+                _tune_garbage_collection()
+                await stop.wait()
+                log.info("hub_stopping", grace_s=config.server.shutdown_grace_s)
+                hub.edge.health.accepting(accepts=False)
+                await hub.drain()
         finally:
             hub.edge.health.accepting(accepts=False)
-            await runner.cleanup()
     log.info("hub_stopped")
+
+
+def serving_hub(
+    hub: Hub, listener: socket.socket, shutdown_s: float
+) -> AbstractAsyncContextManager[ConnectionTable]:
+    """Answers requests until the block ends; the requests in flight then have ``shutdown_s``."""
+    app = hub.edge.app
+    return serving(
+        app,
+        listener,
+        Limits.of(hub.core.base.config.server),
+        HttpRefusals(app[DEPS]),
+        max_line_bytes=MAX_LINE_BYTES,
+        shutdown_s=shutdown_s,
+    )
 
 
 def _tune_garbage_collection() -> None:

@@ -23,9 +23,10 @@ import orjson
 
 from actors.domain.principal import Role
 from api.auth import AuthSettings, issue_token
+from api.http.settings import ServerSettings
 from hub.bootstrap import open_hub
 from hub.clock import SystemClock
-from hub.config import Config, ServerSettings
+from hub.config import Config
 from hub.demo import demo
 from hub.demo.plan import plan
 from hub.telemetry.logging import LoggingSettings, configure_logging

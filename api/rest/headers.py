@@ -30,6 +30,14 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
     return sent
 
 
+def media_type(headers: Mapping[str, str]) -> str:
+    """The media type of the body, in lower case and without parameters.
+
+    ``request.content_type`` parses the header as a mail: 8 KB take it seconds, or a stack overflow.
+    """
+    return headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
 def content_tag(body: bytes) -> str:
     """A weak tag of the body, for ``If-None-Match``; it is no version for ``If-Match``."""
     return f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'

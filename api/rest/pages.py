@@ -14,7 +14,7 @@ from swagger_ui_bundle import (  # type: ignore[import-untyped]  # it has no typ
     swagger_ui_path,
 )
 
-from api.middleware import NO_FRAMES
+from api.http.headers import NO_FRAMES
 
 _PAGES: Final = Path(__file__).parent.parent / "pages"
 BUILT: Final = _PAGES / "built"

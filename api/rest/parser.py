@@ -8,6 +8,7 @@ from aiohttp import web
 from marshmallow import fields
 
 from actors.domain.refusals import ValidationFailed
+from api.rest.headers import media_type
 from api.schemas import load
 from api.schemas.strict import RequestSchema
 
@@ -19,7 +20,7 @@ async def load_body(request: web.Request, schema: RequestSchema[T]) -> T:
     text = await request.read()
     if not text:
         raise ValidationFailed.of("body", "a JSON object is needed")
-    if not _is_json(request.content_type):
+    if not _is_json(media_type(request.headers)):
         raise web.HTTPUnsupportedMediaType
     try:
         data = orjson.loads(text)
@@ -46,7 +47,7 @@ def load_query(request: web.Request, schema: RequestSchema[T]) -> T:
         raise ValidationFailed(*named) from None
 
 
-def _is_json(content_type: str) -> bool:
+def _is_json(media_type: str) -> bool:
     """``application/json``, or a format on top of it (RFC 6839 §3.1)."""
-    kind, _, subtype = content_type.partition("/")
+    kind, _, subtype = media_type.partition("/")
     return kind == "application" and (subtype == "json" or subtype.endswith("+json"))

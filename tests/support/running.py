@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 
-from api.app import MAX_LINE_BYTES
 from api.auth import AuthSettings
 from hub.bootstrap import Hub, open_hub
 from hub.config import Config
+from hub.server import bind, serving_hub
+from hub.server import url_of as url_of_listener
 from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
 from tests.support.clinic import Clinic, People, found_clinic
@@ -43,21 +43,14 @@ class Running:
 async def running_hub(config: Config, *, port: int = 0, **overrides: Any) -> AsyncIterator[Running]:
     """``overrides`` replace parts of the hub (see :func:`open_hub`)."""
     async with open_hub(config, **overrides) as hub:
-        runner = web.AppRunner(
-            hub.edge.app,
-            access_log=None,
-            shutdown_timeout=2.0,
-            max_line_size=MAX_LINE_BYTES,
-            max_field_size=MAX_LINE_BYTES,
-        )
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
-            hub.edge.health.accepting(accepts=True)
-            yield Running(url=f"http://127.0.0.1:{runner.addresses[0][1]}", hub=hub)
-        finally:
-            hub.edge.health.accepting(accepts=False)
-            await runner.cleanup()
+        with bind("127.0.0.1", port) as listener:
+            url = url_of_listener(listener)
+            try:
+                async with serving_hub(hub, listener, 2.0):
+                    hub.edge.health.accepting(accepts=True)
+                    yield Running(url=url, hub=hub)
+            finally:
+                hub.edge.health.accepting(accepts=False)
 
 
 @dataclass(frozen=True, kw_only=True)

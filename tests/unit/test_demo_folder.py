@@ -7,7 +7,8 @@ import orjson
 import pytest
 
 from api.auth import AuthSettings
-from hub.config import Config, ServerSettings
+from api.http.settings import ServerSettings
+from hub.config import Config
 from hub.config_reader import ConfigError
 from hub.demo.folder import DemoFolder, refuse_real_clinic
 from store.settings import DatabaseSettings

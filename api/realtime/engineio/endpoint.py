@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 PATH: Final = "/socket.io/"
 _PREFLIGHT_S: Final = 600
+_BINARY: Final = "application/octet-stream"
 _PACKETS_PER_ITERATION: Final = 64
 """Packets of one POST that are handled before the event loop runs other tasks."""
 
@@ -101,7 +102,7 @@ class Endpoint:
             raise _RequestRefused(protocol.BAD_REQUEST)
         session.posting = True
         try:
-            if request.content_type == "application/octet-stream":
+            if request.headers.get("Content-Type", "").lower().startswith(_BINARY):
                 raise protocol.Malformed("packets are text")
             for number, packet in enumerate(protocol.packets_of(await self._body(request)), 1):
                 await session.receive(packet)

@@ -1,0 +1,1 @@
+"""HTTP connections: who may connect, how long a request may take, and what is not HTTP."""

@@ -1,0 +1,42 @@
+"""The settings of the HTTP server: section ``[server]`` of ``config.toml``."""
+
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le
+
+from actors.bounds import NotNegative, Positive
+
+CountOrNone = Annotated[int, Ge(0)]
+"""0: no limit."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerSettings:
+    """Where the hub listens, what its connections may take, and how it stops."""
+
+    environment: Literal["development", "production", "demo"] = "development"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Ge(0), Le(65_535)] = 8080
+    shutdown_grace_s: NotNegative = 10.0
+    first_byte_timeout_s: Positive = 10.0
+    head_timeout_s: Positive = 10.0
+    body_timeout_s: Positive = 30.0
+    send_timeout_s: Positive = 120.0
+    keep_alive_s: Positive = 30.0
+    max_connections: CountOrNone = 0
+    """Never more than the limit of open files allows."""
+    max_connections_per_address: CountOrNone = 1000
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks whose ``Forwarded`` and ``X-Forwarded-*`` headers are believed."""
+
+    def __post_init__(self) -> None:
+        for network in self.trusted_proxies:
+            try:
+                ip_network(network)
+            except ValueError:
+                raise ValueError(
+                    f'trusted_proxies: "{network}" is no address or network;'
+                    ' write it like "10.0.0.7" or "10.0.0.0/24"'
+                ) from None
