@@ -17,6 +17,7 @@ from actors.services.availability import Availability
 from actors.services.bookings import Bookings
 from actors.services.catalog import Catalog
 from actors.services.changes import Changes
+from actors.services.channel_access import ChannelAccess
 from actors.services.delivery_rights import DeliveryRights
 from actors.services.directory import Directory
 from actors.services.identity import Identity
@@ -199,8 +200,10 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
     config, store = core.base.config, core.base.store
     clock, new_id = core.base.clock, core.base.new_id
     directory, catalog, records = core.directory, core.catalog, core.records
+    access = ChannelAccess(directory)
     return Services(
         identity=core.identity,
+        access=access,
         people=People(store.profiles, directory, records, connections),
         catalog=catalog,
         availability=Availability(calendars, catalog, directory, store.profiles, clock, new_id),
@@ -211,6 +214,7 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
             reads=store.webhooks,
             queue=store.webhooks,
             records=records,
+            access=access,
             events=store.events,
             dispatcher=core.dispatcher,
             clock=clock,

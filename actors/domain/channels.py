@@ -1,12 +1,13 @@
 """Channels: named, ordered streams of events, and who may join them (criteria 7.2, 7.3).
 
-Channel names are built by these functions only. :func:`may_join` authorises every
-subscription, in every protocol.
+Channel names are built by these functions only, and names that clients send are read by
+:func:`parse_channel`. :func:`may_join` says which channels are open to a principal;
+:class:`~actors.services.channel_access.ChannelAccess` authorises every subscription.
 """
 
 from typing import NewType
 
-from actors.domain.ids import DentistId, PatientId, ProfileId
+from actors.domain.ids import DentistId, PatientId, ProfileId, parse_id
 from actors.domain.principal import Principal, Role
 
 Channel = NewType("Channel", str)
@@ -16,6 +17,13 @@ HUB_STATUS = Channel("hub:status")
 
 _DENTIST_AVAILABILITY = "availability:dentist:"
 _NAMESPACES = ("appointments:", "availability:", "profiles:", "hub:")
+
+
+def parse_channel(name: str) -> Channel:
+    """The channel of a name that a client sent: an id at its end may be written in capitals."""
+    kind, _, subject = name.rpartition(":")
+    subject_id = parse_id(subject)
+    return Channel(name if subject_id is None else f"{kind}:{subject_id}")
 
 
 def dentist_channel(dentist_id: DentistId) -> Channel:
@@ -60,6 +68,13 @@ def is_public(channel: Channel) -> bool:
     return channel == AVAILABILITY_ALL or (
         channel.startswith(_DENTIST_AVAILABILITY) and len(channel) > len(_DENTIST_AVAILABILITY)
     )
+
+
+def dentist_of_availability(channel: Channel) -> str | None:
+    """The text that names the dentist of free times; ``None`` for other channels."""
+    if not channel.startswith(_DENTIST_AVAILABILITY):
+        return None
+    return channel.removeprefix(_DENTIST_AVAILABILITY)
 
 
 def is_reserved(name: str) -> bool:

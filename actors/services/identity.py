@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from actors.domain.events import ProfileSaved
-from actors.domain.ids import ProfileId
+from actors.domain.ids import ProfileId, parse_id
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import Forbidden, ValidationFailed, VersionConflict
@@ -57,7 +57,7 @@ class Identity:
             case Role.ADMIN | Role.CHATBOT if on_behalf_of is None:
                 return Principal(role=claims.role, subject=claims.subject)
             case Role.CHATBOT:
-                patient = await self._directory.patient(ProfileId(on_behalf_of or ""))
+                patient = await self._directory.patient(ProfileId(parse_id(on_behalf_of) or ""))
                 return _acting(claims, Role.PATIENT, patient, claims.subject)
             case Role.DENTIST:
                 return _acting(claims, Role.DENTIST, await self._known(claims), None)

@@ -137,7 +137,7 @@ class AppointmentTypeChange:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewWebhook:
     url: str
-    channels: tuple[str, ...] | None = None
+    channels: tuple[Channel, ...] | None = None
     """``None``: the owner's own channels."""
     description: str | None = None
     secret: str | None = None
@@ -147,7 +147,7 @@ class NewWebhook:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookChange:
     url: str | Unset = UNSET
-    channels: tuple[str, ...] | Unset = UNSET
+    channels: tuple[Channel, ...] | Unset = UNSET
     description: str | Unset | None = UNSET
     status: WebhookStatus | Unset = UNSET
 

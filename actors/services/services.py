@@ -6,6 +6,7 @@ from actors.services.availability import Availability
 from actors.services.bookings import Bookings
 from actors.services.catalog import Catalog
 from actors.services.changes import Changes
+from actors.services.channel_access import ChannelAccess
 from actors.services.identity import Identity
 from actors.services.people import People
 from actors.services.replays import Replays
@@ -17,6 +18,7 @@ class Services:
     """Every use case of the hub: REST, sockets and the chatbot call the same ones."""
 
     identity: Identity
+    access: ChannelAccess
     people: People
     catalog: Catalog
     availability: Availability

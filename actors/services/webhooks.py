@@ -32,6 +32,7 @@ from actors.ports.commits import Reply
 from actors.ports.events import EventLog
 from actors.services import requests
 from actors.services.caller import Caller
+from actors.services.channel_access import ChannelAccess
 from actors.services.records import Records, retried
 
 SECRET_BYTES = 32
@@ -47,6 +48,7 @@ class Webhooks:
         reads: ports.WebhookReads,
         queue: ports.WebhookQueue,
         records: Records,
+        access: ChannelAccess,
         events: EventLog,
         dispatcher: ports.WebhookDispatcher,
         clock: Clock,
@@ -54,7 +56,7 @@ class Webhooks:
     ) -> None:
         self._reads, self._queue, self._records = reads, queue, records
         self._events, self._dispatcher, self._clock = events, dispatcher, clock
-        self._old_secret_kept = old_secret_kept
+        self._old_secret_kept, self._access = old_secret_kept, access
 
     # --- reading -----------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ class Webhooks:
         """
         principal = caller.principal
         check_owner(principal)
-        chosen = _channels(principal, new.channels)
+        chosen = await self._channels(principal, new.channels)
         await self._dispatcher.check(new.url)
         now = self._clock.now()
         webhook = Webhook(
@@ -136,7 +138,8 @@ class Webhooks:
                 await self._dispatcher.check(change.url)
                 after = replace(after, url=change.url)
             if not isinstance(change.channels, Unset):
-                after = replace(after, channels=_channels(caller.principal, change.channels))
+                chosen = await self._channels(caller.principal, change.channels)
+                after = replace(after, channels=chosen)
                 known = {place.channel for place in before.progress}
                 fresh = await self._from_now(
                     caller.principal, [name for name in after.channels if name not in known]
@@ -251,6 +254,15 @@ class Webhooks:
             raise VersionConflict(view.webhook.version)
         return view
 
+    async def _channels(
+        self, principal: Principal, wanted: tuple[Channel, ...] | None
+    ) -> tuple[Channel, ...]:
+        """The wanted channels, or own ones; raises what :class:`ChannelAccess` raises."""
+        channels = own_channels(principal) if wanted is None else wanted
+        check_channels(principal, channels)
+        await self._access.check(principal, channels)
+        return channels
+
     async def _from_now(
         self, by: Principal, channels: Sequence[Channel]
     ) -> tuple[DeliveryProgress, ...]:
@@ -297,13 +309,6 @@ def _progress(before: ports.WebhookView, event: WebhookSaved) -> tuple[DeliveryP
 def new_secret() -> str:
     """A random secret in the form of Standard Webhooks."""
     return SECRET_PREFIX + b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
-
-
-def _channels(principal: Principal, wanted: Sequence[str] | None) -> tuple[Channel, ...]:
-    """The wanted channels; raises Forbidden for one that the principal may not join."""
-    channels = own_channels(principal) if wanted is None else tuple(map(Channel, wanted))
-    check_channels(principal, channels)
-    return channels
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -38,12 +38,13 @@ _HEADERS = {
     query=CHANGES,
 )
 async def missed(call: Call[ChangesQuery, None]) -> Result:
+    await call.services.access.check(call.caller.principal, call.query.channels)
     if _prefers(call.request.headers.get("Accept"), _STREAM, "application/json"):
         return await _stream(call)
     channels, since = call.query.channels, call.query.since
     if since is None:
         raise ValidationFailed.of("since", "one since is needed for each channel")
-    wanted = [(Channel(name), at) for name, at in zip(channels, since, strict=True)]
+    wanted = list(zip(channels, since, strict=True))
     answers = await call.services.changes.read(call.caller.principal, wanted)
     return Resource(channels_json(answers))
 
@@ -69,7 +70,7 @@ async def _stream(call: Call[ChangesQuery, None]) -> web.StreamResponse:
 
 def _wanted(call: Call[ChangesQuery, None]) -> Mapping[Channel, Position | None]:
     """Where each channel begins: at the cursor in ``Last-Event-ID``, else at ``since``."""
-    channels = [Channel(name) for name in call.query.channels]
+    channels = call.query.channels
     if cursor := call.request.headers.get(HEADER):
         return read_cursor(cursor, channels)
     since = call.query.since

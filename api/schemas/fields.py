@@ -17,6 +17,7 @@ from marshmallow.fields import List as List
 from marshmallow.fields import Nested as Nested
 from marshmallow.fields import Raw as Raw
 
+from actors.domain.channels import Channel, parse_channel
 from actors.domain.ids import parse_id
 from actors.domain.schedule import MINUTES_PER_DAY
 from actors.domain.zones import zone_names
@@ -25,6 +26,7 @@ MAX_NAME_CHARS = 200
 MAX_SUBJECT_CHARS = 255
 MAX_EMAIL_CHARS = 254
 MAX_KEY_CHARS = 200
+MAX_CHANNEL_CHARS = 200
 KEY_FORM = re.compile(rf"[!-~]{{1,{MAX_KEY_CHARS}}}")
 """An idempotency key, in a header as in a command."""
 KEY_EXPECTED = f"must be 1 to {MAX_KEY_CHARS} visible ASCII characters"
@@ -170,6 +172,16 @@ class Text(JsonField[str]):
         if self._pattern is not None and not self._pattern.fullmatch(text):
             raise ValidationError(self._expected)
         return text
+
+
+class ChannelName(Text):
+    """The name of a channel, in which an id may be written in capitals."""
+
+    def __init__(self, **kwargs: Unpack[FieldOptions]) -> None:
+        super().__init__(min_chars=1, max_chars=MAX_CHANNEL_CHARS, **kwargs)
+
+    def read(self, value: object) -> Channel:
+        return parse_channel(super().read(value))
 
 
 class TimeZone(JsonField[str]):

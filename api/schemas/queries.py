@@ -9,6 +9,7 @@ from marshmallow import ValidationError, pre_load, validates_schema
 
 from actors.domain.appointment import Status
 from actors.domain.cancel_reason import CancelReason
+from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.ports.appointments import AppointmentQuery
 from actors.services.requests import Cancellation, SlotRange, SlotSearch
@@ -67,7 +68,7 @@ class ReplaceOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChangesQuery:
-    channels: tuple[str, ...]
+    channels: tuple[Channel, ...]
     since: tuple[Position | None, ...] | None = None
     """One for each channel; ``None``: no ``since`` was sent."""
 
@@ -205,7 +206,7 @@ class SinceField(fields.JsonField[Position | None]):
 
 class ChangesSchema(RequestSchema[ChangesQuery]):
     channels = fields.List(
-        fields.Text(min_chars=1, max_chars=200),
+        fields.ChannelName(),
         data_key="channel",
         required=True,
         validate=fields.at_most(CHANNELS_MAX, "channels"),

@@ -20,7 +20,7 @@ from actors.domain.webhook import (
 from actors.ports.webhooks import Attempt, WebhookDelivery
 from actors.services.requests import NewWebhook, SecretRotation, WebhookChange, WebhookReplay
 from api.schemas.bodies import ChangeSchema
-from api.schemas.fields import Id, InstantField, JsonField, OneOf, Text, Whole, at_most
+from api.schemas.fields import ChannelName, Id, InstantField, JsonField, OneOf, Text, Whole, at_most
 from api.schemas.queries import LIMIT_DEFAULT, LIMIT_MAX, SinceField
 from api.schemas.strict import RequestSchema
 
@@ -45,7 +45,7 @@ class SecretField(JsonField[str]):
 
 def _channels(description: str | None = None) -> fields.List[str]:
     return fields.List(
-        Text(min_chars=1, max_chars=200),
+        ChannelName(),
         validate=[at_most(CHANNELS_MAX, "channels"), _each_once],
         metadata={} if description is None else {"description": description},
     )
@@ -87,7 +87,7 @@ def _not_now(since: Position | None) -> None:
 
 
 class ReplaySchema(RequestSchema[WebhookReplay]):
-    channel = Text(min_chars=1, max_chars=200, required=True)
+    channel = ChannelName(required=True)
     since = SinceField(
         required=True,
         validate=_not_now,

@@ -14,6 +14,7 @@ from chairside.chatbot.clinic import Facts, OwnAppointment
 from chairside.chatbot.dialogue import state
 from chairside.chatbot.json_values import value_converter
 from chairside.chatbot.understanding.acts import Intent
+from chairside.client.channels import canonical_id
 from chairside.client.slot_table import Block
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ def live_change(event_type: str, data: Mapping[str, object]) -> state.LiveChange
 
     Raises ValueError if ``data`` is not what the hub sends.
     """
+    data = {name: _canonical(value) for name, value in data.items()}
     match event_type:
         case "slots.changed":
             slots = _checked(data, _SlotsChanged)
@@ -77,6 +79,10 @@ def searched(task: state.Task, facts: Facts, dentists_max: int) -> tuple[str, ..
         return ()
     among = facts.ids(task.dentist_ids)
     return among if len(among) <= dentists_max else offering(task)
+
+
+def _canonical(value: object) -> object:
+    return canonical_id(value) if isinstance(value, str) else value
 
 
 def _checked(data: object, cls: type[T]) -> T:

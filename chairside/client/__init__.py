@@ -17,7 +17,13 @@ Commands carry an idempotency key, so a retry never executes one twice. All erro
 :class:`ClientError`.
 """
 
-from chairside.client.channels import CatchUp, HubEvent, Position, availability_channel
+from chairside.client.channels import (
+    CatchUp,
+    HubEvent,
+    Position,
+    availability_channel,
+    canonical_id,
+)
 from chairside.client.commands import Commands, RestCommands
 from chairside.client.errors import ClientClosed, ClientError, ConnectionLost, HubError
 from chairside.client.live import LiveClient
@@ -45,4 +51,5 @@ __all__ = [
     "RetryPolicy",
     "SlotCache",
     "availability_channel",
+    "canonical_id",
 ]

@@ -1,16 +1,31 @@
 """Channels as a client sees them: positions, events, and what a catch-up answers."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 Json = Mapping[str, Any]
 """An object of the protocol (``docs/protocol.md``)."""
 
 
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+def canonical_id(text: str) -> str:
+    """A UUID as the hub writes it, in lower case; any other text as it is."""
+    return text.lower() if _UUID.fullmatch(text) else text
+
+
+def canonical_channel(name: str) -> str:
+    """The name of a channel as the hub writes it; events and answers contain this form."""
+    kind, colon, subject = name.rpartition(":")
+    return kind + colon + canonical_id(subject)
+
+
 def availability_channel(dentist_id: str) -> str:
     """The channel of a dentist's schedule and free slots (``docs/live.md``)."""
-    return f"availability:dentist:{dentist_id}"
+    return f"availability:dentist:{canonical_id(dentist_id)}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)

@@ -9,7 +9,14 @@ from typing import Final, cast
 import aiohttp
 
 from chairside.client import tracking
-from chairside.client.channels import CatchUp, HubEvent, Json, Position, catch_ups
+from chairside.client.channels import (
+    CatchUp,
+    HubEvent,
+    Json,
+    Position,
+    canonical_channel,
+    catch_ups,
+)
 from chairside.client.commands import Commands, Operation, ResultT, new_key, without_none
 from chairside.client.errors import ClientError, ConnectionLost, HubError
 from chairside.client.reconnecting import OnEnd, ReconnectingClient, Token
@@ -65,8 +72,8 @@ class LiveClient(ReconnectingClient, Commands):
         self._on_behalf_of = on_behalf_of
         self._callbacks = tracking.Callbacks(on_event, on_refetch)
         self.trackers = {
-            channel: tracking.ChannelTracker(channel, position)
-            for channel, position in (since or {}).items()
+            channel: tracking.ChannelTracker(channel, at)
+            for channel, at in ((canonical_channel(name), at) for name, at in (since or {}).items())
         }
         """Of the followed channels, with counts of gaps and duplicates."""
         self._left: set[str] = set()
@@ -91,6 +98,7 @@ class LiveClient(ReconnectingClient, Commands):
 
         A channel that is followed already is started again, with a refetch.
         """
+        channel = canonical_channel(channel)
         self._left.discard(channel)
         tracker = self.trackers[channel] = tracking.ChannelTracker(channel)
         try:
@@ -101,13 +109,14 @@ class LiveClient(ReconnectingClient, Commands):
 
     async def leave(self, channel: str) -> None:
         """Stop following a channel, even one of the principal's own, for good."""
+        channel = canonical_channel(channel)
         self.trackers.pop(channel, None)
         self._left.add(channel)
         await self.call("channel:leave", {"channel": channel})
 
     def position(self, channel: str) -> Position | None:
         """Up to where events of ``channel`` were delivered; ``None`` if that is unknown."""
-        tracker = self.trackers.get(channel)
+        tracker = self.trackers.get(canonical_channel(channel))
         return tracker.position if tracker else None
 
     async def _join(self, tracker: tracking.ChannelTracker) -> None:

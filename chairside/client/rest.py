@@ -9,7 +9,13 @@ from typing import Any, Unpack, cast
 import aiohttp
 
 from chairside.client import shapes
-from chairside.client.channels import CatchUp, Position, catch_ups, since_query
+from chairside.client.channels import (
+    CatchUp,
+    Position,
+    canonical_channel,
+    catch_ups,
+    since_query,
+)
 from chairside.client.commands import Operation, RestCommands, ResultT, new_key
 from chairside.client.errors import ConnectionLost, HubError, json_or_none
 from chairside.client.retry import RetryPolicy
@@ -136,7 +142,8 @@ class HubClient(RestCommands):
     async def changes(self, since: Mapping[str, Position | None]) -> dict[str, CatchUp]:
         """Catch up with some channels; one without a position answers where it is now."""
         answer = await self.request("GET", "/api/changes", query=since_query(since))
-        return catch_ups(answer["channels"])
+        found = catch_ups(answer["channels"])
+        return {name: found[canonical_channel(name)] for name in since}
 
     async def _all_pages(self, path: str, filters: Mapping[str, object]) -> list[Any]:
         rows: list[Any] = []

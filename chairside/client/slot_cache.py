@@ -11,7 +11,7 @@ from typing import Final
 
 import aiohttp
 
-from chairside.client.channels import HubEvent, Position, availability_channel
+from chairside.client.channels import HubEvent, Position, availability_channel, canonical_id
 from chairside.client.dentist_slots import (
     RETRY_DELAY_MAX_S,
     DentistSlots,
@@ -90,7 +90,8 @@ class SlotCache:
     ) -> None:
         assert 1 <= days < DAYS_MAX, f"the hub lists at most {DAYS_MAX} days"
         self._client, self._session, self._token = client, session, token
-        self._only, self._only_types = tuple(dentist_ids), frozenset(appointment_type_ids)
+        self._only = tuple(map(canonical_id, dentist_ids))
+        self._only_types = frozenset(map(canonical_id, appointment_type_ids))
         self._on_event = on_event
         self._kept, self._max_age_s = timedelta(days=days), max_age_s
         self._loaded = _Loaded({}, {}, None)
@@ -166,12 +167,13 @@ class SlotCache:
 
         Raises HubError, ConnectionLost if the hub was queried.
         """
+        appointment_type_id = canonical_id(appointment_type_id)
         kept = self._starts_kept()
         starts = StartRange(
             max(starts_from or kept.first, kept.first),
             starts_before or kept.before - timedelta(minutes=1),
         )
-        wanted = tuple(dentist_ids) or tuple(self._loaded.dentists)
+        wanted = tuple(map(canonical_id, dentist_ids)) or tuple(self._loaded.dentists)
         if starts.first >= starts.before:
             return Free(slots=(), age_s=0.0, from_memory=True)  # in the past
         age_s = self.age_s

@@ -8,7 +8,13 @@ from collections.abc import Callable, Mapping
 
 import aiohttp
 
-from chairside.client.channels import HubEvent, Position, catch_ups, since_query
+from chairside.client.channels import (
+    HubEvent,
+    Position,
+    canonical_channel,
+    catch_ups,
+    since_query,
+)
 from chairside.client.errors import FINAL, ConnectionLost, HubError, json_or_none
 from chairside.client.retry import RetryPolicy
 from chairside.client.sse import ServerSentEvent, SseReader
@@ -49,7 +55,10 @@ class ChangeStream:
             total=None, sock_connect=timeout_s, sock_read=silence_s
         )
         self._callbacks = Callbacks(on_event, on_refetch)
-        self._trackers = {name: ChannelTracker(name, position) for name, position in since.items()}
+        self._trackers = {
+            channel: ChannelTracker(channel, at)
+            for channel, at in ((canonical_channel(name), at) for name, at in since.items())
+        }
         self._last_id: str | None = None
         self._retry_ms: int | None = None
         self._runner: asyncio.Task[None] | None = None

@@ -14,16 +14,16 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.resolve import Elicit, Resolve
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field
 
-from chairside.client import ClientError
+from chairside.client import ClientError, canonical_id
 from chairside.mcp import results
 from chairside.mcp.patient_tools import PatientTools, Proposal
 
 _ID: Final = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
-Id = Annotated[str, Field(pattern=_ID)]
-DentistId = Annotated[str, Field(pattern=_ID, description="From list_dentists or find_slots.")]
-TypeId = Annotated[str, Field(pattern=_ID, description="From list_dentists.")]
-ReservationId = Annotated[str, Field(pattern=_ID, description="From hold_slot.")]
-AppointmentId = Annotated[str, Field(pattern=_ID, description="From my_appointments.")]
+Id = Annotated[str, Field(pattern=_ID), AfterValidator(canonical_id)]
+DentistId = Annotated[Id, Field(description="From list_dentists or find_slots.")]
+TypeId = Annotated[Id, Field(description="From list_dentists.")]
+ReservationId = Annotated[Id, Field(description="From hold_slot.")]
+AppointmentId = Annotated[Id, Field(description="From my_appointments.")]
 DateT = TypeVar("DateT", bound=date)
 
 _DATE_FIRST: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)

@@ -77,7 +77,8 @@ async def test_event_of_a_taken_time_leads_to_a_notice(clinic: Clinic) -> None:
     await page.send("check-up with Dentist 0 in 3 days after 9am")
     await clinic.book(clinic.patients[1], "09:00")
     event = await screen.event("slots.changed", 1.0)
-    notice = await page.post_event({"type": event.event, "data": event.resource})
+    shouted = {**event.resource, "dentist_id": event.resource["dentist_id"].upper()}
+    notice = await page.post_event({"type": event.event, "data": shouted})
     assert "was just taken by somebody else" in notice
     assert await page.post_event({"type": "unheard.of", "data": {}}) == ""
 

@@ -14,6 +14,7 @@ from api.realtime.rooms.settings import RealtimeSettings
 from api.settings import ApiSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import ADMIN, CHATBOT, Clinic, Person, appointments_of, availability_of
+from tests.support.database import execute
 from tests.support.eventually import eventually
 from tests.support.process import hub_process
 from tests.support.proxy import network_to
@@ -73,8 +74,14 @@ async def test_the_cursor_of_a_hundred_channels_fits_into_one_header(
     clinic: Clinic,
 ) -> None:
     dentist = clinic.dentists[0]
-    made_up = [f"availability:dentist:01976f2e-0000-7000-8000-{n:012}" for n in range(99)]
-    channels = [availability_of(dentist), *made_up]
+    ids = [f"01976f2e-0000-7000-8000-{n:012}" for n in range(99)]
+    rows = ", ".join(f"('{each}', 'dentist', 'A', 1, '')" for each in ids)
+    execute(
+        clinic.database,
+        f"INSERT INTO profiles (id, role, name, version, search_text) VALUES {rows}",  # noqa: S608  # our own ids
+    )
+    others = [f"availability:dentist:{each}" for each in ids]
+    channels = [availability_of(dentist), *others]
     since = ["1795411990.123456789"] * 100
     async with listening(clinic.session, clinic.url, CHATBOT, channels, since=since) as stream:
         (ready,) = await stream.until(1)

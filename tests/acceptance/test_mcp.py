@@ -111,6 +111,21 @@ def day_of(clinic: Clinic, clock: str = "08:00") -> dict[str, Any]:
     }
 
 
+async def test_an_id_in_capitals_is_the_same_id(clinic: Clinic) -> None:
+    patient, dentist = clinic.patients[0], clinic.dentists[0]
+    async with over_stdio(clinic, patient) as ai:
+        shouted = {**day_of(clinic), "dentist_ids": [dentist.id.upper()]}
+        assert await ai.ok("find_slots", **shouted) == await ai.ok("find_slots", **day_of(clinic))
+        booked = await clinic.book(patient)
+        question = await ai.ok("cancel_appointment", appointment_id=booked["id"].upper())
+        done = await ai.ok(
+            "cancel_appointment",
+            appointment_id=booked["id"],
+            confirmation=question["confirmation"],
+        )
+        assert done["appointment"]["status"] == "cancelled"
+
+
 async def test_an_ai_books_moves_and_cancels_over_stdio(clinic: Clinic) -> None:
     patient = clinic.patients[0]
     async with over_stdio(clinic, patient) as ai:

@@ -28,6 +28,7 @@ from actors.relay.settings import RelayLimits, RelaySettings
 from actors.services.availability import SlotPage
 from actors.services.caller import Caller
 from actors.services.changes import Changes
+from actors.services.channel_access import ChannelAccess
 from actors.services.identity import Claims
 from actors.services.requests import (
     AppointmentChange,
@@ -199,6 +200,13 @@ class FakePeople:
         return Profile(id=caller.principal.person, role=caller.principal.role, name="Ada")
 
 
+class FakeDirectory:
+    """Knows every dentist."""
+
+    async def dentist(self, profile_id: ProfileId) -> DentistId:
+        return DentistId(profile_id)
+
+
 class World:
     """The running server, and the parts that a test controls."""
 
@@ -233,6 +241,7 @@ class World:
             RealtimeDeps(
                 services=Services(
                     identity=cast("Any", self.identity),
+                    access=ChannelAccess(cast("Any", FakeDirectory())),
                     people=cast("Any", FakePeople()),
                     catalog=cast("Any", None),
                     availability=cast("Any", self.availability),

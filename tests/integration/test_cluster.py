@@ -120,6 +120,20 @@ async def test_an_idempotency_key_means_one_booking_on_all_nodes(
     assert len({answer.body["id"] for answer in answers}) == 1
 
 
+async def test_a_new_dentist_can_be_followed_on_every_node_at_once(
+    three: Sequence[ClusterNode],
+) -> None:
+    clinic = three[0].clinic
+    screens = [await node.clinic.screen(clinic.patients[0]) for node in three]
+    unknown = {"channel": "availability:dentist:01976f2e-0000-7000-8000-000000000001"}
+    for screen in screens:
+        assert (await screen.refused("channel:join", unknown))["code"] == "NOT_FOUND"
+    new = {"role": "dentist", "subject": "new", "name": "New", "email": "new@example.org"}
+    made = await clinic.admin.post("/api/profiles", new)
+    for screen in screens:
+        await screen.ok("channel:join", {"channel": f"availability:dentist:{made.body['id']}"})
+
+
 async def test_a_changed_profile_is_shown_by_every_node(three: Sequence[ClusterNode]) -> None:
     clinic = three[0].clinic
     patient = clinic.patients[0]

@@ -235,8 +235,10 @@ async def test_the_number_of_channels_of_a_client_is_limited() -> None:
     async with running_world() as world:
         screen = await world.screen()
         for n in range(97):
-            await screen.ok("channel:join", {"channel": f"availability:dentist:{n}"})
-        refused = await screen.refused("channel:join", {"channel": "availability:dentist:x"})
+            name = f"availability:dentist:01976f2e-0000-7000-8000-{n:012}"
+            await screen.ok("channel:join", {"channel": name})
+        one_more = {"channel": availability_channel(DENTIST)}
+        refused = await screen.refused("channel:join", one_more)
         assert refused["code"] == "VALIDATION_ERROR"
         await screen.ok("channel:join", {"channel": AVAILABILITY_ALL})
 

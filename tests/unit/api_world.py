@@ -21,6 +21,7 @@ from actors.domain.outcome import Outcome
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.ports.commits import Reply
+from actors.services.channel_access import ChannelAccess
 from actors.services.identity import Claims
 from actors.services.services import Services
 from api.app import MAX_LINE_BYTES, create_app
@@ -140,11 +141,13 @@ class World:
         self.catalog, self.changes = ServiceStub(), ServiceStub()
         self.streams, self.webhooks = ServiceStub({"close": None}), ServiceStub()
         self.identity, self.health = FakeIdentity(), FakeHealth()
+        self.directory = ServiceStub({"dentist": None})
         self.requests: list[tuple[str, str, int, float]] = []
         ids = count(1)
         self.deps = AppDeps(
             services=Services(
                 identity=cast("Any", self.identity),
+                access=ChannelAccess(cast("Any", self.directory)),
                 people=cast("Any", self.people),
                 catalog=cast("Any", self.catalog),
                 availability=cast("Any", self.availability),

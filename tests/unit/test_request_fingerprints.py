@@ -21,6 +21,7 @@ from actors.services.availability import Availability
 from actors.services.bookings import Bookings
 from actors.services.caller import Caller
 from actors.services.catalog import Catalog
+from actors.services.channel_access import ChannelAccess
 from actors.services.people import People
 from actors.services.records import Records
 from actors.services.webhooks import Webhooks
@@ -85,6 +86,7 @@ class World:
             reads=stand_in,
             queue=stand_in,
             records=records,
+            access=ChannelAccess(stand_in),
             events=stand_in,
             dispatcher=stand_in,
             clock=self.clock,

@@ -22,6 +22,15 @@ const step = (parts: Partial<Step> = {}): Step => ({
   ...parts,
 });
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** A channel's name as the hub writes it: an id at its end is in lower case. */
+export function canonicalChannel(name: string): string {
+  const at = name.lastIndexOf(":") + 1;
+  const subject = name.slice(at);
+  return UUID.test(subject) ? name.slice(0, at) + subject.toLowerCase() : name;
+}
+
 export class Follower {
   position: Position | null;
   /** Events dropped because they had been delivered before. */

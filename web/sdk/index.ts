@@ -1,7 +1,7 @@
 /** The browser SDK of Chairside; the hub's own pages are made of it. */
 
 export { AppointmentList, type AppointmentNews, LISTED, LIVE } from "./appointments.js";
-export { Follower, type Step } from "./channels.js";
+export { canonicalChannel, Follower, type Step } from "./channels.js";
 export { Chat, type ChatLine } from "./chat.js";
 export { ConnectionLost, codeOf, HubError } from "./errors.js";
 export { Hub, type HubOptions } from "./hub.js";

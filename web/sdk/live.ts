@@ -1,7 +1,7 @@
 /** The Socket.IO side: channels without loss, through every interruption. */
 
 import { io, type Socket } from "socket.io-client";
-import { Follower, type Step } from "./channels.js";
+import { canonicalChannel, Follower, type Step } from "./channels.js";
 import { HubError } from "./errors.js";
 import { Observable } from "./observable.js";
 import { delayMs } from "./retry.js";
@@ -86,7 +86,8 @@ export class LiveClient {
    * is called when it is time to read. Own channels need no join. A second owner of a channel
    * replaces the first.
    */
-  follow(channel: string, handlers: Handlers, since: Position | null = null): () => void {
+  follow(name: string, handlers: Handlers, since: Position | null = null): () => void {
+    const channel = canonicalChannel(name);
     const known = this.#channels.get(channel);
     const follower = known?.follower ?? new Follower(channel, since);
     const followed = { follower, ...handlers };
@@ -101,7 +102,8 @@ export class LiveClient {
     return () => this.leave(channel, followed);
   }
 
-  leave(channel: string, followed = this.#channels.get(channel)): void {
+  leave(name: string, followed = this.#channels.get(canonicalChannel(name))): void {
+    const channel = canonicalChannel(name);
     if (followed === undefined || this.#channels.get(channel) !== followed) return;
     this.#channels.delete(channel);
     if (this.connection.value === "online")
@@ -109,7 +111,7 @@ export class LiveClient {
   }
 
   follower(channel: string): Follower | undefined {
-    return this.#channels.get(channel)?.follower;
+    return this.#channels.get(canonicalChannel(channel))?.follower;
   }
 
   /** One command and its ack; raises HubError, or what the socket raises after the timeout. */

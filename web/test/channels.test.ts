@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ChannelAnswer } from "../sdk/index";
-import { Follower } from "../sdk/index";
+import { canonicalChannel, Follower } from "../sdk/index";
 import { CHANNEL, event } from "./support";
 
 const answer = (parts: Partial<ChannelAnswer>): ChannelAnswer => ({
@@ -14,6 +14,17 @@ const answer = (parts: Partial<ChannelAnswer>): ChannelAnswer => ({
 const following = (offset: number): Follower => new Follower(CHANNEL, { epoch: 1, offset });
 const offsets = (events: { offset: number | null }[]): (number | null)[] =>
   events.map((each) => each.offset);
+
+describe("names", () => {
+  it("have ids in lower case, as in events", () => {
+    const id = "01976f2e-0000-7000-8000-00000000000d";
+    expect(canonicalChannel(`availability:dentist:${id.toUpperCase()}`)).toBe(
+      `availability:dentist:${id}`,
+    );
+    for (const name of ["availability:all", "hub:status", "Page", "x:ABC", ""])
+      expect(canonicalChannel(name)).toBe(name);
+  });
+});
 
 describe("live events", () => {
   it("are handed over in order, once", () => {

@@ -11,10 +11,10 @@ from typing import Final
 
 import orjson
 
-from actors.domain.channels import HUB_STATUS, Channel, may_join
+from actors.domain.channels import HUB_STATUS, Channel
 from actors.domain.position import Position
 from actors.domain.principal import Principal
-from actors.domain.refusals import Forbidden, ValidationFailed
+from actors.domain.refusals import ValidationFailed
 from actors.services.changes import Changes, ChannelChanges
 from api.realtime.rooms.rooms import Rooms
 from api.realtime.rooms.subscribers import Subscriber
@@ -25,13 +25,6 @@ Positions = Callable[[Sequence[Channel]], Awaitable[Mapping[Channel, Position]]]
 
 CHANNELS_MAX: Final = 100
 """Channels of one client."""
-
-
-def check_may_join(principal: Principal, channels: Sequence[Channel]) -> None:
-    """The one authorization of subscriptions; raises Forbidden."""
-    for channel in channels:
-        if not may_join(principal, channel):
-            raise Forbidden("You may not join this channel")
 
 
 def check_count(field: str, count: int) -> None:
@@ -63,7 +56,7 @@ class Joins:
     ) -> Joined:
         """Enter the channels, with live events held until :meth:`release`.
 
-        The caller has authorised the channels (:func:`check_may_join`), and lets no two
+        The caller has authorised the channels (``ChannelAccess``), and lets no two
         joins or leaves of one subscriber overlap. On failure memberships are as before.
         """
         if subscriber.closed:

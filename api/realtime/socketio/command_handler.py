@@ -14,7 +14,7 @@ from actors.services.services import Services
 from api.realtime.rooms.command_log import CommandLog
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.errors import SocketRequest, public_error
-from api.realtime.rooms.joins import check_count, check_may_join
+from api.realtime.rooms.joins import check_count
 from api.realtime.socketio.inputs import JOIN, LEAVE, only_object
 from api.realtime.socketio.session import SocketSession
 from api.realtime.socketio.sessions import SocketSessions
@@ -123,10 +123,10 @@ class CommandHandler:
     async def _join(self, session: SocketSession, _: str, data: dict[str, object]) -> Ack:
         request = load(JOIN, data, where="data")
         channel, since = request.channel, request.since
-        check_may_join(session.principal, (channel,))
         await session.joining.acquire()
         try:
             check_count("channel", len({*self._rooms.channels_of(session), channel}))
+            await self._deps.services.access.check(session.principal, (channel,))
             joined = await self._joins.join(session, session.principal, {channel: since})
             answer = joined.answers.get(channel)
             if answer is None:

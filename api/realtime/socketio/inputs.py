@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from marshmallow import ValidationError, validates_schema
 
 from actors.domain.channels import Channel
 from actors.domain.position import Position
@@ -10,10 +12,9 @@ from actors.domain.refusals import InvalidToken, ValidationFailed
 from api.realtime.socketio.packets import BINARY
 from api.schemas import fields
 from api.schemas.queries import CHANNELS_MAX
-from api.schemas.strict import RequestSchema
+from api.schemas.strict import Loaded, RequestSchema
 
 _OFFSET_MAX = 10**18
-_CHANNEL_MAX_CHARS = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +42,7 @@ class SinceSchema(RequestSchema[Position]):
 
 _SINCE = fields.Nested(SinceSchema, allow_none=True)
 """A position ``{epoch, offset}``; null requests only the current position."""
-_CHANNEL = fields.Text(min_chars=1, max_chars=_CHANNEL_MAX_CHARS, required=True)
+_CHANNEL = fields.ChannelName(required=True)
 
 
 class JoinSchema(RequestSchema[JoinCommand]):
@@ -63,6 +64,11 @@ class AuthSchema(RequestSchema[SocketAuth]):
         allow_none=True,
         validate=fields.at_most(CHANNELS_MAX, "channels"),
     )
+
+    @validates_schema(pass_original=True)
+    def check_once(self, data: Loaded, sent: Mapping[str, Any], **_: object) -> None:
+        if data.get("since") and len(data["since"]) != len(sent["since"]):
+            raise ValidationError("each channel once only", "since")
 
 
 AUTH: Final = AuthSchema()

@@ -13,7 +13,7 @@ from actors.tasks import Spawn
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.errors import SocketRequest, public_error, refused_connect
 from api.realtime.rooms.expiry import TokenExpiry
-from api.realtime.rooms.joins import check_count, check_may_join
+from api.realtime.rooms.joins import check_count
 from api.realtime.socketio.inputs import AUTH, token_of
 from api.realtime.socketio.library import NAMESPACES, Client, ConnectionRefused
 from api.realtime.socketio.session import SocketSession, namespace_of
@@ -79,9 +79,9 @@ class SocketSessions:
         principal = await self._deps.services.identity.principal(claims, request.on_behalf_of)
         self._deps.limiter.take(principal.scope)
         since = request.since or {}
-        check_may_join(principal, tuple(since))
         wanted = {**dict.fromkeys(own_channels(principal)), **since}
         check_count("since", len(wanted))
+        await self._deps.services.access.check(principal, since)
         return SocketSession(
             client=client,
             principal=principal,

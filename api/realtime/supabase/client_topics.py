@@ -1,6 +1,6 @@
 """The joined topics of one Supabase client: joining, renewing and leaving them.
 
-Authorization is the same as for Socket.IO, ``may_join``. A topic whose name is not a channel of
+Authorization is the same as for Socket.IO. A topic whose name is not a channel of
 the hub carries ``postgres_changes`` only, and of these only rows that the database would show.
 """
 
@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 import structlog
 
-from actors.domain.channels import HUB_STATUS, Channel, is_reserved, may_join
+from actors.domain.channels import HUB_STATUS, Channel, is_reserved, parse_channel
 from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.domain.refusals import Forbidden, InvalidToken, NotFound, RateLimited
@@ -119,10 +119,19 @@ class ClientTopics:
             raise JoinRefused(refusal.code, reason) from None
         self._check_limits(request)
         channel = name.removeprefix(PREFIX)
-        if not _may_join_topic(principal, channel, request):
+        try:
+            await self._check_channel(principal, channel, request)
+        except (Forbidden, NotFound) as refusal:
             reason = "You do not have permissions to read from this Channel topic"
-            raise JoinRefused(Forbidden.code, f"Unauthorized: {reason}: {channel}")
+            raise JoinRefused(refusal.code, f"Unauthorized: {reason}: {channel}") from None
         return claims, principal
+
+    async def _check_channel(self, principal: Principal, name: str, request: JoinRequest) -> None:
+        """Raises Forbidden or NotFound for a topic that the principal may not join."""
+        if is_reserved(name):
+            await self._deps.services.access.check(principal, (parse_channel(name),))
+        elif not request.bindings or request.replay is not None:
+            raise Forbidden("A topic of this name carries postgres_changes only")
 
     def _check_limits(self, request: JoinRequest) -> None:
         if len(self.by_name) >= CHANNELS_MAX:
@@ -181,8 +190,8 @@ class ClientTopics:
         topic = self.by_name[action.message.topic]
         try:
             claims, principal = await self._authenticate(action.token)
-            if topic.channel is not None and not may_join(principal, topic.channel):
-                raise Forbidden("You may not join this channel")
+            if topic.channel is not None:
+                await self._deps.services.access.check(principal, (topic.channel,))
         except (InvalidToken, Forbidden, NotFound):
             topic.push_system("system", "error", "Unauthorized: the new token may not join it")
             self._drop(topic)
@@ -270,12 +279,6 @@ class ClientTopics:
         self._context.revocations.forget(topic)
         self._context.rooms.leave_all(topic)
         self._presence.leave(topic)
-
-
-def _may_join_topic(principal: Principal, channel: str, request: JoinRequest) -> bool:
-    if is_reserved(channel):
-        return may_join(principal, Channel(channel))
-    return bool(request.bindings) and request.replay is None
 
 
 def _incomplete_replay() -> JoinRefused:

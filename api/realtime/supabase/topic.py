@@ -6,7 +6,7 @@ from functools import partial
 
 import orjson
 
-from actors.domain.channels import HUB_STATUS, Channel, is_public, is_reserved
+from actors.domain.channels import HUB_STATUS, Channel, is_public, is_reserved, parse_channel
 from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.ports.events import EventRecord
@@ -50,7 +50,7 @@ class Topic:
     def __post_init__(self) -> None:
         self.name, self.bindings = self.join.message.topic, self.join.request.bindings
         name = self.name.removeprefix(PREFIX)
-        self.channel = Channel(name) if is_reserved(name) else None
+        self.channel = parse_channel(name) if is_reserved(name) else None
 
     @property
     def on_behalf_of(self) -> None:

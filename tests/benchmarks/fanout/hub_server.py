@@ -1,7 +1,9 @@
 """This hub, as ``chairside serve`` runs it; events come to it as the committer's do."""
 
 import asyncio
+import sqlite3
 import tempfile
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +23,15 @@ from hub.server import bind, serve
 from hub.telemetry.logging import LoggingSettings, configure_logging
 from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
-from tests.benchmarks.fanout.script import EVENT, FIRST_OFFSET, PING_S, controlled, data
+from tests.benchmarks.fanout.script import (
+    EVENT,
+    FIRST_OFFSET,
+    PING_S,
+    ROOMS_MAX,
+    controlled,
+    data,
+    dentist_of_room,
+)
 from tests.support.tokens import SECRET
 
 
@@ -71,10 +81,19 @@ def _now() -> datetime:
     return now if now.microsecond else now.replace(microsecond=1)
 
 
+def _add_dentists(database: Path) -> None:
+    """One for the room of every size: a channel of free times needs its dentist."""
+    insert = "INSERT INTO profiles (id, role, name, version, search_text) VALUES (?, ?, ?, 1, '')"
+    rows = [(dentist_of_room(size), "dentist", "A") for size in range(ROOMS_MAX)]
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.executemany(insert, rows)
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'bench.db'}"
         upgrade(url)
+        _add_dentists(Path(folder) / "bench.db")
         settings = config(url)
         configure_logging(settings.logging)
         with bind("127.0.0.1", 0) as listener:

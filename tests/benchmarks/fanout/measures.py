@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tests.benchmarks.fanout.contestants import Contestant, Server, running
+from tests.benchmarks.fanout.script import dentist_of_room
 
 IDLE_BASE: int = 200
 """Sockets that are there before the memory of the others is counted."""
@@ -53,7 +54,7 @@ class Figures:
 
 
 def room(size: int) -> str:
-    return f"availability:dentist:10000000-0000-7000-8000-{size:012}"
+    return f"availability:dentist:{dentist_of_room(size)}"
 
 
 def measure(contestants: Sequence[Contestant], plan: Plan) -> Mapping[str, Figures]:

@@ -20,8 +20,15 @@ FIRST_OFFSET: Final = 1_000_000_000
 PING_S: Final = 300
 """Longer than the benchmark: a heartbeat would be counted for an event."""
 
+ROOMS_MAX: Final = 10_000
+"""Of sockets in a room; each size has a room of its own."""
+
 Publish = Callable[[str, int, str], Awaitable[None]]
 """Emit ``count`` events to a channel; each has the stamp in its id."""
+
+
+def dentist_of_room(size: int) -> str:
+    return f"10000000-0000-7000-8000-{size:012}"
 
 
 def data() -> dict[str, Any]:
