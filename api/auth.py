@@ -4,6 +4,7 @@ Every failure is an ``InvalidToken`` whose reason goes to the log only.
 """
 
 import hashlib
+import hmac
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -109,6 +110,7 @@ class TokenVerifier:
             if settings.jwks
             else None
         )
+        self._secret_id = _secret_id(settings.secret) if SYMMETRIC & {*self._algorithms} else ""
         self._verified: LRUCache[bytes, Claims] = LRUCache(CACHE_MAX)
         self._on_rotation: list[Callable[[], None]] = []
 
@@ -148,7 +150,15 @@ class TokenVerifier:
 
     def trusts(self, claims: Claims) -> bool:
         """Whether the key that verified the token is still in the key set."""
-        return not claims.key or (self._keys is not None and self._keys.has(claims.key))
+        return claims.key == self._secret_id or (
+            self._keys is not None and self._keys.has(claims.key)
+        )
+
+    async def accepts(self, key_id: str | None) -> bool:
+        """Implements :class:`actors.ports.webhooks.TrustedKeys`; may read the key set."""
+        if key_id is None or key_id == self._secret_id:
+            return key_id is not None
+        return self._keys is not None and await self._keys.holds(key_id, self._algorithms)
 
     @property
     def keys_status(self) -> KeysStatus:
@@ -178,7 +188,8 @@ class TokenVerifier:
     ) -> Sequence[VerifyingKey]:
         """The keys that a token of this header may be signed with; at least one."""
         if algorithm in SYMMETRIC:
-            return (VerifyingKey(name="", kid=None, algorithm="HS256", key=self._settings.secret),)
+            name, secret = self._secret_id, self._settings.secret
+            return (VerifyingKey(name=name, kid=None, algorithm="HS256", key=secret),)
         assert self._keys is not None, "settings allow only what there are keys for"
         return await self._keys.find(header.get("kid"), algorithm)
 
@@ -265,3 +276,8 @@ def issue_token(
         holder = holder.setdefault(folder, {})
     holder[last] = str(role)
     return jwt.encode(payload, secret, algorithm="HS256")
+
+
+def _secret_id(secret: str) -> str:
+    """Identifies a shared secret without revealing it: a hash under the secret itself."""
+    return "hs256:" + hmac.digest(secret.encode(), b"chairside key id", hashlib.sha256).hex()

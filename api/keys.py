@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import ipaddress
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -38,11 +38,14 @@ _SAME_KID_MAX: Final = 4
 _CURVES: Final = {"ES256": "P-256", "EdDSA": "Ed25519"}
 """The one curve of an algorithm (RFC 7518 §3.4, RFC 8037 §3.1)."""
 
+_IDENTITY: Final = ("crv", "e", "kid", "kty", "n", "x", "y")
+"""The members that make a key another one (RFC 7638 §3.2, and ``kid``); others may change."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VerifyingKey:
     name: str
-    """A hash of the whole key: an issuer may use a ``kid`` again for another key."""
+    """A hash of the key and its ``kid``, which an issuer may use again for another key."""
     kid: str | None
     algorithm: str
     key: Any
@@ -95,6 +98,18 @@ class JwksKeys:
         if not self._failed:
             return KeysStatus.OK
         return KeysStatus.DOWN if self._keys is None else KeysStatus.DEGRADED
+
+    async def holds(self, name: str, algorithms: Collection[str]) -> bool:
+        """Whether the key is in the newest set, and of one of the algorithms.
+
+        The set is read again if the key is not in this one. Raises Unavailable if it cannot be
+        read.
+        """
+        if not self.has(name):
+            await self._read()
+            if self._keys is None or self._failed:
+                raise Unavailable
+        return any(key.name == name and key.algorithm in algorithms for key in self._keys or ())
 
     async def find(self, kid: str | None, algorithm: str) -> Sequence[VerifyingKey]:
         """The keys a token names; raises InvalidToken, or Unavailable without any keys."""
@@ -242,5 +257,6 @@ def _key(data: object) -> VerifyingKey | None:
         raise UnusableKey(f"{algorithm} needs the curve {_CURVES[algorithm]}")
     if isinstance(key.key, RSAPublicKey | RSAPrivateKey) and key.key.key_size < MIN_RSA_BITS:
         raise UnusableKey(f"an RSA key needs {MIN_RSA_BITS} bits, not {key.key.key_size}")
-    name = hashlib.sha256(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    identity = [algorithm, {each: data[each] for each in _IDENTITY if each in data}]
+    name = hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return VerifyingKey(name=name, kid=kid, algorithm=algorithm, key=key.key)

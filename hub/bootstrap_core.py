@@ -25,6 +25,7 @@ from actors.services.people import People
 from actors.services.records import Records
 from actors.services.replays import Replays
 from actors.services.services import Services
+from actors.services.suspension import Suspension
 from actors.services.webhooks import Webhooks
 from actors.tasks import Spawn, Tasks
 from api.auth import TokenVerifier
@@ -127,11 +128,12 @@ def _core(
         config.webhooks,
         queue=store.webhooks,
         events=store.events,
-        may_deliver=DeliveryRights(directory, clock),
+        rights=DeliveryRights(directory, verifier, clock),
         clock=clock,
         new_id=base.new_id,
         metrics=base.metrics,
     )
+    verifier.on_rotation(dispatcher.recheck)
     calendars = node.claims if node else store.calendars
     registry = Registry(calendars, clock, config.actors, config.reservations, on_hold=alarms.add)
     listeners = directory.forget, catalog.forget, registry.on_event, dispatcher.on_event
@@ -219,5 +221,7 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
             dispatcher=core.dispatcher,
             clock=clock,
             old_secret_kept=timedelta(hours=config.webhooks.old_secret_hours),
+            lifetime=timedelta(days=config.webhooks.lifetime_days),
         ),
+        suspension=Suspension(store.webhooks, core.dispatcher, clock),
     )

@@ -19,7 +19,7 @@ from actors.domain.channels import (
     user_profile_channel,
 )
 from actors.domain.ids import AppointmentId, DentistId, PatientId
-from actors.domain.principal import Role
+from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.schedule import Schedule
 from actors.domain.webhook import DeliveryProgress, Webhook
@@ -54,6 +54,8 @@ class WebhookBody:
     """A webhook, as in REST; the secret is only in the reply that creates it."""
 
     webhook: Webhook
+    reader: Principal | None = None
+    """Who gets it, if that is not its owner."""
     progress: tuple[DeliveryProgress, ...] = ()
     secret: str | None = field(default=None, repr=False)
 

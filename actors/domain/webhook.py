@@ -30,6 +30,11 @@ class DisabledReason(StrEnum):
     """The receiver answered 410."""
     RIGHTS_ENDED = "rights_ended"
     """Its owner may no longer join one of its channels."""
+    KEY_REMOVED = "key_removed"
+    """The key that verified its owner's token is no longer accepted, or not known."""
+    EXPIRED = "expired"
+    BY_ADMIN = "by_admin"
+    """Only an admin may start it again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +52,10 @@ class Webhook:
     disabled_at: datetime | None = None
     rights_until: datetime | None = None
     """When the delegation of a chatbot ends; ``None`` for owners with a role of their own."""
+    key_id: str | None
+    """The key that verified the owner's token; ``None`` if it is not known."""
+    expires_at: datetime
+    """When it ends unless its owner renews it."""
     created_at: datetime
     updated_at: datetime
     version: int = 1
@@ -55,6 +64,11 @@ class Webhook:
     def patient(self) -> PatientId | None:
         """The patient whose events are delivered in addition to free times, if any."""
         return PatientId(self.owner.person) if self.owner.person else None
+
+    @property
+    def party(self) -> str:
+        """The party that acts: a chatbot is one party for all its patients."""
+        return party_of(self.owner)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +96,12 @@ def check_owner(principal: Principal) -> None:
     """Raise Forbidden unless the principal may own webhooks: a chatbot or an admin."""
     if principal.acting is None and principal.role not in (Role.CHATBOT, Role.ADMIN):
         raise Forbidden("Webhooks are for chatbots and admins")
+
+
+def concerned_patient(principal: Principal) -> PatientId | None:
+    """The patient who asks in their own name, and may see and end what concerns them."""
+    is_alone = principal.role is Role.PATIENT and principal.acting is None
+    return PatientId(principal.person) if is_alone and principal.person else None
 
 
 def check_channels(principal: Principal, channels: tuple[Channel, ...]) -> None:

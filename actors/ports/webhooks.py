@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Protocol
 
 from actors.domain.channels import Channel
-from actors.domain.ids import EventId
+from actors.domain.ids import EventId, PatientId
 from actors.domain.position import Position
-from actors.domain.principal import Principal
+from actors.domain.principal import SYSTEM, Principal
 from actors.domain.webhook import DeliveryProgress, DisabledReason, Webhook, WebhookId
 
 
@@ -58,12 +58,24 @@ class WebhookReads(Protocol):
     """Reads webhooks with the owner's rights; webhooks of others do not exist for them."""
 
     async def page(
-        self, principal: Principal, *, limit: int, after: WebhookId | None
+        self,
+        principal: Principal,
+        *,
+        limit: int,
+        after: WebhookId | None,
+        party: str | None = None,
+        everyones: bool = False,
     ) -> WebhookPage:
-        """The principal's own webhooks, oldest first."""
+        """The principal's own webhooks, oldest first, or all that the principal may see.
+
+        An admin sees everyone's, and a patient those that concern them; ``party`` limits them.
+        The progress of another owner's webhook is not shown.
+        """
         ...
 
-    async def get(self, principal: Principal, webhook_id: WebhookId) -> WebhookView | None: ...
+    async def get(self, principal: Principal, webhook_id: WebhookId) -> WebhookView | None:
+        """One of those that the principal may see."""
+        ...
 
     async def deliveries(
         self, principal: Principal, webhook_id: WebhookId, *, limit: int
@@ -99,10 +111,30 @@ class WebhookQueue(Protocol):
         """Write progress or a failure; returns false if the progress changed meanwhile."""
         ...
 
+    async def active_of(self, party: str, patient: PatientId | None) -> Sequence[Webhook]:
+        """The active webhooks of a party, of one patient if given."""
+        ...
+
     async def disable(
-        self, webhook_id: WebhookId, reason: DisabledReason, now: datetime
+        self,
+        webhook: Webhook,
+        reason: DisabledReason,
+        now: datetime,
+        by: Principal = SYSTEM,
     ) -> Webhook | None:
-        """Disable and audit it; returns ``None`` if it was not active any more."""
+        """Disable and audit it; returns ``None`` if it was changed since it was read."""
+        ...
+
+
+class TrustedKeys(Protocol):
+    """The keys whose tokens are accepted."""
+
+    async def accepts(self, key_id: str | None) -> bool:
+        """Whether tokens of this key are accepted; ``None`` is a key that is not known.
+
+        Raises :class:`~actors.domain.refusals.Unavailable` while that cannot be said, because
+        the key set cannot be read.
+        """
         ...
 
 

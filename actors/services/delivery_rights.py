@@ -2,23 +2,42 @@
 
 from actors.domain.channels import Channel
 from actors.domain.refusals import NotFound
-from actors.domain.webhook import Webhook, may_deliver
+from actors.domain.webhook import DisabledReason, Webhook, may_deliver
 from actors.ports.clock import Clock
+from actors.ports.webhooks import TrustedKeys
 from actors.services.directory import Directory
 
 
 class DeliveryRights:
-    """Checks the rights of a webhook's owner before each delivery."""
+    """Checks the rights of a webhook's owner, before each delivery and when they may have ended."""
 
-    def __init__(self, directory: Directory, clock: Clock) -> None:
-        self._directory, self._clock = directory, clock
+    def __init__(self, directory: Directory, keys: TrustedKeys, clock: Clock) -> None:
+        self._directory, self._keys, self._clock = directory, keys, clock
 
-    async def __call__(self, webhook: Webhook, channel: Channel) -> bool:
-        if webhook.rights_until is not None and self._clock.now() >= webhook.rights_until:
-            return False
+    async def lapsed(self, webhook: Webhook) -> DisabledReason | None:
+        """Why the webhook ends without any event: its time, or its key. Reads no database.
+
+        Raises Unavailable while the keys are not known.
+        """
+        now = self._clock.now()
+        if now >= webhook.expires_at:
+            return DisabledReason.EXPIRED
+        if webhook.rights_until is not None and now >= webhook.rights_until:
+            return DisabledReason.RIGHTS_ENDED
+        if not await self._keys.accepts(webhook.key_id):
+            return DisabledReason.KEY_REMOVED
+        return None
+
+    async def ended(self, webhook: Webhook, channel: Channel) -> DisabledReason | None:
+        """Why an event of the channel may not be delivered; ``None`` if it may.
+
+        Raises Unavailable while the keys are not known.
+        """
+        if reason := await self.lapsed(webhook):
+            return reason
         if webhook.patient is not None:
             try:
                 await self._directory.patient(webhook.patient)
             except NotFound:
-                return False
-        return may_deliver(webhook.owner, channel)
+                return DisabledReason.RIGHTS_ENDED
+        return None if may_deliver(webhook.owner, channel) else DisabledReason.RIGHTS_ENDED

@@ -32,7 +32,7 @@ class Claims:
     phone: str | None = None
     expires_at: datetime
     key: str = ""
-    """The public key that verified it; empty: the shared secret."""
+    """The id of the key that verified it, of a public key or of the shared secret."""
 
 
 class Identity:

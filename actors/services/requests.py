@@ -153,6 +153,16 @@ class WebhookChange:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookGrant:
+    """What the token of a request means for the webhook that it creates or renews."""
+
+    key_id: str
+    """The key that verified the token."""
+    rights_until: datetime | None
+    """The end of a delegation by token; ``None`` for other tokens."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SecretRotation:
     secret: str | None = None
     """``None``: the service generates one."""

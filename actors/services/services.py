@@ -10,6 +10,7 @@ from actors.services.channel_access import ChannelAccess
 from actors.services.identity import Identity
 from actors.services.people import People
 from actors.services.replays import Replays
+from actors.services.suspension import Suspension
 from actors.services.webhooks import Webhooks
 
 
@@ -26,3 +27,4 @@ class Services:
     changes: Changes
     replays: Replays
     webhooks: Webhooks
+    suspension: Suspension

@@ -1,7 +1,8 @@
 """Webhooks: listed, created, changed and deleted by their owners.
 
 An owner is a chatbot, for itself or for one patient, or an admin. Calls are decided with the
-owner's rights; each delivery is decided with them again (``delivery_rights``).
+owner's rights; each delivery is decided with them again (``delivery_rights``). Admins list and
+disable everyone's, patients list and delete those that concern them.
 """
 
 import secrets
@@ -15,8 +16,8 @@ from actors.domain.channels import Channel, own_channels
 from actors.domain.commands import Unset
 from actors.domain.events import WebhookDeleted, WebhookSaved
 from actors.domain.position import Position
-from actors.domain.principal import Principal
-from actors.domain.refusals import NotFound, ValidationFailed, VersionConflict
+from actors.domain.principal import Principal, Role
+from actors.domain.refusals import Forbidden, NotFound, ValidationFailed, VersionConflict
 from actors.domain.webhook import (
     DeliveryProgress,
     DisabledReason,
@@ -25,6 +26,7 @@ from actors.domain.webhook import (
     WebhookStatus,
     check_channels,
     check_owner,
+    concerned_patient,
 )
 from actors.ports import webhooks as ports
 from actors.ports.clock import Clock
@@ -53,37 +55,63 @@ class Webhooks:
         dispatcher: ports.WebhookDispatcher,
         clock: Clock,
         old_secret_kept: timedelta,
+        lifetime: timedelta,
     ) -> None:
+        """``lifetime``: how long a webhook lasts unless it is renewed."""
         self._reads, self._queue, self._records = reads, queue, records
         self._events, self._dispatcher, self._clock = events, dispatcher, clock
-        self._old_secret_kept, self._access = old_secret_kept, access
+        self._old_secret_kept, self._lifetime, self._access = old_secret_kept, lifetime, access
 
     # --- reading -----------------------------------------------------------------------
 
     async def page(
-        self, principal: Principal, *, limit: int, after: WebhookId | None
+        self,
+        principal: Principal,
+        *,
+        limit: int,
+        after: WebhookId | None,
+        party: str | None = None,
+        everyones: bool = False,
     ) -> ports.WebhookPage:
-        check_owner(principal)
-        return await self._reads.page(principal, limit=limit, after=after)
+        """One's own; a patient's are those that concern them, and an admin may list all."""
+        is_patient = concerned_patient(principal) is not None
+        if not is_patient:
+            check_owner(principal)
+            if (everyones or party is not None) and principal.role is not Role.ADMIN:
+                raise Forbidden("Only an admin may list the webhooks of others")
+        return await self._reads.page(
+            principal,
+            limit=limit,
+            after=after,
+            party=party,
+            everyones=everyones or is_patient or party is not None,
+        )
 
     async def get(self, principal: Principal, webhook_id: WebhookId) -> ports.WebhookView:
-        """Raises NotFound, also for a webhook of another owner."""
-        check_owner(principal)
+        """Raises NotFound, also for a webhook that the principal may not see."""
+        if concerned_patient(principal) is None:
+            check_owner(principal)
         view = await self._reads.get(principal, webhook_id)
         if view is None:
             raise NotFound("webhook")
         return view
 
+    async def _own(self, principal: Principal, webhook_id: WebhookId) -> ports.WebhookView:
+        """One that the principal owns; raises NotFound, and Forbidden for one they only see."""
+        view = await self.get(principal, webhook_id)
+        _checked_own(principal, view)
+        return view
+
     async def deliveries(
         self, principal: Principal, webhook_id: WebhookId, *, limit: int
     ) -> Sequence[ports.WebhookDelivery]:
-        await self.get(principal, webhook_id)
+        await self._own(principal, webhook_id)
         return await self._reads.deliveries(principal, webhook_id, limit=limit)
 
     # --- changing ----------------------------------------------------------------------
 
     async def create(
-        self, caller: Caller, new: requests.NewWebhook, *, rights_until: datetime | None
+        self, caller: Caller, new: requests.NewWebhook, grant: requests.WebhookGrant
     ) -> Reply:
         """A webhook that receives everything from now on.
 
@@ -101,7 +129,9 @@ class Webhooks:
             url=new.url,
             channels=chosen,
             description=new.description,
-            rights_until=rights_until,
+            rights_until=grant.rights_until,
+            key_id=grant.key_id,
+            expires_at=now + self._lifetime,
             created_at=now,
             updated_at=now,
         )
@@ -121,18 +151,23 @@ class Webhooks:
         caller: Caller,
         webhook_id: WebhookId,
         change: requests.WebhookChange,
+        grant: requests.WebhookGrant,
         *,
-        rights_until: datetime | None,
         expected_version: int | None = None,
     ) -> Reply:
-        """Change what was sent.
+        """Change what was sent, and renew: from now on it depends on the key of this request.
 
         A delegation that lasts longer now renews the old one. A webhook that becomes active
-        retries failed deliveries at once.
+        retries failed deliveries at once. An admin may stop another owner's webhook, and start
+        again what an admin stopped.
         """
 
         async def edit(before: ports.WebhookView) -> WebhookSaved:
             after = before.webhook
+            if not _is_own(caller.principal, after):
+                return self._overruled(caller.principal, after, change)
+            if after.disabled_reason is DisabledReason.BY_ADMIN and change.status == "active":
+                raise Forbidden("An admin has disabled this webhook")
             fresh: tuple[DeliveryProgress, ...] = ()
             if not isinstance(change.url, Unset) and change.url != after.url:
                 await self._dispatcher.check(change.url)
@@ -148,7 +183,12 @@ class Webhooks:
                 after, description=requests.sent_or(change.description, after.description)
             )
             after = self._with_status(after, requests.sent_or(change.status, after.status))
-            after = replace(after, rights_until=_later(after.rights_until, rights_until))
+            after = replace(
+                after,
+                rights_until=_later(after.rights_until, grant.rights_until),
+                key_id=grant.key_id,
+                expires_at=self._clock.now() + self._lifetime,
+            )
             return WebhookSaved(
                 before=before.webhook,
                 after=after,
@@ -167,7 +207,7 @@ class Webhooks:
         until = self._clock.now() + self._old_secret_kept
 
         async def edit(before: ports.WebhookView) -> WebhookSaved:
-            webhook = before.webhook
+            webhook = _checked_own(caller.principal, before)
             return WebhookSaved(
                 before=webhook, after=webhook, secret=secret, old_secrets_until=until
             )
@@ -188,10 +228,11 @@ class Webhooks:
         channel, since = replay.channel, replay.since
 
         async def edit(before: ports.WebhookView) -> WebhookSaved:
-            if channel not in before.webhook.channels:
+            webhook = _checked_own(caller.principal, before)
+            if channel not in webhook.channels:
                 raise ValidationFailed.of("channel", "is no channel of this webhook")
             place = await self._place(caller.principal, channel, since)
-            return WebhookSaved(before=before.webhook, after=before.webhook, moved_to=(place,))
+            return WebhookSaved(before=webhook, after=webhook, moved_to=(place,))
 
         request = {"channel": channel, "epoch": since.epoch, "offset": since.offset}
         return await self._edit(caller, webhook_id, "replay", request, None, edit)
@@ -199,16 +240,19 @@ class Webhooks:
     async def delete(
         self, caller: Caller, webhook_id: WebhookId, *, expected_version: int | None = None
     ) -> Reply:
+        """Delete it with its deliveries: by its owner, or by the patient whom it concerns."""
         request = {"id": webhook_id, "version": expected_version}
         key = self._records.key(caller, "webhook:delete", request)
         before = await self._current(caller, webhook_id, expected_version)
+        if concerned_patient(caller.principal) is None:
+            _checked_own(caller.principal, before)
         reply = await self._records.save(caller, key, WebhookDeleted(before=before.webhook), None)
         self._dispatcher.changed(webhook_id)
         return reply
 
     async def ping(self, caller: Caller, webhook_id: WebhookId) -> ports.Attempt:
         """Send one test event at once, without queueing or retries, and return the result."""
-        await self.get(caller.principal, webhook_id)
+        await self._own(caller.principal, webhook_id)
         target = await self._queue.target(webhook_id, self._clock.now())
         if target is None:
             raise NotFound("webhook")  # deleted just now
@@ -237,6 +281,7 @@ class Webhooks:
             event = replace(event, after=replace(event.after, updated_at=now, version=version))
             body = WebhookBody(
                 webhook=event.after,
+                reader=caller.principal,
                 progress=_progress(before, event),
                 secret=event.secret if shows_secret else None,
             )
@@ -281,21 +326,46 @@ class Webhooks:
             raise ValidationFailed.of("since", f"history reaches back to {first}")
         return DeliveryProgress(channel=channel, position=since)
 
-    def _with_status(self, webhook: Webhook, status: WebhookStatus) -> Webhook:
+    def _overruled(
+        self, admin: Principal, before: Webhook, change: requests.WebhookChange
+    ) -> WebhookSaved:
+        """Another owner's webhook, as an admin stops it or starts it again."""
+        is_only_status = requests.sent_fields(change).keys() == {"status"}
+        if admin.role is not Role.ADMIN or isinstance(change.status, Unset) or not is_only_status:
+            raise Forbidden("Only its owner may do this")
+        was_by_admin = before.disabled_reason is DisabledReason.BY_ADMIN
+        if change.status is WebhookStatus.ACTIVE and not was_by_admin:
+            raise Forbidden("Only its owner may start it again")
+        after = self._with_status(before, change.status, DisabledReason.BY_ADMIN)
+        return WebhookSaved(before=before, after=after)
+
+    def _with_status(
+        self,
+        webhook: Webhook,
+        status: WebhookStatus,
+        reason: DisabledReason = DisabledReason.BY_OWNER,
+    ) -> Webhook:
         if status is webhook.status:
             return webhook
         if status is WebhookStatus.ACTIVE:
             return replace(webhook, status=status, disabled_reason=None, disabled_at=None)
         return replace(
-            webhook,
-            status=status,
-            disabled_reason=DisabledReason.BY_OWNER,
-            disabled_at=self._clock.now(),
+            webhook, status=status, disabled_reason=reason, disabled_at=self._clock.now()
         )
 
 
+def _is_own(principal: Principal, webhook: Webhook) -> bool:
+    return webhook.owner.scope == principal.scope
+
+
+def _checked_own(principal: Principal, view: ports.WebhookView) -> Webhook:
+    if not _is_own(principal, view.webhook):
+        raise Forbidden("Only its owner may do this")
+    return view.webhook
+
+
 def _progress(before: ports.WebhookView, event: WebhookSaved) -> tuple[DeliveryProgress, ...]:
-    """The progress of the channels after the change."""
+    """The progress of the channels after the change; none to an admin who overrules the owner."""
     places = {place.channel: place for place in before.progress}
     if event.retries_now:
         places = {
@@ -303,7 +373,7 @@ def _progress(before: ports.WebhookView, event: WebhookSaved) -> tuple[DeliveryP
             for name, place in places.items()
         }
     places |= {place.channel: place for place in event.moved_to}
-    return tuple(places[name] for name in sorted(event.after.channels))
+    return tuple(places[name] for name in sorted(event.after.channels) if name in places)
 
 
 def new_secret() -> str:

@@ -77,6 +77,7 @@ _MISSED: Final = _object(
 FORMS: Final[Mapping[str, Form]] = {
     "AppointmentPage": _page(ref("Appointment")),
     "WebhookPage": _page(ref("Webhook")),
+    "DisabledWebhooks": _object(disabled=_NUMBER),
     "WebhookDeliveries": _object(data=_list(ref("WebhookDelivery"))),
     "AppointmentHistory": _object(data=_list(ref("HistoryEntry"))),
     "DentistPage": _page(ref("PublicCard")),

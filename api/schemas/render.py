@@ -46,5 +46,5 @@ def _data(body: Body, names: Names) -> object:
             return PROFILE.dump(body)
         case AppointmentType():
             return APPOINTMENT_TYPE.dump(body)
-        case WebhookBody(webhook=webhook, progress=progress, secret=secret):
-            return webhook_data(webhook, progress, secret)
+        case WebhookBody(webhook=webhook, progress=progress, secret=secret, reader=reader):
+            return webhook_data(webhook, progress, secret, reader=reader)

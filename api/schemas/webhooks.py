@@ -2,14 +2,18 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 import orjson
 from marshmallow import Schema, ValidationError, fields
 
+from actors.domain.ids import PatientId
 from actors.domain.position import Position
+from actors.domain.principal import Principal
 from actors.domain.webhook import (
     CHANNELS_MAX,
     DeliveryProgress,
@@ -17,15 +21,34 @@ from actors.domain.webhook import (
     Webhook,
     WebhookStatus,
 )
-from actors.ports.webhooks import Attempt, WebhookDelivery
+from actors.ports.webhooks import Attempt, WebhookDelivery, WebhookView
 from actors.services.requests import NewWebhook, SecretRotation, WebhookChange, WebhookReplay
 from api.schemas.bodies import ChangeSchema
-from api.schemas.fields import ChannelName, Id, InstantField, JsonField, OneOf, Text, Whole, at_most
-from api.schemas.queries import LIMIT_DEFAULT, LIMIT_MAX, SinceField
+from api.schemas.fields import (
+    MAX_SUBJECT_CHARS,
+    ChannelName,
+    Flag,
+    Id,
+    InstantField,
+    JsonField,
+    OneOf,
+    Text,
+    Whole,
+    at_most,
+)
+from api.schemas.queries import (
+    CURSOR_MAX_CHARS,
+    LIMIT_DEFAULT,
+    LIMIT_MAX,
+    PageQuery,
+    SinceField,
+)
 from api.schemas.strict import RequestSchema
 
 URL_MAX_CHARS = 2_000
 SECRET_BYTES = range(24, 65)
+PARTY_MAX_CHARS = 10 + MAX_SUBJECT_CHARS
+_PARTY = re.compile("(chatbot|admin):.+")
 _PREFIX = "whsec_"
 
 
@@ -100,6 +123,47 @@ class DeliveriesQuery:
     limit: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookPageQuery(PageQuery):
+    party: str | None = None
+    everyones: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DisableRequest:
+    party: str
+    patient_id: PatientId | None = None
+
+
+def _party(*, required: bool = False) -> Text:
+    return Text(
+        max_chars=PARTY_MAX_CHARS,
+        pattern=_PARTY,
+        expected="must be a party such as chatbot:bot-1",
+        required=required,
+        metadata={"description": "Who acts: the role and the subject", "example": "chatbot:bot-1"},
+    )
+
+
+class WebhookPageSchema(RequestSchema[WebhookPageQuery]):
+    limit = Whole(low=1, high=LIMIT_MAX, in_query=True, load_default=LIMIT_DEFAULT)
+    cursor = Text(
+        max_chars=CURSOR_MAX_CHARS, metadata={"description": "`next_cursor` of the page before"}
+    )
+    party = _party()
+    everyones = Flag(
+        data_key="all",
+        in_query=True,
+        load_default=False,
+        metadata={"description": "For an admin: everyone's webhooks"},
+    )
+
+
+class DisableSchema(RequestSchema[DisableRequest]):
+    party = _party(required=True)
+    patient_id = Id(metadata={"description": "Only those of this patient"})
+
+
 class DeliveriesSchema(RequestSchema[DeliveriesQuery]):
     limit = Whole(low=1, high=LIMIT_MAX, in_query=True, load_default=LIMIT_DEFAULT)
 
@@ -108,6 +172,8 @@ CREATE_WEBHOOK: Final = CreateWebhookSchema()
 CHANGE_WEBHOOK: Final = ChangeWebhookSchema()
 ROTATE_SECRET: Final = RotateSecretSchema()
 REPLAY: Final = ReplaySchema()
+WEBHOOKS: Final = WebhookPageSchema()
+DISABLE: Final = DisableSchema()
 DELIVERIES: Final = DeliveriesSchema()
 
 
@@ -129,6 +195,14 @@ class ProgressSchema(Schema):
 
 class WebhookSchema(Schema):
     id = Id()
+    party = fields.Raw(
+        metadata={"type": "string", "description": "Who acts", "example": "chatbot:bot-1"}
+    )
+    patient_id = fields.Raw(
+        attribute="patient",
+        allow_none=True,
+        metadata={"type": "string", "format": "uuid", "description": "Whom it concerns"},
+    )
     url = fields.Raw(metadata={"type": "string", "format": "uri"})
     channels = fields.List(fields.Raw(metadata={"type": "string"}))
     description = fields.Raw(allow_none=True, metadata={"type": "string"})
@@ -139,6 +213,7 @@ class WebhookSchema(Schema):
         allow_none=True,
         metadata={"description": "When the delegation ends that it was made with"},
     )
+    expires_at = InstantField(metadata={"description": "When it ends unless it is renewed"})
     created_at = InstantField()
     updated_at = InstantField()
     version = _number()
@@ -182,14 +257,26 @@ _ATTEMPT: Final = AttemptSchema()
 
 
 def webhook_data(
-    webhook: Webhook, progress: Sequence[DeliveryProgress], secret: str | None = None
+    webhook: Webhook,
+    progress: Sequence[DeliveryProgress],
+    secret: str | None = None,
+    *,
+    reader: Principal | None = None,
 ) -> dict[str, object]:
+    """As its owner sees it, or ``reader``: the path of another owner's URL may be a secret."""
     shown = {**_WEBHOOK.dump(webhook), "progress": _PROGRESS.dump(progress)}
+    if reader is not None and reader.scope != webhook.owner.scope:
+        parts = urlsplit(webhook.url)
+        shown["url"] = f"{parts.scheme}://{parts.netloc}"
     return shown if secret is None else {**shown, "secret": secret}
 
 
-def webhook_json(webhook: Webhook, progress: Sequence[DeliveryProgress]) -> bytes:
-    return orjson.dumps(webhook_data(webhook, progress))
+def webhook_json(view: WebhookView, *, reader: Principal) -> bytes:
+    return orjson.dumps(webhook_data(view.webhook, view.progress, reader=reader))
+
+
+def disabled_json(count: int) -> bytes:
+    return orjson.dumps({"disabled": count})
 
 
 def deliveries_json(deliveries: Sequence[WebhookDelivery]) -> bytes:

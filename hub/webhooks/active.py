@@ -62,6 +62,10 @@ class ActiveWebhooks:
                 del self._by_channel[channel]
 
     @property
+    def all(self) -> Sequence[ActiveWebhook]:
+        return tuple(self._by_id.values())
+
+    @property
     def ids(self) -> Set[WebhookId]:
         return self._by_id.keys()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -27,8 +27,21 @@ log = structlog.get_logger(__name__)
 _EVENTS_MAX: Final = 20
 _BYTES_MAX: Final = 256 * 1024
 
-MayDeliver = Callable[[Webhook, Channel], Awaitable[bool]]
-"""Whether the owner of the webhook may read the channel now."""
+
+class WebhookRights(Protocol):
+    """Why a webhook must end; ``None`` if it may go on.
+
+    Raises Unavailable while the keys that tokens are verified with are not known.
+    """
+
+    async def lapsed(self, webhook: Webhook) -> DisabledReason | None:
+        """Whether or not there are events for it."""
+        ...
+
+    async def ended(self, webhook: Webhook, channel: Channel) -> DisabledReason | None:
+        """Before an event of the channel is delivered."""
+        ...
+
 
 SendAttempt = Callable[[Target, WebhookMessage, datetime], Awaitable[Attempt]]
 """Makes one attempt; failures of the receiver or the network are in the result."""
@@ -51,7 +64,7 @@ class Deliverer:
     queue: WebhookQueue
     events: EventLog
     send: SendAttempt
-    may_deliver: MayDeliver
+    rights: WebhookRights
     clock: Clock
     new_id: NewId
     metrics: Metrics
@@ -62,7 +75,8 @@ class Deliverer:
     ) -> NextStep:
         """Delivers the next events of the channel, as long as ``active`` is current.
 
-        Raises StoreUnavailable; the last event may then be delivered again.
+        Raises StoreUnavailable; the last event may then be delivered again. Raises
+        Unavailable while the keys that tokens are verified with are not known.
         """
         before = active.progress[channel]
         owner = active.webhook.owner
@@ -97,8 +111,8 @@ class Deliverer:
         to: Position,
         message: WebhookMessage,
     ) -> NextStep:
-        if not await self.may_deliver(active.webhook, before.channel):
-            return await self._disable(active, DisabledReason.RIGHTS_ENDED)
+        if reason := await self.rights.ended(active.webhook, before.channel):
+            return await self.disable(active, reason)
         attempt = await self.send(active.target, message, self.clock.now())
         now = self.clock.now()
         if attempt.delivered:
@@ -113,10 +127,10 @@ class Deliverer:
         if attempt.delivered:
             return NextStep.CONTINUE
         if attempt.status == HTTPStatus.GONE:
-            return await self._disable(active, DisabledReason.GONE)
+            return await self.disable(active, DisabledReason.GONE)
         assert after.failing_since is not None, "a failed attempt sets it"
         if now - after.failing_since >= timedelta(hours=self.settings.give_up_after_hours):
-            return await self._disable(active, DisabledReason.FAILING)
+            return await self.disable(active, DisabledReason.FAILING)
         return NextStep.RETRY_LATER
 
     def _after_failure(
@@ -132,9 +146,10 @@ class Deliverer:
             moves=before.moves + 1,
         )
 
-    async def _disable(self, active: ActiveWebhook, reason: DisabledReason) -> NextStep:
+    async def disable(self, active: ActiveWebhook, reason: DisabledReason) -> NextStep:
+        """Disables the webhook, and sends a notice of it to the receiver."""
         now = self.clock.now()
-        webhook = await self.queue.disable(active.webhook.id, reason, now)
+        webhook = await self.queue.disable(active.webhook, reason, now)
         if webhook is not None:
             self.metrics.webhook_disabled(reason)
             log.warning("webhook_disabled", webhook_id=webhook.id, reason=reason)

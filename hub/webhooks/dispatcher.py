@@ -17,14 +17,15 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from actors.domain.webhook import Webhook, WebhookId, WebhookStatus
+from actors.domain.refusals import Unavailable
+from actors.domain.webhook import DisabledReason, Webhook, WebhookId, WebhookStatus
 from actors.ports.clock import Clock, NewId
 from actors.ports.events import EventLog, EventRecord
 from actors.ports.webhooks import Attempt, Target, WebhookQueue
 from actors.tasks import Tasks
 from hub.telemetry.metrics import Metrics
-from hub.webhooks.active import ActiveWebhooks, Feed
-from hub.webhooks.delivery import Deliverer, MayDeliver, NextStep
+from hub.webhooks.active import ActiveWebhook, ActiveWebhooks, Feed
+from hub.webhooks.delivery import Deliverer, NextStep, WebhookRights
 from hub.webhooks.messages import notice_message
 from hub.webhooks.sender import Sender, host_and_port
 from hub.webhooks.settings import WebhookSettings
@@ -36,6 +37,8 @@ _PING_S: Final = 15.0
 """Bound of a test event, with its wait for a free request."""
 _STORE_RETRY_S: Final = 2.0
 """Wait after the database did not answer."""
+_LAPSE_CHECK_S: Final = 10.0
+"""How often webhooks without events are checked for their end."""
 _POLL_S: Final = 0.5
 """How often the clock is read: it may have been set."""
 
@@ -52,19 +55,20 @@ class Dispatcher:
         *,
         queue: WebhookQueue,
         events: EventLog,
-        may_deliver: MayDeliver,
+        rights: WebhookRights,
         clock: Clock,
         new_id: NewId,
         metrics: Metrics,
     ) -> None:
         self._queue, self._events, self._clock, self._new_id = queue, events, clock, new_id
+        self._rights = rights
         self._sender = Sender(settings)
         self._deliverer = Deliverer(
             settings=settings,
             queue=queue,
             events=events,
             send=self._sender.send,
-            may_deliver=may_deliver,
+            rights=rights,
             clock=clock,
             new_id=new_id,
             metrics=metrics,
@@ -80,6 +84,7 @@ class Dispatcher:
         self._changed: set[WebhookId] = set()
         self._loaded: set[WebhookId] = set()
         """Webhooks that were loaded, but not compared with the heads of their channels yet."""
+        self._lapses_checked_at_s = -math.inf
         self._wakeup = asyncio.Event()
         self._stopping = False
 
@@ -101,6 +106,11 @@ class Dispatcher:
 
     def changed(self, webhook_id: WebhookId) -> None:
         self._changed.add(webhook_id)
+        self._wakeup.set()
+
+    def recheck(self) -> None:
+        """Ends the webhooks that must end, soon; to be called when keys were removed."""
+        self._lapses_checked_at_s = -math.inf
         self._wakeup.set()
 
     async def check(self, url: str) -> None:
@@ -149,6 +159,9 @@ class Dispatcher:
                 changed, self._changed = self._changed, set()
                 for webhook_id in changed:
                     await self._until_done(partial(self._reload, webhook_id, is_ours))
+                if self._clock.monotonic() - self._lapses_checked_at_s >= _LAPSE_CHECK_S:
+                    self._lapses_checked_at_s = self._clock.monotonic()
+                    await self._end_lapsed()
                 self._wake_due()
                 self._wakeup.clear()
                 if not self._changed:
@@ -222,6 +235,23 @@ class Dispatcher:
         for channel in self._active.put(target).progress:
             self._wake((webhook_id, channel))
 
+    async def _end_lapsed(self) -> None:
+        """Ends the webhooks whose time is over, or whose key is gone."""
+        try:
+            for active in self._active.all:
+                if reason := await self._rights.lapsed(active.webhook):
+                    self._active.drop(active.webhook.id)
+                    self._tasks.start(self._end(active, reason))
+        except Unavailable:
+            log.warning("webhook_keys_unknown")
+
+    async def _end(self, active: ActiveWebhook, reason: DisabledReason) -> None:
+        try:
+            async with self._request(active.webhook):
+                await self._deliverer.disable(active, reason)
+        finally:
+            self.changed(active.webhook.id)  # it may have been renewed meanwhile, or not be stored
+
     # --- the tasks of feeds ------------------------------------------------------------
 
     def _wake(self, feed: Feed) -> None:
@@ -249,6 +279,9 @@ class Dispatcher:
         try:
             while await self._deliver_batch(feed) is NextStep.CONTINUE:
                 pass
+        except Unavailable:
+            log.warning("webhook_keys_unknown", webhook_id=feed[0])
+            self._retry_at[feed] = self._clock.now() + timedelta(seconds=_STORE_RETRY_S)
         except Exception:  # e.g. the database does not answer: retry until it does
             log.exception("webhook_undeliverable", webhook_id=feed[0])
             self._retry_at[feed] = self._clock.now() + timedelta(seconds=_STORE_RETRY_S)

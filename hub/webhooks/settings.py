@@ -2,6 +2,9 @@
 
 import ipaddress
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Le
 
 from actors.bounds import Count, NotNegative, Positive
 
@@ -22,6 +25,8 @@ class WebhookSettings:
     retry_longest_s: Positive = 14_400.0
     give_up_after_hours: Positive = 24.0
     old_secret_hours: NotNegative = 24.0
+    lifetime_days: Annotated[float, Ge(0.001), Le(3_650)] = 90.0
+    """After its last renewal by its owner."""
 
     def retry_wait_s(self, attempts: int, jitter: float) -> float:
         """The wait after so many failures, exponential as Standard Webhooks recommends.

@@ -4,22 +4,22 @@ from collections.abc import Sequence
 
 from actors.domain.events import WebhookDeleted, WebhookSaved
 from actors.domain.refusals import Forbidden, NotFound, Refusal, VersionConflict
-from actors.domain.webhook import party_of
+from actors.domain.webhook import Webhook
 from store.sql.codec import PROGRESS, webhook_params
 from store.sql.prepared import Plan, Statement, Step, once
 from store.sql.webhook_statements import WebhookStatements
 
 WEBHOOKS_MAX = 1_000
 """For one party, with all the patients that it acts for."""
+WEBHOOKS_PER_PATIENT_MAX = 20
+"""For one party and one patient, and for the party itself."""
 
 
 def save_webhook(event: WebhookSaved, sql: WebhookStatements) -> Plan[None]:
     """Raises VersionConflict, NotFound, and Forbidden if the party has too many."""
     webhook, values = event.after, webhook_params(event.after)
     if event.before is None:
-        found = yield once(sql.of_party, party=party_of(webhook.owner))
-        if len(found) >= WEBHOOKS_MAX:
-            raise Forbidden(f"At most {WEBHOOKS_MAX} webhooks can be had at once")
+        yield from _limit(webhook, sql)
         yield once(sql.insert, **values)
     else:
         guard = {"row_id": webhook.id, "before_version": event.before.version}
@@ -33,6 +33,17 @@ def save_webhook(event: WebhookSaved, sql: WebhookStatements) -> Plan[None]:
     if event.moved_to:
         places = [PROGRESS.params(place) | {"webhook_id": webhook.id} for place in event.moved_to]
         yield Step(sql.place_cursor, places)
+
+
+def _limit(webhook: Webhook, sql: WebhookStatements) -> Plan[None]:
+    """Raise Forbidden if the party has too many; another commit of the party waits meanwhile."""
+    if sql.lock_party is not None:
+        yield once(sql.lock_party, party=webhook.party)
+    patients = [patient for (patient,) in (yield once(sql.of_party, party=webhook.party))]
+    if len(patients) >= WEBHOOKS_MAX:
+        raise Forbidden(f"At most {WEBHOOKS_MAX} webhooks can be had at once")
+    if patients.count(webhook.patient) >= WEBHOOKS_PER_PATIENT_MAX:
+        raise Forbidden(f"At most {WEBHOOKS_PER_PATIENT_MAX} webhooks can be had for one patient")
 
 
 def delete_webhook(event: WebhookDeleted, sql: WebhookStatements) -> Plan[None]:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.domain.principal import Principal, Role
+from actors.domain.webhook import concerned_patient
 from store.sql.codec import fold
 from store.sql.readers import Lookup
 
@@ -42,7 +43,12 @@ def reading_claims(principal: Principal | None, lookup: Lookup) -> Mapping[str, 
         return claims | {"role": _HUB}
     if principal.role is Role.SYSTEM:
         return {}
-    claims |= {"role": str(principal.role), "sub": principal.subject, "person": principal.person}
+    claims |= {
+        "role": str(principal.role),
+        "sub": principal.subject,
+        "person": principal.person,
+        "concerned": concerned_patient(principal),
+    }
     nothing: dict[str, object] = dict.fromkeys(("calendars", "channels", "people", "subjects"), ())
     return claims | nothing | {"scopes": (principal.scope,)}
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, or_, select
+from sqlalchemy import ColumnElement, Row, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.domain.events import WebhookSaved
-from actors.domain.principal import SYSTEM, Principal
+from actors.domain.ids import PatientId
+from actors.domain.principal import SYSTEM, Principal, Role
 from actors.domain.refusals import NotFound, VersionConflict
 from actors.domain.webhook import (
     DeliveryProgress,
@@ -18,6 +19,7 @@ from actors.domain.webhook import (
     Webhook,
     WebhookId,
     WebhookStatus,
+    concerned_patient,
 )
 from actors.ports.clock import NewId
 from actors.ports.webhooks import Target, WebhookDelivery, WebhookPage, WebhookView
@@ -45,9 +47,18 @@ class WebhookRepository:
     # --- as the owner ------------------------------------------------------------------
 
     async def page(
-        self, principal: Principal, *, limit: int, after: WebhookId | None
+        self,
+        principal: Principal,
+        *,
+        limit: int,
+        after: WebhookId | None,
+        party: str | None = None,
+        everyones: bool = False,
     ) -> WebhookPage:
-        mine = _w.scope == principal.scope
+        """As :class:`actors.ports.webhooks.WebhookReads` says."""
+        mine = _visible(principal) if everyones else _w.scope == principal.scope
+        if party is not None:
+            mine &= _w.owner == party
         query = select(*WEBHOOK.columns).where(mine).order_by(_w.id).limit(limit + 1)
         if after is not None:
             query = query.where(_w.id > after)
@@ -64,7 +75,7 @@ class WebhookRepository:
         )
 
     async def get(self, principal: Principal, webhook_id: WebhookId) -> WebhookView | None:
-        query = select(*WEBHOOK.columns).where(_w.id == webhook_id, _w.scope == principal.scope)
+        query = select(*WEBHOOK.columns).where(_w.id == webhook_id, _visible(principal))
         async with self._readers.caller(principal) as connection:
             found = await _views(connection, (await connection.execute(query)).all())
         return found[0] if found else None
@@ -106,34 +117,44 @@ class WebhookRepository:
             single_job(lambda: _record(webhook_id, before, after, delivery, self._sql))
         )
 
+    async def active_of(self, party: str, patient: PatientId | None) -> Sequence[Webhook]:
+        is_active = _w.status == WebhookStatus.ACTIVE.value
+        query = select(*WEBHOOK.columns).where(_w.owner == party, is_active)
+        if patient is not None:
+            query = query.where(_w.patient_id == patient)
+        async with self._readers.hub() as connection:
+            return [WEBHOOK.read(row) for row in await connection.execute(query)]
+
     async def disable(
-        self, webhook_id: WebhookId, reason: DisabledReason, now: datetime
+        self,
+        webhook: Webhook,
+        reason: DisabledReason,
+        now: datetime,
+        by: Principal = SYSTEM,
     ) -> Webhook | None:
-        target = await self.target(webhook_id, now)
-        if target is None or target.view.webhook.status is not WebhookStatus.ACTIVE:
+        if webhook.status is not WebhookStatus.ACTIVE:
             return None
-        before = target.view.webhook
         after = replace(
-            before,
+            webhook,
             status=WebhookStatus.DISABLED,
             disabled_reason=reason,
             disabled_at=now,
             updated_at=now,
-            version=before.version + 1,
+            version=webhook.version + 1,
         )
-        event = WebhookSaved(before=before, after=after)
-        declares = (before.patient,) if before.patient else ()
+        event = WebhookSaved(before=webhook, after=after)
+        declares = (webhook.patient,) if webhook.patient else ()
         try:
-            await self._writer.run(single_job(lambda: self._disable(event, now), declares=declares))
+            await self._writer.run(
+                single_job(lambda: self._disable(event, now, by), declares=declares)
+            )
         except (VersionConflict, NotFound):
             return None  # its owner changed it at the same time
         return after
 
-    def _disable(self, event: WebhookSaved, now: datetime) -> Plan[Done[None]]:
+    def _disable(self, event: WebhookSaved, now: datetime, by: Principal) -> Plan[Done[None]]:
         yield from save_webhook(event, self._sql.webhooks)
-        yield once(
-            self._sql.insert_audit, **webhook_params(SYSTEM, now, self._new_id(), event.after)
-        )
+        yield once(self._sql.insert_audit, **webhook_params(by, now, self._new_id(), event.after))
         return Done(None)
 
     async def _targets(
@@ -144,6 +165,15 @@ class WebhookRepository:
             views = await _views(connection, (await connection.execute(query)).all())
             secrets = await _secrets(connection, [view.webhook.id for view in views], now)
         return [Target(view=view, secrets=secrets[view.webhook.id]) for view in views]
+
+
+def _visible(principal: Principal) -> ColumnElement[bool]:
+    """One's own; to an admin all, and to a patient those that concern them."""
+    if principal.role is Role.ADMIN:
+        return true()
+    own = _w.scope == principal.scope
+    patient = concerned_patient(principal)
+    return own if patient is None else own | (_w.patient_id == patient)
 
 
 async def _views(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> tuple[WebhookView, ...]:

@@ -20,7 +20,7 @@ from actors.domain.schedule import (
     WeeklyRule,
     Window,
 )
-from actors.domain.webhook import DeliveryProgress, Webhook, party_of
+from actors.domain.webhook import DeliveryProgress, Webhook
 from actors.ports.calendars import StoredReply
 from actors.ports.events import EventRecord
 from actors.ports.webhooks import WebhookDelivery
@@ -83,7 +83,7 @@ def event_params(record: EventRecord) -> dict[str, object]:
 
 def webhook_params(webhook: Webhook) -> dict[str, object]:
     return WEBHOOK.params(webhook) | {
-        "owner": party_of(webhook.owner),
+        "owner": webhook.party,
         "scope": webhook.owner.scope,
     }
 

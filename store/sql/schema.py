@@ -223,8 +223,12 @@ webhooks = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
+    # The key that verified the owner's token; not known before revision 0010.
+    sa.Column("key_id", sa.Text),
+    sa.Column("expires_at", Instant),  # set in every row; SQLite adds no column with NOT NULL
     sa.CheckConstraint("status IN ('active', 'disabled')", name="status"),
     sa.CheckConstraint("(status = 'disabled') = (disabled_at IS NOT NULL)", name="disabled"),
+    sa.Index("ix_webhooks_patient_id", "patient_id"),
     sa.Index("ix_webhooks_scope_id", "scope", "id"),
     sa.Index("ix_webhooks_owner", "owner"),
 )

@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from store.sql.prepared import ONE, StatementSet, columns_of
 from store.sql.schema import webhook_cursors, webhook_deliveries, webhook_secrets, webhooks
 
+NO_SEED: sa.ColumnElement[int] = sa.literal_column("0")
 _ROW: sa.BindParameter[str] = sa.bindparam("row_id")
 _CHANNEL: sa.BindParameter[str] = sa.bindparam("of_channel")
 
@@ -19,7 +20,12 @@ class WebhookStatements(StatementSet):
 
     def _webhooks(self) -> None:
         w = webhooks.c
-        self.of_party = self._build(sa.select(w.id).where(w.owner == sa.bindparam("party")))
+        # Without the lock, two transactions on PostgreSQL would each count one too few.
+        party: sa.BindParameter[str] = sa.bindparam("party")
+        lock = sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(party, NO_SEED))
+        on_postgresql = self._dialect.name == "postgresql"
+        self.lock_party = self._build(sa.select(lock)) if on_postgresql else None
+        self.of_party = self._build(sa.select(w.patient_id).where(w.owner == party))
         self.insert = self._build(sa.insert(webhooks))
         self.update = self._guarded_update(
             webhooks, without="id owner scope role subject acting patient_id created_at"

@@ -18,6 +18,7 @@ from actors.domain.channels import (
 )
 from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
+from actors.domain.webhook import concerned_patient
 from store.sql.codec import fold
 from store.sql.schema import WAS_BOOKED
 
@@ -32,6 +33,8 @@ def facts(principal: Principal | None, exact: str | None = None) -> Mapping[str,
     if principal is None:
         return {}
     known = {"role": str(principal.role), "scope": principal.scope}
+    if concerned := concerned_patient(principal):
+        known["concerned"] = concerned
     if exact and principal.role in (Role.DENTIST, Role.CHATBOT):
         known |= {"exact": exact, "exact_folded": fold(exact)}
     if principal.person and principal.role in (Role.DENTIST, Role.PATIENT):
@@ -136,8 +139,11 @@ RULES: Mapping[str, Rule] = {
             f" AND (dentist_id = {_DENTIST} OR patient_id = {_PATIENT})"
         )
     ),
-    # A webhook belongs to the party that created it, and the person it acts for.
-    "webhooks": Rule(rows=f"scope = {_SCOPE}"),
+    # A webhook belongs to the party that created it, and the person it acts for. An admin may
+    # disable it, and a patient whom it concerns may end it.
+    "webhooks": Rule(
+        rows=f"scope = {_SCOPE} OR {_ROLE} = 'admin' OR patient_id = {_is('concerned')}"
+    ),
     "webhook_secrets": _no_one("number"),
     "webhook_cursors": Rule(rows=_OF_OWN_WEBHOOK),
     "webhook_deliveries": Rule(rows=_OF_OWN_WEBHOOK),

@@ -1,5 +1,7 @@
 """Webhooks in a store: the words their contract is tested in."""
 
+from datetime import timedelta
+
 from actors.domain.channels import AVAILABILITY_ALL, Channel
 from actors.domain.events import WebhookSaved
 from actors.domain.ids import EventId
@@ -17,6 +19,8 @@ def webhook(clinic: Clinic, owner: Principal, *channels: Channel) -> Webhook:
         owner=owner,
         url="https://bot.example/hook",
         channels=channels or (AVAILABILITY_ALL,),
+        key_id="key-1",
+        expires_at=now + timedelta(days=90),
         created_at=now,
         updated_at=now,
     )

@@ -115,6 +115,13 @@ def _share(database: Database) -> None:
     )
 
 
+def _webhook(world: World, who: Principal, row: Row) -> bool:
+    """An admin and the patient whom it concerns may end it."""
+    is_patient = who.role is Role.PATIENT and who.acting is None
+    concerns = is_patient and row["patient_id"] == who.person
+    return who.role is Role.ADMIN or concerns or _own_webhook(world, who, row)
+
+
 def _own_webhook(world: World, who: Principal, row: Row) -> bool:
     """Of the party that created it, for the same person."""
     scopes = dict(world.database.query("SELECT id, scope FROM webhooks"))
@@ -154,7 +161,7 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
     "webhook_cursors": _own_webhook,
     "webhook_deliveries": _own_webhook,
     "webhook_secrets": lambda *_: False,
-    "webhooks": _own_webhook,
+    "webhooks": _webhook,
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 from actors.domain.channels import AVAILABILITY_ALL, Channel
 from actors.domain.events import AppointmentTypeSaved, WebhookSaved
 from actors.domain.principal import Principal, Role
-from actors.domain.webhook import DeliveryProgress, Webhook
+from actors.domain.webhook import DeliveryProgress, DisabledReason, Webhook
 from actors.ports.commits import StoreUnavailable
 from actors.ports.webhooks import Attempt, Target
 from actors.services.webhooks import new_secret
@@ -49,8 +49,14 @@ class Sent:
         return [message.type for message in self.messages]
 
 
-async def allowed(_webhook: Webhook, _channel: Channel) -> bool:
-    return True
+class AllRights:
+    """Rights that never end."""
+
+    async def lapsed(self, webhook: Webhook) -> DisabledReason | None:
+        return None
+
+    async def ended(self, webhook: Webhook, channel: Channel) -> DisabledReason | None:
+        return None
 
 
 def deliverer(clinic: Clinic, sent: Sent) -> Deliverer:
@@ -58,7 +64,7 @@ def deliverer(clinic: Clinic, sent: Sent) -> Deliverer:
         queue=clinic.store.webhooks,
         events=clinic.store.events,
         send=sent.send,
-        may_deliver=allowed,
+        rights=AllRights(),
         clock=clinic.clock,
         new_id=clinic.new_id,
         settings=WebhookSettings(),
@@ -186,7 +192,7 @@ async def test_a_failed_query_at_the_start_delays_no_webhook_until_its_next_even
             WebhookSettings(allowed_networks=("127.0.0.0/8",), allow_http=True),
             queue=clinic.store.webhooks,
             events=HeadsFailOnce(clinic.store.events),
-            may_deliver=allowed,
+            rights=AllRights(),
             clock=clinic.clock,
             new_id=clinic.new_id,
             metrics=Metrics(),

@@ -1,5 +1,6 @@
 """Webhooks in the store: whose they are, where they are, and what became of deliveries."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -40,10 +41,8 @@ async def test_webhook_is_read_by_its_owner_only(clinic: Clinic, store: Store) -
     assert view.progress == (at(channel, 5), at(AVAILABILITY_ALL, 5))
     others = [
         BOT,
-        ADMIN,
         replace(owner, person=pia.id),
         replace(owner, subject="x", acting="x"),
-        replace(owner, acting=None),
     ]
     for other in others:
         assert await store.webhooks.get(other, hook.id) is None
@@ -172,10 +171,10 @@ async def test_hub_disables_a_webhook_once_and_audits_it(
 ) -> None:
     hook = await made(clinic)
     now = clinic.clock.now()
-    disabled = await store.webhooks.disable(hook.id, DisabledReason.FAILING, now)
+    disabled = await store.webhooks.disable(hook, DisabledReason.FAILING, now)
     assert disabled is not None
     assert (disabled.status, disabled.version) == (WebhookStatus.DISABLED, 2)
-    assert await store.webhooks.disable(hook.id, DisabledReason.GONE, now) is None
+    assert await store.webhooks.disable(hook, DisabledReason.GONE, now) is None
     assert await store.webhooks.active(after=None, limit=10, now=now) == []
     audited = database.query(
         "SELECT action, role, subject, new_status FROM audit_log WHERE resource_id = ? ORDER BY id",
@@ -216,6 +215,60 @@ async def test_one_party_has_a_bounded_number_of_webhooks_all_its_patients_toget
     with pytest.raises(Forbidden, match="At most 2"):
         await made(clinic)
     await made(clinic, Principal(role=Role.CHATBOT, subject="another"))
+
+
+async def test_concurrent_requests_cannot_exceed_the_limit_of_party_and_patient(
+    clinic: Clinic, database: Database
+) -> None:
+    pat, pia = await clinic.add_patient("Pat"), await clinic.add_patient("Pia")
+    limit = webhook_commit.WEBHOOKS_PER_PATIENT_MAX
+    for_pat, for_pia = (
+        Principal(role=Role.PATIENT, subject="bot", person=each.id, acting="bot")
+        for each in (pat, pia)
+    )
+    for _ in range(limit - 2):
+        await made(clinic, for_pat)
+    made_at_once = (made(clinic, for_pat) for _ in range(6))
+    results = await asyncio.gather(*made_at_once, return_exceptions=True)
+    refused = [each for each in results if isinstance(each, BaseException)]
+    assert [type(each) for each in refused] == [Forbidden] * 4
+    assert str(refused[0]) == f"At most {limit} webhooks can be had for one patient"
+    await made(clinic, for_pia)
+    await made(clinic, replace(for_pat, subject="another", acting="another"))
+    ((count,),) = database.query("SELECT count(*) FROM webhooks WHERE owner = ?", "chatbot:bot")
+    assert count == limit + 1
+
+
+async def test_a_webhook_that_was_renewed_meanwhile_is_not_disabled(
+    clinic: Clinic, store: Store
+) -> None:
+    before = await made(clinic)
+    renewed = replace(before, key_id="key-2", version=2)
+    await clinic.save(WebhookSaved(before=before, after=renewed), by=BOT)
+    now = clinic.clock.now()
+    assert await store.webhooks.disable(before, DisabledReason.KEY_REMOVED, now) is None
+    (target,) = await store.webhooks.active(after=None, limit=10, now=now)
+    assert target.view.webhook == renewed
+
+
+async def test_admins_and_the_patient_concerned_see_a_webhook_and_others_do_not(
+    clinic: Clinic, store: Store
+) -> None:
+    pat, pia = await clinic.add_patient("Pat"), await clinic.add_patient("Pia")
+    owner = Principal(role=Role.PATIENT, subject="bot", person=pat.id, acting="bot")
+    hook, other = await made(clinic, owner), await made(clinic)
+    alone = replace(owner, subject="sub-pat", acting=None)
+    visible = {"admin": (ADMIN, [hook, other]), "patient": (alone, [hook])}
+    for reader, hooks in visible.values():
+        page = await store.webhooks.page(reader, limit=10, after=None, everyones=True)
+        assert [view.webhook for view in page.webhooks] == hooks
+        assert [view.progress for view in page.webhooks] == [()] * len(hooks)
+    by_party = await store.webhooks.page(
+        ADMIN, limit=10, after=None, everyones=True, party=hook.party
+    )
+    assert by_party.total == 2, "one party, for a patient and for itself"
+    for stranger in (replace(alone, person=pia.id), replace(owner, subject="b2", acting="b2")):
+        assert await store.webhooks.get(stranger, hook.id) is None
 
 
 async def test_deliveries_are_forgotten_with_their_events(clinic: Clinic, store: Store) -> None:

@@ -249,6 +249,7 @@ class World:
                     changes=Changes(log),
                     replays=cast("Any", None),
                     webhooks=cast("Any", None),
+                    suspension=cast("Any", None),
                 ),
                 context=RoomsContext(
                     rooms=rooms,

@@ -1,9 +1,10 @@
 """An old, populated database becomes a new one without loss: from every revision, everywhere."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import Connection, delete, insert, inspect, select
@@ -12,8 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from actors.domain.channels import dentist_channel
 from actors.domain.ids import AppointmentId, DentistId, ProfileId
 from actors.domain.principal import Principal, Role
+from actors.domain.webhook import DisabledReason
 from actors.ports.appointments import AppointmentQuery
-from store.engine import open_store
+from actors.services.delivery_rights import DeliveryRights
+from store.engine import Store, open_store
 from store.migrations.migrate import plan, upgrade
 from store.settings import DatabaseSettings
 from store.sql.schema import metadata
@@ -26,7 +29,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -62,10 +65,7 @@ async def test_an_old_populated_database_is_brought_forward_without_loss(
     before = reading(owner, _contents)
     done = upgrade(url, migrate_url=owner)
     assert [step.id for step in done.pending] == _after(revision)
-    after = reading(owner, _contents)
-    for table, rows in before.items():
-        columns = rows[0].keys()
-        assert [{name: row[name] for name in columns} for row in after[table]] == rows, table
+    _same_rows(before, reading(owner, _contents))
     if revision > "0002":
         await _it_works(url, populated="realtime_events" in before)
 
@@ -78,8 +78,29 @@ def test_step_by_step_is_the_same_as_at_once(urls: tuple[str, str]) -> None:
         writing(owner, _populate)
     before = reading(owner, _contents)
     upgrade(url, migrate_url=owner)
-    assert reading(owner, _contents) == before
+    _same_rows(before, reading(owner, _contents))
     assert {*before} == {"hub", *_ROWS}, "nothing was left out"
+
+
+async def test_webhooks_of_an_unknown_key_get_an_expiry_and_are_to_be_suspended(
+    urls: tuple[str, str],
+) -> None:
+    url, owner = urls
+    upgrade(url, migrate_url=owner, to="0009")
+    writing(owner, _populate)
+    upgrade(url, migrate_url=owner)
+    async with _opened(url) as store:
+        (target,) = await store.webhooks.active(after=None, limit=10, now=SEEN)
+        webhook = target.view.webhook
+        assert webhook.key_id is None
+        assert timedelta(days=89) < webhook.expires_at - datetime.now(UTC) <= timedelta(days=90)
+        rights = DeliveryRights(cast("Any", None), NoKeys(), FakeClock(SEEN - timedelta(days=1)))
+        assert await rights.lapsed(webhook) is DisabledReason.KEY_REMOVED
+
+
+class NoKeys:
+    async def accepts(self, key_id: str | None) -> bool:
+        return key_id is not None
 
 
 @pytest.mark.parametrize("urls", ["postgres"], indirect=True)
@@ -101,6 +122,13 @@ def test_what_breaks_a_new_rule_stops_the_migration_and_is_not_dropped(
     assert upgrade(url, migrate_url=owner).pending
 
 
+def _same_rows(before: Rows, after: Rows) -> None:
+    """The columns that there were have the values that they had."""
+    for table, rows in before.items():
+        columns = rows[0].keys()
+        assert [{name: row[name] for name in columns} for row in after[table]] == rows, table
+
+
 def _after(revision: str) -> list[str]:
     return [step for step in (*REVISIONS, _newest()) if step > revision]
 
@@ -109,16 +137,19 @@ def _newest() -> str:
     return plan("sqlite:///nowhere.db").head
 
 
-async def _it_works(url: str, *, populated: bool) -> None:
-    """The new version reads what the old one wrote."""
-    opened = open_store(
+def _opened(url: str) -> AbstractAsyncContextManager[Store]:
+    return open_store(
         DatabaseSettings(url=url),
         render=render,
         publisher=Postbox(),
         new_id=SerialIds(),
         clock=FakeClock(),
     )
-    async with opened as store:
+
+
+async def _it_works(url: str, *, populated: bool) -> None:
+    """The new version reads what the old one wrote."""
+    async with _opened(url) as store:
         page = await store.appointments.page(DENTIST, AppointmentQuery(statuses=frozenset()))
         assert page.total == COUNT
         assert (page.rows[0].notes, page.rows[0].start) == ("nöte 0 ✓", SEEN)
@@ -157,7 +188,7 @@ def _populate(connection: Connection) -> None:
     """Fill every table and column that an older revision lacks."""
     for name, columns in _present(connection).items():
         table = metadata.tables[name]
-        if name == "hub" or connection.execute(select(table).limit(1)).first():
+        if name == "hub" or connection.execute(select(*table.primary_key).limit(1)).first():
             continue
         rows = [{key: value for key, value in row.items() if key in columns} for row in _ROWS[name]]
         connection.execute(insert(table), rows)

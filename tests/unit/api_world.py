@@ -155,6 +155,7 @@ class World:
                 changes=cast("Any", self.changes),
                 replays=cast("Any", ServiceStub()),
                 webhooks=cast("Any", self.webhooks),
+                suspension=cast("Any", ServiceStub()),
             ),
             verifier=TokenVerifier(AuthSettings(secret=SECRET), self.clock),
             streams=cast("Any", self.streams),

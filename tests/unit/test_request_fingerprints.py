@@ -24,6 +24,7 @@ from actors.services.catalog import Catalog
 from actors.services.channel_access import ChannelAccess
 from actors.services.people import People
 from actors.services.records import Records
+from actors.services.requests import WebhookGrant
 from actors.services.webhooks import Webhooks
 from api.schemas import load
 from api.schemas.bodies import (
@@ -51,7 +52,7 @@ SLOT = {"dentist_id": DENTIST, "appointment_type_id": TYPE, "start": "2027-03-08
 
 REPLY = Reply(outcome=Outcome.CREATED, resource_id=ROW, version=1, body=b"{}")
 PROFILE = Profile(id=PATIENT, role=Role.PATIENT, name="Pat")
-BOT = Principal(role=Role.CHATBOT, subject="bot")
+BOT = Principal(role=Role.CHATBOT, subject=Role.CHATBOT)
 
 
 def caller(role: Role, person: ProfileId | None = None) -> Caller:
@@ -61,6 +62,8 @@ def caller(role: Role, person: ProfileId | None = None) -> Caller:
 
 PAT, DEN = caller(Role.PATIENT, PATIENT), caller(Role.DENTIST, DENTIST)
 ADMIN, CHATBOT = caller(Role.ADMIN), caller(Role.CHATBOT)
+
+GRANT = WebhookGrant(key_id="key-1", rights_until=None)
 
 
 class Rows:
@@ -91,6 +94,7 @@ class World:
             dispatcher=stand_in,
             clock=self.clock,
             old_secret_kept=timedelta(days=1),
+            lifetime=timedelta(days=90),
         )
 
     async def execute(self, *_: object, key: IdempotencyKey, request_id: str) -> Reply:
@@ -126,6 +130,8 @@ class World:
             channels=(CHANNEL,),
             description=None,
             rights_until=None,
+            key_id="key-1",
+            expires_at=self.clock.now() + timedelta(days=90),
             created_at=self.clock.now(),
             updated_at=self.clock.now(),
         )
@@ -226,7 +232,7 @@ CALLS: Final[Mapping[str, tuple[str, Callable[[World], Awaitable[Reply]]]]] = {
     ),
     "create a webhook": (
         "5d8f714f22a49f00fd9b1a4e85ea59f4",
-        lambda w: w.webhooks.create(CHATBOT, load(CREATE_WEBHOOK, {"url": URL}), rights_until=None),
+        lambda w: w.webhooks.create(CHATBOT, load(CREATE_WEBHOOK, {"url": URL}), GRANT),
     ),
     "change a webhook": (
         "0f664cf936271d4d1c754567e8c5f721",
@@ -234,7 +240,7 @@ CALLS: Final[Mapping[str, tuple[str, Callable[[World], Awaitable[Reply]]]]] = {
             CHATBOT,
             HOOK,
             load(CHANGE_WEBHOOK, {"channels": [CHANNEL], "status": "active", "description": None}),
-            rights_until=None,
+            GRANT,
         ),
     ),
     "rotate a secret": (

@@ -33,6 +33,8 @@ def target(url: str) -> Target:
         owner=Principal(role=Role.CHATBOT, subject="bot"),
         url=url,
         channels=(AVAILABILITY_ALL,),
+        key_id="key-1",
+        expires_at=now + timedelta(days=90),
         created_at=now,
         updated_at=now,
     )
