@@ -19,7 +19,7 @@ from sqlalchemy import URL, Connection
 
 from store.migrations.seal import refuse_sealed, revision_of
 from store.postgres.claims import MAINTENANCE
-from store.postgres.roles import prepare
+from store.postgres.roles import hide_system_columns, prepare
 from store.postgres.sync import on_postgresql
 from store.sql.lockfile import exclusive
 from store.sql.url import is_postgresql, parse_url, sqlite_path
@@ -146,10 +146,14 @@ def _upgrade_postgresql(owner: URL, user: URL, progress: Progress | None, to: st
             prepare(connection, user.username)
 
     on_postgresql(owner, prepared)
-    if todo.pending:
-        on_postgresql(
-            owner, lambda connection: _apply(connection, todo, progress, to), begin=MAINTENANCE
-        )
+
+    def migrated(connection: Connection) -> None:
+        if todo.pending:
+            _apply(connection, todo, progress, to)
+        with connection.begin():
+            hide_system_columns(connection)
+
+    on_postgresql(owner, migrated, begin=MAINTENANCE)
     return todo
 
 

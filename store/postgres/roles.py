@@ -55,6 +55,35 @@ def prepare(connection: Connection, login: str | None) -> None:
         raise
 
 
+_NO_SYSTEM_COLUMNS = f"""
+DO $$
+DECLARE
+    found record;
+BEGIN
+    FOR found IN
+        SELECT c.oid::regclass AS name, string_agg(quote_ident(a.attname), ', ') AS columns
+        FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+        AND a.attnum > 0 AND NOT a.attisdropped
+        AND has_any_column_privilege('{READER}', c.oid, 'SELECT')
+        GROUP BY c.oid
+    LOOP
+        EXECUTE format('REVOKE SELECT ON %s FROM {READER}', found.name);
+        EXECUTE format('GRANT SELECT (%s) ON %s TO {READER}', found.columns, found.name);
+    END LOOP;
+END $$
+"""  # noqa: S608  # our own names
+
+
+def hide_system_columns(connection: Connection) -> None:
+    """Let readers read the columns of each table that they may read, and no system columns.
+
+    ``ctid`` and ``xmin`` of two rows reveal how much was written between them. Run after every
+    migration, as the owner, so that it also covers new tables and columns.
+    """
+    connection.exec_driver_sql(_NO_SYSTEM_COLUMNS)
+
+
 def lacking(url: URL) -> list[str]:
     """What the login of the hub lacks to work on a migrated database."""
 

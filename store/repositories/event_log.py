@@ -13,6 +13,7 @@ from store.sql.codec import EVENT
 from store.sql.prepared import Params, Step
 from store.sql.readers import Lookup, Readers, ReadTransaction
 from store.sql.schema import IS_PENDING, channels, hub, realtime_events
+from store.sql.types import total
 from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, step_job
 
@@ -52,7 +53,7 @@ class EventRepository:
             .subquery()
         )
         size = func.length(some.c.payload)
-        sized = select(some, func.sum(size).over(order_by=some.c.offset).label("size")).subquery()
+        sized = select(some, total(size).over(order_by=some.c.offset).label("size")).subquery()
         columns = [sized.c[column.name] for column in EVENT.columns]
         query = (
             select(*columns)

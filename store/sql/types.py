@@ -69,3 +69,19 @@ class strpos(GenericFunction[int]):  # noqa: N801  # named as SQL names it
 @compiles(strpos, "sqlite")
 def _instr(element: Any, compiler: SQLCompiler, **options: Any) -> str:
     return f"instr({compiler.process(element.clauses, **options)})"
+
+
+class total(GenericFunction[int]):  # noqa: N801  # named as SQLite names it
+    """The sum of numbers, which never fails: ``sum`` of SQLite does when integers overflow.
+
+    Callers may only use functions that cannot fail (see ``store/sqlite/total.py``).
+    """
+
+    inherit_cache = True
+    type = Integer()
+    name = "total"
+
+
+@compiles(total, "postgresql")
+def _sum(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    return f"sum({compiler.process(element.clauses, **options)})"

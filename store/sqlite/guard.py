@@ -7,30 +7,36 @@ be read only inside an inner view. (The authorizer gets the name of the innermos
 a common table expression may have any name: a name that can be guessed would deceive it.)
 
 Conditions of the caller's statement may be evaluated before those of the rule. Therefore
-callers may only use functions that never fail, so that errors reveal nothing.
+callers may only use functions that never fail, so that errors reveal nothing; what else may
+fail is refused in ``store/sqlite/total.py``.
 """
 
 import secrets
 import sqlite3
+import time
 from collections.abc import Mapping
 
 from actors.domain.principal import Principal
-from store.sql.readers import only_reads
 from store.sql.schema import metadata
 from store.sqlite.rules import CURRENT_PRINCIPAL, RULES, Rule, facts
+from store.sqlite.total import limit_sizes
 
 _FUNCTIONS = frozenset(
     {"avg", "coalesce", "count", "ifnull", "instr", "length", "lower", "max", "min"}
-    | {"nullif", "substr", "sum", "total", "trim", "typeof", "upper"}
+    | {"nullif", "substr", "total", "trim", "typeof", "upper"}
 )
-"""With no arguments do they fail, read a file or show the schema."""
+"""With no arguments do they fail, read a file or show the schema (``sum`` can overflow)."""
+_STEPS_BETWEEN_CHECKS = 100_000
+"""Instructions of SQLite between two looks at the clock: a few milliseconds."""
 
 
 class Guard:
     """Restricts a connection for good, and knows the principal that it reads for now."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeout_ms: int) -> None:
         self._facts: Mapping[str, str] = {}
+        self._timeout_s = timeout_ms / 1_000
+        self._deadline = 0.0
         self._token = secrets.token_hex(16)
         self._views = {table: f"{table}_{self._token}" for table in RULES}
         self._inner = {inner: table for table, inner in self._views.items()}
@@ -42,6 +48,7 @@ class Guard:
         ``exact`` is an e-mail or phone that the principal knows, see :func:`facts`.
         """
         self._facts = facts(principal, exact)
+        self._deadline = time.monotonic() + self._timeout_s
 
     def install(self, raw: sqlite3.Connection) -> None:
         """Restrict the connection, irrevocably. Runs in the connection's thread."""
@@ -53,7 +60,13 @@ class Guard:
         made = raw.execute("SELECT name FROM sqlite_temp_master WHERE type = 'view'")
         assert {name for (name,) in made} == self._shown, "every table has its views"
         raw.execute("PRAGMA query_only = ON").close()
+        limit_sizes(raw)
+        raw.set_progress_handler(self._is_overdue, _STEPS_BETWEEN_CHECKS)
         raw.set_authorizer(self._authorize)
+
+    def _is_overdue(self) -> bool:
+        """Whether the transaction has taken too long; SQLite then interrupts the statement."""
+        return time.monotonic() > self._deadline
 
     def _current_principal(self, name: object) -> str | None:
         return self._facts.get(name) if isinstance(name, str) else None
@@ -87,15 +100,6 @@ class Guard:
         if database in (None, "temp"):
             return table.lower() in self._shown
         return database == "main" and within in self._inner and table in RULES
-
-
-def refuse_other_than_reading(sql: str) -> None:
-    """The authorizer is not called for EXPLAIN, which shows the names of views.
-
-    Raises ``sqlite3.DatabaseError``, as the refusals of the authorizer do.
-    """
-    if not only_reads(sql):
-        raise sqlite3.DatabaseError("not authorized: callers may only SELECT")
 
 
 def _views(table: str, inner: str, rule: Rule) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """The read-only connection pools of the database file: one for the hub, one for callers."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from actors.domain.principal import Principal
 from store.settings import DatabaseSettings
 from store.sql.readers import Lookup
 from store.sqlite.file import file_identity, same_file
-from store.sqlite.guard import Guard, refuse_other_than_reading
+from store.sqlite.guard import Guard
+from store.sqlite.total import refuse_what_may_fail
 
 _POOL_WAIT_SECONDS = 5.0
 _BEGIN = "BEGIN"
@@ -46,7 +48,7 @@ def callers_engine(path: Path, settings: DatabaseSettings) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def opened(raw: AsyncAdapt_aiosqlite_connection, record: ConnectionPoolEntry) -> None:
-        guard = record.info["guard"] = Guard()
+        guard = record.info["guard"] = Guard(settings.statement_timeout_ms)
         raw.run_async(lambda driver: _in_its_thread(driver, guard))
 
     @event.listens_for(engine.sync_engine, "checkin")
@@ -55,9 +57,15 @@ def callers_engine(path: Path, settings: DatabaseSettings) -> AsyncEngine:
             guard.bind(None)
 
     @event.listens_for(engine.sync_engine, "before_cursor_execute")
-    def check(_connection: object, _cursor: object, statement: str, *_further: object) -> None:
+    def check(
+        _connection: object,
+        _cursor: object,
+        statement: str,
+        params: Sequence[object],
+        *_further: object,
+    ) -> None:
         if statement != _BEGIN:
-            refuse_other_than_reading(statement)
+            refuse_what_may_fail(statement, params)
 
     return engine
 

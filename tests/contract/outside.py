@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actors.domain.principal import Principal
-from store.postgres.claims import SHOWN, reading_claims, reading_path
+from store.postgres.claims import POLICIES_FIRST, SHOWN, reading_claims, reading_path
 from store.sql.readers import Lookup
 from store.sql.schema import metadata
 from tests.contract.clinic import ADMIN
@@ -75,7 +75,11 @@ def schema_of(table: str) -> str:
 
 
 def claiming(claims: str) -> list[str]:
-    return [f"SELECT set_config('request.jwt.claims', $claims${claims}$claims$, true)"]
+    """What the hub sets for each transaction, beside the role."""
+    return [
+        f"SET LOCAL {POLICIES_FIRST} = 0",
+        f"SELECT set_config('request.jwt.claims', $claims${claims}$claims$, true)",
+    ]
 
 
 @pytest.fixture
@@ -88,7 +92,7 @@ def closed(outside: Outside) -> set[str]:
     return {
         table
         for table in TABLES
-        if not outside.run([], f"SELECT has_table_privilege('hub_reader', '{table}', 'SELECT') x")[
-            0
-        ]["x"]
+        if not outside.run(
+            [], f"SELECT has_any_column_privilege('hub_reader', '{table}', 'SELECT') x"
+        )[0]["x"]
     }

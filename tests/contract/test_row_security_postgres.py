@@ -6,6 +6,7 @@ As the writer: nothing but what the transaction declared. As the owner: nothing 
 
 # ruff: noqa: S608  # names of tables, out of the schema, and attacks, which are the matter
 
+import json
 from functools import partial
 
 import asyncpg
@@ -14,11 +15,11 @@ import pytest
 from actors.ports.commits import ConstraintViolated, Fenced
 from store.commit.committer import commit_calendars
 from store.commit.event_rows import CommitContext
-from store.postgres.claims import MAINTENANCE, SHOWN
+from store.postgres.claims import MAINTENANCE, POLICIES_FIRST, SHOWN, reading_claims
 from store.sql.readers import Lookup
 from store.sql.writer import single_job
 from tests.contract.clinic import booked, dentist, patient, render
-from tests.contract.outside import TABLES, VIEWS, Outside, closed, schema_of
+from tests.contract.outside import TABLES, VIEWS, Outside, claiming, closed, schema_of
 from tests.contract.outside import outside as outside
 from tests.contract.security_world import MAY_SEE, World, key_of, keys
 from tests.contract.security_world import world as world
@@ -112,6 +113,137 @@ async def test_conditions_and_errors_reveal_no_foreign_rows(outside: Outside) ->
         outside.as_reader(dentist(outside.world.ann), sql)
         with pytest.raises(asyncpg.DataError):
             outside.as_reader(patient(outside.world.pia), sql)
+
+
+DIVIDES = "1 / (SELECT count(*) FROM hub WHERE false)"
+"""It fails, but has no column in it, so PostgreSQL takes conditions with it for leakproof."""
+HIDDEN = {
+    "appointments": "patient_id = '{pia}'",
+    "profiles": "profiles.id = '{pia}' AND name < 'Pib'",
+    "audit_log": "patient_id = '{pia}'",
+    "realtime_events": "channel = 'appointments:patient:{pia}'",
+    "channels": "starts_with(channel, 'appointments:patient:{pia}')",
+    "idempotency_keys": "scope = '{scope}'",
+    "webhooks": "scope = 'chatbot:bot|'",
+}
+"""A condition that holds for a row of each table, and that Hal must not know to hold."""
+
+
+def probes(table: str, condition: str) -> tuple[str, ...]:
+    hit = f"CASE WHEN {condition} THEN {DIVIDES} ELSE 1 END"
+    return (
+        f"SELECT 1 FROM {table} WHERE {hit} = 1",
+        f"SELECT 1 FROM {table} WHERE {condition} AND 1 / (random() * 0)::int = 1",
+        f"SELECT 1 FROM {table} HAVING count(*) FILTER (WHERE {hit} = 1) < 0",
+        f"SELECT 1 FROM hub LEFT JOIN {table} ON {hit} = 1 WHERE false",
+        f"SELECT 1 FROM hub WHERE EXISTS (SELECT 1 FROM {table} WHERE {hit} = 0)",
+        f"SELECT 1 FROM hub JOIN {table} ON {hit} = hub.id AND {hit} = 0",
+        f"SELECT 1 FROM hub CROSS JOIN LATERAL (SELECT 1 FROM {table} WHERE {hit} = 0) AS x",
+        f"SELECT 1 FROM generate_series(1, 2) AS n JOIN {table} ON {hit} = n + 1",
+        f"SELECT 1 FROM {table} WHERE {hit} = 0 ORDER BY {hit}",
+    )
+
+
+def condition(world: World, table: str, *, holds: bool = True) -> str:
+    text = HIDDEN[table].format(pia=world.pia.id, scope=patient(world.pia).scope)
+    return text if holds else text.replace("= '", "= '-").replace("channel, '", "channel, '-")
+
+
+def outcome(outside: Outside, sql: str) -> object:
+    try:
+        return outside.as_reader(patient(outside.world.hal), sql)
+    except asyncpg.DivisionByZeroError as error:
+        return str(error)
+
+
+async def test_no_error_tells_what_a_hidden_row_holds(outside: Outside) -> None:
+    """The same outcome, whether or not there is a hidden row for which the condition holds."""
+    world = outside.world
+    for table in HIDDEN:
+        there, absent = condition(world, table), condition(world, table, holds=False)
+        assert outside.run([], f"SELECT 1 FROM {table} WHERE {there}"), "something to hide"
+        assert not outside.run([], f"SELECT 1 FROM {table} WHERE {absent}")
+        for one, other in zip(probes(table, there), probes(table, absent), strict=True):
+            assert outcome(outside, one) == outcome(outside, other), one
+
+
+async def test_the_hubs_own_connections_evaluate_policies_first(world: World) -> None:
+    for table in HIDDEN:
+        (sql, *_) = probes(table, condition(world, table))
+        await world.query(patient(world.hal), sql)
+
+
+async def test_without_the_hubs_setting_an_error_tells_it(outside: Outside) -> None:
+    """Why the hub sets it; docs/security.md says so to other programs that read."""
+    claims = claiming(json.dumps(reading_claims(patient(outside.world.hal), Lookup())))
+    bare = ["SET LOCAL ROLE hub_reader", *(s for s in claims if POLICIES_FIRST not in s)]
+    for table in ("appointments", "channels"):
+        (sql, *_) = probes(table, condition(outside.world, table))
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            outside.run(bare, sql)
+        outside.run(["SET LOCAL ROLE hub_reader", *claims], sql)
+
+
+async def test_places_and_writers_of_own_rows_are_not_shown(outside: Outside) -> None:
+    for column in ("ctid", "xmin", "xmax", "cmin", "tableoid"):
+        for table in ("appointments", "audit_log", "realtime_events", "channels", "hub"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                outside.as_reader(patient(outside.world.pat), f"SELECT {column} FROM {table}")
+    granted = outside.run(
+        [],
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        " AND relkind IN ('r', 'p') AND relname <> 'alembic_version'"
+        " AND has_table_privilege('hub_reader', oid, 'SELECT')",
+    )
+    assert granted == [], "a table-wide right includes the system columns"
+
+
+CLOSED_BY_THE_SERVER = (
+    "SELECT last_value FROM audit_log_id_seq",
+    "SELECT nextval('audit_log_id_seq')",
+    "SELECT pg_read_file('PG_VERSION')",
+    "SELECT pg_ls_dir('.')",
+    "SELECT query_to_xml('EXPLAIN ANALYZE SELECT 1 FROM appointments', true, true, '')",
+    "SELECT * FROM ts_stat('EXPLAIN SELECT 1 FROM appointments')",
+    "SELECT 1 FROM pg_statistic",
+    "SELECT 1 FROM pg_statistic_ext_data",
+    "SELECT 1 FROM pg_authid",
+    "CREATE FUNCTION public.f() RETURNS int RETURN 1",
+    "CREATE OPERATOR public.=== (FUNCTION = texteq, LEFTARG = text, RIGHTARG = text)",
+    "CREATE SCHEMA mine",
+)
+SHOWS_NOTHING = (
+    "SELECT 1 FROM pg_stats WHERE schemaname IN ('public', 'hub_shown')",
+    "SELECT 1 FROM pg_stats_ext WHERE schemaname = 'public'",
+    "SELECT 1 FROM pg_stats_ext_exprs WHERE schemaname = 'public'",
+    "SELECT 1 FROM pg_sequences WHERE last_value IS NOT NULL",
+    "SELECT 1 FROM hub WHERE pg_sequence_last_value('audit_log_id_seq') IS NOT NULL",
+    "SELECT 1 FROM pg_stat_activity WHERE query <> '<insufficient privilege>'",
+)
+
+
+async def test_catalogues_and_sequences_show_no_values(outside: Outside) -> None:
+    outside.run([], "ANALYZE")
+    for sql in CLOSED_BY_THE_SERVER:
+        with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.FeatureNotSupportedError)):
+            outside.as_reader(patient(outside.world.pat), sql)
+    for sql in SHOWS_NOTHING:
+        assert outside.as_reader(patient(outside.world.pat), sql) == [], sql
+
+
+NOT_CLOSED = (
+    "SELECT pg_relation_size('public.appointments') AS n",
+    "SELECT count(n_tup_ins) AS n FROM pg_stat_user_tables WHERE relname = 'appointments'",
+    "SELECT count(reltuples) AS n FROM pg_class WHERE relname = 'appointments'",
+    "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS n",
+)
+"""Figures about all rows that every role of PostgreSQL may read: docs/security.md lists them."""
+
+
+async def test_sizes_and_activity_of_tables_cannot_be_hidden(outside: Outside) -> None:
+    for sql in NOT_CLOSED:
+        (found,) = outside.as_reader(patient(outside.world.hal), sql)
+        assert found["n"] > 0, sql
 
 
 async def test_the_reader_writes_nothing(outside: Outside) -> None:
