@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, TypeAlias, TypeGuard
 
+from actors.domain.contact import PHONE_FORM, email_address
 from actors.domain.principal import Role
 from actors.domain.refusals import InvalidToken
+from actors.domain.text import name_in
 from actors.services.identity import Claims
-from api.schemas.fields import MAX_EMAIL_CHARS, MAX_NAME_CHARS, MAX_SUBJECT_CHARS
+from api.schemas.fields import MAX_NAME_CHARS, MAX_SUBJECT_CHARS
 
 Payload: TypeAlias = Mapping[str, object]
 """The claims of a token as its issuer wrote them."""
@@ -23,15 +25,15 @@ def claims_of(payload: Payload, *, role_claim: str, key: str) -> Claims:
         raise InvalidToken("sub")
     if actor is not None and role is not Role.PATIENT:
         raise InvalidToken("act goes with a patient only")
-    email = _text(payload.get("email"), MAX_EMAIL_CHARS)
+    email = _email(payload.get("email"))
     return Claims(
         subject=subject,
         role=role,
         actor=actor,
-        name=_text(payload.get("name"), MAX_NAME_CHARS) or _metadata_name(payload),
+        name=_name(payload.get("name")) or _metadata_name(payload),
         email=email,
         email_verified=email is not None and payload.get("email_verified") is True,
-        phone=_text(payload.get("phone"), 40),
+        phone=_phone(payload.get("phone")),
         expires_at=numeric_date(payload["exp"]),
         key=key,
     )
@@ -90,12 +92,19 @@ def _actor(payload: Payload) -> str | None:
     return actor
 
 
-def _text(value: object, max_chars: int) -> str | None:
-    """A claim that may fill a profile: bounded and printable, otherwise ``None``."""
-    if not isinstance(value, str):
-        return None
-    text = "".join(char for char in value if char.isprintable()).strip()
-    return text if 0 < len(text) <= max_chars else None
+def _name(value: object) -> str | None:
+    """A name that may fill a profile, otherwise ``None``."""
+    name = name_in(value) if isinstance(value, str) else None
+    return name if name and len(name) <= MAX_NAME_CHARS else None
+
+
+def _email(value: object) -> str | None:
+    return email_address(value.strip()) if isinstance(value, str) else None
+
+
+def _phone(value: object) -> str | None:
+    phone = value.strip() if isinstance(value, str) else ""
+    return phone if PHONE_FORM.fullmatch(phone) else None
 
 
 def _metadata_name(payload: Payload) -> str | None:
@@ -103,4 +112,4 @@ def _metadata_name(payload: Payload) -> str | None:
     metadata = payload.get("user_metadata")
     if not isinstance(metadata, Mapping):
         return None
-    return _text(metadata.get("full_name") or metadata.get("name"), MAX_NAME_CHARS)
+    return _name(metadata.get("full_name")) or _name(metadata.get("name"))

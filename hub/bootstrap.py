@@ -92,6 +92,7 @@ async def open_hub(
                 publisher=committed,
                 new_id=new_id,
                 clock=clock,
+                region=config.practice.region,
                 on_commit=metrics.commit,
             )
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from actors.calendar.settings import ActorSettings, ReservationSettings
+from actors.domain.contact import is_region
 from actors.relay.settings import RelaySettings
 from api.auth import MIN_SECRET_BYTES, AuthSettings
 from api.http.settings import ServerSettings
@@ -25,10 +26,25 @@ from store.sql.url import UnusableDatabaseUrl, is_postgresql, parse_url
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PracticeSettings:
+    """What is so for the whole practice."""
+
+    region: str = ""
+    """ISO 3166 code of the country of telephone numbers without a country code; empty: none."""
+
+    def __post_init__(self) -> None:
+        if self.region and not is_region(self.region):
+            raise ValueError(
+                f'region must be a country as two capital letters, such as AT, not "{self.region}"'
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """All sections. Raises :class:`ConfigError` if two settings do not go together."""
 
     server: ServerSettings = field(default_factory=ServerSettings)
+    practice: PracticeSettings = field(default_factory=PracticeSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
     api: ApiSettings = field(default_factory=ApiSettings)

@@ -79,13 +79,15 @@ async def open_store(
     publisher: EventPublisher,
     new_id: NewId,
     clock: Clock,
+    region: str = "",
     on_commit: OnCommit | None = None,
     queued_jobs_max: int = QUEUED_JOBS_MAX,
 ) -> AsyncIterator[Store]:
     """A store over a migrated database, until the block ends.
 
     ``render`` and ``new_id`` are called where the engine writes (on SQLite in the writer's
-    thread), ``publisher`` and ``on_commit`` on the event loop. Leaving the block commits what
+    thread), ``publisher`` and ``on_commit`` on the event loop. ``region`` is the country whose
+    telephone numbers need no country code in a search. Leaving the block commits what
     waits, answers every caller and releases the lock.
 
     Raises UnusableDatabaseUrl, DatabaseInUse (a SQLite file; it names the holder),
@@ -109,7 +111,7 @@ async def open_store(
             calendars=CalendarRepository(writer, readers, commits, clock),
             records=RecordRepository(writer, commits),
             appointments=AppointmentRepository(readers, clock),
-            profiles=ProfileRepository(writer, readers, sql, clock),
+            profiles=ProfileRepository(writer, readers, sql, clock, region=region),
             events=EventRepository(writer, readers, sql),
             webhooks=WebhookRepository(writer, readers, sql, new_id),
             retention=RetentionRepository(writer, sql),

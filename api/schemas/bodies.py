@@ -1,32 +1,25 @@
 """Request bodies: of REST, and the same fields as data of Socket.IO commands."""
 
-import re
 from typing import Final
 
 from marshmallow import ValidationError
 
 from actors.domain.appointment import MAX_MINUTES, Status
 from actors.domain.cancel_reason import CancelReason
+from actors.domain.contact import MAX_PHONE_CHARS, PHONE_FORM
 from actors.domain.principal import Role
 from actors.services import requests
 from api.schemas import fields
 from api.schemas.strict import Loaded, RequestSchema, T
 
-_ATOM = r"[^\s@<>,;:\"()\[\]\\]"
-
 # A schema copies its fields, so several may declare the same one.
-_NAME = fields.Text(min_chars=1, max_chars=fields.MAX_NAME_CHARS)
-_NEEDED_NAME = fields.Text(min_chars=1, max_chars=fields.MAX_NAME_CHARS, required=True)
+_NAME = fields.Name()
+_NEEDED_NAME = fields.Name(required=True)
 _NOTES = fields.Text(max_chars=2_000, many_lines=True, allow_none=True)
-_EMAIL = fields.Text(
-    max_chars=fields.MAX_EMAIL_CHARS,
-    pattern=re.compile(rf"{_ATOM}{{1,64}}@{_ATOM}+\.{_ATOM}+"),
-    expected="must be an e-mail address",
-    allow_none=True,
-)
+_EMAIL = fields.Email(allow_none=True)
 _PHONE = fields.Text(
-    max_chars=40,
-    pattern=re.compile(r"\+?[0-9 ()./-]{3,40}", re.ASCII),
+    max_chars=MAX_PHONE_CHARS,
+    pattern=PHONE_FORM,
     expected="must be a telephone number: digits, spaces and + ( ) . / - only",
     allow_none=True,
 )

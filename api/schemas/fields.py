@@ -18,13 +18,14 @@ from marshmallow.fields import Nested as Nested
 from marshmallow.fields import Raw as Raw
 
 from actors.domain.channels import Channel, parse_channel
+from actors.domain.contact import MAX_EMAIL_CHARS, email_address
 from actors.domain.ids import parse_id
 from actors.domain.schedule import MINUTES_PER_DAY
+from actors.domain.text import is_line, is_name, is_note, with_line_feeds
 from actors.domain.zones import zone_names
 
 MAX_NAME_CHARS = 200
 MAX_SUBJECT_CHARS = 255
-MAX_EMAIL_CHARS = 254
 MAX_KEY_CHARS = 200
 MAX_CHANNEL_CHARS = 200
 KEY_FORM = re.compile(rf"[!-~]{{1,{MAX_KEY_CHARS}}}")
@@ -38,8 +39,6 @@ _INSTANT = re.compile(
 )
 _WALL = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def instant_text(instant: datetime) -> str:
@@ -141,7 +140,10 @@ class Id(JsonField[str]):
 
 
 class Text(JsonField[str]):
-    """Text that people typed: stripped of blanks around it, without control characters."""
+    """Text that people typed: stripped of blanks around it, without control characters.
+
+    Of ``many_lines``, each ends with a line feed, whatever was sent.
+    """
 
     def __init__(
         self,
@@ -157,17 +159,17 @@ class Text(JsonField[str]):
         super().__init__(form, **kwargs)
         self._min_chars, self._max_chars = min_chars, max_chars
         self._pattern, self._expected = pattern, expected
-        self._control = _CONTROL_BUT_LINES if many_lines else _CONTROL
+        self._many_lines = many_lines
 
     def read(self, value: object) -> str:
         if not isinstance(value, str):
             raise ValidationError("must be text")
-        text = value.strip()
+        text = (with_line_feeds(value) if self._many_lines else value).strip()
         if len(text) < self._min_chars:
             raise ValidationError("must not be empty")
         if len(text) > self._max_chars:
             raise ValidationError(f"must have at most {self._max_chars} characters")
-        if self._control.search(text):
+        if not (is_note(text) if self._many_lines else is_line(text)):
             raise ValidationError("must not contain control characters")
         if self._pattern is not None and not self._pattern.fullmatch(text):
             raise ValidationError(self._expected)
@@ -182,6 +184,36 @@ class ChannelName(Text):
 
     def read(self, value: object) -> Channel:
         return parse_channel(super().read(value))
+
+
+class Name(Text):
+    """A text that can be seen, and is read in the order in which it is written."""
+
+    def __init__(self, **kwargs: Unpack[FieldOptions]) -> None:
+        super().__init__(min_chars=1, max_chars=MAX_NAME_CHARS, **kwargs)
+
+    def read(self, value: object) -> str:
+        name = super().read(value)
+        if not is_name(name):
+            raise ValidationError(
+                "must have visible characters, and none that are invisible or change the direction"
+            )
+        return name
+
+
+class Email(JsonField[str]):
+    """An e-mail address of the HTML standard; a domain in Unicode becomes its ASCII form."""
+
+    def __init__(self, **kwargs: Unpack[FieldOptions]) -> None:
+        super().__init__({"type": "string", "maxLength": MAX_EMAIL_CHARS}, **kwargs)
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("must be text")
+        address = email_address(value.strip())
+        if address is None:
+            raise ValidationError("must be an e-mail address")
+        return address
 
 
 class TimeZone(JsonField[str]):

@@ -201,7 +201,10 @@ def _second_text(seconds: int) -> str:
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Remove what a log must never hold: known keys, tokens, values of SQL statements."""
+    """Remove what a log must never hold: known keys, tokens, values of SQL statements.
+
+    Control characters are escaped, so that no client begins a line of its own.
+    """
     for fields in event.get(EACH, ()):
         _redact(fields)
     _redact(event)
@@ -222,12 +225,23 @@ def _is_sensitive(key: object) -> bool:
     return isinstance(key, str) and key.lower() in SENSITIVE
 
 
+_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What begins a line, moves the cursor or changes the direction of what follows."""
+_OF_MANY_LINES: Final = frozenset({"exception", "stack"})
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
 def _redacted(key: object, value: Any) -> Any:
     if _is_sensitive(key):
         return REDACTED
     if isinstance(value, str):
         if "eyJ" in value or _PARAMETERS in value:  # cheaper than the patterns
             value = _SQL_PARAMETERS.sub(f"{_PARAMETERS}{REDACTED}", _JWT.sub(REDACTED, value))
+        if not value.isprintable() and key not in _OF_MANY_LINES:
+            value = _UNSAFE.sub(_escaped, value)
         return value
     if isinstance(value, Mapping):
         return {inner: _redacted(inner, item) for inner, item in value.items()}

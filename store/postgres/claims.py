@@ -2,7 +2,7 @@
 
 There are three roles without a login. The login of ``[database] url`` is a member of writer and
 reader. ``SET LOCAL ROLE`` gives up all its other rights, also ownership and BYPASSRLS; the
-policies of migrations 0006 and 0007 then decide by ``request.jwt.claims``.
+policies of migrations 0006, 0007, 0010 and 0011 then decide by ``request.jwt.claims``.
 """
 
 import json
@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.domain.principal import Principal, Role
 from actors.domain.webhook import concerned_patient
-from store.sql.codec import fold
 from store.sql.readers import Lookup
 
 OWNER, WRITER, READER = "hub_owner", "hub_writer", "hub_reader"
@@ -35,6 +34,7 @@ _HUB, _WRITER = "hub", "writer"
 
 def reading_claims(principal: Principal | None, lookup: Lookup) -> Mapping[str, object]:
     """``None`` is the hub itself, which sees what it looks up."""
+    contact = lookup.contact
     claims: dict[str, object] = {
         "calendars": lookup.calendars,
         "channels": lookup.channels,
@@ -42,7 +42,8 @@ def reading_claims(principal: Principal | None, lookup: Lookup) -> Mapping[str, 
         "people": lookup.people,
         "subjects": lookup.subjects,
         "exact": lookup.exact,
-        "exact_key": fold(lookup.exact) if lookup.exact else None,
+        "exact_key": contact.email_key if contact else None,
+        "exact_phones": contact.phone_keys if contact else (),
     }
     if principal is None:
         return claims | {"role": _HUB}

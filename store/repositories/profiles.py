@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, false, func, or_, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from actors.domain.contact import PHONE_FORM, email_key, phone_key
 from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
@@ -22,13 +23,21 @@ from store.sql.writer import Writer, step_job
 
 _p = profiles.c
 _EXACT_MAX = 500  # people who share one e-mail or phone
+_MIN_DIGITS = 3  # of a part of a telephone number
 _ADOPTABLE_MAX = 2  # one is adopted, two are ambiguous; more do not matter
 
 
 class ProfileRepository:
     def __init__(
-        self, writer: Writer, readers: Readers, sql: WriteStatements, clock: Clock
+        self,
+        writer: Writer,
+        readers: Readers,
+        sql: WriteStatements,
+        clock: Clock,
+        *,
+        region: str = "",
     ) -> None:
+        self._region = region
         self._writer = writer
         self._readers = readers
         self._sql = sql
@@ -41,10 +50,12 @@ class ProfileRepository:
         return await self._one(_p.id == profile_id, Lookup(people=(profile_id,)))
 
     async def adoptable(self, email: str) -> Sequence[Profile]:
+        if (key := email_key(email)) is None:
+            return []
         query = (
             select(*PROFILE.columns)
             .where(
-                _p.email_key == fold(email),
+                _p.email_key == key,
                 _p.subject.is_(None),
                 _p.role == Role.PATIENT.value,
             )
@@ -77,14 +88,14 @@ class ProfileRepository:
         after: tuple[str, ProfileId] | None,
     ) -> ProfilePage:
         text = text.strip()
-        lookup = Lookup(exact=text or None)
+        lookup = Lookup(exact=text or None, region=self._region)
         found_exactly = await self._with_exact(text, lookup) if text else ()
         exact: ColumnElement[bool] = _p.id.in_(found_exactly)
         own: ColumnElement[bool] = false()
         matching = among = exact
         if dentist_id is not None:
             own = _own_patients(dentist_id)
-            matching = strpos(_p.search_text, fold(text)) > 0
+            matching = _contains(text)
             among = _p.id.in_(union(*_ids_of_own(dentist_id), _ids_among(found_exactly)))
         # ``among`` is a small set, so that the query does not begin with all patients.
         # It contains own patients, and those whose e-mail or phone is the text.
@@ -98,7 +109,13 @@ class ProfileRepository:
         The hub reads them, because the compared columns are hidden from callers, and a search
         through the callers' views would use no index.
         """
-        query = select(_p.id).where(or_(_p.email_key == fold(text), _p.phone == text))
+        # A row that the version before this one wrote has no phone_key yet.
+        known, same = lookup.contact, [_p.phone == text]
+        if known and known.email_key:
+            same.append(_p.email_key == known.email_key)
+        if known and known.phone_keys:
+            same.append(_p.phone_key.in_(known.phone_keys))
+        query = select(_p.id).where(or_(*same))
         async with self._readers.hub(lookup) as connection:
             return (await connection.execute(query.limit(_EXACT_MAX))).scalars().all()
 
@@ -118,6 +135,15 @@ class ProfileRepository:
         async with self._readers.hub(lookup) as connection:
             row = (await connection.execute(query)).one_or_none()
         return PROFILE.read(row) if row else None
+
+
+def _contains(text: str) -> ColumnElement[bool]:
+    """Whether name, e-mail or phone contains the text: a number in any punctuation."""
+    contains = strpos(_p.search_text, fold(text)) > 0
+    digits = (phone_key(text) or "").lstrip("+0")
+    if len(digits) >= _MIN_DIGITS and PHONE_FORM.fullmatch(text):
+        return or_(contains, strpos(_p.phone_key, digits) > 0)
+    return contains
 
 
 def _searcher(dentist_id: DentistId | None) -> Principal:

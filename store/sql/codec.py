@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.channels import Channel
+from actors.domain.contact import email_key, phone_key
 from actors.domain.ids import AppointmentTypeId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
@@ -64,14 +65,15 @@ def appointment_params(row: Appointment, by: Principal) -> dict[str, object]:
 
 
 def fold(text: str) -> str:
-    """The form of a text in which it is compared without regard to case."""
+    """The form of a text in which words are searched without regard to case."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def profile_params(profile: Profile) -> dict[str, object]:
     searched = filter(None, (profile.name, profile.email, profile.phone))
     return PROFILE.params(profile) | {
-        "email_key": fold(profile.email) if profile.email else None,
+        "email_key": email_key(profile.email) if profile.email else None,
+        "phone_key": phone_key(profile.phone) if profile.phone else None,
         "search_text": fold("\n".join(searched)),
     }
 

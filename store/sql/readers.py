@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from actors.domain.contact import KnownContact
 from actors.domain.principal import Principal
 from actors.ports.commits import StoreUnavailable
 
@@ -43,6 +44,12 @@ class Lookup:
     subjects: tuple[str, ...] = ()
     exact: str | None = None
     """A complete e-mail or phone, with which the profile that has it may be found."""
+    region: str = ""
+    """The country whose telephone numbers ``exact`` may leave without a country code."""
+
+    @property
+    def contact(self) -> KnownContact | None:
+        return KnownContact.of(self.exact, self.region) if self.exact else None
 
 
 NO_LOOKUP = Lookup()

@@ -60,9 +60,10 @@ profiles = sa.Table(
     sa.Column("time_zone", sa.Text),
     sa.Column("created_by", sa.Text, sa.ForeignKey("profiles.id"), index=True),
     sa.Column("version", sa.Integer, nullable=False),
-    # Folded copies: the engines' own lower() disagree outside ASCII.
+    # Compared forms (actors/domain/contact.py): the engines' own lower() disagree outside ASCII.
     sa.Column("email_key", sa.Text, index=True),
     sa.Column("search_text", sa.Text, nullable=False),
+    sa.Column("phone_key", sa.Text, index=True),
     sa.CheckConstraint("role IN ('dentist', 'patient')", name="role"),
     sa.Index("ix_profiles_role_name_id", "role", "name", "id"),
 )

@@ -16,6 +16,7 @@ import sqlite3
 import time
 from collections.abc import Mapping
 
+from actors.domain.contact import KnownContact
 from actors.domain.principal import Principal
 from store.sql.schema import metadata
 from store.sqlite.rules import CURRENT_PRINCIPAL, RULES, Rule, facts
@@ -42,12 +43,12 @@ class Guard:
         self._inner = {inner: table for table, inner in self._views.items()}
         self._shown = {*self._views, *self._inner}
 
-    def bind(self, principal: Principal | None, exact: str | None = None) -> None:
+    def bind(self, principal: Principal | None, known: KnownContact | None = None) -> None:
         """Show the rows of ``principal``; none without a principal.
 
-        ``exact`` is an e-mail or phone that the principal knows, see :func:`facts`.
+        ``known`` is an e-mail or phone that the principal knows, see :func:`facts`.
         """
-        self._facts = facts(principal, exact)
+        self._facts = facts(principal, known)
         self._deadline = time.monotonic() + self._timeout_s
 
     def install(self, raw: sqlite3.Connection) -> None:

@@ -16,27 +16,28 @@ from actors.domain.channels import (
     patient_channel,
     user_profile_channel,
 )
+from actors.domain.contact import KnownContact
 from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.webhook import concerned_patient
-from store.sql.codec import fold
 from store.sql.schema import WAS_BOOKED
 
 CURRENT_PRINCIPAL = "current_principal"
 
 
-def facts(principal: Principal | None, exact: str | None = None) -> Mapping[str, str]:
+def facts(principal: Principal | None, contact: KnownContact | None = None) -> Mapping[str, str]:
     """What the SQL function ``current_principal(name)`` returns; other names are NULL.
 
-    ``exact`` is a complete e-mail or phone, with which the profile that has it may be found.
+    ``contact`` is a complete e-mail or phone, with which the profile that has it may be found.
     """
     if principal is None:
         return {}
     known = {"role": str(principal.role), "scope": principal.scope}
     if concerned := concerned_patient(principal):
         known["concerned"] = concerned
-    if exact and principal.role in (Role.DENTIST, Role.CHATBOT):
-        known |= {"exact": exact, "exact_folded": fold(exact)}
+    if contact and principal.role in (Role.DENTIST, Role.CHATBOT):
+        known |= {"exact": contact.text, "phones": f"|{'|'.join(contact.phone_keys)}|"}
+        known |= {"email_key": contact.email_key} if contact.email_key else {}
     if principal.person and principal.role in (Role.DENTIST, Role.PATIENT):
         known |= {"person": principal.person, str(principal.role): principal.person}
     return known
@@ -48,7 +49,7 @@ def _is(name: str) -> str:
 
 _ROLE, _SCOPE, _PERSON = _is("role"), _is("scope"), _is("person")
 _DENTIST, _PATIENT = _is("dentist"), _is("patient")
-_EXACT, _EXACT_FOLDED = _is("exact"), _is("exact_folded")
+_EXACT, _EMAIL_KEY, _PHONES = _is("exact"), _is("email_key"), _is("phones")
 _SIGNED_IN = f"{_ROLE} IS NOT NULL"
 
 
@@ -98,7 +99,8 @@ _AT_MY_CALENDAR = (
 )
 _BOOKED_HERE = f"EXISTS ({_AT_MY_CALENDAR} AND a.{WAS_BOOKED.text})"  # answered from a small index
 _WHOLE = f"id = {_PERSON} OR (role = 'patient' AND (created_by = {_DENTIST} OR {_BOOKED_HERE}))"
-_IS_EXACT = f"email_key = {_EXACT_FOLDED} OR phone = {_EXACT}"
+_IS_PHONE = f"phone = {_EXACT} OR instr({_PHONES}, '|' || phone_key || '|') > 0"
+_IS_EXACT = f"email_key = {_EMAIL_KEY} OR {_IS_PHONE}"
 
 _PROFILES = Rule(
     # Dentists are public. A dentist sees the patients of the own calendar, those with a
@@ -111,8 +113,9 @@ _PROFILES = Rule(
     columns={
         "subject": f"id = {_PERSON}",
         "email": _WHOLE,
-        "phone": f"phone = {_EXACT} OR {_WHOLE}",
-        "email_key": f"email_key = {_EXACT_FOLDED}",  # only searches use it
+        "phone": f"{_IS_PHONE} OR {_WHOLE}",
+        "email_key": f"email_key = {_EMAIL_KEY}",  # only searches use it
+        "phone_key": f"{_IS_PHONE} OR {_WHOLE}",
         "search_text": _WHOLE,
     },
 )

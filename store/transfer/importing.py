@@ -7,8 +7,9 @@ from typing import BinaryIO
 import orjson
 from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
+from actors.domain.zones import zone_names
 from store.migrations.migrate import check_schema
-from store.sql.schema import hub
+from store.sql.schema import calendars, hub
 from store.transfer.dump import (
     LINE_BYTES_MAX,
     TABLES,
@@ -94,7 +95,7 @@ def _read_rows(
             _insert(connection, current, batch)
             progress(current.name, tally.total, header.total)
             batch, current = [], table
-        batch.append(decode_row(table, content[1:]))
+        batch.append(_with_known_zone(table, decode_row(table, content[1:])))
         tally.add(table.name, line)
     _insert(connection, current, batch)
     progress(current.name, tally.total, header.total)
@@ -102,6 +103,17 @@ def _read_rows(
     if source.read(1):
         raise UnusableDump("something follows the end of the dump")
     return tally
+
+
+def _with_known_zone(table: Table, row: dict[str, object]) -> dict[str, object]:
+    """The row. Raises UnusableDump for a zone that means another one on each machine."""
+    zone = row.get("time_zone")
+    if table is calendars:
+        schedule = _loaded(str(row["schedule"]).encode())
+        zone = schedule.get("time_zone") if isinstance(schedule, dict) else None
+    if zone is not None and zone not in zone_names():
+        raise UnusableDump(f"a row of {table.name} has the unknown time zone {zone!r:.80}")
+    return row
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, object]]) -> None:

@@ -132,6 +132,23 @@ async def test_a_clinic_moves_there_and_back_and_is_the_same(
     assert content(first) == content(second) == content(third)
 
 
+async def test_a_dump_with_a_zone_of_one_machine_is_refused(
+    source: Database, new_database: NewDatabase, engine: str, clock: FakeClock
+) -> None:
+    there = new_database(engine)
+    for table, column, old, odd in (
+        ("calendars", "schedule", "UTC", "localtime"),
+        ("profiles", "time_zone", None, "right/UTC"),
+    ):
+        before = source.query(f"SELECT {column} FROM {table} LIMIT 1")[0][0]  # noqa: S608  # ours
+        changed = before.replace(old, odd) if old else odd
+        source.query(f"UPDATE {table} SET {column} = '{changed}'")  # noqa: S608  # ours
+        dump, _ = dumped(source, clock)
+        with pytest.raises(UnusableDump, match=odd):
+            read(there, dump, clock)
+        source.query(f"UPDATE {table} SET {column} = " + (f"'{before}'" if before else "NULL"))  # noqa: S608  # ours
+
+
 async def test_a_moved_clinic_goes_on(
     source: Database, new_database: NewDatabase, engine: str, clock: FakeClock
 ) -> None:

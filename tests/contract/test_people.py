@@ -5,8 +5,21 @@ from collections.abc import Sequence
 from actors.domain.appointment import Status
 from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.profile import Profile
-from tests.contract.clinic import ADMIN, DAY, Clinic, booked, cancelled, dentist, held
+from store.engine import open_store
+from tests.contract.clinic import (
+    ADMIN,
+    DAY,
+    Clinic,
+    Postbox,
+    booked,
+    cancelled,
+    dentist,
+    held,
+    render,
+)
 from tests.contract.engines import Database
+from tests.support.clock import FakeClock
+from tests.support.ids import SerialIds
 
 
 def names(found: Sequence[Profile]) -> list[str]:
@@ -98,6 +111,74 @@ async def test_patient_is_found_by_exact_email_or_phone(clinic: Clinic) -> None:
     assert await search(clinic, None, "Own") == []
     page = await clinic.store.profiles.search(DentistId(ann.id), "1", limit=9, after=None)
     assert page.own == {own.id}
+
+
+async def test_domains_that_only_look_alike_are_different(clinic: Clinic) -> None:
+    find = clinic.store.profiles.adoptable
+    sharp = await clinic.add_patient("Sharp", email="Pat@Straße.example")
+    double = await clinic.add_patient("Double", email="pat@strasse.example")
+    for same in ("PAT@straße.EXAMPLE", "pat@xn--strae-oqa.example", "pat@XN--STRAE-OQA.example"):
+        assert await find(same) == [sharp], same
+        assert await search(clinic, None, same) == ["Sharp"]
+    assert await find("pat@STRASSE.example") == [double]
+    # Each has a character that casefolding, but not ASCII, takes for another one.
+    for other in ("pat@\u017ftrasse.example2", "\u212aim@example.org", "paT\u0307@example.org"):
+        assert await find(other) == []
+    await clinic.add_patient("Kim", email="kim@example.org")
+    assert await find("\u212aim@example.org") == []
+
+
+async def test_what_is_no_address_adopts_no_one(clinic: Clinic) -> None:
+    await clinic.add_patient("Without an address")
+    for email in ("", "@", "pat@", "@example.org", "pat", "pat@\u200d", "a\rb@c.d"):
+        await clinic.add_patient("With none that can be used", email=email)
+        assert await clinic.store.profiles.adoptable(email) == []
+
+
+async def test_a_number_is_found_in_any_punctuation(clinic: Clinic) -> None:
+    ann = await clinic.add_dentist("Dr Ann")
+    await clinic.add_patient("Far", phone="+43 (0)1 234-56.78")
+    await clinic.add_patient("Near", phone="(01) 234 5678")
+    await clinic.add_patient("Own", phone="+1 202 555 0100", created_by=ann.id)
+    for who in (ann, None):
+        for same in ("+4312345678", "+43 1 234 5678", "+43(1)2345678", "+43 (0) 1 2345678"):
+            assert await search(clinic, who, same) == ["Far"], same
+        assert await search(clinic, who, "01/2345678") == ["Near"]
+        for other in ("+4312345679", "+44 1 2345678", "2345678", "4312345678"):
+            assert await search(clinic, who, other) == []
+    for part in ("202-555", "(202) 5550", "+1 (202)", "5550100"):
+        assert await search(clinic, ann, part) == ["Own"], part
+
+
+async def test_in_a_region_national_numbers_are_international_ones(
+    database: Database, clock: FakeClock, new_id: SerialIds, postbox: Postbox
+) -> None:
+    async with open_store(
+        database.settings,
+        render=render,
+        publisher=postbox,
+        new_id=new_id,
+        clock=clock,
+        region="AT",
+    ) as store:
+        clinic = Clinic(store, clock, new_id, postbox)
+        for number, phone in enumerate(("+43 1 2345678", "01/234 56 78", "0043-1-2345678")):
+            await clinic.add_patient(f"Pat {number}", phone=phone)
+        await clinic.add_patient("Local", phone="2345678")
+        everyone = ["Pat 0", "Pat 1", "Pat 2"]
+        for same in ("+43 1 2345678", "(01) 2345678", "0043 1 2345678", "+43 (0)1 2345678"):
+            assert await search(clinic, None, same) == everyone, same
+        assert await search(clinic, None, "2345678") == ["Local"]
+        assert await search(clinic, None, "01 2345679") == []
+
+
+async def test_a_number_without_a_key_is_found_as_it_was_typed(
+    clinic: Clinic, database: Database
+) -> None:
+    """As the version before this one writes it, on the same database."""
+    await clinic.add_patient("Old", phone="+1 555 0199")
+    database.query("UPDATE profiles SET phone_key = NULL")
+    assert await search(clinic, None, "+1 555 0199") == ["Old"]
 
 
 async def test_a_search_is_paged_by_name(clinic: Clinic) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import Connection, delete, insert, inspect, select
+from sqlalchemy import Connection, delete, insert, inspect, select, update
 from sqlalchemy.exc import DBAPIError
 
 from actors.domain.channels import dentist_channel
@@ -29,7 +29,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -101,6 +101,38 @@ async def test_webhooks_of_an_unknown_key_get_an_expiry_and_are_to_be_suspended(
 class NoKeys:
     async def accepts(self, key_id: str | None) -> bool:
         return key_id is not None
+
+
+def test_contacts_and_zones_get_the_form_in_which_they_are_compared(urls: tuple[str, str]) -> None:
+    url, owner = urls
+    upgrade(url, migrate_url=owner, to="0010")
+    writing(owner, _populate)
+    people = metadata.tables["profiles"]
+    old = [column.name for column in people.c if column.name != "phone_key"]
+    rows = [
+        _person("e1", "patient", "A", email="Pat@Straße.example", email_key="pat@strasse.example"),
+        _person("e2", "patient", "B", phone="+43 (0)1 234-5678", time_zone="right/Europe/Vienna"),
+        _person("e3", "patient", "C", phone="01/2345678", time_zone="localtime"),
+        _person("e4", "patient", "D", time_zone="US/Pacific"),
+    ]
+    calendar = _ROWS["calendars"][0]
+    schedule = calendar["schedule"].replace("Europe/Berlin", "posix/Europe/Berlin")
+
+    def fill(connection: Connection) -> None:
+        connection.execute(insert(people), [{name: row[name] for name in old} for row in rows])
+        connection.execute(update(metadata.tables["calendars"]).values(schedule=schedule))
+
+    writing(owner, fill)
+    upgrade(url, migrate_url=owner)
+    after = reading(owner, _contents)
+    found = {row["id"]: row for row in after["profiles"]}
+    assert found["e1"]["email_key"] == "pat@xn--strae-oqa.example"
+    assert found["p"]["email_key"] == "p@x"
+    numbers = {id_: found[id_]["phone_key"] for id_ in ("e1", "e2", "e3", "q")}
+    assert numbers == {"e1": None, "e2": "+4312345678", "e3": "012345678", "q": "+1"}
+    zones = [found[id_]["time_zone"] for id_ in ("d", "e2", "e3", "e4")]
+    assert zones == ["Europe/Berlin", "Europe/Vienna", "UTC", "US/Pacific"]
+    assert after["calendars"] == [calendar]
 
 
 @pytest.mark.parametrize("urls", ["postgres"], indirect=True)

@@ -298,11 +298,46 @@ async def test_only_tokens_of_patients_may_have_an_act_claim(role: str) -> None:
     assert await why(signed(role=role, act={"sub": "bot-1"}))
 
 
-async def test_claims_for_a_profile_are_bounded_and_printable() -> None:
+async def test_claims_for_a_profile_are_bounded_and_visible() -> None:
     odd = signed(name="x" * 201, email=["a@b.c"], phone="1\n2", email_verified=True)
     claims = await verifier().verify(odd)
-    assert (claims.name, claims.email, claims.phone) == (None, None, "12")
+    assert (claims.name, claims.email, claims.phone) == (None, None, None)
     assert not claims.email_verified
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Ada\rLovelace", "AdaLovelace"),
+        ("\u202eecila", "ecila"),
+        ("\u200b\u2066Ada\u2069", "Ada"),
+        ("\u3164\u2800", None),
+        ("\u202e\u200f", None),
+        ("\ud800", None),
+        ("می‌خواهم", "می‌خواهم"),
+        ("山田　太郎", "山田　太郎"),
+    ],
+)
+async def test_the_name_of_a_token_loses_what_cannot_be_seen(name: str, shown: str | None) -> None:
+    assert (await verifier().verify(signed(name=name))).name == shown
+    owner = {"full_name": "\u200b", "name": name}
+    assert (await verifier().verify(signed(user_metadata=owner))).name == shown
+
+
+@pytest.mark.parametrize(
+    ("email", "kept"),
+    [
+        ("Pat@Example.org", "Pat@Example.org"),
+        ("pat@straße.example", "pat@xn--strae-oqa.example"),
+        ("pat\r\n@example.org", None),
+        ("pat@example.org\rBcc: x", None),
+        ("pát@example.org", None),
+        ("pat", None),
+    ],
+)
+async def test_the_email_of_a_token_is_an_address(email: str, kept: str | None) -> None:
+    claims = await verifier().verify(signed(email=email, email_verified=True))
+    assert (claims.email, claims.email_verified) == (kept, kept is not None)
 
 
 async def test_a_verified_email_needs_the_issuers_claim() -> None:

@@ -135,6 +135,18 @@ def test_tokens_are_redacted_in_any_position(out: Logs) -> None:
     assert out.getvalue().count(REDACTED) == 3
 
 
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_no_value_begins_a_line_or_moves_the_cursor(form: Any) -> None:
+    odd = "a\rb\nc\x1b[31md\x9be\x85f\u2028g\u202eh"
+    with captured_logs():  # restores the loggers
+        out = io.StringIO()
+        configure_logging(LoggingSettings(format=form), out)
+        structlog.get_logger("a").warning("one", path=odd, more=[odd, {"x": odd}])
+        logging.getLogger("b").warning("bad header %s", odd)
+    first, second = out.getvalue().splitlines()
+    assert (first + second).isprintable()
+
+
 def test_values_of_an_sql_statement_are_redacted(out: Logs) -> None:
     text = "IntegrityError: UNIQUE\n[SQL: INSERT …]\n[parameters: ('Grace', 'x')]"
     structlog.get_logger("a").error("commit_failed", error=text)

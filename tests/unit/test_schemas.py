@@ -16,6 +16,7 @@ from actors.domain.ids import (
 )
 from actors.domain.principal import Role
 from actors.domain.refusals import ValidationFailed
+from actors.domain.text import name_in
 from actors.services.requests import (
     AppointmentChange,
     BookReservationRequest,
@@ -29,6 +30,7 @@ from api.schemas.bodies import (
     BOOK,
     CHANGE_APPOINTMENT,
     CHANGE_PROFILE,
+    CHANGE_TYPE,
     CREATE_PROFILE,
     CREATE_TYPE,
     HOLD,
@@ -132,12 +134,45 @@ def test_an_id_has_one_canonical_form() -> None:
         ("name", "nul\x00"),
         ("name", None),
         ("name", 42),
+        ("name", "\u200b\u200d"),
+        ("name", "\u3164"),
+        ("name", "\u2800"),
+        ("name", "\u0301"),
+        ("name", "\u202eada"),
+        ("name", "ada\u2066\u2069"),
+        ("name", "a\u200fb"),
+        ("name", "a\u00adb"),
+        ("name", "a\u200db"),
+        ("name", "a\rb"),
+        ("name", "a\x85b"),
+        ("name", "a\u2028b"),
+        ("name", "a\x9bb"),
+        ("name", "\ud800"),
         ("email", "nobody"),
         ("email", "a@b"),
         ("email", "a b@example.com"),
+        ("email", "a@b@example.com"),
+        ("email", "a@.example.com"),
+        ("email", "a@example..com"),
+        ("email", "a@-example.com"),
+        ("email", "a@example-.com"),
+        ("email", "a@exam_ple.com"),
+        ("email", "a@example.com."),
+        ("email", "a@[127.0.0.1]"),
+        ("email", "a@" + "x" * 64 + ".com"),
+        ("email", '"a b"@example.com'),
+        ("email", "a:b@example.com"),
+        ("email", "\u00e4@example.com"),
+        ("email", "a\r\nBcc:x@example.com"),
+        ("email", "a%0d@exam ple.com"),
+        ("email", "a@ex\u200dample.com"),
+        ("email", "a@" + "\u00fc" * 300 + ".com"),
         ("email", "x" * 250 + "@example.com"),
         ("phone", "call me"),
         ("phone", "12"),
+        ("phone", "\u202a+43 1 234\u202c"),
+        ("phone", "+43\r1 234"),
+        ("phone", "\u0661\u0662\u0663\u0664"),
         ("phone", "+43 " + "1" * 50),
         ("time_zone", "Mars/Olympus"),
         ("time_zone", "America"),
@@ -168,6 +203,52 @@ def test_an_id_has_one_canonical_form() -> None:
 )
 def test_profile_fields_have_bounds(field: str, value: object) -> None:
     assert list(refused(CHANGE_PROFILE, {field: value})) == [field]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Ada", "José Ñandú", "O'Brien-Smith", "Dr. Ünal", "100%_sure", "N\u0303o\u0301"),
+        *(
+            "李雷",
+            "山田　太郎",
+            "김철수",
+            "葛\U000e0100城",
+            "Σωκράτης",
+            "חיים",
+            "محمد",
+            "Иван",
+            "መስፍን",
+        ),
+        *("می‌خواهم", "क्‍ष", "ශ්‍රී", "श्री", "นภา", "A. B."),
+    ],
+)
+def test_names_of_every_script_are_names(name: str) -> None:
+    assert load(CHANGE_PROFILE, {"name": name}).name == name
+    assert load(CHANGE_TYPE, {"name": name}).name == name
+    assert name_in(name) == name
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("a.b+c@example.com", "a.b+c@example.com"),
+        ("a?b&c=d%{}|'#/`^~!$*@example.co.uk", "a?b&c=d%{}|'#/`^~!$*@example.co.uk"),
+        (" Pat@Example.COM ", "Pat@Example.COM"),
+        ("pat@stra\u00dfe.example", "pat@xn--strae-oqa.example"),
+        ("pat@M\u00dcNCHEN.example", "pat@xn--mnchen-3ya.example"),
+        ("x" * 64 + "@example.com", "x" * 64 + "@example.com"),
+    ],
+)
+def test_addresses_have_the_form_of_html(sent: str, stored: str) -> None:
+    assert load(CHANGE_PROFILE, {"email": sent}).email == stored
+
+
+def test_lines_of_notes_end_with_a_line_feed() -> None:
+    sent = "a\r\nb\rc\u2028d\u2029e\x85f\x0bg\x0ch\n\ri\tj"
+    assert load(CHANGE_APPOINTMENT, {"notes": sent}).notes == "a\nb\nc\nd\ne\nf\ng\nh\n\ni\tj"
+    for odd in ("\x00", "\x07", "\x1b[31m", "\x9b", "\ud800", "\uffff"):
+        assert refused(CHANGE_APPOINTMENT, {"notes": f"a{odd}b"}).keys() == {"notes"}
 
 
 def test_optional_profile_fields_may_be_removed() -> None:

@@ -1,0 +1,134 @@
+"""E-mail addresses and telephone numbers: their form, and how they are compared.
+
+Both are stored as they are shown. A *key* is the form in which they are compared: two texts
+with the same key reach the same mailbox or telephone.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+
+import idna
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat
+
+from actors.domain.text import is_line
+
+MAX_EMAIL_CHARS: Final = 254
+MAX_PHONE_CHARS: Final = 40
+
+_LABEL: Final = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+_EMAIL: Final = re.compile(
+    rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})+", re.ASCII
+)
+"""A valid e-mail address of the HTML standard (§4.10.5.1.5), whose domain has a dot."""
+PHONE_FORM: Final = re.compile(rf"\+?[0-9 ()./-]{{3,{MAX_PHONE_CHARS}}}", re.ASCII)
+
+
+def email_address(text: str) -> str | None:
+    """The address in the form of the HTML standard; ``None`` if it is none.
+
+    A domain in Unicode is replaced by its ASCII form, as browsers do.
+    """
+    local, at, domain = text.rpartition("@")
+    address = f"{local}{at}{domain if domain.isascii() else _ascii_domain(domain)}"
+    fits = len(address) <= MAX_EMAIL_CHARS and _EMAIL.fullmatch(address)
+    return address if fits else None
+
+
+def email_key(email: str) -> str | None:
+    """The address with ASCII in lower case and the domain in its ASCII form (IDNA).
+
+    Never casefolded: ``straße.example`` and ``strasse.example`` are two domains. ``None`` for a
+    text that can be no address, which equals nothing.
+    """
+    local, at, domain = _ascii_lower(email).rpartition("@")
+    domain = _ascii_domain(domain) or domain
+    usable = local and at and domain and domain.isascii() and is_line(local)
+    return f"{local}@{domain}" if usable else None
+
+
+def phone_key(phone: str) -> str | None:
+    """The number in international form (E.164), or as its digits if it has no country code.
+
+    It depends on the text alone, not on the settings: :func:`phone_keys` finds national numbers.
+    """
+    digits = _digits(phone)
+    if not digits or "+" not in phone:
+        return digits or None
+    number = _parsed(phone, None)
+    return _e164(number) if number else f"+{digits}"
+
+
+def phone_keys(phone: str, region: str = "") -> tuple[str, ...]:
+    """The keys under which the same telephone may be stored, from a practice in ``region``.
+
+    For +43 1 2345678 in Austria: +4312345678, 012345678 and 004312345678. ``region`` is a country
+    of ISO 3166, or empty: then national numbers equal only themselves.
+    """
+    key, number = phone_key(phone), _parsed(phone, region or None)
+    metadata = PhoneMetadata.metadata_for_region(region) if region else None
+    if key is None or number is None or metadata is None:
+        return (key,) if key else ()
+    same = (_e164(number), *_as_dialled(number, metadata))
+    # a local number, without its area code, is not the number that the library takes it for
+    return tuple(dict.fromkeys((key, *same))) if key in same else (key,)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownContact:
+    """A complete e-mail address or telephone number that a caller knows."""
+
+    text: str
+    email_key: str | None
+    phone_keys: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str, region: str = "") -> Self:
+        phones = phone_keys(text, region) if PHONE_FORM.fullmatch(text) else ()
+        return cls(text=text, email_key=email_key(text), phone_keys=phones)
+
+
+def is_region(code: str) -> bool:
+    """Whether it is a country whose numbering plan is known, e.g. ``AT``."""
+    return code in phonenumbers.SUPPORTED_REGIONS
+
+
+def _as_dialled(number: PhoneNumber, metadata: PhoneMetadata) -> list[str]:
+    """The digits that are dialled for the number in a country, in each usual way."""
+    significant = phonenumbers.national_significant_number(number)
+    abroad = metadata.preferred_international_prefix or metadata.international_prefix or ""
+    keys = [f"{abroad}{number.country_code}{significant}"] if abroad.isdigit() else []
+    if number.country_code == metadata.country_code:
+        written = phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL)
+        keys += [_digits(written), f"{metadata.national_prefix or ''}{significant}"]
+    return keys
+
+
+def _parsed(phone: str, region: str | None) -> PhoneNumber | None:
+    try:
+        return phonenumbers.parse(phone, region)
+    except NumberParseException:
+        return None
+
+
+def _e164(number: PhoneNumber) -> str:
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def _digits(text: str) -> str:
+    return "".join(char for char in text if char in "0123456789")
+
+
+def _ascii_lower(text: str) -> str:
+    return "".join(char.lower() if char.isascii() else char for char in text)
+
+
+def _ascii_domain(domain: str) -> str:
+    """The A-labels of a domain (UTS 46, as browsers map it); empty if there are none."""
+    if len(domain) > MAX_EMAIL_CHARS:
+        return ""
+    try:
+        return idna.encode(domain, uts46=True, transitional=False).decode("ascii")
+    except (idna.IDNAError, UnicodeError):
+        return ""
