@@ -24,7 +24,8 @@ from api.deps import DEPS
 from api.errors import PublicError, error_response, to_public
 from api.http.connection import HttpConnection
 from api.http.headers import secure
-from api.origins import cors_origin
+from api.origins import API_RULES, CorsRules, cors_origin
+from api.supabase_paths import SERVICE_RULES, service_error, service_of
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +53,13 @@ _UNKNOWN_ROUTE: Final = "unknown"
 def is_api(path: str) -> bool:
     """Whether a request to ``path`` needs a token, known route or not (criterion 5.1)."""
     return (path == "/api" or path.startswith("/api/")) and path != OPENAPI_PATH
+
+
+def cors_rules(path: str) -> CorsRules | None:
+    """The rules for pages of allowed origins; ``None``: they may not read the responses."""
+    if is_api(path) or path == OPENAPI_PATH:
+        return API_RULES
+    return SERVICE_RULES if service_of(path) else None
 
 
 @web.middleware
@@ -104,15 +112,13 @@ async def preflight(request: web.Request, handler: Handler) -> web.StreamRespons
     is_preflight = (
         request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
     )
-    if is_preflight and is_api(request.path) and _cors_origin(request) is not None:
+    rules = cors_rules(request.path)
+    if is_preflight and rules is not None and _cors_origin(request) is not None:
         return web.Response(
             status=204,
             headers={
-                "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
-                "Access-Control-Allow-Headers": (
-                    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match,"
-                    " Last-Event-ID, On-Behalf-Of, X-Request-ID"
-                ),
+                "Access-Control-Allow-Methods": rules.methods,
+                "Access-Control-Allow-Headers": rules.headers,
                 "Access-Control-Max-Age": "600",
             },
         )
@@ -151,11 +157,12 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         return
     headers = response.headers
     secure(headers, request.get(REQUEST_ID, ""))
-    if request.app[DEPS].settings.cors_origins and request.path.startswith("/api"):
+    rules = cors_rules(request.path)
+    if rules is not None and request.app[DEPS].settings.cors_origins:
         headers.add("Vary", "Origin")
         if origin := _cors_origin(request):
             headers["Access-Control-Allow-Origin"] = origin
-            headers["Access-Control-Expose-Headers"] = "ETag, Location, Retry-After, X-Request-ID"
+            headers["Access-Control-Expose-Headers"] = rules.exposed
 
 
 def _cors_origin(request: web.Request) -> str | None:
@@ -177,7 +184,10 @@ def _error_response(request: web.Request, error: Exception) -> web.Response:
     public = request[PUBLIC_ERROR] = to_public(error)
     if isinstance(error, InvalidToken):
         request[WHY] = error.reason
-    response = error_response(public, request[REQUEST_ID], request.app[DEPS].clock.now())
+    if service := service_of(request.path):
+        response = service_error(public, service)
+    else:
+        response = error_response(public, request[REQUEST_ID], request.app[DEPS].clock.now())
     if isinstance(error, web.HTTPMethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
     return response

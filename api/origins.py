@@ -1,9 +1,30 @@
 """Which pages of other origins may call the hub, and connect to it."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorsRules:
+    """What pages of allowed origins may send and read, as the headers name it."""
+
+    methods: str
+    headers: str
+    exposed: str
+
+
+API_RULES: Final = CorsRules(
+    methods="GET, POST, PUT, DELETE",
+    headers=(
+        "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID,"
+        " On-Behalf-Of, X-Request-ID"
+    ),
+    exposed="ETag, Location, Retry-After, X-Request-ID",
+)
 
 
 def cors_origin(request: web.Request, allowed: Collection[str]) -> str | None:
