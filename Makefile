@@ -57,8 +57,8 @@ bench: $(VENV)/.installed-dev ## run the benchmarks; their figures are meaningfu
 	@for name in $(notdir $(basename $(wildcard tests/benchmarks/bench_*.py))); do \
 		echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
 
-bench-booking: $(VENV)/.installed-dev ## bookings per second, beside a common FastAPI design and an empty server
-	$(BIN)/python -m tests.benchmarks.bench_booking $(ARGS)
+bench-booking: $(VENV)/.installed-dev ## bookings beside a common FastAPI design and an empty server, and as docs/booking.svg
+	$(BIN)/python -m tests.benchmarks.bench_booking --plot docs/booking.svg --json docs/booking.json $(ARGS)
 
 bench-cluster: $(VENV)/.installed-dev ## bookings per second and p99 with 1, 2 and 3 nodes, and the cost of one hop
 	$(BIN)/python -m tests.benchmarks.bench_cluster

@@ -93,6 +93,11 @@ class PostgresServer:
                 raise RuntimeError((self._folder / "log").read_text()[-3000:])
             time.sleep(0.02)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def _answers(self) -> bool:
         try:
             self.run("postgres", "SELECT 1")

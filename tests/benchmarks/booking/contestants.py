@@ -14,7 +14,7 @@ from types import MappingProxyType
 import aiohttp
 
 from store.migrations.migrate import upgrade
-from tests.benchmarks.booking.measures import MINUTES, Book, Server
+from tests.benchmarks.booking.measures import MINUTES, Book, Server, children, process_s
 from tests.support.api import Api
 from tests.support.clinic import ADMIN, instant, schedule
 from tests.support.database import Database, OnPostgres
@@ -24,8 +24,12 @@ from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.process import ROOT, UNLIMITED, hub_process
 from tests.support.tokens import token
 
-CALENDARS = 100
-PATIENTS = 400
+CALENDARS = {100: 0, 3: 100, 1: 103}
+"""The first calendar of each load, by its number of calendars: no load slows another."""
+DENTISTS = 104
+PATIENTS = {100: (0, 400), 3: (400, 100), 1: (500, 100)}
+"""The first patient, and how many, by the number of calendars."""
+EVERYBODY = 600
 START_S = 20.0
 
 
@@ -39,6 +43,13 @@ class Surroundings:
     def postgres(self) -> PostgresServer:
         """As a clinic would run it: on the disk, and every commit waits for it."""
         return postgres_server(durable=True)
+
+    def postgres_costs(self) -> tuple[float, int]:
+        """Processor seconds of all its processes, and bytes of its write-ahead log, so far."""
+        pid = self.postgres.pid
+        seconds = sum(map(process_s, (pid, *children(pid))))
+        ((written,),) = self.postgres.run("postgres", "SELECT pg_current_wal_lsn() - '0/0'")
+        return seconds, int(written)
 
 
 Start = Callable[[Surroundings], AbstractAsyncContextManager[Server]]
@@ -59,13 +70,14 @@ class Slot:
     start: datetime
 
     @classmethod
-    def of(cls, number: int) -> "Slot":
-        nth, dentist = divmod(number, CALENDARS)
+    def of(cls, number: int, calendars: int) -> "Slot":
+        nth, dentist = divmod(number, calendars)
+        first, many = PATIENTS[calendars]
         tomorrow = datetime.now(UTC).replace(hour=0, minute=0, second=0) + timedelta(days=1)
-        assert PATIENTS % 7, "or the patients of one start would repeat"
+        assert many % 7, "or the patients of one start would repeat"
         return cls(
-            dentist=dentist,
-            patient=(number * 7 + nth) % PATIENTS,
+            dentist=CALENDARS[calendars] + dentist,
+            patient=first + (number * 7 + nth) % many,
             start=tomorrow + timedelta(minutes=MINUTES * nth),
         )
 
@@ -75,7 +87,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Clinic:
-    """A hub's clinic: a hundred calendars that are open day and night."""
+    """A hub's clinic: calendars that are open day and night."""
 
     dentists: list[str]
     patients: list[str]
@@ -88,18 +100,18 @@ class Clinic:
         made = await admin.post(
             "/api/appointment-types", {"name": "Check-up", "duration_minutes": MINUTES}
         )
-        dentists = [await _dentist(session, url, admin, n) for n in range(CALENDARS)]
-        patients = [token("patient", f"p{n}", ttl_s=24 * 3_600) for n in range(PATIENTS)]
+        dentists = [await dentist(session, url, admin, n) for n in range(DENTISTS)]
+        patients = [token("patient", f"p{n}", ttl_s=24 * 3_600) for n in range(EVERYBODY)]
         for bearer in patients:
             assert (await Api(session, url, bearer).get("/api/profiles/me")).status == 200
         return cls(dentists, patients, made.body["id"])
 
     def booker(self, session: aiohttp.ClientSession, url: str) -> Book:
-        async def book(number: int) -> int:
-            slot = Slot.of(number)
+        async def book(number: int, calendars: int) -> int:
+            slot = Slot.of(number, calendars)
             headers = {
                 "Authorization": f"Bearer {self.patients[slot.patient]}",
-                "Idempotency-Key": f"key-{number}",
+                "Idempotency-Key": f"key-{calendars}-{number}",
             }
             body = {
                 "dentist_id": self.dentists[slot.dentist],
@@ -111,7 +123,7 @@ class Clinic:
         return book
 
 
-async def _dentist(session: aiohttp.ClientSession, url: str, admin: Api, number: int) -> str:
+async def dentist(session: aiohttp.ClientSession, url: str, admin: Api, number: int) -> str:
     subject = f"d{number}"
     made = await admin.post(
         "/api/profiles", {"role": "dentist", "subject": subject, "name": f"Dentist {number}"}
@@ -128,13 +140,18 @@ async def _dentist(session: aiohttp.ClientSession, url: str, admin: Api, number:
 
 
 @asynccontextmanager
-async def _hub(name: str, database: Database, around: Surroundings) -> AsyncIterator[Server]:
-    with _on_the_servers_core():
+async def _hub(
+    name: str,
+    database: Database,
+    around: Surroundings,
+    costs: Callable[[], tuple[float, int]] = lambda: (0.0, 0),
+) -> AsyncIterator[Server]:
+    with on_the_servers_core():
         running = hub_process(database, around.folder, **UNLIMITED)
         hub = await running.__aenter__()
     try:
         clinic = await Clinic.found(around.session, hub.url)
-        yield Server(name, hub.pid, clinic.booker(around.session, hub.url))
+        yield Server(name, hub.pid, clinic.booker(around.session, hub.url), costs)
         await hub.stop()
     finally:
         await running.__aexit__(None, None, None)
@@ -153,7 +170,8 @@ async def _hub_on_postgres(around: Surroundings) -> AsyncIterator[Server]:
     server = around.postgres
     name = server.create()
     upgrade(server.url(name), migrate_url=server.url(name, POSTGRES_ADMIN))
-    async with _hub(HUB_ON_POSTGRES.name, OnPostgres(server=server, name=name), around) as running:
+    database = OnPostgres(server=server, name=name)
+    async with _hub(HUB_ON_POSTGRES.name, database, around, around.postgres_costs) as running:
         yield running
 
 
@@ -164,7 +182,7 @@ async def _hub_on_postgres(around: Surroundings) -> AsyncIterator[Server]:
 async def _row_lock(around: Surroundings) -> AsyncIterator[Server]:
     database = around.postgres.create()
     url = around.postgres.url(database, POSTGRES_ADMIN)
-    dentists, patients = _ids(CALENDARS), _ids(PATIENTS)
+    dentists, patients = _ids(DENTISTS), _ids(EVERYBODY)
     port = free_port()
     environ = {
         "DATABASE_URL": url.replace("postgresql://", "postgresql+asyncpg://"),
@@ -174,8 +192,8 @@ async def _row_lock(around: Surroundings) -> AsyncIterator[Server]:
         url = f"http://127.0.0.1:{port}"
         await _until_it_listens(process, port)
 
-        async def book(number: int) -> int:
-            slot = Slot.of(number)
+        async def book(number: int, calendars: int) -> int:
+            slot = Slot.of(number, calendars)
             body = {
                 "dentist_id": dentists[slot.dentist],
                 "patient_id": patients[slot.patient],
@@ -183,7 +201,7 @@ async def _row_lock(around: Surroundings) -> AsyncIterator[Server]:
             }
             return await _posted(around.session, url, body, {})
 
-        yield Server(ROW_LOCK.name, process.pid, book)
+        yield Server(ROW_LOCK.name, process.pid, book, around.postgres_costs)
 
 
 @asynccontextmanager
@@ -192,8 +210,8 @@ async def _bare(around: Surroundings) -> AsyncIterator[Server]:
     async with _process("bare_server", stdout=asyncio.subprocess.PIPE) as process:
         assert process.stdout is not None
         url = f"http://127.0.0.1:{(await process.stdout.readline()).decode().strip()}"
-        patients = [token("patient", f"p{n}") for n in range(PATIENTS)]
-        clinic = Clinic(_ids(CALENDARS), patients, _ids(1)[0])
+        patients = [token("patient", f"p{n}") for n in range(EVERYBODY)]
+        clinic = Clinic(_ids(DENTISTS), patients, _ids(1)[0])
         yield Server(BARE.name, process.pid, clinic.booker(around.session, url))
 
 
@@ -216,7 +234,7 @@ async def _process(
     stdout: int = asyncio.subprocess.DEVNULL,
     environ: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    with _on_the_servers_core():
+    with on_the_servers_core():
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", f"tests.benchmarks.booking.{module}", *arguments),
             cwd=ROOT,
@@ -244,7 +262,7 @@ async def _until_it_listens(process: asyncio.subprocess.Process, port: int) -> N
 
 
 @contextmanager
-def _on_the_servers_core() -> Iterator[None]:
+def on_the_servers_core() -> Iterator[None]:
     """Processes started here stay on the first core; the clients have the last."""
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(all_cores())})
