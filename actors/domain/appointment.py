@@ -9,7 +9,7 @@ the same row, so that exactly one row takes a slot at any moment::
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from actors.domain.cancel_reason import CancelReason
@@ -49,6 +49,7 @@ _NEXT: dict[Status, frozenset[Status]] = {
 
 MAX_MINUTES = 24 * 60
 """No appointment and no buffer is longer than a day."""
+LONGEST = timedelta(minutes=MAX_MINUTES)
 
 
 def check_transition(current: Status, wanted: Status) -> None:

@@ -6,10 +6,10 @@ that the checks of a wave cannot depend on rows that the same wave writes.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
-from actors.domain.appointment import ATTENDING, MAX_MINUTES, Appointment, Status
+from actors.domain.appointment import ATTENDING, LONGEST, Appointment, Status
 from actors.domain.events import RowEvent, SlotHeld
 from actors.domain.ids import AppointmentId, PatientId
 from actors.domain.refusals import (
@@ -23,7 +23,6 @@ from store.sql.codec import APPOINTMENT
 from store.sql.prepared import Plan, Step
 from store.sql.write_statements import WriteStatements
 
-_LONGEST: Final = timedelta(minutes=MAX_MINUTES)
 _NO_END: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -106,7 +105,7 @@ class _Placed:
         first, before = self.row.start, self.row.end
         if self.counts and (self.row.status is Status.HELD or self.indexed.commit.future_limit):
             first, before = min(first, self.indexed.turn.at), _NO_END
-        return {"patient": self.row.patient_id, "after": first - _LONGEST, "before": before}
+        return {"patient": self.row.patient_id, "after": first - LONGEST, "before": before}
 
     def refusal(self, live: Mapping[AppointmentId, Appointment]) -> Refusal | None:
         """Why the patient cannot have the row, beside their other ``live`` rows."""

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from actors.domain.appointment import MAX_MINUTES
+from actors.domain.appointment import LONGEST
 from actors.domain.channels import availability_channel
 from actors.domain.ids import DentistId
 from actors.domain.position import Position
@@ -44,13 +44,9 @@ def _load(
         return None
     ((fence, schedule, version),) = found
     types = yield once(sql.types)
-    live = yield once(sql.live_rows, dentist=dentist_id, live_after=live_after)
-    completed = yield once(
-        sql.completed_rows,
-        dentist=dentist_id,
-        live_after=live_after,
-        started_after=live_after - timedelta(minutes=MAX_MINUTES),
-    )
+    since = {"live_after": live_after, "started_after": live_after - LONGEST}
+    live = yield once(sql.live_rows, dentist=dentist_id, **since)
+    completed = yield once(sql.completed_rows, dentist=dentist_id, **since)
     replies = yield once(
         sql.recent_replies,
         dentist=dentist_id,

@@ -121,8 +121,6 @@ appointments = sa.Table(
     sa.CheckConstraint("status <> 'held' OR expires_at IS NOT NULL", name="hold_ends"),
     sa.Index("ix_appointments_dentist_id_starts_at_id", "dentist_id", "starts_at", "id"),
     sa.Index("ix_appointments_patient_id_starts_at_id", "patient_id", "starts_at", "id"),
-    _partial_index("ix_appointments_live", "dentist_id", "ends_at", where=IS_LIVE),
-    _partial_index("ix_appointments_attending", "patient_id", "ends_at", where=IS_ATTENDING),
     _partial_index("ix_appointments_held", "expires_at", where=IS_HELD),
     sa.Index("ix_appointments_own_patients", "dentist_id", "patient_id", "status"),
     _partial_index("ix_appointments_over", "updated_at", where=IS_OVER_UNBOOKED),

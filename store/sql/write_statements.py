@@ -127,13 +127,15 @@ class WriteStatements(StatementSet):
         self.types = self._build(sa.select(*APPOINTMENT_TYPE.columns).order_by(t.name, t.id))
         rows = (
             sa.select(*APPOINTMENT.columns)
-            .where(a.dentist_id == _DENTIST, a.ends_at > sa.bindparam("live_after"))
+            .where(
+                a.dentist_id == _DENTIST,
+                a.starts_at > sa.bindparam("started_after"),
+                a.ends_at > sa.bindparam("live_after"),
+            )
             .order_by(a.starts_at, a.id)
         )
         self.live_rows = self._build(rows.where(schema.IS_LIVE))
-        self.completed_rows = self._build(
-            rows.where(schema.IS_COMPLETED, a.starts_at > sa.bindparam("started_after"))
-        )
+        self.completed_rows = self._build(rows.where(schema.IS_COMPLETED))
         recent = k.created_at > sa.bindparam("since")
         self.recent_replies = self._build(
             sa.select(*STORED_REPLY.columns)

@@ -30,7 +30,7 @@ from tests.support.ids import SerialIds
 from tests.support.large_clinic import LargeClinic
 
 BOOKINGS = 12
-PAGES = {1: 24.6, 64: 7.0}
+PAGES = {1: 22.3, 64: 6.0}
 """Of the write-ahead log for a booking on SQLite, by the number of bookings at once."""
 STATEMENTS = {"sqlite": 15, "postgres": 12}
 """For a commit of one booking, with BEGIN and COMMIT. On PostgreSQL each is a round trip."""

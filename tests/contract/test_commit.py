@@ -9,8 +9,9 @@ from actors.domain.appointment import Status
 from actors.domain.channels import dentist_channel, patient_channel
 from actors.domain.events import AppointmentTypeSaved, ScheduleReplaced
 from actors.domain.ids import DentistId, PatientId
+from actors.domain.refusals import PatientConflict
 from actors.domain.schedule import Override, Weekday, WeeklyRule, Window
-from actors.ports.commits import ConstraintViolated, Fenced, StaleTypes
+from actors.ports.commits import ConstraintViolated, Fenced, StaleTypes, TurnRefused
 from tests.contract.clinic import (
     DAY,
     MINUTE,
@@ -157,6 +158,36 @@ async def test_the_database_refuses_what_overlaps_at_one_dentist(clinic: Clinic)
         overbooked = replace(other, overbooked=True)
         await clinic.commit(loaded, clinic.turn(booked(overbooked)))
         await clinic.commit(loaded, clinic.turn(cancelled(overbooked)))
+
+
+async def test_what_began_nearly_a_day_before_overlaps_too(clinic: Clinic) -> None:
+    """The longest row there can be: it ends one minute after the other one's start."""
+    ann, pat, pia = [
+        await clinic.add_dentist(),
+        await clinic.add_patient(),
+        await clinic.add_patient("Pia"),
+    ]
+    bob = await clinic.add_dentist("Dr Bob")
+    loaded, elsewhere = await clinic.open(ann), await clinic.open(bob)
+    longest = clinic.row(ann, pat, minutes=24 * 60)
+    await clinic.commit(loaded, clinic.turn(booked(longest)))
+    late = clinic.row(ann, pia, longest.end - MINUTE)
+    with pytest.raises(ConstraintViolated):
+        await clinic.commit(loaded, clinic.turn(booked(late)))
+    row = clinic.row(bob, pat, longest.end - MINUTE)
+    with pytest.raises(TurnRefused) as refused:
+        await clinic.commit(elsewhere, clinic.turn(booked(row)))
+    assert isinstance(refused.value.refusal, PatientConflict)
+    later = (await clinic.open(ann, live_after=longest.end - MINUTE)).rows
+    assert later == (longest,), "it is loaded while it lasts"
+
+
+async def test_no_row_is_longer_than_a_day(clinic: Clinic) -> None:
+    """Overlaps are looked for among the rows of a day."""
+    ann, pat = await clinic.add_dentist(), await clinic.add_patient()
+    row = clinic.row(ann, pat, minutes=24 * 60 + 1)
+    with pytest.raises(ConstraintViolated):
+        await clinic.commit(await clinic.open(ann), clinic.turn(booked(row)))
 
 
 async def test_back_to_back_is_no_overlap(clinic: Clinic) -> None:

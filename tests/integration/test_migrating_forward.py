@@ -29,7 +29,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS = tuple(f"{number:04}" for number in range(1, 12))
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))

@@ -47,7 +47,7 @@ def test_sqlite_accepts_every_statement(name: str, migrated: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "index"),
     [
-        ("live_rows", "ix_appointments_live"),
+        ("live_rows", "ix_appointments_dentist_id_starts_at_id"),
         ("live_rows_of", "ix_appointments_patient_id_starts_at_id"),
         ("dentists_of", "ix_appointments_patient_id_starts_at_id"),
         ("recent_replies", "ix_idempotency_keys_dentist_id_created_at"),
