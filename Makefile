@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test test-long web screenshots check format bench bench-booking bench-cluster bench-fanout clean
+.PHONY: help run cluster test test-long web screenshots check format lock bench bench-booking bench-cluster bench-fanout clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -52,6 +52,14 @@ check: $(VENV)/.installed-dev ## style, types and the direction of the imports
 format: $(VENV)/.installed-dev ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+lock: $(VENV)/.installed-dev ## renew deploy/requirements.txt, the packages of the image, from constraints.txt
+	@$(PIP) uv
+	@sed -n '/^#/!q;p' deploy/requirements.txt > $(VENV)/requirements.txt
+	@echo 'setuptools>=77' | $(BIN)/uv pip compile pyproject.toml - --constraint constraints.txt --quiet \
+		--python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url \
+		>> $(VENV)/requirements.txt
+	@mv $(VENV)/requirements.txt deploy/requirements.txt
 
 bench: $(VENV)/.installed-dev ## run the benchmarks; their figures are meaningful only on an idle machine
 	@for name in $(notdir $(basename $(wildcard tests/benchmarks/bench_*.py))); do \

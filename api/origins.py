@@ -39,9 +39,9 @@ def may_connect(request: web.Request, allowed: Collection[str]) -> bool:
     """Whether the client of a socket's request may connect.
 
     The hub's own pages and those of allowed origins may, and so may programs: they send no
-    ``Origin``. Behind a proxy the hub's own host is in ``X-Forwarded-Host``.
+    ``Origin``. Behind a trusted proxy, the host of the request is the one that the client named.
     """
     origin = request.headers.get("Origin")
     if origin is None or cors_origin(request, allowed) is not None:
         return True
-    return urlsplit(origin).netloc == (request.headers.get("X-Forwarded-Host") or request.host)
+    return urlsplit(origin).netloc == request.host

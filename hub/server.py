@@ -106,12 +106,12 @@ def serving_hub(
     hub: Hub, listener: socket.socket, shutdown_s: float
 ) -> AbstractAsyncContextManager[ConnectionTable]:
     """Answers requests until the block ends; the requests in flight then have ``shutdown_s``."""
-    app = hub.edge.app
+    app, deps = hub.edge.app, hub.edge.app[DEPS]
     return serving(
         app,
         listener,
         Limits.of(hub.core.base.config.server),
-        HttpRefusals(app[DEPS]),
+        HttpRefusals(deps.clock, deps.new_id, deps.on_request),
         max_line_bytes=MAX_LINE_BYTES,
         shutdown_s=shutdown_s,
     )

