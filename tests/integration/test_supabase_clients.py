@@ -101,6 +101,17 @@ async def test_filters_of_the_whole_grammar_select_rows(clinic: Clinic, kind: st
     }
 
 
+@every_kind
+async def test_a_filter_that_is_not_offered_is_refused_with_a_reason(
+    clinic: Clinic, kind: str
+) -> None:
+    async with real_client(kind, clinic.url, clinic.dentists[0].token) as client:
+        change = {"event": "INSERT", **APPOINTMENTS, "filter": r"notes=match.\bcrown"}
+        await client.do("join", name="page", topic="page", config={}, changes=[change])
+        refused = await client.status("CHANNEL_ERROR", name="page")
+        assert "not offered in a pattern" in (refused.error or "")
+
+
 @pytest.mark.parametrize("kind", KINDS[:2])
 async def test_filters_of_the_builder_of_realtime_js_select_rows(clinic: Clinic, kind: str) -> None:
     """The combinations of Supabase Realtime's own end-to-end checks."""

@@ -24,11 +24,15 @@ const step = (parts: Partial<Step> = {}): Step => ({
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** A channel's name as the hub writes it: an id at its end is in lower case. */
+/** A UUID as the hub writes it, in lower case; any other text as it is. */
+export function canonicalId(text: string): string {
+  return UUID.test(text) ? text.toLowerCase() : text;
+}
+
+/** A channel's name as the hub writes it; events and answers contain this form. */
 export function canonicalChannel(name: string): string {
   const at = name.lastIndexOf(":") + 1;
-  const subject = name.slice(at);
-  return UUID.test(subject) ? name.slice(0, at) + subject.toLowerCase() : name;
+  return name.slice(0, at) + canonicalId(name.slice(at));
 }
 
 export class Follower {

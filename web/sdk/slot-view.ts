@@ -1,5 +1,6 @@
 /** Free slots that vanish and reappear by themselves. The algebra is in `slots.ts`. */
 
+import { canonicalId } from "./channels.js";
 import type { LiveClient } from "./live.js";
 import { Observable } from "./observable.js";
 import type { RestClient } from "./rest.js";
@@ -50,7 +51,8 @@ export class SlotView {
     readonly search: SlotSearch,
     private readonly types: readonly AppointmentType[],
   ) {
-    this.#dentists = new Map(search.dentistIds.map((id) => [id, new DentistSlots(search.type)]));
+    const ids = search.dentistIds.map(canonicalId);
+    this.#dentists = new Map(ids.map((id) => [id, new DentistSlots(search.type)]));
     this.#later([...this.#dentists.keys()], [search.range], 0);
     this.#timers = [
       setInterval(() => this.#later([...this.#dentists.keys()], [search.range]), AFRESH_MS),
