@@ -24,8 +24,8 @@ class ChatSettings:
     model: str = ""
     model_key: str = field(default="", repr=False)
     model_timeout_s: Positive = 5.0
-    rate_per_s: Positive = 2.0
-    rate_burst: Count = 20
+    rate_per_s: Positive = 10.0
+    rate_burst: Count = 100
 
     def __post_init__(self) -> None:
         if self.model_url and not self.model_url.startswith(("http://", "https://")):

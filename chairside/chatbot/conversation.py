@@ -75,7 +75,7 @@ class Conversation:
         In a thread, so that the event loop never waits for a long message.
         """
         acts = await asyncio.to_thread(dialogue.understand, self.state, message, self._now())
-        if self._model is None or acts[0].intent is not Intent.UNKNOWN:
+        if self._model is None or acts[0].intent is not Intent.UNKNOWN or acts[0].unclear:
             return acts
         question = question_for(message, self.state, dialogue.facts)
         choice = await self._model.choose(question)

@@ -9,7 +9,7 @@ or appointments of patients, and nothing that it writes is shown or obeyed.
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -18,8 +18,12 @@ import aiohttp
 from chairside.chatbot.clinic import Facts
 from chairside.chatbot.dialogue.state import DialogueState, Stage
 from chairside.chatbot.understanding.acts import DialogueAct, Intent
+from chairside.chatbot.understanding.clock_words import TAKEN
 from chairside.chatbot.understanding.messages import understand
+from chairside.chatbot.understanding.names import mark_dentists, named_dentists
 from chairside.chatbot.understanding.normalize import plain, readable
+from chairside.chatbot.understanding.treatments import named_treatments
+from chairside.chatbot.understanding.unread import unread, without_idioms
 from chairside.chatbot.understanding.when import When
 
 logger = logging.getLogger(__name__)
@@ -133,7 +137,7 @@ def act_of(
     option = answer.get("option")
     if type(option) is not int or not 1 <= option <= question.options:
         option = None
-    when = _when(answer.get("time"), question.message, facts, now)
+    when, rest = _when(answer.get("time"), question.message, facts, now)
     is_reference = intent == Intent.CANCEL
     act = DialogueAct(
         intent=Intent(intent),
@@ -143,14 +147,27 @@ def act_of(
         when=When() if is_reference else when,
         which=when if is_reference else When(),
     )
-    return None if act == DialogueAct(intent=Intent.INFORM) else act
+    if act == DialogueAct(intent=Intent.INFORM):
+        return None
+    return replace(act, unclear=unread(rest, act))
 
 
-def _when(words: object, message: str, facts: Facts, now: datetime) -> When:
-    """The time in words that the patient used; words of the model's own are ignored."""
-    if not isinstance(words, str) or not words.strip() or plain(words) not in plain(message):
-        return When()
-    return understand(words, facts, now)[0].when
+def _when(words: object, message: str, facts: Facts, now: datetime) -> tuple[When, str]:
+    """The time in words that the patient used, and the message without it and names.
+
+    Words of the model's own are ignored.
+    """
+    text = plain(message)
+    is_own = isinstance(words, str) and bool(words.strip()) and plain(words) in text
+    when = When()
+    if is_own:
+        used = plain(str(words))
+        (act, *_) = understand(used, facts, now)
+        if not act.unclear:
+            when, text = act.when, text.replace(used, TAKEN, 1)
+    mentions = mark_dentists(text, facts)
+    rest = named_dentists(mentions.text, mentions).rest
+    return when, named_treatments(without_idioms(rest), facts).rest
 
 
 def _request_body(model: str, question: Question) -> dict[str, object]:

@@ -8,21 +8,21 @@ from chairside.chatbot.dialogue import finding, sentences
 from chairside.chatbot.dialogue.exchange import Exchange, Purpose
 from chairside.chatbot.dialogue.state import Stage, Task
 from chairside.chatbot.patient_calendar import PatientCalendar
-from chairside.chatbot.understanding.acts import DialogueAct, Intent
+from chairside.chatbot.understanding.acts import DialogueAct, Intent, Shift
 from chairside.chatbot.understanding.when import When, on
 
 
 def begin(exchange: Exchange, act: DialogueAct) -> None:
     """Start a booking; details of an earlier task are dropped."""
     when = act.when
-    if act.urgent and when.is_empty:
+    if (act.urgent or act.extreme is Shift.EARLIER) and when.is_empty:
         when = When(soonest=True)
     task = Task(
         goal=Intent.BOOK,
         stage=Stage.TREATMENT,
         act=act,
         appointment_type_id=act.treatment,
-        dentist_ids=act.dentists if len(act.dentists) == 1 else (),
+        dentist_ids=_only(act) or _all_but(exchange, act),
         when=when,
     )
     last = exchange.state.last
@@ -40,6 +40,17 @@ def begin(exchange: Exchange, act: DialogueAct) -> None:
     advance(exchange)
 
 
+def _only(act: DialogueAct) -> tuple[str, ...]:
+    return act.dentists if len(act.dentists) == 1 else ()
+
+
+def _all_but(exchange: Exchange, act: DialogueAct) -> tuple[str, ...]:
+    """The dentists that are left when some are excluded."""
+    if not act.not_dentists or act.dentists:
+        return ()
+    return tuple(one.id for one in exchange.facts.dentists if one.id not in act.not_dentists)
+
+
 def advance(exchange: Exchange) -> None:
     """Prompt for what is missing, one thing at a time; then search for times."""
     task, facts = exchange.task, exchange.facts
@@ -55,9 +66,13 @@ def advance(exchange: Exchange) -> None:
         named = sentences.name(act.unknown_dentist).title()
         exchange.update(stage=Stage.DENTIST, act=replace(act, unknown_dentist=None))
         exchange.prompt(f"I know no Dr. {named} here. ")
-    elif len(act.dentists) > 1 and not task.dentist_ids:
-        several = [one for one in facts.dentists if one.id in act.dentists]
-        exchange.update(stage=Stage.DENTIST, act=replace(act, dentists=()))
+    elif (len(act.dentists) > 1 or act.other_dentist) and not task.dentist_ids:
+        several = [
+            one
+            for one in facts.dentists
+            if (one.id in act.dentists or act.other_dentist) and one.id not in act.not_dentists
+        ]
+        exchange.update(stage=Stage.DENTIST, act=replace(act, dentists=(), other_dentist=False))
         exchange.show(sentences.dentist_prompt(several))
     elif act.usual_dentist and not task.dentist_ids:
         exchange.emit(PatientCalendar.own_appointments, usual_found, Purpose.LOOK_UP)
@@ -89,8 +104,15 @@ def detail(exchange: Exchange, act: DialogueAct) -> bool:
     task = exchange.task
     if finding.take_choice(exchange, act):
         return True
+    if others := _all_but(exchange, act):
+        act = replace(act, not_dentists=())
+        exchange.drop_hold()
+        exchange.update(dentist_ids=others, chosen=None, act=replace(task.act, usual_dentist=False))
+        finding.refine(exchange, act)
+        advance(exchange)
+        return True
     refined = finding.refine(exchange, act)
-    unresolved = act.usual_dentist or act.unknown_dentist or act.unknown_treatment
+    unresolved = act.is_about_unnamed
     if unresolved or (task.stage is Stage.DENTIST and act.any_dentist) or len(act.dentists) > 1:
         exchange.drop_hold()
         ids = () if unresolved or len(act.dentists) > 1 else exchange.task.dentist_ids
@@ -99,6 +121,8 @@ def detail(exchange: Exchange, act: DialogueAct) -> bool:
             act=replace(
                 task.act,
                 usual_dentist=act.usual_dentist,
+                other_dentist=act.other_dentist,
+                not_dentists=task.dentist_ids if act.other_dentist else (),
                 unknown_dentist=act.unknown_dentist,
                 unknown_treatment=act.unknown_treatment,
                 dentists=act.dentists if len(act.dentists) > 1 else (),

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from chairside.chatbot.clinic import OwnAppointment
-from chairside.chatbot.dialogue import finding
+from chairside.chatbot.dialogue import finding, sentences
 from chairside.chatbot.dialogue.exchange import Exchange, Purpose
 from chairside.chatbot.dialogue.offers import numbered
 from chairside.chatbot.dialogue.state import LISTED_MAX, Stage, Task
 from chairside.chatbot.patient_calendar import PatientCalendar
-from chairside.chatbot.understanding.acts import LAST, DialogueAct, Intent, Shift
+from chairside.chatbot.understanding.acts import DialogueAct, Intent, Shift
 from chairside.chatbot.understanding.when import When, on
 
 
@@ -49,22 +49,35 @@ def _meant(
     exchange: Exchange, upcoming: Sequence[OwnAppointment], act: DialogueAct
 ) -> list[OwnAppointment]:
     listed = exchange.state.listed
+    found = fitting(exchange, upcoming, act, act.which)
     if act.number is not None and listed:
         ids = {row.id for row in numbered(act.number, listed)}
-        return [row for row in upcoming if row.id in ids]
-    if act.number in (1, LAST) or act.extreme is not None:
-        last = act.number == LAST or act.extreme is Shift.LATER
-        return [upcoming[-1 if last else 0]]
-    found = [row for row in upcoming if act.which.allows(exchange.local(row))]
-    if act.treatment:
-        found = [row for row in found if row.appointment_type_id == act.treatment]
-    if act.dentists:
-        found = [row for row in found if row.dentist_id in act.dentists]
-    is_named = not act.which.is_empty or act.treatment or act.dentists or act.unknown_dentist
+        return [row for row in found if row.id in ids]
+    if act.number is not None:
+        return list(numbered(act.number, found))
+    if act.extreme is not None:
+        return found[-1:] if act.extreme is Shift.LATER else found[:1]
+    is_named = not act.which.is_empty or act.treatment or act.dentists or act.not_dentists
     recent = exchange.state.last
     if len(found) > 1 and not is_named and recent is not None:
         found = [row for row in found if row.id == recent.id] or found
-    return [] if act.unknown_dentist else found
+    return found
+
+
+def fitting(
+    exchange: Exchange, rows: Sequence[OwnAppointment], act: DialogueAct, when: When
+) -> list[OwnAppointment]:
+    """Those that everything fits that the act says of an appointment; ``when`` is its time."""
+    if act.unknown_dentist or act.unknown_treatment or when.problem is not None:
+        return []
+    return [
+        row
+        for row in rows
+        if when.allows(exchange.local(row))
+        and act.treatment in (None, row.appointment_type_id)
+        and (not act.dentists or row.dentist_id in act.dentists)
+        and row.dentist_id not in act.not_dentists
+    ]
 
 
 def picked(exchange: Exchange, appointment: OwnAppointment) -> None:
@@ -88,7 +101,8 @@ def _where_to(exchange: Exchange, appointment: OwnAppointment, act: DialogueAct)
     at = exchange.local(appointment)
     if act.by is not None:
         there = at + act.by
-        exchange.update(when=replace(on(there.date()), at=there.time()))
+        moved = replace(on(there.date()), at=there.time())
+        exchange.update(when=moved.refined_by(act.when))
     elif act.when.has_time and not act.when.has_day and not act.when.problem:
         exchange.update(when=replace(act.when, days=on(at.date()).days))
     elif act.shift in (Shift.LATER, Shift.EARLIER) and act.when.is_empty:
@@ -101,11 +115,9 @@ def detail(exchange: Exchange, act: DialogueAct) -> bool:
     """Take in details for the current change; False if there were none."""
     task = exchange.task
     if task.stage is Stage.WHICH:
-        if not (
-            act.number or act.treatment or act.dentists or act.extreme or not act.when.is_empty
-        ):
+        if not (_says_which(act) or act.number or act.extreme):
             return False
-        which = act.which if not act.which.is_empty else replace(act.when, problem=None, about="")
+        which = act.which if not act.which.is_empty else act.when
         changed = replace(
             task.act,
             which=which,
@@ -113,14 +125,19 @@ def detail(exchange: Exchange, act: DialogueAct) -> bool:
             extreme=act.extreme,
             treatment=act.treatment,
             dentists=act.dentists,
+            not_dentists=act.not_dentists,
             everything=False,
-            unknown_dentist=None,
+            unknown_dentist=act.unknown_dentist,
+            unknown_treatment=act.unknown_treatment,
         )
         exchange.update(act=changed)
         find_own(exchange)
         return True
     if task.goal is Intent.CANCEL:
         return False
+    if _is_another(task, act):
+        exchange.prompt(sentences.MOVE_KEEPS)
+        return True
     if finding.take_choice(exchange, act):
         return True
     if act.by is not None and task.appointment is not None:
@@ -133,6 +150,30 @@ def detail(exchange: Exchange, act: DialogueAct) -> bool:
         finding.search(exchange)
         return True
     return False
+
+
+def _says_which(act: DialogueAct) -> bool:
+    """Whether the act says something of the appointment that is meant."""
+    names = (act.treatment, act.dentists, act.not_dentists)
+    unknown = (act.unknown_treatment, act.unknown_dentist)
+    return any(names) or any(unknown) or not act.when.is_empty or not act.which.is_empty
+
+
+def _is_another(task: Task, act: DialogueAct) -> bool:
+    """Whether a move is asked to change the dentist or the treatment, which it cannot."""
+    row = task.appointment
+    if row is None:
+        return False
+    is_other_dentist = act.dentists and row.dentist_id not in act.dentists
+    is_other_treatment = act.treatment not in (None, row.appointment_type_id)
+    return bool(
+        is_other_dentist
+        or is_other_treatment
+        or row.dentist_id in act.not_dentists
+        or act.unknown_dentist
+        or act.unknown_treatment
+        or act.other_dentist
+    )
 
 
 def confirm(exchange: Exchange) -> None:

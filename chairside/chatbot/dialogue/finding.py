@@ -153,9 +153,12 @@ def refine(exchange: Exchange, act: DialogueAct) -> bool:
 def take_choice(exchange: Exchange, act: DialogueAct) -> bool:
     """Take in a choice among the offered times; False if the act is none."""
     task = exchange.task
-    if task.stage is not Stage.CHOOSE:
+    is_other = act.treatment not in (None, task.appointment_type_id)
+    if task.stage is not Stage.CHOOSE or is_other or act.is_about_unnamed:
         return False
     several = offers.meant(act, task.offered, exchange.facts)
+    if several and act.when.problem is None:  # a bound holds for later searches, too
+        task = exchange.update(when=task.when.refined_by(act.when))
     if len(several) == 1:
         choose(exchange, several[0])
         return True
@@ -164,7 +167,12 @@ def take_choice(exchange: Exchange, act: DialogueAct) -> bool:
             exchange.update(offered=several)
             exchange.show_offer("Of these?")
             return True
-        if act.number is None and not act.when.has_day and not act.when.has_time:
+        if (
+            act.number is None
+            and not act.when.has_day
+            and not act.when.has_time
+            and not act.not_dentists
+        ):
             exchange.prompt()
             return True
     if act.number is not None and act.when.is_empty and not several:

@@ -8,6 +8,7 @@ the shell runs. Nothing irreversible happens without a plain "yes" to a question
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -23,9 +24,11 @@ from chairside.chatbot.dialogue.state import (
     Option,
     Stage,
 )
+from chairside.chatbot.dialogue.unused import unused, what_is_certain
 from chairside.chatbot.patient_calendar import PatientCalendar
 from chairside.chatbot.understanding.acts import DialogueAct, Intent, Shift
 from chairside.chatbot.understanding.messages import ACTS_MAX, understand
+from chairside.chatbot.understanding.when_words import Budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,16 @@ class Dialogue:
         self, state: DialogueState, message: str, now: datetime
     ) -> tuple[DialogueAct, ...]:
         """What ``message`` means; its days are those where the appointment will be."""
-        acts = understand(message, self.facts, now.astimezone(self._zone(state)))
+        budget, has_options = Budget(), _has_options(state)
+        here = self._zone(state)
+        acts = understand(
+            message, self.facts, now.astimezone(here), budget=budget, has_options=has_options
+        )
         dentists = {one for act in acts for one in act.dentists}
-        if len(dentists) == 1:
-            zone = zone_of(self.facts, dentists.pop())
-            acts = understand(message, self.facts, now.astimezone(zone))
+        if len(dentists) == 1 and (zone := zone_of(self.facts, dentists.pop())) != here:
+            acts = understand(
+                message, self.facts, now.astimezone(zone), budget=budget, has_options=has_options
+            )
         return acts
 
     def answer(self, state: DialogueState, acts: Sequence[DialogueAct], now: datetime) -> Exchange:
@@ -89,10 +97,51 @@ class Dialogue:
 # --- the patient's intents -----------------------------------------------------------------
 
 
+def _has_options(state: DialogueState) -> bool:
+    """Whether the patient sees numbered times or appointments: "the 3rd" may be one of them."""
+    task = state.task
+    stages = (Stage.CHOOSE, Stage.WHICH)
+    return bool(task.stage in stages if task else state.listed)
+
+
 def _act(exchange: Exchange, act: DialogueAct) -> None:
     understood = act.intent is not Intent.UNKNOWN
     exchange.remember(misses=0 if understood else exchange.state.misses + 1)
+    if unclear := act.unclear or unused(act, exchange.state):
+        _ask_about(exchange, replace(act, unclear=unclear))
+        return
     _ACTIONS.get(act.intent, _chat)(exchange, act)
+
+
+def _ask_about(exchange: Exchange, act: DialogueAct) -> None:
+    """Act on nothing of a message that is unclear, and ask about it.
+
+    A new booking keeps its treatment and dentist, so that only the time must be said again.
+    """
+    question = sentences.unclear(act.unclear)
+    exchange.remember(queue=())
+    if act.urgent:
+        exchange.reply(sentences.EMERGENCY)
+    if exchange.state.task is not None:
+        exchange.prompt(question)
+    elif act.intent in (Intent.BOOK, Intent.INFORM) and (kept := what_is_certain(act)):
+        exchange.lead = question
+        booking.begin(exchange, kept)
+    else:
+        exchange.reply(question.strip())
+
+
+def _keep(exchange: Exchange, act: DialogueAct) -> None:
+    """ "Do not cancel": ends the task that it refuses, and changes nothing."""
+    task = exchange.state.task
+    if task is not None and task.goal is act.verb:
+        _drop(exchange)
+        return
+    exchange.lead = f"All right, I won’t {act.verb} anything. "
+    if task is not None:
+        exchange.prompt()
+    else:
+        exchange.reply("Is there anything else?")
 
 
 def _chat(exchange: Exchange, act: DialogueAct) -> None:
@@ -112,7 +161,9 @@ def _chat(exchange: Exchange, act: DialogueAct) -> None:
             exchange.reply(sentences.NOT_UNDERSTOOD + hint)
         case _:
             exchange.reply(_ANSWERS[act.intent])
-    if exchange.state.task is not None and act.intent is not Intent.THANKS:
+    if act.intent in (Intent.DENTISTS, Intent.TREATMENTS) and not act.when.is_empty:
+        _inform(exchange, replace(act, intent=Intent.INFORM))  # "who is free on Friday?"
+    elif exchange.state.task is not None and act.intent is not Intent.THANKS:
         exchange.prompt()
 
 
@@ -124,13 +175,25 @@ _ANSWERS: Final = {
 }
 
 
-def _list(exchange: Exchange, _act: DialogueAct) -> None:
-    exchange.emit(PatientCalendar.own_appointments, _listed, Purpose.LOOK_UP)
+def _list(exchange: Exchange, act: DialogueAct) -> None:
+    task = exchange.state.task
+    if task is not None and task.stage is Stage.WHICH and not act.when.is_empty:
+        _details(exchange, act)  # "my appointment on Friday" answers which one
+        return
+    exchange.emit(PatientCalendar.own_appointments, partial(_listed, act=act), Purpose.LOOK_UP)
 
 
-def _listed(exchange: Exchange, appointments: Sequence[OwnAppointment]) -> None:
+def _listed(
+    exchange: Exchange, appointments: Sequence[OwnAppointment], *, act: DialogueAct
+) -> None:
+    """List the appointments at the time that was named, or all if there are none then."""
     upcoming = exchange.upcoming(appointments)
     exchange.mark_seen(*upcoming)
+    then = changing.fitting(exchange, upcoming, act, act.when)
+    if then or not upcoming:
+        upcoming = tuple(then)
+    else:
+        exchange.lead += "You have no appointment like that. "
     listed = upcoming[:LISTED_MAX]
     exchange.remember(listed=listed, last=upcoming[0] if len(upcoming) == 1 else None)
     exchange.show(sentences.own_appointments(listed, exchange.facts, exchange.now))
@@ -217,7 +280,7 @@ def _inform(exchange: Exchange, act: DialogueAct) -> None:
         _details(exchange, act)
     elif act.by or (exchange.state.last and act.shift in (Shift.LATER, Shift.EARLIER)):
         changing.begin(exchange, replace(act, intent=Intent.MOVE))
-    elif not act.when.is_empty or act.dentists or act.usual_dentist or act.unknown_dentist:
+    elif not act.when.is_empty or act.dentists or act.not_dentists or act.is_about_unnamed:
         booking.begin(exchange, replace(act, intent=Intent.BOOK))
     else:
         exchange.remember(misses=exchange.state.misses + 1)
@@ -238,6 +301,7 @@ _ACTIONS: Final[Mapping[Intent, Callable[[Exchange, DialogueAct], None]]] = {
     Intent.MOVE: _change,
     Intent.CANCEL: _change,
     Intent.INFORM: _inform,
+    Intent.KEEP: _keep,
     Intent.MINE: _list,
 }
 """The others are answered by :func:`_chat`."""

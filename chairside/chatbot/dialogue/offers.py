@@ -36,15 +36,15 @@ def query_for(task: Task, facts: Facts, now: datetime) -> SlotQuery:
     """The search for what a task wants."""
     assert task.appointment_type_id is not None, "a search comes after the treatment is known"
     first, before = span(task.when, now, zones_of(facts, task.dentist_ids))
-    at, until = task.when.at, task.when.time_to
-    if at is not None:
-        until = plus(at, 1) if at < time(23, 59) else None
+    exact, until = task.when.exact, task.when.time_to
+    if exact:
+        until = plus(exact[-1], 1) if exact[-1] < time(23, 59) else None
     return SlotQuery(
         appointment_type_id=task.appointment_type_id,
         dentist_ids=task.dentist_ids,
         first=first,
         before=before,
-        time_from=at or task.when.time_from,
+        time_from=exact[0] if exact else task.when.time_from,
         time_to=until,
     )
 
@@ -102,7 +102,11 @@ def nearest(
     """A few that come closest to the wanted time, ascending: the same day, or the same hour."""
     wanted = task.when
     day = wanted.days[0].first if wanted.days else None
-    clock = wanted.at or wanted.time_from or (wanted.time_to and plus(wanted.time_to, -60))
+    clock = (
+        next(iter(wanted.exact), None)
+        or wanted.time_from
+        or (wanted.time_to and plus(wanted.time_to, -60))
+    )
 
     def distance(slot: FreeSlot) -> tuple[float, datetime]:
         at = local(facts, slot)
@@ -120,18 +124,25 @@ def meant(act: DialogueAct, offered: Sequence[FreeSlot], facts: Facts) -> tuple[
     """The offered slots that an act may mean; none if it is about something else."""
     if not offered:
         return ()
+    found = [
+        slot
+        for slot in offered
+        if (act.when.problem or act.when.is_empty or act.when.allows(local(facts, slot)))
+        and (not act.dentists or slot.dentist_id in act.dentists)
+        and slot.dentist_id not in act.not_dentists
+        and act.treatment in (None, slot.appointment_type_id)
+    ]
     if act.number is not None:
         by_number = numbered(act.number, offered)
+        if len(found) < len(offered) and by_number and by_number[0] not in found:
+            by_number = numbered(act.number, found) if abs(act.number) == 1 else ()
         if by_number or act.number > len(offered):
-            return by_number or _at_hour(act.number, offered, facts)
-    found = list(offered)
-    if act.when.problem is None and not act.when.is_empty:
-        found = [slot for slot in found if act.when.allows(local(facts, slot))]
-    if act.dentists:
-        found = [slot for slot in found if slot.dentist_id in act.dentists]
+            return by_number or _at_hour(act.number, found, facts)
+        return ()
     if act.extreme is not None and found:
         return (found[-1] if act.extreme is Shift.LATER else found[0],)
-    return tuple(found) if act.dentists or not act.when.is_empty else ()
+    is_named = act.dentists or act.not_dentists or not act.when.is_empty
+    return tuple(found) if is_named else ()
 
 
 def numbered(number: int, shown: Sequence[T]) -> tuple[T, ...]:
@@ -156,13 +167,13 @@ def shifted(task: Task, shift: Shift, facts: Facts) -> When:
         return task.when
     at = local(facts, edge)
     if shift is Shift.EARLIER:
-        return replace(_day_of(task, at), time_from=None, time_to=at.time(), at=None)
+        return replace(_day_of(task, at), time_from=None, time_to=at.time(), at=None, one_of=())
     if shift is Shift.LATER:
         after = (at + timedelta(minutes=1)).time()
-        return replace(_day_of(task, at), time_from=after, time_to=None, at=None)
+        return replace(_day_of(task, at), time_from=after, time_to=None, at=None, one_of=())
     first = at.date() if shift is Shift.MORE else at.date() + timedelta(days=1)
     ahead = between(first, first + timedelta(days=OPEN_SPAN_DAYS))
-    return replace(task.when, days=ahead.days, at=None, soonest=False, problem=None)
+    return replace(task.when, days=ahead.days, at=None, one_of=(), soonest=False, problem=None)
 
 
 def _day_of(task: Task, at: datetime) -> When:

@@ -33,6 +33,10 @@ EMERGENCY: Final = (
     "If you are bleeding heavily, your face is swelling or you have trouble breathing or"
     " swallowing, please call the emergency services now instead of waiting for an appointment."
 )
+MOVE_KEEPS: Final = (
+    "A move keeps the dentist and the treatment. For another one, cancel this appointment and"
+    " book a new one. "
+)
 BUSY: Final = "I can’t reach the practice’s calendar right now."
 
 
@@ -83,6 +87,14 @@ def listed(items: Sequence[str]) -> str:
 def one_of(words: Iterable[str], last: str = "or") -> str:
     every = list(words)
     return f" {last} ".join(filter(None, [", ".join(every[:-1]), *every[-1:]]))
+
+
+def unclear(words: str) -> str:
+    """Asks about words that were seen but not understood."""
+    return (
+        f"I’m not sure what you mean by “{readable(words, NAME_MAX_CHARS)}”, so I did nothing"
+        " with it. Could you put it another way? "
+    )
 
 
 # --- questions ---------------------------------------------------------------------------
@@ -212,8 +224,8 @@ def wanted(when: When, facts: Facts, task: Task, now: datetime) -> str:
     elif when.days:
         first, last = when.days[0].first, max(days.last for days in when.days)
         parts.append(f"from {first.day} {first:%B} to {last.day} {last:%B}")
-    if when.at is not None:
-        parts.append(f"at {when.at:%H:%M}")
+    if when.exact:
+        parts.append("at " + one_of(f"{clock:%H:%M}" for clock in when.exact))
     if when.time_from is not None:
         parts.append(f"from {when.time_from:%H:%M} on")
     if when.time_to is not None:

@@ -17,6 +17,8 @@ class Intent(StrEnum):
     YES = "yes"
     NO = "no"
     STOP = "stop"
+    KEEP = "keep"
+    """Not to do what ``verb`` names: "do not cancel"."""
     INFORM = "inform"
     """Only entities: a day, a dentist, one of the offers; the context decides what for."""
     OTHER_PEOPLE = "other_people"
@@ -50,9 +52,12 @@ class DialogueAct:
     """A treatment that this clinic does not offer, as it was named."""
     dentists: tuple[str, ...] = ()
     """Several when a name fits several."""
+    not_dentists: tuple[str, ...] = ()
     unknown_dentist: str | None = None
     usual_dentist: bool = False
     any_dentist: bool = False
+    other_dentist: bool = False
+    """Another one than before, without a name."""
     when: When = field(default_factory=When)
     which: When = field(default_factory=When)
     """The current time of the appointment that is to be moved or cancelled."""
@@ -64,10 +69,18 @@ class DialogueAct:
     by: timedelta | None = None
     """"A week later" than it is."""
     verb: Intent | None = None
-    """What a "yes, cancel it" confirms."""
+    """What a "yes, cancel it" confirms, or a "do not cancel" refuses."""
     everything: bool = False
     """"All my appointments"."""
     urgent: bool = False
+    unclear: str = ""
+    """Words that were seen but not understood: nothing of the message is acted upon."""
+
+    @property
+    def is_about_unnamed(self) -> bool:
+        """Whether a dentist or treatment is meant that must be found out first."""
+        unknown = self.unknown_dentist or self.unknown_treatment
+        return bool(unknown) or self.usual_dentist or self.other_dentist
 
     @property
     def has_entities(self) -> bool:

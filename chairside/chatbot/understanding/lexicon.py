@@ -18,12 +18,12 @@ OTHER_PEOPLE: Final = re.compile(
     r"\b(?:everyone|everybody|someone|somebody|anyone|anybody)(?:'s| else)\b"
     r"|\b(?:other|another|all(?: the)?|every|which|how many|list (?:of )?(?:the )?|next) patients?(?:'s?)?\b"
     rf"|\bfor my {_RELATIVE}\b|\bmy {_RELATIVE}(?:'s?| needs| has| wants| would)\b"
-    rf"|\b{_DATA} (?:of|belonging to) (?!me\b|mine\b|my\b|the day|a\b|the (?:clinic|practice)|¤|today|tomorrow)\w"
-    rf"|\b(?!it|let|that|what|who|there|he|she|here|today|tomorrow|when|where|how|day|week|month|o)[a-z]{{2,}}'s"
+    rf"|\b{_DATA} (?:of|belonging to) (?!me\b|mine\b|my\b|the day|a\b|the (?:clinic|practice|\d)|¤|today|tomorrow|\d|(?:mon|tues|wednes|thurs|fri|satur|sun)day|next|this|last)\w"
+    rf"|\b(?!it|let|that|what|who|there|he|she|here|today|tomorrow|when|where|how|day|week|month|o)[a-z]{{2,60}}'s"
     rf" (?:next |last |upcoming )?{_DATA}\b"
-    r"|\bpatient (?:id|number|no\.?|#)? ?(?:\d+|[0-9a-f]{8}-)|\bon behalf of\b|\bimpersonat\w+"
+    r"|\bpatient (?:id|number|no\.?|#)? ?(?:\d{1,20}|[0-9a-f]{8}-)|\bon behalf of\b|\bimpersonat\w{1,20}"
     r"|\bwho (?:else )?(?:has|have|is coming|comes|booked|sees|is booked|had|visited|took)\b"
-    r"|\b(?:i am|i'm|as|act as|you are(?: now)?) (?:the |an? )?(?:admin\w*|dentist|doctor|system|root|developer)\b"
+    r"|\b(?:i am|i'm|as|act as|you are(?: now)?) (?:the |an? )?(?:admin\w{0,20}|dentist|doctor|system|root|developer)\b"
     rf"|\b(?:his|her|their|your) {_DATA}\b|\b(?:book|cancel|move|make|schedule) (?:him|her|them) "
 )
 
@@ -44,7 +44,7 @@ RULES: Final = {
         r"|swap|switch|bring .{0,20}forward|put .{0,20}off|reschedual)\b"
         r"|\b(?:change|changing|alter) (?:the (?:date|time|day)|it|that|my|the|this|one)\b"
         r"|\b(?:different|another|other|new|earlier|later|better) (?:time|date|day|slot)s? for (?:my|the|it|that)\b"
-        r"|\bcan't make .{0,60}\b(?:instead|rather|move|another|other|can (?:i|we)|could (?:i|we))\b"
+        r"|\bcan't make .{0,60}\b(?:instead|rather|move|another|other|can (?:i|we)|could (?:i|we)|(?:how|what) about)\b"
         r"|\bcome (?:another day|earlier|later|some other time) instead\b"
     ),
     Intent.CANCEL: re.compile(
@@ -56,7 +56,7 @@ RULES: Final = {
     Intent.MINE: re.compile(
         r"\b(?:my|any|list|show|see|view|upcoming|next|our)\b.{0,25}\b(?:appointments|bookings|visits)\b"
         r"|\bwhen(?:'s| is| was| do i).{0,30}\b(?:appointment|booking|visit|come in|due|see)\b"
-        r"|\b(?:what|which) (?:appointments|bookings|visits)\b|\bwhat (?:do i have|have i got|have i booked|did i book|am i booked)\b|\bdo i have (?:an|any\w*)\b"
+        r"|\b(?:what|which) (?:appointments|bookings|visits)\b|\bwhat (?:do i have|have i got|have i booked|did i book|am i booked)\b|\bdo i have (?:an|any\w{0,20})\b"
         r"|\b(?:am i|have i been) (?:booked|down for)\b|\b(?:show|see|check|view|list) my (?:next |upcoming )?"
         r"(?:appointment|booking|visit|calendar|schedule)|^my (?:next )?(?:appointment|booking)s?\??$"
     ),
@@ -81,8 +81,8 @@ def _only(words: str) -> re.Pattern[str]:
     The longest word counts, and nothing is tried twice, so matching takes linear time.
     """
     longest_first = "|".join(map(re.escape, sorted(words.split("|"), key=len, reverse=True)))
-    word, polite = rf"\W*(?:{longest_first})(?!\w)", rf"\W*(?:{_POLITE})(?!\w)"
-    return re.compile(rf"(?>(?!{word}){polite})*+(?>{word})(?>{word}|{polite})*+\W*$")
+    word, polite = rf"\W{{0,20}}(?:{longest_first})(?!\w)", rf"\W{{0,20}}(?:{_POLITE})(?!\w)"
+    return re.compile(rf"(?>(?!{word}){polite})*+(?>{word})(?>{word}|{polite})*+\W{{0,20}}$")
 
 
 YES: Final = _only(
@@ -92,9 +92,9 @@ YES: Final = _only(
     r"|all right|let's do|wonderful|awesome|cool|deal|indeed|affirmative|proceed|sounds good|looks good"
 )
 YES_VERB: Final = re.compile(
-    r"^\W*(?:(?:yes|yeah|yep|sure|ok|okay|please|go ahead|do)\W+(?:and )?)*(?:please )?"
+    r"^\W{0,20}(?:(?:yes|yeah|yep|sure|ok|okay|please|go ahead|do)\W{1,20}(?:and )?){0,5}(?:please )?"
     r"(?P<verb>book|reserve|confirm|cancel|move|reschedule|change)"
-    r"(?: (?:it|that|this|that one|this one|the appointment|me in))?(?:\W+(?:please|now|then|thanks|thank you))*\W*$"
+    r"(?: (?:it|that|this|that one|this one|the appointment|me in))?(?:\W{1,20}(?:please|now|then|thanks|thank you)){0,5}\W{0,20}$"
 )
 VERBS: Final = {
     "book": Intent.BOOK,
@@ -107,21 +107,21 @@ VERBS: Final = {
 }
 NO: Final = _only(
     r"no|nope|nah|no way|not|negative|don't|do not|don't do|better not|rather not|i'd rather not|n|not really"
-    r"|not now|keep|not this|not today|wrong|not ok|not okay|no good|bad"
+    r"|not now|keep|not this|wrong|not ok|not okay|no good|bad"
 )
 STOP: Final = re.compile(
-    r"\b(?:never ?mind|forget (?:it|about it|that)|stop|abort|start (?:over|again|from scratch)|reset"
+    r"\b(?:never ?mind|forget (?:it|about it|that)|stop(?! by)|abort|start (?:over|again|from scratch)|reset"
     r"|leave it(?: (?:as it is|be))?|drop it|changed my mind|let it be|scrap that|restart)\b"
 )
 SHORT: Final = {
     Intent.HELLO: re.compile(
-        r"^\W*(?:hi|hello|hey|hiya|good (?:morning|afternoon|evening|day)|greetings|howdy|yo)\b[\w ]{0,15}\W*$"
+        r"^\W{0,20}(?:hi|hello|hey|hiya|good (?:morning|afternoon|evening|day)|greetings|howdy|yo)\b[\w ]{0,15}\W{0,20}$"
     ),
     Intent.BYE: re.compile(
-        r"^\W*(?:bye|good ?bye|see you|see ya|cya|exit|quit|ciao|that's all|that is all)\b.{0,20}$"
+        r"^\W{0,20}(?:bye|good ?bye|see you|see ya|cya|exit|quit|ciao|that's all|that is all)\b.{0,20}$"
     ),
     Intent.HELP: re.compile(
-        r"^\W*(?:help|\?+|options|commands|menu|info)\W*$|\bwhat can (?:you|i) (?:do|say|ask)\b|\bhow (?:does|do) (?:this|you|i)\b"
+        r"^\W{0,20}(?:help|\?{1,20}|options|commands|menu|info)\W{0,20}$|\bwhat can (?:you|i) (?:do|say|ask)\b|\bhow (?:does|do) (?:this|you|i)\b"
         r"|\bhelp me\b(?! (?:book|find|cancel|move|with (?:a|my)))|\bwhat are you\b|\bwho are you\b|\bare you (?:a )?(?:human|bot|robot|real)\b"
     ),
 }
@@ -137,14 +137,18 @@ SHIFTS: Final = {
         r"\b(?:an?other|different|other|some other) (?:days?|dates?)\b|\bnot that day\b"
     ),
     Shift.MORE: re.compile(
-        r"\b(?:none of (?:these|those|them|the above)|neither|something else|anything else|any others?|others?"
+        r"\b(?:none of (?:these|those|them|the above)|neither(?= ?(?:$|[,.!?]|of|one|thanks|please|works|is|suits))|something else|anything else|any others?|(?<!every )others?"
         r"|(?:an?other|different|other|more|further|some more|any other) (?:times?|options?|slots?|ones?|choices?)"
         r"|show (?:me )?more|^more\b|what else)"
     ),
 }
 DIRECTIONS: Final = {
-    Shift.LATER: re.compile(r"\b(?:later|afterwards)\b"),
-    Shift.EARLIER: re.compile(r"\b(?:earlier|sooner|before that)\b"),
+    Shift.LATER: re.compile(
+        r"\b(?:later|afterwards)(?: (?:in|on) (?:the|that) day| that day| on)?\b"
+    ),
+    Shift.EARLIER: re.compile(
+        r"\b(?:earlier|sooner|before that)(?: (?:in|on) (?:the|that) day| that day)?\b"
+    ),
 }
 EXTREMES: Final = {
     Shift.LATER: re.compile(
@@ -160,11 +164,11 @@ ORDINALS: Final = {
     "fifth": 5, "5th": 5, "last": -1, "sixth": 6, "6th": 6, "former": 1, "latter": -1,
 }  # fmt: skip
 ORDINAL: Final = re.compile(
-    rf"\b(?P<word>{'|'.join(ORDINALS)})\b(?! (?:week|month|time|visit|name))"
+    rf"\b(?<!\ba )(?<!at )(?P<word>{'|'.join(ORDINALS)})\b(?! (?:week|month|time|visit|name|of all)| {{0,3}}¤)"
 )
 NUMBER: Final = re.compile(
-    r"(?:\b(?:option|number|no\.?|nr\.?|choice|slot|appointment|#)|#) ?(?P<a>\d{1,2})\b"
-    r"|^\W*(?:the |i'll take |i take |take )?(?P<b>\d{1,2})\W*(?:please)?\W*$"
+    r"(?:\b(?:option|number|nr\.?|choice|slot|appointment|#)|#) ?(?P<a>\d{1,2})\b"
+    r"|^[^\w¤]{0,20}(?:the |i'll take |i take |take )?(?P<b>\d{1,2})[^\w¤]{0,20}(?:please)?[^\w¤]{0,20}$"
 )
 BY: Final = re.compile(
     r"\b(?:by )?(?P<count>\d{1,2}|an?|half an|one|a couple of) (?P<unit>minute|hour|day|week|fortnight)s?"
@@ -173,7 +177,7 @@ BY: Final = re.compile(
     r"|\b(?P<way2>back|forward|later|earlier) (?:by )?(?P<count2>\d{1,2}|an?|half an) (?P<unit2>minute|hour|day|week|fortnight)s?\b"
 )
 USUAL: Final = re.compile(
-    r"\b(?:my (?:usual|regular|normal|own|old)?\s?(?:dentist|doctor)|(?:the )?(?:usual|same|regular)"
+    r"\b(?:my (?:usual|regular|normal|own|old)? ?(?:dentist|doctor)|(?:the )?(?:usual|same|regular)"
     r" (?:dentist|doctor|one as (?:always|last time)|person)|same as (?:last time|always|usual)"
     r"|(?:who|whom|the one) i (?:always|usually|normally|last) (?:see|saw|have|had)|my usual)\b"
 )
@@ -181,6 +185,9 @@ ANYONE: Final = re.compile(
     r"\b(?:any (?:dentist|doctor|one of them|of them)|anyone(?! else)|anybody(?! else)|whoever|whichever|either(?: is fine| of them)?"
     r"|no preference|(?:don't|do not) (?:mind|care)(?: who| which)?|doesn't matter(?: who| which)?|all the same"
     r"|no matter who|the first (?:dentist )?(?:that|who) (?:is|has))\b"
+)
+OTHER_DENTIST: Final = re.compile(
+    r"\b(?:an?other|different|other|new) (?:dentist|doctor)s?\b|\bnot (?:him|her)\b"
 )
 EVERYTHING: Final = re.compile(r"\b(?:all|both|every(?:thing)?|each)\b(?: of)?(?: my| the| them)?")
 URGENT: Final = re.compile(

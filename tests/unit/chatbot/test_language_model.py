@@ -172,10 +172,12 @@ def test_only_choices_and_the_patients_own_words_count() -> None:
     assert chosen({**CHOSEN, "treatment": "Brain surgery", "dentist": "Dr. Evil"}) == (
         "book 19.3. at=10:00"
     )
-    assert chosen({**CHOSEN, "time": "tomorrow at 8"}) == "book treatment=cleaning dentists=mara"
-    assert chosen({**CHOSEN, "time": 5, "option": "1"}) == "book treatment=cleaning dentists=mara"
+    asked = "book treatment=cleaning dentists=mara unclear=friday at 10"
+    assert chosen({**CHOSEN, "time": "tomorrow at 8"}) == asked, "the words that were left out"
+    assert chosen({**CHOSEN, "time": 5, "option": "1"}) == asked
     inform = {"intent": "inform", "option": 2}
-    assert chosen(inform, options=3) == "inform number=2"
+    assert chosen(inform, options=3) == "inform number=2 unclear=friday at 10"
+    assert chosen(inform, message="grr that one", options=3) == "inform number=2"
     for option in (0, 4, -1, True, 2.0, None):
         assert chosen({**inform, "option": option}, options=3) is None
     assert chosen({"intent": Intent.YES}) is None

@@ -48,6 +48,7 @@ def shown_acts(acts: tuple[DialogueAct, ...]) -> str:
 def time_of(when: When) -> str:
     """``16.3.-18.3. from=15:00``; empty for nothing."""
     parts = [_days(days) for days in when.days]
+    parts += [f"not={_days(days)}" for days in when.not_days]
     parts += [f"{name}={'/'.join(_WEEKDAYS[day] for day in days)}" for name, days in (
         ("only", when.weekdays), ("not", when.not_weekdays)) if days]  # fmt: skip
     parts += [
@@ -55,6 +56,8 @@ def time_of(when: When) -> str:
         for name, clock in (("from", when.time_from), ("to", when.time_to), ("at", when.at))
         if clock is not None
     ]
+    if when.one_of:
+        parts.append("one-of=" + "/".join(f"{clock:%H:%M}" for clock in when.one_of))
     parts += [
         word for word, is_set in (("soonest", when.soonest), ("any-time", when.any_time)) if is_set
     ]
