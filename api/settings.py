@@ -22,6 +22,8 @@ class ApiSettings:
     """Origins whose pages may show the screens in a frame and sign them in."""
     rate_per_s: Positive = 50.0
     rate_burst: Count = 200
+    stored_bytes_per_day: Annotated[int, Ge(0)] = 100_000_000
+    """Bytes that the commands of one user may store in a day; 0: no limit."""
     metrics: Literal["public", "admin", "off"] = "admin"
 
     def __post_init__(self) -> None:

@@ -25,9 +25,11 @@ from actors.services.people import People
 from actors.services.records import Records
 from actors.services.replays import Replays
 from actors.services.services import Services
+from actors.services.stored_bytes import StoredBytes
 from actors.services.suspension import Suspension
 from actors.services.webhooks import Webhooks
 from actors.tasks import Spawn, Tasks
+from actors.turns import Turns
 from api.auth import TokenVerifier
 from api.realtime.rooms.broadcaster import RoomBroadcaster
 from api.realtime.rooms.deps import RoomsContext
@@ -64,6 +66,7 @@ class Core:
     base: Base
     directory: Directory
     records: Records
+    stored: StoredBytes
     catalog: Catalog
     identity: Identity
     verifier: TokenVerifier
@@ -119,7 +122,9 @@ def _core(
     wrap_broadcaster: WrapBroadcaster | None,
 ) -> Core:
     config, store, clock = base.config, base.store, base.clock
-    directory, records = Directory(store.profiles), Records(store.records, clock, base.new_id)
+    stored = StoredBytes(config.api.stored_bytes_per_day, clock.monotonic)
+    directory = Directory(store.profiles)
+    records = Records(store.records, clock, base.new_id, stored)
     catalog = Catalog(store.calendars.load_types, records)
     identity = Identity(store.profiles, directory, records)
     verifier = TokenVerifier(config.auth, clock)
@@ -148,6 +153,7 @@ def _core(
         base=base,
         directory=directory,
         records=records,
+        stored=stored,
         catalog=catalog,
         identity=identity,
         verifier=verifier,
@@ -203,13 +209,17 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
     clock, new_id = core.base.clock, core.base.new_id
     directory, catalog, records = core.directory, core.catalog, core.records
     access = ChannelAccess(directory)
+    turns = Turns()
     return Services(
         identity=core.identity,
         access=access,
         people=People(store.profiles, directory, records, connections),
         catalog=catalog,
-        availability=Availability(calendars, catalog, directory, store.profiles, clock, new_id),
-        bookings=Bookings(calendars, store.appointments, directory, clock, new_id),
+        availability=Availability(
+            calendars, catalog, directory, store.profiles, clock, new_id, core.stored, turns
+        ),
+        turns=turns,
+        bookings=Bookings(calendars, store.appointments, directory, clock, new_id, core.stored),
         changes=Changes(store.events),
         replays=Replays(store.events, clock, kept=timedelta(days=config.retention.events_days)),
         webhooks=Webhooks(

@@ -13,6 +13,7 @@ from actors.services.services import Services
 from api.app import create_app
 from api.deps import AppDeps
 from api.ratelimit import RateLimiter
+from api.realtime.rooms.connection_limit import ConnectionLimit
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.socketio import Realtime
 from api.realtime.sse.streams import EventStreams
@@ -85,6 +86,7 @@ def _realtime_deps(core: Core, services: Services) -> RealtimeDeps:
         positions=core.relay.positions,
         limiter=_limiter(base),
         settings=base.config.realtime,
+        sockets=ConnectionLimit(base.config.realtime.sockets_per_user),
         cors_origins=base.config.api.cors_origins,
         on_command=base.metrics.command,
         on_slow=base.metrics.slow_reader,

@@ -17,7 +17,7 @@
     ├── TooFar                  TOO_FAR                beyond the booking horizon
     ├── TooLate                 TOO_LATE               too close to the start, or past it
     ├── IdempotencyMismatch     IDEMPOTENCY_MISMATCH   the key was used for something else
-    ├── RateLimited             RATE_LIMITED           too many requests of one principal
+    ├── RateLimited             RATE_LIMITED           too many requests, connections or bytes
     ├── TooManyReservations     TOO_MANY_RESERVATIONS  the patient holds as many as allowed
     ├── TooManyAppointments     TOO_MANY_APPOINTMENTS  the patient has as many ahead as allowed
     ├── CalendarBusy            CALENDAR_BUSY          the mailbox is full, or the wait too long
@@ -162,6 +162,11 @@ class RateLimited(Refusal):
     code = "RATE_LIMITED"
     sentence = "Too many requests; please slow down"
     retry_after_s: float
+    reason: str | None = None
+    """What there is too much of, if not requests."""
+
+    def __str__(self) -> str:
+        return self.reason or self.sentence
 
 
 @dataclass(eq=False)

@@ -1,6 +1,5 @@
 """Schedules and free slots, read from the calendars' snapshots without queueing."""
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, ValidationFailed
 from actors.domain.schedule import MINUTES_PER_DAY, Schedule
-from actors.domain.slots import Minute, minute_up, to_instant
+from actors.domain.slots import Minute, Span, minute_up, to_instant
 from actors.ports.clock import Clock, NewId
 from actors.ports.commits import Reply
 from actors.ports.profiles import Profiles
@@ -24,9 +23,13 @@ from actors.services.caller import Caller, idempotency_key
 from actors.services.catalog import Catalog
 from actors.services.directory import Directory
 from actors.services.requests import SlotRange, SlotSearch
+from actors.services.stored_bytes import StoredBytes
+from actors.turns import SLICE_STARTS, Turns
 
 MAX_RANGE = timedelta(days=62)
 _DIRECTORY_PAGE = 200
+_PART_COST = 20
+"""What looking for starts costs, even where there are none, counted in starts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +60,8 @@ class Availability:
         profiles: Profiles,
         clock: Clock,
         new_id: NewId,
+        stored: StoredBytes,
+        turns: Turns,
     ) -> None:
         self._registry = registry
         self._catalog = catalog
@@ -64,6 +69,7 @@ class Availability:
         self._profiles = profiles
         self._clock = clock
         self._new_id = new_id
+        self._stored, self._turns = stored, turns
 
     async def schedule(self, dentist_id: DentistId) -> ScheduleBody:
         """A dentist's availability schedule (criterion 4.5), for anyone signed in."""
@@ -80,10 +86,15 @@ class Availability:
         _check_range(query)
         kind = await self._catalog.kind(query.appointment_type_id)
         snapshot = await self._snapshot(dentist_id)
-        first, before = minute_up(query.starts_from), minute_up(query.starts_before)
-        starts = self._free(caller.principal, snapshot, kind, first, before)
+        found: list[Slot] = []
+        now, by = self._clock.now(), caller.principal
+        async with self._turns.begin(by.scope) as work:
+            for part in _parts(snapshot, _minutes(query)):
+                starts = _free(by, snapshot, kind, part, now)
+                found += (_slot(dentist_id, kind, start) for start in starts)
+                await work.spend(len(starts) + _PART_COST)
         return SlotPage(
-            slots=tuple(_slot(dentist_id, kind, start) for start in starts),
+            slots=tuple(found),
             next_after=None,
             positions=_positions([snapshot]),
         )
@@ -97,19 +108,26 @@ class Availability:
         kind = await self._catalog.kind(search.appointment_type_id)
         dentist_ids = await self._dentists(caller.principal, search.dentist_ids)
         snapshots = await self._snapshots(dentist_ids)
-        after, limit = search.after, search.limit
+        limit, by, now = search.limit, caller.principal, self._clock.now()
+        first, before = _minutes(search)
+        if search.after:
+            first = max(first, minute_up(search.after[0]))
         found: list[Slot] = []
-        resume = max(search.starts_from, after[0]) if after else search.starts_from
-        for first, before in _stretches(minute_up(resume), minute_up(search.starts_before)):
-            stretch: list[Slot] = []
-            for snapshot in snapshots:
-                starts = self._free(caller.principal, snapshot, kind, first, before)
-                stretch += _at_times(snapshot, kind, starts, search)
-            stretch.sort(key=_order)
-            found += (slot for slot in stretch if after is None or _order(slot) > after)
-            if len(found) > limit:
-                break
-            await asyncio.sleep(0)  # let other requests in between
+        async with self._turns.begin(by.scope) as work:
+            for stretch in _stretches(first, before):
+                slots: list[Slot] = []
+                for snapshot in snapshots:
+                    own: list[Slot] = []
+                    for part in _parts(snapshot, stretch):
+                        starts = _free(by, snapshot, kind, part, now)
+                        own += _wanted(snapshot, kind, starts, search)
+                        await work.spend(len(starts) + _PART_COST)
+                        if len(own) > limit:
+                            break
+                    slots += own
+                found += sorted(slots, key=_order)
+                if len(found) > limit:
+                    break
         return SlotPage(
             slots=tuple(found[:limit]),
             next_after=_order(found[limit - 1]) if len(found) > limit else None,
@@ -146,9 +164,12 @@ class Availability:
             "dry_run": dry_run,
         }
         key = idempotency_key(caller, "availability:update", request, self._new_id)
-        return await self._registry.execute(
+        self._stored.check(caller.principal)
+        reply = await self._registry.execute(
             dentist_id, command, key=key, request_id=caller.request_id
         )
+        self._stored.add(caller.principal, reply)
+        return reply
 
     # --- reading snapshots ----------------------------------------------------------
 
@@ -184,18 +205,31 @@ class Availability:
             if (after := page.next_after) is None:
                 return everyone
 
-    def _free(
-        self,
-        by: Principal,
-        snapshot: Snapshot,
-        kind: AppointmentType,
-        first: Minute,
-        before: Minute,
-    ) -> Sequence[Minute]:
-        patient_id = PatientId(by.person) if by.role is Role.PATIENT and by.person else None
-        return snapshot.free(
-            kind, first=first, before=before, now=self._clock.now(), patient_id=patient_id
-        )
+
+def _free(
+    by: Principal, snapshot: Snapshot, kind: AppointmentType, part: Span, now: datetime
+) -> Sequence[Minute]:
+    patient_id = PatientId(by.person) if by.role is Role.PATIENT and by.person else None
+    first, before = part
+    return snapshot.free(kind, first=first, before=before, now=now, patient_id=patient_id)
+
+
+def _minutes(query: SlotRange) -> Span:
+    return minute_up(query.starts_from), minute_up(query.starts_before)
+
+
+def _parts(snapshot: Snapshot, stretch: Span) -> Iterator[Span]:
+    """Parts with at most about a slice of starts, and at least a day long.
+
+    They begin at the same minutes for every stretch, so that snapshots can cache their starts.
+    """
+    step = snapshot.calendar.schedule.slot_step_minutes
+    length = max(MINUTES_PER_DAY, SLICE_STARTS * step)
+    first, before = stretch
+    while first < before:
+        end = min((first // length + 1) * length, before)
+        yield first, end
+        first = end
 
 
 def _check_range(query: SlotRange) -> None:
@@ -205,7 +239,7 @@ def _check_range(query: SlotRange) -> None:
         raise ValidationFailed.of("to", f"at most {MAX_RANGE.days} days after from")
 
 
-def _stretches(first: Minute, before: Minute) -> Iterator[tuple[Minute, Minute]]:
+def _stretches(first: Minute, before: Minute) -> Iterator[Span]:
     """Stretches of one day, two, four and so on: short until enough slots are found."""
     length = MINUTES_PER_DAY
     while first < before:
@@ -230,21 +264,27 @@ def _positions(snapshots: Sequence[Snapshot]) -> Mapping[Channel, Position]:
     }
 
 
-def _at_times(
+def _wanted(
     snapshot: Snapshot,
     kind: AppointmentType,
     starts: Sequence[Minute],
     search: SlotSearch,
 ) -> Iterator[Slot]:
+    """The first slots after the page before, at the wanted times; one more than the limit."""
     calendar, time_from, time_to = snapshot.calendar, search.time_from, search.time_to
+    found = 0
     for start in starts:
-        slot = _slot(calendar.dentist_id, kind, start)
         if time_from is not None or time_to is not None:
-            local = slot.start.astimezone(calendar.schedule.zone)
+            local = to_instant(start).astimezone(calendar.schedule.zone)
             minute = local.hour * 60 + local.minute
             if not (time_from or 0) <= minute < (MINUTES_PER_DAY if time_to is None else time_to):
                 continue
-        yield slot
+        slot = _slot(calendar.dentist_id, kind, start)
+        if search.after is None or _order(slot) > search.after:
+            yield slot
+            found += 1
+            if found > search.limit:
+                return
 
 
 def _order(slot: Slot) -> tuple[datetime, DentistId]:

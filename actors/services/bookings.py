@@ -23,6 +23,7 @@ from actors.ports.rendering import Names
 from actors.services import requests
 from actors.services.caller import Caller, idempotency_key
 from actors.services.directory import Directory
+from actors.services.stored_bytes import StoredBytes
 
 _KNOWN_DENTISTS_MAX = 50_000
 
@@ -37,12 +38,14 @@ class Bookings:
         directory: Directory,
         clock: Clock,
         new_id: NewId,
+        stored: StoredBytes,
     ) -> None:
         self._registry = registry
         self._appointments = appointments
         self._directory = directory
         self._clock = clock
         self._new_id = new_id
+        self._stored = stored
         self._dentist_of: LRUCache[AppointmentId, DentistId] = LRUCache(_KNOWN_DENTISTS_MAX)
 
     # --- reservations ---------------------------------------------------------------
@@ -204,9 +207,11 @@ class Bookings:
         request: Mapping[str, object],
     ) -> Reply:
         key = idempotency_key(caller, operation, request, self._new_id)
+        self._stored.check(caller.principal)
         reply = await self._registry.execute(
             dentist_id, command, key=key, request_id=caller.request_id
         )
+        self._stored.add(caller.principal, reply)
         if reply.outcome is Outcome.CREATED:
             self._dentist_of[AppointmentId(reply.resource_id)] = dentist_id
         return reply

@@ -17,6 +17,7 @@ from actors.ports.clock import Clock, NewId
 from actors.ports.commits import IdempotencyKey, Reply
 from actors.services.caller import Caller, idempotency_key
 from actors.services.requests import AppointmentTypeChange, ProfileChange, sent_fields
+from actors.services.stored_bytes import StoredBytes
 
 Record = TypeVar("Record", Profile, AppointmentType)
 
@@ -27,8 +28,10 @@ _TRIES = 5
 class Records:
     """Commits changed records with their events, replies and idempotency keys."""
 
-    def __init__(self, store: commits.RecordStore, clock: Clock, new_id: NewId) -> None:
-        self._store, self._clock, self.new_id = store, clock, new_id
+    def __init__(
+        self, store: commits.RecordStore, clock: Clock, new_id: NewId, stored: StoredBytes
+    ) -> None:
+        self._store, self._clock, self.new_id, self._stored = store, clock, new_id, stored
 
     def key(self, caller: Caller, operation: str, request: Mapping[str, object]) -> IdempotencyKey:
         return idempotency_key(caller, operation, request, self.new_id)
@@ -40,6 +43,7 @@ class Records:
 
         Raises VersionConflict when the row changed since ``event.before`` was read.
         """
+        self._stored.check(caller.principal)
         record: Profile | AppointmentType | Webhook
         events: tuple[RecordEvent, ...] = (event,)
         if isinstance(event, WebhookDeleted):
@@ -63,13 +67,15 @@ class Records:
             reply=reply,
         )
         try:
-            return await self._store.commit_record(turn)
+            saved = await self._store.commit_record(turn)
         except commits.TurnReplayed as replayed:
             return replayed.reply
         except commits.TurnRefused as refused:
             raise refused.refusal from None
         except (commits.StoreUnavailable, commits.OutcomeUnknown) as error:
             raise Unavailable from error
+        self._stored.add(caller.principal, saved)
+        return saved
 
 
 def edited(

@@ -1,6 +1,6 @@
 """The services of a hub, in one object for everything that calls them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from actors.services.availability import Availability
 from actors.services.bookings import Bookings
@@ -12,6 +12,7 @@ from actors.services.people import People
 from actors.services.replays import Replays
 from actors.services.suspension import Suspension
 from actors.services.webhooks import Webhooks
+from actors.turns import Turns
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,3 +29,5 @@ class Services:
     replays: Replays
     webhooks: Webhooks
     suspension: Suspension
+    turns: Turns = field(default_factory=Turns)
+    """Of long computations, also those of the caller."""

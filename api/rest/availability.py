@@ -9,7 +9,7 @@ from actors.services.requests import SlotRange
 from api.cursors import after_start, next_cursor
 from api.rest.responses import Resource
 from api.rest.route import AnyCall, Call, Result, Route, Routes
-from api.schemas.pages import availability_json, slots_json
+from api.schemas.pages import availability_json, schedule_json, slots_json
 from api.schemas.queries import (
     AVAILABILITY_SLOTS,
     REPLACE_OPTIONS,
@@ -37,9 +37,9 @@ async def show(call: Call[SlotRange | None, None]) -> Result:
     availability = call.services.availability
     view = await availability.schedule(dentist_id)
     if call.query is None:
-        return Resource(availability_json(view), view.schedule.version)
+        return Resource(schedule_json(view), view.schedule.version)
     free = await availability.slots(call.caller, dentist_id, call.query)
-    return Resource(availability_json(view, free))
+    return Resource(await availability_json(view, free, call.services.turns.begin()))
 
 
 @Route(

@@ -1,7 +1,6 @@
 """Pages of lists, and free slots, with the channel positions that they reflect."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import orjson
 
@@ -11,8 +10,9 @@ from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.ports.rendering import Names
 from actors.services.availability import SlotPage
+from actors.turns import SLICE_STARTS, Computation
 from api.schemas import fields
-from api.schemas.resources import RESERVATION, IntervalSchema, Shown
+from api.schemas.resources import RESERVATION, Shown
 from api.schemas.schedule import availability_data
 from api.schemas.strict import Strict
 
@@ -37,10 +37,6 @@ class PaginationSchema(Strict):
     )
 
 
-_SLOTS: Final = SlotSchema(many=True)
-_SLOT_TIMES: Final = IntervalSchema(many=True)
-
-
 def page_json(
     data: Sequence[Item],
     *,
@@ -63,20 +59,29 @@ def slots_json(page: SlotPage, *, limit: int, next_cursor: str | None) -> bytes:
     """Free slots over several dentists, with the position of each calendar looked at."""
     return orjson.dumps(
         {
-            "data": _SLOTS.dump(page.slots),
+            "data": page.slots,
             "pagination": _pagination(limit, next_cursor, None),
             "positions": [_position(*each) for each in page.positions.items()],
-        }
+        },
+        option=orjson.OPT_UTC_Z,
     )
 
 
-def availability_json(view: ScheduleBody, page: SlotPage | None = None) -> bytes:
-    """A schedule; with ``page`` also its free slots and the position that they reflect."""
-    shown = availability_data(view.dentist_id, view.schedule)
-    if page is not None:
-        shown["slots"] = _SLOT_TIMES.dump(page.slots)
-        ((channel, position),) = page.positions.items()
-        shown["position"] = _position(channel, position)
+def schedule_json(view: ScheduleBody) -> bytes:
+    return orjson.dumps(availability_data(view.dentist_id, view.schedule))
+
+
+async def availability_json(view: ScheduleBody, page: SlotPage, work: Computation) -> bytes:
+    """A schedule with its free slots, and the position that they reflect."""
+    shown, parts = availability_data(view.dentist_id, view.schedule), list[bytes]()
+    for at in range(0, len(page.slots), SLICE_STARTS):
+        slots = page.slots[at : at + SLICE_STARTS]
+        times = [{"start": slot.start, "end": slot.end} for slot in slots]
+        parts.append(orjson.dumps(times, option=orjson.OPT_UTC_Z)[1:-1])
+        await work.spend(len(slots))
+    shown["slots"] = orjson.Fragment(b"[" + b",".join(parts) + b"]")
+    ((channel, position),) = page.positions.items()
+    shown["position"] = _position(channel, position)
     return orjson.dumps(shown)
 
 

@@ -27,6 +27,7 @@ from chairside.client import ClientError
 from chairside.mcp.messages import CheckedMessages, RefuseOrigins
 from chairside.mcp.patient_tools import PatientTools
 from chairside.mcp.server import tools_server
+from chairside.mcp.session_limit import ALL_SESSIONS_MAX, IDLE_S, SessionLimit
 from chairside.mcp.tools import ToolsOf
 from chairside.patient_access import NOT_DELEGATED, PatientAccess
 
@@ -133,6 +134,8 @@ def http_app(
     app = server.streamable_http_app(
         streamable_http_path=PATH,
         host=host,
+        session_idle_timeout=IDLE_S,
+        max_sessions=ALL_SESSIONS_MAX,
         transport_security=TransportSecuritySettings(
             enable_dns_rebinding_protection=local,
             allowed_hosts=[f"{name}:*" for name in _LOOPBACK_NAMES],
@@ -153,6 +156,7 @@ def http_app(
         Middleware(_RequireToken, required_scopes=[_SCOPE]),
         Middleware(AuthContextMiddleware),
         Middleware(CheckedMessages),
+        Middleware(SessionLimit),
         *app.user_middleware,
     ]
     return app

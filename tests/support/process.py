@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 UNLIMITED = {
     "CHAIRSIDE_API_RATE_PER_S": "1000000",
     "CHAIRSIDE_API_RATE_BURST": "1000000",
+    "CHAIRSIDE_API_STORED_BYTES_PER_DAY": "0",
+    "CHAIRSIDE_REALTIME_SOCKETS_PER_USER": "0",
     "CHAIRSIDE_RESERVATIONS_MAX_FUTURE_PER_PATIENT": "0",
 }
 """Settings for tests and benchmarks in which a few people stand for many."""

@@ -25,7 +25,9 @@ from actors.services.channel_access import ChannelAccess
 from actors.services.people import People
 from actors.services.records import Records
 from actors.services.requests import WebhookGrant
+from actors.services.stored_bytes import StoredBytes
 from actors.services.webhooks import Webhooks
+from actors.turns import Turns
 from api.schemas import load
 from api.schemas.bodies import (
     BOOK,
@@ -78,11 +80,14 @@ class World:
         self.key: IdempotencyKey | None = None
         self.clock = FakeClock()
         stand_in, new_id = cast("Any", self), lambda: str(ROW)
-        records = Records(stand_in, self.clock, new_id)
+        stored = StoredBytes(0, self.clock.monotonic)
+        records = Records(stand_in, self.clock, new_id, stored)
         self.catalog = Catalog(self.types, records)
-        self.bookings = Bookings(stand_in, cast("Any", Rows()), stand_in, self.clock, new_id)
+        self.bookings = Bookings(
+            stand_in, cast("Any", Rows()), stand_in, self.clock, new_id, stored
+        )
         self.availability = Availability(
-            stand_in, self.catalog, stand_in, stand_in, self.clock, new_id
+            stand_in, self.catalog, stand_in, stand_in, self.clock, new_id, stored, Turns()
         )
         self.people = People(stand_in, stand_in, records, stand_in)
         self.webhooks = Webhooks(

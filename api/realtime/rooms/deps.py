@@ -8,6 +8,7 @@ from actors.services.services import Services
 from api.auth import TokenVerifier
 from api.ratelimit import RateLimiter
 from api.realtime.rooms.broadcaster import RoomBroadcaster
+from api.realtime.rooms.connection_limit import ConnectionLimit
 from api.realtime.rooms.joins import Joins, Positions
 from api.realtime.rooms.revocations import Revocations
 from api.realtime.rooms.rooms import Rooms
@@ -40,6 +41,8 @@ class RealtimeDeps:
     settings: RealtimeSettings = field(default_factory=RealtimeSettings)
     cors_origins: tuple[str, ...] = ()
     """Other origins whose pages may connect; ``*`` is any. The hub's own always may."""
+    sockets: ConnectionLimit = field(default_factory=lambda: ConnectionLimit(0))
+    """The sockets of every principal, of all protocols together."""
     commands_max: int = 32
     """Commands of one socket that may be under way at once."""
     on_command: Callable[[str, str, str, float], None] = lambda *_: None

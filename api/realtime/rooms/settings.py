@@ -34,6 +34,8 @@ class RealtimeSettings:
     """An event stream that is silent for so long gets a comment."""
     stream_write_timeout_s: Positive = 30.0
     streams_per_user: Count = 100
+    sockets_per_user: Annotated[int, Ge(0)] = 50
+    """Socket.IO clients and Supabase sockets of one user together; 0: no limit."""
 
     def __post_init__(self) -> None:
         # an answer may repeat the message, so it must fit into the buffer

@@ -56,6 +56,7 @@ class SocketSessions:
         request = SocketRequest(self._deps.new_id(), client.namespace, "connect")
         try:
             session = await self._checked(client, auth)
+            self._deps.sockets.enter(session.principal.scope)
         except Exception as error:  # the edge of every connection: no error may leak
             refused = refused_connect(error, request, self._deps.clock)
             raise ConnectionRefused(str(refused["code"]), refused) from None
@@ -147,6 +148,7 @@ class SocketSessions:
         if session is None:
             return
         session.closed = True
+        self._deps.sockets.leave(session.principal.scope)
         self._expiry.forget(session)
         self._context.revocations.forget(session)
         self._context.rooms.leave_all(session)

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -13,8 +12,9 @@ import structlog
 from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.domain.principal import Principal
-from actors.domain.refusals import RateLimited, Refusal, Unavailable
+from actors.domain.refusals import Refusal, Unavailable
 from actors.ports.commits import StoreUnavailable
+from api.realtime.rooms.connection_limit import ConnectionLimit
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.expiry import TokenExpiry
 from api.realtime.rooms.retiring import one_by_one
@@ -27,7 +27,6 @@ RETRY_MS: Final = (500, 3_000)
 """Clients reconnect after a random time in this range when the connection was lost."""
 RESTART_MS: Final = (1_000, 8_000)
 """The range after the hub has stopped, which ends all streams at the same moment."""
-_FULL_RETRY_S: Final = 5.0
 _CLOSE_S: Final = 2.0
 
 
@@ -44,8 +43,8 @@ class EventStreams:
         self._deps, self._context, self._settings = deps, deps.context, deps.settings
         self._on_end, self._jitter = on_end, jitter
         self._open: set[EventStream] = set()
-        self._open_of: Counter[str] = Counter()
-        """Streams by the scope of their principal, also those that are not yet served."""
+        self._admitted = ConnectionLimit(deps.settings.streams_per_user)
+        """Counts streams that are not yet served, too."""
         self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -68,16 +67,11 @@ class EventStreams:
         """
         if self._closing:
             raise Unavailable
-        scope = principal.scope
-        if self._open_of[scope] >= self._settings.streams_per_user:
-            raise RateLimited(_FULL_RETRY_S)
-        self._open_of[scope] += 1
+        self._admitted.enter(principal.scope)
         try:
             yield
         finally:
-            self._open_of[scope] -= 1
-            if not self._open_of[scope]:
-                del self._open_of[scope]
+            self._admitted.leave(principal.scope)
 
     async def run(
         self,

@@ -18,6 +18,7 @@ from actors.domain.refusals import Forbidden, InvalidToken, NotFound, RateLimite
 from actors.ports.events import EventRecord
 from actors.services.identity import Claims
 from actors.tasks import Spawn
+from api.realtime.rooms.connection_limit import ConnectionUsers
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.expiry import TokenExpiry
 from api.realtime.rooms.frames import Send
@@ -54,12 +55,14 @@ class ClientTopics:
         *,
         vsn: Vsn,
         key: str,
+        users: ConnectionUsers,
         write: Send,
         spawn: Spawn,
     ) -> None:
         self._deps, self._presence = deps, presence
         self._context = deps.context
         self._vsn, self._key, self._write, self._spawn = vsn, key, write, spawn
+        self._users = users
         self.by_name: dict[str, Topic] = {}
         self._expiry: TokenExpiry[Topic] = TokenExpiry(
             deps.clock,
@@ -93,7 +96,11 @@ class ClientTopics:
             write=self._write,
             on_position=self._on_position,
         )
-        joined, replayed = await self._enter_rooms(topic, request)
+        try:
+            joined, replayed = await self._enter_rooms(topic, request)
+        except BaseException:
+            self._users.leave(principal.scope)
+            raise
         self.by_name[topic.name] = topic
         response = {"postgres_changes": orjson.Fragment(request.bindings_reply)}
         self._write(ok_reply(self._vsn, message, response))
@@ -107,6 +114,7 @@ class ClientTopics:
         self._watch_rights(topic)
 
     async def _authorize(self, name: str, request: JoinRequest) -> tuple[Claims, Principal]:
+        """Admits the principal of a new topic, as a user of the socket until it leaves it."""
         try:
             claims, principal = await self._authenticate(request.token or self._key)
             self._deps.limiter.take(principal.scope)
@@ -124,6 +132,10 @@ class ClientTopics:
         except (Forbidden, NotFound) as refusal:
             reason = "You do not have permissions to read from this Channel topic"
             raise JoinRefused(refusal.code, f"Unauthorized: {reason}: {channel}") from None
+        try:
+            self._users.enter(principal.scope)
+        except RateLimited as refusal:
+            raise JoinRefused(refusal.code, f"ConnectionRateLimitReached: {refusal}") from None
         return claims, principal
 
     async def _check_channel(self, principal: Principal, name: str, request: JoinRequest) -> None:
@@ -199,6 +211,8 @@ class ClientTopics:
             raise
         if topic.closed:
             return
+        self._users.enter(principal.scope)
+        self._users.leave(topic.principal.scope)
         self._context.revocations.forget(topic)
         before, topic.claims, topic.principal = topic.rows, claims, principal
         self._watch_rights(topic)
@@ -273,8 +287,11 @@ class ClientTopics:
         topic.push_error()
 
     def _drop(self, topic: Topic) -> None:
-        self.by_name.pop(topic.name, None)
+        if topic.closed:
+            return
+        del self.by_name[topic.name]
         topic.closed = True
+        self._users.leave(topic.principal.scope)
         self._expiry.forget(topic)
         self._context.revocations.forget(topic)
         self._context.rooms.leave_all(topic)

@@ -10,6 +10,7 @@ from actors.domain.refusals import Forbidden, RateLimited, ValidationFailed
 from actors.tasks import Spawn
 from api.ratelimit import RateLimiter
 from api.realtime.rooms.command_log import CommandLog
+from api.realtime.rooms.connection_limit import ConnectionUsers
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.errors import SocketRequest, public_error
 from api.realtime.rooms.send_buffer import SendBuffer
@@ -46,6 +47,7 @@ class Connection:
         id: str,
         vsn: Vsn,
         key: str,
+        users: ConnectionUsers,
         socket: web.WebSocketResponse,
         transport: asyncio.Transport,
         spawn: Spawn,
@@ -58,7 +60,7 @@ class Connection:
         self._log = CommandLog(deps.on_command)
         self._closed = False
         self._topics = ClientTopics(
-            deps, presence, vsn=vsn, key=key, write=self._write, spawn=spawn
+            deps, presence, vsn=vsn, key=key, users=users, write=self._write, spawn=spawn
         )
 
     async def run(self) -> None:

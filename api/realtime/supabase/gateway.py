@@ -17,6 +17,7 @@ from api.errors import to_public
 from api.http.forwarded import counted_as
 from api.origins import may_connect
 from api.ratelimit import RateLimiter
+from api.realtime.rooms.connection_limit import ConnectionUsers
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.errors import SocketRequest, refused_connect
 from api.realtime.rooms.retiring import one_by_one
@@ -73,17 +74,27 @@ class Supabase:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         connect = SocketRequest(self._deps.new_id(), NAMESPACE, "connect")
         try:
-            key, vsn = await self._admit(request)
+            key, vsn, scope = await self._admit(request)
+            users = ConnectionUsers(self._deps.sockets)
+            if scope is not None:
+                users.enter(scope)
         except Exception as error:  # the outermost handler: no detail of an error may leak
             return self._refusal(error, connect)
-        return await self._serve(request, connect.request_id, key, vsn)
+        try:
+            return await self._serve(request, connect.request_id, key, vsn, users)
+        finally:
+            if scope is not None:
+                users.leave(scope)
 
-    async def _admit(self, request: web.Request) -> tuple[str, Vsn]:
-        """Checks the key before anything else, as every endpoint does."""
+    async def _admit(self, request: web.Request) -> tuple[str, Vsn, str | None]:
+        """Checks the key before anything else, as every endpoint does.
+
+        The key, the protocol version, and the scope of the user whose token the key is.
+        """
         if self._closing:
             raise Unavailable
         key = request.query.get("apikey") or request.headers.get("x-api-key") or ""
-        await self._check_key(request, key)
+        scope = await self._check_key(request, key)
         if not may_connect(request, self._deps.cors_origins):
             raise Forbidden("Pages of this origin may not connect")
         try:
@@ -92,18 +103,19 @@ class Supabase:
             raise Forbidden(f"vsn is {' or '.join(Vsn)}") from None
         if not web.WebSocketResponse().can_prepare(request):
             raise ValidationFailed.of("Upgrade", "this address accepts WebSocket connections only")
-        return key, vsn
+        return key, vsn, scope
 
-    async def _check_key(self, request: web.Request, key: str) -> None:
+    async def _check_key(self, request: web.Request, key: str) -> str | None:
         deps = self._deps
         if not key:
             raise InvalidToken("no apikey")
         if key in deps.settings.supabase_keys:
             deps.limiter.take(f"{NAMESPACE}|{counted_as(request.remote or '')}")
-            return
+            return None
         claims = await deps.verifier.verify(key)
         principal = await deps.services.identity.principal(claims)
         deps.limiter.take(principal.scope)
+        return principal.scope
 
     def _refusal(self, error: Exception, connect: SocketRequest) -> web.Response:
         refused = refused_connect(error, connect, self._deps.clock)
@@ -118,7 +130,9 @@ class Supabase:
 
     # --- sockets ---
 
-    async def _serve(self, request: web.Request, id: str, key: str, vsn: Vsn) -> web.StreamResponse:
+    async def _serve(
+        self, request: web.Request, id: str, key: str, vsn: Vsn, users: ConnectionUsers
+    ) -> web.StreamResponse:
         settings = self._deps.settings
         socket = web.WebSocketResponse(
             max_msg_size=settings.max_message_bytes,
@@ -136,6 +150,7 @@ class Supabase:
             id=id,
             vsn=vsn,
             key=key,
+            users=users,
             socket=socket,
             transport=request.transport,
             spawn=self._tasks.start,

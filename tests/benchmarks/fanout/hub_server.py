@@ -40,7 +40,9 @@ def config(url: str) -> Config:
         database=DatabaseSettings(url=url),
         auth=AuthSettings(secret=SECRET),
         api=ApiSettings(rate_per_s=1e9, rate_burst=10**9),  # one principal stands for thousands
-        realtime=RealtimeSettings(ping_interval_s=PING_S, position_interval_s=PING_S),
+        realtime=RealtimeSettings(
+            ping_interval_s=PING_S, position_interval_s=PING_S, sockets_per_user=0
+        ),
         logging=LoggingSettings(level="info", format="json"),
     )
 
