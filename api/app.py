@@ -12,6 +12,7 @@ from api.deps import DEPS, AppDeps
 from api.openapi import openapi_json
 from api.rest import health
 from api.rest.chat.chat import CHAT_DEPS, ChatDeps
+from api.rest.headers import content_tag, not_modified
 from api.rest.pages import BUILT, page_routes
 from api.rest.responses import json_response
 from api.rest.route_table import ROUTES
@@ -59,8 +60,11 @@ def create_app(deps: AppDeps, chat: ChatDeps, *, screens: Path = BUILT) -> web.A
 
 def _document() -> Handler:
     text = openapi_json()
+    headers = {"ETag": content_tag(text), "Cache-Control": "no-cache"}
 
     async def respond(request: web.Request) -> web.Response:
-        return json_response(text)
+        response = json_response(text)
+        response.headers.update(headers)
+        return not_modified(request, response)
 
     return respond

@@ -72,7 +72,13 @@ async def page(call: Call[AppointmentPageQuery, None]) -> Result:
     )
 
 
-@Route("GET", f"{_COLLECTION}/{{id}}", "One appointment", response="Appointment")
+@Route(
+    "GET",
+    f"{_COLLECTION}/{{id}}",
+    "One appointment",
+    other_statuses=(304,),
+    response="Appointment",
+)
 async def show(call: Call[None, None]) -> Result:
     row, names = await call.services.bookings.get(call.caller, _id(call))
     return Resource(orjson.dumps(appointment_data(row, names)), row.version)

@@ -28,6 +28,7 @@ _SLOTS = "/api/slots"
     _PATH,
     "A dentist's schedule; with from, to and appointment_type_id also the free slots",
     other_statuses=(304,),
+    cacheable=True,
     response="Availability",
     query=AVAILABILITY_SLOTS,
 )
@@ -75,6 +76,7 @@ async def replace(call: Call[ReplaceOptions, Schedule]) -> Result:
     _SLOTS,
     "The first free slots over some or all dentists",
     other_statuses=(304,),
+    cacheable=True,
     response="SlotPage",
     query=SLOTS,
 )

@@ -5,11 +5,17 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from aiohttp import web
+from multidict import MultiMapping
+
 from actors.domain.refusals import ValidationFailed
 from api.schemas.fields import KEY_EXPECTED, KEY_FORM
 
-VERSION: Final = re.compile(r'"([1-9][0-9]{0,8})"', re.ASCII)
-_TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
+VERSION: Final = re.compile(r'"([1-9][0-9]{0,8})(?:-[0-9a-f]{24})?"', re.ASCII)
+"""A version in quotes, and perhaps a digest of the content (:func:`version_tag`)."""
+_TAGS: Final = re.compile(r'(?:[ \t,]|(?:W/)?("[^"\x00-\x20\x7f]*")(?=[ \t]*(?:,|$)))*', re.ASCII)
+_KEPT: Final = ("ETag", "Cache-Control", "Vary", "Content-Security-Policy")
+_TAG: Final = re.compile(r'"[^"]*"')
 
 
 def expected_version(headers: Mapping[str, str]) -> int | None:
@@ -40,10 +46,34 @@ def media_type(headers: Mapping[str, str]) -> str:
 
 def content_tag(body: bytes) -> str:
     """A weak tag of the body, for ``If-None-Match``; it is no version for ``If-Match``."""
-    return f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    return f'W/"{_digest(body)}"'
 
 
-def has_tag(headers: Mapping[str, str], tag: str) -> bool:
+def version_tag(version: int, body: bytes | None = None) -> str:
+    """The tag of a version, for ``If-Match`` too; with ``body``, it changes with that as well."""
+    return f'"{version}"' if body is None else f'"{version}-{_digest(body)}"'
+
+
+def has_tag(headers: MultiMapping[str], tag: str) -> bool:
     """Whether ``If-None-Match`` names ``tag``, compared weakly (RFC 9110 §13.1.2)."""
-    sent = headers.get("If-None-Match", "")
-    return sent.strip() == "*" or tag.removeprefix("W/") in _TAG.findall(sent)
+    if "If-None-Match" not in headers:
+        return False
+    sent = ",".join(headers.getall("If-None-Match"))
+    if sent.strip(" \t") == "*":
+        return True
+    return bool(_TAGS.fullmatch(sent)) and tag.removeprefix("W/") in _TAG.findall(sent)
+
+
+def not_modified(request: web.Request, response: web.Response) -> web.Response:
+    """``response`` to a GET or HEAD, or 304 if the client has it.
+
+    ``response`` has an ``ETag``. Both have the headers that caches need (RFC 9110 §15.4.5).
+    """
+    if not has_tag(request.headers, response.headers["ETag"]):
+        return response
+    kept = {name: response.headers[name] for name in _KEPT if name in response.headers}
+    return web.Response(status=304, headers=kept)
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=12).hexdigest()

@@ -4,7 +4,9 @@ The screens are built from ``web/`` into ``api/pages/built`` (``make web``): a p
 ``.html``, and what they load, whose names change with their content.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +17,7 @@ from swagger_ui_bundle import (  # type: ignore[import-untyped]  # it has no typ
 )
 
 from api.http.headers import NO_FRAMES
+from api.rest.headers import content_tag, not_modified
 
 _PAGES: Final = Path(__file__).parent.parent / "pages"
 BUILT: Final = _PAGES / "built"
@@ -38,6 +41,10 @@ _TYPES: Final[Mapping[str, str]] = {
     ".woff2": "font/woff2",
 }
 _TEXT: Final = ("text/", "application/")
+
+_CODINGS: Final = (("br", ".br"), ("gzip", ".gz"))
+"""Content codings and the suffixes of such files."""
+_NEVER: Final = re.compile(r"q\s*=\s*0(\.0{0,3})?")
 
 _REVALIDATE: Final = "no-cache"
 _FOREVER: Final = "public, max-age=31536000, immutable"
@@ -69,35 +76,74 @@ async def _unbuilt(request: web.Request) -> web.StreamResponse:
 
 
 def _page(path: Path, policy: str) -> Handler:
+    page = _StaticFile(path, policy, _REVALIDATE)
+
     async def respond(request: web.Request) -> web.StreamResponse:
-        return _file(path, policy)
+        return page.response(request)
 
     return respond
 
 
 def _folder(folder: Path, caching: str = _REVALIDATE) -> Handler:
     """The files that ``folder`` holds now, by name: no path leads out of it."""
-    files = {path.name: path for path in folder.glob("*") if path.suffix in _TYPES}
+    files = {
+        path.name: _StaticFile(path, CSP, caching)
+        for path in folder.glob("*")
+        if path.suffix in _TYPES
+    }
 
     async def respond(request: web.Request) -> web.StreamResponse:
-        path = files.get(request.match_info["file"])
-        if path is None:
+        found = files.get(request.match_info["file"])
+        if found is None:
             raise web.HTTPNotFound
-        return _file(path, CSP, caching)
+        return found.response(request)
 
     return respond
 
 
-def _file(path: Path, policy: str, caching: str = _REVALIDATE) -> web.StreamResponse:
-    """The file, or its compressed form beside it if the client takes that."""
-    content_type = _TYPES[path.suffix]
-    if content_type.startswith(_TEXT):
-        content_type += "; charset=utf-8"
-    return web.FileResponse(
-        path,
-        headers={
+class _StaticFile:
+    """A file of the package, and its compressed forms beside it; kept after the first request.
+
+    aiohttp's response for files decides about the status after the log line was written, and
+    refuses preconditions in a form of its own.
+    """
+
+    def __init__(self, path: Path, policy: str, caching: str) -> None:
+        self._path = path
+        content_type = _TYPES[path.suffix]
+        if content_type.startswith(_TEXT):
+            content_type += "; charset=utf-8"
+        self._headers = {
             "Content-Type": content_type,
             "Content-Security-Policy": policy,
             "Cache-Control": caching,
-        },
-    )
+        }
+
+    def response(self, request: web.Request) -> web.Response:
+        """The smallest form that the client takes, or 304 if it has that."""
+        accepted = _accepted(request.headers.get("Accept-Encoding", ""))
+        coding = next((coding for coding in self._forms if coding in accepted), "")
+        body, tag = self._forms[coding]
+        response = web.Response(body=body, headers={**self._headers, "ETag": tag})
+        if coding:
+            response.headers["Content-Encoding"] = coding
+        if len(self._forms) > 1:
+            response.headers["Vary"] = "Accept-Encoding"
+        return not_modified(request, response)
+
+    @cached_property
+    def _forms(self) -> Mapping[str, tuple[bytes, str]]:
+        """Content and entity tag by content coding, the smallest first, the file itself last."""
+        forms = {}
+        for coding, suffix in (*_CODINGS, ("", "")):
+            path = self._path.with_name(self._path.name + suffix)
+            if path.is_file():
+                body = path.read_bytes()
+                forms[coding] = body, content_tag(body)
+        return forms
+
+
+def _accepted(header: str) -> Set[str]:
+    """The content codings of ``Accept-Encoding`` that are not refused with ``q=0``."""
+    wanted = (part.partition(";") for part in header.lower().split(","))
+    return {coding.strip() for coding, _, weight in wanted if not _NEVER.fullmatch(weight.strip())}

@@ -18,7 +18,13 @@ _COLLECTION = "/api/profiles"
 _DENTISTS, _PATIENTS = "/api/dentists", "/api/patients"
 
 
-@Route("GET", f"{_COLLECTION}/me", "One's own profile", response="Profile")
+@Route(
+    "GET",
+    f"{_COLLECTION}/me",
+    "One's own profile",
+    other_statuses=(304,),
+    response="Profile",
+)
 async def me(call: Call[None, None]) -> Result:
     profile = await call.services.people.me(call.caller)
     return Resource(orjson.dumps(PROFILE.dump(profile)), profile.version)
@@ -44,6 +50,7 @@ async def update_me(call: Call[None, ProfileChange]) -> Result:
     "GET",
     f"{_COLLECTION}/{{id}}",
     "A dentist's public card, or one of a dentist's own patients",
+    other_statuses=(304,),
     response="ProfileOrCard",
 )
 async def show(call: Call[None, None]) -> Result:

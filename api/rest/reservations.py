@@ -42,6 +42,7 @@ async def hold(call: Call[None, HoldRequest]) -> Result:
     "GET",
     f"{_COLLECTION}/{{id}}",
     "One reservation",
+    other_statuses=(304,),
     response="Reservation",
     refusals=(refusals.ReservationExpired,),
 )

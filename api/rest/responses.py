@@ -18,6 +18,8 @@ class Resource:
 
     body: bytes
     version: int | None = None
+    has_more: bool = False
+    """The body also contains what changes without the version, such as progress."""
 
 
 def json_response(body: bytes, *, status: int = 200) -> web.Response:

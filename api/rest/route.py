@@ -17,7 +17,13 @@ from actors.services.caller import Caller
 from actors.services.services import Services
 from api.deps import DEPS
 from api.middleware import PRINCIPAL, REQUEST_ID
-from api.rest.headers import content_tag, expected_version, has_tag, idempotency_key
+from api.rest.headers import (
+    content_tag,
+    expected_version,
+    idempotency_key,
+    not_modified,
+    version_tag,
+)
 from api.rest.parser import load_body, load_query
 from api.rest.responses import Resource, json_response
 from api.schemas.queries import NOTHING
@@ -81,6 +87,8 @@ class Route(Generic[Query, Body]):
     """Also responds with live events, to clients that accept ``text/event-stream``."""
     query: RequestSchema[Query] = NOTHING  # type: ignore[assignment]  # without it, Query is None
     body: RequestSchema[Body] = NOTHING  # type: ignore[assignment]  # without it, Body is None
+    cacheable: bool = False
+    """Clients may store the response, and must revalidate it by its entity tag."""
     takes_version: bool = False
     """``If-Match`` is checked, and may cause ``VersionConflict``."""
     refusals: tuple[type[Refusal], ...] = ()
@@ -133,17 +141,18 @@ class RouteHandler(Generic[Query, Body]):
         if reply is not None and reply.outcome is Outcome.GONE:
             return web.Response(status=204)
         response = json_response(result.body)
-        if result.version is not None:
-            response.headers["ETag"] = f'"{result.version}"'  # what ``If-Match`` takes
+        if result.version is not None:  # what ``If-Match`` takes
+            has_more = isinstance(result, Resource) and result.has_more
+            tagged = result.body if has_more else None
+            response.headers["ETag"] = version_tag(result.version, tagged)
         if reply is not None and reply.outcome is Outcome.CREATED and self.route.status == 201:
             response.set_status(201)
             response.headers["Location"] = f"{self.route.path}/{reply.resource_id}"
-        if 304 in self.route.other_statuses:
-            tag = response.headers.get("ETag") or content_tag(result.body)
-            headers = {"ETag": tag, "Cache-Control": "private, no-cache"}  # stored, but revalidated
-            if has_tag(request.headers, tag):
-                return web.Response(status=304, headers=headers)
-            response.headers.update(headers)
+        if self.route.cacheable:
+            response.headers.setdefault("ETag", content_tag(result.body))
+            response.headers["Cache-Control"] = "private, no-cache"  # stored, but revalidated
+        if self.route.method == "GET" and "ETag" in response.headers:
+            return not_modified(request, response)
         return response
 
 

@@ -62,11 +62,17 @@ async def page(call: Call[WebhookPageQuery, None]) -> Result:
     return list_page(_COLLECTION, call.query, shown, last=last, total=found.total)
 
 
-@Route("GET", _ONE, "One webhook, and how far it is in each channel", response="Webhook")
+@Route(
+    "GET",
+    _ONE,
+    "One webhook, and how far it is in each channel",
+    other_statuses=(304,),
+    response="Webhook",
+)
 async def get(call: Call[None, None]) -> Result:
     principal = call.caller.principal
     view = await call.services.webhooks.get(principal, _id(call))
-    return Resource(webhook_json(view, reader=principal), view.webhook.version)
+    return Resource(webhook_json(view, reader=principal), view.webhook.version, has_more=True)
 
 
 @Route(
