@@ -18,10 +18,12 @@ MAX_EMAIL_CHARS: Final = 254
 MAX_PHONE_CHARS: Final = 40
 
 _LABEL: Final = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
-_EMAIL: Final = re.compile(
-    rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})+", re.ASCII
-)
+_LOCAL: Final = "[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
+_DOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})+"
+_EMAIL: Final = re.compile(f"{_LOCAL}@{_DOMAIN}")
 """A valid e-mail address of the HTML standard (§4.10.5.1.5), whose domain has a dot."""
+EMAIL_FORM: Final = rf"{_LOCAL}@(?:{_DOMAIN}|[^\s@]*[^\x00-\x7f][^\s@]*)"
+"""The same for text that was not read yet: its domain may be in Unicode."""
 PHONE_FORM: Final = re.compile(rf"\+?[0-9 ()./-]{{3,{MAX_PHONE_CHARS}}}", re.ASCII)
 
 

@@ -11,7 +11,11 @@ from typing import Final
 
 _LINE_ENDS: Final = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 """All that ``str.splitlines`` and browsers take for the end of a line."""
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+NOT_IN_LINES: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff"
+NOT_IN_NOTES: Final = r"\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ufffe\uffff"
+"""Before the ends of lines are replaced. Both are contents of a class of regular expressions;
+JSON contains no lone surrogates."""
+_CONTROL: Final = re.compile(f"[{NOT_IN_LINES}\ud800-\udfff]")
 """With lone surrogates and noncharacters, which no database stores."""
 _CONTROL_BUT_LINES: Final = re.compile("(?![\t\n])" + _CONTROL.pattern)
 

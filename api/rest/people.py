@@ -97,6 +97,7 @@ async def disconnect(call: Call[None, None]) -> Result:
     _DENTISTS,
     "Every dentist: the public card, by name",
     response="DentistPage",
+    leads_to=("/api/availability/{dentistId}",),
     query=PAGE,
 )
 async def dentists(call: Call[PageQuery, None]) -> Result:

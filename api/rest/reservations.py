@@ -17,6 +17,7 @@ _COLLECTION = "/api/reservations"
     "Hold a slot until expires_at; holding the same again answers the same hold",
     status=201,
     other_statuses=(200,),
+    leads_to=("/api/appointments",),
     response="Reservation",
     body=HOLD,
     refusals=(

@@ -3,9 +3,10 @@
 Commands of sockets use some of the same handlers: ``api/rest/commands.py``.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from aiohttp import web
 
@@ -28,6 +29,8 @@ from api.rest.parser import load_body, load_query
 from api.rest.responses import Resource, json_response
 from api.schemas.queries import NOTHING
 from api.schemas.strict import RequestSchema
+
+_PATH_NAME: Final = re.compile(r"{(\w+)}")
 
 Query = TypeVar("Query")
 Body = TypeVar("Body")
@@ -95,10 +98,22 @@ class Route(Generic[Query, Body]):
     """Beside those that every route has."""
     example: Mapping[str, object] | None = None
     """A request body for the API document; tested against ``body``."""
+    leads_to: tuple[str, ...] = ()
+    """Paths that take the response's id, in the path or as ``reservation_id``: linked to."""
 
     @property
     def takes_body(self) -> bool:
         return self.body is not NOTHING
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        """Of success."""
+        return self.status, *self.other_statuses
+
+    @property
+    def path_names(self) -> Sequence[str]:
+        """The names in the path."""
+        return _PATH_NAME.findall(self.path)
 
     def __call__(self, handler: Handler[Query, Body]) -> "RouteHandler[Query, Body]":
         return RouteHandler(self, handler)
@@ -110,6 +125,11 @@ class RouteHandler(Generic[Query, Body]):
 
     route: Route[Query, Body]
     handler: Handler[Query, Body]
+
+    @property
+    def operation_id(self) -> str:
+        """``appointments_book``: in the API document."""
+        return f"{self.handler.__module__.rpartition('.')[2]}_{self.handler.__name__}"
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Check everything that was sent, then call the handler (criterion 9.6)."""

@@ -25,3 +25,15 @@ ROUTES: Final[Mapping[str, Routes]] = {
     "Webhooks": webhooks.ROUTES,
     "Chat": chat.ROUTES,
 }
+
+TAGS: Final[Mapping[str, str]] = {
+    "Appointments": "Booked slots: book, list, show, move, cancel.",
+    "Reservations": "Slots kept for one patient for a few minutes, before they are booked.",
+    "Availability": "Schedules of dentists, and the free slots that follow from them.",
+    "People": "Profiles of dentists and patients.",
+    "Appointment types": "What can be booked, and how long it takes.",
+    "Changes": "Events of channels: those missed, or live as a stream.",
+    "Webhooks": "Events sent by POST requests to servers that cannot hold a stream.",
+    "Chat": "The chatbot that ships with the hub.",
+}
+"""What each tag is about, for the API document."""

@@ -1,6 +1,6 @@
 """Request bodies: of REST, and the same fields as data of Socket.IO commands."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from marshmallow import ValidationError
 
@@ -10,7 +10,7 @@ from actors.domain.contact import MAX_PHONE_CHARS, PHONE_FORM
 from actors.domain.principal import Role
 from actors.services import requests
 from api.schemas import fields
-from api.schemas.strict import Loaded, RequestSchema, T
+from api.schemas.strict import Loaded, RequestSchema, Strict, T
 
 # A schema copies its fields, so several may declare the same one.
 _NAME = fields.Name()
@@ -23,6 +23,8 @@ _PHONE = fields.Text(
     expected="must be a telephone number: digits, spaces and + ( ) . / - only",
     allow_none=True,
 )
+_FOR_WHOM = fields.Id(metadata={"description": "By a dentist: for whom"})
+_OVERBOOK = fields.Flag(metadata={"description": "By a dentist: although the time is taken"})
 _MISSING = "is needed, unless there is a reservation_id"
 _SLOT = ("dentist_id", "appointment_type_id", "start")
 
@@ -33,16 +35,32 @@ class HoldSchema(RequestSchema[requests.HoldRequest]):
     start = fields.WholeMinute(required=True)
 
 
+class BookReservationSchema(Strict):
+    reservation_id = fields.Id(required=True)
+    notes = _NOTES
+
+
+class BookSlotSchema(Strict):
+    dentist_id = fields.Id(required=True)
+    appointment_type_id = fields.Id(required=True)
+    start = fields.WholeMinute(required=True)
+    patient_id = _FOR_WHOM
+    notes = _NOTES
+    overbook = _OVERBOOK
+
+
 class BookSchema(RequestSchema[requests.BookingRequest]):
     """Either a reservation, or a slot: the fields of both together are refused."""
+
+    alternatives: ClassVar = (BookReservationSchema, BookSlotSchema)
 
     reservation_id = fields.Id()
     dentist_id = fields.Id()
     appointment_type_id = fields.Id()
     start = fields.WholeMinute()
-    patient_id = fields.Id(metadata={"description": "By a dentist: for whom"})
+    patient_id = _FOR_WHOM
     notes = _NOTES
-    overbook = fields.Flag(metadata={"description": "By a dentist: although the time is taken"})
+    overbook = _OVERBOOK
 
     def make(self, data: Loaded) -> requests.BookingRequest:
         if "reservation_id" in data:
@@ -56,6 +74,8 @@ class BookSchema(RequestSchema[requests.BookingRequest]):
 
 class ChangeSchema(RequestSchema[T]):
     """Only what is sent changes; sending nothing is a mistake."""
+
+    form: ClassVar = {"minProperties": 1}
 
     def make(self, data: Loaded) -> T:
         if not data:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from marshmallow import ValidationError, validates_schema
 
@@ -48,6 +48,10 @@ class ChatSchema(RequestSchema[ChatRequest]):
         max_chars=STATE_MAX_CHARS,
         metadata={"description": "`state` of the answer before; without it a new conversation"},
     )
+
+    form: ClassVar = {
+        "not": {"required": ["message", "event"], "properties": {"message": {}, "event": {}}}
+    }
 
     @validates_schema
     def check_one(self, data: Loaded, **_: object) -> None:

@@ -5,7 +5,7 @@ Loading is strict: errors name the expected form, and nothing is converted silen
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, TypedDict, TypeVar, Unpack
@@ -18,10 +18,10 @@ from marshmallow.fields import Nested as Nested
 from marshmallow.fields import Raw as Raw
 
 from actors.domain.channels import Channel, parse_channel
-from actors.domain.contact import MAX_EMAIL_CHARS, email_address
+from actors.domain.contact import EMAIL_FORM, MAX_EMAIL_CHARS, email_address
 from actors.domain.ids import parse_id
 from actors.domain.schedule import MINUTES_PER_DAY
-from actors.domain.text import is_line, is_name, is_note, with_line_feeds
+from actors.domain.text import NOT_IN_LINES, NOT_IN_NOTES, is_line, is_name, is_note, with_line_feeds
 from actors.domain.zones import zone_names
 
 MAX_NAME_CHARS = 200
@@ -37,7 +37,7 @@ YEARS = range(1970, 2200)
 _INSTANT = re.compile(
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?", re.ASCII
 )
-_WALL = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00", re.ASCII)
+_WALL = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -62,6 +62,11 @@ def parse_instant(text: object) -> datetime:
     if instant.year not in YEARS:
         raise ValidationError(f"the year must be between {YEARS[0]} and {YEARS[-1]}")
     return instant
+
+
+def whole(pattern: re.Pattern[str]) -> str:
+    """A pattern that is matched against the whole value, as the API document writes it."""
+    return f"^(?:{pattern.pattern})$"
 
 
 T = TypeVar("T")
@@ -91,6 +96,8 @@ class JsonField(Field[T]):
         """``form`` is of this field only. Metadata of the same name are shown instead."""
         super().__init__(**kwargs)
         self.metadata = {**(form or self.form), **self.metadata}
+        if self.allow_none and "enum" in self.metadata:  # OpenAPI 3.0.3: null is in the list, too
+            self.metadata["enum"] = [*self.metadata["enum"], None]
 
     def read(self, value: object) -> T:
         """The loaded value; raises marshmallow's ValidationError."""
@@ -155,8 +162,11 @@ class Text(JsonField[str]):
         many_lines: bool = False,
         **kwargs: Unpack[FieldOptions],
     ) -> None:
-        form = {"type": "string", "minLength": min_chars, "maxLength": max_chars}
-        super().__init__(form, **kwargs)
+        control = NOT_IN_NOTES if many_lines else NOT_IN_LINES
+        form = {"type": "string", "maxLength": max_chars}
+        if min_chars:
+            form["minLength"] = min_chars
+        super().__init__({**form, "pattern": _text_form(pattern, control, min_chars)}, **kwargs)
         self._min_chars, self._max_chars = min_chars, max_chars
         self._pattern, self._expected = pattern, expected
         self._many_lines = many_lines
@@ -164,11 +174,11 @@ class Text(JsonField[str]):
     def read(self, value: object) -> str:
         if not isinstance(value, str):
             raise ValidationError("must be text")
+        if len(value) > self._max_chars:
+            raise ValidationError(f"must have at most {self._max_chars} characters")
         text = (with_line_feeds(value) if self._many_lines else value).strip()
         if len(text) < self._min_chars:
             raise ValidationError("must not be empty")
-        if len(text) > self._max_chars:
-            raise ValidationError(f"must have at most {self._max_chars} characters")
         if not (is_note(text) if self._many_lines else is_line(text)):
             raise ValidationError("must not contain control characters")
         if self._pattern is not None and not self._pattern.fullmatch(text):
@@ -204,8 +214,11 @@ class Name(Text):
 class Email(JsonField[str]):
     """An e-mail address of the HTML standard; a domain in Unicode becomes its ASCII form."""
 
-    def __init__(self, **kwargs: Unpack[FieldOptions]) -> None:
-        super().__init__({"type": "string", "maxLength": MAX_EMAIL_CHARS}, **kwargs)
+    form: ClassVar = {
+        "type": "string",
+        "maxLength": MAX_EMAIL_CHARS,
+        "pattern": rf"^\s*(?:{EMAIL_FORM})\s*$",
+    }
 
     def read(self, value: object) -> str:
         if not isinstance(value, str):
@@ -216,10 +229,18 @@ class Email(JsonField[str]):
         return address
 
 
+def _text_form(pattern: re.Pattern[str] | None, control: str, min_chars: int) -> str:
+    """The pattern that :class:`Text` checks, with the blanks around that it removes."""
+    if pattern is not None:
+        return rf"^\s*(?:{pattern.pattern})\s*$"
+    first = rf"[^\s{control}]" if min_chars else ""
+    return rf"^\s*{first}[^{control}]*\s*$"
+
+
 class TimeZone(JsonField[str]):
     """The name of a zone in the IANA database, e.g. ``America/New_York``."""
 
-    form: ClassVar = {"type": "string", "example": "Europe/Vienna"}
+    form: ClassVar = {"type": "string", "maxLength": 64, "example": "Europe/Vienna"}
 
     def read(self, value: object) -> str:
         if isinstance(value, str) and value in zone_names():
@@ -230,7 +251,7 @@ class TimeZone(JsonField[str]):
 class WallTime(JsonField[int]):
     """Local wall time as ``HH:MM``, in minutes after midnight; ``24:00`` ends a day."""
 
-    form: ClassVar = {"type": "string", "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"}
+    form: ClassVar = {"type": "string", "pattern": whole(_WALL)}
 
     def show(self, value: int) -> str:
         return f"{value // 60:02}:{value % 60:02}"
@@ -328,11 +349,34 @@ class OneOfMany(List[E_]):
         return super()._deserialize(split, attr, data, **kwargs)
 
 
-def at_most(limit: int, what: str) -> Callable[[Collection[object]], None]:
-    """A validator that bounds the length of a list."""
+class Items(List[T]):
+    """A list with bounds, which the API document states."""
 
-    def check(items: Collection[object]) -> None:
-        if len(items) > limit:
-            raise ValidationError(f"at most {limit} {what}")
+    def __init__(
+        self,
+        item: Field[T],
+        *,
+        what: str,
+        most: int,
+        least: int = 0,
+        once: bool = False,
+        **kwargs: Unpack[FieldOptions],
+    ) -> None:
+        """``what`` the items are, for errors; ``once``: no item twice."""
+        super().__init__(item, **kwargs)
+        self._what, self._least, self._most, self._once = what, least, most, once
+        bounds = {"minItems": least, "maxItems": most, "uniqueItems": once}
+        stated = {name: bound for name, bound in bounds.items() if bound}
+        self.metadata = {**stated, **self.metadata}
 
-    return check
+    def _deserialize(
+        self, value: object, attr: str | None, data: object, **kwargs: object
+    ) -> list[T | None]:
+        if isinstance(value, list) and len(value) > self._most:  # before its items are checked
+            raise ValidationError(f"at most {self._most} {self._what}")
+        items = super()._deserialize(value, attr, data, **kwargs)
+        if len(items) < self._least:
+            raise ValidationError(f"at least {self._least} {self._what}")
+        if self._once and len(set(items)) < len(items):
+            raise ValidationError(f"each of the {self._what} once only")
+        return items

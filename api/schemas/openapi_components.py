@@ -1,6 +1,6 @@
 """Response schemas for the API document; nothing is loaded or dumped with them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from marshmallow import Schema
@@ -34,6 +34,10 @@ def ref(name: str) -> Form:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def header_ref(name: str) -> Form:
+    return {"$ref": f"#/components/headers/{name}"}
+
+
 def _object(**properties: Form) -> Form:
     return {"type": "object", "required": list(properties), "properties": properties}
 
@@ -43,12 +47,7 @@ def _list(items: Form) -> Form:
 
 
 def _page(items: Form) -> Form:
-    position = {
-        "allOf": [ref("Position")],
-        "nullable": True,
-        "description": "What the page is true for; null for directories",
-    }
-    return _object(data=_list(items), pagination=ref("Pagination"), position=position)
+    return _object(data=_list(items), pagination=ref("Pagination"), position=ref("PagePosition"))
 
 
 _TEXT: Final = {"type": "string"}
@@ -74,7 +73,27 @@ _MISSED: Final = _object(
     offset=_NUMBER,
 )
 
+HEADERS: Final[Mapping[str, Form]] = {
+    "X-Request-ID": {"description": "The request's id, as in the hub's log", "schema": _TEXT},
+    "ETag": {"description": "For `If-Match` or `If-None-Match`", "schema": _TEXT},
+    "Location": {"description": "The path of what was created", "schema": _TEXT},
+    "Retry-After": {"description": "Seconds to wait, at least", "schema": _NUMBER},
+    "WWW-Authenticate": {"description": "`Bearer`", "schema": _TEXT},
+}
+
+OPTIONAL: Final[Mapping[str, Sequence[str]]] = {
+    "Appointment": ("expires_at",),
+    "Availability": ("slots", "position", "affected_appointments"),
+    "Webhook": ("secret",),
+}
+"""Members of resources that some responses do not have."""
+
 FORMS: Final[Mapping[str, Form]] = {
+    "PagePosition": {
+        **_object(channel=_TEXT, epoch=_NUMBER, offset=_NUMBER),
+        "nullable": True,
+        "description": "What the page is true for; null for directories",
+    },
     "AppointmentPage": _page(ref("Appointment")),
     "WebhookPage": _page(ref("Webhook")),
     "DisabledWebhooks": _object(disabled=_NUMBER),
@@ -94,7 +113,11 @@ FORMS: Final[Mapping[str, Form]] = {
         offset=_NUMBER,
         epoch=_NUMBER,
         time=_INSTANT,
-        data={"type": "object", "description": "The resource as REST shows it"},
+        data={
+            "type": "object",
+            "additionalProperties": True,
+            "description": "The resource as REST shows it",
+        },
     ),
     "Changes": _object(channels={"type": "object", "additionalProperties": _MISSED}),
     "ChatAnswer": _object(

@@ -21,7 +21,7 @@ CURSOR_MAX_CHARS = 1_000
 DENTISTS_MAX = 100
 CHANNELS_MAX = 100
 
-_SINCE = re.compile(r"(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})", re.ASCII)
+POSITION: Final = re.compile(r"(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})")
 
 
 # A schema copies its fields, so several may declare the same one.
@@ -150,10 +150,11 @@ class ReplaceOptionsSchema(RequestSchema[ReplaceOptions]):
 
 
 class SlotsSchema(_RangeSchema[SlotPageQuery]):
-    dentist_ids = fields.List(
+    dentist_ids = fields.Items(
         fields.Id(),
+        what="dentists",
+        most=DENTISTS_MAX,
         data_key="dentist_id",
-        validate=fields.at_most(DENTISTS_MAX, "dentists"),
         metadata={"description": "Repeatable; every dentist if not given"},
     )
     appointment_type_id = fields.Id(required=True)
@@ -191,30 +192,34 @@ class SinceField(fields.JsonField[Position | None]):
 
     form: ClassVar = {
         "type": "string",
-        "pattern": r"^(now|[0-9]+\.[0-9]+)$",
+        "pattern": rf"^(?:now|{POSITION.pattern})$",
         "example": "1.42",
     }
 
     def read(self, value: object) -> Position | None:
         if value == "now":
             return None
-        found = _SINCE.fullmatch(value) if isinstance(value, str) else None
+        found = POSITION.fullmatch(value) if isinstance(value, str) else None
         if found is None:
             raise ValidationError("must be a position like 1.42 (epoch.offset), or now")
         return Position(epoch=int(found[1]), offset=int(found[2]))
 
 
 class ChangesSchema(RequestSchema[ChangesQuery]):
-    channels = fields.List(
+    channels = fields.Items(
         fields.ChannelName(),
+        what="channels",
+        most=CHANNELS_MAX,
+        least=1,
+        once=True,
         data_key="channel",
         required=True,
-        validate=fields.at_most(CHANNELS_MAX, "channels"),
         metadata={"description": "Repeatable"},
     )
-    since = fields.List(
+    since = fields.Items(
         SinceField(),
-        allow_none=True,
+        what="positions",
+        most=CHANNELS_MAX,
         metadata={
             "description": "One for each channel, in their order; of a stream also none: from now"
         },
@@ -225,8 +230,6 @@ class ChangesSchema(RequestSchema[ChangesQuery]):
         channels, since = data["channels"], data.get("since")
         if since is not None and len(channels) != len(since):
             raise ValidationError("one since is needed for each channel", "since")
-        if len(set(channels)) != len(channels):
-            raise ValidationError("each channel once only", "channel")
 
 
 NOTHING: Final = NothingSchema()

@@ -53,10 +53,11 @@ class RuleSchema(_OrderedSchema[domain.WeeklyRule]):
 
 class OverrideSchema(RequestSchema[domain.Override]):
     date = fields.LocalDate(required=True, metadata={"example": "2027-03-08"})
-    windows = fields.List(
+    windows = fields.Items(
         fields.Nested(WindowSchema),
+        what="windows",
+        most=WINDOWS_MAX,
         required=True,
-        validate=fields.at_most(WINDOWS_MAX, "windows"),
         metadata={"description": "Replace that day's rules; an empty list closes it"},
     )
 
@@ -108,8 +109,10 @@ class DailyLimitSchema(RequestSchema[domain.DailyLimit]):
     per_day = fields.Whole(low=0, high=1_000, required=True)
 
 
-def _many(schema: type[Strict], what: str, most: int) -> fields.List[object]:
-    return fields.List(fields.Nested(schema), validate=fields.at_most(most, what))
+def _many(
+    schema: type[Strict], what: str, most: int, *, required: bool = False
+) -> fields.Items[object]:
+    return fields.Items(fields.Nested(schema), what=what, most=most, required=required)
 
 
 class ScheduleSchema(RequestSchema[domain.Schedule]):
@@ -125,17 +128,16 @@ class ScheduleSchema(RequestSchema[domain.Schedule]):
         metadata={"description": "Until how long before the start patients may cancel or move"},
     )
     horizon_days = fields.Whole(low=1, high=domain.MAX_HORIZON_DAYS, load_default=365)
-    rules = fields.List(
-        fields.Nested(RuleSchema), required=True, validate=fields.at_most(RULES_MAX, "rules")
-    )
+    rules = _many(RuleSchema, "rules", RULES_MAX, required=True)
     overrides = _many(OverrideSchema, "overrides", OVERRIDES_MAX)
     time_off = _many(TimeOffSchema, "time_off", TIME_OFF_MAX)
     reserved_blocks = _many(ReservedBlockSchema, "reserved_blocks", BLOCKS_MAX)
     daily_limits = _many(DailyLimitSchema, "daily_limits", LIMITS_MAX)
-    appointment_type_ids = fields.List(
+    appointment_type_ids = fields.Items(
         fields.Id(),
+        what="appointment_type_ids",
+        most=LIMITS_MAX,
         allow_none=True,
-        validate=fields.at_most(LIMITS_MAX, "appointment_type_ids"),
         metadata={"description": "What patients may book here; null: every type"},
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, get_args
+from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar, get_args
 
 from marshmallow import RAISE, Schema, ValidationError, missing, post_load
 
@@ -63,6 +63,11 @@ class Strict(Schema):
 
 class RequestSchema(Strict, Generic[T]):
     """Loads its type argument: the frozen dataclass of the request that a service takes."""
+
+    form: ClassVar[Mapping[str, object]] = {}
+    """Rules about several fields, in JSON Schema, for the API document."""
+    alternatives: ClassVar[Sequence[type[Schema]]] = ()
+    """Schemas, of which a body fits exactly one, for the API document instead of this one."""
 
     _type: Callable[..., T]
 

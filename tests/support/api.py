@@ -1,4 +1,7 @@
-"""An HTTP client for tests: it returns every response, and never raises or retries."""
+"""An HTTP client for tests: it returns every response, and never raises or retries.
+
+Every response must be one that the API document allows.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+
+from tests.support.openapi_check import check_response
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,9 @@ class Api:
             method, self._url + path, data=raw, params=query, headers=sent
         ) as response:
             content = await response.read()
-            return Answer(response.status, response.headers, _parsed(content))
+            answer = Answer(response.status, response.headers, _parsed(content))
+            check_response(method, path, answer.status, answer.headers, answer.body)
+            return answer
 
     async def get(self, path: str, **query: Any) -> Answer:
         pairs = [

@@ -345,5 +345,6 @@ async def test_a_hundred_channels_fit_into_one_request() -> None:
         assert len(w.changes.calls[0][1][1]) == 100
         more = [*params, ("channel", "x"), ("since", "now")]
         assert (await w.send("GET", "/api/changes", params=more)).fields == {
-            "channel": "at most 100 channels"
+            "channel": "at most 100 channels",
+            "since": "at most 100 positions",
         }

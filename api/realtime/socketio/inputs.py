@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from marshmallow import ValidationError, validates_schema
 
+from marshmallow.validate import Length
+
 from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.domain.refusals import InvalidToken, ValidationFailed
@@ -62,7 +64,7 @@ class AuthSchema(RequestSchema[SocketAuth]):
         values=_SINCE,
         load_default=dict,
         allow_none=True,
-        validate=fields.at_most(CHANNELS_MAX, "channels"),
+        validate=Length(max=CHANNELS_MAX, error="at most {max} channels"),
     )
 
     @validates_schema(pass_original=True)
