@@ -35,6 +35,7 @@ test: $(VENV)/.installed-dev $(BUILT) ## all tests except the long ones
 
 test-long: $(VENV)/.installed-dev $(BUILT) ## all tests, also the long ones: more examples, rounds and crashes
 	@$(BIN)/python tools/node.py install tests/node
+	@$(BIN)/python tools/node.py install tests/node/suites
 	$(BIN)/python -m pytest -n $(JOBS) -m 'long or not long' $(ARGS)
 
 web: $(BUILT) ## build the screens of web/ into the package; run and test do that, too

@@ -51,18 +51,18 @@ class Node:
         return {**os.environ, "PATH": f"{self.node.parent}{os.pathsep}{path}"}
 
 
-def find_node() -> Node:
-    """The Node to use; installs one if need be. Raises :class:`NodeError`."""
+def find_node(oldest: tuple[int, ...] = ()) -> Node:
+    """The Node to use, not older than this; installs one if need be. Raises :class:`NodeError`."""
     of_machine = _in_path(os.environ.get("PATH", os.defpath))
-    if of_machine is not None:
+    if of_machine is not None and of_machine.version >= oldest:
         return of_machine
     with _alone():
         return _of_wheel() or _installed_wheel()
 
 
-def install(folder: Path) -> Node:
+def install(folder: Path, oldest: tuple[int, ...] = ()) -> Node:
     """Install the packages of ``folder/package-lock.json``. Raises :class:`NodeError`."""
-    node, lock = find_node(), folder / "package-lock.json"
+    node, lock = find_node(oldest), folder / "package-lock.json"
     if not lock.is_file():
         raise NodeError(f"{folder} has no package-lock.json")
     wanted = hashlib.sha256(lock.read_bytes()).hexdigest()

@@ -21,7 +21,14 @@ from actors.domain.channels import Channel, parse_channel
 from actors.domain.contact import EMAIL_FORM, MAX_EMAIL_CHARS, email_address
 from actors.domain.ids import parse_id
 from actors.domain.schedule import MINUTES_PER_DAY
-from actors.domain.text import NOT_IN_LINES, NOT_IN_NOTES, is_line, is_name, is_note, with_line_feeds
+from actors.domain.text import (
+    NOT_IN_LINES,
+    NOT_IN_NOTES,
+    is_line,
+    is_name,
+    is_note,
+    with_line_feeds,
+)
 from actors.domain.zones import zone_names
 
 MAX_NAME_CHARS = 200

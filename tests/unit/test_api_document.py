@@ -27,7 +27,7 @@ ALL = [served.route for routes in ROUTES.values() for served in routes]
 
 
 ID = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
-ESCAPES = "^$\\.*+?()[]{}|/dDsSwWbBtnrfvx"
+ESCAPES = "^$\\.*+?()[]{}|/dDsSwWbBtnrfvxu"
 """JavaScript refuses other escapes in patterns with the flag ``u``, which validators use."""
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from marshmallow import ValidationError, validates_schema
-
 from marshmallow.validate import Length
 
 from actors.domain.channels import Channel
