@@ -12,6 +12,7 @@ def secure(headers: MutableMultiMapping[str], request_id: str) -> None:
     headers.setdefault("X-Request-ID", request_id)
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
     policy = headers.setdefault("Content-Security-Policy", f"default-src 'none'; {NO_FRAMES}")
     if NO_FRAMES in policy:
         headers["X-Frame-Options"] = "DENY"

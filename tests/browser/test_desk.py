@@ -260,3 +260,17 @@ async def test_the_day_list_is_made_for_paper(clinic: Clinic, windows: Windows) 
     await expect(lines).to_have_count(3)
     await clinic.book(clinic.patients[3], "12:00")
     await expect(lines).to_have_count(4)
+
+
+async def test_an_address_adds_nothing_to_a_message(clinic: Clinic, windows: Windows) -> None:
+    patient = clinic.patients[0]
+    odd = {"email": "a?bcc=x&body=y@example.org", "phone": "+43 (0)1 234-56 78"}
+    assert (await clinic.api(patient).put("/api/profiles/me", odd)).status == 200
+    await clinic.book(patient, "09:00")
+    desk = await windows.dentist(clinic, clinic.dentists[0])
+    await desk.turn()
+    await desk.event(patient).click()
+    mail = desk.panel.get_by_role("link", name=odd["email"])
+    await expect(mail).to_have_attribute("href", "mailto:a%3Fbcc%3Dx%26body%3Dy@example.org")
+    phone = desk.panel.get_by_role("link", name=odd["phone"])
+    await expect(phone).to_have_attribute("href", "tel:+4312345678")

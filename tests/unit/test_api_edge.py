@@ -137,6 +137,7 @@ async def test_every_response_carries_the_security_headers() -> None:
         for path in ("/api/profiles/me", "/api/nowhere", "/docs", "/health"):
             headers = (await w.send("GET", path)).headers
             assert headers["X-Content-Type-Options"] == "nosniff"
+            assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
             assert headers["X-Frame-Options"] == "DENY"
             assert headers["Referrer-Policy"] == "no-referrer"
             assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]

@@ -5,6 +5,7 @@ import type { Appointment, CancelReason, Status } from "../sdk/index";
 import { useCommand, useNow, useValue } from "../shared/hooks";
 import { t } from "../shared/i18n";
 import { Icon } from "../shared/icons";
+import { dial, mailTo } from "../shared/links";
 import { clock, fullDay, instantOf, span, wallTime, zoneName } from "../shared/zones";
 import type { Clinic } from "./clinic";
 import { History } from "./history";
@@ -158,13 +159,12 @@ function Contact({ clinic, patientId }: { clinic: Clinic; patientId: string }) {
     <ul class="contact">
       {profile.phone && (
         <li>
-          <Icon name="phone" />{" "}
-          <a href={`tel:${profile.phone.replaceAll(" ", "")}`}>{profile.phone}</a>
+          <Icon name="phone" /> <a href={dial(profile.phone)}>{profile.phone}</a>
         </li>
       )}
       {profile.email && (
         <li>
-          <Icon name="mail" /> <a href={`mailto:${profile.email}`}>{profile.email}</a>
+          <Icon name="mail" /> <a href={mailTo(profile.email)}>{profile.email}</a>
         </li>
       )}
       {!profile.phone && !profile.email && <li class="muted">{t("contact.none")}</li>}

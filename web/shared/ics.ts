@@ -43,7 +43,12 @@ export function download(entry: Entry): void {
 }
 
 const stamp = (date: Date): string => date.toISOString().replace(/[-:]|\.\d+/g, "");
-const escaped = (text: string): string => text.replace(/[\\;,]/g, "\\$&").replace(/\r?\n/g, "\\n");
+/** No character of a text ends a line, or is one that §3.1 does not allow. */
+const escaped = (text: string): string =>
+  text
+    .replace(/[\\;,]/g, "\\$&")
+    .replace(/\r\n|[\n\v\f\r\x85\u2028\u2029]/g, "\\n")
+    .replace(/[^\P{Cc}\t]/gu, "");
 
 /** Lines have at most 75 octets; a fold never parts a character (§3.1). */
 function folded(line: string): string {

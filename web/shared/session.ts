@@ -1,6 +1,8 @@
 /**
  * Who is signed in on this page. The host application hands the token over in one of three
  * ways (docs/screens.md); it is kept for this tab only and never stays in an address.
+ *
+ * Nobody replaces a signed-in person without a question: neither a link nor the host.
  */
 
 import { Observable, type TokenSource } from "../sdk/index";
@@ -19,25 +21,41 @@ const GIVEN = "chairside:token";
 export class Session {
   /** `null`: no user is signed in. */
   readonly token: Observable<string | null>;
+  /** The token of another person, which waits for the answer of the one who is signed in. */
+  readonly offered = new Observable<string | null>(null);
   readonly #key: string;
   /** The newest token; it changes in place during a session. */
   #current: string | null;
+  /** The hub has refused the newest token, so nobody is signed in any more. */
+  #refused = false;
+  /** Another token of the same person, from a link: used when the newest one ends. */
+  #spare: string | null = null;
 
   constructor(page: string) {
     this.#key = `chairside-token-${page}`;
-    this.#current = this.#fromAddress() ?? sessionStorage.getItem(this.#key);
+    const kept = sessionStorage.getItem(this.#key);
+    const linked = takeFromAddress();
+    const isTaken = kept !== null && !hasExpired(kept);
+    this.#current = isTaken ? kept : (linked ?? kept);
+    if (this.#current !== null) this.#keep(this.#current);
     this.token = new Observable(this.#current);
+    if (linked !== null && linked !== this.#current) {
+      if (personOf(linked) === personOf(this.#current)) this.#spare = linked;
+      else this.offered.set(linked);
+    }
     addEventListener("hashchange", () => {
-      const token = this.#fromAddress();
-      if (token !== null) this.signIn(token);
+      const token = takeFromAddress(); // never stays there, whether it is used or not
+      if (token !== null && !this.#isSignedIn) this.signIn(token);
     });
     addEventListener("message", (event) => {
       // a frame's parent is an origin that the hub's frame-ancestors allow, or there is no frame
       if (event.source !== parent || parent === window || event.data?.type !== GIVEN) return;
-      if (typeof event.data.token !== "string") return;
-      if (this.token.value === null) this.signIn(event.data.token);
-      else this.#keep(event.data.token);
+      if (typeof event.data.token === "string") this.#given(event.data.token);
     });
+  }
+
+  get #isSignedIn(): boolean {
+    return this.#current !== null && !this.#refused;
   }
 
   /** Requests a token from the host page; without one, the user enters it. */
@@ -47,6 +65,8 @@ export class Session {
   }
 
   signIn(token: string): void {
+    this.#refused = false;
+    this.offered.set(null);
     this.#keep(token);
     this.token.set(token);
   }
@@ -57,26 +77,37 @@ export class Session {
     this.token.set(null);
   }
 
+  /** The person who is signed in stays; what was offered is forgotten. */
+  decline(): void {
+    this.offered.set(null);
+  }
+
+  /** The hub refuses the newest token. */
+  refused(): void {
+    this.#refused = true;
+  }
+
   /** For the SDK: the token, or another one when it is stale. */
   readonly source: TokenSource = async (stale) => {
     if (this.#current !== null && this.#current !== stale) return this.#current;
-    const fresh = await this.#host(stale);
+    const fresh = this.#spare ?? (await this.#host(stale));
+    this.#spare = null;
     if (fresh === null || fresh === stale) throw new Error("nobody has another token");
-    this.#keep(fresh);
+    this.#given(fresh);
+    if (this.#current !== fresh) throw new Error("the new token is of another person");
     return fresh;
   };
+
+  /** A token of the host: a newer one of the same person, or an offer. */
+  #given(token: string): void {
+    if (!this.#isSignedIn) this.signIn(token);
+    else if (personOf(token) === personOf(this.#current)) this.#keep(token);
+    else this.offered.set(token);
+  }
 
   #keep(token: string): void {
     this.#current = token;
     sessionStorage.setItem(this.#key, token);
-  }
-
-  #fromAddress(): string | null {
-    const token = new URLSearchParams(location.hash.slice(1)).get("token");
-    if (token === null) return null;
-    history.replaceState(null, "", location.pathname + location.search);
-    sessionStorage.setItem(this.#key, token);
-    return token;
   }
 
   async #host(stale?: string): Promise<string | null> {
@@ -96,4 +127,40 @@ export class Session {
       parent.postMessage({ type: WANTED }, "*"); // it contains nothing secret
     });
   }
+}
+
+/** The token of a link, which leaves the address and the history at once. */
+function takeFromAddress(): string | null {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token !== null) history.replaceState(null, "", location.pathname + location.search);
+  return token;
+}
+
+interface Claims {
+  iss?: unknown;
+  sub?: unknown;
+  act?: unknown;
+  exp?: unknown;
+}
+
+/** Unverified: the hub verifies tokens. */
+function claimsOf(token: string): Claims {
+  try {
+    const payload = (token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
+    const claims: unknown = JSON.parse(atob(payload));
+    return typeof claims === "object" && claims !== null ? claims : {};
+  } catch {
+    return {};
+  }
+}
+
+/** Whose token it is; a token that cannot be read is nobody else's than its own. */
+function personOf(token: string | null): string {
+  const { iss, sub, act } = claimsOf(token ?? "");
+  return sub === undefined ? `token ${token}` : JSON.stringify([iss, sub, act]);
+}
+
+function hasExpired(token: string): boolean {
+  const { exp } = claimsOf(token);
+  return typeof exp === "number" && exp * 1000 <= Date.now();
 }

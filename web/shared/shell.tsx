@@ -3,6 +3,7 @@
 import { type ComponentChildren, render } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { Hub, type Namespace } from "../sdk/index";
+import { Dialog } from "./dialog";
 import { useValue } from "./hooks";
 import { choose, LANGUAGES, type Language, language, t } from "./i18n";
 import { Icon } from "./icons";
@@ -38,6 +39,7 @@ function Page(props: PageOptions & { session: Session }) {
   const { session, namespace } = props;
   const chosen = useValue(language);
   const token = useValue(session.token);
+  const offered = useValue(session.offered);
   useEffect(() => {
     document.documentElement.lang = chosen;
     document.title = `${t(props.title)} · Chairside`;
@@ -51,6 +53,7 @@ function Page(props: PageOptions & { session: Session }) {
       ) : (
         <SignedIn key={token} session={session} namespace={namespace} view={props.view} />
       )}
+      {offered !== null && <OtherPerson session={session} token={offered} />}
       <Toasts />
     </div>
   );
@@ -77,6 +80,9 @@ function SignedIn({
     return () => hub.close();
   }, [hub]);
   useEffect(() => setWasOnline((before) => before || connection === "online"), [connection]);
+  useEffect(() => {
+    if (connection === "refused") session.refused();
+  }, [connection]);
   if (connection === "refused") {
     const code = hub.live.refusal?.code;
     const why = code === "UNAUTHORIZED" ? t("signin.expired") : t("signin.refused");
@@ -154,6 +160,26 @@ export function Head({
         )}
       </div>
     </header>
+  );
+}
+
+/** Asks before a link or the host signs in another person. */
+function OtherPerson({ session, token }: { session: Session; token: string }) {
+  const stay = (): void => session.decline();
+  return (
+    <Dialog title={t("other.title")} onClose={stay}>
+      <div class="stack">
+        <p>{t("other.text")}</p>
+        <div class="actions">
+          <button type="button" class="secondary" onClick={() => session.signIn(token)}>
+            {t("other.switch")}
+          </button>
+          <button type="button" class="primary" onClick={stay}>
+            {t("other.stay")}
+          </button>
+        </div>
+      </div>
+    </Dialog>
   );
 }
 

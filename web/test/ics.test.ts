@@ -25,6 +25,13 @@ it("escapes what would end a value", () => {
   expect(text).toContain("DESCRIPTION:one\\ntwo\\\\three");
 });
 
+it("has no line that a text began", () => {
+  const summary = "a\rSTATUS:CANCELLED\r\nb\u2028c\u2029d\x85e\x0bf\x0cg\x00h\x1bi\tj";
+  const text = icsText({ ...ENTRY, summary }, NOW);
+  expect(text).toContain("SUMMARY:a\\nSTATUS:CANCELLED\\nb\\nc\\nd\\ne\\nf\\nghi\tj\r\n");
+  expect(text.split(/\r\n|[\r\n\x85\u2028\u2029]/)).toHaveLength(15);
+});
+
 it("folds lines at 75 octets and parts no character", () => {
   const text = icsText({ ...ENTRY, summary: "ü".repeat(100) }, NOW);
   const lines = text.split("\r\n");

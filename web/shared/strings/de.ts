@@ -33,6 +33,13 @@ export const de: Strings = {
     "Ihre Anmeldung ist abgelaufen. Öffnen Sie die Seite erneut aus Ihrer Anwendung.",
   "signin.refused": "Der Hub nimmt diese Anmeldung für diese Seite nicht an.",
 
+  "other.title": "Eine andere Person anmelden?",
+  "other.text":
+    "Auf dieser Seite ist schon jemand angemeldet. Der geöffnete Link würde stattdessen eine " +
+    "andere Person anmelden. Wechseln Sie nur, wenn Sie das erwartet haben.",
+  "other.switch": "Person wechseln",
+  "other.stay": "Angemeldet bleiben",
+
   "zone.all": "Uhrzeiten wie in {zone}.",
   "zone.clinic": "Uhrzeiten wie in der Praxis ({zone}).",
   "zone.mine": "Uhrzeiten wie bei Ihnen ({zone}).",

@@ -29,6 +29,13 @@ export const en = {
   "signin.expired": "Your sign-in has run out. Open the page from your application again.",
   "signin.refused": "The hub does not accept this sign-in for this page.",
 
+  "other.title": "Sign in another person?",
+  "other.text":
+    "Somebody is signed in on this page. The link you opened would sign in another person " +
+    "in their place. Switch only if you expected that.",
+  "other.switch": "Switch person",
+  "other.stay": "Stay signed in",
+
   "zone.all": "Times as in {zone}.",
   "zone.clinic": "Times as at the clinic ({zone}).",
   "zone.mine": "Times as where you are ({zone}).",
