@@ -117,6 +117,31 @@ async def test_other_roles_than_patients_have_no_chat(clinic: Clinic) -> None:
     assert (await clinic.with_token(expired).post("/api/chat", {})).status == 401
 
 
+QUALIFIED = (
+    ("a check-up in 3 days, but not with Dentist 0", "check-up"),
+    ("a check-up with Dentist 0 in 3 days at 0930", "at 09:30. Shall I book it?"),
+    ("a check-up with Dentist 0 in 3 days at 9h30", "at 09:30. Shall I book it?"),
+    ("a check-up with Dentist 0 in 3 days no earlier than half past nine", "1. "),
+    ("a check-up with Dentist 0 and a surgery in 3 days", "“two treatments at once”"),
+    ("a check-up with Dentist 0 in 3 days unless it rains", "“unless it rains”"),
+    ("a check-up with Dentist 0 around Easter", "“easter”"),
+    ("please do not cancel anything", "I won’t cancel anything"),
+    ("cancel the appointment on 31 February", "no upcoming appointment"),
+)
+"""Sentences, and parts of the reply."""
+
+
+async def test_qualifiers_are_used_or_asked_about(clinic: Clinic) -> None:
+    for sentence, part in QUALIFIED:
+        page = page_of(clinic, clinic.patients[0])
+        reply = await page.send(sentence)
+        assert part in reply, (sentence, reply)
+        assert "Dentist 0" not in reply or "not with Dentist 0" not in sentence
+        assert "at 09:15" not in reply
+        await page.send("never mind")
+    assert await mine(clinic, clinic.patients[0]) == []
+
+
 async def test_chat_has_a_rate_limit_of_its_own(open_clinic: OpenClinic) -> None:
     """One caller's flood is refused; events, other routes and other patients are not."""
     async with open_clinic(chat=ChatSettings(rate_per_s=0.1, rate_burst=3)) as clinic:

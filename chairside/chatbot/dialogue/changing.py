@@ -114,8 +114,8 @@ def _where_to(exchange: Exchange, appointment: OwnAppointment, act: DialogueAct)
 def detail(exchange: Exchange, act: DialogueAct) -> bool:
     """Take in details for the current change; False if there were none."""
     task = exchange.task
-    if task.stage is Stage.WHICH:
-        if not (_says_which(act) or act.number or act.extreme):
+    if task.stage is Stage.WHICH or task.goal is Intent.CANCEL:
+        if not (_says_which(act) or act.is_choice):
             return False
         which = act.which if not act.which.is_empty else act.when
         changed = replace(
@@ -133,8 +133,6 @@ def detail(exchange: Exchange, act: DialogueAct) -> bool:
         exchange.update(act=changed)
         find_own(exchange)
         return True
-    if task.goal is Intent.CANCEL:
-        return False
     if _is_another(task, act):
         exchange.prompt(sentences.MOVE_KEEPS)
         return True

@@ -156,8 +156,11 @@ def take_choice(exchange: Exchange, act: DialogueAct) -> bool:
     is_other = act.treatment not in (None, task.appointment_type_id)
     if task.stage is not Stage.CHOOSE or is_other or act.is_about_unnamed:
         return False
+    if act.when.problem is not None:
+        exchange.prompt(sentences.problem(act.when))
+        return True
     several = offers.meant(act, task.offered, exchange.facts)
-    if several and act.when.problem is None:  # a bound holds for later searches, too
+    if several:  # a bound holds for later searches, too
         task = exchange.update(when=task.when.refined_by(act.when))
     if len(several) == 1:
         choose(exchange, several[0])
@@ -175,7 +178,11 @@ def take_choice(exchange: Exchange, act: DialogueAct) -> bool:
         ):
             exchange.prompt()
             return True
-    if act.number is not None and act.when.is_empty and not several:
-        exchange.show_offer(f"I offered only {len(task.offered)}:")
-        return True
+    if act.number is not None and not several:
+        is_offered = 1 < act.number <= len(task.offered)
+        if is_offered:  # but not at the time, or with the dentist, that is named with it
+            exchange.prompt(sentences.unclear(f"number {act.number}"))
+        elif act.when.is_empty:
+            exchange.show_offer(f"I offered only {len(task.offered)}:")
+        return is_offered or act.when.is_empty
     return False

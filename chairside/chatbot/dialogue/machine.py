@@ -253,11 +253,19 @@ def _book(exchange: Exchange, act: DialogueAct) -> None:
         _yes(exchange, act)
     elif agreed:
         exchange.reply("Book what? " + sentences.CAN_DO)
+    elif task is not None and _names_listed(exchange, act):
+        _details(exchange, act)  # "the filling" answers which one
     elif task is not None and task.goal is Intent.BOOK and not act.urgent:
         if not booking.detail(exchange, act):
             exchange.prompt()
     else:
         booking.begin(exchange, act)
+
+
+def _names_listed(exchange: Exchange, act: DialogueAct) -> bool:
+    """Whether the open question is which appointment, and one has the treatment of the act."""
+    types = {row.appointment_type_id for row in exchange.state.listed}
+    return exchange.task.stage is Stage.WHICH and act.treatment in types
 
 
 def _change(exchange: Exchange, act: DialogueAct) -> None:

@@ -127,7 +127,7 @@ def meant(act: DialogueAct, offered: Sequence[FreeSlot], facts: Facts) -> tuple[
     found = [
         slot
         for slot in offered
-        if (act.when.problem or act.when.is_empty or act.when.allows(local(facts, slot)))
+        if (act.when.is_empty or act.when.allows(local(facts, slot)))
         and (not act.dentists or slot.dentist_id in act.dentists)
         and slot.dentist_id not in act.not_dentists
         and act.treatment in (None, slot.appointment_type_id)

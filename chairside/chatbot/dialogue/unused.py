@@ -25,6 +25,8 @@ def unused(act: DialogueAct, state: DialogueState) -> str:
     is_about_last = act.intent is Intent.INFORM and task is None and act.when.is_empty
     if is_new and not is_about_last:
         return _unused_by_booking(act, has_last=state.last is not None)
+    if task is not None and task.goal is Intent.CANCEL and (act.by or act.shift):
+        return "another one" if act.by is None else "how much later"
     if task is not None and task.stage not in (Stage.CHOOSE, Stage.WHICH) and _counts(act):
         return _number(act)
     return "" if act.shift not in _DIRECTIONS else _shift_and_day(act)

@@ -83,5 +83,10 @@ class DialogueAct:
         return bool(unknown) or self.usual_dentist or self.other_dentist
 
     @property
+    def is_choice(self) -> bool:
+        """Whether it may choose one of what was shown."""
+        return self.number is not None or self.extreme is not None
+
+    @property
     def has_entities(self) -> bool:
         return self != DialogueAct(intent=self.intent)

@@ -25,6 +25,9 @@ _HAS_ONE: Final = re.compile(
     r" (?:an?|my|the|another)|my|the) .{0,20}\b(?:appointment|booking|visit)\b"
 )
 """A statement, not a wish."""
+_CHANGES_WHAT: Final = re.compile(
+    r"\b(?:change|switch|make|swap|turn) (?:it|that|this) (?:in)?to an? (?!\w{2,9} (?:day|date|time|slot)\b)"
+)
 _BOTH_TASKS: Final = re.compile(
     r"\bcancel\w{0,8}\b.{0,80}\b(?:or|and|/) .{0,40}\b(?:mov(?:e|ing)|reschedul\w{1,3})\b"
     r"|\b(?:mov(?:e|ing)|reschedul\w{1,3})\b.{0,80}\b(?:or|and|/) .{0,40}\bcancel"
@@ -59,6 +62,8 @@ class ClauseReader:
         by, without_by = _distance(without_idioms(text))
         reading = self.times.read(without_by)
         intent = _intent(reading.rest, text)
+        if intent is Intent.MOVE and _CHANGES_WHAT.search(text) and reading.when.is_empty:
+            intent = None  # "change it to a root canal"
         if by is not None and intent in (None, Intent.BOOK) and _MOVES.search(text):
             intent = Intent.MOVE
         act, unclear = self._entities(reading, intent, text, by)

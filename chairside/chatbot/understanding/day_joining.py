@@ -199,7 +199,7 @@ class DayJoiner:
                 self._add_weekly(found, is_choice=is_choice)
                 continue
             ahead = chosen[at + 1] if at + 1 < len(chosen) else None
-            week = ahead.week if ahead and _SPOKEN_OR.search(gaps[at + 1]) else None
+            week = None if ahead is None else _week_behind(ahead, gaps[at + 1])
             days = _within(found, wide if is_anchored else week)
             if days is None:
                 self.unclear.append(found.words)
@@ -254,6 +254,13 @@ def _is_negated(match: re.Match[str]) -> bool:
     """Whether "after" is that of "not much after"; "not after" is a bound of its own."""
     before = match.string[max(match.start() - 40, 0) : match.start()]
     return match[0][:2] not in ("no", "on") and bool(_NEGATED.search(before))
+
+
+def _week_behind(ahead: Found, gap: str) -> Days | None:
+    """The week of "Monday or Thursday next week", or of "Friday in two weeks"."""
+    if _SPOKEN_OR.search(gap):
+        return ahead.week
+    return ahead.days if _is_wide(ahead) and not _OR.search(gap) else None
 
 
 def _is_choice(gap: str) -> bool:

@@ -321,6 +321,8 @@ class DayReader:
     def weekday(self, match: re.Match[str]) -> str:
         number, which = weekday_number(match["day"]), (match["which"] or "").strip()
         no_day = _NO_DAY.get(match["day"])
+        if no_day and which in ("a", "some"):  # "a sun hat"
+            return match[0]
         if no_day and not which and no_day.search(match.string[: match.start()][-20:]):
             return match[0]
         if which in ("last", "past"):

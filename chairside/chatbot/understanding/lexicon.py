@@ -182,12 +182,12 @@ USUAL: Final = re.compile(
     r"|(?:who|whom|the one) i (?:always|usually|normally|last) (?:see|saw|have|had)|my usual)\b"
 )
 ANYONE: Final = re.compile(
-    r"\b(?:any (?:dentist|doctor|one of them|of them)|anyone(?! else)|anybody(?! else)|whoever|whichever|either(?: is fine| of them)?"
+    r"\b(?:any (?:dentist|doctor|one of them|of them)|anyone(?! (?:else|but))|anybody(?! (?:else|but))|whoever|whichever|either(?: is fine| of them)?"
     r"|no preference|(?:don't|do not) (?:mind|care)(?: who| which)?|doesn't matter(?: who| which)?|all the same"
     r"|no matter who|the first (?:dentist )?(?:that|who) (?:is|has))\b"
 )
 OTHER_DENTIST: Final = re.compile(
-    r"\b(?:an?other|different|other|new) (?:dentist|doctor)s?\b|\bnot (?:him|her)\b"
+    r"\b(?:an?other|different|other|new) (?:dentist|doctor)s?\b|\b(?:not|(?:anyone|anybody) but) (?:him|her)\b"
 )
 EVERYTHING: Final = re.compile(r"\b(?:all|both|every(?:thing)?|each)\b(?: of)?(?: my| the| them)?")
 URGENT: Final = re.compile(

@@ -56,7 +56,9 @@ def understand(
         return (whole,)
     acts: list[DialogueAct] = []
     for clause in clauses(text):
-        _add(acts, clause_reader.act(clause))
+        is_refusal = bool(acts) and lexicon.NO.match(clause)  # "cancel it? no!"
+        refusal = DialogueAct(intent=Intent.UNKNOWN, unclear=clause)
+        _add(acts, refusal if is_refusal else clause_reader.act(clause))
     return _kept(acts)
 
 
@@ -114,7 +116,7 @@ def _add(acts: list[DialogueAct], act: DialogueAct) -> None:
         acts.append(act)
     elif act.intent is Intent.INFORM and before.intent in _TASKS:
         acts[-1] = _with_details(before, act)
-    elif act.intent in _TASKS and before.intent is Intent.INFORM:
+    elif act.intent in _TASKS and before.intent is Intent.INFORM and not before.is_choice:
         acts[-1] = _with_details(act, before)
     elif act.intent in (Intent.MOVE, Intent.CANCEL) and before.intent is Intent.MINE:
         is_other = act.which.is_empty and not before.when.is_empty  # "I have one on Friday. …"

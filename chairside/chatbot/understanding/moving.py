@@ -26,6 +26,7 @@ _SOURCE_FIRST: Final = re.compile(rf"\b(?:my|the|our)\b(?! {_NOUN}\b).{{1,40}}\b
 _NOUN_AND_TIME: Final = re.compile(rf"\b{_NOUN} (?P<way>on|at|of|from|for) (?:the )?")
 _RESCHEDULE: Final = re.compile(r"\bre-?(?:schedul|book)")
 _BARE: Final = re.compile(r"^(\d{1,2}(?:[:.]\d{2})?)(?=[^\w:]{0,3}(?:please|instead)?[^\w:]{0,3}$)")
+_FROM_CLOCK: Final = re.compile(r"\bfrom (\d{1,2}(?:[:.]\d{2})?)$")
 _FROM: Final = re.compile(r"\bfrom\b")
 AMBIGUOUS: Final = "whether that is the time now or the new one"
 
@@ -53,16 +54,21 @@ def source_and_target(text: str, whole: Reading, reader: TimeReader) -> Move:
     if instead := _INSTEAD.search(text):
         source = reader.read(text[instead.end() :])
         if not source.when.is_empty:
-            return _move(source, reader.read(_FROM.sub(" ", text[: instead.start()])))
+            return _move(source, reader.read(_as_source(text[: instead.start()])))
     for split in splits(text):
         target = reader.read(_BARE.sub(r"at \1", text[split.end() :]))
         if target.when.is_empty and not target.unclear:
             continue
-        source = reader.read(_FROM.sub(" ", text[: split.start()]))
+        source = reader.read(_as_source(text[: split.start()]))
         return _with_source_behind(source, target, text[split.end() :], reader)
     if whole.when.is_empty:
         return Move(When(), When(), whole.rest, whole.unclear)
     return _without_to(text, whole, reader)
+
+
+def _as_source(text: str) -> str:
+    """The text with its "from" as a point in time instead of a bound."""
+    return _FROM.sub("on", _FROM_CLOCK.sub(r"at \1", text))
 
 
 def _with_source_behind(source: Reading, target: Reading, text: str, reader: TimeReader) -> Move:

@@ -75,7 +75,9 @@ _SIGNAL: Final = re.compile(
     r"|[\w.:/+-]{0,12}\d[\w.:/+-]{0,12}"
     r"|\b(?:by|from|around|about|up to|through|past|over|under|than|as of|starting|beginning|last|next)(?= ?¤)"
     r"|\b(?:around|over|under|than|as of|before|after) (?:a )?(?:dr\b|¢)|\b(?:every|each)\b"
-    r"|\b(?:all|any(?:one|body|thing|time)?|every\w{0,5}) but\b|\b(?:or|and) (?:the )?next\b"
+    r"|\b(?:all|any ?(?:one|body|thing|time)?|every\w{0,5}) (?:but|except)\b|\bbut (?:one|her|him|them|th(?:at|is) one)\b"
+    r"|\b(?:is|are|'s|was|were|be|gets?) (?:\w{2,9} )?(?:bad|difficult|hard|tricky|inconvenient|unsuitable|out|terrible|problematic|full|taken|off)\b"
+    r"|\b(?:or|and) (?:the )?next\b"
 )
 
 

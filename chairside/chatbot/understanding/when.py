@@ -113,6 +113,8 @@ class When:
                 ),
                 not_days=_union(filter(newer._may_exclude, self.not_days), newer.not_days),
             )
+        if not newer.has_own_day and result.days and not any(map(result._leaves, result.days)):
+            result = replace(result, days=())  # "not on Tuesday", and only Tuesday was wanted
         if newer.any_time or newer.has_time:
             result = replace(
                 result,
@@ -131,6 +133,15 @@ class When:
         if isinstance(excluded, int):
             return excluded not in (*self.weekdays, *(day.weekday() for day in single))
         return not any(day in excluded for day in single)
+
+    def _leaves(self, days: Days) -> bool:
+        """Whether some day of these is not excluded."""
+        every = (days.first + timedelta(days=n) for n in range((days.last - days.first).days + 1))
+        return any(
+            day.weekday() not in self.not_weekdays
+            and not any(day in excluded for excluded in self.not_days)
+            for day in every
+        )
 
     def _completed_by(self, older: "When") -> "When":
         """With the older first time of day if there is only a last one here, or the reverse."""

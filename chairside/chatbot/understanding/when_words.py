@@ -32,7 +32,7 @@ _SOONEST: Final = re.compile(
     r"|any ?day|any date|as early as possible|the sooner the better|at your earliest convenience)\b"
 )
 _ANY_TIME: Final = re.compile(
-    r"\b(?:any ?time|whenever|all day|(?:the )?time (?:of day )?(?:does not|doesn't) matter"
+    r"\b(?:any ?time(?! (?:but|except))|whenever(?! (?:but|except))|all day|(?:the )?time (?:of day )?(?:does not|doesn't) matter"
     r"|don't (?:mind|care) (?:what|which) time)\b"
 )
 

@@ -204,6 +204,55 @@ CASES = (
         replies=("Tuesday 16 March at 10:00. Shall I book it?",),
     ),
     Case(
+        name="a choice, and then another wish",
+        messages=(
+            "cleaning with Mara on Tuesday after 3",
+            "the first one please, and cancel my Friday appointment",
+        ),
+        replies=("Tuesday 16 March at 15:00. Shall I book it?",),
+    ),
+    Case(
+        name="a number that contradicts its time",
+        messages=("cleaning with Mara on Tuesday after 3", "number 2 at 3"),
+        replies=(f"{UNSURE}number 2”",),
+    ),
+    Case(
+        name="a weekday that contradicts its date",
+        messages=("cleaning with Mara on Tuesday after 3", "Tuesday the 3rd"),
+        replies=("I can’t make Tuesday and 3 April 2027 fit together.", "at 15:00"),
+    ),
+    Case(
+        name="not on the only day that was wanted",
+        messages=("cleaning with Mara on Tuesday at 3", "fine, but not on Tuesday"),
+        replies=("Wednesday 10 March at 15:00",),
+        never=("Tuesday",),
+    ),
+    Case(
+        name="another appointment than the one in question",
+        messages=("cancel my appointment on Friday", "no, the one with James"),
+        replies=("Shall I cancel your cleaning with Dr. James Okonkwo, Thursday 18 March",),
+    ),
+    Case(
+        name="not the appointment in question",
+        messages=("cancel my appointment on Friday", "yes but not the Friday one"),
+        replies=("Shall I cancel your cleaning with Dr. James Okonkwo, Thursday 18 March",),
+    ),
+    Case(
+        name="one more than the one in question",
+        messages=("cancel my appointment on Friday", "yes, and the other one too"),
+        replies=(f"{UNSURE}another one”", "Friday 12 March"),
+    ),
+    Case(
+        name="a refusal behind a wish",
+        messages=("cancel my appointment on Friday? no!",),
+        replies=(f"{UNSURE}no!”",),
+    ),
+    Case(
+        name="a treatment in place of another",
+        messages=("cleaning with Mara on Tuesday after 3", "change it to a root canal"),
+        replies=("For a root canal with Dr. Mara Lindqvist",),
+    ),
+    Case(
         name="more than a message may hold",
         messages=("book a cleaning on Friday " + "and so on " * 120,),
         replies=(f"{UNSURE}so many things at once”",),
