@@ -44,4 +44,7 @@ def may_connect(request: web.Request, allowed: Collection[str]) -> bool:
     origin = request.headers.get("Origin")
     if origin is None or cors_origin(request, allowed) is not None:
         return True
-    return urlsplit(origin).netloc == request.host
+    try:
+        return urlsplit(origin).netloc == request.host
+    except ValueError:  # no address at all
+        return False

@@ -90,6 +90,8 @@ def configure_logging(
     )
     handler.addFilter(_without_request_bytes)
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    # It quotes Sec-WebSocket-Protocol, in which some clients send tokens.
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # the store reports migrations itself
     logging.captureWarnings(capture=True)
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.support.clinic import ADMIN, CHATBOT, Clinic, appointments_of
@@ -249,3 +250,24 @@ async def test_input_of_one_client_is_never_shown_to_another(clinic: Clinic) -> 
     await screen.refused("appointment:book", {"notes": "<script>alert(1)</script>"})
     await screen.refused("channel:join", {"channel": appointments_of(clinic.patients[0])})
     assert not watcher.events()
+
+
+# --- handshakes ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["/socket.io/?EIO=4&transport=websocket", "/realtime/v1/websocket?"]
+)
+async def test_a_handshake_with_odd_headers_is_refused_without_an_alarm(
+    clinic: Clinic, logs: Logs, path: str
+) -> None:
+    address = f"{clinic.url}{path}&apikey={clinic.patients[1].token}"
+    for origin in ("http://[::1", "null", "http://evil.example", "//", "http://["):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await clinic.session.ws_connect(address, origin=origin)
+        assert refused.value.status == 403, origin
+    protocols = ("base64url.bearer.secret-of-the-client", "other")
+    async with clinic.session.ws_connect(address, protocols=protocols) as ws:
+        assert ws.protocol is None
+    assert "secret-of-the-client" not in logs.getvalue()
+    assert not [line for line in logs.lines() if line["level"] in ("error", "warning")]

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from hub.server import bind
 from tests.support.commandline import Process, command, started
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
@@ -156,3 +157,50 @@ async def test_serve_runs_a_clinic_with_its_own_configuration(tmp_path: Path) ->
         status, error = await get(f"{serving.url}/api/profiles/me")
         assert (status, error["error"]["code"]) == (401, "UNAUTHORIZED")
         assert await serving.stop() == 0
+
+
+async def test_a_flood_of_connections_shuts_nobody_out(tmp_path: Path) -> None:
+    """More silent connections than the process may open files, and half of it is kept for them."""
+    settings = {"CHAIRSIDE_AUTH_SECRET": SECRET}
+    assert (await ran(tmp_path, "migrate", **settings))[0] == 0
+    (tmp_path / "log").unlink()
+    async with command(tmp_path, "serve", open_files="256", **settings) as serving:
+        host, port = serving.url.removeprefix("http://").split(":")
+        flood = await asyncio.gather(
+            *(asyncio.open_connection(host, int(port)) for _ in range(400))
+        )
+        for _, writer in flood[::2]:
+            writer.write(b"GET / HT")
+        for path, status in (("/health/live", 200), ("/health", 200), ("/api/profiles/me", 401)):
+            assert (await get(f"{serving.url}{path}"))[0] == status
+        for _, writer in flood:
+            writer.transport.abort()
+        assert await serving.stop() == 0
+    log = (tmp_path / "log").read_text()
+    assert '"level":"error"' not in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.long
+async def test_the_links_of_the_demo_exist_before_its_health_is_answered(tmp_path: Path) -> None:
+    with bind("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    links = tmp_path / "var" / "links.json"
+    process = await started(tmp_path, "demo", "--json", "--port", str(port))
+    try:
+        async with asyncio.timeout(60):
+            while (answered := await _health(port)) is None:  # noqa: ASYNC110  # another process
+                await asyncio.sleep(0.01)
+        assert links.is_file(), answered
+        assert json.loads(links.read_text())["url"] == f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def _health(port: int) -> int | None:
+    """The status of ``/health``; ``None`` if nothing listens."""
+    try:
+        return (await get(f"http://127.0.0.1:{port}/health"))[0]
+    except aiohttp.ClientConnectionError:
+        return None

@@ -40,10 +40,14 @@ class Process:
             return await self.process.wait()
 
 
-async def started(folder: Path, *argv: str, **variables: str) -> asyncio.subprocess.Process:
+async def started(
+    folder: Path, *argv: str, open_files: str | None = None, **variables: str
+) -> asyncio.subprocess.Process:
     """``chairside ARGV`` in ``folder``; its log is ``folder/log``."""
+    limited = ("sh", "-c", f'ulimit -n {open_files}; exec "$@"', "sh") if open_files else ()
     with (folder / "log").open("ab") as log:
         return await asyncio.create_subprocess_exec(
+            *limited,
             sys.executable,
             "-m",
             "hub.cli",
@@ -56,9 +60,15 @@ async def started(folder: Path, *argv: str, **variables: str) -> asyncio.subproc
 
 
 @asynccontextmanager
-async def command(folder: Path, *argv: str, **variables: str) -> AsyncIterator[Process]:
-    """``serve`` or ``demo`` until the block ends, on a free port unless ARGV has one."""
-    process = await started(folder, argv[0], "--json", "--port", "0", *argv[1:], **variables)
+async def command(
+    folder: Path, *argv: str, open_files: str | None = None, **variables: str
+) -> AsyncIterator[Process]:
+    """``serve`` or ``demo`` until the block ends, on a free port unless ARGV has one.
+
+    ``open_files``: the limit that the system sets to the process.
+    """
+    sent = (argv[0], "--json", "--port", "0", *argv[1:])
+    process = await started(folder, *sent, open_files=open_files, **variables)
     try:
         assert process.stdout is not None
         async with asyncio.timeout(_STARTS_WITHIN_S):
