@@ -188,7 +188,7 @@ class JwksKeys:
 def refuse_unsafe_source(jwks: str) -> None:
     """Raise ValueError unless it is a file, an https address, or http from this machine.
 
-    Whoever can change an http answer on its way chooses the keys, and so every token.
+    A machine between that changes an http answer chooses the keys, and so every token.
     """
     if "://" not in jwks:
         return

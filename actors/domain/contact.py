@@ -5,6 +5,7 @@ with the same key reach the same mailbox or telephone.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -87,13 +88,26 @@ class KnownContact:
 
     @classmethod
     def of(cls, text: str, region: str = "") -> Self:
-        phones = phone_keys(text, region) if PHONE_FORM.fullmatch(text) else ()
+        number = _typed_number(text)
+        phones = phone_keys(number, region) if number else ()
         return cls(text=text, email_key=email_key(text), phone_keys=phones)
 
 
 def is_region(code: str) -> bool:
     """Whether it is a country whose numbering plan is known, e.g. ``AT``."""
     return code in phonenumbers.SUPPORTED_REGIONS
+
+
+def _typed_number(text: str) -> str | None:
+    """The number in a text that may be copied from elsewhere, with its invisible marks.
+
+    ``None`` for a text that has letters, or is too long for a number.
+    """
+    shown = "".join(
+        char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf"
+    )
+    is_number = len(shown) <= MAX_PHONE_CHARS and not any(map(str.isalpha, shown))
+    return shown if is_number and "@" not in shown else None
 
 
 def _as_dialled(number: PhoneNumber, metadata: PhoneMetadata) -> list[str]:

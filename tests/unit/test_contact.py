@@ -92,6 +92,14 @@ def test_without_a_region_a_national_number_equals_only_itself() -> None:
     assert phone_keys("(01) 234 5678") == ("012345678",)
 
 
+@pytest.mark.parametrize(
+    "copied",
+    ["\u202a+43 1 2345678\u202c", "+43\u00a01\u20112345678", "\uff0b\uff14\uff13 1 2345678"],
+)
+def test_a_copied_number_is_the_number_that_it_shows(copied: str) -> None:
+    assert KnownContact.of(copied).phone_keys == ("+4312345678",)
+
+
 def test_a_name_is_no_contact() -> None:
     known = KnownContact.of("Ada Lovelace", "AT")
     assert (known.email_key, known.phone_keys) == (None, ())

@@ -2,7 +2,7 @@
  * Who is signed in on this page. The host application hands the token over in one of three
  * ways (docs/screens.md); it is kept for this tab only and never stays in an address.
  *
- * Nobody replaces a signed-in person without a question: neither a link nor the host.
+ * Neither a link nor the host replaces a signed-in person without a question.
  */
 
 import { Observable, type TokenSource } from "../sdk/index";
@@ -26,7 +26,7 @@ export class Session {
   readonly #key: string;
   /** The newest token; it changes in place during a session. */
   #current: string | null;
-  /** The hub has refused the newest token, so nobody is signed in any more. */
+  /** The hub has refused the newest token, so its person is no longer signed in. */
   #refused = false;
   /** Another token of the same person, from a link: used when the newest one ends. */
   #spare: string | null = null;
