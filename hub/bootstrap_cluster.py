@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from aiohttp import web
-
 from actors.tasks import Tasks
 from api.realtime.supabase.presence_sync import PresenceSync
 from hub.bootstrap_core import Core
@@ -20,16 +18,13 @@ from hub.cluster.figures import ClusterFigures
 from hub.cluster.internal.address import advertised_address, internal_listener
 from hub.cluster.internal.disconnects import DISCONNECT_PATH, ClusterConnections
 from hub.cluster.internal.node_client import NodeClient
-from hub.cluster.internal.node_server import NodeHandler, internal_app
+from hub.cluster.internal.node_server import NodeHandler, internal_app, serving_nodes
 from hub.cluster.local_node import LocalNode
 from hub.cluster.members.lease_keeper import LeaseKeeper
 from hub.cluster.stream.publisher import StreamPeers
 from hub.cluster.stream.receiver import StreamReceiver
 from hub.cluster.stream.repair import AbandonedEvents, ChannelRepair
 from store.postgres.nodes import Nodes, open_nodes
-
-_CLOSE_S = 2.0
-"""How long requests of other nodes may take when this node stops."""
 
 
 @asynccontextmanager
@@ -51,15 +46,9 @@ async def open_cluster(core: Core, node: LocalNode) -> AsyncIterator[Cluster]:
         address = advertised_address(config.cluster, listener)
         cluster = _build(core, node, nodes, client, address)
         core.base.metrics.watch_cluster(cluster.figures.counters, cluster.figures.gauges)
-        runner = web.AppRunner(
-            internal_app(node.membership, _handlers(cluster)),
-            access_log=None,
-            shutdown_timeout=_CLOSE_S,
-        )
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
+        app = internal_app(node.membership, _handlers(cluster))
+        await stack.enter_async_context(serving_nodes(app, listener))
         stack.push_async_callback(cluster.forwarded.close)
-        await web.SockSite(runner, listener).start()
         await cluster.keeper.join()
         stack.push_async_callback(cluster.leave)
         tasks = Tasks()

@@ -17,7 +17,6 @@ from typing import Any, Final, Literal, TextIO
 
 import orjson
 import structlog
-from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 
@@ -88,7 +87,6 @@ def configure_logging(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish[1:]],
         )
     )
-    handler.addFilter(_without_request_bytes)
     logging.basicConfig(handlers=[handler], level=level, force=True)
     # It quotes Sec-WebSocket-Protocol, in which some clients send tokens.
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
@@ -149,18 +147,6 @@ class _NamedLogger:
         self.name = name
         self.debug = self.info = buffer.add
         self.warning = self.error = self.critical = buffer.write
-
-
-def _without_request_bytes(record: logging.LogRecord) -> bool:
-    """Log a malformed request as a warning, and without its bytes.
-
-    aiohttp logs it as an error with a stack trace that quotes headers, tokens too.
-    """
-    error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, HttpProcessingError):
-        record.exc_info = None
-        record.levelno, record.levelname = logging.WARNING, "WARNING"
-    return True
 
 
 def _complete(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import structlog
-from aiohttp.http_exceptions import BadHttpMessage
 
 from hub.telemetry.logging import REDACTED, LoggingSettings, configure_logging
 from tests.support.logs import Logs, captured_logs
@@ -65,16 +64,6 @@ def test_an_error_is_logged_with_its_stack_trace_and_context(out: Logs) -> None:
         assert line["level"] == "error"
         assert "in fail" in line["exception"]
         assert "LookupError: no such calendar" in line["exception"]
-
-
-def test_a_malformed_request_is_one_warning_without_its_bytes(out: Logs) -> None:
-    error = BadHttpMessage("Invalid header value char: b'Authorization: Bearer opaque'")
-    server = logging.getLogger("aiohttp.server")
-    server.exception("Error handling request from %s", "127.0.0.1", exc_info=error)
-    line = only_line(out)
-    assert (line["level"], line["event"]) == ("warning", "Error handling request from 127.0.0.1")
-    assert "exception" not in line
-    assert "opaque" not in out.getvalue()
 
 
 def test_every_line_of_a_request_has_its_context(out: Logs) -> None:
