@@ -38,7 +38,7 @@ class Turns:
     async def begin_long(self, scope: str) -> None:
         """Wait until no other long computation runs; raises RateLimited."""
         if self._long_of[scope] >= LONG_OF_USER_MAX:
-            raise RateLimited(_RETRY_S, "Too many long lists at once; please ask for fewer days")
+            raise RateLimited(_RETRY_S, "Too many long lists at once; please request fewer days")
         self._long_of[scope] += 1
         try:
             await self._long.acquire()
