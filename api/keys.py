@@ -126,9 +126,10 @@ class JwksKeys:
     def refresh_if_old(self) -> None:
         """Start a read in the background when the set is old; forget one that is too old."""
         age_s = self._clock.monotonic() - self._read_at
-        if self._keys is None or age_s < self._refresh_s:
+        was_wanted = self._keys is not None or self._failed
+        if not was_wanted or age_s < self._refresh_s:
             return
-        if age_s >= self._max_age_s and self._failed:
+        if self._keys is not None and self._failed and age_s >= self._max_age_s:
             log.error("jwks_too_old", source=_shown(self._source), age_s=round(age_s))
             self._keys, self._text = None, b""
             self._on_change()

@@ -226,3 +226,9 @@ def test_settings_cannot_be_changed_once_read() -> None:
 def test_only_origins_are_accepted_for_the_frame_policy(tmp_path: Path, origin: str) -> None:
     path = file_with(tmp_path, f"[api]\nframe_origins = ['{origin}']\n")
     assert f'api.frame_origins: "{origin}" is no origin' in refusal(path)
+
+
+@pytest.mark.parametrize("region", ["at", "XX", "AUT", "Austria"])
+def test_the_region_is_a_country(region: str) -> None:
+    message = refusal(None, {"CHAIRSIDE_PRACTICE_REGION": region})
+    assert message.startswith("practice.region must be a country")
