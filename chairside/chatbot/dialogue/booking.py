@@ -46,7 +46,7 @@ def _only(act: DialogueAct) -> tuple[str, ...]:
 
 def _all_but(exchange: Exchange, act: DialogueAct) -> tuple[str, ...]:
     """The dentists that are left when some are excluded."""
-    if not act.not_dentists or act.dentists:
+    if not act.not_dentists or act.dentists or act.usual_dentist:
         return ()
     return tuple(one.id for one in exchange.facts.dentists if one.id not in act.not_dentists)
 
@@ -82,7 +82,7 @@ def advance(exchange: Exchange) -> None:
 
 def usual_found(exchange: Exchange, appointments: tuple[OwnAppointment, ...]) -> None:
     """The dentist seen most often, the latest of those; without any visit, prompt for one."""
-    known = {one.id for one in exchange.facts.dentists}
+    known = {one.id for one in exchange.facts.dentists} - {*exchange.task.act.not_dentists}
     seen = Counter(
         row.dentist_id
         for row in appointments

@@ -191,7 +191,7 @@ class DayJoiner:
         chosen = [self._found[int(mark[1])] for mark in marks]
         gaps = ["", *(text[one.end() : other.start()] for one, other in pairwise(marks)), ""]
         wide: Days | None = None
-        is_anchored = False
+        is_anchored = has_days = False
         for at, found in enumerate(chosen):
             is_choice = _is_choice(gaps[at]) if at else True
             is_anchored = wide is not None and (is_anchored or not _SPOKEN_OR.search(gaps[at]))
@@ -203,12 +203,15 @@ class DayJoiner:
             days = _within(found, wide if is_anchored else week)
             if days is None:
                 self.unclear.append(found.words)
-            elif not at or (is_choice and not _narrows(days, self.days, gaps[at])):
+            elif (
+                not has_days and (not at or not is_choice or (days.last - days.first).days >= 6)
+            ) or (has_days and is_choice and not _narrows(days, self.days, gaps[at])):
                 self._add(days)
-            elif self.days and _covers(self.days[-1], days):
+            elif self.days and _covers(self.days[-1], days) and gaps[at].strip() != "of":
                 self.days[-1] = days
-            elif not any(_covers(days, one) for one in self.days):
+            elif gaps[at].strip() == "of" or not any(_covers(days, one) for one in self.days):
                 self.unclear.append(found.words)
+            has_days = True
             is_anchored = is_anchored or found.week is not None
             wide = wide or found.week or (days if days and _is_wide(found) else None)
         if self.weekdays and any(not _has_weekday(days, self.weekdays) for days in self.days):

@@ -33,6 +33,10 @@ _NO_DAY: Final = {
     "wed": re.compile(r"\b(?:i|we|they|be|are|were|got|get|newly|been|to) $"),
 }
 """Before these words, "sat" is no Saturday."""
+_HOLIDAY: Final = re.compile(
+    r"\b(?:black|good|easter|whit|ash|maundy|shrove|cyber|palm|holy|pancake) $"
+)
+"""Before the name of a weekday: a holiday, whose date is unknown here."""
 _DATE_BEFORE: Final = re.compile(
     r"(?:\b(?:on|by|before|after|from|until|till|since|between|than|not|except|earliest|latest"
     r"|around)(?: on)?(?: (?:the )?\d{1,2}(?:st|nd|rd|th),? (?:and|or|to|until|till|nor|-))?"
@@ -321,6 +325,8 @@ class DayReader:
     def weekday(self, match: re.Match[str]) -> str:
         number, which = weekday_number(match["day"]), (match["which"] or "").strip()
         no_day = _NO_DAY.get(match["day"])
+        if _HOLIDAY.search(match.string[: match.start()][-20:]):
+            return match[0]
         if no_day and which in ("a", "some"):  # "a sun hat"
             return match[0]
         if no_day and not which and no_day.search(match.string[: match.start()][-20:]):

@@ -34,8 +34,8 @@ _NOT: Final = (
     r"|(?:can't|cannot|can not|couldn't) do|(?:do not|don't) want|avoid(?:ing)?|skip(?:ping)?)"
 )
 _UNAVAILABLE: Final = (
-    r"(?:does not|doesn't|won't|will not|is not|isn't|is no|are not|aren't|are no|do not|don't)"
-    r" (?:work|suit|fit|good|possible|convenient|okay|ok|available)(?: (?:for )?me)?"
+    r"(?:(?:does not|doesn't|won't|will not|is not|isn't|is no|are not|aren't|are no|do not|don't)"
+    r" (?:work|suit|fit|good|possible|convenient|okay|ok|available)(?: (?:for )?me)?|excluded|excepted)"
 )
 
 
@@ -43,7 +43,7 @@ def _bounds(words: dict[str, int], *, is_first: bool) -> list[tuple[re.Pattern[s
     return [
         (
             re.compile(
-                rf"\b(?:{pattern}){_ON}{_A}(?:on\b(?! {{0,3}}⟦)|onwards?\b|and (?:later|after)\b)?"
+                rf"\b(?:{pattern}){_ON}{_A}(?:on\b(?! {{0,3}}⟦)|onwards?\b|and (?:later|after)\b|at the (?:very )?(?:latest|earliest)\b)?"
             ),
             partial(
                 DayJoiner.bound,
@@ -69,7 +69,10 @@ DAY_RELATIONS: Final[tuple[tuple[re.Pattern[str], Relation], ...]] = (
         ),
         DayJoiner.beside,
     ),
-    (re.compile(rf"{_A}(?P<way>after|following|before){_ON}{_B}"), DayJoiner.weekday_beside),
+    (
+        re.compile(rf"(?:\b(?:the )?first ?)?{_A}(?P<way>after|following|before){_ON}{_B}"),
+        DayJoiner.weekday_beside,
+    ),
     (
         re.compile(rf"\b(?:between|from){_ON}{_A}(?:and|to|until|till|through|thru|-){_ON}{_B}"),
         DayJoiner.range,

@@ -137,7 +137,7 @@ SHIFTS: Final = {
         r"\b(?:an?other|different|other|some other) (?:days?|dates?)\b|\bnot that day\b"
     ),
     Shift.MORE: re.compile(
-        r"\b(?:none of (?:these|those|them|the above)|neither(?= ?(?:$|[,.!?]|of|one|thanks|please|works|is|suits))|something else|anything else|any others?|(?<!every )others?"
+        r"\b(?:none of (?:these|those|them|the above)|neither(?= ?(?:$|[,.!?]|of|one|thanks|please|works|is|suits))|something else|anything else|any others?|(?<!every )others?\b"
         r"|(?:an?other|different|other|more|further|some more|any other) (?:times?|options?|slots?|ones?|choices?)"
         r"|show (?:me )?more|^more\b|what else)"
     ),
@@ -179,7 +179,7 @@ BY: Final = re.compile(
 USUAL: Final = re.compile(
     r"\b(?:my (?:usual|regular|normal|own|old)? ?(?:dentist|doctor)|(?:the )?(?:usual|same|regular)"
     r" (?:dentist|doctor|one as (?:always|last time)|person)|same as (?:last time|always|usual)"
-    r"|(?:who|whom|the one) i (?:always|usually|normally|last) (?:see|saw|have|had)|my usual)\b"
+    r"|the (?:dentist|doctor|person)(?: (?:who|whom|that))? i (?:always |usually |normally |last )?(?:see|saw|have|had)(?: last time| before)?|(?:who|whom|the one) i (?:always|usually|normally|last) (?:see|saw|have|had)|my usual)\b"
 )
 ANYONE: Final = re.compile(
     r"\b(?:any (?:dentist|doctor|one of them|of them)|anyone(?! (?:else|but))|anybody(?! (?:else|but))|whoever|whichever|either(?: is fine| of them)?"

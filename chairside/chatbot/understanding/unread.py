@@ -51,26 +51,28 @@ _HARMLESS: Final = re.compile(
 _NEGATIVE: Final = (
     r"not|no|never|none|neither|nor|without|except(?:ing)?|excluding|besides|avoid(?:ing)?|unless|nothing|nobody"
     r"|cannot|dont|cant|wont|isnt|doesnt|didnt|\w{2,8}n't|hardly|instead of|rather than|other than|apart from"
-    r"|hate|unavailable|impossible|busy|away|abroad|vacation|holidays?|booked up"
+    r"|hate|exclud(?:e|ed)|except(?:ed)|aside|unavailable|impossible|busy|away|abroad|vacation|holidays?|booked up"
 )
 _OF_TIME: Final = (
     r"mondays?|tuesdays?|wednesdays?|thursdays?|fridays?|saturdays?|sundays?|january|february|april|june|july"
     r"|august|september|october|november|december|today|tomorrow|yesterday|tonight|midweek|days?|weeks?|weekends?|weekdays?"
     r"|fortnights?|months?|years?|hours?|minutes?|mins?|mornings?|afternoons?|evenings?|nights?|noon|midday"
     r"|midnight|o'clock|half|quarter|lunch|christmas|easter|new year'?s?|thanksgiving|birthday|dawn|dusk|sunrise|sunset"
-    r"|breakfast|dinner|early|late|same (?:time|date)|utc|gmt|bst|c?e[sd]t|[cmp][sd]t|time ?zone"
+    r"|breakfast|dinner|eod|cob|early|late|alternat(?:e|ing)|fortnightly|bi-?weekly|weekly|monthly|daily|recurring|same (?:time|date)|utc|gmt|bst|c?e[sd]t|[cmp][sd]t|time ?zone"
 )
 _BOUND: Final = (
     r"before|after|afterwards|until|till|since|between|within|during|later|latest|earlier|earliest|sooner|soonest"
     r"|prior|beyond|onwards?|minimum|maximum|at (?:least|most)|(?:more|less|other|rather|further) than|ahead of"
 )
 _COUNTED: Final = r"first|second|third|fourth|fifth|sixth|twice|thrice|double|couple|several|few|dozens?|pair|both"
-_CONDITION: Final = r"if|whether|depending|provided|otherwise|in case|as long as"
+_CONDITION: Final = r"when (?:my|we|school|the \w{2,9}|it|he|she|they)|while|if|whether|depending|provided|otherwise|in case|as long as"
 _DENTIST: Final = (
     r"(?:some|any)(?:one|body) else|(?:fe)?male (?:dentist|doctor)|woman|(?:a|the) man"
 )
 _SIGNAL: Final = re.compile(
     rf"\b(?:{_NEGATIVE}|{_OF_TIME}|{_BOUND}|{_COUNTED}|{_CONDITION}|{_DENTIST})(?![\w'])"
+    r"|\bdr §[a-z]{2}'s (?!next|first|free|earliest|avail|opening|slots?\b|times?\b|calendar|schedule|diary|hours)"
+    r"|\b[mtwfs](?:/[mtwfs]){1,6}\b"
     r"|(?<=¤ )(?!any|some|same|free|that|good|the)[a-z]{2,12} time\b"
     r"|[\w.:/+-]{0,12}\d[\w.:/+-]{0,12}"
     r"|\b(?:by|from|around|about|up to|through|past|over|under|than|as of|starting|beginning|last|next)(?= ?¤)"
@@ -79,6 +81,10 @@ _SIGNAL: Final = re.compile(
     r"|\b(?:is|are|'s|was|were|be|gets?) (?:\w{2,9} )?(?:bad|difficult|hard|tricky|inconvenient|unsuitable|out|terrible|problematic|full|taken|off)\b"
     r"|\b(?:or|and) (?:the )?next\b"
 )
+
+
+_TO_A_TIME: Final = re.compile(r"\bto(?= ?¤)")
+"""Of a move it is where to; else it is a bound whose other end is missing."""
 
 
 def without_idioms(text: str) -> str:
@@ -97,6 +103,8 @@ def unread(rest: str, act: DialogueAct) -> str:
         rest = pattern.sub(TAKEN, rest, count)
     rest = " ".join(_HARMLESS.sub(" ", f"{rest} ").split())
     found = _SIGNAL.search(rest)
+    if found is None and act.intent is not Intent.MOVE:
+        found = _TO_A_TIME.search(rest)
     if found is None:
         return ""
     words = rest[found.start() :].split()[:_SHOWN_WORDS]
