@@ -79,7 +79,8 @@ def hide_system_columns(connection: Connection) -> None:
     """Let readers read the columns of each table that they may read, and no system columns.
 
     ``ctid`` and ``xmin`` of two rows reveal how much was written between them. Run after every
-    migration, as the owner, so that it also covers new tables and columns.
+    migration, as the owner, so that it also covers new tables and columns: a column that
+    readers must not see is hidden by a view, as those of ``profiles`` are.
     """
     connection.exec_driver_sql(_NO_SYSTEM_COLUMNS)
 
