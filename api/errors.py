@@ -24,6 +24,7 @@ STATUS: Final[Mapping[type[refusals.Refusal], int]] = MappingProxyType(
         refusals.ValidationFailed: 400,
         refusals.InvalidToken: 401,
         refusals.Forbidden: 403,
+        refusals.ConsentRequired: 403,
         refusals.NotFound: 404,
         refusals.SlotTaken: 409,
         refusals.PatientConflict: 409,

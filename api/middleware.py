@@ -9,8 +9,8 @@ from aiohttp.typedefs import Handler
 from structlog.typing import FilteringBoundLogger
 
 from actors.domain.ids import parse_id
-from actors.domain.principal import Principal, Role
-from actors.domain.refusals import InvalidToken, NotFound, Refusal
+from actors.domain.principal import Principal, Role, acting_party
+from actors.domain.refusals import ConsentRequired, Forbidden, InvalidToken, NotFound, Refusal
 from actors.services.identity import Claims
 from api.auth import bearer
 from api.client_faults import (
@@ -143,11 +143,16 @@ async def identify(request: web.Request) -> Principal:
     """The principal of the request's token; raises InvalidToken and what Identity raises."""
     deps = request.app[DEPS]
     claims = await deps.verifier.verify(bearer(request.headers.get("Authorization")))
+    request[CLAIMS] = claims
     patient = request.headers.get("On-Behalf-Of")
     if claims.role is Role.CHATBOT and patient is not None and parse_id(patient) is None:
         raise NotFound("patient")
-    principal = await deps.services.identity.principal(claims, patient)
-    request[PRINCIPAL], request[CLAIMS] = principal, claims
+    try:
+        principal = await deps.services.identity.principal(claims, patient)
+    except (Forbidden, ConsentRequired, NotFound):
+        deps.limiter.take(claims.scope)  # trying patients one by one is limited, too
+        raise
+    request[PRINCIPAL] = principal
     return principal
 
 
@@ -199,6 +204,8 @@ def _log_request(request: web.Request, status: int, seconds: float, *, streamed:
     failure: dict[str, object] = {} if error is None else {"code": error.code}
     if why := request.get(WHY):
         failure["why"] = why
+    if (claims := request.get(CLAIMS)) and (party := acting_party(claims.scope)):
+        failure["acting"] = party
     request.app[LOG].info(
         "api_request",
         method=request.method,

@@ -44,7 +44,8 @@ _SERVERS: Final = [{"url": "/", "description": "The hub that serves this documen
 _EVERYWHERE: Final[tuple[type[refusals.Refusal], ...]] = (
     refusals.ValidationFailed,
     refusals.InvalidToken,
-    refusals.Forbidden,  # like the next: of `On-Behalf-Of`, which every route takes
+    refusals.Forbidden,  # like the next two: of `On-Behalf-Of`, which every route takes
+    refusals.ConsentRequired,
     refusals.NotFound,
     refusals.RateLimited,
     refusals.Unavailable,

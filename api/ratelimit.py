@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from actors.domain.principal import acting_party
 from actors.domain.refusals import RateLimited
 
 BUCKETS_MAX: Final = 20_000
@@ -11,7 +12,10 @@ _ROUNDING_S: Final = 1e-9
 
 
 class RateLimiter:
-    """Counts the requests of each principal, over REST and sockets together."""
+    """Counts the requests of each principal, over REST and sockets together.
+
+    With ``parties``, those of a chatbot for all its patients are counted there, too.
+    """
 
     def __init__(
         self,
@@ -20,12 +24,13 @@ class RateLimiter:
         burst: int,
         monotonic: Callable[[], float],
         buckets_max: int = BUCKETS_MAX,
+        parties: "RateLimiter | None" = None,
     ) -> None:
         assert rate_per_s > 0, "a bucket that never fills locks its principal out"
         assert burst >= 1, "a bucket holds at least one request"
         self._one_s, self._all_s = 1 / rate_per_s, burst / rate_per_s
         """How long a bucket takes to fill by one request, and completely."""
-        self._monotonic = monotonic
+        self._monotonic, self._parties = monotonic, parties
         self._buckets_max = buckets_max
         self._full_at: dict[str, float] = {}
         """When each bucket is full again; those used last are at the end.
@@ -35,6 +40,8 @@ class RateLimiter:
 
     def take(self, scope: str) -> None:
         """Count one request of ``scope``; raises :class:`RateLimited` above the limit."""
+        if self._parties is not None and (party := acting_party(scope)) is not None:
+            self._parties.take(party)
         now, full_at = self._monotonic(), self._full_at
         was_s = full_at.pop(scope, now)
         would_be_s = (was_s if was_s > now else now) + self._one_s

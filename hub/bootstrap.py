@@ -35,6 +35,9 @@ _STATUS_EVERY_S = 1.0
 _KEY_CHECK_EVERY_S = 0.5
 """How often the age of the key set is checked; ``auth.jwks_refresh_s`` limits it."""
 
+_CONSENT_CHECK_EVERY_S = 10.0
+"""How often connections of chatbots are checked for a consent that has expired."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hub:
@@ -140,6 +143,7 @@ def _background(hub: Hub) -> tuple[Work, ...]:
         core.alarms.run(hub.services.bookings.expire),
         every(_SWEEP_EVERY_S, core.registry.sweep),
         every(_KEY_CHECK_EVERY_S, core.verifier.keep_fresh),
+        every(_CONSENT_CHECK_EVERY_S, core.context.revocations.check_delegated),
         every(base.config.realtime.position_interval_s, hub.edge.realtime.send_positions),
         every(_STATUS_EVERY_S, lambda: hub.edge.realtime.publish_status(hub.status())),
         every(retention.sweep_minutes * 60, delete_expired_rows),

@@ -18,6 +18,7 @@ from actors.services.bookings import Bookings
 from actors.services.catalog import Catalog
 from actors.services.changes import Changes
 from actors.services.channel_access import ChannelAccess
+from actors.services.consents import ConsentCheck, Consents
 from actors.services.delivery_rights import DeliveryRights
 from actors.services.directory import Directory
 from actors.services.identity import Identity
@@ -69,6 +70,7 @@ class Core:
     stored: StoredBytes
     catalog: Catalog
     identity: Identity
+    consents: ConsentCheck
     verifier: TokenVerifier
     alarms: Alarms
     registry: Registry
@@ -85,6 +87,7 @@ class Core:
         """Read again what may have changed unnoticed."""
         self.directory.people.clear()
         self.directory.subjects.clear()
+        self.consents.cache.clear()
         self.catalog.cache.clear()
         for actor in self.registry.actors():
             actor.types_stale = True
@@ -126,14 +129,15 @@ def _core(
     directory = Directory(store.profiles)
     records = Records(store.records, clock, base.new_id, stored)
     catalog = Catalog(store.calendars.load_types, records)
-    identity = Identity(store.profiles, directory, records)
+    consents = ConsentCheck(store.consents, clock, config.chatbot)
+    identity = Identity(store.profiles, directory, records, consents)
     verifier = TokenVerifier(config.auth, clock)
     revocations = Revocations(verifier, identity, spawn)
     dispatcher = Dispatcher(
         config.webhooks,
         queue=store.webhooks,
         events=store.events,
-        rights=DeliveryRights(directory, verifier, clock),
+        rights=DeliveryRights(directory, consents, verifier, clock),
         clock=clock,
         new_id=base.new_id,
         metrics=base.metrics,
@@ -141,7 +145,12 @@ def _core(
     verifier.on_rotation(dispatcher.recheck)
     calendars = node.claims if node else store.calendars
     registry = Registry(calendars, clock, config.actors, config.reservations, on_hold=alarms.add)
-    listeners = directory.forget, catalog.forget, registry.on_event, dispatcher.on_event
+    listeners = (
+        directory.forget,
+        catalog.forget,
+        registry.on_event,
+        dispatcher.on_event,
+    )
     relay, context = _relay(
         base,
         revocations,
@@ -156,6 +165,7 @@ def _core(
         stored=stored,
         catalog=catalog,
         identity=identity,
+        consents=consents,
         verifier=verifier,
         alarms=alarms,
         registry=registry,
@@ -210,6 +220,7 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
     directory, catalog, records = core.directory, core.catalog, core.records
     access = ChannelAccess(directory)
     turns = Turns()
+    suspension = Suspension(store.webhooks, core.dispatcher, clock)
     return Services(
         identity=core.identity,
         access=access,
@@ -233,5 +244,15 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
             old_secret_kept=timedelta(hours=config.webhooks.old_secret_hours),
             lifetime=timedelta(days=config.webhooks.lifetime_days),
         ),
-        suspension=Suspension(store.webhooks, core.dispatcher, clock),
+        suspension=suspension,
+        consents=Consents(
+            reads=store.consents,
+            profiles=store.profiles,
+            directory=directory,
+            records=records,
+            connections=connections,
+            suspension=suspension,
+            clock=clock,
+            settings=config.chatbot,
+        ),
     )

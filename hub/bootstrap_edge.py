@@ -84,7 +84,7 @@ def _realtime_deps(core: Core, services: Services) -> RealtimeDeps:
         clock=base.clock,
         new_id=base.new_id,
         positions=core.relay.positions,
-        limiter=_limiter(base),
+        limiter=_limiter(base, parties=_party_limiter(base)),
         settings=base.config.realtime,
         sockets=ConnectionLimit(base.config.realtime.sockets_per_user),
         cors_origins=base.config.api.cors_origins,
@@ -109,10 +109,21 @@ def _app_deps(core: Core, realtime: RealtimeDeps, streams: EventStreams, health:
     )
 
 
-def _limiter(base: Base) -> RateLimiter:
+def _limiter(base: Base, *, parties: RateLimiter | None = None) -> RateLimiter:
     api = base.config.api
     return RateLimiter(
-        rate_per_s=api.rate_per_s, burst=api.rate_burst, monotonic=base.clock.monotonic
+        rate_per_s=api.rate_per_s,
+        burst=api.rate_burst,
+        monotonic=base.clock.monotonic,
+        parties=parties,
+    )
+
+
+def _party_limiter(base: Base) -> RateLimiter:
+    """For the requests of a chatbot, for all its patients together."""
+    chatbot = base.config.chatbot
+    return RateLimiter(
+        rate_per_s=chatbot.rate_per_s, burst=chatbot.rate_burst, monotonic=base.clock.monotonic
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from actors.calendar.settings import ActorSettings, ReservationSettings
 from actors.domain.contact import is_region
 from actors.relay.settings import RelaySettings
+from actors.services.chatbot_settings import ChatbotSettings
 from api.auth import MIN_SECRET_BYTES, AuthSettings
 from api.http.settings import ServerSettings
 from api.realtime.rooms.settings import RealtimeSettings
@@ -50,6 +51,7 @@ class Config:
     api: ApiSettings = field(default_factory=ApiSettings)
     realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    chatbot: ChatbotSettings = field(default_factory=ChatbotSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
     reservations: ReservationSettings = field(default_factory=ReservationSettings)
     actors: ActorSettings = field(default_factory=ActorSettings)

@@ -13,6 +13,7 @@ from actors.ports.appointments import Appointments
 from actors.ports.calendars import CalendarStore
 from actors.ports.clock import Clock, NewId
 from actors.ports.commits import RecordStore
+from actors.ports.consents import ConsentReads
 from actors.ports.events import EventLog, EventPublisher
 from actors.ports.profiles import Profiles
 from actors.ports.rendering import Render
@@ -21,6 +22,7 @@ from store.migrations.migrate import check_schema
 from store.postgres.opening import asyncpg_dialect, open_postgres
 from store.repositories.appointments import AppointmentRepository
 from store.repositories.calendars import CalendarRepository
+from store.repositories.consents import ConsentRepository
 from store.repositories.event_log import EventRepository
 from store.repositories.profiles import ProfileRepository
 from store.repositories.records import RecordRepository
@@ -52,6 +54,7 @@ class Store:
     profiles: Profiles
     events: EventLog
     webhooks: WebhookRepository
+    consents: ConsentReads
     retention: RetentionRepository
     stats: WriterStats
     _writer: Writer
@@ -114,6 +117,7 @@ async def open_store(
             profiles=ProfileRepository(writer, readers, sql, clock, region=region),
             events=EventRepository(writer, readers, sql),
             webhooks=WebhookRepository(writer, readers, sql, new_id),
+            consents=ConsentRepository(readers),
             retention=RetentionRepository(writer, sql),
             stats=writing.stats,
             _writer=writer,

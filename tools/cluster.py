@@ -60,6 +60,7 @@ async def run(folder: Path, port: int, stop: asyncio.Event, report: Callable[[st
         )
         environ = {
             "CHAIRSIDE_SERVER_ENVIRONMENT": "demo",
+            "CHAIRSIDE_CHATBOT_CONSENT": "assumed",
             "CHAIRSIDE_DATABASE_URL": database,
             "CHAIRSIDE_REDIS_URL": valkey.url,
             "CHAIRSIDE_AUTH_SECRET": secret,

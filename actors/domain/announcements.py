@@ -18,6 +18,7 @@ from actors.domain.channels import (
     patient_channel,
     user_profile_channel,
 )
+from actors.domain.consent import Consent
 from actors.domain.ids import AppointmentId, DentistId, PatientId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
@@ -60,6 +61,13 @@ class WebhookBody:
     secret: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConsentBody:
+    """A consent, as in REST."""
+
+    consent: Consent
+
+
 Body = (
     Appointment
     | ScheduleBody
@@ -68,6 +76,7 @@ Body = (
     | AppointmentType
     | Profile
     | WebhookBody
+    | ConsentBody
 )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from actors.domain.appointment import Appointment, AppointmentType
+from actors.domain.consent import Consent
 from actors.domain.ids import DentistId
 from actors.domain.profile import Profile
 from actors.domain.schedule import Schedule
@@ -88,6 +89,14 @@ class WebhookDeleted:
     before: Webhook
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConsentSaved:
+    """A consent was given (``before`` is ``None``), renewed or ended."""
+
+    before: Consent | None
+    after: Consent
+
+
 CalendarEvent = RowEvent | ScheduleReplaced
-RecordEvent = ProfileSaved | AppointmentTypeSaved | WebhookSaved | WebhookDeleted
+RecordEvent = ProfileSaved | AppointmentTypeSaved | WebhookSaved | WebhookDeleted | ConsentSaved
 Event = CalendarEvent | RecordEvent

@@ -15,6 +15,14 @@ class Role(StrEnum):
     SYSTEM = "system"  # the hub itself, for instance its alarms; never the role of a token
 
 
+def acting_party(scope: str) -> str | None:
+    """The chatbot in a :attr:`Principal.scope`: that acts for a person, or for itself."""
+    own = f"{Role.CHATBOT}:"
+    if scope.startswith(own):
+        return scope.removeprefix(own).removesuffix("|")
+    return scope.partition("|")[2] or None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Principal:
     """The party whose rights apply to a request.

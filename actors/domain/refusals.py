@@ -6,6 +6,7 @@
     ├── ValidationFailed        VALIDATION_ERROR       the input is not valid
     ├── InvalidToken            UNAUTHORIZED           the caller is not authenticated
     ├── Forbidden               FORBIDDEN              the caller's role may not do this
+    ├── ConsentRequired         CONSENT_REQUIRED       the patient has not consented to the chatbot
     ├── NotFound                NOT_FOUND              missing, or not the caller's
     ├── SlotTaken               SLOT_TAKEN             the time is taken
     ├── PatientConflict         PATIENT_CONFLICT       the patient has another appointment then
@@ -89,6 +90,13 @@ class Forbidden(Refusal):
 
     def __str__(self) -> str:
         return self.reason or self.sentence
+
+
+class ConsentRequired(Refusal):
+    """A chatbot acts for a patient who has not consented to that, or has ended it."""
+
+    code = "CONSENT_REQUIRED"
+    sentence = "The patient has not consented to this chatbot"
 
 
 @dataclass(eq=False)

@@ -33,6 +33,8 @@ class DisabledReason(StrEnum):
     KEY_REMOVED = "key_removed"
     """The key that verified its owner's token is no longer accepted, or not known."""
     EXPIRED = "expired"
+    CONSENT_ENDED = "consent_ended"
+    """The patient's consent to the party has ended, or was never recorded."""
     BY_ADMIN = "by_admin"
     """Only an admin may start it again."""
 
@@ -54,8 +56,8 @@ class Webhook:
     """When the delegation of a chatbot ends; ``None`` for owners with a role of their own."""
     key_id: str | None
     """The key that verified the owner's token; ``None`` if it is not known."""
-    expires_at: datetime
-    """When it ends unless its owner renews it."""
+    expires_at: datetime | None
+    """When it ends unless its owner renews it; ``None``: made by an older node of the hub."""
     created_at: datetime
     updated_at: datetime
     version: int = 1

@@ -83,3 +83,10 @@ class Connections(Protocol):
         connections at all other nodes have been ended then, and the call can be repeated.
         """
         ...
+
+    async def recheck(self, person: ProfileId) -> None:
+        """End those connections of a person that would not be admitted any more.
+
+        Raises Unavailable as ``end`` does.
+        """
+        ...

@@ -1,9 +1,11 @@
 """A bounded cache of records that change seldom, invalidated by events."""
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from cachetools import LRUCache
+from cachetools import Cache as CacheOf
+from cachetools import LRUCache, TTLCache
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -12,9 +14,19 @@ V = TypeVar("V")
 class Cache(Generic[K, V]):
     """Drops the least recently used record first. Does not cache ``None`` (no such record)."""
 
-    def __init__(self, load: Callable[[K], Awaitable[V | None]], *, limit: int = 10_000) -> None:
+    def __init__(
+        self,
+        load: Callable[[K], Awaitable[V | None]],
+        *,
+        limit: int = 10_000,
+        max_age_s: float | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``max_age_s``: for records whose invalidation may be missed; ``None``: no limit."""
         self._load = load
-        self._kept: LRUCache[K, V] = LRUCache(limit)
+        self._kept: CacheOf[K, V] = (
+            LRUCache(limit) if max_age_s is None else TTLCache(limit, max_age_s, monotonic)
+        )
         self._drops = 0
         self.lookups = {"hit": 0, "miss": 0}
         """Look-ups since the start, by result."""

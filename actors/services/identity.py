@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from actors.domain.events import ProfileSaved
-from actors.domain.ids import ProfileId, parse_id
+from actors.domain.ids import PatientId, ProfileId, parse_id
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import Forbidden, ValidationFailed, VersionConflict
 from actors.ports.profiles import Profiles
 from actors.services.caller import Caller
+from actors.services.consents import ConsentCheck
 from actors.services.directory import Directory
 from actors.services.records import Records
 
@@ -34,12 +35,19 @@ class Claims:
     key: str = ""
     """The id of the key that verified it, of a public key or of the shared secret."""
 
+    @property
+    def scope(self) -> str:
+        """The scope of the token itself, for requests that are refused without a principal."""
+        return f"{self.role}:{self.subject}|{self.actor or ''}"
+
 
 class Identity:
     """Resolves claims to the principal with whose rights a request is decided."""
 
-    def __init__(self, profiles: Profiles, directory: Directory, records: Records) -> None:
-        self._profiles = profiles
+    def __init__(
+        self, profiles: Profiles, directory: Directory, records: Records, consents: ConsentCheck
+    ) -> None:
+        self._profiles, self._consents = profiles, consents
         self._directory = directory
         self._records = records
 
@@ -49,8 +57,21 @@ class Identity:
         """The effective person of a token; ``create`` adds a profile for a new patient.
 
         Raises Forbidden for an unknown dentist, and for ``On-Behalf-Of`` by any role but
-        chatbots; NotFound for an unknown patient there, who is not created.
+        chatbots; NotFound for an unknown patient there, who is not created; ConsentRequired
+        for a chatbot that the patient has not consented to.
         """
+        principal = await self._principal(claims, on_behalf_of, create=create)
+        await self._consents.require(principal)
+        return principal
+
+    def forget(self, person: ProfileId) -> None:
+        """Read the person and their consents again at the next request."""
+        self._directory.drop(person)
+        self._consents.cache.drop(PatientId(person))
+
+    async def _principal(
+        self, claims: Claims, on_behalf_of: str | None, *, create: bool
+    ) -> Principal:
         if on_behalf_of is not None and claims.role is not Role.CHATBOT:
             raise Forbidden("Only a chatbot's service token may act on behalf of a patient")
         match claims.role:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from actors.domain.announcements import Body, announcements
 from actors.domain.appointment import AppointmentType
+from actors.domain.consent import Consent
 from actors.domain.events import RecordEvent, WebhookDeleted
 from actors.domain.outcome import Outcome
 from actors.domain.profile import Profile
@@ -19,6 +20,7 @@ from actors.services.caller import Caller, idempotency_key
 from actors.services.requests import AppointmentTypeChange, ProfileChange, sent_fields
 from actors.services.stored_bytes import StoredBytes
 
+T = TypeVar("T")
 Record = TypeVar("Record", Profile, AppointmentType)
 
 _TRIES = 5
@@ -44,7 +46,7 @@ class Records:
         Raises VersionConflict when the row changed since ``event.before`` was read.
         """
         self._stored.check(caller.principal)
-        record: Profile | AppointmentType | Webhook
+        record: Profile | AppointmentType | Webhook | Consent
         events: tuple[RecordEvent, ...] = (event,)
         if isinstance(event, WebhookDeleted):
             record, outcome = event.before, Outcome.GONE
@@ -90,7 +92,7 @@ def edited(
     return after if after == before else replace(after, version=before.version + 1)
 
 
-async def retried(expected_version: int | None, save: Callable[[], Awaitable[Reply]]) -> Reply:
+async def retried(expected_version: int | None, save: Callable[[], Awaitable[T]]) -> T:
     """Retry after conflicts; with an expected version, raise the first one."""
     for _ in range(_TRIES - 1):
         try:

@@ -153,6 +153,15 @@ class WebhookChange:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NewConsent:
+    party: str
+    patient_id: ProfileId | None = None
+    """Required of a dentist or an admin; a patient consents for themselves."""
+    expires_at: datetime | None = None
+    """``None``: after the lifetime of consents."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookGrant:
     """What the token of a request means for the webhook that it creates or renews."""
 

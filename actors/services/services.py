@@ -7,6 +7,7 @@ from actors.services.bookings import Bookings
 from actors.services.catalog import Catalog
 from actors.services.changes import Changes
 from actors.services.channel_access import ChannelAccess
+from actors.services.consents import Consents
 from actors.services.identity import Identity
 from actors.services.people import People
 from actors.services.replays import Replays
@@ -29,5 +30,6 @@ class Services:
     replays: Replays
     webhooks: Webhooks
     suspension: Suspension
+    consents: Consents
     turns: Turns = field(default_factory=Turns)
     """Of long computations, also those of the caller."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from marshmallow import Schema
 
-from api.schemas import pages, resources, schedule, webhooks
+from api.schemas import consents, pages, resources, schedule, webhooks
 
 Form = dict[str, Any]
 
@@ -24,6 +24,7 @@ RESOURCES: Final[Mapping[str, type[Schema]]] = {
     "Slot": pages.SlotSchema,
     "Availability": schedule.AvailabilitySchema,
     "WebhookProgress": webhooks.ProgressSchema,
+    "Consent": consents.ConsentSchema,
     "Webhook": webhooks.ShownWebhookSchema,
     "WebhookDelivery": webhooks.DeliverySchema,
     "WebhookAttempt": webhooks.AttemptSchema,
@@ -96,6 +97,7 @@ FORMS: Final[Mapping[str, Form]] = {
     },
     "AppointmentPage": _page(ref("Appointment")),
     "WebhookPage": _page(ref("Webhook")),
+    "Consents": _object(data=_list(ref("Consent")), assumed={"type": "boolean"}),
     "DisabledWebhooks": _object(disabled=_NUMBER),
     "WebhookDeliveries": _object(data=_list(ref("WebhookDelivery"))),
     "AppointmentHistory": _object(data=_list(ref("HistoryEntry"))),

@@ -5,6 +5,7 @@ import orjson
 from actors.domain.announcements import (
     AvailabilityChangedBody,
     Body,
+    ConsentBody,
     ScheduleBody,
     SlotsChangedBody,
     WebhookBody,
@@ -12,6 +13,7 @@ from actors.domain.announcements import (
 from actors.domain.appointment import NEVER_BOOKED, Appointment, AppointmentType
 from actors.domain.profile import Profile
 from actors.ports.rendering import Names
+from api.schemas.consents import CONSENT
 from api.schemas.resources import (
     APPOINTMENT_TYPE,
     AVAILABILITY_CHANGED,
@@ -44,6 +46,8 @@ def _data(body: Body, names: Names) -> object:
             return AVAILABILITY_CHANGED.dump(body)
         case Profile():
             return PROFILE.dump(body)
+        case ConsentBody(consent=consent):
+            return CONSENT.dump(consent)
         case AppointmentType():
             return APPOINTMENT_TYPE.dump(body)
         case WebhookBody(webhook=webhook, progress=progress, secret=secret, reader=reader):

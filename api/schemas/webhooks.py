@@ -133,7 +133,7 @@ class DisableRequest:
     patient_id: PatientId | None = None
 
 
-def _party(*, required: bool = False) -> Text:
+def party_field(*, required: bool = False) -> Text:
     return Text(
         max_chars=PARTY_MAX_CHARS,
         pattern=_PARTY,
@@ -148,7 +148,7 @@ class WebhookPageSchema(RequestSchema[WebhookPageQuery]):
     cursor = Text(
         max_chars=CURSOR_MAX_CHARS, metadata={"description": "`next_cursor` of the page before"}
     )
-    party = _party()
+    party = party_field()
     everyones = Flag(
         data_key="all",
         in_query=True,
@@ -158,7 +158,7 @@ class WebhookPageSchema(RequestSchema[WebhookPageQuery]):
 
 
 class DisableSchema(RequestSchema[DisableRequest]):
-    party = _party(required=True)
+    party = party_field(required=True)
     patient_id = Id(metadata={"description": "Only those of this patient"})
 
 
@@ -211,7 +211,9 @@ class WebhookSchema(Schema):
         allow_none=True,
         metadata={"description": "When the delegation ends that it was made with"},
     )
-    expires_at = InstantField(metadata={"description": "When it ends unless it is renewed"})
+    expires_at = InstantField(
+        allow_none=True, metadata={"description": "When it ends unless it is renewed"}
+    )
     created_at = InstantField()
     updated_at = InstantField()
     version = _number()

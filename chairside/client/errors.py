@@ -16,7 +16,14 @@ from typing import Final
 RETRIED: Final = frozenset({"CALENDAR_BUSY", "UNAVAILABLE", "RATE_LIMITED"})
 """Codes of temporary failures: the same command may be sent again."""
 FINAL: Final = frozenset(
-    {"UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND", "VALIDATION_ERROR", "Invalid namespace"}
+    {
+        "UNAUTHORIZED",
+        "FORBIDDEN",
+        "CONSENT_REQUIRED",
+        "NOT_FOUND",
+        "VALIDATION_ERROR",
+        "Invalid namespace",
+    }
 )
 """Codes with which a hub refuses a connection for good: no attempt follows."""
 

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import logging
 import secrets
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
@@ -16,14 +17,19 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.mcpserver import Context
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
-from starlette.authentication import AuthCredentials, AuthenticationBackend
+from starlette.authentication import (
+    AuthCredentials,
+    AuthenticationBackend,
+    AuthenticationError,
+)
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from chairside.client import ClientError
+from chairside.client import ClientError, HubError
 from chairside.mcp.messages import CheckedMessages, RefuseOrigins
 from chairside.mcp.patient_tools import PatientTools
 from chairside.mcp.server import tools_server
@@ -39,6 +45,7 @@ VERIFIED_MAX: Final = 1_000
 PATIENTS_MAX: Final = 200
 """Patients whose tools, with what they have cached, are kept in memory."""
 KEY_BYTES: Final = 32
+CONSENT_REQUIRED: Final = "CONSENT_REQUIRED"
 _SCOPE: Final = "appointments"
 _PATIENT: Final = "chairside.patient"
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
@@ -111,6 +118,12 @@ def patient_of(context: Context[Any, Any]) -> tuple[PatientAccess, str]:
     return access, patient_id
 
 
+def _not_consented(_conn: HTTPConnection, error: AuthenticationError) -> Response:
+    """Not 401: with another token, nothing would change."""
+    body = {"error": CONSENT_REQUIRED, "error_description": str(error)}
+    return JSONResponse(body, status_code=HTTPStatus.FORBIDDEN)
+
+
 class _RequireToken(RequireAuthMiddleware):
     """Requires a token of requests, but not of the server's lifespan messages."""
 
@@ -152,7 +165,11 @@ def http_app(
     app.user_middleware = [
         *([] if local else [Middleware(RefuseOrigins, allowed=frozenset(origins))]),
         *([cors] if origins else []),  # before the token: a preflight has none
-        Middleware(AuthenticationMiddleware, backend=PatientTokens(hub_url, session)),
+        Middleware(
+            AuthenticationMiddleware,
+            backend=PatientTokens(hub_url, session),
+            on_error=_not_consented,
+        ),
         Middleware(_RequireToken, required_scopes=[_SCOPE]),
         Middleware(AuthContextMiddleware),
         Middleware(CheckedMessages),
@@ -194,7 +211,10 @@ class PatientTokens(AuthenticationBackend):
         return AuthCredentials([_SCOPE]), AuthenticatedUser(user)
 
     async def _patient_id(self, access: PatientAccess) -> str | None:
-        """The patient for whom the token acts, by the hub; ``None`` if it is not valid."""
+        """The patient for whom the token acts, by the hub; ``None`` if it is not valid.
+
+        Raises AuthenticationError for a valid token that the patient has not consented to.
+        """
         if (patient_id := self._verified.get(access)) is not None:
             return patient_id
         if not access.is_delegated:
@@ -202,6 +222,10 @@ class PatientTokens(AuthenticationBackend):
             return None
         try:
             patient_id = (await access.client(self._session).me())["id"]
+        except HubError as refused:
+            if refused.code == CONSENT_REQUIRED:
+                raise AuthenticationError(refused.message) from refused
+            return None
         except ClientError:
             return None
         self._verified[access] = patient_id

@@ -35,6 +35,8 @@ NEXT_STEP: Final = {
     "TOO_MANY_APPOINTMENTS": "The patient has as many appointments ahead as allowed. Offer to move"
     " or cancel one of them, or tell the patient to call the practice.",
     "UNAUTHORIZED": "The token is no longer valid: the patient has to sign in again. Do not retry.",
+    "CONSENT_REQUIRED": "The patient has not consented to this chatbot, or has ended that. Do not"
+    " retry; the patient or the practice has to record a consent.",
     "FORBIDDEN": "This token may not do that. Do not retry.",
     "RATE_LIMITED": "Wait a few seconds, then try once more.",
     "INTERNAL_ERROR": "Call this tool once more with the same arguments: nothing is done twice. If"

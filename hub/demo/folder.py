@@ -114,6 +114,7 @@ class DemoFolder:
             server=replace(base.server, environment="demo"),
             database=replace(base.database, url=f"sqlite:///{(self.path / name).absolute()}"),
             auth=AuthSettings(secret=self._secret.read_text()),
+            chatbot=replace(base.chatbot, consent="assumed"),
         )
 
     def _delete(self, name: str) -> None:

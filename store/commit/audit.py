@@ -22,6 +22,7 @@ _ACTIONS: dict[type[events.Event], str] = {
     events.AppointmentTypeSaved: "appointment_type.saved",
     events.WebhookSaved: "webhook.saved",
     events.WebhookDeleted: "webhook.deleted",
+    events.ConsentSaved: "consent.saved",
 }
 
 
@@ -40,6 +41,12 @@ def audit_params(turn: Turn, event: events.Event) -> dict[str, object]:
             kind, key, version = "appointment_type", str(type_.id), type_.version
         case events.WebhookSaved(after=webhook) | events.WebhookDeleted(before=webhook):
             return row | _webhook(webhook)
+        case events.ConsentSaved(after=consent):
+            kind, key, version = "consent", str(consent.id), consent.version
+            row |= {
+                "patient_id": consent.patient_id,
+                "new_status": "ended" if consent.ended_at else "given",
+            }
     return row | {"resource_kind": kind, "resource_id": key, "version": version}
 
 

@@ -4,17 +4,18 @@ from dataclasses import replace
 
 from actors.domain import events
 from actors.domain.channels import dentist_profiles_channel, patient_channel
+from actors.domain.consent import CONSENTS_MAX, Consent
 from actors.domain.ids import DentistId
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
-from actors.domain.refusals import Refusal, ValidationFailed
+from actors.domain.refusals import Forbidden, Refusal, ValidationFailed, VersionConflict
 from actors.domain.schedule import Schedule
 from actors.ports.commits import Reply, Turn, TurnRefused
 from store.commit.committer import write_audit
 from store.commit.event_rows import CommitContext, advance_channels, write_events
 from store.commit.idempotency import refuse_known_keys, store_replies
 from store.commit.webhook_commit import delete_webhook, refusal_of, save_webhook
-from store.sql.codec import APPOINTMENT_TYPE, profile_params, schedule_json
+from store.sql.codec import APPOINTMENT_TYPE, CONSENT, profile_params, schedule_json
 from store.sql.prepared import Done, Plan, once
 from store.sql.write_statements import WriteStatements
 
@@ -22,9 +23,13 @@ from store.sql.write_statements import WriteStatements
 def commit_record(turn: Turn, ctx: CommitContext) -> Plan[Done[Reply]]:
     """Raises as :class:`~actors.ports.commits.RecordStore` says."""
     sql = ctx.sql
-    patients = sorted({each.dentists_of for each in turn.announcements if each.dentists_of})
-    # The patient's dentists must stay the same until COMMIT, so no booking meanwhile.
-    yield from advance_channels((), map(patient_channel, patients), sql)
+    # The patient's dentists must stay the same until COMMIT, so no booking meanwhile; and the
+    # number of a patient's consents.
+    patients = {each.dentists_of for each in turn.announcements if each.dentists_of}
+    patients |= {
+        each.after.patient_id for each in turn.events if isinstance(each, events.ConsentSaved)
+    }
+    yield from advance_channels((), map(patient_channel, sorted(patients)), sql)
     turn = yield from _with_dentists_channels(turn, sql)
     heads = yield from advance_channels((turn,), (), sql)
     yield from _refuse_known_key(turn, sql)
@@ -70,8 +75,24 @@ def _save(event: events.Event, sql: WriteStatements) -> Plan[None]:
             yield from save_webhook(event, sql.webhooks)
         case events.WebhookDeleted():
             yield from delete_webhook(event, sql.webhooks)
+        case events.ConsentSaved(before=before_consent, after=consent):
+            yield from _save_consent(before_consent, consent, sql)
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a record")
+
+
+def _save_consent(before: Consent | None, consent: Consent, sql: WriteStatements) -> Plan[None]:
+    """The patient's channel is locked, so no other commit adds a consent meanwhile."""
+    values = CONSENT.params(consent)
+    if before is not None:
+        guard = {"row_id": before.id, "before_version": before.version}
+        if not (yield once(sql.update_consent, **values, **guard)):
+            raise VersionConflict(before.version + 1)
+        return
+    if len((yield once(sql.consents_of, patient=consent.patient_id))) >= CONSENTS_MAX:
+        raise Forbidden(f"At most {CONSENTS_MAX} parties can have a consent of one patient")
+    if not (yield once(sql.insert_consent, **values)):
+        raise VersionConflict(1)  # given at the same time
 
 
 def _save_profile(before: Profile | None, profile: Profile, sql: WriteStatements) -> Plan[None]:

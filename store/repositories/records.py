@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from actors.domain.events import Event, ProfileSaved, WebhookDeleted, WebhookSaved
+from actors.domain.events import ConsentSaved, Event, ProfileSaved, WebhookDeleted, WebhookSaved
 from actors.ports.commits import Reply, Turn
 from store.commit.event_rows import CommitContext
 from store.commit.record_commit import commit_record
@@ -31,3 +31,5 @@ def _people(event: Event) -> Iterator[str]:
             yield profile.id
         case WebhookSaved(after=webhook) | WebhookDeleted(before=webhook) if webhook.patient:
             yield webhook.patient
+        case ConsentSaved(after=consent):
+            yield consent.patient_id

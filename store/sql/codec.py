@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.channels import Channel
+from actors.domain.consent import Consent
 from actors.domain.contact import email_key, phone_key
 from actors.domain.ids import AppointmentTypeId
 from actors.domain.principal import Principal, Role
@@ -54,6 +55,7 @@ WEBHOOK = RowMapper(
     dumps={"channels": json.dumps},
 )
 PROGRESS = RowMapper(DeliveryProgress, schema.webhook_cursors)
+CONSENT = RowMapper(Consent, schema.consents)
 DELIVERY = RowMapper(WebhookDelivery, schema.webhook_deliveries)
 
 

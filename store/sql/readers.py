@@ -12,6 +12,7 @@ There are two ways to read, and the database itself enforces the difference:
     - search: the ids of the profiles that have exactly this e-mail or phone;
     - calendars: rows, types, holds and stored replies of an actor;
     - events that are still to be published, and webhooks to be delivered;
+    - the consents of a patient for whom a chatbot acts;
     - the ping.
 
     Each names the keys that it looks up (:class:`Lookup`); on PostgreSQL it sees no others.

@@ -222,9 +222,9 @@ webhooks = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
-    # The key that verified the owner's token; not known before revision 0010.
+    # The key that verified the owner's token. Versions before revision 0010 set neither.
     sa.Column("key_id", sa.Text),
-    sa.Column("expires_at", Instant),  # set in every row; SQLite adds no column with NOT NULL
+    sa.Column("expires_at", Instant),
     sa.CheckConstraint("status IN ('active', 'disabled')", name="status"),
     sa.CheckConstraint("(status = 'disabled') = (disabled_at IS NOT NULL)", name="disabled"),
     sa.Index("ix_webhooks_patient_id", "patient_id"),
@@ -275,6 +275,20 @@ webhook_deliveries = sa.Table(
     sa.Column("error", sa.Text),
     sa.PrimaryKeyConstraint("webhook_id", "channel", "epoch", "offset"),
     sa.Index("ix_webhook_deliveries_last_at", "last_at"),
+)
+
+consents = sa.Table(
+    "consents",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("patient_id", sa.Text, sa.ForeignKey("profiles.id"), nullable=False),
+    sa.Column("party", sa.Text, nullable=False),
+    sa.Column("given_at", Instant, nullable=False),
+    sa.Column("given_by", sa.Text, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("ended_at", Instant),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.UniqueConstraint("patient_id", "party", name="uq_consents_patient_id_party"),
 )
 
 # About this database only, so they are not dumped.

@@ -118,6 +118,13 @@ class WriteStatements(StatementSet):
         self.insert_calendar = self._build(
             sa.insert(schema.calendars), columns_of(schema.calendars, without="owner")
         )
+        c = schema.consents.c
+        self.consents_of = self._build(sa.select(c.id).where(c.patient_id == _PATIENT))
+        giving = self._upsert(schema.consents).on_conflict_do_nothing(
+            index_elements=[c.patient_id, c.party]
+        )
+        self.insert_consent = self._build(giving.returning(c.id))
+        self.update_consent = self._guarded_update(schema.consents, without="id patient_id party")
         self.insert_type = self._build(sa.insert(schema.appointment_types))
         self.update_type = self._guarded_update(schema.appointment_types, without="id")
         self.current_type_version = self._build(sa.select(t.version).where(t.id == _ROW))

@@ -33,6 +33,8 @@ def facts(principal: Principal | None, contact: KnownContact | None = None) -> M
     if principal is None:
         return {}
     known = {"role": str(principal.role), "scope": principal.scope}
+    if principal.role is Role.DENTIST:
+        known["recorder"] = f"{Role.DENTIST}:{principal.subject}"
     if concerned := concerned_patient(principal):
         known["concerned"] = concerned
     if contact and principal.role in (Role.DENTIST, Role.CHATBOT):
@@ -122,6 +124,12 @@ _PROFILES = Rule(
 
 _OF_OWN_WEBHOOK = f"webhook_id IN (SELECT w.id FROM main.webhooks AS w WHERE w.scope = {_SCOPE})"  # noqa: S608  # constants of this file
 
+_CONSENT_AT_MY_CALENDAR = (
+    "SELECT 1 FROM main.appointments AS a"  # noqa: S608  # constants of this file
+    f" WHERE a.patient_id = consents.patient_id AND a.dentist_id = {_DENTIST}"
+    f" AND a.{WAS_BOOKED.text}"
+)
+
 RULES: Mapping[str, Rule] = {
     "hub": _everyone("first_epoch"),
     "appointment_types": _everyone("version"),
@@ -146,6 +154,13 @@ RULES: Mapping[str, Rule] = {
     # disable it, and a patient whom it concerns may end it.
     "webhooks": Rule(
         rows=f"scope = {_SCOPE} OR {_ROLE} = 'admin' OR patient_id = {_is('concerned')}"
+    ),
+    # For the patient, for who recorded it, for admins, and for the patient's dentists.
+    "consents": Rule(
+        rows=(
+            f"{_ROLE} = 'admin' OR patient_id = {_is('concerned')} OR given_by = {_is('recorder')}"
+            f" OR EXISTS ({_CONSENT_AT_MY_CALENDAR})"
+        )
     ),
     "webhook_secrets": _no_one("number"),
     "webhook_cursors": Rule(rows=_OF_OWN_WEBHOOK),

@@ -37,7 +37,8 @@ def _appointments() -> Iterator[str]:
 
 
 def _people() -> Iterator[str]:
-    for table, person in (("calendars", "dentist_id"), ("profiles", "id")):
+    people = (("calendars", "dentist_id"), ("profiles", "id"), ("consents", "patient_id"))
+    for table, person in people:
         yield _refuse("INSERT", table, _foreign(f"NEW.{person}"))
         yield _refuse(
             "UPDATE", table, f"{_foreign(f'NEW.{person}')} OR {_foreign(f'OLD.{person}')}"

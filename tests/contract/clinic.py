@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from actors.domain.announcements import Body, ScheduleBody, WebhookBody, announcements
+from actors.domain.announcements import Body, ConsentBody, ScheduleBody, WebhookBody, announcements
 from actors.domain.appointment import Appointment, AppointmentType, Status
+from actors.domain.consent import Consent
 from actors.domain.events import (
     AppointmentBooked,
     AppointmentCancelled,
     AppointmentChanged,
     AppointmentTypeSaved,
+    ConsentSaved,
     Event,
     HoldExpired,
     HoldReleased,
@@ -109,12 +111,14 @@ class Clinic:
         return reply.body
 
     def record_turn(self, event: RecordEvent, **changes: object) -> Turn:
-        saved: Profile | AppointmentType | Webhook
+        saved: Profile | AppointmentType | Webhook | Consent
         match event:
             case ProfileSaved(after=saved) | AppointmentTypeSaved(after=saved):
                 body: Body = saved
             case WebhookSaved(after=saved) | WebhookDeleted(before=saved):
                 body = WebhookBody(webhook=saved)
+            case ConsentSaved(after=saved):
+                body = ConsentBody(consent=saved)
         return self._turn(ADMIN, (event,), body, saved.id, saved.version, changes)
 
     async def add_dentist(self, name: str = "Dr Ann", **fields: object) -> Profile:

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 from actors.domain.channels import AVAILABILITY_ALL, Channel
-from actors.domain.events import WebhookSaved
-from actors.domain.ids import EventId
+from actors.domain.consent import Consent, ConsentId
+from actors.domain.events import ConsentSaved, WebhookSaved
+from actors.domain.ids import EventId, PatientId
 from actors.domain.position import Position
-from actors.domain.principal import Principal
+from actors.domain.principal import Principal, Role
+from actors.domain.profile import Profile
 from actors.domain.webhook import DeliveryProgress, Webhook, WebhookId
 from actors.ports.webhooks import WebhookDelivery
 from tests.contract.clinic import Clinic
@@ -59,3 +61,21 @@ async def add_webhook(clinic: Clinic, owner: Principal) -> Webhook:
         hook.id, begin, at(AVAILABILITY_ALL, 1, moves=1), delivery(clinic, AVAILABILITY_ALL, 1)
     )
     return hook
+
+
+async def add_consent(
+    clinic: Clinic, patient: Profile, party: str = "chatbot:bot", by: Principal | None = None
+) -> Consent:
+    """A consent that the patient gave, or ``by``."""
+    giver = by or Principal(role=Role.PATIENT, subject="sub", person=patient.id)
+    now = clinic.clock.now()
+    consent = Consent(
+        id=ConsentId(clinic.new_id()),
+        patient_id=PatientId(patient.id),
+        party=party,
+        given_at=now,
+        given_by=f"{giver.role}:{giver.subject}",
+        expires_at=now + timedelta(days=365),
+    )
+    await clinic.save(ConsentSaved(before=None, after=consent), by=giver)
+    return consent

@@ -16,7 +16,7 @@ from actors.domain.profile import Profile
 from store.sql.schema import metadata
 from tests.contract.clinic import ADMIN, DAY, Clinic, booked, client_key, dentist, held, patient
 from tests.contract.engines import Database
-from tests.contract.hooks import add_webhook
+from tests.contract.hooks import add_consent, add_webhook
 
 BOT = Principal(role=Role.CHATBOT, subject="bot")
 OTHER_BOT = Principal(role=Role.CHATBOT, subject="other bot")
@@ -101,6 +101,8 @@ async def world(clinic: Clinic, database: Database) -> World:
         await clinic.commit(await clinic.open(one), *turns)
     for owner in (BOT, acting(BOT, pat), acting(OTHER_BOT, pat), ADMIN):
         await add_webhook(clinic, owner)
+    for each in (pat, pia, hal):
+        await add_consent(clinic, each)
     _share(database)
     return World(clinic, database, ann, bob, pat, pia, hal, eve)
 
@@ -120,6 +122,17 @@ def _webhook(world: World, who: Principal, row: Row) -> bool:
     is_patient = who.role is Role.PATIENT and who.acting is None
     concerns = is_patient and row["patient_id"] == who.person
     return who.role is Role.ADMIN or concerns or _own_webhook(world, who, row)
+
+
+def _consent(world: World, who: Principal, row: Row) -> bool:
+    """The patient, the patient's dentists, and admins."""
+    is_patient = who.role is Role.PATIENT and who.acting is None
+    booked_at = {world.ann.id: {world.pat.id}, world.bob.id: {world.pat.id, world.pia.id}}
+    return (
+        who.role is Role.ADMIN
+        or (is_patient and row["patient_id"] == who.person)
+        or row["patient_id"] in booked_at.get(who.person or world.pat.id, set())
+    )
 
 
 def _own_webhook(world: World, who: Principal, row: Row) -> bool:
@@ -160,6 +173,7 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
     "realtime_events": lambda _, who, row: may_join(who, Channel(row["channel"])),
     "webhook_cursors": _own_webhook,
     "webhook_deliveries": _own_webhook,
+    "consents": _consent,
     "webhook_secrets": lambda *_: False,
     "webhooks": _webhook,
 }

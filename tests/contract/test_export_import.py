@@ -27,7 +27,7 @@ from tests.contract.engines import (
     postgres_template,
     sqlite_template,
 )
-from tests.contract.hooks import add_webhook
+from tests.contract.hooks import add_consent, add_webhook
 from tests.contract.test_event_log import delivered
 from tests.support.clock import FakeClock
 from tests.support.ids import SerialIds
@@ -109,6 +109,7 @@ async def fill(database: Database, clock: FakeClock, *, people: int = 3) -> None
         await store.events.mark([delivered(record, clinic) for record in summary])
         await store.profiles.record_search(ADMIN_USER, "r", 1)
         await add_webhook(clinic, ADMIN_USER)
+        await add_consent(clinic, pats[0])
 
 
 @pytest.fixture

@@ -250,6 +250,7 @@ class World:
                     replays=cast("Any", None),
                     webhooks=cast("Any", None),
                     suspension=cast("Any", None),
+                    consents=cast("Any", None),
                 ),
                 context=RoomsContext(
                     rooms=rooms,

@@ -29,7 +29,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = tuple(f"{number:04}" for number in range(1, 12))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 13))
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -93,8 +93,10 @@ async def test_webhooks_of_an_unknown_key_get_an_expiry_and_are_to_be_suspended(
         (target,) = await store.webhooks.active(after=None, limit=10, now=SEEN)
         webhook = target.view.webhook
         assert webhook.key_id is None
+        assert webhook.expires_at is not None
         assert timedelta(days=89) < webhook.expires_at - datetime.now(UTC) <= timedelta(days=90)
-        rights = DeliveryRights(cast("Any", None), NoKeys(), FakeClock(SEEN - timedelta(days=1)))
+        clock, unused = FakeClock(SEEN - timedelta(days=1)), cast("Any", None)
+        rights = DeliveryRights(unused, unused, NoKeys(), clock)
         assert await rights.lapsed(webhook) is DisabledReason.KEY_REMOVED
 
 

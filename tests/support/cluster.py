@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 
 from actors.calendar.settings import ActorSettings, ReservationSettings
 from actors.domain.ids import DentistId
+from actors.services.chatbot_settings import ChatbotSettings
 from api.auth import AuthSettings
 from hub.cluster.cluster import Cluster
 from hub.cluster.members.placement import place
@@ -75,11 +76,13 @@ async def one_node(
     deadline_ms: int = 5_000,
     hold_seconds: float = 300.0,
     webhooks: WebhookSettings | None = None,
+    consent: Literal["recorded", "assumed"] = "assumed",
     **cluster: Any,
 ) -> AsyncIterator[ClusterNode]:
     """``url``: another address of the database; ``limits``: more database settings."""
     config = Config(
         auth=AuthSettings(secret=SECRET),
+        chatbot=ChatbotSettings(consent=consent),
         database=DatabaseSettings(url=url or url_of(database), **(limits or {})),
         actors=ActorSettings(command_deadline_ms=deadline_ms),
         reservations=ReservationSettings(hold_seconds=hold_seconds),

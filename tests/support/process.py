@@ -21,6 +21,8 @@ UNLIMITED = {
     "CHAIRSIDE_API_RATE_BURST": "1000000",
     "CHAIRSIDE_API_STORED_BYTES_PER_DAY": "0",
     "CHAIRSIDE_REALTIME_SOCKETS_PER_USER": "0",
+    "CHAIRSIDE_CHATBOT_RATE_PER_S": "1000000",
+    "CHAIRSIDE_CHATBOT_RATE_BURST": "1000000",
     "CHAIRSIDE_RESERVATIONS_MAX_FUTURE_PER_PATIENT": "0",
 }
 """Settings for tests and benchmarks in which a few people stand for many."""
@@ -41,6 +43,7 @@ class HubProcess:
             **{name: value for name, value in os.environ.items() if "CHAIRSIDE_" not in name},
             "CHAIRSIDE_DATABASE_URL": url_of(database),
             "CHAIRSIDE_AUTH_SECRET": SECRET,
+            "CHAIRSIDE_CHATBOT_CONSENT": "assumed",
             "CHAIRSIDE_LOGGING_FORMAT": "json",
             "CHAIRSIDE_LOGGING_LEVEL": "warning",
             **settings,

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 
+from actors.services.chatbot_settings import ChatbotSettings
 from api.auth import AuthSettings
 from hub.bootstrap import Hub, open_hub
 from hub.config import Config
@@ -29,6 +30,7 @@ def config_for(database: Database, **sections: Any) -> Config:
     return Config(
         database=sections.pop("database", None) or DatabaseSettings(url=url_of(database)),
         auth=sections.pop("auth", None) or AuthSettings(secret=SECRET),
+        chatbot=sections.pop("chatbot", None) or ChatbotSettings(consent="assumed"),
         **sections,
     )
 

@@ -156,6 +156,7 @@ class World:
                 replays=cast("Any", ServiceStub()),
                 webhooks=cast("Any", self.webhooks),
                 suspension=cast("Any", ServiceStub()),
+                consents=cast("Any", ServiceStub()),
             ),
             verifier=TokenVerifier(AuthSettings(secret=SECRET), self.clock),
             streams=cast("Any", self.streams),

@@ -7,6 +7,7 @@ import { useLoaded } from "../shared/loaded";
 import { Head, type Signed } from "../shared/shell";
 import { notify } from "../shared/toasts";
 import { clock, longDay, now, plusMinutes } from "../shared/zones";
+import { Consents } from "./consents";
 import { Finder } from "./finder";
 import { Mine } from "./mine";
 import { ProfileForm } from "./profile";
@@ -92,7 +93,12 @@ function Screens({ world, session }: { world: World; session: Signed["session"] 
             onFind={() => go("find")}
           />
         )}
-        {tab === "profile" && <ProfileForm world={world} me={me} />}
+        {tab === "profile" && (
+          <>
+            <ProfileForm world={world} me={me} />
+            <Consents world={world} />
+          </>
+        )}
       </main>
     </>
   );

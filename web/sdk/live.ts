@@ -26,7 +26,7 @@ interface Followed extends Handlers {
 type Answer<T> = { ok: true; data: T } | { ok: false; error: ErrorBody };
 
 /** Refusals of a connection that the next attempt would get as well. */
-const FINAL = new Set(["FORBIDDEN", "NOT_FOUND", "VALIDATION_ERROR"]);
+const FINAL = new Set(["FORBIDDEN", "CONSENT_REQUIRED", "NOT_FOUND", "VALIDATION_ERROR"]);
 const ACK_MS = 10_000;
 const UNHANDLED: Handlers = { onEvent: () => {}, onRefetch: () => {} };
 

@@ -9,6 +9,7 @@ import type {
   Availability,
   CancelReason,
   ChatAnswer,
+  Consents,
   ErrorBody,
   FoundPatient,
   HistoryEntry,
@@ -253,6 +254,15 @@ export class RestClient {
     version?: number,
   ): Promise<Profile> {
     return this.request("PUT", "/api/profiles/me", { body: fields, version });
+  }
+
+  /** The chatbots that may act for this patient, and those whose consent has ended. */
+  consents(): Promise<Consents> {
+    return this.request("GET", "/api/consents");
+  }
+
+  endConsent(id: string): Promise<unknown> {
+    return this.request("DELETE", `/api/consents/${id}`);
   }
 
   profile(id: string): Promise<Profile> {

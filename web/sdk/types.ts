@@ -28,6 +28,12 @@ export type AppointmentType = Full<Schemas["AppointmentType"]>;
 export type Profile = Full<Schemas["Profile"]>;
 export type PublicCard = Full<Schemas["PublicCard"]>;
 export type FoundPatient = Full<Schemas["FoundPatient"]> & Partial<Profile>;
+export type Consent = Full<Schemas["Consent"]>;
+export interface Consents {
+  data: readonly Consent[];
+  /** Chatbots without a recorded consent may act, too. */
+  assumed: boolean;
+}
 export type Slot = Full<Schemas["Slot"]>;
 export type Interval = Full<Schemas["Interval"]>;
 export type HistoryEntry = Full<Schemas["HistoryEntry"]>;

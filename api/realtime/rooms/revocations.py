@@ -4,6 +4,7 @@ A connection is admitted with a verified token and the person it stands for. It 
 as it would no longer be admitted:
 
 * the key that signed its token has left the key set;
+* the patient ended the consent to the chatbot, or it has expired;
 * its person, or the patient that a chatbot acts for, was deleted, has another role, or
   belongs to another token;
 * an admin ends all connections of the person.
@@ -21,7 +22,8 @@ import structlog
 from actors.domain.channels import user_profile_channel
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Principal
-from actors.domain.refusals import Forbidden, NotFound
+from actors.domain.refusals import ConsentRequired, Forbidden, NotFound, Unavailable
+from actors.ports.commits import StoreUnavailable
 from actors.ports.events import EventRecord
 from actors.services.identity import Claims, Identity
 from actors.tasks import Spawn
@@ -108,6 +110,21 @@ class Revocations:
         for connection in list(self._of.get(person, ())):
             self._revoke(connection, "dismissed")
 
+    async def recheck(self, person: ProfileId) -> None:
+        """End the connections in this person's name whose right is gone; read it again first."""
+        self._identity.forget(person)
+        try:
+            await self._check_once(person)
+        except StoreUnavailable as error:
+            raise Unavailable from error
+
+    async def check_delegated(self) -> None:
+        """End the connections of chatbots whose consent has expired."""
+        delegated = {each.principal.person for each in self._ends if each.principal.acting}
+        for person in delegated:
+            if person is not None:
+                await self._check_once(person)
+
     async def _check(self, person: ProfileId) -> None:
         """Check until nothing is due: new events and failed queries make it due again."""
         failures = 0
@@ -136,7 +153,7 @@ class Revocations:
             principal = await self._identity.principal(
                 connection.claims, connection.on_behalf_of, create=False
             )
-        except (Forbidden, NotFound):
+        except (Forbidden, ConsentRequired, NotFound):
             return False
         return principal == connection.principal
 

@@ -8,7 +8,14 @@ import orjson
 import structlog
 
 from actors.domain.channels import own_channels
-from actors.domain.refusals import Forbidden, InvalidToken, Unavailable, ValidationFailed
+from actors.domain.refusals import (
+    ConsentRequired,
+    Forbidden,
+    InvalidToken,
+    NotFound,
+    Unavailable,
+    ValidationFailed,
+)
 from actors.tasks import Spawn
 from api.realtime.rooms.deps import RealtimeDeps
 from api.realtime.rooms.errors import SocketRequest, public_error, refused_connect
@@ -77,7 +84,11 @@ class SocketSessions:
         if namespace_of(claims) != client.namespace:
             raise Forbidden("Your role may not use this namespace")
         request = load(AUTH, auth, where="auth")
-        principal = await self._deps.services.identity.principal(claims, request.on_behalf_of)
+        try:
+            principal = await self._deps.services.identity.principal(claims, request.on_behalf_of)
+        except (Forbidden, ConsentRequired, NotFound):
+            self._deps.limiter.take(claims.scope)
+            raise
         self._deps.limiter.take(principal.scope)
         since = request.since or {}
         wanted = {**dict.fromkeys(own_channels(principal)), **since}

@@ -291,6 +291,7 @@ _REFUSED: Final = {
     "NOT_FOUND": "I can’t find that any more.",
     "VERSION_CONFLICT": "That appointment was changed in the meantime.",
     "UNAUTHORIZED": "Your sign-in is no longer valid. Please sign in again.",
+    "CONSENT_REQUIRED": "I may not act for you: your consent is missing, or you have ended it.",
     "FORBIDDEN": "I am not allowed to do that for you.",
     "RATE_LIMITED": "That was a little fast for me. Please try again in a moment.",
     "UNREACHABLE": BUSY,

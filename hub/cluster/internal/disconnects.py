@@ -39,16 +39,27 @@ class ClusterConnections:
 
     async def end(self, person: ProfileId) -> None:
         await self._local.end(person)
-        await self._refresh_members()
-        others = [node for node in self._members.roster.nodes if node.id != self._members.me]
-        if not all(await asyncio.gather(*(self._end_at(node, person) for node in others))):
-            self._members.request_refresh()
-            raise Unavailable
+        await self._at_others({"person": person})
+
+    async def recheck(self, person: ProfileId) -> None:
+        await self._local.recheck(person)
+        await self._at_others({"person": person, "only_lost": True})
 
     async def serve(self, request: JsonObject) -> JsonObject:
         """Another node's request to end a person's connections here."""
-        await self._local.end(ProfileId(from_json(request["person"], str)))
+        person = ProfileId(from_json(request["person"], str))
+        if request.get("only_lost"):
+            await self._local.recheck(person)
+        else:
+            await self._local.end(person)
         return {}
+
+    async def _at_others(self, request: JsonObject) -> None:
+        await self._refresh_members()
+        others = [node for node in self._members.roster.nodes if node.id != self._members.me]
+        if not all(await asyncio.gather(*(self._send(node, request) for node in others))):
+            self._members.request_refresh()
+            raise Unavailable
 
     async def _refresh_members(self) -> None:
         """A node may have joined a moment ago. Raises Unavailable."""
@@ -57,9 +68,9 @@ class ClusterConnections:
         except Exception as error:  # of any kind, from the database
             raise Unavailable from error
 
-    async def _end_at(self, node: Node, person: ProfileId) -> bool:
+    async def _send(self, node: Node, request: JsonObject) -> bool:
         try:
-            await self._client.post(node, DISCONNECT_PATH, {"person": person}, within_s=_ANSWER_S)
+            await self._client.post(node, DISCONNECT_PATH, request, within_s=_ANSWER_S)
         except (NotSent, NoAnswer, NotOwner, Refusal) as error:
             log.warning("node_unanswered", node=node.id, error=str(error))
             return False

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import uuid4
 
 from tests.support.api import Answer, Api
 from tests.support.clinic import ADMIN, CHATBOT, Clinic, Person
@@ -138,6 +139,11 @@ class World:
 
     async def reservation(self) -> dict[str, Any]:
         return _made(await self.clinic.api(self.p).post("/api/reservations", self.slot()))
+
+    async def consent(self) -> dict[str, Any]:
+        """A new one of P, to a chatbot of its own."""
+        body = {"party": f"chatbot:{uuid4()}"}
+        return _made(await self.clinic.api(self.p).post("/api/consents", body))
 
     async def webhook(self, owner: str) -> dict[str, Any]:
         body = {"url": self.receiver.url, "channels": ["availability:all"]}

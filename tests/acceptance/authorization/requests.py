@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final
+from uuid import uuid4
 
 from aiohttp import web
 
@@ -138,6 +139,19 @@ def _changes(channel: Callable[[World], str]) -> Build:
     return build
 
 
+async def _new_consent(world: World) -> Sent:
+    return Sent(body={"party": f"chatbot:{uuid4()}", "patient_id": world.p.id})
+
+
+async def _listed_consent(world: World) -> Sent:
+    found = await world.kept("consent")
+    return Sent(query={"patient_id": world.p.id}, shows=found["id"])
+
+
+async def _consents_of(patient_id: str) -> Sent:
+    return Sent(query={"patient_id": patient_id})
+
+
 async def _new_webhook(world: World) -> Sent:
     return Sent(body={"url": world.receiver.url, "channels": ["availability:all"]})
 
@@ -159,6 +173,7 @@ _RESERVATION = "/api/reservations/{id}"
 _AVAILABILITY = "/api/availability/{dentistId}"
 _TYPE = "/api/appointment-types/{id}"
 _PROFILE = "/api/profiles/{id}"
+_CONSENT = "/api/consents/{id}"
 _WEBHOOK = "/api/webhooks/{id}"
 _PARTY = "chatbot:clinic-chatbot"
 _NEW_TYPE = {"name": "Whitening", "duration_minutes": 20}
@@ -243,6 +258,12 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
         "unknown": _unknown(_TYPE, body=_NEW_TYPE),
     },
     "GET /api/changes": {"public": _changes(lambda _: "availability:all")},
+    "GET /api/consents": {"P's": _listed_consent, "unknown": lambda _: _consents_of(UNKNOWN)},
+    "POST /api/consents": {"for P": _new_consent},
+    f"DELETE {_CONSENT}": {
+        "P's": _on(_CONSENT, "consent", fresh=True),
+        "unknown": _unknown(_CONSENT),
+    },
     "GET /api/webhooks": {
         "bot→P's": lambda world: _listed_hook(world, {}),
         "bot→P's, of all": lambda world: _listed_hook(world, {"all": "true"}),

@@ -133,6 +133,11 @@ export const de: Strings = {
   "profile.email": "E-Mail",
   "profile.phone": "Telefon",
 
+  "consents.title": "Chatbots",
+  "consents.assumed": "Die Chatbots Ihrer Praxis dürfen auf Ihren Wunsch für Sie handeln.",
+  "consents.entry": "{name} darf bis {day} für Sie handeln",
+  "consents.end": "Zugriff beenden",
+
   "news.cancelled": "Abgesagt: {day}, {time}, {name}",
   "news.booked": "Gebucht: {day}, {time}, {name}",
   "news.changed": "Geändert: jetzt {day}, {time}, {name}",
@@ -306,6 +311,7 @@ export const de: Strings = {
   "error.CONNECTION_LOST": "Keine Verbindung zum Hub. Bitte gleich noch einmal versuchen.",
   "error.UNAUTHORIZED": "Ihre Anmeldung ist abgelaufen.",
   "error.FORBIDDEN": "Das dürfen Sie nicht.",
+  "error.CONSENT_REQUIRED": "Dafür fehlt die Einwilligung des Patienten.",
   "error.NOT_FOUND": "Das gibt es nicht mehr.",
   "error.VALIDATION_ERROR": "Der Hub nimmt das nicht an. Bitte prüfen Sie Ihre Eingaben.",
   "error.SLOT_TAKEN": "Diese Zeit wurde soeben vergeben.",

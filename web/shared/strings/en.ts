@@ -127,6 +127,11 @@ export const en = {
   "profile.email": "E-mail",
   "profile.phone": "Telephone",
 
+  "consents.title": "Chatbots",
+  "consents.assumed": "Your practice’s chatbots may act for you when you ask them to.",
+  "consents.entry": "{name} may act for you until {day}",
+  "consents.end": "End access",
+
   "news.cancelled": "Cancelled: {day}, {time}, {name}",
   "news.booked": "Booked: {day}, {time}, {name}",
   "news.changed": "Changed: now {day}, {time}, {name}",
@@ -298,6 +303,7 @@ export const en = {
   "error.CONNECTION_LOST": "No connection to the hub. Please try again in a moment.",
   "error.UNAUTHORIZED": "Your sign-in has run out.",
   "error.FORBIDDEN": "You may not do this.",
+  "error.CONSENT_REQUIRED": "The patient has not agreed to this.",
   "error.NOT_FOUND": "It is not there any more.",
   "error.VALIDATION_ERROR": "The hub does not accept this. Please check what you entered.",
   "error.SLOT_TAKEN": "This time has just been taken.",
