@@ -24,6 +24,8 @@ _PARTS: Final = tuple(
         (r"early (?:in the )?afternoon", time(12), time(15)),
         (r"late (?:in the )?afternoon", time(15), time(18)),
         (r"afternoons?", time(12), time(17)),
+        (r"after lunch(?: ?time| ?break)?", time(13), None),
+        (r"before lunch(?: ?time| ?break)?", None, time(12)),
         (r"(?:lunch ?(?:time|break|hour)?|midday break)", time(12), time(14)),
         (r"(?:end of the (?:working )?day|late in the day)", time(15, 30), None),
         (r"(?:evenings?|tonight|at night)", time(17), None),

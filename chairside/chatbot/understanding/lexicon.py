@@ -191,5 +191,5 @@ OTHER_DENTIST: Final = re.compile(
 )
 EVERYTHING: Final = re.compile(r"\b(?:all|both|every(?:thing)?|each)\b(?: of)?(?: my| the| them)?")
 URGENT: Final = re.compile(
-    r"\b(?:emergenc|tooth ?ache|in pain|painful|pain\b|hurts?\b|hurting|swollen|bleeding|abscess|knocked out|broke|lost (?:a |my )?(?:filling|crown|tooth))"
+    r"\b(?:emergenc|tooth ?ache|in pain|painful|pain\b|hurts?\b|hurting|swollen|bleeding|abscess|knocked out|broke|lost (?:a |my )?(?:filling|crown|tooth)|(?:fell|fallen|come|came) out|chipped)"
 )

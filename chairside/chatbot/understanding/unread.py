@@ -11,15 +11,16 @@ from typing import Final
 
 from chairside.chatbot.understanding import lexicon
 from chairside.chatbot.understanding.acts import DialogueAct, Intent
-from chairside.chatbot.understanding.clock_words import TAKEN
 
+_USED: Final = " ~ "
+"""What stands where words of the act were; no bound can belong to it, as to a time."""
 _SHOWN_WORDS: Final = 6
 
 _IDIOMS: Final = re.compile(
     r"\b(?:(?<=come )by|(?<=stop )by|(?<=drop )by|(?<=pass )by|(?<=swing )by|good (?:morning|afternoon|evening|night|day)|have a (?:nice|good|great|lovely) \w{1,12}"
     r"|(?:just |in )?(?:a|one|1) (?:quick )?(?:second|sec|minute|moment)|first of all|at first|the other day"
     r"|(?:it is |it's |is )?not (?:urgent|an emergency|in a hurry|that urgent|so urgent)|no (?:rush|hurry|stress)"
-    r"|(?:tooth|teeth)(?: number| no)? \d{1,2}|(?:i'm|i am) \d{1,3}[- ]years?[- ]old|day off"
+    r"|(?:tooth|teeth)(?: number| no)? \d{1,2}|(?:i'm|i am) \d{1,3}[- ]years?[- ]old|day off|opening hours|running late"
     r"|(?:what|which|how many) (?:days?|dates?|times?|weeks?|hours)|24/7)\b"
 )
 """Phrases with words of time that name none; taken out before times are read."""
@@ -41,6 +42,7 @@ _HARMLESS: Final = re.compile(
     r"|(?:^|[,.!?;] |\b(?:and|but|so|then|hi|hello|please) )(?:don't|can't|isn't|aren't|couldn't|won't|wouldn't"
     r"|haven't|hasn't|doesn't|didn't) (?:you|i|we|there|it|dr)\b"
     r"|\b(?:last|next|first|other|another|this|every) (?:time|visit|appointment|one|name)\b"
+    r"|\b(?:haven't|have not|hasn't) (?:been|had|seen) .{0,30}\b(?:for|in) (?:a while|ages|(?:\w{1,9} )?(?:years|months))\b"
     r"|\bany ?more\b|\b(?:how|what) about\b|\babout (?:it|that|my|an|a)\b|\bby (?:the way|phone|any chance|chance|mistake|myself)\b"
     r"|\bafter all\b|\bat all\b|\bif (?:(?:it is |that is |it's |that's )?(?:possible|okay|ok|fine|available|free)|you (?:can|have|could|don't mind)"
     r"|that(?:'s| is)? (?:ok|okay|works?|possible|fine)|i (?:can|could|may)|there(?:'s| is| are)|at all|needed|necessary)\b"
@@ -100,7 +102,7 @@ def unread(rest: str, act: DialogueAct) -> str:
     ``rest`` is a text without the times, dentists and treatments of the act.
     """
     for pattern, count in _used(act):
-        rest = pattern.sub(TAKEN, rest, count)
+        rest = pattern.sub(_USED, rest, count)
     rest = " ".join(_HARMLESS.sub(" ", f"{rest} ").split())
     found = _SIGNAL.search(rest)
     if found is None and act.intent is not Intent.MOVE:
@@ -108,7 +110,7 @@ def unread(rest: str, act: DialogueAct) -> str:
     if found is None:
         return ""
     words = rest[found.start() :].split()[:_SHOWN_WORDS]
-    return re.split("[¤¢]", " ".join(words))[0].strip(" ,.;!?") or found[0]
+    return re.split("[¤¢~]", " ".join(words))[0].strip(" ,.;!?") or found[0]
 
 
 def _used(act: DialogueAct) -> Iterable[tuple[re.Pattern[str], int]]:

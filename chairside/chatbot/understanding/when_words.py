@@ -101,7 +101,7 @@ _DAY_RULES: Final = (
     ),
     _rule(
         DayReader.ago,
-        rf"\b{_COUNT} {_UNIT} ago\b",
+        rf"\b(?:{_COUNT} {_UNIT} ago|last night|earlier today)\b",
     ),
     _rule(
         DayReader.distance_from,
