@@ -30,6 +30,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from chairside.client import ClientError, HubError
+from chairside.mcp.connection import BoundedConnection
 from chairside.mcp.messages import CheckedMessages, RefuseOrigins
 from chairside.mcp.patient_tools import PatientTools
 from chairside.mcp.server import tools_server
@@ -89,7 +90,13 @@ async def serve_http(
         server = tools_server(lambda context: tools(*patient_of(context)), version)
         app = http_app(server, hub_url, session, host=host, origins=origins)
         config = uvicorn.Config(
-            app, host=host, port=port, log_level="warning", access_log=False, lifespan="on"
+            app,
+            host=host,
+            port=port,
+            http=BoundedConnection,
+            log_level="warning",
+            access_log=False,
+            lifespan="on",
         )
         await _serve(uvicorn.Server(config), stopping)
 
