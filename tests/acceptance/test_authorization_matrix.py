@@ -15,6 +15,7 @@ import pytest
 
 from actors.calendar.settings import ReservationSettings
 from actors.domain import channels
+from actors.services.chatbot_settings import ChatbotSettings
 from api.realtime.socketio.library import NAMESPACES
 from api.rest import commands
 from api.rest.appointments import show
@@ -45,6 +46,7 @@ from tests.acceptance.authorization.table import (
 from tests.support.mcp_http import serving_http
 from tests.support.receiver import receiving
 from tests.support.running import Template, clinic_on, config_for, running_hub
+from tests.support.screens import ConnectionRefused
 
 ROWS: Final = read_tables(PAGE.read_text(encoding="utf-8"))
 SESSION_COMMANDS: Final = {"channel:join", "channel:leave", "auth:refresh"}
@@ -211,6 +213,26 @@ async def wrong_routes(world: World, rows: Iterable[Row]) -> list[str]:
 
         wrong += await check(row, cell)
     return wrong
+
+
+@pytest.mark.parametrize("template", ["sqlite"], indirect=True)
+async def test_without_a_consent_a_chatbot_may_do_nothing(
+    template: Template, tmp_path: Path
+) -> None:
+    """The page assumes consents; here they must be recorded, and none is."""
+    recorded: dict[str, Any] = {"chatbot": ChatbotSettings(consent="recorded")}
+    async with (
+        clinic_on(template, tmp_path, **MANY, **recorded) as clinic,
+        receiving() as receiver,
+    ):
+        world = World(clinic, receiver)
+        for row in rows_of("Routes"):
+            if row.target not in ("bot→P's", "bot→P's, of all", "bot→P's, of its party"):
+                sent = await REST[row.call][row.target](world)
+                found = await calls.rest(world, world.bearers()["bot→P"], row.call, sent)
+                assert found == "403 CONSENT_REQUIRED", (row.call, row.target)
+        with pytest.raises(ConnectionRefused, match="CONSENT_REQUIRED"):
+            await clinic.connect("/chatbot", world.bearers()["bot→P"].socket_auth)
 
 
 @ENGINES
