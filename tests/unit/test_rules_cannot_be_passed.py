@@ -268,6 +268,6 @@ def test_no_sequence_passes_a_rule(data: st.DataObject) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@examples(20_000)
+@examples(5_000)
 def test_no_long_search_finds_a_sequence_that_passes_a_rule(data: st.DataObject) -> None:
     passes_no_rule(data)
