@@ -32,8 +32,18 @@ _BOTH_TASKS: Final = re.compile(
     r"\bcancel\w{0,8}\b.{0,80}\b(?:or|and|/) .{0,40}\b(?:mov(?:e|ing)|reschedul\w{1,3})\b"
     r"|\b(?:mov(?:e|ing)|reschedul\w{1,3})\b.{0,80}\b(?:or|and|/) .{0,40}\bcancel"
 )
+_CANCELLED: Final = re.compile(
+    r"\bun-?cancel\w{0,4}|\bundo\b.{0,20}|\b(?:was|were|been|got|is|are|you|who|they|has|have)(?: just| already| been| my \w{2,20}){0,2} cancell?ed\b"
+)
+"""A report or the opposite of a cancellation, not a request for one."""
+_ELSEWHERE: Final = re.compile(
+    r"\b(?:i|we)(?:'m| am| are|'ll be| will be)? (?:(?:only|usually|always|normally|have to|must|still) )?"
+    r"(?:work(?:ing)?|teach(?:ing)?|at work|in a meeting|in class)\b[^.;]{0,24}?(?:\d|noon|midday|half|day)\S{0,6}"
+    r"|\b(?:call|ring|phone|text|e-?mail|remind) me\b[^.;]{0,24}?(?:\d|noon|midday|half|day|tomorrow)\S{0,6}"
+)
+"""Times of something else than an appointment."""
 _ENDS: Final = re.compile(
-    r"\b(?:leave|finish(?:ed)?|done|out|end(?:s|ed|ing)?|home|pick(?:ed)? up)\b.{0,24}\b(?:by|before|until|at) \S{1,8}"
+    r"\b(?:leave|finish(?:ed)?|done|(?<!fell )(?<!came )out|off|end(?:s|ed|ing)?|home|pick(?:ed)? up)\b.{0,24}\b(?:by|before|until|at) \S{1,8}"
 )
 _UNITS: Final = {
     "minute": timedelta(minutes=1),
@@ -109,13 +119,15 @@ class ClauseReader:
             when=When() if is_change else reading.when,
             which=reference(reading.when) if is_change else When(),
             by=by,
-            urgent=bool(lexicon.URGENT.search(text)),
+            urgent=bool(lexicon.URGENT.search(without_idioms(text))),
             everything=bool(lexicon.EVERYTHING.search(rest)) and is_change,
         )
         act = _with_choice(act, rest)
         unclear = people.unclear or _several_treatments(named, act) or _odd_distance(act)
         if unclear == "" and _BOTH_TASKS.search(text):
             unclear = "whether to move or to cancel"
+        if intent is Intent.CANCEL and (cancelled := _CANCELLED.search(text)):
+            unclear = unclear or cancelled[0]
         return act, unclear
 
     def _with_unclear(self, act: DialogueAct, rest: str, unclear: str, text: str) -> DialogueAct:
@@ -135,8 +147,10 @@ def _in_context(unclear: str, text: str) -> str:
 
 
 def _its_end(reading: Reading, text: str) -> str:
-    """Words of a time at which the appointment must be over: only its start can be chosen."""
-    found = _ENDS.search(text) if reading.when.has_time else None
+    """Words of a time that is not the appointment's start, which alone can be chosen."""
+    found = None if reading.when.is_empty else _ELSEWHERE.search(text)
+    if found is None and reading.when.has_time:
+        found = _ENDS.search(text)
     return found[0] if found else ""
 
 

@@ -32,6 +32,12 @@ _VERBS: Final = {
     "delete": Intent.CANCEL,
     "remove": Intent.CANCEL,
 } | dict.fromkeys(("book", "reserve", "schedule"), Intent.BOOK)
+_KEEPS: Final = re.compile(
+    r"^\W{0,3}(?:(?:no|please|just|rather|so|then|actually|i|i'd|i'll|let me|want|would|like|will|to)\W{1,3}){0,6}"
+    r"(?:keep|leave) (?:it|that|this|them|both|all|my|our|the|mon|tues|wednes|thurs|fri|satur|sun)"
+    r"(?!.{0,80}\b(?:mov|re-?schedul|postpon|shift|cancel))"
+)
+_TASK_BEFORE: Final = re.compile(r"\b(?:cancel|move|reschedule|postpone|book)\b")
 _MORE: Final = re.compile(r"\b(?:but|except|only|instead|unless|until|if)\b")
 
 
@@ -47,9 +53,11 @@ def clauses(text: str) -> tuple[str, ...]:
 
 
 def refused_task(text: str) -> tuple[Intent, bool] | None:
-    """The task that "do not cancel" refuses, and whether the clause says more than that."""
+    """The task that "do not cancel" or "keep it" refuses, and whether the clause says more than that."""
     found = _NEGATED_TASK.search(text)
     if found is None:
-        return None
+        keeps = _KEEPS.search(text)
+        return (Intent.CANCEL, _MORE.search(text) is not None) if keeps else None
     rest = text[: found.start()] + text[found.end() :]
-    return _VERBS.get(found["verb"], Intent.MOVE), _MORE.search(rest) is not None
+    says_more = _MORE.search(rest) or _TASK_BEFORE.search(text, 0, found.start())
+    return _VERBS.get(found["verb"], Intent.MOVE), says_more is not None

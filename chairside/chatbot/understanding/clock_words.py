@@ -117,7 +117,9 @@ _SPOKEN: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     ),
     (re.compile(r"\bhalf (?:past )?(\d{1,2})\b"), r"\1:30"),
     (re.compile(r"\b(?:a )?quarter (?:past|after) (\d{1,2})\b"), r"\1:15"),
-    (re.compile(r"\b(5|10|20|25) (?:minutes )?past (\d{1,2})\b"), r"\2:\1"),
+    (re.compile(r"\b5 (?:minutes )?past (\d{1,2})\b"), r"\1:05"),
+    (re.compile(r"\b(10|20|25) (?:minutes )?past (\d{1,2})\b"), r"\2:\1"),
+    (re.compile(r"(?<=\bat )(\d{1,2})-(15|30|45)\b(?!-)"), r"\1:\2"),
     (
         re.compile(
             rf"\b(\d{{1,2}}) ({_MINUTES})\b(?= ?(?:am|pm|$|¤|[,.!?]|on\b|or\b|and\b|at the\b|in the\b|please\b|tomorrow\b))"

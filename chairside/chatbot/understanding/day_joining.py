@@ -48,6 +48,7 @@ _CHOICE: Final = re.compile(
 )
 _OR: Final = re.compile(r"\b(?:or|and|if not|otherwise|alternatively)\b|[,/&]")
 _SPOKEN_OR: Final = re.compile(r"\b(?:or|and|if not|otherwise|alternatively)\b")
+_BUT: Final = re.compile(r"\bbut(?: the)? {0,3}$")
 _NEGATED: Final = re.compile(r"\b(?:not|no|never|\w{2,8}n't)(?: \w{1,12}){0,2} $")
 
 
@@ -171,7 +172,8 @@ class DayJoiner:
 
     def exclusion(self, match: re.Match[str]) -> str:
         """ "not on Monday or Tuesday", "any day except the 9th" """
-        named = [self._found[int(mark)] for mark in _MARK.findall(match[0])]
+        kept = match.groupdict().get("all") or ""  # of "any day next week but Monday"
+        named = [self._found[int(mark)] for mark in _MARK.findall(match[0][len(kept) :])]
         is_answer = not match.string[: match.start()].strip() and match[0].startswith("no ")
         if is_answer and all(found.weekday is not None for found in named):
             return match[0]  # "no Monday" may be "no, on Monday"
@@ -182,7 +184,7 @@ class DayJoiner:
                 self.not_weekdays.add(found.weekday)
             elif found.days.last >= self._today:
                 self.not_days.append(found.days)
-        return TAKEN
+        return kept + TAKEN
 
     # --- what is left are alternatives ----------------------------------------------------
 
@@ -194,6 +196,8 @@ class DayJoiner:
         is_anchored = has_days = False
         for at, found in enumerate(chosen):
             is_choice = _is_choice(gaps[at]) if at else True
+            if at and _BUT.search(gaps[at]):
+                self.unclear.append(f"but {found.words}")  # without it, or on it
             is_anchored = wide is not None and (is_anchored or not _SPOKEN_OR.search(gaps[at]))
             if found.weekly:
                 self._add_weekly(found, is_choice=is_choice)

@@ -29,13 +29,15 @@ _SOONER: Final = {
 }
 _NOT: Final = (
     r"(?:(?:any ?(?:thing|day|time|where)?|every ?(?:thing|day)?|all(?: days)?|whenever) ?"
-    r"(?:but|except(?: for)?|other than|apart from|besides)|(?:but )?(?<!if )not(?: (?:on|for|in))?|never|no|neither|nor"
+    r"(?:but|except(?: for)?|other than|apart from|besides)|(?:but )?(?<!if )not(?: (?:on|for|in|at))?|never|no|neither|nor"
     r"|except(?:ing)?(?: for| on)?|excluding|without|but not|other than|apart from|besides|instead of|rather than"
     r"|(?:can't|cannot|can not|couldn't) do|(?:do not|don't) want|avoid(?:ing)?|skip(?:ping)?)"
 )
 _UNAVAILABLE: Final = (
     r"(?:(?:does not|doesn't|won't|will not|is not|isn't|is no|are not|aren't|are no|do not|don't)"
     r" (?:work|suit|fit|good|possible|convenient|okay|ok|available)(?: (?:for )?me)?|excluded|excepted)"
+    r"|(?:is|are|'s|would be) (?:(?:very|really|too|quite) )?(?:out(?: of the question)?|bad|impossible|difficult|tricky"
+    r"|inconvenient|terrible|awful|not an option|no option|no use|unsuitable)(?: for me)?"
 )
 
 
@@ -43,7 +45,7 @@ def _bounds(words: dict[str, int], *, is_first: bool) -> list[tuple[re.Pattern[s
     return [
         (
             re.compile(
-                rf"\b(?:{pattern}){_ON}{_A}(?:on\b(?! {{0,3}}⟦)|onwards?\b|and (?:later|after)\b|at the (?:very )?(?:latest|earliest)\b)?"
+                rf"\b(?:{pattern})(?: and including)?{_ON}{_A}(?:on\b(?! {{0,3}}⟦)|onwards?\b|and (?:later|after)\b|at the (?:very )?(?:latest|earliest)\b)?"
             ),
             partial(
                 DayJoiner.bound,
@@ -91,8 +93,14 @@ DAY_RELATIONS: Final[tuple[tuple[re.Pattern[str], Relation], ...]] = (
         partial(DayJoiner.bound, later_by=None, sooner_by=0),
     ),
     (
+        re.compile(
+            rf"(?P<all>\b(?:any|every|all|whenever)\b[^⟦.;]{{0,20}}⟦\d{{1,3}}⟧ {{0,3}})(?:but|save){_ON}{_LIST}"
+        ),
+        DayJoiner.exclusion,
+    ),
+    (
         re.compile(rf"\b{_NOT}{_ON}(?: (?:a|any))?{_LIST}(?!{_AND_A_TIME})"),
         DayJoiner.exclusion,
     ),
-    (re.compile(rf"{_A}{_UNAVAILABLE}\b"), DayJoiner.exclusion),
+    (re.compile(rf"{_A}(?:{_UNAVAILABLE})\b"), DayJoiner.exclusion),
 )

@@ -43,6 +43,7 @@ RULES: Final = {
         r"\b(?:mov(?:e|ing)|re-?schedul(?:e|ing)|postpon(?:e|ing)|shift(?:ing)?|delay|push|put off|bring forward"
         r"|swap|switch|bring .{0,20}forward|put .{0,20}off|reschedual)\b"
         r"|\b(?:change|changing|alter) (?:the (?:date|time|day)|it|that|my|the|this|one)\b"
+        r"|\b(?:change|changing|exchange) {1,4}¤"
         r"|\b(?:different|another|other|new|earlier|later|better) (?:time|date|day|slot)s? for (?:my|the|it|that)\b"
         r"|\bcan't make .{0,60}\b(?:instead|rather|move|another|other|can (?:i|we)|could (?:i|we)|(?:how|what) about)\b"
         r"|\bcome (?:another day|earlier|later|some other time) instead\b"
@@ -50,7 +51,8 @@ RULES: Final = {
     Intent.CANCEL: re.compile(
         r"\b(?:cancel(?:ing|ling|led|lation)?|cancle|call(?:ing)? off|delete|unbook|remove|get rid of"
         r"|(?:can't|cannot|can not|(?:won't|will not|not) be able to|won't|will not|am not able to|unable to)"
-        r" (?:make|come|attend|keep)|drop (?:my|the|it)|withdraw"
+        r" (?:make|come|attend|keep)|(?:drop|scrap|ditch) (?:my|the|it)|withdraw"
+        r"|(?:i'm|i am|we're|we are) not (?:coming|going to (?:make|come|attend))|(?:can't|cannot|can not|won't|will not) be (?:there|coming)"
         r"|(?:don't|do not|no longer) (?:need|want) (?:it|my|the|that|to come))\b"
     ),
     Intent.MINE: re.compile(
@@ -182,7 +184,7 @@ USUAL: Final = re.compile(
     r"|the (?:dentist|doctor|person)(?: (?:who|whom|that))? i (?:always |usually |normally |last )?(?:see|saw|have|had)(?: last time| before)?|(?:who|whom|the one) i (?:always|usually|normally|last) (?:see|saw|have|had)|my usual)\b"
 )
 ANYONE: Final = re.compile(
-    r"\b(?:any (?:dentist|doctor|one of them|of them)|anyone(?! (?:else|but))|anybody(?! (?:else|but))|whoever|whichever|either(?: is fine| of them)?"
+    r"\b(?:any (?:dentist|doctor|one of them|of them)|anyone(?! (?:else|but))|anybody(?! (?:else|but))|whoever|whichever|either (?:dentist|doctor)|either(?: of them|(?= is)|(?=\W{0,3}$))(?: is fine)?"
     r"|no preference|(?:don't|do not) (?:mind|care)(?: who| which)?|doesn't matter(?: who| which)?|all the same"
     r"|no matter who|the first (?:dentist )?(?:that|who) (?:is|has))\b"
 )

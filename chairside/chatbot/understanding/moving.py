@@ -24,6 +24,14 @@ _INSTEAD: Final = re.compile(r"\b(?:instead of|rather than)\b(?: on)?")
 _NO_TARGET: Final = re.compile(rf"\b(?:{_NOUN}|mov(?:e|ed|ing)|reschedul\w{{1,3}}|postpone\w?)\b")
 _SOURCE_FIRST: Final = re.compile(rf"\b(?:my|the|our)\b(?! {_NOUN}\b).{{1,40}}\b{_NOUN}\b")
 _NOUN_AND_TIME: Final = re.compile(rf"\b{_NOUN} (?P<way>on|at|of|from|for) (?:the )?")
+_VERB: Final = (
+    r"(?:mov(?:e|ing)|re-?schedul(?:e|ing)|chang(?:e|ing)|shift|switch|postpone|bring|push|put)"
+)
+_TARGET_FIRST: Final = re.compile(
+    rf"\b{_VERB}(?: it| this| that)? (?:to|onto) (?P<to>(?:the )?+.{{1,40}}?)\b(?:my|the) (?P<own>[^,.;]{{0,30}}\b{_NOUN}\b.{{0,60}})"
+)
+_FROM_ONLY: Final = re.compile(rf"\b{_VERB}(?: (?:it|this|that|them))?(?: away)? from\b")
+_ONWARDS: Final = re.compile(r"\b(?:on|onwards?)\W{0,3}$")
 _RESCHEDULE: Final = re.compile(r"\bre-?(?:schedul|book)")
 _BARE: Final = re.compile(r"^(\d{1,2}(?:[:.]\d{2})?)(?=[^\w:]{0,3}(?:please|instead)?[^\w:]{0,3}$)")
 _FROM_CLOCK: Final = re.compile(r"\bfrom (\d{1,2}(?:[:.]\d{2})?)$")
@@ -55,6 +63,10 @@ def source_and_target(text: str, whole: Reading, reader: TimeReader) -> Move:
         source = reader.read(text[instead.end() :])
         if not source.when.is_empty:
             return _move(source, reader.read(_as_source(text[: instead.start()])))
+    if first := _TARGET_FIRST.search(text):
+        target, source = reader.read(first["to"]), reader.read(first["own"])
+        if not target.when.is_empty and not source.when.is_empty:
+            return _move(source, target)
     for split in splits(text):
         target = reader.read(_BARE.sub(r"at \1", text[split.end() :]))
         if target.when.is_empty and not target.unclear:
@@ -115,6 +127,8 @@ def _without_to(text: str, whole: Reading, reader: TimeReader) -> Move:
         if not before.when.is_empty:
             return _move(before, after)
     noun = _NOUN_AND_TIME.search(text)
+    if (_FROM_ONLY.search(text) or (noun and noun["way"] == "from")) and not _ONWARDS.search(text):
+        return _move(reader.read(_FROM.sub(" ", text)), Reading(When(), "", ""))
     if noun is None or re.search(r"\binstead\b", text):
         return Move(When(), whole.when, whole.rest, whole.unclear)
     if noun["way"] != "for":

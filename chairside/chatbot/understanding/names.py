@@ -94,6 +94,9 @@ _NOT_WITH: Final = re.compile(
     rf"(?: (?:with|by|to|see|for|from|at))? {_ANY_MARK}"
     rf"(?:,? (?:or|and|nor)(?: not)?(?: with)? {_ANY_MARK}){{0,12}}"
 )
+_OTHER_PERSON: Final = re.compile(
+    rf"{_ANY_MARK} (?:colleague|partner|assistant|replacement|substitute|stand-?in|brother|sister|nurse|hygienist)"
+)
 _TITLED: Final = re.compile(
     r"\b(?:dr\.?|doctor) (?!at\b|on\b|for\b|who\b|is\b|has\b|i\b|in\b|to\b|and\b|or\b|do\b|please\b)([a-z][\w'-]{1,60})"
 )
@@ -246,6 +249,8 @@ def named_dentists(text: str, mentions: Mentions) -> NamedDentists:
     unclear = ""
     if set(wanted) & set(unwanted) or (unknown and (wanted or unwanted)):
         unclear = f"dr {unknown}" if unknown else mentions.restored(text)
+    elif other := _OTHER_PERSON.search(text):
+        unclear = mentions.restored(other[0])
     elif untitled := _WITH.search(rest):
         unclear = untitled[0]
     return NamedDentists(

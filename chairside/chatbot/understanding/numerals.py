@@ -40,7 +40,7 @@ def _any(words: object) -> str:
 
 
 _COMPOUND: Final = re.compile(
-    rf"\b(?P<ten>{_any(_TENS)})(?:-| )(?:(?P<nth>{_any(_TO_NINTH)})|(?P<unit>{_any(_UNITS)}))\b"
+    rf"\b(?P<ten>{_any(_TENS)})(?:-| )?(?:(?P<nth>{_any(_TO_NINTH)})|(?P<unit>{_any(_UNITS)}))\b"
 )
 _FEW: Final = "first|second|third|fourth|fifth"
 """May be the number of an offer, so they stay words unless a month or a date stands beside."""
@@ -65,6 +65,9 @@ _TYPED: Final = tuple(
         (r"\b(?:2morrow|2moro|2mro|tomoro|tomorow|tommorow|tommorrow|tomoz|tmrw|tmr|tmw)\b", "tomorrow"),
         (r"\b2day\b", "today"),
         (r"\b(?:2night|2nite|tonite)\b", "tonight"),
+        (r"\b(?:do n'?t|donot|don not)\b", "do not"),
+        (r"\bw/c\b", "week commencing"),
+        (r"\bw/e\b", "week ending"),
         (r"\bb4\b", "before"),
         (r"\b2 (?=(?:book|cancel|move|see|come|get|make|change|have|reschedule)\b)", "to "),
         (r"\b4 (?=(?:next|my|a|an|the|me|tomorrow|today|this)\b)", "for "),

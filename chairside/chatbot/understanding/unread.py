@@ -19,7 +19,8 @@ _SHOWN_WORDS: Final = 6
 _IDIOMS: Final = re.compile(
     r"\b(?:(?<=come )by|(?<=stop )by|(?<=drop )by|(?<=pass )by|(?<=swing )by|good (?:morning|afternoon|evening|night|day)|have a (?:nice|good|great|lovely) \w{1,12}"
     r"|(?:just |in )?(?:a|one|1) (?:quick )?(?:second|sec|minute|moment)|first of all|at first|the other day"
-    r"|(?:it is |it's |is )?not (?:urgent|an emergency|in a hurry|that urgent|so urgent)|no (?:rush|hurry|stress)"
+    r"|(?:it is |it's |is |it )?(?:not|isn't) (?:really |exactly |that |so |very )?(?:urgent|an emergency|in a hurry)|no emergency"
+    r"|my name(?:'s| is)(?: [a-z'-]{2,20}){1,2}|(?:this is|i'm|i am) (?:april|may|june|august)\b(?: [a-z'-]{2,20})?|no (?:rush|hurry|stress)"
     r"|(?:tooth|teeth)(?: number| no)? \d{1,2}|(?:i'm|i am) \d{1,3}[- ]years?[- ]old|day off|opening hours|running late"
     r"|(?:what|which|how many) (?:days?|dates?|times?|weeks?|hours)|24/7)\b"
 )
@@ -33,6 +34,11 @@ _HISTORY: Final = re.compile(
     r"|after (?:eating|meals?|lunch|dinner|drinking)|when i \w{2,12})(?= |[.,!?]|$)"
 )
 """Since when, or when, it hurts."""
+_HAPPENED: Final = re.compile(
+    r"\b((?:broke|lost|chipped|cracked|knocked out|fell out|came out|started|began)(?: (?!can|could|may|come)\w{1,12}){0,3})"
+    r" (?:yesterday|last \w{3,12}|today|this morning|on (?:mon|tues|wednes|thurs|fri|satur|sun)day)\b(?! at)"
+)
+"""When it broke."""
 
 _HARMLESS: Final = re.compile(
     r"^(?:no|nope|nah)[,.!;:]"
@@ -44,7 +50,7 @@ _HARMLESS: Final = re.compile(
     r"|\b(?:last|next|first|other|another|this|every) (?:time|visit|appointment|one|name)\b"
     r"|\b(?:haven't|have not|hasn't) (?:been|had|seen) .{0,30}\b(?:for|in) (?:a while|ages|(?:\w{1,9} )?(?:years|months))\b"
     r"|\bany ?more\b|\b(?:how|what) about\b|\babout (?:it|that|my|an|a)\b|\bby (?:the way|phone|any chance|chance|mistake|myself)\b"
-    r"|\bafter all\b|\bat all\b|\bif (?:(?:it is |that is |it's |that's )?(?:possible|okay|ok|fine|available|free)|you (?:can|have|could|don't mind)"
+    r"|\bafter all\b|\bat all\b|(?<!only )\bif (?:(?:it is |that is |it's |that's )?(?:possible|okay|ok|fine|available|free)|you (?:can|have|could|don't mind)"
     r"|that(?:'s| is)? (?:ok|okay|works?|possible|fine)|i (?:can|could|may)|there(?:'s| is| are)|at all|needed|necessary)\b"
     r"|\b(?:change|changing|alter|pick|choose|find) (?:the |a |another )?(?:date|time|day)\b"
     r"|\bi'm new\b|\bmorning!|\bsee you (?:later|then|soon)\b|\bhalf an\b"
@@ -60,11 +66,11 @@ _OF_TIME: Final = (
     r"|august|september|october|november|december|today|tomorrow|yesterday|tonight|midweek|days?|weeks?|weekends?|weekdays?"
     r"|fortnights?|months?|years?|hours?|minutes?|mins?|mornings?|afternoons?|evenings?|nights?|noon|midday"
     r"|midnight|o'clock|half|quarter|lunch|christmas|easter|new year'?s?|thanksgiving|birthday|dawn|dusk|sunrise|sunset"
-    r"|breakfast|dinner|eod|cob|early|late|alternat(?:e|ing)|fortnightly|bi-?weekly|weekly|monthly|daily|recurring|same (?:time|date)|utc|gmt|bst|c?e[sd]t|[cmp][sd]t|time ?zone"
+    r"|breakfast|dinner|eod|cob|early|late|alternat(?:e|ing)|fortnightly|bi-?weekly|weekly|monthly|daily|recurring|same (?:time|date)|keep(?:ing)? the (?:time|date|day|hour)|utc|gmt|bst|c?e[sd]t|[cmp][sd]t|time ?zone"
 )
 _BOUND: Final = (
     r"before|after|afterwards|until|till|since|between|within|during|later|latest|earlier|earliest|sooner|soonest"
-    r"|prior|beyond|onwards?|minimum|maximum|at (?:least|most)|(?:more|less|other|rather|further) than|ahead of"
+    r"|prior|beyond|including|onwards?|minimum|maximum|at (?:least|most)|(?:more|less|other|rather|further) than|ahead of"
 )
 _COUNTED: Final = r"first|second|third|fourth|fifth|sixth|twice|thrice|double|couple|several|few|dozens?|pair|both"
 _CONDITION: Final = r"when (?:my|we|school|the \w{2,9}|it|he|she|they)|while|if|whether|depending|provided|otherwise|in case|as long as"
@@ -75,6 +81,7 @@ _SIGNAL: Final = re.compile(
     rf"\b(?:{_NEGATIVE}|{_OF_TIME}|{_BOUND}|{_COUNTED}|{_CONDITION}|{_DENTIST})(?![\w'])"
     r"|\bdr §[a-z]{2}'s (?!next|first|free|earliest|avail|opening|slots?\b|times?\b|calendar|schedule|diary|hours)"
     r"|\b[mtwfs](?:/[mtwfs]){1,6}\b"
+    r"|\beither(?! (?:\w{1,5} ){0,2}(?:¤|dr \S{1,9}),? ?(?:or\b|¤|dr\b))"
     r"|(?<=¤ )(?!any|some|same|free|that|good|the)[a-z]{2,12} time\b"
     r"|[\w.:/+-]{0,12}\d[\w.:/+-]{0,12}"
     r"|\b(?:by|from|around|about|up to|through|past|over|under|than|as of|starting|beginning|last|next)(?= ?¤)"
@@ -92,7 +99,7 @@ _TO_A_TIME: Final = re.compile(r"\bto(?= ?¤)")
 def without_idioms(text: str) -> str:
     """The text before its times are read."""
     if lexicon.URGENT.search(text):
-        text = _HISTORY.sub(" ", text)
+        text = _HAPPENED.sub(r"\1", _HISTORY.sub(" ", text))
     return _IDIOMS.sub(" ", text)
 
 
