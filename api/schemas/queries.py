@@ -26,8 +26,11 @@ POSITION: Final = re.compile(r"(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})")
 
 # A schema copies its fields, so several may declare the same one.
 _LIMIT = fields.Whole(low=1, high=LIMIT_MAX, in_query=True, load_default=LIMIT_DEFAULT)
-_CURSOR = fields.Text(
-    max_chars=CURSOR_MAX_CHARS, metadata={"description": "`next_cursor` of the page before"}
+CURSOR = fields.Text(
+    max_chars=CURSOR_MAX_CHARS,
+    pattern=re.compile("[A-Za-z0-9_-]+"),
+    expected="does not belong to this list",
+    metadata={"description": "`next_cursor` of the page before"},
 )
 
 
@@ -89,7 +92,7 @@ class NothingSchema(RequestSchema[None]):
 
 class PageSchema(RequestSchema[PageQuery]):
     limit = _LIMIT
-    cursor = _CURSOR
+    cursor = CURSOR
 
 
 class AppointmentsSchema(_RangeSchema[AppointmentPageQuery]):
@@ -111,7 +114,7 @@ class AppointmentsSchema(_RangeSchema[AppointmentPageQuery]):
         metadata={"enum": ["start", "-start"]},
     )
     limit = _LIMIT
-    cursor = _CURSOR
+    cursor = CURSOR
 
     def make(self, data: Loaded) -> AppointmentPageQuery:
         sent = dict(data)
@@ -163,7 +166,7 @@ class SlotsSchema(_RangeSchema[SlotPageQuery]):
     time_from = fields.WallTime(metadata={"description": "In the dentist's zone"})
     time_to = fields.WallTime(metadata={"description": "Not included"})
     limit = _LIMIT
-    cursor = _CURSOR
+    cursor = CURSOR
 
     @pre_load
     def one_is_a_list(self, data: Mapping[str, object], **_: object) -> Mapping[str, object]:
@@ -179,7 +182,7 @@ class SlotsSchema(_RangeSchema[SlotPageQuery]):
 
 class PatientsSchema(RequestSchema[PatientPageQuery]):
     limit = _LIMIT
-    cursor = _CURSOR
+    cursor = CURSOR
     q = fields.Text(
         max_chars=200,
         load_default="",

@@ -12,6 +12,7 @@ from marshmallow import Schema, ValidationError, fields
 from actors.domain.ids import PatientId
 from actors.domain.position import Position
 from actors.domain.principal import Principal
+from actors.domain.text import NOT_IN_LINES
 from actors.domain.webhook import (
     CHANNELS_MAX,
     DeliveryProgress,
@@ -36,7 +37,7 @@ from api.schemas.fields import (
     whole,
 )
 from api.schemas.queries import (
-    CURSOR_MAX_CHARS,
+    CURSOR,
     LIMIT_DEFAULT,
     LIMIT_MAX,
     POSITION,
@@ -47,7 +48,7 @@ from api.schemas.strict import RequestSchema
 
 URL_MAX_CHARS = 2_000
 PARTY_MAX_CHARS = 10 + MAX_SUBJECT_CHARS
-_PARTY = re.compile("(chatbot|admin):.+")
+_PARTY = re.compile(f"(?:chatbot|admin):[^{NOT_IN_LINES}]+")
 _B64 = "[A-Za-z0-9+/]"
 _24_TO_62 = f"(?:{_B64}{{4}}){{8,20}}(?:{_B64}{{2}}==|{_B64}{{3}}=)?"
 _63_OR_64 = f"(?:{_B64}{{4}}){{21}}(?:{_B64}{{2}}==)?"
@@ -145,9 +146,7 @@ def party_field(*, required: bool = False) -> Text:
 
 class WebhookPageSchema(RequestSchema[WebhookPageQuery]):
     limit = Whole(low=1, high=LIMIT_MAX, in_query=True, load_default=LIMIT_DEFAULT)
-    cursor = Text(
-        max_chars=CURSOR_MAX_CHARS, metadata={"description": "`next_cursor` of the page before"}
-    )
+    cursor = CURSOR
     party = party_field()
     everyones = Flag(
         data_key="all",
