@@ -25,7 +25,9 @@ _EMAIL: Final = re.compile(f"{_LOCAL}@{_DOMAIN}")
 """A valid e-mail address of the HTML standard (§4.10.5.1.5), whose domain has a dot."""
 EMAIL_FORM: Final = rf"{_LOCAL}@(?:{_DOMAIN}|[^\s@]*[^\x00-\x7f][^\s@]*)"
 """The same for text that was not read yet: its domain may be in Unicode."""
-PHONE_FORM: Final = re.compile(rf"\+?[0-9 ()./-]{{3,{MAX_PHONE_CHARS}}}", re.ASCII)
+PHONE_FORM: Final = re.compile(
+    rf"\+?[0-9 ()./\u00a0\u2010-\u2015-]{{3,{MAX_PHONE_CHARS}}}", re.ASCII
+)
 
 
 def email_address(text: str) -> str | None:
@@ -118,7 +120,20 @@ def _as_dialled(number: PhoneNumber, metadata: PhoneMetadata) -> list[str]:
     if number.country_code == metadata.country_code:
         written = phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL)
         keys += [_digits(written), f"{metadata.national_prefix or ''}{significant}"]
+        if phonenumbers.is_valid_number(number) and _may_lack_prefix(significant, metadata):
+            keys.append(significant)
     return keys
+
+
+def _may_lack_prefix(significant: str, metadata: PhoneMetadata) -> bool:
+    """Whether the country also dials the number without its prefix, as India does 98765 43210."""
+    return any(
+        form.national_prefix_optional_when_formatting
+        and re.fullmatch(form.pattern, significant)
+        and (not leading or re.match(leading[-1], significant))
+        for form in metadata.number_format
+        for leading in [form.leading_digits_pattern]
+    )
 
 
 def _parsed(phone: str, region: str | None) -> PhoneNumber | None:

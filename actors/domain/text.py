@@ -23,6 +23,14 @@ _VISIBLE: Final = frozenset("LNPS")
 """First letters of the general categories that show something."""
 _BLANK: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 """Letters and symbols without a shape: fillers of Hangul, the empty Braille pattern."""
+_IGNORABLE: Final = re.compile(
+    "[\u034f\u17b4\u17b5\u180b-\u180f\u2065\ufe00-\ufe0f\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+"""Code points that programs show nothing for (Default_Ignorable), whatever their category."""
+_SELECTED: Final = frozenset({"CJK", "MONGOLIAN", "MYANMAR", "PHAGS-PA"})
+"""Scripts whose letters have variants, which such a code point behind the letter selects."""
+_VIRAMA: Final = 9
+"""The combining class of the sign that silences a vowel; a joiner may end the word behind it."""
 _JOINERS: Final = frozenset("\u200c\u200d")
 _VISIBLE_FORMATS: Final = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2")
 """Signs of Arabic and Syriac that have a shape, although their category is Cf."""
@@ -70,15 +78,23 @@ def _seen(text: str) -> str:
 
 def _is_seen(char: str, text: str, at: int) -> bool:
     """``char`` is ``text[at]``, with a neighbour on either side."""
+    before = text[at - 1]
     if char in _JOINERS:
-        return _joins(text[at - 1]) and _joins(text[at + 1])
+        return _joins(before) and (_joins(text[at + 1]) or unicodedata.combining(before) == _VIRAMA)
+    if _IGNORABLE.match(char):
+        return _script(before) in _SELECTED or unicodedata.category(before)[0] == "S"
     if unicodedata.category(char) == "Cf":
         return char in _VISIBLE_FORMATS
     return char not in _BLANK
 
 
 def _joins(char: str) -> bool:
-    return unicodedata.name(char, "").partition(" ")[0] in _JOINING_SCRIPTS
+    return _script(char) in _JOINING_SCRIPTS
+
+
+def _script(char: str) -> str:
+    """The first word of its name, e.g. ``ARABIC``."""
+    return unicodedata.name(char, "").partition(" ")[0]
 
 
 def _has_shape(text: str) -> bool:

@@ -148,6 +148,14 @@ def test_an_id_has_one_canonical_form() -> None:
         ("name", "a\u2028b"),
         ("name", "a\x9bb"),
         ("name", "\ud800"),
+        ("name", "Ada\ufe0f"),
+        ("name", "Ada\U000e0100"),
+        ("name", "a\u034fb"),
+        ("name", "a\u17b5b"),
+        ("name", "Ada\u2065"),
+        ("name", "Ada\U000e0080"),
+        ("name", "\ufe0f"),
+        ("name", "a\u180eb"),
         ("email", "nobody"),
         ("email", "a@b"),
         ("email", "a b@example.com"),
@@ -220,6 +228,14 @@ def test_profile_fields_have_bounds(field: str, value: object) -> None:
             "Иван",
             "መስፍን",
         ),
+        *(
+            "അനില്\u200d",
+            "ക്\u200c മ",
+            "ᠮᠣᠩᠭᠣᠯ\u180eᠠ",
+            "ᠰᠠ\u180bᠭ",
+            "辻\U000e0100",
+            "\u2764\ufe0f Whitening",
+        ),
         *("می‌خواهم", "क्‍ष", "ශ්‍රී", "श्री", "นภา", "A. B."),
     ],
 )
@@ -242,6 +258,13 @@ def test_names_of_every_script_are_names(name: str) -> None:
 )
 def test_addresses_have_the_form_of_html(sent: str, stored: str) -> None:
     assert load(CHANGE_PROFILE, {"email": sent}).email == stored
+
+
+@pytest.mark.parametrize(
+    "phone", ["+49\u00a030\u00a01234567", "030\u20111234567", "030 12\u201334"]
+)
+def test_numbers_may_be_copied_with_the_dashes_and_blanks_of_print(phone: str) -> None:
+    assert load(CHANGE_PROFILE, {"phone": phone}).phone == phone
 
 
 def test_lines_of_notes_end_with_a_line_feed() -> None:
