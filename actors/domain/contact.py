@@ -129,7 +129,7 @@ def _may_lack_prefix(significant: str, metadata: PhoneMetadata) -> bool:
     """Whether the country also dials the number without its prefix, as India does 98765 43210."""
     return any(
         form.national_prefix_optional_when_formatting
-        and re.fullmatch(form.pattern, significant)
+        and re.fullmatch(form.pattern or "", significant)
         and (not leading or re.match(leading[-1], significant))
         for form in metadata.number_format
         for leading in [form.leading_digits_pattern]
