@@ -14,7 +14,7 @@ TIME: Final = " ¢ "
 """What stands where a time of day was, until it is known how times and days belong together."""
 _EXACT: Final = " € "
 
-_IN: Final = r"(?P<no>not |no |never |(?:any ?time |anything )?(?:but not|except(?: for)?|other than) |(?:any ?time|anything) but )?(?:(?:in|on|at|during|by) )?(?:the |my )?"
+_IN: Final = r"(?P<no>not |no |never |(?:any ?time |anything )?(?:but not|except(?: for)?|other than) |(?:any ?time|anything) but )?(?:(?:in|on|at|during|by|over) )?(?:the |my )?"
 _PARTS: Final = tuple(
     (words, re.compile(rf"\b{_IN}(?:{words})\b"), first, before)
     for words, first, before in (

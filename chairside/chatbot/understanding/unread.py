@@ -36,7 +36,7 @@ _HISTORY: Final = re.compile(
 """Since when, or when, it hurts."""
 _HAPPENED: Final = re.compile(
     r"\b((?:broke|lost|chipped|cracked|knocked out|fell out|came out|started|began)(?: (?!can|could|may|come)\w{1,12}){0,3})"
-    r" (?:yesterday|last \w{3,12}|today|this morning|on (?:mon|tues|wednes|thurs|fri|satur|sun)day)\b(?! at)"
+    r" (?:yesterday|last \w{3,12}|today|this \w{3,12}|on (?:mon|tues|wednes|thurs|fri|satur|sun)day)(?: (?:morning|afternoon|evening|night))?\b(?! at)"
 )
 """When it broke."""
 
@@ -49,7 +49,7 @@ _HARMLESS: Final = re.compile(
     r"|haven't|hasn't|doesn't|didn't) (?:you|i|we|there|it|dr)\b"
     r"|\b(?:last|next|first|other|another|this|every) (?:time|visit|appointment|one|name)\b"
     r"|\b(?:haven't|have not|hasn't) (?:been|had|seen) .{0,30}\b(?:for|in) (?:a while|ages|(?:\w{1,9} )?(?:years|months))\b"
-    r"|\bany ?more\b|\b(?:how|what) about\b|\babout (?:it|that|my|an|a)\b|\bby (?:the way|phone|any chance|chance|mistake|myself)\b"
+    r"|\bboth (?:would |are |be |work|fine|good|ok)|\bany ?more\b|\b(?:how|what) about\b|\babout (?:it|that|my|an|a)\b|\bby (?:the way|phone|any chance|chance|mistake|myself)\b"
     r"|\bafter all\b|\bat all\b|(?<!only )\bif (?:(?:it is |that is |it's |that's )?(?:possible|okay|ok|fine|available|free)|you (?:can|have|could|don't mind)"
     r"|that(?:'s| is)? (?:ok|okay|works?|possible|fine)|i (?:can|could|may)|there(?:'s| is| are)|at all|needed|necessary)\b"
     r"|\b(?:change|changing|alter|pick|choose|find) (?:the |a |another )?(?:date|time|day)\b"
@@ -59,7 +59,7 @@ _HARMLESS: Final = re.compile(
 _NEGATIVE: Final = (
     r"not|no|never|none|neither|nor|without|except(?:ing)?|excluding|besides|avoid(?:ing)?|unless|nothing|nobody"
     r"|cannot|dont|cant|wont|isnt|doesnt|didnt|\w{2,8}n't|hardly|instead of|rather than|other than|apart from"
-    r"|hate|exclud(?:e|ed)|except(?:ed)|aside|unavailable|impossible|busy|away|abroad|vacation|holidays?|booked up"
+    r"|hate|exclud(?:e|ed)|except(?:ed)|aside|refuse|dislike|unavailable|impossible|busy|away|abroad|vacation|holidays?|booked up"
 )
 _OF_TIME: Final = (
     r"mondays?|tuesdays?|wednesdays?|thursdays?|fridays?|saturdays?|sundays?|january|february|april|june|july"
@@ -78,7 +78,7 @@ _DENTIST: Final = (
     r"(?:some|any)(?:one|body) else|(?:fe)?male (?:dentist|doctor)|woman|(?:a|the) man"
 )
 _SIGNAL: Final = re.compile(
-    rf"\b(?:{_NEGATIVE}|{_OF_TIME}|{_BOUND}|{_COUNTED}|{_CONDITION}|{_DENTIST})(?![\w'])"
+    rf"\b(?:{_NEGATIVE}|{_OF_TIME}|{_BOUND}|{_COUNTED}|{_CONDITION}|{_DENTIST})(?!\w|'(?!s\b))"
     r"|\bdr §[a-z]{2}'s (?!next|first|free|earliest|avail|opening|slots?\b|times?\b|calendar|schedule|diary|hours)"
     r"|\b[mtwfs](?:/[mtwfs]){1,6}\b"
     r"|\beither(?! (?:\w{1,5} ){0,2}(?:¤|dr \S{1,9}),? ?(?:or\b|¤|dr\b))"
