@@ -133,24 +133,11 @@ def _core(
     identity = Identity(store.profiles, directory, records, consents)
     verifier = TokenVerifier(config.auth, clock)
     revocations = Revocations(verifier, identity, spawn)
-    dispatcher = Dispatcher(
-        config.webhooks,
-        queue=store.webhooks,
-        events=store.events,
-        rights=DeliveryRights(directory, consents, verifier, clock),
-        clock=clock,
-        new_id=base.new_id,
-        metrics=base.metrics,
-    )
+    dispatcher = _dispatcher(base, DeliveryRights(directory, consents, verifier, clock))
     verifier.on_rotation(dispatcher.recheck)
     calendars = node.claims if node else store.calendars
     registry = Registry(calendars, clock, config.actors, config.reservations, on_hold=alarms.add)
-    listeners = (
-        directory.forget,
-        catalog.forget,
-        registry.on_event,
-        dispatcher.on_event,
-    )
+    listeners = (directory.forget, catalog.forget, registry.on_event, dispatcher.on_event)
     relay, context = _relay(
         base,
         revocations,
@@ -173,6 +160,18 @@ def _core(
         relay=relay,
         context=context,
         presence=PresenceRegistry(base.new_id),
+    )
+
+
+def _dispatcher(base: Base, rights: DeliveryRights) -> Dispatcher:
+    return Dispatcher(
+        base.config.webhooks,
+        queue=base.store.webhooks,
+        events=base.store.events,
+        rights=rights,
+        clock=base.clock,
+        new_id=base.new_id,
+        metrics=base.metrics,
     )
 
 

@@ -168,20 +168,7 @@ class Webhooks:
                 return self._overruled(caller.principal, after, change)
             if after.disabled_reason is DisabledReason.BY_ADMIN and change.status == "active":
                 raise Forbidden("An admin has disabled this webhook")
-            fresh: tuple[DeliveryProgress, ...] = ()
-            if not isinstance(change.url, Unset) and change.url != after.url:
-                await self._dispatcher.check(change.url)
-                after = replace(after, url=change.url)
-            if not isinstance(change.channels, Unset):
-                chosen = await self._channels(caller.principal, change.channels)
-                after = replace(after, channels=chosen)
-                known = {place.channel for place in before.progress}
-                fresh = await self._from_now(
-                    caller.principal, [name for name in after.channels if name not in known]
-                )
-            after = replace(
-                after, description=requests.sent_or(change.description, after.description)
-            )
+            after, fresh = await self._redirected(caller.principal, before, change)
             after = self._with_status(after, requests.sent_or(change.status, after.status))
             after = replace(
                 after,
@@ -198,6 +185,28 @@ class Webhooks:
 
         sent = requests.sent_fields(change)
         return await self._edit(caller, webhook_id, "update", sent, expected_version, edit)
+
+    async def _redirected(
+        self, principal: Principal, before: ports.WebhookView, change: requests.WebhookChange
+    ) -> tuple[Webhook, tuple[DeliveryProgress, ...]]:
+        """The webhook with another receiver, channels and description, where they were sent.
+
+        Also the positions of the channels that are new to it.
+        """
+        after = before.webhook
+        fresh: tuple[DeliveryProgress, ...] = ()
+        if not isinstance(change.url, Unset) and change.url != after.url:
+            await self._dispatcher.check(change.url)
+            after = replace(after, url=change.url)
+        if not isinstance(change.channels, Unset):
+            chosen = await self._channels(principal, change.channels)
+            after = replace(after, channels=chosen)
+            known = {place.channel for place in before.progress}
+            fresh = await self._from_now(
+                principal, [name for name in after.channels if name not in known]
+            )
+        description = requests.sent_or(change.description, after.description)
+        return replace(after, description=description), fresh
 
     async def rotate(
         self, caller: Caller, webhook_id: WebhookId, rotation: requests.SecretRotation
