@@ -43,7 +43,7 @@ RULES: Final = {
         r"\b(?:mov(?:e|ing)|re-?schedul(?:e|ing)|postpon(?:e|ing)|shift(?:ing)?|delay|push|put off|bring forward"
         r"|swap|switch|bring .{0,20}forward|put .{0,20}off|reschedual)\b"
         r"|\b(?:change|changing|alter) (?:the (?:date|time|day)|it|that|my|the|this|one)\b"
-        r"|\b(?:change|changing|exchange) {1,4}¤"
+        r"|\bbe (?:moved|rescheduled|postponed)\b|\b(?:change|changing|exchange) {1,4}¤"
         r"|\b(?:different|another|other|new|earlier|later|better) (?:time|date|day|slot)s? for (?:my|the|it|that)\b"
         r"|\bcan't make .{0,60}\b(?:instead|rather|move|another|other|can (?:i|we)|could (?:i|we)|(?:how|what) about)\b"
         r"|\bcome (?:another day|earlier|later|some other time) instead\b"

@@ -43,7 +43,7 @@ _HAPPENED: Final = re.compile(
 _HARMLESS: Final = re.compile(
     r"^(?:no|nope|nah)[,.!;:]"
     r"|\bno(?:,? thanks?(?: you)?| problem| worries| matter| idea| preference| questions?| need to worry)\b"
-    r"|\b(?:i'm |i am )?not (?:really )?sure\b|\b(?:i )?(?:don't|do not) (?:know|mind|care|worry)\b"
+    r"|\b(?:i'm |i am )?not (?:really )?sure\b(?! (?:i|we|if|whether|about))|\b(?:i )?(?:don't|do not) (?:know|mind|care|worry)\b"
     r"|\b(?:doesn't|does not) matter\b|\bwhy (?:not|don't (?:we|you|i))\b|\bcan't wait\b"
     r"|(?:^|[,.!?;] |\b(?:and|but|so|then|hi|hello|please) )(?:don't|can't|isn't|aren't|couldn't|won't|wouldn't"
     r"|haven't|hasn't|doesn't|didn't) (?:you|i|we|there|it|dr)\b"
