@@ -38,8 +38,8 @@ _CANCELLED: Final = re.compile(
 """A report or the opposite of a cancellation, not a request for one."""
 _ELSEWHERE: Final = re.compile(
     r"\b(?:i|we)(?:'m| am| are|'ll be| will be)? (?:(?:only|usually|always|normally|have to|must|still) )?"
-    r"(?:work(?:ing)?|teach(?:ing)?|at work|in a meeting|in class)\b[^.;]{0,24}?(?:\d|noon|midday|half|day)\S{0,6}"
-    r"|\b(?:call|ring|phone|text|e-?mail|remind) me\b[^.;]{0,24}?(?:\d|noon|midday|half|day|tomorrow)\S{0,6}"
+    r"(?:work(?:ing)?|teach(?:ing)?|at work|in a meeting|in class)\b[^.;,]{0,24}?(?:\d|noon|midday|half|day)\S{0,6}"
+    r"|\b(?:call|ring|phone|text|e-?mail|remind) me\b[^.;,]{0,24}?(?:\d|noon|midday|half|day|tomorrow)\S{0,6}"
 )
 """Times of something else than an appointment."""
 _ENDS: Final = re.compile(

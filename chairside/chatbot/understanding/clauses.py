@@ -34,9 +34,12 @@ _VERBS: Final = {
 } | dict.fromkeys(("book", "reserve", "schedule"), Intent.BOOK)
 _KEEPS: Final = re.compile(
     r"^\W{0,3}(?:(?:no|please|just|rather|so|then|actually|i|i'd|i'll|let me|want|would|like|will|to)\W{1,3}){0,6}"
-    r"(?:keep|leave) (?:it|that|this|them|both|all|my|our|the|mon|tues|wednes|thurs|fri|satur|sun)"
+    r"(?:keep|leave) (?:(?:it|that|this|them|both|all)(?= (?:as|then|for now|please)\b|\W{0,9}$)"
+    r"|(?:(?:my|our|the|both|all) (?:\S{1,12} ){0,3})?(?:appointments?|bookings?|visits?|ones?|check-?up|cleaning|filling"
+    r"|\d{1,2}|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b)"
     r"(?!.{0,80}\b(?:mov|re-?schedul|postpon|shift|cancel))"
 )
+_ANOTHER: Final = re.compile(r",(?! (?:please|thanks|thank you|ok|okay|then)\b) \w")
 _TASK_BEFORE: Final = re.compile(r"\b(?:cancel|move|reschedule|postpone|book)\b")
 _MORE: Final = re.compile(r"\b(?:but|except|only|instead|unless|until|if)\b")
 
@@ -57,7 +60,8 @@ def refused_task(text: str) -> tuple[Intent, bool] | None:
     found = _NEGATED_TASK.search(text)
     if found is None:
         keeps = _KEEPS.search(text)
-        return (Intent.CANCEL, _MORE.search(text) is not None) if keeps else None
+        says_more = _MORE.search(text) or _ANOTHER.search(text)
+        return (Intent.CANCEL, says_more is not None) if keeps else None
     rest = text[: found.start()] + text[found.end() :]
     says_more = _MORE.search(rest) or _TASK_BEFORE.search(text, 0, found.start())
     return _VERBS.get(found["verb"], Intent.MOVE), says_more is not None
