@@ -4,9 +4,6 @@ import type { components } from "./openapi.js";
 
 type Schemas = components["schemas"];
 
-/** Every field of an answer is present, even where the document allows a body without it. */
-type Full<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
-
 export type Status = NonNullable<Schemas["Appointment"]["status"]>;
 export type CancelReason = NonNullable<Schemas["Appointment"]["cancel_reason"]>;
 
@@ -16,27 +13,25 @@ export interface Person {
 }
 
 /** `expires_at` only while it is, or if it ended as, a reservation. */
-export type Appointment = Full<
-  Omit<Schemas["Appointment"], "expires_at" | "cancel_reason" | "notes">
-> & {
+export type Appointment = Omit<Schemas["Appointment"], "expires_at" | "cancel_reason" | "notes"> & {
   expires_at?: string | null;
   cancel_reason?: CancelReason | null;
   notes?: string | null;
 };
-export type Reservation = Full<Schemas["Reservation"]>;
-export type AppointmentType = Full<Schemas["AppointmentType"]>;
-export type Profile = Full<Schemas["Profile"]>;
-export type PublicCard = Full<Schemas["PublicCard"]>;
-export type FoundPatient = Full<Schemas["FoundPatient"]> & Partial<Profile>;
-export type Consent = Full<Schemas["Consent"]>;
+export type Reservation = Schemas["Reservation"];
+export type AppointmentType = Schemas["AppointmentType"];
+export type Profile = Schemas["Profile"];
+export type PublicCard = Schemas["PublicCard"];
+export type FoundPatient = Schemas["FoundPatient"] & Partial<Profile>;
+export type Consent = Schemas["Consent"];
 export interface Consents {
   data: readonly Consent[];
   /** Chatbots without a recorded consent may act, too. */
   assumed: boolean;
 }
-export type Slot = Full<Schemas["Slot"]>;
-export type Interval = Full<Schemas["Interval"]>;
-export type HistoryEntry = Full<Schemas["HistoryEntry"]>;
+export type Slot = Schemas["Slot"];
+export type Interval = Schemas["Interval"];
+export type HistoryEntry = Schemas["HistoryEntry"];
 export type Window = { start: string; end: string };
 export type Weekday =
   | "monday"
@@ -47,7 +42,7 @@ export type Weekday =
   | "saturday"
   | "sunday";
 export type Availability = Omit<
-  Full<Schemas["Availability"]>,
+  Schemas["Availability"],
   "slots" | "position" | "affected_appointments" | "rules" | "overrides"
 > & {
   rules: ({ weekday: Weekday } & Window)[];
