@@ -100,6 +100,7 @@ REFUSALS = [
     r.ValidationFailed.of("field", "why"),
     r.Forbidden("so it is"),
     r.Forbidden(),
+    r.ConsentRequired(),
     r.NotFound("appointment"),
     r.SlotTaken(),
     r.PatientConflict(),
