@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from actors.domain.ids import ProfileId
 from actors.domain.refusals import Forbidden
@@ -15,11 +16,13 @@ class Role(StrEnum):
     SYSTEM = "system"  # the hub itself, for instance its alarms; never the role of a token
 
 
+_CHATBOT: Final = f"{Role.CHATBOT}:"
+
+
 def acting_party(scope: str) -> str | None:
     """The chatbot in a :attr:`Principal.scope`: that acts for a person, or for itself."""
-    own = f"{Role.CHATBOT}:"
-    if scope.startswith(own):
-        return scope.removeprefix(own).removesuffix("|")
+    if scope.startswith(_CHATBOT):
+        return scope.removeprefix(_CHATBOT).removesuffix("|")
     return scope.partition("|")[2] or None
 
 

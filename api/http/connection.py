@@ -86,6 +86,9 @@ class Phase(Enum):
     UPGRADED = auto()
 
 
+_REQUEST: Final = Phase.REQUEST  # Python 3.11 is slow at looking up an enumeration's member
+
+
 class HttpConnection(web.RequestHandler):
     """A connection with a place in a table. One timer serves all its deadlines."""
 
@@ -158,7 +161,7 @@ class HttpConnection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         if (
-            self._phase is Phase.REQUEST
+            self._phase is _REQUEST
             and data  # aiohttp calls this without, to continue what it has buffered
             and (self._payload is None or self._payload.is_eof())
         ):
