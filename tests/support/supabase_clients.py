@@ -90,10 +90,15 @@ class RealClient:
             raise AssertionError(f"{self.kind}: not within {within_s} s; reports: {seen}") from None
 
     async def join(self, topic: str, *, name: str = "", **options: Any) -> None:
-        """Joins and waits for ``SUBSCRIBED``."""
+        """Joins and waits for ``SUBSCRIBED``.
+
+        A transport that is lost meanwhile, as on a busy machine, is opened again by the library.
+        """
         name, since = name or topic, self.mark()
         await self.do("join", name=name, topic=topic, config=options.pop("config", {}), **options)
         joined = await self.status("SUBSCRIBED", name=name, since=since, also=("CHANNEL_ERROR",))
+        if "transport failure" in (joined.error or ""):
+            joined = await self.status("SUBSCRIBED", name=name, since=since)
         assert joined.message == "SUBSCRIBED", joined
 
     async def status(
