@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import ipaddress
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -217,6 +218,10 @@ def _shown(source: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
+_REASONS_MAX: Final = 5
+"""Reasons that the line about unusable keys names."""
+
+
 class UnusableKey(ValueError):
     """A key that is too weak, or of another curve than its algorithm's."""
 
@@ -230,16 +235,20 @@ def parse_keys(text: bytes) -> tuple[VerifyingKey, ...]:
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
         raise ValueError("the key set has no keys")
     keys: dict[str, VerifyingKey] = {}
+    unusable: Counter[str] = Counter()
     for data in document["keys"]:
         try:
             key = _key(data)
         except UnusableKey as error:
-            log.warning("jwks_key_unusable", reason=str(error))
+            unusable[str(error)] += 1
         except Exception as error:  # of any kind, and its text may contain the key
-            log.warning("jwks_key_unusable", reason=type(error).__name__)
+            unusable[type(error).__name__] += 1
         else:
             if key is not None:
                 keys[key.name] = key  # a key that is listed twice is one key
+    if unusable:
+        reasons = [reason for reason, _ in unusable.most_common(_REASONS_MAX)]
+        log.warning("jwks_key_unusable", count=unusable.total(), reasons=reasons)
     return tuple(keys.values())
 
 

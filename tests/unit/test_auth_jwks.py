@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 
 from actors.domain.refusals import InvalidToken, Unavailable
 from api.auth import AuthSettings, TokenVerifier
+from api.keys import parse_keys
 from tests.support.clock import FakeClock
 from tests.support.logs import captured_logs
 from tests.unit.relay_world import until
@@ -242,6 +243,14 @@ async def test_the_log_contains_no_part_of_an_unusable_key() -> None:
         async with serving(private, public(RSA, "k1")) as issuer, verifying(issuer.url) as checker:
             assert await accepts(checker, signed(RSA, "RS256", "k1"))
     assert len(logs.lines("jwks_key_unusable")) == 1
+
+
+def test_however_many_keys_are_unusable_the_log_gets_one_line() -> None:
+    with captured_logs() as logs:
+        assert parse_keys(json.dumps({"keys": [{"kty": 1}] * 3_000}).encode()) == ()
+    (line,) = logs.lines("jwks_key_unusable")
+    assert line["count"] == 3_000
+    assert len(line["reasons"]) == 1
     assert "private-part" not in logs.getvalue()
 
 
