@@ -29,7 +29,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = tuple(f"{number:04}" for number in range(1, 13))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 14))
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -409,6 +409,18 @@ _ROWS: Rows = {
             "response_status": 500,
             "duration_ms": 1.5,
             "error": "500",
+        }
+    ],
+    "consents": [
+        {
+            "id": "c",
+            "patient_id": "p",
+            "party": "bot",
+            "given_at": SEEN,
+            "given_by": "patient:sub-p",
+            "expires_at": SEEN,
+            "ended_at": None,
+            "version": 1,
         }
     ],
 }
