@@ -1,5 +1,6 @@
 """Rows of ``audit_log``: who did what to which record. They contain no names and no notes."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from actors.domain import events
@@ -8,6 +9,7 @@ from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.webhook import Webhook
 from actors.ports.commits import Turn
+from store.sql.prepared import Params
 from store.sql.schema import audit_log
 
 _ACTIONS: dict[type[events.Event], str] = {
@@ -26,7 +28,11 @@ _ACTIONS: dict[type[events.Event], str] = {
 }
 
 
-def audit_params(turn: Turn, event: events.Event) -> dict[str, object]:
+def audit_rows(turns: Sequence[Turn]) -> list[Params]:
+    return [_params(turn, event) for turn in turns for event in turn.events]
+
+
+def _params(turn: Turn, event: events.Event) -> dict[str, object]:
     row = _entry(turn.by, turn.at, turn.request_id) | {"action": _ACTIONS[type(event)]}
     match event:
         case events.RowEvent(before=before, after=after):

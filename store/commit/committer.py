@@ -1,19 +1,26 @@
 """Commits calendars: one plan for every engine.
 
-The order inside a commit is fixed, so that two commits cannot deadlock and every check sees
-what the commit depends on:
+A commit is two groups of steps. The order inside them is fixed, so that two commits cannot
+deadlock and every check sees what the commit depends on.
+
+Locks and checks:
 
 1. Fences: lock the rows of the calendars, in order of dentist.
 2. Channels: lock and advance them, in order of name. A locked patient's channel serialises
    all commits that concern this patient.
 3. Appointment types: lock their rows and compare the versions.
 4. Idempotency keys: no client's key may have a stored reply.
-5. Turns, in their order: check the patients' other appointments, write the rows.
-6. Events, replies and the audit log.
+5. The patients' other appointments, and the names in events and replies.
+
+Writes, after all checks:
+
+6. Rows, in the order of the turns.
+7. Events, replies and the audit log.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
+from operator import itemgetter
 
 from actors.domain.channels import Channel, patient_channel
 from actors.domain.events import Event, HoldExpired, RowEvent, ScheduleReplaced
@@ -26,12 +33,25 @@ from actors.ports.commits import (
     StaleTypes,
     Turn,
 )
-from store.commit.audit import audit_params
-from store.commit.checks import IndexedTurn, check_patients, waves
-from store.commit.event_rows import CommitContext, WrittenTurn, advance_channels, write_events
-from store.commit.idempotency import refuse_known_keys, store_replies
+from store.commit.audit import audit_rows
+from store.commit.checks import check_patients, read_live_rows
+from store.commit.event_rows import (
+    CommitContext,
+    WrittenTurn,
+    advance_channels,
+    channel_counts,
+    event_rows,
+    read_names,
+    render_turns,
+)
+from store.commit.idempotency import (
+    read_replies,
+    refuse_known_keys,
+    refuse_raced_keys,
+    reply_rows,
+)
 from store.sql.codec import appointment_params, schedule_json
-from store.sql.prepared import Done, Params, Plan, Statement, Step
+from store.sql.prepared import Done, Params, Plan, Rows, Statement, Step
 from store.sql.write_statements import WriteStatements
 
 
@@ -45,24 +65,43 @@ def commit_calendars(
     """
     sql = ctx.sql
     turns = [turn for commit in commits for turn in commit.turns]
-    yield from _lock_fences(commits, sql)
-    heads = yield from advance_channels(turns, _patients_channels(turns), sql)
-    yield from _check_types(commits, sql)
-    yield from refuse_known_keys(turns, sql)
-    for wave in waves(commits):
-        yield from check_patients(wave, sql)
-        yield from _write_rows(wave, sql)
-    written = yield from write_events(turns, heads, ctx)
+    counts = channel_counts(turns, _patients_channels(turns))
+    fences, heads, types, replies, live_rows, names = yield (
+        _lock_fences(commits, sql),
+        advance_channels(counts, sql),
+        _lock_types(commits, sql),
+        read_replies(turns, sql),
+        read_live_rows(commits, sql),
+        read_names(turns, sql),
+    )
+    _check_fences(commits, fences)
+    _check_types(commits, types)
+    refuse_known_keys(turns, replies)
+    check_patients(commits, live_rows)
+
+    written = render_turns(turns, heads, names, ctx)
     dentists = [commit.dentist_id for commit in commits for _ in commit.turns]
-    yield from store_replies(turns, [each.reply for each in written], dentists, sql)
-    yield from write_audit(turns, sql)
+    stored = reply_rows(turns, [each.reply for each in written], dentists)
+    rows = _write_rows(commits, sql)
+    *changed, _, inserted, _ = yield (
+        *rows,
+        Step(sql.insert_event, event_rows(written)),
+        Step(sql.insert_reply, stored),
+        Step(sql.insert_audit, audit_rows(turns)),
+    )
+    _check_changed(commits, rows, changed)
+    if len(inserted) != len(stored):
+        yield from refuse_raced_keys(turns, sql)
     records = [record for each in written for record in each.records]
     return Done(list(_committed(commits, written)), records)
 
 
-def _lock_fences(commits: Sequence[CalendarCommit], sql: WriteStatements) -> Plan[None]:
-    rows = yield Step(sql.lock_fence, [{"dentist": commit.dentist_id} for commit in commits])
-    fences: dict[str, int] = dict(rows)
+def _lock_fences(commits: Sequence[CalendarCommit], sql: WriteStatements) -> Step:
+    return Step(sql.lock_fence, [{"dentist": commit.dentist_id} for commit in commits])
+
+
+def _check_fences(commits: Sequence[CalendarCommit], found: Rows) -> None:
+    fences: dict[str, int] = dict(found)
     for commit in commits:
         if fences.get(commit.dentist_id) != commit.fence:
             raise Fenced(commit.dentist_id)
@@ -75,29 +114,38 @@ def _patients_channels(turns: Sequence[Turn]) -> Iterator[Channel]:
                 yield patient_channel(event.after.patient_id)
 
 
-def _check_types(commits: Sequence[CalendarCommit], sql: WriteStatements) -> Plan[None]:
+def _lock_types(commits: Sequence[CalendarCommit], sql: WriteStatements) -> Step:
     used = sorted({type_id for commit in commits for type_id in commit.types})
-    if not used:
-        return
-    rows = yield Step(sql.type_version, [{"type_id": type_id} for type_id in used])
-    versions: dict[str, int] = dict(rows)
+    return Step(sql.type_version, [{"type_id": type_id} for type_id in used])
+
+
+def _check_types(commits: Sequence[CalendarCommit], found: Rows) -> None:
+    versions: dict[str, int] = dict(found)
     for commit in commits:
         if any(versions.get(type_id) != version for type_id, version in commit.types.items()):
             raise StaleTypes(commit.dentist_id)
 
 
-def _write_rows(wave: Sequence[IndexedTurn], sql: WriteStatements) -> Plan[None]:
+def _write_rows(commits: Sequence[CalendarCommit], sql: WriteStatements) -> list[Step]:
     """In the order of the events; consecutive events that share a statement share a step."""
-    writes = [
-        _write_of(event, _author(event, indexed.turn.by), indexed.commit, sql)
-        for indexed in wave
-        for event in indexed.turn.events
+    writes = (
+        _write_of(event, _author(event, turn.by), commit, sql)
+        for commit in commits
+        for turn in commit.turns
+        for event in turn.events
+    )
+    return [
+        Step(statement, [values for _, values in run])
+        for statement, run in groupby(writes, key=itemgetter(0))
     ]
-    for statement, run in groupby(writes, key=lambda write: write[0]):
-        params = [values for _, values in run]
-        rows = yield Step(statement, params)
-        if statement.returns_rows and len(rows) != len(params):
-            dentists = ", ".join(sorted({indexed.commit.dentist_id for indexed in wave}))
+
+
+def _check_changed(
+    commits: Sequence[CalendarCommit], steps: Sequence[Step], found: Sequence[Rows]
+) -> None:
+    for step, rows in zip(steps, found, strict=True):
+        if step.statement.returns_rows and len(rows) != len(step.params):
+            dentists = ", ".join(sorted(commit.dentist_id for commit in commits))
             raise ConstraintViolated(f"a row of {dentists} was not as it was loaded")
 
 
@@ -127,12 +175,6 @@ def _write_of(
             }
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a calendar")
-
-
-def write_audit(turns: Sequence[Turn], sql: WriteStatements) -> Plan[None]:
-    rows = [audit_params(turn, event) for turn in turns for event in turn.events]
-    if rows:
-        yield Step(sql.insert_audit, rows)
 
 
 def _committed(

@@ -15,7 +15,7 @@ from actors.ports.commits import Reply, Turn
 from actors.ports.events import EventRecord
 from actors.ports.rendering import Names, Render
 from store.sql.codec import event_params
-from store.sql.prepared import Plan, Step
+from store.sql.prepared import Params, Rows, Step
 from store.sql.write_statements import WriteStatements
 
 
@@ -37,58 +37,52 @@ class WrittenTurn:
     records: Sequence[EventRecord]
 
 
-def advance_channels(
-    turns: Sequence[Turn], touched: Iterable[Channel], sql: WriteStatements
-) -> Plan[Mapping[Channel, Position]]:
-    """Lock the channels of all announcements and those ``touched``; answer the new heads.
-
-    A channel advances by the number of its announcements. The locks are taken in order of
-    name, so that no two commits deadlock.
-    """
-    counts = _counts(turns)
-    for channel in touched:
-        counts.setdefault(channel, 0)
-    if not counts:
-        return {}
-    rows = yield Step(
-        sql.advance_channel,
-        [{"channel": channel, "count": counts[channel]} for channel in sorted(counts)],
-    )
-    return {
-        Channel(channel): Position(epoch, offset)
-        for channel, epoch, offset in rows
-        if counts[channel]
-    }
-
-
-def _counts(turns: Sequence[Turn]) -> Counter[Channel]:
-    """The number of events for each channel."""
-    return Counter(
+def channel_counts(turns: Sequence[Turn], touched: Iterable[Channel] = ()) -> Counter[Channel]:
+    """The number of events for each channel; 0 for those ``touched`` without an event."""
+    counts = Counter(
         channel
         for turn in turns
         for announcement in turn.announcements
         for channel in announcement.channels
     )
+    for channel in touched:
+        counts.setdefault(channel, 0)
+    return counts
 
 
-def write_events(
-    turns: Sequence[Turn], heads: Mapping[Channel, Position], ctx: CommitContext
-) -> Plan[list[WrittenTurn]]:
-    """Write the events of all turns, and render the replies.
+def advance_channels(counts: Mapping[Channel, int], sql: WriteStatements) -> Step:
+    """Locks the channels and advances them; answers the new heads.
+
+    The locks are taken in order of name, so that no two commits deadlock.
+    """
+    params = [{"channel": channel, "count": counts[channel]} for channel in sorted(counts)]
+    return Step(sql.advance_channel, params)
+
+
+def read_names(turns: Sequence[Turn], sql: WriteStatements) -> Step:
+    """Reads the names of the people in bodies."""
+    people = sorted({person for body in _bodies(turns) for person in _people(body)})
+    return Step(sql.name, [{"person": person} for person in people])
+
+
+def render_turns(
+    turns: Sequence[Turn], heads: Rows, names: Rows, ctx: CommitContext
+) -> list[WrittenTurn]:
+    """Render the events and replies of all turns; the events continue the ``heads``.
 
     The events of one announcement share one event id. Each body is rendered once, even if
     several events and replies contain it.
     """
-    names = yield from _names(turns, ctx.sql)
-    rendering: Callable[[Body], bytes] = cache(lambda body: ctx.render(body, names))
+    known: Names = {ProfileId(person): name for person, name in names}
+    rendering: Callable[[Body], bytes] = cache(lambda body: ctx.render(body, known))
     records = _records(turns, heads, rendering, ctx.new_id)
-    written = [
+    return [
         WrittenTurn(_reply(turn, rendering), own) for turn, own in zip(turns, records, strict=True)
     ]
-    params = [event_params(record) for each in written for record in each.records]
-    if params:
-        yield Step(ctx.sql.insert_event, params)
-    return written
+
+
+def event_rows(written: Iterable[WrittenTurn]) -> list[Params]:
+    return [event_params(record) for each in written for record in each.records]
 
 
 def _reply(turn: Turn, rendering: Callable[[Body], bytes]) -> Reply:
@@ -98,15 +92,6 @@ def _reply(turn: Turn, rendering: Callable[[Body], bytes]) -> Reply:
         version=turn.version,
         body=rendering(turn.reply) if turn.reply else b"",
     )
-
-
-def _names(turns: Sequence[Turn], sql: WriteStatements) -> Plan[Names]:
-    """The names of the people in bodies."""
-    people = sorted({person for body in _bodies(turns) for person in _people(body)})
-    if not people:
-        return {}
-    rows = yield Step(sql.name, [{"person": person} for person in people])
-    return {ProfileId(person): name for person, name in rows}
 
 
 def _bodies(turns: Sequence[Turn]) -> Iterator[Body]:
@@ -131,12 +116,14 @@ def _people(body: Body) -> Iterator[ProfileId]:
 
 def _records(
     turns: Sequence[Turn],
-    heads: Mapping[Channel, Position],
+    rows: Rows,
     rendering: Callable[[Body], bytes],
     new_id: NewId,
 ) -> Iterator[list[EventRecord]]:
     """For each turn, in the order of its announcements; offsets continue the old heads."""
-    last = {channel: heads[channel].before(count) for channel, count in _counts(turns).items()}
+    heads = {Channel(channel): Position(epoch, offset) for channel, epoch, offset in rows}
+    counts = channel_counts(turns)
+    last = {channel: head.before(counts[channel]) for channel, head in heads.items()}
     for turn in turns:
         records = []
         for announcement in turn.announcements:

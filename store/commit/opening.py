@@ -9,7 +9,7 @@ from actors.domain.position import Position
 from actors.ports.calendars import LoadedCalendar
 from actors.ports.commits import OwnedElsewhere
 from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, STORED_REPLY, schedule_of
-from store.sql.prepared import Done, Plan, Rows, once
+from store.sql.prepared import Done, Plan, Rows, execute, once
 from store.sql.write_statements import WriteStatements
 
 REPLIES_KEPT = timedelta(days=1)
@@ -33,7 +33,7 @@ def view_calendar(
     dentist_id: DentistId, *, live_after: datetime, now: datetime, sql: WriteStatements
 ) -> Plan[Done[LoadedCalendar | None]]:
     """The same without raising the fence; waits for a commit in progress."""
-    seen = yield once(sql.see_calendar, dentist=dentist_id)
+    seen = yield from execute(sql.see_calendar, dentist=dentist_id)
     return Done((yield from _load(dentist_id, seen, live_after=live_after, now=now, sql=sql)))
 
 
@@ -43,18 +43,20 @@ def _load(
     if not found:
         return None
     ((fence, schedule, version),) = found
-    types = yield once(sql.types)
     since = {"live_after": live_after, "started_after": live_after - LONGEST}
-    live = yield once(sql.live_rows, dentist=dentist_id, **since)
-    completed = yield once(sql.completed_rows, dentist=dentist_id, **since)
-    replies = yield once(
-        sql.recent_replies,
-        dentist=dentist_id,
-        since=now - REPLIES_KEPT,
-        at_most=REPLIES_LOADED_MAX,
+    types, live, completed, replies, head = yield (
+        once(sql.types),
+        once(sql.live_rows, dentist=dentist_id, **since),
+        once(sql.completed_rows, dentist=dentist_id, **since),
+        once(
+            sql.recent_replies,
+            dentist=dentist_id,
+            since=now - REPLIES_KEPT,
+            at_most=REPLIES_LOADED_MAX,
+        ),
+        once(sql.head, channel=availability_channel(dentist_id)),
     )
-    channel = availability_channel(dentist_id)
-    ((first_epoch, epoch, offset),) = yield once(sql.head, channel=channel)
+    ((first_epoch, epoch, offset),) = head
     return LoadedCalendar(
         dentist_id=dentist_id,
         fence=fence,
@@ -70,11 +72,11 @@ def _raise_fence(dentist_id: DentistId, owner: str | None, sql: WriteStatements)
     """The row is locked first, so that the next statement sees the nodes as they are after
     the wait."""
     if owner is None:
-        return (yield once(sql.raise_fence, dentist=dentist_id))
-    found = yield once(sql.owner, dentist=dentist_id)
-    if not found:
-        return ()
-    claimed = yield once(sql.claim, dentist=dentist_id, owner=owner)
-    if not claimed:
+        return (yield from execute(sql.raise_fence, dentist=dentist_id))
+    found, claimed = yield (
+        once(sql.owner, dentist=dentist_id),
+        once(sql.claim, dentist=dentist_id, owner=owner),
+    )
+    if found and not claimed:
         raise OwnedElsewhere(dentist_id, found[0][0])
     return claimed

@@ -11,12 +11,24 @@ from actors.domain.profile import Profile
 from actors.domain.refusals import Forbidden, Refusal, ValidationFailed, VersionConflict
 from actors.domain.schedule import Schedule
 from actors.ports.commits import Reply, Turn, TurnRefused
-from store.commit.committer import write_audit
-from store.commit.event_rows import CommitContext, advance_channels, write_events
-from store.commit.idempotency import refuse_known_keys, store_replies
+from store.commit.audit import audit_rows
+from store.commit.event_rows import (
+    CommitContext,
+    advance_channels,
+    channel_counts,
+    event_rows,
+    read_names,
+    render_turns,
+)
+from store.commit.idempotency import (
+    read_replies,
+    refuse_known_keys,
+    refuse_raced_keys,
+    reply_rows,
+)
 from store.commit.webhook_commit import delete_webhook, refusal_of, save_webhook
 from store.sql.codec import APPOINTMENT_TYPE, CONSENT, profile_params, schedule_json
-from store.sql.prepared import Done, Plan, once
+from store.sql.prepared import Done, Plan, Rows, Step, execute
 from store.sql.write_statements import WriteStatements
 
 
@@ -29,15 +41,25 @@ def commit_record(turn: Turn, ctx: CommitContext) -> Plan[Done[Reply]]:
     patients |= {
         each.after.patient_id for each in turn.events if isinstance(each, events.ConsentSaved)
     }
-    yield from advance_channels((), map(patient_channel, sorted(patients)), sql)
+    yield (advance_channels(channel_counts((), map(patient_channel, sorted(patients))), sql),)
     turn = yield from _with_dentists_channels(turn, sql)
-    heads = yield from advance_channels((turn,), (), sql)
-    yield from _refuse_known_key(turn, sql)
+    heads, replies, names = yield (
+        advance_channels(channel_counts((turn,)), sql),
+        read_replies((turn,), sql),
+        read_names((turn,), sql),
+    )
+    _refuse_known_key(turn, replies)
     for event in turn.events:
         yield from _save(event, sql)
-    (written,) = yield from write_events((turn,), heads, ctx)
-    yield from store_replies((turn,), (written.reply,), (None,), sql)
-    yield from write_audit((turn,), sql)
+    (written,) = render_turns((turn,), heads, names, ctx)
+    stored = reply_rows((turn,), (written.reply,), (None,))
+    _, inserted, _ = yield (
+        Step(sql.insert_event, event_rows((written,))),
+        Step(sql.insert_reply, stored),
+        Step(sql.insert_audit, audit_rows((turn,))),
+    )
+    if len(inserted) != len(stored):
+        yield from refuse_raced_keys((turn,), sql)
     return Done(written.reply, written.records)
 
 
@@ -46,7 +68,7 @@ def _with_dentists_channels(turn: Turn, sql: WriteStatements) -> Plan[Turn]:
     announcements = []
     for announcement in turn.announcements:
         if patient := announcement.dentists_of:
-            rows = yield once(sql.dentists_of, patient=patient)
+            rows = yield from execute(sql.dentists_of, patient=patient)
             dentists = (dentist_profiles_channel(DentistId(dentist)) for (dentist,) in rows)
             channels = (*announcement.channels, *dentists)
             announcement = replace(announcement, channels=channels, dentists_of=None)
@@ -54,9 +76,9 @@ def _with_dentists_channels(turn: Turn, sql: WriteStatements) -> Plan[Turn]:
     return replace(turn, announcements=tuple(announcements))
 
 
-def _refuse_known_key(turn: Turn, sql: WriteStatements) -> Plan[None]:
+def _refuse_known_key(turn: Turn, found: Rows) -> None:
     try:
-        yield from refuse_known_keys((turn,), sql)
+        refuse_known_keys((turn,), found)
     except TurnRefused as refused:
         raise refused.refusal from None  # there is only one turn
 
@@ -66,10 +88,10 @@ def _save(event: events.Event, sql: WriteStatements) -> Plan[None]:
         case events.ProfileSaved(before=before, after=profile):
             yield from _save_profile(before, profile, sql)
         case events.AppointmentTypeSaved(before=None, after=kind):
-            yield once(sql.insert_type, **APPOINTMENT_TYPE.params(kind))
+            yield from execute(sql.insert_type, **APPOINTMENT_TYPE.params(kind))
         case events.AppointmentTypeSaved(before=old, after=kind) if old is not None:
             guard = {"row_id": old.id, "before_version": old.version}
-            if not (yield once(sql.update_type, **APPOINTMENT_TYPE.params(kind), **guard)):
+            if not (yield from execute(sql.update_type, **APPOINTMENT_TYPE.params(kind), **guard)):
                 raise (yield from refusal_of(sql.current_type_version, "appointment type", old.id))
         case events.WebhookSaved():
             yield from save_webhook(event, sql.webhooks)
@@ -86,31 +108,31 @@ def _save_consent(before: Consent | None, consent: Consent, sql: WriteStatements
     values = CONSENT.params(consent)
     if before is not None:
         guard = {"row_id": before.id, "before_version": before.version}
-        if not (yield once(sql.update_consent, **values, **guard)):
+        if not (yield from execute(sql.update_consent, **values, **guard)):
             raise VersionConflict(before.version + 1)
         return
-    if len((yield once(sql.consents_of, patient=consent.patient_id))) >= CONSENTS_MAX:
+    if len((yield from execute(sql.consents_of, patient=consent.patient_id))) >= CONSENTS_MAX:
         raise Forbidden(f"At most {CONSENTS_MAX} parties can have a consent of one patient")
-    if not (yield once(sql.insert_consent, **values)):
+    if not (yield from execute(sql.insert_consent, **values)):
         raise VersionConflict(1)  # given at the same time
 
 
 def _save_profile(before: Profile | None, profile: Profile, sql: WriteStatements) -> Plan[None]:
     if profile.subject is not None:
-        owners = yield once(sql.subject_owner, wanted_subject=profile.subject)
+        owners = yield from execute(sql.subject_owner, wanted_subject=profile.subject)
         if any(owner != profile.id for (owner,) in owners):
             raise _subject_used()
     values = profile_params(profile)
     if before is not None:
         guard = {"row_id": before.id, "before_version": before.version}
-        if not (yield once(sql.update_profile, **values, **guard)):
+        if not (yield from execute(sql.update_profile, **values, **guard)):
             raise (yield from refusal_of(sql.profile_version, "profile", before.id))
         return
-    if not (yield once(sql.insert_profile, **values)):
+    if not (yield from execute(sql.insert_profile, **values)):
         raise _subject_used()  # another transaction was faster
     if profile.role is Role.DENTIST:
         schedule = Schedule(time_zone=profile.time_zone or "UTC")
-        yield once(
+        yield from execute(
             sql.insert_calendar,
             dentist_id=profile.id,
             fence=0,

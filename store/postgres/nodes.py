@@ -21,7 +21,7 @@ from store.postgres.opening import asyncpg_dialect
 from store.postgres.transaction import PostgresConnection
 from store.postgres.writer import PostgresWriters
 from store.settings import DatabaseSettings
-from store.sql.prepared import ONE, Done, Plan, Statement, StatementSet, Step, once
+from store.sql.prepared import ONE, Done, Plan, Statement, StatementSet, Step, execute, once
 from store.sql.schema import calendars, cluster, nodes
 from store.sql.writer import Writer, WriterContext, single_job
 
@@ -151,8 +151,8 @@ class Nodes:
 
     async def _change(self, statement: Statement, node_id: str) -> None:
         def plan() -> Plan[Done[None]]:
-            if (yield once(statement, me=node_id)):
-                yield once(self._sql.raise_epoch)
+            if (yield from execute(statement, me=node_id)):
+                yield from execute(self._sql.raise_epoch)
             return Done(None)
 
         await self._writer.run(single_job(plan))
@@ -161,8 +161,8 @@ class Nodes:
 
     def _join(self, node: Node, lease_s: float, key: str) -> Plan[Done[tuple[Roster, str]]]:
         sql = self._sql
-        yield once(sql.create_cluster, key=key)
-        yield once(
+        yield from execute(sql.create_cluster, key=key)
+        yield from execute(
             sql.join,
             me=node.id,
             name=node.name,
@@ -170,28 +170,27 @@ class Nodes:
             version=node.version,
             lease_s=lease_s,
         )
-        yield once(sql.raise_epoch)
+        yield from execute(sql.raise_epoch)
         roster = yield from self._roster(())
-        ((common,),) = yield once(sql.key)
+        ((common,),) = yield from execute(sql.key)
         return Done((roster, common))
 
     def _renew(self, node_id: str, lease_s: float, evict: bool) -> Plan[Done[Roster | None]]:
         sql = self._sql
-        if not (yield once(sql.renew, me=node_id, lease_s=lease_s)):
+        if not (yield from execute(sql.renew, me=node_id, lease_s=lease_s)):
             return Done(None)
         evicted: tuple[str, ...] = ()
         if evict:
-            evicted = tuple(row[0] for row in (yield once(sql.evict)))
+            evicted = tuple(row[0] for row in (yield from execute(sql.evict)))
             if evicted:
-                yield once(sql.raise_epoch)
+                yield from execute(sql.raise_epoch)
         roster = yield from self._roster(evicted)
         if evict and any(node.lease_left_s > LONGEST_LEASE_S for node in roster.nodes):
-            yield once(sql.shorten, longest_s=LONGEST_LEASE_S, lease_s=lease_s)
+            yield from execute(sql.shorten, longest_s=LONGEST_LEASE_S, lease_s=lease_s)
         return Done(roster)
 
     def _roster(self, evicted: tuple[str, ...]) -> Plan[Roster]:
-        ((epoch,),) = yield once(self._sql.epoch)
-        rows = yield once(self._sql.roster)
+        ((epoch,),), rows = yield (once(self._sql.epoch), once(self._sql.roster))
         found = tuple(
             Node(
                 id=id_,
@@ -207,7 +206,7 @@ class Nodes:
 
 
 def _dentists(step: Step) -> Plan[Done[Sequence[DentistId]]]:
-    rows = yield step
+    (rows,) = yield (step,)
     return Done(tuple(DentistId(row[0]) for row in rows))
 
 

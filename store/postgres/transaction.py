@@ -11,7 +11,7 @@ from store.postgres.claims import WRITER, declared_writes
 from store.postgres.connect import Connect, DriverConnection
 from store.postgres.errors import BROKEN, is_an_answer
 from store.settings import DatabaseSettings
-from store.sql.prepared import Rows, Step
+from store.sql.prepared import Group, Rows, Step
 
 log = structlog.get_logger(__name__)
 
@@ -69,9 +69,14 @@ class PostgresConnection:
         assert self._raw is not None, "a transaction begins with a connection"
         return self._raw
 
-    async def run(self, step: Step) -> Rows:
-        """Execute a step in one round trip."""
+    async def run(self, group: Group) -> Sequence[Rows]:
+        """Execute the steps, each in a round trip of its own."""
+        return [await self._run_step(step) for step in group]
+
+    async def _run_step(self, step: Step) -> Rows:
         statement = step.statement
+        if not step.params:
+            return ()
         if len(step.params) == 1:
             found = await self._driver.fetch(statement.sql, *statement.bind(step.params[0]))
         elif statement.takes_many:

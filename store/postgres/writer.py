@@ -26,7 +26,7 @@ from store.postgres.errors import (
 )
 from store.postgres.publishing_order import PublishingOrder, UnpublishedCommit
 from store.postgres.transaction import PostgresConnection
-from store.sql.prepared import Done, Plan, Rows, Step
+from store.sql.prepared import Done, Group, Plan, Rows
 from store.sql.writer import (
     AnyJob,
     Input,
@@ -236,11 +236,11 @@ def _meaning(error: Exception) -> Exception:
     return error
 
 
-async def _drive(plan: Plan[Done[T]], run: Callable[[Step], Awaitable[Rows]]) -> Done[T]:
+async def _drive(plan: Plan[Done[T]], run: Callable[[Group], Awaitable[Sequence[Rows]]]) -> Done[T]:
     try:
-        step = next(plan)
+        group = next(plan)
         while True:
-            step = plan.send(await run(step))
+            group = plan.send(await run(group))
     except StopIteration as end:
         done: Done[T] = end.value
         return done

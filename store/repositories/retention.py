@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from store.settings import RetentionSettings
-from store.sql.prepared import Done, Plan, Statement, once
+from store.sql.prepared import Done, Plan, Statement, execute
 from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, single_job
 
@@ -48,5 +48,5 @@ class RetentionRepository:
 
 
 def _batch(statement: Statement, before: datetime) -> Plan[Done[int]]:
-    rows = yield once(statement, before=before, at_most=BATCH_ROWS_MAX)
+    rows = yield from execute(statement, before=before, at_most=BATCH_ROWS_MAX)
     return Done(len(rows))

@@ -26,7 +26,7 @@ from actors.ports.webhooks import Target, WebhookDelivery, WebhookPage, WebhookV
 from store.commit.audit import webhook_params
 from store.commit.webhook_commit import save_webhook
 from store.sql.codec import DELIVERY, PROGRESS, WEBHOOK
-from store.sql.prepared import Done, Plan, once
+from store.sql.prepared import Done, Plan, execute
 from store.sql.readers import Readers
 from store.sql.schema import webhook_cursors, webhook_deliveries, webhook_secrets, webhooks
 from store.sql.write_statements import WriteStatements
@@ -154,7 +154,9 @@ class WebhookRepository:
 
     def _disable(self, event: WebhookSaved, now: datetime, by: Principal) -> Plan[Done[None]]:
         yield from save_webhook(event, self._sql.webhooks)
-        yield once(self._sql.insert_audit, **webhook_params(by, now, self._new_id(), event.after))
+        yield from execute(
+            self._sql.insert_audit, **webhook_params(by, now, self._new_id(), event.after)
+        )
         return Done(None)
 
     async def _targets(
@@ -219,9 +221,9 @@ def _record(
         "of_channel": before.channel,
         "moves_before": before.moves,
     }
-    if not (yield once(sql.webhooks.move_cursor, **PROGRESS.params(after), **guard)):
+    if not (yield from execute(sql.webhooks.move_cursor, **PROGRESS.params(after), **guard)):
         return Done(value=False)
     if delivery is not None:
         values = DELIVERY.params(delivery) | {"webhook_id": webhook_id}
-        yield once(sql.webhooks.note_delivery, **values)
+        yield from execute(sql.webhooks.note_delivery, **values)
     return Done(value=True)

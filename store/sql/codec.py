@@ -2,14 +2,14 @@
 
 import json
 import unicodedata
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
 from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.channels import Channel
 from actors.domain.consent import Consent
 from actors.domain.contact import email_key, phone_key
-from actors.domain.ids import AppointmentTypeId
+from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.schedule import (
@@ -37,12 +37,24 @@ def _channels(stored: str) -> tuple[Channel, ...]:
     return tuple(map(Channel, json.loads(stored)))
 
 
+class LiveRow(NamedTuple):
+    """What the check of a patient's other appointments reads of a row."""
+
+    id: AppointmentId
+    patient_id: PatientId
+    status: str
+    start: datetime
+    end: datetime
+    expires_at: datetime | None
+
+
 APPOINTMENT = RowMapper(
     Appointment,
     schema.appointments,
     renamed={"start": "starts_at", "end": "ends_at"},
     dumps={"created_via": str},  # it may be a Role
 )
+LIVE_ROW = RowMapper(LiveRow, schema.appointments, renamed={"start": "starts_at", "end": "ends_at"})
 APPOINTMENT_TYPE = RowMapper(AppointmentType, schema.appointment_types)
 PROFILE = RowMapper(Profile, schema.profiles)
 EVENT = RowMapper(EventRecord, schema.realtime_events, renamed={"time": "created_at"})

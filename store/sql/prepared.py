@@ -1,8 +1,8 @@
 """Prepared statements, and write plans that an engine executes.
 
 SQLAlchemy Core compiles each statement once for a dialect. What remains on the hot path is
-the text and a tuple of values. A *plan* is a generator that yields steps and is sent the rows
-of each; an engine executes the steps, SQLite synchronously, PostgreSQL with ``await``.
+the text and a tuple of values. A *plan* is a generator that yields groups of steps and is sent
+the rows of each; an engine executes them, SQLite synchronously, PostgreSQL in one round trip.
 """
 
 import re
@@ -178,14 +178,21 @@ def columns_of(table: sa.Table, *, without: str = "") -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Executes a statement for each of ``params``, in order; answers the rows of all."""
+    """Executes a statement for each of ``params``, in order; answers the rows of all.
+
+    Without ``params`` nothing is executed, and there are no rows.
+    """
 
     statement: Statement
     params: Sequence[Params]
 
 
-Plan = Generator[Step, Rows, T]
-"""Yields steps, is sent the rows of each, returns a result. It does no I/O itself."""
+Group = Sequence[Step]
+"""Steps that an engine executes in order, in one round trip; each sees what was committed
+before it begins, also while an earlier one waited for a lock. The first that fails ends it."""
+
+Plan = Generator[Group, Sequence[Rows], T]
+"""Yields groups, is sent the rows of each step, returns a result. It does no I/O itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,3 +206,9 @@ class Done(Generic[T_co]):
 def once(statement: Statement, **params: object) -> Step:
     """A step that executes the statement for one set of parameters."""
     return Step(statement, (params,))
+
+
+def execute(statement: Statement, **params: object) -> Plan[Rows]:
+    """A group of one statement, executed once."""
+    (rows,) = yield (once(statement, **params),)
+    return rows

@@ -7,7 +7,7 @@ nothing returns nothing, on every engine.
 import sqlalchemy as sa
 
 from store.sql import schema
-from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, STORED_REPLY
+from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, LIVE_ROW, STORED_REPLY
 from store.sql.prepared import NO_OFFSET, ONE, Statement, StatementSet, columns_of
 from store.sql.webhook_statements import WebhookStatements
 
@@ -79,11 +79,12 @@ class WriteStatements(StatementSet):
             )
         )
         self.live_rows_of = self._build(
-            sa.select(*APPOINTMENT.columns).where(
+            sa.select(*LIVE_ROW.columns).where(
                 a.patient_id == _PATIENT,
                 schema.IS_LIVE,
                 a.starts_at > sa.bindparam("after"),
                 a.starts_at < sa.bindparam("before"),
+                a.ends_at > sa.bindparam("ends_after"),
             )
         )
 

@@ -58,7 +58,7 @@ def step_job(step: Step, *, declares: tuple[str, ...] = ()) -> Job[None, None]:
     """A single job of one step, whose rows do not matter."""
 
     def plan() -> Plan[Done[None]]:
-        yield step
+        yield (step,)
         return Done(None)
 
     return single_job(plan, declares=declares)

@@ -89,6 +89,8 @@ class SqliteConnection:
 
     def run(self, step: Step) -> Rows:
         statement = step.statement
+        if not step.params:
+            return ()
         if statement.takes_many and len(step.params) > 1:
             return self._many_at_once(step)
         if not statement.returns_rows and len(step.params) == 1:

@@ -252,9 +252,9 @@ def _ends_transaction(connection: SqliteConnection, error: Exception) -> bool:
 
 def _drive(plan: Plan[Done[T]], run: Callable[[Step], Rows]) -> Done[T]:
     try:
-        step = next(plan)
+        group = next(plan)
         while True:
-            step = plan.send(run(step))
+            group = plan.send(list(map(run, group)))
     except StopIteration as end:
         done: Done[T] = end.value
         return done

@@ -24,7 +24,7 @@ from actors.ports.commits import (
     TurnReplayed,
 )
 from store.postgres.writer import PostgresWriters
-from store.sql.prepared import Done, Plan, once
+from store.sql.prepared import Done, Plan, execute
 from store.sql.writer import single_job
 from store.sqlite.writer import SqliteWriter
 from tests.contract.clinic import (
@@ -75,7 +75,7 @@ async def at_once(clinic: Clinic, *commits: CalendarCommit) -> list[Answer]:
     def busy() -> Plan[Done[None]]:
         taken.set()
         assert free.wait(10)
-        yield once(clinic.store._sql.lock_hub)
+        yield from execute(clinic.store._sql.lock_hub)
         return Done(None)
 
     tasks: list[asyncio.Task[object]] = []

@@ -8,7 +8,7 @@ import asyncio
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -21,7 +21,7 @@ from store.engine import Store, open_store
 from store.migrations.migrate import upgrade
 from store.postgres.transaction import PostgresConnection
 from store.settings import DatabaseSettings
-from store.sql.prepared import Rows, Step
+from store.sql.prepared import Group, Rows
 from tests.benchmarks.booking.pages import counted_clinic
 from tests.contract.clinic import MINUTE, Clinic, Postbox, booked, client_key, render
 from tests.contract.engines import Database, PostgresDatabase
@@ -34,7 +34,7 @@ PAGES = {1: 22.3, 64: 6.0}
 """Of the write-ahead log for a booking on SQLite, by the number of bookings at once."""
 STATEMENTS = {"sqlite": 15, "postgres": 12}
 """For a commit of one booking, with BEGIN and COMMIT. On PostgreSQL each is a round trip."""
-CALLS = 560
+CALLS = 475
 """Of functions for one booking, Python's and others, in the thread that writes to SQLite."""
 
 
@@ -74,9 +74,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("store.sqlite.file.sqlite3.connect", connect)
     run, begin, commit = PostgresConnection.run, PostgresConnection.begin, PostgresConnection.commit
 
-    async def counted_run(self: PostgresConnection, step: Step) -> Rows:
-        Statements.count += 1
-        return await run(self, step)
+    async def counted_run(self: PostgresConnection, group: Group) -> Sequence[Rows]:
+        Statements.count += sum(bool(step.params) for step in group)
+        return await run(self, group)
 
     async def counted_begin(self: PostgresConnection, *arguments: object) -> None:
         Statements.count += 1

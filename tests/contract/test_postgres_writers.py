@@ -18,7 +18,7 @@ from actors.ports.commits import (
 from store.engine import Store, open_store
 from store.migrations.migrate import SchemaTooOld
 from store.settings import DatabaseSettings
-from store.sql.prepared import Done, Plan, once
+from store.sql.prepared import Done, Plan, execute
 from store.sql.writer import single_job
 from tests.contract.clinic import DAY, Clinic, Postbox, booked, render
 from tests.contract.engines import PostgresDatabase
@@ -129,7 +129,7 @@ async def test_a_bug_in_one_plan_poisons_nothing(
     pat, pia = await clinic.add_patient("Pat"), await clinic.add_patient("Pia")
 
     def broken() -> Plan[Done[None]]:
-        yield once(clinic.store._sql.types)
+        yield from execute(clinic.store._sql.types)
         raise LookupError("a bug")
 
     for _ in range(20):
@@ -160,9 +160,9 @@ async def test_what_lost_a_race_is_tried_again(
     sql = clinic.store._sql
 
     def crossing(first: str, second: str) -> Plan[Done[str]]:
-        yield once(sql.raise_fence, dentist=first)
-        yield once(sql.types)  # time for the other to take its first lock
-        yield once(sql.raise_fence, dentist=second)
+        yield from execute(sql.raise_fence, dentist=first)
+        yield from execute(sql.types)  # time for the other to take its first lock
+        yield from execute(sql.raise_fence, dentist=second)
         return Done(first)
 
     def met() -> bool:
