@@ -137,11 +137,11 @@ def _core(
     verifier.on_rotation(dispatcher.recheck)
     calendars = node.claims if node else store.calendars
     registry = Registry(calendars, clock, config.actors, config.reservations, on_hold=alarms.add)
-    listeners = (directory.forget, catalog.forget, registry.on_event, dispatcher.on_event)
+    listeners = (directory.forget, catalog.forget, registry.on_events, dispatcher.on_events)
     relay, context = _relay(
         base,
         revocations,
-        listeners=(*listeners, revocations.event_committed),
+        listeners=(*listeners, revocations.events_committed),
         wrap_broadcaster=wrap_broadcaster,
         is_ours=node.publisher.take_own if node else None,
     )
@@ -192,9 +192,9 @@ def _relay(
         clock=base.clock,
         broadcaster=wrap_broadcaster(broadcaster) if wrap_broadcaster else broadcaster,
         on_failure=broadcaster.notify_position,
-        has_subscribers=lambda channel: bool(wrap_broadcaster or rooms.members(channel)),
+        has_subscribers=(lambda _: True) if wrap_broadcaster else rooms.has_members,
         listeners=listeners,
-        on_delivery=base.metrics.delivered,
+        on_deliveries=base.metrics.delivered,
         is_ours=is_ours,
         settings=base.config.relay,
     )

@@ -132,9 +132,9 @@ class Registry:
             actor.mailbox.abandon(Moved())
         self._actors.clear()
 
-    def on_event(self, record: EventRecord) -> None:
+    def on_events(self, records: Sequence[EventRecord]) -> None:
         """A listener of the relay: lets calendars read changed appointment types again."""
-        if record.type == "appointment_types.updated":
+        if any(record.type == "appointment_types.updated" for record in records):
             self._types_changes += 1
             for actor in self.actors():
                 actor.types_stale = True

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from actors.domain.channels import Channel
 from actors.domain.ids import EventId
@@ -24,9 +24,11 @@ class EventRecord:
     """The rendered body as JSON: the ``data`` of the envelope."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Delivery:
-    """The outcome of the broadcast of one event (criterion 10.1)."""
+class Delivery(NamedTuple):
+    """The outcome of the broadcast of one event (criterion 10.1).
+
+    A named tuple, because that is made in a third of the time of a frozen dataclass.
+    """
 
     channel: Channel
     position: Position
@@ -88,8 +90,8 @@ class EventLog(Protocol):
 class EventPublisher(Protocol):
     """Where the store's writer hands over the events of a commit.
 
-    Called after COMMIT, once for each event, from the event loop. The events of a channel
-    come in the order of their offsets.
+    Called after COMMIT with the events of the transaction, from the event loop. The events of a
+    channel come in the order of their offsets, each of them once.
     """
 
     def publish(self, records: Sequence[EventRecord]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Sequence
 
 import structlog
 
@@ -38,11 +39,11 @@ class DeliveryMarks:
     def start(self) -> None:
         self._tasks.start(self._run())
 
-    def add(self, delivery: Delivery) -> None:
-        if len(self._kept) >= self._kept_max:
+    def add(self, deliveries: Sequence[Delivery]) -> None:
+        self._kept += deliveries
+        while len(self._kept) > self._kept_max:
             self._kept.popleft()
             self._lost += 1
-        self._kept.append(delivery)
         self._some.set()
         if len(self._kept) >= self._batch_max:
             self._full.set()

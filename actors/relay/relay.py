@@ -15,13 +15,15 @@ Guarantees:
 The way of an event: :meth:`Relay.publish` puts it into the queue of its channel and wakes the
 queue. A queue with work has one task, :meth:`Relay._drain`. It takes the events that may go out,
 broadcasts them with retries (:mod:`actors.relay.retries`), and settles them. The task ends when
-the queue is empty.
+the queue is empty. An event of a channel without subscribers, whose position was not looked up
+either, needs no queue: it is settled at once, with the others of its commit.
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 import structlog
 
@@ -38,9 +40,11 @@ from actors.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
-Listener = Callable[[EventRecord], None]
+Listener = Callable[[Sequence[EventRecord]], None]
 
 _GAP_BYTES_MAX = 1_000_000
+_NO_BROADCAST: Final = BroadcastOutcome(attempts=1)
+"""The outcome of events that have no recipient."""
 
 
 class Relay:
@@ -48,9 +52,9 @@ class Relay:
 
     Implements :class:`actors.ports.events.EventPublisher`. Use it from the event loop only.
 
-    ``listeners`` are called with every event at once, before any broadcast, so that caches
-    drop what is no longer true (criterion 10.5). ``on_delivery`` is called with the outcome of
-    each broadcast. Both must be quick; what they raise is logged.
+    ``listeners`` are called with the events of each commit at once, before any broadcast, so
+    that caches drop what is no longer true (criterion 10.5). ``on_deliveries`` is called with
+    the outcomes of broadcasts. Both must be quick; what they raise is logged.
 
     ``on_failure`` is called with a channel's position after a broadcast of it has failed for
     good. Where ``has_subscribers`` is false, an event is settled without a broadcast.
@@ -68,7 +72,7 @@ class Relay:
         on_failure: Callable[[Channel, Position], Awaitable[None]],
         has_subscribers: Callable[[Channel], bool] = lambda _channel: True,
         listeners: Sequence[Listener] = (),
-        on_delivery: Callable[[Delivery], None] = lambda _delivery: None,
+        on_deliveries: Callable[[Sequence[Delivery]], None] = lambda _deliveries: None,
         is_ours: Callable[[EventRecord], bool] | None = None,
         settings: RelaySettings | None = None,
         limits: RelayLimits | None = None,
@@ -77,7 +81,7 @@ class Relay:
     ) -> None:
         self._events, self._clock = events, clock
         self._on_failure, self._has_subscribers = on_failure, has_subscribers
-        self._listeners, self._on_delivery = listeners, on_delivery
+        self._listeners, self._on_deliveries = listeners, on_deliveries
         self._is_ours = is_ours
         self._settings, self._limits = settings or RelaySettings(), limits or RelayLimits()
         self._sleep = sleep
@@ -127,18 +131,28 @@ class Relay:
 
     def publish(self, records: Sequence[EventRecord]) -> None:
         """Take events that this node committed. Never blocks or raises."""
+        self._notify_listeners(records)
+        if self._stopped:
+            return  # the rows stay pending for the next start
+        without_audience: list[EventRecord] = []
         for record in records:
-            self._notify_listeners(record)
-            if not self._stopped:  # if it is, the row stays pending for the next start
+            channel = record.channel
+            if self._started and not (
+                self._has_subscribers(channel) or self._queues.is_followed(channel)
+            ):
+                without_audience.append(record)
+            else:
                 self._enqueue(record)
+        if without_audience:
+            self._record(without_audience, _NO_BROADCAST)
 
     def receive(self, records: Sequence[EventRecord]) -> None:
         """Take events that another node committed, in any order; that node marks them.
 
         Only channels that are followed here are queued; caches get all events.
         """
+        self._notify_listeners(records)
         for record in records:
-            self._notify_listeners(record)
             if not self._stopped and self._queues.is_followed(record.channel):
                 self._enqueue(record)
 
@@ -156,12 +170,13 @@ class Relay:
         queue.add(record)
         self._wake(queue)
 
-    def _notify_listeners(self, record: EventRecord) -> None:
+    def _notify_listeners(self, records: Sequence[EventRecord]) -> None:
         for listener in self._listeners:
             try:
-                listener(record)
+                listener(records)
             except Exception:
-                log.exception("relay_listener_failed", **_context(record))
+                events = [_context(record) for record in records]
+                log.exception("relay_listener_failed", events=events)
 
     # --- positions ---
 
@@ -188,7 +203,8 @@ class Relay:
         """Settle events of a channel without subscribers. Most channels have none."""
         while records := self._take(queue):
             for record in records:
-                self._settle(queue, record, BroadcastOutcome(attempts=1))
+                queue.settle(record)
+            self._record(records, _NO_BROADCAST)
 
     async def _drain(self, queue: ChannelQueue) -> None:
         """Broadcast what the queue holds, then end; ``_wake`` starts the next task."""
@@ -206,26 +222,30 @@ class Relay:
 
     async def _broadcast(self, queue: ChannelQueue, records: Sequence[EventRecord]) -> None:
         async for record, outcome in self._broadcaster.broadcast(records):
-            self._settle(queue, record, outcome)
+            queue.settle(record)
+            self._record([record], outcome)
             if outcome.error is not None:
                 await self._report_failure(queue)
 
     def _take(self, queue: ChannelQueue) -> Sequence[EventRecord]:
         return queue.take(self._limits.batch_max, self._limits.batch_bytes_max)
 
-    def _settle(self, queue: ChannelQueue, record: EventRecord, outcome: BroadcastOutcome) -> None:
-        """Let the next event follow, and record the outcome."""
-        queue.settle(record)
-        delivery = _delivery(record, outcome, self._clock.now())
+    def _record(self, records: Sequence[EventRecord], outcome: BroadcastOutcome) -> None:
+        """Report the outcome, the same of all these events, and mark those of this node."""
+        now = self._clock.now()
+        deliveries = [_delivery(record, outcome, now) for record in records]
         try:
-            self._on_delivery(delivery)
+            self._on_deliveries(deliveries)
         except Exception:
-            log.exception("relay_observer_failed", channel=delivery.channel)
-        if self._is_ours is None or self._is_ours(record):
-            self._marks.add(delivery)
+            log.exception("relay_observer_failed", channel=records[0].channel)
+        if (is_ours := self._is_ours) is not None:
+            own = zip(deliveries, records, strict=True)
+            deliveries = [delivery for delivery, record in own if is_ours(record)]
+        self._marks.add(deliveries)
         if (error := outcome.error) is not None:
-            context = _context(record)
-            log.error("broadcast_failed", **context, attempts=outcome.attempts, exc_info=error)
+            for record in records:
+                context = _context(record)
+                log.error("broadcast_failed", **context, attempts=outcome.attempts, exc_info=error)
 
     async def _report_failure(self, queue: ChannelQueue) -> None:
         try:
@@ -256,8 +276,7 @@ class Relay:
             records = ()
         queue.failed_reads = 0
         if self._is_ours is not None:  # other nodes committed some of them; caches missed these
-            for record in records:
-                self._notify_listeners(record)
+            self._notify_listeners(records)
         if not queue.fill_gap(records):
             log.error("relay_gap_skipped", channel=queue.channel, resumed_at=queue.next)
             await self._report_failure(queue)

@@ -80,9 +80,9 @@ class Catalog:
         self.cache.clear()
         return reply
 
-    def forget(self, record: EventRecord) -> None:
+    def forget(self, records: Sequence[EventRecord]) -> None:
         """Drop cached types when the relay publishes that they changed."""
-        if record.type == "appointment_types.updated":
+        if any(record.type == "appointment_types.updated" for record in records):
             self.cache.clear()
 
 

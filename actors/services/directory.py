@@ -3,6 +3,8 @@
 Events invalidate the cache, so that requests need no query for the caller's profile.
 """
 
+from collections.abc import Sequence
+
 from actors.domain.channels import user_profile_channel
 from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.principal import Role
@@ -37,10 +39,11 @@ class Directory:
         """The id as a dentist's, or :class:`NotFound`."""
         return DentistId((await self.person(profile_id, Role.DENTIST)).id)
 
-    def forget(self, record: EventRecord) -> None:
-        """Drop a cached profile when the relay publishes that it changed."""
-        if record.type == "profile.updated" and record.channel.startswith(_PREFIX):
-            self.drop(ProfileId(record.channel.removeprefix(_PREFIX)))
+    def forget(self, records: Sequence[EventRecord]) -> None:
+        """Drop cached profiles when the relay publishes that they changed."""
+        for record in records:
+            if record.type == "profile.updated" and record.channel.startswith(_PREFIX):
+                self.drop(ProfileId(record.channel.removeprefix(_PREFIX)))
 
     def drop(self, profile_id: ProfileId) -> None:
         self.people.drop(profile_id)

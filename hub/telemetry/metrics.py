@@ -153,21 +153,22 @@ class Metrics:
         self._commit_seconds.observe(seconds)
         self._commit_size.observe(commands)
 
-    def delivered(self, delivery: Delivery) -> None:
-        """The outcome of a broadcast: sent, after some attempts, or given up."""
-        retries = delivery.attempts - 1
-        self.totals.retries += retries
-        self._retries.inc(retries)
-        if delivery.problem is not None:
-            self.totals.problems[delivery.problem] += 1
-        if not delivery.sent:
-            self.totals.failures += 1
-            self._failures.inc()
-            return
-        self.totals.broadcasts += 1
-        self.latencies_ms.append(delivery.latency_ms)
-        self._latency.observe(delivery.latency_ms / 1000)
-        self._recipients.inc(delivery.recipients)
+    def delivered(self, deliveries: Sequence[Delivery]) -> None:
+        """The outcomes of broadcasts: sent, after some attempts, or given up."""
+        totals, sent = self.totals, [each for each in deliveries if each.sent]
+        totals.problems.update(each.problem for each in deliveries if each.problem is not None)
+        if retries := sum(each.attempts for each in deliveries) - len(deliveries):
+            totals.retries += retries
+            self._retries.inc(retries)
+        if failures := len(deliveries) - len(sent):
+            totals.failures += failures
+            self._failures.inc(failures)
+        if recipients := sum(each.recipients for each in sent):
+            self._recipients.inc(recipients)
+        totals.broadcasts += len(sent)
+        for each in sent:
+            self.latencies_ms.append(each.latency_ms)
+            self._latency.observe(each.latency_ms / 1000)
 
     def slow_reader(self) -> None:
         self.totals.slow_readers += 1

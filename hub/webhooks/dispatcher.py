@@ -8,7 +8,7 @@ the events that were under way are delivered again.
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -99,10 +99,13 @@ class Dispatcher:
         """The number of feeds that wait for their next attempt."""
         return sum(progress.attempts > 0 for _, progress in self._active.feeds)
 
-    def on_event(self, record: EventRecord) -> None:
-        """A listener of the relay: wakes the feeds of the event's channel."""
-        for webhook_id in self._active.subscribed_to(record.channel):
-            self._wake((webhook_id, record.channel))
+    def on_events(self, records: Sequence[EventRecord]) -> None:
+        """A listener of the relay: wakes the feeds of the events' channels."""
+        if not self._active:
+            return
+        for record in records:
+            for webhook_id in self._active.subscribed_to(record.channel):
+                self._wake((webhook_id, record.channel))
 
     def changed(self, webhook_id: WebhookId) -> None:
         self._changed.add(webhook_id)

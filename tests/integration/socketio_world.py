@@ -232,7 +232,7 @@ class World:
             clock=clock,
             broadcaster=wrap(broadcaster),
             on_failure=broadcaster.notify_position,
-            listeners=[revocations.event_committed],
+            listeners=[revocations.events_committed],
             settings=RelaySettings(backoff_ms=10),
             limits=RelayLimits(flush_interval_s=0.01),
         )

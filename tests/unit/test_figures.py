@@ -68,7 +68,7 @@ def test_rates_cover_the_time_since_the_previous_reading() -> None:
     metrics, clock = Metrics(), FakeClock()
     figures = figures_of(metrics, clock)
     for latency_ms in range(1, 101):
-        metrics.delivered(delivery(latency_ms))
+        metrics.delivered([delivery(latency_ms)])
     metrics.commit(6, 0.001)
     metrics.commit(2, 0.004)
     clock.advance(timedelta(seconds=2))
@@ -135,9 +135,9 @@ def test_current_values_come_with_node_engine_and_protocol() -> None:
 
 def test_failures_are_counted_with_their_reasons() -> None:
     metrics = Metrics()
-    metrics.delivered(delivery(attempts=2, problem="TimeoutError"))
-    metrics.delivered(delivery(attempts=4, problem="TimeoutError"))
-    metrics.delivered(delivery(attempts=2, problem="OSError"))
+    metrics.delivered([delivery(attempts=2, problem="TimeoutError")])
+    metrics.delivered([delivery(attempts=4, problem="TimeoutError")])
+    metrics.delivered([delivery(attempts=2, problem="OSError")])
     metrics.slow_reader()
     taken = figures_of(metrics, FakeClock()).take()
     assert (taken["retries"], taken["failures"], taken["slow_readers"]) == (5, 1, 1)

@@ -49,9 +49,9 @@ def test_commits_count_transactions_and_the_commands_in_them() -> None:
 
 def test_broadcasts_retries_and_failures_are_counted_separately() -> None:
     metrics = Metrics()
-    metrics.delivered(delivery())
-    metrics.delivered(delivery(attempts=3))
-    metrics.delivered(delivery(attempts=4, sent=False))
+    metrics.delivered([delivery()])
+    metrics.delivered([delivery(attempts=3)])
+    metrics.delivered([delivery(attempts=4, sent=False)])
     lines = rendered(metrics)
     assert "chairside_broadcast_latency_seconds_count 2.0" in lines
     assert "chairside_deliveries_total 4.0" in lines

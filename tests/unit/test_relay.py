@@ -1,7 +1,7 @@
 """The relay: order in each channel, gaps, retries and restarts (criteria 7.5, 9.1, 10.1)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -56,7 +56,7 @@ class World:
             limits=replace(limits, batch_max=1),  # batches: test_relay_batches
             jitter=lambda: 1.0,
             sleep=self._sleep,
-            on_delivery=self.deliveries.append,
+            on_deliveries=self.deliveries.extend,
             **options,
         )
 
@@ -363,14 +363,14 @@ async def test_a_new_epoch_starts_after_the_events_of_the_old_one() -> None:
 
 
 async def test_listeners_are_called_at_once_and_may_fail() -> None:
-    received: list[int] = []
+    received: list[Sequence[EventRecord]] = []
 
-    def broken(_: EventRecord) -> None:
+    def broken(_: Sequence[EventRecord]) -> None:
         raise RuntimeError("a bug")
 
-    world = World(listeners=[broken, lambda record: received.append(record.position.offset)])
+    world = World(listeners=[broken, received.append])
     world.relay.publish(records(1, 2))
-    assert received == [1, 2]
+    assert received == [records(1, 2)], "once for the events of a commit"
     async with world.running():
         await until(lambda: world.sent() == [1, 2])
 
@@ -421,7 +421,7 @@ async def test_idle_channels_have_no_task() -> None:
 async def test_without_subscribers_an_event_is_settled_without_a_broadcast() -> None:
     async with World().running() as world:
         world.empty.add(A)
-        world.relay.publish([record(1), record(1, B), record(2)])
+        world.commit(record(1), record(1, B), record(2))
         assert [
             (each.channel, each.position.offset, each.recipients) for each in world.deliveries
         ] == [
@@ -430,8 +430,29 @@ async def test_without_subscribers_an_event_is_settled_without_a_broadcast() -> 
         ]
         assert all(each.sent and each.attempts == 1 for each in world.deliveries)
         assert ((await world.relay.positions([A]))[A]).offset == 2
+        assert world.log.heads_read == [A], "it had no queue until now"
         await until(lambda: world.broadcaster.sent[B] == [1])
         assert not world.broadcaster.sent[A]
+
+
+async def test_a_subscriber_of_a_channel_without_a_queue_gets_the_next_event() -> None:
+    async with World().running() as world:
+        world.empty.add(A)
+        world.commit(record(1))
+        world.empty.clear()
+        assert ((await world.relay.positions([A]))[A]).offset == 1
+        world.commit(record(2))
+        await until(lambda: world.sent() == [2])
+        await until(lambda: sorted(world.log.marked()) == [1, 2])
+
+
+async def test_events_before_the_start_wait_for_it_without_subscribers() -> None:
+    world = World()
+    world.empty.add(A)
+    world.relay.publish([record(1)])
+    assert not world.deliveries
+    async with world.running():
+        assert [each.position.offset for each in world.deliveries] == [1]
 
 
 async def test_gaps_are_filled_without_subscribers_for_those_who_join() -> None:

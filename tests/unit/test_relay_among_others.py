@@ -1,5 +1,6 @@
 """A relay that shares its log with the relays of other nodes."""
 
+from actors.ports.events import EventRecord
 from tests.unit.relay_world import A, B, MemoryLog, record, records, until
 from tests.unit.test_relay import QUICK, World
 
@@ -25,11 +26,11 @@ async def test_events_of_other_nodes_are_broadcast_in_order() -> None:
 
 
 async def test_listeners_get_every_event_of_other_nodes() -> None:
-    received: list[tuple[str, int]] = []
-    world = World(listeners=[lambda each: received.append((each.channel, each.position.offset))])
+    received: list[EventRecord] = []
+    world = World(listeners=[received.extend])
     async with world.running():
         world.relay.receive([record(1, B)])
-    assert received == [(B, 1)]
+    assert received == [record(1, B)]
 
 
 async def test_an_event_received_during_the_lookup_is_not_missed() -> None:
@@ -42,17 +43,15 @@ async def test_an_event_received_during_the_lookup_is_not_missed() -> None:
 
 
 async def test_missing_events_are_read_up_to_the_head_and_given_to_listeners() -> None:
-    received: list[int] = []
-    world = World(
-        is_ours=lambda _: False, listeners=[lambda each: received.append(each.position.offset)]
-    )
+    received: list[EventRecord] = []
+    world = World(is_ours=lambda _: False, listeners=[received.extend])
     async with world.running():
         await world.relay.positions([A])
         world.log.append(*records(1, 3))
         assert world.relay.catch_up(await world.log.heads([A])) == 1
         await until(lambda: world.broadcaster.sent[A] == [1, 2, 3])
         assert world.relay.catch_up(await world.log.heads([A])) == 0, "nothing is behind now"
-    assert received == [1, 2, 3]
+    assert received == records(1, 3)
     assert world.log.marks == []
 
 

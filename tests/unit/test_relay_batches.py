@@ -46,7 +46,7 @@ class World:
             limits=limits,
             jitter=lambda: 1.0,
             sleep=self._sleep,
-            on_delivery=self.deliveries.append,
+            on_deliveries=self.deliveries.extend,
         )
 
     async def _sleep(self, seconds: float) -> None:

@@ -72,16 +72,15 @@ class World:
         return connection
 
     def change_profile(self) -> None:
-        self.revocations.event_committed(
-            EventRecord(
-                channel=Channel(f"profiles:user:{ANN}"),
-                position=Position(1, 1),
-                event_id=EventId("e"),
-                type="profile.updated",
-                time=NOW,
-                payload=b"{}",
-            )
+        record = EventRecord(
+            channel=Channel(f"profiles:user:{ANN}"),
+            position=Position(1, 1),
+            event_id=EventId("e"),
+            type="profile.updated",
+            time=NOW,
+            payload=b"{}",
         )
+        self.revocations.events_committed([record])
 
     async def settle(self) -> None:
         async with asyncio.timeout(5):

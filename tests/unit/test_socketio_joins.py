@@ -84,9 +84,10 @@ class Edge:
             clock=FixedClock(),
             broadcaster=wrap(self.broadcaster),
             on_failure=self.broadcaster.notify_position,
+            has_subscribers=self.rooms.has_members,
             settings=RelaySettings(backoff_ms=1, attempt_timeout_ms=30_000),
             limits=RelayLimits(drain_s=5, idle_channels_max=1),
-            on_delivery=self.deliveries.append,
+            on_deliveries=self.deliveries.extend,
         )
         self.joins = Joins(self.rooms, Changes(log), self.relay.positions)
 

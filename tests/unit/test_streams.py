@@ -437,11 +437,11 @@ async def test_a_stream_ends_when_its_principal_changes(
         client = w.open(who=PATIENT)
         await until(lambda: bool(client.frames))
         changed = record(1, user_profile_channel(ProfileId("p")))
-        w.revocations.event_committed(changed)
+        w.revocations.events_committed([changed])
         await asyncio.sleep(0.02)
         assert not w.ended
         w.gate.refusal, w.gate.principal_now = refusal, now
-        w.revocations.event_committed(changed)
+        w.revocations.events_committed([changed])
         await until(lambda: w.ended == ["rights_lost"])
 
 

@@ -14,7 +14,7 @@ principal is unchanged keeps all its channels.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import structlog
@@ -94,16 +94,19 @@ class Revocations:
             if not self._verifier.trusts(connection.claims):
                 self._revoke(connection, "key")
 
-    def event_committed(self, record: EventRecord) -> None:
+    def events_committed(self, records: Sequence[EventRecord]) -> None:
         """A listener of the relay: after an event of a person's profile, check the person."""
-        if record.channel.startswith(_PREFIX):
-            person = ProfileId(record.channel.removeprefix(_PREFIX))
-            if person not in self._of:
-                return
-            self._due.add(person)
-            if person not in self._checking:
-                self._checking.add(person)
-                self._spawn(self._check(person))
+        for record in records:
+            if record.channel.startswith(_PREFIX):
+                self._check_soon(ProfileId(record.channel.removeprefix(_PREFIX)))
+
+    def _check_soon(self, person: ProfileId) -> None:
+        if person not in self._of:
+            return
+        self._due.add(person)
+        if person not in self._checking:
+            self._checking.add(person)
+            self._spawn(self._check(person))
 
     async def end(self, person: ProfileId) -> None:
         """End all connections in this person's name, also those of a chatbot that acts for them."""

@@ -53,6 +53,9 @@ class Rooms:
     def channels_of(self, subscriber: Subscriber) -> Collection[Channel]:
         return self._of.get(subscriber, {}).keys()
 
+    def has_members(self, channel: Channel) -> bool:
+        return channel in self._rooms
+
     def members(self, channel: Channel) -> Sequence[Subscription]:
         return tuple(self._rooms.get(channel, {}).values())
 
