@@ -1,7 +1,7 @@
 """Snapshots: what readers see of a calendar, without going through its mailbox."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -13,6 +13,7 @@ from actors.domain.calendar import Calendar
 from actors.domain.ids import PatientId
 from actors.domain.position import Position
 from actors.domain.slots import Minute, minute_up
+from actors.domain.values import value
 
 _CACHED_MAX: Final = 256
 """Results of :meth:`Snapshot.free` that are kept for one snapshot."""
@@ -22,7 +23,7 @@ _FreeStarts = tuple[Sequence[Minute], datetime | None]
 """The starts, and when the next hold expires; ``None`` if there is none."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Snapshot:
     """The immutable state of a calendar after a commit."""
 

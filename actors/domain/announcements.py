@@ -6,7 +6,7 @@ channels. ``docs/protocol.md`` lists the types.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from actors.domain import events
 from actors.domain.appointment import Appointment, AppointmentType, TimeBlock
@@ -23,10 +23,11 @@ from actors.domain.ids import AppointmentId, DentistId, PatientId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.schedule import Schedule
+from actors.domain.values import value
 from actors.domain.webhook import DeliveryProgress, Webhook
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class ScheduleBody:
     dentist_id: DentistId
     schedule: Schedule
@@ -34,7 +35,7 @@ class ScheduleBody:
     """Booked appointments outside the new hours; only in the reply to the dentist."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class SlotsChangedBody:
     """Times that became taken or free. Bodies for everyone do not identify patients."""
 
@@ -44,13 +45,13 @@ class SlotsChangedBody:
     refetch: tuple[TimeBlock, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class AvailabilityChangedBody:
     dentist_id: DentistId
     version: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class WebhookBody:
     """A webhook, as in REST; the secret is only in the reply that creates it."""
 
@@ -61,7 +62,7 @@ class WebhookBody:
     secret: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class ConsentBody:
     """A consent, as in REST."""
 
@@ -80,7 +81,7 @@ Body = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Announcement:
     """One event for subscribers."""
 

@@ -8,13 +8,13 @@ the same row, so that exactly one row takes a slot at any moment::
       └──▶ released / expired          (staff may undo arrived/no_show back to confirmed)
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId
 from actors.domain.refusals import InvalidTransition
+from actors.domain.values import value
 
 
 class Status(StrEnum):
@@ -58,7 +58,7 @@ def check_transition(current: Status, wanted: Status) -> None:
         raise InvalidTransition(current, wanted)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class AppointmentType:
     """A treatment that can be booked (FHIR ``serviceType``); durations in minutes."""
 
@@ -70,7 +70,7 @@ class AppointmentType:
     version: int = 1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class TimeBlock:
     """Time taken in a calendar, with its buffers. It does not identify the patient."""
 
@@ -80,7 +80,7 @@ class TimeBlock:
     buffer_after_minutes: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Appointment:
     """One row of ``appointments``. ``start``/``end`` are UTC, whole minutes."""
 

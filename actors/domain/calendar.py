@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, datetime, timedelta
 
 from actors.domain.agenda import Agenda
@@ -12,9 +12,10 @@ from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, Patie
 from actors.domain.refusals import NotFound
 from actors.domain.schedule import Schedule
 from actors.domain.slots import IsFull, Minute, free_starts, local_date, to_minute, why_not
+from actors.domain.values import value
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Calendar:
     """All that commands of one dentist are decided on."""
 

@@ -4,7 +4,6 @@
 :func:`actors.domain.decide.decide` is pure.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Final
@@ -14,6 +13,7 @@ from actors.domain.cancel_reason import CancelReason
 from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId
 from actors.domain.principal import Principal
 from actors.domain.schedule import Schedule
+from actors.domain.values import value
 
 
 class Unset(Enum):
@@ -25,12 +25,12 @@ class Unset(Enum):
 UNSET: Final = Unset.UNSET
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Command:
     by: Principal
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class SlotCommand(Command):
     """A command that takes a slot for a patient with a new row."""
 
@@ -40,12 +40,12 @@ class SlotCommand(Command):
     start: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class HoldSlot(SlotCommand):
     """Hold a slot for a patient until the hold time is over (criterion 8.1)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class BookSlot(SlotCommand):
     """Book a slot directly. The patient's own hold of the same slot is turned into it."""
 
@@ -53,30 +53,30 @@ class BookSlot(SlotCommand):
     overbook: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class RowCommand(Command):
     """A command that names an existing row, which is loaded before it is decided."""
 
     appointment_id: AppointmentId
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class BookReservation(RowCommand):
     """Turn a hold into a confirmed appointment (criterion 8.4)."""
 
     notes: str | Unset | None = UNSET
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class ReleaseHold(RowCommand): ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class ExpireHold(RowCommand):
     """Expire an overdue hold; no change if it was booked or released meanwhile."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class ChangeAppointment(RowCommand):
     """Change start, type, status or notes of an appointment: those that are set."""
 
@@ -89,13 +89,13 @@ class ChangeAppointment(RowCommand):
     overbook: bool | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class CancelAppointment(RowCommand):
     expected_version: int | None = None
     reason: CancelReason | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class ReplaceSchedule(Command):
     """Replace the whole availability schedule; ``schedule.version`` is ignored."""
 

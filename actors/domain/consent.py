@@ -1,12 +1,12 @@
 """A patient's consent: a party may act for them with a chatbot's service token."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NewType
 
 from actors.domain.ids import PatientId
 from actors.domain.principal import Principal
+from actors.domain.values import value
 
 ConsentId = NewType("ConsentId", str)
 
@@ -14,7 +14,7 @@ CONSENTS_MAX: Final = 50
 """Parties that one patient has consented to, or ended."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Consent:
     """One for each patient and party; an ended one stays, and refuses the party."""
 

@@ -6,7 +6,6 @@ with the same key reach the same mailbox or telephone.
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import Final, Self
 
 import idna
@@ -14,6 +13,7 @@ import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat
 
 from actors.domain.text import is_line
+from actors.domain.values import value
 
 MAX_EMAIL_CHARS: Final = 254
 MAX_PHONE_CHARS: Final = 40
@@ -80,7 +80,7 @@ def phone_keys(phone: str, region: str = "") -> tuple[str, ...]:
     return tuple(dict.fromkeys((key, *same))) if key in same else (key,)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class KnownContact:
     """A complete e-mail address or telephone number that a caller knows."""
 

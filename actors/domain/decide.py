@@ -7,7 +7,7 @@ during the check is still free when it is taken. A refusal is raised as one of
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import singledispatch
 
@@ -45,9 +45,10 @@ from actors.domain.events import (
 from actors.domain.outcome import Outcome
 from actors.domain.principal import Principal
 from actors.domain.slots import in_open_time, to_minute
+from actors.domain.values import value
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Decision:
     """The result of a command: its events in order, and the reply to the caller."""
 

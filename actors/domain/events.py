@@ -4,7 +4,7 @@ Everything else is derived from them: the rows to write, the audit log, the anno
 subscribers (:mod:`actors.domain.announcements`), and the next state of the calendar.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from actors.domain.appointment import Appointment, AppointmentType
@@ -12,10 +12,11 @@ from actors.domain.consent import Consent
 from actors.domain.ids import DentistId
 from actors.domain.profile import Profile
 from actors.domain.schedule import Schedule
+from actors.domain.values import value
 from actors.domain.webhook import DeliveryProgress, Webhook
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class RowEvent:
     """A change of one appointment row; ``before`` is ``None`` when the row is new."""
 
@@ -23,38 +24,38 @@ class RowEvent:
     after: Appointment
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class SlotHeld(RowEvent): ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class HoldReleased(RowEvent): ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class HoldExpired(RowEvent): ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class AppointmentBooked(RowEvent): ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class AppointmentChanged(RowEvent): ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class AppointmentCancelled(RowEvent): ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class ScheduleReplaced:
     dentist_id: DentistId
     before: Schedule
     after: Schedule
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class ProfileSaved:
     """A profile was created (``before`` is ``None``) or changed."""
 
@@ -62,13 +63,13 @@ class ProfileSaved:
     after: Profile
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class AppointmentTypeSaved:
     before: AppointmentType | None
     after: AppointmentType
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class WebhookSaved:
     """A webhook was created (``before`` is ``None``), changed, or given a new secret."""
 
@@ -84,12 +85,12 @@ class WebhookSaved:
     """Whether failed deliveries are due at once, with their failures forgotten."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class WebhookDeleted:
     before: Webhook
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class ConsentSaved:
     """A consent was given (``before`` is ``None``), renewed or ended."""
 

@@ -1,11 +1,11 @@
 """Principals: the effective person of a request, and the party acting for them."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from actors.domain.ids import ProfileId
 from actors.domain.refusals import Forbidden
+from actors.domain.values import value
 
 
 class Role(StrEnum):
@@ -26,7 +26,7 @@ def acting_party(scope: str) -> str | None:
     return scope.partition("|")[2] or None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Principal:
     """The party whose rights apply to a request.
 

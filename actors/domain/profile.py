@@ -1,12 +1,11 @@
 """Profiles of dentists and patients; admins and chatbots have none."""
 
-from dataclasses import dataclass
-
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Role
+from actors.domain.values import value
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Profile:
     id: ProfileId
     role: Role
@@ -23,7 +22,7 @@ class Profile:
     version: int = 1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class PublicCard:
     """The part of a dentist's profile that every signed-in user may see."""
 

@@ -33,8 +33,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
+from actors.domain.values import value
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+
+@value
 class FieldError:
     """One field of the input and what is wrong with it."""
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from actors.domain.ids import AppointmentTypeId
+from actors.domain.values import value
 
 MINUTES_PER_DAY = 24 * 60
 MAX_HORIZON_DAYS = 1_095
@@ -50,13 +51,13 @@ class Window:
         assert 0 <= self.start < self.end <= MINUTES_PER_DAY, "a window lies in one local day"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class WeeklyRule:
     weekday: Weekday
     window: Window
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Override:
     """Replaces the rules on one local date; without windows, the date is closed."""
 
@@ -64,7 +65,7 @@ class Override:
     windows: tuple[Window, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class TimeOff:
     """Time off from ``start`` on the first date until ``end`` on the last; by default whole days.
 
@@ -83,7 +84,7 @@ class TimeOff:
         assert (self.start_date, self.start) < (self.end_date, self.end), "it has a length"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class ReservedBlock:
     """A window kept free for emergencies, which patients can book only shortly before."""
 
@@ -96,7 +97,7 @@ class ReservedBlock:
         assert self.opens_minutes_before >= 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class DailyLimit:
     """At most so many appointments of a type on one of the dentist's local dates."""
 

@@ -1,6 +1,5 @@
 """Webhooks: their owners, channels and rights. ``hub/webhooks`` delivers to them."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
@@ -10,6 +9,7 @@ from actors.domain.ids import PatientId
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, ValidationFailed
+from actors.domain.values import value
 
 WebhookId = NewType("WebhookId", str)
 
@@ -39,7 +39,7 @@ class DisabledReason(StrEnum):
     """Only an admin may start it again."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Webhook:
     """A subscription that delivers the events of some channels to a URL."""
 
@@ -73,7 +73,7 @@ class Webhook:
         return party_of(self.owner)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class DeliveryProgress:
     """How far the deliveries of one channel to one webhook are."""
 

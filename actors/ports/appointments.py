@@ -1,7 +1,6 @@
 """Reading appointments."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -10,10 +9,11 @@ from actors.domain.channels import Channel
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
+from actors.domain.values import value
 from actors.ports.rendering import Names
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class AppointmentQuery:
     """Filters of a list. Starts are in ``[starts_from, starts_before)``."""
 
@@ -30,7 +30,7 @@ class AppointmentQuery:
     """The last row of the previous page; rows inserted meanwhile shift nothing."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class AppointmentPage:
     rows: tuple[Appointment, ...]
     names: Names
@@ -40,7 +40,7 @@ class AppointmentPage:
     """The caller's own channel and its head, read in the same transaction as the rows."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class HistoryEntry:
     """One change of an appointment, from the audit log; without names."""
 

@@ -1,7 +1,6 @@
 """Opening, loading and committing calendars."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -9,10 +8,11 @@ from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.ids import AppointmentId, DentistId
 from actors.domain.position import Position
 from actors.domain.schedule import Schedule
+from actors.domain.values import value
 from actors.ports.commits import CalendarCommit, Committed, IdempotencyKey, Reply
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class StoredReply:
     """The reply that is stored under an idempotency key."""
 
@@ -21,7 +21,7 @@ class StoredReply:
     at: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class LoadedCalendar:
     """What an actor starts with, read in the transaction that raised the fence."""
 
@@ -37,7 +37,7 @@ class LoadedCalendar:
     """The head of ``availability:dentist:{id}``."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class DueHold:
     """A held slot, and when its hold ends."""
 

@@ -1,7 +1,7 @@
 """Commits: their parts, their results, and how they fail."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Protocol
 
@@ -13,9 +13,10 @@ from actors.domain.outcome import Outcome
 from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.domain.refusals import Refusal
+from actors.domain.values import value
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Reply:
     """The reply to a command, also stored under its idempotency key."""
 
@@ -26,7 +27,7 @@ class Reply:
     """The resource as JSON; empty when the outcome is GONE."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class IdempotencyKey:
     """Identifies a request, so that a repetition gets the stored reply."""
 
@@ -38,7 +39,7 @@ class IdempotencyKey:
     """Whether the hub made the key for a command without one, to find its outcome."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Turn:
     """One decided command, ready to be committed.
 
@@ -58,7 +59,7 @@ class Turn:
     reply: Body | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Committed:
     """The result of a commit: the reply of each turn, in order, and the new heads."""
 
@@ -67,7 +68,7 @@ class Committed:
     """The head of every channel that the commit wrote to."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class CalendarCommit:
     """A batch of one calendar, committed as a whole or not at all."""
 

@@ -1,7 +1,7 @@
 """Committed events: their log, the relay as publisher, and the broadcaster."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -9,9 +9,10 @@ from actors.domain.channels import Channel
 from actors.domain.ids import EventId
 from actors.domain.position import Position
 from actors.domain.principal import Principal
+from actors.domain.values import value
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class EventRecord:
     """One row of ``realtime_events``: an announcement in one channel, at its position."""
 

@@ -1,15 +1,15 @@
 """People: reading their profiles, auditing searches, and ending their connections."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.principal import Principal
 from actors.domain.profile import Profile
+from actors.domain.values import value
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class ProfilePage:
     profiles: tuple[Profile, ...]
     total: int

@@ -1,7 +1,7 @@
 """The state of webhooks in the store, and the dispatcher that delivers to receivers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Protocol
 
@@ -9,10 +9,11 @@ from actors.domain.channels import Channel
 from actors.domain.ids import EventId, PatientId
 from actors.domain.position import Position
 from actors.domain.principal import SYSTEM, Principal
+from actors.domain.values import value
 from actors.domain.webhook import DeliveryProgress, DisabledReason, Webhook, WebhookId
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class WebhookView:
     """A webhook, with the progress of its deliveries in each channel."""
 
@@ -20,14 +21,14 @@ class WebhookView:
     progress: tuple[DeliveryProgress, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class WebhookPage:
     webhooks: tuple[WebhookView, ...]
     next_after: WebhookId | None
     total: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class WebhookDelivery:
     """The outcome of one event at one webhook, over all its attempts."""
 
@@ -45,7 +46,7 @@ class WebhookDelivery:
     error: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Target:
     """A webhook with all that a delivery needs."""
 
@@ -138,7 +139,7 @@ class TrustedKeys(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Attempt:
     """The result of one request to a receiver."""
 

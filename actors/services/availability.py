@@ -1,7 +1,6 @@
 """Schedules and free slots, read from the calendars' snapshots without queueing."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from actors.calendar.registry import Calendars
@@ -16,6 +15,7 @@ from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, ValidationFailed
 from actors.domain.schedule import MINUTES_PER_DAY, Schedule
 from actors.domain.slots import Minute, Span, minute_up, to_instant
+from actors.domain.values import value
 from actors.ports.clock import Clock, NewId
 from actors.ports.commits import Reply
 from actors.ports.profiles import Profiles
@@ -32,7 +32,7 @@ _PART_COST = 20
 """What looking for starts costs, even where there are none, counted in starts."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Slot:
     dentist_id: DentistId
     appointment_type_id: AppointmentTypeId
@@ -40,7 +40,7 @@ class Slot:
     end: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class SlotPage:
     slots: tuple[Slot, ...]
     next_after: tuple[datetime, DentistId] | None

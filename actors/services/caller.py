@@ -3,16 +3,16 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
 from actors.domain.principal import Principal
+from actors.domain.values import value
 from actors.ports.clock import NewId
 from actors.ports.commits import IdempotencyKey
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Caller:
     """On whose behalf a service acts, and for which request."""
 

@@ -6,12 +6,12 @@ gap.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from actors.domain.channels import HUB_STATUS, Channel, may_join
 from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.domain.refusals import Forbidden, ValidationFailed
+from actors.domain.values import value
 from actors.ports.events import EventLog, EventRecord
 
 EVENTS_MAX = 500
@@ -22,7 +22,7 @@ ENVELOPE_BYTES = 320
 """What the envelope adds to a payload, at most: names, ids, times, punctuation."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class ChannelChanges:
     channel: Channel
     recovered: bool

@@ -1,7 +1,7 @@
 """The person of a verified token, created at a patient's first request."""
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from actors.domain.events import ProfileSaved
@@ -9,6 +9,7 @@ from actors.domain.ids import PatientId, ProfileId, parse_id
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import Forbidden, ValidationFailed, VersionConflict
+from actors.domain.values import value
 from actors.ports.profiles import Profiles
 from actors.services.caller import Caller
 from actors.services.consents import ConsentCheck
@@ -19,7 +20,7 @@ _UNNAMED = "Unnamed patient"
 """The name of a patient whose token has none, until they enter one."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Claims:
     """The claims of a verified token, made by ``api/auth.py``."""
 

@@ -5,7 +5,7 @@ is; ``None`` empties it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,6 +17,7 @@ from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, Profi
 from actors.domain.position import Position
 from actors.domain.principal import Role
 from actors.domain.slots import Minute
+from actors.domain.values import value
 from actors.domain.webhook import WebhookStatus
 
 if TYPE_CHECKING:
@@ -28,20 +29,20 @@ T = TypeVar("T")
 # --- slots and appointments ----------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class HoldRequest:
     dentist_id: DentistId
     appointment_type_id: AppointmentTypeId
     start: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class BookReservationRequest:
     reservation_id: AppointmentId
     notes: str | Unset | None = UNSET
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class BookSlotRequest:
     dentist_id: DentistId
     appointment_type_id: AppointmentTypeId
@@ -55,7 +56,7 @@ class BookSlotRequest:
 BookingRequest = BookReservationRequest | BookSlotRequest
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class AppointmentChange:
     """What to change of an appointment; ``None`` in a required field means ``UNSET``."""
 
@@ -67,12 +68,12 @@ class AppointmentChange:
     overbook: bool | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class Cancellation:
     reason: CancelReason | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class SlotRange:
     """Free slots of one dentist that start in ``[starts_from, starts_before)``."""
 
@@ -81,7 +82,7 @@ class SlotRange:
     starts_before: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class SlotSearch(SlotRange):
     """The first free slots over several dentists; no ``dentist_ids``: all of the clinic."""
 
@@ -97,7 +98,7 @@ class SlotSearch(SlotRange):
 # --- people and appointment types ----------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class NewProfile:
     role: Role
     name: str
@@ -107,7 +108,7 @@ class NewProfile:
     time_zone: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class ProfileChange:
     name: str | Unset = UNSET
     email: str | Unset | None = UNSET
@@ -115,7 +116,7 @@ class ProfileChange:
     time_zone: str | Unset | None = UNSET
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class NewAppointmentType:
     name: str
     duration_minutes: int
@@ -123,7 +124,7 @@ class NewAppointmentType:
     buffer_after_minutes: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class AppointmentTypeChange:
     name: str | Unset = UNSET
     duration_minutes: int | Unset = UNSET
@@ -134,7 +135,7 @@ class AppointmentTypeChange:
 # --- webhooks ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class NewWebhook:
     url: str
     channels: tuple[Channel, ...] | None = None
@@ -144,7 +145,7 @@ class NewWebhook:
     """``None``: the service generates one."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class WebhookChange:
     url: str | Unset = UNSET
     channels: tuple[Channel, ...] | Unset = UNSET
@@ -152,7 +153,7 @@ class WebhookChange:
     status: WebhookStatus | Unset = UNSET
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class NewConsent:
     party: str
     patient_id: ProfileId | None = None
@@ -161,7 +162,7 @@ class NewConsent:
     """``None``: after the lifetime of consents."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class WebhookGrant:
     """What the token of a request means for the webhook that it creates or renews."""
 
@@ -171,13 +172,13 @@ class WebhookGrant:
     """The end of a delegation by token; ``None`` for other tokens."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class SecretRotation:
     secret: str | None = None
     """``None``: the service generates one."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class WebhookReplay:
     """From where to deliver a channel's events again."""
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from marshmallow import ValidationError, pre_load, validates_schema
@@ -11,6 +10,7 @@ from actors.domain.appointment import Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.channels import Channel
 from actors.domain.position import Position
+from actors.domain.values import value
 from actors.ports.appointments import AppointmentQuery
 from actors.services.requests import Cancellation, SlotRange, SlotSearch
 from api.schemas import fields
@@ -42,34 +42,34 @@ def _starts(
     return fields.InstantField(data_key=data_key, required=required, metadata=metadata)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class PageQuery:
     limit: int
     cursor: str | None = None
     """``next_cursor`` of the page before; ``None`` for the first page."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class PatientPageQuery(PageQuery):
     q: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class AppointmentPageQuery(AppointmentQuery):
     cursor: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class SlotPageQuery(SlotSearch):
     cursor: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class ReplaceOptions:
     dry_run: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class ChangesQuery:
     channels: tuple[Channel, ...]
     since: tuple[Position | None, ...] | None = None

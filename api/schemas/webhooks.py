@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from actors.domain.ids import PatientId
 from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.domain.text import NOT_IN_LINES
+from actors.domain.values import value
 from actors.domain.webhook import (
     CHANNELS_MAX,
     DeliveryProgress,
@@ -117,18 +117,18 @@ class ReplaySchema(RequestSchema[WebhookReplay]):
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class DeliveriesQuery:
     limit: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class WebhookPageQuery(PageQuery):
     party: str | None = None
     everyones: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class DisableRequest:
     party: str
     patient_id: PatientId | None = None
