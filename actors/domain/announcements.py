@@ -149,15 +149,15 @@ def _slots_changed(turn_events: Sequence[events.RowEvent]) -> Iterable[Announcem
 
     A booked hold blocks the same time as before, so it is no change.
     """
-    before: dict[AppointmentId, TimeBlock | None] = {}
-    after: dict[AppointmentId, TimeBlock | None] = {}
+    changes: dict[AppointmentId, tuple[TimeBlock | None, TimeBlock | None]] = {}
     for event in turn_events:
         row = event.after
-        before.setdefault(row.id, event.before.blocked if event.before else None)
-        after[row.id] = row.blocked
-    changed = [row_id for row_id in after if before[row_id] != after[row_id]]
-    taken = tuple(block for row_id in changed if (block := after[row_id]))
-    freed = tuple(block for row_id in changed if (block := before[row_id]))
+        before = event.before.blocked if event.before else None
+        before, _ = changes.get(row.id, (before, None))
+        changes[row.id] = before, row.blocked
+    changed = [(before, after) for before, after in changes.values() if before != after]
+    taken = tuple(after for _, after in changed if after)
+    freed = tuple(before for before, _ in changed if before)
     if taken or freed:
         dentist_id = turn_events[0].after.dentist_id
         yield Announcement(

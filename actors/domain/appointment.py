@@ -108,9 +108,13 @@ class Appointment:
         assert (self.status is not Status.HELD) or self.expires_at, "a hold has an end"
 
     @property
+    def is_live(self) -> bool:
+        return self.status in LIVE
+
+    @property
     def blocked(self) -> TimeBlock | None:
         """The time that this row blocks, or ``None`` if its status blocks none."""
-        if self.status not in LIVE:
+        if not self.is_live:
             return None
         return TimeBlock(
             start=self.start,

@@ -9,7 +9,6 @@ during the check is still free when it is taken. A refusal is raised as one of
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import singledispatch
 
 from actors.domain import refusals, rules
 from actors.domain.announcements import Body, ScheduleBody
@@ -59,10 +58,27 @@ class Decision:
     reply: Body | None
 
 
-@singledispatch
 def decide(command: Command, calendar: Calendar, now: datetime) -> Decision:
     """Decide ``command`` on ``calendar`` at the instant ``now``; raises a ``Refusal``."""
-    raise AssertionError(f"no rule for {type(command).__name__}")
+    match command:
+        case BookSlot():
+            return _book_slot(command, calendar, now)
+        case HoldSlot():
+            return _hold(command, calendar, now)
+        case BookReservation():
+            return _book_reservation(command, calendar, now)
+        case ExpireHold():
+            return _expire(command, calendar, now)
+        case ReleaseHold():
+            return _release(command, calendar, now)
+        case ChangeAppointment():
+            return _change(command, calendar, now)
+        case CancelAppointment():
+            return _cancel(command, calendar, now)
+        case ReplaceSchedule():
+            return _replace_schedule(command, calendar, now)
+        case _:
+            raise AssertionError(f"no rule for {type(command).__name__}")
 
 
 def _decided(outcome: Outcome, row: Appointment, *changes: RowEvent) -> Decision:
@@ -79,7 +95,6 @@ def _decided(outcome: Outcome, row: Appointment, *changes: RowEvent) -> Decision
 # --- reservations --------------------------------------------------------------------
 
 
-@decide.register
 def _hold(command: HoldSlot, calendar: Calendar, now: datetime) -> Decision:
     """Hold a slot. A repeated hold returns the first one; own holds in the way end."""
     kind = calendar.kind(command.appointment_type_id)
@@ -93,7 +108,6 @@ def _hold(command: HoldSlot, calendar: Calendar, now: datetime) -> Decision:
     return _decided(Outcome.CREATED, wanted, *cleared, SlotHeld(before=None, after=wanted))
 
 
-@decide.register
 def _release(command: ReleaseHold, calendar: Calendar, now: datetime) -> Decision:
     """Release a hold. If it is over, or was booked meanwhile, nothing changes."""
     row = rules.visible(calendar, command.appointment_id, command.by, "reservation")
@@ -101,7 +115,6 @@ def _release(command: ReleaseHold, calendar: Calendar, now: datetime) -> Decisio
     return _decided(Outcome.GONE, row, *ended)
 
 
-@decide.register
 def _expire(command: ExpireHold, calendar: Calendar, now: datetime) -> Decision:
     """Expire a hold that is overdue; any other row stays as it is."""
     row = rules.visible(calendar, command.appointment_id, command.by, "reservation")
@@ -112,7 +125,6 @@ def _expire(command: ExpireHold, calendar: Calendar, now: datetime) -> Decision:
 # --- booking -------------------------------------------------------------------------
 
 
-@decide.register
 def _book_reservation(command: BookReservation, calendar: Calendar, now: datetime) -> Decision:
     """Confirm a hold, as if its slot were booked now: the hold only keeps others out."""
     row = rules.visible(calendar, command.appointment_id, command.by, "reservation")
@@ -128,7 +140,6 @@ def _book_reservation(command: BookReservation, calendar: Calendar, now: datetim
             return _decided(Outcome.UNCHANGED, row)
 
 
-@decide.register
 def _book_slot(command: BookSlot, calendar: Calendar, now: datetime) -> Decision:
     """Book a slot that the listing offers; staff may book any time, and overbook."""
     if command.overbook and not command.by.is_staff:
@@ -163,7 +174,6 @@ def _confirm(
 # --- changing ------------------------------------------------------------------------
 
 
-@decide.register
 def _change(command: ChangeAppointment, calendar: Calendar, now: datetime) -> Decision:
     """Change an appointment. If it takes other time, that time is checked like a booking."""
     row = rules.visible(calendar, command.appointment_id, command.by, "appointment")
@@ -240,7 +250,6 @@ def _takes_other_time(command: ChangeAppointment, row: Appointment, after: Appoi
     )
 
 
-@decide.register
 def _cancel(command: CancelAppointment, calendar: Calendar, now: datetime) -> Decision:
     """Cancel an appointment; its row stays. Repeated, nothing changes; a hold is released."""
     row = rules.visible(calendar, command.appointment_id, command.by, "appointment")
@@ -259,7 +268,6 @@ def _cancel(command: CancelAppointment, calendar: Calendar, now: datetime) -> De
 # --- the schedule --------------------------------------------------------------------
 
 
-@decide.register
 def _replace_schedule(command: ReplaceSchedule, calendar: Calendar, now: datetime) -> Decision:
     """Replace the schedule. Appointments outside it stay, and the reply lists them."""
     before = calendar.schedule

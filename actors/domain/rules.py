@@ -70,6 +70,8 @@ def _placed_by_staff(
 
 def _clear_holds(calendar: Calendar, row: Appointment, now: datetime) -> list[RowEvent]:
     """End the holds in the way of a row: all overdue ones, and the patient's own."""
+    if not calendar.agenda.hold_count:
+        return []
     start = to_minute(row.start) - row.buffer_before_minutes
     end = to_minute(row.end) + row.buffer_after_minutes
     return [
@@ -93,6 +95,8 @@ def _touches(hold: Appointment, row: Appointment) -> bool:
 
 def own_hold_of(calendar: Calendar, command: SlotCommand, now: datetime) -> Appointment | None:
     """The patient's live hold of exactly this start and type."""
+    if not calendar.agenda.hold_count:
+        return None
     start = to_minute(command.start)
     for row in calendar.agenda.near(start, start + 1):
         if (

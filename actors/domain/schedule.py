@@ -134,6 +134,10 @@ class Schedule:
         init=False, repr=False, compare=False, default_factory=dict
     )
     """Open spans by local date, a cache of :mod:`actors.domain.slots`."""
+    cached_grids: dict[tuple[int, int], Sequence[range]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+    """Starts by day of UTC and length of the appointment, a cache of :mod:`actors.domain.slots`."""
     cached_time_off: list[tuple[int, int]] = field(
         init=False, repr=False, compare=False, default_factory=list
     )

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain, pairwise
 from operator import attrgetter
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -46,9 +47,8 @@ _start_of = attrgetter("start")
 
 def to_minute(instant: datetime) -> Minute:
     assert instant.tzinfo is UTC, "instants are UTC"
-    minute, rest = divmod(instant - _EPOCH, _MINUTE)
-    assert not rest, "starts and ends are whole minutes"
-    return minute
+    assert instant.second == instant.microsecond == 0, "starts and ends are whole minutes"
+    return (instant - _EPOCH) // _MINUTE
 
 
 def to_instant(minute: Minute) -> datetime:
@@ -170,24 +170,48 @@ def _starts_on_grid(
     """The starts in ``[first, before)`` that hours, time off and grid allow, ascending."""
     if first >= before or not schedule.offers(kind.id):
         return []
-    last = before + kind.duration_minutes
-    spans = _spans(schedule, first, last)
-    closed = sorted([*_time_off(schedule), *_kept_back(schedule, first, last, now)])
-    open_times = _without(_union(spans), closed)
-    starts: list[Minute] = []
-    out_of_order = False
-    for own in _grid(spans, open_times, schedule.slot_step_minutes, kind, first, before):
-        out_of_order = out_of_order or bool(starts and own and own[0] <= starts[-1])
-        starts += own
+    duration, starts = kind.duration_minutes, list[Minute]()
+    for day in range(first // MINUTES_PER_DAY, (before - 1) // MINUTES_PER_DAY + 1):
+        for run in _grid_on(schedule, duration, day):
+            begin = max(run.start, first)
+            starts += range(begin + (run.start - begin) % run.step, min(run.stop, before), run.step)
+    kept_back = _kept_back(schedule, first, before + duration, now)
+    return _outside(starts, sorted((opens - duration + 1, closes) for opens, closes in kept_back))
+
+
+def _grid_on(schedule: Schedule, duration: int, day: int) -> Sequence[range]:
+    """The starts on one day of UTC that hours, time off and grid allow, in ascending runs.
+
+    Cached, because it changes only with the schedule.
+    """
+    grids = schedule.cached_grids
+    runs = grids.get((day, duration))
+    if runs is None:
+        if len(grids) >= CACHED_DAYS_MAX:
+            grids.clear()
+        first = day * MINUTES_PER_DAY
+        runs = tuple(_runs(schedule, duration, first, first + MINUTES_PER_DAY))
+        grids[day, duration] = runs
+    return runs
+
+
+def _runs(schedule: Schedule, duration: int, first: Minute, before: Minute) -> Iterable[range]:
+    spans = _spans(schedule, first, before + duration)
+    open_times = _without(_union(spans), _time_off(schedule))
+    runs = [
+        *filter(None, _grid(spans, open_times, schedule.slot_step_minutes, duration, first, before))
+    ]
+    if all(one[-1] < other.start for one, other in pairwise(runs)):
+        return runs
     # Two dates share instants where clocks go back over midnight (Havana, Azores).
-    return sorted(set(starts)) if out_of_order else starts
+    return (range(at, at + 1) for at in sorted(set(chain.from_iterable(runs))))
 
 
 def _grid(
     spans: Sequence[Span],
     open_times: Sequence[Span],
     step: int,
-    kind: AppointmentType,
+    duration: int,
     first: Minute,
     before: Minute,
 ) -> Iterator[range]:
@@ -200,7 +224,7 @@ def _grid(
             if open_from >= closes:
                 break
             begin = max(opens, open_from, first)
-            stop = min(closes, open_until - kind.duration_minutes + 1, before)
+            stop = min(closes, open_until - duration + 1, before)
             yield range(opens - (opens - begin) // step * step, stop, step)
 
 
@@ -274,6 +298,11 @@ def _clear_of(
         )
         for row in near
     )
+    return _outside(starts, refused)
+
+
+def _outside(starts: Sequence[Minute], refused: Sequence[Span]) -> list[Minute]:
+    """The starts (ascending) outside the refused spans (sorted by start)."""
     clear: list[Minute] = []
     at = 0
     for refused_from, free_again in refused:

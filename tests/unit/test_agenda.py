@@ -1,6 +1,8 @@
 """The agenda finds the rows near a time, for rows and buffers of any length."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 from actors.domain.agenda import Agenda
 from actors.domain.appointment import Appointment, Status
@@ -67,3 +69,24 @@ def test_only_rows_that_have_ended_are_dropped() -> None:
     assert [each.id for each in agenda.since(NOON - 90 * MINUTE + MINUTE / 2)] == ["long", "next"]
     assert [each.id for each in agenda.since(NOON)] == ["next"]
     assert agenda.since(NOON).get(AppointmentId("long")) is None
+
+
+def test_a_changed_agenda_is_the_one_of_the_rows_that_are_left() -> None:
+    random, rows, agenda = Random(7), dict[str, Appointment](), Agenda()
+    for _ in range(600):
+        name = str(random.randrange(40))
+        before = rows.pop(name, None)
+        status = random.choice((Status.HELD, Status.CONFIRMED, Status.CANCELLED))
+        after = replace(
+            row(name, random.randrange(-3_000, 3_000), 60, after=random.choice((0, 90))),
+            status=status,
+            expires_at=NOON,
+        )
+        agenda = agenda.changed(before, after)
+        if after.is_live:
+            rows[name] = after
+        fresh = Agenda(rows.values())
+        assert list(agenda) == list(fresh)
+        assert agenda.hold_count == fresh.hold_count
+        assert agenda.get(after.id) == fresh.get(after.id)
+        assert set(near(fresh, after=600)) <= set(near(agenda, after=600))

@@ -283,6 +283,19 @@ def test_a_reserved_block_opens_before_its_start(now: str, starts: list[str]) ->
     assert local_starts(schedule, 30, DAY, now=at(now, BERLIN)) == starts
 
 
+def test_reserved_blocks_may_stand_in_any_order() -> None:
+    schedule = Schedule(
+        time_zone=BERLIN,
+        slot_step_minutes=30,
+        rules=daily("09:00-12:00"),
+        reserved_blocks=tuple(
+            ReservedBlock(weekday=Weekday.MONDAY, window=window(each), opens_minutes_before=60)
+            for each in ("11:00-11:30", "09:00-10:00")
+        ),
+    )
+    assert local_starts(schedule, 30, DAY) == ["10:00", "10:30", "11:30"]
+
+
 def test_an_appointment_may_not_extend_into_a_closed_reserved_block() -> None:
     schedule = Schedule(
         time_zone=BERLIN,
