@@ -14,11 +14,10 @@ leaves nothing to undo.
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-
-from cachetools import FIFOCache
 
 from actors.calendar.batch import BatchPlan, KeyId, key_id, plan_batch
 from actors.calendar.mailbox import Mailbox, PendingCommand
@@ -80,7 +79,8 @@ class CalendarActor:
         self._batch_size, self._reservations = settings.batch_size, reservations
         self._on_hold = on_hold
         self._in_flight: Sequence[PendingCommand] = ()
-        self._replies: FIFOCache[KeyId, tuple[str, Reply]] = FIFOCache(_KEYS_MAX)
+        self._replies: OrderedDict[KeyId, tuple[str, Reply]] = OrderedDict()
+        """By key, the oldest first."""
         self.snapshot_number = 0
         """Counts snapshots. Fence and number together identify a state of the calendar."""
         self._adopt(loaded)
@@ -134,7 +134,8 @@ class CalendarActor:
         """Decide and commit a batch; again without the commands that the committer refused."""
         now_s = self._clock.monotonic()
         commands = [pending for pending in commands if not pending.drop_if_overdue(now_s)]
-        await self._refresh_types()
+        if self.types_stale:
+            await self._refresh_types()
         calendar = await self._with_named_rows(commands)
         answered: dict[PendingCommand, Reply | Refusal] = {}
         reloaded = False
@@ -172,11 +173,9 @@ class CalendarActor:
 
         A commit would fail on stale types, but a refusal is not committed.
         """
-        if self.types_stale:
-            self.types_stale = False
-            types = await self._load_types()
-            calendar = replace(self.snapshot.calendar, types=types)
-            self.snapshot = replace(self.snapshot, calendar=calendar)
+        self.types_stale = False
+        calendar = replace(self.snapshot.calendar, types=await self._load_types())
+        self.snapshot = Snapshot(calendar=calendar, position=self.snapshot.position)
 
     async def _load_types(self) -> dict[AppointmentTypeId, AppointmentType]:
         return {kind.id: kind for kind in await self._store.load_types()}
@@ -273,6 +272,8 @@ class CalendarActor:
     def _remember(self, key: IdempotencyKey, reply: Reply) -> None:
         if not key.internal:
             self._replies[key_id(key)] = (key.fingerprint, reply)
+            if len(self._replies) > _KEYS_MAX:
+                self._replies.popitem(last=False)
 
 
 def loaded_snapshot(loaded: LoadedCalendar, reservations: ReservationSettings) -> Snapshot:

@@ -13,7 +13,7 @@ class MailboxSealed(Exception):
     """The actor is stopping: find the calendar again through the registry."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(kw_only=True, slots=True, eq=False)
 class PendingCommand:
     """A command that was sent to a calendar, and the future of its reply."""
 
@@ -47,7 +47,8 @@ class Mailbox:
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
         self._queue: deque[PendingCommand] = deque()
-        self._arrived = asyncio.Event()
+        self._awaited: asyncio.Future[None] | None = None
+        """What the actor waits for while there is nothing to take."""
         self.sealed = False
         """Whether it takes no more: the actor is stopping, or has stopped."""
 
@@ -61,13 +62,13 @@ class Mailbox:
         if len(self._queue) >= self._limit:
             raise CalendarBusy
         self._queue.append(pending)
-        self._arrived.set()
+        self._wake()
 
     async def take(self, *, most: int) -> list[PendingCommand]:
         """Wait for commands and take at most ``most``; none when sealed and drained."""
         while not self._queue and not self.sealed:
-            self._arrived.clear()
-            await self._arrived.wait()
+            self._awaited = asyncio.get_running_loop().create_future()
+            await self._awaited
         return [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
 
     def drop_overdue(self, monotonic_s: float) -> int:
@@ -80,10 +81,15 @@ class Mailbox:
     def seal(self) -> None:
         """Take no more commands; those in the queue can still be taken out."""
         self.sealed = True
-        self._arrived.set()
+        self._wake()
 
     def abandon(self, error: Exception | None = None) -> None:
         """Seal, and fail every queued command: none of them was executed."""
         self.seal()
         while self._queue:
             self._queue.popleft().respond(error or Unavailable())
+
+    def _wake(self) -> None:
+        awaited, self._awaited = self._awaited, None
+        if awaited is not None and not awaited.done():  # done already: the actor was cancelled
+            awaited.set_result(None)

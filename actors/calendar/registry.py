@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Protocol
 
 from actors.calendar.calendar_actor import CalendarActor, Moved, loaded_snapshot
@@ -81,9 +80,11 @@ class Registry:
                 deadline_s=self._clock.monotonic() + self._settings.command_deadline_s,
                 answer=asyncio.get_running_loop().create_future(),
             )
-            with suppress(MailboxSealed, Moved):
+            try:
                 actor.mailbox.put(pending)
                 return await pending.answer
+            except (MailboxSealed, Moved):
+                continue
         raise Unavailable
 
     async def snapshot(self, dentist_id: DentistId) -> Snapshot:

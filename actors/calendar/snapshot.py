@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import field
 from datetime import datetime
-from functools import partial
 from typing import Final
-
-from cachetools import FIFOCache
 
 from actors.domain.appointment import AppointmentType
 from actors.domain.calendar import Calendar
@@ -30,8 +27,8 @@ class Snapshot:
     calendar: Calendar
     position: Position
     """The position of ``availability:dentist:{id}`` that belongs to exactly this state."""
-    _cached: FIFOCache[_FreeQuery, _FreeStarts] = field(
-        default_factory=partial(FIFOCache, _CACHED_MAX), init=False, repr=False, compare=False
+    _cached: dict[_FreeQuery, _FreeStarts] = field(
+        default_factory=dict, init=False, repr=False, compare=False
     )
 
     def free(
@@ -53,5 +50,7 @@ class Snapshot:
             starts = tuple(
                 self.calendar.free(kind, first=first, before=before, now=now, patient_id=patient_id)
             )
+            if len(self._cached) >= _CACHED_MAX:
+                self._cached.clear()
             self._cached[query] = starts, self.calendar.agenda.next_expiry(now)
         return starts

@@ -63,6 +63,18 @@ async def test_overdue_commands_are_answered_and_not_executed() -> None:
     assert await mailbox.take(most=5) == [in_time]
 
 
+async def test_a_mailbox_emptied_before_its_actor_wakes_up_stays_open() -> None:
+    mailbox = Mailbox(limit=10)
+    taking = asyncio.create_task(mailbox.take(most=5))
+    await asyncio.sleep(0)
+    mailbox.put(pending(deadline_s=1.0))
+    assert mailbox.drop_overdue(2.0) == 1
+    await asyncio.sleep(0)
+    assert not taking.done()
+    mailbox.put(one := pending())
+    assert await taking == [one]
+
+
 async def test_a_sealed_mailbox_can_still_be_drained() -> None:
     mailbox = Mailbox(limit=10)
     mailbox.put(one := pending())

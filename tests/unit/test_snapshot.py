@@ -70,4 +70,4 @@ def test_the_cache_is_bounded() -> None:
     cached = snapshot()
     for minute in range(FIRST, FIRST + 1_000):
         cached.free(CHECKUP, first=minute, before=BEFORE, now=NOW, patient_id=None)
-    assert len(cached._cached) == 256
+        assert 0 < len(cached._cached) <= 256
