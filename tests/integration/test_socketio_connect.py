@@ -506,7 +506,7 @@ async def test_stopping_closes_every_socket_and_leaves_no_task(
 def servers_tasks() -> list[str]:
     """The running tasks of the server and its libraries, without those of the clients."""
     names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
-    ours = ("Socket", "AsyncServer", "Engine", "WebSocket", "Realtime")
+    ours = ("Socket", "CommandHandler", "AsyncServer", "Engine", "WebSocket", "Realtime")
     return [name for name in names if name.startswith(ours)]
 
 

@@ -1,7 +1,7 @@
 """One Engine.IO session shares the event loop."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 import pytest
@@ -21,6 +21,11 @@ class EagerWebSocket:
 
     def __init__(self, messages: int) -> None:
         self._left = messages
+        self.handled_now = 0
+
+    def handle_now(self, handler: Callable[[str], bool]) -> None:
+        """As many again arrive in one iteration of the event loop."""
+        self.handled_now = sum(handler("42[]") for _ in range(self._left))
 
     async def receive(self) -> str:
         if not self._left:
@@ -39,8 +44,11 @@ class EagerWebSocket:
 class MessageHandler:
     """Handles half of the messages synchronously, and the others in a coroutine."""
 
-    def __init__(self) -> None:
-        self.taken = 0
+    def __init__(self, *, now: bool = False) -> None:
+        self.taken, self._now = 0, now
+
+    def message_now(self, _sid: str, _data: str) -> bool:
+        return self._now
 
     def message(self, _sid: str, _data: str | bytes) -> Awaitable[None] | None:
         self.taken += 1
@@ -53,6 +61,7 @@ class MessageHandler:
     def session(self) -> EngineSession:
         callbacks = SessionCallbacks(
             message=self.message,
+            message_now=self.message_now,
             closed=self.closed,
             too_slow=lambda _sid, _bytes: None,
             forget=lambda _sid: None,
@@ -79,3 +88,10 @@ async def test_many_messages_at_once_do_not_block_the_event_loop(messages: int) 
         most, before = max(most, handler.taken - before), handler.taken
     assert handler.taken == messages
     assert most <= 16
+
+
+async def test_few_messages_are_handled_while_they_are_read() -> None:
+    """The others wait for the task that serves, and the event loop runs in between."""
+    websocket = EagerWebSocket(1_000)
+    await MessageHandler(now=True).session().serve(cast("WebSocket", websocket))
+    assert websocket.handled_now == 16

@@ -132,6 +132,9 @@ class NoListener:
 
     def message(self, sid: str, data: str | bytes) -> None: ...
 
+    def message_now(self, sid: str, data: str) -> bool:
+        return False
+
     async def closed(self, sid: str, reason: str) -> None: ...
 
 

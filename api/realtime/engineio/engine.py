@@ -37,6 +37,13 @@ class EngineListener(Protocol):
         """Handles one message; returns what is left to be awaited, if anything."""
         ...
 
+    def message_now(self, sid: str, data: str) -> bool:
+        """Handles a message that leaves nothing to be awaited; false leaves it to ``message``.
+
+        It must not raise, and does nothing if it returns false.
+        """
+        ...
+
     async def closed(self, sid: str, reason: str) -> None: ...
 
 
@@ -58,6 +65,7 @@ class Engine:
         self._tasks = Tasks()
         self._callbacks = SessionCallbacks(
             message=listener.message,
+            message_now=listener.message_now,
             closed=listener.closed,
             too_slow=self._too_slow,
             forget=self._forget,

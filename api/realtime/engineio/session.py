@@ -23,6 +23,7 @@ import structlog
 
 from actors.tasks import Spawn
 from api.realtime.engineio.protocol import (
+    MESSAGE_TYPE,
     SEPARATOR,
     Incoming,
     Malformed,
@@ -68,6 +69,8 @@ class SessionCallbacks:
 
     message: Callable[[str, str | bytes], Awaitable[None] | None]
     """Handles a message; returns what is left to be awaited, if anything."""
+    message_now: Callable[[str, str], bool]
+    """Handles a text that leaves nothing to be awaited; false leaves it to ``message``."""
     closed: Callable[[str, str], Awaitable[None]]
     """With the reason."""
     too_slow: Callable[[str, int], None]
@@ -91,11 +94,15 @@ class EngineSession:
     ) -> None:
         self.sid, self.transport = sid, transport
         self._settings, self._callbacks = settings, callbacks
+        self._time_slice = send_policy.time_slice
         self._buffer = SendBuffer(send_policy, self._too_slow)
         self.send = self._buffer.put
         self.posting = False
         """A POST is being read."""
         self._upgrading = self._closed = False
+        self._awaits = False
+        """A packet is still being handled, and the next one must wait."""
+        self._iteration, self._handled_now = -1, 0
         self._no_poll = asyncio.Event()
         self._no_poll.set()
         self._loop = asyncio.get_running_loop()
@@ -163,6 +170,19 @@ class EngineSession:
             raise Malformed("pings come from the server")
         return None
 
+    def _handle_now(self, packet: str) -> bool:
+        """Handle a message while it is read; false leaves it to the task that serves."""
+        if self._closed or self._awaits or packet[:1] != MESSAGE_TYPE:
+            return False
+        iteration = self._time_slice.begin()
+        if iteration != self._iteration:
+            self._iteration, self._handled_now = iteration, 0
+        self._handled_now += 1
+        if self._handled_now > _PACKETS_PER_ITERATION:
+            return False
+        self._received_at = self._loop.time()
+        return self._callbacks.message_now(self.sid, packet[1:])
+
     # --- polling ---
 
     @property
@@ -201,6 +221,7 @@ class EngineSession:
         self._websocket = websocket
         if (transport := websocket.byte_transport) is not None:
             self._buffer.write_to(transport, deflates=websocket.deflates)
+        websocket.handle_now(self._handle_now)
         try:
             await self._read(websocket)
         finally:
@@ -243,7 +264,9 @@ class EngineSession:
             while not self._closed:
                 rest = self._handle(packet_of(await websocket.receive()))
                 if rest is not None:
+                    self._awaits = True
                     await rest
+                    self._awaits = False
                 in_a_row += 1
                 if in_a_row == _PACKETS_PER_ITERATION:
                     in_a_row = 0

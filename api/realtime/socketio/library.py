@@ -213,12 +213,6 @@ class ClientRegistry(socketio.AsyncManager):  # type: ignore[misc]  # the librar
         if room is None:
             super().basic_enter_room(sid, namespace, room, eio_sid)
 
-    def is_pending(self, sid: str, namespace: str) -> bool:
-        """Whether a client that is known here is still connecting, or disconnecting."""
-        return sid in self.pending_connect.get(namespace, ()) or sid in self.pending_disconnect.get(
-            namespace, ()
-        )
-
     def has_any(self, eio_sid: str) -> bool:
         """Whether the connection has a client in any namespace."""
         return any(self.sid_from_eio_sid(eio_sid, name) is not None for name in NAMESPACES)

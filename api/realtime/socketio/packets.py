@@ -119,9 +119,12 @@ def event_frame(namespace: str, event: str, argument: bytes) -> Frame:
     return Frame(b"".join((head, b"[", orjson.dumps(event), b",", argument, b"]")))
 
 
-def ack_frame(namespace: str, id: int, argument: bytes) -> Frame:
-    """The acknowledgement of the event with this id; ``argument`` is ready JSON."""
-    return Frame(b"".join((_head(sio.ACK, namespace), b"%d[" % id, argument, b"]")))
+def ack_frame(namespace: str, id: int, head: bytes, data: bytes) -> Frame:
+    """The acknowledgement of the event with this id: an object that ends with ``data``.
+
+    ``head`` is its beginning; ``data`` is ready JSON, which is copied once.
+    """
+    return Frame(b"%b%d[%b%b}]" % (_head(sio.ACK, namespace), id, head, data))
 
 
 @lru_cache(maxsize=64)

@@ -16,9 +16,10 @@ from socketio import packet as sio  # type: ignore[import-untyped]  # ships no t
 from actors.tasks import Tasks
 from api.realtime.engineio.engine import Engine
 from api.realtime.rooms.deps import RealtimeDeps
-from api.realtime.socketio.command_handler import Ack, CommandHandler
+from api.realtime.socketio.command_handler import CommandHandler
 from api.realtime.socketio.library import SocketIOLibrary
-from api.realtime.socketio.packets import HubPacket, ack_frame, event_of, plain_event
+from api.realtime.socketio.packets import HubPacket, event_of, plain_event
+from api.realtime.socketio.session import SocketSession
 from api.realtime.socketio.sessions import SocketSessions
 
 log = structlog.get_logger(__name__)
@@ -34,7 +35,7 @@ class SocketServer:
     def __init__(
         self, deps: RealtimeDeps, sessions: SocketSessions, commands: CommandHandler
     ) -> None:
-        self._deps, self._commands = deps, commands
+        self._deps, self._sessions, self._commands = deps, sessions, commands
         self.engine = Engine(
             self, deps.settings, send_policy=deps.context.send_policy, on_slow=deps.on_slow
         )
@@ -89,6 +90,24 @@ class SocketServer:
         except Exception as error:
             return self._give_up(eio_sid, error)
 
+    def message_now(self, eio_sid: str, data: str) -> bool:
+        """Handle an event of a connected client, the only frequent message."""
+        if eio_sid in self._incomplete:
+            return False
+        try:
+            if (event := plain_event(data)) is None:
+                return False
+        except ValueError:  # ``message`` gives up the connection
+            return False
+        session = self._sessions.of(eio_sid, event[0])
+        if session is None:
+            return False
+        try:
+            self._command(session, *event[1:])
+        except Exception as error:
+            self._tasks.start(self._give_up(eio_sid, error))
+        return True
+
     async def _connect_or_disconnect(self, eio_sid: str, packet: str) -> None:
         try:
             await self._library.handle(eio_sid, packet)
@@ -124,29 +143,18 @@ class SocketServer:
     def _event(
         self, eio_sid: str, namespace: str, id: int | None, name: str, arguments: list[object]
     ) -> Awaitable[None] | None:
-        sid = self._clients.sid_from_eio_sid(eio_sid, namespace)
-        if sid is None:
+        session = self._sessions.of(eio_sid, namespace)
+        if session is not None:
+            self._command(session, id, name, arguments)
+        elif self._clients.sid_from_eio_sid(eio_sid, namespace) is None:
             return self._hang_up_unconnected(eio_sid)
-        if not self._clients.is_pending(sid, namespace):
-            answer = self._commands.handle(sid, name, arguments)
-            if isinstance(answer, Ack):
-                self._acknowledge(eio_sid, namespace, id, answer)
-            else:
-                self._tasks.start(self._acknowledge_later(eio_sid, namespace, id, answer))
-        return None
+        return None  # of a client that is still connecting, or disconnecting: dropped
 
-    async def _acknowledge_later(
-        self, eio_sid: str, namespace: str, id: int | None, answer: Awaitable[Ack]
+    def _command(
+        self, session: SocketSession, id: int | None, name: str, arguments: list[object]
     ) -> None:
-        self._acknowledge(eio_sid, namespace, id, await answer)
-
-    def _acknowledge(self, eio_sid: str, namespace: str, id: int | None, ack: Ack) -> None:
-        try:
-            if id is not None:
-                self.engine.sender(eio_sid)(ack_frame(namespace, id, ack.body))
-        finally:
-            if ack.written is not None:
-                ack.written()
+        if (work := self._commands.handle(session, id, name, arguments)) is not None:
+            self._tasks.start(work)
 
     async def _give_up(self, eio_sid: str, error: Exception) -> None:
         """End the connection. Never log the data, which may hold a token."""

@@ -12,7 +12,7 @@ from actors.services.identity import Claims
 from api.realtime.rooms.frames import Frame, Frames, Send
 from api.realtime.rooms.subscribers import EventBatch, WireForms
 from api.realtime.socketio.library import Client
-from api.realtime.socketio.packets import event_frame
+from api.realtime.socketio.packets import ack_frame, event_frame
 from api.schemas import envelope
 
 
@@ -72,6 +72,11 @@ class SocketSession:
 
     def notify(self, event: str, data: bytes, forms: WireForms) -> None:
         self.send(forms(self.namespace, lambda: event_frame(self.namespace, event, data)))
+
+    def acknowledge(self, ack_id: int | None, head: bytes, data: bytes) -> None:
+        """Answer a command with an object: its beginning, and the JSON that completes it."""
+        if ack_id is not None:
+            self.send(ack_frame(self.namespace, ack_id, head, data))
 
     def emit(self, event: str, data: bytes) -> None:
         """Send an event to this client alone; ``data`` is ready JSON."""

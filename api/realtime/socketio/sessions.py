@@ -39,6 +39,8 @@ class SocketSessions:
     def __init__(self, deps: RealtimeDeps, spawn: Spawn) -> None:
         self._deps, self._context, self._spawn = deps, deps.context, spawn
         self._sessions: dict[str, SocketSession] = {}
+        self._connected: dict[tuple[str, str], SocketSession] = {}
+        """By Engine.IO session and namespace."""
         self.closing = False
         """The hub stops: no client is admitted any more."""
         self._expiry = TokenExpiry(
@@ -49,8 +51,9 @@ class SocketSessions:
             end=self._end,
         )
 
-    def find(self, sid: str) -> SocketSession | None:
-        return self._sessions.get(sid)
+    def of(self, eio_sid: str, namespace: str) -> SocketSession | None:
+        """The session of a client that may send commands: it knows that it is connected."""
+        return self._connected.get((eio_sid, namespace))
 
     def counts(self) -> Mapping[str, int]:
         found = Counter(session.namespace for session in self._sessions.values())
@@ -105,6 +108,7 @@ class SocketSessions:
     def connected(self, sid: str) -> None:
         """Join the client's channels, now that it knows that it is connected."""
         if session := self._sessions.get(sid):
+            self._connected[session.client.eio_sid, session.namespace] = session
             self._spawn(self._make_ready(session))
             self._expiry.watch(session)
 
@@ -159,6 +163,7 @@ class SocketSessions:
         if session is None:
             return
         session.closed = True
+        self._connected.pop((session.client.eio_sid, session.namespace), None)
         self._deps.sockets.leave(session.principal.scope)
         self._expiry.forget(session)
         self._context.revocations.forget(session)
