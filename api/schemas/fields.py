@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, ClassVar, TypedDict, TypeVar, Unpack
 
 from marshmallow import ValidationError
@@ -48,8 +49,12 @@ _WALL = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
+@lru_cache(maxsize=1_024)
 def instant_text(instant: datetime) -> str:
-    """``2027-03-08T09:00:00Z``, with a fraction only when it has one."""
+    """``2027-03-08T09:00:00Z``, with a fraction only when it has one.
+
+    Cached, because a booking writes the same instants into its reply and into each event.
+    """
     assert instant.tzinfo is UTC, "instants are UTC"
     return instant.isoformat()[:-6] + "Z"
 
@@ -125,8 +130,7 @@ class JsonField(Field[T]):
 class InstantField(JsonField[datetime]):
     form: ClassVar = {"type": "string", "format": "date-time", "example": "2027-03-08T09:00:00Z"}
 
-    def show(self, value: datetime) -> str:
-        return instant_text(value)
+    show = staticmethod(instant_text)
 
     def read(self, value: object) -> datetime:
         return parse_instant(value)
@@ -332,7 +336,7 @@ class OneOf(JsonField[E_]):
         super().__init__({"type": "string", "enum": list(self._members)}, **kwargs)
 
     def show(self, value: E_) -> str:
-        return str(value.value)
+        return str(value)
 
     def read(self, value: object) -> E_:
         if isinstance(value, str) and value in self._members:

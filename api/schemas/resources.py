@@ -62,8 +62,8 @@ class RowSchema(Strict):
     dentist = PersonField("dentist_id")
     expires_at = fields.InstantField(allow_none=True)
 
-    def get_attribute(self, obj: Shown, attr: str, default: object) -> object:
-        return getattr(obj.row, attr, default)
+    def path(self, attribute: str) -> str:
+        return f"row.{attribute}"
 
 
 class AppointmentSchema(RowSchema):

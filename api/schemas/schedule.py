@@ -47,8 +47,8 @@ class RuleSchema(_OrderedSchema[domain.WeeklyRule]):
             weekday=data["weekday"], window=domain.Window(data["start"], data["end"])
         )
 
-    def get_attribute(self, obj: domain.WeeklyRule, attr: str, default: object) -> object:
-        return getattr(obj if attr == "weekday" else obj.window, attr, default)
+    def path(self, attribute: str) -> str:
+        return attribute if attribute == "weekday" else f"window.{attribute}"
 
 
 class OverrideSchema(RequestSchema[domain.Override]):
@@ -100,8 +100,8 @@ class ReservedBlockSchema(_OrderedSchema[domain.ReservedBlock]):
             opens_minutes_before=data["opens_minutes_before"],
         )
 
-    def get_attribute(self, obj: domain.ReservedBlock, attr: str, default: object) -> object:
-        return getattr(obj.window if attr in ("start", "end") else obj, attr, default)
+    def path(self, attribute: str) -> str:
+        return f"window.{attribute}" if attribute in ("start", "end") else attribute
 
 
 class DailyLimitSchema(RequestSchema[domain.DailyLimit]):
@@ -171,7 +171,10 @@ class AvailabilitySchema(Strict):
 
 
 SCHEDULE: Final = ScheduleSchema()
-AVAILABILITY: Final = AvailabilitySchema()
+AVAILABILITY: Final = AvailabilitySchema(
+    exclude=["dentist_id", "slots", "position", "affected_appointments"]
+)
+"""Dumps the schedule itself."""
 
 
 def availability_data(

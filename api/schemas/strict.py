@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar, get_args
 
 from marshmallow import RAISE, Schema, ValidationError, missing, post_load
@@ -33,32 +34,41 @@ class Strict(Schema):
     class Meta:
         unknown = RAISE
 
+    def path(self, attribute: str) -> str:
+        """Where an object to be dumped has a field's attribute, such as ``window.start``."""
+        return attribute
+
     def get_attribute(self, obj: Any, attr: str, default: object) -> object:
-        """Plain attributes only: no dotted paths, no look-ups in mappings."""
-        return getattr(obj, attr, default)
+        """Attributes only: no look-ups in mappings."""
+        return attrgetter(self.path(attr))(obj)
 
     @cached_property
-    def _shown(self) -> Sequence[tuple[str, str, Callable[..., object] | None]]:
-        """Key, attribute and dumping function of each field; ``None``: dumped as it is."""
-        return [
-            (field.data_key or name, field.attribute or name, _dumping(field))
-            for name, field in self.dump_fields.items()
-        ]
+    def _dump_one(self) -> Callable[[Any], Mapping[str, object]]:
+        """All fields in one expression, compiled once, as dataclasses compiles ``__init__``."""
+        known: dict[str, object] = {}
+        pairs = []
+        for n, (name, field) in enumerate(self.dump_fields.items()):
+            attribute = field.attribute or name
+            value = f"obj.{self.path(attribute)}"
+            if isinstance(field, JsonField):
+                if type(field).show is not JsonField.show:
+                    known[f"show{n}"] = field.show
+                    value = f"None if (value := {value}) is None else show{n}(value)"
+            elif type(field)._serialize is not Field._serialize:
+                known[f"write{n}"] = field._serialize
+                value = f"write{n}({value}, {attribute!r}, obj)"
+            pairs.append(f"{field.data_key or name!r}: {value}")
+        dump: Callable[[Any], Mapping[str, object]]
+        dump = eval(f"lambda obj: {{{', '.join(pairs)}}}", known)  # noqa: S307  # names of our fields
+        return dump
 
     def _serialize(self, obj: Any, *, many: bool = False) -> Any:
-        """Marshmallow's result in half the time: its fields are looked up once, not per object.
+        """Marshmallow's result in a tenth of the time.
 
-        An appointment takes 8 µs instead of 16, a slot 3 instead of 5, and a booking dumps
+        An appointment takes 1.3 µs instead of 19, a slot 0.5 instead of 3.6, and a booking dumps
         several (``tests/benchmarks/bench_schemas.py``).
         """
-        if many:
-            return [self._serialize(each) for each in obj]
-        get, shown = self.get_attribute, {}
-        for key, attribute, write in self._shown:
-            value = get(obj, attribute, missing)
-            if value is not missing:
-                shown[key] = value if write is None else write(value, attribute, obj)
-        return shown
+        return list(map(self._dump_one, obj)) if many else self._dump_one(obj)
 
 
 class RequestSchema(Strict, Generic[T]):
@@ -128,14 +138,6 @@ class RequestSchema(Strict, Generic[T]):
     def keys(self) -> Mapping[str, Field[Any]]:
         """The fields by the names that clients send."""
         return {field.data_key or name: field for name, field in self.load_fields.items()}
-
-
-def _dumping(field: Field[Any]) -> Callable[..., object] | None:
-    if isinstance(field, JsonField):
-        plain = type(field).show is JsonField.show
-    else:
-        plain = type(field)._serialize is Field._serialize
-    return None if plain else field._serialize
 
 
 def _only_step(field: Field[Any]) -> Callable[..., object] | None:

@@ -1,9 +1,8 @@
 """Turns announcements into rows of ``realtime_events``: offsets, names, rendered bodies."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from actors.domain.announcements import Body, ScheduleBody
 from actors.domain.appointment import Appointment
@@ -74,10 +73,11 @@ def render_turns(
     several events and replies contain it.
     """
     known: Names = {ProfileId(person): name for person, name in names}
-    rendering: Callable[[Body], bytes] = cache(lambda body: ctx.render(body, known))
-    records = _records(turns, heads, rendering, ctx.new_id)
+    bodies = {id(body): body for body in _bodies(turns)}
+    rendered = {key: ctx.render(body, known) for key, body in bodies.items()}
+    records = _records(turns, heads, rendered, ctx.new_id)
     return [
-        WrittenTurn(_reply(turn, rendering), own) for turn, own in zip(turns, records, strict=True)
+        WrittenTurn(_reply(turn, rendered), own) for turn, own in zip(turns, records, strict=True)
     ]
 
 
@@ -85,12 +85,16 @@ def event_rows(written: Iterable[WrittenTurn]) -> list[Params]:
     return [event_params(record) for each in written for record in each.records]
 
 
-def _reply(turn: Turn, rendering: Callable[[Body], bytes]) -> Reply:
+_Rendered = Mapping[int, bytes]
+"""The JSON of each body, by the body's identity."""
+
+
+def _reply(turn: Turn, rendered: _Rendered) -> Reply:
     return Reply(
         outcome=turn.outcome,
         resource_id=turn.resource_id,
         version=turn.version,
-        body=rendering(turn.reply) if turn.reply else b"",
+        body=rendered[id(turn.reply)] if turn.reply else b"",
     )
 
 
@@ -117,7 +121,7 @@ def _people(body: Body) -> Iterator[ProfileId]:
 def _records(
     turns: Sequence[Turn],
     rows: Rows,
-    rendering: Callable[[Body], bytes],
+    rendered: _Rendered,
     new_id: NewId,
 ) -> Iterator[list[EventRecord]]:
     """For each turn, in the order of its announcements; offsets continue the old heads."""
@@ -136,7 +140,7 @@ def _records(
                     event_id=event_id,
                     type=announcement.type,
                     time=turn.at,
-                    payload=rendering(announcement.body),
+                    payload=rendered[id(announcement.body)],
                 )
                 records.append(record)
         yield records
