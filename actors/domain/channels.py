@@ -5,6 +5,7 @@ Channel names are built by these functions only, and names that clients send are
 :class:`~actors.services.channel_access.ChannelAccess` authorises every subscription.
 """
 
+from functools import lru_cache
 from typing import NewType
 
 from actors.domain.ids import DentistId, PatientId, ProfileId, parse_id
@@ -19,6 +20,7 @@ _DENTIST_AVAILABILITY = "availability:dentist:"
 _NAMESPACES = ("appointments:", "availability:", "profiles:", "hub:")
 
 
+@lru_cache(maxsize=4_096)
 def parse_channel(name: str) -> Channel:
     """The channel of a name that a client sent: an id at its end may be written in capitals."""
     kind, _, subject = name.rpartition(":")

@@ -1,6 +1,7 @@
 """Principals: the effective person of a request, and the party acting for them."""
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from actors.domain.ids import ProfileId
@@ -19,6 +20,7 @@ class Role(StrEnum):
 _CHATBOT: Final = f"{Role.CHATBOT}:"
 
 
+@lru_cache(maxsize=4_096)
 def acting_party(scope: str) -> str | None:
     """The chatbot in a :attr:`Principal.scope`: that acts for a person, or for itself."""
     if scope.startswith(_CHATBOT):

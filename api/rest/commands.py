@@ -5,7 +5,6 @@ A command's data is the REST body plus the path and query names, ``version`` and
 """
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -13,6 +12,7 @@ from aiohttp import web
 
 from actors.domain.principal import Principal
 from actors.domain.refusals import FieldError, ValidationFailed
+from actors.domain.values import value
 from actors.services.caller import Caller
 from actors.services.services import Services
 from api.rest import appointments, availability, people, reservations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 _VERSION_MAX = 999_999_999
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class CommandHeader:
     """What REST has in a request's headers and path."""
 

@@ -172,7 +172,10 @@ def _complete(logger: WrappedLogger, method: str, event: EventDict) -> EventDict
 
 
 EACH: Final = "each"
-"""A list of fields: each of its items becomes a line of its own, with the other fields."""
+"""A list of fields: each of its items becomes a line of its own, with the other fields.
+
+No item is empty or repeats a name of the other fields.
+"""
 _OWN_CONTEXT: Final = frozenset({"request_id", EACH})
 _STACK: Final = structlog.processors.StackInfoRenderer()
 
@@ -201,8 +204,15 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 def _redact(fields: EventDict) -> None:
     for key, value in fields.items():
-        if key != EACH and (type(value) not in _NUMBERS or _is_sensitive(key)):
+        if key != EACH and (not _is_plain(value) or _is_sensitive(key)):
             fields[key] = _redacted(key, value)  # replaces a value: the keys stay
+
+
+def _is_plain(value: object) -> bool:
+    """Whether the value needs no change; nearly all values are so."""
+    if type(value) is str:  # comparisons are cheaper than the patterns
+        return value.isprintable() and "eyJ" not in value and _PARAMETERS not in value
+    return type(value) in _NUMBERS
 
 
 _NUMBERS: Final = frozenset({int, float, bool, type(None)})
@@ -226,9 +236,8 @@ def _redacted(key: object, value: Any) -> Any:
     if _is_sensitive(key):
         return REDACTED
     if isinstance(value, str):
-        if "eyJ" in value or _PARAMETERS in value:  # cheaper than the patterns
-            value = _SQL_PARAMETERS.sub(f"{_PARAMETERS}{REDACTED}", _JWT.sub(REDACTED, value))
-        if not value.isprintable() and key not in _OF_MANY_LINES:
+        value = _SQL_PARAMETERS.sub(f"{_PARAMETERS}{REDACTED}", _JWT.sub(REDACTED, value))
+        if key not in _OF_MANY_LINES:
             value = _UNSAFE.sub(_escaped, value)
         return value
     if isinstance(value, Mapping):
@@ -240,7 +249,7 @@ def _redacted(key: object, value: Any) -> Any:
 
 def _renderer(form: str, out: TextIO) -> Processor:
     if form == "json":
-        return _each(_json)
+        return _json
     return _each(
         structlog.dev.ConsoleRenderer(
             colors=out.isatty(),
@@ -264,4 +273,13 @@ def _each(render: Callable[[WrappedLogger, str, EventDict], str]) -> Processor:
 
 
 def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    """One line, or one for each item of :data:`EACH`; what they share is rendered once."""
+    each = event.pop(EACH, None)
+    line = _dumped(event)
+    if each is None:
+        return line
+    return "\n".join([f"{line[:-1]},{_dumped(fields)[1:]}" for fields in each])
+
+
+def _dumped(fields: EventDict) -> str:
+    return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -1,7 +1,6 @@
 """Data of Socket.IO commands, checked by the schemas of REST (criteria 9.4, 9.6)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from marshmallow import ValidationError, validates_schema
@@ -10,6 +9,7 @@ from marshmallow.validate import Length
 from actors.domain.channels import Channel
 from actors.domain.position import Position
 from actors.domain.refusals import InvalidToken, ValidationFailed
+from actors.domain.values import value
 from api.realtime.socketio.packets import BINARY
 from api.schemas import fields
 from api.schemas.queries import CHANNELS_MAX
@@ -18,18 +18,18 @@ from api.schemas.strict import Loaded, RequestSchema
 _OFFSET_MAX = 10**18
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class JoinCommand:
     channel: Channel
     since: Position | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class LeaveCommand:
     channel: Channel
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@value
 class SocketAuth:
     token: object
     on_behalf_of: str | None
