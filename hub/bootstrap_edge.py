@@ -140,7 +140,7 @@ def _gauges(core: Core, realtime: Realtime, supabase: Supabase, streams: EventSt
         },
         webhooks=lambda: len(core.dispatcher),
         webhooks_failing=lambda: core.dispatcher.failing,
-        busiest=lambda: busiest([_calendar_figures(actor) for actor in registry.actors()]),
+        busiest=lambda: busiest(map(_calendar_figures, registry.actors())),
         cache_lookups=lambda: {
             "people": core.directory.people.lookups,
             "subjects": core.directory.subjects.lookups,

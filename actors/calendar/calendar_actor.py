@@ -103,7 +103,7 @@ class CalendarActor:
     @property
     def holds(self) -> int:
         """The number of slots held now, overdue holds included."""
-        return self.snapshot.calendar.agenda.hold_count
+        return self._snapshot.calendar.agenda.hold_count
 
     async def run(self) -> None:
         """Work until the mailbox is sealed and drained. However it ends, every caller gets an

@@ -147,13 +147,14 @@ class Registry:
     def sweep(self) -> None:
         """Drop overdue commands and passivate idle actors; called often, instead of timers."""
         now_s = self._clock.monotonic()
+        unused_since_s = now_s - self._settings.passivate_after_minutes * 60
         for actor in self.actors():
-            if dropped := actor.mailbox.drop_overdue(now_s):
+            if actor.mailbox and (dropped := actor.mailbox.drop_overdue(now_s)):
                 log.warning(
                     "commands_overdue",
                     extra={"dentist_id": actor.dentist_id, "dropped": dropped},
                 )
-            if actor.idle and now_s - actor.used_s >= self._settings.passivate_after_minutes * 60:
+            if actor.used_s <= unused_since_s and actor.idle:
                 del self._actors[actor.dentist_id]
                 actor.mailbox.seal()
 

@@ -53,7 +53,6 @@ class Bookings:
     async def hold(self, caller: Caller, request: requests.HoldRequest) -> Reply:
         """Keep a slot for the patient until ``expires_at`` (criterion 8.1)."""
         patient_id = PatientId(caller.principal.require(Role.PATIENT))
-        await self._directory.dentist(request.dentist_id)
         command = commands.HoldSlot(
             by=caller.principal,
             appointment_id=AppointmentId(self._new_id()),
@@ -116,7 +115,6 @@ class Bookings:
         me = by.require(Role.PATIENT, Role.DENTIST)
         if by.is_staff and dentist_id != me:
             raise Forbidden("A dentist books in their own calendar only")
-        await self._directory.dentist(dentist_id)
         command = commands.BookSlot(
             by=by,
             appointment_id=AppointmentId(self._new_id()),

@@ -5,8 +5,9 @@ directory.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from heapq import nsmallest
 from typing import Any, Final
 
 from actors.ports.clock import Clock
@@ -120,13 +121,13 @@ class Figures:
         return _Reading(self._clock.monotonic(), totals.commits, totals.commands, totals.broadcasts)
 
 
-def busiest(calendars: Sequence[CalendarFigures]) -> Sequence[CalendarFigures]:
+def busiest(calendars: Iterable[CalendarFigures]) -> Sequence[CalendarFigures]:
     """The calendars with the highest load first, as many as the status page shows."""
 
     def order(each: CalendarFigures) -> tuple[int, int, float, str]:
         return -each.waiting, -each.holds, -each.turn_ms, each.dentist_id
 
-    return sorted(calendars, key=order)[:CALENDARS_SHOWN]
+    return nsmallest(CALENDARS_SHOWN, calendars, key=order)
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float | None:

@@ -1,82 +1,108 @@
-"""Opens a calendar: raises its fence, then loads it, in one transaction."""
+"""Opens calendars: raises their fences, then loads them, in one transaction."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from actors.domain.appointment import LONGEST
+from actors.domain.appointment import LONGEST, Appointment
 from actors.domain.channels import availability_channel
 from actors.domain.ids import DentistId
 from actors.domain.position import Position
-from actors.ports.calendars import LoadedCalendar
-from actors.ports.commits import OwnedElsewhere
+from actors.ports.calendars import LoadedCalendar, StoredReply
+from actors.ports.commits import ConstraintViolated, OwnedElsewhere
 from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, STORED_REPLY, schedule_of
-from store.sql.prepared import Done, Plan, Rows, execute, once
+from store.sql.prepared import Done, Params, Plan, Rows, Step, once
 from store.sql.write_statements import WriteStatements
 
 REPLIES_KEPT = timedelta(days=1)
 REPLIES_LOADED_MAX = 1_000
 
 
-def open_calendar(
-    dentist_id: DentistId,
-    *,
-    live_after: datetime,
-    now: datetime,
-    sql: WriteStatements,
-    owner: str | None = None,
-) -> Plan[Done[LoadedCalendar | None]]:
-    """``None`` if there is no such calendar. Raises OwnedElsewhere if ``owner`` may not have it."""
-    raised = yield from _raise_fence(dentist_id, owner, sql)
-    return Done((yield from _load(dentist_id, raised, live_after=live_after, now=now, sql=sql)))
+class Opening(NamedTuple):
+    """A calendar to be opened or viewed; sorted by dentist."""
+
+    dentist_id: DentistId
+    live_after: datetime
+    now: datetime
+    owner: str | None = None
+
+    @property
+    def params(self) -> Params:
+        """Of every statement that loads the calendar."""
+        return {
+            "dentist": self.dentist_id,
+            "live_after": self.live_after,
+            "started_after": self.live_after - LONGEST,
+            "since": self.now - REPLIES_KEPT,
+            "at_most": REPLIES_LOADED_MAX,
+            "channel": availability_channel(self.dentist_id),
+            "owner": self.owner,
+        }
 
 
-def view_calendar(
-    dentist_id: DentistId, *, live_after: datetime, now: datetime, sql: WriteStatements
-) -> Plan[Done[LoadedCalendar | None]]:
-    """The same without raising the fence; waits for a commit in progress."""
-    seen = yield from execute(sql.see_calendar, dentist=dentist_id)
-    return Done((yield from _load(dentist_id, seen, live_after=live_after, now=now, sql=sql)))
+Loaded = Sequence[LoadedCalendar | None]
+"""``None`` where there is no such calendar."""
 
 
-def _load(
-    dentist_id: DentistId, found: Rows, *, live_after: datetime, now: datetime, sql: WriteStatements
-) -> Plan[LoadedCalendar | None]:
-    if not found:
-        return None
-    ((fence, schedule, version),) = found
-    since = {"live_after": live_after, "started_after": live_after - LONGEST}
-    types, live, completed, replies, head = yield (
+def open_calendars(openings: Sequence[Opening], sql: WriteStatements) -> Plan[Done[Loaded]]:
+    """Opens all or none. Raises OwnedElsewhere if ``owner`` may not have one of them."""
+    if len({each.dentist_id for each in openings}) < len(openings):
+        raise ConstraintViolated("a calendar is opened twice")  # each needs a fence of its own
+    in_order = sorted(openings)  # so that no two transactions deadlock
+    raised = yield from _raise_fences(in_order, sql)
+    return Done((yield from _load(openings, raised, sql)))
+
+
+def view_calendars(openings: Sequence[Opening], sql: WriteStatements) -> Plan[Done[Loaded]]:
+    """The same without raising fences; waits for a commit in progress."""
+    (seen,) = yield (Step(sql.see_calendar, [each.params for each in sorted(openings)]),)
+    return Done((yield from _load(openings, seen, sql)))
+
+
+def _load(openings: Sequence[Opening], found: Rows, sql: WriteStatements) -> Plan[Loaded]:
+    stored = {dentist_id: columns for dentist_id, *columns in found}
+    known = {each.dentist_id: each for each in openings if each.dentist_id in stored}
+    params = [each.params for each in known.values()]
+    types, live, completed, recent, heads = yield (
         once(sql.types),
-        once(sql.live_rows, dentist=dentist_id, **since),
-        once(sql.completed_rows, dentist=dentist_id, **since),
-        once(
-            sql.recent_replies,
-            dentist=dentist_id,
-            since=now - REPLIES_KEPT,
-            at_most=REPLIES_LOADED_MAX,
-        ),
-        once(sql.head, channel=availability_channel(dentist_id)),
+        Step(sql.live_rows, params),
+        Step(sql.completed_rows, params),
+        Step(sql.recent_replies, params),
+        Step(sql.head, params),
     )
-    ((first_epoch, epoch, offset),) = head
-    return LoadedCalendar(
-        dentist_id=dentist_id,
-        fence=fence,
-        schedule=schedule_of(schedule, version),
-        types=tuple(map(APPOINTMENT_TYPE.read, types)),
-        rows=tuple(map(APPOINTMENT.read, [*live, *completed])),
-        replies=tuple(map(STORED_REPLY.read, reversed(replies))),
-        position=Position(first_epoch if epoch is None else epoch, offset or 0),
-    )
+    kinds = tuple(map(APPOINTMENT_TYPE.read, types))
+    rows = defaultdict[str, list[Appointment]](list)
+    for row in map(APPOINTMENT.read, [*live, *completed]):
+        rows[row.dentist_id].append(row)
+    replies = defaultdict[str, list[StoredReply]](list)
+    for *reply, dentist_id in reversed(recent):
+        replies[dentist_id].append(STORED_REPLY.read(reply))
+    loaded: dict[str, LoadedCalendar] = {}
+    for dentist_id, (first_epoch, epoch, offset) in zip(known, heads, strict=True):
+        fence, schedule, version = stored[dentist_id]
+        loaded[dentist_id] = LoadedCalendar(
+            dentist_id=dentist_id,
+            fence=fence,
+            schedule=schedule_of(schedule, version),
+            types=kinds,
+            rows=tuple(rows[dentist_id]),
+            replies=tuple(replies[dentist_id]),
+            position=Position(first_epoch if epoch is None else epoch, offset or 0),
+        )
+    return [loaded.get(each.dentist_id) for each in openings]
 
 
-def _raise_fence(dentist_id: DentistId, owner: str | None, sql: WriteStatements) -> Plan[Rows]:
-    """The row is locked first, so that the next statement sees the nodes as they are after
-    the wait."""
-    if owner is None:
-        return (yield from execute(sql.raise_fence, dentist=dentist_id))
-    found, claimed = yield (
-        once(sql.owner, dentist=dentist_id),
-        once(sql.claim, dentist=dentist_id, owner=owner),
-    )
-    if found and not claimed:
-        raise OwnedElsewhere(dentist_id, found[0][0])
+def _raise_fences(openings: Sequence[Opening], sql: WriteStatements) -> Plan[Rows]:
+    """With owners, the rows are locked first, so that the next statement sees the nodes as
+    they are after the wait."""
+    params = [each.params for each in openings]
+    if openings[0].owner is None:
+        (raised,) = yield (Step(sql.raise_fence, params),)
+        return raised
+    found, claimed = yield (Step(sql.owner, params), Step(sql.claim, params))
+    mine = {dentist_id for dentist_id, *_ in claimed}
+    for dentist_id, owner in found:
+        if dentist_id not in mine:
+            raise OwnedElsewhere(dentist_id, owner)
     return claimed

@@ -13,11 +13,11 @@ from actors.ports.clock import Clock
 from actors.ports.commits import CalendarCommit, Committed, IdempotencyKey
 from store.commit.committer import commit_calendars
 from store.commit.event_rows import CommitContext
-from store.commit.opening import open_calendar, view_calendar
+from store.commit.opening import Opening, open_calendars, view_calendars
 from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, STORED_REPLY
 from store.sql.readers import Lookup, Readers
 from store.sql.schema import IS_HELD, appointment_types, appointments, idempotency_keys
-from store.sql.writer import Job, Writer, single_job
+from store.sql.writer import Job, Writer
 
 
 class CalendarRepository:
@@ -30,20 +30,22 @@ class CalendarRepository:
         self._clock = clock
         # One object for all jobs, so that writers combine them.
         self._commit_all = partial(commit_calendars, ctx=context)
+        self._open_all = partial(open_calendars, sql=context.sql)
+        self._view_all = partial(view_calendars, sql=context.sql)
 
     async def open(
         self, dentist_id: DentistId, *, live_after: datetime, owner: str | None = None
     ) -> LoadedCalendar | None:
-        now, sql = self._clock.now(), self._context.sql
-        plan = partial(
-            open_calendar, dentist_id, live_after=live_after, now=now, sql=sql, owner=owner
+        opening = Opening(dentist_id, live_after, self._clock.now(), owner)
+        return await self._writer.run(
+            Job(plan=self._open_all, input=opening, declares=(dentist_id,))
         )
-        return await self._writer.run(single_job(plan, declares=(dentist_id,)))
 
     async def view(self, dentist_id: DentistId, *, live_after: datetime) -> LoadedCalendar | None:
-        now, sql = self._clock.now(), self._context.sql
-        plan = partial(view_calendar, dentist_id, live_after=live_after, now=now, sql=sql)
-        return await self._writer.run(single_job(plan, declares=(dentist_id,)))
+        opening = Opening(dentist_id, live_after, self._clock.now())
+        return await self._writer.run(
+            Job(plan=self._view_all, input=opening, declares=(dentist_id,))
+        )
 
     async def commit(self, commit: CalendarCommit) -> Committed:
         return await self._writer.run(

@@ -31,7 +31,8 @@ class WriteStatements(StatementSet):
 
     def _fences(self) -> None:
         c, n = schema.calendars.c, schema.nodes.c
-        this, opened = c.dentist_id == _DENTIST, (c.fence, c.schedule, c.schedule_version)
+        this = c.dentist_id == _DENTIST
+        opened = (c.dentist_id, c.fence, c.schedule, c.schedule_version)
         # Succeeds only where the hub can write: not on a standby, not on a full disk.
         self.lock_hub = self._build(sa.select(schema.hub.c.id).with_for_update(read=True))
         # Locks the row as an UPDATE would, and writes no page. SQLite needs no row locks,
@@ -41,7 +42,7 @@ class WriteStatements(StatementSet):
         raising = sa.update(schema.calendars).where(this).values(fence=c.fence + ONE)
         self.raise_fence = self._build(raising.returning(*opened))
         self.see_calendar = self._build(sa.select(*opened).where(this).with_for_update(read=True))
-        self.owner = self._build(sa.select(c.owner).where(this).with_for_update())
+        self.owner = self._build(sa.select(c.dentist_id, c.owner).where(this).with_for_update())
         owner: sa.BindParameter[str] = sa.bindparam("owner")
         evicted = sa.not_(sa.exists(sa.select(n.id).where(n.id == c.owner)))
         claiming = raising.values(owner=owner).where(
@@ -146,7 +147,7 @@ class WriteStatements(StatementSet):
         self.completed_rows = self._build(rows.where(schema.IS_COMPLETED))
         recent = k.created_at > sa.bindparam("since")
         self.recent_replies = self._build(
-            sa.select(*STORED_REPLY.columns)
+            sa.select(*STORED_REPLY.columns, k.dentist_id)
             .where(k.dentist_id == _DENTIST, recent, sa.not_(k.internal))
             .order_by(k.created_at.desc(), k.key.desc())
             .limit(sa.bindparam("at_most"))

@@ -4,11 +4,12 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from actors.domain.appointment import Appointment, Status
+from actors.domain.ids import DentistId, ProfileId
 from actors.domain.outcome import Outcome
 from actors.domain.profile import Profile
 from actors.domain.refusals import PatientConflict, Refusal, TooManyReservations
@@ -43,6 +44,7 @@ from tests.contract.engines import Database, PostgresDatabase
 from tests.contract.test_postgres_writers import beside, opened
 from tests.support.eventually import eventually
 
+T = TypeVar("T")
 Answer = Committed | BaseException
 Spoil = Callable[["Clinic", list["Place"]], Awaitable[CalendarCommit]]
 
@@ -69,6 +71,10 @@ async def places(clinic: Clinic) -> list[Place]:
 
 
 async def at_once(clinic: Clinic, *commits: CalendarCommit) -> list[Answer]:
+    return await queued_together(clinic, *map(clinic.store.calendars.commit, commits))
+
+
+async def queued_together(clinic: Clinic, *jobs: Awaitable[T]) -> list[T | BaseException]:
     """All are in the queue before the first of them is taken."""
     writer, free, taken = clinic.store._writer, threading.Event(), threading.Event()
 
@@ -84,10 +90,10 @@ async def at_once(clinic: Clinic, *commits: CalendarCommit) -> list[Answer]:
     ):  # on PostgreSQL, the worker runs after all have been queued
         tasks.append(asyncio.create_task(writer.run(single_job(busy))))
         await asyncio.to_thread(taken.wait, 10)
-    answers = asyncio.gather(*map(clinic.store.calendars.commit, commits), return_exceptions=True)
+    answers = asyncio.gather(*jobs, return_exceptions=True)
     await asyncio.sleep(0)
     assert isinstance(writer, SqliteWriter | PostgresWriters)
-    assert len(writer._queue) == len(commits)
+    assert len(writer._queue) == len(jobs)
     free.set()
     await asyncio.gather(*tasks)
     given = await answers
@@ -130,6 +136,48 @@ async def test_waiting_commits_share_a_transaction_and_get_their_own_answers(
             channel: position.offset for channel, position in answer.positions.items()
         }
         assert await clinic.stored(row) == row
+
+
+async def test_waiting_openings_share_a_transaction(clinic: Clinic, places: list[Place]) -> None:
+    for place in places[:3]:
+        turn = clinic.turn(
+            booked(clinic.row(place.dentist, place.patient)), key=client_key(place.patient.id)
+        )
+        await clinic.commit(place.loaded, turn)
+    alone = [await clinic.open(place.dentist) for place in places]
+    assert [len(each.rows) + len(each.replies) for each in alone] == [2, 2, 2, 0, 0]
+    before, after = clinic.store.stats.transactions, clinic.clock.now() - DAY
+    opening = [
+        clinic.store.calendars.open(DentistId(ProfileId(each)), live_after=after)
+        for each in (*(each.dentist_id for each in reversed(alone)), "unknown")
+    ]
+    loaded = await queued_together(clinic, *opening)
+    busy = isinstance(clinic.store._writer, SqliteWriter)
+    assert clinic.store.stats.transactions - before == 1 + busy
+    assert loaded == [*(replace(each, fence=each.fence + 1) for each in reversed(alone)), None]
+
+
+async def test_openings_of_one_calendar_get_fences_of_their_own(
+    clinic: Clinic, places: list[Place]
+) -> None:
+    dentist_id, after = places[0].loaded.dentist_id, clinic.clock.now() - DAY
+    opening = (clinic.store.calendars.open(dentist_id, live_after=after) for _ in range(3))
+    loaded = await queued_together(clinic, *opening)
+    first = places[0].loaded.fence + 1
+    fences = sorted(each.fence for each in loaded if isinstance(each, LoadedCalendar))
+    assert fences == [first, first + 1, first + 2]
+
+
+async def test_views_of_one_calendar_show_the_same(clinic: Clinic, places: list[Place]) -> None:
+    place, after = places[0], clinic.clock.now() - DAY
+    row, commit = booking(clinic, place)
+    await clinic.store.calendars.commit(commit)
+    viewing = (
+        clinic.store.calendars.view(place.loaded.dentist_id, live_after=after) for _ in range(3)
+    )
+    for seen in await queued_together(clinic, *viewing):
+        assert isinstance(seen, LoadedCalendar)
+        assert seen.rows == (row,)
 
 
 async def test_patient_of_two_batched_calendars_has_one_sequence(
