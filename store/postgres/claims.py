@@ -85,12 +85,14 @@ class BindClaims:
         await connection.execute(_BIND, settings | {"statement_timeout": self._timeout})
 
 
-def declared_writes(people: Sequence[str]) -> str:
-    """SQL that declares to the policies whose records the transaction may write."""
-    return f'SET LOCAL "{CLAIMS}" = {_literal(json.dumps({"role": _WRITER, "declared": people}))}'
+SET_WRITER = (
+    f"SELECT set_config('role', '{WRITER}', true), set_config('{CLAIMS}', $1::TEXT, true),"
+    " set_config('lock_timeout', $2::TEXT, true), set_config('statement_timeout', $3::TEXT, true),"
+    " set_config('idle_in_transaction_session_timeout', $4::TEXT, true)"
+)
+"""The first statement of a transaction that writes; takes :func:`writing_claims` and timeouts."""
 
 
-def _literal(value: str) -> str:
-    """Quoted so that quotes and backslashes have no meaning in it."""
-    assert "$claims$" not in value, "ids of our own making"
-    return f"$claims${value}$claims$"
+def writing_claims(people: Sequence[str]) -> str:
+    """Declare to the policies whose records the transaction may write."""
+    return json.dumps({"role": _WRITER, "declared": people})

@@ -4,17 +4,19 @@ No transaction depends on the state of a session. Roles, claims and timeouts are
 so a transaction pooler such as PgBouncer may stand between.
 """
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Protocol
+import asyncio
+from collections.abc import Callable, Coroutine
 
 import asyncpg
+import psycopg
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from actors.ports.commits import StoreUnavailable
 from store.postgres.errors import BROKEN
-from store.postgres.tls import encryption, meaning_of
+from store.postgres.pipeline import Pipeline
+from store.postgres.tls import check_files, encryption, meaning_of
 from store.settings import DatabaseSettings
 from store.sql.readers import only_reads
 from store.sql.url import postgresql_dsn
@@ -26,51 +28,56 @@ _POOL_WAIT_S = 5.0
 SCHEME = "postgresql+asyncpg://"
 
 
-class DriverConnection(Protocol):
-    """What the writers use of a connection of asyncpg, which ships no types."""
-
-    async def execute(self, sql: str, /) -> str: ...
-
-    async def executemany(self, sql: str, rows: Iterable[Sequence[object]], /) -> None: ...
-
-    async def fetch(self, sql: str, /, *values: object) -> Sequence[Iterable[object]]: ...
-
-    async def fetchmany(
-        self, sql: str, rows: Iterable[Sequence[object]], /
-    ) -> Sequence[Iterable[object]]: ...
-
-    def is_closed(self) -> bool: ...
-
-    def terminate(self) -> None: ...
-
-    async def close(self, *, timeout: float) -> None: ...
+Connect = Callable[[], Coroutine[None, None, Pipeline]]
+"""Opens a connection that writes. Raises StoreUnavailable."""
 
 
-Connect = Callable[[], Coroutine[None, None, DriverConnection]]
-"""Opens one connection of the driver. Raises StoreUnavailable."""
-
-
-def connector(
+def writing(
     settings: DatabaseSettings,
     *,
     connect_timeout_s: float = CONNECT_TIMEOUT_S,
     silence_ms: int = SILENCE_MS,
 ) -> Connect:
-    async def connect() -> DriverConnection:
+    async def connect() -> Pipeline:
         try:
-            plain, tls = encryption(settings.location)
-            connection: DriverConnection = await asyncpg.connect(
-                postgresql_dsn(plain),
-                **tls,
-                timeout=connect_timeout_s,
-                command_timeout=(settings.statement_timeout_ms + silence_ms) / 1_000,
-                statement_cache_size=100 if settings.prepared_statements else 0,
-            )
-            return connection
+            check_files(settings.location)
+            async with asyncio.timeout(connect_timeout_s):
+                connection = await psycopg.AsyncConnection.connect(
+                    postgresql_dsn(settings.location), autocommit=True, client_encoding="UTF8"
+                )
         except BROKEN as error:
-            raise StoreUnavailable(f"PostgreSQL cannot be reached: {meaning_of(error)}") from error
+            raise _unreachable(error) from error
+        return Pipeline(
+            connection,
+            silence_s=(settings.statement_timeout_ms + silence_ms) / 1_000,
+            prepares=settings.prepared_statements,
+        )
 
     return connect
+
+
+def reading(settings: DatabaseSettings) -> Callable[[], Coroutine[None, None, object]]:
+    """Opens a connection of asyncpg, for SQLAlchemy. Raises StoreUnavailable."""
+
+    async def connect() -> object:
+        try:
+            plain, tls = encryption(settings.location)
+            connection: object = await asyncpg.connect(
+                postgresql_dsn(plain),
+                **tls,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=(settings.statement_timeout_ms + SILENCE_MS) / 1_000,
+                statement_cache_size=100 if settings.prepared_statements else 0,
+            )
+        except BROKEN as error:
+            raise _unreachable(error) from error
+        return connection
+
+    return connect
+
+
+def _unreachable(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"PostgreSQL cannot be reached: {meaning_of(error)}")
 
 
 def preparing(settings: DatabaseSettings) -> dict[str, object]:
@@ -84,7 +91,7 @@ def reading_engine(settings: DatabaseSettings) -> AsyncEngine:
     """Read-only transactions, each with one snapshot of the database."""
     engine = create_async_engine(
         SCHEME,
-        async_creator=connector(settings),
+        async_creator=reading(settings),
         connect_args=preparing(settings),
         isolation_level="REPEATABLE READ",
         execution_options={"postgresql_readonly": True},

@@ -3,6 +3,7 @@
 import asyncio
 
 import asyncpg
+import psycopg
 
 _TEMPORARY_CLASSES = (
     "08",  # connection exceptions
@@ -21,13 +22,16 @@ _TEMPORARY_CODES = frozenset(
     }
 )
 _LOST_CLASSES = ("08", "57P")
+_INTEGRITY_CLASS = "23"
 _TO_BE_RETRIED = frozenset({"40001", "40P01"})
 
 _OF_THE_DRIVER = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # the connection ended at an unexpected moment
+    psycopg.InterfaceError,
+    psycopg.OperationalError,
 )
-BROKEN = (OSError, asyncio.TimeoutError, asyncpg.PostgresError, *_OF_THE_DRIVER)
+BROKEN = (OSError, asyncio.TimeoutError, asyncpg.PostgresError, psycopg.Error, *_OF_THE_DRIVER)
 """What connecting, or executing a statement, may raise."""
 
 
@@ -51,12 +55,18 @@ def to_be_retried(error: BaseException) -> bool:
 
 def was_refused(error: BaseException) -> bool:
     """Whether a constraint or a policy refused the row: a bug of the hub."""
-    return isinstance(
-        error, asyncpg.IntegrityConstraintViolationError | asyncpg.InsufficientPrivilegeError
-    )
+    return code_of(error).startswith(_INTEGRITY_CLASS) or lacks_privilege(error)
+
+
+def lacks_privilege(error: BaseException) -> bool:
+    return code_of(error) == "42501"
 
 
 def is_an_answer(error: BaseException) -> bool:
-    """Whether the server itself answered, so that the transaction is certainly rolled back."""
-    code = code_of(error)
-    return bool(code) and not code.startswith(_LOST_CLASSES)
+    """Whether the server itself answered, so that the transaction is certainly rolled back.
+
+    A value that cannot be sent counts as one: only its job fails.
+    """
+    if code := code_of(error):
+        return not code.startswith(_LOST_CLASSES)
+    return isinstance(error, psycopg.DataError)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from actors.domain.ids import DentistId
 from actors.ports.clock import Clock
 from actors.ports.events import EventRecord
-from store.postgres.connect import connector
+from store.postgres.connect import writing
 from store.postgres.opening import asyncpg_dialect
 from store.postgres.transaction import PostgresConnection
 from store.postgres.writer import PostgresWriters
@@ -220,7 +220,7 @@ async def open_nodes(
     """
     within_ms = max(500, int(renew_s * 500))
     short = replace(settings, lock_timeout_ms=within_ms, statement_timeout_ms=within_ms)
-    connect = connector(short, connect_timeout_s=max(1.0, renew_s / 2), silence_ms=within_ms // 2)
+    connect = writing(short, connect_timeout_s=max(1.0, renew_s / 2), silence_ms=within_ms // 2)
     writer = PostgresWriters(
         lambda: PostgresConnection(connect, short),
         WriterContext(publisher=_NoEvents(), clock=clock, queued_jobs_max=_QUEUED_MAX),

@@ -7,7 +7,7 @@ from sqlalchemy import Dialect
 from sqlalchemy.dialects.postgresql import asyncpg
 
 from store.postgres.claims import BindClaims
-from store.postgres.connect import connector, reading_engine
+from store.postgres.connect import reading_engine, writing
 from store.postgres.errors import is_temporary
 from store.postgres.transaction import PostgresConnection
 from store.postgres.writer import PostgresWriters
@@ -26,7 +26,7 @@ async def open_postgres(
     settings: DatabaseSettings, context: WriterContext
 ) -> AsyncIterator[tuple[Writer, Readers]]:
     """Leaving the block commits what waits and closes every connection."""
-    connect = connector(settings)
+    connect = writing(settings)
     async with AsyncExitStack() as stack:
         writers = PostgresWriters(
             lambda: PostgresConnection(connect, settings), context, workers=settings.writers

@@ -9,7 +9,7 @@ from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from store.postgres.connect import SCHEME, connector, preparing
+from store.postgres.connect import SCHEME, preparing, reading
 from store.settings import DatabaseSettings
 from store.sql.url import postgresql_dsn
 
@@ -37,7 +37,7 @@ async def _on(url: URL, work: Callable[[Connection], T], begin: Sequence[str]) -
     )
     engine = create_async_engine(
         SCHEME,
-        async_creator=connector(settings),
+        async_creator=reading(settings),
         connect_args=preparing(settings),
         poolclass=NullPool,
     )

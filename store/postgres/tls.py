@@ -12,19 +12,13 @@ _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
 def encryption(url: URL) -> tuple[URL, Mapping[str, ssl.SSLContext]]:
-    """The URL and further arguments for the driver.
+    """The URL and further arguments for asyncpg; psycopg needs none.
 
     Files are read for each connection, so a renewed certificate needs no restart. Raises
-    FileNotFoundError, which names the option that is wrong; the driver would not.
+    FileNotFoundError.
     """
-    options = {name: str(url.query[name]) for name in _FILES if name in url.query}
-    system = options.get("sslrootcert") == SYSTEM_CERTIFICATES
-    if system:
-        del options["sslrootcert"]
-    for name, file in options.items():
-        if not Path(file).is_file():
-            raise FileNotFoundError(f"{name} of the database URL is no file: {file}")
-    if not system:
+    options = check_files(url)
+    if url.query.get("sslrootcert") != SYSTEM_CERTIFICATES:
         return url, {}
     context = ssl.create_default_context()
     if "sslcert" in options:
@@ -42,3 +36,15 @@ def meaning_of(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {error.reason or error}"
     return str(error) or type(error).__name__
+
+
+def check_files(url: URL) -> Mapping[str, str]:
+    """The options that name files. Raises FileNotFoundError, which names the one that is wrong;
+    a driver would not."""
+    options = {name: str(url.query[name]) for name in _FILES if name in url.query}
+    if options.get("sslrootcert") == SYSTEM_CERTIFICATES:
+        del options["sslrootcert"]
+    for name, file in options.items():
+        if not Path(file).is_file():
+            raise FileNotFoundError(f"{name} of the database URL is no file: {file}")
+    return options

@@ -206,7 +206,7 @@ class PostgresWriters:
         *,
         lock_timeout_ms: int | None = None,
     ) -> _Committed:
-        await connection.begin(combined_declares(jobs), lock_timeout_ms)
+        connection.begin(combined_declares(jobs), lock_timeout_ms)
         try:
             done = await _drive(combined_plan(jobs), connection.run)
         except BaseException:
