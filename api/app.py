@@ -1,4 +1,4 @@
-"""The web application: its routes, and the middleware around them, in order."""
+"""The web application: its routes, and the middleware around them."""
 
 from itertools import chain
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from api import middleware
 from api.deps import DEPS, AppDeps
+from api.middleware import OPENAPI_PATH, Middleware
 from api.openapi import openapi_json
 from api.rest import health
 from api.rest.chat.chat import CHAT_DEPS, ChatDeps
@@ -16,13 +16,6 @@ from api.rest.headers import content_tag, not_modified
 from api.rest.pages import BUILT, page_routes
 from api.rest.responses import json_response
 from api.rest.route_table import ROUTES
-
-MIDDLEWARES: Final = (
-    middleware.observe,  # request id; one log line at the end
-    middleware.errors,  # every error inside gets the one form
-    middleware.preflight,  # CORS
-    middleware.authenticate,  # and rate limit; nothing under /api happens before this
-)
 
 MAX_LINE_BYTES: Final = 32 * 1024
 """``max_line_size`` and ``max_field_size`` of the runner: a hundred channels with their
@@ -33,18 +26,17 @@ def create_app(deps: AppDeps, chat: ChatDeps, *, screens: Path = BUILT) -> web.A
     """The application of a hub, with all its routes; ``screens``: the folder of built pages.
 
     Its runner must be given :data:`MAX_LINE_BYTES`, and no access log of aiohttp's:
-    ``observe`` writes one.
+    the middleware writes one.
     """
-    app = web.Application(middlewares=MIDDLEWARES, client_max_size=deps.settings.max_body_bytes)
-    app[DEPS], app[middleware.LOG] = deps, middleware.log.bind()
-    app[CHAT_DEPS] = chat
-    app.on_response_prepare.append(middleware.add_headers)
+    middlewares, size = (Middleware(deps).handle,), deps.settings.max_body_bytes
+    app = web.Application(middlewares=middlewares, client_max_size=size)
+    app[DEPS], app[CHAT_DEPS] = deps, chat
     for served in chain.from_iterable(ROUTES.values()):
         route = served.route
         app.router.add_route(route.method, route.path, served.handle)
         if route.method == "GET":  # RFC 9110 §9.1: a server with GET has HEAD
             app.router.add_route("HEAD", route.path, served.handle)
-    app.router.add_get(middleware.OPENAPI_PATH, _document())
+    app.router.add_get(OPENAPI_PATH, _document())
     app.router.add_get("/health", health.health)
     app.router.add_get("/health/live", health.live)
     app.router.add_get("/health/ready", health.ready)

@@ -116,17 +116,24 @@ class TokenVerifier:
 
     async def verify(self, token: str) -> Claims:
         """The claims of the token; raises InvalidToken, or Unavailable without keys."""
-        if not token or len(token) > TOKEN_MAX_CHARS or not token.isascii():
-            raise InvalidToken("malformed")
-        self.keep_fresh()
-        digest = hashlib.sha256(token.encode()).digest()
-        claims = self._verified.get(digest)
+        claims = self.verified(token)
         if claims is None:
             claims = await self._decode(token)
             self._check_end(claims)
             if self.trusts(claims):
-                self._verified[digest] = claims
-        else:
+                self._verified[_digest(token)] = claims
+        return claims
+
+    def verified(self, token: str) -> Claims | None:
+        """The claims of a token that was verified before; raises InvalidToken when it has ended.
+
+        ``None``: it must be verified.
+        """
+        if not token or len(token) > TOKEN_MAX_CHARS or not token.isascii():
+            raise InvalidToken("malformed")
+        self.keep_fresh()
+        claims = self._verified.get(_digest(token))
+        if claims is not None:
             self._check_end(claims)
         return claims
 
@@ -276,6 +283,10 @@ def issue_token(
         holder = holder.setdefault(folder, {})
     holder[last] = str(role)
     return jwt.encode(payload, secret, algorithm="HS256")
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def _secret_id(secret: str) -> str:

@@ -1,15 +1,15 @@
-"""The middleware around every request, in the order of ``api/app.py``."""
+"""The middleware around every request: each step is a function."""
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from structlog.typing import FilteringBoundLogger
 
 from actors.domain.ids import parse_id
-from actors.domain.principal import Principal, Role, acting_party
+from actors.domain.principal import Principal, Role
 from actors.domain.refusals import ConsentRequired, Forbidden, InvalidToken, NotFound, Refusal
 from actors.services.identity import Claims
 from api.auth import bearer
@@ -20,11 +20,12 @@ from api.client_faults import (
     client_left,
     is_client_fault,
 )
-from api.deps import DEPS
-from api.errors import PublicError, error_response, to_public
+from api.deps import DEPS, AppDeps
+from api.errors import error_response, to_public
 from api.http.connection import HttpConnection
 from api.http.headers import secure
 from api.origins import API_RULES, CorsRules, cors_origin
+from api.request_log import Fields, RequestLog
 from api.supabase_paths import SERVICE_RULES, service_error, service_of
 
 log = structlog.get_logger(__name__)
@@ -33,11 +34,6 @@ REQUEST_ID = web.RequestKey("request_id", str)
 PRINCIPAL = web.RequestKey("principal", Principal)
 CLAIMS = web.RequestKey("claims", Claims)
 """Of the verified token. What outlives the request, a stream or a webhook, ends with it."""
-PUBLIC_ERROR = web.RequestKey("public_error", PublicError)
-WHY = web.RequestKey("why", str)
-"""Why the token was refused: for the log only."""
-LOG: Final[web.AppKey[FilteringBoundLogger]] = web.AppKey("log")
-"""A bound logger. Binding costs as much as writing a line, so it is done once."""
 
 OPENAPI_PATH: Final = "/api/openapi.json"
 HEALTH_PATHS: Final = frozenset({"/health", "/health/live", "/health/ready"})
@@ -47,7 +43,6 @@ SOCKET_PREFIXES: Final = ("/socket.io/", "/realtime/v1/websocket", "/socket/webs
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 CLIENT_GONE: Final = 499
 """In the log and the metrics only, as nginx has it: the client left before its response."""
-_UNKNOWN_ROUTE: Final = "unknown"
 
 
 def is_api(path: str) -> bool:
@@ -62,116 +57,120 @@ def cors_rules(path: str) -> CorsRules | None:
     return SERVICE_RULES if service_of(path) else None
 
 
-@web.middleware
-async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request its id, and log one line at its end (10.2)."""
-    deps = request.app[DEPS]
-    sent = request.headers.get("X-Request-ID", "")
-    request[REQUEST_ID] = sent if _REQUEST_ID.fullmatch(sent) else deps.new_id()
-    if request.path.startswith(SOCKET_PREFIXES):
-        return await handler(request)
-    began = deps.clock.monotonic()
-    status, streamed = CLIENT_GONE, False
-    try:
-        response = await handler(request)
-        status, streamed = response.status, response.content_type == "text/event-stream"
-        return response
-    except web.HTTPException as redirect:
-        status = redirect.status
-        raise
-    finally:
-        _log_request(request, status, deps.clock.monotonic() - began, streamed=streamed)
+class Middleware:
+    """What happens around every request, in the order of :meth:`handle`."""
 
+    def __init__(self, deps: AppDeps) -> None:
+        self._deps, self._log = deps, RequestLog(deps.on_request)
 
-@web.middleware
-async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every error into the one form (4.7); log internal ones with a stack trace (10.4)."""
-    try:
-        _check_connection(request)
-        return await handler(request)
-    except Exception as error:  # the outermost handler: no detail of an error may leak
-        if isinstance(error, web.HTTPException) and error.status < 400:
-            raise
-        if client_left(request, error):
-            return web.Response(status=CLIENT_GONE)
-        response = _error_response(request, error)
-        if not (isinstance(error, web.HTTPException | Refusal) or is_client_fault(error)):
-            log.exception(
-                "api_error",
-                method=request.method,
-                path=request.path,
-                status=response.status,
-                request_id=request[REQUEST_ID],
-            )
+    @web.middleware
+    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Give the request its id, check it, answer it, and log one line at its end (10.2).
+
+        Nothing under /api happens before the token was verified (criterion 5.1). Then the
+        request is counted against its principal's rate limit.
+        """
+        deps, path = self._deps, request.path
+        began, is_socket = deps.clock.monotonic(), path.startswith(SOCKET_PREFIXES)
+        request_id = request[REQUEST_ID] = _request_id(request) or deps.new_id()
+        response: web.StreamResponse | None = None
+        failure: Fields = {}
+        try:
+            _check_connection(request)
+            response = _preflight(request, deps.settings.cors_origins)
+            if response is None:
+                if is_api(path):
+                    principal = await identify(request, deps)
+                    deps.limiter.take(principal.scope)
+                    check_length(request)
+                check_coding(request)
+                response = await handler(request)
+        except Exception as error:  # the outermost handler: no detail of an error may leak
+            response, failure = _refused(request, error)
+        finally:
+            if not is_socket:
+                self._log_request(request, request_id, response, began, failure)
+        if failure or not (is_socket or response.prepared):
+            add_headers(request, response, request_id, deps.settings.cors_origins)
         return response
 
-
-@web.middleware
-async def preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer CORS preflights, which carry no token; the answer depends on settings only."""
-    is_preflight = (
-        request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-    )
-    rules = cors_rules(request.path)
-    if is_preflight and rules is not None and _cors_origin(request) is not None:
-        return web.Response(
-            status=204,
-            headers={
-                "Access-Control-Allow-Methods": rules.methods,
-                "Access-Control-Allow-Headers": rules.headers,
-                "Access-Control-Max-Age": "600",
-            },
-        )
-    return await handler(request)
+    def _log_request(
+        self,
+        request: web.Request,
+        request_id: str,
+        response: web.StreamResponse | None,
+        began: float,
+        failure: Fields,
+    ) -> None:
+        if CLAIMS in request and (party := request[CLAIMS].acting):
+            failure = {**failure, "acting": party}
+        seconds = self._deps.clock.monotonic() - began
+        status = CLIENT_GONE if response is None else response.status
+        # a stream lasts as long as its client reads: that is no response time
+        counts = response is None or not response.prepared
+        self._log.add(request, request_id, status, seconds, counts=counts, more=failure)
 
 
-@web.middleware
-async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Verify the token before anything else happens under /api (criterion 5.1).
-
-    Then the request is counted against its principal's rate limit.
-    """
-    if is_api(request.path):
-        principal = await identify(request)
-        request.app[DEPS].limiter.take(principal.scope)
-        check_length(request)
-    check_coding(request)
-    return await handler(request)
-
-
-async def identify(request: web.Request) -> Principal:
+async def identify(request: web.Request, deps: AppDeps) -> Principal:
     """The principal of the request's token; raises InvalidToken and what Identity raises."""
-    deps = request.app[DEPS]
-    claims = await deps.verifier.verify(bearer(request.headers.get("Authorization")))
+    token = bearer(request.headers.get("Authorization"))
+    claims = deps.verifier.verified(token) or await deps.verifier.verify(token)
     request[CLAIMS] = claims
     patient = request.headers.get("On-Behalf-Of")
-    if claims.role is Role.CHATBOT and patient is not None and parse_id(patient) is None:
-        raise NotFound("patient")
-    try:
-        principal = await deps.services.identity.principal(claims, patient)
-    except (Forbidden, ConsentRequired, NotFound):
-        deps.limiter.take(claims.scope)  # trying patients one by one is limited, too
-        raise
+    principal = None if patient is not None else deps.services.identity.known(claims)
+    if principal is None:
+        principal = await _looked_up(deps, claims, patient)
     request[PRINCIPAL] = principal
     return principal
 
 
-async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Add security and CORS headers, also to errors and pages; sockets send their own."""
-    if request.path.startswith(SOCKET_PREFIXES) and PUBLIC_ERROR not in request:
-        return
+async def _looked_up(deps: AppDeps, claims: Claims, patient: str | None) -> Principal:
+    if claims.role is Role.CHATBOT and patient is not None and parse_id(patient) is None:
+        raise NotFound("patient")
+    try:
+        return await deps.services.identity.principal(claims, patient)
+    except (Forbidden, ConsentRequired, NotFound):
+        deps.limiter.take(claims.scope)  # trying patients one by one is limited, too
+        raise
+
+
+def add_headers(
+    request: web.Request, response: web.StreamResponse, request_id: str, allowed: Collection[str]
+) -> None:
+    """Add security and CORS headers, also to errors and pages; sockets send their own.
+
+    ``allowed``: the origins whose pages may read the response.
+    """
     headers = response.headers
-    secure(headers, request.get(REQUEST_ID, ""))
-    rules = cors_rules(request.path)
-    if rules is not None and request.app[DEPS].settings.cors_origins:
+    secure(headers, request_id)
+    if allowed and (rules := cors_rules(request.path)):
         headers.add("Vary", "Origin")
-        if origin := _cors_origin(request):
+        if origin := cors_origin(request, allowed):
             headers["Access-Control-Allow-Origin"] = origin
             headers["Access-Control-Expose-Headers"] = rules.exposed
 
 
-def _cors_origin(request: web.Request) -> str | None:
-    return cors_origin(request, request.app[DEPS].settings.cors_origins)
+def _request_id(request: web.Request) -> str | None:
+    """The id that the client sent, if it may have sent it."""
+    sent = request.headers.get("X-Request-ID")
+    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else None
+
+
+def _preflight(request: web.Request, allowed: Collection[str]) -> web.Response | None:
+    """The answer to a CORS preflight, which carries no token; it depends on settings only."""
+    if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+        return None
+    rules = cors_rules(request.path)
+    if rules is None or cors_origin(request, allowed) is None:
+        return None
+    return web.Response(
+        status=204,
+        headers={
+            "Access-Control-Allow-Methods": rules.methods,
+            "Access-Control-Allow-Headers": rules.headers,
+            "Access-Control-Max-Age": "600",
+        },
+    )
 
 
 def _check_connection(request: web.Request) -> None:
@@ -185,38 +184,30 @@ def _check_connection(request: web.Request) -> None:
         raise TooManyConnections
 
 
-def _error_response(request: web.Request, error: Exception) -> web.Response:
-    public = request[PUBLIC_ERROR] = to_public(error)
+def _refused(request: web.Request, error: Exception) -> tuple[web.Response, Fields]:
+    """The error in the one form (4.7), and its fields for the log.
+
+    Internal errors are logged with a stack trace (10.4).
+    """
+    if client_left(request, error):
+        return web.Response(status=CLIENT_GONE), {}
+    public, fields = to_public(error), dict[str, object]()
+    fields["code"] = public.code
     if isinstance(error, InvalidToken):
-        request[WHY] = error.reason
+        fields["why"] = error.reason
     if service := service_of(request.path):
         response = service_error(public, service)
     else:
         response = error_response(public, request[REQUEST_ID], request.app[DEPS].clock.now())
     if isinstance(error, web.HTTPMethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
-    return response
-
-
-def _log_request(request: web.Request, status: int, seconds: float, *, streamed: bool) -> None:
-    """Method, path, status, duration: never the query, which may hold personal data."""
-    error = request.get(PUBLIC_ERROR)
-    failure: dict[str, object] = {} if error is None else {"code": error.code}
-    if why := request.get(WHY):
-        failure["why"] = why
-    if (claims := request.get(CLAIMS)) and (party := acting_party(claims.scope)):
-        failure["acting"] = party
-    request.app[LOG].info(
-        "api_request",
-        method=request.method,
-        path=request.path,
-        status=status,
-        duration_ms=round(seconds * 1000, 2),
-        request_id=request[REQUEST_ID],
-        **failure,
-    )
-    if not streamed:  # a stream lasts as long as its client reads: that is no response time
-        resource = request.match_info.route.resource
-        route = resource.canonical if resource else _UNKNOWN_ROUTE
-        method = request.method if resource else _UNKNOWN_ROUTE
-        request.app[DEPS].on_request(method, route, status, seconds)
+    if not (isinstance(error, web.HTTPException | Refusal) or is_client_fault(error)):
+        log.error(
+            "api_error",
+            method=request.method,
+            path=request.path,
+            status=response.status,
+            request_id=request[REQUEST_ID],
+            exc_info=error,
+        )
+    return response, fields

@@ -31,9 +31,14 @@ class Cache(Generic[K, V]):
         self.lookups = {"hit": 0, "miss": 0}
         """Look-ups since the start, by result."""
 
-    async def get(self, key: K) -> V | None:
+    def cached(self, key: K) -> V | None:
+        """The record, if it is in memory."""
         if (kept := self._kept.get(key)) is not None:
             self.lookups["hit"] += 1
+        return kept
+
+    async def get(self, key: K) -> V | None:
+        if (kept := self.cached(key)) is not None:
             return kept
         self.lookups["miss"] += 1
         drops = self._drops

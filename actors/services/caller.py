@@ -50,4 +50,4 @@ def _plain(value: object) -> str:
     return repr(value)
 
 
-_CANONICAL = json.JSONEncoder(sort_keys=True, default=_plain)
+_CANONICAL = json.JSONEncoder(sort_keys=True, default=_plain, check_circular=False)

@@ -37,6 +37,9 @@ class Directory:
 
     async def dentist(self, profile_id: ProfileId) -> DentistId:
         """The id as a dentist's, or :class:`NotFound`."""
+        cached = self.people.cached(profile_id)
+        if cached is not None and cached.role is Role.DENTIST:
+            return DentistId(cached.id)
         return DentistId((await self.person(profile_id, Role.DENTIST)).id)
 
     def forget(self, records: Sequence[EventRecord]) -> None:

@@ -41,6 +41,11 @@ class Claims:
         """The scope of the token itself, for requests that are refused without a principal."""
         return f"{self.role}:{self.subject}|{self.actor or ''}"
 
+    @property
+    def acting(self) -> str | None:
+        """The chatbot that sends the request, for a patient or for itself."""
+        return self.subject if self.role is Role.CHATBOT else self.actor
+
 
 class Identity:
     """Resolves claims to the principal with whose rights a request is decided."""
@@ -64,6 +69,15 @@ class Identity:
         principal = await self._principal(claims, on_behalf_of, create=create)
         await self._consents.require(principal)
         return principal
+
+    def known(self, claims: Claims) -> Principal | None:
+        """The person of a token that no chatbot sends, from memory; ``None``: look them up."""
+        if claims.acting is not None or claims.role not in (Role.PATIENT, Role.DENTIST):
+            return None
+        profile = self._directory.subjects.cached(claims.subject)
+        if profile is None or profile.role is not claims.role:
+            return None
+        return _acting(claims, claims.role, profile.id, None)
 
     def forget(self, person: ProfileId) -> None:
         """Read the person and their consents again at the next request."""

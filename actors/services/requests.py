@@ -5,7 +5,6 @@ is; ``None`` empties it.
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -191,7 +190,7 @@ class WebhookReplay:
 
 def all_fields(request: "DataclassInstance") -> dict[str, object]:
     """Every field by name, also those that were not sent."""
-    return {field.name: getattr(request, field.name) for field in fields(request)}
+    return {name: getattr(request, name) for name in request.__dataclass_fields__}
 
 
 def sent_fields(request: "DataclassInstance") -> Mapping[str, object]:

@@ -1,5 +1,6 @@
 """``/api/appointments``: book, list, show, change, cancel (criteria 4.1–4.4)."""
 
+from collections.abc import Awaitable
 from dataclasses import replace
 
 import orjson
@@ -46,8 +47,8 @@ _PLACE = (OutsideAvailability, TooSoon, TooFar, SlotTaken, PatientConflict)
     ),
     example={"reservation_id": "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f", "notes": "First visit"},
 )
-async def book(call: Call[None, BookingRequest]) -> Result:
-    return await call.services.bookings.book(call.caller, call.body)
+def book(call: Call[None, BookingRequest]) -> Awaitable[Result]:
+    return call.services.bookings.book(call.caller, call.body)
 
 
 @Route(

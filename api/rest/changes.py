@@ -9,7 +9,7 @@ from actors.domain.position import Position
 from actors.domain.refusals import ValidationFailed
 from actors.services.changes import check_readable
 from api.deps import DEPS
-from api.middleware import CLAIMS
+from api.middleware import CLAIMS, REQUEST_ID, add_headers
 from api.realtime.sse.cursor import HEADER, read_cursor
 from api.realtime.sse.stream import Bearer
 from api.rest.responses import Resource
@@ -55,7 +55,9 @@ async def _stream(call: Call[ChangesQuery, None]) -> web.StreamResponse:
     for channel in wanted:
         check_readable(principal, channel)
     response = web.StreamResponse(headers=_HEADERS)
-    streams = request.app[DEPS].streams
+    deps = request.app[DEPS]
+    add_headers(request, response, request[REQUEST_ID], deps.settings.cors_origins)
+    streams = deps.streams
     with streams.admit(principal):
         await response.prepare(request)
         if request.method != "HEAD":

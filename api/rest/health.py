@@ -36,7 +36,7 @@ async def metrics(request: web.Request) -> web.Response:
     deps = request.app[DEPS]
     if deps.settings.metrics == "off":
         raise web.HTTPNotFound
-    if deps.settings.metrics == "admin" and (await identify(request)).role is not Role.ADMIN:
+    if deps.settings.metrics == "admin" and (await identify(request, deps)).role is not Role.ADMIN:
         raise Forbidden
     text, content_type = deps.metrics()
     return web.Response(body=text, headers={"Content-Type": content_type})

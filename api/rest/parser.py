@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 async def load_body(request: web.Request, schema: RequestSchema[T]) -> T:
     """The body, whole; text that is not UTF-8 JSON is a validation error (criterion 9.4)."""
-    text = await request.read()
+    content = request.content
+    text = content.read_nowait() if content.is_eof() else await request.read()
+    if len(text) > request.client_max_size:
+        raise web.HTTPRequestEntityTooLarge(request.client_max_size, len(text))
     if not text:
         raise ValidationFailed.of("body", "a JSON object is needed")
     if not _is_json(media_type(request.headers)):
@@ -31,6 +34,8 @@ async def load_body(request: web.Request, schema: RequestSchema[T]) -> T:
 
 def load_query(request: web.Request, schema: RequestSchema[T]) -> T:
     """The parameters; only list parameters may repeat. Errors name the parameter."""
+    if not request.query:
+        return schema.of_nothing
     data: dict[str, object] = {}
     for name in request.query:
         values, field = request.query.getall(name), schema.keys.get(name)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from aiohttp import web
 
@@ -10,6 +11,8 @@ from actors.domain.channels import Channel
 from actors.domain.position import Position
 from api.cursors import ListQuery, next_cursor
 from api.schemas.pages import Item, page_json
+
+JSON: Final = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Resource:
 
 
 def json_response(body: bytes, *, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=body, content_type="application/json")
+    return web.Response(status=status, body=body, content_type=JSON)
 
 
 def list_page(

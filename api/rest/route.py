@@ -26,7 +26,7 @@ from api.rest.headers import (
     version_tag,
 )
 from api.rest.parser import load_body, load_query
-from api.rest.responses import Resource, json_response
+from api.rest.responses import JSON, Resource
 from api.schemas.queries import NOTHING
 from api.schemas.strict import RequestSchema
 
@@ -151,27 +151,28 @@ class RouteHandler(Generic[Query, Body]):
             http=request,
         )
         result = await self.handler(call)
-        if isinstance(result, web.StreamResponse):
-            return result
-        return self._response(request, result)
+        if isinstance(result, Reply | Resource):  # a response is slower to ask for its type
+            return self._response(request, result)
+        return result
 
     def _response(self, request: web.Request, result: Reply | Resource) -> web.Response:
         """201 with ``Location`` if created; 204 if gone; 304 while the entity tag is the same."""
-        reply = result if isinstance(result, Reply) else None
-        if reply is not None and reply.outcome is Outcome.GONE:
-            return web.Response(status=204)
-        response = json_response(result.body)
-        if result.version is not None:  # what ``If-Match`` takes
-            has_more = isinstance(result, Resource) and result.has_more
-            tagged = result.body if has_more else None
-            response.headers["ETag"] = version_tag(result.version, tagged)
-        if reply is not None and reply.outcome is Outcome.CREATED and self.route.status == 201:
-            response.set_status(201)
-            response.headers["Location"] = f"{self.route.path}/{reply.resource_id}"
-        if self.route.cacheable:
-            response.headers.setdefault("ETag", content_tag(result.body))
-            response.headers["Cache-Control"] = "private, no-cache"  # stored, but revalidated
-        if self.route.method == "GET" and "ETag" in response.headers:
+        route, status, headers = self.route, 200, {"Content-Type": JSON}
+        if isinstance(result, Reply):
+            if result.outcome is Outcome.GONE:
+                return web.Response(status=204)
+            headers["ETag"] = version_tag(result.version)  # what ``If-Match`` takes
+            if result.outcome is Outcome.CREATED and route.status == 201:
+                status = 201
+                headers["Location"] = f"{route.path}/{result.resource_id}"
+        elif result.version is not None:
+            tagged = result.body if result.has_more else None
+            headers["ETag"] = version_tag(result.version, tagged)
+        if route.cacheable:
+            headers.setdefault("ETag", content_tag(result.body))
+            headers["Cache-Control"] = "private, no-cache"  # stored, but revalidated
+        response = web.Response(status=status, body=result.body, headers=headers)
+        if route.method == "GET" and "ETag" in headers:
             return not_modified(request, response)
         return response
 

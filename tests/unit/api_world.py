@@ -104,6 +104,9 @@ class FakeIdentity:
     def __init__(self) -> None:
         self.refusal: Exception | None = None
 
+    def known(self, claims: Claims) -> Principal | None:
+        return None
+
     async def principal(self, claims: Claims, on_behalf_of: str | None = None) -> Principal:
         if self.refusal:
             raise self.refusal

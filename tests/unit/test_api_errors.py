@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-import structlog
 from aiohttp import web
 
 from actors.domain.refusals import (
@@ -22,6 +21,7 @@ from actors.domain.refusals import (
 )
 from actors.ports.commits import ConstraintViolated, OutcomeUnknown, StoreUnavailable
 from api.errors import INTERNAL, STATUS, error_body, to_public
+from tests.support.logs import captured_logs
 from tests.unit.api_world import ROW, world
 
 NOW = datetime(2027, 3, 8, 9, 0, 0, 5000, tzinfo=UTC)
@@ -106,17 +106,17 @@ async def test_a_refusal_of_a_service_reaches_the_client_with_its_status() -> No
 
 
 async def test_an_unexpected_failure_is_logged_once_with_its_stack_trace() -> None:
-    with structlog.testing.capture_logs() as logs:
+    with captured_logs() as logs:
         async with world() as w:
             w.bookings.results["get"] = RuntimeError("the notes of Pat Ient")
             answer = await w.send("GET", f"/api/appointments/{ROW}")
     assert (answer.status, answer.code) == (500, "INTERNAL_ERROR")
     assert b"Pat" not in answer.text
-    (error,) = [line for line in logs if line["event"] == "api_error"]
-    assert error["exc_info"]
+    (error,) = logs.lines("api_error")
+    assert "RuntimeError" in error["exception"]
     assert error["request_id"] == answer.json["error"]["request_id"]
     assert (error["method"], error["path"]) == ("GET", f"/api/appointments/{ROW}")
-    assert [line["status"] for line in logs if line["event"] == "api_request"] == [500]
+    assert [line["status"] for line in logs.lines("api_request")] == [500]
 
 
 async def test_unavailable_is_503_with_retry_after() -> None:
