@@ -83,6 +83,27 @@ class SessionCallbacks:
 class EngineSession:
     """One connection, over polling or a WebSocket."""
 
+    __slots__ = (
+        "_awaits",
+        "_buffer",
+        "_callbacks",
+        "_closed",
+        "_handled_now",
+        "_iteration",
+        "_loop",
+        "_no_poll",
+        "_received_at",
+        "_settings",
+        "_time_slice",
+        "_timer",
+        "_upgrading",
+        "_websocket",
+        "posting",
+        "send",
+        "sid",
+        "transport",
+    )
+
     def __init__(
         self,
         sid: str,
