@@ -1,7 +1,6 @@
 """The mailbox of a calendar: a bounded queue of commands, each with a deadline."""
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 
 from actors.domain.commands import Command
@@ -46,7 +45,7 @@ class Mailbox:
 
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
-        self._queue: deque[PendingCommand] = deque()
+        self._queue: list[PendingCommand] = []
         self._awaited: asyncio.Future[None] | None = None
         """What the actor waits for while there is nothing to take."""
         self.sealed = False
@@ -69,14 +68,14 @@ class Mailbox:
         while not self._queue and not self.sealed:
             self._awaited = asyncio.get_running_loop().create_future()
             await self._awaited
-        return [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+        taken, self._queue = self._queue[:most], self._queue[most:]
+        return taken
 
     def drop_overdue(self, monotonic_s: float) -> int:
         """Answer CALENDAR_BUSY to commands past their deadline; returns how many there were."""
-        overdue = [pending for pending in self._queue if pending.drop_if_overdue(monotonic_s)]
-        for pending in overdue:
-            self._queue.remove(pending)
-        return len(overdue)
+        before = self._queue
+        self._queue = [pending for pending in before if not pending.drop_if_overdue(monotonic_s)]
+        return len(before) - len(self._queue)
 
     def seal(self) -> None:
         """Take no more commands; those in the queue can still be taken out."""
@@ -86,8 +85,9 @@ class Mailbox:
     def abandon(self, error: Exception | None = None) -> None:
         """Seal, and fail every queued command: none of them was executed."""
         self.seal()
-        while self._queue:
-            self._queue.popleft().respond(error or Unavailable())
+        abandoned, self._queue = self._queue, []
+        for pending in abandoned:
+            pending.respond(error or Unavailable())
 
     def _wake(self) -> None:
         awaited, self._awaited = self._awaited, None

@@ -35,7 +35,7 @@ PAGES = {1: 22.3, 64: 6.0}
 ROUND_TRIPS = {"sqlite": 15, "postgres": 3}
 """To the engine, for a commit of one booking, with BEGIN and COMMIT. On SQLite each is a
 statement."""
-CALLS = 475
+CALLS = 454
 """Of functions for one booking, Python's and others, in the thread that writes to SQLite."""
 
 
