@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,12 +17,14 @@ from actors.ports.commits import (
 )
 from store.engine import Store, open_store
 from store.migrations.migrate import SchemaTooOld
+from store.postgres.writer import PostgresWriters
 from store.settings import DatabaseSettings
 from store.sql.prepared import Done, Plan, execute
 from store.sql.writer import single_job
 from tests.contract.clinic import DAY, Clinic, Postbox, booked, render
 from tests.contract.engines import PostgresDatabase
 from tests.contract.test_records import renamed
+from tests.support.eventually import eventually
 from tests.support.pooler import Pooler, pooler_to
 from tests.support.ports import free_port
 
@@ -150,6 +152,32 @@ async def test_a_value_that_postgresql_cannot_hold_fails_its_turn_alone(clinic: 
     assert isinstance(results[0], Exception)
     assert not isinstance(results[0], ConstraintViolated)
     assert isinstance(results[1], bytes)
+
+
+async def test_commits_wait_for_one_another_and_share_a_transaction(
+    clinic: Clinic, database: PostgresDatabase
+) -> None:
+    """While two transactions commit bookings, the next ones become one batch."""
+    dentists = [await clinic.add_dentist(f"Dr {n}") for n in range(7)]
+    people = [await clinic.add_patient(f"Pat {n}") for n in range(7)]
+    loaded = [await clinic.open(one) for one in dentists]
+    turns = [clinic.turn(booked(clinic.row(*pair))) for pair in zip(dentists, people, strict=True)]
+    writer, before = cast("PostgresWriters", clinic.store._writer), clinic.store.stats.transactions
+
+    def commit(n: int) -> asyncio.Task[Committed]:
+        return asyncio.create_task(clinic.commit(loaded[n], turns[n]))
+
+    with database.server.transaction(database.name) as execute:
+        execute("SELECT 1 FROM calendars FOR UPDATE")
+        commits = []
+        for n in range(2):
+            commits.append(commit(n))
+            await eventually(lambda: writer._running.total() == len(commits), within_s=5)
+        for n in range(2, 7):
+            commits.append(commit(n))
+            await eventually(lambda: len(writer._queue) == len(commits) - 2, within_s=5)
+    await asyncio.gather(*commits)
+    assert clinic.store.stats.transactions - before == 3
 
 
 async def test_what_lost_a_race_is_tried_again(
