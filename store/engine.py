@@ -115,7 +115,7 @@ async def open_store(
             records=RecordRepository(writer, commits),
             appointments=AppointmentRepository(readers, clock),
             profiles=ProfileRepository(writer, readers, sql, clock, region=region),
-            events=EventRepository(writer, readers, sql),
+            events=EventRepository(writer, readers, sql, clock),
             webhooks=WebhookRepository(writer, readers, sql, new_id),
             consents=ConsentRepository(readers),
             retention=RetentionRepository(writer, sql),

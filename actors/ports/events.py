@@ -45,7 +45,7 @@ class Delivery(NamedTuple):
 
 
 class EventLog(Protocol):
-    """The table ``realtime_events``: outbox, history for catch-up, and log of broadcasts.
+    """The view ``realtime_events``: outbox, history for catch-up, and log of broadcasts.
 
     Offsets of a channel have no gaps and are in commit order. All methods raise
     StoreUnavailable. With ``by``, rows are read with the rights of that principal, for whom
@@ -80,7 +80,7 @@ class EventLog(Protocol):
         ...
 
     async def pending(self, *, limit: int) -> Sequence[EventRecord]:
-        """Committed events that are not marked as broadcast, by channel and offset."""
+        """Committed events that are not marked as broadcast: oldest first, a channel's in order."""
         ...
 
     async def mark(self, deliveries: Sequence["Delivery"]) -> None:

@@ -6,8 +6,8 @@ deadlock and every check sees what the commit depends on.
 Locks and checks:
 
 1. Fences: lock the rows of the calendars, in order of dentist.
-2. Channels: lock and advance them, in order of name. A locked patient's channel serialises
-   all commits that concern this patient.
+2. Channels: lock them in order of name, then read their heads and take ids for the events.
+   A locked patient's channel serialises all commits that concern this patient.
 3. Appointment types: lock their rows and compare the versions.
 4. Idempotency keys: no client's key may have a stored reply.
 5. The patients' other appointments, and the names in events and replies.
@@ -38,11 +38,13 @@ from store.commit.checks import check_patients, read_live_rows
 from store.commit.event_rows import (
     CommitContext,
     WrittenTurn,
-    advance_channels,
-    channel_counts,
+    channels_of,
     event_rows,
+    lock_channels,
+    read_heads,
     read_names,
     render_turns,
+    take_event_ids,
 )
 from store.commit.idempotency import (
     read_replies,
@@ -65,10 +67,12 @@ def commit_calendars(
     """
     sql = ctx.sql
     turns = [turn for commit in commits for turn in commit.turns]
-    counts = channel_counts(turns, _patients_channels(turns))
-    fences, heads, types, replies, live_rows, names = yield (
+    channels = channels_of(turns)
+    fences, _, heads, ids, types, replies, live_rows, names = yield (
         _lock_fences(commits, sql),
-        advance_channels(counts, sql),
+        lock_channels(channels.union(_patients_channels(turns)), sql.events),
+        read_heads(channels, sql.events),
+        take_event_ids(turns, sql.events),
         _lock_types(commits, sql),
         read_replies(turns, sql),
         read_live_rows(commits, sql),
@@ -82,10 +86,11 @@ def commit_calendars(
     written = render_turns(turns, heads, names, ctx)
     dentists = [commit.dentist_id for commit in commits for _ in commit.turns]
     stored = reply_rows(turns, [each.reply for each in written], dentists)
-    rows = _write_rows(commits, sql)
-    *changed, _, inserted, _ = yield (
+    rows, (events, offsets) = _write_rows(commits, sql), event_rows(written, ids)
+    *changed, _, _, inserted, _ = yield (
         *rows,
-        Step(sql.insert_event, event_rows(written)),
+        Step(sql.events.insert_event, events),
+        Step(sql.events.insert_offset, offsets),
         Step(sql.insert_reply, stored),
         Step(sql.insert_audit, audit_rows(turns)),
     )

@@ -1,6 +1,5 @@
-"""Turns announcements into rows of ``realtime_events``: offsets, names, rendered bodies."""
+"""Turns announcements into rows of events: ids, offsets, names, rendered bodies."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from actors.ports.clock import NewId
 from actors.ports.commits import Reply, Turn
 from actors.ports.events import EventRecord
 from actors.ports.rendering import Names, Render
-from store.sql.codec import event_params
+from store.sql.event_statements import EventStatements
 from store.sql.prepared import Params, Rows, Step
 from store.sql.write_statements import WriteStatements
 
@@ -36,26 +35,40 @@ class WrittenTurn:
     records: Sequence[EventRecord]
 
 
-def channel_counts(turns: Sequence[Turn], touched: Iterable[Channel] = ()) -> Counter[Channel]:
-    """The number of events for each channel; 0 for those ``touched`` without an event."""
-    counts = Counter(
+def channels_of(turns: Iterable[Turn]) -> set[Channel]:
+    """The channels in which something is announced."""
+    return {
         channel
         for turn in turns
         for announcement in turn.announcements
         for channel in announcement.channels
-    )
-    for channel in touched:
-        counts.setdefault(channel, 0)
-    return counts
+    }
 
 
-def advance_channels(counts: Mapping[Channel, int], sql: WriteStatements) -> Step:
-    """Locks the channels and advances them; answers the new heads.
+def lock_channels(channels: Iterable[Channel], sql: EventStatements) -> Step:
+    """Locks the channels until COMMIT, in order of name, so that no two commits deadlock.
 
-    The locks are taken in order of name, so that no two commits deadlock.
+    On SQLite nothing is executed, because a write transaction locks the whole database.
     """
-    params = [{"channel": channel, "count": counts[channel]} for channel in sorted(counts)]
-    return Step(sql.advance_channel, params)
+    if sql.lock_channels is None:
+        return Step(sql.heads, ())
+    return Step(sql.lock_channels, _list("channels", sorted(channels)))
+
+
+def read_heads(channels: Iterable[Channel], sql: EventStatements) -> Step:
+    """Reads the position of each channel, in their order."""
+    return Step(sql.heads, _list("channels", list(channels)))
+
+
+def take_event_ids(turns: Sequence[Turn], sql: EventStatements) -> Step:
+    """Takes an id for each event, when its channels are locked: so ids rise as offsets do."""
+    types = [each.type for turn in turns for each in turn.announcements if each.channels]
+    return Step(sql.event_ids, _list("types", types))
+
+
+def _list(name: str, values: Sequence[str]) -> Sequence[Params]:
+    """The parameters of a step that is executed once for all values, and never for none."""
+    return ({name: values},) if values else ()
 
 
 def read_names(turns: Sequence[Turn], sql: WriteStatements) -> Step:
@@ -81,8 +94,29 @@ def render_turns(
     ]
 
 
-def event_rows(written: Iterable[WrittenTurn]) -> list[Params]:
-    return [event_params(record) for each in written for record in each.records]
+def event_rows(written: Iterable[WrittenTurn], ids: Rows) -> tuple[list[Params], list[Params]]:
+    """Each event once, and its offset in each of its channels."""
+    numbers = iter(ids)
+    events: list[Params] = []
+    offsets: list[Params] = []
+    last, number = EventId(""), 0
+    for each in written:
+        for record in each.records:
+            if record.event_id != last:
+                last, (number,) = record.event_id, next(numbers)
+                events.append(
+                    {
+                        "id": number,
+                        "epoch": record.position.epoch,
+                        "event_id": record.event_id,
+                        "type": record.type,
+                        "payload": record.payload,
+                        "created_at": record.time,
+                    }
+                )
+            channel, offset = record.channel, record.position.offset
+            offsets.append({"event": number, "channel": channel, "offset": offset})
+    return events, offsets
 
 
 _Rendered = Mapping[int, bytes]
@@ -124,10 +158,8 @@ def _records(
     rendered: _Rendered,
     new_id: NewId,
 ) -> Iterator[list[EventRecord]]:
-    """For each turn, in the order of its announcements; offsets continue the old heads."""
-    heads = {Channel(channel): Position(epoch, offset) for channel, epoch, offset in rows}
-    counts = channel_counts(turns)
-    last = {channel: head.before(counts[channel]) for channel, head in heads.items()}
+    """For each turn, in the order of its announcements; offsets continue the heads."""
+    last = {Channel(channel): Position(epoch, offset) for channel, epoch, offset in rows}
     for turn in turns:
         records = []
         for announcement in turn.announcements:
@@ -144,4 +176,3 @@ def _records(
                 )
                 records.append(record)
         yield records
-    assert last == heads, "every channel ends at its new head"

@@ -11,6 +11,7 @@ from actors.domain.ids import DentistId
 from actors.domain.position import Position
 from actors.ports.calendars import LoadedCalendar, StoredReply
 from actors.ports.commits import ConstraintViolated, OwnedElsewhere
+from store.commit.event_rows import read_heads
 from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, STORED_REPLY, schedule_of
 from store.sql.prepared import Done, Params, Plan, Rows, Step, once
 from store.sql.write_statements import WriteStatements
@@ -36,7 +37,6 @@ class Opening(NamedTuple):
             "started_after": self.live_after - LONGEST,
             "since": self.now - REPLIES_KEPT,
             "at_most": REPLIES_LOADED_MAX,
-            "channel": availability_channel(self.dentist_id),
             "owner": self.owner,
         }
 
@@ -69,7 +69,7 @@ def _load(openings: Sequence[Opening], found: Rows, sql: WriteStatements) -> Pla
         Step(sql.live_rows, params),
         Step(sql.completed_rows, params),
         Step(sql.recent_replies, params),
-        Step(sql.head, params),
+        read_heads(map(availability_channel, known), sql.events),
     )
     kinds = tuple(map(APPOINTMENT_TYPE.read, types))
     rows = defaultdict[str, list[Appointment]](list)
@@ -79,7 +79,7 @@ def _load(openings: Sequence[Opening], found: Rows, sql: WriteStatements) -> Pla
     for *reply, dentist_id in reversed(recent):
         replies[dentist_id].append(STORED_REPLY.read(reply))
     loaded: dict[str, LoadedCalendar] = {}
-    for dentist_id, (first_epoch, epoch, offset) in zip(known, heads, strict=True):
+    for dentist_id, (_, epoch, offset) in zip(known, heads, strict=True):
         fence, schedule, version = stored[dentist_id]
         loaded[dentist_id] = LoadedCalendar(
             dentist_id=dentist_id,
@@ -88,7 +88,7 @@ def _load(openings: Sequence[Opening], found: Rows, sql: WriteStatements) -> Pla
             types=kinds,
             rows=tuple(rows[dentist_id]),
             replies=tuple(replies[dentist_id]),
-            position=Position(first_epoch if epoch is None else epoch, offset or 0),
+            position=Position(epoch, offset),
         )
     return [loaded.get(each.dentist_id) for each in openings]
 

@@ -14,11 +14,13 @@ from actors.ports.commits import Reply, Turn, TurnRefused
 from store.commit.audit import audit_rows
 from store.commit.event_rows import (
     CommitContext,
-    advance_channels,
-    channel_counts,
+    channels_of,
     event_rows,
+    lock_channels,
+    read_heads,
     read_names,
     render_turns,
+    take_event_ids,
 )
 from store.commit.idempotency import (
     read_replies,
@@ -41,10 +43,13 @@ def commit_record(turn: Turn, ctx: CommitContext) -> Plan[Done[Reply]]:
     patients |= {
         each.after.patient_id for each in turn.events if isinstance(each, events.ConsentSaved)
     }
-    yield (advance_channels(channel_counts((), map(patient_channel, sorted(patients))), sql),)
+    yield (lock_channels(map(patient_channel, patients), sql.events),)
     turn = yield from _with_dentists_channels(turn, sql)
-    heads, replies, names = yield (
-        advance_channels(channel_counts((turn,)), sql),
+    channels = channels_of((turn,))
+    _, heads, ids, replies, names = yield (
+        lock_channels(channels, sql.events),
+        read_heads(channels, sql.events),
+        take_event_ids((turn,), sql.events),
         read_replies((turn,), sql),
         read_names((turn,), sql),
     )
@@ -53,8 +58,10 @@ def commit_record(turn: Turn, ctx: CommitContext) -> Plan[Done[Reply]]:
         yield from _save(event, sql)
     (written,) = render_turns((turn,), heads, names, ctx)
     stored = reply_rows((turn,), (written.reply,), (None,))
-    _, inserted, _ = yield (
-        Step(sql.insert_event, event_rows((written,))),
+    logged, offsets = event_rows((written,), ids)
+    _, _, inserted, _ = yield (
+        Step(sql.events.insert_event, logged),
+        Step(sql.events.insert_offset, offsets),
         Step(sql.insert_reply, stored),
         Step(sql.insert_audit, audit_rows((turn,))),
     )

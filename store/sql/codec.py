@@ -92,11 +92,6 @@ def profile_params(profile: Profile) -> dict[str, object]:
     }
 
 
-def event_params(record: EventRecord) -> dict[str, object]:
-    """Of an event that is still to be published."""
-    return EVENT.params(record) | {"status": "pending", "attempts": 0}
-
-
 def webhook_params(webhook: Webhook) -> dict[str, object]:
     return WEBHOOK.params(webhook) | {
         "owner": webhook.party,

@@ -56,7 +56,8 @@ class Statement:
         self._pick = _picker(compiled.positiontup)
         writes = [bind.type.dialect_impl(dialect).bind_processor(dialect) for bind in binds]
         self._writes = tuple((n, write) for n, write in enumerate(writes) if write)
-        self._values = _values_clause(self.sql) if isinstance(clause, sa.Insert) else None
+        has_values = isinstance(clause, sa.Insert) and clause.select is None
+        self._values = _values_clause(self.sql) if has_values else None
         self._by_key = by_key
         reads = [
             column.type.dialect_impl(dialect).result_processor(dialect, None)

@@ -23,7 +23,6 @@ IS_HELD = sa.text("status = 'held'")
 IS_COMPLETED = sa.text("status = 'completed'")
 WAS_BOOKED = sa.text(f"status NOT IN ({status_list(NEVER_BOOKED)})")
 IS_OVER_UNBOOKED = sa.text(f"status IN ({status_list({Status.RELEASED, Status.EXPIRED})})")
-IS_PENDING = sa.text("status = 'pending'")
 
 
 def _partial_index(name: str, *columns: str, where: sa.TextClause) -> sa.Index:
@@ -126,40 +125,74 @@ appointments = sa.Table(
     _partial_index("ix_appointments_over", "updated_at", where=IS_OVER_UNBOOKED),
 )
 
-channels = sa.Table(
-    "channels",
+# The log of events, in the order in which they were committed. It is only appended to.
+event_log = sa.Table(
+    "event_log",
     metadata,
-    sa.Column("channel", sa.Text, primary_key=True),
-    sa.Column("epoch", sa.BigInteger, nullable=False),
-    sa.Column("offset", sa.BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-realtime_events = sa.Table(
-    "realtime_events",
-    metadata,
-    sa.Column("channel", sa.Text, nullable=False),
-    sa.Column("offset", sa.BigInteger, nullable=False),
+    sa.Column("id", SerialKey, primary_key=True, autoincrement=True),
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("event_id", sa.Text, nullable=False),
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
+)
+
+FORGOTTEN = 0
+"""In place of an event that retention has deleted."""
+
+# The offsets of an event in its channels. Those of a channel have no gap; the largest is its
+# head, which is kept when the event itself is deleted.
+event_channels = sa.Table(
+    "event_channels",
+    metadata,
+    sa.Column("event", sa.BigInteger, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("event", "channel"),
+    sa.UniqueConstraint("channel", "offset"),
+    sqlite_with_rowid=False,
+)
+
+# How an event was broadcast in a channel. An event without such a row is pending.
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("event", sa.BigInteger, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("broadcast_at", Instant),
     sa.Column("latency_ms", sa.Float),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("recipients", sa.Integer),
     sa.Column("error", sa.Text),
-    sa.PrimaryKeyConstraint("channel", "offset"),
-    sa.CheckConstraint("status IN ('pending', 'sent', 'failed')", name="status"),
-    _partial_index("ix_realtime_events_pending", "channel", "offset", where=IS_PENDING),
-    sa.Index("ix_realtime_events_created_at", "created_at"),
+    sa.PrimaryKeyConstraint("event", "channel"),
+    sa.CheckConstraint("status IN ('sent', 'failed')", name="status"),
+    sqlite_with_rowid=False,
+)
+
+# The view of the three tables, with which events are read.
+realtime_events = sa.Table(
+    "realtime_events",
+    sa.MetaData(),
+    sa.Column("channel", sa.Text),
+    sa.Column("offset", sa.BigInteger),
+    sa.Column("epoch", sa.BigInteger),
+    sa.Column("event_id", sa.Text),
+    sa.Column("type", sa.Text),
+    sa.Column("payload", sa.LargeBinary),
+    sa.Column("created_at", Instant),
+    sa.Column("status", sa.Text),
+    sa.Column("broadcast_at", Instant),
+    sa.Column("latency_ms", sa.Float),
+    sa.Column("attempts", sa.Integer),
+    sa.Column("recipients", sa.Integer),
+    sa.Column("error", sa.Text),
 )
 
 idempotency_keys = sa.Table(
     "idempotency_keys",
     metadata,
+    sa.Column("id", SerialKey, primary_key=True, autoincrement=True),
     sa.Column("scope", sa.Text, nullable=False),
     sa.Column("key", sa.Text, nullable=False),
     sa.Column("fingerprint", sa.Text, nullable=False),
@@ -170,9 +203,8 @@ idempotency_keys = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
-    sa.PrimaryKeyConstraint("scope", "key"),
+    sa.UniqueConstraint("scope", "key"),
     sa.Index("ix_idempotency_keys_dentist_id_created_at", "dentist_id", "created_at"),
-    sa.Index("ix_idempotency_keys_created_at", "created_at"),
 )
 
 audit_log = sa.Table(

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
+import sqlalchemy as sa
 from sqlalchemy import BigInteger, Dialect, Integer, Text
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
@@ -45,6 +47,31 @@ class Instant(TypeDecorator[datetime]):
 
 def _microseconds(value: datetime | None) -> int | None:
     return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+
+class TextList(TypeDecorator[list[str]]):
+    """Any number of texts as one parameter: an array on PostgreSQL, a JSON text on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        is_array = dialect.name == "postgresql"
+        return dialect.type_descriptor(ARRAY(Text()) if is_array else Text())
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        return None if dialect.name == "postgresql" else _json
+
+
+def _json(texts: list[str]) -> str:
+    return orjson.dumps(texts).decode()
+
+
+def each_of(texts: sa.BindParameter[list[str]], dialect: Dialect) -> sa.ColumnElement[str]:
+    """The column with one row for each text of the parameter, in their order."""
+    if dialect.name == "postgresql":
+        return sa.func.unnest(texts, type_=Text()).column_valued("given")
+    return sa.func.json_each(texts).table_valued(sa.column("value", Text()), name="given").c.value
 
 
 SerialKey = BigInteger().with_variant(Integer, "sqlite")

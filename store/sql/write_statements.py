@@ -8,25 +8,25 @@ import sqlalchemy as sa
 
 from store.sql import schema
 from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, LIVE_ROW, STORED_REPLY
-from store.sql.prepared import NO_OFFSET, ONE, Statement, StatementSet, columns_of
+from store.sql.event_statements import EventStatements
+from store.sql.prepared import NO_OFFSET, ONE, StatementSet, columns_of
 from store.sql.webhook_statements import WebhookStatements
 
 _DENTIST: sa.BindParameter[str] = sa.bindparam("dentist")
 _PATIENT: sa.BindParameter[str] = sa.bindparam("patient")
 _ROW: sa.BindParameter[str] = sa.bindparam("row_id")
-_PENDING: sa.ColumnElement[str] = sa.literal_column("'pending'")
 
 
 class WriteStatements(StatementSet):
     def __init__(self, dialect: sa.Dialect) -> None:
         super().__init__(dialect)
         self._fences()
-        self._channels()
         self._checks()
         self._rows()
         self._people()
         self._opening()
         self._housekeeping()
+        self.events = EventStatements(dialect)
         self.webhooks = WebhookStatements(dialect)
 
     def _fences(self) -> None:
@@ -50,25 +50,6 @@ class WriteStatements(StatementSet):
             sa.exists(sa.select(n.id).where(n.id == owner)),
         )
         self.claim = self._build(claiming.returning(*opened))
-
-    def _channels(self) -> None:
-        c, first_epoch = schema.channels.c, schema.hub.c.first_epoch
-        adding = self._upsert(schema.channels).values(
-            channel=sa.bindparam("channel"),
-            epoch=sa.select(first_epoch).scalar_subquery(),
-            offset=sa.bindparam("count"),
-        )
-        self.advance_channel = self._build(
-            adding.on_conflict_do_update(
-                index_elements=[c.channel], set_={"offset": c.offset + adding.excluded.offset}
-            ).returning(c.channel, c.epoch, c.offset)
-        )
-        joined = schema.hub.outerjoin(schema.channels, c.channel == sa.bindparam("channel"))
-        self.head = self._build(sa.select(first_epoch, c.epoch, c.offset).select_from(joined))
-        not_sent = columns_of(
-            schema.realtime_events, without="broadcast_at latency_ms recipients error"
-        )
-        self.insert_event = self._build(sa.insert(schema.realtime_events), not_sent)
 
     def _checks(self) -> None:
         a, k, t = schema.appointments.c, schema.idempotency_keys.c, schema.appointment_types.c
@@ -101,7 +82,9 @@ class WriteStatements(StatementSet):
         named = sa.select(p.id, p.name).where(p.id == sa.bindparam("person"))
         self.name = self._build(named, by_key=True)
         adding = self._upsert(schema.idempotency_keys).on_conflict_do_nothing()
-        self.insert_reply = self._build(adding.returning(k.scope, k.key))
+        self.insert_reply = self._build(
+            adding.returning(k.scope, k.key), columns_of(schema.idempotency_keys, without="id")
+        )
         self.insert_audit = self._build(
             sa.insert(schema.audit_log).inline(), columns_of(schema.audit_log, without="id")
         )
@@ -155,24 +138,16 @@ class WriteStatements(StatementSet):
         )
 
     def _housekeeping(self) -> None:
-        a, k, e = schema.appointments.c, schema.idempotency_keys.c, schema.realtime_events.c
-        this = (e.channel == sa.bindparam("of_channel"), e.offset == sa.bindparam("at_offset"))
-        self.mark_event = self._build(
-            sa.update(schema.realtime_events).where(*this),
-            ["status", "broadcast_at", "latency_ms", "attempts", "recipients", "error"],
-        )
-        self.delete_events = self._delete_events()
+        a, k = schema.appointments.c, schema.idempotency_keys.c
         self.delete_holds = self._delete_oldest((a.id,), a.updated_at, schema.IS_OVER_UNBOOKED)
-        self.delete_replies = self._delete_oldest((k.scope, k.key), k.created_at)
-
-    def _delete_events(self) -> Statement:
-        """Only from the beginning of a channel, so that the kept events have no gap."""
-        e, earlier = schema.realtime_events.c, schema.realtime_events.alias("earlier").c
-        is_kept = sa.or_(earlier.created_at >= sa.bindparam("before"), earlier.status == _PENDING)
-        kept_before = sa.exists().where(
-            earlier.channel == e.channel, earlier.offset < e.offset, is_kept
+        # Stored in the order of their ids, so those that are old enough come first.
+        first = (
+            sa.select(k.id, k.created_at)
+            .order_by(k.id)
+            .limit(sa.bindparam("at_most"))
+            .offset(NO_OFFSET)
+            .subquery()
         )
-        settled = e.status != _PENDING
-        return self._delete_oldest(
-            (e.channel, e.offset), e.created_at, settled, sa.not_(kept_before)
-        )
+        old = sa.select(first.c.id).where(first.c.created_at < sa.bindparam("before"))
+        deleting = sa.delete(schema.idempotency_keys).where(k.id.in_(old))
+        self.delete_replies = self._build(deleting.returning(k.id))

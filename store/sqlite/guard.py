@@ -18,7 +18,7 @@ from collections.abc import Mapping
 
 from actors.domain.contact import KnownContact
 from actors.domain.principal import Principal
-from store.sql.schema import metadata
+from store.sql.schema import metadata, realtime_events
 from store.sqlite.rules import CURRENT_PRINCIPAL, RULES, Rule, facts
 from store.sqlite.total import limit_sizes
 
@@ -27,6 +27,7 @@ _FUNCTIONS = frozenset(
     | {"nullif", "substr", "total", "trim", "typeof", "upper"}
 )
 """With no arguments do they fail, read a file or show the schema (``sum`` can overflow)."""
+_MAIN = 'main."{}"'
 _STEPS_BETWEEN_CHECKS = 100_000
 """Instructions of SQLite between two looks at the clock: a few milliseconds."""
 
@@ -109,7 +110,7 @@ def _views(table: str, inner: str, rule: Rule) -> tuple[str, str]:
     shown = ", ".join(_shown(column, rule) for column in columns)
     named = ", ".join(f'"{column}"' for column in columns)
     head = f'CREATE TEMP VIEW "{inner}" ({named}) AS'
-    source = f'main."{table}" AS "{table}"'
+    source = f'{rule.source or _MAIN.format(table)} AS "{table}"'
     return (
         f"{head} SELECT {shown} FROM {source} WHERE {rule.rows}",  # noqa: S608  # our own names
         f'CREATE TEMP VIEW "{table}" AS SELECT * FROM temp."{inner}"',  # noqa: S608  # ours
@@ -119,7 +120,8 @@ def _views(table: str, inner: str, rule: Rule) -> tuple[str, str]:
 def _columns(table: str) -> list[str]:
     if table == "alembic_version":
         return ["version_num"]
-    return [column.name for column in metadata.tables[table].columns]
+    found = realtime_events if table == realtime_events.name else metadata.tables[table]
+    return [column.name for column in found.columns]
 
 
 def _shown(column: str, rule: Rule) -> str:

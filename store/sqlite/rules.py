@@ -61,6 +61,8 @@ class Rule:
     """The condition for a row to be seen, on its columns."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Further conditions for columns, of a row that is seen."""
+    source: str | None = None
+    """What the rows are of, if it is no table: a query in parentheses."""
 
 
 def _everyone(column: str) -> Rule:
@@ -130,13 +132,27 @@ _CONSENT_AT_MY_CALENDAR = (
     f" AND a.{WAS_BOOKED.text}"
 )
 
+_EVENTS = (
+    '(SELECT c.channel, c."offset", e.epoch, e.event_id, e.type, e.payload, e.created_at,'
+    " coalesce(d.status, 'pending') AS status, d.broadcast_at, d.latency_ms,"
+    " coalesce(d.attempts, 0) AS attempts, d.recipients, d.error"
+    " FROM main.event_channels AS c JOIN main.event_log AS e ON e.id = c.event"
+    " LEFT JOIN main.deliveries AS d ON d.event = c.event AND d.channel = c.channel"
+    " WHERE e.epoch >= 0)"
+)
+"""The view of the same name, whose tables may be read only here. As for :func:`_everyone`, the
+condition names a column."""
+
 RULES: Mapping[str, Rule] = {
     "hub": _everyone("first_epoch"),
     "appointment_types": _everyone("version"),
     "appointments": Rule(rows=f"dentist_id = {_DENTIST} OR patient_id = {_PATIENT}"),
     "profiles": _PROFILES,
-    "channels": Rule(rows=_OF_CHANNEL),
-    "realtime_events": Rule(rows=_OF_CHANNEL),
+    # The ids of events tell how much was written between two of them.
+    "event_channels": Rule(rows=_OF_CHANNEL, columns={"event": "event <> event"}),
+    "event_log": _no_one("epoch"),
+    "deliveries": _no_one("event"),
+    "realtime_events": Rule(rows=_OF_CHANNEL, source=_EVENTS),
     "idempotency_keys": Rule(rows=f"scope = {_SCOPE}"),
     # Only the actors use fences and owners. Schedules are answered from their snapshots.
     "calendars": _no_one("fence"),

@@ -54,10 +54,18 @@ def _events() -> Iterator[str]:
         f" AND {_foreign(f'substr(NEW.channel, {len(prefix) + 1})')})"
         for prefix in prefixes
     )
-    yield _refuse("INSERT", "realtime_events", foreign)
-    kept = ('"channel"', '"offset"', "epoch", "event_id", "type", "payload", "created_at")
-    yield _refuse(f"UPDATE OF {', '.join(kept)}", "realtime_events", "1")
-    yield _refuse("DELETE", "realtime_events", "OLD.status = 'pending'")
+    yield _refuse("INSERT", "event_channels", foreign)
+    delivered = "EXISTS (SELECT 1 FROM main.deliveries AS d WHERE {})"
+    of_old = delivered.format("d.event = OLD.event AND d.channel = OLD.channel")
+    is_head = 'NEW.event = 0 AND NEW.channel = OLD.channel AND NEW."offset" = OLD."offset"'
+    yield _refuse("UPDATE", "event_channels", f"NOT ({is_head} AND {of_old})")
+    yield _refuse("DELETE", "event_channels", f"NOT (OLD.event = 0 OR {of_old})")
+    yield _refuse("UPDATE", "event_log", "1")
+    in_channels = "EXISTS (SELECT 1 FROM main.event_channels AS c WHERE {})"
+    yield _refuse("DELETE", "event_log", in_channels.format("c.event = OLD.id"))
+    of_offset = "c.event = OLD.event AND c.channel = OLD.channel"
+    yield _refuse("UPDATE OF event, channel", "deliveries", "1")
+    yield _refuse("DELETE", "deliveries", in_channels.format(of_offset))
 
 
 def _records() -> Iterator[str]:

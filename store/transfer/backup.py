@@ -19,7 +19,7 @@ from actors.ports.commits import StoreUnavailable
 from store.migrations.migrate import plan
 from store.sql.lockfile import exclusive
 from store.sql.url import is_postgresql, parse_url, sqlite_path
-from store.transfer.maintenance import largest_epoch, raise_epochs, reading, writing
+from store.transfer.maintenance import epoch_of, raise_epoch, reading, writing
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +83,7 @@ def restore(url: str, source: Path, *, now: datetime, progress: CopyProgress) ->
         _copy(source, draft, progress)
         schema = _checked(draft)
         at_least = max(int(now.timestamp()), _largest_epoch_of(target) + 1)
-        writing(f"sqlite:///{draft}", lambda connection: raise_epochs(connection, at_least))
+        writing(f"sqlite:///{draft}", lambda connection: raise_epoch(connection, at_least))
         replaced = _move_aside(target, now) if target.exists() else None
         draft.replace(target)
         _sync(target.absolute().parent)
@@ -150,7 +150,7 @@ def _largest_epoch_of(target: Path) -> int:
     if not target.exists():
         return 0
     try:
-        return reading(f"sqlite:///{target}", largest_epoch)
+        return reading(f"sqlite:///{target}", epoch_of)
     except DatabaseError as error:  # a damaged file is a reason to restore
         log.warning("replaced_database_unreadable", path=str(target), error=str(error.orig))
         return 0

@@ -13,7 +13,7 @@ from store.migrations.seal import revision_of, seal, unseal, without_seal
 from store.sql.lockfile import exclusive
 from store.sql.url import is_postgresql, parse_url, sqlite_path
 from store.transfer.dump import TABLES, Header, Progress, Tally, columns_of, encode_row, order_of
-from store.transfer.maintenance import raise_epochs, reading, writing
+from store.transfer.maintenance import raise_epoch, reading, writing
 
 _ROWS_AT_ONCE = 1_000
 
@@ -52,7 +52,7 @@ def reopen(url: str, *, now: datetime) -> None:
 
     def work(connection: Connection) -> None:
         unseal(connection)
-        raise_epochs(connection, int(now.timestamp()))
+        raise_epoch(connection, int(now.timestamp()))
 
     with alone_with(url):
         writing(url, work)

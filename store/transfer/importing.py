@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
 from actors.domain.zones import zone_names
 from store.migrations.migrate import check_schema
-from store.sql.schema import calendars, hub
+from store.sql.schema import audit_log, calendars, event_log, hub, idempotency_keys
 from store.transfer.dump import (
     LINE_BYTES_MAX,
     TABLES,
@@ -21,7 +21,7 @@ from store.transfer.dump import (
     decode_row,
 )
 from store.transfer.exporting import DumpSummary, alone_with
-from store.transfer.maintenance import raise_epochs, writing
+from store.transfer.maintenance import raise_epoch, writing
 
 _ROWS_AT_ONCE = 500
 
@@ -50,7 +50,7 @@ def import_(
         connection.execute(delete(hub))  # its one row comes with the dump
         tally = _read_rows(connection, source, header, progress)
         if not move:
-            raise_epochs(connection, int(now.timestamp()))
+            raise_epoch(connection, int(now.timestamp()))
         _continue_sequences(connection)
         return DumpSummary(
             schema=header.schema, sealed=header.sealed, rows=tally.rows, sha256=tally.sha256
@@ -148,9 +148,10 @@ def _loaded(line: bytes) -> object:
 def _continue_sequences(connection: Connection) -> None:
     """Generated keys continue after those of the dump."""
     if connection.dialect.name == "postgresql":
-        connection.execute(
-            text(
-                "SELECT setval(pg_get_serial_sequence('audit_log', 'id'),"
-                " (SELECT coalesce(max(id), 0) + 1 FROM audit_log), false)"
+        for table in (audit_log, event_log, idempotency_keys):
+            connection.execute(
+                text(
+                    f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'),"  # noqa: S608  # our own names
+                    f" (SELECT coalesce(max(id), 0) + 1 FROM {table.name}), false)"
+                )
             )
-        )

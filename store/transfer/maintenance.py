@@ -7,17 +7,16 @@ request.
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import Connection, case, exists, insert, literal, select, update
 
 from store.postgres.claims import MAINTENANCE
 from store.postgres.sync import on_postgresql
-from store.sql.schema import IS_PENDING, channels, hub, realtime_events
+from store.sql.schema import FORGOTTEN, deliveries, event_channels, hub
 from store.sql.url import is_postgresql, parse_url
 from store.sqlite.sync import on_sqlite
 
 T = TypeVar("T")
 
-_EPOCHS = ((hub, hub.c.first_epoch), (channels, channels.c.epoch))
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITING_SQLITE = ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = FULL")
 
@@ -51,18 +50,21 @@ def _in_transaction(work: Callable[[Connection], T]) -> Callable[[Connection], T
     return run
 
 
-def raise_epochs(connection: Connection, at_least: int) -> None:
-    """Set every epoch to ``at_least`` (Unix seconds) or its value + 1, whichever is larger.
+def raise_epoch(connection: Connection, at_least: int) -> None:
+    """Set the epoch to ``at_least`` (Unix seconds) or its value + 1, whichever is larger.
 
     A client with a position of an older epoch learns that its position is lost, and fetches
     again. Pending events of older epochs are marked as failed: they will not be sent.
     """
-    for table, epoch in _EPOCHS:
-        raised = case((epoch + 1 > at_least, epoch + 1), else_=at_least)
-        connection.execute(update(table).values({epoch: raised}))
-    pending = update(realtime_events).where(IS_PENDING)
-    connection.execute(pending.values(status="failed", error="history was replaced"))
+    epoch, c, d = hub.c.first_epoch, event_channels.c, deliveries.c
+    raised = case((epoch + 1 > at_least, epoch + 1), else_=at_least)
+    connection.execute(update(hub).values(first_epoch=raised))
+    pending = select(
+        c.event, c.channel, literal("failed"), literal(0), literal("history was replaced")
+    ).where(c.event > FORGOTTEN, ~exists().where(d.event == c.event, d.channel == c.channel))
+    columns = [d.event, d.channel, d.status, d.attempts, d.error]
+    connection.execute(insert(deliveries).from_select(columns, pending))
 
 
-def largest_epoch(connection: Connection) -> int:
-    return max(connection.scalar(select(func.max(epoch))) or 0 for _, epoch in _EPOCHS)
+def epoch_of(connection: Connection) -> int:
+    return connection.scalar(select(hub.c.first_epoch)) or 0

@@ -2,9 +2,17 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, text
 
-from store.sql.schema import IS_LIVE, appointments, channels, profiles, realtime_events
+from store.sql.schema import (
+    FORGOTTEN,
+    IS_LIVE,
+    appointments,
+    deliveries,
+    event_channels,
+    event_log,
+    profiles,
+)
 from store.transfer.maintenance import reading
 
 _SHOWN_MAX = 5
@@ -37,6 +45,7 @@ def _findings(connection: Connection) -> Findings:
             *(_damages(connection) if connection.dialect.name == "sqlite" else ()),
             *_overlaps(connection),
             *_broken_channels(connection),
+            *_broken_events(connection),
         ),
     )
 
@@ -75,25 +84,38 @@ def _overlaps(connection: Connection) -> list[str]:
 
 
 def _broken_channels(connection: Connection) -> list[str]:
-    """Channels whose kept events have a gap, or do not end at the channel's head."""
-    events = realtime_events.c
-    last = func.max(events.offset)
+    """Channels whose kept offsets have a gap."""
+    entries = event_channels.c
+    first, last = func.min(entries.offset), func.max(entries.offset)
     found = (
-        select(channels.c.channel)
-        .join(
-            realtime_events,
-            and_(events.channel == channels.c.channel, events.epoch == channels.c.epoch),
-        )
-        .group_by(channels.c.channel, channels.c.offset)
-        .having(
-            or_(
-                last != channels.c.offset,
-                func.count(events.offset) != last - func.min(events.offset) + 1,
-            )
-        )
+        select(entries.channel)
+        .group_by(entries.channel)
+        .having(func.count(entries.offset) != last - first + 1)
         .limit(_SHOWN_MAX)
     )
     return [
         f"the events of channel {channel} have a gap"
         for channel in connection.execute(found).scalars()
+    ]
+
+
+def _broken_events(connection: Connection) -> list[str]:
+    """Rows of one event that lack the others."""
+    entries, log, sent = event_channels.c, event_log.c, deliveries.c
+    of_delivery = exists().where(entries.event == sent.event, entries.channel == sent.channel)
+    lacking: dict[str, Select[tuple[int]]] = {
+        "event {} of a channel is not in the log": select(entries.event).where(
+            entries.event > FORGOTTEN, ~exists().where(log.id == entries.event)
+        ),
+        "event {} of the log is in no channel": select(log.id).where(
+            ~exists().where(entries.event == log.id)
+        ),
+        "event {} was delivered to a channel in which it is not": select(sent.event).where(
+            ~of_delivery
+        ),
+    }
+    return [
+        problem.format(number)
+        for problem, found in lacking.items()
+        for number in connection.execute(found.limit(_SHOWN_MAX)).scalars()
     ]

@@ -13,7 +13,14 @@ from tests.support.database import ENGINES, rows
 from tests.support.logs import Logs, captured_logs
 from tests.support.running import Template, clinic_on, make_template
 
-STATE = ("appointments", "profiles", "calendars", "appointment_types", "channels", "audit_log")
+STATE = (
+    "appointments",
+    "profiles",
+    "calendars",
+    "appointment_types",
+    "event_channels",
+    "audit_log",
+)
 """Tables that only an accepted command changes."""
 
 OpenClinic = Callable[..., AbstractAsyncContextManager[Clinic]]

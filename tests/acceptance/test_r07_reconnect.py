@@ -164,7 +164,7 @@ async def _two_days_pass(clinic: Clinic, channel: str) -> None:
     assert await eventually(lambda: not rows(clinic.database, sql, channel), 3.0)
     execute(
         clinic.database,
-        "UPDATE realtime_events SET created_at = created_at - 2 * 86400 * 1000000",
+        "UPDATE event_log SET created_at = created_at - 2 * 86400 * 1000000",
     )
     sql = "SELECT 1 FROM realtime_events WHERE channel = ?"
     assert await eventually(lambda: not rows(clinic.database, sql, channel), 3.0)

@@ -17,7 +17,9 @@ from tests.contract.engines import PostgresDatabase
 from tests.contract.security_world import MAY_SEE, Row, World, keys
 
 TABLES = sorted({*metadata.tables, "alembic_version"})
-VIEWS = {"profiles"}
+READ = [*TABLES, "realtime_events"]
+"""With the view of events."""
+VIEWS = {"event_channels", "profiles", "realtime_events"}
 """Which callers read in the table's place: of each row no more columns than are theirs."""
 NO_SECRETS = {"alembic_version", "hub"}
 """Tables of a revision and an epoch, which every login may know."""

@@ -13,6 +13,7 @@ from actors.domain.channels import Channel, may_join
 from actors.domain.events import RowEvent
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
+from actors.ports.events import Delivery
 from store.sql.schema import metadata
 from tests.contract.clinic import ADMIN, DAY, Clinic, booked, client_key, dentist, held, patient
 from tests.contract.engines import Database
@@ -103,8 +104,29 @@ async def world(clinic: Clinic, database: Database) -> World:
         await add_webhook(clinic, owner)
     for each in (pat, pia, hal):
         await add_consent(clinic, each)
+    await _deliver_some(clinic)
     _share(database)
     return World(clinic, database, ann, bob, pat, pia, hal, eve)
+
+
+async def _deliver_some(clinic: Clinic) -> None:
+    pending = await clinic.store.events.pending(limit=1_000)
+    delivered = sorted({record.event_id for record in pending})[::2]
+    await clinic.store.events.mark(
+        [
+            Delivery(
+                channel=record.channel,
+                position=record.position,
+                sent=True,
+                at=clinic.clock.now(),
+                latency_ms=1.0,
+                attempts=1,
+                recipients=0,
+            )
+            for record in pending
+            if record.event_id in delivered
+        ]
+    )
 
 
 def _share(database: Database) -> None:
@@ -164,8 +186,10 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
         row["resource_kind"] == "appointment" and _own_appointment(world, who, row)
     ),
     "calendars": lambda *_: False,
-    "channels": lambda _, who, row: may_join(who, Channel(row["channel"])),
     "cluster": lambda *_: False,
+    "deliveries": lambda *_: False,
+    "event_channels": lambda _, who, row: may_join(who, Channel(row["channel"])),
+    "event_log": lambda *_: False,
     "hub": lambda *_: True,
     "idempotency_keys": lambda _, who, row: row["scope"] == who.scope,
     "nodes": lambda *_: False,
@@ -182,6 +206,8 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
 def key_of(table: str) -> list[str]:
     if table == "alembic_version":
         return ["version_num"]
+    if table in ("event_channels", "realtime_events"):  # the ids of events are not shown
+        return ["channel", "offset"]
     return [column.name for column in metadata.tables[table].columns if column.primary_key]
 
 

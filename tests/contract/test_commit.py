@@ -352,8 +352,8 @@ async def test_audit_names_the_parties_by_id_only(clinic: Clinic, database: Data
 def _everything(database: Database) -> list[list[tuple[object, ...]]]:
     return [
         database.query("SELECT * FROM appointments"),
-        database.query("SELECT * FROM channels"),
-        database.query("SELECT * FROM realtime_events"),
+        database.query("SELECT * FROM event_log"),
+        database.query("SELECT * FROM event_channels"),
         database.query("SELECT * FROM idempotency_keys"),
         database.query("SELECT * FROM audit_log"),
     ]

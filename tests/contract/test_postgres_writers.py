@@ -68,7 +68,7 @@ async def test_of_two_hubs_that_believe_they_own_a_calendar_the_fenced_one_write
         await clinic.add_patient("Pia"),
     ]
     former = await clinic.open(ann)
-    tables = ("appointments", "realtime_events", "idempotency_keys", "audit_log", "channels")
+    tables = ("appointments", "event_log", "event_channels", "idempotency_keys", "audit_log")
     async with opened(database.url, clinic) as store:
         other = beside(clinic, store)
         present = await other.open(ann)

@@ -83,8 +83,8 @@ async def test_a_clock_that_went_back_leaves_no_gap(
 ) -> None:
     await mark_all(clinic)
     database.query(
-        "UPDATE realtime_events SET created_at = (SELECT min(created_at) FROM realtime_events)"
-        ' WHERE channel = ? AND "offset" = 4',
+        "UPDATE event_log SET created_at = (SELECT min(created_at) FROM event_log) WHERE id ="
+        ' (SELECT event FROM event_channels WHERE channel = ? AND "offset" = 4)',
         channel,
     )
     await clinic.store.retention.forget(clinic.clock.now())

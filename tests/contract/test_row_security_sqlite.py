@@ -330,7 +330,7 @@ HIDDEN = {
     "audit_log": ("patient_id", "pia"),
     "idempotency_keys": ("scope", "scope of pia"),
     "realtime_events": ("channel", "channel of pia"),
-    "channels": ("channel", "channel of pia"),
+    "event_channels": ("channel", "channel of pia"),
     "calendars": ("dentist_id", "bob"),
 }
 """A column of each table, and a value that Hal must not know to exist."""

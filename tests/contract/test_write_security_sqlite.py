@@ -45,6 +45,9 @@ async def test_write_for_another_person_is_refused(world: World) -> None:
     await written(world, stolen.replace(world.pia.id, "system"), ann.id)
 
 
+PENDING = "(event, channel) NOT IN (SELECT event, channel FROM deliveries)"
+
+
 async def test_a_commit_writes_into_no_calendar_it_did_not_declare(world: World) -> None:
     ann, bob = world.ann, world.bob
     before = {table: world.all_rows(table) for table in MAY_SEE}
@@ -63,15 +66,20 @@ async def test_a_commit_writes_into_no_calendar_it_did_not_declare(world: World)
         f"UPDATE profiles SET name = 'x' WHERE id = '{bob.id}'",
         f"DELETE FROM profiles WHERE id = '{world.eve.id}'",
         (
-            f'INSERT INTO realtime_events (channel, "offset", epoch, event_id, type, payload,'
-            f" created_at, status, attempts)"
-            f" VALUES ('appointments:dentist:{bob.id}', 99, 1, 'e', 't', x'', 0, 'pending', 0)"
+            'INSERT INTO event_channels (event, channel, "offset")'
+            f" VALUES (9, 'appointments:dentist:{bob.id}', 99)"
         ),
-        "UPDATE realtime_events SET payload = x''",
-        "DELETE FROM realtime_events",
+        'UPDATE event_channels SET "offset" = 9',
+        f"UPDATE event_channels SET event = 0 WHERE {PENDING}",
+        f"DELETE FROM event_channels WHERE {PENDING}",
+        "UPDATE event_log SET payload = x''",
+        "DELETE FROM event_log",
+        "UPDATE deliveries SET channel = 'x'",
+        "DELETE FROM deliveries",
         (
-            f"INSERT INTO idempotency_keys SELECT 'x', key, fingerprint, internal, '{bob.id}',"
-            " outcome, resource_id, version, body, created_at FROM idempotency_keys LIMIT 1"
+            "INSERT INTO idempotency_keys SELECT 99, 'x', key, fingerprint, internal,"
+            f" '{bob.id}', outcome, resource_id, version, body, created_at FROM idempotency_keys"
+            " LIMIT 1"
         ),
         "UPDATE idempotency_keys SET body = x''",
         (

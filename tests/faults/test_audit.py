@@ -22,7 +22,7 @@ import pytest
 
 from chairside.client import ClientError, HubClient, HubEvent, LiveClient, Position, RetryPolicy
 from tests.support.clinic import CHATBOT, DAYS_AHEAD, Clinic, Person
-from tests.support.database import Database, rows
+from tests.support.database import HEADS, Database, rows
 from tests.support.eventually import eventually
 from tests.support.histories import pending, problems_of
 from tests.support.node import Program, program
@@ -345,7 +345,7 @@ async def settled(database: Database, screens: Sequence[Screen], node: Program) 
     async def behind() -> list[str]:
         heads = {
             row["channel"]: {"epoch": row["epoch"], "offset": row["offset"]}
-            for row in rows(database, 'SELECT channel, epoch, "offset" FROM channels')
+            for row in rows(database, HEADS)
         }
         positions = await request(node, "places")
         for screen in screens:

@@ -20,8 +20,8 @@ from tests.support.running import Template
 
 WRITTEN = (
     "appointments",
-    "realtime_events",
-    "channels",
+    "event_log",
+    "event_channels",
     "idempotency_keys",
     "audit_log",
     "calendars",

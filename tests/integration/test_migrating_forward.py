@@ -7,7 +7,20 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import Connection, delete, insert, inspect, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    MetaData,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
 
 from actors.domain.channels import dentist_channel
@@ -19,7 +32,7 @@ from actors.services.delivery_rights import DeliveryRights
 from store.engine import Store, open_store
 from store.migrations.migrate import plan, upgrade
 from store.settings import DatabaseSettings
-from store.sql.schema import metadata
+from store.sql.schema import event_channels, hub, metadata, realtime_events
 from store.transfer.dump import TABLES
 from store.transfer.maintenance import reading, writing
 from tests.contract.clinic import Postbox, render
@@ -29,7 +42,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = tuple(f"{number:04}" for number in range(1, 14))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 15))
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -207,22 +220,56 @@ def _payload(n: int) -> bytes:
     return b'{"n":%d,"name":"\xc3\x9c"}' % n
 
 
+_CHANNELS = Table(
+    "channels",
+    MetaData(),
+    Column("channel", Text),
+    Column("epoch", BigInteger),
+    Column("offset", BigInteger),
+)
+"""Until revision 0014; then the heads are the largest offsets."""
+_HEADS = (
+    select(
+        event_channels.c.channel,
+        select(hub.c.first_epoch).scalar_subquery().label("epoch"),
+        func.max(event_channels.c.offset).label("offset"),
+    )
+    .group_by(event_channels.c.channel)
+    .order_by(event_channels.c.channel)
+)
+_KNOWN = {table.name: table for table in (*TABLES, _CHANNELS, realtime_events)}
+_KEYS = {
+    "channels": ("channel",),
+    "realtime_events": ("channel", "offset"),
+    "idempotency_keys": ("scope", "key"),
+}
+
+
+def _key(table: Table) -> Sequence[Column[Any]]:
+    """That of every revision."""
+    names = _KEYS.get(table.name)
+    return [table.c[name] for name in names] if names else list(table.primary_key)
+
+
 def _contents(connection: Connection) -> dict[str, list[dict[str, Any]]]:
     """Of each table that there is and has rows, each column that there is."""
     found: dict[str, list[dict[str, Any]]] = {}
     for name, columns in _present(connection).items():
-        table = metadata.tables[name]
-        query = select(*(table.c[each] for each in columns)).order_by(*table.primary_key)
+        table = _KNOWN[name]
+        query = select(*(table.c[each] for each in columns)).order_by(*_key(table))
         if rows := [dict(row) for row in connection.execute(query).mappings()]:
             found[name] = rows
+    if "event_channels" in found:
+        found["channels"] = [dict(row) for row in connection.execute(_HEADS).mappings()]
     return found
 
 
 def _populate(connection: Connection) -> None:
     """Fill every table and column that an older revision lacks."""
+    connection.execute(update(hub).values(first_epoch=7))
     for name, columns in _present(connection).items():
-        table = metadata.tables[name]
-        if name == "hub" or connection.execute(select(*table.primary_key).limit(1)).first():
+        table = _KNOWN[name]
+        if name == "hub" or connection.execute(select(*_key(table)).limit(1)).first():
             continue
         rows = [{key: value for key, value in row.items() if key in columns} for row in _ROWS[name]]
         connection.execute(insert(table), rows)
@@ -230,11 +277,11 @@ def _populate(connection: Connection) -> None:
 
 def _present(connection: Connection) -> dict[str, list[str]]:
     inspector = inspect(connection)
-    known = {*inspector.get_table_names()}
+    known = {*inspector.get_table_names(), *inspector.get_view_names()}
     return {
-        table.name: [column["name"] for column in inspector.get_columns(table.name)]
-        for table in TABLES
-        if table.name in known
+        name: [column["name"] for column in inspector.get_columns(name)]
+        for name in _KNOWN
+        if name in known
     }
 
 
@@ -284,7 +331,7 @@ def _event(n: int) -> dict[str, Any]:
         "status": ("sent", "failed", "pending")[n % 3],
         "broadcast_at": SEEN if n % 3 == 0 else None,
         "latency_ms": 0.25 if n % 3 == 0 else None,
-        "attempts": n % 5,
+        "attempts": 0 if n % 3 == 2 else n % 5,
         "recipients": None,
         "error": "x" if n % 3 == 1 else None,
     }
@@ -356,7 +403,10 @@ _ROWS: Rows = {
         }
     ],
     "appointments": [_appointment(n) for n in range(COUNT)],
-    "channels": [{"channel": "appointments:dentist:d", "epoch": 7, "offset": COUNT}],
+    "channels": [
+        {"channel": "appointments:dentist:d", "epoch": 7, "offset": COUNT},
+        {"channel": "profiles:user:p", "epoch": 7, "offset": 4},  # its events are forgotten
+    ],
     "realtime_events": [_event(n) for n in range(COUNT)],
     "idempotency_keys": [_reply(n) for n in range(COUNT)],
     "audit_log": [_audited(n) for n in range(COUNT)],

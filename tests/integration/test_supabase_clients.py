@@ -17,7 +17,7 @@ from tests.integration.supabase_world import logs as logs
 from tests.integration.supabase_world import open_clinic as open_clinic
 from tests.integration.supabase_world import template as template
 from tests.support.clinic import Clinic, appointments_of, availability_of
-from tests.support.database import execute
+from tests.support.database import FORGET_EVENTS, execute
 from tests.support.ports import free_port
 from tests.support.running import Template, config_for, running_hub
 from tests.support.supabase_clients import KINDS, RealClient, real_client
@@ -310,7 +310,7 @@ async def test_all_clients_join_again_after_phx_error(open_clinic: OpenClinic) -
         marks = [client.mark() for client in running]
         await clinic.hold(clinic.patients[1], "15:00")
         await failing[0].refused.wait()
-        execute(clinic.database, "DELETE FROM realtime_events")
+        execute(clinic.database, *FORGET_EVENTS)
         await asyncio.gather(
             *(_resubscribed(each, at) for each, at in zip(running, marks, strict=True))
         )

@@ -364,7 +364,7 @@ async def test_an_incomplete_replay_is_refused(open_clinic: OpenClinic) -> None:
         dentist = clinic.dentists[0]
         for hour in ("08:00", "09:00"):
             await clinic.book(clinic.patients[0], hour)
-        execute(clinic.database, 'DELETE FROM realtime_events WHERE "offset" = 1')
+        execute(clinic.database, 'DELETE FROM event_channels WHERE "offset" = 1')
         async with connect(clinic, dentist.token) as raw:
             refusal = await raw.join(appointments_of(dentist), replay={"since": 0})
             assert refusal.status == "error"

@@ -24,6 +24,21 @@ Database = Path | OnPostgres
 """A SQLite database is its file."""
 
 ENGINES = ("sqlite", "postgres")
+HEADS = (
+    'SELECT channel, (SELECT first_epoch FROM hub) AS epoch, max("offset") AS "offset"'
+    " FROM event_channels GROUP BY channel"
+)
+"""The position of each channel."""
+FORGET_EVENTS = (
+    (
+        'DELETE FROM event_channels WHERE "offset" < (SELECT max(c."offset")'
+        " FROM event_channels AS c WHERE c.channel = event_channels.channel)"
+    ),
+    "UPDATE event_channels SET event = 0",
+    "DELETE FROM event_log",
+    "DELETE FROM deliveries",
+)
+"""What retention would do to all events: the heads remain."""
 
 
 def url_of(database: Database) -> str:

@@ -14,7 +14,7 @@ from chairside.traffic.screens import Observer
 from chairside.traffic.simulation import Simulation
 from tests.support.balancer import Balancer, balancer_for
 from tests.support.clinic import Clinic, Person
-from tests.support.database import OnPostgres, rows
+from tests.support.database import HEADS, OnPostgres, rows
 from tests.support.eventually import eventually
 from tests.support.histories import watch_fences
 from tests.support.ports import free_port
@@ -57,10 +57,9 @@ class Fleet:
     async def all_show(self, simulation: Simulation) -> None:
         """Assert that every screen reaches the heads of its channels within SHOWN_S."""
         ended_s = time.monotonic()
-        sql = 'SELECT channel, epoch, "offset" FROM channels'
         heads = {
             row["channel"]: Position(epoch=row["epoch"], offset=row["offset"])
-            for row in await asyncio.to_thread(rows, self.database, sql)
+            for row in await asyncio.to_thread(rows, self.database, HEADS)
         }
 
         def behind() -> list[str]:

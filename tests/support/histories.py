@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from tests.support.database import Database, OnPostgres, execute, rows
+from tests.support.database import HEADS, Database, OnPostgres, execute, rows
 
 
 def problems_of(database: Database) -> list[str]:
@@ -71,11 +71,11 @@ def _gaps(database: Database) -> list[str]:
     offsets: dict[str, list[int]] = {}
     for row in rows(database, sql):
         offsets.setdefault(row["channel"], []).append(row["offset"])
-    heads = rows(database, 'SELECT channel, "offset" AS head FROM channels')
+    heads = rows(database, HEADS)
     found = [
-        f"{head['channel']}: {offsets.get(head['channel'])} up to {head['head']}"
+        f"{head['channel']}: {offsets.get(head['channel'])} up to {head['offset']}"
         for head in heads
-        if offsets.get(head["channel"], []) != list(range(1, head["head"] + 1))
+        if offsets.get(head["channel"], []) != list(range(1, head["offset"] + 1))
     ]
     strays = offsets.keys() - {head["channel"] for head in heads}
     return found + [f"{channel}: events without a head" for channel in strays]

@@ -64,6 +64,7 @@ class LargeClinic:
             database.server.script(database.name, *without_guards(database))
             for statement in self._statements(_POSTGRES_VALUES):
                 database.server.script(database.name, _UNCHECKED, statement)
+            database.server.script(database.name, _EVENT_IDS)
             database.server.run(database.name, "VACUUM (ANALYZE)")
             return
         guards = without_guards(database)
@@ -83,8 +84,10 @@ class LargeClinic:
                 _numbered(_APPOINTMENTS, min(first + _AT_ONCE, self.rows), values, first)
                 for first in range(0, self.rows, _AT_ONCE)
             ),
-            _numbered(_CHANNELS, self.dentists, values),
-            _numbered(_EVENTS, self.dentists * EVENTS_OF_A_CALENDAR, values),
+            *(
+                _numbered(rows, self.dentists * EVENTS_OF_A_CALENDAR, values)
+                for rows in (_EVENTS, _OFFSETS, _DELIVERIES)
+            ),
             _numbered(_AUDIT, self.rows // 10, values),
         )
 
@@ -105,22 +108,26 @@ _PATIENTS = (
 )
 _CALENDARS = "INSERT INTO calendars SELECT 'd' || n, 1, NULL, '{{}}', 1"
 _APPOINTMENTS = (
-    "INSERT INTO appointments SELECT 'a' || n, 'd' || (n % {dentists}),"
+    "INSERT INTO appointments SELECT '0-' || n, 'd' || (n % {dentists}),"
     " 'p' || ((n / {dentists} * 7919 + n) % {patients}), 't',"
     " {start} + n / {dentists} * {step}, {start} + (n / {dentists} + 1) * {step}, 0, 0,"
     " CASE WHEN n % 997 = 0 THEN 'held' ELSE 'confirmed' END, {start} + 1000000 * {step},"
     " 1, false, 'patient', NULL, NULL, {start}, {start}, 'p', 'system'"
 )
-_CHANNELS = f"INSERT INTO channels SELECT 'appointments:dentist:d' || n, 1, {EVENTS_OF_A_CALENDAR}"
-_EVENTS = (
-    "INSERT INTO realtime_events SELECT 'appointments:dentist:d' || (n % {dentists}),"
-    " n / {dentists} + 1, 1, 'e' || n, 'appointment.created', {empty}, {start}, 'sent',"
-    " NULL, NULL, 1, 0, NULL"
+_EVENTS = "INSERT INTO event_log SELECT n + 1, 1, 'e' || n, 'appointment.created', {empty}, {start}"
+_OFFSETS = (
+    "INSERT INTO event_channels SELECT n + 1, 'appointments:dentist:d' || (n % {dentists}),"
+    " n / {dentists} + 1"
 )
+_DELIVERIES = (
+    "INSERT INTO deliveries SELECT n + 1, 'appointments:dentist:d' || (n % {dentists}),"
+    " 'sent', NULL, NULL, 1, 0, NULL"
+)
+_EVENT_IDS = "SELECT setval('event_log_id_seq', (SELECT max(id) FROM event_log))"
 _AUDIT = (
     "INSERT INTO audit_log (at, action, role, subject, resource_kind, resource_id, dentist_id,"
     " patient_id, old_status, new_status, new_starts_at, new_ends_at, request_id)"
-    " SELECT {start}, 'appointment.booked', 'patient', 's', 'appointment', 'a' || n,"
+    " SELECT {start}, 'appointment.booked', 'patient', 's', 'appointment', '0-' || n,"
     " 'd' || (n % {dentists}), 'p' || ((n / {dentists} * 7919 + n) % {patients}), NULL,"
     " 'confirmed', {start}, {start}, 'r'"
 )
@@ -171,12 +178,12 @@ READINGS = (
     Reading(name="a patient's list", read=lambda s: s.appointments.page(PATIENT, _LATEST)),
     Reading(
         name="one appointment",
-        read=lambda s: s.appointments.get(DENTIST, AppointmentId("a1")),
+        read=lambda s: s.appointments.get(DENTIST, AppointmentId("0-1")),
         found=lambda answer: int(answer is not None),
     ),
     Reading(
         name="its history",
-        read=lambda s: s.appointments.history(DENTIST, AppointmentId("a1")),
+        read=lambda s: s.appointments.history(DENTIST, AppointmentId("0-1")),
         found=len,
     ),
     Reading(name="a dentist's patients", read=_search(""), found=_people),

@@ -13,11 +13,18 @@ from store.sql.prepared import Statement
 from store.sql.schema import appointments, profiles
 from store.sql.write_statements import WriteStatements
 
-STATEMENTS = sorted(
-    name
-    for name, value in vars(WriteStatements(sqlite.dialect())).items()
-    if isinstance(value, Statement)
-)
+
+def statements(dialect: Dialect) -> dict[str, Statement]:
+    found = WriteStatements(dialect)
+    return {
+        name: value
+        for each in (found, found.events, found.webhooks)
+        for name, value in vars(each).items()
+        if isinstance(value, Statement)
+    }
+
+
+STATEMENTS = sorted(statements(sqlite.dialect()))
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +39,14 @@ POSTGRESQL: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLA
 
 @pytest.mark.parametrize("dialect", [sqlite.dialect(), POSTGRESQL], ids=lambda d: d.name)
 def test_every_statement_compiles_in_every_dialect(dialect: Dialect) -> None:
-    sql = WriteStatements(dialect)
-    assert all(getattr(sql, name).sql for name in STATEMENTS)
+    found = statements(dialect)
+    assert all(found[name].sql for name in STATEMENTS)
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_sqlite_accepts_every_statement(name: str, migrated: Path) -> None:
     connection = sqlite3.connect(migrated)
-    statement: Statement = getattr(WriteStatements(sqlite.dialect()), name)
+    statement = statements(sqlite.dialect())[name]
     connection.execute(f"EXPLAIN {statement.sql}", [None] * statement.sql.count("?"))
     connection.close()
 
@@ -51,14 +58,20 @@ def test_sqlite_accepts_every_statement(name: str, migrated: Path) -> None:
         ("live_rows_of", "ix_appointments_patient_id_starts_at_id"),
         ("dentists_of", "ix_appointments_patient_id_starts_at_id"),
         ("recent_replies", "ix_idempotency_keys_dentist_id_created_at"),
-        ("delete_events", "ix_realtime_events_created_at"),
+        ("heads", "sqlite_autoindex_event_channels_2 (channel=?)"),
+        ("mark_event", "sqlite_autoindex_event_channels_2 (channel=? AND offset=?)"),
+        ("first_pending", "PRIMARY KEY (event>? AND event<?)"),
+        ("keep_heads", "PRIMARY KEY (event>? AND event<?)"),
+        ("delete_offsets", "PRIMARY KEY (event>? AND event<?)"),
+        ("delete_outcomes", "PRIMARY KEY (event<?)"),
+        ("delete_events", "PRIMARY KEY (rowid<?)"),
         ("delete_holds", "ix_appointments_over"),
-        ("delete_replies", "ix_idempotency_keys_created_at"),
+        ("delete_replies", "PRIMARY KEY (rowid=?)"),
     ],
 )
 def test_statements_on_large_tables_use_an_index(name: str, index: str, migrated: Path) -> None:
     connection = sqlite3.connect(migrated)
-    sql = getattr(WriteStatements(sqlite.dialect()), name).sql
+    sql = statements(sqlite.dialect())[name].sql
     values = [None] * sql.count("?")
     rows = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
     connection.close()
@@ -81,12 +94,21 @@ def test_values_are_bound_in_the_order_of_the_text() -> None:
 
 
 def test_insert_takes_many_rows_at_once(migrated: Path) -> None:
-    """Also an INSERT with a subquery in its values."""
-    statement = WriteStatements(sqlite.dialect()).advance_channel
+    statement = statements(sqlite.dialect())["insert_offset"]
     connection = sqlite3.connect(migrated)
-    values = [value for n in range(3) for value in statement.bind({"channel": f"c{n}", "count": n})]
-    rows = connection.execute(statement.sql_for(3), values).fetchall()
-    assert [(channel, offset) for channel, _, offset in rows] == [("c0", 0), ("c1", 1), ("c2", 2)]
+    rows = [{"event": n, "channel": f"c{n}", "offset": n} for n in range(3)]
+    connection.execute(statement.sql_for(3), [value for n in rows for value in statement.bind(n)])
+    found = connection.execute("SELECT * FROM event_channels").fetchall()
+    assert found == [(0, "c0", 0), (1, "c1", 1), (2, "c2", 2)]
+    connection.close()
+
+
+def test_a_list_is_one_parameter_and_keeps_its_order(migrated: Path) -> None:
+    connection = sqlite3.connect(migrated)
+    heads, ids = (statements(sqlite.dialect())[name] for name in ("heads", "event_ids"))
+    rows = connection.execute(heads.sql, heads.bind({"channels": ["b", "a", "é"]})).fetchall()
+    assert [(channel, offset) for channel, _, offset in rows] == [("b", 0), ("a", 0), ("é", 0)]
+    assert connection.execute(ids.sql, ids.bind({"types": ["t", "t"]})).fetchall() == [(1,), (2,)]
     connection.close()
 
 
@@ -102,15 +124,15 @@ def test_rows_by_key_are_selected_together(migrated: Path) -> None:
 def test_on_postgresql_many_rows_are_an_array_for_each_value() -> None:
     """Subqueries in an INSERT are kept; in a SELECT only the key becomes an array."""
     sql = WriteStatements(POSTGRESQL)
-    advance, fence = sql.advance_channel.sql_of_arrays, sql.lock_fence.sql_of_arrays
-    assert "SELECT given_1, (SELECT hub.first_epoch" in advance
-    assert "FROM unnest($1::VARCHAR[], $2::BIGINT[]) AS given(given_1, given_2) ON CON" in advance
+    offset, fence = sql.events.insert_offset.sql_of_arrays, sql.lock_fence.sql_of_arrays
+    assert "SELECT given_1, given_2, given_3" in offset
+    assert "FROM unnest($1::BIGINT[], $2::VARCHAR[], $3::BIGINT[]) AS given(" in offset
     assert "dentist_id = ANY($1::VARCHAR[]) ORDER BY calendars.dentist_id FOR UPDATE" in fence
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_every_parameter_of_many_rows_is_an_array(name: str) -> None:
-    statement: Statement = getattr(WriteStatements(POSTGRESQL), name)
+    statement = statements(POSTGRESQL)[name]
     if statement.takes_many:
         assert statement.sql_of_arrays.count("[]") == statement.sql.count("::")
         assert statement.sql_of_arrays.count("::") == statement.sql.count("::")

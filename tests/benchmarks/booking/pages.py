@@ -21,6 +21,7 @@ from actors.domain.profile import Profile
 from actors.domain.schedule import Schedule
 from actors.ports.calendars import LoadedCalendar
 from actors.ports.events import Delivery
+from api.schemas.render import render
 from store import open_store
 from store.migrations.migrate import upgrade
 from store.settings import DatabaseSettings
@@ -28,7 +29,7 @@ from store.sql.codec import schedule_json
 from store.sql.prepared import once
 from store.sql.writer import step_job
 from store.sqlite.writer import SqliteWriter
-from tests.contract.clinic import MINUTE, Clinic, Postbox, booked, client_key, render
+from tests.contract.clinic import MINUTE, Clinic, Postbox, booked, client_key
 from tests.support.clock import FakeClock
 from tests.support.large_clinic import LargeClinic
 
