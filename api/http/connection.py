@@ -168,6 +168,11 @@ class HttpConnection(web.RequestHandler):
             self._wait(Phase.HEAD, self._deadlines.head_s)
         super().data_received(data)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Does nothing unless reading was paused: aiohttp would parse nothing once more."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def request_begins(self, payload: StreamReader) -> None:
         """The head has arrived, and a handler gets the request."""
         self._table.works(self)

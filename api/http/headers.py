@@ -2,18 +2,27 @@
 
 from typing import Final
 
-from multidict import MutableMultiMapping
+from multidict import CIMultiDict
 
 NO_FRAMES: Final = "frame-ancestors 'none'"
 
 
-def secure(headers: MutableMultiMapping[str], request_id: str) -> None:
+_POLICY: Final = "Content-Security-Policy"
+_DEFAULTS: Final = CIMultiDict(
+    {
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        _POLICY: f"default-src 'none'; {NO_FRAMES}",
+        "Cache-Control": "no-store",
+    }
+)
+
+
+def secure(headers: CIMultiDict[str], request_id: str) -> None:
     """Add the request id, and what keeps browsers from misusing a response."""
+    policy = headers.get(_POLICY, NO_FRAMES)
+    headers.merge(_DEFAULTS)  # keeps what the response has
     headers.setdefault("X-Request-ID", request_id)
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    policy = headers.setdefault("Content-Security-Policy", f"default-src 'none'; {NO_FRAMES}")
     if NO_FRAMES in policy:
         headers["X-Frame-Options"] = "DENY"
-    headers.setdefault("Cache-Control", "no-store")

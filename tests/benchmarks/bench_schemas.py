@@ -11,6 +11,7 @@ from marshmallow import Schema
 
 from actors.services.availability import Slot
 from api.realtime.socketio.inputs import LEAVE
+from api.schemas.bodies import BOOK
 from api.schemas.pages import SlotSchema
 from api.schemas.resources import AppointmentSchema, Shown
 from api.schemas.strict import Strict
@@ -43,6 +44,8 @@ def compare(name: str, value: object, *ways: Callable[[object], object]) -> None
 def main() -> None:
     channel = {"channel": "hub:status"}
     compare("LeaveSchema", channel, LEAVE.load_flat, lambda _: LEAVE.load(channel))
+    slot = {"dentist_id": DENTIST, "appointment_type_id": TYPE, "start": "2027-03-08T09:00:00Z"}
+    compare("BookSchema", slot, BOOK.load_flat, lambda _: BOOK.load(slot))
     for schema, value in RESOURCES.items():
         plain = type(schema.__name__, (schema,), {"_serialize": Schema._serialize})
         compare(schema.__name__, value, schema().dump, plain().dump)
