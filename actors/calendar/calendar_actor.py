@@ -94,16 +94,13 @@ class CalendarActor:
     def snapshot(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self.snapshot_number += 1
+        self.holds = snapshot.calendar.agenda.hold_count
+        """The number of slots held now, overdue holds included."""
 
     @property
     def idle(self) -> bool:
         """Whether nothing is queued or in flight, and no hold has to expire here."""
         return not (self.mailbox or self._in_flight or self.holds)
-
-    @property
-    def holds(self) -> int:
-        """The number of slots held now, overdue holds included."""
-        return self._snapshot.calendar.agenda.hold_count
 
     async def run(self) -> None:
         """Work until the mailbox is sealed and drained. However it ends, every caller gets an

@@ -23,7 +23,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64)
 _LATENCIES_KEPT = 4096
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CalendarFigures:
     """The load of one calendar, for the status page."""
 
