@@ -5,7 +5,7 @@ import pytest
 from actors.domain.channels import AVAILABILITY_ALL, Channel, dentist_channel
 from actors.domain.ids import DentistId
 from actors.ports.events import Delivery, EventRecord
-from tests.contract.clinic import DAY, Clinic, booked
+from tests.contract.clinic import DAY, MINUTE, Clinic, booked
 from tests.contract.engines import Database
 
 
@@ -109,3 +109,22 @@ async def test_a_marked_event_is_pending_no_more(
     ]
     assert database.query(sql, sent.channel, sent.position.offset) == [("sent", 1.5, 1, 2, None)]
     await clinic.store.events.mark([])
+
+
+async def test_what_is_settled_is_skipped_and_nothing_else(
+    clinic: Clinic, channel: Channel
+) -> None:
+    """Neither an old event between settled ones, nor one that is committed later."""
+    first, between, *others = await clinic.store.events.pending(limit=1_000)
+    await clinic.store.events.mark([delivered(record, clinic) for record in (first, *others)])
+    clinic.clock.advance(11 * MINUTE)
+    for _ in range(2):
+        assert await clinic.store.events.pending(limit=1_000) == [between]
+    await clinic.store.events.mark([delivered(between, clinic)])
+    clinic.clock.advance(11 * MINUTE)
+    assert await clinic.store.events.pending(limit=1_000) == []
+    ann, pat = await clinic.add_dentist(), await clinic.add_patient()
+    row = clinic.row(ann, pat, clinic.clock.now() + DAY)
+    await clinic.commit(await clinic.open(ann), clinic.turn(booked(row)))
+    later = await clinic.store.events.pending(limit=1_000)
+    assert {dentist_channel(DentistId(ann.id))} < {record.channel for record in later}

@@ -91,6 +91,28 @@ async def test_a_clock_that_went_back_leaves_no_gap(
     assert await offsets(clinic, channel) == [3, 4, 5, 6]
 
 
+async def test_a_channel_goes_on_when_its_events_are_forgotten(
+    clinic: Clinic, database: Database
+) -> None:
+    ann, pat = await clinic.add_dentist(), await clinic.add_patient()
+    loaded, channel = await clinic.open(ann), dentist_channel(DentistId(ann.id))
+    for head in (1, 2, 3):
+        row = clinic.row(ann, pat, clinic.clock.now() + DAY)
+        await clinic.commit(loaded, clinic.turn(booked(row)))
+        assert await offsets(clinic, channel) == [head]
+        await mark_all(clinic)
+        clinic.clock.advance(31 * DAY)
+        await clinic.store.retention.forget(clinic.clock.now())
+        assert await offsets(clinic, channel) == []
+        assert await clinic.store.events.oldest(channel) is None
+        assert (await clinic.store.events.heads([channel]))[channel].offset == head
+    left = "SELECT (SELECT count(*) FROM event_log), (SELECT count(*) FROM deliveries)"
+    assert database.query(left) == [(0, 0)]
+    kept = "SELECT count(*), count(DISTINCT channel), max(event) FROM event_channels"
+    ((entries, channels, last),) = database.query(kept)
+    assert (entries, last) == (channels, 0), "one head for each channel"
+
+
 async def test_keys_are_kept_for_a_day(clinic: Clinic, channel: Channel) -> None:
     keys = [client_key(f"key {n}") for n in range(1, 7)]
     assert len(await clinic.store.calendars.replies(keys)) == 6
