@@ -43,10 +43,13 @@ class Statement:
         *,
         sets: Sequence[str] | None = None,
         by_key: bool = False,
+        by_rows: bool = False,
     ) -> None:
         """``sets``: the columns that an INSERT or UPDATE takes from its parameters.
 
-        ``by_key``: a SELECT of rows by a single key, in any order.
+        ``by_key``: a SELECT of rows by a single key, in any order. ``by_rows``: a SELECT from
+        one table that several parameters restrict; what several sets of them find comes in any
+        order, and once for each.
         """
         compiled = clause.compile(dialect=dialect, column_keys=sets)
         self.sql = str(compiled)
@@ -58,7 +61,7 @@ class Statement:
         self._writes = tuple((n, write) for n, write in enumerate(writes) if write)
         has_values = isinstance(clause, sa.Insert) and clause.select is None
         self._values = _values_clause(self.sql) if has_values else None
-        self._by_key = by_key
+        self._by_key, self._by_rows = by_key, by_rows
         reads = [
             column.type.dialect_impl(dialect).result_processor(dialect, None)
             for column in clause.exported_columns
@@ -70,7 +73,7 @@ class Statement:
     @property
     def takes_many(self) -> bool:
         """Whether one execution can take the parameters of many rows."""
-        return self._by_key or self._values is not None
+        return self._by_key or self._by_rows or self._values is not None
 
     @cached_property
     def sql_of_arrays(self) -> str:
@@ -79,10 +82,12 @@ class Statement:
         if self._by_key:
             assert arrays.count("$") == 1, "one key"
             return _TYPED.sub(f"ANY({arrays})", self.sql)
-        assert self._values, "only an INSERT, and a SELECT by key, take many rows"
-        names = _TYPED.sub(r"given_\1", self._values)
         columns = ", ".join(f"given_{n}" for n, _ in _TYPED.findall(self.sql))
         given = f"unnest({arrays}) AS given({columns})"
+        if self._by_rows:
+            return _joined(_TYPED.sub(r"given_\1", self.sql), given)
+        assert self._values, "only an INSERT, and a SELECT by key or rows, take many rows"
+        names = _TYPED.sub(r"given_\1", self._values)
         selected = f"SELECT {names[1:-1]} FROM {given}"  # noqa: S608  # parameters and names only
         return self.sql.replace(f"VALUES {self._values}", selected, 1)
 
@@ -91,7 +96,13 @@ class Statement:
         if self._by_key:
             assert self.sql.count("= ?") == 1, "one key"
             return self.sql.replace("= ?", f"IN ({', '.join('?' * count)})")
-        assert self._values, "only an INSERT, and a SELECT by key, take many rows"
+        if self._by_rows:
+            numbers = range(1, self.sql.count("?") + 1)
+            columns = ", ".join(f"given_{n}" for n in numbers)
+            values = ", ".join([f"({', '.join('?' for _ in numbers)})"] * count)
+            selected = _joined(self.sql.replace("?", "given_{}").format(*numbers), "given")
+            return f"WITH given ({columns}) AS (VALUES {values}) {selected}"
+        assert self._values, "only an INSERT, and a SELECT by key or rows, take many rows"
         return self.sql.replace(self._values, ", ".join([self._values] * count), 1)
 
     def bind(self, params: Params) -> Row:
@@ -114,6 +125,11 @@ class Statement:
         for n, read in self._reads:
             row[n] = read(row[n])
         return tuple(row)
+
+
+def _joined(select: str, given: str) -> str:
+    """The SELECT for each row of ``given``, which SQLite then reads first (CROSS JOIN)."""
+    return select.replace("\nFROM ", f"\nFROM {given} CROSS JOIN ", 1)
 
 
 def _values_clause(sql: str) -> str:
@@ -141,9 +157,14 @@ class StatementSet:
         self._upsert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
 
     def _build(
-        self, clause: Clause, sets: Sequence[str] | None = None, *, by_key: bool = False
+        self,
+        clause: Clause,
+        sets: Sequence[str] | None = None,
+        *,
+        by_key: bool = False,
+        by_rows: bool = False,
     ) -> Statement:
-        return Statement(clause, self._dialect, sets=sets, by_key=by_key)
+        return Statement(clause, self._dialect, sets=sets, by_key=by_key, by_rows=by_rows)
 
     def _guarded_update(
         self, table: sa.Table, *, without: str, version: str = "version"

@@ -58,7 +58,8 @@ class WriteStatements(StatementSet):
         self.reply = self._build(
             sa.select(*STORED_REPLY.columns).where(
                 k.scope == sa.bindparam("scope"), k.key == sa.bindparam("key")
-            )
+            ),
+            by_rows=True,
         )
         self.live_rows_of = self._build(
             sa.select(*LIVE_ROW.columns).where(
@@ -67,7 +68,8 @@ class WriteStatements(StatementSet):
                 a.starts_at > sa.bindparam("after"),
                 a.starts_at < sa.bindparam("before"),
                 a.ends_at > sa.bindparam("ends_after"),
-            )
+            ),
+            by_rows=True,
         )
 
     def _rows(self) -> None:

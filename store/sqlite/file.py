@@ -91,9 +91,10 @@ class SqliteConnection:
         statement = step.statement
         if not step.params:
             return ()
-        if statement.takes_many and len(step.params) > 1:
+        is_single = len(step.params) == 1
+        if not is_single and statement.takes_many:
             return self._many_at_once(step)
-        if not statement.returns_rows and len(step.params) == 1:
+        if is_single and not statement.returns_rows:
             self._raw.execute(statement.sql, statement.bind(step.params[0])).close()
             return ()
         if not statement.returns_rows:

@@ -35,7 +35,7 @@ PAGES = {1: 18.6, 64: 4.2}
 ROUND_TRIPS = {"sqlite": 17, "postgres": 3}
 """To the engine, for a commit of one booking, with BEGIN and COMMIT. On SQLite each is a
 statement."""
-CALLS = 454
+CALLS = 447
 """Of functions for one booking, Python's and others, in the thread that writes to SQLite."""
 
 

@@ -121,6 +121,26 @@ def test_rows_by_key_are_selected_together(migrated: Path) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("live_rows_of", "ix_appointments_patient_id_starts_at_id"),
+        ("reply", "sqlite_autoindex_idempotency_keys_1"),
+    ],
+)
+def test_rows_by_several_parameters_are_selected_together(
+    name: str, index: str, migrated: Path
+) -> None:
+    """The index is searched once for each set of them."""
+    statement: Statement = getattr(WriteStatements(sqlite.dialect()), name)
+    values = ["x"] * 3 * statement.sql.count("?")
+    with sqlite3.connect(migrated) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {statement.sql_for(3)}", values).fetchall()
+    connection.close()
+    details = [row[3] for row in plan]
+    assert [index in detail for detail in details if "given" not in detail][-1:] == [True], details
+
+
 def test_on_postgresql_many_rows_are_an_array_for_each_value() -> None:
     """Subqueries in an INSERT are kept; in a SELECT only the key becomes an array."""
     sql = WriteStatements(POSTGRESQL)
