@@ -19,12 +19,7 @@ from zoneinfo import ZoneInfo
 
 from actors.domain.appointment import MAX_MINUTES, AppointmentType
 from actors.domain.refusals import OutsideAvailability, Refusal, SlotTaken, TooFar, TooSoon
-from actors.domain.schedule import (
-    CACHED_DAYS_MAX,
-    MINUTES_PER_DAY,
-    Schedule,
-    Weekday,
-)
+from actors.domain.schedule import CACHED_DAYS_MAX, MINUTES_PER_DAY, Schedule, Weekday
 
 Minute = int
 Span = tuple[Minute, Minute]
