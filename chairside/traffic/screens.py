@@ -84,10 +84,10 @@ class Observer:
                         found[name] += map(ShownEvent.of, answer.events)
                     else:
                         del found[name]
-                    if answer.recovered and answer.more:
-                        wanted[name] = found[name][-1].position
-                    else:
+                    if not (answer.recovered and answer.more):
                         del wanted[name]
+                    elif found[name]:  # without events, others filled the response
+                        wanted[name] = found[name][-1].position
         return found
 
     async def heads(self) -> dict[str, Position]:
