@@ -81,7 +81,7 @@ class Middleware:
             if response is None:
                 if is_api(path):
                     principal = await identify(request, deps)
-                    deps.limiter.take(principal.scope)
+                    deps.limiter.take(principal.scope, principal.party)
                     check_length(request)
                 check_coding(request)
                 response = await handler(request)
@@ -130,7 +130,7 @@ async def _looked_up(deps: AppDeps, claims: Claims, patient: str | None) -> Prin
     try:
         return await deps.services.identity.principal(claims, patient)
     except (Forbidden, ConsentRequired, NotFound):
-        deps.limiter.take(claims.scope)  # trying patients one by one is limited, too
+        deps.limiter.take(claims.scope, claims.acting)  # trying patients one by one is limited, too
         raise
 
 

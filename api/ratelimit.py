@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Final
 
-from actors.domain.principal import acting_party
 from actors.domain.refusals import RateLimited
 
 BUCKETS_MAX: Final = 20_000
@@ -38,9 +37,12 @@ class RateLimiter:
         A third of the time of cachetools (``tests/benchmarks/bench_ratelimit.py``).
         """
 
-    def take(self, scope: str) -> None:
-        """Count one request of ``scope``; raises :class:`RateLimited` above the limit."""
-        if self._parties is not None and (party := acting_party(scope)) is not None:
+    def take(self, scope: str, party: str | None = None) -> None:
+        """Count one request of ``scope``, sent by the chatbot ``party`` if by one.
+
+        Raises :class:`RateLimited` above either limit.
+        """
+        if party is not None and self._parties is not None:
             self._parties.take(party)
         now, full_at = self._monotonic(), self._full_at
         was_s = full_at.pop(scope, now)

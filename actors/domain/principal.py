@@ -1,8 +1,6 @@
 """Principals: the effective person of a request, and the party acting for them."""
 
 from enum import StrEnum
-from functools import lru_cache
-from typing import Final
 
 from actors.domain.ids import ProfileId
 from actors.domain.refusals import Forbidden
@@ -15,17 +13,6 @@ class Role(StrEnum):
     CHATBOT = "chatbot"
     ADMIN = "admin"
     SYSTEM = "system"  # the hub itself, for instance its alarms; never the role of a token
-
-
-_CHATBOT: Final = f"{Role.CHATBOT}:"
-
-
-@lru_cache(maxsize=4_096)
-def acting_party(scope: str) -> str | None:
-    """The chatbot in a :attr:`Principal.scope`: that acts for a person, or for itself."""
-    if scope.startswith(_CHATBOT):
-        return scope.removeprefix(_CHATBOT).removesuffix("|")
-    return scope.partition("|")[2] or None
 
 
 @value
@@ -49,6 +36,11 @@ class Principal:
     def scope(self) -> str:
         """The scope of its idempotency keys and rate limits: person and acting party."""
         return f"{self.role}:{self.person or self.subject}|{self.acting or ''}"
+
+    @property
+    def party(self) -> str | None:
+        """The chatbot that sends the request, for a person or for itself."""
+        return self.subject if self.role is Role.CHATBOT else self.acting
 
     @property
     def created_via(self) -> str:

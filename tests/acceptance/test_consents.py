@@ -196,6 +196,13 @@ async def test_a_chatbot_has_one_limit_for_all_its_patients(open_clinic: OpenCli
         assert tried == [404] * 10 + [429] * 2, "trying ids is limited, too"
 
 
+async def test_a_subject_with_a_bar_is_not_counted_as_a_chatbot(open_clinic: OpenClinic) -> None:
+    narrow = ChatbotSettings(consent="assumed", rate_per_s=0.01, rate_burst=1)
+    async with open_clinic(chatbot=narrow) as clinic:
+        admin = clinic.with_token(token("admin", "provider|bot-4"))
+        assert [(await admin.get("/api/webhooks")).status for _ in range(3)] == [200] * 3
+
+
 async def test_every_act_is_audited_by_the_acting_party(open_clinic: OpenClinic) -> None:
     async with open_clinic() as clinic:
         patient = clinic.patients[0]

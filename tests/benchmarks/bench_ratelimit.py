@@ -18,7 +18,7 @@ class WithCachetools(RateLimiter):
         super().__init__(rate_per_s=1e9, burst=10**9, monotonic=monotonic)
         self._cache: LRUCache[str, float] = LRUCache(BUCKETS_MAX)
 
-    def take(self, scope: str) -> None:
+    def take(self, scope: str, party: str | None = None) -> None:
         now = self._monotonic()
         self._cache[scope] = max(self._cache.get(scope, now), now) + self._one_s
 

@@ -84,7 +84,7 @@ class CommandHandler:
         try:
             if session.closed or self._sessions.closing:
                 raise Unavailable
-            self._count(session.scope)
+            self._count(session.scope, session.party)
             if session.running >= self._deps.commands_max:
                 raise Unavailable
             data = only_object(arguments)

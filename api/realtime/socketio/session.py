@@ -41,11 +41,13 @@ class SocketSession:
     closed: bool = False
     scope: str = field(init=False)
     """Of the principal: commands count against its rate limit."""
+    party: str | None = field(init=False)
+    """The chatbot that sends them, whose limit they count against, too."""
 
     def __post_init__(self) -> None:
         self.sid, self.namespace = self.client.sid, self.client.namespace
         self.send = self.client.send
-        self.scope = self.principal.scope
+        self.scope, self.party = self.principal.scope, self.principal.party
 
     @property
     def may_be_joining(self) -> bool:

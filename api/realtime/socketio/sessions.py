@@ -90,9 +90,9 @@ class SocketSessions:
         try:
             principal = await self._deps.services.identity.principal(claims, request.on_behalf_of)
         except (Forbidden, ConsentRequired, NotFound):
-            self._deps.limiter.take(claims.scope)
+            self._deps.limiter.take(claims.scope, claims.acting)
             raise
-        self._deps.limiter.take(principal.scope)
+        self._deps.limiter.take(principal.scope, principal.party)
         since = request.since or {}
         wanted = {**dict.fromkeys(own_channels(principal)), **since}
         check_count("since", len(wanted))

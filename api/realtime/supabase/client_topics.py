@@ -117,7 +117,7 @@ class ClientTopics:
         """Admits the principal of a new topic, as a user of the socket until it leaves it."""
         try:
             claims, principal = await self._authenticate(request.token or self._key)
-            self._deps.limiter.take(principal.scope)
+            self._deps.limiter.take(principal.scope, principal.party)
         except InvalidToken:
             raise JoinRefused(InvalidToken.code, "Unauthorized: Invalid token") from None
         except Forbidden as refusal:

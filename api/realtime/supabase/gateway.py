@@ -114,7 +114,7 @@ class Supabase:
             return None
         claims = await deps.verifier.verify(key)
         principal = await deps.services.identity.principal(claims)
-        deps.limiter.take(principal.scope)
+        deps.limiter.take(principal.scope, principal.party)
         return principal.scope
 
     def _refusal(self, error: Exception, connect: SocketRequest) -> web.Response:

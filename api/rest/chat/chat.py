@@ -56,7 +56,7 @@ async def chat(call: Call[None, ChatRequest]) -> Result:
     app, body = call.request.app, call.body
     deps, own = app[DEPS], app[CHAT_DEPS]
     if body.event is None:  # events are forwarded at the hub's pace, and nothing is understood
-        own.limiter.take(principal.scope)
+        own.limiter.take(principal.scope, principal.party)
     now, key = deps.clock.now(), own.key
     state = unsealed(body.state, principal.person, key, now) if body.state else None
     hub = InProcessHub.acting(call.services, principal, call.caller.request_id)
