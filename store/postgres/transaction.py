@@ -72,7 +72,7 @@ class PostgresConnection:
         except BROKEN as error:
             if lacks_privilege(error) and "to set role" in str(error):
                 raise StoreUnavailable(f"the login cannot write: {error}") from error
-            if not reused or is_an_answer(error):
+            if not reused or is_an_answer(error) or isinstance(error, TimeoutError):
                 raise
             # Lost while it was idle, or before COMMIT: a new connection may begin.
             self._driver.terminate()

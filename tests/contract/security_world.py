@@ -111,7 +111,8 @@ async def world(clinic: Clinic, database: Database) -> World:
 
 async def _deliver_some(clinic: Clinic) -> None:
     pending = await clinic.store.events.pending(limit=1_000)
-    delivered = sorted({record.event_id for record in pending})[::2]
+    ids = sorted({record.event_id for record in pending})
+    delivered = ids[: len(ids) // 2]
     await clinic.store.events.mark(
         [
             Delivery(
@@ -119,11 +120,11 @@ async def _deliver_some(clinic: Clinic) -> None:
                 position=record.position,
                 sent=True,
                 at=clinic.clock.now(),
-                latency_ms=1.0,
+                latency_ms=float(number),
                 attempts=1,
                 recipients=0,
             )
-            for record in pending
+            for number, record in enumerate(pending, 1)
             if record.event_id in delivered
         ]
     )

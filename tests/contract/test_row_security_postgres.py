@@ -12,6 +12,7 @@ from functools import partial
 import asyncpg
 import pytest
 
+from actors.domain.channels import may_join
 from actors.ports.commits import ConstraintViolated, Fenced
 from store.commit.committer import commit_calendars
 from store.commit.event_rows import CommitContext
@@ -165,6 +166,24 @@ async def test_no_error_tells_what_a_hidden_row_holds(outside: Outside) -> None:
         assert outside.run([], f"SELECT 1 FROM {table} WHERE {there}"), "something to hide"
         assert not outside.run([], f"SELECT 1 FROM {table} WHERE {absent}")
         for one, other in zip(probes(table, there), probes(table, absent), strict=True):
+            assert outcome(outside, one) == outcome(outside, other), one
+
+
+async def test_no_error_tells_what_a_hidden_event_holds(outside: Outside) -> None:
+    """Neither its payload nor its delivery, which stand in other tables than its channel."""
+    hal = patient(outside.world.hal)
+    events = outside.all_rows("realtime_events")
+    hidden = [row for row in events if not may_join(hal, row["channel"])]
+    shown = {row["payload"] for row in events} - {row["payload"] for row in hidden}
+    payload = next(row["payload"].hex() for row in hidden if row["payload"] not in shown)
+    latency_ms = next(row["latency_ms"] for row in hidden if row["latency_ms"] is not None)
+    for there, absent in (
+        (f"payload = '\\x{payload}'", f"payload = '\\x{payload}00'"),
+        (f"latency_ms = {latency_ms}", f"latency_ms = {latency_ms} + 0.5"),
+    ):
+        for one, other in zip(
+            probes("realtime_events", there), probes("realtime_events", absent), strict=True
+        ):
             assert outcome(outside, one) == outcome(outside, other), one
 
 
