@@ -14,7 +14,7 @@ from actors.domain.values import value
 
 @value
 class EventRecord:
-    """One row of ``realtime_events``: an announcement in one channel, at its position."""
+    """An announcement in one channel, at its position."""
 
     channel: Channel
     position: Position
@@ -28,7 +28,7 @@ class EventRecord:
 class Delivery(NamedTuple):
     """The outcome of the broadcast of one event (criterion 10.1).
 
-    A named tuple, because that is made in a third of the time of a frozen dataclass.
+    A named tuple, because there is one for each event.
     """
 
     channel: Channel

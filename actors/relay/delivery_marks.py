@@ -17,7 +17,7 @@ _LAST_FLUSH_S = 5.0
 
 
 class DeliveryMarks:
-    """Writes deliveries to ``realtime_events`` in batches; broadcasting never waits for it.
+    """Writes deliveries to the log in batches; broadcasting never waits for it.
 
     If the log cannot be written, up to ``kept_max`` deliveries are kept and written later.
     An event whose mark is lost stays pending and is broadcast again at the next start, where

@@ -241,7 +241,8 @@ class Relay:
         if (is_ours := self._is_ours) is not None:
             own = zip(deliveries, records, strict=True)
             deliveries = [delivery for delivery, record in own if is_ours(record)]
-        self._marks.add(deliveries)
+        if deliveries:
+            self._marks.add(deliveries)
         if (error := outcome.error) is not None:
             for record in records:
                 context = _context(record)

@@ -5,8 +5,6 @@ from typing import Final
 from multidict import CIMultiDict
 
 NO_FRAMES: Final = "frame-ancestors 'none'"
-
-
 _POLICY: Final = "Content-Security-Policy"
 _DEFAULTS: Final = CIMultiDict(
     {

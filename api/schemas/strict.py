@@ -81,7 +81,7 @@ class Strict(Schema):
 
 
 class RequestSchema(Strict, Generic[T]):
-    """Loads its type argument: the frozen dataclass of the request that a service takes."""
+    """Loads its type argument: the request that a service takes."""
 
     form: ClassVar[Mapping[str, object]] = {}
     """Rules about several fields, in JSON Schema, for the API document."""

@@ -300,6 +300,18 @@ async def test_sockets_of_a_deleted_person_are_closed_within_a_second() -> None:
         assert (await other.ok("profile:get"))["name"] == "Ada"
 
 
+async def test_no_command_is_handled_once_the_right_has_ended() -> None:
+    """Also not in the step of the event loop in which it ends, before the socket is closed."""
+    async with running_world() as world:
+        await world.screen()
+        sessions, server = world.realtime._sessions, world.realtime._server
+        (session,) = sessions._sessions.values()
+        command = '2/patient,["profile:get"]'
+        assert server.message_now(session.client.eio_sid, command)
+        sessions._end(session)
+        assert not server.message_now(session.client.eio_sid, command)
+
+
 async def test_a_database_outage_closes_no_socket(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from aiohttp._websocket.reader import WebSocketDataQueue
+from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
+from aiohttp.base_protocol import BaseProtocol
 from aiohttp.test_utils import TestClient, TestServer
 
-from api.realtime.engineio.websocket import PRIVATE_NAMES, WebSocket
+from api.realtime.engineio.websocket import PRIVATE_NAMES, MessageQueue, WebSocket
 from tests.unit.relay_world import until
 
 
@@ -80,3 +81,39 @@ async def test_the_private_names_are_those_of_aiohttp() -> None:
     }
     assert hasattr(web.WebSocketResponse, "_reader")
     assert hasattr(WebSocketDataQueue, "_buffer")
+
+
+async def test_what_is_parsed_while_a_message_is_taken_waits_behind_it() -> None:
+    """After a long message, aiohttp parses on when that message is taken out of the queue."""
+    handled: list[str] = []
+
+    def takes_short_texts(text: str) -> bool:
+        if len(text) < 10:
+            handled.append(text)
+        return len(text) < 10
+
+    queue = MessageQueue(Upgraded())
+    queue.handle_now = takes_short_texts
+    reader = WebSocketReader(queue, 1 << 20, compress=False, decode_text=True)
+    reader.feed_data(b"".join(map(frame, ["first", "b" * 140_000, "last"])))
+    await queue.read()
+    assert handled == ["first"], "the last one waits until the long one was handled"
+    assert (await queue.read()).data == "last"
+    reader.feed_data(frame("next"))
+    assert handled == ["first"], "the last one is being handled"
+
+
+class Upgraded(BaseProtocol):
+    """The protocol of a connection that has become a WebSocket."""
+
+    def __init__(self) -> None:
+        super().__init__(asyncio.get_running_loop())
+        self._upgraded = True
+
+
+def frame(text: str) -> bytes:
+    """A text frame of a server, which is not masked (RFC 6455, section 5.2)."""
+    payload = text.encode()
+    short = len(payload) < 126
+    length = bytes([len(payload)]) if short else b"\x7f" + len(payload).to_bytes(8)
+    return b"\x81" + length + payload

@@ -42,7 +42,8 @@ UPGRADE_S: Final = 10.0
 """How long an upgrade may take, as in the reference server."""
 POLL_PACKETS_MAX: Final = 16
 _PACKETS_PER_ITERATION: Final = 16
-"""Packets of one WebSocket that are handled before the event loop runs other tasks."""
+"""Packets of one WebSocket that are handled while they are read, and that many more from its
+queue, before the event loop runs other tasks."""
 _MESSAGE: Final = PacketType.MESSAGE  # Python 3.11 is slow at looking up an enumeration's member
 _PROBE: Final = "probe"
 _ABORT_S: Final = 2.0

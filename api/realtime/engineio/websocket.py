@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_websocket import WSMessageTextBytes
 
 from api.realtime.rooms.send_buffer import ByteTransport
 
@@ -24,7 +25,7 @@ PRIVATE_NAMES: Final = {
     "WebSocketResponse._reader": "the response reads from the extended queue",
 }
 """Private names of aiohttp, each with its use. ``tests/unit/test_websocket.py`` fails when an
-upgrade changes one of them; messages then still arrive, through the queue."""
+upgrade changes one of them."""
 
 
 class MessageQueue(WebSocketDataQueue):
@@ -35,21 +36,30 @@ class MessageQueue(WebSocketDataQueue):
     overtakes another.
     """
 
-    __slots__ = ("handle_now",)
+    __slots__ = ("_is_behind", "handle_now")
 
     def __init__(self, protocol: BaseProtocol) -> None:
         super().__init__(protocol, _QUEUED_BYTES, loop=asyncio.get_running_loop())
         self.handle_now: Callable[[str], bool] | None = None
         """Handles a text at once, or returns false; must not raise."""
+        self._is_behind = False
+        """A message was queued, and may not have been handled yet."""
 
     def feed_data(self, data: WSMessage, size: int) -> None:  # type: ignore[override]  # text is str
         if (
             self.handle_now is None
-            or self._buffer
+            or self._is_behind
             or data.type is not _TEXT
             or not self.handle_now(data.data)
         ):
+            self._is_behind = True
             super().feed_data(data, size)
+
+    async def read(self) -> WSMessage | WSMessageTextBytes:
+        """The next message. What aiohttp parses before it returns goes behind that message."""
+        if not self._buffer:
+            self._is_behind = False
+        return await super().read()
 
 
 class _Response(web.WebSocketResponse):

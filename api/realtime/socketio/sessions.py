@@ -153,6 +153,7 @@ class SocketSessions:
 
     def _end(self, session: SocketSession) -> None:
         """End the session for good: its token expired, or was revoked."""
+        self._connected.pop((session.client.eio_sid, session.namespace), None)  # no command more
         session.emit("auth:expired", _expires_at(session))
         self._spawn(session.client.disconnect())
 
