@@ -34,6 +34,7 @@ STATUS: Final[Mapping[type[refusals.Refusal], int]] = MappingProxyType(
         refusals.OutsideAvailability: 422,
         refusals.TooSoon: 422,
         refusals.TooFar: 422,
+        refusals.ProfileIncomplete: 422,
         refusals.TooLate: 422,
         refusals.IdempotencyMismatch: 422,
         refusals.RateLimited: 429,

@@ -13,7 +13,7 @@ from api.schemas.fields import MAX_NAME_CHARS, MAX_SUBJECT_CHARS
 
 Payload: TypeAlias = Mapping[str, object]
 """The claims of a token as its issuer wrote them."""
-ROLES: Final = frozenset({Role.PATIENT, Role.DENTIST, Role.CHATBOT, Role.ADMIN})
+ROLES: Final = frozenset({Role.PATIENT, Role.DENTIST, Role.STAFF, Role.CHATBOT, Role.ADMIN})
 """``system`` is the hub itself, and never in a token."""
 
 

@@ -23,6 +23,7 @@ from actors.services.delivery_rights import DeliveryRights
 from actors.services.directory import Directory
 from actors.services.identity import Identity
 from actors.services.people import People
+from actors.services.practices import Practices
 from actors.services.records import Records
 from actors.services.replays import Replays
 from actors.services.services import Services
@@ -69,6 +70,7 @@ class Core:
     records: Records
     stored: StoredBytes
     catalog: Catalog
+    practices: Practices
     identity: Identity
     consents: ConsentCheck
     verifier: TokenVerifier
@@ -89,6 +91,7 @@ class Core:
         self.directory.subjects.clear()
         self.consents.cache.clear()
         self.catalog.cache.clear()
+        self.practices.clear()
         for actor in self.registry.actors():
             actor.types_stale = True
 
@@ -130,14 +133,16 @@ def _core(
     records = Records(store.records, clock, base.new_id, stored)
     catalog = Catalog(store.calendars.load_types, records)
     consents = ConsentCheck(store.consents, clock, config.chatbot)
-    identity = Identity(store.profiles, directory, records, consents)
+    practices = Practices(store.practices, directory, records)
+    identity = Identity(store.profiles, directory, practices, records, consents)
     verifier = TokenVerifier(config.auth, clock)
     revocations = Revocations(verifier, identity, spawn)
     dispatcher = _dispatcher(base, DeliveryRights(directory, consents, verifier, clock))
     verifier.on_rotation(dispatcher.recheck)
     calendars = node.claims if node else store.calendars
     registry = Registry(calendars, clock, config.actors, config.reservations, on_hold=alarms.add)
-    listeners = (directory.forget, catalog.forget, registry.on_events, dispatcher.on_events)
+    caches = (directory.forget, catalog.forget, practices.forget)
+    listeners = (*caches, registry.on_events, dispatcher.on_events)
     relay, context = _relay(
         base,
         revocations,
@@ -151,6 +156,7 @@ def _core(
         records=records,
         stored=stored,
         catalog=catalog,
+        practices=practices,
         identity=identity,
         consents=consents,
         verifier=verifier,
@@ -223,13 +229,31 @@ def build_services(core: Core, calendars: Calendars, connections: Connections) -
     return Services(
         identity=core.identity,
         access=access,
-        people=People(store.profiles, directory, records, connections),
+        people=People(store.profiles, directory, core.practices, records, connections),
+        practices=core.practices,
         catalog=catalog,
         availability=Availability(
-            calendars, catalog, directory, store.profiles, clock, new_id, core.stored, turns
+            calendars,
+            catalog,
+            directory,
+            store.profiles,
+            store.appointments,
+            clock,
+            new_id,
+            core.stored,
+            turns,
         ),
         turns=turns,
-        bookings=Bookings(calendars, store.appointments, directory, clock, new_id, core.stored),
+        bookings=Bookings(
+            calendars,
+            store.appointments,
+            directory,
+            core.practices,
+            clock,
+            new_id,
+            core.stored,
+            require_contact=config.practice.require_contact,
+        ),
         changes=Changes(store.events),
         replays=Replays(store.events, clock, kept=timedelta(days=config.retention.events_days)),
         webhooks=Webhooks(

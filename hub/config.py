@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from actors.calendar.settings import ActorSettings, ReservationSettings
-from actors.domain.contact import is_region
 from actors.relay.settings import RelaySettings
 from actors.services.chatbot_settings import ChatbotSettings
+from actors.services.practice_settings import PracticeSettings
 from api.auth import MIN_SECRET_BYTES, AuthSettings
 from api.http.settings import ServerSettings
 from api.realtime.rooms.settings import RealtimeSettings
@@ -24,20 +24,6 @@ from hub.telemetry.logging import LoggingSettings
 from hub.webhooks.settings import WebhookSettings
 from store.settings import DatabaseSettings, RetentionSettings
 from store.sql.url import UnusableDatabaseUrl, is_postgresql, parse_url
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PracticeSettings:
-    """What is so for the whole practice."""
-
-    region: str = ""
-    """ISO 3166 code of the country of telephone numbers without a country code; empty: none."""
-
-    def __post_init__(self) -> None:
-        if self.region and not is_region(self.region):
-            raise ValueError(
-                f'region must be a country as two capital letters, such as AT, not "{self.region}"'
-            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,6 +15,7 @@ from actors.ports.clock import Clock, NewId
 from actors.ports.commits import RecordStore
 from actors.ports.consents import ConsentReads
 from actors.ports.events import EventLog, EventPublisher
+from actors.ports.practices import PracticeReads
 from actors.ports.profiles import Profiles
 from actors.ports.rendering import Render
 from store.commit.event_rows import CommitContext
@@ -24,6 +25,7 @@ from store.repositories.appointments import AppointmentRepository
 from store.repositories.calendars import CalendarRepository
 from store.repositories.consents import ConsentRepository
 from store.repositories.event_log import EventRepository
+from store.repositories.practices import PracticeRepository
 from store.repositories.profiles import ProfileRepository
 from store.repositories.records import RecordRepository
 from store.repositories.retention import RetentionRepository
@@ -52,6 +54,7 @@ class Store:
     records: RecordStore
     appointments: Appointments
     profiles: Profiles
+    practices: PracticeReads
     events: EventLog
     webhooks: WebhookRepository
     consents: ConsentReads
@@ -114,6 +117,7 @@ async def open_store(
             calendars=CalendarRepository(writer, readers, commits, clock),
             records=RecordRepository(writer, commits),
             appointments=AppointmentRepository(readers, clock),
+            practices=PracticeRepository(readers),
             profiles=ProfileRepository(writer, readers, sql, clock, region=region),
             events=EventRepository(writer, readers, sql, clock),
             webhooks=WebhookRepository(writer, readers, sql, new_id),

@@ -282,6 +282,8 @@ def loaded_snapshot(loaded: LoadedCalendar, reservations: ReservationSettings) -
             hold_time=timedelta(seconds=reservations.hold_seconds),
             agenda=Agenda(loaded.rows),
             completed=tuple(row for row in loaded.rows if row.status is Status.COMPLETED),
+            practice_id=loaded.practice_id,
+            active=loaded.active,
         ),
         position=loaded.position,
     )

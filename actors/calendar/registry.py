@@ -9,10 +9,11 @@ from actors.calendar.calendar_actor import CalendarActor, Moved, loaded_snapshot
 from actors.calendar.mailbox import MailboxSealed, PendingCommand
 from actors.calendar.settings import MEMORY_REACH, ActorSettings, ReservationSettings
 from actors.calendar.snapshot import Snapshot
+from actors.domain.channels import practice_channel, user_profile_channel
 from actors.domain.commands import Command
-from actors.domain.ids import DentistId
+from actors.domain.ids import DentistId, PracticeId, ProfileId
 from actors.domain.refusals import NotFound, Unavailable
-from actors.ports.calendars import CalendarStore, DueHold
+from actors.ports.calendars import CalendarStore, DueHold, LoadedCalendar
 from actors.ports.clock import Clock
 from actors.ports.commits import IdempotencyKey, Reply, StoreUnavailable
 from actors.ports.events import EventRecord
@@ -21,6 +22,11 @@ log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3
 """How often a command is sent again because the calendar's actor stopped meanwhile."""
+
+_OUTSIDE = frozenset({"appointment_types.updated", "practice.updated", "profile.updated"})
+"""Events of what calendars rest on, and do not decide themselves."""
+_PRACTICE = practice_channel(PracticeId(""))
+_PERSON = user_profile_channel(ProfileId(""))
 
 
 class Calendars(Protocol):
@@ -65,7 +71,7 @@ class Registry:
         self._actors: dict[DentistId, CalendarActor] = {}
         self._tasks: dict[asyncio.Task[None], CalendarActor] = {}
         self._activations: dict[DentistId, asyncio.Task[CalendarActor]] = {}
-        self._types_changes = 0
+        self._types_changes = self._reopened = 0
         self._closed = False
 
     async def execute(
@@ -134,11 +140,35 @@ class Registry:
         self._actors.clear()
 
     def on_events(self, records: Sequence[EventRecord]) -> None:
-        """A listener of the relay: lets calendars read changed appointment types again."""
-        if any(record.type == "appointment_types.updated" for record in records):
+        """A listener of the relay: lets calendars read again what has changed outside of them.
+
+        The fences of calendars whose practice or dentist changed were raised in that commit;
+        here they leave memory, so that readers see them as they are now, too.
+        """
+        for record in records:
+            if record.type in _OUTSIDE:
+                self._changed_outside(record)
+
+    def _changed_outside(self, record: EventRecord) -> None:
+        if record.type == "appointment_types.updated":
             self._types_changes += 1
             for actor in self.actors():
                 actor.types_stale = True
+        elif record.type == "practice.updated":
+            practice_id = record.channel.removeprefix(_PRACTICE)
+            self._reopen(lambda actor: actor.snapshot.calendar.practice_id == practice_id)
+        elif record.type == "profile.updated" and record.channel.startswith(_PERSON):
+            person = DentistId(ProfileId(record.channel.removeprefix(_PERSON)))
+            if person in self._actors or person in self._activations:
+                self._reopen(lambda actor: actor.dentist_id == person)
+
+    def _reopen(self, changed: Callable[[CalendarActor], bool]) -> None:
+        """Let calendars finish what they accepted, and load them again when they are used."""
+        self._reopened += 1
+        for actor in self.actors():
+            if changed(actor):
+                del self._actors[actor.dentist_id]
+                actor.mailbox.seal()
 
     def actors(self) -> tuple[CalendarActor, ...]:
         """The actors in memory, for health and metrics."""
@@ -199,12 +229,8 @@ class Registry:
             raise
 
     async def _activate(self, dentist_id: DentistId) -> CalendarActor:
-        live_after = self._clock.now() - MEMORY_REACH
         types_changes = self._types_changes
-        try:
-            loaded = await self._store.open(dentist_id, live_after=live_after)
-        except StoreUnavailable as error:
-            raise Unavailable from error
+        loaded = await self._open(dentist_id)
         if loaded is None:
             raise NotFound("dentist")
         actor = CalendarActor(
@@ -221,6 +247,18 @@ class Registry:
         self._tasks[task] = actor
         task.add_done_callback(self._ended)
         return actor
+
+    async def _open(self, dentist_id: DentistId) -> LoadedCalendar | None:
+        """Load the calendar, once more if a practice or a dentist changed meanwhile."""
+        for _ in range(_ATTEMPTS):
+            reopened, live_after = self._reopened, self._clock.now() - MEMORY_REACH
+            try:
+                loaded = await self._store.open(dentist_id, live_after=live_after)
+            except StoreUnavailable as error:
+                raise Unavailable from error
+            if reopened == self._reopened:
+                return loaded
+        raise Unavailable
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Forget a stopped actor: the next command activates a fresh one."""

@@ -7,6 +7,8 @@ channels. ``docs/protocol.md`` lists the types.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import field
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
 
 from actors.domain import events
 from actors.domain.appointment import Appointment, AppointmentType, TimeBlock
@@ -16,13 +18,15 @@ from actors.domain.channels import (
     availability_channel,
     dentist_channel,
     patient_channel,
+    practice_channel,
     user_profile_channel,
 )
 from actors.domain.consent import Consent
-from actors.domain.ids import AppointmentId, DentistId, PatientId
+from actors.domain.ids import AppointmentId, DentistId, PatientId, PracticeId
+from actors.domain.practice import Practice
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
-from actors.domain.schedule import Schedule
+from actors.domain.schedule import Closure, Schedule
 from actors.domain.values import value
 from actors.domain.webhook import DeliveryProgress, Webhook
 
@@ -69,8 +73,35 @@ class ConsentBody:
     consent: Consent
 
 
+@value
+class PersonBody:
+    """A dentist or staff, as their practice's channel shows them: without contact data."""
+
+    profile: Profile
+
+
+@value
+class PatientChangedBody:
+    """That a patient changed. Who may see the patient reads it; others learn nothing more."""
+
+    patient_id: PatientId
+    version: int
+
+
+@value
+class LinkedBody:
+    """That the patient became a patient of the practice: for the patient."""
+
+    practice_id: PracticeId
+    patient_id: PatientId
+
+
 Body = (
     Appointment
+    | Practice
+    | LinkedBody
+    | PersonBody
+    | PatientChangedBody
     | ScheduleBody
     | SlotsChangedBody
     | AvailabilityChangedBody
@@ -92,6 +123,8 @@ class Announcement:
     dentists_of: PatientId | None = None
     """If set, also goes to ``profiles:dentist:*`` of this patient's dentists; the store
     resolves them."""
+    practices_of: PatientId | None = None
+    """If set, also goes to ``practices:*`` of this patient's practices, in the same way."""
 
 
 _TYPES: dict[type[events.RowEvent], str] = {
@@ -129,12 +162,21 @@ def _announce(event: events.Event) -> Iterable[Announcement]:
                 channels=(AVAILABILITY_ALL,),
                 body=AvailabilityChangedBody(dentist_id=dentist_id, version=schedule.version),
             )
-        case events.ProfileSaved(before=before, after=profile) if before is not None:
+        case events.ProfileSaved():
+            yield from _profile_saved(event)
+        case events.PracticeSaved():
+            yield from _practice_saved(event)
+        case events.PatientLinked(practice_id=practice_id, patient=profile):
+            patient_id = PatientId(profile.id)
             yield Announcement(
-                type="profile.updated",
+                type="patient.updated",
+                channels=(practice_channel(practice_id),),
+                body=PatientChangedBody(patient_id=patient_id, version=profile.version),
+            )
+            yield Announcement(
+                type="practice.linked",
                 channels=(user_profile_channel(profile.id),),
-                body=profile,
-                dentists_of=PatientId(profile.id) if profile.role is Role.PATIENT else None,
+                body=LinkedBody(practice_id=practice_id, patient_id=patient_id),
             )
         case events.AppointmentTypeSaved(after=kind):
             yield Announcement(
@@ -142,6 +184,67 @@ def _announce(event: events.Event) -> Iterable[Announcement]:
                 channels=(AVAILABILITY_ALL,),
                 body=kind,
             )
+
+
+def _profile_saved(event: events.ProfileSaved) -> Iterable[Announcement]:
+    before, profile = event.before, event.after
+    is_patient = profile.role is Role.PATIENT
+    patient = PatientId(profile.id) if is_patient else None
+    if before is not None:
+        channels = (user_profile_channel(profile.id),)
+        yield Announcement(
+            type="profile.updated", channels=channels, body=profile, dentists_of=patient
+        )
+    if patient:
+        joined = (practice_channel(event.joins),) if event.joins else ()
+        if joined or before is not None:
+            body = PatientChangedBody(patient_id=patient, version=profile.version)
+            yield Announcement(
+                type="patient.updated", channels=joined, body=body, practices_of=patient
+            )
+        return
+    practices = {each.practice_id for each in (before, profile) if each} - {None}
+    if practices:
+        yield Announcement(
+            type="people.updated",
+            channels=tuple(practice_channel(each) for each in sorted(filter(None, practices))),
+            body=PersonBody(profile=profile),
+        )
+
+
+def _practice_saved(event: events.PracticeSaved) -> Iterable[Announcement]:
+    """Its own channel; and where closures changed, the times to be read again."""
+    before, practice = event.before, event.after
+    yield Announcement(
+        type="practice.updated", channels=(practice_channel(practice.id),), body=practice
+    )
+    if before is None:
+        return
+    changed = set(before.closures) ^ set(practice.closures)
+    blocks = tuple(map(_around, sorted(changed, key=lambda each: each.start_date)))
+    for dentist_id in event.dentists if changed else ():
+        yield Announcement(
+            type="slots.changed",
+            channels=(availability_channel(dentist_id),),
+            body=SlotsChangedBody(dentist_id=dentist_id, taken=(), freed=(), refetch=blocks),
+        )
+
+
+_ANY_OFFSET: Final = timedelta(hours=26)
+"""More than two local dates of the same name are apart, in any two zones."""
+
+
+def _around(closure: Closure) -> TimeBlock:
+    """The instants of the closed dates, whatever zone a calendar has."""
+    first, last = (
+        datetime.combine(day, time(), UTC) for day in (closure.start_date, closure.end_date)
+    )
+    return TimeBlock(
+        start=first - _ANY_OFFSET,
+        end=last + timedelta(days=1) + _ANY_OFFSET,
+        buffer_before_minutes=0,
+        buffer_after_minutes=0,
+    )
 
 
 def _slots_changed(turn_events: Sequence[events.RowEvent]) -> Iterable[Announcement]:

@@ -6,12 +6,27 @@ from dataclasses import field, replace
 from datetime import date, datetime, timedelta
 
 from actors.domain.agenda import Agenda
-from actors.domain.appointment import Appointment, AppointmentType, Status
+from actors.domain.appointment import ATTENDING, Appointment, AppointmentType, Status
 from actors.domain.events import CalendarEvent, RowEvent
-from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId
-from actors.domain.refusals import NotFound
+from actors.domain.ids import (
+    AppointmentId,
+    AppointmentTypeId,
+    DentistId,
+    PatientId,
+    PracticeId,
+)
+from actors.domain.principal import Principal, Role
+from actors.domain.refusals import NotFound, OutsideAvailability
 from actors.domain.schedule import Schedule
-from actors.domain.slots import IsFull, Minute, free_starts, local_date, to_minute, why_not
+from actors.domain.slots import (
+    IsFull,
+    Minute,
+    free_starts,
+    in_open_time,
+    local_date,
+    to_minute,
+    why_not,
+)
 from actors.domain.values import value
 
 
@@ -30,12 +45,46 @@ class Calendar:
     """Completed rows, without those of days that are over; they count towards daily limits."""
     named: Mapping[AppointmentId, Appointment] = field(default_factory=dict)
     """Rows of any status that commands of the current batch name."""
+    practice_id: PracticeId | None = None
+    """The practice whose staff manage the calendar, too."""
+    active: bool = True
+    """Whether the dentist still works: if not, nothing new can be booked."""
 
     def kind(self, type_id: AppointmentTypeId) -> AppointmentType:
         """The appointment type; raises :class:`NotFound`."""
         if kind := self.types.get(type_id):
             return kind
         raise NotFound("appointment type")
+
+    def managed_by(self, by: Principal) -> bool:
+        """Whether it is the calendar of this dentist, or of the practice of this staff."""
+        if by.role is Role.STAFF:
+            return self.practice_id is not None and by.practice == self.practice_id
+        return by.role is Role.DENTIST and by.person == self.dentist_id
+
+    def check_open(self, row: Appointment) -> None:
+        """Raise OutsideAvailability on a day on which the practice is closed.
+
+        This binds everyone, as does a dentist who no longer works.
+        """
+        zone = self.schedule.zone
+        first = local_date(to_minute(row.start), zone)
+        last = local_date(to_minute(row.end) - 1, zone)
+        if not self.active or any(
+            each.start_date <= last and first <= each.end_date for each in self.schedule.closures
+        ):
+            raise OutsideAvailability
+
+    def is_affected(self, row: Appointment, now: datetime) -> bool:
+        """Whether it is a visit to come that lies outside of open time as it is now."""
+        return (
+            row.status in ATTENDING
+            and row.start > now
+            and not (
+                self.active
+                and in_open_time(self.schedule, to_minute(row.start), to_minute(row.end))
+            )
+        )
 
     def find(self, appointment_id: AppointmentId) -> Appointment | None:
         return self.agenda.get(appointment_id) or self.named.get(appointment_id)
@@ -50,6 +99,8 @@ class Calendar:
         patient_id: PatientId | None,
     ) -> list[Minute]:
         """The bookable starts in ``[first, before)``; the patient's own holds count as free."""
+        if not self.active:
+            return []
         return free_starts(
             self.schedule,
             kind,
@@ -134,6 +185,8 @@ class Calendar:
             agenda=agenda,
             completed=completed,
             named=named,
+            practice_id=self.practice_id,
+            active=self.active,
         )
 
 

@@ -8,7 +8,7 @@ Channel names are built by these functions only, and names that clients send are
 from functools import lru_cache
 from typing import NewType
 
-from actors.domain.ids import DentistId, PatientId, ProfileId, parse_id
+from actors.domain.ids import DentistId, PatientId, PracticeId, ProfileId, parse_id
 from actors.domain.principal import Principal, Role
 
 Channel = NewType("Channel", str)
@@ -17,7 +17,7 @@ AVAILABILITY_ALL = Channel("availability:all")
 HUB_STATUS = Channel("hub:status")
 
 _DENTIST_AVAILABILITY = "availability:dentist:"
-_NAMESPACES = ("appointments:", "availability:", "profiles:", "hub:")
+_NAMESPACES = ("appointments:", "availability:", "profiles:", "practices:", "hub:")
 
 
 @lru_cache(maxsize=4_096)
@@ -48,6 +48,10 @@ def dentist_profiles_channel(dentist_id: DentistId) -> Channel:
     return Channel("profiles:dentist:" + dentist_id)
 
 
+def practice_channel(practice_id: PracticeId) -> Channel:
+    return Channel("practices:" + practice_id)
+
+
 def own_channels(principal: Principal) -> tuple[Channel, ...]:
     """The channels that a client joins by connecting."""
     if principal.role is Role.DENTIST and principal.person:
@@ -57,12 +61,25 @@ def own_channels(principal: Principal) -> tuple[Channel, ...]:
             user_profile_channel(me),
             dentist_profiles_channel(me),
             availability_channel(me),
+            *_of_practice(principal),
+            AVAILABILITY_ALL,
+        )
+    if principal.role is Role.STAFF and principal.person:
+        return (
+            user_profile_channel(principal.person),
+            *_of_practice(principal),
+            *map(dentist_channel, principal.calendars),
+            *map(availability_channel, principal.calendars),
             AVAILABILITY_ALL,
         )
     if principal.role is Role.PATIENT and principal.person:
         me_too = PatientId(principal.person)
         return patient_channel(me_too), user_profile_channel(me_too), AVAILABILITY_ALL
     return (AVAILABILITY_ALL,)
+
+
+def _of_practice(principal: Principal) -> tuple[Channel, ...]:
+    return (practice_channel(principal.practice),) if principal.practice else ()
 
 
 def is_public(channel: Channel) -> bool:

@@ -6,6 +6,7 @@ with the same key reach the same mailbox or telephone.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Final, Self
 
 import idna
@@ -93,6 +94,11 @@ class KnownContact:
         number = _typed_number(text)
         phones = phone_keys(number, region) if number else ()
         return cls(text=text, email_key=email_key(text), phone_keys=phones)
+
+
+def regions() -> Sequence[str]:
+    """The countries whose numbering plans are known."""
+    return sorted(phonenumbers.SUPPORTED_REGIONS)
 
 
 def is_region(code: str) -> bool:

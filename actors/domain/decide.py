@@ -143,7 +143,7 @@ def _book_reservation(command: BookReservation, calendar: Calendar, now: datetim
 def _book_slot(command: BookSlot, calendar: Calendar, now: datetime) -> Decision:
     """Book a slot that the listing offers; staff may book any time, and overbook."""
     if command.overbook and not command.by.is_staff:
-        raise refusals.Forbidden("Only the dentist may overbook")
+        raise refusals.Forbidden("Only the dentist and staff may overbook")
     kind = calendar.kind(command.appointment_type_id)
     same = rules.own_hold_of(calendar, command, now)
     if same is not None:
@@ -270,9 +270,11 @@ def _cancel(command: CancelAppointment, calendar: Calendar, now: datetime) -> De
 
 def _replace_schedule(command: ReplaceSchedule, calendar: Calendar, now: datetime) -> Decision:
     """Replace the schedule. Appointments outside it stay, and the reply lists them."""
+    if not calendar.managed_by(command.by):
+        raise refusals.Forbidden
     before = calendar.schedule
     rules.check_version(command.expected_version, before.version)
-    after = replace(command.schedule, version=before.version)
+    after = replace(command.schedule, version=before.version, closures=before.closures)
     affected = tuple(
         row
         for row in calendar.agenda

@@ -9,7 +9,8 @@ from datetime import datetime
 
 from actors.domain.appointment import Appointment, AppointmentType
 from actors.domain.consent import Consent
-from actors.domain.ids import DentistId
+from actors.domain.ids import DentistId, PracticeId
+from actors.domain.practice import Practice
 from actors.domain.profile import Profile
 from actors.domain.schedule import Schedule
 from actors.domain.values import value
@@ -61,6 +62,30 @@ class ProfileSaved:
 
     before: Profile | None
     after: Profile
+    joins: PracticeId | None = None
+    """The practice that a new patient was entered at."""
+
+
+@value
+class PatientLinked:
+    """A patient who is known to the hub became a patient of a practice, too."""
+
+    practice_id: PracticeId
+    patient: Profile
+
+
+@value
+class PracticeSaved:
+    """A practice was created (``before`` is ``None``) or changed."""
+
+    before: Practice | None
+    after: Practice
+    dentists: tuple[DentistId, ...] = ()
+    """Whose calendars it has; the commit checks that these are all."""
+
+    @property
+    def changes_calendars(self) -> bool:
+        return self.before is not None and self.before.closures != self.after.closures
 
 
 @value
@@ -99,5 +124,13 @@ class ConsentSaved:
 
 
 CalendarEvent = RowEvent | ScheduleReplaced
-RecordEvent = ProfileSaved | AppointmentTypeSaved | WebhookSaved | WebhookDeleted | ConsentSaved
+RecordEvent = (
+    ProfileSaved
+    | PatientLinked
+    | PracticeSaved
+    | AppointmentTypeSaved
+    | WebhookSaved
+    | WebhookDeleted
+    | ConsentSaved
+)
 Event = CalendarEvent | RecordEvent

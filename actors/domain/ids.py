@@ -13,6 +13,7 @@ PatientId = NewType("PatientId", ProfileId)
 AppointmentId = NewType("AppointmentId", str)
 AppointmentTypeId = NewType("AppointmentTypeId", str)
 EventId = NewType("EventId", str)
+PracticeId = NewType("PracticeId", str)
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from actors.domain.ids import ProfileId
+from actors.domain.ids import DentistId, PracticeId, ProfileId
 from actors.domain.refusals import Forbidden
 from actors.domain.values import value
 
@@ -10,6 +10,7 @@ from actors.domain.values import value
 class Role(StrEnum):
     PATIENT = "patient"
     DENTIST = "dentist"
+    STAFF = "staff"  # the front desk of a practice
     CHATBOT = "chatbot"
     ADMIN = "admin"
     SYSTEM = "system"  # the hub itself, for instance its alarms; never the role of a token
@@ -31,6 +32,10 @@ class Principal:
     """``profiles.id`` of the effective person; ``None`` for admins and plain chatbots."""
     acting: str | None = None
     """The chatbot that acts for ``person``, or ``None``."""
+    practice: PracticeId | None = None
+    """The practice at which a dentist or staff works."""
+    calendars: tuple[DentistId, ...] = ()
+    """Of staff: the calendars of the practice, in order of id."""
 
     @property
     def scope(self) -> str:
@@ -49,7 +54,17 @@ class Principal:
 
     @property
     def is_staff(self) -> bool:
-        return self.role is Role.DENTIST
+        """Whether it works at the practice: a dentist, or staff by role."""
+        return self.role is Role.DENTIST or self.role is Role.STAFF
+
+    def manages(self, dentist_id: ProfileId) -> bool:
+        """Whether the dentist's calendar is its own, or one of its practice.
+
+        The calendar decides at each command: :meth:`Calendar.managed_by`.
+        """
+        if self.role is Role.DENTIST:
+            return dentist_id == self.person
+        return self.role is Role.STAFF and dentist_id in self.calendars
 
     def require(self, *roles: Role) -> ProfileId:
         """The effective person; raises :class:`Forbidden` unless the role is in ``roles``."""

@@ -16,6 +16,7 @@
     ├── OutsideAvailability     OUTSIDE_AVAILABILITY   closed, off the grid, not offered
     ├── TooSoon                 TOO_SOON               inside the minimum notice, or past
     ├── TooFar                  TOO_FAR                beyond the booking horizon
+    ├── ProfileIncomplete       PROFILE_INCOMPLETE     the patient's name or contact is missing
     ├── TooLate                 TOO_LATE               too close to the start, or past it
     ├── IdempotencyMismatch     IDEMPOTENCY_MISMATCH   the key was used for something else
     ├── RateLimited             RATE_LIMITED           too many requests, connections or bytes
@@ -155,6 +156,13 @@ class TooFar(Refusal):
     code = "TOO_FAR"
     sentence = "Appointments can be booked at most {0.horizon_days} days ahead"
     horizon_days: int
+
+
+class ProfileIncomplete(Refusal):
+    """The practice must be able to reach who books (``practice.require_contact``)."""
+
+    code = "PROFILE_INCOMPLETE"
+    sentence = "Please enter a name, and a telephone number or an e-mail address, before booking"
 
 
 class TooLate(Refusal):

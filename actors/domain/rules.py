@@ -9,7 +9,7 @@ from actors.domain.commands import SlotCommand
 from actors.domain.events import HoldExpired, HoldReleased, RowEvent
 from actors.domain.ids import AppointmentId
 from actors.domain.principal import Principal, Role
-from actors.domain.refusals import NotFound, SlotTaken, TooLate, VersionConflict
+from actors.domain.refusals import Forbidden, NotFound, SlotTaken, TooLate, VersionConflict
 from actors.domain.slots import overlaps, to_minute
 
 
@@ -20,7 +20,7 @@ def visible(
     row = calendar.find(appointment_id)
     if row is not None and (
         by.role is Role.SYSTEM
-        or (by.role is Role.DENTIST and row.dentist_id == by.person)
+        or calendar.managed_by(by)
         or (by.role is Role.PATIENT and row.patient_id == by.person)
     ):
         return row
@@ -46,7 +46,11 @@ def placed(
     Every way to take time ends here, so that none is less strict than a direct booking:
     booking a slot or a hold, and moving an appointment. Raises the refusal.
     """
+    if not calendar.active or calendar.schedule.closures:
+        calendar.check_open(row)
     if by.is_staff:
+        if not calendar.managed_by(by):
+            raise Forbidden
         row = _placed_by_staff(calendar, row, now, overbook=overbook)
     else:
         calendar.check_offered(calendar.kind(row.appointment_type_id), row, now)
@@ -58,7 +62,7 @@ def _placed_by_staff(
 ) -> Appointment:
     """The row as staff may book it: at any time that no other row takes, or overbooked.
 
-    Opening hours, grid, notice and buffers do not bind staff. Raises SlotTaken.
+    Opening hours, grid, notice and buffers do not bind staff, closures do. Raises SlotTaken.
     """
     start, end = to_minute(row.start), to_minute(row.end)
     taken = calendar.agenda.taken(start, end, now, free_for=row.patient_id, ignoring=row.id)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from actors.domain.ids import AppointmentTypeId
@@ -85,6 +86,23 @@ class TimeOff:
 
 
 @value
+class Closure:
+    """Days on which a practice is closed, both included: local dates of each calendar.
+
+    It closes calendars as :class:`TimeOff` of whole days does.
+    """
+
+    start_date: date
+    end_date: date
+    reason: str | None = None
+    start: ClassVar[int] = 0
+    end: ClassVar[int] = MINUTES_PER_DAY
+
+    def __post_init__(self) -> None:
+        assert self.start_date <= self.end_date, "a closure has at least one day"
+
+
+@value
 class ReservedBlock:
     """A window kept free for emergencies, which patients can book only shortly before."""
 
@@ -125,6 +143,8 @@ class Schedule:
     daily_limits: tuple[DailyLimit, ...] = ()
     appointment_type_ids: tuple[AppointmentTypeId, ...] | None = None
     """The types that patients may book here; ``None``: all types of the clinic."""
+    closures: tuple[Closure, ...] = field(default=(), repr=False)
+    """Of the practice, which keeps them: they are no part of what the dentist replaces."""
     version: int = 1
 
     zone: ZoneInfo = field(init=False, repr=False, compare=False)
@@ -141,7 +161,7 @@ class Schedule:
     cached_time_off: list[tuple[int, int]] = field(
         init=False, repr=False, compare=False, default_factory=list
     )
-    """All time off as instants, a cache of :mod:`actors.domain.slots`."""
+    """All time off and closures as instants, a cache of :mod:`actors.domain.slots`."""
 
     def __post_init__(self) -> None:
         assert 1 <= self.slot_step_minutes <= MINUTES_PER_DAY
@@ -158,6 +178,11 @@ class Schedule:
         set_(self, "zone", ZoneInfo(self.time_zone))
         set_(self, "_weekly", weekly)
         set_(self, "_dated", dated)
+
+    @property
+    def closed_times(self) -> tuple[TimeOff | Closure, ...]:
+        """The dentist's time off, and the closures of the practice."""
+        return (*self.time_off, *self.closures)
 
     def windows_on(self, day: date) -> tuple[Window, ...]:
         """The windows of a local date as entered; they may overlap."""

@@ -228,15 +228,15 @@ def _not_full(full: IsFull | None, starts: list[Minute], zone: ZoneInfo) -> list
 
 
 def _time_off(schedule: Schedule) -> Sequence[Span]:
-    """All time off as instants, merged; computed once for each schedule."""
-    if schedule.time_off and not schedule.cached_time_off:
+    """All time off and closures as instants, merged; computed once for each schedule."""
+    if (schedule.time_off or schedule.closures) and not schedule.cached_time_off:
         zone = schedule.zone
         spans = (
             (
                 _span(zone, off.start_date, off.start, off.start)[0],
                 _span(zone, off.end_date, off.end, off.end)[1],
             )
-            for off in schedule.time_off
+            for off in schedule.closed_times
         )
         schedule.cached_time_off.extend(_union(sorted(spans)))
     return schedule.cached_time_off

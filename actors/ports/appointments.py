@@ -1,6 +1,6 @@
 """Reading appointments."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -36,8 +36,14 @@ class AppointmentPage:
     names: Names
     total: int
     next_after: tuple[datetime, AppointmentId] | None
-    position: tuple[Channel, Position] | None
-    """The caller's own channel and its head, read in the same transaction as the rows."""
+    positions: Mapping[Channel, Position]
+    """The channels of the rows and their heads, read in the same transaction: the caller's own,
+    or those of the calendars of staff."""
+
+    @property
+    def position(self) -> tuple[Channel, Position] | None:
+        """The only channel and its head, if there is one."""
+        return next(iter(self.positions.items())) if len(self.positions) == 1 else None
 
 
 @value
@@ -71,6 +77,12 @@ class Appointments(Protocol):
     async def get(
         self, principal: Principal, appointment_id: AppointmentId
     ) -> tuple[Appointment, Names] | None: ...
+
+    async def some(
+        self, principal: Principal, ids: Sequence[AppointmentId]
+    ) -> tuple[tuple[Appointment, ...], Names]:
+        """Those of a page of rows that the caller sees, by start and id."""
+        ...
 
     async def history(
         self, principal: Principal, appointment_id: AppointmentId

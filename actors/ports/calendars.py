@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from actors.domain.appointment import Appointment, AppointmentType
-from actors.domain.ids import AppointmentId, DentistId
+from actors.domain.ids import AppointmentId, DentistId, PracticeId
 from actors.domain.position import Position
 from actors.domain.schedule import Schedule
 from actors.domain.values import value
@@ -35,6 +35,9 @@ class LoadedCalendar:
     """Replies of the last day under clients' keys, oldest first; a bounded number."""
     position: Position
     """The head of ``availability:dentist:{id}``."""
+    practice_id: PracticeId | None = None
+    """Where the dentist works; the schedule has its closures."""
+    active: bool = True
 
 
 @value

@@ -140,7 +140,9 @@ class RecordStore(Protocol):
     async def commit_record(self, turn: Turn) -> Reply:
         """Write ``turn.events`` in one transaction, and publish its announcements.
 
-        A new dentist gets a calendar with an empty schedule in the profile's time zone.
+        A new dentist gets a calendar with an empty schedule in the profile's time zone. Where a
+        practice or a dentist changes what can be booked, the fences of the calendars are
+        raised: no booking is committed on what their actors knew before.
         Raises :class:`~actors.domain.refusals.VersionConflict` if a changed row no longer has
         ``before.version``; also TurnReplayed, IdempotencyMismatch, ValidationFailed (the
         subject is used already) or another CommitFailure.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from actors.domain.ids import DentistId, PatientId, ProfileId
+from actors.domain.ids import PatientId, ProfileId
 from actors.domain.principal import Principal
 from actors.domain.profile import Profile
 from actors.domain.values import value
@@ -38,19 +38,24 @@ class Profiles(Protocol):
     async def dentists(
         self, by: Principal, *, limit: int, after: tuple[str, ProfileId] | None
     ) -> ProfilePage:
-        """All dentists, sorted by name and id, with their public fields."""
+        """All dentists, sorted by name and id, with their public fields.
+
+        Patients and chatbots are shown those who are active.
+        """
         ...
 
-    async def own_patient(self, dentist_id: DentistId, patient_id: PatientId) -> Profile | None:
-        """The patient, if they belong to this dentist.
+    async def own_patient(self, by: Principal, patient_id: PatientId) -> Profile | None:
+        """The patient, if they belong to this dentist, or to the practice of this staff.
 
-        They do if this dentist entered them or has an appointment with them that was booked.
+        They belong to a dentist who entered them or has an appointment with them that was
+        booked; to a practice, if that holds for one of its dentists or they were entered or
+        linked there.
         """
         ...
 
     async def search(
         self,
-        dentist_id: DentistId | None,
+        by: Principal,
         text: str,
         *,
         limit: int,
@@ -58,9 +63,9 @@ class Profiles(Protocol):
     ) -> ProfilePage:
         """Search patients, sorted by name and id.
 
-        Finds the dentist's own patients whose name, e-mail or phone contains ``text`` in any
-        case (all of them if it is empty), and any patient whose e-mail or phone equals
-        ``text``. With ``dentist_id=None``, only the latter.
+        Finds the own patients of a dentist or staff whose name, e-mail or phone contains
+        ``text`` in any case (all of them if it is empty), and any patient whose e-mail or phone
+        equals ``text``. For a chatbot, only the latter.
         """
         ...
 

@@ -9,13 +9,14 @@ from actors.domain.announcements import ScheduleBody
 from actors.domain.appointment import AppointmentType
 from actors.domain.channels import Channel, availability_channel
 from actors.domain.commands import ReplaceSchedule
-from actors.domain.ids import AppointmentTypeId, DentistId, PatientId
+from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, ValidationFailed
 from actors.domain.schedule import MINUTES_PER_DAY, Schedule
 from actors.domain.slots import Minute, Span, minute_up, to_instant
 from actors.domain.values import value
+from actors.ports.appointments import AppointmentPage, Appointments
 from actors.ports.clock import Clock, NewId
 from actors.ports.commits import Reply
 from actors.ports.profiles import Profiles
@@ -30,6 +31,8 @@ MAX_RANGE = timedelta(days=62)
 _DIRECTORY_PAGE = 200
 _PART_COST = 20
 """What looking for starts costs, even where there are none, counted in starts."""
+_VISIT_COST = 5
+"""What it costs to see whether a visit lies in open time, counted in starts."""
 
 
 @value
@@ -58,6 +61,7 @@ class Availability:
         catalog: Catalog,
         directory: Directory,
         profiles: Profiles,
+        appointments: Appointments,
         clock: Clock,
         new_id: NewId,
         stored: StoredBytes,
@@ -66,7 +70,7 @@ class Availability:
         self._registry = registry
         self._catalog = catalog
         self._directory = directory
-        self._profiles = profiles
+        self._profiles, self._appointments = profiles, appointments
         self._clock = clock
         self._new_id = new_id
         self._stored, self._turns = stored, turns
@@ -134,6 +138,44 @@ class Availability:
             positions=_positions(snapshots),
         )
 
+    async def affected(
+        self,
+        caller: Caller,
+        dentist_id: DentistId,
+        *,
+        limit: int,
+        after: tuple[datetime, AppointmentId] | None,
+    ) -> AppointmentPage:
+        """The visits to come outside of open time as it is now, by start, until they are moved.
+
+        For that dentist and the staff of the practice. Closures are no open time, nor is any
+        time of a dentist who is not active.
+        """
+        await self._check_manages(caller.principal, dentist_id)
+        calendar, now = (await self._snapshot(dentist_id)).calendar, self._clock.now()
+        found: list[tuple[datetime, AppointmentId]] = []
+        async with self._turns.begin(caller.principal.scope) as work:
+            for row in calendar.agenda:
+                if calendar.is_affected(row, now):
+                    found.append((row.start, row.id))
+                await work.spend(_VISIT_COST)
+        rest = [place for place in found if after is None or place > after]
+        ids = [appointment_id for _, appointment_id in rest[:limit]]
+        rows, names = await self._appointments.some(caller.principal, ids)
+        return AppointmentPage(
+            rows=rows,
+            names=names,
+            total=len(found),
+            next_after=rest[limit - 1] if len(rest) > limit else None,
+            positions={},
+        )
+
+    async def _check_manages(self, by: Principal, dentist_id: DentistId) -> None:
+        by.require(Role.DENTIST, Role.STAFF)
+        if not by.manages(dentist_id):
+            await self._directory.dentist(dentist_id)
+            raise Forbidden("Only that dentist and their practice may do this")
+
     async def replace(
         self,
         caller: Caller,
@@ -143,13 +185,11 @@ class Availability:
         expected_version: int | None = None,
         dry_run: bool = False,
     ) -> Reply:
-        """Replace the whole schedule (that dentist only); nothing booked is cancelled.
+        """Replace the whole schedule (that dentist, or staff); nothing booked is cancelled.
 
         The reply lists the appointments that now lie outside; ``dry_run`` changes nothing.
         """
-        if caller.principal.require(Role.DENTIST) != dentist_id:
-            await self._directory.dentist(dentist_id)
-            raise Forbidden("Only that dentist may change this schedule")
+        await self._check_manages(caller.principal, dentist_id)
         await self._check_types(schedule)
         command = ReplaceSchedule(
             by=caller.principal,

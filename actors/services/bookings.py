@@ -14,7 +14,14 @@ from actors.domain.appointment import Appointment, Status
 from actors.domain.ids import AppointmentId, DentistId, PatientId, ProfileId
 from actors.domain.outcome import Outcome
 from actors.domain.principal import SYSTEM, Principal, Role
-from actors.domain.refusals import Forbidden, NotFound, ReservationExpired, ValidationFailed
+from actors.domain.profile import UNNAMED
+from actors.domain.refusals import (
+    Forbidden,
+    NotFound,
+    ProfileIncomplete,
+    ReservationExpired,
+    ValidationFailed,
+)
 from actors.ports.appointments import AppointmentPage, AppointmentQuery, Appointments, HistoryEntry
 from actors.ports.calendars import DueHold
 from actors.ports.clock import Clock, NewId
@@ -23,29 +30,34 @@ from actors.ports.rendering import Names
 from actors.services import requests
 from actors.services.caller import Caller, idempotency_key
 from actors.services.directory import Directory
+from actors.services.practices import Practices
 from actors.services.stored_bytes import StoredBytes
 
 _KNOWN_DENTISTS_MAX = 50_000
 
 
 class Bookings:
-    """Holds, books and changes slots for patients, dentists and chatbots."""
+    """Holds, books and changes slots for patients, dentists, staff and chatbots."""
 
     def __init__(
         self,
         registry: Calendars,
         appointments: Appointments,
         directory: Directory,
+        practices: Practices,
         clock: Clock,
         new_id: NewId,
         stored: StoredBytes,
+        *,
+        require_contact: bool = False,
     ) -> None:
         self._registry = registry
         self._appointments = appointments
-        self._directory = directory
+        self._directory, self._practices = directory, practices
         self._clock = clock
         self._new_id = new_id
         self._stored = stored
+        self._require_contact = require_contact
         self._dentist_of: LRUCache[AppointmentId, DentistId] = LRUCache(_KNOWN_DENTISTS_MAX)
 
     # --- reservations ---------------------------------------------------------------
@@ -92,7 +104,21 @@ class Bookings:
     # --- appointments ---------------------------------------------------------------
 
     def book(self, caller: Caller, request: requests.BookingRequest) -> Awaitable[Reply]:
-        """Book the caller's reservation (criterion 8.4), or a slot at once."""
+        """Book the caller's reservation (criterion 8.4), or a slot at once.
+
+        Raises ProfileIncomplete for a patient whom the practice could not reach.
+        """
+        if self._require_contact and caller.principal.role is Role.PATIENT:
+            return self._book_reachable(caller, request)
+        return self._book(caller, request)
+
+    async def _book_reachable(self, caller: Caller, request: requests.BookingRequest) -> Reply:
+        me = await self._directory.person(caller.principal.require(Role.PATIENT))
+        if me.name == UNNAMED or not (me.phone or me.email):
+            raise ProfileIncomplete
+        return await self._book(caller, request)
+
+    def _book(self, caller: Caller, request: requests.BookingRequest) -> Awaitable[Reply]:
         if isinstance(request, requests.BookReservationRequest):
             return self._book_reservation(caller, request)
         return self._book_slot(caller, request)
@@ -110,11 +136,11 @@ class Bookings:
         )
 
     async def _book_slot(self, caller: Caller, request: requests.BookSlotRequest) -> Reply:
-        """A patient for themselves, a dentist for any known patient."""
+        """A patient for themselves; a dentist or staff for a patient whom they know."""
         by, dentist_id = caller.principal, request.dentist_id
-        me = by.require(Role.PATIENT, Role.DENTIST)
-        if by.is_staff and dentist_id != me:
-            raise Forbidden("A dentist books in their own calendar only")
+        me = by.require(Role.PATIENT, Role.DENTIST, Role.STAFF)
+        if by.is_staff and not by.manages(dentist_id):
+            raise Forbidden("A dentist books in their own calendar, staff in those of the practice")
         command = commands.BookSlot(
             by=by,
             appointment_id=AppointmentId(self._new_id()),
@@ -136,7 +162,7 @@ class Bookings:
         expected_version: int | None = None,
     ) -> Reply:
         """Reschedule, or change status, type or notes; only what was sent changes."""
-        caller.principal.require(Role.PATIENT, Role.DENTIST)
+        caller.principal.require(Role.PATIENT, Role.DENTIST, Role.STAFF)
         dentist_id = await self._dentist(caller, appointment_id, "appointment")
         command = commands.ChangeAppointment(
             by=caller.principal,
@@ -161,7 +187,7 @@ class Bookings:
         expected_version: int | None = None,
     ) -> Reply:
         """Cancel softly; cancelling again changes nothing."""
-        caller.principal.require(Role.PATIENT, Role.DENTIST)
+        caller.principal.require(Role.PATIENT, Role.DENTIST, Role.STAFF)
         dentist_id = await self._dentist(caller, appointment_id, "appointment")
         command = commands.CancelAppointment(
             by=caller.principal,
@@ -191,7 +217,7 @@ class Bookings:
 
     async def page(self, caller: Caller, query: AppointmentQuery) -> AppointmentPage:
         """The caller's own rows (criteria 4.2, 5.3, 5.4)."""
-        caller.principal.require(Role.PATIENT, Role.DENTIST)
+        caller.principal.require(Role.PATIENT, Role.DENTIST, Role.STAFF)
         return await self._appointments.page(caller.principal, query)
 
     # --- finding the calendar -------------------------------------------------------
@@ -220,7 +246,7 @@ class Bookings:
         A row never changes its calendar, so this is cached. The calendar checks at each
         command whether the caller may see the row.
         """
-        if caller.principal.is_staff and caller.principal.person:
+        if caller.principal.role is Role.DENTIST and caller.principal.person:
             return DentistId(caller.principal.person)
         if known := self._dentist_of.get(appointment_id):
             return known
@@ -236,5 +262,8 @@ class Bookings:
                 raise Forbidden("A patient books for themselves only")
             return PatientId(me)
         if patient_id is None:
-            raise ValidationFailed.of("patient_id", "a dentist must name the patient")
-        return await self._directory.patient(patient_id)
+            raise ValidationFailed.of("patient_id", "a dentist or staff must name the patient")
+        patient = await self._directory.patient(patient_id)
+        if by.practice and not await self._practices.has_patient(by.practice, patient):
+            raise NotFound("patient")
+        return patient

@@ -8,7 +8,7 @@ from typing import Final
 from actors.domain.announcements import ConsentBody
 from actors.domain.consent import Consent, ConsentId, allows, has_service_token
 from actors.domain.events import ConsentSaved
-from actors.domain.ids import DentistId, PatientId, ProfileId
+from actors.domain.ids import PatientId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import ConsentRequired, Forbidden, NotFound, ValidationFailed
 from actors.domain.webhook import DisabledReason, concerned_patient, party_of
@@ -145,14 +145,12 @@ class Consents:
         if patient_id is None:
             raise ValidationFailed.of("patient_id", "is required")
         patient = await self._directory.patient(patient_id)
-        if by.role is Role.DENTIST:
-            dentist = DentistId(by.require(Role.DENTIST))
-            if await self._profiles.own_patient(dentist, patient) is None:
-                raise NotFound("patient")
+        if by.is_staff and await self._profiles.own_patient(by, patient) is None:
+            raise NotFound("patient")
         return patient
 
 
 def _check_manager(by: Principal) -> None:
     """Raise Forbidden for chatbots, also for those that act for a patient."""
     if by.acting is not None or by.role is Role.CHATBOT:
-        raise Forbidden("A consent is given and ended by the patient, a dentist or an admin")
+        raise Forbidden("A consent is given and ended by the patient, the practice or an admin")

@@ -32,8 +32,11 @@ class Directory:
         return profile
 
     async def patient(self, profile_id: ProfileId) -> PatientId:
-        """The id as a patient's, or :class:`NotFound`."""
-        return PatientId((await self.person(profile_id, Role.PATIENT)).id)
+        """The id as an active patient's, or :class:`NotFound`."""
+        profile = await self.person(profile_id, Role.PATIENT)
+        if not profile.active:
+            raise NotFound(Role.PATIENT)
+        return PatientId(profile.id)
 
     async def dentist(self, profile_id: ProfileId) -> DentistId:
         """The id as a dentist's, or :class:`NotFound`."""

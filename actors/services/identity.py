@@ -5,19 +5,17 @@ from dataclasses import replace
 from datetime import datetime
 
 from actors.domain.events import ProfileSaved
-from actors.domain.ids import PatientId, ProfileId, parse_id
+from actors.domain.ids import DentistId, PatientId, ProfileId, parse_id
 from actors.domain.principal import Principal, Role
-from actors.domain.profile import Profile
+from actors.domain.profile import UNNAMED, Profile
 from actors.domain.refusals import Forbidden, ValidationFailed, VersionConflict
 from actors.domain.values import value
 from actors.ports.profiles import Profiles
 from actors.services.caller import Caller
 from actors.services.consents import ConsentCheck
 from actors.services.directory import Directory
+from actors.services.practices import Practices
 from actors.services.records import Records
-
-_UNNAMED = "Unnamed patient"
-"""The name of a patient whose token has none, until they enter one."""
 
 
 @value
@@ -51,9 +49,14 @@ class Identity:
     """Resolves claims to the principal with whose rights a request is decided."""
 
     def __init__(
-        self, profiles: Profiles, directory: Directory, records: Records, consents: ConsentCheck
+        self,
+        profiles: Profiles,
+        directory: Directory,
+        practices: Practices,
+        records: Records,
+        consents: ConsentCheck,
     ) -> None:
-        self._profiles, self._consents = profiles, consents
+        self._profiles, self._consents, self._practices = profiles, consents, practices
         self._directory = directory
         self._records = records
 
@@ -62,9 +65,9 @@ class Identity:
     ) -> Principal:
         """The effective person of a token; ``create`` adds a profile for a new patient.
 
-        Raises Forbidden for an unknown dentist, and for ``On-Behalf-Of`` by any role but
-        chatbots; NotFound for an unknown patient there, who is not created; ConsentRequired
-        for a chatbot that the patient has not consented to.
+        Raises Forbidden for an unknown or inactive person, for staff without a practice, and for
+        ``On-Behalf-Of`` by any role but chatbots; NotFound for an unknown patient there, who is
+        not created; ConsentRequired for a chatbot that the patient has not consented to.
         """
         principal = await self._principal(claims, on_behalf_of, create=create)
         await self._consents.require(principal)
@@ -75,9 +78,14 @@ class Identity:
         if claims.acting is not None or claims.role not in (Role.PATIENT, Role.DENTIST):
             return None
         profile = self._directory.subjects.cached(claims.subject)
-        if profile is None or profile.role is not claims.role:
+        if profile is None or profile.role is not claims.role or not profile.active:
             return None
-        return _acting(claims, claims.role, profile.id, None)
+        return Principal(
+            role=claims.role,
+            subject=claims.subject,
+            person=profile.id,
+            practice=profile.practice_id,
+        )
 
     def forget(self, person: ProfileId) -> None:
         """Read the person and their consents again at the next request."""
@@ -95,19 +103,37 @@ class Identity:
             case Role.CHATBOT:
                 patient = await self._directory.patient(ProfileId(parse_id(on_behalf_of) or ""))
                 return _acting(claims, Role.PATIENT, patient, claims.subject)
-            case Role.DENTIST:
-                return _acting(claims, Role.DENTIST, await self._known(claims), None)
+            case Role.DENTIST | Role.STAFF:
+                return await self._working(claims)
             case Role.PATIENT:
                 person = await self._patient(claims, create)
                 return _acting(claims, Role.PATIENT, person, claims.actor)
             case _:
                 raise Forbidden
 
-    async def _known(self, claims: Claims) -> ProfileId:
+    async def _working(self, claims: Claims) -> Principal:
+        """A dentist or staff, with their practice and what it gives them rights to."""
+        profile = await self._known(claims)
+        calendars: tuple[DentistId, ...] = ()
+        if profile.role is Role.STAFF:
+            if profile.practice_id is None:
+                raise Forbidden("This person works at no practice")
+            calendars = await self._practices.calendars(profile.practice_id)
+        return Principal(
+            role=profile.role,
+            subject=claims.subject,
+            person=profile.id,
+            practice=profile.practice_id,
+            calendars=calendars,
+        )
+
+    async def _known(self, claims: Claims) -> Profile:
         profile = await self._directory.subjects.get(claims.subject)
         if profile is None or profile.role is not claims.role:
             raise Forbidden(f"No {claims.role} is known for this token")
-        return profile.id
+        if not profile.active:
+            raise Forbidden("This person is not active any more")
+        return profile
 
     async def _patient(self, claims: Claims, create: bool) -> ProfileId:
         """The known patient, an adopted profile of the clinic, or a new one from the claims."""
@@ -115,7 +141,7 @@ class Identity:
             # A concurrent first request of the same token may have created the profile.
             with suppress(ValidationFailed, VersionConflict):
                 await self._first_seen(claims)
-        return await self._known(claims)
+        return (await self._known(claims)).id
 
     async def _first_seen(self, claims: Claims) -> None:
         before = await self._adoptable(claims)
@@ -123,7 +149,7 @@ class Identity:
             after = Profile(
                 id=ProfileId(self._records.new_id()),
                 role=Role.PATIENT,
-                name=claims.name or _UNNAMED,
+                name=claims.name or UNNAMED,
                 subject=claims.subject,
                 email=claims.email,
                 phone=claims.phone,

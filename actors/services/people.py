@@ -1,16 +1,26 @@
 """Profiles: the caller's own, the dentists, a dentist's patients."""
 
+from dataclasses import replace
+
+from actors.domain.commands import UNSET, Unset
 from actors.domain.events import ProfileSaved
-from actors.domain.ids import DentistId, PatientId, ProfileId
-from actors.domain.principal import Role
+from actors.domain.ids import PatientId, PracticeId, ProfileId
+from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile, PublicCard
 from actors.domain.refusals import Forbidden, NotFound, ValidationFailed
 from actors.ports.commits import Reply
 from actors.ports.profiles import Connections, ProfilePage, Profiles
 from actors.services.caller import Caller
 from actors.services.directory import Directory
+from actors.services.practices import Practices
 from actors.services.records import Records, edited, retried
-from actors.services.requests import NewProfile, ProfileChange, all_fields, sent_fields
+from actors.services.requests import (
+    NewProfile,
+    PersonChange,
+    ProfileChange,
+    all_fields,
+    sent_fields,
+)
 
 
 class People:
@@ -20,10 +30,11 @@ class People:
         self,
         profiles: Profiles,
         directory: Directory,
+        practices: Practices,
         records: Records,
         connections: Connections,
     ) -> None:
-        self._connections = connections
+        self._connections, self._practices = connections, practices
         self._profiles, self._directory, self._records = profiles, directory, records
 
     async def me(self, caller: Caller) -> Profile:
@@ -53,31 +64,46 @@ class People:
         return reply
 
     async def view(self, caller: Caller, profile_id: ProfileId) -> Profile | PublicCard:
-        """A dentist's public card, one's own profile, or a dentist's own patient."""
+        """A dentist's public card, one's own profile, a patient of the practice, a colleague.
+
+        An admin sees the profiles of those who work at a practice.
+        """
         by = caller.principal
         profile = await self._directory.person(profile_id)
+        if by.role is Role.ADMIN and profile.role is not Role.PATIENT:
+            return profile
         if profile.role is Role.DENTIST:
-            return PublicCard(id=profile.id, name=profile.name, time_zone=profile.time_zone)
+            return _card(profile)
         if by.person == profile.id:
             return profile
+        if profile.role is Role.STAFF and by.practice and by.practice == profile.practice_id:
+            return _card(profile)
         own = None
-        if by.is_staff and by.person is not None:
-            own = await self._profiles.own_patient(DentistId(by.person), PatientId(profile.id))
+        if by.is_staff and profile.role is Role.PATIENT:
+            own = await self._profiles.own_patient(by, PatientId(profile.id))
         if own is None:
             raise NotFound("profile")
         return own
 
     async def create(self, caller: Caller, new: NewProfile) -> Reply:
-        """A new dentist or patient: by an admin; a patient also by a dentist or chatbot."""
-        by = caller.principal
-        if new.role not in (Role.DENTIST, Role.PATIENT):
-            raise ValidationFailed.of("role", "must be dentist or patient")
+        """Someone new, by an admin; a patient also by a dentist, staff or chatbot.
+
+        A dentist or staff works at the practice that is named, or at the only one. A patient
+        belongs to the practice of who enters them.
+        """
+        by, request = caller.principal, all_fields(new)
+        if new.practice_id is None:
+            del request["practice_id"]  # as in keys of versions without practices
+        if new.role not in (Role.DENTIST, Role.STAFF, Role.PATIENT):
+            raise ValidationFailed.of("role", "must be dentist, staff or patient")
         if by.role is not Role.ADMIN:
             may_enter = by.is_staff or by.role is Role.CHATBOT
             if not may_enter or new.role is not Role.PATIENT:
                 raise Forbidden
             if new.subject is not None:
                 raise Forbidden("Only an admin may connect a profile with a token's subject")
+            if new.practice_id not in (None, by.practice):
+                raise Forbidden("Only an admin may name another practice")
         profile = Profile(
             id=ProfileId(self._records.new_id()),
             role=new.role,
@@ -88,12 +114,81 @@ class People:
             time_zone=new.time_zone,
             created_by=by.person if by.is_staff else None,
         )
-        return await self._records.save(
+        joins = by.practice
+        if new.role is not Role.PATIENT:
+            profile = await self._employed(profile, new.practice_id)
+        elif new.practice_id is not None:
+            joins = (await self._practices.find(new.practice_id)).id
+        reply = await self._records.save(
             caller,
-            self._records.key(caller, "profile:create", all_fields(new)),
-            ProfileSaved(before=None, after=profile),
+            self._records.key(caller, "profile:create", request),
+            ProfileSaved(before=None, after=profile, joins=joins),
             profile,
         )
+        self._forget(profile)
+        return reply
+
+    async def _employed(self, profile: Profile, practice_id: PracticeId | None) -> Profile:
+        """The dentist or staff with their practice, and its time zone unless they have one."""
+        practice = await self._practices.workplace(practice_id)
+        if practice is None:
+            if profile.role is Role.STAFF:
+                raise ValidationFailed.of("practice_id", "staff need a practice: create one first")
+            return profile
+        zone = profile.time_zone or (practice.time_zone if profile.role is Role.DENTIST else None)
+        return replace(profile, practice_id=practice.id, time_zone=zone)
+
+    async def update(
+        self,
+        caller: Caller,
+        profile_id: ProfileId,
+        change: PersonChange,
+        *,
+        expected_version: int | None = None,
+    ) -> Reply:
+        """Change someone else's profile: dentists and staff by an admin, patients by staff.
+
+        Who is moved to another practice, or not active any more, has lost the rights at every
+        node when this returns. Raises Unavailable if a node did not answer: the change is made
+        then, and the call can be repeated.
+        """
+        by, sent = caller.principal, sent_fields(change)
+        if by.role not in (Role.ADMIN, Role.STAFF):
+            raise Forbidden
+        if by.role is not Role.ADMIN and change.practice_id is not UNSET:
+            raise Forbidden("Only an admin may change a person's practice")
+        if not isinstance(change.practice_id, Unset):
+            await self._practices.workplace(change.practice_id)
+        key = self._records.key(
+            caller, "profile:change", {**sent, "id": profile_id, "version": expected_version}
+        )
+
+        async def save() -> tuple[Profile, Reply]:
+            before = await self._profiles.by_id(profile_id)
+            if before is None or not await self._may_change(by, before):
+                raise NotFound("profile")
+            after = edited(before, change, expected_version)
+            event = ProfileSaved(before=before, after=after)
+            return before, await self._records.save(caller, key, event, after)
+
+        before, reply = await retried(expected_version, save)
+        self._forget(before)
+        if not isinstance(change.practice_id, Unset):
+            self._practices.calendar_cache.drop(change.practice_id)
+        await self._connections.recheck(profile_id)
+        return reply
+
+    async def _may_change(self, by: Principal, person: Profile) -> bool:
+        if person.role is not Role.PATIENT:
+            return by.role is Role.ADMIN
+        practice, patient = by.practice, PatientId(person.id)
+        return practice is not None and await self._practices.has_patient(practice, patient)
+
+    def _forget(self, profile: Profile) -> None:
+        """Read the person, and the calendars of their practice, again."""
+        self._directory.drop(profile.id)
+        if profile.practice_id:
+            self._practices.calendar_cache.drop(profile.practice_id)
 
     async def disconnect(self, caller: Caller, profile_id: ProfileId) -> None:
         """End every live connection of a person, by an admin; audited before it happens.
@@ -115,11 +210,20 @@ class People:
     async def patients(
         self, caller: Caller, text: str, *, limit: int, after: tuple[str, ProfileId] | None
     ) -> ProfilePage:
-        """A dentist's own patients; an exact phone or e-mail finds any patient. Audited."""
+        """One's own patients, or the practice's; an exact contact finds any patient. Audited."""
         by = caller.principal
         if not (by.is_staff or by.role is Role.CHATBOT):
             raise Forbidden
-        dentist_id = DentistId(by.person) if by.is_staff and by.person else None
-        page = await self._profiles.search(dentist_id, text, limit=limit, after=after)
+        page = await self._profiles.search(by, text, limit=limit, after=after)
         await self._profiles.record_search(by, caller.request_id, len(page.profiles))
         return page
+
+
+def _card(profile: Profile) -> PublicCard:
+    return PublicCard(
+        id=profile.id,
+        name=profile.name,
+        time_zone=profile.time_zone,
+        practice_id=profile.practice_id,
+        active=profile.active,
+    )

@@ -1,4 +1,4 @@
-"""Commits of profiles, appointment types and webhooks, which have no actor."""
+"""Commits of profiles, practices, appointment types and webhooks, which have no actor."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -7,8 +7,9 @@ from typing import TypeVar
 from actors.domain.announcements import Body, announcements
 from actors.domain.appointment import AppointmentType
 from actors.domain.consent import Consent
-from actors.domain.events import RecordEvent, WebhookDeleted
+from actors.domain.events import PatientLinked, RecordEvent, WebhookDeleted
 from actors.domain.outcome import Outcome
+from actors.domain.practice import Practice
 from actors.domain.profile import Profile
 from actors.domain.refusals import Unavailable, VersionConflict
 from actors.domain.rules import check_version
@@ -39,17 +40,28 @@ class Records:
         return idempotency_key(caller, operation, request, self.new_id)
 
     async def save(
-        self, caller: Caller, key: IdempotencyKey, event: RecordEvent, reply: Body | None
+        self,
+        caller: Caller,
+        key: IdempotencyKey,
+        event: RecordEvent,
+        reply: Body | None,
+        *,
+        changes: bool = True,
     ) -> Reply:
         """Commit the event; without a change, store only the reply.
+
+        ``changes`` says whether there is one, where the event itself does not show it.
 
         Raises VersionConflict when the row changed since ``event.before`` was read.
         """
         self._stored.check(caller.principal)
-        record: Profile | AppointmentType | Webhook | Consent
+        record: Profile | Practice | AppointmentType | Webhook | Consent
         events: tuple[RecordEvent, ...] = (event,)
         if isinstance(event, WebhookDeleted):
             record, outcome = event.before, Outcome.GONE
+        elif isinstance(event, PatientLinked):
+            record, outcome = event.patient, Outcome.CHANGED if changes else Outcome.UNCHANGED
+            events = events if changes else ()
         elif event.before is None:
             record, outcome = event.after, Outcome.CREATED
         elif event.before != event.after:

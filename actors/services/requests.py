@@ -12,9 +12,10 @@ from actors.domain.appointment import Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.channels import Channel
 from actors.domain.commands import UNSET, Unset
-from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, ProfileId
+from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PracticeId, ProfileId
 from actors.domain.position import Position
 from actors.domain.principal import Role
+from actors.domain.schedule import Closure
 from actors.domain.slots import Minute
 from actors.domain.values import value
 from actors.domain.webhook import WebhookStatus
@@ -105,6 +106,8 @@ class NewProfile:
     email: str | None = None
     phone: str | None = None
     time_zone: str | None = None
+    practice_id: PracticeId | None = None
+    """Where a dentist or staff works, or a patient is entered; ``None``: the only practice."""
 
 
 @value
@@ -113,6 +116,43 @@ class ProfileChange:
     email: str | Unset | None = UNSET
     phone: str | Unset | None = UNSET
     time_zone: str | Unset | None = UNSET
+
+
+@value
+class PersonChange(ProfileChange):
+    """A change of someone else's profile."""
+
+    practice_id: PracticeId | Unset = UNSET
+    active: bool | Unset = UNSET
+
+
+@value
+class PatientLink:
+    patient_id: ProfileId
+
+
+@value
+class NewPractice:
+    name: str
+    time_zone: str
+    region: str | None = None
+    address: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    website: str | None = None
+    closures: tuple[Closure, ...] = ()
+
+
+@value
+class PracticeChange:
+    name: str | Unset = UNSET
+    time_zone: str | Unset = UNSET
+    region: str | Unset | None = UNSET
+    address: str | Unset | None = UNSET
+    phone: str | Unset | None = UNSET
+    email: str | Unset | None = UNSET
+    website: str | Unset | None = UNSET
+    closures: tuple[Closure, ...] | Unset = UNSET
 
 
 @value

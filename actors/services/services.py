@@ -10,6 +10,7 @@ from actors.services.channel_access import ChannelAccess
 from actors.services.consents import Consents
 from actors.services.identity import Identity
 from actors.services.people import People
+from actors.services.practices import Practices
 from actors.services.replays import Replays
 from actors.services.suspension import Suspension
 from actors.services.webhooks import Webhooks
@@ -23,6 +24,7 @@ class Services:
     identity: Identity
     access: ChannelAccess
     people: People
+    practices: Practices
     catalog: Catalog
     availability: Availability
     bookings: Bookings

@@ -11,6 +11,7 @@ from actors.domain.refusals import (
     InvalidTransition,
     OutsideAvailability,
     PatientConflict,
+    ProfileIncomplete,
     ReservationExpired,
     SlotTaken,
     TooFar,
@@ -43,6 +44,7 @@ _PLACE = (OutsideAvailability, TooSoon, TooFar, SlotTaken, PatientConflict)
         InvalidTransition,
         IdempotencyMismatch,
         TooManyAppointments,
+        ProfileIncomplete,
         *_PLACE,
     ),
     example={"reservation_id": "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f", "notes": "First visit"},
@@ -70,6 +72,7 @@ async def page(call: Call[AppointmentPageQuery, None]) -> Result:
         last=found.next_after,
         total=found.total,
         position=found.position,
+        positions=found.positions,
     )
 
 

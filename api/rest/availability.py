@@ -2,24 +2,28 @@
 
 import dataclasses
 
-from actors.domain.ids import DentistId, ProfileId
+from actors.domain.ids import AppointmentId, DentistId, ProfileId
 from actors.domain.refusals import IdempotencyMismatch
 from actors.domain.schedule import Schedule
 from actors.services.requests import SlotRange
 from api.cursors import after_start, next_cursor
-from api.rest.responses import Resource
+from api.rest.responses import Resource, list_page
 from api.rest.route import AnyCall, Call, Result, Route, Routes
 from api.schemas.pages import availability_json, schedule_json, slots_json
 from api.schemas.queries import (
     AVAILABILITY_SLOTS,
+    PAGE,
     REPLACE_OPTIONS,
     SLOTS,
+    PageQuery,
     ReplaceOptions,
     SlotPageQuery,
 )
+from api.schemas.resources import appointment_data
 from api.schemas.schedule import SCHEDULE
 
 _PATH = "/api/availability/{dentistId}"
+_AFFECTED = f"{_PATH}/affected"
 _SLOTS = "/api/slots"
 
 
@@ -73,6 +77,38 @@ async def replace(call: Call[ReplaceOptions, Schedule]) -> Result:
 
 @Route(
     "GET",
+    _AFFECTED,
+    "The visits to come outside of open time, by start, for the dentist and the practice",
+    description=(
+        "Those that lie outside of the hours as they are now, in time off, or on a day on which"
+        " the practice is closed, and all of a dentist who is not active: until they are moved"
+        " or cancelled."
+    ),
+    response="AppointmentPage",
+    query=PAGE,
+)
+async def affected(call: Call[PageQuery, None]) -> Result:
+    dentist_id = _dentist(call)
+    path = f"{_AFFECTED}#{dentist_id}"
+    last = after_start(path, call.query)
+    found = await call.services.availability.affected(
+        call.caller,
+        dentist_id,
+        limit=call.query.limit,
+        after=(last[0], AppointmentId(last[1])) if last else None,
+    )
+    return list_page(
+        path,
+        call.query,
+        [appointment_data(row, found.names) for row in found.rows],
+        last=found.next_after,
+        total=found.total,
+        positions=found.positions,
+    )
+
+
+@Route(
+    "GET",
     _SLOTS,
     "The first free slots over some or all dentists",
     other_statuses=(304,),
@@ -93,4 +129,4 @@ def _dentist(call: AnyCall) -> DentistId:
     return DentistId(ProfileId(call.path_id("dentistId", "dentist")))
 
 
-ROUTES: Routes = (show, replace, find)
+ROUTES: Routes = (show, replace, affected, find)

@@ -6,11 +6,11 @@ from aiohttp import web
 from actors.domain.ids import ProfileId
 from actors.domain.profile import PublicCard
 from actors.domain.refusals import IdempotencyMismatch
-from actors.services.requests import NewProfile, ProfileChange
+from actors.services.requests import NewProfile, PersonChange, ProfileChange
 from api.cursors import after_name
 from api.rest.responses import Resource, list_page
 from api.rest.route import Call, Result, Route, Routes
-from api.schemas.bodies import CHANGE_PROFILE, CREATE_PROFILE
+from api.schemas.bodies import CHANGE_PERSON, CHANGE_PROFILE, CREATE_PROFILE
 from api.schemas.queries import PAGE, PATIENTS, PageQuery, PatientPageQuery
 from api.schemas.resources import FOUND_PATIENT, PROFILE, PUBLIC_CARD
 
@@ -49,7 +49,7 @@ async def update_me(call: Call[None, ProfileChange]) -> Result:
 @Route(
     "GET",
     f"{_COLLECTION}/{{id}}",
-    "A dentist's public card, or one of a dentist's own patients",
+    "A dentist's public card, a patient of one's own, a colleague",
     other_statuses=(304,),
     response="ProfileOrCard",
 )
@@ -65,7 +65,7 @@ async def show(call: Call[None, None]) -> Result:
 @Route(
     "POST",
     _COLLECTION,
-    "A new dentist or patient: by an admin; a patient also by a dentist or chatbot",
+    "A new person, by an admin; a patient also by a dentist, staff or chatbot",
     status=201,
     response="Profile",
     body=CREATE_PROFILE,
@@ -74,6 +74,31 @@ async def show(call: Call[None, None]) -> Result:
 )
 async def create(call: Call[None, NewProfile]) -> Result:
     return await call.services.people.create(call.caller, call.body)
+
+
+@Route(
+    "PUT",
+    f"{_COLLECTION}/{{id}}",
+    "Change someone's profile: a dentist's or staff's by an admin, a patient's by staff",
+    description=(
+        "Who is not `active` any more may do nothing: connections end at once, at every node, and"
+        " nothing new can be booked with or for them; what is booked stays. Who is moved to"
+        " another practice loses the rights at the old one at once. 503: a node did not answer,"
+        " so send it again; the others have done it."
+    ),
+    response="Profile",
+    body=CHANGE_PERSON,
+    takes_version=True,
+    refusals=(IdempotencyMismatch,),
+    example={"active": False},
+)
+async def change(call: Call[None, PersonChange]) -> Result:
+    return await call.services.people.update(
+        call.caller,
+        ProfileId(call.path_id("id", "profile")),
+        call.body,
+        expected_version=call.expected_version,
+    )
 
 
 @Route(
@@ -134,4 +159,4 @@ def _after(path: str, query: PageQuery) -> tuple[str, ProfileId] | None:
     return None if last is None else (last[0], ProfileId(last[1]))
 
 
-ROUTES: Routes = (me, update_me, show, create, disconnect, dentists, patients)
+ROUTES: Routes = (me, update_me, show, create, change, disconnect, dentists, patients)

@@ -1,6 +1,6 @@
 """What handlers return: JSON with a version, and pages of lists."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -37,9 +37,16 @@ def list_page(
     last: Sequence[str | datetime] | None,
     total: int,
     position: tuple[Channel, Position] | None = None,
+    positions: Mapping[Channel, Position] | None = None,
 ) -> Resource:
     """A page of the list at ``path``; ``last``: its last item's sort key, if more items follow."""
-    cursor = next_cursor(path, query, last)
     return Resource(
-        page_json(data, limit=query.limit, next_cursor=cursor, total=total, position=position)
+        page_json(
+            data,
+            limit=query.limit,
+            next_cursor=next_cursor(path, query, last),
+            total=total,
+            position=position,
+            positions=positions,
+        )
     )

@@ -10,7 +10,7 @@ from actors.domain.contact import MAX_PHONE_CHARS, PHONE_FORM
 from actors.domain.principal import Role
 from actors.services import requests
 from api.schemas import fields
-from api.schemas.strict import Loaded, RequestSchema, Strict, T
+from api.schemas.strict import ChangeSchema, Loaded, RequestSchema, Strict
 
 # A schema copies its fields, so several may declare the same one.
 _NAME = fields.Name()
@@ -23,8 +23,10 @@ _PHONE = fields.Text(
     expected="must be a telephone number: digits, spaces and + ( ) . / - only",
     allow_none=True,
 )
-_FOR_WHOM = fields.Id(metadata={"description": "By a dentist: for whom"})
-_OVERBOOK = fields.Flag(metadata={"description": "By a dentist: although the time is taken"})
+_FOR_WHOM = fields.Id(metadata={"description": "By a dentist or staff: for whom"})
+_OVERBOOK = fields.Flag(
+    metadata={"description": "By a dentist or staff: although the time is taken"}
+)
 _MISSING = "is needed, unless there is a reservation_id"
 _SLOT = ("dentist_id", "appointment_type_id", "start")
 
@@ -72,17 +74,6 @@ class BookSchema(RequestSchema[requests.BookingRequest]):
         return requests.BookSlotRequest(**data)
 
 
-class ChangeSchema(RequestSchema[T]):
-    """Only what is sent changes; sending nothing is a mistake."""
-
-    form: ClassVar = {"minProperties": 1}
-
-    def make(self, data: Loaded) -> T:
-        if not data:
-            raise ValidationError("at least one field to change is needed")
-        return super().make(data)
-
-
 class ChangeAppointmentSchema(ChangeSchema[requests.AppointmentChange]):
     start = fields.WholeMinute()
     appointment_type_id = fields.Id()
@@ -99,8 +90,17 @@ class ChangeProfileSchema(ChangeSchema[requests.ProfileChange]):
     time_zone = fields.TimeZone(allow_none=True)
 
 
+class ChangePersonSchema(ChangeSchema[requests.PersonChange]):
+    name = _NAME
+    email = _EMAIL
+    phone = _PHONE
+    time_zone = fields.TimeZone(allow_none=True)
+    practice_id = fields.Id(metadata={"description": "By an admin: where a dentist or staff works"})
+    active = fields.Flag()
+
+
 class CreateProfileSchema(RequestSchema[requests.NewProfile]):
-    role = fields.OneOf((Role.DENTIST, Role.PATIENT), required=True)
+    role = fields.OneOf((Role.DENTIST, Role.STAFF, Role.PATIENT), required=True)
     name = _NEEDED_NAME
     subject = fields.Text(
         min_chars=1,
@@ -111,6 +111,9 @@ class CreateProfileSchema(RequestSchema[requests.NewProfile]):
     email = _EMAIL
     phone = _PHONE
     time_zone = fields.TimeZone(allow_none=True)
+    practice_id = fields.Id(
+        metadata={"description": "By an admin; not needed where there is one practice"}
+    )
 
 
 class CreateTypeSchema(RequestSchema[requests.NewAppointmentType]):
@@ -131,6 +134,7 @@ HOLD: Final = HoldSchema()
 BOOK: Final = BookSchema()
 CHANGE_APPOINTMENT: Final = ChangeAppointmentSchema()
 CHANGE_PROFILE: Final = ChangeProfileSchema()
+CHANGE_PERSON: Final = ChangePersonSchema()
 CREATE_PROFILE: Final = CreateProfileSchema()
 CREATE_TYPE: Final = CreateTypeSchema()
 CHANGE_TYPE: Final = ChangeTypeSchema()

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from marshmallow import Schema
 
-from api.schemas import consents, pages, resources, schedule, webhooks
+from api.schemas import consents, pages, practices, resources, schedule, webhooks
 
 Form = dict[str, Any]
 
@@ -21,6 +21,8 @@ RESOURCES: Final[Mapping[str, type[Schema]]] = {
     "Profile": resources.ProfileSchema,
     "PublicCard": resources.PublicCardSchema,
     "FoundPatient": resources.FoundPatientSchema,
+    "Closure": practices.ClosureSchema,
+    "Practice": practices.PracticeSchema,
     "Slot": pages.SlotSchema,
     "Availability": schedule.AvailabilitySchema,
     "WebhookProgress": webhooks.ProgressSchema,
@@ -95,9 +97,15 @@ FORMS: Final[Mapping[str, Form]] = {
         "nullable": True,
         "description": "What the page is true for; null for directories",
     },
-    "AppointmentPage": _page(ref("Appointment")),
+    "AppointmentPage": _object(
+        data=_list(ref("Appointment")),
+        pagination=ref("Pagination"),
+        position=ref("PagePosition"),
+        positions=_list(ref("Position")),
+    ),
     "WebhookPage": _page(ref("Webhook")),
     "Consents": _object(data=_list(ref("Consent")), assumed={"type": "boolean"}),
+    "Practices": _object(data=_list(ref("Practice"))),
     "DisabledWebhooks": _object(disabled=_NUMBER),
     "WebhookDeliveries": _object(data=_list(ref("WebhookDelivery"))),
     "AppointmentHistory": _object(data=_list(ref("HistoryEntry"))),

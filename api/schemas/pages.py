@@ -1,6 +1,6 @@
 """Pages of lists, and free slots, with the channel positions that they reflect."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -44,15 +44,20 @@ def page_json(
     next_cursor: str | None,
     total: int | None,
     position: tuple[Channel, Position] | None,
+    positions: Mapping[Channel, Position] | None = None,
 ) -> bytes:
-    """``{"data","pagination","position"}``; ``position`` is null for directories."""
-    return orjson.dumps(
-        {
-            "data": data,
-            "pagination": _pagination(limit, next_cursor, total),
-            "position": None if position is None else _position(*position),
-        }
-    )
+    """``{"data","pagination","position"}``; ``position`` is null for directories.
+
+    Lists of appointments also have ``positions``, one for each channel of their rows.
+    """
+    page: Item = {
+        "data": data,
+        "pagination": _pagination(limit, next_cursor, total),
+        "position": None if position is None else _position(*position),
+    }
+    if positions is not None:
+        page["positions"] = [_position(*each) for each in positions.items()]
+    return orjson.dumps(page)
 
 
 def slots_json(page: SlotPage, *, limit: int, next_cursor: str | None) -> bytes:

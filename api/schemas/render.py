@@ -6,14 +6,19 @@ from actors.domain.announcements import (
     AvailabilityChangedBody,
     Body,
     ConsentBody,
+    LinkedBody,
+    PatientChangedBody,
+    PersonBody,
     ScheduleBody,
     SlotsChangedBody,
     WebhookBody,
 )
 from actors.domain.appointment import NEVER_BOOKED, Appointment, AppointmentType
+from actors.domain.practice import Practice
 from actors.domain.profile import Profile
 from actors.ports.rendering import Names
 from api.schemas.consents import CONSENT
+from api.schemas.practices import LINKED, PATIENT_CHANGED, PERSON, PRACTICE
 from api.schemas.resources import (
     APPOINTMENT_TYPE,
     AVAILABILITY_CHANGED,
@@ -46,6 +51,14 @@ def _data(body: Body, names: Names) -> object:
             return AVAILABILITY_CHANGED.dump(body)
         case Profile():
             return PROFILE.dump(body)
+        case Practice():
+            return PRACTICE.dump(body)
+        case PersonBody(profile=person):
+            return PERSON.dump(person)
+        case LinkedBody():
+            return LINKED.dump(body)
+        case PatientChangedBody():
+            return PATIENT_CHANGED.dump(body)
         case ConsentBody(consent=consent):
             return CONSENT.dump(consent)
         case AppointmentType():

@@ -110,11 +110,13 @@ class AppointmentTypeSchema(Strict):
 
 class ProfileSchema(Strict):
     id = fields.Id()
-    role = fields.OneOf((Role.DENTIST, Role.PATIENT))
+    role = fields.OneOf((Role.DENTIST, Role.STAFF, Role.PATIENT))
     name = fields.Text(max_chars=200)
     email = fields.Text(max_chars=254, allow_none=True)
     phone = fields.Text(max_chars=40, allow_none=True)
     time_zone = fields.TimeZone(allow_none=True)
+    practice_id = fields.Id(allow_none=True)
+    active = fields.Raw(metadata={"type": "boolean"})
     version = fields.Raw(metadata={"type": "integer"})
 
 
@@ -122,6 +124,8 @@ class PublicCardSchema(Strict):
     id = fields.Id()
     name = fields.Text(max_chars=200)
     time_zone = fields.TimeZone(allow_none=True)
+    practice_id = fields.Id(allow_none=True)
+    active = fields.Raw(metadata={"type": "boolean"})
 
 
 class FoundPatientSchema(Strict):

@@ -163,6 +163,17 @@ class RequestSchema(Strict, Generic[T]):
         return {field.data_key or name: field for name, field in self.load_fields.items()}
 
 
+class ChangeSchema(RequestSchema[T]):
+    """Only what is sent changes; sending nothing is a mistake."""
+
+    form: ClassVar = {"minProperties": 1}
+
+    def make(self, data: Loaded) -> T:
+        if not data:
+            raise ValidationError("at least one field to change is needed")
+        return super().make(data)
+
+
 def _only_step(field: Field[Any]) -> Callable[[Any], object] | None:
     kind, more = type(field), (*field.pre_load, *field.validators, *field.post_load)
     if more or kind.deserialize is not Field.deserialize or not isinstance(field, JsonField):

@@ -22,7 +22,6 @@ from actors.domain.webhook import (
 )
 from actors.ports.webhooks import Attempt, WebhookDelivery, WebhookView
 from actors.services.requests import NewWebhook, SecretRotation, WebhookChange, WebhookReplay
-from api.schemas.bodies import ChangeSchema
 from api.schemas.fields import (
     MAX_SUBJECT_CHARS,
     ChannelName,
@@ -44,7 +43,7 @@ from api.schemas.queries import (
     PageQuery,
     SinceField,
 )
-from api.schemas.strict import RequestSchema
+from api.schemas.strict import ChangeSchema, RequestSchema
 
 URL_MAX_CHARS = 2_000
 PARTY_MAX_CHARS = 10 + MAX_SUBJECT_CHARS

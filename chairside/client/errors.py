@@ -20,6 +20,7 @@ FINAL: Final = frozenset(
         "UNAUTHORIZED",
         "FORBIDDEN",
         "CONSENT_REQUIRED",
+        "PROFILE_INCOMPLETE",
         "NOT_FOUND",
         "VALIDATION_ERROR",
         "Invalid namespace",

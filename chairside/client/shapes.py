@@ -63,6 +63,8 @@ class DentistCard(Person):
     """A dentist in the public directory."""
 
     time_zone: str | None
+    practice_id: str | None
+    active: bool
 
 
 class Profile(DentistCard):
@@ -122,6 +124,7 @@ class AppointmentList(TypedDict):
     data: list[Appointment]
     pagination: Pagination
     position: ChannelPosition | None
+    positions: list[ChannelPosition]
 
 
 class SlotList(TypedDict):

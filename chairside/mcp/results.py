@@ -34,6 +34,8 @@ NEXT_STEP: Final = {
     " until a hold has expired.",
     "TOO_MANY_APPOINTMENTS": "The patient has as many appointments ahead as allowed. Offer to move"
     " or cancel one of them, or tell the patient to call the practice.",
+    "PROFILE_INCOMPLETE": "The patient has to enter a name, and a telephone number or an e-mail"
+    " address, in their profile first. Ask for that, then book again.",
     "UNAUTHORIZED": "The token is no longer valid: the patient has to sign in again. Do not retry.",
     "CONSENT_REQUIRED": "The patient has not consented to this chatbot, or has ended that. Do not"
     " retry; the patient or the practice has to record a consent.",

@@ -115,6 +115,7 @@ class DemoFolder:
             database=replace(base.database, url=f"sqlite:///{(self.path / name).absolute()}"),
             auth=AuthSettings(secret=self._secret.read_text()),
             chatbot=replace(base.chatbot, consent="assumed"),
+            practice=replace(base.practice, require_contact=True),
         )
 
     def _delete(self, name: str) -> None:

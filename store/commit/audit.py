@@ -21,6 +21,8 @@ _ACTIONS: dict[type[events.Event], str] = {
     events.AppointmentCancelled: "appointment.cancelled",
     events.ScheduleReplaced: "schedule.replaced",
     events.ProfileSaved: "profile.saved",
+    events.PracticeSaved: "practice.saved",
+    events.PatientLinked: "patient.linked",
     events.AppointmentTypeSaved: "appointment_type.saved",
     events.WebhookSaved: "webhook.saved",
     events.WebhookDeleted: "webhook.deleted",
@@ -42,7 +44,12 @@ def _params(turn: Turn, event: events.Event) -> dict[str, object]:
             row["dentist_id"] = dentist_id
         case events.ProfileSaved(after=profile):
             kind, key, version = "profile", str(profile.id), profile.version
-            row[_person_column(profile)] = profile.id
+            row |= _person(profile)
+        case events.PatientLinked(patient=linked):
+            kind, key, version = "profile", str(linked.id), linked.version
+            row["patient_id"] = linked.id
+        case events.PracticeSaved(after=practice):
+            kind, key, version = "practice", str(practice.id), practice.version
         case events.AppointmentTypeSaved(after=type_):
             kind, key, version = "appointment_type", str(type_.id), type_.version
         case events.WebhookSaved(after=webhook) | events.WebhookDeleted(before=webhook):
@@ -60,12 +67,15 @@ def disconnect_params(
     by: Principal, at: datetime, request_id: str, person: Profile
 ) -> dict[str, object]:
     """An admin ended the connections of a person."""
-    return _entry(by, at, request_id) | {
-        "action": "connections.ended",
-        "resource_kind": "profile",
-        "resource_id": person.id,
-        _person_column(person): person.id,
-    }
+    return (
+        _entry(by, at, request_id)
+        | {
+            "action": "connections.ended",
+            "resource_kind": "profile",
+            "resource_id": person.id,
+        }
+        | _person(person)
+    )
 
 
 def search_params(by: Principal, at: datetime, request_id: str, found: int) -> dict[str, object]:
@@ -84,8 +94,10 @@ def webhook_params(
     return _entry(by, at, request_id) | {"action": "webhook.disabled"} | _webhook(webhook)
 
 
-def _person_column(profile: Profile) -> str:
-    return "patient_id" if profile.role is Role.PATIENT else "dentist_id"
+def _person(profile: Profile) -> dict[str, object]:
+    """The column of a patient or a dentist; staff have none."""
+    column = {Role.PATIENT: "patient_id", Role.DENTIST: "dentist_id"}.get(profile.role)
+    return {column: profile.id} if column else {}
 
 
 def _webhook(webhook: Webhook) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from actors.domain.position import Position
 from actors.ports.calendars import LoadedCalendar, StoredReply
 from actors.ports.commits import ConstraintViolated, OwnedElsewhere
 from store.commit.event_rows import read_heads
-from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, STORED_REPLY, schedule_of
+from store.sql.codec import APPOINTMENT, APPOINTMENT_TYPE, STORED_REPLY, closures_of, schedule_of
 from store.sql.prepared import Done, Params, Plan, Rows, Step, once
 from store.sql.write_statements import WriteStatements
 
@@ -64,8 +65,10 @@ def _load(openings: Sequence[Opening], found: Rows, sql: WriteStatements) -> Pla
     stored = {dentist_id: columns for dentist_id, *columns in found}
     known = {each.dentist_id: each for each in openings if each.dentist_id in stored}
     params = [each.params for each in known.values()]
-    types, live, completed, recent, heads = yield (
+    # After the fences were locked: a practice that changes later raises them again.
+    types, workplaces, live, completed, recent, heads = yield (
         once(sql.types),
+        Step(sql.workplace, params),
         Step(sql.live_rows, params),
         Step(sql.completed_rows, params),
         Step(sql.recent_replies, params),
@@ -79,12 +82,18 @@ def _load(openings: Sequence[Opening], found: Rows, sql: WriteStatements) -> Pla
     for *reply, dentist_id in reversed(recent):
         replies[dentist_id].append(STORED_REPLY.read(reply))
     loaded: dict[str, LoadedCalendar] = {}
-    for dentist_id, (_, epoch, offset) in zip(known, heads, strict=True):
-        fence, schedule, version = stored[dentist_id]
+    for dentist_id, (_, epoch, offset), workplace in zip(known, heads, workplaces, strict=True):
+        practice_id, active, closures = workplace
+        fence, written, version = stored[dentist_id]
+        schedule = schedule_of(written, version)
+        if closures is not None:
+            schedule = replace(schedule, closures=closures_of(closures))
         loaded[dentist_id] = LoadedCalendar(
             dentist_id=dentist_id,
             fence=fence,
-            schedule=schedule_of(schedule, version),
+            schedule=schedule,
+            practice_id=practice_id,
+            active=bool(active),
             types=kinds,
             rows=tuple(rows[dentist_id]),
             replies=tuple(replies[dentist_id]),

@@ -1,11 +1,11 @@
-"""The commit of a profile, an appointment type or a webhook: no calendar, so no fence."""
+"""The commit of a record: a profile, a practice, an appointment type, a webhook, a consent."""
 
 from dataclasses import replace
 
 from actors.domain import events
-from actors.domain.channels import dentist_profiles_channel, patient_channel
+from actors.domain.channels import dentist_profiles_channel, patient_channel, practice_channel
 from actors.domain.consent import CONSENTS_MAX, Consent
-from actors.domain.ids import DentistId
+from actors.domain.ids import DentistId, PracticeId
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import Forbidden, Refusal, ValidationFailed, VersionConflict
@@ -29,7 +29,7 @@ from store.commit.idempotency import (
     reply_rows,
 )
 from store.commit.webhook_commit import delete_webhook, refusal_of, save_webhook
-from store.sql.codec import APPOINTMENT_TYPE, CONSENT, profile_params, schedule_json
+from store.sql.codec import APPOINTMENT_TYPE, CONSENT, PRACTICE, profile_params, schedule_json
 from store.sql.prepared import Done, Plan, Rows, Step, execute
 from store.sql.write_statements import WriteStatements
 
@@ -37,6 +37,8 @@ from store.sql.write_statements import WriteStatements
 def commit_record(turn: Turn, ctx: CommitContext) -> Plan[Done[Reply]]:
     """Raises as :class:`~actors.ports.commits.RecordStore` says."""
     sql = ctx.sql
+    for event in turn.events:
+        yield from _fence(event, sql)
     # The patient's dentists must stay the same until COMMIT, so no booking meanwhile; and the
     # number of a patient's consents.
     patients = {each.dentists_of for each in turn.announcements if each.dentists_of}
@@ -44,7 +46,7 @@ def commit_record(turn: Turn, ctx: CommitContext) -> Plan[Done[Reply]]:
         each.after.patient_id for each in turn.events if isinstance(each, events.ConsentSaved)
     }
     yield (lock_channels(map(patient_channel, patients), sql.events),)
-    turn = yield from _with_dentists_channels(turn, sql)
+    turn = yield from _with_peoples_channels(turn, sql)
     channels = channels_of((turn,))
     _, heads, ids, replies, names = yield (
         lock_channels(channels, sql.events),
@@ -55,7 +57,7 @@ def commit_record(turn: Turn, ctx: CommitContext) -> Plan[Done[Reply]]:
     )
     _refuse_known_key(turn, replies)
     for event in turn.events:
-        yield from _save(event, sql)
+        yield from _save(event, turn, sql)
     (written,) = render_turns((turn,), heads, names, ctx)
     stored = reply_rows((turn,), (written.reply,), (None,))
     logged, offsets = event_rows((written,), ids)
@@ -70,8 +72,33 @@ def commit_record(turn: Turn, ctx: CommitContext) -> Plan[Done[Reply]]:
     return Done(written.reply, written.records)
 
 
-def _with_dentists_channels(turn: Turn, sql: WriteStatements) -> Plan[Turn]:
-    """Resolve ``dentists_of`` of each announcement to channels."""
+def _fence(event: events.Event, sql: WriteStatements) -> Plan[None]:
+    """Lock the practice, and raise the fences of the calendars that it or a dentist changes.
+
+    An actor that decided on the closures before cannot commit any more, and loads them. Fences
+    come before channels, as in the commits of calendars. The lock of the practice keeps a
+    dentist from coming to it unseen.
+    """
+    match event:
+        case events.PracticeSaved(before=before, after=practice) if before is not None:
+            yield from execute(sql.lock_practice, practice=practice.id)
+            found = tuple(
+                dentist
+                for (dentist,) in (yield from execute(sql.dentists_at, practice=practice.id))
+            )
+            if found != event.dentists:
+                raise VersionConflict(practice.version)
+            if event.changes_calendars and found:
+                yield (Step(sql.raise_fence, [{"dentist": dentist} for dentist in found]),)
+        case events.ProfileSaved(before=old, after=profile):
+            if profile.role is Role.DENTIST and profile.practice_id:
+                yield from execute(sql.lock_practice, practice=profile.practice_id)
+            if old and (old.practice_id, old.active) != (profile.practice_id, profile.active):
+                yield from execute(sql.raise_fence, dentist=profile.id)
+
+
+def _with_peoples_channels(turn: Turn, sql: WriteStatements) -> Plan[Turn]:
+    """Resolve ``dentists_of`` and ``practices_of`` of each announcement to channels."""
     announcements = []
     for announcement in turn.announcements:
         if patient := announcement.dentists_of:
@@ -79,7 +106,13 @@ def _with_dentists_channels(turn: Turn, sql: WriteStatements) -> Plan[Turn]:
             dentists = (dentist_profiles_channel(DentistId(dentist)) for (dentist,) in rows)
             channels = (*announcement.channels, *dentists)
             announcement = replace(announcement, channels=channels, dentists_of=None)
-        announcements.append(announcement)
+        if patient := announcement.practices_of:
+            rows = yield from execute(sql.practices_of, patient=patient)
+            practices = map(practice_channel, sorted(practice for (practice,) in rows))
+            channels = tuple(dict.fromkeys((*announcement.channels, *practices)))
+            announcement = replace(announcement, channels=channels, practices_of=None)
+        if announcement.channels:
+            announcements.append(announcement)
     return replace(turn, announcements=tuple(announcements))
 
 
@@ -90,10 +123,20 @@ def _refuse_known_key(turn: Turn, found: Rows) -> None:
         raise refused.refusal from None  # there is only one turn
 
 
-def _save(event: events.Event, sql: WriteStatements) -> Plan[None]:
+def _save(event: events.Event, turn: Turn, sql: WriteStatements) -> Plan[None]:
     match event:
         case events.ProfileSaved(before=before, after=profile):
             yield from _save_profile(before, profile, sql)
+            if event.joins:
+                yield from _join(event.joins, profile, "created", turn, sql)
+        case events.PatientLinked(practice_id=practice_id, patient=patient):
+            yield from _join(practice_id, patient, "linked", turn, sql)
+        case events.PracticeSaved(before=None, after=practice):
+            yield from execute(sql.insert_practice, **PRACTICE.params(practice))
+        case events.PracticeSaved(before=was, after=practice) if was is not None:
+            guard = {"row_id": was.id, "before_version": was.version}
+            if not (yield from execute(sql.update_practice, **PRACTICE.params(practice), **guard)):
+                raise (yield from refusal_of(sql.practice_version, "practice", was.id))
         case events.AppointmentTypeSaved(before=None, after=kind):
             yield from execute(sql.insert_type, **APPOINTMENT_TYPE.params(kind))
         case events.AppointmentTypeSaved(before=old, after=kind) if old is not None:
@@ -108,6 +151,14 @@ def _save(event: events.Event, sql: WriteStatements) -> Plan[None]:
             yield from _save_consent(before_consent, consent, sql)
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a record")
+
+
+def _join(
+    practice_id: PracticeId, patient: Profile, source: str, turn: Turn, sql: WriteStatements
+) -> Plan[None]:
+    """Make the patient one of the practice, if that is not so already."""
+    member = {"practice_id": practice_id, "patient_id": patient.id, "remark": None}
+    yield from execute(sql.insert_member, **member, source=source, since=turn.at)
 
 
 def _save_consent(before: Consent | None, consent: Consent, sql: WriteStatements) -> Plan[None]:

@@ -2,7 +2,7 @@
 
 There are three roles without a login. The login of ``[database] url`` is a member of writer and
 reader. ``SET LOCAL ROLE`` gives up all its other rights, also ownership and BYPASSRLS; the
-policies of migrations 0006 to 0015 then decide by ``request.jwt.claims``.
+policies of migrations 0006 to 0020 then decide by ``request.jwt.claims``.
 """
 
 import json
@@ -37,6 +37,7 @@ def reading_claims(principal: Principal | None, lookup: Lookup) -> Mapping[str, 
     contact = lookup.contact
     claims: dict[str, object] = {
         "calendars": lookup.calendars,
+        "practices": lookup.practices,
         "channels": lookup.channels,
         "scopes": lookup.scopes,
         "people": lookup.people,
@@ -53,10 +54,13 @@ def reading_claims(principal: Principal | None, lookup: Lookup) -> Mapping[str, 
         "role": str(principal.role),
         "sub": principal.subject,
         "person": principal.person,
+        "practice": principal.practice,
         "concerned": concerned_patient(principal),
     }
-    nothing: dict[str, object] = dict.fromkeys(("calendars", "channels", "people", "subjects"), ())
-    return claims | nothing | {"scopes": (principal.scope,)}
+    looked_up = ("practices", "channels", "people", "subjects")
+    nothing: dict[str, object] = dict.fromkeys(looked_up, ())
+    own = {"calendars": principal.calendars, "scopes": (principal.scope,)}
+    return claims | nothing | own
 
 
 def reading_path(principal: Principal | None) -> str:

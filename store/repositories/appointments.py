@@ -66,20 +66,22 @@ class AppointmentRepository:
         self._clock = clock
 
     async def page(self, principal: Principal, query: AppointmentQuery) -> AppointmentPage:
-        visible, channel = _visible_to(principal)
+        visible, channels = _visible_to(principal)
+        if query.dentist_id and principal.role is Role.STAFF:
+            channels = tuple({*channels} & {dentist_channel(query.dentist_id)})
         matching = (visible, *self._filters(query))
         counting = sa.select(sa.func.count()).select_from(appointments).where(*matching)
         async with self._readers.caller(principal) as connection:
             found = (await connection.execute(_page(query, matching))).all()
             total = (await connection.execute(counting)).scalar_one()
-            heads = await positions(connection, [channel] if channel else [])
+            heads = await positions(connection, channels)
         rows = tuple(APPOINTMENT.read(row) for row in found[: query.limit])
         return AppointmentPage(
             rows=rows,
             names=_names(found),
             total=total,
             next_after=(rows[-1].start, rows[-1].id) if len(found) > len(rows) else None,
-            position=(channel, heads[channel]) if channel else None,
+            positions=heads,
         )
 
     async def get(
@@ -91,6 +93,15 @@ class AppointmentRepository:
         async with self._readers.caller(principal) as connection:
             row = (await connection.execute(query)).one_or_none()
         return (APPOINTMENT.read(row), _names([row])) if row else None
+
+    async def some(
+        self, principal: Principal, ids: Sequence[AppointmentId]
+    ) -> tuple[tuple[Appointment, ...], Names]:
+        a = appointments.c
+        query = _with_names(a).where(_visible_to(principal)[0], a.id.in_(ids))
+        async with self._readers.caller(principal) as connection:
+            found = (await connection.execute(query.order_by(a.starts_at, a.id))).all()
+        return tuple(APPOINTMENT.read(row) for row in found), _names(found)
 
     async def history(
         self, principal: Principal, appointment_id: AppointmentId
@@ -130,18 +141,21 @@ class AppointmentRepository:
         return filters
 
 
-def _visible_to(principal: Principal) -> tuple[sa.ColumnElement[bool], Channel | None]:
-    """The rows that a principal sees, and the channel of exactly these rows.
+def _visible_to(principal: Principal) -> tuple[sa.ColumnElement[bool], tuple[Channel, ...]]:
+    """The rows that a principal sees, and the channels of exactly these rows.
 
-    Deny by default (criteria 5.3, 5.4): a dentist sees the own calendar, a patient the own rows,
-    everyone else nothing.
+    Deny by default (criteria 5.3, 5.4): a dentist sees the own calendar, staff those of the
+    practice, a patient the own rows, everyone else nothing.
     """
     person = principal.person
     if person is not None and principal.role is Role.DENTIST:
-        return appointments.c.dentist_id == person, dentist_channel(DentistId(person))
+        return appointments.c.dentist_id == person, (dentist_channel(DentistId(person)),)
+    if principal.role is Role.STAFF:
+        calendars = principal.calendars
+        return appointments.c.dentist_id.in_(calendars), tuple(map(dentist_channel, calendars))
     if person is not None and principal.role is Role.PATIENT:
-        return appointments.c.patient_id == person, patient_channel(PatientId(person))
-    return sa.false(), None
+        return appointments.c.patient_id == person, (patient_channel(PatientId(person)),)
+    return sa.false(), ()
 
 
 def _page(query: AppointmentQuery, matching: Sequence[Condition]) -> sa.Select[Any]:

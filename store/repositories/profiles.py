@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, false, func, or_, select, tuple_, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.domain.contact import PHONE_FORM, email_key, phone_key
-from actors.domain.ids import DentistId, PatientId, ProfileId
+from actors.domain.ids import PatientId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.ports.clock import Clock
@@ -16,7 +16,7 @@ from store.commit.audit import disconnect_params, search_params
 from store.sql.codec import PROFILE, fold
 from store.sql.prepared import Params, once
 from store.sql.readers import Lookup, Readers
-from store.sql.schema import WAS_BOOKED, appointments, profiles
+from store.sql.schema import WAS_BOOKED, appointments, practice_patients, profiles
 from store.sql.types import strpos
 from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, step_job
@@ -68,20 +68,21 @@ class ProfileRepository:
     async def dentists(
         self, by: Principal, *, limit: int, after: tuple[str, ProfileId] | None
     ) -> ProfilePage:
+        listed = _p.role == Role.DENTIST.value
+        if not (by.is_staff or by.role is Role.ADMIN):
+            listed &= _p.active
         async with self._readers.caller(by) as connection:
-            return await _page(
-                connection, _p.role == Role.DENTIST.value, false(), limit=limit, after=after
-            )
+            return await _page(connection, listed, false(), limit=limit, after=after)
 
-    async def own_patient(self, dentist_id: DentistId, patient_id: PatientId) -> Profile | None:
-        query = select(*PROFILE.columns).where(_p.id == patient_id, _own_patients(dentist_id))
-        async with self._readers.caller(_searcher(dentist_id)) as connection:
+    async def own_patient(self, by: Principal, patient_id: PatientId) -> Profile | None:
+        query = select(*PROFILE.columns).where(_p.id == patient_id, _own_patients(by))
+        async with self._readers.caller(by) as connection:
             row = (await connection.execute(query)).one_or_none()
         return PROFILE.read(row) if row else None
 
     async def search(
         self,
-        dentist_id: DentistId | None,
+        by: Principal,
         text: str,
         *,
         limit: int,
@@ -93,14 +94,14 @@ class ProfileRepository:
         exact: ColumnElement[bool] = _p.id.in_(found_exactly)
         own: ColumnElement[bool] = false()
         matching = among = exact
-        if dentist_id is not None:
-            own = _own_patients(dentist_id)
+        if by.is_staff:
+            own = _own_patients(by)
             matching = _contains(text)
-            among = _p.id.in_(union(*_ids_of_own(dentist_id), _ids_among(found_exactly)))
+            among = _p.id.in_(union(*_ids_of_own(by), _ids_among(found_exactly)))
         # ``among`` is a small set, so that the query does not begin with all patients.
         # It contains own patients, and those whose e-mail or phone is the text.
-        found = (_p.role != Role.DENTIST.value) & among & or_(matching, exact)
-        async with self._readers.caller(_searcher(dentist_id), lookup) as connection:
+        found = (_p.role == Role.PATIENT.value) & among & or_(matching, exact)
+        async with self._readers.caller(by, lookup) as connection:
             return await _page(connection, found, own, limit=limit, after=after)
 
     async def _with_exact(self, text: str, lookup: Lookup) -> Sequence[ProfileId]:
@@ -146,13 +147,6 @@ def _contains(text: str) -> ColumnElement[bool]:
     return contains
 
 
-def _searcher(dentist_id: DentistId | None) -> Principal:
-    """The principal of a search: the dentist, or a chatbot, which has no rows of its own."""
-    if dentist_id is None:
-        return Principal(role=Role.CHATBOT, subject="")
-    return Principal(role=Role.DENTIST, subject="", person=ProfileId(dentist_id))
-
-
 async def _page(
     connection: AsyncConnection,
     condition: ColumnElement[bool],
@@ -181,9 +175,9 @@ async def _page(
     )
 
 
-def _own_patients(dentist_id: DentistId) -> ColumnElement[bool]:
-    """Patients with any appointment confirmed or later here, or entered by this dentist."""
-    return _p.id.in_(union(*_ids_of_own(dentist_id)))
+def _own_patients(by: Principal) -> ColumnElement[bool]:
+    """Patients with any appointment confirmed or later here, or entered here."""
+    return _p.id.in_(union(*_ids_of_own(by)))
 
 
 def _ids_among(ids: Sequence[ProfileId]) -> Select[Any]:
@@ -191,7 +185,11 @@ def _ids_among(ids: Sequence[ProfileId]) -> Select[Any]:
     return select(known.c.id).where(known.c.id.in_(ids))
 
 
-def _ids_of_own(dentist_id: DentistId) -> tuple[Select[Any], Select[Any]]:
-    a, entered = appointments.c, profiles.alias("entered")
-    booked = select(a.patient_id).where(a.dentist_id == dentist_id, WAS_BOOKED)
-    return booked, select(entered.c.id).where(entered.c.created_by == dentist_id)
+def _ids_of_own(by: Principal) -> tuple[Select[Any], Select[Any]]:
+    a, m, entered = appointments.c, practice_patients.c, profiles.alias("entered")
+    booked = select(a.patient_id).where(WAS_BOOKED)
+    if by.role is Role.STAFF:
+        members = select(m.patient_id).where(m.practice_id == by.practice)
+        return booked.where(a.dentist_id.in_(by.calendars)), members
+    mine = select(entered.c.id).where(entered.c.created_by == by.person)
+    return booked.where(a.dentist_id == by.person), mine

@@ -2,7 +2,15 @@
 
 from collections.abc import Iterator
 
-from actors.domain.events import ConsentSaved, Event, ProfileSaved, WebhookDeleted, WebhookSaved
+from actors.domain.events import (
+    ConsentSaved,
+    Event,
+    PatientLinked,
+    PracticeSaved,
+    ProfileSaved,
+    WebhookDeleted,
+    WebhookSaved,
+)
 from actors.ports.commits import Reply, Turn
 from store.commit.event_rows import CommitContext
 from store.commit.record_commit import commit_record
@@ -25,10 +33,17 @@ class RecordRepository:
 
 
 def _people(event: Event) -> Iterator[str]:
-    """The people whose records the event writes."""
+    """The people and practices whose records the event writes."""
     match event:
-        case ProfileSaved(after=profile):
+        case ProfileSaved(after=profile, joins=joins):
             yield profile.id
+            yield from filter(None, (profile.practice_id, joins))
+        case PatientLinked(practice_id=practice_id, patient=patient):
+            yield practice_id
+            yield patient.id
+        case PracticeSaved(after=practice, dentists=dentists):
+            yield practice.id
+            yield from dentists
         case WebhookSaved(after=webhook) | WebhookDeleted(before=webhook) if webhook.patient:
             yield webhook.patient
         case ConsentSaved(after=consent):

@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -10,9 +11,11 @@ from actors.domain.channels import Channel
 from actors.domain.consent import Consent
 from actors.domain.contact import email_key, phone_key
 from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId
+from actors.domain.practice import Practice
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.schedule import (
+    Closure,
     DailyLimit,
     Override,
     ReservedBlock,
@@ -48,6 +51,21 @@ class LiveRow(NamedTuple):
     expires_at: datetime | None
 
 
+def closures_of(stored: str) -> tuple[Closure, ...]:
+    return tuple(
+        Closure(
+            start_date=date.fromisoformat(first), end_date=date.fromisoformat(last), reason=reason
+        )
+        for first, last, reason in json.loads(stored)
+    )
+
+
+def _closures_json(closures: Iterable[Closure]) -> str:
+    return json.dumps(
+        [[c.start_date.isoformat(), c.end_date.isoformat(), c.reason] for c in closures]
+    )
+
+
 APPOINTMENT = RowMapper(
     Appointment,
     schema.appointments,
@@ -56,7 +74,13 @@ APPOINTMENT = RowMapper(
 )
 LIVE_ROW = RowMapper(LiveRow, schema.appointments, renamed={"start": "starts_at", "end": "ends_at"})
 APPOINTMENT_TYPE = RowMapper(AppointmentType, schema.appointment_types)
-PROFILE = RowMapper(Profile, schema.profiles)
+PROFILE = RowMapper(Profile, schema.profiles, loads={"active": bool})
+PRACTICE = RowMapper(
+    Practice,
+    schema.practices,
+    loads={"closures": closures_of},
+    dumps={"closures": _closures_json},
+)
 EVENT = RowMapper(EventRecord, schema.realtime_events, renamed={"time": "created_at"})
 STORED_REPLY = RowMapper(StoredReply, schema.idempotency_keys, renamed={"at": "created_at"})
 WEBHOOK = RowMapper(
@@ -65,6 +89,7 @@ WEBHOOK = RowMapper(
     renamed={"person": "patient_id"},
     loads={"channels": _channels},
     dumps={"channels": json.dumps},
+    without=("practice", "calendars"),  # chatbots and admins own webhooks
 )
 PROGRESS = RowMapper(DeliveryProgress, schema.webhook_cursors)
 CONSENT = RowMapper(Consent, schema.consents)
@@ -74,7 +99,10 @@ DELIVERY = RowMapper(WebhookDelivery, schema.webhook_deliveries)
 def appointment_params(row: Appointment, by: Principal) -> dict[str, object]:
     return APPOINTMENT.params(row) | {
         "changed_by": by.acting or by.subject,
-        "on_behalf_of": by.person or (SYSTEM_PERSON if by.role is Role.SYSTEM else by.subject),
+        # staff act for the dentist in whose calendar they write
+        "on_behalf_of": row.dentist_id
+        if by.role is Role.STAFF
+        else by.person or (SYSTEM_PERSON if by.role is Role.SYSTEM else by.subject),
     }
 
 

@@ -9,6 +9,7 @@ There are two ways to read, and the database itself enforces the difference:
     The queries that the hub makes for itself, and only these:
 
     - identity: the profile of a token's subject, of an adoptable e-mail, or by id;
+    - practices, and the dentists of one;
     - search: the ids of the profiles that have exactly this e-mail or phone;
     - calendars: rows, types, holds and stored replies of an actor;
     - events that are still to be published, and webhooks to be delivered;
@@ -39,6 +40,8 @@ class Lookup:
     """The keys that a read transaction looks up, where this widens what it sees."""
 
     calendars: tuple[str, ...] = ()
+    practices: tuple[str, ...] = ()
+    """Whose dentists are looked up."""
     scopes: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     people: tuple[str, ...] = ()

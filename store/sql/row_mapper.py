@@ -1,6 +1,6 @@
 """Maps rows of a table to values of the domain and back, by the names of columns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
@@ -37,7 +37,9 @@ class RowMapper(Generic[T]):
         renamed: Mapping[str, str] | None = None,
         loads: Mapping[str, Convert] | None = None,
         dumps: Mapping[str, Convert] | None = None,
+        without: Collection[str] = (),
     ) -> None:
+        """Fields named by ``without`` are not stored, and have their default when read."""
         columns: list[Column[Any]] = []
         params: list[str] = []
         known: dict[str, object] = {"str": str}
@@ -50,6 +52,7 @@ class RowMapper(Generic[T]):
                 if isinstance(hint, type) and _fields(hint)
                 else f"{name}={load(name, hint, f'{path}.{name}')}"
                 for name, hint in _fields(part).items()
+                if name not in without
             )
             return f"{part.__name__}({', '.join(arguments)})"
 

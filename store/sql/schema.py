@@ -47,6 +47,21 @@ hub = sa.Table(
     sa.CheckConstraint("id = 1", name="one_row"),
 )
 
+practices = sa.Table(
+    "practices",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", Sorted, nullable=False),
+    sa.Column("time_zone", sa.Text, nullable=False),
+    sa.Column("region", sa.Text),
+    sa.Column("address", sa.Text),
+    sa.Column("phone", sa.Text),
+    sa.Column("email", sa.Text),
+    sa.Column("website", sa.Text),
+    sa.Column("closures", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+)
+
 profiles = sa.Table(
     "profiles",
     metadata,
@@ -63,8 +78,22 @@ profiles = sa.Table(
     sa.Column("email_key", sa.Text, index=True),
     sa.Column("search_text", sa.Text, nullable=False),
     sa.Column("phone_key", sa.Text, index=True),
-    sa.CheckConstraint("role IN ('dentist', 'patient')", name="role"),
+    sa.Column("practice_id", sa.Text, sa.ForeignKey("practices.id"), index=True),
+    sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.CheckConstraint("role IN ('dentist', 'staff', 'patient')", name="role"),
     sa.Index("ix_profiles_role_name_id", "role", "name", "id"),
+)
+
+practice_patients = sa.Table(
+    "practice_patients",
+    metadata,
+    sa.Column("practice_id", sa.Text, sa.ForeignKey("practices.id"), nullable=False),
+    sa.Column("patient_id", sa.Text, sa.ForeignKey("profiles.id"), nullable=False),
+    sa.Column("remark", sa.Text),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.PrimaryKeyConstraint("practice_id", "patient_id"),
+    sa.Index("ix_practice_patients_patient_id", "patient_id"),
 )
 
 calendars = sa.Table(

@@ -24,6 +24,7 @@ class WriteStatements(StatementSet):
         self._checks()
         self._rows()
         self._people()
+        self._practices()
         self._opening()
         self._housekeeping()
         self.events = EventStatements(dialect)
@@ -115,6 +116,31 @@ class WriteStatements(StatementSet):
         self.insert_type = self._build(sa.insert(schema.appointment_types))
         self.update_type = self._guarded_update(schema.appointment_types, without="id")
         self.current_type_version = self._build(sa.select(t.version).where(t.id == _ROW))
+
+    def _practices(self) -> None:
+        a, p, s = schema.appointments.c, schema.profiles.c, schema.practices.c
+        m, practice = schema.practice_patients.c, sa.bindparam("practice", type_=sa.Text)
+        locking = sa.select(s.id).where(s.id == practice)
+        self.lock_practice = self._build(locking.with_for_update())
+        self.insert_practice = self._build(sa.insert(schema.practices))
+        self.update_practice = self._guarded_update(schema.practices, without="id")
+        self.practice_version = self._build(sa.select(s.version).where(s.id == _ROW))
+        works_here = (p.practice_id == practice, p.role == sa.literal_column("'dentist'"))
+        self.dentists_at = self._build(sa.select(p.id).where(*works_here).order_by(p.id))
+        joining = self._upsert(schema.practice_patients).on_conflict_do_nothing()
+        self.insert_member = self._build(joining)
+        member = sa.exists().where(m.practice_id == s.id, m.patient_id == _PATIENT)
+        dentists = sa.select(a.dentist_id).where(a.patient_id == _PATIENT, schema.WAS_BOOKED)
+        booked = sa.exists().where(p.practice_id == s.id, p.id.in_(dentists))
+        self.practices_of = self._build(
+            sa.select(s.id).where(sa.or_(member, booked)).order_by(s.id)
+        )
+        workplace = sa.select(p.practice_id, p.active, s.closures).where(p.id == _DENTIST)
+        self.workplace = self._build(
+            workplace.select_from(
+                schema.profiles.outerjoin(schema.practices, s.id == p.practice_id)
+            )
+        )
 
     def _opening(self) -> None:
         a, k, t = schema.appointments.c, schema.idempotency_keys.c, schema.appointment_types.c

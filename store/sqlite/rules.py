@@ -14,10 +14,11 @@ from actors.domain.channels import (
     dentist_channel,
     dentist_profiles_channel,
     patient_channel,
+    practice_channel,
     user_profile_channel,
 )
 from actors.domain.contact import KnownContact
-from actors.domain.ids import DentistId, PatientId, ProfileId
+from actors.domain.ids import DentistId, PatientId, PracticeId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.webhook import concerned_patient
 from store.sql.schema import WAS_BOOKED
@@ -33,14 +34,18 @@ def facts(principal: Principal | None, contact: KnownContact | None = None) -> M
     if principal is None:
         return {}
     known = {"role": str(principal.role), "scope": principal.scope}
-    if principal.role is Role.DENTIST:
-        known["recorder"] = f"{Role.DENTIST}:{principal.subject}"
+    if principal.is_staff:
+        known["recorder"] = f"{principal.role}:{principal.subject}"
+    if principal.is_staff and principal.practice:
+        known["practice"] = principal.practice
+    if principal.role is Role.STAFF and principal.practice:
+        known["desk"] = principal.practice
     if concerned := concerned_patient(principal):
         known["concerned"] = concerned
-    if contact and principal.role in (Role.DENTIST, Role.CHATBOT):
+    if contact and (principal.is_staff or principal.role is Role.CHATBOT):
         known |= {"exact": contact.text, "phones": f"|{'|'.join(contact.phone_keys)}|"}
         known |= {"email_key": contact.email_key} if contact.email_key else {}
-    if principal.person and principal.role in (Role.DENTIST, Role.PATIENT):
+    if principal.person and (principal.is_staff or principal.role is Role.PATIENT):
         known |= {"person": principal.person, str(principal.role): principal.person}
     return known
 
@@ -51,6 +56,8 @@ def _is(name: str) -> str:
 
 _ROLE, _SCOPE, _PERSON = _is("role"), _is("scope"), _is("person")
 _DENTIST, _PATIENT = _is("dentist"), _is("patient")
+_PRACTICE, _DESK = _is("practice"), _is("desk")
+"""Where a dentist or staff works, and where staff do."""
 _EXACT, _EMAIL_KEY, _PHONES = _is("exact"), _is("email_key"), _is("phones")
 _SIGNED_IN = f"{_ROLE} IS NOT NULL"
 
@@ -84,7 +91,13 @@ _PRIVATE_CHANNELS = (
     (dentist_profiles_channel(DentistId(_ANY)), _DENTIST),
     (patient_channel(PatientId(_ANY)), _PATIENT),
     (user_profile_channel(_ANY), _PERSON),
+    (practice_channel(PracticeId("")), _PRACTICE),
 )
+_CALENDARS = (
+    "SELECT d.id FROM main.profiles AS d"  # noqa: S608  # constants of this file
+    f" WHERE d.practice_id = {_DESK} AND d.role = 'dentist'"
+)
+"""The dentists whose calendars staff manage; evaluated once for a statement."""
 _HOURS = availability_channel(DentistId(_ANY))
 _IS_OF_HOURS = f"channel > '{_HOURS}' AND substr(channel, 1, {len(_HOURS)}) = '{_HOURS}'"
 
@@ -93,16 +106,28 @@ _OF_CHANNEL = " OR ".join(
         f"({_SIGNED_IN} AND channel = '{AVAILABILITY_ALL}')",
         f"({_SIGNED_IN} AND {_IS_OF_HOURS})",
         *(f"channel = '{prefix}' || {whose}" for prefix, whose in _PRIVATE_CHANNELS),
+        "channel IN ("
+        + _CALENDARS.replace("d.id", f"'{dentist_channel(DentistId(_ANY))}' || d.id", 1)
+        + ")",
     )
 )
 """The rules of :func:`~actors.domain.channels.may_join`; a test compares the two."""
 
+_MINE = f"(dentist_id = {_DENTIST} OR dentist_id IN ({_CALENDARS}))"
+"""Of the dentist's own calendar, or of one that staff manage."""
 _AT_MY_CALENDAR = (
     "SELECT 1 FROM main.appointments AS a"  # noqa: S608  # constants of this file
-    f" WHERE a.patient_id = profiles.id AND a.dentist_id = {_DENTIST}"
+    f" WHERE a.patient_id = profiles.id AND {_MINE.replace('dentist_id', 'a.dentist_id')}"
 )
 _BOOKED_HERE = f"EXISTS ({_AT_MY_CALENDAR} AND a.{WAS_BOOKED.text})"  # answered from a small index
-_WHOLE = f"id = {_PERSON} OR (role = 'patient' AND (created_by = {_DENTIST} OR {_BOOKED_HERE}))"
+_OF_MY_PRACTICE = (
+    "EXISTS (SELECT 1 FROM main.practice_patients AS m"  # noqa: S608  # constants of this file
+    f" WHERE m.patient_id = profiles.id AND m.practice_id = {_DESK})"
+)
+_WHOLE = (
+    f"id = {_PERSON} OR (role = 'patient' AND"
+    f" (created_by = {_DENTIST} OR {_OF_MY_PRACTICE} OR {_BOOKED_HERE}))"
+)
 _IS_PHONE = f"phone = {_EXACT} OR instr({_PHONES}, '|' || phone_key || '|') > 0"
 _IS_EXACT = f"email_key = {_EMAIL_KEY} OR {_IS_PHONE}"
 
@@ -112,6 +137,7 @@ _PROFILES = Rule(
     rows=(
         f"(role = 'dentist' AND {_SIGNED_IN}) OR id = {_PERSON} OR created_by = {_DENTIST}"
         f" OR (role = 'patient' AND ({_IS_EXACT}))"
+        f" OR (role = 'staff' AND practice_id = {_PRACTICE}) OR {_OF_MY_PRACTICE}"
         f" OR {_BOOKED_HERE} OR EXISTS ({_AT_MY_CALENDAR})"
     ),
     columns={
@@ -128,9 +154,10 @@ _OF_OWN_WEBHOOK = f"webhook_id IN (SELECT w.id FROM main.webhooks AS w WHERE w.s
 
 _CONSENT_AT_MY_CALENDAR = (
     "SELECT 1 FROM main.appointments AS a"  # noqa: S608  # constants of this file
-    f" WHERE a.patient_id = consents.patient_id AND a.dentist_id = {_DENTIST}"
+    f" WHERE a.patient_id = consents.patient_id AND {_MINE.replace('dentist_id', 'a.dentist_id')}"
     f" AND a.{WAS_BOOKED.text}"
 )
+_CONSENT_OF_MY_PRACTICE = _OF_MY_PRACTICE.replace("profiles.id", "consents.patient_id")
 
 _EVENTS = (
     '(SELECT c.channel, c."offset", e.epoch, e.event_id, e.type, e.payload, e.created_at,'
@@ -146,7 +173,10 @@ condition names a column."""
 RULES: Mapping[str, Rule] = {
     "hub": _everyone("first_epoch"),
     "appointment_types": _everyone("version"),
-    "appointments": Rule(rows=f"dentist_id = {_DENTIST} OR patient_id = {_PATIENT}"),
+    "practices": _everyone("version"),
+    # A remark is for staff only.
+    "practice_patients": Rule(rows=f"practice_id = {_DESK}"),
+    "appointments": Rule(rows=f"{_MINE} OR patient_id = {_PATIENT}"),
     "profiles": _PROFILES,
     # The ids of events tell how much was written between two of them.
     "event_channels": Rule(rows=_OF_CHANNEL, columns={"event": "event <> event"}),
@@ -161,10 +191,7 @@ RULES: Mapping[str, Rule] = {
     "cluster": _no_one("epoch"),
     # The history of an appointment is for its two people; no caller sees other entries.
     "audit_log": Rule(
-        rows=(
-            "resource_kind = 'appointment'"
-            f" AND (dentist_id = {_DENTIST} OR patient_id = {_PATIENT})"
-        )
+        rows=(f"resource_kind = 'appointment' AND ({_MINE} OR patient_id = {_PATIENT})")
     ),
     # A webhook belongs to the party that created it, and the person it acts for. An admin may
     # disable it, and a patient whom it concerns may end it.
@@ -175,7 +202,7 @@ RULES: Mapping[str, Rule] = {
     "consents": Rule(
         rows=(
             f"{_ROLE} = 'admin' OR patient_id = {_is('concerned')} OR given_by = {_is('recorder')}"
-            f" OR EXISTS ({_CONSENT_AT_MY_CALENDAR})"
+            f" OR EXISTS ({_CONSENT_AT_MY_CALENDAR}) OR {_CONSENT_OF_MY_PRACTICE}"
         )
     ),
     "webhook_secrets": _no_one("number"),

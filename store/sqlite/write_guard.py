@@ -33,7 +33,13 @@ def _appointments() -> Iterator[str]:
 
 
 def _people() -> Iterator[str]:
-    people = (("calendars", "dentist_id"), ("profiles", "id"), ("consents", "patient_id"))
+    people = (
+        ("calendars", "dentist_id"),
+        ("profiles", "id"),
+        ("consents", "patient_id"),
+        ("practices", "id"),
+        ("practice_patients", "patient_id"),
+    )
     for table, person in people:
         yield _refuse("INSERT", table, _foreign(f"NEW.{person}"))
         yield _refuse(

@@ -332,7 +332,7 @@ async def test_events_reach_those_whom_they_concern(template: Template, tmp_path
 
                 wrong += await check(row, cell)
             agree(wrong)
-            for name in ("P2", "D2", "admin", "bot", "bot→P2"):
+            for name in ("P2", "D2", "S2", "admin", "bot", "bot→P2"):
                 for secret in (NOTE, world.p.id, world.p.name, "+1 555 0199"):
                     assert secret not in ears.everything(name), (name, secret)
 

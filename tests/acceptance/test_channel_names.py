@@ -100,7 +100,7 @@ async def test_free_times_of_a_new_dentist_can_be_followed_at_once(clinic: Clini
     page = await clinic.screen(clinic.patients[0])
     made = await clinic.admin.post(
         "/api/profiles",
-        {"role": "dentist", "subject": "new", "name": "New", "email": "new@example.org"},
+        {"role": "dentist", "subject": "new", "name": "New", "practice_id": clinic.practices[0]},
     )
     channel = f"availability:dentist:{made.body['id'].upper()}"
     await page.ok("channel:join", {"channel": channel})

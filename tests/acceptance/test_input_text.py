@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.config import PracticeSettings
+from actors.services.practice_settings import PracticeSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import CHATBOT, Clinic, schedule
 from tests.support.screens import Screen

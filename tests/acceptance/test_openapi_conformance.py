@@ -64,7 +64,7 @@ NOT_IN_A_SCHEMA: Final[Mapping[str, str]] = {
     "must be an e-mail address": "the length of a domain in its ASCII form",
     "does not lead to an address on the public internet": "the domain name system",
     "as it came": "the data of an event depend on its type",
-    "patient_id: (is required|a dentist must name the patient)": "what each role sends",
+    "patient_id: (is required|a dentist or staff must name the patient)": "what each role sends",
 }
 """Messages about members that are refused, and what it is that a schema cannot state."""
 

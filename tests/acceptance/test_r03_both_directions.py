@@ -44,7 +44,7 @@ async def test_r3_2_the_dentist_receives_the_patients_new_profile_in_1_s(
     dentist, patient = clinic.dentists[0], clinic.patients[0]
     await clinic.book(patient)
     dashboard, own = await clinic.screen(dentist), await clinic.screen(patient)
-    other_dentist = await clinic.screen(clinic.dentists[1])
+    colleague, other_dentist = [await clinic.screen(each) for each in clinic.dentists[1:]]
 
     saved = await clinic.api(patient).put("/api/profiles/me", {"phone": "+1 555 0199"})
 
@@ -55,9 +55,11 @@ async def test_r3_2_the_dentist_receives_the_patients_new_profile_in_1_s(
     mine = await own.event("profile.updated", 1.0, id=patient.id)
     assert mine.data["channel"] == f"profiles:user:{patient.id}"
     assert mine.data["id"] == event.data["id"], "one event, two channels"
-    later = await clinic.book(clinic.patients[1], dentist=clinic.dentists[1])
-    await other_dentist.event("appointment.created", id=later["id"])
-    assert patient.id not in str(other_dentist.received), "not a patient of this dentist"
+    for number, screen in ((1, colleague), (2, other_dentist)):
+        later = await clinic.book(clinic.patients[number], dentist=clinic.dentists[number])
+        await screen.event("appointment.created", id=later["id"])
+    assert "+1 555 0199" not in str(colleague.received), "of the practice, not of this dentist"
+    assert patient.id not in str(other_dentist.received), "not a patient of this practice"
 
 
 @pytest.mark.parametrize("protocol", ["REST", "Socket.IO"])

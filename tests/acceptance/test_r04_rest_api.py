@@ -274,6 +274,8 @@ async def test_r4_6_me_is_the_signed_in_users_profile(clinic: Clinic, who: str) 
         "email": f"{who}-0@example.org",
         "phone": "+1 555 0100" if who == "patient" else "+1 555 0200",
         "time_zone": "UTC",
+        "practice_id": clinic.practices[0] if who == "dentist" else None,
+        "active": True,
         "version": 1,
     }
 

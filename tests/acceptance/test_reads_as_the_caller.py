@@ -28,6 +28,7 @@ _PERSON_OF_TOKEN = re.compile(r"WHERE profiles\.(id|subject) = ")
 _PERSON_OF_CONTACT = re.compile(r"^SELECT profiles\.id \s*FROM profiles")
 _UNKNOWN_ID = "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"
 """An id without a resource; the queries for it are the same."""
+_PRACTICES = re.compile(r"FROM practices")
 _TYPES = re.compile(r"FROM appointment_types")
 
 
@@ -86,8 +87,11 @@ async def test_r5_5_every_route_reads_with_the_rights_of_its_caller(
             (as_ann, f"{one}/history", {}),
             (as_pia, f"/api/reservations/{held.body['id']}", {}),
             (as_ann, f"/api/availability/{ann.id}", {}),
+            (as_ann, f"/api/availability/{ann.id}/affected", {}),
             (as_ann, "/api/slots", _days(ann.id, kind)),
             (as_pat, "/api/dentists", {}),
+            (as_pat, "/api/practices", {}),
+            (as_pat, f"/api/practices/{template.people.practices[0]}", {}),
             (as_pat, "/api/profiles/me", {}),
             (as_ann, f"/api/profiles/{pat.id}", {}),
             (as_ann, "/api/patients", {"q": "patient"}),
@@ -110,6 +114,7 @@ async def test_r5_5_every_route_reads_with_the_rights_of_its_caller(
             (named and _PERSON_OF_TOKEN.search(sql))
             or (lookup.exact and _PERSON_OF_CONTACT.search(sql))
             or _TYPES.search(sql)
+            or _PRACTICES.search(sql)
         ), sql
     assert any(lookup.exact for lookup, _ in recorder.statements), "the search was recorded"
     _check_that_every_route_was_called({path for _, path, _ in requests})

@@ -18,6 +18,8 @@ from actors.domain.events import (
     Event,
     HoldExpired,
     HoldReleased,
+    PatientLinked,
+    PracticeSaved,
     ProfileSaved,
     RecordEvent,
     RowEvent,
@@ -26,8 +28,16 @@ from actors.domain.events import (
     WebhookDeleted,
     WebhookSaved,
 )
-from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId, ProfileId
+from actors.domain.ids import (
+    AppointmentId,
+    AppointmentTypeId,
+    DentistId,
+    PatientId,
+    PracticeId,
+    ProfileId,
+)
 from actors.domain.outcome import Outcome
+from actors.domain.practice import Practice
 from actors.domain.principal import SYSTEM, Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.webhook import Webhook
@@ -84,7 +94,23 @@ def patient(profile: Profile) -> Principal:
 
 
 def dentist(profile: Profile) -> Principal:
-    return Principal(role=Role.DENTIST, subject=f"sub-{profile.id}", person=profile.id)
+    return Principal(
+        role=Role.DENTIST,
+        subject=f"sub-{profile.id}",
+        person=profile.id,
+        practice=profile.practice_id,
+    )
+
+
+def staff(profile: Profile, *dentists: Profile) -> Principal:
+    """Of a practice with these dentists."""
+    return Principal(
+        role=Role.STAFF,
+        subject=f"sub-{profile.id}",
+        person=profile.id,
+        practice=profile.practice_id,
+        calendars=tuple(sorted(DentistId(each.id) for each in dentists)),
+    )
 
 
 @dataclass
@@ -111,9 +137,14 @@ class Clinic:
         return reply.body
 
     def record_turn(self, event: RecordEvent, **changes: object) -> Turn:
-        saved: Profile | AppointmentType | Webhook | Consent
+        saved: Profile | Practice | AppointmentType | Webhook | Consent
         match event:
-            case ProfileSaved(after=saved) | AppointmentTypeSaved(after=saved):
+            case (
+                ProfileSaved(after=saved)
+                | PracticeSaved(after=saved)
+                | PatientLinked(patient=saved)
+                | AppointmentTypeSaved(after=saved)
+            ):
                 body: Body = saved
             case WebhookSaved(after=saved) | WebhookDeleted(before=saved):
                 body = WebhookBody(webhook=saved)
@@ -124,13 +155,26 @@ class Clinic:
     async def add_dentist(self, name: str = "Dr Ann", **fields: object) -> Profile:
         return await self._add(Role.DENTIST, name, fields)
 
-    async def add_patient(self, name: str = "Pat", **fields: object) -> Profile:
-        return await self._add(Role.PATIENT, name, fields)
+    async def add_patient(
+        self, name: str = "Pat", joins: PracticeId | None = None, **fields: object
+    ) -> Profile:
+        return await self._add(Role.PATIENT, name, fields, joins)
 
-    async def _add(self, role: Role, name: str, fields: dict[str, object]) -> Profile:
+    async def add_staff(self, name: str, at: Practice, **fields: object) -> Profile:
+        return await self._add(Role.STAFF, name, {"practice_id": at.id, **fields})
+
+    async def add_practice(self, name: str = "Practice", **fields: object) -> Practice:
+        practice = Practice(id=PracticeId(self.new_id()), name=name, time_zone="UTC")
+        practice = replace(practice, **fields)  # type: ignore[arg-type]  # keywords of a test
+        await self.save(PracticeSaved(before=None, after=practice))
+        return practice
+
+    async def _add(
+        self, role: Role, name: str, fields: dict[str, object], joins: PracticeId | None = None
+    ) -> Profile:
         profile = Profile(id=ProfileId(self.new_id()), role=role, name=name)
         profile = replace(profile, **fields)  # type: ignore[arg-type]  # keywords of a test
-        await self.save(ProfileSaved(before=None, after=profile))
+        await self.save(ProfileSaved(before=None, after=profile, joins=joins))
         return profile
 
     # --- calendars -------------------------------------------------------------------

@@ -1,21 +1,31 @@
-"""Two dentists and their patients, and who may see what of them: stated once more, in Python."""
+"""Two practices with a dentist, a desk and patients, and who may see what: once more, in Python."""
 
 # ruff: noqa: S608  # names of tables, out of the schema, and attacks, which are the matter
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from actors.domain.appointment import Status
 from actors.domain.channels import Channel, may_join
-from actors.domain.events import RowEvent
+from actors.domain.events import ProfileSaved, RowEvent
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.ports.events import Delivery
 from store.sql.schema import metadata
-from tests.contract.clinic import ADMIN, DAY, Clinic, booked, client_key, dentist, held, patient
+from tests.contract.clinic import (
+    ADMIN,
+    DAY,
+    Clinic,
+    booked,
+    client_key,
+    dentist,
+    held,
+    patient,
+    staff,
+)
 from tests.contract.engines import Database
 from tests.contract.hooks import add_consent, add_webhook
 
@@ -26,7 +36,7 @@ Row = dict[str, Any]
 
 @dataclass
 class World:
-    """Two dentists and their patients; all that may be known, as the writer sees it."""
+    """Two practices and their patients; all that may be known, as the writer sees it."""
 
     clinic: Clinic
     database: Database
@@ -36,6 +46,8 @@ class World:
     pia: Profile  # at Bob only
     hal: Profile  # holds a slot at Ann, was never booked
     eve: Profile  # entered by Ann, has no appointment
+    sue: Profile  # the desk of Ann's practice
+    tom: Profile  # the desk of Bob's
 
     @property
     def principals(self) -> dict[str, Principal | None]:
@@ -46,6 +58,9 @@ class World:
             "pia": patient(self.pia),
             "hal": patient(self.hal),
             "eve": patient(self.eve),
+            "sue": staff(self.sue, self.ann),
+            "tom": staff(self.tom, self.bob),
+            "staff without practice": Principal(role=Role.STAFF, subject="?"),
             "admin": ADMIN,
             "bot": BOT,
             "bot for pat": acting(BOT, self.pat),
@@ -76,12 +91,19 @@ def acting(bot: Principal, for_whom: Profile) -> Principal:
 
 @pytest.fixture
 async def world(clinic: Clinic, database: Database) -> World:
-    ann = await clinic.add_dentist("Dr Ann", email="ann@example.org", phone="1")
-    bob = await clinic.add_dentist("Dr Bob", subject="sub-bob")
+    here, there = await clinic.add_practice("Here"), await clinic.add_practice("There")
+    ann = await clinic.add_dentist(
+        "Dr Ann", email="ann@example.org", phone="1", practice_id=here.id
+    )
+    bob = await clinic.add_dentist("Dr Bob", subject="sub-bob", practice_id=there.id)
+    sue = await clinic.add_staff("Sue", here, subject="sub-sue", email="sue@example.org")
+    tom = await clinic.add_staff("Tom", there)
     pat = await clinic.add_patient("Pat", subject="sub-pat", email="pat@example.org", phone="2")
     pia = await clinic.add_patient("Pia", subject="sub-pia", email="pia@example.org", phone="3")
     hal = await clinic.add_patient("Hal", email="hal@example.org", phone="4")
-    eve = await clinic.add_patient("Eve", email="eve@example.org", created_by=ann.id)
+    eve = await clinic.add_patient("Eve", joins=here.id, email="eve@example.org", created_by=ann.id)
+    renamed = replace(sue, name="Sue Ann", version=2)
+    await clinic.save(ProfileSaved(before=sue, after=renamed))
     now = clinic.clock.now()
     rows: dict[Profile, list[RowEvent]] = {
         ann: [
@@ -106,7 +128,7 @@ async def world(clinic: Clinic, database: Database) -> World:
         await add_consent(clinic, each)
     await _deliver_some(clinic)
     _share(database)
-    return World(clinic, database, ann, bob, pat, pia, hal, eve)
+    return World(clinic, database, ann, bob, pat, pia, hal, eve, renamed, tom)
 
 
 async def _deliver_some(clinic: Clinic) -> None:
@@ -148,9 +170,15 @@ def _webhook(world: World, who: Principal, row: Row) -> bool:
 
 
 def _consent(world: World, who: Principal, row: Row) -> bool:
-    """The patient, the patient's dentists, and admins."""
+    """The patient, the patient's dentists and their practices, and admins."""
     is_patient = who.role is Role.PATIENT and who.acting is None
-    booked_at = {world.ann.id: {world.pat.id}, world.bob.id: {world.pat.id, world.pia.id}}
+    of_ann, of_bob = {world.pat.id}, {world.pat.id, world.pia.id}
+    booked_at = {
+        world.ann.id: of_ann,
+        world.bob.id: of_bob,
+        world.sue.id: of_ann,
+        world.tom.id: of_bob,
+    }
     return (
         who.role is Role.ADMIN
         or (is_patient and row["patient_id"] == who.person)
@@ -168,6 +196,8 @@ def _own_webhook(world: World, who: Principal, row: Row) -> bool:
 
 
 def _own_appointment(world: World, who: Principal, row: Row) -> bool:
+    if who.role is Role.STAFF:
+        return row["dentist_id"] in who.calendars
     column = {Role.DENTIST: "dentist_id", Role.PATIENT: "patient_id"}.get(who.role)
     return bool(column and who.person and row[column] == who.person)
 
@@ -175,7 +205,13 @@ def _own_appointment(world: World, who: Principal, row: Row) -> bool:
 def _profile(world: World, who: Principal, row: Row) -> bool:
     of_ann = {world.pat.id, world.hal.id, world.eve.id}
     of_bob = {world.pat.id, world.pia.id}
-    known = {world.ann.id: of_ann, world.bob.id: of_bob}.get(who.person or world.pat.id, set())
+    known_to = {
+        world.ann.id: of_ann | {world.sue.id},
+        world.bob.id: of_bob | {world.tom.id},
+        world.sue.id: of_ann,
+        world.tom.id: of_bob,
+    }
+    known = known_to.get(who.person or world.pat.id, set())
     return row["role"] == "dentist" or row["id"] == who.person or row["id"] in known
 
 
@@ -194,6 +230,10 @@ MAY_SEE: dict[str, Callable[[World, Principal, Row], bool]] = {
     "hub": lambda *_: True,
     "idempotency_keys": lambda _, who, row: row["scope"] == who.scope,
     "nodes": lambda *_: False,
+    "practices": lambda *_: True,
+    "practice_patients": lambda _, who, row: (
+        who.role is Role.STAFF and row["practice_id"] == who.practice
+    ),
     "profiles": _profile,
     "realtime_events": lambda _, who, row: may_join(who, Channel(row["channel"])),
     "webhook_cursors": _own_webhook,

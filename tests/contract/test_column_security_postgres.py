@@ -16,7 +16,7 @@ from tests.contract.security_world import world as world
 
 pytestmark = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 
-PUBLIC = {"id", "role", "name", "time_zone", "version"}
+PUBLIC = {"practice_id", "active", "id", "role", "name", "time_zone", "version"}
 """Of a dentist, to all who are signed in; of a patient with a hold, to that dentist."""
 
 
@@ -43,6 +43,7 @@ async def test_both_engines_show_the_same_columns_of_people(outside: Outside) ->
     """Each person's sight of each profile, against the rule as it stands in Python."""
     world = outside.world
     own = {world.ann.id: {world.pat.id, world.eve.id}, world.bob.id: {world.pat.id, world.pia.id}}
+    own |= {world.sue.id: own[world.ann.id], world.tom.id: own[world.bob.id]}
     for name, who in world.principals.items():
         for row in outside.as_reader(who, "SELECT * FROM profiles"):
             assert who is not None
@@ -107,6 +108,7 @@ async def test_a_caller_who_claims_to_name_people_sees_no_more(outside: Outside)
         subjects=("sub-pia",),
     )
     claims = {**reading_claims(None, everything), "role": "dentist", "person": world.ann.id}
+    claims["practice"] = world.ann.practice_id
     before = ["SET LOCAL ROLE hub_reader", *claiming(json.dumps(claims))]
     for table in (
         "appointments",

@@ -4,12 +4,14 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from actors.domain.appointment import Status
+from actors.domain.schedule import Closure
 from actors.ports.commits import StoreUnavailable
 from store.engine import open_store
 from store.migrations.migrate import check_schema
@@ -89,9 +91,19 @@ async def fill(database: Database, clock: FakeClock, *, people: int = 3) -> None
     ) as store:
         clinic = Clinic(store, clock, new_id, postbox)
         await clinic.found()
-        ann = await clinic.add_dentist("Dr Ann Çelik", subject="sub-ann", email="Ann@Example.org")
+        feast = Closure(start_date=date(2027, 12, 24), end_date=date(2027, 12, 26), reason="🎄")
+        practice = await clinic.add_practice("Zahnärzte", region="AT", closures=(feast,))
+        ann = await clinic.add_dentist(
+            "Dr Ann Çelik",
+            subject="sub-ann",
+            email="Ann@Example.org",
+            practice_id=practice.id,
+        )
+        await clinic.add_staff("Sue", practice, active=False)
         pats = [
-            await clinic.add_patient(f"Pat “{n}” 🦷", email=f"p{n}@example.org", created_by=ann.id)
+            await clinic.add_patient(
+                f"Pat “{n}” 🦷", practice.id, email=f"p{n}@example.org", created_by=ann.id
+            )
             for n in range(people)
         ]
         loaded, now = await clinic.open(ann), clock.now()

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from actors.domain.appointment import Status
-from actors.domain.ids import DentistId, PatientId, ProfileId
+from actors.domain.ids import PatientId, ProfileId
+from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from store.engine import open_store
 from tests.contract.clinic import (
@@ -27,8 +28,8 @@ def names(found: Sequence[Profile]) -> list[str]:
 
 
 async def search(clinic: Clinic, who: Profile | None, text: str) -> list[str]:
-    dentist_id = DentistId(who.id) if who else None
-    page = await clinic.store.profiles.search(dentist_id, text, limit=50, after=None)
+    by = dentist(who) if who else Principal(role=Role.CHATBOT, subject="bot")
+    page = await clinic.store.profiles.search(by, text, limit=50, after=None)
     assert page.total == len(page.profiles)
     return names(page.profiles)
 
@@ -77,9 +78,9 @@ async def test_dentists_know_their_own_patients(clinic: Clinic) -> None:
     )
     own = clinic.store.profiles.own_patient
     for one in (seen, gone, entered):
-        assert await own(DentistId(ann.id), PatientId(one.id)) == one
-        assert await own(DentistId(bob.id), PatientId(one.id)) is None
-    assert await own(DentistId(ann.id), PatientId(holding.id)) is None
+        assert await own(dentist(ann), PatientId(one.id)) == one
+        assert await own(dentist(bob), PatientId(one.id)) is None
+    assert await own(dentist(ann), PatientId(holding.id)) is None
     assert await search(clinic, ann, "") == ["Entered", "Gone", "Seen"]
     assert await search(clinic, bob, "") == []
 
@@ -109,7 +110,7 @@ async def test_patient_is_found_by_exact_email_or_phone(clinic: Clinic) -> None:
         assert await search(clinic, who, "ann@example.org") == []
     assert await search(clinic, None, "") == []
     assert await search(clinic, None, "Own") == []
-    page = await clinic.store.profiles.search(DentistId(ann.id), "1", limit=9, after=None)
+    page = await clinic.store.profiles.search(dentist(ann), "1", limit=9, after=None)
     assert page.own == {own.id}
 
 
@@ -185,9 +186,9 @@ async def test_a_search_is_paged_by_name(clinic: Clinic) -> None:
     ann = await clinic.add_dentist()
     for n in range(5):
         await clinic.add_patient(f"Pat {n}", created_by=ann.id)
-    first = await clinic.store.profiles.search(DentistId(ann.id), "pat", limit=3, after=None)
+    first = await clinic.store.profiles.search(dentist(ann), "pat", limit=3, after=None)
     second = await clinic.store.profiles.search(
-        DentistId(ann.id), "pat", limit=3, after=first.next_after
+        dentist(ann), "pat", limit=3, after=first.next_after
     )
     assert names([*first.profiles, *second.profiles]) == [f"Pat {n}" for n in range(5)]
     assert (first.total, second.total, second.next_after) == (5, 5, None)

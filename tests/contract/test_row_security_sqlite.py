@@ -93,7 +93,7 @@ async def test_counting_and_summing_count_what_is_theirs(world: World, table: st
 async def test_a_dentist_shows_public_fields_only_and_a_mere_hold_a_name_only(
     world: World,
 ) -> None:
-    public = {"id", "role", "name", "time_zone", "version"}
+    public = {"id", "role", "name", "time_zone", "version", "practice_id", "active"}
     for who in (patient(world.pat), dentist(world.bob), ADMIN, BOT):
         (ann,) = await world.query(who, "SELECT * FROM profiles WHERE id = ?", world.ann.id)
         assert {name for name, value in ann.items() if value is not None} <= public

@@ -42,7 +42,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = tuple(f"{number:04}" for number in range(1, 15))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 16))
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -123,7 +123,8 @@ def test_contacts_and_zones_get_the_form_in_which_they_are_compared(urls: tuple[
     upgrade(url, migrate_url=owner, to="0010")
     writing(owner, _populate)
     people = metadata.tables["profiles"]
-    old = [column.name for column in people.c if column.name != "phone_key"]
+    newer = {"phone_key", "practice_id", "active"}
+    old = [column.name for column in people.c if column.name not in newer]
     rows = [
         _person("e1", "patient", "A", email="Pat@Straße.example", email_key="pat@strasse.example"),
         _person("e2", "patient", "B", phone="+43 (0)1 234-5678", time_zone="right/Europe/Vienna"),
@@ -148,6 +149,35 @@ def test_contacts_and_zones_get_the_form_in_which_they_are_compared(urls: tuple[
     zones = [found[id_]["time_zone"] for id_ in ("d", "e2", "e3", "e4")]
     assert zones == ["Europe/Berlin", "Europe/Vienna", "UTC", "US/Pacific"]
     assert after["calendars"] == [calendar]
+
+
+async def test_everyone_who_is_known_belongs_to_one_practice(urls: tuple[str, str]) -> None:
+    url, owner = urls
+    upgrade(url, migrate_url=owner, to="0014")
+    writing(owner, _populate)
+    upgrade(url, migrate_url=owner)
+    after = reading(owner, _contents)
+    (practice,) = after["practices"]
+    assert (practice["time_zone"], practice["closures"]) == ("Europe/Berlin", "[]")
+    works_at = {row["id"]: row["practice_id"] for row in after["profiles"]}
+    assert works_at == {"d": practice["id"], "p": None, "q": None}
+    assert all(row["active"] for row in after["profiles"])
+    members = {(row["practice_id"], row["patient_id"]) for row in after["practice_patients"]}
+    assert members == {(practice["id"], "p"), (practice["id"], "q")}
+    async with _opened(url) as store:
+        loaded = await store.calendars.open(MINE, live_after=SEEN)
+        assert loaded
+        assert (loaded.practice_id, loaded.active) == (practice["id"], True)
+        assert await store.practices.dentists_at(practice["id"]) == ("d",)
+    staff = _person("s", "staff", "Sue", practice_id=practice["id"])
+    people = metadata.tables["profiles"]
+    writing(owner, lambda connection: connection.execute(insert(people), [staff]))
+
+
+def test_an_empty_database_gets_no_practice(urls: tuple[str, str]) -> None:
+    url, owner = urls
+    upgrade(url, migrate_url=owner)
+    assert "practices" not in reading(owner, _contents)
 
 
 @pytest.mark.parametrize("urls", ["postgres"], indirect=True)
@@ -337,6 +367,18 @@ def _event(n: int) -> dict[str, Any]:
     }
 
 
+def _logged(n: int) -> dict[str, Any]:
+    event = _event(n)
+    names = ("epoch", "event_id", "type", "payload", "created_at")
+    return {"id": n + 1, **{name: event[name] for name in names}}
+
+
+def _delivered(n: int) -> dict[str, Any]:
+    event = _event(n)
+    names = ("channel", "status", "broadcast_at", "latency_ms", "attempts", "recipients", "error")
+    return {"event": n + 1, **{name: event[name] for name in names}}
+
+
 def _reply(n: int) -> dict[str, Any]:
     return {
         "scope": "patient:p|",
@@ -408,6 +450,11 @@ _ROWS: Rows = {
         {"channel": "profiles:user:p", "epoch": 7, "offset": 4},  # its events are forgotten
     ],
     "realtime_events": [_event(n) for n in range(COUNT)],
+    "event_log": [_logged(n) for n in range(COUNT)],
+    "event_channels": [
+        {"event": n + 1, "channel": "appointments:dentist:d", "offset": n + 1} for n in range(COUNT)
+    ],
+    "deliveries": [_delivered(n) for n in range(COUNT) if n % 3 < 2],
     "idempotency_keys": [_reply(n) for n in range(COUNT)],
     "audit_log": [_audited(n) for n in range(COUNT)],
     "webhooks": [

@@ -40,6 +40,10 @@ class People:
     patients: tuple[Person, ...]
     types: Mapping[str, str]
     """``check-up`` (30 min), ``cleaning`` (60 min), ``surgery`` (45 min, 15 after): ids."""
+    practices: tuple[str, ...]
+    """Of the first two dentists, and of the third: ids."""
+    staff: tuple[Person, ...]
+    """The desk of each practice."""
 
 
 def schedule(time_zone: str = "UTC", **changes: Any) -> dict[str, Any]:
@@ -66,20 +70,38 @@ async def found_clinic(session: aiohttp.ClientSession, url: str, *, patients: in
             {"name": name, "duration_minutes": minutes, "buffer_after_minutes": after},
         )
         types[name] = _created(made)["id"]
+    practices = [
+        _created(await admin.post("/api/practices", {"name": name, "time_zone": "UTC"}))["id"]
+        for name in ("First practice", "Second practice")
+    ]
     dentists = [
-        await _person(admin, "dentist", number, zone)
+        await _person(admin, "dentist", number, zone, practices[number // 2])
         for number, zone in enumerate(("UTC", "America/New_York", "UTC"))
+    ]
+    staff = [
+        await _person(admin, "staff", number, "UTC", practice)
+        for number, practice in enumerate(practices)
     ]
     for dentist in dentists:
         saved = await Api(session, url, dentist.token).put(
             f"/api/availability/{dentist.id}", schedule(dentist.time_zone)
         )
         assert saved.status == 200, saved.body
-    people = [await _person(admin, "patient", number, "UTC") for number in range(patients)]
-    return People(dentists=tuple(dentists), patients=tuple(people), types=types)
+    people = [
+        await _person(admin, "patient", number, "UTC", practices[0]) for number in range(patients)
+    ]
+    return People(
+        dentists=tuple(dentists),
+        patients=tuple(people),
+        types=types,
+        practices=tuple(practices),
+        staff=tuple(staff),
+    )
 
 
-async def _person(admin: Api, role: str, number: int, zone: str) -> Person:
+async def _person(
+    admin: Api, role: str, number: int, zone: str, practice: str | None = None
+) -> Person:
     subject, name = f"{role}-{number}", f"{role.title()} {number}"
     made = await admin.post(
         "/api/profiles",
@@ -90,6 +112,7 @@ async def _person(admin: Api, role: str, number: int, zone: str) -> Person:
             "email": f"{subject}@example.org",
             "phone": f"+1 555 01{number:02}" if role == "patient" else f"+1 555 02{number:02}",
             "time_zone": zone,
+            **({"practice_id": practice} if practice else {}),
         },
     )
     return Person(
@@ -121,6 +144,7 @@ class Clinic:
     ) -> None:
         self.url, self.session, self.database = url, session, database
         self.dentists, self.patients, self.types = people.dentists, people.patients, people.types
+        self.practices, self.staff = people.practices, people.staff
         self._opened = opened
 
     # --- clients -----------------------------------------------------------------------

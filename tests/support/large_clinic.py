@@ -136,6 +136,7 @@ _AUDIT = (
 # --- the lists ---------------------------------------------------------------------------
 
 DENTIST = Principal(role=Role.DENTIST, subject="", person=ProfileId("d1"))
+CHATBOT = Principal(role=Role.CHATBOT, subject="bot")
 PATIENT = Principal(role=Role.PATIENT, subject="", person=ProfileId("p1"))
 BOT = Principal(role=Role.CHATBOT, subject="bot")
 _MINE = DentistId(ProfileId("d1"))
@@ -166,7 +167,7 @@ def _people(answer: Any) -> int:
     return len(answer.profiles)
 
 
-def _search(text: str, who: DentistId | None = _MINE) -> Read:
+def _search(text: str, who: Principal = DENTIST) -> Read:
     return lambda store: store.profiles.search(who, text, limit=50, after=None)
 
 
@@ -189,10 +190,10 @@ READINGS = (
     Reading(name="a dentist's patients", read=_search(""), found=_people),
     Reading(name="patients with a text", read=_search("p 1"), found=_people),
     Reading(name="a patient by phone", read=_search("+7"), found=_people),
-    Reading(name="a patient by phone, for a chatbot", read=_search("+7", None), found=_people),
+    Reading(name="a patient by phone, for a chatbot", read=_search("+7", CHATBOT), found=_people),
     Reading(
         name="one's own patient",
-        read=lambda s: s.profiles.own_patient(_MINE, PatientId(ProfileId("p1"))),
+        read=lambda s: s.profiles.own_patient(DENTIST, PatientId(ProfileId("p1"))),
         found=lambda answer: int(answer is not None),
     ),
     Reading(

@@ -136,12 +136,20 @@ class MemoryHub(RestCommands):
             "email": None,
             "phone": None,
             "time_zone": self._shared.facts.time_zone,
+            "practice_id": None,
+            "active": True,
             "version": 1,
         }
 
     async def dentists(self) -> list[DentistCard]:
         return [
-            {"id": one.id, "name": one.name, "time_zone": one.time_zone}
+            {
+                "id": one.id,
+                "name": one.name,
+                "time_zone": one.time_zone,
+                "practice_id": None,
+                "active": True,
+            }
             for one in self._shared.facts.dentists
         ]
 
@@ -207,7 +215,15 @@ class MemoryHub(RestCommands):
             and first <= row.appointment.start < before
         ]
         pagination = {"limit": 500, "next_cursor": None, "total": None}
-        return cast("AppointmentList", {"data": rows, "pagination": pagination, "position": None})
+        return cast(
+            "AppointmentList",
+            {
+                "data": rows,
+                "pagination": pagination,
+                "position": None,
+                "positions": [],
+            },
+        )
 
     # --- commands --------------------------------------------------------------------------
 

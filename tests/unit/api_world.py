@@ -152,6 +152,7 @@ class World:
                 identity=cast("Any", self.identity),
                 access=ChannelAccess(cast("Any", self.directory)),
                 people=cast("Any", self.people),
+                practices=cast("Any", ServiceStub()),
                 catalog=cast("Any", self.catalog),
                 availability=cast("Any", self.availability),
                 bookings=cast("Any", self.bookings),

@@ -92,7 +92,11 @@ def test_a_new_schedule_is_announced_and_its_version_to_all() -> None:
 
 def test_a_changed_patient_is_announced_to_them_and_their_dentists() -> None:
     before = Profile(id=ProfileId("anna"), role=Role.PATIENT, name="Anna")
-    (found,) = announcements([ProfileSaved(before=before, after=replace(before, phone="1"))])
+    found, of_practice = announcements(
+        [ProfileSaved(before=before, after=replace(before, phone="1"))]
+    )
+    assert (of_practice.type, of_practice.channels) == ("patient.updated", ())
+    assert of_practice.practices_of == ANNA
     assert (found.type, found.channels) == ("profile.updated", ("profiles:user:anna",))
     assert found.dentists_of == ANNA
 

@@ -22,7 +22,7 @@ def _page(**changes: Any) -> AppointmentPage:
         "names": NAMES,
         "total": 2,
         "next_after": (START, ROW),
-        "position": (patient_channel(PATIENT), POSITION),
+        "positions": {patient_channel(PATIENT): POSITION},
     }
     return AppointmentPage(**page | changes)
 
@@ -77,7 +77,8 @@ async def test_dentists_are_shown_as_public_cards_only() -> None:
     async with world() as w:
         w.people.results["dentists"] = ProfilePage(profiles=(PROFILE,), total=1, next_after=None)
         answer = await w.send("GET", "/api/dentists")
-        assert answer.json["data"] == [{"id": PATIENT, "name": "Pat Ient", "time_zone": None}]
+        card = {"id": PATIENT, "name": "Pat Ient", "time_zone": None}
+        assert answer.json["data"] == [card | {"practice_id": None, "active": True}]
         assert answer.json["position"] is None
 
 

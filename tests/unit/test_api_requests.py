@@ -226,10 +226,22 @@ async def test_a_reservation_is_shown_with_its_expiry_and_version() -> None:
 
 async def test_a_dentist_is_shown_as_exactly_the_public_card() -> None:
     async with world() as w:
-        card = PublicCard(id=ProfileId(DENTIST), name="Dr Dent", time_zone="Europe/Vienna")
+        card = PublicCard(
+            id=ProfileId(DENTIST),
+            name="Dr Dent",
+            time_zone="Europe/Vienna",
+            practice_id=None,
+            active=True,
+        )
         w.people.results["view"] = card
         answer = await w.send("GET", f"/api/profiles/{DENTIST}")
-        assert answer.json == {"id": DENTIST, "name": "Dr Dent", "time_zone": "Europe/Vienna"}
+        assert answer.json == {
+            "id": DENTIST,
+            "name": "Dr Dent",
+            "time_zone": "Europe/Vienna",
+            "practice_id": None,
+            "active": True,
+        }
 
 
 async def test_head_has_the_headers_of_get_without_the_body() -> None:

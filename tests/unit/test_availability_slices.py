@@ -94,6 +94,7 @@ def availability(loop: Loop, turns: Turns) -> Availability:
         cast("Any", SimpleNamespace(kind=kind)),
         cast("Any", SimpleNamespace(dentist=known)),
         cast("Any", None),
+        cast("Any", None),
         clock,
         lambda: "id",
         StoredBytes(0, clock.monotonic),

@@ -101,6 +101,7 @@ REFUSALS = [
     r.Forbidden("so it is"),
     r.Forbidden(),
     r.ConsentRequired(),
+    r.ProfileIncomplete(),
     r.NotFound("appointment"),
     r.SlotTaken(),
     r.PatientConflict(),

@@ -84,12 +84,20 @@ class World:
         records = Records(stand_in, self.clock, new_id, stored)
         self.catalog = Catalog(self.types, records)
         self.bookings = Bookings(
-            stand_in, cast("Any", Rows()), stand_in, self.clock, new_id, stored
+            stand_in, cast("Any", Rows()), stand_in, stand_in, self.clock, new_id, stored
         )
         self.availability = Availability(
-            stand_in, self.catalog, stand_in, stand_in, self.clock, new_id, stored, Turns()
+            stand_in,
+            self.catalog,
+            stand_in,
+            stand_in,
+            stand_in,
+            self.clock,
+            new_id,
+            stored,
+            Turns(),
         )
-        self.people = People(stand_in, stand_in, records, stand_in)
+        self.people = People(stand_in, stand_in, stand_in, records, stand_in)
         self.webhooks = Webhooks(
             reads=stand_in,
             queue=stand_in,

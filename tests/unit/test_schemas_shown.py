@@ -126,6 +126,8 @@ def test_a_changed_availability_a_type_and_a_profile() -> None:
         "email": "pat@example.com",
         "phone": None,
         "time_zone": None,
+        "practice_id": None,
+        "active": True,
         "version": 1,
     }
 

@@ -5,8 +5,9 @@ as it would no longer be admitted:
 
 * the key that signed its token has left the key set;
 * the patient ended the consent to the chatbot, or it has expired;
-* its person, or the patient that a chatbot acts for, was deleted, has another role, or
-  belongs to another token;
+* its person, or the patient that a chatbot acts for, was deleted, has another role, is not
+  active any more, or belongs to another token;
+* a dentist or staff works at another practice, or the practice of staff has other calendars;
 * an admin ends all connections of the person.
 
 Which channels a connection may join follows from its principal alone. So a connection whose
@@ -19,8 +20,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from actors.domain.channels import user_profile_channel
-from actors.domain.ids import ProfileId
+from actors.domain.channels import practice_channel, user_profile_channel
+from actors.domain.ids import PracticeId, ProfileId
 from actors.domain.principal import Principal
 from actors.domain.refusals import ConsentRequired, Forbidden, NotFound, Unavailable
 from actors.ports.commits import StoreUnavailable
@@ -32,6 +33,7 @@ from api.auth import TokenVerifier
 log = structlog.get_logger(__name__)
 
 _PREFIX: Final = user_profile_channel(ProfileId(""))
+_PRACTICE: Final = practice_channel(PracticeId(""))
 RETRY_S: Final = 1.0
 """The wait before a failed query of the database is repeated."""
 
@@ -95,10 +97,21 @@ class Revocations:
                 self._revoke(connection, "key")
 
     def events_committed(self, records: Sequence[EventRecord]) -> None:
-        """A listener of the relay: after an event of a person's profile, check the person."""
+        """A listener of the relay: after an event of a person's profile, check the person.
+
+        After one of a practice's people, check those who work there: staff have rights on the
+        calendars of the practice.
+        """
         for record in records:
             if record.channel.startswith(_PREFIX):
                 self._check_soon(ProfileId(record.channel.removeprefix(_PREFIX)))
+            elif record.type == "people.updated":
+                self._check_practice(record.channel.removeprefix(_PRACTICE))
+
+    def _check_practice(self, practice: str) -> None:
+        working = [each.principal for each in self._ends if each.principal.practice == practice]
+        for person in {each.person for each in working if each.person}:
+            self._check_soon(person)
 
     def _check_soon(self, person: ProfileId) -> None:
         if person not in self._of:

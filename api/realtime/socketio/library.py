@@ -19,7 +19,7 @@ from api.realtime.engineio.session import CloseReason
 from api.realtime.rooms.frames import Send
 from api.realtime.socketio.packets import HubPacket
 
-NAMESPACES: Final = ("/dentist", "/patient", "/chatbot", "/admin")
+NAMESPACES: Final = ("/dentist", "/staff", "/patient", "/chatbot", "/admin")
 
 PRIVATE_NAMES: Final = {
     "_engineio_server_class": (

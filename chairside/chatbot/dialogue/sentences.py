@@ -287,6 +287,10 @@ _REFUSED: Final = {
         "You have as many appointments ahead as can be booked online. I can move or cancel one of"
         " them; for more, please call the practice."
     ),
+    "PROFILE_INCOMPLETE": (
+        "Before I can book, the practice needs your name, and a telephone number or an e-mail"
+        " address. Please enter them in your profile."
+    ),
     "INVALID_TRANSITION": "That appointment can’t be changed any more.",
     "NOT_FOUND": "I can’t find that any more.",
     "VERSION_CONFLICT": "That appointment was changed in the meantime.",

@@ -45,6 +45,7 @@ class _Message:
     rows: tuple[_Row, ...]
     completed: tuple[_Row, ...]
     position: tuple[Channel, int, int]
+    active: bool = True
 
 
 def snapshot_json(snapshot: Snapshot) -> JsonObject:
@@ -57,6 +58,7 @@ def snapshot_json(snapshot: Snapshot) -> JsonObject:
         rows=tuple(map(_row, calendar.agenda)),
         completed=tuple(map(_row, calendar.completed)),
         position=(availability_channel(calendar.dentist_id), *position),
+        active=calendar.active,
     )
     data: JsonObject = to_json(message)
     return data
@@ -74,6 +76,7 @@ def snapshot_of(data: object) -> Snapshot:
             hold_time=timedelta(seconds=message.hold_time_s),
             agenda=Agenda([_appointment(row, message.dentist_id) for row in message.rows]),
             completed=tuple(_appointment(row, message.dentist_id) for row in message.completed),
+            active=message.active,
         ),
         position=Position(epoch, offset),
     )

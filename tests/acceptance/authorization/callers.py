@@ -49,7 +49,10 @@ def named(status: int, code: str | None) -> str:
 
 @dataclass(eq=False)
 class World:
-    """P has an appointment and a hold at D; P2 and D2 have nothing to do with either."""
+    """P has an appointment and a hold at D, whose practice has the desk S.
+
+    P2, D2 and the desk of D2's practice, S2, have nothing to do with either.
+    """
 
     clinic: Clinic
     receiver: Receiver
@@ -79,6 +82,7 @@ class World:
     def bearers(self) -> Mapping[str, Bearer]:
         """By the names of the columns."""
         people = {"P": self.p, "P2": self.p2, "D": self.d, "D2": self.d2}
+        people |= {"S": self.clinic.staff[0], "S2": self.clinic.staff[1]}
         return {
             "none": Bearer(token=None),
             "bad": next(self._bad),
@@ -117,6 +121,11 @@ class World:
     def api(self, bearer: Bearer) -> Api:
         return self.clinic.with_token(bearer.token, on_behalf_of=bearer.on_behalf_of)
 
+    @property
+    def practice(self) -> str:
+        """D's."""
+        return self.clinic.practices[0]
+
     # --- what is called; each call gets a fresh one where it changes something ----------
 
     def start(self) -> str:
@@ -135,6 +144,12 @@ class World:
     async def appointment(self) -> dict[str, Any]:
         """A new one of P at D."""
         body = {**self.slot(), "patient_id": self.p.id, "notes": NOTE}
+        return _made(await self.clinic.api(self.d).post("/api/appointments", body))
+
+    async def late_visit(self) -> dict[str, Any]:
+        """One of P at D outside of D's hours."""
+        start = self.clinic.at("22:00", days=20)
+        body = {**self.slot(), "start": start, "patient_id": self.p.id}
         return _made(await self.clinic.api(self.d).post("/api/appointments", body))
 
     async def reservation(self) -> dict[str, Any]:
@@ -162,6 +177,11 @@ class World:
     async def person(self) -> dict[str, Any]:
         """A new patient, without a dentist."""
         body = {"role": "patient", "name": "Somebody"}
+        return _made(await self.clinic.admin.post("/api/profiles", body))
+
+    async def employee(self) -> dict[str, Any]:
+        """A new dentist of D's practice."""
+        body = {"role": "dentist", "name": "Dr New", "practice_id": self.practice}
         return _made(await self.clinic.admin.post("/api/profiles", body))
 
     async def kept(self, name: str) -> dict[str, Any]:

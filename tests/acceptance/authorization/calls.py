@@ -183,9 +183,11 @@ CHANNELS: Final[Mapping[str, Callable[[World], str]]] = {
     "profiles:user:{P}": lambda world: f"profiles:user:{world.p.id}",
     "profiles:user:{D}": lambda world: f"profiles:user:{world.d.id}",
     "profiles:dentist:{D}": lambda world: f"profiles:dentist:{world.d.id}",
+    "practices:{A}": lambda world: f"practices:{world.practice}",
     "hub:status": lambda _: "hub:status",
     "appointments:patient:{unknown}": lambda _: f"appointments:patient:{UNKNOWN}",
     "appointments:dentist:{unknown}": lambda _: f"appointments:dentist:{UNKNOWN}",
+    "practices:{unknown}": lambda _: f"practices:{UNKNOWN}",
     "availability:dentist:{unknown}": lambda _: f"availability:dentist:{UNKNOWN}",
 }
 """The channels of the matrix: each kind that the hub has, of P, of D and of an unknown person."""

@@ -170,6 +170,14 @@ async def make_everything_happen(world: World) -> None:
     saved = await d.put(f"/api/availability/{world.d.id}", schedule(slot_step_minutes=10))
     assert saved.status == 200, saved.body
     assert (await p.put("/api/profiles/me", {"phone": "+1 555 0199"})).status == 200
+    assert (await d.put("/api/profiles/me", {"time_zone": "Europe/Vienna"})).status == 200
+    practice = f"/api/practices/{world.practice}"
+    linked = await world.clinic.api(world.clinic.dentists[2]).post(
+        f"/api/practices/{world.clinic.practices[1]}/patients", {"patient_id": world.p2.id}
+    )
+    assert linked.status == 200
+    renamed = await world.clinic.admin.put(practice, {"phone": "+1 555 0300"})
+    assert renamed.status == 200
 
     async def expired() -> bool:
         return (await p.get(f"/api/reservations/{expiring}")).status == 410

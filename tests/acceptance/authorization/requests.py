@@ -132,6 +132,26 @@ def _new(role: str, **more: str) -> Build:
     return build
 
 
+def _employee(role: str) -> Build:
+    async def build(world: World) -> Sent:
+        return Sent(body={"role": role, "name": "Somebody New", "practice_id": world.practice})
+
+    return build
+
+
+async def _affected(world: World) -> Sent:
+    """P's visit at D outside of hours."""
+    visit = await world.kept("late_visit")
+    return Sent(path=f"/api/availability/{world.d.id}/affected", shows=visit["id"])
+
+
+async def _link(world: World) -> Sent:
+    someone = await world.person()
+    return Sent(
+        path=f"/api/practices/{world.practice}/patients", body={"patient_id": someone["id"]}
+    )
+
+
 def _changes(channel: Callable[[World], str]) -> Build:
     async def build(world: World) -> Sent:
         return Sent(query={"channel": channel(world), "since": "now"})
@@ -176,6 +196,9 @@ _PROFILE = "/api/profiles/{id}"
 _CONSENT = "/api/consents/{id}"
 _WEBHOOK = "/api/webhooks/{id}"
 _PARTY = "chatbot:clinic-chatbot"
+_PRACTICE = "/api/practices/{id}"
+_NEW_PRACTICE = {"name": "New practice", "time_zone": "UTC"}
+_LONG_AGO = {"start_date": "2020-12-24", "end_date": "2020-12-26", "reason": None}
 _NEW_TYPE = {"name": "Whitening", "duration_minutes": 20}
 
 REST: Final[Mapping[str, Mapping[str, Build]]] = {
@@ -225,6 +248,10 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
         "P": _to(_AVAILABILITY, lambda world: world.p.id, body=schedule()),
         "unknown": _unknown(_AVAILABILITY, body=schedule()),
     },
+    f"GET {_AVAILABILITY}/affected": {
+        "D's": _affected,
+        "unknown": _unknown(f"{_AVAILABILITY}/affected"),
+    },
     "GET /api/slots": {
         "D's": _slots(lambda world: world.d.id),
         "unknown": _slots(lambda _: UNKNOWN),
@@ -239,13 +266,42 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
     "POST /api/profiles": {
         "a patient": _new("patient"),
         "a patient with a subject": _new("patient", subject="new-subject"),
-        "a dentist": _new("dentist"),
+        "a dentist": _employee("dentist"),
+        "staff": _employee("staff"),
+        "staff of no practice": _new("staff"),
+    },
+    f"PUT {_PROFILE}": {
+        "P": _to(_PROFILE, lambda world: world.p.id, body={"phone": "+1 555 0100"}),
+        "a dentist": _on(_PROFILE, "employee", body={"name": "Dr Renamed"}),
+        "unknown": _unknown(_PROFILE, body={"name": "Renamed"}),
     },
     f"DELETE {_PROFILE}/connections": {
         "a patient": _on(f"{_PROFILE}/connections", "person"),
         "unknown": _unknown(f"{_PROFILE}/connections"),
     },
     "GET /api/dentists": {"all": _plain},
+    "GET /api/practices": {"all": _plain},
+    f"GET {_PRACTICE}": {
+        "D's": _to(_PRACTICE, lambda world: world.practice),
+        "unknown": _unknown(_PRACTICE),
+    },
+    "POST /api/practices": {"new": lambda _: _sent(_NEW_PRACTICE)},
+    f"PUT {_PRACTICE}": {
+        "D's: closures": _to(
+            _PRACTICE, lambda world: world.practice, body={"closures": [_LONG_AGO]}
+        ),
+        "D's: name": _to(_PRACTICE, lambda world: world.practice, body={"name": "Another"}),
+        "unknown": _unknown(_PRACTICE, body={"closures": []}),
+    },
+    f"POST {_PRACTICE}/patients": {
+        "D's, someone": _link,
+        "D's, unknown": _to(
+            f"{_PRACTICE}/patients",
+            lambda world: world.practice,
+            body={"patient_id": UNKNOWN},
+        ),
+        "unknown": _unknown(f"{_PRACTICE}/patients", body={"patient_id": UNKNOWN}),
+    },
     "GET /api/patients": {
         "P by name": _people(lambda world: world.p.name),
         "P by e-mail": _people(lambda _: "patient-0@example.org"),

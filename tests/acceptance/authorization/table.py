@@ -13,7 +13,7 @@ from tests.support.process import ROOT
 
 PAGE: Final = ROOT / "docs/authorization.md"
 CALLERS: Final = (
-    *("none", "bad", "P", "P2", "D", "D2", "admin", "bot"),
+    *("none", "bad", "P", "P2", "D", "D2", "S", "S2", "admin", "bot"),
     *("bot→P", "bot→P2", "bot→?", "act P"),
 )
 """The columns: the legend of the page explains them."""

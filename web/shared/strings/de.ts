@@ -324,6 +324,8 @@ export const de: Strings = {
   "error.TOO_FAR": "Das ist zu weit im Voraus.",
   "error.TOO_LATE": "Dafür ist es hier zu spät. Bitte rufen Sie in der Praxis an.",
   "error.IDEMPOTENCY_MISMATCH": "Bitte noch einmal versuchen.",
+  "error.PROFILE_INCOMPLETE":
+    "Bitte geben Sie zuerst Ihren Namen und eine Telefonnummer oder E-Mail-Adresse an.",
   "error.RATE_LIMITED": "Zu viele Anfragen. Bitte einen Moment warten.",
   "error.TOO_MANY_RESERVATIONS":
     "Sie haben zu viele Zeiten reserviert. Bestätigen Sie eine oder geben Sie eine frei.",

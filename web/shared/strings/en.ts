@@ -317,6 +317,8 @@ export const en = {
   "error.TOO_FAR": "This is too far ahead to book.",
   "error.TOO_LATE": "It is too late to change this here. Please call the clinic.",
   "error.IDEMPOTENCY_MISMATCH": "Please try again.",
+  "error.PROFILE_INCOMPLETE":
+    "Please enter your name, and a telephone number or an e-mail address, first.",
   "error.RATE_LIMITED": "Too many requests. Please wait a moment.",
   "error.TOO_MANY_RESERVATIONS": "You keep too many times at once. Confirm one or give one back.",
   "error.TOO_MANY_APPOINTMENTS":

@@ -1,0 +1,23 @@
+"""Reads of practices."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from actors.domain.ids import DentistId, PatientId, PracticeId
+from actors.domain.practice import Practice
+
+
+class PracticeReads(Protocol):
+    """Reads practices for the hub itself: they are public. Raises StoreUnavailable."""
+
+    async def every(self) -> Sequence[Practice]:
+        """All practices, by name and id; a hub has a few."""
+        ...
+
+    async def dentists_at(self, practice_id: PracticeId) -> tuple[DentistId, ...]:
+        """The dentists who work there, by id, those who are not active included."""
+        ...
+
+    async def has_patient(self, practice_id: PracticeId, patient_id: PatientId) -> bool:
+        """Whether the patient was entered or linked there, or was booked there."""
+        ...

@@ -1,0 +1,153 @@
+"""Practices: read by all users, founded by admins, closed for a day by their staff."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from actors.domain.channels import practice_channel
+from actors.domain.events import PatientLinked, PracticeSaved
+from actors.domain.ids import DentistId, PatientId, PracticeId, ProfileId
+from actors.domain.practice import Practice
+from actors.domain.principal import Principal, Role
+from actors.domain.refusals import Forbidden, NotFound, ValidationFailed
+from actors.domain.rules import check_version
+from actors.ports.commits import Reply
+from actors.ports.events import EventRecord
+from actors.ports.practices import PracticeReads
+from actors.services.cache import Cache
+from actors.services.caller import Caller
+from actors.services.directory import Directory
+from actors.services.records import Records, retried
+from actors.services.requests import NewPractice, PracticeChange, all_fields, sent_fields
+
+_ALL = "all"
+_BY_STAFF = frozenset({"phone", "closures"})
+_PREFIX = practice_channel(PracticeId(""))
+
+
+class Practices:
+    """Lists, creates and changes practices, and knows the calendars of each."""
+
+    def __init__(self, reads: PracticeReads, directory: Directory, records: Records) -> None:
+        async def load(_: str) -> tuple[Practice, ...]:
+            return tuple(await reads.every())
+
+        async def is_member(key: tuple[PracticeId, PatientId]) -> bool | None:
+            return await reads.has_patient(*key) or None
+
+        self._reads, self._directory, self._records = reads, directory, records
+        self.cache: Cache[str, tuple[Practice, ...]] = Cache(load, limit=1)
+        self.member_cache: Cache[tuple[PracticeId, PatientId], bool] = Cache(is_member)
+        self.calendar_cache: Cache[PracticeId, tuple[DentistId, ...]] = Cache(reads.dentists_at)
+
+    async def every(self) -> tuple[Practice, ...]:
+        """By name and id."""
+        return await self.cache.get(_ALL) or ()
+
+    async def find(self, practice_id: PracticeId) -> Practice:
+        """One practice, or :class:`NotFound`."""
+        return _find(await self.every(), practice_id)
+
+    async def calendars(self, practice_id: PracticeId) -> tuple[DentistId, ...]:
+        """The dentists who work there, by id."""
+        return await self.calendar_cache.get(practice_id) or ()
+
+    async def has_patient(self, practice_id: PracticeId, patient_id: PatientId) -> bool:
+        """Whether the patient belongs to the practice; that does not end, so it is cached."""
+        return await self.member_cache.get((practice_id, patient_id)) or False
+
+    async def workplace(self, practice_id: PracticeId | None) -> Practice | None:
+        """The practice of this id, or without one the only practice that there is, if any.
+
+        Raises ValidationFailed for an unknown id, and where there are several to choose from.
+        """
+        practices = await self.every()
+        if practice_id is None:
+            if len(practices) > 1:
+                raise ValidationFailed.of("practice_id", "is required: there are several practices")
+            return practices[0] if practices else None
+        try:
+            return _find(practices, practice_id)
+        except NotFound:
+            raise ValidationFailed.of("practice_id", "there is no such practice") from None
+
+    async def create(self, caller: Caller, new: NewPractice) -> Reply:
+        if caller.principal.role is not Role.ADMIN:
+            raise Forbidden
+        practice = Practice(id=PracticeId(self._records.new_id()), **all_fields(new))  # type: ignore[arg-type]  # it has the fields of a practice
+        reply = await self._records.save(
+            caller,
+            self._records.key(caller, "practice:create", all_fields(new)),
+            PracticeSaved(before=None, after=practice),
+            practice,
+        )
+        self.cache.clear()
+        return reply
+
+    async def change(
+        self,
+        caller: Caller,
+        practice_id: PracticeId,
+        change: PracticeChange,
+        *,
+        expected_version: int | None = None,
+    ) -> Reply:
+        """Change what was sent. No booking that is acknowledged later lies in a new closure."""
+        _check_may_change(caller.principal, practice_id, sent_fields(change))
+        request = {**sent_fields(change), "id": practice_id, "version": expected_version}
+        key = self._records.key(caller, "practice:update", request)
+
+        async def save() -> Reply:
+            before = _find(await self._reads.every(), practice_id)
+            check_version(expected_version, before.version)
+            after = replace(before, **sent_fields(change))  # type: ignore[arg-type]  # fields of a practice
+            if after != before:
+                after = replace(after, version=before.version + 1)
+            dentists = await self._reads.dentists_at(practice_id)
+            event = PracticeSaved(before=before, after=after, dentists=dentists)
+            return await self._records.save(caller, key, event, after)
+
+        reply = await retried(expected_version, save)
+        self.cache.clear()
+        return reply
+
+    async def link(self, caller: Caller, practice_id: PracticeId, patient_id: ProfileId) -> Reply:
+        """Make a patient whom the hub knows one of the practice; by its dentists and staff."""
+        by = caller.principal
+        if not by.is_staff or by.practice != practice_id:
+            raise Forbidden
+        patient = PatientId(await self._directory.patient(patient_id))
+        profile = await self._directory.person(patient)
+        request = {"practice_id": practice_id, "patient_id": patient_id}
+        known = await self.has_patient(practice_id, patient)
+        event = PatientLinked(practice_id=practice_id, patient=profile)
+        key = self._records.key(caller, "practice:link", request)
+        return await self._records.save(caller, key, event, profile, changes=not known)
+
+    def clear(self) -> None:
+        """Read everything again that may have changed unnoticed."""
+        self.cache.clear()
+        self.calendar_cache.clear()
+
+    def forget(self, records: Sequence[EventRecord]) -> None:
+        """Drop what is cached when the relay publishes that it changed."""
+        for record in records:
+            if record.type == "practice.updated":
+                self.cache.clear()
+            elif record.type == "people.updated":
+                self.calendar_cache.drop(PracticeId(record.channel.removeprefix(_PREFIX)))
+
+
+def _check_may_change(by: Principal, practice_id: PracticeId, sent: Mapping[str, object]) -> None:
+    if by.role is Role.ADMIN:
+        return
+    if by.role is not Role.STAFF or by.practice != practice_id:
+        raise Forbidden
+    if not _BY_STAFF.issuperset(sent):
+        raise Forbidden("Staff may change only the phone and the closures")
+
+
+def _find(practices: Sequence[Practice], practice_id: PracticeId) -> Practice:
+    for practice in practices:
+        if practice.id == practice_id:
+            return practice
+    raise NotFound("practice")

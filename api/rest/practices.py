@@ -1,0 +1,93 @@
+"""``/api/practices``: where dentists and staff work, and when that is closed."""
+
+import orjson
+
+from actors.domain.ids import PracticeId
+from actors.domain.practice import Practice
+from actors.domain.refusals import IdempotencyMismatch
+from actors.services.requests import NewPractice, PatientLink, PracticeChange
+from api.rest.responses import Resource
+from api.rest.route import Call, Result, Route, Routes
+from api.schemas.practices import CHANGE_PRACTICE, CREATE_PRACTICE, LINK_PATIENT, PRACTICE
+
+_COLLECTION = "/api/practices"
+
+
+@Route("GET", _COLLECTION, "Every practice of the hub, by name", response="Practices")
+async def page(call: Call[None, None]) -> Result:
+    found = await call.services.practices.every()
+    return Resource(orjson.dumps({"data": PRACTICE.dump(found, many=True)}))
+
+
+@Route(
+    "GET",
+    f"{_COLLECTION}/{{id}}",
+    "One practice, for anyone who is signed in",
+    other_statuses=(304,),
+    response="Practice",
+)
+async def show(call: Call[None, None]) -> Result:
+    practice = await call.services.practices.find(_id(call))
+    return _shown(practice)
+
+
+@Route(
+    "POST",
+    _COLLECTION,
+    "A new practice, by an admin",
+    status=201,
+    response="Practice",
+    body=CREATE_PRACTICE,
+    refusals=(IdempotencyMismatch,),
+    example={"name": "Dental practice on the square", "time_zone": "Europe/Vienna"},
+)
+async def create(call: Call[None, NewPractice]) -> Result:
+    return await call.services.practices.create(call.caller, call.body)
+
+
+@Route(
+    "PUT",
+    f"{_COLLECTION}/{{id}}",
+    "Change a practice, by an admin; its phone and closures also by its staff",
+    description=(
+        "On a day of `closures` (local dates of each calendar, `end_date` included) no calendar of"
+        " the practice offers anything, and nothing can be booked. What is booked stays."
+    ),
+    response="Practice",
+    body=CHANGE_PRACTICE,
+    takes_version=True,
+    refusals=(IdempotencyMismatch,),
+    example={"closures": [{"start_date": "2027-12-24", "end_date": "2027-12-26"}]},
+)
+async def change(call: Call[None, PracticeChange]) -> Result:
+    return await call.services.practices.change(
+        call.caller, _id(call), call.body, expected_version=call.expected_version
+    )
+
+
+@Route(
+    "POST",
+    f"{_COLLECTION}/{{id}}/patients",
+    "Make someone who is known to the hub a patient of the practice, by its dentists or staff",
+    description=(
+        "The practice then sees the patient's name and contact data, and may book. The patient is"
+        " notified with `practice.linked`. Linking again changes nothing."
+    ),
+    response="Profile",
+    body=LINK_PATIENT,
+    refusals=(IdempotencyMismatch,),
+    example={"patient_id": "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"},
+)
+async def link(call: Call[None, PatientLink]) -> Result:
+    return await call.services.practices.link(call.caller, _id(call), call.body.patient_id)
+
+
+def _id(call: Call[object, object]) -> PracticeId:
+    return PracticeId(call.path_id("id", "practice"))
+
+
+def _shown(practice: Practice) -> Resource:
+    return Resource(orjson.dumps(PRACTICE.dump(practice)), practice.version)
+
+
+ROUTES: Routes = (page, show, create, change, link)

@@ -1,0 +1,254 @@
+"""The role staff: the dentist's rights on the calendars of one practice, and nothing elsewhere."""
+
+from typing import Any
+
+import pytest
+
+from actors.services.practice_settings import PracticeSettings
+from tests.acceptance.conftest import OpenClinic
+from tests.support.clinic import Clinic, Person, schedule
+from tests.support.screens import ConnectionRefused
+from tests.support.tokens import token
+
+
+def for_patient(clinic: Clinic, dentist: Person, clock: str, **more: Any) -> dict[str, Any]:
+    slot = clinic.slot(clock, dentist=dentist)
+    return {**slot, "patient_id": clinic.patients[0].id, **more}
+
+
+async def test_staff_do_on_every_calendar_of_the_practice_what_its_dentist_may(
+    clinic: Clinic,
+) -> None:
+    desk = clinic.api(clinic.staff[0])
+    for dentist in clinic.dentists[:2]:
+        body = for_patient(clinic, dentist, "09:00", notes="by the desk")
+        booked = await desk.post("/api/appointments", body)
+        assert booked.status == 201, booked.body
+        assert booked.body["created_via"] == "staff"
+        path = f"/api/appointments/{booked.body['id']}"
+        assert (await desk.get(path)).body["notes"] == "by the desk"
+        moved = await desk.put(path, {"start": clinic.at("05:10", dentist=dentist)})
+        assert moved.status == 200, "the grid does not bind staff"
+        arrived = await desk.put(path, {"status": "arrived"})
+        assert (arrived.status, arrived.body["status"]) == (200, "arrived")
+        assert (await desk.put(path, {"status": "confirmed"})).status == 200
+        history = (await desk.get(f"{path}/history")).body["data"]
+        assert {(each["by"], each["via"]) for each in history} == {("staff", "staff")}
+        again = for_patient(clinic, dentist, "12:00")
+        assert (await desk.post("/api/appointments", again)).status == 201
+        other = {**again, "patient_id": clinic.patients[1].id}
+        assert (await desk.post("/api/appointments", other)).code == "SLOT_TAKEN"
+        over = await desk.post("/api/appointments", {**other, "overbook": True})
+        assert (over.status, over.body["overbooked"]) == (201, True)
+        assert (await desk.delete(path)).status == 204
+        hours = schedule(dentist.time_zone, time_off=[], slot_step_minutes=30)
+        saved = await desk.put(f"/api/availability/{dentist.id}", hours)
+        assert (saved.status, saved.body["slot_step_minutes"]) == (200, 30)
+
+
+async def test_staff_list_the_calendars_of_the_practice_and_no_others(clinic: Clinic) -> None:
+    desk, other = (clinic.api(each) for each in clinic.staff)
+    made = [
+        (await desk.post("/api/appointments", for_patient(clinic, dentist, "09:00"))).body["id"]
+        for dentist in clinic.dentists[:2]
+    ]
+    page = (await desk.get("/api/appointments")).body
+    assert {each["id"] for each in page["data"]} == set(made)
+    assert page["position"] is None
+    channels = {f"appointments:dentist:{each.id}" for each in clinic.dentists[:2]}
+    assert {each["channel"] for each in page["positions"]} == channels
+    follow = page["positions"][0]
+    since = f"{follow['epoch']}.{follow['offset']}"
+    missed = (await desk.get("/api/changes", channel=follow["channel"], since=since)).body
+    assert missed["channels"][follow["channel"]]["events"] == []
+    only = (await desk.get("/api/appointments", dentist_id=clinic.dentists[0].id)).body
+    assert [each["id"] for each in only["data"]] == made[:1]
+    assert [each["channel"] for each in only["positions"]] == [only["position"]["channel"]]
+    assert (await other.get("/api/appointments")).body["data"] == []
+
+
+async def test_staff_of_another_practice_may_do_nothing_here(clinic: Clinic) -> None:
+    mine, stranger = (clinic.api(each) for each in clinic.staff)
+    dentist, patient = clinic.dentists[0], clinic.patients[0]
+    body = for_patient(clinic, dentist, "09:00")
+    booked = (await mine.post("/api/appointments", body)).body
+    path = f"/api/appointments/{booked['id']}"
+    for answer, code in (
+        (await stranger.post("/api/appointments", body), "FORBIDDEN"),
+        (await stranger.get(path), "NOT_FOUND"),
+        (await stranger.get(f"{path}/history"), "NOT_FOUND"),
+        (await stranger.put(path, {"status": "arrived"}), "NOT_FOUND"),
+        (await stranger.delete(path), "NOT_FOUND"),
+        (await stranger.put(f"/api/availability/{dentist.id}", schedule()), "FORBIDDEN"),
+        (await stranger.get(f"/api/profiles/{patient.id}"), "NOT_FOUND"),
+        (await stranger.put(f"/api/profiles/{patient.id}", {"name": "X"}), "NOT_FOUND"),
+        (await stranger.get("/api/consents", patient_id=patient.id), "NOT_FOUND"),
+    ):
+        assert answer.code == code
+    there = {**clinic.slot("09:00", dentist=clinic.dentists[2]), "patient_id": patient.id}
+    assert (await stranger.post("/api/appointments", there)).code == "NOT_FOUND", "whose patient?"
+
+
+async def test_staff_are_at_once_in_every_channel_of_their_practice(clinic: Clinic) -> None:
+    first, second, third = clinic.dentists
+    screen = await clinic.screen(clinic.staff[0])
+    joined = set(screen.ready)
+    assert joined == {
+        f"profiles:user:{clinic.staff[0].id}",
+        f"practices:{clinic.practices[0]}",
+        *(f"appointments:dentist:{each.id}" for each in (first, second)),
+        *(f"availability:dentist:{each.id}" for each in (first, second)),
+        "availability:all",
+    }
+    for dentist in (first, second):
+        booked = await clinic.book(clinic.patients[0], "09:00", dentist=dentist)
+        await screen.event("appointment.created", 1.0, id=booked["id"])
+    refused = await screen.refused("channel:join", {"channel": f"appointments:dentist:{third.id}"})
+    assert refused["code"] == "FORBIDDEN"
+    ack = await screen.ok(
+        "appointment:book", for_patient(clinic, first, "12:00", notes="over a socket")
+    )
+    assert ack["created_via"] == "staff"
+    with pytest.raises(ConnectionRefused, match="FORBIDDEN"):
+        await clinic.connect("/dentist", {"token": clinic.staff[0].token})
+
+
+async def test_staff_who_move_lose_the_old_practice_at_once(clinic: Clinic) -> None:
+    desk, dentist = clinic.staff[0], clinic.dentists[0]
+    screen = await clinic.screen(desk)
+    body = for_patient(clinic, dentist, "09:00")
+    booked = (await clinic.api(desk).post("/api/appointments", body)).body
+    moved = await clinic.admin.put(f"/api/profiles/{desk.id}", {"practice_id": clinic.practices[1]})
+    assert (moved.status, moved.body["practice_id"]) == (200, clinic.practices[1])
+    await screen.until(lambda each: each.event == "auth:expired", 1.0)
+    assert (await clinic.api(desk).get(f"/api/appointments/{booked['id']}")).status == 404
+    assert (await clinic.api(desk).post("/api/appointments", body)).code == "FORBIDDEN"
+    there = await clinic.screen(desk)
+    assert f"practices:{clinic.practices[1]}" in there.ready
+    assert f"appointments:dentist:{dentist.id}" not in there.ready
+
+
+async def test_a_dentist_who_moves_takes_the_calendar_along(clinic: Clinic) -> None:
+    dentist = clinic.dentists[0]
+    old, new = (clinic.api(each) for each in clinic.staff)
+    body = for_patient(clinic, dentist, "09:00")
+    booked = (await old.post("/api/appointments", body)).body
+    screens = [await clinic.screen(each) for each in (*clinic.staff, dentist)]
+    moved = await clinic.admin.put(
+        f"/api/profiles/{dentist.id}", {"practice_id": clinic.practices[1]}
+    )
+    assert moved.status == 200
+    for screen in screens:
+        await screen.until(lambda each: each.event == "auth:expired", 1.0)
+    path = f"/api/appointments/{booked['id']}"
+    assert (await old.get(path)).status == 404
+    assert (await old.put(path, {"status": "arrived"})).status == 404
+    assert (await new.get(path)).status == 200
+    again = await clinic.screen(clinic.staff[1])
+    assert f"appointments:dentist:{dentist.id}" in again.ready
+
+
+@pytest.mark.parametrize("which", ["staff", "dentists", "patients"])
+async def test_who_is_not_active_any_more_may_do_nothing(clinic: Clinic, which: str) -> None:
+    person: Person = getattr(clinic, which)[0]
+    screen = await clinic.screen(person)
+    by = clinic.api(clinic.staff[0]) if which == "patients" else clinic.admin
+    ended = await by.put(f"/api/profiles/{person.id}", {"active": False})
+    assert (ended.status, ended.body["active"]) == (200, False)
+    await screen.until(lambda each: each.event == "auth:expired", 1.0)
+    assert (await clinic.api(person).get("/api/profiles/me")).code == "FORBIDDEN"
+    with pytest.raises(ConnectionRefused, match="FORBIDDEN"):
+        await clinic.screen(person)
+    back = await by.put(f"/api/profiles/{person.id}", {"active": True})
+    assert back.status == 200
+    assert (await clinic.api(person).get("/api/profiles/me")).status == 200
+
+
+async def test_with_an_inactive_dentist_nothing_new_is_booked_and_visits_stay(
+    clinic: Clinic,
+) -> None:
+    dentist, desk = clinic.dentists[0], clinic.api(clinic.staff[0])
+    kept = (await desk.post("/api/appointments", for_patient(clinic, dentist, "09:00"))).body
+    await clinic.admin.put(f"/api/profiles/{dentist.id}", {"active": False})
+    assert await clinic.free(clinic.patients[1], dentist=dentist) == set()
+    for caller, more in (
+        (clinic.api(clinic.patients[1]), {}),
+        (desk, {"patient_id": clinic.patients[1].id, "overbook": True}),
+    ):
+        answer = await caller.post("/api/appointments", {**clinic.slot("11:00"), **more})
+        assert answer.code == "OUTSIDE_AVAILABILITY"
+    listed = (await desk.get("/api/appointments", dentist_id=dentist.id)).body["data"]
+    assert [each["id"] for each in listed] == [kept["id"]]
+    assert (await desk.delete(f"/api/appointments/{kept['id']}")).status == 204
+    card = (await desk.get(f"/api/profiles/{dentist.id}")).body
+    assert card["active"] is False
+    seen = (await clinic.api(clinic.patients[0]).get("/api/dentists")).body["data"]
+    assert dentist.id not in {each["id"] for each in seen}
+
+
+async def test_an_inactive_patient_cannot_be_booked(clinic: Clinic) -> None:
+    desk, patient = clinic.api(clinic.staff[0]), clinic.patients[0]
+    await desk.put(f"/api/profiles/{patient.id}", {"active": False})
+    body = for_patient(clinic, clinic.dentists[0], "09:00")
+    assert (await desk.post("/api/appointments", body)).code == "NOT_FOUND"
+
+
+async def test_only_an_admin_employs_and_only_staff_change_patients(clinic: Clinic) -> None:
+    desk, patient = clinic.api(clinic.staff[0]), clinic.patients[0]
+    changed = await desk.put(f"/api/profiles/{patient.id}", {"name": "Ann Other"})
+    assert (changed.status, changed.body["name"]) == (200, "Ann Other")
+    elsewhere = {"practice_id": clinic.practices[1]}
+    for caller, person, body, code in (
+        (desk, patient, elsewhere, "FORBIDDEN"),
+        (desk, clinic.dentists[0], {"name": "X"}, "NOT_FOUND"),
+        (desk, clinic.staff[0], {"active": True}, "NOT_FOUND"),
+        (clinic.admin, patient, {"name": "X"}, "NOT_FOUND"),
+        (clinic.api(clinic.dentists[0]), patient, {"name": "X"}, "FORBIDDEN"),
+        (clinic.api(patient), patient, {"active": True}, "FORBIDDEN"),
+        (clinic.admin, clinic.dentists[0], {"practice_id": patient.id}, "VALIDATION_ERROR"),
+    ):
+        assert (await caller.put(f"/api/profiles/{person.id}", body)).code == code
+    own = await clinic.api(clinic.dentists[0]).put("/api/profiles/me", {"active": False})
+    assert own.code == "VALIDATION_ERROR", "nobody deactivates themselves"
+
+
+async def test_a_new_dentist_has_the_time_zone_of_the_practice(clinic: Clinic) -> None:
+    practice = (
+        await clinic.admin.post("/api/practices", {"name": "Far", "time_zone": "Asia/Tokyo"})
+    ).body
+    body = {"role": "dentist", "name": "Dr Far", "practice_id": practice["id"]}
+    made = await clinic.admin.post("/api/profiles", body)
+    assert (made.status, made.body["time_zone"]) == (201, "Asia/Tokyo")
+    hours = await clinic.admin.get(f"/api/availability/{made.body['id']}")
+    assert hours.body["time_zone"] == "Asia/Tokyo"
+    several = await clinic.admin.post("/api/profiles", {"role": "dentist", "name": "Dr Where"})
+    assert several.error["details"][0]["field"] == "practice_id"
+
+
+async def test_a_token_of_staff_without_a_profile_is_refused(clinic: Clinic) -> None:
+    unknown = clinic.with_token(token("staff", "nobody"))
+    assert (await unknown.get("/api/profiles/me")).code == "FORBIDDEN"
+    as_dentist = clinic.with_token(token("dentist", "staff-0"))
+    assert (await as_dentist.get("/api/profiles/me")).code == "FORBIDDEN"
+
+
+async def test_a_patient_who_cannot_be_reached_does_not_book_where_that_is_required(
+    open_clinic: OpenClinic,
+) -> None:
+    async with open_clinic(practice=PracticeSettings(require_contact=True)) as clinic:
+        anyone = clinic.with_token(token("patient", "new-here", email="me@example.org"))
+        bot = clinic.with_token(token("patient", "new-here", act={"sub": "bot"}))
+        slot = clinic.slot("09:00")
+        for caller in (anyone, bot):
+            answer = await caller.post("/api/appointments", slot)
+            assert (answer.status, answer.code) == (422, "PROFILE_INCOMPLETE"), "no name"
+        hold = (await anyone.post("/api/reservations", slot)).body
+        answer = await anyone.post("/api/appointments", {"reservation_id": hold["id"]})
+        assert answer.code == "PROFILE_INCOMPLETE"
+        await anyone.put("/api/profiles/me", {"name": "New Here", "email": None})
+        assert (await anyone.post("/api/appointments", slot)).code == "PROFILE_INCOMPLETE"
+        await anyone.put("/api/profiles/me", {"phone": "+1 555 0123"})
+        answer = await anyone.post("/api/appointments", {"reservation_id": hold["id"]})
+        assert answer.status == 201
+        screen = await clinic.screen(clinic.patients[1])
+        assert await screen.ok("appointment:book", clinic.slot("10:00"))

@@ -1,0 +1,141 @@
+"""Practices in the store: what they change in calendars is fenced, and loaded when next opened."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from actors.domain.events import PracticeSaved, ProfileSaved
+from actors.domain.ids import DentistId, PatientId, PracticeId
+from actors.domain.practice import Practice
+from actors.domain.profile import Profile
+from actors.domain.refusals import VersionConflict
+from actors.domain.schedule import Closure
+from actors.ports.commits import Fenced
+from store.engine import Store
+from tests.contract.clinic import Clinic, booked, staff
+from tests.contract.engines import Database
+
+FEAST = Closure(start_date=date(2027, 12, 24), end_date=date(2027, 12, 26), reason="Fête 🎄")
+
+
+def closed(practice: Practice, *dentists: Profile) -> PracticeSaved:
+    after = replace(practice, closures=(FEAST,), version=practice.version + 1)
+    at = tuple(DentistId(each.id) for each in sorted(dentists, key=lambda each: each.id))
+    return PracticeSaved(before=practice, after=after, dentists=at)
+
+
+async def test_a_practice_is_saved_and_read_as_it_was(clinic: Clinic, store: Store) -> None:
+    practice = await clinic.add_practice(
+        "Zähne", region="AT", address="A\nB", phone="+43 1", email="a@b.example", closures=(FEAST,)
+    )
+    other = await clinic.add_practice("Anfang")
+    assert list(await store.practices.every()) == [other, practice]
+    with pytest.raises(VersionConflict):
+        await clinic.save(closed(replace(practice, version=7)))
+
+
+async def test_a_closure_fences_every_calendar_of_the_practice_and_no_other(
+    clinic: Clinic, store: Store
+) -> None:
+    here, there = await clinic.add_practice("Here"), await clinic.add_practice("There")
+    ann = await clinic.add_dentist("Dr Ann", practice_id=here.id)
+    bob = await clinic.add_dentist("Dr Bob", practice_id=here.id)
+    cyd = await clinic.add_dentist("Dr Cyd", practice_id=there.id)
+    pat = await clinic.add_patient()
+    opened = [await clinic.open(each) for each in (ann, bob, cyd)]
+    assert [(each.practice_id, each.schedule.closures) for each in opened] == [
+        (here.id, ()),
+        (here.id, ()),
+        (there.id, ()),
+    ]
+    await clinic.save(closed(here, ann, bob))
+    for loaded, dentist in zip(opened[:2], (ann, bob), strict=True):
+        with pytest.raises(Fenced):
+            await clinic.commit(loaded, clinic.turn(booked(clinic.row(dentist, pat))))
+        again = await clinic.open(dentist)
+        assert again.schedule.closures == (FEAST,)
+    await clinic.commit(opened[2], clinic.turn(booked(clinic.row(cyd, pat))))
+
+
+async def test_another_change_of_a_practice_fences_no_calendar(clinic: Clinic) -> None:
+    practice = await clinic.add_practice()
+    ann = await clinic.add_dentist("Dr Ann", practice_id=practice.id)
+    loaded, pat = await clinic.open(ann), await clinic.add_patient()
+    renamed = replace(practice, name="Another", version=2)
+    await clinic.save(PracticeSaved(before=practice, after=renamed, dentists=(DentistId(ann.id),)))
+    await clinic.commit(loaded, clinic.turn(booked(clinic.row(ann, pat))))
+
+
+async def test_a_dentist_who_came_meanwhile_makes_the_closure_start_again(
+    clinic: Clinic, store: Store
+) -> None:
+    practice = await clinic.add_practice()
+    ann = await clinic.add_dentist("Dr Ann", practice_id=practice.id)
+    assert await store.practices.dentists_at(practice.id) == (ann.id,)
+    await clinic.add_dentist("Dr Bob", practice_id=practice.id)
+    with pytest.raises(VersionConflict):
+        await clinic.save(closed(practice, ann))
+    assert list(await store.practices.every()) == [practice]
+
+
+@pytest.mark.parametrize("change", ["practice", "active"])
+async def test_a_dentist_who_moves_or_ends_is_fenced(clinic: Clinic, change: str) -> None:
+    here, there = await clinic.add_practice("Here"), await clinic.add_practice("There")
+    ann, pat = await clinic.add_dentist("Dr Ann", practice_id=here.id), await clinic.add_patient()
+    loaded = await clinic.open(ann)
+    renamed = replace(ann, name="Dr Anna", version=2)
+    await clinic.save(ProfileSaved(before=ann, after=renamed))
+    await clinic.commit(loaded, clinic.turn(booked(clinic.row(ann, pat))))
+    after = (
+        replace(renamed, practice_id=there.id, version=3)
+        if change == "practice"
+        else replace(renamed, active=False, version=3)
+    )
+    await clinic.save(ProfileSaved(before=renamed, after=after))
+    with pytest.raises(Fenced):
+        await clinic.commit(loaded, clinic.turn(booked(clinic.row(ann, pat))))
+    again = await clinic.open(ann)
+    assert (again.practice_id, again.active) == (after.practice_id, after.active)
+
+
+async def test_whose_patient_somebody_is(clinic: Clinic, store: Store) -> None:
+    here, there = await clinic.add_practice("Here"), await clinic.add_practice("There")
+    ann = await clinic.add_dentist("Dr Ann", practice_id=here.id)
+    sue = await clinic.add_staff("Sue", here)
+    entered, seen, nobody = [
+        await clinic.add_patient(name, joins)
+        for name, joins in (("E", here.id), ("S", None), ("N", None))
+    ]
+    await clinic.commit(await clinic.open(ann), clinic.turn(booked(clinic.row(ann, seen))))
+
+    async def belongs(patient: Profile, practice: PracticeId) -> bool:
+        return await store.practices.has_patient(practice, PatientId(patient.id))
+
+    assert [await belongs(each, here.id) for each in (entered, seen, nobody)] == [True, True, False]
+    assert not [each for each in (entered, seen) if await belongs(each, there.id)]
+    by = staff(sue, ann)
+    page = await store.profiles.search(by, "", limit=9, after=None)
+    assert page.profiles == (entered, seen)
+    assert page.own == {entered.id, seen.id}
+    assert await store.profiles.own_patient(by, PatientId(entered.id)) == entered
+    assert await store.profiles.own_patient(by, PatientId(nobody.id)) is None
+
+
+async def test_staff_write_on_behalf_of_the_dentist_and_the_audit_names_them(
+    clinic: Clinic, database: Database
+) -> None:
+    practice = await clinic.add_practice()
+    ann, pat = (
+        await clinic.add_dentist("Dr Ann", practice_id=practice.id),
+        await clinic.add_patient(),
+    )
+    sue = await clinic.add_staff("Sue", practice)
+    turn = clinic.turn(booked(clinic.row(ann, pat)), by=staff(sue, ann))
+    await clinic.commit(await clinic.open(ann), turn)
+    ((by, whose),) = database.query("SELECT changed_by, on_behalf_of FROM appointments")
+    assert (by, whose) == (f"sub-{sue.id}", ann.id)
+    ((role, person),) = database.query(
+        "SELECT role, on_behalf_of FROM audit_log WHERE action = 'appointment.booked'"
+    )
+    assert (role, person) == ("staff", sue.id)
