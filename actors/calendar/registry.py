@@ -1,6 +1,7 @@
 """The calendars of this process: one actor for each calendar in use, started on demand."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -71,7 +72,9 @@ class Registry:
         self._actors: dict[DentistId, CalendarActor] = {}
         self._tasks: dict[asyncio.Task[None], CalendarActor] = {}
         self._activations: dict[DentistId, asyncio.Task[CalendarActor]] = {}
-        self._types_changes = self._reopened = 0
+        self._types_changes = self._changes = 0
+        self._changed_at: dict[str, int] = {}
+        """The number of the last change of a practice, or of a dentist in use, by their id."""
         self._closed = False
 
     async def execute(
@@ -155,16 +158,17 @@ class Registry:
             for actor in self.actors():
                 actor.types_stale = True
         elif record.type == "practice.updated":
-            practice_id = record.channel.removeprefix(_PRACTICE)
-            self._reopen(lambda actor: actor.snapshot.calendar.practice_id == practice_id)
+            practice_id, closures = record.channel.removeprefix(_PRACTICE), _closed_by(record)
+            self._reopen(practice_id, lambda actor: _is_outdated(actor, practice_id, closures))
         elif record.type == "profile.updated" and record.channel.startswith(_PERSON):
             person = DentistId(ProfileId(record.channel.removeprefix(_PERSON)))
             if person in self._actors or person in self._activations:
-                self._reopen(lambda actor: actor.dentist_id == person)
+                self._reopen(person, lambda actor: actor.dentist_id == person)
 
-    def _reopen(self, changed: Callable[[CalendarActor], bool]) -> None:
+    def _reopen(self, what: str, changed: Callable[[CalendarActor], bool]) -> None:
         """Let calendars finish what they accepted, and load them again when they are used."""
-        self._reopened += 1
+        self._changes += 1
+        self._changed_at[what] = self._changes
         for actor in self.actors():
             if changed(actor):
                 del self._actors[actor.dentist_id]
@@ -249,14 +253,15 @@ class Registry:
         return actor
 
     async def _open(self, dentist_id: DentistId) -> LoadedCalendar | None:
-        """Load the calendar, once more if a practice or a dentist changed meanwhile."""
+        """Load the calendar, once more if its practice or dentist changed meanwhile."""
         for _ in range(_ATTEMPTS):
-            reopened, live_after = self._reopened, self._clock.now() - MEMORY_REACH
+            changes, live_after = self._changes, self._clock.now() - MEMORY_REACH
             try:
                 loaded = await self._store.open(dentist_id, live_after=live_after)
             except StoreUnavailable as error:
                 raise Unavailable from error
-            if reopened == self._reopened:
+            about = (dentist_id, loaded.practice_id) if loaded else ()
+            if all(self._changed_at.get(each or "", 0) <= changes for each in about):
                 return loaded
         raise Unavailable
 
@@ -265,3 +270,19 @@ class Registry:
         actor = self._tasks.pop(task)
         if self._actors.get(actor.dentist_id) is actor:
             del self._actors[actor.dentist_id]
+
+
+_Dates = frozenset[tuple[str, str]]
+
+
+def _closed_by(record: EventRecord) -> _Dates:
+    """The closed dates that ``practice.updated`` shows."""
+    closures = json.loads(record.payload)["closures"]
+    return frozenset((each["start_date"], each["end_date"]) for each in closures)
+
+
+def _is_outdated(actor: CalendarActor, practice_id: str, closures: _Dates) -> bool:
+    """Whether it is a calendar of the practice, and has other closures."""
+    calendar = actor.snapshot.calendar
+    known = {(f"{each.start_date}", f"{each.end_date}") for each in calendar.schedule.closures}
+    return calendar.practice_id == practice_id and known != closures

@@ -6,7 +6,7 @@ channels. ``docs/protocol.md`` lists the types.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
@@ -90,10 +90,12 @@ class PatientChangedBody:
 
 @value
 class LinkedBody:
-    """That the patient became a patient of the practice: for the patient."""
+    """That the patient became a patient of the practice: for the patient, and who linked them."""
 
     practice_id: PracticeId
     patient_id: PatientId
+    name: str
+    """The patient's."""
 
 
 Body = (
@@ -166,7 +168,7 @@ def _announce(event: events.Event) -> Iterable[Announcement]:
             yield from _profile_saved(event)
         case events.PracticeSaved():
             yield from _practice_saved(event)
-        case events.PatientLinked(practice_id=practice_id, patient=profile):
+        case events.PatientLinked(practice_id=practice_id, patient=profile, is_new=True):
             patient_id = PatientId(profile.id)
             yield Announcement(
                 type="patient.updated",
@@ -176,7 +178,7 @@ def _announce(event: events.Event) -> Iterable[Announcement]:
             yield Announcement(
                 type="practice.linked",
                 channels=(user_profile_channel(profile.id),),
-                body=LinkedBody(practice_id=practice_id, patient_id=patient_id),
+                body=LinkedBody(practice_id=practice_id, patient_id=patient_id, name=profile.name),
             )
         case events.AppointmentTypeSaved(after=kind):
             yield Announcement(
@@ -221,7 +223,7 @@ def _practice_saved(event: events.PracticeSaved) -> Iterable[Announcement]:
     if before is None:
         return
     changed = set(before.closures) ^ set(practice.closures)
-    blocks = tuple(map(_around, sorted(changed, key=lambda each: each.start_date)))
+    blocks = _merged(map(_around, changed))
     for dentist_id in event.dentists if changed else ():
         yield Announcement(
             type="slots.changed",
@@ -230,6 +232,8 @@ def _practice_saved(event: events.PracticeSaved) -> Iterable[Announcement]:
         )
 
 
+REFETCH_MAX: Final = 20
+"""Blocks in ``refetch``; more are as much to read as all the time between them."""
 _ANY_OFFSET: Final = timedelta(hours=26)
 """More than two local dates of the same name are apart, in any two zones."""
 
@@ -245,6 +249,19 @@ def _around(closure: Closure) -> TimeBlock:
         buffer_before_minutes=0,
         buffer_after_minutes=0,
     )
+
+
+def _merged(blocks: Iterable[TimeBlock]) -> tuple[TimeBlock, ...]:
+    """Without overlaps, in order; as one block if there are more than :data:`REFETCH_MAX`."""
+    merged: list[TimeBlock] = []
+    for block in sorted(blocks, key=lambda each: each.start):
+        if merged and block.start <= merged[-1].end:
+            merged[-1] = replace(merged[-1], end=max(merged[-1].end, block.end))
+        else:
+            merged.append(block)
+    if len(merged) > REFETCH_MAX:
+        return (replace(merged[0], end=merged[-1].end),)
+    return tuple(merged)
 
 
 def _slots_changed(turn_events: Sequence[events.RowEvent]) -> Iterable[Announcement]:

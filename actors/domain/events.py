@@ -72,6 +72,8 @@ class PatientLinked:
 
     practice_id: PracticeId
     patient: Profile
+    is_new: bool = True
+    """Whether they were not before. Otherwise only the audit has it."""
 
 
 @value

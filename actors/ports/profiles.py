@@ -32,7 +32,7 @@ class Profiles(Protocol):
     async def by_id(self, profile_id: ProfileId) -> Profile | None: ...
 
     async def adoptable(self, email: str) -> Sequence[Profile]:
-        """Patients without a subject who have this e-mail address in any case; at most 2."""
+        """Active patients without a subject who have this e-mail in any case; at most 2."""
         ...
 
     async def dentists(
@@ -60,8 +60,11 @@ class Profiles(Protocol):
         *,
         limit: int,
         after: tuple[str, ProfileId] | None,
+        region: str | None = None,
     ) -> ProfilePage:
         """Search patients, sorted by name and id.
+
+        ``region`` is the country of telephone numbers without a country code; ``None``: as set.
 
         Finds the own patients of a dentist or staff whose name, e-mail or phone contains
         ``text`` in any case (all of them if it is empty), and any patient whose e-mail or phone
@@ -89,9 +92,10 @@ class Connections(Protocol):
         """
         ...
 
-    async def recheck(self, person: ProfileId) -> None:
+    async def recheck(self, person: ProfileId, *, calendars: bool = False) -> None:
         """End those connections of a person that would not be admitted any more.
 
+        With ``calendars`` also those of staff: a dentist may have left or joined a practice.
         Raises Unavailable as ``end`` does.
         """
         ...

@@ -14,7 +14,7 @@ from actors.domain.appointment import Appointment, Status
 from actors.domain.ids import AppointmentId, DentistId, PatientId, ProfileId
 from actors.domain.outcome import Outcome
 from actors.domain.principal import SYSTEM, Principal, Role
-from actors.domain.profile import UNNAMED
+from actors.domain.profile import UNNAMED, Profile
 from actors.domain.refusals import (
     Forbidden,
     NotFound,
@@ -113,9 +113,11 @@ class Bookings:
         return self._book(caller, request)
 
     async def _book_reachable(self, caller: Caller, request: requests.BookingRequest) -> Reply:
-        me = await self._directory.person(caller.principal.require(Role.PATIENT))
-        if me.name == UNNAMED or not (me.phone or me.email):
-            raise ProfileIncomplete
+        me = caller.principal.require(Role.PATIENT)
+        if not _can_be_reached(await self._directory.person(me)):
+            self._directory.people.drop(me)  # it may have been completed at another node
+            if not _can_be_reached(await self._directory.person(me)):
+                raise ProfileIncomplete
         return await self._book(caller, request)
 
     def _book(self, caller: Caller, request: requests.BookingRequest) -> Awaitable[Reply]:
@@ -267,3 +269,7 @@ class Bookings:
         if by.practice and not await self._practices.has_patient(by.practice, patient):
             raise NotFound("patient")
         return patient
+
+
+def _can_be_reached(patient: Profile) -> bool:
+    return patient.name != UNNAMED and bool(patient.phone or patient.email)

@@ -11,8 +11,15 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
+_READS_MAX = 10
+"""Reads of a record that is invalidated each time while it is read."""
+
+
 class Cache(Generic[K, V]):
-    """Drops the least recently used record first. Does not cache ``None`` (no such record)."""
+    """Drops the least recently used record first. Does not cache ``None`` (no such record).
+
+    A value that was invalidated while it was read is read again.
+    """
 
     def __init__(
         self,
@@ -41,10 +48,13 @@ class Cache(Generic[K, V]):
         if (kept := self.cached(key)) is not None:
             return kept
         self.lookups["miss"] += 1
-        drops = self._drops
-        value = await self._load(key)
-        if value is not None and drops == self._drops:  # no event invalidated it while it was read
-            self._kept[key] = value
+        for _ in range(_READS_MAX):
+            drops = self._drops
+            value = await self._load(key)
+            if drops == self._drops:  # no event invalidated it while it was read
+                if value is not None:
+                    self._kept[key] = value
+                break
         return value
 
     def drop(self, key: K) -> None:

@@ -75,8 +75,8 @@ class Consents:
         self.assumed = settings.assumes_consent
 
     async def page(self, caller: Caller, patient_id: ProfileId | None) -> Sequence[Consent]:
-        """The consents of a patient, ended ones included."""
-        patient = await self._patient(caller.principal, patient_id)
+        """The consents of a patient, ended ones included, also of one who is not active."""
+        patient = await self._patient(caller.principal, patient_id, only_active=False)
         return await self._reads.visible(caller.principal, patient)
 
     async def give(self, caller: Caller, new: NewConsent) -> Reply:
@@ -122,7 +122,7 @@ class Consents:
 
         async def save() -> Consent:
             before = await self._reads.get(caller.principal, consent_id)
-            if before is None:
+            if before is None or not await self._is_own(caller.principal, before.patient_id):
                 raise NotFound("consent")
             if before.ended_at is None:
                 after = replace(before, ended_at=self._clock.now(), version=before.version + 1)
@@ -135,7 +135,9 @@ class Consents:
         await self._suspension.suspend(caller.principal, ended.party, patient, reason)
         await self._connections.recheck(ProfileId(patient))
 
-    async def _patient(self, by: Principal, patient_id: ProfileId | None) -> PatientId:
+    async def _patient(
+        self, by: Principal, patient_id: ProfileId | None, *, only_active: bool = True
+    ) -> PatientId:
         """Whose consents these are. Raises Forbidden for chatbots, and for foreign patients."""
         _check_manager(by)
         if (own := concerned_patient(by)) is not None:
@@ -144,10 +146,16 @@ class Consents:
             return own
         if patient_id is None:
             raise ValidationFailed.of("patient_id", "is required")
-        patient = await self._directory.patient(patient_id)
-        if by.is_staff and await self._profiles.own_patient(by, patient) is None:
+        patient = PatientId((await self._directory.person(patient_id, Role.PATIENT)).id)
+        if only_active:
+            await self._directory.patient(patient_id)
+        if not await self._is_own(by, patient):
             raise NotFound("patient")
         return patient
+
+    async def _is_own(self, by: Principal, patient: PatientId) -> bool:
+        """Whether the patient is theirs, of a dentist or staff; others are not limited here."""
+        return not by.is_staff or await self._profiles.own_patient(by, patient) is not None
 
 
 def _check_manager(by: Principal) -> None:

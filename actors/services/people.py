@@ -22,6 +22,9 @@ from actors.services.requests import (
     sent_fields,
 )
 
+_RELIED_ON = ("email", "phone", "active")
+"""Fields of a patient that one of several practices may not change alone."""
+
 
 class People:
     """Shows, creates and changes profiles; searches patients."""
@@ -89,7 +92,7 @@ class People:
         """Someone new, by an admin; a patient also by a dentist, staff or chatbot.
 
         A dentist or staff works at the practice that is named, or at the only one. A patient
-        belongs to the practice of who enters them.
+        belongs to the practice of who enters them, else likewise.
         """
         by, request = caller.principal, all_fields(new)
         if new.practice_id is None:
@@ -114,11 +117,11 @@ class People:
             time_zone=new.time_zone,
             created_by=by.person if by.is_staff else None,
         )
-        joins = by.practice
-        if new.role is not Role.PATIENT:
+        joins = None
+        if new.role is Role.PATIENT:
+            joins = await self._entered_at(by, new.practice_id)
+        else:
             profile = await self._employed(profile, new.practice_id)
-        elif new.practice_id is not None:
-            joins = (await self._practices.find(new.practice_id)).id
         reply = await self._records.save(
             caller,
             self._records.key(caller, "profile:create", request),
@@ -127,6 +130,12 @@ class People:
         )
         self._forget(profile)
         return reply
+
+    async def _entered_at(self, by: Principal, practice_id: PracticeId | None) -> PracticeId | None:
+        """The practice of a new patient; without a name the caller's, or the only one."""
+        if practice_id is not None:
+            return (await self._practices.find(practice_id)).id
+        return by.practice or await self._practices.only_one()
 
     async def _employed(self, profile: Profile, practice_id: PracticeId | None) -> Profile:
         """The dentist or staff with their practice, and its time zone unless they have one."""
@@ -146,7 +155,7 @@ class People:
         *,
         expected_version: int | None = None,
     ) -> Reply:
-        """Change someone else's profile: dentists and staff by an admin, patients by staff.
+        """Change someone else's profile: anyone's by an admin, patients also by staff.
 
         Who is moved to another practice, or not active any more, has lost the rights at every
         node when this returns. Raises Unavailable if a node did not answer: the change is made
@@ -167,22 +176,39 @@ class People:
             before = await self._profiles.by_id(profile_id)
             if before is None or not await self._may_change(by, before):
                 raise NotFound("profile")
+            if before.role is Role.PATIENT and change.practice_id is not UNSET:
+                raise ValidationFailed.of("practice_id", "a patient works at no practice")
             after = edited(before, change, expected_version)
+            await self._check_shared(by, before, after)
             event = ProfileSaved(before=before, after=after)
             return before, await self._records.save(caller, key, event, after)
 
         before, reply = await retried(expected_version, save)
         self._forget(before)
-        if not isinstance(change.practice_id, Unset):
-            self._practices.calendar_cache.drop(change.practice_id)
-        await self._connections.recheck(profile_id)
+        moves = before.role is Role.DENTIST and change.practice_id is not UNSET
+        await self._connections.recheck(profile_id, calendars=moves)
         return reply
 
     async def _may_change(self, by: Principal, person: Profile) -> bool:
-        if person.role is not Role.PATIENT:
-            return by.role is Role.ADMIN
-        practice, patient = by.practice, PatientId(person.id)
-        return practice is not None and await self._practices.has_patient(practice, patient)
+        if by.role is Role.ADMIN:
+            return True
+        if person.role is not Role.PATIENT or by.practice is None:
+            return False
+        return await self._practices.has_patient(by.practice, PatientId(person.id))
+
+    async def _check_shared(self, by: Principal, before: Profile, after: Profile) -> None:
+        """Raise Forbidden if staff change what other practices rely on.
+
+        Who has the e-mail address of a patient may sign in as them.
+        """
+        same = all(getattr(before, each) == getattr(after, each) for each in _RELIED_ON)
+        if same or by.practice is None:
+            return
+        if await self._practices.is_shared(by.practice, PatientId(before.id)):
+            raise Forbidden(
+                "Only an admin may change contact data and `active` of a patient of several"
+                " practices"
+            )
 
     def _forget(self, profile: Profile) -> None:
         """Read the person, and the calendars of their practice, again."""
@@ -214,7 +240,9 @@ class People:
         by = caller.principal
         if not (by.is_staff or by.role is Role.CHATBOT):
             raise Forbidden
-        page = await self._profiles.search(by, text, limit=limit, after=after)
+        practices = await self._practices.every()
+        region = next((each.region for each in practices if each.id == by.practice), None)
+        page = await self._profiles.search(by, text, limit=limit, after=after, region=region)
         await self._profiles.record_search(by, caller.request_id, len(page.profiles))
         return page
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from actors.domain.announcements import LinkedBody
 from actors.domain.channels import practice_channel
 from actors.domain.events import PatientLinked, PracticeSaved
 from actors.domain.ids import DentistId, PatientId, PracticeId, ProfileId
@@ -54,6 +55,16 @@ class Practices:
     async def has_patient(self, practice_id: PracticeId, patient_id: PatientId) -> bool:
         """Whether the patient belongs to the practice; that does not end, so it is cached."""
         return await self.member_cache.get((practice_id, patient_id)) or False
+
+    async def is_shared(self, practice_id: PracticeId, patient_id: PatientId) -> bool:
+        """Whether the patient belongs to another practice, too."""
+        others = [each.id for each in await self.every() if each.id != practice_id]
+        return any([await self.has_patient(each, patient_id) for each in others])
+
+    async def only_one(self) -> PracticeId | None:
+        """The practice, where there is exactly one."""
+        practices = await self.every()
+        return practices[0].id if len(practices) == 1 else None
 
     async def workplace(self, practice_id: PracticeId | None) -> Practice | None:
         """The practice of this id, or without one the only practice that there is, if any.
@@ -111,7 +122,11 @@ class Practices:
         return reply
 
     async def link(self, caller: Caller, practice_id: PracticeId, patient_id: ProfileId) -> Reply:
-        """Make a patient whom the hub knows one of the practice; by its dentists and staff."""
+        """Make a patient whom the hub knows one of the practice; by its dentists and staff.
+
+        The reply has no more than the name. Each call is audited; the patient is told of the
+        first one.
+        """
         by = caller.principal
         if not by.is_staff or by.practice != practice_id:
             raise Forbidden
@@ -119,9 +134,10 @@ class Practices:
         profile = await self._directory.person(patient)
         request = {"practice_id": practice_id, "patient_id": patient_id}
         known = await self.has_patient(practice_id, patient)
-        event = PatientLinked(practice_id=practice_id, patient=profile)
+        event = PatientLinked(practice_id=practice_id, patient=profile, is_new=not known)
         key = self._records.key(caller, "practice:link", request)
-        return await self._records.save(caller, key, event, profile, changes=not known)
+        reply = LinkedBody(practice_id=practice_id, patient_id=patient, name=profile.name)
+        return await self._records.save(caller, key, event, reply)
 
     def clear(self) -> None:
         """Read everything again that may have changed unnoticed."""

@@ -45,12 +45,8 @@ class Records:
         key: IdempotencyKey,
         event: RecordEvent,
         reply: Body | None,
-        *,
-        changes: bool = True,
     ) -> Reply:
         """Commit the event; without a change, store only the reply.
-
-        ``changes`` says whether there is one, where the event itself does not show it.
 
         Raises VersionConflict when the row changed since ``event.before`` was read.
         """
@@ -60,8 +56,7 @@ class Records:
         if isinstance(event, WebhookDeleted):
             record, outcome = event.before, Outcome.GONE
         elif isinstance(event, PatientLinked):
-            record, outcome = event.patient, Outcome.CHANGED if changes else Outcome.UNCHANGED
-            events = events if changes else ()
+            record, outcome = event.patient, Outcome.CHANGED
         elif event.before is None:
             record, outcome = event.after, Outcome.CREATED
         elif event.before != event.after:

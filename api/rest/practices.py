@@ -70,10 +70,10 @@ async def change(call: Call[None, PracticeChange]) -> Result:
     f"{_COLLECTION}/{{id}}/patients",
     "Make someone who is known to the hub a patient of the practice, by its dentists or staff",
     description=(
-        "The practice then sees the patient's name and contact data, and may book. The patient is"
-        " notified with `practice.linked`. Linking again changes nothing."
+        "The practice's staff then see the patient's contact data, and the practice may book. The"
+        " patient is notified with `practice.linked`. Linking again changes nothing."
     ),
-    response="Profile",
+    response="Linked",
     body=LINK_PATIENT,
     refusals=(IdempotencyMismatch,),
     example={"patient_id": "01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f"},

@@ -23,6 +23,7 @@ RESOURCES: Final[Mapping[str, type[Schema]]] = {
     "FoundPatient": resources.FoundPatientSchema,
     "Closure": practices.ClosureSchema,
     "Practice": practices.PracticeSchema,
+    "Linked": practices.LinkedSchema,
     "Slot": pages.SlotSchema,
     "Availability": schedule.AvailabilitySchema,
     "WebhookProgress": webhooks.ProgressSchema,

@@ -124,6 +124,7 @@ class PatientChangedSchema(Strict):
 class LinkedSchema(Strict):
     practice_id = fields.Id()
     patient_id = fields.Id()
+    name = fields.Text(max_chars=200, metadata={"description": "Of the patient"})
 
 
 class LinkPatientSchema(RequestSchema[PatientLink]):

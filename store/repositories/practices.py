@@ -9,7 +9,14 @@ from actors.domain.practice import Practice
 from actors.domain.principal import Role
 from store.sql.codec import PRACTICE
 from store.sql.readers import Lookup, Readers
-from store.sql.schema import WAS_BOOKED, appointments, practice_patients, practices, profiles
+from store.sql.schema import (
+    IS_HERE,
+    WAS_BOOKED,
+    appointments,
+    practice_patients,
+    practices,
+    profiles,
+)
 
 _a, _m, _p, _s = appointments.c, practice_patients.c, profiles.c, practices.c
 
@@ -37,7 +44,7 @@ class PracticeRepository:
             _m.practice_id == practice_id, _m.patient_id == patient_id
         )
         booked = select(_a.patient_id).where(
-            _a.dentist_id.in_(dentists), _a.patient_id == patient_id, WAS_BOOKED
+            _a.dentist_id.in_(dentists), _a.patient_id == patient_id, WAS_BOOKED, IS_HERE
         )
         lookup = Lookup(practices=(practice_id,), calendars=dentists)
         async with self._readers.hub(lookup) as connection:

@@ -35,9 +35,10 @@ class RecordRepository:
 def _people(event: Event) -> Iterator[str]:
     """The people and practices whose records the event writes."""
     match event:
-        case ProfileSaved(after=profile, joins=joins):
+        case ProfileSaved(before=before, after=profile, joins=joins):
             yield profile.id
-            yield from filter(None, (profile.practice_id, joins))
+            left = before.practice_id if before else None
+            yield from filter(None, (profile.practice_id, left, joins))
         case PatientLinked(practice_id=practice_id, patient=patient):
             yield practice_id
             yield patient.id

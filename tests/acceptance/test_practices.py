@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.clinic import DAYS_AHEAD, Clinic, Person, availability_of
 from tests.support.database import rows
+from tests.support.tokens import token
 
 NEW = {"name": "On the square", "time_zone": "Europe/Vienna", "region": "AT"}
 
@@ -236,10 +237,20 @@ async def test_a_known_person_is_linked_before_the_practice_may_book(clinic: Cli
     path = f"/api/practices/{clinic.practices[1]}/patients"
     for _ in range(2):
         linked = await desk.post(path, {"patient_id": patient.id})
-        assert (linked.status, linked.body["email"]) == (200, "patient-0@example.org")
+        assert (linked.status, linked.body) == (
+            200,
+            {
+                "practice_id": clinic.practices[1],
+                "patient_id": patient.id,
+                "name": patient.name,
+            },
+        ), "no contact data"
     told = await me.event("practice.linked", 1.0)
     assert told.resource["practice_id"] == clinic.practices[1]
     assert len([each for each in me.events() if each.event == "practice.linked"]) == 1
+    doctor = clinic.api(dentist)
+    assert (await doctor.post(path, {"patient_id": patient.id})).body == linked.body
+    assert (await doctor.get(f"/api/profiles/{patient.id}")).status == 404
     assert (await desk.post("/api/appointments", body)).status == 201
     assert (await desk.get(f"/api/profiles/{patient.id}")).status == 200
     assert (await desk.get("/api/patients", q="patient 0")).body["data"][0]["id"] == patient.id
@@ -248,4 +259,53 @@ async def test_a_known_person_is_linked_before_the_practice_may_book(clinic: Cli
     assert (await desk.post(path, {"patient_id": dentist.id})).code == "NOT_FOUND"
     assert clinic.practices[1] not in str([each.data for each in stranger.events()])
     log = rows(clinic.database, "SELECT action FROM audit_log WHERE action = 'patient.linked'")
-    assert len(log) == 1
+    assert len(log) == 3, "each time, because each answers with a name"
+
+
+async def test_patients_and_past_visits_stay_where_their_dentist_was(clinic: Clinic) -> None:
+    dentist = clinic.dentists[0]
+    old, new = (clinic.api(each) for each in clinic.staff)
+    stays, comes = [
+        clinic.with_token(token("patient", f"walk-in-{n}", name=f"Walk-in {n}")) for n in range(2)
+    ]
+    visit = (await stays.post("/api/appointments", clinic.slot("09:00"))).body
+    assert (await stays.delete(f"/api/appointments/{visit['id']}")).status == 204
+    assert (await comes.post("/api/appointments", clinic.slot("10:00"))).status == 201
+    ids = [(await each.get("/api/profiles/me")).body["id"] for each in (stays, comes)]
+    for person in ids:
+        assert (await old.get(f"/api/profiles/{person}")).status == 200
+    elsewhere = {"practice_id": clinic.practices[1]}
+    moved = await clinic.admin.put(f"/api/profiles/{dentist.id}", elsewhere)
+    assert moved.status == 200
+    for person in ids:
+        assert (await old.get(f"/api/profiles/{person}")).status == 200, "that does not end"
+        assert (await old.put(f"/api/profiles/{person}", {"name": "Known"})).status == 200
+    shown = [(await new.get(f"/api/profiles/{person}")).status for person in ids]
+    assert shown == [404, 200], "only those with a visit to come moved along"
+    assert (await new.get(f"/api/appointments/{visit['id']}")).status == 404
+    found = (await new.get("/api/patients", q="Known")).body["data"]
+    assert [each["id"] for each in found] == ids[1:]
+
+
+async def test_numbers_are_read_as_in_the_country_of_the_practice(clinic: Clinic) -> None:
+    body = {"role": "patient", "name": "Vera", "phone": "+43 1 234 5678"}
+    person = (await clinic.admin.post("/api/profiles", body)).body
+    desk = clinic.api(clinic.staff[1])
+    for region, found in ((None, []), ("AT", [person["id"]]), ("US", [])):
+        path = f"/api/practices/{clinic.practices[1]}"
+        assert (await clinic.admin.put(path, {"region": region})).status == 200
+        listed = (await desk.get("/api/patients", q="(01) 234 56 78")).body["data"]
+        assert [each["id"] for each in listed] == found
+
+
+async def test_a_large_practice_has_channels_of_its_own_without_a_limit(clinic: Clinic) -> None:
+    body = {"role": "dentist", "name": "Dr Many", "practice_id": clinic.practices[0]}
+    for _ in range(50):
+        assert (await clinic.admin.post("/api/profiles", body)).status == 201
+    screen = await clinic.screen(clinic.staff[0])
+    assert len(screen.ready) > 100
+    other = f"availability:dentist:{clinic.dentists[2].id}"
+    assert await screen.ok("channel:join", {"channel": other})
+    await screen.close()
+    again = {"token": clinic.staff[0].token, "since": dict.fromkeys((*screen.ready, other))}
+    assert other in (await clinic.connect("/staff", again)).ready

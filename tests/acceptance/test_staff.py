@@ -7,7 +7,9 @@ import pytest
 from actors.services.practice_settings import PracticeSettings
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic, Person, schedule
+from tests.support.database import execute
 from tests.support.screens import ConnectionRefused
+from tests.support.supabase_wire import raw_supabase
 from tests.support.tokens import token
 
 
@@ -202,12 +204,14 @@ async def test_only_an_admin_employs_and_only_staff_change_patients(clinic: Clin
         (desk, patient, elsewhere, "FORBIDDEN"),
         (desk, clinic.dentists[0], {"name": "X"}, "NOT_FOUND"),
         (desk, clinic.staff[0], {"active": True}, "NOT_FOUND"),
-        (clinic.admin, patient, {"name": "X"}, "NOT_FOUND"),
+        (clinic.admin, patient, elsewhere, "VALIDATION_ERROR"),
         (clinic.api(clinic.dentists[0]), patient, {"name": "X"}, "FORBIDDEN"),
         (clinic.api(patient), patient, {"active": True}, "FORBIDDEN"),
         (clinic.admin, clinic.dentists[0], {"practice_id": patient.id}, "VALIDATION_ERROR"),
     ):
         assert (await caller.put(f"/api/profiles/{person.id}", body)).code == code
+    renamed = await clinic.admin.put(f"/api/profiles/{patient.id}", {"name": "X"})
+    assert renamed.status == 200
     own = await clinic.api(clinic.dentists[0]).put("/api/profiles/me", {"active": False})
     assert own.code == "VALIDATION_ERROR", "nobody deactivates themselves"
 
@@ -252,3 +256,95 @@ async def test_a_patient_who_cannot_be_reached_does_not_book_where_that_is_requi
         assert answer.status == 201
         screen = await clinic.screen(clinic.patients[1])
         assert await screen.ok("appointment:book", clinic.slot("10:00"))
+
+
+async def test_contact_data_of_a_patient_of_several_practices_is_for_admins(
+    clinic: Clinic,
+) -> None:
+    """Who has a patient's e-mail address may sign in as them."""
+    here, there = (clinic.api(each) for each in clinic.staff)
+    body = {"role": "patient", "name": "Entered Here", "phone": "+1 555 0444"}
+    person = (await here.post("/api/profiles", body)).body["id"]
+    path, mine = f"/api/profiles/{person}", {"email": "mine@example.org"}
+    assert (await here.put(path, {"phone": "+1 555 0445"})).status == 200, "of one practice only"
+    link = f"/api/practices/{clinic.practices[1]}/patients"
+    assert (await there.post(link, {"patient_id": person})).status == 200
+    for desk in (here, there):
+        for change in (mine, {"phone": None}, {"active": False}):
+            assert (await desk.put(path, change)).code == "FORBIDDEN"
+    same = await there.put(path, {"name": "Entered", "phone": "+1 555 0445", "active": True})
+    assert (same.status, same.body["name"]) == (200, "Entered")
+    thief = clinic.with_token(
+        token("patient", "thief", email="mine@example.org", email_verified=True)
+    )
+    assert (await thief.get("/api/profiles/me")).body["id"] != person
+    for change in ({"active": False}, {"active": True}, {"email": "theirs@example.org"}):
+        changed = await clinic.admin.put(path, change)
+        assert changed.status == 200
+        assert change.items() <= changed.body.items()
+
+
+async def test_a_deactivated_duplicate_does_not_keep_a_patient_out(clinic: Clinic) -> None:
+    desk = clinic.api(clinic.staff[0])
+    body = {"role": "patient", "name": "Twice", "email": "twice@example.org"}
+    double = (await desk.post("/api/profiles", body)).body["id"]
+    assert (await desk.put(f"/api/profiles/{double}", {"active": False})).status == 200
+    me = clinic.with_token(
+        token("patient", "twice", email="twice@example.org", email_verified=True)
+    )
+    answer = await me.get("/api/profiles/me")
+    assert answer.status == 200, answer.body
+    assert answer.body["id"] != double
+
+
+async def test_staff_who_moved_know_no_consents_of_the_old_practice(clinic: Clinic) -> None:
+    desk, patient = clinic.api(clinic.staff[0]), clinic.patients[0]
+    given = await desk.post(
+        "/api/consents", {"patient_id": patient.id, "party": "chatbot:clinic-chatbot"}
+    )
+    assert given.status in (200, 201), given.body
+    elsewhere = {"practice_id": clinic.practices[1]}
+    assert (await clinic.admin.put(f"/api/profiles/{clinic.staff[0].id}", elsewhere)).status == 200
+    assert (await desk.get("/api/consents", patient_id=patient.id)).code == "NOT_FOUND"
+    assert (await desk.delete(f"/api/consents/{given.body['id']}")).code == "NOT_FOUND"
+    listed = (await clinic.admin.get("/api/consents", patient_id=patient.id)).body["data"]
+    assert [each["ended_at"] for each in listed] == [None]
+
+
+async def test_the_consents_of_a_deactivated_patient_are_listed_and_ended(clinic: Clinic) -> None:
+    desk, patient = clinic.api(clinic.staff[0]), clinic.patients[0]
+    consent = {"patient_id": patient.id, "party": "chatbot:clinic-chatbot"}
+    given = (await desk.post("/api/consents", consent)).body
+    assert (await desk.put(f"/api/profiles/{patient.id}", {"active": False})).status == 200
+    for caller in (desk, clinic.admin):
+        listed = (await caller.get("/api/consents", patient_id=patient.id)).body["data"]
+        assert [each["id"] for each in listed] == [given["id"]]
+    assert (await desk.post("/api/consents", consent)).code == "NOT_FOUND"
+    assert (await desk.delete(f"/api/consents/{given['id']}")).status == 204
+
+
+async def test_contact_data_that_another_node_has_just_written_counts(
+    open_clinic: OpenClinic,
+) -> None:
+    """Written past this hub, as another node does, before its event has come."""
+    async with open_clinic(practice=PracticeSettings(require_contact=True)) as clinic:
+        me = clinic.with_token(token("patient", "new-here", name="New Here"))
+        slot = clinic.slot("09:00")
+        assert (await me.post("/api/appointments", slot)).code == "PROFILE_INCOMPLETE"
+        person = (await me.get("/api/profiles/me")).body["id"]
+        execute(
+            clinic.database,
+            f"UPDATE profiles SET phone = '+1 555 0123' WHERE id = '{person}'",  # noqa: S608  # an id
+        )
+        assert (await me.post("/api/appointments", slot)).status == 201
+
+
+async def test_staff_are_refused_changes_of_rows_that_would_never_come(clinic: Clinic) -> None:
+    desk = clinic.staff[0]
+    rows = [{"event": "*", "schema": "public", "table": "appointments"}]
+    async with raw_supabase(clinic.session, clinic.url, desk.token) as client:
+        for topic in ("rows-of-mine", f"appointments:dentist:{clinic.dentists[0].id}"):
+            refused = await client.join(topic, desk.token, changes=rows)
+            assert refused.status == "error"
+            assert "Unauthorized" in str(refused.payload)
+        await client.joined(f"appointments:dentist:{clinic.dentists[0].id}", desk.token)

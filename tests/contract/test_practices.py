@@ -2,18 +2,29 @@
 
 from dataclasses import replace
 from datetime import date
+from typing import Any, cast
 
 import pytest
 
-from actors.domain.events import PracticeSaved, ProfileSaved
-from actors.domain.ids import DentistId, PatientId, PracticeId
+from actors.domain.appointment import Status
+from actors.domain.events import PatientLinked, PracticeSaved, ProfileSaved
+from actors.domain.ids import DentistId, PatientId, PracticeId, ProfileId
 from actors.domain.practice import Practice
+from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import VersionConflict
 from actors.domain.schedule import Closure
+from actors.ports.appointments import AppointmentQuery
 from actors.ports.commits import Fenced
+from actors.services.caller import Caller
+from actors.services.directory import Directory
+from actors.services.people import People
+from actors.services.practices import Practices
+from actors.services.records import Records
+from actors.services.requests import NewProfile
 from store.engine import Store
-from tests.contract.clinic import Clinic, booked, staff
+from tests.contract import clinic as words
+from tests.contract.clinic import ADMIN, DAY, Clinic, booked, held, staff
 from tests.contract.engines import Database
 
 FEAST = Closure(start_date=date(2027, 12, 24), end_date=date(2027, 12, 26), reason="Fête 🎄")
@@ -139,3 +150,93 @@ async def test_staff_write_on_behalf_of_the_dentist_and_the_audit_names_them(
         "SELECT role, on_behalf_of FROM audit_log WHERE action = 'appointment.booked'"
     )
     assert (role, person) == ("staff", sue.id)
+
+
+async def test_a_dentist_who_moves_leaves_patients_and_past_visits_behind(
+    clinic: Clinic, store: Store
+) -> None:
+    here, there = await clinic.add_practice("Here"), await clinic.add_practice("There")
+    ann = await clinic.add_dentist("Dr Ann", practice_id=here.id)
+    sue, tom = await clinic.add_staff("Sue", here), await clinic.add_staff("Tom", there)
+    past, coming, held_one = [await clinic.add_patient(name) for name in "PCH"]
+    rows = [
+        clinic.row(ann, past, clinic.clock.now() - DAY, status=Status.COMPLETED),
+        clinic.row(ann, coming),
+        clinic.row(ann, held_one, clinic.clock.now() + 2 * DAY, status=Status.HELD),
+    ]
+    loaded = await clinic.open(ann)
+    for event in (booked(rows[0]), booked(rows[1]), held(rows[2])):
+        await clinic.commit(loaded, clinic.turn(event))
+    moved = replace(ann, practice_id=there.id, version=2)
+    await clinic.save(ProfileSaved(before=ann, after=moved))
+
+    async def of(practice: PracticeId) -> list[bool]:
+        people = (past, coming, held_one)
+        return [await store.practices.has_patient(practice, PatientId(p.id)) for p in people]
+
+    assert (await of(here.id), await of(there.id)) == ([True, True, False], [False, True, False])
+    known = {
+        by.name: (await store.profiles.search(staff(by, *calendars), "", limit=9, after=None)).own
+        for by, calendars in ((sue, ()), (tom, (moved,)))
+    }
+    assert known == {"Sue": {past.id, coming.id}, "Tom": {coming.id}}
+    query = AppointmentQuery(statuses=frozenset())
+    page = await store.appointments.page(staff(tom, moved), query)
+    assert [each.id for each in page.rows] == [rows[1].id]
+    assert len((await store.appointments.page(words.dentist(moved), query)).rows) == 2
+    clinic.postbox.batches.clear()
+    await clinic.save(ProfileSaved(before=past, after=replace(past, name="P2", version=2)))
+    told = {each.channel for each in clinic.postbox.records if each.type == "patient.updated"}
+    assert told == {f"practices:{here.id}"}
+    await clinic.open(moved)
+    back = replace(moved, practice_id=here.id, version=3)
+    await clinic.save(ProfileSaved(before=moved, after=back))
+    assert await of(there.id) == [False, True, False]
+
+
+async def test_a_link_is_kept_also_for_who_is_known_already(
+    clinic: Clinic, store: Store, database: Database
+) -> None:
+    practice = await clinic.add_practice()
+    ann, pat = (
+        await clinic.add_dentist("Dr Ann", practice_id=practice.id),
+        await clinic.add_patient(),
+    )
+    await clinic.commit(await clinic.open(ann), clinic.turn(booked(clinic.row(ann, pat))))
+    clinic.postbox.batches.clear()
+    for _ in range(2):
+        await clinic.save(PatientLinked(practice_id=practice.id, patient=pat, is_new=False))
+    assert clinic.postbox.records == []
+    linked = database.query("SELECT patient_id, source FROM practice_patients")
+    assert [tuple(row) for row in linked] == [(pat.id, "linked")]
+    audited = database.query("SELECT id FROM audit_log WHERE action = 'patient.linked'")
+    assert len(list(audited)) == 2
+
+
+async def test_who_is_entered_belongs_to_the_practice_where_there_is_only_one(
+    clinic: Clinic, store: Store
+) -> None:
+    directory = Directory(store.profiles)
+    records = Records(store.records, clinic.clock, clinic.new_id, cast("Any", Unlimited()))
+    practices = Practices(store.practices, directory, records)
+    people = People(store.profiles, directory, practices, records, cast("Any", None))
+
+    async def belongs_after_entering(by: Principal) -> list[bool]:
+        caller = Caller(principal=by, request_id=clinic.new_id())
+        reply = await people.create(caller, NewProfile(role=Role.PATIENT, name="Pat"))
+        patient = PatientId(ProfileId(reply.resource_id))
+        every = await practices.every()
+        return [await store.practices.has_patient(each.id, patient) for each in every]
+
+    bot = Principal(role=Role.CHATBOT, subject="bot")
+    for expected in ([], [True], [False, False]):
+        assert await belongs_after_entering(ADMIN) == expected
+        assert await belongs_after_entering(bot) == expected
+        await clinic.add_practice()
+        practices.clear()
+
+
+class Unlimited:
+    def check(self, _: Principal) -> None: ...
+
+    def add(self, *_: object) -> None: ...

@@ -404,6 +404,26 @@ async def test_a_commit_writes_into_no_calendar_it_did_not_declare(outside: Outs
             outside.as_writer(sql, ann.id)
 
 
+async def test_a_dentist_who_leaves_gives_only_own_patients_to_a_practice(
+    world: World, outside: Outside
+) -> None:
+    here, ann = world.sue.practice_id, world.ann
+    assert here
+
+    def joining(who: str) -> str:
+        row = f"'{here}', '{who}', 'booked', now()"
+        return f"INSERT INTO practice_patients VALUES ({row}) RETURNING patient_id"  # ids
+
+    for who, declared in (
+        (world.pat.id, (ann.id,)),
+        (world.pat.id, (here,)),
+        (world.pia.id, (here, ann.id)),
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+            outside.as_writer(joining(who), *declared)
+    assert outside.as_writer(joining(world.pat.id), here, ann.id)
+
+
 async def test_commit_for_another_person_violates_a_constraint(world: World) -> None:
     """The same bug through the store: an error of ours, and nothing is written."""
     clinic = world.clinic

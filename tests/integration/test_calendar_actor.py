@@ -1,6 +1,7 @@
 """The calendar actor on the real store: batches, replies after commit, and every failure."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from actors.calendar.registry import Registry
 from actors.calendar.settings import ActorSettings, ReservationSettings
 from actors.domain.announcements import Body, announcements
 from actors.domain.appointment import AppointmentType
+from actors.domain.channels import practice_channel
 from actors.domain.commands import (
     BookReservation,
     BookSlot,
@@ -20,9 +22,19 @@ from actors.domain.commands import (
     HoldSlot,
     ReplaceSchedule,
 )
-from actors.domain.events import AppointmentTypeSaved, ProfileSaved
-from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId, ProfileId
+from actors.domain.events import AppointmentTypeSaved, PracticeSaved, ProfileSaved
+from actors.domain.ids import (
+    AppointmentId,
+    AppointmentTypeId,
+    DentistId,
+    EventId,
+    PatientId,
+    PracticeId,
+    ProfileId,
+)
 from actors.domain.outcome import Outcome
+from actors.domain.position import Position
+from actors.domain.practice import Practice
 from actors.domain.principal import SYSTEM, Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import (
@@ -35,7 +47,7 @@ from actors.domain.refusals import (
     Unavailable,
 )
 from actors.domain.schedule import Schedule, Weekday, WeeklyRule, Window
-from actors.ports.calendars import DueHold
+from actors.ports.calendars import DueHold, LoadedCalendar
 from actors.ports.commits import (
     ConstraintViolated,
     IdempotencyKey,
@@ -116,7 +128,7 @@ class Clinic:
         await self.save(ProfileSaved(before=None, after=profile))
         return profile.id
 
-    async def save(self, event: ProfileSaved | AppointmentTypeSaved) -> None:
+    async def save(self, event: ProfileSaved | AppointmentTypeSaved | PracticeSaved) -> None:
         await self.store.records.commit_record(
             Turn(
                 by=SYSTEM,
@@ -528,3 +540,71 @@ async def test_closing_finishes_accepted_commands(clinic: Clinic) -> None:
     assert [(await one).outcome for one in tasks] == [Outcome.CREATED] * 3
     with pytest.raises(Unavailable):
         await clinic.execute(clinic.book(at(14), clinic.ben))
+
+
+async def test_only_changed_closures_let_calendars_leave_memory(clinic: Clinic) -> None:
+    practice = Practice(id=PracticeId(clinic.new_id()), name="Practice", time_zone="UTC")
+    await clinic.save(PracticeSaved(before=None, after=practice))
+    dentist = ProfileId(clinic.new_id())
+    works_there = Profile(id=dentist, role=Role.DENTIST, name="A dentist", practice_id=practice.id)
+    await clinic.save(ProfileSaved(before=None, after=works_there))
+    for each in (DentistId(dentist), clinic.dentist):
+        await clinic.registry.snapshot(each)
+
+    feast = {"start_date": "2027-12-24", "end_date": "2027-12-26"}
+    unchanged = practice_updated(clinic, practice.id)
+    clinic.registry.on_events([unchanged, practice_updated(clinic, PracticeId("another"), feast)])
+    assert clinic.registry.has(DentistId(dentist))
+    clinic.registry.on_events([practice_updated(clinic, practice.id, feast)])
+    assert not clinic.registry.has(DentistId(dentist))
+    assert clinic.registry.has(clinic.dentist)
+
+
+async def test_a_calendar_is_loaded_again_only_for_a_change_of_its_own_practice(
+    clinic: Clinic,
+) -> None:
+    practice = Practice(id=PracticeId(clinic.new_id()), name="Practice", time_zone="UTC")
+    await clinic.save(PracticeSaved(before=None, after=practice))
+    dentist = DentistId(ProfileId(clinic.new_id()))
+    works = Profile(id=dentist, role=Role.DENTIST, name="A dentist", practice_id=practice.id)
+    await clinic.save(ProfileSaved(before=None, after=works))
+    for changed, loads in ((PracticeId("another"), 1), (practice.id, 2)):
+        store = ChangedMeanwhile(clinic.store.calendars)
+        registry = Registry(
+            store, clinic.clock, clinic.settings, clinic.reservations, on_hold=clinic.due.append
+        )
+        store.events = [practice_updated(clinic, changed)]
+        store.registry = registry
+        await registry.snapshot(dentist)
+        assert store.loads == loads
+        await registry.close()
+
+
+class ChangedMeanwhile(FaultyStore):
+    """Events come while a calendar is loaded, once."""
+
+    registry: Registry
+    events: Sequence[EventRecord] = ()
+    loads = 0
+
+    async def open(
+        self, dentist_id: DentistId, *, live_after: datetime, owner: str | None = None
+    ) -> LoadedCalendar | None:
+        self.loads += 1
+        loaded = await super().open(dentist_id, live_after=live_after, owner=owner)
+        self.registry.on_events(self.events)
+        self.events = ()
+        return loaded
+
+
+def practice_updated(
+    clinic: Clinic, practice_id: PracticeId, *closures: dict[str, str]
+) -> EventRecord:
+    return EventRecord(
+        channel=practice_channel(practice_id),
+        position=Position(1, 1),
+        event_id=EventId("e"),
+        type="practice.updated",
+        time=clinic.clock.now(),
+        payload=json.dumps({"closures": closures}).encode(),
+    )

@@ -61,3 +61,22 @@ async def test_staff_who_are_not_active_are_refused_at_every_node_at_once(
         for node, screen in zip(three, screens, strict=True):
             assert (await node.clinic.api(desk).get("/api/profiles/me")).code == "FORBIDDEN"
             await screen.until(lambda each: each.event == "auth:expired", 1.0)
+
+
+async def test_a_dentist_who_moves_is_gone_at_every_node_before_the_answer(
+    template: Template, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    async with nodes(template, tmp_path, valkey) as three:
+        clinic = three[0].clinic
+        desk, dentist = clinic.staff[0], clinic.dentists[0]
+        booked = await clinic.book(clinic.patients[0], "09:00", dentist=dentist)
+        path = f"/api/appointments/{booked['id']}"
+        screens = [await node.clinic.screen(desk) for node in three]
+        for node in three:
+            assert (await node.clinic.api(desk).get(path)).status == 200
+        elsewhere = {"practice_id": clinic.practices[1]}
+        moved = await three[2].clinic.admin.put(f"/api/profiles/{dentist.id}", elsewhere)
+        assert moved.status == 200, moved.body
+        for node, screen in zip(three, screens, strict=True):
+            assert (await node.clinic.api(desk).get(path)).status == 404
+            await screen.until(lambda each: each.event == "auth:expired", 1.0)

@@ -1,7 +1,8 @@
 """An old, populated database becomes a new one without loss: from every revision, everywhere."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -172,6 +173,21 @@ async def test_everyone_who_is_known_belongs_to_one_practice(urls: tuple[str, st
     staff = _person("s", "staff", "Sue", practice_id=practice["id"])
     people = metadata.tables["profiles"]
     writing(owner, lambda connection: connection.execute(insert(people), [staff]))
+
+
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+def test_a_table_that_cannot_be_extended_stops_the_migration(urls: tuple[str, str]) -> None:
+    url, owner = urls
+    upgrade(url, migrate_url=owner, to="0015")
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, 'role IN (', 'role  IN (')"
+            " WHERE name = 'profiles'"
+        )
+        database.commit()
+    with pytest.raises(RuntimeError, match="profiles has no CHECK"):
+        upgrade(url, migrate_url=owner)
 
 
 def test_an_empty_database_gets_no_practice(urls: tuple[str, str]) -> None:

@@ -68,6 +68,7 @@ async def test_hub_ready_lists_the_clients_own_channels() -> None:
         }
         assert world.realtime.connections() == {
             "/dentist": 1,
+            "/staff": 0,
             "/patient": 1,
             "/chatbot": 0,
             "/admin": 0,
@@ -133,7 +134,7 @@ async def test_polling_and_its_upgrade_work(transports: tuple[str, ...]) -> None
         (
             {
                 "token": token("patient", "patient"),
-                "since": {f"availability:dentist:{n}": None for n in range(99)},
+                "since": {f"availability:dentist:{n}": None for n in range(101)},
             },
             "VALIDATION_ERROR",
         ),

@@ -112,7 +112,7 @@ _APPOINTMENTS = (
     " 'p' || ((n / {dentists} * 7919 + n) % {patients}), 't',"
     " {start} + n / {dentists} * {step}, {start} + (n / {dentists} + 1) * {step}, 0, 0,"
     " CASE WHEN n % 997 = 0 THEN 'held' ELSE 'confirmed' END, {start} + 1000000 * {step},"
-    " 1, false, 'patient', NULL, NULL, {start}, {start}, 'p', 'system'"
+    " 1, false, 'patient', NULL, NULL, {start}, {start}, 'p', 'system', NULL"
 )
 _EVENTS = "INSERT INTO event_log SELECT n + 1, 1, 'e' || n, 'appointment.created', {empty}, {start}"
 _OFFSETS = (
@@ -136,7 +136,6 @@ _AUDIT = (
 # --- the lists ---------------------------------------------------------------------------
 
 DENTIST = Principal(role=Role.DENTIST, subject="", person=ProfileId("d1"))
-CHATBOT = Principal(role=Role.CHATBOT, subject="bot")
 PATIENT = Principal(role=Role.PATIENT, subject="", person=ProfileId("p1"))
 BOT = Principal(role=Role.CHATBOT, subject="bot")
 _MINE = DentistId(ProfileId("d1"))
@@ -190,7 +189,7 @@ READINGS = (
     Reading(name="a dentist's patients", read=_search(""), found=_people),
     Reading(name="patients with a text", read=_search("p 1"), found=_people),
     Reading(name="a patient by phone", read=_search("+7"), found=_people),
-    Reading(name="a patient by phone, for a chatbot", read=_search("+7", CHATBOT), found=_people),
+    Reading(name="a patient by phone, for a chatbot", read=_search("+7", BOT), found=_people),
     Reading(
         name="one's own patient",
         read=lambda s: s.profiles.own_patient(DENTIST, PatientId(ProfileId("p1"))),

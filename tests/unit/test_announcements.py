@@ -1,8 +1,10 @@
 """Which announcements events have, and in which channels."""
 
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 from actors.domain.announcements import (
+    REFETCH_MAX,
     Announcement,
     SlotsChangedBody,
     announcements,
@@ -11,13 +13,22 @@ from actors.domain.appointment import Status
 from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.commands import BookReservation, CancelAppointment, ReplaceSchedule
 from actors.domain.decide import decide
-from actors.domain.events import AppointmentChanged, AppointmentTypeSaved, ProfileSaved
-from actors.domain.ids import AppointmentId, ProfileId
+from actors.domain.events import (
+    AppointmentChanged,
+    AppointmentTypeSaved,
+    PatientLinked,
+    PracticeSaved,
+    ProfileSaved,
+)
+from actors.domain.ids import AppointmentId, PracticeId, ProfileId
+from actors.domain.practice import Practice
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
+from actors.domain.schedule import Closure
 from tests.unit.calendars import (
     ANNA,
     CHECKUP,
+    DENTIST,
     NOW,
     SCHEDULE,
     STAFF,
@@ -116,3 +127,36 @@ def test_a_row_that_is_no_longer_live_frees_its_time() -> None:
     after = replace(before, status=Status.COMPLETED, version=2)
     found = announcements([AppointmentChanged(before=before, after=after)])
     assert slots_changed(found) == ([], [at(9)])
+
+
+def closing(*days: int) -> tuple[Announcement, ...]:
+    first = date(2027, 3, 1)
+    closures = tuple(
+        Closure(start_date=first + timedelta(days=day), end_date=first + timedelta(days=day))
+        for day in days
+    )
+    practice = Practice(id=PracticeId("practice"), name="Practice", time_zone="UTC")
+    after = replace(practice, closures=closures, version=2)
+    return announcements([PracticeSaved(before=practice, after=after, dentists=(DENTIST,))])
+
+
+def test_times_to_be_read_again_do_not_overlap_and_are_few() -> None:
+    def refetch(*days: int) -> list[tuple[int, int]]:
+        """Of each block: the days from the first date to its start and end."""
+        body = closing(*days)[-1].body
+        assert isinstance(body, SlotsChangedBody)
+        first = datetime(2027, 3, 1, tzinfo=UTC)
+        return [((each.start - first).days, (each.end - first).days) for each in body.refetch]
+
+    assert refetch(0, 1, 2, 10) == [(-2, 4), (8, 12)]
+    assert refetch(10, 0) == [(-2, 2), (8, 12)]
+    apart = range(0, 10 * REFETCH_MAX, 10)
+    assert len(refetch(*apart)) == REFETCH_MAX
+    assert refetch(*apart, 500) == [(-2, 502)]
+
+
+def test_linking_a_patient_of_the_practice_again_is_told_to_nobody() -> None:
+    patient_ = Profile(id=ProfileId("pat"), role=Role.PATIENT, name="Pat")
+    link = PatientLinked(practice_id=PracticeId("practice"), patient=patient_)
+    assert [each.type for each in announcements([link])] == ["patient.updated", "practice.linked"]
+    assert announcements([replace(link, is_new=False)]) == ()

@@ -133,6 +133,8 @@ class World:
     async def by_id(self, _: object) -> Profile:
         return PROFILE
 
+    async def only_one(self) -> None: ...
+
     def drop(self, _: object) -> None: ...
 
     async def get(self, *_: object) -> object:

@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
 from actors.domain.channels import Channel
-from actors.domain.ids import EventId, ProfileId
+from actors.domain.ids import DentistId, EventId, ProfileId
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
-from actors.domain.refusals import NotFound
+from actors.domain.refusals import Forbidden, NotFound
 from actors.ports.commits import StoreUnavailable
 from actors.ports.events import EventRecord
 from actors.services.identity import Claims
@@ -20,6 +20,7 @@ from api.realtime.rooms.revocations import Revocations
 from tests.support.logs import captured_logs
 
 ANN = ProfileId("01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e5f")
+SUE = ProfileId("01976f2e-5b1a-7c3d-9e4f-0a1b2c3d4e60")
 NOW = datetime(2027, 3, 1, tzinfo=UTC)
 PRINCIPAL = Principal(role=Role.PATIENT, subject="ann", person=ANN)
 CLAIMS = Claims(subject="ann", role=Role.PATIENT, expires_at=NOW + timedelta(hours=1))
@@ -42,6 +43,7 @@ class World:
     def __init__(self) -> None:
         self.answers: list[Principal | Exception] = []
         self.queries = 0
+        self.forgotten: list[tuple[ProfileId, bool]] = []
         self.query_started = asyncio.Event()
         self.tasks: list[asyncio.Future[None]] = []
         self.revocations = Revocations(
@@ -53,6 +55,9 @@ class World:
 
     def on_rotation(self, _: object) -> None: ...
 
+    def forget(self, person: ProfileId, *, calendars: bool) -> None:
+        self.forgotten.append((person, calendars))
+
     def trusts(self, _: Claims) -> bool:
         return True
 
@@ -60,7 +65,7 @@ class World:
         assert not create
         self.queries += 1
         self.query_started.set()
-        answer = self.answers.pop(0)
+        answer = self.answers.pop(0) if self.answers else PRINCIPAL
         await asyncio.sleep(0)
         if isinstance(answer, Exception):
             raise answer
@@ -142,3 +147,25 @@ async def test_an_event_during_a_check_causes_another_check(world: World) -> Non
     world.change_profile()
     await world.settle()
     assert (world.queries, connection.ended) == (2, True)
+
+
+async def test_rights_that_were_lost_during_admission_end_the_connection(world: World) -> None:
+    world.answers = [Forbidden()]
+    connection = world.connect()
+    await world.settle()
+    assert connection.ended
+
+
+@pytest.mark.parametrize("calendars", [True, False])
+async def test_staff_are_checked_at_once_when_a_dentist_moves(
+    world: World, calendars: bool
+) -> None:
+    desk = Principal(role=Role.STAFF, subject="sue", person=SUE, calendars=(DentistId(ANN),))
+    connection = Connection(principal=desk)
+    world.answers = [desk]
+    world.revocations.watch(connection, connection.end)
+    await world.settle()
+    world.answers = [replace(desk, calendars=())]
+    await world.revocations.recheck(ANN, calendars=calendars)
+    await asyncio.sleep(0)
+    assert (world.forgotten, connection.ended) == ([(ANN, calendars)], calendars)

@@ -156,3 +156,8 @@ def test_every_parameter_of_many_rows_is_an_array(name: str) -> None:
     if statement.takes_many:
         assert statement.sql_of_arrays.count("[]") == statement.sql.count("::")
         assert statement.sql_of_arrays.count("::") == statement.sql.count("::")
+
+
+def test_the_lock_of_a_practice_does_not_wait_for_rows_that_refer_to_it() -> None:
+    """Such rows are written after channels were locked, and fences after the practice."""
+    assert WriteStatements(POSTGRESQL).lock_practice.sql.endswith("FOR NO KEY UPDATE")

@@ -8,7 +8,7 @@ import { delayMs } from "./retry.js";
 import type { Tokens } from "./token.js";
 import type { ChannelAnswer, ChannelPosition, ErrorBody, HubEvent, Position } from "./types.js";
 
-export type Namespace = "/dentist" | "/patient" | "/chatbot" | "/admin";
+export type Namespace = "/dentist" | "/staff" | "/patient" | "/chatbot" | "/admin";
 
 /** `online` is after `hub:ready`; `refused` is for good, until `connect` is called again. */
 export type Connection = "connecting" | "online" | "offline" | "refused";

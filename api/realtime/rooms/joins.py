@@ -5,13 +5,13 @@ taken, and the events after ``since`` up to R are read: this is the answer. When
 the held events follow. Every event is either up to R, and in the answer, or after R, and held.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
-from actors.domain.channels import HUB_STATUS, Channel
+from actors.domain.channels import HUB_STATUS, Channel, own_channels
 from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.domain.refusals import ValidationFailed
@@ -24,11 +24,12 @@ Positions = Callable[[Sequence[Channel]], Awaitable[Mapping[Channel, Position]]]
 """How far the relay has broadcast each channel."""
 
 CHANNELS_MAX: Final = 100
-"""Channels of one client."""
+"""Channels of one client, besides its own."""
 
 
-def check_count(field: str, count: int) -> None:
-    if count > CHANNELS_MAX:
+def check_count(principal: Principal, field: str, channels: Iterable[Channel]) -> None:
+    """Raise ValidationFailed for too many channels; those of the principal itself are free."""
+    if len({*channels} - {*own_channels(principal)}) > CHANNELS_MAX:
         raise ValidationFailed.of(field, f"a socket can be in at most {CHANNELS_MAX} channels")
 
 

@@ -22,7 +22,7 @@ import structlog
 
 from actors.domain.channels import practice_channel, user_profile_channel
 from actors.domain.ids import PracticeId, ProfileId
-from actors.domain.principal import Principal
+from actors.domain.principal import Principal, Role
 from actors.domain.refusals import ConsentRequired, Forbidden, NotFound, Unavailable
 from actors.ports.commits import StoreUnavailable
 from actors.ports.events import EventRecord
@@ -79,7 +79,8 @@ class Revocations:
         self._ends[connection] = end
         if person := connection.principal.person:
             self._of.setdefault(person, set()).add(connection)
-        if not self._verifier.trusts(connection.claims):  # the keys changed during admission
+            self._check_soon(person)  # the person may have lost rights during admission
+        if not self._verifier.trusts(connection.claims):  # the keys, too, may have changed
             self._revoke(connection, "key")
 
     def forget(self, connection: LiveConnection) -> None:
@@ -109,9 +110,13 @@ class Revocations:
                 self._check_practice(record.channel.removeprefix(_PRACTICE))
 
     def _check_practice(self, practice: str) -> None:
-        working = [each.principal for each in self._ends if each.principal.practice == practice]
-        for person in {each.person for each in working if each.person}:
+        for person in self._people(lambda each: each.practice == practice):
             self._check_soon(person)
+
+    def _people(self, which: Callable[[Principal], bool]) -> set[ProfileId]:
+        """The people of connections whose principal is one of these."""
+        found = {each.principal.person for each in self._ends if which(each.principal)}
+        return {person for person in found if person}
 
     def _check_soon(self, person: ProfileId) -> None:
         if person not in self._of:
@@ -126,20 +131,23 @@ class Revocations:
         for connection in list(self._of.get(person, ())):
             self._revoke(connection, "dismissed")
 
-    async def recheck(self, person: ProfileId) -> None:
-        """End the connections in this person's name whose right is gone; read it again first."""
-        self._identity.forget(person)
+    async def recheck(self, person: ProfileId, *, calendars: bool = False) -> None:
+        """End the connections in this person's name whose right is gone; read it again first.
+
+        With ``calendars`` also those of staff.
+        """
+        self._identity.forget(person, calendars=calendars)
+        staff = self._people(lambda each: each.role is Role.STAFF) if calendars else set()
         try:
-            await self._check_once(person)
+            for each in {person, *staff}:
+                await self._check_once(each)
         except StoreUnavailable as error:
             raise Unavailable from error
 
     async def check_delegated(self) -> None:
         """End the connections of chatbots whose consent has expired."""
-        delegated = {each.principal.person for each in self._ends if each.principal.acting}
-        for person in delegated:
-            if person is not None:
-                await self._check_once(person)
+        for person in self._people(lambda each: each.acting is not None):
+            await self._check_once(person)
 
     async def _check(self, person: ProfileId) -> None:
         """Check until nothing is due: new events and failed queries make it due again."""

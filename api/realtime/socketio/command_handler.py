@@ -151,7 +151,8 @@ class CommandHandler:
         channel, since = request.channel, request.since
         await session.joining.acquire()
         try:
-            check_count("channel", len({*self._rooms.channels_of(session), channel}))
+            joined_already = self._rooms.channels_of(session)
+            check_count(session.principal, "channel", (*joined_already, channel))
             await self._deps.services.access.check(session.principal, (channel,))
             joined = await self._joins.join(session, session.principal, {channel: since})
             answer = joined.answers.get(channel)

@@ -12,10 +12,11 @@ from actors.domain.refusals import InvalidToken, ValidationFailed
 from actors.domain.values import value
 from api.realtime.socketio.packets import BINARY
 from api.schemas import fields
-from api.schemas.queries import CHANNELS_MAX
 from api.schemas.strict import Loaded, RequestSchema
 
 _OFFSET_MAX = 10**18
+_SINCE_MAX = 1_000
+"""Channels in ``since``: staff of a large practice have many of their own. Of others, fewer."""
 
 
 @value
@@ -63,7 +64,7 @@ class AuthSchema(RequestSchema[SocketAuth]):
         values=_SINCE,
         load_default=dict,
         allow_none=True,
-        validate=Length(max=CHANNELS_MAX, error="at most {max} channels"),
+        validate=Length(max=_SINCE_MAX, error="at most {max} channels"),
     )
 
     @validates_schema(pass_original=True)

@@ -95,7 +95,7 @@ class SocketSessions:
         self._deps.limiter.take(principal.scope, principal.party)
         since = request.since or {}
         wanted = {**dict.fromkeys(own_channels(principal)), **since}
-        check_count("since", len(wanted))
+        check_count(principal, "since", since)
         await self._deps.services.access.check(principal, since)
         return SocketSession(
             client=client,

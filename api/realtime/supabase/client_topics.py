@@ -13,7 +13,7 @@ import structlog
 
 from actors.domain.channels import HUB_STATUS, Channel, is_reserved, parse_channel
 from actors.domain.position import Position
-from actors.domain.principal import Principal
+from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, InvalidToken, NotFound, RateLimited
 from actors.ports.events import EventRecord
 from actors.services.identity import Claims
@@ -139,7 +139,12 @@ class ClientTopics:
         return claims, principal
 
     async def _check_channel(self, principal: Principal, name: str, request: JoinRequest) -> None:
-        """Raises Forbidden or NotFound for a topic that the principal may not join."""
+        """Raises Forbidden or NotFound for a topic that the principal may not join.
+
+        Changes of rows come in one channel; those of staff are in one for each calendar.
+        """
+        if request.bindings and principal.role is Role.STAFF:
+            raise Forbidden("Staff get no postgres_changes: join the channels of the calendars")
         if is_reserved(name):
             await self._deps.services.access.check(principal, (parse_channel(name),))
         elif not request.bindings or request.replay is not None:
