@@ -12,7 +12,7 @@ from uuid_utils import uuid7
 
 from store.sql.types import Instant, Sorted
 
-revision = "0020"
+revision = "0016"
 down_revision = "0015"
 
 _NAME = "Practice"
