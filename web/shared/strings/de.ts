@@ -178,6 +178,7 @@ export const de: Strings = {
   "role.patient": "Patient",
   "role.dentist": "Praxis",
   "role.chatbot": "Chatbot",
+  "role.staff": "Empfang",
   "role.admin": "Verwaltung",
   "role.system": "Hub",
 

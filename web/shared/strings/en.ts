@@ -172,6 +172,7 @@ export const en = {
   "role.patient": "patient",
   "role.dentist": "dentist",
   "role.chatbot": "chatbot",
+  "role.staff": "front desk",
   "role.admin": "administrator",
   "role.system": "hub",
 
