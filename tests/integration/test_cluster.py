@@ -128,7 +128,13 @@ async def test_a_new_dentist_can_be_followed_on_every_node_at_once(
     unknown = {"channel": "availability:dentist:01976f2e-0000-7000-8000-000000000001"}
     for screen in screens:
         assert (await screen.refused("channel:join", unknown))["code"] == "NOT_FOUND"
-    new = {"role": "dentist", "subject": "new", "name": "New", "email": "new@example.org"}
+    new = {
+        "role": "dentist",
+        "subject": "new",
+        "name": "New",
+        "email": "new@example.org",
+        "practice_id": clinic.practices[0],
+    }
     made = await clinic.admin.post("/api/profiles", new)
     for screen in screens:
         await screen.ok("channel:join", {"channel": f"availability:dentist:{made.body['id']}"})
