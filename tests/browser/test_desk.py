@@ -205,6 +205,19 @@ async def test_a_patients_new_telephone_number_appears_while_it_is_looked_at(
     await expect(desk.page.locator(".ec-event", has_text="Renamed Person")).to_be_visible()
 
 
+async def test_what_is_half_typed_stays_when_the_profile_changes_elsewhere(
+    clinic: Clinic, windows: Windows
+) -> None:
+    patient = clinic.patients[0]
+    phone = await windows.patient(clinic, patient)
+    await phone.tab("Profile")
+    await phone.page.get_by_label("Telephone").fill("+43 1 987")
+    renamed = await clinic.api(patient).put("/api/profiles/me", {"name": "Renamed Person"})
+    assert renamed.status == 200
+    await expect(phone.page.get_by_label("Name")).to_have_value("Renamed Person")
+    await expect(phone.page.get_by_label("Telephone")).to_have_value("+43 1 987")
+
+
 @pytest.fixture
 def new_patient(clinic: Clinic) -> Person:
     """Not yet a patient of this dentist: found by their whole telephone number only."""

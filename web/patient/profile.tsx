@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Profile } from "../sdk/index";
 import { Field } from "../shared/field";
 import { useCommand } from "../shared/hooks";
@@ -10,10 +10,11 @@ const TYPES = { name: "text", email: "email", phone: "tel" } as const;
 type Draft = Record<(typeof FIELDS)[number], string>;
 
 export function ProfileForm({ world, me }: { world: World; me: Profile }) {
-  const [draft, setDraft] = useState<Draft>(draftOf(me));
+  /** What was typed and is not saved; it stays when the profile changes elsewhere. */
+  const [typed, setTyped] = useState<Partial<Draft>>({});
+  const draft: Draft = { ...draftOf(me), ...typed };
   const [saved, setSaved] = useState(false);
   const { busy, problem, run } = useCommand();
-  useEffect(() => setDraft(draftOf(me)), [me]);
   const changes = Object.fromEntries(
     FIELDS.filter((field) => draft[field].trim() !== (me[field] ?? "")).map((field) => [
       field,
@@ -22,8 +23,11 @@ export function ProfileForm({ world, me }: { world: World; me: Profile }) {
   );
   const save = (): void => {
     setSaved(false);
-    void run(() => world.hub.rest.updateMe(changes as Partial<Profile>, me.version)).then((done) =>
-      setSaved(done),
+    void run(() => world.hub.rest.updateMe(changes as Partial<Profile>, me.version)).then(
+      (done) => {
+        if (done) setTyped({});
+        setSaved(done);
+      },
     );
   };
   return (
@@ -47,7 +51,7 @@ export function ProfileForm({ world, me }: { world: World; me: Profile }) {
             required={field === "name"}
             maxLength={field === "phone" ? 40 : 200}
             value={draft[field]}
-            onInput={(value) => setDraft({ ...draft, [field]: value })}
+            onInput={(value) => setTyped((now) => ({ ...now, [field]: value }))}
           />
         ))}
         {problem && (
