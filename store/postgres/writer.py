@@ -13,7 +13,6 @@ import random
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TypeVar
 
 import structlog
@@ -47,9 +46,12 @@ T = TypeVar("T")
 TRIES_MAX = 4
 _BACKOFF_S = 0.01
 BATCH_JOBS_MAX = 64
+BATCH_TURNS_MAX = 512
+"""A turn locks up to five channels, and the server's table of locks, which all sessions share, has
+place for 6,400 by default (``max_locks_per_transaction``)."""
 BATCHES_OF_A_PLAN_MAX = 2
 """At once: one commits while the next one checks and writes. Bookings at 300/s cost PostgreSQL
-820 us each, and 1,150 us if eight batches may run."""
+820 µs each, and 1,150 µs if eight batches may run."""
 _BATCH_LOCK_MS = 250
 """How long a batch waits for a lock that concerns only one of its jobs; run individually, each
 job waits its full time."""
@@ -120,16 +122,21 @@ class PostgresWriters:
             idle = asyncio.get_running_loop().create_future()
             self._idle.append(idle)
             await idle
-        batch = [first]
-        if not first.individually:
-            together = (
-                queued
-                for queued in self._queue
-                if queued.job.plan is first.job.plan and not queued.individually
-            )
-            batch = list(islice(together, BATCH_JOBS_MAX))
+        batch = [first] if first.individually else self._together_with(first)
         taken = set(map(id, batch))
         self._queue = deque(queued for queued in self._queue if id(queued) not in taken)
+        return batch
+
+    def _together_with(self, first: QueuedJob) -> list[QueuedJob]:
+        """The jobs of its plan that wait, with ``first``, within the bounds of a batch."""
+        batch, turns = list[QueuedJob](), 0
+        for queued in self._queue:
+            if queued.job.plan is not first.job.plan or queued.individually:
+                continue
+            turns += queued.job.turns
+            if batch and (len(batch) == BATCH_JOBS_MAX or turns > BATCH_TURNS_MAX):
+                break
+            batch.append(queued)
         return batch
 
     def _may_run(self, queued: QueuedJob) -> bool:

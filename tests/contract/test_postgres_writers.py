@@ -180,6 +180,28 @@ async def test_commits_wait_for_one_another_and_share_a_transaction(
     assert clinic.store.stats.transactions - before == 3
 
 
+async def test_a_batch_has_a_bounded_number_of_turns(
+    clinic: Clinic, database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each turn takes locks of a table that all sessions share."""
+    monkeypatch.setattr("store.postgres.writer.BATCH_TURNS_MAX", 2)
+    dentists = [await clinic.add_dentist(f"Dr {n}") for n in range(7)]
+    people = [await clinic.add_patient(f"Pat {n}") for n in range(7)]
+    loaded = [await clinic.open(one) for one in dentists]
+    turns = [clinic.turn(booked(clinic.row(*pair))) for pair in zip(dentists, people, strict=True)]
+    writer = cast("PostgresWriters", clinic.store._writer)
+    with database.server.transaction(database.name) as execute:
+        execute("SELECT 1 FROM calendars FOR UPDATE")
+        commits = []
+        for one, turn in zip(loaded, turns, strict=True):
+            commits.append(asyncio.create_task(clinic.commit(one, turn)))
+            await asyncio.sleep(0)
+        await eventually(lambda: len(writer._queue) <= 5, within_s=5)
+        clinic.store.stats.largest_batch = 0
+    await asyncio.gather(*commits)
+    assert clinic.store.stats.largest_batch == 2
+
+
 async def test_what_lost_a_race_is_tried_again(
     clinic: Clinic, database: PostgresDatabase, logged: list[MutableMapping[str, Any]]
 ) -> None:
