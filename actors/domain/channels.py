@@ -1,10 +1,11 @@
 """Channels: named, ordered streams of events, and who may join them (criteria 7.2, 7.3).
 
 Channel names are built by these functions only, and names that clients send are read by
-:func:`parse_channel`. :func:`may_join` says which channels are open to a principal;
+:func:`parse_channel`. :func:`may_join_all` decides which channels are open to a principal;
 :class:`~actors.services.channel_access.ChannelAccess` authorises every subscription.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NewType
 
@@ -101,10 +102,13 @@ def is_reserved(name: str) -> bool:
     return name.startswith(_NAMESPACES)
 
 
-def may_join(principal: Principal, channel: Channel) -> bool:
+def may_join_all(principal: Principal, channels: Iterable[Channel]) -> bool:
     """Whether the principal may join: own channels, all availability, figures for admins."""
-    if is_public(channel):
-        return True
-    if channel == HUB_STATUS:
-        return principal.role is Role.ADMIN
-    return channel in own_channels(principal)
+    own = set(own_channels(principal))
+    if principal.role is Role.ADMIN:
+        own.add(HUB_STATUS)
+    return all(channel in own or is_public(channel) for channel in channels)
+
+
+def may_join(principal: Principal, channel: Channel) -> bool:
+    return may_join_all(principal, (channel,))

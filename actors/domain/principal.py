@@ -39,8 +39,12 @@ class Principal:
 
     @property
     def scope(self) -> str:
-        """The scope of its idempotency keys and rate limits: person and acting party."""
-        return f"{self.role}:{self.person or self.subject}|{self.acting or ''}"
+        """The scope of its idempotency keys and rate limits: person and acting party.
+
+        Of staff also the practice: who has moved gets no reply of the old one again.
+        """
+        place = f"@{self.practice}" if self.role is Role.STAFF else ""
+        return f"{self.role}:{self.person or self.subject}{place}|{self.acting or ''}"
 
     @property
     def party(self) -> str | None:

@@ -21,3 +21,7 @@ class PracticeReads(Protocol):
     async def has_patient(self, practice_id: PracticeId, patient_id: PatientId) -> bool:
         """Whether the patient was entered or linked there, or was booked there."""
         ...
+
+    async def is_only_linked(self, practice_id: PracticeId, patient_id: PatientId) -> bool:
+        """Whether the patient was linked there, and never booked there."""
+        ...

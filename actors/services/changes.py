@@ -7,7 +7,7 @@ gap.
 
 from collections.abc import Mapping, Sequence
 
-from actors.domain.channels import HUB_STATUS, Channel, may_join
+from actors.domain.channels import HUB_STATUS, Channel, may_join_all
 from actors.domain.position import Position
 from actors.domain.principal import Principal
 from actors.domain.refusals import Forbidden, ValidationFailed
@@ -60,8 +60,7 @@ class Changes:
         Forbidden for a channel the principal may not join, ValidationFailed for one
         without history.
         """
-        for channel, _ in wanted:
-            check_readable(principal, channel)
+        check_readable(principal, [channel for channel, _ in wanted])
         ends = await self._ends(principal, wanted, up_to or {})
         budget = _Budget(limit, max_bytes)
         return tuple([await self._one(principal, *item, *ends[item[0]], budget) for item in wanted])
@@ -122,11 +121,11 @@ class Changes:
         )
 
 
-def check_readable(principal: Principal, channel: Channel) -> None:
+def check_readable(principal: Principal, channels: Sequence[Channel]) -> None:
     """Raise Forbidden, or ValidationFailed for the channel that keeps no history."""
-    if not may_join(principal, channel):
+    if not may_join_all(principal, channels):
         raise Forbidden("You may not join this channel")
-    if channel == HUB_STATUS:
+    if HUB_STATUS in channels:
         raise ValidationFailed.of("channel", f"{HUB_STATUS} keeps no history")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from actors.domain.channels import Channel, dentist_of_availability, may_join
+from actors.domain.channels import Channel, dentist_of_availability, may_join_all
 from actors.domain.ids import ProfileId, parse_id
 from actors.domain.principal import Principal
 from actors.domain.refusals import Forbidden, NotFound
@@ -21,9 +21,10 @@ class ChannelAccess:
         The channels of people are forbidden to others whether the person exists or not. Dentists
         are known to every caller; the directory keeps them in memory.
         """
+        channels = list(channels)
+        if not may_join_all(principal, channels):
+            raise Forbidden("You may not join this channel")
         for channel in channels:
-            if not may_join(principal, channel):
-                raise Forbidden("You may not join this channel")
             dentist = dentist_of_availability(channel)
             if dentist is None:
                 continue

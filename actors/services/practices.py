@@ -26,7 +26,7 @@ _PREFIX = practice_channel(PracticeId(""))
 
 
 class Practices:
-    """Lists, creates and changes practices, and knows the calendars of each."""
+    """Lists, creates and changes practices, and finds the calendars of each."""
 
     def __init__(self, reads: PracticeReads, directory: Directory, records: Records) -> None:
         async def load(_: str) -> tuple[Practice, ...]:
@@ -57,9 +57,14 @@ class Practices:
         return await self.member_cache.get((practice_id, patient_id)) or False
 
     async def is_shared(self, practice_id: PracticeId, patient_id: PatientId) -> bool:
-        """Whether the patient belongs to another practice, too."""
+        """Whether others rely on the patient's record, too.
+
+        That is another practice; or the patient, who was linked here and never booked.
+        """
         others = [each.id for each in await self.every() if each.id != practice_id]
-        return any([await self.has_patient(each, patient_id) for each in others])
+        if any([await self.has_patient(each, patient_id) for each in others]):
+            return True
+        return await self._reads.is_only_linked(practice_id, patient_id)
 
     async def only_one(self) -> PracticeId | None:
         """The practice, where there is exactly one."""
@@ -124,8 +129,8 @@ class Practices:
     async def link(self, caller: Caller, practice_id: PracticeId, patient_id: ProfileId) -> Reply:
         """Make a patient whom the hub knows one of the practice; by its dentists and staff.
 
-        The reply has no more than the name. Each call is audited; the patient is told of the
-        first one.
+        The reply has no more than the name. Each call is audited; the first one is announced to
+        the patient.
         """
         by = caller.principal
         if not by.is_staff or by.practice != practice_id:

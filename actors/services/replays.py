@@ -33,7 +33,7 @@ class Replays:
         response may (:data:`~actors.services.changes.EVENTS_MAX`). Raises Forbidden for a
         channel the principal may not join, ValidationFailed for one without history.
         """
-        check_readable(principal, channel)
+        check_readable(principal, [channel])
         head = (await self._events.heads([channel]))[channel]
         for look in (_FIRST_LOOK, EVENTS_MAX + 1):
             tail = await self._events.read(

@@ -52,8 +52,7 @@ async def missed(call: Call[ChangesQuery, None]) -> Result:
 async def _stream(call: Call[ChangesQuery, None]) -> web.StreamResponse:
     request, principal = call.request, call.caller.principal
     wanted = _wanted(call)
-    for channel in wanted:
-        check_readable(principal, channel)
+    check_readable(principal, list(wanted))
     response = web.StreamResponse(headers=_HEADERS)
     deps = request.app[DEPS]
     add_headers(request, response, request[REQUEST_ID], deps.settings.cors_origins)

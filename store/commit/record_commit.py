@@ -31,6 +31,7 @@ from store.commit.idempotency import (
 from store.commit.webhook_commit import delete_webhook, refusal_of, save_webhook
 from store.sql.codec import APPOINTMENT_TYPE, CONSENT, PRACTICE, profile_params, schedule_json
 from store.sql.prepared import Done, Plan, Rows, Step, execute
+from store.sql.schema import LINKED
 from store.sql.write_statements import WriteStatements
 
 
@@ -131,7 +132,7 @@ def _save(event: events.Event, turn: Turn, sql: WriteStatements) -> Plan[None]:
             if event.joins:
                 yield from _join(event.joins, profile, "created", turn, sql)
         case events.PatientLinked(practice_id=practice_id, patient=patient):
-            yield from _join(practice_id, patient, "linked", turn, sql)
+            yield from _join(practice_id, patient, LINKED, turn, sql)
         case events.PracticeSaved(before=None, after=practice):
             yield from execute(sql.insert_practice, **PRACTICE.params(practice))
         case events.PracticeSaved(before=was, after=practice) if was is not None:

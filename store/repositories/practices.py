@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, not_, or_, select
 
 from actors.domain.ids import DentistId, PatientId, PracticeId, ProfileId
 from actors.domain.practice import Practice
@@ -11,6 +11,7 @@ from store.sql.codec import PRACTICE
 from store.sql.readers import Lookup, Readers
 from store.sql.schema import (
     IS_HERE,
+    LINKED,
     WAS_BOOKED,
     appointments,
     practice_patients,
@@ -49,4 +50,17 @@ class PracticeRepository:
         lookup = Lookup(practices=(practice_id,), calendars=dentists)
         async with self._readers.hub(lookup) as connection:
             found = await connection.execute(select(or_(member.exists(), booked.exists())))
+            return bool(found.scalar_one())
+
+    async def is_only_linked(self, practice_id: PracticeId, patient_id: PatientId) -> bool:
+        dentists = await self.dentists_at(practice_id)
+        linked = select(_m.patient_id).where(
+            _m.practice_id == practice_id, _m.patient_id == patient_id, _m.source == LINKED
+        )
+        booked = select(_a.patient_id).where(
+            _a.dentist_id.in_(dentists), _a.patient_id == patient_id, WAS_BOOKED
+        )
+        lookup = Lookup(practices=(practice_id,), calendars=dentists)
+        async with self._readers.hub(lookup) as connection:
+            found = await connection.execute(select(and_(linked.exists(), not_(booked.exists()))))
             return bool(found.scalar_one())

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from actors.domain.appointment import ATTENDING, LIVE, NEVER_BOOKED, Status
+from actors.domain.appointment import LIVE, NEVER_BOOKED, Status
 from store.sql.types import Instant, SerialKey, Sorted
 
 
@@ -18,7 +18,6 @@ def status_list(statuses: Iterable[Status]) -> str:
 
 
 IS_LIVE = sa.text(f"status IN ({status_list(LIVE)})")
-IS_ATTENDING = sa.text(f"status IN ({status_list(ATTENDING)})")
 IS_HELD = sa.text("status = 'held'")
 IS_COMPLETED = sa.text("status = 'completed'")
 IS_HERE = sa.text("practice_id IS NULL")
@@ -85,6 +84,9 @@ profiles = sa.Table(
     sa.CheckConstraint("role IN ('dentist', 'staff', 'patient')", name="role"),
     sa.Index("ix_profiles_role_name_id", "role", "name", "id"),
 )
+
+LINKED = "linked"
+"""The ``source`` of a patient whom the hub knew before the practice."""
 
 practice_patients = sa.Table(
     "practice_patients",
@@ -157,7 +159,7 @@ appointments = sa.Table(
     _partial_index("ix_appointments_over", "updated_at", where=IS_OVER_UNBOOKED),
 )
 
-# The log of events, in the order in which they were committed. It is only appended to.
+# The log of events. It is only appended to; ids rise with the offsets of each channel.
 event_log = sa.Table(
     "event_log",
     metadata,

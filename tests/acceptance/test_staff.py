@@ -284,6 +284,20 @@ async def test_contact_data_of_a_patient_of_several_practices_is_for_admins(
         assert change.items() <= changed.body.items()
 
 
+async def test_who_signed_up_alone_keeps_the_contact_data_after_a_link(clinic: Clinic) -> None:
+    """A link shows a person to a practice. A visit makes them its patient."""
+    alone = clinic.with_token(token("patient", "alone", email="a@example.org", email_verified=True))
+    person = (await alone.get("/api/profiles/me")).body["id"]
+    desk, path = clinic.api(clinic.staff[0]), f"/api/profiles/{person}"
+    link = f"/api/practices/{clinic.practices[0]}/patients"
+    assert (await desk.post(link, {"patient_id": person})).status == 200
+    for change in ({"active": False}, {"email": "theirs@example.org"}, {"phone": "+1 555 0777"}):
+        assert (await desk.put(path, change)).code == "FORBIDDEN"
+    assert (await desk.put(path, {"name": "Al One"})).status == 200
+    assert (await alone.post("/api/appointments", clinic.slot("09:00"))).status == 201
+    assert (await desk.put(path, {"phone": "+1 555 0777"})).status == 200
+
+
 async def test_a_deactivated_duplicate_does_not_keep_a_patient_out(clinic: Clinic) -> None:
     desk = clinic.api(clinic.staff[0])
     body = {"role": "patient", "name": "Twice", "email": "twice@example.org"}

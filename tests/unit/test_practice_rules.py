@@ -101,7 +101,7 @@ def test_replacing_the_hours_keeps_the_closures_of_the_practice() -> None:
     )
     (event,) = decided.events
     assert event.after.closures == (CLOSED,)  # type: ignore[union-attr]  # of ScheduleReplaced
-    assert not in_open_time(event.after, to_minute(at(9)), to_minute(at(10)))  # type: ignore[arg-type]
+    assert not in_open_time(event.after, to_minute(at(9)), to_minute(at(10)))  # type: ignore[arg-type]  # of ScheduleReplaced
 
 
 def test_a_visit_outside_of_open_time_is_affected_until_it_is_over() -> None:
@@ -123,3 +123,9 @@ def test_a_visit_outside_of_open_time_is_affected_until_it_is_over() -> None:
             shut,
             NOW,
         )
+
+
+def test_staff_who_moved_get_no_reply_of_the_old_practice_again() -> None:
+    """Their idempotency keys are others than before."""
+    desk = Principal(role=Role.STAFF, subject="s", person=ProfileId("s"), practice=PracticeId("a"))
+    assert desk.scope != replace(desk, practice=PracticeId("b")).scope

@@ -127,6 +127,13 @@ async def test_the_check_is_repeated_until_the_database_answers(world: World) ->
     assert len(logs.lines("rights_unknown")) == 1, "an outage is logged once"
 
 
+async def test_each_connection_is_checked_once_when_it_is_watched(world: World) -> None:
+    for _ in range(30):
+        world.connect()
+        await world.settle()
+    assert world.queries == 30
+
+
 async def test_an_ended_connection_is_not_checked_again(world: World) -> None:
     connection = world.connect()
     world.answers = [StoreUnavailable("away")] * 1_000

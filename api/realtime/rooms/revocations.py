@@ -15,7 +15,7 @@ principal is unchanged keeps all its channels.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol
 
 import structlog
@@ -66,8 +66,8 @@ class Revocations:
     ) -> None:
         self._verifier, self._identity, self._spawn = verifier, identity, spawn
         self._retry_s = retry_s
-        self._due: set[ProfileId] = set()
-        """People whose connections must be checked."""
+        self._due: dict[ProfileId, set[LiveConnection]] = {}
+        """The connections of each person that must be checked."""
         self._checking: set[ProfileId] = set()
         """People whose connections a task is checking."""
         self._ends: dict[LiveConnection, Callable[[], None]] = {}
@@ -79,7 +79,8 @@ class Revocations:
         self._ends[connection] = end
         if person := connection.principal.person:
             self._of.setdefault(person, set()).add(connection)
-            self._check_soon(person)  # the person may have lost rights during admission
+            # The person may have lost rights during admission.
+            self._check_soon(person, {connection})
         if not self._verifier.trusts(connection.claims):  # the keys, too, may have changed
             self._revoke(connection, "key")
 
@@ -88,6 +89,7 @@ class Revocations:
         person = connection.principal.person
         if person is not None and (connections := self._of.get(person)) is not None:
             connections.discard(connection)
+            self._due.get(person, set()).discard(connection)
             if not connections:
                 del self._of[person]
 
@@ -118,10 +120,14 @@ class Revocations:
         found = {each.principal.person for each in self._ends if which(each.principal)}
         return {person for person in found if person}
 
-    def _check_soon(self, person: ProfileId) -> None:
-        if person not in self._of:
+    def _check_soon(
+        self, person: ProfileId, connections: Collection[LiveConnection] | None = None
+    ) -> None:
+        """Check these connections of the person, or all."""
+        wanted = self._of.get(person, ()) if connections is None else connections
+        if not wanted:
             return
-        self._due.add(person)
+        self._due.setdefault(person, set()).update(wanted)
         if person not in self._checking:
             self._checking.add(person)
             self._spawn(self._check(person))
@@ -151,26 +157,30 @@ class Revocations:
 
     async def _check(self, person: ProfileId) -> None:
         """Check until nothing is due: new events and failed queries make it due again."""
-        failures = 0
+        is_logged = False
         try:
-            while person in self._due and person in self._of:
-                self._due.discard(person)
+            while due := self._due.get(person):
+                connection = due.pop()
                 try:
-                    await self._check_once(person)
+                    await self._end_unless_admitted(connection)
                 except Exception:  # a database outage must not end connections
-                    failures += 1
-                    if failures == 1:
-                        log.exception("rights_unknown")
-                    self._due.add(person)
+                    if not is_logged:
+                        log.exception("rights_unknown", person=person)
+                        is_logged = True
+                    if connection in self._ends:
+                        due.add(connection)
                     await asyncio.sleep(self._retry_s)
         finally:
             self._checking.discard(person)
-            self._due.discard(person)
+            self._due.pop(person, None)
 
     async def _check_once(self, person: ProfileId) -> None:
         for connection in list(self._of.get(person, ())):
-            if not await self._still_admitted(connection):
-                self._revoke(connection, "person")
+            await self._end_unless_admitted(connection)
+
+    async def _end_unless_admitted(self, connection: LiveConnection) -> None:
+        if not await self._still_admitted(connection):
+            self._revoke(connection, "person")
 
     async def _still_admitted(self, connection: LiveConnection) -> bool:
         try:
