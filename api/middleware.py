@@ -102,7 +102,7 @@ class Middleware:
         began: float,
         failure: Fields,
     ) -> None:
-        if CLAIMS in request and (party := request[CLAIMS].acting):
+        if CLAIMS in request and (party := request[CLAIMS].party):
             failure = {**failure, "acting": party}
         seconds = self._deps.clock.monotonic() - began
         status = CLIENT_GONE if response is None else response.status
@@ -130,7 +130,7 @@ async def _looked_up(deps: AppDeps, claims: Claims, patient: str | None) -> Prin
     try:
         return await deps.services.identity.principal(claims, patient)
     except (Forbidden, ConsentRequired, NotFound):
-        deps.limiter.take(claims.scope, claims.acting)  # trying patients one by one is limited, too
+        deps.limiter.take(claims.scope, claims.party)  # trying patients one by one is limited, too
         raise
 
 

@@ -46,7 +46,7 @@ _KEYS_MAX = 10_000
 
 
 class Moved(Exception):
-    """Another process owns the calendar; nothing was written. Send the command there."""
+    """The fence was raised, so nothing was written. Another process may own the calendar now."""
 
 
 class CalendarActor:

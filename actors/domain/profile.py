@@ -23,7 +23,7 @@ class Profile:
     time_zone: str | None = None
     """IANA name; a dentist's schedule starts with it."""
     created_by: ProfileId | None = None
-    """The dentist who entered this patient, if one did."""
+    """The dentist or staff member who entered this patient, if one did."""
     practice_id: PracticeId | None = None
     """The practice at which a dentist or staff works."""
     active: bool = True

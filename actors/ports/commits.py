@@ -88,7 +88,8 @@ class CommitFailure(Exception):
 
 
 class Fenced(CommitFailure):
-    """Another owner has raised the fence; this actor must stop."""
+    """Another owner, or a change of the practice or the dentist, has raised the fence; this actor
+    must stop."""
 
 
 class OwnedElsewhere(CommitFailure):

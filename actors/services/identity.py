@@ -40,7 +40,7 @@ class Claims:
         return f"{self.role}:{self.subject}|{self.actor or ''}"
 
     @property
-    def acting(self) -> str | None:
+    def party(self) -> str | None:
         """The chatbot that sends the request, for a patient or for itself."""
         return self.subject if self.role is Role.CHATBOT else self.actor
 
@@ -75,7 +75,7 @@ class Identity:
 
     def known(self, claims: Claims) -> Principal | None:
         """The person of a token that no chatbot sends, from memory; ``None``: look them up."""
-        if claims.acting is not None or claims.role not in (Role.PATIENT, Role.DENTIST):
+        if claims.party is not None or claims.role not in (Role.PATIENT, Role.DENTIST):
             return None
         profile = self._directory.subjects.cached(claims.subject)
         if profile is None or profile.role is not claims.role or not profile.active:

@@ -1,4 +1,4 @@
-"""Profiles: the caller's own, the dentists, a dentist's patients."""
+"""Profiles: the caller's own, the dentists, the staff, and the patients of a practice."""
 
 from dataclasses import replace
 

@@ -7,7 +7,7 @@ from actors.domain.contact import is_region
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PracticeSettings:
-    """What is so for all practices of the hub."""
+    """What holds for all practices of the hub."""
 
     region: str = ""
     """ISO 3166 code of the country of telephone numbers without a country code; empty: none."""

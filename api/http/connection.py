@@ -29,6 +29,8 @@ _CLOSE_S: Final = 1.0
 """How long a client may take to read the last answer."""
 _AIOHTTP_IDLE_S: Final = 3630.0
 """aiohttp's own deadline, which never passes: those here are shorter."""
+PRIVATE_NAMES: Final = {"BaseProtocol._reading_paused": "aiohttp re-parses only what was paused"}
+"""Private names of aiohttp, each with its use; ``tests/unit/test_http_deadlines.py`` pins them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

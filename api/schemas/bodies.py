@@ -16,8 +16,8 @@ from api.schemas.strict import ChangeSchema, Loaded, RequestSchema, Strict
 _NAME = fields.Name()
 _NEEDED_NAME = fields.Name(required=True)
 _NOTES = fields.Text(max_chars=2_000, many_lines=True, allow_none=True)
-_EMAIL = fields.Email(allow_none=True)
-_PHONE = fields.Text(
+EMAIL = fields.Email(allow_none=True)
+PHONE = fields.Text(
     max_chars=MAX_PHONE_CHARS,
     pattern=PHONE_FORM,
     expected="must be a telephone number: digits, spaces and + ( ) . / - only",
@@ -85,15 +85,15 @@ class ChangeAppointmentSchema(ChangeSchema[requests.AppointmentChange]):
 
 class ChangeProfileSchema(ChangeSchema[requests.ProfileChange]):
     name = _NAME
-    email = _EMAIL
-    phone = _PHONE
+    email = EMAIL
+    phone = PHONE
     time_zone = fields.TimeZone(allow_none=True)
 
 
 class ChangePersonSchema(ChangeSchema[requests.PersonChange]):
     name = _NAME
-    email = _EMAIL
-    phone = _PHONE
+    email = EMAIL
+    phone = PHONE
     time_zone = fields.TimeZone(allow_none=True)
     practice_id = fields.Id(metadata={"description": "By an admin: where a dentist or staff works"})
     active = fields.Flag()
@@ -108,8 +108,8 @@ class CreateProfileSchema(RequestSchema[requests.NewProfile]):
         allow_none=True,
         metadata={"description": "The `sub` of this person's tokens"},
     )
-    email = _EMAIL
-    phone = _PHONE
+    email = EMAIL
+    phone = PHONE
     time_zone = fields.TimeZone(allow_none=True)
     practice_id = fields.Id(
         metadata={"description": "By an admin; not needed where there is one practice"}

@@ -7,11 +7,12 @@ from typing import Any, ClassVar, Final
 from marshmallow import ValidationError, post_load, validates_schema
 from marshmallow import fields as plain
 
-from actors.domain.contact import MAX_PHONE_CHARS, PHONE_FORM, is_region, regions
+from actors.domain.contact import is_region, regions
 from actors.domain.principal import Role
 from actors.domain.schedule import Closure
 from actors.services.requests import NewPractice, PatientLink, PracticeChange
 from api.schemas import fields
+from api.schemas.bodies import EMAIL, PHONE
 from api.schemas.strict import ChangeSchema, Loaded, RequestSchema, Strict
 
 CLOSURES_MAX: Final = 400
@@ -51,13 +52,6 @@ class ClosureSchema(Strict):
 
 # A schema copies its fields, so several may declare the same one.
 _ADDRESS = fields.Text(max_chars=500, many_lines=True, allow_none=True)
-_PHONE = fields.Text(
-    max_chars=MAX_PHONE_CHARS,
-    pattern=PHONE_FORM,
-    expected="must be a telephone number: digits, spaces and + ( ) . / - only",
-    allow_none=True,
-)
-_EMAIL = fields.Email(allow_none=True)
 _SITE = fields.Text(
     max_chars=300,
     pattern=_WEBSITE,
@@ -75,8 +69,8 @@ class CreatePracticeSchema(RequestSchema[NewPractice]):
     time_zone = fields.TimeZone(required=True)
     region = _REGION
     address = _ADDRESS
-    phone = _PHONE
-    email = _EMAIL
+    phone = PHONE
+    email = EMAIL
     website = _SITE
     closures = _CLOSURES
 
@@ -86,8 +80,8 @@ class ChangePracticeSchema(ChangeSchema[PracticeChange]):
     time_zone = fields.TimeZone()
     region = _REGION
     address = _ADDRESS
-    phone = _PHONE
-    email = _EMAIL
+    phone = PHONE
+    email = EMAIL
     website = _SITE
     closures = _CLOSURES
 

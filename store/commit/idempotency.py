@@ -1,6 +1,6 @@
 """Idempotency keys inside a commit: looked up before anything is written, stored at the end.
 
-The primary key of the table decides in the end, also between two commits that race for one
+The table's unique constraint decides in the end, also between two commits that race for one
 idempotency key.
 """
 
@@ -52,7 +52,7 @@ def reply_rows(
 
 
 def refuse_raced_keys(turns: Sequence[Turn], sql: WriteStatements) -> Plan[None]:
-    """The primary key refused a reply, because another commit was faster: raises why."""
+    """The unique constraint refused a reply, because another commit was faster: raises why."""
     (found,) = yield (read_replies(turns, sql),)
     refuse_known_keys(turns, found)
     raise ConstraintViolated("an internal idempotency key was used twice")

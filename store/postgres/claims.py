@@ -2,7 +2,7 @@
 
 There are three roles without a login. The login of ``[database] url`` is a member of writer and
 reader. ``SET LOCAL ROLE`` gives up all its other rights, also ownership and BYPASSRLS; the
-policies of migrations 0006 to 0016 then decide by ``request.jwt.claims``.
+policies in ``store/migrations/versions`` then decide by ``request.jwt.claims``.
 """
 
 import json

@@ -47,6 +47,8 @@ def _instant(value: datetime) -> str:
     return value.isoformat()
 
 
+_TEXTS = frozenset({"", "TEXT", "VARCHAR"})
+"""Only texts stand in a statement without a type."""
 _AS_TEXT: dict[str, Callable[[Any], str]] = {
     "BIGINT": str,
     "INTEGER": str,
@@ -59,14 +61,14 @@ _AS_TEXT: dict[str, Callable[[Any], str]] = {
 def _scalar(kind: str) -> _Encode:
     if kind == "BYTEA":
         return lambda value: value
-    as_text = _AS_TEXT.get(kind, str)
+    as_text = str if kind in _TEXTS else _AS_TEXT[kind]
     return lambda value: None if value is None else _encoded(as_text(value))
 
 
 def _array(kind: str) -> _Encode:
     if kind == "BYTEA":
         return _bytes_array
-    as_text = _AS_TEXT.get(kind, _quoted)
+    as_text: Callable[[Any], str] = _quoted if kind in _TEXTS else _AS_TEXT[kind]
 
     def encode(values: Sequence[object]) -> bytes:
         items = ",".join(["NULL" if value is None else as_text(value) for value in values])

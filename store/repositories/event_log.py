@@ -30,8 +30,7 @@ from store.sql.writer import Writer, step_job
 MARKED_AT_ONCE_MAX = 500
 _CHANNELS_IN_QUERY_MAX = 500
 _COMMITTED_WITHIN = timedelta(minutes=10)
-"""Longer than any transaction: what was broadcast before that has no event in progress before
-it."""
+"""Longer than any transaction takes: no event with a lower id can appear after that time."""
 
 _e, _c, _d, _log = realtime_events.c, event_channels.c, deliveries.c, event_log.c
 

@@ -1,4 +1,4 @@
-"""The statements that append events, read heads, and delete what is old."""
+"""The statements that append events and deliveries, read heads, and delete what is old."""
 
 import sqlalchemy as sa
 
@@ -62,7 +62,7 @@ class EventStatements(StatementSet):
         )
 
     def _retention(self) -> None:
-        """Of the events from the beginning of the log ``up_to`` one of them."""
+        """Deletes the log's events up to the id ``up_to``."""
         c, d, newer = _entries.c, _deliveries.c, _entries.alias("newer").c
         up_to = sa.bindparam("up_to", type_=sa.BigInteger())
         old = (c.event > FORGOTTEN, c.event <= up_to)

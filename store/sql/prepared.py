@@ -25,7 +25,6 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 Clause = sa.Select[Any] | sa.Insert | sa.Update | sa.Delete
-_Processor = Callable[[Any], object]
 ONE: sa.ColumnElement[int] = sa.literal_column("1")
 NO_OFFSET: sa.ColumnElement[int] = sa.literal_column("0")
 """Written out, because the dialect of SQLite would add a parameter."""

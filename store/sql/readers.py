@@ -92,7 +92,8 @@ class Readers:
         return self._transaction(self._callers, principal, lookup)
 
     def hub(self, lookup: Lookup = NO_LOOKUP) -> ReadTransaction:
-        """A read transaction of the hub itself; never for the rows that a request is answered."""
+        """A read transaction of the hub itself; of what a request is answered, for the practices
+        only, which everyone may read."""
         return self._transaction(self._hub, None, lookup)
 
     @asynccontextmanager

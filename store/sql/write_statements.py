@@ -1,4 +1,4 @@
-"""The statements of commits, of opening calendars, of delivery marks and of retention.
+"""The statements of commits, of opening calendars and of retention.
 
 A statement returns rows wherever its effect must be checked: a guarded UPDATE that changed
 nothing returns nothing, on every engine.

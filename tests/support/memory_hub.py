@@ -204,7 +204,7 @@ class MemoryHub(RestCommands):
 
     async def appointments(self, **filters: Unpack[AppointmentFilters]) -> AppointmentList:
         first, before = (
-            datetime.fromisoformat(filters[name]) if name in filters else limit  # type: ignore[literal-required]
+            datetime.fromisoformat(filters[name]) if name in filters else limit  # type: ignore[literal-required]  # one of two names
             for name, limit in (("from_", _EARLIEST), ("to", _LATEST))
         )
         rows = [

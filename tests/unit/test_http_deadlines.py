@@ -6,7 +6,9 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.base_protocol import BaseProtocol
 
+from api.http.connection import PRIVATE_NAMES
 from hub.config import load_config
 from hub.config_reader import ConfigError
 from tests.support.logs import Logs, captured_logs
@@ -219,3 +221,8 @@ def test_deadlines_are_positive() -> None:
     for name in ALL_LONG:
         with pytest.raises(ConfigError, match=name.upper()):
             load_config(None, {f"CHAIRSIDE_SERVER_{name}".upper(): "0"})
+
+
+async def test_the_private_names_are_those_of_aiohttp() -> None:
+    assert set(PRIVATE_NAMES) == {"BaseProtocol._reading_paused"}
+    assert hasattr(BaseProtocol(asyncio.get_running_loop()), "_reading_paused")

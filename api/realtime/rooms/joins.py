@@ -30,7 +30,8 @@ CHANNELS_MAX: Final = 100
 def check_count(principal: Principal, field: str, channels: Iterable[Channel]) -> None:
     """Raise ValidationFailed for too many channels; those of the principal itself are free."""
     if len({*channels} - {*own_channels(principal)}) > CHANNELS_MAX:
-        raise ValidationFailed.of(field, f"a socket can be in at most {CHANNELS_MAX} channels")
+        message = f"a socket can be in at most {CHANNELS_MAX} channels beside its own"
+        raise ValidationFailed.of(field, message)
 
 
 @dataclass(frozen=True, slots=True)

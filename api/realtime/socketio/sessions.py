@@ -90,7 +90,7 @@ class SocketSessions:
         try:
             principal = await self._deps.services.identity.principal(claims, request.on_behalf_of)
         except (Forbidden, ConsentRequired, NotFound):
-            self._deps.limiter.take(claims.scope, claims.acting)
+            self._deps.limiter.take(claims.scope, claims.party)
             raise
         self._deps.limiter.take(principal.scope, principal.party)
         since = request.since or {}

@@ -66,6 +66,7 @@ class ClusterConnections:
         try:
             await self._keeper.renew()
         except Exception as error:  # of any kind, from the database
+            log.exception("members_unreadable")
             raise Unavailable from error
 
     async def _send(self, node: Node, request: JsonObject) -> bool:

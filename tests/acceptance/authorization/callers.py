@@ -56,7 +56,7 @@ class World:
 
     clinic: Clinic
     receiver: Receiver
-    _numbers: itertools.count = field(default_factory=itertools.count)  # type: ignore[type-arg]
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
     _kept: dict[str, Any] = field(default_factory=dict)
 
     @property
