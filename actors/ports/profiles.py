@@ -92,10 +92,9 @@ class Connections(Protocol):
         """
         ...
 
-    async def recheck(self, person: ProfileId, *, calendars: bool = False) -> None:
+    async def recheck(self, person: ProfileId) -> None:
         """End those connections of a person that would not be admitted any more.
 
-        With ``calendars`` also those of staff: a dentist may have left or joined a practice.
         Raises Unavailable as ``end`` does.
         """
         ...

@@ -87,13 +87,8 @@ class Identity:
             practice=profile.practice_id,
         )
 
-    def forget(self, person: ProfileId, *, calendars: bool = False) -> None:
-        """Read the person and their consents again at the next request.
-
-        With ``calendars`` also those of each practice.
-        """
-        if calendars:
-            self._practices.calendar_cache.clear()
+    def forget(self, person: ProfileId) -> None:
+        """Read the person and their consents again at the next request."""
         self._directory.drop(person)
         self._consents.cache.drop(PatientId(person))
 

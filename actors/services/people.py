@@ -157,9 +157,9 @@ class People:
     ) -> Reply:
         """Change someone else's profile: anyone's by an admin, patients also by staff.
 
-        Who is moved to another practice, or not active any more, has lost the rights at every
-        node when this returns. Raises Unavailable if a node did not answer: the change is made
-        then, and the call can be repeated.
+        Staff who are moved to another practice, and anyone who is not active any more, have lost
+        their rights at every node when this returns. A dentist stays at the practice. Raises
+        Unavailable if a node did not answer: the change is made then, and the call can be repeated.
         """
         by, sent = caller.principal, sent_fields(change)
         if by.role not in (Role.ADMIN, Role.STAFF):
@@ -176,8 +176,7 @@ class People:
             before = await self._profiles.by_id(profile_id)
             if before is None or not await self._may_change(by, before):
                 raise NotFound("profile")
-            if before.role is Role.PATIENT and change.practice_id is not UNSET:
-                raise ValidationFailed.of("practice_id", "a patient works at no practice")
+            _check_workplace(before, change)
             after = edited(before, change, expected_version)
             await self._check_shared(by, before, after)
             event = ProfileSaved(before=before, after=after)
@@ -185,8 +184,9 @@ class People:
 
         before, reply = await retried(expected_version, save)
         self._forget(before)
-        moves = before.role is Role.DENTIST and change.practice_id is not UNSET
-        await self._connections.recheck(profile_id, calendars=moves)
+        if not isinstance(change.practice_id, Unset):
+            self._practices.calendar_cache.drop(change.practice_id)  # a dentist's first practice
+        await self._connections.recheck(profile_id)
         return reply
 
     async def _may_change(self, by: Principal, person: Profile) -> bool:
@@ -245,6 +245,24 @@ class People:
         page = await self._profiles.search(by, text, limit=limit, after=after, region=region)
         await self._profiles.record_search(by, caller.request_id, len(page.profiles))
         return page
+
+
+def _check_workplace(before: Profile, change: PersonChange) -> None:
+    """Raise ValidationFailed for a patient, and for a dentist who works at another practice.
+
+    The staff of a practice may see and change all that belongs to its calendars. So a calendar
+    does not move: its visits, events and audit records are the practice's.
+    """
+    if change.practice_id is UNSET:
+        return
+    if before.role is Role.PATIENT:
+        raise ValidationFailed.of("practice_id", "a patient works at no practice")
+    if before.role is Role.DENTIST and before.practice_id not in (None, change.practice_id):
+        raise ValidationFailed.of(
+            "practice_id",
+            "a dentist stays at the practice: end this profile with active = false and enter"
+            " them at the other one",
+        )
 
 
 def _card(profile: Profile) -> PublicCard:

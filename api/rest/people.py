@@ -82,9 +82,10 @@ async def create(call: Call[None, NewProfile]) -> Result:
     "Change someone's profile: a dentist's or staff's by an admin, a patient's by staff",
     description=(
         "Who is not `active` any more may do nothing: connections end at once, at every node, and"
-        " nothing new can be booked with or for them; what is booked stays. Who is moved to"
-        " another practice loses the rights at the old one at once. 503: a node did not answer,"
-        " so send it again; the others have done it."
+        " nothing new can be booked with or for them; what is booked stays. Staff who are"
+        " moved to another practice lose the rights at the old one at once. A dentist stays at"
+        " the practice; one without a practice can get one. 503: a node did not answer, so send"
+        " it again; the others have done it."
     ),
     response="Profile",
     body=CHANGE_PERSON,

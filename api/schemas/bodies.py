@@ -95,7 +95,9 @@ class ChangePersonSchema(ChangeSchema[requests.PersonChange]):
     email = EMAIL
     phone = PHONE
     time_zone = fields.TimeZone(allow_none=True)
-    practice_id = fields.Id(metadata={"description": "By an admin: where a dentist or staff works"})
+    practice_id = fields.Id(
+        metadata={"description": "By an admin: where staff work; of a dentist only the first one"}
+    )
     active = fields.Flag()
 
 

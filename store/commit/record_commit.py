@@ -128,7 +128,6 @@ def _save(event: events.Event, turn: Turn, sql: WriteStatements) -> Plan[None]:
     match event:
         case events.ProfileSaved(before=before, after=profile):
             yield from _save_profile(before, profile, sql)
-            yield from _leave_practice(before, profile, turn, sql)
             if event.joins:
                 yield from _join(event.joins, profile, "created", turn, sql)
         case events.PatientLinked(practice_id=practice_id, patient=patient):
@@ -161,21 +160,6 @@ def _join(
     """Make the patient one of the practice, if that is not so already."""
     member = {"practice_id": practice_id, "patient_id": patient.id}
     yield from execute(sql.insert_member, **member, source=source, since=turn.at)
-
-
-def _leave_practice(
-    before: Profile | None, dentist: Profile, turn: Turn, sql: WriteStatements
-) -> Plan[None]:
-    """Where a dentist has worked, patients and past visits stay; visits to come move along.
-
-    The fence is raised, so no booking at the old practice is committed after this.
-    """
-    if before is None or dentist.role is not Role.DENTIST or before.practice_id is None:
-        return
-    if before.practice_id != dentist.practice_id:
-        old = {"practice": before.practice_id, "dentist": dentist.id, "since": turn.at}
-        yield from execute(sql.keep_members, **old)
-        yield from execute(sql.keep_visits, **old)
 
 
 def _save_consent(before: Consent | None, consent: Consent, sql: WriteStatements) -> Plan[None]:

@@ -10,7 +10,6 @@ from actors.domain.principal import Role
 from store.sql.codec import PRACTICE
 from store.sql.readers import Lookup, Readers
 from store.sql.schema import (
-    IS_HERE,
     LINKED,
     WAS_BOOKED,
     appointments,
@@ -45,7 +44,7 @@ class PracticeRepository:
             _m.practice_id == practice_id, _m.patient_id == patient_id
         )
         booked = select(_a.patient_id).where(
-            _a.dentist_id.in_(dentists), _a.patient_id == patient_id, WAS_BOOKED, IS_HERE
+            _a.dentist_id.in_(dentists), _a.patient_id == patient_id, WAS_BOOKED
         )
         lookup = Lookup(practices=(practice_id,), calendars=dentists)
         async with self._readers.hub(lookup) as connection:

@@ -16,7 +16,7 @@ from store.commit.audit import disconnect_params, search_params
 from store.sql.codec import PROFILE, fold
 from store.sql.prepared import Params, once
 from store.sql.readers import Lookup, Readers
-from store.sql.schema import IS_HERE, WAS_BOOKED, appointments, practice_patients, profiles
+from store.sql.schema import WAS_BOOKED, appointments, practice_patients, profiles
 from store.sql.types import strpos
 from store.sql.write_statements import WriteStatements
 from store.sql.writer import Writer, step_job
@@ -192,6 +192,6 @@ def _ids_of_own(by: Principal) -> tuple[Select[Any], Select[Any]]:
     booked = select(a.patient_id).where(WAS_BOOKED)
     if by.role is Role.STAFF:
         members = select(m.patient_id).where(m.practice_id == by.practice)
-        return booked.where(a.dentist_id.in_(by.calendars), IS_HERE), members
+        return booked.where(a.dentist_id.in_(by.calendars)), members
     mine = select(entered.c.id).where(entered.c.created_by == by.person)
     return booked.where(a.dentist_id == by.person), mine

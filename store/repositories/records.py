@@ -35,10 +35,9 @@ class RecordRepository:
 def _people(event: Event) -> Iterator[str]:
     """The people and practices whose records the event writes."""
     match event:
-        case ProfileSaved(before=before, after=profile, joins=joins):
+        case ProfileSaved(after=profile, joins=joins):
             yield profile.id
-            left = before.practice_id if before else None
-            yield from filter(None, (profile.practice_id, left, joins))
+            yield from filter(None, (profile.practice_id, joins))
         case PatientLinked(practice_id=practice_id, patient=patient):
             yield practice_id
             yield patient.id

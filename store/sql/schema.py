@@ -20,8 +20,6 @@ def status_list(statuses: Iterable[Status]) -> str:
 IS_LIVE = sa.text(f"status IN ({status_list(LIVE)})")
 IS_HELD = sa.text("status = 'held'")
 IS_COMPLETED = sa.text("status = 'completed'")
-IS_HERE = sa.text("practice_id IS NULL")
-"""Of appointments: at the practice at which the dentist works now."""
 WAS_BOOKED = sa.text(f"status NOT IN ({status_list(NEVER_BOOKED)})")
 IS_OVER_UNBOOKED = sa.text(f"status IN ({status_list({Status.RELEASED, Status.EXPIRED})})")
 
@@ -147,15 +145,13 @@ appointments = sa.Table(
     # Of the last change: the authenticated party, and the person it acted for (or 'system').
     sa.Column("changed_by", sa.Text, nullable=False),
     sa.Column("on_behalf_of", sa.Text, nullable=False),
-    # Where it was, if the dentist has moved to another practice since.
-    sa.Column("practice_id", sa.Text, sa.ForeignKey("practices.id")),
     sa.CheckConstraint("starts_at < ends_at", name="length"),
     sa.CheckConstraint(f"status IN ({status_list(Status)})", name="status"),
     sa.CheckConstraint("status <> 'held' OR expires_at IS NOT NULL", name="hold_ends"),
     sa.Index("ix_appointments_dentist_id_starts_at_id", "dentist_id", "starts_at", "id"),
     sa.Index("ix_appointments_patient_id_starts_at_id", "patient_id", "starts_at", "id"),
     _partial_index("ix_appointments_held", "expires_at", where=IS_HELD),
-    sa.Index("ix_appointments_own_patients", "dentist_id", "patient_id", "status", "practice_id"),
+    sa.Index("ix_appointments_own_patients", "dentist_id", "patient_id", "status"),
     _partial_index("ix_appointments_over", "updated_at", where=IS_OVER_UNBOOKED),
 )
 

@@ -75,12 +75,9 @@ class WriteStatements(StatementSet):
 
     def _rows(self) -> None:
         k, p = schema.idempotency_keys.c, schema.profiles.c
-        self.insert_appointment = self._build(
-            sa.insert(schema.appointments), columns_of(schema.appointments, without="practice_id")
-        )
+        self.insert_appointment = self._build(sa.insert(schema.appointments))
         self.update_appointment = self._guarded_update(
-            schema.appointments,
-            without="id dentist_id patient_id created_via created_at practice_id",
+            schema.appointments, without="id dentist_id patient_id created_via created_at"
         )
         self.update_schedule = self._guarded_update(
             schema.calendars, without="dentist_id fence owner", version="schedule_version"
@@ -133,19 +130,8 @@ class WriteStatements(StatementSet):
         self.dentists_at = self._build(sa.select(p.id).where(*works_here).order_by(p.id))
         joining = self._upsert(schema.practice_patients).on_conflict_do_nothing()
         self.insert_member = self._build(joining)
-        here = (a.dentist_id == _DENTIST, schema.IS_HERE)
-        since = sa.bindparam("since", type_=schema.practice_patients.c.since.type)
-        whom = sa.select(practice, a.patient_id, sa.literal_column("'booked'"), since).distinct()
-        whom = whom.where(*here, schema.WAS_BOOKED)
-        names = columns_of(schema.practice_patients)
-        self.keep_members = self._build(joining.from_select(names, whom))
-        over = sa.or_(sa.text(f"NOT {schema.IS_LIVE.text}"), a.ends_at <= since)
-        keeping = sa.update(schema.appointments).where(*here, over)
-        self.keep_visits = self._build(keeping.values(practice_id=practice))
         member = sa.exists().where(m.practice_id == s.id, m.patient_id == _PATIENT)
-        dentists = sa.select(a.dentist_id).where(
-            a.patient_id == _PATIENT, schema.WAS_BOOKED, schema.IS_HERE
-        )
+        dentists = sa.select(a.dentist_id).where(a.patient_id == _PATIENT, schema.WAS_BOOKED)
         booked = sa.exists().where(p.practice_id == s.id, p.id.in_(dentists))
         self.practices_of = self._build(
             sa.select(s.id).where(sa.or_(member, booked)).order_by(s.id)

@@ -21,7 +21,7 @@ from actors.domain.contact import KnownContact
 from actors.domain.ids import DentistId, PatientId, PracticeId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.webhook import concerned_patient
-from store.sql.schema import IS_HERE, WAS_BOOKED
+from store.sql.schema import WAS_BOOKED
 
 CURRENT_PRINCIPAL = "current_principal"
 
@@ -115,19 +115,9 @@ _OF_CHANNEL = " OR ".join(
 
 _MINE = f"(dentist_id = {_DENTIST} OR dentist_id IN ({_CALENDARS}))"
 """Of the dentist's own calendar, or of one that staff manage."""
-
-
-def _my_visit(of: str) -> str:
-    """The same of an appointment; staff do not see what was at another practice."""
-    return (
-        f"({of}.dentist_id = {_DENTIST} OR ({of}.dentist_id IN ({_CALENDARS})"
-        f" AND {of}.{IS_HERE.text}))"
-    )
-
-
 _AT_MY_CALENDAR = (
     "SELECT 1 FROM main.appointments AS a"  # noqa: S608  # constants of this file
-    f" WHERE a.patient_id = profiles.id AND {_my_visit('a')}"
+    f" WHERE a.patient_id = profiles.id AND {_MINE.replace('dentist_id', 'a.dentist_id')}"
 )
 _BOOKED_HERE = f"EXISTS ({_AT_MY_CALENDAR} AND a.{WAS_BOOKED.text})"  # answered from a small index
 _OF_MY_PRACTICE = (
@@ -164,7 +154,7 @@ _OF_OWN_WEBHOOK = f"webhook_id IN (SELECT w.id FROM main.webhooks AS w WHERE w.s
 
 _CONSENT_AT_MY_CALENDAR = (
     "SELECT 1 FROM main.appointments AS a"  # noqa: S608  # constants of this file
-    f" WHERE a.patient_id = consents.patient_id AND {_my_visit('a')}"
+    f" WHERE a.patient_id = consents.patient_id AND {_MINE.replace('dentist_id', 'a.dentist_id')}"
     f" AND a.{WAS_BOOKED.text}"
 )
 _CONSENT_OF_MY_PRACTICE = _OF_MY_PRACTICE.replace("profiles.id", "consents.patient_id")
@@ -185,7 +175,7 @@ RULES: Mapping[str, Rule] = {
     "appointment_types": _everyone("version"),
     "practices": _everyone("version"),
     "practice_patients": Rule(rows=f"practice_id = {_DESK}"),
-    "appointments": Rule(rows=f"{_my_visit('appointments')} OR patient_id = {_PATIENT}"),
+    "appointments": Rule(rows=f"{_MINE} OR patient_id = {_PATIENT}"),
     "profiles": _PROFILES,
     # The ids of events tell how much was written between two of them.
     "event_channels": Rule(rows=_OF_CHANNEL, columns={"event": "event <> event"}),

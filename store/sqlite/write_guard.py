@@ -45,13 +45,8 @@ def _people() -> Iterator[str]:
             "UPDATE", table, f"{_foreign(f'NEW.{person}')} OR {_foreign(f'OLD.{person}')}"
         )
         yield _refuse("DELETE", table, "1")
-    # Patients also become a practice's when their dentist leaves it.
-    booked = (
-        "EXISTS (SELECT 1 FROM main.appointments AS a"  # noqa: S608  # constants of this file
-        f" WHERE a.patient_id = NEW.patient_id AND NOT {_foreign('a.dentist_id')})"
-    )
-    unknown = f"({_foreign('NEW.patient_id')} AND NOT {booked})"
-    yield _refuse("INSERT", "practice_patients", f"{_foreign('NEW.practice_id')} OR {unknown}")
+    member = f"{_foreign('NEW.practice_id')} OR {_foreign('NEW.patient_id')}"
+    yield _refuse("INSERT", "practice_patients", member)
     for moment in ("UPDATE", "DELETE"):
         yield _refuse(moment, "practice_patients", "1")
 

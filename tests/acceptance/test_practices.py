@@ -9,7 +9,6 @@ import pytest
 
 from tests.support.clinic import DAYS_AHEAD, Clinic, Person, availability_of
 from tests.support.database import rows
-from tests.support.tokens import token
 
 NEW = {"name": "On the square", "time_zone": "Europe/Vienna", "region": "AT"}
 
@@ -260,31 +259,6 @@ async def test_a_known_person_is_linked_before_the_practice_may_book(clinic: Cli
     assert clinic.practices[1] not in str([each.data for each in stranger.events()])
     log = rows(clinic.database, "SELECT action FROM audit_log WHERE action = 'patient.linked'")
     assert len(log) == 3, "each time, because each answers with a name"
-
-
-async def test_patients_and_past_visits_stay_where_their_dentist_was(clinic: Clinic) -> None:
-    dentist = clinic.dentists[0]
-    old, new = (clinic.api(each) for each in clinic.staff)
-    stays, comes = [
-        clinic.with_token(token("patient", f"walk-in-{n}", name=f"Walk-in {n}")) for n in range(2)
-    ]
-    visit = (await stays.post("/api/appointments", clinic.slot("09:00"))).body
-    assert (await stays.delete(f"/api/appointments/{visit['id']}")).status == 204
-    assert (await comes.post("/api/appointments", clinic.slot("10:00"))).status == 201
-    ids = [(await each.get("/api/profiles/me")).body["id"] for each in (stays, comes)]
-    for person in ids:
-        assert (await old.get(f"/api/profiles/{person}")).status == 200
-    elsewhere = {"practice_id": clinic.practices[1]}
-    moved = await clinic.admin.put(f"/api/profiles/{dentist.id}", elsewhere)
-    assert moved.status == 200
-    for person in ids:
-        assert (await old.get(f"/api/profiles/{person}")).status == 200, "that does not end"
-        assert (await old.put(f"/api/profiles/{person}", {"name": "Known"})).status == 200
-    shown = [(await new.get(f"/api/profiles/{person}")).status for person in ids]
-    assert shown == [404, 200], "only those with a visit to come moved along"
-    assert (await new.get(f"/api/appointments/{visit['id']}")).status == 404
-    found = (await new.get("/api/patients", q="Known")).body["data"]
-    assert [each["id"] for each in found] == ids[1:]
 
 
 async def test_numbers_are_read_as_in_the_country_of_the_practice(clinic: Clinic) -> None:

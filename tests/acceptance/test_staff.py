@@ -130,24 +130,58 @@ async def test_staff_who_move_lose_the_old_practice_at_once(clinic: Clinic) -> N
     assert f"appointments:dentist:{dentist.id}" not in there.ready
 
 
-async def test_a_dentist_who_moves_takes_the_calendar_along(clinic: Clinic) -> None:
+@pytest.mark.usefixtures("nothing_changes")
+async def test_a_dentist_is_not_moved_to_another_practice(clinic: Clinic) -> None:
     dentist = clinic.dentists[0]
-    old, new = (clinic.api(each) for each in clinic.staff)
-    body = for_patient(clinic, dentist, "09:00")
-    booked = (await old.post("/api/appointments", body)).body
+    path, elsewhere = f"/api/profiles/{dentist.id}", {"practice_id": clinic.practices[1]}
     screens = [await clinic.screen(each) for each in (*clinic.staff, dentist)]
-    moved = await clinic.admin.put(
-        f"/api/profiles/{dentist.id}", {"practice_id": clinic.practices[1]}
+    before = await clinic.admin.get(path)
+    for change in (elsewhere, {**elsewhere, "name": "Dr Moved"}, {**elsewhere, "active": False}):
+        refused = await clinic.admin.put(path, change)
+        assert (refused.status, refused.code) == (400, "VALIDATION_ERROR")
+        (detail,) = refused.error["details"]
+        assert detail["field"] == "practice_id"
+        assert "a dentist stays at the practice" in detail["message"]
+    assert (await clinic.admin.get(path)).body == before.body
+    assert not [each for screen in screens for each in screen.events()]
+    there = f"appointments:dentist:{dentist.id}"
+    assert there not in (await clinic.screen(clinic.staff[1])).ready
+
+
+async def test_a_dentist_who_has_ended_is_not_moved_and_the_same_practice_is_no_move(
+    clinic: Clinic,
+) -> None:
+    path = f"/api/profiles/{clinic.dentists[0].id}"
+    ended = await clinic.admin.put(path, {"active": False})
+    for practice, status in zip(clinic.practices, (200, 400), strict=True):
+        assert (await clinic.admin.put(path, {"practice_id": practice})).status == status
+    shown = (await clinic.admin.get(path)).body
+    assert shown == ended.body, "of the same version, too"
+
+
+async def test_a_dentist_without_a_practice_gets_one_and_its_staff_the_calendar_at_once(
+    clinic: Clinic,
+) -> None:
+    dentist, desk = clinic.dentists[2], clinic.staff[1]
+    execute(
+        clinic.database,
+        f"UPDATE profiles SET practice_id = NULL WHERE id = '{dentist.id}'",  # noqa: S608  # an id
     )
-    assert moved.status == 200
+    booked = await clinic.book(clinic.patients[0], "09:00", dentist=dentist)
+    visit, channel = f"/api/appointments/{booked['id']}", f"appointments:dentist:{dentist.id}"
+    screens = [await clinic.screen(each) for each in (desk, dentist)]
+    assert channel not in screens[0].ready
+    assert (await clinic.api(desk).get(visit)).status == 404
+    first = {"practice_id": clinic.practices[1]}
+    got = await clinic.admin.put(f"/api/profiles/{dentist.id}", first)
+    assert (got.status, got.body["practice_id"]) == (200, clinic.practices[1])
+    assert (await clinic.api(desk).put(visit, {"status": "arrived"})).status == 200
+    assert (await clinic.api(desk).get("/api/appointments")).body["data"][0]["id"] == booked["id"]
     for screen in screens:
         await screen.until(lambda each: each.event == "auth:expired", 1.0)
-    path = f"/api/appointments/{booked['id']}"
-    assert (await old.get(path)).status == 404
-    assert (await old.put(path, {"status": "arrived"})).status == 404
-    assert (await new.get(path)).status == 200
-    again = await clinic.screen(clinic.staff[1])
-    assert f"appointments:dentist:{dentist.id}" in again.ready
+    assert channel in (await clinic.screen(desk)).ready
+    back = {"practice_id": clinic.practices[0]}
+    assert (await clinic.admin.put(f"/api/profiles/{dentist.id}", back)).status == 400
 
 
 @pytest.mark.parametrize("which", ["staff", "dentists", "patients"])

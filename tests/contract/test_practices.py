@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import pytest
 
-from actors.domain.appointment import Status
 from actors.domain.events import PatientLinked, PracticeSaved, ProfileSaved
 from actors.domain.ids import DentistId, PatientId, PracticeId, ProfileId
 from actors.domain.practice import Practice
@@ -14,7 +13,6 @@ from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import VersionConflict
 from actors.domain.schedule import Closure
-from actors.ports.appointments import AppointmentQuery
 from actors.ports.commits import Fenced
 from actors.services.caller import Caller
 from actors.services.directory import Directory
@@ -23,8 +21,7 @@ from actors.services.practices import Practices
 from actors.services.records import Records
 from actors.services.requests import NewProfile
 from store.engine import Store
-from tests.contract import clinic as words
-from tests.contract.clinic import ADMIN, DAY, Clinic, booked, held, staff
+from tests.contract.clinic import ADMIN, Clinic, booked, staff
 from tests.contract.engines import Database
 
 FEAST = Closure(start_date=date(2027, 12, 24), end_date=date(2027, 12, 26), reason="Fête 🎄")
@@ -91,15 +88,15 @@ async def test_a_dentist_who_came_meanwhile_makes_the_closure_start_again(
 
 
 @pytest.mark.parametrize("change", ["practice", "active"])
-async def test_a_dentist_who_moves_or_ends_is_fenced(clinic: Clinic, change: str) -> None:
-    here, there = await clinic.add_practice("Here"), await clinic.add_practice("There")
-    ann, pat = await clinic.add_dentist("Dr Ann", practice_id=here.id), await clinic.add_patient()
+async def test_a_dentist_who_gets_a_practice_or_ends_is_fenced(clinic: Clinic, change: str) -> None:
+    practice = await clinic.add_practice(closures=(FEAST,))
+    ann, pat = await clinic.add_dentist("Dr Ann"), await clinic.add_patient()
     loaded = await clinic.open(ann)
     renamed = replace(ann, name="Dr Anna", version=2)
     await clinic.save(ProfileSaved(before=ann, after=renamed))
     await clinic.commit(loaded, clinic.turn(booked(clinic.row(ann, pat))))
     after = (
-        replace(renamed, practice_id=there.id, version=3)
+        replace(renamed, practice_id=practice.id, version=3)
         if change == "practice"
         else replace(renamed, active=False, version=3)
     )
@@ -108,6 +105,7 @@ async def test_a_dentist_who_moves_or_ends_is_fenced(clinic: Clinic, change: str
         await clinic.commit(loaded, clinic.turn(booked(clinic.row(ann, pat))))
     again = await clinic.open(ann)
     assert (again.practice_id, again.active) == (after.practice_id, after.active)
+    assert again.schedule.closures == ((FEAST,) if change == "practice" else ())
 
 
 async def test_whose_patient_somebody_is(clinic: Clinic, store: Store) -> None:
@@ -150,48 +148,6 @@ async def test_staff_write_on_behalf_of_the_dentist_and_the_audit_names_them(
         "SELECT role, on_behalf_of FROM audit_log WHERE action = 'appointment.booked'"
     )
     assert (role, person) == ("staff", sue.id)
-
-
-async def test_a_dentist_who_moves_leaves_patients_and_past_visits_behind(
-    clinic: Clinic, store: Store
-) -> None:
-    here, there = await clinic.add_practice("Here"), await clinic.add_practice("There")
-    ann = await clinic.add_dentist("Dr Ann", practice_id=here.id)
-    sue, tom = await clinic.add_staff("Sue", here), await clinic.add_staff("Tom", there)
-    past, coming, held_one = [await clinic.add_patient(name) for name in "PCH"]
-    rows = [
-        clinic.row(ann, past, clinic.clock.now() - DAY, status=Status.COMPLETED),
-        clinic.row(ann, coming),
-        clinic.row(ann, held_one, clinic.clock.now() + 2 * DAY, status=Status.HELD),
-    ]
-    loaded = await clinic.open(ann)
-    for event in (booked(rows[0]), booked(rows[1]), held(rows[2])):
-        await clinic.commit(loaded, clinic.turn(event))
-    moved = replace(ann, practice_id=there.id, version=2)
-    await clinic.save(ProfileSaved(before=ann, after=moved))
-
-    async def of(practice: PracticeId) -> list[bool]:
-        people = (past, coming, held_one)
-        return [await store.practices.has_patient(practice, PatientId(p.id)) for p in people]
-
-    assert (await of(here.id), await of(there.id)) == ([True, True, False], [False, True, False])
-    known = {
-        by.name: (await store.profiles.search(staff(by, *calendars), "", limit=9, after=None)).own
-        for by, calendars in ((sue, ()), (tom, (moved,)))
-    }
-    assert known == {"Sue": {past.id, coming.id}, "Tom": {coming.id}}
-    query = AppointmentQuery(statuses=frozenset())
-    page = await store.appointments.page(staff(tom, moved), query)
-    assert [each.id for each in page.rows] == [rows[1].id]
-    assert len((await store.appointments.page(words.dentist(moved), query)).rows) == 2
-    clinic.postbox.batches.clear()
-    await clinic.save(ProfileSaved(before=past, after=replace(past, name="P2", version=2)))
-    told = {each.channel for each in clinic.postbox.records if each.type == "patient.updated"}
-    assert told == {f"practices:{here.id}"}
-    await clinic.open(moved)
-    back = replace(moved, practice_id=here.id, version=3)
-    await clinic.save(ProfileSaved(before=moved, after=back))
-    assert await of(there.id) == [False, True, False]
 
 
 async def test_a_link_is_kept_also_for_who_is_known_already(

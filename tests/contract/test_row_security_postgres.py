@@ -404,7 +404,7 @@ async def test_a_commit_writes_into_no_calendar_it_did_not_declare(outside: Outs
             outside.as_writer(sql, ann.id)
 
 
-async def test_a_dentist_who_leaves_gives_only_own_patients_to_a_practice(
+async def test_only_a_declared_patient_joins_a_declared_practice(
     world: World, outside: Outside
 ) -> None:
     here, ann = world.sue.practice_id, world.ann
@@ -417,11 +417,12 @@ async def test_a_dentist_who_leaves_gives_only_own_patients_to_a_practice(
     for who, declared in (
         (world.pat.id, (ann.id,)),
         (world.pat.id, (here,)),
-        (world.pia.id, (here, ann.id)),
+        (world.pat.id, (here, ann.id)),
+        (world.pat.id, (ann.id, world.pat.id)),
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
             outside.as_writer(joining(who), *declared)
-    assert outside.as_writer(joining(world.pat.id), here, ann.id)
+    assert outside.as_writer(joining(world.pat.id), here, world.pat.id)
 
 
 async def test_commit_for_another_person_violates_a_constraint(world: World) -> None:

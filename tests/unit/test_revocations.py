@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from actors.domain.channels import Channel
-from actors.domain.ids import DentistId, EventId, ProfileId
+from actors.domain.ids import DentistId, EventId, PracticeId, ProfileId
 from actors.domain.position import Position
 from actors.domain.principal import Principal, Role
 from actors.domain.refusals import Forbidden, NotFound
@@ -43,7 +43,7 @@ class World:
     def __init__(self) -> None:
         self.answers: list[Principal | Exception] = []
         self.queries = 0
-        self.forgotten: list[tuple[ProfileId, bool]] = []
+        self.forgotten: list[ProfileId] = []
         self.query_started = asyncio.Event()
         self.tasks: list[asyncio.Future[None]] = []
         self.revocations = Revocations(
@@ -55,8 +55,8 @@ class World:
 
     def on_rotation(self, _: object) -> None: ...
 
-    def forget(self, person: ProfileId, *, calendars: bool) -> None:
-        self.forgotten.append((person, calendars))
+    def forget(self, person: ProfileId) -> None:
+        self.forgotten.append(person)
 
     def trusts(self, _: Claims) -> bool:
         return True
@@ -77,11 +77,14 @@ class World:
         return connection
 
     def change_profile(self) -> None:
+        self.commit("profile.updated", f"profiles:user:{ANN}")
+
+    def commit(self, kind: str, channel: str) -> None:
         record = EventRecord(
-            channel=Channel(f"profiles:user:{ANN}"),
+            channel=Channel(channel),
             position=Position(1, 1),
             event_id=EventId("e"),
-            type="profile.updated",
+            type=kind,
             time=NOW,
             payload=b"{}",
         )
@@ -163,16 +166,26 @@ async def test_rights_that_were_lost_during_admission_end_the_connection(world: 
     assert connection.ended
 
 
-@pytest.mark.parametrize("calendars", [True, False])
-async def test_staff_are_checked_at_once_when_a_dentist_moves(
-    world: World, calendars: bool
+async def test_a_right_is_read_again_before_it_is_checked(world: World) -> None:
+    connection = world.connect()
+    await world.settle()
+    world.answers = [Forbidden()]
+    await world.revocations.recheck(ANN)
+    await asyncio.sleep(0)
+    assert (world.forgotten, connection.ended) == ([ANN], True)
+
+
+@pytest.mark.parametrize("practice", ["here", "there"])
+async def test_staff_are_checked_when_people_of_their_practice_change(
+    world: World, practice: str
 ) -> None:
-    desk = Principal(role=Role.STAFF, subject="sue", person=SUE, calendars=(DentistId(ANN),))
+    desk = Principal(role=Role.STAFF, subject="sue", person=SUE, practice=PracticeId("here"))
     connection = Connection(principal=desk)
     world.answers = [desk]
     world.revocations.watch(connection, connection.end)
     await world.settle()
-    world.answers = [replace(desk, calendars=())]
-    await world.revocations.recheck(ANN, calendars=calendars)
+    world.answers = [replace(desk, calendars=(DentistId(ANN),))]
+    world.commit("people.updated", f"practices:{practice}")
+    await world.settle()
     await asyncio.sleep(0)
-    assert (world.forgotten, connection.ended) == ([(ANN, calendars)], calendars)
+    assert connection.ended is (practice == "here")

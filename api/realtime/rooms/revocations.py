@@ -7,7 +7,7 @@ as it would no longer be admitted:
 * the patient ended the consent to the chatbot, or it has expired;
 * its person, or the patient that a chatbot acts for, was deleted, has another role, is not
   active any more, or belongs to another token;
-* a dentist or staff works at another practice, or the practice of staff has other calendars;
+* a dentist has got a practice, staff work at another one, or theirs has another calendar;
 * an admin ends all connections of the person.
 
 Which channels a connection may join follows from its principal alone. So a connection whose
@@ -22,7 +22,7 @@ import structlog
 
 from actors.domain.channels import practice_channel, user_profile_channel
 from actors.domain.ids import PracticeId, ProfileId
-from actors.domain.principal import Principal, Role
+from actors.domain.principal import Principal
 from actors.domain.refusals import ConsentRequired, Forbidden, NotFound, Unavailable
 from actors.ports.commits import StoreUnavailable
 from actors.ports.events import EventRecord
@@ -137,16 +137,11 @@ class Revocations:
         for connection in list(self._of.get(person, ())):
             self._revoke(connection, "dismissed")
 
-    async def recheck(self, person: ProfileId, *, calendars: bool = False) -> None:
-        """End the connections in this person's name whose right is gone; read it again first.
-
-        With ``calendars`` also those of staff.
-        """
-        self._identity.forget(person, calendars=calendars)
-        staff = self._people(lambda each: each.role is Role.STAFF) if calendars else set()
+    async def recheck(self, person: ProfileId) -> None:
+        """End the connections in this person's name whose right is gone; read it again first."""
+        self._identity.forget(person)
         try:
-            for each in {person, *staff}:
-                await self._check_once(each)
+            await self._check_once(person)
         except StoreUnavailable as error:
             raise Unavailable from error
 

@@ -41,15 +41,15 @@ class ClusterConnections:
         await self._local.end(person)
         await self._at_others({"person": person})
 
-    async def recheck(self, person: ProfileId, *, calendars: bool = False) -> None:
-        await self._local.recheck(person, calendars=calendars)
-        await self._at_others({"person": person, "only_lost": True, "calendars": calendars})
+    async def recheck(self, person: ProfileId) -> None:
+        await self._local.recheck(person)
+        await self._at_others({"person": person, "only_lost": True})
 
     async def serve(self, request: JsonObject) -> JsonObject:
         """Another node's request to end a person's connections here."""
         person = ProfileId(from_json(request["person"], str))
         if request.get("only_lost"):
-            await self._local.recheck(person, calendars=bool(request.get("calendars")))
+            await self._local.recheck(person)
         else:
             await self._local.end(person)
         return {}

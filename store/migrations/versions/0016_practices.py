@@ -24,7 +24,6 @@ def upgrade() -> None:
     on_postgresql = op.get_context().dialect.name == "postgresql"
     _create_tables()
     _extend_profiles(on_postgresql=on_postgresql)
-    _extend_appointments()
     _found_practice(op.get_bind())
     if on_postgresql:
         _guard()
@@ -81,17 +80,6 @@ def _extend_profiles(*, on_postgresql: bool) -> None:
         raise RuntimeError(f"the table profiles has no CHECK ({_OLD_ROLES})")
     op.execute(f"PRAGMA schema_version = {version + 1}")
     op.execute("PRAGMA writable_schema = OFF")
-
-
-def _extend_appointments() -> None:
-    """Where a visit was, if its dentist has moved since."""
-    op.execute(
-        "ALTER TABLE appointments ADD COLUMN practice_id TEXT"
-        " CONSTRAINT fk_appointments_practice_id REFERENCES practices (id)"
-    )
-    name = "ix_appointments_own_patients"
-    op.drop_index(name, "appointments")
-    op.create_index(name, "appointments", ["dentist_id", "patient_id", "status", "practice_id"])
 
 
 def _found_practice(connection: sa.Connection) -> None:
@@ -194,14 +182,13 @@ _FUNCTIONS = (
 # As in 0007 and 0011, with the role staff.
 _APPOINTMENTS_SEEN = (
     f"CASE {_ROLE} WHEN 'dentist' THEN dentist_id = {_PERSON}"
-    f" WHEN 'staff' THEN dentist_id = {_CALENDARS} AND practice_id IS NULL"
+    f" WHEN 'staff' THEN dentist_id = {_CALENDARS}"
     f" WHEN 'patient' THEN patient_id = {_PERSON}"
     f" WHEN 'hub' THEN status = 'held' OR dentist_id = {_named('calendars')} ELSE false END"
 )
 _AT_MY_CALENDARS = (
     "SELECT 1 FROM public.appointments AS a"  # noqa: S608  # constants of this file
-    f" WHERE (a.dentist_id = {_MY_CALENDAR}"
-    f" OR (a.dentist_id = {_CALENDARS} AND a.practice_id IS NULL))"
+    f" WHERE (a.dentist_id = {_MY_CALENDAR} OR a.dentist_id = {_CALENDARS})"
 )
 _MY_PATIENTS = (
     "SELECT 1 FROM public.practice_patients AS m"  # noqa: S608  # constants of this file
@@ -278,8 +265,7 @@ def _guard() -> None:
         op.execute(f"ALTER POLICY seen ON {table} USING ({seen})")
     op.execute(
         "ALTER POLICY shown ON appointments"
-        f" USING (dentist_id = {_MY_CALENDAR}"
-        f" OR (dentist_id = {_CALENDARS} AND practice_id IS NULL))"
+        f" USING (dentist_id = {_MY_CALENDAR} OR dentist_id = {_CALENDARS})"
     )
     op.execute(f"ALTER POLICY shown ON profiles USING ({_PEOPLE_SHOWN})")
     shown = ", ".join(
@@ -289,20 +275,11 @@ def _guard() -> None:
     op.execute(f"CREATE OR REPLACE VIEW hub_shown.profiles AS SELECT {shown} FROM public.profiles")  # noqa: S608  # names of ours
 
 
-_BOOKED_THERE = (
-    "EXISTS (SELECT 1 FROM appointments AS a"  # noqa: S608  # constants of this file
-    f" WHERE a.patient_id = practice_patients.patient_id AND a.dentist_id = {_DECLARED})"
-)
-
-
 def _guard_practices() -> None:
     """Row security as of revision 0006: closed first, then opened policy by policy."""
     declared = {
         "practices": f"id = {_DECLARED}",
-        # Patients also become a practice's when their dentist leaves it.
-        "practice_patients": (
-            f"practice_id = {_DECLARED} AND (patient_id = {_DECLARED} OR {_BOOKED_THERE})"
-        ),
+        "practice_patients": f"practice_id = {_DECLARED} AND patient_id = {_DECLARED}",
     }
     seen = {
         "practices": f"{_ROLE} IS NOT NULL",
