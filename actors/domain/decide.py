@@ -142,7 +142,7 @@ def _book_reservation(command: BookReservation, calendar: Calendar, now: datetim
 
 def _book_slot(command: BookSlot, calendar: Calendar, now: datetime) -> Decision:
     """Book a slot that the listing offers; staff may book any time, and overbook."""
-    if command.overbook and not command.by.is_staff:
+    if command.overbook and not command.by.works_at_practice:
         raise refusals.Forbidden("Only the dentist and staff may overbook")
     kind = calendar.kind(command.appointment_type_id)
     same = rules.own_hold_of(calendar, command, now)
@@ -184,7 +184,7 @@ def _change(command: ChangeAppointment, calendar: Calendar, now: datetime) -> De
         after = replace(after, notes=command.notes)
     cleared: Sequence[RowEvent] = ()
     if _takes_other_time(command, row, after):
-        if not command.by.is_staff:
+        if not command.by.works_at_practice:
             rules.check_not_too_late(row, now, calendar.schedule.cancel_notice_minutes)
         overbook = bool(command.overbook)
         after, cleared = rules.placed(calendar, after, command.by, now, overbook=overbook)
@@ -199,7 +199,7 @@ def _check_may_change(command: ChangeAppointment, row: Appointment, now: datetim
     """Patients may change start and notes of their own confirmed, future appointments."""
     if row.status in NEVER_BOOKED:
         raise refusals.InvalidTransition(row.status, command.status or "changed")
-    if command.by.is_staff:
+    if command.by.works_at_practice:
         return
     if (command.status, command.appointment_type_id, command.overbook) != (None, None, None) or (
         command.cancel_reason is not UNSET
@@ -219,7 +219,7 @@ def _with_time(command: ChangeAppointment, calendar: Calendar, row: Appointment)
     type_id = command.appointment_type_id or row.appointment_type_id
     start = command.start or row.start
     moved = replace(row, start=start, end=start + (row.end - row.start))
-    if type_id != row.appointment_type_id or (moved != row and not command.by.is_staff):
+    if type_id != row.appointment_type_id or (moved != row and not command.by.works_at_practice):
         return rules.of_kind(moved, calendar.kind(type_id))
     return moved
 
@@ -256,10 +256,10 @@ def _cancel(command: CancelAppointment, calendar: Calendar, now: datetime) -> De
     if row.status is Status.CANCELLED:
         return _decided(Outcome.GONE, row)
     rules.check_version(command.expected_version, row.version)
-    if row.status is Status.HELD and not command.by.is_staff:
+    if row.status is Status.HELD and not command.by.works_at_practice:
         return _decided(Outcome.GONE, row, rules.end_hold(row, now))
     check_transition(row.status, Status.CANCELLED)
-    if not command.by.is_staff:
+    if not command.by.works_at_practice:
         rules.check_not_too_late(row, now, calendar.schedule.cancel_notice_minutes)
     after = rules.next_version(row, now, status=Status.CANCELLED, cancel_reason=command.reason)
     return _decided(Outcome.GONE, after, AppointmentCancelled(before=row, after=after))

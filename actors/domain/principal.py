@@ -57,8 +57,8 @@ class Principal:
         return Role.CHATBOT if self.acting else self.role
 
     @property
-    def is_staff(self) -> bool:
-        """Whether it works at the practice: a dentist, or staff by role."""
+    def works_at_practice(self) -> bool:
+        """Whether it is a dentist or staff: those who work at a practice."""
         return self.role is Role.DENTIST or self.role is Role.STAFF
 
     def manages(self, dentist_id: ProfileId) -> bool:

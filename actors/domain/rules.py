@@ -48,7 +48,7 @@ def placed(
     """
     if not calendar.active or calendar.schedule.closures:
         calendar.check_open(row)
-    if by.is_staff:
+    if by.works_at_practice:
         if not calendar.managed_by(by):
             raise Forbidden
         row = _placed_by_staff(calendar, row, now, overbook=overbook)

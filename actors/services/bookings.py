@@ -141,7 +141,7 @@ class Bookings:
         """A patient for themselves; a dentist or staff for a patient whom they know."""
         by, dentist_id = caller.principal, request.dentist_id
         me = by.require(Role.PATIENT, Role.DENTIST, Role.STAFF)
-        if by.is_staff and not by.manages(dentist_id):
+        if by.works_at_practice and not by.manages(dentist_id):
             raise Forbidden("A dentist books in their own calendar, staff in those of the practice")
         command = commands.BookSlot(
             by=by,
@@ -259,7 +259,7 @@ class Bookings:
     async def _patient(
         self, by: Principal, me: ProfileId, patient_id: ProfileId | None
     ) -> PatientId:
-        if not by.is_staff:
+        if not by.works_at_practice:
             if patient_id not in (None, me):
                 raise Forbidden("A patient books for themselves only")
             return PatientId(me)

@@ -155,7 +155,7 @@ class Consents:
 
     async def _is_own(self, by: Principal, patient: PatientId) -> bool:
         """Whether the patient is theirs, of a dentist or staff; others are not limited here."""
-        return not by.is_staff or await self._profiles.own_patient(by, patient) is not None
+        return not by.works_at_practice or await self._profiles.own_patient(by, patient) is not None
 
 
 def _check_manager(by: Principal) -> None:

@@ -82,7 +82,7 @@ class People:
         if profile.role is Role.STAFF and by.practice and by.practice == profile.practice_id:
             return _card(profile)
         own = None
-        if by.is_staff and profile.role is Role.PATIENT:
+        if by.works_at_practice and profile.role is Role.PATIENT:
             own = await self._profiles.own_patient(by, PatientId(profile.id))
         if own is None:
             raise NotFound("profile")
@@ -100,7 +100,7 @@ class People:
         if new.role not in (Role.DENTIST, Role.STAFF, Role.PATIENT):
             raise ValidationFailed.of("role", "must be dentist, staff or patient")
         if by.role is not Role.ADMIN:
-            may_enter = by.is_staff or by.role is Role.CHATBOT
+            may_enter = by.works_at_practice or by.role is Role.CHATBOT
             if not may_enter or new.role is not Role.PATIENT:
                 raise Forbidden
             if new.subject is not None:
@@ -115,7 +115,7 @@ class People:
             email=new.email,
             phone=new.phone,
             time_zone=new.time_zone,
-            created_by=by.person if by.is_staff else None,
+            created_by=by.person if by.works_at_practice else None,
         )
         joins = None
         if new.role is Role.PATIENT:
@@ -238,7 +238,7 @@ class People:
     ) -> ProfilePage:
         """One's own patients, or the practice's; an exact contact finds any patient. Audited."""
         by = caller.principal
-        if not (by.is_staff or by.role is Role.CHATBOT):
+        if not (by.works_at_practice or by.role is Role.CHATBOT):
             raise Forbidden
         practices = await self._practices.every()
         region = next((each.region for each in practices if each.id == by.practice), None)

@@ -133,7 +133,7 @@ class Practices:
         the patient.
         """
         by = caller.principal
-        if not by.is_staff or by.practice != practice_id:
+        if not by.works_at_practice or by.practice != practice_id:
             raise Forbidden
         patient = PatientId(await self._directory.patient(patient_id))
         profile = await self._directory.person(patient)

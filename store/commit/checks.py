@@ -75,7 +75,7 @@ class _Placed:
         before = self.event.before
         is_new = before is None or before.status not in ATTENDING
         is_limited = self.event.after.status is Status.HELD or bool(self.commit.future_limit)
-        return is_new and is_limited and not self.turn.by.is_staff
+        return is_new and is_limited and not self.turn.by.works_at_practice
 
     @property
     def query(self) -> Params:

@@ -70,7 +70,7 @@ class ProfileRepository:
         self, by: Principal, *, limit: int, after: tuple[str, ProfileId] | None
     ) -> ProfilePage:
         listed = _p.role == Role.DENTIST.value
-        if not (by.is_staff or by.role is Role.ADMIN):
+        if not (by.works_at_practice or by.role is Role.ADMIN):
             listed &= _p.active
         async with self._readers.caller(by) as connection:
             return await _page(connection, listed, false(), limit=limit, after=after)
@@ -96,7 +96,7 @@ class ProfileRepository:
         exact: ColumnElement[bool] = _p.id.in_(found_exactly)
         own: ColumnElement[bool] = false()
         matching = among = exact
-        if by.is_staff:
+        if by.works_at_practice:
             own = _own_patients(by)
             matching = _contains(text)
             among = _p.id.in_(union(*_ids_of_own(by), _ids_among(found_exactly)))

@@ -36,16 +36,16 @@ def facts(principal: Principal | None, contact: KnownContact | None = None) -> M
     known = {"role": str(principal.role), "scope": principal.scope}
     if principal.role is Role.DENTIST:  # staff may work elsewhere later
         known["recorder"] = f"{principal.role}:{principal.subject}"
-    if principal.is_staff and principal.practice:
+    if principal.works_at_practice and principal.practice:
         known["practice"] = principal.practice
     if principal.role is Role.STAFF and principal.practice:
         known["desk"] = principal.practice
     if concerned := concerned_patient(principal):
         known["concerned"] = concerned
-    if contact and (principal.is_staff or principal.role is Role.CHATBOT):
+    if contact and (principal.works_at_practice or principal.role is Role.CHATBOT):
         known |= {"exact": contact.text, "phones": f"|{'|'.join(contact.phone_keys)}|"}
         known |= {"email_key": contact.email_key} if contact.email_key else {}
-    if principal.person and (principal.is_staff or principal.role is Role.PATIENT):
+    if principal.person and (principal.works_at_practice or principal.role is Role.PATIENT):
         known |= {"person": principal.person, str(principal.role): principal.person}
     return known
 

@@ -47,7 +47,7 @@ def book(by: Principal) -> BookSlot:
         patient_id=ANNA,
         appointment_type_id=CHECKUP.id,
         start=at(9),
-        overbook=by.is_staff,
+        overbook=by.works_at_practice,
     )
 
 

@@ -88,7 +88,9 @@ class Day:
         taken = [
             event
             for event in decision.events
-            if isinstance(event, RowEvent) and _takes_time(event) and not command.by.is_staff
+            if isinstance(event, RowEvent)
+            and _takes_time(event)
+            and not command.by.works_at_practice
         ]
         assert len(taken) <= 1
         for event in taken:
