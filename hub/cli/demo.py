@@ -83,6 +83,7 @@ async def _serve(
     errors: RecentErrors,
 ) -> None:
     async def ready(url: str, hub: Hub) -> None:
+        await demo.add_desk(hub)
         links = await demo.links(hub, url, _issuer(config))
         folder.write_links(links)
         show(args, {"url": url, "links": str(folder.links)}, _table(links, folder))
@@ -117,12 +118,14 @@ def _table(links: dict[str, Any], folder: DemoFolder) -> Iterator[str]:
     for dentist in links["dentists"]:
         yield f"  {dentist['name']:<20} {dentist['time_zone']:<18} {dentist['id']}"
     patients, types = len(links["patients"]), len(links["appointment_types"])
-    yield f"  {patients} patients, {types} appointment types"
+    yield f"  {patients} patients, {types} appointment types, at {links['practice']['name']}"
     yield ""
-    yield "As a patient, or as a dentist:"
+    yield "As a patient, as a dentist, or as the front desk:"
     yield f"  PATIENT={links['patients'][0]['token']}"
     yield f"  DENTIST={links['dentists'][0]['token']}"
+    yield f"  DESK={links['staff'][0]['token']}"
     yield f'  curl -H "Authorization: Bearer $PATIENT" {url}/api/profiles/me'
     yield f'  curl -H "Authorization: Bearer $DENTIST" {url}/api/appointments'
+    yield f'  curl -H "Authorization: Bearer $DESK" {url}/api/practices'
     yield ""
     yield f"Ctrl-C stops it. {folder.path} keeps the data; --fresh starts with new data."

@@ -14,6 +14,7 @@ from actors.domain.appointment import Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, ProfileId
 from actors.domain.principal import Principal, Role
+from actors.domain.profile import Profile
 from actors.ports.commits import Reply
 from actors.services.caller import Caller
 from actors.services.identity import Claims
@@ -22,14 +23,17 @@ from actors.services.requests import (
     BookSlotRequest,
     Cancellation,
     NewAppointmentType,
+    NewPractice,
     NewProfile,
 )
 from hub.bootstrap import Hub
 from hub.demo.plan import (
     PATIENTS,
+    PRACTICE,
     DemoPlan,
     PlannedDentist,
     PlannedPatient,
+    PlannedPractice,
     PlannedType,
     PlannedVisit,
 )
@@ -58,6 +62,10 @@ def dentist_subject(number: int) -> str:
     return f"demo-dentist-{number + 1}"
 
 
+def desk_subject(number: int) -> str:
+    return f"demo-desk-{number + 1}"
+
+
 def patient_subject(number: int) -> str:
     return f"demo-patient-{number + 1:03}"
 
@@ -67,20 +75,35 @@ async def seed(hub: Hub, plan: DemoPlan) -> None:
     await _Seeding(hub).run(plan)
 
 
+async def add_desk(hub: Hub) -> None:
+    """Enter the front desk in a clinic that an earlier version seeded without one."""
+    known = await hub.core.base.store.profiles.by_subject(desk_subject(0))
+    if known is None:
+        await _Seeding(hub).desk(PRACTICE)
+
+
 async def links(hub: Hub, url: str, issue: IssueToken) -> dict[str, Any]:
     """What clients need to try the demo: the content of ``links.json``."""
-    demo = _Seeding(hub)
+    desk = [await _person(hub, desk_subject(n)) for n in range(len(PRACTICE.desk))]
+    dentists = [await _person(hub, dentist_subject(n)) for n in range(DENTISTS)]
+    patients = [await _person(hub, patient_subject(n)) for n in range(PATIENTS)]
+    assert desk[0].practice_id, "the front desk works at the practice"
+    practice = await hub.services.practices.find(desk[0].practice_id)
+
+    def linked(person: Profile) -> dict[str, str | None]:
+        assert person.subject, "everyone in the demo can sign in"
+        return {
+            "id": person.id,
+            "name": person.name,
+            "token": issue(person.subject, person.role),
+        }
+
     return {
         "url": url,
-        "dentists": [
-            {**await demo.person(subject, Role.DENTIST), "token": issue(subject, Role.DENTIST)}
-            for subject in map(dentist_subject, range(DENTISTS))
-        ],
-        "patients": [
-            {"id": person["id"], "name": person["name"], "token": issue(subject, Role.PATIENT)}
-            for subject in map(patient_subject, range(PATIENTS))
-            for person in [await demo.person(subject, Role.PATIENT)]
-        ],
+        "practice": {"id": practice.id, "name": practice.name},
+        "staff": [linked(each) for each in desk],
+        "dentists": [{**linked(each), "time_zone": each.time_zone} for each in dentists],
+        "patients": [linked(each) for each in patients],
         "chatbot": {"token": issue(CHATBOT, Role.CHATBOT)},
         "admin": {"token": issue(ADMIN, Role.ADMIN)},
         "appointment_types": [
@@ -90,12 +113,19 @@ async def links(hub: Hub, url: str, issue: IssueToken) -> dict[str, Any]:
     }
 
 
+async def _person(hub: Hub, subject: str) -> Profile:
+    profile = await hub.core.base.store.profiles.by_subject(subject)
+    assert profile is not None, "the demo was seeded with them"
+    return profile
+
+
 class _Seeding:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._admin = self._caller(Principal(role=Role.ADMIN, subject=ADMIN))
 
     async def run(self, plan: DemoPlan) -> None:
+        await self._practice(plan.practice)
         types = await _all(self._type(each) for each in plan.types)
         patients = await _all(self._patient(n, who) for n, who in enumerate(plan.patients))
         dentists = await _all(self._dentist(n, who) for n, who in enumerate(plan.dentists))
@@ -104,10 +134,25 @@ class _Seeding:
             for visit in plan.visits
         )
 
-    async def person(self, subject: str, role: Role) -> dict[str, str | None]:
-        principal = await self._principal(subject, role)
-        profile = await self._hub.services.people.me(self._caller(principal))
-        return {"id": profile.id, "name": profile.name, "time_zone": profile.time_zone}
+    async def _practice(self, practice: PlannedPractice) -> None:
+        await self._hub.services.practices.create(
+            self._admin,
+            NewPractice(
+                name=practice.name,
+                time_zone=practice.time_zone,
+                region=practice.region,
+                address=practice.address,
+                phone=practice.phone,
+            ),
+        )
+        await self.desk(practice)
+
+    async def desk(self, practice: PlannedPractice) -> None:
+        for number, name in enumerate(practice.desk):
+            subject = desk_subject(number)
+            await self._hub.services.people.create(
+                self._admin, NewProfile(role=Role.STAFF, subject=subject, name=name)
+            )
 
     async def _type(self, kind: PlannedType) -> AppointmentTypeId:
         reply = await self._hub.services.catalog.create(

@@ -82,12 +82,34 @@ class PlannedVisit:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedPractice:
+    name: str
+    time_zone: str
+    region: str
+    """ISO 3166 code of its country."""
+    address: str
+    phone: str
+    desk: tuple[str, ...]
+    """The names of those who work at the front desk."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DemoPlan:
+    practice: PlannedPractice
     types: tuple[PlannedType, ...]
     dentists: tuple[PlannedDentist, ...]
     patients: tuple[PlannedPatient, ...]
     visits: tuple[PlannedVisit, ...]
 
+
+PRACTICE = PlannedPractice(
+    name="Dental practice on the square",
+    time_zone="Europe/Berlin",
+    region="US",
+    address="1 Square, Example Town",
+    phone="+1 202 555 0199",
+    desk=("Nora Brandt",),
+)
 
 TYPES = (
     PlannedType(name="Check-up", duration=30, before=0, after=5, share=5),
@@ -103,6 +125,7 @@ def plan(today: date) -> DemoPlan:
     rng = random.Random(_SEED)  # noqa: S311  # a demo, not a secret
     dentists = _dentists(today)
     return DemoPlan(
+        practice=PRACTICE,
         types=TYPES,
         dentists=dentists,
         patients=tuple(_patients(rng)),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -49,7 +50,14 @@ async def test_the_demo_clinic_matches_its_links(tmp_path: Path) -> None:
         }
         assert len({dentist["time_zone"] for dentist in links["dentists"]}) == 2
         assert (len(links["dentists"]), len(links["patients"])) == (3, 100)
-        for person in (*links["dentists"], links["patients"][0], links["patients"][99]):
+        (desk,) = links["staff"]
+        status, practices = await get(f"{demo.url}/api/practices", desk["token"])
+        assert [{key: each[key] for key in links["practice"]} for each in practices["data"]] == [
+            links["practice"]
+        ]
+        status, lists = await get(f"{demo.url}/api/appointments?limit=1", desk["token"])
+        assert (status, len(lists["positions"])) == (200, len(links["dentists"]))
+        for person in (*links["dentists"], desk, links["patients"][0], links["patients"][99]):
             status, profile = await get(f"{demo.url}/api/profiles/me", person["token"])
             assert (status, profile["id"], profile["name"]) == (200, person["id"], person["name"])
         status, types = await get(f"{demo.url}/api/appointment-types", links["chatbot"]["token"])
@@ -82,6 +90,19 @@ async def test_the_demo_keeps_its_data(tmp_path: Path) -> None:
     assert [person["id"] for person in after["patients"]] == [
         person["id"] for person in before["patients"]
     ]
+
+
+async def test_a_demo_of_an_earlier_version_gets_its_desk(tmp_path: Path) -> None:
+    async with command(tmp_path, "demo") as demo:
+        await demo.stop()
+    database = sqlite3.connect(tmp_path / "var" / "chairside.db")
+    database.execute("DELETE FROM profiles WHERE role = 'staff'")
+    database.commit()
+    database.close()
+    async with command(tmp_path, "demo") as demo:
+        (desk,) = links_in(tmp_path)["staff"]
+        status, profile = await get(f"{demo.url}/api/profiles/me", desk["token"])
+    assert (status, profile["id"], profile["role"]) == (200, desk["id"], "staff")
 
 
 async def test_fresh_deletes_the_data_of_the_demo(tmp_path: Path) -> None:
