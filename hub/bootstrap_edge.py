@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from heapq import nlargest
+from heapq import nsmallest
 
 from aiohttp import web
 
@@ -22,7 +22,7 @@ from api.realtime.supabase import Supabase
 from api.rest.commands import COMMANDS
 from hub.bootstrap_core import Base, Core
 from hub.chat import chat_deps
-from hub.telemetry.figures import CALENDARS_SHOWN, About, Figures, busiest
+from hub.telemetry.figures import CALENDARS_SHOWN, About, Figures, Load, busiest_first
 from hub.telemetry.health import Health
 from hub.telemetry.metrics import CalendarFigures, Gauges
 from hub.telemetry.recent_errors import RecentErrors
@@ -141,9 +141,10 @@ def _gauges(core: Core, realtime: Realtime, supabase: Supabase, streams: EventSt
         },
         webhooks=lambda: len(core.dispatcher),
         webhooks_failing=lambda: core.dispatcher.failing,
-        busiest=lambda: busiest(
-            map(_calendar_figures, nlargest(CALENDARS_SHOWN, registry.actors(), key=_load))
-        ),
+        busiest=lambda: [
+            _calendar_figures(actor)
+            for actor in nsmallest(CALENDARS_SHOWN, registry.actors(), key=_load)
+        ],
         cache_lookups=lambda: {
             "people": core.directory.people.lookups,
             "subjects": core.directory.subjects.lookups,
@@ -152,8 +153,9 @@ def _gauges(core: Core, realtime: Realtime, supabase: Supabase, streams: EventSt
     )
 
 
-def _load(actor: CalendarActor) -> tuple[int, int, float]:
-    return len(actor.mailbox), actor.holds, actor.last_batch_s
+def _load(actor: CalendarActor) -> Load:
+    waiting = len(actor.mailbox)
+    return busiest_first(waiting, actor.holds, actor.last_batch_s, actor.dentist_id)
 
 
 def _calendar_figures(actor: CalendarActor) -> CalendarFigures:

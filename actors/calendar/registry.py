@@ -1,7 +1,6 @@
 """The calendars of this process: one actor for each calendar in use, started on demand."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -10,9 +9,9 @@ from actors.calendar.calendar_actor import CalendarActor, Moved, loaded_snapshot
 from actors.calendar.mailbox import MailboxSealed, PendingCommand
 from actors.calendar.settings import MEMORY_REACH, ActorSettings, ReservationSettings
 from actors.calendar.snapshot import Snapshot
-from actors.domain.channels import practice_channel, user_profile_channel
+from actors.domain.channels import PRACTICE_PREFIX, USER_PROFILE_PREFIX
 from actors.domain.commands import Command
-from actors.domain.ids import DentistId, PracticeId, ProfileId
+from actors.domain.ids import DentistId, ProfileId
 from actors.domain.refusals import NotFound, Unavailable
 from actors.ports.calendars import CalendarStore, DueHold, LoadedCalendar
 from actors.ports.clock import Clock
@@ -26,8 +25,6 @@ _ATTEMPTS = 3
 
 _OUTSIDE = frozenset({"appointment_types.updated", "practice.updated", "profile.updated"})
 """Events of what calendars rest on, and do not decide themselves."""
-_PRACTICE = practice_channel(PracticeId(""))
-_PERSON = user_profile_channel(ProfileId(""))
 
 
 class Calendars(Protocol):
@@ -158,10 +155,12 @@ class Registry:
             for actor in self.actors():
                 actor.types_stale = True
         elif record.type == "practice.updated":
-            practice_id, closures = record.channel.removeprefix(_PRACTICE), _closed_by(record)
-            self._reopen(practice_id, lambda actor: _is_outdated(actor, practice_id, closures))
-        elif record.type == "profile.updated" and record.channel.startswith(_PERSON):
-            person = DentistId(ProfileId(record.channel.removeprefix(_PERSON)))
+            practice_id = record.channel.removeprefix(PRACTICE_PREFIX)
+            self._reopen(
+                practice_id, lambda actor: actor.snapshot.calendar.practice_id == practice_id
+            )
+        elif record.type == "profile.updated" and record.channel.startswith(USER_PROFILE_PREFIX):
+            person = DentistId(ProfileId(record.channel.removeprefix(USER_PROFILE_PREFIX)))
             if person in self._actors or person in self._activations:
                 self._reopen(person, lambda actor: actor.dentist_id == person)
 
@@ -270,19 +269,3 @@ class Registry:
         actor = self._tasks.pop(task)
         if self._actors.get(actor.dentist_id) is actor:
             del self._actors[actor.dentist_id]
-
-
-_Dates = frozenset[tuple[str, str]]
-
-
-def _closed_by(record: EventRecord) -> _Dates:
-    """The closed dates that ``practice.updated`` shows."""
-    closures = json.loads(record.payload)["closures"]
-    return frozenset((each["start_date"], each["end_date"]) for each in closures)
-
-
-def _is_outdated(actor: CalendarActor, practice_id: str, closures: _Dates) -> bool:
-    """Whether it is a calendar of the practice, and has other closures."""
-    calendar = actor.snapshot.calendar
-    known = {(f"{each.start_date}", f"{each.end_date}") for each in calendar.schedule.closures}
-    return calendar.practice_id == practice_id and known != closures

@@ -17,7 +17,14 @@ Channel = NewType("Channel", str)
 AVAILABILITY_ALL = Channel("availability:all")
 HUB_STATUS = Channel("hub:status")
 
-_DENTIST_AVAILABILITY = "availability:dentist:"
+DENTIST_PREFIX = "appointments:dentist:"
+PATIENT_PREFIX = "appointments:patient:"
+AVAILABILITY_PREFIX = "availability:dentist:"
+USER_PROFILE_PREFIX = "profiles:user:"
+DENTIST_PROFILES_PREFIX = "profiles:dentist:"
+PRACTICE_PREFIX = "practices:"
+"""Each is followed by the id of a dentist, patient, person or practice."""
+
 _NAMESPACES = ("appointments:", "availability:", "profiles:", "practices:", "hub:")
 
 
@@ -30,27 +37,27 @@ def parse_channel(name: str) -> Channel:
 
 
 def dentist_channel(dentist_id: DentistId) -> Channel:
-    return Channel("appointments:dentist:" + dentist_id)
+    return Channel(DENTIST_PREFIX + dentist_id)
 
 
 def patient_channel(patient_id: PatientId) -> Channel:
-    return Channel("appointments:patient:" + patient_id)
+    return Channel(PATIENT_PREFIX + patient_id)
 
 
 def availability_channel(dentist_id: DentistId) -> Channel:
-    return Channel(_DENTIST_AVAILABILITY + dentist_id)
+    return Channel(AVAILABILITY_PREFIX + dentist_id)
 
 
 def user_profile_channel(user_id: ProfileId) -> Channel:
-    return Channel("profiles:user:" + user_id)
+    return Channel(USER_PROFILE_PREFIX + user_id)
 
 
 def dentist_profiles_channel(dentist_id: DentistId) -> Channel:
-    return Channel("profiles:dentist:" + dentist_id)
+    return Channel(DENTIST_PROFILES_PREFIX + dentist_id)
 
 
 def practice_channel(practice_id: PracticeId) -> Channel:
-    return Channel("practices:" + practice_id)
+    return Channel(PRACTICE_PREFIX + practice_id)
 
 
 def own_channels(principal: Principal) -> tuple[Channel, ...]:
@@ -86,15 +93,15 @@ def _of_practice(principal: Principal) -> tuple[Channel, ...]:
 def is_public(channel: Channel) -> bool:
     """Whether the channel carries only times, and is open to every signed-in client."""
     return channel == AVAILABILITY_ALL or (
-        channel.startswith(_DENTIST_AVAILABILITY) and len(channel) > len(_DENTIST_AVAILABILITY)
+        channel.startswith(AVAILABILITY_PREFIX) and len(channel) > len(AVAILABILITY_PREFIX)
     )
 
 
 def dentist_of_availability(channel: Channel) -> str | None:
     """The text that names the dentist of free times; ``None`` for other channels."""
-    if not channel.startswith(_DENTIST_AVAILABILITY):
+    if not channel.startswith(AVAILABILITY_PREFIX):
         return None
-    return channel.removeprefix(_DENTIST_AVAILABILITY)
+    return channel.removeprefix(AVAILABILITY_PREFIX)
 
 
 def is_reserved(name: str) -> bool:

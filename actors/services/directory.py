@@ -5,7 +5,7 @@ Events invalidate the cache, so that requests need no query for the caller's pro
 
 from collections.abc import Sequence
 
-from actors.domain.channels import user_profile_channel
+from actors.domain.channels import USER_PROFILE_PREFIX
 from actors.domain.ids import DentistId, PatientId, ProfileId
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
@@ -13,8 +13,6 @@ from actors.domain.refusals import NotFound
 from actors.ports.events import EventRecord
 from actors.ports.profiles import Profiles
 from actors.services.cache import Cache
-
-_PREFIX = user_profile_channel(ProfileId(""))
 
 
 class Directory:
@@ -48,8 +46,8 @@ class Directory:
     def forget(self, records: Sequence[EventRecord]) -> None:
         """Drop cached profiles when the relay publishes that they changed."""
         for record in records:
-            if record.type == "profile.updated" and record.channel.startswith(_PREFIX):
-                self.drop(ProfileId(record.channel.removeprefix(_PREFIX)))
+            if record.type == "profile.updated" and record.channel.startswith(USER_PROFILE_PREFIX):
+                self.drop(ProfileId(record.channel.removeprefix(USER_PROFILE_PREFIX)))
 
     def drop(self, profile_id: ProfileId) -> None:
         self.people.drop(profile_id)

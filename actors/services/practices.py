@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from actors.domain.announcements import LinkedBody
-from actors.domain.channels import practice_channel
+from actors.domain.channels import PRACTICE_PREFIX
 from actors.domain.events import PatientLinked, PracticeSaved
 from actors.domain.ids import DentistId, PatientId, PracticeId, ProfileId
 from actors.domain.practice import Practice
@@ -22,7 +22,6 @@ from actors.services.requests import NewPractice, PracticeChange, all_fields, se
 
 _ALL = "all"
 _BY_STAFF = frozenset({"phone", "closures"})
-_PREFIX = practice_channel(PracticeId(""))
 
 
 class Practices:
@@ -155,7 +154,7 @@ class Practices:
             if record.type == "practice.updated":
                 self.cache.clear()
             elif record.type == "people.updated":
-                self.calendar_cache.drop(PracticeId(record.channel.removeprefix(_PREFIX)))
+                self.calendar_cache.drop(PracticeId(record.channel.removeprefix(PRACTICE_PREFIX)))
 
 
 def _check_may_change(by: Principal, practice_id: PracticeId, sent: Mapping[str, object]) -> None:

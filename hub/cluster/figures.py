@@ -11,7 +11,14 @@ from hub.cluster.calendars.router import Router
 from hub.cluster.local_node import LocalNode
 from hub.cluster.stream.receiver import StreamReceiver
 from hub.cluster.stream.repair import ChannelRepair
-from hub.telemetry.figures import CALENDARS_SHOWN, PROBLEMS_SHOWN, StatusFigures, sockets
+from hub.telemetry.figures import (
+    CALENDARS_SHOWN,
+    PROBLEMS_SHOWN,
+    Load,
+    StatusFigures,
+    busiest_first,
+    sockets,
+)
 
 _SUMMED = (
     "calendars",
@@ -138,7 +145,7 @@ def merged(own: StatusFigures, others: Iterable[StatusFigures]) -> dict[str, Any
     whole["connections"], whole["sockets"] = dict(connections), sockets(connections)
     whole["nodes"] = [node for each in every for node in each.get("nodes") or ()]
     calendars = [calendar for each in every for calendar in each.get("busiest") or ()]
-    whole["busiest"] = sorted(calendars, key=_busiest_first)[:CALENDARS_SHOWN]
+    whole["busiest"] = sorted(calendars, key=_load)[:CALENDARS_SHOWN]
     whole["problems"] = [
         {"reason": reason, "count": count} for reason, count in reasons.most_common(PROBLEMS_SHOWN)
     ]
@@ -150,10 +157,7 @@ def merged(own: StatusFigures, others: Iterable[StatusFigures]) -> dict[str, Any
     return whole
 
 
-def _busiest_first(calendar: StatusFigures) -> tuple[int, int, float, str]:
-    return (
-        -calendar["waiting"],
-        -calendar["holds"],
-        -calendar["turn_ms"],
-        calendar["dentist_id"],
+def _load(calendar: StatusFigures) -> Load:
+    return busiest_first(
+        calendar["waiting"], calendar["holds"], calendar["turn_ms"], calendar["dentist_id"]
     )

@@ -5,19 +5,19 @@ directory.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from heapq import nsmallest
 from typing import Any, Final
 
 from actors.ports.clock import Clock
 from hub import __version__
 from hub.telemetry.health import Health
-from hub.telemetry.metrics import CalendarFigures, Gauges, Metrics
+from hub.telemetry.metrics import Gauges, Metrics
 from hub.telemetry.recent_errors import RecentErrors
 
 StatusFigures = Mapping[str, Any]
 """The JSON of ``hub:status``."""
+Load = tuple[int, int, float, str]
 
 CALENDARS_SHOWN: Final = 20
 PROBLEMS_SHOWN: Final = 10
@@ -121,13 +121,9 @@ class Figures:
         return _Reading(self._clock.monotonic(), totals.commits, totals.commands, totals.broadcasts)
 
 
-def busiest(calendars: Iterable[CalendarFigures]) -> Sequence[CalendarFigures]:
-    """The calendars with the highest load first, as many as the status page shows."""
-
-    def order(each: CalendarFigures) -> tuple[int, int, float, str]:
-        return -each.waiting, -each.holds, -each.turn_ms, each.dentist_id
-
-    return nsmallest(CALENDARS_SHOWN, calendars, key=order)
+def busiest_first(waiting: int, holds: int, turn: float, dentist_id: str) -> Load:
+    """Sorts calendars: those with the highest load first. ``turn`` has any one unit."""
+    return -waiting, -holds, -turn, dentist_id
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float | None:

@@ -10,15 +10,14 @@ from dataclasses import dataclass, field
 
 from actors.domain.channels import (
     AVAILABILITY_ALL,
-    availability_channel,
-    dentist_channel,
-    dentist_profiles_channel,
-    patient_channel,
-    practice_channel,
-    user_profile_channel,
+    AVAILABILITY_PREFIX,
+    DENTIST_PREFIX,
+    DENTIST_PROFILES_PREFIX,
+    PATIENT_PREFIX,
+    PRACTICE_PREFIX,
+    USER_PROFILE_PREFIX,
 )
 from actors.domain.contact import KnownContact
-from actors.domain.ids import DentistId, PatientId, PracticeId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.webhook import concerned_patient
 from store.sql.schema import WAS_BOOKED
@@ -85,30 +84,29 @@ def _no_one(column: str) -> Rule:
     return Rule(rows=f"{column} <> {column}")
 
 
-_ANY = ProfileId("")
 _PRIVATE_CHANNELS = (
-    (dentist_channel(DentistId(_ANY)), _DENTIST),
-    (dentist_profiles_channel(DentistId(_ANY)), _DENTIST),
-    (patient_channel(PatientId(_ANY)), _PATIENT),
-    (user_profile_channel(_ANY), _PERSON),
-    (practice_channel(PracticeId("")), _PRACTICE),
+    (DENTIST_PREFIX, _DENTIST),
+    (DENTIST_PROFILES_PREFIX, _DENTIST),
+    (PATIENT_PREFIX, _PATIENT),
+    (USER_PROFILE_PREFIX, _PERSON),
+    (PRACTICE_PREFIX, _PRACTICE),
 )
 _CALENDARS = (
     "SELECT d.id FROM main.profiles AS d"  # noqa: S608  # constants of this file
     f" WHERE d.practice_id = {_DESK} AND d.role = 'dentist'"
 )
 """The dentists whose calendars staff manage; evaluated once for a statement."""
-_HOURS = availability_channel(DentistId(_ANY))
-_IS_OF_HOURS = f"channel > '{_HOURS}' AND substr(channel, 1, {len(_HOURS)}) = '{_HOURS}'"
+_IS_OF_HOURS = (
+    f"channel > '{AVAILABILITY_PREFIX}'"
+    f" AND substr(channel, 1, {len(AVAILABILITY_PREFIX)}) = '{AVAILABILITY_PREFIX}'"
+)
 
 _OF_CHANNEL = " OR ".join(
     (
         f"({_SIGNED_IN} AND channel = '{AVAILABILITY_ALL}')",
         f"({_SIGNED_IN} AND {_IS_OF_HOURS})",
         *(f"channel = '{prefix}' || {whose}" for prefix, whose in _PRIVATE_CHANNELS),
-        "channel IN ("
-        + _CALENDARS.replace("d.id", f"'{dentist_channel(DentistId(_ANY))}' || d.id", 1)
-        + ")",
+        "channel IN (" + _CALENDARS.replace("d.id", f"'{DENTIST_PREFIX}' || d.id", 1) + ")",
     )
 )
 """The rules of :func:`~actors.domain.channels.may_join`; a test compares the two."""

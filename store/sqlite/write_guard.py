@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
+from actors.domain.channels import AVAILABILITY_PREFIX, DENTIST_PREFIX
+
 
 def guard_writes(raw: sqlite3.Connection) -> None:
     """Install the triggers. Until :func:`declare` is called, no records may be written."""
@@ -53,7 +55,7 @@ def _people() -> Iterator[str]:
 
 def _events() -> Iterator[str]:
     """Guards the channels of dentists; those of patients may be written for any dentist."""
-    prefixes = ("appointments:dentist:", "availability:dentist:")
+    prefixes = (DENTIST_PREFIX, AVAILABILITY_PREFIX)
     foreign = " OR ".join(
         f"(substr(NEW.channel, 1, {len(prefix)}) = '{prefix}'"
         f" AND {_foreign(f'substr(NEW.channel, {len(prefix) + 1})')})"

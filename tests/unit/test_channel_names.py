@@ -2,6 +2,7 @@
 
 import pytest
 
+from actors.domain import channels as hub_channels
 from actors.domain.channels import Channel, parse_channel
 from actors.domain.ids import DentistId, ProfileId
 from actors.domain.principal import Principal, Role
@@ -9,7 +10,8 @@ from actors.domain.profile import Profile
 from actors.domain.refusals import Forbidden, NotFound
 from actors.services.channel_access import ChannelAccess
 from actors.services.directory import Directory
-from chairside.client.channels import canonical_channel
+from chairside.client import slot_cache
+from chairside.client.channels import availability_channel, canonical_channel
 
 DENTIST = DentistId(ProfileId("01976f2e-0000-7000-8000-00000000000d"))
 PATIENT = ProfileId("01976f2e-0000-7000-8000-0000000000aa")
@@ -94,3 +96,8 @@ async def test_a_new_dentist_is_known_at_once() -> None:
         await channels.check(CALLER, [name])
     people.add(DENTIST, Role.DENTIST)
     await channels.check(CALLER, [name])
+
+
+def test_hub_and_client_build_the_same_name() -> None:
+    assert availability_channel(DENTIST) == hub_channels.availability_channel(DENTIST)
+    assert slot_cache._ALL == hub_channels.AVAILABILITY_ALL  # no name of the client's interface

@@ -1,5 +1,6 @@
 """The figures of ``hub:status``: rates, the busiest calendars and errors, without people."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from actors.domain.channels import AVAILABILITY_ALL
 from actors.domain.position import Position
 from actors.ports.events import Delivery
 from hub.cluster.figures import merged
-from hub.telemetry.figures import CALENDARS_SHOWN, About, Figures, busiest, percentile, sockets
+from hub.telemetry.figures import CALENDARS_SHOWN, About, Figures, percentile, sockets
 from hub.telemetry.health import Health
 from hub.telemetry.logging import LoggingSettings, configure_logging
 from hub.telemetry.metrics import CalendarFigures, Gauges, Metrics
@@ -153,8 +154,10 @@ def test_the_busiest_calendars_come_first_up_to_a_limit() -> None:
     ]
     waiting = CalendarFigures(dentist_id="w", waiting=9, turn_ms=0.0, holds=0)
     holding = CalendarFigures(dentist_id="h", waiting=0, turn_ms=0.0, holds=3)
-    shown = busiest([*idle, holding, waiting])
-    assert [each.dentist_id for each in shown[:3]] == ["w", "h", "000"]
+    slow = CalendarFigures(dentist_id="s", waiting=0, turn_ms=5.0, holds=0)
+    busy = [{"busiest": [asdict(each)]} for each in (slow, holding, waiting)]
+    shown = merged({"busiest": [*map(asdict, idle)]}, busy)["busiest"]
+    assert [each["dentist_id"] for each in shown[:4]] == ["w", "h", "s", "000"]
     assert len(shown) == CALENDARS_SHOWN
 
 

@@ -20,8 +20,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from actors.domain.channels import practice_channel, user_profile_channel
-from actors.domain.ids import PracticeId, ProfileId
+from actors.domain.channels import PRACTICE_PREFIX, USER_PROFILE_PREFIX
+from actors.domain.ids import ProfileId
 from actors.domain.principal import Principal
 from actors.domain.refusals import ConsentRequired, Forbidden, NotFound, Unavailable
 from actors.ports.commits import StoreUnavailable
@@ -32,8 +32,6 @@ from api.auth import TokenVerifier
 
 log = structlog.get_logger(__name__)
 
-_PREFIX: Final = user_profile_channel(ProfileId(""))
-_PRACTICE: Final = practice_channel(PracticeId(""))
 RETRY_S: Final = 1.0
 """The wait before a failed query of the database is repeated."""
 
@@ -106,10 +104,10 @@ class Revocations:
         calendars of the practice.
         """
         for record in records:
-            if record.channel.startswith(_PREFIX):
-                self._check_soon(ProfileId(record.channel.removeprefix(_PREFIX)))
+            if record.channel.startswith(USER_PROFILE_PREFIX):
+                self._check_soon(ProfileId(record.channel.removeprefix(USER_PROFILE_PREFIX)))
             elif record.type == "people.updated":
-                self._check_practice(record.channel.removeprefix(_PRACTICE))
+                self._check_practice(record.channel.removeprefix(PRACTICE_PREFIX))
 
     def _check_practice(self, practice: str) -> None:
         for person in self._people(lambda each: each.practice == practice):
