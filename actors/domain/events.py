@@ -64,6 +64,8 @@ class ProfileSaved:
     after: Profile
     joins: PracticeId | None = None
     """The practice that a new patient was entered at."""
+    only_of: PracticeId | None = None
+    """If set, the commit is refused when the patient belongs to another practice, too."""
 
 
 @value

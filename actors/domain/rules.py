@@ -33,6 +33,13 @@ def check_not_too_late(row: Appointment, now: datetime, notice_minutes: int = 0)
         raise TooLate
 
 
+def shared_patient() -> Forbidden:
+    """One of several practices may not change alone what each of them relies on."""
+    return Forbidden(
+        "Only an admin may change contact data and `active` of a patient of several practices"
+    )
+
+
 def check_version(expected: int | None, current: int) -> None:
     if expected is not None and expected != current:
         raise VersionConflict(current)

@@ -80,6 +80,10 @@ class Profiles(Protocol):
         """Audit that the connections of a person are being ended."""
         ...
 
+    async def record_view(self, by: Principal, request_id: str, person: Profile) -> None:
+        """Audit that the principal was shown a profile."""
+        ...
+
 
 class Connections(Protocol):
     """All live connections, of every protocol and at every node of the hub."""

@@ -8,6 +8,7 @@ from actors.domain.ids import PatientId, PracticeId, ProfileId
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile, PublicCard
 from actors.domain.refusals import Forbidden, NotFound, ValidationFailed
+from actors.domain.rules import shared_patient
 from actors.ports.commits import Reply
 from actors.ports.profiles import Connections, ProfilePage, Profiles
 from actors.services.caller import Caller
@@ -178,9 +179,12 @@ class People:
                 raise NotFound("profile")
             _check_workplace(before, change)
             after = edited(before, change, expected_version)
-            await self._check_shared(by, before, after)
-            event = ProfileSaved(before=before, after=after)
-            return before, await self._records.save(caller, key, event, after)
+            only_of = await self._only_of(by, before, after)
+            event = ProfileSaved(before=before, after=after, only_of=only_of)
+            reply = await self._records.save(caller, key, event, after)
+            if after == before and by.role is Role.ADMIN:
+                await self._profiles.record_view(by, caller.request_id, before)
+            return before, reply
 
         before, reply = await retried(expected_version, save)
         self._forget(before)
@@ -196,19 +200,18 @@ class People:
             return False
         return await self._practices.has_patient(by.practice, PatientId(person.id))
 
-    async def _check_shared(self, by: Principal, before: Profile, after: Profile) -> None:
-        """Raise Forbidden if staff change what other practices rely on.
+    async def _only_of(self, by: Principal, before: Profile, after: Profile) -> PracticeId | None:
+        """The practice that alone must rely on the patient, for this change by its staff.
 
-        Who has the e-mail address of a patient may sign in as them.
+        Raises Forbidden if others do, too: who has the e-mail address of a patient may sign in
+        as them. The commit checks again, because another practice may link the patient meanwhile.
         """
         same = all(getattr(before, each) == getattr(after, each) for each in _RELIED_ON)
         if same or by.practice is None:
-            return
+            return None
         if await self._practices.is_shared(by.practice, PatientId(before.id)):
-            raise Forbidden(
-                "Only an admin may change contact data and `active` of a patient of several"
-                " practices"
-            )
+            raise shared_patient()
+        return by.practice
 
     def _forget(self, profile: Profile) -> None:
         """Read the person, and the calendars of their practice, again."""

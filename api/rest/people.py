@@ -79,11 +79,11 @@ async def create(call: Call[None, NewProfile]) -> Result:
 @Route(
     "PUT",
     f"{_COLLECTION}/{{id}}",
-    "Change someone's profile: a dentist's or staff's by an admin, a patient's by staff",
+    "Change someone's profile: anyone's by an admin, a patient's of the practice also by staff",
     description=(
-        "Who is not `active` any more may do nothing: connections end at once, at every node, and"
-        " nothing new can be booked with or for them; what is booked stays. Staff who are"
-        " moved to another practice lose the rights at the old one at once. A dentist stays at"
+        "Who is not `active` any more may do nothing: their connections end at every node, and"
+        " nothing new can be booked with or for them; what is booked stays. Staff who are moved"
+        " to another practice lose the rights at the old one. A dentist stays at"
         " the practice; one without a practice can get one. 503: a node did not answer, so send"
         " it again; the others have done it."
     ),
@@ -121,7 +121,7 @@ async def disconnect(call: Call[None, None]) -> Result:
 @Route(
     "GET",
     _DENTISTS,
-    "Every dentist: the public card, by name",
+    "The dentists: public cards, by name; those who are not active only for those who work here",
     response="DentistPage",
     leads_to=("/api/availability/{dentistId}",),
     query=PAGE,
@@ -136,7 +136,8 @@ async def dentists(call: Call[PageQuery, None]) -> Result:
 @Route(
     "GET",
     _PATIENTS,
-    "A dentist's own patients; an exact telephone number or e-mail finds anybody",
+    "The patients of a dentist, or of staff's practice; an exact telephone number or e-mail finds"
+    " any patient",
     response="PatientPage",
     query=PATIENTS,
 )

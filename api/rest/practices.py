@@ -6,17 +6,24 @@ from actors.domain.ids import PracticeId
 from actors.domain.practice import Practice
 from actors.domain.refusals import IdempotencyMismatch
 from actors.services.requests import NewPractice, PatientLink, PracticeChange
-from api.rest.responses import Resource
+from api.cursors import after_name
+from api.rest.responses import Resource, list_page
 from api.rest.route import Call, Result, Route, Routes
 from api.schemas.practices import CHANGE_PRACTICE, CREATE_PRACTICE, LINK_PATIENT, PRACTICE
+from api.schemas.queries import PAGE, PageQuery
 
 _COLLECTION = "/api/practices"
 
 
-@Route("GET", _COLLECTION, "Every practice of the hub, by name", response="Practices")
-async def page(call: Call[None, None]) -> Result:
-    found = await call.services.practices.every()
-    return Resource(orjson.dumps({"data": PRACTICE.dump(found, many=True)}))
+@Route("GET", _COLLECTION, "The practices of the hub, by name", response="PracticePage", query=PAGE)
+async def page(call: Call[PageQuery, None]) -> Result:
+    practices = await call.services.practices.every()
+    after = after_name(_COLLECTION, call.query)
+    rest = [each for each in practices if after is None or (each.name, each.id) > after]
+    found = rest[: call.query.limit]
+    last = (found[-1].name, found[-1].id) if len(rest) > len(found) else None
+    shown = [PRACTICE.dump(each) for each in found]
+    return list_page(_COLLECTION, call.query, shown, last=last, total=len(practices))
 
 
 @Route(

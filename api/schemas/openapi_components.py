@@ -106,7 +106,7 @@ FORMS: Final[Mapping[str, Form]] = {
     ),
     "WebhookPage": _page(ref("Webhook")),
     "Consents": _object(data=_list(ref("Consent")), assumed={"type": "boolean"}),
-    "Practices": _object(data=_list(ref("Practice"))),
+    "PracticePage": _page(ref("Practice")),
     "DisabledWebhooks": _object(disabled=_NUMBER),
     "WebhookDeliveries": _object(data=_list(ref("WebhookDelivery"))),
     "AppointmentHistory": _object(data=_list(ref("HistoryEntry"))),

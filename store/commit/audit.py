@@ -67,15 +67,17 @@ def disconnect_params(
     by: Principal, at: datetime, request_id: str, person: Profile
 ) -> dict[str, object]:
     """An admin ended the connections of a person."""
-    return (
-        _entry(by, at, request_id)
-        | {
-            "action": "connections.ended",
-            "resource_kind": "profile",
-            "resource_id": person.id,
-        }
-        | _person(person)
-    )
+    return _about(person, by, at, request_id) | {"action": "connections.ended"}
+
+
+def view_params(by: Principal, at: datetime, request_id: str, person: Profile) -> dict[str, object]:
+    """An admin was shown a profile without changing it."""
+    return _about(person, by, at, request_id) | {"action": "profile.viewed"}
+
+
+def _about(person: Profile, by: Principal, at: datetime, request_id: str) -> dict[str, object]:
+    kind = {"resource_kind": "profile", "resource_id": person.id}
+    return _entry(by, at, request_id) | kind | _person(person)
 
 
 def search_params(by: Principal, at: datetime, request_id: str, found: int) -> dict[str, object]:

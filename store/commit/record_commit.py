@@ -9,6 +9,7 @@ from actors.domain.ids import DentistId, PracticeId
 from actors.domain.principal import Role
 from actors.domain.profile import Profile
 from actors.domain.refusals import Forbidden, Refusal, ValidationFailed, VersionConflict
+from actors.domain.rules import shared_patient
 from actors.domain.schedule import Schedule
 from actors.ports.commits import Reply, Turn, TurnRefused
 from store.commit.audit import audit_rows
@@ -127,6 +128,8 @@ def _refuse_known_key(turn: Turn, found: Rows) -> None:
 def _save(event: events.Event, turn: Turn, sql: WriteStatements) -> Plan[None]:
     match event:
         case events.ProfileSaved(before=before, after=profile):
+            if event.only_of:
+                yield from _check_only_of(event.only_of, profile, sql)
             yield from _save_profile(before, profile, sql)
             if event.joins:
                 yield from _join(event.joins, profile, "created", turn, sql)
@@ -152,6 +155,13 @@ def _save(event: events.Event, turn: Turn, sql: WriteStatements) -> Plan[None]:
             yield from _save_consent(before_consent, consent, sql)
         case _:
             raise AssertionError(f"{type(event).__name__} is not an event of a record")
+
+
+def _check_only_of(practice_id: PracticeId, patient: Profile, sql: WriteStatements) -> Plan[None]:
+    """The patient's channels are locked, so no other commit links or books them meanwhile."""
+    for (found,) in (yield from execute(sql.practices_of, patient=patient.id)):
+        if found != practice_id:
+            raise shared_patient()
 
 
 def _join(

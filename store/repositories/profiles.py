@@ -12,7 +12,7 @@ from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
 from actors.ports.clock import Clock
 from actors.ports.profiles import ProfilePage
-from store.commit.audit import disconnect_params, search_params
+from store.commit.audit import disconnect_params, search_params, view_params
 from store.sql.codec import PROFILE, fold
 from store.sql.prepared import Params, once
 from store.sql.readers import Lookup, Readers
@@ -127,6 +127,10 @@ class ProfileRepository:
 
     async def record_disconnect(self, by: Principal, request_id: str, person: Profile) -> None:
         params = disconnect_params(by, self._clock.now(), request_id, person)
+        await self._audit(params, person.id)
+
+    async def record_view(self, by: Principal, request_id: str, person: Profile) -> None:
+        params = view_params(by, self._clock.now(), request_id, person)
         await self._audit(params, person.id)
 
     async def _audit(self, params: Params, *declares: str) -> None:

@@ -283,3 +283,36 @@ async def test_a_large_practice_has_channels_of_its_own_without_a_limit(clinic: 
     await screen.close()
     again = {"token": clinic.staff[0].token, "since": dict.fromkeys((*screen.ready, other))}
     assert other in (await clinic.connect("/staff", again)).ready
+
+
+async def test_practices_are_listed_page_by_page(clinic: Clinic) -> None:
+    wanted = [*clinic.practices]
+    for name in ("Zahn", "Anfang", "Anfang"):
+        made = await clinic.admin.post("/api/practices", {"name": name, "time_zone": "UTC"})
+        wanted.append(made.body["id"])
+    seen: list[dict[str, Any]] = []
+    query: dict[str, Any] = {"limit": 2}
+    while True:
+        page = (await clinic.api(clinic.patients[0]).get("/api/practices", **query)).body
+        assert page["pagination"]["total"] == len(wanted)
+        assert len(page["data"]) <= 2
+        seen += page["data"]
+        if page["pagination"]["next_cursor"] is None:
+            break
+        query["cursor"] = page["pagination"]["next_cursor"]
+    assert {each["id"] for each in seen} == {*wanted}
+    assert [(each["name"], each["id"]) for each in seen] == sorted(
+        (each["name"], each["id"]) for each in seen
+    )
+    other_list = await clinic.admin.get("/api/dentists", cursor=query["cursor"])
+    assert other_list.code == "VALIDATION_ERROR"
+
+
+async def test_a_profile_that_an_admin_is_shown_is_audited(clinic: Clinic) -> None:
+    patient, counted = clinic.patients[0], "SELECT action FROM audit_log WHERE patient_id = '{}'"
+    for _ in range(2):
+        seen = len(rows(clinic.database, counted.format(patient.id)))
+        shown = await clinic.admin.put(f"/api/profiles/{patient.id}", {"name": patient.name})
+        assert (shown.status, shown.body["version"]) == (200, 1)
+        actions = [each["action"] for each in rows(clinic.database, counted.format(patient.id))]
+        assert actions[seen:] == ["profile.viewed"]

@@ -1,5 +1,6 @@
 """The role staff: the dentist's rights on the calendars of one practice, and nothing elsewhere."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import Clinic, Person, schedule
 from tests.support.database import execute
 from tests.support.screens import ConnectionRefused
+from tests.support.sse import listening
 from tests.support.supabase_wire import raw_supabase
 from tests.support.tokens import token
 
@@ -396,3 +398,35 @@ async def test_staff_are_refused_changes_of_rows_that_would_never_come(clinic: C
             assert refused.status == "error"
             assert "Unauthorized" in str(refused.payload)
         await client.joined(f"appointments:dentist:{clinic.dentists[0].id}", desk.token)
+
+
+async def test_staff_of_a_large_practice_follow_every_calendar(clinic: Clinic) -> None:
+    """A socket of staff has all their channels at once; of a stream, 100 each (docs/live.md)."""
+    desk, practice = clinic.staff[0], clinic.practices[0]
+    for number in range(50):
+        new = {"role": "dentist", "name": f"Dr {number}", "practice_id": practice}
+        assert (await clinic.admin.post("/api/profiles", new)).status == 201
+    ready = (await clinic.screen(desk)).ready
+    calendars = sorted(each for each in ready if each.startswith("appointments:dentist:"))
+    assert (len(calendars), len(ready)) == (52, 3 + 2 * 52)
+    again = await clinic.connect("/staff", {"token": desk.token, "since": ready_positions(ready)})
+    assert all(each["recovered"] for each in again.ready.values())
+    dentist, patient = clinic.dentists[0], clinic.patients[0]
+    booked = await clinic.book(patient, "09:00", dentist=dentist)
+    await again.event("appointment.created", 1.0, id=booked["id"])
+    too_many = await clinic.api(desk).get("/api/changes", channel=[*ready])
+    assert too_many.error["details"][0]["message"] == "at most 100 channels"
+    times = [each for each in ready if each not in calendars]
+    async with (
+        listening(clinic.session, clinic.url, desk.token, calendars) as visits,
+        listening(clinic.session, clinic.url, desk.token, times) as other,
+    ):
+        for stream in (visits, other):
+            await stream.event("hub:ready")
+        booked = await clinic.book(patient, "12:00", dentist=dentist)
+        assert (await visits.event("appointment.created")).data["data"]["id"] == booked["id"]
+        await other.event("slots.changed")
+
+
+def ready_positions(ready: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: {key: each[key] for key in ("epoch", "offset")} for name, each in ready.items()}

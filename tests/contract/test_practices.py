@@ -11,7 +11,7 @@ from actors.domain.ids import DentistId, PatientId, PracticeId, ProfileId
 from actors.domain.practice import Practice
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
-from actors.domain.refusals import VersionConflict
+from actors.domain.refusals import Forbidden, VersionConflict
 from actors.domain.schedule import Closure
 from actors.ports.commits import Fenced
 from actors.services.caller import Caller
@@ -196,3 +196,18 @@ class Unlimited:
     def check(self, _: Principal) -> None: ...
 
     def add(self, *_: object) -> None: ...
+
+
+async def test_another_practice_that_links_meanwhile_keeps_the_contact_data(
+    clinic: Clinic,
+) -> None:
+    here, there = await clinic.add_practice("Here"), await clinic.add_practice("There")
+    pat = await clinic.add_patient("Pat", email="pat@example.org", joins=here.id)
+    change = ProfileSaved(
+        before=pat, after=replace(pat, email="x@example.org", version=2), only_of=here.id
+    )
+    await clinic.save(PatientLinked(practice_id=there.id, patient=pat))
+    with pytest.raises(Forbidden, match="several practices"):
+        await clinic.save(change)
+    assert await clinic.store.profiles.by_id(pat.id) == pat
+    await clinic.save(replace(change, only_of=None))
