@@ -24,6 +24,8 @@ from actors.services.stored_bytes import StoredBytes
 T = TypeVar("T")
 Record = TypeVar("Record", Profile, AppointmentType)
 
+_Record = Profile | Practice | AppointmentType | Webhook | Consent
+
 _TRIES = 5
 """Attempts to change a record that others change too; each attempt reads it again."""
 
@@ -50,8 +52,7 @@ class Records:
 
         Raises VersionConflict when the row changed since ``event.before`` was read.
         """
-        self._stored.check(caller.principal)
-        record: Profile | Practice | AppointmentType | Webhook | Consent
+        record: _Record
         events: tuple[RecordEvent, ...] = (event,)
         if isinstance(event, WebhookDeleted):
             record, outcome = event.before, Outcome.GONE
@@ -63,6 +64,27 @@ class Records:
             record, outcome = event.after, Outcome.CHANGED
         else:
             record, outcome, events = event.after, Outcome.UNCHANGED, ()
+        return await self._commit(caller, key, events, outcome, record, reply)
+
+    async def save_together(
+        self, caller: Caller, key: IdempotencyKey, events: tuple[RecordEvent, ...], made: Practice
+    ) -> Reply:
+        """Commit a new practice with what belongs to it, all or nothing; the reply is the practice.
+
+        Events come in the order in which rows refer to each other.
+        """
+        return await self._commit(caller, key, events, Outcome.CREATED, made, made)
+
+    async def _commit(
+        self,
+        caller: Caller,
+        key: IdempotencyKey,
+        events: tuple[RecordEvent, ...],
+        outcome: Outcome,
+        record: _Record,
+        reply: Body | None,
+    ) -> Reply:
+        self._stored.check(caller.principal)
         turn = commits.Turn(
             by=caller.principal,
             at=self._clock.now(),

@@ -20,6 +20,7 @@ from hub.cli import (
     migrate,
     restore,
     serve,
+    setup,
     token,
     traffic,
 )
@@ -65,6 +66,7 @@ class CommandModule(Protocol):
 
 
 _COMMANDS: Mapping[str, CommandModule] = {
+    "setup": setup,
     "serve": serve,
     "demo": demo,
     "token": token,

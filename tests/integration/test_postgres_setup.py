@@ -67,6 +67,20 @@ def test_migrate_announces_its_plan_and_check_finds_no_problem(
     assert "there was nothing to do" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("environ")
+def test_setup_makes_a_practice_on_an_empty_database(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = ("--practice", "On the square", "--region", "AT", "--dentist", "Dr Ann")
+    assert main(["setup", "--yes", *flags]) == 0
+    assert "On the square is set up" in capsys.readouterr().out
+    assert main(["check"]) == 0
+    assert "is sound; 1 dentists" in capsys.readouterr().out
+    assert main(["setup", "--yes", *flags]) == 0
+    assert "Nothing was changed" in capsys.readouterr().out
+
+
 def test_the_migrations_make_what_the_statements_expect(server: PostgresServer, name: str) -> None:
     upgrade(server.url(name), migrate_url=server.url(name, ADMIN))
 

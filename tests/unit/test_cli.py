@@ -15,7 +15,7 @@ from tests.support.logs import captured_logs
 
 SECRET = "a-secret-of-thirty-two-bytes-or-more"
 COMMANDS = (
-    *("serve", "demo", "token", "migrate", "check"),
+    *("setup", "serve", "demo", "token", "migrate", "check"),
     *("backup", "restore", "export", "import", "traffic", "chat", "mcp"),
 )
 
