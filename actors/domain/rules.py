@@ -36,7 +36,8 @@ def check_not_too_late(row: Appointment, now: datetime, notice_minutes: int = 0)
 def shared_patient() -> Forbidden:
     """One of several practices may not change alone what each of them relies on."""
     return Forbidden(
-        "Only an admin may change contact data and `active` of a patient of several practices"
+        "Only an admin may change contact data, date of birth and `active` of a patient of several"
+        " practices"
     )
 
 

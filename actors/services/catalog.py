@@ -72,7 +72,7 @@ class Catalog:
 
         async def save() -> Reply:
             before = _find(await self._load(_ALL), type_id)
-            after = edited(before, change, expected_version)
+            after = edited(before, requests.sent_fields(change), expected_version)
             event = AppointmentTypeSaved(before=before, after=after)
             return await self._records.save(caller, key, event, after)
 

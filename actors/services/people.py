@@ -13,6 +13,12 @@ from actors.ports.commits import Reply
 from actors.ports.profiles import Connections, ProfilePage, Profiles
 from actors.services.caller import Caller
 from actors.services.directory import Directory
+from actors.services.patient_fields import (
+    answered,
+    check_own_change,
+    check_patient_fields,
+    with_answers,
+)
 from actors.services.practices import Practices
 from actors.services.records import Records, edited, retried
 from actors.services.requests import (
@@ -23,8 +29,10 @@ from actors.services.requests import (
     sent_fields,
 )
 
-_RELIED_ON = ("email", "phone", "active")
+_RELIED_ON = ("email", "phone", "date_of_birth", "active")
 """Fields of a patient that one of several practices may not change alone."""
+_ADDED = ("practice_id", "date_of_birth", "language", "consent")
+"""Fields of a new profile that older versions did not have."""
 
 
 class People:
@@ -59,7 +67,8 @@ class People:
             before = await self._profiles.by_id(me)
             if before is None:
                 raise NotFound("profile")
-            after = edited(before, change, expected_version)
+            after = self._edited(caller.principal, before, change, expected_version)
+            check_own_change(before, after)
             event = ProfileSaved(before=before, after=after)
             return await self._records.save(caller, key, event, after)
 
@@ -96,18 +105,11 @@ class People:
         belongs to the practice of who enters them, else likewise.
         """
         by, request = caller.principal, all_fields(new)
-        if new.practice_id is None:
-            del request["practice_id"]  # as in keys of versions without practices
-        if new.role not in (Role.DENTIST, Role.STAFF, Role.PATIENT):
-            raise ValidationFailed.of("role", "must be dentist, staff or patient")
-        if by.role is not Role.ADMIN:
-            may_enter = by.works_at_practice or by.role is Role.CHATBOT
-            if not may_enter or new.role is not Role.PATIENT:
-                raise Forbidden
-            if new.subject is not None:
-                raise Forbidden("Only an admin may connect a profile with a token's subject")
-            if new.practice_id not in (None, by.practice):
-                raise Forbidden("Only an admin may name another practice")
+        for name in _ADDED:
+            if request[name] is None:
+                del request[name]  # as in keys of versions without it
+        _check_may_create(by, new)
+        now = self._records.clock.now()
         profile = Profile(
             id=ProfileId(self._records.new_id()),
             role=new.role,
@@ -117,7 +119,11 @@ class People:
             phone=new.phone,
             time_zone=new.time_zone,
             created_by=by.person if by.works_at_practice else None,
+            date_of_birth=new.date_of_birth,
+            language=new.language,
         )
+        profile = answered(profile, new.consent, by, now)
+        check_patient_fields(profile, now)
         joins = None
         if new.role is Role.PATIENT:
             joins = await self._entered_at(by, new.practice_id)
@@ -178,7 +184,7 @@ class People:
             if before is None or not await self._may_change(by, before):
                 raise NotFound("profile")
             _check_workplace(before, change)
-            after = edited(before, change, expected_version)
+            after = self._edited(by, before, change, expected_version)
             only_of = await self._only_of(by, before, after)
             event = ProfileSaved(before=before, after=after, only_of=only_of)
             reply = await self._records.save(caller, key, event, after)
@@ -192,6 +198,15 @@ class People:
             self._practices.calendar_cache.drop(change.practice_id)  # a dentist's first practice
         await self._connections.recheck(profile_id)
         return reply
+
+    def _edited(
+        self, by: Principal, before: Profile, change: ProfileChange, expected_version: int | None
+    ) -> Profile:
+        now = self._records.clock.now()
+        sent = with_answers(sent_fields(change), before, by, now)
+        after = edited(before, sent, expected_version)
+        check_patient_fields(after, now)
+        return after
 
     async def _may_change(self, by: Principal, person: Profile) -> bool:
         if by.role is Role.ADMIN:
@@ -248,6 +263,19 @@ class People:
         page = await self._profiles.search(by, text, limit=limit, after=after, region=region)
         await self._profiles.record_search(by, caller.request_id, len(page.profiles))
         return page
+
+
+def _check_may_create(by: Principal, new: NewProfile) -> None:
+    if new.role not in (Role.DENTIST, Role.STAFF, Role.PATIENT):
+        raise ValidationFailed.of("role", "must be dentist, staff or patient")
+    if by.role is Role.ADMIN:
+        return
+    if new.role is not Role.PATIENT or not (by.works_at_practice or by.role is Role.CHATBOT):
+        raise Forbidden
+    if new.subject is not None:
+        raise Forbidden("Only an admin may connect a profile with a token's subject")
+    if new.practice_id not in (None, by.practice):
+        raise Forbidden("Only an admin may name another practice")
 
 
 def _check_workplace(before: Profile, change: PersonChange) -> None:

@@ -18,7 +18,6 @@ from actors.ports import commits
 from actors.ports.clock import Clock, NewId
 from actors.ports.commits import IdempotencyKey, Reply
 from actors.services.caller import Caller, idempotency_key
-from actors.services.requests import AppointmentTypeChange, ProfileChange, sent_fields
 from actors.services.stored_bytes import StoredBytes
 
 T = TypeVar("T")
@@ -36,7 +35,7 @@ class Records:
     def __init__(
         self, store: commits.RecordStore, clock: Clock, new_id: NewId, stored: StoredBytes
     ) -> None:
-        self._store, self._clock, self.new_id, self._stored = store, clock, new_id, stored
+        self._store, self.clock, self.new_id, self._stored = store, clock, new_id, stored
 
     def key(self, caller: Caller, operation: str, request: Mapping[str, object]) -> IdempotencyKey:
         return idempotency_key(caller, operation, request, self.new_id)
@@ -87,7 +86,7 @@ class Records:
         self._stored.check(caller.principal)
         turn = commits.Turn(
             by=caller.principal,
-            at=self._clock.now(),
+            at=self.clock.now(),
             request_id=caller.request_id,
             key=key,
             events=events,
@@ -109,15 +108,13 @@ class Records:
         return saved
 
 
-def edited(
-    before: Record, change: ProfileChange | AppointmentTypeChange, expected_version: int | None
-) -> Record:
+def edited(before: Record, sent: Mapping[str, object], expected_version: int | None) -> Record:
     """The record with the fields that were sent, as a new version if that changes it.
 
     Raises VersionConflict unless ``before`` has the expected version.
     """
     check_version(expected_version, before.version)
-    after = replace(before, **sent_fields(change))  # type: ignore[arg-type]  # a change has fields of its record
+    after = replace(before, **sent)  # type: ignore[arg-type]  # a change has fields of its record
     return after if after == before else replace(after, version=before.version + 1)
 
 

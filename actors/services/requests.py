@@ -5,7 +5,7 @@ is; ``None`` empties it.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from actors.domain.appointment import Status
@@ -99,6 +99,14 @@ class SlotSearch(SlotRange):
 
 
 @value
+class ConsentAnswers:
+    """Whether a patient agrees to messages; ``None``: not asked now."""
+
+    email: bool | None = None
+    sms: bool | None = None
+
+
+@value
 class NewProfile:
     role: Role
     name: str
@@ -108,6 +116,9 @@ class NewProfile:
     time_zone: str | None = None
     practice_id: PracticeId | None = None
     """Where a dentist or staff works, or a patient is entered; ``None``: the only practice."""
+    date_of_birth: date | None = None
+    language: str | None = None
+    consent: ConsentAnswers | None = None
 
 
 @value
@@ -116,6 +127,9 @@ class ProfileChange:
     email: str | Unset | None = UNSET
     phone: str | Unset | None = UNSET
     time_zone: str | Unset | None = UNSET
+    date_of_birth: date | Unset | None = UNSET
+    language: str | Unset | None = UNSET
+    consent: ConsentAnswers | Unset = UNSET
 
 
 @value

@@ -23,6 +23,11 @@ PHONE = fields.Text(
     expected="must be a telephone number: digits, spaces and + ( ) . / - only",
     allow_none=True,
 )
+_BORN = fields.BirthDate(
+    allow_none=True,
+    metadata={"description": "Of a patient, who may enter it once; then the practice changes it"},
+)
+_LANGUAGE = fields.Language(allow_none=True)
 _FOR_WHOM = fields.Id(metadata={"description": "By a dentist or staff: for whom"})
 _OVERBOOK = fields.Flag(
     metadata={"description": "By a dentist or staff: although the time is taken"}
@@ -83,11 +88,24 @@ class ChangeAppointmentSchema(ChangeSchema[requests.AppointmentChange]):
     overbook = fields.Flag()
 
 
+class ConsentAnswersSchema(ChangeSchema[requests.ConsentAnswers]):
+    """Whether a patient agrees to messages; the hub adds when, and who entered it."""
+
+    email = fields.Flag()
+    sms = fields.Flag()
+
+
+_CONSENT = fields.Nested(ConsentAnswersSchema)
+
+
 class ChangeProfileSchema(ChangeSchema[requests.ProfileChange]):
     name = _NAME
     email = EMAIL
     phone = PHONE
     time_zone = fields.TimeZone(allow_none=True)
+    date_of_birth = _BORN
+    language = _LANGUAGE
+    consent = _CONSENT
 
 
 class ChangePersonSchema(ChangeSchema[requests.PersonChange]):
@@ -95,6 +113,9 @@ class ChangePersonSchema(ChangeSchema[requests.PersonChange]):
     email = EMAIL
     phone = PHONE
     time_zone = fields.TimeZone(allow_none=True)
+    date_of_birth = _BORN
+    language = _LANGUAGE
+    consent = _CONSENT
     practice_id = fields.Id(
         metadata={"description": "By an admin: where staff work; of a dentist only the first one"}
     )
@@ -113,6 +134,9 @@ class CreateProfileSchema(RequestSchema[requests.NewProfile]):
     email = EMAIL
     phone = PHONE
     time_zone = fields.TimeZone(allow_none=True)
+    date_of_birth = _BORN
+    language = _LANGUAGE
+    consent = _CONSENT
     practice_id = fields.Id(
         metadata={"description": "By an admin; not needed where there is one practice"}
     )

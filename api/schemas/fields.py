@@ -47,6 +47,9 @@ _INSTANT = re.compile(
 )
 _WALL = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
+_SUBTAG_CASE = {2: str.upper, 4: str.title}
+"""Of regions and scripts, by their length; other subtags are in lower case."""
 
 
 @lru_cache(maxsize=1_024)
@@ -276,6 +279,7 @@ class WallTime(JsonField[int]):
 
 class LocalDate(JsonField[date]):
     form: ClassVar = {"type": "string", "format": "date"}
+    years: ClassVar = YEARS
 
     def show(self, value: date) -> str:
         return value.isoformat()
@@ -287,9 +291,28 @@ class LocalDate(JsonField[date]):
             day = date.fromisoformat(value)
         except ValueError:
             raise ValidationError("there is no such date") from None
-        if day.year not in YEARS:
-            raise ValidationError(f"the year must be between {YEARS[0]} and {YEARS[-1]}")
+        if day.year not in self.years:
+            raise ValidationError(f"the year must be between {self.years[0]} and {self.years[-1]}")
         return day
+
+
+class BirthDate(LocalDate):
+    """A day of the last centuries; the service refuses one that has not come."""
+
+    years: ClassVar = range(1900, YEARS.stop)
+
+
+class Language(JsonField[str]):
+    """A tag of BCP 47 with its subtags in the case that RFC 5646 recommends, e.g. ``de-AT``."""
+
+    form: ClassVar = {"type": "string", "pattern": whole(_LANGUAGE), "example": "de-AT"}
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str) or not _LANGUAGE.fullmatch(value):
+            raise ValidationError("must be a language tag like de or de-AT")
+        language, *others = value.lower().split("-")
+        cased = (_SUBTAG_CASE.get(len(each), str)(each) for each in others)
+        return "-".join((language, *cased))
 
 
 class Whole(JsonField[int]):

@@ -18,6 +18,8 @@ RESOURCES: Final[Mapping[str, type[Schema]]] = {
     "HistoryEntry": resources.HistoryEntrySchema,
     "Reservation": resources.ReservationSchema,
     "AppointmentType": resources.AppointmentTypeSchema,
+    "MessageConsent": resources.MessageConsentSchema,
+    "MessageConsents": resources.MessageConsentsSchema,
     "Profile": resources.ProfileSchema,
     "PublicCard": resources.PublicCardSchema,
     "FoundPatient": resources.FoundPatientSchema,

@@ -12,6 +12,7 @@ from actors.domain.appointment import Appointment, Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.ids import ProfileId
 from actors.domain.principal import Role
+from actors.domain.profile import ConsentSource
 from actors.ports.rendering import Names
 from api.schemas import fields
 from api.schemas.strict import Strict
@@ -108,6 +109,21 @@ class AppointmentTypeSchema(Strict):
     version = fields.Raw(metadata={"type": "integer"})
 
 
+class MessageConsentSchema(Strict):
+    given = fields.Raw(metadata={"type": "boolean"})
+    at = fields.InstantField(
+        allow_none=True, metadata={"description": "`null`: the patient was not asked"}
+    )
+    source = fields.OneOf(ConsentSource, allow_none=True)
+
+
+class MessageConsentsSchema(Strict):
+    """A patient's consent to messages of the practice."""
+
+    email = fields.Nested(MessageConsentSchema)
+    sms = fields.Nested(MessageConsentSchema)
+
+
 class ProfileSchema(Strict):
     id = fields.Id()
     role = fields.OneOf((Role.DENTIST, Role.STAFF, Role.PATIENT))
@@ -117,6 +133,9 @@ class ProfileSchema(Strict):
     time_zone = fields.TimeZone(allow_none=True)
     practice_id = fields.Id(allow_none=True)
     active = fields.Raw(metadata={"type": "boolean"})
+    date_of_birth = fields.BirthDate(allow_none=True)
+    language = fields.Language(allow_none=True)
+    consent = fields.Nested(MessageConsentsSchema, attribute="message_consents")
     version = fields.Raw(metadata={"type": "integer"})
 
 

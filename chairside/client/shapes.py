@@ -4,7 +4,7 @@ Instants are UTC in ISO 8601, e.g. ``2027-03-08T09:00:00Z``; times of day are th
 wall clock, e.g. ``09:00``.
 """
 
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 class TimeRange(TypedDict):
@@ -67,10 +67,21 @@ class DentistCard(Person):
     active: bool
 
 
+class ConsentToMessages(TypedDict):
+    """Whether a patient agrees to messages of one kind; without ``at`` they were not asked."""
+
+    given: bool
+    at: str | None
+    source: str | None
+
+
 class Profile(DentistCard):
     role: str
     email: str | None
     phone: str | None
+    date_of_birth: str | None
+    language: str | None
+    consent: dict[Literal["email", "sms"], ConsentToMessages]
     version: int
 
 

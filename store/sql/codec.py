@@ -3,7 +3,7 @@
 import json
 import unicodedata
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from actors.domain.appointment import Appointment, AppointmentType
@@ -13,7 +13,7 @@ from actors.domain.contact import email_key, phone_key
 from actors.domain.ids import AppointmentId, AppointmentTypeId, PatientId
 from actors.domain.practice import Practice
 from actors.domain.principal import Principal, Role
-from actors.domain.profile import Profile
+from actors.domain.profile import ConsentSource, MessageConsent, MessageConsents, Profile
 from actors.domain.schedule import (
     Closure,
     DailyLimit,
@@ -66,6 +66,25 @@ def _closures_json(closures: Iterable[Closure]) -> str:
     )
 
 
+def _message_consents(stored: str) -> MessageConsents:
+    read = {
+        kind: MessageConsent(
+            given=given,
+            at=at and datetime.fromisoformat(at).astimezone(UTC),
+            source=source and ConsentSource(source),
+        )
+        for kind, (given, at, source) in json.loads(stored).items()
+    }
+    return MessageConsents(**read)
+
+
+def _message_consents_json(consents: MessageConsents) -> str:
+    def stored(one: MessageConsent) -> list[object]:
+        return [one.given, one.at and one.at.isoformat(), one.source]
+
+    return json.dumps({"email": stored(consents.email), "sms": stored(consents.sms)})
+
+
 APPOINTMENT = RowMapper(
     Appointment,
     schema.appointments,
@@ -74,7 +93,16 @@ APPOINTMENT = RowMapper(
 )
 LIVE_ROW = RowMapper(LiveRow, schema.appointments, renamed={"start": "starts_at", "end": "ends_at"})
 APPOINTMENT_TYPE = RowMapper(AppointmentType, schema.appointment_types)
-PROFILE = RowMapper(Profile, schema.profiles, loads={"active": bool})
+PROFILE = RowMapper(
+    Profile,
+    schema.profiles,
+    loads={
+        "active": bool,
+        "date_of_birth": date.fromisoformat,
+        "consent": _message_consents,
+    },
+    dumps={"date_of_birth": date.isoformat, "consent": _message_consents_json},
+)
 PRACTICE = RowMapper(
     Practice,
     schema.practices,

@@ -79,6 +79,9 @@ profiles = sa.Table(
     sa.Column("phone_key", sa.Text, index=True),
     sa.Column("practice_id", sa.Text, sa.ForeignKey("practices.id"), index=True),
     sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("date_of_birth", sa.Text),
+    sa.Column("language", sa.Text),
+    sa.Column("consent", sa.Text),
     sa.CheckConstraint("role IN ('dentist', 'staff', 'patient')", name="role"),
     sa.Index("ix_profiles_role_name_id", "role", "name", "id"),
 )

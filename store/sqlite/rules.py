@@ -145,6 +145,9 @@ _PROFILES = Rule(
         "email_key": f"email_key = {_EMAIL_KEY}",  # only searches use it
         "phone_key": f"{_IS_PHONE} OR {_WHOLE}",
         "search_text": _WHOLE,
+        "date_of_birth": _WHOLE,
+        "language": _WHOLE,
+        "consent": _WHOLE,
     },
 )
 

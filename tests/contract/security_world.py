@@ -4,6 +4,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from actors.domain.appointment import Status
 from actors.domain.channels import Channel, may_join
 from actors.domain.events import ProfileSaved, RowEvent
 from actors.domain.principal import Principal, Role
-from actors.domain.profile import Profile
+from actors.domain.profile import MessageConsent, MessageConsents, Profile
 from actors.ports.events import Delivery
 from store.sql.schema import metadata
 from tests.contract.clinic import (
@@ -98,9 +99,18 @@ async def world(clinic: Clinic, database: Database) -> World:
     bob = await clinic.add_dentist("Dr Bob", subject="sub-bob", practice_id=there.id)
     sue = await clinic.add_staff("Sue", here, subject="sub-sue", email="sue@example.org")
     tom = await clinic.add_staff("Tom", there)
-    pat = await clinic.add_patient("Pat", subject="sub-pat", email="pat@example.org", phone="2")
-    pia = await clinic.add_patient("Pia", subject="sub-pia", email="pia@example.org", phone="3")
-    hal = await clinic.add_patient("Hal", email="hal@example.org", phone="4")
+    record: dict[str, Any] = {
+        "date_of_birth": date(1980, 3, 8),
+        "language": "de-AT",
+        "consent": MessageConsents(sms=MessageConsent(given=True, at=clinic.clock.now())),
+    }
+    pat = await clinic.add_patient(
+        "Pat", subject="sub-pat", email="pat@example.org", phone="2", **record
+    )
+    pia = await clinic.add_patient(
+        "Pia", subject="sub-pia", email="pia@example.org", phone="3", **record
+    )
+    hal = await clinic.add_patient("Hal", email="hal@example.org", phone="4", **record)
     eve = await clinic.add_patient("Eve", joins=here.id, email="eve@example.org", created_by=ann.id)
     renamed = replace(sue, name="Sue Ann", version=2)
     await clinic.save(ProfileSaved(before=sue, after=renamed))

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 PUBLIC = {"practice_id", "active", "id", "role", "name", "time_zone", "version"}
 """Of a dentist, to all who are signed in; of a patient with a hold, to that dentist."""
 
+RECORD = {"date_of_birth", "language", "consent"}
+
 
 def _shown(rows: list[Row], id_: str) -> set[str]:
     """The columns of a profile that have a value."""
@@ -33,7 +35,8 @@ async def test_a_profile_shows_the_columns_that_are_the_callers(outside: Outside
     anns = outside.as_reader(dentist(world.ann), "SELECT * FROM profiles")
     assert _shown(anns, world.ann.id) >= {"email", "phone", "search_text"}
     assert _shown(anns, world.hal.id) <= PUBLIC
-    assert _shown(anns, world.pat.id) - PUBLIC == {"email", "phone", "search_text", "phone_key"}
+    contact = {"email", "phone", "search_text", "phone_key"}
+    assert _shown(anns, world.pat.id) - PUBLIC == contact | RECORD
     assert _shown(anns, world.eve.id) - PUBLIC == {"email", "search_text", "created_by"}
     (me,) = outside.as_reader(patient(world.pat), "SELECT * FROM profiles WHERE role = 'patient'")
     assert (me["subject"], me["email"], me["phone"]) == ("sub-pat", "pat@example.org", "2")
@@ -52,7 +55,7 @@ async def test_both_engines_show_the_same_columns_of_people(outside: Outside) ->
             assert (row["subject"] is None) or mine, name
             assert row["email_key"] is None, name
             stored = next(r for r in outside.all_rows("profiles") if r["id"] == row["id"])
-            for column in ("email", "phone", "search_text", "phone_key"):
+            for column in ("email", "phone", "search_text", "phone_key", *RECORD):
                 assert row[column] == (stored[column] if whole else None), (name, column)
 
 

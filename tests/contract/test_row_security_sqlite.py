@@ -106,6 +106,7 @@ async def test_a_dentist_shows_public_fields_only_and_a_mere_hold_a_name_only(
         dentist(world.ann), "SELECT * FROM profiles WHERE id = ?", world.pat.id
     )
     assert (pat["email"], pat["phone"], pat["subject"]) == ("pat@example.org", "2", None)
+    assert (pat["date_of_birth"], pat["language"]) == ("1980-03-08", "de-AT")
     (me,) = await world.query(patient(world.pat), "SELECT * FROM profiles WHERE role = 'patient'")
     assert (me["id"], me["email"], me["subject"]) == (world.pat.id, "pat@example.org", "sub-pat")
 

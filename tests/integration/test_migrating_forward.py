@@ -43,7 +43,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = tuple(f"{number:04}" for number in range(1, 16))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 17))
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -124,7 +124,7 @@ def test_contacts_and_zones_get_the_form_in_which_they_are_compared(urls: tuple[
     upgrade(url, migrate_url=owner, to="0010")
     writing(owner, _populate)
     people = metadata.tables["profiles"]
-    newer = {"phone_key", "practice_id", "active"}
+    newer = {"phone_key", "practice_id", "active", "date_of_birth", "language", "consent"}
     old = [column.name for column in people.c if column.name not in newer]
     rows = [
         _person("e1", "patient", "A", email="Pat@Straße.example", email_key="pat@strasse.example"),
@@ -434,10 +434,35 @@ def _audited(n: int) -> dict[str, Any]:
 
 
 _ROWS: Rows = {
+    "practices": [
+        {
+            "id": "s1",
+            "name": "Österreich",
+            "time_zone": "Europe/Vienna",
+            "region": "AT",
+            "address": None,
+            "phone": "1",
+            "email": None,
+            "website": None,
+            "closures": '[["2027-12-24", "2027-12-26", null]]',
+            "version": 2,
+        }
+    ],
+    "practice_patients": [
+        {"practice_id": "s1", "patient_id": "p", "source": "linked", "since": SEEN}
+    ],
     "profiles": [
         _person("d", "dentist", "Dr Ünal", subject="sub-d", time_zone="Europe/Berlin"),
         _person("p", "patient", "Pát", email="P@x", email_key="p@x", created_by="d"),
-        _person("q", "patient", "Quin", phone="+1"),
+        _person(
+            "q",
+            "patient",
+            "Quin",
+            phone="+1",
+            date_of_birth="1980-03-08",
+            language="de",
+            consent='{"email": [false, null, null], "sms": [false, null, null]}',
+        ),
     ],
     "calendars": [
         {

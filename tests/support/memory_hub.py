@@ -19,6 +19,7 @@ from chairside.client.shapes import (
     AppointmentFilters,
     AppointmentList,
     AppointmentType,
+    ConsentToMessages,
     DentistCard,
     Profile,
     Reservation,
@@ -32,6 +33,7 @@ HOLD = timedelta(minutes=5)
 HOLDS_MAX = 3
 AHEAD_MAX = 10
 STEP = timedelta(minutes=15)
+_NOT_ASKED: ConsentToMessages = {"given": False, "at": None, "source": None}
 
 
 @dataclass
@@ -138,6 +140,9 @@ class MemoryHub(RestCommands):
             "time_zone": self._shared.facts.time_zone,
             "practice_id": None,
             "active": True,
+            "date_of_birth": None,
+            "language": None,
+            "consent": {"email": _NOT_ASKED, "sms": _NOT_ASKED},
             "version": 1,
         }
 

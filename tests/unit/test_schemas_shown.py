@@ -119,6 +119,7 @@ def test_a_changed_availability_a_type_and_a_profile() -> None:
         "buffer_after_minutes": 5,
         "version": 1,
     }
+    never = {"given": False, "at": None, "source": None}
     assert shown(replace(PROFILE, subject="secret")) == {
         "id": PATIENT,
         "role": "patient",
@@ -128,6 +129,9 @@ def test_a_changed_availability_a_type_and_a_profile() -> None:
         "time_zone": None,
         "practice_id": None,
         "active": True,
+        "date_of_birth": None,
+        "language": None,
+        "consent": {"email": never, "sms": never},
         "version": 1,
     }
 

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import type { Profile } from "../sdk/index";
+import type { Profile, ProfileFields } from "../sdk/index";
 import { Field } from "../shared/field";
 import { useCommand } from "../shared/hooks";
 import { t } from "../shared/i18n";
@@ -23,12 +23,10 @@ export function ProfileForm({ world, me }: { world: World; me: Profile }) {
   );
   const save = (): void => {
     setSaved(false);
-    void run(() => world.hub.rest.updateMe(changes as Partial<Profile>, me.version)).then(
-      (done) => {
-        if (done) setTyped({});
-        setSaved(done);
-      },
-    );
+    void run(() => world.hub.rest.updateMe(changes as ProfileFields, me.version)).then((done) => {
+      if (done) setTyped({});
+      setSaved(done);
+    });
   };
   return (
     <>

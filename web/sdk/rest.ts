@@ -15,6 +15,7 @@ import type {
   HistoryEntry,
   Page,
   Profile,
+  ProfileFields,
   PublicCard,
   Reservation,
   SlotPage,
@@ -249,10 +250,7 @@ export class RestClient {
     return this.request("GET", "/api/profiles/me");
   }
 
-  updateMe(
-    fields: Partial<Pick<Profile, "name" | "email" | "phone" | "time_zone">>,
-    version?: number,
-  ): Promise<Profile> {
+  updateMe(fields: ProfileFields, version?: number): Promise<Profile> {
     return this.request("PUT", "/api/profiles/me", { body: fields, version });
   }
 
@@ -269,7 +267,7 @@ export class RestClient {
     return this.request("GET", `/api/profiles/${id}`);
   }
 
-  createPatient(fields: { name: string; email?: string; phone?: string }): Promise<Profile> {
+  createPatient(fields: ProfileFields & { name: string }): Promise<Profile> {
     return this.request("POST", "/api/profiles", { body: { role: "patient", ...fields } });
   }
 
