@@ -22,13 +22,18 @@ def example(page: str, label: str) -> str:
 
 @asynccontextmanager
 async def program(
-    folder: Path, *argv: str, stderr: int = asyncio.subprocess.DEVNULL, **variables: str
+    folder: Path,
+    *argv: str,
+    stdin: int | None = None,
+    stderr: int = asyncio.subprocess.DEVNULL,
+    **variables: str,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A program in the folder, which the block's end kills."""
     process = await asyncio.create_subprocess_exec(
         *argv,
         cwd=folder,
         env=environment(**variables),
+        stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=stderr,
     )
@@ -43,7 +48,10 @@ async def program(
 async def output_of(folder: Path, *argv: str, **variables: str) -> str:
     """The output of a program that must succeed without error messages."""
     pipe = asyncio.subprocess.PIPE
-    async with program(folder, *argv, stderr=pipe, **variables) as process, asyncio.timeout(RUN_S):
+    async with (
+        program(folder, *argv, stdin=None, stderr=pipe, **variables) as process,
+        asyncio.timeout(RUN_S),
+    ):
         out, err = await process.communicate()
     assert (process.returncode, err.decode()) == (0, ""), err.decode()
     return out.decode()

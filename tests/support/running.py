@@ -85,7 +85,7 @@ class Template:
 
 def make_template(folder: Path, engine: str = "sqlite") -> Template:
     """Migrate a database and create the clinic in it, once for many tests."""
-    database = _migrated(folder, engine)
+    database = migrated(folder, engine)
 
     async def found() -> People:
         async with (
@@ -101,7 +101,8 @@ def make_template(folder: Path, engine: str = "sqlite") -> Template:
     return Template(database=database, people=people)
 
 
-def _migrated(folder: Path, engine: str) -> Database:
+def migrated(folder: Path, engine: str) -> Database:
+    """A new database of this version's schema, without any rows."""
     if engine == "sqlite":
         database = folder / "template.db"
         upgrade(url_of(database))
