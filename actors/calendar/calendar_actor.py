@@ -197,7 +197,7 @@ class CalendarActor:
             commits.CalendarCommit(
                 dentist_id=self.dentist_id,
                 fence=self.fence,
-                types={kind.id: kind.version for kind in plan.calendar.types.values()},
+                types=plan.calendar.offered_types,
                 hold_limit=self._reservations.max_per_patient,
                 future_limit=self._reservations.max_future_per_patient,
                 turns=tuple(plan.turns),

@@ -22,7 +22,13 @@ from actors.domain.channels import (
     user_profile_channel,
 )
 from actors.domain.consent import Consent
-from actors.domain.ids import AppointmentId, DentistId, PatientId, PracticeId
+from actors.domain.ids import (
+    AppointmentId,
+    AppointmentTypeId,
+    DentistId,
+    PatientId,
+    PracticeId,
+)
 from actors.domain.practice import Practice
 from actors.domain.principal import Principal, Role
 from actors.domain.profile import Profile
@@ -47,6 +53,14 @@ class SlotsChangedBody:
     taken: tuple[TimeBlock, ...]
     freed: tuple[TimeBlock, ...]
     refetch: tuple[TimeBlock, ...] = ()
+
+
+@value
+class TypeChangedBody:
+    """That a type changed which patients may not book. Who may see it reads the rest."""
+
+    type_id: AppointmentTypeId
+    version: int
 
 
 @value
@@ -108,6 +122,7 @@ Body = (
     | SlotsChangedBody
     | AvailabilityChangedBody
     | AppointmentType
+    | TypeChangedBody
     | Profile
     | WebhookBody
     | ConsentBody
@@ -127,6 +142,8 @@ class Announcement:
     resolves them."""
     practices_of: PatientId | None = None
     """If set, also goes to ``practices:*`` of this patient's practices, in the same way."""
+    to_practices: bool = False
+    """Whether it also goes to ``practices:*`` of every practice, in the same way."""
 
 
 _TYPES: dict[type[events.RowEvent], str] = {
@@ -180,12 +197,27 @@ def _announce(event: events.Event) -> Iterable[Announcement]:
                 channels=(user_profile_channel(profile.id),),
                 body=LinkedBody(practice_id=practice_id, patient_id=patient_id, name=profile.name),
             )
-        case events.AppointmentTypeSaved(after=kind):
-            yield Announcement(
-                type="appointment_types.updated",
-                channels=(AVAILABILITY_ALL,),
-                body=kind,
-            )
+        case events.AppointmentTypeSaved():
+            yield from _type_saved(event)
+
+
+def _type_saved(event: events.AppointmentTypeSaved) -> Iterable[Announcement]:
+    """Everyone learns that it changed, and those who work at its practices the whole of it.
+
+    Others are shown only what patients may book.
+    """
+    kind = event.after
+    practices = {each.practice_id for each in (event.before, kind) if each}
+    channels = tuple(practice_channel(each) for each in sorted(filter(None, practices)))
+    name, to_all = "appointment_types.updated", None in practices
+    if kind.is_public:
+        everyone = (AVAILABILITY_ALL, *channels)
+        yield Announcement(type=name, channels=everyone, body=kind, to_practices=to_all)
+        return
+    changed = TypeChangedBody(type_id=kind.id, version=kind.version)
+    yield Announcement(type=name, channels=(AVAILABILITY_ALL,), body=changed)
+    if channels or to_all:
+        yield Announcement(type=name, channels=channels, body=kind, to_practices=to_all)
 
 
 def _profile_saved(event: events.ProfileSaved) -> Iterable[Announcement]:

@@ -12,7 +12,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from actors.domain.cancel_reason import CancelReason
-from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId
+from actors.domain.ids import (
+    AppointmentId,
+    AppointmentTypeId,
+    DentistId,
+    PatientId,
+    PracticeId,
+)
+from actors.domain.principal import Principal, Role
 from actors.domain.refusals import InvalidTransition
 from actors.domain.values import value
 
@@ -52,6 +59,12 @@ MAX_MINUTES = 24 * 60
 LONGEST = timedelta(minutes=MAX_MINUTES)
 
 
+ORDER_MAX = 9_999
+"""The largest place of a type in lists, and the smallest with the other sign."""
+BOOKABLE_BY = (Role.PATIENT, Role.STAFF)
+"""Who may book a type; dentists count as staff, a chatbot as its patient."""
+
+
 def check_transition(current: Status, wanted: Status) -> None:
     """Raise :class:`InvalidTransition` unless the state machine allows the change."""
     if wanted not in _NEXT.get(current, frozenset()):
@@ -67,7 +80,37 @@ class AppointmentType:
     duration_minutes: int
     buffer_before_minutes: int = 0
     buffer_after_minutes: int = 0
+    description: str | None = None
+    order: int = 0
+    """Lists are sorted by it, then by name."""
+    color: str | None = None
+    """``#rrggbb``, for calendars."""
+    bookable_by: tuple[Role, ...] = BOOKABLE_BY
+    """Those of :data:`BOOKABLE_BY` who may book it, in that order."""
+    active: bool = True
+    """If not, nothing new of it is offered or booked; visits keep it."""
+    practice_id: PracticeId | None = None
+    """Offered at the calendars of this practice only; ``None``: at all of them."""
     version: int = 1
+
+    @property
+    def is_public(self) -> bool:
+        """Whether patients may book it at some calendar."""
+        return self.active and Role.PATIENT in self.bookable_by
+
+    def is_shown_to(self, by: Principal) -> bool:
+        """Whether it exists for the caller: what patients may book, or what their practice has."""
+        if by.works_at_practice:
+            return self.practice_id in (None, by.practice)
+        return self.is_public or by.role is Role.ADMIN
+
+    def is_offered(self, practice_id: PracticeId | None, *, to_staff: bool) -> bool:
+        """Whether it may be booked at a calendar of the practice, by staff or by patients."""
+        return (
+            self.active
+            and (self.practice_id is None or self.practice_id == practice_id)
+            and (Role.STAFF if to_staff else Role.PATIENT) in self.bookable_by
+        )
 
 
 @value

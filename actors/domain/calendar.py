@@ -56,6 +56,15 @@ class Calendar:
             return kind
         raise NotFound("appointment type")
 
+    @property
+    def offered_types(self) -> Mapping[AppointmentTypeId, int]:
+        """The versions of the types that can be booked here; no new row has another type."""
+        return {
+            kind.id: kind.version
+            for kind in self.types.values()
+            if kind.active and kind.practice_id in (None, self.practice_id)
+        }
+
     def managed_by(self, by: Principal) -> bool:
         """Whether it is the calendar of this dentist, or of the practice of this staff."""
         if by.role is Role.STAFF:
@@ -99,7 +108,7 @@ class Calendar:
         patient_id: PatientId | None,
     ) -> list[Minute]:
         """The bookable starts in ``[first, before)``; the patient's own holds count as free."""
-        if not self.active:
+        if not self.active or not kind.is_offered(self.practice_id, to_staff=False):
             return []
         return free_starts(
             self.schedule,
@@ -121,6 +130,8 @@ class Calendar:
 
         The row itself, as it is now, does not count. ``row`` has the length of ``kind``.
         """
+        if not kind.is_offered(self.practice_id, to_staff=False):
+            raise OutsideAvailability
         start = to_minute(row.start)
         taken = self.agenda.taken(
             start - kind.buffer_before_minutes,

@@ -97,7 +97,7 @@ def _decided(outcome: Outcome, row: Appointment, *changes: RowEvent) -> Decision
 
 def _hold(command: HoldSlot, calendar: Calendar, now: datetime) -> Decision:
     """Hold a slot. A repeated hold returns the first one; own holds in the way end."""
-    kind = calendar.kind(command.appointment_type_id)
+    kind = rules.kind_to_book(calendar, command.appointment_type_id, command.by)
     same = rules.own_hold_of(calendar, command, now)
     if same is not None:
         return _decided(Outcome.UNCHANGED, same)
@@ -144,7 +144,7 @@ def _book_slot(command: BookSlot, calendar: Calendar, now: datetime) -> Decision
     """Book a slot that the listing offers; staff may book any time, and overbook."""
     if command.overbook and not command.by.works_at_practice:
         raise refusals.Forbidden("Only the dentist and staff may overbook")
-    kind = calendar.kind(command.appointment_type_id)
+    kind = rules.kind_to_book(calendar, command.appointment_type_id, command.by)
     same = rules.own_hold_of(calendar, command, now)
     if same is not None:
         return _confirm(calendar, same, command.by, command.notes, now, overbook=command.overbook)
@@ -164,7 +164,7 @@ def _confirm(
     *,
     overbook: bool = False,
 ) -> Decision:
-    kind = calendar.kind(hold.appointment_type_id)
+    kind = rules.kind_to_book(calendar, hold.appointment_type_id, by)
     after = replace(rules.of_kind(hold, kind), status=Status.CONFIRMED, expires_at=None)
     after, cleared = rules.placed(calendar, after, by, now, overbook=overbook)
     after = rules.next_version(after, now, notes=notes)
@@ -219,7 +219,9 @@ def _with_time(command: ChangeAppointment, calendar: Calendar, row: Appointment)
     type_id = command.appointment_type_id or row.appointment_type_id
     start = command.start or row.start
     moved = replace(row, start=start, end=start + (row.end - row.start))
-    if type_id != row.appointment_type_id or (moved != row and not command.by.works_at_practice):
+    if type_id != row.appointment_type_id:
+        return rules.of_kind(moved, rules.kind_to_book(calendar, type_id, command.by))
+    if moved != row and not command.by.works_at_practice:
         return rules.of_kind(moved, calendar.kind(type_id))
     return moved
 

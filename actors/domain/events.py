@@ -94,6 +94,8 @@ class PracticeSaved:
 
 @value
 class AppointmentTypeSaved:
+    """An appointment type was created (``before`` is ``None``) or changed."""
+
     before: AppointmentType | None
     after: AppointmentType
 

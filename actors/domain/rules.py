@@ -7,9 +7,16 @@ from actors.domain.appointment import Appointment, AppointmentType, Status
 from actors.domain.calendar import Calendar
 from actors.domain.commands import SlotCommand
 from actors.domain.events import HoldExpired, HoldReleased, RowEvent
-from actors.domain.ids import AppointmentId
+from actors.domain.ids import AppointmentId, AppointmentTypeId
 from actors.domain.principal import Principal, Role
-from actors.domain.refusals import Forbidden, NotFound, SlotTaken, TooLate, VersionConflict
+from actors.domain.refusals import (
+    Forbidden,
+    NotFound,
+    OutsideAvailability,
+    SlotTaken,
+    TooLate,
+    VersionConflict,
+)
 from actors.domain.slots import overlaps, to_minute
 
 
@@ -25,6 +32,24 @@ def visible(
     ):
         return row
     raise NotFound(what)
+
+
+def kind_to_book(calendar: Calendar, type_id: AppointmentTypeId, by: Principal) -> AppointmentType:
+    """The type, for a row that gets it now: NotFound if it does not exist for the caller.
+
+    Whether patients are offered it here is decided with the start; for staff there is no more
+    than this. Raises OutsideAvailability.
+    """
+    kind = calendar.types.get(type_id)
+    if kind is None:
+        raise NotFound("appointment type")
+    if by.role is Role.PATIENT and kind.is_public:
+        return kind
+    if not kind.is_shown_to(by):
+        raise NotFound("appointment type")
+    if not kind.is_offered(calendar.practice_id, to_staff=True):
+        raise OutsideAvailability
+    return kind
 
 
 def check_not_too_late(row: Appointment, now: datetime, notice_minutes: int = 0) -> None:
@@ -61,7 +86,7 @@ def placed(
             raise Forbidden
         row = _placed_by_staff(calendar, row, now, overbook=overbook)
     else:
-        calendar.check_offered(calendar.kind(row.appointment_type_id), row, now)
+        calendar.check_offered(calendar.types[row.appointment_type_id], row, now)
     return row, _clear_holds(calendar, row, now)
 
 

@@ -88,7 +88,7 @@ class Availability:
     ) -> SlotPage:
         """Every free slot of one dentist (criterion 2.4); one's own holds count as free."""
         _check_range(query)
-        kind = await self._catalog.kind(query.appointment_type_id)
+        kind = await self._catalog.kind(caller.principal, query.appointment_type_id)
         snapshot = await self._snapshot(dentist_id)
         found: list[Slot] = []
         now, by = self._clock.now(), caller.principal
@@ -109,7 +109,7 @@ class Availability:
         Looks a day ahead, then two, four and so on, and stops as soon as it has enough.
         """
         _check_range(search)
-        kind = await self._catalog.kind(search.appointment_type_id)
+        kind = await self._catalog.kind(caller.principal, search.appointment_type_id)
         dentist_ids = await self._dentists(caller.principal, search.dentist_ids)
         snapshots = await self._snapshots(dentist_ids)
         limit, by, now = search.limit, caller.principal, self._clock.now()

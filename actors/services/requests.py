@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from actors.domain.appointment import Status
+from actors.domain.appointment import BOOKABLE_BY, Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.channels import Channel
 from actors.domain.commands import UNSET, Unset
@@ -175,6 +175,12 @@ class NewAppointmentType:
     duration_minutes: int
     buffer_before_minutes: int = 0
     buffer_after_minutes: int = 0
+    description: str | None = None
+    order: int = 0
+    color: str | None = None
+    bookable_by: tuple[Role, ...] = BOOKABLE_BY
+    active: bool = True
+    practice_id: PracticeId | None = None
 
 
 @value
@@ -183,6 +189,12 @@ class AppointmentTypeChange:
     duration_minutes: int | Unset = UNSET
     buffer_before_minutes: int | Unset = UNSET
     buffer_after_minutes: int | Unset = UNSET
+    description: str | Unset | None = UNSET
+    order: int | Unset = UNSET
+    color: str | Unset | None = UNSET
+    bookable_by: tuple[Role, ...] | Unset = UNSET
+    active: bool | Unset = UNSET
+    practice_id: PracticeId | Unset | None = UNSET
 
 
 # --- webhooks ------------------------------------------------------------------------

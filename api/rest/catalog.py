@@ -2,16 +2,15 @@
 
 from itertools import islice
 
-from actors.domain.appointment import AppointmentType
+from actors.domain.appointment import ORDER_MAX, AppointmentType
 from actors.domain.ids import AppointmentTypeId
 from actors.domain.refusals import IdempotencyMismatch
 from actors.services.requests import AppointmentTypeChange, NewAppointmentType
 from api.cursors import after_name
 from api.rest.responses import list_page
 from api.rest.route import Call, Result, Route, Routes
-from api.schemas.bodies import CHANGE_TYPE, CREATE_TYPE
+from api.schemas.appointment_types import APPOINTMENT_TYPE, CHANGE_TYPE, CREATE_TYPE
 from api.schemas.queries import PAGE, PageQuery
-from api.schemas.resources import APPOINTMENT_TYPE
 
 _COLLECTION = "/api/appointment-types"
 
@@ -19,13 +18,13 @@ _COLLECTION = "/api/appointment-types"
 @Route(
     "GET",
     _COLLECTION,
-    "Every appointment type, by name",
+    "The appointment types that one could book, or all of one's practice; by order and name",
     response="AppointmentTypePage",
     query=PAGE,
 )
 async def page(call: Call[PageQuery, None]) -> Result:
-    """The catalog is in memory, sorted by name; a page is cut out of it."""
-    types = await call.services.catalog.types()
+    """The catalog is in memory, sorted; a page is cut out of it."""
+    types = await call.services.catalog.shown(call.caller.principal)
     after = after_name(_COLLECTION, call.query)
     rest = (kind for kind in types if after is None or _order(kind) > after)
     shown = list(islice(rest, call.query.limit))
@@ -71,7 +70,8 @@ async def change(call: Call[None, AppointmentTypeChange]) -> Result:
 
 
 def _order(kind: AppointmentType) -> tuple[str, str]:
-    return kind.name, kind.id
+    """As text, in the order of the list; after its place, each begins with its name."""
+    return f"{kind.order + ORDER_MAX:05}{kind.name}", kind.id
 
 
 ROUTES: Routes = (page, create, change)

@@ -4,7 +4,7 @@ from typing import ClassVar, Final
 
 from marshmallow import ValidationError
 
-from actors.domain.appointment import MAX_MINUTES, Status
+from actors.domain.appointment import Status
 from actors.domain.cancel_reason import CancelReason
 from actors.domain.contact import MAX_PHONE_CHARS, PHONE_FORM
 from actors.domain.principal import Role
@@ -142,25 +142,9 @@ class CreateProfileSchema(RequestSchema[requests.NewProfile]):
     )
 
 
-class CreateTypeSchema(RequestSchema[requests.NewAppointmentType]):
-    name = _NEEDED_NAME
-    duration_minutes = fields.Whole(low=1, high=MAX_MINUTES, required=True)
-    buffer_before_minutes = fields.Whole(low=0, high=MAX_MINUTES)
-    buffer_after_minutes = fields.Whole(low=0, high=MAX_MINUTES)
-
-
-class ChangeTypeSchema(ChangeSchema[requests.AppointmentTypeChange]):
-    name = _NAME
-    duration_minutes = fields.Whole(low=1, high=MAX_MINUTES)
-    buffer_before_minutes = fields.Whole(low=0, high=MAX_MINUTES)
-    buffer_after_minutes = fields.Whole(low=0, high=MAX_MINUTES)
-
-
 HOLD: Final = HoldSchema()
 BOOK: Final = BookSchema()
 CHANGE_APPOINTMENT: Final = ChangeAppointmentSchema()
 CHANGE_PROFILE: Final = ChangeProfileSchema()
 CHANGE_PERSON: Final = ChangePersonSchema()
 CREATE_PROFILE: Final = CreateProfileSchema()
-CREATE_TYPE: Final = CreateTypeSchema()
-CHANGE_TYPE: Final = ChangeTypeSchema()

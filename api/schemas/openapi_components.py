@@ -5,7 +5,15 @@ from typing import Any, Final
 
 from marshmallow import Schema
 
-from api.schemas import consents, pages, practices, resources, schedule, webhooks
+from api.schemas import (
+    appointment_types,
+    consents,
+    pages,
+    practices,
+    resources,
+    schedule,
+    webhooks,
+)
 
 Form = dict[str, Any]
 
@@ -17,7 +25,7 @@ RESOURCES: Final[Mapping[str, type[Schema]]] = {
     "Interval": resources.IntervalSchema,
     "HistoryEntry": resources.HistoryEntrySchema,
     "Reservation": resources.ReservationSchema,
-    "AppointmentType": resources.AppointmentTypeSchema,
+    "AppointmentType": appointment_types.AppointmentTypeSchema,
     "MessageConsent": resources.MessageConsentSchema,
     "MessageConsents": resources.MessageConsentsSchema,
     "Profile": resources.ProfileSchema,

@@ -11,16 +11,17 @@ from actors.domain.announcements import (
     PersonBody,
     ScheduleBody,
     SlotsChangedBody,
+    TypeChangedBody,
     WebhookBody,
 )
 from actors.domain.appointment import NEVER_BOOKED, Appointment, AppointmentType
 from actors.domain.practice import Practice
 from actors.domain.profile import Profile
 from actors.ports.rendering import Names
+from api.schemas.appointment_types import APPOINTMENT_TYPE, TYPE_CHANGED
 from api.schemas.consents import CONSENT
 from api.schemas.practices import LINKED, PATIENT_CHANGED, PERSON, PRACTICE
 from api.schemas.resources import (
-    APPOINTMENT_TYPE,
     AVAILABILITY_CHANGED,
     PROFILE,
     RESERVATION,
@@ -63,5 +64,7 @@ def _data(body: Body, names: Names) -> object:
             return CONSENT.dump(consent)
         case AppointmentType():
             return APPOINTMENT_TYPE.dump(body)
+        case TypeChangedBody():
+            return TYPE_CHANGED.dump(body)
         case WebhookBody(webhook=webhook, progress=progress, secret=secret, reader=reader):
             return webhook_data(webhook, progress, secret, reader=reader)

@@ -100,15 +100,6 @@ class HistoryEntrySchema(Strict):
     version = fields.Raw(metadata={"type": "integer"})
 
 
-class AppointmentTypeSchema(Strict):
-    id = fields.Id()
-    name = fields.Text(max_chars=200)
-    duration_minutes = fields.Whole(low=1, high=1440)
-    buffer_before_minutes = fields.Whole(low=0, high=1440)
-    buffer_after_minutes = fields.Whole(low=0, high=1440)
-    version = fields.Raw(metadata={"type": "integer"})
-
-
 class MessageConsentSchema(Strict):
     given = fields.Raw(metadata={"type": "boolean"})
     at = fields.InstantField(
@@ -187,7 +178,6 @@ HELD_APPOINTMENT: Final = AppointmentSchema()
 APPOINTMENT: Final = AppointmentSchema(exclude=["expires_at"])
 RESERVATION: Final = ReservationSchema()
 HISTORY: Final = HistoryEntrySchema(many=True)
-APPOINTMENT_TYPE: Final = AppointmentTypeSchema()
 PROFILE: Final = ProfileSchema()
 PUBLIC_CARD: Final = PublicCardSchema()
 FOUND_PATIENT: Final = FoundPatientSchema()

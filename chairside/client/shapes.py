@@ -91,6 +91,12 @@ class AppointmentType(TypedDict):
     duration_minutes: int
     buffer_before_minutes: int
     buffer_after_minutes: int
+    description: str | None
+    order: int
+    color: str | None
+    bookable_by: list[str]
+    active: bool
+    practice_id: str | None
     version: int
 
 

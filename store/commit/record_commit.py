@@ -100,7 +100,7 @@ def _fence(event: events.Event, sql: WriteStatements) -> Plan[None]:
 
 
 def _with_peoples_channels(turn: Turn, sql: WriteStatements) -> Plan[Turn]:
-    """Resolve ``dentists_of`` and ``practices_of`` of each announcement to channels."""
+    """Resolve who else each announcement goes to, to channels."""
     announcements = []
     for announcement in turn.announcements:
         if patient := announcement.dentists_of:
@@ -113,6 +113,11 @@ def _with_peoples_channels(turn: Turn, sql: WriteStatements) -> Plan[Turn]:
             practices = map(practice_channel, sorted(practice for (practice,) in rows))
             channels = tuple(dict.fromkeys((*announcement.channels, *practices)))
             announcement = replace(announcement, channels=channels, practices_of=None)
+        if announcement.to_practices:
+            rows = yield from execute(sql.every_practice)
+            every = [practice_channel(practice) for (practice,) in rows]
+            channels = tuple(dict.fromkeys((*announcement.channels, *every)))
+            announcement = replace(announcement, channels=channels, to_practices=False)
         if announcement.channels:
             announcements.append(announcement)
     return replace(turn, announcements=tuple(announcements))

@@ -40,6 +40,10 @@ def _channels(stored: str) -> tuple[Channel, ...]:
     return tuple(map(Channel, json.loads(stored)))
 
 
+def _roles(stored: str) -> tuple[Role, ...]:
+    return tuple(map(Role, json.loads(stored)))
+
+
 class LiveRow(NamedTuple):
     """What the check of a patient's other appointments reads of a row."""
 
@@ -92,7 +96,13 @@ APPOINTMENT = RowMapper(
     dumps={"created_via": str},  # it may be a Role
 )
 LIVE_ROW = RowMapper(LiveRow, schema.appointments, renamed={"start": "starts_at", "end": "ends_at"})
-APPOINTMENT_TYPE = RowMapper(AppointmentType, schema.appointment_types)
+APPOINTMENT_TYPE = RowMapper(
+    AppointmentType,
+    schema.appointment_types,
+    renamed={"order": "sort_order"},
+    loads={"bookable_by": _roles, "active": bool},
+    dumps={"bookable_by": json.dumps},
+)
 PROFILE = RowMapper(
     Profile,
     schema.profiles,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from types import UnionType
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from sqlalchemy import Column, Table
@@ -91,7 +92,8 @@ def _fields(kind: type) -> Mapping[str, object]:
 
 def _enum_in(hint: object) -> type[Enum] | None:
     """The enum of a type ``E`` or ``E | None``; ``None`` for other types."""
-    for kind in get_args(hint) or (hint,):
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, Enum):
             return kind
     return None

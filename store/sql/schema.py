@@ -100,6 +100,8 @@ practice_patients = sa.Table(
     sa.Index("ix_practice_patients_patient_id", "patient_id"),
 )
 
+_BY_ALL = '["patient", "staff"]'
+
 calendars = sa.Table(
     "calendars",
     metadata,
@@ -120,6 +122,13 @@ appointment_types = sa.Table(
     sa.Column("buffer_before_minutes", sa.Integer, nullable=False),
     sa.Column("buffer_after_minutes", sa.Integer, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("sort_order", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("color", sa.Text),
+    # JSON; who may book it.
+    sa.Column("bookable_by", sa.Text, nullable=False, server_default=_BY_ALL),
+    sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("practice_id", sa.Text, sa.ForeignKey("practices.id")),
     sa.CheckConstraint("duration_minutes > 0", name="duration"),
 )
 

@@ -123,6 +123,7 @@ class WriteStatements(StatementSet):
         locking = sa.select(s.id).where(s.id == practice)
         # As weak as an UPDATE takes it: rows that refer to the practice are inserted meanwhile.
         self.lock_practice = self._build(locking.with_for_update(key_share=True))
+        self.every_practice = self._build(sa.select(s.id).order_by(s.id))
         self.insert_practice = self._build(sa.insert(schema.practices))
         self.update_practice = self._guarded_update(schema.practices, without="id")
         self.practice_version = self._build(sa.select(s.version).where(s.id == _ROW))

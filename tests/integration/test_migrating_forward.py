@@ -43,7 +43,7 @@ from tests.support.ids import SerialIds
 from tests.support.postgres import ADMIN, postgres_server
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-REVISIONS = tuple(f"{number:04}" for number in range(1, 17))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 18))
 """What was once the newest. A new migration adds the one before it here."""
 DENTIST = Principal(role=Role.DENTIST, subject="sub-d", person=ProfileId("d"))
 MINE = DentistId(ProfileId("d"))
@@ -483,6 +483,12 @@ _ROWS: Rows = {
             "buffer_before_minutes": 5,
             "buffer_after_minutes": 0,
             "version": 2,
+            "description": "A look",
+            "sort_order": 4,
+            "color": "#1f7a8c",
+            "bookable_by": '["staff"]',
+            "active": False,
+            "practice_id": None,
         }
     ],
     "appointments": [_appointment(n) for n in range(COUNT)],

@@ -76,7 +76,7 @@ class LargeClinic:
     def _statements(self, literals: dict[str, str]) -> Sequence[str]:
         values = {**literals, "dentists": self.dentists, "patients": self.patients}
         return (
-            "INSERT INTO appointment_types VALUES ('t', 'Check-up', 30, 0, 0, 1)",
+            _TYPE,
             _numbered(_DENTISTS, self.dentists, values),
             _numbered(_CALENDARS, self.dentists, values),
             _numbered(_PATIENTS, self.patients, values),
@@ -98,6 +98,10 @@ def _numbered(rest: str, last: int, literals: dict[str, Any], first: int = 0) ->
     return f"{insert} {numbers} SELECT {select.format(**literals)} FROM numbers"
 
 
+_TYPE = (
+    "INSERT INTO appointment_types (id, name, duration_minutes, buffer_before_minutes,"
+    " buffer_after_minutes, version) VALUES ('t', 'Check-up', 30, 0, 0, 1)"
+)
 _DENTISTS = (
     f"{_PEOPLE} SELECT 'd' || n, 'dentist', 'Dr ' || n, '0' || n, 'd' || n || '@x',"
     " 'd' || n || '@x', 1, 'dr ' || n"

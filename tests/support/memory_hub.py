@@ -167,6 +167,12 @@ class MemoryHub(RestCommands):
                 "duration_minutes": one.minutes,
                 "buffer_before_minutes": one.times.before // minute,
                 "buffer_after_minutes": one.times.after // minute,
+                "description": None,
+                "order": 0,
+                "color": None,
+                "bookable_by": ["patient", "staff"],
+                "active": True,
+                "practice_id": None,
                 "version": 1,
             }
             for one in self._shared.facts.treatments

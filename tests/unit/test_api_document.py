@@ -15,7 +15,7 @@ from api.middleware import OPENAPI_PATH, is_api
 from api.openapi import openapi
 from api.rest.route import AnyRoute
 from api.rest.route_table import ROUTES
-from api.schemas import bodies, load, webhooks
+from api.schemas import appointment_types, bodies, load, webhooks
 from api.schemas.queries import CHANGES
 from api.schemas.schedule import SCHEDULE
 from api.schemas.strict import RequestSchema
@@ -150,9 +150,9 @@ CLOSED = {"date": "2027-03-08", "windows": [WINDOW] * 51}
         ("CreateProfile", bodies.CREATE_PROFILE, {"role": "patient", "name": "a", "phone": "1a2"}),
         ("CreateProfile", bodies.CREATE_PROFILE, {"role": "patient", "name": None}),
         ("CreateProfile", bodies.CREATE_PROFILE, {"role": "patient", "name": "a", "x": 1}),
-        ("CreateType", bodies.CREATE_TYPE, {"name": "a", "duration_minutes": 1_441}),
-        ("CreateType", bodies.CREATE_TYPE, {"name": "a", "duration_minutes": True}),
-        ("ChangeType", bodies.CHANGE_TYPE, {}),
+        ("CreateType", appointment_types.CREATE_TYPE, {"name": "a", "duration_minutes": 1_441}),
+        ("CreateType", appointment_types.CREATE_TYPE, {"name": "a", "duration_minutes": True}),
+        ("ChangeType", appointment_types.CHANGE_TYPE, {}),
         ("ChangeAppointment", bodies.CHANGE_APPOINTMENT, {"cancel_reason": "none"}),
         ("BookSlot", bodies.BOOK, {**SLOT, "reservation_id": ID}),
         ("BookSlot", bodies.BOOK, {"dentist_id": ID}),
@@ -242,6 +242,12 @@ def test_the_check_of_responses_can_fail() -> None:
         "duration_minutes": 30,
         "buffer_before_minutes": 0,
         "buffer_after_minutes": 0,
+        "description": None,
+        "order": 0,
+        "color": None,
+        "bookable_by": ["patient", "staff"],
+        "active": True,
+        "practice_id": None,
         "version": 1,
     }
     page = {

@@ -99,7 +99,7 @@ async def test_a_search_shows_contact_data_of_own_patients_only() -> None:
 
 async def test_types_are_paged_by_name() -> None:
     async with world() as w:
-        w.catalog.results["types"] = tuple(
+        w.catalog.results["shown"] = tuple(
             AppointmentType(
                 id=AppointmentTypeId(f"01976f2e-0000-7000-8000-00000000000{n}"),
                 name=name,

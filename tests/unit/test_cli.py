@@ -194,7 +194,10 @@ def with_overlap(path: Path) -> None:
             (person, role, person),
         )
     database.execute("INSERT INTO calendars VALUES ('d', 1, NULL, '{}', 1)")
-    database.execute("INSERT INTO appointment_types VALUES ('t', 'Check-up', 30, 0, 0, 1)")
+    database.execute(
+        "INSERT INTO appointment_types (id, name, duration_minutes, buffer_before_minutes,"
+        " buffer_after_minutes, version) VALUES ('t', 'Check-up', 30, 0, 0, 1)"
+    )
     for row, starts_at, ends_at in (("a", 0, 60), ("b", 30, 90), ("c", 90, 120)):
         database.execute(
             "INSERT INTO appointments (id, dentist_id, patient_id, appointment_type_id,"

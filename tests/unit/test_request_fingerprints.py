@@ -29,13 +29,12 @@ from actors.services.stored_bytes import StoredBytes
 from actors.services.webhooks import Webhooks
 from actors.turns import Turns
 from api.schemas import load
+from api.schemas.appointment_types import CHANGE_TYPE, CREATE_TYPE
 from api.schemas.bodies import (
     BOOK,
     CHANGE_APPOINTMENT,
     CHANGE_PROFILE,
-    CHANGE_TYPE,
     CREATE_PROFILE,
-    CREATE_TYPE,
     HOLD,
 )
 from api.schemas.queries import CANCEL
@@ -82,7 +81,7 @@ class World:
         stand_in, new_id = cast("Any", self), lambda: str(ROW)
         stored = StoredBytes(0, self.clock.monotonic)
         records = Records(stand_in, self.clock, new_id, stored)
-        self.catalog = Catalog(self.types, records)
+        self.catalog = Catalog(self.types, records, stand_in)
         self.bookings = Bookings(
             stand_in, cast("Any", Rows()), stand_in, stand_in, self.clock, new_id, stored
         )

@@ -26,13 +26,12 @@ from actors.services.requests import (
     sent_or,
 )
 from api.schemas import load
+from api.schemas.appointment_types import CHANGE_TYPE, CREATE_TYPE
 from api.schemas.bodies import (
     BOOK,
     CHANGE_APPOINTMENT,
     CHANGE_PROFILE,
-    CHANGE_TYPE,
     CREATE_PROFILE,
-    CREATE_TYPE,
     HOLD,
 )
 from api.schemas.fields import instant_text, parse_instant
@@ -302,6 +301,41 @@ def test_notes_may_have_lines_and_two_thousand_characters() -> None:
 def test_a_duration_is_a_whole_number_of_minutes_up_to_a_day(value: object) -> None:
     body = {"name": "Check-up", "duration_minutes": value}
     assert list(refused(CREATE_TYPE, body)) == ["duration_minutes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("description", "x" * 1_001),
+        ("order", 10_000),
+        ("order", "1"),
+        ("color", "red"),
+        ("color", "#12345"),
+        ("color", "#1234567"),
+        ("color", "#12345g"),
+        ("color", "１#12345"),
+        ("bookable_by", []),
+        ("bookable_by", ["dentist"]),
+        ("bookable_by", ["patient", "patient"]),
+        ("bookable_by", ["patient", 1]),
+        ("bookable_by", "patient"),
+        ("bookable_by", None),
+        ("active", "yes"),
+        ("practice_id", "here"),
+    ],
+)
+def test_a_wrong_field_of_a_type_is_named(name: str, value: object) -> None:
+    assert list(refused(CHANGE_TYPE, {name: value})) == [name]
+    body = {"name": "Check-up", "duration_minutes": 30, name: value}
+    assert list(refused(CREATE_TYPE, body)) == [name]
+
+
+def test_the_fields_of_a_type_are_kept_in_one_form() -> None:
+    sent = {"bookable_by": ["staff", "patient"], "color": "#1F7A8C", "practice_id": None}
+    change = load(CHANGE_TYPE, sent)
+    assert change.bookable_by == (Role.PATIENT, Role.STAFF)
+    assert (change.color, change.practice_id) == ("#1f7a8c", None)
+    assert load(CHANGE_TYPE, {"bookable_by": ["staff"]}).bookable_by == (Role.STAFF,)
 
 
 @pytest.mark.parametrize("value", ["true", 1, 0, None])

@@ -13,11 +13,13 @@ from actors.domain.announcements import (
     Body,
     ScheduleBody,
     SlotsChangedBody,
+    TypeChangedBody,
 )
 from actors.domain.appointment import AppointmentType, Status
 from actors.domain.channels import AVAILABILITY_ALL
-from actors.domain.ids import EventId
+from actors.domain.ids import EventId, PracticeId
 from actors.domain.position import Position
+from actors.domain.principal import Role
 from actors.domain.refusals import ValidationFailed
 from actors.domain.schedule import (
     DailyLimit,
@@ -110,13 +112,31 @@ def test_a_changed_availability_a_type_and_a_profile() -> None:
         "dentist_id": DENTIST,
         "version": 2,
     }
-    kind = AppointmentType(id=TYPE, name="Check-up", duration_minutes=30, buffer_after_minutes=5)
+    kind = AppointmentType(
+        id=TYPE,
+        name="Check-up",
+        duration_minutes=30,
+        buffer_after_minutes=5,
+        description="A look\nat all",
+        order=-2,
+        color="#1f7a8c",
+        bookable_by=(Role.STAFF,),
+        active=False,
+        practice_id=PracticeId(DENTIST),
+    )
+    assert shown(TypeChangedBody(type_id=TYPE, version=2)) == {"id": TYPE, "version": 2}
     assert shown(kind) == {
         "id": TYPE,
         "name": "Check-up",
         "duration_minutes": 30,
         "buffer_before_minutes": 0,
         "buffer_after_minutes": 5,
+        "description": "A look\nat all",
+        "order": -2,
+        "color": "#1f7a8c",
+        "bookable_by": ["staff"],
+        "active": False,
+        "practice_id": DENTIST,
         "version": 1,
     }
     never = {"given": False, "at": None, "source": None}

@@ -23,7 +23,8 @@ export function NewBooking({
   onClose: () => void;
 }) {
   const [when, setWhen] = useState(start);
-  const [type, setType] = useState(clinic.types[0]?.id ?? "");
+  const types = clinic.types.filter((each) => each.active && each.bookable_by.includes("staff"));
+  const [type, setType] = useState(types[0]?.id ?? "");
   const [patient, setPatient] = useState<FoundPatient | null>(null);
   const [fresh, setFresh] = useState<typeof EMPTY | null>(null);
   const [notes, setNotes] = useState("");
@@ -82,7 +83,7 @@ export function NewBooking({
                 setTaken(false);
               }}
             >
-              {clinic.types.map((each) => (
+              {types.map((each) => (
                 <option key={each.id} value={each.id}>
                   {each.name} ({t("minutes", { n: each.duration_minutes })})
                 </option>

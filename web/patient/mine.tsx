@@ -114,9 +114,7 @@ function Card({
           {dateWords(date, { weekday: "long", day: "numeric", month: "long" })}
         </p>
         <h2>{span(row.start, row.end, zone)}</h2>
-        <p>
-          {type?.name ?? ""} · {row.dentist.name}
-        </p>
+        <p>{[type?.name, row.dentist.name].filter(Boolean).join(" · ")}</p>
         <p class="muted">
           {t("zone.times", { zone: zoneName(zone) })} ·{" "}
           <span class={`status ${row.status}`}>{t(`status.${row.status}`)}</span>
@@ -125,7 +123,7 @@ function Card({
       </div>
       {onMove && (
         <div class="card-actions">
-          {row.status === "confirmed" && (
+          {row.status === "confirmed" && type && (
             <button type="button" class="secondary" onClick={onMove}>
               {t("move")}
             </button>

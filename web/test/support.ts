@@ -19,6 +19,12 @@ export const type = (before = 0, after = 0, minutes = 30): AppointmentType => ({
   duration_minutes: minutes,
   buffer_before_minutes: before,
   buffer_after_minutes: after,
+  description: null,
+  order: 0,
+  color: null,
+  bookable_by: ["patient", "staff"],
+  active: true,
+  practice_id: null,
   version: 1,
 });
 

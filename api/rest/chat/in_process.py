@@ -21,8 +21,9 @@ from actors.services.caller import Caller
 from actors.services.services import Services
 from api.errors import to_public
 from api.rest.commands import COMMANDS
+from api.schemas.appointment_types import APPOINTMENT_TYPE
 from api.schemas.fields import parse_instant
-from api.schemas.resources import APPOINTMENT_TYPE, PUBLIC_CARD, appointment_data
+from api.schemas.resources import PUBLIC_CARD, appointment_data
 from chairside.client.commands import Operation, RestCommands, ResultT, new_key
 from chairside.client.errors import HubError
 from chairside.client.shapes import (
@@ -70,7 +71,7 @@ class InProcessHub(RestCommands):
         return [cast("DentistCard", PUBLIC_CARD.dump(profile)) for profile in page.profiles]
 
     async def appointment_types(self) -> list[AppointmentType]:
-        kinds = await _hub_errors(self.services.catalog.types())
+        kinds = await _hub_errors(self.services.catalog.shown(self.principal))
         return [cast("AppointmentType", APPOINTMENT_TYPE.dump(kind)) for kind in kinds]
 
     async def appointments(self, **filters: Unpack[AppointmentFilters]) -> AppointmentList:

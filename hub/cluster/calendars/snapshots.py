@@ -13,7 +13,14 @@ from actors.domain.agenda import Agenda
 from actors.domain.appointment import Appointment, AppointmentType, Status
 from actors.domain.calendar import Calendar
 from actors.domain.channels import Channel, availability_channel
-from actors.domain.ids import AppointmentId, AppointmentTypeId, DentistId, PatientId, ProfileId
+from actors.domain.ids import (
+    AppointmentId,
+    AppointmentTypeId,
+    DentistId,
+    PatientId,
+    PracticeId,
+    ProfileId,
+)
 from actors.domain.position import Position
 from actors.domain.schedule import Schedule
 from actors.domain.slots import to_instant, to_minute
@@ -46,6 +53,7 @@ class _Message:
     completed: tuple[_Row, ...]
     position: tuple[Channel, int, int]
     active: bool = True
+    practice_id: PracticeId | None = None
 
 
 def snapshot_json(snapshot: Snapshot) -> JsonObject:
@@ -59,6 +67,7 @@ def snapshot_json(snapshot: Snapshot) -> JsonObject:
         completed=tuple(map(_row, calendar.completed)),
         position=(availability_channel(calendar.dentist_id), *position),
         active=calendar.active,
+        practice_id=calendar.practice_id,
     )
     data: JsonObject = to_json(message)
     return data
@@ -76,6 +85,7 @@ def snapshot_of(data: object) -> Snapshot:
             hold_time=timedelta(seconds=message.hold_time_s),
             agenda=Agenda([_appointment(row, message.dentist_id) for row in message.rows]),
             completed=tuple(_appointment(row, message.dentist_id) for row in message.completed),
+            practice_id=message.practice_id,
             active=message.active,
         ),
         position=Position(epoch, offset),
