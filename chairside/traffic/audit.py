@@ -1,7 +1,8 @@
 """The audit after traffic, through the public API alone.
 
 It checks that (a) no appointments overlap, (b) every acknowledged booking, cancellation and hold
-is kept, (c) each screen was shown exactly the history of its channels.
+is kept, (c) each screen was shown exactly the history of its channels, (d) each board shows what is
+stored, and nothing that its person may not see.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import aiohttp
 
 from chairside.client import HubClient, HubError
 from chairside.client.shapes import Appointment
+from chairside.traffic.boards import Board
 from chairside.traffic.ledger import AcknowledgedRow, Ledger, violation
 from chairside.traffic.links import LinkedPerson, Links
 from chairside.traffic.screens import Observer, ShownEvent, WatchedChannel
@@ -42,6 +44,11 @@ class AuditFindings:
     """Acknowledged changes that are not kept, and events that were never shown."""
     duplicates: list[str] = field(default_factory=list)
     other: list[str] = field(default_factory=list)
+    boards: int = 0
+    differing: list[str] = field(default_factory=list)
+    """Visits that a screen shows otherwise than they are stored."""
+    visible: list[str] = field(default_factory=list)
+    """What someone was shown, or could do, who may not."""
 
     @property
     def problems(self) -> list[str]:
@@ -50,32 +57,51 @@ class AuditFindings:
             *(f"lost: {each}" for each in self.lost),
             *(f"duplicate: {each}" for each in self.duplicates),
             *self.other,
+            *(f"differs: {each}" for each in self.differing),
+            *(f"visible: {each}" for each in self.visible),
         ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditClients:
-    """A REST client for each dentist and patient, by profile id."""
+    """A REST client for each dentist, patient and desk, by profile id."""
 
     dentists: Mapping[str, HubClient]
     patients: Mapping[str, HubClient]
+    desks: Mapping[str, HubClient]
+
+    def reader(self, row: Appointment) -> HubClient:
+        """Whoever may see the row, also if another desk has given it to another dentist."""
+        if patient := self.patients.get(row["patient_id"]):
+            return patient
+        return next(iter(self.desks.values()), None) or self.dentists[row["dentist_id"]]
 
     @classmethod
     def of(cls, url: str, links: Links, session: aiohttp.ClientSession) -> "AuditClients":
         def clients(people: tuple[LinkedPerson, ...]) -> dict[str, HubClient]:
             return {each.id: HubClient(url, token=each.token, session=session) for each in people}
 
-        return cls(dentists=clients(links.dentists), patients=clients(links.patients))
+        return cls(
+            dentists=clients(links.dentists),
+            patients=clients(links.patients),
+            desks=clients(links.desks),
+        )
 
 
 async def audit(
-    clients: AuditClients, ledger: Ledger, observers: Iterable[Observer]
+    clients: AuditClients,
+    ledger: Ledger,
+    observers: Iterable[Observer],
+    boards: Iterable[Board] = (),
+    findings: AuditFindings | None = None,
 ) -> AuditFindings:
-    findings = AuditFindings()
+    """Adds to ``findings``, if there are some from the run itself."""
+    findings = findings or AuditFindings()
     await audit_overlaps(clients, findings)
     await audit_acknowledged(clients, ledger, findings)
     await audit_holds(clients, ledger, findings)
     await audit_channels(observers, findings)
+    await audit_boards(boards, findings)
     return findings
 
 
@@ -163,8 +189,8 @@ async def audit_acknowledged(
 
     async def check(acknowledged: AcknowledgedRow) -> None:
         known = acknowledged.row
-        reader = clients.patients.get(known["patient_id"]) or clients.dentists[known["dentist_id"]]
-        if wrong := violation(acknowledged, await _appointment(reader, known["id"])):
+        row = await _appointment(clients.reader(known), known["id"])
+        if wrong := violation(acknowledged, row):
             findings.lost.append(f"appointment {known['id']}: {wrong}")
 
     findings.acknowledged += len(ledger.rows)
@@ -230,6 +256,20 @@ def compare(
         findings.lost.append(f"{where}: {len(missing)} never shown, first {min(missing)}")
     elif watched.shown != list(history):
         findings.other.append(f"{where}: order or content differs from the history")
+
+
+# --- (d) boards -------------------------------------------------------------------------------
+
+
+async def audit_boards(boards: Iterable[Board], findings: AuditFindings) -> None:
+    """Each board against the list of its person, as it is now."""
+
+    async def check(board: Board) -> None:
+        findings.boards += 1
+        findings.visible += board.visible
+        findings.differing += await board.differences()
+
+    await run_each(boards, check, at_once=READS_MAX)
 
 
 async def run_each(

@@ -12,6 +12,8 @@ from typing import ParamSpec, TypeVar
 
 from chairside.client import Commands, ConnectionLost, HubError
 from chairside.client.shapes import Appointment, Slot
+from chairside.traffic.audit import AuditFindings
+from chairside.traffic.boards import Board
 from chairside.traffic.ledger import Ledger
 from chairside.traffic.links import LinkedPerson, Links
 from chairside.traffic.screens import Observer
@@ -74,6 +76,9 @@ class SimulationContext:
         self.arrivals = Arrivals(DASHBOARDS_PER_DENTIST, self.statistics.booking_to_dashboards)
         self.observers: list[Observer] = []
         """Of all screens that are connected so far."""
+        self.boards: list[Board] = []
+        self.findings = AuditFindings()
+        """What is wrong already during the run; the audit adds to it."""
         self.ends_at = math.inf
         """On the monotonic clock; moved forward to end the run early."""
         self.is_cleaning_up = False

@@ -24,6 +24,11 @@ class Links:
     chatbot_token: str = field(repr=False)
     """A service token, which acts for the patient that each request names."""
     appointment_type_ids: tuple[str, ...]
+    practice_id: str | None = None
+    """Of all dentists, with ``desks``; ``None``: a simulation without a front desk."""
+    desks: tuple[LinkedPerson, ...] = ()
+    stranger: LinkedPerson | None = None
+    """The desk of another practice, which must see nothing."""
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> "Links":

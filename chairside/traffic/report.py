@@ -8,6 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from chairside.traffic.audit import AuditFindings
 from chairside.traffic.simulation import Simulation, SimulationResult
 
 SHOWN_PROBLEMS = 20
@@ -79,10 +80,23 @@ def as_json(result: SimulationResult) -> dict[str, Any]:
             "lost": len(findings.lost) + result.unshown,
             "duplicates": len(findings.duplicates),
             "other": len(findings.other),
+            "boards": findings.boards,
+            "differing": len(findings.differing),
+            "visible": len(findings.visible),
         },
         "reconnections": result.reconnections,
         "gaps_healed": result.gaps_healed,
         "duplicates_dropped": result.duplicates_dropped,
+    }
+
+
+def _of_practice(findings: AuditFindings) -> dict[str, str]:
+    """What only the simulation of a practice checks."""
+    if not findings.boards:
+        return {}
+    return {
+        "boards": f"{findings.boards} compared with the store, {len(findings.differing)} visits"
+        f" differ; {len(findings.visible)} things visible to a caller who may not see them"
     }
 
 
@@ -103,6 +117,7 @@ def as_table(result: SimulationResult) -> RenderableType:
         f" {findings.events} events on {findings.channels} screens' channels",
         "found": f"{len(findings.overlaps)} overlaps, {len(findings.lost) + result.unshown} lost,"
         f" {len(findings.duplicates)} duplicates",
+        **_of_practice(findings),
         "network": f"{result.reconnections} reconnections, {result.gaps_healed} gaps healed,"
         f" {result.duplicates_dropped} duplicates dropped",
     }

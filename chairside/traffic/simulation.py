@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -16,13 +17,16 @@ from chairside.client import (
     availability_channel,
 )
 from chairside.traffic.audit import AuditClients, AuditFindings, audit, run_each
+from chairside.traffic.boards import Board, MaySee, of_calendars, of_patient, of_stranger
 from chairside.traffic.context import DASHBOARDS_PER_DENTIST, SimulationContext, SimulationPlan
 from chairside.traffic.dentists import Dashboard, SimulatedDentist
+from chairside.traffic.desks import SimulatedDesk
 from chairside.traffic.ledger import Ledger
 from chairside.traffic.links import LinkedPerson
 from chairside.traffic.patients import SimulatedPatient
 from chairside.traffic.screens import Observer
 from chairside.traffic.statistics import RunStatistics
+from chairside.traffic.strangers import SimulatedStranger
 
 CONNECTING_MAX = 10
 STOP_S = 15.0
@@ -79,6 +83,7 @@ class Participants:
         self._clients, self._stack = clients, stack
         self.dentists: list[SimulatedDentist] = []
         self.patients: list[SimulatedPatient] = []
+        self.desks: list[SimulatedDesk | SimulatedStranger] = []
         self.sockets: list[LiveClient] = []
 
     async def connect(self, patients: int) -> None:
@@ -93,16 +98,22 @@ class Participants:
             failed = failures.exceptions[0]
         if failed is not None:
             raise failed
+        for number, person in enumerate(self._context.links.desks):
+            await self._add_desk(number, person)
+        if self._context.links.stranger:
+            await self._add_stranger(self._context.links.stranger)
+        await run_each(self._context.boards, Board.load, at_once=CONNECTING_MAX)
 
     async def _add_dentist(self, number: int, person: LinkedPerson) -> None:
         """Several dashboards; commands over Socket.IO or REST."""
         reader, name = self._clients.dentists[person.id], f"dentist {number}"
         dashboard = Dashboard()
-        socket = await self._connect(
-            Observer(name, reader, self._arrived, dashboard.on_event), "/dentist", person.token
-        )
+        may_see = of_calendars([person.id])
+        first = self._observer(name, reader, may_see, self._arrived, dashboard.on_event)
+        socket = await self._connect(first, "/dentist", person.token)
         for _ in range(DASHBOARDS_PER_DENTIST - 1):
-            await self._connect(Observer(name, reader, self._arrived), "/dentist", person.token)
+            observer = self._observer(name, reader, may_see, self._arrived)
+            await self._connect(observer, "/dentist", person.token)
         commands = socket if number % 2 == 0 else reader
         self.dentists.append(SimulatedDentist(self._context, person, commands, dashboard))
 
@@ -121,15 +132,45 @@ class Participants:
                 self._context.plan.url, token=chatbot, session=self._session, on_behalf_of=person.id
             )
             if number % 4 == 3:
-                observer = Observer(f"{name}'s chatbot", reader)
+                observer = self._observer(f"{name}'s chatbot", reader, of_patient(person.id))
                 commands = await self._connect(observer, "/chatbot", chatbot, person.id)
         elif number % 4 == 1:
-            observer = Observer(name, self._clients.patients[person.id])
+            reader = self._clients.patients[person.id]
+            observer = self._observer(name, reader, of_patient(person.id))
             commands = await self._connect(observer, "/patient", person.token)
         if isinstance(commands, LiveClient):
             dentist = self._context.random.choice(self._context.links.dentists)
             await commands.follow(availability_channel(dentist.id))
         self.patients.append(SimulatedPatient(self._context, person.id, commands))
+
+    async def _add_desk(self, number: int, person: LinkedPerson) -> None:
+        """Commands over Socket.IO or REST."""
+        rest = self._clients.desks[person.id]
+        may_see = of_calendars(each.id for each in self._context.links.dentists)
+        observer = self._observer(f"desk {number}", rest, may_see)
+        socket = await self._connect(observer, "/staff", person.token)
+        commands: Commands = socket if number % 2 == 0 else rest
+        self.desks.append(SimulatedDesk(self._context, person, commands, rest))
+
+    async def _add_stranger(self, person: LinkedPerson) -> None:
+        rest = HubClient(self._context.plan.url, token=person.token, session=self._session)
+        observer = self._observer("the stranger", rest, of_stranger)
+        await self._connect(observer, "/staff", person.token)
+        self.desks.append(SimulatedStranger(self._context, rest))
+
+    def _observer(
+        self,
+        name: str,
+        reader: HubClient,
+        may_see: MaySee,
+        *listeners: Callable[[HubEvent], None],
+    ) -> Observer:
+        """With a board, if a practice is simulated."""
+        if not self._context.links.desks:
+            return Observer(name, reader, *listeners)
+        board = Board(name, reader, may_see)
+        self._context.boards.append(board)
+        return Observer(name, reader, board.on_event, *listeners)
 
     async def _connect(
         self, observer: Observer, namespace: str, token: str, on_behalf_of: str | None = None
@@ -176,12 +217,12 @@ class Simulation(SimulationContext):
             await _run(participants, self.plan.seconds + STOP_S)
             elapsed_s = self.elapsed_s
             self.phase, self.is_cleaning_up = "settling", True
-            for dentist in participants.dentists:
-                await dentist.clean_up()
+            for each in (*participants.dentists, *participants.desks):
+                await each.clean_up()
             await settle(self.observers)
             measuring.cancel()
             self.phase = "auditing"
-            findings = await audit(clients, self.ledger, self.observers)
+            findings = await audit(clients, self.ledger, self.observers, self.boards, self.findings)
             return self._result(participants, findings, elapsed_s)
 
     def finish(self) -> None:
@@ -217,10 +258,8 @@ class Simulation(SimulationContext):
 async def _run(participants: Participants, timeout_s: float) -> None:
     """Run all participants until they end; an exception of one ends the run."""
     async with asyncio.timeout(timeout_s), asyncio.TaskGroup() as group:
-        for dentist in participants.dentists:
-            group.create_task(dentist.run())
-        for patient in participants.patients:
-            group.create_task(patient.run())
+        for each in (*participants.dentists, *participants.patients, *participants.desks):
+            group.create_task(each.run())
 
 
 async def settle(observers: list[Observer]) -> None:

@@ -4,16 +4,22 @@ import argparse
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from actors.domain.principal import Role
+from api.auth import issue_token
 from chairside.client import ClientError
 from chairside.traffic.context import SimulationPlan
+from chairside.traffic.founding import PATIENTS, PracticePlan, found_practice
 from chairside.traffic.links import LinksError, read_links
 from chairside.traffic.report import as_json, as_table, show_progress
 from chairside.traffic.simulation import Simulation, SimulationResult
 from hub.cli.common import CliError, run_async
+from hub.clock import SystemClock
+from hub.demo.demo import TOKEN_LIFE
 
 PLAIN_WIDTH = 120
 """Columns where there is no terminal."""
@@ -44,22 +50,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patients",
         type=_between(1, 1000),
-        default=100,
         metavar="N",
-        help="number of patients of the links that take part; default: 100",
+        help="number of patients of the links that take part; default: 100, of a practice 200",
+    )
+    parser.add_argument(
+        "--practice",
+        action="store_true",
+        help="a day of a practice of its own: 6 dentists, 2 front desks, 200 patients, a chatbot,"
+        " and the desk of another practice, which must see nothing; what is missing is created",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Returns 0 only if no appointments overlap, no event was lost and no request failed."""
     try:
-        plan = SimulationPlan(
-            url=args.url.rstrip("/"),
-            links=read_links(args.links),
-            seconds=args.seconds,
-            patients=args.patients,
-        )
-        result = run_async(_watched(Simulation(plan), quiet=args.json))
+        result = run_async(_simulated(args))
     except LinksError as error:
         raise CliError(str(error)) from None
     except ClientError as error:
@@ -69,6 +74,33 @@ def run(args: argparse.Namespace) -> int:
     else:
         _console().print(as_table(result))
     return 1 if result.problems else 0
+
+
+async def _simulated(args: argparse.Namespace) -> SimulationResult:
+    url, patients = args.url.rstrip("/"), args.patients or (PATIENTS if args.practice else 100)
+    if args.practice:
+        issue = partial(_token, _secret(args.links))
+        links = await found_practice(PracticePlan(url=url, issue=issue, patients=patients))
+    else:
+        links = read_links(args.links)
+    plan = SimulationPlan(url=url, links=links, seconds=args.seconds, patients=patients)
+    return await _watched(Simulation(plan), quiet=args.json)
+
+
+def _secret(links: Path) -> str:
+    """The key of a demo clinic, which is beside its links."""
+    path = links.with_name("secret")
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        raise LinksError(
+            f"cannot read {path}: --practice enters people in a demo clinic (`chairside demo`)"
+        ) from None
+
+
+def _token(secret: str, role: str, subject: str) -> str:
+    now = SystemClock().now()
+    return issue_token(secret, subject=subject, role=Role(role), now=now, ttl=TOKEN_LIFE)
 
 
 async def _watched(simulation: Simulation, *, quiet: bool) -> SimulationResult:

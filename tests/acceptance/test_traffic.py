@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from api.settings import ApiSettings
 from chairside.client import LiveClient
 from chairside.traffic.audit import AuditClients, AuditFindings, audit, audit_channels
 from chairside.traffic.context import SimulationPlan
+from chairside.traffic.founding import PracticePlan, found_practice
 from chairside.traffic.ledger import Ledger
 from chairside.traffic.links import LinkedPerson, Links
 from chairside.traffic.report import as_json
@@ -20,6 +23,7 @@ from hub.cli.main import main
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import CHATBOT, Clinic, Person
 from tests.support.database import execute, without_guards
+from tests.support.tokens import token
 
 
 def links_of(clinic: Clinic) -> Links:
@@ -207,6 +211,47 @@ async def test_the_command_shows_progress_and_a_verdict(
     assert lines[0].startswith("connecting")
     assert lines[-1] == "verdict: ok"
     assert any(line.startswith("booking → every dashboard") for line in lines)
+
+
+async def test_a_day_of_a_practice_passes_and_leaves_its_hours_alone(
+    open_clinic: OpenClinic,
+) -> None:
+    fast = ApiSettings(rate_per_s=1_000, rate_burst=1_000)
+    async with open_clinic(api=fast) as clinic:
+        links = await found_practice(practice_plan(clinic))
+        plan = SimulationPlan(url=clinic.url, links=links, seconds=6, patients=24, seed=7)
+        report = as_json(await Simulation(plan).run())
+        again = await found_practice(practice_plan(clinic))
+        assert [each.id for each in again.patients] == [each.id for each in links.patients]
+        practice = (await clinic.admin.get(f"/api/practices/{links.practice_id}")).body
+        assert practice["closures"] == []
+        for dentist in links.dentists:
+            schedule = (await clinic.admin.get(f"/api/availability/{dentist.id}")).body
+            assert (schedule["time_off"], schedule["overrides"]) == ([], [])
+    assert report["verdict"] == "ok", report["problems"]
+    done = report["commands"]
+    assert {"desk books", "check in", "enter patient", "search", "time off"} <= done.keys()
+    assert done["change closures"] >= 2
+    assert done["stranger"] > 5
+    assert report["audit"]["boards"] == 3 * 6 + 2 + 1 + 12
+    assert (report["audit"]["differing"], report["audit"]["visible"]) == (0, 0)
+
+
+async def test_a_stranger_who_sees_the_practice_fails_the_run(open_clinic: OpenClinic) -> None:
+    fast = ApiSettings(rate_per_s=1_000, rate_burst=1_000)
+    async with open_clinic(api=fast) as clinic:
+        links = await found_practice(practice_plan(clinic))
+        let_in = replace(links, stranger=links.desks[1])
+        plan = SimulationPlan(url=clinic.url, links=let_in, seconds=3, patients=8, seed=7)
+        report = as_json(await Simulation(plan).run())
+    assert report["verdict"] == "failed"
+    assert report["audit"]["visible"] > 5
+    assert any(each.startswith("visible: the stranger: GET ") for each in report["problems"])
+    assert any("appointment.created in appointments:" in each for each in report["problems"])
+
+
+def practice_plan(clinic: Clinic) -> PracticePlan:
+    return PracticePlan(url=clinic.url, issue=partial(token, ttl_s=3_600), patients=24)
 
 
 @pytest.mark.parametrize("problem", ["no links", "no hub", "foreign tokens"])
