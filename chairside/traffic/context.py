@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, TypeVar
@@ -66,6 +67,9 @@ class Pace:
             yield
 
 
+_own_pace: ContextVar[Pace | None] = ContextVar("own_pace", default=None)
+
+
 class SimulationContext:
     """The state of a run; it may be read at any time."""
 
@@ -88,6 +92,10 @@ class SimulationContext:
     @property
     def is_over(self) -> bool:
         return time.monotonic() >= self.ends_at
+
+    def take_own_pace(self) -> None:
+        """The calling task waits for no turn among the patients, however many there are."""
+        _own_pace.set(Pace(per_s=self.plan.commands_per_s, max_in_flight=1))
 
     async def think(self, least_s: float, most_s: float) -> None:
         """Do nothing for a while, at most until the end."""
@@ -121,7 +129,7 @@ class SimulationContext:
 
     async def _send(self, kind: str, send: Callable[[], Awaitable[T]]) -> tuple[T | None, float]:
         """The answer, and when it was requested."""
-        async with self._pace.admission():
+        async with (_own_pace.get() or self._pace).admission():
             requested_at = time.monotonic()
             if self.is_over and not self.is_cleaning_up:
                 return None, requested_at

@@ -19,6 +19,7 @@ class SimulatedStranger:
         self._context, self._rest = context, rest
 
     async def run(self) -> None:
+        self._context.take_own_pace()
         while not self._context.is_over:
             for probe in (self._lists, self._visit, self._patient, self._channels, self._book):
                 await probe()

@@ -76,6 +76,10 @@ class World:
         return self.clinic.dentists[2]
 
     @property
+    def s(self) -> Person:
+        return self.clinic.staff[0]
+
+    @property
     def kind(self) -> str:
         return self.clinic.types["check-up"]
 

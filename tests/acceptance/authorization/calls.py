@@ -182,6 +182,7 @@ CHANNELS: Final[Mapping[str, Callable[[World], str]]] = {
     "availability:all": lambda _: "availability:all",
     "profiles:user:{P}": lambda world: f"profiles:user:{world.p.id}",
     "profiles:user:{D}": lambda world: f"profiles:user:{world.d.id}",
+    "profiles:user:{S}": lambda world: f"profiles:user:{world.s.id}",
     "profiles:dentist:{D}": lambda world: f"profiles:dentist:{world.d.id}",
     "practices:{A}": lambda world: f"practices:{world.practice}",
     "hub:status": lambda _: "hub:status",

@@ -90,6 +90,11 @@ async def _of_p(world: World) -> Sent:
     return Sent(query={"patient_id": world.p.id}, shows=made["id"])
 
 
+async def _of_d(world: World) -> Sent:
+    made = await world.kept("appointment")
+    return Sent(query={"dentist_id": world.d.id}, shows=made["id"])
+
+
 async def _book_slot(world: World) -> Sent:
     return Sent(body=world.slot())
 
@@ -209,7 +214,11 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
         "P's hold": _book_hold,
         "unknown hold": _book_unknown_hold,
     },
-    "GET /api/appointments": {"P's at D": _list_appointments, "filtered by P": _of_p},
+    "GET /api/appointments": {
+        "P's at D": _list_appointments,
+        "filtered by P": _of_p,
+        "filtered by D": _of_d,
+    },
     f"GET {_APPOINTMENT}": {
         "P's at D": _on(_APPOINTMENT, "appointment"),
         "unknown": _unknown(_APPOINTMENT),
@@ -261,6 +270,7 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
     f"GET {_PROFILE}": {
         "P": _to(_PROFILE, lambda world: world.p.id, shows="patient-0@example.org"),
         "D": _to(_PROFILE, lambda world: world.d.id, shows="dentist-0@example.org"),
+        "S": _to(_PROFILE, lambda world: world.s.id, shows="staff-0@example.org"),
         "unknown": _unknown(_PROFILE),
     },
     "POST /api/profiles": {
@@ -273,6 +283,7 @@ REST: Final[Mapping[str, Mapping[str, Build]]] = {
     f"PUT {_PROFILE}": {
         "P": _to(_PROFILE, lambda world: world.p.id, body={"phone": "+1 555 0100"}),
         "a dentist": _on(_PROFILE, "employee", body={"name": "Dr Renamed"}),
+        "S": _to(_PROFILE, lambda world: world.s.id, body={"name": "Staff 0"}),
         "unknown": _unknown(_PROFILE, body={"name": "Renamed"}),
     },
     f"DELETE {_PROFILE}/connections": {
