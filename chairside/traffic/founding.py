@@ -91,8 +91,12 @@ class _Founding:
         )
 
     async def _type(self) -> str:
-        """The shortest type of the hub that anyone may book; a new one where there is none."""
-        types = await self._admin.appointment_types()
+        """The shortest type that patients may book at any practice; a new one if there is none."""
+        types = [
+            each
+            for each in await self._admin.appointment_types()
+            if each["active"] and "patient" in each["bookable_by"] and each["practice_id"] is None
+        ]
         if not types:
             body = {"name": "Check-up", "duration_minutes": 30}
             made = await self._admin.request("POST", "/api/appointment-types", body=body)
