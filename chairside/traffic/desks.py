@@ -42,7 +42,8 @@ class SimulatedDesk:
     async def run(self) -> None:
         """One of each first, so that a short day has them all."""
         self._context.take_own_pace()
-        work = [self._book, self._walk_in, self._enter, self._search, self._close, self._take_off]
+        work = [self._book, self._move, self._book, self._cancel, self._walk_in, self._enter]
+        work += [self._search, self._close, self._take_off]
         usual = [self._book, self._book, self._move, self._move_on, self._cancel, self._walk_in]
         usual += [self._enter, self._search]
         while not self._context.is_over:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from hub.cli.main import main
 from tests.acceptance.conftest import OpenClinic
 from tests.support.clinic import CHATBOT, Clinic, Person
 from tests.support.database import execute, without_guards
+from tests.support.eventually import eventually
 from tests.support.tokens import token
 
 
@@ -38,15 +40,31 @@ def links_of(clinic: Clinic) -> Links:
     )
 
 
+async def report_of(simulation: Simulation, is_enough: Callable[[], bool]) -> dict[str, Any]:
+    """Run until enough has happened, however slow the machine is."""
+    running = asyncio.create_task(simulation.run())
+    await eventually(lambda: running.done() or is_enough(), 100.0)
+    simulation.finish()
+    report = as_json(await running)
+    assert is_enough(), report
+    return report
+
+
+@pytest.mark.timeout(240)
 async def test_a_healthy_hub_passes_and_keeps_its_opening_hours(
     open_clinic: OpenClinic,
 ) -> None:
     async with open_clinic(api=ApiSettings(rate_per_s=1_000, rate_burst=1_000)) as clinic:
         before = await hours(clinic)
         plan = SimulationPlan(
-            url=clinic.url, links=links_of(clinic), seconds=2, patients=40, seed=7
+            url=clinic.url, links=links_of(clinic), seconds=100, patients=40, seed=7
         )
-        report = as_json(await Simulation(plan).run())
+        simulation = Simulation(plan)
+        done, ledger = simulation.statistics.commands, simulation.ledger
+        report = await report_of(
+            simulation,
+            lambda: done.total() > 150 and ledger.bookings > 5 and done["change hours"] > 0,
+        )
         assert await hours(clinic) == before
     assert report["verdict"] == "ok", report["problems"]
     assert report["bookings"] > 5
@@ -213,14 +231,19 @@ async def test_the_command_shows_progress_and_a_verdict(
     assert any(line.startswith("booking → every dashboard") for line in lines)
 
 
+@pytest.mark.timeout(240)
 async def test_a_day_of_a_practice_passes_and_leaves_its_hours_alone(
     open_clinic: OpenClinic,
 ) -> None:
     fast = ApiSettings(rate_per_s=1_000, rate_burst=1_000)
     async with open_clinic(api=fast) as clinic:
         links = await found_practice(practice_plan(clinic))
-        plan = SimulationPlan(url=clinic.url, links=links, seconds=6, patients=24, seed=7)
-        report = as_json(await Simulation(plan).run())
+        plan = SimulationPlan(url=clinic.url, links=links, seconds=100, patients=24, seed=7)
+        simulation = Simulation(plan)
+        done = simulation.statistics.commands
+        report = await report_of(
+            simulation, lambda: done.keys() >= WORK and done["stranger"] > 5 and done["hold"] > 5
+        )
         again = await found_practice(practice_plan(clinic))
         assert [each.id for each in again.patients] == [each.id for each in links.patients]
         practice = (await clinic.admin.get(f"/api/practices/{links.practice_id}")).body
@@ -229,25 +252,33 @@ async def test_a_day_of_a_practice_passes_and_leaves_its_hours_alone(
             schedule = (await clinic.admin.get(f"/api/availability/{dentist.id}")).body
             assert (schedule["time_off"], schedule["overrides"]) == ([], [])
     assert report["verdict"] == "ok", report["problems"]
-    done = report["commands"]
-    assert {"desk books", "check in", "enter patient", "search", "time off"} <= done.keys()
-    assert done["change closures"] >= 2
-    assert done["stranger"] > 5
+    assert report["bookings"] > 5
     assert report["audit"]["boards"] == 3 * 6 + 2 + 1 + 12
     assert (report["audit"]["differing"], report["audit"]["visible"]) == (0, 0)
 
 
+@pytest.mark.timeout(240)
 async def test_a_stranger_who_sees_the_practice_fails_the_run(open_clinic: OpenClinic) -> None:
     fast = ApiSettings(rate_per_s=1_000, rate_burst=1_000)
     async with open_clinic(api=fast) as clinic:
         links = await found_practice(practice_plan(clinic))
         let_in = replace(links, stranger=links.desks[1])
-        plan = SimulationPlan(url=clinic.url, links=let_in, seconds=3, patients=8, seed=7)
-        report = as_json(await Simulation(plan).run())
+        plan = SimulationPlan(url=clinic.url, links=let_in, seconds=100, patients=8, seed=7)
+        simulation = Simulation(plan)
+        boards, seen = simulation.boards, simulation.findings.visible
+        report = await report_of(
+            simulation,
+            lambda: len(seen) > 20 and any("created" in e for b in boards for e in b.visible),
+        )
     assert report["verdict"] == "failed"
     assert report["audit"]["visible"] > 5
     assert any(each.startswith("visible: the stranger: GET ") for each in report["problems"])
     assert any("appointment.created in appointments:" in each for each in report["problems"])
+
+
+WORK = {"desk books", "check in", "enter patient", "search", "change closures", "time off"}
+WORK |= {"desk moves", "desk cancels"}
+"""What a desk does, by the names of the report."""
 
 
 def practice_plan(clinic: Clinic) -> PracticePlan:
